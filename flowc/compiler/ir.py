@@ -1,0 +1,153 @@
+"""The intermediate representation: a DAG of small frozen nodes, from `Source` to `Apply`.
+
+Names in it are resolved and defaults decided. A column list is None where it cannot be known without connecting (a
+table that no spec declares).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from flowc.catalog import Column, Table, TableName
+from flowc.source import MappedText, Span
+
+Mode = Literal["append", "truncate", "merge", "scd2"]
+Deletes = Literal["ignore", "hard", "soft", "close"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where rows come from: a database (the SQL runs there), a table or query there, or files.
+
+    `name` is the table's name in the `Sql` node above it when that runs on DataFusion.
+    """
+
+    id: str
+    name: str
+    connection: str
+    kind: str
+    """The connection's kind: postgres, duckdb, sqlite, files, …"""
+    table: TableName | None = None
+    sql: str | None = None
+    path: str | None = None
+    format: str | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+    columns: tuple[Column, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A stateless query over its sources, finished text in the dialect of `engine`.
+
+    `engine` is the kind of the database it runs on, or `datafusion`. `source` maps it back for diagnostics.
+    `reads` are the tables it names, as written (schema-qualified where they were).
+    """
+
+    id: str
+    inputs: tuple[Source, ...]
+    engine: str
+    text: str
+    reads: tuple[TableName, ...]
+    columns: tuple[Column, ...] | None
+    source: MappedText | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Normalize:
+    """A column's normalised value: SQL over the staged row in the target's dialect, `{value}` already replaced."""
+
+    column: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incremental:
+    """Reads from the stored watermark of `column` less `lag` seconds, at first from `start`."""
+
+    column: str
+    start: str | int | float | None
+    lag: float
+    in_sql: bool
+    """The author's SQL holds `{{ watermark }}` or `{{ incremental }}`, so flowc adds no condition of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A quality check; `sql` is a condition in the target's dialect that holds for good rows."""
+
+    name: str
+    kind: Literal["not_null", "unique", "sql"]
+    columns: tuple[str, ...]
+    sql: str | None
+    error: bool
+    max_failures: int
+    max_ratio: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The table a load writes. `table` is the full desired table when a spec declares it, else None.
+
+    For a declared scd2 target `table` already holds the columns `valid_from`, `valid_to`, `is_current`, `row_hash`, and
+    `valid_from` in its primary key.
+    """
+
+    connection: str
+    kind: str
+    name: TableName
+    table: Table | None
+    primary_key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Writes the rows of `input` into one target. Everything a load of that target does follows from this node."""
+
+    pipeline: str
+    input: Sql | Source
+    target: Target
+    mode: Mode
+    keys: tuple[str, ...]
+    compare: tuple[str, ...] | None
+    """None: every non-key column."""
+    event_time: str | None
+    ttl: float | None
+    deletes: Deletes
+    soft_delete_column: str | None
+    allow_empty: bool
+    dedupe: str | None
+    """An ORDER BY list in the target's dialect, over staged rows."""
+    incremental: Incremental | None
+    normalize: tuple[Normalize, ...]
+    derived: tuple[str, ...]
+    """Target columns made by a `derive` normaliser, so the source need not have them."""
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    expect: tuple[Expectation, ...]
+    timezone: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """One pipeline, lowered: one `Apply` per target, and what it waits for."""
+
+    name: str
+    applies: tuple[Apply, ...]
+    depends_on: tuple[str, ...]
+    schedule: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Ir:
+    """A whole project, lowered; `pipelines` in dependency order."""
+
+    pipelines: tuple[Pipeline, ...]
+    tables: Mapping[str, Table] = field(default_factory=dict)
+
+    def pipeline(self, name: str) -> Pipeline | None:
+        """The pipeline of that name."""
+        return next((p for p in self.pipelines if p.name == name), None)

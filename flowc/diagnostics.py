@@ -1,0 +1,113 @@
+"""Diagnostics as values: what is wrong with what a user wrote, where, and what would mend it.
+
+Code that finds a problem makes one and hands it to a `Reporter`; only `flowc.render` turns them into text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import IntEnum
+
+from flowc.source import Span
+
+
+class Severity(IntEnum):
+    """How bad it is. Only an error stops the compiler."""
+
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Context: another place that matters, or a fact without a place."""
+
+    message: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem.
+
+    `message` stands alone in one line; `label` is the short text under the marked span; `notes` say where else,
+    `helps` what to do.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    span: Span | None = None
+    label: str | None = None
+    notes: tuple[Note, ...] = ()
+    helps: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> tuple[str, int, int, str, str]:
+        """Sort key: file, position, worst first, code."""
+        path, start = (self.span.file.path, self.span.start) if self.span else ("", -1)
+        return path, start, -self.severity, self.code, self.message
+
+
+@dataclass
+class Reporter:
+    """Collects diagnostics. The same code at the same place is kept once: one cause, one message."""
+
+    found: list[Diagnostic] = field(default_factory=list)
+    _seen: set[tuple[str, str, int]] = field(default_factory=set)
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Keeps a diagnostic unless the same code was reported at the same place."""
+        span = diagnostic.span
+        key = (diagnostic.code, span.file.path if span else diagnostic.message, span.start if span else -1)
+        if key not in self._seen:
+            self._seen.add(key)
+            self.found.append(diagnostic)
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        *,
+        label: str | None = None,
+        notes: Sequence[Note] = (),
+        helps: Sequence[str] = (),
+    ) -> None:
+        """Reports an error."""
+        self.add(Diagnostic(code, Severity.ERROR, message, span, label, tuple(notes), tuple(helps)))
+
+    def warning(
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        *,
+        label: str | None = None,
+        notes: Sequence[Note] = (),
+        helps: Sequence[str] = (),
+    ) -> None:
+        """Reports a warning."""
+        self.add(Diagnostic(code, Severity.WARNING, message, span, label, tuple(notes), tuple(helps)))
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything found stops the compiler."""
+        return any(d.severity is Severity.ERROR for d in self.found)
+
+    def sorted(self) -> list[Diagnostic]:
+        """Everything found, in reading order."""
+        return sorted(self.found, key=lambda d: d.order)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The help line "did you mean …" when a known name is near, else nothing."""
+    names = {k.lower(): k for k in known}
+    near = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    return (f"did you mean `{names[near[0]]}`?",) if near else ()

@@ -1,0 +1,39 @@
+"""Failures that are not mistakes in a spec: the world did not do what was needed.
+
+    FlowcError
+    ├── UsageError        the command cannot be carried out as given
+    ├── DataError         the data breaks a promise (duplicate keys, a value that does not fit); never retried
+    ├── TransientError    may pass by itself (connection lost, lock timeout); may be retried
+    └── EngineError       a database or library refused the work
+
+A user's mistake in a spec is a `Diagnostic`, and a bug of flowc any other exception.
+"""
+
+from __future__ import annotations
+
+
+class FlowcError(Exception):
+    """A failure with a code (kebab-case, `flowc explain CODE`), a message in the user's words and the mend."""
+
+    def __init__(self, message: str, *, code: str, help: str | None = None, details: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.help = help
+        self.details = details
+
+
+class UsageError(FlowcError):
+    """The command cannot be carried out as given."""
+
+
+class DataError(FlowcError):
+    """The data breaks a promise. Retrying cannot help."""
+
+
+class TransientError(FlowcError):
+    """Something outside failed in a way that may pass."""
+
+
+class EngineError(FlowcError):
+    """A database or library refused the work."""

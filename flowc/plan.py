@@ -1,0 +1,163 @@
+"""Plans as data: what the compiler decides and the runtime does. All SQL in them is finished text.
+
+A load of one target is a list of steps that run in order inside one transaction of the target. Printing, running and
+testing a load all read the same value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from flowc.catalog import Column, TableName
+
+
+class Counter(StrEnum):
+    """What a load counts and reports, per target."""
+
+    READ = "read"
+    INSERTED = "inserted"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRead:
+    """Rows of a query on a database connection."""
+
+    connection: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilesRead:
+    """Rows of files matching a path or glob under a `files` connection.
+
+    `format` is csv, jsonl or parquet; `options` are the spec's `read:` keys; `columns`, when given, declare the schema
+    instead of inferring it.
+    """
+
+    connection: str
+    path: str
+    format: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    columns: tuple[Column, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRead:
+    """Rows of a DataFusion query over named inputs; `sql` None passes the only input through."""
+
+    inputs: tuple[tuple[str, QueryRead | FilesRead], ...]
+    sql: str | None
+
+
+Read = QueryRead | FilesRead | EngineRead
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Runs a statement; the rows it touched are added to `counts`."""
+
+    purpose: str
+    sql: str
+    counts: Counter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Streams Arrow batches of `read` into `table`, each value fitted to its column exactly or the load fails.
+
+    `read` yields one column for each of `columns`, in that order (names in the source may differ). `temporary`
+    tells a staging table from the target itself. The rows read are counted as READ, and also in `counts`.
+    `timezone` names the zone in which naive timestamps are read into zoned columns; None forbids that.
+    """
+
+    purpose: str
+    read: Read
+    table: TableName
+    columns: tuple[Column, ...]
+    temporary: bool
+    counts: Counter | None = None
+    timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A query that returns rows only when something is wrong: up to five, as evidence.
+
+    `message` may hold `{count}`, the number of rows returned (five means five or more). The load stops with `code`.
+    """
+
+    purpose: str
+    sql: str
+    code: str
+    message: str
+    help: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """A quality check: `sql` returns one row (failed, total). Allowed: `max_failures` rows or `max_ratio` of them."""
+
+    name: str
+    sql: str
+    error: bool = True
+    max_failures: int = 0
+    max_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A query of one number that sets a counter."""
+
+    purpose: str
+    sql: str
+    counts: Counter
+
+
+Step = Execute | Ingest | Check | Expect | Measure
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """Everything one load does to one target.
+
+    `prepare` runs before the transaction (only what an engine cannot do inside one), `steps` inside it, `cleanup`
+    after it whatever happened. `lock` names what two loads of one target must not do at once.
+    """
+
+    pipeline: str
+    connection: str
+    table: TableName
+    mode: str
+    steps: tuple[Step, ...]
+    prepare: tuple[Execute, ...] = ()
+    cleanup: tuple[Execute, ...] = ()
+    lock: str = ""
+
+
+@dataclass(slots=True)
+class ExpectResult:
+    """The verdict of one quality check."""
+
+    name: str
+    failed: int
+    total: int
+    passed: bool
+    error: bool
+
+
+@dataclass(slots=True)
+class LoadResult:
+    """What one load did to one target; `error` None means it was committed."""
+
+    pipeline: str
+    target: str
+    mode: str
+    counts: dict[Counter, int] = field(default_factory=dict)
+    expects: list[ExpectResult] = field(default_factory=list)
+    seconds: float = 0.0
+    error: Exception | None = None

@@ -1,0 +1,80 @@
+"""The contract between the runtime and a database.
+
+One `Database` is one open session with one transaction at a time, used by one thread. Constructors only store
+arguments; `open` connects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from flowc.catalog import Column, Table, TableName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Database(Protocol):
+    """A database that loads can read and write.
+
+    Every method may raise `TransientError` (connection lost, lock timeout, serialization failure), `DataError` (a value
+    or constraint of the data) or `EngineError` (anything else the engine refused); their messages hold the engine's own
+    words and never a secret.
+    """
+
+    kind: str
+
+    def open(self) -> None:
+        """Connects. A second call does nothing."""
+
+    def close(self) -> None:
+        """Ends the session, rolling back an open transaction. May be called twice, or never."""
+
+    def begin(self) -> None:
+        """Starts a transaction."""
+
+    def commit(self) -> None:
+        """Commits it. When this raises, nothing of it may be assumed."""
+
+    def rollback(self) -> None:
+        """Undoes it; harmless outside a transaction."""
+
+    def lock(self, name: str) -> None:
+        """Waits for the named lock, held until the transaction ends."""
+
+    def execute(self, sql: str) -> int:
+        """Runs one statement; returns the rows it touched (0 where that has no meaning)."""
+
+    def query(self, sql: str) -> pa.Table:
+        """The whole result of a small query."""
+
+    def read(self, sql: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Streams a query's result in bounded memory. Types are exact: decimals are decimals, JSON and uuid text.
+
+        The iterator must be used up or closed before the next call on this session.
+        """
+
+    def ingest(
+        self, table: TableName, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], *, temporary: bool
+    ) -> int:
+        """Bulk-loads batches into the named columns inside the current transaction; returns the rows.
+
+        Batches have the Arrow types of `flowc.runtime.arrow.arrow_type(column.type)`, one column each, in that order.
+        """
+
+    def table(self, name: TableName) -> Table | None:
+        """The live table, or None."""
+
+    def describe(self, sql: str) -> tuple[Column, ...]:
+        """Columns and types of a query, without running it."""
+
+    def explain(self, sql: str) -> str:
+        """The engine's plan for a query, without running it."""
+
+
+class Options(Protocol):
+    """How a connector is made: resolved options of a connection, secrets in clear."""
+
+    def __call__(self, options: Mapping[str, object]) -> Database:
+        """Makes a closed `Database`."""

@@ -1,0 +1,1 @@
+"""What runs around pipelines: running loads, comparing with live systems."""
