@@ -1,0 +1,1 @@
+"""Facts become text: diagnostics, failures, plans, graphs and summaries. Nothing here prints."""

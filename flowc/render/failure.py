@@ -1,0 +1,36 @@
+"""Failures of the world, and flowc's own bugs, as text."""
+
+from __future__ import annotations
+
+import platform
+
+from flowc import __version__
+from flowc.errors import FlowcError
+from flowc.render.style import Style, printable, printable_lines
+
+
+def failure(error: FlowcError, style: Style, *, prefix: str = "") -> str:
+    """`error[code]: message`, its details indented, and the help."""
+    first, *rest = printable_lines(f"{prefix}{error.message}") or [""]
+    lines = [style.paint("error", f"error[{error.code}]") + style.paint("bold", f": {first}")]
+    lines.extend(f"  {line}" for line in rest)
+    for detail in error.details:
+        lines.extend(f"  {line}" for line in printable_lines(detail))
+    if error.help:
+        first, *rest = printable_lines(error.help)
+        lines.append("\n      ".join([f"{style.paint('help', 'help')}: {first}", *rest]))
+    return "\n".join(lines)
+
+
+def bug(error: BaseException, command: str, style: Style) -> str:
+    """What to show when flowc itself failed: short, with what a report needs."""
+    said = printable(str(error))[:300]
+    head = style.paint("error", "error[internal]") + style.paint("bold", ": flowc failed, and the fault is its own")
+    return "\n".join(
+        (
+            head,
+            f"  {type(error).__name__}: {said}" if said else f"  {type(error).__name__}",
+            f"  flowc {__version__}, Python {platform.python_version()}, {platform.system()}, command `{command}`",
+            f"{style.paint('help', 'help')}: run it again with `flowc --debug {command}` and report what it prints",
+        )
+    )

@@ -1,0 +1,55 @@
+"""The pages of diagnostics: what `flowc explain` prints and what SARIF tells about rules."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from flowc.render.style import Style
+from flowc.resources import root
+
+_HEADING = re.compile(r"^#+ ")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The page of one code: its first paragraph and its whole Markdown."""
+
+    code: str
+    summary: str
+    text: str
+
+
+def codes() -> tuple[str, ...]:
+    """The codes that have a page, sorted."""
+    return tuple(sorted(path.stem for path in (root("docs") / "diagnostics").glob("*.md")))
+
+
+def page(code: str) -> Page | None:
+    """The page of `code`, or None. A code that could name another file has none."""
+    if not re.fullmatch(r"[a-z0-9-]+", code):
+        return None
+    path = root("docs") / "diagnostics" / f"{code}.md"
+    if not path.is_file():
+        return None
+    text = path.read_text(encoding="utf-8")
+    paragraphs = [part.strip() for part in text.split("\n\n")]
+    first = next((p for p in paragraphs if p and not p.startswith("#")), "")
+    return Page(code, " ".join(first.split()), text)
+
+
+def explain(found: Page, style: Style) -> str:
+    """A page for a terminal: headings and code stand out, fences are gone."""
+    lines: list[str] = []
+    fenced = False
+    for line in found.text.rstrip().splitlines():
+        if line.startswith("```"):
+            fenced = not fenced
+            continue
+        if fenced:
+            lines.append(f"    {style.paint('dim', line)}".rstrip())
+        elif _HEADING.match(line):
+            lines.append(style.paint("bold", _HEADING.sub("", line)))
+        else:
+            lines.append(line)
+    return "\n".join(lines)

@@ -1,0 +1,56 @@
+"""Colours, and text made safe for a terminal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from unicodedata import combining, east_asian_width
+
+from flowc.diagnostics import Severity
+
+_CODES = {
+    "error": "1;31", "warning": "1;33", "info": "1;34", "help": "1;36", "note": "1;32",
+    "frame": "1;34", "bold": "1", "dim": "2", "good": "32", "bad": "31",
+}  # fmt: skip
+_CONTROLS = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
+# C1 controls start escape sequences too; bidirectional marks reorder what a reader sees.
+_CONTROLS |= dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "�")
+_UNSAFE = re.compile("[" + "".join(re.escape(chr(code)) for code in _CONTROLS) + "]")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Paints text, or leaves it alone where colour has no place."""
+
+    color: bool = False
+
+    def paint(self, role: str, text: str) -> str:
+        """`text` in the colour of `role`."""
+        return f"\x1b[{_CODES[role]}m{text}\x1b[0m" if self.color and text else text
+
+    def severity(self, severity: Severity, text: str) -> str:
+        """`text` in the colour of a severity."""
+        return self.paint(str(severity), text)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, control characters shown as pictures so that they cannot act on the terminal."""
+    return text.translate(_CONTROLS) if _UNSAFE.search(text) else text
+
+
+def printable_lines(text: str) -> list[str]:
+    """The lines of `text`, each printable."""
+    return [printable(line.rstrip()) for line in text.expandtabs(4).splitlines()]
+
+
+def width(text: str) -> int:
+    """How many terminal cells a text takes: East Asian wide characters take two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(_cells(char) for char in text)
+
+
+def _cells(char: str) -> int:
+    if combining(char) or char in "\u200b\u200d\ufe0f":
+        return 0
+    return 2 if east_asian_width(char) in "WF" else 1
