@@ -37,6 +37,14 @@ class Source:
     columns: tuple[Column, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Origin:
+    """A column that an output column is computed from; `table` as in `Sql.reads`."""
+
+    table: TableName
+    column: str
+
+
 @dataclass(frozen=True, slots=True)
 class Sql:
     """A stateless query over its sources, finished text in the dialect of `engine`.
@@ -52,6 +60,8 @@ class Sql:
     reads: tuple[TableName, ...]
     columns: tuple[Column, ...] | None
     source: MappedText | None = None
+    origins: tuple[tuple[Origin, ...], ...] | None = None
+    """Where each of `columns` comes from, in the same order."""
 
 
 @dataclass(frozen=True, slots=True)
