@@ -147,6 +147,11 @@ _SHAPE = re.compile(r"^(?P<name>[a-z_][a-z0-9_ ]*?)\s*(?:\((?P<args>[^()]*)\))?(
 _STRUCT = re.compile(r"^(?:struct|row)\s*\((?P<fields>.*)\)$", re.DOTALL)
 
 
+def type_names() -> tuple[str, ...]:
+    """Every type name that `parse_type` knows, for suggestions."""
+    return tuple(_NAMES)
+
+
 def parse_type(text: str) -> DataType:
     """The type that a SQL spelling names, in PostgreSQL's, DuckDB's, SQLite's, MySQL's or generic words.
 

@@ -216,3 +216,7 @@ class ProjectSpec:
     streams: Mapping[str, RawSpec] = field(default_factory=dict)
     functions: Mapping[str, RawSpec] = field(default_factory=dict)
     tests: Mapping[str, RawSpec] = field(default_factory=dict)
+    broken: frozenset[tuple[str, ...]] = frozenset()
+    """Entries `(section, name)` that were written but could not be read, so that nobody calls them unknown."""
+    complete: bool = True
+    """False when a whole file could not be read, so that any name may be in it."""

@@ -1,0 +1,23 @@
+"""Durations (`500ms 30s 5m 2h 30d`), sizes (`64MiB`) and shares (`0.1%`) as numbers."""
+
+from __future__ import annotations
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "B": 1}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds. The text has been checked against the schema."""
+    unit = "ms" if text.endswith("ms") else text[-1]
+    return float(text.removesuffix(unit)) * _SECONDS[unit]
+
+
+def parse_size(text: str) -> int:
+    """Bytes. The text has been checked against the schema."""
+    unit = next(unit for unit in _BYTES if text.endswith(unit))
+    return int(float(text.removesuffix(unit)) * _BYTES[unit])
+
+
+def parse_share(text: str) -> float:
+    """`0.1%` as 0.001. The text has been checked against the schema."""
+    return float(text.removesuffix("%")) / 100
