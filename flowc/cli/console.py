@@ -1,0 +1,41 @@
+"""Where output goes: data on stdout, talk on stderr, colour only where a person looks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from flowc.diagnostics import Diagnostic
+from flowc.render.diagnostics import render
+from flowc.render.style import Style
+
+
+def style_for(stream: TextIO) -> Style:
+    """Colour on a terminal, unless `NO_COLOR` is set or the terminal is dumb."""
+    return Style(color=is_terminal(stream) and not os.environ.get("NO_COLOR"))
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person looks at this stream."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def out(text: str) -> None:
+    """Writes data."""
+    if text:
+        print(text, file=sys.stdout)
+
+
+def say(text: str) -> None:
+    """Talks to the person."""
+    if text:
+        print(text, file=sys.stderr)
+
+
+def say_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
+    """Shows diagnostics in the long form, as talk."""
+    found = list(diagnostics)
+    if found:
+        say(render(found, "text", style_for(sys.stderr)) + "\n")

@@ -1,0 +1,40 @@
+"""`flowc explain`: the page of a code."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from flowc.cli.console import out, style_for
+from flowc.diagnostics import did_you_mean
+from flowc.errors import UsageError
+from flowc.render.pages import codes, explain, page
+
+
+@click.command()
+@click.argument("code", required=False)
+def command(code: str | None) -> None:
+    """Explain the code of a diagnostic.
+
+    Says what CODE means, with an example and the mend. Without CODE, lists all codes.
+    """
+    if code is None:
+        out(_all())
+        return
+    found = page(code.strip().removeprefix("error[").removeprefix("warning[").removesuffix("]"))
+    if found is None:
+        helps = did_you_mean(code, codes()) or ("list all codes with `flowc explain`",)
+        raise UsageError(f"there is no code `{code}`", code="unknown-code", help=helps[0])
+    out(explain(found, style_for(sys.stdout)))
+
+
+def _all() -> str:
+    known = codes()
+    longest = max((len(code) for code in known), default=0)
+    pages = ((code, page(code)) for code in known)
+    return "\n".join(f"{code:<{longest}}  {_first_sentence(found.summary)}" for code, found in pages if found)
+
+
+def _first_sentence(text: str) -> str:
+    return text.split(". ")[0].rstrip(".")

@@ -1,0 +1,130 @@
+"""The entry point: finds the command, loads only its module, and turns every end into an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import cast
+
+import click
+
+from flowc import __version__
+from flowc.cli.console import say, style_for
+from flowc.diagnostics import did_you_mean
+from flowc.errors import FlowcError, UsageError
+from flowc.render.failure import bug, failure
+
+# Name: (module of flowc.cli, its one line). A module is loaded when its command runs; `--help` loads none.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("init", "Make a project that runs."),
+    "lint": ("lint", "Check specs without connecting to anything."),
+    "compile": ("compile", "Show what pipelines compile to: IR, SQL, plan."),
+    "graph": ("graph", "Show how data flows between tables and columns."),
+    "run": ("run", "Run pipelines."),
+    "preview": ("preview", "Run one pipeline in a transaction that is rolled back."),
+    "validate": ("validate", "Check pipelines against the live systems."),
+    "connections": ("connections", "List, check and set connections."),
+    "secrets": ("secrets", "Check that secrets resolve."),
+    "doctor": ("doctor", "Check this installation and its connections."),
+    "explain": ("explain", "Explain the code of a diagnostic."),
+}
+
+# Commands of the language that a later version brings: naming one is no typing error.
+LATER = (
+    "plan", "apply", "drift", "import", "run-due", "scheduler", "test", "status", "runs", "dlq", "rewind", "web",
+)  # fmt: skip
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and loads one when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"flowc.cli.{COMMANDS[cmd_name][0]}")
+        return cast(click.Command, module.command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] in LATER:
+            message = f"`flowc {args[0]}` cannot run in version {__version__}"
+            raise UsageError(message, code="not-runnable-yet", help="see what can: `flowc --help`")
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            helps = did_you_mean(args[0], COMMANDS) or ("list the commands with `flowc --help`",)
+            raise UsageError(f"there is no command `{args[0]}`", code="unknown-command", help=helps[0])
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="flowc %(version)s")
+@click.option("--debug", is_flag=True, help="Show a traceback when flowc itself fails.")
+def cli(debug: bool) -> None:
+    """Compile YAML and SQL into loads that are safe to repeat.
+
+    An argument that is an existing path is SPECS (a folder or a file, `specs` when left out); any other is the NAME
+    of a pipeline.
+
+    Exit codes: 0 fine; 1 the specs have errors, or a run or check failed; 2 flowc could not do its work.
+    """
+
+
+def main() -> None:
+    """Runs the command line and exits."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    code = run([a for a in arguments if a != "--debug"], debug=debug)
+    _leave(code)
+
+
+def run(arguments: Sequence[str], *, debug: bool = False) -> int:
+    """Runs one command and returns its exit code. What went wrong is already shown."""
+    try:
+        code = cli.main(args=list(arguments), prog_name="flowc", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as exit:
+        return exit.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        return 0
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except FlowcError as error:
+        if debug:
+            raise
+        return _show_failure(error)
+    except Exception as error:
+        if debug:
+            raise
+        return _show_bug(error, arguments)
+    return code if isinstance(code, int) else 0
+
+
+def _show_failure(error: FlowcError) -> int:
+    say(failure(error, style_for(sys.stderr)))
+    return 2
+
+
+def _show_bug(error: Exception, arguments: Sequence[str]) -> int:
+    say(bug(error, " ".join(arguments), style_for(sys.stderr)))
+    return 2
+
+
+def _leave(code: int) -> None:
+    """Exits; a reader that went away must not turn the interpreter's last flush into an error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

@@ -1,0 +1,50 @@
+"""Any of flowc's values as plain JSON values, readable and stable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+
+from flowc.catalog import TableName
+from flowc.source import Located, MappedText, Span
+from flowc.types import DataType
+
+_KINDS = (bool, int, float, str)
+
+
+def plain(value: object) -> object:
+    """`value` as dicts, lists and scalars. Where something was written is left out, and so is what is empty."""
+    if value is None or (isinstance(value, _KINDS) and not isinstance(value, Enum)):
+        return value
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, (DataType, TableName)):
+        return str(value)
+    if isinstance(value, MappedText):
+        return value.text
+    if isinstance(value, Located):
+        return plain(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if is_dataclass(value):
+        return _fields(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def _fields(value: object) -> dict[str, object]:
+    shown: dict[str, object] = {}
+    for field in fields(value):  # type: ignore[arg-type]
+        item = getattr(value, field.name)
+        if isinstance(item, (Span, MappedText)) or item is None or item in ((), {}):
+            continue
+        shown[field.name] = plain(item)
+    return shown
+
+
+def as_json(value: object) -> str:
+    """Indented JSON of `plain(value)`."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False)
