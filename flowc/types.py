@@ -143,7 +143,7 @@ _WIDEN_UNSIGNED = {
     Kind.INT8: Kind.UINT8, Kind.INT16: Kind.UINT16, Kind.INT32: Kind.UINT32, Kind.INT64: Kind.UINT64,
 }  # fmt: skip
 
-_SHAPE = re.compile(r"^(?P<name>[a-z_][a-z0-9_ ]*?)\s*(?:\((?P<args>[^()]*)\))?(?P<rest>[a-z ]*)$")
+_SHAPE = re.compile(r"^(?P<name>[a-z_][a-z0-9_ ]*?)\s*(?:\((?P<args>[^()]*)\)(?P<rest>[a-z ]*))?$")
 _STRUCT = re.compile(r"^(?:struct|row)\s*\((?P<fields>.*)\)$", re.DOTALL)
 
 
@@ -171,7 +171,7 @@ def _scalar(spelled: str, text: str) -> DataType:
     match = _SHAPE.match(spelled)
     if match is None:
         raise ValueError(f"`{text}` is not a type")
-    name = " ".join((match["name"] + " " + match["rest"]).split())
+    name = " ".join((match["name"] + " " + (match["rest"] or "")).split())
     unsigned = name.endswith(" unsigned")
     kind = _NAMES.get(name.removesuffix(" unsigned"))
     if kind is None:
