@@ -59,11 +59,12 @@ Read = QueryRead | FilesRead | EngineRead
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Runs a statement; the rows it touched are added to `counts`."""
+    """Runs a statement; the rows it touched are added to `counts`, and to `also` where they mean two things."""
 
     purpose: str
     sql: str
     counts: Counter | None = None
+    also: Counter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +112,12 @@ class Expect:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A query of one number that sets a counter."""
+    """A query of one number, less the counters `less` as they stand, that sets a counter."""
 
     purpose: str
     sql: str
     counts: Counter
+    less: tuple[Counter, ...] = ()
 
 
 Step = Execute | Ingest | Check | Expect | Measure

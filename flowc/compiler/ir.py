@@ -12,6 +12,7 @@ from typing import Literal
 
 from flowc.catalog import Column, Table, TableName
 from flowc.source import MappedText, Span
+from flowc.types import DataType
 
 Mode = Literal["append", "truncate", "merge", "scd2"]
 Deletes = Literal["ignore", "hard", "soft", "close"]
@@ -66,10 +67,16 @@ class Sql:
 
 @dataclass(frozen=True, slots=True)
 class Normalize:
-    """A column's normalised value: SQL over the staged row in the target's dialect, `{value}` already replaced."""
+    """A column's normalised value: SQL over the staged row in the target's dialect, `{value}` already replaced.
+
+    `type` is the value's type where the normalisers tell (`parse_int`), and `unparsed` a condition that holds for
+    staged rows which they cannot read.
+    """
 
     column: str
     sql: str
+    type: DataType | None = None
+    unparsed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
