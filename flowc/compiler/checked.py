@@ -54,3 +54,5 @@ class CheckedSpec:
 
     project: ProjectSpec
     pipelines: Mapping[str, CheckedPipeline] = field(default_factory=dict)
+    failed: frozenset[str] = frozenset()
+    """Pipelines in which errors were found, whether they could be resolved or not: they must not run."""

@@ -148,6 +148,8 @@ class _Explainer:
         helps: tuple[str, ...] = ()
         if isinstance(node, Scalar) and node.value is not None and not any("x-secret" in r.schema for r in rules):
             helps = _retyped(wanted, node.text)
+        elif isinstance(node, Scalar) and place.path[-1:] and ")" in place.path[-1] and "(" not in place.path[-1]:
+            helps = ('inside `{…}`, put a type that holds a comma in quotes: `"numeric(12,2)"`',)
         message = f"{place} must be {words}, not {_TYPE_WORDS[type_of(node)]}"
         span = place.span if isinstance(node, Scalar) and not node.text else _head(node)
         self._error(place, "wrong-type", message, span, helps=helps)

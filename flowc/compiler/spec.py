@@ -189,6 +189,8 @@ class PipelineSpec:
     settings: Mapping[str, Json]
     """retry, catch_up, timeout: what the scheduler reads."""
     span: Span
+    sql_missing: bool = False
+    """`sql_file` names a file that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,11 @@ class TreeMap:
     span: Span
     entries: Mapping[str, Entry]
 
+    @staticmethod
+    def empty(file: SourceFile) -> TreeMap:
+        """The mapping of a file that holds nothing."""
+        return TreeMap(Span(file, 0, 0), {})
+
     def get(self, key: str) -> Node | None:
         """The value of a key, or None."""
         entry = self.entries.get(key)

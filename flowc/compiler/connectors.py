@@ -1,0 +1,62 @@
+"""What the compiler knows of each kind of connection, read from `schemas/connectors/<kind>.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from flowc.compiler.schemarules import load
+
+LOAD_SOURCE = "load-source"
+LOAD_TARGET = "load-target"
+STREAM_SOURCE = "stream-source"
+STREAM_TARGET = "stream-target"
+LOOKUP = "lookup"
+STATE = "state"
+DEAD_LETTER = "dead-letter"
+
+
+@cache
+def kinds() -> tuple[str, ...]:
+    """Every kind of connection."""
+    branches = load("project.json")["$defs"]["connection"]["oneOf"]
+    return tuple(branch["$ref"].removeprefix("connectors/").removesuffix(".json") for branch in branches)
+
+
+def _schema(kind: str) -> Mapping[str, Any]:
+    return load(f"connectors/{kind}.json")
+
+
+def can(kind: str, capability: str) -> bool:
+    """Whether connections of that kind can be used so."""
+    return capability in _schema(kind)["x-capabilities"]
+
+
+def able(capability: str) -> tuple[str, ...]:
+    """The kinds that can be used so."""
+    return tuple(kind for kind in kinds() if can(kind, capability))
+
+
+def dialect(kind: str) -> str | None:
+    """The sqlglot dialect of a kind of database; None for what is no database."""
+    found: str | None = _schema(kind).get("x-dialect")
+    return found
+
+
+def is_database(kind: str) -> bool:
+    """Whether SQL can run there."""
+    return dialect(kind) is not None
+
+
+@cache
+def secret_options(kind: str) -> frozenset[str]:
+    """The options whose values are secrets, by dotted path (`security.password`)."""
+    return frozenset(_secrets(_schema(kind), ""))
+
+
+def _secrets(schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    if schema.get("x-secret"):
+        yield path
+    for key, value in schema.get("properties", {}).items():
+        yield from _secrets(value, f"{path}.{key}" if path else key)

@@ -1,0 +1,69 @@
+"""Looking up the names of a project, with a diagnostic for those that it does not know.
+
+One cause, one message: a name whose entry was written but is broken, or that may be in a file which could not be read,
+is not called unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from flowc.catalog import TableName
+from flowc.compiler.connections import find_connection, variable_name
+from flowc.compiler.spec import ConnectionSpec, Name, ProjectSpec, TableSpec
+from flowc.diagnostics import Note, Reporter, did_you_mean
+
+
+class Lookup:
+    """The names of one project."""
+
+    def __init__(self, project: ProjectSpec, reporter: Reporter) -> None:
+        self.project = project
+        self.reporter = reporter
+        self._tables = {(t.connection.value, t.table_name): t for t in project.tables.values()}
+
+    def connection(self, name: Name) -> ConnectionSpec | None:
+        """The connection of that name."""
+        found = find_connection(self.project.connections, name.value)
+        if found is None:
+            hint = f"declare it under `connections`, or set the variable `{variable_name(name.value)}`"
+            self._unknown("connections", name, self.project.connections, hint)
+        return found
+
+    def table(self, name: Name) -> TableSpec | None:
+        """The declared table of that key."""
+        found = self.project.tables.get(name.value)
+        if found is None:
+            hint = "declare it under `tables`, or name its connection: `{connection: …, table: …}`"
+            self._unknown("tables", name, self.project.tables, hint)
+        return found
+
+    def table_at(self, connection: ConnectionSpec, name: TableName) -> TableSpec | None:
+        """The declaration of a table that is named by its place, if there is one."""
+        return self._tables.get((connection.name.value, name))
+
+    def entry(self, section: str, name: Name, known: Collection[str]) -> bool:
+        """Whether a pipeline, stream or function of that name exists."""
+        if name.value in known:
+            return True
+        self._unknown(section, name, known, f"declare it under `{section}`")
+        return False
+
+    def column(self, name: Name, table: TableSpec, known: Iterable[str], role: str) -> bool:
+        """Whether a declared table has a column."""
+        names = tuple(known)
+        if name.value in names:
+            return True
+        note = Note(f"table `{table.key.value}` is declared here", table.key.span)
+        helps = did_you_mean(name.value, names) or (f"add `{name.value}` to its columns",)
+        message = f"{role} `{name.value}` is not a column of table `{table.key.value}`"
+        self.reporter.error("unknown-column", message, name.span, notes=(note,), helps=helps)
+        return False
+
+    def _unknown(self, section: str, name: Name, known: Collection[str], hint: str) -> None:
+        broken = self.project.broken
+        if not self.project.complete or () in broken or (section,) in broken or (section, name.value) in broken:
+            return
+        noun = section.removesuffix("s")
+        helps = did_you_mean(name.value, known) or (hint,)
+        self.reporter.error(f"unknown-{noun}", f"there is no {noun} `{name.value}`", name.span, helps=helps)

@@ -1,0 +1,21 @@
+"""The lint rules, in order. Each is a plain function that reads the project and reports; none changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Ir
+from flowc.compiler.passes.secret_literal import secret_literal
+from flowc.compiler.passes.shared_target import shared_target
+from flowc.diagnostics import Reporter
+
+Lint = Callable[[CheckedSpec, Ir | None, Reporter], None]
+
+LINTS: tuple[Lint, ...] = (secret_literal, shared_target)
+
+
+def run_lints(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
+    """Runs every rule. `ir` is None when nothing could be lowered."""
+    for lint in LINTS:
+        lint(checked, ir, reporter)

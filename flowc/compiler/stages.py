@@ -1,0 +1,87 @@
+"""The compiler's stages in order. Each takes a value and a reporter, and returns a new value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Ir
+from flowc.compiler.passes import run_lints
+from flowc.compiler.resolve import resolve
+from flowc.compiler.schemacheck import check
+from flowc.compiler.spec import ProjectSpec
+from flowc.compiler.spec_build import CheckedFile, build_project
+from flowc.compiler.spec_nodes import Context
+from flowc.compiler.specfiles import find, project_root, read_text
+from flowc.compiler.yamltree import TreeMap, parse
+from flowc.diagnostics import Reporter, Severity
+
+__all__ = ["check_project", "lint", "load_project", "resolve", "run_lints"]
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def load_project(
+    paths: Sequence[Path],
+    reporter: Reporter,
+    *,
+    environment: str | None = None,
+    env: Mapping[str, str] = _NOTHING,
+    root: Path | None = None,
+) -> ProjectSpec | None:
+    """Reads and merges all spec files below the paths; None when there are none.
+
+    Whatever is wrong with one entry is reported and leaves the others as they are.
+    """
+    found = find(paths, reporter)
+    if not found:
+        return None
+    files = [_read(path, reporter) for path in found]
+    context = Context((root or project_root(paths)).absolute(), reporter)
+    good = [file for file in files if file is not None]
+    return build_project(good, context, environment=environment, env=env, complete=len(good) == len(files))
+
+
+def _read(path: Path, reporter: Reporter) -> CheckedFile | None:
+    """One spec file, parsed and checked against the schemas; None when it cannot be read."""
+    file = read_text(path, reporter)
+    if file is None:
+        return None
+    before = len(reporter.found)
+    root = parse(file, reporter)
+    if root is None:
+        failed = any(d.severity is Severity.ERROR for d in reporter.found[before:])
+        return None if failed else CheckedFile(TreeMap.empty(file), frozenset())
+    broken = check(root, reporter)
+    return CheckedFile(root, broken) if isinstance(root, TreeMap) else None
+
+
+def check_project(
+    paths: Sequence[Path],
+    reporter: Reporter,
+    *,
+    environment: str | None = None,
+    env: Mapping[str, str] = _NOTHING,
+    root: Path | None = None,
+) -> CheckedSpec | None:
+    """`load_project`, then `resolve`."""
+    project = load_project(paths, reporter, environment=environment, env=env, root=root)
+    return resolve(project, reporter) if project else None
+
+
+def lint(
+    paths: Sequence[Path],
+    reporter: Reporter,
+    *,
+    environment: str | None = None,
+    env: Mapping[str, str] = _NOTHING,
+    root: Path | None = None,
+) -> Ir | None:
+    """Everything that can be known without connecting, all of it reported in one go."""
+    checked = check_project(paths, reporter, environment=environment, env=env, root=root)
+    if checked is None:
+        return None
+    run_lints(checked, None, reporter)
+    return None
