@@ -10,7 +10,8 @@ import duckdb
 def main() -> None:
     """Opens the file read-only and shows the rows."""
     path, sql = sys.argv[1:]
-    with duckdb.connect(path, read_only=True, config={"TimeZone": "UTC"}) as database:
+    with duckdb.connect(path, read_only=True) as database:
+        database.execute("SET TimeZone = 'UTC'")
         print(database.sql(sql))
 
 
