@@ -1,0 +1,114 @@
+"""PostgreSQL (from 13)."""
+
+from __future__ import annotations
+
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.timeformat import pattern, pieces
+from flowc.types import DataType, Kind
+
+_LETTERS = {
+    "%Y": "YYYY", "%y": "YY", "%m": "MM", "%d": "DD", "%H": "HH24", "%I": "HH12", "%M": "MI", "%S": "SS", "%f": "US",
+    "%p": "AM", "%z": "TZH:TZM", "%j": "DDD", "%b": "Mon", "%B": "TMMonth", "%a": "Dy", "%A": "TMDay", "%%": '"%"',
+}  # fmt: skip
+
+
+def _time_format(template: str) -> str:
+    parts = (_LETTERS.get(p) or '"' + p.replace("\\", "\\\\").replace('"', '\\"') + '"' for p in pieces(template))
+    return "".join(parts)
+
+
+def _native(kind: DataType) -> str | None:
+    if kind.kind is Kind.ARRAY and kind.element is not None:
+        element = kind.element if kind.element.kind is not Kind.STRUCT else DataType(Kind.JSON)
+        spelled = _native(element) or POSTGRES.spell.get(element.kind)
+        return f"{spelled}[]" if spelled else None
+    if kind.kind is Kind.TEXT and kind.length is not None:
+        return f"VARCHAR({kind.length})"
+    if kind.kind is Kind.DECIMAL and kind.precision is not None:
+        return f"NUMERIC({kind.precision},{kind.scale or 0})"
+    if kind.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ) and kind.precision is not None and kind.precision < 6:
+        return f"{POSTGRES.spell[kind.kind]}({kind.precision})"
+    return None
+
+
+POSTGRES = Dialect(
+    name="postgres",
+    sqlglot="postgres",
+    spell={
+        Kind.BOOL: "BOOLEAN",
+        Kind.INT16: "SMALLINT",
+        Kind.INT32: "INTEGER",
+        Kind.INT64: "BIGINT",
+        Kind.FLOAT32: "REAL",
+        Kind.FLOAT64: "DOUBLE PRECISION",
+        Kind.DECIMAL: "NUMERIC",
+        Kind.TEXT: "TEXT",
+        Kind.BINARY: "BYTEA",
+        Kind.DATE: "DATE",
+        Kind.TIME: "TIME",
+        Kind.TIMESTAMP: "TIMESTAMP",
+        Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
+        Kind.INTERVAL: "INTERVAL",
+        Kind.UUID: "UUID",
+        Kind.JSON: "JSONB",
+    },
+    native=_native,
+    comments=True,
+    temporary_schema="pg_temp",
+    temporary_options=" ON COMMIT DROP",
+    analyze="ANALYZE {table}",
+    row_id="ctid",
+    escaped_text=True,
+    widen={
+        Kind.INT8: DataType(Kind.INT16),
+        Kind.UINT8: DataType(Kind.INT16),
+        Kind.UINT16: DataType(Kind.INT32),
+        Kind.UINT32: DataType(Kind.INT64),
+        Kind.UINT64: DataType(Kind.DECIMAL, precision=20, scale=0),
+        Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
+        Kind.STRUCT: DataType(Kind.JSON),
+    },
+    comparable={Kind.JSON: "CAST({x} AS JSONB)"},
+    encoded={
+        Kind.TIMESTAMPTZ: "CAST(CAST({x} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TEXT)",
+        Kind.JSON: "CAST(CAST({x} AS JSONB) AS TEXT)",
+        Kind.FLOAT32: "CAST({x} + 0 AS TEXT)",
+        Kind.FLOAT64: "CAST({x} + 0 AS TEXT)",
+        Kind.DECIMAL: "CAST(trim_scale({x}) AS TEXT)",
+        Kind.BINARY: "encode({x}, 'hex')",
+    },
+    functions={
+        "md5": "md5({0})",
+        "length": "char_length({0})",
+        "matches": "{0} ~ {1}",
+        "unreadable": "NOT ({1})",
+        "to_json": "to_jsonb({0})",
+        "lower": "lower({0})",
+        "upper": "upper({0})",
+        "trim": "btrim({0}, E' \\t\\n\\r\\f\\v')",
+        "regex_replace": "regexp_replace({0}, {1}, {2}, 'g')",
+        "parse_int": ("CASE WHEN btrim({0}) ~ '^[+-]?[0-9]+$' THEN CAST(btrim({0}) AS NUMERIC) END"),
+        "parse_numeric": (
+            "CASE WHEN btrim({0}) ~ '^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{{1,3}})?$'"
+            " THEN CAST(btrim({0}) AS NUMERIC) END"
+        ),
+        "parse_timestamp": (
+            "CASE WHEN {0} ~ {2} THEN to_timestamp({0} || ' +00', {1} || ' TZH') AT TIME ZONE 'UTC' END"
+        ),
+        "parse_timestamptz": "CASE WHEN {0} ~ {2} THEN to_timestamp({0}, {1}) END",
+        "at_zone": "({0} AT TIME ZONE {1})",
+        "add_seconds": "({0} + {1} * INTERVAL '1 second')",
+        "cursor": "CAST({0} AS TEXT)",
+        "cursor_timestamptz": "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00:00'",
+        "cursor_timestamp": "to_char({0}, 'YYYY-MM-DD HH24:MI:SS.US')",
+    },
+    ensure_schema="DO {block}",
+    schema_block="BEGIN IF to_regnamespace({text}) IS NULL THEN CREATE SCHEMA IF NOT EXISTS {schema}; END IF; END",
+    ensure_table=(
+        "DO $flowc$ BEGIN IF to_regclass({text}) IS NULL THEN PERFORM pg_advisory_xact_lock(hashtext({text})); "
+        "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE IF NOT EXISTS {table} ({columns}); END IF; END $flowc$",
+    ),
+    cast_number="CAST({x} AS NUMERIC)",
+    time_format=_time_format,
+    parsable=pattern,
+)

@@ -1,0 +1,101 @@
+r"""SQLite (from 3.35), with the functions that flowc registers on its connections.
+
+The runtime registers, by `flowc.runtime.connectors.sqlite_functions.register`:
+
+- `flowc_md5(text)`: hexadecimal MD5 of the UTF-8 text
+- `flowc_lower(text)`, `flowc_upper(text)`: of all letters, not only ASCII
+- `flowc_regexp_replace(text, pattern, replacement)`: every match; `\1` names a group
+- `flowc_parse_int(text)`, `flowc_parse_numeric(text)`: the number, NULL for what is none
+- `flowc_parse_timestamp(text, format)`: strptime; canonical text, with `+00:00` when the format reads an offset
+- `flowc_at_zone(timestamp, zone)`: a naive timestamp in that zone as an instant
+- `flowc_add_seconds(timestamp, seconds)`: for dates, timestamps and instants, to the microsecond
+- `flowc_json_canonical(text)`: JSON with sorted keys and no spaces, for comparison by value
+- `flowc_temporal(text, kind)`: ISO text as canonical date, time, timestamp or timestamptz, NULL for what is none
+- `flowc_decimal(value, precision, scale)`: a number as its column stores it, NULL where it has more digits
+- `flowc_uuid(text)`: canonical uuid, NULL for what is none
+
+Each returns NULL for NULL.
+"""
+
+from __future__ import annotations
+
+from flowc.compiler.dialect import Dialect
+from flowc.types import DataType, Kind
+
+_EXACT_DIGITS = 15
+"""SQLite keeps numbers of so many digits exactly in a REAL; longer decimals are stored as text."""
+
+
+def _native(kind: DataType) -> str | None:
+    if kind.kind is Kind.ARRAY:
+        return f'"{kind}"'
+    if kind.kind is Kind.TEXT and kind.length is not None:
+        return f"VARCHAR({kind.length})"
+    if kind.kind is Kind.DECIMAL:
+        if kind.precision is None:
+            return "DECIMAL TEXT"
+        word = "DECIMAL" if kind.precision <= _EXACT_DIGITS else "DECIMAL TEXT"
+        return f"{word}({kind.precision},{kind.scale or 0})"
+    return None
+
+
+SQLITE = Dialect(
+    name="sqlite",
+    sqlglot="sqlite",
+    spell={
+        Kind.BOOL: "BOOLEAN",
+        Kind.INT8: "TINYINT",
+        Kind.INT16: "SMALLINT",
+        Kind.INT32: "INTEGER",
+        Kind.INT64: "BIGINT",
+        Kind.UINT8: "UTINYINT",
+        Kind.UINT16: "USMALLINT",
+        Kind.UINT32: "UINTEGER",
+        Kind.FLOAT32: "REAL",
+        Kind.FLOAT64: "DOUBLE",
+        Kind.TEXT: "TEXT",
+        Kind.BINARY: "BLOB",
+        Kind.DATE: "DATE",
+        Kind.TIME: "TIME",
+        Kind.TIMESTAMP: "TIMESTAMP",
+        Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
+        Kind.UUID: "UUID",
+        Kind.JSON: "JSON TEXT",
+    },
+    native=_native,
+    schemas=False,
+    same="{a} IS {b}",
+    differ="{a} IS NOT {b}",
+    typed_literals=False,
+    widen={
+        Kind.UINT64: DataType(Kind.DECIMAL, precision=20, scale=0),
+        Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
+        Kind.STRUCT: DataType(Kind.JSON),
+    },
+    comparable={Kind.JSON: "flowc_json_canonical({x})"},
+    encoded={
+        Kind.JSON: "flowc_json_canonical({x})",
+        Kind.BINARY: "hex({x})",
+        Kind.FLOAT32: "CAST({x} + 0 AS TEXT)",
+        Kind.FLOAT64: "CAST({x} + 0 AS TEXT)",
+    },
+    functions={
+        "md5": "flowc_md5({0})",
+        "length": "length({0})",
+        "lower": "flowc_lower({0})",
+        "upper": "flowc_upper({0})",
+        "trim": "trim({0}, ' ' || char(9, 10, 13, 12, 11))",
+        "regex_replace": "flowc_regexp_replace({0}, {1}, {2})",
+        "parse_int": "flowc_parse_int({0})",
+        "parse_numeric": "flowc_parse_numeric({0})",
+        "parse_timestamp": "flowc_parse_timestamp({0}, {1})",
+        "parse_timestamptz": "flowc_parse_timestamp({0}, {1})",
+        "at_zone": "flowc_at_zone({0}, {1})",
+        "add_seconds": "flowc_add_seconds({0}, {1})",
+        "cursor": "CAST({0} AS TEXT)",
+        "cursor_timestamptz": "{0}",
+        "cursor_timestamp": "{0}",
+    },
+    ensure_table=("CREATE TABLE IF NOT EXISTS {table} ({columns})",),
+    index_in_schema=True,
+)

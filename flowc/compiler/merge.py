@@ -1,0 +1,63 @@
+"""merge: rows are brought up to date by key.
+
+A matched row is written only where a `compare` column differs; then all its non-key columns are. Missing keys are
+inserted, and `deletes` says what happens to keys that the (full) source no longer has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowc.compiler.checks import empty_source, key_checks
+from flowc.compiler.load import Load
+from flowc.compiler.quote import ident, idents
+from flowc.compiler.softdelete import mark, marked, unmark
+from flowc.plan import Counter, Execute, Measure, Step
+
+
+def merge(load: Load) -> Iterator[Step]:
+    """The steps of a merge, from checks to counts."""
+    yield from key_checks(load)
+    if load.apply.deletes != "ignore":
+        if not load.apply.allow_empty:
+            yield empty_source(load)
+        yield _delete(load)
+    if update := _update(load):
+        yield Execute("update rows that differ", update, Counter.UPDATED)
+    yield Execute("insert new keys", _insert(load), Counter.INSERTED)
+    yield Measure(
+        "rows that did not differ",
+        f"SELECT count(*) FROM {load.rows}",
+        Counter.UNCHANGED,
+        less=(Counter.INSERTED, Counter.UPDATED),
+    )
+
+
+def _update(load: Load) -> str | None:
+    written = [n for n in load.names if n not in load.keys]
+    sets = [f"{ident(n)} = s.{ident(n)}" for n in written]
+    condition = load.differs(load.compare, "t", "s")
+    if load.apply.deletes == "soft":
+        sets.append(unmark(load))
+        condition = f"{condition} OR {marked(load, 't')}"
+    elif not load.compare:
+        return None
+    return (
+        f"UPDATE {load.target} AS t SET {', '.join(sets)} FROM {load.rows} AS s "
+        f"WHERE {load.equal(load.keys, 't', 's')} AND ({condition})"
+    )
+
+
+def _insert(load: Load) -> str:
+    return (
+        f"INSERT INTO {load.target} ({idents(load.names)}) SELECT {idents(load.names, 's')} FROM {load.rows} AS s "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {load.target} AS t WHERE {load.equal(load.keys, 't', 's')})"
+    )
+
+
+def _delete(load: Load) -> Execute:
+    gone = f"NOT EXISTS (SELECT 1 FROM {load.rows} AS s WHERE {load.equal(load.keys, 't', 's')})"
+    if load.apply.deletes == "hard":
+        return Execute("delete keys that are gone", f"DELETE FROM {load.target} AS t WHERE {gone}", Counter.DELETED)
+    sql = f"UPDATE {load.target} AS t SET {mark(load)} WHERE NOT ({marked(load, 't')}) AND {gone}"
+    return Execute("mark keys that are gone", sql, Counter.DELETED)

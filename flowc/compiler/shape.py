@@ -1,0 +1,106 @@
+"""The target of a load: the table as declared, or made from what the source returns; and what it must have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flowc.catalog import Column, Table
+from flowc.compiler.ddl import stored
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.ir import Apply
+from flowc.compiler.load import HISTORY, IS_CURRENT, ROW_HASH, VALID_FROM, VALID_TO, Load, find_column
+from flowc.errors import UsageError
+from flowc.types import BOOLEAN, TEXT, TIMESTAMPTZ, DataType, Kind
+
+
+def target_table(apply: Apply, columns: tuple[Column, ...], dialect: Dialect) -> Table:
+    """The table that a load creates: as declared, else the source's columns with the target's or the load's keys."""
+    if apply.target.table is not None:
+        return with_history(apply.target.table, apply, columns)
+    held = tuple(Column(c.name, stored(c.type, dialect)) for c in columns if not _only_cursor(apply, c.name))
+    keys = apply.target.primary_key or (apply.keys if apply.mode in ("merge", "scd2") else ())
+    made = Table(apply.target.name, _with_soft_delete(held, apply), keys)
+    return with_history(made, apply, columns)
+
+
+def _only_cursor(apply: Apply, name: str) -> bool:
+    """In an undeclared scd2 table the event time lives on as `valid_from`."""
+    return apply.mode == "scd2" and name == apply.event_time and name == VALID_FROM
+
+
+def _with_soft_delete(columns: tuple[Column, ...], apply: Apply) -> tuple[Column, ...]:
+    name = apply.soft_delete_column or "deleted_at"
+    if apply.deletes != "soft" or any(c.name == name for c in columns):
+        return columns
+    return (*columns, Column(name, TIMESTAMPTZ))
+
+
+def with_history(table: Table, apply: Apply, columns: tuple[Column, ...]) -> Table:
+    """An scd2 target with the columns that flowc keeps in it, and `valid_from` in its primary key."""
+    if apply.mode != "scd2":
+        return table
+    kind = _instant_type(apply, columns)
+    wanted = (
+        Column(VALID_FROM, kind, nullable=False),
+        Column(VALID_TO, kind),
+        Column(IS_CURRENT, BOOLEAN, nullable=False),
+        Column(ROW_HASH, TEXT),
+    )
+    added = tuple(c for c in wanted if table.column(c.name) is None)
+    keys = table.primary_key
+    if keys and set(keys) == set(apply.keys):
+        keys = (*keys, VALID_FROM)
+    return replace(table, columns=(*table.columns, *added), primary_key=keys)
+
+
+def _instant_type(apply: Apply, columns: tuple[Column, ...]) -> DataType:
+    column = find_column(columns, apply.event_time) if apply.event_time else None
+    return column.type if column is not None else TIMESTAMPTZ
+
+
+def check_shape(load: Load) -> None:
+    """Raises UsageError for a load that the target, as it is, cannot take."""
+    apply = load.apply
+    if apply.mode in ("merge", "scd2") or apply.dedupe is not None:
+        _check_keys(load)
+    if apply.mode == "scd2":
+        _check_history(load)
+    if not load.names:
+        message = f"the source of `{apply.pipeline}` has no column that `{load.label}` has"
+        raise UsageError(message, code="nothing-to-load", help="name the columns as the table does, `SELECT a AS b`")
+
+
+def _check_keys(load: Load) -> None:
+    missing = [k for k in load.keys if k not in load.names]
+    if not load.keys or missing:
+        fault = f"the key column `{missing[0]}` is not loaded" if missing else "no `keys` are known"
+        raise UsageError(
+            f"{fault} for `{load.label}`",
+            code="unusable-keys",
+            help="name columns that the source returns under `keys: [ … ]`",
+        )
+
+
+def _check_history(load: Load) -> None:
+    missing = [n for n in HISTORY if n != ROW_HASH and load.table.column(n) is None]
+    if missing:
+        raise UsageError(
+            f"`{load.label}` has no column `{missing[0]}`, which scd2 needs",
+            code="history-column-missing",
+            help="let `flowc plan` and `flowc apply` add it",
+        )
+    event_time = load.apply.event_time
+    if event_time is not None and find_column(load.columns, event_time) is None and event_time not in load.names:
+        raise UsageError(
+            f"the source of `{load.apply.pipeline}` has no column `{event_time}` for `event_time`",
+            code="unknown-event-time",
+            help="select it in the SQL",
+        )
+    kind = load.table.column(VALID_FROM)
+    temporal = kind is not None and kind.type.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
+    if not temporal and (event_time is None or load.apply.ttl is not None or load.apply.deletes in ("close", "soft")):
+        raise UsageError(
+            f"`valid_from` of `{load.label}` holds no time, so the time of the load cannot be compared with it",
+            code="event-time-not-a-time",
+            help="use an event time of type date, timestamp or timestamptz",
+        )
