@@ -19,7 +19,7 @@ from flowc.compiler.resolve_tables import check_tables
 from flowc.compiler.resolve_targets import resolve_targets
 from flowc.compiler.sources import check_source
 from flowc.compiler.spec import ConnectionSpec, FromSpec, Name, PipelineSpec, ProjectSpec
-from flowc.compiler.timing import check_order, check_timing
+from flowc.compiler.timing import check_timing
 from flowc.diagnostics import Reporter, Severity, did_you_mean
 
 DATAFUSION = "datafusion"
@@ -38,7 +38,6 @@ def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
             pipelines[name] = resolved
         if resolved is None or any(d.severity is Severity.ERROR for d in reporter.found[before:]):
             failed.add(name)
-    failed |= check_order(spec, reporter)
     check_streams(spec, lookup)
     return CheckedSpec(spec, pipelines, frozenset(failed))
 

@@ -46,7 +46,7 @@ class _Piece:
 def mapped(scalar: Scalar) -> MappedText:
     """The scalar's text with its map back to the file."""
     pieces = _block(scalar) if scalar.style in ("|", ">") else _flow(scalar)
-    segments = tuple(_segments(pieces))
+    segments = tuple(_segments(pieces)) if scalar.text else (Segment(0, 0, scalar.span.start, scalar.span.start),)
     if not _agrees(scalar, segments):
         segments = (Segment(0, len(scalar.text), scalar.span.start, scalar.span.end),)
     return MappedText(scalar.text, scalar.span.file, segments)
@@ -143,9 +143,10 @@ def _block_lines(scalar: Scalar) -> Iterator[tuple[int, str]]:
     while at < end and (line := _LINE.match(source, at)):
         lines.append((at, line["content"]))
         at = max(line.end(), at + 1)
+    blank = not any(content.strip(" ") for _, content in lines)
     indent = _indent(scalar.text, lines)
     for start, content in lines:
-        yield (start + indent, content[indent:]) if len(content) > indent else (start, "")
+        yield (start, "") if blank or len(content) <= indent else (start + indent, content[indent:])
 
 
 def _indent(value: str, lines: list[tuple[int, str]]) -> int:
