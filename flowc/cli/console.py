@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from flowc.diagnostics import Diagnostic
 from flowc.render.diagnostics import render
 from flowc.render.style import Style
+
+_redactions: list[Callable[[str], str]] = []
+
+
+def conceal(redact: Callable[[str], str]) -> None:
+    """From now on everything that is written passes through `redact`: the last gate before a secret is shown."""
+    _redactions.append(redact)
 
 
 def style_for(stream: TextIO) -> Style:
@@ -25,13 +32,13 @@ def is_terminal(stream: TextIO) -> bool:
 def out(text: str) -> None:
     """Writes data."""
     if text:
-        print(text, file=sys.stdout)
+        print(_concealed(text), file=sys.stdout)
 
 
 def say(text: str) -> None:
     """Talks to the person."""
     if text:
-        print(text, file=sys.stderr)
+        print(_concealed(text), file=sys.stderr)
 
 
 def say_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
@@ -39,3 +46,9 @@ def say_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
     found = list(diagnostics)
     if found:
         say(render(found, "text", style_for(sys.stderr)) + "\n")
+
+
+def _concealed(text: str) -> str:
+    for redact in _redactions:
+        text = redact(text)
+    return text

@@ -1,0 +1,51 @@
+"""`flowc init`: a project that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowc import __version__
+from flowc.cli.console import out, say
+from flowc.errors import UsageError
+
+_STARTER = Path(__file__).resolve().parent / "starter"
+FILES = {
+    "specs/project.yaml": "specs.yaml",
+    "data/orders.csv": "orders.csv",
+    "README.md": "README.md",
+    "Dockerfile": "Dockerfile",
+    ".dockerignore": "dockerignore",
+    ".gitignore": "gitignore",
+    ".github/workflows/lint.yml": "lint.yml",
+    "deploy/flowc.service": "flowc.service",
+    "deploy/flowc.timer": "flowc.timer",
+}
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+def command(directory: Path) -> None:
+    """Make a project that runs.
+
+    Writes specs, a small CSV file, a Dockerfile, a systemd unit and a CI workflow into DIR. Files that exist are never
+    overwritten.
+    """
+    taken = [name for name in FILES if (directory / name).exists()]
+    if taken:
+        message = f"`{directory / taken[0]}` exists already"
+        raise UsageError(message, code="existing-file", help="choose a folder that is new or empty: `flowc init DIR`")
+    try:
+        for name, source in FILES.items():
+            _write(directory / name, (_STARTER / source).read_text(encoding="utf-8"), directory.resolve().name)
+    except OSError as error:
+        message = f"cannot write into `{directory}`: {error.strerror}"
+        raise UsageError(message, code="unwritable-file", help="choose another folder: `flowc init DIR`") from error
+    out("\n".join(str(directory / name) for name in FILES))
+    say(f"\nNext: cd {directory} && flowc lint && flowc run --once")
+
+
+def _write(path: Path, text: str, project: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.replace("{version}", __version__).replace("{name}", project), encoding="utf-8")

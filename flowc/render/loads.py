@@ -1,0 +1,130 @@
+"""The summary of a run: a table of targets, verdicts of quality checks, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowc.diagnostics import Diagnostic
+from flowc.errors import FlowcError
+from flowc.plan import Counter, ExpectResult
+from flowc.render.diagnostics import as_object, full
+from flowc.render.failure import failure
+from flowc.render.plain import as_json
+from flowc.render.style import Style, printable
+from flowc.render.tables import table
+from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
+
+_HEADERS = ("pipeline", "target", "mode", *Counter, "seconds", "status")
+_ROLES = {Status.OK: "good", Status.FAILED: "bad", Status.SKIPPED: "dim"}
+
+
+def run_text(report: RunReport, style: Style) -> str:
+    """The summary for a person; what failed comes after the table, so that it is read last."""
+    rows = [row for pipeline in report.pipelines for row in _rows(pipeline)]
+    numbers = range(3, len(_HEADERS) - 1)
+    parts = [table(_HEADERS, rows, style, right=tuple(numbers))] if rows else []
+    verdicts = [line for pipeline in report.pipelines for line in _verdicts(pipeline, style)]
+    parts += ["\n".join(verdicts)] if verdicts else []
+    parts += [text for pipeline in report.pipelines for text in _failures(pipeline, style)]
+    return "\n\n".join([*parts, _closing(report, style)])
+
+
+def run_json(report: RunReport) -> str:
+    """The same as one JSON object."""
+    return as_json(
+        {
+            "status": Status.FAILED if report.failed else Status.OK,
+            "seconds": round(report.seconds, 3),
+            "pipelines": [_pipeline_object(pipeline) for pipeline in report.pipelines],
+        }
+    )
+
+
+def _rows(pipeline: PipelineReport) -> Iterator[tuple[object, ...]]:
+    for target in pipeline.targets:
+        counts = (target.counts.get(counter, 0) if target.status is Status.OK else "-" for counter in Counter)
+        yield (pipeline.name, target.target, target.mode, *counts, f"{target.seconds:.2f} s", str(target.status))
+    if not pipeline.targets:
+        yield (pipeline.name, "-", "-", *("-" for _ in Counter), "-", str(pipeline.status))
+
+
+def _verdicts(pipeline: PipelineReport, style: Style) -> Iterator[str]:
+    for target in pipeline.targets:
+        for expect in target.expects:
+            yield f"{_verdict(expect, style)} {printable(f'{pipeline.name}, {target.target}: {expect.name}')}" + (
+                f" ({expect.failed} of {expect.total} rows)" if expect.failed else ""
+            )
+        yield from (f"note: {printable(f'{pipeline.name}, {target.target}: {note}')}" for note in target.notes)
+
+
+def _verdict(expect: ExpectResult, style: Style) -> str:
+    if expect.passed:
+        return style.paint("good", "passed ")
+    return style.paint("bad", "failed ") if expect.error else style.paint("warning", "warning")
+
+
+def _failures(pipeline: PipelineReport, style: Style) -> Iterator[str]:
+    if pipeline.reason:
+        yield f"{printable(pipeline.name)}: skipped, {printable(pipeline.reason)}"
+    yield from _problems(pipeline.name, pipeline.error, pipeline.diagnostics, style)
+    for target in pipeline.targets:
+        yield from _problems(f"{pipeline.name}, {target.target}", target.error, target.diagnostics, style)
+
+
+def _problems(place: str, error: FlowcError | None, diagnostics: tuple[Diagnostic, ...], style: Style) -> Iterator[str]:
+    if diagnostics:
+        yield "\n\n".join([f"{printable(place)}:", *(full(diagnostic, style) for diagnostic in diagnostics)])
+    if error is not None:
+        yield failure(error, style, prefix=f"{place}: ")
+
+
+def _closing(report: RunReport, style: Style) -> str:
+    words = []
+    for status in Status:
+        count = sum(pipeline.status is status for pipeline in report.pipelines)
+        if count:
+            words.append(style.paint(_ROLES[status], f"{count} {status}"))
+    total = len(report.pipelines)
+    return (
+        f"{total} pipeline{'' if total == 1 else 's'} in {report.seconds:.2f} s: {', '.join(words) or 'nothing to do'}"
+    )
+
+
+def _pipeline_object(pipeline: PipelineReport) -> dict[str, object]:
+    return {
+        "name": pipeline.name,
+        "status": pipeline.status,
+        "reason": pipeline.reason,
+        "error": _error_object(pipeline.error),
+        "diagnostics": [as_object(diagnostic) for diagnostic in pipeline.diagnostics],
+        "targets": [_target_object(target) for target in pipeline.targets],
+    }
+
+
+def _target_object(target: TargetReport) -> dict[str, object]:
+    return {
+        "target": target.target,
+        "mode": target.mode,
+        "status": target.status,
+        "counts": {str(counter): target.counts.get(counter, 0) for counter in Counter},
+        "seconds": round(target.seconds, 3),
+        "expects": [
+            {
+                "name": expect.name,
+                "failed": expect.failed,
+                "total": expect.total,
+                "passed": expect.passed,
+                "severity": "error" if expect.error else "warn",
+            }
+            for expect in target.expects
+        ],
+        "notes": target.notes,
+        "error": _error_object(target.error),
+        "diagnostics": [as_object(diagnostic) for diagnostic in target.diagnostics],
+    }
+
+
+def _error_object(error: FlowcError | None) -> dict[str, object] | None:
+    if error is None:
+        return None
+    return {"code": error.code, "message": error.message, "help": error.help, "details": list(error.details)}

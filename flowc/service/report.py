@@ -1,0 +1,63 @@
+"""What a run of pipelines did, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from flowc.diagnostics import Diagnostic
+from flowc.errors import FlowcError
+from flowc.plan import Counter, ExpectResult
+
+
+class Status(StrEnum):
+    """How a target or a pipeline ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(slots=True)
+class TargetReport:
+    """One load of one target. `diagnostics` say what is wrong between the source's live columns and the table."""
+
+    target: str
+    mode: str
+    status: Status = Status.OK
+    counts: dict[Counter, int] = field(default_factory=dict)
+    expects: list[ExpectResult] = field(default_factory=list)
+    seconds: float = 0.0
+    error: FlowcError | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class PipelineReport:
+    """One pipeline: its targets, or why it did not come to them (`error`, `reason` when skipped)."""
+
+    name: str
+    status: Status = Status.OK
+    targets: list[TargetReport] = field(default_factory=list)
+    error: FlowcError | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    reason: str | None = None
+
+    def settle(self) -> None:
+        """Takes the status from the targets: one that failed fails the pipeline."""
+        if any(target.status is Status.FAILED for target in self.targets):
+            self.status = Status.FAILED
+
+
+@dataclass(slots=True)
+class RunReport:
+    """All pipelines of a run, in the order in which they ran."""
+
+    pipelines: list[PipelineReport] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether any pipeline failed or was skipped."""
+        return any(pipeline.status is not Status.OK for pipeline in self.pipelines)
