@@ -62,16 +62,17 @@ class Catalogue:
 
     def add(self, connection: str, kind: str, name: TableName, relation: Relation) -> None:
         """Makes a relation known; a table written by several pipelines keeps the fields of all."""
-        key = _key(connection, kind, name)
+        key = table_key(connection, kind, name)
         known = self._relations.get(key)
         self._relations[key] = relation if known is None else _merged(known, relation)
 
     def find(self, connection: str, kind: str, name: TableName) -> Relation | None:
         """The relation of a table, or None when nothing declares it."""
-        return self._relations.get(_key(connection, kind, name))
+        return self._relations.get(table_key(connection, kind, name))
 
 
-def _key(connection: str, kind: str, name: TableName) -> tuple[str, str, str]:
+def table_key(connection: str, kind: str, name: TableName) -> tuple[str, str, str]:
+    """What tells tables apart: the default schema may be written or left out, case counts where the engine says so."""
     schema = (name.schema or DEFAULT_SCHEMAS.get(kind, "")).lower()
     return connection, schema, name.name if kind in _FOLDING else name.name.lower()
 

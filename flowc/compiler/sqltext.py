@@ -274,3 +274,9 @@ def _typo_help(tokens: list[Token], index: int) -> tuple[str, ...]:
             if near and near[0] != token.text.upper():
                 return (f"did you mean `{near[0]}` instead of `{token.text}`?",)
     return ()
+
+
+def names_in(sql: str, dialect: str) -> frozenset[str]:
+    """Every word and quoted name in a text, in lower case: what it may refer to."""
+    tokens = Dialect.get_or_raise(dialect).tokenize(sql)
+    return frozenset(t.text.lower() for t in tokens if t.token_type is not TokenType.STRING)

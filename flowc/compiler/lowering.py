@@ -1,0 +1,70 @@
+"""What the parts of lowering share: the project, the catalogue, and how a text becomes a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flowc.catalog import TableName
+from flowc.compiler.checked import CheckedPipeline, CheckedSpec
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.infer import Find
+from flowc.compiler.relations import Catalogue, Relation
+from flowc.compiler.sqltext import SqlTree, parse_query
+from flowc.compiler.templates import Values, render, sql_literal
+from flowc.diagnostics import Reporter
+from flowc.source import MappedText
+
+Watermark = str | int | float | None
+
+
+@dataclass
+class Lowering:
+    """One run of `lower` over a project."""
+
+    checked: CheckedSpec
+    reporter: Reporter
+    env: Mapping[str, str]
+    watermarks: Mapping[str, Watermark] = field(default_factory=dict)
+    catalogue: Catalogue = field(default_factory=Catalogue)
+
+    def rendered(self, text: MappedText, pipeline: CheckedPipeline) -> MappedText | None:
+        """A text with its template filled in."""
+        return render(text, self._values(pipeline), self.reporter)
+
+    def query(self, text: MappedText, pipeline: CheckedPipeline, dialect: str) -> SqlTree | None:
+        """The query that a template renders to."""
+        rendered = self.rendered(text, pipeline)
+        return None if rendered is None else parse_query(rendered, dialect, self.reporter)
+
+    def finder(self, connection: str, kind: str) -> Find:
+        """How names are looked up on one connection."""
+
+        def find(name: TableName) -> Relation | None:
+            return self.catalogue.find(connection, kind, name)
+
+        return find
+
+    def _values(self, pipeline: CheckedPipeline) -> Values:
+        project, incremental = self.checked.project, pipeline.spec.incremental
+        if incremental is None:
+            return Values(project.vars, self.env)
+        stored = self.watermarks.get(pipeline.spec.name.value)
+        start = incremental.start.value if incremental.start else None
+        literal = sql_literal(start) if stored is None else sql_literal(stored, incremental.lag)
+        column = quoted(incremental.column.value, pipeline.dialect)
+        condition = "TRUE" if stored is None and start is None else f"{column} >= {literal}"
+        return Values(project.vars, self.env, literal, condition)
+
+
+def quoted(name: str, dialect: str) -> str:
+    """A quoted identifier in a sqlglot dialect."""
+    mark = (
+        "`" if dialect in ("mysql", "bigquery", "spark", "spark2", "hive", "databricks", "doris", "starrocks") else '"'
+    )
+    return mark + name.replace(mark, mark * 2) + mark
+
+
+def sqlglot_name(kind: str) -> str:
+    """The sqlglot dialect of a kind of connection."""
+    return DIALECTS[kind].sqlglot if kind in DIALECTS else kind
