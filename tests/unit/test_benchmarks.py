@@ -1,0 +1,70 @@
+"""The benchmarks run, at a scale that measures nothing, and count what they should: so that they do not rot."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+
+import pytest
+
+from benchmarks.__main__ import CASES, main
+from benchmarks.context import Context
+from benchmarks.measure import Result, Sample, Side, SideFailed, compare, run, shell
+from benchmarks.report import failed_row, speed_row, table, time_row
+
+SCALE = 0.002
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("ematix")])
+def test_every_case_runs_and_leaves_the_rows_it_should(name, tmp_path, request, monkeypatch):
+    if "postgres" in name:
+        monkeypatch.setenv("FLOWC_TEST_POSTGRES", request.getfixturevalue("postgres_address"))
+    with ExitStack() as stack:
+        rows = list(CASES[name](Context(tmp_path, SCALE, 1, stack)))
+    assert [row for row in rows if row.flowc == "not run"] == []
+    assert rows
+
+
+def test_a_case_that_fails_is_a_row_and_an_exit_code(monkeypatch, capsys):
+    def failing(context):
+        raise SideFailed("flowc ended with 2: no luck")
+
+    monkeypatch.setitem(CASES, "help_text", failing)
+    assert main(["--only", "help_text", "--markdown"]) == 1
+    assert "| help_text | not run | flowc ended with 2: no luck |" in " ".join(capsys.readouterr().out.split())
+
+
+def test_peak_memory_is_the_childs_own():
+    ballast = bytearray(200 * 2**20)
+    small = run("small", [sys.executable, "-c", "pass"])
+    large = run("large", [sys.executable, "-c", "x = bytearray(150 * 2**20)"])
+    assert len(ballast) / 2**20 > small.peak_mib * 2
+    assert 150 < large.peak_mib < 200
+
+
+def test_a_failing_part_of_a_pipeline_is_a_failure():
+    with pytest.raises(SideFailed, match="ended with 1: so it is"):
+        run("pipe", shell("(echo so it is >&2; exit 1) | cat"))
+
+
+def test_only_the_fastest_of_the_others_goes_on(tmp_path):
+    def side(name, seconds):
+        return Side(name, ["bash", "-c", f"echo {name} >> {tmp_path}/log; sleep {seconds}"])
+
+    results = compare(side("flowc", 0), [side("slow", 0.2), side("fast", 0)], rounds=3)
+    assert [result.name for result in results] == ["flowc", "fast"]
+    assert (tmp_path / "log").read_text().split().count("slow") == 1
+    assert [len(result.samples) for result in results] == [3, 3]
+
+
+def test_rows_judge_speed_and_memory():
+    def result(seconds, mib=100.0):
+        return Result("by hand", (Sample(seconds, mib, ""),))
+
+    assert speed_row("x", [result(2), result(1)], 1000, wanted=0.6).met is False
+    assert speed_row("x", [result(1), result(1)], 1000, wanted=0.6, below_mib=400).met is True
+    assert speed_row("x", [result(1, 500), result(1)], 1000, wanted=0.6, below_mib=400).met is False
+    assert time_row("x", result(0.1), below=0.15).met is True
+    lines = table([time_row("x", result(0.2), below=0.15), failed_row("y", "why")], markdown=False).splitlines()
+    assert [line.split()[0] for line in lines] == ["case", lines[1].split()[0], "x", "y"]
+    assert lines[2].endswith("NO")
