@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
+from flowc.compiler.lower import lower, lower_pipeline
 from flowc.compiler.passes import run_lints
 from flowc.compiler.resolve import resolve
 from flowc.compiler.schemacheck import check
@@ -18,7 +19,7 @@ from flowc.compiler.specfiles import find, project_root, read_text
 from flowc.compiler.yamltree import TreeMap, parse
 from flowc.diagnostics import Reporter, Severity
 
-__all__ = ["check_project", "lint", "load_project", "resolve", "run_lints"]
+__all__ = ["check_project", "lint", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -83,5 +84,6 @@ def lint(
     checked = check_project(paths, reporter, environment=environment, env=env, root=root)
     if checked is None:
         return None
-    run_lints(checked, None, reporter)
-    return None
+    ir = lower(checked, reporter, env=env)
+    run_lints(checked, ir, reporter)
+    return ir

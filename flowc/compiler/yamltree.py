@@ -22,6 +22,7 @@ MAX_ALIASED = 100_000
 """How many nodes aliases may add to one file."""
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
+_TAB = re.compile(r" *\t")
 _TAGS = {"tag:yaml.org,2002:str"}
 
 
@@ -239,8 +240,8 @@ def _report_syntax(file: SourceFile, error: yaml.YAMLError, reporter: Reporter) 
     span = Span(file, offset, min(offset + 1, len(file.text)))
     problem = getattr(error, "problem", None) or str(error)
     context = getattr(error, "context", None)
-    if file.text[offset : offset + 1] == "\t" and "cannot start" in problem:
-        helps = ("indent with spaces",)
+    if (tab := _indenting_tab(file.text, offset)) is not None:
+        span, helps = Span(file, tab, tab + 1), ("indent with spaces",)
         reporter.error("tab-indentation", "a tab indents this line; YAML allows spaces only", span, helps=helps)
         return
     if "maximum nesting" in problem:
@@ -249,6 +250,13 @@ def _report_syntax(file: SourceFile, error: yaml.YAMLError, reporter: Reporter) 
     start = getattr(error, "context_mark", None)
     notes = (Note(context, Span(file, start.index, start.index)),) if context and start else ()
     reporter.error("yaml-syntax", f"the YAML cannot be read: {problem}", span, notes=notes, helps=_syntax_help(problem))
+
+
+def _indenting_tab(text: str, offset: int) -> int | None:
+    """The offset of a tab before the first word of the line that cannot be read."""
+    start = text.rfind("\n", 0, offset) + 1
+    found = _TAB.match(text, start)
+    return found.end() - 1 if found else None
 
 
 _SYNTAX_HELPS = {

@@ -1,0 +1,132 @@
+"""The rules agree with the jsonschema library, on every example in the schemas and on mutations of specs."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from flowc import resources
+from flowc.compiler import schemarules
+from flowc.compiler.connectors import kinds
+from flowc.compiler.schemacheck import check
+from flowc.compiler.yamltree import parse, plain
+from flowc.diagnostics import Reporter
+from flowc.source import SourceFile
+
+ROOT = resources.root("schemas")
+SPECS = [*Path("tests/fuzz/corpus").glob("*.yaml"), *Path("specs").rglob("*.yaml")]
+FILES = ["project.json", *(f"connectors/{kind}.json" for kind in kinds())]
+BASE = "https://flowc.test/"
+MUTATIONS = 200
+REPLACEMENTS = [None, True, 0, -1, 2.5, 3.0, "", "x", "5m", "64MiB", "1%", [], {}, ["a"], {"a": 1}]
+
+
+def _registry() -> Registry[Any]:
+    loaded = {BASE + name: json.loads((ROOT / name).read_text()) for name in FILES}
+    return Registry().with_resources((uri, Resource(s, DRAFT202012)) for uri, s in loaded.items())
+
+
+VALIDATOR = Draft202012Validator({"$ref": BASE + "project.json"}, registry=_registry())
+
+
+def verdicts(value: object) -> tuple[bool, bool, bool]:
+    """Whether jsonschema, the quick rules, and the explanations find the value right."""
+    tree = parse(SourceFile("spec.yaml", json.dumps(value, ensure_ascii=False)), reporter := Reporter())
+    assert tree is not None, reporter.found
+    # What was read is what both judge: YAML's numbers are not JSON's in every corner.
+    valid = VALIDATOR.is_valid(plain(tree))
+    broken = check(tree, reporter)
+    assert bool(broken) == reporter.has_errors
+    return valid, schemarules.accepts(schemarules.project_rule(), tree), not broken
+
+
+def mutated(value: Any, chance: random.Random) -> Any:
+    """The value with one thing changed: a key renamed, lost or added, a value replaced or wrapped."""
+    value = copy.deepcopy(value)
+    places = list(walk(value))
+    if not places:
+        return value
+    holder, key = chance.choice(places)
+    action = chance.randrange(5)
+    if action == 0 and isinstance(holder, dict):
+        holder[str(key) + chance.choice(["x", "_", "S"])] = holder.pop(key)
+    elif action == 1:
+        del holder[key]
+    elif action == 2 and isinstance(holder, dict):
+        holder[chance.choice(["kind", "mode", "table", "connection", "sql", "zzz"])] = chance.choice(["x", 1, None, []])
+    else:
+        holder[key] = chance.choice([*REPLACEMENTS, [holder[key]]])
+    return value
+
+
+def walk(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a value, as its holder and its key there."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in list(items):
+        yield value, key
+        yield from walk(item)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_schemas_are_schemas(name: str) -> None:
+    Draft202012Validator.check_schema(json.loads((ROOT / name).read_text()))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_property_is_described_and_its_examples_are_right(name: str) -> None:
+    schema = json.loads((ROOT / name).read_text())
+    registry = _registry()
+    for pointer, part in parts(schema, ""):
+        if "/properties/" not in pointer or pointer.count("/properties/") == 0:
+            continue
+        if pointer.rpartition("/")[0].endswith("/properties"):
+            assert part.get("title"), pointer
+            if "$ref" not in part:
+                assert part.get("description"), pointer
+                assert part.get("examples"), pointer
+            validator = Draft202012Validator({"$ref": f"{BASE}{name}#{pointer}"}, registry=registry)
+            for example in part.get("examples", ()):
+                assert validator.is_valid(example), (pointer, example)
+
+
+def parts(schema: Any, pointer: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(schema, dict):
+        yield pointer, schema
+        for key, value in schema.items():
+            if key not in ("examples", "enum", "const", "default"):
+                yield from parts(value, f"{pointer}/{key}")
+    elif isinstance(schema, list):
+        for number, value in enumerate(schema):
+            yield from parts(value, f"{pointer}/{number}")
+
+
+@pytest.mark.parametrize("path", SPECS, ids=str)
+def test_rules_agree_with_jsonschema_on_specs(path: Path) -> None:
+    value = yaml.load(path.read_text(), yaml.CBaseLoader) and plain(parse(SourceFile("", path.read_text()), Reporter()))
+    assert verdicts(value) == (True, True, True)
+
+
+@pytest.mark.parametrize("path", SPECS, ids=str)
+def test_rules_agree_with_jsonschema_on_mutations(path: Path) -> None:
+    chance = random.Random(path.name)
+    tree = parse(SourceFile("", path.read_text()), Reporter())
+    assert tree is not None
+    original, wrong = plain(tree), 0
+    for _ in range(MUTATIONS):
+        value = mutated(original, chance)
+        for _ in range(chance.randrange(2)):
+            value = mutated(value, chance)
+        found = verdicts(value)
+        assert len(set(found)) == 1, (found, value)
+        wrong += not found[0]
+    assert wrong > MUTATIONS // 10, "the mutations break nothing"
