@@ -7,7 +7,7 @@ arguments; `open` connects.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from flowc.catalog import Column, Table, TableName
 
@@ -71,6 +71,26 @@ class Database(Protocol):
 
     def explain(self, sql: str) -> str:
         """The engine's plan for a query, without running it."""
+
+
+@runtime_checkable
+class WireCopy(Database, Protocol):
+    """A database that can hand rows to another of its kind in its own binary form, undecoded.
+
+    What `wire_types` returns is for `takes_wire` of such a database alone.
+    """
+
+    def wire_types(self, sql: str) -> Sequence[Any]:
+        """The exact types of a query's columns."""
+
+    def takes_wire(self, table: TableName, names: Sequence[str], source: Sequence[Any]) -> bool:
+        """Whether every value of those types arrives unchanged in those columns."""
+
+    def wire_out(self, sql: str) -> Iterator[tuple[int, bytes]]:
+        """A query's rows in pieces: about how many rows, and their bytes."""
+
+    def wire_in(self, table: TableName, names: Sequence[str], pieces: Iterator[tuple[int, bytes]]) -> int:
+        """Loads such pieces inside the current transaction; returns the rows."""
 
 
 class Options(Protocol):

@@ -1,0 +1,159 @@
+"""Files under a folder: which ones a path names, and what their format needs to be read.
+
+Reading itself is the engine's work; this module finds the files, checks the options, and knows headers and compression.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import glob
+import gzip
+import io
+import lzma
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+
+from flowc.errors import DataError, EngineError, UsageError
+from flowc.plan import FilesRead
+from flowc.runtime.options import text
+
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
+FORMATS = ("csv", "jsonl", "json", "parquet")
+_MAGIC = frozenset("*?[")
+
+
+class Files:
+    """A folder of files on this machine, as a connection of kind `files` names it."""
+
+    kind = "files"
+
+    def __init__(self, options: Mapping[str, object], root: Path | None = None) -> None:
+        uri = text(options, "uri") or "."
+        if "://" in uri and not uri.startswith("file://"):
+            message = f"`{uri.partition('://')[0]}://` files cannot be read yet"
+            raise UsageError(message, code="not-runnable-yet", help="uri: ./folder")
+        self.folder = (root or Path()) / uri.removeprefix("file://")
+        self.options = cast("Mapping[str, object]", options.get("read") or {})
+
+    def find(self, path: str) -> tuple[Path, ...]:
+        """The files that a path or glob names, in the order of their names.
+
+        Raises:
+            EngineError: there is none.
+        """
+        exact = self.folder / path
+        if exact.is_file():
+            return (exact,)
+        if exact.is_dir():
+            message = f"`{exact}` is a folder"
+            raise EngineError(
+                message, code="file-not-found", help=f"name the files in it: path: {path.rstrip('/')}/*.csv"
+            )
+        if not _MAGIC & set(path):
+            message = f"there is no file `{path}` in `{self.folder}`"
+            raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")
+        names = sorted(glob.glob(path, root_dir=self.folder, recursive=True))
+        found = tuple(p for name in names if (p := self.folder / name).is_file())
+        if not found:
+            message = f"no file in `{self.folder}` matches `{path}`"
+            raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """How CSV is read."""
+
+    header: bool = True
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str | None = None
+    comment: str | None = None
+    null_regex: str | None = None
+    ragged: bool = False
+    infer_rows: int = 10_000
+
+
+def csv_options(read: FilesRead, files: Files) -> CsvOptions:
+    """The options of a CSV source, the connection's own beneath its.
+
+    Raises:
+        UsageError: an option that CSV has not, or one of the wrong kind.
+    """
+    given = {**files.options, **read.options}
+    known = {name: type(default) for name, default in _defaults().items()}
+    for name, value in given.items():
+        if name not in known:
+            raise UsageError(f"CSV has no option `{name}`", code="unusable-option", help="one of " + ", ".join(known))
+        if name in ("delimiter", "quote", "escape", "comment") and value is not None and len(str(value)) != 1:
+            raise UsageError(f"the option `{name}` is not one character", code="unusable-option")
+    return CsvOptions(**cast("dict[str, Any]", given))
+
+
+def _defaults() -> dict[str, object]:
+    own = CsvOptions()
+    return {name: getattr(own, name) for name in CsvOptions.__dataclass_fields__}
+
+
+def compression(path: Path) -> str | None:
+    """How a file is compressed, by its name."""
+    return COMPRESSIONS.get(path.suffix.lower())
+
+
+Bytes = io.BufferedReader | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
+
+
+def opened(path: Path) -> Bytes:
+    """A file's bytes, decompressed."""
+    how = compression(path)
+    if how == "gzip":
+        return gzip.GzipFile(path)
+    if how == "bz2":
+        return bz2.BZ2File(path)
+    if how == "xz":
+        return lzma.LZMAFile(path)
+    if how == "zstd":
+        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
+    return path.open("rb")
+
+
+def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
+    """The names of a CSV file's columns, empty for an empty file.
+
+    Raises:
+        DataError: a name stands twice, or the header is not UTF-8.
+    """
+    try:
+        lines = _first_lines(path, options)
+        rows = csv.reader(
+            lines, delimiter=options.delimiter, quotechar=options.quote, escapechar=options.escape, strict=True
+        )
+        first = tuple(next(rows, ()))
+    except (UnicodeDecodeError, csv.Error, EOFError, OSError, lzma.LZMAError) as error:
+        raise unreadable(path, str(error)) from None
+    if not options.header:
+        return tuple(f"column_{i + 1}" for i in range(len(first)))
+    twice = next((name for i, name in enumerate(first) if name in first[:i]), None)
+    if twice is not None:
+        raise unreadable(path, f"its header names `{twice}` twice")
+    return first
+
+
+def _first_lines(path: Path, options: CsvOptions) -> list[str]:
+    """Enough lines for one record: a quoted name may hold line ends."""
+    with opened(path) as stream:
+        text = stream.read(1 << 20).decode("utf-8-sig", "ignore")
+    lines = text.splitlines(keepends=True)
+    return [line for line in lines if not (options.comment and line.startswith(options.comment))]
+
+
+def unreadable(path: Path, why: str) -> DataError:
+    """The error for a file whose content cannot be read."""
+    return DataError(
+        f"`{path}` cannot be read: {why}", code="unreadable-file", help="mend the file or the read options"
+    )

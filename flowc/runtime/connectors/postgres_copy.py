@@ -1,0 +1,193 @@
+"""Arrow batches into PostgreSQL's binary COPY, and out of the driver's Arrow again.
+
+What the encoder has no binary form for (intervals, decimals without precision or of more than 38 digits, arrays of most
+types, and types that flowc has no word for) travels as text in a temporary table, and PostgreSQL casts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.catalog import Column
+from flowc.errors import DataError
+from flowc.runtime.arrow import arrow_schema, arrow_type, json_text, plain, relist, uuid_bytes
+from flowc.runtime.connectors.postgres_types import PgColumn
+from flowc.runtime.extras import driver
+from flowc.runtime.fit import refuse_where
+from flowc.types import DataType, Kind
+
+_CHUNK_ROWS = 10_000
+
+# The Arrow types that the encoder writes for each type of PostgreSQL.
+_SENT: dict[str, pa.DataType] = {
+    "bool": pa.bool_(), "int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64(), "float4": pa.float32(),
+    "float8": pa.float64(), "text": pa.string(), "varchar": pa.string(), "bpchar": pa.string(), "name": pa.string(),
+    "bytea": pa.binary(), "date": pa.date32(), "time": pa.time64("us"), "timestamp": pa.timestamp("us"),
+    "timestamptz": pa.timestamp("us", "UTC"), "uuid": pa.binary(16), "json": pa.string(), "jsonb": pa.string(),
+}  # fmt: skip
+_ARRAYS = frozenset({"_bool", "_int2", "_int4", "_int8", "_float4", "_float8", "_text"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How one column travels: its Arrow type, what makes it, and whether PostgreSQL gets it as text to cast."""
+
+    target: PgColumn
+    arrow: pa.DataType
+    make: Callable[[pa.Array], pa.Array]
+    as_text: bool
+
+    @property
+    def cast(self) -> str:
+        """The SQL that turns the travelling column `{}` into the target's type."""
+        if not self.as_text:
+            return "{}"
+        if self.target.spelled.endswith("[]"):
+            elements = "ARRAY(SELECT jsonb_array_elements_text(CAST({} AS jsonb)))"
+            return f"CASE WHEN {{}} IS NOT NULL THEN CAST({elements} AS {self.target.spelled}) END"
+        return f"CAST({{}} AS {self.target.spelled})"
+
+
+def how_sent(column: Column, target: PgColumn) -> Sent:
+    """How a fitted column travels into its live column."""
+    arrow = arrow_type(column.type)
+    if target.base == "numeric" and pa.types.is_decimal128(arrow):
+        return Sent(target, arrow, _same, as_text=False)
+    if target.base == "uuid":
+        return Sent(target, pa.binary(16), uuid_bytes, as_text=False)
+    if target.base in _SENT and column.type.kind is not Kind.ARRAY:
+        wanted = _SENT[target.base]
+        return Sent(target, wanted, lambda array: array.cast(wanted), as_text=False)
+    if target.base in _ARRAYS and _fits_array(column.type, target):
+        wanted = pa.list_(_SENT[target.base[1:]])
+        return Sent(target, wanted, lambda array: array.cast(wanted), as_text=False)
+    return Sent(target, pa.string(), lambda array: _as_text(array, column.type), as_text=True)
+
+
+def _fits_array(kind: DataType, target: PgColumn) -> bool:
+    element = kind.element.kind if kind.element else Kind.UNKNOWN
+    return kind.kind is Kind.ARRAY and element is not Kind.ARRAY and (target.base != "_text" or element is Kind.TEXT)
+
+
+def _same(array: pa.Array) -> pa.Array:
+    return array
+
+
+def _as_text(array: pa.Array, kind: DataType) -> pa.Array:
+    if kind.kind is Kind.INTERVAL:
+        return _interval_text(array)
+    if kind.kind is Kind.ARRAY:
+        return json_text(_hex_elements(array))
+    return array.cast(pa.string())
+
+
+def _hex_elements(array: pa.Array) -> pa.Array:
+    """A list of bytes as a list of PostgreSQL's spelling of bytes; other lists as they are."""
+    if not pa.types.is_binary(array.type.value_type):
+        return array
+    spelled = [None if value is None else "\\x" + value.hex() for value in array.values.to_pylist()]
+    return relist(array, pa.array(spelled, pa.string()))
+
+
+def _interval_text(array: pa.Array) -> pa.Array:
+    size = array.offset + len(array)
+    whole = pa.Array.from_buffers(pa.int32(), 4 * size, [None, array.buffers()[1]])
+    halves = pa.Array.from_buffers(pa.int64(), 2 * size, [None, array.buffers()[1]])
+    rows = pa.FixedSizeListArray.from_arrays(whole, 4).slice(array.offset)
+    times = pa.FixedSizeListArray.from_arrays(halves, 2).slice(array.offset)
+    months = pc.list_element(rows, 0).cast(pa.string())
+    days = pc.list_element(rows, 1).cast(pa.string())
+    micros = pc.divide(pc.list_element(times, 1), 1000).cast(pa.string())
+    words = pc.binary_join_element_wise(months, " mons ", days, " days ", micros, " microseconds", "")
+    return pc.if_else(array.is_valid(), words, None)
+
+
+def encoded(batches: Iterator[pa.RecordBatch], sent: Sequence[Sent]) -> Iterator[tuple[int, bytes]]:
+    """The rows of each chunk and its bytes of binary COPY."""
+    pgpq = driver("pgpq", "postgres")
+    schema = pa.schema([pa.field(f"c{i}", column.arrow) for i, column in enumerate(sent)])
+    builders = {field.name: _builder(field, column) for field, column in zip(schema, sent, strict=True)}
+    encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(schema, builders)
+    yield 0, encoder.write_header()
+    for batch in batches:
+        arrays = [column.make(array) for column, array in zip(sent, batch.columns, strict=True)]
+        made = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        for start in range(0, made.num_rows, _CHUNK_ROWS):
+            chunk = made.slice(start, _CHUNK_ROWS)
+            yield chunk.num_rows, encoder.write_batch(chunk)
+    yield 0, encoder.finish()
+
+
+def _builder(field: pa.Field, column: Sent) -> Any:
+    pgpq = driver("pgpq", "postgres")
+    if column.target.base == "jsonb" and not column.as_text:
+        encoders, schema = driver("pgpq.encoders", "postgres"), driver("pgpq.schema", "postgres")
+        return encoders.StringEncoderBuilder.new_with_output(field, schema.Jsonb())
+    return pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field)
+
+
+# Reading ------------------------------------------------------------------------------------------------------------
+
+_FIRST_DAY = -2_440_588
+"""4713 BC, PostgreSQL's first day; the driver turns both infinities into values before it."""
+_FIRST_MICROSECOND = _FIRST_DAY * 86_400 * 10**6
+
+
+def decoded(
+    reader: Iterator[pa.RecordBatch], columns: Sequence[Column], checked: Sequence[int]
+) -> Iterator[pa.RecordBatch]:
+    """The driver's batches in the exact types of `columns`.
+
+    After the columns come as many booleans as `checked` has places: whether the array there has several dimensions,
+    which Arrow has not.
+    """
+    schema, row = arrow_schema(columns), 1
+    for batch in reader:
+        for extra, place in enumerate(checked, start=len(columns)):
+            reason = "has several dimensions, which flowc does not carry"
+            refuse_where(batch.column(extra), batch.column(place), columns[place], first_row=row, reason=reason)
+        arrays = [
+            _exact(array, column, field.type, row)
+            for array, column, field in zip(batch.columns, columns, schema, strict=False)
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        row += batch.num_rows
+
+
+def _exact(array: pa.Array, column: Column, wanted: pa.DataType, first_row: int) -> pa.Array:
+    array = plain(array)
+    if column.type.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
+        _refuse_infinity(array, column, first_row)
+    if array.type == wanted:
+        return array
+    try:
+        return array.cast(wanted)
+    except ValueError:
+        return _undecodable(array, column, wanted, first_row)
+
+
+def _undecodable(array: pa.Array, column: Column, wanted: pa.DataType, first_row: int) -> pa.Array:
+    """Says which value it is; numeric columns may hold NaN, which no decimal is."""
+    for row, value in enumerate(array.to_pylist()):
+        try:
+            pa.array([value], array.type).cast(wanted)
+        except ValueError:
+            message = f"column `{column.name}`: `{value}` is no `{column.type}`, in row {first_row + row}"
+            help = "convert it in the SQL, for instance with nullif(…, 'NaN')"
+            raise DataError(message, code="value-does-not-fit", help=help) from None
+    return array.cast(wanted)
+
+
+def _refuse_infinity(array: pa.Array, column: Column, first_row: int) -> None:
+    number = array.cast(pa.int32() if pa.types.is_date32(array.type) else pa.int64())
+    first = _FIRST_DAY if pa.types.is_date32(array.type) else _FIRST_MICROSECOND
+    infinite = pc.less(number, first)
+    row = pc.index(infinite, True).as_py()
+    if row >= 0:
+        message = f"column `{column.name}` holds `infinity`, which only PostgreSQL has, in row {first_row + row}"
+        raise DataError(message, code="value-does-not-fit", help="convert it in the SQL, for instance to NULL")

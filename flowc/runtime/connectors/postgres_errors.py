@@ -1,0 +1,74 @@
+"""PostgreSQL's errors as ours: by their SQLSTATE, in the server's own words, without secrets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flowc.errors import DataError, EngineError, FlowcError, TransientError
+
+_PLACE = re.compile(r"COPY [^,]+, line (\d+)(?:, column ([^:\n]+))?")
+
+# Whole classes of SQLSTATE by their first two letters, single states before them.
+_STATES: dict[str, tuple[type[FlowcError], str]] = {
+    "40001": (TransientError, "write-conflict"),
+    "40P01": (TransientError, "write-conflict"),
+    "55P03": (TransientError, "write-conflict"),
+    "57014": (TransientError, "connection-lost"),
+    "53300": (TransientError, "connection-failed"),
+    "28000": (EngineError, "access-denied"),
+    "28P01": (EngineError, "access-denied"),
+    "42501": (EngineError, "access-denied"),
+    "3D000": (EngineError, "connection-failed"),
+}
+_CLASSES: dict[str, tuple[type[FlowcError], str]] = {
+    "08": (TransientError, "connection-lost"),
+    "57": (TransientError, "connection-lost"),
+    "22": (DataError, "value-refused"),
+    "23": (DataError, "constraint-violated"),
+}
+_NUL_HELP = "PostgreSQL's text holds no NUL character; take it out in the SQL, for instance with replace()"
+
+
+def failure(error: Exception) -> FlowcError:
+    """A driver's error as ours."""
+    state: str | None = getattr(error, "sqlstate", None)
+    words, place = _words(error)
+    if state is None:
+        lost = "connection" in words.lower() or "ssl" in words.lower() or "socket" in words.lower()
+        return TransientError(words, code="connection-lost") if lost else EngineError(words, code="query-refused")
+    kind, code = _STATES.get(state) or _CLASSES.get(state[:2]) or (EngineError, "query-refused")
+    nul = state == "22021" and "0x00" in words
+    return kind(f"{words}{place}", code=code, help=_NUL_HELP if nul else None)
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    """The server's message with its detail, and where in a bulk load it was."""
+    diagnostic: Any = getattr(error, "diag", None)
+    primary = getattr(diagnostic, "message_primary", None)
+    if not primary:
+        return str(error).strip(), ""
+    detail = diagnostic.message_detail
+    match = _PLACE.search(diagnostic.context or "")
+    place = ""
+    if match:
+        place = f", in row {match[1]}" + (f" of column `{match[2].strip()}`" if match[2] else "")
+    return primary + (f": {detail}" if detail else ""), place
+
+
+def unreachable(error: Exception, secrets: tuple[str, ...]) -> FlowcError:
+    """Why no session could be had; `secrets` are blotted out."""
+    words = " ".join(str(error).split())
+    for secret in secrets:
+        words = words.replace(secret, "***")
+    state = getattr(error, "sqlstate", None)
+    # libpq tells of a refused login in words only.
+    if state in ("28P01", "28000") or "authentication failed" in words or "no password supplied" in words:
+        return EngineError(
+            words, code="access-denied", help="check the user and the password of the connection's `url`"
+        )
+    if "does not exist" in words:
+        return EngineError(words, code="connection-failed", help="check the database and the user of the `url`")
+    return TransientError(
+        words, code="connection-failed", help="check that the server runs and that the `url` is right"
+    )

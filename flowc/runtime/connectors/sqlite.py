@@ -1,0 +1,219 @@
+"""SQLite, by the standard library: one `BEGIN IMMEDIATE` transaction per load.
+
+The file's journal mode is left as it is. SQLite's own typing is dynamic, so declared types are checked when rows are
+read, and the types of expressions, which declare none, are found by looking at their values.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+
+import pyarrow as pa
+
+from flowc.catalog import Column, Index, Table, TableName
+from flowc.errors import DataError, EngineError, FlowcError, TransientError
+from flowc.runtime.arrow import TYPE, arrow_field
+from flowc.runtime.connectors.sqlite_functions import register
+from flowc.runtime.connectors.sqlite_values import load, read_type, store
+from flowc.runtime.names import listed, literal, qualified, quoted, without_end
+from flowc.runtime.options import database_path
+from flowc.types import BIGINT, TEXT, UNKNOWN, DataType, Kind, parse_type
+
+_BATCH = 20_000
+_BUSY_SECONDS = 30.0
+_VIEW = "flowc_described"
+
+# What the values of an expression are, by SQLite's names of their storage classes.
+_STORED = {"integer": BIGINT, "real": DataType(Kind.FLOAT64), "text": TEXT, "blob": DataType(Kind.BINARY)}
+
+
+class SQLite:
+    """One session of an SQLite file, or of a database in memory."""
+
+    kind = "sqlite"
+
+    def __init__(self, options: Mapping[str, object]) -> None:
+        self._path = database_path(options, "sqlite")
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        if self._connection is not None:
+            return
+        try:
+            connection = sqlite3.connect(
+                self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            message = f"cannot open `{self._path}`: {error}"
+            raise EngineError(message, code="connection-failed", help="check that its folder exists") from error
+        register(connection)
+        self._connection = connection
+
+    @property
+    def _session(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self.open()
+        assert self._connection is not None
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def begin(self) -> None:
+        self._run("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        self._run("COMMIT")
+
+    def rollback(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            self._run("ROLLBACK")
+
+    def lock(self, name: str) -> None:
+        """Nothing more to do: the transaction is the only writer of the file."""
+
+    def execute(self, sql: str) -> int:
+        before = self._session.total_changes
+        self._run(sql)
+        # `changes()` leaves out what triggers did, but keeps its number until the next change.
+        return int(self._run("SELECT changes()").fetchone()[0]) if self._session.total_changes != before else 0
+
+    def query(self, sql: str) -> pa.Table:
+        schema, batches = self.read(sql)
+        return pa.Table.from_batches(list(batches), schema)
+
+    def read(self, sql: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        columns = self.describe(sql)
+        schema = pa.schema([_read_field(column) for column in columns])
+        return schema, self._stream(sql, columns, schema)
+
+    def _stream(self, sql: str, columns: Sequence[Column], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        cursor, row = self._run(sql), 1
+        try:
+            while rows := cursor.fetchmany(_BATCH):
+                values = zip(*rows, strict=True)
+                arrays = [load(v, column, first_row=row) for v, column in zip(values, columns, strict=True)]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+                row += len(rows)
+        except sqlite3.Error as error:
+            raise _failure(error) from error
+        finally:
+            cursor.close()
+
+    def ingest(
+        self, table: TableName, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], *, temporary: bool
+    ) -> int:
+        marks = ", ".join("?" * len(columns))
+        insert = f"INSERT INTO {qualified(table)} ({listed(c.name for c in columns)}) VALUES ({marks})"
+        count = 0
+        for batch in batches:
+            for start in range(0, batch.num_rows, _BATCH):
+                part = batch.slice(start, _BATCH)
+                values = [
+                    store(array, column, first_row=count + 1)
+                    for array, column in zip(part.columns, columns, strict=True)
+                ]
+                try:
+                    self._session.executemany(insert, zip(*values, strict=True))
+                except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
+                    raise _failure(error) from error
+                count += part.num_rows
+        return count
+
+    def table(self, name: TableName) -> Table | None:
+        prefix = f"{quoted(name.schema)}." if name.schema else ""
+        rows = self._run(f"PRAGMA {prefix}table_xinfo({quoted(name.name)})").fetchall()
+        if not rows:
+            return None
+        columns = tuple(Column(r[1], _declared(r[2]) or UNKNOWN, not (r[3] or r[5]), r[4]) for r in rows if r[6] != 1)
+        keys = tuple(r[1] for r in sorted((r for r in rows if r[5]), key=lambda r: r[5]))
+        return Table(name, columns, keys, self._indexes(name, prefix))
+
+    def _indexes(self, name: TableName, prefix: str) -> tuple[Index, ...]:
+        found = []
+        for row in self._run(f"PRAGMA {prefix}index_list({quoted(name.name)})").fetchall():
+            if row[3] != "pk":
+                parts = self._run(f"PRAGMA {prefix}index_info({quoted(row[1])})").fetchall()
+                found.append(Index(tuple(p[2] for p in parts if p[2]), bool(row[2]), row[1], self._where(row[1])))
+        return tuple(sorted(found, key=lambda index: index.name or ""))
+
+    def _where(self, index: str) -> str | None:
+        row = self._run(f"SELECT sql FROM sqlite_master WHERE type = 'index' AND name = {literal(index)}").fetchone()
+        head, where, condition = (row[0] if row and row[0] else "").partition(" WHERE ")
+        return condition.strip() if head and where else None
+
+    def describe(self, sql: str) -> tuple[Column, ...]:
+        # Python does not tell declared types, but a view's columns have those of the columns they come from.
+        self._run(f"CREATE TEMP VIEW {_VIEW} AS {without_end(sql)}")
+        try:
+            rows = self._run(f"PRAGMA temp.table_info({_VIEW})").fetchall()
+            declared = {row[1]: _declared(row[2]) for row in rows}
+            found = self._by_values([name for name, kind in declared.items() if kind is None])
+        finally:
+            self._run(f"DROP VIEW IF EXISTS temp.{_VIEW}")
+        return tuple(Column(name, kind or found[name]) for name, kind in declared.items())
+
+    def _by_values(self, names: Sequence[str]) -> dict[str, DataType]:
+        """The types of expressions, from all of their values: no sample can promise what comes after it."""
+        if not names:
+            return {}
+        each = ", ".join(f"group_concat(DISTINCT typeof({quoted(name)}))" for name in names)
+        row = self._run(f"SELECT {each} FROM temp.{_VIEW}").fetchone()
+        return {
+            name: _one_type(name, set((classes or "null").split(","))) for name, classes in zip(names, row, strict=True)
+        }
+
+    def explain(self, sql: str) -> str:
+        return "\n".join(str(row[3]) for row in self._run(f"EXPLAIN QUERY PLAN {sql}").fetchall())
+
+    def _run(self, sql: str) -> sqlite3.Cursor:
+        try:
+            return self._session.execute(sql)
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            raise _failure(error) from error
+
+
+def _read_field(column: Column) -> pa.Field:
+    field = arrow_field(column)
+    if not column.type.is_integer:
+        return field
+    return field.with_type(read_type(column.type)).with_metadata({TYPE: str(column.type).encode()})
+
+
+def _declared(spelled: str) -> DataType | None:
+    """The type that a declaration names, None where it says nothing exact."""
+    if spelled.upper() in ("", "NUM", "ANY"):
+        return None
+    # `INT` is how newer SQLites call the type of any whole expression.
+    if spelled == "INT":
+        return BIGINT
+    try:
+        return parse_type(spelled)
+    except ValueError:
+        return None
+
+
+def _one_type(name: str, classes: set[str]) -> DataType:
+    classes.discard("null")
+    if classes == {"integer", "real"}:
+        return _STORED["real"]
+    if len(classes) > 1:
+        kinds = " and ".join(sorted(classes))
+        message = f"column `{name}` of the query holds {kinds} values"
+        raise DataError(message, code="mixed-types", help=f"CAST it in the SQL, for instance CAST({name} AS TEXT)")
+    return _STORED[classes.pop()] if classes else UNKNOWN
+
+
+def _failure(error: Exception) -> FlowcError:
+    """SQLite's error as ours, in its own words."""
+    words = str(error)
+    if isinstance(error, sqlite3.IntegrityError):
+        return DataError(words, code="constraint-violated")
+    if isinstance(error, sqlite3.OperationalError) and "locked" in words:
+        return TransientError(f"{words}: another process is writing it", code="write-conflict")
+    if isinstance(error, sqlite3.DataError | OverflowError) or "decode to UTF-8" in words:
+        return DataError(words, code="value-refused")
+    return EngineError(words, code="query-refused")

@@ -1,0 +1,140 @@
+"""Fitting rows to the columns they go into: exactly, or an error that names the value.
+
+Batches are converted as a whole, column by column; only when that fails is the first offending row looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.catalog import Column
+from flowc.errors import DataError, EngineError
+from flowc.runtime.arrow import arrow_field, arrow_type, data_type, plain
+from flowc.runtime.convert import Misfit, convert
+from flowc.types import DataType, Kind
+
+CODE = "value-does-not-fit"
+_SHOWN = 60
+
+__all__ = ["fit", "misfit", "misfit_in_file", "refuse_where", "shorten"]
+
+
+def fit(
+    batch: pa.RecordBatch, columns: Sequence[Column], timezone: str | None = None, *, first_row: int = 1
+) -> pa.RecordBatch:
+    """The batch's columns, in order, as the types of `columns`, under their names.
+
+    `timezone` is the zone of naive timestamps that go into zoned columns; `first_row` is the number, in the load, of
+    the batch's first row.
+
+    Raises:
+        DataError: a value does not fit, or is NULL where the column takes none.
+        EngineError: the numbers of columns differ.
+    """
+    if batch.num_columns != len(columns):
+        message = f"{batch.num_columns} columns were read where {len(columns)} are loaded"
+        raise EngineError(message, code="column-count-differs")
+    arrays = [
+        _fit_column(array, data_type(field), column, timezone, first_row)
+        for array, field, column in zip(batch.columns, batch.schema, columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([arrow_field(column) for column in columns]))
+
+
+def _fit_column(array: pa.Array, source: DataType, column: Column, timezone: str | None, first_row: int) -> pa.Array:
+    array = plain(array)
+    if array.null_count and not column.nullable:
+        row = pc.index(array.is_null(), True).as_py()
+        raise misfit(column, None, source, first_row + row)
+    if source == column.type and array.type == arrow_type(column.type) and source.kind not in _CHECKED:
+        return array
+    try:
+        return convert(array, source, column.type, timezone)
+    except ValueError as error:
+        row = _first_failing(lambda part: convert(part, source, column.type, timezone), array)
+        value = array[row].as_py() if source.kind is not Kind.INTERVAL else array[row]
+        raise misfit(column, value, source, first_row + row, error) from None
+
+
+# Equal types whose values may still break a promise: text longer or not UTF-8, digits below the precision.
+_CHECKED = (Kind.TEXT, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL, Kind.ARRAY)
+
+
+def _first_failing(check: Callable[[pa.Array], object], array: pa.Array) -> int:
+    """The index of the first element that `check` refuses, by bisection."""
+    low, high = 0, len(array)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            check(array.slice(low, middle - low))
+        except ValueError:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def misfit(
+    column: Column,
+    value: object,
+    source: DataType,
+    row: int,
+    error: ValueError | None = None,
+    *,
+    help: str | None = None,
+) -> DataError:
+    """The error for one value of a load; `value` None is NULL."""
+    reason = error.reason if isinstance(error, Misfit) else ""
+    mend = (error.help if isinstance(error, Misfit) else None) or _mend(source, column.type)
+    if value is None:
+        message = f"column `{column.name}` takes no NULL, but row {row} has one"
+        return DataError(message, code=CODE, help="leave such rows out, give them a value, or let the column be null")
+    shown = shorten(value)
+    message = f"column `{column.name}`: {shown} ({source}) does not fit `{column.type}`{reason}, in row {row}"
+    return DataError(message, code=CODE, help=mend)
+
+
+def misfit_in_file(column: Column, array: pa.Array, source: DataType, error: ValueError) -> DataError:
+    """The error for a declared column of a file, whose rows have no numbers yet."""
+
+    def check(part: pa.Array) -> object:
+        return convert(part, source, column.type, None)
+
+    shown = shorten(array[_first_failing(check, array)].as_py())
+    reason = error.reason if isinstance(error, Misfit) else ""
+    mend = (error.help if isinstance(error, Misfit) else None) or _mend(source, column.type)
+    message = f"column `{column.name}`: {shown} does not fit its declared type `{column.type}`{reason}"
+    return DataError(message, code=CODE, help=mend)
+
+
+def _mend(source: DataType, target: DataType) -> str:
+    if source.is_number and target.is_number:
+        return "round or CAST it in the SQL, or give the column a wider type"
+    if target.kind is Kind.TEXT and target.length is not None:
+        return "give the column a greater length, or cut the text in the SQL"
+    return "convert it in the SQL, or give the column another type"
+
+
+def shorten(value: object) -> str:
+    """A value as a message shows it: quoted, on one line, not too long."""
+    text = value if isinstance(value, str) else str(value)
+    text = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
+    return f"`{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}`"
+
+
+def refuse_where(
+    bad: pa.Array, array: pa.Array, column: Column, *, first_row: int, reason: str, help: str | None = None
+) -> None:
+    """Raises for the first row where `bad` is true: a value that the type allows but an engine cannot hold."""
+    row = pc.index(bad, True).as_py()
+    if row < 0:
+        return
+    try:
+        value: object = array[row].as_py()
+    except ValueError:
+        value = array.cast(pa.int64())[row].as_py()
+    message = f"column `{column.name}`: {shorten(value)} {reason}, in row {first_row + row}"
+    raise DataError(message, code=CODE, help=help or "convert it or leave it out in the SQL")

@@ -1,0 +1,263 @@
+"""Runs a load: all of its steps in one transaction of the target, or none of them.
+
+    1 prepare   what the engine cannot do inside a transaction
+    2 begin, and the lock that keeps two loads of one target apart
+    3 steps     in order; the first failure undoes everything
+    4 commit    or roll back, for a preview
+    5 cleanup   whatever happened
+
+Reading runs in a thread ahead of writing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import pyarrow as pa
+
+from flowc.catalog import Column
+from flowc.errors import DataError, FlowcError
+from flowc.plan import (
+    Check,
+    Counter,
+    EngineRead,
+    Execute,
+    Expect,
+    ExpectResult,
+    FilesRead,
+    Ingest,
+    LoadPlan,
+    LoadResult,
+    Measure,
+    QueryRead,
+    Read,
+    Step,
+)
+from flowc.runtime.connector import Database, WireCopy
+from flowc.runtime.connectors.files import Files
+from flowc.runtime.engine import Engine, Sources
+from flowc.runtime.fit import fit, shorten
+from flowc.runtime.pump import Pump
+from flowc.runtime.spool import Spool
+
+_SHOWN_ROWS = 5
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """How far a load is. `bytes` are those of the rows in Arrow's form, or on the wire."""
+
+    purpose: str
+    rows: int
+    bytes: int
+    seconds: float
+
+
+Progress = Callable[[LoadProgress], None]
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the steps of one load share."""
+
+    target: Database
+    sources: Sources
+    progress: Progress | None
+    result: LoadResult
+    started: float = field(default_factory=time.monotonic)
+
+    def count(self, counter: Counter | None, rows: int) -> None:
+        if counter is not None:
+            self.result.counts[counter] = self.result.counts.get(counter, 0) + rows
+
+
+def run_load(
+    plan: LoadPlan,
+    target: Database,
+    sources: Sources,
+    *,
+    progress: Progress | None = None,
+    commit: bool = True,
+) -> LoadResult:
+    """Carries the plan out and says what it did.
+
+    A `FlowcError` of any step is in the result's `error`, with the target as it was before; any other exception, such
+    as KeyboardInterrupt, undoes the load too and goes on to the caller. `sources` opens a connection by its name: a
+    session that is used for one read, or a folder of files. `commit=False` undoes everything at the end.
+    """
+    run = _Run(target, sources, progress, LoadResult(plan.pipeline, str(plan.table), plan.mode))
+    try:
+        _transact(plan, run, commit=commit)
+    except FlowcError as error:
+        run.result.error = error
+    finally:
+        for step in plan.cleanup:
+            # The load's own outcome matters more than leftovers, which the next load's preparation removes.
+            with suppress(FlowcError):
+                target.execute(step.sql)
+        run.result.seconds = time.monotonic() - run.started
+    return run.result
+
+
+def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
+    for step in plan.prepare:
+        run.target.execute(step.sql)
+    try:
+        run.target.begin()
+        if plan.lock:
+            run.target.lock(plan.lock)
+        for part in plan.steps:
+            _STEPS[type(part)](part, run)
+        if commit:
+            run.target.commit()
+        else:
+            run.target.rollback()
+    except BaseException:
+        # A lost session cannot roll back, and need not: its server has done so.
+        with suppress(FlowcError):
+            run.target.rollback()
+        raise
+
+
+def _execute(step: Execute, run: _Run) -> None:
+    run.count(step.counts, run.target.execute(step.sql))
+
+
+def _measure(step: Measure, run: _Run) -> None:
+    run.result.counts[step.counts] = _number(run.target.query(step.sql).column(0)[0])
+
+
+def _number(scalar: pa.Scalar) -> int:
+    value = scalar.as_py()
+    return int(value) if value is not None else 0
+
+
+def _check(step: Check, run: _Run) -> None:
+    rows = run.target.query(step.sql)
+    if rows.num_rows == 0:
+        return
+    shown = tuple(_shown(row) for row in rows.slice(0, _SHOWN_ROWS).to_pylist())
+    count = f"{rows.num_rows}" if rows.num_rows < _SHOWN_ROWS else f"{_SHOWN_ROWS} or more"
+    message = step.message.replace("{count}", count)
+    raise DataError(message, code=step.code, help=step.help, details=shown)
+
+
+def _shown(row: dict[str, object]) -> str:
+    """One row of evidence on one line."""
+    return ", ".join(f"{name} = {'NULL' if value is None else shorten(value)}" for name, value in row.items())
+
+
+def _expect(step: Expect, run: _Run) -> None:
+    found = run.target.query(step.sql)
+    failed, total = _number(found.column(0)[0]), _number(found.column(1)[0])
+    ratio = 0.0 if step.max_ratio is None else step.max_ratio
+    passed = failed <= max(step.max_failures, ratio * total)
+    run.result.expects.append(ExpectResult(step.name, failed, total, passed, step.error))
+    if step.error and not passed:
+        message = f"the quality check `{step.name}` failed: {failed} of {total} rows"
+        raise DataError(message, code="expectation-failed", help="mend the rows, or let the check warn: severity: warn")
+
+
+def _ingest(step: Ingest, run: _Run) -> None:
+    read = _simplest(step.read)
+    source = run.sources(read.connection) if isinstance(read, QueryRead) else None
+    rows = _wire(step, read, source, run) if isinstance(read, QueryRead) and source is not None else None
+    if rows is None:
+        rows = _arrow(step, read, source, run)
+    run.count(Counter.READ, rows)
+    run.count(step.counts, rows)
+
+
+def _simplest(read: Read) -> Read:
+    """A query of one database that the engine would only pass through is read from the database itself."""
+    if isinstance(read, EngineRead) and read.sql is None and isinstance(read.inputs[0][1], QueryRead):
+        return read.inputs[0][1]
+    return read
+
+
+def _wire(step: Ingest, read: QueryRead, source: Database | Files, run: _Run) -> int | None:
+    """Hands the rows on as they are where both sides speak of them alike; None where they do not."""
+    target = run.target
+    if not (isinstance(source, WireCopy) and isinstance(target, WireCopy)) or source is target:
+        return None
+    if source.kind != target.kind:
+        return None
+    names = [column.name for column in step.columns]
+    if not target.takes_wire(step.table, names, source.wire_types(read.sql)):
+        return None
+    with Pump(source.wire_out(read.sql)) as pieces:
+        counted = _told(pieces, step, run, rows=lambda piece: piece[0], size=lambda piece: len(piece[1]))
+        return target.wire_in(step.table, names, counted)
+
+
+def _arrow(step: Ingest, read: Read, source: Database | Files | None, run: _Run) -> int:
+    with Pump(_fitted(step, _rows(read, source, run))) as batches:
+        told = _told(batches, step, run, rows=lambda batch: batch.num_rows, size=lambda batch: batch.nbytes)
+        return run.target.ingest(step.table, step.columns, told, temporary=step.temporary)
+
+
+def _fitted(step: Ingest, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    row = 1
+    for batch in batches:
+        yield fit(batch, step.columns, step.timezone, first_row=row)
+        row += batch.num_rows
+
+
+def _rows(read: Read, source: Database | Files | None, run: _Run) -> Iterator[pa.RecordBatch]:
+    """The rows of a read; runs in the reading thread."""
+    if isinstance(read, QueryRead):
+        if source is None or isinstance(source, Files):
+            raise DataError(f"`{read.connection}` is no database", code="query-refused")
+        if source is run.target:
+            yield from _aside(*source.read(read.sql))
+        else:
+            yield from source.read(read.sql)[1]
+        return
+    with Engine(run.sources) as engine:
+        yield from engine.read(_engine_read(read))[1]
+
+
+def _aside(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """All of the rows, read before the first is used: a session cannot read and write at once."""
+    spool = Spool()
+    try:
+        yield from spool.take(spool.put(schema, batches))
+    finally:
+        spool.close()
+
+
+def _engine_read(read: FilesRead | EngineRead) -> EngineRead:
+    return read if isinstance(read, EngineRead) else EngineRead((("source", read),), None)
+
+
+def _told(
+    items: Iterator[T], step: Ingest, run: _Run, *, rows: Callable[[T], int], size: Callable[[T], int]
+) -> Iterator[T]:
+    done = sent = 0
+    for item in items:
+        done, sent = done + rows(item), sent + size(item)
+        yield item
+        if run.progress is not None:
+            run.progress(LoadProgress(step.purpose, done, sent, time.monotonic() - run.started))
+
+
+_STEPS: dict[type[Step], Callable[..., None]] = {
+    Execute: _execute, Ingest: _ingest, Check: _check, Expect: _expect, Measure: _measure,
+}  # fmt: skip
+
+
+def describe(read: Read, sources: Sources) -> tuple[Column, ...]:
+    """The columns and types of what a read yields, without reading it (files are looked into)."""
+    plain = _simplest(read)
+    if isinstance(plain, QueryRead):
+        source = sources(plain.connection)
+        if not isinstance(source, Files):
+            return source.describe(plain.sql)
+        raise DataError(f"`{plain.connection}` is no database", code="query-refused")
+    with Engine(sources) as engine:
+        return engine.describe(_engine_read(plain))

@@ -1,0 +1,40 @@
+"""Names in the SQL that connectors themselves write: always quoted, so that no name can be more than a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flowc.catalog import TableName
+
+
+def quoted(name: str) -> str:
+    """An identifier between double quotes, as PostgreSQL, DuckDB and SQLite all read it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def qualified(table: TableName) -> str:
+    """A table's quoted name with its schema where it has one."""
+    return f"{quoted(table.schema)}.{quoted(table.name)}" if table.schema else quoted(table.name)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Quoted names with commas between."""
+    return ", ".join(quoted(name) for name in names)
+
+
+def literal(text: str) -> str:
+    """Text as a standard SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def without_end(sql: str) -> str:
+    """A statement without the semicolon that may end it, so that it can stand inside another."""
+    return sql.rstrip().rstrip(";").rstrip()
+
+
+def derived(sql: str, names: Iterable[str], chosen: Iterable[str]) -> str:
+    """A query over a query: `chosen` expressions over its columns, which are named `names`.
+
+    The query stands on lines of its own, for it may end in a comment.
+    """
+    return f"SELECT {', '.join(chosen)} FROM (\n{without_end(sql)}\n) AS flowc_query({listed(names)})"

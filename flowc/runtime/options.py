@@ -1,0 +1,42 @@
+"""The options of connections, read the same way by every connector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from flowc.errors import UsageError
+
+
+def text(options: Mapping[str, object], name: str) -> str | None:
+    """An option that is text, or None when it was left out.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    value = options.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise UsageError(f"the option `{name}` is not text", code="unusable-option")
+
+
+def database_path(options: Mapping[str, object], kind: str) -> str:
+    """The file of an embedded database: `path`, or `url` such as `sqlite:///app.db`; relative to the option `root`.
+
+    Raises:
+        UsageError: neither is there.
+    """
+    path = text(options, "path") or _from_url(text(options, "url") or "")
+    if not path:
+        raise UsageError(f"a {kind} connection needs a `path`", code="unusable-option", help=f"path: app.{kind}")
+    root = text(options, "root")
+    return path if path == ":memory:" or root is None else str(Path(root) / path)
+
+
+def _from_url(url: str) -> str:
+    """The path in a URL: after three slashes it is relative, after four absolute, and none is a database in memory."""
+    parts = urlsplit(url)
+    if not parts.scheme:
+        return url
+    return unquote(parts.netloc + parts.path).removeprefix("/") or ":memory:"

@@ -1,0 +1,62 @@
+"""Parquet files as tables of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flowc.catalog import Column
+from flowc.errors import UsageError
+from flowc.plan import FilesRead
+from flowc.runtime.arrow import data_type
+from flowc.runtime.connectors.files import Files, unreadable
+from flowc.runtime.names import quoted
+from flowc.types import DataType
+
+
+def register_parquet(
+    context: Any,
+    name: str,
+    read: FilesRead,
+    files: Files,
+    *,
+    folder: Path,
+    fitted: Callable[[str, DataType, Column], str],
+) -> tuple[Path, ...]:
+    """Makes the files of a read known to the engine as the table `name`; returns them.
+
+    Raises:
+        DataError: a file is not Parquet, or lacks a declared column.
+        EngineError: there is no file.
+    """
+    if unknown := next(iter({**files.options, **read.options}), None):
+        raise UsageError(f"Parquet has no option `{unknown}`", code="unusable-option")
+    paths = files.find(read.path)
+    links = folder / name.encode().hex()
+    links.mkdir()
+    for i, path in enumerate(paths):
+        (links / f"{i:06}.parquet").symlink_to(path.resolve())
+    schema = pa.unify_schemas([_schema(path) for path in paths], promote_options="permissive")
+    raw = f"{name}:raw"
+    context.register_parquet(raw, str(links), schema=schema.remove_metadata())
+    chosen = ", ".join(_chosen(schema, column, paths[0], fitted) for column in read.columns) if read.columns else "*"
+    context.register_view(name, context.sql(f"SELECT {chosen} FROM {quoted(raw)}"))
+    return paths
+
+
+def _schema(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, str(error)) from None
+
+
+def _chosen(schema: pa.Schema, column: Column, path: Path, fitted: Callable[[str, DataType, Column], str]) -> str:
+    if column.name not in schema.names:
+        raise unreadable(path, f"it has no column `{column.name}`, only " + ", ".join(f"`{n}`" for n in schema.names))
+    source, name = data_type(schema.field(column.name)), quoted(column.name)
+    return name if source == column.type else f"{fitted(name, source, column)} AS {name}"

@@ -1,0 +1,78 @@
+"""Reading ahead of writing: one thread fills a short queue, the other empties it.
+
+The native parts of drivers let go of the interpreter, so both sides work at once; the queue bounds the memory.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_AHEAD = 4
+_POLL = 0.1
+
+
+class Pump(Generic[T]):
+    """Items of an iterator, taken from it by a thread of its own. Use as a context manager.
+
+    The iterator is started, used and closed in that thread; a failure in it is raised where the items are used.
+    """
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+        self._queue: queue.Queue[T | _End] = queue.Queue(_AHEAD)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._fill, name="flowc-read", daemon=True)
+
+    def __enter__(self) -> Iterator[T]:
+        self._thread.start()
+        return self._drain()
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _fill(self) -> None:
+        failure: BaseException | None = None
+        try:
+            for item in self._items:
+                if not self._put(item):
+                    break
+        except BaseException as error:
+            failure = error
+        finally:
+            close = getattr(self._items, "close", None)
+            if close is not None:
+                close()
+        self._put(_End(failure))
+
+    def _put(self, item: T | _End) -> bool:
+        """Waits for room; False when nobody wants more."""
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _drain(self) -> Iterator[T]:
+        while True:
+            item = self._queue.get()
+            if not isinstance(item, _End):
+                yield item
+            elif item.failure is not None:
+                raise item.failure
+            else:
+                return
+
+
+class _End:
+    """The last item: all was read, or reading failed."""
+
+    def __init__(self, failure: BaseException | None) -> None:
+        self.failure = failure
