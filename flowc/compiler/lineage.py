@@ -1,23 +1,21 @@
 """Lineage: which tables and files flow into which, and which columns into which.
 
 `graph(ir)` follows tables; `graph(ir, columns=True)` also follows each output column of each pipeline back to the
-columns it is made of, through CTEs and subqueries.
+columns it is made of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.lineage import Node, lineage
 
-from flowc.catalog import Table, TableName
+from flowc.catalog import Column, TableName
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Apply, Ir, Source, Sql
+from flowc.compiler.ir import Apply, Ir, Source
 
 _DEFAULT_SCHEMA = {"postgres": "public", "duckdb": "main", "sqlite": "main"}
 
@@ -70,7 +68,7 @@ class Graph:
 
 
 def graph(ir: Ir, *, columns: bool = False) -> Graph:
-    """The lineage of a project. Columns that cannot be followed (unknown tables behind a `*`) are left out."""
+    """The lineage of a project. Columns that cannot be followed (of unknown tables behind a `*`) are left out."""
     flows: list[Flow] = []
     found: list[ColumnFlow] = []
     targets: list[tuple[str, Dataset]] = []
@@ -80,7 +78,7 @@ def graph(ir: Ir, *, columns: bool = False) -> Graph:
         sources = _sources(apply)
         flows.extend(Flow(source, target, apply.pipeline, apply.mode) for source in dict.fromkeys(sources.values()))
         if columns:
-            found.extend(sorted(set(_column_flows(apply, target, sources, ir))))
+            found.extend(sorted(set(_column_flows(apply, target, sources))))
     return Graph(tuple(dict.fromkeys(flows)), tuple(found), tuple(dict.fromkeys(targets)))
 
 
@@ -125,62 +123,25 @@ def _tables_of(sql: str, kind: str) -> list[TableName]:
 
 def _parse(sql: str, kind: str) -> exp.Expr | None:
     try:
-        return sqlglot.parse_one(sql, read=DIALECTS[kind].sqlglot)
+        return sqlglot.parse_one(sql, read=DIALECTS[kind].sqlglot if kind in DIALECTS else None)
     except SqlglotError:
         return None
 
 
-def _column_flows(apply: Apply, target: Dataset, sources: Mapping[str, Dataset], ir: Ir) -> Iterator[ColumnFlow]:
+def _column_flows(apply: Apply, target: Dataset, sources: Mapping[str, Dataset]) -> Iterator[ColumnFlow]:
     node = apply.input
     if isinstance(node, Source):
-        for column in node.columns or ():
+        for column in node.columns or _same_columns(apply):
             for source in sources.values():
                 yield ColumnFlow(source, column.name, target, column.name, apply.pipeline)
         return
-    for output, root in _lineage_of(node, ir).items():
-        for leaf in root.walk():
-            read = _leaf_dataset(leaf, sources)
+    for column, origins in zip(node.columns or (), node.origins or (), strict=False):
+        for origin in origins:
+            read = sources.get(str(origin.table)) or sources.get(origin.table.name)
             if read is not None:
-                yield ColumnFlow(read, _column_name(leaf), target, _output_name(output, node), apply.pipeline)
+                yield ColumnFlow(read, origin.column, target, column.name, apply.pipeline)
 
 
-def _lineage_of(node: Sql, ir: Ir) -> dict[str, Node]:
-    tree = _parse(node.text, node.engine)
-    if tree is None:
-        return {}
-    try:
-        found: Any = lineage(None, tree, _schema(node, ir), dialect=DIALECTS[node.engine].sqlglot)
-    except (SqlglotError, ValueError):
-        return {}
-    return dict(found)
-
-
-def _schema(node: Sql, ir: Ir) -> dict[str, Any]:
-    """What is known of the tables that the SQL reads, for `*`."""
-    default = _DEFAULT_SCHEMA.get(node.engine, "public")
-    schema: dict[str, Any] = {}
-    known: list[tuple[TableName, Table | Source]] = [(table.name, table) for table in ir.tables.values()]
-    known += [(TableName(None, source.name), source) for source in node.inputs if node.engine == "datafusion"]
-    for name, owner in known:
-        columns = {column.name: str(column.type) for column in owner.columns or ()}
-        if columns:
-            schema.setdefault(name.schema or default, {})[name.name] = columns
-    return schema
-
-
-def _leaf_dataset(leaf: Node, sources: Mapping[str, Dataset]) -> Dataset | None:
-    table = leaf.expression if isinstance(leaf.expression, exp.Table) else None
-    if table is None or leaf.downstream:
-        return None
-    name = str(TableName(table.db or None, table.name))
-    return sources.get(name) or sources.get(table.name)
-
-
-def _column_name(leaf: Node) -> str:
-    return str(exp.to_column(leaf.name).name) if "." in leaf.name else leaf.name
-
-
-def _output_name(output: str, node: Sql) -> str:
-    """The output column's name as the pipeline has it: engines fold case, targets keep it."""
-    names = {column.name.lower(): column.name for column in node.columns or ()}
-    return names.get(output.lower(), output)
+def _same_columns(apply: Apply) -> tuple[Column, ...]:
+    """A source that is copied whole and declared nowhere has the columns of its declared target."""
+    return apply.target.table.columns if apply.target.table else ()

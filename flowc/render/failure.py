@@ -22,6 +22,13 @@ def failure(error: FlowcError, style: Style, *, prefix: str = "") -> str:
     return "\n".join(lines)
 
 
+def error_object(error: FlowcError | None) -> dict[str, object] | None:
+    """The JSON object of a failure."""
+    if error is None:
+        return None
+    return {"code": error.code, "message": error.message, "help": error.help, "details": list(error.details)}
+
+
 def bug(error: BaseException, command: str, style: Style) -> str:
     """What to show when flowc itself failed: short, with what a report needs."""
     said = printable(str(error))[:300]

@@ -8,10 +8,11 @@ from flowc.diagnostics import Diagnostic
 from flowc.errors import FlowcError
 from flowc.plan import Counter, ExpectResult
 from flowc.render.diagnostics import as_object, full
-from flowc.render.failure import failure
+from flowc.render.failure import error_object, failure
 from flowc.render.plain import as_json
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
+from flowc.service.previews import Preview
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
 
 _HEADERS = ("pipeline", "target", "mode", *Counter, "seconds", "status")
@@ -31,13 +32,27 @@ def run_text(report: RunReport, style: Style) -> str:
 
 def run_json(report: RunReport) -> str:
     """The same as one JSON object."""
-    return as_json(
-        {
-            "status": Status.FAILED if report.failed else Status.OK,
-            "seconds": round(report.seconds, 3),
-            "pipelines": [_pipeline_object(pipeline) for pipeline in report.pipelines],
-        }
-    )
+    return as_json(_report_object(report))
+
+
+def preview_text(preview: Preview, style: Style) -> str:
+    """Rows of the source, then what a run would do."""
+    rows = f"{table(preview.columns, preview.rows, style)}\n\n" if preview.rows else ""
+    return rows + run_text(preview.report, style)
+
+
+def preview_json(preview: Preview) -> str:
+    """The same as one JSON object."""
+    rows = [dict(zip(preview.columns, row, strict=True)) for row in preview.rows]
+    return as_json({**_report_object(preview.report), "rows": rows})
+
+
+def _report_object(report: RunReport) -> dict[str, object]:
+    return {
+        "status": Status.FAILED if report.failed else Status.OK,
+        "seconds": round(report.seconds, 3),
+        "pipelines": [_pipeline_object(pipeline) for pipeline in report.pipelines],
+    }
 
 
 def _rows(pipeline: PipelineReport) -> Iterator[tuple[object, ...]]:
@@ -95,7 +110,7 @@ def _pipeline_object(pipeline: PipelineReport) -> dict[str, object]:
         "name": pipeline.name,
         "status": pipeline.status,
         "reason": pipeline.reason,
-        "error": _error_object(pipeline.error),
+        "error": error_object(pipeline.error),
         "diagnostics": [as_object(diagnostic) for diagnostic in pipeline.diagnostics],
         "targets": [_target_object(target) for target in pipeline.targets],
     }
@@ -119,12 +134,6 @@ def _target_object(target: TargetReport) -> dict[str, object]:
             for expect in target.expects
         ],
         "notes": target.notes,
-        "error": _error_object(target.error),
+        "error": error_object(target.error),
         "diagnostics": [as_object(diagnostic) for diagnostic in target.diagnostics],
     }
-
-
-def _error_object(error: FlowcError | None) -> dict[str, object] | None:
-    if error is None:
-        return None
-    return {"code": error.code, "message": error.message, "help": error.help, "details": list(error.details)}

@@ -1,0 +1,52 @@
+"""`flowc graph`: lineage of tables and columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.console import out, say
+from flowc.cli.project import chosen, lint
+from flowc.compiler.ir import Ir
+from flowc.compiler.lineage import Graph, graph
+from flowc.errors import UsageError
+from flowc.render.graph import graph_mermaid, graph_text
+from flowc.render.graph_html import graph_html
+
+
+@click.command()
+@click.argument("specs", nargs=-1)
+@click.option("--to", "form", type=click.Choice(("text", "mermaid", "html")), default="text", help="How to show it.")
+@click.option("--columns", is_flag=True, help="Follow columns, not only tables.")
+@click.option("--out", "file", type=click.Path(path_type=Path), help="Write to FILE instead of standard output.")
+@environment_option
+def command(specs: tuple[str, ...], form: str, columns: bool, file: Path | None, environment: str | None) -> None:
+    """Show how data flows between tables and columns.
+
+    SPECS are files or folders, default `specs`; a NAME limits the graph to that pipeline.
+    """
+    paths, names = specs_and_names(specs)
+    ir = lint(paths, environment)
+    found = graph(Ir(chosen(ir, names), ir.tables), columns=columns)
+    text = _text(found, form, paths[0].resolve().parent.name)
+    if file is None:
+        out(text)
+        return
+    _write(file, text + "\n")
+    say(f"wrote {file}")
+
+
+def _text(found: Graph, form: str, project: str) -> str:
+    if form == "html":
+        return graph_html(found, f"Lineage of {project}")
+    return graph_mermaid(found) if form == "mermaid" else graph_text(found)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"cannot write `{file}`: {error.strerror}"
+        raise UsageError(message, code="unwritable-file", help="choose another file with `--out FILE`") from error

@@ -1,0 +1,34 @@
+"""`flowc validate`: pipelines against the live systems."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.console import out, style_for
+from flowc.cli.live import prepare
+from flowc.cli.progress import Progress
+from flowc.render.validations import validations_json, validations_text
+from flowc.service.loads import Run
+from flowc.service.validation import validate
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="[SPECS]... [NAME]...")
+@click.option("--explain", is_flag=True, help="Show the engine's plan of each source query.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@environment_option
+def command(arguments: tuple[str, ...], explain: bool, as_json: bool, environment: str | None) -> int:
+    """Check pipelines against the live systems.
+
+    Connects, runs EXPLAIN on each source, and compares each target with its declaration. Changes nothing. Exit code 1
+    when a pipeline could not run as things are.
+    """
+    paths, names = specs_and_names(arguments)
+    live = prepare(paths, names, environment)
+    found = validate(Run(live.checked, live.pipelines, live.sessions, Progress(quiet=True), env=os.environ))
+    out(validations_json(found) if as_json else validations_text(found, style_for(sys.stdout), explain=explain))
+    return 1 if live.broken or not all(validation.ok for validation in found) else 0

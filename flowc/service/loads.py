@@ -1,0 +1,220 @@
+"""Runs pipelines: what the compiler decided, on live systems.
+
+1. every table that a run will write is compared with its declaration, before anything is read
+2. pipeline by pipeline, in dependency order; one whose upstream failed is skipped
+3. target by target, each its own transaction: stored watermark, SQL for it, live columns of the source, plan, load
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Protocol
+
+from flowc.catalog import Column, Table
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.difference import differences
+from flowc.compiler.ir import Apply, Pipeline, Source
+from flowc.compiler.lower import lower_pipeline
+from flowc.compiler.output import check_output
+from flowc.compiler.reads import read_of
+from flowc.compiler.sqlplan import plan_load
+from flowc.diagnostics import Reporter, Severity
+from flowc.errors import FlowcError, UsageError
+from flowc.runtime.load import LoadProgress, describe, run_load
+from flowc.service.planning import home
+from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
+from flowc.service.sessions import Sessions, not_runnable, runnable
+from flowc.service.watermarks import stored_watermark
+
+
+class Observer(Protocol):
+    """Is told what a run is doing."""
+
+    def started(self, pipeline: str, target: str) -> None:
+        """A load begins."""
+
+    def progressed(self, progress: LoadProgress) -> None:
+        """Rows have moved."""
+
+    def ended(self, pipeline: PipelineReport) -> None:
+        """A pipeline is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is run: pipelines in dependency order, those that a spec error stops, and on which systems."""
+
+    checked: CheckedSpec
+    pipelines: Sequence[Pipeline]
+    sessions: Sessions
+    observer: Observer
+    commit: bool = True
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What SQL templates may read as `env.NAME`."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+def run_pipelines(run: Run, broken: Sequence[PipelineReport] = ()) -> RunReport:
+    """Runs all of them and says what happened. `broken` are pipelines whose specs keep them from running.
+
+    Failures of loads are in the report; what is raised is a fault of flowc or an interrupt, after rollback.
+    """
+    began = monotonic()
+    report = RunReport(list(broken))
+    try:
+        stopped = _preflight(run)
+        for pipeline in run.pipelines:
+            done = _run_one(run, pipeline, stopped, report)
+            report.pipelines.append(done)
+            run.observer.ended(done)
+    finally:
+        run.sessions.close()
+    report.seconds = monotonic() - began
+    return report
+
+
+def _preflight(run: Run) -> dict[str, PipelineReport]:
+    """The pipelines that must not start. One table that differs from its declaration stops the whole run."""
+    stopped: dict[str, PipelineReport] = {}
+    for pipeline in run.pipelines:
+        found = PipelineReport(pipeline.name)
+        try:
+            require_runnable(pipeline)
+            found.targets = [failed for apply in pipeline.applies if (failed := _differing(run, apply))]
+        except FlowcError as error:
+            found.error, found.status = run.sessions.redacted(error), Status.FAILED
+        found.settle()
+        if found.status is Status.FAILED:
+            stopped[pipeline.name] = found
+    differing = [name for name, found in stopped.items() if found.targets]
+    if differing:
+        reason = f"nothing was read: the live table of `{differing[0]}` differs from its declaration"
+        for pipeline in run.pipelines:
+            stopped.setdefault(pipeline.name, PipelineReport(pipeline.name, Status.SKIPPED, reason=reason))
+    return stopped
+
+
+def require_runnable(pipeline: Pipeline) -> None:
+    """Raises UsageError for systems that a later version brings."""
+    for apply in pipeline.applies:
+        node = apply.input
+        sources = (node,) if isinstance(node, Source) else node.inputs
+        for source in sources:
+            if not runnable(source.kind):
+                raise not_runnable(pipeline.name, f"`{source.connection}` is a connection of kind `{source.kind}`")
+        if apply.target.kind not in DIALECTS or not runnable(apply.target.kind):
+            target = apply.target
+            raise not_runnable(pipeline.name, f"its target `{target.connection}` is of kind `{target.kind}`")
+
+
+def _differing(run: Run, apply: Apply) -> TargetReport | None:
+    """The report of a target whose live table is not as declared; one that does not exist will be created."""
+    declared = apply.target.table
+    live = run.sessions.target(apply.target.connection).table(apply.target.name)
+    if declared is None or live is None:
+        return None
+    found = [d for d in differences(declared, live, DIALECTS[apply.target.kind]) if not d.harmless]
+    if not found:
+        return None
+    error = UsageError(
+        f"table `{apply.target.name}` differs from its declaration",
+        code="table-differs",
+        help="change the declaration or the table; `flowc validate` compares again (`flowc plan` comes later)",
+        details=tuple(difference.message for difference in found),
+    )
+    return TargetReport(target_label(apply), apply.mode, Status.FAILED, error=error)
+
+
+def target_label(apply: Apply) -> str:
+    """How reports call a target."""
+    return f"{apply.target.connection}.{apply.target.name}"
+
+
+def _run_one(run: Run, pipeline: Pipeline, stopped: dict[str, PipelineReport], report: RunReport) -> PipelineReport:
+    if pipeline.name in stopped:
+        return stopped[pipeline.name]
+    bad = {done.name for done in report.pipelines if done.status is not Status.OK}
+    waiting = [name for name in pipeline.depends_on if name in bad]
+    if waiting:
+        return PipelineReport(pipeline.name, Status.SKIPPED, reason=f"because `{waiting[0]}` did not finish")
+    done = PipelineReport(pipeline.name)
+    for index, apply in enumerate(pipeline.applies):
+        run.observer.started(pipeline.name, target_label(apply))
+        done.targets.append(_run_target(run, pipeline.name, index, apply))
+    done.settle()
+    return done
+
+
+def _run_target(run: Run, pipeline: str, index: int, apply: Apply) -> TargetReport:
+    """One load. Its failure is reported and touches no other target."""
+    began = monotonic()
+    report = TargetReport(target_label(apply), apply.mode)
+    reporter = Reporter()
+    try:
+        _load(run, pipeline, index, apply, reporter, report)
+    except FlowcError as error:
+        report.error = run.sessions.redacted(error)
+    # Warnings of the live check repeat what lint says; every value is checked as it is loaded.
+    report.diagnostics = tuple(d for d in reporter.sorted() if d.severity is Severity.ERROR)
+    report.seconds = monotonic() - began
+    if report.error is not None or reporter.has_errors:
+        report.status = Status.FAILED
+    return report
+
+
+def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter, report: TargetReport) -> None:
+    prepared = prepare(run, pipeline, index, apply, reporter)
+    if prepared is None:
+        return
+    apply, columns, live, watermark = prepared
+    plan = plan_load(
+        apply,
+        columns=columns,
+        live=live,
+        watermark=watermark,
+        now=run.now(),
+        same_database=same_database(run.sessions, apply),
+    )
+    result = run_load(
+        plan,
+        run.sessions.target(apply.target.connection),
+        run.sessions.source,
+        progress=run.observer.progressed,
+        commit=run.commit,
+    )
+    report.counts, report.expects = result.counts, result.expects
+    if isinstance(result.error, FlowcError):
+        report.error = run.sessions.redacted(result.error)
+    elif result.error is not None:
+        raise result.error
+
+
+def prepare(
+    run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter
+) -> tuple[Apply, tuple[Column, ...], Table | None, str | None] | None:
+    """What a plan needs to know of the live systems: the SQL for the stored watermark, columns, table, watermark.
+
+    None when the source's columns do not fit the table, which is then reported.
+    """
+    target = run.sessions.target(apply.target.connection)
+    live = target.table(apply.target.name)
+    watermark = stored_watermark(apply, target)
+    if watermark is not None:
+        lowered = lower_pipeline(run.checked, pipeline, reporter, watermark=watermark, env=run.env)
+        if lowered is None or reporter.has_errors:
+            return None
+        apply = lowered.applies[index]
+    columns = describe(read_of(apply.input), run.sessions.source)
+    if (table := live or apply.target.table) is not None:
+        check_output(apply, columns, table, reporter, live=True)
+    return None if reporter.has_errors else (apply, columns, live, watermark)
+
+
+def same_database(sessions: Sessions, apply: Apply) -> bool:
+    """Whether the source's query can run inside the target's own transaction."""
+    connection = home(apply.input)
+    return connection is not None and sessions.same(connection, apply.target.connection)

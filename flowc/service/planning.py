@@ -1,0 +1,76 @@
+"""Loads planned without connecting, for people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from flowc.catalog import Table
+from flowc.compiler.ir import Apply, Pipeline, Source, Sql
+from flowc.compiler.sqlplan import plan_load
+from flowc.diagnostics import Reporter
+from flowc.errors import FlowcError
+from flowc.plan import LoadPlan
+
+LOAD_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+"""Stands for the time of the load, so that the same specs always give the same text."""
+
+
+def home(node: Sql | Source) -> str | None:
+    """The connection of the one database that a pipeline reads by a query of its own; None for files and DataFusion."""
+    if isinstance(node, Source):
+        return node.connection if node.path is None else None
+    if node.engine == "datafusion":
+        return None
+    return node.inputs[0].connection if node.inputs else None
+
+
+def offline_plans(
+    pipelines: Sequence[Pipeline], tables: Mapping[str, Table], reporter: Reporter, *, new: bool
+) -> tuple[LoadPlan, ...]:
+    """One plan for each target, as if declared tables existed as declared, or not at all when `new`.
+
+    A load that cannot be planned without connecting is reported and left out.
+    """
+    plans = (_offline(apply, tables, reporter, new) for pipeline in pipelines for apply in pipeline.applies)
+    return tuple(plan for plan in plans if plan is not None)
+
+
+def _offline(apply: Apply, tables: Mapping[str, Table], reporter: Reporter, new: bool) -> LoadPlan | None:
+    columns = apply.input.columns
+    if columns is None:
+        _report_unknown(apply, tables, reporter)
+        return None
+    try:
+        return plan_load(
+            apply,
+            columns=columns,
+            live=None if new else apply.target.table,
+            watermark=None,
+            now=LOAD_TIME,
+            same_database=home(apply.input) == apply.target.connection,
+        )
+    except FlowcError as error:
+        reporter.error(error.code, error.message, apply.span, helps=(error.help,) if error.help else ())
+        return None
+
+
+def _report_unknown(apply: Apply, tables: Mapping[str, Table], reporter: Reporter) -> None:
+    message = f"the load of `{apply.pipeline}` cannot be shown: the columns of its source are not known"
+    known = {str(table.name) for table in tables.values()}
+    helps = [*_undeclared(apply.input, known), f"ask the live system with `flowc validate {apply.pipeline}`"]
+    reporter.error("unknown-source-columns", message, apply.span, helps=helps)
+
+
+def _undeclared(node: Sql | Source, known: set[str]) -> list[str]:
+    if isinstance(node, Source):
+        return [_help(node)] if node.columns is None else []
+    if node.engine == "datafusion":
+        return [_help(source) for source in node.inputs if source.columns is None]
+    return [f"declare `{name}` under `tables:`" for name in map(str, node.reads) if name not in known]
+
+
+def _help(source: Source) -> str:
+    if source.table is not None:
+        return f"declare `{source.table}` under `tables:`"
+    return f"give `{source.name}` its `columns:`, for instance `columns: {{ id: bigint }}`"

@@ -1,0 +1,101 @@
+"""The open databases of one run: one session for each place, however many connections name it.
+
+A load writes through the place's session. What it streams out of a database comes through a second session of it, so
+that a stream of rows never waits for the statement that consumes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from flowc.compiler.spec import ConnectionSpec
+from flowc.errors import FlowcError, UsageError
+from flowc.runtime.connector import Database
+from flowc.runtime.connectors import CONNECTORS, open_database
+from flowc.runtime.connectors.files import Files
+from flowc.service.options import OpenOptions, open_options
+from flowc.service.secrets import Resolver
+
+_MEMORY = ":memory:"
+Place = tuple[object, ...]
+
+
+@dataclass
+class Sessions:
+    """Opens databases, and resolves their secrets, when they are first asked for."""
+
+    connections: Mapping[str, ConnectionSpec]
+    resolver: Resolver
+    _options: dict[str, OpenOptions] = field(default_factory=dict, repr=False)
+    _open: dict[tuple[Place, str], Database] = field(default_factory=dict, repr=False)
+
+    def options(self, connection: str) -> OpenOptions:
+        """The kind and options of a connection, with secrets in clear."""
+        if connection not in self._options:
+            self._options[connection] = open_options(self.connections[connection], self.resolver)
+        return self._options[connection]
+
+    def target(self, connection: str) -> Database:
+        """The session that writes."""
+        return self._session(connection, "write")
+
+    def source(self, connection: str) -> Database | Files:
+        """What a load reads from: a session that writes nothing, or a folder of files."""
+        options = self.options(connection)
+        if options.kind == "files":
+            return Files(options.values)
+        # A database in memory is seen by its own session only.
+        return self._session(connection, "write" if self.place(connection)[1] == _MEMORY else "read")
+
+    def same(self, left: str, right: str) -> bool:
+        """Whether two connections name one database."""
+        return left == right or self.place(left) == self.place(right)
+
+    def place(self, connection: str) -> Place:
+        """What tells databases apart: the file, or the server, user and database."""
+        options = self.options(connection)
+        path = options.values.get("path")
+        if path == _MEMORY:
+            return options.kind, _MEMORY, connection
+        if path is not None:
+            return options.kind, path
+        parts = urlsplit(str(options.values.get("url", "")))
+        return options.kind, parts.hostname, parts.port, parts.username, parts.path, parts.query
+
+    def redacted(self, error: FlowcError) -> FlowcError:
+        """The error, with every secret that was resolved masked in its words."""
+        redact = self.resolver.redact
+        error.message = redact(error.message)
+        error.args = (error.message,)
+        error.help = redact(error.help) if error.help else None
+        error.details = tuple(redact(detail) for detail in error.details)
+        return error
+
+    def close(self) -> None:
+        """Closes all of them; what was not committed is rolled back."""
+        for database in self._open.values():
+            database.close()
+        self._open.clear()
+
+    def _session(self, connection: str, role: str) -> Database:
+        key = self.place(connection), role
+        if key not in self._open:
+            options = self.options(connection)
+            self._open[key] = open_database(options.kind, options.values)
+        return self._open[key]
+
+
+def runnable(kind: str) -> bool:
+    """Whether this version can open a connection of that kind."""
+    return kind == "files" or kind in CONNECTORS
+
+
+def not_runnable(pipeline: str, what: str) -> UsageError:
+    """The refusal to run what a later version brings."""
+    message = f"`{pipeline}` cannot run yet: {what}"
+    known = ", ".join(f"`{kind}`" for kind in sorted(CONNECTORS))
+    return UsageError(
+        message, code="not-runnable-yet", help=f"this version loads from `files` and {known} into {known}"
+    )
