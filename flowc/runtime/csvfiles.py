@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datafusion
 import pyarrow as pa
 
 from flowc.catalog import Column
@@ -20,6 +19,9 @@ from flowc.runtime.arrow import arrow_type
 from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_options, header, opened, unreadable
 from flowc.runtime.names import listed, quoted
 from flowc.types import INTEGER_RANGES, TEXT, DataType, Kind
+
+if TYPE_CHECKING:
+    import datafusion
 
 _PARSED = (Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT, *INTEGER_RANGES)
 _PIECE = 1 << 22
@@ -104,6 +106,8 @@ def _part(
 def _maker(
     folder: Path, suffix: str, how: str, group: Sequence[Path], options: CsvOptions
 ) -> Callable[[pa.Schema | None], datafusion.CsvReadOptions]:
+    import datafusion
+
     lines = _lines_in_values(group, options)
 
     def make(schema: pa.Schema | None) -> datafusion.CsvReadOptions:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import datafusion
 import pyarrow as pa
 
 from flowc.catalog import Column
@@ -48,6 +47,10 @@ class Engine:
         self._files: list[Path] = []
         self._failures: list[DataError] = []
         self._functions = 0
+        # Imported when first needed: it takes longer to load than most loads take.
+        import datafusion
+
+        self._udf = datafusion.udf
         settings = datafusion.SessionConfig().set("datafusion.execution.time_zone", "+00:00")
         runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(_memory())
         self._context = datafusion.SessionContext(settings, runtime)
@@ -120,7 +123,7 @@ class Engine:
         self._functions += 1
         name = f"flowc_fit_{self._functions}"
         given = pa.string() if source.kind is Kind.TEXT or source.precision is None else arrow_type(source)
-        self._context.register_udf(datafusion.udf(exactly, [given], arrow_type(column.type), "immutable", name))
+        self._context.register_udf(self._udf(exactly, [given], arrow_type(column.type), "immutable", name))
         return f"{name}({sql})"
 
     def _query(self, sql: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
