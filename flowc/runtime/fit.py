@@ -55,8 +55,7 @@ def _fit_column(array: pa.Array, source: DataType, column: Column, timezone: str
         return convert(array, source, column.type, timezone)
     except ValueError as error:
         row = _first_failing(lambda part: convert(part, source, column.type, timezone), array)
-        value = array[row].as_py() if source.kind is not Kind.INTERVAL else array[row]
-        raise misfit(column, value, source, first_row + row, error) from None
+        raise misfit(column, shown_value(array, row), source, first_row + row, error) from None
 
 
 # Equal types whose values may still break a promise: text longer or not UTF-8, digits below the precision.
@@ -97,13 +96,24 @@ def misfit(
     return DataError(message, code=CODE, help=mend)
 
 
+def shown_value(array: pa.Array, row: int) -> object:
+    """One value for a message; what Python cannot hold (text that is not UTF-8, far times) as its raw form."""
+    try:
+        value: object = array[row].as_py()
+    except UnicodeDecodeError:
+        return array[row].cast(pa.binary()).as_py()
+    except (ValueError, OverflowError):
+        return array.cast(pa.int64())[row].as_py()
+    return value
+
+
 def misfit_in_file(column: Column, array: pa.Array, source: DataType, error: ValueError) -> DataError:
     """The error for a declared column of a file, whose rows have no numbers yet."""
 
     def check(part: pa.Array) -> object:
         return convert(part, source, column.type, None)
 
-    shown = shorten(array[_first_failing(check, array)].as_py())
+    shown = shorten(shown_value(array, _first_failing(check, array)))
     reason = error.reason if isinstance(error, Misfit) else ""
     mend = (error.help if isinstance(error, Misfit) else None) or _mend(source, column.type)
     message = f"column `{column.name}`: {shown} does not fit its declared type `{column.type}`{reason}"
@@ -132,9 +142,5 @@ def refuse_where(
     row = pc.index(bad, True).as_py()
     if row < 0:
         return
-    try:
-        value: object = array[row].as_py()
-    except ValueError:
-        value = array.cast(pa.int64())[row].as_py()
-    message = f"column `{column.name}`: {shorten(value)} {reason}, in row {first_row + row}"
+    message = f"column `{column.name}`: {shorten(shown_value(array, row))} {reason}, in row {first_row + row}"
     raise DataError(message, code=CODE, help=help or "convert it or leave it out in the SQL")

@@ -19,7 +19,8 @@ _POLL = 0.1
 class Pump(Generic[T]):
     """Items of an iterator, taken from it by a thread of its own. Use as a context manager.
 
-    The iterator is started, used and closed in that thread; a failure in it is raised where the items are used.
+    The iterator is started, used and closed in that thread; a failure in it is raised where the items are used. Entering
+    waits for the first item, so whatever the iterator must do before it is done before the items are used.
     """
 
     def __init__(self, items: Iterator[T]) -> None:
@@ -30,7 +31,11 @@ class Pump(Generic[T]):
 
     def __enter__(self) -> Iterator[T]:
         self._thread.start()
-        return self._drain()
+        try:
+            return self._drain(self._queue.get())
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
@@ -60,15 +65,12 @@ class Pump(Generic[T]):
             return True
         return False
 
-    def _drain(self) -> Iterator[T]:
-        while True:
+    def _drain(self, item: T | _End) -> Iterator[T]:
+        while not isinstance(item, _End):
+            yield item
             item = self._queue.get()
-            if not isinstance(item, _End):
-                yield item
-            elif item.failure is not None:
-                raise item.failure
-            else:
-                return
+        if item.failure is not None:
+            raise item.failure
 
 
 class _End:
