@@ -27,6 +27,13 @@ _CASTS: Mapping[exp.DataType.Type, Kind] = {
 _LOOSE_ENGINES = ("sqlite",)
 """A cast here names an affinity, not a type."""
 
+_ANNOTATIONS: Mapping[Kind, exp.DataType.Type] = {
+    Kind.BOOL: _D.BOOLEAN, Kind.INT8: _D.TINYINT, Kind.INT16: _D.SMALLINT, Kind.INT32: _D.INT, Kind.INT64: _D.BIGINT,
+    Kind.INT128: _D.INT128, Kind.FLOAT32: _D.FLOAT, Kind.FLOAT64: _D.DOUBLE, Kind.DECIMAL: _D.DECIMAL,
+    Kind.TEXT: _D.TEXT, Kind.DATE: _D.DATE, Kind.TIMESTAMP: _D.TIMESTAMP, Kind.TIMESTAMPTZ: _D.TIMESTAMPTZ,
+    Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY,
+}  # fmt: skip
+
 # Result types that do not depend on the arguments; None for "NULL when an argument is".
 _FIXED: Mapping[type[exp.Expression], tuple[DataType, bool | None]] = {
     exp.Count: (BIGINT, False), exp.CountIf: (BIGINT, False), exp.ApproxDistinct: (BIGINT, False),
@@ -38,14 +45,18 @@ _FIXED: Mapping[type[exp.Expression], tuple[DataType, bool | None]] = {
     exp.GT: (BOOLEAN, None), exp.GTE: (BOOLEAN, None), exp.And: (BOOLEAN, None), exp.Or: (BOOLEAN, None),
     exp.Not: (BOOLEAN, None), exp.Like: (BOOLEAN, None), exp.ILike: (BOOLEAN, None), exp.Between: (BOOLEAN, None),
     exp.In: (BOOLEAN, True), exp.RegexpLike: (BOOLEAN, None), exp.StartsWith: (BOOLEAN, None),
-    exp.Upper: (TEXT, None), exp.Lower: (TEXT, None), exp.Trim: (TEXT, None), exp.DPipe: (TEXT, True),
-    exp.Substring: (TEXT, None), exp.Replace: (TEXT, None), exp.Concat: (TEXT, True), exp.ConcatWs: (TEXT, True),
-    exp.Initcap: (TEXT, None), exp.Reverse: (TEXT, None), exp.MD5: (TEXT, None), exp.GroupConcat: (TEXT, True),
+    exp.Upper: (TEXT, None), exp.Lower: (TEXT, None), exp.Replace: (TEXT, None), exp.ConcatWs: (TEXT, True),
+    exp.Initcap: (TEXT, None), exp.MD5: (TEXT, None), exp.GroupConcat: (TEXT, True),
     exp.RegexpReplace: (TEXT, True), exp.TimeToStr: (TEXT, True), exp.ToChar: (TEXT, True),
     exp.CurrentDate: (DATE, False),
     exp.Sqrt: (DOUBLE, True), exp.Ln: (DOUBLE, True), exp.Exp: (DOUBLE, True),
     exp.JSONExtractScalar: (TEXT, True),
 }  # fmt: skip
+_OF_TEXT = (exp.DPipe, exp.Concat, exp.Substring, exp.Trim, exp.Reverse, exp.Left, exp.Right)
+"""Text when they are given text: some engines have them for arrays, bytes and JSON too."""
+_TYPED_ENGINES = ("postgres", "duckdb", "datafusion")
+"""Engines whose conditions are booleans and whose dates are dates."""
+
 _BY_ENGINE: Mapping[type[exp.Expression], Mapping[str, DataType]] = {
     exp.CurrentTimestamp: {"postgres": TIMESTAMPTZ, "duckdb": TIMESTAMPTZ},
     exp.Length: {"postgres": INTEGER, "duckdb": BIGINT, "sqlite": BIGINT, "datafusion": INTEGER},
@@ -78,6 +89,13 @@ def _array_type(target: exp.DataType, engine: str) -> DataType:
         element = cast_type(target.expressions[0], engine)
         return UNKNOWN if element == UNKNOWN else DataType(Kind.ARRAY, element=element)
     return UNKNOWN
+
+
+def annotate(node: exp.Expression, value: Value) -> None:
+    """Leaves the type of an expression on its node, in sqlglot's words, for its generators."""
+    kind = _ANNOTATIONS.get(value.type.kind)
+    if kind is not None:
+        node.type = exp.DataType(this=kind, nested=kind is _D.ARRAY)
 
 
 def literal_type(node: exp.Literal) -> DataType:
@@ -144,7 +162,11 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
     cls = type(node)
     if cls in _FIXED:
         kind, nullable = _FIXED[cls]
+        kind = kind if engine in _TYPED_ENGINES or kind not in (BOOLEAN, DATE) else UNKNOWN
         return kind, any(v.nullable for v in values) if nullable is None else nullable
+    if cls in _OF_TEXT:
+        is_text = any(v.type.kind is Kind.TEXT for v in values)
+        return TEXT if is_text else UNKNOWN, cls is exp.Concat or any(v.nullable for v in values)
     if cls in _AGGREGATES and values:
         return _AGGREGATES[cls](values[0], engine), True
     if isinstance(node, _ARITHMETIC) and len(values) == 2:

@@ -37,7 +37,7 @@ class Inferred:
 
 def infer(parsed: SqlTree, engine: str, find: Find, reporter: Reporter) -> Inferred:
     """Resolves every name of a query and types its output. `find` gives the declared relation of a table."""
-    inference = _Inference(engine, Resolver(parsed, engine, reporter), parsed, find)
+    inference = _Inference(engine, Resolver(parsed, engine, reporter), parsed.dialect != engine, parsed, find)
     try:
         relation = inference.query(parsed.tree, None, {})
     except RecursionError:
@@ -49,7 +49,7 @@ def infer(parsed: SqlTree, engine: str, find: Find, reporter: Reporter) -> Infer
 def check_expression(parsed: SqlTree, engine: str, relation: Relation, reporter: Reporter) -> Value:
     """Resolves the names of an expression over one relation."""
     scope = Scope(engine, relations={"": relation})
-    inference = _Inference(engine, Resolver(parsed, engine, reporter), parsed, lambda _: None)
+    inference = _Inference(engine, Resolver(parsed, engine, reporter), parsed.dialect != engine, parsed, lambda _: None)
     return inference.value(parsed.tree, scope, {})
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from flowc.compiler.exprtypes import cast_type, common_type, function_type, literal_type
+from flowc.compiler.exprtypes import annotate, cast_type, common_type, function_type, literal_type
 from flowc.compiler.ir import Origin
 from flowc.compiler.relations import Relation, fold
 from flowc.compiler.scope import Resolver, Scope, Value
@@ -26,6 +26,8 @@ class Expressions(ABC):
 
     engine: str
     resolver: Resolver
+    annotate: bool
+    """Leave the types on the nodes, for a translation that depends on them."""
 
     @abstractmethod
     def query(self, node: exp.Expression, outer: Scope | None, ctes: Ctes) -> Relation:
@@ -33,6 +35,12 @@ class Expressions(ABC):
 
     def value(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> Value:
         """What is known of an expression; resolves every name in it."""
+        value = self._value(node, scope, ctes)
+        if self.annotate:
+            annotate(node, value)
+        return value
+
+    def _value(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> Value:
         if isinstance(node, exp.Column):
             return self.resolver.value(node, scope)
         if isinstance(node, exp.Literal):
@@ -74,6 +82,8 @@ class Expressions(ABC):
             right = self.value(operator.expression, scope, ctes)
             kind, nullable = function_type(operator, [value, right], self.engine)
             value = Value(kind, nullable, value.origins | right.origins)
+            if self.annotate:
+                annotate(operator, value)
         return value
 
     def _compound(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> Value:
