@@ -62,6 +62,8 @@ class Dialect:
     ensure_schema: str = "CREATE SCHEMA IF NOT EXISTS {schema}"
     """Creates a user's schema where it is missing; `{block}` is `schema_block` as a text literal."""
     schema_block: str = ""
+    array_depth: bool = True
+    """The type of an array says how many dimensions it has."""
     index_in_schema: bool = False
     """An index's name carries the schema and its table's does not."""
     cast_number: str = "{x}"

@@ -39,7 +39,8 @@ def differences(declared: Table, live: Table, dialect: Dialect) -> tuple[Differe
 
 def same_type(declared: DataType, live: DataType, dialect: Dialect) -> bool:
     """Whether an engine that was asked for `declared` would report `live`."""
-    return _plain(live) in (_plain(stored(declared, dialect)), _plain(_reported(declared, dialect)))
+    wanted = (stored(declared, dialect), _reported(declared, dialect))
+    return _plain(live, dialect) in [_plain(kind, dialect) for kind in wanted]
 
 
 def _reported(declared: DataType, dialect: Dialect) -> DataType:
@@ -52,12 +53,13 @@ def _reported(declared: DataType, dialect: Dialect) -> DataType:
     return read if read.kind is kept.kind else kept
 
 
-def _plain(kind: DataType) -> DataType:
-    """Without differences in writing: six digits are the default, integers have no scale."""
+def _plain(kind: DataType, dialect: Dialect) -> DataType:
+    """Without differences in writing: six fractional digits are the default."""
     if kind.kind is Kind.ARRAY and kind.element is not None:
-        return replace(kind, element=_plain(kind.element))
+        element = _plain(kind.element, dialect)
+        return element if element.kind is Kind.ARRAY and not dialect.array_depth else replace(kind, element=element)
     if kind.kind is Kind.STRUCT:
-        return replace(kind, fields=tuple((name, _plain(field)) for name, field in kind.fields))
+        return replace(kind, fields=tuple((name, _plain(field, dialect)) for name, field in kind.fields))
     return replace(kind, precision=None) if kind.kind in TEMPORAL and kind.precision == 6 else kind
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Protocol
 
-from flowc.catalog import Column, Table
+from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.difference import differences
@@ -24,6 +24,7 @@ from flowc.compiler.reads import read_of
 from flowc.compiler.sqlplan import plan_load
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import FlowcError, UsageError
+from flowc.plan import LoadPlan
 from flowc.runtime.load import LoadProgress, describe, run_load
 from flowc.service.planning import home
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
@@ -56,6 +57,15 @@ class Run:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What SQL templates may read as `env.NAME`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A load that is ready: with the SQL for its watermark, and the columns that the source has now."""
+
+    apply: Apply
+    columns: tuple[Column, ...]
+    plan: LoadPlan
 
 
 def run_pipelines(run: Run, broken: Sequence[PipelineReport] = ()) -> RunReport:
@@ -170,17 +180,8 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
     prepared = prepare(run, pipeline, index, apply, reporter)
     if prepared is None:
         return
-    apply, columns, live, watermark = prepared
-    plan = plan_load(
-        apply,
-        columns=columns,
-        live=live,
-        watermark=watermark,
-        now=run.now(),
-        same_database=same_database(run.sessions, apply),
-    )
     result = run_load(
-        plan,
+        prepared.plan,
         run.sessions.target(apply.target.connection),
         run.sessions.source,
         progress=run.observer.progressed,
@@ -193,12 +194,10 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
         raise result.error
 
 
-def prepare(
-    run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter
-) -> tuple[Apply, tuple[Column, ...], Table | None, str | None] | None:
-    """What a plan needs to know of the live systems: the SQL for the stored watermark, columns, table, watermark.
+def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter) -> Prepared | None:
+    """Looks at the live systems and plans the load: the stored watermark, the SQL for it, the source's columns.
 
-    None when the source's columns do not fit the table, which is then reported.
+    None when the source's columns do not fit the table, which is then reported. Changes nothing.
     """
     target = run.sessions.target(apply.target.connection)
     live = target.table(apply.target.name)
@@ -211,7 +210,11 @@ def prepare(
     columns = describe(read_of(apply.input), run.sessions.source)
     if (table := live or apply.target.table) is not None:
         check_output(apply, columns, table, reporter, live=True)
-    return None if reporter.has_errors else (apply, columns, live, watermark)
+    if reporter.has_errors:
+        return None
+    same = same_database(run.sessions, apply)
+    plan = plan_load(apply, columns=columns, live=live, watermark=watermark, now=run.now(), same_database=same)
+    return Prepared(apply, columns, plan)
 
 
 def same_database(sessions: Sessions, apply: Apply) -> bool:

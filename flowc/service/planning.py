@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from flowc.catalog import Table
+from flowc.catalog import Column, Table
 from flowc.compiler.ir import Apply, Pipeline, Source, Sql
 from flowc.compiler.sqlplan import plan_load
 from flowc.diagnostics import Reporter
 from flowc.errors import FlowcError
 from flowc.plan import LoadPlan
+from flowc.types import TEXT, UNKNOWN
 
 LOAD_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """Stands for the time of the load, so that the same specs always give the same text."""
@@ -37,7 +39,7 @@ def offline_plans(
 
 
 def _offline(apply: Apply, tables: Mapping[str, Table], reporter: Reporter, new: bool) -> LoadPlan | None:
-    columns = apply.input.columns
+    columns = _assumed(apply)
     if columns is None:
         _report_unknown(apply, tables, reporter)
         return None
@@ -53,6 +55,19 @@ def _offline(apply: Apply, tables: Mapping[str, Table], reporter: Reporter, new:
     except FlowcError as error:
         reporter.error(error.code, error.message, apply.span, helps=(error.help,) if error.help else ())
         return None
+
+
+def _assumed(apply: Apply) -> tuple[Column, ...] | None:
+    """The source's columns; where only the live system knows a type, the declared target's stands for it."""
+    columns, table = apply.input.columns, apply.target.table
+    if columns is None:
+        return None
+    known = {column.name.lower(): column.type for column in table.columns} if table else {}
+    typed = [
+        replace(column, type=known.get(column.name.lower(), TEXT)) if column.type == UNKNOWN else column
+        for column in columns
+    ]
+    return tuple(typed)
 
 
 def _report_unknown(apply: Apply, tables: Mapping[str, Table], reporter: Reporter) -> None:

@@ -40,6 +40,6 @@ def preview(run: Run, pipeline: Pipeline, rows: int) -> Preview:
 
 def _sample(run: Run, name: str, apply: Apply, rows: int) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
     prepared = prepare(run, name, 0, apply, Reporter())
-    node = prepared[0].input if prepared else apply.input
+    node = prepared.apply.input if prepared else apply.input
     table = sample(narrowed(read_of(node), f"1 = 1 LIMIT {rows}"), run.sessions.source, rows)
     return tuple(table.column_names), tuple(tuple(row) for row in zip(*table.to_pydict().values(), strict=True))

@@ -59,6 +59,7 @@ POSTGRES = Dialect(
     analyze="ANALYZE {table}",
     row_id="ctid",
     escaped_text=True,
+    array_depth=False,
     widen={
         Kind.INT8: DataType(Kind.INT16),
         Kind.UINT8: DataType(Kind.INT16),
