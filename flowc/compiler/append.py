@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from flowc.compiler.checks import EVIDENCE, duplicate_keys, empty_source, null_keys
 from flowc.compiler.encoding import row_digest
 from flowc.compiler.load import Load
-from flowc.compiler.quote import ident, idents
+from flowc.compiler.quote import ident, idents, qualified
 from flowc.compiler.watermark import cursor_column
 from flowc.plan import Check, Counter, Execute, Ingest, Step
 
@@ -60,7 +60,7 @@ def already_loaded(load: Load) -> str:
     cursor = cursor_column(load)
     same = load.equal(load.keys, "t", "s")
     if cursor is not None and cursor.name in load.names:
-        same += " AND " + load.dialect.same.format(a=load.value(cursor.name, "t"), b=load.value(cursor.name, "s"))
+        same += " AND " + load.dialect.same.format(a=qualified(cursor.name, "t"), b=qualified(cursor.name, "s"))
     return f"DELETE FROM {load.rows} AS s WHERE EXISTS (SELECT 1 FROM {load.target} AS t WHERE {same})"
 
 

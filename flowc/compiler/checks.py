@@ -45,11 +45,12 @@ def duplicate_keys(load: Load) -> Check:
     )
 
 
-def empty_source(load: Load) -> Check:
-    """Stops a load that would take every row away because its source is empty."""
+def empty_source(load: Load, held: str = "1 = 1") -> Check:
+    """Stops a load that would take every row away for which `held` is true because its source is empty."""
+    counted = f"SELECT count(*) AS n FROM {load.target} AS t WHERE {held}"
     return Check(
         "an empty source does not empty the target",
-        f"SELECT n AS {ident('rows that would go')} FROM (SELECT count(*) AS n FROM {load.target}) AS held "
+        f"SELECT n AS {ident('rows that would go')} FROM ({counted}) AS held "
         f"WHERE n > 0 AND NOT EXISTS (SELECT 1 FROM {load.rows})",
         "empty-source",
         f"the source is empty, so this load would delete all rows of `{load.label}`",

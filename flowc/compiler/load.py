@@ -23,6 +23,10 @@ HISTORY = (VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH)
 """The columns that scd2 keeps by itself."""
 
 
+_WIDTH = 50
+"""Operands of one OR."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """One target column that a load fills: from `source`, from `normalize`, or from both."""
@@ -115,16 +119,24 @@ class Load:
         """The join condition on columns that are never NULL."""
         return " AND ".join(f"{qualified(n, left)} = {qualified(n, right)}" for n in names)
 
-    def value(self, name: str, alias: str) -> str:
-        """A column of the rows or the target in a form that compares by value."""
+    def comparable(self, name: str, x: str) -> str:
+        """A value of a column of the rows in a form that compares by value."""
         column = self.row_column(name)
         template = self.dialect.comparable.get(column.type.kind, "{x}") if column else "{x}"
-        return template.format(x=qualified(name, alias))
+        return template.format(x=x)
 
     def differs(self, names: Iterable[str], left: str, right: str) -> str:
         """The condition that rows differ in any of the columns, NULLs compared as values."""
-        differ = self.dialect.differ
-        return " OR ".join(differ.format(a=self.value(n, left), b=self.value(n, right)) for n in names) or "1 = 0"
+        sides = ((self.comparable(n, qualified(n, left)), self.comparable(n, qualified(n, right))) for n in names)
+        return self.any_of(self.dialect.differ.format(a=a, b=b) for a, b in sides)
+
+    @staticmethod
+    def any_of(conditions: Iterable[str]) -> str:
+        """One of many conditions, as a shallow tree: SQLite bounds the depth of an expression."""
+        parts = list(conditions) or ["1 = 0"]
+        while len(parts) > _WIDTH:
+            parts = ["(" + " OR ".join(parts[i : i + _WIDTH]) + ")" for i in range(0, len(parts), _WIDTH)]
+        return " OR ".join(parts)
 
 
 def find_column(columns: Iterable[Column], name: str) -> Column | None:

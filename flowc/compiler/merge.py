@@ -20,7 +20,7 @@ def merge(load: Load) -> Iterator[Step]:
     yield from key_checks(load)
     if load.apply.deletes != "ignore":
         if not load.apply.allow_empty:
-            yield empty_source(load)
+            yield empty_source(load, f"NOT ({marked(load, 't')})" if load.apply.deletes == "soft" else "1 = 1")
         yield _delete(load)
     if update := _update(load):
         yield Execute("update rows that differ", update, Counter.UPDATED)

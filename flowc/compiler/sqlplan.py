@@ -15,6 +15,7 @@ from flowc.compiler.load import Load, find_column
 from flowc.compiler.merge import merge
 from flowc.compiler.quote import idents
 from flowc.compiler.reads import narrowed, read_dialect, read_of
+from flowc.compiler.scd2 import scd2
 from flowc.compiler.shape import check_shape, target_table
 from flowc.compiler.staging import dropping, in_source_order, plain, selected_values, staging
 from flowc.compiler.watermark import lower_bound, remember
@@ -25,6 +26,7 @@ MODES: Mapping[str, Callable[[Load], Iterator[Step]]] = {
     "append": append,
     "truncate": truncate,
     "merge": merge,
+    "scd2": scd2,
 }
 
 

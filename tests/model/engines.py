@@ -80,7 +80,7 @@ def open_engine(kind: str, dsn: str | None = None) -> Engine:
         return Engine(kind, connection)
     import psycopg
 
-    return Engine(kind, psycopg.connect(dsn, autocommit=True))
+    return Engine(kind, psycopg.connect(dsn, autocommit=True, prepare_threshold=None))
 
 
 def run(plan: LoadPlan, engine: Engine, *, fail_after: int | None = None, commit: bool = True) -> dict[Counter, int]:

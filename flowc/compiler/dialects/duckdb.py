@@ -83,7 +83,7 @@ DUCKDB = Dialect(
         "parse_timestamp": "CAST(try_strptime({0}, {1}) AS TIMESTAMP)",
         "parse_timestamptz": "CAST(try_strptime({0}, {1}) AS TIMESTAMPTZ)",
         "at_zone": "({0} AT TIME ZONE {1})",
-        "add_seconds": "({0} + to_microseconds(CAST({1} * 1000000 AS BIGINT)))",
+        "add_seconds": "({0} + to_microseconds(CAST(CAST({1} AS DOUBLE) * 1000000 AS BIGINT)))",
         "cursor": "CAST({0} AS VARCHAR)",
         "cursor_timestamptz": "strftime(make_timestamp(epoch_us({0})), '%Y-%m-%d %H:%M:%S.%f') || '+00:00'",
         "cursor_timestamp": "strftime(CAST({0} AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%f')",

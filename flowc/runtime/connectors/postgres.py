@@ -43,7 +43,7 @@ class Postgres:
         psycopg = driver("psycopg", "postgres")
         address, secrets = self._address()
         try:
-            self._connection = psycopg.connect(address, autocommit=True)
+            self._connection = psycopg.connect(address, autocommit=True, prepare_threshold=None)
             self._connection.execute("SET TimeZone = 'UTC'")
         except psycopg.Error as error:
             raise unreachable(error, secrets) from None

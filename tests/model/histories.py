@@ -1,0 +1,104 @@
+"""Random histories for the model tests: small domains, so that keys, times and contents meet often."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from flowc.catalog import Column, Table, TableName
+from flowc.compiler.ir import Apply, Source, Target
+from flowc.source import SourceFile, Span
+from flowc.types import BIGINT, TEXT, TIMESTAMPTZ
+
+EXAMPLES = int(os.environ.get("FLOWC_MODEL_EXAMPLES", "10"))
+"""Histories per engine and test; a campaign sets thousands."""
+
+BUDGET = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="FLOWC_MODEL_EXAMPLES" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+COLUMNS = (
+    Column("k1", BIGINT),
+    Column("K 2", TEXT),
+    Column("a", TEXT),
+    Column("b", BIGINT),
+    Column("note", TEXT),
+    Column("at", TIMESTAMPTZ),
+)
+NAMES = tuple(c.name for c in COLUMNS)
+KEYS = ("k1", "K 2")
+COMPARE = ("a", "b")
+_SPAN = Span(SourceFile("model.yaml", ""), 0, 0)
+
+
+def moment(tick: int) -> datetime:
+    """The model counts in days, the engines in instants."""
+    return EPOCH + timedelta(days=tick)
+
+
+def written(tick: int | None) -> str | None:
+    """An instant as all engines here show it."""
+    return None if tick is None else moment(tick).strftime("%Y-%m-%d %H:%M:%S.%f") + "+00:00"
+
+
+def apply_for(kind: str, mode: str, **options: object) -> Apply:
+    """A load from table `src` to table `tgt` of one database."""
+    fixed = {
+        "pipeline": "p",
+        "input": Source("s", "source", "c", kind, table=TableName(None, "src")),
+        "target": Target("c", kind, TableName(None, "tgt"), None),
+        "mode": mode,
+        "keys": KEYS,
+        "compare": COMPARE,
+        "event_time": None,
+        "ttl": None,
+        "deletes": "ignore",
+        "soft_delete_column": None,
+        "allow_empty": False,
+        "dedupe": None,
+        "incremental": None,
+        "normalize": (),
+        "derived": (),
+        "before": (),
+        "after": (),
+        "expect": (),
+        "timezone": None,
+        "span": _SPAN,
+    }
+    return Apply(**(fixed | options))  # type: ignore[arg-type]
+
+
+SOURCE = Table(TableName(None, "src"), COLUMNS)
+
+
+@st.composite
+def rows(draw: st.DrawFn, *, most: int = 6, ticks: tuple[int, int] = (0, 9), odd: int = 30) -> list[dict]:
+    """One batch; one in `odd` rows has a NULL where none may be."""
+    broken = draw(st.integers(1, odd)) == 1
+    null = st.none() if broken else st.nothing()
+    row = st.fixed_dictionaries(
+        {
+            "k1": st.sampled_from([1, 2]) | null,
+            "K 2": st.sampled_from(["x", "y'\""]),
+            "a": st.sampled_from([None, "", "1", "a"]),
+            "b": st.sampled_from([None, 0, 1]),
+            "note": st.sampled_from(["n", "m"]),
+            "at": st.integers(*ticks) | null,
+        }
+    )
+    return draw(st.lists(row, max_size=most))
+
+
+@st.composite
+def agreeing(draw: st.DrawFn, **options: int) -> list[dict]:
+    """A batch in which rows of one key and instant are copies, as a load without `dedupe` needs."""
+    found: dict[tuple, dict] = {}
+    batch = draw(rows(**options))
+    return [found.setdefault((r["k1"], r["K 2"], r["at"]), r) for r in batch]
