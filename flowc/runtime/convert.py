@@ -46,6 +46,21 @@ def convert(array: pa.Array, source: DataType, target: DataType, timezone: str |
     return _TO[target.kind](array, source, target, timezone)
 
 
+def parse(array: pa.Array, target: DataType) -> pa.Array:
+    """The values that texts of a file spell, as `target`'s Arrow type.
+
+    Raises:
+        Misfit: or Arrow's ValueError, when one spells none.
+    """
+    if target.kind in _SPELLED:
+        return array.cast(arrow_type(target))
+    source = DataType(Kind.DECIMAL) if target.kind in (Kind.DECIMAL, Kind.INT128) else DataType(Kind.TEXT)
+    return convert(array, source, target, None)
+
+
+_SPELLED = frozenset({Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, *INTEGER_RANGES} - {Kind.INT128})
+
+
 def _refuse() -> Misfit:
     return Misfit("", CAST_HELP)
 

@@ -6,34 +6,47 @@ engine's own parser would round (decimals) or guess (times) are read as text and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.errors import DataError, EngineError
+from flowc.errors import DataError
 from flowc.plan import FilesRead
-from flowc.runtime.arrow import arrow_type
+from flowc.runtime.arrow import arrow_type, columns_of
 from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_options, header, opened, unreadable
-from flowc.runtime.names import listed, quoted
-from flowc.types import INTEGER_RANGES, TEXT, DataType, Kind
+from flowc.runtime.enginewords import spoken
+from flowc.runtime.names import literal, quoted
+from flowc.types import INTEGER_RANGES, UNKNOWN, DataType, Kind
 
-if TYPE_CHECKING:
-    import datafusion
-
-_PARSED = (Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT, *INTEGER_RANGES)
+_EXACT = frozenset({Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, *INTEGER_RANGES} - {Kind.INT128})
 _PIECE = 1 << 22
 
+Make = Callable[[pa.Schema | None], Any]
+"""Makes the engine's options for reading CSV with a schema, or with one to be inferred."""
 Fitted = Callable[[str, DataType, Column], str]
 """Makes the SQL that converts a column exactly: its SQL, its type, and the column it is to be."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The files of one header: linked into a folder, and how the engine reads them."""
+
+    paths: tuple[Path, ...]
+    folder: Path
+    suffix: str
+    schema: pa.Schema
+    make: Make
+
+
 def register_csv(
     context: Any, name: str, read: FilesRead, files: Files, *, folder: Path, fitted: Fitted
-) -> tuple[Path, ...]:
-    """Makes the files of a read known to the engine as the table `name`; returns them.
+) -> tuple[Part, ...]:
+    """Makes the files of a read known to the engine as the table `name`; returns what it took, for `fault`.
 
     `folder` takes links to the files under names of our own, for a path may hold what the engine takes for a pattern.
 
@@ -43,27 +56,44 @@ def register_csv(
     """
     paths, options = files.find(read.path), csv_options(read, files)
     parts = []
-    for i, (names, group) in enumerate(_groups(paths, options, read.columns).items()):
+    for i, ((how, *names), group) in enumerate(_groups(paths, options, read.columns).items()):
         links = folder / f"{name.encode().hex()}-{i}"
         suffix = _link(group, links)
-        parts.append(_part(context, f"{name}:{i}", links, suffix, names, group, options, read.columns, fitted))
-    union = " UNION ALL BY NAME ".join(f"SELECT * FROM {quoted(part)}" for part in parts)
+        make = _maker(suffix, how, group, options)
+        columns = read.columns or columns_of(_inferred(context, names, links, make))
+        schema = _raw_schema(names, columns, group, options)
+        part = Part(tuple(group), links, suffix, schema, make)
+        chosen = ", ".join(_chosen(column, options, fitted) for column in columns)
+        _register(context, f"{name}:{i}", part, chosen)
+        parts.append(part)
+    union = " UNION ALL BY NAME ".join(f"SELECT * FROM {quoted(f'{name}:{i}')}" for i in range(len(parts)))
     context.register_view(name, context.sql(union))
-    return paths
+    return tuple(parts)
+
+
+def _register(context: Any, name: str, part: Part, chosen: str) -> None:
+    raw = f"{name}:raw"
+    if part.paths:
+        context.register_csv(raw, str(part.folder), options=part.make(part.schema))
+    else:
+        context.register_record_batches(raw, [[pa.RecordBatch.from_pylist([], schema=part.schema)]])
+    context.register_view(name, context.sql(f"SELECT {chosen} FROM {quoted(raw)}"))
 
 
 def _groups(
     paths: Sequence[Path], options: CsvOptions, columns: tuple[Column, ...] | None
 ) -> dict[tuple[str, ...], list[Path]]:
+    """Files by compression and header; empty ones are left out."""
     groups: dict[tuple[str, ...], list[Path]] = {}
+    own = tuple(column.name for column in columns or ())
     for path in paths:
         names = header(path, options)
-        if not options.header and columns:
-            names = tuple(column.name for column in columns) if len(names) <= len(columns) or not names else names
+        if not options.header and len(names) <= len(own):
+            names = own if names else ()
         if names:
             groups.setdefault((compression(path) or "", *names), []).append(path)
-    if not groups and columns:
-        return {("", *(column.name for column in columns)): []}
+    if not groups and own:
+        return {("", *own): []}
     if not groups:
         raise unreadable(paths[0], "it is empty, so its columns are unknown")
     return groups
@@ -78,39 +108,12 @@ def _link(group: Sequence[Path], folder: Path) -> str:
     return suffix
 
 
-def _part(
-    context: Any,
-    name: str,
-    folder: Path,
-    suffix: str,
-    key: tuple[str, ...],
-    group: Sequence[Path],
-    options: CsvOptions,
-    columns: tuple[Column, ...] | None,
-    fitted: Fitted,
-) -> str:
-    """Registers the files of one header under a name of its own, which it returns."""
-    names = key[1:]
-    make = _maker(folder, suffix, key[0], group, options)
-    schema = _declared(names, columns, group) if columns else _inferred(context, names, folder, make)
-    raw = f"{name}:raw"
-    if group:
-        context.register_csv(raw, str(folder), options=make(schema))
-    else:
-        context.register_record_batches(raw, [[pa.RecordBatch.from_pylist([], schema=schema)]])
-    chosen = ", ".join(_chosen(column, fitted) for column in columns) if columns else listed(schema.names)
-    context.register_view(name, context.sql(f"SELECT {chosen} FROM {quoted(raw)}"))
-    return name
-
-
-def _maker(
-    folder: Path, suffix: str, how: str, group: Sequence[Path], options: CsvOptions
-) -> Callable[[pa.Schema | None], datafusion.CsvReadOptions]:
+def _maker(suffix: str, how: str, group: Sequence[Path], options: CsvOptions) -> Make:
     import datafusion
 
     lines = _lines_in_values(group, options)
 
-    def make(schema: pa.Schema | None) -> datafusion.CsvReadOptions:
+    def make(schema: pa.Schema | None) -> Any:
         return datafusion.CsvReadOptions(
             has_header=options.header,
             delimiter=options.delimiter,
@@ -121,7 +124,7 @@ def _maker(
             schema=schema,
             schema_infer_max_records=options.infer_rows,
             file_extension=suffix,
-            file_compression_type={"": "", "gzip": "gzip"}.get(how, how),
+            file_compression_type=how,
             null_regex=options.null_regex,
             truncated_rows=options.ragged,
         )
@@ -141,39 +144,56 @@ def _pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _declared(names: Sequence[str], columns: Sequence[Column], group: Sequence[Path]) -> pa.Schema:
-    kinds = {column.name: column.type for column in columns}
-    missing = next((name for name in kinds if name not in names), None)
-    if missing is not None:
-        raise unreadable(group[0], f"it has no column `{missing}`, only " + ", ".join(f"`{n}`" for n in names))
-    return pa.schema([pa.field(name, _raw(kinds[name]) if name in kinds else pa.string()) for name in names])
-
-
-def _raw(kind: DataType) -> pa.DataType:
-    return arrow_type(kind) if kind.kind in _PARSED and kind.kind is not Kind.INT128 else pa.string()
-
-
-def _chosen(column: Column, fitted: Fitted) -> str:
-    name = quoted(column.name)
-    if _raw(column.type) == arrow_type(column.type) and column.type.kind in _PARSED:
-        return name
-    source = DataType(Kind.DECIMAL) if column.type.kind in (Kind.DECIMAL, Kind.INT128) else TEXT
-    return f"{fitted(name, source, column)} AS {name}"
-
-
-def _inferred(
-    context: Any, names: Sequence[str], folder: Path, make: Callable[[pa.Schema | None], datafusion.CsvReadOptions]
-) -> pa.Schema:
+def _inferred(context: Any, names: Sequence[str], folder: Path, make: Make) -> pa.Schema:
     """The types of the first rows under the names of the header; a column without values is text."""
     found = context.read_csv(str(folder), options=make(None)).schema()
     kinds = [pa.string() if pa.types.is_null(field.type) else field.type for field in found]
     return pa.schema([pa.field(name, kind) for name, kind in zip(names, kinds, strict=True)])
 
 
-def locate(paths: Sequence[Path], words: str) -> DataError | EngineError:
-    """The engine's complaint about one of several files; it names lines but no files."""
-    if len(paths) == 1:
-        return unreadable(paths[0], words)
-    shown = ", ".join(f"`{path}`" for path in paths[:5]) + (", …" if len(paths) > 5 else "")
-    message = f"one of {len(paths)} files cannot be read: {words}"
-    return DataError(message, code="unreadable-file", help="mend the file or its `read` options", details=(shown,))
+def _raw_schema(
+    names: Sequence[str], columns: Sequence[Column], group: Sequence[Path], options: CsvOptions
+) -> pa.Schema:
+    """The types that the engine's parser is to read, in the order of the file."""
+    wanted = {column.name: column for column in columns}
+    missing = next((name for name in wanted if name not in names), None)
+    if missing is not None:
+        raise unreadable(group[0], f"it has no column `{missing}`, only " + ", ".join(f"`{n}`" for n in names))
+    parsed = {name for name, column in wanted.items() if _parsed(column, options)}
+    return pa.schema([pa.field(n, arrow_type(wanted[n].type) if n in parsed else pa.string()) for n in names])
+
+
+def _parsed(column: Column, options: CsvOptions) -> bool:
+    """Whether the engine's own parser reads it exactly. It knows no `null_regex` when it reads."""
+    kind = column.type.kind
+    return (kind is Kind.TEXT and not options.null_regex) or (kind in _EXACT and not options.null_regex)
+
+
+def _chosen(column: Column, options: CsvOptions, fitted: Fitted) -> str:
+    name = quoted(column.name)
+    if _parsed(column, options):
+        return name
+    text = name
+    if options.null_regex:
+        text = f"CASE WHEN regexp_like({name}, {literal(options.null_regex)}) THEN NULL ELSE {name} END"
+    return f"{fitted(text, UNKNOWN, column)} AS {name}"
+
+
+_FAR_LINE = re.compile(r"at line (\d+)")
+
+
+def fault(parts: Sequence[Part], folder: Path) -> DataError | None:
+    """The first file that cannot be read, with the line. The engine names no file, and lines only of its pieces."""
+    import datafusion
+
+    for i, (part, path) in enumerate((own, path) for own in parts for path in own.paths):
+        alone = folder / f"alone-{i}"
+        _link([path], alone)
+        context = datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(1))
+        try:
+            for _ in context.read_csv(str(alone), options=part.make(part.schema)).execute_stream():
+                pass
+        except Exception as error:  # the engine has no class of errors of its own
+            # It counts the lines of values from nought, those of records from one.
+            return unreadable(path, _FAR_LINE.sub(lambda m: f"at line {int(m[1]) + 1}", spoken(error)))
+    return None

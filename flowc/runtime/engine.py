@@ -7,7 +7,6 @@ in a temporary file. Results stream, and sorts and aggregates spill to disk beyo
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,15 @@ from flowc.plan import EngineRead, FilesRead
 from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, plain
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors.files import Files
-from flowc.runtime.convert import convert
-from flowc.runtime.csvfiles import locate, register_csv
+from flowc.runtime.convert import convert, parse
+from flowc.runtime.csvfiles import Part, fault, register_csv
+from flowc.runtime.enginewords import spoken
 from flowc.runtime.fit import fit, misfit_in_file
 from flowc.runtime.jsonl import read_jsonl
 from flowc.runtime.names import quoted
 from flowc.runtime.parquet import register_parquet
 from flowc.runtime.spool import Spool
-from flowc.types import DataType, Kind
+from flowc.types import UNKNOWN, DataType, Kind
 
 Sources = Callable[[str], Database | Files]
 """Opens what a connection's name stands for. A database must be a session of its own, used for this read alone."""
@@ -35,7 +35,6 @@ Sources = Callable[[str], Database | Files]
 _ENGINE_DECIMAL = DataType(Kind.DECIMAL, precision=38, scale=10)
 """What a numeric without precision becomes inside the engine, which has no such type; a value that needs more fails."""
 _MEMORY_SHARE = 0.5
-_NOISE = re.compile(r"^(?:(?:DataFusion|Arrow|External|Context|Execution) error: |caused by\s*|Parser error: )+")
 
 
 class Engine:
@@ -44,7 +43,7 @@ class Engine:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._spool = Spool()
-        self._files: list[Path] = []
+        self._parts: list[Part] = []
         self._failures: list[DataError] = []
         self._functions = 0
         # Imported when first needed: it takes longer to load than most loads take.
@@ -91,9 +90,9 @@ class Engine:
             raise EngineError(f"`{read.connection}` is no folder of files", code="query-refused")
         folder = self._spool.folder
         if read.format == "csv":
-            self._files += register_csv(self._context, name, read, files, folder=folder, fitted=self._fitted)
+            self._parts += register_csv(self._context, name, read, files, folder=folder, fitted=self._fitted)
         elif read.format == "parquet":
-            self._files += register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
+            register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
         else:
             schema, batches = read_jsonl(read, files)
             self._put(name, schema, batches if rows else iter(()))
@@ -110,25 +109,31 @@ class Engine:
             self._context.register_record_batches(name, [kept or [empty]])
 
     def _fitted(self, sql: str, source: DataType, column: Column) -> str:
-        """SQL that converts one column exactly; what fails is kept here, for the engine tells little of it."""
+        """SQL that converts one column exactly, from texts of a file when `source` is UNKNOWN.
+
+        What fails is kept here, for the engine tells little of it.
+        """
+
+        def check(array: pa.Array) -> pa.Array:
+            return parse(array, column.type) if source is UNKNOWN else convert(array, source, column.type, None)
 
         def exactly(array: pa.Array) -> pa.Array:
             array = plain(array)
             try:
-                return convert(array, source, column.type, None)
+                return check(array)
             except ValueError as error:
-                self._failures.append(misfit_in_file(column, array, source, error))
+                self._failures.append(misfit_in_file(column, array, check, error))
                 raise
 
         self._functions += 1
         name = f"flowc_fit_{self._functions}"
-        given = pa.string() if source.kind is Kind.TEXT or source.precision is None else arrow_type(source)
+        given = pa.string() if source is UNKNOWN else arrow_type(source)
         self._context.register_udf(self._udf(exactly, [given], arrow_type(column.type), "immutable", name))
         return f"{name}({sql})"
 
     def _query(self, sql: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         frame = self._guard(lambda: self._context.sql(sql))
-        schema = pa.schema([pa.field(c.name, arrow_type(c.type)) for c in columns_of(frame.schema())])
+        schema = pa.schema([arrow_field(column) for column in columns_of(frame.schema())])
         return schema, self._stream(frame, schema)
 
     def _stream(self, frame: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -157,22 +162,15 @@ class Engine:
     def _failure(self, error: BaseException) -> FlowcError:
         if self._failures:
             return self._failures[0]
-        words = _NOISE.sub("", str(error).strip()).strip()
+        words = spoken(error)
         if type(error).__name__ == "PanicException":
             return EngineError(f"the engine broke down: {words}", code="engine-panic")
-        if self._files and any(sign in str(error) for sign in _FILE_SIGNS):
-            return locate(self._files, words)
+        if any(sign in str(error) for sign in _FILE_SIGNS) and (found := fault(self._parts, self._spool.folder)):
+            return found
         return EngineError(words, code="query-refused")
 
 
-_FILE_SIGNS = (
-    "Csv error",
-    "Parser error",
-    "line ",
-    "Error while parsing",
-    "Parquet error",
-    "incorrect number of fields",
-)
+_FILE_SIGNS = ("Csv error", "Parser error", "Error while parsing", "incorrect number of fields")
 
 
 def _memory() -> int:

@@ -107,15 +107,13 @@ def shown_value(array: pa.Array, row: int) -> object:
     return value
 
 
-def misfit_in_file(column: Column, array: pa.Array, source: DataType, error: ValueError) -> DataError:
-    """The error for a declared column of a file, whose rows have no numbers yet."""
-
-    def check(part: pa.Array) -> object:
-        return convert(part, source, column.type, None)
-
+def misfit_in_file(
+    column: Column, array: pa.Array, check: Callable[[pa.Array], object], error: ValueError
+) -> DataError:
+    """The error for a column of a file, whose rows have no numbers yet; `check` refuses the value."""
     shown = shorten(shown_value(array, _first_failing(check, array)))
     reason = error.reason if isinstance(error, Misfit) else ""
-    mend = (error.help if isinstance(error, Misfit) else None) or _mend(source, column.type)
+    mend = (error.help if isinstance(error, Misfit) else None) or "mend the file, or declare another type"
     message = f"column `{column.name}`: {shown} does not fit its declared type `{column.type}`{reason}"
     return DataError(message, code=CODE, help=mend)
 

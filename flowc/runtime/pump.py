@@ -19,8 +19,8 @@ _POLL = 0.1
 class Pump(Generic[T]):
     """Items of an iterator, taken from it by a thread of its own. Use as a context manager.
 
-    The iterator is started, used and closed in that thread; a failure in it is raised where the items are used. Entering
-    waits for the first item, so whatever the iterator must do before it is done before the items are used.
+    The iterator is started, used and closed in that thread; a failure in it is raised where the items are used.
+    Entering waits for the first item, so whatever the iterator does before it is done before the items are used.
     """
 
     def __init__(self, items: Iterator[T]) -> None:

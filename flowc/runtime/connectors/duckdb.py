@@ -6,8 +6,10 @@ within the process, and a named lock is a lock of this process, for DuckDB lets 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import duckdb
@@ -25,6 +27,8 @@ from flowc.types import DataType, Kind, parse_type
 _BATCH = 65_536
 _LOCKS: dict[tuple[str, str], threading.Lock] = {}
 _LOCKS_GUARD = threading.Lock()
+# Four bytes here, eight elsewhere; not inside a quoted name.
+_FLOAT = re.compile(r'\bFLOAT\b(?=[^"]*(?:"[^"]*"[^"]*)*$)')
 
 # Kinds that travel as text and that DuckDB itself turns into its own.
 _FROM_TEXT = {Kind.UUID: "CAST({} AS UUID)", Kind.JSON: "CAST({} AS JSON)", Kind.INT128: "CAST({} AS HUGEINT)"}
@@ -137,7 +141,9 @@ class DuckDB:
                 raise counted.failure from None
             raise
         finally:
-            self._connection.unregister("flowc_batches")
+            # After a failure the transaction, and the name with it, is as good as gone.
+            with suppress(duckdb.Error):
+                self._connection.unregister("flowc_batches")
         return counted.rows
 
     def _live(self, table: TableName, columns: Sequence[Column], *, temporary: bool) -> tuple[Column, ...]:
@@ -269,7 +275,7 @@ def _type(spelled: str) -> DataType:
     if spelled == "BIT":
         return DataType(Kind.TEXT)
     try:
-        return parse_type(spelled)
+        return parse_type(_FLOAT.sub("REAL", spelled))
     except ValueError:
         return DataType(Kind.TEXT)
 
