@@ -142,6 +142,7 @@ class _Inference(Expressions):
     # FROM
 
     def _select(self, node: exp.Select, outer: Scope | None, ctes: Ctes) -> Relation:
+        self._check_select(node)
         scope = Scope(self.engine, outer)
         if from_ := node.args.get("from_"):
             self._add(from_.this, scope, ctes, ())
@@ -155,6 +156,13 @@ class _Inference(Expressions):
             self.value(where, scope, ctes)
         self._tail(node, scope, ctes)
         return Relation(fields, "the query")
+
+    def _check_select(self, node: exp.Select) -> None:
+        if into := node.args.get("into"):
+            message = "`SELECT … INTO` writes a table; the target is named by `to:`"
+            self.resolver.reporter.error("not-a-query", message, self.parsed.span(into))
+        if not node.expressions:
+            self.resolver.reporter.error("empty-select", "the SELECT lists no columns", self.parsed.span(node))
 
     def _tail(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> None:
         """The clauses that may use output names."""
@@ -280,8 +288,7 @@ class _Inference(Expressions):
     def _projections(self, node: exp.Select, scope: Scope, ctes: Ctes) -> tuple[Field, ...] | None:
         fields: list[Field] | None = []
         scope.aliases_visible = self.engine in _ALIAS_IN_SELECT
-        projections = node.expressions or [exp.Star()]  # DuckDB's FROM-first form
-        for projection in projections:
+        for projection in node.expressions:
             found = self._projection(projection, scope, ctes)
             if found is None:
                 fields = None

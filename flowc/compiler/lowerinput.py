@@ -82,10 +82,14 @@ def read_input(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
 
 def _tables(parsed: SqlTree) -> Iterator[tuple[TableName, Span]]:
     """The tables that a query names, without its CTEs."""
-    tables = list(parsed.tree.find_all(exp.Table))
-    ctes = {cte.alias.lower() for cte in parsed.tree.find_all(exp.CTE)}
-    for table in tables:
-        if isinstance(table.this, exp.Identifier) and (table.args.get("db") or table.name.lower() not in ctes):
+    nodes = list(parsed.tree.find_all(exp.Table, exp.CTE))
+    ctes = {node.alias.lower() for node in nodes if isinstance(node, exp.CTE)}
+    for table in nodes:
+        if (
+            isinstance(table, exp.Table)
+            and isinstance(table.this, exp.Identifier)
+            and (table.args.get("db") or table.name.lower() not in ctes)
+        ):
             parts = [p.name for p in table.parts]
             yield TableName(".".join(parts[:-1]) or None, parts[-1]), parsed.span(table.this)
 

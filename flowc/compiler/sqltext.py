@@ -26,6 +26,12 @@ _MAX_BARE_JOINS = 12
 _OPENERS = frozenset((TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE))
 _CLOSERS = frozenset((TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END))
 _NESTED_TYPES = frozenset((TokenType.ARRAY, TokenType.STRUCT, TokenType.MAP, TokenType.LIST))
+_COUNTED = (
+    _OPENERS
+    | _CLOSERS
+    | _NESTED_TYPES
+    | {TokenType.JOIN, TokenType.ON, TokenType.USING, TokenType.CROSS, TokenType.NATURAL}
+)
 _KEEP = ("keep one query; statements around a load go to `before:` and `after:`",)
 _WRITE = ("write a query; statements around a load go to `before:` and `after:`",)
 _AFTER_LIST = frozenset((TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.R_PAREN))
@@ -151,6 +157,8 @@ def _is_bounded(text: MappedText, tokens: list[Token], reporter: Reporter) -> bo
     depth = joins = 0
     for token in tokens:
         kind = token.token_type
+        if kind not in _COUNTED:
+            continue
         depth += (kind in _OPENERS or kind in _NESTED_TYPES) - (kind in _CLOSERS)
         if kind is TokenType.JOIN:
             joins += 1
@@ -227,14 +235,6 @@ def _is_query(parsed: SqlTree, reporter: Reporter) -> bool:
             "not-a-query", f"`{verb}` is not a query: a pipeline's SQL selects rows", parsed.span(tree), helps=_WRITE
         )
         return False
-    for select in tree.find_all(exp.Select):
-        if not select.expressions and "pivots" not in select.args and not select.args.get("from_star"):
-            reporter.error("empty-select", "the SELECT lists no columns", parsed.span(select))
-            return False
-        if into := select.args.get("into"):
-            message = "`SELECT … INTO` writes a table; the target is named by `to:`"
-            reporter.error("not-a-query", message, parsed.span(into))
-            return False
     return True
 
 
