@@ -125,11 +125,14 @@ def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
 
 
 def _execute(step: Execute, run: _Run) -> None:
-    run.count(step.counts, run.target.execute(step.sql))
+    rows = run.target.execute(step.sql)
+    run.count(step.counts, rows)
+    run.count(step.also, rows)
 
 
 def _measure(step: Measure, run: _Run) -> None:
-    run.result.counts[step.counts] = _number(run.target.query(step.sql).column(0)[0])
+    less = sum(run.result.counts.get(counter, 0) for counter in step.less)
+    run.result.counts[step.counts] = _number(run.target.query(step.sql).column(0)[0]) - less
 
 
 def _number(scalar: pa.Scalar) -> int:
