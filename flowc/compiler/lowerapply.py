@@ -23,7 +23,7 @@ from flowc.compiler.spec import ColumnSpec, ExpectSpec
 from flowc.compiler.sqltext import SqlTree, parse_condition, parse_order
 from flowc.compiler.templates import uses_watermark
 from flowc.compiler.translate import translate_expression
-from flowc.diagnostics import did_you_mean
+from flowc.diagnostics import Reporter, did_you_mean
 from flowc.errors import UsageError
 from flowc.source import Located, MappedText, Segment
 from flowc.types import DataType, Kind
@@ -164,15 +164,15 @@ def _checked(writer: _Writer, parsed: SqlTree, relation: Relation) -> str | None
     return translate_expression(parsed, writer.dialect, reporter)
 
 
-def _is_plain(parsed: SqlTree, reporter: Any) -> bool:
-    """A condition judges one row: it holds no aggregate and no window."""
-    for kind, name in ((exp.AggFunc, "an aggregate"), (exp.Window, "a window function")):
-        node = parsed.tree.find(kind)
-        if node is not None and not isinstance(node.find_ancestor(exp.Select), exp.Select):
-            reporter.error(
-                "not-a-row-condition", f"{name} is not allowed here: it is asked of each row", parsed.span(node)
-            )
-            return False
+def _is_plain(parsed: SqlTree, reporter: Reporter) -> bool:
+    """A condition judges one row: outside subqueries it holds no aggregate and no window."""
+    for kind, name in ((exp.Window, "a window function"), (exp.AggFunc, "an aggregate")):
+        for node in parsed.tree.find_all(kind):
+            select = node.find_ancestor(exp.Select)
+            if select is None or select.parent is None:
+                message = f"{name} is not allowed here: it is asked of each row"
+                reporter.error("not-a-row-condition", message, parsed.span(node))
+                return False
     return True
 
 

@@ -61,7 +61,7 @@ def _check_names(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) 
     for name, count in Counter(c.name for c in columns if c.name).items():
         if count > 1:
             message = f"output column `{name}` appears {count} times in pipeline `{apply.pipeline}`"
-            reporter.error("duplicate-column", message, apply.span, helps=[f"rename one: `… AS {name}_2`"])
+            reporter.error("duplicate-output-column", message, apply.span, helps=[f"rename one: `… AS {name}_2`"])
 
 
 def _technical(apply: Apply) -> set[str]:
