@@ -13,6 +13,11 @@ from flowc.compiler.connections import find_connection, variable_name
 from flowc.compiler.spec import ConnectionSpec, Name, ProjectSpec, TableSpec
 from flowc.diagnostics import Note, Reporter, did_you_mean
 
+_CODES = {
+    "connections": "unknown-connection", "tables": "unknown-table", "pipelines": "unknown-pipeline",
+    "streams": "unknown-stream",
+}  # fmt: skip
+
 
 class Lookup:
     """The names of one project."""
@@ -66,4 +71,4 @@ class Lookup:
             return
         noun = section.removesuffix("s")
         helps = did_you_mean(name.value, known) or (hint,)
-        self.reporter.error(f"unknown-{noun}", f"there is no {noun} `{name.value}`", name.span, helps=helps)
+        self.reporter.error(_CODES[section], f"there is no {noun} `{name.value}`", name.span, helps=helps)

@@ -45,11 +45,22 @@ class _Piece:
 
 def mapped(scalar: Scalar) -> MappedText:
     """The scalar's text with its map back to the file."""
+    if _copied(scalar):
+        start = scalar.span.start + bool(scalar.style)
+        return MappedText(
+            scalar.text, scalar.span.file, (Segment(0, len(scalar.text), start, start + len(scalar.text)),)
+        )
     pieces = _block(scalar) if scalar.style in ("|", ">") else _flow(scalar)
     segments = tuple(_segments(pieces)) if scalar.text else (Segment(0, 0, scalar.span.start, scalar.span.start),)
     if not _agrees(scalar, segments):
         segments = (Segment(0, len(scalar.text), scalar.span.start, scalar.span.end),)
     return MappedText(scalar.text, scalar.span.file, segments)
+
+
+def _copied(scalar: Scalar) -> bool:
+    """Whether the value stands in the file as it is, so that no alignment is needed."""
+    quotes = 2 if scalar.style in ("'", '"') else 0
+    return scalar.style not in ("|", ">") and scalar.span.end - scalar.span.start == len(scalar.text) + quotes
 
 
 def _segments(pieces: Iterable[_Piece]) -> Iterator[Segment]:

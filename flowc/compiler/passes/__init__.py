@@ -7,12 +7,13 @@ from collections.abc import Callable
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.passes.secret_literal import secret_literal
+from flowc.compiler.passes.secret_reference import secret_reference
 from flowc.compiler.passes.shared_target import shared_target
 from flowc.diagnostics import Reporter
 
 Lint = Callable[[CheckedSpec, Ir | None, Reporter], None]
 
-LINTS: tuple[Lint, ...] = (secret_literal, shared_target)
+LINTS: tuple[Lint, ...] = (secret_literal, secret_reference, shared_target)
 
 
 def run_lints(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
