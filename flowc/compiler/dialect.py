@@ -39,6 +39,10 @@ class Dialect:
     """What follows the columns of a temporary table that lives for one transaction."""
     analyze: str = ""
     """Refreshes the planner's statistics of `{table}`; empty where the engine keeps them itself."""
+    index_rows: bool = False
+    """Large joins against rows need an index on their keys; other engines hash."""
+    binary_order: str = ""
+    """Makes a text sort by its code points, whatever the database's collation."""
     row_id: str = "rowid"
     """The column that tells apart rows that are equal."""
     same: str = "{a} IS NOT DISTINCT FROM {b}"

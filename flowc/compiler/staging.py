@@ -14,7 +14,7 @@ from flowc.compiler.checks import EVIDENCE
 from flowc.compiler.conversion import Conversion, convert
 from flowc.compiler.ddl import create_temporary, create_temporary_like, spellable, stored
 from flowc.compiler.load import ROWS, STAGE, Load, Loaded
-from flowc.compiler.quote import ident, idents, qualified, table
+from flowc.compiler.quote import ident, idents, table
 from flowc.compiler.reads import query_text
 from flowc.plan import Check, Counter, Execute, Ingest, Step
 from flowc.types import UNKNOWN, DataType, Kind
@@ -88,8 +88,15 @@ def staging(load: Load) -> Iterator[Step]:
         yield from _arrive(load, STAGE, tuple(f.staged for f in fields(load) if f.staged is not None))
         yield from _misfits(load)
         yield from _convert(load)
+    if load.dialect.index_rows and load.apply.mode in ("merge", "scd2"):
+        yield Execute("index the rows", _index(load))
     if load.dialect.analyze:
         yield Execute("statistics of the rows", load.dialect.analyze.format(table=load.rows))
+
+
+def _index(load: Load) -> str:
+    schema = ident(load.dialect.temporary_schema)
+    return f"CREATE INDEX {schema}.{ident(ROWS + '_keys')} ON {ident(ROWS)} ({idents(load.keys)})"
 
 
 def dropping(load: Load) -> Iterator[Step]:
@@ -180,12 +187,19 @@ def _convert(load: Load) -> Iterator[Step]:
 def _first_of_each(load: Load, query: str, names: str) -> str:
     """Keeps one row for each key: the first in the order asked for, equal ones told apart by all other columns."""
     parts = idents([*load.keys, *_instant(load)])
-    rest = [qualified(f.name) for f in fields(load) if f.wanted.type.kind not in _UNORDERED and f.name not in load.keys]
+    rest = [
+        _sortable(load, f) for f in fields(load) if f.wanted.type.kind not in _UNORDERED and f.name not in load.keys
+    ]
     order = ", ".join([f"{load.apply.dedupe}\n", *rest])
     ranked = (
         f"SELECT {names}, row_number() OVER (PARTITION BY {parts} ORDER BY {order}) AS flowc_rank FROM ({query}) AS c"
     )
     return f"SELECT {names} FROM ({ranked}) AS r WHERE flowc_rank = 1"
+
+
+def _sortable(load: Load, field: Field) -> str:
+    collation = load.dialect.binary_order if field.wanted.type.kind is Kind.TEXT else ""
+    return f"{ident(field.name)}{collation} NULLS LAST"
 
 
 def _instant(load: Load) -> tuple[str, ...]:

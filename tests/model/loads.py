@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.ddl import create_table
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply
 from flowc.compiler.sqlplan import plan_load
+from flowc.errors import DataError
 from flowc.plan import Counter, LoadPlan
 from tests.model import histories as h
 from tests.model.engines import Engine, insert, run
+from tests.model.model import Refused
 
 
 def fresh(engine: Engine) -> None:
@@ -48,6 +52,23 @@ def load(
     """Loads rows, and gives the counters."""
     fill(engine, rows)
     return run(plan(engine, apply, live, now, watermark), engine)
+
+
+def outcome(model: Callable, *arguments: Any) -> dict[Counter, int] | str:
+    """The model's counters, or the code with which it refuses; a refusal leaves its table alone."""
+    try:
+        return model(*arguments)
+    except Refused as refused:
+        return str(refused)
+
+
+def refused(engine: Engine, apply: Apply, rows: Sequence[dict], live: Table | None, now: int, *, code: str) -> None:
+    """The engine refuses for the same reason and keeps its table."""
+    before = target(engine) if live else None
+    with pytest.raises(DataError) as raised:
+        load(engine, apply, rows, live, now)
+    assert raised.value.code == code
+    assert not live or target(engine) == before
 
 
 def target(engine: Engine) -> list[tuple]:

@@ -31,15 +31,18 @@ def key_of(row: Row, keys: Sequence[str]) -> tuple:
     return tuple(row[k] for k in keys)
 
 
-def first_of_each(rows: Sequence[Row], by: Sequence[str], order: str | None) -> list[Row]:
+def first_of_each(rows: Sequence[Row], by: Sequence[str], order: str | None, keys: Sequence[str]) -> list[Row]:
     """`dedupe`: of the rows that agree in `by`, the one with the greatest `order`, then the least in all columns."""
     if order is None:
         return list(rows)
+
+    def rank(row: Row) -> tuple:
+        given = (row[order] is None, -(row[order] or 0))
+        return (given, *((row[n] is None, row[n] if row[n] is not None else 0) for n in row if n not in keys))
+
     best: dict[tuple, Row] = {}
-    for row in rows:
-        held = best.get(key_of(row, by))
-        if held is None or row[order] > held[order]:
-            best[key_of(row, by)] = row
+    for row in sorted(rows, key=rank):
+        best.setdefault(key_of(row, by), row)
     return list(best.values())
 
 
@@ -87,7 +90,7 @@ class Merge:
 
 
 def merge(table: dict[tuple, Row], rows: Sequence[Row], how: Merge, now: str) -> dict[Counter, int]:
-    read, rows = len(rows), first_of_each(rows, how.keys, how.order)
+    read, rows = len(rows), first_of_each(rows, how.keys, how.order, how.keys)
     no_null_keys(rows, how.keys)
     incoming = {key_of(r, how.keys): r for r in rows}
     if len(incoming) < len(rows):
@@ -188,7 +191,7 @@ class _Result:
 def _batches(rows: Sequence[Row], how: History, now: int) -> dict[tuple, dict[int, Row]]:
     """The rows of each key by time; copies count once."""
     by = (*how.keys, how.time) if how.time else how.keys
-    rows = first_of_each(rows, by, how.order)
+    rows = first_of_each(rows, by, how.order, how.keys)
     no_null_keys(rows, how.keys)
     if how.time and any(r[how.time] is None for r in rows):
         raise Refused("null-event-time")

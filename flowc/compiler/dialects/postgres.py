@@ -58,6 +58,7 @@ POSTGRES = Dialect(
     temporary_options=" ON COMMIT DROP",
     analyze="ANALYZE {table}",
     row_id="ctid",
+    binary_order=' COLLATE "C"',
     escaped_text=True,
     array_depth=False,
     widen={

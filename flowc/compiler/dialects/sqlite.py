@@ -67,6 +67,7 @@ SQLITE = Dialect(
     same="{a} IS {b}",
     differ="{a} IS NOT {b}",
     typed_literals=False,
+    index_rows=True,
     widen={
         Kind.UINT64: DataType(Kind.DECIMAL, precision=20, scale=0),
         Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
