@@ -63,6 +63,8 @@ class Sql:
     source: MappedText | None = None
     origins: tuple[tuple[Origin, ...], ...] | None = None
     """Where each of `columns` comes from, in the same order."""
+    spans: tuple[Span, ...] = ()
+    """Where each of `columns` is written, in the same order; empty where that is not known (a `*`)."""
 
 
 @dataclass(frozen=True, slots=True)

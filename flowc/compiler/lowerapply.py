@@ -85,10 +85,10 @@ def lower_apply(
         timezone=spec.timezone.value if spec.timezone else None,
         span=target.spec.span,
     )
-    if columns is not None:
+    if columns is not None and table is not None:
+        check_output(apply, columns, table, lowering.reporter)
+    elif columns is not None:
         check_needed(apply, columns, lowering.reporter)
-        if table is not None:
-            check_output(apply, columns, table, lowering.reporter)
     return apply
 
 

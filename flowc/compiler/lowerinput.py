@@ -196,7 +196,18 @@ def _sql(
     columns = _columns(found.fields)
     origins = tuple(tuple(sorted(f.origins)) for f in found.fields) if found.fields is not None else None
     name = f"{pipeline.spec.name.value}.sql"
-    return Lowered(Sql(name, inputs, engine, text, found.reads, columns, query.text, origins), found.fields)
+    spans = _output_spans(query, found)
+    return Lowered(Sql(name, inputs, engine, text, found.reads, columns, query.text, origins, spans), found.fields)
+
+
+def _output_spans(query: SqlTree, found: Inferred) -> tuple[Span, ...]:
+    """Where each output column is written: its alias, or its expression."""
+    node = query.tree
+    while isinstance(node, exp.SetOperation | exp.Subquery):
+        node = node.this
+    if not isinstance(node, exp.Select) or found.fields is None or len(node.expressions) != len(found.fields):
+        return ()
+    return tuple(query.span(e.args["alias"] if isinstance(e, exp.Alias) else e) for e in node.expressions)
 
 
 def _renamed(

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 from flowc.catalog import Column, Table
-from flowc.compiler.ir import Apply
+from flowc.compiler.ir import Apply, Sql
 from flowc.compiler.load import HISTORY, find_column
 from flowc.compiler.narrowing import Fit, fit
 from flowc.compiler.sqltext import names_in
 from flowc.diagnostics import Note, Reporter, did_you_mean
+from flowc.source import Span
 from flowc.types import Kind
 
 
@@ -19,19 +20,21 @@ def check_output(
 ) -> None:
     """Reports what of a query's output cannot be, or may not be, written to `table`.
 
-    `live` says that the columns were described by the engine and the table read from it, so that nothing is a guess.
+    `live` says that the columns were described by the engine and the table read from it.
     """
     before = len(reporter.found)
     _check_names(apply, columns, reporter)
+    check_needed(apply, columns, reporter)
     if len(reporter.found) > before:
         return
-    for column in columns:
+    for i, column in enumerate(columns):
         wanted = find_column(table.columns, column.name)
         if wanted is None:
-            _report_unknown(apply, column, table, reporter)
+            _report_unknown(apply, column, _span(apply, i), table, reporter)
         elif wanted.name not in apply.derived:
-            _check_type(apply, column, wanted, reporter)
-            _check_nullable(apply, column, wanted, reporter)
+            _check_type(apply, column, _span(apply, i), wanted, reporter)
+            if not live:  # engines describe every column of a query as nullable
+                _check_nullable(apply, column, _span(apply, i), wanted, reporter)
     for wanted in table.columns:
         if find_column(columns, wanted.name) is None and _is_required(apply, wanted):
             _report_missing(apply, wanted, columns, reporter)
@@ -49,6 +52,12 @@ def check_needed(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) 
             reporter.error("missing-column", message, apply.span, helps=_add(name, names))
 
 
+def _span(apply: Apply, index: int) -> Span:
+    """Where an output column is written in the SQL; the target's name in `to` when that is not known."""
+    spans = apply.input.spans if isinstance(apply.input, Sql) else ()
+    return spans[index] if index < len(spans) else apply.span
+
+
 def _add(name: str, names: Iterable[str]) -> tuple[str, ...]:
     return did_you_mean(name, names) or (f"select it: `SELECT …, {name}`",)
 
@@ -57,11 +66,13 @@ def _check_names(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) 
     for i, column in enumerate(columns):
         if not column.name or column.name == "?column?":
             message = f"output column {i + 1} of pipeline `{apply.pipeline}` has no name"
-            reporter.error("unnamed-column", message, apply.span, helps=["name it: `… AS column_name`"])
-    for name, count in Counter(c.name for c in columns if c.name).items():
+            reporter.error("unnamed-column", message, _span(apply, i), helps=["name it: `… AS column_name`"])
+    names = [c.name for c in columns]
+    for name, count in Counter(name for name in names if name).items():
         if count > 1:
+            span = _span(apply, len(names) - 1 - names[::-1].index(name))
             message = f"output column `{name}` appears {count} times in pipeline `{apply.pipeline}`"
-            reporter.error("duplicate-output-column", message, apply.span, helps=[f"rename one: `… AS {name}_2`"])
+            reporter.error("duplicate-output-column", message, span, helps=[f"rename one: `… AS {name}_2`"])
 
 
 def _technical(apply: Apply) -> set[str]:
@@ -93,25 +104,25 @@ def _used_elsewhere(apply: Apply, name: str) -> bool:
     return any(name.lower() in names_in(text, apply.target.kind) for text in texts)
 
 
-def _report_unknown(apply: Apply, column: Column, table: Table, reporter: Reporter) -> None:
+def _report_unknown(apply: Apply, column: Column, span: Span, table: Table, reporter: Reporter) -> None:
     if column.name in _technical(apply) or _used_elsewhere(apply, column.name):
         return
     message = f"output column `{column.name}` is not a column of `{table.name}`"
     helps = did_you_mean(column.name, table.column_names) or (f"add `{column.name}` to the table, or leave it out",)
     notes = [Note(f"`{table.name}` has {', '.join(f'`{n}`' for n in table.column_names[:12])}")]
-    reporter.error("unknown-output-column", message, apply.span, notes=notes, helps=helps)
+    reporter.error("unknown-output-column", message, span, notes=notes, helps=helps)
 
 
-def _check_type(apply: Apply, column: Column, wanted: Column, reporter: Reporter) -> None:
+def _check_type(apply: Apply, column: Column, span: Span, wanted: Column, reporter: Reporter) -> None:
     if any(n.column == wanted.name for n in apply.normalize):
         return  # judged after the normaliser, by value
     found = fit(column.type, wanted.type, has_timezone=apply.timezone is not None)
     pair = f"`{column.name}` is {column.type}, its column in `{apply.target.name}` {wanted.type}"
     if found is Fit.NARROWER:
         note = Note("every value is checked when the load runs; one that does not fit exactly stops it")
-        reporter.warning("narrowing", f"{pair}: not every value fits", apply.span, notes=[note])
+        reporter.warning("narrowing", f"{pair}: not every value fits", span, notes=[note])
     elif found is Fit.NEVER:
-        reporter.error("type-mismatch", pair, apply.span, helps=_cast_help(column, wanted))
+        reporter.error("type-mismatch", pair, span, helps=_cast_help(column, wanted))
 
 
 def _cast_help(column: Column, wanted: Column) -> list[str]:
@@ -120,7 +131,7 @@ def _cast_help(column: Column, wanted: Column) -> list[str]:
     return [*helps, f"convert it in the SQL: `CAST({column.name} AS {wanted.type}) AS {column.name}`"]
 
 
-def _check_nullable(apply: Apply, column: Column, wanted: Column, reporter: Reporter) -> None:
+def _check_nullable(apply: Apply, column: Column, span: Span, wanted: Column, reporter: Reporter) -> None:
     unknown = column.type.kind is Kind.UNKNOWN
     if wanted.nullable or not column.nullable or unknown or wanted.default is not None or wanted.name in apply.keys:
         return
@@ -128,4 +139,4 @@ def _check_nullable(apply: Apply, column: Column, wanted: Column, reporter: Repo
         return
     message = f"`{column.name}` may be NULL, its column in `{apply.target.name}` may not"
     helps = [f"give a value for NULL: `COALESCE({column.name}, …) AS {column.name}`"]
-    reporter.warning("nullable-into-not-null", message, apply.span, helps=helps)
+    reporter.warning("nullable-into-not-null", message, span, helps=helps)

@@ -149,7 +149,8 @@ class Resolver:
         key = fold(column.this, self.engine)
         for name in known:
             if name != key and name.lower() == key.lower():
-                return (f'quote it, it is written with capitals: `"{name}"`',)
+                shown = name if name == name.lower() else f'"{name}"'
+                return (f"the column is written `{shown}`; case counts here",)
         if any(key in level.aliases for level in scope.outwards()):
             return (f"`{column.name}` is an output name; repeat its expression, or use a subquery",)
         if column.this.args.get("quoted") and self.engine == "sqlite":
