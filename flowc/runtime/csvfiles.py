@@ -147,8 +147,25 @@ def _pieces(path: Path) -> Iterator[bytes]:
 def _inferred(context: Any, names: Sequence[str], folder: Path, make: Make) -> pa.Schema:
     """The types of the first rows under the names of the header; a column without values is text."""
     found = context.read_csv(str(folder), options=make(None)).schema()
-    kinds = [pa.string() if pa.types.is_null(field.type) else field.type for field in found]
+    zoned = _zoned(context, [field.name for field in found if pa.types.is_timestamp(field.type)], folder, make, found)
+    kinds = [pa.string() if pa.types.is_null(field.type) else zoned.get(field.name, field.type) for field in found]
     return pa.schema([pa.field(name, kind) for name, kind in zip(names, kinds, strict=True)])
+
+
+_ZONE = r"(?i):.*(z|[+-]\d\d(:?\d\d)?)$"
+_SAMPLE = 1000
+
+
+def _zoned(context: Any, names: Sequence[str], folder: Path, make: Make, found: pa.Schema) -> dict[str, pa.DataType]:
+    """The type of those timestamps that are written with a zone, of which the engine's inference knows nothing."""
+    import pyarrow.compute as pc
+
+    if not names:
+        return {}
+    text = pa.schema([pa.field(field.name, pa.string()) for field in found])
+    sample = context.read_csv(str(folder), options=make(text)).limit(_SAMPLE).to_arrow_table()
+    zoned = [name for name in names if pc.any(pc.match_substring_regex(sample.column(name), _ZONE)).as_py()]
+    return dict.fromkeys(zoned, pa.timestamp("us", "UTC"))
 
 
 def _raw_schema(
