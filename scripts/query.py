@@ -12,7 +12,7 @@ def main() -> None:
     path, sql = sys.argv[1:]
     with duckdb.connect(path, read_only=True) as database:
         database.execute("SET TimeZone = 'UTC'")
-        print(database.sql(sql))
+        database.sql(sql).show(max_width=200)
 
 
 if __name__ == "__main__":
