@@ -151,7 +151,7 @@ def _default(definition: MappedText, part: Part | None) -> Located[str] | None:
 
 
 def _bad_clause(definition: MappedText, part: Part, context: Context) -> None:
-    span = definition.span(part.start, max(part.body, part.start + len(part.clause)))
+    span = definition.span(part.start, part.start + len(part.clause))
     if part.clause == "default":
         message, helps = "`default` needs a value", ("write `default 0`",)
     else:

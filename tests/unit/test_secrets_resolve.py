@@ -1,0 +1,154 @@
+"""References become values when something is opened, and never show up anywhere else."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from flowc.errors import FlowcError, TransientError
+from flowc.service.options import open_options, shown_options
+from flowc.service.secrets import Resolver, redact, redact_url
+from tests.unit.project import load
+
+
+class Vault(BaseHTTPRequestHandler):
+    """A Vault with one secret in a version 2 store and one in a version 1 store."""
+
+    secrets: ClassVar = {
+        "/v1/kv/data/shop/db": {"data": {"data": {"url": "from-v2"}, "metadata": {"version": 3}}},
+        "/v1/old/shop": {"data": {"url": "from-v1", "data": "a key called data"}},
+    }
+
+    def do_GET(self) -> None:
+        body = self.secrets.get(self.path)
+        good = self.headers["X-Vault-Token"] == "t0ken"
+        self.send_response(500 if self.path.endswith("broken") else 403 if not good else 200 if body else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def vault() -> Iterator[dict[str, str]]:
+    server = HTTPServer(("127.0.0.1", 0), Vault)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield {"VAULT_ADDR": f"http://127.0.0.1:{server.server_port}/", "VAULT_TOKEN": "t0ken"}
+    server.shutdown()
+    server.server_close()
+
+
+def test_variables_and_files(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("hunter2\n")
+    resolver = Resolver({"A": "x", "EMPTY": ""}, tmp_path)
+    assert resolver.resolve("${A}/${env:A}/${file:pw}/${EMPTY}$") == "x/x/hunter2/$"
+
+
+def test_values_are_not_resolved_again(tmp_path: Path) -> None:
+    assert Resolver({"A": "${B}", "B": "x"}, tmp_path).resolve("${A}") == "${B}"
+
+
+@pytest.mark.parametrize("reference", ["kv/shop/db#url", "kv/data/shop/db#url"])
+def test_vault_version_2(tmp_path: Path, vault: dict[str, str], reference: str) -> None:
+    assert Resolver(vault, tmp_path).resolve(f"${{vault:{reference}}}") == "from-v2"
+
+
+def test_vault_version_1(tmp_path: Path, vault: dict[str, str]) -> None:
+    resolver = Resolver(vault, tmp_path)
+    assert resolver.resolve("${vault:old/shop#url} ${vault:old/shop#data}") == "from-v1 a key called data"
+
+
+@pytest.mark.parametrize(
+    ("reference", "code"),
+    [
+        ("${NOPE}", "unset-variable"),
+        ("${env:NOPE}", "unset-variable"),
+        ("${}", "unset-variable"),
+        ("${file:nope}", "unreadable-secret"),
+        ("${file:.}", "unreadable-secret"),
+        ("${nope:x}", "unknown-reference"),
+        ("${vault:kv/shop/db}", "unknown-reference"),
+        ("${vault:kv/shop/db#nope}", "unreadable-secret"),
+        ("${vault:kv/nope#url}", "unreadable-secret"),
+        ("${vault:kv/broken#url}", "secret-store-unreachable"),
+        ("${aws:a#b}", "missing-extra"),
+        ("${gcp:a}", "missing-extra"),
+    ],
+)
+def test_what_cannot_be_resolved(tmp_path: Path, vault: dict[str, str], reference: str, code: str) -> None:
+    with pytest.raises(FlowcError) as failure:
+        Resolver(vault, tmp_path).resolve(f"before {reference} after")
+    assert failure.value.code == code
+    assert failure.value.help
+    assert "t0ken" not in str(failure.value)
+
+
+def test_a_wrong_token_is_no_secret(tmp_path: Path, vault: dict[str, str]) -> None:
+    with pytest.raises(FlowcError) as failure:
+        Resolver(vault | {"VAULT_TOKEN": "wr0ng"}, tmp_path).resolve("${vault:old/shop#url}")
+    assert failure.value.code == "unreadable-secret"
+    assert "wr0ng" not in f"{failure.value} {failure.value.help}"
+
+
+def test_an_absent_vault_may_come_back(tmp_path: Path) -> None:
+    with pytest.raises(TransientError):
+        Resolver({"VAULT_ADDR": "http://127.0.0.1:9", "VAULT_TOKEN": "t"}, tmp_path).resolve("${vault:a/b#c}")
+
+
+def test_values_are_masked(tmp_path: Path) -> None:
+    resolver = Resolver({"URL": "postgres://u:p%40ss@h/d"}, tmp_path)
+    resolver.resolve("${URL}")
+    shown = resolver.redact("cannot connect to postgres://u:p%40ss@h/d: p@ss is wrong, so is p%40ss")
+    assert shown == "cannot connect to ***: *** is wrong, so is ***"
+    assert "p%40ss" not in repr(resolver)
+
+
+def test_short_secrets_do_not_garble_text() -> None:
+    assert redact("a password: pa", ["pa", ""]) == "a password: ***"
+
+
+def test_urls_are_shown_without_password() -> None:
+    assert redact_url("postgres://u:pw@h/d") == "postgres://u:***@h/d"
+    assert redact_url("postgres://u:${PW}@h/d") == "postgres://u:${PW}@h/d"
+    assert redact_url("postgres://h/d?a=b:c@d") == "postgres://h/d?a=b:c@d"
+
+
+CONNECTIONS = """
+connections:
+  pg: { kind: postgres, url: "postgres://u:${PW}@h/d" }
+  lite: { kind: sqlite, path: data/a.db }
+  memory: { kind: duckdb, path: ":memory:" }
+  by_url: { kind: duckdb, url: "duckdb:///b.db" }
+  absolute: { kind: sqlite, url: "sqlite:////tmp/c.db" }
+  drop: { kind: files, uri: in/../inbox }
+  bucket: { kind: files, uri: s3://b/c, options: { secret_access_key: "k3y" } }
+"""
+
+
+def test_options_are_ready_to_open(tmp_path: Path) -> None:
+    project, _ = load(tmp_path, CONNECTIONS)
+    assert project is not None
+    resolver = Resolver({"PW": "hunter2"}, tmp_path)
+    opened = {name: open_options(c, resolver) for name, c in project.connections.items()}
+    assert {name: o.values.get("path") or o.values.get("uri") or o.values["url"] for name, o in opened.items()} == {
+        "pg": "postgres://u:hunter2@h/d", "lite": f"{tmp_path}/data/a.db", "memory": ":memory:",
+        "by_url": f"{tmp_path}/b.db", "absolute": "/tmp/c.db", "drop": f"{tmp_path}/inbox", "bucket": "s3://b/c",
+    }  # fmt: skip
+    assert resolver.redact("hunter2 k3yx k3y") == "*** k3yx ***"
+    assert "hunter2" not in repr(opened)
+
+
+def test_options_are_shown_without_secrets(tmp_path: Path) -> None:
+    project, _ = load(tmp_path, CONNECTIONS + '  plain: { kind: postgres, url: "postgres://u:hunter2@h/d" }\n')
+    assert project is not None
+    assert [dict(shown_options(project.connections[n])) for n in ("pg", "plain", "bucket")] == [
+        {"url": "postgres://u:${PW}@h/d"}, {"url": "postgres://u:***@h/d"},
+        {"uri": "s3://b/c", "options": {"secret_access_key": "***"}},
+    ]  # fmt: skip
