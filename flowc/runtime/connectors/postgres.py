@@ -118,7 +118,7 @@ class Postgres:
                 cursor.execute("SET TimeZone = 'UTC'")
                 cursor.execute(sql)
                 yield from decoded(cursor.fetch_record_batch(), columns, checked)
-        except (adbc.Error, pa.ArrowException) as error:
+        except (adbc.Error, pa.ArrowException, OSError) as error:
             raise _scrubbed(error, secrets) from None
 
     def _read_here(self, sql: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
