@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec
+from flowc.compiler import connectors
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.infer import Find
 from flowc.compiler.relations import Catalogue, Relation
@@ -66,5 +67,5 @@ def quoted(name: str, dialect: str) -> str:
 
 
 def sqlglot_name(kind: str) -> str:
-    """The sqlglot dialect of a kind of connection."""
-    return DIALECTS[kind].sqlglot if kind in DIALECTS else kind
+    """The sqlglot dialect of a kind of connection; what is no database is read and written by DataFusion."""
+    return DIALECTS[kind].sqlglot if kind in DIALECTS else connectors.dialect(kind) or "datafusion"
