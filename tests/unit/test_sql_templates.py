@@ -1,0 +1,153 @@
+"""Templates: what they render to, where each character comes from, and what is wrong with them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from flowc.compiler.templates import Values, render, sql_literal, uses_watermark
+from flowc.diagnostics import Reporter
+from flowc.source import MappedText, SourceFile
+
+VALUES = Values(vars={"region": "eu", "columns": ["a", "b"], "empty": ""}, env={"BATCH": "7"})
+
+
+def rendered(text: str, values: Values = VALUES) -> tuple[MappedText | None, list[tuple[str, str]]]:
+    reporter = Reporter()
+    result = render(MappedText.whole(SourceFile("q.sql", text)), values, reporter)
+    marked = [(d.code, text[d.span.start : d.span.end]) for d in reporter.sorted()]
+    return result, marked
+
+
+def origin(text: str, word: str) -> str:
+    """What `word` of the rendered text came from."""
+    result, _ = rendered(text)
+    assert result is not None
+    start = result.text.index(word)
+    span = result.span(start, start + len(word))
+    return text[span.start : span.end]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT 1", "SELECT 1"),
+        ("SELECT '{{ var.region }}'", "SELECT 'eu'"),
+        ("SELECT {{ env.BATCH }}", "SELECT 7"),
+        ("SELECT {% for c in var.columns %}{{ c }}, {% endfor %}1", "SELECT a, b, 1"),
+        ("a {% if var.region == 'us' %}b{% else %}c{% endif %} d", "a c d"),
+        ("a\n  {%- if true -%}\n  b\n  {%- endif %}\nc", "ab\nc"),
+        ("{# gone #}{% raw %}{{ kept }}{% endraw %}", "{{ kept }}"),
+        ("{{ var.nothing | default('x') }}", "x"),
+        ("a\r\nb {{ var.region }}", "a\nb eu"),
+        ("{% set x %}abc{% endset %}{{ x | length }}", "3"),
+    ],
+)
+def test_it_renders(text: str, expected: str):
+    result, problems = rendered(text)
+    assert problems == []
+    assert result is not None
+    assert result.text == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "expected"),
+    [
+        ("x {{ var.region }} nope", "nope", "nope"),
+        ("x {{ var.region }} nope", "eu", "{{ var.region }}"),
+        ("{% if true %}\n  nope{% endif %} z", "nope", "nope"),
+        ("{% for c in var.columns %}{{ c }}.nope {% endfor %}", "nope", "nope"),
+        ("a {#- c -#}   nope", "nope", "nope"),
+        ("a\r\n{{ var.empty }}\r\nnope", "nope", "nope"),
+        ("{% set x %}nope{% endset %}a {{ x }} b", "nope", "nope"),
+        ("{% filter upper %}nope{% endfilter %}", "NOPE", "nope"),
+        ("{{ var.empty }}nope", "nope", "nope"),
+        ("Ä {{ var.region }} 𝄞 nope", "nope", "nope"),
+    ],
+)
+def test_every_character_maps_back(text: str, word: str, expected: str):
+    assert origin(text, word) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "marked"),
+    [
+        ("SELECT {{ var.regoin }}", "undefined-template-name", "regoin"),
+        ("{% if false %}{{ var.regoin }}{% endif %}", "undefined-template-name", "regoin"),
+        ("SELECT {{ vra.region }}", "undefined-template-name", "vra"),
+        ("SELECT {{ watermark }}", "undefined-template-name", "watermark"),
+        ("SELECT {{ env.NOPE }}", "undefined-environment-variable", "NOPE"),
+        ("SELECT {{ var['nope'].x }}", "undefined-template-name", "{{ var['nope'].x }}"),
+        ("SELECT {{ 1 / 0 }}", "template-error", "{{ 1 / 0 }}"),
+        ("SELECT {{ ().__class__ }}", "template-error", "{{ ().__class__ }}"),
+        ("{% include 'x' %}", "template-error", "{% include 'x' %}"),
+        ("SELECT {{ var.region", "template-syntax", "{{ var.region"),
+        ("a\nb {% if %}", "template-syntax", "{% if %}"),
+        ("{{ 'a' | shell }}", "template-syntax", "{{ 'a' | shell }}"),
+    ],
+)
+def test_a_mistake_is_reported_at_its_place(text: str, code: str, marked: str):
+    result, problems = rendered(text)
+    assert result is None
+    assert problems == [(code, marked)]
+
+
+def test_all_unknown_names_are_reported_at_once():
+    _, problems = rendered("{{ var.a }} {{ env.B }} {{ c }}")
+    assert [marked for _, marked in problems] == ["a", "B", "c"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "{% for i in range(99999) %}{{ 'x' * 1000 }}{% endfor %}",
+        "{{ 'x' * 10000000000 }}",
+        "{{ [1] * 10000000000 }}",
+        "{{ 9 ** 9 ** 9 ** 9 }}",
+        "{% set ns = namespace(x='aa') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+        "{% set ns = namespace(x='aa') %}{% for i in range(99) %}{% set ns.x = ns.x.replace('a', 'aa') %}{% endfor %}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{{ '%1000000000d' | format(1) }}",
+        "{{ 'x'.ljust(1000000000) }}",
+        "{{ " + "(" * 5000,
+    ],
+)
+def test_a_runaway_template_is_stopped(text: str):
+    started = time.monotonic()
+    result, problems = rendered(text)
+    if result is not None:
+        assert len(result.text) < 1_000_000
+    else:
+        assert problems[0][0] in ("template-too-large", "template-error", "template-syntax")
+    assert time.monotonic() - started < 5
+
+
+def test_the_environment_shows_nothing_but_what_is_named():
+    result, _ = rendered("[{{ env }}]")
+    assert result is not None
+    assert result.text == "[]"
+
+
+@pytest.mark.parametrize(
+    ("value", "lag", "expected"),
+    [
+        (None, 0, "NULL"),
+        (42, 0, "42"),
+        (1.5, 0, "1.5"),
+        ("it's", 0, "'it''s'"),
+        ("2024-01-01", 0, "'2024-01-01'"),
+        ("2024-01-01 00:05:00", 300, "'2024-01-01 00:00:00'"),
+        ("not a time", 300, "'not a time'"),
+    ],
+)
+def test_a_watermark_becomes_a_literal(value: object, lag: float, expected: str):
+    assert sql_literal(value, lag) == expected
+
+
+def test_it_sees_whether_the_watermark_is_used():
+    assert uses_watermark("WHERE {{ incremental }}")
+    assert uses_watermark("WHERE t >= {{ watermark }}")
+    assert not uses_watermark("WHERE watermark = 1 {# watermark #}")
+    assert not uses_watermark("{{ broken")

@@ -1,0 +1,137 @@
+"""SQL texts: what is read, and the place and words of what is not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowc.compiler.infer import infer
+from flowc.compiler.sqltext import parse_condition, parse_order, parse_query
+from flowc.compiler.translate import translate
+from flowc.diagnostics import Reporter
+from flowc.source import MappedText, SourceFile
+
+
+def parsed(text: str, parse=parse_query, dialect: str = "postgres"):
+    reporter = Reporter()
+    tree = parse(MappedText.whole(SourceFile("q.sql", text)), dialect, reporter)
+    return tree, [(d.code, text[d.span.start : d.span.end]) for d in reporter.sorted()], reporter.sorted()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT 1", "SELECT 1"),
+        ("SELECT 1 ; -- end", "SELECT 1"),
+        ("-- start\nSELECT 1 /* end */", "-- start\nSELECT 1"),
+        ("(SELECT 1) UNION (SELECT 2);", "(SELECT 1) UNION (SELECT 2)"),
+        ("WITH a AS (SELECT 1) SELECT * FROM a", "WITH a AS (SELECT 1) SELECT * FROM a"),
+        ("VALUES (1, 2)", "VALUES (1, 2)"),
+    ],
+)
+def test_a_query_is_cut_to_fit_into_parentheses(text: str, expected: str):
+    tree, problems, _ = parsed(text)
+    assert problems == []
+    assert tree.text.text == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "marked"),
+    [
+        ("", "empty-sql", ""),
+        (" ;;", "empty-sql", " ;;"),
+        ("-- nothing", "empty-sql", "-- nothing"),
+        ("SELECT 1; DROP TABLE x", "several-statements", "DROP"),
+        ("DROP TABLE x", "not-a-query", "DROP"),
+        ("EXPLAIN SELECT 1", "not-a-query", "EXPLAIN"),
+        ("selct a from t", "sql-syntax", "selct"),
+        ("SELECT a FROM t WHER b = 1", "sql-syntax", "b"),
+        ("SELECT a b c FROM t", "sql-syntax", "c"),
+        ("SELECT a, FROM t", "sql-syntax", ","),
+        ("SELECT (1", "sql-syntax", "1"),
+        ("SELECT 'abc", "sql-syntax", "'"),
+        ('SELECT "abc', "sql-syntax", '"'),
+        ("SELECT a /* b", "sql-syntax", "/*"),
+        ("SELECT 1\0", "sql-syntax", "\0"),
+        ("SELECT é, 'ü𝄞' x y FROM t", "sql-syntax", "y"),
+        ("SELECT " + "(" * 60_000, "sql-too-deep", "("),
+        ("SELECT 1 FROM t " + "JOIN t " * 60_000, "join-without-condition", "JOIN"),
+    ],
+)
+def test_a_mistake_is_reported_at_its_place(text: str, code: str, marked: str):
+    tree, problems, _ = parsed(text)
+    assert tree is None
+    assert problems == [(code, marked)]
+
+
+def test_a_mistyped_keyword_is_recognised():
+    for text, word in (("selct a", "SELECT"), ("SELECT a fro t", "FROM"), ("SELECT a FROM t GRUP BY a", "GROUP")):
+        _, _, found = parsed(text)
+        assert f"did you mean `{word}`" in found[0].helps[0]
+
+
+def test_messages_have_no_terminal_codes_and_show_no_classes():
+    for text in ("SELECT (((", "SELECT count( FROM t", "SELECT CAST(a AS FROM t", "WITH a AS (SELECT 1), SELECT 2"):
+        for diagnostic in parsed(text)[2]:
+            assert "\x1b" not in diagnostic.message
+            assert "<" not in diagnostic.message
+            assert diagnostic.message[0].islower() or diagnostic.message[0] == "`"
+
+
+@pytest.mark.parametrize("text", ["a; DROP TABLE x", "a ORDER BY 1", "a) OR (b", "", "a UNION SELECT 2", "a LIMIT 1"])
+def test_a_condition_is_one_expression(text: str):
+    assert parsed(text, parse_condition)[0] is None
+
+
+def test_parts_keep_their_places():
+    tree, problems, _ = parsed("a > 1 AND nope", parse_condition)
+    assert problems == []
+    span = tree.span(tree.tree.expression)
+    assert span.file.text[span.start : span.end] == "nope"
+    tree, _, _ = parsed("a DESC, nope", parse_order)
+    span = tree.span(tree.tree.expressions[1])
+    assert span.file.text[span.start : span.end] == "nope"
+
+
+@pytest.mark.parametrize("piece", ["NOT ", "- ", "CASE WHEN ", "EXISTS(", "ARRAY<", "f(", "[", "(SELECT * FROM "])
+def test_deep_sql_is_a_diagnostic(piece: str):
+    started = time.monotonic()
+    tree, problems, _ = parsed("SELECT " + piece * 30_000)
+    assert tree is None
+    assert problems[0][0] in ("sql-too-deep", "sql-syntax")
+    assert time.monotonic() - started < 5
+
+
+def test_long_sql_is_not_deep():
+    for text in (
+        "SELECT 1 FROM t WHERE " + " OR ".join(["a = 1"] * 3000),
+        "SELECT " + " + ".join(["a"] * 3000) + " AS x FROM t",
+        " UNION ALL ".join(["SELECT 1 AS x"] * 1500),
+    ):
+        tree, problems, _ = parsed(text)
+        reporter = Reporter()
+        infer(tree, "postgres", lambda _: None, reporter)
+        assert problems == []
+        assert reporter.found == []
+
+
+WORDS = st.sampled_from(
+    "SELECT FROM WHERE GROUP BY ORDER HAVING a b t ( ) , . * + - / 'x' \" ' 1 1.5 AS JOIN ON USING UNION ALL WITH CASE"
+    " WHEN THEN END OVER PARTITION [ ] { } :: -> $1 ; IN NOT NULL EXISTS CAST INTERVAL DATE {{ }} -- /* */".split()
+)
+
+
+@given(words=st.lists(WORDS, max_size=25), dialect=st.sampled_from(["postgres", "duckdb", "sqlite", "spark", "mysql"]))
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_written_there_is_a_diagnostic_or_a_query(words: list[str], dialect: str):
+    tree, problems, _ = parsed("SELECT " + " ".join(words), dialect=dialect)
+    if tree is None:
+        assert problems
+        return
+    reporter = Reporter()
+    infer(tree, "postgres", lambda _: None, reporter)
+    translate(tree, "sqlite", reporter)
+    translate(tree, "datafusion", reporter)
