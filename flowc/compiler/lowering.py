@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowc.catalog import TableName
-from flowc.compiler.checked import CheckedPipeline, CheckedSpec
 from flowc.compiler import connectors
+from flowc.compiler.checked import CheckedPipeline, CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.infer import Find
 from flowc.compiler.relations import Catalogue, Relation

@@ -3,6 +3,8 @@
 `FLOWC_FUZZ=5000` runs that many mutations per spec instead of the short version, `FLOWC_FUZZ_SEED=7` others.
 """
 
+# ruff: noqa: E501 -- a table of cases reads best with one case in a line
+
 from __future__ import annotations
 
 import faulthandler

@@ -1,5 +1,7 @@
 """Files to one project: names merged, short forms read, environments applied, positions kept."""
 
+# ruff: noqa: E501 -- a table of cases reads best with one case in a line
+
 from __future__ import annotations
 
 from pathlib import Path
