@@ -22,6 +22,8 @@ class SourceFile:
 
     path: str
     text: str
+    hidden: list[tuple[int, int]] = field(default_factory=list, repr=False)
+    """Where secrets stand, which are never shown. Grows while the file is being read, and only then."""
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -35,10 +37,15 @@ class SourceFile:
         return line + 1, offset - self._line_starts[line] + 1
 
     def line(self, number: int) -> str:
-        """The text of line `number` (from 1), without its end."""
+        """The text of line `number` (from 1), without its end, and with secrets masked in their own width."""
         start = self._line_starts[number - 1]
         end = self._line_starts[number] if number < len(self._line_starts) else len(self.text) + 1
-        return self.text[start : end - 1].rstrip("\r")
+        text = self.text[start : end - 1]
+        for first, last in self.hidden:
+            if first < end and last > start:
+                inner, outer = max(first - start, 0), min(last - start, len(text))
+                text = text[:inner] + "*" * (outer - inner) + text[outer:]
+        return text.rstrip("\r")
 
 
 @dataclass(frozen=True, slots=True)

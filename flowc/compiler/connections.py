@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from flowc.compiler.hiding import hide_secrets
 from flowc.compiler.schemacheck import check
 from flowc.compiler.spec import ConnectionSpec
 from flowc.compiler.specfiles import display, read_text
@@ -120,6 +121,7 @@ def _file_layer(path: Path, reporter: Reporter) -> Mapping[str, ConnectionSpec]:
     if not path.is_file() or (file := read_text(path, reporter)) is None:
         return {}
     root = parse(file, reporter)
+    hide_secrets(file, root)
     if not isinstance(root, TreeMap):
         return {}
     broken = check(root, reporter)

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.hiding import hide_secrets
 from flowc.compiler.ir import Ir
 from flowc.compiler.lower import lower, lower_pipeline
 from flowc.compiler.passes import run_lints
@@ -52,6 +53,7 @@ def _read(path: Path, reporter: Reporter) -> CheckedFile | None:
         return None
     before = len(reporter.found)
     root = parse(file, reporter)
+    hide_secrets(file, root)
     if root is None:
         failed = any(d.severity is Severity.ERROR for d in reporter.found[before:])
         return None if failed else CheckedFile(TreeMap.empty(file), frozenset())

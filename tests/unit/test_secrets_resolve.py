@@ -12,6 +12,7 @@ from typing import ClassVar
 import pytest
 
 from flowc.errors import FlowcError, TransientError
+from flowc.render import full
 from flowc.service.options import open_options, shown_options
 from flowc.service.secrets import Resolver, redact, redact_url
 from tests.unit.project import load
@@ -152,3 +153,22 @@ def test_options_are_shown_without_secrets(tmp_path: Path) -> None:
         {"url": "postgres://u:${PW}@h/d"}, {"url": "postgres://u:***@h/d"},
         {"uri": "s3://b/c", "options": {"secret_access_key": "***"}},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'connections: { db: { kind: postgres, url: "postgres://u:hunter2@h/d", x: 1 } }',
+        "connections: { k: { kind: kafkaa, security: { password: hunter2 } } }",
+        "connections: { k: { kind: kafka, bootstrap_servers: x, security: { password: hunter2, protocol: x } } }",
+        "environments: { e: { connections: { k: { kind: kafkaa, security: { password: 'hunter2' } } } } }",
+        "connections: { k: { kind: kafka, security: { password: hunter2 }",
+        "connections: { db: { kind: postgres, url: postgres://u:hunter2@h/d }",
+    ],
+)
+def test_a_diagnostic_shows_its_line_without_secrets(tmp_path: Path, text: str) -> None:
+    _, diagnostics = load(tmp_path, text)
+    assert diagnostics
+    shown = full(diagnostics)
+    assert "kind: " in shown
+    assert "hunter2" not in shown
