@@ -219,17 +219,23 @@ def _array_to_array(pair: Pair) -> Conversion | None:
 
 def _unknown(pair: Pair) -> Conversion:
     """A value whose type nobody knows before the engine does, as after a `sql` normaliser."""
-    number = f"CAST({pair.x} AS {_widest(pair)})"
-    if pair.target.is_integer:
-        return Conversion(pair.cast, f"NOT ({number} = trunc({number}) AND {_range(pair, number)})")
-    if pair.target.kind is Kind.DECIMAL and (room := _room(pair.target)) is not None:
-        return Conversion(
-            pair.cast, f"{number} <> round({number}, {pair.target.scale or 0}) OR abs({number}) >= {10**room}"
-        )
+    room = _room(pair.target)
+    if pair.target.is_integer or (pair.target.kind is Kind.DECIMAL and room is not None):
+        low, high = INTEGER_RANGES.get(pair.target.kind) or _bounds(pair.target)
+        limits = (str(pair.target.scale or 0), str(low), str(high))
+        wanted = spell(pair.target, pair.dialect)
+        return Conversion(pair.cast, pair.dialect.function("misfit_number", pair.x, wanted, *limits))
     if pair.target.kind is Kind.TEXT and pair.target.length is not None:
         whole = pair.cast_as(DataType(Kind.TEXT))
         return Conversion(pair.cast, f"{pair.dialect.function('length', whole)} > {pair.target.length}")
     return Conversion(pair.cast)
+
+
+def _bounds(kind: DataType) -> tuple[str, str]:
+    """The least and greatest value of a decimal type."""
+    scale = kind.scale or 0
+    high = "9" * ((kind.precision or 0) - scale) + ("." + "9" * scale if scale else "")
+    return f"-{high}", high
 
 
 def _dynamic(pair: Pair) -> Conversion | None:

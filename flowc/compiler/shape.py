@@ -5,22 +5,42 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flowc.catalog import Column, Table
-from flowc.compiler.ddl import stored
+from flowc.compiler.ddl import spell, spellable, stored
+from flowc.compiler.desired import with_history
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply
-from flowc.compiler.load import HISTORY, IS_CURRENT, ROW_HASH, VALID_FROM, VALID_TO, Load, find_column
+from flowc.compiler.load import HISTORY, ROW_HASH, VALID_FROM, Load, find_column
 from flowc.errors import UsageError
-from flowc.types import BOOLEAN, TEXT, TIMESTAMPTZ, DataType, Kind
+from flowc.types import TIMESTAMPTZ, DataType, Kind
 
 
 def target_table(apply: Apply, columns: tuple[Column, ...], dialect: Dialect) -> Table:
     """The table that a load creates: as declared, else the source's columns with the target's or the load's keys."""
     if apply.target.table is not None:
-        return with_history(apply.target.table, apply, columns)
+        return _in_mode(apply.target.table, apply, columns)
     held = tuple(Column(c.name, stored(c.type, dialect)) for c in columns if not _only_cursor(apply, c.name))
     keys = apply.target.primary_key or (apply.keys if apply.mode in ("merge", "scd2") else ())
     made = Table(apply.target.name, _with_soft_delete(held, apply), keys)
-    return with_history(made, apply, columns)
+    return _in_mode(made, apply, columns)
+
+
+def live_table(apply: Apply, live: Table, dialect: Dialect) -> Table:
+    """The table as it is, its columns with what the declaration says of them beyond the engine's words.
+
+    DuckDB, for one, forgets the length of a text.
+    """
+    declared = apply.target.table
+    if declared is None:
+        return live
+    return replace(live, columns=tuple(_as_declared(c, declared.column(c.name), dialect) for c in live.columns))
+
+
+def _as_declared(column: Column, declared: Column | None, dialect: Dialect) -> Column:
+    if declared is None or column.type == declared.type:
+        return column
+    if not spellable((column, declared), dialect) or spell(column.type, dialect) != spell(declared.type, dialect):
+        return column
+    return replace(column, type=declared.type)
 
 
 def _only_cursor(apply: Apply, name: str) -> bool:
@@ -35,27 +55,13 @@ def _with_soft_delete(columns: tuple[Column, ...], apply: Apply) -> tuple[Column
     return (*columns, Column(name, TIMESTAMPTZ))
 
 
-def with_history(table: Table, apply: Apply, columns: tuple[Column, ...]) -> Table:
-    """An scd2 target with the columns that flowc keeps in it, and `valid_from` in its primary key."""
-    if apply.mode != "scd2":
-        return table
-    kind = _instant_type(apply, columns)
-    wanted = (
-        Column(VALID_FROM, kind, nullable=False),
-        Column(VALID_TO, kind),
-        Column(IS_CURRENT, BOOLEAN, nullable=False),
-        Column(ROW_HASH, TEXT),
-    )
-    added = tuple(c for c in wanted if table.column(c.name) is None)
-    keys = table.primary_key
-    if keys and set(keys) == set(apply.keys):
-        keys = (*keys, VALID_FROM)
-    return replace(table, columns=(*table.columns, *added), primary_key=keys)
+def _in_mode(table: Table, apply: Apply, columns: tuple[Column, ...]) -> Table:
+    return with_history(table, apply.keys, _event_type(apply, columns)) if apply.mode == "scd2" else table
 
 
-def _instant_type(apply: Apply, columns: tuple[Column, ...]) -> DataType:
+def _event_type(apply: Apply, columns: tuple[Column, ...]) -> DataType | None:
     column = find_column(columns, apply.event_time) if apply.event_time else None
-    return column.type if column is not None else TIMESTAMPTZ
+    return column.type if column is not None else None
 
 
 def check_shape(load: Load) -> None:

@@ -16,7 +16,7 @@ from flowc.compiler.merge import merge
 from flowc.compiler.quote import idents
 from flowc.compiler.reads import narrowed, read_dialect, read_of
 from flowc.compiler.scd2 import scd2
-from flowc.compiler.shape import check_shape, target_table
+from flowc.compiler.shape import check_shape, live_table, target_table
 from flowc.compiler.staging import dropping, in_source_order, plain, selected_values, staging
 from flowc.compiler.watermark import lower_bound, remember
 from flowc.errors import UsageError
@@ -50,7 +50,7 @@ def plan_load(
     load = Load(
         apply=apply,
         dialect=dialect,
-        table=live or target_table(apply, columns, dialect),
+        table=live_table(apply, live, dialect) if live else target_table(apply, columns, dialect),
         exists=live is not None,
         columns=columns,
         read=_read(apply, columns, watermark),

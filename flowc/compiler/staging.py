@@ -107,8 +107,12 @@ def dropping(load: Load) -> Iterator[Step]:
 
 def selection(load: Load) -> str:
     """The source's query, its columns named and ordered as they are staged."""
-    parts = ", ".join(f"{ident(f.source.name)} AS {ident(f.name)}" for f in fields(load) if f.source is not None)
+    parts = ", ".join(_renamed(f.source.name, f.name) for f in fields(load) if f.source is not None)
     return f"SELECT {parts} FROM (\n{query_text(load.read)}\n) AS flowc_source"
+
+
+def _renamed(given: str, wanted: str) -> str:
+    return ident(given) if given == wanted else f"{ident(given)} AS {ident(wanted)}"
 
 
 def values(load: Load, relation: str) -> str:

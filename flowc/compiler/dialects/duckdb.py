@@ -8,6 +8,9 @@ from flowc.types import DataType, Kind
 _UNITS = {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 9: "TIMESTAMP_NS"}
 
 
+_TRIMMED = "trim({0}, ' ' || chr(9) || chr(10) || chr(13) || chr(12) || chr(11))"
+
+
 def _spelled(kind: DataType) -> str:
     return _native(kind) or DUCKDB.spell[kind.kind]
 
@@ -71,15 +74,19 @@ DUCKDB = Dialect(
     functions={
         "md5": "md5({0})",
         "length": "length({0})",
+        "misfit_number": (
+            "({0} IS NOT NULL AND (TRY_CAST({0} AS {1}) IS NULL "
+            "OR TRY_CAST(TRY_CAST({0} AS {1}) AS DOUBLE) <> TRY_CAST({0} AS DOUBLE)))"
+        ),
         "matches": "regexp_matches({0}, {1})",
         "unreadable": "(NOT ({1}) OR ({0} IS NOT NULL AND TRY_CAST({0} AS {2}) IS NULL))",
         "to_json": "to_json({0})",
         "lower": "lower({0})",
         "upper": "upper({0})",
-        "trim": "trim({0}, ' ' || chr(9) || chr(10) || chr(13) || chr(12) || chr(11))",
+        "trim": _TRIMMED,
         "regex_replace": "regexp_replace({0}, {1}, {2}, 'g')",
-        "parse_int": "CASE WHEN regexp_full_match(trim({0}), '[+-]?[0-9]+') THEN TRY_CAST(trim({0}) AS HUGEINT) END",
-        "parse_numeric": "CASE WHEN regexp_full_match(trim({0}), {2}) THEN TRY_CAST(trim({0}) AS {1}) END",
+        "parse_int": f"CASE WHEN regexp_full_match({_TRIMMED}, '[+-]?[0-9]+') THEN TRY_CAST({_TRIMMED} AS HUGEINT) END",
+        "parse_numeric": f"CASE WHEN regexp_full_match({_TRIMMED}, {{2}}) THEN TRY_CAST({_TRIMMED} AS {{1}}) END",
         "parse_timestamp": "CAST(try_strptime({0}, {1}) AS TIMESTAMP)",
         "parse_timestamptz": "CAST(try_strptime({0}, {1}) AS TIMESTAMPTZ)",
         "at_zone": "({0} AT TIME ZONE {1})",

@@ -12,6 +12,10 @@ _LETTERS = {
 }  # fmt: skip
 
 
+_TRIMMED = "btrim({0}, E' \\t\\n\\r\\f\\v')"
+_NUMBER = "[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{{1,3}})?"
+
+
 def _time_format(template: str) -> str:
     parts = (_LETTERS.get(p) or '"' + p.replace("\\", "\\\\").replace('"', '\\"') + '"' for p in pieces(template))
     return "".join(parts)
@@ -82,18 +86,18 @@ POSTGRES = Dialect(
     functions={
         "md5": "md5({0})",
         "length": "char_length({0})",
+        "misfit_number": (
+            "CAST({0} AS NUMERIC) <> round(CAST({0} AS NUMERIC), {2}) OR NOT (CAST({0} AS NUMERIC) BETWEEN {3} AND {4})"
+        ),
         "matches": "{0} ~ {1}",
         "unreadable": "NOT ({1})",
         "to_json": "to_jsonb({0})",
         "lower": "lower({0})",
         "upper": "upper({0})",
-        "trim": "btrim({0}, E' \\t\\n\\r\\f\\v')",
+        "trim": _TRIMMED,
         "regex_replace": "regexp_replace({0}, {1}, {2}, 'g')",
-        "parse_int": ("CASE WHEN btrim({0}) ~ '^[+-]?[0-9]+$' THEN CAST(btrim({0}) AS NUMERIC) END"),
-        "parse_numeric": (
-            "CASE WHEN btrim({0}) ~ '^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{{1,3}})?$'"
-            " THEN CAST(btrim({0}) AS NUMERIC) END"
-        ),
+        "parse_int": f"CASE WHEN {_TRIMMED} ~ '^[+-]?[0-9]+$' THEN CAST({_TRIMMED} AS NUMERIC) END",
+        "parse_numeric": f"CASE WHEN {_TRIMMED} ~ '^{_NUMBER}$' THEN CAST({_TRIMMED} AS NUMERIC) END",
         "parse_timestamp": (
             "CASE WHEN {0} ~ {2} THEN to_timestamp({0} || ' +00', {1} || ' TZH') AT TIME ZONE 'UTC' END"
         ),
