@@ -21,7 +21,7 @@ class SourceFile:
     """One file as it was read. `path` is what a person should see (relative where possible)."""
 
     path: str
-    text: str
+    text: str = field(repr=False)
     hidden: list[tuple[int, int]] = field(default_factory=list, repr=False)
     """Where secrets stand, which are never shown. Grows while the file is being read, and only then."""
 

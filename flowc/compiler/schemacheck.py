@@ -118,7 +118,7 @@ class _Explainer:
         missing = [key for key in rule.required if key not in node.entries and not _misspelled(key, unknown)]
         if missing:
             names = " and ".join(f"`{key}`" for key in missing)
-            helps = tuple(f"add `{key}: {_example(rule.properties[key])}`" for key in missing if key in rule.properties)
+            helps = tuple(f"add `{key}: {_example(rule, key)}`" for key in missing if key in rule.properties)
             self._error(place, "missing-key", f"{place} needs {names}", place.span, helps=helps)
         elif rule.branches and not any(set(branch.required) <= node.entries.keys() for branch in rule.branches):
             keys = [key for branch in rule.branches for key in branch.required]
@@ -242,8 +242,10 @@ def _such_as(rule: Rule) -> tuple[str, ...]:
     return (f"for instance `{examples[0]}`",) if examples and "pattern" in rule.schema else ()
 
 
-def _example(rule: Rule) -> str:
-    example = (rule.schema.get("examples") or ["…"])[0]
+def _example(rule: Rule, key: str) -> str:
+    """What a key may say: the example beside its `$ref`, else that of what it refers to."""
+    examples = rule.schema["properties"][key].get("examples") or rule.properties[key].schema.get("examples") or ["…"]
+    example = examples[0]
     return str(example) if isinstance(example, (str, int, float)) else "…"
 
 

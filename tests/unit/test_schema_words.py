@@ -1,0 +1,73 @@
+"""What is wrong with the shape of a spec, in the user's words: one message for each fault, at the smallest place."""
+
+# ruff: noqa: E501 -- a table of cases reads best with one case in a line
+
+from __future__ import annotations
+
+import pytest
+
+from flowc.compiler.schemacheck import check
+from flowc.compiler.yamltree import parse
+from flowc.diagnostics import Reporter
+from flowc.source import SourceFile
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pipeline: {}", ("unknown-key", "pipeline", "unknown key `pipeline` in the file", "did you mean `pipelines`?")),
+        ("- a", ("wrong-type", "-", "the file must be a mapping, not a list", None)),
+        ("pipelines: x", ("wrong-type", "x", "`pipelines` must be a mapping, not text", None)),
+        ("version: 2", ("bad-value", "2", "`version` cannot be `2`", "allowed: `1`")),
+        ("connections: { a: { kind: postgre, url: x } }", ("bad-value", "postgre", "`kind` of connection `a` cannot be `postgre`", "did you mean `postgres`?")),
+        ("connections: { a: { url: x } }", ("missing-key", "a", "connection `a` needs `kind`", ...)),
+        ("connections: { a: { kid: sqlite } }", ("unknown-key", "kid", "unknown key `kid` in connection `a`", "did you mean `kind`?")),
+        ("connections: { a: { kind: duckdb } }", ("missing-key", "a", "connection `a` needs `path` or `url`", None)),
+        ("connections: { a: { kind: sqlite, pth: x } }", ("unknown-key", "pth", "unknown key `pth` in connection `a`", "did you mean `path`?")),
+        ("connections: { a: { kind: 5 } }", ("wrong-type", "5", "`kind` of connection `a` must be text, not a whole number", 'put it in quotes: `"5"`')),
+        ("tables: { t: { columns: { a: 5 } } }", ("wrong-type", "5", "`columns.a` of table `t` must be an SQL column definition or a mapping, not a whole number", 'put it in quotes: `"5"`')),
+        ("tables: { t: { columns: { a: numeric(12,2) } } }", ("wrong-type", "2)", "`columns.2)` of table `t` must be an SQL column definition or a mapping, not nothing", 'inside `{…}`, put a type that holds a comma in quotes: `"numeric(12,2)"`')),
+        ("tables: { t: { columns: {} } }", ("bad-value", "{", "`columns` of table `t` must hold at least 1 key, not 0", None)),
+        ("tables: { t: { columns: { a: { type: text, normalize: [trm] } } } }", ("bad-value", "trm", "`columns.a.normalize` of table `t` cannot be `trm`", "did you mean `trim`?")),
+        ("pipelines: { p: { sql: x } }", ("missing-key", "p", "pipeline `p` needs `to`", "add `to: customer_dim`")),
+        ("pipelines: { p: { to: t, keys: id } }", ("wrong-type", "id", "`keys` of pipeline `p` must be a list, not text", "write `[id]`")),
+        ("pipelines: { p: { to: t, keys: } }", ("wrong-type", "keys", "`keys` of pipeline `p` must be a list, not nothing", None)),
+        ("pipelines: { p: { to: t, ttl: 30 days } }", ("bad-value", "30 days", "`ttl` of pipeline `p` must be a duration, not `30 days`", "for instance `30s`")),
+        ("pipelines: { p: { to: t, ttl: 30 } }", ("wrong-type", "30", "`ttl` of pipeline `p` must be a duration, not a whole number", ...)),
+        ("pipelines: { p: { to: t, mode: upsert } }", ("bad-value", "upsert", "`mode` of pipeline `p` cannot be `upsert`", "allowed: `append`, `truncate`, `merge`, `scd2`")),
+        ("pipelines: { p: { to: { table: t, mod: merge } } }", ("unknown-key", "mod", "unknown key `mod` in `to` of pipeline `p`", "did you mean `mode`?")),
+        ("pipelines: { p: { to: [] } }", ("bad-value", "[", "`to` of pipeline `p` must hold at least 1 value, not 0", None)),
+        ("pipelines: { p: { to: t, from: { conection: a, path: x } } }", ("unknown-key", "conection", "unknown key `conection` in `from` of pipeline `p`", "did you mean `connection`?")),
+        ("pipelines: { p: { to: t, from: { path: x, format: csv } } }", ("missing-key", "from", "`from` of pipeline `p` needs `connection`", "add `connection: drop`")),
+        ("pipelines: { p: { to: t, from: { o: { connetion: a } } } }", ("unknown-key", "connetion", "unknown key `connetion` in `from.o` of pipeline `p`", "did you mean `connection`?")),
+        ("pipelines: { p: { to: t, expect: [{ notnull: [a] }] } }", ("unknown-key", "notnull", "unknown key `notnull` in `expect` of pipeline `p`", "did you mean `not_null`?")),
+        ("pipelines: { p: { to: t, retry: { attempts: 0 } } }", ("bad-value", "0", "`retry.attempts` of pipeline `p` must be at least 1, not `0`", None)),
+        ("pipelines: { p: { to: t, sql: '' } }", ("bad-value", "''", "`sql` of pipeline `p` must be text, not empty text", None)),
+        ("streams: { s: { to: t, window: { kind: tumbling, aggregate: { n: count(*) } } } }", ("missing-key", "window", "`window` of stream `s` needs `size`", "add `size: 1m`")),
+        ("streams: { s: { to: t, cdc: { envelope: debz } } }", ("bad-value", "debz", "`cdc.envelope` of stream `s` cannot be `debz`", "did you mean `debezium`?")),
+    ],
+)  # fmt: skip
+def test_words(text: str, expected: tuple[str, str, str, str | None]) -> None:
+    tree = parse(SourceFile("spec.yaml", text), reporter := Reporter())
+    assert tree is not None
+    broken = check(tree, reporter)
+    assert broken
+    (found,) = reporter.sorted()
+    assert found.span is not None
+    assert (found.code, text[found.span.start : found.span.end], found.message) == expected[:3]
+    if expected[3] is not ...:
+        assert found.helps == (() if expected[3] is None else (expected[3],))
+
+
+def test_only_what_is_wrong_is_broken() -> None:
+    tree = parse(SourceFile("", "pipelines: { a: { to: t, x: 1 }, b: { to: t } }\nstreams: []\nversion: 1\n"), Reporter())
+    assert tree is not None
+    assert check(tree, Reporter()) == {("pipelines", "a"), ("streams",)}
+
+
+def test_empty_sections_are_fine() -> None:
+    reporter = Reporter()
+    tree = parse(SourceFile("", "pipelines:\nvars:\ntables: {}\n"), reporter)
+    assert tree is not None
+    check(tree, reporter)
+    assert reporter.found == []
