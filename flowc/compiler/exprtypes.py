@@ -36,7 +36,7 @@ _ANNOTATIONS: Mapping[Kind, exp.DataType.Type] = {
 
 # Result types that do not depend on the arguments; None for "NULL when an argument is".
 _FIXED: Mapping[type[exp.Expression], tuple[DataType, bool | None]] = {
-    exp.Count: (BIGINT, False), exp.CountIf: (BIGINT, False), exp.ApproxDistinct: (BIGINT, False),
+    exp.Count: (BIGINT, False), exp.CountIf: (UNKNOWN, False), exp.ApproxDistinct: (BIGINT, False),
     exp.RowNumber: (BIGINT, False), exp.Rank: (BIGINT, False), exp.DenseRank: (BIGINT, False),
     exp.PercentRank: (DOUBLE, False), exp.CumeDist: (DOUBLE, False), exp.Boolean: (BOOLEAN, False),
     exp.Is: (BOOLEAN, False), exp.Exists: (BOOLEAN, False), exp.NullSafeEQ: (BOOLEAN, False),

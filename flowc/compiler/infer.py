@@ -24,6 +24,9 @@ Find = Callable[[TableName], Relation | None]
 
 _ALIAS_IN_SELECT = ("duckdb",)
 _ALIAS_IN_WHERE = ("duckdb", "sqlite")
+_VALUES_NAMES = {"duckdb": ("col", 0), "spark": ("col", 1), "databricks": ("col", 1), "mysql": ("column_", 0)}
+_COLUMN_MAKERS = (exp.Aliases, exp.Explode, exp.Posexplode, exp.Inline, exp.Unnest)
+"""Functions in a SELECT list that may make several columns, with names of their own."""
 _LATE_CLAUSES = ("group", "having", "qualify", "order", "windows", "distinct", "sort", "cluster", "distribute")
 
 
@@ -131,8 +134,7 @@ class _Inference(Expressions):
         width = {len(row) for row in rows}
         if len(width) != 1:
             return Relation(None, "VALUES")
-        prefix = {"duckdb": "col", "sqlite": "column"}.get(self.engine, "column")
-        start = 0 if self.engine == "duckdb" else 1
+        prefix, start = _VALUES_NAMES.get(self.parsed.dialect, ("column", 1))
         fields = [
             Field(f"{prefix}{i + start}", common_type([v.type for v in c]), any(v.nullable for v in c))
             for i, c in enumerate(zip(*rows, strict=True))
@@ -258,7 +260,7 @@ class _Inference(Expressions):
             inner = self.query(node.this, scope, ctes)
             return _renamed(inner, node.args.get("alias"), self.engine)
         self.visit(node, scope, ctes)
-        return _table_function(node, self.engine)
+        return Relation(None, "a table function")
 
     def _parenthesised(self, node: exp.Subquery, scope: Scope, ctes: Ctes) -> Relation:
         """`(a JOIN b …)`: its tables are visible outside."""
@@ -269,7 +271,7 @@ class _Inference(Expressions):
     def _table(self, node: exp.Table, scope: Scope, ctes: Ctes) -> Relation:
         if not isinstance(node.this, exp.Identifier):
             self.visit(node.this, scope, ctes)
-            return _table_function(node, self.engine)
+            return Relation(None, "a table function")
         if node.args.get("db") is None and (cte := ctes.get(fold(node.this, self.engine))) is not None:
             return _renamed(cte, node.args.get("alias"), self.engine)
         name = self._table_name(node)
@@ -303,7 +305,7 @@ class _Inference(Expressions):
         if isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star)):
             return self._star(node, scope, ctes)
         value = self.value(node, scope, ctes)
-        if isinstance(node, exp.Aliases) or (isinstance(node, exp.Func) and _makes_columns(node)):
+        if isinstance(node, _COLUMN_MAKERS):
             return None
         return [Field(self._name_of(node), value.type, value.nullable, value.origins)]
 
@@ -375,11 +377,3 @@ def _merged_star(left: list[Field], right: list[Field], names: set[str], engine:
     merged = [f for f in left if field_key(f.name, engine) in names]
     rest = [f for f in (*left, *right) if field_key(f.name, engine) not in names]
     return [*merged, *rest]
-
-
-def _table_function(node: exp.Expression, engine: str) -> Relation:
-    return Relation(None, "a table function")
-
-
-def _makes_columns(node: exp.Func) -> bool:
-    return isinstance(node, exp.Columns) if hasattr(exp, "Columns") else False

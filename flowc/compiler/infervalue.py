@@ -52,6 +52,10 @@ class Expressions(ABC):
         if isinstance(node, exp.Lambda):
             names = frozenset(fold(identifier_of(p), self.engine) for p in node.expressions)
             return self.value(node.this, Scope(self.engine, scope, parameters=names), ctes)
+        if isinstance(node, exp.Comprehension):
+            inner = Scope(self.engine, scope, parameters=frozenset((node.expression.name.lower(),)))
+            self.value(node.this, inner, ctes)
+            return self.value(node.args["iterator"], scope, ctes)
         if isinstance(node, exp.Connector):
             return self._chain(node, scope, ctes)
         if isinstance(node, exp.Binary) and isinstance(node.this, exp.Binary):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -119,8 +120,11 @@ def test_long_sql_is_not_deep():
 
 
 WORDS = st.sampled_from(
-    "SELECT FROM WHERE GROUP BY ORDER HAVING a b t ( ) , . * + - / 'x' \" ' 1 1.5 AS JOIN ON USING UNION ALL WITH CASE"
-    " WHEN THEN END OVER PARTITION [ ] { } :: -> $1 ; IN NOT NULL EXISTS CAST INTERVAL DATE {{ }} -- /* */".split()
+    re.findall(
+        r"\S+",
+        "SELECT FROM WHERE GROUP BY ORDER HAVING a b t ( ) , . * + - / 'x' \" ' 1 1.5 AS JOIN ON USING UNION ALL"
+        " WITH CASE WHEN THEN END OVER PARTITION [ ] { } :: -> $1 ; IN NOT NULL EXISTS CAST INTERVAL DATE {{ }} -- /* */",
+    )
 )
 
 
