@@ -121,19 +121,23 @@ def _pipeline(name: str, given: Input, waits: tuple[Dependency, ...], lowering: 
     pipeline, before = lowering.checked.pipelines[name], len(lowering.reporter.found)
     lowered = lower_input(pipeline, given, lowering)
     columns = None
-    if lowered is not None and lowered.fields is not None:
+    is_sound = not _has_errors(lowering.reporter, before)  # else what follows would only repeat the mistake
+    if lowered is not None and lowered.fields is not None and is_sound:
         columns = tuple(Column(f.name, f.type, f.nullable) for f in lowered.fields)
     for target in pipeline.targets:
         _publish(pipeline, target, columns, lowering)
     if lowered is None:
         return None
     applies = tuple(lower_apply(pipeline, t, lowered.node, columns, lowering) for t in pipeline.targets)
-    found = lowering.reporter.found[before:]
-    if name in lowering.checked.failed or any(d.severity is Severity.ERROR for d in found):
+    if name in lowering.checked.failed or _has_errors(lowering.reporter, before):
         return None
     spec = pipeline.spec
     schedule = spec.schedule.value if spec.schedule else None
     return Pipeline(name, applies, tuple(d.name for d in waits), schedule, spec.span)
+
+
+def _has_errors(reporter: Reporter, since: int) -> bool:
+    return any(d.severity is Severity.ERROR for d in reporter.found[since:])
 
 
 def _publish(

@@ -123,7 +123,8 @@ WORDS = st.sampled_from(
     re.findall(
         r"\S+",
         "SELECT FROM WHERE GROUP BY ORDER HAVING a b t ( ) , . * + - / 'x' \" ' 1 1.5 AS JOIN ON USING UNION ALL"
-        " WITH CASE WHEN THEN END OVER PARTITION [ ] { } :: -> $1 ; IN NOT NULL EXISTS CAST INTERVAL DATE {{ }} -- /* */",
+        " WITH CASE WHEN THEN END OVER PARTITION [ ] { } :: -> $1 ; IN NOT NULL EXISTS CAST INTERVAL"
+        " DATE {{ }} -- /* */",
     )
 )
 
