@@ -103,7 +103,8 @@ def shown_value(array: pa.Array, row: int) -> object:
     except UnicodeDecodeError:
         return array[row].cast(pa.binary()).as_py()
     except (ValueError, OverflowError):
-        return array.cast(pa.int64())[row].as_py()
+        # Far from the years that Python has.
+        return array.slice(row, 1).cast(pa.string())[0].as_py()
     return value
 
 

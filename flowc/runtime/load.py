@@ -12,8 +12,8 @@ Reading runs in a thread ahead of writing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -204,14 +204,16 @@ def _arrow(step: Ingest, read: Read, source: Database | Files | None, run: _Run)
         return run.target.ingest(step.table, step.columns, told, temporary=step.temporary)
 
 
-def _fitted(step: Ingest, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _fitted(step: Ingest, batches: Generator[pa.RecordBatch, None, None]) -> Iterator[pa.RecordBatch]:
     row = 1
-    for batch in batches:
-        yield fit(batch, step.columns, step.timezone, first_row=row)
-        row += batch.num_rows
+    # Closed here, in the reading thread, also when a row does not fit: a cursor must not outlive its session.
+    with closing(batches):
+        for batch in batches:
+            yield fit(batch, step.columns, step.timezone, first_row=row)
+            row += batch.num_rows
 
 
-def _rows(read: Read, source: Database | Files | None, run: _Run) -> Iterator[pa.RecordBatch]:
+def _rows(read: Read, source: Database | Files | None, run: _Run) -> Generator[pa.RecordBatch, None, None]:
     """The rows of a read; runs in the reading thread."""
     if isinstance(read, QueryRead):
         if source is None or isinstance(source, Files):

@@ -14,7 +14,6 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from flowc.catalog import Column, Index, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError
@@ -32,10 +31,12 @@ _FLOAT = re.compile(r'\bFLOAT\b(?=[^"]*(?:"[^"]*"[^"]*)*$)')
 
 # Kinds that travel as text and that DuckDB itself turns into its own.
 _FROM_TEXT = {Kind.UUID: "CAST({} AS UUID)", Kind.JSON: "CAST({} AS JSON)", Kind.INT128: "CAST({} AS HUGEINT)"}
+_AS_TEXT, _AS_JSON = "CAST({} AS VARCHAR)", "CAST(to_json({}) AS VARCHAR)"
+_NOT_IN_ARROW = ("MAP(", "UNION(")
 _TO_TEXT = {
-    Kind.UUID: "CAST({} AS VARCHAR)", Kind.JSON: "CAST({} AS VARCHAR)", Kind.INT128: "CAST({} AS VARCHAR)",
-    Kind.TEXT: "CAST({} AS VARCHAR)", Kind.STRUCT: "CAST(to_json({}) AS VARCHAR)",
-}  # fmt: skip
+    **dict.fromkeys((Kind.UUID, Kind.TEXT, Kind.JSON, Kind.INT128, Kind.UNKNOWN), _AS_TEXT),
+    Kind.STRUCT: _AS_JSON,
+}
 
 
 class DuckDB:
@@ -110,13 +111,14 @@ class DuckDB:
         return pa.Table.from_batches(list(batches), schema)
 
     def read(self, sql: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-        columns = self.describe(sql)
+        described = self._described(sql)
+        columns = [Column(name, _type(spelled)) for name, spelled in described]
         names = [f"c{i}" for i in range(len(columns))]
         chosen = [
-            _TO_TEXT.get(column.type.kind, "{}").format(name) for name, column in zip(names, columns, strict=True)
+            _AS_JSON.format(name) if spelled.startswith(_NOT_IN_ARROW) else _chosen(name, column.type)
+            for name, column, (_, spelled) in zip(names, columns, described, strict=True)
         ]
-        schema = arrow_schema(columns)
-        return schema, self._stream(derived(sql, names, chosen), columns)
+        return arrow_schema(columns), self._stream(derived(sql, names, chosen), columns)
 
     def _stream(self, sql: str, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
         # A cursor of its own would not see what the open transaction wrote, so the session's own connection it is.
@@ -193,8 +195,10 @@ class DuckDB:
         return tuple(Index(_index_columns(r[2]), bool(r[1]), r[0]) for r in rows)
 
     def describe(self, sql: str) -> tuple[Column, ...]:
-        rows = self._rows(f"DESCRIBE {sql}")
-        return tuple(Column(row[0], _type(row[1])) for row in rows)
+        return tuple(Column(name, _type(spelled)) for name, spelled in self._described(sql))
+
+    def _described(self, sql: str) -> list[tuple[str, str]]:
+        return [(row[0], row[1]) for row in self._rows(f"DESCRIBE {sql}")]
 
     def explain(self, sql: str) -> str:
         return "\n".join(str(row[-1]) for row in self._rows(f"EXPLAIN {sql}"))
@@ -251,25 +255,25 @@ def _stored(name: str, column: Column) -> str:
     return _FROM_TEXT.get(column.type.kind, "{}").format(name)
 
 
+def _chosen(name: str, kind: DataType) -> str:
+    """The SQL that reads a value in the form in which it travels."""
+    if kind.kind is not Kind.ARRAY or kind.element is None:
+        return _TO_TEXT.get(kind.kind, "{}").format(name)
+    inside = _chosen("e", kind.element)
+    return name if inside == "e" else f"[{inside} FOR e IN {name}]"
+
+
 def _as_read(reader: pa.RecordBatchReader, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
     schema = arrow_schema(columns)
     for batch in reader:
-        arrays = [_exactly(array, field.type) for array, field in zip(batch.columns, schema, strict=True)]
+        arrays = [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _exactly(array: pa.Array, wanted: pa.DataType) -> pa.Array:
-    if array.type == wanted:
-        return array
-    if pa.types.is_string(array.type) and pa.types.is_decimal(wanted):
-        return pc.cast(array, wanted)
-    return array.cast(wanted)
 
 
 def _type(spelled: str) -> DataType:
     """The type that DuckDB's own words name; what flowc has no word for is read as text."""
-    if spelled.startswith(("MAP(", "UNION(")):
-        return DataType(Kind.STRUCT)
+    if spelled.startswith(_NOT_IN_ARROW):
+        return DataType(Kind.JSON)
     if spelled == '"NULL"':
         return DataType(Kind.UNKNOWN)
     if spelled == "BIT":
