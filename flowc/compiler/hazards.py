@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
+from flowc.compiler.meaning.core import OURS
 from flowc.compiler.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 
@@ -43,7 +44,7 @@ def report_hazards(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
 
 def _unknown_function(node: exp.Expression, dialect: str, engine: str) -> str | None:
     name = str(node.this).lower()
-    if name in _PORTABLE.get(engine, ()):
+    if node.meta.get(OURS) or name in _PORTABLE.get(engine, ()):
         return None
     return f"`{name}` of {dialect} has no translation to {engine}"
 

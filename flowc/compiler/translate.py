@@ -1,13 +1,18 @@
-"""SQL of one dialect as SQL of another, or a diagnostic: nothing is dropped and no meaning changes in silence."""
+"""SQL of one dialect as SQL of another, or a diagnostic: nothing is dropped and no meaning changes in silence.
+
+The tree is first reworded, so that the engine computes what the author's dialect says; what is then left that is not
+known to mean the same is refused; sqlglot writes the rest.
+"""
 
 from __future__ import annotations
 
-from sqlglot import ErrorLevel
+from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError, UnsupportedError
 
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.hazards import report_hazards
+from flowc.compiler.meaning.reword import reword
 from flowc.compiler.sqltext import SqlTree
 from flowc.diagnostics import Reporter, Severity
 
@@ -15,7 +20,10 @@ __all__ = ["DataFusion", "translate", "translate_expression"]
 
 
 def translate(parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
-    """The query for `engine` (a sqlglot dialect), verbatim when it was written for it; None after an error."""
+    """The query for `engine` (a sqlglot dialect), verbatim when it was written for it; None after an error.
+
+    Types that were inferred and left on the tree's nodes say what cannot be seen in the text.
+    """
     if parsed.dialect == engine:
         return parsed.text.text
     return translate_expression(parsed, engine, reporter)
@@ -23,16 +31,26 @@ def translate(parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
 
 def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
     """The tree as text for `engine`; None after an error."""
-    if parsed.dialect != engine:
-        before = len(reporter.found)
-        report_hazards(parsed, engine, reporter)
-        if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
-            return None
+    if parsed.dialect == engine:
+        return _generated(parsed.tree, parsed, engine, reporter)
+    before = len(reporter.found)
+    try:
+        tree = reword(parsed, engine, reporter)
+        report_hazards(SqlTree(tree, parsed.text, parsed.dialect), engine, reporter)
+    except RecursionError:
+        reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.span(parsed.tree))
+        return None
+    if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
+        return None
+    return _generated(tree, parsed, engine, reporter)
+
+
+def _generated(tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
     helps = [f"write it in {engine} with `dialect: {engine}`"]
     generator = Dialect.get_or_raise(engine).generator(unsupported_level=ErrorLevel.RAISE, max_unsupported=20)
     span = parsed.span(parsed.tree)
     try:
-        return str(generator.generate(parsed.tree, copy=True))
+        return str(generator.generate(tree, copy=True))
     except UnsupportedError as error:
         for message in dict.fromkeys(str(error).split("\n")):
             text = f"{_lower(message)} (from {parsed.dialect} to {engine})"

@@ -217,6 +217,21 @@ _TYPES = {
 }  # fmt: skip
 
 
+def _literal(self: Any, node: exp.Literal) -> str:
+    """A text with its characters as they are: DataFusion knows no escapes but the doubled quote."""
+    return "'" + node.this.replace("'", "''") + "'" if node.is_string else str(node.this)
+
+
+def _star(self: Any, node: exp.Star) -> str:
+    left_out, replaced = node.args.get("except_"), node.args.get("replace")
+    out = "*"
+    if left_out:
+        out += f" EXCLUDE ({', '.join(self.sql(e) for e in left_out)})"
+    if replaced:
+        out += f" REPLACE ({', '.join(self.sql(e) for e in replaced)})"
+    return out
+
+
 def _data_type(self: Any, node: exp.DataType) -> str:
     return _TYPES[node.this] if node.this in _TYPES else str(self.datatype_sql(node))
 
@@ -235,6 +250,10 @@ def _bracket(self: Any, node: exp.Bracket) -> str:
 
 _STRUCTURE: Mapping[type[exp.Expression], Render] = {
     exp.Bracket: _bracket,
+    exp.BitwiseXor: lambda self, e: f"({self.sql(e, 'this')} ^ {self.sql(e, 'expression')})",
+    exp.IgnoreNulls: lambda self, e: f"{self.sql(e, 'this')} IGNORE NULLS",
+    exp.Literal: _literal,
+    exp.Star: _star,
     exp.DataType: _data_type,
     exp.Select: lambda self, e: str(self.select_sql(e)),  # PostgreSQL's rewrites QUALIFY and semi joins away
 }

@@ -1,0 +1,341 @@
+"""What PostgreSQL 15 computes and how it spells it."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from flowc.compiler.meaning.core import (
+    Pair,
+    Rules,
+    Untranslatable,
+    build,
+    call,
+    integer_value,
+    text_value,
+    type_of,
+)
+from flowc.compiler.meaning.dates import date_difference, months_between, shifted
+from flowc.compiler.meaning.formats import strftime, to_marks
+from flowc.compiler.meaning.relations import (
+    all_columns,
+    derived_alias,
+    having_alias,
+    in_unnest,
+    lateral_view,
+    star_without,
+)
+
+_DIALECT = "postgres"
+
+
+def regexp_extract(node: exp.Expression, pair: Pair) -> exp.Expression:
+    """The match of a pattern, or one of its groups; the n-th by regexp_substr, which came with PostgreSQL 15."""
+    group, nth = integer_value(node.args.get("group")) or 0, integer_value(node.args.get("occurrence")) or 1
+    template = f"REGEXP_SUBSTR(:a, :p, 1, {nth}, '', {group})"
+    result = build(template, _DIALECT, a=node.this, p=node.expression)
+    if pair.source in ("spark", "databricks", "duckdb") and not node.args.get("nullable"):
+        return build("CASE WHEN NOT :a IS NULL THEN COALESCE(:r, '') END", a=node.this, r=result)
+    return result
+
+
+def json_path(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A value inside JSON, by a path of keys and positions."""
+    path = node.expression
+    if not isinstance(path, exp.JSONPath):
+        return None
+    steps = []
+    for part in path.expressions[1:]:
+        if isinstance(part, exp.JSONPathKey | exp.JSONPathSubscript) and isinstance(part.this, str | int):
+            steps.append(exp.Literal.string(str(part.this)))
+        else:
+            raise Untranslatable("a JSON path of anything but keys and positions")
+    name = "JSONB_EXTRACT_PATH_TEXT" if isinstance(node, exp.JSONExtractScalar) else "JSONB_EXTRACT_PATH"
+    value = node.this
+    if isinstance(value, exp.ParseJSON):
+        value = value.this
+    if isinstance(value, exp.Cast) and value.is_type("json"):
+        value = value.this
+    return call(name, exp.cast(value.copy(), "JSONB"), *steps)
+
+
+def length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Characters, bytes where MySQL counts them, or elements."""
+    kind = type_of(node.this)
+    if kind in exp.DataType.ARRAY_TYPES:
+        return call("CARDINALITY", node.this)
+    return call("OCTET_LENGTH", node.this) if pair.source == "mysql" and node.args.get("binary") else None
+
+
+def array_aggregate(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """ARRAY_AGG without NULL."""
+    inner = node.this
+    return without_null(inner) if isinstance(inner, exp.ArrayAgg) else None
+
+
+def without_null(aggregate: exp.Expression) -> exp.Expression:
+    """An array of the values that are not NULL."""
+    value = aggregate.this
+    bare = value.this if isinstance(value, exp.Order) else value
+    if isinstance(bare, exp.Distinct):
+        bare = bare.expressions[0]
+    test = exp.Not(this=exp.Is(this=bare.copy(), expression=exp.null()))
+    plain = exp.ArrayAgg(this=value.copy())
+    return exp.Filter(this=plain, expression=exp.Where(this=test))
+
+
+def within_group(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """ARRAY_AGG(x) WITHIN GROUP (ORDER BY y)."""
+    aggregate = node.this
+    if not isinstance(aggregate, exp.ArrayAgg):
+        return None
+    order = node.expression
+    ordered = exp.ArrayAgg(
+        this=exp.Order(this=aggregate.this.copy(), expressions=[e.copy() for e in order.expressions])
+    )
+    return without_null(ordered) if aggregate.args.get("nulls_excluded") else ordered
+
+
+def extreme(direction: str):  # type: ignore[no-untyped-def]
+    """The value of the row in which another is greatest or least."""
+
+    def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression:
+        return build(
+            f"(ARRAY_AGG(:a ORDER BY :b {direction}) FILTER (WHERE NOT :b IS NULL))[1]",
+            _DIALECT,
+            a=node.this,
+            b=node.expression,
+        )
+
+    return rewrite
+
+
+def first_last(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """The first or last value in an order."""
+    ordered = node.this
+    if isinstance(node.parent, exp.Window) or not isinstance(ordered, exp.Order):
+        return None
+    keys = [e.copy() for e in ordered.expressions]
+    if isinstance(node, exp.Last):
+        for key in keys:
+            key.set("desc", not key.args.get("desc"))
+            key.set("nulls_first", not key.args.get("nulls_first"))
+    order = exp.Order(this=ordered.this.copy(), expressions=keys)
+    return exp.Bracket(this=exp.paren(exp.ArrayAgg(this=order)), expressions=[exp.Literal.number(1)], offset=1)
+
+
+_REAL = r"^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?\s*$"
+_WHOLE = r"^\s*[+-]?\d+\s*$"
+_BITS = {exp.DataType.Type.SMALLINT: 15, exp.DataType.Type.INT: 31, exp.DataType.Type.BIGINT: 63}
+
+
+def no_try(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """PostgreSQL 15 has no cast that may fail; where it cannot fail, a cast does it."""
+    to, kind = node.args["to"], type_of(node.this)
+    if (
+        pair.source in ("spark", "databricks")
+        and not node.args.get("safe")
+        and node.args.get("requires_string") is None
+    ):
+        return _plain_cast(node)
+    if kind is not None and kind not in exp.DataType.TEXT_TYPES or to.this in exp.DataType.TEXT_TYPES:
+        return _plain_cast(node)
+    value = node.this
+    if (bits := _BITS.get(to.this)) is not None:
+        fits = build(f"CAST(:a AS DECIMAL) BETWEEN {-(2**bits)} AND {2**bits - 1}", _DIALECT, a=value)
+        inner = exp.Case(ifs=[exp.If(this=fits, true=exp.cast(value.copy(), to.copy()))])
+        return exp.Case(ifs=[exp.If(this=call_match(value, _WHOLE), true=inner)])
+    if to.this not in (exp.DataType.Type.DOUBLE, exp.DataType.Type.DECIMAL) or to.expressions:
+        raise Untranslatable(f"a cast to {to.sql()} that may fail")
+    return exp.Case(ifs=[exp.If(this=call_match(value, _REAL), true=exp.cast(value.copy(), to.copy()))])
+
+
+def _plain_cast(node: exp.Expression) -> exp.Expression:
+    return exp.Cast(this=node.this.copy(), to=node.args["to"].copy())
+
+
+def call_match(value: exp.Expression, pattern: str) -> exp.Expression:
+    """Whether a text matches a pattern."""
+    return exp.RegexpLike(this=value.copy(), expression=exp.Literal.string(pattern))
+
+
+def text_cast(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """MySQL's CHAR without a length is a text of any length."""
+    to = node.args["to"]
+    if (
+        isinstance(to, exp.DataType)
+        and to.this in (exp.DataType.Type.CHAR, exp.DataType.Type.NCHAR)
+        and not to.expressions
+    ):
+        return exp.cast(node.this.copy(), "TEXT")
+    return None
+
+
+def format_date(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A date as text."""
+    return call("TO_CHAR", node.this, exp.Literal.string(to_marks(strftime(node, pair))))
+
+
+def parse_date(kind: str):  # type: ignore[no-untyped-def]
+    """A text as date or timestamp."""
+
+    def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+        if not node.args.get("format"):
+            return None
+        form = exp.Literal.string(to_marks(strftime(node, pair)))
+        if kind == "DATE":
+            return call("TO_DATE", node.this, form)
+        return exp.cast(call("TO_TIMESTAMP", node.this, form), "TIMESTAMP")
+
+    return rewrite
+
+
+def from_epoch(node: exp.Expression, pair: Pair) -> exp.Expression:
+    """Seconds since 1970 as a timestamp, zoned where the dialect's is."""
+    scale = integer_value(node.args.get("scale")) or 0
+    seconds = build(f"(:a / {10**scale}.0)", _DIALECT, a=node.this) if scale else node.this
+    instant = call("TO_TIMESTAMP", seconds)
+    return instant if pair.source == "bigquery" else build("(:a AT TIME ZONE 'UTC')", _DIALECT, a=instant)
+
+
+def round_float(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """round(double, places) does not exist; a half of a double goes to the even number."""
+    kind, places = type_of(node.this), node.args.get("decimals")
+    if kind is not None and kind not in exp.DataType.FLOAT_TYPES:
+        return None
+    if places is None and kind is None:
+        return None
+    return exp.Round(this=exp.cast(node.this.copy(), "DECIMAL"), decimals=places.copy() if places is not None else None)
+
+
+def transform(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """An expression of each element, in order."""
+    function = node.expression
+    if not isinstance(function, exp.Lambda) or len(function.expressions) != 1:
+        raise Untranslatable("a function of more than the element")
+    name = function.expressions[0].name
+    array = build("ARRAY(SELECT _x FROM UNNEST(:a) WITH ORDINALITY AS _t(x, n) ORDER BY n)", _DIALECT, a=node.this)
+    body = function.this.copy()
+    return (
+        build(
+            f'ARRAY(SELECT :b FROM UNNEST(:a) WITH ORDINALITY AS _t("{name}", _n) ORDER BY _n)',
+            _DIALECT,
+            a=node.this,
+            b=body,
+        )
+        if array
+        else None
+    )
+
+
+def array_filter(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """The elements for which a condition holds, in order."""
+    function = node.expression
+    if not isinstance(function, exp.Lambda) or len(function.expressions) != 1:
+        raise Untranslatable("a condition on more than the element")
+    name = function.expressions[0].name
+    return build(
+        f'ARRAY(SELECT "{name}" FROM UNNEST(:a) WITH ORDINALITY AS _t("{name}", _n) WHERE :b ORDER BY _n)',
+        _DIALECT, a=node.this, b=function.this,
+    )  # fmt: skip
+
+
+def comprehension(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`[f(x) FOR x IN list]`."""
+    inner = node.expressions[0] if len(node.expressions) == 1 else None
+    if not isinstance(inner, exp.Comprehension) or inner.args.get("condition"):
+        return None
+    function = exp.Lambda(this=inner.this.copy(), expressions=[exp.to_identifier(inner.expression.name)])
+    if pair.engine == "datafusion":
+        return call("array_transform", inner.args["iterator"], function)
+    return transform(exp.Transform(this=inner.args["iterator"].copy(), expression=function), pair)
+
+
+def substring_index(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """The text before the n-th separator, or after the n-th from the end."""
+    text, mark, count = node.this, node.args["delimiter"], integer_value(node.args["count"])
+    if count is None:
+        raise Untranslatable("SUBSTRING_INDEX with a count that is not a number")
+    if count >= 0:
+        return build(f"ARRAY_TO_STRING((STRING_TO_ARRAY(:t, :d))[1:{count}], :d)", _DIALECT, t=text, d=mark)
+    return build(
+        f"REVERSE(ARRAY_TO_STRING((STRING_TO_ARRAY(REVERSE(:t), REVERSE(:d)))[1:{-count}], REVERSE(:d)))",
+        _DIALECT,
+        t=text,
+        d=mark,
+    )
+
+
+def unnest_offset(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """BigQuery counts the offset from 0, ORDINALITY from 1."""
+    offset = node.args.get("offset")
+    if pair.source != "bigquery" or not offset or not isinstance(node.parent, exp.From | exp.Join):
+        series = node.expressions[0] if len(node.expressions) == 1 else None
+        if isinstance(series, exp.GenerateSeries):
+            plain = build(
+                "ARRAY(SELECT GENERATE_SERIES(:a, :b))", _DIALECT, a=series.args["start"], b=series.args["end"]
+            )
+            if series.args.get("step"):
+                plain = build(
+                    "ARRAY(SELECT GENERATE_SERIES(:a, :b, :c))",
+                    _DIALECT,
+                    a=series.args["start"],
+                    b=series.args["end"],
+                    c=series.args["step"],
+                )
+            node.set("expressions", [plain])
+        return None
+    alias = node.args["alias"]
+    value = alias.args["columns"][0].name
+    place = offset.name if isinstance(offset, exp.Expression) else "offset"
+    rows = build(
+        f'SELECT "{value}", "_n" - 1 AS "{place}" FROM UNNEST(:a) WITH ORDINALITY AS _u("{value}", "_n")',
+        _DIALECT,
+        a=node.expressions[0],
+    )
+    return exp.Subquery(this=rows, alias=exp.TableAlias(this=exp.to_identifier("_t")))
+
+
+RULES: Rules = {
+    exp.RegexpExtract: (regexp_extract,),
+    exp.RegexpExtractAll: (lambda n, p: build("ARRAY(SELECT m[1] FROM REGEXP_MATCHES(:a, '(' || :p || ')', 'g') AS _t(m))", _DIALECT, a=n.this, p=n.expression),),
+    exp.JSONExtract: (json_path,), exp.JSONExtractScalar: (json_path,),
+    exp.JSONFormat: (lambda n, p: build("CAST(TO_JSON(:a) AS TEXT)", _DIALECT, a=n.this),),
+    exp.JSONObject: (lambda n, p: call("JSONB_BUILD_OBJECT", *[v for kv in n.expressions for v in (kv.this, kv.expression)]),),
+    exp.Length: (length,),
+    exp.ByteLength: (lambda n, p: call("OCTET_LENGTH", n.this),),
+    exp.IgnoreNulls: (array_aggregate,),
+    exp.WithinGroup: (within_group,),
+    exp.ArrayUniqueAgg: (lambda n, p: build("ARRAY_AGG(DISTINCT :a) FILTER (WHERE NOT :a IS NULL)", _DIALECT, a=n.this),),
+    exp.ArraySort: (lambda n, p: build("ARRAY(SELECT _x FROM UNNEST(:a) AS _t(_x) ORDER BY _x NULLS FIRST)", _DIALECT, a=n.this) if n.args.get("expression") is None and n.args.get("nulls_first") is not None else None,),
+    exp.ArrayDistinct: (lambda n, p: build("ARRAY(SELECT _x FROM UNNEST(:a) WITH ORDINALITY AS _t(_x, _n) GROUP BY _x ORDER BY MIN(_n))", _DIALECT, a=n.this),),
+    exp.ArrayMax: (lambda n, p: build("(SELECT MAX(_x) FROM UNNEST(:a) AS _t(_x))", _DIALECT, a=n.this),),
+    exp.ArrayMin: (lambda n, p: build("(SELECT MIN(_x) FROM UNNEST(:a) AS _t(_x))", _DIALECT, a=n.this),),
+    exp.ArraySum: (lambda n, p: build("(SELECT SUM(_x) FROM UNNEST(:a) AS _t(_x))", _DIALECT, a=n.this),),
+    exp.ArrayReverse: (lambda n, p: build("ARRAY(SELECT _x FROM UNNEST(:a) WITH ORDINALITY AS _t(_x, _n) ORDER BY _n DESC)", _DIALECT, a=n.this),),
+    exp.ArgMax: (extreme("DESC"),), exp.ArgMin: (extreme("ASC"),),
+    exp.First: (first_last,), exp.Last: (first_last,),
+    exp.AnyValue: (lambda n, p: None if isinstance(n.this, exp.HavingMax) else build("(ARRAY_AGG(:a) FILTER (WHERE NOT :a IS NULL))[1]", _DIALECT, a=n.this),),
+    exp.Mode: (lambda n, p: build("MODE() WITHIN GROUP (ORDER BY :a)", _DIALECT, a=n.this) if n.this is not None else None,),
+    exp.ApproxDistinct: (lambda n, p: build("COUNT(DISTINCT :a)", _DIALECT, a=n.this),),
+    exp.Quantile: (lambda n, p: build("PERCENTILE_CONT(:q) WITHIN GROUP (ORDER BY :a)", _DIALECT, a=n.this, q=n.args["quantile"]),),
+    exp.TryCast: (no_try,), exp.Cast: (text_cast,),
+    exp.TimeToStr: (format_date,), exp.StrToTime: (parse_date("TIMESTAMP"),), exp.StrToDate: (parse_date("DATE"),),
+    exp.TsOrDsToDate: (parse_date("DATE"),),
+    exp.UnixToTime: (from_epoch,),
+    exp.TimeToUnix: (lambda n, p: build("EXTRACT(EPOCH FROM :a)", _DIALECT, a=n.this),),
+    exp.UnixSeconds: (lambda n, p: build("CAST(FLOOR(EXTRACT(EPOCH FROM :a)) AS BIGINT)", _DIALECT, a=n.this),),
+    exp.UnixMillis: (lambda n, p: build("CAST(FLOOR(EXTRACT(EPOCH FROM :a) * 1000) AS BIGINT)", _DIALECT, a=n.this),),
+    exp.DateDiff: (date_difference,), exp.TimestampDiff: (date_difference,), exp.DatetimeDiff: (date_difference,),
+    exp.TsOrDsDiff: (date_difference,), exp.MonthsBetween: (months_between,),
+    exp.DateAdd: (shifted,), exp.DateSub: (shifted,), exp.TsOrDsAdd: (shifted,), exp.TimestampAdd: (shifted,),
+    exp.TimestampSub: (shifted,), exp.DatetimeAdd: (shifted,), exp.DatetimeSub: (shifted,),
+    exp.Round: (round_float,),
+    exp.Transform: (transform,), exp.ArrayFilter: (array_filter,), exp.Array: (comprehension,),
+    exp.Split: (lambda n, p: exp.paren(call("STRING_TO_ARRAY", n.this, n.expression)),),
+    exp.RegexpSplit: (lambda n, p: call("REGEXP_SPLIT_TO_ARRAY", n.this, n.expression),),
+    exp.SubstringIndex: (substring_index,),
+    exp.Unnest: (unnest_offset,),
+    exp.Lateral: (lateral_view,), exp.In: (in_unnest,),
+    exp.Subquery: (derived_alias,), exp.Select: (all_columns, having_alias), exp.Star: (star_without,),
+    exp.DateFromParts: (lambda n, p: call("MAKE_DATE", n.args["year"], n.args["month"], n.args["day"]),),
+}  # fmt: skip

@@ -1,0 +1,7 @@
+"""What sqlite computes and how it spells it."""
+
+from __future__ import annotations
+
+from flowc.compiler.meaning.core import Rules
+
+RULES: Rules = {}
