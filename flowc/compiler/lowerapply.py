@@ -161,7 +161,9 @@ def _checked(writer: _Writer, parsed: SqlTree, relation: Relation) -> str | None
     if not _is_plain(parsed, reporter):
         return None
     check_expression(parsed, writer.target.connection.kind.value, relation, reporter)
-    return translate_expression(parsed, writer.dialect, reporter)
+    return (
+        parsed.written if parsed.dialect == writer.dialect else translate_expression(parsed, writer.dialect, reporter)
+    )
 
 
 def _is_plain(parsed: SqlTree, reporter: Reporter) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from flowc.catalog import Column, Table
 from flowc.compiler.ir import Apply, Sql
 from flowc.compiler.load import HISTORY, find_column
+from flowc.compiler.lowering import sqlglot_name
 from flowc.compiler.narrowing import Fit, fit
 from flowc.compiler.sqltext import names_in
 from flowc.diagnostics import Note, Reporter, did_you_mean
@@ -101,7 +102,7 @@ def _used_elsewhere(apply: Apply, name: str) -> bool:
     if name == apply.event_time or (apply.incremental is not None and name == apply.incremental.column):
         return True
     texts = [n.sql for n in apply.normalize if n.column in apply.derived] + ([apply.dedupe] if apply.dedupe else [])
-    return any(name.lower() in names_in(text, apply.target.kind) for text in texts)
+    return any(name.lower() in names_in(text, sqlglot_name(apply.target.kind)) for text in texts)
 
 
 def _report_unknown(apply: Apply, column: Column, span: Span, table: Table, reporter: Reporter) -> None:

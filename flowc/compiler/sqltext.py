@@ -45,11 +45,20 @@ _KEYWORDS = re.findall(
 
 @dataclass(frozen=True, slots=True)
 class SqlTree:
-    """A parsed text: the tree, the text that its positions count in, and the dialect it was read in."""
+    """A parsed text: the tree, the text that its positions count in, and the dialect it was read in.
+
+    The author's part of the text begins at `start`: before it stands what makes a query of an expression.
+    """
 
     tree: exp.Expression
     text: MappedText
     dialect: str
+    start: int = 0
+
+    @property
+    def written(self) -> str:
+        """The text as the author wrote it."""
+        return self.text.text[self.start :]
 
     def span(self, node: exp.Expression) -> Span:
         """Where a node was written: the smallest range of its tokens."""
@@ -116,7 +125,7 @@ def _parse_part(prefix: str, text: MappedText, dialect: str, reporter: Reporter,
         reporter.error("not-an-expression", f"this must be {what}, nothing more", text.span(0, size))
         return None
     node = parsed.tree.args[part]
-    return SqlTree(node.this if part == "where" else node, parsed.text, dialect)
+    return SqlTree(node.this if part == "where" else node, parsed.text, dialect, start)
 
 
 def _cut(text: MappedText, size: int) -> MappedText:
