@@ -6,6 +6,7 @@ The native parts of drivers let go of the interpreter, so both sides work at onc
 from __future__ import annotations
 
 import queue
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Generic, TypeVar
@@ -14,6 +15,7 @@ T = TypeVar("T")
 
 _AHEAD = 4
 _POLL = 0.1
+_PATIENCE = 2.0
 
 
 class Pump(Generic[T]):
@@ -32,14 +34,24 @@ class Pump(Generic[T]):
     def __enter__(self) -> Iterator[T]:
         self._thread.start()
         try:
-            return self._drain(self._queue.get())
-        except BaseException:
-            self.__exit__()
+            return self._drain(self._first())
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: type[BaseException] | None = None, *_: object) -> None:
         self._stopped.set()
-        self._thread.join()
+        # A query that is still running somewhere must not hold up an interrupt or a failure.
+        self._thread.join(_PATIENCE if failed else None)
+
+    def _first(self) -> T | _End:
+        while True:
+            try:
+                return self._queue.get(timeout=_POLL)
+            except queue.Empty:
+                continue
+            finally:
+                _hear_interrupts()
 
     def _fill(self) -> None:
         failure: BaseException | None = None
@@ -78,3 +90,10 @@ class _End:
 
     def __init__(self, failure: BaseException | None) -> None:
         self.failure = failure
+
+
+def _hear_interrupts() -> None:
+    """Puts Python's own handler of Ctrl-C back: a driver that the reading thread imports may have replaced it."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
