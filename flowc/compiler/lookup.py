@@ -13,6 +13,9 @@ from flowc.compiler.connections import find_connection, variable_name
 from flowc.compiler.spec import ConnectionSpec, Name, ProjectSpec, TableSpec
 from flowc.diagnostics import Note, Reporter, did_you_mean
 
+MAX_COMPARED = 30_000
+"""Near matches are looked for among all names; a huge project full of unknown names gets only the first of them."""
+
 _CODES = {
     "connections": "unknown-connection", "tables": "unknown-table", "pipelines": "unknown-pipeline",
     "streams": "unknown-stream",
@@ -25,6 +28,7 @@ class Lookup:
     def __init__(self, project: ProjectSpec, reporter: Reporter) -> None:
         self.project = project
         self.reporter = reporter
+        self._budget = MAX_COMPARED
         self._tables = {(t.connection.value, t.table_name): t for t in project.tables.values()}
 
     def connection(self, name: Name) -> ConnectionSpec | None:
@@ -70,5 +74,11 @@ class Lookup:
         if not self.project.complete or () in broken or (section,) in broken or (section, name.value) in broken:
             return
         noun = section.removesuffix("s")
-        helps = did_you_mean(name.value, known) or (hint,)
+        helps = self._near(name, known) or (hint,)
         self.reporter.error(_CODES[section], f"there is no {noun} `{name.value}`", name.span, helps=helps)
+
+    def _near(self, name: Name, known: Collection[str]) -> tuple[str, ...]:
+        if self._budget <= 0:
+            return ()
+        self._budget -= len(known)
+        return did_you_mean(name.value, known)

@@ -1,0 +1,77 @@
+"""Lint rules over the resolved project: literal secrets, references nobody resolves, pipelines that undo each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowc.compiler.connectors import can, kinds, secret_options
+from flowc.compiler.passes import run_lints
+from flowc.diagnostics import Reporter
+from tests.unit.project import BASE, check
+
+
+def lints(tmp_path: Path, text: str) -> list[tuple[str, str]]:
+    checked, found = check(tmp_path, text)
+    assert found == []
+    assert checked is not None
+    reporter = Reporter()
+    run_lints(checked, None, reporter)
+    return [(d.code, d.message) for d in reporter.sorted()]
+
+
+@pytest.mark.parametrize(
+    ("connection", "path"),
+    [
+        ('{ kind: postgres, url: "postgres://u:pw@h/d" }', "url"),
+        ('{ kind: rabbitmq, url: "amqp://guest:guest@h" }', "url"),
+        ("{ kind: kafka, bootstrap_servers: h, security: { password: pw } }", "security.password"),
+        ("{ kind: files, uri: s3://b, options: { secret_access_key: pw } }", "options.secret_access_key"),
+        ("{ kind: snowflake, account: a, user: u, database: d, password: pw }", "password"),
+    ],
+)
+def test_literal_secrets(tmp_path: Path, connection: str, path: str) -> None:
+    found = lints(tmp_path, f"connections: {{ c: {connection} }}")
+    assert found == [("secret-literal", f"`{path}` of connection `c` holds a secret in plain text")]
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        '{ kind: postgres, url: "${URL}" }',
+        '{ kind: postgres, url: "postgres://u:${PW}@h/d" }',
+        '{ kind: postgres, url: "postgres://u@h:5432/d?a=b:c@d" }',
+        '{ kind: kafka, bootstrap_servers: h, security: { username: u, password: "${vault:a/b#c}" } }',
+        '{ kind: kafka, bootstrap_servers: "${file:x}${aws:y#z}${gcp:w}${env:V}" }',
+        "{ kind: duckdb, path: a.db }",
+    ],
+)
+def test_what_is_no_literal_secret(tmp_path: Path, connection: str) -> None:
+    assert lints(tmp_path, f"connections: {{ c: {connection} }}") == []
+
+
+@pytest.mark.parametrize("reference", ["${vualt:a#b}", "${}", "${vault:a}", "${env:}", "${a b}"])
+def test_references_that_nothing_resolves(tmp_path: Path, reference: str) -> None:
+    text = f"connections: {{ c: {{ kind: kafka, bootstrap_servers: h, security: {{ password: '{reference}' }} }} }}"
+    assert [code for code, _ in lints(tmp_path, text)] == ["unknown-reference"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "warnings"),
+    [
+        ("mode: truncate", "mode: append", 1),
+        ("mode: truncate", "mode: truncate", 2),
+        ("mode: merge, deletes: hard", "mode: merge", 1),
+        ("mode: append", "mode: append", 0),
+    ],
+)
+def test_pipelines_that_undo_each_other(tmp_path: Path, first: str, second: str, warnings: int) -> None:
+    pipelines = f"pipelines: {{ p: {{ to: t, sql: SELECT 1, {first} }}, q: {{ to: t, sql: SELECT 1, {second} }} }}\n"
+    assert [code for code, _ in lints(tmp_path, BASE + pipelines)] == ["shared-target"] * warnings
+
+
+def test_every_kind_says_what_it_can_do() -> None:
+    known = {"load-source", "load-target", "stream-source", "stream-target", "schema-registry"}
+    assert all(any(can(kind, capability) for capability in known) for kind in kinds())
+    assert secret_options("kafka") == {"security.password", "security.key_password"}
