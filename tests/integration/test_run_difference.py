@@ -14,12 +14,12 @@ from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.types import parse_type
 
-TYPES = (
-    "boolean tinyint smallint integer bigint hugeint utinyint usmallint uinteger ubigint real double numeric "
-    "numeric(10,2) numeric(15,0) numeric(16,3) numeric(38,10) text varchar(7) char(3) binary date time time(3) timestamp "
-    "timestamp(0) timestamp(3) timestamptz timestamptz(3) interval uuid json integer[] text[] numeric(10,2)[] "
-    "timestamp[] varchar(5)[] bigint[][]"
-).split()
+TYPES = """
+    boolean tinyint smallint integer bigint hugeint utinyint usmallint uinteger ubigint real double
+    numeric numeric(10,2) numeric(15,0) numeric(16,3) numeric(38,10) text varchar(7) char(3) binary
+    date time time(3) timestamp timestamp(0) timestamp(3) timestamptz timestamptz(3) interval uuid json
+    integer[] text[] numeric(10,2)[] timestamp[] varchar(5)[] bigint[][]
+""".split()  # noqa: SIM905
 DEFAULTS = {
     "text": ["'eu'", "'it''s'", "''", "NULL", "lower('A')", "'a' || 'b'"],
     "integer": ["0", "-1", "1 + 1"],

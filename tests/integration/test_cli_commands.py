@@ -1,0 +1,241 @@
+"""The commands that need no database, as processes: what they print where, and how they exit."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+
+import pytest
+
+from flowc.cli.main import COMMANDS, LATER
+from tests.commands import Folder
+
+SPECS = """
+connections:
+  raw: { kind: postgres, url: "${RAW}" }
+  store: { kind: sqlite, path: store.db }
+tables:
+  src: { connection: raw, schema: shop, name: customers, columns: { id: bigint, first: text, last: text } }
+  dim: { connection: store, columns: { id: bigint primary key, name: text } }
+pipelines:
+  sync: { from: raw, sql: "SELECT id, first || last AS name FROM shop.customers", to: dim, mode: merge }
+  copy: { from: raw, sql: "SELECT * FROM shop.unknown", to: { connection: store, table: c }, mode: append }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Folder:
+    made = Folder(tmp_path)
+    made.write("specs/project.yaml", SPECS)
+    return made
+
+
+def test_lint_says_what_is_wrong_on_stdout_and_counts_on_stderr(folder):
+    assert folder.flowc("lint").code == 0
+    folder.write("specs/bad.yaml", "pipelines:\n  x: { sql: SELECT 1 AS id, to: dimm }\n")
+    done = folder.flowc("lint")
+    assert done.code == 1
+    assert done.out.startswith("error[unknown-table]")
+    assert "specs/bad.yaml:2:33" in done.out
+    assert "help: did you mean `dim`?" in done.out
+    assert done.err.strip() == "1 error"
+    [found] = [d for d in folder.flowc("lint", "--format", "json").json if d["severity"] == "error"]
+    assert (found["code"], found["file"], found["line"], found["column"]) == ("unknown-table", "specs/bad.yaml", 2, 33)
+    assert "specs/bad.yaml:2:33: error[unknown-table]" in folder.flowc("lint", "--format", "concise").out
+    assert folder.flowc("lint", "--format", "github").out.startswith("::error file=specs/bad.yaml,line=2")
+    sarif = folder.flowc("lint", "--format", "sarif").json
+    assert sarif["runs"][0]["results"][0]["ruleId"] == "unknown-table"
+    assert folder.flowc("lint", "specs/project.yaml", "--format", "json").json == []
+
+
+@pytest.mark.parametrize("name", ["none", "none.yaml", "a/b"])
+def test_lint_of_nothing_is_an_error_of_usage(folder, name):
+    done = folder.flowc("lint", name)
+    assert done.code == 2
+    assert "error[missing-specs]" in done.err
+
+
+def test_compile_shows_sql_ir_and_plan(folder):
+    sql = folder.flowc("compile", "sync")
+    assert sql.code == 0
+    assert "BEGIN;" in sql.out
+    assert "-- insert new keys, counted as inserted\nINSERT INTO" in sql.out
+    assert "CREATE TABLE" not in sql.out
+    assert 'CREATE TABLE "dim"' in folder.flowc("compile", "sync", "--new").out
+    [ir] = folder.flowc("compile", "sync", "--to", "ir").json
+    assert [c["type"] for c in ir["applies"][0]["input"]["columns"]] == ["bigint", "text"]
+    [plan] = folder.flowc("compile", "sync", "--to", "plan").json
+    assert plan["steps"][0]["step"] in ("execute", "ingest")
+    assert folder.flowc("compile", "sync", "--to", "flink").code == 2
+
+
+def test_compile_says_which_table_to_declare(folder):
+    done = folder.flowc("compile", "copy")
+    assert done.code == 1
+    assert "error[unknown-source-columns]" in done.err
+    assert "declare `shop.unknown`" in done.err
+
+
+def test_graph_in_three_forms(folder):
+    text = folder.flowc("graph", "--columns").out
+    assert "store.dim\n  sync (merge)\n    <- raw.shop.customers" in text
+    assert "    name <- raw.shop.customers.first, raw.shop.customers.last" in text
+    assert folder.flowc("graph", "--to", "mermaid").out.startswith("flowchart LR\n")
+    done = folder.flowc("graph", "sync", "--to", "html", "--columns", "--out", "g.html")
+    assert (done.code, done.out) == (0, "")
+    page = (folder.path / "g.html").read_text()
+    assert page.count("<path ") == 3
+    assert "copy" not in page
+    assert not re.search(r"(?:src|href)=|url\(|import ", page)
+
+
+def test_explain_prints_pages_and_proposes_near_codes(folder):
+    done = folder.flowc("explain", "unknown-table")
+    assert done.code == 0
+    assert "Mend" in done.out
+    assert "```" not in done.out
+    assert "did you mean `unknown-table`?" in folder.flowc("explain", "unknwon-table").err
+    assert "unknown-table  " in folder.flowc("explain").out
+    assert folder.flowc("explain", "../../../etc/passwd").code == 2
+
+
+def test_connections_set_writes_one_entry_and_keeps_the_rest(folder):
+    done = folder.flowc("connections", "set", "lake", "kind=duckdb", "path=a b.duckdb")
+    assert done.code == 0, done.err
+    file = folder.path / "home/.flowc/connections.yaml"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.write_text(
+        "# mine\nconnections:\n    # old\n    other: { kind: sqlite, path: x.db } # keep\n"
+        + "    lake:\n        kind: duckdb\n        path: y\n"
+    )
+    assert folder.flowc("connections", "set", "lake", "path=${LAKE}").code == 0
+    assert file.read_text() == (
+        "# mine\nconnections:\n    # old\n    other: { kind: sqlite, path: x.db } # keep\n"
+        '    lake: { kind: duckdb, path: "${LAKE}" }\n'
+    )
+    listed = folder.flowc("connections", "list", "--json").json
+    assert {c["name"] for c in listed} == {"lake", "other", "raw", "store"}
+    assert next(c for c in listed if c["name"] == "store")["origin"] == "project"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "code", "words"),
+    [
+        (["kind=duckdbb", "path=x"], 1, "duckdb"),
+        (["kind=duckdb", "pth=x"], 1, "path"),
+        (["kind"], 2, "error[unreadable-argument]"),
+    ],
+)
+def test_connections_set_refuses_what_is_no_connection(folder, pairs, code, words):
+    done = folder.flowc("connections", "set", "lake", *pairs)
+    assert done.code == code
+    assert words in done.err
+    assert not (folder.path / "home/.flowc/connections.yaml").exists()
+
+
+def test_connections_from_the_environment_win(folder):
+    folder.env["FLOWC_DSN_STORE"] = "sqlite:///elsewhere.db"
+    shown = folder.flowc("connections", "list").out
+    assert re.search(r"store +sqlite +variable FLOWC_DSN_STORE", shown)
+    assert "elsewhere" not in shown
+
+
+def test_an_unknown_connection_is_proposed(folder):
+    done = folder.flowc("connections", "check", "stor")
+    assert done.code == 2
+    assert "did you mean `store`?" in done.err
+
+
+def test_init_makes_a_project_that_lints_and_runs(tmp_path):
+    folder = Folder(tmp_path)
+    assert folder.flowc("init", "shop").code == 0
+    shop = Folder(tmp_path / "shop")
+    linted = shop.flowc("lint")
+    assert (linted.code, linted.out) == (0, "")
+    done = shop.flowc("run", "--once", "--json")
+    assert done.code == 0, done.out
+    assert [p["name"] for p in done.json["pipelines"]] == ["load_orders", "sum_up_days"]
+    assert done.json["pipelines"][1]["targets"][0]["counts"]["inserted"] == 2
+    assert "{" not in (shop.path / "Dockerfile").read_text()
+    again = folder.flowc("init", "shop")
+    assert again.code == 2
+    assert "error[existing-file]" in again.err
+
+
+@pytest.mark.parametrize("word", LATER)
+def test_commands_of_later_versions_say_so(word, capsys):
+    from flowc.cli.main import run
+
+    assert run([word]) == 2
+    assert "error[not-runnable-yet]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--version"], 0), (["--help"], 0), (["-h"], 0), (["lnt"], 2), (["lint", "--nope"], 2)]
+)
+def test_the_frame(folder, arguments, code):
+    assert folder.flowc(*arguments).code == code
+
+
+def test_every_command_has_the_line_that_the_list_shows():
+    from importlib import import_module
+
+    for name, (module, words) in COMMANDS.items():
+        command = import_module(f"flowc.cli.{module}").command
+        assert command.get_short_help_str(limit=200) == words, name
+
+
+def test_a_reader_that_goes_away_is_no_error(folder):
+    command = " ".join(folder.command("explain"))
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -c 1 > /dev/null"],
+        cwd=folder.path,
+        env=folder.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_colour_stays_away_from_pipes_and_obeys_no_color(folder):
+    folder.write("specs/bad.yaml", "pipelines:\n  x: { sql: SELECT 1 AS id, to: dimm }\n")
+    assert "\x1b" not in folder.flowc("lint").out
+    shell = f"script -qec '{' '.join(folder.command('lint'))}' /dev/null"
+    if not os.access("/usr/bin/script", os.X_OK):
+        pytest.skip("no `script` to make a terminal with")
+    for environment, colored in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        done = subprocess.run(
+            ["bash", "-c", shell],
+            cwd=folder.path,
+            env=folder.environment() | {"TERM": "xterm"} | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ("\x1b[1;31merror" in done.stdout) == colored, environment
+
+
+def test_a_bug_is_reported_without_a_traceback(folder, monkeypatch, capsys):
+    import flowc.cli.lint as module
+    from flowc.cli.main import run
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by design")
+
+    monkeypatch.chdir(folder.path)
+    monkeypatch.setattr(module.stages, "lint", fail)
+    assert run(["lint"]) == 2
+    shown = capsys.readouterr().err
+    assert "error[internal]" in shown
+    assert "ZeroDivisionError: by design" in shown
+    assert "flowc --debug lint" in shown
+    with pytest.raises(ZeroDivisionError):
+        run(["lint"], debug=True)
+
+
+def test_sarif_and_json_are_whole_documents_when_nothing_is_wrong(folder):
+    assert json.loads(folder.flowc("lint", "--format", "sarif").out)["runs"][0]["results"] == []

@@ -1,0 +1,110 @@
+"""Runs between PostgreSQL and embedded engines: unreachable servers, secrets, several targets, interrupts."""
+
+import signal
+import subprocess
+import time
+
+import psycopg
+import pytest
+
+from tests.commands import Folder
+
+SPECS = """
+connections:
+  pg: { kind: postgres, url: "${PG}" }
+  again: { kind: postgres, url: "${PG}" }
+  local: { kind: duckdb, path: local.duckdb }
+tables:
+  strict: { connection: pg, columns: { id: integer primary key, name: text not null } }
+pipelines:
+  same: { from: again, sql: "SELECT id, name FROM people", to: strict, mode: merge }
+  fan:
+    from: pg
+    sql: SELECT id, name FROM people
+    mode: append
+    to:
+      - { connection: local, table: copy, mode: truncate }
+      - { table: strict, mode: append }
+  slow:
+    from: pg
+    sql: SELECT a.i AS id FROM generate_series(1, 300000) AS a(i), generate_series(1, 1000) AS b(i)
+    to: { connection: local, table: big }
+    mode: append
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, postgres) -> Folder:
+    made = Folder(tmp_path, {"PG": postgres})
+    made.write("specs/project.yaml", SPECS)
+    with psycopg.connect(postgres) as connection:
+        connection.execute("CREATE TABLE people (id integer, name text)")
+        connection.execute("INSERT INTO people VALUES (1, 'ada'), (2, 'bob')")
+    return made
+
+
+def query(dsn: str, sql: str) -> list[tuple]:
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_two_connections_to_one_database_are_one_session(folder, postgres):
+    done = folder.flowc("run", "same", "--once", "--json")
+    assert done.code == 0, done.out
+    assert query(postgres, "SELECT id, name FROM strict ORDER BY id") == [(1, "ada"), (2, "bob")]
+    assert folder.flowc("validate", "same", "--explain").out.count("Seq Scan") == 1
+
+
+def test_each_target_has_its_own_verdict(folder, postgres):
+    query_text = "INSERT INTO people VALUES (3, NULL)"
+    with psycopg.connect(postgres) as connection:
+        connection.execute(query_text)
+    done = folder.flowc("run", "fan", "--once", "--json")
+    assert done.code == 1
+    [fan] = done.json["pipelines"]
+    assert [(t["target"], t["status"]) for t in fan["targets"]] == [("local.copy", "ok"), ("pg.strict", "failed")]
+    assert fan["targets"][0]["counts"]["inserted"] == 3
+    assert fan["targets"][1]["error"]["code"]
+    assert query(postgres, "SELECT to_regclass('strict')") == [(None,)]
+
+
+def test_an_unset_secret_is_named_and_stops_only_what_needs_it(folder):
+    del folder.env["PG"]
+    done = folder.flowc("run", "same", "--once")
+    assert done.code == 1
+    assert "error[unset-variable]" in done.out
+    assert "`PG`" in done.out
+    assert folder.flowc("secrets", "test").code == 1
+
+
+def test_an_unreachable_server_is_a_failure_without_the_password(folder):
+    folder.env["PG"] = "postgres://ada:hunter-two@127.0.0.1:1/shop"
+    done = folder.flowc("run", "same", "--once")
+    assert done.code == 1
+    assert "error[connection-failed]" in done.out
+    for command in (["connections", "check"], ["connections", "list"], ["doctor"], ["secrets", "test"]):
+        shown = folder.flowc(*command)
+        done.out += shown.out + shown.err
+    assert "hunter-two" not in done.out + done.err
+    folder.write(
+        "specs/more.yaml", "connections:\n  plain: { kind: postgres, url: 'postgres://ada:hunter-two@h/db' }\n"
+    )
+    listed = folder.flowc("connections", "list")
+    assert "postgres://ada:***@h/db" in listed.out
+
+
+def test_an_interrupt_rolls_back_and_exits_130_quietly(folder):
+    command = folder.command("run", "slow", "--once")
+    with subprocess.Popen(
+        command, cwd=folder.path, env=folder.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        began = time.monotonic()
+        while not (folder.path / "local.duckdb").exists():
+            assert time.monotonic() - began < 30
+            time.sleep(0.1)
+        time.sleep(3)
+        assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=30)
+    assert (running.returncode, out, err.strip()) == (130, "", "")
+    assert folder.flowc("validate", "slow", "--json").json[0]["table_exists"] is False
