@@ -117,6 +117,7 @@ def play(command: str, shown: str, project: Path) -> str:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(project),
         "COLUMNS": "110",
+        "PYTHONUNBUFFERED": "1",
     }
     done = subprocess.run(
         ["bash", "-c", command], cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
