@@ -78,9 +78,7 @@ def _inputs(
     return None, _sources(spec.from_, lookup)
 
 
-def _own_database(
-    spec: PipelineSpec, targets: tuple[CheckedTarget, ...], reporter: Reporter
-) -> ConnectionSpec | None:
+def _own_database(spec: PipelineSpec, targets: tuple[CheckedTarget, ...], reporter: Reporter) -> ConnectionSpec | None:
     if not targets:
         return None
     connection = targets[0].connection
