@@ -19,6 +19,7 @@ from flowc.compiler.passes import run_lints
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.render.diagnostics import summary
+from flowc.runtime.lean import without_pandas
 from flowc.service.blame import Blame, blame
 from flowc.service.report import PipelineReport, Status
 from flowc.service.secrets import Resolver
@@ -37,6 +38,7 @@ class Live:
 
 def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None) -> Live:
     """Compiles the project. Errors that concern the chosen pipelines are shown and end the command with code 1."""
+    without_pandas()
     reporter = Reporter()
     checked = stages.check_project(paths, reporter, environment=environment, env=os.environ)
     if checked is None:

@@ -1,0 +1,30 @@
+"""flowc's own process does without pandas, and anybody's may still import it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def loaded_after(lines: str) -> str:
+    code = f"import sys; import pyarrow as pa; from flowc.runtime.lean import without_pandas\n{lines}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nprint('pandas' in sys.modules)"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_arrays_are_made_without_pandas():
+    pytest.importorskip("pandas")
+    assert loaded_after("pa.array([1])") == "True"
+    assert loaded_after("without_pandas(); pa.array([1]); pa.RecordBatch.from_pylist([{'a': 1}])") == "False"
+
+
+def test_pandas_can_be_imported_afterwards():
+    pytest.importorskip("pandas")
+    assert (
+        loaded_after("without_pandas(); import pandas; assert pa.table({'a': [1]}).to_pandas()['a'][0] == 1") == "True"
+    )
