@@ -6,6 +6,7 @@ Lowering goes in dependency order, because a pipeline may read what an earlier o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from flowc.catalog import Column, Table
@@ -148,7 +149,8 @@ def _publish(
         return
     if columns is not None and target.mode == "scd2":
         columns += history_columns(event_type(pipeline, None, columns))
-    title = f"`{target.name}`, which pipeline `{pipeline.spec.name.value}` writes"
-    relation = Relation.of_table(target.name, columns, title, target.spec.span)
+    relation = Relation.of_table(target.name, columns, f"`{target.name}`", target.spec.span)
+    note = f"pipeline `{pipeline.spec.name.value}` writes it here; a table with more columns is declared in `tables`"
+    relation = replace(relation, note=note)
     connection = target.connection
     lowering.catalogue.add(connection.name.value, connection.kind.value, target.name, relation)

@@ -32,12 +32,13 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Something to select from. `title` says what it is, `span` where it was declared."""
+    """Something to select from. `title` says what it is, `span` where it was declared, `note` so in words."""
 
     fields: tuple[Field, ...] | None
     title: str
     span: Span | None = None
     table: TableName | None = None
+    note: str = ""
 
     @staticmethod
     def of_table(name: TableName, columns: Iterable[Column] | None, title: str, span: Span | None = None) -> Relation:

@@ -142,7 +142,7 @@ class Resolver:
             message = f"column `{name}` does not exist: the query reads no table"
         known = [f.name for r in relations for f in r.fields or ()]
         helps = self._helps(column, scope, known)
-        notes = [Note(f"{r.title} is declared here", r.span) for r in relations if r.span is not None]
+        notes = [Note(r.note or f"{r.title} is declared here", r.span) for r in relations if r.span is not None]
         self.reporter.error("unknown-column", message, span, notes=notes[:3], helps=helps)
 
     def _helps(self, column: exp.Column, scope: Scope, known: list[str]) -> tuple[str, ...]:

@@ -1,0 +1,34 @@
+"""Rules over the SQL of pipelines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowc.compiler import stages
+from flowc.diagnostics import Reporter
+from tests.unit.project import BASE, Found, found, write
+
+
+@pytest.mark.parametrize(
+    ("sql", "problems"),
+    [
+        (
+            "SELECT id FROM x WHERE a = NULL OR b <> NULL",
+            [("null-comparison", "= NULL"), ("null-comparison", "<> NULL")],
+        ),
+        ("SELECT id FROM x WHERE a IS NULL AND b = ' = NULL' /* = NULL */", []),
+        ("SELECT id FROM x LIMIT 5", [("limit-without-order", "5")]),
+        ("SELECT id FROM (SELECT id FROM x LIMIT 5) q ORDER BY id", [("limit-without-order", "5")]),
+        ("SELECT id FROM x WHERE EXISTS (SELECT 1 FROM y LIMIT 1) ORDER BY id LIMIT 5", []),
+        ('SELECT id AS \\"limit\\" FROM x', []),
+    ],
+)
+def test_a_trap_is_a_warning(tmp_path: Path, sql: str, problems: list[Found]):
+    text = f'{BASE}pipelines:\n  p: {{ sql: "{sql}", to: {{ connection: db, table: out }} }}\n'
+    reporter = Reporter()
+    ir = stages.lint([write(tmp_path, text)], reporter)
+    assert found(reporter.sorted()) == problems
+    assert ir is not None
+    assert ir.pipeline("p") is not None
