@@ -43,7 +43,7 @@ PIPELINE = {
     "sql": "SELECT customer_id, email, name, updated_at FROM customers",
     "to": "customers",
 }
-RUNNABLE = ("flowc", "sed", "cp", "mv", "cat", "python")
+RUNNABLE = ("flowc", "export", "sed", "cp", "mv", "cat", "python")
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 
 
@@ -165,3 +165,13 @@ def test_the_spec_reference_is_current():
         [sys.executable, ROOT / "scripts" / "make_reference.py", "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_hook_and_the_action_do_what_they_say(tmp_path: Path):
+    shutil.copytree(ROOT / "specs" / "quickstart", tmp_path, dirs_exist_ok=True)
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    play(" ".join([hook["entry"], *hook["args"]]), "", tmp_path)
+    action = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+    *_, install, lint = action["runs"]["steps"]
+    assert "pip install" in install["run"]
+    play(f"export SPECS={action['inputs']['specs']['default']}; {lint['run']}", "", tmp_path)
