@@ -12,6 +12,7 @@ from sqlglot.errors import SqlglotError, UnsupportedError
 
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.hazards import report_hazards
+from flowc.compiler.meaning.functions import missing_functions
 from flowc.compiler.meaning.reword import reword
 from flowc.compiler.sqltext import SqlTree
 from flowc.diagnostics import Reporter, Severity
@@ -42,7 +43,18 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         return None
     if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
         return None
-    return _generated(tree, parsed, engine, reporter)
+    text = _generated(tree, parsed, engine, reporter)
+    return text if text is None or _has_functions(text, tree, parsed, engine, reporter) else None
+
+
+def _has_functions(text: str, tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter) -> bool:
+    """Whether the engine has every function that the text calls; reports those that it has not."""
+    missing = list(dict.fromkeys(missing_functions(text, tree, engine)))
+    helps = [f"write it in {engine}'s SQL and say `dialect: {engine}`"]
+    for name in missing:
+        message = f"`{name}` of {parsed.dialect} has no translation to {engine}"
+        reporter.error("untranslatable-sql", message, parsed.span(parsed.tree), helps=helps)
+    return not missing
 
 
 def _generated(tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:

@@ -10,7 +10,6 @@ from sqlglot.jsonpath import parse as parse_json_path
 
 from flowc.compiler.meaning.core import (
     INTEGERS,
-    UNITS,
     Pair,
     Rules,
     Untranslatable,

@@ -85,6 +85,8 @@ def type_of(node: exp.Expression | None) -> SqlType.Type | None:
     if isinstance(node, exp.Cast | exp.TryCast):
         return SqlType.Type(node.to.this) if isinstance(node.to, exp.DataType) else None
     if isinstance(node, exp.Literal):
+        if node.is_string and node.type is not None and node.type.this in SqlType.TEMPORAL_TYPES:
+            return SqlType.Type(node.type.this)
         if node.is_string:
             return SqlType.Type.VARCHAR
         return SqlType.Type.BIGINT if node.is_int else SqlType.Type.DECIMAL
@@ -94,6 +96,11 @@ def type_of(node: exp.Expression | None) -> SqlType.Type | None:
     if kind is None or kind.this in (SqlType.Type.UNKNOWN, SqlType.Type.NULL):
         return None
     return SqlType.Type(kind.this)
+
+
+def negated(node: exp.Expression, new: exp.Expression) -> exp.Expression:
+    """What takes the place of a test: NOT where the test was one, as in `NOT LIKE`."""
+    return exp.Not(this=exp.paren(new, copy=False)) if node.args.get("negate") else new
 
 
 def is_integer(node: exp.Expression | None) -> bool:

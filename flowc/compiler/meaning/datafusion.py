@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlglot import exp
 
 from flowc.compiler.meaning.core import (
-    INTEGERS,
     Pair,
     Rewrite,
     Rules,
@@ -13,9 +12,9 @@ from flowc.compiler.meaning.core import (
     build,
     call,
     integer_value,
+    negated,
     text_value,
     type_of,
-    unit_of,
 )
 from flowc.compiler.meaning.dates import date_difference, months_between, shifted
 from flowc.compiler.meaning.formats import strftime
@@ -98,7 +97,7 @@ def _regexp_like(node: exp.Expression, pair: Pair) -> exp.Expression:
         pattern = build("'^(' || :p || ')$'", p=pattern)
         if (text := text_value(node.expression)) is not None:
             pattern = exp.Literal.string(f"^({text})$")
-    return call("regexp_like", node.this, pattern)
+    return negated(node, call("regexp_like", node.this, pattern))
 
 
 def _to_char(node: exp.Expression, pair: Pair) -> exp.Expression:

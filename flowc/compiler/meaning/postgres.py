@@ -11,7 +11,6 @@ from flowc.compiler.meaning.core import (
     build,
     call,
     integer_value,
-    text_value,
     type_of,
 )
 from flowc.compiler.meaning.dates import date_difference, months_between, shifted

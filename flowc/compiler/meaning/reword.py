@@ -18,7 +18,7 @@ _ENGINES: Mapping[str, Sequence[Rules]] = {
     "datafusion": (datafusion.RULES,),
     "duckdb": (duckdb.RULES,),
     "postgres": (postgres.RULES,),
-    "sqlite": (sqlite.RULES,),
+    "sqlite": (sqlite.PORTABLE, sqlite.RULES),
 }
 
 
@@ -43,8 +43,16 @@ def _reword_node(node: exp.Expression, rules: Rules, pair: Pair, parsed: SqlTree
             helps = [f"write it in {pair.engine}'s SQL and say `dialect: {pair.engine}`"]
             reporter.error("untranslatable-sql", message, parsed.span(node), helps=helps)
             return
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            # A shape of the node that the rule was not written for: what it means is not known.
+            message = f"`{node.key}` in this form (from {pair.source} to {pair.engine})"
+            reporter.error("untranslatable-sql", message, parsed.span(node))
+            return
         if new is not None:
-            if new.type is None and node.type is not None:
-                new.type = node.type
+            kind = new.args["to"] if isinstance(new, exp.Cast) else new.type
+            if kind is None or kind.this is exp.DataType.Type.UNKNOWN:
+                kind = node.args["to"] if isinstance(node, exp.Cast) else node.type
+            if isinstance(kind, exp.DataType):
+                new.type = kind.copy()
             node.replace(new)
             return

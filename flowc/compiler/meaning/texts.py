@@ -6,7 +6,17 @@ import re
 
 from sqlglot import exp
 
-from flowc.compiler.meaning.core import Pair, Rules, Untranslatable, build, call, integer_value, text_value, type_of
+from flowc.compiler.meaning.core import (
+    Pair,
+    Rules,
+    Untranslatable,
+    build,
+    call,
+    integer_value,
+    negated,
+    text_value,
+    type_of,
+)
 
 _SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
 
@@ -25,7 +35,7 @@ def similar(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         if "\\" in pattern:
             raise Untranslatable("an escape in a pattern of SIMILAR TO")
         pattern = re.sub(r"[.^$]", r"\\\g<0>", pattern).replace("%", ".*").replace("_", ".")
-    return exp.RegexpLike(this=node.this.copy(), expression=exp.Literal.string(f"^({pattern})$"))
+    return negated(node, exp.RegexpLike(this=node.this.copy(), expression=exp.Literal.string(f"^({pattern})$")))
 
 
 def full_match(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -36,7 +46,7 @@ def full_match(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     whole = (
         exp.Literal.string(f"^({pattern})$") if pattern is not None else build("'^(' || :p || ')$'", p=node.expression)
     )
-    return exp.RegexpLike(this=node.this.copy(), expression=whole)
+    return negated(node, exp.RegexpLike(this=node.this.copy(), expression=whole))
 
 
 def regexp_substr(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -67,7 +77,7 @@ def any_pattern(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if not isinstance(right, exp.Any | exp.All) or not isinstance(right.this.unnest(), exp.Tuple):
         return None
     tests = [type(node)(this=node.this.copy(), expression=e.copy()) for e in right.this.unnest().expressions]
-    return exp.paren(exp.or_(*tests) if isinstance(right, exp.Any) else exp.and_(*tests))
+    return negated(node, exp.paren(exp.or_(*tests) if isinstance(right, exp.Any) else exp.and_(*tests)))
 
 
 def position(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -174,6 +184,7 @@ def is_plain(pattern: str | None) -> bool:
 
 TEXTS: Rules = {
     exp.RawString: (raw_string,),
+    exp.Hex: (hexadecimal,),
     exp.SimilarTo: (similar,),
     exp.RegexpLike: (full_match,),
     exp.RegexpFullMatch: (full_match,),
