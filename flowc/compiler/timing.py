@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo, available_timezones
-
 from flowc.compiler.lookup import Lookup
 from flowc.compiler.spec import Name, PipelineSpec
 from flowc.diagnostics import Reporter, did_you_mean
@@ -46,6 +44,9 @@ def cron_fault(expression: str) -> str | None:
 
 
 def _check_timezone(name: Name, reporter: Reporter) -> None:
+    # as with croniter: most projects name no zone, and the module looks through the whole installation
+    from zoneinfo import ZoneInfo, available_timezones
+
     try:
         ZoneInfo(name.value)
     except (KeyError, ValueError, OSError):
