@@ -250,6 +250,8 @@ def _is_query(parsed: SqlTree, reporter: Reporter) -> bool:
 def _report_parse_error(text: MappedText, tokens: list[Token], error: ParseError, reporter: Reporter) -> None:
     places = {(t.line, t.col): i for i, t in enumerate(tokens)}
     seen: set[int] = set()
+    if not error.errors:  # some mistakes are raised without a place
+        reporter.error("sql-syntax", "the SQL cannot be read", text.span(0, len(text.text)))
     for found in error.errors:
         index = places.get((found["line"], found["col"]), len(tokens) - 1)
         if index in seen:

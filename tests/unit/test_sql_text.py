@@ -68,6 +68,11 @@ def test_a_mistake_is_reported_at_its_place(text: str, code: str, marked: str):
     assert problems == [(code, marked)]
 
 
+def test_a_mistake_without_a_place_is_reported_too():
+    _, problems, _ = parsed("SELECT TIMESTAMP_SUB(a, INTERVAL DAY) FROM t", dialect="bigquery")
+    assert [code for code, _ in problems] == ["sql-syntax"]
+
+
 def test_a_mistyped_keyword_is_recognised():
     for text, word in (("selct a", "SELECT"), ("SELECT a fro t", "FROM"), ("SELECT a FROM t GRUP BY a", "GROUP")):
         _, _, found = parsed(text)
