@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -80,6 +81,8 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Runs the command line and exits."""
+    # Compiling makes many objects and keeps nearly all of them: looking for garbage took a third of a lint's time.
+    gc.set_threshold(200_000, 20, 100)
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     code = run([a for a in arguments if a != "--debug"], debug=debug)
