@@ -41,6 +41,11 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.span(parsed.tree))
         return None
+    except (SqlglotError, ValueError, TypeError, AttributeError, KeyError):
+        # A call with too few arguments parses, and has no part that a rewording looks for; found by fuzzing.
+        message = f"the SQL cannot be translated from {parsed.dialect} to {engine}: a call lacks an argument"
+        reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
+        return None
     if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
         return None
     text = _generated(tree, parsed, engine, reporter)
