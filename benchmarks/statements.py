@@ -8,11 +8,6 @@ _REST = MERGE_COLUMNS[1:]
 _ALL = ", ".join(MERGE_COLUMNS)
 
 
-def _pairs(left: str, right: str) -> str:
-    before, after = (", ".join(f"{side}.{name}" for name in _REST) for side in (left, right))
-    return f"({before}) IS DISTINCT FROM ({after})"
-
-
 def _any_differs(left: str, right: str, operator: str = "IS DISTINCT FROM") -> str:
     return "(" + " OR ".join(f"{left}.{name} {operator} {right}.{name}" for name in _REST) + ")"
 
@@ -22,7 +17,7 @@ def _set(source: str) -> str:
 
 
 _UPSERT = f"""\
-INSERT INTO target ({_ALL}) SELECT {_ALL} FROM incoming {{true}}
+INSERT INTO target ({_ALL}) SELECT {_ALL} FROM incoming {{end}}
 ON CONFLICT (id) DO UPDATE SET {_set("excluded")}"""
 _INSERT = f"""\
 INSERT INTO target ({_ALL}) SELECT {_ALL} FROM incoming AS i
@@ -38,23 +33,30 @@ def _update(operator: str = "IS DISTINCT FROM") -> str:
     return f"UPDATE target AS t SET {_set('i')} FROM incoming AS i WHERE t.id = i.id AND {differs}"
 
 
+def _upsert(condition: str, end: str = "") -> tuple[str, ...]:
+    return (f"{_UPSERT.format(end=end)} WHERE {condition}",)
+
+
+_DIFFERS = _any_differs("target", "excluded")
+_DIFFERS_SQLITE = _any_differs("target", "excluded", "IS NOT")
+
 # Engine: name of the way, and its statements, to be run in one transaction.
 MERGES: dict[str, dict[str, tuple[str, ...]]] = {
     "postgres": {
-        "INSERT ON CONFLICT": (f"{_UPSERT.format(true='')} WHERE {_pairs('target', 'excluded')}",),
+        "INSERT ON CONFLICT": _upsert(_DIFFERS),
+        "INSERT ON CONFLICT in order": _upsert(_DIFFERS, "ORDER BY id"),
         "MERGE": (_MERGE,),
         "UPDATE, INSERT": (_update(), _INSERT),
     },
     "duckdb": {
-        "INSERT ON CONFLICT": (f"{_UPSERT.format(true='')} WHERE {_any_differs('target', 'excluded')}",),
+        "INSERT ON CONFLICT": _upsert(_DIFFERS),
         "MERGE": (_MERGE,),
         "UPDATE, INSERT": (_update(), _INSERT),
     },
     "sqlite": {
         # Without WHERE true SQLite takes ON for the start of a join.
-        "INSERT ON CONFLICT": (
-            f"{_UPSERT.format(true='WHERE true')} WHERE {_any_differs('target', 'excluded', 'IS NOT')}",
-        ),
+        "INSERT ON CONFLICT": _upsert(_DIFFERS_SQLITE, "WHERE true"),
+        "INSERT ON CONFLICT in order": _upsert(_DIFFERS_SQLITE, "WHERE true ORDER BY id"),
         "UPDATE, INSERT": (_update("IS NOT"), _INSERT),
     },
 }
