@@ -37,8 +37,8 @@ def duplicate_keys(load: Load) -> Check:
     keys = idents(load.keys)
     return Check(
         "no key comes twice",
-        f"SELECT {keys}, count(*) AS {ident('rows')} FROM {load.rows} GROUP BY {keys} HAVING count(*) > 1 "
-        f"ORDER BY {keys} LIMIT {EVIDENCE}",
+        f"SELECT * FROM (SELECT {keys}, count(*) AS {ident('rows')} FROM {load.rows} GROUP BY {keys} "
+        f"HAVING count(*) > 1) AS d ORDER BY {keys} LIMIT {EVIDENCE}",
         "duplicate-keys",
         f"several rows for `{load.label}` have the same key ({', '.join(f'`{k}`' for k in load.keys)})",
         "say which row counts with `dedupe: { order_by: … }`, or make the SQL return one row for each key",

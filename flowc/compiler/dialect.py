@@ -39,6 +39,12 @@ class Dialect:
     """What follows the columns of a temporary table that lives for one transaction."""
     analyze: str = ""
     """Refreshes the planner's statistics of `{table}`; empty where the engine keeps them itself."""
+    settings: tuple[str, ...] = ()
+    """Statements that give a load's transaction the means for large joins."""
+    upserts: bool = False
+    """`INSERT … ON CONFLICT` beats UPDATE with a join."""
+    written_rows: str = ""
+    """A query of how many rows the last statement wrote, where there is one."""
     index_rows: bool = False
     """Large joins against rows need an index on their keys; other engines hash."""
     binary_order: str = ""

@@ -12,6 +12,7 @@ from flowc.compiler.checks import empty_source, key_checks
 from flowc.compiler.load import Load
 from flowc.compiler.quote import ident, idents
 from flowc.compiler.softdelete import mark, marked, unmark
+from flowc.compiler.upsert import upsert, upsertable
 from flowc.plan import Counter, Execute, Measure, Step
 
 
@@ -22,9 +23,7 @@ def merge(load: Load) -> Iterator[Step]:
         if not load.apply.allow_empty:
             yield empty_source(load, f"NOT ({marked(load, 't')})" if load.apply.deletes == "soft" else "1 = 1")
         yield _delete(load)
-    if update := _update(load):
-        yield Execute("update rows that differ", update, Counter.UPDATED)
-    yield Execute("insert new keys", _insert(load), Counter.INSERTED)
+    yield from _write(load)
     yield Measure(
         "rows that did not differ",
         f"SELECT count(*) FROM {load.rows}",
@@ -33,18 +32,30 @@ def merge(load: Load) -> Iterator[Step]:
     )
 
 
-def _update(load: Load) -> str | None:
-    written = [n for n in load.names if n not in load.keys]
-    sets = [f"{ident(n)} = s.{ident(n)}" for n in written]
-    condition = load.differs(load.compare, "t", "s")
-    if load.apply.deletes == "soft":
-        sets.append(unmark(load))
-        condition = f"{condition} OR {marked(load, 't')}"
-    elif not load.compare:
-        return None
+def _write(load: Load) -> Iterator[Step]:
+    soft = load.apply.deletes == "soft"
+    if (load.compare or soft) and upsertable(load):
+        yield from upsert(load, _assignments(load, "excluded"), _condition(load, "excluded"))
+        return
+    if load.compare or soft:
+        yield Execute("update rows that differ", _update(load), Counter.UPDATED)
+    yield Execute("insert new keys", _insert(load), Counter.INSERTED)
+
+
+def _assignments(load: Load, row: str) -> str:
+    sets = [f"{ident(n)} = {row}.{ident(n)}" for n in load.names if n not in load.keys]
+    return ", ".join([*sets, unmark(load)] if load.apply.deletes == "soft" else sets)
+
+
+def _condition(load: Load, row: str) -> str:
+    differs = load.differs(load.compare, "t", row)
+    return f"{differs} OR {marked(load, 't')}" if load.apply.deletes == "soft" else differs
+
+
+def _update(load: Load) -> str:
     return (
-        f"UPDATE {load.target} AS t SET {', '.join(sets)} FROM {load.rows} AS s "
-        f"WHERE {load.equal(load.keys, 't', 's')} AND ({condition})"
+        f"UPDATE {load.target} AS t SET {_assignments(load, 's')} FROM {load.rows} AS s "
+        f"WHERE {load.equal(load.keys, 't', 's')} AND ({_condition(load, 's')})"
     )
 
 

@@ -12,7 +12,8 @@
 | `derive: SQL` | computes the column from the row's other columns |
 | `sql: SQL` | any expression; `{value}` is the value so far |
 
-They run in the order written. A text that a `parse_…` cannot read is an error that shows the rows, never a NULL.
+They run in the order written. On PostgreSQL, case follows the locale of the database; with locale C only ASCII letters
+change. A text that a `parse_…` cannot read is an error that shows the rows, never a NULL.
 """
 
 from __future__ import annotations

@@ -93,6 +93,8 @@ def _steps(load: Load) -> Iterator[Step]:
         yield from stream(load, _straight(load))
         yield from (Execute("after", sql) for sql in apply.after)
         return
+    if apply.mode in ("merge", "scd2"):
+        yield from (Execute("memory for the joins", sql) for sql in load.dialect.settings)
     yield from staging(load)
     yield from remember(load)  # of all that was read, so before rows already loaded are dropped from it
     yield from MODES[apply.mode](load)

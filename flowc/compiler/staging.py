@@ -88,7 +88,8 @@ def staging(load: Load) -> Iterator[Step]:
         yield from _arrive(load, STAGE, tuple(f.staged for f in fields(load) if f.staged is not None))
         yield from _misfits(load)
         yield from _convert(load)
-    if load.dialect.index_rows and load.apply.mode in ("merge", "scd2"):
+    joined = load.apply.mode == "scd2" or (load.apply.mode == "merge" and load.apply.deletes != "ignore")
+    if load.dialect.index_rows and joined:
         yield Execute("index the rows", _index(load))
     if load.dialect.analyze:
         yield Execute("statistics of the rows", load.dialect.analyze.format(table=load.rows))

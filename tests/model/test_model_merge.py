@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,8 +32,10 @@ def shown(rows: list[Row]) -> list[tuple]:
     deletes=st.sampled_from(["ignore", "hard", "soft"]),
     order=st.sampled_from([None, "at", "at"]),
     empty=st.booleans(),
+    unique=st.booleans(),
 )
-def test_merge(engine: Engine, batches: list, deletes: str, order: str | None, empty: bool) -> None:
+def test_merge(engine: Engine, batches: list, deletes: str, order: str | None, empty: bool, unique: bool) -> None:
+    """With and without a constraint that the plan may rely on."""
     how = Merge(h.KEYS, h.COMPARE, deletes, order=order, allow_empty=empty)
     apply = h.apply_for(
         engine.kind,
@@ -50,7 +54,8 @@ def test_merge(engine: Engine, batches: list, deletes: str, order: str | None, e
             refused(engine, apply, batch, live, now, code=counts)
             continue
         assert load(engine, apply, batch, live, now) == counts
-        live = live or target_table(apply, h.COLUMNS, DIALECTS[engine.kind])
+        made = target_table(apply, h.COLUMNS, DIALECTS[engine.kind])
+        live = made if unique else replace(made, primary_key=())
         assert target(engine) == shown(list(table.values()))
         again = load(engine, apply, batch, live, now)
         assert [again[c] for c in WRITES] == [0, 0, 0]

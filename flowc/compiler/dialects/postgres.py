@@ -13,6 +13,8 @@ _LETTERS = {
 
 
 _TRIMMED = "btrim({0}, E' \\t\\n\\r\\f\\v')"
+_COLON = "regexp_replace({0}, '([+-][0-9]{{2}})([0-9]{{2}})$', E'\\\\1:\\\\2')"
+"""The text with a colon in its offset from UTC."""
 _NUMBER = "[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{{1,3}})?"
 
 
@@ -61,6 +63,11 @@ POSTGRES = Dialect(
     temporary_schema="pg_temp",
     temporary_options=" ON COMMIT DROP",
     analyze="ANALYZE {table}",
+    settings=(
+        # A join that does not fit spills in parts, and each part then writes all over the target.
+        "SELECT set_config('work_mem', '128MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < 134217728",
+    ),
+    upserts=True,
     row_id="ctid",
     binary_order=' COLLATE "C"',
     escaped_text=True,
@@ -101,7 +108,7 @@ POSTGRES = Dialect(
         "parse_timestamp": (
             "CASE WHEN {0} ~ {2} THEN to_timestamp({0} || ' +00', {1} || ' TZH') AT TIME ZONE 'UTC' END"
         ),
-        "parse_timestamptz": "CASE WHEN {0} ~ {2} THEN to_timestamp({0}, {1}) END",
+        "parse_timestamptz": f"CASE WHEN {{0}} ~ {{2}} THEN to_timestamp({_COLON}, {{1}}) END",
         "at_zone": "({0} AT TIME ZONE {1})",
         "add_seconds": "({0} + {1} * INTERVAL '1 second')",
         "cursor": "CAST({0} AS TEXT)",

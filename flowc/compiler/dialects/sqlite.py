@@ -68,6 +68,8 @@ SQLITE = Dialect(
     differ="{a} IS NOT {b}",
     typed_literals=False,
     index_rows=True,
+    upserts=True,
+    written_rows="SELECT changes()",
     widen={
         Kind.UINT64: DataType(Kind.DECIMAL, precision=20, scale=0),
         Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
