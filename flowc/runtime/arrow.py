@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.catalog import Column
+from flowc.errors import DataError
 from flowc.types import UNKNOWN, DataType, Kind, parse_type
 
 TYPE = b"flowc.type"
@@ -160,15 +161,33 @@ def uuid_bytes(array: pa.Array) -> pa.Array:
     return pc.if_else(array.is_valid(), values, None) if array.null_count else values
 
 
+# DuckDB writes NaN and Infinity, which are no JSON; between quotes they are only text.
+_FINITE = r"""
+  NOT (contains(v, 'NaN') OR contains(v, 'Infinity'))
+  OR NOT regexp_matches(regexp_replace(v, '"(\\.|[^"\\])*"', '', 'g'), 'NaN|Infinity')
+"""
+
+
 def json_text(array: pa.Array) -> pa.Array:
-    """Any array as JSON text, NULLs kept."""
+    """Any array as JSON text, NULLs kept.
+
+    Raises:
+        DataError: a value that JSON has not, such as NaN, or a decimal of more than 38 digits.
+    """
     import duckdb
 
-    rows = pa.table({"v": array})
-    with duckdb.connect() as connection:
-        connection.register("flowc_rows", rows)
-        made = connection.sql("SELECT CASE WHEN v IS NOT NULL THEN to_json(v)::VARCHAR END AS v FROM flowc_rows")
-        return made.to_arrow_table().column(0).combine_chunks().cast(pa.string())
+    made = "SELECT CASE WHEN v IS NOT NULL THEN CAST(to_json(v) AS VARCHAR) END AS v FROM flowc_rows"
+    try:
+        with duckdb.connect() as connection:
+            connection.register("flowc_rows", pa.table({"v": array}))
+            rows = connection.sql(f"SELECT v, coalesce({_FINITE}, true) FROM ({made})").to_arrow_table()
+    except duckdb.Error as error:
+        raise DataError(f"a value cannot be written as JSON: {error}", code="unsupported-type") from error
+    if not pc.all(rows.column(1)).as_py():
+        bad = rows.column(0)[pc.index(rows.column(1), False).as_py()].as_py()
+        message = f"JSON has no NaN and no infinity, as in `{bad[:60]}`"
+        raise DataError(message, code="value-does-not-fit", help="turn them into NULL in the SQL")
+    return rows.column(0).combine_chunks().cast(pa.string())
 
 
 def decimal_text(array: pa.Array) -> pa.Array:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError
-from flowc.runtime.arrow import arrow_schema, arrow_type, json_text, plain, relist, uuid_bytes
+from flowc.runtime.arrow import arrow_schema, arrow_type, decimal_text, json_text, plain, relist, uuid_bytes
 from flowc.runtime.connectors.postgres_types import PgColumn
 from flowc.runtime.extras import driver
 from flowc.runtime.fit import refuse_where
@@ -82,12 +82,14 @@ def _as_text(array: pa.Array, kind: DataType) -> pa.Array:
     if kind.kind is Kind.INTERVAL:
         return _interval_text(array)
     if kind.kind is Kind.ARRAY:
-        return json_text(_hex_elements(array))
+        return json_text(_spelled_elements(array))
     return array.cast(pa.string())
 
 
-def _hex_elements(array: pa.Array) -> pa.Array:
-    """A list of bytes as a list of PostgreSQL's spelling of bytes; other lists as they are."""
+def _spelled_elements(array: pa.Array) -> pa.Array:
+    """A list of bytes or of wide decimals as a list of PostgreSQL's spelling of them; other lists as they are."""
+    if pa.types.is_decimal(array.type.value_type):
+        return relist(array, decimal_text(array.values))
     if not pa.types.is_binary(array.type.value_type):
         return array
     spelled = [None if value is None else "\\x" + value.hex() for value in array.values.to_pylist()]
