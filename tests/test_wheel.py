@@ -30,7 +30,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def interpreter(version: str) -> str | None:
     """A Python of that version that can make environments: on the PATH, or pyenv's."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    candidates = [shutil.which(f"python{version}"), *(str(p) for p in sorted(pyenv.glob(f"{version}.*/bin/python")))]
+    known = pyenv.glob(f"{version}.*/bin/python") if os.access(pyenv, os.R_OK | os.X_OK) else ()
+    candidates = [shutil.which(f"python{version}"), *(str(p) for p in sorted(known))]
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         candidates.insert(0, getattr(sys, "_base_executable", sys.executable))
     return next((found for found in candidates if found and answers(found, version)), None)
