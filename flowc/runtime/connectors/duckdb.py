@@ -56,6 +56,8 @@ class DuckDB:
         try:
             self._connection = duckdb.connect(self._path)
             self._connection.execute("SET TimeZone = 'UTC'")
+            # A bar of the engine's own would mix with what flowc prints.
+            self._connection.execute("SET enable_progress_bar = false")
         except duckdb.Error as error:
             raise _cannot_open(self._path, error) from error
 
