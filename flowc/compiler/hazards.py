@@ -51,7 +51,7 @@ def _unknown_function(node: exp.Expression, dialect: str, engine: str) -> str | 
 
 def _division(node: exp.Expression, dialect: str, engine: str) -> str | None:
     """Where whole numbers divide to a whole number and the engine would give a fraction, types must be known."""
-    if not node.args.get("typed") or Dialect.get_or_raise(engine).TYPED_DIVISION:
+    if node.meta.get(OURS) or not node.args.get("typed") or Dialect.get_or_raise(engine).TYPED_DIVISION:
         return None
     left, right = node.this, node.expression
     if any(_is(side, *_REAL) for side in (left, right)) or all(_is(side, *_INTEGER) for side in (left, right)):

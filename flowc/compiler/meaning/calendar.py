@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from flowc.compiler.meaning.core import Pair, Rules, Untranslatable, build, integer_value, text_value, type_of, unit_of
+from flowc.compiler.meaning.core import mark as ours
 
 _DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
@@ -15,7 +16,7 @@ def named_part(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     mark = "a" if isinstance(node, exp.Dayname) else "b"
     mark = mark if node.args.get("abbreviated") else mark.upper()
-    return exp.TimeToStr(this=node.this.copy(), format=exp.Literal.string(f"%{mark}"))
+    return ours(exp.TimeToStr(this=node.this.copy(), format=exp.Literal.string(f"%{mark}")))
 
 
 def next_day(node: exp.Expression, pair: Pair) -> exp.Expression | None:

@@ -30,6 +30,22 @@ _CUTS = ("spark", "databricks", "sqlite", "datafusion")
 Named = Callable[[list[exp.Expression], Pair], exp.Expression | None]
 
 
+def _json_call(name: str, arguments: list[exp.Expression], pair: Pair) -> exp.Expression | None:
+    return call(name, *arguments) if pair.engine in ("duckdb", "sqlite") else None
+
+
+def _find_in_set(arguments: list[exp.Expression], pair: Pair) -> exp.Expression:
+    """The place of a text among those between commas, 0 where it is not."""
+    if pair.engine == "datafusion":
+        return call("find_in_set", *arguments)
+    before = "SUBSTRING(',' || :s, 1, STRPOS(',' || :s || ',', ',' || :x || ','))"
+    return build(
+        f"CASE WHEN STRPOS(',' || :s || ',', ',' || :x || ',') = 0 THEN 0"
+        f" ELSE LENGTH({before}) - LENGTH(REPLACE({before}, ',', '')) END",
+        x=arguments[0], s=arguments[1],
+    )  # fmt: skip
+
+
 def _field(arguments: list[exp.Expression], pair: Pair) -> exp.Expression:
     value, *choices = arguments
     case = exp.Case(default=exp.Literal.number(0))
@@ -65,13 +81,21 @@ _NAMED: dict[str, Named] = {
     "UNIX_TIMESTAMP": lambda a, _: exp.TimeToUnix(this=_timestamp(a[0])) if a else None,
     "TIMESTAMP_SECONDS": lambda a, _: exp.UnixToTime(this=a[0]),
     "OCTET_LENGTH": lambda a, _: exp.ByteLength(this=a[0]),
+    "JSONB_BUILD_OBJECT": lambda a, p: _json_call("JSON_OBJECT", a, p),
+    "JSON_BUILD_OBJECT": lambda a, p: _json_call("JSON_OBJECT", a, p),
+    "JSON_ARRAY": lambda a, p: (
+        call("JSONB_BUILD_ARRAY", *a) if p.engine == "postgres" else _json_call("JSON_ARRAY", a, p)
+    ),
+    "REGEXP_MATCH": lambda a, p: call("regexp_match", *a) if p.engine == "datafusion" else None,
+    "REGEXP_SPLIT_TO_ARRAY": lambda a, _: exp.RegexpSplit(this=a[0], expression=a[1]) if len(a) == 2 else None,
+    "FIND_IN_SET": _find_in_set,
     "LIST_SUM": lambda a, _: exp.ArraySum(this=a[0]),
     "LIST_SORT": lambda a, _: exp.ArraySort(this=a[0]) if len(a) == 1 else None,
     "CARDINALITY": lambda a, _: exp.ArraySize(this=a[0]),
     "MAKE_DATE": lambda a, _: exp.DateFromParts(year=a[0], month=a[1], day=a[2]) if len(a) == 3 else None,
     "YEARWEEK": lambda a, p: _year_week(a[0]) if p.source == "duckdb" and len(a) == 1 else None,
-    "JSON_ARRAY_LENGTH": lambda a, _: _json_size(a),
-    "JSON_LENGTH": lambda a, _: _json_size(a),
+    "JSON_ARRAY_LENGTH": lambda a, p: _json_size(a, p),
+    "JSON_LENGTH": lambda a, p: _json_size(a, p),
     "DATE_FROM_PARTS": lambda a, _: exp.DateFromParts(year=a[0], month=a[1], day=a[2]),
 }
 
@@ -80,16 +104,14 @@ def _year_week(date: exp.Expression) -> exp.Expression:
     return build("CAST(EXTRACT(ISOYEAR FROM :a) * 100 + EXTRACT(WEEK FROM :a) AS INT)", a=date)
 
 
-def _json_size(arguments: list[exp.Expression]) -> exp.Expression:
-    """The number of elements of a JSON array; sqlglot's own node stands for it until an engine spells it."""
+def _json_size(arguments: list[exp.Expression], pair: Pair) -> exp.Expression | None:
+    """The number of elements of a JSON array."""
+    if pair.engine == "datafusion":
+        return None
     value = arguments[0]
     if len(arguments) > 1:
-        path = parse_path(text_value(arguments[1]))
-        value = exp.JSONExtract(this=value, expression=path)
-    return exp.Anonymous(this=JSON_SIZE, expressions=[value])
-
-
-JSON_SIZE = "JSON_ARRAY_LENGTH"
+        value = exp.JSONExtract(this=value, expression=parse_path(text_value(arguments[1])))
+    return call("JSONB_ARRAY_LENGTH" if pair.engine == "postgres" else "JSON_ARRAY_LENGTH", value)
 
 
 def parse_path(path: str | None) -> exp.Expression:
@@ -413,8 +435,34 @@ def escaped_like(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
+def length_of_list(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """DuckDB's len of a list."""
+    return exp.ArraySize(this=node.this.copy()) if isinstance(node.this, exp.Split | exp.Array) else None
+
+
+def first_value(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`first` and `last` over a window."""
+    around = node.parent.parent if isinstance(node.parent, exp.IgnoreNulls) else node.parent
+    if not isinstance(around, exp.Window):
+        return None
+    return (exp.FirstValue if isinstance(node, exp.First) else exp.LastValue)(this=node.this.copy())
+
+
+def no_text_number(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """MySQL counts with the number that a text starts with."""
+    if pair.source == "mysql" and any(type_of(node.args[s]) in exp.DataType.TEXT_TYPES for s in ("this", "expression")):
+        raise Untranslatable("a text used as a number")
+    return None
+
+
 COMMON: Rules = {
     exp.Anonymous: (named,),
+    exp.Length: (length_of_list,),
+    exp.First: (first_value,),
+    exp.Last: (first_value,),
+    exp.Add: (no_text_number,),
+    exp.Sub: (no_text_number,),
+    exp.Mul: (no_text_number,),
     exp.Window: (window,),
     exp.Sum: (sum_of_condition,),
     exp.Substring: (substring,),

@@ -39,7 +39,7 @@ NUMBERS = frozenset((*SqlType.NUMERIC_TYPES,))
 def _template(sql: str, dialect: str) -> exp.Expression:
     tree = sqlglot.parse_one(sql, read=dialect)
     assert isinstance(tree, exp.Expression)
-    for node in tree.find_all(exp.Anonymous):
+    for node in tree.find_all(exp.Anonymous, exp.Div):
         node.meta[OURS] = True
     return tree
 

@@ -25,6 +25,8 @@ from flowc.compiler.meaning.relations import (
     having_alias,
     in_unnest,
     lateral_view,
+    no_asof,
+    no_lateral,
     plain_cte,
     row_in_query,
     semi_join,
@@ -33,16 +35,6 @@ from flowc.compiler.meaning.relations import (
 from flowc.compiler.meaning.texts import is_plain
 
 _DIALECT = "postgres"
-
-
-def spelled(template: str, *names: str) -> Rewrite:
-    """A rewrite by a template whose marks are the node's arguments."""
-
-    def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-        parts = {name: node.args[name] for name in names if isinstance(node.args.get(name), exp.Expression)}
-        return build(template, _DIALECT, **parts) if len(parts) == len(names) else None
-
-    return rewrite
 
 
 def renamed(name: str) -> Rewrite:
@@ -291,8 +283,6 @@ def _extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def _first(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if isinstance(node.parent, exp.Window | exp.IgnoreNulls):
-        return None
     return call("first_value" if isinstance(node, exp.First) else "last_value", node.this)
 
 
@@ -312,7 +302,7 @@ def _from_epoch(node: exp.Expression, pair: Pair) -> exp.Expression:
 
 
 RULES: Rules = {
-    exp.Sign: (spelled("signum(:this)", "this"),),
+    exp.Sign: (lambda n, p: call("signum", n.this),),
     exp.RegexpExtract: (_regexp_extract,),
     exp.RegexpLike: (_regexp_like,),
     exp.Escape: (_like,),
@@ -351,7 +341,7 @@ RULES: Rules = {
     exp.Quantile: (lambda n, p: build("percentile_cont(:q) WITHIN GROUP (ORDER BY :a)", a=n.this, q=n.args["quantile"]),),
     exp.Collate: (lambda n, p: n.this.copy() if n.expression.name in ("C", "POSIX", "ucs_basic") else None,),
     exp.UnixToTime: (lambda n, p: _from_epoch(n, p),),
-    exp.Unnest: (unnest_as_rows,), exp.Lateral: (lateral_view,),
+    exp.Unnest: (unnest_as_rows,), exp.Lateral: (lateral_view, no_lateral),
     exp.In: (in_unnest, row_in_query),
     exp.IgnoreNulls: (array_aggregate,), exp.WithinGroup: (within_group,),
     exp.ArrayUniqueAgg: (lambda n, p: build("ARRAY_AGG(DISTINCT :a) FILTER (WHERE NOT :a IS NULL)", a=n.this),),
@@ -360,9 +350,11 @@ RULES: Rules = {
     exp.Mul: (_times_interval,),
     exp.Extract: (_extract,),
     exp.First: (_first,), exp.Last: (_first,), exp.Mode: (refused("MODE"),), exp.PercentileDisc: (refused("PERCENTILE_DISC"),),
-    exp.CTE: (plain_cte,), exp.Join: (semi_join,), exp.Select: (all_columns, having_alias, distinct_names),
+    exp.CTE: (plain_cte,), exp.Join: (no_asof, semi_join), exp.Select: (all_columns, having_alias, distinct_names),
     exp.JSONBContainsTopKey: (_json,), exp.ArrayContainsAll: (_contains_all,),
     exp.Posexplode: (refused("POSEXPLODE"),),
+    exp.WindowSpec: (lambda n, p: refused("EXCLUDE in a frame")(n, p) if n.args.get("exclude") else None,),
+    exp.Explode: (lambda n, p: refused("the elements of a series")(n, p) if isinstance(n.this, exp.GenerateDateArray) else None,),
     exp.TimeToUnix: (lambda n, p: build("EXTRACT(EPOCH FROM :a)", a=n.this),),
     exp.UnixSeconds: (lambda n, p: build("CAST(FLOOR(EXTRACT(EPOCH FROM :a)) AS BIGINT)", a=n.this),),
     exp.UnixMillis: (lambda n, p: build("CAST(FLOOR(EXTRACT(EPOCH FROM :a) * 1000) AS BIGINT)", a=n.this),),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
+
 from sqlglot import exp
 
 from flowc.compiler.meaning.core import (
     Pair,
+    Rewrite,
     Rules,
     Untranslatable,
     build,
     call,
     integer_value,
+    text_value,
     type_of,
 )
 from flowc.compiler.meaning.dates import date_difference, months_between, shifted
@@ -21,6 +26,7 @@ from flowc.compiler.meaning.relations import (
     having_alias,
     in_unnest,
     lateral_view,
+    no_asof,
     star_without,
 )
 
@@ -139,6 +145,8 @@ def no_try(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if kind is not None and kind not in exp.DataType.TEXT_TYPES or to.this in exp.DataType.TEXT_TYPES:
         return _plain_cast(node)
     value = node.this
+    if (text := text_value(value)) is not None:
+        return _literal_cast(text, node)
     if (bits := _BITS.get(to.this)) is not None:
         fits = build(f"CAST(:a AS DECIMAL) BETWEEN {-(2**bits)} AND {2**bits - 1}", _DIALECT, a=value)
         inner = exp.Case(ifs=[exp.If(this=fits, true=exp.cast(value.copy(), to.copy()))])
@@ -146,6 +154,49 @@ def no_try(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if to.this not in (exp.DataType.Type.DOUBLE, exp.DataType.Type.DECIMAL) or to.expressions:
         raise Untranslatable(f"a cast to {to.sql()} that may fail")
     return exp.Case(ifs=[exp.If(this=call_match(value, _REAL), true=exp.cast(value.copy(), to.copy()))])
+
+
+def _literal_cast(text: str, node: exp.Expression) -> exp.Expression:
+    """A literal can be judged at once; PostgreSQL would fail while it plans."""
+    to = node.args["to"]
+    if (bits := _BITS.get(to.this)) is not None:
+        fits = re.fullmatch(_WHOLE, text) is not None and -(2**bits) <= int(text) < 2**bits
+    elif to.this is exp.DataType.Type.DATE:
+        try:
+            fits = date.fromisoformat(text) is not None
+        except ValueError:
+            fits = False
+    elif to.this in (exp.DataType.Type.DOUBLE, exp.DataType.Type.DECIMAL):
+        fits = re.fullmatch(_REAL, text) is not None
+    else:
+        raise Untranslatable(f"a cast to {to.sql()} that may fail")
+    return _plain_cast(node) if fits else exp.cast(exp.null(), to.copy())
+
+
+def negative_place(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Elements counted from the end."""
+    place = node.expressions[0] if len(node.expressions) == 1 else None
+    if (integer_value(place) or 0) < 0 and type_of(node.this) is not exp.DataType.Type.JSON:
+        raise Untranslatable("an element of an array from its end")
+    return None
+
+
+def refused(what: str) -> Rewrite:
+    """A rewrite that says no."""
+
+    def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression:
+        raise Untranslatable(f"{what}, which PostgreSQL lacks")
+
+    return rewrite
+
+
+def part(name: str) -> Rewrite:
+    """A part of a date."""
+    return lambda node, pair: build(
+        f"CAST(EXTRACT({name} FROM :a) AS INT)",
+        _DIALECT,
+        a=node.this.this if isinstance(node.this, exp.TsOrDsToDate) else node.this,
+    )
 
 
 def _plain_cast(node: exp.Expression) -> exp.Expression:
@@ -295,6 +346,12 @@ def unnest_offset(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 RULES: Rules = {
+    exp.Bracket: (negative_place,), exp.Struct: (refused("structs"),), exp.ToMap: (refused("maps"),), exp.VarMap: (refused("maps"),),
+    exp.Join: (no_asof,),
+    exp.Explode: (lambda n, p: n.this.copy() if isinstance(n.this, exp.GenerateSeries) else None,),
+    exp.Hour: (part("HOUR"),), exp.Minute: (part("MINUTE"),), exp.Second: (lambda n, p: build("CAST(TRUNC(EXTRACT(SECOND FROM :a)) AS INT)", _DIALECT, a=n.this),), exp.Quarter: (part("QUARTER"),),
+    exp.DayOfYear: (part("DOY"),), exp.DayOfWeekIso: (part("ISODOW"),), exp.DayOfMonth: (part("DAY"),),
+    exp.DateBin: (lambda n, p: build("DATE_BIN(:w, :a, TIMESTAMP '2000-01-03 00:00:00')", _DIALECT, w=n.this, a=n.expression) if not n.args.get("origin") and p.source == "duckdb" else None,),
     exp.RegexpExtract: (regexp_extract,),
     exp.RegexpExtractAll: (lambda n, p: build("ARRAY(SELECT m[1] FROM REGEXP_MATCHES(:a, '(' || :p || ')', 'g') AS _t(m))", _DIALECT, a=n.this, p=n.expression),),
     exp.JSONExtract: (json_path,), exp.JSONExtractScalar: (json_path,),

@@ -21,6 +21,8 @@ def unnest_as_rows(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     alias, array = node.args.get("alias"), node.expressions[0]
     table = alias.this.name if alias is not None and alias.this is not None else "_t"
     column = _column_of(alias, 0) or (table if pair.source == "bigquery" else "unnest")
+    if isinstance(array, exp.GenerateDateArray):
+        return _dates(array, table, column)
     if array.find(exp.Column):
         return _unnest_column(node, table, column, array)
     if isinstance(array, exp.GenerateSeries):
@@ -47,6 +49,20 @@ def build_rows(series: exp.Expression, table: str, column: str) -> exp.Expressio
     )
     source.this.meta["flowc"] = True
     return source
+
+
+def _dates(array: exp.Expression, table: str, column: str) -> exp.Expression:
+    """The days from one date to another."""
+    start, end = (exp.cast(array.args[key].copy(), "TIMESTAMP") for key in ("start", "end"))
+    series = exp.GenerateSeries(
+        start=start,
+        end=end,
+        step=array.args.get("step") or exp.Interval(this=exp.Literal.string("1"), unit=exp.var("DAY")),
+    )
+    day = exp.alias_(exp.cast(exp.column("_d"), "DATE"), column, quoted=True)
+    return exp.Subquery(
+        this=exp.select(day).from_(build_rows(series, "_g", "_d")), alias=exp.TableAlias(this=exp.to_identifier(table))
+    )
 
 
 def _unnest_column(node: exp.Expression, table: str, column: str, array: exp.Expression) -> exp.Expression | None:
@@ -162,7 +178,11 @@ def distinct_names(node: exp.Expression, pair: Pair) -> exp.Expression | None:
             continue
         cast_column = isinstance(item, exp.Cast) and isinstance(item.this, exp.Column)
         text = item.this.sql() if cast_column else item.sql()
-        if cast_column or text in seen or isinstance(item, exp.AggFunc | exp.Binary | exp.Func):
+        if (
+            cast_column
+            or text in seen
+            or isinstance(item, exp.AggFunc | exp.Binary | exp.Func | exp.Subquery | exp.Window)
+        ):
             taken = {e.alias_or_name for e in node.expressions}
             name = item.this.name if cast_column and item.this.name not in taken else f"_c{place}"
             node.expressions[place - 1].replace(exp.alias_(item.copy(), name, quoted=True))
@@ -220,4 +240,36 @@ def unix_types(node: exp.Expression) -> bool:
     return type_of(node) in exp.DataType.TEMPORAL_TYPES
 
 
-RELATIONS: Rules = {exp.Values: (named_values,)}
+def no_asof(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """ASOF joins."""
+    if (node.args.get("method") or "").upper() == "ASOF":
+        raise Untranslatable("an ASOF join")
+    return None
+
+
+def no_lateral(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A subquery that sees the tables beside it."""
+    if isinstance(node.this, exp.Subquery):
+        raise Untranslatable("LATERAL over a subquery")
+    return None
+
+
+def no_flatten(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Snowflake's FLATTEN has columns that others lack."""
+    if pair.source == "snowflake" and node.find(exp.Kwarg):
+        raise Untranslatable("FLATTEN")
+    return None
+
+
+def union_by_name(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """UNION BY NAME."""
+    if node.args.get("by_name") and pair.engine != "duckdb":
+        raise Untranslatable("UNION BY NAME")
+    return None
+
+
+RELATIONS: Rules = {
+    exp.Lateral: (no_flatten,),
+    exp.Union: (union_by_name,),
+    exp.Values: (named_values,),
+}

@@ -26,6 +26,7 @@ from flowc.compiler.meaning.core import (
 )
 from flowc.compiler.meaning.dates import date_difference
 from flowc.compiler.meaning.formats import strftime
+from flowc.compiler.meaning.relations import all_columns, star_without
 
 _DIALECT = "sqlite"
 _TYPE = exp.DataType.Type
@@ -409,6 +410,28 @@ def _first_form(node: exp.Expression, pair: Pair) -> exp.Expression:
     )
 
 
+def _left(node: exp.Expression, pair: Pair) -> exp.Expression:
+    count = integer_value(node.expression)
+    if count is None or count < 0:
+        raise Untranslatable("LEFT with a count that is not a positive number")
+    return call("SUBSTR", node.this, exp.Literal.number(1), exp.Literal.number(count))
+
+
+def _right(node: exp.Expression, pair: Pair) -> exp.Expression:
+    count = integer_value(node.expression)
+    if count is None:
+        return build("SUBSTR(:a, LENGTH(:a) - :n + 1)", _DIALECT, a=node.this, n=node.expression)
+    if count <= 0:
+        raise Untranslatable("RIGHT with a count that is not a positive number")
+    return call("SUBSTR", node.this, build(f"-{count}", _DIALECT))
+
+
+def _union(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    if isinstance(node.this, exp.Subquery) or isinstance(node.expression, exp.Subquery):
+        raise Untranslatable("set operations of queries in parentheses, which SQLite lacks")
+    return None
+
+
 _ARRAYS = refused("arrays")
 _PATTERNS = refused("regular expressions")
 
@@ -453,5 +476,9 @@ RULES: Rules = {
     exp.StartsWith: (lambda n, p: build("SUBSTR(:a, 1, LENGTH(:b)) = :b", _DIALECT, a=n.this, b=n.expression),),
     exp.ApproxDistinct: (lambda n, p: build("COUNT(DISTINCT :a)", _DIALECT, a=n.this),),
     exp.Unicode: (lambda n, p: None,),
+    exp.Left: (_left,), exp.Right: (_right,), exp.Star: (star_without,), exp.Select: (all_columns,), exp.JSONArrayAgg: (refused("an order inside an aggregate"),),
+    exp.WindowSpec: (lambda n, p: refused("a frame of an interval")(n, p) if n.find(exp.Interval) else None,),
+    exp.Union: (_union,), exp.Except: (_union,), exp.Intersect: (_union,),
+    exp.Count: (lambda n, p: refused("COUNT of distinct rows")(n, p) if n.find(exp.Tuple) else None,),
     exp.Fetch: (_fetch,), exp.Group: (_group,), exp.GroupConcat: (_ordered,), exp.Distinct: (_distinct,), exp.Join: (_join,),
 }  # fmt: skip

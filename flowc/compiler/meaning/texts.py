@@ -26,6 +26,16 @@ def raw_string(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return exp.Literal.string(node.this)
 
 
+def escaped_string(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """PostgreSQL's E'…'."""
+    if pair.source != "postgres":
+        return None
+    text = re.sub(r"\\([ntr'\\])", lambda m: {"n": "\n", "t": "\t", "r": "\r"}.get(m[1], m[1]), node.this)
+    if re.search(r"\\[^\\]", node.this) and re.search(r"\\[^ntr'\\]", node.this):
+        raise Untranslatable("such an escape in a text")
+    return exp.Literal.string(text)
+
+
 def similar(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """SIMILAR TO: SQL's patterns in PostgreSQL, regular expressions in DuckDB; both match the whole text."""
     pattern = text_value(node.expression)
@@ -185,6 +195,7 @@ def is_plain(pattern: str | None) -> bool:
 TEXTS: Rules = {
     exp.RawString: (raw_string,),
     exp.Hex: (hexadecimal,),
+    exp.ByteString: (escaped_string,),
     exp.SimilarTo: (similar,),
     exp.RegexpLike: (full_match,),
     exp.RegexpFullMatch: (full_match,),

@@ -14,6 +14,8 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import TokenType
 
 _OWN = "flowc_"
+_WORDS = frozenset(("group", "exclude", "materialized", "replace", "except"))
+"""Words before a parenthesis that call nothing."""
 
 
 @cache
@@ -33,13 +35,16 @@ def missing_functions(text: str, tree: exp.Expression, engine: str) -> Iterator[
     }
     named |= {a.this.name.lower() for a in tree.find_all(exp.TableAlias) if a.this is not None}
     tokens = Dialect.get_or_raise(engine).tokenize(text)
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for before, token, following in zip([None, *tokens], tokens, tokens[1:], strict=False):
         name = token.text.lower()
+        if before is not None and before.token_type is TokenType.ALIAS:
+            continue
         if (
             token.token_type is TokenType.VAR
             and following.token_type is TokenType.L_PAREN
             and name not in known
             and name not in named
+            and name not in _WORDS
             and not name.startswith(_OWN)
         ):
             yield name
