@@ -77,11 +77,13 @@ def _step(step: Step) -> str:
         case Expect():
             return f"-- expect {_words(step.name)}: {_tolerance(step)}\n{_ended(step.sql)}"
         case Measure():
-            return f"-- {_words(step.purpose)}, counted as {step.counts}\n{_ended(step.sql)}"
+            less = f", less {' and '.join(step.less)}" if step.less else ""
+            return f"-- {_words(step.purpose)}{less}, counted as {step.counts}\n{_ended(step.sql)}"
 
 
 def _execute(step: Execute) -> str:
-    counted = f", counted as {step.counts}" if step.counts else ""
+    counters = " and as ".join(counter for counter in (step.counts, step.also) if counter)
+    counted = f", counted as {counters}" if counters else ""
     return f"-- {_words(step.purpose)}{counted}\n{_ended(step.sql)}"
 
 

@@ -60,7 +60,7 @@ def test_compile_shows_sql_ir_and_plan(folder):
     sql = folder.flowc("compile", "sync")
     assert sql.code == 0
     assert "BEGIN;" in sql.out
-    assert "-- insert new keys, counted as inserted\nINSERT INTO" in sql.out
+    assert re.search(r'\n-- .*insert.*\nINSERT INTO "dim"', sql.out)
     assert "CREATE TABLE" not in sql.out
     assert 'CREATE TABLE "dim"' in folder.flowc("compile", "sync", "--new").out
     [ir] = folder.flowc("compile", "sync", "--to", "ir").json
