@@ -88,11 +88,15 @@ def staging(load: Load) -> Iterator[Step]:
         yield from _arrive(load, STAGE, tuple(f.staged for f in fields(load) if f.staged is not None))
         yield from _misfits(load)
         yield from _convert(load)
-    joined = load.apply.mode == "scd2" or (load.apply.mode == "merge" and load.apply.deletes != "ignore")
-    if load.dialect.index_rows and joined:
+    if _indexed(load):
         yield Execute("index the rows", _index(load))
     if load.dialect.analyze:
         yield Execute("statistics of the rows", load.dialect.analyze.format(table=load.rows))
+
+
+def _indexed(load: Load) -> bool:
+    """Whether later steps walk through an index of the rows, the faster the more its order is that of the rows."""
+    return load.dialect.index_rows and load.apply.mode in ("merge", "scd2")
 
 
 def _index(load: Load) -> str:
@@ -142,7 +146,8 @@ def _arrive(load: Load, name: str, columns: tuple[Column, ...]) -> Iterator[Step
         return
     yield Execute("create the staging table", _temporary(load, name, columns, query))
     into = idents(c.name for c in columns)
-    yield Execute("read the source", f"INSERT INTO {table(where)} ({into}) {query}", Counter.READ)
+    by_key = f" ORDER BY {idents(load.keys)}" if name == ROWS and _indexed(load) else ""
+    yield Execute("read the source", f"INSERT INTO {table(where)} ({into}) {query}{by_key}", Counter.READ)
 
 
 def _temporary(load: Load, name: str, columns: tuple[Column, ...], query: str) -> str:
