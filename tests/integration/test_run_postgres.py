@@ -96,7 +96,14 @@ def test_an_unreachable_server_is_a_failure_without_the_password(folder):
 def test_an_interrupt_rolls_back_and_exits_130_quietly(folder):
     command = folder.command("run", "slow", "--once")
     with subprocess.Popen(
-        command, cwd=folder.path, env=folder.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=folder.path,
+        env=folder.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A job in the background is started with interrupts ignored, and its children are too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:
         began = time.monotonic()
         while not (folder.path / "local.duckdb").exists():
