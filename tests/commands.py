@@ -46,6 +46,13 @@ class Folder:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "flowc", *arguments]
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The command as a process that the caller waits for."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            self.command(*arguments), cwd=self.path, env=self.environment(), stdout=pipe, stderr=pipe, text=True
+        )
+
     def flowc(self, *arguments: str) -> Done:
         done = subprocess.run(
             self.command(*arguments),

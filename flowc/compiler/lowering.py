@@ -52,10 +52,20 @@ class Lowering:
             return Values(project.vars, self.env)
         stored = self.watermarks.get(pipeline.spec.name.value)
         start = incremental.start.value if incremental.start else None
-        literal = sql_literal(start) if stored is None else sql_literal(stored, incremental.lag)
+        terse = pipeline.engine in DIALECTS and not DIALECTS[pipeline.engine].typed_literals
+        lag = 0.0 if stored is None else incremental.lag
+        number = stored is not None and (isinstance(start, int | float) or _numeric_cursor(pipeline))
+        literal = sql_literal(start if stored is None else stored, lag, number=number, terse=terse)
         column = quoted(incremental.column.value, pipeline.dialect)
         condition = "TRUE" if stored is None and start is None else f"{column} >= {literal}"
         return Values(project.vars, self.env, literal, condition)
+
+
+def _numeric_cursor(pipeline: CheckedPipeline) -> bool:
+    """Whether the declared target says that the cursor is a number; a stored watermark is text in any case."""
+    wanted = pipeline.spec.incremental.column.value if pipeline.spec.incremental else ""
+    tables = (target.table for target in pipeline.targets if target.table is not None)
+    return any(c.type.value.is_number for table in tables for c in table.columns if c.name.value == wanted)
 
 
 def quoted(name: str, dialect: str) -> str:

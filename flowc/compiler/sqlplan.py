@@ -18,7 +18,7 @@ from flowc.compiler.reads import narrowed, read_dialect, read_of
 from flowc.compiler.scd2 import scd2
 from flowc.compiler.shape import check_shape, live_table, target_table
 from flowc.compiler.staging import dropping, in_source_order, plain, selected_values, staging
-from flowc.compiler.watermark import lower_bound, remember
+from flowc.compiler.watermark import lower_bound, remember, resume
 from flowc.errors import UsageError
 from flowc.plan import Counter, Execute, Ingest, LoadPlan, Read, Step
 
@@ -88,6 +88,7 @@ def _steps(load: Load) -> Iterator[Step]:
     apply = load.apply
     if not load.exists:
         yield from _create(load)
+    yield from resume(load)
     yield from (Execute("before", sql) for sql in apply.before)
     if streams(load):
         yield from stream(load, _straight(load))

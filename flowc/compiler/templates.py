@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta
 
@@ -22,6 +23,7 @@ from flowc.source import MappedText, Segment, Span
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"
 _MARK = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 _SANDBOX = Sandbox()
+_TIME = re.compile(r"(?P<date>\d{4}-\d{2}-\d{2})[ T](?P<minute>\d{2}:\d{2})(?P<second>:\d{2})(?P<fraction>\.\d+)?")
 _NAMES = ("var", "env", "watermark", "incremental")
 
 
@@ -105,14 +107,38 @@ def _render(template: MappedText, tokens: list[_Token], values: Values, reporter
     return None
 
 
-def sql_literal(value: object, lag: float = 0) -> str:
-    """A watermark as a SQL literal, `lag` seconds earlier when it is a time."""
+def sql_literal(value: object, lag: float = 0, *, number: bool = False, terse: bool = False) -> str:
+    """A watermark as a SQL literal, `lag` seconds earlier when it is a time, so much less when it is a `number`.
+
+    `terse` leaves out zeros at the end of a time, for an engine that compares times as texts: the shortest spelling of
+    an instant comes before every other one, so rows at the bound are read however their column is written.
+    """
     if isinstance(value, bool) or value is None:
         return "NULL" if value is None else str(value).upper()
     if isinstance(value, int | float):
         return repr(value)
+    if number and (less := _less(str(value), lag)) is not None:
+        return less
     text = _earlier(str(value), lag) if lag else str(value)
-    return "'" + text.replace("'", "''") + "'"
+    return "'" + (_terse(text) if terse else text).replace("'", "''") + "'"
+
+
+def _less(text: str, lag: float) -> str | None:
+    try:
+        return format(Decimal(text) - Decimal(str(lag)), "f")
+    except ArithmeticError:
+        return None
+
+
+def _terse(text: str) -> str:
+    """A naive time without the zeros at its end: `2026-01-02 10:30:00.000000` is `2026-01-02 10:30`."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        return text
+    fraction = (found["fraction"] or "").rstrip("0").rstrip(".")
+    second = found["second"] if fraction or found["second"] != ":00" else ""
+    minute = f" {found['minute']}" if second or found["minute"] != "00:00" else ""
+    return found["date"] + minute + second + fraction
 
 
 def _earlier(text: str, lag: float) -> str:

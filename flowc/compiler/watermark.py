@@ -14,7 +14,7 @@ from flowc.compiler.load import Load, find_column
 from flowc.compiler.quote import ident, instant, table, text
 from flowc.compiler.staging import fields, one_step
 from flowc.errors import UsageError
-from flowc.plan import Execute
+from flowc.plan import Check, Execute
 from flowc.types import TEXT, TIMESTAMPTZ, DataType, Kind
 
 WATERMARKS = "watermarks"
@@ -33,7 +33,15 @@ def lower_bound(incremental: Incremental, column: Column, watermark: str | None,
     if value is None:
         return None
     name = ident(column.name)
-    return f"{name} >= {literal(value, column.type, dialect)} OR {name} IS NULL"
+    return f"{_comparable(column, dialect)} >= {literal(value, column.type, dialect)} OR {name} IS NULL"
+
+
+def _comparable(column: Column, dialect: Dialect) -> str:
+    """The cursor in the form in which literals are written: where times are texts, others may spell them otherwise."""
+    canonical = dialect.functions.get("canonical_time")
+    if canonical is None or column.type.kind not in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
+        return ident(column.name)
+    return canonical.format(ident(column.name), text(str(column.type.kind), dialect))
 
 
 def bound_value(incremental: Incremental, column: Column, watermark: str | None) -> str | None:
@@ -97,11 +105,10 @@ def cursor_column(load: Load) -> Column | None:
     return next(found, None)
 
 
-def remember(load: Load) -> Iterator[Execute]:
-    """Stores the greatest cursor of all that was read, unless a greater one is stored already."""
+def resume(load: Load) -> Iterator[Execute | Check]:
+    """A place for the watermark, and the proof that no other load has moved it since this one was planned."""
     if load.apply.incremental is None:
         return
-    column = _staged_cursor(load)
     state = load.dialect.state_table(WATERMARKS)
     spelled = ", ".join(f"{ident(c.name)} {spell(c.type, load.dialect)} NOT NULL" for c in _COLUMNS)
     parts = {
@@ -112,7 +119,30 @@ def remember(load: Load) -> Iterator[Execute]:
     }
     for template in load.dialect.ensure_table:
         yield Execute("a place for the watermark", template.format(**parts))
-    yield Execute("remember the watermark", _upsert(load, column, table(state)))
+    yield _unmoved(load, table(state))
+
+
+def _unmoved(load: Load, state: str) -> Check:
+    dialect = load.dialect
+    own = " AND ".join(
+        f"{ident(name)} = {text(value, dialect)}"
+        for name, value in (("pipeline", load.apply.pipeline), ("target", target_id(load)))
+    )
+    moved = "" if load.watermark is None else f" AND {ident('value')} <> {text(load.watermark, dialect)}"
+    return Check(
+        "no other load has moved the watermark",
+        f"SELECT {ident('value')}, {ident('loaded_at')} FROM {state} WHERE {own}{moved}",
+        "load-overtaken",
+        f"another load of `{load.apply.pipeline}` moved the watermark while this one was starting",
+        "nothing was loaded; run it again",
+    )
+
+
+def remember(load: Load) -> Iterator[Execute]:
+    """Stores the greatest cursor of all that was read, unless a greater one is stored already."""
+    if load.apply.incremental is not None:
+        state = table(load.dialect.state_table(WATERMARKS))
+        yield Execute("remember the watermark", _upsert(load, _staged_cursor(load), state))
 
 
 def _staged_cursor(load: Load) -> Column:

@@ -221,7 +221,7 @@ def test_the_watermark_fills_the_template(tmp_path: Path):
         return node.text.partition("WHERE ")[2]
 
     assert sql(None) == "\"placed\" >= '2020-01-01'"
-    assert sql("2024-05-01 00:05:00") == "\"placed\" >= '2024-05-01 00:00:00'"
+    assert sql("2024-05-01 00:05:00") == "\"placed\" >= '2024-05-01'"
     assert sql("x' OR 1=1") == "\"placed\" >= 'x'' OR 1=1'"
 
 

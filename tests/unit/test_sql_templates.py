@@ -146,6 +146,26 @@ def test_a_watermark_becomes_a_literal(value: object, lag: float, expected: str)
     assert sql_literal(value, lag) == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2026-01-02 00:00:00.000000", "'2026-01-02'"),
+        ("2026-01-02 10:30:00.000000", "'2026-01-02 10:30'"),
+        ("2026-01-02 10:00:05.120000", "'2026-01-02 10:00:05.12'"),
+        ("2026-01-02 00:00:00.500000", "'2026-01-02 00:00:00.5'"),
+        ("2026-01-02 10:00:00.000000+00:00", "'2026-01-02 10:00:00.000000+00:00'"),
+        ("v1.00", "'v1.00'"),
+    ],
+)
+def test_a_terse_time_comes_before_every_other_spelling_of_it(value: str, expected: str):
+    assert sql_literal(value, terse=True) == expected
+
+
+def test_a_stored_number_is_written_as_one():
+    assert sql_literal("120", 60, number=True) == "60"
+    assert sql_literal("120") == "'120'"
+
+
 def test_it_sees_whether_the_watermark_is_used():
     assert uses_watermark("WHERE {{ incremental }}")
     assert uses_watermark("WHERE t >= {{ watermark }}")

@@ -95,6 +95,7 @@ SQLITE = Dialect(
         "parse_timestamptz": "flowc_parse_timestamp({0}, {1})",
         "at_zone": "flowc_at_zone({0}, {1})",
         "add_seconds": "flowc_add_seconds({0}, {1})",
+        "canonical_time": "flowc_temporal({0}, {1})",
         "cursor": "CAST({0} AS TEXT)",
         "cursor_timestamptz": "{0}",
         "cursor_timestamp": "{0}",
