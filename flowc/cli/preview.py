@@ -8,9 +8,10 @@ import sys
 import click
 
 from flowc.cli.arguments import environment_option, specs_and_names
-from flowc.cli.console import out, say, style_for
+from flowc.cli.console import say, style_for
 from flowc.cli.live import one, prepare, single
 from flowc.cli.progress import Progress
+from flowc.cli.report import show
 from flowc.render.loads import preview_json, preview_text
 from flowc.service.loads import Run
 from flowc.service.previews import preview
@@ -33,6 +34,7 @@ def command(arguments: tuple[str, ...], rows: int, as_json: bool, environment: s
     with Progress() as progress:
         run = Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ)
         found = preview(run, one(live, name), rows)
-    out(preview_json(found) if as_json else preview_text(found, style_for(sys.stdout)))
+    text = preview_json(found) if as_json else preview_text(found, style_for(sys.stdout))
+    show(found.report, text, as_json=as_json)
     say("nothing was changed")
     return 1 if found.report.failed else 0

@@ -8,9 +8,10 @@ import sys
 import click
 
 from flowc.cli.arguments import environment_option, specs_and_names
-from flowc.cli.console import out, style_for
+from flowc.cli.console import style_for
 from flowc.cli.live import prepare
 from flowc.cli.progress import Progress
+from flowc.cli.report import show
 from flowc.errors import UsageError
 from flowc.render.loads import run_json, run_text
 from flowc.service.loads import Run, run_pipelines
@@ -35,5 +36,5 @@ def command(specs: tuple[str, ...], once: bool, as_json: bool, environment: str 
     live = prepare(paths, names, environment)
     with Progress() as progress:
         report = run_pipelines(Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ), live.broken)
-    out(run_json(report) if as_json else run_text(report, style_for(sys.stdout)))
+    show(report, run_json(report) if as_json else run_text(report, style_for(sys.stdout)), as_json=as_json)
     return 1 if report.failed else 0

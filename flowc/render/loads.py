@@ -20,14 +20,18 @@ _ROLES = {Status.OK: "good", Status.FAILED: "bad", Status.SKIPPED: "dim"}
 
 
 def run_text(report: RunReport, style: Style) -> str:
-    """The summary for a person; what failed comes after the table, so that it is read last."""
+    """The summary for a person: a table of targets, the verdicts of quality checks, a closing line."""
     rows = [row for pipeline in report.pipelines for row in _rows(pipeline)]
     numbers = range(3, len(_HEADERS) - 1)
     parts = [table(_HEADERS, rows, style, right=tuple(numbers))] if rows else []
     verdicts = [line for pipeline in report.pipelines for line in _verdicts(pipeline, style)]
     parts += ["\n".join(verdicts)] if verdicts else []
-    parts += [text for pipeline in report.pipelines for text in _failures(pipeline, style)]
     return "\n\n".join([*parts, _closing(report, style)])
+
+
+def failures_text(report: RunReport, style: Style) -> str:
+    """What failed or was skipped, and why; empty when nothing was."""
+    return "\n\n".join(text for pipeline in report.pipelines for text in _failures(pipeline, style))
 
 
 def run_json(report: RunReport) -> str:

@@ -88,8 +88,8 @@ def test_duplicate_keys_are_shown_and_nothing_is_loaded(folder):
     folder.write("data/orders.csv", ORDERS + "3,bob,5.00\n")
     done = folder.flowc("run", "load", "--once")
     assert done.code == 1
-    assert "error[duplicate-keys]" in done.out
-    assert "id = `3`" in done.out
+    assert "error[duplicate-keys]" in done.err
+    assert "id = `3`" in done.err
     assert rows(folder, "SELECT name FROM sqlite_master WHERE name = 'orders'") == []
 
 
@@ -97,9 +97,9 @@ def test_a_table_that_differs_stops_the_run_before_anything_is_read(folder):
     rows(folder, "CREATE TABLE totals (customer TEXT PRIMARY KEY NOT NULL, total TEXT)")
     done = folder.flowc("run", "--once")
     assert done.code == 1
-    assert "error[table-differs]" in done.out
-    assert "column `total` is text, declared numeric(10,2)" in done.out
-    assert "flowc plan" in done.out
+    assert "error[table-differs]" in done.err
+    assert "column `total` is text, declared numeric(10,2)" in done.err
+    assert "flowc plan" in done.err
     assert rows(folder, "SELECT name FROM sqlite_master WHERE name = 'orders'") == []
 
 
@@ -113,7 +113,7 @@ def test_a_missing_file_is_named(folder):
     (folder.path / "data/orders.csv").unlink()
     done = folder.flowc("run", "load", "--once")
     assert done.code == 1
-    assert "orders.csv" in done.out
+    assert "orders.csv" in done.err
 
 
 def test_errors_in_the_specs_stop_the_run_but_not_a_named_pipeline_elsewhere(folder):
@@ -169,8 +169,8 @@ def test_systems_of_later_versions_are_named(folder):
     )
     done = folder.flowc("run", "copy", "--once")
     assert done.code == 1
-    assert "error[not-runnable-yet]" in done.out
-    assert "`mysql`" in done.out
+    assert "error[not-runnable-yet]" in done.err
+    assert "`mysql`" in done.err
 
 
 def test_preview_shows_rows_and_changes_nothing(folder):
