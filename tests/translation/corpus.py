@@ -40,7 +40,7 @@ class Json:
     value: object
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One query and what it means in its author's dialect."""
 

@@ -92,10 +92,10 @@ def _stored(value: object) -> object:
 
 @contextmanager
 def open_postgres(dsn: str) -> Iterator[Run]:
-    """A PostgreSQL database; every query runs in a transaction that is rolled back."""
+    """A PostgreSQL database with temporary tables; every query runs in a transaction that is rolled back."""
     with psycopg.connect(dsn, options="-c timezone=UTC") as session:
         for table, rows in ROWS.items():
-            session.execute(_ddl(table, "postgres"))
+            session.execute(_ddl(table, "postgres").replace("CREATE TABLE", "CREATE TEMPORARY TABLE"))
             session.cursor().executemany(_insert(table, "%s"), rows)
         session.commit()
 

@@ -244,6 +244,8 @@ def _bracket(self: Any, node: exp.Bracket) -> str:
         return str(self.bracket_sql(node))
     if isinstance(index, exp.Literal) and index.is_int:
         return f"{self.sql(node, 'this')}[{int(index.this) + offset}]"
+    if isinstance(index, exp.Literal) and index.is_string:
+        return f"{self.sql(node, 'this')}[{self.sql(index)}]"
     place = f"{self.sql(index)} + {offset}" if offset else self.sql(index)
     return f"{self.sql(node, 'this')}[{place}]"
 

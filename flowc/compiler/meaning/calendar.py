@@ -147,9 +147,13 @@ CALENDAR: Rules = {
     exp.ToNumber: (to_number,),
     exp.ToChar: (to_char,),
     exp.EqualNull: (lambda n, p: exp.NullSafeEQ(this=n.this.copy(), expression=n.expression.copy()),),
-    exp.ParseDatetime: (lambda n, p: exp.StrToTime(this=n.this.copy(), format=n.args["format"].copy()) if n.args.get("format") else None,),
+    exp.ParseDatetime: (
+        lambda n, p: (
+            exp.StrToTime(this=n.this.copy(), format=n.args["format"].copy()) if n.args.get("format") else None
+        ),
+    ),
     exp.ToBoolean: (lambda n, p: exp.cast(n.this.copy(), "BOOLEAN"),),
-}  # fmt: skip
+}
 """Rules that do not depend on the engine."""
 
 ZONES: Rules = {exp.ConvertTimezone: (convert_zone,)}

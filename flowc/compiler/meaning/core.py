@@ -136,8 +136,26 @@ def unit_of(node: exp.Expression) -> str:
 
 
 UNITS = {
-    "DD": "DAY", "D": "DAY", "DAYS": "DAY", "MM": "MONTH", "MON": "MONTH", "MONTHS": "MONTH", "YY": "YEAR",
-    "YYYY": "YEAR", "YEARS": "YEAR", "Q": "QUARTER", "QTR": "QUARTER", "HH": "HOUR", "HOURS": "HOUR",
-    "MI": "MINUTE", "MINUTES": "MINUTE", "SS": "SECOND", "SECONDS": "SECOND", "ISOWEEK": "WEEK", "WEEKS": "WEEK",
-    "WK": "WEEK", "MILLISECONDS": "MILLISECOND", "MICROSECONDS": "MICROSECOND",
-}  # fmt: skip
+    "DD": "DAY",
+    "D": "DAY",
+    "DAYS": "DAY",
+    "MM": "MONTH",
+    "MON": "MONTH",
+    "MONTHS": "MONTH",
+    "YY": "YEAR",
+    "YYYY": "YEAR",
+    "YEARS": "YEAR",
+    "Q": "QUARTER",
+    "QTR": "QUARTER",
+    "HH": "HOUR",
+    "HOURS": "HOUR",
+    "MI": "MINUTE",
+    "MINUTES": "MINUTE",
+    "SS": "SECOND",
+    "SECONDS": "SECOND",
+    "ISOWEEK": "WEEK",
+    "WEEKS": "WEEK",
+    "WK": "WEEK",
+    "MILLISECONDS": "MILLISECOND",
+    "MICROSECONDS": "MICROSECOND",
+}

@@ -16,9 +16,10 @@ from flowc.compiler.meaning.core import (
     text_value,
     type_of,
 )
+from flowc.compiler.meaning.datafusion_queries import quantified
 from flowc.compiler.meaning.dates import date_difference, months_between, shifted
 from flowc.compiler.meaning.formats import strftime
-from flowc.compiler.meaning.postgres import array_aggregate, comprehension, within_group
+from flowc.compiler.meaning.postgres_arrays import array_aggregate, comprehension, within_group
 from flowc.compiler.meaning.relations import (
     all_columns,
     distinct_names,
@@ -133,7 +134,7 @@ def _struct(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def _map(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     inner = node.this
-    if isinstance(inner, exp.Anonymous) and inner.name == "named_struct":
+    if isinstance(inner, exp.Anonymous) and str(inner.this) == "named_struct":
         return call(
             "map", exp.Array(expressions=inner.expressions[::2]), exp.Array(expressions=inner.expressions[1::2])
         )
@@ -163,55 +164,6 @@ def _fetch(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if node.args.get("limit_options") and node.args["limit_options"].args.get("with_ties"):
         raise Untranslatable("FETCH … WITH TIES")
     return exp.Limit(expression=node.args["count"].copy()) if node.args.get("count") else None
-
-
-def _quantified(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """`x = ANY (array)` and comparisons with all or any rows of a subquery."""
-    right = node.expression
-    if isinstance(right, exp.Any):
-        inner = right.this.unnest()
-        if isinstance(inner, exp.Query):
-            return (
-                exp.In(this=node.this.copy(), query=exp.Subquery(this=inner.copy()))
-                if isinstance(node, exp.EQ)
-                else _no_quantifier()
-            )
-        if isinstance(node, exp.EQ):
-            return call("array_has", inner, node.this)
-        return _no_quantifier()
-    if isinstance(right, exp.All):
-        inner = right.this.unnest()
-        if not isinstance(inner, exp.Select) or len(inner.expressions) != 1:
-            return _no_quantifier()
-        name = {exp.GT: "MAX", exp.GTE: "MAX", exp.LT: "MIN", exp.LTE: "MIN"}.get(type(node))
-        return _no_quantifier() if name is None else _against_all(node, inner, name)
-    return None
-
-
-def _no_quantifier() -> exp.Expression:
-    raise Untranslatable("a comparison with ANY or ALL rows of a subquery")
-
-
-def _against_all(node: exp.Expression, inner: exp.Select, name: str) -> exp.Expression:
-    rows = inner.copy()
-    value = rows.expressions[0].unalias()
-    rows.set(
-        "expressions",
-        [
-            exp.alias_(build(f"{name}(:v)", v=value), "best"),
-            exp.alias_(build("COUNT(*) - COUNT(:v)", v=value), "nulls"),
-            exp.alias_(exp.Count(this=exp.Star()), "total"),
-        ],
-    )
-    best = lambda column: exp.Subquery(
-        this=exp.select(column).from_(exp.Subquery(this=rows.copy(), alias=exp.TableAlias(this=exp.to_identifier("r"))))
-    )  # noqa: E731
-    bare = type(node)(this=node.this.copy(), expression=best("best"))
-    case = exp.Case(default=bare)
-    case = case.when(exp.EQ(this=best("total"), expression=exp.Literal.number(0)), exp.true(), copy=False)
-    return case.when(
-        exp.and_(exp.GT(this=best("nulls"), expression=exp.Literal.number(0)), bare.copy()), exp.null(), copy=False
-    )
 
 
 def _set_operation(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -313,49 +265,94 @@ RULES: Rules = {
     exp.Length: (_length,),
     exp.ByteLength: (renamed("octet_length"),),
     exp.Fetch: (_fetch,),
-    exp.EQ: (_quantified,), exp.NEQ: (_quantified,), exp.GT: (_quantified,), exp.GTE: (_quantified,),
-    exp.LT: (_quantified,), exp.LTE: (_quantified,),
-    exp.Except: (_set_operation,), exp.Intersect: (_set_operation,),
+    exp.EQ: (quantified,),
+    exp.NEQ: (quantified,),
+    exp.GT: (quantified,),
+    exp.GTE: (quantified,),
+    exp.LT: (quantified,),
+    exp.LTE: (quantified,),
+    exp.Except: (_set_operation,),
+    exp.Intersect: (_set_operation,),
     exp.Cast: (_column_type,),
-    exp.JSONExtract: (_json,), exp.JSONExtractScalar: (_json,), exp.JSONBExtract: (_json,),
-    exp.JSONBExtractScalar: (_json,), exp.JSONBContains: (_json,), exp.JSONObject: (_json,), exp.JSONArrayAgg: (_json,),
-    exp.JSONFormat: (_json,), exp.ParseJSON: (_json,), exp.JSONArray: (_json,),
-    exp.IntDiv: (lambda n, p: build("CAST(TRUNC(CAST(:a AS DOUBLE PRECISION) / :b) AS BIGINT)", a=n.this, b=n.expression),),
-    exp.TimeToStr: (_to_char,), exp.ToChar: (_to_char,),
+    exp.JSONExtract: (_json,),
+    exp.JSONExtractScalar: (_json,),
+    exp.JSONBExtract: (_json,),
+    exp.JSONBExtractScalar: (_json,),
+    exp.JSONBContains: (_json,),
+    exp.JSONObject: (_json,),
+    exp.JSONArrayAgg: (_json,),
+    exp.JSONFormat: (_json,),
+    exp.ParseJSON: (_json,),
+    exp.JSONArray: (_json,),
+    exp.IntDiv: (
+        lambda n, p: build("CAST(TRUNC(CAST(:a AS DOUBLE PRECISION) / :b) AS BIGINT)", a=n.this, b=n.expression),
+    ),
+    exp.TimeToStr: (_to_char,),
+    exp.ToChar: (_to_char,),
     exp.StrToTime: (_parsed("to_timestamp_micros", "TIMESTAMP"),),
     exp.StrToDate: (_parsed("to_date", "DATE"),),
-    exp.TsOrDsToDate: (lambda n, p: _parsed("to_date", "DATE")(n, p) if n.args.get("format") else exp.cast(n.this.copy(), "DATE"),),
-    exp.DateDiff: (date_difference,), exp.TimestampDiff: (date_difference,), exp.DatetimeDiff: (date_difference,),
+    exp.TsOrDsToDate: (
+        lambda n, p: _parsed("to_date", "DATE")(n, p) if n.args.get("format") else exp.cast(n.this.copy(), "DATE"),
+    ),
+    exp.DateDiff: (date_difference,),
+    exp.TimestampDiff: (date_difference,),
+    exp.DatetimeDiff: (date_difference,),
     exp.TsOrDsDiff: (date_difference,),
     exp.MonthsBetween: (months_between,),
-    exp.DateAdd: (shifted,), exp.DateSub: (shifted,), exp.TsOrDsAdd: (shifted,), exp.TimestampAdd: (shifted,), exp.TimestampSub: (shifted,),
-    exp.DatetimeAdd: (shifted,), exp.DatetimeSub: (shifted,),
+    exp.DateAdd: (shifted,),
+    exp.DateSub: (shifted,),
+    exp.TsOrDsAdd: (shifted,),
+    exp.TimestampAdd: (shifted,),
+    exp.TimestampSub: (shifted,),
+    exp.DatetimeAdd: (shifted,),
+    exp.DatetimeSub: (shifted,),
     exp.ArrayContains: (lambda n, p: call("array_has", n.this, n.expression),),
     exp.Split: (lambda n, p: call("string_to_array", n.this, n.expression),),
     exp.Transform: (lambda n, p: call("array_transform", n.this, n.expression),),
     exp.ArrayFilter: (lambda n, p: call("array_filter", n.this, n.expression),),
     exp.ArraySum: (lambda n, p: call("array_sum", n.this),),
-    exp.ArgMax: (lambda n, p: build("first_value(:a ORDER BY :b DESC NULLS LAST) FILTER (WHERE NOT :b IS NULL)", a=n.this, b=n.expression),),
-    exp.ArgMin: (lambda n, p: build("first_value(:a ORDER BY :b ASC NULLS LAST) FILTER (WHERE NOT :b IS NULL)", a=n.this, b=n.expression),),
+    exp.ArgMax: (
+        lambda n, p: build(
+            "first_value(:a ORDER BY :b DESC NULLS LAST) FILTER (WHERE NOT :b IS NULL)", a=n.this, b=n.expression
+        ),
+    ),
+    exp.ArgMin: (
+        lambda n, p: build(
+            "first_value(:a ORDER BY :b ASC NULLS LAST) FILTER (WHERE NOT :b IS NULL)", a=n.this, b=n.expression
+        ),
+    ),
     exp.ApproxDistinct: (_approx,),
-    exp.Quantile: (lambda n, p: build("percentile_cont(:q) WITHIN GROUP (ORDER BY :a)", a=n.this, q=n.args["quantile"]),),
+    exp.Quantile: (
+        lambda n, p: build("percentile_cont(:q) WITHIN GROUP (ORDER BY :a)", a=n.this, q=n.args["quantile"]),
+    ),
     exp.Collate: (lambda n, p: n.this.copy() if n.expression.name in ("C", "POSIX", "ucs_basic") else None,),
     exp.UnixToTime: (lambda n, p: _from_epoch(n, p),),
-    exp.Unnest: (unnest_as_rows,), exp.Lateral: (lateral_view, no_lateral),
+    exp.Unnest: (unnest_as_rows,),
+    exp.Lateral: (lateral_view, no_lateral),
     exp.In: (in_unnest, row_in_query),
-    exp.IgnoreNulls: (array_aggregate,), exp.WithinGroup: (within_group,),
+    exp.IgnoreNulls: (array_aggregate,),
+    exp.WithinGroup: (within_group,),
     exp.ArrayUniqueAgg: (lambda n, p: build("ARRAY_AGG(DISTINCT :a) FILTER (WHERE NOT :a IS NULL)", a=n.this),),
-    exp.RegexpSplit: (_regexp_split,), exp.Array: (comprehension, _subquery_array),
+    exp.RegexpSplit: (_regexp_split,),
+    exp.Array: (comprehension, _subquery_array),
     exp.DateFromParts: (lambda n, p: call("make_date", n.args["year"], n.args["month"], n.args["day"]),),
     exp.Mul: (_times_interval,),
     exp.Extract: (_extract,),
-    exp.First: (_first,), exp.Last: (_first,), exp.Mode: (refused("MODE"),), exp.PercentileDisc: (refused("PERCENTILE_DISC"),),
-    exp.CTE: (plain_cte,), exp.Join: (no_asof, semi_join), exp.Select: (all_columns, having_alias, distinct_names),
-    exp.JSONBContainsTopKey: (_json,), exp.ArrayContainsAll: (_contains_all,),
+    exp.First: (_first,),
+    exp.Last: (_first,),
+    exp.Mode: (refused("MODE"),),
+    exp.PercentileDisc: (refused("PERCENTILE_DISC"),),
+    exp.CTE: (plain_cte,),
+    exp.Join: (no_asof, semi_join),
+    exp.Select: (all_columns, having_alias, distinct_names),
+    exp.JSONBContainsTopKey: (_json,),
+    exp.ArrayContainsAll: (_contains_all,),
     exp.Posexplode: (refused("POSEXPLODE"),),
     exp.WindowSpec: (lambda n, p: refused("EXCLUDE in a frame")(n, p) if n.args.get("exclude") else None,),
-    exp.Explode: (lambda n, p: refused("the elements of a series")(n, p) if isinstance(n.this, exp.GenerateDateArray) else None,),
+    exp.Explode: (
+        lambda n, p: refused("the elements of a series")(n, p) if isinstance(n.this, exp.GenerateDateArray) else None,
+    ),
     exp.TimeToUnix: (lambda n, p: build("EXTRACT(EPOCH FROM :a)", a=n.this),),
     exp.UnixSeconds: (lambda n, p: build("CAST(FLOOR(EXTRACT(EPOCH FROM :a)) AS BIGINT)", a=n.this),),
     exp.UnixMillis: (lambda n, p: build("CAST(FLOOR(EXTRACT(EPOCH FROM :a) * 1000) AS BIGINT)", a=n.this),),
-}  # fmt: skip
+}

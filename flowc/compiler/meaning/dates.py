@@ -95,7 +95,7 @@ def months_between(node: exp.Expression, pair: Pair) -> exp.Expression:
     )
     whole = f"{month.format(':a')} - {month.format(':b')}"
     return build(
-        f"CASE WHEN EXTRACT(DAY FROM :a) = EXTRACT(DAY FROM :b) OR {last.format(':a')} AND {last.format(':b')} THEN {whole}"
+        f"CASE WHEN EXTRACT(DAY FROM :a) = EXTRACT(DAY FROM :b) OR {last.format(':a')} AND {last.format(':b')} THEN {whole}"  # noqa: E501
         f" ELSE ROUND({whole} + ({day.format(':a')} - {day.format(':b')}) / 31.0, 8) END",
         a=a, b=b,
     )  # fmt: skip

@@ -104,14 +104,45 @@ RULES: Rules = {
     exp.Unnest: (bigquery_offset,),
     exp.SubstringIndex: (substring_index,),
     exp.Fetch: (no_ties,),
-    exp.Quantile: (lambda n, p: build("QUANTILE_CONT(:a, :q)", _DIALECT, a=n.this, q=n.args["quantile"]) if p.source in ("spark", "databricks") else None,),
+    exp.Quantile: (
+        lambda n, p: (
+            build("QUANTILE_CONT(:a, :q)", _DIALECT, a=n.this, q=n.args["quantile"])
+            if p.source in ("spark", "databricks")
+            else None
+        ),
+    ),
     exp.TimestampDiff: (lambda n, p: date_difference(n, p) if not n.args.get("date_part_boundary") else None,),
-    exp.UnixToTime: (lambda n, p: build("MAKE_TIMESTAMP(CAST(:a AS BIGINT) * 1000000)", _DIALECT, a=n.this) if integer_value(n.args.get("scale")) in (None, 0) and p.source in ("spark", "mysql", "databricks") else None,),
-    exp.ArrayDistinct: (lambda n, p: build("LIST_SORT(LIST_DISTINCT(:a))", _DIALECT, a=n.this) if False else build("LIST_FILTER(:a, LAMBDA x, i : LIST_POSITION(:a, x) = i)", _DIALECT, a=n.this),),
+    exp.UnixToTime: (
+        lambda n, p: (
+            build("MAKE_TIMESTAMP(CAST(:a AS BIGINT) * 1000000)", _DIALECT, a=n.this)
+            if integer_value(n.args.get("scale")) in (None, 0) and p.source in ("spark", "mysql", "databricks")
+            else None
+        ),
+    ),
+    exp.ArrayDistinct: (
+        lambda n, p: (
+            build("LIST_SORT(LIST_DISTINCT(:a))", _DIALECT, a=n.this)
+            if False
+            else build("LIST_FILTER(:a, LAMBDA x, i : LIST_POSITION(:a, x) = i)", _DIALECT, a=n.this)
+        ),
+    ),
     exp.JSONBExtractScalar: (json_text_path,),
-    exp.JSONBContainsTopKey: (lambda n, p: call("JSON_EXISTS", n.this, build("'$.\"' || :k || '\"'", _DIALECT, k=n.expression)),),
+    exp.JSONBContainsTopKey: (
+        lambda n, p: call("JSON_EXISTS", n.this, build("'$.\"' || :k || '\"'", _DIALECT, k=n.expression)),
+    ),
     exp.ArrayContainsAll: (jsonb,),
     exp.RegexpSplit: (lambda n, p: call("STRING_SPLIT_REGEX", n.this, n.expression),),
     exp.JSONFormat: (lambda n, p: exp.cast(call("TO_JSON", n.this), "TEXT"),),
-    exp.JSONArrayAgg: (lambda n, p: call("TO_JSON", exp.ArrayAgg(this=n.this.copy())) if not isinstance(n.args.get("order"), exp.Order) else call("TO_JSON", exp.ArrayAgg(this=exp.Order(this=n.this.copy(), expressions=[e.copy() for e in n.args["order"].expressions]))),),
-}  # fmt: skip
+    exp.JSONArrayAgg: (
+        lambda n, p: (
+            call("TO_JSON", exp.ArrayAgg(this=n.this.copy()))
+            if not isinstance(n.args.get("order"), exp.Order)
+            else call(
+                "TO_JSON",
+                exp.ArrayAgg(
+                    this=exp.Order(this=n.this.copy(), expressions=[e.copy() for e in n.args["order"].expressions])
+                ),
+            )
+        ),
+    ),
+}

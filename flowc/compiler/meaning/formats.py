@@ -11,8 +11,8 @@ from flowc.compiler.meaning.core import OURS, Pair, Untranslatable, text_value
 # PostgreSQL's and Snowflake's marks, the longest first; they are not told apart by case but for names.
 _MARKS = (
     ("YYYY", "%Y"), ("IYYY", "%G"), ("YY", "%y"), ("HH24", "%H"), ("HH12", "%I"), ("MONTH", None), ("Month", None),
-    ("TMMonth", "%B"), ("FMMonth", "%B"), ("FMDay", "%A"), ("TMDay", "%A"), ("TMMon", "%b"), ("Mon", "%b"), ("MON", None),
-    ("MMMM", "%B"), ("MM", "%m"), ("MI", "%M"), ("SS", "%S"), ("MS", "%3f"), ("US", "%6f"), ("FF6", "%6f"), ("FF3", "%3f"), ("FF9", "%9f"),
+    ("TMMonth", "%B"), ("FMMonth", "%B"), ("FMDay", "%A"), ("TMDay", "%A"), ("TMMon", "%b"), ("Mon", "%b"), ("MON", None),  # noqa: E501
+    ("MMMM", "%B"), ("MM", "%m"), ("MI", "%M"), ("SS", "%S"), ("MS", "%3f"), ("US", "%6f"), ("FF6", "%6f"), ("FF3", "%3f"), ("FF9", "%9f"),  # noqa: E501
     ("DDD", "%j"), ("DD", "%d"), ("DY", None), ("Dy", "%a"), ("Day", None), ("IW", "%V"), ("WW", None), ("ID", "%u"),
     ("AM", "%p"), ("PM", "%p"), ("HH", "%I"), ("Q", None), ("D", None),
 )  # fmt: skip
@@ -43,8 +43,8 @@ def strftime(node: exp.Expression, pair: Pair) -> str:
 def _marks_of(form: str, source: str) -> str:
     """Undoes what sqlglot made of a format, since it does so only by halves."""
     back = {
-        "%Y": "YYYY", "%y": "YY", "%m": "MM", "%d": "DD", "%H": "HH24", "%I": "HH12", "%M": "MI", "%S": "SS", "%f": "US",
-        "%B": "TMMonth", "%b": "TMMon", "%A": "TMDay", "%a": "TMDy", "%j": "DDD", "%u": "D", "%U": "WW", "%G": "IYYY", "%V": "IW",
+        "%Y": "YYYY", "%y": "YY", "%m": "MM", "%d": "DD", "%H": "HH24", "%I": "HH12", "%M": "MI", "%S": "SS", "%f": "US",  # noqa: E501
+        "%B": "TMMonth", "%b": "TMMon", "%A": "TMDay", "%a": "TMDy", "%j": "DDD", "%u": "D", "%U": "WW", "%G": "IYYY", "%V": "IW",  # noqa: E501
         "%-d": "FMDD", "%-m": "FMMM", "%-H": "FMHH24", "%-j": "FMDDD", "%p": "AM", "%q": "Q",
     }  # fmt: skip
     text = re.sub(r"%-?[a-zA-Z]", lambda m: back.get(m[0], m[0]), form)
@@ -74,10 +74,35 @@ def _plain(text: str) -> str:
 
 
 _TO_MARKS = {
-    "%Y": "YYYY", "%y": "YY", "%m": "MM", "%d": "DD", "%H": "HH24", "%I": "HH12", "%M": "MI", "%S": "SS", "%f": "US",
-    "%6f": "US", "%3f": "MS", "%B": "FMMonth", "%b": "Mon", "%A": "FMDay", "%a": "Dy", "%j": "DDD", "%G": "IYYY", "%V": "IW", "%u": "ID",
-    "%p": "AM", "%T": "HH24:MI:SS", "%F": "YYYY-MM-DD", "%e": "FMDD", "%L": "MS", "%-d": "FMDD", "%-m": "FMMM", "%-H": "FMHH24", "%%": "%",
-}  # fmt: skip
+    "%Y": "YYYY",
+    "%y": "YY",
+    "%m": "MM",
+    "%d": "DD",
+    "%H": "HH24",
+    "%I": "HH12",
+    "%M": "MI",
+    "%S": "SS",
+    "%f": "US",
+    "%6f": "US",
+    "%3f": "MS",
+    "%B": "FMMonth",
+    "%b": "Mon",
+    "%A": "FMDay",
+    "%a": "Dy",
+    "%j": "DDD",
+    "%G": "IYYY",
+    "%V": "IW",
+    "%u": "ID",
+    "%p": "AM",
+    "%T": "HH24:MI:SS",
+    "%F": "YYYY-MM-DD",
+    "%e": "FMDD",
+    "%L": "MS",
+    "%-d": "FMDD",
+    "%-m": "FMMM",
+    "%-H": "FMHH24",
+    "%%": "%",
+}
 
 
 def to_marks(form: str) -> str:

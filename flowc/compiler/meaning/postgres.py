@@ -20,6 +20,17 @@ from flowc.compiler.meaning.core import (
 )
 from flowc.compiler.meaning.dates import date_difference, months_between, shifted
 from flowc.compiler.meaning.formats import strftime, to_marks
+from flowc.compiler.meaning.postgres_arrays import (
+    array_aggregate,
+    array_filter,
+    comprehension,
+    extreme,
+    first_last,
+    substring_index,
+    transform,
+    unnest_offset,
+    within_group,
+)
 from flowc.compiler.meaning.relations import (
     all_columns,
     derived_alias,
@@ -71,63 +82,6 @@ def length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return call("OCTET_LENGTH", node.this) if pair.source == "mysql" and node.args.get("binary") else None
 
 
-def array_aggregate(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """ARRAY_AGG without NULL."""
-    inner = node.this
-    return without_null(inner) if isinstance(inner, exp.ArrayAgg) else None
-
-
-def without_null(aggregate: exp.Expression) -> exp.Expression:
-    """An array of the values that are not NULL."""
-    value = aggregate.this
-    bare = value.this if isinstance(value, exp.Order) else value
-    if isinstance(bare, exp.Distinct):
-        bare = bare.expressions[0]
-    test = exp.Not(this=exp.Is(this=bare.copy(), expression=exp.null()))
-    plain = exp.ArrayAgg(this=value.copy())
-    return exp.Filter(this=plain, expression=exp.Where(this=test))
-
-
-def within_group(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """ARRAY_AGG(x) WITHIN GROUP (ORDER BY y)."""
-    aggregate = node.this
-    if not isinstance(aggregate, exp.ArrayAgg):
-        return None
-    order = node.expression
-    ordered = exp.ArrayAgg(
-        this=exp.Order(this=aggregate.this.copy(), expressions=[e.copy() for e in order.expressions])
-    )
-    return without_null(ordered) if aggregate.args.get("nulls_excluded") else ordered
-
-
-def extreme(direction: str):  # type: ignore[no-untyped-def]
-    """The value of the row in which another is greatest or least."""
-
-    def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression:
-        return build(
-            f"(ARRAY_AGG(:a ORDER BY :b {direction}) FILTER (WHERE NOT :b IS NULL))[1]",
-            _DIALECT,
-            a=node.this,
-            b=node.expression,
-        )
-
-    return rewrite
-
-
-def first_last(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """The first or last value in an order."""
-    ordered = node.this
-    if isinstance(node.parent, exp.Window) or not isinstance(ordered, exp.Order):
-        return None
-    keys = [e.copy() for e in ordered.expressions]
-    if isinstance(node, exp.Last):
-        for key in keys:
-            key.set("desc", not key.args.get("desc"))
-            key.set("nulls_first", not key.args.get("nulls_first"))
-    order = exp.Order(this=ordered.this.copy(), expressions=keys)
-    return exp.Bracket(this=exp.paren(exp.ArrayAgg(this=order)), expressions=[exp.Literal.number(1)], offset=1)
-
-
 _REAL = r"^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?\s*$"
 _WHOLE = r"^\s*[+-]?\d+\s*$"
 _BITS = {exp.DataType.Type.SMALLINT: 15, exp.DataType.Type.INT: 31, exp.DataType.Type.BIGINT: 63}
@@ -142,7 +96,7 @@ def no_try(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         and node.args.get("requires_string") is None
     ):
         return _plain_cast(node)
-    if kind is not None and kind not in exp.DataType.TEXT_TYPES or to.this in exp.DataType.TEXT_TYPES:
+    if (kind is not None and kind not in exp.DataType.TEXT_TYPES) or to.this in exp.DataType.TEXT_TYPES:
         return _plain_cast(node)
     value = node.this
     if (text := text_value(value)) is not None:
@@ -225,7 +179,7 @@ def format_date(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return call("TO_CHAR", node.this, exp.Literal.string(to_marks(strftime(node, pair))))
 
 
-def parse_date(kind: str):  # type: ignore[no-untyped-def]
+def parse_date(kind: str) -> Rewrite:
     """A text as date or timestamp."""
 
     def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -257,141 +211,123 @@ def round_float(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return exp.Round(this=exp.cast(node.this.copy(), "DECIMAL"), decimals=places.copy() if places is not None else None)
 
 
-def transform(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """An expression of each element, in order."""
-    function = node.expression
-    if not isinstance(function, exp.Lambda) or len(function.expressions) != 1:
-        raise Untranslatable("a function of more than the element")
-    name = function.expressions[0].name
-    array = build("ARRAY(SELECT _x FROM UNNEST(:a) WITH ORDINALITY AS _t(x, n) ORDER BY n)", _DIALECT, a=node.this)
-    body = function.this.copy()
-    return (
-        build(
-            f'ARRAY(SELECT :b FROM UNNEST(:a) WITH ORDINALITY AS _t("{name}", _n) ORDER BY _n)',
-            _DIALECT,
-            a=node.this,
-            b=body,
-        )
-        if array
-        else None
-    )
-
-
-def array_filter(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """The elements for which a condition holds, in order."""
-    function = node.expression
-    if not isinstance(function, exp.Lambda) or len(function.expressions) != 1:
-        raise Untranslatable("a condition on more than the element")
-    name = function.expressions[0].name
-    return build(
-        f'ARRAY(SELECT "{name}" FROM UNNEST(:a) WITH ORDINALITY AS _t("{name}", _n) WHERE :b ORDER BY _n)',
-        _DIALECT, a=node.this, b=function.this,
-    )  # fmt: skip
-
-
-def comprehension(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """`[f(x) FOR x IN list]`."""
-    inner = node.expressions[0] if len(node.expressions) == 1 else None
-    if not isinstance(inner, exp.Comprehension) or inner.args.get("condition"):
-        return None
-    function = exp.Lambda(this=inner.this.copy(), expressions=[exp.to_identifier(inner.expression.name)])
-    if pair.engine == "datafusion":
-        return call("array_transform", inner.args["iterator"], function)
-    return transform(exp.Transform(this=inner.args["iterator"].copy(), expression=function), pair)
-
-
-def substring_index(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """The text before the n-th separator, or after the n-th from the end."""
-    text, mark, count = node.this, node.args["delimiter"], integer_value(node.args["count"])
-    if count is None:
-        raise Untranslatable("SUBSTRING_INDEX with a count that is not a number")
-    if count >= 0:
-        return build(f"ARRAY_TO_STRING((STRING_TO_ARRAY(:t, :d))[1:{count}], :d)", _DIALECT, t=text, d=mark)
-    return build(
-        f"REVERSE(ARRAY_TO_STRING((STRING_TO_ARRAY(REVERSE(:t), REVERSE(:d)))[1:{-count}], REVERSE(:d)))",
-        _DIALECT,
-        t=text,
-        d=mark,
-    )
-
-
-def unnest_offset(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """BigQuery counts the offset from 0, ORDINALITY from 1."""
-    offset = node.args.get("offset")
-    if pair.source != "bigquery" or not offset or not isinstance(node.parent, exp.From | exp.Join):
-        series = node.expressions[0] if len(node.expressions) == 1 else None
-        if isinstance(series, exp.GenerateSeries):
-            plain = build(
-                "ARRAY(SELECT GENERATE_SERIES(:a, :b))", _DIALECT, a=series.args["start"], b=series.args["end"]
-            )
-            if series.args.get("step"):
-                plain = build(
-                    "ARRAY(SELECT GENERATE_SERIES(:a, :b, :c))",
-                    _DIALECT,
-                    a=series.args["start"],
-                    b=series.args["end"],
-                    c=series.args["step"],
-                )
-            node.set("expressions", [plain])
-        return None
-    alias = node.args["alias"]
-    value = alias.args["columns"][0].name
-    place = offset.name if isinstance(offset, exp.Expression) else "offset"
-    rows = build(
-        f'SELECT "{value}", "_n" - 1 AS "{place}" FROM UNNEST(:a) WITH ORDINALITY AS _u("{value}", "_n")',
-        _DIALECT,
-        a=node.expressions[0],
-    )
-    return exp.Subquery(this=rows, alias=exp.TableAlias(this=exp.to_identifier("_t")))
-
-
 RULES: Rules = {
-    exp.Bracket: (negative_place,), exp.Struct: (refused("structs"),), exp.ToMap: (refused("maps"),), exp.VarMap: (refused("maps"),),
+    exp.Bracket: (negative_place,),
+    exp.Struct: (refused("structs"),),
+    exp.ToMap: (refused("maps"),),
+    exp.VarMap: (refused("maps"),),
     exp.Join: (no_asof,),
     exp.Explode: (lambda n, p: n.this.copy() if isinstance(n.this, exp.GenerateSeries) else None,),
-    exp.Hour: (part("HOUR"),), exp.Minute: (part("MINUTE"),), exp.Second: (lambda n, p: build("CAST(TRUNC(EXTRACT(SECOND FROM :a)) AS INT)", _DIALECT, a=n.this),), exp.Quarter: (part("QUARTER"),),
-    exp.DayOfYear: (part("DOY"),), exp.DayOfWeekIso: (part("ISODOW"),), exp.DayOfMonth: (part("DAY"),),
-    exp.DateBin: (lambda n, p: build("DATE_BIN(:w, :a, TIMESTAMP '2000-01-03 00:00:00')", _DIALECT, w=n.this, a=n.expression) if not n.args.get("origin") and p.source == "duckdb" else None,),
+    exp.Hour: (part("HOUR"),),
+    exp.Minute: (part("MINUTE"),),
+    exp.Second: (lambda n, p: build("CAST(TRUNC(EXTRACT(SECOND FROM :a)) AS INT)", _DIALECT, a=n.this),),
+    exp.Quarter: (part("QUARTER"),),
+    exp.DayOfYear: (part("DOY"),),
+    exp.DayOfWeekIso: (part("ISODOW"),),
+    exp.DayOfMonth: (part("DAY"),),
+    exp.DateBin: (
+        lambda n, p: (
+            build("DATE_BIN(:w, :a, TIMESTAMP '2000-01-03 00:00:00')", _DIALECT, w=n.this, a=n.expression)
+            if not n.args.get("origin") and p.source == "duckdb"
+            else None
+        ),
+    ),
     exp.RegexpExtract: (regexp_extract,),
-    exp.RegexpExtractAll: (lambda n, p: build("ARRAY(SELECT m[1] FROM REGEXP_MATCHES(:a, '(' || :p || ')', 'g') AS _t(m))", _DIALECT, a=n.this, p=n.expression),),
-    exp.JSONExtract: (json_path,), exp.JSONExtractScalar: (json_path,),
+    exp.RegexpExtractAll: (
+        lambda n, p: build(
+            "ARRAY(SELECT m[1] FROM REGEXP_MATCHES(:a, '(' || :p || ')', 'g') AS _t(m))",
+            _DIALECT,
+            a=n.this,
+            p=n.expression,
+        ),
+    ),
+    exp.JSONExtract: (json_path,),
+    exp.JSONExtractScalar: (json_path,),
     exp.JSONFormat: (lambda n, p: build("CAST(TO_JSON(:a) AS TEXT)", _DIALECT, a=n.this),),
-    exp.JSONObject: (lambda n, p: call("JSONB_BUILD_OBJECT", *[v for kv in n.expressions for v in (kv.this, kv.expression)]),),
+    exp.JSONObject: (
+        lambda n, p: call("JSONB_BUILD_OBJECT", *[v for kv in n.expressions for v in (kv.this, kv.expression)]),
+    ),
     exp.Length: (length,),
     exp.ByteLength: (lambda n, p: call("OCTET_LENGTH", n.this),),
     exp.IgnoreNulls: (array_aggregate,),
     exp.WithinGroup: (within_group,),
-    exp.ArrayUniqueAgg: (lambda n, p: build("ARRAY_AGG(DISTINCT :a) FILTER (WHERE NOT :a IS NULL)", _DIALECT, a=n.this),),
-    exp.ArraySort: (lambda n, p: build("ARRAY(SELECT _x FROM UNNEST(:a) AS _t(_x) ORDER BY _x NULLS FIRST)", _DIALECT, a=n.this) if n.args.get("expression") is None and n.args.get("nulls_first") is not None else None,),
-    exp.ArrayDistinct: (lambda n, p: build("ARRAY(SELECT _x FROM UNNEST(:a) WITH ORDINALITY AS _t(_x, _n) GROUP BY _x ORDER BY MIN(_n))", _DIALECT, a=n.this),),
+    exp.ArrayUniqueAgg: (
+        lambda n, p: build("ARRAY_AGG(DISTINCT :a) FILTER (WHERE NOT :a IS NULL)", _DIALECT, a=n.this),
+    ),
+    exp.ArraySort: (
+        lambda n, p: (
+            build("ARRAY(SELECT _x FROM UNNEST(:a) AS _t(_x) ORDER BY _x NULLS FIRST)", _DIALECT, a=n.this)
+            if n.args.get("expression") is None and n.args.get("nulls_first") is not None
+            else None
+        ),
+    ),
+    exp.ArrayDistinct: (
+        lambda n, p: build(
+            "ARRAY(SELECT _x FROM UNNEST(:a) WITH ORDINALITY AS _t(_x, _n) GROUP BY _x ORDER BY MIN(_n))",
+            _DIALECT,
+            a=n.this,
+        ),
+    ),
     exp.ArrayMax: (lambda n, p: build("(SELECT MAX(_x) FROM UNNEST(:a) AS _t(_x))", _DIALECT, a=n.this),),
     exp.ArrayMin: (lambda n, p: build("(SELECT MIN(_x) FROM UNNEST(:a) AS _t(_x))", _DIALECT, a=n.this),),
     exp.ArraySum: (lambda n, p: build("(SELECT SUM(_x) FROM UNNEST(:a) AS _t(_x))", _DIALECT, a=n.this),),
-    exp.ArrayReverse: (lambda n, p: build("ARRAY(SELECT _x FROM UNNEST(:a) WITH ORDINALITY AS _t(_x, _n) ORDER BY _n DESC)", _DIALECT, a=n.this),),
-    exp.ArgMax: (extreme("DESC"),), exp.ArgMin: (extreme("ASC"),),
-    exp.First: (first_last,), exp.Last: (first_last,),
-    exp.AnyValue: (lambda n, p: None if isinstance(n.this, exp.HavingMax) else build("(ARRAY_AGG(:a) FILTER (WHERE NOT :a IS NULL))[1]", _DIALECT, a=n.this),),
-    exp.Mode: (lambda n, p: build("MODE() WITHIN GROUP (ORDER BY :a)", _DIALECT, a=n.this) if n.this is not None else None,),
+    exp.ArrayReverse: (
+        lambda n, p: build(
+            "ARRAY(SELECT _x FROM UNNEST(:a) WITH ORDINALITY AS _t(_x, _n) ORDER BY _n DESC)", _DIALECT, a=n.this
+        ),
+    ),
+    exp.ArgMax: (extreme("DESC"),),
+    exp.ArgMin: (extreme("ASC"),),
+    exp.First: (first_last,),
+    exp.Last: (first_last,),
+    exp.AnyValue: (
+        lambda n, p: (
+            None
+            if isinstance(n.this, exp.HavingMax)
+            else build("(ARRAY_AGG(:a) FILTER (WHERE NOT :a IS NULL))[1]", _DIALECT, a=n.this)
+        ),
+    ),
+    exp.Mode: (
+        lambda n, p: build("MODE() WITHIN GROUP (ORDER BY :a)", _DIALECT, a=n.this) if n.this is not None else None,
+    ),
     exp.ApproxDistinct: (lambda n, p: build("COUNT(DISTINCT :a)", _DIALECT, a=n.this),),
-    exp.Quantile: (lambda n, p: build("PERCENTILE_CONT(:q) WITHIN GROUP (ORDER BY :a)", _DIALECT, a=n.this, q=n.args["quantile"]),),
-    exp.TryCast: (no_try,), exp.Cast: (text_cast,),
-    exp.TimeToStr: (format_date,), exp.StrToTime: (parse_date("TIMESTAMP"),), exp.StrToDate: (parse_date("DATE"),),
+    exp.Quantile: (
+        lambda n, p: build("PERCENTILE_CONT(:q) WITHIN GROUP (ORDER BY :a)", _DIALECT, a=n.this, q=n.args["quantile"]),
+    ),
+    exp.TryCast: (no_try,),
+    exp.Cast: (text_cast,),
+    exp.TimeToStr: (format_date,),
+    exp.StrToTime: (parse_date("TIMESTAMP"),),
+    exp.StrToDate: (parse_date("DATE"),),
     exp.TsOrDsToDate: (parse_date("DATE"),),
     exp.UnixToTime: (from_epoch,),
     exp.TimeToUnix: (lambda n, p: build("EXTRACT(EPOCH FROM :a)", _DIALECT, a=n.this),),
     exp.UnixSeconds: (lambda n, p: build("CAST(FLOOR(EXTRACT(EPOCH FROM :a)) AS BIGINT)", _DIALECT, a=n.this),),
     exp.UnixMillis: (lambda n, p: build("CAST(FLOOR(EXTRACT(EPOCH FROM :a) * 1000) AS BIGINT)", _DIALECT, a=n.this),),
-    exp.DateDiff: (date_difference,), exp.TimestampDiff: (date_difference,), exp.DatetimeDiff: (date_difference,),
-    exp.TsOrDsDiff: (date_difference,), exp.MonthsBetween: (months_between,),
-    exp.DateAdd: (shifted,), exp.DateSub: (shifted,), exp.TsOrDsAdd: (shifted,), exp.TimestampAdd: (shifted,),
-    exp.TimestampSub: (shifted,), exp.DatetimeAdd: (shifted,), exp.DatetimeSub: (shifted,),
+    exp.DateDiff: (date_difference,),
+    exp.TimestampDiff: (date_difference,),
+    exp.DatetimeDiff: (date_difference,),
+    exp.TsOrDsDiff: (date_difference,),
+    exp.MonthsBetween: (months_between,),
+    exp.DateAdd: (shifted,),
+    exp.DateSub: (shifted,),
+    exp.TsOrDsAdd: (shifted,),
+    exp.TimestampAdd: (shifted,),
+    exp.TimestampSub: (shifted,),
+    exp.DatetimeAdd: (shifted,),
+    exp.DatetimeSub: (shifted,),
     exp.Round: (round_float,),
-    exp.Transform: (transform,), exp.ArrayFilter: (array_filter,), exp.Array: (comprehension,),
+    exp.Transform: (transform,),
+    exp.ArrayFilter: (array_filter,),
+    exp.Array: (comprehension,),
     exp.Split: (lambda n, p: exp.paren(call("STRING_TO_ARRAY", n.this, n.expression)),),
     exp.RegexpSplit: (lambda n, p: call("REGEXP_SPLIT_TO_ARRAY", n.this, n.expression),),
     exp.SubstringIndex: (substring_index,),
     exp.Unnest: (unnest_offset,),
-    exp.Lateral: (lateral_view,), exp.In: (in_unnest,),
-    exp.Subquery: (derived_alias,), exp.Select: (all_columns, having_alias), exp.Star: (star_without,),
+    exp.Lateral: (lateral_view,),
+    exp.In: (in_unnest,),
+    exp.Subquery: (derived_alias,),
+    exp.Select: (all_columns, having_alias),
+    exp.Star: (star_without,),
     exp.DateFromParts: (lambda n, p: call("MAKE_DATE", n.args["year"], n.args["month"], n.args["day"]),),
-}  # fmt: skip
+}

@@ -71,7 +71,8 @@ def _unnest_column(node: exp.Expression, table: str, column: str, array: exp.Exp
     join = node.parent if isinstance(node.parent, exp.Join) else node.parent.parent if node.parent is not None else None
     if select is None or node.args.get("offset") or not isinstance(join, exp.Join) or join.args.get("side"):
         raise Untranslatable("the elements of a column beside its table")
-    return _exploded(select, join, table, column, array)
+    _exploded(select, join, table, column, array)
+    return None
 
 
 def _exploded(select: exp.Select, gone: exp.Expression, table: str, column: str, array: exp.Expression) -> None:
@@ -147,7 +148,7 @@ def all_columns(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def _is_all(node: exp.Expression) -> bool:
     inner = node.this if isinstance(node, exp.Ordered) else node
-    return isinstance(inner, exp.Column | exp.Var) and inner.name.upper() == "ALL" or isinstance(inner, exp.All)
+    return (isinstance(inner, exp.Column | exp.Var) and inner.name.upper() == "ALL") or isinstance(inner, exp.All)
 
 
 def having_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -171,8 +172,7 @@ def distinct_names(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         if (
             isinstance(item, exp.Alias | exp.Star)
             or item.is_star
-            or isinstance(item, exp.Column)
-            and item.sql() not in seen
+            or (isinstance(item, exp.Column) and item.sql() not in seen)
         ):
             seen.add(item.sql())
             continue

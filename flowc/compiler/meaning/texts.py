@@ -65,7 +65,7 @@ def regexp_substr(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def regexp_replace(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Groups in the replacement: `$1` in Java's patterns, `\\1` elsewhere."""
+    r"""Groups in the replacement: `$1` in Java's patterns, `\1` elsewhere."""
     replacement = node.args.get("replacement")
     if pair.source not in ("spark", "databricks") or replacement is None:
         return None
@@ -145,7 +145,7 @@ def hexadecimal(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def text_group(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Texts put together from numbers, where the engine insists on texts; a comma where the dialect has it by default."""
+    """Texts put together: numbers cast where the engine insists, a comma where the dialect has it by default."""
     value = node.this
     inner = value.this if isinstance(value, exp.Order) else value
     if isinstance(inner, exp.Distinct) and len(inner.expressions) == 1:
@@ -187,6 +187,14 @@ def json_arithmetic(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
+def map_element(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`MAP {…}[key]`, which sqlglot reads as the map of an element."""
+    inner = node.this
+    if not isinstance(inner, exp.Bracket):
+        return None
+    return exp.Bracket(this=exp.ToMap(this=inner.this.copy()), expressions=[e.copy() for e in inner.expressions])
+
+
 def is_plain(pattern: str | None) -> bool:
     """Whether a pattern is a text without special characters."""
     return pattern is not None and not _SPECIAL.search(pattern)
@@ -195,6 +203,7 @@ def is_plain(pattern: str | None) -> bool:
 TEXTS: Rules = {
     exp.RawString: (raw_string,),
     exp.Hex: (hexadecimal,),
+    exp.ToMap: (map_element,),
     exp.ByteString: (escaped_string,),
     exp.SimilarTo: (similar,),
     exp.RegexpLike: (full_match,),
@@ -211,5 +220,8 @@ TEXTS: Rules = {
     exp.JSONValue: (json_value,),
     exp.Cast: (text_of_variant,),
     exp.TryCast: (text_of_variant,),
-    exp.Add: (json_arithmetic,), exp.Sub: (json_arithmetic,), exp.Mul: (json_arithmetic,), exp.Div: (json_arithmetic,),
-}  # fmt: skip
+    exp.Add: (json_arithmetic,),
+    exp.Sub: (json_arithmetic,),
+    exp.Mul: (json_arithmetic,),
+    exp.Div: (json_arithmetic,),
+}

@@ -65,10 +65,15 @@ FROM orders SELECT id WHERE amount > 90 ORDER BY id
 --> 4
 
 -- duckdb: an alias used in the same SELECT
+--! postgres: aliases of the same SELECT are not replaced by what they name
+--! sqlite: aliases of the same SELECT are not replaced by what they name
+--! datafusion: aliases of the same SELECT are not replaced by what they name
 SELECT amount * quantity AS total, total * 2 AS twice FROM orders WHERE id = 1
 --> 241 | 482
 
 -- snowflake: an alias used in the same SELECT and in WHERE
+--! postgres: aliases of the same SELECT are not replaced by what they name
+--! datafusion: aliases of the same SELECT are not replaced by what they name
 SELECT id, amount * quantity AS total FROM orders WHERE total > 100 ORDER BY id
 --> 1 | 241
 --> 3 | 106.75
