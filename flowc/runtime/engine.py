@@ -50,7 +50,10 @@ class Engine:
         import datafusion
 
         self._udf = datafusion.udf
-        settings = datafusion.SessionConfig().set("datafusion.execution.time_zone", "+00:00")
+        # That parser reads lambdas and struct literals too; the compiler's translations need them.
+        settings = datafusion.SessionConfig(
+            {"datafusion.execution.time_zone": "+00:00", "datafusion.sql_parser.dialect": "duckdb"}
+        )
         runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(_memory())
         self._context = datafusion.SessionContext(settings, runtime)
 

@@ -113,7 +113,7 @@ def open_postgres(dsn: str) -> Iterator[Run]:
 @contextmanager
 def open_datafusion() -> Iterator[Run]:
     """DataFusion over Arrow tables."""
-    options = {"datafusion.execution.time_zone": "UTC", "datafusion.sql_parser.dialect": "duckdb"}
+    options = {"datafusion.execution.time_zone": "+00:00", "datafusion.sql_parser.dialect": "duckdb"}
     session = SessionContext(SessionConfig(options).with_target_partitions(1))
     for table, rows in ROWS.items():
         arrays = [
