@@ -8,10 +8,12 @@ from __future__ import annotations
 import queue
 import signal
 import threading
-from collections.abc import Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+_Handler = Callable[[int, FrameType | None], Any] | int | None
 
 _AHEAD = 4
 _POLL = 0.1
@@ -23,15 +25,19 @@ class Pump(Generic[T]):
 
     The iterator is started, used and closed in that thread; a failure in it is raised where the items are used.
     Entering waits for the first item, so whatever the iterator does before it is done before the items are used.
+    Ctrl-C ends the items at once, also where an engine takes them in a thread of its own and waits for their end.
     """
 
     def __init__(self, items: Iterator[T]) -> None:
         self._items = items
         self._queue: queue.Queue[T | _End] = queue.Queue(_AHEAD)
         self._stopped = threading.Event()
+        self._interrupted = threading.Event()
+        self._heard: _Handler = None
         self._thread = threading.Thread(target=self._fill, name="flowc-read", daemon=True)
 
     def __enter__(self) -> Iterator[T]:
+        self._listen()
         self._thread.start()
         try:
             return self._drain(self._first())
@@ -41,8 +47,25 @@ class Pump(Generic[T]):
 
     def __exit__(self, failed: type[BaseException] | None = None, *_: object) -> None:
         self._stopped.set()
+        if self._heard is not None:
+            signal.signal(signal.SIGINT, self._heard)
         # A query that is still running somewhere must not hold up an interrupt or a failure.
         self._thread.join(_PATIENCE if failed else None)
+        if self._interrupted.is_set() and failed is not KeyboardInterrupt:
+            # Engines call an interrupted statement an error of their own.
+            raise KeyboardInterrupt
+
+    def _listen(self) -> None:
+        """Hears of an interrupt before anybody else, where interrupts are heard at all."""
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler) and threading.current_thread() is threading.main_thread():
+            self._heard = handler
+            signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted.set()
+        if callable(self._heard):
+            self._heard(number, frame)
 
     def _first(self) -> T | _End:
         while True:
@@ -80,9 +103,18 @@ class Pump(Generic[T]):
     def _drain(self, item: T | _End) -> Iterator[T]:
         while not isinstance(item, _End):
             yield item
-            item = self._queue.get()
+            item = self._next()
         if item.failure is not None:
             raise item.failure
+
+    def _next(self) -> T | _End:
+        while True:
+            if self._interrupted.is_set():
+                raise KeyboardInterrupt
+            try:
+                return self._queue.get(timeout=_POLL)
+            except queue.Empty:
+                continue
 
 
 class _End:
