@@ -67,9 +67,11 @@ def run(name: str, command: Sequence[str], *, cwd: Path | None = None, env: Mapp
     """
     with tempfile.TemporaryDirectory(prefix="flowc-sample-") as folder:
         report = Path(folder, "report")
+        # Compiled modules are kept, as they are where flowc is installed.
+        given = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         launched = [sys.executable, "-I", "-S", str(LAUNCHER), str(report), *command]
         done = subprocess.run(
-            launched, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
+            launched, cwd=cwd, env={**given, **(env or {})}, capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise SideFailed(f"{name} ended with {done.returncode}: {_end(done.stdout + done.stderr)}")

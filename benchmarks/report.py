@@ -71,6 +71,8 @@ def failed_row(case: str, reason: str) -> Row:
 def table(rows: Sequence[Row], *, markdown: bool) -> str:
     """All rows as aligned text or as Markdown."""
     lines = [HEAD, *(row.cells() for row in rows)]
+    if markdown:
+        lines = [tuple(cell.replace("|", "\\|") for cell in line) for line in lines]
     widths = [max(len(line[place]) for line in lines) for place in range(len(HEAD))]
     padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
     padded.insert(1, ["-" * width for width in widths])
