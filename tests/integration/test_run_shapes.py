@@ -46,7 +46,8 @@ def folder(tmp_path) -> Folder:
     made.write("specs/project.yaml", SPECS.replace("WHERE {{ incremental }} ", ""))
     made.write(
         "data/events.jsonl",
-        '{"id": 1, "at": "2026-01-02 00:00:00", "region": "n"}\n{"id": 2, "at": "2026-01-03 00:00:00", "region": "s"}\n',
+        '{"id": 1, "at": "2026-01-02 00:00:00", "region": "n"}\n'
+        '{"id": 2, "at": "2026-01-03 00:00:00", "region": "s"}\n',
     )
     made.write("data/regions.csv", "code,name\nn,North\ns,South\n")
     return made

@@ -21,7 +21,9 @@ SPEC = (
 def layer(folder: Path, path: str) -> None:
     file = folder / ".flowc" / "connections.yaml"
     file.parent.mkdir(parents=True)
-    file.write_text(f"connections: {{ db: {{ kind: sqlite, path: {path} }}, {folder.name}: {{ kind: sqlite, path: {path} }} }}")
+    file.write_text(
+        f"connections: {{ db: {{ kind: sqlite, path: {path} }}, {folder.name}: {{ kind: sqlite, path: {path} }} }}"
+    )
 
 
 def project(tmp_path: Path, *, env: dict[str, str] | None = None, environment: str | None = None) -> ProjectSpec:

@@ -42,7 +42,10 @@ def faults(tmp_path: Path, text: str) -> list[Found]:
         ("to: { mode: merge }" + BODY, ("missing-key", "mode")),
         ("to: { connection: drop, path: out }" + BODY, ("missing-key", "p")),
         ("to: t", ("missing-key", "p")),
-        ("to: t\n    from: { a: { connection: raw, table: x }, b: { connection: raw, table: y } }", ("missing-key", "p")),
+        (
+            "to: t\n    from: { a: { connection: raw, table: x }, b: { connection: raw, table: y } }",
+            ("missing-key", "p"),
+        ),
         ("to: t\n    table: x" + BODY, ("conflicting-keys", "x")),
         ("to: t\n    table: x\n    from: { connection: drop, path: a.csv }", ("conflicting-keys", "x")),
         ("to: t\n    columns: { a: b }" + BODY, ("conflicting-keys", "a")),
@@ -56,9 +59,15 @@ def faults(tmp_path: Path, text: str) -> list[Found]:
         ("to: t\n    deletes: hard" + BODY, ("conflicting-options", "hard")),
         ("to: t\n    mode: merge\n    deletes: close" + BODY, ("conflicting-options", "close")),
         ("to: t\n    mode: merge\n    deletes: soft\n    soft_delete_column: gone" + BODY, ("unknown-column", "gone")),
-        ("to: t\n    mode: merge\n    deletes: soft\n    soft_delete_column: a" + BODY, ("conflicting-options", "text")),
+        (
+            "to: t\n    mode: merge\n    deletes: soft\n    soft_delete_column: a" + BODY,
+            ("conflicting-options", "text"),
+        ),
         ("to: t\n    mode: merge\n    soft_delete_column: a" + BODY, ("conflicting-options", "a")),
-        ("to: t\n    mode: merge\n    deletes: hard\n    incremental: { column: a }" + BODY, ("conflicting-options", "hard")),
+        (
+            "to: t\n    mode: merge\n    deletes: hard\n    incremental: { column: a }" + BODY,
+            ("conflicting-options", "hard"),
+        ),
         ("to: t\n    mode: truncate\n    incremental: { column: a }" + BODY, ("conflicting-options", "a")),
         ("to: t\n    mode: merge\n    ttl: 30d" + BODY, ("conflicting-options", "30d")),
         ("to: t\n    mode: merge\n    event_time: a" + BODY, ("conflicting-options", "a")),
@@ -91,7 +100,10 @@ def test_faults(tmp_path: Path, body: str, expected: tuple[str, str]) -> None:
         ("u: { connection: db, columns: { id: bigint }, indexes: [{ columns: [ix] }] }", ("unknown-column", "ix")),
         ("u: { connection: db, columns: { id: bigint, ID: text } }", ("case-clash", "ID")),
         ("T: { connection: db, columns: { id: bigint } }", ("case-clash", "T")),
-        ("u: { connection: db, columns: { id: bigint primary key, a: int }, primary_key: [a] }", ("conflicting-keys", "a")),
+        (
+            "u: { connection: db, columns: { id: bigint primary key, a: int }, primary_key: [a] }",
+            ("conflicting-keys", "a"),
+        ),
     ],
 )
 def test_table_faults(tmp_path: Path, tables: str, expected: tuple[str, str]) -> None:
@@ -103,14 +115,20 @@ def test_table_faults(tmp_path: Path, tables: str, expected: tuple[str, str]) ->
     [
         ("to: t", ("missing-key", "s")),
         ("to: tt, source: { connection: bus, topic: x }", ("unknown-table", "tt")),
-        ("to: [t, { connection: dbb, table: x }], source: { connection: bus, topic: x }", ("unknown-connection", "dbb")),
+        (
+            "to: [t, { connection: dbb, table: x }], source: { connection: bus, topic: x }",
+            ("unknown-connection", "dbb"),
+        ),
         ("to: { connection: bus }, source: { connection: bus, topic: x }", ("missing-key", "bus")),
         ("to: t, source: { connection: bus, queue: x }", ("conflicting-keys", "x")),
         ("to: t, source: { connection: bus }", ("missing-key", "bus")),
         ("to: t, source: { connection: db, table: x }", ("unsupported-source", "db")),
         ("to: t, source: { connection: bus, topic: x }, on_error: dlq", ("missing-key", "dlq")),
         ("to: t, source: { connection: bus, topic: x }, state: { connection: bus }", ("unsupported-source", "bus")),
-        ("to: t, source: { connection: bus, topic: x }, lookups: { u: { connection: no, table: x } }", ("unknown-connection", "no")),
+        (
+            "to: t, source: { connection: bus, topic: x }, lookups: { u: { connection: no, table: x } }",
+            ("unknown-connection", "no"),
+        ),
         (
             "to: t, source: { connection: bus, topic: x }, cdc: { envelope: maxwell }, "
             "window: { kind: tumbling, size: 1m, aggregate: { n: count(*) } }",
@@ -135,7 +153,9 @@ def test_test_faults(tmp_path: Path, test: str, expected: tuple[str, str]) -> No
 
 
 def test_defaults(tmp_path: Path) -> None:
-    extra = "  h: { connection: db, schema: s, columns: { id: bigint, v: text }, natural_key: [v], primary_key: [id, v] }\n"
+    extra = (
+        "  h: { connection: db, schema: s, columns: { id: bigint, v: text }, natural_key: [v], primary_key: [id, v] }\n"
+    )
     text = pipeline("to: t" + BODY, extra) + (
         "  m: { to: h, mode: merge, sql: SELECT 1, from: raw }\n"
         "  f: { to: [{ table: t, mode: truncate, keys: [a] }, { connection: lake, table: s.x }], mode: append, sql: SELECT 1,"
@@ -150,7 +170,12 @@ def test_defaults(tmp_path: Path) -> None:
         "postgres", "postgres", "append", ("id",), "ignore",
     )  # fmt: skip
     assert (m.engine, m.dialect, m.targets[0].keys, str(m.targets[0].name)) == ("mysql", "mysql", ("v",), "s.h")
-    assert (f.engine, f.dialect, f.database, [s.name for s in f.sources]) == ("datafusion", "datafusion", None, ["source"])
+    assert (f.engine, f.dialect, f.database, [s.name for s in f.sources]) == (
+        "datafusion",
+        "datafusion",
+        None,
+        ["source"],
+    )
     assert [(t.mode, t.keys, str(t.name)) for t in f.targets] == [("truncate", ("a",), "t"), ("append", (), "s.x")]
 
 

@@ -60,7 +60,9 @@ def test_words(text: str, expected: tuple[str, str, str, str | None]) -> None:
 
 
 def test_only_what_is_wrong_is_broken() -> None:
-    tree = parse(SourceFile("", "pipelines: { a: { to: t, x: 1 }, b: { to: t } }\nstreams: []\nversion: 1\n"), Reporter())
+    tree = parse(
+        SourceFile("", "pipelines: { a: { to: t, x: 1 }, b: { to: t } }\nstreams: []\nversion: 1\n"), Reporter()
+    )
     assert tree is not None
     assert check(tree, Reporter()) == {("pipelines", "a"), ("streams",)}
 
