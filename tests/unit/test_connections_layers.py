@@ -1,6 +1,6 @@
 """Where a connection comes from: every layer, the order of them, and that a DSN is never kept."""
 
-# ruff: noqa: E501 -- a table of cases reads best with one case in a line
+
 
 from __future__ import annotations
 
