@@ -1,6 +1,6 @@
 """Measures and prints one table.
 
-python -m benchmarks                               everything at full size: about half an hour and 15 GB of disk
+python -m benchmarks                               everything at full size: about a quarter of an hour
 python -m benchmarks --scale 0.1 --rounds 1        a tenth of the rows, each once
 python -m benchmarks --only merge_duckdb help_text some cases
 python -m benchmarks --markdown                    the table as it stands in docs/benchmarks.md
