@@ -192,7 +192,9 @@ def _chosen(column: Column, options: CsvOptions, fitted: Fitted) -> str:
         return name
     text = name
     if options.null_regex:
-        text = f"CASE WHEN regexp_like({name}, {literal(options.null_regex)}) THEN NULL ELSE {name} END"
+        # The engine's parser gives NULL for empty values, also where something else was chosen to mean it.
+        given = f"coalesce({name}, '')" if column.type.kind is Kind.TEXT and not options.ragged else name
+        text = f"CASE WHEN regexp_like({given}, {literal(options.null_regex)}) THEN NULL ELSE {given} END"
     return f"{fitted(text, UNKNOWN, column)} AS {name}"
 
 

@@ -125,6 +125,14 @@ def test_csv_options(rows):
     assert made == [{"a": 1, "b": "x;'y", "c": None}, {"a": 2, "b": "line\nend", "c": None}]
 
 
+def test_where_something_else_means_null_an_empty_text_is_a_value(rows):
+    (rows.folder / "a.csv").write_text('n,t\n1,\n2,""\n3,NA\n,x\n')
+    made = rows("a.csv", null_regex="^(NA)?$", columns=declared(n="bigint", t="text"))
+    assert [row["t"] for row in made] == [None, None, None, "x"]
+    made = rows("a.csv", null_regex="^NA$", columns=declared(n="bigint", t="text"))
+    assert made == [{"n": 1, "t": ""}, {"n": 2, "t": ""}, {"n": 3, "t": None}, {"n": None, "t": "x"}]
+
+
 def test_a_byte_order_mark_is_no_part_of_a_name(rows):
     (rows.folder / "a.csv").write_bytes("\ufeffid,b\n1,2\n".encode())
     assert rows("a.csv", columns=declared(id="bigint")) == [{"id": 1}]

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.model.engines import Engine, open_engine
+from tests.model.engines import DATABASES, Engine, open_engine
 
 
-@pytest.fixture(params=["duckdb", "sqlite", "postgres"], scope="module")
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    dsn = request.getfixturevalue("postgres_module") if request.param == "postgres" else None
-    opened = open_engine(request.param, dsn)
+@pytest.fixture(params=DATABASES, scope="module")
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_module: str
+) -> Iterator[Engine]:
+    opened = open_engine(request.param, tmp_path_factory.mktemp("model"), postgres_module)
     yield opened
-    opened.connection.close()
+    opened.close()

@@ -45,11 +45,16 @@ def moment(tick: int) -> datetime:
 
 def written(tick: int | None) -> str | None:
     """An instant as all engines here show it."""
-    return None if tick is None else moment(tick).strftime("%Y-%m-%d %H:%M:%S.%f") + "+00:00"
+    return None if tick is None else shown(moment(tick))
+
+
+def shown(instant: datetime) -> str:
+    """An instant with a zone as text."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") + "+00:00"
 
 
 def apply_for(kind: str, mode: str, **options: object) -> Apply:
-    """A load from table `src` to table `tgt` of one database."""
+    """A load into table `tgt`, from wherever `loads` lets its rows come."""
     fixed = {
         "pipeline": "p",
         "input": Source("s", "source", "c", kind, table=TableName(None, "src")),
@@ -75,6 +80,7 @@ def apply_for(kind: str, mode: str, **options: object) -> Apply:
     return Apply(**(fixed | options))  # type: ignore[arg-type]
 
 
+TARGET = TableName(None, "tgt")
 SOURCE = Table(TableName(None, "src"), COLUMNS)
 
 

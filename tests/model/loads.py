@@ -3,55 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from flowc.catalog import Column, Table, TableName
-from flowc.compiler.ddl import create_table
-from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply
+from flowc.compiler.quote import table
+from flowc.compiler.reads import read_of
 from flowc.compiler.sqlplan import plan_load
 from flowc.errors import DataError
 from flowc.plan import Counter, LoadPlan
+from flowc.runtime.load import describe, run_load
 from tests.model import histories as h
-from tests.model.engines import Engine, insert, run
+from tests.model.engines import HERE, Engine
 from tests.model.model import Refused
 
-
-def fresh(engine: Engine) -> None:
-    """An empty source and no target."""
-    engine.drop("src", "tgt")
-    for statement in create_table(h.SOURCE, DIALECTS[engine.kind]):
-        engine.execute(statement)
+TARGET = h.TARGET
 
 
-def fill(engine: Engine, rows: Sequence[dict[str, Any]]) -> None:
-    """Makes these rows the source."""
-    engine.execute("DELETE FROM src")
-    values = [[h.written(r[n]) if n == "at" else r[n] for n in h.NAMES] for r in rows]
-    insert(engine, "src", h.NAMES, values)
-
-
-def plan(engine: Engine, apply: Apply, live: Table | None, now: int, watermark: str | None = None) -> LoadPlan:
-    """The plan of a load of the source at that time."""
+def plan(engine: Engine, apply: Apply, now: int, *, constraints: bool = True) -> LoadPlan:
+    """The plan of a load at that time, of the table as it is; without `constraints` it may not rely on any."""
+    live = engine.database.table(TARGET)
+    if live is not None and not constraints:
+        live = replace(live, primary_key=(), indexes=())
     return plan_load(
         apply,
-        columns=h.COLUMNS,
+        columns=describe(read_of(apply.input), engine.sources),
         live=live,
-        watermark=watermark,
+        watermark=stored(engine),
         now=h.moment(now),
-        same_database=True,
+        same_database=getattr(apply.input, "connection", None) == HERE,
     )
 
 
+def execute(engine: Engine, made: LoadPlan) -> dict[Counter, int]:
+    """Runs a plan, gives the counters, and raises what stopped it."""
+    result = run_load(made, engine.database, engine.sources)
+    if result.error is not None:
+        raise result.error
+    return {counter: result.counts.get(counter, 0) for counter in Counter}
+
+
 def load(
-    engine: Engine, apply: Apply, rows: Sequence[dict], live: Table | None, now: int, watermark: str | None = None
+    engine: Engine, apply: Apply, rows: Sequence[dict], now: int, *, way: str = HERE, constraints: bool = True
 ) -> dict[Counter, int]:
-    """Loads rows, and gives the counters."""
-    fill(engine, rows)
-    return run(plan(engine, apply, live, now, watermark), engine)
+    """Loads rows that arrive that way, and gives the counters."""
+    coming = replace(apply, input=engine.fill(way, rows))
+    return execute(engine, plan(engine, coming, now, constraints=constraints))
 
 
 def outcome(model: Callable, *arguments: Any) -> dict[Counter, int] | str:
@@ -62,29 +61,37 @@ def outcome(model: Callable, *arguments: Any) -> dict[Counter, int] | str:
         return str(refused)
 
 
-def refused(engine: Engine, apply: Apply, rows: Sequence[dict], live: Table | None, now: int, *, code: str) -> None:
-    """The engine refuses for the same reason and keeps its table."""
-    before = target(engine) if live else None
+def refused(engine: Engine, apply: Apply, rows: Sequence[dict], now: int, *, way: str, code: str) -> None:
+    """The engine refuses for the same reason and keeps everything as it was."""
+    before = state(engine)
     with pytest.raises(DataError) as raised:
-        load(engine, apply, rows, live, now)
+        load(engine, apply, rows, now, way=way)
     assert raised.value.code == code
-    assert not live or target(engine) == before
+    assert state(engine) == before
+
+
+def state(engine: Engine) -> list:
+    """Everything that a load may change, every column of it."""
+    tables = (TARGET, engine.watermarks)
+    return [
+        sorted_rows(engine.query(f"SELECT * FROM {table(t)}")) if engine.database.table(t) else None for t in tables
+    ]
+
+
+def stored(engine: Engine) -> str | None:
+    """The watermark as the load left it."""
+    if engine.database.table(engine.watermarks) is None:
+        return None
+    rows = engine.query(f"SELECT value FROM {table(engine.watermarks)}")
+    return rows[0]["value"] if rows else None
 
 
 def target(engine: Engine) -> list[tuple]:
-    """The rows of the target in a stable order, without row hashes, booleans as booleans."""
-    rows = engine.rows("tgt", "1")
-    shown = [{n: v for n, v in row.items() if n != "row_hash"} for row in rows]
-    for row in shown:
-        if "is_current" in row:
-            row["is_current"] = bool(row["is_current"])
-    return sorted((tuple(sorted(row.items())) for row in shown), key=repr)
+    """The rows of the target in a stable order, without row hashes."""
+    rows = engine.query("SELECT * FROM tgt")
+    return sorted_rows([{n: v for n, v in row.items() if n != "row_hash"} for row in rows])
 
 
-def tick(text: str | None) -> int | None:
-    """Back from an instant to the model's days."""
-    return None if text is None else (datetime.fromisoformat(text).astimezone(UTC) - h.EPOCH).days
-
-
-def table_of(names: Sequence[Column], key: Sequence[str]) -> Table:
-    return Table(TableName(None, "tgt"), tuple(names), tuple(key))
+def sorted_rows(rows: Sequence[dict]) -> list[tuple]:
+    """Rows that compare whatever the order they came in."""
+    return sorted((tuple(sorted(row.items())) for row in rows), key=repr)

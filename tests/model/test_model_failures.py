@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from typing import Any
+
 import pytest
 
-from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Expectation, Incremental
-from flowc.compiler.shape import target_table
+from flowc.errors import FlowcError
+from flowc.plan import LoadPlan
+from flowc.runtime.connector import Database
+from flowc.runtime.load import run_load
 from tests.model import histories as h
-from tests.model.engines import Engine, Injected, run
-from tests.model.loads import fill, fresh, load, plan, target
+from tests.model.engines import WAYS, Engine
+from tests.model.loads import load, plan, state
 
 FIRST = [
     {"k1": 1, "K 2": "x", "a": "1", "b": 0, "note": "n", "at": 1},
@@ -32,47 +41,76 @@ CASES = {
 }
 
 
-def state(engine: Engine) -> list:
-    """Everything that a load may change."""
-    watermarks = DIALECTS[engine.kind].state_table("watermarks")
-    try:
-        held = engine.query(f"SELECT * FROM {watermarks}")
-    except Exception as missing:  # each driver has its own class for a table that is not there
-        held = [type(missing).__name__]
-    return [target(engine), held]
-
-
 def applied(engine: Engine, case: str) -> Apply:
     options = dict(CASES[case])
     return h.apply_for(engine.kind, str(options.pop("mode")), **options)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_failure_at_any_statement_changes_nothing(engine: Engine, case: str) -> None:
-    apply = applied(engine, case)
-    fresh(engine)
-    load(engine, apply, FIRST, None, 9)
-    live = target_table(apply, h.COLUMNS, DIALECTS[engine.kind])
+class Injected(FlowcError):
+    """The failure that a test asked for."""
+
+
+class Failing:
+    """A session that fails at its n-th call of a kind that may fail, having done what was asked or not."""
+
+    CALLS = ("begin", "lock", "execute", "query", "ingest", "wire_in", "commit")
+
+    def __init__(self, database: Database, place: int, *, done: bool) -> None:
+        self._database, self._left, self._done = database, place, done
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._database, name)
+        return partial(self._counted, name, found) if name in self.CALLS else found
+
+    def _counted(self, name: str, call: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        self._left -= 1
+        if self._left == 0 and self._done and name != "commit":
+            call(*arguments, **more)
+        if self._left == 0:
+            raise Injected("injected", code="injected")
+        return call(*arguments, **more)
+
+
+def survived(engine: Engine, made: LoadPlan) -> int:
+    """Fails a load at each call, before and after it is carried out; returns how many there were."""
     before = state(engine)
-    fill(engine, SECOND)
-    steps = plan(engine, apply, live, 10).steps
-    for number in range(len(steps)):
-        with pytest.raises(Injected):
-            run(plan(engine, apply, live, 10), engine, fail_after=number)
-        assert state(engine) == before, steps[number].purpose if hasattr(steps[number], "purpose") else number
-    run(plan(engine, apply, live, 10), engine, commit=False)
+    for place in count(1):
+        for done in (False, True):
+            failing = Failing(engine.database, place, done=done)
+            result = run_load(made, failing, engine.sources)  # type: ignore[arg-type]
+            if result.error is None:
+                return place - 1
+            assert isinstance(result.error, Injected), result.error
+            assert state(engine) == before, f"call {place}"
+    raise AssertionError
+
+
+@pytest.mark.parametrize("way", WAYS if "FLOWC_MODEL_EXAMPLES" in os.environ else ("here", "postgres", "csv"))
+@pytest.mark.parametrize("case", CASES)
+def test_a_failure_at_any_call_changes_nothing(engine: Engine, case: str, way: str) -> None:
+    """Also a commit that fails; then the load runs as if nothing had been."""
+    apply = applied(engine, case)
+    engine.reset()
+    load(engine, apply, FIRST, 9, way=way)
+    again = replace(apply, input=engine.fill(way, SECOND))
+    made = plan(engine, again, 10)
+    before = state(engine)
+    assert run_load(made, engine.database, engine.sources, commit=False).error is None
     assert state(engine) == before
-    run(plan(engine, apply, live, 10), engine)
-    assert state(engine) != before
+    assert survived(engine, made) >= len(made.steps) + 2
+    after = state(engine)
+    assert after != before
+    engine.reset()
+    load(engine, apply, FIRST, 9, way=way)
+    load(engine, apply, SECOND, 10, way=way)
+    assert state(engine) == after
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_failure_before_the_target_exists_creates_nothing(engine: Engine, case: str) -> None:
     apply = applied(engine, case)
-    fresh(engine)
-    fill(engine, FIRST)
-    for number in range(1, len(plan(engine, apply, None, 9).steps)):
-        with pytest.raises(Injected):
-            run(plan(engine, apply, None, 9), engine, fail_after=number)
-        with pytest.raises(Exception, match="tgt"):
-            engine.query("SELECT * FROM tgt")
+    engine.reset()
+    made = plan(engine, replace(apply, input=engine.fill("here", FIRST)), 9)
+    assert state(engine) == [None, None]
+    assert survived(engine, made) > 0
+    assert state(engine) != [None, None]

@@ -7,13 +7,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Incremental
-from flowc.compiler.shape import target_table
 from flowc.plan import Counter
 from tests.model import histories as h
-from tests.model.engines import Engine
-from tests.model.loads import fill, fresh, load, outcome, plan, refused, run, target
+from tests.model.engines import WAYS, Engine
+from tests.model.loads import execute, load, outcome, plan, refused, state, stored, target
 from tests.model.model import Merge, Row, append, merge
 
 WRITES = (Counter.INSERTED, Counter.UPDATED, Counter.DELETED)
@@ -28,7 +26,7 @@ def shown(rows: list[Row]) -> list[tuple]:
 
 @h.BUDGET
 @given(
-    batches=st.lists(h.rows(most=5, odd=10), min_size=1, max_size=4),
+    batches=st.lists(st.tuples(st.sampled_from(WAYS), h.rows(most=5, odd=10)), min_size=1, max_size=4),
     deletes=st.sampled_from(["ignore", "hard", "soft"]),
     order=st.sampled_from([None, "at", "at"]),
     empty=st.booleans(),
@@ -45,25 +43,25 @@ def test_merge(engine: Engine, batches: list, deletes: str, order: str | None, e
         dedupe='"at" DESC NULLS LAST' if order else None,
         allow_empty=empty,
     )
-    fresh(engine)
+    engine.reset()
     table: dict[tuple, Row] = {}
-    live = None
-    for now, batch in enumerate(batches):
+    for now, (way, batch) in enumerate(batches):
         counts = outcome(merge, table, batch, how, now)
         if isinstance(counts, str):
-            refused(engine, apply, batch, live, now, code=counts)
+            refused(engine, apply, batch, now, way=way, code=counts)
             continue
-        assert load(engine, apply, batch, live, now) == counts
-        made = target_table(apply, h.COLUMNS, DIALECTS[engine.kind])
-        live = made if unique else replace(made, primary_key=())
+        assert load(engine, apply, batch, now, way=way, constraints=unique) == counts
         assert target(engine) == shown(list(table.values()))
-        again = load(engine, apply, batch, live, now)
+        before = state(engine)
+        again = load(engine, apply, batch, now, way=way, constraints=unique)
         assert [again[c] for c in WRITES] == [0, 0, 0]
+        assert again[Counter.READ] == again[Counter.UNCHANGED] or order
+        assert state(engine) == before
 
 
 @h.BUDGET
 @given(
-    batches=st.lists(h.rows(most=5, odd=4), min_size=1, max_size=5),
+    batches=st.lists(st.tuples(st.sampled_from(WAYS), h.rows(most=5, odd=4)), min_size=1, max_size=5),
     keys=st.sampled_from([(), h.KEYS]),
     lag=st.integers(0, 3),
 )
@@ -71,25 +69,40 @@ def test_append_reads_on_from_the_watermark(engine: Engine, batches: list, keys:
     """A source that only grows, with late rows and NULLs: what is past the watermark less `lag` arrives once."""
     incremental = Incremental("at", None, lag * 86400.0, False)
     apply = h.apply_for(engine.kind, "append", keys=keys, compare=None, incremental=incremental)
-    fresh(engine)
+    engine.reset()
     source: list[Row] = []
     table: list[Row] = []
-    live, mark = None, None
-    for batch in batches:
+    mark = None
+    for way, batch in batches:
         source += added(batch, source) if keys else batch
         read = [r for r in source if mark is None or r["at"] is None or r["at"] >= mark - lag]
         counts = append(table, read, keys, "at")
-        fill(engine, source)
-        for expected in (counts, None):
-            bound = h.written(mark)
-            found = run(plan(engine, apply, live, 0, bound), engine)
-            assert expected is None or found == expected
-            assert found[Counter.READ] == len(read)
-            assert expected or found[Counter.INSERTED] == 0
-            live = live or target_table(apply, h.COLUMNS, DIALECTS[engine.kind])
-        assert target(engine) == shown(table)
+        coming = replace(apply, input=engine.fill(way, source))
+        assert execute(engine, plan(engine, coming, 0)) == counts
         mark = max((t for t in (mark, *(r["at"] for r in read)) if t is not None), default=None)
+        assert target(engine) == shown(table)
         assert stored(engine) == h.written(mark)
+        before = state(engine)
+        assert execute(engine, plan(engine, coming, 0))[Counter.INSERTED] == 0
+        assert state(engine) == before
+
+
+@h.BUDGET
+@given(batches=st.lists(st.tuples(st.sampled_from(WAYS), h.rows(most=5)), min_size=1, max_size=4), empty=st.booleans())
+def test_truncate(engine: Engine, batches: list, empty: bool) -> None:
+    """The table holds the last batch, NULLs and copies and all; an empty one must be meant."""
+    apply = h.apply_for(engine.kind, "truncate", keys=(), compare=None, allow_empty=empty)
+    engine.reset()
+    table: list[Row] = []
+    for now, (way, batch) in enumerate(batches):
+        if table and not batch and not empty:
+            refused(engine, apply, batch, now, way=way, code="empty-source")
+            continue
+        counts = load(engine, apply, batch, now, way=way)
+        wanted = (len(batch), len(batch), len(table))
+        assert (counts[Counter.READ], counts[Counter.INSERTED], counts[Counter.DELETED]) == wanted
+        table = batch
+        assert target(engine) == shown(table)
 
 
 def added(batch: list[Row], source: list[Row]) -> list[Row]:
@@ -97,10 +110,3 @@ def added(batch: list[Row], source: list[Row]) -> list[Row]:
     held = {(r["k1"], r["K 2"]) for r in source}
     new = {(r["k1"], r["K 2"]): r for r in batch if r["k1"] is not None}
     return [row for key, row in new.items() if key not in held]
-
-
-def stored(engine: Engine) -> str | None:
-    """The watermark as the load left it."""
-    name = "flowc_watermarks" if engine.kind == "sqlite" else "flowc.watermarks"
-    rows = engine.query(f"SELECT value FROM {name}")
-    return rows[0][0] if rows else None

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.shape import target_table
+from flowc.compiler.ir import Apply
 from flowc.plan import Counter
 from tests.model import histories as h
-from tests.model.engines import Engine
-from tests.model.loads import fresh, load, outcome, refused, target
+from tests.model.engines import WAYS, Engine
+from tests.model.loads import load, outcome, refused, state, target
 from tests.model.model import History, Table, scd2
 
 
@@ -38,8 +38,9 @@ def sound(table: Table) -> None:
             assert version.start <= version.end <= following.start
 
 
-def check(engine: Engine, how: History, batches: list[tuple[int, list[dict]]]) -> None:
-    apply = h.apply_for(
+def applied(engine: Engine, how: History) -> Apply:
+    """The load that the model's options describe."""
+    return h.apply_for(
         engine.kind,
         "scd2",
         event_time=how.time,
@@ -49,33 +50,44 @@ def check(engine: Engine, how: History, batches: list[tuple[int, list[dict]]]) -
         dedupe=f"{how.order} DESC NULLS LAST" if how.order else None,
         allow_empty=how.allow_empty,
     )
-    fresh(engine)
+
+
+def check(engine: Engine, how: History, batches: list[tuple[int, str, list[dict]]]) -> None:
+    apply = applied(engine, how)
+    engine.reset()
     table: Table = {}
-    live = None
     now = 0
-    for pause, batch in batches:
+    for pause, way, batch in batches:
         now += pause
-        live = _both(engine, apply, how, table, batch, now, live)
+        _both(engine, apply, how, table, batch, now, way)
 
 
-def _both(engine, apply, how, table, batch, now, live):
+def _both(engine: Engine, apply: Apply, how: History, table: Table, batch: list[dict], now: int, way: str) -> None:
     counts = outcome(scd2, table, batch, how, now)
     if isinstance(counts, str):
-        refused(engine, apply, batch, live, now, code=counts)
-        return live
-    assert load(engine, apply, batch, live, now) == counts
-    live = live or target_table(apply, h.COLUMNS, DIALECTS[engine.kind])
-    found = target(engine)
-    assert found == expected(table, soft=how.deletes == "soft")
+        refused(engine, apply, batch, now, way=way, code=counts)
+        return
+    assert load(engine, apply, batch, now, way=way) == counts
+    assert target(engine) == expected(table, soft=how.deletes == "soft")
     sound(table)
-    again = load(engine, apply, batch, live, now)
+    hashes(engine, how)
+    before = state(engine)
+    again = load(engine, apply, batch, now, way=way)
     assert {c for c in (Counter.INSERTED, Counter.UPDATED, Counter.DELETED) if again[c]} == set()
-    assert target(engine) == found
-    return live
+    assert again[Counter.READ] == counts[Counter.READ]
+    assert state(engine) == before
+
+
+def hashes(engine: Engine, how: History) -> None:
+    """Versions have one `row_hash` when and only when they agree in what is compared, however they arrived."""
+    rows = engine.query("SELECT * FROM tgt")
+    pairs = {(tuple(row[n] for n in how.compare), row["row_hash"]) for row in rows}
+    assert len({content for content, _ in pairs}) == len({digest for _, digest in pairs}) == len(pairs)
 
 
 def runs(batch: st.SearchStrategy, most: int = 4) -> st.SearchStrategy:
-    return st.lists(st.tuples(st.integers(0, 6), batch), min_size=1, max_size=most)
+    """Batches, each some days after the one before, and arriving in a way of its own."""
+    return st.lists(st.tuples(st.integers(0, 6), st.sampled_from(WAYS), batch), min_size=1, max_size=most)
 
 
 @h.BUDGET
@@ -112,3 +124,49 @@ def test_ties_and_nulls(engine: Engine, batches: list, order: str | None) -> Non
 @given(batches=runs(h.rows(most=3)), deletes=st.sampled_from(["ignore", "hard", "soft", "close"]))
 def test_time_of_the_load(engine: Engine, batches: list, deletes: str) -> None:
     check(engine, History(h.KEYS, h.COMPARE, None, deletes=deletes, allow_empty=True), batches)
+
+
+@h.BUDGET
+@given(
+    rows=h.agreeing(most=9),
+    ways=st.lists(st.sampled_from(WAYS), min_size=9, max_size=9),
+    cuts=st.lists(st.integers(0, 9), max_size=3),
+    ttl=st.none() | st.integers(1, 6),
+)
+def test_any_split_of_rows_in_order_gives_one_table(
+    engine: Engine, rows: list, ways: list, cuts: list, ttl: int | None
+) -> None:
+    """On the engines alone, the model has no say in it. Rows that all came by `now`, in the order of their times."""
+    apply = applied(engine, History(h.KEYS, h.COMPARE, "at", ttl=ttl))
+    ordered = sorted((r for r in rows if None not in (r["at"], r["k1"])), key=lambda r: r["at"])
+    engine.reset()
+    load(engine, apply, ordered, 9)
+    whole = state(engine)
+    engine.reset()
+    places = [0, *sorted({min(c, len(ordered)) for c in cuts}), len(ordered)]
+    for way, (begin, end) in zip(ways, pairwise(places), strict=False):
+        load(engine, apply, ordered[begin:end], 9, way=way)
+    assert state(engine) == whole
+
+
+@h.BUDGET
+@given(rows=h.agreeing(most=7), order=st.randoms(use_true_random=False))
+def test_late_rows_that_nothing_contradicts_give_the_table_of_one_batch(engine: Engine, rows: list, order: Any) -> None:
+    """Without deletes and expiry even the order in which single rows arrive is of no matter to what was when."""
+    apply = applied(engine, History(h.KEYS, h.COMPARE, "at"))
+    good = list({(r["k1"], r["K 2"], r["at"]): r for r in rows if None not in (r["at"], r["k1"])}.values())
+    engine.reset()
+    load(engine, apply, good, 9)
+    whole = spells(engine)
+    engine.reset()
+    load(engine, apply, [], 9)
+    order.shuffle(good)
+    for row in good:
+        load(engine, apply, [row], 9)
+    assert spells(engine) == whole
+
+
+def spells(engine: Engine) -> list[tuple]:
+    """What held when, of the columns that are compared."""
+    shown = ("k1", "K 2", *h.COMPARE, "valid_from", "valid_to", "is_current", "row_hash")
+    return sorted((tuple(row[n] for n in shown) for row in engine.query("SELECT * FROM tgt")), key=repr)
