@@ -47,13 +47,14 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as it is or as it should be."""
+    """A table as it is or as it should be. `plain` is known of a live table that is no view and has no partitions."""
 
     name: TableName
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...] = ()
     indexes: tuple[Index, ...] = ()
     comment: str | None = None
+    plain: bool = False
 
     def column(self, name: str) -> Column | None:
         """The column of that exact name."""

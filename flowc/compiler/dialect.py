@@ -45,6 +45,8 @@ class Dialect:
     """`INSERT … ON CONFLICT` beats UPDATE with a join."""
     written_rows: str = ""
     """A query of how many rows the last statement wrote, where there is one."""
+    returned_new: str = ""
+    """What RETURNING of an upsert says of a row that is new, in a table that is known to be plain."""
     index_rows: bool = False
     """Large joins against rows need an index on their keys; other engines hash."""
     binary_order: str = ""

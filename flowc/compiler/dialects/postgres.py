@@ -68,6 +68,7 @@ POSTGRES = Dialect(
         "SELECT set_config('work_mem', '128MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < 134217728",
     ),
     upserts=True,
+    returned_new="xmax = 0",
     row_id="ctid",
     binary_order=' COLLATE "C"',
     escaped_text=True,

@@ -98,6 +98,8 @@ FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum
 WHERE a.attrelid = %s::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
 
+_RELATION = "SELECT obj_description(oid, 'pg_class'), relkind = 'r' FROM pg_class WHERE oid = %s::oid"
+
 _INDEXES = """
 SELECT c.relname, i.indisunique, i.indisprimary, pg_get_expr(i.indpred, i.indrelid),
        ARRAY(SELECT coalesce(a.attname, pg_get_indexdef(i.indexrelid, k.n::int, true))
@@ -133,8 +135,8 @@ def read_table(connection: Any, name: TableName) -> Table | None:
     indexes = connection.execute(_INDEXES, [oid]).fetchall()
     keys = next((tuple(row[4]) for row in indexes if row[2]), ())
     others = tuple(Index(tuple(row[4]), row[1], row[0], row[3]) for row in indexes if not row[2])
-    comment = connection.execute("SELECT obj_description(%s::oid, 'pg_class')", [oid]).fetchone()
-    return Table(name, columns, keys, others, comment[0] if comment else None)
+    comment, plain = connection.execute(_RELATION, [oid]).fetchone()
+    return Table(name, columns, keys, others, comment, plain)
 
 
 def same_on_the_wire(source: PgColumn, target: PgColumn) -> bool:
