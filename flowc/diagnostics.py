@@ -5,12 +5,15 @@ Code that finds a problem makes one and hands it to a `Reporter`; only `flowc.re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import IntEnum
 
 from flowc.source import Span
+
+_URL_PASSWORD = re.compile(r"(://[^\s/@:`]*:)[^\s/@`]+@")
 
 
 class Severity(IntEnum):
@@ -55,6 +58,14 @@ class Diagnostic:
         return path, start, -self.severity, self.code, self.message
 
 
+def _without_passwords(diagnostic: Diagnostic) -> Diagnostic:
+    """The diagnostic, with passwords masked in the URLs that it quotes from a spec."""
+    if "://" not in diagnostic.message and not any("://" in text for text in diagnostic.helps):
+        return diagnostic
+    helps = tuple(_URL_PASSWORD.sub(r"\1***@", text) for text in diagnostic.helps)
+    return replace(diagnostic, message=_URL_PASSWORD.sub(r"\1***@", diagnostic.message), helps=helps)
+
+
 @dataclass
 class Reporter:
     """Collects diagnostics. The same code at the same place is kept once: one cause, one message."""
@@ -64,6 +75,7 @@ class Reporter:
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Keeps a diagnostic unless the same code was reported at the same place."""
+        diagnostic = _without_passwords(diagnostic)
         span = diagnostic.span
         key = (diagnostic.code, span.file.path if span else diagnostic.message, span.start if span else -1)
         if key not in self._seen:

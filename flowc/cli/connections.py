@@ -14,6 +14,7 @@ from flowc.cli.arguments import environment_option, specs_and_names
 from flowc.cli.console import conceal, out, say, say_diagnostics, style_for
 from flowc.compiler import stages
 from flowc.compiler.connections import USER_FILE, layered_connections
+from flowc.compiler.hiding import hide_secrets
 from flowc.compiler.schemacheck import check
 from flowc.compiler.spec import ConnectionSpec
 from flowc.compiler.yamltree import Scalar, parse
@@ -142,6 +143,7 @@ def _fitting(name: str, before: Mapping[str, object], pairs: tuple[str, ...]) ->
         reporter = Reporter()
         file = SourceFile(f"connection {name}", f"connections:\n  {flow({name: options})[2:-2]}\n")
         if (root := parse(file, reporter)) is not None:
+            hide_secrets(file, root)
             check(root, reporter)
         if not reporter.has_errors:
             break

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
 
-from flowc.compiler.connectors import kinds, secret_options
+from flowc.compiler.connectors import may_name_secret, password_word, secret_names
 from flowc.compiler.yamltree import Node, Scalar, Sequence, TreeMap
 from flowc.source import SourceFile
 
@@ -22,13 +21,6 @@ def hide_secrets(file: SourceFile, root: Node | None) -> None:
     else:
         found |= set(_options(root))
     file.hidden.extend(sorted(found))
-
-
-@cache
-def secret_names() -> frozenset[str]:
-    """The names of all secret options but `url`, of which only the password is secret."""
-    names = {path.rpartition(".")[2] for kind in kinds() for path in secret_options(kind)}
-    return frozenset(names - {"url"})
 
 
 def _options(root: Node) -> Iterator[tuple[int, int]]:
@@ -53,5 +45,7 @@ def _below(node: Node) -> Iterator[tuple[int, int]]:
             value = entry.value
             if not isinstance(value, Scalar):
                 yield from _below(value)
-            elif key in secret_names() and "${" not in value.text:
+            elif may_name_secret(key) and "${" not in value.text:
                 yield value.span.start, value.span.end
+            elif found := password_word(value.span.file.text[value.span.start : value.span.end]):
+                yield value.span.start + found[0], value.span.start + found[1]

@@ -36,6 +36,8 @@ class Lookup:
         found = find_connection(self.project.connections, name.value)
         if found is None:
             hint = f"declare it under `connections`, or set the variable `{variable_name(name.value)}`"
+            if "://" in name.value:
+                hint = 'give the address a name: `connections: {db: {kind: postgres, url: "${DB_URL}"}}`'
             self._unknown("connections", name, self.project.connections, hint)
         return found
 

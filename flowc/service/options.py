@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flowc.compiler.connectors import secret_options
+from flowc.compiler.connectors import names_secret, password_word, secret_options
 from flowc.compiler.spec import ConnectionSpec
 from flowc.service.secrets import MASK, REFERENCE, Resolver, redact_url
 
@@ -56,9 +56,11 @@ def shown_options(connection: ConnectionSpec) -> Mapping[str, Any]:
 def _shown(path: str, value: Any, secret: frozenset[str]) -> Any:
     if isinstance(value, Mapping):
         return {key: _shown(f"{path}.{key}", item, secret) for key, item in value.items()}
-    if path not in secret or not isinstance(value, str) or REFERENCE.fullmatch(value):
+    hidden = path in secret or names_secret(path)
+    if not hidden or not isinstance(value, str) or REFERENCE.fullmatch(value):
         return value
-    return redact_url(value) if path.rpartition(".")[2] == "url" and "://" in value else MASK
+    as_url = path.rpartition(".")[2] == "url" and "://" in value and not password_word(value)
+    return redact_url(value) if as_url else MASK
 
 
 def _at(values: object, path: str) -> object:

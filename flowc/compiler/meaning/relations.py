@@ -77,8 +77,12 @@ def _unnest_column(node: exp.Expression, table: str, column: str, array: exp.Exp
 
 def _exploded(select: exp.Select, gone: exp.Expression, table: str, column: str, array: exp.Expression) -> None:
     from_ = select.args["from_"].this
-    owner = next(iter(array.find_all(exp.Column)))
-    if not isinstance(from_, exp.Table) or (owner.table and owner.table.lower() != from_.alias_or_name.lower()):
+    owner = array.find(exp.Column)
+    if (
+        owner is None
+        or not isinstance(from_, exp.Table)
+        or (owner.table and owner.table.lower() != from_.alias_or_name.lower())
+    ):
         raise Untranslatable("the elements of a column beside its table")
     name = from_.alias_or_name
     rows = exp.select("*", exp.alias_(exp.Explode(this=array.copy()), column)).from_(from_.copy())

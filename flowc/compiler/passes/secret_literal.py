@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.connectors import secret_options
+from flowc.compiler.connectors import names_secret, password_word, secret_options
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter
 
@@ -16,7 +16,8 @@ _PASSWORD = re.compile(r"^[a-z][a-z0-9+.-]*://[^/@]*?:(?P<password>[^/@]+)@", re
 def secret_literal(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> None:
     """Warns of secrets that are written out: `url: postgres://u:hunter2@host/db`."""
     for connection in checked.project.connections.values():
-        for path in sorted(secret_options(connection.kind.value)):
+        paths = {*secret_options(connection.kind.value), *_named(connection.options, "")}
+        for path in sorted(paths):
             key = path.split(".")[0]
             if key in connection.spans and _is_literal(path, _at(connection.options, path)):
                 name = connection.name.value
@@ -26,10 +27,23 @@ def secret_literal(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> 
                 reporter.warning("secret-literal", message, connection.spans[key], helps=helps)
 
 
+def _named(options: Mapping[str, object], path: str) -> Iterator[str]:
+    """Options that only their own name shows to be secret: `properties.sasl.password`."""
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _named(value, f"{path}{key}.")
+        elif names_secret(key):
+            yield path + key
+
+
 def _at(options: object, path: str) -> object:
-    for step in path.split("."):
-        options = options.get(step) if isinstance(options, Mapping) else None
-    return options
+    """The value at a dotted path; a key may hold dots itself."""
+    if not isinstance(options, Mapping):
+        return None
+    if path in options:
+        return options[path]
+    step, _, rest = path.partition(".")
+    return _at(options.get(step), rest) if rest else None
 
 
 def _is_literal(path: str, value: object) -> bool:
@@ -38,5 +52,7 @@ def _is_literal(path: str, value: object) -> bool:
         return False
     if path.rpartition(".")[2] != "url":
         return "${" not in value
+    if password_word(value):
+        return True
     found = _PASSWORD.match(value)
     return found is not None and "${" not in found["password"]
