@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flowc.diagnostics import Diagnostic
 from flowc.errors import FlowcError
@@ -36,7 +36,21 @@ def failures_text(report: RunReport, style: Style) -> str:
 
 def run_json(report: RunReport) -> str:
     """The same as one JSON object."""
-    return as_json(_report_object(report))
+    waiting = {key: list(names) for key, names in report.waiting.items()}
+    return as_json({**_report_object(report), "not_acted_on": waiting})
+
+
+def waiting_text(report: RunReport, style: Style) -> str:
+    """Which keys of the specs this version does not act on; empty when there are none."""
+    if not report.waiting:
+        return ""
+    lines = [f"  `{key}` of {_few(names)}" for key, names in report.waiting.items()]
+    return "\n".join([f"{style.paint('note', 'note')}: this version does not act on these keys", *lines])
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{printable(name)}`" for name in names[:5])
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def preview_text(preview: Preview, style: Style) -> str:

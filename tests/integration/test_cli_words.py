@@ -1,0 +1,87 @@
+"""What commands say, and never say: secrets in plain text, and keys that a single run does not act on."""
+
+import pytest
+
+from tests.commands import Folder
+
+SECRET = "hunter2SECRET"
+
+
+@pytest.fixture
+def folder(tmp_path) -> Folder:
+    return Folder(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        f"connections:\n  a: {{ kind: postgres, pasword: {SECRET}, url: x }}\n",
+        f"pipelines:\n  p: {{ from: 'postgres://u:{SECRET}@h/d', sql: SELECT 1 AS id, to: t }}\n",
+        f"connections:\n  a: {{ kind: 'postgres://u:{SECRET}@h/d' }}\n",
+        f"connections:\n  a: {{ kind: kafka, properties: {{ sasl.password: {SECRET} }} }}\n",
+        f"connections:\n  a: {{ kind: postgres, ur: host=h password={SECRET} user=u }}\n",
+        f"connections:\n  a: {{ kind: postgres, ur: 'postgres://u@h/d?password={SECRET}' }}\n",
+    ],
+)
+def test_lint_never_shows_a_secret_also_where_it_is_misplaced(folder, spec, form):
+    folder.write("specs/a.yaml", spec)
+    done = folder.flowc("lint", "--format", form)
+    assert done.code == 1
+    assert SECRET not in done.out + done.err
+
+
+def test_listed_and_refused_connections_hide_secrets(folder):
+    folder.write(
+        "specs/a.yaml",
+        f"""connections:
+  bus: {{ kind: kafka, bootstrap_servers: 'x:1', properties: {{ sasl.password: {SECRET} }} }}
+  words: {{ kind: postgres, url: host=h password={SECRET} }}
+  query: {{ kind: postgres, url: 'postgres://u@h/d?password={SECRET}' }}
+""",
+    )
+    listed = folder.flowc("connections", "list", "--json")
+    assert len(listed.json) == 3
+    refused = folder.flowc("connections", "set", "x", "knd=postgres", f"password={SECRET}")
+    assert refused.code == 1
+    assert SECRET not in listed.out + listed.err + refused.out + refused.err
+    warned = folder.flowc("lint", "--format", "concise").out
+    assert warned.count("warning[secret-literal]") == 3
+
+
+def test_a_run_names_the_keys_it_does_not_act_on(folder):
+    folder.write(
+        "specs/a.yaml",
+        """connections: { db: { kind: sqlite, path: a.db } }
+pipelines:
+  p: { from: db, sql: SELECT 1 AS a, to: { connection: db, table: x }, schedule: "1 * * * *", timeout: 1h }
+  q: { from: db, sql: SELECT 1 AS id, to: { connection: db, table: y }, mode: append, retry: { attempts: 2 } }
+  r: { from: db, sql: SELECT 1 AS id, to: { connection: db, table: z }, mode: append }
+""",
+    )
+    done = folder.flowc("run", "--once")
+    assert done.code == 0
+    assert done.err.count("does not act on") == 1
+    assert "`schedule` of `p`" in done.err
+    assert "`retry` of `q`" in done.err
+    held = folder.flowc("run", "q", "--once", "--json").json
+    assert held["not_acted_on"] == {"retry": ["q"]}
+    assert "act on" not in folder.flowc("run", "r", "--once").err
+
+
+def test_elements_of_a_constant_array_are_refused_not_a_crash(folder):
+    folder.write(
+        "specs/a.yaml",
+        """connections: { pg: { kind: postgres, url: "${PG}" } }
+pipelines:
+  p:
+    from: pg
+    dialect: spark
+    sql: SELECT id, t.c FROM users LATERAL VIEW explode(array(1, 2)) t AS c
+    to: { connection: pg, table: x }
+    mode: append
+""",
+    )
+    done = folder.flowc("lint", "--format", "concise")
+    assert done.code == 1
+    assert "error[untranslatable-sql]" in done.out
