@@ -1,0 +1,106 @@
+"""A run that is killed at any moment, and two runs at once: every row arrives exactly once."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+import pytest
+
+from flowc.runtime.connectors import open_database
+from tests.commands import Folder
+
+KILLS = int(os.environ.get("FLOWC_KILLS", "4"))
+"""Kills per engine; a campaign sets more."""
+ROWS = 20_000
+TOLD = ("error[load-overtaken]", "error[connection-failed]", "error[write-conflict]")
+"""How the one of two runs that does not wait says why it stopped."""
+
+SPECS = """
+connections:
+  inbox: {{ kind: files, uri: data, format: csv }}
+  store: {{ kind: {kind}, {options} }}
+tables:
+  grown: {{ connection: store, columns: {{ id: bigint primary key, v: text }} }}
+  piled: {{ connection: store, columns: {{ id: bigint, v: text }} }}
+  merged: {{ connection: store, columns: {{ id: bigint primary key, v: text }} }}
+pipelines:
+  grown: {{ from: {{ connection: inbox, path: rows.csv }}, to: grown, mode: append, incremental: {{ column: id }} }}
+  piled: {{ from: {{ connection: inbox, path: rows.csv }}, to: piled, mode: append, incremental: {{ column: id }} }}
+  merged: {{ from: {{ connection: inbox, path: rows.csv }}, to: merged, mode: merge, deletes: hard }}
+  history:
+    from: {{ connection: inbox, path: rows.csv }}
+    to: {{ connection: store, table: history }}
+    mode: scd2
+    keys: [id]
+"""
+TABLES = ("grown", "piled", "merged", "history")
+
+
+@pytest.fixture(params=["sqlite", "duckdb", "postgres"])
+def folder(request, tmp_path) -> Folder:
+    made = Folder(tmp_path)
+    made.kind = request.param
+    if made.kind == "postgres":
+        made.options = {"url": request.getfixturevalue("postgres")}
+    else:
+        made.options = {"path": str(tmp_path / "store.db")}
+    [(name, value)] = made.options.items()
+    made.write("specs/project.yaml", SPECS.format(kind=made.kind, options=f"{name}: '{value}'"))
+    return made
+
+
+def rows(folder: Folder, table: str, *, current: str = "") -> list[tuple]:
+    database = open_database(folder.kind, folder.options)
+    try:
+        found = database.query(f"SELECT id, v FROM {table} {current} ORDER BY id, v")
+    finally:
+        database.close()
+    return [tuple(row.values()) for row in found.to_pylist()]
+
+
+def write(folder: Folder, end: int, version: str) -> list[tuple]:
+    """Rows 1 to `end`; the first hundred say which version they are of."""
+    made = [(n, version if n <= 100 else "same") for n in range(1, end + 1)]
+    folder.write("data/rows.csv", "id,v\n" + "".join(f"{n},{v}\n" for n, v in made))
+    return made
+
+
+def test_a_killed_run_that_runs_again_has_loaded_everything_once(folder):
+    chance = random.Random(17)
+    write(folder, 1000, "v0")
+    began = time.monotonic()
+    assert folder.flowc("run", "--once").code == 0
+    usual = time.monotonic() - began
+    for number in range(1, KILLS + 1):
+        wanted = write(folder, 1000 + number * ROWS, f"v{number}")
+        running = folder.start("run", "--once")
+        time.sleep(usual * chance.uniform(0.2, 1.5))
+        running.kill()
+        running.communicate()
+        done = folder.flowc("run", "--once")
+        assert done.code == 0, done.err
+        assert rows(folder, "merged") == wanted
+        assert rows(folder, "history", current="WHERE is_current") == wanted
+        for table in ("grown", "piled"):
+            assert [n for n, _ in rows(folder, table)] == [n for n, _ in wanted]
+    assert len(rows(folder, "history")) == 1000 + KILLS * ROWS + KILLS * 100
+
+
+def test_two_runs_at_once_wait_or_say_so_and_load_nothing_twice(folder):
+    write(folder, 1000, "v0")
+    assert folder.flowc("run", "--once").code == 0
+    wanted = write(folder, ROWS, "v1")
+    pair = [folder.start("run", "--once") for _ in range(2)]
+    for running in pair:
+        _, said = running.communicate(timeout=120)
+        assert "Traceback" not in said
+        assert "error[internal]" not in said
+        assert running.returncode == 0 or any(word in said for word in TOLD), said
+    assert folder.flowc("run", "--once").code == 0
+    assert rows(folder, "merged") == wanted
+    assert rows(folder, "history", current="WHERE is_current") == wanted
+    assert len(rows(folder, "history")) == ROWS + 100
+    for table in ("grown", "piled"):
+        assert [n for n, _ in rows(folder, table)] == [n for n, _ in wanted]
