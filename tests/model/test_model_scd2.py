@@ -170,3 +170,14 @@ def spells(engine: Engine) -> list[tuple]:
     """What held when, of the columns that are compared."""
     shown = ("k1", "K 2", *h.COMPARE, "valid_from", "valid_to", "is_current", "row_hash")
     return sorted((tuple(row[n] for n in shown) for row in engine.query("SELECT * FROM tgt")), key=repr)
+
+
+def test_no_two_contents_share_a_hash(engine: Engine) -> None:
+    """Not NULL and nothing, and not texts that move what looks like the bounds between columns."""
+    texts = (None, "", "n", "0:", "x", "s1:x", "xs1:y", "s:x", "xs:y", "ys:z", "y", "z", "|", "x|", "|x", "\x1f")
+    contents = [(a, note) for a in texts for note in texts]
+    rows = [{"k1": n, "K 2": "x", "a": a, "b": 0, "note": note, "at": 1} for n, (a, note) in enumerate(contents)]
+    apply = h.apply_for(engine.kind, "scd2", event_time="at", compare=("a", "note"))
+    engine.reset()
+    load(engine, apply, rows, 9)
+    assert len({row["row_hash"] for row in engine.query("SELECT row_hash FROM tgt")}) == len(contents)
