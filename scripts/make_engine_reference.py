@@ -1,0 +1,189 @@
+"""Writes the pages of `docs/reference/` that follow from the code: dialects, codes, modules.
+
+    python scripts/make_engine_reference.py [--check]
+
+`types.md` and `normalisers.md` show what the dialects say; `diagnostics.md` lists `docs/diagnostics/`,
+`modules.md` the modules of flowc with the first line of each docstring.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from flowc.compiler.ddl import spell, stored
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.normalize import normalizer_sql
+from flowc.compiler.spec import ColumnSpec, NormalizeSpec
+from flowc.errors import UsageError
+from flowc.render.pages import codes, page
+from flowc.source import Located, SourceFile, Span
+from flowc.types import parse_type
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+ENGINES = {"DuckDB": "duckdb", "PostgreSQL": "postgres", "SQLite": "sqlite"}
+PLACE = Span(SourceFile("reference", ""), 0, 0)
+NOTE = "<!-- Written by scripts/make_engine_reference.py. Change what it reads, then run it. -->\n"
+
+TYPES = (
+    "boolean", "tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint",
+    "real", "double", "numeric(12,2)", "numeric(20,4)", "numeric", "text", "varchar(40)", "binary", "date", "time",
+    "timestamp", "timestamp(3)", "timestamptz", "interval", "uuid", "json", "text[]",
+)  # fmt: skip
+
+NORMALISERS: tuple[tuple[str, object, str], ...] = (
+    ("lower", None, "Changes letters to lower case."),
+    ("upper", None, "Changes letters to upper case."),
+    ("trim", None, "Removes white space at both ends."),
+    ("empty_to_null", None, "Turns the empty text into NULL."),
+    ("parse_int", None, "Reads a whole number, white space around it ignored."),
+    ("parse_numeric", None, "Reads a number; into `numeric(12,2)` here."),
+    ("parse_timestamp", "%d/%m/%Y %H:%M", "Reads a time by a strptime format; with `%z` it has a zone."),
+    ("regex_replace", {"pattern": "[^0-9]", "replacement": ""}, "Replaces every match of a regular expression."),
+    ("default", "unknown", "Stands in for NULL."),
+    ("derive", "upper(name)", "Computes the column from the row's other columns; the source need not have it."),
+    ("sql", "substr({value}, 1, 3)", "Any expression in the target's dialect; `{value}` is the value so far."),
+)  # fmt: skip
+INTO = {"parse_int": "bigint", "parse_numeric": "numeric(12,2)", "parse_timestamp": "timestamp"}
+
+
+def main() -> int:
+    """Writes the pages, or with `--check` says which are not current."""
+    texts = {REFERENCE / name: "".join(write()) for name, write in PAGES.items()}
+    if "--check" in sys.argv[1:]:
+        old = [path.name for path, text in texts.items() if not path.exists() or path.read_text("utf-8") != text]
+        print("".join(f"{name} is not current: python scripts/make_engine_reference.py\n" for name in old), end="")
+        return 1 if old else 0
+    for path, text in texts.items():
+        path.write_text(text, "utf-8")
+    return 0
+
+
+def types() -> Iterator[str]:
+    """What a declared type is called in each engine."""
+    yield f"""# Types
+
+{NOTE}
+A column is declared with a type of flowc's, under any of its usual names (`int`, `int4`, `decimal`, `string` …). This
+is the type that the table has in each engine when flowc creates it. A type that an engine lacks becomes a wider one
+that holds every value of it; `—` cannot be stored there, and is an error.
+
+"""
+    yield _table(["type", *ENGINES], ([f"`{name}`", *(_spelled(name, e) for e in ENGINES.values())] for name in TYPES))
+    yield """
+Arrays work for every type of element; a `struct` is one in DuckDB and JSON elsewhere.
+
+## How SQLite stores them
+
+SQLite has five storage classes, so the declared type says how a value is to be read back. flowc always writes the same
+form, of a fixed width where order matters, so that comparing texts compares values.
+
+| type | is stored as | for instance |
+|---|---|---|
+| `boolean` | integer, 0 or 1 | `1` |
+| integers | integer; `ubigint` and `hugeint` as decimals | `42` |
+| `real`, `double` | real; NaN cannot be stored and is an error | `0.5` |
+| `numeric` of up to 15 digits | integer or real, exact to its scale | `12.5` |
+| `numeric` of more digits, or without precision | text | `'12.5000'` |
+| `text`, `varchar(n)`, `uuid` | text; a uuid in lower case | `'a0ee…'` |
+| `binary` | blob | `x'00ff'` |
+| `date` | text | `'2026-01-31'` |
+| `time` | text | `'09:30:00.000000'` |
+| `timestamp` | text | `'2026-01-31 09:30:00.000000'` |
+| `timestamptz` | text, in UTC | `'2026-01-31 09:30:00.000000+00:00'` |
+| `json`, arrays | text, as JSON | `'["a", "b"]'` |
+
+What fits into what is said in [the semantics](../semantics.md#values).
+"""
+
+
+def _spelled(name: str, engine: str) -> str:
+    dialect, kind = DIALECTS[engine], parse_type(name)
+    try:
+        words = f"`{spell(kind, dialect)}`"
+    except UsageError:
+        return "—"
+    return words if stored(kind, dialect) == kind else f"{words} (wider)"
+
+
+def normalisers() -> Iterator[str]:
+    """Each normaliser's SQL on each engine."""
+    yield f"""# Normalisers
+
+{NOTE}
+Normalisers clean a column on its way into the table: `normalize: [trim, lower, empty_to_null]`. They run in the
+order in which they are written, as one SQL expression in the target's database, before `expect` looks at the
+rows and before keys are compared. NULL stays NULL, but for `default`, `derive` and `sql`. A text that a
+`parse_…` cannot read is an error that shows the rows, never a NULL. A column with a normaliser is judged by its
+type after it, so it may read text into a number.
+
+On PostgreSQL, case follows the locale of the database; with locale `C` only ASCII letters change. The functions whose
+names begin with `flowc_` are flowc's own: SQLite has no such functions, so they are added to its connections.
+"""
+    for name, argument, words in NORMALISERS:
+        written = name if argument is None else f"{name}: {_written(argument)}"
+        yield f"\n## {name}\n\n{words} `normalize: [{written if argument is None else f'{{ {written} }}'}]`\n\n"
+        yield _table(["engine", "SQL"], ([label, _cleaned(name, argument, e)] for label, e in ENGINES.items()))
+
+
+def _written(argument: object) -> str:
+    if isinstance(argument, dict):
+        return "{ " + ", ".join(f'{key}: "{value}"' for key, value in argument.items()) + " }"
+    return f'"{argument}"'
+
+
+def _cleaned(name: str, argument: object, engine: str) -> str:
+    given = None if argument is None else Located(argument, PLACE)
+    kind = parse_type(INTO.get(name, "text"))
+    column = ColumnSpec(
+        Located("x", PLACE), Located(kind, PLACE), normalize=(NormalizeSpec(Located(name, PLACE), given),)
+    )
+    sql = " ".join(normalizer_sql(column, "x", DIALECTS[engine]).split())
+    return f"`{sql}`".replace("|", "\\|")
+
+
+def diagnostics() -> Iterator[str]:
+    """Every code, with the first sentence of its page."""
+    yield f"""# Diagnostics
+
+{NOTE}
+Every problem that flowc reports has a code. `flowc explain CODE` shows its page: what it means, an example, the mend.
+
+"""
+    pages = ((code, page(code)) for code in codes())
+    rows = ([f"[`{c}`](../diagnostics/{c}.md)", p.summary.split(". ")[0].rstrip(".") + "."] for c, p in pages if p)
+    yield _table(["code", "what it means"], rows)
+
+
+def modules() -> Iterator[str]:
+    """Every module, by folder, in its own words."""
+    yield f"# Modules\n\n{NOTE}\nWhat each module is for. [Architecture](../architecture.md) says how they fit.\n"
+    for folder in sorted({path.parent for path in (ROOT / "flowc").rglob("*.py")}):
+        yield f"\n## {folder.relative_to(ROOT).as_posix()}/\n\n"
+        paths = sorted(folder.glob("*.py"))
+        yield _table(["module", "is for"], ([f"`{path.name}`", _first_line(path)] for path in paths))
+
+
+def _first_line(path: Path) -> str:
+    words = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    return " ".join(words.split("\n\n")[0].split()).replace("|", "\\|")
+
+
+def _table(headers: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "types.md": types,
+    "normalisers.md": normalisers,
+    "diagnostics.md": diagnostics,
+    "modules.md": modules,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
