@@ -157,6 +157,7 @@ def test_init_makes_a_project_that_lints_and_runs(tmp_path):
     assert done.code == 0, done.out
     assert [p["name"] for p in done.json["pipelines"]] == ["load_orders", "sum_up_days"]
     assert done.json["pipelines"][1]["targets"][0]["counts"]["inserted"] == 2
+    assert [load["diagnostics"] for load in shop.flowc("validate", "--json").json] == [[], []]
     assert "{" not in (shop.path / "Dockerfile").read_text()
     again = folder.flowc("init", "shop")
     assert again.code == 2
