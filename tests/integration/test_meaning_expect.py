@@ -1,0 +1,75 @@
+"""What quality checks, several targets, `before` and `after` do to a load, on every engine."""
+
+import pytest
+
+SPEC = """
+connections: {{ w: {connection} }}
+tables:
+  t: {{ connection: w, columns: {{ id: bigint, v: bigint }} }}
+pipelines:
+  p: {{ table: raw, to: t, mode: append, expect: [{expect}] }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expect", "code", "failures"),
+    [
+        ("{ not_null: [v] }", 1, 1),
+        ("{ not_null: [id, v], severity: warn }", 0, 1),
+        ("{ not_null: [v], max_failures: 1 }", 0, 1),
+        ("{ not_null: [v], max_failures: 25% }", 0, 1),
+        ("{ not_null: [v], max_failures: 24.9% }", 1, 1),
+        ("{ unique: [id] }", 1, 1),
+        ("{ unique: [v] }", 0, 0),
+        ("{ unique: [id, v] }", 0, 0),
+        ('{ sql: "v > 1", name: "it\'s big" }', 1, 1),
+        ('{ sql: "v > 1", name: big, severity: warn }', 0, 1),
+        ('{ sql: "v > 0 OR v IS NULL", name: big }', 0, 0),
+        ('{ sql: "id < 100 -- yes", name: big }', 0, 0),
+    ],
+)
+def test_checks(project, store, expect, code, failures):
+    project.write("specs/p.yaml", SPEC.format(connection=store.connection, expect=expect))
+    store.run("CREATE TABLE raw (id BIGINT, v BIGINT)", "CREATE TABLE t (id BIGINT, v BIGINT)")
+    store.run("INSERT INTO t VALUES (3, 33)", "INSERT INTO raw VALUES (1, 1), (2, NULL), (3, 3), (4, 4)")
+    done = project.flowc("run", "--once", "--json")
+    assert done.code == code, done.out + done.err
+    [found] = done.json["pipelines"][0]["targets"][0]["expects"]
+    assert found["failed"] == failures, found
+    assert store.rows("SELECT count(*) FROM t") == [(1 if code else 5,)]
+
+
+FAN = """
+connections: {{ w: {connection} }}
+tables:
+  clean:
+    connection: w
+    columns: {{ id: bigint primary key, name: {{ type: text, normalize: [trim, lower, empty_to_null] }} }}
+  also: {{ connection: w, columns: {{ id: bigint primary key, name: {{ type: text, normalize: [upper] }} }} }}
+  short: {{ connection: w, columns: {{ id: bigint, name: varchar(2) }} }}
+pipelines:
+  fan:
+    sql: SELECT id, name FROM raw
+    to: [clean, short, {{ table: also, mode: append }}, {{ connection: w, table: "made by it", mode: truncate }}]
+    mode: merge
+    keys: [id]
+    before: ["INSERT INTO log VALUES ('before; it''s')"]
+    after: ["INSERT INTO log SELECT 'after ' || count(*) FROM raw"]
+  next: {{ sql: "SELECT id FROM clean", to: {{ connection: w, table: nxt }}, mode: truncate }}
+"""
+
+
+def test_each_target_has_its_own_verdict(project, store):
+    project.write("specs/p.yaml", FAN.format(connection=store.connection))
+    store.run("CREATE TABLE raw (id BIGINT, name TEXT)", "CREATE TABLE log (said TEXT)")
+    store.run("INSERT INTO raw VALUES (1, ' Abc '), (2, '  ')")
+    done = project.flowc("run", "--once", "--json")
+    assert done.code == 1, done.err
+    fan, after = done.json["pipelines"]
+    assert [t["status"] for t in fan["targets"]] == ["ok", "failed", "ok", "ok"]
+    assert (fan["status"], after["status"]) == ("failed", "skipped")
+    assert store.rows("SELECT * FROM clean") == [(1, "abc"), (2, None)]
+    assert store.rows("SELECT * FROM also") == [(1, " ABC "), (2, "  ")]
+    assert store.rows('SELECT * FROM "made by it"') == [(1, " Abc "), (2, "  ")]
+    assert store.rows("SELECT said FROM log WHERE said LIKE 'b%'") == [("before; it's",)] * 3
+    assert len(store.rows("SELECT * FROM log")) == 6

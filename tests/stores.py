@@ -1,0 +1,82 @@
+"""Databases as a user sees them beside flowc: made, filled and read with their own drivers."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+
+from tests.commands import Done
+
+KINDS = ("sqlite", "duckdb", "postgres")
+
+
+@dataclass(frozen=True)
+class Store:
+    """One database, opened for each question only, as flowc is at it in between."""
+
+    kind: str
+    folder: Path
+    dsn: str = ""
+    file: str = "store"
+
+    @property
+    def connection(self) -> str:
+        """Its entry under `connections`."""
+        if self.kind == "postgres":
+            return f'{{ kind: postgres, url: "{self.dsn}" }}'
+        return f"{{ kind: {self.kind}, path: {self.file}.{self.kind} }}"
+
+    def run(self, *statements: str) -> None:
+        """Executes statements of the engine's own SQL."""
+        for statement in statements:
+            self._ask(statement)
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """The rows of a query, sorted, each value in one form for all engines."""
+        return sorted((tuple(_plain(v) for v in row) for row in self._ask(query)), key=_sortable)
+
+    def raw(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a query as the driver gives them."""
+        return self._ask(query)
+
+    def _ask(self, sql: str) -> list[tuple[Any, ...]]:
+        if self.kind == "postgres":
+            with psycopg.connect(self.dsn, autocommit=True, options="-c timezone=UTC") as session:
+                cursor = session.execute(sql)
+                return cursor.fetchall() if cursor.description else []
+        path = self.folder / f"{self.file}.{self.kind}"
+        opened: Any = duckdb.connect(str(path)) if self.kind == "duckdb" else sqlite3.connect(path)
+        with closing(opened):
+            rows: list[tuple[Any, ...]] = opened.execute(sql).fetchall()
+            if self.kind == "sqlite":
+                opened.commit()
+            return rows
+
+
+def counts(done: Done) -> dict[str, tuple[int, ...]]:
+    """Read, inserted, updated, deleted, unchanged: of each pipeline of a `run --json` with one target."""
+    words = ("read", "inserted", "updated", "deleted", "unchanged")
+    return {p["name"]: tuple(p["targets"][0]["counts"][w] for w in words) for p in done.json["pipelines"]}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return str(value)
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        return value.removesuffix("+00:00").removesuffix(".000000")
+    return value
+
+
+def _sortable(row: Iterable[object]) -> tuple[tuple[bool, str, object], ...]:
+    return tuple((v is None, type(v).__name__, v) for v in row)
