@@ -25,7 +25,7 @@ def check_output(
     """
     before = len(reporter.found)
     _check_names(apply, columns, reporter)
-    check_needed(apply, columns, reporter)
+    check_needed(apply, columns, reporter, declared=None if live else table)
     if len(reporter.found) > before:
         return
     for i, column in enumerate(columns):
@@ -41,16 +41,25 @@ def check_output(
             _report_missing(apply, wanted, columns, reporter)
 
 
-def check_needed(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
-    """Reports the columns that the load itself reads from the output (keys, cursor, …) and that are not in it."""
+def check_needed(
+    apply: Apply, columns: tuple[Column, ...], reporter: Reporter, *, declared: Table | None = None
+) -> None:
+    """Reports the columns that the load itself reads from the output (keys, cursor, …) and that are not in it.
+
+    A key that the declared table lacks has been reported at its own place.
+    """
     names = {c.name for c in columns}
-    needed = [("key column", key) for key in apply.keys if key not in apply.derived]
+    needed = [("key column", key) for key in apply.keys if key not in apply.derived and _has(declared, key)]
     needed += [("`event_time` column", apply.event_time)] if apply.event_time else []
     needed += [("`incremental` column", apply.incremental.column)] if apply.incremental else []
     for what, name in needed:
         if find_column(columns, name) is None:
             message = f"{what} `{name}` is not in the output of pipeline `{apply.pipeline}`"
             reporter.error("missing-column", message, apply.span, helps=_add(name, names))
+
+
+def _has(table: Table | None, name: str) -> bool:
+    return table is None or find_column(table.columns, name) is not None
 
 
 def _span(apply: Apply, index: int) -> Span:

@@ -111,7 +111,11 @@ class _Explainer:
 
     def _unknown_key(self, rule: Rule, key: str, node: TreeMap, place: _Place) -> None:
         free = [k for k in rule.properties if k not in node.entries]
+        near = did_you_mean(key, rule.properties)
+        given = next((k for k in rule.properties if k in node.entries and near == did_you_mean(key, (k,))), None)
         helps = did_you_mean(key, free) or _listing("known keys", rule.properties)
+        if near and given:
+            helps = (f"`{given}` is given too: move what is below `{key}` into it",)
         self._error(place, "unknown-key", f"unknown key `{key}` in {place}", node.entries[key].key.span, helps=helps)
 
     def _missing(self, rule: Rule, node: TreeMap, unknown: list[str], place: _Place) -> None:
@@ -143,11 +147,14 @@ class _Explainer:
         self._error(place, "bad-value", f"{place} cannot be `{node.text}`", node.span, helps=helps)
 
     def _wrong_type(self, types: Iterable[str], rules: tuple[Rule, ...], node: Node, place: _Place) -> None:
+        if _is_template(node):  # already reported: a mapping cannot be a key
+            self.broken.add(place.path[:2])
+            return
         wanted = [kind for kind in _TYPE_WORDS if kind in types]
         words = " or ".join(dict.fromkeys(_type_word(k, rules) for k in wanted if k != "null" or len(wanted) == 1))
         helps: tuple[str, ...] = ()
         if isinstance(node, Scalar) and node.value is not None and not any("x-secret" in r.schema for r in rules):
-            helps = _retyped(wanted, node.text)
+            helps = _retyped(wanted, node.text, rules)
         elif isinstance(node, Scalar) and place.path[-1:] and ")" in place.path[-1] and "(" not in place.path[-1]:
             helps = ('inside `{…}`, put a type that holds a comma in quotes: `"numeric(12,2)"`',)
         message = f"{place} must be {words}, not {_TYPE_WORDS[type_of(node)]}"
@@ -249,9 +256,27 @@ def _example(rule: Rule, key: str) -> str:
     return str(example) if isinstance(example, (str, int, float)) else "…"
 
 
-def _retyped(wanted: list[str], text: str) -> tuple[str, ...]:
+def _is_template(node: Node) -> bool:
+    """Whether this is `{{ … }}` without quotes, which YAML takes for a mapping in a mapping."""
+    return isinstance(node, TreeMap) and node.span.file.text.startswith("{{", node.span.start)
+
+
+_TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+
+
+def _retyped(wanted: list[str], text: str, rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    """How to write a scalar that has the wrong type."""
     if "array" in wanted:
         return (f"write `[{text}]`",)
+    if "boolean" in wanted:
+        word = text.lower()
+        return (f"write `{_TRUTH.get(word, word)}`",) if word in (*_TRUTH, "true", "false") else ()
+    if any(rule.schema.get("x-type") == "a duration" for rule in rules):
+        return (f"add its unit: `{text}s`, `{text}m`, `{text}h` or `{text}d`",)
+    if "integer" in wanted and text.isdecimal():
+        return (f"write it without quotes: `{text}`",)
+    if wanted == ["object"] and len(rules) == 1 and len(rules[0].required) == 1:
+        return (f"write `{{{rules[0].required[0]}: {text}}}`",)
     return (f'put it in quotes: `"{text}"`',) if "string" in wanted else ()
 
 

@@ -159,7 +159,9 @@ class Resolver:
 
     def _report_ambiguous(self, column: exp.Column, relations: list[Relation]) -> None:
         level_names = [r.title for r in relations[:2]]
-        message = f"column `{column.name}` is ambiguous: it is in {' and in '.join(level_names)}"
+        twice = len(set(level_names)) == 1
+        where = f"{level_names[0]} is joined more than once" if twice else f"it is in {' and in '.join(level_names)}"
+        message = f"column `{column.name}` is ambiguous: {where}"
         helps = [f"write `{_qualifier(column, relations[0])}.{column.name}`"]
         self.reporter.error("ambiguous-column", message, self.parsed.span(column.this), helps=helps)
 

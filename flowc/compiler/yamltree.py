@@ -208,7 +208,9 @@ class _Composer:
         items = iter(opened.items)
         for key, value in zip(items, items, strict=True):
             if not isinstance(key, Scalar):
-                self._reporter.error("key-not-text", "a key must be a plain name", key.span)
+                template = key.span.file.text.startswith("{{", key.span.start - 1)
+                helps = ('put a template in quotes: `"{{ var.name }}"`',) if template else ()
+                self._reporter.error("key-not-text", "a key must be a plain name", key.span, helps=helps)
             elif key.text == "<<" and key.style is None:
                 merged.append(value)
             elif key.text in entries:
