@@ -1,7 +1,5 @@
 """Where a connection comes from: every layer, the order of them, and that a DSN is never kept."""
 
-
-
 from __future__ import annotations
 
 from pathlib import Path

@@ -11,14 +11,13 @@ from flowc.compiler.ddl import spell
 from flowc.compiler.dialects import DIALECTS
 from flowc.errors import DataError
 from flowc.types import parse_type
-from tests.model.engines import Engine, open_engine
+from tests.unit.raw_engines import Engine, open_engine
 
 
 @pytest.fixture(params=["duckdb", "postgres"], scope="module")
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     dsn = request.getfixturevalue("postgres_module") if request.param == "postgres" else None
     opened = open_engine(request.param, dsn)
-    opened.execute("SET TimeZone = 'UTC'")
     yield opened
     opened.connection.close()
 
