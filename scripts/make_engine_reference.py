@@ -44,7 +44,7 @@ NORMALISERS: tuple[tuple[str, object, str], ...] = (
     ("parse_timestamp", "%d/%m/%Y %H:%M", "Reads a time by a strptime format; with `%z` it has a zone."),
     ("regex_replace", {"pattern": "[^0-9]", "replacement": ""}, "Replaces every match of a regular expression."),
     ("default", "unknown", "Stands in for NULL."),
-    ("derive", "upper(name)", "Computes the column from others of the row, as they were read; the source need not have it."),
+    ("derive", "upper(name)", "Computes the column from others of the row, as read; the source need not have it."),
     ("sql", "substr({value}, 1, 3)", "Any expression in the target's dialect; `{value}` is the value so far."),
 )  # fmt: skip
 INTO = {"parse_int": "bigint", "parse_numeric": "numeric(12,2)", "parse_timestamp": "timestamp"}
