@@ -15,7 +15,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import merges, peer, startup, transfers
+from benchmarks import (
+    backlog,
+    kafka_read,
+    lakes,
+    latency,
+    merges,
+    mysql,
+    peer,
+    plans,
+    poison,
+    startup,
+    streams,
+    transfers,
+)
 from benchmarks.context import Context
 from benchmarks.machine import facts
 from benchmarks.measure import SideFailed
@@ -31,8 +44,16 @@ CASES: Mapping[str, Case] = {
         startup.lint_one,
         startup.lint_project,
         *transfers.CASES,
+        *mysql.CASES,
         *merges.CASES,
+        *lakes.CASES,
+        plans.plan_postgres,
         *peer.CASES,
+        *kafka_read.CASES,
+        *latency.CASES,
+        *streams.CASES,
+        *backlog.CASES,
+        *poison.CASES,
     )
 }
 

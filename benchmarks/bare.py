@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import duckdb
 
@@ -45,6 +46,21 @@ def csv_to_duckdb(path: str, csv: str, columns: str) -> None:
     connection = duckdb.connect(path)
     connection.execute("SET preserve_insertion_order = false")
     connection.execute(f"INSERT INTO flights SELECT * FROM read_csv('{csv}', header = true, columns = {columns})")
+    connection.close()
+
+
+def load_data(dsn: str, file: str) -> None:
+    """MySQL's own reader of files, in one transaction."""
+    import pymysql
+
+    parts = urlsplit(dsn)
+    connection = pymysql.connect(
+        host=parts.hostname, port=parts.port, user=parts.username, password=parts.password or "",
+        database=parts.path.strip("/"), local_infile=True,
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE flights CHARACTER SET utf8mb4")
+    connection.commit()
     connection.close()
 
 
@@ -100,6 +116,25 @@ def duckdb_to_csv(path: str) -> None:
     source.execute(f"COPY ({rows}) TO '/dev/stdout' (FORMAT csv, HEADER false)")
 
 
+def duckdb_to_delta(path: str, table: str) -> None:
+    """deltalake's writer, fed with DuckDB's own Arrow stream."""
+    from deltalake import write_deltalake
+
+    source = duckdb.connect(path, read_only=True)
+    write_deltalake(table, source.sql("SELECT * FROM rows").to_arrow_reader(ARROW_ROWS))
+
+
+def merge_to_delta(path: str, table: str) -> None:
+    """deltalake's merge: rows that differ are updated, new ones inserted."""
+    from deltalake import DeltaTable
+
+    source = duckdb.connect(path, read_only=True)
+    rows = source.sql("SELECT * FROM rows").to_arrow_reader(ARROW_ROWS)
+    merger = DeltaTable(table).merge(rows, "t.id = s.id", source_alias="s", target_alias="t")
+    differs = " OR ".join(f"(t.{name} IS DISTINCT FROM s.{name})" for name in ("name", "amount", "number"))
+    merger.when_matched_update_all(differs).when_not_matched_insert_all().execute()
+
+
 LOOPS: dict[str, Callable[..., None]] = {
     function.__name__: function
     for function in (
@@ -110,6 +145,9 @@ LOOPS: dict[str, Callable[..., None]] = {
         csv_stream_to_duckdb,
         duckdb_to_pgpq,
         duckdb_to_csv,
+        duckdb_to_delta,
+        merge_to_delta,
+        load_data,
     )
 }
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.measure import Sample, SideFailed
 from benchmarks.postgres import Server
+from tests.services import service
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -33,6 +32,11 @@ class Context:
         """The server, started on first use."""
         return self._stack.enter_context(Server.started())
 
+    @cached_property
+    def kafka(self) -> str:
+        """The bootstrap address of a broker, started on first use."""
+        return self._stack.enter_context(service("kafka")).partition("?")[0]
+
     @property
     def postgres_version(self) -> str | None:
         """The version of the server, if one was started."""
@@ -55,12 +59,3 @@ def flowc(*arguments: str) -> list[str]:
 def flowc_environment() -> dict[str, str]:
     """What lets `python -m flowc` find a checkout that is not installed."""
     return {"PYTHONPATH": str(REPOSITORY)}
-
-
-def expect_counts(sample: Sample, **counts: int) -> None:
-    """Raises `SideFailed` unless `flowc run --json` reported these counts for its one target."""
-    reported = json.loads(sample.output)
-    text = json.dumps(reported)
-    for name, count in counts.items():
-        if f'"{name}": {count}' not in text:
-            raise SideFailed(f"flowc did not report {name} = {count}: {text[:400]}")

@@ -27,7 +27,7 @@ MERGE_TYPES = "id:BigInt,name:Text,amount:Numeric:12:2,updated:TimestampTZ,statu
 def ematix_append(context: Context) -> Iterator[Row]:
     """Five columns appended from one PostgreSQL database to another."""
     rows, server = context.rows(ROWS), context.postgres
-    python = _installed(context)
+    python = installed(context)
     server.create("narrow_source")
     server.execute(tables.NARROW_POSTGRES, tables.fill_narrow_postgres(rows), "ANALYZE", database="narrow_source")
     root = context.project("ematix_append", _spec(server.dsn("narrow_source"), server.dsn("narrow_target")))
@@ -54,7 +54,7 @@ def ematix_append(context: Context) -> Iterator[Row]:
 def ematix_merge(context: Context) -> Iterator[Row]:
     """The merge within one PostgreSQL database; its target has the two columns that ematix-flow wants."""
     rows, server = context.rows(MERGE_ROWS), context.postgres
-    python = _installed(context)
+    python = installed(context)
     server.create("merge_original")
     server.execute(*create_merge("postgres", rows), "VACUUM ANALYZE", "CHECKPOINT", database="merge_original")
     server.create("merge_theirs", like="merge_original")
@@ -87,7 +87,7 @@ _OWN_COLUMNS = (
 )
 
 
-def _installed(context: Context) -> Path:
+def installed(context: Context) -> Path:
     """The interpreter of the peer's own environment, made on first use in the folder of the run."""
     folder = context.folder / "ematix"
     python = folder / "bin" / "python"

@@ -55,6 +55,12 @@ def speed_row(case: str, results: Sequence[Result], rows: int, *, wanted: float,
     )
 
 
+def load_row(case: str, flowc: Result, rows: int, *, below_mib: float) -> Row:
+    """A row for a load of `rows` rows that is held against nothing: its speed, and whether its memory keeps a limit."""
+    shown = f"{_speed(flowc, rows)}, {flowc.peak_mib:.0f} MiB"
+    return Row(case, shown, "-", "-", f"< {below_mib:.0f} MiB", flowc.peak_mib < below_mib)
+
+
 def time_row(case: str, flowc: Result, *, below: float, other: Result | None = None) -> Row:
     """A row for something that has to be done within `below` seconds."""
     against = f"{other.name}: {seconds(other.seconds)}" if other else "-"

@@ -77,10 +77,6 @@ NARROW_SPEC = """\
 
 # --- merge -----------------------------------------------------------------------------------------------------------
 
-MERGE_WORDS = (
-    "half of the incoming rows change a row, four tenths are equal to theirs, a tenth is new; keys in random order"
-)
-
 MERGE_TYPES = {
     "postgres": ("bigint", "text", "numeric(12,2)", "timestamptz", "text"),
     "duckdb": ("BIGINT", "VARCHAR", "DECIMAL(12,2)", "TIMESTAMPTZ", "VARCHAR"),

@@ -31,10 +31,10 @@ def postgres_to_postgres(context: Context) -> Iterator[Row]:
         server.execute(tables.WIDE_POSTGRES, database="wide_target")
 
     sides = [Side("binary COPY | COPY", shell(f"{join(out)} | {join(into)}"), empty)]
-    check = _alike(
+    check = alike(
         server.value(tables.WIDE_CHECK, "wide_source"), lambda: server.value(tables.WIDE_CHECK, "wide_target")
     )
-    results = compare(_flowc(root, empty), sides, context.rounds, check)
+    results = compare(flowc_copy(root, empty), sides, context.rounds, check)
     server.drop("wide_source", "wide_target")
     yield speed_row(f"postgres -> postgres, {rows:,} x 10", results, rows, wanted=0.60, below_mib=400)
 
@@ -59,8 +59,8 @@ def postgres_to_duckdb(context: Context) -> Iterator[Row]:
         Side("ADBC -> INSERT", bare.command("adbc_to_duckdb", dsn, str(file)), empty, env=BY_HAND),
         Side("CSV COPY | read_csv", shell(piped), empty, env=BY_HAND),
     ]
-    check = _alike(server.value(tables.WIDE_CHECK, "wide_source"), lambda: duckdb_value(file, tables.WIDE_CHECK))
-    results = compare(_flowc(root, empty), sides, context.rounds, check)
+    check = alike(server.value(tables.WIDE_CHECK, "wide_source"), lambda: duckdb_value(file, tables.WIDE_CHECK))
+    results = compare(flowc_copy(root, empty), sides, context.rounds, check)
     server.drop("wide_source")
     yield speed_row(f"postgres -> duckdb, {rows:,} x 10", results, rows, wanted=0.60)
 
@@ -89,8 +89,8 @@ def duckdb_to_postgres(context: Context) -> Iterator[Row]:
             env=BY_HAND,
         ),
     ]
-    check = _alike(duckdb_value(file, tables.WIDE_CHECK), lambda: server.value(tables.WIDE_CHECK, "wide_target"))
-    results = compare(_flowc(root, empty), sides, context.rounds, check)
+    check = alike(duckdb_value(file, tables.WIDE_CHECK), lambda: server.value(tables.WIDE_CHECK, "wide_target"))
+    results = compare(flowc_copy(root, empty), sides, context.rounds, check)
     server.drop("wide_target")
     yield speed_row(f"duckdb -> postgres, {rows:,} x 10", results, rows, wanted=0.60)
 
@@ -100,15 +100,15 @@ def csv_to_duckdb(context: Context) -> Iterator[Row]:
     rows = context.rows(ROWS)
     root = context.project("csv_to_duckdb", CSV_SPEC)
     file, csv = root / "flights.duckdb", root / "flights.csv"
-    duckdb.sql(f"COPY ({_csv_rows(rows)}) TO '{csv}' (HEADER)")
+    duckdb.sql(f"COPY ({flights(rows)}) TO '{csv}' (HEADER)")
 
     def empty() -> None:
         fresh_duckdb(file, CSV_TABLE)
 
     hand = bare.command("csv_to_duckdb", str(file), str(csv), CSV_COLUMNS)
-    check = _alike(f"{rows} {rows * (rows + 1) // 2}", lambda: duckdb_value(file, CSV_CHECK))
+    check = alike(f"{rows} {rows * (rows + 1) // 2}", lambda: duckdb_value(file, CSV_CHECK))
     sides = [Side("INSERT … FROM read_csv", hand, empty, env=BY_HAND)]
-    results = compare(_flowc(root, empty), sides, context.rounds, check)
+    results = compare(flowc_copy(root, empty), sides, context.rounds, check)
     csv.unlink()
     yield speed_row(f"csv -> duckdb, {rows:,} x 7", results, rows, wanted=0.60)
 
@@ -149,7 +149,8 @@ pipelines:
 """
 
 
-def _csv_rows(rows: int) -> str:
+def flights(rows: int) -> str:
+    """A query of DuckDB that makes so many rows of seven columns."""
     return f"""\
 SELECT g AS id, 'C' || g % 31 AS carrier, DATE '2013-01-01' + (g % 365)::INTEGER AS day,
        TIMESTAMP '2013-01-01 00:00:00' + to_seconds(g * 61 % 31536000) AS departed,
@@ -175,11 +176,14 @@ def duckdb_value(file: Path, query: str) -> object:
     return row[0] if row else None
 
 
-def _flowc(root: Path, prepare: Callable[[], None]) -> Side:
+def flowc_copy(root: Path, prepare: Callable[[], None]) -> Side:
+    """flowc's side: the pipeline `copy` of a project."""
     return Side("flowc", flowc("run", "copy", "--once", "--json"), prepare, root, flowc_environment())
 
 
-def _alike(wanted: object, found: Callable[[], object]) -> Callable[[str], None]:
+def alike(wanted: object, found: Callable[[], object]) -> Callable[[str], None]:
+    """A check that each side leaves what is wanted in the target."""
+
     def check(side: str) -> None:
         if (value := found()) != wanted:
             raise SideFailed(f"{side} left {value} in the target, not {wanted}")

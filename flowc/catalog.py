@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from flowc.types import DataType
@@ -15,39 +16,72 @@ class TableName:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.schema}.{self.name}" if self.schema else self.name
+        """As it is written in a spec: a name that holds a dot stands in quotes."""
+        plain = "." not in self.name and not self.name.startswith('"')
+        name = self.name if plain else '"' + self.name.replace('"', '""') + '"'
+        return f"{self.schema}.{name}" if self.schema else name
 
     @staticmethod
     def parse(text: str) -> TableName:
-        """Splits `schema.table`; a name without a dot has no schema."""
-        schema, dot, name = text.rpartition(".")
-        return TableName(schema if dot else None, name)
+        """Splits `schema.table`; a name without a dot has no schema. As in SQL, a part may stand in double quotes.
+
+        Raises ValueError for a quote that is not closed and for a part that is empty.
+        """
+        parts: list[str] = []
+        end = -1
+        while end < len(text):
+            part = _PART.match(text, end + 1)
+            if part is None:
+                raise ValueError(f"`{text}` is not the name of a table")
+            parts.append(part["bare"] or part["quoted"].replace('""', '"'))
+            end = part.end()
+        return TableName(".".join(parts[:-1]) or None, parts[-1])
+
+
+_PART = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>[^".][^.]*))(?=\.|$)')
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table or of a query's output. `default` is SQL text in the engine's own words."""
+    """A column of a table or of a query's output. `default` is SQL text in the engine's own words.
+
+    Of a live one, `beyond` is what flowc's own definition of a column would not say (ON UPDATE, an enum's values), told
+    where a change of the column means writing its definition anew (MySQL).
+    """
 
     name: str
     type: DataType
     nullable: bool = True
     default: str | None = None
     comment: str | None = None
+    beyond: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index by its columns in order; `name` None lets flowc name it."""
+    """An index by its columns in order; `name` None lets flowc name it.
+
+    Of a live one, `valid` is False when building it failed halfway, and `constraint` tells that a UNIQUE constraint
+    owns it.
+    """
 
     columns: tuple[str, ...]
     unique: bool = False
     name: str | None = None
     where: str | None = None
+    valid: bool = True
+    constraint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as it is or as it should be. `plain` is known of a live table that is no view and has no partitions."""
+    """A table as it is or as it should be. What follows the comment is known of a live table alone.
+
+    `plain` is True for what is no view and has no partitions; `rows` is the engine's estimate; `key_name` the name of
+    the primary key's constraint; `dependents` are views, foreign keys and triggers that hang on the table, in words;
+    `create_sql` are the statements that made its indexes and triggers, where the engine keeps them (SQLite); `beyond`
+    is what flowc's own CREATE TABLE would not write (CHECK, a foreign key, a generated column).
+    """
 
     name: TableName
     columns: tuple[Column, ...]
@@ -55,6 +89,13 @@ class Table:
     indexes: tuple[Index, ...] = ()
     comment: str | None = None
     plain: bool = False
+    rows: int | None = None
+    key_name: str | None = None
+    dependents: tuple[str, ...] = ()
+    create_sql: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    """Wanted and live: the columns by whose values its files lie in folders, where it is made of files."""
 
     def column(self, name: str) -> Column | None:
         """The column of that exact name."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from flowc.catalog import Column, TableName
+from flowc.catalog import Column, Table, TableName
+from flowc.types import DataType
 
 
 class Counter(StrEnum):
@@ -36,7 +37,7 @@ class FilesRead:
     """Rows of files matching a path or glob under a `files` connection.
 
     `format` is csv, jsonl or parquet; `options` are the spec's `read:` keys; `columns`, when given, declare the schema
-    instead of inferring it.
+    instead of inferring it; `inferred` says that they are what all of the files together were found to have.
     """
 
     connection: str
@@ -44,17 +45,66 @@ class FilesRead:
     format: str
     options: Mapping[str, object] = field(default_factory=dict)
     columns: tuple[Column, ...] | None = None
+    inferred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableRead:
+    """Rows of a table that is no part of a database: files with a log, as Delta keeps them. The engine reads it."""
+
+    connection: str
+    table: TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """A place in an engine's query that computes with numbers and must not overflow in silence.
+
+    `kind` is add, subtract, multiply, negate or sum; those of one `name` are the same expression. It lies in the
+    characters `start` to `end`; `inner` to `outer` holds its operator, or the argument of a sum. Inner ones come first.
+    """
+
+    kind: str
+    name: str
+    start: int
+    inner: int
+    outer: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionPlan:
+    """A Python function that the SQL calls by `name`; see `flowc.udf` and `flowc.udaf`."""
+
+    name: str
+    python: str
+    aggregate: bool
+    args: tuple[DataType, ...]
+    returns: DataType
+    state: tuple[DataType, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """Its name in the SQL for the engine, where no other function has it."""
+        return f"flowc_fn_{self.name.lower()}"
+
+    @property
+    def signature(self) -> str:
+        """How it is shown: its name in the SQL, its types, and where it is in Python."""
+        return f"{self.called}({', '.join(map(str, self.args))}) → {self.returns} is {self.python}"
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRead:
     """Rows of a DataFusion query over named inputs; `sql` None passes the only input through."""
 
-    inputs: tuple[tuple[str, QueryRead | FilesRead], ...]
+    inputs: tuple[tuple[str, QueryRead | FilesRead | TableRead], ...]
     sql: str | None
+    arithmetic: tuple[Arithmetic, ...] = ()
+    functions: tuple[FunctionPlan, ...] = ()
 
 
-Read = QueryRead | FilesRead | EngineRead
+Read = QueryRead | FilesRead | TableRead | EngineRead
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +170,35 @@ class Measure:
     less: tuple[Counter, ...] = ()
 
 
-Step = Execute | Ingest | Check | Expect | Measure
+LIVE, LIVE_WATERMARKS = "flowc_live", "flowc_live_watermarks"
+"""The relations in which an attached table's rows, and the watermarks its loads left, can be read as they are."""
+BEFORE, MARK = "flowc_before", "flowc_row"
+"""Where a load keeps the rows it may change as they were, and the column that holds the `rowid` there of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Ties the transaction to a table whose place runs no SQL, so that the steps work on a part of it beside it.
+
+    From here on `LIVE` and `LIVE_WATERMARKS` can be read. What the steps make of the table of the same name, which has
+    the column `MARK` too, becomes its change when the transaction commits, if it is still as it was; so does what they
+    write into `state`. `table` is as it is, or as the commit makes it when `exists` is false. Rows that the steps
+    change are found again by the values of `identity`, empty where they only add; `replaces`: the old rows all go.
+    """
+
+    purpose: str
+    table: Table
+    exists: bool
+    state: TableName
+    blind: bool = False
+    """The load depends on nothing that the table holds, so others may add to it meanwhile."""
+    identity: tuple[str, ...] = ()
+    partial: bool = False
+    """Of an identity, not all rows may have been brought in, so the commit must look whether they were."""
+    replaces: bool = False
+
+
+Step = Execute | Ingest | Attach | Check | Expect | Measure
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ catalogs of databases use; the dialects of the compiler write them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Kind(StrEnum):
@@ -106,6 +107,19 @@ BIGINT = DataType(Kind.INT64)
 BOOLEAN = DataType(Kind.BOOL)
 TIMESTAMPTZ = DataType(Kind.TIMESTAMPTZ)
 
+_COMPUTED = DataType(Kind.DECIMAL, precision=38, scale=10)
+
+
+def computed(kind: DataType) -> DataType:
+    """The type as which SQL outside of databases computes: there, every decimal has a precision, of 76 at most."""
+    if kind.element is not None:
+        return replace(kind, element=computed(kind.element))
+    if kind.fields:
+        return replace(kind, fields=tuple((name, computed(field)) for name, field in kind.fields))
+    unbounded = kind.kind is Kind.DECIMAL and (kind.precision is None or kind.precision > 76)
+    return _COMPUTED if unbounded else kind
+
+
 _NAMES: dict[str, Kind] = {
     "bool": Kind.BOOL, "boolean": Kind.BOOL, "bit": Kind.BOOL, "logical": Kind.BOOL,
     "tinyint": Kind.INT8, "int1": Kind.INT8,
@@ -152,6 +166,7 @@ def type_names() -> tuple[str, ...]:
     return tuple(_NAMES)
 
 
+@lru_cache(maxsize=4096)
 def parse_type(text: str) -> DataType:
     """The type that a SQL spelling names, in PostgreSQL's, DuckDB's, SQLite's, MySQL's or generic words.
 

@@ -40,6 +40,8 @@ def reference() -> str:
 
 def pages(command: click.Command, path: str, parent: click.Context | None) -> Iterator[tuple[str, str]]:
     """Each command with its help, groups before what is in them."""
+    # click keeps the first help option that it makes of a command, and its names come from the context of that moment.
+    command._help_option = None
     context = click.Context(command, info_name=path.split()[-1], parent=parent, terminal_width=100)
     yield path, "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
     if isinstance(command, click.Group):

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from flowc.compiler.ddl import spell, stored
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.normalize import normalizer_sql
-from flowc.compiler.spec import ColumnSpec, NormalizeSpec
+from flowc.compiler.front.spec import ColumnSpec, NormalizeSpec
+from flowc.compiler.loads.normalize import normalizer_sql
+from flowc.compiler.tables.ddl import spell, stored
 from flowc.errors import UsageError
 from flowc.render.pages import codes, page
 from flowc.source import Located, SourceFile, Span
@@ -25,6 +25,7 @@ from flowc.types import parse_type
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 ENGINES = {"DuckDB": "duckdb", "PostgreSQL": "postgres", "SQLite": "sqlite"}
+TYPED = {**ENGINES, "MySQL, MariaDB": "mysql"}
 PLACE = Span(SourceFile("reference", ""), 0, 0)
 NOTE = "<!-- Written by scripts/make_engine_reference.py. Change what it reads, then run it. -->\n"
 
@@ -47,6 +48,31 @@ NORMALISERS: tuple[tuple[str, object, str], ...] = (
     ("derive", "upper(name)", "Computes the column from others of the row, as read; the source need not have it."),
     ("sql", "substr({value}, 1, 3)", "Any expression in the target's dialect; `{value}` is the value so far."),
 )  # fmt: skip
+REMARKS = {
+    "regex_replace": r"""
+A pattern is read by flowc and written in each engine's words, so that it gives the same text on all of them. It holds:
+
+| in a pattern | is |
+|---|---|
+| `.` | any character but a line feed |
+| `[abc]`, `[a-z]`, `[^a-z]` | one of them, or none of them; line feeds too |
+| `[[:digit:]]` | also `alnum`, `alpha`, `lower`, `upper`: those of ASCII |
+| `\d` `\w` `\s`, `\D` `\W` `\S` | of ASCII: `[0-9]`, `[0-9A-Za-z_]`, white space; any other character |
+| `\t` `\n` `\r` `\f` | these characters; a backslash before any other sign is that sign |
+| `^` `$` | the start and the very end of the text, never of a line |
+| `(…)` `(?:…)` | a group; one that the replacement cannot name |
+| `a\|b` | alternatives |
+| `*` `+` `?` `{2}` `{2,}` `{2,5}` | repeated as often as can be; as seldom as can be with `?` behind |
+
+In the replacement `\1` to `\9` are what the groups matched, `\\` is a backslash, and all else is itself. Letters match
+in their own case only; code points are compared, without collations.
+
+What engines do differently is an error of `flowc lint`: word boundaries, flags, looking ahead or behind, back
+references, possessive repetitions; a pattern that matches no characters at all (`a*`); lazy repetitions beside greedy
+ones or alternatives; alternatives of which the first that matches is not the longest (`(a|ab)c?`, which PostgreSQL
+reads the other way round); a group named in the replacement that is repeated, or that could match in two ways.
+""",
+}
 INTO = {"parse_int": "bigint", "parse_numeric": "numeric(12,2)", "parse_timestamp": "timestamp"}
 
 
@@ -72,7 +98,7 @@ is the type that the table has in each engine when flowc creates it. A type that
 that holds every value of it; `—` cannot be stored there, and is an error.
 
 """
-    yield _table(["type", *ENGINES], ([f"`{name}`", *(_spelled(name, e) for e in ENGINES.values())] for name in TYPES))
+    yield _table(["type", *TYPED], ([f"`{name}`", *(_spelled(name, e) for e in TYPED.values())] for name in TYPES))
     yield """
 Arrays work for every type of element; a `struct` is one in DuckDB and JSON elsewhere.
 
@@ -94,7 +120,45 @@ form, of a fixed width where order matters, so that comparing texts compares val
 | `time` | text | `'09:30:00.000000'` |
 | `timestamp` | text | `'2026-01-31 09:30:00.000000'` |
 | `timestamptz` | text, in UTC | `'2026-01-31 09:30:00.000000+00:00'` |
-| `json`, arrays | text, as JSON | `'["a", "b"]'` |
+| `json` | text, as it came | `'["a", "b"]'` |
+| arrays | text, as JSON | `'["a","b"]'` |
+
+## How MySQL and MariaDB store them
+
+| type | is | and |
+|---|---|---|
+| `boolean` | `TINYINT(1)`, `BIT(1)` | another value than 0 or 1 is an error when it is read |
+| `text` | `LONGTEXT`; `VARCHAR(255)` in a primary key or a unique index | needing a length: `varchar(n)` for another |
+| `varchar(n)` | `VARCHAR(n)`, above 16,383 `LONGTEXT` | a row has 65,535 bytes at most |
+| `numeric` | `DECIMAL(65,30)` | more than 65 digits, or 30 after the point, cannot be stored |
+| `real`, `double` | `FLOAT`, `DOUBLE` | NaN and infinities are an error |
+| `timestamp` | `DATETIME(6)` | from the year 1000 to 9999 |
+| `timestamptz` | `TIMESTAMP(6)`, in UTC | from 1970-01-01 00:00:01 to 2038-01-19 (MariaDB 11.5: 2106), else an error |
+| `time` | `TIME(6)` | a negative one, or of 24 hours and more, is an error when it is read |
+| `uuid` | `CHAR(36)` with collation `ascii_bin` | that is how it is recognised; MariaDB's own `UUID` is too |
+| `json` | `JSON`: MySQL's own type, in MariaDB a text with a check | which keeps it as it came |
+| arrays, `struct` | `JSON` | |
+| `ENUM`, `SET` | are read as text, `YEAR` as `smallint`, `BIT(n)` as `ubigint`, spatial types as binary | |
+
+Tables that flowc makes compare texts by their code points, case and trailing spaces included. In a table with another
+collation flowc still compares its own rows by value; what the author's SQL compares follows the collation.
+Dates such as `0000-00-00`, which a lax session may have stored, are an error that names the column and the row.
+
+## How Delta stores them
+
+| type | Delta's type |
+|---|---|
+| `boolean`, `date`, `binary` | the same |
+| `tinyint`, `smallint`, `integer`, `bigint` | `byte`, `short`, `integer`, `long` |
+| `utinyint`, `usmallint`, `uinteger` | `short`, `integer`, `long`: wider, for it has no unsigned ones |
+| `ubigint`, `hugeint` | `decimal(20,0)`, `decimal(38,0)` |
+| `real`, `double` | `float`, `double`, with NaN and infinities |
+| `numeric(p,s)` | `decimal(p,s)` of up to 38 digits; without precision `decimal(38,10)` |
+| `text`, `varchar(n)`, `uuid`, `json` | `string`; lengths, uuids and JSON are checked by flowc when they are loaded |
+| `timestamp` | `timestamp_ntz`, microseconds; a finer value is an error |
+| `timestamptz` | `timestamp`, microseconds, in UTC |
+| arrays, `struct` | `array`, `struct` |
+| `time`, `interval` | cannot be stored, an error |
 
 What fits into what is said in [the semantics](../semantics.md#values).
 """
@@ -120,13 +184,15 @@ rows and before keys are compared. NULL stays NULL, but for `default`, `derive` 
 `parse_…` cannot read is an error that shows the rows, never a NULL. A column with a normaliser is judged by its
 type after it, so it may read text into a number.
 
-On PostgreSQL, case follows the locale of the database; with locale `C` only ASCII letters change. The functions whose
+Case changes letter by letter, so that no text becomes longer; ß stays, but DuckDB makes it ẞ in upper case. On
+PostgreSQL, case follows the locale of the database; with locale `C` only ASCII letters change. The functions whose
 names begin with `flowc_` are flowc's own: SQLite has no such functions, so they are added to its connections.
 """
     for name, argument, words in NORMALISERS:
         written = name if argument is None else f"{name}: {_written(argument)}"
         yield f"\n## {name}\n\n{words} `normalize: [{written if argument is None else f'{{ {written} }}'}]`\n\n"
         yield _table(["engine", "SQL"], ([label, _cleaned(name, argument, e)] for label, e in ENGINES.items()))
+        yield REMARKS.get(name, "")
 
 
 def _written(argument: object) -> str:

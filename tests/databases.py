@@ -1,4 +1,4 @@
-"""The three databases, opened for a test, and loads between them made by hand."""
+"""The databases, opened for a test, and loads between them made by hand."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from flowc.runtime.connectors.files import Files
 from flowc.runtime.load import run_load
 from flowc.runtime.names import quoted
 
-KINDS = ("sqlite", "duckdb", "postgres")
+KINDS = ("sqlite", "duckdb", "postgres", "mysql")
 
 
 class Databases:
     """Sessions of one database of each kind, opened when asked for."""
 
-    def __init__(self, folder: Path, dsn: str | None) -> None:
+    def __init__(self, folder: Path, postgres: str | None, mysql: str | None = None) -> None:
         self.folder = folder
         self._options: Mapping[str, Mapping[str, object]] = {
             "sqlite": {"path": str(folder / "test.sqlite")},
             "duckdb": {"path": str(folder / "test.duckdb")},
-            "postgres": {"url": dsn},
+            "postgres": {"url": postgres},
+            "mysql": {"url": mysql},
             "files": {"uri": str(folder)},
         }
         self._open: list[Database] = []
@@ -45,9 +46,9 @@ class Databases:
             self._open.pop().close()
 
 
-def databases(folder: Path, dsn: str | None) -> Iterator[Databases]:
+def databases(folder: Path, postgres: str | None, mysql: str | None = None) -> Iterator[Databases]:
     """For fixtures."""
-    made = Databases(folder, dsn)
+    made = Databases(folder, postgres, mysql)
     yield made
     made.close()
 

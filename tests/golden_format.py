@@ -13,7 +13,6 @@ _FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<info>[^`\n]*)$")
 _HEADING = re.compile(r"^#{1,6} +(?P<title>.+)$")
 
 INPUTS = ("yaml", "csv", "jsonl", "text", "setup")
-OUTPUTS = ("diagnostics", "sql", "ir", "plan", "run", "rows", "console")
 
 
 @dataclass(frozen=True, slots=True)

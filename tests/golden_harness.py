@@ -27,7 +27,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,18 +35,20 @@ import duckdb
 
 from flowc import render
 from flowc.compiler import stages
+from flowc.compiler.front.spec import ConnectionSpec, ProjectSpec
 from flowc.compiler.ir import Apply, Ir, Sql
-from flowc.compiler.lower import lower_pipeline
-from flowc.compiler.resolve import resolve
-from flowc.compiler.spec import ConnectionSpec, ProjectSpec
-from flowc.compiler.sqlplan import plan_load
+from flowc.compiler.loads.sqlplan import plan_load
+from flowc.compiler.lowering.lower import lower_pipeline
+from flowc.compiler.names.resolve import resolve
 from flowc.diagnostics import Reporter
 from tests.golden_format import INPUTS, Block, Case
 from tests.golden_plans import plan_text
 
+ROOT = Path(__file__).resolve().parents[1]
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FLOWC = [sys.executable, "-c", "import sys; from flowc.cli.main import main; sys.argv[0] = 'flowc'; sys.exit(main())"]
 _SECONDS = re.compile(r"\b\d+(\.\d+)? ?(?:s|ms|seconds)\b")
+_HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _RATE = re.compile(r"[\d,.]+[kM]? rows/s")
 
 
@@ -56,7 +58,6 @@ class Project:
 
     folder: Path
     changed: bool = True
-    spec_files: list[str] = field(default_factory=list)
 
     def put(self, block: Block) -> None:
         """Takes one input block in."""
@@ -102,6 +103,7 @@ class Project:
         environment = {
             "HOME": str(self.folder),
             "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(ROOT),
             "COLUMNS": "100",
             "NO_COLOR": "1",
             "LANG": "C.UTF-8",
@@ -263,7 +265,8 @@ def _exit_line(code: int) -> str:
 
 
 def steady(text: str) -> str:
-    """Output without what differs from run to run: times and rates."""
+    """Output without what differs from run to run, or with every new field of a plan: times, rates, hashes."""
+    text = _HASH.sub("…", text)
     text = _RATE.sub("… rows/s", _SECONDS.sub("… s", text))
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
 

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from flowc.plan import Check, EngineRead, Execute, Expect, FilesRead, Ingest, LoadPlan, Measure, Read, Step
+from flowc.plan import (
+    Attach,
+    Check,
+    EngineRead,
+    Execute,
+    Expect,
+    FilesRead,
+    Ingest,
+    LoadPlan,
+    Measure,
+    Read,
+    Step,
+    TableRead,
+)
 
 
 def plan_text(plan: LoadPlan) -> str:
@@ -20,6 +33,8 @@ def _step(step: Step) -> str:
             return f"-- {_execute(step)}"
         case Ingest():
             return _ingest(step)
+        case Attach():
+            return _attach(step)
         case Check():
             return f"-- {step.purpose}: error `{step.code}` where this returns rows: {step.message}\n{_ended(step.sql)}"
         case Expect():
@@ -28,6 +43,14 @@ def _step(step: Step) -> str:
             return f"-- expect {step.name}: {severity} where more than {allowed} fail\n{_ended(step.sql)}"
         case Measure():
             return f"-- {step.purpose}: {step.counts}\n{_ended(step.sql)}"
+
+
+def _attach(step: Attach) -> str:
+    columns = ", ".join(f"{column.name} {column.type}" for column in step.table.columns)
+    marks = ["blind"] * step.blind + ["replaces"] * step.replaces
+    marks += [f"by {', '.join(step.identity)}"] * bool(step.identity)
+    parts = f" partitioned by {', '.join(step.table.partition_by)}" if step.table.partition_by else ""
+    return f"-- {step.purpose}: {step.table.name} ({columns}){parts}{''.join(f', {mark}' for mark in marks)}"
 
 
 def _execute(step: Execute) -> str:
@@ -48,6 +71,8 @@ def _read(read: Read) -> str:
         case EngineRead():
             inputs = "\n".join(f"{_read(entry)} as {name}" for name, entry in read.inputs)
             return f"{inputs}\n{_ended(read.sql)}" if read.sql else inputs
+        case TableRead():
+            return f"-- from the table {read.table} of {read.connection}"
         case _:
             return f"-- from {read.connection}:\n{_ended(read.sql)}"
 

@@ -12,10 +12,19 @@ from typing import Any
 
 import duckdb
 import psycopg
+import pytest
 
 from tests.commands import Done
+from tests.services.mysql import ask
 
-KINDS = ("sqlite", "duckdb", "postgres")
+KINDS = ("sqlite", "duckdb", "postgres", "mysql")
+SERVERS = ("postgres", "mysql")
+"""Those of them whose address is a fixture of that name."""
+
+
+def address(request: pytest.FixtureRequest, kind: str) -> str:
+    """The DSN of an empty database of that kind; empty for a file."""
+    return str(request.getfixturevalue(kind)) if kind in SERVERS else ""
 
 
 @dataclass(frozen=True)
@@ -30,9 +39,19 @@ class Store:
     @property
     def connection(self) -> str:
         """Its entry under `connections`."""
-        if self.kind == "postgres":
-            return f'{{ kind: postgres, url: "{self.dsn}" }}'
+        if self.kind in SERVERS:
+            return f'{{ kind: {self.kind}, url: "{self.dsn}" }}'
         return f"{{ kind: {self.kind}, path: {self.file}.{self.kind} }}"
+
+    def type(self, name: str) -> str:
+        """flowc's `timestamp` and `timestamptz` in the engine's words; MySQL's TIMESTAMP holds instants."""
+        words = {"timestamp": "DATETIME(6)", "timestamptz": "TIMESTAMP(6) NULL"} if self.kind == "mysql" else {}
+        return words.get(name, name.upper())
+
+    @property
+    def characters(self) -> str:
+        """The type that a CAST to text names."""
+        return "CHAR" if self.kind == "mysql" else "VARCHAR"
 
     def run(self, *statements: str) -> None:
         """Executes statements of the engine's own SQL."""
@@ -52,6 +71,8 @@ class Store:
             with psycopg.connect(self.dsn, autocommit=True, options="-c timezone=UTC") as session:
                 cursor = session.execute(sql)
                 return cursor.fetchall() if cursor.description else []
+        if self.kind == "mysql":
+            return ask(self.dsn, sql)
         path = self.folder / f"{self.file}.{self.kind}"
         opened: Any = duckdb.connect(str(path)) if self.kind == "duckdb" else sqlite3.connect(path)
         with closing(opened):

@@ -12,6 +12,7 @@ import pytest
 
 from flowc import render
 from flowc.compiler import stages
+from flowc.compiler.migrationlint.lint import lint_migration
 from flowc.diagnostics import Reporter
 from tests.golden_format import Block, read_cases
 
@@ -62,17 +63,27 @@ def pages() -> list[Path]:
 
 def examples(page: Path, heading: str) -> list[Block]:
     cases = [case for case in read_cases(page) if case.title == heading]
-    return [block for case in cases for block in case.blocks if block.word == "yaml"]
+    return [block for case in cases for block in case.blocks if block.word in ("yaml", "sql")]
 
 
 def lint(blocks: list[Block], folder: Path) -> Reporter:
-    """Lints a page's yaml block as a project of one file."""
+    """Lints a page's yaml block as a project of one file, its sql block as a migration in the dialect that it names."""
+    if blocks[0].word == "sql":
+        return lint_sql(blocks)
     (folder / "specs").mkdir()
     for number, block in enumerate(blocks):
         (folder / "specs" / (block.arguments or f"project{number or ''}.yaml")).write_text(block.text, "utf-8")
     reporter = Reporter()
     with chdir(folder):
         stages.lint([Path("specs")], reporter)
+    return reporter
+
+
+def lint_sql(blocks: list[Block]) -> Reporter:
+    reporter = Reporter()
+    for block in blocks:
+        for diagnostic in lint_migration(block.text, block.arguments or "postgres", in_transaction=None):
+            reporter.add(diagnostic)
     return reporter
 
 

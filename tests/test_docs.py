@@ -5,6 +5,11 @@ Blocks are marked by the words after the fence:
     yaml fragment         part of one: sections merged with `docs_project.yaml`, or keys of one pipeline
     console               `$ command` lines with their output, played in order in a copy of the quick start; commands of
                           other programs than a few are left out; output is compared where some is shown
+    console daemon        one command that runs beside the others of its section, which are repeated until they print
+                          what is shown, and ends well when it is told to stop
+    WORD folder/name.ext  a file that is written before the commands behind it, which are what checks it; a page with
+                          files starts in an empty folder
+An `export` of a name in SERVERS stands for the tests' own server.
 """
 
 from __future__ import annotations
@@ -14,7 +19,10 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import chdir
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, chdir, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -23,19 +31,17 @@ import yaml
 from flowc import render
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
-from tests.golden_format import Block, read_cases
+from tests.golden_format import Block, Case, read_cases
 from tests.golden_harness import steady
+from tests.topics import drop_all
 
 ROOT = Path(__file__).resolve().parents[1]
-GENERATED = sorted((ROOT / "docs" / "reference").glob("*.md"))
 PAGES = [
     ROOT / "README.md",
     ROOT / "specs" / "quickstart" / "README.md",
-    *sorted(
-        path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "diagnostics" and path not in GENERATED
-    ),
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "diagnostics"),
 ]
-LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *GENERATED]
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 BASE = Path(__file__).with_name("docs_project.yaml")
 SECTIONS = {"vars", "connections", "tables", "pipelines", "streams", "functions", "tests", "environments"}
 PIPELINE = {
@@ -43,8 +49,17 @@ PIPELINE = {
     "sql": "SELECT customer_id, email, name, updated_at FROM customers",
     "to": "customers",
 }
-RUNNABLE = ("flowc", "export", "sed", "cp", "mv", "cat", "python")
+RUNNABLE = ("flowc", "cd", "mkdir", "export", "sed", "cp", "mv", "cat", "python", "curl")
+SERVERS = {"KAFKA": "kafka", "WAREHOUSE_URL": "postgres"}
+"""Names of variables, and the fixture whose address they hold in the tests."""
+TOPICS = "tutorial_"
+"""How the names of topics in the docs begin; they are removed before and after."""
+EXPORT = re.compile(r"export (?P<name>\w+)=")
+WHEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\b\d+ ms\b")
+FILE = re.compile(r"[\w./-]+\.\w+")
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+CODE = re.compile(r"`+[^`\n]+`+")
+"""What looks like a link inside code is none."""
 
 
 def blocks(word: str) -> list[tuple[Path, Block]]:
@@ -73,7 +88,11 @@ def with_defaults(keys: dict[str, object]) -> dict[str, object]:
     return {"from": PIPELINE["from"], "to": PIPELINE["to"], **source, **keys}
 
 
-@pytest.mark.parametrize(("page", "block"), blocks("yaml"), ids=name)
+def projects() -> list[tuple[Path, Block]]:
+    return [(page, block) for page, block in blocks("yaml") if not FILE.fullmatch(block.arguments)]
+
+
+@pytest.mark.parametrize(("page", "block"), projects(), ids=name)
 def test_yaml_lints_without_errors(page: Path, block: Block, tmp_path: Path):
     specs = tmp_path / "specs"
     specs.mkdir()
@@ -84,21 +103,85 @@ def test_yaml_lints_without_errors(page: Path, block: Block, tmp_path: Path):
     assert not reporter.has_errors, render.full(reporter.sorted())
 
 
-def commands(page: Path) -> list[Block]:
-    return [block for case in read_cases(page) for block in case.blocks if block.word == "console"]
+@dataclass
+class Player:
+    """Plays the commands of a page in a folder."""
+
+    folder: Path
+    request: pytest.FixtureRequest
+    extra: dict[str, str] = field(default_factory=dict)
+    patience: float = 0.0
+    """For how many seconds a command is repeated that prints something else than what is shown."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return environment(self.folder) | self.extra
+
+    def section(self, case: Case) -> Iterator[tuple[Block, str]]:
+        """Each console block of a section, with what its text should be."""
+        with ExitStack() as stack:
+            for block in case.blocks:
+                if FILE.fullmatch(block.arguments):
+                    self._write(block)
+                elif block.info == "console daemon":
+                    ((command, _),) = steps(block)
+                    stack.enter_context(self._beside(command))
+                elif block.word == "console":
+                    yield block, "".join(self._played(command, shown) for command, shown in steps(block))
+
+    def _write(self, block: Block) -> None:
+        file = self.folder / block.arguments
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block.text, "utf-8")
+
+    def _played(self, command: str, shown: str) -> str:
+        if (export := EXPORT.match(command)) and export["name"] in SERVERS:
+            self._serve(export["name"])
+        end = time.monotonic() + self.patience
+        while True:
+            played = play(command, shown, self.folder, self.environment)
+            if comparable(played) == comparable(f"$ {command}\n{shown}") or time.monotonic() > end:
+                return played
+            time.sleep(0.2)
+
+    def _serve(self, variable: str) -> None:
+        self.extra[variable] = self.request.getfixturevalue(SERVERS[variable])
+        if SERVERS[variable] == "kafka":
+            drop_all(self.extra[variable], TOPICS)
+            self.request.addfinalizer(lambda: drop_all(self.extra[variable], TOPICS))
+
+    @contextmanager
+    def _beside(self, command: str) -> Iterator[None]:
+        with subprocess.Popen(command.split(), cwd=self.folder, env=self.environment) as daemon:
+            self.patience = 60.0
+            yield
+            self.patience = 0.0
+            daemon.terminate()
+            assert daemon.wait(20) == 0, command
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name)
-def test_commands_do_what_is_shown(page: Path, tmp_path: Path, update_golden: bool):
+def played_cases(page: Path) -> list[Case]:
+    return [case for case in read_cases(page) if any(block.word == "console" for block in case.blocks)]
+
+
+def holds_files(page: Path) -> bool:
+    return any(FILE.fullmatch(block.arguments) for case in read_cases(page) for block in case.blocks)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if played_cases(page)], ids=name)
+def test_commands_do_what_is_shown(page: Path, tmp_path: Path, update_golden: bool, request: pytest.FixtureRequest):
     project = tmp_path / "quickstart"
-    shutil.copytree(ROOT / "specs" / "quickstart", project)
-    rewritten = {}
-    for block in commands(page):
-        played = "".join(play(command, shown, project) for command, shown in steps(block))
-        if update_golden and comparable(played) != comparable(block.text):
-            rewritten[block] = played
-        else:
-            assert comparable(played) == comparable(block.text), f"{page.name}:{block.first}"
+    if holds_files(page):
+        project.mkdir()
+    else:
+        shutil.copytree(ROOT / "specs" / "quickstart", project)
+    player, rewritten = Player(project, request), {}
+    for case in read_cases(page):
+        for block, played in player.section(case):
+            if update_golden and comparable(played) != comparable(block.text):
+                rewritten[block] = played
+            else:
+                assert comparable(played) == comparable(block.text), f"{page.name}:{block.first}"
     replace(page, rewritten)
 
 
@@ -109,18 +192,21 @@ def steps(block: Block) -> list[tuple[str, str]]:
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def play(command: str, shown: str, project: Path) -> str:
-    """Runs a command; the text that the block should have."""
-    if command.split()[0] not in RUNNABLE:
-        return f"$ {command}\n{shown}"
-    environment = {
+def environment(project: Path) -> dict[str, str]:
+    return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(project),
         "COLUMNS": "110",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def play(command: str, shown: str, project: Path, env: dict[str, str]) -> str:
+    """Runs a command; the text that the block should have."""
+    if command.split()[0] not in RUNNABLE:
+        return f"$ {command}\n{shown}"
     done = subprocess.run(
-        ["bash", "-c", command], cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ["bash", "-c", command], cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, check=False, timeout=120,
     )  # fmt: skip
     if not shown:
@@ -132,7 +218,7 @@ def play(command: str, shown: str, project: Path) -> str:
 
 def comparable(text: str) -> str:
     """Output without times, nor the spaces that depend on them."""
-    return re.sub(" {2,}", "  ", steady(text))
+    return re.sub(" {2,}", "  ", WHEN.sub("…", steady(text)))
 
 
 def steady_lines(text: str) -> str:
@@ -149,7 +235,8 @@ def replace(page: Path, rewritten: dict[Block, str]) -> None:
 
 @pytest.mark.parametrize("page", LINKED, ids=name)
 def test_links_lead_somewhere(page: Path):
-    targets = [match["target"] for match in LINK.finditer(page.read_text("utf-8"))]
+    prose = CODE.sub("", page.read_text("utf-8"))
+    targets = [match["target"] for match in LINK.finditer(prose)]
     local = [target.partition("#")[0] for target in targets if "://" not in target and not target.startswith("#")]
     assert [target for target in local if not (page.parent / target).exists()] == []
 
@@ -161,7 +248,16 @@ def test_every_page_can_be_found_from_the_index():
     assert sorted(set(pages) - named - {"index.md"}) == []
 
 
-@pytest.mark.parametrize("script", ["make_reference.py", "make_cli_reference.py", "make_engine_reference.py"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        "make_reference.py",
+        "make_cli_reference.py",
+        "make_engine_reference.py",
+        "make_migration_reference.py",
+        "make_safety_reference.py",
+    ],
+)
 def test_the_reference_is_current(script: str):
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True, text=True, check=False
@@ -172,8 +268,8 @@ def test_the_reference_is_current(script: str):
 def test_the_hook_and_the_action_do_what_they_say(tmp_path: Path):
     shutil.copytree(ROOT / "specs" / "quickstart", tmp_path, dirs_exist_ok=True)
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
-    play(" ".join([hook["entry"], *hook["args"]]), "", tmp_path)
+    play(" ".join([hook["entry"], *hook["args"]]), "", tmp_path, environment(tmp_path))
     action = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
     *_, install, lint = action["runs"]["steps"]
     assert "pip install" in install["run"]
-    play(f"export SPECS={action['inputs']['specs']['default']}; {lint['run']}", "", tmp_path)
+    play(f"export SPECS={action['inputs']['specs']['default']}; {lint['run']}", "", tmp_path, environment(tmp_path))

@@ -1,17 +1,24 @@
-"""`flowc compile`: what pipelines lower to."""
+"""`flowc compile`: what pipelines and streams lower to."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import click
 
 from flowc.cli.arguments import environment_option, specs_and_names
 from flowc.cli.console import out, say_diagnostics
 from flowc.cli.project import chosen, lint
-from flowc.compiler.ir import Pipeline
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter
 from flowc.plan import LoadPlan
-from flowc.render.plans import ir_json, plan_json, plan_sql
+from flowc.render.ir import ir_json
+from flowc.render.plain import as_json
+from flowc.render.plans import plan_object, plan_sql
+from flowc.render.streamplans import stream_object, stream_sql
 from flowc.service.planning import offline_plans
+from flowc.stream import StreamPlan
 
 FORMS = ("ir", "sql", "plan")
 
@@ -35,25 +42,36 @@ class _Forms(click.ParamType[tuple[str, ...]]):
 @click.option("--new", is_flag=True, help="Show the load that creates its table, also where a spec declares it.")
 @environment_option
 def command(specs: tuple[str, ...], forms: tuple[str, ...], new: bool, environment: str | None) -> int:
-    """Show what pipelines compile to: IR, SQL, plan.
+    """Show what pipelines and streams compile to: IR, SQL, plan.
 
-    SPECS are files or folders (default `specs`), NAMEs pipelines (default all). `ir` and `plan` are JSON, `sql` the
-    statements of each load. Declared tables are taken to exist as declared; load times are shown as 2000-01-01.
+    SPECS are files or folders (default `specs`), NAMEs pipelines and streams (default all). `ir` and `plan` are JSON,
+    `sql` the statements of each load and of each stream's epochs. Nothing is connected to: declared tables are taken
+    to exist as declared; load times are shown as 2000-01-01.
     """
     paths, names = specs_and_names(specs)
-    ir = lint(paths, environment)
-    pipelines = chosen(ir, names)
-    reporter = Reporter()
-    plans = offline_plans(pipelines, ir.tables, reporter, new=new) if set(forms) != {"ir"} else ()
+    checked, whole = lint(paths, environment)
+    ir, reporter = chosen(whole, names), Reporter()
+    planning = set(forms) != {"ir"}
+    loads = offline_plans(ir.pipelines, ir.tables, reporter, new=new) if planning else ()
+    streams = _stream_plans(ir, checked, reporter) if planning else ()
     say_diagnostics(reporter.sorted())
     for form in forms:
         if len(forms) > 1:
             out(f"-- {form}")
-        out(_text(form, pipelines, plans))
+        out(ir_json(ir) if form == "ir" else _text(form, loads, streams))
     return 1 if reporter.has_errors else 0
 
 
-def _text(form: str, pipelines: tuple[Pipeline, ...], plans: tuple[LoadPlan, ...]) -> str:
-    if form == "ir":
-        return ir_json(pipelines)
-    return plan_json(plans) if form == "plan" else "\n\n\n".join(plan_sql(plan) for plan in plans)
+def _stream_plans(ir: Ir, checked: CheckedSpec, reporter: Reporter) -> tuple[StreamPlan, ...]:
+    """The plans of the streams. Only they need an engine, which takes a second to load."""
+    if not ir.streams:
+        return ()
+    from flowc.service.streamplanning import offline_stream_plans
+
+    return offline_stream_plans(ir.streams, checked.project.streams, reporter)
+
+
+def _text(form: str, loads: Sequence[LoadPlan], streams: Sequence[StreamPlan]) -> str:
+    if form == "plan":
+        return as_json([*map(plan_object, loads), *map(stream_object, streams)])
+    return "\n\n\n".join([*map(plan_sql, loads), *map(stream_sql, streams)])

@@ -13,11 +13,11 @@ import click
 from flowc.cli.arguments import environment_option, specs_and_names
 from flowc.cli.console import conceal, out, say, say_diagnostics, style_for
 from flowc.compiler import stages
-from flowc.compiler.connections import USER_FILE, layered_connections
-from flowc.compiler.hiding import hide_secrets
-from flowc.compiler.schemacheck import check
-from flowc.compiler.spec import ConnectionSpec
-from flowc.compiler.yamltree import Scalar, parse
+from flowc.compiler.front.connections import USER_FILE, layered_connections
+from flowc.compiler.front.hiding import hide_secrets
+from flowc.compiler.front.schemacheck import check
+from flowc.compiler.front.spec import ConnectionSpec
+from flowc.compiler.front.yamltree import Scalar, parse
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.errors import FlowcError, UsageError
 from flowc.render.failure import failure

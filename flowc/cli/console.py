@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
+from shutil import get_terminal_size
 from typing import TextIO
 
 from flowc.diagnostics import Diagnostic
 from flowc.render.diagnostics import render
-from flowc.render.style import Style
+from flowc.render.style import COLUMNS, Style
 
 _redactions: list[Callable[[str], str]] = []
 
@@ -19,9 +20,19 @@ def conceal(redact: Callable[[str], str]) -> None:
     _redactions.append(redact)
 
 
+def reveal() -> None:
+    """The command is over, and with it the secrets that it resolved."""
+    _redactions.clear()
+
+
 def style_for(stream: TextIO) -> Style:
     """Colour on a terminal, unless `NO_COLOR` is set or the terminal is dumb."""
     return Style(color=is_terminal(stream) and not os.environ.get("NO_COLOR"))
+
+
+def width_of(stream: TextIO) -> int:
+    """How many characters a line may have: as the terminal, or `COLUMNS`, says; 100 for a file."""
+    return get_terminal_size((COLUMNS, 24)).columns if stream.isatty() or "COLUMNS" in os.environ else COLUMNS
 
 
 def is_terminal(stream: TextIO) -> bool:

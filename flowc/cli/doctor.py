@@ -23,6 +23,8 @@ _CORE = ("click", "datafusion", "duckdb", "jinja2", "jsonschema", "pyarrow", "py
 # What each extra installs: distribution and module.
 _EXTRAS = {
     "postgres": (("psycopg", "psycopg"), ("pgpq", "pgpq"), ("adbc-driver-postgresql", "adbc_driver_postgresql")),
+    "mysql": (("pymysql", "pymysql"), ("numpy", "numpy")),
+    "delta": (("deltalake", "deltalake"),),
     "fast": (("sqlglotc", "sqlglotc"),),
 }
 

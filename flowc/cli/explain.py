@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import click
@@ -10,6 +11,9 @@ from flowc.cli.console import out, style_for
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.render.pages import codes, explain, page
+
+_HEADLINE = re.compile(r"(?:error|warning|info)\[(.*)\]")
+"""A code as a message shows it."""
 
 
 @click.command()
@@ -22,7 +26,8 @@ def command(code: str | None) -> None:
     if code is None:
         out(_all())
         return
-    found = page(code.strip().removeprefix("error[").removeprefix("warning[").removesuffix("]"))
+    code = _HEADLINE.sub(r"\1", code.strip())
+    found = page(code)
     if found is None:
         helps = did_you_mean(code, codes()) or ("list all codes with `flowc explain`",)
         raise UsageError(f"there is no code `{code}`", code="unknown-code", help=helps[0])

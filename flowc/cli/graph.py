@@ -9,7 +9,6 @@ import click
 from flowc.cli.arguments import environment_option, specs_and_names
 from flowc.cli.console import out, say
 from flowc.cli.project import chosen, lint
-from flowc.compiler.ir import Ir
 from flowc.compiler.lineage import Graph, graph
 from flowc.errors import UsageError
 from flowc.render.graph import graph_mermaid, graph_text
@@ -23,13 +22,13 @@ from flowc.render.graph_html import graph_html
 @click.option("--out", "file", type=click.Path(path_type=Path), help="Write to FILE instead of standard output.")
 @environment_option
 def command(specs: tuple[str, ...], form: str, columns: bool, file: Path | None, environment: str | None) -> None:
-    """Show how data flows between tables and columns.
+    """Show how data flows between tables, files and topics, and their columns.
 
-    SPECS are files or folders, default `specs`; a NAME limits the graph to that pipeline.
+    SPECS are files or folders, default `specs`; NAMEs limit the graph to these pipelines and streams.
     """
     paths, names = specs_and_names(specs)
-    ir = lint(paths, environment)
-    found = graph(Ir(chosen(ir, names), ir.tables), columns=columns)
+    _, ir = lint(paths, environment)
+    found = graph(chosen(ir, names), columns=columns)
     text = _text(found, form, paths[0].resolve().parent.name)
     if file is None:
         out(text)

@@ -48,4 +48,6 @@ def command(directory: Path) -> None:
 
 def _write(path: Path, text: str, project: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix in (".service", ".timer"):
+        project = project.replace("%", "%%")  # systemd reads % as the start of a specifier
     path.write_text(text.replace("{version}", __version__).replace("{name}", project), encoding="utf-8")

@@ -13,8 +13,8 @@ from flowc.cli.console import conceal, say, say_diagnostics
 from flowc.cli.project import unknown_pipeline
 from flowc.compiler import stages
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.ir import Pipeline
-from flowc.compiler.lower import lower
+from flowc.compiler.ir import Ir, Pipeline
+from flowc.compiler.lowering.lower import lower
 from flowc.compiler.passes import run_lints
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
@@ -34,6 +34,7 @@ class Live:
     pipelines: tuple[Pipeline, ...]
     broken: tuple[PipelineReport, ...]
     sessions: Sessions
+    ir: Ir
 
 
 def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None) -> Live:
@@ -58,6 +59,7 @@ def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None
         tuple(p for p in ir.pipelines if (not names or p.name in names) and p.name not in found.own),
         () if names else _broken(found),
         Sessions(checked.project.connections, resolver),
+        ir,
     )
 
 

@@ -12,7 +12,7 @@ from typing import cast
 import click
 
 from flowc import __version__
-from flowc.cli.console import say, style_for
+from flowc.cli.console import reveal, say, style_for
 from flowc.diagnostics import did_you_mean
 from flowc.errors import FlowcError, UsageError
 from flowc.render.failure import bug, failure
@@ -20,12 +20,23 @@ from flowc.render.failure import bug, failure
 # Name: (module of flowc.cli, its one line). A module is loaded when its command runs; `--help` loads none.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Make a project that runs."),
-    "lint": ("lint", "Check specs without connecting to anything."),
-    "compile": ("compile", "Show what pipelines compile to: IR, SQL, plan."),
-    "graph": ("graph", "Show how data flows between tables and columns."),
-    "run": ("run", "Run pipelines."),
+    "lint": ("lint", "Check specs and migrations without connecting to anything."),
+    "compile": ("compile", "Show what pipelines and streams compile to: IR, SQL, plan."),
+    "graph": ("graph", "Show how data flows between tables, files and topics, and their columns."),
+    "plan": ("plan", "Show what `apply` would change, in databases and in loads."),
+    "apply": ("apply", "Make databases and loads as the specs, or a saved plan, say."),
+    "drift": ("drift", "Show what changed in databases since the last apply, and not by flowc."),
+    "import": (
+        "import_",
+        "Write specs for tables that exist in CONNECTION: the named TABLES, or all that are not declared.",
+    ),
+    "run": ("run", "Run streams until a signal comes; with --once, run pipelines and streams once."),
+    "dlq": ("dlq", "List, show, replay and purge dead letters of streams."),
+    "rewind": ("rewind", "Move a stream to another place of its sources, its state with it."),
+    "status": ("status", "Show where streams are: epochs, positions, lag, dead letters."),
     "preview": ("preview", "Run one pipeline in a transaction that is rolled back."),
     "validate": ("validate", "Check pipelines against the live systems."),
+    "test": ("test", "Run the tests of pipelines and streams, without any server."),
     "connections": ("connections", "List, check and set connections."),
     "secrets": ("secrets", "Check that secrets resolve."),
     "doctor": ("doctor", "Check this installation and its connections."),
@@ -34,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 # Commands of the language that a later version brings: naming one is no typing error.
 LATER = (
-    "plan", "apply", "drift", "import", "run-due", "scheduler", "test", "status", "runs", "dlq", "rewind", "web",
+    "run-due", "scheduler", "runs", "web",
 )  # fmt: skip
 
 
@@ -73,7 +84,7 @@ def cli(debug: bool) -> None:
     """Compile YAML and SQL into loads that are safe to repeat.
 
     An argument that is an existing path is SPECS (a folder or a file, `specs` when left out); any other is the NAME
-    of a pipeline.
+    of a pipeline or a stream.
 
     Exit codes: 0 fine; 1 the specs have errors, or a run or check failed; 2 flowc could not do its work.
     """
@@ -91,6 +102,13 @@ def main() -> None:
 
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     """Runs one command and returns its exit code. What went wrong is already shown."""
+    try:
+        return _run(arguments, debug=debug)
+    finally:
+        reveal()
+
+
+def _run(arguments: Sequence[str], *, debug: bool) -> int:
     try:
         code = cli.main(args=list(arguments), prog_name="flowc", standalone_mode=False)
         sys.stdout.flush()

@@ -1,17 +1,23 @@
-"""`flowc preview`: a run of one pipeline that changes nothing."""
+"""`flowc preview`: a run of one pipeline that changes nothing, or a look at one stream."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from flowc.cli.arguments import environment_option, specs_and_names
-from flowc.cli.console import say, style_for
+from flowc.cli.console import out, say, style_for
 from flowc.cli.live import one, prepare, single
 from flowc.cli.progress import Progress
 from flowc.cli.report import show
+from flowc.cli.whole import prepare_whole
+from flowc.compiler import stages
+from flowc.diagnostics import Reporter
 from flowc.render.loads import preview_json, preview_text
 from flowc.service.loads import Run
 from flowc.service.previews import preview
@@ -20,16 +26,26 @@ from flowc.service.previews import preview
 @click.command()
 @click.argument("arguments", nargs=-1, metavar="[SPECS]... NAME")
 @click.option("--rows", type=click.IntRange(min=0), default=10, show_default=True, help="How many rows to show.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True,
+    help="Of a stream: how many messages of each source to read.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @environment_option
-def command(arguments: tuple[str, ...], rows: int, as_json: bool, environment: str | None) -> int:
+def command(arguments: tuple[str, ...], rows: int, limit: int, as_json: bool, environment: str | None) -> int:
     """Run one pipeline in a transaction that is rolled back.
 
     Shows some rows of the source, and what a run would insert, update and delete. `before` and `after` run too, and
     are rolled back with the rest. Exit code 1 when the run would fail.
+
+    Of a stream, reads some messages of its sources, the first ones or those from its `start`, and shows the rows that
+    they become, the messages that become none, and the columns. Joins no group, stores no position, and opens neither
+    targets nor state. Exit code 1 when a message is bad.
     """
     paths, names = specs_and_names(arguments)
     name = single(names, "preview")
+    if _is_stream(paths, name, environment):
+        return _look(paths, name, environment, rows=rows, limit=limit, as_json=as_json)
     live = prepare(paths, names, environment)
     with Progress() as progress:
         run = Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ)
@@ -38,3 +54,24 @@ def command(arguments: tuple[str, ...], rows: int, as_json: bool, environment: s
     show(found.report, text, as_json=as_json)
     say("nothing was changed")
     return 1 if found.report.failed else 0
+
+
+def _is_stream(paths: Sequence[Path], name: str, environment: str | None) -> bool:
+    project = stages.load_project(paths, Reporter(), environment=environment, env=os.environ)
+    return project is not None and name in project.streams
+
+
+def _look(paths: Sequence[Path], name: str, environment: str | None, *, rows: int, limit: int, as_json: bool) -> int:
+    whole = prepare_whole(paths, environment)
+    service = importlib.import_module("flowc.service.streampreviews")
+    render = importlib.import_module("flowc.render.streampreviews")
+    try:
+        found = service.preview_stream(whole.checked, whole.ir, name, whole.sessions, limit)
+    finally:
+        whole.sessions.close()
+    if as_json:
+        out(render.stream_preview_json(found, rows))
+    else:
+        out(render.stream_preview_text(found, rows, style_for(sys.stdout)))
+    say("nothing was changed")
+    return 1 if found.bad else 0

@@ -4,40 +4,46 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from flowc.cli.console import say, say_diagnostics
 from flowc.compiler import stages
-from flowc.compiler.ir import Ir, Pipeline
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.errors import UsageError
 from flowc.render.diagnostics import summary
 
 
-def lint(paths: Sequence[Path], environment: str | None) -> Ir:
+def lint(paths: Sequence[Path], environment: str | None) -> tuple[CheckedSpec, Ir]:
     """The lowered project. With errors, shows them and exits with code 1; warnings are shown and do not stop."""
     reporter = Reporter()
-    ir = stages.lint(paths, reporter, environment=environment, env=os.environ)
+    found = stages.linted(paths, reporter, environment=environment, env=os.environ)
     say_diagnostics(reporter.sorted())
-    if ir is None or reporter.has_errors:
+    if found is None or reporter.has_errors:
         say(summary(reporter.found))
         raise click.exceptions.Exit(1)
-    return ir
+    return found
 
 
-def chosen(ir: Ir, names: Sequence[str]) -> tuple[Pipeline, ...]:
-    """The named pipelines in dependency order, or all of them."""
+def chosen(ir: Ir, names: Sequence[str]) -> Ir:
+    """The project with the named pipelines, in dependency order, and streams alone; all of it without names."""
+    known = [*(pipeline.name for pipeline in ir.pipelines), *(stream.name for stream in ir.streams)]
     for name in names:
-        if ir.pipeline(name) is None:
-            raise unknown_pipeline(name, (pipeline.name for pipeline in ir.pipelines))
-    return tuple(pipeline for pipeline in ir.pipelines if not names or pipeline.name in names)
+        if name not in known:
+            raise unknown_pipeline(name, known, ("pipeline", "stream"))
+    if not names:
+        return ir
+    pipelines = tuple(pipeline for pipeline in ir.pipelines if pipeline.name in names)
+    return replace(ir, pipelines=pipelines, streams=tuple(stream for stream in ir.streams if stream.name in names))
 
 
-def unknown_pipeline(name: str, known: Iterable[str]) -> UsageError:
-    """The failure of a NAME that no pipeline has."""
-    names = sorted(known)
-    listed = f"the pipelines are {', '.join(f'`{n}`' for n in names[:10])}" if names else "the specs hold no pipelines"
+def unknown_pipeline(name: str, known: Iterable[str], what: Sequence[str] = ("pipeline",)) -> UsageError:
+    """The failure of a NAME that nothing has; `what` are the kinds of things that it could be of."""
+    names, several = sorted(known), " and ".join(f"{each}s" for each in what)
+    listed = f"the {several} are {', '.join(f'`{n}`' for n in names[:10])}" if names else f"the specs hold no {several}"
     helps = did_you_mean(name, names) or (listed + (" …" if len(names) > 10 else ""),)
-    return UsageError(f"there is no pipeline `{name}`", code="unknown-pipeline", help=helps[0])
+    return UsageError(f"there is no {' or '.join(what)} `{name}`", code="unknown-pipeline", help=helps[0])

@@ -1,46 +1,73 @@
-"""`flowc run`: pipelines on live systems."""
+"""`flowc run`: pipelines and streams on live systems."""
 
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from flowc.cli.arguments import environment_option, specs_and_names
-from flowc.cli.console import style_for
-from flowc.cli.live import prepare
-from flowc.cli.progress import Progress
-from flowc.cli.report import show
+from flowc.cli.streaming import run_everything, run_streams
+from flowc.compiler import stages
+from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
-from flowc.render.loads import run_json, run_text
-from flowc.service.loads import Run, run_pipelines
-from flowc.service.waiting import waiting_keys
 
 
 @click.command()
 @click.argument("specs", nargs=-1)
-@click.option("--once", is_flag=True, help="Run pipelines once, then exit.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@click.option("--once", is_flag=True, help="Run pipelines once; let streams catch up; then exit.")
+@click.option("--drain", is_flag=True, help="As --once, and the end of the sources counts as the end of the input.")
+@click.option("--json", "as_json", is_flag=True, help="With --once: print the report as one JSON object.")
+@click.option("--http", metavar="HOST:PORT", help="Serve /healthz, /readyz, /metrics and /status there.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How the log is written.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 @environment_option
-def command(specs: tuple[str, ...], once: bool, as_json: bool, environment: str | None) -> int:
-    """Run pipelines.
+def command(
+    specs: tuple[str, ...],
+    once: bool,
+    drain: bool,
+    as_json: bool,
+    http: str | None,
+    log_format: str,
+    log_level: str,
+    environment: str | None,
+) -> int:
+    """Run streams until a signal comes; with --once, run pipelines and streams once.
 
-    SPECS are files or folders (default `specs`), NAMEs pipelines (default all, in dependency order). Each target is
-    loaded in one transaction of its own; a pipeline whose upstream failed is skipped. An error in the specs stops the
-    run before anything is read; with NAMEs, only errors that concern them do. Exit code 1 when any load failed.
+    SPECS are files or folders (default `specs`), NAMEs streams or pipelines (default all). Without --once this is the
+    daemon: a worker process for each stream (one for those that share a DuckDB file), which begins again when a server
+    fails or the worker dies. SIGTERM and Ctrl-C finish the epochs in hand; a second signal ends everything at once.
+    Exit code 1 when a stream gave up.
+
+    With --once, streams catch up with the end of their sources as it is now, and pipelines run in dependency order;
+    streams come first, but for those that look up what a pipeline writes. Each target of a pipeline is loaded in one
+    transaction of its own; a pipeline whose upstream failed is skipped. An error in the specs stops the run before
+    anything is read; with NAMEs, only errors that concern them do. Exit code 1 when anything failed. With --drain,
+    what streams hold back until more comes (windows that are open) is written as well.
 
     Keys that this version does not act on (`schedule`, `retry`, `timeout`, `catch_up`, `freshness`) are
     named on stderr.
     """
     paths, names = specs_and_names(specs)
-    if not once:
-        message = "the daemon that runs schedules and streams cannot run in this version"
-        raise UsageError(message, code="not-runnable-yet", help="run pipelines once with `flowc run --once`")
-    live = prepare(paths, names, environment)
-    with Progress() as progress:
-        report = run_pipelines(Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ), live.broken)
-    chosen = {pipeline.name for pipeline in live.pipelines}
-    report.waiting = waiting_keys(p for name, p in live.checked.project.pipelines.items() if name in chosen)
-    show(report, run_json(report) if as_json else run_text(report, style_for(sys.stdout)), as_json=as_json)
-    return 1 if report.failed else 0
+    if not (once or drain):
+        if as_json:
+            message = "`--json` prints the report of a run that ends"
+            raise UsageError(message, code="conflicting-options", help="add `--once`, or use `--log-format json`")
+        from flowc.cli.daemon import Ways, run_daemon
+
+        return run_daemon(paths, names, environment, Ways(http, log_format, log_level))
+    streams, pipelines = _split(paths, names, environment) if names else (None, ())
+    if streams and not pipelines:
+        return run_streams(paths, streams, environment, json=as_json, drain=drain)
+    return run_everything(paths, pipelines, streams, environment, json=as_json, drain=drain)
+
+
+def _split(
+    paths: Sequence[Path], names: Sequence[str], environment: str | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of streams, and the others."""
+    project = stages.load_project(paths, Reporter(), environment=environment, env=os.environ)
+    known = () if project is None else project.streams
+    return tuple(name for name in names if name in known), tuple(name for name in names if name not in known)

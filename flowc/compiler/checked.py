@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowc.catalog import TableName
+from flowc.compiler.front.spec import ConnectionSpec, PipelineSpec, ProjectSpec, SourceSpec, TableSpec, TargetSpec
 from flowc.compiler.ir import Deletes, Mode
-from flowc.compiler.spec import ConnectionSpec, PipelineSpec, ProjectSpec, SourceSpec, TableSpec, TargetSpec
 
 
 @dataclass(frozen=True, slots=True)

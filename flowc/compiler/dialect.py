@@ -15,26 +15,58 @@ from flowc.types import DataType, Kind
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One engine's SQL.
-
-    `spell` maps a kind to the engine's spelling; `{p}`, `{s}` and `{n}` stand for precision, scale and length. A kind
-    that is missing cannot be stored. `native` finds spellings that need more than a table (arrays, decimals).
-    """
+    """One engine's SQL."""
 
     name: str
+    """The kind of connection that speaks it."""
     sqlglot: str
     """The sqlglot dialect that reads and writes it."""
     spell: Mapping[Kind, str]
+    """What the engine calls a kind of type. One that is missing cannot be stored."""
     native: Callable[[DataType], str | None] = lambda _: None
+    cast: Mapping[Kind, str] = field(default_factory=dict)
+    """How `{x}` is cast to a kind, where CAST does not take the words that columns are declared with."""
+    """Spellings that need more than that table (arrays, lengths, digits); None for a type that does not."""
+    attached: bool = False
+    """SQL runs beside the tables, not in them: a load brings in the rows it may touch, and its commit carries the
+    changes over. Such tables hold columns and types; keys are the spec's, and their rows are read by the engine."""
     schemas: bool = True
     """Tables live in schemas; else flowc's own tables are prefixed `flowc_`."""
     transactional_ddl: bool = True
+    """A transaction that is rolled back takes its CREATE and ALTER with it."""
     update_from: bool = True
+    """It has `UPDATE … FROM`; else `UPDATE … JOIN`."""
+    on_conflict: bool = True
+    """INSERT has ON CONFLICT; else it has ON DUPLICATE KEY UPDATE."""
+    delete: str = "DELETE FROM {table} AS {alias}"
+    """The head of a DELETE from `{table}` under an `{alias}`."""
+    default_schema: str | None = None
+    """The schema of a table that is named without one."""
     comments: bool = False
+    """Tables and columns have comments."""
+    inline_comments: bool = False
+    """They are part of CREATE TABLE; else they have statements of their own."""
     temporary: str = "CREATE TEMPORARY TABLE"
+    """Begins the statement that creates a temporary table."""
     state_schema: str = "flowc"
-    temporary_schema: str = "temp"
-    """The schema in which a session's temporary tables are found."""
+    """Where flowc's own tables are; their prefix where there are no schemas."""
+    drop_temporary: str = "DROP TABLE"
+    temporary_schema: str | None = "temp"
+    """The schema in which a session's temporary tables are found; None where they have that of the session."""
+    temporary_columns: tuple[str, ...] = ()
+    """Columns that every temporary table needs beside its own, as CREATE TABLE has them."""
+    reopens: bool = True
+    """A statement may read one temporary table in several places; else it reads copies."""
+    nested_windows: bool = True
+    """A window function may stand anywhere in an expression; else each is a column of its own."""
+    table_options: str = ""
+    """What follows the columns of a table."""
+    inline_indexes: bool = False
+    """Indexes are part of CREATE TABLE."""
+    index_length: int | None = None
+    """The most characters of a text that an index holds; None without limit."""
+    key_types: Mapping[Kind, DataType] = field(default_factory=dict)
+    """The type that a column of a key has when its own has no length, where keys need one."""
     temporary_options: str = ""
     """What follows the columns of a temporary table that lives for one transaction."""
     analyze: str = ""
@@ -51,6 +83,10 @@ class Dialect:
     """Large joins against rows need an index on their keys; other engines hash."""
     binary_order: str = ""
     """Makes a text sort by its code points, whatever the database's collation."""
+    text_by_value: str = "{x}"
+    """A text `{x}` of any column so that it compares by its code points, where `=` does not do it."""
+    nulls_last: str = "{x} NULLS LAST"
+    """Orders by `{x}`, NULLs after all values."""
     row_id: str = "rowid"
     """The column that tells apart rows that are equal."""
     same: str = "{a} IS NOT DISTINCT FROM {b}"
@@ -59,6 +95,14 @@ class Dialect:
     """Its opposite."""
     typed_literals: bool = True
     """A literal of a temporal type is a CAST; else its canonical text."""
+    utc: str = "UTC"
+    """A name of UTC that the engine knows as a time zone."""
+    zoned_literals: bool = True
+    """The text of an instant may end in its offset from UTC; else it is in UTC and has none."""
+    doubled_backslash: bool = False
+    """A backslash in a text literal is written twice."""
+    author: Callable[[str], str] = lambda text: text
+    """SQL that its author wrote for the engine, as flowc's sessions of it read it."""
     escaped_text: bool = False
     r"""A text literal with a backslash is written `E'…'`, so that no setting can change its meaning."""
     widen: Mapping[Kind, DataType] = field(default_factory=dict)
@@ -69,21 +113,35 @@ class Dialect:
     """How `{x}` of a kind becomes text that does not depend on the session's settings."""
     functions: Mapping[str, str] = field(default_factory=dict)
     """Templates of the functions that loads and normalisers use, by flowc's name for them."""
+    longest_name: int | None = None
+    """The most bytes of a name, or characters where `name_characters`; None without a limit that matters."""
+    name_characters: bool = False
+    """`longest_name` counts characters."""
+    pattern_edges: Mapping[str, str] = field(default_factory=dict)
+    """What stands for `$`, the very end of a text, in a pattern, where it is another word."""
     ensure_table: tuple[str, ...] = ("CREATE TABLE IF NOT EXISTS {table} ({columns})",)
     """Creates one of flowc's own tables where it is missing; `{schema}`, `{table}`, `{text}` and `{columns}`."""
     ensure_schema: str = "CREATE SCHEMA IF NOT EXISTS {schema}"
     """Creates a user's schema where it is missing; `{block}` is `schema_block` as a text literal."""
     schema_block: str = ""
+    """The body of a block that creates `{schema}`, whose name as a literal is `{text}`, where it is missing."""
+    savepoints: bool = True
+    """A part of a transaction can be taken back."""
     array_depth: bool = True
     """The type of an array says how many dimensions it has."""
     index_in_schema: bool = False
     """An index's name carries the schema and its table's does not."""
+    row_waits: bool = True
+    """A transaction waits for another one that changed the same row; else one of the two fails."""
     cast_number: str = "{x}"
     """`{x}` as an exact number, for checks."""
     time_format: Callable[[str], str] = lambda text: text
     """A strptime format in the engine's own letters."""
-    parsable: Callable[[str], str | None] = lambda _: None
-    """A regular expression for texts that a strptime format can read, where the engine's parser would accept others."""
+
+    def too_long(self, name: str) -> bool:
+        """Whether the engine would refuse a name, or cut it."""
+        size = len(name if self.name_characters else name.encode())
+        return self.longest_name is not None and size > self.longest_name
 
     def state_table(self, name: str) -> TableName:
         """The name of one of flowc's own tables, for instance `flowc.watermarks` or `flowc_watermarks`."""

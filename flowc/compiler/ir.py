@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from flowc.catalog import Column, Table, TableName
+from flowc.plan import FunctionPlan
 from flowc.source import MappedText, Span
 from flowc.types import DataType
 
 Mode = Literal["append", "truncate", "merge", "scd2"]
 Deletes = Literal["ignore", "hard", "soft", "close"]
+OnError = Literal["fail", "drop", "dlq"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Source:
     format: str | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     columns: tuple[Column, ...] | None = None
+    origins: tuple[tuple[Origin, ...], ...] | None = None
+    """Where each of `columns` comes from, in the same order; known where there is `sql`."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,6 +69,8 @@ class Sql:
     """Where each of `columns` comes from, in the same order."""
     spans: tuple[Span, ...] = ()
     """Where each of `columns` is written, in the same order; empty where that is not known (a `*`)."""
+    functions: tuple[FunctionPlan, ...] = ()
+    """The functions of the project that it calls, each under its `called`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,8 @@ class Target:
     name: TableName
     table: Table | None
     primary_key: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    """For a table that no spec declares, where it is made of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,8 @@ class Apply:
     expect: tuple[Expectation, ...]
     timezone: str | None
     span: Span
+    roles: Mapping[tuple[str, str], Span] = field(default_factory=dict)
+    """Where the columns are named that the load itself reads, by role and name; `table key` for a declared table's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +171,115 @@ class Pipeline:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesOutput:
+    """A folder of files that a stream writes. `rows`, `bytes` and `age` (seconds) say when a file is full."""
+
+    connection: str
+    path: str
+    format: str
+    write: Mapping[str, object]
+    partition_by: tuple[str, ...]
+    span: Span
+    rows: int | None = None
+    bytes: int | None = None
+    age: float | None = None
+    kind: str = "files"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicOutput:
+    """A topic that a stream writes; `key` are the columns that make the message key."""
+
+    connection: str
+    topic: str
+    format: str
+    key: tuple[str, ...]
+    span: Span
+    kind: str = "kafka"
+
+
+@dataclass(frozen=True, slots=True)
+class OtherOutput:
+    """What a stream writes that no plan can be made of yet."""
+
+    connection: str
+    kind: str
+    span: Span
+
+
+Output = FilesOutput | TopicOutput | OtherOutput
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A table, or the rows of a query, that a stream's SQL joins with; `refresh` is in seconds, None for never.
+
+    `columns` are None where only the live connection tells them. `origins` tell where each of them comes from, in the
+    same order, for a query; a `table` is their origin itself.
+    """
+
+    name: str
+    connection: str
+    kind: str
+    query: str
+    columns: tuple[Column, ...] | None
+    refresh: float | None
+    span: Span
+    reads: tuple[TableName, ...] = ()
+    """The tables that the query names."""
+    table: TableName | None = None
+    origins: tuple[tuple[Origin, ...], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Which rows of a stream repeat others: those of the same `keys`, within so many microseconds of event time."""
+
+    keys: tuple[str, ...]
+    within: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream, lowered: what its sources are, the query over them, one `Apply` per table it writes.
+
+    `extras` are the columns beside the messages' own that the query asks for. `unplanned` names what the stream has
+    that no plan can be made of yet. `outputs` are the targets that are no tables; `dead_letter` is where messages go
+    that could not be read or written, None where that is left to flowc. `traced` is the query with the hidden column of
+    `flowc.stream.ROW`, None where the rows that come out are not each of one message.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    input: Sql | Source | None
+    applies: tuple[Apply, ...]
+    extras: tuple[str, ...]
+    span: Span
+    unplanned: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    dead_letter: Target | Output | None = None
+    traced: str | None = None
+    lookups: tuple[Lookup, ...] = ()
+    functions: tuple[FunctionPlan, ...] = ()
+    dedupe: Repeats | None = None
+    lateness: int = 0
+    """How far behind the highest event time rows may come, in microseconds."""
+    idle: int | None = None
+    """When a silent partition is set aside, in microseconds."""
+    on_error: OnError = "fail"
+    """What becomes of messages that cannot be read, computed with or written."""
+    state: tuple[str, str] | None = None
+    """The connection that the state is kept in, and its kind; None for the project's own file."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ir:
     """A whole project, lowered; `pipelines` in dependency order."""
 
     pipelines: tuple[Pipeline, ...]
     tables: Mapping[str, Table] = field(default_factory=dict)
+    streams: tuple[Stream, ...] = ()
 
     def pipeline(self, name: str) -> Pipeline | None:
         """The pipeline of that name."""

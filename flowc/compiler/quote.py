@@ -41,7 +41,7 @@ def text(value: str, dialect: Dialect) -> str:
     quoted = "'" + _storable(value).replace("'", "''") + "'"
     if dialect.escaped_text and "\\" in quoted:
         return "E" + quoted.replace("\\", "\\\\")
-    return quoted
+    return quoted.replace("\\", "\\\\") if dialect.doubled_backslash else quoted
 
 
 def instant(moment: datetime) -> str:

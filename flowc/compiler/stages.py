@@ -7,20 +7,20 @@ from pathlib import Path
 from types import MappingProxyType
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.hiding import hide_secrets
+from flowc.compiler.front.build import CheckedFile, build_project
+from flowc.compiler.front.hiding import hide_secrets
+from flowc.compiler.front.nodes import Context
+from flowc.compiler.front.schemacheck import check
+from flowc.compiler.front.spec import ProjectSpec
+from flowc.compiler.front.specfiles import find, project_root, read_text
+from flowc.compiler.front.yamltree import TreeMap, parse
 from flowc.compiler.ir import Ir
-from flowc.compiler.lower import lower, lower_pipeline
+from flowc.compiler.lowering.lower import lower, lower_pipeline
+from flowc.compiler.names.resolve import resolve
 from flowc.compiler.passes import run_lints
-from flowc.compiler.resolve import resolve
-from flowc.compiler.schemacheck import check
-from flowc.compiler.spec import ProjectSpec
-from flowc.compiler.spec_build import CheckedFile, build_project
-from flowc.compiler.spec_nodes import Context
-from flowc.compiler.specfiles import find, project_root, read_text
-from flowc.compiler.yamltree import TreeMap, parse
 from flowc.diagnostics import Reporter, Severity
 
-__all__ = ["check_project", "lint", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
+__all__ = ["check_project", "lint", "linted", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -83,9 +83,22 @@ def lint(
     root: Path | None = None,
 ) -> Ir | None:
     """Everything that can be known without connecting, all of it reported in one go."""
+    found = linted(paths, reporter, environment=environment, env=env, root=root)
+    return found[1] if found is not None else None
+
+
+def linted(
+    paths: Sequence[Path],
+    reporter: Reporter,
+    *,
+    environment: str | None = None,
+    env: Mapping[str, str] = _NOTHING,
+    root: Path | None = None,
+) -> tuple[CheckedSpec, Ir] | None:
+    """`lint`, with the project that the Ir was made of; None when there are no specs."""
     checked = check_project(paths, reporter, environment=environment, env=env, root=root)
     if checked is None:
         return None
     ir = lower(checked, reporter, env=env)
     run_lints(checked, ir, reporter)
-    return ir
+    return checked, ir

@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from flowc.compiler.lineage import ColumnFlow, Dataset, Graph
+from flowc.compiler.lineage import ColumnFlow, Dataset, Graph, Writer
 from flowc.render.style import printable
+
+_ENTITIES = {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;"}
 
 
 def graph_text(graph: Graph) -> str:
-    """Each target with the pipelines that write it and what they read; columns below when they were followed."""
+    """Each target with what writes it and what that reads; columns below when they were followed."""
     blocks = []
-    for target in dict.fromkeys(target for _, target in graph.targets):
-        lines = [printable(str(target))]
-        for pipeline in dict.fromkeys(name for name, written in graph.targets if written == target):
-            lines.extend(_pipeline_lines(graph, pipeline, target))
-        blocks.append("\n".join(lines))
+    for target in dict.fromkeys(writer.target for writer in graph.writers):
+        writers = (writer for writer in graph.writers if writer.target == target)
+        blocks.append("\n".join([printable(str(target)), *(line for each in writers for line in _lines(graph, each))]))
     return "\n\n".join(blocks)
 
 
 def graph_mermaid(graph: Graph) -> str:
-    """A `flowchart`: datasets are boxes, pipelines label the arrows; with columns, each dataset is a subgraph."""
+    """A `flowchart`: datasets are boxes, pipelines and streams label the arrows, those of lookups are dotted.
+
+    With columns, each dataset is a subgraph.
+    """
     ids = {dataset: f"d{i}" for i, dataset in enumerate(graph.datasets)}
     lines = ["flowchart LR"]
     if graph.columns:
         lines.extend(_mermaid_columns(graph.columns, ids))
         return "\n".join(lines)
     lines.extend(f'  {ids[dataset]}["{_quoted(str(dataset))}"]' for dataset in graph.datasets)
-    lines.extend(f'  {ids[flow.source]} -->|"{_quoted(flow.pipeline)}"| {ids[flow.target]}' for flow in graph.flows)
+    for flow in graph.flows:
+        arrow = "-.->" if flow.lookup else "-->"
+        lines.append(f'  {ids[flow.source]} {arrow}|"{_quoted(flow.writer.name)}"| {ids[flow.target]}')
     return "\n".join(lines)
 
 
-def _pipeline_lines(graph: Graph, pipeline: str, target: Dataset) -> list[str]:
-    flows = [flow for flow in graph.flows if flow.pipeline == pipeline and flow.target == target]
-    mode = f" ({flows[0].mode})" if flows else ""
-    lines = [f"  {printable(pipeline)}{mode}", *(f"    <- {printable(str(flow.source))}" for flow in flows)]
+def _lines(graph: Graph, writer: Writer) -> Iterator[str]:
+    yield f"  {printable(writer.name)} ({'stream, ' if writer.stream else ''}{writer.mode})"
+    for flow in graph.flows:
+        if flow.writer == writer:
+            yield f"    <- {printable(str(flow.source))}{' (lookup)' if flow.lookup else ''}"
     made: dict[str, list[str]] = defaultdict(list)
     for column in graph.columns:
-        if column.pipeline == pipeline and column.target == target:
+        if (column.pipeline, column.stream, column.target) == (writer.name, writer.stream, writer.target):
             made[column.target_column].append(f"{column.source}.{column.source_column}")
-    return [*lines, *(f"    {printable(name)} <- {printable(', '.join(sources))}" for name, sources in made.items())]
+    yield from (f"    {printable(name)} <- {printable(', '.join(sources))}" for name, sources in made.items())
 
 
 def _mermaid_columns(columns: Sequence[ColumnFlow], ids: dict[Dataset, str]) -> list[str]:
@@ -60,4 +66,4 @@ def _mermaid_columns(columns: Sequence[ColumnFlow], ids: dict[Dataset, str]) -> 
 
 def _quoted(text: str) -> str:
     """Mermaid has no escapes inside quotes but entity codes."""
-    return printable(text).replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+    return "".join(_ENTITIES.get(letter, letter) for letter in printable(text))

@@ -25,6 +25,7 @@ h1 {{ font-size: 1.1rem; }} p {{ color: var(--soft); }}
 rect {{ fill: var(--box); stroke: var(--line); }} text {{ fill: var(--ink); }} text.soft {{ fill: var(--soft); }}
 path {{ fill: none; stroke: var(--line); stroke-width: 1.4; }}
 .lit rect {{ stroke: var(--mark); }} .lit text {{ fill: var(--mark); }}
+path.lookup {{ stroke-dasharray: 4 4; }}
 path.lit {{ stroke: var(--mark); stroke-width: 2.2; }}
 </style></head><body>
 <h1>{title}</h1>
@@ -80,11 +81,20 @@ def graph_html(graph: Graph, title: str) -> str:
     drawing += [_box(dataset, box) for dataset, box in boxes.items()]
     return _PAGE.format(
         title=escape(printable(title)),
-        words=f"{len(boxes)} tables and file sets, {len({name for name, _ in graph.targets})} pipelines",
+        words=_words(graph),
         width=max((box.x + box.width for box in boxes.values()), default=0) + 20,
         height=max((box.y + box.height for box in boxes.values()), default=0) + 20,
         drawing="\n".join(drawing),
     )
+
+
+def _words(graph: Graph) -> str:
+    """How much there is of each thing."""
+    names = {(writer.name, writer.stream) for writer in graph.writers}
+    streams = sum(stream for _, stream in names)
+    counts = (("pipeline", len(names) - streams), ("stream", streams))
+    said = [f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts if count]
+    return ", ".join([f"{len(graph.datasets)} tables, file sets and topics", *said])
 
 
 def _layout(graph: Graph) -> dict[Dataset, _Box]:
@@ -145,10 +155,12 @@ def _arrow(
     start, end = boxes[source], boxes[target]
     x1, y1, x2, y2 = start.x + start.width, start.port(column), end.x, end.port(made)
     middle = (x1 + x2) / 2
-    names = sorted({flow.pipeline for flow in graph.flows if (flow.source, flow.target) == (source, target)})
+    flows = [flow for flow in graph.flows if (flow.source, flow.target) == (source, target)]
+    names = sorted({flow.writer.name for flow in flows})
+    kind = ' class="lookup"' if flows and all(flow.lookup for flow in flows) else ""
     ids = f'data-from="{_id(start, column)}" data-to="{_id(end, made)}"'
     way = f"M{x1:.0f} {y1:.0f} C{middle:.0f} {y1:.0f} {middle:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
-    return f'<path {ids} d="{way}"><title>{escape(", ".join(names))}</title></path>'
+    return f'<path{kind} {ids} d="{way}"><title>{escape(", ".join(names))}</title></path>'
 
 
 def _id(box: _Box, column: str | None) -> str:

@@ -34,10 +34,10 @@ def failures_text(report: RunReport, style: Style) -> str:
     return "\n\n".join(text for pipeline in report.pipelines for text in _failures(pipeline, style))
 
 
-def run_json(report: RunReport) -> str:
-    """The same as one JSON object."""
+def run_object(report: RunReport) -> dict[str, object]:
+    """The same for programs."""
     waiting = {key: list(names) for key, names in report.waiting.items()}
-    return as_json({**_report_object(report), "not_acted_on": waiting})
+    return {**_report_object(report), "not_acted_on": waiting}
 
 
 def waiting_text(report: RunReport, style: Style) -> str:

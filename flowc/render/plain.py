@@ -39,10 +39,16 @@ def _fields(value: object) -> dict[str, object]:
     shown: dict[str, object] = {}
     for field in fields(value):  # type: ignore[arg-type]
         item = getattr(value, field.name)
-        if isinstance(item, (Span, MappedText)) or item is None or item in ((), {}):
+        if isinstance(item, MappedText) or _is_place(item) or item is None or item in ((), {}):
             continue
         shown[field.name] = plain(item)
     return shown
+
+
+def _is_place(item: object) -> bool:
+    """Whether this says only where something was written."""
+    held = item.values() if isinstance(item, Mapping) else item if isinstance(item, tuple) and item else (item,)
+    return all(isinstance(part, Span) for part in held)
 
 
 def as_json(value: object) -> str:

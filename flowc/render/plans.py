@@ -1,59 +1,62 @@
-"""What pipelines compile to, as text: the IR as JSON, a load as SQL or as JSON."""
+"""Plans of loads as text: as SQL to read, and as values for JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
-from flowc.compiler.ir import Pipeline
-from flowc.plan import Check, EngineRead, Execute, Expect, FilesRead, Ingest, LoadPlan, Measure, QueryRead, Read, Step
-from flowc.render.plain import as_json, plain
-
-
-def ir_json(pipelines: Sequence[Pipeline]) -> str:
-    """The lowered pipelines as JSON; nodes say their type in `node`."""
-    return as_json([_node(pipeline) for pipeline in pipelines])
-
-
-def plan_json(plans: Sequence[LoadPlan]) -> str:
-    """The plans as JSON; steps and reads say their type in `step` and `read`."""
-    return as_json([_plan(plan) for plan in plans])
+from flowc.catalog import Column
+from flowc.plan import (
+    Attach,
+    Check,
+    EngineRead,
+    Execute,
+    Expect,
+    FilesRead,
+    Ingest,
+    LoadPlan,
+    Measure,
+    QueryRead,
+    Read,
+    Step,
+    TableRead,
+)
+from flowc.render.plain import plain
 
 
 def plan_sql(plan: LoadPlan) -> str:
     """A load as SQL to read: each statement under a comment that says what it is for."""
     parts = [f"-- {plan.pipeline}: {plan.mode} into {plan.connection}.{plan.table}"]
-    parts += [_execute(step) for step in plan.prepare]
+    parts += [statement(step) for step in plan.prepare]
     parts += ["BEGIN;", *(_step(step) for step in plan.steps), "COMMIT;"]
-    parts += [_execute(step) for step in plan.cleanup]
+    parts += [statement(step) for step in plan.cleanup]
     return "\n\n".join(parts)
 
 
-def _node(pipeline: Pipeline) -> dict[str, object]:
-    shown = plain(pipeline)
-    assert isinstance(shown, dict)
-    for apply, written in zip(pipeline.applies, shown.get("applies", []), strict=False):
-        written["input"] = {"node": type(apply.input).__name__.lower(), **written["input"]}
-    return shown
+def steps_sql(steps: Iterable[Step], rows: str) -> Iterator[str]:
+    """Steps of a load whose rows are at hand: `rows` says which."""
+    for step in steps:
+        yield _ingest(step, f"-- {rows}") if isinstance(step, Ingest) else _step(step)
 
 
-def _plan(plan: LoadPlan) -> dict[str, object]:
+def plan_object(plan: LoadPlan, rows: str | None = None) -> dict[str, object]:
+    """A load for JSON; steps and reads say their type in `step` and `read`. `rows` as in `steps_sql`."""
     return {
         "pipeline": plan.pipeline,
         "connection": plan.connection,
         "table": str(plan.table),
         "mode": plan.mode,
         "lock": plan.lock,
-        "prepare": [_step_object(step) for step in plan.prepare],
-        "steps": [_step_object(step) for step in plan.steps],
-        "cleanup": [_step_object(step) for step in plan.cleanup],
+        "prepare": [_step_object(step, rows) for step in plan.prepare],
+        "steps": [_step_object(step, rows) for step in plan.steps],
+        "cleanup": [_step_object(step, rows) for step in plan.cleanup],
     }
 
 
-def _step_object(step: Step) -> dict[str, object]:
+def _step_object(step: Step, rows: str | None) -> dict[str, object]:
     shown = plain(step)
     assert isinstance(shown, dict)
     if isinstance(step, Ingest):
-        shown["read"] = _read_object(step.read)
+        shown["read"] = _read_object(step.read) if rows is None else {"read": rows}
     return {"step": type(step).__name__.lower(), **shown}
 
 
@@ -68,40 +71,51 @@ def _read_object(read: Read) -> dict[str, object]:
 def _step(step: Step) -> str:
     match step:
         case Execute():
-            return _execute(step)
+            return statement(step)
         case Ingest():
-            return _ingest(step)
+            return _ingest(step, _read(step.read))
+        case Attach():
+            return _attach(step)
         case Check():
             told = f"-- {_words(step.purpose)}: error `{step.code}` when this returns rows"
-            return f"{told}\n{_ended(step.sql)}"
+            return f"{told}\n{ended(step.sql)}"
         case Expect():
-            return f"-- expect {_words(step.name)}: {_tolerance(step)}\n{_ended(step.sql)}"
+            return f"-- expect {_words(step.name)}: {_tolerance(step)}\n{ended(step.sql)}"
         case Measure():
             less = f", less {' and '.join(step.less)}" if step.less else ""
-            return f"-- {_words(step.purpose)}{less}, counted as {step.counts}\n{_ended(step.sql)}"
+            return f"-- {_words(step.purpose)}{less}, counted as {step.counts}\n{ended(step.sql)}"
 
 
-def _execute(step: Execute) -> str:
+def statement(step: Execute) -> str:
+    """A statement under what it is for."""
     counters = " and as ".join(counter for counter in (step.counts, step.also) if counter)
     counted = f", counted as {counters}" if counters else ""
-    return f"-- {_words(step.purpose)}{counted}\n{_ended(step.sql)}"
+    return f"-- {_words(step.purpose)}{counted}\n{ended(step.sql)}"
 
 
-def _ingest(step: Ingest) -> str:
-    columns = ", ".join(f"{column.name} {column.type}" for column in step.columns)
+def _attach(step: Attach) -> str:
+    told = f"-- {_words(step.purpose)}: {step.table.name} {columns_text(step.table.columns)}"
+    rows = f", rows found again by {_words(', '.join(step.identity))}" if step.identity else ""
+    return f"{told}\n-- the commit changes it{rows}"
+
+
+def _ingest(step: Ingest, read: str) -> str:
     counted = f", counted as {step.counts}" if step.counts else ""
-    return f"-- {_words(step.purpose)}{counted}\n-- into {step.table} ({_words(columns)})\n{_read(step.read)}"
+    return f"-- {_words(step.purpose)}{counted}\n-- into {step.table} {columns_text(step.columns)}\n{read}"
 
 
 def _read(read: Read) -> str:
     match read:
         case QueryRead():
-            return f"-- from {read.connection}:\n{_ended(read.sql)}"
+            return f"-- from {read.connection}:\n{ended(read.sql)}"
+        case TableRead():
+            return f"-- from the table {read.table} of {read.connection}"
         case FilesRead():
             return f"-- from {read.format} files {_words(read.path)} of {read.connection}"
         case EngineRead():
             inputs = [f"-- table {name} is\n{_read(entry)}" for name, entry in read.inputs]
-            return "\n".join([*inputs, *([f"-- on DataFusion:\n{_ended(read.sql)}"] if read.sql else [])])
+            inputs += [f"-- function {_words(function.signature)}" for function in read.functions]
+            return "\n".join([*inputs, *([f"-- on DataFusion:\n{ended(read.sql)}"] if read.sql else [])])
 
 
 def _tolerance(step: Expect) -> str:
@@ -115,10 +129,16 @@ def _tolerance(step: Expect) -> str:
     )
 
 
+def columns_text(columns: Iterable[Column]) -> str:
+    """Columns inside a comment."""
+    return f"({_words(', '.join(f'{column.name} {column.type}' for column in columns))})"
+
+
 def _words(text: str) -> str:
     """Text inside a comment: it must stay on its line."""
     return " ".join(text.split())
 
 
-def _ended(sql: str) -> str:
+def ended(sql: str) -> str:
+    """A statement with its semicolon."""
     return sql.strip().removesuffix(";") + ";"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from unicodedata import combining, east_asian_width
 
 from flowc.diagnostics import Severity
 
@@ -16,6 +15,9 @@ _CONTROLS = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
 # C1 controls start escape sequences too; bidirectional marks reorder what a reader sees.
 _CONTROLS |= dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "�")
 _UNSAFE = re.compile("[" + "".join(re.escape(chr(code)) for code in _CONTROLS) + "]")
+
+COLUMNS = 100
+"""How many characters a line may have where no terminal says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,10 @@ def printable_lines(text: str) -> list[str]:
 
 
 def width(text: str) -> int:
-    """How many terminal cells a text takes: East Asian wide characters take two, combining marks none."""
+    """How many terminal cells a text takes: wide characters two, marks none, an emoji of several characters two."""
     if text.isascii():
         return len(text)
-    return sum(_cells(char) for char in text)
+    # most texts are ASCII, and the tables of all others take a while to load
+    from rich.cells import cell_len
 
-
-def _cells(char: str) -> int:
-    if combining(char) or char in "\u200b\u200d\ufe0f":
-        return 0
-    return 2 if east_asian_width(char) in "WF" else 1
+    return cell_len(text)

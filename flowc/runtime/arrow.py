@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.catalog import Column
-from flowc.errors import DataError
+from flowc.runtime.decimaltext import decimal_text as decimal_text
+from flowc.runtime.hexadecimal import uuid_text
+from flowc.runtime.jsontext import json_text as json_text
 from flowc.types import UNKNOWN, DataType, Kind, parse_type
 
 TYPE = b"flowc.type"
@@ -127,6 +129,17 @@ def plain(array: pa.Array) -> pa.Array:
     return _plain_list(array) if pa.types.is_list(array.type) else array
 
 
+def nests_fields(of: pa.DataType) -> bool:
+    """Whether values of a type have named parts, at any depth: structs and maps."""
+    if isinstance(of, pa.BaseExtensionType):
+        return nests_fields(of.storage_type)
+    if pa.types.is_dictionary(of) or pa.types.is_run_end_encoded(of):
+        return nests_fields(of.value_type)
+    if pa.types.is_list(of) or pa.types.is_large_list(of) or pa.types.is_fixed_size_list(of):
+        return nests_fields(of.value_type)
+    return bool(pa.types.is_struct(of) or pa.types.is_map(of))
+
+
 def _plain_list(array: pa.Array) -> pa.Array:
     values = plain(array.values)
     return array if values.type == array.type.value_type else relist(array, values)
@@ -139,65 +152,6 @@ def relist(array: pa.Array, values: pa.Array, field: pa.Field | None = None) -> 
     # Arrow wants offsets of their own beside a mask, not a slice of others.
     offsets = pa.concat_arrays([array.offsets, pa.array([], array.offsets.type)])
     return pa.ListArray.from_arrays(offsets, values, type=kind, mask=nulls)
-
-
-def uuid_text(array: pa.Array) -> pa.Array:
-    """16-byte values as lower-case text with hyphens."""
-    size = len(array)
-    filled = pc.fill_null(array.cast(pa.binary()), b"\0" * 16) if array.null_count else array.cast(pa.binary())
-    digits = b"".join(filled.to_pylist()).hex()
-    text = pa.array([digits[i : i + 32] for i in range(0, 32 * size, 32)], pa.string())
-    cuts = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
-    parts = [pc.utf8_slice_codeunits(text, start, stop) for start, stop in cuts]
-    joined = pc.binary_join_element_wise(*parts, "-")
-    return pc.if_else(array.is_valid(), joined, None) if array.null_count else joined
-
-
-def uuid_bytes(array: pa.Array) -> pa.Array:
-    """Canonical uuid text as 16-byte values."""
-    digits = pc.replace_substring(pc.fill_null(array, "0" * 32), "-", "")
-    raw = bytes.fromhex("".join(digits.to_pylist()))
-    values = pa.Array.from_buffers(pa.binary(16), len(array), [None, pa.py_buffer(raw)])
-    return pc.if_else(array.is_valid(), values, None) if array.null_count else values
-
-
-# DuckDB writes NaN and Infinity, which are no JSON; between quotes they are only text.
-_FINITE = r"""
-  NOT (contains(v, 'NaN') OR contains(v, 'Infinity'))
-  OR NOT regexp_matches(regexp_replace(v, '"(\\.|[^"\\])*"', '', 'g'), 'NaN|Infinity')
-"""
-
-
-def json_text(array: pa.Array) -> pa.Array:
-    """Any array as JSON text, NULLs kept.
-
-    Raises:
-        DataError: a value that JSON has not, such as NaN, or a decimal of more than 38 digits.
-    """
-    import duckdb
-
-    made = "SELECT CASE WHEN v IS NOT NULL THEN CAST(to_json(v) AS VARCHAR) END AS v FROM flowc_rows"
-    try:
-        with duckdb.connect() as connection:
-            connection.register("flowc_rows", pa.table({"v": array}))
-            rows = connection.sql(f"SELECT v, coalesce({_FINITE}, true) FROM ({made})").to_arrow_table()
-    except duckdb.Error as error:
-        raise DataError(f"a value cannot be written as JSON: {error}", code="unsupported-type") from error
-    if not pc.all(rows.column(1)).as_py():
-        bad = rows.column(0)[pc.index(rows.column(1), False).as_py()].as_py()
-        message = f"JSON has no NaN and no infinity, as in `{bad[:60]}`"
-        raise DataError(message, code="value-does-not-fit", help="turn them into NULL in the SQL")
-    return rows.column(0).combine_chunks().cast(pa.string())
-
-
-def decimal_text(array: pa.Array) -> pa.Array:
-    """Decimals as plain digits, never with an exponent."""
-    text = array.cast(pa.string())
-    exponent = pc.match_substring(text, "E")
-    if not pc.any(exponent).as_py():
-        return text
-    digits = [f"{value:f}" for value in array.filter(exponent).to_pylist() if value is not None]
-    return pc.replace_with_mask(text, exponent, pa.array(digits, pa.string()))
 
 
 def empty(columns: Sequence[Column]) -> pa.RecordBatch:

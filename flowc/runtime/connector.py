@@ -6,10 +6,13 @@ arguments; `open` connects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from flowc.catalog import Column, Table, TableName
+from flowc.migration import TableCommit
+from flowc.plan import Attach
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,11 +69,54 @@ class Database(Protocol):
     def table(self, name: TableName) -> Table | None:
         """The live table, or None."""
 
+    def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
+        """Those of the named tables that are there."""
+
+    def names(self) -> tuple[TableName, ...]:
+        """All tables of users and of flowc, without the engine's own; those in the default schema without it."""
+
     def describe(self, sql: str) -> tuple[Column, ...]:
         """Columns and types of a query, without running it."""
 
     def explain(self, sql: str) -> str:
         """The engine's plan for a query, without running it."""
+
+
+@runtime_checkable
+class TableStore(Database, Protocol):
+    """A place whose tables are files with a log, beside which a private database runs the SQL of loads.
+
+    A transaction that is attached to a table changes it in one commit, and that fails with `TransientError` when
+    another writer came first.
+    """
+
+    @property
+    def control_file(self) -> Path:
+        """The SQLite file for the history and the locks of plans that are applied to these tables."""
+
+    def view(self, table: TableName) -> None:
+        """Makes one table, as it is now, readable for queries under its name, until the transaction ends."""
+
+    def alter(self, commit: TableCommit) -> None:
+        """Makes the commit, if the table is still as it was viewed in this transaction.
+
+        Raises:
+            TransientError: another writer was first.
+            DataError: the table refuses rows.
+        """
+
+    def attach(self, step: Attach) -> None:
+        """Ties the open transaction to a table, as `Attach` says."""
+
+    def watermarks(self, table: TableName) -> pa.Table:
+        """What loads remembered with a table: pipeline, target, column_name, value, loaded_at."""
+
+    def dataset(self, table: TableName) -> Any:
+        """The table as it is now, as a pyarrow dataset.
+
+        Raises:
+            EngineError: there is no such table.
+        """
 
 
 @runtime_checkable
@@ -91,10 +137,3 @@ class WireCopy(Database, Protocol):
 
     def wire_in(self, table: TableName, names: Sequence[str], pieces: Iterator[tuple[int, bytes]]) -> int:
         """Loads such pieces inside the current transaction; returns the rows."""
-
-
-class Options(Protocol):
-    """How a connector is made: resolved options of a connection, secrets in clear."""
-
-    def __call__(self, options: Mapping[str, object]) -> Database:
-        """Makes a closed `Database`."""

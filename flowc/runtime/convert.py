@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.runtime.arrow import arrow_type, decimal_text, relist
+from flowc.runtime.arrow import arrow_type, decimal_text, json_text, relist
+from flowc.runtime.spelled import kept_by_double, to_decimal
 from flowc.types import INTEGER_RANGES, DataType, Kind
 
 
@@ -58,6 +59,21 @@ def parse(array: pa.Array, target: DataType) -> pa.Array:
     return convert(array, source, target, None)
 
 
+def parse_inferred(array: pa.Array, target: DataType) -> pa.Array:
+    """As `parse`, for a type that was inferred: it has to keep every number as it is spelled.
+
+    Raises:
+        Misfit: or Arrow's ValueError, when a text spells no value of the type, or one that the type would change.
+    """
+    if target.kind is Kind.UNKNOWN:
+        if array.null_count < len(array):
+            raise Misfit
+        return pa.nulls(len(array))
+    if target.kind is Kind.FLOAT64 and pc.all(kept_by_double(array)).as_py() is False:
+        raise Misfit
+    return parse(array, target)
+
+
 _SPELLED = frozenset({Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, *INTEGER_RANGES} - {Kind.INT128})
 
 
@@ -82,9 +98,11 @@ def _to_integer(array: pa.Array, source: DataType, target: DataType, _zone: str 
         raise _refuse()
     wanted = arrow_type(target)
     if pa.types.is_string(array.type):
-        array = array.cast(pa.decimal256(76, 0))
+        array = to_decimal(array, pa.decimal256(76, 0))
     if target.kind is Kind.INT128:
         return _hugeint(array, source)
+    if source.is_float and (pc.min(array).as_py() or 0) == -(2.0**63):
+        raise Misfit(": a float of that size has lost digits")
     if pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
         return array.cast(wanted)
     return array.cast(pa.decimal256(76, array.type.scale)).cast(wanted)
@@ -92,7 +110,7 @@ def _to_integer(array: pa.Array, source: DataType, target: DataType, _zone: str 
 
 def _hugeint(array: pa.Array, source: DataType) -> pa.Array:
     digits = array.cast(pa.string()) if source.is_float else array
-    wide = digits.cast(pa.decimal256(76, 0)) if pa.types.is_string(digits.type) else _widen(digits, 0)
+    wide = to_decimal(digits, pa.decimal256(76, 0)) if pa.types.is_string(digits.type) else _widen(digits, 0)
     low, high = INTEGER_RANGES[Kind.INT128]
     limits = pc.min_max(wide).as_py()
     if limits["min"] < low or limits["max"] > high:
@@ -118,7 +136,7 @@ def _to_decimal(array: pa.Array, source: DataType, target: DataType, _zone: str 
     if pa.types.is_string(wanted):
         return decimal_text(array) if pa.types.is_decimal(array.type) else array.cast(pa.string())
     if pa.types.is_string(array.type):
-        return array.cast(wanted)
+        return to_decimal(array, wanted)
     return array.cast(wanted) if array.type == wanted else _widen(array, wanted.scale).cast(wanted)
 
 
@@ -254,6 +272,8 @@ def _to_uuid(array: pa.Array, source: DataType, _target: DataType, _zone: str | 
 def _to_json(array: pa.Array, source: DataType, _target: DataType, _zone: str | None) -> pa.Array:
     if source.kind in (Kind.JSON, Kind.STRUCT):
         return array
+    if source.kind is Kind.ARRAY and pa.types.is_list(array.type):
+        return json_text(array)
     if source.kind not in _TEXTS:
         raise _refuse()
     try:

@@ -1,14 +1,14 @@
 """CSV files as tables of the engine.
 
 Files are grouped by their header, so that every column is found by its name in every file. Declared columns that the
-engine's own parser would round (decimals) or guess (times) are read as text and converted exactly, batch by batch.
+engine's own parser would round (decimals, doubles that were inferred) or guess (times) are read as text and converted
+exactly, batch by batch.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,21 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.plan import FilesRead
-from flowc.runtime.arrow import arrow_type, columns_of
+from flowc.runtime.arrow import arrow_type
 from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_options, header, opened, unreadable
+from flowc.runtime.csvlines import csv_error
+from flowc.runtime.csvtypes import Sample, inferred
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.names import literal, quoted
-from flowc.types import INTEGER_RANGES, UNKNOWN, DataType, Kind
+from flowc.types import INTEGER_RANGES, UNKNOWN, Kind
 
 _EXACT = frozenset({Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, *INTEGER_RANGES} - {Kind.INT128})
 _PIECE = 1 << 22
 
 Make = Callable[[pa.Schema | None], Any]
 """Makes the engine's options for reading CSV with a schema, or with one to be inferred."""
-Fitted = Callable[[str, DataType, Column], str]
-"""Makes the SQL that converts a column exactly: its SQL, its type, and the column it is to be."""
+Fitted = Callable[..., str]
+"""Makes the SQL that converts a column exactly: its SQL, its type, the column it is to be; see the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,17 @@ class Part:
     suffix: str
     schema: pa.Schema
     make: Make
+    options: CsvOptions
+    columns: tuple[Column, ...]
+    guessed: bool = False
+    """Whether the types of the columns were inferred, not declared."""
+
+    def parsed(self, column: Column) -> bool:
+        """Whether the engine's own parser reads the column exactly. It knows no `null_regex` when it reads."""
+        kind = column.type.kind
+        # It rounds to the nearest double: what a declared one means, but not what an inferred one may do.
+        exact = kind is Kind.TEXT or (kind in _EXACT and not (self.guessed and kind is Kind.FLOAT64))
+        return exact and not self.options.null_regex
 
 
 def register_csv(
@@ -55,24 +68,41 @@ def register_csv(
         EngineError: there is no file.
     """
     paths, options = files.find(read.path), csv_options(read, files)
-    parts = []
-    for i, ((how, *names), group) in enumerate(_groups(paths, options, read.columns).items()):
-        links = folder / f"{name.encode().hex()}-{i}"
-        suffix = _link(group, links)
-        make = _maker(suffix, how, group, options)
-        columns = read.columns or columns_of(_inferred(context, names, links, make))
-        schema = _raw_schema(names, columns, group, options)
-        part = Part(tuple(group), links, suffix, schema, make)
-        chosen = ", ".join(_chosen(column, options, fitted) for column in columns)
-        _register(context, f"{name}:{i}", part, chosen)
-        parts.append(part)
+    groups = _groups(paths, options, read.columns).items()
+    texts = [_linked(folder / f"{name.encode().hex()}-{i}", *group, options) for i, group in enumerate(groups)]
+    guessed = read.inferred or read.columns is None
+    columns = _inferred(texts, folder) if read.columns is None else read.columns
+    parts = [_typed(part, columns, whole=read.columns is not None, guessed=guessed) for part in texts]
+    for i, part in enumerate(parts):
+        _register(context, f"{name}:{i}", part, fitted)
     union = " UNION ALL BY NAME ".join(f"SELECT * FROM {quoted(f'{name}:{i}')}" for i in range(len(parts)))
     context.register_view(name, context.sql(union))
     return tuple(parts)
 
 
-def _register(context: Any, name: str, part: Part, chosen: str) -> None:
+def _linked(links: Path, header: tuple[str, ...], group: Sequence[Path], options: CsvOptions) -> Part:
+    """The files of one header, all of whose columns are texts."""
+    how, *names = header
+    suffix = _link(group, links)
+    schema = pa.schema([pa.field(name, pa.string()) for name in names])
+    return Part(tuple(group), links, suffix, schema, _maker(suffix, how, group, options), options, ())
+
+
+def _typed(part: Part, columns: Sequence[Column], *, whole: bool, guessed: bool) -> Part:
+    """The files read as those of the columns that they have; with `whole`, they must have all."""
+    names = part.schema.names
+    missing = next((column.name for column in columns if column.name not in names), None) if whole else None
+    if missing is not None:
+        raise unreadable(part.paths[0], f"it has no column `{missing}`, only " + ", ".join(f"`{n}`" for n in names))
+    own = tuple(column for column in columns if column.name in names)
+    made = replace(part, columns=own, guessed=guessed)
+    native = {column.name: arrow_type(column.type) for column in own if made.parsed(column)}
+    return replace(made, schema=pa.schema([pa.field(n, native.get(n, pa.string())) for n in names]))
+
+
+def _register(context: Any, name: str, part: Part, fitted: Fitted) -> None:
     raw = f"{name}:raw"
+    chosen = ", ".join(_chosen(column, part, fitted) for column in part.columns)
     if part.paths:
         context.register_csv(raw, str(part.folder), options=part.make(part.schema))
     else:
@@ -144,75 +174,68 @@ def _pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _inferred(context: Any, names: Sequence[str], folder: Path, make: Make) -> pa.Schema:
-    """The types of the first rows under the names of the header; a column without values is text."""
-    found = context.read_csv(str(folder), options=make(None)).schema()
-    zoned = _zoned(context, [field.name for field in found if pa.types.is_timestamp(field.type)], folder, make, found)
-    kinds = [pa.string() if pa.types.is_null(field.type) else zoned.get(field.name, field.type) for field in found]
-    return pa.schema([pa.field(name, kind) for name, kind in zip(names, kinds, strict=True)])
+def _inferred(groups: Iterable[Part], folder: Path) -> tuple[Column, ...]:
+    """The columns of files whose source declares none, from the first rows of each group.
+
+    Raises:
+        DataError: a row has too few or too many fields, or the files disagree about a type.
+    """
+    samples: list[Sample] = []
+    whole = True
+    for part in groups:
+        left = part.options.infer_rows
+        for i, path in enumerate(part.paths):
+            rows = _first_rows(part, i, left, folder)
+            samples.append(Sample(path, rows))
+            left -= rows.num_rows
+        whole = whole and left > 0
+    return inferred(samples, whole=whole)
 
 
-_ZONE = r"(?i):.*(z|[+-]\d\d(:?\d\d)?)$"
-_SAMPLE = 1000
+def _first_rows(part: Part, index: int, count: int, folder: Path) -> pa.Table:
+    """The first rows of one file as texts, in their order: read by a session of its own, on one thread."""
+    context = _alone()
+    raw = str(part.folder / f"{index:06}{part.suffix}")
+    chosen = ", ".join(f"{_text(name, Kind.TEXT, part.options)} AS {quoted(name)}" for name in part.schema.names)
+    try:
+        context.register_csv("raw", raw, options=part.make(part.schema))
+        return context.sql(f"SELECT {chosen} FROM raw LIMIT {count}").to_arrow_table().cast(part.schema)
+    except Exception as error:  # the engine has no class of errors of its own
+        raise fault([part], folder) or unreadable(part.paths[index], spoken(error)) from None
 
 
-def _zoned(context: Any, names: Sequence[str], folder: Path, make: Make, found: pa.Schema) -> dict[str, pa.DataType]:
-    """The type of those timestamps that are written with a zone, of which the engine's inference knows nothing."""
-    import pyarrow.compute as pc
+def _alone() -> Any:
+    import datafusion
 
-    if not names:
-        return {}
-    text = pa.schema([pa.field(field.name, pa.string()) for field in found])
-    sample = context.read_csv(str(folder), options=make(text)).limit(_SAMPLE).to_arrow_table()
-    zoned = [name for name in names if pc.any(pc.match_substring_regex(sample.column(name), _ZONE)).as_py()]
-    return dict.fromkeys(zoned, pa.timestamp("us", "UTC"))
+    return datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(1))
 
 
-def _raw_schema(
-    names: Sequence[str], columns: Sequence[Column], group: Sequence[Path], options: CsvOptions
-) -> pa.Schema:
-    """The types that the engine's parser is to read, in the order of the file."""
-    wanted = {column.name: column for column in columns}
-    missing = next((name for name in wanted if name not in names), None)
-    if missing is not None:
-        raise unreadable(group[0], f"it has no column `{missing}`, only " + ", ".join(f"`{n}`" for n in names))
-    parsed = {name for name, column in wanted.items() if _parsed(column, options)}
-    return pa.schema([pa.field(n, arrow_type(wanted[n].type) if n in parsed else pa.string()) for n in names])
-
-
-def _parsed(column: Column, options: CsvOptions) -> bool:
-    """Whether the engine's own parser reads it exactly. It knows no `null_regex` when it reads."""
-    kind = column.type.kind
-    return (kind is Kind.TEXT and not options.null_regex) or (kind in _EXACT and not options.null_regex)
-
-
-def _chosen(column: Column, options: CsvOptions, fitted: Fitted) -> str:
+def _chosen(column: Column, part: Part, fitted: Fitted) -> str:
     name = quoted(column.name)
-    if _parsed(column, options):
+    if part.parsed(column):
         return name
-    text = name
-    if options.null_regex:
-        # The engine's parser gives NULL for empty values, also where something else was chosen to mean it.
-        given = f"coalesce({name}, '')" if column.type.kind is Kind.TEXT and not options.ragged else name
-        text = f"CASE WHEN regexp_like({given}, {literal(options.null_regex)}) THEN NULL ELSE {given} END"
-    return f"{fitted(text, UNKNOWN, column)} AS {name}"
+    text = _text(column.name, column.type.kind, part.options)
+    return f"{fitted(text, UNKNOWN, column, guessed=part.guessed)} AS {name}"
 
 
-_FAR_LINE = re.compile(r"at line (\d+)")
+def _text(column: str, kind: Kind, options: CsvOptions) -> str:
+    """SQL for the text of a column, NULL where the options say so."""
+    name = quoted(column)
+    if not options.null_regex:
+        return name
+    # The engine's parser gives NULL for empty values, also where something else was chosen to mean it.
+    given = f"coalesce({name}, '')" if kind is Kind.TEXT and not options.ragged else name
+    return f"CASE WHEN regexp_like({given}, {literal(options.null_regex)}) THEN NULL ELSE {given} END"
 
 
 def fault(parts: Sequence[Part], folder: Path) -> DataError | None:
     """The first file that cannot be read, with the line. The engine names no file, and lines only of its pieces."""
-    import datafusion
-
     for i, (part, path) in enumerate((own, path) for own in parts for path in own.paths):
         alone = folder / f"alone-{i}"
         _link([path], alone)
-        context = datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(1))
         try:
-            for _ in context.read_csv(str(alone), options=part.make(part.schema)).execute_stream():
+            for _ in _alone().read_csv(str(alone), options=part.make(part.schema)).execute_stream():
                 pass
         except Exception as error:  # the engine has no class of errors of its own
-            # It counts the lines of values from nought, those of records from one.
-            return unreadable(path, _FAR_LINE.sub(lambda m: f"at line {int(m[1]) + 1}", spoken(error)))
+            return csv_error(spoken(error), path, part.schema, part.options, guessed=part.guessed)
     return None

@@ -6,8 +6,8 @@ in a temporary file. Results stream, and sorts and aggregates spill to disk beyo
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,47 +15,41 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError
-from flowc.plan import EngineRead, FilesRead
+from flowc.plan import EngineRead, FilesRead, TableRead
+from flowc.runtime.arithmetic import CODE, Query, overflowed
 from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, plain
-from flowc.runtime.connector import Database
+from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors.files import Files
-from flowc.runtime.convert import convert, parse
+from flowc.runtime.convert import convert, parse, parse_inferred
 from flowc.runtime.csvfiles import Part, fault, register_csv
+from flowc.runtime.enginecontext import new_context, register, take_large_batches
 from flowc.runtime.enginewords import spoken
-from flowc.runtime.fit import fit, misfit_in_file
+from flowc.runtime.fit import Place, fit, misfit_in_file
+from flowc.runtime.functions import Load, mistyped, no_functions, register_all
 from flowc.runtime.jsonl import read_jsonl
 from flowc.runtime.names import quoted
 from flowc.runtime.parquet import register_parquet
 from flowc.runtime.spool import Spool
-from flowc.types import UNKNOWN, DataType, Kind
+from flowc.types import UNKNOWN, DataType, computed
 
 Sources = Callable[[str], Database | Files]
 """Opens what a connection's name stands for. A database must be a session of its own, used for this read alone."""
 
-_ENGINE_DECIMAL = DataType(Kind.DECIMAL, precision=38, scale=10)
-"""What a numeric without precision becomes inside the engine, which has no such type; a value that needs more fails."""
-_MEMORY_SHARE = 0.5
-
 
 class Engine:
-    """A DataFusion session and what it put aside. Use as a context manager."""
+    """A DataFusion session and what it put aside. Use as a context manager.
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+    With `place`, which says where the rows of a single file stand, rows come in their order and are found by it.
+    """
+
+    def __init__(self, sources: Sources, place: Place | None = None, *, functions: Load = no_functions) -> None:
+        self._sources, self._load = sources, functions
         self._spool = Spool()
         self._parts: list[Part] = []
         self._failures: list[DataError] = []
         self._functions = 0
-        # Imported when first needed: it takes longer to load than most loads take.
-        import datafusion
-
-        self._udf = datafusion.udf
-        # That parser reads lambdas and struct literals too; the compiler's translations need them.
-        settings = datafusion.SessionConfig(
-            {"datafusion.execution.time_zone": "+00:00", "datafusion.sql_parser.dialect": "duckdb"}
-        )
-        runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(_memory())
-        self._context = datafusion.SessionContext(settings, runtime)
+        self._place = place
+        self._context = new_context(**({"target_partitions": "1"} if place else {}))
 
     def __enter__(self) -> Engine:
         return self
@@ -65,21 +59,31 @@ class Engine:
 
     def read(self, read: EngineRead) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the rows of a query over its inputs."""
-        for name, source in read.inputs:
-            self._register(name, source, rows=True)
-        return self._query(_text(read))
+        self._make_known(read, rows=True)
+        return self._query(read)
 
     def describe(self, read: EngineRead) -> tuple[Column, ...]:
         """The columns of a query, from the schemas of its inputs alone."""
+        self._make_known(read, rows=False)
+        return self._plan(read)[1]
+
+    def _make_known(self, read: EngineRead, *, rows: bool) -> None:
+        functions = self._load(read.functions)
+        if any(function.plan.aggregate for function in functions):
+            take_large_batches(self._context)
         for name, source in read.inputs:
-            self._register(name, source, rows=False)
-        return columns_of(self._guard(lambda: self._context.sql(_text(read)).schema()))
+            self._register(name, source, rows=rows)
+        if functions:
+            self._guard(lambda: register_all(functions, self._context, _text(read), self._failures.append))
 
     def _register(self, name: str, source: Any, *, rows: bool) -> None:
         if isinstance(source, FilesRead):
             self._guard(lambda: self._register_files(name, source, rows=rows))
             return
         database = self._sources(source.connection)
+        if isinstance(source, TableRead):
+            self._guard(lambda: self._context.register_dataset(name, _dataset(database, source)))
+            return
         if isinstance(database, Files):
             raise EngineError(f"`{source.connection}` is no database", code="query-refused")
         if not rows:
@@ -102,42 +106,67 @@ class Engine:
 
     def _put(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         """Registers rows from outside the engine, in types that it has."""
-        columns = tuple(Column(c.name, _engine_type(c.type)) for c in columns_of(schema))
-        fields = pa.schema([pa.field(c.name, arrow_type(c.type)) for c in columns])
-        kept = self._spool.put(fields, _fitted_batches(batches, columns, fields))
+        fields, fitted = engine_rows(schema, batches)
+        kept = self._spool.put(fields, fitted)
         if isinstance(kept, Path):
             self._context.register_arrow(name, str(kept))
         else:
             empty = pa.RecordBatch.from_pylist([], schema=fields)
             self._context.register_record_batches(name, [kept or [empty]])
 
-    def _fitted(self, sql: str, source: DataType, column: Column) -> str:
+    def _fitted(self, sql: str, source: DataType, column: Column, *, guessed: bool = False) -> str:
         """SQL that converts one column exactly, from texts of a file when `source` is UNKNOWN.
 
-        What fails is kept here, for the engine tells little of it.
+        With `guessed`, its type was inferred, so a number that it would change is refused. What fails is kept here,
+        for the engine tells little of it.
         """
 
         def check(array: pa.Array) -> pa.Array:
-            return parse(array, column.type) if source is UNKNOWN else convert(array, source, column.type, None)
+            if source is UNKNOWN:
+                return parse_inferred(array, column.type) if guessed else parse(array, column.type)
+            return convert(array, source, column.type, None)
+
+        place, seen = self._place, 0
 
         def exactly(array: pa.Array) -> pa.Array:
+            nonlocal seen
             array = plain(array)
             try:
-                return check(array)
+                made = check(array)
             except ValueError as error:
-                self._failures.append(misfit_in_file(column, array, check, error))
+                where = (lambda row: place(seen + row + 1)) if place else None
+                self._failures.append(misfit_in_file(column, array, check, error, where, guessed=guessed))
                 raise
+            seen += len(array)
+            return made
 
         self._functions += 1
         name = f"flowc_fit_{self._functions}"
         given = pa.string() if source is UNKNOWN else arrow_type(source)
-        self._context.register_udf(self._udf(exactly, [given], arrow_type(column.type), "immutable", name))
+        gives = pa.null() if column.type == UNKNOWN else arrow_type(column.type)
+        register(self._context, name, exactly, [given], gives)
         return f"{name}({sql})"
 
-    def _query(self, sql: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-        frame = self._guard(lambda: self._context.sql(sql))
-        schema = pa.schema([arrow_field(column) for column in columns_of(frame.schema())])
+    def _query(self, read: EngineRead) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        frame, columns = self._plan(read)
+        schema = pa.schema([arrow_field(column) for column in columns])
         return schema, self._stream(frame, schema)
+
+    def _plan(self, read: EngineRead) -> tuple[Any, tuple[Column, ...]]:
+        """The query, with its arithmetic checked, and the columns that it yields, under the names that were written."""
+        plan, sql = self._context.sql, _text(read)
+        written = self._guard(lambda: plan(sql))
+        if not read.arithmetic:
+            return written, columns_of(written.schema())
+        query = Query(sql, read.arithmetic, self._computes, self._failures.append)
+        frame = self._guard(lambda: plan(query.checked(plan)))
+        pairs = zip(columns_of(frame.schema()), written.schema().names, strict=True)
+        return frame, tuple(replace(column, name=name) for column, name in pairs)
+
+    def _computes(
+        self, name: str, function: Callable[..., pa.Array], takes: list[pa.DataType], gives: pa.DataType
+    ) -> None:
+        register(self._context, name, function, takes, gives)
 
     def _stream(self, frame: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         stream = self._guard(frame.execute_stream)
@@ -170,24 +199,34 @@ class Engine:
             return EngineError(f"the engine broke down: {words}", code="engine-panic")
         if any(sign in str(error) for sign in _FILE_SIGNS) and (found := fault(self._parts, self._spool.folder)):
             return found
-        return EngineError(words, code="query-refused")
+        if overflowed(error):
+            return DataError(words, code=CODE, help="compute with a wider type, such as DECIMAL(38,0), in the SQL")
+        return mistyped(error) or EngineError(words, code="query-refused")
 
 
 _FILE_SIGNS = ("Csv error", "Parser error", "Error while parsing", "incorrect number of fields")
 
 
-def _memory() -> int:
-    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    return int(pages * size * _MEMORY_SHARE)
+def _dataset(store: Database | Files, read: TableRead) -> Any:
+    if not isinstance(store, TableStore):
+        raise EngineError(f"`{read.connection}` holds no tables of files", code="query-refused")
+    return store.dataset(read.table)
 
 
 def _text(read: EngineRead) -> str:
     return read.sql if read.sql is not None else f"SELECT * FROM {quoted(read.inputs[0][0])}"
 
 
-def _engine_type(kind: DataType) -> DataType:
-    unbounded = kind.kind is Kind.DECIMAL and (kind.precision is None or kind.precision > 76)
-    return _ENGINE_DECIMAL if unbounded else kind
+def engine_rows(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Rows from outside the engine, in types that it has."""
+    columns = tuple(Column(c.name, computed(c.type)) for c in columns_of(schema))
+    fields = engine_schema(columns)
+    return fields, _fitted_batches(batches, columns, fields)
+
+
+def engine_schema(columns: Iterable[Column]) -> pa.Schema:
+    """The schema that rows of these columns have in the engine."""
+    return pa.schema([pa.field(c.name, arrow_type(computed(c.type))) for c in columns])
 
 
 def _fitted_batches(

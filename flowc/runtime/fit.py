@@ -19,16 +19,40 @@ from flowc.types import DataType, Kind
 CODE = "value-does-not-fit"
 _SHOWN = 60
 
-__all__ = ["fit", "misfit", "misfit_in_file", "refuse_where", "shorten"]
+Place = Callable[[int], str]
+"""Words for where a row stands, by its number in what is read, from one."""
+
+
+def in_load(row: int) -> str:
+    """A place in a load whose rows come in one order."""
+    return f"row {row}"
+
+
+__all__ = [
+    "Place",
+    "first_failing",
+    "fit",
+    "guessed_wrong",
+    "in_load",
+    "misfit",
+    "misfit_in_file",
+    "refuse_where",
+    "shorten",
+]
 
 
 def fit(
-    batch: pa.RecordBatch, columns: Sequence[Column], timezone: str | None = None, *, first_row: int = 1
+    batch: pa.RecordBatch,
+    columns: Sequence[Column],
+    timezone: str | None = None,
+    *,
+    first_row: int = 1,
+    place: Place | None = in_load,
 ) -> pa.RecordBatch:
     """The batch's columns, in order, as the types of `columns`, under their names.
 
     `timezone` is the zone of naive timestamps that go into zoned columns; `first_row` is the number, in the load, of
-    the batch's first row.
+    the batch's first row, and `place` says where a number stands; None where rows have no order of their own.
 
     Raises:
         DataError: a value does not fit, or is NULL where the column takes none.
@@ -38,31 +62,34 @@ def fit(
         message = f"{batch.num_columns} columns were read where {len(columns)} are loaded"
         raise EngineError(message, code="column-count-differs")
     arrays = [
-        _fit_column(array, data_type(field), column, timezone, first_row)
+        _fit_column(array, data_type(field), column, timezone, first_row, place)
         for array, field, column in zip(batch.columns, batch.schema, columns, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([arrow_field(column) for column in columns]))
 
 
-def _fit_column(array: pa.Array, source: DataType, column: Column, timezone: str | None, first_row: int) -> pa.Array:
+def _fit_column(
+    array: pa.Array, source: DataType, column: Column, timezone: str | None, first_row: int, place: Place | None
+) -> pa.Array:
     array = plain(array)
     if array.null_count and not column.nullable:
         row = pc.index(array.is_null(), True).as_py()
-        raise misfit(column, None, source, first_row + row)
+        raise misfit(column, None, source, place(first_row + row) if place else None)
     if source == column.type and array.type == arrow_type(column.type) and source.kind not in _CHECKED:
         return array
     try:
         return convert(array, source, column.type, timezone)
     except ValueError as error:
-        row = _first_failing(lambda part: convert(part, source, column.type, timezone), array)
-        raise misfit(column, shown_value(array, row), source, first_row + row, error) from None
+        row = first_failing(lambda part: convert(part, source, column.type, timezone), array)
+        where = place(first_row + row) if place else None
+        raise misfit(column, shown_value(array, row), source, where, error) from None
 
 
 # Equal types whose values may still break a promise: text longer or not UTF-8, digits below the precision.
 _CHECKED = (Kind.TEXT, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL, Kind.ARRAY)
 
 
-def _first_failing(check: Callable[[pa.Array], object], array: pa.Array) -> int:
+def first_failing(check: Callable[[pa.Array], object], array: pa.Array) -> int:
     """The index of the first element that `check` refuses, by bisection."""
     low, high = 0, len(array)
     while high - low > 1:
@@ -80,19 +107,20 @@ def misfit(
     column: Column,
     value: object,
     source: DataType,
-    row: int,
+    place: str | None,
     error: ValueError | None = None,
     *,
     help: str | None = None,
 ) -> DataError:
-    """The error for one value of a load; `value` None is NULL."""
+    """The error for one value of a load and the place of its row, where that is known; `value` None is NULL."""
     reason = error.reason if isinstance(error, Misfit) else ""
     mend = (error.help if isinstance(error, Misfit) else None) or _mend(source, column.type)
     if value is None:
-        message = f"column `{column.name}` takes no NULL, but row {row} has one"
+        message = f"column `{column.name}` takes no NULL, but {place or 'a row of the query'} has one"
         return DataError(message, code=CODE, help="leave such rows out, give them a value, or let the column be null")
     shown = shorten(value)
-    message = f"column `{column.name}`: {shown} ({source}) does not fit `{column.type}`{reason}, in row {row}"
+    where = f", in {place}" if place else ""
+    message = f"column `{column.name}`: {shown} ({source}) does not fit `{column.type}`{reason}{where}"
     return DataError(message, code=CODE, help=mend)
 
 
@@ -109,17 +137,39 @@ def shown_value(array: pa.Array, row: int) -> object:
 
 
 def misfit_in_file(
-    column: Column, array: pa.Array, check: Callable[[pa.Array], object], error: ValueError
+    column: Column,
+    array: pa.Array,
+    check: Callable[[pa.Array], object],
+    error: ValueError,
+    place: Place | None = None,
+    *,
+    guessed: bool = False,
 ) -> DataError:
-    """The error for a column of a file, whose rows have no numbers yet; `check` refuses the value."""
-    shown = shorten(shown_value(array, _first_failing(check, array)))
+    """The error for a column of a file; `check` refuses the value, `place` says where the array's rows stand.
+
+    With `guessed`, the column's type is one that flowc inferred.
+    """
+    row = first_failing(check, array)
+    if guessed:
+        return guessed_wrong(column, shown_value(array, row), place(row) if place else None)
+    shown, where = shorten(shown_value(array, row)), f", in {place(row)}" if place else ""
     reason = error.reason if isinstance(error, Misfit) else ""
     mend = (error.help if isinstance(error, Misfit) else None) or "mend the file, or declare another type"
-    message = f"column `{column.name}`: {shown} does not fit its declared type `{column.type}`{reason}"
+    message = f"column `{column.name}`: {shown} does not fit its declared type `{column.type}`{reason}{where}"
+    return DataError(message, code=CODE, help=mend)
+
+
+def guessed_wrong(column: Column, value: object, place: str | None) -> DataError:
+    """The error for a value that the type inferred for its column does not keep as it is."""
+    where = f", in {place}" if place else ""
+    message = f"column `{column.name}`: {shorten(value)} does not fit the type inferred for it, `{column.type}`{where}"
+    mend = f"declare the columns in the source, this one with a type that fits: columns: {{ {column.name}: text, … }}"
     return DataError(message, code=CODE, help=mend)
 
 
 def _mend(source: DataType, target: DataType) -> str:
+    if source.kind is Kind.DECIMAL and target.is_float:
+        return "round it with a CAST in the SQL; for a file, declaring it does: `columns: { …: double }` in the source"
     if source.is_number and target.is_number:
         return "round or CAST it in the SQL, or give the column a wider type"
     if target.kind is Kind.TEXT and target.length is not None:

@@ -1,6 +1,7 @@
 """JSON Lines, read strictly: a number is never cut to fit, a field that nobody expected is an error.
 
-Types are inferred from the first `infer_rows` lines unless they are declared; times stay text, for JSON has none.
+Types are inferred from the first `infer_rows` lines unless they are declared; times stay text, for JSON has none. A
+field that is a json column, declared or because it holds objects, is the very text of the file.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import io
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.json as arrow_json
@@ -17,14 +20,32 @@ import pyarrow.json as arrow_json
 from flowc.catalog import Column
 from flowc.errors import DataError, UsageError
 from flowc.plan import FilesRead
-from flowc.runtime.arrow import arrow_field, arrow_type, data_type, plain
+from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type, plain
 from flowc.runtime.connectors.files import Bytes, Files, opened, unreadable
 from flowc.runtime.convert import convert
+from flowc.runtime.fit import guessed_wrong, shorten
+from flowc.runtime.jsonnumbers import Watched, decimal_fields, double_fields, exact_type, spelling
+from flowc.runtime.jsontexts import Texts
+from flowc.runtime.spelled import DOUBLE
 from flowc.types import INTEGER_RANGES, TEXT, DataType, Kind
 
 _BLOCK = 4 << 20
 _INFER_ROWS = 10_000
+_JSON = pa.json_()
+"""Stands in a raw schema for a field that is kept as text."""
 _NATIVE = (Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT, *INTEGER_RANGES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How lines are read: the fields as Arrow reads them, and the columns that they become.
+
+    With `guessed`, the types were inferred: a field beside them, and a number that a double changes, is an error.
+    """
+
+    raw: pa.Schema
+    columns: tuple[Column, ...]
+    guessed: bool
 
 
 def read_jsonl(read: FilesRead, files: Files) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -35,10 +56,11 @@ def read_jsonl(read: FilesRead, files: Files) -> tuple[pa.Schema, Iterator[pa.Re
     """
     paths = files.find(read.path)
     infer_rows = _infer_rows({**files.options, **read.options})
-    raw = _declared(read.columns) if read.columns else _inferred(paths, infer_rows)
-    columns = read.columns or tuple(_text_for_times(field) for field in raw)
+    found = _declared(read.columns) if read.columns else _inferred(paths, infer_rows)
+    columns = read.columns or tuple(_text_for_times(field) for field in found)
+    raw = pa.schema([pa.field(field.name, _roomy(field.type)) for field in found])
     schema = pa.schema([arrow_field(column) for column in columns])
-    return schema, _rows(paths, raw, columns, exact=not read.columns)
+    return schema, _rows(paths, _Shape(raw, tuple(columns), guessed=read.inferred or not read.columns))
 
 
 def _infer_rows(options: dict[str, object]) -> int:
@@ -53,11 +75,20 @@ def _declared(columns: Sequence[Column]) -> pa.Schema:
     return pa.schema([pa.field(column.name, _raw_type(column.type)) for column in columns])
 
 
-def _raw_type(kind: DataType) -> pa.DataType:
+def _raw_type(kind: DataType, depth: int = 0) -> pa.DataType:
     if kind.kind is Kind.ARRAY and kind.element is not None:
-        return pa.list_(_raw_type(kind.element))
+        return pa.list_(_raw_type(kind.element, depth + 1))
+    if kind.kind is Kind.JSON and depth < 2:
+        return _JSON
     decimal = kind.kind is Kind.DECIMAL and kind.precision is not None and kind.precision <= 38
     return arrow_type(kind) if decimal or (kind.kind in _NATIVE and kind.kind is not Kind.INT128) else pa.string()
+
+
+def _roomy(kind: pa.DataType) -> pa.DataType:
+    """Decimals as Arrow is to read them: it does not look at their precision, but the conversion from more does."""
+    if pa.types.is_list(kind):
+        return pa.list_(_roomy(kind.value_type))
+    return pa.decimal256(MAX_DECIMAL, kind.scale) if pa.types.is_decimal(kind) else kind
 
 
 def _inferred(paths: Sequence[Path], infer_rows: int) -> pa.Schema:
@@ -70,10 +101,30 @@ def _inferred(paths: Sequence[Path], infer_rows: int) -> pa.Schema:
             break
     sample = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in first)
     try:
-        options = arrow_json.ReadOptions(block_size=max(len(sample) + 1, _BLOCK))
-        return _as_text(arrow_json.read_json(io.BytesIO(sample), options).schema)
+        return _exact_numbers(_as_text(_schema(sample)), sample)
     except pa.ArrowInvalid as error:
         raise _located(paths, None, error) from None
+
+
+def _schema(lines: bytes) -> pa.Schema:
+    options = arrow_json.ReadOptions(block_size=max(len(lines) + 1, _BLOCK))
+    return arrow_json.read_json(io.BytesIO(lines), options).schema
+
+
+def _exact_numbers(schema: pa.Schema, sample: bytes) -> pa.Schema:
+    """Doubles only where they keep every number of the sample, else decimals, else the numbers as JSON."""
+    for name in double_fields(schema):
+        found = exact_type(sample, name)
+        if found != DOUBLE:
+            kind = arrow_type(found) if found else _JSON
+            field = schema.field(name)
+            made = _relisted(field.type, kind) if found or pa.types.is_list(field.type) else kind
+            schema = schema.set(schema.get_field_index(name), pa.field(name, made))
+    return schema
+
+
+def _relisted(kind: pa.DataType, element: pa.DataType) -> pa.DataType:
+    return pa.list_(_relisted(kind.value_type, element)) if pa.types.is_list(kind) else element
 
 
 def _as_text(schema: pa.Schema) -> pa.Schema:
@@ -92,23 +143,27 @@ def _text_type(kind: pa.DataType) -> pa.DataType:
 
 def _text_for_times(field: pa.Field) -> Column:
     kind = data_type(field)
+    if kind.element is not None and kind.element.kind is Kind.STRUCT:
+        kind = DataType(Kind.ARRAY, element=DataType(Kind.JSON))
     return Column(field.name, DataType(Kind.JSON) if kind.kind is Kind.STRUCT else kind)
 
 
-def _rows(paths: Sequence[Path], raw: pa.Schema, columns: Sequence[Column], *, exact: bool) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([arrow_field(column) for column in columns])
+def _rows(paths: Sequence[Path], shape: _Shape) -> Iterator[pa.RecordBatch]:
+    schema = pa.schema([arrow_field(column) for column in shape.columns])
     for path in paths:
         try:
             with opened(path) as stream:
-                for batch in _parsed(stream, raw, exact=exact):
-                    arrays = [_exact(plain(batch.column(c.name)), c, raw.field(c.name)) for c in columns]
+                for batch in _parsed(stream, shape.raw, guessed=shape.guessed):
+                    arrays = [_exact(plain(batch.column(c.name)), c, shape.raw.field(c.name)) for c in shape.columns]
                     yield pa.RecordBatch.from_arrays(arrays, schema=schema)
         except (pa.ArrowInvalid, ValueError, OSError, EOFError) as error:
-            raise _located([path], raw, error, exact=exact) from None
+            raise _located([path], shape, error) from None
 
 
 def _exact(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
     wanted = arrow_type(column.type)
+    if array.type == wanted and _is_json(raw.type):
+        return array
     if array.type == wanted and raw.type == wanted and not pa.types.is_string(wanted):
         return array
     source = TEXT if pa.types.is_string(raw.type) else data_type(raw)
@@ -117,38 +172,97 @@ def _exact(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
     return convert(array, source, column.type, None)
 
 
-def _parsed(stream: Bytes, raw: pa.Schema, *, exact: bool) -> Iterator[pa.RecordBatch]:
+def _parsed(stream: Bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) -> Iterator[pa.RecordBatch]:
+    """The rows; with `strict`, a field that a guessed schema has not is an error."""
     if not stream.peek(1):
         return
-    unexpected = "error" if exact else "ignore"
-    options = arrow_json.ParseOptions(explicit_schema=raw, unexpected_field_behavior=unexpected)
+    if fields := decimal_fields(raw) | (double_fields(raw) if guessed else {}):
+        stream = cast("Bytes", Watched(stream, fields))
+    if texts := _texts(raw, exact=guessed and strict):
+        yield from texts.batches(stream, _BLOCK)
+        return
+    options = _options(raw, exact=guessed and strict)
     yield from arrow_json.open_json(pa.PythonFile(stream, mode="r"), arrow_json.ReadOptions(block_size=_BLOCK), options)
 
 
-def _located(paths: Sequence[Path], raw: pa.Schema | None, error: Exception, *, exact: bool = False) -> DataError:
+def _options(raw: pa.Schema, *, exact: bool) -> arrow_json.ParseOptions:
+    return arrow_json.ParseOptions(explicit_schema=raw, unexpected_field_behavior="error" if exact else "ignore")
+
+
+def _texts(raw: pa.Schema, *, exact: bool) -> Texts | None:
+    """How the fields that are JSON text are read; None where there are none, so that Arrow reads everything."""
+    typed = pa.schema([field for field in raw if not _is_json(field.type)])
+    names = tuple(field.name for field in raw if _is_json(field.type))
+    lists = frozenset(name for name in names if pa.types.is_list(raw.field(name).type))
+    return Texts(typed, names, lists, exact) if names else None
+
+
+def _is_json(kind: pa.DataType) -> bool:
+    """Whether a field of that type is kept as text, or as a list of texts."""
+    held = kind.value_type if pa.types.is_list(kind) else kind
+    return bool(held == _JSON or pa.types.is_struct(held))
+
+
+def _located(paths: Sequence[Path], shape: _Shape | None, error: Exception) -> DataError:
     """The error with the file and the line that it is about; looking for it reads the file again."""
     for path in paths:
         try:
             with opened(path) as stream:
                 for number, line in enumerate(stream, start=1):
-                    if why := _wrong(line, raw, exact=exact):
-                        return unreadable(path, f"line {number}: {why}")
+                    if line.strip() and (why := _wrong(line, shape)):
+                        return _told(path, number, why, shape)
         except (OSError, EOFError) as broken:
             return unreadable(path, str(broken))
     return unreadable(paths[0], str(error))
 
 
-def _wrong(line: bytes, raw: pa.Schema | None, *, exact: bool) -> str | None:
-    if not line.strip():
-        return None
+def _told(path: Path, line: int, why: str | tuple[Column, object], shape: _Shape | None) -> DataError:
+    if isinstance(why, str):
+        return unreadable(path, f"line {line}: {why}")
+    column, value = why
+    if shape is not None and shape.guessed:
+        return guessed_wrong(column, value, f"line {line} of `{path}`")
+    return unreadable(
+        path, f"line {line}: column `{column.name}`: {shorten(value)} does not fit its type `{column.type}`"
+    )
+
+
+def _wrong(line: bytes, shape: _Shape | None) -> str | tuple[Column, object] | None:
+    """What is wrong with a line: words, or the column and its value."""
     try:
-        if not isinstance(json.loads(line), dict):
+        held = json.loads(line)
+        if not isinstance(held, dict):
             return "it is not a JSON object"
-        if raw is not None:
-            options = arrow_json.ParseOptions(
-                explicit_schema=raw, unexpected_field_behavior="error" if exact else "ignore"
-            )
-            arrow_json.read_json(io.BytesIO(line), parse_options=options)
+    except json.JSONDecodeError as error:
+        return f"it is no JSON: {error.msg}, at character {error.pos + 1}"
     except (ValueError, RecursionError) as error:
         return str(error)
+    try:
+        _schema(line) if shape is None else _read_line(line, shape.raw, guessed=shape.guessed)
+    except (ValueError, RecursionError) as error:
+        return (_misfit(line, held, shape) if shape else None) or str(error).removesuffix(" in row 0")
+    return _misfit(line, held, shape) if shape else None
+
+
+def _read_line(line: bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) -> pa.RecordBatch | None:
+    return next(_parsed(io.BufferedReader(io.BytesIO(line)), raw, guessed=guessed, strict=strict), None)
+
+
+def _misfit(line: bytes, held: dict[str, object], shape: _Shape) -> tuple[Column, object] | None:
+    """The first column whose value in a line does not fit, with the value."""
+    for column in shape.columns:
+        field = shape.raw.field(column.name)
+        try:
+            if batch := _read_line(line, pa.schema([field]), guessed=shape.guessed, strict=False):
+                _exact(plain(batch.column(column.name)), column, field)
+        except (ValueError, RecursionError):
+            value = held.get(column.name)
+            return column, value if isinstance(value, str) else _spelled(line, column.name, value)
     return None
+
+
+def _spelled(line: bytes, name: str, value: object) -> object:
+    try:
+        return spelling(line, name)
+    except ValueError:
+        return value  # such as NaN, which is no JSON

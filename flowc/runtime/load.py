@@ -20,8 +20,9 @@ from typing import TypeVar
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.errors import DataError, FlowcError
+from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import (
+    Attach,
     Check,
     Counter,
     EngineRead,
@@ -36,11 +37,14 @@ from flowc.plan import (
     QueryRead,
     Read,
     Step,
+    TableRead,
 )
-from flowc.runtime.connector import Database, WireCopy
+from flowc.runtime.connector import Database, TableStore, WireCopy
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine, Sources
-from flowc.runtime.fit import fit, shorten
+from flowc.runtime.fit import CODE, Place, fit, in_load, shorten
+from flowc.runtime.functions import Load, no_functions
+from flowc.runtime.places import misplaced
 from flowc.runtime.pump import Pump
 from flowc.runtime.spool import Spool
 
@@ -70,6 +74,9 @@ class _Run:
     progress: Progress | None
     result: LoadResult
     started: float = field(default_factory=time.monotonic)
+    functions: Load = no_functions
+    rows: pa.RecordBatch | None = None
+    """The rows themselves, where they are at hand and not to be read."""
 
     def count(self, counter: Counter | None, rows: int) -> None:
         if counter is not None:
@@ -81,6 +88,7 @@ def run_load(
     target: Database,
     sources: Sources,
     *,
+    functions: Load = no_functions,
     progress: Progress | None = None,
     commit: bool = True,
 ) -> LoadResult:
@@ -88,9 +96,11 @@ def run_load(
 
     A `FlowcError` of any step is in the result's `error`, with the target as it was before; any other exception, such
     as KeyboardInterrupt, undoes the load too and goes on to the caller. `sources` opens a connection by its name: a
-    session that is used for one read, or a folder of files. `commit=False` undoes everything at the end.
+    session that is used for one read, or a folder of files; `functions` loads those of the project. `commit=False`
+    undoes everything at the end.
     """
-    run = _Run(target, sources, progress, LoadResult(plan.pipeline, str(plan.table), plan.mode))
+    result = LoadResult(plan.pipeline, str(plan.table), plan.mode)
+    run = _Run(target, sources, progress, result, functions=functions)
     try:
         _transact(plan, run, commit=commit)
     except FlowcError as error:
@@ -102,6 +112,22 @@ def run_load(
                 target.execute(step.sql)
         run.result.seconds = time.monotonic() - run.started
     return run.result
+
+
+def write_rows(plan: LoadPlan, target: Database, rows: pa.RecordBatch) -> LoadResult:
+    """Carries out the steps of a plan in the transaction that is open, with `rows` for what it would read.
+
+    `rows` have the columns that the plan was made for, in that order. Raises FlowcError where a step fails; the caller
+    rolls back.
+    """
+    run = _Run(target, _nowhere, None, LoadResult(plan.pipeline, str(plan.table), plan.mode), rows=rows)
+    for part in plan.steps:
+        _STEPS[type(part)](part, run)
+    return run.result
+
+
+def _nowhere(connection: str) -> Database | Files:
+    raise DataError(f"`{connection}` is not read: the rows are at hand", code="query-refused")
 
 
 def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
@@ -128,6 +154,12 @@ def _execute(step: Execute, run: _Run) -> None:
     rows = run.target.execute(step.sql)
     run.count(step.counts, rows)
     run.count(step.also, rows)
+
+
+def _attach(step: Attach, run: _Run) -> None:
+    if not isinstance(run.target, TableStore):
+        raise EngineError(f"`{run.target.kind}` holds no tables to attach", code="query-refused")
+    run.target.attach(step)
 
 
 def _measure(step: Measure, run: _Run) -> None:
@@ -167,6 +199,12 @@ def _expect(step: Expect, run: _Run) -> None:
 
 
 def _ingest(step: Ingest, run: _Run) -> None:
+    if run.rows is not None:
+        fitted = iter((fit(run.rows, step.columns, step.timezone, first_row=1),))
+        written = run.target.ingest(step.table, step.columns, fitted, temporary=step.temporary)
+        run.count(Counter.READ, written)
+        run.count(step.counts, written)
+        return
     read = _simplest(step.read)
     source = run.sources(read.connection) if isinstance(read, QueryRead) else None
     rows = _wire(step, read, source, run) if isinstance(read, QueryRead) and source is not None else None
@@ -199,18 +237,26 @@ def _wire(step: Ingest, read: QueryRead, source: Database | Files, run: _Run) ->
 
 
 def _arrow(step: Ingest, read: Read, source: Database | Files | None, run: _Run) -> int:
-    with Pump(_fitted(step, _rows(read, source, run))) as batches:
+    with Pump(_fitted(step, run, _rows(read, source, run))) as batches:
         told = _told(batches, step, run, rows=lambda batch: batch.num_rows, size=lambda batch: batch.nbytes)
         return run.target.ingest(step.table, step.columns, told, temporary=step.temporary)
 
 
-def _fitted(step: Ingest, batches: Generator[pa.RecordBatch, None, None]) -> Iterator[pa.RecordBatch]:
-    row = 1
+def _fitted(step: Ingest, run: _Run, batches: Generator[pa.RecordBatch, None, None]) -> Iterator[pa.RecordBatch]:
+    row, place = 1, _place(step.read)
     # Closed here, in the reading thread, also when a row does not fit: a cursor must not outlive its session.
     with closing(batches):
-        for batch in batches:
-            yield fit(batch, step.columns, step.timezone, first_row=row)
-            row += batch.num_rows
+        try:
+            for batch in batches:
+                yield fit(batch, step.columns, step.timezone, first_row=row, place=place)
+                row += batch.num_rows
+        except DataError as error:
+            raise (misplaced(step, run.sources, error) if error.code == CODE else None) or error from None
+
+
+def _place(read: Read) -> Place | None:
+    """Where a row stands, by its number. The engine reads with several threads, so its rows come in any order."""
+    return in_load if isinstance(_simplest(read), QueryRead) else None
 
 
 def _rows(read: Read, source: Database | Files | None, run: _Run) -> Generator[pa.RecordBatch, None, None]:
@@ -223,7 +269,7 @@ def _rows(read: Read, source: Database | Files | None, run: _Run) -> Generator[p
         else:
             yield from source.read(read.sql)[1]
         return
-    with Engine(run.sources) as engine:
+    with Engine(run.sources, functions=run.functions) as engine:
         yield from engine.read(_engine_read(read))[1]
 
 
@@ -236,7 +282,7 @@ def _aside(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.
         spool.close()
 
 
-def _engine_read(read: FilesRead | EngineRead) -> EngineRead:
+def _engine_read(read: FilesRead | TableRead | EngineRead) -> EngineRead:
     return read if isinstance(read, EngineRead) else EngineRead((("source", read),), None)
 
 
@@ -252,11 +298,11 @@ def _told(
 
 
 _STEPS: dict[type[Step], Callable[..., None]] = {
-    Execute: _execute, Ingest: _ingest, Check: _check, Expect: _expect, Measure: _measure,
+    Execute: _execute, Attach: _attach, Ingest: _ingest, Check: _check, Expect: _expect, Measure: _measure,
 }  # fmt: skip
 
 
-def describe(read: Read, sources: Sources) -> tuple[Column, ...]:
+def describe(read: Read, sources: Sources, functions: Load = no_functions) -> tuple[Column, ...]:
     """The columns and types of what a read yields, without reading it (files are looked into)."""
     plain = _simplest(read)
     if isinstance(plain, QueryRead):
@@ -264,5 +310,5 @@ def describe(read: Read, sources: Sources) -> tuple[Column, ...]:
         if not isinstance(source, Files):
             return source.describe(plain.sql)
         raise DataError(f"`{plain.connection}` is no database", code="query-refused")
-    with Engine(sources) as engine:
+    with Engine(sources, functions=functions) as engine:
         return engine.describe(_engine_read(plain))

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flowc.catalog import Column
-from flowc.errors import UsageError
+from flowc.errors import DataError, UsageError
 from flowc.plan import FilesRead
-from flowc.runtime.arrow import data_type
+from flowc.runtime.arrow import arrow_field, data_type
 from flowc.runtime.connectors.files import Files, unreadable
 from flowc.runtime.names import quoted
 from flowc.types import DataType
@@ -40,12 +40,43 @@ def register_parquet(
     links.mkdir()
     for i, path in enumerate(paths):
         (links / f"{i:06}.parquet").symlink_to(path.resolve())
-    schema = pa.unify_schemas([_schema(path) for path in paths], promote_options="permissive")
+    schema = _whole(_unified(paths), read)
     raw = f"{name}:raw"
     context.register_parquet(raw, str(links), schema=schema.remove_metadata())
     chosen = ", ".join(_chosen(schema, column, paths[0], fitted) for column in read.columns) if read.columns else "*"
     context.register_view(name, context.sql(f"SELECT {chosen} FROM {quoted(raw)}"))
     return paths
+
+
+def _whole(schema: pa.Schema, read: FilesRead) -> pa.Schema:
+    """With the columns that other files of the read have and these lack: they are NULL."""
+    lacking = [c for c in read.columns or () if read.inferred and c.name not in schema.names]
+    return pa.schema([*schema, *(arrow_field(column) for column in lacking)])
+
+
+def _unified(paths: tuple[Path, ...]) -> pa.Schema:
+    schema = _schema(paths[0])
+    for path in paths[1:]:
+        own = _schema(path)
+        try:
+            schema = pa.unify_schemas([schema, own], promote_options="permissive")
+        except pa.ArrowException:
+            raise _unlike(path, own, schema) from None
+    return schema
+
+
+def _unlike(path: Path, own: pa.Schema, others: pa.Schema) -> DataError:
+    """The error for a file whose columns have other types than those of the files before it."""
+    for field in own:
+        if field.name in others.names:
+            try:
+                pa.unify_schemas(
+                    [pa.schema([others.field(field.name)]), pa.schema([field])], promote_options="permissive"
+                )
+            except pa.ArrowException:
+                was, now = data_type(others.field(field.name)), data_type(field)
+                return unreadable(path, f"its column `{field.name}` is `{now}`, and `{was}` in the files before it")
+    return unreadable(path, "its columns have other types than those of the files before it")
 
 
 def _schema(path: Path) -> pa.Schema:

@@ -6,19 +6,20 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from flowc.plan import EngineRead, FilesRead, QueryRead, Read
+from flowc.plan import EngineRead, FilesRead, QueryRead, Read, TableRead
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine, Sources
+from flowc.runtime.functions import Load, no_functions
 
 
-def sample(read: Read, sources: Sources, rows: int) -> pa.Table:
+def sample(read: Read, sources: Sources, rows: int, functions: Load = no_functions) -> pa.Table:
     """At most `rows` rows. The query should hold a limit of its own, or more than that is read."""
     if isinstance(read, QueryRead):
         source = sources(read.connection)
         assert not isinstance(source, Files), "a query runs on a database"
         return _first(*source.read(read.sql), rows)
-    whole = EngineRead((("source", read),), None) if isinstance(read, FilesRead) else read
-    with Engine(sources) as engine:
+    whole = EngineRead((("source", read),), None) if isinstance(read, FilesRead | TableRead) else read
+    with Engine(sources, functions=functions) as engine:
         return _first(*engine.read(whole), rows)
 
 

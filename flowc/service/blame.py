@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flowc.compiler.spec import PipelineSpec
-from flowc.compiler.yamltree import TreeMap, parse
+from flowc.compiler.front.spec import PipelineSpec
+from flowc.compiler.front.yamltree import TreeMap, parse
 from flowc.diagnostics import Diagnostic, Reporter, Severity
 from flowc.source import SourceFile, Span
 

@@ -16,16 +16,16 @@ from typing import Protocol
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.difference import differences
 from flowc.compiler.ir import Apply, Pipeline, Source
-from flowc.compiler.lower import lower_pipeline
-from flowc.compiler.output import check_output
-from flowc.compiler.reads import read_of
-from flowc.compiler.sqlplan import plan_load
+from flowc.compiler.loads.reads import read_of
+from flowc.compiler.loads.sqlplan import plan_load
+from flowc.compiler.lowering.lower import lower_pipeline
+from flowc.compiler.lowering.output import check_needed, check_output
 from flowc.diagnostics import Reporter, Severity
-from flowc.errors import FlowcError, UsageError
+from flowc.errors import FlowcError
 from flowc.plan import LoadPlan
 from flowc.runtime.load import LoadProgress, describe, run_load
+from flowc.service.livetables import differing
 from flowc.service.planning import home
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
 from flowc.service.sessions import Sessions, not_runnable, runnable
@@ -122,21 +122,9 @@ def require_runnable(pipeline: Pipeline) -> None:
 
 
 def _differing(run: Run, apply: Apply) -> TargetReport | None:
-    """The report of a target whose live table is not as declared; one that does not exist will be created."""
-    declared = apply.target.table
-    live = run.sessions.target(apply.target.connection).table(apply.target.name)
-    if declared is None or live is None:
-        return None
-    found = [d for d in differences(declared, live, DIALECTS[apply.target.kind]) if not d.harmless]
-    if not found:
-        return None
-    error = UsageError(
-        f"table `{apply.target.name}` differs from its declaration",
-        code="table-differs",
-        help="change the declaration or the table; `flowc validate` compares again (`flowc plan` comes later)",
-        details=tuple(difference.message for difference in found),
-    )
-    return TargetReport(target_label(apply), apply.mode, Status.FAILED, error=error)
+    """The report of a target whose live table is not as declared."""
+    error = differing(apply, run.sessions.target(apply.target.connection).table(apply.target.name))
+    return None if error is None else TargetReport(target_label(apply), apply.mode, Status.FAILED, error=error)
 
 
 def target_label(apply: Apply) -> str:
@@ -184,6 +172,7 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
         prepared.plan,
         run.sessions.target(apply.target.connection),
         run.sessions.source,
+        functions=run.sessions.functions,
         progress=run.observer.progressed,
         commit=run.commit,
     )
@@ -207,13 +196,23 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
         if lowered is None or reporter.has_errors:
             return None
         apply = lowered.applies[index]
-    columns = describe(read_of(apply.input), run.sessions.source)
+    columns = describe(read_of(apply.input), run.sessions.source, run.sessions.functions)
     if (table := live or apply.target.table) is not None:
         check_output(apply, columns, table, reporter, live=True)
+    else:
+        check_needed(apply, columns, reporter)
     if reporter.has_errors:
         return None
     same = same_database(run.sessions, apply)
-    plan = plan_load(apply, columns=columns, live=live, watermark=watermark, now=run.now(), same_database=same)
+    plan = plan_load(
+        apply,
+        columns=columns,
+        live=live,
+        watermark=watermark,
+        now=run.now(),
+        same_database=same,
+        rehearsal=not run.commit,
+    )
     return Prepared(apply, columns, plan)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flowc.compiler.connectors import names_secret, password_word, secret_options
-from flowc.compiler.spec import ConnectionSpec
+from flowc.compiler.front.kinds import names_secret, password_word, secret_options
+from flowc.compiler.front.spec import ConnectionSpec
 from flowc.service.secrets import MASK, REFERENCE, Resolver, redact_url
 
 _PATHS = frozenset({"path", "uri", "ca_file", "cert_file", "key_file", "credentials_file", "private_key_file"})

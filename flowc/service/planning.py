@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from flowc.catalog import Column, Table
 from flowc.compiler.ir import Apply, Pipeline, Source, Sql
-from flowc.compiler.sqlplan import plan_load
+from flowc.compiler.loads.reads import queried
+from flowc.compiler.loads.sqlplan import plan_load
 from flowc.diagnostics import Reporter
 from flowc.errors import FlowcError
 from flowc.plan import LoadPlan
@@ -19,9 +20,9 @@ LOAD_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def home(node: Sql | Source) -> str | None:
-    """The connection of the one database that a pipeline reads by a query of its own; None for files and DataFusion."""
+    """The connection of the one database that a pipeline reads by a query; None for what DataFusion reads."""
     if isinstance(node, Source):
-        return node.connection if node.path is None else None
+        return node.connection if queried(node.kind) else None
     if node.engine == "datafusion":
         return None
     return node.inputs[0].connection if node.inputs else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from flowc.compiler.ir import Apply, Pipeline
-from flowc.compiler.reads import narrowed, read_of
+from flowc.compiler.loads.reads import narrowed, read_of
 from flowc.diagnostics import Reporter
 from flowc.errors import FlowcError
 from flowc.runtime.sample import sample
@@ -41,5 +41,6 @@ def preview(run: Run, pipeline: Pipeline, rows: int) -> Preview:
 def _sample(run: Run, name: str, apply: Apply, rows: int) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
     prepared = prepare(run, name, 0, apply, Reporter())
     node = prepared.apply.input if prepared else apply.input
-    table = sample(narrowed(read_of(node), f"1 = 1 LIMIT {rows}"), run.sessions.source, rows)
+    read = narrowed(read_of(node), f"1 = 1 LIMIT {rows}")
+    table = sample(read, run.sessions.source, rows, run.sessions.functions)
     return tuple(table.column_names), tuple(tuple(row) for row in zip(*table.to_pydict().values(), strict=True))

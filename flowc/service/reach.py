@@ -5,7 +5,7 @@ from __future__ import annotations
 from glob import glob
 from pathlib import Path
 
-from flowc.compiler.spec import ConnectionSpec
+from flowc.compiler.front.spec import ConnectionSpec
 from flowc.errors import EngineError, UsageError
 from flowc.runtime.connectors import CONNECTORS, open_database
 from flowc.service.options import open_options
@@ -23,6 +23,9 @@ def reach(connection: ConnectionSpec, resolver: Resolver) -> str:
     path = options.values.get("path")
     if path is not None and path != ":memory:" and not Path(str(path)).exists():
         return _creatable(Path(str(path)))
+    folder = str(options.values.get("uri", "."))
+    if "://" not in folder and not Path(folder).exists():
+        return "no folder yet, the first run creates it"
     database = open_database(options.kind, options.values)
     try:
         database.query("SELECT 1 AS reached")

@@ -56,7 +56,7 @@ class Resolver:
 
     def redact(self, text: str) -> str:
         """The text with every value that was given out masked."""
-        return redact(text, self._secrets)
+        return redact(text, tuple(self._secrets))  # others may resolve more meanwhile
 
     def _value(self, reference: str) -> str:
         scheme, colon, rest = reference.partition(":")

@@ -6,18 +6,22 @@ that a stream of rows never waits for the statement that consumes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from flowc.compiler.spec import ConnectionSpec
+from flowc.compiler.front.spec import ConnectionSpec
 from flowc.errors import FlowcError, UsageError
-from flowc.runtime.connector import Database
+from flowc.plan import FunctionPlan
+from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import CONNECTORS, open_database
 from flowc.runtime.connectors.files import Files
+from flowc.runtime.functions import Function, load_functions
 from flowc.service.options import OpenOptions, open_options
 from flowc.service.secrets import Resolver
 
+CONTROL = "sqlite"
+"""The kind of the database in which a lake's history is."""
 _MEMORY = ":memory:"
 Place = tuple[object, ...]
 
@@ -49,6 +53,27 @@ class Sessions:
         # A database in memory is seen by its own session only.
         return self._session(connection, "write" if self.place(connection)[1] == _MEMORY else "read")
 
+    def functions(self, plans: Sequence[FunctionPlan]) -> tuple[Function, ...]:
+        """Functions of the project, imported. Raises UsageError where one is not there."""
+        return load_functions(plans, self.resolver.root)
+
+    def control(self, connection: str, *, make: bool = False) -> tuple[Database, str]:
+        """Where the history and the locks of applied plans are, and its kind: the database itself, or a file of a lake.
+
+        Without `make`, a file that is not there stands for an empty one.
+        """
+        target = self.target(connection)
+        if not isinstance(target, TableStore):
+            return target, target.kind
+        file = target.control_file
+        if make:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        path = str(file) if make or file.exists() else _MEMORY
+        key = (CONTROL, path), "write"
+        if key not in self._open:
+            self._open[key] = open_database(CONTROL, {"path": path})
+        return self._open[key], CONTROL
+
     def same(self, left: str, right: str) -> bool:
         """Whether two connections name one database."""
         return left == right or self.place(left) == self.place(right)
@@ -56,13 +81,20 @@ class Sessions:
     def place(self, connection: str) -> Place:
         """What tells databases apart: the file, or the server, user and database."""
         options = self.options(connection)
-        path = options.values.get("path")
+        path = options.values.get("path", options.values.get("uri"))
         if path == _MEMORY:
             return options.kind, _MEMORY, connection
         if path is not None:
             return options.kind, path
         parts = urlsplit(str(options.values.get("url", "")))
         return options.kind, parts.hostname, parts.port, parts.username, parts.path, parts.query
+
+    def leads(self, connection: str) -> Place:
+        """The place of a connection; one whose secrets are not there leads nowhere else."""
+        try:
+            return self.place(connection)
+        except FlowcError:
+            return (connection,)
 
     def redacted(self, error: FlowcError) -> FlowcError:
         """The error, with every secret that was resolved masked in its words."""

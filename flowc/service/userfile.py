@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from flowc.compiler.yamltree import TreeMap, parse, plain
+from flowc.compiler.front.yamltree import TreeMap, parse, plain
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.source import SourceFile

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from flowc.catalog import Column
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.difference import Difference, differences
 from flowc.compiler.ir import Apply, Pipeline
-from flowc.compiler.reads import read_of
+from flowc.compiler.loads.reads import read_of
+from flowc.compiler.tables.difference import Difference, differences
 from flowc.diagnostics import Diagnostic, Reporter, Severity
 from flowc.errors import FlowcError
 from flowc.plan import QueryRead

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from flowc.compiler.spec import PipelineSpec
+from flowc.compiler.front.spec import PipelineSpec
 
 WAITING = ("schedule", "retry", "timeout", "catch_up", "freshness")
 """Keys of a pipeline that `run --once` does not act on, in the order in which they are told."""

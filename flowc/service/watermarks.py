@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply
-from flowc.compiler.quote import ident, table, text
-from flowc.compiler.watermark import WATERMARKS
-from flowc.runtime.connector import Database
+from flowc.compiler.loads.watermark import WATERMARKS, of_load
+from flowc.compiler.quote import ident, table
+from flowc.runtime.connector import Database, TableStore
 
 
 def stored_watermark(apply: Apply, target: Database) -> str | None:
     """The watermark of an incremental load; None before the first one, and for other loads."""
     if apply.incremental is None:
         return None
+    if isinstance(target, TableStore):
+        return _beside(apply, target)
     dialect = DIALECTS[apply.target.kind]
     state = dialect.state_table(WATERMARKS)
     if target.table(state) is None:
         return None
-    name = text(f"{apply.target.connection}.{apply.target.name}", dialect)
-    rows = target.query(
-        f"SELECT {ident('value')} FROM {table(state)} "
-        f"WHERE {ident('pipeline')} = {text(apply.pipeline, dialect)} AND {ident('target')} = {name}"
-    ).to_pylist()
+    rows = target.query(f"SELECT {ident('value')} FROM {table(state)} WHERE {of_load(apply, dialect)}").to_pylist()
     return str(rows[0]["value"]) if rows else None
+
+
+def _beside(apply: Apply, target: TableStore) -> str | None:
+    """The watermark where it lies with the table itself."""
+    cursor = apply.incremental.column if apply.incremental is not None else ""
+    wanted = apply.pipeline, f"{apply.target.connection}.{apply.target.name}", cursor.lower()
+    rows = target.watermarks(apply.target.name).to_pylist()
+    own = (row for row in rows if (row["pipeline"], row["target"], str(row["column_name"]).lower()) == wanted)
+    return next((str(row["value"]) for row in own), None)

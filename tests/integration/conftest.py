@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Inside
-from tests.stores import KINDS, Store
+from tests.stores import KINDS, Store, address
 
 
 @pytest.fixture
@@ -19,5 +19,4 @@ def project(tmp_path: Path) -> Inside:
 @pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """An empty database of each kind in turn."""
-    dsn = request.getfixturevalue("postgres") if request.param == "postgres" else ""
-    return Store(request.param, tmp_path, dsn)
+    return Store(request.param, tmp_path, address(request, request.param))

@@ -18,8 +18,8 @@ N = (Column("n", BIGINT),)
 
 
 @pytest.fixture
-def three(tmp_path, postgres):
-    yield from databases(tmp_path, postgres)
+def three(tmp_path, postgres, mysql):
+    yield from databases(tmp_path, postgres, mysql)
 
 
 def prepared(three, kind, rows=3):
@@ -161,16 +161,23 @@ def test_cleanup_runs_whatever_happened(three, kind):
     assert target.table(TableName(None, "aside")) is None
 
 
-def test_a_session_killed_in_the_middle_is_transient(three, postgres):
-    target = prepared(three, "postgres")
+def killer(postgres, like):
+    """Ends the sessions of a PostgreSQL database whose query is like that, whenever a load reports its progress."""
 
     def kill(_):
         with psycopg.connect(postgres, autocommit=True) as other:
             other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND pid <> pg_backend_pid() AND query LIKE 'COPY%FROM STDIN%'"
+                " AND pid <> pg_backend_pid() AND query LIKE %s",
+                [like],
             )
 
+    return kill
+
+
+def test_a_session_killed_in_the_middle_is_transient(three, postgres):
+    target = prepared(three, "postgres")
+    kill = killer(postgres, "COPY%FROM STDIN%")
     result = run(three, target, [ingest("postgres", "SELECT generate_series(1, 3000000)::bigint")], progress=kill)
     assert isinstance(result.error, TransientError)
     assert result.error.code == "connection-lost"
@@ -179,14 +186,7 @@ def test_a_session_killed_in_the_middle_is_transient(three, postgres):
 
 def test_a_source_killed_in_the_middle_is_transient(three, postgres):
     target = prepared(three, "duckdb")
-
-    def kill(_):
-        with psycopg.connect(postgres, autocommit=True) as other:
-            other.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND pid <> pg_backend_pid() AND query LIKE 'COPY%'"
-            )
-
+    kill = killer(postgres, "COPY%")
     result = run(three, target, [ingest("postgres", "SELECT generate_series(1, 9000000)::bigint")], progress=kill)
     assert isinstance(result.error, TransientError)
     assert held(target) == [0]
@@ -253,8 +253,8 @@ def test_an_address_that_is_none():
 
 
 def test_a_kind_that_cannot_run_yet():
-    with pytest.raises(UsageError, match="`mysql` cannot run yet"):
-        open_database("mysql", {})
+    with pytest.raises(UsageError, match="`snowflake` cannot run yet"):
+        open_database("snowflake", {})
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])

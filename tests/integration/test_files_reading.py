@@ -35,7 +35,8 @@ def rows(tmp_path):
         files = lambda _: Files({"uri": str(tmp_path)})  # noqa: E731
         found = into or describe(whole, files)
         target = open_database("duckdb", {"path": ":memory:"})
-        spelled = ", ".join(f'"{c.name}" {str(c.type).replace("binary", "blob")}' for c in found)
+        other = {"binary": "blob", "unknown": "text"}
+        spelled = ", ".join(f'"{c.name}" {other.get(str(c.type), c.type)}' for c in found)
         target.execute(f"CREATE TABLE t ({spelled})")
         step = Ingest("load", whole, TableName(None, "t"), found, temporary=False)
         result = run_load(LoadPlan("p", "d", TableName(None, "t"), "append", (step,)), target, files)
@@ -185,7 +186,7 @@ def test_json_lines(rows):
     text = '{"id": 1, "at": "2024-01-01T00:00:00Z", "tags": ["a"], "deep": {"x": [1, 2]}}\n\n{"id": 2}\n'
     (rows.folder / "a.jsonl").write_text(text)
     assert rows("a.jsonl", "jsonl") == [
-        {"id": 1, "at": "2024-01-01T00:00:00Z", "tags": ["a"], "deep": '{"x":[1,2]}'},
+        {"id": 1, "at": "2024-01-01T00:00:00Z", "tags": ["a"], "deep": '{"x": [1, 2]}'},
         {"id": 2, "at": None, "tags": None, "deep": None},
     ]
 
@@ -194,6 +195,56 @@ def test_declared_json_lines_are_exact(rows):
     (rows.folder / "a.jsonl").write_text('{"p": 1.50, "at": "2024-01-01T00:00:00Z", "more": 1}\n')
     kinds = declared(p="numeric(10,2)", at="timestamptz")
     assert rows("a.jsonl", "jsonl", columns=kinds) == [{"p": D("1.50"), "at": dt.datetime(2024, 1, 1, tzinfo=dt.UTC)}]
+
+
+ANY_SHAPE = (
+    '{"b": 1.50, "a": [1e400, 12345678901234567890123], "b": "é\\u00e9"}',
+    "[1, [2]]", "1.50", '"text"', "true", '{ "x" : {} }',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("block", [8, 1 << 20])
+def test_json_columns_hold_the_text_of_the_file(rows, monkeypatch, block):
+    monkeypatch.setattr("flowc.runtime.jsonl._BLOCK", block)
+    lines = [f'{{"id": {i}, "payload": {text}, "name": "n{i}"}}' for i, text in enumerate(ANY_SHAPE)]
+    lines += ['{"id": 6, "payload": null}', "", '{"name": "n7"}']
+    (rows.folder / "a.jsonl").write_text("\n".join(lines))
+    made = rows("a.jsonl", "jsonl", columns=declared(id="bigint", payload="json", name="text"))
+    assert [row["payload"] for row in made] == [*ANY_SHAPE, None, None]
+    assert [row["id"] for row in made] == [*range(7), None]
+    assert [row["name"] for row in made] == [*(f"n{i}" for i in range(6)), None, "n7"]
+
+
+def test_inferred_objects_are_the_text_of_the_file(rows):
+    text = '{"id": 1, "o": {"b": 1.50, "a": 2}, "l": [{"z": 1.0}, null]}\n{"id": 2, "o": {"c": []}}\n'
+    (rows.folder / "a.jsonl").write_text(text)
+    assert rows("a.jsonl", "jsonl", infer_rows=1, sql="SELECT * FROM source") == [
+        {"id": 1, "o": '{"b": 1.50, "a": 2}', "l": ['{"z": 1.0}', None]},
+        {"id": 2, "o": '{"c": []}', "l": None},
+    ]
+
+
+def test_a_list_of_json(rows):
+    (rows.folder / "a.jsonl").write_text('{"l": [1.0, {"a": 1.50}, null]}\n{"l": null}\n{"l": []}\n')
+    made = rows("a.jsonl", "jsonl", columns=declared(l="json[]"))
+    assert [row["l"] for row in made] == [["1.0", '{"a": 1.50}', None], None, []]
+
+
+@pytest.mark.parametrize(
+    ("line", "columns"),
+    [
+        ('{"id": 2, "o": {"a":}}', declared(id="bigint", o="json")),
+        ('{"id": 2, "o": 01}', declared(id="bigint", o="json")),
+        ('{"id": "x", "o": 1}', declared(id="bigint", o="json")),
+        ('{"id": 2, "o": NaN}', declared(id="bigint", o="json")),
+        ('{"id": 2, "o": {}, "late": 1}', None),
+    ],
+)
+def test_a_bad_line_beside_json_is_named(rows, line, columns):
+    (rows.folder / "a.jsonl").write_text('{"id": 1, "o": {"a": 1}}\n' + line + "\n")
+    with pytest.raises(FlowcError, match=r"a\.jsonl.*line 2") as caught:
+        rows("a.jsonl", "jsonl", columns=columns, into=declared(id="bigint"), infer_rows=1)
+    assert caught.value.code == "unreadable-file"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.stores import KINDS, Store, counts
+from tests.stores import KINDS, Store, address, counts
 
 SPEC = """
 connections: {{ w: {target}, r: {source} }}
@@ -38,11 +38,10 @@ PAIRS = [(a, b, "other") for a in KINDS for b in KINDS if a != b] + [(k, k, "sam
 
 @pytest.mark.parametrize(("source_kind", "target_kind", "where"), PAIRS)
 def test_day_by_day(project, source_kind, target_kind, where, request):
-    dsn = request.getfixturevalue("postgres") if "postgres" in (source_kind, target_kind) else ""
-    store = Store(target_kind, project.path, dsn)
-    source = store if where == "same" else Store(source_kind, project.path, dsn, file="source")
+    store = Store(target_kind, project.path, address(request, target_kind))
+    source = store if where == "same" else Store(source_kind, project.path, address(request, source_kind), "source")
     project.write("specs/p.yaml", SPEC.format(target=store.connection, source=source.connection))
-    source.run("CREATE TABLE raw (id BIGINT, seen TIMESTAMP, v TEXT)")
+    source.run(f"CREATE TABLE raw (id BIGINT, seen {source.type('timestamp')}, v TEXT)")
     source.run("INSERT INTO raw VALUES (1, '2026-01-01 00:00:00', 'a'), (2, '2026-01-02 00:00:00', 'b')")
     source.run("INSERT INTO raw VALUES (3, '2026-01-02 00:00:00', NULL)")
     first = project.flowc("run", "--once", "--json")

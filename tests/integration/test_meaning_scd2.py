@@ -15,7 +15,7 @@ pipelines:
 
 def begin(project, store, time="timestamp", more=""):
     project.write("specs/p.yaml", SPEC.format(connection=store.connection, time=time, more=more))
-    store.run(f"CREATE TABLE raw (id BIGINT, name TEXT, note TEXT, seen {time.upper()})")
+    store.run(f"CREATE TABLE raw (id BIGINT, name TEXT, note TEXT, seen {store.type(time)})")
 
 
 def send(project, store, *rows):

@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 
 from flowc.catalog import Column, Index, Table, TableName
-from flowc.compiler.ddl import create_table, spell
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.difference import differences
+from flowc.compiler.tables.ddl import create_table, spell
+from flowc.compiler.tables.difference import differences
 from flowc.errors import UsageError
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.types import parse_type
+from tests.stores import SERVERS, address
 
 TYPES = """
     boolean tinyint smallint integer bigint hugeint utinyint usmallint uinteger ubigint real double
@@ -31,10 +32,10 @@ DEFAULTS = {
 }
 
 
-@pytest.fixture(params=["duckdb", "sqlite", "postgres"])
+@pytest.fixture(params=["duckdb", "sqlite", "postgres", "mysql"])
 def database(request, tmp_path) -> Iterator[Database]:
     kind = request.param
-    options = {"url": request.getfixturevalue("postgres")} if kind == "postgres" else {"path": str(tmp_path / "db")}
+    options = {"url": address(request, kind)} if kind in SERVERS else {"path": str(tmp_path / "db")}
     opened = open_database(kind, options)
     yield opened
     opened.close()
@@ -88,7 +89,7 @@ def test_defaults_come_back_equal(database, spelled):
 
 
 def test_keys_nullability_and_indexes_come_back_equal(database):
-    schema = None if database.kind == "sqlite" else "other"
+    schema = None if database.kind in ("sqlite", "mysql") else "other"
     if schema:
         database.execute(f"CREATE SCHEMA {schema}")
     integer = parse_type("integer")

@@ -9,7 +9,9 @@ import time
 import pytest
 
 from flowc.runtime.connectors import open_database
+from tests import lakes
 from tests.commands import Folder
+from tests.stores import SERVERS
 
 KILLS = int(os.environ.get("FLOWC_KILLS", "4"))
 """Kills per engine; a campaign sets more."""
@@ -38,20 +40,22 @@ pipelines:
 TABLES = ("grown", "piled", "merged", "history")
 
 
-@pytest.fixture(params=["sqlite", "duckdb", "postgres"])
+@pytest.fixture(params=["sqlite", "duckdb", "postgres", "mysql", "delta"])
 def folder(request, tmp_path) -> Folder:
     made = Folder(tmp_path)
     made.kind = request.param
-    if made.kind == "postgres":
-        made.options = {"url": request.getfixturevalue("postgres")}
+    if made.kind in SERVERS:
+        made.options = {"url": request.getfixturevalue(made.kind)}
     else:
-        made.options = {"path": str(tmp_path / "store.db")}
+        made.options = {"uri" if made.kind == "delta" else "path": str(tmp_path / "store.db")}
     [(name, value)] = made.options.items()
     made.write("specs/project.yaml", SPECS.format(kind=made.kind, options=f"{name}: '{value}'"))
     return made
 
 
 def rows(folder: Folder, table: str, *, current: str = "") -> list[tuple]:
+    if folder.kind == "delta":
+        return lakes.rows(folder.path / "store.db" / table, f"SELECT id, v FROM t {current} ORDER BY id, v")
     database = open_database(folder.kind, folder.options)
     try:
         found = database.query(f"SELECT id, v FROM {table} {current} ORDER BY id, v")

@@ -164,13 +164,13 @@ def test_wrong_arguments_are_explained(folder, arguments, code, words):
 def test_systems_of_later_versions_are_named(folder):
     folder.write(
         "specs/more.yaml",
-        "connections:\n  old: { kind: mysql, url: 'mysql://u@h/d' }\n"
-        "pipelines:\n  copy: { from: old, sql: SELECT id AS customer FROM t, to: totals, mode: merge }\n",
+        "connections:\n  old: { kind: snowflake, account: a, user: u, database: d, warehouse: w }\n"
+        "pipelines:\n  copy: { from: store, table: totals, to: { connection: old, table: t }, mode: append }\n",
     )
     done = folder.flowc("run", "copy", "--once")
     assert done.code == 1
     assert "error[not-runnable-yet]" in done.err
-    assert "`mysql`" in done.err
+    assert "`snowflake`" in done.err
 
 
 def test_preview_shows_rows_and_changes_nothing(folder):

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.commands import Folder
+from tests.stores import Store
 
 SPECS = """
 connections:
@@ -115,3 +116,50 @@ def test_an_interrupt_rolls_back_and_exits_130_quietly(folder):
         out, err = running.communicate(timeout=60)
     assert (running.returncode, out, err.strip()) == (130, "", "")
     assert folder.flowc("validate", "slow", "--json").json[0]["table_exists"] is False
+
+
+IMPOSSIBLE = """
+connections: {{ a: {postgres} }}
+tables: {{ t: {{ connection: a, columns: {{ c: {column} }} }} }}
+pipelines: {{ t: {{ from: a, sql: "SELECT '{value}'::text AS c", to: t, mode: append }} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("date", "2024-02-31"),
+        ("timestamp", "2023-02-29 10:00:00"),
+        ("timestamptz", "2024-04-31 10:00:00Z"),
+        ("time", "25:00"),
+        ('{ type: date, normalize: [{ parse_timestamp: "%d.%m.%Y" }] }', "31.02.2024"),
+    ],
+)
+def test_a_day_that_no_calendar_has_is_shown_with_its_column(project, postgres, column, value):
+    connection = Store("postgres", project.path, postgres).connection
+    project.write("specs/p.yaml", IMPOSSIBLE.format(postgres=connection, column=column, value=value))
+    done = project.flowc("run", "--once")
+    assert done.code == 1
+    assert "column `c`" in done.err
+    assert f"c = `{value}`" in done.err
+
+
+NESTED = """
+connections: {{ a: {duckdb}, b: {postgres} }}
+tables: {{ t: {{ connection: b, columns: {{ c: json }} }} }}
+pipelines:
+  t: {{ from: a, sql: "SELECT to_json([[1, 2], [3]]) AS c", to: t, mode: append }}
+  u: {{ from: a, sql: "SELECT [[1, 2], [3]] AS c", to: {{ connection: b, table: u }}, mode: append }}
+"""
+
+
+def test_arrays_in_arrays_are_refused_with_what_to_do(project, postgres):
+    target = Store("postgres", project.path, postgres)
+    source = Store("duckdb", project.path)
+    project.write("specs/p.yaml", NESTED.format(duckdb=source.connection, postgres=target.connection))
+    source.run("SELECT 1")
+    done = project.flowc("run", "--once")
+    assert done.code == 1
+    assert "error[incompatible-types]: u, b.u: column `c` of type integer[][]: arrays in arrays" in done.err
+    assert "to_json(c)" in done.err
+    assert target.rows("SELECT CAST(c AS TEXT) FROM t") == [("[[1, 2], [3]]",)]

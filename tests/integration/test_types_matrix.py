@@ -12,6 +12,7 @@ import pytest
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.tables.ddl import spell
 from flowc.plan import QueryRead
 from flowc.runtime.arrow import arrow_schema
 from flowc.types import parse_type
@@ -50,14 +51,32 @@ VALUES = {
 }
 
 
+LIMITS = {
+    "mysql": {
+        "real": [float("inf")],
+        "double": [float("-inf")],
+        "timestamptz": [STAMP(1970, 1, 1, tzinfo=UTC)],
+        "arrays": True,
+    }
+}
+"""What an engine has no room for, a load into it refuses; where arrays become JSON they arrive as such."""
+
+
+def kept(spelled, *kinds):
+    """The values of a type that all of these engines can hold."""
+    limits = [LIMITS.get(kind, {}) for kind in kinds]
+    if spelled.endswith("]") and any(limit.get("arrays") for limit in limits):
+        return []
+    return [value for value in VALUES[spelled] if not any(value in limit.get(spelled, ()) for limit in limits)]
+
+
 @pytest.fixture
-def three(tmp_path, postgres):
-    yield from databases(tmp_path, postgres)
+def three(tmp_path, postgres, mysql):
+    yield from databases(tmp_path, postgres, mysql)
 
 
 def declaration(kind, spelled):
-    dialect, data_type = DIALECTS[kind], parse_type(spelled)
-    return dialect.native(data_type) or dialect.spell[data_type.kind]
+    return spell(parse_type(spelled), DIALECTS[kind])
 
 
 def comparable(table):
@@ -74,10 +93,12 @@ def comparable(table):
 @pytest.mark.parametrize("source", KINDS)
 def test_values_arrive_as_they_left(three, source, target):
     failures = []
-    for i, (spelled, values) in enumerate(VALUES.items()):
-        name, kept = f"t{i}", [*values, None]
+    for i, spelled in enumerate(VALUES):
+        if not kept(spelled, source, target):
+            continue
+        name, values = f"t{i}", [*kept(spelled, source, target), None]
         columns = (Column("n", parse_type("bigint")), Column("v", parse_type(spelled)))
-        rows = pa.table([list(range(len(kept))), kept], schema=arrow_schema(columns))
+        rows = pa.table([list(range(len(values))), values], schema=arrow_schema(columns))
         origin, goal = three.session(source), three.session(target)
         origin.execute(f"CREATE TABLE {name}_s (n BIGINT, v {declaration(source, spelled)})")
         goal.execute(f"CREATE TABLE {name}_t (n BIGINT, v {declaration(target, spelled)})")
@@ -97,3 +118,36 @@ def test_values_arrive_as_they_left(three, source, target):
             failures.append((spelled, comparable(came)))
         three.close()
     assert not failures
+
+
+@pytest.mark.parametrize("source", ["duckdb", "postgres", "sqlite"])
+@pytest.mark.parametrize("spelled", ["real", "double", "timestamptz"])
+def test_what_mysql_has_no_room_for_is_refused(three, source, spelled):
+    columns = (Column("v", parse_type(spelled)),)
+    origin, goal = three.session(source), three.session("mysql")
+    origin.execute(f"CREATE TABLE t_source (v {declaration(source, spelled)})")
+    goal.execute(f"CREATE TABLE t_target (v {declaration('mysql', spelled)})")
+    origin.begin()
+    rows = pa.table([LIMITS["mysql"][spelled]], schema=arrow_schema(columns))
+    origin.ingest(TableName(None, "t_source"), columns, iter(rows.to_batches()), temporary=False)
+    origin.commit()
+    result = load(three, source, "mysql", columns)
+    assert result.error.code in ("value-does-not-fit", "value-refused")
+    assert three.session("mysql").query("SELECT v FROM t_target").num_rows == 0
+
+
+@pytest.mark.parametrize("source", ["duckdb", "postgres", "sqlite"])
+def test_arrays_arrive_in_mysql_as_json(three, source):
+    columns = (Column("v", parse_type("text[]")),)
+    origin, goal = three.session(source), three.session("mysql")
+    origin.execute(f"CREATE TABLE t_source (v {declaration(source, 'text[]')})")
+    goal.execute("CREATE TABLE t_target (v JSON)")
+    values = [["a", "", 'quo"te\\', None, "comma,"], []]
+    origin.begin()
+    batches = pa.table([values], schema=arrow_schema(columns)).to_batches()
+    origin.ingest(TableName(None, "t_source"), columns, iter(batches), temporary=False)
+    origin.commit()
+    result = load(three, source, "mysql", (Column("v", parse_type("json")),))
+    assert result.error is None
+    found = three.session("mysql").query("SELECT v FROM t_target").column(0).to_pylist()
+    assert [json.loads(text) for text in found] == values

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.model.engines import DATABASES, Engine, open_engine
+from tests.model.engines import TARGETS, Engine, open_engine
 
 
-@pytest.fixture(params=DATABASES, scope="module")
+@pytest.fixture(params=TARGETS, scope="module")
 def engine(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_module: str
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_module: str, mysql_module: str
 ) -> Iterator[Engine]:
-    opened = open_engine(request.param, tmp_path_factory.mktemp("model"), postgres_module)
+    dsns = {"postgres": postgres_module, "mysql": mysql_module}
+    opened = open_engine(request.param, tmp_path_factory.mktemp("model"), dsns)
     yield opened
     opened.close()

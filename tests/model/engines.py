@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake import write_deltalake
 
 from flowc.catalog import TableName
-from flowc.compiler.ddl import create_table
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Source
 from flowc.compiler.quote import table
+from flowc.compiler.tables.ddl import create_table
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
+from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.connectors.files import Files
 from tests.model import histories as h
 
 HERE = "here"
 """The source is in the target's own database, so the load never leaves it."""
-DATABASES = ("sqlite", "duckdb", "postgres")
+DATABASES = ("sqlite", "duckdb", "postgres", "mysql")
+TARGETS = (*DATABASES, "delta")
 FORMATS = ("csv", "jsonl", "parquet")
-WAYS = (HERE, *DATABASES, *FORMATS)
-"""How rows arrive: from where the target is, by another session of each kind of database, from files."""
+WAYS = (HERE, *DATABASES, "delta", *FORMATS)
+"""How rows arrive: from where the target is, by another session of each kind of database, from tables and files."""
 
 NULL = r"\N"
 WATERMARKS = "watermarks"
@@ -49,6 +54,14 @@ class Engine:
         """Where the engine keeps watermarks."""
         return DIALECTS[self.kind].state_table(WATERMARKS)
 
+    def same(self, way: str) -> bool:
+        """Whether rows that arrive that way never leave the target's database."""
+        return way == HERE
+
+    def exists(self, name: TableName) -> bool:
+        """Whether there is such a table."""
+        return self.database.table(name) is not None
+
     def query(self, sql: str) -> list[dict[str, Any]]:
         """The rows of a query."""
         return [{n: plain(v) for n, v in row.items()} for row in self.database.query(sql).to_pylist()]
@@ -56,7 +69,7 @@ class Engine:
     def reset(self) -> None:
         """Drops the target and forgets what was loaded."""
         self.database.execute("DROP TABLE IF EXISTS tgt")
-        if self.database.table(self.watermarks):
+        if self.exists(self.watermarks):
             self.database.execute(f"DROP TABLE {table(self.watermarks)}")
 
     def close(self) -> None:
@@ -78,23 +91,67 @@ class Engine:
             options = {"null_regex": r"^\\N$"} if way == "csv" else {}
             return Source("s", "source", "files", "files", None, None, path, way, options, h.COLUMNS)
         database = self.database if way == HERE else self.others[way]
-        _replace(database, rows)
+        (replace_in_lake if isinstance(database, Delta) else _replace)(database, rows)
         return Source("s", "source", way, database.kind, table=TableName(None, "src"))
 
 
-def open_engine(kind: str, folder: Path, dsn: str) -> Engine:
-    """A target of that kind and its sources, each with an empty table `src`."""
-    opened = {name: _open(name, folder / f"far.{name}", dsn) for name in DATABASES}
-    target = _open(kind, folder / f"near.{kind}", dsn)
+class LakeEngine(Engine):
+    """A folder of Delta tables, looked at by DuckDB."""
+
+    def same(self, way: str) -> bool:
+        return False
+
+    def exists(self, name: TableName) -> bool:
+        if name == self.watermarks:
+            return self._lake.watermarks(h.TARGET).num_rows > 0
+        return super().exists(name)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        with duckdb.connect() as session:
+            session.execute("SET TimeZone = 'UTC'")
+            if self.exists(h.TARGET):
+                session.register("tgt", self._lake.dataset(h.TARGET))
+            session.register("marks", self._lake.watermarks(h.TARGET))
+            found = session.sql(sql.replace(table(self.watermarks), "marks")).to_arrow_table().to_pylist()
+        return [{n: plain(v) for n, v in row.items()} for row in found]
+
+    def reset(self) -> None:
+        shutil.rmtree(lake_of(self._lake) / "tgt", ignore_errors=True)
+
+    @property
+    def _lake(self) -> Delta:
+        assert isinstance(self.database, Delta)
+        return self.database
+
+
+def lake_of(lake: Delta) -> Path:
+    """The folder of a lake."""
+    return lake.folder
+
+
+def replace_in_lake(lake: Database, rows: Sequence[dict[str, Any]]) -> None:
+    """Makes these the rows of the lake's table `src`."""
+    assert isinstance(lake, Delta)
+    write_deltalake(lake_of(lake) / "src", _arrow(rows), mode="overwrite")
+
+
+def open_engine(kind: str, folder: Path, dsns: Mapping[str, str]) -> Engine:
+    """A target of that kind and its sources, each with an empty table `src`; `dsns` are the servers' addresses."""
+    opened = {name: _open(name, folder / f"far.{name}", dsns) for name in TARGETS}
+    target = _open(kind, folder / f"near.{kind}", dsns)
     for database in (target, *opened.values()):
+        if isinstance(database, Delta):
+            replace_in_lake(database, [])
+            continue
         database.execute("DROP TABLE IF EXISTS src")
         for statement in create_table(h.SOURCE, DIALECTS[database.kind]):
             database.execute(statement)
-    return Engine(kind, target, opened, folder)
+    return (LakeEngine if kind == "delta" else Engine)(kind, target, opened, folder)
 
 
-def _open(kind: str, path: Path, dsn: str) -> Database:
-    return open_database(kind, {"url": dsn} if kind == "postgres" else {"path": str(path)})
+def _open(kind: str, path: Path, dsns: Mapping[str, str]) -> Database:
+    at = "uri" if kind == "delta" else "path"
+    return open_database(kind, {"url": dsns[kind]} if kind in dsns else {at: str(path)})
 
 
 def plain(value: Any) -> Any:

@@ -53,6 +53,11 @@ def shown(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") + "+00:00"
 
 
+def latest(column: str, kind: str) -> str:
+    """The order that puts the latest first and NULL last, as MySQL orders by itself."""
+    return f"{column} DESC" if kind == "mysql" else f"{column} DESC NULLS LAST"
+
+
 def apply_for(kind: str, mode: str, **options: object) -> Apply:
     """A load into table `tgt`, from wherever `loads` lets its rows come."""
     fixed = {

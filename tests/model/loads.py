@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply
+from flowc.compiler.loads.reads import read_of
+from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.quote import table
-from flowc.compiler.reads import read_of
-from flowc.compiler.sqlplan import plan_load
 from flowc.errors import DataError
 from flowc.plan import Counter, LoadPlan
 from flowc.runtime.load import describe, run_load
@@ -33,7 +34,7 @@ def plan(engine: Engine, apply: Apply, now: int, *, constraints: bool = True) ->
         live=live,
         watermark=stored(engine),
         now=h.moment(now),
-        same_database=getattr(apply.input, "connection", None) == HERE,
+        same_database=engine.same(getattr(apply.input, "connection", None)),
     )
 
 
@@ -71,16 +72,18 @@ def refused(engine: Engine, apply: Apply, rows: Sequence[dict], now: int, *, way
 
 
 def state(engine: Engine) -> list:
-    """Everything that a load may change, every column of it."""
+    """Everything that a load may change, every column of it.
+
+    An empty table is none where a transaction does not hold its creation.
+    """
     tables = (TARGET, engine.watermarks)
-    return [
-        sorted_rows(engine.query(f"SELECT * FROM {table(t)}")) if engine.database.table(t) else None for t in tables
-    ]
+    found = [sorted_rows(engine.query(f"SELECT * FROM {table(t)}")) if engine.exists(t) else None for t in tables]
+    return found if DIALECTS[engine.kind].transactional_ddl else [rows or None for rows in found]
 
 
 def stored(engine: Engine) -> str | None:
     """The watermark as the load left it."""
-    if engine.database.table(engine.watermarks) is None:
+    if not engine.exists(engine.watermarks):
         return None
     rows = engine.query(f"SELECT value FROM {table(engine.watermarks)}")
     return rows[0]["value"] if rows else None

@@ -53,7 +53,7 @@ class Injected(FlowcError):
 class Failing:
     """A session that fails at its n-th call of a kind that may fail, having done what was asked or not."""
 
-    CALLS = ("begin", "lock", "execute", "query", "ingest", "wire_in", "commit")
+    CALLS = ("begin", "lock", "attach", "execute", "query", "ingest", "wire_in", "commit")
 
     def __init__(self, database: Database, place: int, *, done: bool) -> None:
         self._database, self._left, self._done = database, place, done

@@ -40,7 +40,7 @@ def test_merge(engine: Engine, batches: list, deletes: str, order: str | None, e
         "merge",
         deletes=deletes,
         soft_delete_column="deleted_at" if deletes == "soft" else None,
-        dedupe='"at" DESC NULLS LAST' if order else None,
+        dedupe=h.latest('"at"', engine.kind) if order else None,
         allow_empty=empty,
     )
     engine.reset()

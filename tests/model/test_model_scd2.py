@@ -47,7 +47,7 @@ def applied(engine: Engine, how: History) -> Apply:
         ttl=None if how.ttl is None else how.ttl * 86400.0,
         deletes=how.deletes,
         soft_delete_column="deleted_at" if how.deletes == "soft" else None,
-        dedupe=f"{how.order} DESC NULLS LAST" if how.order else None,
+        dedupe=h.latest(how.order, engine.kind) if how.order else None,
         allow_empty=how.allow_empty,
     )
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
 
-from tests.services import postgres_server
-from tests.translation.corpus import cases
-from tests.translation.engines import Run, open_datafusion, open_duckdb, open_postgres, open_sqlite
-from tests.translation.outcomes import Verdict, outcome
+from tests.services import mysql_server, postgres_server
+from tests.services.mysql import fresh_database
+from tests.translation.engines import open_engines
+from tests.translation.outcomes import Verdict, outcomes_of
 from tests.translation.report import PAGE, page
 
 
 def main(arguments: list[str]) -> int:
     """Writes the page when asked to, and says what is wrong in the corpus."""
-    with ExitStack() as stack:
-        runs: dict[str, Run] = {
-            "duckdb": stack.enter_context(open_duckdb()),
-            "datafusion": stack.enter_context(open_datafusion()),
-            "sqlite": stack.enter_context(open_sqlite()),
-            "postgres": stack.enter_context(open_postgres(stack.enter_context(postgres_server()))),
-        }
-        outcomes = {(case, engine): outcome(case, engine, run) for case in cases() for engine, run in runs.items()}
+    with (
+        postgres_server() as postgres,
+        mysql_server() as server,
+        fresh_database(server) as mysql,
+        open_engines(postgres, mysql) as runs,
+    ):
+        outcomes = outcomes_of(runs)
     for (case, engine), found in outcomes.items():
         if found.verdict in (Verdict.WRONG, Verdict.REFUSED) and engine not in dict(case.known):
             sys.stdout.write(f"{engine} | {case.id}\n  {found.verdict}: {found.text}\n  {found.detail}\n")

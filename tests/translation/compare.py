@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -14,9 +14,13 @@ TOLERANCE = 1e-9
 
 
 def same_rows(
-    expected: Sequence[Sequence[object]], found: Sequence[Sequence[object]], *, ordered: bool, loose: bool
+    expected: Sequence[Sequence[object]],
+    found: Sequence[Sequence[object]],
+    *,
+    ordered: bool,
+    loose: Collection[type] = (),
 ) -> bool:
-    """Whether the rows are the same; as a multiset unless `ordered`. `loose` is for engines without types."""
+    """Whether the rows are the same; as a multiset unless `ordered`. `loose` are types the engine lacks."""
     if len(expected) != len(found):
         return False
     if ordered:
@@ -30,14 +34,14 @@ def same_rows(
     return True
 
 
-def _same_row(expected: Sequence[object], found: Sequence[object], loose: bool) -> bool:
+def _same_row(expected: Sequence[object], found: Sequence[object], loose: Collection[type]) -> bool:
     return len(expected) == len(found) and all(same(e, f, loose) for e, f in zip(expected, found, strict=True))
 
 
-def same(expected: object, found: object, loose: bool = False) -> bool:
+def same(expected: object, found: object, loose: Collection[type] = ()) -> bool:
     """Whether a value is the expected one.
 
-    A midnight counts as its date. Where an engine lacks a type (`loose`), its natural form counts: 0 and 1 for
+    A midnight counts as its date. Where an engine lacks a type (in `loose`), its natural form counts: 0 and 1 for
     booleans, ISO text for dates and times, JSON text for arrays. A text is never anything but that text.
     """
     if expected is None or found is None:
@@ -47,11 +51,11 @@ def same(expected: object, found: object, loose: bool = False) -> bool:
     if isinstance(expected, str):
         return isinstance(found, str) and found == expected
     if isinstance(expected, bool):
-        return found is expected or (loose and found in (0, 1) and bool(found) is expected)
+        return found is expected or (bool in loose and found in (0, 1) and bool(found) is expected)
     if isinstance(expected, date):
         return _same_time(expected, _time(found, loose))
     if isinstance(expected, list):
-        found = _json(found) if loose and isinstance(found, str) else found
+        found = _json(found) if list in loose and isinstance(found, str) else found
         return isinstance(found, list) and same_rows([expected], [found], ordered=True, loose=loose)
     assert isinstance(expected, Decimal)
     if isinstance(found, bool):
@@ -69,8 +73,8 @@ def _json(found: object) -> object:
         return found
 
 
-def _time(found: object, loose: bool) -> object:
-    if loose and isinstance(found, str):
+def _time(found: object, loose: Collection[type]) -> object:
+    if date in loose and isinstance(found, str):
         try:
             return datetime.fromisoformat(found)
         except ValueError:

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 import duckdb
 import psycopg
 import pyarrow as pa
-from datafusion import SessionConfig, SessionContext
+from datafusion import SessionConfig, SessionContext, udf
 
-from flowc.catalog import Table
+from flowc.catalog import Column, Table
 from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.errors import FlowcError
+from flowc.runtime.arithmetic import Query
 from flowc.runtime.arrow import arrow_type
 from flowc.runtime.connectors import sqlite_functions
+from flowc.runtime.connectors.mysql import MySQL
+from flowc.types import DataType, Kind
 from tests.translation.tables import ROWS
 
-ENGINES = ("duckdb", "datafusion", "postgres", "sqlite")
-TYPELESS = ("sqlite",)
-"""Engines whose values have no type of their own for dates, booleans and arrays."""
+ENGINES = ("duckdb", "datafusion", "postgres", "sqlite", "mysql")
+LOOSE: Mapping[str, frozenset[type]] = {"sqlite": frozenset((bool, date, list)), "mysql": frozenset((bool, list))}
+"""The types that an engine's values lack: 0 and 1 count as booleans there, ISO text as dates, JSON text as arrays."""
 
 Rows = list[tuple[object, ...]]
 Run = Callable[[str], Rows]
@@ -40,6 +46,14 @@ def _ddl(table: Table, kind: str) -> str:
 
 def _insert(table: Table, mark: str) -> str:
     return f"INSERT INTO {table.name} VALUES ({', '.join([mark] * len(table.columns))})"
+
+
+@contextmanager
+def open_engines(postgres: str, mysql: str) -> Iterator[dict[str, Run]]:
+    """All of them; `postgres` and `mysql` are the addresses of databases."""
+    with ExitStack() as stack:
+        opened = (open_duckdb(), open_datafusion(), open_postgres(postgres), open_sqlite(), open_mysql(mysql))
+        yield dict(zip(ENGINES, map(stack.enter_context, opened), strict=True))
 
 
 @contextmanager
@@ -116,20 +130,51 @@ def open_datafusion() -> Iterator[Run]:
     options = {"datafusion.execution.time_zone": "+00:00", "datafusion.sql_parser.dialect": "duckdb"}
     session = SessionContext(SessionConfig(options).with_target_partitions(1))
     for table, rows in ROWS.items():
-        arrays = [
-            pa.array(values, arrow_type(column.type))
-            for values, column in zip(zip(*rows, strict=True), table.columns, strict=True)
-        ]
-        batch = pa.RecordBatch.from_arrays(arrays, names=[c.name for c in table.columns])
-        session.register_record_batches(str(table.name), [[batch]])
+        session.register_record_batches(str(table.name), [[_batch(table, rows)]])
+
+    def register(name: str, function: Any, takes: list[pa.DataType], gives: pa.DataType) -> None:
+        session.register_udf(udf(function, takes, gives, "immutable", name))
 
     def run(sql: str) -> Rows:
         try:
-            return _rows(session.sql(sql).to_arrow_table())
+            checked = Query(sql, arithmetic(sql), register, lambda error: None).checked(session.sql)
+            return _rows(session.sql(checked).to_arrow_table())
         except Exception as error:
             raise Failed(_line(error)) from error
 
     yield run
+
+
+def _batch(table: Table, rows: Sequence[Sequence[object]]) -> pa.RecordBatch:
+    arrays = [
+        pa.array(values, arrow_type(column.type))
+        for values, column in zip(zip(*rows, strict=True), table.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=[c.name for c in table.columns])
+
+
+@contextmanager
+def open_mysql(dsn: str) -> Iterator[Run]:
+    """A MySQL database by flowc's own session; arrays are JSON there, and texts compare by the database's default."""
+    session = MySQL({"url": dsn})
+    for table, rows in ROWS.items():
+        kept = Table(table.name, tuple(_kept_by_mysql(c) for c in table.columns))
+        values = [tuple(json.dumps(v) if isinstance(v, list) else v for v in row) for row in rows]
+        session.execute(_ddl(kept, "mysql"))
+        session.ingest(kept.name, kept.columns, iter([_batch(kept, values)]), temporary=False)
+
+    def run(sql: str) -> Rows:
+        try:
+            return _rows(session.query(sql))
+        except FlowcError as error:
+            raise Failed(_line(error)) from error
+
+    yield run
+    session.close()
+
+
+def _kept_by_mysql(column: Column) -> Column:
+    return Column(column.name, DataType(Kind.JSON)) if column.type.kind is Kind.ARRAY else column
 
 
 def _rows(table: pa.Table) -> Rows:

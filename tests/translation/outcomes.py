@@ -8,18 +8,19 @@ from enum import StrEnum
 
 from sqlglot import exp
 
-from flowc.compiler.infer import infer
-from flowc.compiler.relations import Relation
-from flowc.compiler.sqltext import SqlTree, parse_query
-from flowc.compiler.translate import translate
+from flowc.compiler.sql.infer import infer
+from flowc.compiler.sql.relations import Relation
+from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.translate import translate
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 from tests.translation.compare import same_rows
-from tests.translation.corpus import Case
-from tests.translation.engines import TYPELESS, Failed, Run
+from tests.translation.corpus import Case, cases
+from tests.translation.engines import LOOSE, Failed, Run
 from tests.translation.tables import ROWS
 
-_RELATIONS = {table.name: Relation.of_table(table.name, table.columns, f"`{table.name}`") for table in ROWS}
+RELATIONS = {table.name: Relation.of_table(table.name, table.columns, f"`{table.name}`") for table in ROWS}
+"""The corpus' tables, as the compiler knows them."""
 
 
 class Verdict(StrEnum):
@@ -40,6 +41,9 @@ class Outcome:
     text: str = ""
 
 
+Outcomes = Mapping[tuple[Case, str], Outcome]
+
+
 def parsed(case: Case) -> SqlTree | str:
     """The case's tree, or why it cannot be read."""
     reporter = Reporter()
@@ -53,7 +57,7 @@ def translated(case: Case, engine: str) -> tuple[str | None, str]:
     if isinstance(tree, str):
         return None, tree
     reporter = Reporter()
-    infer(tree, engine, _RELATIONS.get, reporter)
+    infer(tree, engine, RELATIONS.get, reporter)
     text = translate(tree, engine, reporter)
     return text, "; ".join(d.message for d in reporter.found)
 
@@ -67,15 +71,17 @@ def outcome(case: Case, engine: str, run: Run) -> Outcome:
         rows = run(text)
     except Failed as failure:
         return Outcome(Verdict.REFUSED, str(failure), text)
-    if same_rows(case.rows, rows, ordered=is_ordered(case), loose=engine in TYPELESS):
+    if same_rows(case.rows, rows, ordered=is_ordered(case), loose=LOOSE.get(engine, frozenset())):
         return Outcome(Verdict.PASS, "", text)
     return Outcome(Verdict.WRONG, f"it gave {rows!r}", text)
+
+
+def outcomes_of(runs: Mapping[str, Run]) -> Outcomes:
+    """What becomes of every case on every engine."""
+    return {(case, engine): outcome(case, engine, run) for case in cases() for engine, run in runs.items()}
 
 
 def is_ordered(case: Case) -> bool:
     """Whether the query says in which order its rows come."""
     tree = parsed(case)
     return not isinstance(tree, str) and isinstance(tree.tree, exp.Query) and tree.tree.args.get("order") is not None
-
-
-Outcomes = Mapping[tuple[Case, str], Outcome]

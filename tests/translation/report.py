@@ -28,7 +28,7 @@ PostgreSQL's dialect are also run as they stand on their own engine, which must 
 translated to every engine, run there, and its rows compared by value: numbers to nine digits, times as instants in
 UTC, texts exactly. A midnight counts as its date. On SQLite, which has no such types, 0 and 1 count as booleans, ISO
 text as dates and times,
-and JSON text as arrays.
+and JSON text as arrays; on MySQL, where MariaDB runs, 0 and 1 count as booleans and JSON text as arrays.
 
 `passed` of `all`; in parentheses how many were **refused with a diagnostic**, and after a `!` how many are known to
 fail with the engine's own error. A query that gives other rows without a diagnostic fails the tests.
@@ -37,13 +37,16 @@ fail with the engine's own error. A query that gives other rows without a diagno
 _LIMITS = """
 ## What is not compared
 
-- The order and equality of texts follow the engine's collation. MySQL's usual collations do not tell cases apart; every
-  other engine here does. `upper` and `lower` of letters beyond ASCII follow the database's locale on PostgreSQL.
+- The order and equality of texts follow the engine's collation, but on MySQL, whose usual collations do not tell cases
+  apart: there, SQL of other dialects compares texts by their code points (`COLLATE`). `upper` and `lower` of letters
+  beyond ASCII follow the database's locale on PostgreSQL.
 - A text that cannot be read as a number fails on one engine and is NULL or 0 on another (SQLite) when it is cast with a
-  plain CAST; write TRY_CAST, or use a normaliser.
+  plain CAST; write TRY_CAST, or use a normaliser. On MySQL it is an error ("out of range"), or refused as a literal.
 - Types of columns decide some translations (whole-number division, rounding, dates in SQLite). Declare the tables that
   the SQL reads; where a type is not known and matters, the translation is refused.
+- Which letters beyond ASCII a `\\w` matches follows the locale on PostgreSQL; on SQLite it matches all of them.
 - Integers that overflow raise an error on some engines and wrap on DataFusion.
+- A division by zero is an error on some engines and NULL on SQLite and MySQL.
 """
 
 
@@ -56,7 +59,13 @@ def page(outcomes: Outcomes) -> str:
 
 
 def _table(title: str, head: str, outcomes: Outcomes, key) -> Iterator[str]:  # type: ignore[no-untyped-def]
-    yield from ("", f"## {title}", "", f"| {head} | {' | '.join(_NAMES[e] for e in ENGINES)} |", "|---" * 5 + "|")
+    yield from (
+        "",
+        f"## {title}",
+        "",
+        f"| {head} | {' | '.join(_NAMES[e] for e in ENGINES)} |",
+        "|---" * (1 + len(ENGINES)) + "|",
+    )
     groups = list(dict.fromkeys(key(case) for case in cases()))
     for group in sorted(groups, key=lambda g: DIALECTS.index(g) if g in DIALECTS else 0):
         found = {

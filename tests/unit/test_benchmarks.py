@@ -15,10 +15,15 @@ from benchmarks.report import failed_row, speed_row, table, time_row
 SCALE = 0.002
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("ematix")])
+PEERS = ("ematix", "connect")
+"""Cases that install or fetch another system first."""
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith(PEERS)])
 def test_every_case_runs_and_leaves_the_rows_it_should(name, tmp_path, request, monkeypatch):
-    if "postgres" in name:
-        monkeypatch.setenv("FLOWC_TEST_POSTGRES", request.getfixturevalue("postgres_address"))
+    for kind in ("postgres", "mysql", "kafka"):
+        if kind in name:
+            monkeypatch.setenv(f"FLOWC_TEST_{kind.upper()}", request.getfixturevalue(f"{kind}_address"))
     with ExitStack() as stack:
         rows = list(CASES[name](Context(tmp_path, SCALE, 1, stack)))
     assert [row for row in rows if row.flowc == "not run"] == []

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from flowc.compiler.conversion import convert
-from flowc.compiler.ddl import spell
 from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.loads.conversion import convert
+from flowc.compiler.tables.ddl import spell
 from flowc.errors import DataError
 from flowc.types import parse_type
 from tests.unit.raw_engines import Engine, open_engine

@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from flowc.errors import EngineError
-from flowc.plan import EngineRead, FilesRead
+from flowc.plan import EngineRead, FilesRead, FunctionPlan
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine
+from flowc.runtime.functions import Function
 from flowc.runtime.pump import Pump
 from flowc.runtime.spool import Spool
+from flowc.types import BIGINT
 
 
 def result(tmp_path, sql):
@@ -32,6 +36,42 @@ def test_results_are_plain_types(tmp_path):
     sql = "SELECT md5('x') AS m, named_struct('a', n) AS s, string_agg('x', ',') AS g FROM source GROUP BY n"
     made = result(tmp_path, sql)
     assert [field.type for field in made.schema] == [pa.string()] * 3
+
+
+class Total:
+    """Counts the calls of its updates."""
+
+    calls = 0
+
+    def __init__(self):
+        self.value = 0
+
+    def update(self, numbers):
+        Total.calls += 1
+        self.merge(numbers)
+
+    def merge(self, numbers):
+        self.value += pc.sum(numbers).as_py() or 0
+
+    def state(self):
+        return [self.value]
+
+    def evaluate(self):
+        return self.value
+
+
+def test_an_aggregate_of_the_project_is_called_for_large_batches(tmp_path):
+    """A call for each group and batch of the engine's own size would be twelve times as many."""
+    pq.write_table(pa.table({"n": range(100_000)}), tmp_path / "n.parquet")
+    plan = FunctionPlan("total", "m:Total", True, (BIGINT,), BIGINT, (BIGINT,))
+    sql = "SELECT flowc_fn_total(n) AS t FROM source GROUP BY n % 10 ORDER BY t"
+    read = EngineRead((("source", FilesRead("d", "n.parquet", "parquet")),), sql, functions=(plan,))
+    files = Files({"uri": str(tmp_path)})
+    with Engine(lambda _: files, functions=lambda plans: [Function(each, Total) for each in plans]) as engine:
+        schema, batches = engine.read(read)
+        totals = pa.Table.from_batches(list(batches), schema).column("t").to_pylist()
+    assert totals == [499_950_000 + 10_000 * digit for digit in range(10)]
+    assert Total.calls <= 20
 
 
 def test_a_refused_query_says_why(tmp_path):

@@ -113,6 +113,7 @@ MISFITS = [
     (pa.array([b"x"]), "text", 1, "x"),
     (BAD_TEXT, "text", 1, ""),
     (pa.array([D(2**127)], pa.decimal256(50, 0)), "hugeint", 1, str(2**127)),
+    (pa.array([D(-(2**127)), D(-(2**127) - 1)], pa.decimal256(50, 0)), "hugeint", 2, str(-(2**127) - 1)),
 ]  # fmt: skip
 
 
@@ -162,7 +163,7 @@ def test_unconstrained_decimals_are_judged_by_value():
 
 
 def test_sliced_lists_keep_their_elements():
-    lists = pa.array([[1], [2, 3], None, [4]], pa.list_(I64)).slice(1)
+    lists = pa.array([[2**40], [2, 3], None, [4]], pa.list_(I64)).slice(1)
     assert fitted(lists, "smallint[]").column(0).to_pylist() == [[2, 3], None, [4]]
 
 

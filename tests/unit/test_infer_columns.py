@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.infer import Inferred, infer
-from flowc.compiler.relations import Catalogue, Relation
-from flowc.compiler.sqltext import parse_query
+from flowc.compiler.sql.infer import Inferred, infer
+from flowc.compiler.sql.relations import Catalogue, Relation
+from flowc.compiler.sql.sqltext import parse_query
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 from flowc.types import UNKNOWN, parse_type

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flowc.compiler.ir import Ir, Source, Sql
-from flowc.compiler.lower import lower, lower_pipeline
+from flowc.compiler.lowering.lower import lower, lower_pipeline
 from flowc.diagnostics import Reporter
 from tests.unit.project import Found, check, found
 
@@ -132,7 +132,8 @@ def test_a_cycle_names_its_chain(tmp_path: Path):
         ("sql: 'SELECT 1::smallint AS id FROM orders', to: strict", [("missing-column", "strict")]),
         ("sql: 'SELECT 1::smallint AS id, note::varchar(3) AS note FROM orders', to: strict",
          [("nullable-into-not-null", "note")]),
-        ("sql: 'SELECT id, note FROM orders', to: dim, incremental: { column: placed }", [("missing-column", "dim")]),
+        ("sql: 'SELECT id, note FROM orders', to: dim, incremental: { column: placed }",
+         [("missing-column", "placed")]),
         ("sql: 'SELECT id, note FROM orders', to: dim, expect: [{ sql: 'length(nte) > 0', name: n }]",
          [("unknown-column", "nte")]),
         ("sql: 'SELECT id, note FROM orders', to: dim, expect: [{ sql: 'count(*) > 0', name: n }]",

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.normalize import normalize_column
+from flowc.compiler.front.spec import ColumnSpec, NormalizeSpec
+from flowc.compiler.loads.normalize import normalize_column
 from flowc.compiler.quote import text
-from flowc.compiler.spec import ColumnSpec, NormalizeSpec
 from flowc.errors import UsageError
 from flowc.source import Located, SourceFile, Span
 from flowc.types import parse_type
@@ -50,13 +50,17 @@ def judged(engine: Engine, kind: str, value: str | None, *normalizers: object) -
     ("value", "normalizers", "expected"),
     [
         (" AB\t", ("trim", "lower"), "ab"),
+        ("\v\fvat v\r", ("trim",), "vat v"),
         ("ab", ("upper",), "AB"),
         ("", ("empty_to_null",), None),
         (" \n", ("trim", "empty_to_null"), None),
+        ("  ", ("empty_to_null",), "  "),
+        ("x", ({"default": "y"},), "x"),
         ("", ("empty_to_null", {"default": "it's"}), "it's"),
         (None, ({"default": "back\\slash"},), "back\\slash"),
         ("a-1-b", ({"regex_replace": {"pattern": "[0-9]", "replacement": "#"}},), "a-#-b"),
         ("Ann Lee", ({"regex_replace": {"pattern": "(\\w+) (\\w+)", "replacement": "\\2 \\1"}},), "Lee Ann"),
+        ("Ann Lee", ({"regex_replace": {"pattern": "(\\w+) (\\w+)", "replacement": "\\22\\\\1$1&"}},), "Lee2\\1$1&"),
         ("x", ({"sql": "{value} || '!' -- end"},), "x!"),
         ("x", ({"derive": "c || c"},), "xx"),
     ],
@@ -96,6 +100,17 @@ def test_parse_numeric(engine: Engine, value: str | None, expected: object) -> N
     assert found == expected if isinstance(expected, str) or expected is None else float(str(found)) == expected
 
 
+def test_parse_numeric_reads_all_digits_of_its_column(engine: Engine) -> None:
+    found = judged(engine, "numeric(38,20)", "1.12345678901234567891", "parse_numeric")
+    assert str(found) == "1.12345678901234567891"
+
+
+def test_what_any_of_several_normalisers_cannot_read_is_no_null(engine: Engine) -> None:
+    steps = ("parse_int", {"sql": "CAST({value} AS VARCHAR)"}, "parse_numeric")
+    assert judged(engine, "numeric(12,2)", "a", *steps) == "unreadable"
+    assert float(str(judged(engine, "numeric(12,2)", "7", *steps))) == 7
+
+
 @pytest.mark.parametrize(
     ("template", "value", "expected"),
     [
@@ -107,13 +122,29 @@ def test_parse_numeric(engine: Engine, value: str | None, expected: object) -> N
         ("%Y-%m-%d %H:%M:%S%z", "2024-01-02 03:04:05+0200", "2024-01-02 01:04:05.000000+00:00"),
         ("%Y-%m-%d %H:%M:%S%z", "2024-01-02 03:04:05-05:30", "2024-01-02 08:34:05.000000+00:00"),
         ("%Y it's", "2024 it's", "2024-01-01 00:00:00.000000"),
+        ("%d/%m/%Y", "01/02/24", "unreadable"),
+        ("%d/%m/%Y", " 01/02/2024", "unreadable"),
+        ("%d/%m/%Y", "01/02/\uff12\uff10\uff12\uff14", "unreadable"),
+        ("%Y-%m-%d", "0000-01-01", "unreadable"),
+        ("%d/%m/%y", "01/02/69", "1969-02-01 00:00:00.000000"),
+        ("%d/%m/%y", "01/02/68", "2068-02-01 00:00:00.000000"),
+        ("%d %b %Y", "1 FEB 2024", "2024-02-01 00:00:00.000000"),
+        ("%d %b %Y", "1 Fev 2024", "unreadable"),
+        ("%B %d, %Y", "May 5, 2024", "2024-05-05 00:00:00.000000"),
+        ("%Y-%j", "2024-060", "2024-02-29 00:00:00.000000"),
+        ("%Y-%j", "2024-000", "unreadable"),
+        ("%Y-%m-%dT%H:%M:%S%z", "2024-01-02T03:04:05Z", "2024-01-02 03:04:05.000000+00:00"),
+        ("%Y-%m-%dT%H:%M:%S%z", "2024-01-02T03:04:05+02:75", "unreadable"),
+        ("%Y-%m-%dT%H:%M:%S%z", "2024-01-02T03:04:05+2500", "unreadable"),
     ],
 )
 def test_parse_timestamp(engine: Engine, template: str, value: str, expected: str) -> None:
     assert judged(engine, "timestamp", value, {"parse_timestamp": template}) == expected
 
 
-@pytest.mark.parametrize("wrong", [{"parse_timestamp": "%Q"}, {"regex_replace": "("}, {"sql": 3}, "parse_timestamp"])
+@pytest.mark.parametrize("wrong", [{"parse_timestamp": "%Q"}, {"regex_replace": "("}, {"sql": 3}, "parse_timestamp",
+    *({"regex_replace": {"pattern": "(a)", "replacement": r}} for r in ("x\\d", "x\\", "\\2", "\\0", "\\&", "\\²")),
+])  # fmt: skip
 def test_wrong_arguments(wrong: object) -> None:
     with pytest.raises(UsageError) as raised:
         normalize_column(column("text", wrong), '"c"', DIALECTS["postgres"])

@@ -100,6 +100,11 @@ def test_faults(tmp_path: Path, body: str, expected: tuple[str, str]) -> None:
         ("u: { connection: db, columns: { id: bigint }, indexes: [{ columns: [ix] }] }", ("unknown-column", "ix")),
         ("u: { connection: db, columns: { id: bigint, ID: text } }", ("case-clash", "ID")),
         ("T: { connection: db, columns: { id: bigint } }", ("case-clash", "T")),
+        ("u: { connection: db, columns: { a: int, b: { type: int, renamed_from: a } } }", ("conflicting-options", "a")),
+        (
+            "u: { connection: db, columns: { a: { type: int, renamed_from: c }, b: { type: int, renamed_from: c } } }",
+            ("conflicting-options", "c"),
+        ),
         (
             "u: { connection: db, columns: { id: bigint primary key, a: int }, primary_key: [a] }",
             ("conflicting-keys", "a"),
@@ -123,7 +128,10 @@ def test_table_faults(tmp_path: Path, tables: str, expected: tuple[str, str]) ->
         ("to: t, source: { connection: bus, queue: x }", ("conflicting-keys", "x")),
         ("to: t, source: { connection: bus }", ("missing-key", "bus")),
         ("to: t, source: { connection: db, table: x }", ("unsupported-source", "db")),
-        ("to: t, source: { connection: bus, topic: x }, on_error: dlq", ("missing-key", "dlq")),
+        (
+            "to: { connection: bus, topic: y }, source: { connection: bus, topic: x }, on_error: dlq",
+            ("missing-key", "dlq"),
+        ),
         ("to: t, source: { connection: bus, topic: x }, state: { connection: bus }", ("unsupported-source", "bus")),
         (
             "to: t, source: { connection: bus, topic: x }, lookups: { u: { connection: no, table: x } }",

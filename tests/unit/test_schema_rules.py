@@ -16,10 +16,10 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from flowc import resources
-from flowc.compiler import schemarules
-from flowc.compiler.connectors import kinds
-from flowc.compiler.schemacheck import check
-from flowc.compiler.yamltree import parse, plain
+from flowc.compiler.front import schemarules
+from flowc.compiler.front.kinds import kinds
+from flowc.compiler.front.schemacheck import check
+from flowc.compiler.front.yamltree import parse, plain
 from flowc.diagnostics import Reporter
 from flowc.source import SourceFile
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from flowc.compiler.schemacheck import check
-from flowc.compiler.yamltree import parse
+from flowc.compiler.front.schemacheck import check
+from flowc.compiler.front.yamltree import parse
 from flowc.diagnostics import Reporter
 from flowc.source import SourceFile
 
@@ -16,8 +16,8 @@ from flowc.source import SourceFile
     ("text", "expected"),
     [
         ("pipeline: {}", ("unknown-key", "pipeline", "unknown key `pipeline` in the file", "did you mean `pipelines`?")),
-        ("- a", ("wrong-type", "-", "the file must be a mapping, not a list", None)),
-        ("pipelines: x", ("wrong-type", "x", "`pipelines` must be a mapping, not text", None)),
+        ("- a", ("wrong-type", "-", "the file must be a mapping, not a list", "for instance `{version: 1, connections: {local: {kind: duckdb, path: w.duckdb}}}`")),
+        ("pipelines: x", ("wrong-type", "x", "`pipelines` must be a mapping, not text", "for instance `{sync: {sql: SELECT 1 AS id, to: customers}}`")),
         ('version: "1"', ("wrong-type", '"1"', "`version` must be a whole number, not text", "write it without quotes: `1`")),
         ("tables: {}\ntabls: {}", ("unknown-key", "tabls", "unknown key `tabls` in the file", "`tables` is given too: move what is below `tabls` into it")),
         ("tables: { t: { columns: { a: { type: text, nullable: no } } } }", ("wrong-type", "no", "`columns.a.nullable` of table `t` must be true or false, not text", "write `false`")),
@@ -50,6 +50,38 @@ from flowc.source import SourceFile
         ("pipelines: { p: { to: t, retry: { attempts: 0 } } }", ("bad-value", "0", "`retry.attempts` of pipeline `p` must be at least 1, not `0`", None)),
         ("pipelines: { p: { to: t, sql: '' } }", ("bad-value", "''", "`sql` of pipeline `p` must be text, not empty text", None)),
         ("streams: { s: { to: t, window: { kind: tumbling, aggregate: { n: count(*) } } } }", ("missing-key", "window", "`window` of stream `s` needs `size`", "add `size: 1m`")),
+        ("pipelines: { p: { to: t, retry: 5 } }", ("wrong-type", "5", "`retry` of pipeline `p` must be a mapping, not a whole number", "write `{attempts: 5}`")),
+        ("pipelines: { p: { to: t, retry: 30s } }", ("wrong-type", "30s", "`retry` of pipeline `p` must be a mapping, not text", "write `{backoff: 30s}`")),
+        ("pipelines: { p: { to: t, dedupe: at desc } }", ("wrong-type", "at desc", "`dedupe` of pipeline `p` must be a mapping, not text", "write `{order_by: at desc}`")),
+        ("pipelines: { p: { to: t, freshness: 2h } }", ("wrong-type", "2h", "`freshness` of pipeline `p` must be a mapping, not text", "write `{column: updated_at, max_age: 2h}`")),
+        ("pipelines: { p: { to: t, freshness: at } }", ("wrong-type", "at", "`freshness` of pipeline `p` must be a mapping, not text", "write `{column: at, max_age: 2h}`")),
+        ("pipelines: { p: { to: t, expect: id } }", ("wrong-type", "id", "`expect` of pipeline `p` must be a list, not text", "write `[{not_null: [id]}]`")),
+        ("pipelines: { p: { to: t, expect: [id > 0] } }", ("wrong-type", "id > 0", "a value of `expect` of pipeline `p` must be a mapping, not text", "write `{sql: id > 0}`")),
+        ("pipelines: { p: { to: 5 } }", ("wrong-type", "5", "`to` of pipeline `p` must be text or a mapping or a list, not a whole number", 'put it in quotes: `"5"`')),
+        ("pipelines: { p: SELECT 1 }", ("wrong-type", "SELECT 1", "pipeline `p` must be a mapping, not text", "write `{sql: SELECT 1, to: customer_dim}`")),
+        ("tables: { t: { columns: { a: int }, indexes: [a] } }", ("wrong-type", "a", "a value of `indexes` of table `t` must be a mapping, not text", "write `{columns: [a]}`")),
+        ("tables: { t: { columns: { a: int }, indexes: a } }", ("wrong-type", "a", "`indexes` of table `t` must be a list, not text", "write `[{columns: [a]}]`")),
+        ("tables: { t: { columns: { a: int }, primary_key: a } }", ("wrong-type", "a", "`primary_key` of table `t` must be a list, not text", "write `[a]`")),
+        ("tables: { t: { columns: [a] } }", ("wrong-type", "[", "`columns` of table `t` must be a mapping, not a list", ...)),
+        ("connections: { a: sqlite }", ("wrong-type", "sqlite", "connection `a` must be a mapping, not text", "write `{kind: sqlite}`")),
+        ("connections: { a: 'postgres://u:pw@h/d' }", ("wrong-type", "'postgres://u:pw@h/d'", "connection `a` must be a mapping, not text", 'write `{kind: postgres, url: "${DATABASE_URL}"}`')),
+        ("streams: { s: { to: t, watermark: 5s } }", ("wrong-type", "5s", "`watermark` of stream `s` must be a mapping, not text", "write `{lateness: 5s}`")),
+        ("streams: { s: { to: t, batch: 1000 } }", ("wrong-type", "1000", "`batch` of stream `s` must be a mapping, not a whole number", "write `{max_rows: 1000}`")),
+        ("streams: { s: { to: t, batch: 200ms } }", ("wrong-type", "200ms", "`batch` of stream `s` must be a mapping, not text", "write `{max_wait: 200ms}`")),
+        ("streams: { s: { to: t, dedupe: id } }", ("wrong-type", "id", "`dedupe` of stream `s` must be a mapping, not text", "write `{keys: [id], within: 10m}`")),
+        ("streams: { s: { to: t, cdc: debezium } }", ("wrong-type", "debezium", "`cdc` of stream `s` must be a mapping, not text", "write `{envelope: debezium}`")),
+        ("streams: { s: { to: t, restart: 10 } }", ("wrong-type", "10", "`restart` of stream `s` must be a mapping, not a whole number", "write `{max_restarts: 10}`")),
+        ("streams: { s: { to: t, source: bus } }", ("wrong-type", "bus", "`source` of stream `s` must be a mapping, not text", "write `{connection: bus}`")),
+        ("pipelines: { p: { to: t, expect: [{ sql: greatest(a, b) > 0, name: x }] } }", ("unknown-key", "b) > 0", "unknown key `b) > 0` in `expect` of pipeline `p`", 'inside `{…}`, put a value that holds a comma in quotes: `"greatest(a, b) > 0"`')),
+        ("pipelines: { p: { sql: SELECT a, \"b\", c FROM t, to: t } }", ("unknown-key", '"b"', "unknown key `b` in pipeline `p`", "inside `{…}`, put a value that holds a comma in quotes: `'SELECT a, \"b\", c FROM t'`")),
+        ("pipelines: { p: { to: t, before: [INSERT INTO x VALUES (1, 2)] } }", ("bad-value", "INSERT INTO x VALUES (1, 2)", "a value of `before` of pipeline `p` is cut at its comma", 'inside `[…]`, put a value that holds a comma in quotes: `"INSERT INTO x VALUES (1, 2)"`')),
+        ("pipelines: { p: { to: { db: out } } }", ("unknown-key", "db", "unknown key `db` in `to` of pipeline `p`", "write `{connection: db, table: out}`")),
+        ("pipelines: { p: { to: t, from: { drop: x/*.csv } } }", ("unknown-key", "drop", "unknown key `drop` in `from` of pipeline `p`", "write `{connection: drop, path: x/*.csv}`")),
+        ("pipelines: { p: { to: t, from: { connection: a, columns: { id: { type: int } } } } }", ("wrong-type", "type", "`from.columns.id` of pipeline `p` must be text, not a mapping", "write `int`")),
+        ("pipelines: { p: { to: t, expect: { not_null: [id] } } }", ("wrong-type", "not_null", "`expect` of pipeline `p` must be a list, not a mapping", "write it as a list: `[{not_null: [id]}]`")),
+        ("pipelines: { p: { to: t, expect: [{ max_failures: 5 }] } }", ("missing-key", "max_failures", "`expect` of pipeline `p` needs `not_null` or `unique` or `sql`", ...)),
+        ("pipelines: { p: { to: t, deletes: true } }", ("wrong-type", "true", "`deletes` of pipeline `p` must be text, not true or false", "allowed: `ignore`, `hard`, `soft`, `close`")),
+        ("pipelines: { p: { to: t, sql: [SELECT 1] } }", ("wrong-type", "[", "`sql` of pipeline `p` must be text, not a list", "write `SELECT 1`")),
         ("streams: { s: { to: t, cdc: { envelope: debz } } }", ("bad-value", "debz", "`cdc.envelope` of stream `s` cannot be `debz`", "did you mean `debezium`?")),
     ],
 )  # fmt: skip

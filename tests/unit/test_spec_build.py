@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flowc.compiler.columndef import split_definition
-from flowc.compiler.durations import parse_duration, parse_share, parse_size
-from flowc.compiler.spec import ProjectSpec
+from flowc.compiler.front.columndef import split_definition
+from flowc.compiler.front.durations import parse_duration, parse_share, parse_size
+from flowc.compiler.front.spec import ProjectSpec
 from tests.unit.project import BASE, found, load
 
 TABLE = (
@@ -52,7 +52,8 @@ def test_a_broken_entry_leaves_the_others(tmp_path: Path) -> None:
     project, diagnostics = load(tmp_path, text)
     assert found(diagnostics) == [("missing-key", "bad")]
     assert project is not None
-    assert list(project.pipelines) == ["good"]
+    assert not project.pipelines["good"].gaps
+    assert project.pipelines["bad"].gaps == {"to"}
     assert ("pipelines", "bad") in project.broken
 
 

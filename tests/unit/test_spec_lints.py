@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.compiler.connectors import can, kinds, secret_options
+from flowc.compiler.front.kinds import can, kinds, secret_options
 from flowc.compiler.passes import run_lints
 from flowc.diagnostics import Reporter
 from tests.unit.project import BASE, check

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowc.compiler.infer import infer
-from flowc.compiler.sqltext import parse_condition, parse_order, parse_query
-from flowc.compiler.translate import translate
+from flowc.compiler.sql.infer import infer
+from flowc.compiler.sql.sqltext import parse_condition, parse_order, parse_query
+from flowc.compiler.sql.translate import translate
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 

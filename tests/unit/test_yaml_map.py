@@ -6,8 +6,8 @@ import yaml
 from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
-from flowc.compiler.yamlmap import mapped
-from flowc.compiler.yamltree import Scalar, TreeMap, parse
+from flowc.compiler.front.yamlmap import mapped
+from flowc.compiler.front.yamltree import Scalar, TreeMap, parse
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from flowc.compiler.specfiles import project_root
-from flowc.compiler.yamltree import TreeMap, parse, plain
+from flowc.compiler.front.specfiles import project_root, read_text
+from flowc.compiler.front.yamltree import TreeMap, parse, plain
 from flowc.diagnostics import Diagnostic, Reporter, Severity
 from flowc.source import SourceFile
 from tests.unit.project import load
@@ -125,6 +126,21 @@ def test_a_folder_called_like_a_file_is_walked(tmp_path: Path) -> None:
     (tmp_path / "specs" / "x.yaml").mkdir(parents=True)
     _, (diagnostic,) = load(tmp_path)
     assert diagnostic.code == "no-specs"
+
+
+def test_a_pipe_among_the_specs_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    os.mkfifo(tmp_path / "specs" / "x.yaml")
+    _, found = load(tmp_path)
+    assert [d.code for d in found] == ["no-specs", "unreadable-file"]
+
+
+def test_a_file_without_an_end_is_too_large(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "x.yaml").symlink_to("/dev/zero")
+    reporter = Reporter()
+    assert read_text(tmp_path / "specs" / "x.yaml", reporter) is None
+    assert [d.code for d in reporter.found] == ["file-too-large"]
 
 
 def test_ten_megabytes_take_seconds() -> None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects.datafusion import DATAFUSION
+from flowc.compiler.dialects.delta import DELTA
 from flowc.compiler.dialects.duckdb import DUCKDB
+from flowc.compiler.dialects.mysql import MYSQL
 from flowc.compiler.dialects.postgres import POSTGRES
 from flowc.compiler.dialects.sqlite import SQLITE
 
@@ -14,5 +16,12 @@ DIALECTS: Mapping[str, Dialect] = {
     "postgres": POSTGRES,
     "duckdb": DUCKDB,
     "sqlite": SQLITE,
+    "mysql": MYSQL,
+    "delta": DELTA,
     "datafusion": DATAFUSION,
 }
+
+
+def as_read(text: str, engine: str) -> str:
+    """SQL that its author wrote for an engine, as flowc's sessions of it read it."""
+    return DIALECTS[engine].author(text) if engine in DIALECTS else text

@@ -109,10 +109,6 @@ def _extreme(direction: str) -> Render:
     return render
 
 
-def _int_div(self: Any, node: exp.IntDiv) -> str:
-    return f"CAST(trunc(CAST({self.sql(node, 'this')} AS DOUBLE) / {self.sql(node, 'expression')}) AS BIGINT)"
-
-
 def _str_position(self: Any, node: exp.StrPosition) -> str:
     if node.args.get("position") or node.args.get("occurrence"):
         self.unsupported("DataFusion's strpos starts at the first character")
@@ -171,7 +167,7 @@ _TRANSFORMS: Mapping[type[exp.Expression], Render] = {
     exp.DayOfWeekIso: lambda self, e: f"((date_part('dow', {self.sql(e, 'this')}) + 6) % 7 + 1)",
     exp.Extract: lambda self, e: f"date_part('{e.name.lower()}', {self.sql(e, 'expression')})",
     exp.GroupConcat: _group_concat,
-    exp.IntDiv: _int_div,
+    exp.IntDiv: _missing("division of integers by `DIV`"),
     exp.JSONExtract: _JSON,
     exp.JSONExtractScalar: _JSON,
     exp.JSONBExtract: _JSON,

@@ -11,6 +11,32 @@ _UNITS = {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 9: "TIMESTAMP_NS"}
 _TRIMMED = "trim({0}, ' ' || chr(9) || chr(10) || chr(13) || chr(12) || chr(11))"
 
 
+_NUMBER = "[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{{1,3}})?"
+
+
+def _digits(x: str) -> str:
+    """The digits of a number's text from its first to its last that is not zero."""
+    mantissa = f"regexp_replace({x}, '[eE].*$', '')"
+    return f"regexp_replace(regexp_replace({mantissa}, '[^0-9]', '', 'g'), '^0+|0+$', '', 'g')"
+
+
+_CAST = "TRY_CAST(flowc_v AS {1})"
+# A cast rounds; what it gives has the same digits only where it has not.
+_EXACT = f"{_digits('flowc_v')} = {_digits(f'CAST({_CAST} AS VARCHAR)')}"
+# The text may be a long expression, so it is named once, in a list of one.
+_PARSED_NUMBER = (
+    f"list_transform([{_TRIMMED}], lambda flowc_v: "
+    f"CASE WHEN regexp_full_match(flowc_v, '{_NUMBER}') AND {_EXACT} THEN {_CAST} END)[1]"
+)
+
+
+# The time its planner takes for one long expression grows with the square of the length.
+_ENCODED_LIST = (
+    "array_to_string(list_transform([{0}], lambda flowc_v, flowc_i: coalesce("
+    "substr({1}, flowc_i, 1) || CAST(length(flowc_v) AS VARCHAR) || ':' || flowc_v, 'n')), '')"
+)
+
+
 def _spelled(kind: DataType) -> str:
     return _native(kind) or DUCKDB.spell[kind.kind]
 
@@ -33,6 +59,23 @@ def _decimal(kind: DataType) -> str | None:
     if kind.precision is None:
         return "DECIMAL(38,10)"
     return f"DECIMAL({min(kind.precision, 38)},{kind.scale or 0})"
+
+
+def _shifted(hours: int) -> str:
+    """The local time as an instant, by the offset from UTC that the zone has so many hours away from it."""
+    moved = f"(flowc_v + INTERVAL '{hours} hours')"
+    return f"(flowc_v + ({moved} - (({moved} AT TIME ZONE 'UTC') AT TIME ZONE {{1}})))"
+
+
+_BEFORE, _AFTER = _shifted(-24), _shifted(24)
+# Where the offset changes, a local time that is there once is right by one of the two; a skipped one by none, one that
+# comes twice by both.
+_ZONE_MISFIT = (
+    "list_transform([{0}], lambda flowc_v: "
+    "CASE WHEN flowc_v BETWEEN TIMESTAMP '0001-01-03 00:00:00' AND TIMESTAMP '9999-12-29 00:00:00' THEN "
+    f"CASE WHEN {_BEFORE} <> {_AFTER} THEN (({_BEFORE} AT TIME ZONE 'UTC') AT TIME ZONE {{1}} = flowc_v) = "
+    f"(({_AFTER} AT TIME ZONE 'UTC') AT TIME ZONE {{1}} = flowc_v) ELSE false END ELSE false END)[1]"
+)
 
 
 DUCKDB = Dialect(
@@ -62,6 +105,8 @@ DUCKDB = Dialect(
         Kind.JSON: "JSON",
     },
     native=_native,
+    default_schema="main",
+    savepoints=False,
     comments=True,
     comparable={Kind.JSON: "CAST({x} AS JSON)::VARIANT"},
     encoded={
@@ -73,6 +118,7 @@ DUCKDB = Dialect(
     },
     functions={
         "md5": "md5({0})",
+        "encoded_list": _ENCODED_LIST,
         "length": "length({0})",
         "misfit_number": (
             "({0} IS NOT NULL AND (TRY_CAST({0} AS {1}) IS NULL "
@@ -86,18 +132,22 @@ DUCKDB = Dialect(
         "trim": _TRIMMED,
         "regex_replace": "regexp_replace({0}, {1}, {2}, 'g')",
         "parse_int": f"CASE WHEN regexp_full_match({_TRIMMED}, '[+-]?[0-9]+') THEN TRY_CAST({_TRIMMED} AS HUGEINT) END",
-        "parse_numeric": f"CASE WHEN regexp_full_match({_TRIMMED}, {{2}}) THEN TRY_CAST({_TRIMMED} AS {{1}}) END",
-        "parse_timestamp": "CAST(try_strptime({0}, {1}) AS TIMESTAMP)",
-        "parse_timestamptz": "CAST(try_strptime({0}, {1}) AS TIMESTAMPTZ)",
+        "parse_numeric": _PARSED_NUMBER,
+        "parse_timestamp": "CASE WHEN regexp_matches({0}, {2}) THEN CAST(try_strptime({0}, {1}) AS TIMESTAMP) END",
+        "parse_timestamptz": (
+            "CASE WHEN regexp_matches({0}, {2}) "
+            "THEN CAST(try_strptime(regexp_replace({0}, 'Z$', '+0000'), {1}) AS TIMESTAMPTZ) END"
+        ),
         "at_zone": "({0} AT TIME ZONE {1})",
+        "zone_misfit": _ZONE_MISFIT,
         "add_seconds": "({0} + to_microseconds(CAST(CAST({1} AS DOUBLE) * 1000000 AS BIGINT)))",
         "cursor": "CAST({0} AS VARCHAR)",
         "cursor_timestamptz": "strftime(make_timestamp(epoch_us({0})), '%Y-%m-%d %H:%M:%S.%f') || '+00:00'",
         "cursor_timestamp": "strftime(CAST({0} AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%f')",
     },
+    row_waits=False,
     ensure_table=(
         "CREATE SCHEMA IF NOT EXISTS {schema}",
         "CREATE TABLE IF NOT EXISTS {table} ({columns})",
     ),
-    cast_number="{x}",
 )

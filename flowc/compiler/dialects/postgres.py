@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.timeformat import pattern, pieces
+from flowc.compiler.timeformat import pieces
 from flowc.types import DataType, Kind
 
 _LETTERS = {
     "%Y": "YYYY", "%y": "YY", "%m": "MM", "%d": "DD", "%H": "HH24", "%I": "HH12", "%M": "MI", "%S": "SS", "%f": "US",
-    "%p": "AM", "%z": "TZH:TZM", "%j": "DDD", "%b": "Mon", "%B": "TMMonth", "%a": "Dy", "%A": "TMDay", "%%": '"%"',
+    "%p": "AM", "%z": "TZH:TZM", "%j": "DDD", "%b": "Mon", "%B": "Month", "%a": "Dy", "%A": "Day", "%%": '"%"',
 }  # fmt: skip
 
 
-_TRIMMED = "btrim({0}, E' \\t\\n\\r\\f\\v')"
-_COLON = "regexp_replace({0}, '([+-][0-9]{{2}})([0-9]{{2}})$', E'\\\\1:\\\\2')"
-"""The text with a colon in its offset from UTC."""
+# PostgreSQL has no `\v`: it would be the letter v.
+_TRIMMED = "btrim({0}, E' \\t\\n\\r\\f\\x0B')"
+_COLON = "regexp_replace(regexp_replace({0}, 'Z$', '+0000'), '([+-][0-9]{{2}})([0-9]{{2}})$', E'\\\\1:\\\\2')"
+"""The text with an offset from UTC that has a colon."""
 _NUMBER = "[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{{1,3}})?"
 
 
@@ -36,6 +37,21 @@ def _native(kind: DataType) -> str | None:
         return f"{POSTGRES.spell[kind.kind]}({kind.precision})"
     return None
 
+
+def _shifted(hours: int) -> str:
+    """The local time as an instant, by the offset from UTC that the zone has so many hours away from it."""
+    moved = f"({{0}} + INTERVAL '{hours} hours')"
+    return f"({{0}} + ({moved} - (({moved} AT TIME ZONE 'UTC') AT TIME ZONE {{1}})))"
+
+
+_BEFORE, _AFTER = _shifted(-24), _shifted(24)
+# Where the offset changes, a local time that is there once is right by one of the two; a skipped one by none, one that
+# comes twice by both.
+_ZONE_MISFIT = (
+    f"CASE WHEN {{0}} BETWEEN TIMESTAMP '0001-01-03 00:00:00' AND TIMESTAMP '9999-12-29 00:00:00' THEN "
+    f"CASE WHEN {_BEFORE} <> {_AFTER} THEN (({_BEFORE} AT TIME ZONE 'UTC') AT TIME ZONE {{1}} = {{0}}) = "
+    f"(({_AFTER} AT TIME ZONE 'UTC') AT TIME ZONE {{1}} = {{0}}) ELSE false END ELSE false END"
+)
 
 POSTGRES = Dialect(
     name="postgres",
@@ -59,6 +75,8 @@ POSTGRES = Dialect(
         Kind.JSON: "JSONB",
     },
     native=_native,
+    longest_name=63,
+    default_schema="public",
     comments=True,
     temporary_schema="pg_temp",
     temporary_options=" ON COMMIT DROP",
@@ -110,7 +128,10 @@ POSTGRES = Dialect(
             "CASE WHEN {0} ~ {2} THEN to_timestamp({0} || ' +00', {1} || ' TZH') AT TIME ZONE 'UTC' END"
         ),
         "parse_timestamptz": f"CASE WHEN {{0}} ~ {{2}} THEN to_timestamp({_COLON}, {{1}}) END",
+        "unless_matches": "CASE WHEN {1} !~ {2} THEN {0} END",
+        "pivot": "({0} - CASE WHEN {1} ~ {2} THEN INTERVAL '100 years' ELSE INTERVAL '0' END)",
         "at_zone": "({0} AT TIME ZONE {1})",
+        "zone_misfit": _ZONE_MISFIT,
         "add_seconds": "({0} + {1} * INTERVAL '1 second')",
         "cursor": "CAST({0} AS TEXT)",
         "cursor_timestamptz": "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00:00'",
@@ -124,5 +145,4 @@ POSTGRES = Dialect(
     ),
     cast_number="CAST({x} AS NUMERIC)",
     time_format=_time_format,
-    parsable=pattern,
 )

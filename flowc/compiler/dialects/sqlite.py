@@ -5,10 +5,14 @@ The runtime registers, by `flowc.runtime.connectors.sqlite_functions.register`:
 - `flowc_md5(text)`: hexadecimal MD5 of the UTF-8 text
 - `flowc_lower(text)`, `flowc_upper(text)`: of all letters, not only ASCII
 - `flowc_regexp_replace(text, pattern, replacement)`: every match; `\1` names a group
-- `flowc_parse_int(text)`, `flowc_parse_numeric(text)`: the number, NULL for what is none
-- `flowc_parse_timestamp(text, format)`: strptime; canonical text, with `+00:00` when the format reads an offset
+- `flowc_regexp_replace_first(text, pattern, replacement)`, `flowc_regexp_like(text, pattern)`,
+  `flowc_regexp_extract(text, pattern, group, n)`: for translated patterns
+- `flowc_parse_int(text)`, `flowc_parse_numeric(text, kind)`: the number, NULL for what is none or would be changed
+- `flowc_float(value, kind)`: a number as real or double, NULL where that would change it
+- `flowc_parse_timestamp(text, format, pattern)`: strptime of a text that matches; canonical text, in UTC with `%z`
 - `flowc_at_zone(timestamp, zone)`: a naive timestamp in that zone as an instant
 - `flowc_add_seconds(timestamp, seconds)`: for dates, timestamps and instants, to the microsecond
+- `flowc_add_months(timestamp, months)`: the same by months, kept within the month
 - `flowc_json_canonical(text)`: JSON with sorted keys and no spaces, for comparison by value
 - `flowc_temporal(text, kind)`: ISO text as canonical date, time, timestamp or timestamptz, NULL for what is none
 - `flowc_decimal(value, precision, scale)`: a number as its column stores it, NULL where it has more digits
@@ -51,7 +55,6 @@ SQLITE = Dialect(
         Kind.UINT8: "UTINYINT",
         Kind.UINT16: "USMALLINT",
         Kind.UINT32: "UINTEGER",
-        Kind.FLOAT32: "REAL",
         Kind.FLOAT64: "DOUBLE",
         Kind.TEXT: "TEXT",
         Kind.BINARY: "BLOB",
@@ -64,6 +67,7 @@ SQLITE = Dialect(
     },
     native=_native,
     schemas=False,
+    default_schema="main",
     same="{a} IS {b}",
     differ="{a} IS NOT {b}",
     typed_literals=False,
@@ -71,6 +75,7 @@ SQLITE = Dialect(
     upserts=True,
     written_rows="SELECT changes()",
     widen={
+        Kind.FLOAT32: DataType(Kind.FLOAT64),
         Kind.UINT64: DataType(Kind.DECIMAL, precision=20, scale=0),
         Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
         Kind.STRUCT: DataType(Kind.JSON),
@@ -82,6 +87,7 @@ SQLITE = Dialect(
         Kind.FLOAT32: "CAST({x} + 0 AS TEXT)",
         Kind.FLOAT64: "CAST({x} + 0 AS TEXT)",
     },
+    pattern_edges={"$": r"\Z"},
     functions={
         "md5": "flowc_md5({0})",
         "length": "length({0})",
@@ -90,9 +96,9 @@ SQLITE = Dialect(
         "trim": "trim({0}, ' ' || char(9, 10, 13, 12, 11))",
         "regex_replace": "flowc_regexp_replace({0}, {1}, {2})",
         "parse_int": "flowc_parse_int({0})",
-        "parse_numeric": "flowc_parse_numeric({0})",
-        "parse_timestamp": "flowc_parse_timestamp({0}, {1})",
-        "parse_timestamptz": "flowc_parse_timestamp({0}, {1})",
+        "parse_numeric": "flowc_parse_numeric({0}, {1})",
+        "parse_timestamp": "flowc_parse_timestamp({0}, {1}, {2})",
+        "parse_timestamptz": "flowc_parse_timestamp({0}, {1}, {2})",
         "at_zone": "flowc_at_zone({0}, {1})",
         "add_seconds": "flowc_add_seconds({0}, {1})",
         "canonical_time": "flowc_temporal({0}, {1})",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.connectors import names_secret, password_word, secret_options
+from flowc.compiler.front.kinds import names_secret, password_word, secret_options
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter
 

@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.ir import Ir, Sql
+from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.ir import Apply, Ir, Sql
+from flowc.compiler.names.raw import name_at
 from flowc.source import MappedText
+
+_STREAM_DIALECT = "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The query of a pipeline or a stream, the dialect that it is written in, and the tables that it is for."""
+
+    text: MappedText
+    dialect: str
+    applies: tuple[Apply, ...]
+
+
+def queries(checked: CheckedSpec, ir: Ir | None) -> Iterator[Query]:
+    """The query of each pipeline and stream that could be lowered."""
+    if ir is None:
+        return
+    for pipeline in ir.pipelines:
+        node = pipeline.applies[0].input if pipeline.applies else None
+        if isinstance(node, Sql) and node.source is not None:
+            yield Query(node.source, checked.pipelines[pipeline.name].dialect, pipeline.applies)
+    for stream in ir.streams:
+        node = stream.input
+        if isinstance(node, Sql) and node.source is not None:
+            yield Query(node.source, stream_dialect(checked.project.streams[stream.name]), stream.applies)
+
+
+def stream_dialect(stream: RawSpec) -> str:
+    """What the SQL of a stream is written in."""
+    dialect = name_at(stream, "dialect")
+    return dialect.value if dialect else _STREAM_DIALECT
 
 
 def sql_texts(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[MappedText, str]]:
-    """The query of each pipeline that could be lowered, with the dialect it is written in."""
-    for pipeline in ir.pipelines if ir is not None else ():
-        node = pipeline.applies[0].input if pipeline.applies else None
-        if isinstance(node, Sql) and node.source is not None:
-            yield node.source, checked.pipelines[pipeline.name].dialect
+    """The text of each query, with its dialect."""
+    return ((query.text, query.dialect) for query in queries(checked, ir))

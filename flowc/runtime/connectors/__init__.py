@@ -12,6 +12,8 @@ from flowc.runtime.connector import Database
 
 CONNECTORS: Mapping[str, tuple[str, str]] = {
     "duckdb": ("flowc.runtime.connectors.duckdb", "DuckDB"),
+    "mysql": ("flowc.runtime.connectors.mysql", "MySQL"),
+    "delta": ("flowc.runtime.connectors.delta", "Delta"),
     "postgres": ("flowc.runtime.connectors.postgres", "Postgres"),
     "sqlite": ("flowc.runtime.connectors.sqlite", "SQLite"),
 }

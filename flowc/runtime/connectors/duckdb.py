@@ -9,34 +9,37 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from flowc.catalog import Column, Index, Table, TableName
+from flowc.catalog import Column, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError
-from flowc.runtime.arrow import arrow_field, arrow_schema
-from flowc.runtime.fit import fit
-from flowc.runtime.names import derived, listed, literal, qualified, quoted
+from flowc.runtime.arrow import arrow_schema
+from flowc.runtime.connectors import duckdb_catalog as catalog
+from flowc.runtime.connectors.duckdb_values import (
+    Counted,
+    as_read,
+    is_loose,
+    read_as,
+    stored_as,
+    type_of,
+)
+from flowc.runtime.names import derived, listed, qualified, quoted
 from flowc.runtime.options import database_path
-from flowc.types import DataType, Kind, parse_type
+from flowc.types import Kind
 
 _BATCH = 65_536
+_HELD = re.compile(r"Could not set lock on file|being used by another process")
+_HOLDER = re.compile(r"\(PID (\d+)\)")
+_WAIT = "wait for its end; where it is a worker of a daemon (`flowc run`), stop the daemon"
+_CONFLICT = re.compile(r"onflict|constraint violat")
+"""Words of transactions that met another one: in a row, in the catalog, or, found when they commit, in a key."""
+_ALONE = ""
 _LOCKS: dict[tuple[str, str], threading.Lock] = {}
 _LOCKS_GUARD = threading.Lock()
-# Four bytes here, eight elsewhere; not inside a quoted name.
-_FLOAT = re.compile(r'\bFLOAT\b(?=[^"]*(?:"[^"]*"[^"]*)*$)')
-
-# Kinds that travel as text and that DuckDB itself turns into its own.
-_FROM_TEXT = {Kind.UUID: "CAST({} AS UUID)", Kind.JSON: "CAST({} AS JSON)", Kind.INT128: "CAST({} AS HUGEINT)"}
-_AS_TEXT, _AS_JSON = "CAST({} AS VARCHAR)", "CAST(to_json({}) AS VARCHAR)"
-_NOT_IN_ARROW = ("MAP(", "UNION(")
-_TO_TEXT = {
-    **dict.fromkeys((Kind.UUID, Kind.TEXT, Kind.JSON, Kind.INT128, Kind.UNKNOWN), _AS_TEXT),
-    Kind.STRUCT: _AS_JSON,
-}
 
 
 class DuckDB:
@@ -83,8 +86,8 @@ class DuckDB:
             return
         try:
             self._connection.execute("ROLLBACK")
-        except duckdb.TransactionException:
-            pass  # A statement that failed may have ended it already.
+        except duckdb.Error:
+            pass  # A statement that failed may have ended it already, or the engine itself.
         finally:
             self._ended()
 
@@ -94,13 +97,21 @@ class DuckDB:
             self._held.pop().release()
 
     def lock(self, name: str) -> None:
-        with _LOCKS_GUARD:
-            lock = _LOCKS.setdefault((self._path, name), threading.Lock())
+        lock = self._named(name)
         if lock not in self._held:
             lock.acquire()
             self._held.append(lock)
 
+    def _named(self, name: str) -> threading.Lock:
+        with _LOCKS_GUARD:
+            return _LOCKS.setdefault((self._path, name), threading.Lock())
+
     def execute(self, sql: str) -> int:
+        # Statements that commit by themselves take turns: of two that make one table at once, one would fail.
+        with nullcontext() if self._open_transaction else self._named(_ALONE):
+            return self._execute(sql)
+
+    def _execute(self, sql: str) -> int:
         result = self._run(sql)
         shape = [column[0] for column in result.description or ()]
         if shape != ["Count"]:
@@ -114,18 +125,15 @@ class DuckDB:
 
     def read(self, sql: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         described = self._described(sql)
-        columns = [Column(name, _type(spelled)) for name, spelled in described]
+        columns = [Column(name, type_of(spelled)) for name, spelled in described]
         names = [f"c{i}" for i in range(len(columns))]
-        chosen = [
-            _AS_JSON.format(name) if spelled.startswith(_NOT_IN_ARROW) else _chosen(name, column.type)
-            for name, column, (_, spelled) in zip(names, columns, described, strict=True)
-        ]
+        chosen = [read_as(name, spelled) for name, (_, spelled) in zip(names, described, strict=True)]
         return arrow_schema(columns), self._stream(derived(sql, names, chosen), columns)
 
     def _stream(self, sql: str, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
         # A cursor of its own would not see what the open transaction wrote, so the session's own connection it is.
         try:
-            yield from _as_read(self._connection.sql(sql).to_arrow_reader(_BATCH), columns)
+            yield from as_read(self._connection.sql(sql).to_arrow_reader(_BATCH), columns)
         except duckdb.Error as error:
             raise _failure(error) from error
 
@@ -133,9 +141,9 @@ class DuckDB:
         self, table: TableName, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], *, temporary: bool
     ) -> int:
         live = self._live(table, columns, temporary=temporary)
-        counted = _Counted(batches, live)
+        counted = Counted(batches, live, refit=live != tuple(columns))
         reader = pa.RecordBatchReader.from_batches(counted.schema, counted)
-        chosen = ", ".join(_stored(quoted(f"c{i}"), column) for i, column in enumerate(live))
+        chosen = ", ".join(stored_as(quoted(f"c{i}"), column) for i, column in enumerate(live))
         into = f"INSERT INTO {qualified(table)} ({listed(column.name for column in columns)})"
         try:
             self._connection.register("flowc_batches", reader)
@@ -152,52 +160,24 @@ class DuckDB:
 
     def _live(self, table: TableName, columns: Sequence[Column], *, temporary: bool) -> tuple[Column, ...]:
         """The columns as the table has them where they travel in more than one form."""
-        if not any(_loose(column.type) for column in columns):
+        if not any(is_loose(column.type) for column in columns):
             return tuple(columns)
-        found = {column.name: column for column in self._columns(table, temporary=temporary)}
+        found = {column.name: column for column in catalog.read_columns(self._rows, table, temporary=temporary)}
         return tuple(
             found.get(column.name, column) if column.type.kind is Kind.DECIMAL else column for column in columns
         )
 
     def table(self, name: TableName) -> Table | None:
-        columns = self._columns(name, temporary=False)
-        if not columns:
-            return None
-        keys, indexes = self._constraints(name), self._indexes(name)
-        where = f"schema_name = {literal(name.schema or 'main')} AND table_name = {literal(name.name)}"
-        comment = self._rows(f"SELECT comment FROM duckdb_tables() WHERE {where} AND NOT temporary")
-        return Table(name, columns, keys, indexes, comment[0][0] if comment else None)
+        return catalog.read_table(self._rows, name)
 
-    def _columns(self, name: TableName, *, temporary: bool) -> tuple[Column, ...]:
-        where = f"table_name = {literal(name.name)} AND " + (
-            "database_name = 'temp'"
-            if temporary
-            else f"schema_name = {literal(name.schema or 'main')} AND database_name = current_database()"
-        )
-        rows = self._rows(
-            "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
-            f"WHERE {where} ORDER BY column_index"
-        )
-        return tuple(Column(r[0], _type(r[1]), bool(r[2]), r[3], r[4]) for r in rows)
+    def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
+        return {name: found for name in names if (found := self.table(name)) is not None}
 
-    def _constraints(self, name: TableName) -> tuple[str, ...]:
-        rows = self._rows(
-            "SELECT constraint_column_names FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY' AND "
-            f"schema_name = {literal(name.schema or 'main')} AND table_name = {literal(name.name)} "
-            "AND database_name = current_database()"
-        )
-        return tuple(rows[0][0]) if rows else ()
-
-    def _indexes(self, name: TableName) -> tuple[Index, ...]:
-        rows = self._rows(
-            "SELECT index_name, is_unique, expressions FROM duckdb_indexes() WHERE "
-            f"schema_name = {literal(name.schema or 'main')} AND table_name = {literal(name.name)} "
-            "AND database_name = current_database() ORDER BY index_name"
-        )
-        return tuple(Index(_index_columns(r[2]), bool(r[1]), r[0]) for r in rows)
+    def names(self) -> tuple[TableName, ...]:
+        return catalog.names(self._rows)
 
     def describe(self, sql: str) -> tuple[Column, ...]:
-        return tuple(Column(name, _type(spelled)) for name, spelled in self._described(sql))
+        return tuple(Column(name, type_of(spelled)) for name, spelled in self._described(sql))
 
     def _described(self, sql: str) -> list[tuple[str, str]]:
         return [(row[0], row[1]) for row in self._rows(f"DESCRIBE {sql}")]
@@ -216,85 +196,12 @@ class DuckDB:
             raise _failure(error) from error
 
 
-class _Counted:
-    """The batches for DuckDB to pull, renamed by position; keeps the failure that DuckDB would turn into text."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch], columns: Sequence[Column]) -> None:
-        named = [Column(f"c{i}", column.type) for i, column in enumerate(columns)]
-        self.schema = pa.schema([_sent(arrow_field(column)) for column in named])
-        self.rows = 0
-        self.failure: BaseException | None = None
-        self._batches = batches
-        self._columns = named
-        self._refit = any(_loose(column.type) for column in columns)
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in self._batches:
-                fitted = fit(batch, self._columns, first_row=self.rows + 1) if self._refit else batch
-                self.rows += fitted.num_rows
-                arrays = [array.cast(field.type) for array, field in zip(fitted.columns, self.schema, strict=True)]
-                yield pa.RecordBatch.from_arrays(arrays, schema=self.schema)
-        except BaseException as failure:
-            self.failure = failure
-            raise
-
-
-def _sent(field: pa.Field) -> pa.Field:
-    """The field as DuckDB takes it: it reads no 256-bit decimals."""
-    return pa.field(field.name, pa.string() if pa.types.is_decimal256(field.type) else field.type)
-
-
-def _loose(kind: DataType) -> bool:
-    """Whether DuckDB has no exact type for it, so that the live column decides."""
-    return kind.kind is Kind.DECIMAL and (kind.precision is None or kind.precision > 38)
-
-
-def _stored(name: str, column: Column) -> str:
-    if column.type.kind is Kind.STRUCT:
-        fields = ", ".join(f"{quoted(field)} {kind}" for field, kind in column.type.fields)
-        return f"CAST(CAST({name} AS JSON) AS STRUCT({fields}))"
-    return _FROM_TEXT.get(column.type.kind, "{}").format(name)
-
-
-def _chosen(name: str, kind: DataType) -> str:
-    """The SQL that reads a value in the form in which it travels."""
-    if kind.kind is not Kind.ARRAY or kind.element is None:
-        return _TO_TEXT.get(kind.kind, "{}").format(name)
-    inside = _chosen("e", kind.element)
-    return name if inside == "e" else f"[{inside} FOR e IN {name}]"
-
-
-def _as_read(reader: pa.RecordBatchReader, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
-    schema = arrow_schema(columns)
-    for batch in reader:
-        arrays = [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)]
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _type(spelled: str) -> DataType:
-    """The type that DuckDB's own words name; what flowc has no word for is read as text."""
-    if spelled.startswith(_NOT_IN_ARROW):
-        return DataType(Kind.JSON)
-    if spelled == '"NULL"':
-        return DataType(Kind.UNKNOWN)
-    if spelled == "BIT":
-        return DataType(Kind.TEXT)
-    try:
-        return parse_type(_FLOAT.sub("REAL", spelled))
-    except ValueError:
-        return DataType(Kind.TEXT)
-
-
-def _index_columns(expressions: str) -> tuple[str, ...]:
-    inner = expressions.strip("[]")
-    return tuple(part.strip().strip("'").strip('"') for part in inner.split(",")) if inner else ()
-
-
 def _cannot_open(path: str, error: duckdb.Error) -> FlowcError:
-    if "lock" in str(error).lower():
-        message = f"cannot open `{path}`: another process has it open"
-        return TransientError(message, code="connection-failed", details=(str(error),))
+    if _HELD.search(str(error)):
+        holder = _HOLDER.search(str(error))
+        who = f"process {holder[1]}" if holder is not None else "another process"
+        message = f"cannot open `{path}`: {who} has it open, and a DuckDB file is open in one process at a time"
+        return TransientError(message, code="connection-failed", help=_WAIT)
     return EngineError(f"cannot open `{path}`: {error}", code="connection-failed", help="check the path")
 
 
@@ -305,6 +212,6 @@ def _failure(error: duckdb.Error) -> FlowcError:
         return DataError(words, code="constraint-violated")
     if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
         return DataError(words, code="value-refused")
-    if isinstance(error, duckdb.TransactionException) and "onflict" in words:
+    if isinstance(error, duckdb.TransactionException) and _CONFLICT.search(words):
         return TransientError(words, code="write-conflict")
     return EngineError(words, code="query-refused")

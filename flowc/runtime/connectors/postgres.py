@@ -7,6 +7,7 @@ reads go through a cursor of it instead. Between two PostgreSQL servers, rows of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow as pa
 from flowc.catalog import Column, Table, TableName
 from flowc.errors import EngineError, UsageError
 from flowc.runtime.arrow import arrow_schema, arrow_type
+from flowc.runtime.connectors import postgres_catalog as catalog
 from flowc.runtime.connectors import postgres_types as types
 from flowc.runtime.connectors.postgres_copy import Sent, decoded, encoded, how_sent
 from flowc.runtime.connectors.postgres_errors import failure, unreachable
@@ -134,17 +136,13 @@ class Postgres:
         return arrow_schema(columns), decoded(self._fetched(query, raw), columns, ())
 
     def _fetched(self, sql: str, kinds: Sequence[pa.DataType]) -> Iterator[pa.RecordBatch]:
-        error_type = driver("psycopg", "postgres").Error
         names = [f"c{i}" for i in range(len(kinds))]
-        try:
-            with self._session.cursor() as cursor:
-                cursor.execute(sql)
-                while rows := cursor.fetchmany(_FETCH):
-                    values = zip(*rows, strict=True)
-                    arrays = [pa.array(column, kind) for column, kind in zip(values, kinds, strict=True)]
-                    yield pa.RecordBatch.from_arrays(arrays, names=names)
-        except error_type as error:
-            raise failure(error) from error
+        with _told(), self._session.cursor() as cursor:
+            cursor.execute(sql)
+            while rows := cursor.fetchmany(_FETCH):
+                values = zip(*rows, strict=True)
+                arrays = [pa.array(column, kind) for column, kind in zip(values, kinds, strict=True)]
+                yield pa.RecordBatch.from_arrays(arrays, names=names)
 
     def ingest(
         self, table: TableName, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], *, temporary: bool
@@ -160,10 +158,11 @@ class Postgres:
         return self._by_way_of_text(table, names, sent, batches)
 
     def _live(self, table: TableName) -> tuple[types.PgColumn, ...]:
-        oid = types.relation(self._session, table)
-        if oid is None:
-            raise EngineError(f"there is no table `{table}`", code="query-refused")
-        return types.columns_of(self._session, oid)
+        with _told():
+            oid = types.relation(self._session, table)
+            if oid is None:
+                raise EngineError(f"there is no table `{table}`", code="query-refused")
+            return types.columns_of(self._session, oid)
 
     def _by_way_of_text(
         self, table: TableName, names: Sequence[str], sent: Sequence[Sent], batches: Iterator[pa.RecordBatch]
@@ -181,16 +180,12 @@ class Postgres:
         return count
 
     def _copy(self, table: str, names: Sequence[str], chunks: Iterable[tuple[int, bytes]]) -> int:
-        error_type = driver("psycopg", "postgres").Error
         statement = f"COPY {table} ({listed(names)}) FROM STDIN (FORMAT BINARY)"
-        try:
-            with self._session.cursor() as cursor:
-                with cursor.copy(statement) as copy:
-                    for _, chunk in chunks:
-                        copy.write(chunk)
-                return max(int(cursor.rowcount), 0)
-        except error_type as error:
-            raise failure(error) from error
+        with _told(), self._session.cursor() as cursor:
+            with cursor.copy(statement) as copy:
+                for _, chunk in chunks:
+                    copy.write(chunk)
+            return max(int(cursor.rowcount), 0)
 
     def wire_types(self, sql: str) -> tuple[types.PgColumn, ...]:
         """The types of a query's columns, for `takes_wire` of another session."""
@@ -227,11 +222,15 @@ class Postgres:
         return self._copy(qualified(table), names, pieces)
 
     def table(self, name: TableName) -> Table | None:
-        error_type = driver("psycopg", "postgres").Error
-        try:
-            return types.read_table(self._session, name)
-        except error_type as error:
-            raise failure(error) from error
+        return self.tables((name,)).get(name)
+
+    def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
+        with _told():
+            return catalog.read_tables(self._session, names)
+
+    def names(self) -> tuple[TableName, ...]:
+        with _told():
+            return catalog.names(self._session)
 
     def describe(self, sql: str) -> tuple[Column, ...]:
         return tuple(column.column for column in self._describe(sql))
@@ -254,11 +253,18 @@ class Postgres:
         return "\n".join(row[0] for row in self._run(f"EXPLAIN {sql}").fetchall())
 
     def _run(self, sql: str) -> Any:
-        error_type = driver("psycopg", "postgres").Error
-        try:
+        with _told():
             return self._session.execute(sql)
-        except error_type as error:
-            raise failure(error) from error
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the driver raises, in flowc's words."""
+    error_type = driver("psycopg", "postgres").Error
+    try:
+        yield
+    except error_type as error:
+        raise failure(error) from error
 
 
 def _readable(sql: str, found: Sequence[types.PgColumn], checked: Sequence[int]) -> str:

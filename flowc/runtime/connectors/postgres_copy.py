@@ -15,13 +15,19 @@ import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError
-from flowc.runtime.arrow import arrow_schema, arrow_type, decimal_text, json_text, plain, relist, uuid_bytes
+from flowc.runtime.arrow import arrow_schema, arrow_type, data_type, decimal_text, json_text, plain, relist
 from flowc.runtime.connectors.postgres_types import PgColumn
 from flowc.runtime.extras import driver
-from flowc.runtime.fit import refuse_where
+from flowc.runtime.fit import first_failing, misfit, refuse_where, shown_value
+from flowc.runtime.hexadecimal import hex_text, uuid_bytes
 from flowc.types import DataType, Kind
 
 _CHUNK_ROWS = 10_000
+_FIRST_DAY = -2_440_588
+"""4713 BC, PostgreSQL's first day; the driver turns both infinities into values before it."""
+_FIRST_MICROSECOND = _FIRST_DAY * 86_400 * 10**6
+_INFINITY = 2**63 - 1
+"""What DuckDB keeps for it."""
 
 # The Arrow types that the encoder writes for each type of PostgreSQL.
 _SENT: dict[str, pa.DataType] = {
@@ -54,7 +60,16 @@ class Sent:
 
 
 def how_sent(column: Column, target: PgColumn) -> Sent:
-    """How a fitted column travels into its live column."""
+    """How a fitted column travels into its live column.
+
+    Raises DataError for arrays in arrays, whose lengths PostgreSQL wants to be the same.
+    """
+    if column.type.element is not None and column.type.element.kind is Kind.ARRAY:
+        raise DataError(
+            f"column `{column.name}` of type {column.type}: arrays in arrays do not travel to PostgreSQL",
+            code="incompatible-types",
+            help=f"make it JSON in the SQL, as `to_json({column.name})`, and declare the column as json",
+        )
     arrow = arrow_type(column.type)
     if target.base == "numeric" and pa.types.is_decimal128(arrow):
         return Sent(target, arrow, _same, as_text=False)
@@ -92,8 +107,7 @@ def _spelled_elements(array: pa.Array) -> pa.Array:
         return relist(array, decimal_text(array.values))
     if not pa.types.is_binary(array.type.value_type):
         return array
-    spelled = [None if value is None else "\\x" + value.hex() for value in array.values.to_pylist()]
-    return relist(array, pa.array(spelled, pa.string()))
+    return relist(array, hex_text(array.values, "\\x"))
 
 
 def _interval_text(array: pa.Array) -> pa.Array:
@@ -116,13 +130,34 @@ def encoded(batches: Iterator[pa.RecordBatch], sent: Sequence[Sent]) -> Iterator
     builders = {field.name: _builder(field, column) for field, column in zip(schema, sent, strict=True)}
     encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(schema, builders)
     yield 0, encoder.write_header()
+    row = 1
     for batch in batches:
-        arrays = [column.make(array) for column, array in zip(sent, batch.columns, strict=True)]
+        arrays = [_made(column, array, row) for column, array in zip(sent, batch.columns, strict=True)]
+        row += batch.num_rows
         made = pa.RecordBatch.from_arrays(arrays, schema=schema)
         for start in range(0, made.num_rows, _CHUNK_ROWS):
             chunk = made.slice(start, _CHUNK_ROWS)
             yield chunk.num_rows, encoder.write_batch(chunk)
     yield 0, encoder.finish()
+
+
+def _made(column: Sent, array: pa.Array, first_row: int) -> pa.Array:
+    """The values as they travel.
+
+    Raises DataError for one that PostgreSQL cannot hold.
+    """
+    target = Column(column.target.name, column.target.type)
+    try:
+        made = column.make(array)
+    except ValueError as error:
+        row = first_failing(column.make, array)
+        raise misfit(target, shown_value(array, row), data_type(array.type), f"row {first_row + row}", error) from None
+    if pa.types.is_timestamp(made.type):
+        micros = made.cast(pa.int64())
+        beyond = pc.or_(pc.less(micros, _FIRST_MICROSECOND), pc.equal(micros, _INFINITY))
+        reason = "is before 4713 BC, or an infinity of another database"
+        refuse_where(beyond, array, target, first_row=first_row, reason=reason)
+    return made
 
 
 def _builder(field: pa.Field, column: Sent) -> Any:
@@ -134,10 +169,6 @@ def _builder(field: pa.Field, column: Sent) -> Any:
 
 
 # Reading ------------------------------------------------------------------------------------------------------------
-
-_FIRST_DAY = -2_440_588
-"""4713 BC, PostgreSQL's first day; the driver turns both infinities into values before it."""
-_FIRST_MICROSECOND = _FIRST_DAY * 86_400 * 10**6
 
 
 def decoded(

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
-from flowc.catalog import Column, Index, Table, TableName
+from flowc.catalog import Column, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError
 from flowc.runtime.arrow import TYPE, arrow_field
+from flowc.runtime.connectors import sqlite_catalog as catalog
 from flowc.runtime.connectors.sqlite_functions import register
 from flowc.runtime.connectors.sqlite_values import load, read_type, store
-from flowc.runtime.names import listed, literal, qualified, quoted, without_end
+from flowc.runtime.names import listed, qualified, quoted, without_end
 from flowc.runtime.options import database_path
 from flowc.types import BIGINT, TEXT, UNKNOWN, DataType, Kind, parse_type
 
@@ -124,26 +126,16 @@ class SQLite:
         return count
 
     def table(self, name: TableName) -> Table | None:
-        prefix = f"{quoted(name.schema)}." if name.schema else ""
-        rows = self._run(f"PRAGMA {prefix}table_xinfo({quoted(name.name)})").fetchall()
-        if not rows:
-            return None
-        columns = tuple(Column(r[1], _declared(r[2]) or UNKNOWN, not (r[3] or r[5]), r[4]) for r in rows if r[6] != 1)
-        keys = tuple(r[1] for r in sorted((r for r in rows if r[5]), key=lambda r: r[5]))
-        return Table(name, columns, keys, self._indexes(name, prefix))
+        return catalog.read_table(self._ask, name, _declared)
 
-    def _indexes(self, name: TableName, prefix: str) -> tuple[Index, ...]:
-        found = []
-        for row in self._run(f"PRAGMA {prefix}index_list({quoted(name.name)})").fetchall():
-            if row[3] != "pk":
-                parts = self._run(f"PRAGMA {prefix}index_info({quoted(row[1])})").fetchall()
-                found.append(Index(tuple(p[2] for p in parts if p[2]), bool(row[2]), row[1], self._where(row[1])))
-        return tuple(sorted(found, key=lambda index: index.name or ""))
+    def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
+        return {name: found for name in names if (found := self.table(name)) is not None}
 
-    def _where(self, index: str) -> str | None:
-        row = self._run(f"SELECT sql FROM sqlite_master WHERE type = 'index' AND name = {literal(index)}").fetchone()
-        head, where, condition = (row[0] if row and row[0] else "").partition(" WHERE ")
-        return condition.strip() if head and where else None
+    def names(self) -> tuple[TableName, ...]:
+        return catalog.names(self._ask)
+
+    def _ask(self, sql: str) -> Sequence[tuple[Any, ...]]:
+        return list(self._run(sql).fetchall())
 
     def describe(self, sql: str) -> tuple[Column, ...]:
         # Python does not tell declared types, but a view's columns have those of the columns they come from.
@@ -162,9 +154,18 @@ class SQLite:
             return {}
         each = ", ".join(f"group_concat(DISTINCT typeof({quoted(name)}))" for name in names)
         row = self._run(f"SELECT {each} FROM temp.{_VIEW}").fetchone()
-        return {
-            name: _one_type(name, set((classes or "null").split(","))) for name, classes in zip(names, row, strict=True)
-        }
+        found = {name: set((classes or "null").split(",")) for name, classes in zip(names, row, strict=True)}
+        self._refuse_overflow([name for name, classes in found.items() if {"integer", "real"} <= classes])
+        return {name: _one_type(name, classes) for name, classes in found.items()}
+
+    def _refuse_overflow(self, names: Sequence[str]) -> None:
+        """Among integers, a real that is too great for one is an integer that overflowed: SQLite does not say so."""
+        for name in names:
+            large = f"typeof({quoted(name)}) = 'real' AND abs({quoted(name)}) >= {2**63}.0"
+            row = self._run(f"SELECT {quoted(name)} FROM temp.{_VIEW} WHERE {large} LIMIT 1").fetchone()
+            if row is not None:
+                message = f"column `{name}` of the query holds integers, and {row[0]!r}, which is too great for one"
+                raise DataError(message, code="arithmetic-overflow", help="CAST an operand AS REAL if floats are meant")
 
     def explain(self, sql: str) -> str:
         return "\n".join(str(row[3]) for row in self._run(f"EXPLAIN QUERY PLAN {sql}").fetchall())
@@ -191,9 +192,11 @@ def _declared(spelled: str) -> DataType | None:
     if spelled == "INT":
         return BIGINT
     try:
-        return parse_type(spelled)
+        kind = parse_type(spelled)
     except ValueError:
         return None
+    # SQLite's REAL has 8 bytes, whatever it is called.
+    return DataType(Kind.FLOAT64) if kind.kind is Kind.FLOAT32 else kind
 
 
 def _one_type(name: str, classes: set[str]) -> DataType:

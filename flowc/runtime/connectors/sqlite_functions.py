@@ -9,19 +9,28 @@ import hashlib
 import json
 import re
 import sqlite3
+from calendar import monthrange
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache
+from math import isfinite
+from struct import pack, unpack
+from time import strptime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from flowc.runtime.connectors.sqlite_patterns import regexp_extract, regexp_like, regexp_replace_first
+
 Value = str | int | float | bytes | None
+_ONE_DIGIT = re.compile(r"\\([\\0-9])")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _SPACES = " \t\n\r\f\v"
 _INT64 = 2**63
-_EXACT_DIGITS = 15
+_EXACT_DIGITS, _EXACT_EXPONENT = 15, 300
+_EXACT = Context(prec=200_000)
+"""Arithmetic of decimals that rounds nothing that a database holds."""
 
 
 def register(connection: sqlite3.Connection) -> None:
@@ -37,20 +46,31 @@ def md5(text: Value) -> Value:
 
 
 def lower(text: Value) -> Value:
-    """Lower case of all letters."""
-    return text.lower() if isinstance(text, str) else text
+    """Lower case of all letters, each by itself, as other databases have it: no text becomes longer."""
+    if not isinstance(text, str):
+        return text
+    return text.lower() if text.isascii() else "".join(letter.lower()[0] for letter in text)
 
 
 def upper(text: Value) -> Value:
-    """Upper case of all letters."""
-    return text.upper() if isinstance(text, str) else text
+    """Upper case of all letters, each by itself; one that has none of a single letter, as ß, stays."""
+    if not isinstance(text, str):
+        return text
+    if text.isascii():
+        return text.upper()
+    return "".join(one if len(one := letter.upper()) == 1 else letter for letter in text)
 
 
 def regexp_replace(text: Value, pattern: Value, replacement: Value) -> Value:
     r"""A text with every match replaced; `\1` names a group."""
     if text is None or pattern is None or replacement is None:
         return None
-    return re.sub(str(pattern), str(replacement), str(text))
+    return re.sub(str(pattern), _ONE_DIGIT.sub(_group, str(replacement)), str(text))
+
+
+def _group(match: re.Match[str]) -> str:
+    r"""A reference to a group as Python writes it; SQL's has one digit, so that `\12` is group 1 and a 2."""
+    return match[0] if match[1] == "\\" else rf"\g<{match[1]}>"
 
 
 def parse_int(text: Value) -> Value:
@@ -61,11 +81,40 @@ def parse_int(text: Value) -> Value:
     return number if -_INT64 <= number < _INT64 else str(number)
 
 
-def parse_numeric(text: Value) -> Value:
-    """A number, as text where a REAL would not hold all its digits."""
+def parse_numeric(text: Value, kind: Value) -> Value:
+    """A number, as text where a REAL would not hold all its digits; for `real` and `double` as one, or NULL."""
     if text is None or not _NUMBER.fullmatch(trimmed := str(text).strip(_SPACES)):
         return None
-    return _number(Decimal(trimmed), _EXACT_DIGITS)
+    number = Decimal(trimmed)
+    return _float(number, str(kind)) if kind in ("real", "double") else _number(number)
+
+
+def fit_float(value: Value, kind: Value) -> Value:
+    """A number as `real` or `double`; NULL where that has another value."""
+    if not isinstance(value, int | float):
+        return None
+    return value if isinstance(value, float) and kind == "double" else _float(Decimal(value), str(kind))
+
+
+def _float(number: Decimal, kind: str) -> float | None:
+    """The nearest float, where the number is its exact value or the shortest text that means it; an infinity."""
+    try:
+        nearest = float(number) if kind == "double" else _single(float(number))
+    except OverflowError:
+        return None
+    return nearest if number in (Decimal(nearest), Decimal(_shortest(nearest, kind))) else None
+
+
+def _single(number: float) -> float:
+    single: float = unpack("f", pack("f", number))[0]
+    return single
+
+
+def _shortest(number: float, kind: str) -> str:
+    if kind == "double" or not isfinite(number):
+        return repr(number)
+    texts = (f"{number:.{digits}g}" for digits in range(1, 10))
+    return next(text for text in texts if _single(float(text)) == number)
 
 
 def fit_decimal(value: Value, precision: Value, scale: Value) -> Value:
@@ -74,12 +123,15 @@ def fit_decimal(value: Value, precision: Value, scale: Value) -> Value:
     if number is None:
         return None
     if precision is None:
-        return format(number, "f")
+        return format(number or number.copy_abs(), "f")
     width, places = int(precision), int(scale or 0)
-    rounded = round(number, places)
-    if rounded != number or abs(number) >= Decimal(10) ** (width - places):
+    if number.copy_abs() >= Decimal(1).scaleb(width - places):
         return None
-    return _number(rounded, _EXACT_DIGITS) if width <= _EXACT_DIGITS else format(rounded, "f")
+    rounded = number.quantize(Decimal(1).scaleb(-places), context=_EXACT)
+    if rounded != number:
+        return None
+    rounded = rounded or rounded.copy_abs()  # Zero has no sign here.
+    return _number(rounded) if width <= _EXACT_DIGITS else format(rounded, "f")
 
 
 def _decimal(value: Value) -> Decimal | None:
@@ -92,19 +144,27 @@ def _decimal(value: Value) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _number(number: Decimal, digits: int) -> Value:
-    if number == number.to_integral_value() and abs(number) < _INT64:
+def _number(number: Decimal) -> Value:
+    """The number as INTEGER or REAL where that is exact, else as text."""
+    if number == number.to_integral_value() and number.copy_abs() < _INT64:
         return int(number)
-    return float(number) if len(number.normalize().as_tuple().digits) <= digits else format(number, "f")
+    short = len(number.normalize(_EXACT).as_tuple().digits) <= _EXACT_DIGITS
+    return float(number) if short and abs(number.adjusted()) < _EXACT_EXPONENT else format(number, "f")
 
 
-def parse_timestamp(text: Value, template: Value) -> Value:
-    """A text in a strptime format as canonical timestamp, with `+00:00` when the format reads an offset."""
-    if text is None or template is None:
+def parse_timestamp(text: Value, template: Value, pattern: Value) -> Value:
+    """A text in a strptime format as canonical timestamp, with `+00:00` when the format reads an offset.
+
+    NULL for a text that the pattern, which is stricter than strptime, does not match.
+    """
+    if text is None or template is None or not re.fullmatch(str(pattern), str(text)):
         return None
     try:
-        return _canonical(datetime.strptime(str(text), str(template)))
-    except ValueError:
+        moment = datetime.strptime(str(text), str(template))
+        # strptime reads the 366th day of any year.
+        late = "%j" in str(template) and strptime(str(text), str(template)).tm_yday != moment.timetuple().tm_yday
+        return None if late else _canonical(moment)
+    except (ValueError, OverflowError):
         return None
 
 
@@ -120,13 +180,12 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def at_zone(text: Value, zone: Value) -> Value:
-    """A local timestamp in a zone as an instant; NULL for one that the zone's clocks skip."""
+    """A local timestamp in a zone as an instant; NULL for one that the zone's clocks skip or show twice."""
     moment = _iso(text)
     if moment is None or moment.tzinfo is not None:
         return None
-    instant = moment.replace(tzinfo=_zone(str(zone))).astimezone(UTC)
-    back = instant.astimezone(_zone(str(zone))).replace(tzinfo=None)
-    return _canonical(instant) if back == moment else None
+    local = moment.replace(tzinfo=_zone(str(zone)))
+    return _canonical(local.astimezone(UTC)) if local.utcoffset() == local.replace(fold=1).utcoffset() else None
 
 
 def _iso(text: Value) -> datetime | None:
@@ -141,8 +200,22 @@ def add_seconds(text: Value, seconds: Value) -> Value:
     moment = _iso(text)
     if moment is None or seconds is None:
         return None
-    later = moment + timedelta(seconds=float(seconds))
-    return later.date().isoformat() if len(str(text)) == len("2000-01-01") else _canonical(later)
+    return _like(text, moment + timedelta(seconds=float(seconds)))
+
+
+def add_months(text: Value, months: Value) -> Value:
+    """A date, timestamp or instant, later by so many months; on the last day of its month where that is shorter."""
+    moment = _iso(text)
+    if moment is None or months is None:
+        return None
+    year, month = divmod(moment.year * 12 + moment.month - 1 + int(months), 12)
+    day = min(moment.day, monthrange(year, month + 1)[1])
+    return _like(text, moment.replace(year=year, month=month + 1, day=day))
+
+
+def _like(text: Value, moment: datetime) -> str:
+    """A moment as a date where the text is one, else as a time."""
+    return moment.date().isoformat() if len(str(text)) == len("2000-01-01") else _canonical(moment)
 
 
 def json_canonical(text: Value) -> Value:
@@ -212,12 +285,17 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "flowc_lower": lower,
     "flowc_upper": upper,
     "flowc_regexp_replace": regexp_replace,
+    "flowc_regexp_replace_first": regexp_replace_first,
+    "flowc_regexp_like": regexp_like,
+    "flowc_regexp_extract": regexp_extract,
     "flowc_parse_int": parse_int,
     "flowc_parse_numeric": parse_numeric,
     "flowc_decimal": fit_decimal,
+    "flowc_float": fit_float,
     "flowc_parse_timestamp": parse_timestamp,
     "flowc_at_zone": at_zone,
     "flowc_add_seconds": add_seconds,
+    "flowc_add_months": add_months,
     "flowc_json_canonical": json_canonical,
     "flowc_temporal": temporal,
     "flowc_uuid": uuid,

@@ -17,13 +17,11 @@ import pyarrow.compute as pc
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.runtime.arrow import arrow_type, decimal_text, json_text, relist
+from flowc.runtime.connectors.limits import limits
 from flowc.runtime.convert import Misfit, convert
 from flowc.runtime.fit import refuse_where
+from flowc.runtime.hexadecimal import hex_text
 from flowc.types import INTEGER_RANGES, TEXT, UNKNOWN, DataType, Kind
-
-_MAX_INTEGER = 2**63 - 1
-_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
-_DAY = 86_400
 
 # Storage ------------------------------------------------------------------------------------------------------------
 
@@ -59,38 +57,19 @@ def _in_json(array: pa.Array, kind: DataType) -> pa.Array:
     if kind.kind is Kind.ARRAY:
         return relist(array, _in_json(array.values, kind.element or UNKNOWN))
     if kind.kind is Kind.BINARY:
-        return pa.array([None if v is None else v.hex() for v in array.to_pylist()], pa.string())
+        return hex_text(array)
     return array if kind.kind in (Kind.BOOL, Kind.FLOAT64, *INTEGER_RANGES) else _stored(array, kind)
 
 
 def _refuse(array: pa.Array, column: Column, first_row: int) -> None:
-    kind = column.type.kind
-    if kind is Kind.INTERVAL:
+    if column.type.kind is Kind.INTERVAL:
         raise DataError(
             f"column `{column.name}`: SQLite keeps no `{column.type}`",
             code="unsupported-type",
             help="convert it in the SQL, for instance to seconds",
         )
-    if kind in (Kind.FLOAT32, Kind.FLOAT64):
-        reason = "would become NULL in SQLite"
-        refuse_where(pc.is_nan(array), array, column, first_row=first_row, reason=reason)
-    if kind is Kind.UINT64:
-        reason = "is greater than SQLite's greatest integer"
-        refuse_where(pc.greater(array, _MAX_INTEGER), array, column, first_row=first_row, reason=reason)
-    if kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
-        reason = "is outside the years 1 to 9999, which SQLite's text form of times ends at"
-        refuse_where(_outside(array), array, column, first_row=first_row, reason=reason)
-
-
-def _outside(array: pa.Array) -> pa.Array:
-    if pa.types.is_date32(array.type):
-        low, high, number = _FIRST_DAY, _LAST_DAY, array.cast(pa.int32())
-    else:
-        second = {"us": 10**6, "ns": 10**9}[array.type.unit]
-        number = array.cast(pa.int64())
-        low = max(_FIRST_DAY * _DAY * second, -_MAX_INTEGER)
-        high = min((_LAST_DAY + 1) * _DAY * second - 1, _MAX_INTEGER)
-    return pc.or_(pc.less(number, low), pc.greater(number, high))
+    for marks, reason in limits("sqlite")(array, column):
+        refuse_where(marks, array, column, first_row=first_row, reason=reason)
 
 
 # Reading ------------------------------------------------------------------------------------------------------------

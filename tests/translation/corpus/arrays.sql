@@ -261,3 +261,7 @@ SELECT x, o FROM UNNEST(['a', 'b']) AS x WITH OFFSET AS o ORDER BY o
 SELECT t.v, t.n FROM unnest(ARRAY['a', 'b']) WITH ORDINALITY AS t(v, n) ORDER BY t.n
 --> 'a' | 1
 --> 'b' | 2
+
+-- spark: an element of a split by a pattern
+SELECT split(status, '[a-e]+')[0] FROM orders WHERE id = 5
+--> 'op'

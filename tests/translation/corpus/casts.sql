@@ -142,3 +142,8 @@ SELECT 'abcdef'::varchar(3)
 -- spark: a number from a text with blanks
 SELECT CAST(' 42 ' AS INT)
 --> 42
+
+-- spark: timestamps as text
+SELECT cast(placed_at AS string) FROM orders WHERE id IN (3, 5) ORDER BY id
+--> '2024-02-29 00:00:00'
+--> '2024-12-30 18:45:30.123456'

@@ -159,6 +159,10 @@ SELECT id FROM orders WHERE placed_at > TIMESTAMP '2024-03-15' - INTERVAL '30 da
 SELECT placed_at AT TIME ZONE 'Europe/Berlin' FROM orders WHERE id = 1
 --> 2024-01-15 08:30:00Z
 
+-- postgres: at time zone shows an instant as a clock there does
+SELECT CAST(placed_at AS TIMESTAMPTZ) AT TIME ZONE 'Asia/Tokyo', placed_at AT TIME ZONE 'UTC' AT TIME ZONE 'Europe/Berlin' FROM orders WHERE id = 1
+--> 2024-01-15 18:30:00 | 2024-01-15 10:30:00
+
 -- snowflake: CONVERT_TIMEZONE of a naive timestamp
 SELECT CONVERT_TIMEZONE('UTC', 'Europe/Berlin', placed_at) FROM orders WHERE id = 1
 --> 2024-01-15 10:30:00

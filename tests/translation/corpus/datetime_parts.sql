@@ -200,3 +200,15 @@ SELECT NEXT_DAY(DATE '2024-03-12', 'mo')
 SELECT id FROM orders WHERE placed_at >= '2024-03-01' AND placed_at < '2025-01-01' ORDER BY id
 --> 4
 --> 5
+
+-- mysql: WEEKOFYEAR is the ISO week
+SELECT WEEKOFYEAR('2024-12-30'), WEEKOFYEAR(shipped_on), WEEKDAY('2024-05-05') FROM orders WHERE id = 6
+--> 1 | 1 | 6
+
+-- postgres: milliseconds with their fraction
+SELECT extract(milliseconds FROM placed_at), extract(microseconds FROM placed_at) FROM orders WHERE id = 5
+--> 30123.456 | 30123456
+
+-- duckdb: milliseconds are whole
+SELECT extract(milliseconds FROM placed_at) FROM orders WHERE id = 5
+--> 30123

@@ -150,3 +150,19 @@ SELECT TO_TIMESTAMP(1715933700)
 -- snowflake: DATE_PART of the epoch
 SELECT DATE_PART(epoch_second, placed_at) FROM orders WHERE id = 3
 --> 1709164800
+
+-- spark: date_format with thousandths
+SELECT date_format(placed_at, 'HH:mm:ss.SSS') FROM orders WHERE id = 5
+--> '18:45:30.123'
+
+-- spark: date_format with quoted text
+SELECT date_format(placed_at, "yyyy-MM-dd'T'HH:mm:ss") FROM orders WHERE id = 5
+--> '2024-12-30T18:45:30'
+
+-- spark: date_format with a quarter
+SELECT date_format(placed_at, 'Q') FROM orders WHERE id = 5
+--> '4'
+
+-- spark: to_timestamp with quoted text
+SELECT to_timestamp('2024-01-01T10:00:00', "yyyy-MM-dd'T'HH:mm:ss")
+--> 2024-01-01 10:00:00

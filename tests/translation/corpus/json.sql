@@ -52,6 +52,7 @@ SELECT JSON_UNQUOTE(JSON_EXTRACT(payload, '$.page')) FROM events WHERE kind = 'c
 
 -- mysql: the arrow with two heads
 SELECT payload ->> '$.user.name' FROM events WHERE kind = 'view' AND user_id = 1 ORDER BY happened_at LIMIT 1
+--! mysql: MariaDB has no `->>`, MySQL has
 --> 'Ada'
 
 -- mysql: JSON_EXTRACT of a number
@@ -152,3 +153,13 @@ SELECT e.user_id, t.value FROM events e CROSS JOIN jsonb_array_elements_text(e.p
 -- postgres: json_agg
 SELECT json_agg(name ORDER BY id) FROM customers WHERE id < 30
 --> json ["Ada", "Bob"]
+
+-- postgres: ->> gives text
+SELECT payload ->> 'ms', payload ->> 'page' FROM events WHERE user_id = 1 ORDER BY happened_at
+--> '120' | 'home'
+--> '30' | 'cart'
+--> NULL | 'home'
+
+-- postgres: ->> of true, null and a text
+SELECT CAST('{"a": true, "b": "x"}' AS json) ->> 'a', CAST('{"b": "x"}' AS json) ->> 'b', CAST('{"c": null}' AS json) ->> 'c'
+--> 'true' | 'x' | NULL

@@ -1,3 +1,7 @@
+-- postgres: an integer cast to numeric divides to a fraction
+SELECT CAST(n AS NUMERIC) / 2 FROM metrics WHERE id = 1
+--> 3.5
+
 -- postgres: integers divide to an integer
 SELECT id, n / d FROM metrics WHERE d <> 0 ORDER BY id
 --> 1 | 3
@@ -284,3 +288,21 @@ SELECT IF(d = 0, NULL, n / d) FROM metrics ORDER BY id
 -- bigquery: TRUNC
 SELECT TRUNC(-1.99), TRUNC(1.999, 2)
 --> -1 | 1.99
+
+-- postgres: halves of doubles go to the even number
+SELECT id, round(x), round(x / 5) FROM metrics WHERE id < 4 ORDER BY id
+--> 1 | 2 | 0
+--> 2 | -2 | 0
+--> 3 | 0 | 0
+
+-- mysql: halves of doubles go to the even number
+SELECT id, ROUND(x) FROM metrics WHERE id < 4 ORDER BY id
+--> 1 | 2
+--> 2 | -2
+--> 3 | 0
+
+-- spark: halves of doubles go away from zero
+SELECT id, round(x) FROM metrics WHERE id < 4 ORDER BY id
+--> 1 | 3
+--> 2 | -3
+--> 3 | 1

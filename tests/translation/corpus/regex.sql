@@ -141,3 +141,20 @@ SELECT 'abc' SIMILAR TO '(a|x)%', 'bc' SIMILAR TO '(a|x)%'
 -- postgres: regexp_split_to_array
 SELECT regexp_split_to_array('a1b2c', '[0-9]')
 --> ['a', 'b', 'c']
+
+-- mysql: REGEXP_LIKE without case
+SELECT REGEXP_LIKE('Abc', '^a', 'i'), REGEXP_LIKE('abc', 'D', 'i')
+--! mysql: MariaDB has no REGEXP_LIKE, MySQL has
+--> true | false
+
+-- duckdb: regexp_matches and regexp_full_match without case
+SELECT regexp_matches('Flowc', '^fl', 'i'), regexp_full_match('Flowc', 'fl', 'i')
+--> true | false
+
+-- duckdb: regexp_extract into named groups
+SELECT regexp_extract('k=v', '(\w)=(\w)', ['a', 'b']).b
+--> 'v'
+
+-- spark: split into two parts at the most
+SELECT split('a,b,c', ',', 2)
+--> ['a', 'b,c']

@@ -285,7 +285,7 @@ SELECT ascii('A'), chr(66)
 --> 65 | 'B'
 
 -- mysql: CHAR
-SELECT CHAR(65)
+SELECT CHAR(65 USING utf8mb4)
 --> 'A'
 
 -- spark: md5
@@ -336,3 +336,31 @@ SELECT 'a\nb', r'a\d'
 -- postgres: backslash in a text is a backslash
 SELECT 'a\nb', E'a\nb'
 --> 'a\nb' | e'a\nb'
+
+-- spark: LIKE with a backslash
+SELECT id FROM orders WHERE note LIKE '%\_%'
+--> 6
+
+-- postgres: LIKE with a backslash
+SELECT 'ab' NOT LIKE 'a\_', 'a_' LIKE 'a\_', 'ab' LIKE 'a\_', 'a_' ILIKE 'A\_'
+--> true | true | false | true
+
+-- postgres: LIKE with a backslash in a pattern that is computed
+SELECT id FROM orders WHERE note LIKE replace(note, '_', '\_') ORDER BY id
+--> 1
+--> 3
+--> 4
+--> 5
+--> 6
+
+-- duckdb: LIKE without an escape character
+SELECT 'a\b' LIKE 'a\b', 'a_' LIKE 'a\_', 'a\x' LIKE 'a\_', 'a\x' ILIKE 'A\_'
+--> true | false | true | true
+
+-- duckdb: LIKE of a computed pattern without an escape character
+SELECT note LIKE concat('x', '\_', note) FROM orders WHERE id = 6
+--> false
+
+-- bigquery: LIKE with a backslash
+SELECT 'a_' LIKE 'a\\_', 'ax' LIKE 'a\\_'
+--> true | false

@@ -1,0 +1,1 @@
+"""Crash campaigns: streams that are killed at every moment, and what their targets hold afterwards."""

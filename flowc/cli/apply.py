@@ -1,0 +1,96 @@
+"""`flowc apply`: does what the plan says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.asking import agreed
+from flowc.cli.console import out, say, style_for, width_of
+from flowc.cli.whole import Whole, prepare_whole, selection
+from flowc.errors import FlowcError
+from flowc.migration import Statement
+from flowc.render.migration import migration_text
+from flowc.render.style import printable
+from flowc.service.applying import Limits
+from flowc.service.migrating import Request, carry_out, refuse_destructive
+from flowc.service.plans import make_plan, plan_hash
+from flowc.service.saved import SavedPlan, read_plan
+
+
+class _Talk:
+    """Says on stderr what is being done."""
+
+    def begins(self, connection: str, statement: Statement, number: int, total: int) -> None:
+        say(f"[{number}/{total}] {printable(statement.purpose)}")
+
+    def retries(self, statement: Statement, error: FlowcError, seconds: float) -> None:
+        say(f"waiting {seconds:g} s, then again: {printable(error.message)}")
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="[SPECS]... [NAME]... | FILE")
+@click.option(
+    "--select", "selected", multiple=True, metavar="NAME", help="Only this table, pipeline or stream and its needs."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--allow-destructive", "allowed", multiple=True, metavar="OBJECT", help="Allow this loss; `all` for any.")
+@click.option("--lock-timeout", default=10.0, metavar="SECONDS", help="Wait so long for another apply.")
+@click.option(
+    "--table-lock-timeout", default=5.0, metavar="SECONDS", help="Let a statement wait so long for its table."
+)
+@click.option("--statement-timeout", default=0.0, metavar="SECONDS", help="Stop a statement after so long; 0: never.")
+@environment_option
+def command(
+    arguments: tuple[str, ...], selected: tuple[str, ...], yes: bool, allowed: tuple[str, ...], lock_timeout: float,
+    table_lock_timeout: float, statement_timeout: float, environment: str | None,
+) -> int:  # fmt: skip
+    """Make databases and loads as the specs, or a saved plan, say.
+
+    Shows the plan and asks, unless `--yes` is given. A FILE of `plan --out` is carried out without asking, as it is or
+    not at all. Runs under a lock, records every statement, and goes on after a crash when it is run again.
+    """
+    limits = Limits(lock_timeout, table_lock_timeout, statement_timeout)
+    file = _plan_file(arguments)
+    if file is not None:
+        saved = read_plan(file)
+        whole = prepare_whole([Path(path) for path in saved.specs], environment or saved.environment)
+        refuse_destructive(saved.plan, allowed)
+        yes = False
+    else:
+        whole, saved = _planned(arguments, selected, environment, allowed)
+        if saved.plan.empty:
+            yes = True
+        elif not yes and not _agreed():
+            say("nothing was changed")
+            return 1
+    request = Request(whole.checked, whole.ir, whole.sessions, saved, _Talk(), limits, looked_at=not yes)
+    for done in carry_out(request):
+        out(f"{done.connection}: version {done.version}, {done.statements} statements, {done.seconds:.2f} s")
+    return 0
+
+
+def _plan_file(arguments: tuple[str, ...]) -> Path | None:
+    """The saved plan among the arguments: a file alone that is no spec."""
+    path = Path(arguments[0]) if len(arguments) == 1 else None
+    return path if path is not None and path.is_file() and path.suffix not in (".yaml", ".yml") else None
+
+
+def _planned(
+    arguments: tuple[str, ...], selected: tuple[str, ...], environment: str | None, allowed: tuple[str, ...]
+) -> tuple[Whole, SavedPlan]:
+    paths, names = specs_and_names(arguments)
+    whole = prepare_whole(paths, environment)
+    chosen = (*names, *selected)
+    plan = make_plan(whole.checked, whole.ir, whole.sessions, selection(chosen, whole))
+    out(migration_text(plan, style_for(sys.stdout), columns=width_of(sys.stdout)))
+    refuse_destructive(plan, allowed)
+    specs = tuple(str(path) for path in paths)
+    return whole, SavedPlan(plan, plan_hash(plan), specs, environment, tuple(sorted(chosen)))
+
+
+def _agreed() -> bool:
+    return agreed("Apply?", "apply without asking with `--yes`, or save the plan with `plan --out`")

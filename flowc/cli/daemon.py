@@ -1,0 +1,192 @@
+"""`flowc run`: the daemon. Signals, the log, the table of a terminal, and the HTTP server meet here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from flowc.cli.console import is_terminal, say, say_diagnostics, style_for
+from flowc.cli.whole import Whole, prepare_whole
+from flowc.diagnostics import Diagnostic, did_you_mean
+from flowc.errors import UsageError
+from flowc.render.daemon import HEADERS, LEVELS, live_rows, log_json, log_text, progress_events, status_json
+from flowc.render.metrics import metrics_text
+from flowc.service.daemon.http import Page, serve
+from flowc.service.daemon.job import Job
+from flowc.service.daemon.restart import RestartPolicy
+from flowc.service.daemon.sharing import files_for_one, together
+from flowc.service.daemon.stats import Event
+from flowc.service.daemon.supervisor import Daemon
+
+_TICK = 0.2
+_PLAIN_EVERY = 30.0
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How a daemon is watched: an address of HTTP, the format and the lowest level of its log."""
+
+    http: str | None = None
+    log_format: str = "text"
+    log_level: str = "info"
+
+
+def run_daemon(paths: Sequence[Path], names: Sequence[str], environment: str | None, ways: Ways) -> int:
+    """Runs streams until a signal, or until none is left; exit code 1 when one of them failed."""
+    log = _Log(ways)
+    whole = prepare_whole(paths, environment, log.diagnostics if ways.log_format == "json" else say_diagnostics)
+    streams = _chosen(names, whole, log)
+    jobs = _jobs(streams, whole)
+    files = [files_for_one(job.stream, whole.ir, whole.sessions) for job in jobs]
+    daemon = Daemon(jobs, together(files), log)
+    stop = threading.Event()
+    with ExitStack() as stack:
+        _on_signals(daemon, stop, stack)
+        if ways.http is not None:
+            stack.callback(serve(ways.http, _pages(daemon)).shutdown)
+        daemon.start()
+        view = stack.enter_context(_View(daemon, ways))
+        while daemon.alive and not stop.wait(_TICK):
+            view.update()
+        daemon.stop()
+        view.update()
+    return 1 if daemon.failed else 0
+
+
+def _chosen(names: Sequence[str], whole: Whole, log: _Log) -> tuple[str, ...]:
+    """The streams to run. Raises UsageError for a name that there is not, and where there is no stream."""
+    project = whole.checked.project
+    for name in names:
+        if name not in project.streams and name not in project.pipelines:
+            known = (*project.streams, *project.pipelines)
+            helps = did_you_mean(name, known) or ("name a stream of the specs",)
+            raise UsageError(f"there is no stream `{name}`", code="unknown-selection", help=helps[0])
+    streams = tuple(name for name in names or project.streams if name in project.streams)
+    idle = [name for name in names or project.pipelines if name in project.pipelines]
+    if not streams:
+        what = f"`{idle[0]}` is a pipeline, and the daemon runs only streams" if idle else "there is no stream to run"
+        message = f"{what} in this version"
+        raise UsageError(message, code="not-runnable-yet", help="run pipelines once with `flowc run --once`")
+    if idle:
+        log(Event("warning", f"the daemon does not run pipelines in this version: {', '.join(idle)}"))
+    return streams
+
+
+def _jobs(streams: Sequence[str], whole: Whole) -> list[Job]:
+    found = []
+    for name in streams:
+        spec = whole.checked.project.streams[name].value
+        workers = int(str(spec.get("parallelism", 1)))
+        policy = RestartPolicy.of(spec.get("restart"))
+        found += [Job(whole.checked, whole.ir, name, number + 1, workers, policy) for number in range(workers)]
+    return found
+
+
+def _on_signals(daemon: Daemon, stop: threading.Event, stack: ExitStack) -> None:
+    """The first signal stops, the second ends everything at once."""
+
+    def handle(number: int, _: FrameType | None) -> None:
+        if stop.is_set():
+            daemon.kill()
+            os._exit(128 + number)
+        stop.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        stack.callback(signal.signal, name, signal.signal(name, handle))
+
+
+def _pages(daemon: Daemon) -> dict[str, Any]:
+    def ready() -> Page:
+        lines = "".join(f"{w.job.stream}[{w.job.worker}]: {w.status}\n" for w in daemon.workers)
+        return Page(lines, 200 if daemon.ready else 503)
+
+    return {
+        "/healthz": lambda: Page("ok\n"),
+        "/readyz": ready,
+        "/metrics": lambda: Page(metrics_text(daemon), kind=_PROMETHEUS),
+        "/status": lambda: Page(status_json(daemon) + "\n", kind="application/json"),
+    }
+
+
+@dataclass
+class _Log:
+    """Writes events to stderr, one at a time."""
+
+    ways: Ways
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, event: Event) -> None:
+        if LEVELS.index(event.level) < LEVELS.index(self.ways.log_level):
+            return
+        text = log_json(event) if self.ways.log_format == "json" else log_text(event, style_for(sys.stderr))
+        with self._lock:
+            say(text)
+            sys.stderr.flush()
+
+    def diagnostics(self, found: Iterable[Diagnostic]) -> None:
+        """What compiling found, as events."""
+        for diagnostic in found:
+            level = str(diagnostic.severity)
+            fields = {"code": diagnostic.code, "file": diagnostic.span.file.path if diagnostic.span else None}
+            self(Event(level if level in LEVELS else "info", diagnostic.message, fields=fields))
+
+
+@dataclass
+class _View:
+    """On a terminal a table that is kept up to date, elsewhere a line for each worker twice a minute."""
+
+    daemon: Daemon
+    ways: Ways
+    _live: Any = None
+    _rates: dict[int, float] = field(default_factory=dict)
+    _seen: dict[int, tuple[float, int]] = field(default_factory=dict)
+    _said: float = field(default_factory=time.monotonic)
+
+    def __enter__(self) -> _View:
+        if is_terminal(sys.stderr) and self.ways.log_format == "text":
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), auto_refresh=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self) -> None:
+        """Shows how it goes now."""
+        now = time.monotonic()
+        for i, worker in enumerate(self.daemon.workers):
+            at, rows = self._seen.get(i, (0.0, 0))
+            if now - at >= 2.0:
+                self._rates[i] = (worker.counts.rows - rows) / (now - at) if at else 0.0
+                self._seen[i] = (now, worker.counts.rows)
+        if self._live is not None:
+            self._live.update(_table(self.daemon, self._rates), refresh=True)
+        elif now - self._said >= _PLAIN_EVERY:
+            self._said = now
+            for event in progress_events(self.daemon, self._rates):
+                self.daemon.log(event)
+
+
+def _table(daemon: Daemon, rates: dict[int, float]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    colors = {"good": "green", "warning": "yellow", "bad": "red", "dim": "dim"}
+    table = Table(*HEADERS, box=None, pad_edge=False)
+    for role, state, (name, *cells) in live_rows(daemon, rates):
+        table.add_row(Text(name), Text(state, style=colors[role]), *(Text(cell, justify="right") for cell in cells))
+    return table

@@ -1,0 +1,142 @@
+"""`flowc dlq`: the messages that streams could not read, compute or write."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.asking import agreed
+from flowc.cli.console import out, say, style_for
+from flowc.cli.onestream import known_stream, one_stream
+from flowc.cli.whole import Whole, prepare_whole
+from flowc.compiler.front.durations import parse_duration
+from flowc.compiler.streamplan.letters import Chosen
+from flowc.errors import UsageError
+from flowc.render.deadletters import (
+    counts_objects,
+    counts_text,
+    letter_object,
+    letters_text,
+    replayed_object,
+    replayed_text,
+)
+from flowc.render.failure import failure
+from flowc.service.deadletterreplay import replay
+from flowc.service.deadletters import DeadLetters, dead_letters, keeping
+
+_DURATION = re.compile(r"\d+(\.\d+)?(ms|s|m|h|d)")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_codes_option = click.option("--code", "codes", multiple=True, metavar="CODE", help="Only those of this error code.")
+
+
+@click.group()
+def command() -> None:
+    """List, show, replay and purge dead letters of streams."""
+
+
+@command.command("list")
+@click.argument("specs", nargs=-1, metavar="[SPECS]... [STREAM]...")
+@_json_option
+@environment_option
+def list_(specs: tuple[str, ...], as_json: bool, environment: str | None) -> None:
+    """Count dead letters for each stream and error code.
+
+    Parked ones were replayed as often as `max_attempts` says, and failed each time.
+    """
+    paths, names = specs_and_names(specs)
+    whole = prepare_whole(paths, environment)
+    found = [_of(name, whole) for name in names or keeping(whole.checked)]
+    counted = [(letters, letters.counts()) for letters in found]
+    whole.sessions.close()
+    if as_json:
+        out(json.dumps(counts_objects(counted), indent=2, ensure_ascii=False))
+        return
+    out(counts_text(counted, style_for(sys.stdout)))
+    if not any(counts for _, counts in counted):
+        say("no dead letters" if found else "no stream keeps dead letters: `on_error: dlq` has a stream keep them")
+
+
+@command.command("show")
+@click.argument("specs", nargs=-1, metavar="[SPECS]... STREAM")
+@click.option("--limit", default=20, metavar="N", type=click.IntRange(1), help="Show at most N. Default: 20.")
+@_codes_option
+@_json_option
+@environment_option
+def show(specs: tuple[str, ...], limit: int, codes: tuple[str, ...], as_json: bool, environment: str | None) -> None:
+    """Show the oldest dead letters of a stream: where each stood, why it is dead, and its bytes."""
+    whole, letters = _one(specs, environment, "dlq show")
+    found = letters.shown(limit, codes)
+    whole.sessions.close()
+    if as_json:
+        out(json.dumps([letter_object(letter) for letter in found], indent=2, ensure_ascii=False))
+        return
+    out(letters_text(found, style_for(sys.stdout)))
+    if not found:
+        say("no dead letters")
+
+
+@command.command("replay")
+@click.argument("specs", nargs=-1, metavar="[SPECS]... STREAM")
+@_codes_option
+@click.option("--parked", is_flag=True, help="Replay also those that failed as often as `max_attempts` says.")
+@_json_option
+@environment_option
+def replay_(
+    specs: tuple[str, ...], codes: tuple[str, ...], parked: bool, as_json: bool, environment: str | None
+) -> int:
+    """Send dead letters of a stream through its SQL into its targets once more.
+
+    Each letter that comes through is written once and removed; one that fails again stays, with the new error and one
+    attempt more. The stream's own worker may run meanwhile. Exit code 1 when letters failed again.
+    """
+    whole, letters = _one(specs, environment, "dlq replay")
+    report = replay(letters, whole.checked, whole.ir, Chosen(codes), parked=parked)
+    whole.sessions.close()
+    out(json.dumps(replayed_object(report), indent=2, ensure_ascii=False) if as_json else replayed_text(report))
+    if report.error is not None and not as_json:
+        sys.stdout.flush()
+        say(failure(report.error, style_for(sys.stderr)))
+    return 1 if report.error is not None or report.failed else 0
+
+
+@command.command("purge")
+@click.argument("specs", nargs=-1, metavar="[SPECS]... STREAM")
+@click.option("--older-than", "age", metavar="AGE", help="Only those that failed longer ago, for instance 30d.")
+@_codes_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@environment_option
+def purge(specs: tuple[str, ...], age: str | None, codes: tuple[str, ...], yes: bool, environment: str | None) -> int:
+    """Remove dead letters of a stream for good."""
+    chosen = Chosen(codes, _before(age))
+    whole, letters = _one(specs, environment, "dlq purge")
+    count = letters.purgeable(chosen)
+    if count and not yes and not agreed(f"Remove {count} dead letters of `{letters.stream}`?", "use `--yes`"):
+        say("nothing was removed")
+        return 1
+    removed = letters.purge(chosen) if count else 0
+    whole.sessions.close()
+    out(f"{letters.stream}: {removed} removed")
+    return 0
+
+
+def _before(age: str | None) -> datetime | None:
+    if age is None:
+        return None
+    if not _DURATION.fullmatch(age):
+        raise UsageError(f"`{age}` is no duration", code="unreadable-argument", help="for instance 30d, 12h or 90m")
+    return datetime.now(UTC) - timedelta(seconds=parse_duration(age))
+
+
+def _one(specs: Sequence[str], environment: str | None, words: str) -> tuple[Whole, DeadLetters]:
+    whole, name = one_stream(specs, environment, words)
+    return whole, _of(name, whole)
+
+
+def _of(name: str, whole: Whole) -> DeadLetters:
+    return dead_letters(whole.checked, whole.ir, known_stream(name, whole), whole.sessions)

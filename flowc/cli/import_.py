@@ -1,0 +1,81 @@
+"""`flowc import`: specs for tables that exist."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from flowc.catalog import TableName
+from flowc.cli.arguments import environment_option
+from flowc.cli.connections import project_connections, unknown_connection
+from flowc.cli.console import conceal, out, say
+from flowc.compiler import stages
+from flowc.compiler.migrate.engines import ENGINES
+from flowc.diagnostics import Reporter
+from flowc.errors import UsageError
+from flowc.service.importing import import_tables
+from flowc.service.secrets import Resolver
+from flowc.service.sessions import Sessions
+
+
+@click.command()
+@click.argument("connection")
+@click.argument("tables", nargs=-1)
+@click.option("--specs", type=click.Path(path_type=Path), help="The project (default `specs`).")
+@click.option("--out", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write this file instead.")
+@environment_option
+def command(
+    connection: str, tables: tuple[str, ...], specs: Path | None, file: Path | None, environment: str | None
+) -> int:
+    """Write specs for tables that exist in CONNECTION: the named TABLES, or all that are not declared.
+
+    The YAML goes to stdout, or to the file of `--out`. `flowc plan` on it says that nothing changes, and the next
+    `flowc apply` takes the tables into flowc's care.
+    """
+    found, root = project_connections((str(specs),) if specs else (), environment)
+    if connection not in found:
+        raise unknown_connection(connection, found)
+    kind = found[connection].kind.value
+    if kind not in ENGINES:
+        message = f"tables cannot be imported from `{connection}`, a connection of kind `{kind}`"
+        known = ", ".join(f"`{name}`" for name in sorted(ENGINES))
+        raise UsageError(message, code="not-runnable-yet", help=f"import from {known}")
+    resolver = Resolver(os.environ, root)
+    conceal(resolver.redact)
+    sessions = Sessions(found, resolver)
+    imported = import_tables(
+        sessions.target(connection), kind, connection, tables, _known(specs, environment, connection)
+    )
+    sessions.close()
+    for note in imported.notes:
+        say(f"note: {note}")
+    return _write(imported.text, file)
+
+
+def _known(specs: Path | None, environment: str | None, connection: str) -> dict[str, TableName | None]:
+    """The keys of the tables that the project declares already, and the tables of the connection that they mean."""
+    path = specs or Path("specs")
+    project = (
+        stages.load_project([path], Reporter(), environment=environment, env=os.environ) if path.exists() else None
+    )
+    tables = project.tables if project else {}
+    return {key: t.table_name if t.connection.value == connection else None for key, t in tables.items()}
+
+
+def _write(text: str, file: Path | None) -> int:
+    if file is None:
+        out(text.rstrip())
+        return 0
+    if file.exists():
+        message = f"`{file}` is there already"
+        raise UsageError(message, code="unwritable-file", help="name a new file after `--out`")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"`{file}` cannot be written: {error.strerror}"
+        raise UsageError(message, code="unwritable-file", help="name another file after `--out`") from None
+    say(f"wrote {file}")
+    return 0

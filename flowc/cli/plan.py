@@ -1,0 +1,78 @@
+"""`flowc plan`: what `apply` would change."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.console import out, say, style_for, width_of
+from flowc.cli.whole import Whole, prepare_whole, selection
+from flowc.migration import MigrationPlan
+from flowc.render.migration import migration_text, versions_text
+from flowc.render.migration_json import migration_object
+from flowc.render.migration_markdown import migration_markdown
+from flowc.render.migration_sql import migration_sql
+from flowc.service.plans import make_plan, plan_hash, read_versions
+from flowc.service.rollback import plan_rollback, rollback_target
+from flowc.service.saved import SavedPlan, write_plan
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="[SPECS]... [NAME]...")
+@click.option(
+    "--select", "selected", multiple=True, metavar="NAME", help="Only this table, pipeline or stream and its needs."
+)
+@click.option("--json", "form", flag_value="json", help="Print the plan as one JSON object.")
+@click.option("--sql", "form", flag_value="sql", help="Print the statements alone, as a script.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print a comment for a pull request.")
+@click.option("--out", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan for `apply FILE`.")
+@click.option("--rollback-to", "rollback", metavar="VERSION", help="Plan back to this applied version of a database.")
+@click.option("--history", is_flag=True, help="List the versions that were applied, and plan nothing.")
+@click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when there are changes.")
+@environment_option
+def command(
+    arguments: tuple[str, ...], selected: tuple[str, ...], form: str | None, file: Path | None,
+    rollback: str | None, history: bool, detailed: bool, environment: str | None,
+) -> int:  # fmt: skip
+    """Show what `apply` would change, in databases and in loads.
+
+    Compares the specs with the live tables and with what was applied last. Reads, asks the data whether each change
+    can work, and changes nothing. Exit code 0; with `--detailed-exitcode`, 2 when there are changes.
+    """
+    paths, names = specs_and_names(arguments)
+    whole = prepare_whole(paths, environment)
+    if history:
+        out(versions_text(read_versions(whole.checked, whole.ir, whole.sessions), style_for(sys.stdout)))
+        return 0
+    plan, version = _planned(whole, (*names, *selected), rollback)
+    whole.sessions.close()
+    identity = plan_hash(plan)
+    if file is not None:
+        specs = tuple(str(path) for path in paths)
+        write_plan(file, SavedPlan(plan, identity, specs, environment, tuple(sorted((*names, *selected))), version))
+        say(f"wrote {file}; carry it out with `flowc apply {file}`")
+    out(_shown(plan, identity, form))
+    return 2 if detailed and not plan.empty else 0
+
+
+def _shown(plan: MigrationPlan, identity: str, form: str | None) -> str:
+    """The plan in the form that was asked for."""
+    if form == "json":
+        return json.dumps(migration_object(plan, identity), indent=2, ensure_ascii=False)
+    if form == "sql":
+        return migration_sql(plan)
+    if form == "markdown":
+        return migration_markdown(plan)
+    return migration_text(plan, style_for(sys.stdout), columns=width_of(sys.stdout))
+
+
+def _planned(whole: Whole, chosen: tuple[str, ...], rollback: str | None) -> tuple[MigrationPlan, int | None]:
+    """The plan, and the version that it goes back to."""
+    if rollback is None:
+        return make_plan(whole.checked, whole.ir, whole.sessions, selection(chosen, whole)), None
+    connection, version = rollback_target(whole.checked, whole.ir, whole.sessions, rollback)
+    return plan_rollback(whole.ir, whole.sessions, connection, version), version

@@ -1,0 +1,91 @@
+"""`flowc run --once` of streams: they catch up and end, alone or with pipelines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import click
+
+from flowc.cli.console import out, say, style_for
+from flowc.cli.live import prepare
+from flowc.cli.progress import Progress
+from flowc.cli.report import show
+from flowc.cli.stopping import stopping
+from flowc.cli.whole import prepare_whole
+from flowc.render.loads import run_object, run_text
+from flowc.render.plain import as_json
+from flowc.render.streams import stream_failures, stream_object, streams_text
+from flowc.service.loads import Run
+from flowc.service.once import run_both
+from flowc.service.sessions import Sessions
+from flowc.service.streams import StreamReport, run_stream
+from flowc.service.waiting import waiting_keys
+
+
+def run_streams(
+    paths: Sequence[Path], names: Sequence[str], environment: str | None, *, json: bool, drain: bool
+) -> int:
+    """Runs streams one after the other; exit code 1 when one failed."""
+    whole = prepare_whole(paths, environment)
+    run = partial(run_stream, whole.checked, whole.ir, sessions=whole.sessions, drain=drain)
+    with stopping() as stop:
+        reports = [run(name, stopping=stop.event) for name in names if not stop.number]
+    whole.sessions.close()
+    if json:
+        out(as_json([stream_object(report) for report in reports]))
+    else:
+        _show(reports)
+    return stop.code(any(report.error for report in reports))
+
+
+def run_everything(
+    paths: Sequence[Path],
+    pipelines: Sequence[str],
+    streams: Sequence[str] | None,
+    environment: str | None,
+    *,
+    json: bool,
+    drain: bool,
+) -> int:
+    """Runs pipelines (all, when none is named) and streams (all for None); exit code 1 when one failed."""
+    live = prepare(paths, pipelines, environment)
+    streams = tuple(live.checked.project.streams) if streams is None else streams
+    if streams and not live.checked.project.pipelines:
+        return run_streams(paths, streams, environment, json=json, drain=drain)
+    own = Sessions(live.checked.project.connections, live.sessions.resolver)
+    with Progress() as progress:
+        run = Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ)
+        catch_up = partial(run_stream, live.checked, live.ir, sessions=own, drain=drain)
+        both = run_both(run, live.ir, streams, lambda name: _unless_stopped(catch_up, name), live.broken)
+    own.close()
+    chosen = {pipeline.name for pipeline in live.pipelines}
+    report = both.pipelines
+    report.waiting = waiting_keys(p for name, p in live.checked.project.pipelines.items() if name in chosen)
+    if json:
+        told = {"streams": [stream_object(each) for each in both.streams]} if both.streams else {}
+        show(report, as_json({**run_object(report), **told}), as_json=True)
+    else:
+        show(report, run_text(report, style_for(sys.stdout)), as_json=False)
+        if both.streams:
+            out("")
+            _show(both.streams)
+    return 1 if both.failed else 0
+
+
+def _unless_stopped(catch_up: Callable[..., StreamReport], name: str) -> StreamReport:
+    """Lets a stream catch up; a signal ends the whole run after its epoch, before pipelines read what it wrote."""
+    with stopping() as stop:
+        report = catch_up(name, stopping=stop.event)
+    if stop.number:
+        raise click.exceptions.Exit(stop.code(failed=True))
+    return report
+
+
+def _show(reports: Sequence[StreamReport]) -> None:
+    out(streams_text(reports, style_for(sys.stdout)))
+    sys.stdout.flush()
+    say(stream_failures(reports, style_for(sys.stderr)))

@@ -1,0 +1,56 @@
+"""`flowc test`: given these rows, expect those."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.console import out, say, say_diagnostics, style_for
+from flowc.compiler import stages
+from flowc.compiler.front.spec import ProjectSpec
+from flowc.diagnostics import Reporter
+from flowc.render.diagnostics import summary
+from flowc.render.tests import outcome_text, outcomes_json, outcomes_summary
+from flowc.runtime.lean import without_pandas
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="[SPECS]... [NAME]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@environment_option
+def command(arguments: tuple[str, ...], as_json: bool, environment: str | None) -> int:
+    """Run the tests of pipelines and streams, without any server.
+
+    NAME is that of a test, or of what is tested. Sources hold the rows that a test gives, targets are tables of DuckDB
+    in memory, and SQL is translated to it. Connects to nothing. Exit code 1 when a test failed.
+    """
+    paths, names = specs_and_names(arguments)
+    reporter = Reporter()
+    project = stages.load_project(paths, reporter, environment=environment, env=os.environ)
+    if project is not None:
+        stages.lower(stages.resolve(project, reporter), reporter, env=os.environ)
+    say_diagnostics(reporter.sorted())
+    if project is None or reporter.has_errors:
+        say(f"{summary(reporter.found)}; nothing was tested")
+        return 1
+    return _run(project, names, as_json=as_json)
+
+
+def _run(project: ProjectSpec, names: list[str], *, as_json: bool) -> int:
+    without_pandas()
+    testing = importlib.import_module("flowc.service.testing")
+    tests = testing.chosen_tests(project, names)
+    if not tests and not as_json:
+        say("the specs hold no tests")
+        return 0
+    reports = []
+    for report in testing.run_tests(project, tests, os.environ):
+        reports.append(report)
+        if not as_json:
+            out(outcome_text(report, style_for(sys.stdout)))
+    out(outcomes_json(reports) if as_json else outcomes_summary(reports))
+    return 0 if all(report.passed for report in reports) else 1

@@ -1,0 +1,64 @@
+"""Prepares what `plan`, `apply`, `drift` and `import` share: a project without errors, and sessions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from flowc.cli.console import conceal, say, say_diagnostics
+from flowc.compiler import stages
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Ir
+from flowc.diagnostics import Diagnostic, Reporter, did_you_mean
+from flowc.errors import UsageError
+from flowc.render.diagnostics import summary
+from flowc.runtime.lean import without_pandas
+from flowc.service.plans import close_selection
+from flowc.service.secrets import Resolver
+from flowc.service.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A project that compiles, and the sessions of its databases."""
+
+    checked: CheckedSpec
+    ir: Ir
+    sessions: Sessions
+
+
+def prepare_whole(
+    paths: Sequence[Path],
+    environment: str | None,
+    show: Callable[[Iterable[Diagnostic]], None] = say_diagnostics,
+) -> Whole:
+    """Compiles the project and shows what it finds. Any error ends the command with code 1."""
+    without_pandas()
+    reporter = Reporter()
+    found = stages.linted(paths, reporter, environment=environment, env=os.environ)
+    show(reporter.sorted())
+    if found is None or reporter.has_errors:
+        say(f"{summary(reporter.found)}; nothing was planned")
+        raise click.exceptions.Exit(1)
+    checked, ir = found
+    resolver = Resolver(os.environ, Path(checked.project.root))
+    conceal(resolver.redact)
+    return Whole(checked, ir, Sessions(checked.project.connections, resolver))
+
+
+def selection(names: Sequence[str], whole: Whole) -> frozenset[str]:
+    """The chosen tables, pipelines and streams with all that they depend on.
+
+    Raises UsageError for a name that is none of them.
+    """
+    project = whole.checked.project
+    known = [*project.tables, *project.pipelines, *project.streams]
+    for name in names:
+        if name not in known:
+            helps = did_you_mean(name, known) or ("name a table, a pipeline or a stream of the specs",)
+            raise UsageError(f"there is no table, pipeline or stream `{name}`", code="unknown-selection", help=helps[0])
+    return close_selection(names, whole.checked, whole.ir)

@@ -1,0 +1,206 @@
+r"""MySQL (from 8.0.19) and MariaDB (from 10.7), one SQL for both.
+
+What only one of them has stands in comments that the other one skips: `/*M! … */` is MariaDB's, and MariaDB skips
+`/*!80017 … */`, as MySQL's from version 8.0.17. Texts compare by their code points, trailing spaces included, in the
+collation that each has for that.
+"""
+
+from __future__ import annotations
+
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialects.mysql_words import as_sessions_read_it
+from flowc.compiler.timeformat import pieces
+from flowc.types import DataType, Kind
+
+_EXACT = "/*M!100200 utf8mb4_nopad_bin *//*!80017 utf8mb4_0900_bin */"
+"""The collation that compares by code points and pads nothing."""
+_OPTIONS = f" ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE {_EXACT}"
+_LONGEST_VARCHAR = 16_383
+_MOST_DIGITS, _MOST_SCALE = 65, 30
+
+_LETTERS = {
+    "%Y": "%Y", "%y": "%y", "%m": "%m", "%d": "%d", "%H": "%H", "%I": "%h", "%M": "%i", "%S": "%s", "%f": "%f",
+    "%p": "%p", "%j": "%j", "%b": "%b", "%B": "%M", "%a": "%a", "%A": "%W", "%z": "", "%%": "%%",
+}  # fmt: skip
+
+_BLANK = "[ \\\\t\\\\n\\\\r\\\\f\\\\x0B]"
+_TRIMMED = f"regexp_replace({{0}}, '^{_BLANK}+|{_BLANK}+\\\\z', '')"
+_NUMBER = "^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{{1,3}})?\\\\z"
+
+
+def _digits(x: str) -> str:
+    """The digits of a number's text from its first to its last that is not zero."""
+    mantissa = f"regexp_replace({x}, '[eE].*', '')"
+    return f"regexp_replace(regexp_replace({mantissa}, '[^0-9]', ''), '^0+|0+$', '')"
+
+
+# A CAST rounds, and stops at the greatest number, so the digits are compared. Those of a FLOAT are cut when it becomes
+# a text, and too many when it becomes a DOUBLE before.
+_READ = f"CAST({_TRIMMED} AS {{1}})"
+_EXACT_NUMBER = " OR ".join(
+    f"{_digits(_TRIMMED)} = {_digits(f'CAST({x} AS CHAR)')}" for x in (_READ, f"({_READ} + 0e0)")
+)
+_LINE = "ord(right({0}, 1)) <> 10"
+"""No line ends at the end, where a pattern's `$` allows one."""
+_OFFSET = " ?(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)\\\\z"
+_SHIFT = (
+    "(CASE WHEN {0} REGEXP '[+-][0-9]{{2}}(:?[0-9]{{2}})?\\\\z' THEN "
+    "(CASE WHEN {0} REGEXP '-[0-9]{{2}}(:?[0-9]{{2}})?\\\\z' THEN -60 ELSE 60 END) * "
+    "(CASE WHEN {0} REGEXP '[+-][0-9]{{2}}:?[0-9]{{2}}\\\\z' "
+    "THEN left(right(replace({0}, ':', ''), 4), 2) * 60 + right({0}, 2) ELSE right({0}, 2) * 60 END) ELSE 0 END)"
+)
+"""The seconds by which a text's offset from UTC moves it."""
+
+
+def _shifted(hours: int) -> str:
+    """The local time as an instant, by the offset from UTC that the zone has so many hours away from it."""
+    moved = f"({{0}} + INTERVAL {hours} HOUR)"
+    return f"({{0}} + INTERVAL timestampdiff(SECOND, convert_tz({moved}, '+00:00', {{1}}), {moved}) SECOND)"
+
+
+_BEFORE, _AFTER = _shifted(-24), _shifted(24)
+"""They differ where the offset changes: there a skipped time is right by none of them, one that comes twice by both."""
+
+
+def _time_format(template: str) -> str:
+    parts = (_LETTERS.get(p) if p in _LETTERS else p.replace("%", "%%") for p in pieces(template))
+    return "".join(part or "" for part in parts)
+
+
+def _native(kind: DataType) -> str | None:
+    if kind.kind is Kind.TEXT and kind.length is not None and kind.length <= _LONGEST_VARCHAR:
+        return f"VARCHAR({kind.length})"
+    if kind.kind is Kind.DECIMAL:
+        digits, scale = (_MOST_DIGITS, _MOST_SCALE) if kind.precision is None else (kind.precision, kind.scale or 0)
+        return f"DECIMAL({digits},{scale})" if digits <= _MOST_DIGITS and scale <= _MOST_SCALE else None
+    if kind.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ) and kind.precision is not None and kind.precision < 6:
+        return f"{MYSQL.spell[kind.kind].partition('(')[0]}({kind.precision})"
+    return None
+
+
+MYSQL = Dialect(
+    name="mysql",
+    sqlglot="mysql",
+    spell={
+        Kind.BOOL: "TINYINT(1)",
+        Kind.INT8: "TINYINT",
+        Kind.INT16: "SMALLINT",
+        Kind.INT32: "INT",
+        Kind.INT64: "BIGINT",
+        Kind.UINT8: "TINYINT UNSIGNED",
+        Kind.UINT16: "SMALLINT UNSIGNED",
+        Kind.UINT32: "INT UNSIGNED",
+        Kind.UINT64: "BIGINT UNSIGNED",
+        Kind.FLOAT32: "FLOAT",
+        Kind.FLOAT64: "DOUBLE",
+        Kind.TEXT: "LONGTEXT",
+        Kind.BINARY: "LONGBLOB",
+        Kind.DATE: "DATE",
+        Kind.TIME: "TIME(6)",
+        Kind.TIMESTAMP: "DATETIME(6)",
+        Kind.TIMESTAMPTZ: "TIMESTAMP(6)",
+        Kind.UUID: "CHAR(36) CHARACTER SET ascii COLLATE ascii_bin",
+        Kind.JSON: "JSON",
+    },
+    native=_native,
+    longest_name=64,
+    name_characters=True,
+    cast={
+        **dict.fromkeys((Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64), "CAST({x} AS SIGNED)"),
+        **dict.fromkeys((Kind.UINT8, Kind.UINT16, Kind.UINT32, Kind.UINT64), "CAST({x} AS UNSIGNED)"),
+        **dict.fromkeys((Kind.TEXT, Kind.UUID, Kind.UNKNOWN), "CAST({x} AS CHAR)"),
+        Kind.BOOL: "({x} <> 0)",
+        Kind.BINARY: "CAST({x} AS BINARY)",
+        Kind.TIMESTAMPTZ: "CAST({x} AS DATETIME(6))",
+        Kind.JSON: "{x}",
+    },
+    schemas=False,
+    transactional_ddl=False,
+    comments=True,
+    inline_comments=True,
+    update_from=False,
+    on_conflict=False,
+    inline_indexes=True,
+    temporary_schema=None,
+    temporary_columns=("flowc_row BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",),
+    temporary_options=_OPTIONS,
+    drop_temporary="DROP TEMPORARY TABLE",
+    reopens=False,
+    nested_windows=False,
+    table_options=_OPTIONS,
+    delete="DELETE {alias} FROM {table} AS {alias}",
+    index_rows=True,
+    index_length=191,
+    key_types={Kind.TEXT: DataType(Kind.TEXT, length=255)},
+    row_id="flowc_row",
+    same="{a} <=> {b}",
+    differ="NOT ({a} <=> {b})",
+    nulls_last="{x} IS NULL, {x}",
+    binary_order=f" COLLATE {_EXACT}",
+    text_by_value=f"CONVERT({{x}} USING utf8mb4) COLLATE {_EXACT}",
+    doubled_backslash=True,
+    utc="+00:00",
+    zoned_literals=False,
+    author=as_sessions_read_it,
+    widen={
+        Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
+        Kind.STRUCT: DataType(Kind.JSON),
+    },
+    comparable={Kind.JSON: "/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */)"},
+    encoded={
+        Kind.JSON: "CAST(/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */) AS CHAR)",
+        Kind.BINARY: "hex({x})",
+        Kind.FLOAT32: "CAST({x} + 0e0 AS CHAR)",
+        Kind.FLOAT64: "CAST({x} + 0e0 AS CHAR)",
+    },
+    pattern_edges={"$": r"\z"},
+    functions={
+        "md5": "md5({0})",
+        "length": "char_length({0})",
+        "trunc": "truncate({0}, 0)",
+        "misfit_number": (
+            f"({{0}} IS NOT NULL AND (NOT (CAST({{0}} AS CHAR) REGEXP '{_NUMBER}') OR CAST({{0}} AS "
+            f"DECIMAL({_MOST_DIGITS},{_MOST_SCALE})) <> round(CAST({{0}} AS DECIMAL({_MOST_DIGITS},{_MOST_SCALE})), "
+            f"{{2}}) OR NOT (CAST({{0}} AS DECIMAL({_MOST_DIGITS},{_MOST_SCALE})) BETWEEN {{3}} AND {{4}})))"
+        ),
+        "matches": f"({{0}} REGEXP {{1}} AND {_LINE})",
+        "empty_to_null": "CASE WHEN char_length({0}) > 0 THEN {0} END",
+        "unreadable": "({0} IS NOT NULL AND (NOT ({1}) OR {3} IS NULL))",
+        "to_json": "{0}",
+        "lower": "lower({0})",
+        "upper": "upper({0})",
+        "trim": _TRIMMED,
+        "regex_replace": "regexp_replace({0}, concat('(?-i)', {1}), {2})",
+        "replacement": "if(version() LIKE '%MariaDB%', {0}, {1})",
+        "parse_int": f"CASE WHEN {_TRIMMED} REGEXP '^[+-]?[0-9]{{{{1,65}}}}\\\\z' "
+        f"THEN CAST({_TRIMMED} AS DECIMAL({_MOST_DIGITS},0)) END",
+        "parse_numeric": f"CASE WHEN {_TRIMMED} REGEXP '{_NUMBER}' AND ({_EXACT_NUMBER}) THEN {_READ} END",
+        "parse_timestamp": (
+            f"CASE WHEN {{0}} REGEXP {{2}} AND {_LINE} THEN CAST(str_to_date({{0}}, {{1}}) AS DATETIME(6)) END"
+        ),
+        "parse_timestamptz": (
+            f"CASE WHEN {{0}} REGEXP {{2}} AND {_LINE} "
+            f"THEN CAST(str_to_date(regexp_replace({{0}}, '{_OFFSET}', ''), {{1}}) AS DATETIME(6)) "
+            f"- INTERVAL {_SHIFT} SECOND END"
+        ),
+        "text_timestamptz": (
+            f"(CAST(regexp_replace({{0}}, '{_OFFSET}', '') AS DATETIME(6)) - INTERVAL {_SHIFT} SECOND)"
+        ),
+        "text_uuid": "lower(insert(insert(insert(insert(replace({0}, '-', ''), 21, 0, '-'), 17, 0, '-'), 13, 0, '-'), "
+        "9, 0, '-'))",
+        "pivot": "CASE WHEN {1} REGEXP {2} THEN {0} - INTERVAL 100 YEAR ELSE {0} END",
+        "at_zone": "convert_tz({0}, {1}, '+00:00')",
+        "zone_misfit": (
+            "({0} IS NOT NULL AND (convert_tz({0}, {1}, '+00:00') IS NULL "
+            f"OR NOT ({{0}} BETWEEN '1970-01-02' AND '2038-01-18') OR ({_BEFORE} <> {_AFTER} AND "
+            f"(convert_tz({_BEFORE}, '+00:00', {{1}}) = {{0}}) = (convert_tz({_AFTER}, '+00:00', {{1}}) = {{0}}))))"
+        ),
+        "add_seconds": "({0} + INTERVAL {1} SECOND)",
+        "cursor": "CAST({0} AS CHAR)",
+        "cursor_timestamptz": "date_format({0}, '%Y-%m-%d %H:%i:%s.%f+00:00')",
+        "cursor_timestamp": "date_format({0}, '%Y-%m-%d %H:%i:%s.%f')",
+    },
+    ensure_table=("CREATE TABLE IF NOT EXISTS {table} ({columns})" + _OPTIONS,),
+    cast_number=f"CAST({{x}} AS DECIMAL({_MOST_DIGITS},0))",
+    time_format=_time_format,
+)

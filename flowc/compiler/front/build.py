@@ -1,0 +1,206 @@
+"""Checked nodes to a `ProjectSpec`: files merged by name, the environment applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from flowc.compiler.front.build_pipelines import build_pipeline
+from flowc.compiler.front.build_tables import build_table
+from flowc.compiler.front.connections import build_connection, layered_connections
+from flowc.compiler.front.nodes import Context, content, sql
+from flowc.compiler.front.salvage import salvage
+from flowc.compiler.front.spec import NO_GAPS, ConnectionSpec, Gaps, Json, PipelineSpec, ProjectSpec, RawSpec, TableSpec
+from flowc.compiler.front.yamltree import Entry, Node, Scalar, TreeMap, plain
+from flowc.compiler.front.yamltree import Sequence as ListNode
+from flowc.diagnostics import Note, did_you_mean
+from flowc.source import Located, Span
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """The tree of one spec file, and which of its entries have the wrong shape."""
+
+    root: TreeMap
+    broken: frozenset[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The entries of all files by section and name, and which of them are broken."""
+
+    sections: Mapping[str, Mapping[str, Entry]]
+    broken: frozenset[tuple[str, ...]]
+
+    def sound(self, section: str) -> Iterator[tuple[str, Entry]]:
+        """The entries of a section whose shape is right."""
+        for name, entry in self.sections.get(section, {}).items():
+            if (section, name) not in self.broken:
+                yield name, entry
+
+    def readable(self, section: str) -> Iterator[tuple[str, Entry, Gaps]]:
+        """The entries of a section, broken ones without what is broken in them."""
+        for name, entry in self.sections.get(section, {}).items():
+            if (section, name) not in self.broken:
+                yield name, entry, NO_GAPS
+            elif found := salvage(section, entry):
+                yield name, Entry(entry.key, found.node), found.gaps
+
+
+def build_project(
+    files: Sequence[CheckedFile], context: Context, *, environment: str | None, env: Mapping[str, str], complete: bool
+) -> ProjectSpec:
+    """Merges files and builds every entry whose shape is right."""
+    merged = _merge(files, context)
+    variables = {name: plain(entry.value) for name, entry in merged.sections.get("vars", {}).items()}
+    chosen = _environment(merged, environment, context)
+    variables.update(_environment_vars(chosen))
+    project = {name: build_connection(entry, "project") for name, entry in merged.sound("connections")}
+    connections = layered_connections(
+        context.root, context.reporter, env=env, project=project,
+        environment=_environment_connections(chosen, environment, merged.broken),
+    )  # fmt: skip
+    tables = _build(merged, "tables", context, build_table)
+    pipelines = _build(merged, "pipelines", context, build_pipeline)
+    return ProjectSpec(
+        root=str(context.root),
+        vars=variables,
+        environment=environment,
+        connections=connections,
+        tables=tables,
+        pipelines=pipelines,
+        streams=_build(merged, "streams", context, _stream),
+        functions=_build(merged, "functions", context, _raw),
+        tests=_build(merged, "tests", context, _raw),
+        broken=merged.broken | _unbuilt(merged, "tables", tables) | _unbuilt(merged, "pipelines", pipelines),
+        complete=complete,
+    )
+
+
+def _unbuilt(
+    merged: Merged, section: str, built: Mapping[str, TableSpec] | Mapping[str, PipelineSpec]
+) -> frozenset[tuple[str, ...]]:
+    return frozenset((section, name) for name in merged.sections.get(section, {}) if not _is_whole(built.get(name)))
+
+
+def _is_whole(spec: TableSpec | PipelineSpec | None) -> bool:
+    return spec is not None and not spec.gaps
+
+
+def _build(
+    merged: Merged, section: str, context: Context, make: Callable[[Entry, Context, Gaps], T | None]
+) -> Mapping[str, T]:
+    """Builds a section; an entry that cannot be built has been reported and joins the broken ones."""
+    built = ((name, make(entry, context, gaps)) for name, entry, gaps in merged.readable(section))
+    return {name: value for name, value in built if value is not None}
+
+
+def _merge(files: Sequence[CheckedFile], context: Context) -> Merged:
+    sections: dict[str, dict[str, Entry]] = {}
+    broken: set[tuple[str, ...]] = set()
+    for file in files:
+        broken |= file.broken
+        for section, holder in file.root.entries.items():
+            if not isinstance(holder.value, TreeMap) or (section,) in file.broken:
+                continue
+            for name, entry in holder.value.entries.items():
+                _put(sections.setdefault(section, {}), section, name, entry, context)
+    return Merged(sections, frozenset(broken))
+
+
+def _put(known: dict[str, Entry], section: str, name: str, entry: Entry, context: Context) -> None:
+    noun = section.removesuffix("s")
+    if not name.strip():
+        context.reporter.error("empty-name", f"a {noun} must have a name", entry.key.span)
+    elif name in known:
+        note = Note(f"`{name}` is first given here", known[name].key.span)
+        message = f"{noun} `{name}` is given twice in the project"
+        helps = ("give one of them another name",)
+        context.reporter.error("duplicate-name", message, entry.key.span, notes=(note,), helps=helps)
+    else:
+        known[name] = entry
+
+
+def _environment(merged: Merged, wanted: str | None, context: Context) -> TreeMap | None:
+    if wanted is None:
+        return None
+    known = merged.sections.get("environments", {})
+    if wanted not in known:
+        helps = did_you_mean(wanted, known) or _environments_help(known)
+        context.reporter.error("unknown-environment", f"there is no environment `{wanted}`", helps=helps)
+        return None
+    value = known[wanted].value
+    return value if isinstance(value, TreeMap) else None
+
+
+def _environments_help(known: Mapping[str, Entry]) -> tuple[str, ...]:
+    if not known:
+        return ("declare it under `environments`",)
+    return ("known environments: " + ", ".join(f"`{name}`" for name in known),)
+
+
+def _environment_vars(chosen: TreeMap | None) -> Mapping[str, Json]:
+    node = chosen.get("vars") if chosen else None
+    return {key: plain(entry.value) for key, entry in node.entries.items()} if isinstance(node, TreeMap) else {}
+
+
+def _environment_connections(
+    chosen: TreeMap | None, environment: str | None, broken: frozenset[tuple[str, ...]]
+) -> Mapping[str, ConnectionSpec]:
+    node = chosen.get("connections") if chosen else None
+    if not isinstance(node, TreeMap) or environment is None:
+        return {}
+    return {
+        name: build_connection(entry, f"environment {environment}")
+        for name, entry in node.entries.items()
+        if ("environments", environment, "connections", name) not in broken
+    }
+
+
+def _stream(entry: Entry, context: Context, gaps: Gaps) -> RawSpec | None:
+    """A stream, with the text of its SQL and of its lookups' SQL."""
+    found = _raw(entry, context, gaps)
+    if found is None or not isinstance(entry.value, TreeMap):
+        return found
+    texts = {"sql": sql(entry.value, context)}
+    lookups = entry.value.get("lookups")
+    for key, lookup in lookups.entries.items() if isinstance(lookups, TreeMap) else ():
+        if isinstance(lookup.value, TreeMap):
+            texts[f"lookups.{key}"] = sql(lookup.value, context)
+    return replace(found, texts={path: text for path, text in texts.items() if text is not None})
+
+
+def _raw(entry: Entry, _context: Context, gaps: Gaps) -> RawSpec | None:
+    if not isinstance(entry.value, TreeMap):
+        return None
+    nodes = dict(_nodes("", entry.value))
+    spans = {path: content(node) if isinstance(node, Scalar) else node.span for path, node in nodes.items()}
+    keys = dict(_keys("", entry.value))
+    value = {key: plain(e.value) for key, e in entry.value.entries.items()}
+    return RawSpec(Located(entry.key.text, content(entry.key)), value, spans, keys, entry.value.span, gaps)
+
+
+def _nodes(path: str, node: Node) -> Iterator[tuple[str, Node]]:
+    """Every value below a node, by dotted path; items of a list are numbered."""
+    if path:
+        yield path, node
+    for key, _, value in _parts(node):
+        yield from _nodes(f"{path}.{key}" if path else key, value)
+
+
+def _keys(path: str, node: Node) -> Iterator[tuple[str, Span]]:
+    for key, span, value in _parts(node):
+        below = f"{path}.{key}" if path else key
+        if span:
+            yield below, span
+        yield from _keys(below, value)
+
+
+def _parts(node: Node) -> Iterator[tuple[str, Span | None, Node]]:
+    if isinstance(node, TreeMap):
+        yield from ((key, content(entry.key), entry.value) for key, entry in node.entries.items())
+    elif isinstance(node, ListNode):
+        yield from ((str(number), None, item) for number, item in enumerate(node.items))

@@ -1,0 +1,199 @@
+"""`pipelines`: nodes to `PipelineSpec`."""
+
+from __future__ import annotations
+
+from flowc.compiler.front.durations import parse_share
+from flowc.compiler.front.nodes import (
+    Context,
+    content,
+    duration,
+    flag,
+    located,
+    mapping,
+    name,
+    name_pairs,
+    names,
+    plain_map,
+    sql,
+    text,
+)
+from flowc.compiler.front.spec import (
+    NO_GAPS,
+    DedupeSpec,
+    ExpectSpec,
+    FreshnessSpec,
+    FromSpec,
+    Gaps,
+    IncrementalSpec,
+    Name,
+    PipelineSpec,
+    SourceSpec,
+    TargetSpec,
+)
+from flowc.compiler.front.types import known_type
+from flowc.compiler.front.yamlmap import mapped
+from flowc.compiler.front.yamltree import Entry, Node, Scalar, Sequence, TreeMap, plain
+from flowc.source import Located, MappedText
+from flowc.types import UNKNOWN, DataType
+
+ONLY_SOURCE = "source"
+"""The table's name of a source that has none of its own."""
+
+_SETTINGS = ("retry", "catch_up", "timeout")
+_TARGET_KEYS = ("table", "connection", "mode", "keys", "primary_key")
+
+
+def build_pipeline(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> PipelineSpec | None:
+    """One entry of `pipelines`, whose shape is right but for its gaps."""
+    node = entry.value
+    assert isinstance(node, TreeMap)
+    key = Located(entry.key.text, content(entry.key))
+    query = sql(node, context)
+    source = _from(node.get("from"), context)
+    return PipelineSpec(
+        name=key,
+        description=text(node.get("description")),
+        from_=source,
+        sql=query,
+        table=name(node.get("table")),
+        columns=name_pairs(node.get("columns")),
+        dialect=name(node.get("dialect")),
+        to=build_targets(node.get("to")),
+        mode=name(node.get("mode")),
+        keys=names(node.get("keys")),
+        compare=names(node.get("compare")),
+        event_time=name(node.get("event_time")),
+        ttl=duration(node.get("ttl")),
+        deletes=name(node.get("deletes")),
+        soft_delete_column=name(node.get("soft_delete_column")),
+        allow_empty=flag(node.get("allow_empty"), default=False),
+        dedupe=_dedupe(mapping(node.get("dedupe"))),
+        incremental=_incremental(mapping(node.get("incremental"))),
+        before=_statements(node.get("before")),
+        after=_statements(node.get("after")),
+        schedule=name(node.get("schedule")),
+        timezone=name(node.get("timezone")),
+        depends_on=names(node.get("depends_on")) if "depends_on" in node.entries else None,
+        expect=_expectations(node.get("expect")),
+        freshness=_freshness(mapping(node.get("freshness"))),
+        settings={k: plain(e.value) for k, e in node.entries.items() if k in _SETTINGS},
+        span=key.span,
+        sql_missing=query is None and "sql_file" in node.entries,
+        gaps=gaps | {"from.columns"} if source and _untyped(source) else gaps,
+    )
+
+
+def _from(node: Node | None, context: Context) -> FromSpec | None:
+    if isinstance(node, Scalar) and (connection := name(node)):
+        return FromSpec(connection, (), connection.span)
+    if not isinstance(node, TreeMap):
+        return None
+    if isinstance(node.get("connection"), Scalar):
+        only = Located(ONLY_SOURCE, node.entries["connection"].key.span)
+        return FromSpec(None, ((only, build_source(node, context)),), only.span)
+    sources = tuple(
+        (Located(entry.key.text, content(entry.key)), build_source(entry.value, context))
+        for entry in node.entries.values()
+        if isinstance(entry.value, TreeMap)
+    )
+    if len(sources) < len(node.entries):  # one of them could not be read, so that nothing is known of its columns
+        return None
+    return FromSpec(None, sources, next(iter(node.entries.values())).key.span)
+
+
+def _untyped(source: FromSpec) -> bool:
+    """Whether the type of a declared column could not be read."""
+    declared = (kind for _, spec in source.sources for _, kind in spec.columns or ())
+    return any(kind.value == UNKNOWN for kind in declared)
+
+
+def build_source(node: TreeMap, context: Context) -> SourceSpec:
+    """One source of a pipeline. Columns are declared beside or inside `read`."""
+    connection = name(node.get("connection"))
+    assert connection is not None
+    read = plain_map(node.get("read"))
+    read_node = mapping(node.get("read"))
+    declared = mapping(node.get("columns")) or (mapping(read_node.get("columns")) if read_node else None)
+    return SourceSpec(
+        connection=connection,
+        path=name(node.get("path")),
+        format=name(node.get("format")),
+        read={key: value for key, value in read.items() if key != "columns"},
+        columns=_column_types(declared, context) if declared else None,
+        table=name(node.get("table")),
+        sql=sql(node, context),
+        span=connection.span,
+    )
+
+
+def _column_types(node: TreeMap, context: Context) -> tuple[tuple[Name, Located[DataType]], ...]:
+    """Names and types; a type that cannot be read is unknown, and reported."""
+    entries = node.entries.values()
+    return tuple((Located(e.key.text, content(e.key)), known_type(e.value, context.reporter)) for e in entries)
+
+
+def build_targets(node: Node | None) -> tuple[TargetSpec, ...]:
+    """Every form of `to`."""
+    items = node.items if isinstance(node, Sequence) else (node,)
+    return tuple(_target(item) for item in items if item is not None)
+
+
+def _target(node: Node) -> TargetSpec:
+    if isinstance(node, Scalar):
+        return TargetSpec(name(node), None, None, (), (), {}, content(node))
+    assert isinstance(node, TreeMap)
+    table, connection = name(node.get("table")), name(node.get("connection"))
+    shown = table or connection
+    return TargetSpec(
+        table=table,
+        connection=connection,
+        mode=name(node.get("mode")),
+        keys=names(node.get("keys")),
+        primary_key=names(node.get("primary_key")),
+        options={k: plain(e.value) for k, e in node.entries.items() if k not in _TARGET_KEYS},
+        span=shown.span if shown else next(iter(node.entries.values())).key.span,
+    )
+
+
+def _dedupe(node: TreeMap | None) -> DedupeSpec | None:
+    order = node.get("order_by") if node else None
+    return DedupeSpec(mapped(order)) if isinstance(order, Scalar) else None
+
+
+def _freshness(node: TreeMap | None) -> FreshnessSpec | None:
+    column, age = (name(node.get("column")), duration(node.get("max_age"))) if node else (None, None)
+    return FreshnessSpec(column, age.value) if column and age else None
+
+
+def _incremental(node: TreeMap | None) -> IncrementalSpec | None:
+    column = name(node.get("column")) if node else None
+    if node is None or column is None:
+        return None
+    lag = duration(node.get("lag"))
+    return IncrementalSpec(column, located(node.get("start")), lag.value if lag else 0.0, column.span)
+
+
+def _statements(node: Node | None) -> tuple[MappedText, ...]:
+    items = node.items if isinstance(node, Sequence) else ()
+    return tuple(mapped(item) for item in items if isinstance(item, Scalar))
+
+
+def _expectations(node: Node | None) -> tuple[ExpectSpec, ...]:
+    items = node.items if isinstance(node, Sequence) else ()
+    return tuple(_expectation(item) for item in items if isinstance(item, TreeMap))
+
+
+def _expectation(node: TreeMap) -> ExpectSpec:
+    kind = next(kind for kind in ("not_null", "unique", "sql") if kind in node.entries)
+    condition = node.get("sql")
+    most = plain(limit) if (limit := node.get("max_failures")) is not None else 0
+    return ExpectSpec(
+        kind=kind,
+        columns=names(node.get(kind)),
+        sql=mapped(condition) if isinstance(condition, Scalar) else None,
+        name=name(node.get("name")),
+        error=text(node.get("severity")) != "warn",
+        max_failures=0 if isinstance(most, str) else int(most),
+        max_ratio=parse_share(most) if isinstance(most, str) else None,
+        span=node.entries[kind].key.span,
+    )

@@ -1,0 +1,245 @@
+"""A project as it was written: shapes are right, names are not yet resolved.
+
+Every value a diagnostic may point at is `Located`. A key that was left out is None (or empty) here; defaults are
+decided in `resolve`, so that what was written and what follows from it stay apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flowc.catalog import TableName
+from flowc.source import Located, MappedText, Span
+from flowc.types import DataType
+
+Name = Located[str]
+Gaps = frozenset[str]
+"""The keys of a broken entry that could not be read, or not whole: what is judged by their absence is in doubt."""
+NO_GAPS: Gaps = frozenset()
+Json = object
+"""A plain YAML value: str, int, float, bool, None, list or dict of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSpec:
+    """One of `connections`. `options` are its keys but `kind`, plain, `${…}` unresolved."""
+
+    name: Name
+    kind: Name
+    options: Mapping[str, Json]
+    spans: Mapping[str, Span]
+    """Where each option's value stands."""
+    origin: str = "project"
+    """Where it came from: an environment variable, an environment, the project, a connections file."""
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizeSpec:
+    """One normaliser of a column: its name and, for some, its argument."""
+
+    name: Name
+    argument: Located[Json] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """One declared column. `default` is SQL text."""
+
+    name: Name
+    type: Located[DataType]
+    nullable: bool = True
+    primary_key: bool = False
+    default: Located[str] | None = None
+    description: str | None = None
+    renamed_from: Name | None = None
+    normalize: tuple[NormalizeSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSpec:
+    """One declared index."""
+
+    columns: tuple[Name, ...]
+    unique: bool
+    name: Name | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """One of `tables`."""
+
+    key: Name
+    connection: Name
+    schema: Name | None
+    name: Name | None
+    description: str | None
+    columns: tuple[ColumnSpec, ...]
+    primary_key: tuple[Name, ...]
+    natural_key: tuple[Name, ...]
+    indexes: tuple[IndexSpec, ...]
+    partition_by: tuple[Name, ...]
+    span: Span
+    gaps: Gaps = NO_GAPS
+
+    @property
+    def table_name(self) -> TableName:
+        """The table's name in its connection."""
+        schema = self.schema.value if self.schema else None
+        return TableName(schema, self.name.value if self.name else self.key.value)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """One entry of `from` that is a mapping: files, a table, or a query on a connection."""
+
+    connection: Name
+    path: Name | None
+    format: Name | None
+    read: Mapping[str, Json]
+    columns: tuple[tuple[Name, Located[DataType]], ...] | None
+    table: Name | None
+    sql: MappedText | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class FromSpec:
+    """Where a pipeline reads: a connection's database, or DataFusion over one or more named sources."""
+
+    connection: Name | None
+    sources: tuple[tuple[Name, SourceSpec], ...]
+    """One source without a name of its own is called `source`."""
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSpec:
+    """One entry of `to`. `table` alone names a declared table; with `connection`, a table there."""
+
+    table: Name | None
+    connection: Name | None
+    mode: Name | None
+    keys: tuple[Name, ...]
+    primary_key: tuple[Name, ...]
+    options: Mapping[str, Json]
+    """Every other key: path, format, write, partition_by, roll, topic, …"""
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class IncrementalSpec:
+    """`incremental`: re-reads from the watermark less `lag` (seconds)."""
+
+    column: Name
+    start: Located[Json] | None
+    lag: float
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectSpec:
+    """One quality check: not_null or unique columns, or a named SQL condition that holds for good rows."""
+
+    kind: str
+    columns: tuple[Name, ...]
+    sql: MappedText | None
+    name: Name | None
+    error: bool
+    max_failures: int
+    max_ratio: float | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class DedupeSpec:
+    """`dedupe` of a load: of several source rows for one key keep the first in this order."""
+
+    order_by: MappedText
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessSpec:
+    """`freshness`: how old the newest row of the targets may be (seconds), by a column of theirs."""
+
+    column: Name
+    max_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSpec:
+    """One of `pipelines`. Exactly one of `sql` and `table` is set, or neither with a single source."""
+
+    name: Name
+    description: str | None
+    from_: FromSpec | None
+    sql: MappedText | None
+    table: Name | None
+    columns: tuple[tuple[Name, Name], ...]
+    """Target column, source column: how `table` (or a source) is renamed."""
+    dialect: Name | None
+    to: tuple[TargetSpec, ...]
+    mode: Name | None
+    keys: tuple[Name, ...]
+    compare: tuple[Name, ...]
+    event_time: Name | None
+    ttl: Located[float] | None
+    """Seconds."""
+    deletes: Name | None
+    soft_delete_column: Name | None
+    allow_empty: bool
+    dedupe: DedupeSpec | None
+    incremental: IncrementalSpec | None
+    before: tuple[MappedText, ...]
+    after: tuple[MappedText, ...]
+    schedule: Name | None
+    timezone: Name | None
+    depends_on: tuple[Name, ...] | None
+    expect: tuple[ExpectSpec, ...]
+    freshness: FreshnessSpec | None
+    settings: Mapping[str, Json]
+    """retry, catch_up, timeout: what the scheduler reads."""
+    span: Span
+    sql_missing: bool = False
+    """`sql_file` names a file that could not be read."""
+    gaps: Gaps = NO_GAPS
+
+
+@dataclass(frozen=True, slots=True)
+class RawSpec:
+    """An entry of `streams`, `functions` or `tests`: shape checked, carried whole for what runs it."""
+
+    name: Name
+    value: Mapping[str, Json]
+    spans: Mapping[str, Span]
+    """Where each key's value stands, by dotted path (`source.topic`)."""
+    keys: Mapping[str, Span]
+    """Where each key stands itself."""
+    span: Span
+    gaps: Gaps = NO_GAPS
+    texts: Mapping[str, MappedText] = field(default_factory=dict)
+    """A stream's SQL under `sql`, that of its lookups under `lookups.NAME`, from their files where these are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSpec:
+    """All files of a project, merged. Environments are already applied to `vars` and `connections`."""
+
+    root: str
+    """The project root: relative paths of specs start here."""
+    vars: Mapping[str, Json] = field(default_factory=dict)
+    environment: str | None = None
+    connections: Mapping[str, ConnectionSpec] = field(default_factory=dict)
+    tables: Mapping[str, TableSpec] = field(default_factory=dict)
+    pipelines: Mapping[str, PipelineSpec] = field(default_factory=dict)
+    streams: Mapping[str, RawSpec] = field(default_factory=dict)
+    functions: Mapping[str, RawSpec] = field(default_factory=dict)
+    tests: Mapping[str, RawSpec] = field(default_factory=dict)
+    broken: frozenset[tuple[str, ...]] = frozenset()
+    """Entries `(section, name)` that were written but could not be read, so that nobody calls them unknown.
+
+    What can be read of them is in the sections all the same, with its `gaps`, so that it is checked; they never run.
+    """
+    complete: bool = True
+    """False when a whole file could not be read, so that any name may be in it."""

@@ -1,0 +1,1 @@
+"""The SQL of loads: staging, checks, the four modes, watermarks."""

@@ -1,0 +1,95 @@
+"""The questions that stop a load, each a query that returns the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from flowc.compiler.ir import Expectation
+from flowc.compiler.loads.load import IS_CURRENT, Load
+from flowc.compiler.quote import ident, idents, qualified
+from flowc.plan import Check, Expect
+
+EVIDENCE = 5
+"""Rows that a check shows at most."""
+
+
+def key_checks(load: Load) -> Iterator[Check]:
+    """No key is NULL and, unless `dedupe` chose, none comes twice."""
+    yield null_keys(load)
+    if load.apply.dedupe is None:
+        yield duplicate_keys(load)
+
+
+def null_keys(load: Load) -> Check:
+    """Shows rows that have a NULL in a key column."""
+    missing = " OR ".join(f"{ident(k)} IS NULL" for k in load.keys)
+    return Check(
+        "no key is NULL",
+        f"SELECT {idents(load.names)} FROM {load.rows} WHERE {missing} LIMIT {EVIDENCE}",
+        "null-key",
+        f"rows for `{load.label}` have NULL in a key column ({', '.join(f'`{k}`' for k in load.keys)})",
+        "filter them out in the SQL (`WHERE … IS NOT NULL`), or choose other `keys`",
+    )
+
+
+def duplicate_keys(load: Load) -> Check:
+    """Shows keys that several rows have; exact copies count too, since nothing tells which of them is meant."""
+    keys = idents(load.keys)
+    return Check(
+        "no key comes twice",
+        f"SELECT * FROM (SELECT {keys}, count(*) AS {ident('rows')} FROM {load.rows} GROUP BY {keys} "
+        f"HAVING count(*) > 1) AS d ORDER BY {keys} LIMIT {EVIDENCE}",
+        "duplicate-keys",
+        f"several rows for `{load.label}` have the same key ({', '.join(f'`{k}`' for k in load.keys)})",
+        "say which row counts with `dedupe: { order_by: … }`, or make the SQL return one row for each key",
+    )
+
+
+def empty_source(load: Load, held: str = "1 = 1", of: str | None = None) -> Check:
+    """Stops a load that would take every row away for which `held` is true because its source is empty."""
+    (t,) = load.aliases("t")
+    counted = f"SELECT count(*) AS n FROM {of or load.target} AS {t} WHERE {held}"
+    return Check(
+        "an empty source does not empty the target",
+        f"SELECT n AS {ident('rows that would go')} FROM ({counted}) AS held "
+        f"WHERE n > 0 AND NOT EXISTS (SELECT 1 FROM {load.rows})",
+        "empty-source",
+        f"the source is empty, so this load would delete all rows of `{load.label}`",
+        "set `allow_empty: true` when that is meant",
+    )
+
+
+def expectations(load: Load) -> Iterator[Expect]:
+    """The quality checks of a load, on its rows and, for uniqueness, on the table as it is now."""
+    for number, wanted in enumerate(load.apply.expect, start=1):
+        yield Expect(
+            wanted.name or f"{wanted.kind} {number}",
+            _expect_sql(load, wanted),
+            wanted.error,
+            wanted.max_failures,
+            wanted.max_ratio,
+        )
+
+
+def _expect_sql(load: Load, wanted: Expectation) -> str:
+    if wanted.kind == "unique":
+        return _unique(load, wanted.columns)
+    if wanted.kind == "not_null":
+        bad = " OR ".join(f"{ident(c)} IS NULL" for c in wanted.columns)
+    else:
+        bad = f"NOT (\n{wanted.sql}\n)"
+    return f"SELECT coalesce(sum(CASE WHEN {bad} THEN 1 ELSE 0 END), 0), count(*) FROM {load.rows}"
+
+
+def _unique(load: Load, columns: Iterable[str]) -> str:
+    """Counts loaded rows whose values several rows of the table have; NULLs are not equal to each other here."""
+    names = tuple(columns)
+    current = f"{ident(IS_CURRENT)} AND " if load.apply.mode == "scd2" else ""
+    given = " AND ".join(f"{ident(n)} IS NOT NULL" for n in names)
+    repeated = (
+        f"SELECT {idents(names)} FROM {load.target} WHERE {current}{given} GROUP BY {idents(names)} HAVING count(*) > 1"
+    )
+    d, s = load.aliases("d", "s")
+    match = " AND ".join(f"{qualified(n, d)} = {qualified(n, s)}" for n in names)
+    found = f"EXISTS (SELECT 1 FROM ({repeated}) AS {d} WHERE {match})"
+    return f"SELECT coalesce(sum(CASE WHEN {found} THEN 1 ELSE 0 END), 0), count(*) FROM {load.rows} AS {s}"

@@ -1,0 +1,53 @@
+"""The tables that loads write, as they should be: the declared columns and what a mode adds to them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flowc.catalog import Column, Index, Table
+from flowc.compiler.front.spec import TableSpec
+from flowc.compiler.loads.load import IS_CURRENT, ROW_HASH, VALID_FROM, VALID_TO
+from flowc.types import BOOLEAN, TEXT, TIMESTAMPTZ, DataType
+
+
+def declared_table(spec: TableSpec) -> Table:
+    """The table that one of `tables` declares. Columns of the primary key are not nullable."""
+    key = tuple(name.value for name in spec.primary_key) or tuple(c.name.value for c in spec.columns if c.primary_key)
+    columns = (
+        Column(
+            column.name.value,
+            column.type.value,
+            column.nullable and column.name.value not in key,
+            column.default.value if column.default else None,
+            column.description,
+        )
+        for column in spec.columns
+    )
+    indexes = (
+        Index(tuple(c.value for c in index.columns), index.unique, index.name.value if index.name else None)
+        for index in spec.indexes
+    )
+    parts = tuple(name.value for name in spec.partition_by)
+    return Table(spec.table_name, tuple(columns), key, tuple(indexes), spec.description, partition_by=parts)
+
+
+def with_history(table: Table, keys: tuple[str, ...], event_type: DataType | None) -> Table:
+    """The table with the scd2 columns that its spec leaves out, and `valid_from` in a primary key made of the keys."""
+    names = set(table.column_names)
+    added = tuple(c for c in history_columns(event_type) if c.name not in names)
+    key = table.primary_key
+    if key and set(key) == set(keys):
+        key = (*key, VALID_FROM)
+    columns = tuple(replace(c, nullable=False) if c.name == VALID_FROM else c for c in table.columns)
+    return replace(table, columns=columns + added, primary_key=key)
+
+
+def history_columns(event_type: DataType | None) -> tuple[Column, ...]:
+    """The four columns of scd2; the interval has the type of the event time."""
+    time = event_type or TIMESTAMPTZ
+    return (
+        Column(VALID_FROM, time, nullable=False),
+        Column(VALID_TO, time),
+        Column(IS_CURRENT, BOOLEAN, nullable=False),
+        Column(ROW_HASH, TEXT, nullable=False),
+    )

@@ -1,0 +1,179 @@
+"""What every part of a load's plan needs to know, decided once."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import chain, count
+
+from flowc.catalog import Column, Table, TableName
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.ir import Apply, Normalize
+from flowc.compiler.quote import ident, qualified, table
+from flowc.plan import LIVE, Read
+from flowc.types import Kind
+
+STAGE = "flowc_stage"
+"""The rows as they arrived."""
+ROWS = "flowc_rows"
+"""The rows as they will be written: normalised, converted, deduplicated."""
+
+VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH = "valid_from", "valid_to", "is_current", "row_hash"
+HISTORY = (VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH)
+"""The columns that scd2 keeps by itself."""
+
+
+_WIDTH = 50
+"""Operands of one OR."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One target column that a load fills: from `source`, from `normalize`, or from both."""
+
+    target: Column
+    source: Column | None
+    normalize: Normalize | None
+
+
+@dataclass(frozen=True)
+class Load:
+    """One load of one target. `table` is the target as it is, or as it will be created when `exists` is false."""
+
+    apply: Apply
+    dialect: Dialect
+    table: Table
+    exists: bool
+    columns: tuple[Column, ...]
+    read: Read
+    watermark: str | None
+    now: datetime
+    same_database: bool
+
+    @cached_property
+    def loaded(self) -> tuple[Loaded, ...]:
+        """The target's columns that the source or a normaliser fills, in the target's order."""
+        own = HISTORY if self.apply.mode == "scd2" else ()
+        normalizers = {n.column: n for n in self.apply.normalize}
+        found = (
+            Loaded(column, find_column(self.columns, column.name), normalizers.get(column.name))
+            for column in self.table.columns
+            if column.name not in own
+        )
+        return tuple(f for f in found if f.source is not None or f.normalize is not None)
+
+    @cached_property
+    def extras(self) -> tuple[Column, ...]:
+        """Source columns that the target lacks: event times, cursors and what normalisers read."""
+        used = {f.source.name for f in self.loaded if f.source is not None}
+        return tuple(c for c in self.columns if c.name not in used)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the loaded columns."""
+        return tuple(f.target.name for f in self.loaded)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that tell rows (for scd2: histories) apart."""
+        return self.apply.keys
+
+    @cached_property
+    def compare(self) -> tuple[str, ...]:
+        """The columns whose change makes a row different. By default all but keys, event time and the soft delete."""
+        apart = {*self.keys, self.apply.soft_delete_column if self.apply.deletes == "soft" else None}
+        if self.apply.mode == "scd2":
+            apart.add(self.apply.event_time)
+        return self.apply.compare or tuple(n for n in self.names if n not in apart)
+
+    @property
+    def target(self) -> str:
+        """The quoted name of the target."""
+        return table(self.table.name)
+
+    @property
+    def held(self) -> str:
+        """The quoted name under which the rows can be read that the target held when the load began."""
+        return ident(LIVE) if self.dialect.attached else self.target
+
+    @property
+    def label(self) -> str:
+        """The target's name in messages."""
+        return str(self.table.name)
+
+    def temporary(self, name: str) -> TableName:
+        """One of the load's own temporary tables."""
+        return TableName(self.dialect.temporary_schema, name)
+
+    def again(self, name: str, number: int) -> str:
+        """The quoted name of one of them for one more place in a statement, where it may be read in one place alone."""
+        return table(self.temporary(name if self.dialect.reopens else f"{name}_{number}"))
+
+    def aliases(self, *wanted: str) -> tuple[str, ...]:
+        """Aliases for tables in a statement with subqueries, other than the names of all columns.
+
+        In a subquery, DuckDB takes `t.x` for the field `x` of a column `t`, if there is one, before the table `t`.
+        """
+        taken = {c.name.lower() for c in (*self.table.columns, *self.columns)}
+        return tuple(_free(w, taken) for w in wanted)
+
+    @property
+    def rows(self) -> str:
+        """The quoted name of the table of rows to write."""
+        return table(self.temporary(ROWS))
+
+    @property
+    def stage(self) -> str:
+        """The quoted name of the table of rows as they arrived."""
+        return table(self.temporary(STAGE))
+
+    def row_column(self, name: str) -> Column | None:
+        """A column of the rows to write: the target's, or else one that only the source has."""
+        own = next((f.target for f in self.loaded if f.target.name == name), None)
+        return own or find_column(self.extras, name)
+
+    def equal(self, names: Iterable[str], left: str, right: str) -> str:
+        """The join condition on columns that are never NULL.
+
+        Bare columns, so that indexes serve it; the load's own have the exact collation, which an engine lets win.
+        """
+        return " AND ".join(f"{qualified(n, left)} = {qualified(n, right)}" for n in names)
+
+    def _own(self, name: str, alias: str) -> str:
+        """A column of one of the load's tables, so that whatever it is compared with compares by value."""
+        column = self.row_column(name)
+        texts = column is not None and column.type.kind is Kind.TEXT and self.dialect.text_by_value != "{x}"
+        return qualified(name, alias) + (self.dialect.binary_order if texts else "")
+
+    def comparable(self, name: str, x: str) -> str:
+        """A value of a column of the rows in a form that compares by value."""
+        column = self.row_column(name)
+        template = self.dialect.comparable.get(column.type.kind, "{x}") if column else "{x}"
+        return template.format(x=x)
+
+    def differs(self, names: Iterable[str], left: str, right: str) -> str:
+        """The condition that rows differ in any of the columns, NULLs compared as values."""
+        sides = ((self.comparable(n, qualified(n, left)), self.comparable(n, self._own(n, right))) for n in names)
+        return self.any_of(self.dialect.differ.format(a=a, b=b) for a, b in sides)
+
+    @staticmethod
+    def any_of(conditions: Iterable[str]) -> str:
+        """One of many conditions, as a shallow tree: SQLite bounds the depth of an expression."""
+        parts = list(conditions) or ["1 = 0"]
+        while len(parts) > _WIDTH:
+            parts = ["(" + " OR ".join(parts[i : i + _WIDTH]) + ")" for i in range(0, len(parts), _WIDTH)]
+        return " OR ".join(parts)
+
+
+def _free(alias: str, taken: Container[str]) -> str:
+    return next(a for a in chain([alias], (f"{alias}{i}" for i in count(1))) if a not in taken)
+
+
+def find_column(columns: Iterable[Column], name: str) -> Column | None:
+    """The column of that name, else the only one that differs from it in case alone."""
+    held = tuple(columns)
+    exact = next((c for c in held if c.name == name), None)
+    near = [c for c in held if c.name.lower() == name.lower()]
+    return exact or (near[0] if len(near) == 1 else None)

@@ -1,0 +1,78 @@
+"""merge: rows are brought up to date by key.
+
+A matched row is written only where a `compare` column differs; then all its non-key columns are. Missing keys are
+inserted, and `deletes` says what happens to keys that the (full) source no longer has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowc.compiler.loads.checks import empty_source, key_checks
+from flowc.compiler.loads.load import Load
+from flowc.compiler.loads.softdelete import mark, marked, unmark
+from flowc.compiler.loads.statements import delete, update_from
+from flowc.compiler.loads.upsert import upsert, upsertable
+from flowc.compiler.quote import ident, idents
+from flowc.plan import Counter, Execute, Measure, Step
+
+
+def merge(load: Load) -> Iterator[Step]:
+    """The steps of a merge, from checks to counts."""
+    yield from key_checks(load)
+    if load.apply.deletes != "ignore":
+        if not load.apply.allow_empty:
+            (t,) = load.aliases("t")
+            yield empty_source(load, f"NOT ({marked(load, t)})" if load.apply.deletes == "soft" else "1 = 1")
+        yield _delete(load)
+    yield from _write(load)
+    yield Measure(
+        "rows that did not differ",
+        f"SELECT count(*) FROM {load.rows}",
+        Counter.UNCHANGED,
+        less=(Counter.INSERTED, Counter.UPDATED),
+    )
+
+
+def _write(load: Load) -> Iterator[Step]:
+    soft = load.apply.deletes == "soft"
+    if (load.compare or soft) and upsertable(load):
+        yield from upsert(load, ", ".join(_assignments(load, "excluded")), _condition(load, "excluded"))
+        return
+    if load.compare or soft:
+        yield Execute("update rows that differ", _update(load), Counter.UPDATED)
+    yield Execute("insert new keys", _insert(load), Counter.INSERTED)
+
+
+def _assignments(load: Load, row: str) -> list[str]:
+    sets = [f"{ident(n)} = {row}.{ident(n)}" for n in load.names if n not in load.keys]
+    return [*sets, unmark(load)] if load.apply.deletes == "soft" else sets
+
+
+def _condition(load: Load, row: str) -> str:
+    (t,) = load.aliases("t")
+    differs = load.differs(load.compare, t, row)
+    return f"{differs} OR {marked(load, t)}" if load.apply.deletes == "soft" else differs
+
+
+def _update(load: Load) -> str:
+    t, s = load.aliases("t", "s")
+    condition = f"{load.equal(load.keys, t, s)} AND ({_condition(load, s)})"
+    return update_from(load, _assignments(load, s), load.rows, s, condition)
+
+
+def _insert(load: Load) -> str:
+    t, s = load.aliases("t", "s")
+    return (
+        f"INSERT INTO {load.target} ({idents(load.names)}) SELECT {idents(load.names, s)} FROM {load.rows} AS {s} "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {load.target} AS {t} WHERE {load.equal(load.keys, t, s)})"
+    )
+
+
+def _delete(load: Load) -> Execute:
+    t, s = load.aliases("t", "s")
+    gone = f"NOT EXISTS (SELECT 1 FROM {load.rows} AS {s} WHERE {load.equal(load.keys, t, s)})"
+    if load.apply.deletes == "hard":
+        return Execute("delete keys that are gone", delete(load, load.target, t, gone), Counter.DELETED)
+    sql = f"UPDATE {load.target} AS {t} SET {mark(load)} WHERE NOT ({marked(load, t)}) AND {gone}"
+    return Execute("mark keys that are gone", sql, Counter.DELETED)

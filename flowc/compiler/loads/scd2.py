@@ -1,0 +1,219 @@
+"""scd2: one row for each version of a key.
+
+The changes of the keys in the batch are worked out in a temporary table (`timeline`) and then applied, so only rows
+that change are written. Everything else about histories is here: expiry, and keys that the source no longer has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowc.compiler.loads.checks import EVIDENCE, empty_source, null_keys
+from flowc.compiler.loads.encoding import row_digest
+from flowc.compiler.loads.instants import Instants
+from flowc.compiler.loads.load import HISTORY, IS_CURRENT, ROW_HASH, ROWS, VALID_FROM, VALID_TO, Load
+from flowc.compiler.loads.softdelete import mark, marked, unmark
+from flowc.compiler.loads.staging import copies, without_copies
+from flowc.compiler.loads.statements import delete, update_from
+from flowc.compiler.loads.timeline import CHANGES, ROW_COPIES, RUN_COPIES, RUNS, changes, runs
+from flowc.compiler.quote import ident, idents, qualified, table
+from flowc.plan import Check, Counter, Execute, Measure, Step
+
+
+def scd2(load: Load) -> Iterator[Step]:
+    """The steps of a history load, from checks to counts."""
+    instants = Instants(load)
+    yield null_keys(load)
+    yield from _event_time_checks(load, instants)
+    yield from copies(load, ROWS, 1)
+    yield _ties(load, instants)
+    yield Execute("drop exact copies of rows", _drop_copies(load, instants))
+    yield from without_copies(load, ROWS, 1)
+    yield from _work_out(load, instants)
+    yield from _write(load)
+    if load.apply.ttl is not None:
+        yield Execute("close expired versions of other keys", _expire(load, instants), Counter.UPDATED)
+    if load.apply.deletes != "ignore":
+        yield from _gone(load, instants)
+    yield Measure("rows that changed nothing", _unchanged(load), Counter.UNCHANGED)
+    for name in (RUNS, CHANGES):
+        yield Execute("drop the worked-out history", f"{load.dialect.drop_temporary} {table(load.temporary(name))}")
+
+
+def _event_time_checks(load: Load, instants: Instants) -> Iterator[Check]:
+    column = instants.column
+    if column is None:
+        return
+    name = ident(column.name)
+    shown = f"SELECT {idents(load.keys)}, {name} FROM {load.rows} WHERE"
+    yield Check(
+        "every row has an event time",
+        f"{shown} {name} IS NULL LIMIT {EVIDENCE}",
+        "null-event-time",
+        f"rows for `{load.label}` have NULL in `{column.name}`, the event time",
+        "filter them out in the SQL, or use COALESCE",
+    )
+    if misfit := instants.arrival("").misfit:
+        yield Check(
+            "event times fit",
+            f"{shown} {misfit} LIMIT {EVIDENCE}",
+            "value-does-not-fit",
+            f"values of `{column.name}` do not fit `{VALID_FROM}` of `{load.label}`, a {instants.kind}",
+            f"CAST `{column.name}` in the SQL",
+        )
+
+
+def _ties(load: Load, instants: Instants) -> Check:
+    """Several rows of one key at one instant must be copies of each other."""
+    keys, moment = idents(load.keys, "s"), instants.arrived("s")
+    column = instants.column
+    by = keys if column is None else f"{keys}, {moment}"
+    same = load.equal(load.keys, "s", "r") + ("" if column is None else f" AND {moment} = r.flowc_t")
+    repeated = (
+        f"SELECT {keys}{'' if column is None else f', {moment} AS flowc_t'} FROM {load.again(ROWS, 1)} AS s "
+        f"GROUP BY {by} HAVING count(*) > 1"
+    )
+    at = "" if column is None else f" at one `{column.name}`"
+    return Check(
+        "rows of one key and instant agree",
+        f"SELECT {by}, count(*) AS {ident('rows')} FROM {load.rows} AS s JOIN ({repeated}) AS r ON {same} "
+        f"GROUP BY {by} HAVING count(DISTINCT {row_digest(load, load.names, 's')}) > 1 ORDER BY {by} LIMIT {EVIDENCE}",
+        "duplicate-keys" if column is None else "conflicting-versions",
+        f"rows for `{load.label}` have the same key ({', '.join(f'`{k}`' for k in load.keys)}){at} and differ",
+        "say which row counts with `dedupe: { order_by: … }`",
+    )
+
+
+def _drop_copies(load: Load, instants: Instants) -> str:
+    rid = load.dialect.row_id
+    by = idents(load.keys) + ("" if instants.column is None else f", {instants.arrived('')}")
+    source = load.again(ROWS, 1)
+    numbered = f"SELECT {rid} AS rid, row_number() OVER (PARTITION BY {by} ORDER BY {rid}) AS copy FROM {source}"
+    return f"DELETE FROM {load.rows} WHERE {rid} IN (SELECT rid FROM ({numbered}) AS n WHERE copy > 1)"
+
+
+def _work_out(load: Load, instants: Instants) -> Iterator[Execute]:
+    dialect = load.dialect
+    run_table, change_table = (table(load.temporary(name)) for name in (RUNS, CHANGES))
+    head = dialect.temporary
+    yield from copies(load, ROWS, ROW_COPIES)
+    yield Execute(
+        "lay out the history of these keys",
+        f"{head} {run_table}{dialect.temporary_options} AS {runs(load, instants)}",
+    )
+    yield from without_copies(load, ROWS, ROW_COPIES)
+    if dialect.analyze:
+        yield Execute("statistics of the history", dialect.analyze.format(table=run_table))
+    number = 0 if load.apply.ttl is None else RUN_COPIES
+    yield from copies(load, RUNS, number)
+    yield Execute(
+        "work out what changes",
+        f"{head} {change_table}{dialect.temporary_options} AS {changes(load, instants, run_table)}",
+    )
+    yield from without_copies(load, RUNS, number)
+    if dialect.analyze:
+        yield Execute("statistics of the changes", dialect.analyze.format(table=change_table))
+
+
+def _write(load: Load) -> Iterator[Execute]:
+    source = table(load.temporary(CHANGES))
+    (t,) = load.aliases("t")
+    match = f"{load.equal(load.keys, t, 'c')} AND {qualified(VALID_FROM, t)} = c.flowc_old_from"
+    ends = [f"{ident(VALID_TO)} = c.flowc_to", f"{ident(IS_CURRENT)} = (c.flowc_to IS NULL)"]
+    yield Execute(
+        "end versions that others follow",
+        update_from(load, ends, source, "c", f"{match} AND c.flowc_written = 0"),
+        Counter.UPDATED,
+    )
+    yield Execute(
+        "correct versions and move their start",
+        update_from(load, [*_contents(load), *ends], source, "c", f"{match} AND c.flowc_written = 1"),
+        Counter.UPDATED,
+    )
+    if load.apply.deletes == "soft":
+        yield _returned(load)
+    yield Execute("insert new versions", _insert(load, source), Counter.INSERTED)
+
+
+def _contents(load: Load) -> list[str]:
+    sets = [f"{ident(n)} = c.{ident(n)}" for n in load.names if n not in load.keys]
+    sets.append(f"{ident(VALID_FROM)} = c.flowc_from")
+    if load.table.column(ROW_HASH) is not None:
+        sets.append(f"{ident(ROW_HASH)} = {row_digest(load, load.compare, 'c')}")
+    if load.apply.deletes == "soft":
+        (t,) = load.aliases("t")
+        name, _, empty = unmark(load).partition(" = ")
+        sets.append(f"{name} = CASE WHEN c.flowc_to IS NULL THEN {empty} ELSE {t}.{name} END")
+    return sets
+
+
+def _returned(load: Load) -> Execute:
+    """Takes the mark from current versions of keys that are back; corrected ones have lost it already."""
+    t, s = load.aliases("t", "s")
+    back = f"EXISTS (SELECT 1 FROM {load.rows} AS {s} WHERE {load.equal(load.keys, t, s)})"
+    sql = (
+        f"UPDATE {load.target} AS {t} SET {unmark(load)} "
+        f"WHERE {qualified(IS_CURRENT, t)} AND {marked(load, t)} AND {back}"
+    )
+    return Execute("take the mark from keys that are back", sql, Counter.UPDATED)
+
+
+def _insert(load: Load, source: str) -> str:
+    history = tuple(n for n in HISTORY if load.table.column(n) is not None)
+    values = {
+        VALID_FROM: "c.flowc_from",
+        VALID_TO: "c.flowc_to",
+        IS_CURRENT: "(c.flowc_to IS NULL)",
+        ROW_HASH: row_digest(load, load.compare, "c"),
+    }
+    given = ", ".join([idents(load.names, "c"), *(values[n] for n in history)])
+    return (
+        f"INSERT INTO {load.target} ({idents((*load.names, *history))}) SELECT {given} FROM {source} AS c "
+        f"WHERE c.flowc_old_from IS NULL"
+    )
+
+
+def _missing(load: Load) -> str:
+    t, s = load.aliases("t", "s")
+    return f"NOT EXISTS (SELECT 1 FROM {load.rows} AS {s} WHERE {load.equal(load.keys, t, s)})"
+
+
+def _expire(load: Load, instants: Instants) -> str:
+    """Closes versions of keys that the batch does not have; those of its own keys are in the changes."""
+    (t,) = load.aliases("t")
+    start, end = qualified(VALID_FROM, t), qualified(VALID_TO, t)
+    expiry = instants.expiry(start)
+    return (
+        f"UPDATE {load.target} AS {t} SET {ident(VALID_TO)} = {expiry}, {ident(IS_CURRENT)} = {_false(load)} "
+        f"WHERE {expiry} <= {instants.now} AND ({end} IS NULL OR {end} > {expiry}) AND {_missing(load)}"
+    )
+
+
+def _false(load: Load) -> str:
+    return "false" if load.dialect.typed_literals else "0"
+
+
+def _gone(load: Load, instants: Instants) -> Iterator[Step]:
+    """What `deletes` says about keys that the full source no longer has."""
+    deletes, (t,) = load.apply.deletes, load.aliases("t")
+    current = qualified(IS_CURRENT, t)
+    held = {"hard": "1 = 1", "close": current, "soft": ""}[deletes]
+    if deletes == "soft":
+        held = f"{current} AND NOT ({marked(load, t)})"
+    if not load.apply.allow_empty:
+        yield empty_source(load, held)
+    if deletes == "hard":
+        sql = delete(load, load.target, t, _missing(load))
+    elif deletes == "soft":
+        sql = f"UPDATE {load.target} AS {t} SET {mark(load)} WHERE {held} AND {_missing(load)}"
+    else:
+        start = qualified(VALID_FROM, t)
+        end = f"CASE WHEN {start} > {instants.now} THEN {start} ELSE {instants.now} END"
+        sets = f"{ident(VALID_TO)} = {end}, {ident(IS_CURRENT)} = {_false(load)}"
+        sql = f"UPDATE {load.target} AS {t} SET {sets} WHERE {held} AND {_missing(load)}"
+    yield Execute(f"{deletes} delete of keys that are gone", sql, Counter.DELETED)
+
+
+def _unchanged(load: Load) -> str:
+    written = f"SELECT count(*) FROM {table(load.temporary(CHANGES))} WHERE flowc_old_from IS NULL OR flowc_written = 1"
+    return f"SELECT (SELECT count(*) FROM {load.rows}) - ({written})"

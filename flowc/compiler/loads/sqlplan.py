@@ -1,0 +1,137 @@
+"""The plan of a load: everything one run does to one target, as finished SQL in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+
+from flowc.catalog import Column, Table
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.ir import Apply
+from flowc.compiler.loads.append import append, stream, truncate
+from flowc.compiler.loads.attach import attach, bring
+from flowc.compiler.loads.checks import expectations
+from flowc.compiler.loads.load import Load, find_column
+from flowc.compiler.loads.merge import merge
+from flowc.compiler.loads.prepare import prepare, tidy
+from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
+from flowc.compiler.loads.scd2 import scd2
+from flowc.compiler.loads.shape import check_shape, live_table, target_table
+from flowc.compiler.loads.staging import dropping, in_source_order, plain, selected_values, staging
+from flowc.compiler.loads.watermark import lower_bound, remember, resume
+from flowc.compiler.quote import idents
+from flowc.compiler.tables.ddl import create_schema, create_table
+from flowc.errors import UsageError
+from flowc.plan import Counter, Execute, Ingest, LoadPlan, Read, Step
+
+MODES: Mapping[str, Callable[[Load], Iterator[Step]]] = {
+    "append": append,
+    "truncate": truncate,
+    "merge": merge,
+    "scd2": scd2,
+}
+
+
+def plan_load(
+    apply: Apply,
+    *,
+    columns: tuple[Column, ...],
+    live: Table | None,
+    watermark: str | None,
+    now: datetime,
+    same_database: bool,
+    rehearsal: bool = False,
+) -> LoadPlan:
+    """The plan of one load of one target, in one transaction from reading to remembering.
+
+    `columns` are the exact output columns of the source; `live` is the table as it is, None where the plan is to create
+    it; `watermark` is what an earlier load stored; `now` is the time of the load. A `rehearsal` leaves nothing behind
+    when it is not committed, also where creating a table is no part of a transaction.
+
+    Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
+    """
+    dialect = DIALECTS[apply.target.kind]
+    load = Load(
+        apply=apply,
+        dialect=dialect,
+        table=live_table(apply, live, dialect) if live else target_table(apply, columns, dialect),
+        exists=live is not None,
+        columns=columns,
+        read=_read(apply, columns, watermark),
+        watermark=watermark,
+        now=now,
+        same_database=same_database,
+    )
+    check_shape(load)
+    return LoadPlan(
+        apply.pipeline,
+        apply.target.connection,
+        load.table.name,
+        apply.mode,
+        tuple(_steps(load)),
+        prepare=tuple(prepare(load, rehearsal=rehearsal)),
+        cleanup=tuple(tidy(load, rehearsal=rehearsal)),
+        lock=f"flowc:{load.table.name}",
+    )
+
+
+def _read(apply: Apply, columns: tuple[Column, ...], watermark: str | None) -> Read:
+    read, incremental = read_of(apply.input), apply.incremental
+    if incremental is None or incremental.in_sql:
+        return read
+    column = find_column(columns, incremental.column)
+    if column is None:
+        raise UsageError(
+            f"the source of `{apply.pipeline}` has no column `{incremental.column}` to read incrementally by",
+            code="unknown-incremental-column",
+            help="select it in the SQL, or name another under `incremental: { column: … }`",
+        )
+    condition = lower_bound(incremental, column, watermark, read_dialect(apply.input))
+    return read if condition is None else narrowed(read, condition)
+
+
+def _steps(load: Load) -> Iterator[Step]:
+    apply = load.apply
+    if load.dialect.attached:
+        yield from attach(load)
+    elif not load.exists:
+        yield from _create(load)
+    yield from resume(load)
+    yield from (Execute("before", sql) for sql in apply.before)
+    if streams(load):
+        yield from stream(load, _straight(load))
+        yield from (Execute("after", sql) for sql in apply.after)
+        return
+    if apply.mode in ("merge", "scd2"):
+        yield from (Execute("memory for the joins", sql) for sql in load.dialect.settings)
+    yield from staging(load)
+    yield from remember(load)  # of all that was read, so before rows already loaded are dropped from it
+    if load.dialect.attached:
+        yield from bring(load)
+    yield from MODES[apply.mode](load)
+    yield from expectations(load)
+    yield from (Execute("after", sql) for sql in apply.after)
+    yield from dropping(load)
+
+
+def _create(load: Load) -> Iterator[Execute]:
+    if not load.dialect.transactional_ddl:
+        return
+    if load.table.name.schema and load.dialect.schemas:
+        yield Execute("create the schema", create_schema(load.table.name.schema, load.dialect))
+    yield from (Execute("create the target", sql) for sql in create_table(load.table, load.dialect))
+
+
+def streams(load: Load) -> bool:
+    """Whether rows go straight into the target: nothing has to be looked at before they are written."""
+    apply = load.apply
+    asks = apply.keys or apply.dedupe or apply.incremental or apply.expect
+    return apply.mode in ("append", "truncate") and not asks and not load.extras and plain(load)
+
+
+def _straight(load: Load) -> Execute | Ingest:
+    if load.same_database:
+        sql = f"INSERT INTO {load.target} ({idents(load.names)}) {selected_values(load)}"
+        return Execute("insert the rows", sql, Counter.INSERTED, Counter.READ)
+    columns = tuple(f.wanted for f in in_source_order(load))
+    return Ingest("stream the rows", load.read, load.table.name, columns, False, Counter.INSERTED, load.apply.timezone)

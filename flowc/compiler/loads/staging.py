@@ -1,0 +1,262 @@
+"""From the source to the table of rows to write.
+
+Rows arrive in `flowc_stage`. Where all of them may be written as they are, that is also the table of rows; else
+`flowc_rows` is made from it: normalised, converted to the target's types, one row for each key when `dedupe` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flowc.catalog import Column
+from flowc.compiler.loads.checks import EVIDENCE
+from flowc.compiler.loads.conversion import convert
+from flowc.compiler.loads.conversion_pair import Conversion
+from flowc.compiler.loads.load import ROWS, STAGE, Load, Loaded
+from flowc.compiler.loads.reads import query_text
+from flowc.compiler.quote import ident, idents, table, text
+from flowc.compiler.tables.ddl import create_temporary, create_temporary_like, spellable, stored
+from flowc.plan import Check, Counter, Execute, Ingest, Step
+from flowc.types import UNKNOWN, DataType, Kind
+
+_UNORDERED = (Kind.JSON, Kind.STRUCT, Kind.UNKNOWN)
+"""Kinds that not every engine can sort."""
+_FORMS = {
+    Kind.DATE: "????-??-??",
+    Kind.TIME: "??:??:??.??????",
+    Kind.TIMESTAMP: "????-??-?? ??:??:??.??????",
+    Kind.TIMESTAMPTZ: "????-??-?? ??:??:??.??????+00:00",
+}
+"""What times look like that are written as flowc does; told by a pattern, which is much faster than a function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column on its way: as it is staged, and what is written of it."""
+
+    name: str
+    source: Column | None
+    staged: Column | None
+    wanted: Column
+    value: Conversion
+    unparsed: str | None = None
+    """Holds for staged rows that a normaliser cannot read."""
+
+
+def fields(load: Load) -> tuple[Field, ...]:
+    """All columns of the rows, those of the target first."""
+    own = tuple(_field(load, loaded) for loaded in load.loaded)
+    return own + tuple(_extra(load, column) for column in load.extras)
+
+
+def _field(load: Load, loaded: Loaded) -> Field:
+    target, source, normalize = loaded.target, loaded.source, loaded.normalize
+    reference = ident(target.name)
+    if normalize is not None:
+        kind = normalize.type or (UNKNOWN if source is None or load.dialect.typed_literals else source.type)
+        value = convert(normalize.sql, kind, target.type, load.dialect, load.apply.timezone)
+        staged = Column(target.name, _stored(source, load)) if source is not None else None
+        return Field(target.name, source, staged, target, value, normalize.unparsed)
+    if source is None:
+        raise ValueError(f"column {target.name} has neither source nor normaliser")
+    if not load.same_database:
+        return Field(target.name, source, Column(target.name, target.type), target, Conversion(reference))
+    value = convert(reference, source.type, target.type, load.dialect, load.apply.timezone)
+    if value == Conversion(reference):
+        value = Conversion(_one_form(reference, target.type, load))
+        return Field(target.name, source, Column(target.name, target.type), target, value)
+    return Field(target.name, source, Column(target.name, _stored(source, load)), target, value)
+
+
+def _one_form(x: str, kind: DataType, load: Load) -> str:
+    """A time as flowc writes it, where others may have written it otherwise and order is that of texts."""
+    form, canonical = _FORMS.get(kind.kind), load.dialect.functions.get("canonical_time")
+    if form is None or canonical is None or not load.same_database:
+        return x
+    written = canonical.format(x, text(str(kind.kind), load.dialect))
+    return f"CASE WHEN {x} GLOB '{form}' THEN {x} ELSE coalesce({written}, {x}) END"
+
+
+def _stored(source: Column, load: Load) -> DataType:
+    return source.type if load.same_database else stored(source.type, load.dialect)
+
+
+def _extra(load: Load, column: Column) -> Field:
+    kept = Column(column.name, _stored(column, load))
+    return Field(column.name, column, kept, kept, Conversion(_one_form(ident(column.name), kept.type, load)))
+
+
+def plain(load: Load) -> bool:
+    """Whether every row can be written as it arrives, or as one expression makes it inside the same database."""
+    if load.same_database:
+        return not any(f.value.misfit or f.unparsed for f in fields(load))
+    return all(f.value == Conversion(ident(f.name)) and not f.unparsed for f in fields(load))
+
+
+def one_step(load: Load) -> bool:
+    """Whether the table of rows is filled from the source at once."""
+    return plain(load) and load.apply.dedupe is None
+
+
+def staging(load: Load) -> Iterator[Step]:
+    """Creates and fills the table of rows."""
+    if one_step(load):
+        yield from _arrive(load, ROWS, tuple(Column(f.name, f.wanted.type) for f in fields(load)))
+    else:
+        yield from _arrive(load, STAGE, tuple(f.staged for f in fields(load) if f.staged is not None))
+        yield from _misfits(load)
+        yield from _convert(load)
+    if _indexed(load) and not load.dialect.inline_indexes:
+        yield Execute("index the rows", _index(load))
+    if load.dialect.analyze:
+        yield Execute("statistics of the rows", load.dialect.analyze.format(table=load.rows))
+
+
+def _indexed(load: Load) -> bool:
+    """Whether later steps walk through an index of the rows, the faster the more its order is that of the rows."""
+    return load.dialect.index_rows and load.apply.mode in ("merge", "scd2")
+
+
+def _index(load: Load) -> str:
+    name = table(load.temporary(ROWS + "_keys"))
+    return f"CREATE INDEX {name} ON {ident(ROWS)} ({idents(load.keys)})"
+
+
+def dropping(load: Load) -> Iterator[Step]:
+    """Removes the temporary tables again; a load that fails has them rolled back."""
+    for name in (ROWS,) if one_step(load) else (STAGE, ROWS):
+        yield Execute("drop the staging table", f"{load.dialect.drop_temporary} {table(load.temporary(name))}")
+
+
+def copies(load: Load, name: str, number: int) -> Iterator[Execute]:
+    """So many copies of one of the load's tables, where a statement may read it in one place alone."""
+    if load.dialect.reopens:
+        return
+    for i in range(1, number + 1):
+        head = f"{load.dialect.temporary} {load.again(name, i)}{load.dialect.temporary_options}"
+        yield Execute("a copy to read beside it", f"{head} AS SELECT * FROM {table(load.temporary(name))}")
+
+
+def without_copies(load: Load, name: str, number: int) -> Iterator[Execute]:
+    """Removes them again."""
+    if number and not load.dialect.reopens:
+        names = ", ".join(load.again(name, i) for i in range(1, number + 1))
+        yield Execute("drop the copies", f"{load.dialect.drop_temporary} {names}")
+
+
+def selection(load: Load) -> str:
+    """The source's query, its columns named and ordered as they are staged."""
+    parts = ", ".join(_renamed(f.source.name, f.name) for f in fields(load) if f.source is not None)
+    return f"SELECT {parts} FROM (\n{query_text(load.read)}\n) AS flowc_source"
+
+
+def _renamed(given: str, wanted: str) -> str:
+    return ident(given) if given == wanted else f"{ident(given)} AS {ident(wanted)}"
+
+
+def values(load: Load, relation: str) -> str:
+    """The rows to write, from a relation of staged rows."""
+    parts = ", ".join(
+        f.value.sql if f.value.sql == ident(f.name) else f"{f.value.sql} AS {ident(f.name)}" for f in fields(load)
+    )
+    return f"SELECT {parts} FROM {relation}"
+
+
+def selected_values(load: Load) -> str:
+    """The rows to write, from the source's query in the same database."""
+    if all(f.value.sql == ident(f.name) for f in fields(load)):
+        return selection(load)
+    return values(load, f"({selection(load)}) AS c")
+
+
+def _arrive(load: Load, name: str, columns: tuple[Column, ...]) -> Iterator[Step]:
+    where = load.temporary(name)
+    query = selected_values(load) if name == ROWS else selection(load)
+    if not load.same_database:
+        index = _inline_index(load, name, columns)
+        yield Execute("create the staging table", create_temporary(where, columns, load.dialect, index))
+        order = {f.name: i for i, f in enumerate(in_source_order(load))}
+        ordered = tuple(sorted(columns, key=lambda c: order[c.name]))
+        yield Ingest("read the source", load.read, where, ordered, True, timezone=load.apply.timezone)
+        return
+    yield Execute("create the staging table", _temporary(load, name, columns, query))
+    into = idents(c.name for c in columns)
+    by_key = f" ORDER BY {idents(load.keys)}" if name == ROWS and _indexed(load) else ""
+    yield Execute("read the source", f"INSERT INTO {table(where)} ({into}) {query}{by_key}", Counter.READ)
+
+
+def _temporary(load: Load, name: str, columns: tuple[Column, ...], query: str) -> str:
+    where = load.temporary(name)
+    if spellable(columns, load.dialect):
+        return create_temporary(where, columns, load.dialect, _inline_index(load, name, columns))
+    return create_temporary_like(where, query, load.dialect)
+
+
+def _inline_index(load: Load, name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns of an index that is made with the table of rows; none where it is made after it or not at all."""
+    if name != ROWS or not (_indexed(load) and load.dialect.inline_indexes):
+        return ()
+    index = tuple(c for key in load.keys for c in columns if c.name == key)
+    return () if any(c.type.kind in _UNORDERED for c in index) else index
+
+
+def in_source_order(load: Load) -> list[Field]:
+    """The columns that the source has, as it orders them."""
+    order = {column.name: i for i, column in enumerate(load.columns)}
+    return sorted((f for f in fields(load) if f.source), key=lambda f: order[f.source.name if f.source else ""])
+
+
+def _misfits(load: Load) -> Iterator[Check]:
+    for field in fields(load):
+        if field.unparsed:
+            yield _misfit(load, field, field.unparsed, "unreadable-value", "cannot be read by its normalisers")
+        if field.value.misfit:
+            message = f"do not fit its type {field.wanted.type}"
+            yield _misfit(load, field, field.value.misfit, "value-does-not-fit", message)
+
+
+def _misfit(load: Load, field: Field, condition: str, code: str, message: str) -> Check:
+    others = (f.name for f in fields(load) if f.staged is not None and f.name != field.name)
+    shown = idents([*([field.name] if field.staged else []), *others])
+    came = f" of type {field.source.type}" if field.source is not None else ""
+    return Check(
+        f"values of {field.name} fit",
+        f"SELECT {shown or '1'} FROM {load.stage} WHERE {condition} LIMIT {EVIDENCE}",
+        code,
+        f"values{came} for column `{field.name}` of `{load.label}` {message}",
+        f"convert `{field.name}` in the SQL, or correct the rows shown",
+    )
+
+
+def _convert(load: Load) -> Iterator[Step]:
+    wanted = tuple(Column(f.name, f.wanted.type) for f in fields(load))
+    query, names = values(load, load.stage), idents(f.name for f in fields(load))
+    yield Execute("create the table of rows", _temporary(load, ROWS, wanted, query))
+    if load.apply.dedupe is not None:
+        query = _first_of_each(load, query, names)
+    yield Execute("normalise, convert, deduplicate", f"INSERT INTO {load.rows} ({names}) {query}")
+
+
+def _first_of_each(load: Load, query: str, names: str) -> str:
+    """Keeps one row for each key: the first in the order asked for, equal ones told apart by all other columns."""
+    parts = idents([*load.keys, *_instant(load)])
+    rest = [
+        _sortable(load, f) for f in fields(load) if f.wanted.type.kind not in _UNORDERED and f.name not in load.keys
+    ]
+    order = ", ".join([f"{load.apply.dedupe}\n", *rest])
+    ranked = (
+        f"SELECT {names}, row_number() OVER (PARTITION BY {parts} ORDER BY {order}) AS flowc_rank FROM ({query}) AS c"
+    )
+    return f"SELECT {names} FROM ({ranked}) AS r WHERE flowc_rank = 1"
+
+
+def _sortable(load: Load, field: Field) -> str:
+    collation = load.dialect.binary_order if field.wanted.type.kind is Kind.TEXT else ""
+    return load.dialect.nulls_last.format(x=f"{ident(field.name)}{collation}")
+
+
+def _instant(load: Load) -> tuple[str, ...]:
+    """In scd2 each instant of a key is a row of its own."""
+    event_time = load.apply.event_time
+    return (event_time,) if load.apply.mode == "scd2" and event_time is not None else ()

@@ -1,0 +1,1 @@
+"""A checked spec to the Ir, with the columns and types of every query."""

@@ -1,0 +1,302 @@
+"""How a pipeline's rows are written to one target, lowered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlglot import exp
+
+from flowc.catalog import Column, Table
+from flowc.compiler.checked import CheckedPipeline, CheckedTarget
+from flowc.compiler.dialects import DIALECTS, as_read
+from flowc.compiler.front.spec import ColumnSpec, ExpectSpec, Name, PipelineSpec
+from flowc.compiler.ir import Apply, Expectation, Incremental, Normalize, Source, Sql, Target
+from flowc.compiler.loads.desired import declared_table, with_history
+from flowc.compiler.loads.load import find_column
+from flowc.compiler.loads.normalize import is_derived, normalize_column
+from flowc.compiler.lowering.context import Lowering, quoted, sqlglot_name
+from flowc.compiler.lowering.functioncalls import check_reach
+from flowc.compiler.lowering.output import check_freshness, check_needed, check_output
+from flowc.compiler.quote import ident
+from flowc.compiler.sql.infer import check_expression
+from flowc.compiler.sql.relations import Relation
+from flowc.compiler.sql.sqltext import SqlTree, parse_condition, parse_order
+from flowc.compiler.sql.templates import uses_watermark
+from flowc.compiler.sql.translate import translate_expression
+from flowc.diagnostics import Reporter, did_you_mean
+from flowc.errors import UsageError
+from flowc.source import Located, MappedText, Segment
+from flowc.types import DataType, Kind
+
+COLUMN = "make it a column in a pipeline's `sql` over sources, and ask for that column here"
+_DEFAULT_SOFT_DELETE = "deleted_at"
+
+
+@dataclass
+class _Writer:
+    """Lowers one target of one pipeline. `columns` are the rows' columns, None where unknown."""
+
+    pipeline: CheckedPipeline
+    target: CheckedTarget
+    columns: tuple[Column, ...] | None
+    lowering: Lowering
+
+    @property
+    def dialect(self) -> str:
+        """The sqlglot dialect of the target."""
+        return sqlglot_name(self.target.connection.kind.value)
+
+    @property
+    def written(self) -> str:
+        """The dialect that conditions are written in."""
+        return self.pipeline.dialect if self.pipeline.spec.dialect else self.dialect
+
+
+def lower_apply(
+    pipeline: CheckedPipeline,
+    target: CheckedTarget,
+    node: Sql | Source,
+    columns: tuple[Column, ...] | None,
+    lowering: Lowering,
+) -> Apply:
+    """The `Apply` of one target, its output checked. What is wrong is reported; the node is made all the same."""
+    writer = _Writer(pipeline, target, columns, lowering)
+    spec = pipeline.spec
+    table = _table(writer)
+    soft = spec.soft_delete_column.value if spec.soft_delete_column else _DEFAULT_SOFT_DELETE
+    apply = Apply(
+        pipeline=spec.name.value,
+        input=node,
+        target=_target(target, table),
+        mode=target.mode,
+        keys=target.keys,
+        compare=tuple(c.value for c in spec.compare) or None,
+        event_time=spec.event_time.value if spec.event_time else None,
+        ttl=spec.ttl.value if spec.ttl else None,
+        deletes=pipeline.deletes,
+        soft_delete_column=soft if pipeline.deletes == "soft" else None,
+        allow_empty=spec.allow_empty,
+        dedupe=_dedupe(writer),
+        incremental=_incremental(pipeline),
+        normalize=_normalizers(writer),
+        derived=_derived(target),
+        before=_statements(spec.before, writer),
+        after=_statements(spec.after, writer),
+        expect=_expectations(writer, table),
+        timezone=spec.timezone.value if spec.timezone else None,
+        span=target.spec.span,
+        roles={(role, name.value): name.span for role, name in _roles(spec, target)},
+    )
+    if columns is not None:
+        _check_columns(apply, columns, table, lowering.reporter)
+    return apply
+
+
+def _check_columns(apply: Apply, columns: tuple[Column, ...], table: Table | None, reporter: Reporter) -> None:
+    check_freshness(apply, columns, reporter)
+    if table is not None:
+        check_output(apply, columns, table, reporter)
+    else:
+        check_needed(apply, columns, reporter)
+
+
+def _roles(spec: PipelineSpec, target: CheckedTarget) -> Iterator[tuple[str, Name]]:
+    """The columns that the load itself reads, each with its role."""
+    if target.table:
+        yield from (("table key", name) for name in target.table.natural_key or target.table.primary_key)
+    yield from (("key", name) for name in target.spec.keys or spec.keys or target.spec.primary_key)
+    yield from (("compare", name) for name in spec.compare)
+    if spec.event_time:
+        yield "event_time", spec.event_time
+    if spec.incremental:
+        yield "incremental", spec.incremental.column
+    if spec.freshness:
+        yield "freshness", spec.freshness.column
+
+
+def _target(target: CheckedTarget, table: Table | None) -> Target:
+    key = tuple(name.value for name in target.spec.primary_key)
+    parts = target.spec.options.get("partition_by")
+    partition_by = tuple(str(name) for name in parts) if isinstance(parts, list) else ()
+    return Target(target.connection.name.value, target.connection.kind.value, target.name, table, key, partition_by)
+
+
+def _table(writer: _Writer) -> Table | None:
+    target = writer.target
+    if target.table is None:
+        return None
+    table = replace(declared_table(target.table), name=target.name)
+    if target.mode != "scd2":
+        return table
+    return with_history(table, target.keys, event_type(writer.pipeline, table, writer.columns))
+
+
+def event_type(pipeline: CheckedPipeline, table: Table | None, columns: tuple[Column, ...] | None) -> DataType | None:
+    """The type of `valid_from`: the event time's, as declared in the target or as the query gives it."""
+    if pipeline.spec.event_time is None:
+        return None
+    name = pipeline.spec.event_time.value
+    for known in (table.columns if table else (), columns or ()):
+        column = find_column(known, name)
+        if column is not None and column.type.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
+            return column.type
+    return None
+
+
+def _incremental(pipeline: CheckedPipeline) -> Incremental | None:
+    spec = pipeline.spec.incremental
+    if spec is None:
+        return None
+    texts = [pipeline.spec.sql, *(source.spec.sql for source in pipeline.sources)]
+    in_sql = any(uses_watermark(text.text) for text in texts if text is not None)
+    start: Any = spec.start.value if spec.start else None
+    start = start if isinstance(start, str | int | float) or start is None else str(start)
+    return Incremental(spec.column.value, start, spec.lag, in_sql)
+
+
+def _statements(texts: tuple[MappedText, ...], writer: _Writer) -> tuple[str, ...]:
+    rendered = (writer.lowering.rendered(text, writer.pipeline) for text in texts)
+    return tuple(as_read(text.text, writer.dialect) for text in rendered if text is not None)
+
+
+# Conditions over the loaded rows
+
+
+def _relation(writer: _Writer, table: Table | None) -> Relation:
+    """What conditions can name: the target's columns where declared, else the rows'."""
+    columns = table.columns if table is not None else writer.columns
+    span = writer.target.table.key.span if writer.target.table is not None else None
+    return Relation.of_table(writer.target.name, columns, f"`{writer.target.name}`", span)
+
+
+def _dedupe(writer: _Writer) -> str | None:
+    spec = writer.pipeline.spec.dedupe
+    if spec is None:
+        return None
+    rendered = writer.lowering.rendered(spec.order_by, writer.pipeline)
+    parsed = parse_order(rendered, writer.written, writer.lowering.reporter) if rendered else None
+    if parsed is None:
+        return None
+    return _checked(writer, parsed, Relation.of_table(writer.target.name, writer.columns, "the rows to load"))
+
+
+def _checked(writer: _Writer, parsed: SqlTree, relation: Relation) -> str | None:
+    reporter = writer.lowering.reporter
+    connection = writer.target.connection
+    place = (connection.name.value, connection.kind.value)
+    if not check_reach(parsed, *place, COLUMN, writer.lowering):
+        return None
+    if not _is_plain(parsed, reporter) or not _stays_at_home(writer, parsed):
+        return None
+    check_expression(parsed, writer.dialect, relation, reporter)
+    return (
+        as_read(parsed.written, writer.dialect)
+        if parsed.dialect == writer.dialect
+        else translate_expression(parsed, writer.dialect, reporter)
+    )
+
+
+def _stays_at_home(writer: _Writer, parsed: SqlTree) -> bool:
+    """Where loads work beside the tables, a condition sees the rows alone."""
+    dialect = DIALECTS.get(writer.target.connection.kind.value)
+    found = parsed.tree.find(exp.Table)
+    if dialect is None or not dialect.attached or found is None:
+        return True
+    message = f"a subquery cannot read `{found.name}` here: no SQL runs in a connection of kind `{dialect.name}`"
+    helps = ("join it in the `sql` of the pipeline",)
+    writer.lowering.reporter.error("not-a-row-condition", message, parsed.span(found.this), helps=helps)
+    return False
+
+
+def _is_plain(parsed: SqlTree, reporter: Reporter) -> bool:
+    """A condition judges one row: outside subqueries it holds no aggregate and no window."""
+    for kind, name in ((exp.Window, "a window function"), (exp.AggFunc, "an aggregate")):
+        for node in parsed.tree.find_all(kind):
+            select = node.find_ancestor(exp.Select)
+            if select is None or select.parent is None:
+                message = f"{name} is not allowed here: it is asked of each row"
+                reporter.error("not-a-row-condition", message, parsed.span(node))
+                return False
+    return True
+
+
+def _expectations(writer: _Writer, table: Table | None) -> tuple[Expectation, ...]:
+    relation = _relation(writer, table)
+    return tuple(_expectation(writer, spec, i, relation) for i, spec in enumerate(writer.pipeline.spec.expect, 1))
+
+
+def _expectation(writer: _Writer, spec: ExpectSpec, number: int, relation: Relation) -> Expectation:
+    sql, columns = None, tuple(c.value for c in spec.columns)
+    if spec.sql is not None:
+        rendered = writer.lowering.rendered(spec.sql, writer.pipeline)
+        parsed = parse_condition(rendered, writer.written, writer.lowering.reporter) if rendered else None
+        sql = _checked(writer, parsed, relation) if parsed else None
+    known = None if relation.fields is None else [f.name for f in relation.fields]
+    for column in spec.columns:
+        if known is not None and column.value not in known:
+            message = f"column `{column.value}` does not exist in {relation.title}"
+            helps = did_you_mean(column.value, known)
+            writer.lowering.reporter.error("unknown-column", message, column.span, helps=helps)
+    name = spec.name.value if spec.name else f"{spec.kind}({', '.join(columns)})" if columns else f"sql_{number}"
+    kind: Any = spec.kind
+    return Expectation(name, kind, columns, sql, spec.error, spec.max_failures, spec.max_ratio)
+
+
+# Normalisers
+
+
+def _derived(target: CheckedTarget) -> tuple[str, ...]:
+    columns = target.table.columns if target.table is not None else ()
+    return tuple(c.name.value for c in columns if is_derived(c))
+
+
+def _normalizers(writer: _Writer) -> tuple[Normalize, ...]:
+    """The normalisers of the columns that the rows have, or that are derived from them."""
+    table = writer.target.table
+    if table is None or writer.target.connection.kind.value not in DIALECTS:
+        return ()
+    found = (_normalizer(writer, column) for column in table.columns if column.normalize and _has(writer, column))
+    return tuple(n for n in found if n is not None)
+
+
+def _has(writer: _Writer, column: ColumnSpec) -> bool:
+    made = any(n.name.value in ("derive", "default") for n in column.normalize)
+    return made or writer.columns is None or find_column(writer.columns, column.name.value) is not None
+
+
+def _normalizer(writer: _Writer, column: ColumnSpec) -> Normalize | None:
+    reporter = writer.lowering.reporter
+    if not _arguments_parse(writer, column):
+        return None
+    for count in range(1, len(column.normalize) + 1):
+        part = replace(column, normalize=column.normalize[:count])
+        try:
+            made = normalize_column(part, ident(column.name.value), DIALECTS[writer.target.connection.kind.value])
+        except UsageError as error:
+            wrong = column.normalize[count - 1]
+            span = wrong.argument.span if wrong.argument else wrong.name.span
+            reporter.error(error.code, error.message, span, helps=[error.help] if error.help else [])
+            return None
+    return made
+
+
+def _arguments_parse(writer: _Writer, column: ColumnSpec) -> bool:
+    """Checks the SQL in `sql` and `derive` normalisers, which is in the target's dialect."""
+    before = len(writer.lowering.reporter.found)
+    rows = Relation.of_table(writer.target.name, writer.columns, "the rows to load")
+    for normalizer in column.normalize:
+        argument = normalizer.argument
+        if normalizer.name.value in ("sql", "derive") and argument is not None and isinstance(argument.value, str):
+            text = _argument_text(argument, quoted(column.name.value, writer.dialect))
+            parsed = parse_condition(text, writer.dialect, writer.lowering.reporter)
+            if parsed is not None:
+                _checked(writer, parsed, rows)
+    return len(writer.lowering.reporter.found) == before
+
+
+def _argument_text(argument: Located[Any], reference: str) -> MappedText:
+    text = str(argument.value).replace("{value}", reference)
+    span = argument.span
+    return MappedText(text, span.file, (Segment(0, len(text), span.start, span.end),))

@@ -1,0 +1,120 @@
+"""Calls of a project's functions in SQL: typed, checked, and written as the engine has them.
+
+A name with a schema before it is no function of the project, and what SQL has already is the SQL's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sqlglot import exp
+
+from flowc.compiler.lowering.context import Lowering
+from flowc.compiler.lowering.functions import Functions, Untyped
+from flowc.compiler.sql.exprtypes import GIVEN, RETURNS
+from flowc.compiler.sql.meaning.core import mark
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.translate import translate, translate_expression
+from flowc.diagnostics import Reporter
+from flowc.plan import FunctionPlan
+from flowc.source import Span
+from flowc.types import UNKNOWN, DataType, Kind
+
+
+def called(query: SqlTree, functions: Functions) -> tuple[FunctionPlan, ...]:
+    """Those that a query calls, each once."""
+    return tuple(dict.fromkeys(plan for plan, _ in _calls(query, functions) if isinstance(plan, FunctionPlan)))
+
+
+def announce(query: SqlTree, lowering: Lowering) -> bool:
+    """Leaves on each call what it returns, for inference; False, and reported, where the types of one are not known."""
+    untyped: dict[str, tuple[Untyped, Span]] = {}
+    for plan, node in _calls(query, lowering.functions):
+        if isinstance(plan, FunctionPlan):
+            node.meta[RETURNS] = plan.returns
+        else:
+            untyped.setdefault(plan.name, (plan, _name_span(query, node)))
+    for found, span in untyped.values():
+        if found.reason is not None:
+            message = f"the types of the function `{found.name}` are not known: {found.reason}"
+            helps = ("write its `args` and `returns` beside `python`",)
+            lowering.reporter.error("untyped-function", message, span, helps=helps)
+    return not untyped
+
+
+def check_calls(query: SqlTree, functions: Functions, reporter: Reporter) -> None:
+    """Reports calls with arguments that a function does not take; inference has left the types on them."""
+    for plan, node in _calls(query, functions):
+        if isinstance(plan, Untyped):
+            continue
+        takes, count = ", ".join(map(str, plan.args)), len(plan.args)
+        if len(node.expressions) != count:
+            arguments = "1 argument" if count == 1 else f"{count} arguments"
+            message = f"`{plan.name}` takes {arguments} ({takes}), and is given {len(node.expressions)}"
+            reporter.error("wrong-arguments", message, query.span(node))
+            continue
+        for argument, given, wanted in zip(node.expressions, node.meta.get(GIVEN, ()), plan.args, strict=False):
+            if not _takes(wanted, given):
+                message = f"`{plan.name}` takes {takes}, and this is `{given}`"
+                reporter.error("wrong-arguments", message, query.span(argument), helps=[f"CAST it AS {wanted}"])
+
+
+def _takes(wanted: DataType, given: DataType) -> bool:
+    """Whether values of a type go into another one exactly, or are refused one by one."""
+    if wanted.kind is given.kind is Kind.ARRAY:
+        return _takes(wanted.element or UNKNOWN, given.element or UNKNOWN)
+    if UNKNOWN in (wanted, given) or wanted.kind is given.kind:
+        return True
+    if wanted.is_number and given.is_number:
+        return given.is_integer or wanted.kind is Kind.FLOAT64
+    return wanted.kind is Kind.TIMESTAMP and given.kind is Kind.DATE
+
+
+def check_reach(query: SqlTree, connection: str, kind: str, mend: str, lowering: Lowering) -> bool:
+    """Whether SQL that runs in a database calls no function of the project; reports calls of them, with their mend."""
+    calls = list(_calls(query, lowering.functions))
+    place = f"`{connection}` ({kind})"
+    for function, node in calls:
+        name = function.name
+        message = f"`{name}` is a Python function of the project, and this SQL runs in {place}, where it is not"
+        helps = (mend, f"write a schema before the name of a function of `{connection}` itself: `schema.{name}(…)`")
+        lowering.reporter.error("unreachable-function", message, _name_span(query, node), helps=helps)
+    return not calls
+
+
+def engine_text(query: SqlTree, engine: str, functions: Functions, reporter: Reporter) -> str | None:
+    """The query for an engine that has the functions under their `called`; None after an error.
+
+    What was written for this engine keeps its words.
+    """
+    if query.dialect == engine:
+        return translate(_with_own_words(query, functions), engine, reporter)
+    return translate_expression(with_own_calls(query, functions), engine, reporter)
+
+
+def with_own_calls(query: SqlTree, functions: Functions) -> SqlTree:
+    """The query with each function of the project under the name that the engine has it by."""
+    own = replace(query, tree=query.tree.copy())
+    for plan, node in list(_calls(own, functions)):
+        if isinstance(plan, FunctionPlan):
+            mark(node).set("this", plan.called)
+    return own
+
+
+def _with_own_words(query: SqlTree, functions: Functions) -> SqlTree:
+    text = query.text.text
+    for plan, node in sorted(_calls(query, functions), key=lambda found: -found[1].meta["start"]):
+        if isinstance(plan, FunctionPlan):
+            text = text[: node.meta["start"]] + plan.called + text[node.meta["end"] + 1 :]
+    return replace(query, text=replace(query.text, text=text))
+
+
+def _calls(query: SqlTree, functions: Functions) -> Iterator[tuple[FunctionPlan | Untyped, exp.Anonymous]]:
+    for node in query.tree.find_all(exp.Anonymous):
+        if not isinstance(node.parent, exp.Dot) and (name := node.name.lower()) in functions:
+            yield functions[name], node
+
+
+def _name_span(query: SqlTree, node: exp.Expression) -> Span:
+    return query.text.span(node.meta["start"], node.meta["end"] + 1)

@@ -1,0 +1,105 @@
+"""The types of a project's functions: written in the YAML, or in the text of the function's module.
+
+The text is read for `flowc.udf` and `flowc.udaf`, and never imported.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.names.raw import name_at, names_at
+from flowc.plan import FunctionPlan
+from flowc.types import parse_type
+
+
+@dataclass(frozen=True, slots=True)
+class Untyped:
+    """A function whose types are not known, and why; without a reason, what is wrong with it has been reported."""
+
+    name: str
+    reason: str | None = None
+
+
+Functions = Mapping[str, FunctionPlan | Untyped]
+"""By their names in lower case."""
+
+
+def declared(functions: Mapping[str, RawSpec], root: str) -> Functions:
+    """What is known of each function of a project."""
+    return {name.lower(): _plan(spec, Path(root)) for name, spec in functions.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Types:
+    args: tuple[str, ...]
+    returns: str
+    state: tuple[str, ...] = ()
+
+
+def _plan(spec: RawSpec, root: Path) -> FunctionPlan | Untyped:
+    name, python, kind = spec.name.value, name_at(spec, "python"), name_at(spec, "kind")
+    half = ("args" in spec.value) != ("returns" in spec.value)
+    if python is None or spec.gaps or half:
+        return Untyped(name)
+    aggregate = kind is not None and kind.value == "aggregate"
+    returns = name_at(spec, "returns")
+    if returns is not None:
+        given, kept = (tuple(each.value for each in names_at(spec, path)) for path in ("args", "state"))
+        return _typed(name, python.value, _Types(given, returns.value, kept), aggregate=aggregate) or Untyped(name)
+    found = _decorated(root, python.value)
+    if isinstance(found, str):
+        return Untyped(name, found)
+    types, aggregate = found
+    reason = f"`{python.value}` is marked with what is no type"
+    return _typed(name, python.value, types, aggregate=aggregate) or Untyped(name, reason)
+
+
+def _typed(name: str, python: str, types: _Types, *, aggregate: bool) -> FunctionPlan | None:
+    """The plan; None where one of the types is none."""
+    try:
+        args, state = (tuple(map(parse_type, each)) for each in (types.args, types.state))
+        return FunctionPlan(name, python, aggregate, args, parse_type(types.returns), state)
+    except ValueError:
+        return None
+
+
+def _decorated(root: Path, python: str) -> tuple[_Types, bool] | str:
+    """The types in the decorator of a function or class and whether it is an aggregate's, or why there are none."""
+    module, _, name = python.partition(":")
+    path = _path(root, module)
+    try:
+        tree = ast.parse(path.read_text("utf-8"))
+    except SyntaxError as error:
+        return f"`{path.relative_to(root)}` is no Python: line {error.lineno}: {error.msg}"
+    except (OSError, ValueError):
+        return f"`{path.relative_to(root)}` cannot be read in the project's root"
+    found = (n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name == name)
+    node = next(found, None)
+    if node is None:
+        return f"`{path.relative_to(root)}` defines no `{name}`"
+    marks = (_mark(mark) for mark in node.decorator_list)
+    reason = f"`{name}` in `{path.relative_to(root)}` has no `@flowc.udf` or `@flowc.udaf` with types written out"
+    return next((mark for mark in marks if mark is not None), reason)
+
+
+def _path(root: Path, module: str) -> Path:
+    path = root.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _mark(node: ast.expr) -> tuple[_Types, bool] | None:
+    if not isinstance(node, ast.Call):
+        return None
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name not in ("udf", "udaf"):
+        return None
+    try:
+        given: dict[str, Any] = {each.arg or "": ast.literal_eval(each.value) for each in node.keywords}
+        return _Types(tuple(given["args"]), str(given["returns"]), tuple(given.get("state", ()))), name == "udaf"
+    except (ValueError, KeyError, TypeError):
+        return None

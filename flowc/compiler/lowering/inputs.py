@@ -1,0 +1,282 @@
+"""What a pipeline reads, lowered: SQL on a database, or files and queries joined on DataFusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from flowc.catalog import Column, TableName
+from flowc.compiler.checked import CheckedPipeline, CheckedSource
+from flowc.compiler.dialects import as_read
+from flowc.compiler.front.spec import Name
+from flowc.compiler.ir import Origin, Source, Sql
+from flowc.compiler.loads.normalize import is_derived
+from flowc.compiler.lowering.context import Lowering, sqlglot_name
+from flowc.compiler.lowering.functioncalls import announce, called, check_calls, check_reach, engine_text
+from flowc.compiler.names.sources import format_of
+from flowc.compiler.quote import ident
+from flowc.compiler.quote import table as quoted_table
+from flowc.compiler.sql.infer import Inferred, infer
+from flowc.compiler.sql.relations import Field, Relation
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.translate import translate
+from flowc.diagnostics import did_you_mean
+from flowc.plan import FunctionPlan
+from flowc.source import Span
+
+DATAFUSION = "datafusion"
+IN_PIPELINE = "call it in the `sql` of the pipeline"
+IN_SOURCES = "flowc itself runs the SQL when its tables are named: `from: {people: {connection: …, table: people}}`"
+"""What to do about a function of the project that is called where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A table that a pipeline names, and where."""
+
+    connection: str
+    kind: str
+    table: TableName
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A pipeline's SQL, parsed but not resolved. `failed` when some of it could not be read."""
+
+    query: SqlTree | None = None
+    sources: Mapping[str, SqlTree] = field(default_factory=dict)
+    reads: tuple[Read, ...] = ()
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """The node that gives the rows, and its output (None: unknown)."""
+
+    node: Sql | Source
+    fields: tuple[Field, ...] | None
+
+
+def read_input(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
+    """Fills in the templates of a pipeline's SQL, parses it and lists the tables it names."""
+    spec, database = pipeline.spec, pipeline.database
+    query = lowering.query(spec.sql, pipeline, pipeline.dialect) if spec.sql else None
+    failed = spec.sql is not None and query is None
+    sources: dict[str, SqlTree] = {}
+    reads: list[Read] = []
+    if database is not None:
+        place = (database.name.value, database.kind.value)
+        if query is not None:
+            reads += [Read(*place, name, span) for name, span in _tables(query)]
+        if spec.table is not None:
+            reads.append(Read(*place, TableName.parse(spec.table.value), spec.table.span))
+    for source in pipeline.sources:
+        place = (source.connection.name.value, source.connection.kind.value)
+        if source.spec.table is not None:
+            reads.append(Read(*place, TableName.parse(source.spec.table.value), source.spec.table.span))
+        if source.spec.sql is not None:
+            tree = lowering.query(source.spec.sql, pipeline, sqlglot_name(place[1]))
+            failed = failed or tree is None
+            if tree is not None:
+                sources[source.name] = tree
+                reads += [Read(*place, name, span) for name, span in _tables(tree)]
+    return Input(query, sources, tuple(reads), failed)
+
+
+def _tables(parsed: SqlTree) -> Iterator[tuple[TableName, Span]]:
+    """The tables that a query names, without its CTEs."""
+    nodes = list(parsed.tree.find_all(exp.Table, exp.CTE))
+    ctes = {node.alias.lower() for node in nodes if isinstance(node, exp.CTE)}
+    for table in nodes:
+        if (
+            isinstance(table, exp.Table)
+            and isinstance(table.this, exp.Identifier)
+            and (table.args.get("db") or table.name.lower() not in ctes)
+        ):
+            parts = [p.name for p in table.parts]
+            yield TableName(".".join(parts[:-1]) or None, parts[-1]), parsed.span(table.this)
+
+
+def lower_input(pipeline: CheckedPipeline, given: Input, lowering: Lowering) -> Lowered | None:
+    """Resolves, types and translates what `read_input` parsed; None after an error."""
+    if given.failed:
+        return None
+    if pipeline.database is not None:
+        return _on_database(pipeline, given, lowering)
+    return _on_datafusion(pipeline, given, lowering)
+
+
+def _on_database(pipeline: CheckedPipeline, given: Input, lowering: Lowering) -> Lowered | None:
+    database = pipeline.database
+    assert database is not None
+    connection, kind = database.name.value, database.kind.value
+    find = lowering.finder(connection, kind)
+    if given.query is not None:
+        found = infer(given.query, kind, find, lowering.reporter)
+        if not check_reach(given.query, connection, kind, IN_SOURCES, lowering):
+            return None
+        text = translate(given.query, sqlglot_name(kind), lowering.reporter)
+        inputs = [
+            Source(f"{pipeline.spec.name.value}.{name}", name.name, connection, kind, name, columns=_known(find(name)))
+            for name in found.reads
+        ]
+        bare = Source(f"{pipeline.spec.name.value}.{connection}", connection, connection, kind)
+        return _sql(pipeline, given.query, found, text, tuple(inputs) or (bare,), kind)
+    if pipeline.spec.table is None:
+        return None
+    name = TableName.parse(pipeline.spec.table.value)
+    relation = find(name) or Relation(None, f"`{name}`", table=name)
+    source = Source(f"{pipeline.spec.name.value}.source", name.name, connection, kind, name, columns=_known(relation))
+    return _renamed(pipeline, source, relation, quoted_table(name), lowering)
+
+
+def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) -> Lowered | None:
+    pairs = [_source(pipeline, source, given, lowering) for source in pipeline.sources]
+    lowered = [pair for pair in pairs if pair is not None]
+    if len(lowered) < len(pairs):
+        return None
+    inputs = tuple(source for source, _ in lowered)
+    if given.query is None:
+        source, relation = lowered[0]
+        return _renamed(pipeline, source, relation, ident(source.name), lowering)
+    relations = {source.name: relation for source, relation in lowered}
+
+    def find(name: TableName) -> Relation | None:
+        return None if name.schema else relations.get(name.name)
+
+    if not announce(given.query, lowering):
+        return None
+    found = infer(given.query, DATAFUSION, find, lowering.reporter)
+    _check_sources(given.query, found, relations, lowering)
+    check_calls(given.query, lowering.functions, lowering.reporter)
+    text = engine_text(given.query, DATAFUSION, lowering.functions, lowering.reporter)
+    return _sql(pipeline, given.query, found, text, inputs, DATAFUSION, called(given.query, lowering.functions))
+
+
+def _check_sources(query: SqlTree, found: Inferred, relations: Mapping[str, Relation], lowering: Lowering) -> None:
+    """SQL on DataFusion can read nothing but the named sources."""
+    spans = dict(_tables(query))
+    for name in found.reads:
+        if name.schema or name.name not in relations:
+            span = spans.get(name, query.span(query.tree))
+            helps = did_you_mean(name.name, relations) or (f"its sources are `{'`, `'.join(relations)}`",)
+            lowering.reporter.error("unknown-table", f"`{name}` is not a source of this pipeline", span, helps=helps)
+
+
+def _source(
+    pipeline: CheckedPipeline, source: CheckedSource, given: Input, lowering: Lowering
+) -> tuple[Source, Relation] | None:
+    spec, connection, kind = source.spec, source.connection.name.value, source.connection.kind.value
+    ident_ = f"{pipeline.spec.name.value}.{source.name}"
+    own = TableName(None, source.name)
+    if source.name in given.sources:
+        tree = given.sources[source.name]
+        found = infer(tree, kind, lowering.finder(connection, kind), lowering.reporter)
+        check_reach(tree, connection, kind, IN_PIPELINE, lowering)
+        columns = _columns(found.fields)
+        relation = Relation.of_table(own, columns, f"source `{source.name}`", spec.span)
+        sql, origins = as_read(tree.text.text, kind), origins_of(found.fields)
+        return Source(ident_, source.name, connection, kind, sql=sql, columns=columns, origins=origins), relation
+    if spec.table is not None:
+        table = TableName.parse(spec.table.value)
+        columns = _known(lowering.finder(connection, kind)(table))
+        relation = Relation.of_table(own, columns, f"source `{source.name}`", spec.span)
+        return Source(ident_, source.name, connection, kind, table, columns=columns), relation
+    declared = tuple(Column(n.value, t.value) for n, t in spec.columns) if spec.columns is not None else None
+    path = spec.path.value if spec.path else None
+    form = spec.format.value if spec.format else source.connection.options.get("format") or format_of(path or "")
+    relation = Relation.of_table(own, declared, f"source `{source.name}`", spec.span)
+    node = Source(
+        ident_, source.name, connection, kind, path=path, format=str(form) if form else None,
+        options=dict(spec.read), columns=declared,
+    )  # fmt: skip
+    return node, relation
+
+
+def _sql(
+    pipeline: CheckedPipeline,
+    query: SqlTree,
+    found: Inferred,
+    text: str | None,
+    inputs: tuple[Source, ...],
+    engine: str,
+    functions: tuple[FunctionPlan, ...] = (),
+) -> Lowered | None:
+    if text is None:
+        return None
+    columns = _columns(found.fields)
+    name, origins = f"{pipeline.spec.name.value}.sql", origins_of(found.fields)
+    spans = output_spans(query, found)
+    node = Sql(name, inputs, engine, text, found.reads, columns, query.text, origins, spans, functions)
+    return Lowered(node, found.fields)
+
+
+def origins_of(fields: Iterable[Field] | None) -> tuple[tuple[Origin, ...], ...] | None:
+    """Where each field comes from."""
+    return tuple(tuple(sorted(field.origins)) for field in fields) if fields is not None else None
+
+
+def output_spans(query: SqlTree, found: Inferred) -> tuple[Span, ...]:
+    """Where each output column is written: its alias, or its expression."""
+    node = query.tree
+    while isinstance(node, exp.SetOperation | exp.Subquery):
+        node = node.this
+    if not isinstance(node, exp.Select) or found.fields is None or len(node.expressions) != len(found.fields):
+        return ()
+    return tuple(query.span(e.args["alias"] if isinstance(e, exp.Alias) else e) for e in node.expressions)
+
+
+def _renamed(
+    pipeline: CheckedPipeline, source: Source, relation: Relation, from_: str, lowering: Lowering
+) -> Lowered | None:
+    """A table or source as a whole; with `columns`, a query that renames."""
+    pairs = pipeline.spec.columns
+    if not pairs:
+        return Lowered(source, relation.fields)
+    if relation.fields is not None and not _check_renames(pairs, relation, lowering):
+        return None
+    fields = _renamed_fields(pipeline, pairs, relation)
+    text = f"SELECT {', '.join(f'{ident(old)} AS {ident(f.name)}' for old, f in fields)} FROM {from_}"
+    engine = source.kind if source.path is None and pipeline.database is not None else DATAFUSION
+    read = source.table if engine != DATAFUSION and source.table else TableName(None, source.name)
+    out = tuple(f for _, f in fields)
+    origins = tuple((Origin(read, old),) for old, _ in fields)
+    node = Sql(f"{pipeline.spec.name.value}.sql", (source,), engine, text, (read,), _columns(out), None, origins)
+    return Lowered(node, out)
+
+
+def _check_renames(pairs: tuple[tuple[Name, Name], ...], relation: Relation, lowering: Lowering) -> bool:
+    before = len(lowering.reporter.found)
+    names = [f.name for f in relation.fields or ()]
+    for _, old in pairs:
+        if old.value not in names:
+            message = f"column `{old.value}` does not exist in {relation.title}"
+            lowering.reporter.error("unknown-column", message, old.span, helps=did_you_mean(old.value, names))
+    return len(lowering.reporter.found) == before
+
+
+def _renamed_fields(
+    pipeline: CheckedPipeline, pairs: tuple[tuple[Name, Name], ...], relation: Relation
+) -> list[tuple[str, Field]]:
+    """(old name, field) of each column: the renamed ones, and those that keep their name.
+
+    The latter are the table's other columns; where those are not known, the target's other declared columns.
+    """
+    renames = {old.value: new.value for new, old in pairs}
+    if relation.fields is not None:
+        return [(f.name, Field(renames.get(f.name, f.name), f.type, f.nullable, f.origins)) for f in relation.fields]
+    target = next((target.table for target in pipeline.targets), None)
+    own = [c.name.value for c in target.columns if not is_derived(c)] if target is not None else []
+    kept = [name for name in own if name not in renames.values()]
+    return [*((old, Field(new)) for old, new in renames.items()), *((name, Field(name)) for name in kept)]
+
+
+def _columns(fields: tuple[Field, ...] | None) -> tuple[Column, ...] | None:
+    return None if fields is None else tuple(Column(f.name, f.type, f.nullable) for f in fields)
+
+
+def _known(relation: Relation | None) -> tuple[Column, ...] | None:
+    return _columns(relation.fields) if relation is not None else None

@@ -1,0 +1,186 @@
+"""CheckedSpec → Ir: templates filled in, SQL parsed, translated and typed, defaults of loads decided.
+
+Lowering goes in dependency order, because a pipeline may read what an earlier one creates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from flowc.catalog import Column, Table
+from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
+from flowc.compiler.ir import Ir, Pipeline, Stream
+from flowc.compiler.loads.desired import declared_table, history_columns, with_history
+from flowc.compiler.lowering.apply import event_type, lower_apply
+from flowc.compiler.lowering.context import Lowering, Watermark
+from flowc.compiler.lowering.inputs import Input, lower_input, read_input
+from flowc.compiler.lowering.order import Dependency, in_order
+from flowc.compiler.lowering.streams import lower_found, lower_streams
+from flowc.compiler.names.doubt import gaps_of, sure_only
+from flowc.compiler.sql.relations import Relation, table_key
+from flowc.diagnostics import Reporter, Severity
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_Writers = Mapping[tuple[str, str, str], list[str]]
+
+
+def lower(checked: CheckedSpec, reporter: Reporter, *, env: Mapping[str, str] = _NOTHING) -> Ir:
+    """The whole project. A pipeline with errors is left out; what is wrong with it has been reported."""
+    lowering = Lowering(checked, reporter, env)
+    tables = _declare(lowering)
+    inputs = {name: _read(pipeline, lowering) for name, pipeline in checked.pipelines.items()}
+    writers = _writers(checked.pipelines.values())
+    waits = {name: _dependencies(checked.pipelines[name], given, writers) for name, given in inputs.items()}
+    lowered = (_pipeline(name, inputs[name], waits[name], lowering) for name in in_order(waits, reporter))
+    pipelines = tuple(pipeline for pipeline in lowered if pipeline is not None)
+    return Ir(pipelines, tables, lower_streams(lowering))
+
+
+def lower_stream(
+    checked: CheckedSpec,
+    name: str,
+    found: Mapping[str, tuple[Column, ...]],
+    reporter: Reporter,
+    *,
+    env: Mapping[str, str] = _NOTHING,
+) -> Stream | None:
+    """One stream with columns that were found in its sources, by their names; None when it has errors."""
+    lowering = Lowering(checked, Reporter(), env, found=found)
+    _declare(lowering)
+    lowering.reporter = reporter
+    return lower_found(name, lowering)
+
+
+def lower_pipeline(
+    checked: CheckedSpec,
+    name: str,
+    reporter: Reporter,
+    *,
+    watermark: Watermark = None,
+    env: Mapping[str, str] = _NOTHING,
+) -> Pipeline | None:
+    """One pipeline, its template filled in with the stored watermark; None when it has errors.
+
+    The pipelines that it reads from are lowered too, for their columns; what is wrong with them is not reported.
+    """
+    if name not in checked.pipelines:
+        return None
+    lowering = Lowering(checked, reporter, env, {name: watermark})
+    _declare(lowering)
+    inputs = {name: read_input(checked.pipelines[name], lowering)}
+    lowering.reporter = Reporter()
+    waits = _upstream(name, inputs, lowering)
+    pipeline = None
+    for step in in_order(waits, lowering.reporter):
+        lowering.reporter = reporter if step == name else Reporter()
+        pipeline = _pipeline(step, inputs[step], waits[step], lowering)
+    return pipeline
+
+
+def _upstream(name: str, inputs: dict[str, Input], lowering: Lowering) -> dict[str, tuple[Dependency, ...]]:
+    """The dependencies of a pipeline and of all it waits for; the last one in order is the pipeline itself."""
+    pipelines = lowering.checked.pipelines
+    writers = _writers(pipelines.values())
+    waits: dict[str, tuple[Dependency, ...]] = {}
+    pending = [name]
+    while pending:
+        step = pending.pop()
+        if step not in inputs:
+            inputs[step] = read_input(pipelines[step], lowering)
+        waits[step] = _dependencies(pipelines[step], inputs[step], writers)
+        pending += [
+            d.name for d in waits[step] if d.name in pipelines and d.name not in waits and d.name not in pending
+        ]
+    return {name: waits.pop(name), **waits}
+
+
+def _declare(lowering: Lowering) -> dict[str, Table]:
+    """Makes the declared tables known; a target of an scd2 load has the columns of its history."""
+    tables = {key: declared_table(spec) for key, spec in lowering.checked.project.tables.items()}
+    for pipeline in lowering.checked.pipelines.values():
+        for target in pipeline.targets:
+            if target.table is not None and target.mode == "scd2":
+                key = target.table.key.value
+                tables[key] = with_history(tables[key], target.keys, event_type(pipeline, tables[key], None))
+    connections = lowering.checked.project.connections
+    for key, spec in lowering.checked.project.tables.items():
+        connection = connections.get(spec.connection.value)
+        kind = connection.kind.value if connection else ""
+        relation = Relation.of_table(tables[key].name, tables[key].columns, f"table `{key}`", spec.key.span)
+        lowering.catalogue.add(spec.connection.value, kind, tables[key].name, relation)
+    return tables
+
+
+def _writers(pipelines: Iterable[CheckedPipeline]) -> _Writers:
+    """Which pipelines write a table."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for pipeline in pipelines:
+        for target in pipeline.targets:
+            key = table_key(target.connection.name.value, target.connection.kind.value, target.name)
+            found.setdefault(key, []).append(pipeline.spec.name.value)
+    return found
+
+
+def _dependencies(pipeline: CheckedPipeline, given: Input, writers: _Writers) -> tuple[Dependency, ...]:
+    """What a pipeline waits for: what it says, else the pipelines whose targets it reads."""
+    spec = pipeline.spec
+    if "depends_on" in spec.gaps:
+        return ()
+    if spec.depends_on is not None:
+        return tuple(Dependency(name.value, name.span) for name in spec.depends_on)
+    found: dict[str, Dependency] = {}
+    for read in given.reads:
+        for name in writers.get(table_key(read.connection, read.kind, read.table), ()):
+            if name != spec.name.value:
+                found.setdefault(name, Dependency(name, read.span))
+    return tuple(found.values())
+
+
+def _read(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
+    with sure_only(lowering, gaps_of(pipeline.spec, lowering.checked.project)):
+        return read_input(pipeline, lowering)
+
+
+def _pipeline(name: str, given: Input, waits: tuple[Dependency, ...], lowering: Lowering) -> Pipeline | None:
+    with sure_only(lowering, gaps_of(lowering.checked.pipelines[name].spec, lowering.checked.project)):
+        return _lowered(name, given, waits, lowering)
+
+
+def _lowered(name: str, given: Input, waits: tuple[Dependency, ...], lowering: Lowering) -> Pipeline | None:
+    pipeline, before = lowering.checked.pipelines[name], len(lowering.reporter.found)
+    lowered = lower_input(pipeline, given, lowering)
+    columns = None
+    is_sound = not _has_errors(lowering.reporter, before)  # else what follows would only repeat the mistake
+    if lowered is not None and lowered.fields is not None and is_sound:
+        columns = tuple(Column(f.name, f.type, f.nullable) for f in lowered.fields)
+    for target in pipeline.targets:
+        _publish(pipeline, target, columns, lowering)
+    if lowered is None:
+        return None
+    applies = tuple(lower_apply(pipeline, t, lowered.node, columns, lowering) for t in pipeline.targets)
+    if name in lowering.checked.failed or _has_errors(lowering.reporter, before):
+        return None
+    spec = pipeline.spec
+    schedule = spec.schedule.value if spec.schedule else None
+    return Pipeline(name, applies, tuple(d.name for d in waits), schedule, spec.span)
+
+
+def _has_errors(reporter: Reporter, since: int) -> bool:
+    return any(d.severity is Severity.ERROR for d in reporter.found[since:])
+
+
+def _publish(
+    pipeline: CheckedPipeline, target: CheckedTarget, columns: tuple[Column, ...] | None, lowering: Lowering
+) -> None:
+    """Makes a table that no spec declares known to later pipelines, as the pipeline creates it."""
+    if target.table is not None:
+        return
+    if columns is not None and target.mode == "scd2":
+        columns += history_columns(event_type(pipeline, None, columns))
+    relation = Relation.of_table(target.name, columns, f"`{target.name}`", target.spec.span)
+    note = f"pipeline `{pipeline.spec.name.value}` writes it here; a table with more columns is declared in `tables`"
+    relation = replace(relation, note=note)
+    connection = target.connection
+    lowering.catalogue.add(connection.name.value, connection.kind.value, target.name, relation)

@@ -1,0 +1,219 @@
+"""A query's output against the table it is written to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from flowc.catalog import Column, Table
+from flowc.compiler.ir import Apply, Sql
+from flowc.compiler.loads.load import HISTORY, find_column
+from flowc.compiler.loads.softdelete import DEFAULT as SOFT_DELETE_COLUMN
+from flowc.compiler.lowering.context import sqlglot_name
+from flowc.compiler.sql.sqltext import names_in
+from flowc.compiler.tables.narrowing import Fit, fit
+from flowc.diagnostics import Note, Reporter, did_you_mean
+from flowc.source import Span
+from flowc.types import Kind
+
+_COMPUTED = "GENERATED ALWAYS AS ("
+"""How the default of a column begins that the database computes; MySQL leaves out what is written into one."""
+
+
+def check_output(
+    apply: Apply, columns: tuple[Column, ...], table: Table, reporter: Reporter, *, live: bool = False
+) -> None:
+    """Reports what of a query's output cannot be, or may not be, written to `table`.
+
+    `live` says that the columns were described by the engine and the table read from it.
+    """
+    before = len(reporter.found)
+    _check_names(apply, columns, reporter)
+    unnamed = len(reporter.found) > before
+    check_needed(apply, columns, reporter, declared=None if live else table)
+    if unnamed:
+        return
+    for i, column in enumerate(columns):
+        wanted = find_column(table.columns, column.name)
+        if wanted is None:
+            _report_unknown(apply, column, _span(apply, i), table, reporter)
+        elif (wanted.default or "").startswith(_COMPUTED):
+            _report_computed(apply, column, _span(apply, i), reporter)
+        elif wanted.name not in apply.derived:
+            _check_type(apply, column, _span(apply, i), wanted, reporter)
+            if not live:  # engines describe every column of a query as nullable
+                _check_nullable(apply, column, _span(apply, i), wanted, reporter)
+    missing = [c for c in table.columns if _is_left_out(apply, c, columns)]
+    missing = [c for c in missing if not (live and _is_numbered(apply, c, table))]
+    _report_missing(apply, missing, columns, reporter)
+
+
+def check_needed(
+    apply: Apply, columns: tuple[Column, ...], reporter: Reporter, *, declared: Table | None = None
+) -> None:
+    """Reports columns that the load itself reads and the output lacks, and the one that it writes itself and has.
+
+    A key that the declared table lacks has been reported at its own place.
+    """
+    _check_mark(apply, columns, reporter)
+    for role, name in _needed(apply, declared):
+        _check_role(apply, role, name, columns, reporter)
+
+
+def _check_mark(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
+    """A column cannot both say what the source says and whether the source still has the row."""
+    wanted = (apply.soft_delete_column or SOFT_DELETE_COLUMN) if apply.deletes == "soft" else None
+    for i, column in enumerate(columns):
+        if wanted is not None and column.name.lower() == wanted.lower():
+            message = f"output column `{column.name}` is what `deletes: soft` marks rows with that are gone"
+            helps = ["leave it out of the SQL, or mark rows in another column: `soft_delete_column: …`"]
+            reporter.error("soft-delete-column-loaded", message, _span(apply, i), helps=helps)
+
+
+def check_freshness(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
+    """Reports a `freshness` column that neither the declared table nor the output has."""
+    known = (*columns, *(apply.target.table.columns if apply.target.table is not None else ()))
+    for role, name in apply.roles:
+        if role == "freshness":
+            _check_role(apply, role, name, known, reporter)
+
+
+def _check_role(apply: Apply, role: str, name: str, columns: tuple[Column, ...], reporter: Reporter) -> None:
+    if find_column(columns, name) is None:
+        what = "key" if role == "key" else f"`{role}`"
+        message = f"{what} column `{name}` is not in the output of `{apply.pipeline}`"
+        span, notes = _role_span(apply, role, name)
+        reporter.error("missing-column", message, span, notes=notes, helps=_add(name, (c.name for c in columns)))
+
+
+def _needed(apply: Apply, declared: Table | None) -> Iterator[tuple[str, str]]:
+    """Role and name of the columns that the load reads from the output; what is derived need not be there."""
+    keys = [("key", key) for key in apply.keys]
+    compared = [("compare", name) for name in apply.compare or ()]
+    for role, name in (*keys, *compared):
+        if name not in apply.derived and _has(declared, name):
+            yield role, name
+    if apply.event_time:
+        yield "event_time", apply.event_time
+    if apply.incremental:
+        yield "incremental", apply.incremental.column
+
+
+def _role_span(apply: Apply, role: str, name: str) -> tuple[Span, tuple[Note, ...]]:
+    """Where the pipeline or stream names the column; for a key that its table declares, the target, with a note."""
+    own, of_table = apply.roles.get((role, name)), apply.roles.get((f"table {role}", name))
+    if own is None and of_table is not None:
+        return apply.span, (Note(f"`{name}` is a key of `{apply.target.name}`", of_table),)
+    return own or apply.span, ()
+
+
+def _has(table: Table | None, name: str) -> bool:
+    return table is None or find_column(table.columns, name) is not None
+
+
+def _span(apply: Apply, index: int) -> Span:
+    """Where an output column is written in the SQL; the target's name in `to` when that is not known."""
+    spans = apply.input.spans if isinstance(apply.input, Sql) else ()
+    return spans[index] if index < len(spans) else apply.span
+
+
+def _add(name: str, names: Iterable[str]) -> tuple[str, ...]:
+    return did_you_mean(name, names) or (f"select it: `SELECT …, {name}`",)
+
+
+def _check_names(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
+    for i, column in enumerate(columns):
+        if not column.name or column.name == "?column?":
+            message = f"output column {i + 1} of `{apply.pipeline}` has no name"
+            reporter.error("unnamed-column", message, _span(apply, i), helps=["name it: `… AS column_name`"])
+    names = [c.name for c in columns]
+    for name, count in Counter(name for name in names if name).items():
+        if count > 1:
+            span = _span(apply, len(names) - 1 - names[::-1].index(name))
+            message = f"output column `{name}` appears {count} times in `{apply.pipeline}`"
+            reporter.error("duplicate-output-column", message, span, helps=[f"rename one: `… AS {name}_2`"])
+
+
+def _technical(apply: Apply) -> set[str]:
+    """Columns that flowc fills itself."""
+    names = set(HISTORY) if apply.mode == "scd2" else set()
+    if apply.deletes == "soft" and apply.soft_delete_column:
+        names.add(apply.soft_delete_column)
+    return names
+
+
+def _is_numbered(apply: Apply, wanted: Column, table: Table) -> bool:
+    """Whether SQLite numbers the rows in a column by itself: an INTEGER PRIMARY KEY."""
+    alone = table.primary_key == (wanted.name,)
+    return apply.target.kind == "sqlite" and alone and wanted.type.kind is Kind.INT32
+
+
+def _is_required(apply: Apply, wanted: Column) -> bool:
+    known = _technical(apply) | set(apply.derived)
+    reported = wanted.name in apply.keys
+    return not wanted.nullable and wanted.default is None and wanted.name not in known and not reported
+
+
+def _is_left_out(apply: Apply, wanted: Column, columns: tuple[Column, ...]) -> bool:
+    return find_column(columns, wanted.name) is None and _is_required(apply, wanted)
+
+
+def _report_missing(apply: Apply, missing: list[Column], columns: tuple[Column, ...], reporter: Reporter) -> None:
+    if not missing:
+        return
+    names, several = ", ".join(f"`{c.name}`" for c in missing), len(missing) > 1
+    said = f"columns {names} of `{apply.target.name}` are" if several else f"column {names} of `{apply.target.name}` is"
+    message = f"{said} NOT NULL, but `{apply.pipeline}` leaves {'them' if several else 'it'} out"
+    helps = [text for c in missing for text in _add(c.name, [column.name for column in columns])]
+    reporter.error("missing-column", message, apply.span, helps=helps)
+
+
+def _used_elsewhere(apply: Apply, name: str) -> bool:
+    """Whether the load reads a column that its target does not have: to order, to cut, to derive from."""
+    if name == apply.event_time or (apply.incremental is not None and name == apply.incremental.column):
+        return True
+    texts = [n.sql for n in apply.normalize if n.column in apply.derived] + ([apply.dedupe] if apply.dedupe else [])
+    return any(name.lower() in names_in(text, sqlglot_name(apply.target.kind)) for text in texts)
+
+
+def _report_unknown(apply: Apply, column: Column, span: Span, table: Table, reporter: Reporter) -> None:
+    if column.name in _technical(apply) or _used_elsewhere(apply, column.name):
+        return
+    message = f"output column `{column.name}` is not a column of `{table.name}`"
+    helps = did_you_mean(column.name, table.column_names) or (f"add `{column.name}` to the table, or leave it out",)
+    notes = [Note(f"`{table.name}` has {', '.join(f'`{n}`' for n in table.column_names[:12])}")]
+    reporter.error("unknown-output-column", message, span, notes=notes, helps=helps)
+
+
+def _report_computed(apply: Apply, column: Column, span: Span, reporter: Reporter) -> None:
+    message = f"output column `{column.name}` cannot be written: the database computes it in `{apply.target.name}`"
+    reporter.error("generated-column", message, span, helps=["leave it out of the output"])
+
+
+def _check_type(apply: Apply, column: Column, span: Span, wanted: Column, reporter: Reporter) -> None:
+    if any(n.column == wanted.name for n in apply.normalize):
+        return  # judged after the normaliser, by value
+    found = fit(column.type, wanted.type, has_timezone=apply.timezone is not None)
+    pair = f"`{column.name}` is {column.type}, its column in `{apply.target.name}` {wanted.type}"
+    if found is Fit.NARROWER:
+        note = Note("every value is checked when the load runs; one that does not fit exactly stops it")
+        reporter.warning("narrowing", f"{pair}: not every value fits", span, notes=[note])
+    elif found is Fit.NEVER:
+        reporter.error("type-mismatch", pair, span, helps=_cast_help(column, wanted))
+
+
+def _cast_help(column: Column, wanted: Column) -> list[str]:
+    naive = column.type.kind is Kind.TIMESTAMP and wanted.type.kind is Kind.TIMESTAMPTZ
+    helps = ["say which zone the times are in: `timezone: Europe/Berlin`"] if naive else []
+    return [*helps, f"convert it in the SQL: `CAST({column.name} AS {wanted.type}) AS {column.name}`"]
+
+
+def _check_nullable(apply: Apply, column: Column, span: Span, wanted: Column, reporter: Reporter) -> None:
+    unknown = column.type.kind is Kind.UNKNOWN
+    if wanted.nullable or not column.nullable or unknown or wanted.default is not None or wanted.name in apply.keys:
+        return
+    if any(n.column == wanted.name for n in apply.normalize):
+        return
+    message = f"`{column.name}` may be NULL, its column in `{apply.target.name}` may not"
+    helps = [f"give a value for NULL: `COALESCE({column.name}, …) AS {column.name}`"]
+    reporter.warning("nullable-into-not-null", message, span, helps=helps)

@@ -1,0 +1,223 @@
+"""Streams, lowered: their SQL against sources and lookups, its output against the tables they write.
+
+Windows in SQL (`tumble`, `hop`, `session`) are known by name; what they yield is not inferred, so nothing is reported
+about it and nothing is planned of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from sqlglot import exp
+
+from flowc.catalog import Column, TableName
+from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.ir import Apply, Lookup, Source, Sql, Stream
+from flowc.compiler.loads.load import find_column
+from flowc.compiler.lowering.context import Lowering
+from flowc.compiler.lowering.functioncalls import announce, called, check_calls
+from flowc.compiler.lowering.inputs import origins_of, output_spans
+from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
+from flowc.compiler.lowering.output import check_needed, check_output
+from flowc.compiler.lowering.streamquery import stream_text, traced_text, with_own_stars
+from flowc.compiler.lowering.streamsources import joined, read_options, source_format, union_text
+from flowc.compiler.lowering.streamtargets import (
+    check_named,
+    dead_letter,
+    on_error,
+    other_modes,
+    stream_applies,
+    stream_outputs,
+)
+from flowc.compiler.lowering.streamtime import microseconds, repeats, state
+from flowc.compiler.names.raw import keys_at, name_at, place
+from flowc.compiler.sql.infer import infer
+from flowc.compiler.sql.relations import Field, Relation
+from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.templates import Values, render
+from flowc.diagnostics import Reporter, Severity, did_you_mean
+from flowc.stream import EXTRAS
+from flowc.types import DataType, Kind, parse_type
+
+ENGINE = "datafusion"
+DIALECT = "postgres"
+"""What a stream's SQL is written in, unless it says otherwise."""
+WINDOWS = ("tumble", "hop", "session")
+BLOCKS = ("cdc", "window", "join")
+"""What changes rows beside the SQL, or needs more than one epoch knows."""
+_RAW = (Column("value", DataType(Kind.BINARY)),)
+
+
+def lower_streams(lowering: Lowering) -> tuple[Stream, ...]:
+    """Every stream that is whole and has no errors; what is wrong with the others is reported."""
+    streams = (stream for stream in lowering.checked.project.streams.values() if not stream.gaps)
+    lowered = (_lower(stream, lowering) for stream in streams)
+    return tuple(stream for stream in lowered if stream is not None)
+
+
+def lower_found(name: str, lowering: Lowering) -> Stream | None:
+    """One stream, with the columns that were found in its sources; None when it has errors."""
+    return _lower(lowering.checked.project.streams[name], lowering)
+
+
+def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
+    before = len(lowering.reporter.found)
+    sources = tuple(_sources(stream, lowering))
+    query, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
+    query = with_own_stars(query, _hidden(query, sources)) if query is not None else None
+    functions = lowering.functions
+    relations = dict(_relations(stream, sources, lookups))
+    found = _inferred(query, relations, stream, lowering) if query else None
+    written = query is not None or "sql" in stream.texts
+    node = found if written else (sources[0] if len(sources) == 1 else None)
+    changes = [block for block in BLOCKS if block in stream.value]
+    changes += ["a join of streams"] if query is not None and joined(query, sources, lowering.reporter) else []
+    columns = node.columns if node is not None else None
+    applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
+    if columns is not None and not {"cdc", "window", "join"}.intersection(changes):
+        for apply in applies:
+            _check_target(apply, columns, lowering.reporter)
+        check_named(stream, columns, lowering)
+    if _failed(lowering.reporter, before):
+        return None
+    unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
+    names = frozenset(source.name for source in sources)
+    return Stream(
+        stream.name.value, sources, node, applies, _asked(query), stream.span, tuple(unplanned),
+        tuple(stream_outputs(stream, lowering)), dead_letter(stream, lowering),
+        traced_text(query, ENGINE, names, functions) if query is not None and found is not None else None, lookups,
+        called(query, functions) if query is not None else (),
+        dedupe=repeats(stream), lateness=microseconds(stream, "watermark.lateness") or 0,
+        idle=microseconds(stream, "watermark.idle"), on_error=on_error(stream), state=state(stream, lowering),
+    )  # fmt: skip
+
+
+def _check_target(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
+    """Judges the output of the SQL by a table that it goes into; keys that it lacks are told where they are named."""
+    missing = replace(apply, keys=tuple(key for key in apply.keys if find_column(columns, key) is None))
+    if apply.target.table is not None:
+        check_output(missing, columns, apply.target.table, reporter)
+    else:
+        check_needed(missing, columns, reporter)
+
+
+def _asked(query: SqlTree | None) -> tuple[str, ...]:
+    """The columns beside the messages' own that the SQL names."""
+    named = {column.name for column in query.tree.find_all(exp.Column)} if query is not None else set()
+    return tuple(name for name in EXTRAS if name in named)
+
+
+def _hidden(query: SqlTree, sources: tuple[Source, ...]) -> dict[str, tuple[str, ...]]:
+    """The columns beside each source's own that the SQL asks for by their names."""
+    own = {source.name: {column.name for column in source.columns or ()} for source in sources}
+    return {name: tuple(e for e in _asked(query) if e not in columns) for name, columns in own.items()}
+
+
+def _query(stream: RawSpec, sources: tuple[Source, ...], lowering: Lowering) -> SqlTree | None:
+    text = stream.texts.get("sql")
+    if text is None and len(sources) > 1 and "join" not in stream.value:
+        union = union_text(stream, sources, lowering.reporter)
+        return parse_query(union, DIALECT, lowering.reporter) if union is not None else None
+    rendered = render(text, Values(lowering.checked.project.vars, lowering.env), lowering.reporter) if text else None
+    dialect = name_at(stream, "dialect")
+    return parse_query(rendered, dialect.value if dialect else DIALECT, lowering.reporter) if rendered else None
+
+
+def _sources(stream: RawSpec, lowering: Lowering) -> Iterator[Source]:
+    several = keys_at(stream, "sources")
+    pairs = [(key.value, f"sources.{key.value}") for key in several] or [("source", "source")]
+    for name, path in pairs:
+        connection = name_at(stream, f"{path}.connection")
+        spec = lowering.checked.project.connections.get(connection.value) if connection else None
+        if connection is None or spec is None:
+            continue
+        address = name_at(stream, f"{path}.topic") or name_at(stream, f"{path}.path")
+        event_time, read = name_at(stream, f"{path}.event_time"), read_options(stream, path)
+        yield Source(
+            f"{stream.name.value}.{name}", name, connection.value, spec.kind.value,
+            path=address.value if address else None, format=source_format(stream, path, spec),
+            options={**({"event_time": event_time.value} if event_time else {}), **read},
+            columns=_declared(stream, path) or lowering.found.get(name),
+        )  # fmt: skip
+
+
+def _declared(stream: RawSpec, path: str) -> tuple[Column, ...] | None:
+    """The columns of the messages; None where a registry or the first batch tells them."""
+    form = name_at(stream, f"{path}.format")
+    keys = (key.value for key in keys_at(stream, f"{path}.columns"))
+    declared = [(key, name_at(stream, f"{path}.columns.{key}")) for key in keys]
+    if not declared:
+        return _RAW if form is not None and form.value == "raw" else None
+    return tuple(Column(name, _type(kind.value)) for name, kind in declared if kind is not None)
+
+
+def _type(text: str) -> DataType:
+    try:
+        return parse_type(text)
+    except ValueError:
+        return DataType(Kind.UNKNOWN)
+
+
+def _relations(
+    stream: RawSpec, sources: tuple[Source, ...], lookups: tuple[Lookup, ...]
+) -> Iterator[tuple[str, Relation]]:
+    """What the SQL can select from, by name."""
+    extras = tuple(Column(name, kind) for name, kind in EXTRAS.items())
+    for source in sources:
+        path = "source" if "source" in stream.value else f"sources.{source.name}"
+        columns = None if source.columns is None else (*source.columns, *extras)
+        own, title = TableName(None, source.name), f"source `{source.name}`"
+        yield source.name, Relation.of_table(own, columns, title, place(stream, path))
+    for key in keys_at(stream, "lookups"):
+        yield key.value, Relation(None, f"lookup `{key.value}`", key.span, TableName(None, key.value))
+    for lookup in lookups:
+        yield lookup.name, lookup_relation(lookup)
+
+
+def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec, lowering: Lowering) -> Sql | None:
+    """The query, with its columns where they are known; None where it has errors, or uses what is not inferred yet."""
+    if any(_name(node) in WINDOWS for node in query.tree.find_all(exp.Func)) or not announce(query, lowering):
+        return None
+    before = len(lowering.reporter.found)
+
+    def find(name: TableName) -> Relation | None:
+        return None if name.schema else relations.get(name.name)
+
+    found = infer(query, ENGINE, find, lowering.reporter)
+    _check_reads(query, found.reads, relations, stream, lowering.reporter)
+    check_calls(query, lowering.functions, lowering.reporter)
+    text = stream_text(query, ENGINE, lowering.functions, lowering.reporter)
+    if text is None or _failed(lowering.reporter, before):
+        return None
+    fields = _output(query, found.fields) if found.fields is not None else None
+    columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
+    name, spans = f"{stream.name.value}.sql", output_spans(query, found)
+    return Sql(name, (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans)
+
+
+def _output(query: SqlTree, fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """A `*` stands for the message's own columns; the others are there when they are asked for by their names."""
+    asked, star = _asked(query), query.tree.find(exp.Star) is not None
+    return tuple(f for f in fields if not (star and f.name in EXTRAS and f.name not in asked))
+
+
+def _name(node: exp.Expression) -> str:
+    return str(node.this).lower() if isinstance(node, exp.Anonymous) else node.key
+
+
+def _failed(reporter: Reporter, before: int) -> bool:
+    return any(d.severity is Severity.ERROR for d in reporter.found[before:])
+
+
+def _check_reads(
+    query: SqlTree, reads: tuple[TableName, ...], relations: Mapping[str, Relation], stream: RawSpec, reporter: Reporter
+) -> None:
+    """A stream's SQL reads its sources and lookups, and nothing else."""
+    tables = {table.name: table for table in query.tree.find_all(exp.Table)}
+    for read in reads:
+        if read.schema or read.name not in relations:
+            helps = did_you_mean(read.name, relations) or (f"it can read `{'`, `'.join(relations)}`",)
+            message = f"`{read}` is neither a source nor a lookup of stream `{stream.name.value}`"
+            node = tables.get(read.name)
+            reporter.error("unknown-table", message, query.span(node.this if node else query.tree), helps=helps)

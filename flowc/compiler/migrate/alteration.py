@@ -1,0 +1,63 @@
+"""One way in which a live table is to change, before any engine's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from flowc.catalog import Column, Index, Table
+from flowc.compiler.dialect import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """What changes: `was` and `now` are the column before and after, under its old and new name.
+
+    `index` is the index of `create_index` and `drop_index`, `key` the primary key of `add_key`, or the
+    columns of `alter_partitions`.
+    """
+
+    kind: str
+    was: Column | None = None
+    now: Column | None = None
+    index: Index | None = None
+    key: tuple[str, ...] = ()
+    comment: str | None = None
+
+    @property
+    def column(self) -> Column:
+        """The column it is about, as it will be where it stays."""
+        found = self.now or self.was
+        assert found is not None, self.kind
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What an alteration happens to: the live table, what it becomes, and the engine's dialect.
+
+    `label` is the table's full name; `renamed` maps old names of columns to new ones.
+    """
+
+    live: Table
+    wanted: Table
+    dialect: Dialect
+    label: str
+    renamed: tuple[tuple[str, str], ...] = ()
+
+    def new_name(self, column: str) -> str:
+        """What a live column is called in the end."""
+        return dict(self.renamed).get(column, column)
+
+    def old_name(self, column: str) -> str:
+        """What a wanted column is called in the live table."""
+        return {new: old for old, new in self.renamed}.get(column, column)
+
+    @property
+    def renamed_live(self) -> Table:
+        """The live table, its columns under their new names."""
+        if not self.renamed:
+            return self.live
+        columns = tuple(replace(c, name=self.new_name(c.name)) for c in self.live.columns)
+        indexes = tuple(replace(i, columns=tuple(map(self.new_name, i.columns))) for i in self.live.indexes)
+        key = tuple(map(self.new_name, self.live.primary_key))
+        return replace(self.live, columns=columns, indexes=indexes, primary_key=key)

@@ -1,0 +1,179 @@
+"""How a live table differs from the wanted one, as alterations in the order in which they can be made.
+
+What neither the specs nor the history know is somebody else's: it is told and left alone. What the history knows and
+the specs no longer name goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from flowc.catalog import Column, Index, Table
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.tables.ddl import keyed_table
+from flowc.compiler.tables.difference import default_form, same_type
+from flowc.migration import WantedTable
+
+SHADOW = "__flowc"
+"""Ends the name of a column that a change of type fills before it takes the old one's place."""
+
+_ORDER = (
+    "drop_index", "drop_key", "alter_type", "rename_column", "drop_default", "add_column", "set_default",
+    "set_not_null", "drop_not_null", "add_key", "create_index", "drop_column", "alter_partitions", "comment_column",
+    "comment_table",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is to change in a table, and what is not flowc's to change."""
+
+    situation: Situation
+    alterations: tuple[Alteration, ...]
+    unmanaged: tuple[str, ...]
+
+
+def compare(wanted: WantedTable, live: Table, managed: Table | None, dialect: Dialect) -> Comparison:
+    """The alterations that make `live` what is wanted. `managed` is the table as it was last applied."""
+    renamed = tuple((old, new) for new, old in wanted.renamed if live.column(old) and not live.column(new))
+    situation = Situation(live, keyed_table(wanted.table, dialect), dialect, wanted.label, renamed)
+    # Tables that no engine keeps have no keys and no indexes: those are the spec's.
+    key = () if dialect.attached else tuple(_key(situation, managed))
+    dropped = any(alteration.kind == "drop_key" for alteration in key)
+    found = [*_columns(situation, dropped=dropped), *_dropped(situation, managed), *key]
+    found += _partitions(situation) if dialect.attached else _indexes(situation, managed)
+    found += _table_comment(situation)
+    found.sort(key=lambda alteration: _ORDER.index(alteration.kind))
+    return Comparison(situation, tuple(found), tuple(_unmanaged(situation, managed)))
+
+
+def _columns(situation: Situation, *, dropped: bool) -> Iterator[Alteration]:
+    """What changes in each wanted column; `dropped` tells that the live primary key goes."""
+    for now in situation.wanted.columns:
+        was = situation.live.column(situation.old_name(now.name))
+        if was is None:
+            yield Alteration("add_column", now=now)
+            if now.comment and situation.dialect.comments and not situation.dialect.inline_comments:
+                yield Alteration("comment_column", now=now, comment=now.comment)
+        else:
+            yield from _column(was, now, situation, dropped=dropped)
+
+
+def _column(was: Column, now: Column, situation: Situation, *, dropped: bool) -> Iterator[Alteration]:
+    dialect = situation.dialect
+    if was.name != now.name:
+        yield Alteration("rename_column", was, now)
+    if now.type != was.type and not same_type(now.type, was.type, dialect):
+        yield Alteration("alter_type", was, now)
+    yield from _nullability(was, now, situation, dropped=dropped)
+    if not dialect.attached:
+        yield from _default(was, now, dialect)
+    if _keeps_comments(dialect) and now.comment is not None and now.comment != was.comment:
+        yield Alteration("comment_column", was, now, comment=now.comment)
+
+
+def _nullability(was: Column, now: Column, situation: Situation, *, dropped: bool) -> Iterator[Alteration]:
+    wanted = situation.wanted.primary_key
+    kept = was.name in situation.live.primary_key and (not wanted or situation.renamed_live.primary_key == wanted)
+    if now.name in wanted or (kept and not dropped) or was.nullable == now.nullable:
+        return
+    yield Alteration("drop_not_null" if now.nullable else "set_not_null", was, now)
+
+
+def _default(was: Column, now: Column, dialect: Dialect) -> Iterator[Alteration]:
+    if was.default == now.default:
+        return
+    before, after = default_form(was.default, dialect), default_form(now.default, dialect)
+    if before == after or counts(was.default):
+        return
+    if after is None:
+        yield Alteration("drop_default", was, now)
+    # An engine rewrites an expression when it stores it, so two of them cannot be told apart by their texts.
+    elif before is None or any(form.startswith("literal ") for form in (before, after)):
+        yield Alteration("set_default", was, now)
+
+
+def counts(default: str | None) -> bool:
+    """Whether the engine makes the values itself: a counter, or an expression of other columns."""
+    return (default or "").lower().startswith(("generated", "auto_increment", "nextval("))
+
+
+def _dropped(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
+    for was in _extra(situation):
+        if managed is not None and managed.column(was.name) is not None:
+            yield Alteration("drop_column", was)
+
+
+def _extra(situation: Situation) -> Iterator[Column]:
+    """The live columns that the specs do not name."""
+    for column in situation.live.columns:
+        known = situation.wanted.column(situation.new_name(column.name)) is not None
+        if not known and not column.name.endswith(SHADOW):
+            yield column
+
+
+def _key(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
+    held, wanted = situation.renamed_live.primary_key, situation.wanted.primary_key
+    if held == wanted or (not wanted and not (managed and managed.primary_key)):
+        return
+    if held:
+        yield Alteration("drop_key", key=held)
+    if wanted:
+        yield Alteration("add_key", key=wanted)
+
+
+def _indexes(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
+    held = {_identity(index): index for index in situation.renamed_live.indexes if index.valid}
+    wanted = {_identity(index): index for index in situation.wanted.indexes}
+    known = set(_managed_indexes(situation, managed))
+    names = {index.name for index in situation.wanted.indexes if index.name}
+    for index in situation.renamed_live.indexes:
+        broken = not index.valid and _identity(index) in wanted
+        if broken or (_identity(index) not in wanted and (_identity(index) in known or index.name in names)):
+            yield Alteration("drop_index", index=index)
+    for identity, index in wanted.items():
+        if identity not in held:
+            yield Alteration("create_index", index=index)
+
+
+def _managed_indexes(situation: Situation, managed: Table | None) -> Iterator[tuple[object, ...]]:
+    """The indexes that were applied last, their columns under their new names."""
+    for index in managed.indexes if managed else ():
+        yield _identity(replace(index, columns=tuple(map(situation.new_name, index.columns))))
+
+
+def _identity(index: Index) -> tuple[object, ...]:
+    return index.columns, index.unique, index.where
+
+
+def _partitions(situation: Situation) -> Iterator[Alteration]:
+    wanted = situation.wanted.partition_by
+    if wanted != tuple(map(situation.new_name, situation.live.partition_by)):
+        yield Alteration("alter_partitions", key=wanted)
+
+
+def _keeps_comments(dialect: Dialect) -> bool:
+    return dialect.comments or dialect.attached
+
+
+def _table_comment(situation: Situation) -> Iterator[Alteration]:
+    comment = situation.wanted.comment
+    if _keeps_comments(situation.dialect) and comment is not None and comment != situation.live.comment:
+        yield Alteration("comment_table", comment=comment)
+
+
+def _unmanaged(situation: Situation, managed: Table | None) -> Iterator[str]:
+    for column in _extra(situation):
+        if managed is None or managed.column(column.name) is None:
+            filled = column.nullable or column.default is not None
+            yield f"column `{column.name}` ({column.type})" + ("" if filled else ", NOT NULL without a default")
+    yield from _unmanaged_indexes(situation, managed)
+
+
+def _unmanaged_indexes(situation: Situation, managed: Table | None) -> Iterator[str]:
+    known = {*map(_identity, situation.wanted.indexes), *_managed_indexes(situation, managed)}
+    for index in situation.renamed_live.indexes:
+        if _identity(index) not in known:
+            yield f"{'unique ' if index.unique else ''}index `{index.name}` on ({', '.join(index.columns)})"

@@ -1,0 +1,234 @@
+"""What an alteration means to data and people: its risk, its words, and the prechecks that tell whether it can work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from flowc.catalog import Column, Index, Table
+from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.retype import retype
+from flowc.compiler.quote import ident, idents, table
+from flowc.migration import Change, Precheck, Risk
+from flowc.types import Kind
+
+
+def describe(alteration: Alteration, situation: Situation) -> Change:
+    """The change without its statements."""
+    change = _DESCRIBE[alteration.kind](alteration, situation)
+    return replace(change, kind=alteration.kind)
+
+
+def _change(situation: Situation, part: str, risk: Risk, summary: str, **more: object) -> Change:
+    name = f"{situation.label}.{part}" if part else situation.label
+    return replace(Change("", name, risk, summary, column=part or None), **more)  # type: ignore[arg-type]
+
+
+def _add_column(alteration: Alteration, situation: Situation) -> Change:
+    column = alteration.column
+    optional = column.nullable or column.default is not None
+    check = () if optional else (_no_rows(column, situation),)
+    risk = Risk.ADDITIVE if optional else Risk.DATA_DEPENDENT
+    return _change(
+        situation, column.name, risk, f"add column {written(column)}", after=written(column), prechecks=check
+    )
+
+
+def _no_rows(column: Column, situation: Situation) -> Precheck:
+    return Precheck(
+        f"SELECT count(*) FROM {table(situation.live.name)}",
+        f"`{column.name}` is NOT NULL without a default, and {{count}} rows are there that have no value for it",
+        "give the column a `default`, or make it nullable",
+    )
+
+
+def _drop_column(alteration: Alteration, situation: Situation) -> Change:
+    column = alteration.column
+    rows = f"SELECT count({ident(column.name)}) FROM {table(situation.live.name)}"
+    summary, before = f"drop column {written(column)}", written(column)
+    return _change(situation, column.name, Risk.DESTRUCTIVE, summary, before=before, rows=rows)
+
+
+def _rename_column(alteration: Alteration, situation: Situation) -> Change:
+    assert alteration.was is not None
+    old, new = alteration.was.name, alteration.column.name
+    note = f"readers that say `{old}` fail from then on"
+    summary = f"rename column {old} to {new}"
+    return _change(situation, new, Risk.INCOMPATIBLE, summary, before=old, after=new, notes=(note,))
+
+
+def _alter_type(alteration: Alteration, situation: Situation) -> Change:
+    assert alteration.was is not None
+    was, now = alteration.was, alteration.column
+    found = retype(was, now, situation)
+    summary = f"change type of {now.name} from {was.type} to {now.type}"
+    checks = (_misfit(was, now, found.misfit, situation),) if found.misfit else ()
+    return _change(
+        situation, now.name, found.risk, summary,
+        before=str(was.type), after=str(now.type), prechecks=checks, blocked=found.blocked,
+    )  # fmt: skip
+
+
+def _misfit(was: Column, now: Column, misfit: str, situation: Situation) -> Precheck:
+    return Precheck(
+        f"SELECT count(*) FROM {table(situation.live.name)} WHERE {misfit}",
+        f"{{count}} rows hold a `{was.name}` that is no {now.type}",
+        f"mend them, or keep the type {was.type}",
+    )
+
+
+def _set_not_null(alteration: Alteration, situation: Situation) -> Change:
+    assert alteration.was is not None
+    was, now = alteration.was.name, alteration.column.name
+    check = null_check((was,), situation.live, f"{{count}} rows have no `{now}`")
+    summary = f"make {now} NOT NULL"
+    return _change(situation, now, Risk.DATA_DEPENDENT, summary, before="NULL", after="NOT NULL", prechecks=(check,))
+
+
+def null_check(columns: tuple[str, ...], live: Table, message: str) -> Precheck:
+    """The rows in which one of the columns is NULL."""
+    missing = " OR ".join(f"{ident(name)} IS NULL" for name in columns)
+    return Precheck(
+        f"SELECT count(*) FROM {table(live.name)} WHERE {missing}", message, "fill them, or keep the column nullable"
+    )
+
+
+def _drop_not_null(alteration: Alteration, situation: Situation) -> Change:
+    name = alteration.column.name
+    return _change(situation, name, Risk.WIDENING, f"let {name} be NULL", before="NOT NULL", after="NULL")
+
+
+def _set_default(alteration: Alteration, situation: Situation) -> Change:
+    assert alteration.was is not None
+    now = alteration.column
+    summary = f"set default of {now.name} to {now.default}"
+    return _change(situation, now.name, Risk.ADDITIVE, summary, before=alteration.was.default, after=now.default)
+
+
+def _drop_default(alteration: Alteration, situation: Situation) -> Change:
+    assert alteration.was is not None
+    was = alteration.was
+    note = f"writers that leave `{alteration.column.name}` out store NULL from then on"
+    summary = f"drop default of {alteration.column.name}"
+    return _change(situation, alteration.column.name, Risk.INCOMPATIBLE, summary, before=was.default, notes=(note,))
+
+
+def _add_key(alteration: Alteration, situation: Situation) -> Change:
+    key, old = alteration.key, tuple(map(situation.old_name, alteration.key))
+    shown = ", ".join(key)
+    checks: tuple[Precheck, ...]
+    if any(situation.live.column(name) is None for name in old):
+        checks = (_no_key_values(shown, situation),)
+    else:
+        checks = (
+            null_check(old, situation.live, f"{{count}} rows have NULL in the key ({shown})"),
+            repeat_check(old, situation.live, f"{{count}} values of the key ({shown}) are there more than once"),
+        )
+    summary = f"add primary key ({shown})"
+    return _change(situation, "", Risk.DATA_DEPENDENT, summary, after=f"({shown})", prechecks=checks)
+
+
+def _no_key_values(shown: str, situation: Situation) -> Precheck:
+    return Precheck(
+        f"SELECT count(*) FROM {table(situation.live.name)}",
+        f"{{count}} rows have no value for the new key ({shown})",
+        "add the column first, fill it, then declare the key",
+    )
+
+
+def repeat_check(columns: tuple[str, ...], live: Table, message: str) -> Precheck:
+    """The values of the columns that are there more than once; NULL equals nothing, as in a unique index."""
+    held = " AND ".join(f"{ident(name)} IS NOT NULL" for name in columns)
+    repeated = f"SELECT 1 AS n FROM {table(live.name)} WHERE {held} GROUP BY {idents(columns)} HAVING count(*) > 1"
+    return Precheck(f"SELECT count(*) FROM ({repeated}) AS q", message, "remove the repeats first")
+
+
+def _drop_key(alteration: Alteration, situation: Situation) -> Change:
+    shown = ", ".join(alteration.key)
+    note = "nothing keeps repeats of the key out from then on"
+    return _change(situation, "", Risk.WIDENING, f"drop primary key ({shown})", before=f"({shown})", notes=(note,))
+
+
+def _create_index(alteration: Alteration, situation: Situation) -> Change:
+    index = alteration.index
+    assert index is not None
+    old = tuple(map(situation.old_name, index.columns))
+    checks: tuple[Precheck, ...] = ()
+    if index.unique and all(situation.live.column(name) for name in old):
+        message = f"{{count}} values of ({', '.join(index.columns)}) are there more than once"
+        checks = (repeat_check(old, situation.live, message),)
+    risk = Risk.DATA_DEPENDENT if checks else Risk.ADDITIVE
+    return _change(situation, "", risk, f"create {index_words(index)}", after=index_words(index), prechecks=checks)
+
+
+def index_words(index: Index) -> str:
+    """An index as people say it."""
+    return f"{'unique ' if index.unique else ''}index on ({', '.join(index.columns)})"
+
+
+def _drop_index(alteration: Alteration, situation: Situation) -> Change:
+    index = alteration.index
+    assert index is not None
+    broken = "" if index.valid else ", which was left unfinished"
+    summary = f"drop {index_words(index)}{broken}"
+    return _change(situation, "", Risk.WIDENING, summary, before=index_words(index))
+
+
+def _alter_partitions(alteration: Alteration, situation: Situation) -> Change:
+    before, after = (
+        f"({', '.join(names)})" if names else None for names in (situation.live.partition_by, alteration.key)
+    )
+    summary = f"partition the table by {after}" if after else "partition the table no more"
+    checks = tuple(_empty_parts(alteration.key, situation))
+    risk = Risk.DATA_DEPENDENT if checks else Risk.WIDENING
+    return _change(situation, "", risk, summary, before=before, after=after, prechecks=checks)
+
+
+def _empty_parts(key: tuple[str, ...], situation: Situation) -> Iterator[Precheck]:
+    """A partition of an empty text is read back as NULL."""
+    for name in key:
+        was = situation.live.column(situation.old_name(name))
+        if was is not None and was.type.kind is Kind.TEXT and was.name not in situation.live.partition_by:
+            yield Precheck(
+                f"SELECT count(*) FROM {table(situation.live.name)} WHERE {ident(was.name)} = ''",
+                f"{{count}} rows hold an empty `{name}`, which a partition reads as NULL",
+                "make them NULL, or give them a value",
+            )
+
+
+def _comment_column(alteration: Alteration, situation: Situation) -> Change:
+    name = alteration.column.name
+    before = alteration.was.comment if alteration.was else None
+    return _change(situation, name, Risk.ADDITIVE, f"comment on {name}", before=before, after=alteration.comment)
+
+
+def _comment_table(alteration: Alteration, situation: Situation) -> Change:
+    before, after = situation.live.comment, alteration.comment
+    return _change(situation, "", Risk.ADDITIVE, "comment on the table", before=before, after=after)
+
+
+def written(column: Column) -> str:
+    """A column as people write it."""
+    parts = [column.name, str(column.type)]
+    parts += ["not null"] if not column.nullable else []
+    parts += [f"default {column.default}"] if column.default is not None else []
+    return " ".join(parts)
+
+
+_DESCRIBE: Mapping[str, Callable[[Alteration, Situation], Change]] = {
+    "add_column": _add_column,
+    "drop_column": _drop_column,
+    "rename_column": _rename_column,
+    "alter_type": _alter_type,
+    "set_not_null": _set_not_null,
+    "drop_not_null": _drop_not_null,
+    "set_default": _set_default,
+    "drop_default": _drop_default,
+    "add_key": _add_key,
+    "drop_key": _drop_key,
+    "create_index": _create_index,
+    "drop_index": _drop_index,
+    "alter_partitions": _alter_partitions,
+    "comment_column": _comment_column,
+    "comment_table": _comment_table,
+}

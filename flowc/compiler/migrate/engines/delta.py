@@ -1,0 +1,162 @@
+"""Delta: what the log alone says changes in place; everything else writes the table anew, both by one commit.
+
+No engine runs these statements: they say in SQL what the commit beside them does. Delta keeps no keys, no indexes and
+no defaults, so those are the spec's, as they are for loads; a default fills the rows that are there when its column is
+added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from flowc.catalog import Column, Table
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.loads.attach import table_to_be
+from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.rebuild import kept_value, rebuilt_table
+from flowc.compiler.migrate.words import Engine, alter
+from flowc.compiler.quote import ident, idents, table, text
+from flowc.compiler.tables.ddl import spell
+from flowc.migration import CommitKind, Statement, TableCommit
+
+
+def _create(wanted: Table, dialect: Dialect) -> tuple[Statement, ...]:
+    made = table_to_be(wanted)
+    sql = f"CREATE TABLE {_definition(made, dialect)}"
+    commit = TableCommit(CommitKind.CREATE, replace(made, indexes=()), _none_of(made.columns, dialect))
+    return (Statement(sql, f"make {wanted.name}", commit=commit),)
+
+
+def _definition(made: Table, dialect: Dialect) -> str:
+    """What follows CREATE TABLE."""
+    lines = ",\n  ".join(_column(column, dialect) for column in made.columns)
+    parts = f"\nPARTITIONED BY ({idents(made.partition_by)})" if made.partition_by else ""
+    comment = f"\nCOMMENT {text(made.comment, dialect)}" if made.comment else ""
+    return f"{table(made.name)} (\n  {lines}\n) USING DELTA{parts}{comment}"
+
+
+def _column(column: Column, dialect: Dialect) -> str:
+    required = "" if column.nullable else " NOT NULL"
+    comment = f" COMMENT {text(column.comment, dialect)}" if column.comment else ""
+    return f"{ident(column.name)} {spell(column.type, dialect)}{required}{comment}"
+
+
+def _none_of(columns: tuple[Column, ...], dialect: Dialect) -> str:
+    """A query of no rows with the columns in the types that are stored."""
+    values = ", ".join(f"CAST(NULL AS {spell(c.type, dialect)}) AS {ident(c.name)}" for c in columns)
+    return f"SELECT {values} WHERE 1 = 0"
+
+
+def _drop(live: Table, _: Dialect) -> tuple[Statement, ...]:
+    commit = TableCommit(CommitKind.DROP, Table(live.name, ()))
+    return (Statement(f"DROP TABLE {table(live.name)}", f"drop {live.name}", commit=commit),)
+
+
+def _logged(kind: CommitKind, column: Column, situation: Situation, action: str, rows: str = "") -> Statement:
+    """A change of one column that only the log says."""
+    commit = TableCommit(kind, Table(situation.live.name, (column,)), rows)
+    return Statement(alter(situation, action), f"{kind.replace('_', ' ')} {column.name}", commit=commit)
+
+
+def _add_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+    """The rows that are there hold nothing in it, so it needs no value of its own."""
+    column = _added(alteration.column, situation)
+    if column.default is not None or not column.nullable:
+        return None
+    action = f"ADD COLUMNS ({_column(column, situation.dialect)})"
+    rows = _none_of((column,), situation.dialect)
+    return (_logged(CommitKind.ADD_COLUMN, column, situation, action, rows),)
+
+
+def _added(column: Column, situation: Situation) -> Column:
+    """A column as it joins rows that are there; one of the spec's key may be NULL in them."""
+    keyed = column.name in situation.wanted.primary_key and column.default is None
+    return replace(column, nullable=True) if keyed else column
+
+
+def _drop_not_null(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    column = alteration.column
+    action = f"ALTER COLUMN {ident(column.name)} DROP NOT NULL"
+    return (_logged(CommitKind.DROP_NOT_NULL, column, situation, action),)
+
+
+def _comment_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    column = alteration.column
+    action = f"ALTER COLUMN {ident(column.name)} COMMENT {text(column.comment or '', situation.dialect)}"
+    return (_logged(CommitKind.COMMENT_COLUMN, column, situation, action),)
+
+
+def _comment_table(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    name, comment = situation.live.name, alteration.comment or ""
+    commit = TableCommit(CommitKind.COMMENT_TABLE, Table(name, (), comment=comment))
+    sql = f"COMMENT ON TABLE {table(name)} IS {text(comment, situation.dialect)}"
+    return (Statement(sql, "describe the table", commit=commit),)
+
+
+def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
+    """One commit with the new rows and what they are, and one for the table's comment, which that cannot carry."""
+    made = _rewritten(situation, alterations)
+    values = ",\n  ".join(f"{value} AS {ident(name)}" for name, value in _values(made, situation))
+    rows = f"SELECT\n  {values}\nFROM {table(situation.live.name)}"
+    commit = TableCommit(
+        CommitKind.REWRITE, replace(made, comment=None), rows, situation.live.columns, situation.renamed
+    )
+    sql = f"CREATE OR REPLACE TABLE {_definition(made, situation.dialect)} AS\n{rows}"
+    described = (a for a in alterations if a.kind == "comment_table")
+    whole = Statement(
+        sql, "write the table anew", lock="a writer that comes first makes it begin again", rewrites=True, scans=True,
+        commit=commit,
+    )  # fmt: skip
+    return (whole, *(statement for alteration in described for statement in _comment_table(alteration, situation)))
+
+
+def _rewritten(situation: Situation, alterations: tuple[Alteration, ...]) -> Table:
+    found = rebuilt_table(situation, alterations)
+    columns = tuple(_kept(column, situation) for column in found.columns)
+    partitions = situation.wanted.partition_by
+    made = Table(found.name, columns, comment=situation.live.comment, partition_by=partitions)
+    return table_to_be(made)
+
+
+def _kept(column: Column, situation: Situation) -> Column:
+    """The column with what the spec leaves open as it was: a comment, and whether a key may be NULL."""
+    was = situation.live.column(situation.old_name(column.name))
+    if was is None:
+        return _added(column, situation)
+    keyed = column.name in situation.wanted.primary_key
+    comment = column.comment if column.comment is not None else was.comment
+    return replace(column, nullable=was.nullable if keyed else column.nullable, comment=comment)
+
+
+def _values(made: Table, situation: Situation) -> Iterator[tuple[str, str]]:
+    """Each column's name, and its value from the table as it was."""
+    for column in made.columns:
+        was = situation.live.column(situation.old_name(column.name))
+        yield column.name, _new(column, situation.dialect) if was is None else kept_value(was, column, situation)
+
+
+def _new(column: Column, dialect: Dialect) -> str:
+    default = "NULL" if column.default is None else dialect.author(column.default)
+    # A remark in the author's SQL ends with its line.
+    value = f"(\n{default}\n)" if "--" in default else default
+    return f"CAST({value} AS {spell(column.type, dialect)})"
+
+
+_OLD_FILES = "the files of the version before stay until VACUUM, and older versions can be read meanwhile"
+DELTA = Engine(
+    {
+        "add_column": _add_column,
+        "drop_not_null": _drop_not_null,
+        "comment_column": _comment_column,
+        "comment_table": _comment_table,
+    },
+    together=False,
+    rebuild=_rebuild,
+    create=_create,
+    drop=_drop,
+    notes={
+        "rebuild_table": _OLD_FILES,
+        "drop_table": "its folder is deleted, with all its versions and the watermarks of the loads into it",
+    },
+)

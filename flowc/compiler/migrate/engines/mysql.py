@@ -1,0 +1,162 @@
+"""MySQL and MariaDB: one ALTER TABLE for all that changes in a table, so that a crash finds it whole, before or after.
+
+Every statement of DDL commits by itself. What changes a column's type, nullability or comment writes its whole
+definition anew; what flowc's definition would not say (ON UPDATE, an enum's values) keeps it from being changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from flowc.catalog import Column, Table
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.migrate import words
+from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.compare import counts
+from flowc.compiler.migrate.retype import retype
+from flowc.compiler.migrate.words import Engine, alter
+from flowc.compiler.quote import ident, idents, table, text
+from flowc.compiler.tables.ddl import column_definition, index_clause
+from flowc.migration import Statement
+from flowc.types import Kind
+
+_ANEW = ("alter_type", "set_not_null", "drop_not_null", "comment_column")
+"""What writes a column's definition anew."""
+_COPIED = ("alter_type", "set_not_null", "drop_not_null", "add_key", "drop_key")
+"""What writes the whole table anew."""
+_MOMENT = "readers and writers wait for a moment (metadata lock)"
+_COUNTER = "AUTO_INCREMENT"
+
+
+def _combine(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
+    clauses = [*_columns(situation, alterations), *_others(situation, alterations)]
+    kinds = {alteration.kind for alteration in alterations}
+    guarded = any(_silent(alteration, situation) for alteration in alterations)
+    name = table(situation.live.name)
+    statement = Statement(
+        alter(situation, ",\n  ".join(clauses)), f"alter {situation.live.name}", lock=_lock(kinds, guarded),
+        rewrites=bool(kinds.intersection(_COPIED)), scans=bool(kinds.intersection((*_COPIED, "create_index"))),
+        guard=(f"LOCK TABLES {name} WRITE", "UNLOCK TABLES") if guarded else None,
+    )  # fmt: skip
+    return (statement,)
+
+
+def _lock(kinds: set[str], guarded: bool) -> str:
+    """What others wait for. Most changes of a type copy the table, which only readers outlive."""
+    if guarded:
+        return "readers and writers wait (LOCK TABLES … WRITE)"
+    if "alter_type" in kinds:
+        return "writers wait (ALGORITHM=COPY), readers for a moment (metadata lock)"
+    return _MOMENT
+
+
+def _silent(alteration: Alteration, situation: Situation) -> bool:
+    """Whether the engine would change or make up values without a word, were rows to come after the precheck."""
+    if alteration.kind == "alter_type":
+        assert alteration.was is not None
+        return retype(alteration.was, alteration.column, situation).misfit is not None
+    column = alteration.now
+    return alteration.kind == "add_column" and column is not None and not column.nullable and column.default is None
+
+
+def _columns(situation: Situation, alterations: Sequence[Alteration]) -> Iterator[str]:
+    """The clauses of the columns that stay, each column once."""
+    kinds: dict[str, set[str]] = {}
+    for alteration in alterations:
+        if alteration.was is not None and alteration.now is not None:
+            kinds.setdefault(alteration.was.name, set()).add(alteration.kind)
+    for name, found in kinds.items():
+        was, now = situation.live.column(name), situation.wanted.column(situation.new_name(name))
+        assert was is not None, name
+        assert now is not None, name
+        yield from _column(was, now, found, situation)
+
+
+def _column(was: Column, now: Column, kinds: set[str], situation: Situation) -> Iterator[str]:
+    if kinds.intersection(_ANEW):
+        verb = f"CHANGE COLUMN {ident(was.name)}" if was.name != now.name else "MODIFY COLUMN"
+        yield f"{verb} {_definition(was, now, kinds, situation)}"
+        return
+    if "rename_column" in kinds:
+        yield f"RENAME COLUMN {ident(was.name)} TO {ident(now.name)}"
+    # A clause names the column as it is before the statement.
+    if "set_default" in kinds:
+        yield f"ALTER COLUMN {ident(was.name)} SET DEFAULT ({situation.dialect.author(now.default or '')})"
+    if "drop_default" in kinds:
+        yield f"ALTER COLUMN {ident(was.name)} DROP DEFAULT"
+
+
+def _definition(was: Column, now: Column, kinds: set[str], situation: Situation) -> str:
+    """The column as it will be: what no alteration is about stays as it is."""
+    nullable = "drop_not_null" in kinds or (was.nullable and "set_not_null" not in kinds)
+    changed = bool(kinds.intersection(("set_default", "drop_default")))
+    default = now.default if changed else was.default
+    comment = now.comment if now.comment is not None else was.comment
+    counter = (was.default or "").upper() == _COUNTER
+    made = Column(now.name, now.type, nullable, None if counter else default, comment)
+    key = now.name in situation.wanted.primary_key
+    written = column_definition(replace(made, nullable=False) if key else made, situation.dialect)
+    return f"{written} {_COUNTER}" if counter else written
+
+
+def _others(situation: Situation, alterations: Sequence[Alteration]) -> Iterator[str]:
+    for alteration in alterations:
+        if alteration.kind in _CLAUSES:
+            yield _CLAUSES[alteration.kind](alteration, situation)
+
+
+def _add_column(alteration: Alteration, situation: Situation) -> str:
+    column = alteration.column
+    required = replace(column, nullable=False) if column.name in situation.wanted.primary_key else column
+    return f"ADD COLUMN {column_definition(required, situation.dialect)}"
+
+
+def _add_index(alteration: Alteration, situation: Situation) -> str:
+    assert alteration.index is not None
+    return f"ADD {index_clause(situation.wanted, alteration.index, situation.dialect)}"
+
+
+def _drop_index(alteration: Alteration, _: Situation) -> str:
+    assert alteration.index is not None
+    return f"DROP INDEX {ident(alteration.index.name or '')}"
+
+
+_CLAUSES: Mapping[str, Callable[[Alteration, Situation], str]] = {
+    "add_column": _add_column,
+    "drop_column": lambda alteration, _: f"DROP COLUMN {ident(alteration.column.name)}",
+    "add_key": lambda alteration, _: f"ADD PRIMARY KEY ({idents(alteration.key)})",
+    "drop_key": lambda _, __: "DROP PRIMARY KEY",
+    "create_index": _add_index,
+    "drop_index": _drop_index,
+    "comment_table": lambda a, situation: f"COMMENT = {text(a.comment or '', situation.dialect)}",
+}
+
+
+def _refuses(alteration: Alteration, situation: Situation) -> str | None:
+    """A definition that is written anew must say all that the old one said."""
+    was = alteration.was
+    if alteration.kind not in _ANEW or was is None:
+        return None
+    if alteration.kind == "alter_type" and was.type.kind is Kind.BOOL and alteration.column.type.kind is Kind.TEXT:
+        return "the engine would write 1 and 0 for true and false: add a column, fill it, and drop the old one"
+    generated = ("a generated value",) if counts(was.default) and (was.default or "").upper() != _COUNTER else ()
+    lost = (*was.beyond, *generated)
+    return f"the column's definition would lose {', '.join(lost)}: change it by hand" if lost else None
+
+
+def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
+    return tuple(replace(statement, lock=_MOMENT) for statement in words.drop_table(live, dialect))
+
+
+MYSQL = Engine(
+    {},
+    together=False,
+    combine=_combine,
+    drop=_drop_table,
+    refuses=_refuses,
+    limits=(
+        "SET SESSION lock_wait_timeout = {lock_s}, innodb_lock_wait_timeout = {lock_s}"
+        "/*M! , max_statement_time = {statement_s} */",
+    ),
+)

@@ -1,0 +1,197 @@
+"""PostgreSQL: in place, and so that readers and writers wait as little as can be.
+
+What would lock a table while it is read through or written anew is expanded first (a constraint that is validated
+apart, an index that is built concurrently, a shadow column) and contracted in a moment.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from flowc.catalog import Column, Index, Table
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.migrate import words
+from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.compare import counts
+from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE, SHARE_UPDATE, require
+from flowc.compiler.migrate.engines.postgres_shadow import shadow, wants_shadow
+from flowc.compiler.migrate.retype import retype
+from flowc.compiler.migrate.words import Engine, Words, alter
+from flowc.compiler.quote import ident, idents, table
+from flowc.compiler.tables.ddl import create_index, made_name, spell
+from flowc.migration import Statement
+from flowc.types import TEMPORAL, DataType, Kind
+
+
+def _brief(found: Words) -> Words:
+    """Words whose statement holds everybody off, for a moment."""
+
+    def brief(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+        return tuple(replace(s, lock=EXCLUSIVE) for s in found(alteration, situation) or ())
+
+    return brief
+
+
+def _set_not_null(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    return require(alteration.column.name, situation)
+
+
+def _alter_type(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    """Under the column's old name: it is renamed afterwards."""
+    assert alteration.was is not None
+    was, now = alteration.was, replace(alteration.column, name=alteration.was.name)
+    if keeps_bytes(was.type, now.type):
+        return _retyped(was, now, "", situation)
+    if wants_shadow(was, situation):
+        return shadow(was, now, situation)
+    found = retype(was, now, situation)
+    changed = _retyped(was, now, f" USING {found.value}", situation)
+    return (_alone_with(situation), *changed) if found.misfit else changed
+
+
+def _retyped(was: Column, now: Column, using: str, situation: Situation) -> tuple[Statement, ...]:
+    """A default is an expression of the old type, which may have no cast to the new one: it is off meanwhile.
+
+    A counter stays on: it is no wish of the specs, and its numbers fit every type that the column may get.
+    """
+    name, kind = ident(now.name), spell(now.type, situation.dialect)
+    steps = [(f"TYPE {kind}{using}", f"change the type of {now.name}")]
+    if was.default is not None and not counts(was.default):
+        steps.insert(0, ("DROP DEFAULT", "take the default off"))
+        steps += [(f"SET DEFAULT {now.default}", "put the default on")] if now.default is not None else []
+    counter = _COUNTER.fullmatch(was.default or "") if now.type.kind in _COUNTED else None
+    widened = "ALTER SEQUENCE {} AS {}".format(counter[1].replace("''", "'"), kind) if counter else ""
+    changes = tuple(
+        Statement(
+            alter(situation, f"ALTER COLUMN {name} {action}"), purpose, lock=EXCLUSIVE,
+            rewrites=bool(using) and action.startswith("TYPE"),
+        )
+        for action, purpose in steps
+    )  # fmt: skip
+    return (*changes, Statement(widened, f"let the counter of {now.name} count as far")) if widened else changes
+
+
+_COUNTER = re.compile(r"nextval\('(.+)'::regclass\)")
+_COUNTED = (Kind.INT16, Kind.INT32, Kind.INT64)
+"""Types that a sequence has too: one that was made with its column ends where the column's old type did."""
+
+
+def _alone_with(situation: Situation) -> Statement:
+    lock = f"LOCK TABLE {table(situation.live.name)} IN ACCESS EXCLUSIVE MODE"
+    return Statement(lock, "let nobody write while the values are looked at", lock=EXCLUSIVE, recheck=True)
+
+
+def keeps_bytes(old: DataType, new: DataType) -> bool:
+    """Whether PostgreSQL changes the type without writing the table anew: the stored bytes mean the same."""
+    if old.kind is Kind.TEXT and new.kind is Kind.TEXT:
+        return new.length is None or (old.length is not None and new.length >= old.length)
+    if old.kind is Kind.DECIMAL and new.kind is Kind.DECIMAL:
+        same = old.precision is not None and new.precision is not None and (old.scale or 0) == (new.scale or 0)
+        return new.precision is None or (same and (new.precision or 0) >= (old.precision or 0))
+    wider = (new.precision if new.precision is not None else 6) >= (old.precision if old.precision is not None else 6)
+    return old.kind is new.kind and old.kind in TEMPORAL and wider
+
+
+def _create_index(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    assert alteration.index is not None
+    return (_index(alteration.index, situation),)
+
+
+def _index(index: Index, situation: Situation) -> Statement:
+    sql = create_index(situation.live.name, index, situation.dialect)
+    purpose = f"index {', '.join(index.columns)}"
+    if not situation.live.plain:
+        # Indexes of partitioned tables cannot be built concurrently.
+        return Statement(sql, purpose, lock="SHARE", scans=True)
+    concurrently = sql.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
+    return Statement(concurrently, purpose, transactional=False, lock=SHARE_UPDATE, scans=True)
+
+
+def _drop_index(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    index = alteration.index
+    assert index is not None
+    if index.constraint:
+        drop = alter(situation, f"DROP CONSTRAINT {ident(index.name or '')}")
+        return (Statement(drop, f"drop the constraint {index.name}", lock=EXCLUSIVE),)
+    (statement,) = words.drop_index(alteration, situation) or ()
+    if not situation.live.plain:
+        return (replace(statement, lock=EXCLUSIVE),)
+    sql = statement.sql.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
+    return (replace(statement, sql=sql, transactional=False, lock=SHARE_UPDATE),)
+
+
+def _add_key(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    live, key = situation.live, alteration.key
+    if not live.plain:
+        action = f"ADD PRIMARY KEY ({idents(key)})"
+        return (Statement(alter(situation, action), "add the primary key", lock=EXCLUSIVE, scans=True),)
+    name = key_name(situation)
+    index = Index(key, unique=True, name=name)
+    build = () if index in live.indexes else (_index(index, situation),)
+    use = alter(situation, f"ADD CONSTRAINT {ident(name)} PRIMARY KEY USING INDEX {ident(name)}")
+    return (
+        *(statement for column in key if _may_be_null(column, situation) for statement in require(column, situation)),
+        *build,
+        Statement(use, "make it the primary key", lock=EXCLUSIVE),
+    )
+
+
+def key_name(situation: Situation) -> str:
+    """The name of the primary key that flowc adds to a table that is there."""
+    return made_name(situation.live.name.name, "_pkey")
+
+
+def _may_be_null(column: str, situation: Situation) -> bool:
+    live = situation.renamed_live.column(column)
+    return live is not None and live.nullable
+
+
+def _drop_key(_: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    name = situation.live.key_name or key_name(situation)
+    drop = alter(situation, f"DROP CONSTRAINT {ident(name)}")
+    return (Statement(drop, "drop the primary key", lock=EXCLUSIVE),)
+
+
+def _comment(found: Words) -> Words:
+    def comment(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+        return tuple(replace(s, lock=SHARE_UPDATE) for s in found(alteration, situation) or ())
+
+    return comment
+
+
+def _refuses(alteration: Alteration, _: Situation) -> str | None:
+    was = alteration.was
+    computed = was is not None and (was.default or "").startswith("GENERATED ALWAYS AS (")
+    return (
+        "the column is computed from others: change it by hand"
+        if computed and alteration.kind == "alter_type"
+        else None
+    )
+
+
+def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
+    return tuple(replace(statement, lock=EXCLUSIVE) for statement in words.drop_table(live, dialect))
+
+
+POSTGRES = Engine(
+    {
+        "add_column": _brief(words.add_column),
+        "drop_column": _brief(words.drop_column),
+        "rename_column": _brief(words.rename_column),
+        "alter_type": _alter_type,
+        "set_default": _brief(words.set_default),
+        "drop_default": _brief(words.drop_default),
+        "set_not_null": _set_not_null,
+        "drop_not_null": _brief(words.drop_not_null),
+        "add_key": _add_key,
+        "drop_key": _drop_key,
+        "create_index": _create_index,
+        "drop_index": _drop_index,
+        "comment_table": _comment(words.comment_table),
+        "comment_column": _comment(words.comment_column),
+    },
+    drop=_drop_table,
+    refuses=_refuses,
+    limits=("SET lock_timeout = {lock_ms}", "SET statement_timeout = {statement_ms}"),
+)

@@ -1,0 +1,29 @@
+"""NOT NULL on a PostgreSQL table that is in use: a constraint is validated first, beside readers and writers."""
+
+from __future__ import annotations
+
+from flowc.compiler.migrate.alteration import Situation
+from flowc.compiler.migrate.words import alter
+from flowc.compiler.quote import ident
+from flowc.compiler.tables.ddl import made_name
+from flowc.migration import Statement
+
+EXCLUSIVE = "ACCESS EXCLUSIVE"
+SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE"
+
+
+def require(column: str, situation: Situation) -> tuple[Statement, ...]:
+    """Makes a column NOT NULL. PostgreSQL believes a validated constraint and does not read the table under a lock."""
+    name, quoted = ident(made_name(f"flowc_{column}", "_not_null")), ident(column)
+
+    def statement(action: str, purpose: str) -> Statement:
+        return Statement(alter(situation, action), purpose, lock=EXCLUSIVE)
+
+    validate = alter(situation, f"VALIDATE CONSTRAINT {name}")
+    return (
+        statement(f"DROP CONSTRAINT IF EXISTS {name}", "clear away what an earlier attempt left"),
+        statement(f"ADD CONSTRAINT {name} CHECK ({quoted} IS NOT NULL) NOT VALID", f"refuse new rows without {column}"),
+        Statement(validate, "look at the rows that are there", transactional=False, lock=SHARE_UPDATE, scans=True),
+        statement(f"ALTER COLUMN {quoted} SET NOT NULL", f"require {column}"),
+        statement(f"DROP CONSTRAINT {name}", "the column says it now"),
+    )

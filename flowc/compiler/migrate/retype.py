@@ -1,0 +1,81 @@
+"""A change of a column's type: how values are taken over, and which of them have no place in the new type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowc.catalog import Column
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.loads.conversion import convert
+from flowc.compiler.loads.normalize import parsed_int, parsed_numeric
+from flowc.compiler.migrate.alteration import Situation
+from flowc.compiler.quote import ident
+from flowc.compiler.tables.ddl import spell, stored
+from flowc.errors import DataError
+from flowc.migration import Risk
+from flowc.types import DataType, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Retype:
+    """`value` is the old column as a value of the new type; `misfit` holds for rows it cannot be."""
+
+    value: str
+    misfit: str | None
+    risk: Risk
+    blocked: str | None = None
+
+
+def retype(was: Column, now: Column, situation: Situation) -> Retype:
+    """How the live column `was` becomes `now`."""
+    dialect = situation.dialect
+    x, old, new = ident(was.name), was.type, stored(now.type, dialect)
+    if found := _read_text(x, old, new, dialect):
+        return found
+    if new.kind is Kind.TEXT and old.kind is not Kind.TEXT:
+        return _as_text(x, old, new, dialect)
+    try:
+        conversion = convert(x, old, new, dialect, dialect.utc)
+    except DataError:
+        return _refused(x, old, new)
+    if conversion.misfit:
+        return Retype(_cast(x, new, dialect, conversion.sql), conversion.misfit, Risk.DATA_DEPENDENT)
+    risk = Risk.WIDENING if old.kind is new.kind or (old.is_number and new.is_number) else Risk.INCOMPATIBLE
+    return Retype(_cast(x, new, dialect, conversion.sql), None, risk)
+
+
+def _cast(x: str, new: DataType, dialect: Dialect, value: str) -> str:
+    """The value, with a cast where the conversion left the column as it is."""
+    return f"CAST({x} AS {spell(new, dialect)})" if value == x and dialect.typed_literals else value
+
+
+def _as_text(x: str, old: DataType, new: DataType, dialect: Dialect) -> Retype:
+    """Every value has a text."""
+    if old.kind in (Kind.BINARY, Kind.UNKNOWN):
+        return _refused(x, old, new)
+    value = f"CAST({x} AS {spell(DataType(Kind.TEXT), dialect)})"
+    if old.kind is Kind.BOOL:
+        value = f"CASE WHEN {x} THEN 'true' WHEN NOT {x} THEN 'false' END"
+    misfit = None if new.length is None else f"{dialect.function('length', value)} > {new.length}"
+    return Retype(value, misfit, Risk.INCOMPATIBLE if misfit is None else Risk.DATA_DEPENDENT)
+
+
+def _refused(x: str, old: DataType, new: DataType) -> Retype:
+    """Other pairs have no meaning that can be guessed."""
+    blocked = (
+        f"no value of type {old} is a value of type {new}: add a column of the new type, fill it, and drop the old one"
+    )
+    return Retype(x, None, Risk.INCOMPATIBLE, blocked)
+
+
+def _read_text(x: str, old: DataType, new: DataType, dialect: Dialect) -> Retype | None:
+    """Numbers are read from texts that hold nothing else."""
+    if old.kind is not Kind.TEXT or not new.is_number:
+        return None
+    number, kind = parsed_int(x, dialect) if new.is_integer else parsed_numeric(x, new, dialect)
+    try:
+        conversion = convert(number, kind, new, dialect, None)
+    except DataError:
+        return None
+    misfits = [f"({x} IS NOT NULL AND {number} IS NULL)", *([f"({conversion.misfit})"] if conversion.misfit else [])]
+    return Retype(conversion.sql, " OR ".join(misfits), Risk.DATA_DEPENDENT)

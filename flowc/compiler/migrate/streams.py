@@ -1,0 +1,155 @@
+"""What a stream writes into one table, as the history keeps it, and what it means when that changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.spec import Json, RawSpec
+from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream
+from flowc.compiler.migrate.pipelines import applied_pipeline, compare_pipelines
+from flowc.migration import AppliedPipeline, PipelineChange, StreamOutput, TableChanges
+
+_TOLD_ELSEWHERE = ("sql", "sql_file", "to", "mode", "keys", "description", "restart", "batch")
+"""What is a query or the target's own, and what decides nothing but the pace."""
+_REMEMBERED = ("dedupe", "window", "join")
+_RESTART = "a worker that runs goes on as it began: restart it"
+_STOP = "a worker that runs goes on until it is stopped"
+_FIRST = "earliest"
+_OWN_FILE = "a file under .flowc/"
+_TRANSACTION = "each message is written exactly once: rows, and how far the stream is, are one commit"
+_PROMISES = {
+    "delta": "each message is written exactly once: rows, and the number of their epoch, are one commit",
+    "files": "each message is written exactly once: files count with the number of their epoch",
+    "kafka": "each message is written exactly once for who reads what is committed: an epoch is one transaction",
+}
+_NOUNS = {"files": "files", "kafka": "messages"}
+_AGAIN = "each message is written at least once: without transactions some are there twice after a failure"
+
+
+def promise(kind: str, delivery: str) -> str:
+    """What is promised of each message in a target of that kind. Databases keep more than `at_least_once` asks for."""
+    if kind == "kafka" and delivery == "at_least_once":
+        return _AGAIN
+    return _PROMISES.get(kind, _TRANSACTION)
+
+
+def outputs_of(spec: RawSpec, stream: Stream) -> Iterator[StreamOutput]:
+    """What a stream writes that is no table, and what is promised of it."""
+    delivery, start = (str(spec.value.get(key, "")) for key in ("delivery", "start"))
+    begins = "" if stream.applies else _begins(start)
+    for output in stream.outputs:
+        if not isinstance(output, OtherOutput):
+            what, kept = f"{output.format} {_NOUNS[output.kind]}", promise(output.kind, delivery)
+            yield StreamOutput(stream.name, _place(output), what, kept, begins)
+
+
+def _begins(start: str | None) -> str:
+    return f"its first start reads from {start or _FIRST}"
+
+
+def _place(output: Output) -> str:
+    if isinstance(output, OtherOutput):
+        return output.connection
+    return f"{output.connection}:{output.path if isinstance(output, FilesOutput) else output.topic}"
+
+
+def applied_stream(spec: RawSpec, stream: Stream, apply: Apply) -> AppliedPipeline:
+    """What decides how a stream reads and writes one table."""
+    held = applied_pipeline(apply, "")
+    settings = tuple(found for key in spec.value if key not in _TOLD_ELSEWHERE for found in _flat(key, spec.value[key]))
+    beside = ", ".join(map(_place, stream.outputs))
+    settings += tuple((key, value) for key, value in (("keys", ", ".join(apply.keys)), ("beside", beside)) if value)
+    if "state" not in spec.value and _keeps_state(stream):
+        settings = (*settings, ("state", _OWN_FILE))
+    return replace(held, name=stream.name, settings=settings, stream=True)
+
+
+def _keeps_state(stream: Stream) -> bool:
+    """Whether it has to remember more than one database's own positions."""
+    several = len(stream.applies) + len(stream.outputs) > 1
+    return several or stream.dedupe is not None or any(DIALECTS[a.target.kind].attached for a in stream.applies)
+
+
+def _flat(path: str, value: Json) -> Iterator[tuple[str, str]]:
+    """Settings by dotted path; lists are one value."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flat(f"{path}.{key}", item)
+    elif value is not None:
+        yield path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def with_restarts(
+    tables: Sequence[TableChanges], running: Sequence[AppliedPipeline], changed: Sequence[PipelineChange]
+) -> tuple[TableChanges, ...]:
+    """The changes of tables, with notes of the streams that write one, and that change in nothing else."""
+    told = {(change.name, change.target) for change in changed}
+    silent = [stream for stream in running if stream.stream and (stream.name, stream.target) not in told]
+    return tuple(replace(t, notes=(*t.notes, *_restarted(t, silent))) if _altered(t) else t for t in tables)
+
+
+def _altered(entry: TableChanges) -> bool:
+    """Whether a worker could tell the table from what it was."""
+    return any(change.action not in ("create", "comment") and not change.blocked for change in entry.changes)
+
+
+def _restarted(entry: TableChanges, streams: Sequence[AppliedPipeline]) -> Iterator[str]:
+    for stream in streams:
+        if stream.target == entry.label:
+            yield f"stream `{stream.name}` writes it; a worker that runs goes on with the table as it was: restart it"
+
+
+def compare_streams(
+    before: Sequence[AppliedPipeline], after: Sequence[AppliedPipeline], kind: str, running: Container[str] = ()
+) -> tuple[PipelineChange, ...]:
+    """The streams that were added, changed or removed, by table, in a database of that kind.
+
+    `running` are the streams that the specs still have, whatever they write.
+    """
+    known, found = {stream.name for stream in before}, compare_pipelines(before, after, {})
+    new = {(stream.name, stream.target): stream for stream in after}
+    told = (replace(change, stream=True, restart=change.name in known) for change in found)
+    return tuple(
+        replace(c, effects=tuple(_effects(c, new.get((c.name, c.target)), kind, runs=c.name in running))) for c in told
+    )
+
+
+def _effects(change: PipelineChange, new: AppliedPipeline | None, kind: str, *, runs: bool) -> Iterator[str]:
+    if new is None:
+        yield "the stream no longer writes it" if runs else "it no longer runs; its positions stay where they are"
+        yield _STOP
+        return
+    if change.action == "add":
+        yield _begins(dict(new.settings).get("start"))
+        yield from _promised(new, kind)
+    if change.restart:
+        yield _RESTART
+    yield from _meant(change, new, kind)
+
+
+def _meant(change: PipelineChange, new: AppliedPipeline, kind: str) -> Iterator[str]:
+    """What a change of a stream that goes on means."""
+    names = {key.partition(".")[0] for key, _, _ in change.changed}
+    if "start" in names:
+        yield "the new start counts only for a stream that has no stored position"
+    if change.sql or {"mode", "keys"} & names:
+        yield "rows that were written before stay as they are"
+    if {"source", "sources"} & names:
+        yield "stored positions belong to a source's name: a source that keeps its name goes on where it is"
+    for name in _REMEMBERED:
+        if name in names:
+            yield f"what `{name}` remembers was kept by what it was before: the stream will not start with it"
+    if "delivery" in names:
+        yield from _promised(new, kind)
+
+
+def _promised(new: AppliedPipeline, kind: str) -> Iterator[str]:
+    """What is promised of each row of a table, and where the stream keeps what it must remember."""
+    settings = dict(new.settings)
+    yield promise(kind, settings.get("delivery", ""))
+    where = settings.get("state.connection") or settings.get("state")
+    if where is not None:
+        yield f"it keeps state, in {where}"

@@ -1,0 +1,171 @@
+"""All that happens to the tables of one database: made, changed, dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from flowc.catalog import Table, TableName
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.compare import Comparison, compare
+from flowc.compiler.migrate.describe import describe, index_words, written
+from flowc.compiler.migrate.engines import ENGINES
+from flowc.compiler.migrate.words import Engine
+from flowc.compiler.quote import table
+from flowc.compiler.tables.ddl import create_schema
+from flowc.migration import Change, Managed, Risk, Statement, TableChanges, WantedTable
+
+Live = Mapping[TableName, Table]
+
+
+def plan_tables(
+    connection: str,
+    kind: str,
+    wanted: Sequence[WantedTable],
+    live: Live,
+    managed: Sequence[Managed],
+    others: Sequence[TableChanges] = (),
+) -> tuple[TableChanges, ...]:
+    """What happens to each wanted table of one connection, and to the managed ones that are wanted no more.
+
+    `live` are those of them that are there, by name; `others` what happens to tables that no spec declares and streams
+    write, so that none of them is dropped.
+    """
+    held = {entry.key: entry.table for entry in managed}
+    known = {entry.key for entry in wanted}
+    found = [_one(entry, live.get(entry.table.name), held.get(entry.key)) for entry in wanted]
+    names = {entry.table.name for entry in wanted} | {entry.name for entry in others}
+    gone = (entry for entry in managed if entry.key not in known and entry.table.name not in names)
+    found += [_dropped(connection, kind, entry, live[entry.table.name]) for entry in gone if entry.table.name in live]
+    return tuple(_with_schemas([*found, *others], DIALECTS[kind]))
+
+
+def _one(wanted: WantedTable, live: Table | None, managed: Table | None) -> TableChanges:
+    made = TableChanges(wanted.connection, wanted.kind, wanted.table.name, wanted.key, (), live, wanted.table)
+    dialect, engine = DIALECTS[wanted.kind], ENGINES[wanted.kind]
+    if live is None:
+        return replace(made, changes=(created(wanted),))
+    found = compare(wanted, live, managed, dialect)
+    return replace(made, changes=_changes(found, engine), unmanaged=found.unmanaged)
+
+
+def created(wanted: WantedTable) -> Change:
+    """The change that makes a table. Raises UsageError for one that the engine cannot have."""
+    engine = ENGINES[wanted.kind]
+    statements = _committed(engine.create(wanted.table, DIALECTS[wanted.kind]), engine)
+    parts = _parts(wanted.table)
+    return Change(
+        "create_table", wanted.label, Risk.ADDITIVE, "create table",
+        after=", ".join(parts), statements=statements, parts=parts,
+    )  # fmt: skip
+
+
+def _parts(table: Table) -> tuple[str, ...]:
+    """A table in words: its columns, key and indexes."""
+    key = (f"primary key ({', '.join(table.primary_key)})",) if table.primary_key else ()
+    return (*map(written, table.columns), *key, *map(index_words, table.indexes))
+
+
+def _changes(found: Comparison, engine: Engine) -> tuple[Change, ...]:
+    """Each alteration with its statements, or all of them as parts of one rebuild."""
+    described = [_described(alteration, found.situation, engine) for alteration in found.alterations]
+    if engine.combine is not None:
+        return _combined(found, engine, described)
+    spelled = [_spell(alteration, found.situation, engine) for alteration in found.alterations]
+    if any(statements is None for statements in spelled):
+        return _rebuilt(found, engine, described)
+    return tuple(
+        replace(change, statements=() if change.blocked else _committed(statements or (), engine))
+        for change, statements in zip(described, spelled, strict=True)
+    )
+
+
+def _described(alteration: Alteration, situation: Situation, engine: Engine) -> Change:
+    change = describe(alteration, situation)
+    return replace(change, blocked=change.blocked or engine.refuses(alteration, situation))
+
+
+def _combined(found: Comparison, engine: Engine, described: Sequence[Change]) -> tuple[Change, ...]:
+    """One statement for all: it belongs to the only change, or to one of which they are parts."""
+    if not described or engine.combine is None:
+        return ()
+    blocked = any(change.blocked for change in described)
+    statements = () if blocked else _committed(engine.combine(found.situation, found.alterations), engine)
+    if len(described) == 1:
+        return (replace(described[0], statements=statements),)
+    label = found.situation.label
+    parts = tuple(replace(change, part_of=label) for change in described)
+    summary = "make the changes above, in one statement"
+    return (*parts, Change("alter_table", label, Risk.ADDITIVE, summary, statements=statements))
+
+
+def _spell(alteration: Alteration, situation: Situation, engine: Engine) -> tuple[Statement, ...] | None:
+    words = engine.words.get(alteration.kind)
+    statements = words(alteration, situation) if words else None
+    repairs = alteration.index is not None and not alteration.index.valid
+    return tuple(replace(s, repair=True) for s in statements) if statements and repairs else statements
+
+
+def _committed(statements: Sequence[Statement], engine: Engine) -> tuple[Statement, ...]:
+    return tuple(s if engine.together else replace(s, transactional=False) for s in statements)
+
+
+def _rebuilt(found: Comparison, engine: Engine, described: Sequence[Change]) -> tuple[Change, ...]:
+    label = found.situation.label
+    assert engine.rebuild is not None, label
+    lost = _lost(found.situation.live)
+    blocked = lost or any(change.blocked for change in described)
+    statements = () if blocked else _committed(engine.rebuild(found.situation, found.alterations), engine)
+    parts = tuple(replace(change, part_of=label) for change in described)
+    summary = "make the table anew with the changes above: the engine cannot make them in place"
+    return (
+        *parts,
+        Change("rebuild_table", label, Risk.WIDENING, summary, statements=statements, blocked=lost,
+               notes=_notes("rebuild_table", engine)),
+    )  # fmt: skip
+
+
+def _notes(kind: str, engine: Engine) -> tuple[str, ...]:
+    return (engine.notes[kind],) if kind in engine.notes else ()
+
+
+def _lost(live: Table) -> str | None:
+    """Why a table cannot be made anew: it has what flowc's CREATE TABLE does not write."""
+    if not live.beyond:
+        return None
+    return f"the table would have to be made anew, and would lose {', '.join(live.beyond)}: change it by hand"
+
+
+def _dropped(connection: str, kind: str, entry: Managed, live: Table) -> TableChanges:
+    engine = ENGINES[kind]
+    change = Change(
+        "drop_table",
+        f"{connection}.{live.name}",
+        Risk.DESTRUCTIVE,
+        "drop the table, which the specs no longer declare",
+        before=", ".join(_parts(live)),
+        parts=_parts(live),
+        statements=_committed(engine.drop(live, DIALECTS[kind]), engine),
+        rows=f"SELECT count(*) FROM {table(live.name)}",
+        notes=_notes("drop_table", engine),
+    )
+    return TableChanges(connection, kind, live.name, entry.key, (change,), live, None)
+
+
+def _with_schemas(found: Sequence[TableChanges], dialect: Dialect) -> Iterator[TableChanges]:
+    """A schema is made by the first table that is created in it."""
+    made: set[str] = set()
+    for changes in found:
+        schema = changes.name.schema
+        creates = any(change.kind == "create_table" and change.statements for change in changes.changes[:1])
+        if creates and schema and schema not in made and dialect.schemas and not dialect.attached:
+            made.add(schema)
+            first = changes.changes[0]
+            together = ENGINES[changes.kind].together
+            statement = Statement(create_schema(schema, dialect), f"make the schema {schema}", transactional=together)
+            changes = replace(
+                changes, changes=(replace(first, statements=(statement, *first.statements)), *changes.changes[1:])
+            )
+        yield changes

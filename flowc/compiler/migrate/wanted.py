@@ -1,0 +1,30 @@
+"""The tables that a project wants in each of its databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.spec import TableSpec
+from flowc.compiler.ir import Ir
+from flowc.migration import WantedTable
+
+
+def wanted_tables(checked: CheckedSpec, ir: Ir) -> tuple[WantedTable, ...]:
+    """Every declared table, with what the modes of the loads into it add (the columns of scd2)."""
+    found = []
+    for key, spec in checked.project.tables.items():
+        connection = checked.project.connections.get(spec.connection.value)
+        if connection is not None and key in ir.tables:
+            name, kind = spec.connection.value, connection.kind.value
+            found.append(WantedTable(name, kind, key, ir.tables[key], _renamed(spec)))
+    return tuple(found)
+
+
+def _renamed(spec: TableSpec) -> tuple[tuple[str, str], ...]:
+    return tuple((c.name.value, c.renamed_from.value) for c in spec.columns if c.renamed_from is not None)
+
+
+def connections_of(wanted: Iterable[WantedTable]) -> tuple[tuple[str, str], ...]:
+    """The connections that hold wanted tables, each with its kind, in the order of their first table."""
+    return tuple(dict.fromkeys((table.connection, table.kind) for table in wanted))

@@ -1,0 +1,1 @@
+"""Names, references and capabilities: a spec of the right shape to one that is checked."""

@@ -1,0 +1,168 @@
+"""A project's names resolved and its defaults decided.
+
+Defaults: `mode` is `append`; `keys` are the target's or pipeline's own, else the table's natural key, else its primary
+key; a pipeline without `from` reads in the connection of its first target; `dialect` is that of the database the SQL
+reads in, and DataFusion's where it runs there.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from flowc.compiler.checked import CheckedPipeline, CheckedSource, CheckedSpec, CheckedTarget
+from flowc.compiler.front.kinds import LOAD_SOURCE, able, can, dialect, is_database
+from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSpec, ProjectSpec
+from flowc.compiler.ir import Deletes
+from flowc.compiler.names.combinations import check_combinations
+from flowc.compiler.names.doubt import gaps_of, sure_only
+from flowc.compiler.names.lookup import Lookup
+from flowc.compiler.names.sources import check_source
+from flowc.compiler.names.streams import check_streams
+from flowc.compiler.names.tablenames import table_name
+from flowc.compiler.names.tables import check_tables
+from flowc.compiler.names.targets import resolve_targets
+from flowc.compiler.names.timing import check_timing
+from flowc.diagnostics import Reporter, Severity, did_you_mean
+
+DATAFUSION = "datafusion"
+
+
+def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
+    """Resolves every pipeline by itself, so that one that is wrong hides nothing of the others."""
+    lookup = Lookup(spec, reporter)
+    check_tables(spec, lookup)
+    pipelines: dict[str, CheckedPipeline] = {}
+    failed: set[str] = {name for section, name in _pairs(spec) if section == "pipelines"}
+    for name, pipeline in spec.pipelines.items():
+        before, gaps = len(reporter.found), gaps_of(pipeline, spec)
+        with sure_only(lookup, gaps):
+            resolved = _pipeline(pipeline, lookup)
+        if resolved:
+            pipelines[name] = resolved
+        whole = resolved is not None and not gaps and len(resolved.targets) == len(pipeline.to)
+        if not whole or any(d.severity is Severity.ERROR for d in reporter.found[before:]):
+            failed.add(name)
+    check_streams(spec, lookup)
+    return CheckedSpec(spec, pipelines, frozenset(failed))
+
+
+def _pairs(spec: ProjectSpec) -> list[tuple[str, str]]:
+    return [(entry[0], entry[1]) for entry in spec.broken if len(entry) == 2]
+
+
+def _pipeline(spec: PipelineSpec, lookup: Lookup) -> CheckedPipeline | None:
+    check_timing(spec, lookup)
+    targets = resolve_targets(spec, lookup)
+    database, sources = _inputs(spec, targets, lookup)
+    written = _dialect(spec, database, sources, lookup.reporter)
+    checked = CheckedPipeline(
+        spec=spec,
+        database=database,
+        sources=sources,
+        engine=database.kind.value if database else DATAFUSION,
+        dialect=written or DATAFUSION,
+        targets=targets,
+        deletes=cast(Deletes, spec.deletes.value if spec.deletes else "ignore"),
+    )
+    check_combinations(checked, lookup)
+    return checked if written and (database or sources) else None
+
+
+def _inputs(
+    spec: PipelineSpec, targets: tuple[CheckedTarget, ...], lookup: Lookup
+) -> tuple[ConnectionSpec | None, tuple[CheckedSource, ...]]:
+    """The database that the SQL reads in, or the sources that DataFusion reads."""
+    _check_query(spec, lookup.reporter)
+    if spec.from_ is None and "from" in spec.gaps:
+        return None, ()
+    chosen = spec.from_.connection if spec.from_ is not None else None
+    if spec.from_ is not None and chosen is None:
+        return None, _sources(spec.from_, lookup)
+    database = _database(chosen, lookup) if chosen else _own_database(spec, targets, lookup.reporter)
+    kind = database.kind.value if database is not None else ""
+    known = spec.table is None or table_name(spec.table, lookup.reporter, kind) is not None
+    return (database if known else None), ()
+
+
+def _own_database(spec: PipelineSpec, targets: tuple[CheckedTarget, ...], reporter: Reporter) -> ConnectionSpec | None:
+    if not targets:
+        return None
+    connection = targets[0].connection
+    if is_database(connection.kind.value):
+        return connection
+    message = f"pipeline `{spec.name.value}` needs `from`: no SQL can run in `{connection.name.value}`"
+    reporter.error("missing-key", message, spec.span, helps=("add `from:` with a connection or a source",))
+    return None
+
+
+def _database(name: Name, lookup: Lookup) -> ConnectionSpec | None:
+    connection = lookup.connection(name)
+    if connection is None:
+        return None
+    kind = connection.kind.value
+    if is_database(kind) and can(kind, LOAD_SOURCE):
+        return connection
+    if can(kind, LOAD_SOURCE):
+        key = "path" if kind == "files" else "table"
+        message = f"`{name.value}` is no database: say which {key} of it to read"
+        helps = (f"write `from: {{connection: {name.value}, {key}: …}}`",)
+        lookup.reporter.error("unsupported-source", message, name.span, helps=helps)
+        return None
+    message = f"a pipeline cannot read from `{name.value}`, a connection of kind `{kind}`"
+    readable = ", ".join(f"`{k}`" for k in able(LOAD_SOURCE))
+    lookup.reporter.error("unsupported-source", message, name.span, helps=(f"pipelines read from {readable}",))
+    return None
+
+
+def _sources(spec: FromSpec, lookup: Lookup) -> tuple[CheckedSource, ...]:
+    """All sources, or none when one of them cannot be resolved."""
+    found = [(name, source, lookup.connection(source.connection)) for name, source in spec.sources]
+    sources = tuple(CheckedSource(name.value, source, connection) for name, source, connection in found if connection)
+    sound = [check_source(source, lookup.reporter) for source in sources]
+    return sources if all(sound) and len(sources) == len(found) else ()
+
+
+def _check_query(spec: PipelineSpec, reporter: Reporter) -> None:
+    """Whether `sql`, `table`, `columns` and `from` go together."""
+    name, sources = spec.name.value, spec.from_.sources if spec.from_ else ()
+    if spec.sql and spec.table:
+        helps = ("remove one of the two",)
+        reporter.error("conflicting-keys", "`sql` and `table` exclude each other", spec.table.span, helps=helps)
+    elif spec.table and sources:
+        helps = ("move `table` into the source",)
+        message = "`table` needs a database in `from`, not sources"
+        reporter.error("conflicting-keys", message, spec.table.span, helps=helps)
+    elif not spec.sql and not spec.table and len(sources) != 1 and not spec.sql_missing:
+        message = f"pipeline `{name}` needs `sql` or `table`"
+        reporter.error("missing-key", message, spec.span, helps=("add `sql: SELECT …`",))
+    if spec.sql and spec.columns:
+        message = "`columns` renames the columns of a `table`; this pipeline has `sql`"
+        helps = ("rename in the SQL: `SELECT a AS b`",)
+        reporter.error("conflicting-keys", message, spec.columns[0][0].span, helps=helps)
+
+
+def _dialect(
+    spec: PipelineSpec, database: ConnectionSpec | None, sources: tuple[CheckedSource, ...], reporter: Reporter
+) -> str | None:
+    if spec.dialect or "dialect" in spec.gaps:
+        return _known_dialect(spec.dialect, reporter) if spec.dialect else None
+    if database:
+        return dialect(database.kind.value)
+    kinds = {dialect(source.connection.kind.value) for source in sources}
+    return kinds.pop() or DATAFUSION if len(kinds) == 1 else DATAFUSION
+
+
+def _known_dialect(name: Name, reporter: Reporter) -> str | None:
+    known = dialect_names()
+    if name.value in known:
+        return name.value
+    helps = did_you_mean(name.value, known) or ("for instance `postgres`, `spark` or `bigquery`",)
+    reporter.error("unknown-dialect", f"there is no SQL dialect `{name.value}`", name.span, helps=helps)
+    return None
+
+
+def dialect_names() -> frozenset[str]:
+    """Every dialect that SQL may be written in."""
+    from sqlglot.dialects.dialect import Dialects
+
+    return frozenset(d.value for d in Dialects if d.value) | {DATAFUSION}

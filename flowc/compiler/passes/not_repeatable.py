@@ -1,0 +1,37 @@
+"""Functions with another result each time, in streams that compute an epoch again after a crash."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokens import TokenType
+
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.ir import Ir, Sql
+from flowc.compiler.passes.chance import CHANCE
+from flowc.compiler.passes.sql_texts import stream_dialect
+from flowc.diagnostics import Reporter
+
+_REMEMBERING = ("state", "dedupe", "window", "join")
+
+
+def not_repeatable(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
+    """Warns of chance in the SQL of streams that have state or several targets."""
+    for stream in ir.streams if ir is not None else ():
+        spec, node = checked.project.streams[stream.name], stream.input
+        if not isinstance(node, Sql) or node.source is None or not _repeats(spec):
+            continue
+        tokens = Dialect.get_or_raise(stream_dialect(spec)).tokenize(node.source.text)
+        for token, following in pairwise(tokens):
+            if token.text.lower() in CHANCE and following.token_type is TokenType.L_PAREN:
+                message = f"`{token.text}()` gives something else when the stream reads an epoch again after a crash"
+                helps = ["compute it from the row, for instance with `md5`"]
+                span = node.source.span(token.start, token.end + 1)
+                reporter.warning("not-repeatable", message, span, helps=helps)
+
+
+def _repeats(spec: RawSpec) -> bool:
+    to = spec.value.get("to")
+    return any(key in spec.value for key in _REMEMBERING) or (isinstance(to, list) and len(to) > 1)

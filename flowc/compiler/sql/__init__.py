@@ -1,0 +1,1 @@
+"""SQL inside specs: templates, positions, names, types, and what a query means on another engine."""

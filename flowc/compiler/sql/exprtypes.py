@@ -1,0 +1,221 @@
+"""The types of expressions, by table. What is not in a table has an unknown type: never a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlglot import exp
+
+from flowc.compiler.sql.scope import Value
+from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
+
+DOUBLE = DataType(Kind.FLOAT64)
+INTEGER = DataType(Kind.INT32)
+DATE = DataType(Kind.DATE)
+
+_D = exp.DataType.Type
+_CASTS: Mapping[exp.DataType.Type, Kind] = {
+    _D.BOOLEAN: Kind.BOOL, _D.TINYINT: Kind.INT8, _D.SMALLINT: Kind.INT16, _D.INT: Kind.INT32,
+    _D.MEDIUMINT: Kind.INT32, _D.BIGINT: Kind.INT64, _D.INT128: Kind.INT128, _D.UTINYINT: Kind.UINT8,
+    _D.USMALLINT: Kind.UINT16, _D.UINT: Kind.UINT32, _D.UBIGINT: Kind.UINT64, _D.DOUBLE: Kind.FLOAT64,
+    _D.TEXT: Kind.TEXT, _D.VARCHAR: Kind.TEXT, _D.NVARCHAR: Kind.TEXT, _D.BINARY: Kind.BINARY,
+    _D.VARBINARY: Kind.BINARY, _D.BLOB: Kind.BINARY, _D.DATE: Kind.DATE, _D.TIME: Kind.TIME,
+    _D.TIMESTAMP: Kind.TIMESTAMP, _D.TIMESTAMPNTZ: Kind.TIMESTAMP, _D.DATETIME: Kind.TIMESTAMP,
+    _D.TIMESTAMPTZ: Kind.TIMESTAMPTZ, _D.TIMESTAMPLTZ: Kind.TIMESTAMPTZ, _D.UUID: Kind.UUID, _D.JSON: Kind.JSON,
+    _D.JSONB: Kind.JSON, _D.INTERVAL: Kind.INTERVAL, _D.DECIMAL: Kind.DECIMAL,
+}  # fmt: skip
+_LOOSE_ENGINES = ("sqlite",)
+"""A cast here names an affinity, not a type."""
+
+_ANNOTATIONS: Mapping[Kind, exp.DataType.Type] = {
+    Kind.BOOL: _D.BOOLEAN, Kind.INT8: _D.TINYINT, Kind.INT16: _D.SMALLINT, Kind.INT32: _D.INT, Kind.INT64: _D.BIGINT,
+    Kind.INT128: _D.INT128, Kind.FLOAT32: _D.FLOAT, Kind.FLOAT64: _D.DOUBLE, Kind.DECIMAL: _D.DECIMAL,
+    Kind.TEXT: _D.TEXT, Kind.DATE: _D.DATE, Kind.TIMESTAMP: _D.TIMESTAMP, Kind.TIMESTAMPTZ: _D.TIMESTAMPTZ,
+    Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY,
+}  # fmt: skip
+
+# Result types that do not depend on the arguments; None for "NULL when an argument is".
+_FIXED: Mapping[type[exp.Expression], tuple[DataType, bool | None]] = {
+    exp.Count: (BIGINT, False), exp.CountIf: (UNKNOWN, False), exp.ApproxDistinct: (BIGINT, False),
+    exp.RowNumber: (BIGINT, False), exp.Rank: (BIGINT, False), exp.DenseRank: (BIGINT, False),
+    exp.PercentRank: (DOUBLE, False), exp.CumeDist: (DOUBLE, False), exp.Boolean: (BOOLEAN, False),
+    exp.Is: (BOOLEAN, False), exp.Exists: (BOOLEAN, False), exp.NullSafeEQ: (BOOLEAN, False),
+    exp.NullSafeNEQ: (BOOLEAN, False),
+    exp.EQ: (BOOLEAN, None), exp.NEQ: (BOOLEAN, None), exp.LT: (BOOLEAN, None), exp.LTE: (BOOLEAN, None),
+    exp.GT: (BOOLEAN, None), exp.GTE: (BOOLEAN, None), exp.And: (BOOLEAN, None), exp.Or: (BOOLEAN, None),
+    exp.Not: (BOOLEAN, None), exp.Like: (BOOLEAN, None), exp.ILike: (BOOLEAN, None), exp.Between: (BOOLEAN, None),
+    exp.In: (BOOLEAN, True), exp.RegexpLike: (BOOLEAN, None), exp.StartsWith: (BOOLEAN, None),
+    exp.Upper: (TEXT, None), exp.Lower: (TEXT, None), exp.Replace: (TEXT, None), exp.ConcatWs: (TEXT, True),
+    exp.Initcap: (TEXT, None), exp.MD5: (TEXT, None), exp.GroupConcat: (TEXT, True),
+    exp.RegexpReplace: (TEXT, True), exp.TimeToStr: (TEXT, True), exp.ToChar: (TEXT, True),
+    exp.CurrentDate: (DATE, False),
+    exp.Sqrt: (DOUBLE, True), exp.Ln: (DOUBLE, True), exp.Exp: (DOUBLE, True),
+    exp.JSONExtractScalar: (TEXT, True),
+}  # fmt: skip
+_OF_TEXT = (exp.DPipe, exp.Concat, exp.Substring, exp.Trim, exp.Reverse, exp.Left, exp.Right)
+"""Text when they are given text: some engines have them for arrays, bytes and JSON too."""
+_OF_TIME = (exp.TimestampTrunc, exp.DateTrunc, exp.DateBin, exp.AtTimeZone)
+_LEAST = (exp.Greatest, exp.Least)
+_TYPED_ENGINES = ("postgres", "duckdb", "datafusion")
+"""Engines whose conditions are booleans and whose dates are dates."""
+
+_BY_ENGINE: Mapping[type[exp.Expression], Mapping[str, DataType]] = {
+    exp.CurrentTimestamp: {"postgres": TIMESTAMPTZ, "duckdb": TIMESTAMPTZ, "datafusion": TIMESTAMPTZ},
+    exp.Length: {"postgres": INTEGER, "duckdb": BIGINT, "sqlite": BIGINT, "datafusion": INTEGER},
+}
+RETURNS, GIVEN = "flowc.returns", "flowc.given"
+"""Under these keys a call of a function of the project says in its metadata what it returns, and what it is given."""
+
+_INTEGERS = (Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64, Kind.INT128)
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Mod)
+
+
+def cast_type(target: exp.DataType, engine: str) -> DataType:
+    """The flowc type of a CAST's target; unknown where engines differ in what they mean by it."""
+    if engine in _LOOSE_ENGINES or not isinstance(target, exp.DataType):
+        return UNKNOWN
+    kind = _CASTS.get(target.this)
+    if kind is None or (target.this is _D.ARRAY):
+        return _array_type(target, engine)
+    sizes = [p.this.to_py() for p in target.expressions if isinstance(p, exp.DataTypeParam) and p.this.is_int]
+    if kind is Kind.DECIMAL:
+        if not sizes:
+            return DataType(kind) if engine == "postgres" else UNKNOWN
+        return DataType(kind, precision=sizes[0], scale=sizes[1] if len(sizes) > 1 else 0)
+    if kind is Kind.TEXT:
+        return DataType(kind, length=sizes[0]) if sizes and engine == "postgres" else TEXT
+    if kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TIME):
+        return DataType(kind, precision=sizes[0]) if sizes and sizes[0] != 6 else DataType(kind)
+    return DataType(kind)
+
+
+def _array_type(target: exp.DataType, engine: str) -> DataType:
+    if target.this in (_D.ARRAY, _D.LIST) and len(target.expressions) == 1:
+        element = cast_type(target.expressions[0], engine)
+        return UNKNOWN if element == UNKNOWN else DataType(Kind.ARRAY, element=element)
+    return UNKNOWN
+
+
+def annotate(node: exp.Expression, value: Value) -> None:
+    """Leaves the type of an expression on its node, in sqlglot's words, for its generators."""
+    kind = _ANNOTATIONS.get(value.type.kind)
+    if kind is not None:
+        node.type = exp.DataType(this=kind, nested=kind is _D.ARRAY)
+
+
+def literal_type(node: exp.Literal) -> DataType:
+    """An integer literal has the least usual type that holds it; a decimal one's type depends on the engine."""
+    if node.is_string:
+        return TEXT
+    if not node.is_int:
+        return UNKNOWN
+    value = int(node.this)
+    return next((DataType(k) for k in _INTEGERS[2:] if value <= INTEGER_RANGES[k][1]), UNKNOWN)
+
+
+def common_type(types: Sequence[DataType]) -> DataType:
+    """The type that CASE, COALESCE or a set operation gives its branches; unknown when that is not plain."""
+    kinds = set(types)
+    if len(kinds) == 1:
+        return types[0]
+    if not types or UNKNOWN in kinds:
+        return UNKNOWN
+    if all(t.kind in _INTEGERS for t in types):
+        return max(types, key=lambda t: _INTEGERS.index(t.kind))
+    if all(t.kind is Kind.TEXT for t in types):
+        return TEXT
+    if all(t.is_number for t in types) and any(t.kind is Kind.FLOAT64 for t in types):
+        return DOUBLE
+    return UNKNOWN
+
+
+def _sum(value: Value, engine: str) -> DataType:
+    kind = value.type.kind
+    if kind in (Kind.INT8, Kind.INT16, Kind.INT32):
+        return DataType(Kind.INT128) if engine == "duckdb" else BIGINT
+    if kind is Kind.INT64:
+        wide = {"postgres": DataType(Kind.DECIMAL), "duckdb": DataType(Kind.INT128)}
+        return wide.get(engine, BIGINT)
+    if kind is Kind.FLOAT64:
+        return DOUBLE
+    return DataType(Kind.DECIMAL) if kind is Kind.DECIMAL and engine == "postgres" else UNKNOWN
+
+
+def _average(value: Value, engine: str) -> DataType:
+    if value.type.is_float or (value.type.is_integer and engine != "postgres"):
+        return DOUBLE
+    return DataType(Kind.DECIMAL) if value.type.is_number and engine == "postgres" else UNKNOWN
+
+
+_AGGREGATES: Mapping[type[exp.Expression], Callable[[Value, str], DataType]] = {
+    exp.Sum: _sum,
+    exp.Avg: _average,
+    exp.Min: lambda value, _: value.type,
+    exp.Max: lambda value, _: value.type,
+    exp.FirstValue: lambda value, _: value.type,
+    exp.LastValue: lambda value, _: value.type,
+    exp.Lag: lambda value, _: value.type,
+    exp.Lead: lambda value, _: value.type,
+    exp.NthValue: lambda value, _: value.type,
+    exp.AnyValue: lambda value, _: value.type,
+    exp.Nullif: lambda value, _: value.type,
+}
+
+
+def function_type(node: exp.Expression, values: Sequence[Value], engine: str) -> tuple[DataType, bool]:
+    """Type and nullability of an operator or function from those of its arguments."""
+    cls = type(node)
+    if cls is exp.Anonymous and RETURNS in node.meta:
+        node.meta[GIVEN] = tuple(value.type for value in values)
+        return node.meta[RETURNS], True
+    if cls in _FIXED:
+        kind, nullable = _FIXED[cls]
+        kind = kind if engine in _TYPED_ENGINES or kind not in (BOOLEAN, DATE) else UNKNOWN
+        return kind, any(v.nullable for v in values) if nullable is None else nullable
+    if cls in _OF_TEXT:
+        is_text = any(v.type.kind is Kind.TEXT for v in values)
+        return TEXT if is_text else UNKNOWN, cls is exp.Concat or any(v.nullable for v in values)
+    if cls in _AGGREGATES and values:
+        return _AGGREGATES[cls](values[0], engine), True
+    if engine in _TYPED_ENGINES and (time := _time(node, values)) is not None:
+        return time, any(v.nullable for v in values)
+    if isinstance(node, _ARITHMETIC) and len(values) == 2:
+        return _arithmetic(node, values, engine), any(v.nullable for v in values)
+    if cls is exp.Div and len(values) == 2:
+        return _quotient(values), True
+    if cls in (exp.Neg, exp.Abs) and values:
+        return values[0].type, values[0].nullable
+    if cls in _BY_ENGINE:
+        return _BY_ENGINE[cls].get(engine, UNKNOWN), any(v.nullable for v in values)
+    return UNKNOWN, True
+
+
+def _time(node: exp.Expression, values: Sequence[Value]) -> DataType | None:
+    """The type of a timestamp that is made of another; None for anything else."""
+    given = next((v.type for v in values if v.type.kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)), None)
+    moved = isinstance(node, exp.Add | exp.Sub) and isinstance(node.expression, exp.Interval)
+    if given is None or not (moved or isinstance(node, (*_OF_TIME, *_LEAST))):
+        return None
+    if isinstance(node, _LEAST):
+        return common_type([v.type for v in values])
+    if isinstance(node, exp.AtTimeZone):
+        return DataType(Kind.TIMESTAMP) if given.kind is Kind.TIMESTAMPTZ else TIMESTAMPTZ
+    return given
+
+
+def _arithmetic(node: exp.Expression, values: Sequence[Value], engine: str) -> DataType:
+    left, right = values[0].type, values[1].type
+    if left.kind in _INTEGERS and right.kind in _INTEGERS:
+        wider = common_type([left, right])
+        if engine == "sqlite":
+            return BIGINT
+        return wider if _INTEGERS.index(wider.kind) >= 2 else UNKNOWN
+    if left.is_number and right.is_number and (left.is_float or right.is_float):
+        return DOUBLE if Kind.FLOAT64 in (left.kind, right.kind) else UNKNOWN
+    return UNKNOWN
+
+
+def _quotient(values: Sequence[Value]) -> DataType:
+    """What a double is divided by, or divides, is a double; what whole numbers and decimals give, engines differ in."""
+    is_double = all(v.type.is_number for v in values) and any(v.type.kind is Kind.FLOAT64 for v in values)
+    return DOUBLE if is_double else UNKNOWN

@@ -1,0 +1,78 @@
+"""What a translation would lose or change, found in the author's tree.
+
+sqlglot writes a function it does not know as it stands, and some that it knows with another meaning. Each rule looks at
+one kind of node and says why it cannot be kept, or nothing. Rules come from running the translation corpus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+
+from flowc.compiler.sql.meaning.core import OURS
+from flowc.compiler.sql.meaning.mysql import unknown_in_mysql
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.diagnostics import Reporter
+
+MYSQL = "mysql"
+Rule = Callable[[exp.Expression, str, str], str | None]
+
+_PORTABLE: Mapping[str, frozenset[str]] = {
+    "postgres": frozenset(("sign", "trunc", "ltrim", "rtrim", "btrim", "degrees", "radians", "sin", "cos", "tan",
+                           "asin", "acos", "atan", "atan2", "every", "ascii", "chr", "replace")),
+    "duckdb": frozenset(("sign", "trunc", "ltrim", "rtrim", "degrees", "radians", "sin", "cos", "tan", "asin", "acos",
+                         "atan", "atan2", "ascii", "chr", "replace")),
+    "datafusion": frozenset(("sign", "trunc", "ltrim", "rtrim", "btrim", "degrees", "radians", "sin", "cos", "tan",
+                             "asin", "acos", "atan", "atan2", "ascii", "chr", "replace")),
+    "mysql": frozenset(("sign", "degrees", "radians", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "ascii",
+                        "replace", "conv")),
+    "sqlite": frozenset(("sign", "trunc", "ltrim", "rtrim", "replace")),
+}  # fmt: skip
+"""Functions that sqlglot does not model and that mean the same wherever they are."""
+
+_REAL = (exp.DType.DOUBLE, exp.DType.FLOAT, exp.DType.DECIMAL)
+_INTEGER = (exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT, exp.DType.INT128)
+
+
+def report_hazards(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
+    """Reports every construct whose translation to `engine` is not known to mean the same."""
+    for node in parsed.tree.walk():
+        rule = RULES.get(type(node))
+        reason = rule(node, parsed.dialect, engine) if rule else None
+        if engine == MYSQL and not reason and (unknown := unknown_in_mysql(node)):
+            reason = f"{unknown} of {parsed.dialect} is not known to mean the same in {engine}"
+        if reason:
+            helps = [f"write it in {engine}'s SQL and say `dialect: {engine}`"]
+            reporter.error("untranslatable-sql", reason, parsed.span(node), helps=helps)
+
+
+def _unknown_function(node: exp.Expression, dialect: str, engine: str) -> str | None:
+    name = str(node.this).lower()
+    if node.meta.get(OURS) or name in _PORTABLE.get(engine, ()):
+        return None
+    return f"`{name}` of {dialect} has no translation to {engine}"
+
+
+def _division(node: exp.Expression, dialect: str, engine: str) -> str | None:
+    """Where whole numbers divide to a whole number and the engine would give a fraction, types must be known."""
+    if node.meta.get(OURS) or not node.args.get("typed") or Dialect.get_or_raise(engine).TYPED_DIVISION:
+        return None
+    left, right = node.this, node.expression
+    if any(_is(side, *_REAL) for side in (left, right)) or all(_is(side, *_INTEGER) for side in (left, right)):
+        return None
+    return f"whole numbers divide to a whole number in {dialect}, but not in {engine}, and the types are not known"
+
+
+def _is(node: exp.Expression, *kinds: exp.DType) -> bool:
+    inner = node.unnest()
+    if isinstance(inner, exp.Literal) and not inner.is_string:
+        return bool((exp.DType.INT if inner.is_int else exp.DType.DOUBLE) in kinds)
+    return bool(inner.is_type(*kinds) or node.is_type(*kinds))
+
+
+RULES: Mapping[type[exp.Expression], Rule] = {
+    exp.Anonymous: _unknown_function,
+    exp.Div: _division,
+}

@@ -1,0 +1,152 @@
+"""What stands in FROM and JOIN, put into the scope of a query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from sqlglot import exp
+
+from flowc.catalog import TableName
+from flowc.compiler.sql.infervalue import Ctes, Expressions, identifier_of
+from flowc.compiler.sql.relations import Field, Relation, field_key, fold, output_name
+from flowc.compiler.sql.scope import Scope, find_field
+from flowc.compiler.sql.sqltext import SqlTree
+
+Find = Callable[[TableName], Relation | None]
+
+
+@dataclass
+class Sources(Expressions):
+    """Relations of FROM and JOIN; `find` gives the declared ones, `reads` collects the tables that are named."""
+
+    parsed: SqlTree
+    find: Find
+    reads: dict[TableName, None] = field(default_factory=dict)
+
+    def join(self, join: exp.Join, scope: Scope, ctes: Ctes) -> None:
+        """Puts what JOIN names into the scope, with the columns that it merges and hides."""
+        side, before = (join.side or "").upper(), dict(scope.relations)
+        using = join.args.get("using") or ()
+        if side in ("RIGHT", "FULL"):
+            for key, relation in before.items():
+                scope.relations[key] = relation.as_nullable()
+            scope.star = [replace(f, nullable=True) for f in scope.star] if scope.star is not None else None
+        hidden = (join.kind or "").upper() in ("SEMI", "ANTI") or side in ("SEMI", "ANTI")
+        star = list(scope.star) if scope.star is not None else None
+        names = self._merged_names(join, scope, ctes, using, nullable=side in ("LEFT", "FULL"))
+        if hidden:
+            scope.star = star
+        elif names and star is not None and scope.star is not None:
+            scope.star = _merged_star(star, scope.star[len(star) :], names, self.engine)
+        if on := join.args.get("on"):
+            self.value(on, scope, ctes)
+
+    def _merged_names(
+        self, join: exp.Join, scope: Scope, ctes: Ctes, using: Iterable[exp.Expression], *, nullable: bool
+    ) -> set[str]:
+        """Adds the joined relation; returns the columns that USING or NATURAL makes one."""
+        before = list(scope.relations.values())
+        added = self.add(join.this, scope, ctes, nullable=nullable)
+        names = {fold(u if isinstance(u, exp.Identifier) else u.this, self.engine) for u in using}
+        if (join.method or "").upper() == "NATURAL":
+            if any(r.fields is None for r in (*before, *added)):
+                scope.loose, scope.star = True, None
+                return set()
+            left = {field_key(f.name, self.engine) for r in before for f in r.fields or ()}
+            names = left & {field_key(f.name, self.engine) for r in added for f in r.fields or ()}
+        for identifier in using:
+            self._check_using(identifier, [before, added])
+        scope.merged |= names
+        return names
+
+    def _check_using(self, identifier: exp.Expression, sides: list[list[Relation]]) -> None:
+        name = identifier if isinstance(identifier, exp.Identifier) else identifier.this
+        for relations in sides:
+            if relations and all(r.fields is not None for r in relations):
+                key = fold(name, self.engine)
+                if not any(find_field(r, key, self.engine) for r in relations):
+                    column = exp.column(name.copy())
+                    column.this.meta.update(name.meta)
+                    scope = Scope(self.engine, relations={str(i): r for i, r in enumerate(relations)})
+                    self.resolver.value(column, scope)
+
+    def add(self, node: exp.Expression, scope: Scope, ctes: Ctes, *, nullable: bool = False) -> list[Relation]:
+        """Puts what FROM or JOIN names into the scope, with the joins inside it."""
+        relation = self._relation(node, scope, ctes)
+        relation = relation.as_nullable() if nullable else relation
+        scope.relations[self._key(node, scope)] = relation
+        if relation.fields is None:
+            scope.star = None
+        elif scope.star is not None:
+            scope.star.extend(relation.fields)
+        nested = [*(node.args.get("joins") or ()), *(node.args.get("laterals") or ())]
+        for inner in nested:
+            if isinstance(inner, exp.Join):
+                self.join(inner, scope, ctes)
+            else:
+                self.add(inner, scope, ctes)
+        return list(scope.relations.values()) if nested else [relation]
+
+    def _key(self, node: exp.Expression, scope: Scope) -> str:
+        """The name by which columns can name a relation; one that nobody can write where it has none of its own."""
+        alias = node.args.get("alias")
+        own = node.this if isinstance(node, exp.Table) else None
+        identifier = alias.this if alias is not None and alias.this else own
+        key = fold(identifier, self.engine) if isinstance(identifier, exp.Identifier) else ""
+        return key if key and key not in scope.relations else f" {len(scope.relations)}"
+
+    def _relation(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> Relation:
+        if isinstance(node, exp.Table):
+            return self.table(node, scope, ctes)
+        if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table):
+            return self._parenthesised(node, scope, ctes)
+        if isinstance(node, exp.Subquery | exp.Values):
+            outer = scope if isinstance(node.parent, exp.Lateral) else scope.parent
+            relation = self.query(node, outer, ctes)
+            return replace(relation, title=f"`{node.alias}`" if node.alias else relation.title)
+        if isinstance(node, exp.Lateral) and isinstance(node.this, exp.Subquery):
+            inner = self.query(node.this, scope, ctes)
+            return renamed(inner, node.args.get("alias"), self.engine)
+        self.visit(node, scope, ctes)
+        return Relation(None, "a table function")
+
+    def _parenthesised(self, node: exp.Subquery, scope: Scope, ctes: Ctes) -> Relation:
+        """`(a JOIN b …)`: its tables are visible outside."""
+        self.add(node.this, scope, ctes)
+        scope.star = None
+        return Relation((), "a join")
+
+    def table(self, node: exp.Table, scope: Scope, ctes: Ctes) -> Relation:
+        """A CTE, a declared table or a table function, by its name."""
+        if not isinstance(node.this, exp.Identifier):
+            self.visit(node.this, scope, ctes)
+            return Relation(None, "a table function")
+        if node.args.get("db") is None and (cte := ctes.get(fold(node.this, self.engine))) is not None:
+            return renamed(cte, node.args.get("alias"), self.engine)
+        name = self._table_name(node)
+        self.reads[name] = None
+        found = self.find(name) or Relation(None, f"`{name}`", None, name)
+        if node.args.get("pivots"):
+            return Relation(None, found.title, None, name)
+        return renamed(found, node.args.get("alias"), self.engine)
+
+    def _table_name(self, node: exp.Table) -> TableName:
+        parts = [output_name(p, self.engine) for p in node.parts if isinstance(p, exp.Identifier)]
+        return TableName(".".join(parts[:-1]) or None, parts[-1])
+
+
+def renamed(relation: Relation, alias: exp.TableAlias | None, engine: str) -> Relation:
+    """The relation with the column names that an alias gives it."""
+    names = alias.columns if isinstance(alias, exp.TableAlias) else []
+    if not names or relation.fields is None:
+        return relation
+    new = [output_name(identifier_of(n), engine) for n in names]
+    fields = [replace(f, name=new[i]) if i < len(new) else f for i, f in enumerate(relation.fields)]
+    return replace(relation, fields=tuple(fields))
+
+
+def _merged_star(left: list[Field], right: list[Field], names: set[str], engine: str) -> list[Field]:
+    merged = [f for f in left if field_key(f.name, engine) in names]
+    rest = [f for f in (*left, *right) if field_key(f.name, engine) not in names]
+    return [*merged, *rest]

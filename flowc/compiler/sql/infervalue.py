@@ -1,0 +1,153 @@
+"""What is known of an expression, from what is known of its parts; every name in it resolved on the way."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from flowc.compiler.ir import Origin
+from flowc.compiler.sql.exprtypes import annotate, cast_type, common_type, function_type, literal_type
+from flowc.compiler.sql.relations import Relation, fold
+from flowc.compiler.sql.scope import Resolver, Scope, Value
+from flowc.types import UNKNOWN
+
+Ctes = dict[str, Relation]
+
+_AGGREGATES = (exp.Sum, exp.Avg, exp.Min, exp.Max)
+_WINDOW_NOT_NULL = (exp.Count, exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile)
+
+
+@dataclass
+class Expressions(ABC):
+    """Values of expressions; `query` gives them the relations of their subqueries."""
+
+    engine: str
+    resolver: Resolver
+    annotate: bool
+    """Leave the types on the nodes, for a translation that depends on them."""
+
+    @abstractmethod
+    def query(self, node: exp.Expression, outer: Scope | None, ctes: Ctes) -> Relation:
+        """The relation that a query is."""
+
+    def value(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> Value:
+        """What is known of an expression; resolves every name in it."""
+        value = self._value(node, scope, ctes)
+        if self.annotate:
+            annotate(node, value)
+        return value
+
+    def _value(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> Value:
+        if isinstance(node, exp.Column):
+            return self.resolver.value(node, scope)
+        if isinstance(node, exp.Literal):
+            return Value(literal_type(node), nullable=False)
+        if isinstance(node, exp.Alias | exp.Paren | exp.Ordered | exp.Where | exp.Having | exp.Qualify):
+            return self.value(node.this, scope, ctes)
+        if isinstance(node, exp.Query):
+            return self._subquery(node, scope, ctes)
+        if isinstance(node, exp.Lambda):
+            names = frozenset(fold(identifier_of(p), self.engine) for p in node.expressions)
+            return self.value(node.this, Scope(self.engine, scope, parameters=names), ctes)
+        if isinstance(node, exp.Comprehension):
+            inner = Scope(self.engine, scope, parameters=frozenset((node.expression.name.lower(),)))
+            self.value(node.this, inner, ctes)
+            return self.value(node.args["iterator"], scope, ctes)
+        if isinstance(node, exp.Connector):
+            return self._chain(node, scope, ctes)
+        if isinstance(node, exp.Binary) and isinstance(node.this, exp.Binary):
+            return self._left_deep(node, scope, ctes)
+        return self._compound(node, scope, ctes)
+
+    def _subquery(self, node: exp.Query, scope: Scope, ctes: Ctes) -> Value:
+        relation = self.query(node, scope, ctes)
+        if relation.fields is None or len(relation.fields) != 1:
+            return Value()
+        return Value(relation.fields[0].type, True, relation.fields[0].origins)
+
+    def _chain(self, node: exp.Connector, scope: Scope, ctes: Ctes) -> Value:
+        """AND and OR in a loop: a thousand conditions are not a thousand frames."""
+        values = [self.value(part, scope, ctes) for part in node.flatten()]
+        kind, nullable = function_type(node, values, self.engine)
+        return Value(kind, nullable, _joined(values))
+
+    def _left_deep(self, node: exp.Binary, scope: Scope, ctes: Ctes) -> Value:
+        """`a + b + c …` leans to the left: from its innermost operator outwards, in a loop."""
+        spine: list[exp.Expression] = []
+        inner: exp.Expression = node
+        while isinstance(inner, exp.Binary) and not isinstance(inner, exp.Connector):
+            spine.append(inner)
+            inner = inner.this
+        value = self.value(inner, scope, ctes)
+        for operator in reversed(spine):
+            right = self.value(operator.expression, scope, ctes)
+            kind, nullable = function_type(operator, [value, right], self.engine)
+            value = Value(kind, nullable, value.origins | right.origins)
+            if self.annotate:
+                annotate(operator, value)
+        return value
+
+    def _compound(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> Value:
+        values = [self.value(child, scope, ctes) for child in _children(node)]
+        origins = _joined(values)
+        if isinstance(node, exp.Cast):
+            return Value(cast_type(node.to, self.engine), values[0].nullable or isinstance(node, exp.TryCast), origins)
+        if isinstance(node, exp.Coalesce):
+            return Value(common_type([v.type for v in values]), all(v.nullable for v in values), origins)
+        if isinstance(node, exp.Case):
+            return self._case(node, scope, ctes, origins)
+        if isinstance(node, exp.Window):
+            nullable = values[0].nullable and not isinstance(node.this, _WINDOW_NOT_NULL)
+            return Value(values[0].type, nullable, origins)
+        if isinstance(node, exp.Null):
+            return Value(UNKNOWN, True)
+        kind, nullable = function_type(node, values, self.engine)
+        if isinstance(node, _AGGREGATES) and values and _is_grouped(node):
+            nullable = values[0].nullable
+        return Value(kind, nullable, origins)
+
+    def _case(self, node: exp.Case, scope: Scope, ctes: Ctes, origins: frozenset[Origin]) -> Value:
+        results = [branch.args["true"] for branch in node.args["ifs"]]
+        default = node.args.get("default")
+        values = [self.value(r, scope, ctes) for r in (*results, *([default] if default is not None else []))]
+        known = [v.type for v, r in zip(values, (*results, default), strict=False) if not isinstance(r, exp.Null)]
+        return Value(common_type(known), default is None or any(v.nullable for v in values), origins)
+
+    def visit(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> None:
+        """Resolves the names in the parts of a node."""
+        for child in _children(node):
+            self.value(child, scope, ctes)
+
+
+def _children(node: exp.Expression) -> list[exp.Expression]:
+    """Child expressions that can hold names."""
+    return [
+        child
+        for key, value in node.args.items()
+        if key not in ("alias", "to", "unit", "kind")
+        for child in (value if isinstance(value, list) else (value,))
+        if isinstance(child, exp.Expression) and not isinstance(child, exp.Identifier | exp.Var | exp.DataType)
+    ]
+
+
+def _joined(values: Iterable[Value]) -> frozenset[Origin]:
+    return frozenset().union(*(v.origins for v in values))
+
+
+def identifier_of(node: exp.Expression) -> exp.Identifier:
+    """The identifier of a column or a bare name."""
+    return (
+        node
+        if isinstance(node, exp.Identifier)
+        else node.this
+        if isinstance(node.this, exp.Identifier)
+        else exp.to_identifier(node.name)
+    )
+
+
+def _is_grouped(node: exp.Expression) -> bool:
+    select = node.parent_select
+    return select is not None and select.args.get("group") is not None and not isinstance(node.parent, exp.Filter)

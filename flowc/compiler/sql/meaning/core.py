@@ -1,0 +1,208 @@
+"""How rewrites are written and applied.
+
+A rewrite gets one node and returns what takes its place, or None to leave it alone. Nodes are visited from the leaves
+up, and what a rewrite returns is not visited again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.expressions import DataType as SqlType
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """From which dialect to which engine."""
+
+    source: str
+    engine: str
+
+
+class Untranslatable(Exception):
+    """A construct that the engine cannot be made to compute. The message says what, in lower case."""
+
+
+Rewrite = Callable[[exp.Expression, Pair], exp.Expression | None]
+Test = Callable[[exp.Expression], object]
+Rules = Mapping[type[exp.Expression], Sequence[Rewrite]]
+
+OURS = "flowc"
+SAID = "mysql"
+"""Marks all of a template in MySQL's words, which no rule of MySQL changes any more and which are known there."""
+COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+INTEGERS = frozenset((*SqlType.INTEGER_TYPES,))
+NAIVE_TIMES = (SqlType.Type.TIMESTAMP, SqlType.Type.TIMESTAMPNTZ, SqlType.Type.DATETIME)
+ZONED_TIMES = (SqlType.Type.TIMESTAMPTZ, SqlType.Type.TIMESTAMPLTZ)
+
+
+@lru_cache(maxsize=1024)
+def _template(sql: str, dialect: str) -> exp.Expression:
+    tree = sqlglot.parse_one(sql, read=dialect)
+    assert isinstance(tree, exp.Expression)
+    for node in tree.find_all(exp.Anonymous, exp.Div):
+        node.meta[OURS] = True
+    if dialect == SAID:
+        for node in tree.walk():
+            node.meta[SAID] = True
+    return tree
+
+
+def build(sql: str, dialect: str = "postgres", /, **parts: exp.Expression | str | int) -> exp.Expression:
+    """An expression from a template: `:name` stands for a part, put in parentheses where it needs them."""
+    tree = _template(sql, dialect).copy()
+    for mark in list(tree.find_all(exp.Placeholder)):
+        part = parts[mark.name]
+        node = part.copy() if isinstance(part, exp.Expression) else exp.convert(part)
+        node = (
+            exp.paren(node, copy=False)
+            if isinstance(node, exp.Binary | exp.Unary | exp.Condition) and _loose(node)
+            else node
+        )
+        if mark is tree:
+            return node
+        mark.replace(node)
+    return tree
+
+
+def _loose(node: exp.Expression) -> bool:
+    return isinstance(node, exp.Binary | exp.Not | exp.Neg | exp.Between | exp.In | exp.Is) and not isinstance(
+        node, exp.Dot | exp.JSONExtract
+    )
+
+
+def template(sql: str, dialect: str = "postgres", /) -> Rewrite:
+    """A rewrite to a template whose `:this`, `:expression` … stand for the node's own parts."""
+
+    def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression:
+        return build(sql, dialect, **{k: v for k, v in node.args.items() if isinstance(v, exp.Expression)})
+
+    return rewrite
+
+
+def call(name: str, *arguments: exp.Expression) -> exp.Expression:
+    """A call of a function by its very name."""
+    return mark(exp.Anonymous(this=name, expressions=[a.copy() for a in arguments]))
+
+
+def renamed(name: str) -> Rewrite:
+    """A rewrite to a function of the same one or two arguments."""
+
+    def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression:
+        return call(name, *(node.args[key] for key in ("this", "expression") if node.args.get(key) is not None))
+
+    return rewrite
+
+
+def always(node: exp.Expression) -> bool:
+    """The test that every node passes."""
+    return True
+
+
+def refused(what: str, when: Test = always) -> Rewrite:
+    """A rewrite that says no, always or where `when` holds for the node."""
+
+    def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+        if when(node):
+            raise Untranslatable(what)
+        return None
+
+    return rewrite
+
+
+def mark(node: exp.Expression) -> exp.Expression:
+    """Says of a node that it is already in the engine's words."""
+    node.meta[OURS] = True
+    return node
+
+
+def type_of(node: exp.Expression | None) -> SqlType.Type | None:
+    """The type of a node's values, None when it is not known."""
+    if isinstance(node, exp.Paren):
+        return type_of(node.this)
+    if isinstance(node, exp.Cast | exp.TryCast):
+        return SqlType.Type(node.to.this) if isinstance(node.to, exp.DataType) else None
+    if isinstance(node, exp.Literal):
+        if node.is_string and node.type is not None and node.type.this in SqlType.TEMPORAL_TYPES:
+            return SqlType.Type(node.type.this)
+        if node.is_string:
+            return SqlType.Type.VARCHAR
+        return SqlType.Type.BIGINT if node.is_int else SqlType.Type.DECIMAL
+    if isinstance(node, exp.Neg):
+        return type_of(node.this)
+    kind = node.type if node is not None else None
+    if kind is None or kind.this in (SqlType.Type.UNKNOWN, SqlType.Type.NULL):
+        return None
+    return SqlType.Type(kind.this)
+
+
+def negated(node: exp.Expression, new: exp.Expression) -> exp.Expression:
+    """What takes the place of a test: NOT where the test was one, as in `NOT LIKE`."""
+    return exp.Not(this=exp.paren(new, copy=False)) if node.args.get("negate") else new
+
+
+def is_integer(node: exp.Expression | None) -> bool:
+    """Whether a node is known to be an integer."""
+    return type_of(node) in INTEGERS
+
+
+def has_interval(node: exp.Expression) -> bool:
+    """Whether an operand is an interval."""
+    return any(isinstance(node.args[side].unnest(), exp.Interval) for side in ("this", "expression"))
+
+
+def integer_value(node: exp.Expression | None) -> int | None:
+    """The value of an integer literal, with its sign."""
+    if isinstance(node, exp.Neg):
+        value = integer_value(node.this)
+        return None if value is None else -value
+    if isinstance(node, exp.Paren):
+        return integer_value(node.this)
+    if isinstance(node, exp.Literal) and not node.is_string and node.is_int:
+        return int(node.this)
+    return None
+
+
+def text_value(node: exp.Expression | None) -> str | None:
+    """The value of a text literal."""
+    return node.this if isinstance(node, exp.Literal) and node.is_string else None
+
+
+def unit_of(node: exp.Expression) -> str:
+    """A date part's name in upper case, `WEEK` for weeks that start on Monday, `WEEK(SUNDAY)` for the others."""
+    unit = node.args.get("unit")
+    if isinstance(unit, exp.WeekStart):
+        day = unit.name.upper()
+        return "WEEK" if day == "MONDAY" else f"WEEK({day})"
+    name = (unit.name if unit is not None else "DAY").upper()
+    return UNITS.get(name, name)
+
+
+UNITS = {
+    "DD": "DAY",
+    "D": "DAY",
+    "DAYS": "DAY",
+    "MM": "MONTH",
+    "MON": "MONTH",
+    "MONTHS": "MONTH",
+    "YY": "YEAR",
+    "YYYY": "YEAR",
+    "YEARS": "YEAR",
+    "Q": "QUARTER",
+    "QTR": "QUARTER",
+    "HH": "HOUR",
+    "HOURS": "HOUR",
+    "MI": "MINUTE",
+    "MINUTES": "MINUTE",
+    "SS": "SECOND",
+    "SECONDS": "SECOND",
+    "ISOWEEK": "WEEK",
+    "WEEKS": "WEEK",
+    "WK": "WEEK",
+    "MILLISECONDS": "MILLISECOND",
+    "MICROSECONDS": "MICROSECOND",
+}

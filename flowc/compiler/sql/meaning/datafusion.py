@@ -1,0 +1,302 @@
+"""What DataFusion computes and how it spells it."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import (
+    COMPARISONS,
+    NAIVE_TIMES,
+    ZONED_TIMES,
+    Pair,
+    Rewrite,
+    Rules,
+    Untranslatable,
+    build,
+    call,
+    has_interval,
+    integer_value,
+    negated,
+    refused,
+    renamed,
+    template,
+    text_value,
+    type_of,
+)
+from flowc.compiler.sql.meaning.datafusion_nested import (
+    JSON,
+    array_size,
+    contains_all,
+    map_of,
+    no_json,
+    struct,
+    subquery_array,
+)
+from flowc.compiler.sql.meaning.datafusion_queries import quantified
+from flowc.compiler.sql.meaning.dates import DATES
+from flowc.compiler.sql.meaning.formats import strftime
+from flowc.compiler.sql.meaning.postgres_arrays import array_aggregate, comprehension, within_group
+from flowc.compiler.sql.meaning.relations import (
+    all_columns,
+    distinct_names,
+    fetch_first,
+    having_alias,
+    in_unnest,
+    lateral_view,
+    no_asof,
+    no_lateral,
+    plain_cte,
+    row_in_query,
+    semi_join,
+    unnest_as_rows,
+)
+from flowc.compiler.sql.meaning.texts import is_plain, unmatched
+
+
+def _regexp_extract(node: exp.Expression, pair: Pair) -> exp.Expression:
+    if node.args.get("occurrence") is not None and integer_value(node.args["occurrence"]) not in (None, 1):
+        raise Untranslatable("a match of a pattern by its number")
+    pattern, group = node.args["expression"], integer_value(node.args.get("group")) or 0
+    if group == 0:
+        text = text_value(pattern)
+        if text is None:
+            raise Untranslatable("the match of a pattern that is not a literal")
+        pattern = exp.Literal.string(f"({text})")
+    groups = exp.paren(call("regexp_match", node.this, pattern), copy=False)
+    found = exp.Bracket(this=groups, expressions=[exp.Literal.number(max(group, 1))], offset=1)
+    return unmatched(node, pair, found)
+
+
+def _regexp_like(node: exp.Expression, pair: Pair) -> exp.Expression:
+    pattern = node.expression
+    if node.args.get("full_match"):
+        pattern = build("'^(' || :p || ')$'", p=pattern)
+        if (text := text_value(node.expression)) is not None:
+            pattern = exp.Literal.string(f"^({text})$")
+    return negated(node, call("regexp_like", node.this, pattern))
+
+
+def _to_char(node: exp.Expression, pair: Pair) -> exp.Expression:
+    return call("to_char", node.this, exp.Literal.string(strftime(node, pair)))
+
+
+def _parsed(kind: str) -> Rewrite:
+    """A text as date or timestamp. Seconds must be read, so a text without them gets some."""
+
+    def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression:
+        form, text = strftime(node, pair), node.this
+        if not any(mark in form for mark in ("%H", "%M", "%S", "%I", "%s")):
+            day = call("to_date", text, exp.Literal.string(form))
+            return day if kind == "DATE" else exp.cast(day, "TIMESTAMP")
+        if "%S" not in form:
+            text, form = exp.Concat(expressions=[text.copy(), exp.Literal.string(":00")]), f"{form}:%S"
+        return exp.cast(call("to_timestamp_micros", text, exp.Literal.string(form)), kind)
+
+    return rewrite
+
+
+def _to_date(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    return _parsed("DATE")(node, pair) if node.args.get("format") else exp.cast(node.this.copy(), "DATE")
+
+
+def _like(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """The backslash is the only escape character that works."""
+    pattern, escape = text_value(node.this.expression), text_value(node.expression)
+    if escape == "\\":
+        return None
+    if pattern is None or escape is None:
+        raise Untranslatable("LIKE with an escape character in a pattern that is not a literal")
+    text = pattern.replace("\\", "\\\\").replace(escape * 2, "\0").replace(escape, "\\").replace("\0", escape)
+    like = node.this.copy()
+    like.set("expression", exp.Literal.string(text))
+    return like
+
+
+def _length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    kind = type_of(node.this)
+    if kind in exp.DataType.ARRAY_TYPES or isinstance(node.this, exp.Split | exp.Array):
+        return exp.cast(call("cardinality", node.this), "BIGINT")
+    name = "octet_length" if pair.source == "mysql" and node.args.get("binary") else "character_length"
+    return call(name, node.this)
+
+
+def _set_operation(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    if node.args.get("distinct") is False:
+        raise Untranslatable(f"{node.key.upper()} ALL, which keeps copies")
+    return None
+
+
+def _column_type(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Casts that DataFusion does otherwise: to a text with a length, of timestamps to text, to JSON."""
+    to, value = node.args["to"], node.this
+    if not isinstance(to, exp.DataType):
+        return None
+    if to.this in exp.DataType.TEXT_TYPES and to.expressions and isinstance(to.expressions[0], exp.DataTypeParam):
+        return exp.Left(this=exp.cast(value.copy(), "varchar"), expression=to.expressions[0].this.copy())
+    if to.this in exp.DataType.TEXT_TYPES and (text := _text_of(value, pair)) is not None:
+        return text
+    return value.copy() if to.this in (exp.DataType.Type.JSON, exp.DataType.Type.JSONB) else None
+
+
+def _text_of(value: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A value as the text that the author's dialect makes of it; None where DataFusion's is the same."""
+    kind = type_of(value)
+    if kind in NAIVE_TIMES:
+        return _text_of_time(value)
+    if kind in ZONED_TIMES and pair.source in ("postgres", "duckdb"):
+        return build(":t || '+00'", t=exp.paren(_text_of_time(value), copy=False))
+    return _text_of_float(value) if kind in exp.DataType.FLOAT_TYPES and pair.source == "postgres" else None
+
+
+def _text_of_float(value: exp.Expression) -> exp.Expression:
+    """`1` and `1e+20`, not `1.0` and `1e20`."""
+    text = call("replace", exp.cast(value.copy(), "varchar"), *map(exp.Literal.string, ("inf", "Infinity")))
+    for pattern, instead in (("[.]0$", ""), ("e([0-9])", r"e+\1"), ("e-([0-9])$", r"e-0\1")):
+        text = call("regexp_replace", text, exp.Literal.string(pattern), exp.Literal.string(instead))
+    return text
+
+
+def _joined_texts(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """What is put together with texts becomes the text that a CAST makes."""
+    changed = False
+    copy = node.copy()
+    parts = [copy.this, copy.expression] if isinstance(node, exp.DPipe) else list(copy.expressions)
+    for part in parts:
+        if (text := _text_of(part, pair)) is not None:
+            part.replace(text)
+            changed = True
+    return copy if changed else None
+
+
+def _try_column_type(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """To a text, no cast fails."""
+    return _column_type(node, pair) if node.args["to"].this in exp.DataType.TEXT_TYPES else None
+
+
+def _text_of_time(value: exp.Expression) -> exp.Expression:
+    """The digits of a second only where there are some, and without zeros at their end."""
+    whole = call("to_char", value, exp.Literal.string("%Y-%m-%d %H:%M:%S"))
+    exact = call("to_char", value, exp.Literal.string("%Y-%m-%d %H:%M:%S%.6f"))
+    is_whole = "EXTRACT(MICROSECOND FROM :a) % 1000000 = 0"
+    return build(f"CASE WHEN {is_whole} THEN :w ELSE rtrim(:e, '0') END", a=value, w=whole, e=exact)
+
+
+def _extreme(direction: str) -> Rewrite:
+    order = f"ORDER BY :expression {direction} NULLS LAST"
+    return template(f"first_value(:this {order}) FILTER (WHERE NOT :expression IS NULL)")
+
+
+def _regexp_split(node: exp.Expression, pair: Pair) -> exp.Expression:
+    if not is_plain(text_value(node.expression)):
+        raise Untranslatable("a split by a pattern, which DataFusion lacks")
+    return call("string_to_array", node.this, node.expression)
+
+
+def _extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    if pair.source == "postgres" and node.name.upper() in ("SECOND", "SECONDS"):
+        return build("(EXTRACT(MICROSECOND FROM :a) / 1000000.0)", a=node.expression)
+    return None
+
+
+def _from_epoch(node: exp.Expression, pair: Pair) -> exp.Expression:
+    scale = integer_value(node.args.get("scale")) or 0
+    name = {0: "to_timestamp_seconds", 3: "to_timestamp_millis", 6: "to_timestamp_micros"}.get(scale)
+    if name is None:
+        raise Untranslatable(f"a timestamp of 10^-{scale} seconds")
+    zoned = pair.source in ("postgres", "bigquery")
+    return exp.cast(call(name, node.this), "TIMESTAMPTZ" if zoned else "TIMESTAMP")
+
+
+def _part(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A part of a struct, which only columns have behind a dot."""
+    name = node.expression
+    if not isinstance(name, exp.Identifier):
+        return None
+    field = name.name if name.quoted or pair.source != "postgres" else name.name.lower()
+    return exp.Bracket(this=node.this.unnest().copy(), expressions=[exp.Literal.string(field)])
+
+
+_KEEPS_INSTANT = ("trino", "presto", "athena", "tsql")
+"""Dialects in which AT TIME ZONE of an instant is that instant; in the others it is what a clock there shows."""
+
+
+def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """An instant as a clock of the zone shows it; what a clock shows as an instant."""
+    kind, zone = type_of(node.this), text_value(node.args.get("zone"))
+    if kind is None:
+        raise Untranslatable("AT TIME ZONE of a value whose type is not known: CAST it")
+    if zone is None:
+        raise Untranslatable("AT TIME ZONE with a zone that is not a literal")
+    zoned = kind in ZONED_TIMES or kind is exp.DataType.Type.DATE
+    instant = exp.cast(node.this.copy(), "TIMESTAMPTZ") if kind is exp.DataType.Type.DATE else node.this
+    there = call("arrow_cast", instant, exp.Literal.string(f'Timestamp(Microsecond, Some("{zone}"))'))
+    if not zoned or pair.source in _KEEPS_INSTANT:
+        there.type = exp.DataType.build("timestamptz")
+        return there
+    local = call("to_local_time", there)
+    local.type = exp.DataType.build("timestamp")
+    return local
+
+
+RULES: Rules = {
+    **DATES,
+    exp.AtTimeZone: (_at_zone,),
+    exp.Dot: (_part,),
+    **dict.fromkeys((exp.DPipe, exp.Concat, exp.ConcatWs), (_joined_texts,)),
+    exp.Sign: (renamed("signum"),),
+    exp.RegexpExtract: (_regexp_extract,),
+    exp.RegexpLike: (_regexp_like,),
+    exp.Escape: (_like,),
+    exp.Struct: (struct,),
+    exp.ToMap: (map_of,),
+    exp.VarMap: (lambda n, p: call("map", n.args["keys"], n.args["values"]),),
+    exp.ArraySize: (array_size,),
+    exp.Length: (_length,),
+    exp.ByteLength: (renamed("octet_length"),),
+    exp.Fetch: (fetch_first,),
+    **dict.fromkeys(COMPARISONS, (quantified,)),
+    exp.Except: (_set_operation,),
+    exp.Intersect: (_set_operation,),
+    exp.Cast: (_column_type,),
+    exp.TryCast: (_try_column_type,),
+    **dict.fromkeys(JSON, (no_json,)),
+    # Without a double in between, which would cost integers of more than 53 bits their last digits.
+    exp.IntDiv: (template("CAST(ROUND((:this - :this % :expression) / :expression) AS BIGINT)"),),
+    exp.TimeToStr: (_to_char,),
+    exp.ToChar: (_to_char,),
+    exp.StrToTime: (_parsed("TIMESTAMP"),),
+    exp.StrToDate: (_parsed("DATE"),),
+    exp.TsOrDsToDate: (_to_date,),
+    exp.ArrayContains: (renamed("array_has"),),
+    exp.Split: (renamed("string_to_array"),),
+    exp.Transform: (renamed("array_transform"),),
+    exp.ArrayFilter: (renamed("array_filter"),),
+    exp.ArraySum: (renamed("array_sum"),),
+    exp.ArgMax: (_extreme("DESC"),),
+    exp.ArgMin: (_extreme("ASC"),),
+    exp.ApproxDistinct: (renamed("approx_distinct"),),
+    exp.Quantile: (template("percentile_cont(:quantile) WITHIN GROUP (ORDER BY :this)"),),
+    exp.Collate: (lambda n, p: n.this.copy() if n.expression.name in ("C", "POSIX", "ucs_basic") else None,),
+    exp.UnixToTime: (_from_epoch,),
+    exp.Unnest: (unnest_as_rows,),
+    exp.Lateral: (lateral_view, no_lateral),
+    exp.In: (in_unnest, row_in_query),
+    exp.IgnoreNulls: (array_aggregate,),
+    exp.WithinGroup: (within_group,),
+    exp.ArrayUniqueAgg: (template("ARRAY_AGG(DISTINCT :this) FILTER (WHERE NOT :this IS NULL)"),),
+    exp.RegexpSplit: (_regexp_split,),
+    exp.Array: (comprehension, subquery_array),
+    exp.Mul: (refused("a number times an interval", has_interval),),
+    exp.Extract: (_extract,),
+    exp.First: (renamed("first_value"),),
+    exp.Last: (renamed("last_value"),),
+    exp.Mode: (refused("MODE"),),
+    exp.PercentileDisc: (refused("PERCENTILE_DISC"),),
+    exp.CTE: (plain_cte,),
+    exp.Join: (no_asof, semi_join),
+    exp.Select: (all_columns, having_alias, distinct_names),
+    exp.ArrayContainsAll: (contains_all,),
+    exp.Posexplode: (refused("POSEXPLODE"),),
+    exp.WindowSpec: (refused("EXCLUDE in a frame", lambda n: n.args.get("exclude")),),
+    exp.Explode: (refused("the elements of a series", lambda n: isinstance(n.this, exp.GenerateDateArray)),),
+}

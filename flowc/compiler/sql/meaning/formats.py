@@ -1,0 +1,120 @@
+"""Formats of dates in one language: strftime's, which sqlglot keeps in its trees."""
+
+from __future__ import annotations
+
+import re
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import OURS, Pair, Untranslatable, text_value
+
+# PostgreSQL's and Snowflake's marks, the longest first; they are not told apart by case but for names.
+_MARKS = (
+    ("YYYY", "%Y"), ("IYYY", "%G"), ("YY", "%y"), ("HH24", "%H"), ("HH12", "%I"), ("MONTH", None), ("Month", None),
+    ("TMMonth", "%B"), ("FMMonth", "%B"), ("FMDay", "%A"), ("TMDay", "%A"), ("TMMon", "%b"), ("Mon", "%b"), ("MON", None),  # noqa: E501
+    ("MMMM", "%B"), ("MM", "%m"), ("MI", "%M"), ("SS", "%S"), ("MS", "%3f"), ("US", "%6f"), ("FF6", "%6f"), ("FF3", "%3f"), ("FF9", "%9f"),  # noqa: E501
+    ("DDD", "%j"), ("DD", "%d"), ("DY", None), ("Dy", "%a"), ("Day", None), ("IW", "%V"), ("WW", None), ("ID", "%u"),
+    ("AM", "%p"), ("PM", "%p"), ("HH", "%I"), ("Q", None), ("D", None),
+)  # fmt: skip
+_MARK = re.compile("|".join([r'"[^"]*"', *(mark for mark, _ in sorted(_MARKS, key=lambda m: -len(m[0])))]))
+_WORDS = dict(_MARKS)
+_SAFE = re.compile(r"(%3f|%[a-zA-Z]|%%|[^%])*")
+
+
+def strftime(node: exp.Expression, pair: Pair) -> str:
+    """The strftime format of a node that writes or reads a date."""
+    form = text_value(node.args.get("format"))
+    if form is None:
+        raise Untranslatable("a format that is not a literal")
+    if node.meta.get(OURS):
+        return form
+    if pair.source in ("postgres", "snowflake"):
+        if pair.source == "postgres" or isinstance(
+            node, exp.TimeToStr | exp.StrToTime | exp.StrToDate | exp.TsOrDsToDate
+        ):
+            form = _marks_of(form, pair.source)
+        return _from_marks(form, pair)
+    form = form.replace("strict", "")
+    if not _SAFE.fullmatch(form):
+        raise Untranslatable(f"the format `{form}`")
+    return form
+
+
+def _marks_of(form: str, source: str) -> str:
+    """Undoes what sqlglot made of a format, since it does so only by halves."""
+    back = {
+        "%Y": "YYYY", "%y": "YY", "%m": "MM", "%d": "DD", "%H": "HH24", "%I": "HH12", "%M": "MI", "%S": "SS", "%f": "US",  # noqa: E501
+        "%B": "TMMonth", "%b": "TMMon", "%A": "TMDay", "%a": "TMDy", "%j": "DDD", "%u": "D", "%U": "WW", "%G": "IYYY", "%V": "IW",  # noqa: E501
+        "%-d": "FMDD", "%-m": "FMMM", "%-H": "FMHH24", "%-j": "FMDDD", "%p": "AM", "%q": "Q",
+    }  # fmt: skip
+    text = re.sub(r"%-?[a-zA-Z]", lambda m: back.get(m[0], m[0]), form)
+    return text.replace("TMMon", "Mon") if source == "snowflake" else text.replace("TMDy", "Dy")
+
+
+def _from_marks(form: str, pair: Pair) -> str:
+    out, at = "", 0
+    for match in _MARK.finditer(form):
+        between = form[at : match.start()]
+        out += _plain(between)
+        mark = match[0]
+        if mark.startswith('"'):
+            out += mark[1:-1].replace("%", "%%")
+        elif (code := _WORDS[mark]) is None:
+            raise Untranslatable(f"`{mark}` in a format")
+        else:
+            out += code
+        at = match.end()
+    return out + _plain(form[at:])
+
+
+def _plain(text: str) -> str:
+    if re.search(r"[A-Za-z]", text.replace("T", "")):
+        raise Untranslatable(f"`{text}` in a format")
+    return text.replace("%", "%%")
+
+
+_TO_MARKS = {
+    "%Y": "YYYY",
+    "%y": "YY",
+    "%m": "MM",
+    "%d": "DD",
+    "%H": "HH24",
+    "%I": "HH12",
+    "%M": "MI",
+    "%S": "SS",
+    "%f": "US",
+    "%6f": "US",
+    "%3f": "MS",
+    "%B": "FMMonth",
+    "%b": "Mon",
+    "%A": "FMDay",
+    "%a": "Dy",
+    "%j": "DDD",
+    "%G": "IYYY",
+    "%V": "IW",
+    "%u": "ID",
+    "%p": "AM",
+    "%T": "HH24:MI:SS",
+    "%F": "YYYY-MM-DD",
+    "%e": "FMDD",
+    "%L": "MS",
+    "%-d": "FMDD",
+    "%-m": "FMMM",
+    "%-H": "FMHH24",
+    "%%": "%",
+}
+
+
+def to_marks(form: str) -> str:
+    """A strftime format in PostgreSQL's marks; what is plain text goes between quotes."""
+    out = ""
+    for part in re.split(r"(%-?\d?[a-zA-Z]|%%)", form):
+        if part.startswith("%"):
+            if part not in _TO_MARKS:
+                raise Untranslatable(f"`{part}` in a format")
+            out += _TO_MARKS[part]
+        elif re.search(r"[A-Za-z]", part):
+            out += f'"{part}"'
+        else:
+            out += part
+    return out

@@ -1,0 +1,34 @@
+"""The backslash in LIKE: it escapes by itself in some dialects and is a letter in the others."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import Pair, Rules, call, text_value
+
+ESCAPING = ("postgres", "redshift", "spark", "databricks", "hive", "bigquery", "mysql", "clickhouse", "datafusion")
+"""Dialects in which a backslash in LIKE escapes by itself."""
+
+
+def backslash(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A pattern that may hold a backslash, between dialects that do not agree on it. MySQL has rules of its own."""
+    escapes, pattern = pair.source in ESCAPING, text_value(node.expression)
+    if escapes == (pair.engine in ESCAPING) or pair.engine == "mysql" or isinstance(node.parent, exp.Escape):
+        return None
+    if pattern is not None and "\\" not in pattern:
+        return None
+    if escapes:
+        return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
+    new = node.copy()
+    new.set("expression", _doubled(node.expression, pattern))
+    return new
+
+
+def _doubled(node: exp.Expression, pattern: str | None) -> exp.Expression:
+    """The pattern with each backslash written twice."""
+    if pattern is not None:
+        return exp.Literal.string(pattern.replace("\\", "\\\\"))
+    return call("REPLACE", node, exp.Literal.string("\\"), exp.Literal.string("\\\\"))
+
+
+LIKES: Rules = {exp.Like: (backslash,), exp.ILike: (backslash,)}

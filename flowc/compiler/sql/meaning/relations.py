@@ -1,0 +1,285 @@
+"""What stands in FROM, SELECT and ORDER BY: arrays as rows, ordinals for ALL, names of columns."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build
+
+_ZERO_OFFSET = ("bigquery",)
+
+
+def _column_of(alias: exp.Expression | None, place: int) -> str | None:
+    columns = alias.args.get("columns") if alias is not None else None
+    return columns[place].name if columns and len(columns) > place else None
+
+
+def unnest_as_rows(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`UNNEST(array) AS t(x)` in FROM, where an engine has it only in SELECT."""
+    if not isinstance(node.parent, exp.From | exp.Join | exp.Lateral) or len(node.expressions) != 1:
+        return None
+    alias, array = node.args.get("alias"), node.expressions[0]
+    table = alias.this.name if alias is not None and alias.this is not None else "_t"
+    column = _column_of(alias, 0) or (table if pair.source == "bigquery" else "unnest")
+    if isinstance(array, exp.GenerateDateArray):
+        return _dates(array, table, column)
+    if array.find(exp.Column):
+        return _unnest_column(node, table, column, array)
+    if isinstance(array, exp.GenerateSeries):
+        return build_rows(array, table, column)
+    offset = node.args.get("offset")
+    rows = exp.select(exp.alias_(exp.Explode(this=array.copy()), column, quoted=True))
+    if offset:
+        place = _column_of(alias, 1) or (offset.name if isinstance(offset, exp.Expression) else "offset")
+        number = build("ROW_NUMBER() OVER () - 1" if pair.source in _ZERO_OFFSET else "ROW_NUMBER() OVER ()")
+        inner = exp.Subquery(this=rows, alias=exp.TableAlias(this=exp.to_identifier("_r")))
+        rows = exp.select(exp.column(column, quoted=True), exp.alias_(number, place, quoted=True)).from_(inner)
+    return exp.Subquery(this=rows, alias=exp.TableAlias(this=exp.to_identifier(table)))
+
+
+def build_rows(series: exp.Expression, table: str, column: str) -> exp.Expression:
+    """A table function's rows under a name."""
+    source = exp.Table(
+        this=exp.Anonymous(
+            this="generate_series",
+            expressions=[series.args[k].copy() for k in ("start", "end", "step") if series.args.get(k)],
+            _meta=None,
+        ),
+        alias=exp.TableAlias(this=exp.to_identifier(table), columns=[exp.to_identifier(column)]),
+    )
+    source.this.meta["flowc"] = True
+    return source
+
+
+def _dates(array: exp.Expression, table: str, column: str) -> exp.Expression:
+    """The days from one date to another."""
+    start, end = (exp.cast(array.args[key].copy(), "TIMESTAMP") for key in ("start", "end"))
+    series = exp.GenerateSeries(
+        start=start,
+        end=end,
+        step=array.args.get("step") or exp.Interval(this=exp.Literal.string("1"), unit=exp.var("DAY")),
+    )
+    day = exp.alias_(exp.cast(exp.column("_d"), "DATE"), column, quoted=True)
+    return exp.Subquery(
+        this=exp.select(day).from_(build_rows(series, "_g", "_d")), alias=exp.TableAlias(this=exp.to_identifier(table))
+    )
+
+
+def _unnest_column(node: exp.Expression, table: str, column: str, array: exp.Expression) -> exp.Expression | None:
+    """An array of the table beside it: the table gets one row per element."""
+    select = node.find_ancestor(exp.Select)
+    join = node.parent if isinstance(node.parent, exp.Join) else node.parent.parent if node.parent is not None else None
+    if select is None or node.args.get("offset") or not isinstance(join, exp.Join) or join.args.get("side"):
+        raise Untranslatable("the elements of a column beside its table")
+    _exploded(select, join, table, column, array)
+    return None
+
+
+def _exploded(select: exp.Select, gone: exp.Expression, table: str, column: str, array: exp.Expression) -> None:
+    from_ = select.args["from_"].this
+    owner = array.find(exp.Column)
+    if (
+        owner is None
+        or not isinstance(from_, exp.Table)
+        or (owner.table and owner.table.lower() != from_.alias_or_name.lower())
+    ):
+        raise Untranslatable("the elements of a column beside its table")
+    name = from_.alias_or_name
+    rows = exp.select("*", exp.alias_(exp.Explode(this=array.copy()), column)).from_(from_.copy())
+    for used in select.find_all(exp.Column):
+        if used.table.lower() == table.lower():
+            used.set("table", exp.to_identifier(name))
+    from_.replace(exp.Subquery(this=rows, alias=exp.TableAlias(this=exp.to_identifier(name))))
+    gone.pop()
+
+
+def lateral_view(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Spark's LATERAL VIEW explode(column)."""
+    if not node.args.get("view"):
+        return None
+    function = node.this
+    select = node.find_ancestor(exp.Select)
+    if type(function) is not exp.Explode or node.args.get("outer") or select is None:
+        raise Untranslatable("LATERAL VIEW of anything but explode")
+    alias = node.args["alias"]
+    _exploded(select, node, alias.this.name, _column_of(alias, 0) or "col", function.this)
+    return None
+
+
+def in_unnest(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`x IN UNNEST(array)`."""
+    unnest = node.args.get("unnest")
+    if unnest is None:
+        return None
+    return exp.ArrayContains(this=unnest.expressions[0].copy(), expression=node.this.copy())
+
+
+def named_values(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Spark's and Snowflake's names of the columns of VALUES."""
+    alias = node.args.get("alias")
+    if not isinstance(node.parent, exp.From | exp.Join) or (alias is not None and alias.args.get("columns")):
+        return None
+    prefix = {"spark": "col", "databricks": "col", "snowflake": "column"}.get(pair.source)
+    first = node.expressions[0] if node.expressions else None
+    if prefix is None or not isinstance(first, exp.Tuple):
+        return None
+    name = alias.this if alias is not None and alias.this is not None else exp.to_identifier("_v")
+    columns = [exp.to_identifier(f"{prefix}{i}") for i in range(1, len(first.expressions) + 1)]
+    node.set("alias", exp.TableAlias(this=name.copy(), columns=columns))
+    return None
+
+
+def all_columns(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`ORDER BY ALL` and `GROUP BY ALL` by ordinals, where the engine lacks them."""
+    order, group = node.args.get("order"), node.args.get("group")
+    known = not any(e.is_star for e in node.expressions)
+    if order is not None and len(order.expressions) == 1 and _is_all(order.expressions[0]):
+        if not known:
+            raise Untranslatable("ORDER BY ALL of a star")
+        last = order.expressions[0]
+        places = [
+            exp.Ordered(this=exp.Literal.number(i), desc=last.args.get("desc"), nulls_first=False)
+            for i in range(1, len(node.expressions) + 1)
+        ]
+        order.set("expressions", places)
+    if group is not None and group.args.get("all") and pair.engine != "datafusion":
+        if not known:
+            raise Untranslatable("GROUP BY ALL of a star")
+        places = [exp.Literal.number(i) for i, e in enumerate(node.expressions, 1) if not e.find(exp.AggFunc)]
+        node.set("group", exp.Group(expressions=places) if places else None)
+    return None
+
+
+def _is_all(node: exp.Expression) -> bool:
+    inner = node.this if isinstance(node, exp.Ordered) else node
+    return (isinstance(inner, exp.Column | exp.Var) and inner.name.upper() == "ALL") or isinstance(inner, exp.All)
+
+
+def having_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Aliases in HAVING, which only some engines resolve."""
+    having = node.args.get("having")
+    if having is None or pair.engine not in ("postgres", "datafusion"):
+        return None
+    aliases = {
+        e.alias.lower(): e.this for e in node.expressions if isinstance(e, exp.Alias) and e.this.find(exp.AggFunc)
+    }
+    for column in list(having.find_all(exp.Column)):
+        if not column.table and column.name.lower() in aliases:
+            column.replace(exp.paren(aliases[column.name.lower()].copy()))
+    return None
+
+
+def distinct_names(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """DataFusion wants each column of a SELECT to have its own name."""
+    seen: set[str] = set()
+    for place, item in enumerate(list(node.expressions), 1):
+        cast_column = isinstance(item, exp.Cast) and isinstance(item.this, exp.Column)
+        text = item.this.sql() if cast_column else item.sql()
+        if _is_nameless(item) or (text in seen and not _has_name(item)):
+            taken = {e.alias_or_name for e in node.expressions}
+            name = item.this.name if cast_column and item.this.name not in taken else f"_c{place}"
+            item.replace(exp.alias_(item.copy(), name, quoted=True))
+        seen.add(text)
+    return None
+
+
+def _has_name(item: exp.Expression) -> bool:
+    return isinstance(item, exp.Alias | exp.Star) or item.is_star
+
+
+def _is_nameless(item: exp.Expression) -> bool:
+    """Whether DataFusion would make up a name from the expression's text."""
+    return isinstance(item, exp.AggFunc | exp.Binary | exp.Func | exp.Subquery | exp.Window) and not _has_name(item)
+
+
+def row_in_query(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`(a, b) IN (SELECT …)` as EXISTS."""
+    query, row = node.args.get("query"), node.this
+    if query is None or not isinstance(row, exp.Tuple):
+        return None
+    if isinstance(node.parent, exp.Not):
+        raise Untranslatable("NOT IN of rows")
+    names = [f"_{i}" for i in range(1, len(row.expressions) + 1)]
+    rows = exp.Subquery(
+        this=query.unnest().copy(),
+        alias=exp.TableAlias(this=exp.to_identifier("_q"), columns=[exp.to_identifier(n) for n in names]),
+    )
+    tests = [
+        exp.EQ(this=exp.column(n, table="_q"), expression=e.copy()) for n, e in zip(names, row.expressions, strict=True)
+    ]
+    return exp.Exists(this=exp.select("1").from_(rows).where(*tests))
+
+
+def semi_join(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """DataFusion says LEFT SEMI and LEFT ANTI, and has no USING there."""
+    if (node.args.get("kind") or "").upper() in ("SEMI", "ANTI") and not node.args.get("side"):
+        node.set("side", "LEFT")
+    return None
+
+
+def plain_cte(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """MATERIALIZED is a hint."""
+    node.set("materialized", None)
+    return None
+
+
+def derived_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A subquery in FROM must have a name in PostgreSQL 15."""
+    if isinstance(node.parent, exp.From | exp.Join) and not node.alias:
+        node.set("alias", exp.TableAlias(this=exp.to_identifier("_s")))
+    return None
+
+
+def star_without(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A star without some columns, which the engine lacks."""
+    if node.args.get("except_") or node.args.get("except") or node.args.get("replace"):
+        raise Untranslatable("`*` with EXCEPT or REPLACE")
+    return None
+
+
+def fetch_first(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """FETCH FIRST as LIMIT."""
+    no_ties(node, pair)
+    return exp.Limit(expression=node.args["count"].copy()) if node.args.get("count") else None
+
+
+def no_ties(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """FETCH … WITH TIES."""
+    if node.args.get("limit_options") and node.args["limit_options"].args.get("with_ties"):
+        raise Untranslatable("FETCH … WITH TIES")
+    return None
+
+
+def no_asof(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """ASOF joins."""
+    if (node.args.get("method") or "").upper() == "ASOF":
+        raise Untranslatable("an ASOF join")
+    return None
+
+
+def no_lateral(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A subquery that sees the tables beside it."""
+    if isinstance(node.this, exp.Subquery):
+        raise Untranslatable("LATERAL over a subquery")
+    return None
+
+
+def no_flatten(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Snowflake's FLATTEN has columns that others lack."""
+    if pair.source == "snowflake" and node.find(exp.Kwarg):
+        raise Untranslatable("FLATTEN")
+    return None
+
+
+def union_by_name(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """UNION BY NAME."""
+    if node.args.get("by_name") and pair.engine != "duckdb":
+        raise Untranslatable("UNION BY NAME")
+    return None
+
+
+RELATIONS: Rules = {
+    exp.Lateral: (no_flatten,),
+    exp.Union: (union_by_name,),
+    exp.Values: (named_values,),
+}

@@ -1,0 +1,64 @@
+"""A tree reworded for an engine: the same meaning in what the engine has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgres, sqlite
+from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
+from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
+from flowc.compiler.sql.meaning.java_formats import JAVA_FORMATS
+from flowc.compiler.sql.meaning.likes import LIKES
+from flowc.compiler.sql.meaning.mysql_queries import same_names
+from flowc.compiler.sql.meaning.relations import RELATIONS
+from flowc.compiler.sql.meaning.texts import TEXTS
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.diagnostics import Reporter
+
+_ENGINES: Mapping[str, Sequence[Rules]] = {
+    "datafusion": (datafusion.RULES,),
+    "duckdb": (duckdb.RULES,),
+    "mysql": mysql.RULES,
+    "postgres": (postgres.RULES,),
+    "sqlite": (sqlite.PORTABLE, sqlite.RULES),
+}
+
+
+def reword(parsed: SqlTree, engine: str, reporter: Reporter) -> exp.Expression:
+    """A copy of the tree with every rule of the engine applied; reports what cannot be kept."""
+    pair = Pair(parsed.dialect, engine)
+    root = exp.Paren(this=parsed.tree.copy())
+    for rules in (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, common.COMMON, RELATIONS, ZONES, *_ENGINES.get(engine, ())):
+        for node in reversed([n for n in root.walk() if n is not root]):
+            _reword_node(node, rules, pair, parsed, reporter)
+    if engine == "mysql":
+        same_names(root)
+    tree = root.this
+    tree.parent = None
+    return tree
+
+
+def _reword_node(node: exp.Expression, rules: Rules, pair: Pair, parsed: SqlTree, reporter: Reporter) -> None:
+    for rewrite in rules.get(type(node), ()):
+        try:
+            new = rewrite(node, pair)
+        except Untranslatable as refusal:
+            message = f"{refusal} (from {pair.source} to {pair.engine})"
+            helps = [f"write it in {pair.engine}'s SQL and say `dialect: {pair.engine}`"]
+            reporter.error("untranslatable-sql", message, parsed.span(node), helps=helps)
+            return
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            # A shape of the node that the rule was not written for: what it means is not known.
+            message = f"`{node.key}` in this form (from {pair.source} to {pair.engine})"
+            reporter.error("untranslatable-sql", message, parsed.span(node))
+            return
+        if new is not None:
+            kind = new.args["to"] if isinstance(new, exp.Cast) else new.type
+            if kind is None or kind.this is exp.DataType.Type.UNKNOWN:
+                kind = node.args["to"] if isinstance(node, exp.Cast) else node.type
+            if isinstance(kind, exp.DataType):
+                new.type = kind.copy()
+            node.replace(new)
+            return

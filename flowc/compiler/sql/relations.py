@@ -1,0 +1,111 @@
+"""What a query can read: relations with their fields, and the catalogue that finds them by name.
+
+A relation whose `fields` are None is open: a table that no spec declares, of which nothing is known and about which
+nothing is ever reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from sqlglot import exp
+
+from flowc.catalog import Column, TableName
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.ir import Origin
+from flowc.source import Span
+from flowc.types import UNKNOWN, DataType
+
+_FOLDING = ("postgres", "datafusion")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column in a query, with the columns of tables that it is computed from."""
+
+    name: str
+    type: DataType = UNKNOWN
+    nullable: bool = True
+    origins: frozenset[Origin] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Something to select from. `title` says what it is, `span` where it was declared, `note` so in words."""
+
+    fields: tuple[Field, ...] | None
+    title: str
+    span: Span | None = None
+    table: TableName | None = None
+    note: str = ""
+
+    @staticmethod
+    def of_table(name: TableName, columns: Iterable[Column] | None, title: str, span: Span | None = None) -> Relation:
+        """A table: its fields originate in itself."""
+        if columns is None:
+            return Relation(None, title, span, name)
+        fields = (Field(c.name, c.type, c.nullable, frozenset((Origin(name, c.name),))) for c in columns)
+        return Relation(tuple(fields), title, span, name)
+
+    def as_nullable(self) -> Relation:
+        """The same on the outer side of a join."""
+        if self.fields is None:
+            return self
+        return replace(self, fields=tuple(replace(f, nullable=True) for f in self.fields))
+
+
+@dataclass
+class Catalogue:
+    """The relations of a project, by connection and table name."""
+
+    _relations: dict[tuple[str, str, str], Relation] = field(default_factory=dict)
+
+    def add(self, connection: str, kind: str, name: TableName, relation: Relation) -> None:
+        """Makes a relation known; a table written by several pipelines keeps the fields of all."""
+        key = table_key(connection, kind, name)
+        known = self._relations.get(key)
+        self._relations[key] = relation if known is None else _merged(known, relation)
+
+    def find(self, connection: str, kind: str, name: TableName) -> Relation | None:
+        """The relation of a table, or None when nothing declares it."""
+        return self._relations.get(table_key(connection, kind, name))
+
+
+def table_key(connection: str, kind: str, name: TableName) -> tuple[str, str, str]:
+    """What tells tables apart: the default schema may be written or left out, case counts where the engine says so.
+
+    Tables that are folders have the very names of these.
+    """
+    dialect = DIALECTS.get(kind)
+    if dialect is not None and dialect.attached:
+        return connection, name.schema or "", name.name
+    default = dialect.default_schema if dialect is not None else None
+    schema = (name.schema or default or "").lower()
+    return connection, schema, name.name if kind in _FOLDING else name.name.lower()
+
+
+def _merged(one: Relation, other: Relation) -> Relation:
+    if one.fields is None or other.fields is None:
+        return replace(one, fields=None)
+    names = {f.name for f in one.fields}
+    return replace(one, fields=one.fields + tuple(f for f in other.fields if f.name not in names))
+
+
+def fold(identifier: exp.Identifier, engine: str) -> str:
+    """The key that an identifier is looked up by: what the engine makes of its case."""
+    name: str = identifier.name
+    if engine in _FOLDING and identifier.args.get("quoted"):
+        return name
+    return name.lower()
+
+
+def field_key(name: str, engine: str) -> str:
+    """The key of a declared column, to compare with `fold`."""
+    return name if engine in _FOLDING else name.lower()
+
+
+def output_name(identifier: exp.Identifier, engine: str) -> str:
+    """The name that a result column gets from an alias or column name."""
+    name: str = identifier.name
+    return name.lower() if engine in _FOLDING and not identifier.args.get("quoted") else name

@@ -1,0 +1,221 @@
+"""The names that an expression can use: relations in FROM, output names, and the scopes around a subquery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from flowc.compiler.ir import Origin
+from flowc.compiler.sql.relations import Field, Relation, field_key, fold
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.diagnostics import Note, Reporter, did_you_mean
+from flowc.types import UNKNOWN, DataType, Kind
+
+_STRUCT_ENGINES = ("duckdb", "datafusion")
+# Names that engines answer although no table has them.
+_PSEUDO = frozenset(
+    ("ctid", "xmin", "xmax", "tableoid", "rowid", "oid", "_rowid_", "current_user", "session_user", "user",
+     "current_catalog", "current_schema", "current_role", "localtime", "localtimestamp", "filename", "default")
+)  # fmt: skip
+_DATE_PARTS = frozenset(
+    ("year", "quarter", "month", "week", "day", "dayofweek", "dayofyear", "hour", "minute", "second", "millisecond",
+     "microsecond", "isoweek", "isoyear", "isodow", "dow", "doy", "epoch", "century", "decade", "weekday")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What is known of an expression: its type, whether it may be NULL, the columns it is made of."""
+
+    type: DataType = UNKNOWN
+    nullable: bool = True
+    origins: frozenset[Origin] = frozenset()
+
+
+@dataclass
+class Scope:
+    """The FROM of one SELECT. `star` is what `*` stands for; None when some relation is open."""
+
+    engine: str
+    parent: Scope | None = None
+    relations: dict[str, Relation] = field(default_factory=dict)
+    star: list[Field] | None = field(default_factory=list)
+    merged: set[str] = field(default_factory=set)
+    """Columns that USING or NATURAL made one, so that a bare name is not ambiguous."""
+    loose: bool = False
+    """Nothing is ambiguous: a NATURAL join over an open relation merged unknown columns."""
+    aliases: dict[str, Value] = field(default_factory=dict)
+    aliases_visible: bool = False
+    parameters: frozenset[str] = frozenset()
+
+    def outwards(self) -> Iterator[Scope]:
+        """This scope and those around it."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a relation here may have columns that are not known."""
+        return self.loose or any(r.fields is None for r in self.relations.values())
+
+
+def find_field(relation: Relation, key: str, engine: str) -> Field | None:
+    """The field of a relation by its key."""
+    return next((f for f in relation.fields or () if field_key(f.name, engine) == key), None)
+
+
+@dataclass
+class Resolver:
+    """Finds what a column reference means and reports what means nothing."""
+
+    parsed: SqlTree
+    engine: str
+    reporter: Reporter
+
+    def value(self, column: exp.Column, scope: Scope) -> Value:
+        """The column's value. A name that cannot exist is reported once, and its type is unknown."""
+        identifier = column.this
+        if not isinstance(identifier, exp.Identifier):
+            return Value()
+        if column.args.get("table") is not None:
+            return self._qualified(column, scope)
+        return self._bare(column, fold(identifier, self.engine), scope)
+
+    def _bare(self, column: exp.Column, key: str, scope: Scope) -> Value:
+        for level in scope.outwards():
+            if key in level.parameters:
+                return Value()
+            found = _candidates(level, key)
+            if len(found) > 1 and key not in level.merged and not level.loose:
+                self._report_ambiguous(column, [relation for relation, _ in found])
+            if found:
+                return _value_of(found[0][1])
+            if level.aliases_visible and key in level.aliases:
+                return level.aliases[key]
+            if level.is_open:
+                return Value(origins=_open_origins(level, column.name))
+            if key in level.relations:
+                return Value()  # the row as a whole
+        if key not in _PSEUDO and not _is_date_part(column):
+            self._report_unknown(column, scope)
+        return Value()
+
+    def _qualified(self, column: exp.Column, scope: Scope) -> Value:
+        table, key = fold(column.args["table"], self.engine), fold(column.this, self.engine)
+        for level in scope.outwards():
+            relation = level.relations.get(table)
+            if relation is None:
+                continue
+            found = find_field(relation, key, self.engine)
+            if found is not None:
+                return _value_of(found)
+            if relation.fields is None:
+                return Value(origins=_origins_of(relation, column.name))
+            if key not in _PSEUDO:
+                self._report_unknown(column, scope, relation)
+            return Value()
+        if not self._may_be_part(column, scope):
+            self._report_unknown_alias(column, scope)
+        return Value()
+
+    def _may_be_part(self, column: exp.Column, scope: Scope) -> bool:
+        """Whether `name.field`, or a longer path, can read a part of a column."""
+        first, second, *_ = (fold(part, self.engine) for part in column.parts)
+        relations = (level.relations.get(first) for level in scope.outwards())
+        of_table = len(column.parts) > 2 and any(r and find_field(r, second, self.engine) for r in relations)
+        return of_table or self._may_be_struct(first, scope)
+
+    def _may_be_struct(self, name: str, scope: Scope) -> bool:
+        """Whether `name.field` can read a field of a column `name`."""
+        for level in scope.outwards():
+            if name in level.parameters or (name in level.aliases and self.engine in _STRUCT_ENGINES):
+                return True
+            for _, field_ in _candidates(level, name):
+                return field_.type.kind in (Kind.UNKNOWN, Kind.STRUCT, Kind.JSON)
+            if level.is_open and self.engine in _STRUCT_ENGINES:
+                return True
+        return False
+
+    def _report_unknown(self, column: exp.Column, scope: Scope, relation: Relation | None = None) -> None:
+        name, span = column.name, self.parsed.span(column.this)
+        relations = [relation] if relation else [r for level in scope.outwards() for r in level.relations.values()]
+        where = relations[0].title if len(relations) == 1 else "any table of this query"
+        message = f"column `{name}` does not exist in {where}"
+        if not relations:
+            message = f"column `{name}` does not exist: the query reads no table"
+        known = [f.name for r in relations for f in r.fields or ()]
+        helps = self._helps(column, scope, known)
+        notes = [Note(r.note or f"{r.title} is declared here", r.span) for r in relations if r.span is not None]
+        self.reporter.error("unknown-column", message, span, notes=notes[:3], helps=helps)
+
+    def _helps(self, column: exp.Column, scope: Scope, known: list[str]) -> tuple[str, ...]:
+        key = fold(column.this, self.engine)
+        for name in known:
+            if name != key and name.lower() == key.lower():
+                shown = name if name == name.lower() else f'"{name}"'
+                return (f"the column is written `{shown}`; case counts here",)
+        if any(key in level.aliases for level in scope.outwards()):
+            return (f"`{column.name}` is an output name; repeat its expression, or use a subquery",)
+        if column.this.args.get("quoted") and self.engine == "sqlite":
+            return (*did_you_mean(column.name, known), f"a text is written in single quotes: `'{column.name}'`")
+        return did_you_mean(column.name, known)
+
+    def _report_ambiguous(self, column: exp.Column, relations: list[Relation]) -> None:
+        level_names = [r.title for r in relations[:2]]
+        twice = len(set(level_names)) == 1
+        where = f"{level_names[0]} is joined more than once" if twice else f"it is in {' and in '.join(level_names)}"
+        message = f"column `{column.name}` is ambiguous: {where}"
+        helps = [f"write `{_qualifier(column, relations[0])}.{column.name}`"]
+        self.reporter.error("ambiguous-column", message, self.parsed.span(column.this), helps=helps)
+
+    def _report_unknown_alias(self, column: exp.Column, scope: Scope) -> None:
+        name = column.args["table"].name
+        tables = [alias for level in scope.outwards() for alias in level.relations]
+        hidden = [
+            alias
+            for level in scope.outwards()
+            for alias, relation in level.relations.items()
+            if relation.table is not None and relation.table.name.lower() == name.lower()
+        ]
+        helps = did_you_mean(name, tables)
+        if hidden:
+            helps = (f"the table is called `{hidden[0]}` here: write `{hidden[0]}.{column.name}`",)
+        elif not helps and tables:
+            helps = (f"this query reads `{'`, `'.join(tables[:6])}`",)
+        message = f"`{name}` is not a table of this query"
+        self.reporter.error("unknown-table-alias", message, self.parsed.span(column.args["table"]), helps=helps)
+
+
+def _candidates(scope: Scope, key: str) -> list[tuple[Relation, Field]]:
+    found = ((r, find_field(r, key, scope.engine)) for r in scope.relations.values())
+    return [(relation, field_) for relation, field_ in found if field_ is not None]
+
+
+def _value_of(field_: Field) -> Value:
+    return Value(field_.type, field_.nullable, field_.origins)
+
+
+def _origins_of(relation: Relation, column: str) -> frozenset[Origin]:
+    return frozenset((Origin(relation.table, column),)) if relation.table is not None else frozenset()
+
+
+def _open_origins(scope: Scope, column: str) -> frozenset[Origin]:
+    """A bare name can only be traced when a single open relation can hold it."""
+    open_ones = [r for r in scope.relations.values() if r.fields is None]
+    return _origins_of(open_ones[0], column) if len(open_ones) == 1 else frozenset()
+
+
+def _is_date_part(column: exp.Column) -> bool:
+    return column.name.lower() in _DATE_PARTS and isinstance(column.parent, exp.Func)
+
+
+def _qualifier(column: exp.Column, relation: Relation) -> str:
+    select = column.find_ancestor(exp.Select)
+    for table in select.find_all(exp.Table) if select is not None else ():
+        if relation.table is not None and table.name.lower() == relation.table.name.lower():
+            return str(table.alias_or_name)
+    return relation.table.name if relation.table is not None else relation.title.strip("`").rpartition("`")[2]

@@ -1,0 +1,284 @@
+"""Jinja templates in SQL: rendered in a sandbox, with a map of every rendered character back to the template.
+
+The template is cut into chunks with Jinja's own lexer. Each chunk is preceded by a mark (private-use characters and a
+number) that survives rendering, loops and conditionals included; the marks are then taken out again, and what stood
+between two of them came from the chunk of the first. A template is also rendered without marks: where the two texts
+differ (a template that measures its own captured text), the plain one wins and maps to the template as a whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta
+
+from flowc.compiler.sql.sandbox import Sandbox, TooMuchWork
+from flowc.diagnostics import Reporter, did_you_mean
+from flowc.source import MappedText, Segment, Span
+
+_OPEN, _CLOSE = "\ue0f0", "\ue0f1"
+_MARK = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
+_SANDBOX = Sandbox()
+_NAMES = ("var", "env", "watermark", "incremental")
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What a template may name. `watermark` and `incremental` are SQL text; None where the pipeline has none."""
+
+    vars: Mapping[str, object]
+    env: Mapping[str, str]
+    watermark: str | None = None
+    incremental: str | None = None
+
+
+_QUOTED_WATERMARK = re.compile(r"""(['"])\s*\{\{-?\s*watermark\b[^}]*\}\}\s*\1""")
+
+
+class Absent(str):
+    """SQL that stands where there is no watermark yet: printed as it is, and false in `{% if … %}`."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
+
+
+class _Environment:
+    """The environment variables, reachable by name only: it shows nothing of itself."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __str__(self) -> str:
+        return ""
+
+
+def is_template(text: str) -> bool:
+    """Whether a text holds anything for Jinja."""
+    return "{{" in text or "{%" in text or "{#" in text
+
+
+def uses_watermark(text: str) -> bool:
+    """Whether a template names `watermark` or `incremental`."""
+    if not is_template(text):
+        return False
+    try:
+        names = meta.find_undeclared_variables(_SANDBOX.parse(text))
+    except (TemplateError, RecursionError):
+        return False
+    return not names.isdisjoint(("watermark", "incremental"))
+
+
+def render(template: MappedText, values: Values, reporter: Reporter) -> MappedText | None:
+    """The rendered text with its map, or None after reporting why it cannot be rendered."""
+    if not is_template(template.text):
+        return template
+    template = _plain_newlines(template)
+    tokens = _lex(template, reporter)
+    if quotes := _QUOTED_WATERMARK.search(template.text):
+        message = "`watermark` is a SQL literal with quotes of its own: write `{{ watermark }}`, without any around it"
+        reporter.error("template-error", message, template.span(*quotes.span()))
+        return None
+    if tokens is None or _report_unknown_names(template, tokens, values, reporter):
+        return None
+    return _render(template, tokens, values, reporter)
+
+
+def _render(template: MappedText, tokens: list[_Token], values: Values, reporter: Reporter) -> MappedText | None:
+    context = _context(values)
+    try:
+        plain = _SANDBOX.run(template.text, context)
+        marked = _SANDBOX.run(_with_marks(tokens), context)
+    except UndefinedError as error:
+        _report_undefined(template, tokens, str(error), reporter)
+    except (TooMuchWork, RecursionError):
+        message = "the template does too much work: it loops or grows beyond what SQL needs"
+        reporter.error("template-too-large", message, template.span(0, len(template.text)))
+    except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError) as error:
+        reporter.error("template-error", f"the template fails: {_one_line(error)}", _block_span(template, tokens))
+    else:
+        return _mapped(template, tokens, plain, marked)
+    return None
+
+
+def _context(values: Values) -> dict[str, object]:
+    context: dict[str, object] = {"var": dict(values.vars), "env": _Environment(values.env)}
+    if values.watermark is not None:
+        context["watermark"] = values.watermark
+    if values.incremental is not None:
+        context["incremental"] = values.incremental
+    return context
+
+
+def _plain_newlines(template: MappedText) -> MappedText:
+    """Turns all line ends into newlines, as Jinja does, so that its offsets are ours."""
+    if "\r" not in template.text:
+        return template
+    parts, segments, at = [], [], 0
+    for match in re.finditer(r"\r\n?|[^\r]+", template.text):
+        text = "\n" if match[0][0] == "\r" else match[0]
+        segments.append(Segment(at, at + len(text), match.start(), match.end()))
+        parts.append(text)
+        at += len(text)
+    return template.derive("".join(parts), segments)
+
+
+def _lex(template: MappedText, reporter: Reporter) -> list[_Token] | None:
+    text, at, tokens = template.text, 0, []
+    try:
+        meta.find_undeclared_variables(_SANDBOX.parse(text))  # finds unknown filters too
+        for _, kind, value in _SANDBOX.lex(text):
+            start = text.index(value, at) if value else at  # the lexer drops white space that `-` takes away
+            tokens.append(_Token(kind, value, start))
+            at = start + len(value)
+    except TemplateSyntaxError as error:
+        span = _line_span(template, error.lineno)
+        reporter.error("template-syntax", _one_line(error), span, label="not a template that can be read")
+        return None
+    except RecursionError:
+        reporter.error("template-too-large", "the template is nested too deeply", template.span(0, len(text)))
+        return None
+    return tokens
+
+
+def _line_span(template: MappedText, line: int) -> Span:
+    """The template code of a line: from its first brace, else from its first character."""
+    lines = template.text.split("\n")
+    line = min(max(line, 1), len(lines))
+    start = sum(len(one) + 1 for one in lines[: line - 1])
+    text = lines[line - 1]
+    brace = next((m.start() for m in re.finditer(r"\{[{%#]", text)), len(text) - len(text.lstrip()))
+    return template.span(start + brace, start + max(len(text.rstrip()), brace))
+
+
+def _chunks(tokens: Iterable[_Token]) -> Iterable[tuple[int, int, bool, bool]]:
+    """(start, end, exact, shown) of each piece: data, or one whole `{{ … }}`, `{% … %}`, `{# … #}`."""
+    start = -1
+    for token in tokens:
+        if token.kind in ("variable_begin", "block_begin", "comment_begin", "raw_begin"):
+            start = token.start
+            if token.kind == "raw_begin":
+                yield start, token.end, False, False
+        elif token.kind in ("variable_end", "block_end", "comment_end", "raw_end"):
+            begin = token.start if token.kind == "raw_end" else start
+            yield begin, token.end, False, token.kind == "variable_end"
+            start = -1
+        elif token.kind == "data":
+            yield token.start, token.end, True, True
+
+
+def _with_marks(tokens: list[_Token]) -> str:
+    text = "".join(token.text for token in tokens)
+    offsets, at = {}, 0
+    for token in tokens:
+        offsets[token.start], at = at, at + len(token.text)
+    out = []
+    for start, end, _, shown in _chunks(tokens):
+        mark = f"{_OPEN}{start}{_CLOSE}" if shown else ""
+        size = sum(len(t.text) for t in tokens if start <= t.start < end)
+        out.append(mark + text[offsets[start] : offsets[start] + size])
+    return "".join(out)
+
+
+def _mapped(template: MappedText, tokens: list[_Token], plain: str, marked: str) -> MappedText:
+    chunks = {start: (end, exact) for start, end, exact, shown in _chunks(tokens) if shown}
+    segments, parts, at, size = [], [], 0, 0
+    marks = [*_MARK.finditer(marked)]
+    for i, mark in enumerate(marks):
+        at = mark.end()
+        text = marked[at : marks[i + 1].start() if i + 1 < len(marks) else len(marked)]
+        start = int(mark[1])
+        end, exact = chunks.get(start, (start, False))
+        if text:
+            stop = start + len(text) if exact and len(text) <= end - start else end
+            segments.append(Segment(size, size + len(text), start, stop))
+            parts.append(text)
+            size += len(text)
+    if "".join(parts) != plain:
+        return template.derive(plain, [Segment(0, len(plain), 0, len(template.text))])
+    return template.derive(plain, segments)
+
+
+def _report_unknown_names(template: MappedText, tokens: list[_Token], values: Values, reporter: Reporter) -> bool:
+    """Reports every name that cannot be defined, before rendering: all of them, also in branches not taken."""
+    known = {*_context(values), *_SANDBOX.globals}
+    unknown = meta.find_undeclared_variables(_SANDBOX.parse(template.text)) - known
+    code = [t for t in tokens if t.kind in ("name", "operator", "string", "integer", "float")]
+    before = len(reporter.found)
+    for i, token in enumerate(code):
+        previous = code[i - 1].text if i else ""
+        if token.kind != "name" or previous == ".":
+            continue
+        if token.text in unknown:
+            _report_name(template, token, reporter)
+        elif token.text in ("var", "env") and i + 2 < len(code) and code[i + 1].text == ".":
+            members = values.vars if token.text == "var" else values.env
+            guarded = i + 3 < len(code) and code[i + 3].text in ("is", "|")
+            if code[i + 2].text not in members and not guarded:
+                _report_member(template, token, code[i + 2], members, reporter)
+    return len(reporter.found) > before
+
+
+def _report_name(template: MappedText, token: _Token, reporter: Reporter) -> None:
+    span = template.span(token.start, token.end)
+    if token.text in ("watermark", "incremental"):
+        reporter.error(
+            "undefined-template-name",
+            f"`{token.text}` has no value: the pipeline has no `incremental`",
+            span,
+            helps=["add `incremental: { column: … }` to the pipeline"],
+        )
+        return
+    helps = did_you_mean(token.text, _NAMES) or ("a template knows `var.NAME`, `env.NAME`, `watermark`, `incremental`",)
+    reporter.error("undefined-template-name", f"`{token.text}` is not defined in templates", span, helps=helps)
+
+
+def _report_member(
+    template: MappedText, root: _Token, name: _Token, known: Mapping[str, object], reporter: Reporter
+) -> None:
+    span = template.span(name.start, name.end)
+    if root.text == "var":
+        helps = did_you_mean(name.text, known) or (f"declare it: `vars: {{ {name.text}: … }}`",)
+        reporter.error("undefined-template-name", f"`var.{name.text}` is not one of `vars`", span, helps=helps)
+        return
+    helps = (f"set it where flowc runs: `export {name.text}=…`",)
+    message = f"the environment variable `{name.text}` is not set"
+    reporter.error("undefined-environment-variable", message, span, helps=helps)
+
+
+def _report_undefined(template: MappedText, tokens: list[_Token], message: str, reporter: Reporter) -> None:
+    named = re.findall(r"'([^']*)'", message)
+    token = next((t for t in tokens if t.kind == "name" and named and t.text == named[-1]), None)
+    span = template.span(token.start, token.end) if token else _block_span(template, tokens)
+    shown = f"`{named[-1]}` is not defined" if named else "a value of the template is not defined"
+    reporter.error("undefined-template-name", shown, span)
+
+
+def _block_span(template: MappedText, tokens: list[_Token]) -> Span:
+    first = next((t for t in tokens if t.kind.endswith("_begin")), None)
+    last = next((t for t in reversed(tokens) if t.kind.endswith("_end")), None)
+    return template.span(first.start if first else 0, last.end if last else len(template.text))
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()).rstrip(".")
+    return text[:1].lower() + text[1:160]

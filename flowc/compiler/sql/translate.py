@@ -1,0 +1,86 @@
+"""SQL of one dialect as SQL of another, or a diagnostic: nothing is dropped and no meaning changes in silence.
+
+The tree is first reworded, so that the engine computes what the author's dialect says; what is then left that is not
+known to mean the same is refused; sqlglot writes the rest.
+"""
+
+from __future__ import annotations
+
+from sqlglot import ErrorLevel, exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import SqlglotError, UnsupportedError
+
+from flowc.compiler.dialects import as_read
+from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
+from flowc.compiler.sql.hazards import report_hazards
+from flowc.compiler.sql.meaning.functions import missing_functions
+from flowc.compiler.sql.meaning.reword import reword
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.diagnostics import Reporter, Severity
+
+__all__ = ["DataFusion", "translate", "translate_expression"]
+
+
+def translate(parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
+    """The query for `engine` (a sqlglot dialect), verbatim when it was written for it; None after an error.
+
+    Types that were inferred and left on the tree's nodes say what cannot be seen in the text.
+    """
+    if parsed.dialect == engine:
+        return as_read(parsed.text.text, engine)
+    return translate_expression(parsed, engine, reporter)
+
+
+def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
+    """The tree as text for `engine`; None after an error."""
+    if parsed.dialect == engine:
+        return _generated(parsed.tree, parsed, engine, reporter)
+    before = len(reporter.found)
+    try:
+        tree = reword(parsed, engine, reporter)
+        report_hazards(SqlTree(tree, parsed.text, parsed.dialect), engine, reporter)
+    except RecursionError:
+        reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.span(parsed.tree))
+        return None
+    except (SqlglotError, ValueError, TypeError, AttributeError, KeyError):
+        # A call with too few arguments parses, and has no part that a rewording looks for; found by fuzzing.
+        message = f"the SQL cannot be translated from {parsed.dialect} to {engine}: a call lacks an argument"
+        reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
+        return None
+    if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
+        return None
+    text = _generated(tree, parsed, engine, reporter)
+    return text if text is None or _has_functions(text, tree, parsed, engine, reporter) else None
+
+
+def _has_functions(text: str, tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter) -> bool:
+    """Whether the engine has every function that the text calls; reports those that it has not."""
+    missing = list(dict.fromkeys(missing_functions(text, tree, engine)))
+    helps = [f"write it in {engine}'s SQL and say `dialect: {engine}`"]
+    for name in missing:
+        message = f"`{name}` of {parsed.dialect} has no translation to {engine}"
+        reporter.error("untranslatable-sql", message, parsed.span(parsed.tree), helps=helps)
+    return not missing
+
+
+def _generated(tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
+    helps = [f"write it in {engine} with `dialect: {engine}`"]
+    generator = Dialect.get_or_raise(engine).generator(unsupported_level=ErrorLevel.RAISE, max_unsupported=20)
+    span = parsed.span(parsed.tree)
+    try:
+        return str(generator.generate(tree, copy=True))
+    except UnsupportedError as error:
+        for message in dict.fromkeys(str(error).split("\n")):
+            text = f"{_lower(message)} (from {parsed.dialect} to {engine})"
+            reporter.error("untranslatable-sql", text, span, helps=helps)
+    except RecursionError:
+        reporter.error("sql-too-deep", "the SQL is nested too deeply", span)
+    except (SqlglotError, ValueError, TypeError, AttributeError, KeyError):
+        message = f"the SQL cannot be translated from {parsed.dialect} to {engine}"
+        reporter.error("untranslatable-sql", message, span, helps=helps)
+    return None
+
+
+def _lower(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,1 @@
+"""The plans of streams: what epochs read, compute and write, as finished text."""

@@ -1,0 +1,88 @@
+"""How the dead letters of a stream are counted, shown, replayed and purged in the table that keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flowc.catalog import TableName
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.quote import ident, idents, instant, table, text
+from flowc.compiler.streamplan.positions import POSITIONS
+from flowc.compiler.tables.ddl import cast
+from flowc.stream import DEAD_LETTER, LettersSql
+from flowc.types import TIMESTAMPTZ
+
+MAX_ATTEMPTS = 5
+"""How often a dead letter is replayed, where its stream does not say."""
+_ORDER = ("partition_number", "message_offset")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which dead letters of a stream are meant: those of some codes, or any; those that failed before an instant."""
+
+    codes: tuple[str, ...] = ()
+    before: datetime | None = None
+
+
+def letters_sql(
+    stream: str, of: TableName, kind: str, sources: Sequence[str], chosen: Chosen | None = None
+) -> LettersSql:
+    """The statements on the dead letters of a stream in one dialect."""
+    dialect, letters = DIALECTS[kind], table(of)
+    every = f"{ident('stream')} = {_literal(stream, dialect)}"
+    some = " AND ".join((every, *_conditions(chosen or Chosen(), dialect)))
+    of_source, columns = f"{ident('source')} = {{source}}", idents(column.name for column in DEAD_LETTER)
+    partition, offset = (ident(name) for name in _ORDER)
+    behind = f"({partition} > {{partition}} OR ({partition} = {{partition}} AND {offset} > {{offset}}))"
+    within = f"{ident('attempt')} <= {{attempts}}"
+    at = f"{every} AND {of_source} AND {partition} = {{partition}} AND {offset} IN ({{offsets}})"
+    parked = f"SUM(CASE WHEN {ident('attempt')} > {{attempts}} THEN 1 ELSE 0 END) AS {ident('parked')}"
+    failed, code = ident("failed_at"), ident("error_code")
+    times = f"MIN({failed}) AS {ident('oldest')}, MAX({failed}) AS {ident('newest')}"
+    return LettersSql(
+        of,
+        f"SELECT {code}, COUNT(*) AS {ident('letters')}, {times}, {parked} FROM {letters} WHERE {some} "
+        f"GROUP BY {code} ORDER BY {code}",
+        f"SELECT {columns} FROM {letters} WHERE {some} ORDER BY {idents(('failed_at', 'source', *_ORDER))} "
+        "LIMIT {limit}",
+        f"SELECT {columns} FROM {letters} WHERE {some} AND {of_source} AND {behind} AND {within} "
+        f"ORDER BY {idents(_ORDER)} LIMIT {{limit}}",
+        f"SELECT {columns} FROM {letters} WHERE {at}",
+        f"DELETE FROM {letters} WHERE {at}",
+        f"DELETE FROM {letters} WHERE {some} AND {of_source} AND {partition} = {{partition}} "
+        f"AND {offset} >= {{start}} AND {offset} < {{end}}",
+        f"DELETE FROM {letters} WHERE {some}",
+        f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {some}",
+        tuple((source, text(source, dialect)) for source in sources),
+    )
+
+
+def hold_positions(stream: str, target: str, kind: str) -> str:
+    """Keeps the workers of a stream from committing until the transaction ends, and changes nothing."""
+    dialect = DIALECTS[kind]
+    own = f"{ident('stream')} = {text(stream, dialect)} AND {ident('target')} = {text(target, dialect)}"
+    epoch = ident("epoch")
+    return f"UPDATE {table(dialect.state_table(POSITIONS))} SET {epoch} = {epoch} WHERE {own}"
+
+
+def _conditions(chosen: Chosen, dialect: Dialect) -> Iterator[str]:
+    if chosen.codes:
+        codes = ", ".join(_literal(code, dialect) for code in chosen.codes)
+        yield f"{ident('error_code')} IN ({codes})"
+    if chosen.before is not None:
+        yield f"{ident('failed_at')} < {_instant(chosen.before, dialect)}"
+
+
+def _instant(moment: datetime, dialect: Dialect) -> str:
+    written = instant(moment) if dialect.zoned_literals else instant(moment).removesuffix("+00:00")
+    quoted = text(written, dialect)
+    return cast(quoted, TIMESTAMPTZ, dialect) if dialect.typed_literals else quoted
+
+
+def _literal(value: str, dialect: Dialect) -> str:
+    """A literal inside a template, where braces stand for what is filled in."""
+    return text(value, dialect).replace("{", "{{").replace("}", "}}")

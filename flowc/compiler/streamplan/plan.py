@@ -1,0 +1,95 @@
+"""The plan of a stream, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flowc.catalog import Column
+from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.compiler.ir import Source, Sql, Stream
+from flowc.compiler.streamplan.operators import needed, plan_operators
+from flowc.compiler.streamplan.state import EMBEDDED, plan_state, state_plan
+from flowc.compiler.streamplan.targets import Live, stream_targets, unseen
+from flowc.errors import UsageError
+from flowc.stream import ROW, BatchLimits, LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget, WatermarkPlan
+from flowc.types import Kind
+
+
+def plan_stream(
+    stream: Stream,
+    batch: BatchLimits,
+    start: str,
+    *,
+    delivery: str = "exactly_once",
+    live: Live = unseen,
+) -> StreamPlan:
+    """The plan of a stream whose columns are known.
+
+    `live` tells of tables as they are.
+
+    Raises UsageError for a stream that no plan can be made of.
+    """
+    columns = stream.input.columns if stream.input is not None else None
+    if stream.unplanned or columns is None:
+        what = f"it has `{stream.unplanned[0]}`" if stream.unplanned else "its sources do not declare their columns"
+        message = f"stream `{stream.name}` cannot run yet: {what}"
+        raise UsageError(message, code="not-runnable-yet", help="this version runs plain SQL, and `append` or `merge`")
+    _refuse_nested(stream, columns)
+    state, operators = stream.state or (None, EMBEDDED), plan_operators(stream)
+    sources = tuple(_source(source, stream) for source in stream.sources)
+    taken = any(column.name == ROW for source in stream.sources for column in source.columns or ())
+    traced = None if taken else stream.traced
+    sql = traced or stream.input.text if isinstance(stream.input, Sql) else None
+    targets, letters = stream_targets(stream, columns, letters=stream.on_error == "dlq", live=live)
+    if len(targets) == 1 and letters is None and not operators and state[0] is None:
+        targets = (_remembering(targets[0], sources),)
+    targets, letters = tuple(_delivered(t, delivery) for t in targets), letters and _delivered(letters, delivery)
+    all_targets = targets if letters is None else (*targets, letters)
+    return StreamPlan(
+        stream.name, sources, sql, targets, start, stream.on_error, batch, arithmetic=arithmetic(sql) if sql else (),
+        traced=traced is not None, lookups=_lookups(stream), functions=stream.functions,
+        state=plan_state(stream.name, operators, all_targets, *state), facts=state_plan(stream.name, *state),
+        operators=operators, watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters, delivery=delivery,
+    )  # fmt: skip
+
+
+def _refuse_nested(stream: Stream, columns: tuple[Column, ...]) -> None:
+    """Values with named parts, which the engine alone tells, go into columns of JSON only."""
+    nested = [column.name for column in columns if column.type.kind is Kind.JSON]
+    for apply in stream.applies:
+        for column in apply.target.table.columns if apply.target.table is not None else ():
+            if column.name in nested and column.type.kind is not Kind.JSON:
+                message = f"`{column.name}` is a nested value, and goes into `{column.type}` of `{apply.target.name}`"
+                help = "give the column the type json, or select the parts that you need"
+                raise UsageError(f"stream `{stream.name}`: {message}", code="type-mismatch", help=help)
+
+
+def _lookups(stream: Stream) -> tuple[LookupPlan, ...]:
+    for each in stream.lookups:
+        if each.columns is None:
+            message = f"the columns of lookup `{each.name}` of stream `{stream.name}` are not known"
+            raise UsageError(message, code="unknown-source-columns", help="declare the table, or connect to it")
+    return tuple(LookupPlan(e.name, e.connection, e.query, e.columns or (), e.refresh) for e in stream.lookups)
+
+
+def _remembering(target: TargetPlan, sources: tuple[SourcePlan, ...]) -> TargetPlan:
+    """The only target; a topic in the cluster of all sources keeps their positions, so that nothing else is needed."""
+    topics = {source.address for source in sources}
+    near = all(source.kind == "kafka" and source.connection == target.connection for source in sources)
+    if not (isinstance(target, TopicTarget) and near and len(topics - {target.topic}) == len(sources)):
+        return target
+    return replace(target, positions=tuple((source.name, source.address) for source in sources))
+
+
+def _delivered(target: TargetPlan, delivery: str) -> TargetPlan:
+    return replace(target, transactions=delivery == "exactly_once") if isinstance(target, TopicTarget) else target
+
+
+def _source(source: Source, stream: Stream) -> SourcePlan:
+    event_time, read = source.options.get("event_time"), source.options.get("read")
+    return SourcePlan(
+        source.name, source.connection, source.kind, source.path or "", source.format or "json", source.columns,
+        stream.extras, str(event_time) if event_time else None, read if isinstance(read, Mapping) else {},
+        beside=needed(stream), inferred=source.options.get("inferred") is True,
+    )  # fmt: skip

@@ -1,0 +1,186 @@
+"""The targets of a stream: how an epoch's rows are written, beside what says how far the stream is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from flowc.catalog import Column, Table
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream, Target, TopicOutput
+from flowc.compiler.loads.attach import table_to_be
+from flowc.compiler.loads.shape import target_table
+from flowc.compiler.loads.sqlplan import plan_load
+from flowc.compiler.streamplan.filetargets import files_target
+from flowc.compiler.streamplan.positions import position_sql
+from flowc.compiler.streamplan.topictargets import letters_topic, topic_target
+from flowc.compiler.tables.ddl import create_schema, create_table
+from flowc.compiler.tables.letters import letters_place
+from flowc.errors import UsageError
+from flowc.plan import LoadPlan
+from flowc.stream import DEAD_LETTER, TableTarget, TargetPlan, TopicTarget
+from flowc.types import UNKNOWN
+
+Live = Callable[[Target], Table | None]
+"""The table of a target as it is now, None where there is none, or where nobody has looked."""
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+"""Nothing that a stream's load writes depends on the time of the load."""
+
+
+def unseen(_: Target) -> Table | None:
+    """Nobody has looked: tables are taken to be as the stream would make them."""
+    return None
+
+
+def stream_targets(
+    stream: Stream, columns: tuple[Column, ...], *, letters: bool, live: Live = unseen
+) -> tuple[tuple[TargetPlan, ...], TargetPlan | None]:
+    """What a stream writes with the rows of `columns`, and where its dead letters go besides, with `letters`.
+
+    Raises UsageError for a target that cannot be written.
+    """
+    wanted = _letters(stream) if letters else None
+    tables = [table_target(apply, columns, stream, live(apply.target)) for apply in stream.applies]
+    others = [_other(output, columns, stream) for output in stream.outputs]
+    targets: list[TargetPlan] = [*tables, *others]
+    _demand_different(targets, stream.name)
+    for number, target in enumerate(targets):
+        joined = _with_letters(target, wanted, stream, live) if wanted is not None else None
+        if joined is not None:
+            targets[number] = joined
+            return tuple(targets), None
+    return tuple(targets), None if wanted is None else _letters_alone(wanted, stream, live)
+
+
+def _demand_different(targets: list[TargetPlan], stream: str) -> None:
+    names = [target.name for target in targets]
+    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if twice is not None:
+        message = f"`{twice}` is a target of stream `{stream}` twice"
+        raise UsageError(message, code="duplicate-target", help="remove one")
+
+
+def letters_apply(stream: Stream) -> Apply | None:
+    """How dead letters are written where they go into a table, None where they go elsewhere."""
+    wanted = _letters(stream)
+    return _letters_apply(wanted, stream) if isinstance(wanted, Target) else None
+
+
+def _letters(stream: Stream) -> Target | Output:
+    """Where dead letters go."""
+    place = letters_place(stream)
+    if place is not None:
+        return place
+    message = f"stream `{stream.name}` has no table in a database that dead letters could go beside"
+    raise UsageError(message, code="missing-key", help="say where they go: `dead_letter: {topic: …}`")
+
+
+def _with_letters(target: TargetPlan, wanted: Target | Output, stream: Stream, live: Live) -> TargetPlan | None:
+    """The target with the dead letters in its own transactions, None where it cannot take them."""
+    if isinstance(target, TopicTarget) and isinstance(wanted, TopicOutput):
+        return replace(target, dead_topic=wanted.topic) if target.connection == wanted.connection else None
+    if not isinstance(target, TableTarget) or not isinstance(wanted, Target):
+        return None
+    if target.positions is None or target.connection != wanted.connection:
+        return None
+    dead = table_target(_letters_apply(wanted, stream), DEAD_LETTER, stream, live(wanted))
+    return replace(target, dead=dead.load, create_dead=dead.create)
+
+
+def _letters_alone(wanted: Target | Output, stream: Stream, live: Live) -> TargetPlan:
+    if isinstance(wanted, TopicOutput):
+        return letters_topic(wanted)
+    if isinstance(wanted, Target):
+        made = table_target(_letters_apply(wanted, stream), DEAD_LETTER, stream, live(wanted))
+        return replace(made, letters=True)
+    raise _not_yet(wanted, stream)
+
+
+def _letters_apply(target: Target, stream: Stream) -> Apply:
+    assert stream.input is not None
+    return Apply(
+        pipeline=stream.name, input=stream.input, target=target, mode="append", keys=(), compare=None, event_time=None,
+        ttl=None, deletes="ignore", soft_delete_column=None, allow_empty=False, dedupe=None, incremental=None,
+        normalize=(), derived=(), before=(), after=(), expect=(), timezone=None, span=stream.span,
+    )  # fmt: skip
+
+
+def _other(output: Output, columns: tuple[Column, ...], stream: Stream) -> TargetPlan:
+    if isinstance(output, FilesOutput):
+        return files_target(output, columns, stream.name)
+    if isinstance(output, TopicOutput):
+        return topic_target(output, columns, stream.name)
+    raise _not_yet(output, stream)
+
+
+def _not_yet(output: FilesOutput | OtherOutput, stream: Stream) -> UsageError:
+    message = f"stream `{stream.name}` cannot run yet: it writes `{output.kind}`"
+    return UsageError(message, code="not-runnable-yet", help="streams write tables, Delta tables, files and topics")
+
+
+def table_target(apply: Apply, columns: tuple[Column, ...], stream: Stream, live: Table | None = None) -> TableTarget:
+    """One table that a stream writes, with the rows of `columns`. `live` is the table as it is, where it is known.
+
+    Raises UsageError where a type is not known.
+    """
+    unknown = [column.name for column in columns if column.type == UNKNOWN]
+    if unknown and apply.target.table is None:
+        message = f"the type of `{unknown[0]}` in the output of stream `{stream.name}` is not known"
+        raise UsageError(
+            message, code="unknown-source-columns", help="CAST it in the SQL, or declare the target's table"
+        )
+    dialect = DIALECTS[apply.target.kind]
+    wanted = made_table(apply, columns)
+    if dialect.attached:
+        return _attached(apply, columns, wanted, live)
+    load = _load(apply, columns, live or wanted)
+    positions = position_sql(stream.name, str(wanted.name), [source.name for source in stream.sources], dialect)
+    create = tuple(_create(wanted, dialect))
+    return TableTarget(
+        apply.target.connection, apply.target.kind, wanted.name, columns, load, positions, create, apply.keys,
+        savepoints=dialect.savepoints,
+        lock=load.lock if apply.keys and not dialect.row_waits else "",
+    )  # fmt: skip
+
+
+def made_table(apply: Apply, columns: tuple[Column, ...]) -> Table:
+    """The table as the stream makes it where there is none, for rows of `columns`.
+
+    Raises UsageError for one that cannot be made.
+    """
+    dialect = DIALECTS[apply.target.kind]
+    wanted = target_table(apply, columns, dialect)
+    return table_to_be(wanted) if dialect.attached else wanted
+
+
+def undeclared(stream: Stream, *, letters: bool) -> Iterator[tuple[Apply, tuple[Column, ...] | None]]:
+    """What writes the tables that users name and no spec declares, each with the columns of its rows, where known.
+
+    With `letters`, the table of dead letters is one of them.
+    """
+    columns = stream.input.columns if stream.input is not None else None
+    yield from ((apply, columns) for apply in stream.applies if apply.target.table is None)
+    if letters and stream.input is not None and isinstance(stream.dead_letter, Target):
+        yield _letters_apply(stream.dead_letter, stream), DEAD_LETTER
+
+
+def _attached(apply: Apply, columns: tuple[Column, ...], wanted: Table, live: Table | None) -> TableTarget:
+    """A table that is made and written by commits of its own."""
+    load, first = _load(apply, columns, live or wanted), None if live else _load(apply, columns, None)
+    return TableTarget(
+        apply.target.connection, apply.target.kind, wanted.name, columns, load, None, (), apply.keys, first=first,
+        folders=(live or wanted).partition_by,
+    )  # fmt: skip
+
+
+def _load(apply: Apply, columns: tuple[Column, ...], live: Table | None) -> LoadPlan:
+    return plan_load(apply, columns=columns, live=live, watermark=None, now=_ANY_TIME, same_database=False)
+
+
+def _create(wanted: Table, dialect: Dialect) -> Iterator[str]:
+    schema = wanted.name.schema
+    if schema and dialect.schemas:
+        yield create_schema(schema, dialect)
+    yield from create_table(wanted, dialect)

@@ -1,0 +1,197 @@
+"""CREATE statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from hashlib import md5
+
+from flowc.catalog import Column, Index, Table, TableName
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.quote import ident, idents, table, text
+from flowc.errors import UsageError
+from flowc.types import DataType, Kind
+
+_LONGEST_NAME = 63
+"""Bytes. PostgreSQL cuts longer names, so flowc does not make them."""
+_MARK = 8
+"""Digits of the hash that tells names apart that were cut."""
+
+
+def stored(kind: DataType, dialect: Dialect) -> DataType:
+    """The type in which an engine keeps values of `kind`: itself, or a wider one it has."""
+    if kind.kind is Kind.ARRAY and kind.element is not None and not dialect.native(kind):
+        return DataType(Kind.JSON)
+    return kind if _spelled(kind, dialect) else dialect.widen.get(kind.kind, kind)
+
+
+def _spelled(kind: DataType, dialect: Dialect) -> str | None:
+    return dialect.native(kind) or dialect.spell.get(kind.kind)
+
+
+def spell(kind: DataType, dialect: Dialect) -> str:
+    """A type in the engine's words.
+
+    Raises UsageError for one it cannot store.
+    """
+    spelled = _spelled(stored(kind, dialect), dialect)
+    if spelled is None:
+        raise UsageError(
+            f"{dialect.name} cannot store a column of type {kind}",
+            code="unstorable-type",
+            help="CAST the column in the SQL to a type it has, for instance text",
+        )
+    return spelled
+
+
+def too_long(name: str, dialect: Dialect) -> UsageError:
+    """The error of a name that is longer than the engine's names."""
+    unit = "characters" if dialect.name_characters else "bytes"
+    return UsageError(
+        f"the name `{name}` is longer than the {dialect.longest_name} {unit} that {dialect.name} has for one",
+        code="name-too-long",
+        help="give it a shorter name",
+    )
+
+
+def cast(x: str, kind: DataType, dialect: Dialect) -> str:
+    """The value `x` cast to a type. Raises UsageError for one that the engine cannot store."""
+    template = dialect.cast.get(stored(kind, dialect).kind)
+    return template.format(x=x) if template else f"CAST({x} AS {spell(kind, dialect)})"
+
+
+def spellable(columns: Iterable[Column], dialect: Dialect) -> bool:
+    """Whether the engine has words for all the types."""
+    return all(_spelled(stored(c.type, dialect), dialect) for c in columns)
+
+
+def column_definition(column: Column, dialect: Dialect) -> str:
+    """A column as CREATE TABLE and ADD COLUMN have it."""
+    parts = [ident(column.name), spell(column.type, dialect)]
+    if column.default is not None:
+        default = dialect.author(column.default)
+        parts.append(f"DEFAULT (\n{default}\n)" if "--" in default else f"DEFAULT ({default})")
+    if not column.nullable:
+        parts.append("NOT NULL")
+    if dialect.inline_comments and column.comment:
+        parts.append(f"COMMENT {text(column.comment, dialect)}")
+    return " ".join(parts)
+
+
+def create_schema(name: str, dialect: Dialect) -> str:
+    """The statement that creates a schema where it is missing, also for a user who may not create one."""
+    schema = ident(name)
+    block = dialect.schema_block.format(schema=schema, text=text(schema, dialect))
+    return dialect.ensure_schema.format(schema=schema, block=text(block, dialect))
+
+
+def create_table(wanted: Table, dialect: Dialect, head: str = "CREATE TABLE") -> tuple[str, ...]:
+    """The statements that create a table, its indexes and its comments.
+
+    Raises UsageError for a type that the engine cannot store and a name that it would cut.
+    """
+    for name in (wanted.name.name, *(c.name for c in wanted.columns), *(i.name for i in wanted.indexes if i.name)):
+        if dialect.too_long(name):
+            raise too_long(name, dialect)
+    lines = [column_definition(keyed(_never_null(c, wanted), wanted, dialect), dialect) for c in wanted.columns]
+    if wanted.primary_key:
+        lines.append(f"PRIMARY KEY ({idents(wanted.primary_key)})")
+    if dialect.inline_indexes:
+        lines += [index_clause(wanted, index, dialect) for index in wanted.indexes]
+    body = ",\n  ".join(lines)
+    statements = [f"{head} {table(wanted.name)} (\n  {body}\n){_options(wanted, dialect)}"]
+    if not dialect.inline_indexes:
+        statements += [create_index(wanted.name, index, dialect) for index in wanted.indexes]
+    if dialect.comments and not dialect.inline_comments:
+        statements += comments(wanted, dialect)
+    return tuple(statements)
+
+
+def _options(wanted: Table, dialect: Dialect) -> str:
+    comment = f" COMMENT = {text(wanted.comment, dialect)}" if dialect.inline_comments and wanted.comment else ""
+    return dialect.table_options + comment
+
+
+def keyed(column: Column, wanted: Table, dialect: Dialect) -> Column:
+    """The column as the table has it: in a key, with the length that the engine's keys need."""
+    kind = dialect.key_types.get(column.type.kind)
+    in_key = any(column.name in key for key in (wanted.primary_key, *(i.columns for i in wanted.indexes if i.unique)))
+    return replace(column, type=kind) if kind and in_key and column.type.length is None else column
+
+
+def keyed_table(wanted: Table, dialect: Dialect) -> Table:
+    """The table with its columns as the engine has them, those of keys with a length."""
+    return replace(wanted, columns=tuple(keyed(column, wanted, dialect) for column in wanted.columns))
+
+
+def index_clause(wanted: Table, index: Index, dialect: Dialect) -> str:
+    """An index as part of CREATE TABLE or ALTER TABLE."""
+    label = ident(index.name or index_name(wanted.name, index.columns))
+    parts = [keyed(c, wanted, dialect) for name in index.columns if (c := wanted.column(name))]
+    columns = idents(index.columns) if index.unique else ", ".join(_indexed_part(c, dialect) for c in parts)
+    return f"{'UNIQUE ' if index.unique else ''}KEY {label} ({columns})"
+
+
+def _indexed_part(column: Column, dialect: Dialect) -> str:
+    limit, kind = dialect.index_length, column.type
+    endless = kind.kind in (Kind.TEXT, Kind.BINARY, Kind.UNKNOWN)
+    longer = limit is not None and endless and (kind.length is None or kind.length > limit)
+    return f"{ident(column.name)}({limit})" if longer else ident(column.name)
+
+
+def _never_null(column: Column, wanted: Table) -> Column:
+    """Key columns are never NULL, on SQLite too, where PRIMARY KEY alone allows it."""
+    if column.name not in wanted.primary_key or not column.nullable:
+        return column
+    return Column(column.name, column.type, False, column.default, column.comment)
+
+
+def create_index(name: TableName, index: Index, dialect: Dialect) -> str:
+    """The statement that creates an index."""
+    label = index.name or index_name(name, index.columns)
+    indexed, on = ident(label), table(name)
+    if dialect.index_in_schema:
+        indexed, on = table(TableName(name.schema, label)), ident(name.name)
+    where = f" WHERE {index.where}" if index.where else ""
+    return f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {indexed} ON {on} ({idents(index.columns)}){where}"
+
+
+def index_name(name: TableName, columns: tuple[str, ...]) -> str:
+    """The name flowc gives an index that has none."""
+    return made_name("_".join((name.name, *columns)), "_idx")
+
+
+def made_name(stem: str, end: str) -> str:
+    """A name that flowc makes, short enough for every engine: a stem that is cut ends with a hash of it all."""
+    if len((stem + end).encode()) <= _LONGEST_NAME:
+        return stem + end
+    mark = md5(stem.encode(), usedforsecurity=False).hexdigest()[:_MARK]
+    kept = stem.encode()[: _LONGEST_NAME - len(end) - len(mark) - 1].decode(errors="ignore")
+    return f"{kept}_{mark}{end}"
+
+
+def comments(wanted: Table, dialect: Dialect) -> list[str]:
+    """The COMMENT statements of a table and its columns."""
+    name = table(wanted.name)
+    found = [f"COMMENT ON TABLE {name} IS {text(wanted.comment, dialect)}"] if wanted.comment else []
+    found += [
+        f"COMMENT ON COLUMN {name}.{ident(c.name)} IS {text(c.comment, dialect)}" for c in wanted.columns if c.comment
+    ]
+    return found
+
+
+def create_temporary(
+    name: TableName, columns: tuple[Column, ...], dialect: Dialect, index: tuple[Column, ...] = ()
+) -> str:
+    """The statement that creates a temporary table for one transaction, with an index where one is asked for."""
+    lines = [*(f"{ident(c.name)} {spell(c.type, dialect)}" for c in columns), *dialect.temporary_columns]
+    if index:
+        lines.append(f"KEY ({', '.join(_indexed_part(c, dialect) for c in index)})")
+    return f"{dialect.temporary} {table(name)} ({', '.join(lines)}){dialect.temporary_options}"
+
+
+def create_temporary_like(name: TableName, query: str, dialect: Dialect) -> str:
+    """The same for the columns of a query whose types have no words; it stays empty."""
+    own = f" ({', '.join(dialect.temporary_columns)})" if dialect.temporary_columns else ""
+    head = f"{dialect.temporary} {table(name)}{own}{dialect.temporary_options}"
+    return f"{head} AS SELECT * FROM (\n{query}\n) AS q WHERE 1 = 0"

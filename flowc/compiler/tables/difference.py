@@ -1,0 +1,169 @@
+"""Compares a declared table with the live one.
+
+A type equals what the engine reports for the type flowc would create, so a table that flowc made from the spec never
+differs from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from flowc.catalog import Column, Table
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.tables.ddl import keyed, spell, stored
+from flowc.types import TEMPORAL, DataType, Kind, parse_type
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One way in which a live table is not as declared. A harmless one is told and stops nothing."""
+
+    message: str
+    harmless: bool = False
+
+
+def differences(declared: Table, live: Table, dialect: Dialect) -> tuple[Difference, ...]:
+    """Everything that differs, in the declared order; column order and comments do not count."""
+    return (
+        *(d for column in declared.columns for d in _column(keyed(column, declared, dialect), declared, live, dialect)),
+        *_extra_columns(declared, live),
+        *(_partitions(declared, live) if dialect.attached else _primary_key(declared, live)),
+        *(() if dialect.attached else _indexes(declared, live)),
+    )
+
+
+def same_type(declared: DataType, live: DataType, dialect: Dialect) -> bool:
+    """Whether an engine that was asked for `declared` would report `live`."""
+    wanted = (stored(declared, dialect), _reported(declared, dialect))
+    return _plain(live, dialect) in [_plain(kind, dialect) for kind in wanted]
+
+
+def _reported(declared: DataType, dialect: Dialect) -> DataType:
+    kept = stored(declared, dialect)
+    try:
+        read = parse_type(spell(declared, dialect).strip('"'))
+    except ValueError:
+        return kept
+    # A spelling may mean another type elsewhere: FLOAT has 4 bytes in one engine and 8 in another.
+    return read if read.kind is kept.kind else kept
+
+
+def _plain(kind: DataType, dialect: Dialect) -> DataType:
+    """Without differences in writing: six fractional digits are the default."""
+    if kind.kind is Kind.ARRAY and kind.element is not None:
+        element = _plain(kind.element, dialect)
+        return element if element.kind is Kind.ARRAY and not dialect.array_depth else replace(kind, element=element)
+    if kind.kind is Kind.STRUCT:
+        return replace(kind, fields=tuple((name, _plain(field, dialect)) for name, field in kind.fields))
+    return replace(kind, precision=None) if kind.kind in TEMPORAL and kind.precision == 6 else kind
+
+
+def _column(column: Column, declared: Table, live: Table, dialect: Dialect) -> Iterator[Difference]:
+    found = live.column(column.name)
+    if found is None:
+        yield Difference(f"column `{column.name}` ({column.type}) is missing{_near(column.name, live)}")
+        return
+    if not same_type(column.type, found.type, dialect):
+        yield Difference(f"column `{column.name}` is {found.type}, declared {column.type}")
+    if column.name not in declared.primary_key and column.nullable != found.nullable:
+        words = ("may be NULL", "is NOT NULL")
+        yield Difference(f"column `{column.name}` {words[not found.nullable]}, declared {_nullability(column)}")
+    if not dialect.attached:
+        yield from _default(column, found, dialect)
+
+
+def _near(name: str, live: Table) -> str:
+    other = next((c.name for c in live.columns if c.name.lower() == name.lower()), None)
+    return f"; the table has `{other}`" if other else ""
+
+
+def _nullability(column: Column) -> str:
+    return "nullable" if column.nullable else "not nullable"
+
+
+def _default(column: Column, live: Column, dialect: Dialect) -> Iterator[Difference]:
+    declared, found = (_of_its_type(default_form(c.default, dialect), column) for c in (column, live))
+    if declared is None and found is None:
+        return
+    if found is None:
+        yield Difference(f"column `{column.name}` has no default, declared `{column.default}`")
+    elif declared is None:
+        yield Difference(f"column `{column.name}` has a default `{live.default}` that is not declared", harmless=True)
+    elif declared != found:
+        literals = all(form.startswith("literal ") for form in (declared, found))
+        message = f"column `{column.name}` has the default `{live.default}`, declared `{column.default}`"
+        # Engines rewrite expressions when they store them, so only plain values can be told apart for sure.
+        yield Difference(message, harmless=not literals)
+
+
+def _of_its_type(form: str | None, column: Column) -> str | None:
+    """Where booleans are numbers, 1 is true."""
+    words = {"literal 1": "literal true", "literal 0": "literal false"} if column.type.kind is Kind.BOOL else {}
+    return words.get(form, form) if form else form
+
+
+def default_form(text: str | None, dialect: Dialect) -> str | None:
+    """A default without what engines add to it: casts and parentheses. NULL is no default."""
+    if text is None or text.strip().upper() == "NULL":
+        return None
+    try:
+        tree = sqlglot.parse_one(text, read=dialect.sqlglot)
+    except SqlglotError:
+        return " ".join(text.split())
+    bare = tree.transform(lambda n: n.this if isinstance(n, (exp.Cast, exp.Paren)) else n)
+    if isinstance(bare, exp.Null):
+        return None
+    sign = "-" if isinstance(bare, exp.Neg) else ""
+    value = bare.this if sign else bare
+    if isinstance(value, (exp.Literal, exp.Boolean)):
+        return f"literal {sign}{_literal(value)}"
+    return str(bare.sql(dialect=dialect.sqlglot)).lower()
+
+
+def _literal(value: exp.Expr) -> str:
+    text = str(value.this)
+    if isinstance(value, exp.Literal) and not value.is_string:
+        return format(Decimal(text).normalize(), "f")
+    return {"True": "true", "False": "false", "t": "true", "f": "false"}.get(text, text)
+
+
+def _extra_columns(declared: Table, live: Table) -> Iterator[Difference]:
+    for column in live.columns:
+        if declared.column(column.name) is not None:
+            continue
+        optional = column.nullable or column.default is not None
+        reason = "" if optional else ", which is NOT NULL without a default"
+        yield Difference(f"the table also has column `{column.name}` ({column.type}){reason}", harmless=optional)
+
+
+def _primary_key(declared: Table, live: Table) -> Iterator[Difference]:
+    if declared.primary_key == live.primary_key:
+        return
+    found = f"({', '.join(live.primary_key)})" if live.primary_key else "missing"
+    wanted = f"declared ({', '.join(declared.primary_key)})" if declared.primary_key else "none is declared"
+    harmless = not declared.primary_key or set(declared.primary_key) == set(live.primary_key)
+    yield Difference(f"the primary key is {found}, {wanted}", harmless=harmless)
+
+
+def _partitions(declared: Table, live: Table) -> Iterator[Difference]:
+    if declared.partition_by != live.partition_by:
+        found, wanted = (", ".join(table.partition_by) or "nothing" for table in (live, declared))
+        yield Difference(f"the table is partitioned by {found}, declared is {wanted}")
+
+
+def _indexes(declared: Table, live: Table) -> Iterator[Difference]:
+    held = {(index.columns, index.unique) for index in live.indexes}
+    for index in declared.indexes:
+        if (index.columns, index.unique) not in held:
+            kind = "unique index" if index.unique else "index"
+            yield Difference(f"the {kind} on ({', '.join(index.columns)}) is missing")
+    wanted = {(index.columns, index.unique) for index in declared.indexes}
+    for index in live.indexes:
+        if index.unique and (index.columns, True) not in wanted:
+            yield Difference(f"the table also has a unique index on ({', '.join(index.columns)})", harmless=True)

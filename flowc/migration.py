@@ -1,0 +1,348 @@
+"""What `plan` shows and `apply` does: changes of tables and pipelines, with the statements that make them.
+
+The compiler makes these values from specs and live catalogs, the service runs them, and the command line prints them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from flowc.catalog import Column, Table, TableName
+
+
+class Risk(StrEnum):
+    """What a change may do to data and to those who read it, from harmless to harmful."""
+
+    ADDITIVE = "additive"
+    """Nothing that exists changes."""
+    WIDENING = "widening"
+    """Every value that is there stays as it is."""
+    DATA_DEPENDENT = "data-dependent"
+    """Works or fails by what the table holds: a precheck tells."""
+    INCOMPATIBLE = "backward-incompatible"
+    """Data stays, but readers written for the table as it was may fail."""
+    DESTRUCTIVE = "destructive"
+    """Data is lost."""
+
+
+class CommitKind(StrEnum):
+    """What one commit does to a table that is files with a log."""
+
+    CREATE = "create"
+    ADD_COLUMN = "add_column"
+    DROP_NOT_NULL = "drop_not_null"
+    COMMENT_COLUMN = "comment_column"
+    COMMENT_TABLE = "comment_table"
+    REWRITE = "rewrite"
+    DROP = "drop"
+    """The table's folder goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableCommit:
+    """A change of a table that is files with a log, made by one commit of it; its statement says in SQL what it does.
+
+    `table` is the table as it then is, or with the only column that the commit is about. `rows` is a query of its rows
+    over the table as it was, under its own name, or of none, where only their types are asked for. A rewrite is of a
+    table with the columns `was` and no others; `renamed` are the old and new names of those that go by another one.
+    """
+
+    kind: CommitKind
+    table: Table
+    rows: str = ""
+    was: tuple[Column, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a change.
+
+    `transactional` tells whether it may share a transaction with its neighbours, `lock` what others wait for while it
+    runs, in the engine's words. `rewrites` and `scans` tell whether it writes, or reads, the whole table.
+    """
+
+    sql: str
+    purpose: str
+    transactional: bool = True
+    lock: str | None = None
+    rewrites: bool = False
+    scans: bool = False
+    repair: bool = False
+    """It only clears away what an interrupted apply left."""
+    recheck: bool = False
+    """Nobody else writes after it, so the change's prechecks are asked once more."""
+    guard: tuple[str, str] | None = None
+    """What is run before it, so that nobody else writes and the prechecks can be asked once more, and what after it."""
+    commit: TableCommit | None = None
+    """What is done instead where no engine runs the SQL."""
+
+
+_SINGULAR = (
+    ("{count} rows are there that have", "{count} row is there that has"),
+    ("{count} rows have", "{count} row has"),
+    ("{count} rows hold", "{count} row holds"),
+    ("{count} values of", "{count} value of"),
+    (") are there more than once", ") is there more than once"),
+)
+"""The words of prechecks for one row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Precheck:
+    """A query of one number: the rows for which a change would fail. `message` may hold `{count}`.
+
+    `count` is what the query returned, None before it ran, and `error` why it could not run.
+    """
+
+    sql: str
+    message: str
+    help: str
+    count: int | None = None
+    error: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ran and found rows, or could not run."""
+        return bool(self.count) or self.error is not None
+
+    @property
+    def said(self) -> str:
+        """The message with the number of rows."""
+        message = self.message
+        for many, one in _SINGULAR if self.count == 1 else ():
+            message = message.replace(many, one)
+        return message.replace("{count}", f"{self.count or 0:,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between what is and what is wanted.
+
+    `object` is the full name (`warehouse.analytics.customers.email`), which `--allow-destructive` takes. `blocked`
+    says why no statement can make the change. `rows` is a query of how many rows a destructive change loses, and `lost`
+    what it returned. A change that is made by another one's statements has none and names it in `part_of`.
+    """
+
+    kind: str
+    object: str
+    risk: Risk
+    summary: str
+    before: str | None = None
+    after: str | None = None
+    statements: tuple[Statement, ...] = ()
+    prechecks: tuple[Precheck, ...] = ()
+    rows: str | None = None
+    lost: int | None = None
+    notes: tuple[str, ...] = ()
+    blocked: str | None = None
+    part_of: str | None = None
+    column: str | None = None
+    """The column it is about, under the name that it has in the end, or had before it goes."""
+    parts: tuple[str, ...] = ()
+    """The columns, key and indexes of a table that is created or dropped, in words."""
+
+    @property
+    def action(self) -> str:
+        """The verb: create, add, alter, rename, rebuild, comment, drop. A column that loses its default is altered."""
+        verb, _, what = self.kind.partition("_")
+        return "alter" if what in ("default", "not_null") else verb
+
+    @property
+    def destructive(self) -> bool:
+        """Whether it loses data."""
+        return self.risk is Risk.DESTRUCTIVE
+
+    @property
+    def loss(self) -> str:
+        """How much of the data it loses, in words; empty before that was counted."""
+        if self.lost is None:
+            return ""
+        one = self.lost == 1
+        if self.kind == "drop_table":
+            return f"{self.lost:,} {'row is' if one else 'rows are'} lost" if self.lost else "the table is empty"
+        return (
+            f"{self.lost:,} {'row holds' if one else 'rows hold'} a value in it"
+            if self.lost
+            else "no row holds a value in it"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WantedTable:
+    """A table as the specs want it. `renamed` maps a column's new name to the one it had."""
+
+    connection: str
+    kind: str
+    key: str
+    table: Table
+    renamed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The table's full name."""
+        return f"{self.connection}.{self.table.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """A table as it was last applied, from the history in its database, and the renames that were applied with it."""
+
+    key: str
+    table: Table
+    renamed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableChanges:
+    """All that changes in one table, in the order in which it is done.
+
+    `live` is the table as it was found, None where there is none; `unmanaged` are columns and indexes that neither the
+    specs nor the history know, which are told and left alone.
+    """
+
+    connection: str
+    kind: str
+    name: TableName
+    key: str
+    changes: tuple[Change, ...]
+    live: Table | None = None
+    wanted: Table | None = None
+    unmanaged: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What else is to be known of the table, beside its changes."""
+
+    @property
+    def label(self) -> str:
+        """The table's full name."""
+        return f"{self.connection}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedPipeline:
+    """What the history keeps of a pipeline's load into one target: what decides how it reads and writes.
+
+    `sql` is the query it reads by and `load` the SQL of the whole load, both for the first load without a watermark.
+    """
+
+    name: str
+    target: str
+    mode: str
+    keys: tuple[str, ...]
+    sql: str
+    load: str
+    settings: tuple[tuple[str, str], ...] = ()
+    """What else decides: compare, deletes, event_time, ttl, dedupe, incremental, expect … by key."""
+    stream: bool = False
+    """It is a stream's writing of one table; `load` is then empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPosition:
+    """Where a stream goes on in one partition of a source; `lag` counts the messages behind it, None where unknown."""
+
+    source: str
+    partition: int
+    next: int
+    lag: int | None = None
+
+    def __str__(self) -> str:
+        lag = "" if self.lag is None else f", {self.lag:,} message{'' if self.lag == 1 else 's'} to read"
+        return f"`{self.source}`, partition {self.partition}: from {self.next}{lag}"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOutput:
+    """What a stream writes that is no table, so that `apply` makes nothing for it: a folder of files, or a topic.
+
+    `start` says where a stream without tables begins or goes on; one with tables says so with them.
+    """
+
+    stream: str
+    target: str
+    what: str
+    promise: str
+    start: str = ""
+    positions: tuple[StoredPosition, ...] = ()
+
+    def __str__(self) -> str:
+        told = (f"{self.what}, nothing to create", self.start, *map(str, self.positions), self.promise)
+        return f"stream {self.stream} into {self.target}: {'; '.join(filter(None, told))}"
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineChange:
+    """How one pipeline's load into one target will differ from now on.
+
+    `effects` say in words what that means: where it reads on from, whether history must be loaded again. `breaks`
+    are columns that it reads and that a change takes away.
+    """
+
+    name: str
+    target: str
+    action: str
+    changed: tuple[tuple[str, str | None, str | None], ...] = ()
+    """Setting, before, after."""
+    sql: tuple[str, str] | None = None
+    """The query before and after, where it changed."""
+    load: tuple[str, str] | None = None
+    effects: tuple[str, ...] = ()
+    breaks: tuple[str, ...] = ()
+    stream: bool = False
+    restart: bool = False
+    """A worker that runs now does not see the change until it is restarted."""
+    positions: tuple[StoredPosition, ...] = ()
+    """Where a stream goes on; empty before its first epoch."""
+
+    @property
+    def what(self) -> str:
+        """Whether it is a pipeline or a stream."""
+        return "stream" if self.stream else "pipeline"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the history of one database keeps of an applied project: its tables there and the loads into it."""
+
+    tables: tuple[Managed, ...] = ()
+    pipelines: tuple[AppliedPipeline, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DatabasePlan:
+    """Everything that one database goes through, and the snapshot it ends with.
+
+    `fingerprint` is of the live tables that the plan was made from; `version` is the last applied one, 0 before any.
+    """
+
+    connection: str
+    kind: str
+    tables: tuple[TableChanges, ...]
+    pipelines: tuple[PipelineChange, ...] = ()
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    version: int = 0
+    fingerprint: str = ""
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The changes of all tables, in order."""
+        return tuple(change for table in self.tables for change in table.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationPlan:
+    """A whole plan. `outputs` are what streams write that is no table; nothing of them changes."""
+
+    databases: tuple[DatabasePlan, ...]
+    outputs: tuple[StreamOutput, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The changes of all databases, in order."""
+        return tuple(change for database in self.databases for change in database.changes)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing changes, neither tables nor loads."""
+        return not self.changes and not any(database.pipelines for database in self.databases)

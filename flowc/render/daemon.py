@@ -1,0 +1,93 @@
+"""The daemon for people and programs: lines of its log, its status, the table of a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from flowc.render.style import Style, printable, printable_lines
+from flowc.service.daemon.minded import Minded
+from flowc.service.daemon.stats import Event
+from flowc.service.daemon.supervisor import Daemon
+
+LEVELS = ("debug", "info", "warning", "error")
+HEADERS = ("stream", "state", "rows", "rows/s", "lag", "p50", "p99", "restarts")
+_ROLES = {"running": "good", "degraded": "warning", "restarting": "warning", "failed": "bad"}
+
+
+def log_text(event: Event, style: Style, now: datetime | None = None) -> str:
+    """`time LEVEL stream: message key=value`; further lines of a message are indented."""
+    first, *rest = printable_lines(event.message) or [""]
+    fields = dict(event.fields)
+    help = fields.pop("help", None)
+    said = "".join(f" {key}={printable(str(value))}" for key, value in fields.items())
+    level = style.paint({"info": "note", "debug": "dim"}.get(event.level, event.level), f"{event.level:<7}")
+    where = f"{_where(event)}: " if event.stream else ""
+    lines = [f"{_time(now)} {level} {where}{first}{said}", *(f"  {line}" for line in rest)]
+    return "\n".join([*lines, *([f"  help: {printable(str(help))}"] if help else [])])
+
+
+def log_json(event: Event, now: datetime | None = None) -> str:
+    """One object on one line."""
+    found: dict[str, object] = {"time": _time(now), "level": event.level}
+    if event.stream:
+        found |= {"stream": event.stream, "worker": event.worker}
+    return json.dumps({**found, "message": event.message, **event.fields}, ensure_ascii=False)
+
+
+def _where(event: Event) -> str:
+    return f"{event.stream}[{event.worker}]" if (event.worker or 1) > 1 else str(event.stream)
+
+
+def _time(now: datetime | None) -> str:
+    return (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def status_json(daemon: Daemon) -> str:
+    """All workers, for programs."""
+    return json.dumps({"ready": daemon.ready, "workers": [_object(worker) for worker in daemon.workers]}, indent=2)
+
+
+def _object(worker: Minded) -> dict[str, object]:
+    counts, failure = worker.counts, worker.failure
+    return {
+        "stream": worker.job.stream, "worker": worker.job.worker, "pid": worker.pid, "status": worker.status,
+        "trouble": worker.report.trouble, "rows": counts.rows, "messages": counts.messages, "bytes": counts.bytes,
+        "epochs": counts.epochs, "bad_rows": counts.bad, "dead_letters": counts.dead, "lag": worker.report.lag,
+        "restarts": worker.restarts + counts.retries, "latency_p50": counts.latency.quantile(0.5),
+        "latency_p99": counts.latency.quantile(0.99),
+        "error": None if failure is None else {"code": failure.code, "message": failure.message, "help": failure.help},
+    }  # fmt: skip
+
+
+def live_rows(daemon: Daemon, rates: Mapping[int, float]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """For each worker its state's role and text, and the other cells, in the order of `HEADERS`."""
+    return [_live(worker, rates.get(i, 0.0)) for i, worker in enumerate(daemon.workers)]
+
+
+def _live(worker: Minded, rate: float) -> tuple[str, str, tuple[str, ...]]:
+    counts, name = worker.counts, worker.job.stream
+    name = f"{name}[{worker.job.worker}]" if worker.job.workers > 1 else name
+    lag = sum(sum(partitions.values()) for partitions in worker.report.lag.values())
+    times = (_milliseconds(counts.latency.quantile(share)) for share in (0.5, 0.99))
+    restarts = str(worker.restarts + counts.retries)
+    return (
+        _ROLES.get(worker.status, "dim"),
+        worker.status,
+        (printable(name), f"{counts.rows:,}", f"{rate:,.0f}", f"{lag:,}", *times, restarts),
+    )
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"≤ {seconds * 1000:g} ms"
+
+
+def progress_events(daemon: Daemon, rates: Mapping[int, float]) -> Sequence[Event]:
+    """A line for each worker where there is no terminal."""
+    found = []
+    for i, worker in enumerate(daemon.workers):
+        counts, lag = worker.counts, sum(sum(p.values()) for p in worker.report.lag.values())
+        fields = {"rows": counts.rows, "rows_per_second": round(rates.get(i, 0.0)), "lag": lag, "epochs": counts.epochs}
+        found.append(Event("info", worker.status, worker.job.stream, worker.job.worker, fields))
+    return found

@@ -1,0 +1,111 @@
+"""Dead letters for people and programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from flowc.render.failure import error_object
+from flowc.render.style import Style, printable
+from flowc.render.tables import table
+from flowc.service.deadletterreplay import Replayed
+from flowc.service.deadletters import Counted, DeadLetters, Letter
+
+_HEADERS = ("stream", "error code", "letters", "parked", "oldest", "newest", "kept in")
+_SHOWN = 500
+Counts = Sequence[tuple[DeadLetters, Sequence[Counted]]]
+
+
+def counts_text(counted: Counts, style: Style) -> str:
+    """A row for each stream and code; nothing where there is none."""
+    rows = [
+        (of.stream, count.code, count.letters, count.parked, _time(count.oldest), _time(count.newest), str(of.kept))
+        for of, counts in counted
+        for count in counts
+    ]
+    return table(_HEADERS, rows, style, right=(2, 3)) if rows else ""
+
+
+def counts_objects(counted: Counts) -> list[dict[str, object]]:
+    """A stream each, for programs."""
+    return [
+        {
+            "stream": of.stream, "kept_in": str(of.kept), "letters": sum(count.letters for count in counts),
+            "parked": sum(count.parked for count in counts),
+            "codes": [{"code": count.code, "letters": count.letters, "parked": count.parked,
+                       "oldest": _time(count.oldest), "newest": _time(count.newest)} for count in counts],
+        }
+        for of, counts in counted
+    ]  # fmt: skip
+
+
+def letters_text(letters: Sequence[Letter], style: Style) -> str:
+    """Each letter: where it stood, why it is dead, and what it is."""
+    return "\n\n".join("\n".join(_lines(letter, style)) for letter in letters)
+
+
+def _lines(letter: Letter, style: Style) -> Iterator[str]:
+    where = f"{letter['topic']}[{letter['partition_number']}] at {letter['message_offset']}"
+    said = f"{letter['error_code']}, attempt {letter['attempt']}, {_time(letter['failed_at'])}"
+    yield f"{style.paint('bold', printable(where))}: {printable(said)}"
+    yield f"  {printable(letter['error'])}"
+    if letter["message_key"] is not None:
+        yield f"  key: {_short(letter['message_key'])}"
+    if letter["headers"]:
+        yield f"  headers: {printable(letter['headers'])[:_SHOWN]}"
+    yield f"  message: {_short(letter['message']) if letter['message'] is not None else 'none (a tombstone)'}"
+
+
+def letter_object(letter: Letter) -> dict[str, object]:
+    """A letter for programs: message and key as text where they are UTF-8, and in any case as hexadecimal digits."""
+    return {
+        "stream": letter["stream"], "source": letter["source"], "topic": letter["topic"],
+        "partition": letter["partition_number"], "offset": letter["message_offset"],
+        "event_time": _time(letter["event_time"]), "code": letter["error_code"], "error": letter["error"],
+        "attempt": letter["attempt"], "failed_at": _time(letter["failed_at"]),
+        "key": _text(letter["message_key"]), "key_hex": _hex(letter["message_key"]),
+        "headers": json.loads(letter["headers"]) if letter["headers"] else [],
+        "message": _text(letter["message"]), "message_hex": _hex(letter["message"]),
+    }  # fmt: skip
+
+
+def replayed_text(report: Replayed) -> str:
+    """What a replay did, on one line."""
+    parked = f", {report.parked} parked" if report.parked else ""
+    left = f", {report.unjudged} left (`dedupe` may not have judged them)" if report.unjudged else ""
+    rows = f"{report.rows} row{'' if report.rows == 1 else 's'}"
+    return f"{report.stream}: {report.replayed} replayed into {rows}, {report.failed} failed again{parked}{left}"
+
+
+def replayed_object(report: Replayed) -> dict[str, object]:
+    """What a replay did, for programs."""
+    return {
+        "stream": report.stream, "replayed": report.replayed, "rows": report.rows, "failed": report.failed,
+        "parked": report.parked, "unjudged": report.unjudged, "status": "failed" if report.error else "ok",
+        "error": error_object(report.error),
+    }  # fmt: skip
+
+
+def _short(data: bytes) -> str:
+    text = _text(data)
+    shown = printable(text) if text is not None else data.hex()
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}… ({len(data)} bytes)"
+
+
+def _text(data: bytes | None) -> str | None:
+    try:
+        return None if data is None else data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _hex(data: bytes | None) -> str | None:
+    return None if data is None else data.hex()
+
+
+def _time(moment: datetime | str | None) -> str | None:
+    """An instant as ISO 8601 in UTC; engines without a type of their own for it give its text."""
+    if moment is None or isinstance(moment, str):
+        return moment
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

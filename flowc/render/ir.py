@@ -1,0 +1,58 @@
+"""Lowered pipelines and streams as JSON. Nodes say their type in `node`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flowc.compiler.ir import Apply, Ir, Output, Pipeline, Source, Sql, Stream, Target
+from flowc.render.plain import as_json, plain
+
+
+def ir_json(ir: Ir) -> str:
+    """All of them, pipelines first."""
+    return as_json([*map(_pipeline, ir.pipelines), *map(_stream, ir.streams)])
+
+
+def _pipeline(pipeline: Pipeline) -> dict[str, object]:
+    shown = _object(pipeline)
+    if pipeline.applies:
+        shown["applies"] = [{**_object(apply), "input": _node(apply.input)} for apply in pipeline.applies]
+    return {"node": "pipeline", **shown}
+
+
+def _stream(stream: Stream) -> dict[str, object]:
+    """A stream: its nodes from sources to targets, each once; what is read of another one is told by its `id`."""
+    node = stream.input
+    bare = replace(stream, input=None, sources=(), lookups=(), applies=(), outputs=(), dead_letter=None)
+    nodes: dict[str, object] = {
+        "sources": [_node(source) for source in stream.sources],
+        "lookups": [{"node": "lookup", **_object(lookup)} for lookup in stream.lookups],
+        "sql": _node(node) if isinstance(node, Sql) else None,
+        "applies": [_apply(apply) for apply in stream.applies],
+        "outputs": [_place(output) for output in stream.outputs],
+        "dead_letter": _place(stream.dead_letter) if stream.dead_letter is not None else None,
+    }
+    return {
+        "node": "stream",
+        "name": stream.name,
+        **{key: held for key, held in nodes.items() if held},
+        **_object(bare),
+    }
+
+
+def _apply(apply: Apply) -> dict[str, object]:
+    return {"node": "apply", **_object(apply), "input": apply.input.id}
+
+
+def _place(place: Output | Target) -> dict[str, object]:
+    return {"node": type(place).__name__.removesuffix("Output").lower(), **_object(place)}
+
+
+def _node(node: Source | Sql) -> dict[str, object]:
+    return {"node": type(node).__name__.lower(), **_object(node)}
+
+
+def _object(value: object) -> dict[str, object]:
+    shown = plain(value)
+    assert isinstance(shown, dict)
+    return shown

@@ -1,0 +1,80 @@
+"""What a daemon counts, in Prometheus' text format; the names are listed in docs/guides/operating-streams.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+
+from flowc.service.daemon.minded import Minded
+from flowc.service.daemon.stats import BOUNDS, PHASES, Histogram
+from flowc.service.daemon.supervisor import Daemon
+
+_COUNTERS = {
+    "rows": ("flowc_rows_total", "Rows that the targets were given."),
+    "messages": ("flowc_messages_total", "Messages read and committed."),
+    "bytes": ("flowc_bytes_total", "Bytes of the messages read, as they are held in memory."),
+    "epochs": ("flowc_batches_total", "Epochs committed."),
+    "errors": ("flowc_errors_total", "Attempts that failed."),
+    "bad": ("flowc_bad_rows_total", "Messages that could not be read and were dropped."),
+    "dead": ("flowc_dead_letters_total", "Messages that went to dead letters."),
+}
+
+Labels = Mapping[str, object]
+
+
+def metrics_text(daemon: Daemon) -> str:
+    """All metrics of all workers."""
+    return "\n".join(_lines(daemon.workers, daemon.began)) + "\n"
+
+
+def _lines(workers: Sequence[Minded], began: float) -> Iterator[str]:
+    counts = [(_of(worker), worker.counts) for worker in workers]
+    for key, (name, help) in _COUNTERS.items():
+        yield from _family(name, "counter", help, [(labels, getattr(c, key)) for labels, c in counts])
+    restarts = [(_of(worker), worker.restarts + worker.counts.retries) for worker in workers]
+    yield from _family("flowc_restarts_total", "counter", "Times that a stream was begun again.", restarts)
+    up = [(_of(worker), int(worker.status == "running")) for worker in workers]
+    yield from _family("flowc_up", "gauge", "1 while a worker reads and writes, else 0.", up)
+    lags = [
+        ({"stream": worker.job.stream, "source": source, "partition": partition}, lag)
+        for worker in workers
+        for source, partitions in sorted(worker.report.lag.items())
+        for partition, lag in sorted(partitions.items())
+    ]
+    yield from _family("flowc_lag", "gauge", "Messages in the log that are not committed yet.", lags)
+    phases = [({**labels, "phase": phase}, c.phases[phase]) for labels, c in counts for phase in PHASES]
+    yield from _histogram("flowc_epoch_seconds", "Seconds of an epoch, by phase.", phases)
+    latencies = [(labels, c.latency) for labels, c in counts]
+    help = "Seconds from the time of an epoch's first message to its commit."
+    yield from _histogram("flowc_latency_seconds", help, latencies)
+    yield from _family("flowc_start_time_seconds", "gauge", "When the daemon began.", [({}, round(began, 3))])
+
+
+def _of(worker: Minded) -> Labels:
+    return {"stream": worker.job.stream, "worker": worker.job.worker}
+
+
+def _family(name: str, kind: str, help: str, samples: Sequence[tuple[Labels, object]]) -> Iterator[str]:
+    yield from (f"# HELP {name} {help}", f"# TYPE {name} {kind}")
+    for labels, value in samples:
+        yield f"{name}{_labels(labels)} {value}"
+
+
+def _histogram(name: str, help: str, samples: Sequence[tuple[Labels, Histogram]]) -> Iterator[str]:
+    yield from _family(name, "histogram", help, ())
+    bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+    for labels, histogram in samples:
+        counts = list(accumulate(histogram.counts))
+        for bound, count in zip(bounds, counts, strict=True):
+            yield f"{name}_bucket{_labels({**labels, 'le': bound})} {count}"
+        yield f"{name}_sum{_labels(labels)} {histogram.total:.6f}"
+        yield f"{name}_count{_labels(labels)} {counts[-1]}"
+
+
+def _labels(labels: Labels) -> str:
+    inside = ",".join(f'{name}="{_escaped(str(value))}"' for name, value in labels.items())
+    return f"{{{inside}}}" if inside else ""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

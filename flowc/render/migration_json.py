@@ -1,0 +1,110 @@
+"""A plan for programs, as `schemas/plan.json` describes it."""
+
+from __future__ import annotations
+
+from flowc.migration import (
+    Change,
+    DatabasePlan,
+    MigrationPlan,
+    PipelineChange,
+    Precheck,
+    Statement,
+    StoredPosition,
+    StreamOutput,
+)
+from flowc.service.prechecks import failed
+
+FORMAT = 1
+"""The number of the format. Keys may be added to it; none is removed or changes its meaning."""
+
+
+def migration_object(plan: MigrationPlan, plan_hash: str) -> dict[str, object]:
+    """The plan as lists and mappings; the format is described in `docs/reference/plan-json.md`."""
+    return {
+        "format": FORMAT,
+        "plan": plan_hash,
+        "databases": [_database(database) for database in plan.databases],
+        "changes": [_change(change, database) for database in plan.databases for change in database.changes],
+        "pipelines": [_load(load) for database in plan.databases for load in database.pipelines],
+        "unmanaged": {t.label: list(t.unmanaged) for d in plan.databases for t in d.tables if t.unmanaged},
+        "notes": {t.label: list(t.notes) for d in plan.databases for t in d.tables if t.notes},
+        "outputs": [_output(output) for output in plan.outputs],
+    }
+
+
+def _database(database: DatabasePlan) -> dict[str, object]:
+    return {"connection": database.connection, "kind": database.kind, "version": database.version}
+
+
+def _change(change: Change, database: DatabasePlan) -> dict[str, object]:
+    return {
+        "connection": database.connection,
+        "kind": change.kind,
+        "name": change.object,
+        "action": change.action,
+        "class": str(change.risk),
+        "destructive": change.destructive,
+        "refused": bool(failed(change)),
+        "summary": change.summary,
+        "before": change.before,
+        "after": change.after,
+        "rows": change.lost,
+        "blocked": change.blocked,
+        "part_of": change.part_of,
+        "notes": list(change.notes),
+        "prechecks": [_precheck(check) for check in change.prechecks],
+        "statements": [_statement(statement) for statement in change.statements],
+    }
+
+
+def _precheck(check: Precheck) -> dict[str, object]:
+    return {
+        "sql": check.sql,
+        "count": check.count,
+        "ok": not check.failed,
+        "message": check.said,
+        "help": check.help,
+        "error": check.error,
+    }
+
+
+def _statement(statement: Statement) -> dict[str, object]:
+    return {
+        "sql": statement.sql,
+        "purpose": statement.purpose,
+        "transactional": statement.transactional,
+        "lock": statement.lock,
+        "rewrites": statement.rewrites,
+        "scans": statement.scans,
+    }
+
+
+def _load(load: PipelineChange) -> dict[str, object]:
+    return {
+        "kind": load.what,
+        "name": load.name,
+        "target": load.target,
+        "action": load.action,
+        "changed": [{"key": key, "before": before, "after": after} for key, before, after in load.changed],
+        "sql": {"before": load.sql[0], "after": load.sql[1]} if load.sql else None,
+        "load": {"before": load.load[0], "after": load.load[1]} if load.load else None,
+        "effects": list(load.effects),
+        "breaks": list(load.breaks),
+        "restart": load.restart,
+        "positions": [_position(position) for position in load.positions],
+    }
+
+
+def _position(at: StoredPosition) -> dict[str, object]:
+    return {"source": at.source, "partition": at.partition, "next": at.next, "lag": at.lag}
+
+
+def _output(output: StreamOutput) -> dict[str, object]:
+    return {
+        "stream": output.stream,
+        "target": output.target,
+        "what": output.what,
+        "promise": output.promise,
+        "start": output.start,
+        "positions": [_position(position) for position in output.positions],
+    }

@@ -1,0 +1,55 @@
+"""A plan as a script that a database's own client runs as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+from flowc.migration import Change, DatabasePlan, MigrationPlan, Statement
+from flowc.render.migration import statement_comment
+from flowc.render.style import printable
+
+SESSIONS = {
+    "mysql": (
+        "SET SESSION sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,"
+        "NO_ZERO_DATE,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00';"
+    )
+}
+"""By kind of connection, what makes a client's session mean by the statements what flowc's own means."""
+_OWN = re.compile(r"\bflowc_\w+\(")
+
+
+def migration_sql(plan: MigrationPlan) -> str:
+    """The statements alone, in transactions as `apply` runs them, under comments that name database and object."""
+    return "\n".join(line for database in plan.databases for line in _database(database))
+
+
+def _database(plan: DatabasePlan) -> Iterator[str]:
+    parts = [(change, statement) for change in plan.changes for statement in change.statements]
+    if parts:
+        yield f"-- {printable(plan.connection)}"
+        yield from (SESSIONS[kind] for kind in (plan.kind,) if kind in SESSIONS)
+    if plan.kind == "sqlite" and any(_OWN.search(statement.sql) for _, statement in parts):
+        yield "-- It calls functions that flowc adds to SQLite: `flowc apply` can run it, sqlite3 cannot."
+    if any(statement.commit for _, statement in parts):
+        yield "-- It says what `flowc apply` does by commits of the tables; no client runs it."
+    said: Change | None = None
+    for together, group in groupby(parts, key=lambda part: part[1].transactional):
+        if together:
+            yield "BEGIN;"
+        for change, statement in group:
+            if change is not said:
+                yield f"-- {printable(change.object)}: {printable(change.summary)}"
+            said = change
+            yield from statement_lines(statement)
+        if together:
+            yield "COMMIT;"
+
+
+def statement_lines(statement: Statement) -> Iterator[str]:
+    """A statement with its semicolon, under a comment on its lock."""
+    if words := statement_comment(statement):
+        yield f"-- {words}"
+    before, after = statement.guard or (None, None)
+    yield from (f"{sql.rstrip().rstrip(';')};" for sql in (before, statement.sql, after) if sql)

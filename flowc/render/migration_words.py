@@ -1,0 +1,99 @@
+"""What every form of a plan says in the same words: marks, remarks on changes, and the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flowc.migration import Change, MigrationPlan, PipelineChange, Precheck, TableChanges
+from flowc.service.prechecks import failed
+
+_CARRIERS = ("rebuild_table", "alter_table")
+"""What only carries the statements of other changes, which are counted already."""
+_MARKS = {"create": "+", "add": "+", "drop": "-", "remove": "-"}
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One line under a change, and the role that colours it."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The counts in one line, and a line for each thing that stands in the way."""
+
+    counts: str
+    warnings: tuple[str, ...]
+
+
+def change_mark(change: Change | PipelineChange) -> str:
+    """`+` for what comes, `-` for what goes, `~` for what changes."""
+    return _MARKS.get(change.action, "~")
+
+
+def table_mark(entry: TableChanges) -> str:
+    """The mark of a whole table; a space where nothing happens to it."""
+    kinds = {change.kind for change in entry.changes}
+    return "+" if "create_table" in kinds else "-" if "drop_table" in kinds else "~" if kinds else " "
+
+
+def remarks(change: Change) -> Iterator[Remark]:
+    """Why it cannot be done, what its prechecks found, what it loses, and its notes."""
+    if change.blocked:
+        yield Remark("error", f"cannot be done: {change.blocked}")
+    for check in change.prechecks:
+        yield from _checked(check)
+    if change.lost is not None:
+        yield Remark("bad" if change.lost else "good", change.loss)
+    yield from (Remark("note", f"note: {note}") for note in change.notes)
+
+
+def _checked(check: Precheck) -> Iterator[Remark]:
+    if check.error is not None:
+        yield Remark("error", f"could not be checked: {check.error}")
+    elif check.count:
+        yield Remark("error", check.said)
+        yield Remark("help", f"help: {check.help}")
+    elif check.count == 0:
+        yield Remark("good", "checked: the data allows it")
+
+
+def standing_words(plan: MigrationPlan) -> Iterator[str]:
+    """What is to be known although nothing changes: what no spec knows, notes on tables, what has no table."""
+    for database in plan.databases:
+        for entry in database.tables:
+            yield from (f"{entry.label}: {words}, which no spec knows, is left alone" for words in entry.unmanaged)
+            yield from (f"{entry.label}: {note}" for note in entry.notes)
+    yield from map(str, plan.outputs)
+
+
+def table_notes(entry: TableChanges) -> Iterator[str]:
+    """What is said under a table beside its changes."""
+    yield from (f"{words}: no spec knows it, it is left alone" for words in entry.unmanaged)
+    yield from (f"note: {note}" for note in entry.notes)
+
+
+def summary_words(plan: MigrationPlan) -> Summary:
+    """How much of what, and what stands in the way."""
+    marks = [change_mark(change) for change in plan.changes if change.kind not in _CARRIERS]
+    counts = f"{marks.count('+')} to add, {marks.count('~')} to change, {marks.count('-')} to drop"
+    loads = _loads(plan)
+    return Summary(counts + (f"; loads: {loads}" if loads else ""), tuple(_warnings(plan)))
+
+
+def _loads(plan: MigrationPlan) -> str:
+    actions = [change.action for database in plan.databases for change in database.pipelines]
+    named = {"add": "new", "change": "changed", "remove": "removed"}
+    return ", ".join(f"{actions.count(action)} {word}" for action, word in named.items() if action in actions)
+
+
+def _warnings(plan: MigrationPlan) -> Iterator[str]:
+    destructive = sum(change.destructive for change in plan.changes)
+    if destructive:
+        yield f"{destructive} destroy{'s' if destructive == 1 else ''} data and must be allowed"
+    refused = sum(bool(failed(change)) for change in plan.changes)
+    if refused:
+        yield f"{refused} cannot be done as {'it is' if refused == 1 else 'they are'}"

@@ -1,0 +1,140 @@
+"""Plans of streams as text: as SQL to read, and as values for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowc.plan import Execute
+from flowc.render.plain import plain
+from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
+from flowc.stream import (
+    FilesTarget,
+    LookupPlan,
+    PositionSql,
+    SourcePlan,
+    StatePlan,
+    StreamPlan,
+    TableTarget,
+    TargetPlan,
+    TopicTarget,
+)
+
+_LETTERS = "the dead letters of the epoch"
+_NUMBERS = {name: f"{{{name}}}" for name in ("partition", "start", "end", "epoch")}
+"""What an epoch fills in, shown as it stands in the templates."""
+
+
+def stream_sql(plan: StreamPlan) -> str:
+    """A stream as SQL to read: what it reads, the query of each epoch, and the statements of each target."""
+    targets = [part for target in _targets(plan) for part in _target(target, plan)]
+    return "\n\n".join([*_reading(plan), *targets, *_state(plan.state)])
+
+
+def stream_object(plan: StreamPlan) -> dict[str, object]:
+    """A stream for JSON. Targets say their type in `target`; the rows that their loads read are an epoch's."""
+    shown = plain(plan)
+    assert isinstance(shown, dict)
+    shown["targets"] = [_target_object(target) for target in plan.targets]
+    if plan.letters is not None:
+        shown["letters"] = _target_object(plan.letters)
+    if plan.state is not None:  # which keeps the facts too
+        shown.pop("facts", None)
+    return {"stream": shown.pop("name"), "version": shown.pop("version"), **shown}
+
+
+def _target_object(target: TargetPlan) -> dict[str, object]:
+    shown = plain(target)
+    assert isinstance(shown, dict)
+    if isinstance(target, TableTarget):
+        loads = {"load": target.load, "first": target.first}
+        shown |= {key: plan_object(load, _rows(target)) for key, load in loads.items() if load is not None}
+    if isinstance(target, TableTarget) and target.dead is not None:
+        shown["dead"] = plan_object(target.dead, _LETTERS)
+    return {"target": type(target).__name__.removesuffix("Target").lower(), **shown}
+
+
+def _rows(target: TableTarget) -> str:
+    return _LETTERS if target.letters else "the rows of the epoch"
+
+
+def _reading(plan: StreamPlan) -> Iterator[str]:
+    yield "\n".join([f"-- {plan.name}: stream", *map(_source, plan.sources)])
+    yield from map(_lookup, plan.lookups)
+    for operator in plan.operators:
+        yield f"-- {operator.name} by {', '.join(operator.keys)} within {operator.within / 1_000_000:g} seconds"
+    if plan.sql is not None:
+        yield statement(Execute("each epoch, on DataFusion", plan.sql))
+
+
+def _source(source: SourcePlan) -> str:
+    what = "files" if source.kind == "files" else "messages"
+    of = f"{source.format} {what} of {source.connection}:{source.address}"
+    return f"-- {source.name} is {of} {columns_text(source.columns or ())}"
+
+
+def _lookup(lookup: LookupPlan) -> str:
+    again = f"again every {lookup.refresh:g} seconds" if lookup.refresh is not None else "once"
+    purpose = f"lookup {lookup.name} {columns_text(lookup.columns)}, read {again} from {lookup.connection}"
+    return statement(Execute(purpose, lookup.query))
+
+
+def _targets(plan: StreamPlan) -> tuple[TargetPlan, ...]:
+    return plan.targets if plan.letters is None else (*plan.targets, plan.letters)
+
+
+def _target(target: TargetPlan, plan: StreamPlan) -> Iterator[str]:
+    if isinstance(target, TableTarget):
+        yield from _table(target, plan)
+    elif isinstance(target, FilesTarget):
+        parts = f", partitioned by {', '.join(target.partition_by)}" if target.partition_by else ""
+        yield f"-- {plan.name}: {target.format} files into {target.name} {columns_text(target.columns)}{parts}"
+    else:
+        key = f", key {', '.join(target.key)}" if target.key else ""
+        what = "dead letters" if target.letters else f"{target.format} messages"
+        yield f"-- {plan.name}: {what} into {target.name} {columns_text(target.columns)}{key}\n-- {_commit(target)}"
+
+
+def _commit(target: TopicTarget) -> str:
+    """What is in one transaction of a topic."""
+    if not target.transactions:
+        return "without transactions"
+    beside = ["the positions of the sources"] if target.positions else []
+    beside += [f"dead letters into {target.dead_topic}"] if target.dead_topic else []
+    return f"one transaction for each epoch{', with ' if beside else ''}{' and '.join(beside)}"
+
+
+def _table(target: TableTarget, plan: StreamPlan) -> Iterator[str]:
+    """What is done once, and then the transaction of an epoch."""
+    what = "dead letters" if target.letters else target.load.mode
+    yield f"-- {plan.name}: {what} into {target.name}, one commit for each epoch"
+    yield from _once("keep positions", target.positions.ensure if target.positions is not None else ())
+    yield from _once("make the table, where it is missing", target.create)
+    yield from _once("make the table of dead letters, where it is missing", target.create_dead)
+    loads = (target.load,) if target.dead is None else (target.load, target.dead)
+    yield from (statement(step) for load in loads for step in load.prepare)
+    yield "BEGIN;"
+    yield from _positions(target.positions) if target.positions is not None else ()
+    yield from steps_sql(target.load.steps, _rows(target))
+    yield from steps_sql(target.dead.steps, _LETTERS) if target.dead is not None else ()
+    yield "COMMIT;"
+
+
+def _positions(sql: PositionSql) -> Iterator[str]:
+    """For each partition that the epoch reads, one of two statements."""
+    filled = _NUMBERS | {"source": sql.sources[0][1] if len(sql.sources) == 1 else "{source}"}
+    moves = "move a partition on: error `stream-fenced` when this touches no row"
+    yield statement(Execute(moves, sql.advance.format(**filled)))
+    yield statement(Execute("or begin one that was never read", sql.begin.format(**filled)))
+
+
+def _state(state: StatePlan | None) -> Iterator[str]:
+    if state is not None:
+        where = state.connection or "a file of its own, under .flowc/"
+        yield from _once(f"keep intents, checkpoints and state in {where}", state.sql.ensure)
+
+
+def _once(purpose: str, statements: tuple[str, ...]) -> Iterator[str]:
+    """What is done when the stream starts, where it is not done yet."""
+    if statements:
+        first, *others = statements
+        yield "\n".join([statement(Execute(purpose, first)), *map(ended, others)])

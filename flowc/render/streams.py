@@ -1,0 +1,47 @@
+"""What runs of streams did: a table, examples of bad rows, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowc.render.failure import error_object, failure
+from flowc.render.style import Style, printable
+from flowc.render.tables import table
+from flowc.service.streams import StreamReport
+
+_HEADERS = ("stream", "messages", "rows", "bad rows", "epochs", "seconds", "status")
+
+
+def streams_text(reports: Sequence[StreamReport], style: Style) -> str:
+    """The table, and under it up to five bad rows of each stream."""
+    parts = [table(_HEADERS, [_row(report) for report in reports], style, right=(1, 2, 3, 4, 5))]
+    parts += [f"{report.name}: {printable(text)}" for report in reports for text in report.examples]
+    return "\n".join(parts)
+
+
+def _row(report: StreamReport) -> tuple[object, ...]:
+    seconds = f"{report.seconds:.2f} s"
+    return report.name, report.messages, report.rows, report.bad, report.epochs, seconds, _status(report)
+
+
+def _status(report: StreamReport) -> str:
+    return "failed" if report.error else "stopped" if report.stopped else "ok"
+
+
+def stream_failures(reports: Sequence[StreamReport], style: Style) -> str:
+    """What failed, and why."""
+    return "\n\n".join(f"{report.name}: {failure(report.error, style)}" for report in reports if report.error)
+
+
+def stream_object(report: StreamReport) -> dict[str, object]:
+    """A report for programs."""
+    return {
+        "stream": report.name,
+        "messages": report.messages,
+        "rows": report.rows,
+        "bad_rows": report.bad,
+        "epochs": report.epochs,
+        "seconds": round(report.seconds, 3),
+        "status": _status(report),
+        "error": error_object(report.error) if report.error else None,
+    }

@@ -1,0 +1,52 @@
+"""Where streams are, for people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowc.render.failure import error_object, failure
+from flowc.render.style import Style
+from flowc.render.tables import table
+from flowc.service.streamstatus import StreamStatus
+
+_HEADERS = ("stream", "epoch", "lag", "dead letters", "positions in", "state in")
+_PARTITIONS = ("stream", "source", "partition", "next", "end", "lag")
+
+
+def status_text(found: Sequence[StreamStatus], style: Style, *, partitions: bool) -> str:
+    """A row for each stream and, with `partitions`, one for each of their partitions."""
+    parts = [table(_HEADERS, [_row(status) for status in found], style, right=(1, 2, 3))]
+    rows = [
+        (status.name, at.source, at.partition, _known(at.next), _known(at.end), _known(at.lag))
+        for status in found
+        for at in status.partitions
+    ]
+    return "\n\n".join(
+        [*parts, *([table(_PARTITIONS, rows, style, right=(2, 3, 4, 5))] if partitions and rows else [])]
+    )
+
+
+def _row(status: StreamStatus) -> tuple[object, ...]:
+    parked = f" ({status.parked} parked)" if status.parked else ""
+    letters = "-" if status.letters is None else f"{status.letters}{parked}"
+    return status.name, status.epoch, _known(status.lag), letters, status.kept_in or "-", status.state or "-"
+
+
+def _known(value: int | None) -> object:
+    return "-" if value is None else value
+
+
+def status_failures(found: Sequence[StreamStatus], style: Style) -> str:
+    """What could not be looked at, and why."""
+    return "\n\n".join(f"{status.name}: {failure(status.error, style)}" for status in found if status.error)
+
+
+def status_object(status: StreamStatus) -> dict[str, object]:
+    """Where a stream is, for programs."""
+    return {
+        "stream": status.name, "epoch": status.epoch, "lag": status.lag, "positions_in": status.kept_in,
+        "state_in": status.state, "dead_letters": status.letters, "parked": status.parked,
+        "partitions": [{"source": at.source, "partition": at.partition, "next": at.next, "end": at.end, "lag": at.lag}
+                       for at in status.partitions],
+        "error": error_object(status.error),
+    }  # fmt: skip

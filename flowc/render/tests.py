@@ -1,0 +1,111 @@
+"""What tests found: a line for each, and of those that failed what differs and where it is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from flowc.render.failure import error_object, failure
+from flowc.render.style import Style, printable
+from flowc.render.tables import cell
+from flowc.source import Span
+
+if TYPE_CHECKING:
+    from flowc.service.testing import TestReport
+    from flowc.service.testing_compare import Difference, Missing
+
+
+def outcome_text(report: TestReport, style: Style) -> str:
+    """One test: its line, and what failed under it."""
+    mark = style.paint("good", "ok    ") if report.passed else style.paint("error", "failed")
+    line = f"{mark}  {report.name}  {_milliseconds(report.seconds)}"
+    if report.passed:
+        return line
+    return "\n".join([f"{line}  {_where(report.span)}", *(f"  {text}" for text in _why(report, style))])
+
+
+def outcomes_summary(reports: Sequence[TestReport]) -> str:
+    """How many passed and failed, and in what time."""
+    failed = sum(not report.passed for report in reports)
+    what = f"{len(reports)} test{'' if len(reports) == 1 else 's'}"
+    seconds = _milliseconds(sum(report.seconds for report in reports))
+    return f"{what}: {len(reports) - failed} passed, {failed} failed in {seconds}"
+
+
+def outcomes_json(reports: Sequence[TestReport]) -> str:
+    """All of them for programs."""
+    return json.dumps({"tests": [_object(report) for report in reports]}, indent=2, ensure_ascii=False)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
+
+
+def _where(span: Span) -> str:
+    line, column = span.file.position(span.start)
+    return f"{span.file.path}:{line}:{column}"
+
+
+def _why(report: TestReport, style: Style) -> list[str]:
+    if report.error is not None:
+        span = getattr(report.error, "span", None)
+        at = [f"at {_where(span)}"] if isinstance(span, Span) else []
+        return [*failure(report.error, style).splitlines(), *at]
+    assert report.difference is not None
+    return _lines(report.difference, style)
+
+
+def _lines(difference: Difference, style: Style) -> list[str]:
+    lines: list[str] = []
+    for missing in difference.missing:
+        lines += _missing(missing, style)
+    for row in difference.unexpected:
+        lines.append(style.paint("help", f"+ {_row(row)}") + "  is there, and not expected")
+    return lines
+
+
+def _missing(missing: Missing, style: Style) -> list[str]:
+    lines = [style.paint("error", f"- {_row(missing.row)}") + f"  expected at {_where(missing.span)}"]
+    if missing.nearest is not None:
+        names = ", ".join(f"`{name}`" for name in missing.differing)
+        verb = "differs" if len(missing.differing) == 1 else "differ"
+        lines.append(style.paint("help", f"+ {_row(missing.nearest)}") + f"  is there: {names} {verb}")
+    return lines
+
+
+def _row(row: Mapping[str, object]) -> str:
+    return "{ " + ", ".join(f"{printable(name)}: {_value(value)}" for name, value in row.items()) + " }"
+
+
+def _value(value: object) -> str:
+    return printable(value) if isinstance(value, str) else cell(value)
+
+
+def _object(report: TestReport) -> dict[str, object]:
+    line, column = report.span.file.position(report.span.start)
+    return {
+        "name": report.name, "subject": report.subject, "status": "ok" if report.passed else "failed",
+        "file": report.span.file.path, "line": line, "column": column, "seconds": round(report.seconds, 6),
+        "error": error_object(report.error), **_difference_object(report.difference),
+    }  # fmt: skip
+
+
+def _difference_object(difference: Difference | None) -> dict[str, object]:
+    found = difference.missing if difference is not None else ()
+    spare = difference.unexpected if difference is not None else ()
+    return {
+        "missing": [_missing_object(missing) for missing in found],
+        "unexpected": [_plain(row) for row in spare],
+    }
+
+
+def _missing_object(missing: Missing) -> dict[str, object]:
+    line, column = missing.span.file.position(missing.span.start)
+    nearest = None if missing.nearest is None else _plain(missing.nearest)
+    return {"row": _plain(missing.row), "line": line, "column": column, "nearest": nearest}
+
+
+def _plain(row: Mapping[str, object]) -> dict[str, object]:
+    simple = (str, int, float, bool, type(None), list, dict)
+    return {name: value if isinstance(value, simple) else cell(value) for name, value in row.items()}

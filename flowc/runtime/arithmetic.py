@@ -1,0 +1,192 @@
+"""Arithmetic that fails where it would overflow, in queries of an engine that wraps results around without a word.
+
+The compiler says where a query computes; the engine says with what types. Integers are computed by Arrow's checked
+kernels, in 64 bits; sums of integers are made of decimals, and have to fit 64 bits again. Floats and dates stay as they
+are, for the engine checks those itself, and so do decimals except in long sums.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.errors import DataError, EngineError
+from flowc.plan import Arithmetic
+from flowc.runtime.fit import first_failing
+
+CODE = "arithmetic-overflow"
+
+Register = Callable[[str, Callable[..., pa.Array], list[pa.DataType], pa.DataType], None]
+"""Gives the engine a function: its name, the function of arrays, the types it takes, the type it returns."""
+
+_SIGNED, _UNSIGNED, _PLAIN = "BIGINT", "BIGINT UNSIGNED", ""
+_ARROW: Mapping[str, pa.DataType] = {_SIGNED: pa.int64(), _UNSIGNED: pa.uint64()}
+_TOTAL = pa.decimal128(30, 0)
+"""The engine's sum of DECIMAL(20,0)."""
+
+_WIDE_SUM = re.compile(r"Decimal128\((\d+), (-?\d+)\)")
+_SAFE_DIGITS = 28
+"""A decimal of so many digits can be summed ten thousand million times before the sum has 38."""
+
+_COMPUTE: Mapping[str, tuple[str, Callable[..., pa.Array]]] = {
+    "add": ("+", pc.add_checked),
+    "subtract": ("-", pc.subtract_checked),
+    "multiply": ("*", pc.multiply_checked),
+    "negate": ("-", pc.negate_checked),
+}
+_REFUSED = re.compile(r"call to '(flowc_\w+?)(?:_of)?' function: coercion from (.*?) to the signature", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The text of a query and its computations, as planned; `fail` takes the error of a value before it is raised."""
+
+    sql: str
+    arithmetic: tuple[Arithmetic, ...]
+    register: Register
+    fail: Callable[[DataError], None]
+
+    def checked(self, plan: Callable[[str], Any]) -> str:
+        """The query with every computation checked that has integers.
+
+        `plan` returns the engine's plan of a text, or raises. It decides each type: what a function of 64-bit integers
+        does not accept is no integer.
+
+        Raises:
+            EngineError: the engine reads the text in another way than the compiler did.
+        """
+        # A plan shows how operators nest, but for equally strong ones, which both read from the left.
+        written, read = (plan(text).logical_plan().display_indent() for text in (self.sql, self._plain()))
+        if written != read:
+            raise _unread()
+        types = dict.fromkeys((each.name for each in self.arithmetic), _SIGNED)
+        while (refused := self._refused(types, plan)) is not None:
+            name, given = refused
+            types[name] = _settled(types[name], given)
+        for each in self.arithmetic:
+            self._register(each, types[each.name], total=True)
+        return self._text(lambda each: _pieces(each, types[each.name]))
+
+    def _plain(self) -> str:
+        return self._text(lambda each: _BRACKETS[each.kind])
+
+    def _refused(self, types: Mapping[str, str], plan: Callable[[str], Any]) -> tuple[str, str] | None:
+        """The first computation that the engine does not accept for its types, and what it is given."""
+        for each in self.arithmetic:
+            self._register(each, types[each.name], total=False)
+        try:
+            # Types inside conditions are looked at by the optimizer only.
+            plan(self._text(lambda each: _probe(each, types[each.name]))).optimized_logical_plan()
+        except Exception as error:
+            found = _REFUSED.search(str(error))
+            if found is None or types.get(found[1], _PLAIN) not in _ARROW:
+                raise
+            return found[1], found[2]
+        return None
+
+    def _text(self, pieces: Callable[[Arithmetic], tuple[str, str | None, str, str]]) -> str:
+        """The query with pieces put around each computation and around, or in the place of, its inner part."""
+        edits: list[tuple[int, int, int, int, str]] = []
+        for depth, each in enumerate(self.arithmetic):
+            before, inside, after, behind = pieces(each)
+            edits.append((each.start, 1, -depth, each.start, before))
+            edits.append((each.end, 0, depth, each.end, behind))
+            if inside is None:
+                edits.append((each.inner, 2, 0, each.outer, after))
+            else:
+                edits.append((each.inner, 1, -depth, each.inner, inside))
+                edits.append((each.outer, 0, depth, each.outer, after))
+        return _edited(self.sql, edits)
+
+    def _register(self, each: Arithmetic, kind: str, *, total: bool) -> None:
+        if kind not in _ARROW:
+            return
+        integer = _ARROW[kind]
+        words = " ".join(self.sql[each.start : each.end].split())
+        if each.kind != "sum":
+            sign, compute = _COMPUTE[each.kind]
+            function = self._caught(compute, words, sign)
+            self.register(each.name, function, [integer] * (1 if each.kind == "negate" else 2), integer)
+        elif total:
+            self.register(each.name, self._caught(lambda sums: sums.cast(integer), words, ""), [_TOTAL], integer)
+        else:
+            self.register(f"{each.name}_of", lambda values: values, [integer], integer)
+
+    def _caught(self, compute: Callable[..., pa.Array], words: str, sign: str) -> Callable[..., pa.Array]:
+        def computed(*arrays: pa.Array) -> pa.Array:
+            try:
+                return compute(*arrays)
+            except pa.ArrowInvalid:
+                self.fail(_overflow(compute, arrays, words, sign))
+                raise
+
+        return computed
+
+
+_BRACKETS: Mapping[str, tuple[str, str | None, str, str]] = {
+    "add": ("(", None, " + ", ")"),
+    "subtract": ("(", None, " - ", ")"),
+    "multiply": ("(", None, " * ", ")"),
+    "negate": ("(", None, "- ", ")"),
+    "sum": ("(", "(", ")", ")"),
+}
+"""What makes the compiler's reading of a computation visible without changing it."""
+
+
+def _settled(kind: str, given: str) -> str:
+    """The next thing to take the operands for, when they are not of `kind` but of the engine's types `given`."""
+    if kind == _SIGNED and all(t.startswith("UInt") or t == "Null" for t in given.split(", ")):
+        return _UNSIGNED
+    wide = _WIDE_SUM.fullmatch(given)
+    return f"DECIMAL(38,{wide[2]})" if wide and int(wide[1]) > _SAFE_DIGITS else _PLAIN
+
+
+def _probe(each: Arithmetic, kind: str) -> tuple[str, str | None, str, str]:
+    if kind in _ARROW and each.kind == "sum":
+        return "", f"{each.name}_of(", ")", ""
+    return _pieces(each, kind) if each.kind != "sum" else _BRACKETS["sum"]
+
+
+def _pieces(each: Arithmetic, kind: str) -> tuple[str, str | None, str, str]:
+    if kind in _ARROW and each.kind == "sum":
+        return f"{each.name}(", "CAST(", " AS DECIMAL(20,0))", ")"
+    if kind in _ARROW:
+        return f"{each.name}(", None, "" if each.kind == "negate" else ", ", ")"
+    if kind and each.kind == "sum":
+        return "CAST(", "CAST(", f" AS {kind.replace('(38,', '(76,')})", f" AS {kind})"
+    return _BRACKETS[each.kind]
+
+
+def _edited(sql: str, edits: list[tuple[int, int, int, int, str]]) -> str:
+    parts, done = [], 0
+    for start, _, _, end, text in sorted(edits):
+        parts += [sql[done:start], text]
+        done = end
+    return "".join([*parts, sql[done:]])
+
+
+def _overflow(compute: Callable[..., pa.Array], arrays: tuple[pa.Array, ...], words: str, sign: str) -> DataError:
+    rows = pa.StructArray.from_arrays(list(arrays), [str(i) for i in range(len(arrays))])
+    row = first_failing(lambda part: compute(*part.flatten()), rows)
+    values = [str(array[row].as_py()) for array in arrays]
+    shown = f" {sign} ".join(values) if len(values) > 1 else f"{sign}({values[0]})" if sign else values[0]
+    message = f"`{words}` overflows: {shown} does not fit a 64-bit integer"
+    return DataError(message, code=CODE, help="compute with more digits: CAST an operand AS DECIMAL(38,0)")
+
+
+def overflowed(error: BaseException) -> bool:
+    """Whether the engine itself found that a number, date or interval overflows."""
+    return any(sign in str(error) for sign in _SIGNS)
+
+
+_SIGNS = ("verflow", "too large to store in a Decimal", "Timestamp out of range", "the representable i64 range")
+
+
+def _unread() -> EngineError:
+    message = "the arithmetic in this query cannot be guarded against overflow: it reads in two ways"
+    return EngineError(message, code="query-refused", help="put brackets around the operands")

@@ -1,0 +1,1 @@
+"""Messages of streams to rows: each codec decodes whole batches in native code, and sets aside the rows it cannot."""

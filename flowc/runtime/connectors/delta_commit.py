@@ -1,0 +1,223 @@
+"""What a load has made of its part of a Delta table becomes one commit of the table.
+
+    1 compare    the rows as they were with the rows as they are: what is new, which identities lost or changed a row
+    2 watermark  a file for each that has moved; without the commit it means nothing
+    3 commit     new rows, rows that go, and the numbers of the watermarks at once, only where the table is still
+                 at the version that was attached
+
+Rows that only come are appended. Rows that change are replaced by identity: all rows of an identity that lost or
+changed one go, and what has become of them comes. Files without such rows are not touched. A commit that changes
+nothing is not made.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flowc.errors import DataError, EngineError, FlowcError
+from flowc.plan import BEFORE, LIVE, LIVE_WATERMARKS, MARK, Attach
+from flowc.runtime.arrow import data_type
+from flowc.runtime.connectors import delta_watermarks
+from flowc.runtime.connectors.delta_bench import Bench
+from flowc.runtime.connectors.delta_predicates import matching, pruning
+from flowc.runtime.connectors.delta_tables import new_schema, speaking
+from flowc.runtime.extras import driver
+from flowc.runtime.names import listed, literal, qualified, quoted
+from flowc.types import Kind
+
+_GONE = "flowc_gone"
+_OP = "flowc_op"
+_LOAD = "flowc.load"
+_READ_AS_NULL = ("", "__HIVE_DEFAULT_PARTITION__")
+
+
+@dataclass
+class Change:
+    """The change of one table: `found` is the table as attached, None where there is none yet."""
+
+    bench: Bench
+    step: Attach
+    folder: Path
+    found: Any | None
+    version: int
+    """That of `found`, which moves on as it commits; -1 where there is none yet."""
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    stamps: list[tuple[str, int]] = field(default_factory=list)
+    """Numbers of applications that the commit carries beside those of watermarks."""
+
+    def commit(self) -> None:
+        """Writes it.
+
+        Raises:
+            TransientError: another writer was first.
+            DataError: the table refuses rows.
+        """
+        self._require_partitions()
+        marks = [delta_watermarks.write(self.folder, row, self.found) for row in self._moved()]
+        if not (marks or self.gone or self.new or self._created or self._emptied):
+            return
+        try:
+            with speaking(self.step.table.name):
+                self._write(marks)
+        except FlowcError:
+            if not self._landed():
+                raise
+        for name, number in marks:
+            delta_watermarks.forget(self.folder, name, number)
+
+    def _require_partitions(self) -> None:
+        """Raises DataError for a text in a partition that would be read as NULL."""
+        texts = [n for n in self.step.table.partition_by if data_type(self._schema.field(n)).kind is Kind.TEXT]
+        lost = ", ".join(map(literal, _READ_AS_NULL))
+        for name in texts:
+            if self.bench.number(f"SELECT count(*) FROM {self._target} WHERE {quoted(name)} IN ({lost})"):
+                message = f"column `{name}`: an empty text in a partition of `{self.step.table.name}` is read as NULL"
+                help = f"give it a value, or NULL: `empty_to_null`; `{_READ_AS_NULL[1]}` is read so too"
+                raise DataError(message, code="value-does-not-fit", help=help)
+
+    @property
+    def _created(self) -> bool:
+        return self.found is None
+
+    @cached_property
+    def _emptied(self) -> bool:
+        return self.step.replaces and self.bench.number(f"SELECT count(*) FROM {quoted(LIVE)}") > 0
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return self.step.table.column_names
+
+    @cached_property
+    def _target(self) -> str:
+        return qualified(self.step.table.name)
+
+    @cached_property
+    def gone(self) -> int:
+        """How many identities lost or changed a row; they are in the table `_GONE`."""
+        if not self.step.identity or not self.bench.has(BEFORE):
+            return 0
+        differs = " OR ".join(f"b.{quoted(n)} IS DISTINCT FROM t.{quoted(n)}" for n in self._names)
+        self.bench.execute(
+            f"CREATE TABLE {_GONE} AS SELECT DISTINCT {_of('b', self.step.identity)} FROM {BEFORE} AS b "
+            f"LEFT JOIN {self._target} AS t ON t.{MARK} = b.rowid WHERE t.{MARK} IS NULL OR {differs}"
+        )
+        return self.bench.number(f"SELECT count(*) FROM {_GONE}")
+
+    @cached_property
+    def new(self) -> int:
+        """How many rows come that were not there."""
+        return self.bench.number(f"SELECT count(*) FROM {self._target} WHERE {MARK} IS NULL")
+
+    def _moved(self) -> list[dict[str, Any]]:
+        if not self.bench.has(self.step.state.name, self.step.state.schema):
+            return []
+        names = listed(delta_watermarks.COLUMNS)
+        sql = f"SELECT {names} FROM {qualified(self.step.state)} EXCEPT SELECT {names} FROM {LIVE_WATERMARKS}"
+        return [dict(zip(delta_watermarks.COLUMNS, row, strict=True)) for row in self.bench.values(sql)]
+
+    # The commit
+
+    def _write(self, marks: list[tuple[str, int]]) -> None:
+        deltalake = driver("deltalake", "delta")
+        transactions = [deltalake.Transaction(name, number) for name, number in (*marks, *self.stamps)]
+        # A load that looked at the table must find it unchanged; one that only adds may come after others.
+        retries = {} if self.step.blind and self.found is not None else {"max_commit_retries": 0}
+        properties = deltalake.CommitProperties(
+            custom_metadata={_LOAD: self.token}, app_transactions=transactions or None, **retries
+        )
+        if self.gone:
+            self._replace(properties)
+            return
+        options: dict[str, Any] = {"commit_properties": properties}
+        if self.found is None:
+            table = self.step.table
+            options |= {"partition_by": list(table.partition_by) or None, "description": table.comment}
+        mode = "error" if self.found is None else "overwrite" if self.step.replaces else "append"
+        place = str(self.folder) if self.found is None else self.found
+        deltalake.write_deltalake(place, self._coming(), mode=mode, **options)
+
+    def _coming(self) -> pa.RecordBatchReader:
+        rows = f"SELECT {listed(self._names)} FROM {self._target} WHERE {MARK} IS NULL"
+        return self.bench.stream(rows, self._schema)
+
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        if self.found is not None:
+            return pa.schema(self.found.schema().to_arrow())
+        return new_schema(self.step.table, self.bench.schema(f"SELECT {listed(self._names)} FROM {self._target}"))
+
+    def _replace(self, properties: Any) -> None:
+        self._require_whole()
+        assert self.found is not None
+        columns = {quoted(name): f"s.{quoted(name)}" for name in self._names}
+        merger = self.found.merge(
+            self.bench.stream(" UNION ALL ".join(self._replacements()), self._replacement_schema()),
+            f"{self._matching()} AND s.{_OP} = 'd'",
+            source_alias="s",
+            target_alias="t",
+            commit_properties=properties,
+        )
+        done = merger.when_matched_delete().when_not_matched_insert(columns, predicate=f"s.{_OP} = 'i'").execute()
+        if done["num_target_rows_deleted"] != self._leaving:
+            message = f"{done['num_target_rows_deleted']} rows of `{self.step.table.name}` went, not {self._leaving}"
+            raise EngineError(message, code="query-refused", help="restore the version before, and report this")
+
+    @cached_property
+    def _leaving(self) -> int:
+        """The rows of `_GONE`, as they were brought in."""
+        return self.bench.number(f"SELECT count(*) FROM {BEFORE} AS b WHERE {self._is_gone('b')}")
+
+    def _require_whole(self) -> None:
+        """All rows of an identity must have been brought in, or those that were not would be lost."""
+        if not self.step.partial:
+            return
+        held = self.bench.number(f"SELECT count(*) FROM {quoted(LIVE)} AS b WHERE {self._is_gone('b')}")
+        if held != self._leaving:
+            identity = ", ".join(f"`{name}`" for name in self.step.identity)
+            message = f"several rows of `{self.step.table.name}` have the same {identity}"
+            raise DataError(message, code="duplicate-keys", help="remove the copies from the table first")
+
+    def _replacements(self) -> Iterator[str]:
+        """Rows for the merge: an identity with `d` for each that goes, and what has become of its rows with `i`.
+
+        New rows of other identities come with `i` too.
+        """
+        nothing = [quoted(n) if n in self.step.identity else f"NULL AS {quoted(n)}" for n in self._names]
+        yield f"SELECT 'd' AS {_OP}, {', '.join(nothing)} FROM {_GONE}"
+        # By what they were: a change may give a row another identity.
+        stays = f"t.{MARK} IS NULL OR t.{MARK} IN (SELECT b.rowid FROM {BEFORE} AS b WHERE {self._is_gone('b')})"
+        yield f"SELECT 'i' AS {_OP}, {_of('t', self._names)} FROM {self._target} AS t WHERE {stays}"
+
+    def _replacement_schema(self) -> pa.Schema:
+        fields = [field.with_nullable(True) for field in self._schema]
+        return pa.schema([pa.field(_OP, pa.string()), *fields])
+
+    def _is_gone(self, alias: str) -> str:
+        same = " AND ".join(f"g.{quoted(n)} IS NOT DISTINCT FROM {alias}.{quoted(n)}" for n in self.step.identity)
+        return f"EXISTS (SELECT 1 FROM {_GONE} AS g WHERE {same})"
+
+    def _matching(self) -> str:
+        return matching(self.bench, _GONE, self.step.identity) + pruning(
+            self.bench, f"(SELECT * FROM {BEFORE} AS b WHERE {self._is_gone('b')})", self.step
+        )
+
+    def _landed(self) -> bool:
+        """Whether the commit is in the log although the library failed afterwards, in its own housekeeping."""
+        deltalake = driver("deltalake", "delta")
+        with speaking(self.step.table.name):
+            if not deltalake.DeltaTable.is_deltatable(str(self.folder)):
+                return False
+            now = deltalake.DeltaTable(str(self.folder))
+            since = now.version() - self.version
+            return since > 0 and any(entry.get(_LOAD) == self.token for entry in now.history(since))
+
+
+def _of(alias: str, names: tuple[str, ...]) -> str:
+    return ", ".join(f"{alias}.{quoted(name)}" for name in names)

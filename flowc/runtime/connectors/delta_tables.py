@@ -1,0 +1,169 @@
+"""Delta tables in a folder: where they lie, whether flowc can keep their promises, and their columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flowc.catalog import Column, Table, TableName
+from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
+from flowc.runtime.arrow import data_type
+from flowc.runtime.extras import driver
+from flowc.runtime.options import text
+
+_READER_FEATURES = frozenset({"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"})
+_WRITER_FEATURES = frozenset({"appendOnly", "invariants", "checkConstraints", "changeDataFeed", "timestampNtz"})
+_MADE_VALUES = ("delta.generationExpression", "delta.identity.start", "delta.identity.step", "CURRENT_DEFAULT")
+# What the library cannot open in a path.
+_UNREADABLE = frozenset("\\[]^|")
+_REFUSED = re.compile(r"invalid data|invariant|constraint|validation check|append.only", re.IGNORECASE)
+
+
+class Lake:
+    """A folder of Delta tables on this machine: `schema.table` is the table in `schema/table`."""
+
+    def __init__(self, options: Mapping[str, object]) -> None:
+        uri = text(options, "uri") or "."
+        if "://" in uri and not uri.startswith("file://"):
+            message = f"Delta tables in `{uri.partition('://')[0]}://` cannot be read or written yet"
+            raise UsageError(message, code="not-runnable-yet", help="uri: ./lake")
+        self.folder = Path(text(options, "root") or "") / uri.removeprefix("file://")
+
+    @property
+    def own(self) -> Path:
+        """Where flowc keeps what is of the whole lake."""
+        return self.folder / "_flowc"
+
+    def path(self, name: TableName) -> Path:
+        """The folder of a table.
+
+        Raises:
+            UsageError: the name is none for a folder below this one.
+        """
+        parts = (*([name.schema] if name.schema else []), name.name)
+        if any(part in ("", ".", "..") or part.startswith("_") or "/" in part for part in parts):
+            message = f"`{name}` cannot be the name of a folder in `{self.folder}`"
+            raise UsageError(message, code="unusable-table-name", help="use letters, digits and `_` after a letter")
+        path = self.folder.joinpath(*parts)
+        if strange := sorted(char for char in set(str(path)) if char in _UNREADABLE or not char.isprintable()):
+            message = f"`{path}` cannot be the folder of a Delta table: its name holds {strange[0]!r}"
+            raise UsageError(message, code="unusable-table-name", help="use letters, digits, `_` and `-`")
+        return path
+
+    def names(self) -> tuple[TableName, ...]:
+        """The tables in the folder and in the folders below it."""
+        logs = sorted((*self.folder.glob("*/_delta_log"), *self.folder.glob("*/*/_delta_log")))
+        parts = (log.parent.relative_to(self.folder).parts for log in logs)
+        return tuple(TableName(part[0] if len(part) == 2 else None, part[-1]) for part in parts)
+
+    def open(self, name: TableName) -> Any | None:
+        """The table as it is now, or None where there is none.
+
+        Raises:
+            EngineError: it uses a feature of Delta that flowc cannot read.
+        """
+        deltalake, path = driver("deltalake", "delta"), self.path(name)
+        with speaking(name):
+            if not (path / "_delta_log").is_dir() or not deltalake.DeltaTable.is_deltatable(str(path)):
+                return None
+            found = deltalake.DeltaTable(str(path))
+            _require_readable(found, name)
+        return found
+
+
+def _require_readable(found: Any, name: TableName) -> None:
+    """Raises EngineError where reading would give other rows or values than the table has."""
+    protocol, settings = found.protocol(), found.metadata().configuration
+    strange = set(protocol.reader_features or ()) - _READER_FEATURES
+    if settings.get("delta.columnMapping.mode", "none") != "none":
+        strange.add("columnMapping")
+    if strange:
+        raise _unsupported(name, strange, "read")
+
+
+def require_writable(found: Any, name: TableName) -> None:
+    """Raises EngineError where a commit could not keep what the table promises."""
+    strange = set(found.protocol().writer_features or ()) - _WRITER_FEATURES
+    fields = pa.schema(found.schema().to_arrow())
+    made = {key for field in fields for key in field.metadata or () if key.decode() in _MADE_VALUES}
+    strange |= {key.decode() for key in made}
+    strange |= {f"map column `{field.name}`" for field in fields if _holds_map(field.type)}
+    parts = (fields.field(name) for name in found.metadata().partition_columns)
+    strange |= {f"partitions by `{field.name}`, a {field.type}" for field in parts if _is_lost_in_folders(field.type)}
+    if strange:
+        raise _unsupported(name, strange, "write")
+
+
+def _is_lost_in_folders(kind: pa.DataType) -> bool:
+    """Whether the library writes values of partitions in a form that it does not read back."""
+    return any(lost(kind) for lost in (pa.types.is_floating, pa.types.is_decimal, pa.types.is_binary))
+
+
+def _holds_map(kind: pa.DataType) -> bool:
+    return pa.types.is_map(kind) or any(_holds_map(kind.field(i).type) for i in range(kind.num_fields))
+
+
+def _unsupported(name: TableName, features: set[str], verb: str) -> EngineError:
+    message = f"table `{name}` uses what flowc cannot {verb}: {', '.join(sorted(features))}"
+    help = "rewrite the table without it (deletion vectors: REORG … APPLY (PURGE)), or use another table"
+    return EngineError(message, code="unsupported-table-feature", help=help)
+
+
+def described(found: Any, name: TableName) -> Table:
+    """What flowc knows of a table: Delta keeps no keys, no indexes and no defaults."""
+    fields, metadata = pa.schema(found.schema().to_arrow()), found.metadata()
+    columns = tuple(Column(f.name, data_type(f), f.nullable, None, _comment(f)) for f in fields)
+    return Table(name, columns, comment=metadata.description or None, partition_by=tuple(metadata.partition_columns))
+
+
+def _comment(field: pa.Field) -> str | None:
+    found = (field.metadata or {}).get(b"comment")
+    return found.decode() if found else None
+
+
+def new_schema(table: Table, stored: pa.Schema) -> pa.Schema:
+    """The schema of a table to be: types as stored, and what the spec says of its columns."""
+    return pa.schema(
+        [
+            pa.field(c.name, stored.field(c.name).type, c.nullable, {"comment": c.comment} if c.comment else None)
+            for c in table.columns
+        ]
+    )
+
+
+@contextmanager
+def speaking(name: TableName) -> Iterator[None]:
+    """Turns failures of the library, and of the files beneath it, into ours."""
+    exceptions = driver("deltalake.exceptions", "delta")
+    try:
+        yield
+    except FlowcError:
+        raise
+    except exceptions.CommitFailedError as error:
+        words = " ".join(str(error).split())
+        raise (_failure(name, words, error) if _REFUSED.search(words) else overtaken(name, words)) from error
+    except (exceptions.DeltaError, OSError, ValueError, pa.ArrowException) as error:
+        raise _failure(name, " ".join(str(error).split()), error) from error
+
+
+def overtaken(name: TableName, words: str = "") -> TransientError:
+    """Another writer was first."""
+    message = f"another writer changed `{name}` meanwhile"
+    return TransientError(
+        message, code="write-conflict", help="nothing was changed; run it again", details=(words,) if words else ()
+    )
+
+
+def _failure(name: TableName, words: str, error: Exception) -> FlowcError:
+    if "already exists" in words:
+        return overtaken(name, words)
+    if _REFUSED.search(words):
+        return DataError(f"`{name}` refuses the rows: {words}", code="constraint-violated")
+    if isinstance(error, OSError):
+        return EngineError(f"the files of `{name}` cannot be reached: {words}", code="connection-failed")
+    return EngineError(f"`{name}`: {words}", code="query-refused")

@@ -1,0 +1,86 @@
+"""DuckDB's live tables, as its own functions tell them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flowc.catalog import Column, Index, Table, TableName
+from flowc.runtime.connectors.duckdb_values import index_columns, type_of
+from flowc.runtime.names import literal
+
+Ask = Callable[[str], Sequence[Any]]
+
+_GENERATED = re.compile(r"\bGENERATED\s+ALWAYS\b|\bCOLLATE\b", re.IGNORECASE)
+
+
+def read_table(ask: Ask, name: TableName) -> Table | None:
+    """The live table, or None."""
+    columns = read_columns(ask, name, temporary=False)
+    if not columns:
+        return None
+    tables = ask(f"SELECT comment, estimated_size, sql FROM duckdb_tables() WHERE {_here(name)} AND NOT temporary")
+    constraints = ask(
+        f"SELECT constraint_type, constraint_column_names FROM duckdb_constraints() WHERE {_here(name)} "
+        "ORDER BY constraint_index"
+    )
+    comment, rows, sql = tables[0] if tables else (None, None, "")
+    return Table(
+        name,
+        columns,
+        next((tuple(names) for kind, names in constraints if kind == "PRIMARY KEY"), ()),
+        (
+            *_indexes(ask, name),
+            *(Index(tuple(n), True, None, constraint=True) for k, n in constraints if k == "UNIQUE"),
+        ),
+        comment,
+        plain=bool(tables),
+        rows=rows,
+        dependents=_dependents(ask, name),
+        beyond=_beyond([kind for kind, _ in constraints], sql or ""),
+    )
+
+
+def _here(name: TableName) -> str:
+    schema = literal(name.schema or "main")
+    return f"schema_name = {schema} AND table_name = {literal(name.name)} AND database_name = current_database()"
+
+
+def names(ask: Ask) -> tuple[TableName, ...]:
+    """The tables of the database, those in the schema `main` without it."""
+    rows = ask(
+        "SELECT schema_name, table_name FROM duckdb_tables() "
+        "WHERE NOT internal AND NOT temporary AND database_name = current_database() ORDER BY 1, 2"
+    )
+    return tuple(TableName(None if schema == "main" else schema, table) for schema, table in rows)
+
+
+def read_columns(ask: Ask, name: TableName, *, temporary: bool) -> tuple[Column, ...]:
+    """The columns of a table or view; none where there is none."""
+    where = f"table_name = {literal(name.name)} AND database_name = 'temp'" if temporary else _here(name)
+    rows = ask(
+        "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
+        f"WHERE {where} ORDER BY column_index"
+    )
+    return tuple(Column(r[0], type_of(r[1]), bool(r[2]), r[3], r[4]) for r in rows)
+
+
+def _indexes(ask: Ask, name: TableName) -> tuple[Index, ...]:
+    rows = ask(
+        f"SELECT index_name, is_unique, expressions FROM duckdb_indexes() WHERE {_here(name)} ORDER BY index_name"
+    )
+    return tuple(Index(index_columns(r[2]), bool(r[1]), r[0]) for r in rows)
+
+
+def _dependents(ask: Ask, name: TableName) -> tuple[str, ...]:
+    word = re.compile(rf"(?<![\w$]){re.escape(name.name)}(?![\w$])", re.IGNORECASE)
+    views = ask("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal AND database_name = current_database()")
+    return tuple(f"view {view}" for view, sql in views if word.search(sql or ""))
+
+
+def _beyond(kinds: Sequence[str], sql: str) -> tuple[str, ...]:
+    """What CREATE TABLE of flowc does not write."""
+    found = [kind for kind in kinds if kind in ("CHECK", "FOREIGN KEY")]
+    found += [" ".join(match[0].upper().split()) for match in _GENERATED.finditer(sql)]
+    return tuple(dict.fromkeys(found))

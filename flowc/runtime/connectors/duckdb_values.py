@@ -1,0 +1,113 @@
+"""The types of DuckDB's columns, and the form in which their values travel to it and from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from flowc.catalog import Column
+from flowc.runtime.arrow import arrow_field, arrow_schema
+from flowc.runtime.fit import fit
+from flowc.runtime.names import quoted
+from flowc.types import DataType, Kind, parse_type
+
+# Four bytes here, eight elsewhere; not inside a quoted name.
+_FLOAT = re.compile(r'\bFLOAT\b(?=[^"]*(?:"[^"]*"[^"]*)*$)')
+
+# The items of a list as DuckDB writes it: between apostrophes where they hold more than letters.
+_LISTED = re.compile(r"'((?:[^'\\]|\\.)*)'|([^,'\s][^,']*)")
+
+# Kinds that travel as text and that DuckDB itself turns into its own.
+_FROM_TEXT = {Kind.UUID: "CAST({} AS UUID)", Kind.JSON: "CAST({} AS JSON)", Kind.INT128: "CAST({} AS HUGEINT)"}
+_AS_TEXT, _AS_JSON = "CAST({} AS VARCHAR)", "CAST(to_json({}) AS VARCHAR)"
+_NOT_IN_ARROW = ("MAP(", "UNION(")
+_TO_TEXT = {
+    **dict.fromkeys((Kind.UUID, Kind.TEXT, Kind.JSON, Kind.INT128, Kind.UNKNOWN), _AS_TEXT),
+    Kind.STRUCT: _AS_JSON,
+}
+
+
+class Counted:
+    """The batches for DuckDB to pull, renamed by position; keeps the failure that DuckDB would turn into text."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch], columns: Sequence[Column], *, refit: bool) -> None:
+        """`refit` where `columns` are not those that the batches were fitted to."""
+        named = [Column(f"c{i}", column.type) for i, column in enumerate(columns)]
+        self.schema = pa.schema([_sent(arrow_field(column)) for column in named])
+        self.rows = 0
+        self.failure: BaseException | None = None
+        self._batches = batches
+        self._columns = columns
+        self._refit = refit
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self._batches:
+                fitted = fit(batch, self._columns, first_row=self.rows + 1) if self._refit else batch
+                self.rows += fitted.num_rows
+                arrays = [array.cast(field.type) for array, field in zip(fitted.columns, self.schema, strict=True)]
+                yield pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+        except BaseException as failure:
+            self.failure = failure
+            raise
+
+
+def _sent(field: pa.Field) -> pa.Field:
+    """The field as DuckDB takes it: it reads no 256-bit decimals."""
+    return pa.field(field.name, pa.string() if pa.types.is_decimal256(field.type) else field.type)
+
+
+def is_loose(kind: DataType) -> bool:
+    """Whether DuckDB has no exact type for it, so that the live column decides."""
+    return kind.kind is Kind.DECIMAL and (kind.precision is None or kind.precision > 38)
+
+
+def stored_as(name: str, column: Column) -> str:
+    """The SQL that stores a value that has arrived, in its column's type."""
+    if column.type.kind is Kind.STRUCT:
+        fields = ", ".join(f"{quoted(field)} {kind}" for field, kind in column.type.fields)
+        return f"CAST(CAST({name} AS JSON) AS STRUCT({fields}))"
+    return _FROM_TEXT.get(column.type.kind, "{}").format(name)
+
+
+def read_as(name: str, spelled: str) -> str:
+    """The SQL that reads a value of a type in the form in which it travels."""
+    return _AS_JSON.format(name) if spelled.startswith(_NOT_IN_ARROW) else _read_as(name, type_of(spelled))
+
+
+def _read_as(name: str, kind: DataType) -> str:
+    if kind.kind is not Kind.ARRAY or kind.element is None:
+        return _TO_TEXT.get(kind.kind, "{}").format(name)
+    inside = _read_as("e", kind.element)
+    return name if inside == "e" else f"[{inside} FOR e IN {name}]"
+
+
+def as_read(reader: pa.RecordBatchReader, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+    """The batches in the Arrow types of their columns."""
+    schema = arrow_schema(columns)
+    for batch in reader:
+        arrays = [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def type_of(spelled: str) -> DataType:
+    """The type that DuckDB's own words name; what flowc has no word for is read as text."""
+    if spelled.startswith(_NOT_IN_ARROW):
+        return DataType(Kind.JSON)
+    if spelled == '"NULL"':
+        return DataType(Kind.UNKNOWN)
+    if spelled == "BIT":
+        return DataType(Kind.TEXT)
+    try:
+        return parse_type(_FLOAT.sub("REAL", spelled))
+    except ValueError:
+        return DataType(Kind.TEXT)
+
+
+def index_columns(expressions: str) -> tuple[str, ...]:
+    """The columns of an index, from the text in which DuckDB lists them."""
+    parts = (match[1] or match[2].strip() for match in _LISTED.finditer(expressions[1:-1]))
+    names = (re.sub(r"\\(.)", r"\1", part) for part in parts)
+    return tuple(name[1:-1].replace('""', '"') if name.startswith('"') else name for name in names)

@@ -1,0 +1,274 @@
+"""A folder of files as a source of a stream: each file is read once, in the order in which the files were found."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.errors import EngineError
+from flowc.plan import FilesRead
+from flowc.runtime.badrows import first_indices
+from flowc.runtime.connectors.files import CsvOptions, Files, csv_options, header, opened, unreadable
+from flowc.runtime.connectors.filestream_records import Quoting, Records, records, without_mark
+from flowc.runtime.connectors.filestream_registry import SHIFT, Facts, Registry
+from flowc.runtime.connectors.kafka_options import start_time
+from flowc.runtime.streams.epoch import Range
+from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.source import Membership
+
+_LOOK = 1.0
+"""Seconds between two looks into the folder."""
+_FIELDS: Mapping[str, pa.DataType] = {
+    "_key": pa.binary(),
+    "_headers": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
+}
+
+
+class FileSource:
+    """One path or glob of files; see `flowc.runtime.streams.source.Source`.
+
+    Messages have `_topic` too, the path. `_value` are the bytes of a row (a struct in Parquet). With `once`, only what
+    is there at the beginning is read.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        files: Files,
+        read: FilesRead,
+        facts: Facts,
+        *,
+        columns: Sequence[str] = (),
+        start: str = "earliest",
+        once: bool = False,
+    ) -> None:
+        self.name = name
+        self._read, self._columns, self._start, self._once = read, tuple(columns), start, once
+        self._registry = Registry(name, files.folder, read.path, facts)
+        self._options = csv_options(read, files) if read.format == "csv" else None
+        self._quoting = Quoting(self._options) if self._options else None
+        self._files = files
+        self._at = 0
+        self._blocks: Iterator[Records] | None = None
+        self._block: Records | None = None
+        self._looked = 0.0
+        self.headers: Mapping[int, tuple[str, ...]] = _Headers(self._header)
+        """The names of the columns of every CSV file that was opened, by its number."""
+
+    def open(self) -> None:
+        """Takes what is remembered of files."""
+        self._registry.load()
+
+    def close(self) -> None:
+        """Leaves the file that is open."""
+        self._blocks = self._block = None
+
+    def assign(self, positions: Mapping[int, int]) -> None:
+        """Goes to the stored position, or to where the stream starts.
+
+        Raises:
+            EngineError: the position is of a file that nothing is remembered of.
+        """
+        self.close()
+        stored = positions.get(0)
+        if stored is None:
+            self._registry.begin(_since(self._start))
+        elif stored >> SHIFT > len(self._registry.files):
+            message = f"file {stored >> SHIFT} of source `{self.name}` was being read, and its state does not know it"
+            raise EngineError(message, code="position-beyond-end", help="bring the state store back")
+        self._at = stored or 0
+        self._looked = 0.0
+        if self._once:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Finds what is there; what has just been written is waited for, what still is being written left."""
+        end = time.monotonic() + 2 * _LOOK + 0.5
+        while self._registry.look() and time.monotonic() < end:
+            time.sleep(_LOOK / 10)
+
+    def starting(self, start: str) -> Mapping[int, int]:
+        """The first file that is known and counts for a stream that starts so, by its place among them."""
+        since, files = _since(start), self._registry.files
+        first = next((number for number, seen in enumerate(files) if seen.mtime >= since), len(files))
+        return {0: first << SHIFT}
+
+    def join(self, membership: Membership) -> None:
+        """Files have no group; one worker reads them all."""
+        self.assign(membership.stored())
+
+    def poll(self, max_rows: int, max_wait: float) -> Polled | None:
+        """The next rows, of one file or of several."""
+        start, parts = self._at, list(self._gather(max_rows))
+        if not parts and self._at == start:
+            if self._due():
+                self._look()
+            else:
+                time.sleep(min(max_wait, _LOOK / 5))
+            return None
+        rows = _together(parts) if parts else self._messages(pa.array([], pa.binary()), pa.array([], pa.int64()), None)
+        return Polled(self.name, rows, (Range(self.name, 0, start, self._at),), time.time())
+
+    def _due(self) -> bool:
+        return not self._once and time.monotonic() >= self._looked
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        self._registry.look()
+        # A large folder is looked into less often.
+        self._looked = time.monotonic() + max(_LOOK, 10 * (time.monotonic() - began))
+
+    def _gather(self, max_rows: int) -> Iterator[pa.RecordBatch]:
+        schema: pa.Schema | None = None
+        while max_rows > 0 and (block := self._next()) is not None:
+            number = self._at >> SHIFT
+            taken = min(max_rows, len(block.values))
+            lines = block.lines.slice(0, taken)
+            made = self._messages(block.values.slice(0, taken), pc.add(lines, number << SHIFT), number)
+            if schema is not None and made.schema != schema:
+                return  # Parquet of other types: an epoch has one schema
+            schema, max_rows = made.schema, max_rows - taken
+            self._leave(block, taken, number)
+            yield made
+
+    def _leave(self, block: Records, taken: int, number: int) -> None:
+        """What is left of a block after so many of its rows."""
+        if taken == len(block.values):
+            self._block, line = None, block.end
+        else:
+            self._block = Records(block.values.slice(taken), block.lines.slice(taken), block.end)
+            line = self._block.lines[0].as_py()
+        self._at = (number << SHIFT) + line
+
+    def _next(self) -> Records | None:
+        """The next rows; None where no further file is known."""
+        while self._block is None or not len(self._block.values):
+            number = self._at >> SHIFT
+            if number >= len(self._registry.files):
+                return None
+            if self._blocks is None:
+                self._blocks = self._opened(number, self._at & ((1 << SHIFT) - 1))
+            try:
+                self._block = next(self._blocks, None)
+            except (OSError, EOFError, pa.ArrowException) as error:
+                raise unreadable(self._registry.folder / self._registry.files[number].path, str(error)) from None
+            self._registry.check(number)
+            if self._block is None:
+                self._blocks, self._at = None, (number + 1) << SHIFT
+        return self._block
+
+    def _opened(self, number: int, line: int) -> Iterator[Records]:
+        path = self._registry.check(number)
+        if self._read.format == "parquet":
+            return _parquet(path, line)
+        if self._options is None:
+            return records(without_mark(opened(path)), path, None, line)
+        self.headers[number]  # read while the file is known to be there
+        found = records(without_mark(opened(path)), path, self._quoting, line)
+        return _without_header(found, line) if self._options.header else found
+
+    def _header(self, number: int) -> tuple[str, ...]:
+        assert self._options is not None
+        return _names(self._registry.check(number), self._options, self._read)
+
+    def _messages(self, values: pa.Array, offsets: pa.Array, number: int | None) -> pa.RecordBatch:
+        seen = self._registry.files[number] if number is not None else None
+        count = len(values)
+        moment = pa.scalar(seen.mtime // 1000 if seen else 0, pa.timestamp("us", "UTC"))
+        given: dict[str, Any] = {
+            "_value": lambda: values,
+            "_partition": lambda: pa.repeat(pa.scalar(0, pa.int32()), count),
+            "_offset": lambda: offsets,
+            "_topic": lambda: pa.repeat(pa.scalar(seen.path if seen else "", pa.string()), count),
+            "_event_ts": lambda: pa.repeat(moment, count),
+            **{name: lambda kind=kind: pa.nulls(count, kind) for name, kind in _FIELDS.items()},
+        }
+        names = dict.fromkeys(("_value", "_partition", "_offset", "_topic", *self._columns))
+        return pa.RecordBatch.from_arrays([given[name]() for name in names], names=list(names))
+
+    def pause(self, partitions: Iterable[int]) -> None:
+        """Whoever polls less reads less: nothing is fetched ahead."""
+
+    def resume(self, partitions: Iterable[int]) -> None:
+        """Nothing was stopped."""
+
+    def positions(self) -> Mapping[int, int]:
+        """Where it is read on."""
+        return {0: self._at}
+
+    def end_offsets(self) -> Mapping[int, int]:
+        """Behind the last file that is known."""
+        return {0: len(self._registry.files) << SHIFT}
+
+    def commit(self, positions: Mapping[int, int]) -> None:
+        """Nobody has to be told."""
+
+
+class _Headers(dict[int, tuple[str, ...]]):
+    """The headers of files, each read when it is first asked for."""
+
+    def __init__(self, read: Callable[[int], tuple[str, ...]]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, number: int) -> tuple[str, ...]:
+        self[number] = self._read(number)
+        return self[number]
+
+
+def _since(start: str) -> int:
+    """The modification, in nanoseconds, from which on files count."""
+    at = start_time(start)
+    if at is None:
+        return time.time_ns() if start == "latest" else 0
+    return at * 1_000_000
+
+
+def _together(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+
+
+def _names(path: Path, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
+    """The columns of a CSV file. Declared ones must all be there; of inferred ones a file may lack some."""
+    names, own = header(path, options), tuple(column.name for column in read.columns or ())
+    if not options.header and len(names) <= len(own):
+        return own
+    missing = next((name for name in own if names and name not in names), None)
+    if missing is not None and not read.inferred:
+        raise unreadable(path, f"it has no column `{missing}`, only " + ", ".join(f"`{n}`" for n in names))
+    return names
+
+
+def _without_header(found: Iterator[Records], line: int) -> Iterator[Records]:
+    """The first record is the header, when it is among them."""
+    if line:
+        yield from found
+        return
+    for first in itertools.islice(found, 1):
+        yield Records(first.values.slice(1), first.lines.slice(1), first.end)
+    yield from found
+
+
+def _parquet(path: Path, row: int) -> Iterator[Records]:
+    """The rows of a file from a number on, as structs."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        at = 0
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            if at + count <= row:
+                at += count
+                continue
+            for batch in file.iter_batches(row_groups=[group]):
+                values = pa.StructArray.from_arrays(batch.columns, fields=list(batch.schema))
+                lines, at = pc.add(first_indices(len(values)), at), at + len(values)
+                if at > row:
+                    left = max(0, row - (at - len(values)))
+                    yield Records(values.slice(left), lines.slice(left), at)

@@ -1,0 +1,164 @@
+"""The options of a Kafka connection as settings of librdkafka."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+
+from flowc.errors import UsageError
+from flowc.runtime.options import text
+
+_SECURITY = {
+    "protocol": "security.protocol",
+    "mechanism": "sasl.mechanism",
+    "username": "sasl.username",
+    "password": "sasl.password",
+    "ca_file": "ssl.ca.location",
+    "cert_file": "ssl.certificate.location",
+    "key_file": "ssl.key.location",
+    "key_password": "ssl.key.password",
+}
+_EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
+_FILES = ("ca_file", "cert_file", "key_file")
+_DEFAULTS: Mapping[str, object] = {
+    "client.id": "flowc",
+    "isolation.level": "read_committed",
+    "partition.assignment.strategy": "cooperative-sticky",
+    # A full queue is looked at again after this; librdkafka's own second leaves it empty in between.
+    "fetch.queue.backoff.ms": 10,
+    "reconnect.backoff.max.ms": 2000,
+}
+_OWN: Mapping[str, object] = {
+    "enable.auto.commit": "false",
+    "enable.auto.offset.store": "false",
+    "auto.offset.reset": "error",
+    "enable.partition.eof": "true",
+}
+"""What the promises of streams rest on. Nobody may set it otherwise."""
+_PRODUCER: Mapping[str, object] = {
+    "client.id": "flowc",
+    "linger.ms": 5,
+    "batch.size": 1_000_000,
+    "compression.type": "lz4",
+    # Keys go where Java's producers send them, so that topics can be joined by partition.
+    "partitioner": "murmur2_random",
+    "queue.buffering.max.messages": 2_000_000,
+    "queue.buffering.max.kbytes": 2_000_000,
+    "reconnect.backoff.max.ms": 2000,
+}
+_OWN_PRODUCER: Mapping[str, object] = {
+    "enable.idempotence": True,
+    "acks": "all",
+    "delivery.report.only.error": True,
+}
+_TAKEN = {"bootstrap.servers": "bootstrap_servers", "group.id": "group_id"}
+_SECRET_NAMES = ("password", "secret", "token", "jaas", "credential", ".pem")
+
+
+def settings(options: Mapping[str, object], group: str) -> dict[str, object]:
+    """The settings of a consumer; `group` is what the group is called where the connection does not say.
+
+    Raises:
+        UsageError: an option is missing or is flowc's own affair.
+    """
+    servers = text(options, "bootstrap_servers")
+    if not servers:
+        raise _unusable("a Kafka connection needs `bootstrap_servers`", "bootstrap_servers: broker:9092")
+    given = _properties(options)
+    made = {**_defaults(given), **_security(options), **given, **_OWN}
+    return {**made, "bootstrap.servers": servers, "group.id": text(options, "group_id") or group}
+
+
+def producer_settings(options: Mapping[str, object], transactional_id: str | None) -> dict[str, object]:
+    """The settings of a producer, of transactions where it has an id.
+
+    Raises:
+        UsageError: an option is missing or is flowc's own affair.
+    """
+    made = settings(options, "flowc")
+    own = _PRODUCER.keys() | _OWN_PRODUCER.keys() | {"transactional.id"}
+    left = {"group.id", *_OWN, *(_DEFAULTS.keys() - own)} - _properties(options).keys()
+    kept = {name: value for name, value in made.items() if name not in left}
+    fixed = {**_OWN_PRODUCER, **({"transactional.id": transactional_id} if transactional_id else {})}
+    for name in fixed.keys() & _properties(options).keys():
+        raise _unusable(f"`{name}` cannot be set: what is written once rests on it", f"leave out `{name}`")
+    return {**_PRODUCER, **kept, **fixed}
+
+
+def secrets(made: Mapping[str, object]) -> tuple[str, ...]:
+    """What of the settings must not be shown."""
+    hidden = [str(value) for name, value in made.items() if any(word in name for word in _SECRET_NAMES)]
+    return tuple(value for value in hidden if value)
+
+
+def is_incremental(made: Mapping[str, object]) -> bool:
+    """Whether the group moves single partitions, and not all at every change."""
+    return _new_protocol(made) or "cooperative" in str(made.get("partition.assignment.strategy", ""))
+
+
+def start_time(start: str) -> int | None:
+    """The instant at which a stream starts, in milliseconds since 1970; None for `earliest` and `latest`.
+
+    Raises:
+        UsageError: it is neither, nor an instant with its zone.
+    """
+    if start in ("earliest", "latest"):
+        return None
+    try:
+        instant = datetime.datetime.fromisoformat(start)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise _unusable(
+            f"a stream cannot start at `{start}`", "earliest, latest, or an instant such as 2026-01-31T00:00:00Z"
+        )
+    return -((_EPOCH - instant) // datetime.timedelta(milliseconds=1))  # rounded up: nothing from before it
+
+
+def _defaults(given: Mapping[str, object]) -> dict[str, object]:
+    """Kafka's newer group protocol has its strategy on the broker."""
+    left = ("partition.assignment.strategy",) if _new_protocol(given) else ()
+    return {name: value for name, value in _DEFAULTS.items() if name not in left}
+
+
+def _new_protocol(made: Mapping[str, object]) -> bool:
+    return str(made.get("group.protocol", "")).lower() == "consumer"
+
+
+def _properties(options: Mapping[str, object]) -> dict[str, object]:
+    found = _mapping(options, "properties")
+    for name in found:
+        if name in _TAKEN:
+            raise _unusable(f"`{name}` stands in `properties`", f"write it as `{_TAKEN[name]}` of the connection")
+        if name in _OWN:
+            raise _unusable(f"`{name}` cannot be set: flowc keeps positions itself", f"leave out `{name}`")
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in found.items()}
+
+
+def _security(options: Mapping[str, object]) -> dict[str, object]:
+    security = _mapping(options, "security")
+    if security.get("mechanism") == "AWS_MSK_IAM":
+        message = "the mechanism `AWS_MSK_IAM` cannot run yet"
+        raise UsageError(message, code="not-runnable-yet", help="use SCRAM-SHA-512, or mutual TLS")
+    files = {name: _file(options, name, str(security[name])) for name in _FILES if name in security}
+    return {_SECURITY[name]: value for name, value in {**security, **files}.items() if name in _SECURITY}
+
+
+def _file(options: Mapping[str, object], name: str, given: str) -> str:
+    """A file's path from the project's root; what librdkafka says where it is missing does not name it."""
+    path = Path(text(options, "root") or "") / given
+    if not path.is_file():
+        raise _unusable(f"there is no file `{path}`", f"correct `{name}` in the connection's `security`")
+    return str(path)
+
+
+def _mapping(options: Mapping[str, object], name: str) -> dict[str, object]:
+    found = options.get(name) or {}
+    if not isinstance(found, Mapping):
+        raise _unusable(f"the option `{name}` is no mapping", f"{name}: {{ … }}")
+    return {str(key): value for key, value in found.items()}
+
+
+def _unusable(message: str, help: str) -> UsageError:
+    return UsageError(message, code="unusable-option", help=help)

@@ -1,0 +1,43 @@
+"""Sessions of DataFusion: how they are set up, the functions that are given to them, and the types that they have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+_MEMORY_SHARE = 0.5
+_LARGE_BATCH = 131_072
+
+
+def new_context(**settings: str) -> Any:
+    """A session of the engine, with what flowc's SQL relies on; `settings` are those of `datafusion.execution`."""
+    # Imported when first needed: it takes longer to load than most loads take.
+    import datafusion
+
+    # That parser reads lambdas and struct literals too; the compiler's translations need them.
+    fixed = {"datafusion.execution.time_zone": "+00:00", "datafusion.sql_parser.dialect": "duckdb"}
+    chosen = {f"datafusion.execution.{name}": value for name, value in settings.items()}
+    runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(_memory())
+    return datafusion.SessionContext(datafusion.SessionConfig({**fixed, **chosen}), runtime)
+
+
+def register(
+    context: Any, name: str, function: Callable[..., pa.Array], takes: list[pa.DataType], gives: pa.DataType
+) -> None:
+    """Gives a session a function of arrays."""
+    import datafusion
+
+    context.register_udf(datafusion.udf(function, takes, gives, "immutable", name))
+
+
+def take_large_batches(context: Any) -> None:
+    """For queries that call Python once for each group and batch: the larger the batches, the fewer the calls."""
+    context.sql(f"SET datafusion.execution.batch_size = {_LARGE_BATCH}")
+
+
+def _memory() -> int:
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return int(pages * size * _MEMORY_SHARE)

@@ -1,0 +1,209 @@
+"""Python functions of a project, for queries on the engine: loaded from the project's root, told by their plans.
+
+A scalar function gets Arrow arrays and returns one of the same length, once per batch. An aggregate is a class with
+`update` (arrays), `merge` (arrays of states), `evaluate` and `state`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flowc.errors import DataError, UsageError
+from flowc.plan import FunctionPlan
+from flowc.runtime.enginecontext import register
+from flowc.runtime.functiontypes import declared_type, given_types, refused_call, spoken_types, taken
+
+CODE = "function-failed"
+_METHODS = ("update", "merge", "state", "evaluate")
+
+Fail = Callable[[DataError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that was loaded: its plan and the Python object."""
+
+    plan: FunctionPlan
+    python: Any
+
+    def register(self, context: Any, fail: Fail, given: Sequence[pa.DataType] | None = None) -> None:
+        """Makes it known to a session of the engine, for values of the types `given` if not of those declared.
+
+        `fail` is told of errors before they are raised.
+        """
+        gives, takes = declared_type(self.plan.returns), list(given or map(declared_type, self.plan.args))
+        wanted = [taken(kind, of) or of for kind, of in zip(self.plan.args, takes, strict=True)]
+        if not self.plan.aggregate:
+            register(context, self.plan.called, self._scalar(wanted, gives, fail), takes, gives)
+            return
+        datafusion = importlib.import_module("datafusion")
+        state = [declared_type(kind) for kind in self.plan.state]
+        make = _accumulator(self, datafusion.Accumulator, wanted, state, gives, fail)
+        context.register_udaf(datafusion.udaf(make, takes, gives, state, "stable", self.plan.called))
+
+    def _scalar(self, wanted: Sequence[pa.DataType], gives: pa.DataType, fail: Fail) -> Callable[..., pa.Array]:
+        def called(*arrays: pa.Array) -> pa.Array:
+            count = len(arrays[0]) if arrays else 1
+            return self.guarded(fail, lambda: _array(self.python(*_exactly(arrays, wanted)), gives, count))
+
+        return called
+
+    def guarded(self, fail: Fail, work: Callable[[], Any]) -> Any:
+        """What `work` returns; what the author's code raises is told with the function's name."""
+        try:
+            return work()
+        except (Exception, SystemExit) as error:
+            words = f"{type(error).__name__}: {error}"
+            failure = DataError(f"function `{self.plan.name}` failed: {words}", code=CODE)
+            fail(failure)
+            raise failure from error
+
+
+Load = Callable[[Sequence[FunctionPlan]], Sequence[Function]]
+"""Loads functions by their plans."""
+
+
+def no_functions(plans: Sequence[FunctionPlan]) -> tuple[Function, ...]:
+    """Loads none: for reads that call none."""
+    assert not plans, "a read that calls functions was not told how to load them"
+    return ()
+
+
+def load_functions(plans: Sequence[FunctionPlan], root: Path) -> tuple[Function, ...]:
+    """Imports the functions; their modules are looked for under the project's root first.
+
+    Raises UsageError for a module or a name that is not there, a module that fails, and what is no such function.
+    """
+    return tuple(Function(plan, _loaded(plan, root)) for plan in plans)
+
+
+def register_all(functions: Sequence[Function], context: Any, sql: str, fail: Fail) -> None:
+    """Makes functions known to a session of the engine, for the types that a query gives them.
+
+    What a function does not take is left for the engine to refuse when it plans the query.
+    """
+    given = _given(functions, context, sql, fail)
+    for function in functions:
+        function.register(context, fail, given.get(function.plan.called))
+
+
+def _given(functions: Sequence[Function], context: Any, sql: str, fail: Fail) -> Mapping[str, list[pa.DataType]]:
+    """What functions are given that is not of the types declared, by their names in the engine."""
+    stand_ins = [each if each.plan.aggregate else replace(each, python=nulls) for each in functions]
+    given: dict[str, list[pa.DataType]] = {}
+    while True:
+        for function in stand_ins:
+            function.register(context, fail, given.get(function.plan.called))
+        refused = _refused(context, sql)
+        if refused is None or refused[0] in given:
+            return given
+        plan = next(each.plan for each in functions if each.plan.called == refused[0])
+        types = given_types(refused[1], plan.args)
+        if not all(taken(kind, of) for kind, of in zip(plan.args, types, strict=True)):
+            return given
+        given[refused[0]] = types
+
+
+def _refused(context: Any, sql: str) -> tuple[str, str] | None:
+    try:
+        # Types inside conditions are looked at by the optimizer only, which computes with literals, too.
+        context.sql(sql).optimized_logical_plan()
+    except Exception as error:
+        return refused_call(error)
+    return None
+
+
+def nulls(*arrays: pa.Array) -> pa.Array:
+    """Stands for a function in a query that is only planned."""
+    return pa.nulls(len(arrays[0]) if arrays else 1)
+
+
+def mistyped(error: BaseException) -> DataError | None:
+    """What an engine says of a call with arguments that a function does not take; None for other words of it."""
+    refused = refused_call(error)
+    if refused is None:
+        return None
+    name, given = refused[0].removeprefix("flowc_fn_"), spoken_types(refused[1])
+    message = f"function `{name}` does not take what the SQL gives it ({given})"
+    return DataError(message, code="wrong-arguments", help="CAST the arguments to its types, in every call alike")
+
+
+def _loaded(plan: FunctionPlan, root: Path) -> Any:
+    module_name, _, name = plan.python.partition(":")
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    try:
+        found = getattr(importlib.import_module(module_name), name)
+        _check_kind(plan, found)
+    except (Exception, SystemExit) as error:  # a script that ends the process is no module
+        message = f"function `{plan.name}` cannot be loaded from `{plan.python}`: {type(error).__name__}: {error}"
+        raise UsageError(message, code="function-not-loaded", help=f"it is looked for under `{root}`") from error
+    return found
+
+
+def _check_kind(plan: FunctionPlan, found: Any) -> None:
+    if not callable(found):
+        raise TypeError(f"it is {type(found).__name__}, which cannot be called")
+    missing = [name for name in _METHODS if not callable(getattr(found, name, None))]
+    if plan.aggregate and missing:
+        raise TypeError(f"an aggregate is a class, and this one has no `{missing[0]}`")
+
+
+def _array(made: Any, gives: pa.DataType, count: int) -> pa.Array:
+    array = made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
+    if not isinstance(array, pa.Array):
+        raise TypeError(f"it returned {type(made).__name__}, and has to return an Arrow array")
+    if len(array) != count:
+        raise ValueError(f"it returned {len(array)} values for {count} rows")
+    return array if array.type == gives else array.cast(gives)
+
+
+def _exactly(arrays: Sequence[pa.Array], wanted: Sequence[pa.DataType]) -> list[pa.Array]:
+    """Arrays in the types that a function takes; raises where that would change a value."""
+    return [a if a.type == kind else a.cast(kind) for a, kind in zip(arrays, wanted, strict=True)]
+
+
+def _accumulator(
+    function: Function,
+    base: type,
+    wanted: Sequence[pa.DataType],
+    state: Sequence[pa.DataType],
+    gives: pa.DataType,
+    fail: Fail,
+) -> type[Any]:
+    """The author's class as the engine wants it: values of state and result as Arrow scalars."""
+
+    class Accumulator(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._own = function.guarded(fail, function.python)
+
+        def update(self, *values: pa.Array) -> None:
+            function.guarded(fail, lambda: self._own.update(*_exactly(values, wanted)))
+
+        def merge(self, states: list[pa.Array]) -> None:
+            function.guarded(fail, lambda: self._own.merge(*states))
+
+        def state(self) -> list[pa.Scalar]:
+            return function.guarded(fail, lambda: _scalars(self._own.state(), state))  # type: ignore[no-any-return]
+
+        def evaluate(self) -> pa.Scalar:
+            return function.guarded(fail, lambda: _scalar(self._own.evaluate(), gives))
+
+    return Accumulator
+
+
+def _scalars(values: Sequence[Any], kinds: Sequence[pa.DataType]) -> list[pa.Scalar]:
+    if len(values) != len(kinds):
+        raise ValueError(f"`state` returned {len(values)} values, and {len(kinds)} are declared")
+    return [_scalar(value, kind) for value, kind in zip(values, kinds, strict=True)]
+
+
+def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
+    return value.cast(kind) if isinstance(value, pa.Scalar) else pa.scalar(value, kind)

@@ -1,0 +1,82 @@
+"""Types of what SQL gives to functions of a project: the engine tells them, and values go on exactly or not at all.
+
+The engine takes a function of exact types, and refuses a decimal of another scale or a time of another unit. What it
+refuses tells what it has; the function is then registered for that, and gets the types that were declared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import pyarrow as pa
+
+from flowc.runtime.arrow import arrow_type, data_type
+from flowc.types import DataType, Kind, computed
+
+_REFUSED = re.compile(r"call to '(flowc_fn_\w+)' function: coercion from (.*?) to the signature", re.DOTALL)
+_BETWEEN = re.compile(r", (?![^(]*\))")
+_LIST = re.compile(r"List\((.*)\)")
+_PLAIN: Mapping[str, pa.DataType] = {
+    "Null": pa.null(), "Boolean": pa.bool_(), "Int8": pa.int8(), "Int16": pa.int16(), "Int32": pa.int32(),
+    "Int64": pa.int64(), "UInt8": pa.uint8(), "UInt16": pa.uint16(), "UInt32": pa.uint32(), "UInt64": pa.uint64(),
+    "Float16": pa.float16(), "Float32": pa.float32(), "Float64": pa.float64(), "Utf8": pa.string(),
+    "LargeUtf8": pa.large_string(), "Utf8View": pa.string_view(), "Binary": pa.binary(),
+    "LargeBinary": pa.large_binary(), "BinaryView": pa.binary_view(), "Date32": pa.date32(), "Date64": pa.date64(),
+}  # fmt: skip
+_WITH_PARTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], pa.DataType]], ...] = (
+    (re.compile(r"Decimal128\((\d+), (-?\d+)\)"), lambda found: pa.decimal128(int(found[1]), int(found[2]))),
+    (re.compile(r"Decimal256\((\d+), (-?\d+)\)"), lambda found: pa.decimal256(int(found[1]), int(found[2]))),
+    (re.compile(r"Time64\((µs|ns)\)"), lambda found: pa.time64(_unit(found[1]))),
+    (re.compile(r'Timestamp\((s|ms|µs|ns)(?:, "(.*)")?\)'), lambda found: pa.timestamp(_unit(found[1]), found[2])),
+)
+
+
+def _unit(written: str) -> str:
+    return written.replace("µ", "u")
+
+
+def declared_type(kind: DataType) -> pa.DataType:
+    """The Arrow type in which a function gets or gives values of a declared type."""
+    return arrow_type(computed(kind))
+
+
+def refused_call(error: BaseException) -> tuple[str, str] | None:
+    """The function whose call an engine does not plan, and the types that it is given; None for another failure."""
+    found = _REFUSED.search(str(error))
+    return (found[1], found[2]) if found is not None else None
+
+
+def given_types(words: str, declared: Sequence[DataType]) -> list[pa.DataType]:
+    """The types that an engine names; where a name is not known, what is declared stands for it."""
+    pairs = zip(_BETWEEN.split(words), declared, strict=True)
+    return [_engine_type(word) or declared_type(kind) for word, kind in pairs]
+
+
+def spoken_types(words: str) -> str:
+    """The types that an engine names, as flowc's; what is not known in its own words."""
+    kinds = ((_engine_type(word), word) for word in _BETWEEN.split(words))
+    return ", ".join(word if kind is None else str(data_type(kind)) for kind, word in kinds)
+
+
+def _engine_type(word: str) -> pa.DataType | None:
+    if found := _LIST.fullmatch(word):
+        element = _engine_type(found[1])
+        return pa.list_(element) if element is not None else None
+    matches = ((pattern.fullmatch(word), make) for pattern, make in _WITH_PARTS)
+    return _PLAIN.get(word) or next((make(found) for found, make in matches if found is not None), None)
+
+
+def taken(declared: DataType, given: pa.DataType) -> pa.DataType | None:
+    """The Arrow type in which a function gets values of a type that it is given; None where it does not take them.
+
+    Each value then has to be in that type, exactly. A decimal goes into `numeric` as it is.
+    """
+    kind, wanted = data_type(given), declared_type(declared)
+    if declared.kind is Kind.DECIMAL and declared.precision is None and kind.kind is Kind.DECIMAL:
+        return given
+    same = kind.kind is declared.kind or pa.types.is_null(given)
+    numeric_text = declared.kind is Kind.DECIMAL and declared.precision is None and kind.kind is Kind.TEXT
+    whole = kind.is_integer and declared.is_number
+    day = kind.kind is Kind.DATE and declared.kind is Kind.TIMESTAMP
+    return wanted if same or numeric_text or whole or day else None

@@ -1,0 +1,108 @@
+"""Numbers of JSON Lines that Arrow would change without a word: it rounds to doubles, and decimals wrap around.
+
+So the bytes are looked at as they pass. Few files hold numbers that may be changed; of those that do, the texts of
+the fields concerned are read as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.runtime.connectors.files import Bytes
+from flowc.runtime.convert import Misfit
+from flowc.runtime.jsontexts import Texts
+from flowc.runtime.spelled import has_room, kept_by_double, number_type
+from flowc.types import DataType
+
+_DOUBTFUL = r"[:\[,\s]-?([0-9][0-9.]{15,}|[0-9.]+[eE][+-]?[0-9]{DIGITS})"
+"""A number of more than 15 digits, or of a great exponent; all others are kept."""
+Fields = dict[str, pa.DataType]
+"""Fields of numbers, with the type of these numbers."""
+
+
+def double_fields(schema: pa.Schema) -> Fields:
+    """The fields that hold doubles, or lists of them."""
+    return _fields(schema, pa.types.is_floating)
+
+
+def decimal_fields(schema: pa.Schema) -> Fields:
+    """The fields that hold decimals, or lists of them."""
+    return _fields(schema, pa.types.is_decimal)
+
+
+def _fields(schema: pa.Schema, wanted: Callable[[pa.DataType], bool]) -> Fields:
+    kinds = {field.name: _innermost(field.type) for field in schema}
+    return {name: kind for name, kind in kinds.items() if wanted(kind)}
+
+
+def _innermost(kind: pa.DataType) -> pa.DataType:
+    return _innermost(kind.value_type) if pa.types.is_list(kind) else kind
+
+
+def exact_type(lines: bytes, name: str) -> DataType | None:
+    """The type that keeps the numbers of a field as whole lines spell them; None where none does."""
+    return number_type(_numbers(lines, (name,))[0])
+
+
+def demand_kept(lines: bytes, fields: Fields) -> None:
+    """Raises Misfit when the type of one of these fields changes a number in whole lines."""
+    # An exponent of two digits is too great for decimals alone.
+    digits = "2" if any(pa.types.is_decimal(kind) for kind in fields.values()) else "3"
+    passed = pa.array([lines], pa.large_binary())
+    if not pc.match_substring_regex(passed, _DOUBTFUL.replace("DIGITS", digits))[0].as_py():
+        return
+    for numbers, kind in zip(_numbers(lines, tuple(fields)), fields.values(), strict=True):
+        kept = has_room(numbers, kind) if pa.types.is_decimal(kind) else kept_by_double(numbers)
+        if pc.all(kept).as_py() is False:
+            raise Misfit
+
+
+def spelling(line: bytes, name: str) -> str | None:
+    """A field of one line, as it is spelled."""
+    batch = next(Texts(pa.schema([]), (name,), frozenset(), exact=False).read(line), None)
+    return batch.column(0)[0].as_py() if batch is not None else None
+
+
+def _numbers(lines: bytes, names: tuple[str, ...]) -> list[pa.Array]:
+    """The numbers of each field as they are spelled, those of lists one after another."""
+    texts = Texts(pa.schema([]), names, frozenset(), exact=False)
+    batch = next(texts.read(lines), None)
+    columns = batch.columns if batch is not None else [pa.array([], pa.string())] * len(names)
+    words = [pc.split_pattern_regex(column, r"[\[\],\s]+").flatten() for column in columns]
+    return [array.filter(pc.and_(pc.not_equal(array, ""), pc.not_equal(array, "null"))) for array in words]
+
+
+class Watched:
+    """The bytes of a file, some of whose fields are looked at as they are read."""
+
+    def __init__(self, stream: Bytes, fields: Fields) -> None:
+        self._stream, self._fields = stream, fields
+        self._kept: list[bytes] = []
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed."""
+        return self._stream.closed
+
+    def peek(self, size: int) -> bytes:
+        """Bytes that are to come."""
+        return self._stream.peek(size)
+
+    def read(self, size: int) -> bytes:
+        """The next bytes. Raises Misfit for a number that its type would change."""
+        data = self._stream.read(size)
+        for lines in self._whole(data):
+            demand_kept(lines, self._fields)
+        return data
+
+    def _whole(self, data: bytes) -> Iterator[bytes]:
+        """The lines that are whole with these bytes; at the end, what is left."""
+        cut = data.rfind(b"\n") + 1 if data else 0
+        if cut or not data:
+            yield b"".join((*self._kept, data[:cut]))
+            self._kept = []
+        if cut < len(data):
+            self._kept.append(data[cut:])

@@ -1,0 +1,107 @@
+"""Fields of JSON Lines as the very text that the file holds: digits, order of keys and all.
+
+Arrow knows a field by one type; what holds objects of any shape, or now a number and now a list, has none. Such fields
+are cut out as they stand, by msgspec; all others are left to Arrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as arrow_json
+
+from flowc.runtime.connectors.files import Bytes
+
+_NULL = b"null"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """How lines are read of which some fields are kept as text.
+
+    `typed` are the fields that Arrow reads; `names` those kept as text, `lists` of them as a list of texts. With
+    `exact`, a field that is in neither is an error.
+    """
+
+    typed: pa.Schema
+    names: tuple[str, ...]
+    lists: frozenset[str]
+    exact: bool
+
+    @cached_property
+    def decoder(self) -> Any:
+        """Decodes lines to rows whose `f0`, `f1`, … are the texts of `names`."""
+        return _decoder((*self.names, *(self.typed.names if self.exact else ())), self.lists, exact=self.exact)
+
+    @cached_property
+    def _typed_decoder(self) -> Any:
+        return _decoder(self.typed.names, frozenset(), exact=False)
+
+    def batches(self, stream: Bytes, block: int) -> Iterator[pa.RecordBatch]:
+        """The rows of the lines, some megabytes at a time.
+
+        Raises ValueError (ArrowInvalid among them) for a line that is not as it should be.
+        """
+        for lines in _blocks(stream, block):
+            yield from self.read(lines)
+
+    def read(self, lines: bytes) -> Iterator[pa.RecordBatch]:
+        """The rows of whole lines."""
+        rows = self.decoder.decode_lines(lines)
+        texts = {name: self._array(rows, i, name) for i, name in enumerate(self.names)}
+        typed = self._typed(lines) if rows and len(self.typed) else {}
+        if rows:
+            yield pa.RecordBatch.from_pydict({**typed, **texts})
+
+    def _array(self, rows: list[Any], index: int, name: str) -> pa.Array:
+        values = map(attrgetter(f"f{index}"), rows)
+        if name not in self.lists:
+            return _texts(list(map(bytes, values)))
+        lists = [None if value is None else list(map(bytes, value)) for value in values]
+        found = pa.array(lists, pa.list_(pa.binary()))
+        return pa.ListArray.from_arrays(found.offsets, _texts(found.values), mask=found.is_null())
+
+    def _typed(self, lines: bytes) -> dict[str, pa.ChunkedArray]:
+        # Arrow looks even into what it leaves out, and stops at a number too great for a double there
+        lines = msgspec.json.Encoder().encode_lines(self._typed_decoder.decode_lines(lines))
+        read = arrow_json.ReadOptions(block_size=len(lines) + 1)
+        parse = arrow_json.ParseOptions(explicit_schema=self.typed, unexpected_field_behavior="ignore")
+        table = arrow_json.read_json(pa.BufferReader(lines), read, parse)
+        return {name: table.column(name).combine_chunks() for name in self.typed.names}
+
+
+def _decoder(names: Sequence[str], lists: frozenset[str], *, exact: bool) -> Any:
+    fields: list[tuple[str, Any, Any]] = [
+        (f"f{i}", list[msgspec.Raw] | None, None) if name in lists else (f"f{i}", msgspec.Raw, msgspec.Raw(_NULL))
+        for i, name in enumerate(names)
+    ]
+    rename = {f"f{i}": name for i, name in enumerate(names)}
+    kind = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=exact, gc=False)
+    return msgspec.json.Decoder(kind)
+
+
+def _texts(values: list[bytes] | pa.Array) -> pa.Array:
+    """JSON texts, where the word null is no value."""
+    array = pa.array(values, pa.binary()).cast(pa.string())
+    return pc.if_else(pc.equal(array, "null"), None, array)
+
+
+def _blocks(stream: Bytes, size: int) -> Iterator[bytes]:
+    """The bytes of a stream in blocks that end with a line, of about `size`."""
+    kept: list[bytes] = []
+    while data := stream.read(size):
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            yield b"".join((*kept, data[:cut]))
+            kept = []
+        if cut < len(data):
+            kept.append(data[cut:])
+    if kept:
+        yield b"".join(kept)

@@ -1,0 +1,82 @@
+"""The epoch: what it takes from outside, and the rows that come of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from flowc.runtime.badrows import BadRow
+    from flowc.runtime.streams.state.contract import Checkpoint
+
+Partition = tuple[str, int]
+"""A source's name and the number of one of its partitions."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Range:
+    """Messages of one partition: from `start` up to, and without, `end`."""
+
+    source: str
+    partition: int
+    start: int
+    end: int
+
+    @property
+    def at(self) -> Partition:
+        """The partition it is of."""
+        return self.source, self.partition
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What an epoch takes from outside: the same intent gives the same rows.
+
+    Epochs of a stream are numbered from 1. `time` is what `now()` is in it, in microseconds since 1970 UTC;
+    `watermark` is the one before its rows, in the same unit.
+    """
+
+    number: int
+    time: int
+    ranges: tuple[Range, ...]
+    watermark: int | None = None
+
+
+END = 2**63 - 1
+"""In place of an epoch's watermark: the input has ended, and the watermark stays where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An intent and what became of it. `messages` counts what was read, bad rows included.
+
+    `dead` are the messages that go to dead letters, of the columns of `flowc.stream.DEAD_LETTER`; `checkpoint` is
+    there when the state after this epoch is to be kept. `without` makes the epoch again without the messages of rows
+    that a target refuses, told by their index; None where rows are not known by the messages that they came of.
+    """
+
+    intent: Intent
+    rows: pa.RecordBatch
+    messages: int
+    read_at: float = field(default=0.0)
+    dead: pa.RecordBatch | None = None
+    checkpoint: Checkpoint | None = None
+    without: Callable[[Sequence[BadRow]], Epoch] | None = None
+
+    @property
+    def number(self) -> int:
+        """Its number."""
+        return self.intent.number
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        """What it read."""
+        return self.intent.ranges
+
+
+def after(ranges: Iterable[Range], positions: Mapping[Partition, int]) -> dict[Partition, int]:
+    """The positions after an epoch."""
+    return {**positions, **{r.at: r.end for r in ranges}}

@@ -1,0 +1,78 @@
+"""A source that several workers of one stream share: the broker's group gives each its partitions.
+
+Before a partition goes to another worker, what was read of it here is written; the stored positions decide where the
+other goes on. Whoever is late all the same is fenced by the target.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from flowc.runtime.streams.epoch import Partition
+from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.source import Membership, Source
+
+_PATIENCE = 5.0
+"""Seconds that a hand-over waits for what is being written."""
+
+
+@dataclass
+class GroupReader:
+    """One member's view of one source. `stored` asks for the positions of all partitions, of all members."""
+
+    source: Source
+    max_rows: int
+    stored: Callable[[], Mapping[Partition, int]]
+    _read: dict[int, int] = field(default_factory=dict)
+    _written: dict[int, int] = field(default_factory=dict)
+    _moved: threading.Condition = field(default_factory=threading.Condition)
+
+    def seek(self, positions: Mapping[Partition, int]) -> None:
+        """Joins the group; where its partitions begin is asked for when they are given."""
+        self._read, self._written = {}, self._own(positions)
+        self.source.open()
+        self.source.join(Membership(lambda: self._own(self.stored()), self._revoked))
+
+    def poll(self, wait: float) -> Polled | None:
+        """The next messages."""
+        polled = self.source.poll(self.max_rows, wait)
+        if polled is not None:
+            self._read.update({range_.partition: range_.end for range_ in polled.ranges})
+        return polled
+
+    @property
+    def ended(self) -> bool:
+        """A member of a group goes on."""
+        return False
+
+    def committed(self, positions: Mapping[Partition, int]) -> None:
+        """Notes what is written, and tells the broker."""
+        own = self._own(positions)
+        with self._moved:
+            self._written = own
+            self._moved.notify_all()
+        self.source.commit(own)
+
+    def close(self) -> None:
+        """Leaves the group. May be called twice."""
+        with self._moved:
+            self._read.clear()
+            self._moved.notify_all()
+        self.source.close()
+
+    def _revoked(self, gone: frozenset[int]) -> None:
+        end = time.monotonic() + _PATIENCE
+        with self._moved:
+            while self._unwritten(gone) and (left := end - time.monotonic()) > 0:
+                self._moved.wait(left)
+        for partition in gone:
+            self._read.pop(partition, None)
+
+    def _unwritten(self, gone: frozenset[int]) -> bool:
+        return any(self._read.get(p, 0) > self._written.get(p, 0) for p in gone)
+
+    def _own(self, positions: Mapping[Partition, int]) -> dict[int, int]:
+        return {number: at for (name, number), at in positions.items() if name == self.source.name}

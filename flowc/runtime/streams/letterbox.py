@@ -1,0 +1,151 @@
+"""Dead letters as they are kept in a table: read, and turned back into the messages that they were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.errors import TransientError
+from flowc.runtime.arrow import empty
+from flowc.runtime.connector import Database
+from flowc.runtime.fit import fit
+from flowc.runtime.streams.epoch import Partition, Range
+from flowc.runtime.streams.letters import SCHEMA
+from flowc.stream import DEAD_LETTER, LettersSql
+
+_HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
+_PLACE = ("source", "partition_number", "message_offset")
+_NO_PLACE = -1
+
+
+def fitted(table: pa.Table) -> pa.RecordBatch:
+    """Letters with the exact types of `DEAD_LETTER`, whatever the engine keeps them in."""
+    batches = table.combine_chunks().to_batches()
+    return fit(batches[0], DEAD_LETTER) if batches else empty(DEAD_LETTER)
+
+
+def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Several batches of one schema as one."""
+    return batches[0] if len(batches) == 1 else pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+
+def messages_of(letters: pa.RecordBatch) -> pa.RecordBatch:
+    """The messages that letters were, as a source gives them."""
+    return pa.record_batch(
+        {
+            "_value": letters.column("message"),
+            "_key": letters.column("message_key"),
+            "_headers": pa.array(map(_headers, letters.column("headers").to_pylist()), _HEADERS),
+            "_partition": letters.column("partition_number").cast(pa.int32()),
+            "_offset": letters.column("message_offset"),
+            "_event_ts": letters.column("event_time"),
+            "_topic": letters.column("topic"),
+        }
+    )
+
+
+def _headers(text: str | None) -> list[dict[str, object]] | None:
+    if text is None:
+        return None
+    return [{**each, "value": None if each["value"] is None else bytes.fromhex(each["value"])}
+            for each in json.loads(text)]  # fmt: skip
+
+
+def failed_again(dead: pa.RecordBatch, before: pa.RecordBatch, stream: str) -> pa.RecordBatch:
+    """Letters of replayed messages: those of `stream`, each one attempt older than it was before."""
+    attempts = dict(zip(zip(*(before.column(name).to_pylist() for name in _PLACE), strict=True),
+                        before.column("attempt").to_pylist(), strict=True))  # fmt: skip
+    places = zip(*(dead.column(name).to_pylist() for name in _PLACE), strict=True)
+    given = {name: dead.column(name) for name in SCHEMA.names}
+    given["stream"] = pa.repeat(pa.scalar(stream), dead.num_rows)
+    given["attempt"] = pa.array([attempts[place] + 1 for place in places], pa.int32())
+    return pa.RecordBatch.from_arrays(list(given.values()), schema=SCHEMA)
+
+
+def ranges_of(letters: pa.RecordBatch) -> tuple[Range, ...]:
+    """The messages that letters are of."""
+    places = sorted(set(zip(*(letters.column(name).to_pylist() for name in _PLACE), strict=True)))
+    runs = groupby(enumerate(places), key=lambda each: (*each[1][:2], each[1][2] - each[0]))
+    found = ([place for _, place in run] for _, run in runs)
+    return tuple(Range(run[0][0], run[0][1], run[0][2], run[-1][2] + 1) for run in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Letters, one for each message, and the ranges by which they are found again."""
+
+    letters: pa.RecordBatch
+    ranges: tuple[Range, ...]
+
+
+@dataclass
+class LetterBox:
+    """The dead letters of one stream in a table. What is taken in one pass is not given again in it."""
+
+    sql: LettersSql
+    database: Database
+    attempts: int
+    """Letters of more attempts are parked, and left alone."""
+    limit: int
+    _sources: list[tuple[str, str]] = field(init=False)
+    _at: tuple[int, int] = field(default=(_NO_PLACE, _NO_PLACE), init=False)
+
+    def __post_init__(self) -> None:
+        self._sources = list(self.sql.sources)
+
+    def begin(self, _: Mapping[Partition, int]) -> None:
+        """Letters that were replayed are no longer there."""
+
+    def next(self) -> Batch | None:
+        """The next letters of one source, one for each message; None at the end."""
+        while self._sources:
+            partition, offset = self._at
+            query = self.sql.following.format(
+                source=self._sources[0][1], partition=partition, offset=offset, attempts=self.attempts, limit=self.limit
+            )
+            letters = fitted(self.database.query(query))
+            if letters.num_rows:
+                self._at = letters.column("partition_number")[-1].as_py(), letters.column("message_offset")[-1].as_py()
+                letters = single(letters)
+                return Batch(letters, ranges_of(letters))
+            self._sources, self._at = self._sources[1:], (_NO_PLACE, _NO_PLACE)
+        return None
+
+    def at(self, ranges: Iterable[Range]) -> pa.RecordBatch:
+        """The letters of some messages, one for each message."""
+        found = [fitted(self.database.query(statement)) for statement in self._filled(self.sql.at, ranges)]
+        return single(joined(found)) if found else empty(DEAD_LETTER)
+
+    def close(self) -> None:
+        """The session is that of a target."""
+
+    def remove(self, ranges: Sequence[Range], *, exactly: bool) -> None:
+        """Takes the letters of some messages out, in the transaction that is open.
+
+        Raises TransientError, with `exactly`, where there is none of one of them any more.
+        """
+        gone = sum(self.database.execute(statement) for statement in self._filled(self.sql.delete, ranges))
+        if exactly and gone < sum(range_.end - range_.start for range_ in ranges):
+            message = f"dead letters in `{self.sql.table}` were removed while they were replayed"
+            raise TransientError(message, code="stream-fenced", help="nothing was written; replay again")
+
+    def _filled(self, template: str, ranges: Iterable[Range]) -> Iterator[str]:
+        literals = dict(self.sql.sources)
+        by_partition = groupby(sorted(ranges), key=lambda range_: range_.at)
+        for (source, partition), own in by_partition:
+            offsets = ", ".join(str(offset) for range_ in own for offset in range(range_.start, range_.end))
+            yield template.format(source=literals[source], partition=partition, offsets=offsets)
+
+
+def single(letters: pa.RecordBatch) -> pa.RecordBatch:
+    """One letter for each message: that of the most attempts. A stream that was rewound may have several."""
+    order = [(name, "ascending") for name in (*_PLACE, "attempt")]
+    letters = letters.take(pc.sort_indices(letters, sort_keys=order))
+    places = list(zip(*(letters.column(name).to_pylist() for name in _PLACE), strict=True))
+    last = [index for index, place in enumerate(places) if places[index + 1 : index + 2] != [place]]
+    return letters.take(pa.array(last, pa.int64()))

@@ -1,0 +1,200 @@
+"""Replays dead letters: through the stream's decoding and SQL into its targets, and out of where they were kept.
+
+Each batch of letters is an epoch of its own row of numbers. Where the letters are beside the only target, its rows come
+in the transaction in which the letters go. Else a batch is intended before it takes effect: each target takes it once,
+the place of the letters last, and a run that was cut off is finished by the next one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.errors import DataError
+from flowc.runtime.arrow import empty
+from flowc.runtime.badrows import BadRow
+from flowc.runtime.streams.begin import check_held
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after
+from flowc.runtime.streams.letterbox import Batch, failed_again, joined, messages_of
+from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.state.contract import Checkpoint, StateStore
+from flowc.runtime.streams.targets.contract import Judge, Writer
+from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.stream import DEAD_LETTER, StreamPlan
+
+
+class Box(Protocol):
+    """Where dead letters are."""
+
+    def begin(self, positions: Mapping[Partition, int]) -> None:
+        """Goes to where the last replay ended, where letters stay after they were replayed."""
+
+    def next(self) -> Batch | None:
+        """The next letters; None at the end."""
+
+    def at(self, ranges: Sequence[Range]) -> pa.RecordBatch:
+        """The letters of a batch that was given before."""
+
+    def close(self) -> None:
+        """Leaves. May be called twice."""
+
+
+def _nothing(_: object) -> None:
+    return
+
+
+@dataclass
+class TakingWriter(DatabaseWriter):
+    """A table that takes replayed rows. `first` is called in the transaction before anything else."""
+
+    first: Callable[[Epoch], None] = _nothing
+
+    def _advance(self, epoch: Epoch) -> None:
+        self.first(epoch)
+        super()._advance(epoch)
+
+
+@dataclass
+class LettersRun:
+    """One replay of the letters of `stream`. `plan` is the stream's own, under a name of its own.
+
+    Of `writers` the last one takes the letters out, where they do not stay; it asks for those of `taken`.
+    """
+
+    plan: StreamPlan
+    stream: str
+    box: Box
+    compute: Compute
+    writers: Sequence[Writer]
+    store: StateStore | None = None
+    pause: Callable[[str], None] = _nothing
+    """Called with the name of each point between two steps; campaigns of crashes hook in here."""
+    taken: tuple[Range, ...] = field(default=(), init=False)
+    """The messages of the letters in hand."""
+    replayed: int = field(default=0, init=False)
+    failed: int = field(default=0, init=False)
+    rows: int = field(default=0, init=False)
+    _held: list[int] = field(default_factory=list, init=False)
+    _read: dict[Partition, int] = field(default_factory=dict, init=False)
+
+    def run(self) -> None:
+        """Replays everything that there is when it begins. Raises FlowcError; the next run goes on from there."""
+        number = self._begin()
+        while (batch := self.box.next()) is not None:
+            number += 1
+            intent = Intent(number, time.time_ns() // 1000, batch.ranges)
+            if self.store is not None:
+                self.store.intend(intent)
+                self.pause("intended")
+            self._replay(intent, batch.letters)
+
+    def close(self) -> None:
+        """Leaves targets, lookups and the store."""
+        self.compute.close()
+        self.box.close()
+        for writer in self.writers:
+            writer.close()
+        if self.store is not None:
+            self.store.close()
+
+    def _begin(self) -> int:
+        """Finishes what was intended before; gives the number of the last epoch."""
+        restored = self.store.open() if self.store is not None else None
+        held = [writer.open() for writer in self.writers]
+        self._held = [there.epoch for there in held]
+        if restored is None:
+            self.box.begin({})
+            return self._held[0]
+        check_held(restored, held, self.plan)
+        self._read = dict(restored.checkpoint.positions)
+        for intent in restored.intents:
+            self._replay(intent, self.box.at(intent.ranges))
+        self.box.begin(self._read)
+        return max(restored.last, restored.checkpoint.epoch)
+
+    def _replay(self, intent: Intent, letters: pa.RecordBatch) -> None:
+        self.taken = intent.ranges
+        if min(self._held) < intent.number:
+            epoch = self._written(self._epoch(intent, letters))
+            failed = epoch.dead.num_rows if epoch.dead is not None else 0
+            self.replayed, self.failed = self.replayed + letters.num_rows - failed, self.failed + failed
+            self.rows += epoch.rows.num_rows
+        if self.store is not None:
+            self._read = after(intent.ranges, self._read)
+            self.store.save(Checkpoint(intent.number, self._read))
+            self.pause("checkpoint")
+
+    def _written(self, epoch: Epoch) -> Epoch:
+        """Has every target take an epoch; gives it without the rows that a database refuses which keeps the letters."""
+        try:
+            self._write_all(epoch)
+        except DataError:
+            judge = self.writers[0]
+            if self.store is not None or epoch.without is None or not isinstance(judge, Judge):
+                raise
+            bad = judge.refused(epoch)
+            if not bad:
+                raise
+            epoch = epoch.without(bad)
+            self._write_all(epoch)
+        return epoch
+
+    def _write_all(self, epoch: Epoch) -> None:
+        for index, writer in enumerate(self.writers):
+            self._write(index, writer, epoch)
+
+    def _write(self, index: int, writer: Writer, epoch: Epoch) -> None:
+        """Has a target take an epoch that it does not hold, durably."""
+        if self._held[index] < epoch.number:
+            self._held[index] = max(writer.write(epoch), writer.flush())
+            self.pause(f"target {index}")
+
+    def _epoch(self, intent: Intent, letters: pa.RecordBatch) -> Epoch:
+        """What becomes of letters. To targets, an epoch is one step of one partition."""
+        step = Range(self.plan.sources[0].name, 0, intent.number - 1, intent.number)
+        own = replace(intent, ranges=(step,))
+        made = [self._made(own, part) for part in _by_source(letters)] or [self._made(own, letters)]
+        return _whole(own, made)
+
+    def _made(self, intent: Intent, letters: pa.RecordBatch) -> Epoch:
+        source = letters.column("source")[0].as_py() if letters.num_rows else self.plan.sources[0].name
+        epoch = self.compute(Polled(source, messages_of(letters), intent.ranges, time.time()), intent)
+        return self._again(epoch, letters)
+
+    def _again(self, epoch: Epoch, letters: pa.RecordBatch) -> Epoch:
+        """The epoch whose dead letters are those that failed again."""
+        first = epoch.without
+        without = (lambda bad: self._again(first(bad), letters)) if first is not None else None
+        dead = failed_again(epoch.dead, letters, self.stream) if epoch.dead is not None else None
+        return replace(epoch, dead=dead, without=without)
+
+
+def _whole(intent: Intent, parts: Sequence[Epoch]) -> Epoch:
+    """One epoch of the letters of each source."""
+
+    def without(bad: Sequence[BadRow]) -> Epoch:
+        made, start = list[Epoch](), 0
+        for part in parts:
+            end = start + part.rows.num_rows
+            own = [replace(row, index=row.index - start) for row in bad if start <= row.index < end]
+            made.append(part.without(own) if own and part.without is not None else part)
+            start = end
+        return _whole(intent, made)
+
+    dead = [part.dead for part in parts if part.dead is not None] or [empty(DEAD_LETTER)]
+    known = all(part.without is not None for part in parts)
+    return Epoch(
+        intent, joined([part.rows for part in parts]), sum(part.messages for part in parts), dead=joined(dead),
+        without=without if known else None,
+    )  # fmt: skip
+
+
+def _by_source(letters: pa.RecordBatch) -> list[pa.RecordBatch]:
+    sources = letters.column("source")
+    return [letters.filter(pc.equal(sources, name)) for name in pc.unique(sources).to_pylist()]

@@ -1,0 +1,1 @@
+"""Operators: what changes rows and remembers something of them."""

@@ -1,0 +1,47 @@
+"""A source as the loop reads it: from the stored positions, up to an end where the run has one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flowc.runtime.streams.epoch import Partition
+from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.source import Source
+
+
+@dataclass
+class SourceReader:
+    """One source. With `once`, the run ends where the source ended when it began."""
+
+    source: Source
+    max_rows: int
+    once: bool = False
+    _ends: Mapping[int, int] = field(default_factory=dict)
+
+    def seek(self, positions: Mapping[Partition, int]) -> None:
+        """Goes to the stored positions; partitions without one begin where the stream starts."""
+        self.source.open()
+        self.source.assign(self._own(positions))
+        self._ends = self.source.end_offsets() if self.once else {}
+
+    def poll(self, wait: float) -> Polled | None:
+        """The next messages."""
+        return self.source.poll(self.max_rows, wait)
+
+    def committed(self, positions: Mapping[Partition, int]) -> None:
+        """Tells the broker what is stored, for those who watch lag."""
+        self.source.commit(self._own(positions))
+
+    def close(self) -> None:
+        """Leaves. May be called twice."""
+        self.source.close()
+
+    def _own(self, positions: Mapping[Partition, int]) -> dict[int, int]:
+        return {number: at for (name, number), at in positions.items() if name == self.source.name}
+
+    @property
+    def ended(self) -> bool:
+        """Whether a run that ends has read all that there was."""
+        at = self.source.positions()
+        return self.once and all(at.get(number, 0) >= end for number, end in self._ends.items())

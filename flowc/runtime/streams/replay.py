@@ -1,0 +1,91 @@
+"""Reads again what was intended and is not in every target: exactly those messages, in their order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.errors import EngineError
+from flowc.runtime.streams.epoch import Intent, Range
+from flowc.runtime.streams.loop import Polled, Reader
+
+_PATIENCE = 60.0
+"""Seconds without a message after which what was intended is taken to be gone."""
+
+
+@dataclass
+class Replay:
+    """A reader of the messages of the intents alone; `readers` stand where the first of them begins."""
+
+    readers: Mapping[str, Reader]
+    intents: Sequence[Intent]
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _done: int = 0
+    _over: dict[str, list[Polled]] = field(default_factory=dict)
+    """What was read and is of later intents, per source."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of them are read."""
+        return self._done == len(self.intents)
+
+    def poll(self, wait: float) -> Polled | None:
+        """The messages of the next intent."""
+        if self.ended:
+            return None
+        intent = self.intents[self._done]
+        self._done += 1
+        source = intent.ranges[0].source if intent.ranges else next(iter(self.readers))
+        found = self._gather(source, intent, wait)
+        if found is None:
+            self._done -= 1
+            return None
+        messages = pa.Table.from_batches(found).combine_chunks().to_batches() if found else []
+        batch = messages[0] if messages else pa.RecordBatch.from_pylist([], schema=pa.schema([]))
+        return Polled(source, batch, intent.ranges, time.time(), intent)
+
+    def _gather(self, source: str, intent: Intent, wait: float) -> list[pa.RecordBatch] | None:
+        """Pieces of what was polled, until every range is covered; None when the run is stopped before."""
+        found: list[pa.RecordBatch] = []
+        over: list[Polled] = []
+        reached = {r.partition: r.start for r in intent.ranges}
+        ends = {r.partition: r.end for r in intent.ranges}
+        waiting = self._over.pop(source, [])
+        while any(reached[r.partition] < r.end for r in intent.ranges):
+            polled = waiting.pop(0) if waiting else self._poll(source, wait, intent)
+            if polled is None:
+                return None
+            reached.update({r.partition: max(r.end, reached.get(r.partition, 0)) for r in polled.ranges})
+            inside = within(polled.messages, intent.ranges)
+            found.append(polled.messages.filter(inside))
+            rest = polled.messages.filter(pc.invert(inside))
+            if rest.num_rows or any(r.end > ends.get(r.partition, -1) for r in polled.ranges):  # else it is done with
+                over.append(Polled(source, rest, polled.ranges, polled.read_at))
+        self._over[source] = [*over, *waiting]
+        return [batch for batch in found if batch.num_rows] or found[:1]
+
+    def _poll(self, source: str, wait: float, intent: Intent) -> Polled | None:
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            if self.stopping.is_set():
+                return None
+            polled = self.readers[source].poll(wait)
+            if polled is not None:
+                return polled
+        message = f"what epoch {intent.number} read of `{source}` is not there any more"
+        raise EngineError(message, code="retention-gap", help="`flowc rewind` the stream to a place that is there")
+
+
+def within(messages: pa.RecordBatch, ranges: Sequence[Range]) -> pa.Array:
+    """A mask of the messages that are in one of the ranges."""
+    inside = pa.repeat(pa.scalar(False), messages.num_rows)
+    partitions, offsets = messages.column("_partition"), messages.column("_offset")
+    for range_ in ranges:
+        own = pc.and_(pc.equal(partitions, range_.partition), pc.greater_equal(offsets, range_.start))
+        inside = pc.or_(inside, pc.and_(own, pc.less(offsets, range_.end)))
+    return inside

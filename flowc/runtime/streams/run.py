@@ -1,0 +1,239 @@
+"""One run of a stream: what is stored decides where it begins, and every epoch is kept in the order that is safe.
+
+Without a state store the only target keeps the positions. With one, an epoch is intended before it takes effect, each
+target tells the last epoch it holds, and a checkpoint is kept once every target holds its epoch. A restart takes the
+state of the last checkpoint and reads again what was intended after it; a target that has an epoch already skips it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from flowc.errors import DataError
+from flowc.runtime.streams.begin import adoptable, beginnings, check_held, check_shared
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, after
+from flowc.runtime.streams.loop import Loop, Polled, Seekable
+from flowc.runtime.streams.replay import Replay
+from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
+from flowc.runtime.streams.targets.contract import Held, Judge, Writer
+from flowc.runtime.streams.watermark import in_order
+from flowc.stream import StreamPlan
+
+
+def _nothing(_: object) -> None:
+    return
+
+
+def _nobody(_polled: Polled, _epoch: Epoch, _seconds: float) -> None:
+    return
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+@dataclass
+class StreamRun:
+    """One run of a stream. `clock` gives microseconds since 1970 UTC; `stopping`, set from outside, ends it."""
+
+    plan: StreamPlan
+    readers: Mapping[str, Seekable]
+    compute: Compute
+    writers: Sequence[Writer]
+    store: StateStore | None = None
+    written: Callable[[Epoch], None] = _nothing
+    """Told of every epoch that is committed."""
+    computed: Callable[[Polled, Epoch, float], None] = _nobody
+    """Told of every epoch that is made: of what, and in how many seconds. Called by the thread that makes them."""
+    pause: Callable[[str], None] = _nothing
+    """Called with the name of each point between two steps; campaigns of crashes hook in here."""
+    clock: Callable[[], int] = _now
+    stopping: threading.Event = field(default_factory=threading.Event)
+    drain: bool = False
+    """Whether the end of a run that ends counts as the end of the input: operators let out all that they hold."""
+    _held: list[int] = field(default_factory=list, init=False)
+    _pending: list[Checkpoint] = field(default_factory=list, init=False)
+    _read: dict[Partition, int] = field(default_factory=dict, init=False)
+    """Positions behind what is computed."""
+    _stored: dict[Partition, int] = field(default_factory=dict, init=False)
+    """Positions behind what is committed."""
+    _number: int = field(default=0, init=False)
+    _saved_at: float = field(default=0.0, init=False)
+    _intended: int = field(default=0, init=False)
+
+    def run(self) -> None:
+        """Runs until it is stopped or, in a run that ends, until the ends are reached.
+
+        Raises FlowcError; what was not committed is read again by the next run.
+        """
+        restored = self.store.open() if self.store is not None else Restored()
+        held = [writer.open() for writer in self.writers]
+        self._restore(restored, held)
+        if self._intends and restored.intents:
+            self._seek({**beginnings(restored.intents), **self._read})
+            self._replay(restored.intents)
+        self._seek(self._read)
+        self._loop().run()
+        if self.drain and not self.stopping.is_set() and self.compute.due(END):
+            self._commit(self._made(self._nothing(), END))
+        self._settle()
+
+    @property
+    def _intends(self) -> bool:
+        return self.plan.state is not None and not self.plan.state.shared
+
+    def _loop(self) -> Loop:
+        readers = list(self.readers.values())
+        return Loop(readers, self._epoch, self._commit, self.plan.batch.max_wait, stopping=self.stopping)
+
+    def _replay(self, intents: Sequence[Intent]) -> None:
+        replay = Replay(self.readers, intents, self.stopping)
+        Loop([replay], self._again, self._commit, self.plan.batch.max_wait, stopping=self.stopping).run()
+
+    def _restore(self, restored: Restored, held: Sequence[Held]) -> None:
+        checkpoint = restored.checkpoint
+        self._held = [there.epoch for there in held]
+        self._pending, self._saved_at = [], time.monotonic()
+        if self._intends:
+            restored = self._adopted(restored, held)
+            checkpoint = restored.checkpoint
+            check_held(restored, held, self.plan)
+            self._read, self._number, self._intended = dict(checkpoint.positions), checkpoint.epoch, restored.last
+        else:
+            check_shared(checkpoint, held[0], self.plan)
+            self._read, self._number = dict(held[0].positions), held[0].epoch
+        self._stored = dict(self._read)
+        self.compute.restore(checkpoint)
+
+    def _adopted(self, restored: Restored, held: Sequence[Held]) -> Restored:
+        """What a new store begins with: the position of targets that had no store before, where nothing else counts."""
+        assert self.store is not None
+        found = adoptable(restored, held, self.plan)
+        if found is None:
+            return restored
+        point = Checkpoint(found.epoch, dict(found.positions))
+        self.store.save(point)
+        return Restored(point, (), found.epoch)
+
+    def _seek(self, positions: Mapping[Partition, int]) -> None:
+        for reader in self.readers.values():
+            reader.seek(positions)
+
+    def _epoch(self, polled: Polled | None) -> Epoch | None:
+        """The worker's part: what becomes of what was polled, or of the time that has passed."""
+        watermark = self.compute.watermarks.look(self.clock())
+        if polled is not None:
+            return self._made(polled, watermark)
+        due = watermark is not None and self.compute.due(watermark)
+        return self._made(self._nothing(), watermark) if due else None
+
+    def _again(self, polled: Polled | None) -> Epoch | None:
+        """The worker's part in a replay: time makes no epochs, for those that it made were intended as well."""
+        return None if polled is None else self._made(polled, None)
+
+    def _nothing(self) -> Polled:
+        """No messages. The positions stand still, but each is looked at, so that a zombie is found out."""
+        ranges = tuple(Range(*at, offset, offset) for at, offset in sorted(self._read.items()))
+        none = pa.RecordBatch.from_pylist([], schema=pa.schema([]))
+        return Polled(self.plan.sources[0].name, none, ranges, time.time())
+
+    def _made(self, polled: Polled, watermark: int | None) -> Epoch:
+        if self.plan.state is not None:
+            polled = replace(polled, messages=in_order(polled.messages))
+        intent = polled.intent or Intent(self._number + 1, self.clock(), polled.ranges, watermark)
+        self._number = intent.number
+        self._read = after(intent.ranges, self._read)
+        began = time.perf_counter()
+        epoch = self.compute(polled, intent)
+        self.computed(polled, epoch, time.perf_counter() - began)
+        return replace(epoch, checkpoint=self._checkpoint()) if self.plan.state is not None else epoch
+
+    def _checkpoint(self) -> Checkpoint | None:
+        state = self.plan.state
+        if state is None or not (state.shared or time.monotonic() - self._saved_at >= state.every):
+            return None
+        self._saved_at = time.monotonic()
+        return self._snapshot()
+
+    def _snapshot(self) -> Checkpoint:
+        return self.compute.snapshot(Checkpoint(self._number, dict(self._read)))
+
+    def _commit(self, epoch: Epoch) -> None:
+        """The caller's part: makes an epoch durable."""
+        if self._intends:
+            assert self.store is not None
+            if epoch.number > self._intended:
+                self.store.intend(epoch.intent)
+                self._intended = epoch.number
+            self.pause("intended")
+        epoch = self._written(epoch)
+        self._stored = after(epoch.ranges, self._stored)
+        if self._intends and epoch.checkpoint is not None:
+            self._pending.append(epoch.checkpoint)
+            self._save()
+        for reader in self.readers.values():
+            reader.committed(self._stored)
+        self.written(epoch)
+
+    def _written(self, epoch: Epoch) -> Epoch:
+        """Has every target take an epoch; gives it without the rows that the first one refuses."""
+        try:
+            self._write(epoch, range(len(self.writers)))
+        except DataError as error:
+            epoch = self._reduced(epoch, error)
+            # The target that judges comes last: until it holds the epoch, it judges alike when this is done again.
+            self._write(epoch, (*range(1, len(self.writers)), 0))
+        return epoch
+
+    def _write(self, epoch: Epoch, targets: Iterable[int]) -> None:
+        for number in targets:
+            if self._held[number] < epoch.number:
+                self._held[number] = max(self._held[number], self.writers[number].write(epoch))
+                self.pause(f"target {number}")
+
+    def _reduced(self, epoch: Epoch, error: DataError) -> Epoch:
+        """The epoch without the rows that its first target refuses, which is where it is written first.
+
+        Raises `error` where no row can be told to be at fault, and what `on_error: fail` says of the first one.
+        """
+        judge = self.writers[0]
+        if epoch.without is None or self._held[0] >= epoch.number or not isinstance(judge, Judge):
+            raise error
+        bad = judge.refused(epoch, 1 if self.plan.on_error == "fail" else None)
+        if not bad:
+            raise error
+        return replace(epoch.without(bad), checkpoint=epoch.checkpoint)
+
+    def _save(self) -> None:
+        """Keeps the last checkpoint that every target holds the epoch of, with all changes up to it."""
+        assert self.store is not None
+        ripe = [point for point in self._pending if point.epoch <= min(self._held)]
+        if ripe:
+            groups = {(group.operator, group.number): group for point in ripe for group in point.groups}
+            self.store.save(replace(ripe[-1], groups=tuple(groups.values())))
+            self._pending = self._pending[len(ripe) :]
+            self.pause("checkpoint")
+
+    def _settle(self) -> None:
+        """At the end of a run, everything is durable and nothing has to be read again."""
+        for number, writer in enumerate(self.writers):
+            self._held[number] = max(self._held[number], writer.flush())
+        if self._intends and self._number:
+            self._pending.append(self._snapshot())
+            self._save()
+
+    def close(self) -> None:
+        """Leaves sources, targets and the store. May be called twice."""
+        for reader in self.readers.values():
+            reader.close()
+        for writer in self.writers:
+            writer.close()
+        if self.store is not None:
+            self.store.close()
+        self.compute.close()

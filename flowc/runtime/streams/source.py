@@ -1,0 +1,90 @@
+"""The contract between a stream and one place that messages come from.
+
+Messages are handed on as they came, undecoded, in Arrow: one row each, of the columns of `RAW` that were asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from flowc.runtime.streams.loop import Polled
+
+RAW = ("_value", "_key", "_headers", "_partition", "_offset", "_event_ts")
+"""What a message has: `_value` and `_key` (binary; a null value is a tombstone), `_headers` (a list of structs of
+`key` and `value`), `_partition` (int32), `_offset` (int64), `_event_ts` (timestamp, microseconds in UTC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What a reader that shares a topic with others asks and tells when partitions change hands.
+
+    Both are called by the thread that polls, before rows of the new partitions are read.
+    """
+
+    stored: Callable[[], Mapping[int, int]]
+    """The stored positions of all partitions of the source, those of other members among them."""
+    revoked: Callable[[frozenset[int]], None] = lambda _: None
+    """Told which partitions are gone; what was read of them and not written belongs to somebody else now."""
+
+
+class Source(Protocol):
+    """A reader of one source, used by one thread; `commit` may be called by another.
+
+    A position is the offset at which a partition is read on. Partitions without a stored position begin where the
+    stream starts; where any has one, the others are new and are read from their first message. The first batch has an
+    (empty) range for every partition that had none, so that its beginning is stored with it.
+
+    Every method may raise TransientError (the broker cannot be reached), EngineError (it refuses), or UsageError (the
+    connection's options are wrong); their messages never hold a secret.
+    """
+
+    name: str
+
+    def open(self) -> None:
+        """Connects, and finds the partitions."""
+
+    def close(self) -> None:
+        """Leaves. May be called twice."""
+
+    def assign(self, positions: Mapping[int, int]) -> None:
+        """Reads all partitions, from the stored positions.
+
+        Raises:
+            EngineError: a position is no longer (`retention-gap`) or not yet (`position-beyond-end`) in the log.
+        """
+
+    def join(self, membership: Membership) -> None:
+        """Reads the partitions that the group gives to this member, from the positions that `membership` tells."""
+
+    def poll(self, max_rows: int, max_wait: float) -> Polled | None:
+        """The next messages, with the ranges that they are of.
+
+        Returns as soon as `max_rows` are there, no more come, or the first has waited `max_wait` seconds; None when
+        none came within that time, or within a tenth of a second where that is longer. A range may be longer than its
+        rows (what a transaction wrote and gave up, what was compacted away), and a batch may have ranges and no rows.
+        Each range starts where the one before it ended.
+        """
+
+    def pause(self, partitions: Iterable[int]) -> None:
+        """Stops reading these partitions, without leaving them."""
+
+    def resume(self, partitions: Iterable[int]) -> None:
+        """Reads them again, where they were left."""
+
+    def positions(self) -> Mapping[int, int]:
+        """The next offset of every partition that is read here."""
+
+    def starting(self, start: str) -> Mapping[int, int]:
+        """Where a stream would begin that starts so: `earliest`, `latest`, or at an instant with its zone.
+
+        Raises:
+            UsageError: it is none of these.
+        """
+
+    def end_offsets(self) -> Mapping[int, int]:
+        """Where the readable part of every partition ends now."""
+
+    def commit(self, positions: Mapping[int, int]) -> None:
+        """Tells the broker what is stored, for those who watch lag. Nothing depends on it, and it never fails."""

@@ -1,0 +1,1 @@
+"""What a stream remembers outside its targets."""

@@ -1,0 +1,71 @@
+"""The contract of a state store: intents, checkpoints and facts of one stream, each durable when its method returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from flowc.runtime.streams.epoch import Intent, Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The state of one key group of one operator, in the operator's own bytes; none when it is empty."""
+
+    operator: str
+    number: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state after an epoch.
+
+    `groups` are those that changed since the checkpoint before it; of a restored checkpoint, all of them.
+    `watermarks` are those of the partitions, in microseconds; `fingerprints` tell by which operator state was written.
+    """
+
+    epoch: int = 0
+    positions: Mapping[Partition, int] = field(default_factory=dict)
+    watermarks: Mapping[Partition, int] = field(default_factory=dict)
+    groups: tuple[Group, ...] = ()
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The last checkpoint, the intents of the epochs after it in order, and the number of the last epoch intended."""
+
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    intents: tuple[Intent, ...] = ()
+    last: int = 0
+
+
+class StateStore(Protocol):
+    """Used by one thread. Every method may raise TransientError or EngineError.
+
+    A store is fenced as targets are: of two workers of one stream, the one that comes second gets `Fenced`.
+    """
+
+    def open(self) -> Restored:
+        """Connects, makes its tables where they are missing, and gives what is stored."""
+
+    def close(self) -> None:
+        """Leaves. May be called twice."""
+
+    def intend(self, intent: Intent) -> None:
+        """Logs what an epoch takes from outside.
+
+        Raises:
+            Fenced: the epoch before it is not the last one here: another worker goes on with this stream.
+        """
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keeps a checkpoint; intents of epochs up to its own are needed no more."""
+
+    def facts(self) -> dict[str, str]:
+        """What is remembered by name, for instance the columns that were discovered."""
+
+    def remember(self, facts: Mapping[str, str]) -> None:
+        """Adds facts, or replaces them."""

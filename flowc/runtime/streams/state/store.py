@@ -1,0 +1,186 @@
+"""The state of a stream in a database: beside its targets, or in the transaction of the only one.
+
+Every change is a compare-and-set: intents on the number of the last one, checkpoints on the one before. A worker that
+was overtaken finds another number and gets `Fenced`, whatever was pruned since.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+import pyarrow as pa
+
+from flowc.catalog import Column
+from flowc.errors import DataError, FlowcError
+from flowc.runtime.connector import Database
+from flowc.runtime.streams.epoch import Epoch, Intent
+from flowc.runtime.streams.state.contract import Checkpoint, Group, Restored
+from flowc.runtime.streams.state.words import checkpoint_text, intent_text, meant, read_checkpoint, read_intent, spelled
+from flowc.runtime.streams.targets.contract import Fenced
+from flowc.stream import StateSql
+from flowc.types import BIGINT, TEXT, DataType, Kind
+
+_COLUMNS = (
+    Column("stream", TEXT), Column("operator", TEXT), Column("group_number", BIGINT),
+    Column("data", DataType(Kind.BINARY)),
+)  # fmt: skip
+_SCHEMA = pa.schema([("s", pa.string()), ("o", pa.string()), ("n", pa.int64()), ("d", pa.binary())])
+_PIECE = 256
+"""Groups that are written in one batch."""
+_TRIES = 20
+
+
+@dataclass
+class DatabaseStore:
+    """The store of one stream, through a session of a database; see `StateStore`.
+
+    A stream whose only target is in the same database keeps its checkpoints in that target's transactions: `beside` is
+    what its writer calls, and `intend` and `save` are not used.
+    """
+
+    stream: str
+    sql: StateSql
+    database: Database
+    _point: int = field(default=0, init=False)
+    """The epoch of the checkpoint that is stored, as this worker knows it."""
+
+    def open(self) -> Restored:
+        """Connects, makes its tables where they are missing, and gives what is stored."""
+        self.database.open()
+        self.database.rollback()
+        self._ensure()
+        epoch, intended, body = self._head()
+        self._point = epoch
+        checkpoint = replace(read_checkpoint(epoch, body), groups=tuple(self._groups()))
+        return Restored(checkpoint, tuple(self._intents(epoch)), intended)
+
+    def look(self) -> Restored:
+        """What is stored, for those who only watch: nothing is made, and state is left out."""
+        self.database.open()
+        if self.database.table(self.sql.groups) is None:
+            return Restored()
+        rows = self.database.query(self._filled("read")).to_pylist()
+        if not rows:
+            return Restored()
+        epoch, intended = int(rows[0]["epoch"]), int(rows[0]["intended"])
+        return Restored(read_checkpoint(epoch, str(rows[0]["body"])), tuple(self._intents(epoch)), intended)
+
+    def _ensure(self) -> None:
+        """Makes the tables; two workers that do so at once may get in each other's way, and one tries again."""
+        for attempt in range(_TRIES):
+            try:
+                for statement in self.sql.ensure:
+                    self.database.execute(statement)
+                return
+            except FlowcError:
+                if attempt == _TRIES - 1:
+                    raise
+                time.sleep(0.1)
+
+    def _head(self) -> tuple[int, int, str]:
+        """The epoch of the checkpoint, the last epoch intended, and the checkpoint's text."""
+        if not self.database.query(self._filled("read")).num_rows:
+            try:
+                self.database.execute(self._filled("begin"))
+            except DataError:
+                self.database.rollback()  # another worker was first
+        row = self.database.query(self._filled("read")).to_pylist()[0]
+        return int(row["epoch"]), int(row["intended"]), str(row["body"])
+
+    def _groups(self) -> Iterator[Group]:
+        for row in self.database.query(self._filled("groups")).to_pylist():
+            yield Group(meant(row["operator"]), int(row["group_number"]), bytes(row["data"]))
+
+    def _intents(self, after: int) -> Iterator[Intent]:
+        for row in self.database.query(self._filled("intents", epoch=after)).to_pylist():
+            yield read_intent(int(row["epoch"]), str(row["body"]))
+
+    def close(self) -> None:
+        """Ends the session."""
+        self.database.close()
+
+    def intend(self, intent: Intent) -> None:
+        """Logs what an epoch takes from outside.
+
+        Raises:
+            Fenced: the epoch before it is not the last one here: another worker goes on with this stream.
+        """
+        with self._transaction():
+            self._move("intend", epoch=intent.number, before=intent.number - 1)
+            self.database.execute(self._filled("log", epoch=intent.number, body=intent_text(intent)))
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keeps a checkpoint; intents of epochs up to its own are needed no more.
+
+        Raises:
+            Fenced: another worker has kept one since.
+        """
+        if checkpoint.epoch == self._point and not checkpoint.groups:
+            return
+        with self._transaction():
+            self._keep(checkpoint, self._point)
+            self.database.execute(self._filled("prune", epoch=checkpoint.epoch))
+        self._point = checkpoint.epoch
+
+    def beside(self, epoch: Epoch) -> None:
+        """Keeps the checkpoint of an epoch, in the transaction that is open; that of the epoch before is there."""
+        if epoch.checkpoint is not None:
+            self._keep(epoch.checkpoint, epoch.number - 1)
+
+    def facts(self) -> dict[str, str]:
+        """What is remembered by name."""
+        rows = self.database.query(self._filled("facts")).to_pylist()
+        return {meant(row["name"]): meant(row["body"]) for row in rows}
+
+    def recalled(self) -> dict[str, str]:
+        """What is remembered by name, for those who only watch: nothing is made."""
+        self.database.open()
+        return {} if self.database.table(self.sql.groups) is None else self.facts()
+
+    def remember(self, facts: Mapping[str, str]) -> None:
+        """Adds facts, or replaces them."""
+        with self._transaction():
+            for name, value in facts.items():
+                self.database.execute(self._filled("forget", name=spelled(name)))
+                self.database.execute(self._filled("remember", name=spelled(name), body=spelled(value)))
+
+    def _keep(self, point: Checkpoint, before: int) -> None:
+        self._move("save", epoch=point.epoch, before=before, body=checkpoint_text(point))
+        groups = sorted(point.groups, key=lambda group: group.operator)
+        for operator, changed in groupby(groups, key=lambda group: group.operator):
+            numbers = ", ".join(str(group.number) for group in changed)
+            self.database.execute(self._filled("drop", operator=spelled(operator), numbers=numbers))
+        full = [group for group in groups if group.data]
+        if full:
+            self.database.ingest(self.sql.groups, _COLUMNS, self._batches(full), temporary=False)
+
+    def _batches(self, groups: Sequence[Group]) -> Iterator[pa.RecordBatch]:
+        for start in range(0, len(groups), _PIECE):
+            piece = groups[start : start + _PIECE]
+            columns = (
+                [self.stream] * len(piece), [spelled(group.operator) for group in piece],
+                [group.number for group in piece], [group.data for group in piece],
+            )  # fmt: skip
+            arrays = [pa.array(values, of.type) for values, of in zip(columns, _SCHEMA, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA)
+
+    def _move(self, template: str, **values: object) -> None:
+        if self.database.execute(self._filled(template, **values)) != 1:
+            raise Fenced(f"another worker goes on with stream `{self.stream}`")
+
+    def _filled(self, template: str, **values: object) -> str:
+        return self.sql.templates[template].format(**values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.database.begin()
+        try:
+            yield
+            self.database.commit()
+        except FlowcError:
+            self.database.rollback()
+            raise

@@ -1,0 +1,61 @@
+"""What a state store keeps as text: JSON in ASCII, in which what a literal of SQL might not bear is percent-encoded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from urllib.parse import quote, unquote
+
+from flowc.runtime.streams.epoch import Intent, Partition, Range
+from flowc.runtime.streams.state.contract import Checkpoint
+
+_BARE = ' {}[]",:.()<>/=+'
+
+
+def spelled(text: str) -> str:
+    """A text that can stand in a literal of every dialect."""
+    return quote(text, safe=_BARE)
+
+
+def meant(text: str) -> str:
+    """The text that was spelled so."""
+    return unquote(text)
+
+
+def intent_text(intent: Intent) -> str:
+    """What an epoch takes from outside, but for its number."""
+    ranges = [[r.source, r.partition, r.start, r.end] for r in intent.ranges]
+    return _text({"time": intent.time, "watermark": intent.watermark, "ranges": ranges})
+
+
+def read_intent(number: int, text: str) -> Intent:
+    """The intent of such a text."""
+    found = json.loads(meant(text))
+    return Intent(number, found["time"], tuple(Range(*values) for values in found["ranges"]), found["watermark"])
+
+
+def checkpoint_text(point: Checkpoint) -> str:
+    """A checkpoint without its number and its state."""
+    parts = {"positions": _listed(point.positions), "watermarks": _listed(point.watermarks)}
+    return _text({**parts, "fingerprints": dict(point.fingerprints)})
+
+
+def read_checkpoint(epoch: int, text: str) -> Checkpoint:
+    """The checkpoint of such a text, without its state; an empty one for an empty text."""
+    if not text:
+        return Checkpoint(epoch)
+    found = json.loads(meant(text))
+    return Checkpoint(epoch, _by_partition(found["positions"]), _by_partition(found["watermarks"]), (),
+                      found["fingerprints"])  # fmt: skip
+
+
+def _text(value: object) -> str:
+    return spelled(json.dumps(value, separators=(",", ":")))
+
+
+def _listed(of: Mapping[Partition, int]) -> list[list[object]]:
+    return [[source, partition, value] for (source, partition), value in sorted(of.items())]
+
+
+def _by_partition(rows: list[tuple[str, int, int]]) -> dict[Partition, int]:
+    return {(source, partition): value for source, partition, value in rows}

@@ -1,0 +1,71 @@
+"""The contract between a stream and one place that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from flowc.errors import FlowcError
+from flowc.runtime.badrows import BadRow
+from flowc.runtime.streams.epoch import Epoch, Partition, Range
+
+
+class Fenced(FlowcError):
+    """Another worker has moved on; what this one holds in hand must be read again from what is stored."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, code="stream-fenced", help="nothing was written; this worker goes on from the stored position"
+        )
+
+    @classmethod
+    def at(cls, range_: Range) -> Fenced:
+        """A position that is not where this worker left it."""
+        return cls(f"another worker wrote partition {range_.partition} of `{range_.source}` beyond {range_.start}")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a target holds: the number of the last epoch (0: none), and the positions after it where it keeps them."""
+
+    epoch: int = 0
+    positions: Mapping[Partition, int] = field(default_factory=dict)
+
+
+class Writer(Protocol):
+    """One target of one stream, used by one thread.
+
+    A target that keeps positions can be a stream's only memory; one that keeps the number of the last epoch alone
+    needs a state store with intents beside it. Methods may raise TransientError (it may be tried again after `open`),
+    DataError or EngineError.
+    """
+
+    def open(self) -> Held:
+        """Connects, makes what is missing, clears what an unfinished epoch left, and gives what is held.
+
+        May be called again after a failure.
+        """
+
+    def write(self, epoch: Epoch) -> int:
+        """Takes an epoch; gives the number of the last epoch that is now durable.
+
+        That is the epoch itself, or an earlier one where rows of several epochs go into one file.
+
+        Raises:
+            Fenced: another worker was there first.
+        """
+
+    def flush(self) -> int:
+        """Makes durable what was taken; gives the number of the last epoch that is."""
+
+    def close(self) -> None:
+        """Leaves without making anything durable. May be called twice."""
+
+
+@runtime_checkable
+class Judge(Writer, Protocol):
+    """A target that has a judgement of its own of rows, such as constraints."""
+
+    def refused(self, epoch: Epoch, most: int | None = None) -> Sequence[BadRow]:
+        """The first `most` rows of an epoch that it refuses, in order, each with its reason. Nothing is written."""

@@ -1,0 +1,117 @@
+"""Writes epochs into Delta tables: the rows of several in one commit, which carries the number of the last one.
+
+A commit makes files, so epochs are gathered in memory until there are enough rows, or the first has waited long
+enough. Delta keeps the number for each application (`app_id`): what was gathered and not committed is replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from flowc.errors import FlowcError
+from flowc.plan import LoadPlan
+from flowc.runtime.connectors.delta import Delta
+from flowc.runtime.load import write_rows
+from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.targets.contract import Fenced, Held
+from flowc.runtime.streams.targets.database import last_of_each
+from flowc.runtime.streams.targets.rolling import Rolling
+from flowc.stream import TableTarget
+
+AGE, ROWS, BYTES = 10.0, 1_000_000, 64 << 20
+"""A commit is made when the first row has waited so many seconds, or so much has come together."""
+
+
+def _nothing(_: object) -> None:
+    return
+
+
+@dataclass
+class DeltaWriter:
+    """One Delta table of one stream; see `flowc.runtime.streams.targets.contract.Writer`."""
+
+    plan: TableTarget
+    stream: str
+    database: Delta
+    pause: Callable[[str], None] = _nothing
+    """Called with the name of each point between two steps; campaigns of crashes hook in here."""
+    age: float = AGE
+    _rolling: Rolling = field(init=False)
+    _gathered: list[pa.RecordBatch] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self._rolling = Rolling(self._publish, self.age)
+
+    @property
+    def application(self) -> str:
+        """The name under which the number of the last epoch stands in the table's log."""
+        return f"flowc-stream:{self.stream}"
+
+    def open(self) -> Held:
+        """Makes the table where it is missing; gives the last epoch that its log speaks of."""
+        with self._rolling.lock:
+            self._gathered.clear()
+            self.database.open()
+            held = self.database.stamp(self.plan.table, self.application)
+            if held is None:
+                self._make()
+            self._rolling.begin(held or 0)
+            return Held(held or 0)
+
+    def write(self, epoch: Epoch) -> int:
+        """Gathers an epoch, and commits it with those before it when there is enough."""
+        with self._rolling.taking():
+            if epoch.rows.num_rows:
+                self._gathered.append(epoch.rows)
+            rows, size = sum(b.num_rows for b in self._gathered), sum(b.nbytes for b in self._gathered)
+            self.pause("taken")
+            return self._rolling.took(epoch.number, rows=epoch.rows.num_rows, full=rows >= ROWS or size >= BYTES)
+
+    def flush(self) -> int:
+        """Commits what was gathered."""
+        return self._rolling.flush()
+
+    def close(self) -> None:
+        """Leaves; what was not committed is forgotten."""
+        with self._rolling.lock:
+            self._rolling.stop()
+            self._gathered.clear()
+            self.database.close()
+
+    def _make(self) -> None:
+        """The table's first commit. Without a plan for it, the table was there a moment ago."""
+        if self.plan.first is not None:
+            empty = pa.RecordBatch.from_arrays([pa.nulls(0) for _ in self.plan.columns], self._names)
+            self._transact(self.plan.first, empty, None)
+
+    def _publish(self, number: int) -> None:
+        rows = pa.Table.from_batches(self._gathered).combine_chunks().to_batches()[0]
+        self._transact(self.plan.load, last_of_each(rows, self.plan.keys), number)
+        self._gathered.clear()
+        self.pause("committed")
+
+    def _transact(self, load: LoadPlan, rows: pa.RecordBatch, number: int | None) -> None:
+        try:
+            self.database.begin()
+            if load.lock:
+                self.database.lock(load.lock)
+            write_rows(load, self.database, rows)
+            if number is not None:
+                self._stamp(number)
+            self.pause("rows")
+            self.database.commit()
+        except FlowcError:
+            self.database.rollback()
+            raise
+
+    def _stamp(self, number: int) -> None:
+        held = self.database.stamped(self.application, number)
+        if held is not None and held >= number:
+            raise Fenced(f"another worker wrote epoch {held} of stream `{self.stream}` into `{self.plan.name}`")
+
+    @property
+    def _names(self) -> list[str]:
+        return [column.name for column in self.plan.columns]

@@ -1,0 +1,204 @@
+"""A producer of one stream, its transactions, and the group of offsets in which it remembers how far it is.
+
+The number of the last epoch, and positions where the target is a stream's only memory, are offsets of a group that
+nobody else uses: they are committed in the transaction of the messages. All of them are committed each time, for a
+broker forgets offsets that are not renewed (`offsets.retention.minutes`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowc.errors import EngineError, FlowcError, TransientError
+from flowc.runtime.connectors.kafka_errors import failure, is_overtaken
+from flowc.runtime.connectors.kafka_options import producer_settings, secrets, settings
+from flowc.runtime.extras import driver
+from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.streams.targets.kafka_messages import Headers, Message
+from flowc.runtime.threads import thread
+
+_SECONDS = 30.0
+_COMMIT_SECONDS = 60.0
+_PASSING = ("_STATE", "_FATAL", "_FAIL", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR")
+"""What another producer, made when the target is opened again, may well get over."""
+_LOG = logging.getLogger("flowc.kafka")
+_LOG.addHandler(logging.NullHandler())
+Offsets = Mapping[tuple[str, int], int]
+"""Offsets by topic and partition."""
+
+
+@dataclass
+class TopicProducer:
+    """Without a `transactional_id`, messages may be there twice after a failure."""
+
+    options: Mapping[str, object] = field(repr=False)
+    group: str
+    transactional_id: str | None
+    _producer: Any = field(default=None, init=False)
+    _consumer: Any = field(default=None, init=False)
+    _refused: list[Any] = field(default_factory=list, init=False)
+    _secrets: tuple[str, ...] = field(default=(), init=False, repr=False)
+
+    def open(self) -> None:
+        """Connects, ends what an earlier producer of the same id has begun, and shuts it out."""
+        self.close()
+        self._refused.clear()
+        made = producer_settings(self.options, self.transactional_id)
+        self._secrets = secrets(made)
+        with self._speaking("the connection's options: "):
+            self._producer = self._kafka.Producer(made, logger=_LOG)
+            self._consumer = self._kafka.Consumer(
+                {**settings(self.options, self.group), "group.id": self.group}, logger=_LOG
+            )
+        if self.transactional_id is not None:
+            with self._speaking():
+                self._producer.init_transactions(_SECONDS)
+
+    def close(self) -> None:
+        """Leaves. May be called twice."""
+        producer, self._producer = self._producer, None
+        consumer, self._consumer = self._consumer, None
+        if producer is not None:
+            producer.purge()
+        if consumer is not None:
+            consumer.close()
+
+    def require(self, topic: str) -> None:
+        """Makes a topic where it is missing, as the cluster makes topics by default.
+
+        Raises EngineError (`missing-topic`) where the cluster does not let us.
+        """
+        with self._speaking():
+            if topic in self._producer.list_topics(timeout=_SECONDS).topics:
+                return
+        admin = driver("confluent_kafka.admin", "kafka")
+        making = admin.AdminClient({**producer_settings(self.options, None), "log_level": 0})
+        try:
+            making.create_topics([admin.NewTopic(topic, num_partitions=-1)])[topic].result(_SECONDS)
+        except self._kafka.KafkaException as error:
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                message = f"there is no topic `{topic}`, and it cannot be made: {error.args[0].str()}"
+                raise EngineError(message, code="missing-topic", help="create it, or correct its name") from error
+
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        """The numbers of a topic's partitions."""
+        with self._speaking(f"topic `{topic}`: "):
+            return tuple(self._producer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions)
+
+    def held(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """The offsets of the group that are stored."""
+        asked = [self._kafka.TopicPartition(topic, partition) for topic, partition in places]
+        with self._speaking():
+            found = self._consumer.committed(asked, timeout=_SECONDS) if asked else []
+        return {(place.topic, place.partition): place.offset for place in found if place.offset >= 0}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Messages and offsets within it are seen together, or not at all."""
+        self._refused.clear()
+        with self._speaking():
+            if self.transactional_id is not None:
+                self._producer.begin_transaction()
+            try:
+                yield
+                self._commit()
+            except BaseException:
+                self._abort()
+                raise
+
+    def produce(self, topic: str, messages: list[Message]) -> None:
+        """Hands over messages."""
+        sent = self._producer.produce_batch(topic, messages, on_delivery=self._report)
+        if sent != len(messages):
+            error = next(message["_error"] for message in messages if "_error" in message)
+            raise failure(error, self._secrets, about=f"topic `{topic}`: ")
+
+    def letter(self, topic: str, value: bytes | None, key: bytes | None, headers: Headers) -> None:
+        """Hands over one message with headers."""
+        self._producer.produce(topic, value, key, headers=headers, on_delivery=self._report)
+
+    def offsets(self, offsets: Offsets) -> None:
+        """Stores offsets of the group with the messages."""
+        places = [self._kafka.TopicPartition(topic, partition, at) for (topic, partition), at in offsets.items()]
+        if self.transactional_id is not None:
+            self._bounded(lambda: self._producer.send_offsets_to_transaction(places, self._group(), _SECONDS))
+        else:
+            self._flush()
+            self._consumer.commit(offsets=places, asynchronous=False)
+
+    def _group(self) -> Any:
+        return self._consumer.consumer_group_metadata()
+
+    def _bounded(self, call: Callable[[], object]) -> None:
+        """Makes a call that the client does not end in time when its broker is gone (librdkafka #5456, #5511).
+
+        The producer is given up then: the next one of the same id ends what it has begun.
+        """
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                call()
+            except BaseException as error:  # of any sort: the caller's thread raises it
+                failed.append(error)
+
+        calling = thread("kafka-call", work)
+        calling.start()
+        calling.join(_SECONDS)
+        if calling.is_alive():
+            self._producer = None
+            raise TransientError("the broker did not answer in time", code="connection-lost")
+        if failed:
+            raise failed[0]
+
+    def _commit(self) -> None:
+        if self.transactional_id is not None:
+            self._producer.commit_transaction(_COMMIT_SECONDS)
+        self._raise()
+
+    def _flush(self) -> None:
+        left = self._producer.flush(_COMMIT_SECONDS)
+        self._raise()
+        if left:
+            raise TransientError(f"{left} messages were not taken in time", code="connection-lost")
+
+    def _raise(self) -> None:
+        if self._refused:
+            raise failure(self._refused[0], self._secrets)
+
+    def _report(self, error: Any, _: Any) -> None:
+        if error is not None and error.name() not in ("_PURGE_QUEUE", "_PURGE_INFLIGHT"):
+            self._refused.append(error)
+
+    def _abort(self) -> None:
+        """Best effort: a transaction that stays open is ended by the next producer."""
+        if self.transactional_id is not None and self._producer is not None:
+            with suppress(self._kafka.KafkaException):
+                self._producer.abort_transaction(_SECONDS)
+
+    @property
+    def _kafka(self) -> Any:
+        return driver("confluent_kafka", "kafka")
+
+    @contextmanager
+    def _speaking(self, about: str = "") -> Iterator[None]:
+        """Turns errors of the client into ours."""
+        try:
+            yield
+        except BufferError as error:
+            raise TransientError("the broker takes messages too slowly", code="connection-lost") from error
+        except self._kafka.KafkaException as error:
+            raise self._failed(error.args[0], about) from error
+
+    def _failed(self, error: Any, about: str) -> FlowcError:
+        if is_overtaken(error):
+            return Fenced(f"another worker has taken over `{self.transactional_id}`")
+        found = failure(self._refused[0] if self._refused else error, self._secrets, about=about)
+        passing = error.txn_requires_abort() or error.name() in _PASSING
+        if isinstance(found, EngineError) and found.code == "query-refused" and passing:
+            return TransientError(found.message, code="connection-lost", help=found.help)
+        return found

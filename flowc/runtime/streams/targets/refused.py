@@ -1,0 +1,86 @@
+"""Which rows a database refuses: written in pieces, in a transaction that is taken back at the end.
+
+Rows are tried in their order, on top of those before them that were taken, so that of two rows that only together break
+a constraint the first one stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from flowc.errors import DataError
+from flowc.runtime.badrows import BadRow
+from flowc.runtime.connector import Database
+from flowc.runtime.fit import shorten, shown_value
+
+_PLACE = re.compile(r", in row 1\b")
+
+
+@dataclass
+class Trial:
+    """Writes pieces of rows with `write`. With `savepoints` the database can take back a piece alone."""
+
+    database: Database
+    write: Callable[[pa.RecordBatch], None]
+    savepoints: bool
+    _taken: list[pa.RecordBatch] = field(default_factory=list, init=False)
+
+    def refused(self, rows: pa.RecordBatch) -> Generator[BadRow, None, None]:
+        """The rows that are refused, in order; all of them together are known to be."""
+        self.database.begin()
+        try:
+            spans = _halves(0, rows.num_rows)
+            while spans:
+                start, end = spans.pop()
+                error = self._tried(rows.slice(start, end - start))
+                if error is not None and end - start > 1:
+                    spans += _halves(start, end)
+                elif error is not None:
+                    yield BadRow(start, error.code, _words(error, rows.slice(start, 1)))
+        finally:
+            self.database.rollback()
+
+    def _tried(self, piece: pa.RecordBatch) -> DataError | None:
+        if self.savepoints:
+            self.database.execute("SAVEPOINT flowc_piece")
+        try:
+            self.write(piece)
+        except DataError as error:
+            self._take_back()
+            return error
+        if self.savepoints:
+            self.database.execute("RELEASE SAVEPOINT flowc_piece")
+        else:
+            self._taken.append(piece)
+        return None
+
+    def _take_back(self) -> None:
+        """Undoes the last piece; where everything has to be undone, what was taken before it is written again."""
+        if self.savepoints:
+            self.database.execute("ROLLBACK TO SAVEPOINT flowc_piece")
+            self.database.execute("RELEASE SAVEPOINT flowc_piece")
+            return
+        self.database.rollback()
+        self.database.begin()
+        if self._taken:
+            whole = pa.Table.from_batches(self._taken).combine_chunks().to_batches()
+            self._taken = whole
+            self.write(whole[0])
+
+
+def _halves(start: int, end: int) -> list[tuple[int, int]]:
+    """The two halves of a span, the first one last: it is tried first."""
+    middle = (start + end) // 2
+    return [(middle, end), (start, middle)] if end - start > 1 else [(start, end)]
+
+
+def _words(error: DataError, row: pa.RecordBatch) -> str:
+    """What the database says of one row, with the values of the columns that it names."""
+    words = _PLACE.sub("", error.message)
+    named = [(field.name, shorten(shown_value(row.column(at), 0))) for at, field in enumerate(row.schema)]
+    shown = [f"`{name}` is {value}" for name, value in named if re.search(rf"\W{re.escape(name)}\W", words)]
+    return f"{words} ({', '.join(shown)})" if shown else words

@@ -1,0 +1,165 @@
+"""The SQL of a stream, batch by batch: one statement, planned anew each time, for plans keep the tables they saw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from flowc.catalog import Column
+from flowc.errors import DataError, EngineError, FlowcError
+from flowc.plan import Arithmetic
+from flowc.runtime.arithmetic import CODE, Query, overflowed
+from flowc.runtime.arrow import arrow_field, columns_of, json_text, nests_fields, plain
+from flowc.runtime.enginecontext import new_context, register
+from flowc.runtime.enginewords import spoken
+from flowc.runtime.functions import Function, mistyped, register_all
+from flowc.runtime.streams.lookups import Version, Versions
+from flowc.stream import NOW
+from flowc.types import DataType, Kind
+
+_JSON = DataType(Kind.JSON)
+_CAST = re.compile(r"\bCAST\(", re.IGNORECASE)
+_TIME = pa.timestamp("us", "UTC")
+
+
+class Transform:
+    """Runs one query over the batches of its sources. `schemas` are those of the sources, by name.
+
+    `lookups` are open; `functions` are those of the project that the query calls.
+
+    Raises EngineError for a query that the engine does not plan.
+    """
+
+    def __init__(
+        self,
+        sql: str,
+        schemas: Mapping[str, pa.Schema],
+        arithmetic: tuple[Arithmetic, ...] = (),
+        *,
+        lookups: Versions | None = None,
+        functions: Sequence[Function] = (),
+    ) -> None:
+        # One partition: an epoch is small, and the other core decodes the next one.
+        self._context = new_context(target_partitions="1")
+        self._failures: list[DataError] = []
+        self.now = 0
+        """What the time is in the query, in microseconds since 1970 UTC; see `flowc.stream.NOW`."""
+        register(self._context, NOW, self._time, [pa.int64()], _TIME)
+        self._lookups, self._seen = lookups, dict[str, Version]()
+        self._look_up()
+        for name, schema in schemas.items():
+            self._context.register_batch(name, pa.RecordBatch.from_pylist([], schema=schema))
+        if functions:
+            self._guard(lambda: register_all(functions, self._context, sql, self._failures.append))
+        self._sql = self._guard(lambda: self._checked(sql, arithmetic))
+
+    def _checked(self, sql: str, arithmetic: tuple[Arithmetic, ...]) -> str:
+        if not arithmetic:
+            self._context.sql(sql)
+            return sql
+        return Query(sql, arithmetic, self._computes, self._failures.append).checked(self._context.sql)
+
+    def _computes(
+        self, name: str, function: Callable[..., pa.Array], takes: list[pa.DataType], gives: pa.DataType
+    ) -> None:
+        register(self._context, name, function, takes, gives)
+
+    def _time(self, asked: pa.Array) -> pa.Array:
+        # Planned anew for each batch, the call is a literal by the time the query runs.
+        return pa.repeat(pa.scalar(self.now, _TIME), len(asked))
+
+    def columns(self) -> tuple[Column, ...]:
+        """What the query yields, as the engine plans it; values with named parts become JSON."""
+        schema: pa.Schema = self._guard(lambda: self._context.sql(self._sql).schema())
+        nests = [nests_fields(field.type) for field in schema]
+        return tuple(replace(c, type=_JSON) if n else c for c, n in zip(columns_of(schema), nests, strict=True))
+
+    def __call__(self, batches: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
+        """The rows that the query makes of the batches."""
+        return self._run(self._sql, batches)
+
+    def leniently(self, batches: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
+        """As the query, with NULL where a CAST would fail: of no use but to see where that may be."""
+        return self._run(_CAST.sub("TRY_CAST(", self._sql), batches)
+
+    def _run(self, sql: str, batches: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
+        self._look_up()
+        for name, batch in batches.items():
+            self._context.deregister_table(name)
+            self._context.register_batch(name, batch)
+        return _plainly(self._guard(lambda: self._context.sql(sql).to_arrow_table()))
+
+    def _look_up(self) -> None:
+        """Registers the lookups that were read anew."""
+        for name, version in (self._lookups.current() if self._lookups is not None else {}).items():
+            if self._seen.get(name) is not version:
+                self._context.deregister_table(name)
+                empty = pa.RecordBatch.from_pylist([], schema=version.schema)
+                self._context.register_record_batches(name, [list(version.batches) or [empty]])
+                self._seen[name] = version
+
+    def apart(self, name: str, pieces: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch | FlowcError] | None:
+        """What the query makes of each piece of one source's batch, or why it makes nothing of it.
+
+        The pieces are partitions of one plan, so that one that fails does not touch the others. None where the engine
+        puts partitions together.
+        """
+        self._context.deregister_table(name)
+        self._context.register_record_batches(name, [[piece] for piece in pieces])
+        frame = self._guard(lambda: self._context.sql(self._sql))
+        schema = frame.schema()
+        streams = self._guard(frame.execute_stream_partitioned)
+        if len(streams) != len(pieces):
+            return None
+        return [self._drained(stream, schema) for stream in streams]
+
+    def _drained(self, stream: Any, schema: pa.Schema) -> pa.RecordBatch | FlowcError:
+        try:
+            batches = self._guard(lambda: [batch.to_pyarrow() for batch in stream])
+        except FlowcError as error:
+            return kept(error)
+        # What the plan says of NULLs differs from what its batches say.
+        return _plainly(pa.Table.from_batches(batches) if batches else schema.empty_table())
+
+    def _guard(self, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except (FlowcError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            # A panic of the engine is no Exception.
+            raise self._failure(error) from error
+
+    def _failure(self, error: BaseException) -> FlowcError:
+        if self._failures:
+            first = self._failures[0]
+            self._failures.clear()
+            return first
+        if overflowed(error):
+            return DataError(spoken(error), code=CODE, help="compute with a wider type in the SQL")
+        return mistyped(error) or EngineError(spoken(error), code="query-refused")
+
+
+def kept(error: FlowcError) -> FlowcError:
+    """An error that is told later, without the frames that it came through: they would hold on to whole batches."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _plainly(found: pa.Table) -> pa.RecordBatch:
+    """The rows in plain types; what has named parts is JSON text, and its field says so."""
+    arrays, fields = [], []
+    for field, column in zip(found.schema, found.columns, strict=True):
+        nests = nests_fields(field.type)
+        arrays.append(json_text(_one(column)) if nests else plain(_one(column)))
+        fields.append(arrow_field(Column(field.name, _JSON)) if nests else pa.field(field.name, arrays[-1].type))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece."""
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -1,0 +1,111 @@
+"""How far a stream's event time is: the time before which no more rows are expected.
+
+A partition's mark is the highest event time of its rows less the lateness. The watermark is the least mark of the
+partitions that count, and never goes back. A partition that was never heard of has no mark and holds it back, unless it
+is set aside: then it was silent for `idle` while the stream was reading. When all are set aside, the watermark goes on
+from the highest mark as time passes.
+
+Silence is measured while the stream reads, not by the clock on the wall: what a slow target holds back is not silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.runtime.streams.epoch import Partition, Range
+from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.stream import WatermarkPlan
+
+WHOLE: Partition = ("", 0)
+"""Under which a checkpoint keeps the watermark of the stream itself."""
+_STEP = 1_000_000
+"""The longest time between two looks, in microseconds, that counts as reading."""
+
+
+@dataclass
+class Watermarks:
+    """The marks of one stream, in microseconds since 1970 UTC. `sources` are its sources' names."""
+
+    plan: WatermarkPlan
+    sources: Sequence[str]
+    value: int | None = field(default=None, init=False)
+    """The watermark."""
+    _marks: dict[Partition, int] = field(default_factory=dict, init=False)
+    _silent: dict[Partition, int] = field(default_factory=dict, init=False)
+    """The partitions that are known, and for how many microseconds each gave no row."""
+    _looked: int | None = field(default=None, init=False)
+
+    def look(self, time: int) -> int | None:
+        """The watermark at a time of the stream's clock; called whenever the stream has polled, rows or none."""
+        passed = min(max(time - (time if self._looked is None else self._looked), 0), _STEP)
+        self._looked = time
+        for at in {*self._silent, *((name, -1) for name in self.sources)}:
+            self._silent[at] = self._silent.get(at, 0) + passed
+        found = self._found()
+        if found is not None:
+            self.at_least(found)
+        return self.value
+
+    def at_least(self, value: int) -> None:
+        """Moves on to a watermark that was decided before."""
+        self.value = value if self.value is None else max(self.value, value)
+
+    def ranges(self, ranges: Iterable[Range]) -> None:
+        """Learns of partitions that are read."""
+        for range_ in ranges:
+            self._silent.setdefault(range_.at, 0)
+
+    def advance(self, source: str, partitions: pa.Array, times: pa.Array) -> None:
+        """Takes the event times of rows, and the partitions that they came from."""
+        rows = pa.table([partitions, times.cast(pa.int64())], ["partition", "time"])
+        highest = rows.group_by("partition").aggregate([("time", "max")])
+        for partition, time in zip(*(highest.column(n).to_pylist() for n in ("partition", "time_max")), strict=True):
+            at = source, partition
+            self._silent[at] = 0
+            if time is not None:
+                self._marks[at] = max(time - self.plan.lateness, self._marks.get(at, time - self.plan.lateness))
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes on where a checkpoint was."""
+        self._marks = {at: mark for at, mark in checkpoint.watermarks.items() if at != WHOLE}
+        self._silent = dict.fromkeys((*checkpoint.positions, *self._marks), 0)
+        self.value, self._looked = checkpoint.watermarks.get(WHOLE), None
+
+    def marks(self) -> Mapping[Partition, int]:
+        """What a checkpoint keeps."""
+        return self._marks if self.value is None else {**self._marks, WHOLE: self.value}
+
+    def _found(self) -> int | None:
+        known = [at for name in self.sources for at in self._partitions(name)]
+        active = [at for at in known if self.plan.idle is None or self._silent.get(at, 0) < self.plan.idle]
+        if active:
+            marks = [self._marks[at] for at in active if at in self._marks]
+            return min(marks) if len(marks) == len(active) else None
+        marks = [self._marks[at] for at in known if at in self._marks]
+        silence = min((self._silent.get(at, 0) for at in known), default=0)
+        return max(marks) + silence - (self.plan.idle or 0) if marks else None
+
+    def _partitions(self, source: str) -> list[Partition]:
+        """Those of a source; one that stands for all while none is known."""
+        return [at for at in self._silent if at[0] == source and at[1] >= 0] or [(source, -1)]
+
+
+def in_order(messages: pa.RecordBatch) -> pa.RecordBatch:
+    """Messages by partition and offset: the same ones give the same rows, however they were polled."""
+    if messages.num_rows < 2:
+        return messages
+    partitions, offsets = messages.column("_partition"), messages.column("_offset")
+    if _rises(partitions, offsets):
+        return messages
+    table = pa.table([partitions, offsets], ["partition", "offset"])
+    return messages.take(pc.sort_indices(table, sort_keys=[("partition", "ascending"), ("offset", "ascending")]))
+
+
+def _rises(partitions: pa.Array, offsets: pa.Array) -> bool:
+    one, other = partitions[:-1], partitions[1:]
+    equal = pc.and_(pc.equal(one, other), pc.less_equal(offsets[:-1], offsets[1:]))
+    return pc.all(pc.or_(pc.less(one, other), equal), min_count=0).as_py() is True

@@ -1,0 +1,312 @@
+"""Does what a plan says, one database after the other, each step recorded so that a crash loses no track of it.
+
+Statements that an engine can undo share a transaction with their record; every other one is recorded before and after.
+What a crash leaves undone is found by comparing again, so an apply after it goes on with what remains.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import groupby
+from math import ceil
+from typing import Protocol
+
+from flowc import __version__
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.migrate import history as sql
+from flowc.compiler.migrate.engines import ENGINES
+from flowc.errors import FlowcError, TransientError, UsageError
+from flowc.migration import Change, DatabasePlan, Statement
+from flowc.runtime.connector import Database, TableStore
+from flowc.service.history import encode_snapshot
+from flowc.service.locks import apply_lock, owner_name
+from flowc.service.prechecks import ask, count, failed, judged
+
+_SILENT = ("alter_type", "add_column")
+"""Kinds of change that an engine makes although their prechecks fail."""
+_ATTEMPTS = 5
+_BACKOFF = 0.5
+
+
+class Watcher(Protocol):
+    """Is told what an apply is doing."""
+
+    def begins(self, connection: str, statement: Statement, number: int, total: int) -> None:
+        """A statement is about to run."""
+
+    def retries(self, statement: Statement, error: FlowcError, seconds: float) -> None:
+        """A statement had to wait for somebody else, and runs again in so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long to wait, in seconds: for another apply, for a lock on a table, and for one statement (0: for ever)."""
+
+    lock: float = 10.0
+    table_lock: float = 5.0
+    statement: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply did to one database."""
+
+    connection: str
+    version: int
+    statements: int
+    seconds: float
+
+
+@dataclass
+class Apply:
+    """One apply to one database. `replan` compares again under the lock and gives the plan to carry out.
+
+    `control` is where its history and its lock are, and the kind of that: the database itself, where it has room.
+    """
+
+    database: Database
+    kind: str
+    control: tuple[Database, str]
+    plan_id: str
+    replan: Callable[[], DatabasePlan]
+    watcher: Watcher
+    limits: Limits = field(default_factory=Limits)
+    second: Callable[[], Database] | None = None
+    approved: Mapping[str, int] = field(default_factory=dict)
+    """The most rows that the destructive change of an object may lose, for those that somebody has looked at."""
+    planned: tuple[Change, ...] = ()
+    """All changes, once they are known."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The SQL of the history."""
+        return DIALECTS[self.control[1]]
+
+
+def apply_database(work: Apply) -> Applied:
+    """Carries out one database's plan under its lock.
+
+    Raises FlowcError where it stops: the statements before are done and recorded, what is transactional is undone.
+    """
+    began = time.monotonic()
+    with apply_lock(*work.control, work.limits.lock, work.second) as prove:
+        for statement in sql.ensure_history(work.dialect):
+            _record(work, statement)
+        plan = work.replan()
+        # What was asked when the plan was made may have changed since.
+        plan = replace(plan, tables=judged(plan.tables, work.database))
+        work.planned = plan.changes
+        refuse_blocked(plan.changes)
+        refuse_losses(plan.changes, work.approved, _MORE)
+        version = _run(work, plan, prove)
+    total = sum(len(change.statements) for change in plan.changes)
+    return Applied(plan.connection, version, total, time.monotonic() - began)
+
+
+_UNTOUCHED = "the data does not allow what is planned; nothing was changed"
+_MORE = "more rows would be lost than when the plan was made; nothing was changed"
+_MORE_NOW = "more rows would be lost than when the plan was made; what was done before is recorded, the rest not begun"
+_STOPPED = "the data no longer allows what is planned; what was done before is recorded, and the rest was not begun"
+
+
+def refuse_blocked(changes: Sequence[Change], message: str = _UNTOUCHED) -> None:
+    """Raises UsageError for changes that the data, or the engine, does not allow."""
+    reasons = [f"{change.object}: {reason}" for change in changes for reason in failed(change)]
+    if reasons:
+        helps = [check.help for change in changes for check in change.prechecks if check.failed]
+        help = helps[0] if helps else "change the declaration"
+        raise UsageError(message, code="precheck-failed", help=help, details=tuple(reasons))
+
+
+def refuse_losses(changes: Iterable[Change], approved: Mapping[str, int], message: str = _MORE) -> None:
+    """Raises UsageError for changes that lose more rows than were approved."""
+    more = [(c, c.lost) for c in changes if c.lost is not None and c.lost > approved.get(c.object, c.lost)]
+    if more:
+        helps = " ".join(f"--allow-destructive {change.object}" for change, _ in more)
+        raise UsageError(
+            message,
+            code="stale-plan",
+            help=f"look at a new plan, or lose what is there then with `flowc apply --yes {helps}`",
+            details=tuple(
+                f"{c.object}: {c.summary}: planned to lose {_rows(approved[c.object])}, now it is {_rows(lost)}"
+                for c, lost in more
+            ),
+        )
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row" if number == 1 else f"{number:,} rows"
+
+
+def _run(work: Apply, plan: DatabasePlan, prove: Callable[[], None]) -> int:
+    version = plan.version + 1
+    statements = [(change, statement) for change in plan.changes for statement in change.statements]
+    _record(work, sql.start(version, work.plan_id, len(statements), owner_name(), __version__, _now(), work.dialect))
+    try:
+        _limit(work)
+        for group in _groups(statements):
+            _group(work, version, group, len(statements), prove)
+        snapshot = encode_snapshot(plan.snapshot)
+        _record(work, sql.finish(version, "done", _now(), snapshot, None, work.dialect))
+    except FlowcError as error:
+        with suppress(FlowcError):  # the connection may be what failed; the next apply finds the version open
+            work.database.rollback()
+            _record(work, sql.finish(version, "failed", _now(), None, error.message, work.dialect))
+        raise
+    return version
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _record(work: Apply, statement: str) -> None:
+    work.control[0].execute(statement)
+
+
+def _limit(work: Apply) -> None:
+    """Tells the engine how long a statement may wait and run."""
+    for template in ENGINES[work.kind].limits:
+        wait, run = work.limits.table_lock, work.limits.statement
+        values = {"lock_ms": round(wait * 1000), "lock_s": ceil(wait), "statement_ms": round(run * 1000)}
+        work.database.execute(template.format(**values, statement_s=run))
+
+
+Numbered = tuple[int, Change, Statement]
+
+
+def _groups(statements: Sequence[tuple[Change, Statement]]) -> Iterator[list[Numbered]]:
+    """Neighbours that share a transaction, and every other statement alone."""
+    numbered = [(number, change, statement) for number, (change, statement) in enumerate(statements, 1)]
+    for together, run in groupby(numbered, key=lambda entry: entry[2].transactional):
+        if together:
+            yield list(run)
+        else:
+            yield from ([entry] for entry in run)
+
+
+def _group(work: Apply, version: int, group: list[Numbered], total: int, prove: Callable[[], None]) -> None:
+    """Runs a group, and runs it again when it had to wait for others for too long."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            if group[0][2].transactional:
+                _together(work, version, group, total, prove)
+            else:
+                _alone(work, version, group[0], total, prove)
+            return
+        except TransientError as error:
+            if attempt == _ATTEMPTS or not _answers(work):
+                raise
+            seconds = _BACKOFF * 2 ** (attempt - 1)
+            work.watcher.retries(group[0][2], error, seconds)
+            time.sleep(seconds)
+
+
+def _answers(work: Apply) -> bool:
+    """Undoes what is open, and tells whether the session is still there to try again."""
+    try:
+        work.database.rollback()
+        _limit(work)
+        work.database.query("SELECT 1 AS n")
+    except FlowcError:
+        return False
+    return True
+
+
+def _together(work: Apply, version: int, group: list[Numbered], total: int, prove: Callable[[], None]) -> None:
+    database, dialect = work.database, work.dialect
+    database.begin()
+    prove()
+    _recheck(_parts(work, [change for _, change, _ in group]), database)
+    _recount(work, group)
+    for number, change, statement in group:
+        work.watcher.begins(work.kind, statement, number, total)
+        database.execute(statement.sql)
+        if statement.recheck:
+            _recheck((change,), database)
+        _record(work, sql.start_step(version, number, statement_hash(statement), statement.sql, _now(), dialect))
+        _record(work, sql.end_step(version, number, _now(), dialect))
+    _record(work, sql.advance(version, group[-1][0], dialect))
+    database.commit()
+
+
+def _parts(work: Apply, changes: Sequence[Change]) -> list[Change]:
+    """The changes, and those that they make as parts of a rebuild."""
+    objects = {change.object for change in changes if change.kind in ("rebuild_table", "alter_table")}
+    return [*dict.fromkeys(changes), *(change for change in work.planned if change.part_of in objects)]
+
+
+def _recheck(changes: Iterable[Change], database: Database) -> None:
+    """Asks again about values that a change of type would not keep, or a new column would make up.
+
+    No engine refuses all of those by itself.
+    """
+    whole = isinstance(database, TableStore)  # where no engine refuses anything
+    silent = [change for change in changes if whole or change.kind in _SILENT]
+    asked = [replace(c, prechecks=tuple(ask(check, database) for check in c.prechecks)) for c in silent]
+    refuse_blocked(asked, _STOPPED)
+
+
+def _recount(work: Apply, group: Sequence[Numbered]) -> None:
+    """Counts again what the changes that begin here lose, where somebody has approved a number."""
+    begun = _parts(work, [change for _, change, statement in group if statement is change.statements[0]])
+    asked = [c for c in begun if c.rows and c.object in work.approved]
+    refuse_losses([replace(c, lost=count(c.rows or "", work.database)) for c in asked], work.approved, _MORE_NOW)
+
+
+def _alone(work: Apply, version: int, entry: Numbered, total: int, prove: Callable[[], None]) -> None:
+    """A statement that commits by itself."""
+    number, change, statement = entry
+    dialect = work.dialect
+    prove()
+    _look(work.database, statement)
+    _recheck(_parts(work, [change]), work.database)
+    _recount(work, [entry])
+    work.watcher.begins(work.kind, statement, number, total)
+    _record(work, sql.forget_step(version, number, dialect))
+    _record(work, sql.start_step(version, number, statement_hash(statement), statement.sql, _now(), dialect))
+    _guarded(work, change, statement)
+    _record(work, sql.end_step(version, number, _now(), dialect))
+    _record(work, sql.advance(version, number, dialect))
+
+
+def _look(database: Database, statement: Statement) -> None:
+    """Waits for loads of a table that is files, and looks at the version of it that the commit then must find."""
+    if statement.commit is not None and isinstance(database, TableStore):
+        name = statement.commit.table.name
+        database.begin()
+        database.lock(f"flowc:{name}")
+        database.view(name)
+
+
+def _execute(database: Database, statement: Statement) -> None:
+    if statement.commit is not None and isinstance(database, TableStore):
+        database.alter(statement.commit)
+        database.commit()
+    else:
+        database.execute(statement.sql)
+
+
+def _guarded(work: Apply, change: Change, statement: Statement) -> None:
+    """Runs a statement, and keeps others from writing meanwhile where it says how."""
+    if statement.guard is None:
+        _execute(work.database, statement)
+        return
+    before, after = statement.guard
+    work.database.execute(before)
+    try:
+        _recheck(_parts(work, [change]), work.database)
+        work.database.execute(statement.sql)
+    finally:
+        work.database.execute(after)
+
+
+def statement_hash(statement: Statement) -> str:
+    """What tells one statement from another."""
+    return sha256(statement.sql.encode()).hexdigest()[:16]

@@ -1,0 +1,122 @@
+"""The worker process: runs the workers that it is given, each in a thread of its own.
+
+The daemon writes the jobs, pickled, to its standard input and keeps it open: its end means that the daemon is gone, and
+takes the process along. What it tells goes as lines of JSON to its standard output.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from contextvars import ContextVar
+from pathlib import Path
+
+from flowc.runtime.lean import without_pandas
+from flowc.service.daemon.channel import Channel, Wire
+from flowc.service.daemon.job import Job
+from flowc.service.daemon.worker import Worker
+from flowc.service.secrets import Resolver
+
+_PATIENCE = 10.0
+"""Seconds that workers may take to stop."""
+_TICK = 0.1
+"""Python sees a signal that the system gave to another thread only when the main one wakes."""
+SPEAKER: ContextVar[Channel | None] = ContextVar("speaker", default=None)
+"""Whose thread it is; the threads that a worker starts have it too."""
+
+
+def main() -> None:
+    """Reads the jobs, runs them, and leaves with the exit code of the worst."""
+    without_pandas()
+    size = int.from_bytes(sys.stdin.buffer.read(8), "big")
+    jobs: tuple[Job, ...] = pickle.loads(sys.stdin.buffer.read(size))
+    wire = Wire(os.fdopen(os.dup(1), "wb"), Resolver(os.environ, Path(jobs[0].checked.project.root)))
+    os.dup2(2, 1)  # what a library or a user's function prints is no line of ours
+    process = Channel(wire, jobs)
+    _capture(process)
+    logging.getLogger("flowc").addHandler(Forward(process))
+    workers = [Worker(job, Channel(wire, (job,), number)) for number, job in enumerate(jobs)]
+    _listen(workers)
+    code = _run(workers)
+    os._exit(code)  # a client that still says good-bye to its broker does not hold us up
+
+
+def _run(workers: Sequence[Worker]) -> int:
+    """Runs all until each was stopped or gave up."""
+    codes = [0] * len(workers)
+
+    def work(number: int, worker: Worker) -> None:
+        SPEAKER.set(worker.channel)
+        codes[number] = worker.run()
+
+    threads = [
+        threading.Thread(target=work, args=(number, worker), name=f"flowc-{worker.job.stream}", daemon=True)
+        for number, worker in enumerate(workers)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(_TICK)
+    return max(codes)
+
+
+class Forward(logging.Handler):
+    """Hands the log of libraries on, as lines of the worker whose thread it is."""
+
+    def __init__(self, process: Channel) -> None:
+        super().__init__(logging.INFO)
+        self._process = process
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hands one record on."""
+        level = "warning" if record.levelno >= logging.WARNING else "debug"
+        speaker = SPEAKER.get() or self._process
+        speaker.event(level, record.getMessage(), {"logger": record.name})
+
+
+def _capture(process: Channel) -> None:
+    """Whatever is written to standard error becomes lines of the log."""
+    source, sink = os.pipe()
+    os.dup2(sink, 2)
+    os.close(sink)
+
+    def pump() -> None:
+        with os.fdopen(source, errors="replace") as lines:
+            for line in lines:
+                if line.strip():
+                    process.event("warning", line.rstrip())
+
+    threading.Thread(target=pump, name="flowc-stderr", daemon=True).start()
+
+
+def _listen(workers: Sequence[Worker]) -> None:
+    """Stops at a signal, or when the daemon is gone; without delay when it takes too long."""
+    asked = threading.Event()
+
+    def stop(*_: object) -> None:
+        if not asked.is_set():
+            asked.set()
+            for worker in workers:
+                worker.stopping.set()
+            late = threading.Timer(_PATIENCE, os._exit, (1,))
+            late.daemon = True
+            late.start()
+
+    def orphaned() -> None:
+        while os.read(0, 1024):
+            pass
+        stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    threading.Thread(target=orphaned, name="flowc-parent", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""One worker as the daemon sees it: its state, what it counted, and when it may be started again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flowc.service.daemon.job import Job
+from flowc.service.daemon.restart import Backoff
+from flowc.service.daemon.stats import Counts, Event, Failure, Line, Report
+
+
+@dataclass
+class Minded:
+    """One worker. `status` is starting, running, degraded, restarting, failed or stopped."""
+
+    job: Job
+    log: Callable[[Event], None]
+    status: str = "starting"
+    pid: int | None = None
+    """The process that it is in; others may be in it too."""
+    restarts: int = 0
+    """How many times it was started again with its process."""
+    failure: Failure | None = None
+    report: Report = field(default_factory=Report)
+    _past: Counts = field(default_factory=Counts)
+    """What it counted in earlier processes."""
+    _backoff: Backoff = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._backoff = Backoff(self.job.policy)
+
+    @property
+    def counts(self) -> Counts:
+        """What it counted in all processes."""
+        return self._past.plus(self.report.counts)
+
+    def begin(self, pid: int) -> None:
+        """It starts in a process."""
+        self.restarts += self.status == "restarting"
+        self._past, self.report, self.pid = self.counts, Report(), pid
+
+    def hear(self, line: Line) -> None:
+        """Takes in what it tells."""
+        if line.report is not None:
+            self.report, self.status = line.report, line.report.status
+        if line.failure is not None:
+            self._fail(line.failure)
+
+    def lost(self, how: str, seconds: float) -> float | None:
+        """Its process ended, seconds after it began there; the wait for the next one, None when it stays down."""
+        self.pid = None
+        if self.failure is not None:
+            return None
+        if self.report.counts.epochs or seconds > self.job.policy.max_backoff:
+            self._backoff.reset()
+        wait = self._backoff.next()
+        if wait is None:
+            self._fail(Failure("worker-lost", f"the worker {how}, {self._backoff.attempts} times in a row"))
+            return None
+        self.status = "restarting"
+        self._say("warning", f"the worker {how}; it starts again in {wait:.1f} s")
+        return wait
+
+    def end(self) -> None:
+        """Nobody minds it any more."""
+        self.pid, self.status = None, "failed" if self.failure is not None else "stopped"
+
+    def _fail(self, failure: Failure) -> None:
+        self.failure, self.status, self.pid = failure, "failed", None
+        fields: dict[str, str | int | float | None] = {"code": failure.code}
+        fields |= {"help": failure.help} if failure.help else {}
+        self._say("error", "\n  ".join([failure.message, *failure.details]), **fields)
+
+    def _say(self, level: str, message: str, **fields: str | int | float | None) -> None:
+        self.log(Event(level, message, self.job.stream, self.job.worker, fields))

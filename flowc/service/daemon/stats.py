@@ -1,0 +1,116 @@
+"""What a worker counts, and what it tells the daemon: lines of JSON over a pipe.
+
+All counting is per epoch, never per row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the buckets of times, in seconds; one more bucket has none."""
+PHASES = ("read", "process", "write", "commit")
+"""What an epoch's time goes into. `read` holds the wait for messages, `process` decoding, operators and SQL."""
+
+
+@dataclass
+class Histogram:
+    """Counts of times by bucket (not added up), and their sum in seconds."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    total: float = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Counts one."""
+        self.counts[next((i for i, bound in enumerate(BOUNDS) if seconds <= bound), len(BOUNDS))] += 1
+        self.total += seconds
+
+    def plus(self, other: Histogram) -> Histogram:
+        """Both together."""
+        return Histogram([a + b for a, b in zip(self.counts, other.counts, strict=True)], self.total + other.total)
+
+    def minus(self, other: Histogram) -> Histogram:
+        """What came since `other`, an earlier state of this one."""
+        return Histogram([a - b for a, b in zip(self.counts, other.counts, strict=True)], self.total - other.total)
+
+    def quantile(self, share: float) -> float | None:
+        """The upper bound of the bucket in which that share of the times ends; None without any, or beyond all."""
+        left = share * sum(self.counts)
+        if left == 0:
+            return None
+        for count, bound in zip(self.counts, BOUNDS, strict=False):
+            left -= count
+            if left <= 0:
+                return bound
+        return None
+
+
+@dataclass
+class Counts:
+    """What only grows. `errors` counts attempts that failed and `retries` those that were begun again in the worker."""
+
+    rows: int = 0
+    messages: int = 0
+    bytes: int = 0
+    epochs: int = 0
+    bad: int = 0
+    dead: int = 0
+    errors: int = 0
+    retries: int = 0
+    phases: dict[str, Histogram] = field(default_factory=lambda: {phase: Histogram() for phase in PHASES})
+    latency: Histogram = field(default_factory=Histogram)
+
+    def plus(self, other: Counts) -> Counts:
+        """Both together."""
+        numbers = {name: getattr(self, name) + getattr(other, name) for name in NUMBERS}
+        phases = {phase: self.phases[phase].plus(other.phases[phase]) for phase in PHASES}
+        return Counts(**numbers, phases=phases, latency=self.latency.plus(other.latency))
+
+
+NUMBERS = ("rows", "messages", "bytes", "epochs", "bad", "dead", "errors", "retries")
+"""The plain numbers among the counts."""
+
+
+@dataclass
+class Report:
+    """The state of a worker as it tells it: `running`, `degraded`, or `starting` while it connects.
+
+    `lag` is the number of messages, per source and partition, that are in the log and not committed yet.
+    """
+
+    status: str = "starting"
+    counts: Counts = field(default_factory=Counts)
+    lag: dict[str, dict[int, int]] = field(default_factory=dict)
+    trouble: str | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a worker gave up: a failure that starting again does not mend."""
+
+    code: str
+    message: str
+    help: str | None = None
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something worth a line in the log. `level` is debug, info, warning or error."""
+
+    level: str
+    message: str
+    stream: str | None = None
+    worker: int | None = None
+    fields: Mapping[str, str | int | float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a process; `job` is the number of the worker in it that a report or a failure is of."""
+
+    job: int | None = None
+    report: Report | None = None
+    event: Event | None = None
+    failure: Failure | None = None

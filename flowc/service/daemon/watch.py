@@ -1,0 +1,202 @@
+"""Watches a run of a stream: counts epochs, times their phases, and keeps what the daemon is to know."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from flowc.runtime.badrows import BadRow
+from flowc.runtime.streams.epoch import Epoch, Partition
+from flowc.runtime.streams.loop import Polled, Seekable
+from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.targets.contract import Held, Judge, Writer
+from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.service.daemon.stats import Report
+from flowc.service.streams import StreamReport, no_pause
+
+_EVERY = 0.5
+_PATIENCE = 2.0
+"""Seconds of trouble with a source before it counts."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A source that can tell, for those who watch, how far behind it is and what troubles it."""
+
+    trouble: str | None
+
+    def lag(self, stored: Mapping[int, int]) -> Mapping[int, int]:
+        """Messages of each partition behind what is stored, as far as is known without asking."""
+
+
+@dataclass
+class Watch:
+    """What one worker tells of itself. Outlives the runs of its stream; each attempt attaches a new one."""
+
+    report: Report = field(default_factory=Report)
+    progressed: bool = False
+    """Whether the current attempt has committed something."""
+    examples: deque[str] = field(default_factory=deque)
+    """Bad rows that were dropped and nobody was told of yet: the first few of each attempt."""
+    _born: dict[int, float] = field(default_factory=dict)
+    _unopened: int = 0
+
+    def attach(self, run: StreamRun, counted: StreamReport) -> None:
+        """Watches a run, which has not begun; its bad rows are counted in `counted`."""
+        self.progressed = False
+        self.report.lag.clear()
+        self._born.clear()
+        self._unopened = len(run.readers)
+        run.readers = {name: WatchedReader(reader, name, self) for name, reader in run.readers.items()}
+        run.writers = [WatchedWriter(writer, self) for writer in run.writers]
+        run.computed = self._computed
+        run.written = self._also(run.written, counted)
+
+    def opened(self) -> None:
+        """A reader stands where it begins."""
+        self._unopened -= 1
+        if self._unopened <= 0:
+            self.report.status, self.report.trouble = "running", None
+
+    def degraded(self, reason: str) -> None:
+        """Something outside does not work, and is waited for."""
+        self.report.status, self.report.trouble = "degraded", reason
+
+    def timed(self, phase: str, seconds: float) -> None:
+        """A phase of an epoch is over."""
+        self.report.counts.phases[phase].observe(seconds)
+
+    def _computed(self, polled: Polled, epoch: Epoch, seconds: float) -> None:
+        self._born[epoch.number] = polled.oldest or polled.read_at
+        self.report.counts.bytes += polled.messages.nbytes
+        self.timed("process", seconds)
+
+    def _also(self, before: Callable[[Epoch], None], counted: StreamReport) -> Callable[[Epoch], None]:
+        bad, told = self.report.counts.bad, list[str]()
+
+        def written(epoch: Epoch) -> None:
+            before(epoch)
+            counts = self.report.counts
+            counts.bad = bad + counted.bad
+            self.examples.extend(counted.examples[len(told) :])
+            told.extend(counted.examples[len(told) :])
+            counts.rows += epoch.rows.num_rows
+            counts.messages += epoch.messages
+            counts.epochs += 1
+            counts.dead += epoch.dead.num_rows if epoch.dead is not None else 0
+            born = self._born.pop(epoch.number, None)
+            if born is not None and epoch.messages:
+                counts.latency.observe(max(0.0, time.time() - born))
+            self.progressed = True
+
+        return written
+
+
+@dataclass
+class WatchedReader:
+    """A reader whose time and lag are kept."""
+
+    inner: Seekable
+    name: str
+    watch: Watch
+    _stored: dict[int, int] = field(default_factory=dict)
+    _looked: float = 0.0
+    _troubled: float | None = None
+
+    def seek(self, positions: Mapping[Partition, int]) -> None:
+        """Goes to the stored positions."""
+        self.inner.seek(positions)
+        self._store(positions)
+        self.watch.opened()
+
+    def poll(self, wait: float) -> Polled | None:
+        """The next messages."""
+        began = time.perf_counter()
+        polled = self.inner.poll(wait)
+        if polled is not None:
+            self.watch.timed("read", time.perf_counter() - began)
+        if began - self._looked >= _EVERY:
+            self._looked = began
+            self._look()
+        return polled
+
+    @property
+    def ended(self) -> bool:
+        """Whether all is read that is to be."""
+        return self.inner.ended
+
+    def committed(self, positions: Mapping[Partition, int]) -> None:
+        """Passes on what is stored."""
+        self._store(positions)
+        self.inner.committed(positions)
+
+    def close(self) -> None:
+        """Leaves."""
+        self.inner.close()
+
+    def _store(self, positions: Mapping[Partition, int]) -> None:
+        self._stored = {number: at for (name, number), at in positions.items() if name == self.name}
+
+    def _look(self) -> None:
+        """Lag and trouble, as the source knows them without asking anybody."""
+        source = getattr(self.inner, "source", None)
+        if not isinstance(source, Telling):
+            return
+        self.watch.report.lag[self.name] = dict(source.lag(self._stored))
+        if source.trouble is None:
+            if self._troubled is not None and self.watch.report.status == "degraded":
+                self.watch.report.status, self.watch.report.trouble = "running", None
+            self._troubled = None
+        else:
+            self._troubled = self._troubled or self._looked
+            if self._looked - self._troubled >= _PATIENCE:
+                self.watch.degraded(source.trouble)
+
+
+@dataclass
+class WatchedWriter:
+    """A writer whose time is kept; that of a database tells when its commit begins."""
+
+    inner: Writer
+    watch: Watch
+    _commit: float = 0.0
+    _before: Callable[[str], None] = no_pause
+
+    def __post_init__(self) -> None:
+        if isinstance(self.inner, DatabaseWriter):
+            self._before, self.inner.pause = self.inner.pause, self._point
+
+    def open(self) -> Held:
+        """Connects."""
+        return self.inner.open()
+
+    def write(self, epoch: Epoch) -> int:
+        """Takes an epoch."""
+        began, self._commit = time.perf_counter(), 0.0
+        held = self.inner.write(epoch)
+        self.watch.timed("write", time.perf_counter() - began - self._commit)
+        if self._commit:
+            self.watch.timed("commit", self._commit)
+        return held
+
+    def refused(self, epoch: Epoch, most: int | None = None) -> Sequence[BadRow]:
+        """The rows that the target refuses."""
+        return self.inner.refused(epoch, most) if isinstance(self.inner, Judge) else ()
+
+    def flush(self) -> int:
+        """Makes durable what was taken."""
+        return self.inner.flush()
+
+    def close(self) -> None:
+        """Leaves."""
+        self.inner.close()
+
+    def _point(self, name: str) -> None:
+        self._before(name)
+        if name == "state":
+            self._commit = -time.perf_counter()
+        elif name == "committed":
+            self._commit += time.perf_counter()

@@ -1,0 +1,90 @@
+"""What changed in databases outside flowc: live tables against what was applied last. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from flowc.catalog import Column, Table
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.ir import Ir
+from flowc.compiler.migrate.tableplan import plan_tables
+from flowc.compiler.tables.difference import default_form, same_type
+from flowc.migration import DatabasePlan, Managed, MigrationPlan, TableChanges, WantedTable
+from flowc.service.live import Live, read_live
+from flowc.service.plans import Wanted, wanted_of
+from flowc.service.sessions import Sessions
+
+
+def find_drift(checked: CheckedSpec, ir: Ir, sessions: Sessions, ignore: Sequence[str] = ()) -> MigrationPlan:
+    """What would have to be done to the tables as they were applied to make them what they are.
+
+    `ignore` are patterns (`warehouse.public.audit_*`) of objects that do not count.
+    """
+    found = (_drift(wanted, sessions, ignore) for wanted in wanted_of(checked, ir, sessions))
+    return MigrationPlan(tuple(plan for plan in found if plan.tables))
+
+
+def _drift(wanted: Wanted, sessions: Sessions, ignore: Sequence[str]) -> DatabasePlan:
+    live = read_live(sessions, wanted.connection, ())
+    tables = drifted(wanted.connection, wanted.kind, live)
+    kept = (replace(t, changes=tuple(c for c in t.changes if not _ignored(c.object, ignore))) for t in tables)
+    changed = tuple(table for table in kept if table.changes)
+    return DatabasePlan(wanted.connection, wanted.kind, changes_only(changed), version=live.history.last)
+
+
+def changes_only(tables: Sequence[TableChanges]) -> tuple[TableChanges, ...]:
+    """Without what planning adds for `apply`: prechecks, counts of rows."""
+    return tuple(
+        replace(t, changes=tuple(replace(c, prechecks=(), rows=None) for c in t.changes), unmanaged=()) for t in tables
+    )
+
+
+def _ignored(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def drifted(connection: str, kind: str, live: Live) -> tuple[TableChanges, ...]:
+    """The live tables as the wanted ones, and the applied ones as if they were there."""
+    dialect = DIALECTS[kind]
+    applied = live.history.snapshot.tables
+    known = {
+        entry.table.name: _as_reported(entry.table, live.tables.get(entry.table.name), dialect) for entry in applied
+    }
+    wanted = [
+        WantedTable(connection, kind, entry.key, replace(found, comment=found.comment or ""))
+        for entry in applied
+        if (found := live.tables.get(entry.table.name)) is not None
+    ]
+    managed = [Managed(entry.key, known[entry.table.name]) for entry in applied]
+    return plan_tables(connection, kind, wanted, known, managed)
+
+
+def _as_reported(applied: Table, live: Table | None, dialect: Dialect) -> Table:
+    """The table that was applied, in the words in which the engine reports what is the same."""
+    if live is None:
+        return applied
+    columns = tuple(_column(column, live.column(column.name), applied, live, dialect) for column in applied.columns)
+    indexes = tuple(
+        next((i for i in live.indexes if (i.columns, i.unique) == (index.columns, index.unique)), index)
+        for index in applied.indexes
+    )
+    comment = applied.comment if applied.comment is not None else live.comment
+    return replace(applied, columns=columns, indexes=indexes, comment=comment or "", plain=live.plain)
+
+
+def _column(column: Column, live: Column | None, applied: Table, table: Table, dialect: Dialect) -> Column:
+    if live is None:
+        return column
+    keyed = column.name in applied.primary_key and (dialect.attached or column.name in table.primary_key)
+    same_default = default_form(column.default, dialect) == default_form(live.default, dialect)
+    return replace(
+        column,
+        type=live.type if same_type(column.type, live.type, dialect) else column.type,
+        nullable=live.nullable if keyed else column.nullable,
+        default=live.default if same_default else column.default,
+        comment=column.comment if column.comment is not None else live.comment,
+    )

@@ -1,0 +1,128 @@
+"""Specs for tables that exist: read from the live catalog, written as the YAML that plans to no changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from flowc.catalog import Column, Index, Table, TableName
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.migrate.history import LOCKS, MIGRATIONS, STEPS
+from flowc.compiler.tables.difference import default_form
+from flowc.diagnostics import did_you_mean
+from flowc.errors import UsageError
+from flowc.runtime.connector import Database
+from flowc.types import UNKNOWN
+
+_OWN = (LOCKS, MIGRATIONS, STEPS, "watermarks", "positions")
+_DEFAULT_SCHEMA = {"postgres": "public", "duckdb": "main"}
+_PLAIN = re.compile(r"[^A-Za-z0-9_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The YAML, and in words what it could not hold."""
+
+    text: str
+    notes: tuple[str, ...]
+
+
+def import_tables(
+    database: Database, kind: str, connection: str, chosen: Sequence[str], known: Mapping[str, TableName | None]
+) -> Imported:
+    """The `tables:` of the chosen tables, or of all that the project does not declare.
+
+    `known` are the keys that the project already uses, and the tables of this connection that they declare.
+
+    Raises UsageError for a table that is not there.
+    """
+    own = {DIALECTS[kind].state_table(name) for name in _OWN}
+    there = [name for name in database.names() if name not in own and not name.name.startswith("_flowc")]
+    declared = {_plain_name(name, kind) for name in known.values() if name is not None}
+    fresh = [name for name in there if _plain_name(name, kind) not in declared]
+    names = [_find(text, there, connection) for text in chosen] or fresh
+    tables = database.tables(tuple(names))
+    taken, found, notes = set(known), {}, list[str]()
+    if not chosen:
+        notes += [f"{name}: declared already, and left out" for name in there if name not in fresh]
+    for name in names:
+        key = _key(name, taken)
+        taken.add(key)
+        found[key] = _entry(tables[name], connection, key, kind, notes)
+    shown = yaml.safe_dump({"tables": found}, sort_keys=False, allow_unicode=True, width=120)
+    return Imported(shown, tuple(notes))
+
+
+def _plain_name(name: TableName, kind: str) -> TableName:
+    """The name without the schema that a name without one means."""
+    return TableName(None, name.name) if name.schema == _DEFAULT_SCHEMA.get(kind) else name
+
+
+def _find(text: str, there: Sequence[TableName], connection: str) -> TableName:
+    name = TableName.parse(text)
+    if name in there:
+        return name
+    helps = did_you_mean(text, [str(known) for known in there]) or (f"see them all with `flowc import {connection}`",)
+    raise UsageError(f"`{connection}` has no table `{text}`", code="unknown-live-table", help=helps[0])
+
+
+def _key(name: TableName, taken: set[str]) -> str:
+    """A key for the table: its name, with its schema where that is taken."""
+    plain = _PLAIN.sub("_", name.name).strip("_") or "table"
+    candidates = [
+        plain,
+        *([f"{name.schema}_{plain}"] if name.schema else []),
+        *(f"{plain}_{n}" for n in range(2, 1000)),
+    ]
+    return next(key for key in candidates if key not in taken)
+
+
+def _entry(table: Table, connection: str, key: str, kind: str, notes: list[str]) -> dict[str, object]:
+    columns = {c.name: _column(c, table, kind) for c in table.columns if _declarable(c, table, notes)}
+    entry: dict[str, object] = {"connection": connection}
+    entry |= {"schema": table.name.schema} if table.name.schema else {}
+    entry |= {"name": table.name.name} if table.name.name != key else {}
+    entry |= {"description": table.comment} if table.comment else {}
+    entry |= {"partition_by": list(table.partition_by)} if table.partition_by else {}
+    entry["columns"] = columns
+    entry |= {"primary_key": list(table.primary_key)} if table.primary_key else {}
+    indexes = [_index(index) for index in table.indexes if _plain_index(index, columns)]
+    entry |= {"indexes": indexes} if indexes else {}
+    left = len(table.indexes) - len(indexes)
+    if left:
+        notes.append(f"{table.name}: {left} indexes on expressions or with a condition are not declared, and stay")
+    return entry
+
+
+def _declarable(column: Column, table: Table, notes: list[str]) -> bool:
+    if column.type != UNKNOWN:
+        return True
+    notes.append(f"{table.name}: the type of `{column.name}` has no name in flowc; it is not declared, and stays")
+    return False
+
+
+def _column(column: Column, table: Table, kind: str) -> object:
+    default = column.default if default_form(column.default, DIALECTS[kind]) is not None else None
+    default = None if default is not None and default.startswith("GENERATED") else default
+    required = not column.nullable and column.name not in table.primary_key
+    if default is None and not required and column.comment is None:
+        return str(column.type)
+    entry: dict[str, object] = {"type": str(column.type)}
+    entry |= {"nullable": False} if required else {}
+    entry |= {"default": default} if default is not None else {}
+    entry |= {"description": column.comment} if column.comment is not None else {}
+    return entry
+
+
+def _plain_index(index: Index, declared: Iterable[str]) -> bool:
+    return index.where is None and bool(index.columns) and set(index.columns) <= set(declared)
+
+
+def _index(index: Index) -> dict[str, object]:
+    """Without the name where a constraint owns it: an engine keeps such names to itself."""
+    entry: dict[str, object] = {"columns": list(index.columns)}
+    entry |= {"unique": True} if index.unique else {}
+    return entry | ({"name": index.name} if index.name and not index.constraint else {})

@@ -1,0 +1,41 @@
+"""What is there: live tables and history of a database, read without changing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from flowc.catalog import Table, TableName
+from flowc.service.history import History, read_history
+from flowc.service.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Tables by name, and the history. `there` tells whether there is a database at all."""
+
+    tables: Mapping[TableName, Table] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    there: bool = False
+
+
+def read_live(sessions: Sessions, connection: str, names: Iterable[TableName]) -> Live:
+    """The named tables that are there, those of the history among them, and the history."""
+    options = sessions.options(connection)
+    path = options.values.get("path")
+    if isinstance(path, str) and path != ":memory:" and not Path(path).exists():
+        return Live()  # opening it would make the file
+    database = sessions.target(connection)
+    history = read_history(*sessions.control(connection))
+    held = (entry.table.name for entry in history.snapshot.tables)
+    return Live(database.tables(tuple(dict.fromkeys((*names, *held)))), history, there=True)
+
+
+def fingerprint(tables: Mapping[TableName, Table]) -> str:
+    """A hash of what the tables are; their sizes do not count."""
+    shown = [replace(table, rows=None) for _, table in sorted(tables.items(), key=lambda item: str(item[0]))]
+    return sha256(msgspec.json.encode(shown)).hexdigest()

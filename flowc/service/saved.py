@@ -1,0 +1,137 @@
+"""A plan in a file: written by `plan --out`, carried out by `apply FILE` as it is or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from flowc import __version__
+from flowc.catalog import Table
+from flowc.errors import UsageError
+from flowc.migration import DatabasePlan, MigrationPlan, TableChanges
+from flowc.service.applying import statement_hash
+from flowc.service.history import History
+from flowc.service.plans import plan_hash
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan, the specs it was made from, and its hash."""
+
+    plan: MigrationPlan
+    hash: str
+    specs: tuple[str, ...]
+    environment: str | None = None
+    select: tuple[str, ...] = ()
+    rollback: int | None = None
+    """The version that the plan goes back to."""
+    flowc: str = __version__
+    format: int = FORMAT
+
+
+def write_plan(path: Path, saved: SavedPlan) -> None:
+    """Writes the file.
+
+    Raises UsageError where that cannot be done.
+    """
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(saved), indent=2))
+    except OSError as error:
+        message = f"the plan cannot be written to `{path}`: {error.strerror}"
+        raise UsageError(message, code="unwritable-file", help="name another file after `--out`") from None
+
+
+def read_plan(path: Path) -> SavedPlan:
+    """Reads the file.
+
+    Raises UsageError for one that is no plan, is of another format, or was changed by hand.
+    """
+    help = "make it again with `flowc plan --out FILE`"
+    try:
+        saved = msgspec.json.decode(path.read_bytes(), type=SavedPlan)
+    except (OSError, msgspec.DecodeError) as error:
+        raise UsageError(f"`{path}` is not a plan: {error}", code="unreadable-plan", help=help) from None
+    if saved.format != FORMAT:
+        message = f"`{path}` has format {saved.format}, and this version of flowc reads {FORMAT}"
+        raise UsageError(message, code="unreadable-plan", help=help)
+    if plan_hash(saved.plan) != saved.hash:
+        raise UsageError(f"`{path}` was changed after it was made", code="unreadable-plan", help=help)
+    return saved
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """One part of a table in three states: as planned from, as it is, as wanted. None where it is not there."""
+
+    object: str
+    planned: str | None
+    live: str | None
+    wanted: str | None
+
+
+def check_fresh(saved: DatabasePlan, now: DatabasePlan, history: History, plan_id: str) -> DatabasePlan:
+    """What is to be done of a saved plan: all of it, or what an interrupted apply of it left.
+
+    Raises UsageError when what is there is no longer what the plan was made from.
+    """
+    if now.fingerprint == saved.fingerprint and now.version == saved.version:
+        # The data may have changed since: what it says to the same statements now counts.
+        return replace(saved, tables=now.tables) if _statements(now) == _statements(saved) else saved
+    newest = history.open
+    if newest is not None and newest.plan == plan_id and _statements(now) <= _statements(saved):
+        return replace(now, snapshot=saved.snapshot)
+    details = tuple(_line(entry) for entry in three_way(saved, now))
+    if now.version != saved.version:
+        details = (f"version {now.version} was applied since the plan was made at version {saved.version}", *details)
+    raise UsageError(
+        f"the plan no longer fits `{saved.connection}`; nothing was changed",
+        code="stale-plan",
+        help="make a new one with `flowc plan --out FILE` and look at it again",
+        details=details,
+    )
+
+
+def _statements(plan: DatabasePlan) -> frozenset[str]:
+    statements = (statement for change in plan.changes for statement in change.statements)
+    return frozenset(statement_hash(statement) for statement in statements if not statement.repair)
+
+
+def three_way(saved: DatabasePlan, now: DatabasePlan) -> Iterator[Drifted]:
+    """Everything that is not as it was when the plan was made, and what the plan wanted of it."""
+    live = {table.label: table.live for table in now.tables}
+    for entry in saved.tables:
+        yield from _table(entry, live.get(entry.label))
+
+
+def _table(entry: TableChanges, live: Table | None) -> Iterator[Drifted]:
+    states = [_parts(entry.live), _parts(live), _parts(entry.wanted)]
+    for part in dict.fromkeys(name for state in states[:2] for name in state):
+        planned, found, wanted = (state.get(part) for state in states)
+        if planned != found:
+            yield Drifted(f"{entry.label}.{part}".rstrip("."), planned, found, wanted)
+
+
+def _parts(table: Table | None) -> Mapping[str, str]:
+    """A table in words, part by part."""
+    if table is None:
+        return {}
+    parts = {"": "table"}
+    for column in table.columns:
+        parts[column.name] = f"{column.type}{'' if column.nullable else ' not null'}" + (
+            f" default {column.default}" if column.default is not None else ""
+        )
+    if table.primary_key:
+        parts["primary key"] = f"({', '.join(table.primary_key)})"
+    for index in table.indexes:
+        parts[f"index on ({', '.join(index.columns)})"] = "unique" if index.unique else "not unique"
+    return parts
+
+
+def _line(entry: Drifted) -> str:
+    planned, live, wanted = (state or "not there" for state in (entry.planned, entry.live, entry.wanted))
+    return f"{entry.object}: planned from {planned}; live {live}; wanted {wanted}"

@@ -1,0 +1,175 @@
+"""The columns of sources that declare none: found in what comes first, and remembered with the state of the stream.
+
+A restart has the same columns, so that a target's table stays as it is. Fields that come later are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from flowc.catalog import Column
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Source, Stream
+from flowc.compiler.lowering.lower import lower_stream
+from flowc.compiler.streamplan.state import EMBEDDED, state_plan
+from flowc.diagnostics import Reporter, Severity
+from flowc.errors import TransientError, UsageError
+from flowc.plan import EngineRead, FilesRead
+from flowc.runtime.codecs.discover import discover
+from flowc.runtime.connectors.files import Files
+from flowc.runtime.connectors.filestream_registry import Facts, Passing, Registry
+from flowc.runtime.connectors.kafka import KafkaSource
+from flowc.runtime.engine import Engine
+from flowc.service.sessions import Sessions
+from flowc.service.streamsources import FORMATS, StoredFacts
+from flowc.service.streamstate import recalled
+from flowc.types import TEXT, UNKNOWN, DataType, Kind, parse_type
+
+_SAMPLE = 10_000
+_PATIENCE = 10.0
+"""Seconds for which a first message is waited for."""
+_QUIET = 1.0
+_FILES = 10
+
+
+def discovered(checked: CheckedSpec, stream: Stream, sessions: Sessions, facts: Facts | None = None) -> Stream:
+    """The stream with the columns of all its sources. `facts` stand for what it remembers, where that is not touched.
+
+    Raises:
+        TransientError: there is nothing yet to find them in.
+        UsageError: the stream's SQL does not fit them.
+    """
+    unknown = [source for source in stream.sources if source.columns is None]
+    if not unknown or any(source.format not in FORMATS.get(source.kind, ()) for source in unknown):
+        return stream
+    connection, kind = stream.state or (None, EMBEDDED)
+    facts = facts or StoredFacts(stream.name, state_plan(stream.name, connection, kind), sessions)
+    kept = facts.facts()
+    found: dict[str, tuple[Column, ...]] = {}
+    for source in unknown:
+        text = kept.get(_fact(source.name))
+        found[source.name] = _read(text) if text is not None else _found(source, sessions)
+        if text is None:
+            facts.remember({_fact(source.name): _written(found[source.name])})
+    return _lowered(checked, stream, found, sessions)
+
+
+def remembered(checked: CheckedSpec, stream: Stream, sessions: Sessions) -> Stream:
+    """The stream with the columns that it found when it first ran; as it is where it has not. Reads no message.
+
+    Raises UsageError where the stream's SQL does not fit them.
+    """
+    unknown = [source.name for source in stream.sources if source.columns is None]
+    kept = (
+        recalled(stream.name, state_plan(stream.name, *(stream.state or (None, EMBEDDED))), sessions) if unknown else {}
+    )
+    found = {name: _read(kept[_fact(name)]) for name in unknown if _fact(name) in kept}
+    return _lowered(checked, stream, found, sessions) if found and len(found) == len(unknown) else stream
+
+
+def _fact(source: str) -> str:
+    """The name under which the columns of a source are remembered."""
+    return f"columns.{source}"
+
+
+def _lowered(
+    checked: CheckedSpec, stream: Stream, found: dict[str, tuple[Column, ...]], sessions: Sessions
+) -> Stream:  # fmt: skip
+    reporter = Reporter()
+    made = lower_stream(checked, stream.name, found, reporter, env=sessions.resolver.env)
+    if made is None:
+        wrong = next(each for each in reporter.sorted() if each.severity is Severity.ERROR)
+        message = f"stream `{stream.name}`, with the columns that were found: {wrong.message}"
+        raise UsageError(message, code=wrong.code, help="; ".join(wrong.helps) or "declare `columns`")
+    sources = tuple(_marked(source) if source.name in found else source for source in made.sources)
+    own = next((source for source in sources if made.input in made.sources and len(sources) == 1), None)
+    if own is None:
+        return replace(made, sources=sources)
+    applies = tuple(replace(apply, input=own) for apply in made.applies)
+    return replace(made, sources=sources, input=own, applies=applies)
+
+
+def _marked(source: Source) -> Source:
+    return replace(source, options={**source.options, "inferred": True})
+
+
+def _found(source: Source, sessions: Sessions) -> tuple[Column, ...]:
+    columns = _in_files(source, sessions) if source.kind == "files" else _in_topic(source, sessions)
+    if not columns:
+        message = f"there is nothing yet in source `{source.name}` to find its columns in"
+        raise TransientError(
+            message, code="unknown-source-columns", help="declare `columns`, or wait for the first rows"
+        )
+    return tuple(_storable(column) for column in columns)
+
+
+def _storable(column: Column) -> Column:
+    """Types whose names cannot be read back, for the names of their fields, are json."""
+    kind = TEXT if column.type == UNKNOWN else column.type
+    try:
+        same = parse_type(str(kind)) == kind
+    except ValueError:
+        same = False
+    return Column(column.name, kind if same else DataType(Kind.JSON))
+
+
+def _in_topic(source: Source, sessions: Sessions) -> tuple[Column, ...]:
+    topic = KafkaSource(
+        source.name, source.path or "", sessions.options(source.connection).values, columns=("_value",),
+        group=f"flowc-discovery-{source.id}",
+    )  # fmt: skip
+    try:
+        topic.open()
+        topic.assign({})
+        values = list[pa.Array]()
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end and sum(map(len, values)) < _SAMPLE:
+            polled = topic.poll(_SAMPLE, _QUIET)
+            if polled is not None and polled.messages.num_rows:
+                values.append(polled.messages.column("_value"))
+            elif values:
+                break
+    finally:
+        topic.close()
+    return discover(pa.concat_arrays(values)) if values else ()
+
+
+class _Chosen(Files):
+    """A folder of which only some files are seen."""
+
+    def __init__(self, files: Files, paths: Sequence[Path]) -> None:
+        self.folder, self.options, self._paths = files.folder, files.options, tuple(paths)
+
+    def find(self, path: str) -> tuple[Path, ...]:
+        """The chosen files."""
+        return self._paths
+
+
+def _in_files(source: Source, sessions: Sessions) -> tuple[Column, ...]:
+    files = Files(sessions.options(source.connection).values, sessions.resolver.root)
+    registry = Registry(source.name, files.folder, source.path or "", Passing())
+    end = time.monotonic() + _PATIENCE / 2
+    while registry.look() and not registry.files and time.monotonic() < end:
+        time.sleep(_QUIET / 5)
+    if not registry.files:
+        return ()
+    chosen = _Chosen(files, [files.folder / seen.path for seen in registry.files[:_FILES]])
+    options = source.options.get("read")
+    form = "jsonl" if source.format == "json" else source.format or "csv"
+    read = FilesRead(source.connection, source.path or "", form, options if isinstance(options, dict) else {})
+    with Engine(lambda _: chosen) as engine:
+        return engine.describe(EngineRead((("source", read),), None))
+
+
+def _written(columns: Sequence[Column]) -> str:
+    return json.dumps([[column.name, str(column.type)] for column in columns])
+
+
+def _read(text: str) -> tuple[Column, ...]:
+    return tuple(Column(name, parse_type(kind)) for name, kind in json.loads(text))

@@ -1,0 +1,184 @@
+"""Runs streams: what the compiler planned, on a live broker and a live database, until the end that there is now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Event
+from time import monotonic
+
+from flowc.catalog import Column
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.compiler.front.durations import parse_duration
+from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.ir import Ir, Source, Sql, Stream
+from flowc.compiler.streamplan.plan import plan_stream
+from flowc.compiler.streamplan.targets import Live, unseen
+from flowc.errors import FlowcError, UsageError
+from flowc.runtime.codecs.shapes import decoded_schema
+from flowc.runtime.streams.compute import Compute, Origin, fail, schema_of
+from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.transform import Transform
+from flowc.service.livetables import demand_tables
+from flowc.service.sessions import Sessions
+from flowc.service.streamdiscovery import discovered
+from flowc.service.streamsides import described, opened_lookups, planning
+from flowc.service.streamsources import FORMATS, opened_sources
+from flowc.service.streamstate import state_of
+from flowc.service.streamtargets import looking, writers_of
+from flowc.stream import BatchLimits, StreamPlan
+from flowc.types import computed
+
+
+@dataclass
+class StreamReport:
+    """What one run of a stream did."""
+
+    name: str
+    messages: int = 0
+    rows: int = 0
+    bad: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
+    error: FlowcError | None = None
+    stopped: bool = False
+    """Whether it was asked to end before it had caught up."""
+    examples: list[str] = field(default_factory=list)
+
+
+Pause = Callable[[str], None]
+"""Called with the name of each point between two steps of an epoch."""
+
+
+def no_pause(_: str) -> None:
+    """Goes on at once."""
+
+
+def run_stream(
+    checked: CheckedSpec,
+    ir: Ir,
+    name: str,
+    sessions: Sessions,
+    pause: Pause = no_pause,
+    *,
+    drain: bool = False,
+    stopping: Event | None = None,
+) -> StreamReport:
+    """Catches up with the end of the stream's source as it is now. What fails is in the report.
+
+    With `drain` that end counts as the end of the input. `stopping`, set from outside, ends the run before.
+    """
+    report, began = StreamReport(name), monotonic()
+    try:
+        run = assembled(plan_of(checked, ir, name, sessions), sessions, report, pause=pause)
+        try:
+            run.drain, run.stopping = drain, stopping or run.stopping
+            run.run()
+        finally:
+            run.close()
+    except FlowcError as error:
+        report.error = sessions.redacted(error)
+    report.seconds, report.stopped = monotonic() - began, stopping is not None and stopping.is_set()
+    return report
+
+
+def plan_of(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -> StreamPlan:
+    """The plan of the stream of that name. Raises UsageError for what this version cannot run."""
+    stream = described(discovered(checked, lowered_stream(ir, name), sessions), sessions)
+    return planned(checked.project.streams[name], stream, looking(sessions))
+
+
+def lowered_stream(ir: Ir, name: str) -> Stream:
+    """The stream of that name. Raises UsageError for one whose specs are not whole."""
+    found = next((stream for stream in ir.streams if stream.name == name), None)
+    if found is None:
+        message = f"stream `{name}` cannot run: its specs are not whole"
+        raise UsageError(message, code="not-runnable-yet", help="see what is wrong with `flowc lint`")
+    return found
+
+
+def planned(spec: RawSpec, stream: Stream, live: Live = unseen) -> StreamPlan:
+    """The plan of a stream; `live` tells of its tables as they are now.
+
+    Raises UsageError for what this version cannot run.
+    """
+    batch = spec.value.get("batch")
+    limits = BatchLimits()
+    if isinstance(batch, Mapping):
+        wait = parse_duration(str(batch["max_wait"])) if "max_wait" in batch else limits.max_wait
+        limits = BatchLimits(int(str(batch.get("max_rows", limits.max_rows))), wait)
+    start = str(spec.value.get("start", "earliest"))
+    delivery = str(spec.value.get("delivery", "exactly_once"))
+    _refuse(stream)
+    whole = typed(stream)
+    if not whole.unplanned:
+        demand_tables(whole, live, letters=stream.on_error == "dlq")
+    return plan_stream(whole, limits, start, delivery=delivery, live=live)
+
+
+def typed(stream: Stream) -> Stream:
+    """The stream with columns of types that the engine computes with.
+
+    Those of its query are as the engine plans them: it alone knows every function's type.
+    """
+    node = stream.input
+    if not isinstance(node, Sql) or any(source.columns is None for source in stream.sources):
+        return stream
+    stream = replace(stream, sources=tuple(replace(each, columns=_computed(each)) for each in stream.sources))
+    schemas = {source.name: schema_of(decoded_schema(source.columns or ()), stream.extras) for source in stream.sources}
+    lookups, functions = planning(stream)
+    made = Transform(node.text, schemas, arithmetic(node.text), lookups=lookups, functions=functions)
+    columns = made.columns()
+    typed = replace(node, columns=columns)
+    return replace(stream, input=typed, applies=tuple(replace(apply, input=typed) for apply in stream.applies))
+
+
+def _computed(source: Source) -> tuple[Column, ...]:
+    return tuple(replace(column, type=computed(column.type)) for column in source.columns or ())
+
+
+def _refuse(stream: Stream) -> None:
+    reasons = [f"it reads `{source.kind}`" for source in stream.sources if source.kind not in FORMATS]
+    reasons += [f"it decodes `{s.format}`" for s in stream.sources if s.format not in FORMATS.get(s.kind, ())]
+    reasons += [] if stream.applies or stream.outputs else ["it writes nothing"]
+    if reasons:
+        message = f"stream `{stream.name}` cannot run yet: {reasons[0]}"
+        help = "this version runs streams from Kafka (json, raw) and from files (csv, jsonl, json, parquet)"
+        raise UsageError(message, code="not-runnable-yet", help=help)
+
+
+def assembled(
+    plan: StreamPlan, sessions: Sessions, report: StreamReport, *, once: bool = True, pause: Pause = no_pause
+) -> StreamRun:
+    """A run of a plan, ready to begin; what it does is counted in `report`. With `once` it ends where sources end."""
+    readers, decoders = opened_sources(plan, sessions, once=once)
+    writers = writers_of(plan, sessions, pause)
+    compute = Compute(
+        plan, decoders, _on_bad(plan, report), [Dedupe(operator) for operator in plan.operators],
+        lookups=opened_lookups(plan, sessions), functions=sessions.functions(plan.functions),
+    )  # fmt: skip
+    store = state_of(plan, writers, sessions)
+    return StreamRun(plan, readers, compute, writers, store, written=_counted(report), pause=pause)
+
+
+def _counted(report: StreamReport) -> Callable[[Epoch], None]:
+    def written(epoch: Epoch) -> None:
+        report.messages += epoch.messages
+        report.rows += epoch.rows.num_rows
+        report.epochs += 1
+
+    return written
+
+
+def _on_bad(plan: StreamPlan, report: StreamReport) -> Callable[[Sequence[Origin]], None]:
+    if plan.on_error == "fail":
+        return fail
+
+    def dropped(rows: Sequence[Origin]) -> None:
+        report.bad += len(rows)
+        report.examples += [str(row) for row in rows[: 5 - len(report.examples)]]
+
+    return dropped

@@ -1,0 +1,85 @@
+"""Opens what a stream writes: databases, lakes, folders and topics."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import cast
+
+from flowc.catalog import Table
+from flowc.compiler.ir import Target
+from flowc.compiler.streamplan.targets import Live
+from flowc.runtime.arrow import empty
+from flowc.runtime.connectors import open_database
+from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.targets.contract import Held, Writer
+from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.service.sessions import Sessions
+from flowc.stream import DEAD_LETTER, FilesTarget, StreamPlan, TableTarget, TargetPlan, TopicTarget
+
+Pause = Callable[[str], None]
+
+
+def writers_of(plan: StreamPlan, sessions: Sessions, pause: Pause) -> list[Writer]:
+    """A writer for each target, and one for dead letters that are in none of them."""
+    targets = (*plan.targets, *(() if plan.letters is None else (plan.letters,)))
+    return [_writer(target, plan.name, sessions, pause) for target in targets]
+
+
+def looking(sessions: Sessions) -> Live:
+    """Tells of the tables that are written as they are now."""
+
+    @cache
+    def live(target: Target) -> Table | None:
+        database = sessions.target(target.connection)
+        database.open()
+        return database.table(target.name)
+
+    return live
+
+
+def _writer(target: TargetPlan, stream: str, sessions: Sessions, pause: Pause) -> Writer:
+    options = sessions.options(target.connection)
+    if isinstance(target, FilesTarget):
+        files = importlib.import_module("flowc.runtime.streams.targets.files")
+        return cast(Writer, files.FilesWriter(target, stream, str(options.values.get("uri", ".")), pause))
+    if isinstance(target, TopicTarget):
+        kafka = importlib.import_module("flowc.runtime.streams.targets.kafka")
+        return cast(Writer, kafka.KafkaWriter(target, stream, options.values, pause))
+    table = _table_writer(target, stream, sessions, pause)
+    return LettersWriter(table) if target.letters else table
+
+
+def _table_writer(target: TableTarget, stream: str, sessions: Sessions, pause: Pause) -> Writer:
+    if target.kind != "delta":
+        return DatabaseWriter(target, sessions.target(target.connection), pause=pause)
+    delta = importlib.import_module("flowc.runtime.streams.targets.delta")
+    # A session of its own: it commits from a thread of its own when the stream falls silent.
+    options = sessions.options(target.connection)
+    return cast(Writer, delta.DeltaWriter(target, stream, open_database(options.kind, options.values), pause))
+
+
+@dataclass
+class LettersWriter:
+    """Writes the dead letters of epochs into a table as if they were its rows."""
+
+    table: Writer
+
+    def open(self) -> Held:
+        """As the table."""
+        return self.table.open()
+
+    def write(self, epoch: Epoch) -> int:
+        """Takes the dead letters of an epoch."""
+        rows = epoch.dead if epoch.dead is not None else empty(DEAD_LETTER)
+        return self.table.write(replace(epoch, rows=rows, dead=None))
+
+    def flush(self) -> int:
+        """As the table."""
+        return self.table.flush()
+
+    def close(self) -> None:
+        """As the table."""
+        self.table.close()

@@ -1,0 +1,94 @@
+"""Rows that are written in tests: values by column types, and types where no spec declares them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from flowc.catalog import Column
+from flowc.compiler.front.spec import Json, RawSpec
+from flowc.compiler.names.raw import value_at
+from flowc.errors import DataError
+from flowc.runtime.codecs.json import JsonDecoder
+from flowc.source import Span
+from flowc.types import BIGINT, BOOLEAN, TEXT, TIMESTAMPTZ, DataType, Kind
+
+Row = Mapping[str, Json]
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)?")
+
+
+class Misplaced(DataError):
+    """A mistake in a test itself, at its place in the file."""
+
+    def __init__(self, message: str, span: Span, *, code: str, help: str | None = None) -> None:
+        super().__init__(message, code=code, help=help)
+        self.span = span
+
+
+def rows_at(test: RawSpec, path: str) -> list[Row]:
+    """The rows at a dotted path of a test."""
+    found = value_at(test, path)
+    return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+
+
+def inferred(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Columns for rows of a table that no spec declares.
+
+    Whole numbers are `bigint`, others `double`; text that is a date or a time everywhere is one.
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    return tuple(Column(name, _type([row[name] for row in rows if row.get(name) is not None])) for name in names)
+
+
+def _type(values: Sequence[Json]) -> DataType:
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return BOOLEAN
+    if kinds == {int}:
+        return BIGINT
+    if kinds and kinds <= {int, float}:
+        return DataType(Kind.FLOAT64)
+    if kinds == {str}:
+        return _text_type([str(value) for value in values])
+    return DataType(Kind.JSON) if kinds & {dict, list} else TEXT
+
+
+def _text_type(values: Sequence[str]) -> DataType:
+    if all(_DATE.fullmatch(value) for value in values):
+        return DataType(Kind.DATE)
+    times = [_TIME.fullmatch(value) for value in values]
+    if all(times):
+        return TIMESTAMPTZ if all(found and found["zone"] for found in times) else DataType(Kind.TIMESTAMP)
+    return TEXT
+
+
+def encoded(row: Row) -> bytes:
+    """A row as a message of JSON."""
+    return json.dumps(row, ensure_ascii=False).encode()
+
+
+def arrow_rows(test: RawSpec, path: str, rows: Sequence[Row], columns: Sequence[Column]) -> pa.RecordBatch:
+    """Rows of a test as rows of columns.
+
+    Raises Misplaced for a column that is none of them, and a value that is none of its column's type.
+    """
+    _check_names(test, path, rows, columns)
+    decoded = JsonDecoder(tuple(columns)).decode(pa.array([encoded(row) for row in rows], pa.binary()))
+    if decoded.bad:
+        bad = decoded.bad[0]
+        raise Misplaced(bad.message, test.spans.get(f"{path}.{bad.index}") or test.span, code=bad.code)
+    return decoded.batch
+
+
+def _check_names(test: RawSpec, path: str, rows: Sequence[Row], columns: Sequence[Column]) -> None:
+    known = {column.name for column in columns}
+    for number, row in enumerate(rows):
+        for name in row:
+            if name not in known:
+                at = test.keys.get(f"{path}.{number}.{name}") or test.spans.get(path) or test.span
+                listed = ", ".join(f"`{column.name}`" for column in columns)
+                raise Misplaced(f"there is no column `{name}`", at, code="unknown-column", help=f"there is {listed}")

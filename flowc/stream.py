@@ -1,0 +1,330 @@
+"""What a stream does, finished: the runtime executes these values and nothing else.
+
+All SQL is finished text but for whole numbers, which stand as `{partition}`, `{start}`, `{end}` and `{epoch}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flowc.catalog import Column, TableName
+from flowc.plan import Arithmetic, FunctionPlan, LoadPlan
+from flowc.types import BIGINT, TEXT, TIMESTAMPTZ, DataType, Kind
+
+VERSION = 1
+
+ROW = "_flowc_row"
+"""The hidden last column of a traced stream's rows: the message that a row came of."""
+
+NOW = "flowc_now"
+"""A function in the SQL of streams: of any integer, the time of the epoch."""
+
+EXTRAS: Mapping[str, DataType] = {
+    "_event_ts": TIMESTAMPTZ,
+    "_key": DataType(Kind.BINARY),
+    "_headers": DataType(Kind.ARRAY, element=DataType(Kind.STRUCT, fields=(("key", TEXT), ("value", TEXT)))),
+    "_partition": BIGINT,
+    "_offset": BIGINT,
+    "_topic": TEXT,
+}
+"""The columns that every source has beside the message's own."""
+
+DEAD_LETTER: tuple[Column, ...] = (
+    Column("stream", TEXT, nullable=False),
+    Column("source", TEXT, nullable=False),
+    Column("topic", TEXT, nullable=False),
+    Column("partition_number", BIGINT, nullable=False),
+    Column("message_offset", BIGINT, nullable=False),
+    Column("event_time", TIMESTAMPTZ),
+    Column("message_key", DataType(Kind.BINARY)),
+    Column("headers", TEXT),
+    Column("message", DataType(Kind.BINARY)),
+    Column("error_code", TEXT, nullable=False),
+    Column("error", TEXT, nullable=False),
+    Column("attempt", DataType(Kind.INT32), nullable=False),
+    Column("failed_at", TIMESTAMPTZ, nullable=False),
+)
+"""What is kept of a message that could not be read or written: where it stood, its very bytes, and the reason.
+
+`headers` is JSON text, a list of objects of `key` and `value` (hexadecimal); `topic` is the path for files."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePlan:
+    """One source: where its messages are, how they are decoded, and the name of its rows in the SQL.
+
+    `extras` are the columns beside the message's own that the SQL asks for: `_event_ts`, `_key`, `_headers`,
+    `_partition`, `_offset`, `_topic`. `columns` None means that they are found in the first batch. `read` holds the
+    read options of files.
+    """
+
+    name: str
+    connection: str
+    kind: str
+    address: str
+    format: str
+    columns: tuple[Column, ...] | None = None
+    extras: tuple[str, ...] = ()
+    event_time: str | None = None
+    read: Mapping[str, object] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
+    """Columns as `extras` that operators ask for, and the SQL does not."""
+    inferred: bool = False
+    """Whether the columns were found, not declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionSql:
+    """How a target keeps the positions of a stream, beside its rows.
+
+    `read` gives rows of (source, partition, next, epoch). `begin` records a partition that was never read, and
+    `advance` moves one on: it touches one row when the position is still `{start}`, and none when another worker has
+    moved it. Both hold `{source}` as a finished literal in `sources`.
+    """
+
+    ensure: tuple[str, ...]
+    read: str
+    begin: str
+    advance: str
+    sources: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LettersSql:
+    """How the dead letters of one stream are looked at and taken out of their table.
+
+    What is filled in are whole numbers, `{offsets}` a list of them, and `{source}`, a finished literal in `sources`.
+    Letters are of the columns of `DEAD_LETTER`.
+    """
+
+    table: TableName
+    counts: str
+    """For each code: error_code, letters, oldest, newest, parked. Parked are those of more than `{attempts}`."""
+    shown: str
+    """The first `{limit}` letters, by time."""
+    following: str
+    """Up to `{limit}` letters of a source behind a place, of at most `{attempts}`, in the order of their places."""
+    at: str
+    """All letters of some messages of a partition."""
+    delete: str
+    """Removes them."""
+    overtaken: str
+    """Removes the letters of the messages from `{start}` up to, and without, `{end}` of a partition."""
+    purge: str
+    purged: str
+    """How many letters `purge` would remove."""
+    sources: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableTarget:
+    """One table that the stream writes. An epoch's rows are written by the steps of `load`, whose read they stand for.
+
+    `columns` are those of the rows, in order; `create` makes the table where it is missing. With `keys`, the last row
+    of each key is the one that counts. `dead` is the load of a table of dead letters in the same connection, written
+    in the same transaction, and `create_dead` makes it.
+    """
+
+    connection: str
+    kind: str
+    table: TableName
+    columns: tuple[Column, ...]
+    load: LoadPlan
+    positions: PositionSql | None
+    """None where the target keeps the number of its last epoch alone."""
+    create: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    dead: LoadPlan | None = None
+    create_dead: tuple[str, ...] = ()
+    first: LoadPlan | None = None
+    """The load that makes the table with its first commit, where no statement does (Delta)."""
+    letters: bool = False
+    """The rows are dead letters, of the columns of `DEAD_LETTER`."""
+    lock: str = ""
+    """Names what two streams must not do to the table at once, where the engine has one of them fail."""
+    savepoints: bool = False
+    """The database can take back a part of a transaction."""
+    folders: tuple[str, ...] = ()
+    """The columns by which the table's files lie in folders."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.connection}.{self.table}"
+
+    @property
+    def keeps_positions(self) -> bool:
+        """Whether it can be a stream's only memory."""
+        return self.positions is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """When a file is full: rows, bytes, seconds since its first row. None means no limit of that sort."""
+
+    rows: int | None = None
+    bytes: int | None = None
+    age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilesTarget:
+    """A folder of files that the stream writes. `write` holds the write options as the spec gives them."""
+
+    connection: str
+    address: str
+    format: str
+    columns: tuple[Column, ...]
+    write: Mapping[str, object] = field(default_factory=dict)
+    partition_by: tuple[str, ...] = ()
+    roll: Roll = field(default_factory=Roll)
+    kind: str = "files"
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.connection}:{self.address}"
+
+    @property
+    def keeps_positions(self) -> bool:
+        """Whether it can be a stream's only memory."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class TopicTarget:
+    """A topic that the stream writes. `key` are the columns whose values are the message key.
+
+    With `letters` the topic takes dead letters: the original bytes, with where they stood and the reason as headers.
+    `dead_topic` is one in the same cluster that takes them in the same transaction. With `positions` the positions of
+    the sources, by name and topic, are committed in that transaction too: the target is then the stream's memory.
+    """
+
+    connection: str
+    topic: str
+    format: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    kind: str = "kafka"
+    letters: bool = False
+    dead_topic: str | None = None
+    positions: tuple[tuple[str, str], ...] = ()
+    transactions: bool = True
+    """False for `delivery: at_least_once`."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.connection}:{self.topic}"
+
+    @property
+    def keeps_positions(self) -> bool:
+        """Whether it can be a stream's only memory."""
+        return bool(self.positions)
+
+
+TargetPlan = TableTarget | FilesTarget | TopicTarget
+
+
+@dataclass(frozen=True, slots=True)
+class DedupePlan:
+    """Drops rows whose key was seen within `within` microseconds of event time. `name` tells its state apart."""
+
+    name: str
+    keys: tuple[str, ...]
+    within: int
+    fingerprint: str
+
+
+OperatorPlan = DedupePlan
+
+
+@dataclass(frozen=True, slots=True)
+class WatermarkPlan:
+    """How far behind the highest event time rows may come, and when a silent partition is set aside (microseconds)."""
+
+    lateness: int = 0
+    idle: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateSql:
+    """How a database keeps what a stream must remember outside its targets.
+
+    `templates` are told by the name of what they do; see `flowc.runtime.streams.state.store`.
+    """
+
+    ensure: tuple[str, ...]
+    templates: Mapping[str, str]
+    groups: TableName
+
+
+@dataclass(frozen=True, slots=True)
+class StatePlan:
+    """Where a stream keeps intents, checkpoints and facts. Without `connection`: in a file of its own under `.flowc/`.
+
+    With `shared` the only target is in the same database: state is written in the target's own transaction, with every
+    epoch, and no intents are needed.
+    """
+
+    connection: str | None
+    kind: str
+    sql: StateSql
+    shared: bool = False
+    every: float = 10.0
+    """Seconds between two checkpoints that are no part of a target's transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookupPlan:
+    """A table that is read whole and joined with: the finished query, and seconds between two readings."""
+
+    name: str
+    connection: str
+    query: str
+    columns: tuple[Column, ...]
+    refresh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How large an epoch may become: rows, and seconds that a row may wait for others.
+
+    The wait is short unless a spec says otherwise: while an epoch is written, the rows of the next ones gather anyway.
+    """
+
+    max_rows: int = 20_000
+    max_wait: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """A whole stream.
+
+    Rows are decoded, go through `operators`, then through `sql`. In `sql`, `_flowc_row` is a last column that tells the
+    message that each row came of, when `traced`; `flowc_now(0)` is the epoch's time.
+    """
+
+    name: str
+    sources: tuple[SourcePlan, ...]
+    sql: str | None
+    targets: tuple[TargetPlan, ...]
+    start: str = "earliest"
+    on_error: str = "fail"
+    batch: BatchLimits = field(default_factory=BatchLimits)
+    arithmetic: tuple[Arithmetic, ...] = ()
+    """Where the SQL computes, so that nothing wraps around."""
+    traced: bool = False
+    operators: tuple[OperatorPlan, ...] = ()
+    watermark: WatermarkPlan = field(default_factory=WatermarkPlan)
+    lookups: tuple[LookupPlan, ...] = ()
+    functions: tuple[FunctionPlan, ...] = ()
+    state: StatePlan | None = None
+    facts: StatePlan | None = None
+    """Where facts are kept, such as the files that were found, when the stream has no other state."""
+    letters: TargetPlan | None = None
+    """Where dead letters go, when that is no table beside the target."""
+    delivery: str = "exactly_once"
+    parallelism: int = 1
+    version: int = VERSION

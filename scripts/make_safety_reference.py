@@ -1,0 +1,242 @@
+"""Writes `docs/reference/safety.md`: what each kind of change does on each engine, as the planner itself says it.
+
+    python scripts/make_safety_reference.py [--check]
+
+Each case is a table before and after, planned for every engine; the page shows class, prechecks, locks and statements.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flowc.catalog import Column, Index, Table, TableName
+from flowc.compiler.migrate.tableplan import plan_tables
+from flowc.migration import Change, Managed, Statement, WantedTable
+from flowc.render.migration_sql import statement_lines
+from flowc.service.prechecks import failed
+from flowc.types import parse_type
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "reference" / "safety.md"
+ENGINES = {"PostgreSQL": "postgres", "MySQL": "mysql", "DuckDB": "duckdb", "SQLite": "sqlite", "Delta": "delta"}
+NAME = TableName(None, "customers")
+
+INTRODUCTION = """# Safety
+
+<!-- Written by scripts/make_safety_reference.py. Change what it reads, then run it. -->
+
+What `flowc apply` does for each kind of change, on each engine: how dangerous it is, what the data is asked before,
+what others wait for, and the statements. The tables below are made by the planner itself, for a table `customers`.
+
+## Classes
+
+| class | means | `apply` |
+| --- | --- | --- |
+| additive | Nothing that exists changes. | does it |
+| widening | Every value that is there stays as it is. | does it |
+| data-dependent | Works or fails by what the table holds. | asks the data, and may refuse: `precheck-failed` |
+| backward-incompatible | Data stays, but its readers may fail. | does it; the plan names the loads that read it |
+| destructive | Data is lost; the plan counts the rows. | refuses without `--allow-destructive OBJECT` |
+
+## What holds for every change
+
+- **Nothing unmanaged is dropped.** What no applied spec has ever declared is told in the plan and left alone: other
+  tables, columns, indexes.
+- **Asked twice.** Prechecks run when the plan is made, and again under the lock of `apply`. Those that no engine
+  would catch by itself (a value that a change of type would cut or round) are asked once more where nobody else can
+  write.
+- **One at a time.** An apply holds a lock in the database, a row of `flowc_locks` with its owner and a lease of 30
+  seconds that is renewed. Before each transaction it proves that the lock is still its own. A dead owner's lock is
+  taken over.
+- **As planned, or not at all.** A saved plan is refused (`stale-plan`) where its tables or the history have changed
+  since.
+- **Nobody waits long.** On PostgreSQL, a statement that cannot have its lock within `--table-lock-timeout` (5
+  seconds) gives up, so that those behind it go on, and is tried again, five times in all.
+- **Recorded.** `flowc_migrations` holds every apply, and `flowc_migration_steps` every statement with its hash.
+  For Delta tables they are, with the lock, in an SQLite file of the lake, `_flowc/flowc.sqlite`.
+- **Others may be first.** A commit of a Delta table fails where another writer committed since the table was looked at.
+  Nothing is changed then, and it is tried again, prechecks first, on what is there then, five times in all.
+
+## After a crash
+
+Statements that share a transaction are undone together with their record. Those that commit by themselves
+(CONCURRENTLY and the filling of a large column on PostgreSQL, everything on MySQL and Delta) are recorded before and
+after, and are written so that they can be run again. The next `flowc apply`, of the specs or of the same saved plan,
+compares again what is there with what is wanted and does what is left; it clears away what the crash left (an invalid
+index, a half-filled column, a `__flowc_new` table).
+
+## Change by change
+
+*Transaction* says whether the statements share one, so that a failure undoes them all. *Table* says what is done to
+the rows that are there: a table that is written anew takes time by its size. Locks are named in the engine's words;
+DuckDB and SQLite have one writer, so all others wait. No engine runs the statements of Delta tables: they say in SQL
+what the commit beside them does, so `plan --sql` is there to be read only.
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A change: the table before it and after it, None where there is none, and what flowc remembers to have made."""
+
+    title: str
+    words: str
+    before: Table | None
+    after: Table | None
+    renamed: tuple[tuple[str, str], ...] = ()
+    managed: bool = True
+
+
+def column(text: str, default: str | None = None, comment: str | None = None) -> Column:
+    """A column from `name type [not null]`."""
+    name, _, rest = text.partition(" ")
+    kind = rest.removesuffix(" not null")
+    return Column(name, parse_type(kind), nullable=kind == rest, default=default, comment=comment)
+
+
+def table(*columns: str | Column, key: str = "id", **more: object) -> Table:
+    """A table with the column `id` and others."""
+    made = tuple(column(entry) if isinstance(entry, str) else entry for entry in ("id bigint not null", *columns))
+    return replace(Table(NAME, made, (key,) if key else (), plain=True), **more)  # type: ignore[arg-type]
+
+
+INDEXED = (Index(("email",), unique=False, name="customers_email_idx"),)
+UNIQUE = (Index(("email",), unique=True, name="customers_email_idx"),)
+CASES = (
+    Case("Create a table", "Always works.", None, table("email text")),
+    Case("Drop a table", "Only a table that flowc has applied and the specs no longer declare is dropped. "
+         "Readers and writers of it wait for each other as for any DROP TABLE.",
+         table("email text"), None),
+    Case("Add a column", "It is NULL in the rows that are there.", table(), table("email text")),
+    Case("Add a NOT NULL column with a default", "The default fills the rows that are there.",
+         table(), table(column("country varchar(2) not null", "'NL'"))),
+    Case("Add a NOT NULL column without a default", "Works on an empty table only.",
+         table(), table("country varchar(2) not null")),
+    Case("Drop a column", "Only a column that flowc has applied and the specs no longer declare is dropped.",
+         table("email text"), table()),
+    Case("Rename a column", "With `renamed_from`; without it, the old column goes and a new one comes.",
+         table("mail text"), table("email text"), renamed=(("email", "mail"),)),
+    Case("Widen a type", "Every value stays as it is.", table("visits integer"), table("visits bigint")),
+    Case("Lengthen a text", "Every value stays as it is.", table("name varchar(20)"), table("name varchar(40)")),
+    Case("Narrow a type", "The values are asked first.", table("visits bigint"), table("visits integer")),
+    Case("Read texts as numbers", "The values are asked first.", table("age text"), table("age integer")),
+    Case("A type that has no values of the other", "Cannot be done; add a column, fill it, drop the old one.",
+         table("paid boolean"), table("paid date")),
+    Case("Narrow a type of a large table", "From 100,000 rows on, by the engine's estimate.",
+         table("visits bigint", rows=5_000_000), table("visits integer")),
+    Case("Make a column NOT NULL", "Rows without a value are counted first.", table("email text"),
+         table("email text not null")),
+    Case("Let a column be NULL", "Always works.", table("email text not null"), table("email text")),
+    Case("Set a default", "Counts for rows to come.", table("country text"), table(column("country text", "'NL'"))),
+    Case("Drop a default", "Counts for rows to come.", table(column("country text", "'NL'")), table("country text")),
+    Case("Add a primary key", "Rows without a value and repeats are counted first.", table(key=""), table()),
+    Case("Drop a primary key", "Only one that flowc has applied.", table(), table(key="")),
+    Case("Create an index", "Always works.", table("email text"), table("email text", indexes=INDEXED)),
+    Case("Create a unique index", "Repeats are counted first.", table("email text"),
+         table("email text", indexes=UNIQUE)),
+    Case("Drop an index", "Only one that flowc has applied.", table("email text", indexes=INDEXED),
+         table("email text")),
+    Case("Comment on a column", "Where the engine keeps comments.", table("email text"),
+         table(column("email text", comment="In lower case."))),
+    Case("A column that nobody declared", "It was made by hand: it is told, and left alone.",
+         table("by_hand text"), table(), managed=False),
+    Case("A table that has more than flowc writes", "Here a CHECK; where the table would have to be made anew, it is "
+         "refused.", table("email text", beyond=("a CHECK constraint",)), table("email text not null")),
+)  # fmt: skip
+
+
+def planned(case: Case, kind: str) -> tuple[Change, ...]:
+    """The changes of a case on an engine."""
+    wanted = () if case.after is None else (WantedTable("wh", kind, "customers", case.after, case.renamed),)
+    live = {} if case.before is None else {NAME: case.before}
+    known = case.before if case.managed else case.after
+    managed = () if known is None else (Managed("customers", known),)
+    return tuple(change for entry in plan_tables("wh", kind, wanted, live, managed) for change in entry.changes)
+
+
+def main() -> int:
+    """Writes the page, or with `--check` says whether it is current."""
+    text = "".join(page())
+    if "--check" in sys.argv[1:]:
+        current = PAGE.exists() and PAGE.read_text("utf-8") == text
+        print("" if current else f"{PAGE.name} is not current: python scripts/make_safety_reference.py\n", end="")
+        return 0 if current else 1
+    PAGE.write_text(text, "utf-8")
+    return 0
+
+
+def page() -> Iterator[str]:
+    """The prose, then each case."""
+    yield INTRODUCTION
+    for case in CASES:
+        yield f"\n### {case.title}\n\n{case.words}\n\n"
+        yield from section({label: planned(case, kind) for label, kind in ENGINES.items()})
+
+
+def section(found: Mapping[str, tuple[Change, ...]]) -> Iterator[str]:
+    """What the engines say, and then do."""
+    yield "| engine | class | asked before | locks | transaction | table |\n| --- | --- | --- | --- | --- | --- |\n"
+    for engine, changes in found.items():
+        yield f"| {engine} | " + " | ".join(facts(changes, engine)) + " |\n"
+    scripts: dict[str, list[str]] = defaultdict(list)
+    for engine, changes in found.items():
+        scripts["\n".join(line for s in statements(changes) for line in statement_lines(s))].append(engine)
+    for script, engines in scripts.items():
+        if script:
+            yield f"\n{', '.join(engines)}:\n\n```sql\n{script}\n```\n"
+
+
+def facts(changes: tuple[Change, ...], engine: str) -> Iterator[str]:
+    """The cells of an engine's row."""
+    refused = next((reason for change in changes for reason in failed(change)), None)
+    first = next((change for change in changes if change.kind not in ("rebuild_table", "alter_table")), None)
+    if first is None:
+        yield from ["no change", "", "", "", ""]
+        return
+    yield str(first.risk)
+    yield "; ".join([check.message.format(count="*n*") for check in first.prechecks] or counted(first))
+    if refused:
+        yield from ["", "", f"refused: {refused}"]
+        return
+    done = statements(changes)
+    yield ", ".join(dict.fromkeys(statement.lock for statement in done if statement.lock))
+    yield transaction(done)
+    yield work(done, engine)
+
+
+def counted(change: Change) -> list[str]:
+    """What is counted of the data that is lost."""
+    if change.rows is None:
+        return []
+    return ["how many rows are lost" if change.kind == "drop_table" else "how many rows hold a value"]
+
+
+def statements(changes: tuple[Change, ...]) -> list[Statement]:
+    """All statements, in order."""
+    return [statement for change in changes for statement in change.statements]
+
+
+def transaction(done: list[Statement]) -> str:
+    """How the statements are put into transactions."""
+    together = {statement.transactional for statement in done}
+    if not done:
+        return ""
+    if together == {True}:
+        return "one"
+    return "none" if together == {False} else "around all but the ones marked"
+
+
+def work(done: list[Statement], engine: str) -> str:
+    """What is done to the rows. Of DuckDB and SQLite the planner does not know what they do inside a statement."""
+    if any(statement.rewrites for statement in done):
+        return "written anew"
+    if any(statement.scans for statement in done):
+        return "read once"
+    return "in place" if engine in ("DuckDB", "SQLite") else "not touched"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""A running `flowc run` for tests: its HTTP pages, its workers, its end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from tests.commands import Folder
+from tests.services.machine import free_port
+
+
+@dataclass
+class Running:
+    """A daemon that serves HTTP. What it says goes to the file `daemon.log` of its folder."""
+
+    folder: Folder
+    process: subprocess.Popen[str]
+    address: str
+
+    def page(self, path: str) -> tuple[int, str]:
+        try:
+            with urlopen(f"http://{self.address}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            return error.code, error.read().decode()
+        except (URLError, OSError):
+            return 0, ""
+
+    def workers(self) -> list[dict[str, Any]]:
+        status, text = self.page("/status")
+        return list(json.loads(text)["workers"]) if status == 200 else []
+
+    def worker(self, stream: str) -> dict[str, Any]:
+        return next((w for w in self.workers() if w["stream"] == stream), {"status": "unknown", "rows": -1})
+
+    def until(self, true: Callable[[], object], seconds: float = 30.0) -> None:
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end, self.log()
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        return (self.folder.path / "daemon.log").read_text()
+
+    def stop(self) -> tuple[int, float]:
+        """Its exit code, and the seconds that it took."""
+        began = time.monotonic()
+        self.process.terminate()
+        return self.process.wait(20), time.monotonic() - began
+
+
+@contextmanager
+def daemon(folder: Folder, *arguments: str) -> Iterator[Running]:
+    """`flowc run` with these arguments, for as long as the context."""
+    address = f"127.0.0.1:{free_port()}"
+    command = folder.command("run", "--http", address, *arguments)
+    with (folder.path / "daemon.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder.path, env=folder.environment(), stderr=log, text=True)
+        running = Running(folder, process, address)
+        try:
+            yield running
+            before, traceback, after = running.log().partition("Traceback")
+            assert not traceback, before[-500:] + traceback + after[:4000]
+        finally:
+            process.kill()
+            process.wait()
+
+
+def metrics(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Prometheus' text format as values by name and labels; every line must be of that format."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("# "):
+            assert line.split(" ")[1] in ("HELP", "TYPE")
+            continue
+        sample, _, value = line.rpartition(" ")
+        name, _, inside = sample.partition("{")
+        pairs = [pair.partition("=") for pair in inside.removesuffix("}").split(",") if pair]
+        found[name, frozenset((key, value.strip('"')) for key, _, value in pairs)] = float(value)
+    return found

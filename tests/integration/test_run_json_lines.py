@@ -1,0 +1,39 @@
+"""JSON fields of any shape, from a file into the json columns of every database."""
+
+from __future__ import annotations
+
+import json
+
+from tests.commands import Inside
+from tests.stores import Store
+
+SPEC = """
+connections:
+  inbox: {{ kind: files, uri: data }}
+  w: {store}
+tables:
+  t: {{ connection: w, columns: {{ id: bigint primary key, payload: json }} }}
+pipelines:
+  p:
+    from: {{ connection: inbox, path: a.jsonl, columns: {{ id: bigint, payload: json }} }}
+    to: t
+    mode: {mode}
+"""
+TEXTS = ('{"b": 1.50, "a": [12345678901234567890123, {"é": null}]}', "[1, [2]]", "1.50", '"text"', "true")
+
+
+def test_any_shape_arrives(project: Inside, store: Store) -> None:
+    project.write("data/a.jsonl", "".join(f'{{"id": {i}, "payload": {text}}}\n' for i, text in enumerate(TEXTS)))
+    for mode in ("append", "merge", "truncate"):
+        project.write("specs/p.yaml", SPEC.format(store=store.connection, mode=mode))
+        if mode != "append":
+            store.run("DELETE FROM t WHERE id > 2")
+        done = project.flowc("run", "--once")
+        assert done.code == 0, done.err
+        found = [str(row[0]) for row in store.raw(f"SELECT CAST(payload AS {store.characters}) FROM t ORDER BY id")]
+        if store.kind == "postgres":  # jsonb keeps values and digits, and orders keys by itself
+            assert [json.loads(text, parse_float=str) for text in found] == [
+                json.loads(text, parse_float=str) for text in TEXTS
+            ]
+        else:
+            assert found == list(TEXTS)

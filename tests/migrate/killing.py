@@ -1,0 +1,53 @@
+"""Applies that are killed: a process of its own, ended by SIGKILL before the n-th thing it does to its database."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from tests.commands import Inside
+
+_CALLS = ("execute", "commit")
+
+
+def connector(kind: str) -> Any:
+    """The class of an engine's sessions."""
+    from flowc.runtime.connectors import duckdb, mysql, postgres, sqlite
+
+    classes = {"duckdb": duckdb.DuckDB, "mysql": mysql.MySQL, "postgres": postgres.Postgres, "sqlite": sqlite.SQLite}
+    return classes[kind]
+
+
+def killed(project: Inside, kind: str, point: int, *arguments: str) -> bool:
+    """Runs `flowc apply`, killed before its `point`-th call from the record of its beginning on; whether it was."""
+    child = os.fork()
+    if child == 0:
+        _die_at(connector(kind), point)
+        done = project.flowc("apply", *arguments)
+        os._exit(done.code)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0, "it failed before it was killed"
+    return os.WIFSIGNALED(status)
+
+
+def _die_at(sessions: Any, point: int) -> None:
+    """Only what is done from the record of the beginning to that of the end counts."""
+    state = {"left": point, "begun": False}
+
+    def counted(name: str) -> None:
+        original = getattr(sessions, name)
+
+        def call(self: Any, *arguments: Any) -> Any:
+            sql = arguments[0] if arguments else ""
+            state["begun"] = state["begun"] or ("INSERT" in sql and "migrations" in sql)
+            if state["begun"]:
+                state["left"] -= 1
+                if state["left"] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return original(self, *arguments)
+
+        setattr(sessions, name, call)
+
+    for name in _CALLS:
+        counted(name)

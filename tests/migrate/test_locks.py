@@ -1,0 +1,269 @@
+"""One apply at a time, a lease that is renewed, and locks on tables: waited for, and no other than was said."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pymysql
+import pytest
+
+from flowc.service import locks
+from tests.commands import Done, Folder, Inside
+from tests.migrate.edits import FINE
+from tests.migrate.projects import fill, specs
+from tests.stores import KINDS, SERVERS, Store, address
+
+BEFORE = "columns: { id: bigint primary key, a: integer, b: integer }"
+AFTER = BEFORE + "\nindexes: [{ columns: [a] }, { columns: [b] }]"
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return Store(request.param, tmp_path, address(request, request.param))
+
+
+@pytest.fixture
+def project(store: Store) -> Inside:
+    made = Inside(store.folder, {"STORE": store.dsn})
+    specs(made, store, {"t": BEFORE})
+    assert made.flowc("apply", "--yes").code == 0
+    store.run("INSERT INTO t VALUES (1, 5, 6)")
+    specs(made, store, {"t": AFTER})
+    return made
+
+
+def _locks(store: Store) -> str:
+    return "flowc.locks" if store.kind in ("postgres", "duckdb") else "flowc_locks"
+
+
+def _hold(store: Store, owner: str, seconds: float) -> None:
+    """Gives the lock to an owner, for so long."""
+    now = datetime.now(UTC)
+    zone = "" if store.kind == "mysql" else "+00:00"
+    times = [moment.strftime("%Y-%m-%d %H:%M:%S.%f") + zone for moment in (now, now + timedelta(seconds=seconds))]
+    store.run(f"INSERT INTO {_locks(store)} VALUES ('apply', '{owner}', '{times[0]}', '{times[1]}')")
+
+
+def test_the_lock_of_a_live_owner_is_respected_and_a_dead_one_s_is_taken_over(store: Store, project: Inside):
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        owner = f"{socket.gethostname()}:{sleeper.pid}:{locks._started(sleeper.pid)}"
+        _hold(store, owner, 30)
+        refused = project.flowc("apply", "--yes", "--lock-timeout", "0.3")
+        sleeper.kill()
+    assert refused.code == 2
+    assert "error[apply-locked]" in refused.err
+    assert f"another apply is at work here: {owner}, since " in refused.err
+    assert "with a lease until " in refused.err
+    assert store.raw(f"SELECT owner FROM {_locks(store)}") == [(owner,)]
+    assert store.raw("SELECT count(*) FROM t") == [(1,)]
+
+    began = time.monotonic()
+    done = project.flowc("apply", "--yes")
+    assert done.code == 0, done.err
+    assert time.monotonic() - began < 10
+    assert store.raw(f"SELECT count(*) FROM {_locks(store)}") == [(0,)]
+
+
+def test_a_lease_of_another_machine_ends_by_itself(store: Store, project: Inside):
+    _hold(store, "elsewhere:1:1", 2)
+    done = project.flowc("apply", "--yes", "--lock-timeout", "20")
+    assert done.code == 0, done.err
+
+
+servers = pytest.mark.parametrize("store", SERVERS, indirect=True)
+
+
+@contextmanager
+def _busy(store: Store) -> Iterator[Any]:
+    """Another session that holds the table in an open transaction."""
+    if store.kind == "postgres":
+        other: psycopg.Connection | pymysql.Connection = psycopg.connect(store.dsn)
+        other.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")  # type: ignore[union-attr]
+    else:
+        parts = psycopg.conninfo.conninfo_to_dict(store.dsn.replace("mysql:", "postgres:"))
+        other = pymysql.connect(
+            host=str(parts["host"]), port=int(str(parts["port"])), user="flowc", password="flowc",
+            database=str(parts["dbname"]),
+        )  # fmt: skip
+        other.cursor().execute("UPDATE t SET a = a")
+    try:
+        yield other
+    finally:
+        other.close()
+
+
+@servers
+def test_a_table_that_is_busy_is_waited_for_and_tried_again(store: Store, project: Inside):
+    with _busy(store) as other:
+        threading.Timer(2.5, other.rollback).start()
+        done = project.flowc("apply", "--yes", "--table-lock-timeout", "1")
+    assert done.code == 0, done.err
+    assert "then again: " in done.err
+    assert project.flowc("plan", "--detailed-exitcode").code == 0
+
+
+@servers
+def test_a_value_that_comes_while_a_change_of_type_waits_is_not_cut(store: Store, project: Inside):
+    specs(project, store, {"t": "columns: { id: bigint primary key, a: integer, b: smallint }"})
+    with _busy(store) as other:
+        result = _meanwhile(project, "apply", "--yes", "--table-lock-timeout", "60")
+        waiting = _WAITING if store.kind == "postgres" else _METADATA
+        _until(lambda: bool(store.raw(waiting)))
+        other.cursor().execute("INSERT INTO t VALUES (2, 5, 70000)")
+        other.commit()
+        done = result()
+    assert done.code == 2
+    assert "1 row holds a `b` that is no smallint" in done.err
+    assert store.raw("SELECT b FROM t ORDER BY id") == [(6,), (70000,)]
+
+
+@servers
+def test_a_second_apply_is_refused_while_the_first_one_works(store: Store, project: Inside):
+    first = Folder(project.path, project.env)
+    with _busy(store) as other:
+        process = first.start("apply", "--yes", "--table-lock-timeout", "60")
+        _until(lambda: store.raw(f"SELECT count(*) FROM {_locks(store)}")[0][0] == 1)
+        second = project.flowc("apply", "--yes", "--lock-timeout", "0.5")
+        other.rollback()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert second.code == 2
+    assert f"another apply is at work here: {socket.gethostname()}:{process.pid}:" in second.err
+
+
+@servers
+def test_the_lease_is_renewed_while_a_statement_runs(store: Store, project: Inside, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(locks, "LEASE", 1.5)
+    seen = set()
+    with _busy(store) as other:
+        result = _meanwhile(project, "apply", "--yes", "--table-lock-timeout", "60")
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            seen |= set(store.raw(f"SELECT expires_at FROM {_locks(store)}"))
+            time.sleep(0.1)
+        other.rollback()
+        done = result()
+    assert done.code == 0, done.err
+    assert len(seen) >= 4
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_an_apply_that_lost_its_lock_stops(store: Store, project: Inside):
+    with _busy(store) as other:
+        result = _meanwhile(project, "apply", "--yes", "--table-lock-timeout", "60")
+        _until(lambda: bool(store.raw(_WAITING)))
+        store.run("UPDATE flowc.locks SET owner = 'somebody:1:1'")
+        other.rollback()
+        done = result()
+    assert done.code == 2
+    assert "error[apply-lock-lost]" in done.err
+    assert store.raw("SELECT owner FROM flowc.locks") == [("somebody:1:1",)]
+    # Only the statement that was running ended.
+    assert store.raw("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND NOT indisprimary") == [(1,)]
+    store.run("DELETE FROM flowc.locks")
+    assert project.flowc("apply", "--yes").code == 0
+    assert project.flowc("plan", "--detailed-exitcode").code == 0
+
+
+_METADATA = (
+    "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata lock%' "
+    "AND db = database()"
+)
+_WAITING = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+def _meanwhile(project: Inside, *arguments: str) -> Callable[[], Done]:
+    """The command in a thread; gives what waits for its end."""
+    found: list[Done] = []
+    thread = threading.Thread(target=lambda: found.append(project.flowc(*arguments)))
+    thread.start()
+
+    def result() -> Done:
+        thread.join(60)
+        return found[0]
+
+    return result
+
+
+def _until(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+_STRENGTH = (
+    "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE",
+    "ACCESS EXCLUSIVE",
+)  # fmt: skip
+_HELD = "SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = {oid}"
+_OTHERS = "SELECT mode FROM pg_locks WHERE pid <> pg_backend_pid() AND relation = {oid} AND granted"
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_no_statement_takes_another_lock_than_the_plan_says(store: Store):
+    project = Inside(store.folder, {"STORE": store.dsn})
+    specs(project, store, {edit.table: edit.before for edit in FINE})
+    assert project.flowc("apply", "--yes").code == 0
+    for edit in FINE:
+        fill(store, edit)
+    specs(project, store, {edit.table: edit.after for edit in FINE if edit.after})
+    changes = project.flowc("plan", "--json").json["changes"]
+    wrong, count = [], 0
+    with psycopg.connect(store.dsn, autocommit=True) as session:
+        for change in changes:
+            table = change["name"].split(".")[1]
+            for statement in change["statements"]:
+                count += 1
+                lock, rewritten = _observed(session, store, table, statement["sql"])
+                said = statement["lock"], statement["rewrites"]
+                if said != (lock, rewritten):
+                    wrong.append(f"{statement['sql']}: {lock}, rewritten {rewritten}; the plan says {said}")
+    assert count > 80
+    assert wrong == []
+
+
+def _observed(session: psycopg.Connection, store: Store, table: str, sql: str) -> tuple[str | None, bool]:
+    """The strongest lock on the table after the statement, and whether the table is in another file then."""
+    before = session.execute(f"SELECT oid, relfilenode FROM pg_class WHERE relname = '{table}'").fetchone()
+    assert before is not None
+    oid, file = before
+    if "CONCURRENTLY" in sql:
+        held = _held_meanwhile(session, store, table, oid, sql)
+    else:
+        session.execute("BEGIN")
+        session.execute(sql)
+        held = [row[0] for row in session.execute(_HELD.format(oid=oid)).fetchall()]
+        session.execute("COMMIT")
+    after = session.execute(f"SELECT relfilenode FROM pg_class WHERE oid = {oid}").fetchone()
+    found = [_words(mode) for mode in held]
+    strongest = max(found, key=_STRENGTH.index) if found else None
+    return strongest, after is not None and after[0] != file
+
+
+def _words(mode: str) -> str:
+    """`AccessExclusiveLock` as SQL says it."""
+    return "".join(f" {c}" if c.isupper() else c for c in mode.removesuffix("Lock")).strip().upper()
+
+
+def _held_meanwhile(session: psycopg.Connection, store: Store, table: str, oid: int, sql: str) -> list[str]:
+    """The locks of a statement that waits for a transaction of somebody else before it ends."""
+    with psycopg.connect(store.dsn) as writer, psycopg.connect(store.dsn, autocommit=True) as looker:
+        writer.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
+        thread = threading.Thread(target=session.execute, args=(sql,))
+        thread.start()
+        _until(lambda: bool(looker.execute(_WAITING).fetchall()))
+        mine = writer.info.backend_pid
+        held = looker.execute(_OTHERS.format(oid=oid) + f" AND pid <> {mine}").fetchall()
+        writer.rollback()
+        thread.join()
+    return [row[0] for row in held]

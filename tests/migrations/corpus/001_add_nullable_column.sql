@@ -1,0 +1,2 @@
+-- expect 1: missing-lock-timeout
+ALTER TABLE customers ADD COLUMN nickname text;

@@ -1,0 +1,3 @@
+-- transaction: yes
+-- expect 1: refused-in-transaction
+create index concurrently orders_customer_idx on orders (customer_id);

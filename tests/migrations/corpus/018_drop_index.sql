@@ -1,0 +1,2 @@
+-- expect 1: blocking-index-drop, missing-lock-timeout
+DROP INDEX IF EXISTS app.users_email;

@@ -1,0 +1,2 @@
+-- expect 1: missing-lock-timeout, renamed-table
+ALTER TABLE IF EXISTS users RENAME TO accounts;

@@ -1,0 +1,4 @@
+-- expect 2: refused-in-transaction
+BEGIN;
+VACUUM orders;
+COMMIT;

@@ -1,0 +1,81 @@
+"""A watched folder for tests: files that are old enough to be whole, and facts in memory."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from flowc.catalog import Column
+from flowc.plan import FilesRead
+from flowc.runtime.connectors.files import Files
+from flowc.runtime.connectors.filestream import FileSource
+
+_OLD = 1_000_000_000
+
+
+@dataclass
+class Memory:
+    """Facts that outlive a source."""
+
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, str]:
+        return dict(self.kept)
+
+    def remember(self, facts: Mapping[str, str]) -> None:
+        self.kept |= facts
+
+
+def put(folder: Path, name: str, text: str | bytes, age: int = 0) -> Path:
+    """Writes a file whose modification is `age` seconds after a day long ago."""
+    data = text.encode() if isinstance(text, str) else text
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    packed = {".gz": gzip.compress, ".bz2": bz2.compress, ".zst": _zstd}.get(path.suffix)
+    path.write_bytes(packed(data) if packed else data)
+    os.utime(path, (_OLD + age, _OLD + age))
+    return path
+
+
+def _zstd(data: bytes) -> bytes:
+    return pa.compress(data, codec="zstd", asbytes=True)
+
+
+def source(
+    folder: Path, facts: Memory, path: str = "*.csv", columns: tuple[Column, ...] | None = None, *,
+    start: str = "earliest", once: bool = True, asked: tuple[str, ...] = (), **options: object,
+) -> FileSource:  # fmt: skip
+    """A source on a folder."""
+    form = next((form for form in ("jsonl", "parquet") if form in path), "csv")
+    read = FilesRead("drop", path, form, options, columns)
+    return FileSource("source", Files({"uri": str(folder)}), read, facts, columns=asked, start=start, once=once)
+
+
+def drain(of: FileSource, at: int | None = None, max_rows: int = 1000) -> tuple[pa.Table, int]:
+    """All messages from a position on, and the position behind them; ranges follow each other."""
+    of.open()
+    of.assign({} if at is None else {0: at})
+    found, position = [], at or 0
+    end = of.end_offsets()[0]
+    deadline = time.monotonic() + 30
+    while position < end and time.monotonic() < deadline:
+        polled = of.poll(max_rows, 0.01)
+        if polled is None:
+            continue
+        (range_,) = polled.ranges
+        assert range_.start == position
+        position = range_.end
+        offsets = polled.messages.column("_offset").to_pylist()
+        assert offsets == sorted(set(offsets))
+        assert all(range_.start <= offset < range_.end for offset in offsets)
+        if polled.messages.num_rows:
+            found.append(polled.messages)
+    of.close()
+    return pa.Table.from_batches(found) if found else pa.table({"_value": pa.array([], pa.binary())}), position

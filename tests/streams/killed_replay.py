@@ -1,0 +1,31 @@
+"""`python -m tests.streams.killed_replay POINT`: a replay of dead letters that is killed at a point."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from flowc.cli.whole import prepare_whole
+from flowc.compiler.streamplan.letters import Chosen
+from flowc.service.deadletterreplay import replay
+from flowc.service.deadletters import dead_letters
+
+
+def main(point: str) -> None:
+    """Ends by SIGKILL when the point is reached, else when everything is replayed."""
+
+    def pause(name: str) -> None:
+        if name == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    whole = prepare_whole([Path("specs")], None)
+    letters = dead_letters(whole.checked, whole.ir, "clean", whole.sessions)
+    report = replay(letters, whole.checked, whole.ir, Chosen(), pause=pause)
+    if report.error is not None:
+        raise report.error
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

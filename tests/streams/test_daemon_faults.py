@@ -1,0 +1,127 @@
+"""The daemon while servers fail, and several workers of one stream."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemons import daemon
+from tests.running import running
+from tests.services.kafka import Broker
+from tests.services.postgres import Cluster, own_cluster
+from tests.streams.test_daemon import project, send, stored
+from tests.streams.test_kafka_faults import broker
+from tests.topics import fresh
+
+__all__ = ["broker"]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server of this test's own, to be stopped."""
+    yield from running(own_cluster())
+
+
+def test_a_database_that_goes_and_comes_back_degrades_the_stream_and_loses_nothing(
+    tmp_path: Path, kafka: str, cluster: Cluster
+) -> None:
+    topic = fresh(kafka)
+    with daemon(project(tmp_path, kafka, topic, cluster.dsn)) as running:
+        running.until(lambda: running.page("/readyz")[0] == 200)
+        send(kafka, topic, 0, 1000)
+        running.until(lambda: running.worker("clean")["rows"] == 1000)
+        pid = running.worker("clean")["pid"]
+        cluster.stop()
+        send(kafka, topic, 1000, 1000)
+        running.until(lambda: running.worker("clean")["status"] == "degraded")
+        assert running.page("/readyz")[0] == 503
+        time.sleep(1.0)
+        cluster.start()
+        running.until(lambda: running.worker("clean")["rows"] == 2000)
+        running.until(lambda: running.page("/readyz")[0] == 200)
+        worker = running.worker("clean")
+        assert (worker["pid"], worker["restarts"] > 0) == (pid, True)
+        assert stored(cluster.dsn) == (2000, 2000)
+        waits = [float(wait) for wait in re.findall(r"retry_in=([\d.]+)", running.log())]
+        assert max(waits) > 0.1, waits  # each longer than the one before
+        assert running.stop()[0] == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_broker_that_goes_and_comes_back_degrades_the_stream_and_loses_nothing(
+    tmp_path: Path, broker: Broker, postgres: str, workers: int
+) -> None:
+    address = broker.address.partition("?")[0]
+    topic = fresh(address, 4)
+    with daemon(project(tmp_path, address, topic, postgres, f"    parallelism: {workers}")) as running:
+        running.until(lambda: running.page("/readyz")[0] == 200)
+        send(address, topic, 0, 1000, 4)
+        running.until(lambda: stored(postgres) == (1000, 1000))
+        pids = {worker["pid"] for worker in running.workers()}
+        for outage in (1, 2):
+            broker.kill()
+            running.until(lambda: {worker["status"] for worker in running.workers()} == {"degraded"})
+            assert running.page("/readyz")[0] == 503
+            time.sleep(2.0)
+            broker.start()
+            running.until(lambda: running.page("/readyz")[0] == 200, 60)  # without a message that says so
+            send(address, topic, outage * 1000, 1000, 4)
+            running.until(lambda sent=(outage + 1) * 1000: stored(postgres)[0] >= sent, 60)
+        running.until(lambda: not any(sum(worker["lag"]["source"].values()) for worker in running.workers()))
+        assert running.log().count("Connection refused") < 20  # not one for each attempt
+        assert {worker["pid"] for worker in running.workers()} == pids
+        assert running.stop()[0] == 0
+    assert stored(postgres) == (3000, 3000)
+
+
+def test_a_stream_gives_up_after_the_restarts_it_may_have(tmp_path: Path, kafka: str, cluster: Cluster) -> None:
+    folder = project(tmp_path, kafka, fresh(kafka), cluster.dsn)
+    spec = folder.path / "specs" / "s.yaml"
+    spec.write_text(spec.read_text().replace("max_backoff: 500ms", "max_backoff: 500ms, max_restarts: 2"))
+    cluster.stop()
+    with daemon(folder) as running:
+        assert running.process.wait(40) == 1
+        assert running.log().count("retry_in") == 2
+
+
+def test_workers_share_partitions_and_nothing_is_lost_or_twice(tmp_path: Path, kafka: str, postgres: str) -> None:
+    topic = fresh(kafka, 4)
+    with daemon(project(tmp_path, kafka, topic, postgres, "    parallelism: 2")) as running:
+        running.until(lambda: running.page("/readyz")[0] == 200)
+        for part in range(20):
+            send(kafka, topic, part * 1000, 1000, 4)
+            if part == 10:
+                pids = [worker["pid"] for worker in running.workers()]
+                assert len(set(pids)) == 2
+                os.kill(pids[0], signal.SIGKILL)
+        running.until(lambda: stored(postgres)[0] >= 20_000, 60)
+        for turn in range(100):
+            if all(_shared(worker) for worker in running.workers()):
+                break
+            send(kafka, topic, 20_000 + turn * 100, 100, 4)
+            time.sleep(0.5)
+        assert all(_shared(worker) for worker in running.workers()), running.log()
+        sent = 20_000 + turn * 100
+        running.until(lambda: stored(postgres)[0] >= sent)
+        code, seconds = running.stop()
+        assert (code, seconds < 10) == (0, True)
+    assert stored(postgres) == (sent, sent)
+
+
+def _shared(worker: dict[str, object]) -> bool:
+    """Whether a worker has two of the four partitions, and wrote something."""
+    lag = worker["lag"]
+    assert isinstance(lag, dict)
+    return len(lag.get("source", {})) == 2 and worker["rows"] != 0
+
+
+def test_what_workers_cannot_share_is_refused(tmp_path: Path, kafka: str) -> None:
+    with daemon(project(tmp_path, kafka, fresh(kafka), None, "    parallelism: 2")) as running:
+        assert running.process.wait(40) == 1
+        assert "several workers cannot share stream `clean`: it writes `sqlite`" in running.log()

@@ -1,0 +1,172 @@
+"""`dedupe` on a real broker: repeats are dropped across runs and kills, wherever the state is kept."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from flowc.runtime.connectors import open_database
+from tests.commands import Inside
+from tests.topics import fresh
+
+PROJECT = """
+connections:
+  bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}
+  wh: {{ kind: {kind}, {place} }}
+streams:
+  once:
+    source: {{ connection: bus, topic: {topic}, columns: {{ id: bigint, at: timestamptz, n: bigint }}, event_time: at }}
+    sql: SELECT id, n FROM source
+    dedupe: {{ keys: [id], within: {within} }}
+    watermark: {{ lateness: 1h }}
+    to: {{ connection: wh, table: once, mode: append }}
+    batch: {{ max_rows: 500 }}
+    on_error: {on_error}
+    {state}
+"""
+EMBEDDED, SHARED = "", "state: { connection: wh }"
+
+
+def _project(
+    folder: Path, kafka: str, topic: str, wh: tuple[str, str], state: str, within: str = "10m", on_error: str = "fail"
+) -> Inside:
+    kind, place = wh
+    spelled = f'{"url" if "://" in place else "path"}: "{place}"'
+    made = Inside(folder)
+    text = PROJECT.format(
+        kafka=kafka, topic=topic, kind=kind, place=spelled, state=state, within=within, on_error=on_error
+    )
+    made.write("specs/s.yaml", text)
+    return made
+
+
+@pytest.fixture(params=["sqlite", "duckdb", "postgres", "mysql"])
+def wh(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    kind = request.param
+    return kind, request.getfixturevalue(kind) if kind in ("postgres", "mysql") else str(tmp_path / "wh.db")
+
+
+@pytest.fixture
+def topic(kafka: str) -> str:
+    return fresh(kafka, 3)
+
+
+def _produce(kafka: str, topic: str, messages: list[dict[str, object]]) -> None:
+    producer = Producer({"bootstrap.servers": kafka})
+    for message in messages:
+        # A key is always in one partition, so that its first message is well defined.
+        producer.produce(topic, json.dumps(message).encode(), partition=int(str(message["id"])) % 3)
+    producer.flush(30)
+
+
+def _messages(first: int, count: int) -> list[dict[str, object]]:
+    """Every id twice, the second time one minute later; its `n` tells them apart."""
+    whole = []
+    for n in range(first, first + count):
+        at = f"2026-01-01T{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}Z"
+        whole += [{"id": n, "at": at, "n": 1}]
+        if n >= first + 60:
+            whole += [{"id": n - 60, "at": at, "n": 2}]
+    return whole
+
+
+def _rows(wh: tuple[str, str]) -> list[tuple[int, int]]:
+    kind, place = wh
+    database = open_database(kind, {"url" if "://" in place else "path": place})
+    try:
+        return [(row["id"], row["n"]) for row in database.query("SELECT id, n FROM once ORDER BY id, n").to_pylist()]
+    finally:
+        database.close()
+
+
+@pytest.mark.parametrize("state", [EMBEDDED, SHARED], ids=["embedded", "shared"])
+def test_repeats_are_dropped_in_this_run_and_the_next(
+    tmp_path: Path, kafka: str, topic: str, wh: tuple[str, str], state: str
+) -> None:
+    folder = _project(tmp_path, kafka, topic, wh, state)
+    _produce(kafka, topic, _messages(0, 2000))
+    (report,) = folder.flowc("run", "once", "--once", "--json").json
+    assert report["status"] == "ok", report["error"]
+    assert _rows(wh) == [(n, 1) for n in range(2000)]
+    _produce(kafka, topic, _messages(1900, 200))
+    (report,) = folder.flowc("run", "once", "--once", "--json").json
+    assert report["status"] == "ok", report["error"]
+    assert _rows(wh) == [(n, 1) for n in range(2100)]
+    assert (tmp_path / ".flowc" / "state.sqlite").exists() == (state == EMBEDDED)
+
+
+@pytest.mark.parametrize("state", [EMBEDDED, SHARED], ids=["embedded", "shared"])
+@pytest.mark.parametrize("round_", range(3))
+def test_a_worker_killed_at_any_moment_drops_every_repeat_and_nothing_else(
+    tmp_path: Path, kafka: str, topic: str, wh: tuple[str, str], state: str, round_: int
+) -> None:
+    folder = _project(tmp_path, kafka, topic, wh, state)
+    _produce(kafka, topic, _messages(0, 6000))
+    for wait in (1.3 + 0.2 * round_, 1.6 + 0.15 * round_):
+        worker = folder.start("run", "once", "--once")
+        time.sleep(wait)
+        worker.kill()
+        worker.wait()
+    (report,) = folder.flowc("run", "once", "--once", "--json").json
+    assert report["status"] == "ok", report["error"]
+    assert _rows(wh) == [(n, 1) for n in range(6000)]
+
+
+def test_a_changed_dedupe_and_a_lost_store_stop_the_stream(tmp_path: Path, kafka: str, topic: str) -> None:
+    wh = ("sqlite", str(tmp_path / "wh.db"))
+    _produce(kafka, topic, _messages(0, 100))
+    assert _project(tmp_path, kafka, topic, wh, EMBEDDED).flowc("run", "once", "--once").code == 0
+    changed = _project(tmp_path, kafka, topic, wh, EMBEDDED, within="11m").flowc("run", "once", "--once")
+    assert changed.code == 1
+    assert "state-changed" in changed.err
+    for file in (tmp_path / ".flowc").glob("state.sqlite*"):
+        file.unlink()
+    lost = _project(tmp_path, kafka, topic, wh, EMBEDDED).flowc("run", "once", "--once")
+    assert lost.code == 1
+    assert "state-lost" in lost.err
+    assert _rows(wh) == [(n, 1) for n in range(100)]
+
+
+def test_a_message_without_event_time_is_a_bad_row(tmp_path: Path, kafka: str, topic: str) -> None:
+    wh = ("sqlite", str(tmp_path / "wh.db"))
+    _produce(kafka, topic, [{"id": 0, "at": None, "n": 1}, *_messages(1, 10)])
+    failed = _project(tmp_path, kafka, topic, wh, EMBEDDED).flowc("run", "once", "--once")
+    assert failed.code == 1
+    assert "missing-event-time" in failed.err
+    (report,) = _project(tmp_path, kafka, topic, wh, EMBEDDED, on_error="drop").flowc(
+        "run", "once", "--once", "--json"
+    ).json  # fmt: skip
+    assert (report["bad_rows"], report["rows"]) == (1, 10)
+
+
+def test_the_embedded_store_survives_workers_of_many_streams_at_once(tmp_path: Path) -> None:
+    """Each process keeps its own stream's epochs in the one file."""
+    script = """
+import sys
+from flowc.compiler.streamplan.state import state_plan
+from flowc.runtime.connectors import open_database
+from flowc.runtime.streams.epoch import Intent, Range
+from flowc.runtime.streams.state.contract import Checkpoint, Group
+from flowc.runtime.streams.state.store import DatabaseStore
+name, file = sys.argv[1:]
+store = DatabaseStore(name, state_plan(name, None).sql, open_database("sqlite", {"path": file}))
+assert store.open().last == 0
+for number in range(1, 41):
+    store.intend(Intent(number, 0, (Range("s", 0, number, number + 1),)))
+    if number % 5 == 0:
+        store.save(Checkpoint(number, groups=tuple(Group("d", n, bytes(1000)) for n in range(50))))
+"""
+    import subprocess
+    import sys
+
+    file = tmp_path / "state.sqlite"
+    workers = [subprocess.Popen([sys.executable, "-c", script, f"s{n}", str(file)]) for n in range(4)]
+    assert [worker.wait(60) for worker in workers] == [0, 0, 0, 0]
+    with sqlite3.connect(file) as connection:
+        found = connection.execute("SELECT stream, epoch, intended FROM flowc_checkpoints ORDER BY 1").fetchall()
+    assert found == [(f"s{n}", 40, 40) for n in range(4)]

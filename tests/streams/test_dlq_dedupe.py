@@ -1,0 +1,140 @@
+"""Dead letters of streams with `dedupe`: what it has let through is replayed once, and what it has not seen is left."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Folder
+from tests.streams.test_dlq import MENDED, STRICT, TO, Place, counted, fill, project, run
+from tests.streams.test_dlq_killed import APART, COPY, ids, killed
+from tests.topics import Message, fresh, produce
+
+DEDUPE = "dedupe: { keys: [id], within: 30d }\n    watermark: { lateness: 30d }"
+SHARED = f"{DEDUPE}\n    state: {{ connection: wh }}"
+BAD = tuple(range(0, 60, 3))
+PLACES = {
+    "state in a file": (TO, DEDUPE),
+    "state in the target's transactions": (TO, SHARED),
+    "several targets": (COPY, DEDUPE),
+    "letters in another database": (TO, f"{DEDUPE}\n    {APART}"),
+}
+
+
+def made(folder: Path, kafka: str, topic: str, wh: Place, place: str, number: str = STRICT) -> Folder:
+    """The project, with letters that are replayed in several batches."""
+    to, more = PLACES[place]
+    found = project(folder, kafka, topic, wh, number, to=to, more=more)
+    spec = folder / "specs/s.yaml"
+    spec.write_text(spec.read_text().replace("max_rows: 500", "max_rows: 15"))
+    return found
+
+
+def broken(folder: Path, kafka: str, wh: Place, place: str) -> tuple[str, Folder]:
+    """A topic whose every message comes twice and some are bad, run; the topic, and the project mended."""
+    topic = fresh(kafka)
+    fill(kafka, topic, 60, BAD)
+    fill(kafka, topic, 60, BAD)
+    folder_ = made(folder, kafka, topic, wh, place)
+    run(folder_)
+    assert counted(folder_) == (len(BAD), 0)
+    return topic, made(folder, kafka, topic, wh, place, MENDED)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_messages_that_it_let_through_come_once(tmp_path: Path, kafka: str, postgres: str, place: str) -> None:
+    wh = ("postgres", {"url": postgres})
+    topic, folder = broken(tmp_path, kafka, wh, place)
+    done = folder.flowc("dlq", "replay", "clean", "--json")
+    assert (done.json["replayed"], done.json["failed"], done.code) == (len(BAD), 0, 0), done.json
+    assert counted(folder) == (0, 0)
+    fill(kafka, topic, 70, ())
+    run(folder)
+    assert ids(wh) == list(range(70))
+    if place == "several targets":
+        assert ids(("sqlite", {"path": str(tmp_path / "side.db")}), "copy") == list(range(70))
+
+
+def test_every_database(tmp_path: Path, kafka: str, wh: Place) -> None:
+    _, folder = broken(tmp_path, kafka, wh, "state in the target's transactions")
+    assert folder.flowc("dlq", "replay", "clean", "--json").json["replayed"] == len(BAD)
+    run(folder)
+    assert ids(wh) == list(range(60))
+
+
+def test_messages_that_it_may_not_have_judged_are_left(tmp_path: Path, kafka: str) -> None:
+    """Their good twins are in the table: they would come a second time."""
+    wh = ("sqlite", {"path": str(tmp_path / "wh.db")})
+    topic = fresh(kafka)
+    produce(kafka, topic, [Message(b'{"id": 1, "name": 5.5}'), Message(b"\xff\xfe")])
+    fill(kafka, topic, 10, (3,))
+    run(made(tmp_path, kafka, topic, wh, "state in a file"))
+    folder = made(tmp_path, kafka, topic, wh, "state in a file", MENDED)
+    spec = tmp_path / "specs/s.yaml"
+    assert counted(folder) == (3, 0)
+    done = folder.flowc("dlq", "replay", "clean")
+    words = "clean: 1 replayed into 1 row, 0 failed again, 2 left (`dedupe` may not have judged them)\n"
+    assert (done.out, done.code) == (words, 0)
+    assert folder.flowc("dlq", "replay", "clean", "--json").json["unjudged"] == 2
+    assert ids(wh) == list(range(10))
+    for code in ("undecodable-message", "value-does-not-fit"):
+        refused = folder.flowc("dlq", "replay", "clean", "--code", "row-fails", "--code", code)
+        assert "not-runnable-yet" in refused.err
+        assert "flowc rewind clean" in refused.err
+    spec.write_text(spec.read_text().replace(DEDUPE, f"{DEDUPE}\n    dead_letter: {{ connection: bus, topic: dead }}"))
+    assert "not-runnable-yet" in folder.flowc("dlq", "replay", "clean").err
+    assert ids(wh) == list(range(10))
+
+
+def test_letters_that_fail_again_stay(tmp_path: Path, kafka: str) -> None:
+    wh = ("sqlite", {"path": str(tmp_path / "wh.db")})
+    topic, folder = broken(tmp_path, kafka, wh, "state in a file")
+    strict = made(tmp_path, kafka, topic, wh, "state in a file")
+    assert strict.flowc("dlq", "replay", "clean", "--json").json["failed"] == len(BAD)
+    folder = made(tmp_path, kafka, topic, wh, "state in a file", MENDED)
+    assert folder.flowc("dlq", "replay", "clean", "--json").json["replayed"] == len(BAD)
+    assert ids(wh) == list(range(60))
+
+
+@pytest.mark.parametrize(
+    ("place", "point"),
+    [
+        ("state in a file", "rows"), ("state in the target's transactions", "rows"),
+        ("state in the target's transactions", "committed"), ("several targets", "intended"),
+        ("several targets", "target 0"), ("several targets", "checkpoint"), ("letters in another database", "target 0"),
+    ],
+)  # fmt: skip
+def test_a_replay_that_is_killed_is_finished_by_the_next(
+    tmp_path: Path, kafka: str, postgres: str, place: str, point: str
+) -> None:
+    wh = ("postgres", {"url": postgres})
+    topic, folder = broken(tmp_path, kafka, wh, place)
+    assert killed(folder, point) == -signal.SIGKILL
+    fill(kafka, topic, 60, ())
+    run(folder)
+    done = folder.flowc("dlq", "replay", "clean", "--json")
+    assert done.json["status"] == "ok", done.json
+    assert counted(folder) == (0, 0)
+    assert ids(wh) == list(range(60))
+
+
+def test_a_replay_beside_a_running_worker(tmp_path: Path, kafka: str, postgres: str) -> None:
+    wh = ("postgres", {"url": postgres})
+    topic, folder = broken(tmp_path, kafka, wh, "state in the target's transactions")
+    worker = folder.start("run", "clean", "--log-format", "json")
+    replay = folder.start("dlq", "replay", "clean", "--json")
+    fill(kafka, topic, 2000, ())
+    replay.communicate(timeout=60)
+    while folder.flowc("dlq", "replay", "clean", "--json").json["status"] != "ok":
+        time.sleep(0.1)
+    end = time.monotonic() + 30
+    while len(ids(wh)) < 2000 and time.monotonic() < end:
+        time.sleep(0.2)
+    worker.send_signal(signal.SIGTERM)
+    _, said = worker.communicate(timeout=30)
+    assert worker.returncode == 0, said
+    assert counted(folder) == (0, 0)
+    assert ids(wh) == list(range(2000))

@@ -1,0 +1,86 @@
+"""Replays of dead letters that are killed, doubled, or run beside the stream's worker: no letter lost, none twice."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Folder
+from tests.streams.test_dlq import MENDED, TO, Place, counted, fill, project, rows, run
+from tests.topics import fresh
+
+BAD = tuple(range(0, 120, 3))
+COPY = f"[{TO}, {{ connection: side, table: copy }}]"
+APART = "dead_letter: { table: failed, connection: side }"
+ONE = ("positions", "rows", "committed")
+MANY = ("intended", "positions", "rows", "target 0", "target 1", "checkpoint")
+CASES = [
+    ("sqlite", TO, "", "rows"), *(("postgres", TO, "", point) for point in ONE),
+    *(("postgres", COPY, "", point) for point in MANY),
+    *(("postgres", TO, APART, point) for point in ("intended", "target 0", "target 1")),
+]  # fmt: skip
+
+
+def killed(folder: Folder, point: str) -> int:
+    """How a replay ends that is killed at a point."""
+    command = [sys.executable, "-m", "tests.streams.killed_replay", point]
+    return subprocess.run(command, cwd=folder.path, env=folder.environment(), timeout=60, check=False).returncode
+
+
+def ids(wh: Place, table: str = "clean") -> list[int]:
+    return [row["id"] for row in rows(wh, f"SELECT id FROM {table} ORDER BY id")]
+
+
+@pytest.mark.parametrize(("kind", "to", "more", "point"), CASES)
+def test_a_replay_that_is_killed_is_finished_by_the_next(
+    tmp_path: Path, request: pytest.FixtureRequest, kafka: str, kind: str, to: str, more: str, point: str
+) -> None:
+    options = {"path": "wh.db"} if kind == "sqlite" else {"url": request.getfixturevalue("postgres")}
+    topic = fresh(kafka)
+    fill(kafka, topic, 120, BAD)
+    run(project(tmp_path, kafka, topic, (kind, options), to=to, more=more))
+    spec = tmp_path / "specs/s.yaml"
+    folder = project(tmp_path, kafka, topic, (kind, options), MENDED, to=to, more=more)
+    spec.write_text(spec.read_text().replace("max_rows: 500", "max_rows: 15"))
+    assert killed(folder, point) == -signal.SIGKILL
+    done = folder.flowc("dlq", "replay", "clean", "--json")
+    assert done.json["status"] == "ok", done.json
+    assert counted(folder) == (0, 0)
+    wh = (kind, {"path": str(tmp_path / "wh.db")} if kind == "sqlite" else options)
+    assert ids(wh) == list(range(120))
+    if to == COPY:
+        assert ids(("sqlite", {"path": str(tmp_path / "side.db")}), "copy") == list(range(120))
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_two_replays_beside_a_running_worker(
+    tmp_path: Path, request: pytest.FixtureRequest, kafka: str, kind: str
+) -> None:
+    wh, topic = (kind, {"url": request.getfixturevalue(kind)}), fresh(kafka)
+    bad = tuple(range(0, 3000, 3))
+    fill(kafka, topic, 3000, bad)
+    run(project(tmp_path, kafka, topic, wh))
+    folder = project(tmp_path, kafka, topic, wh, MENDED)
+    spec = tmp_path / "specs/s.yaml"
+    spec.write_text(spec.read_text().replace("max_rows: 500", "max_rows: 50"))
+    worker = folder.start("run", "clean", "--log-format", "json")
+    replays = [folder.start("dlq", "replay", "clean", "--json") for _ in range(2)]
+    fill(kafka, topic, 3000, (), first=3000)
+    for each in replays:
+        each.communicate(timeout=60)
+    for _ in range(3):
+        if folder.flowc("dlq", "replay", "clean", "--json").json["status"] == "ok":
+            break
+    end = time.monotonic() + 30
+    while len(ids(wh)) < 6000 and time.monotonic() < end:
+        time.sleep(0.2)
+    worker.send_signal(signal.SIGTERM)
+    _, said = worker.communicate(timeout=30)
+    assert worker.returncode == 0, said
+    assert counted(folder) == (0, 0)
+    assert ids(wh) == list(range(6000))

@@ -1,0 +1,241 @@
+"""Files as a source of streams: each once, in order, from any position on; what was changed is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from unittest import mock
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowc.catalog import Column
+from flowc.errors import FlowcError
+from flowc.runtime.codecs.csv import CsvDecoder
+from flowc.runtime.codecs.parquet import ParquetDecoder
+from flowc.runtime.connectors import filestream_records
+from flowc.runtime.connectors.files import CsvOptions
+from flowc.runtime.connectors.filestream import FileSource
+from flowc.runtime.connectors.filestream_registry import SHIFT
+from flowc.types import BIGINT, TEXT
+from tests.streams.filefolder import Memory, drain, put, source
+
+_COLUMNS = (Column("id", BIGINT), Column("name", TEXT))
+
+
+def _rows(
+    of: FileSource, messages: pa.Table, columns: tuple[Column, ...] = _COLUMNS, **options: object
+) -> list[object]:
+    decoder = CsvDecoder(columns, CsvOptions(**options), of.headers)  # type: ignore[arg-type]
+    decoded = [decoder.decode(batch) for batch in messages.to_batches()]
+    return [tuple(row.values()) for each in decoded for row in each.batch.to_pylist()]
+
+
+def test_files_come_by_their_time_then_name_and_each_once(tmp_path: Path) -> None:
+    put(tmp_path, "b.csv", "id,name\n3,c\n", 5)
+    put(tmp_path, "c.csv", "name,id\nb,2\n", 1)
+    put(tmp_path, "a.csv", "id,name\n1,a\n", 1)
+    for hidden in (".d.csv", "_e.csv", "x/.y/f.csv"):
+        put(tmp_path, hidden, "id,name\n9,z\n")
+    facts = Memory()
+    of = source(tmp_path, facts)
+    messages, at = drain(of)
+    assert _rows(of, messages) == [(1, "a"), (2, "b"), (3, "c")]
+    assert messages.column("_topic").to_pylist() == ["a.csv", "c.csv", "b.csv"]
+    assert messages.column("_offset").to_pylist() == [1, (1 << SHIFT) + 1, (2 << SHIFT) + 1]
+    assert at == 3 << SHIFT
+    put(tmp_path, "0.csv", "id,name\n4,d\n", 0)
+    messages, at = drain(source(tmp_path, facts), at)
+    assert (messages.column("_topic").to_pylist(), at) == (["0.csv"], 4 << SHIFT)
+    assert drain(source(tmp_path, facts), at) == (pa.table({"_value": pa.array([], pa.binary())}), at)
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".bz2", ".zst"])
+def test_compressed_files_are_read_as_others(tmp_path: Path, ending: str) -> None:
+    put(tmp_path, f"a.csv{ending}", "\ufeffid,name\r\n1,x\r\n\r\n2,y")
+    of = source(tmp_path, Memory(), f"*.csv{ending}")
+    messages, _ = drain(of)
+    assert _rows(of, messages) == [(1, "x"), (2, "y")]
+
+
+def test_read_options_are_those_of_loads(tmp_path: Path) -> None:
+    put(tmp_path, "a.csv", "# said\n1;'a;\n b'\n# more\n2;NA\n3\n")
+    given = {"header": False, "delimiter": ";", "quote": "'", "comment": "#", "null_regex": "^NA$", "ragged": True}
+    of = source(tmp_path, Memory(), columns=_COLUMNS, **given)
+    messages, _ = drain(of)
+    assert _rows(of, messages, **given) == [(1, "a;\n b"), (2, None), (3, None)]
+    assert messages.column("_offset").to_pylist() == [1, 4, 5]
+
+
+def test_bad_rows_are_isolated_with_their_bytes(tmp_path: Path) -> None:
+    lines = ["id,name", "1,a", "x,b", "3", '4,"c"', "5,d,e", '6,"two\nlines"', b"7,\xff".decode("latin-1"), '8,"open']
+    put(tmp_path, "a.csv", "\n".join(lines).encode("latin-1"))
+    of = source(tmp_path, Memory())
+    messages, _ = drain(of)
+    (batch,) = messages.to_batches()
+    decoded = CsvDecoder(_COLUMNS, CsvOptions(), of.headers).decode(batch)
+    assert decoded.batch.to_pydict() == {"id": [1, 4, 6], "name": ["a", "c", "two\nlines"]}
+    bad = [
+        (batch.column("_value")[row.index].as_py(), batch.column("_offset")[row.index].as_py()) for row in decoded.bad
+    ]
+    assert bad == [(b"x,b", 2), (b"3", 3), (b"5,d,e", 5), (b"7,\xff", 8), (b'8,"open', 9)]
+    assert [row.message for row in decoded.bad[:2]] == [
+        "column `id`: `x` does not fit `bigint`", "it has 1 fields where 2 are expected",
+    ]  # fmt: skip
+
+
+def test_files_that_are_still_written_are_left_and_found_when_they_are_whole(tmp_path: Path) -> None:
+    facts = Memory()
+    path = put(tmp_path, "a.csv", "id,name\n1,a\n")
+    put(tmp_path, "b.csv.part", "id,name\n2,a\n")
+    of = source(tmp_path, facts, "*", once=False)
+    os.utime(path, (time.time() + 3600, time.time() + 3600))  # a clock that runs ahead
+    of.open()
+    of.assign({})
+    began, polled = time.monotonic(), None
+    while polled is None and time.monotonic() < began + 20:
+        polled = of.poll(100, 0.05)
+    assert polled is not None
+    assert polled.messages.num_rows == 1
+    assert time.monotonic() - began >= 2
+    put(tmp_path, "c.csv", "id,name\n3,a\n")
+    while (polled := of.poll(100, 0.05)) is None or not polled.messages.num_rows:
+        assert time.monotonic() < began + 20
+    assert polled.messages.column("_topic").to_pylist() == ["c.csv"]
+
+
+def test_a_file_that_changed_or_is_gone_stops_the_stream(tmp_path: Path) -> None:
+    facts = Memory()
+    text = "id,name\n" + "".join(f"{n},a\n" for n in range(100))
+    path = put(tmp_path, "a.csv", text)
+    of = source(tmp_path, facts)
+    of.open()
+    of.assign({})
+    assert of.poll(10, 0.1) is not None
+    put(tmp_path, "a.csv", text[:-3])
+    with pytest.raises(FlowcError, match="changed after the stream had begun"):
+        drain(source(tmp_path, facts), 11)
+    path.unlink()
+    with pytest.raises(FlowcError, match="is gone, and not all of it was read"):
+        drain(source(tmp_path, facts), 11)
+    put(tmp_path, "a.csv", text)
+    messages, at = drain(source(tmp_path, facts), 11)
+    assert (messages.num_rows, at) == (90, 1 << SHIFT)
+    path.unlink()
+    assert drain(source(tmp_path, facts), at)[1] == at
+    put(tmp_path, "a.csv", "id,name\n1,other\n")
+    with pytest.raises(FlowcError, match="changed after the stream had begun"):
+        drain(source(tmp_path, facts), at)
+
+
+def test_a_position_that_the_store_does_not_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FlowcError, match="its state does not know it"):
+        drain(source(tmp_path, Memory()), (7 << SHIFT) + 3)
+
+
+class Meddled(Memory):
+    """Facts into which another worker writes at the same moment."""
+
+    def remember(self, facts: Mapping[str, str]) -> None:
+        other = json.dumps({"path": "other.csv", "size": 1, "mtime": 1})
+        super().remember({name: other if name[-1].isdigit() else text for name, text in facts.items()})
+
+
+def test_two_workers_never_give_one_number_to_two_files(tmp_path: Path) -> None:
+    put(tmp_path, "a.csv", "id,name\n1,a\n", 0)
+    facts = Memory()
+    first, second = source(tmp_path, facts), source(tmp_path, facts)
+    second.open()
+    drain(first)
+    put(tmp_path, "b.csv", "id,name\n2,a\n", -5)
+    second.assign({0: 0})
+    assert [json.loads(facts.kept[f"files.source.{n}"])["path"] for n in (0, 1)] == ["a.csv", "b.csv"]
+    with pytest.raises(FlowcError, match="another worker"):
+        drain(source(tmp_path, Meddled()))
+
+
+def test_where_a_stream_starts_is_kept(tmp_path: Path) -> None:
+    facts = Memory()
+    put(tmp_path, "old.csv", "id,name\n1,a\n", 0)
+    put(tmp_path, "new.csv", "id,name\n2,a\n", 100)
+    late = source(tmp_path, facts, start="2001-09-09T01:48:00Z")
+    assert drain(late)[0].column("_topic").to_pylist() == ["new.csv"]
+    assert drain(source(tmp_path, facts, start="earliest"))[0].column("_topic").to_pylist() == ["new.csv"]
+    assert drain(source(tmp_path, Memory(), start="latest"))[0].num_rows == 0
+
+
+def test_what_a_file_says_beside_its_rows(tmp_path: Path) -> None:
+    put(tmp_path, "a.csv", "id,name\n1,a\n", 7)
+    asked = ("_event_ts", "_key", "_headers")
+    (row,) = drain(source(tmp_path, Memory(), asked=asked))[0].to_pylist()
+    assert row["_event_ts"].timestamp() == 1_000_000_007
+    assert (row["_key"], row["_headers"], row["_partition"]) == (None, None, 0)
+
+
+def test_parquet_files_are_read_from_any_row(tmp_path: Path) -> None:
+    table = pa.table({"id": pa.array(range(500), pa.int32()), "name": [f"n{n}" for n in range(500)]})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=60)
+    pq.write_table(
+        table.slice(0, 3).cast(pa.schema([("id", pa.float64()), ("name", pa.string())])), tmp_path / "b.parquet"
+    )
+    for name in ("a.parquet", "b.parquet"):
+        os.utime(tmp_path / name, (1_000_000_000, 1_000_000_000))
+    facts = Memory()
+    of = source(tmp_path, facts, "*.parquet")
+    of.open()
+    of.assign({})
+    at, ids = 0, list[object]()
+    while at < of.end_offsets()[0]:
+        polled = of.poll(77, 0.01)
+        if polled is None:
+            continue
+        at = polled.ranges[0].end
+        decoded = ParquetDecoder(_COLUMNS).decode(polled.messages.column("_value"))
+        assert not decoded.bad
+        ids += decoded.batch.column("id").to_pylist()
+    assert ids == [*range(500), 0, 1, 2]
+    again = source(tmp_path, facts, "a.parquet")
+    again.open()
+    again.assign({0: 333})
+    polled = again.poll(5, 0.01)
+    assert polled is not None
+    assert polled.messages.column("_value").field("id").to_pylist() == [333, 334, 335, 336, 337]
+
+
+_TEXT = st.text(st.sampled_from('a,"\n# é'), max_size=6)
+
+
+def _spelled(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"' if set(value) & set(',"\n') or not value else value
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.lists(st.tuples(st.integers(), _TEXT), max_size=12), min_size=1, max_size=4),
+    st.lists(st.integers(1, 5), min_size=1, max_size=8),
+    st.sampled_from([3, 20, 1 << 22]),
+)
+def test_positions_lose_and_repeat_nothing(files: list[list[tuple[int, str]]], steps: list[int], block: int) -> None:
+    """However many rows each run takes, and bytes each block, all runs together read every row once, in order."""
+    with tempfile.TemporaryDirectory() as place, mock.patch.object(filestream_records, "_BLOCK", block):
+        folder, facts, at, found = Path(place), Memory(), 0, list[object]()
+        for number, rows in enumerate(files):
+            lines = "".join(f"{n % 1000},{_spelled(text)}\n" for n, text in rows)
+            put(folder, f"{number}.csv", "id,name\n" + lines, number)
+        for step in [*steps, 1000, 1000]:
+            of = source(folder, facts)
+            of.open()
+            of.assign({0: at} if at else {})
+            polled = of.poll(step, 0.001)
+            if polled is not None:
+                assert polled.ranges[0].start == at
+                at = polled.ranges[0].end
+                found += _rows(of, pa.Table.from_batches([polled.messages]))
+        assert found == [(n % 1000, text or None) for rows in files for n, text in rows]

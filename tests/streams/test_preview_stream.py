@@ -1,0 +1,113 @@
+"""`flowc preview STREAM` on a real broker and on files: what comes of messages is shown, and nothing is kept."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.commands import Folder, Inside
+
+PROJECT = """
+connections:
+  bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}
+  inbox: {{ kind: files, uri: inbox }}
+  wh: {{ kind: postgres, url: "${{NOBODY_SET_THIS}}" }}
+streams:
+  clean:
+    source: {{ connection: bus, topic: {topic}, columns: {{ id: bigint, amount: "numeric(12,2)" }} }}
+    sql: SELECT id, amount * 2 AS twice, _offset AS pos FROM source WHERE id > 0
+    to: {{ connection: wh, table: clean, mode: append }}
+    start: latest
+  found:
+    source: {{ connection: bus, topic: {topic}, format: json }}
+    to: {{ connection: wh, table: found, mode: append }}
+  lines:
+    source: {{ connection: inbox, path: "*.jsonl", format: jsonl, columns: {{ id: bigint }} }}
+    sql: SELECT id + 1 AS next FROM source
+    to: {{ connection: wh, table: lines, mode: append }}
+"""
+
+
+@pytest.fixture
+def topic(kafka: str) -> str:
+    """A topic of one partition."""
+    name = f"t{uuid.uuid4().hex[:10]}"
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
+    return name
+
+
+def _produce(kafka: str, topic: str, *messages: bytes) -> None:
+    producer = Producer({"bootstrap.servers": kafka})
+    for message in messages:
+        producer.produce(topic, message, partition=0)
+    producer.flush(30)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, kafka: str, topic: str) -> Folder:
+    made = Inside(tmp_path)
+    made.write("specs/s.yaml", PROJECT.format(kafka=kafka, topic=topic))
+    return made
+
+
+def _groups(kafka: str) -> set[str]:
+    listed = AdminClient({"bootstrap.servers": kafka}).list_consumer_groups().result(30)
+    return {group.group_id for group in listed.valid}
+
+
+def test_rows_bad_messages_and_columns_are_shown(folder: Folder, kafka: str, topic: str):
+    _produce(kafka, topic, b'{"id": 1, "amount": 1.25}', b'{"id": "x"}', b'{"id": -1}', b'{"id": 2, "amount": 3}')
+    before = _groups(kafka)
+    done = folder.flowc("preview", "clean", "--json")
+    assert done.code == 1, done.out + done.err
+    found = done.json
+    assert [(row["id"], str(row["twice"]), row["pos"]) for row in found["rows"]] == [(1, "2.50", 0), (2, "6.00", 3)]
+    assert found["messages"] == 4
+    assert len(found["bad"]) == 1
+    assert f"{topic}[0] at 1" in found["bad"][0]
+    assert found["sources"] == {"source": {"id": "bigint", "amount": "numeric(12,2)"}}
+    assert found["columns"]["id"] == "bigint"
+    assert _groups(kafka) == before
+    assert not (folder.path / ".flowc").exists()
+
+
+def test_again_shows_the_same_and_text_says_it_all(folder: Folder, kafka: str, topic: str):
+    _produce(kafka, topic, b'{"id": 1, "amount": 1.25}', b'{"id": "x"}')
+    first, second = folder.flowc("preview", "clean"), folder.flowc("preview", "clean")
+    assert first.out == second.out
+    assert "bad message: " in first.out
+    assert "source `source`: id bigint, amount numeric(12,2)" in first.out
+    assert "2 messages, 1 row, 1 bad message" in first.out
+    assert "nothing was changed" in first.err
+
+
+def test_columns_are_found_and_not_remembered(folder: Folder, kafka: str, topic: str):
+    _produce(kafka, topic, b'{"id": 1, "name": "a"}')
+    found = folder.flowc("preview", "found", "--json").json
+    assert found["sources"]["source"] == {"id": "bigint", "name": "text"}
+    assert not (folder.path / ".flowc").exists()
+
+
+def test_the_limit_is_one(folder: Folder, kafka: str, topic: str):
+    _produce(kafka, topic, *(json.dumps({"id": n, "amount": 1}).encode() for n in range(1, 50)))
+    found = folder.flowc("preview", "clean", "--limit", "7", "--rows", "3", "--json").json
+    assert (found["messages"], [row["id"] for row in found["rows"]]) == (7, [1, 2, 3])
+
+
+def test_an_empty_topic_shows_no_rows(folder: Folder):
+    done = folder.flowc("preview", "clean")
+    assert (done.code, "0 messages, 0 rows, 0 bad messages" in done.out) == (0, True)
+
+
+def test_files_are_looked_at_and_stay_unread(folder: Folder):
+    folder.write("inbox/a.jsonl", '{"id": 1}\n{"id": 2}\n')
+    for _ in range(2):
+        found = folder.flowc("preview", "lines", "--json").json
+        assert [row["next"] for row in found["rows"]] == [2, 3]
+    assert not (folder.path / ".flowc").exists()

@@ -1,0 +1,107 @@
+"""Lookups: read whole, joined with, read again in the background, and kept when that fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flowc.catalog import Column
+from flowc.errors import DataError, FlowcError
+from flowc.runtime.connector import Database
+from flowc.runtime.connectors import open_database
+from flowc.runtime.streams import lookups as module
+from flowc.runtime.streams.lookups import Lookups
+from flowc.stream import LookupPlan
+from flowc.types import BIGINT, TEXT
+from tests.streams.compiled import Computed, plan
+
+COLUMNS = (Column("id", BIGINT), Column("country", TEXT))
+JOIN = "SELECT s.id, u.country FROM source s LEFT JOIN users u ON s.id = u.id"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """A database with a table of users."""
+    database = open_database("sqlite", {"path": str(tmp_path / "ref.db")})
+    database.open()
+    database.execute("CREATE TABLE users (id BIGINT, country TEXT)")
+    database.execute("INSERT INTO users VALUES (1, 'de'), (2, 'fr')")
+    yield database
+    database.close()
+
+
+def _lookups(tmp_path: Path, refresh: float | None = None, query: str = "SELECT id, country FROM users") -> Lookups:
+    def opened(_: str) -> Database:
+        return open_database("sqlite", {"path": str(tmp_path / "ref.db")})
+
+    return Lookups([LookupPlan("users", "ref", query, COLUMNS, refresh)], opened)
+
+
+def _eventually(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def _computed(tmp_path: Path, lookups: Lookups, sql: str = JOIN) -> Computed:
+    more = "lookups: { users: { connection: wh, table: users } }"
+    declared = plan(tmp_path, sql, more=more, lookups={"users": COLUMNS})
+    return Computed(declared, {"lookups": lookups})
+
+
+def test_rows_are_joined_and_a_refresh_is_seen_by_the_next_batch(tmp_path: Path, database: Database) -> None:
+    lookups = _lookups(tmp_path, refresh=0.02)
+    lookups.open()
+    computed = _computed(tmp_path, lookups)
+    assert computed.rows([{"id": 2}, {"id": 9}]) == [{"id": 2, "country": "fr"}, {"id": 9, "country": None}]
+    database.execute("UPDATE users SET country = 'be' WHERE id = 2")
+    seen = lookups.current()["users"].number
+    _eventually(lambda: lookups.current()["users"].number > seen + 1)
+    assert computed.rows([{"id": 2}]) == [{"id": 2, "country": "be"}]
+    lookups.close()
+
+
+def test_a_failed_refresh_keeps_the_last_good_version(tmp_path: Path, database: Database) -> None:
+    lookups = _lookups(tmp_path, refresh=0.02)
+    told: list[tuple[str, FlowcError]] = []
+    lookups.failed = lambda name, error: told.append((name, error))
+    lookups.open()
+    database.execute("ALTER TABLE users RENAME TO gone")
+    _eventually(lambda: len(told) > 1)
+    assert told[0][0] == "users"
+    assert lookups.failures["users"] >= 2
+    assert _computed(tmp_path, lookups).rows([{"id": 1}]) == [{"id": 1, "country": "de"}]
+    database.execute("ALTER TABLE gone RENAME TO users")
+    good = lookups.current()["users"].number
+    _eventually(lambda: lookups.current()["users"].number > good)
+    lookups.close()
+
+
+def test_a_lookup_that_cannot_be_read_at_the_start_is_an_error(tmp_path: Path, database: Database) -> None:
+    with pytest.raises(FlowcError, match=r"lookup `users`: .*nowhere"):
+        _lookups(tmp_path, query="SELECT id FROM nowhere").open()
+
+
+def test_a_lookup_that_is_too_large_is_refused(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 10)
+    with pytest.raises(DataError) as failure:
+        _lookups(tmp_path).open()
+    assert failure.value.code == "lookup-too-large"
+
+
+def test_bad_rows_are_found_beside_a_lookup(tmp_path: Path, database: Database) -> None:
+    lookups = _lookups(tmp_path)
+    lookups.open()
+    computed = _computed(
+        tmp_path, lookups, "SELECT CAST(s.name AS integer) AS n, u.country FROM source s JOIN users u ON s.id = u.id"
+    )
+    assert computed.rows([{"id": 1, "name": "1"}, {"id": 2, "name": "x"}, {"id": 3, "name": "y"}]) == [
+        {"n": 1, "country": "de"}
+    ]
+    assert [line.split(":")[0] for line in computed.bad][:1] == ["1 row-fails"]

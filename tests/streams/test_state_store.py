@@ -1,0 +1,128 @@
+"""The state store on every database: what is kept comes back, and who was overtaken keeps nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flowc.compiler.streamplan.state import state_plan
+from flowc.runtime.connectors import open_database
+from flowc.runtime.streams.epoch import Intent, Range
+from flowc.runtime.streams.state.contract import Checkpoint, Group
+from flowc.runtime.streams.state.store import DatabaseStore
+from flowc.runtime.streams.targets.contract import Fenced
+
+NAME = "odd {name} of 'a' \\stream\\ 100% ünïcode"
+Open = Callable[..., DatabaseStore]
+
+
+@pytest.fixture(params=["sqlite", "duckdb", "postgres", "mysql"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens stores of one empty database."""
+    kind = request.param
+    served = kind in ("postgres", "mysql")
+    options = {"url": request.getfixturevalue(kind)} if served else {"path": str(tmp_path / "state.db")}
+    made: list[DatabaseStore] = []
+
+    def make(stream: str = NAME) -> DatabaseStore:
+        store = DatabaseStore(stream, state_plan(stream, "state", kind).sql, open_database(kind, options))
+        made.append(store)
+        return store
+
+    yield make
+    for store in made:
+        store.close()
+
+
+def _intent(number: int, watermark: int | None = None) -> Intent:
+    ranges = (Range("a 'quoted' \\source", 0, number, number + 1), Range("ü%", 7, 0, 0))
+    return Intent(number, 1_700_000_000_000_000 + number, ranges, watermark)
+
+
+def test_what_is_kept_comes_back(opened: Open) -> None:
+    store = opened()
+    first = store.open()
+    assert (first.checkpoint, first.intents, first.last) == (Checkpoint(), (), 0)
+    for number in (1, 2, 3):
+        store.intend(_intent(number, -number))
+    groups = (Group("dedupe", 3, b"\x00\xff'\\\n\t\x1a"), Group("odd 'op'", 3, b"x" * 70_000))
+    point = Checkpoint(2, {("ü%", 7): 9, ("source", 0): 2**60}, {("ü%", 7): -5}, groups, {"dedupe": "f'\\"})
+    store.save(point)
+    store.close()
+    again = opened().open()
+    assert again.checkpoint == point
+    assert again.intents == (_intent(3, -3),)
+    assert again.last == 3
+
+
+def test_a_checkpoint_replaces_the_groups_that_changed_and_no_others(opened: Open) -> None:
+    store = opened()
+    store.open()
+    store.save(Checkpoint(1, groups=tuple(Group("a", number, b"old") for number in range(600))))
+    store.save(Checkpoint(2, groups=(Group("a", 5, b"new"), Group("a", 7, b""), Group("b", 6, b"other"))))
+    found = {(group.operator, group.number): group.data for group in opened().open().checkpoint.groups}
+    kept = {("a", number): b"old" for number in range(600) if number not in (5, 7)}
+    assert found == {**kept, ("a", 5): b"new", ("b", 6): b"other"}
+
+
+def test_a_store_that_begins_with_a_checkpoint_goes_on_from_it(opened: Open) -> None:
+    store = opened()
+    store.open()
+    store.save(Checkpoint(57, {("source", 0): 9}))
+    assert store.open().last == 57
+    store.intend(_intent(58))
+    store.save(Checkpoint(57, {("source", 0): 9}))
+    assert opened().open().intents == (_intent(58),)
+
+
+def test_two_streams_know_nothing_of_each_other(opened: Open) -> None:
+    one, other = opened("one"), opened("other")
+    one.open()
+    other.open()
+    one.intend(_intent(1))
+    one.save(Checkpoint(1, groups=(Group("a", 1, b"1"),)))
+    one.remember({"columns": "x"})
+    other.intend(_intent(1))
+    assert other.open().intents == (_intent(1),)
+    assert (other.open().checkpoint, other.facts()) == (Checkpoint(), {})
+
+
+def test_of_two_workers_the_second_is_fenced(opened: Open) -> None:
+    first, second = opened(), opened()
+    first.open()
+    second.open()
+    first.intend(_intent(1))
+    with pytest.raises(Fenced):
+        second.intend(_intent(1))
+    assert second.open().last == 1
+    second.intend(_intent(2))
+    with pytest.raises(Fenced):
+        first.intend(_intent(2))
+
+
+def test_a_zombie_is_fenced_although_what_it_would_collide_with_was_pruned(opened: Open) -> None:
+    zombie, other = opened(), opened()
+    zombie.open()
+    zombie.intend(_intent(1))
+    other.open()
+    for number in (2, 3):
+        other.intend(_intent(number))
+    other.save(Checkpoint(3, groups=(Group("a", 1, b"3"),)))
+    with pytest.raises(Fenced):
+        zombie.intend(_intent(2))
+    with pytest.raises(Fenced):
+        zombie.save(Checkpoint(1, groups=(Group("a", 1, b"1"),)))
+    assert other.open().checkpoint.groups == (Group("a", 1, b"3"),)
+
+
+def test_facts_are_added_and_replaced(opened: Open) -> None:
+    store = opened()
+    store.open()
+    store.remember({"columns of 'x'": '{"a\\b": "bigint", "ü": "text"}', "other": "1"})
+    store.remember({"other": "100% {not a template}\n'"})
+    assert opened().facts() == {
+        "columns of 'x'": '{"a\\b": "bigint", "ü": "text"}',
+        "other": "100% {not a template}\n'",
+    }

@@ -1,0 +1,54 @@
+"""Topics as targets when the broker dies: the worker may try again, and nothing is lost or there twice."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+
+from flowc.errors import TransientError
+from flowc.runtime.streams.targets.kafka import KafkaWriter
+from flowc.stream import TopicTarget
+from tests.services.kafka import Broker
+from tests.streams.epochs import epoch, numbered
+from tests.streams.test_kafka_faults import broker
+from tests.streams.test_targets_kafka import COLUMNS
+from tests.topics import committed, fresh
+
+__all__ = ["broker"]
+
+
+def _opened(writer: KafkaWriter) -> int:
+    """The epoch that is held, as soon as the broker tells it: what a worker that tries again does."""
+    for _ in range(10):
+        try:
+            return writer.open().epoch
+        except TransientError:
+            continue
+    raise AssertionError("the broker does not come back")
+
+
+def test_a_writer_outlives_the_death_of_the_broker(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowc.runtime.streams.targets.kafka_producer._SECONDS", 2.0)
+    monkeypatch.setattr("flowc.runtime.streams.targets.kafka_producer._COMMIT_SECONDS", 2.0)
+    address = broker.address.partition("?")[0]
+    topic, stream = fresh(address, 2), f"s{uuid.uuid4().hex[:8]}"
+    # Short, so that a dead broker is found out soon.
+    options = {"bootstrap_servers": address, "properties": {"transaction.timeout.ms": 5000}}
+    writer = KafkaWriter(TopicTarget("bus", topic, "json", COLUMNS), stream, options)
+    writer.open()
+    writer.write(epoch(1, numbered(1)))
+    broker.kill()
+    with pytest.raises(TransientError):
+        writer.write(epoch(2, numbered(2)))
+    with pytest.raises(TransientError):
+        writer.open()
+    broker.start()
+    monkeypatch.setattr("flowc.runtime.streams.targets.kafka_producer._SECONDS", 10.0)
+    held = _opened(writer)
+    for number in range(held + 1, 4):
+        writer.write(epoch(number, numbered(number)))
+    writer.close()
+    found = sorted(json.loads(message.value() or b"")["id"] for message in committed(address, topic))
+    assert (held in (1, 2), found) == (True, list(range(30)))

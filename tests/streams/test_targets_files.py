@@ -1,0 +1,349 @@
+"""Streams into files: every row in one file once, in every format, whatever is cut off when."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import gzip
+import json
+import lzma
+import os
+import signal
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.orc as orc
+import pyarrow.parquet as pq
+import pytest
+
+from flowc.catalog import Column
+from flowc.compiler.ir import FilesOutput
+from flowc.compiler.streamplan.filetargets import files_target
+from flowc.errors import DataError, EngineError, UsageError
+from flowc.runtime.arrow import arrow_schema
+from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.streams.targets.files import FilesWriter
+from flowc.source import SourceFile, Span
+from flowc.stream import FilesTarget, Roll
+from flowc.types import BIGINT, TEXT, DataType, Kind, parse_type
+from tests.streams.epochs import Cut, CutAt, epoch, numbered, numbers
+
+COLUMNS = (Column("id", BIGINT), Column("name", TEXT))
+SPAN = Span(SourceFile("s.yaml", ""), 0, 0)
+
+
+def _plan(columns: tuple[Column, ...] = COLUMNS, form: str = "jsonl", **more: Any) -> FilesTarget:
+    options: dict[str, Any] = {"write": {}, "partition_by": (), **more}
+    return files_target(FilesOutput("out", "rows", form, span=SPAN, **options), columns, "s")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and "_flowc" not in path.parts)
+
+
+def _ids(folder: Path) -> list[int]:
+    return sorted(json.loads(line)["id"] for path in _files(folder) for line in path.read_text().splitlines())
+
+
+def test_nothing_is_seen_before_a_file_is_whole(tmp_path: Path) -> None:
+    writer = FilesWriter(_plan(), "s", str(tmp_path))
+    assert writer.open().epoch == 0
+    assert [writer.write(e) for e in numbers(3)] == [0, 0, 0]
+    assert _files(tmp_path) == []
+    assert writer.flush() == 3
+    assert [path.name for path in _files(tmp_path)] == ["s-0000000001-0000000003-0000.jsonl"]
+    assert _ids(tmp_path) == list(range(30))
+    writer.close()
+    again = FilesWriter(_plan(), "s", str(tmp_path))
+    assert again.open().epoch == 3
+    again.close()
+
+
+def test_files_are_rolled_by_rows(tmp_path: Path) -> None:
+    writer = FilesWriter(_plan(rows=25), "s", str(tmp_path))
+    writer.open()
+    assert [writer.write(e) for e in numbers(6)] == [0, 0, 3, 3, 3, 6]
+    counts = [len(path.read_text().splitlines()) for path in _files(tmp_path)]
+    assert (counts, _ids(tmp_path)) == ([25, 5, 25, 5], list(range(60)))
+    writer.close()
+
+
+def test_files_are_rolled_by_bytes(tmp_path: Path) -> None:
+    writer = FilesWriter(_plan(bytes=1000), "s", str(tmp_path))
+    writer.open()
+    held = [writer.write(e) for e in numbers(10)]
+    assert 0 < held[-1] <= 10
+    assert all(path.stat().st_size >= 1000 for path in _files(tmp_path))
+    writer.close()
+
+
+def test_files_are_rolled_by_age_also_when_nothing_more_comes(tmp_path: Path) -> None:
+    writer = FilesWriter(_plan(age=0.2), "s", str(tmp_path))
+    writer.open()
+    assert writer.write(numbers(1)[0]) == 0
+    end = time.monotonic() + 10
+    while not _files(tmp_path) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert _ids(tmp_path) == list(range(10))
+    assert writer.flush() == 1
+    assert writer.write(epoch(2, numbered(2).slice(0, 0))) == 2
+    writer.close()
+    assert FilesWriter(_plan(), "s", str(tmp_path)).open().epoch == 1
+
+
+@pytest.mark.parametrize("point", ["taken", "finished", "marked", "renamed"])
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_worker_that_is_cut_off_anywhere_loses_and_repeats_nothing(tmp_path: Path, point: str, after: int) -> None:
+    writer = FilesWriter(_plan(rows=20), "s", str(tmp_path), pause=CutAt(point, after))
+    writer.open()
+    with pytest.raises(Cut):
+        [writer.write(each) for each in numbers(7)]
+    # No close: the worker is gone.
+    writer._rolling.stop()
+    again = FilesWriter(_plan(rows=30), "s", str(tmp_path))
+    held = again.open().epoch
+    for each in numbers(7)[held:]:
+        again.write(each)
+    assert again.flush() == 7
+    again.close()
+    assert _ids(tmp_path) == list(range(70))
+    assert not list(tmp_path.rglob("*.part"))
+
+
+_WORKER = """
+import sys, itertools
+from tests.streams.test_targets_files import _plan
+from tests.streams.epochs import epoch, numbered
+from flowc.runtime.streams.targets.files import FilesWriter
+writer = FilesWriter(_plan(rows=200), "s", sys.argv[1])
+held = writer.open().epoch
+for number in itertools.count(held + 1):
+    print(writer.write(epoch(number, numbered(number))), flush=True)
+"""
+
+
+def test_a_worker_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    for wait in (0.3, 0.5, 0.7):
+        worker = subprocess.Popen([sys.executable, "-c", _WORKER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        assert worker.stdout is not None
+        worker.stdout.readline()
+        time.sleep(wait)
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.stdout.close()
+        worker.wait()
+    writer = FilesWriter(_plan(), "s", str(tmp_path))
+    held = writer.open().epoch
+    assert held > 0
+    assert _ids(tmp_path) == list(range(held * 10))
+    writer.close()
+
+
+def test_a_zombie_is_fenced(tmp_path: Path) -> None:
+    zombie = FilesWriter(_plan(), "s", str(tmp_path))
+    zombie.open()
+    zombie.write(numbers(1)[0])
+    worker = FilesWriter(_plan(), "s", str(tmp_path))
+    worker.open()
+    worker.write(numbers(1)[0])
+    worker.flush()
+    with pytest.raises((Fenced, EngineError)):
+        zombie.flush()
+    zombie.close()
+    assert _ids(tmp_path) == list(range(10))
+    assert worker.write(epoch(2, numbered(2))) == 1
+    assert worker.flush() == 2
+    worker.close()
+
+
+def test_two_streams_share_a_folder(tmp_path: Path) -> None:
+    first, second = (FilesWriter(_plan(), name, str(tmp_path)) for name in ("s", "other stream"))
+    for writer in (first, second):
+        writer.open()
+        writer.write(numbers(1)[0])
+        writer.flush()
+        writer.close()
+    assert _ids(tmp_path) == sorted([*range(10)] * 2)
+
+
+ODD: dict[str, tuple[str, list[Any]]] = {
+    "id": ("bigint", [1, -(2**63), None]),
+    "text": ("text", ['a;"b"\n\\', "", None]),
+    "money": ("numeric(12,2)", [Decimal("1.50"), Decimal("-0.01"), None]),
+    "flag": ("boolean", [True, False, None]),
+    "day": ("date", [datetime.date(2026, 1, 31), datetime.date(1, 1, 1), None]),
+    "at": ("timestamptz", [datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, datetime.UTC), None, None]),
+    "local": ("timestamp", [datetime.datetime(2026, 1, 2, 3, 4, 5), None, None]),
+    "big": ("ubigint", [2**64 - 1, 0, None]),
+    "half": ("double", [0.5, 1e300, None]),
+    "bytes": ("binary", [b"\x00\xff", b"", None]),
+    "list": ("integer[]", [[1, None, 3], [], None]),
+    "more": ("json", ['{"a": [1]}', "null", None]),
+}
+STRUCT = DataType(Kind.STRUCT, fields=(("a", BIGINT), ("b", DataType(Kind.ARRAY, element=TEXT))))
+WIDE = (*(Column(name, parse_type(kind)) for name, (kind, _) in ODD.items()), Column("nested", STRUCT))
+NESTED = [{"a": 2**53 + 1, "b": ["x", None]}, {"a": None, "b": []}, None]
+
+
+def _odd_rows() -> pa.RecordBatch:
+    rows = [{name: values[i] for name, (_, values) in ODD.items()} for i in range(3)]
+    for row, nested in zip(rows, NESTED, strict=True):
+        row["nested"] = None if nested is None else json.dumps(nested)
+    return pa.RecordBatch.from_pylist(rows, schema=arrow_schema(WIDE))
+
+
+def _written(tmp_path: Path, form: str, write: dict[str, object]) -> Path:
+    writer = FilesWriter(_plan(WIDE, form, write=write), "s", str(tmp_path))
+    writer.open()
+    writer.write(epoch(1, _odd_rows()))
+    writer.write(epoch(2, _odd_rows()))
+    writer.flush()
+    writer.close()
+    (path,) = _files(tmp_path)
+    return path
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip", "lz4", "brotli"])
+def test_parquet_reads_back_equal(tmp_path: Path, compression: str) -> None:
+    path = _written(tmp_path, "parquet", {"compression": compression})
+    assert path.suffix == ".parquet"
+    read = pq.ParquetFile(path).read().to_pylist()
+    assert pq.ParquetFile(path).metadata.num_row_groups == 1
+    wanted = [{**{n: v[i] for n, (_, v) in ODD.items()}, "nested": NESTED[i]} for i in (0, 1, 2, 0, 1, 2)]
+    assert read == wanted
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy", "zstd", "gzip", "lz4"])
+def test_orc_reads_back_equal(tmp_path: Path, compression: str) -> None:
+    read = orc.ORCFile(_written(tmp_path, "orc", {"compression": compression})).read().to_pylist()
+    wanted = [{**{n: v[i] for n, (_, v) in ODD.items()}, "nested": NESTED[i]} for i in (0, 1, 2, 0, 1, 2)]
+    assert [{**row, "big": None if row["big"] is None else int(row["big"])} for row in read] == wanted
+
+
+def _bytes(path: Path) -> bytes:
+    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
+    if path.suffix in openers:
+        with openers[path.suffix](path) as stream:
+            return bytes(stream.read())
+    if path.suffix in (".csv", ".jsonl"):
+        return path.read_bytes()
+    codec = {".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4", ".br": "brotli"}[path.suffix]
+    with pa.CompressedInputStream(pa.OSFile(str(path)), codec) as stream:
+        return bytes(stream.read())
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd", "bzip2", "lz4", "xz", "brotli"])
+def test_json_lines_read_back_equal(tmp_path: Path, compression: str) -> None:
+    text = _bytes(_written(tmp_path, "jsonl", {"compression": compression})).decode()
+    read = [json.loads(line, parse_float=Decimal) for line in text.splitlines()]
+    assert len(read) == 6
+    assert read[0] | {"at": 0, "local": 0, "half": 0} == {
+        "id": 1, "text": 'a;"b"\n\\', "money": Decimal("1.50"), "flag": True, "day": "2026-01-31", "at": 0, "local": 0,
+        "big": 2**64 - 1, "half": 0, "bytes": "AP8=", "list": [1, None, 3], "more": {"a": [1]}, "nested": NESTED[0],
+    }  # fmt: skip
+    assert read[0]["at"] == "2026-01-02T03:04:05.678901Z"
+    assert set(read[2].values()) == {None}
+
+
+@pytest.mark.parametrize("write", [{}, {"delimiter": ";", "quote": "'", "null_value": "NA"}, {"escape": "\\"}])
+def test_csv_reads_back_equal(tmp_path: Path, write: dict[str, Any]) -> None:
+    text = _written(tmp_path, "csv", write).read_text()
+    escape = write.get("escape")
+    rows = list(
+        csv.reader(
+            text.splitlines(keepends=True), delimiter=write.get("delimiter", ","), quotechar=write.get("quote", '"'),
+            escapechar=escape, doublequote=escape is None,
+        )
+    )  # fmt: skip
+    assert rows[0] == [column.name for column in WIDE]
+    assert len(rows) == 7
+    first = dict(zip(rows[0], rows[1], strict=True))
+    assert (first["text"], first["money"], first["big"]) == ('a;"b"\n\\', "1.50", str(2**64 - 1))
+    assert json.loads(first["nested"]) == NESTED[0]
+    assert json.loads(first["list"]) == [1, None, 3]
+    assert set(rows[3]) == {write.get("null_value", "")}
+
+
+def test_an_empty_text_and_null_differ_in_csv(tmp_path: Path) -> None:
+    lines = _written(tmp_path, "csv", {"header": False}).read_text().split("\n")
+    assert lines[2].split(",")[1] == '""'
+    assert lines[3] == "," * (len(WIDE) - 1)
+
+
+def test_partitions_are_folders(tmp_path: Path) -> None:
+    writer = FilesWriter(_plan(partition_by=("name",)), "s", str(tmp_path))
+    writer.open()
+    rows = [{"id": i, "name": [None, "a/b", "ü=1"][i % 3]} for i in range(9)]
+    writer.write(epoch(1, pa.RecordBatch.from_pylist(rows, schema=arrow_schema(COLUMNS))))
+    writer.flush()
+    writer.close()
+    found = {p.parent.name: [json.loads(x) for x in p.read_text().splitlines()] for p in _files(tmp_path)}
+    assert found == {
+        "name=__HIVE_DEFAULT_PARTITION__": [{"id": 0}, {"id": 3}, {"id": 6}],
+        "name=a%2Fb": [{"id": 1}, {"id": 4}, {"id": 7}],
+        "name=%C3%BC%3D1": [{"id": 2}, {"id": 5}, {"id": 8}],
+    }
+
+
+def test_more_partitions_than_open_files(tmp_path: Path) -> None:
+    columns = (Column("id", BIGINT), Column("part", BIGINT))
+    writer = FilesWriter(_plan(columns, "parquet", partition_by=("part",)), "s", str(tmp_path))
+    writer.open()
+    for number in range(1, 4):
+        rows = [{"id": number * 1000 + i, "part": i % 150} for i in range(300)]
+        writer.write(epoch(number, pa.RecordBatch.from_pylist(rows, schema=arrow_schema(columns))))
+        assert len(writer._growing) <= 100
+    assert writer.flush() == 3
+    writer.close()
+    read = pq.read_table(tmp_path / "rows", partitioning="hive").select(["id", "part"]).to_pylist()
+    assert sorted((r["id"] - 1000 * (r["id"] // 1000)) % 150 - r["part"] for r in read) == [0] * 900
+
+
+def test_an_empty_text_cannot_name_a_folder(tmp_path: Path) -> None:
+    writer = FilesWriter(_plan(partition_by=("name",)), "s", str(tmp_path))
+    writer.open()
+    with pytest.raises(DataError, match="empty text"):
+        writer.write(epoch(1, pa.RecordBatch.from_pylist([{"id": 1, "name": ""}], schema=arrow_schema(COLUMNS))))
+    writer.close()
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_with_words(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_text("a file in the way")
+    with pytest.raises(EngineError) as failed:
+        FilesWriter(_plan(), "s", str(tmp_path)).open()
+    assert failed.value.code == "unwritable-file"
+
+
+def test_a_link_that_leads_nowhere_is_an_error_with_words(tmp_path: Path) -> None:
+    (tmp_path / "rows").symlink_to(tmp_path / "gone")
+    with pytest.raises(EngineError) as failed:
+        FilesWriter(_plan(), "s", str(tmp_path)).open()
+    assert failed.value.code == "unwritable-file"
+
+
+def test_other_places_are_refused() -> None:
+    with pytest.raises(UsageError, match="s3://"):
+        FilesWriter(_plan(), "s", "s3://bucket/x")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"form": "avro"}, "avro"),
+        ({"form": "csv", "write": {"compression": "snappy"}}, "snappy"),
+        ({"form": "parquet", "write": {"delimiter": ";"}}, "delimiter"),
+        ({"partition_by": ("nothing",)}, "nothing"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_runs(more: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        _plan(**more)
+
+
+def test_files_are_large_and_no_older_than_five_minutes_by_default() -> None:
+    assert _plan().roll == Roll(None, 128 << 20, 300.0)
+    assert _plan(rows=5).roll == Roll(5, 128 << 20, 300.0)

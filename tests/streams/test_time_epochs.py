@@ -1,0 +1,237 @@
+"""Epochs of time alone, and the end of the input: what operators hold comes out once, whatever was cut off when.
+
+The operator is a window of the tests' own: the loop has to need nothing more for those that are to come.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from flowc.runtime.streams.compute import Compute, Decoding
+from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
+from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.state.contract import Group
+from flowc.runtime.streams.state.store import DatabaseStore
+from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.stream import ROW, StreamPlan, WatermarkPlan
+from tests.streams import test_state_runs as states
+from tests.streams.test_state_runs import Cut, Log, Messages, Open
+
+opened = states.opened  # a fixture
+
+_SIZE = 10_000_000
+_LATENESS, _IDLE = 10_000_000, 60_000_000
+_TICK = 500_000
+"""Microseconds between two looks at the clock: no partition is set aside while messages come."""
+
+
+class Tumble:
+    """Counts rows in windows of ten seconds: `id` is the window's start in seconds, `n` the count."""
+
+    name, fingerprint = "tumble", "1"
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = Counter()
+        self.schema: pa.Schema | None = None
+
+    def process(self, batch: pa.RecordBatch, source: str) -> pa.RecordBatch:
+        self.schema = batch.schema
+        times = batch.column("_event_ts").cast(pa.int64()).to_pylist()
+        self.counts.update(at // _SIZE for at in times)
+        return batch.slice(0, 0)
+
+    def due(self, at: int) -> bool:
+        return any(at == END or (window + 1) * _SIZE <= at for window in self.counts)
+
+    def on_watermark(self, at: int) -> pa.RecordBatch | None:
+        return self._out(window for window in self.counts if (window + 1) * _SIZE <= at)
+
+    def on_end(self) -> pa.RecordBatch | None:
+        return self._out(self.counts)
+
+    def _out(self, windows: Iterable[int]) -> pa.RecordBatch | None:
+        rows = [{"id": window * _SIZE // 1_000_000, "n": self.counts[window]} for window in sorted(windows)]
+        for row in rows:
+            del self.counts[row["id"] * 1_000_000 // _SIZE]
+        return pa.RecordBatch.from_pylist(rows, schema=SCHEMA) if rows else None
+
+    def snapshot(self) -> tuple[Group, ...]:
+        return (Group(self.name, 0, json.dumps(sorted(self.counts.items())).encode()),)
+
+    def restore(self, groups: Iterable[Group]) -> None:
+        self.counts = Counter(dict(pair for group in groups for pair in json.loads(group.data)))
+
+
+SCHEMA = pa.schema(
+    [("id", pa.int64()), ("n", pa.int64()), ("_event_ts", pa.timestamp("us", "UTC")), ("_partition", pa.int32()),
+     (ROW, pa.int64())]
+)  # fmt: skip
+
+
+class Quiet(Log):
+    """A topic that stays silent for some polls when all is read, and then ends."""
+
+    silence: int = 0
+
+    @property
+    def ended(self) -> bool:
+        if super().ended:
+            self.silence -= 1
+        return self.silence < 0
+
+
+def model(messages: Messages) -> list[tuple[int, int]]:
+    """The windows in plain Python."""
+    base = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    found = Counter((base + at) // 10 * 10 for rows in messages.values() for _, at in rows)
+    return sorted(found.items())
+
+
+@dataclass
+class Worker:
+    """One worker; it ends at the `cut`-th point between two steps."""
+
+    plan: StreamPlan
+    opened: Open
+    cut: int | None = None
+    drain: bool = False
+    operators: Callable[[StreamPlan], Sequence[object]] = lambda _: [Tumble()]
+    points: list[str] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
+
+    def pause(self, point: str) -> None:
+        self.points.append(point)
+        if len(self.points) - 1 == self.cut:
+            raise Cut
+
+    def run(self, log: Log) -> None:
+        plan = replace(self.plan, watermark=WatermarkPlan(_LATENESS, _IDLE))
+        assert plan.state is not None
+        target = self.opened("wh")
+        side = target if plan.state.shared else self.opened("state")
+        writers = [DatabaseWriter(each, target, pause=self.pause) for each in plan.targets]
+        store = DatabaseStore(plan.name, plan.state.sql, side)
+        if plan.state.shared:
+            writers[0].beside = store.beside
+        decoding = {"source": Decoding(states._ROWS, states._decoded)}
+        compute = Compute(plan, decoding, lambda _: None, self.operators(plan))  # type: ignore[arg-type]
+        time = itertools.count(0, _TICK)
+        try:
+            StreamRun(
+                plan, {"source": log}, compute, writers, store, written=self.epochs.append, pause=self.pause,
+                clock=lambda: next(time), drain=self.drain,
+            ).run()  # fmt: skip
+        finally:
+            target.close()
+            side.close()
+
+
+def _quiet(messages: Messages, seed: int) -> Quiet:
+    log = Quiet(messages, seed)
+    log.silence = 300
+    return log
+
+
+@pytest.mark.parametrize("state", ["wh", "state"])
+def test_windows_close_as_time_passes_on_a_silent_stream_once_each(opened: Open, state: str) -> None:
+    kind, messages = states._kind(opened), states._messages(1, 20)
+    whole = Worker(states._plan(kind, 0, state), opened)
+    whole.run(_quiet(messages, 7))
+    assert states._rows(opened, 0) == model(messages)
+    assert [epoch for epoch in whole.epochs if not epoch.messages and epoch.rows.num_rows], "none of time alone"
+    for cut in range(0, len(whole.points), 7 if kind == "sqlite" else 23):
+        plan = states._plan(kind, cut + 1, state)
+        with pytest.raises(Cut):
+            Worker(plan, opened, cut).run(_quiet(messages, 7))
+        Worker(plan, opened).run(_quiet(messages, cut))
+        assert states._rows(opened, cut + 1) == model(messages), f"cut at {cut}: {whole.points[cut]}"
+
+
+@pytest.mark.parametrize("state", ["wh", "state"])
+def test_the_end_of_the_input_lets_everything_out_once_and_the_stream_goes_on_later(opened: Open, state: str) -> None:
+    kind, messages = states._kind(opened), states._messages(2, 15)
+    held = Worker(states._plan(kind, 0, state), opened)
+    held.run(Log(messages, 3))
+    assert states._rows(opened, 0) != model(messages), "nothing was held back"
+    whole = Worker(states._plan(kind, 0, state), opened, drain=True)
+    whole.run(Log(messages, 4))
+    assert states._rows(opened, 0) == model(messages)
+    later = {part: [*rows, (1, 200), (2, 260)] for part, rows in messages.items()}
+    Worker(states._plan(kind, 0, state), opened, drain=True).run(Log(later, 5))
+    assert states._rows(opened, 0) == model(later)
+    Worker(states._plan(kind, 0, state), opened, drain=True).run(Log(later, 6))
+    assert states._rows(opened, 0) == model(later)
+
+
+@pytest.mark.parametrize("state", ["wh", "state"])
+def test_a_drain_that_is_cut_off_is_finished_by_the_next(opened: Open, state: str) -> None:
+    kind, messages = states._kind(opened), states._messages(3, 6)
+    whole = Worker(states._plan(kind, 0, state), opened, drain=True)
+    whole.run(Log(messages, 3))
+    for cut in range(0, len(whole.points), 1 if kind == "sqlite" else 5):
+        plan = states._plan(kind, cut + 1, state)
+        with pytest.raises(Cut):
+            Worker(plan, opened, cut, drain=True).run(Log(messages, 3))
+        Worker(plan, opened, drain=True).run(Log(messages, 4))
+        assert states._rows(opened, cut + 1) == model(messages), f"cut at {cut}: {whole.points[cut]}"
+
+
+def test_time_makes_no_epochs_where_nothing_is_due(opened: Open) -> None:
+    kind, messages = states._kind(opened), states._messages(4, 10)
+    worker = Worker(
+        states._plan(kind, 0, "wh"), opened, drain=True, operators=lambda plan: [Dedupe(o) for o in plan.operators]
+    )
+    worker.run(_quiet(messages, 1))
+    assert all(epoch.messages or any(r.end == r.start == 0 for r in epoch.ranges) for epoch in worker.epochs)
+    assert states._rows(opened, 0) == states.model(messages, 30)
+
+
+def test_repeats_are_dropped_after_the_end_of_the_input_too(opened: Open) -> None:
+    kind = states._kind(opened)
+    messages = {0: [(1, 1), (2, 2)]}
+    plan = states._plan(kind, 0, "wh")
+
+    def dedupe(plan: StreamPlan) -> Sequence[object]:
+        return [Dedupe(o) for o in plan.operators]
+
+    Worker(plan, opened, drain=True, operators=dedupe).run(Log(messages, 1))
+    Worker(plan, opened, drain=True, operators=dedupe).run(Log({0: [*messages[0], (1, 3), (3, 4)]}, 1))
+    assert [id_ for id_, _ in states._rows(opened, 0)] == [1, 2, 3]
+
+
+def test_a_zombie_is_found_out_by_an_epoch_of_time_alone(opened: Open) -> None:
+    kind, messages = states._kind(opened), states._messages(5, 5)
+    plan = states._plan(kind, 0, "wh")
+    Worker(plan, opened).run(Log(messages, 1))
+    database = opened("wh")
+    zombie = DatabaseWriter(plan.targets[0], database)
+    held = zombie.open()
+    at = ("source", 0)
+    number, offset = held.epoch, held.positions[at]
+    more = {part: [*rows, (part, 500)] for part, rows in messages.items()}
+    database.close()
+    Worker(plan, opened).run(Log(more, 1))
+    database = opened("wh")
+    zombie = DatabaseWriter(plan.targets[0], database, known={at})
+    rows = pa.RecordBatch.from_pylist([{"id": 1, "n": 1}], schema=states._ROWS)
+    before = _count(database)
+    with pytest.raises(Fenced):
+        zombie.write(Epoch(Intent(number + 1, 0, (Range(*at, offset, offset),)), rows, 0))
+    assert _count(database) == before
+    database.close()
+
+
+def _count(database: object) -> int:
+    """The rows of the first table."""
+    found = database.query("SELECT count(*) AS n FROM t0_0").to_pylist()  # type: ignore[attr-defined]
+    return int(found[0]["n"])

@@ -1,0 +1,42 @@
+"""The SQL of a stream over one batch after the other."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.errors import DataError, EngineError
+from flowc.runtime.streams.transform import Transform
+
+SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
+
+
+def _transform(sql: str) -> Transform:
+    return Transform(sql, {"source": SCHEMA}, arithmetic(sql))
+
+
+def _batch(*rows: tuple[int, str]) -> dict[str, pa.RecordBatch]:
+    return {"source": pa.RecordBatch.from_pylist([{"id": i, "name": n} for i, n in rows], schema=SCHEMA)}
+
+
+def test_each_batch_is_seen_and_no_other() -> None:
+    transform = _transform("SELECT id, upper(name) AS name FROM source WHERE id > 1")
+    assert transform(_batch((1, "a"), (2, "b"))).to_pylist() == [{"id": 2, "name": "B"}]
+    assert transform(_batch((3, "c"))).to_pylist() == [{"id": 3, "name": "C"}]
+    assert transform(_batch((0, "d"))).num_rows == 0
+    assert transform(_batch()).schema.names == ["id", "name"]
+
+
+def test_arithmetic_never_wraps_around() -> None:
+    transform = _transform("SELECT id + 1 AS next FROM source")
+    assert transform(_batch((5, "a"))).to_pylist() == [{"next": 6}]
+    with pytest.raises(DataError) as failure:
+        transform(_batch((2**63 - 1, "a")))
+    assert failure.value.code == "arithmetic-overflow"
+    assert transform(_batch((6, "a"))).to_pylist() == [{"next": 7}]
+
+
+def test_a_query_that_cannot_be_planned_says_so_before_any_row() -> None:
+    with pytest.raises(EngineError):
+        _transform("SELECT nothing FROM source")

@@ -1,0 +1,145 @@
+"""Topics of a Kafka broker for tests and benchmarks: made, filled, cut, and dropped."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+SECONDS = 30
+FIRST_MS = 1_760_000_000_000
+"""The time of event 0, in milliseconds since 1970; each event is a millisecond later than the one before."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is produced. `at` is the time in milliseconds since 1970; 0 lets the client take its clock."""
+
+    value: bytes | None
+    key: bytes | None = None
+    partition: int = 0
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    at: int = 0
+
+
+def fresh(address: str, partitions: int = 1, **config: str) -> str:
+    """A new topic, with dots in the names of its settings written as underscores."""
+    name = f"flowc-{uuid.uuid4().hex[:12]}"
+    settings = {key.replace("_", "."): value for key, value in config.items()}
+    topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
+    admin = _admin(address)  # it must outlive the call
+    admin.create_topics([topic])[name].result(SECONDS)
+    return name
+
+
+def grow(address: str, topic: str, partitions: int) -> None:
+    """Gives a topic that many partitions."""
+    admin = _admin(address)
+    admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(SECONDS)
+
+
+def cut(address: str, topic: str, partition: int, before: int) -> None:
+    """Deletes the messages of a partition before an offset, as retention does."""
+    where = TopicPartition(topic, partition, before)
+    admin = _admin(address)
+    admin.delete_records([where])[where].result(SECONDS)
+
+
+def drop(address: str, topic: str) -> None:
+    """Deletes a topic."""
+    admin = _admin(address)
+    admin.delete_topics([topic])[topic].result(SECONDS)
+
+
+def drop_all(address: str, beginning: str) -> None:
+    """Deletes the topics whose names begin so."""
+    admin = _admin(address)
+    names = [name for name in admin.list_topics(timeout=SECONDS).topics if name.startswith(beginning)]
+    for deleted in (admin.delete_topics(names) if names else {}).values():
+        deleted.result(SECONDS)
+
+
+def produce(address: str, topic: str, messages: Iterable[Message], **config: object) -> None:
+    """Produces messages and waits until the broker has them; raises when it refuses one."""
+    producer = producing(address, **config)
+    send(producer, topic, messages)
+    flush(producer)
+
+
+def producing(address: str, **config: object) -> Any:
+    """A producer; dots in the names of its settings are written as underscores."""
+    settings = {key.replace("_", "."): value for key, value in config.items()}
+    return Producer({"bootstrap.servers": address, "linger.ms": 5, "log_level": 0, **settings})
+
+
+def send(producer: Any, topic: str, messages: Iterable[Message]) -> None:
+    """Hands messages to a producer."""
+    for m in messages:
+        producer.produce(
+            topic, m.value, m.key, m.partition, on_delivery=_refused, timestamp=m.at, headers=list(m.headers) or None
+        )
+
+
+def flush(producer: Any) -> None:
+    """Waits until the broker has what the producer holds."""
+    assert producer.flush(SECONDS) == 0, "the broker did not take all messages in time"
+
+
+def numbered(count: int, partition: int = 0, first: int = 0) -> list[Message]:
+    """Messages whose values are numbers."""
+    return [Message(b"%d" % number, partition=partition) for number in range(first, first + count)]
+
+
+def event(number: int) -> bytes:
+    """A JSON message of eight fields and about 200 bytes; the same number gives the same message."""
+    return (
+        b'{"event_id":%d,"user_id":%d,"session":"s-%08x","page":"/products/%04d?ref=campaign","amount":%d.%02d,'
+        b'"currency":"EUR","happened_at":"2026-03-%02dT%02d:%02d:%02d.%06dZ","premium":%s}'
+        % (
+            number, number * 7919 % 100_003, number * 2_654_435_761 % 2**32, number * 31 % 10_000, number % 997,
+            number % 100, 1 + number // 86_400_000 % 28, number // 3_600_000 % 24, number // 60_000 % 60,
+            number // 1000 % 60, number % 1000 * 1000, b"true" if number % 3 == 0 else b"false",
+        )
+    )  # fmt: skip
+
+
+def fill(address: str, topic: str, count: int, partitions: int, make: Callable[[int], bytes] = event) -> None:
+    """Produces events 0 to `count`, in turn to each partition; quick enough for millions."""
+    producer = producing(address, linger_ms=50, queue_buffering_max_messages=500_000, batch_size=1_000_000)
+    for number in range(count):
+        while True:
+            try:
+                producer.produce(topic, make(number), partition=number % partitions, timestamp=FIRST_MS + number)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    assert producer.flush(120) == 0
+
+
+def committed(address: str, topic: str) -> list[Any]:
+    """All messages that readers of what is committed see."""
+    reader = Consumer({"bootstrap.servers": address, "group.id": "x", "enable.partition.eof": True, "log_level": 0})
+    partitions = reader.list_topics(topic, timeout=SECONDS).topics[topic].partitions
+    reader.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    found, left = list[Any](), len(partitions)
+    while left:
+        message = reader.poll(SECONDS)
+        assert message is not None, "the topic is not read to its end"
+        if message.error() is None:
+            found.append(message)
+        else:
+            left -= 1
+    reader.close()
+    return found
+
+
+def _refused(error: object, message: object) -> None:
+    assert error is None, f"the broker refused a message: {error}"
+
+
+def _admin(address: str) -> Any:
+    return AdminClient({"bootstrap.servers": address, "log_level": 0})

@@ -1,0 +1,130 @@
+"""Streams, functions and tests that cannot mean anything: each fault by its code and the text it marks."""
+
+# ruff: noqa: E501 -- a table of cases reads best with one case in a line
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowc.compiler import stages
+from flowc.diagnostics import Reporter
+from tests.unit.project import BASE, Found, found, write
+
+ONE = "source: { connection: bus, topic: x, columns: { user_id: bigint, amount: double } }, to: t"
+TWO = (
+    "sources: { orders: { connection: bus, topic: o, columns: { id: bigint } }, "
+    "pays: { connection: bus, topic: p, columns: { id: bigint, oid: bigint } } }, to: t"
+)
+TUMBLING = "kind: tumbling, size: 1m"
+COUNT = "aggregate: { n: count(*) }"
+
+
+def linted(folder: Path, text: str) -> list[Found]:
+    reporter = Reporter()
+    stages.lint([write(folder, BASE + text)], reporter)
+    # Whether the rows of these streams fit `t` is another matter (test_stream_sql).
+    return [entry for entry in found(reporter.sorted()) if entry.marked != "t"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (f"{ONE}, window: {{ {TUMBLING}, group_by: [user_id, _topic], aggregate: {{ n: count(*), s: sum(AMOUNT), d: 'count(distinct user_id)' }} }}", []),
+        (f"{ONE}, window: {{ {TUMBLING}, group_by: [user], {COUNT} }}", [("unknown-column", "user")]),
+        (f"{ONE}, window: {{ {TUMBLING}, aggregate: {{ s: sum(amont) }} }}", [("unknown-column", "amont")]),
+        (f"{ONE}, window: {{ {TUMBLING}, aggregate: {{ s: 'sum(amount) filter (where amont > 0)' }} }}", [("unknown-column", "amont")]),
+        (f"{ONE}, sql: SELECT 1 AS z FROM source, window: {{ {TUMBLING}, group_by: [z], aggregate: {{ s: sum(y) }} }}", []),
+        (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, timezone: Berlin }}", [("unknown-timezone", "Berlin")]),
+        (f"{ONE}, window: {{ kind: hopping, size: 1m, hop: 2m, {COUNT} }}", [("conflicting-options", "2m")]),
+        (f"{ONE}, window: {{ kind: session, gap: 2h, max_duration: 1h, {COUNT} }}", [("conflicting-options", "2h")]),
+        (f"{ONE}, window: {{ kind: session, gap: 2h, {COUNT} }}", [("missing-key", "window")]),
+        (f"{ONE}, window: {{ kind: session, max_duration: 2h, {COUNT} }}", [("missing-key", "window")]),
+        (f"{ONE}, window: {{ kind: hopping, size: 2h, {COUNT} }}", [("missing-key", "window")]),
+        (f"{ONE}, mode: merge, window: {{ {TUMBLING}, {COUNT}, late: reopen }}", [("missing-key", "reopen")]),
+        (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, late: reopen, allowed_lateness: 5s }}", [("conflicting-options", "reopen")]),
+        (f"{ONE}, mode: merge, window: {{ {TUMBLING}, {COUNT}, late: reopen, allowed_lateness: 5s }}", []),
+        (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, allowed_lateness: 5s }}", [("conflicting-options", "5s")]),
+        (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, late: dlq }}", [("missing-key", "dlq")]),
+        (f"{ONE}, dedupe: {{ keys: [event_id], within: 1m }}", [("unknown-column", "event_id")]),
+        (f"{ONE}, mode: merge, keys: [idd]", [("unknown-column", "idd")]),
+        (f"{ONE[:-5]}to: {{ connection: db, table: x, mode: merge }}", [("missing-keys", "merge")]),
+        (f"{ONE[:-5]}to: [{{ connection: db, table: x }}, {{ connection: db, table: y }}]", []),
+        (f"{ONE[:-5]}to: [{{ connection: db, table: x }}, {{ connection: db, table: 'x' }}]", [("duplicate-target", "x")]),
+        (f"{ONE[:-5]}to: {{ connection: bus, topic: x }}", [("stream-reads-target", "x")]),
+        (f"{ONE[:-5]}to: {{ connection: bus, topic: y }}", []),
+        (f"{ONE[:-5]}to: {{ connection: bus, topic: y, mode: append }}", []),
+        (f"{ONE[:-5]}to: {{ connection: bus, topic: y, mode: merge, keys: [user_id] }}", [("conflicting-keys", "merge"), ("conflicting-keys", "[user_id]")]),
+        (f"{ONE[:-5]}to: {{ connection: db, table: x, partition_by: [user_id] }}", [("conflicting-keys", "[user_id]")]),
+        (f"{ONE[:-5]}to: {{ connection: db, table: x, roll: {{ rows: 5 }} }}", [("conflicting-keys", "{ rows: 5 }")]),
+        ("source: { connection: bus, topic: x, columns: { a: bigit }, event_time: at }, to: t", [("unknown-type", "bigit"), ("unknown-column", "at")]),
+        ("source: { connection: bus, topic: x, columns: { a: bigint, t: date }, event_time: a }, to: t", [("event-time-not-a-time", "a")]),
+        ("source: { connection: bus, topic: x, columns: { a: bigint, t: date }, event_time: t }, to: t", []),
+        (f"{ONE}, lookups: {{ source: {{ connection: db, table: t }} }}, sql: SELECT 1 AS id FROM source", [("duplicate-name", "source")]),
+        (f"{TWO}, join: {{ left: orders, right: pays, on: [id], within: 5m }}", []),
+        (f"{TWO}, join: {{ left: order, right: pays, on: [id], within: 5m }}", [("unknown-table", "order")]),
+        (f"{TWO}, join: {{ left: orders, right: pay, on: [id], within: 5m }}", [("unknown-table", "pay")]),
+        (f"{TWO}, join: {{ left: orders, right: pays, on: [oid], within: 5m }}", [("unknown-column", "oid")]),
+        (f"{TWO}, join: {{ left: orders, right: pays, on: [id] }}", [("missing-key", "join")]),
+        (f"{TWO}, join: {{ left: orders, right: pays, on: [id], within: 5m, between: [0s, 1s] }}", [("conflicting-keys", "between")]),
+        (f"{TWO}, join: {{ left: orders, right: pays, on: [id], between: [5m, -1s] }}", [("bad-value", "5m")]),
+        (f"{TWO}, mode: merge, join: {{ left: orders, right: pays, on: [id], within: 5m, late: reopen }}", [("missing-key", "reopen")]),
+        (f"{ONE}, cdc: {{ envelope: debezium, delete: soft }}", []),
+        (f"{ONE}, cdc: {{ envelope: debezium, delete: soft, soft_delete_column: gone }}", [("unknown-column", "gone")]),
+        (f"{ONE}, cdc: {{ envelope: debezium, soft_delete_column: deleted_at }}", [("conflicting-options", "deleted_at")]),
+        (f"{ONE}, cdc: {{ envelope: debezium, key: [idd] }}", [("unknown-column", "idd")]),
+        (f"{ONE}, cdc: {{ envelope: debezium }}, join: {{ left: a, right: source, on: [user_id], within: 1m }}",
+         [("conflicting-keys", "{ left: a, right: source, on: [user_id], within: 1m }"), ("unknown-table", "a")]),
+    ],
+)  # fmt: skip
+def test_streams(tmp_path: Path, stream: str, expected: list[tuple[str, str]]) -> None:
+    assert linted(tmp_path, f"streams: {{ s: {{ {stream} }} }}\n") == expected
+
+
+def test_soft_deletes_need_their_column(tmp_path: Path) -> None:
+    text = "  u: { connection: db, columns: { user_id: bigint primary key } }\n"
+    text += f"streams: {{ s: {{ {ONE[:-1]}u, cdc: {{ envelope: debezium, delete: soft }} }} }}\n"
+    assert linted(tmp_path, text) == [("unknown-column", "soft")]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        ("kind: aggregate, args: [float64], state: [float64], returns: float64", []),
+        ("kind: aggregate", []),
+        ("kind: aggregate, args: [float64], returns: float64", [("missing-key", "aggregate")]),
+        ("args: [float64], returns: float64, state: [float64]", [("conflicting-keys", "state")]),
+        ("args: [flot64], returns: float64", [("unknown-type", "flot64")]),
+        ("args: [float64]", [("missing-key", "f")]),
+        ("returns: float64", [("missing-key", "f")]),
+    ],
+)
+def test_functions(tmp_path: Path, function: str, expected: list[tuple[str, str]]) -> None:
+    assert linted(tmp_path, f'functions: {{ f: {{ python: "m:f", {function} }} }}\n') == expected
+
+
+@pytest.mark.parametrize("name", ["first", "Safe_Divide", "count", "trim"])
+def test_functions_cannot_have_the_name_of_one_that_sql_has(tmp_path: Path, name: str) -> None:
+    text = f'functions: {{ {name}: {{ python: "m:f", args: [bigint], returns: bigint }} }}\n'
+    assert linted(tmp_path, text) == [("duplicate-name", name)]
+
+
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        ("stream: s, given: { orders: [{ id: 1, _event_ts: now }], pays: [], t: [] }, expect: []", []),
+        ("stream: s, given: { order: [] }, expect: []", [("unknown-table", "order")]),
+        ("stream: s, given: { orders: [{ id: 1 }, { idd: 1 }] }, expect: []", [("unknown-column", "idd")]),
+        ("stream: s, given: {}, expect: [], expect_error: late", [("conflicting-keys", "late")]),
+        ("pipeline: p, given: { source: [{ id: 1 }] }, expect: []", []),
+        ("pipeline: p, given: { sorce: [] }, expect: []", [("unknown-table", "sorce")]),
+        ("pipeline: p, given: { source: [{ idd: 1 }] }, expect: []", [("unknown-column", "idd")]),
+    ],
+)
+def test_tests(tmp_path: Path, test: str, expected: list[tuple[str, str]]) -> None:
+    text = (
+        f"streams: {{ s: {{ {TWO}, join: {{ left: orders, right: pays, on: [id], within: 5m }} }} }}\n"
+        "pipelines: { p: { from: { connection: drop, path: x.csv, columns: { id: bigint } }, to: t } }\n"
+    )
+    assert linted(tmp_path, f"{text}tests: {{ x: {{ {test} }} }}\n") == expected
