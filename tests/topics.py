@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 SECONDS = 30
@@ -47,6 +48,21 @@ def cut(address: str, topic: str, partition: int, before: int) -> None:
     where = TopicPartition(topic, partition, before)
     admin = _admin(address)
     admin.delete_records([where])[where].result(SECONDS)
+
+
+def remake(address: str, topic: str, partitions: int = 1) -> None:
+    """Deletes a topic and makes another one of its name."""
+    drop(address, topic)
+    admin = _admin(address)
+    end = time.monotonic() + SECONDS
+    while True:
+        try:
+            admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(SECONDS)
+            return
+        except KafkaException as error:  # the old one is still going
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS" or time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def drop(address: str, topic: str) -> None:

@@ -6,29 +6,28 @@ from collections.abc import Iterator
 
 from flowc.render.style import Style
 from flowc.render.tables import table
-from flowc.service.rewinding import Rewind
+from flowc.service.rewinding import Move, Rewind
 
 _HEADERS = ("source", "partition", "from", "to", "messages")
 
 
 def rewind_text(rewind: Rewind, style: Style) -> str:
     """Each partition, and what follows for targets and state."""
-    rows = [
-        (move.source, move.partition, move.before, move.after, _change(move.before - move.after, move.counted))
-        for move in rewind.moves
-    ]
+    rows = [(move.source, move.partition, move.before, move.after, _change(move)) for move in rewind.moves]
     return "\n".join((table(_HEADERS, rows, style, right=(1, 2, 3, 4)), *_consequences(rewind)))
 
 
-def _change(count: int, counted: bool) -> str:
-    return "-" if not counted else f"{count} again" if count >= 0 else f"{-count} skipped"
+def _change(move: Move) -> str:
+    if move.replaced or not move.counted:
+        return "another topic" if move.replaced else "-"
+    return f"{move.skipped} skipped" if move.skipped else f"{move.again} again"
 
 
 def _consequences(rewind: Rewind) -> Iterator[str]:
     yield f"about {rewind.again} messages will be read again"
     if rewind.forward:
         yield f"warning: about {rewind.skipped} messages will not be read at all"
-    for name in rewind.doubling if any(move.after < move.before for move in rewind.moves) else ():
+    for name in rewind.doubling if any(move.after < move.before and not move.replaced for move in rewind.moves) else ():
         yield f"`{name}` will hold the rows of these messages twice"
     if rewind.plan.operators:
         yield "what the stream remembers (`dedupe`) begins anew"

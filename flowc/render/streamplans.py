@@ -20,7 +20,7 @@ from flowc.stream import (
 )
 
 _LETTERS = "the dead letters of the epoch"
-_NUMBERS = {name: f"{{{name}}}" for name in ("partition", "start", "end", "epoch")}
+_NUMBERS = {name: f"{{{name}}}" for name in ("partition", "start", "end", "epoch", "log")}
 """What an epoch fills in, shown as it stands in the templates."""
 
 

@@ -20,7 +20,7 @@ from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
 from flowc.errors import UsageError
 from flowc.runtime.streams.begin import beginnings, check_held, check_shared
-from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after
+from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.source import Source
@@ -47,11 +47,25 @@ class Move:
     after: int
     counted: bool = True
     """Whether offsets count messages; in files they do not."""
+    log: str = ""
+    """The log that is read after the move, as in `Range`."""
+    replaced: bool = False
+    """Whether that is another one than before: then the offset before is not one of this log."""
 
     @property
     def at(self) -> Partition:
         """The partition."""
         return self.source, self.partition
+
+    @property
+    def again(self) -> int:
+        """About how many messages will be read again; none of a log that was not read."""
+        return 0 if self.replaced else max(0, self.before - self.after)
+
+    @property
+    def skipped(self) -> int:
+        """About how many messages will not be read at all."""
+        return max(0, self.after - (0 if self.replaced else self.before))
 
 
 @dataclass
@@ -68,17 +82,17 @@ class Rewind:
     @property
     def again(self) -> int:
         """About how many messages will be read again."""
-        return sum(max(0, move.before - move.after) for move in self.moves if move.counted)
+        return sum(move.again for move in self.moves if move.counted)
 
     @property
     def skipped(self) -> int:
         """About how many messages will not be read at all."""
-        return sum(max(0, move.after - move.before) for move in self.moves if move.counted)
+        return sum(move.skipped for move in self.moves if move.counted)
 
     @property
     def forward(self) -> bool:
         """Whether a partition is moved on, over what was not read."""
-        return any(move.after > move.before for move in self.moves)
+        return any(move.skipped for move in self.moves)
 
     @property
     def doubling(self) -> tuple[str, ...]:
@@ -103,11 +117,12 @@ class Rewind:
                 self.restored, self.held = _look(self.run)
 
     def _move(self) -> None:
-        number, positions = self._number(), _positions(self.plan, self.restored, self.held)
-        positions |= {move.at: move.after for move in self.moves}
+        number = self._number()
+        positions = {**_positions(self.plan, self.restored, self.held), **{move.at: move.after for move in self.moves}}
+        logs = {**self.restored.logs, **{move.at: move.log for move in self.moves if move.log}}
         # A group without bytes is one that is removed.
         groups = tuple(replace(group, data=b"") for group in self.restored.checkpoint.groups)
-        checkpoint = Checkpoint(number, positions, groups=groups)
+        checkpoint = Checkpoint(number, positions, groups=groups, logs=logs)
         if _intends(self.plan):
             assert self.run.store is not None
             self.run.store.save(checkpoint)
@@ -129,8 +144,8 @@ class Rewind:
     def _ranges(self, held: Held) -> Iterator[Range]:
         for move in self.moves:
             before = held.positions.get(move.at, move.before)
-            if before != move.after:
-                yield Range(move.source, move.partition, before, move.after)
+            if before != move.after or move.replaced:
+                yield Range(move.source, move.partition, before, move.after, move.log)
 
     def _remove_letters(self, before: datetime) -> None:
         """Dead letters of messages that are read again would come twice."""
@@ -140,6 +155,8 @@ class Rewind:
         letters = DeadLetters(self.plan.name, self.plan, kept, 0, self.sessions)
         sql = letters.sql(Chosen(before=before))
         for move in self.moves if sql is not None else ():
+            if move.replaced:
+                continue  # what the letters are of is gone
             assert sql is not None
             source = dict(sql.sources)[move.source]
             letters.database().execute(
@@ -170,7 +187,7 @@ def prepare_rewind(
         if not stored:
             message = f"stream `{stream}` has read nothing yet"
             raise UsageError(message, code="unknown-selection", help="`start` says where it begins")
-        moves = tuple(_moves(plan, run, stored, to))
+        moves = tuple(_moves(plan, run, stored, _logs(plan, restored, held), to))
         _check_pending(plan, restored, held, moves)
         return Rewind(plan, run, sessions, restored, held, moves)
     except BaseException:
@@ -189,16 +206,17 @@ def _intends(plan: StreamPlan) -> bool:
     return plan.state is not None and not plan.state.shared
 
 
-def _positions(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> dict[Partition, int]:
-    if not _intends(plan):
-        return dict(held[0].positions)
-    found = dict(restored.checkpoint.positions)
-    for intent in restored.intents:
-        found = after(intent.ranges, found)
-    return found
+def _positions(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Mapping[Partition, int]:
+    return restored.positions if _intends(plan) else held[0].positions
 
 
-def _moves(plan: StreamPlan, run: StreamRun, stored: Mapping[Partition, int], to: str) -> Iterator[Move]:
+def _logs(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Mapping[Partition, str]:
+    return restored.logs if _intends(plan) else held[0].logs
+
+
+def _moves(
+    plan: StreamPlan, run: StreamRun, stored: Mapping[Partition, int], logs: Mapping[Partition, str], to: str
+) -> Iterator[Move]:
     asked = _offsets(to, plan) if ":" in to and not _DATE.match(to) else None
     if asked is not None and (unknown := asked.keys() - stored.keys()):
         name, number = min(unknown)
@@ -212,7 +230,9 @@ def _moves(plan: StreamPlan, run: StreamRun, stored: Mapping[Partition, int], to
         if goal:
             reading.assign(goal)  # says so where the log has no such place
         for partition, offset in sorted(goal.items()):
-            yield Move(source.name, partition, stored[source.name, partition], offset, source.kind == "kafka")
+            at, log = (source.name, partition), reading.log
+            other = bool(log) and logs.get(at, log) != log
+            yield Move(*at, stored[at], offset, source.kind == "kafka", log, other)
 
 
 def _opened(run: StreamRun, name: str) -> Source:

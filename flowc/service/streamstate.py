@@ -7,7 +7,6 @@ from contextlib import closing
 
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.epoch import after
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Held, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -37,10 +36,7 @@ def stored(stream: str, plan: StatePlan, sessions: Sessions) -> Held:
         return Held()
     with closing(open_state(stream, plan, sessions)) as store:
         restored = store.look()
-    positions = dict(restored.checkpoint.positions)
-    for intent in restored.intents:
-        positions = after(intent.ranges, positions)
-    return Held(max(restored.last, restored.checkpoint.epoch), positions)
+    return Held(max(restored.last, restored.checkpoint.epoch), restored.positions, restored.logs)
 
 
 def recalled(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, str]:

@@ -109,6 +109,11 @@ class Player:
     at: dict[int, int] = field(default_factory=dict)
     new: set[int] = field(default_factory=set)
 
+    @property
+    def log(self) -> str:
+        """Nothing tells."""
+        return ""
+
     def seek(self, positions: Mapping[Partition, int]) -> None:
         own = [number for source, number in self.tape if source == self.name]
         self.at = {number: positions.get((self.name, number), 0) for number in own}

@@ -17,6 +17,7 @@ _COLUMNS = (
     Column("partition_number", BIGINT, nullable=False),
     Column("next_offset", BIGINT, nullable=False),
     Column("epoch", BIGINT, nullable=False),
+    Column("log_id", TEXT, nullable=False),
 )
 _KEY = ("stream", "target", "source", "partition_number")
 
@@ -26,9 +27,18 @@ def position_sql(stream: str, target: str, sources: list[str], dialect: Dialect)
     state = table(dialect.state_table(POSITIONS))
     own = f"{ident('stream')} = {_literal(stream, dialect)} AND {ident('target')} = {_literal(target, dialect)}"
     at = f"{own} AND {ident('source')} = {{source}} AND {ident('partition_number')} = {{partition}}"
-    read = ", ".join((ident("source"), f"{ident('partition_number')} AS {ident('partition')}", _next(), ident("epoch")))
-    values = f"{_literal(stream, dialect)}, {_literal(target, dialect)}, {{source}}, {{partition}}, {{end}}, {{epoch}}"
-    move = f"{ident('next_offset')} = {{end}}, {ident('epoch')} = {{epoch}}"
+    read = ", ".join(
+        (
+            ident("source"),
+            f"{ident('partition_number')} AS {ident('partition')}",
+            _next(),
+            ident("epoch"),
+            ident("log_id"),
+        )
+    )
+    names = f"{_literal(stream, dialect)}, {_literal(target, dialect)}"
+    values = f"{names}, {{source}}, {{partition}}, {{end}}, {{epoch}}, '{{log}}'"
+    move = f"{ident('next_offset')} = {{end}}, {ident('epoch')} = {{epoch}}, {ident('log_id')} = '{{log}}'"
     return PositionSql(
         ensure_state(POSITIONS, _COLUMNS, _KEY, dialect),
         f"SELECT {read} FROM {state} WHERE {own.format()}",

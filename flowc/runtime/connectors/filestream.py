@@ -48,6 +48,7 @@ class FileSource:
         start: str = "earliest",
         once: bool = False,
     ) -> None:
+        self.log = ""
         self.name = name
         self._read, self._columns, self._start, self._once = read, tuple(columns), start, once
         self._registry = Registry(name, files.folder, read.path, facts)

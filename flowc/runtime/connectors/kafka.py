@@ -13,6 +13,7 @@ from flowc.runtime.connectors import kafka_arrow as arrow
 from flowc.runtime.connectors.kafka_errors import failure, is_final, words
 from flowc.runtime.connectors.kafka_offsets import SECONDS, TopicLog
 from flowc.runtime.connectors.kafka_options import is_incremental, secrets, settings, start_time
+from flowc.runtime.connectors.kafka_topics import TopicId
 from flowc.runtime.extras import driver
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
@@ -52,6 +53,7 @@ class KafkaSource:
         self._topic, self._columns, self._start, self._at_time = topic, tuple(columns), start, start_time(start)
         self._settings = settings(options, group)
         self._secrets = secrets(self._settings)
+        self._id = TopicId(self._settings, topic, name, self._secrets)
         self._kafka: Any = None
         self._consumer: Any = None
         self._next: dict[int, int] = {}
@@ -65,6 +67,11 @@ class KafkaSource:
         self._asked = 0.0
         self._paused: set[int] = set()
 
+    @property
+    def log(self) -> str:
+        """The id of the topic that is read."""
+        return self._id.known
+
     def open(self) -> None:
         """Connects, and finds the partitions."""
         if self._consumer is not None:
@@ -76,6 +83,7 @@ class KafkaSource:
             raise failure(error.args[0], self._secrets, about="the connection's options: ") from error
         try:
             self._reach(time.monotonic() + SECONDS)
+            self._id.open()
         except FlowcError:
             self.close()
             raise
@@ -85,6 +93,7 @@ class KafkaSource:
 
         A client that cannot reach its broker goes on trying to say good-bye for most of a minute; it is left to that.
         """
+        self._id.close()
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             self._advise(consumer)
@@ -130,6 +139,8 @@ class KafkaSource:
         read_at = time.time()
         if self._failure is not None:
             raise self._failure
+        if messages:
+            self._id.heard()
         messages = self._owned(messages)
         where = arrow.partitions(messages)
         ranges = self._ranges(arrow.runs(messages, where))
@@ -188,6 +199,7 @@ class KafkaSource:
         Members of a group that starts record the beginnings of all partitions, so that none takes those of another for
         new ones.
         """
+        self._id.check()
         owned = tuple(partitions)
         known = {partition: stored[partition] for partition in owned if partition in stored}
         self._log.check(known)
@@ -288,7 +300,7 @@ class KafkaSource:
                 ends[partition] = offset
         self._reached.clear()
         touched = sorted({*ends, *self._unrecorded})
-        ranges = tuple(Range(self.name, p, started[p], ends.get(p, started[p])) for p in touched)
+        ranges = tuple(Range(self.name, p, started[p], ends.get(p, started[p]), self.log) for p in touched)
         self._next.update(ends)
         self._unrecorded.clear()
         self.trouble = None if runs else self.trouble

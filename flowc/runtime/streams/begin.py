@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flowc.errors import UsageError
 from flowc.runtime.streams.epoch import Intent, Partition
+from flowc.runtime.streams.source import replaced
 from flowc.runtime.streams.state.contract import Checkpoint, Restored
 from flowc.runtime.streams.targets.contract import Held
 from flowc.stream import StreamPlan
@@ -37,6 +38,15 @@ def check_held(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> No
     for there, target in zip(held, plan.targets, strict=False):
         if there.epoch > max(restored.last, restored.checkpoint.epoch):
             raise _lost(there.epoch, target.name, plan)
+
+
+def check_log(stored: Mapping[Partition, str], source: str, log: str) -> None:
+    """Positions of a log that was deleted mean nothing in the one that was made in its place.
+
+    Raises EngineError then.
+    """
+    if any(own != log for (name, _), own in stored.items() if name == source) and log:
+        raise replaced(source)
 
 
 def check_shared(checkpoint: Checkpoint, held: Held, plan: StreamPlan) -> None:

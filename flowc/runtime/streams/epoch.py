@@ -18,12 +18,17 @@ Partition = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Range:
-    """Messages of one partition: from `start` up to, and without, `end`."""
+    """Messages of one partition: from `start` up to, and without, `end`.
+
+    `log` tells the log that they are of from another one of that name, made when the first was deleted; '' where the
+    source cannot tell.
+    """
 
     source: str
     partition: int
     start: int
     end: int
+    log: str = field(default="", compare=False)
 
     @property
     def at(self) -> Partition:
@@ -80,3 +85,8 @@ class Epoch:
 def after(ranges: Iterable[Range], positions: Mapping[Partition, int]) -> dict[Partition, int]:
     """The positions after an epoch."""
     return {**positions, **{r.at: r.end for r in ranges}}
+
+
+def logs_after(ranges: Iterable[Range], logs: Mapping[Partition, str]) -> dict[Partition, str]:
+    """The logs that the positions after an epoch are of, where that is known."""
+    return {**logs, **{r.at: r.log for r in ranges if r.log}}

@@ -48,6 +48,11 @@ class GroupReader:
         """A member of a group goes on."""
         return False
 
+    @property
+    def log(self) -> str:
+        """What tells the log that is read from another of its name."""
+        return self.source.log
+
     def committed(self, positions: Mapping[Partition, int]) -> None:
         """Notes what is written, and tells the broker."""
         own = self._own(positions)

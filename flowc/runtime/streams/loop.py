@@ -57,6 +57,10 @@ class Reader(Protocol):
 class Seekable(Reader, Protocol):
     """A reader of one source that can be put anywhere."""
 
+    @property
+    def log(self) -> str:
+        """What tells the log that is read from another of its name, as in `Range`; known after `seek`."""
+
     def seek(self, positions: Mapping[Partition, int]) -> None:
         """Goes to the stored positions; partitions without one begin where the stream starts."""
 

@@ -29,6 +29,11 @@ class SourceReader:
         """The next messages."""
         return self.source.poll(self.max_rows, wait)
 
+    @property
+    def log(self) -> str:
+        """What tells the log that is read from another of its name."""
+        return self.source.log
+
     def committed(self, positions: Mapping[Partition, int]) -> None:
         """Tells the broker what is stored, for those who watch lag."""
         self.source.commit(self._own(positions))

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from flowc.errors import DataError
-from flowc.runtime.streams.begin import adoptable, beginnings, check_held, check_shared
+from flowc.runtime.streams.begin import adoptable, beginnings, check_held, check_log, check_shared
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, after
+from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, after, logs_after
 from flowc.runtime.streams.loop import Loop, Polled, Seekable
 from flowc.runtime.streams.replay import Replay
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
@@ -63,6 +63,8 @@ class StreamRun:
     """Positions behind what is computed."""
     _stored: dict[Partition, int] = field(default_factory=dict, init=False)
     """Positions behind what is committed."""
+    _logs: dict[Partition, str] = field(default_factory=dict, init=False)
+    """Those that the positions behind what is computed are of."""
     _number: int = field(default=0, init=False)
     _saved_at: float = field(default=0.0, init=False)
     _intended: int = field(default=0, init=False)
@@ -105,9 +107,10 @@ class StreamRun:
             checkpoint = restored.checkpoint
             check_held(restored, held, self.plan)
             self._read, self._number, self._intended = dict(checkpoint.positions), checkpoint.epoch, restored.last
+            self._logs = dict(restored.logs)
         else:
             check_shared(checkpoint, held[0], self.plan)
-            self._read, self._number = dict(held[0].positions), held[0].epoch
+            self._read, self._number, self._logs = dict(held[0].positions), held[0].epoch, dict(held[0].logs)
         self._stored = dict(self._read)
         self.compute.restore(checkpoint)
 
@@ -117,13 +120,14 @@ class StreamRun:
         found = adoptable(restored, held, self.plan)
         if found is None:
             return restored
-        point = Checkpoint(found.epoch, dict(found.positions))
+        point = Checkpoint(found.epoch, dict(found.positions), logs=dict(found.logs))
         self.store.save(point)
         return Restored(point, (), found.epoch)
 
     def _seek(self, positions: Mapping[Partition, int]) -> None:
-        for reader in self.readers.values():
+        for name, reader in self.readers.items():
             reader.seek(positions)
+            check_log(self._logs, name, reader.log)
 
     def _epoch(self, polled: Polled | None) -> Epoch | None:
         """The worker's part: what becomes of what was polled, or of the time that has passed."""
@@ -139,7 +143,7 @@ class StreamRun:
 
     def _nothing(self) -> Polled:
         """No messages. The positions stand still, but each is looked at, so that a zombie is found out."""
-        ranges = tuple(Range(*at, offset, offset) for at, offset in sorted(self._read.items()))
+        ranges = tuple(Range(*at, offset, offset, self._logs.get(at, "")) for at, offset in sorted(self._read.items()))
         none = pa.RecordBatch.from_pylist([], schema=pa.schema([]))
         return Polled(self.plan.sources[0].name, none, ranges, time.time())
 
@@ -148,7 +152,7 @@ class StreamRun:
             polled = replace(polled, messages=in_order(polled.messages))
         intent = polled.intent or Intent(self._number + 1, self.clock(), polled.ranges, watermark)
         self._number = intent.number
-        self._read = after(intent.ranges, self._read)
+        self._read, self._logs = after(intent.ranges, self._read), logs_after(intent.ranges, self._logs)
         began = time.perf_counter()
         epoch = self.compute(polled, intent)
         self.computed(polled, epoch, time.perf_counter() - began)
@@ -162,7 +166,7 @@ class StreamRun:
         return self._snapshot()
 
     def _snapshot(self) -> Checkpoint:
-        return self.compute.snapshot(Checkpoint(self._number, dict(self._read)))
+        return self.compute.snapshot(Checkpoint(self._number, dict(self._read), logs=dict(self._logs)))
 
     def _commit(self, epoch: Epoch) -> None:
         """The caller's part: makes an epoch durable."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from flowc.errors import EngineError
 from flowc.runtime.streams.loop import Polled
 
 RAW = ("_value", "_key", "_headers", "_partition", "_offset", "_event_ts")
@@ -29,6 +30,15 @@ class Membership:
     """Told which partitions are gone; what was read of them and not written belongs to somebody else now."""
 
 
+def replaced(source: str) -> EngineError:
+    """What is said of a topic that is not the one that was read before."""
+    return EngineError(
+        f"the topic of `{source}` was deleted and made again since it was read: the stored offsets are not of this one",
+        code="topic-replaced",
+        help="if its messages are to be read from the beginning: `flowc rewind STREAM --to earliest`",
+    )
+
+
 class Source(Protocol):
     """A reader of one source, used by one thread; `commit` may be called by another.
 
@@ -42,6 +52,13 @@ class Source(Protocol):
 
     name: str
 
+    @property
+    def log(self) -> str:
+        """What tells the log that is read from one that is made when it was deleted: letters, digits, `-` and `_`.
+
+        Known once it is open; '' where nothing tells.
+        """
+
     def open(self) -> None:
         """Connects, and finds the partitions."""
 
@@ -52,7 +69,8 @@ class Source(Protocol):
         """Reads all partitions, from the stored positions.
 
         Raises:
-            EngineError: a position is no longer (`retention-gap`) or not yet (`position-beyond-end`) in the log.
+            EngineError: a position is no longer (`retention-gap`) or not yet (`position-beyond-end`) in the log, or
+                the log is not the one that was opened (`topic-replaced`).
         """
 
     def join(self, membership: Membership) -> None:

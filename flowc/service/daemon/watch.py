@@ -106,6 +106,11 @@ class WatchedReader:
     _looked: float = 0.0
     _troubled: float | None = None
 
+    @property
+    def log(self) -> str:
+        """What tells the log that is read from another of its name."""
+        return self.inner.log
+
     def seek(self, positions: Mapping[Partition, int]) -> None:
         """Goes to the stored positions."""
         self.inner.seek(positions)

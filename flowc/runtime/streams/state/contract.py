@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from flowc.runtime.streams.epoch import Intent, Partition
+from flowc.runtime.streams.epoch import Intent, Partition, after, logs_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Checkpoint:
     """The state after an epoch.
 
     `groups` are those that changed since the checkpoint before it; of a restored checkpoint, all of them.
-    `watermarks` are those of the partitions, in microseconds; `fingerprints` tell by which operator state was written.
+    `watermarks` are those of the partitions, in microseconds; `fingerprints` tell by which operator state was written;
+    `logs` are those that the positions are of, as in `Range`.
     """
 
     epoch: int = 0
@@ -31,6 +32,7 @@ class Checkpoint:
     watermarks: Mapping[Partition, int] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    logs: Mapping[Partition, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,16 @@ class Restored:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     intents: tuple[Intent, ...] = ()
     last: int = 0
+
+    @property
+    def positions(self) -> Mapping[Partition, int]:
+        """Those behind all that was intended."""
+        return after((range_ for intent in self.intents for range_ in intent.ranges), self.checkpoint.positions)
+
+    @property
+    def logs(self) -> Mapping[Partition, str]:
+        """Those that these positions are of."""
+        return logs_after((range_ for intent in self.intents for range_ in intent.ranges), self.checkpoint.logs)
 
 
 class StateStore(Protocol):

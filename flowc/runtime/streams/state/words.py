@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import TypeVar
 from urllib.parse import quote, unquote
 
 from flowc.runtime.streams.epoch import Intent, Partition, Range
 from flowc.runtime.streams.state.contract import Checkpoint
+
+Value = TypeVar("Value")
 
 _BARE = ' {}[]",:.()<>/=+'
 
@@ -24,7 +27,7 @@ def meant(text: str) -> str:
 
 def intent_text(intent: Intent) -> str:
     """What an epoch takes from outside, but for its number."""
-    ranges = [[r.source, r.partition, r.start, r.end] for r in intent.ranges]
+    ranges = [[r.source, r.partition, r.start, r.end, r.log] for r in intent.ranges]
     return _text({"time": intent.time, "watermark": intent.watermark, "ranges": ranges})
 
 
@@ -37,7 +40,7 @@ def read_intent(number: int, text: str) -> Intent:
 def checkpoint_text(point: Checkpoint) -> str:
     """A checkpoint without its number and its state."""
     parts = {"positions": _listed(point.positions), "watermarks": _listed(point.watermarks)}
-    return _text({**parts, "fingerprints": dict(point.fingerprints)})
+    return _text({**parts, "fingerprints": dict(point.fingerprints), "logs": _listed(point.logs)})
 
 
 def read_checkpoint(epoch: int, text: str) -> Checkpoint:
@@ -46,16 +49,16 @@ def read_checkpoint(epoch: int, text: str) -> Checkpoint:
         return Checkpoint(epoch)
     found = json.loads(meant(text))
     return Checkpoint(epoch, _by_partition(found["positions"]), _by_partition(found["watermarks"]), (),
-                      found["fingerprints"])  # fmt: skip
+                      found["fingerprints"], _by_partition(found["logs"]))  # fmt: skip
 
 
 def _text(value: object) -> str:
     return spelled(json.dumps(value, separators=(",", ":")))
 
 
-def _listed(of: Mapping[Partition, int]) -> list[list[object]]:
+def _listed(of: Mapping[Partition, object]) -> list[list[object]]:
     return [[source, partition, value] for (source, partition), value in sorted(of.items())]
 
 
-def _by_partition(rows: list[tuple[str, int, int]]) -> dict[Partition, int]:
+def _by_partition(rows: list[tuple[str, int, Value]]) -> dict[Partition, Value]:
     return {(source, partition): value for source, partition, value in rows}

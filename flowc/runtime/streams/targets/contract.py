@@ -27,10 +27,14 @@ class Fenced(FlowcError):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a target holds: the number of the last epoch (0: none), and the positions after it where it keeps them."""
+    """What a target holds: the number of the last epoch (0: none), and the positions after it where it keeps them.
+
+    `logs` are those that the positions are of, as in `Range`.
+    """
 
     epoch: int = 0
     positions: Mapping[Partition, int] = field(default_factory=dict)
+    logs: Mapping[Partition, str] = field(default_factory=dict)
 
 
 class Writer(Protocol):

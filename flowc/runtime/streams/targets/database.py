@@ -67,8 +67,9 @@ class DatabaseWriter:
         """The last epoch, and the next offset of every partition that was ever read."""
         rows = self.database.query(self._positions.read).to_pylist()
         found = {(str(row["source"]), int(row["partition"])): int(row["next"]) for row in rows}
+        logs = {(str(row["source"]), int(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
         self.known = set(found)
-        return Held(max((int(row["epoch"]) for row in rows), default=0), found)
+        return Held(max((int(row["epoch"]) for row in rows), default=0), found, logs)
 
     def write(self, epoch: Epoch) -> int:
         """Commits an epoch."""
@@ -134,6 +135,7 @@ class DatabaseWriter:
                 start=range_.start,
                 end=range_.end,
                 epoch=epoch.number,
+                log=range_.log,
             )
             if not self._moved(statement):
                 raise Fenced.at(range_)

@@ -1,0 +1,75 @@
+"""What tells a topic from one that is made under its name when it was deleted.
+
+The client reads on in the new one without a word. So the topic's id is compared whenever another one may have taken its
+place: when partitions are begun, before the first messages after a silence are taken, for nobody makes a topic anew in
+less, and now and then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowc.runtime.connectors.kafka_errors import failure
+from flowc.runtime.extras import driver
+from flowc.runtime.streams.source import replaced
+
+_UNTOLD = "AAAAAAAAAAAAAAAAAAAAAA"
+"""The id of all zeros: brokers before Kafka 2.8 give none."""
+_UNABLE = ("_UNSUPPORTED_FEATURE", "UNSUPPORTED_VERSION")
+_SECONDS = 10.0
+_SILENCE = 0.05
+_OFTEN = 5.0
+
+
+@dataclass
+class TopicId:
+    """The id of the topic that is read; `source` is how messages to the user call it.
+
+    Every method may raise EngineError (`missing-topic`, `access-denied`) and TransientError.
+    """
+
+    settings: Mapping[str, Any] = field(repr=False)
+    topic: str
+    source: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    known: str = field(default="", init=False)
+    """'' where the broker tells none."""
+    _client: Any = field(default=None, init=False)
+    _asked: float = field(default=0.0, init=False)
+    _heard: float = field(default=0.0, init=False)
+
+    def open(self) -> None:
+        """Asks for it."""
+        admin = driver("confluent_kafka.admin", "kafka")
+        self._client = admin.AdminClient({**self.settings, "log_level": 0})
+        self.known = self._now()
+
+    def close(self) -> None:
+        """Leaves. May be called twice."""
+        self._client = None
+
+    def check(self) -> None:
+        """Raises EngineError (`topic-replaced`) when it is another one now."""
+        if self.known and self._now() != self.known:
+            raise replaced(self.source)
+
+    def heard(self) -> None:
+        """Checks, where it may be another one by now, what messages that have just come are of."""
+        before, self._heard = self._heard, time.monotonic()
+        if self._heard - before >= _SILENCE or self._heard - self._asked >= _OFTEN:
+            self.check()
+
+    def _now(self) -> str:
+        kafka = driver("confluent_kafka", "kafka")
+        self._asked = time.monotonic()
+        asking = self._client.describe_topics(kafka.TopicCollection([self.topic]), request_timeout=_SECONDS)
+        try:
+            told = str(asking[self.topic].result(_SECONDS + 1).topic_id)
+        except kafka.KafkaException as error:
+            if error.args[0].name() in _UNABLE:
+                return ""
+            raise failure(error.args[0], self.secrets, about=f"`{self.source}`, topic `{self.topic}`: ") from error
+        return "" if told == _UNTOLD else told

@@ -1,0 +1,133 @@
+"""A topic that is deleted and made again is another one: what was stored of the first is not read on from in it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flowc.runtime.connectors import kafka_topics
+from flowc.runtime.connectors.kafka_topics import TopicId
+from tests.commands import Folder
+from tests.daemons import daemon
+from tests.streams.test_dlq import Place, rows
+from tests.streams.test_rewind import APPEND, counts, fill, project, run
+from tests.topics import fresh, remake
+
+
+def replaced(kafka: str, topic: str, count: int) -> None:
+    """Another topic of that name, with more messages than were read of the first."""
+    remake(kafka, topic, 2)
+    fill(kafka, topic, count, first=1000)
+
+
+def refused(folder: Folder) -> None:
+    failed = folder.flowc("run", "s", "--once")
+    assert (failed.code, "error[topic-replaced]" in failed.err) == (1, True), failed.err
+    assert "`source` was deleted and made again" in failed.err
+    assert "rewind STREAM --to earliest" in failed.err
+
+
+def test_a_longer_topic_of_the_same_name_is_not_read_on(tmp_path: Path, kafka: str, wh: Place) -> None:
+    topic = fresh(kafka, 2)
+    fill(kafka, topic, 20)
+    folder = project(tmp_path, kafka, topic, wh)
+    run(folder)
+    replaced(kafka, topic, 100)
+    refused(folder)
+    assert len(counts(wh)) == 20
+    moved = folder.flowc("rewind", "s", "--to", "earliest", "--yes")
+    assert (moved.code, "another topic" in moved.out, "twice" in moved.out) == (0, True, False), moved.err
+    assert run(folder)["messages"] == 100
+    assert counts(wh) == dict.fromkeys([*range(20), *range(1000, 1100)], 1)
+    assert run(folder)["messages"] == 0
+
+
+def test_each_partition_is_rewound_by_itself(tmp_path: Path, kafka: str) -> None:
+    wh, topic = ("sqlite", {"path": str(tmp_path / "wh.db")}), fresh(kafka, 2)
+    fill(kafka, topic, 20)
+    folder = project(tmp_path, kafka, topic, wh)
+    run(folder)
+    replaced(kafka, topic, 100)
+    assert folder.flowc("rewind", "s", "--to", "0:10", "--yes").code == 0
+    refused(folder)
+    assert folder.flowc("rewind", "s", "--to", "1:40", "--yes").code == 0
+    assert run(folder)["messages"] == 50
+
+
+def test_a_store_knows_it_too(tmp_path: Path, kafka: str) -> None:
+    wh, topic = ("sqlite", {"path": str(tmp_path / "wh.db")}), fresh(kafka, 2)
+    fill(kafka, topic, 20)
+    to = f"[{APPEND}, {{ connection: lake, table: result }}]"
+    folder = project(tmp_path, kafka, topic, wh, to=to)
+    run(folder)
+    replaced(kafka, topic, 100)
+    refused(folder)
+    assert folder.flowc("rewind", "s", "--to", "earliest", "--yes").code == 0
+    assert run(folder)["messages"] == 100
+    assert len(counts(wh)) == 120
+
+
+def test_a_stream_whose_memory_went_with_the_topic_begins_anew(tmp_path: Path, kafka: str) -> None:
+    """A broker forgets the offsets of a topic that is deleted; a topic in its cluster is all that this one writes."""
+    topic, out = fresh(kafka, 2), fresh(kafka)
+    fill(kafka, topic, 20)
+    wh = ("sqlite", {"path": str(tmp_path / "wh.db")})
+    folder = project(tmp_path, kafka, topic, wh, to=f"{{ connection: bus, topic: {out}, key: id }}")
+    assert run(folder)["messages"] == 20
+    replaced(kafka, topic, 100)
+    assert run(folder)["messages"] == 100
+
+
+def test_an_idle_epoch_forgets_nothing(tmp_path: Path, kafka: str) -> None:
+    """The id stands with every position, after runs that read nothing too."""
+    wh, topic = ("sqlite", {"path": str(tmp_path / "wh.db")}), fresh(kafka, 2)
+    fill(kafka, topic, 20)
+    folder = project(tmp_path, kafka, topic, wh)
+    for _ in range(3):
+        run(folder)
+    found = rows(wh, "SELECT DISTINCT log_id FROM flowc_positions")
+    assert [len(row["log_id"]) for row in found] == [22]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_that_run_find_it_out(tmp_path: Path, kafka: str, postgres: str, workers: int) -> None:
+    wh, topic = ("postgres", {"url": postgres}), fresh(kafka, 2)
+    fill(kafka, topic, 20)
+    folder = project(tmp_path, kafka, topic, wh, more=f"parallelism: {workers}")
+    run(folder)
+    with daemon(Folder(folder.path), "s") as running:
+        running.until(lambda: running.page("/readyz")[0] == 200)
+        replaced(kafka, topic, 100)
+        running.until(lambda: "topic-replaced" in running.log(), 60)
+    assert not [n for n in counts(wh) if n >= 1020]
+
+
+@pytest.mark.parametrize("answer", ["AAAAAAAAAAAAAAAAAAAAAA", "_UNSUPPORTED_FEATURE"])
+def test_a_broker_that_tells_no_ids_is_asked_once(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    """Brokers before Kafka 2.8, of which none runs here: a client of the tests' own answers for them."""
+    asked = list[str]()
+
+    class Refused(Exception):
+        pass
+
+    def describe(topics: list[str], request_timeout: float) -> dict[str, Future[Any]]:
+        asked.extend(topics)
+        told = Future[Any]()
+        if answer.startswith("_"):
+            told.set_exception(Refused(SimpleNamespace(name=lambda: answer)))
+        else:
+            told.set_result(SimpleNamespace(topic_id=answer))
+        return dict.fromkeys(topics, told)
+
+    client = SimpleNamespace(describe_topics=describe)
+    made = SimpleNamespace(AdminClient=lambda _: client, TopicCollection=list, KafkaException=Refused)
+    monkeypatch.setattr(kafka_topics, "driver", lambda *_: made)
+    topic = TopicId({}, "orders", "source")
+    topic.open()
+    topic.check()
+    topic.heard()
+    assert (topic.known, asked) == ("", ["orders"])
