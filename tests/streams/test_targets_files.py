@@ -347,3 +347,35 @@ def test_what_cannot_be_written_is_refused_before_anything_runs(more: dict[str, 
 def test_files_are_large_and_no_older_than_five_minutes_by_default() -> None:
     assert _plan().roll == Roll(None, 128 << 20, 300.0)
     assert _plan(rows=5).roll == Roll(5, 128 << 20, 300.0)
+
+
+FORMS = [
+    ("parquet", "zstd"),
+    ("orc", "zstd"),
+    *((f, c) for f in ("csv", "jsonl") for c in ("none", "gzip", "zstd", "xz")),
+]
+
+
+@pytest.mark.parametrize(("form", "compression"), FORMS)
+def test_a_file_that_is_given_up_says_nothing(tmp_path: Path, form: str, compression: str) -> None:
+    """In a process of its own: what ends with a file, or after it, speaks on stderr and not to its caller."""
+    done = subprocess.run(
+        [sys.executable, "-c", GIVEN_UP, str(tmp_path / "file"), form, compression],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+GIVEN_UP = """
+import gc, pathlib, sys
+from tests.streams.epochs import numbered
+from tests.streams.test_targets_files import COLUMNS, _plan
+from flowc.runtime.streams.targets.fileformats import maker
+path, form, compression = sys.argv[1:]
+file = maker(_plan(form=form, write={"compression": compression}), COLUMNS)(pathlib.Path(path))
+file.write(numbered(0, 100))
+file.abandon()
+del file
+gc.collect()
+print("done")
+"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import lzma
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -85,6 +86,8 @@ class TextFile:
         sync(self._path)
 
     def abandon(self) -> None:
+        with suppress(OSError):  # what compresses ends with words of its own when its file was closed before
+            self._stream.close()
         self._raw.close()
 
 
@@ -142,6 +145,7 @@ class ColumnFile:
 
     def abandon(self) -> None:
         self._waiting = []
+        self._writer.is_open = False  # else its end writes a footer into the closed file
         self._stream.close()
 
 
