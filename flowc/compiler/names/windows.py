@@ -37,14 +37,25 @@ def check_blocks(stream: RawSpec, targets: Iterable[str], lookup: Lookup) -> Non
     """Checks the blocks that a stream has; `targets` are the paths of its targets."""
     paths = tuple(targets)
     for path in ("source", *(f"sources.{key.value}" for key in keys_at(stream, "sources"))):
-        if (time := name_at(stream, f"{path}.event_time")) and isinstance(value_at(stream, f"{path}.columns"), Mapping):
-            _column(time, _declared(value_at(stream, f"{path}.columns")), "`event_time` column", lookup)
-            _demand_time(time, name_at(stream, f"{path}.columns.{time.value}"), lookup)
+        _check_columns(stream, path, lookup)
     _check_window(stream, lookup)
     _check_join(stream, lookup)
     for block in ("window", "join"):
         _check_late(stream, block, paths, lookup)
     _check_cdc(stream, paths, lookup)
+
+
+def _check_columns(stream: RawSpec, path: str, lookup: Lookup) -> None:
+    """The columns that a source declares."""
+    columns = f"{path}.columns"
+    if (time := name_at(stream, f"{path}.event_time")) and isinstance(value_at(stream, columns), Mapping):
+        _column(time, _declared(value_at(stream, columns)), "`event_time` column", lookup)
+        _demand_time(time, name_at(stream, f"{columns}.{time.value}"), lookup)
+    for column in keys_at(stream, columns):
+        if column.value in METADATA:
+            message = f"column `{column.value}` is declared, and every source of streams has one of that name"
+            helps = (f"leave it out of `columns`: SQL may name `{column.value}` as it is",)
+            lookup.reporter.error("duplicate-column", message, column.span, helps=helps)
 
 
 def _demand_time(column: Name, kind: Name | None, lookup: Lookup) -> None:
