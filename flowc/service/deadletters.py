@@ -96,6 +96,8 @@ class DeadLetters:
     def sql(self, chosen: Chosen | None = None) -> LettersSql | None:
         """The statements on the table; None where it was not made yet."""
         assert self.kept.table is not None
+        if not self.sessions.is_there(self.kept.connection):
+            return None
         database = self.database()
         if isinstance(database, TableStore):
             message = f"dead letters in `{self.kept}` cannot be read by this version"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from pathlib import Path
 
 import msgspec
 
@@ -25,10 +24,8 @@ class Live:
 
 def read_live(sessions: Sessions, connection: str, names: Iterable[TableName]) -> Live:
     """The named tables that are there, those of the history among them, and the history."""
-    options = sessions.options(connection)
-    path = options.values.get("path")
-    if isinstance(path, str) and path != ":memory:" and not Path(path).exists():
-        return Live()  # opening it would make the file
+    if not sessions.is_there(connection):
+        return Live()
     database = sessions.target(connection)
     history = read_history(*sessions.control(connection))
     held = (entry.table.name for entry in history.snapshot.tables)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from flowc.compiler.front.spec import ConnectionSpec
@@ -33,6 +34,8 @@ class Sessions:
     connections: Mapping[str, ConnectionSpec]
     resolver: Resolver
     _options: dict[str, OpenOptions] = field(default_factory=dict, repr=False)
+    silent: dict[str, FlowcError] = field(default_factory=dict, repr=False)
+    """Why connections gave no answer to one that only looks, which does not ask them twice."""
     _open: dict[tuple[Place, str], Database] = field(default_factory=dict, repr=False)
 
     def options(self, connection: str) -> OpenOptions:
@@ -40,6 +43,11 @@ class Sessions:
         if connection not in self._options:
             self._options[connection] = open_options(self.connections[connection], self.resolver)
         return self._options[connection]
+
+    def is_there(self, connection: str) -> bool:
+        """Whether there is something to look at: opening a file that is missing would make it."""
+        path = self.options(connection).values.get("path")
+        return not isinstance(path, str) or path == _MEMORY or Path(path).exists()
 
     def target(self, connection: str) -> Database:
         """The session that writes."""

@@ -55,8 +55,6 @@ class StreamLooks:
     streams: Mapping[str, Stream]
     sessions: Sessions
     _looks: dict[str, Look] = field(default_factory=dict, init=False, repr=False)
-    _silent: set[str] = field(default_factory=set, init=False, repr=False)
-    """The connections that gave no answer."""
 
     def names(self, connection: str, select: frozenset[str]) -> tuple[TableName, ...]:
         """The tables in a database that streams write and no spec declares; `select` are streams, none means all."""
@@ -107,11 +105,10 @@ class StreamLooks:
 
     def _ends(self, plan: StreamPlan) -> Ends:
         """The ends of its topics. A broker that does not answer is asked once."""
-        sources = tuple(source for source in plan.sources if source.connection not in self._silent)
+        sources = tuple(source for source in plan.sources if source.connection not in self.sessions.silent)
         try:
             return ends_of(replace(plan, sources=sources), self.sessions)
         except FlowcError:
-            self._silent.update(source.connection for source in sources)
             return {}
 
     def _chosen(self, select: frozenset[str]) -> Iterator[Stream]:

@@ -11,8 +11,9 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.positions import POSITIONS
-from flowc.errors import FlowcError
+from flowc.errors import FlowcError, TransientError
 from flowc.runtime.streams.epoch import Partition
+from flowc.runtime.streams.source import Source
 from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.deadletters import dead_letters, kept_by
@@ -111,6 +112,8 @@ def held_by(plan: StreamPlan, sessions: Sessions) -> Held:
 
 
 def _of_table(target: TableTarget, sessions: Sessions) -> Held:
+    if not sessions.is_there(target.connection):
+        return Held()
     database = sessions.target(target.connection)
     database.open()
     if database.table(DIALECTS[target.kind].state_table(POSITIONS)) is None:
@@ -128,15 +131,26 @@ def _of_topic(target: object, stream: str, sessions: Sessions) -> Held:
 
 
 def ends_of(plan: StreamPlan, sessions: Sessions) -> Ends:
-    """The ends of the topics."""
-    found: dict[Partition, int] = {}
+    """The ends of the topics. Raises FlowcError; a broker that does not answer is asked once."""
     counted = [source for source in plan.sources if source.kind in COUNTED]
+    for source in counted:
+        if source.connection in sessions.silent:
+            raise sessions.silent[source.connection]
     readers, _ = opened_sources(replace(plan, sources=tuple(counted)), sessions, once=False)
-    for name, reader in readers.items():
-        with closing(reader.source) as source:
-            source.open()
-            found |= {(name, partition): end for partition, end in source.end_offsets().items()}
+    found: dict[Partition, int] = {}
+    for source in counted:
+        try:
+            found |= _ends(readers[source.name].source)
+        except TransientError as error:
+            sessions.silent[source.connection] = error
+            raise
     return found
+
+
+def _ends(source: Source) -> Ends:
+    with closing(source):
+        source.open()
+        return {(source.name, partition): end for partition, end in source.end_offsets().items()}
 
 
 def _at(positions: Mapping[Partition, int], ends: Ends) -> list[At]:

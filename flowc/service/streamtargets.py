@@ -33,6 +33,8 @@ def looking(sessions: Sessions) -> Live:
 
     @cache
     def live(target: Target) -> Table | None:
+        if not sessions.is_there(target.connection):
+            return None
         database = sessions.target(target.connection)
         database.open()
         return database.table(target.name)

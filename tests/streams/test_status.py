@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from flowc.runtime.connectors.kafka import KafkaSource
+from tests.commands import Inside
 from tests.streams.test_dlq import project as dlq_project
 from tests.streams.test_dlq import run as dlq_run
 from tests.streams.test_rewind import APPEND, Place, fill, project, run, wait
@@ -71,3 +73,28 @@ def test_what_cannot_be_reached_is_said(tmp_path: Path, kafka: str) -> None:
     assert [at["next"] for at in status["partitions"]] == [5, 5]
     assert status["state_in"] == ".flowc/state.sqlite"
     assert "did you mean `s`" in folder.flowc("status", "sx").err
+
+
+NOWHERE = """
+connections:
+  bus: { kind: kafka, bootstrap_servers: "127.0.0.1:1" }
+  wh: { kind: sqlite, path: wh.db }
+  du: { kind: duckdb, path: du.db }
+streams:
+  a: { source: { connection: bus, topic: t, columns: { id: bigint } }, to: { connection: wh, table: a }, on_error: dlq }
+  b: { source: { connection: bus, topic: t, columns: { id: bigint } }, to: { connection: du, table: b }, on_error: dlq }
+"""
+
+
+def test_a_look_makes_no_files_and_asks_a_silent_broker_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, reach = list[str](), KafkaSource._reach
+    monkeypatch.setattr("flowc.runtime.connectors.kafka.SECONDS", 0.5)
+    monkeypatch.setattr(KafkaSource, "_reach", lambda self, until: (asked.append(self.name), reach(self, until)))
+    folder = Inside(tmp_path)
+    folder.write("specs/s.yaml", NOWHERE)
+    said = folder.flowc("status", "--json")
+    assert [(each["epoch"], each["dead_letters"], each["error"]["code"]) for each in said.json] == [
+        (0, 0, "connection-failed"), (0, 0, "connection-failed"),
+    ]  # fmt: skip
+    assert (said.code, asked) == (1, ["source"])
+    assert [path.name for path in tmp_path.iterdir()] == ["specs"]

@@ -19,7 +19,7 @@ from flowc.runtime.streams.source import replaced
 _UNTOLD = "AAAAAAAAAAAAAAAAAAAAAA"
 """The id of all zeros: brokers before Kafka 2.8 give none."""
 _UNABLE = ("_UNSUPPORTED_FEATURE", "UNSUPPORTED_VERSION")
-_SECONDS = 10.0
+_SECONDS = 5.0
 _SILENCE = 0.05
 _OFTEN = 5.0
 
