@@ -107,6 +107,8 @@ class Dialect:
     r"""A text literal with a backslash is written `E'…'`, so that no setting can change its meaning."""
     widen: Mapping[Kind, DataType] = field(default_factory=dict)
     """The type that holds every value of a kind the engine lacks."""
+    holds: Mapping[Kind, DataType] = field(default_factory=dict)
+    """What a column of a kind holds in tables that no spec declares, where the engine makes less of its name."""
     comparable: Mapping[Kind, str] = field(default_factory=dict)
     """How `{x}` of a kind is made comparable by value, where `=` does not do it."""
     encoded: Mapping[Kind, str] = field(default_factory=dict)

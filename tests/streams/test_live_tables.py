@@ -112,3 +112,30 @@ def test_a_table_of_dead_letters_that_is_something_else(store: Store) -> None:
     store.run("CREATE TABLE failed (id BIGINT)")
     found, words = _run(store, more="dead_letter: { table: failed }")
     assert (found, "column of `failed`" in words) == ("unknown-output-column", True), words
+
+
+def test_an_integer_of_sqlite_holds_64_bits_where_no_spec_says_less(tmp_path: Path) -> None:
+    """SQLite's own word for its 64 bits is flowc's for 32: a declaration alone makes it so."""
+    wh, great = Store("sqlite", tmp_path, ""), 5_000_000_000
+    wh.run("CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT)")
+    assert _run(wh, sql=f"SELECT id + {great} AS id, note FROM source") == (None, "")
+    assert wh.rows("SELECT id FROM orders ORDER BY id") == [(great + 1,), (great + 2,)]
+    folder = Inside(tmp_path)
+    load = f"""
+connections:
+  wh: {wh.connection}
+pipelines:
+  more:
+    from: wh
+    sql: SELECT CAST({great} + 3 AS BIGINT) AS id, 'c' AS note
+    to: {{ connection: wh, table: orders }}
+    mode: merge
+    keys: [id]
+"""
+    folder.write("specs/s.yaml", load)
+    assert folder.flowc("run", "more", "--once").code == 0
+    assert wh.rows("SELECT max(id) FROM orders") == [(great + 3,)]
+    declared = "tables: { orders: { connection: wh, columns: { id: integer primary key, note: text } } }\n"
+    more = load.replace("to: { connection: wh, table: orders }", "to: orders").replace("+ 3", "+ 4")
+    folder.write("specs/s.yaml", more + declared)
+    assert "value-does-not-fit" in folder.flowc("run", "more", "--once").err

@@ -80,6 +80,7 @@ SQLITE = Dialect(
         Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
         Kind.STRUCT: DataType(Kind.JSON),
     },
+    holds={Kind.INT32: DataType(Kind.INT64)},
     comparable={Kind.JSON: "flowc_json_canonical({x})"},
     encoded={
         Kind.JSON: "flowc_json_canonical({x})",

@@ -34,11 +34,13 @@ def _without_arrays(declared: Table, dialect: Dialect) -> Table:
 def live_table(apply: Apply, live: Table, dialect: Dialect) -> Table:
     """The table as it is, its columns with what the declaration says of them beyond the engine's words.
 
-    DuckDB, for one, forgets the length of a text.
+    DuckDB, for one, forgets the length of a text. Without a declaration a column is what the engine holds in it.
     """
     declared = apply.target.table
     if declared is None:
-        return live
+        return replace(
+            live, columns=tuple(replace(c, type=dialect.holds.get(c.type.kind, c.type)) for c in live.columns)
+        )
     declared = _without_arrays(declared, dialect)
     return replace(live, columns=tuple(_as_declared(c, declared.column(c.name), dialect) for c in live.columns))
 
