@@ -82,7 +82,7 @@ class Proxy:
                     if self.left == 0:
                         self._end(source, target, data)
                         return
-                if not asks and b"COMMIT" in data:
+                if self.cut and not asks:
                     self._answered.set()
                 target.sendall(data)
         for end in (source, target):
@@ -93,10 +93,10 @@ class Proxy:
         self.cut = True
         client.shutdown(socket.SHUT_RDWR)
         if self.arrives:
-            self._answered.clear()
             server.sendall(data)
             assert self._answered.wait(PATIENCE)  # it is carried out, and nobody hears of it
-        server.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # who could not hand on the answer may have ended it already
+            server.shutdown(socket.SHUT_RDWR)
         self._ended.set()
 
 
