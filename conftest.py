@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says more of the machine than of flowc.
+settings.register_profile("flowc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("flowc")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

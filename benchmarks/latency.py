@@ -92,7 +92,7 @@ def _running(context: Context, topic: str) -> Iterator[Watcher]:
         thread.join()
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
         log.close()
 
 
@@ -101,7 +101,7 @@ def _environment() -> dict[str, str]:
 
 
 def _await_running(log: Any, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end and process.poll() is None:
         if '"message": "running"' in log.read_text():
             time.sleep(2.0)  # the first epoch makes the position
@@ -117,7 +117,7 @@ def _singles(producer: Any, topic: str, watcher: Watcher) -> list[float]:
     for number in range(SINGLES):
         times.append(time.time())
         producer.produce(topic, topics.event(number), partition=0)
-        producer.flush(5)
+        producer.flush(60)
         time.sleep(0.5)
     return [watcher.reached(number) - at for number, at in enumerate(times)]
 
@@ -134,8 +134,8 @@ def _steady(producer: Any, topic: str, watcher: Watcher, scale: float) -> list[f
             times.append(time.time())
             producer.produce(topic, topics.event(len(times)), partition=0)
         producer.poll(0)
-    producer.flush(10)
-    last, end = SINGLES + len(times), time.monotonic() + 20
+    producer.flush(60)
+    last, end = SINGLES + len(times), time.monotonic() + 120
     while watcher.offsets[-1] < last and time.monotonic() < end:
         time.sleep(0.05)
     if watcher.offsets[-1] < last:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from urllib.request import urlopen
 
 from tests.commands import Folder
 from tests.services.machine import free_port
+from tests.waiting import PATIENCE, until
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Running:
 
     def page(self, path: str) -> tuple[int, str]:
         try:
-            with urlopen(f"http://{self.address}{path}", timeout=5) as answer:
+            with urlopen(f"http://{self.address}{path}", timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             return error.code, error.read().decode()
@@ -40,20 +40,16 @@ class Running:
     def worker(self, stream: str) -> dict[str, Any]:
         return next((w for w in self.workers() if w["stream"] == stream), {"status": "unknown", "rows": -1})
 
-    def until(self, true: Callable[[], object], seconds: float = 30.0) -> None:
-        end = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < end, self.log()
-            time.sleep(0.05)
+    def until(self, true: Callable[[], object], seconds: float = PATIENCE) -> None:
+        until(true, self.log, seconds)
 
     def log(self) -> str:
         return (self.folder.path / "daemon.log").read_text()
 
-    def stop(self) -> tuple[int, float]:
-        """Its exit code, and the seconds that it took."""
-        began = time.monotonic()
+    def stop(self) -> int:
+        """Its exit code. Of workers that take too long to end, its log tells."""
         self.process.terminate()
-        return self.process.wait(20), time.monotonic() - began
+        return self.process.wait(PATIENCE)
 
 
 @contextmanager

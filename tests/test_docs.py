@@ -33,7 +33,9 @@ from flowc.compiler import stages
 from flowc.diagnostics import Reporter
 from tests.golden_format import Block, Case, read_cases
 from tests.golden_harness import steady
+from tests.services.machine import free_port
 from tests.topics import drop_all
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -54,6 +56,8 @@ SERVERS = {"KAFKA": "kafka", "WAREHOUSE_URL": "postgres"}
 """Names of variables, and the fixture whose address they hold in the tests."""
 TOPICS = "tutorial_"
 """How the names of topics in the docs begin; they are removed before and after."""
+ADDRESS = "127.0.0.1:9464"
+"""Where the docs' daemon listens. Somebody else may do that on this machine, and the tests choose another one."""
 EXPORT = re.compile(r"export (?P<name>\w+)=")
 WHEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\b\d+ ms\b")
 FILE = re.compile(r"[\w./-]+\.\w+")
@@ -112,6 +116,8 @@ class Player:
     extra: dict[str, str] = field(default_factory=dict)
     patience: float = 0.0
     """For how many seconds a command is repeated that prints something else than what is shown."""
+    address: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
+    """What stands for ADDRESS."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -139,7 +145,7 @@ class Player:
             self._serve(export["name"])
         end = time.monotonic() + self.patience
         while True:
-            played = play(command, shown, self.folder, self.environment)
+            played = play(command, shown, self.folder, self.environment, self.address)
             if comparable(played) == comparable(f"$ {command}\n{shown}") or time.monotonic() > end:
                 return played
             time.sleep(0.2)
@@ -152,12 +158,15 @@ class Player:
 
     @contextmanager
     def _beside(self, command: str) -> Iterator[None]:
-        with subprocess.Popen(command.split(), cwd=self.folder, env=self.environment) as daemon:
-            self.patience = 60.0
-            yield
-            self.patience = 0.0
-            daemon.terminate()
-            assert daemon.wait(20) == 0, command
+        words = command.replace(ADDRESS, self.address).split()
+        with subprocess.Popen(words, cwd=self.folder, env=self.environment) as daemon:
+            self.patience = PATIENCE
+            try:
+                yield
+            finally:
+                self.patience = 0.0
+                daemon.terminate()
+            assert daemon.wait(PATIENCE) == 0, command
 
 
 def played_cases(page: Path) -> list[Case]:
@@ -201,13 +210,14 @@ def environment(project: Path) -> dict[str, str]:
     }
 
 
-def play(command: str, shown: str, project: Path, env: dict[str, str]) -> str:
-    """Runs a command; the text that the block should have."""
+def play(command: str, shown: str, project: Path, env: dict[str, str], address: str = ADDRESS) -> str:
+    """Runs a command, with another address for ADDRESS; the text that the block should have."""
     if command.split()[0] not in RUNNABLE:
         return f"$ {command}\n{shown}"
+    words = ["bash", "-c", command.replace(ADDRESS, address)]
     done = subprocess.run(
-        ["bash", "-c", command], cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, check=False, timeout=120,
+        words, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        timeout=300,
     )  # fmt: skip
     if not shown:
         assert done.returncode == 0, done.stdout

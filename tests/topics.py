@@ -11,9 +11,12 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-SECONDS = 30
+from tests.waiting import PATIENCE, until
+
 FIRST_MS = 1_760_000_000_000
 """The time of event 0, in milliseconds since 1970; each event is a millisecond later than the one before."""
+_ONCE = {"enable.idempotence": True}
+"""What a busy broker answers too late is sent again: neither twice, nor behind what came after it."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +36,40 @@ def fresh(address: str, partitions: int = 1, **config: str) -> str:
     settings = {key.replace("_", "."): value for key, value in config.items()}
     topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
     admin = _admin(address)  # it must outlive the call
-    admin.create_topics([topic])[name].result(SECONDS)
+    until(lambda: _made(admin, topic), lambda: f"the broker does not make topic `{name}`")
+    until(lambda: _led(admin, name) == partitions, lambda: f"topic `{name}` has no leaders", pause=0.01)
     return name
+
+
+def _made(admin: Any, topic: NewTopic) -> bool:
+    """Whether a topic is there. A broker that missed a heartbeat has room for none until the next one."""
+    try:
+        admin.create_topics([topic])[topic.topic].result(PATIENCE)
+    except KafkaException as error:
+        if error.args[0].name() not in ("INVALID_REPLICATION_FACTOR", "TOPIC_ALREADY_EXISTS"):
+            raise
+        return bool(error.args[0].name() == "TOPIC_ALREADY_EXISTS")
+    return True
+
+
+def _led(admin: Any, topic: str) -> int:
+    """How many partitions of a topic clients can use: they learn of it a moment after it is made."""
+    partitions = admin.list_topics(topic, timeout=PATIENCE).topics[topic].partitions
+    return sum(partition.error is None and partition.leader >= 0 for partition in partitions.values())
 
 
 def grow(address: str, topic: str, partitions: int) -> None:
     """Gives a topic that many partitions."""
     admin = _admin(address)
-    admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(SECONDS)
+    admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(PATIENCE)
+    until(lambda: _led(admin, topic) == partitions, lambda: f"topic `{topic}` does not grow")
 
 
 def cut(address: str, topic: str, partition: int, before: int) -> None:
     """Deletes the messages of a partition before an offset, as retention does."""
     where = TopicPartition(topic, partition, before)
     admin = _admin(address)
-    admin.delete_records([where])[where].result(SECONDS)
+    admin.delete_records([where])[where].result(PATIENCE)
 
 
 def remake(address: str, topic: str, partitions: int = 1) -> None:
@@ -68,15 +90,20 @@ def remake(address: str, topic: str, partitions: int = 1) -> None:
 def drop(address: str, topic: str) -> None:
     """Deletes a topic."""
     admin = _admin(address)
-    admin.delete_topics([topic])[topic].result(SECONDS)
+    admin.delete_topics([topic])[topic].result(PATIENCE)
 
 
 def drop_all(address: str, beginning: str) -> None:
     """Deletes the topics whose names begin so."""
     admin = _admin(address)
-    names = [name for name in admin.list_topics(timeout=SECONDS).topics if name.startswith(beginning)]
-    for deleted in (admin.delete_topics(names) if names else {}).values():
-        deleted.result(SECONDS)
+
+    def names() -> list[str]:
+        return [name for name in admin.list_topics(timeout=PATIENCE).topics if name.startswith(beginning)]
+
+    found = names()
+    for deleted in (admin.delete_topics(found) if found else {}).values():
+        deleted.result(PATIENCE)
+    until(lambda: not names(), lambda: f"topics `{beginning}…` do not go")
 
 
 def produce(address: str, topic: str, messages: Iterable[Message], **config: object) -> None:
@@ -89,7 +116,7 @@ def produce(address: str, topic: str, messages: Iterable[Message], **config: obj
 def producing(address: str, **config: object) -> Any:
     """A producer; dots in the names of its settings are written as underscores."""
     settings = {key.replace("_", "."): value for key, value in config.items()}
-    return Producer({"bootstrap.servers": address, "linger.ms": 5, "log_level": 0, **settings})
+    return Producer({"bootstrap.servers": address, "linger.ms": 5, "log_level": 0, **_ONCE, **settings})
 
 
 def send(producer: Any, topic: str, messages: Iterable[Message]) -> None:
@@ -102,7 +129,7 @@ def send(producer: Any, topic: str, messages: Iterable[Message]) -> None:
 
 def flush(producer: Any) -> None:
     """Waits until the broker has what the producer holds."""
-    assert producer.flush(SECONDS) == 0, "the broker did not take all messages in time"
+    assert producer.flush(PATIENCE) == 0, "the broker did not take all messages in time"
 
 
 def numbered(count: int, partition: int = 0, first: int = 0) -> list[Message]:
@@ -133,17 +160,26 @@ def fill(address: str, topic: str, count: int, partitions: int, make: Callable[[
                 break
             except BufferError:
                 producer.poll(0.1)
-    assert producer.flush(120) == 0
+    flush(producer)
 
 
 def committed(address: str, topic: str) -> list[Any]:
-    """All messages that readers of what is committed see."""
-    reader = Consumer({"bootstrap.servers": address, "group.id": "x", "enable.partition.eof": True, "log_level": 0})
-    partitions = reader.list_topics(topic, timeout=SECONDS).topics[topic].partitions
+    """All messages that readers of what is committed see, when no transaction is open any more.
+
+    A commit is answered before the broker has marked it in every partition, and what is not marked is not seen.
+    """
+    reader, looker = (_reader(address, isolation) for isolation in ("read_committed", "read_uncommitted"))
+    partitions = tuple(reader.list_topics(topic, timeout=PATIENCE).topics[topic].partitions)
+    until(
+        lambda: _ends(reader, topic, partitions) == _ends(looker, topic, partitions),
+        lambda: f"a transaction in topic `{topic}` does not end",
+        pause=0.01,
+    )
+    looker.close()
     reader.assign([TopicPartition(topic, partition, 0) for partition in partitions])
     found, left = list[Any](), len(partitions)
     while left:
-        message = reader.poll(SECONDS)
+        message = reader.poll(PATIENCE)
         assert message is not None, "the topic is not read to its end"
         if message.error() is None:
             found.append(message)
@@ -151,6 +187,16 @@ def committed(address: str, topic: str) -> list[Any]:
             left -= 1
     reader.close()
     return found
+
+
+def _reader(address: str, isolation: str) -> Any:
+    settings = {"group.id": "x", "enable.partition.eof": True, "log_level": 0, "isolation.level": isolation}
+    return Consumer({"bootstrap.servers": address, **settings})
+
+
+def _ends(reader: Any, topic: str, partitions: Iterable[int]) -> list[int]:
+    places = [TopicPartition(topic, partition) for partition in partitions]
+    return [reader.get_watermark_offsets(place, timeout=PATIENCE)[1] for place in places]
 
 
 def _refused(error: object, message: object) -> None:

@@ -219,7 +219,7 @@ def _without(trial: Trial, job: Job, server: Killable) -> None:
     trial.kills += 1
     time.sleep(trial.chance.uniform(0.0, 1.0))
     server.start()
-    ended(process, 120.0)
+    ended(process, 300.0)
 
 
 POINTS: dict[str, dict[str, int]] = {}

@@ -116,7 +116,7 @@ def asked(question: Callable[[], list[int]]) -> list[int]:
         return found
 
 
-def ended(process: int, seconds: float = 60.0, *, kill: bool = True) -> int:
+def ended(process: int, seconds: float = 180.0, *, kill: bool = True) -> int:
     """Waits for a worker; its exit code, below 0 when it was killed. One that does not end in time is an error."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

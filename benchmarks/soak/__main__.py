@@ -86,7 +86,7 @@ class Soak:
             running.until(lambda: running.page("/readyz")[0] == 200)
             faults, sampler = Faults(running, STREAM, self.servers), Sampler(running, STREAM)
             seconds = self._flow(feed, faults, sampler)
-            code, _ = running.stop()
+            code = running.stop()
         result = self._result(feed, faults, seconds, code, dsn)
         self._tell({**asdict(result), "good": result.good})
         return result

@@ -195,7 +195,7 @@ def test_a_reader_that_goes_away_is_no_error(folder):
         env=folder.environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -214,7 +214,7 @@ def test_colour_stays_away_from_pipes_and_obeys_no_color(folder):
             env=folder.environment() | {"TERM": "xterm"} | environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert ("\x1b[1;31merror" in done.stdout) == colored, environment

@@ -305,7 +305,7 @@ def test_a_lock_is_waited_for_until_the_transaction_ends(three, kind):
     time.sleep(0.2)
     order.append("first")
     first.commit()
-    thread.join(10)
+    thread.join()
     assert order == ["first", "second"]
 
 

@@ -16,6 +16,7 @@ from flowc.runtime.connectors.delta_lock import FileLock
 from tests import lakes
 from tests.commands import Folder, Inside
 from tests.stores import counts
+from tests.waiting import PATIENCE
 
 SPECS = """
 connections:
@@ -92,7 +93,7 @@ def current(name: str) -> str:
 def killed(folder: Folder, name: str, place: int) -> bool:
     """Whether the run was killed; else it ended before it came there."""
     command = [sys.executable, "-c", KILLED, str(place), "run", "--once", name]
-    done = subprocess.run(command, cwd=folder.path, env=folder.environment(), capture_output=True, timeout=120)
+    done = subprocess.run(command, cwd=folder.path, env=folder.environment(), capture_output=True, timeout=300)
     assert done.returncode in (0, -9), done.stderr.decode()
     return done.returncode == -9
 
@@ -251,12 +252,12 @@ def test_locks_wait_for_each_other_and_leave_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", lambda *args: (waits.set(), flock(*args)))
     other = threading.Thread(target=lambda: (second.take(), order.append("second"), second.release()))
     other.start()
-    assert waits.wait(30)
+    assert waits.wait(PATIENCE)
     other.join(0.2)
     assert order == []
     order.append("first")
     first.release()
-    other.join(30)
+    other.join(PATIENCE)
     assert order == ["first", "second"]
     assert not (tmp_path / "deep").exists()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from flowc.compiler.migrationlint.locks import effects
 from flowc.compiler.migrationlint.statements import read_statement
 from flowc.compiler.migrationlint.volatility import EXTENSIONS, STEADY, SYNTAX, VOLATILE
 from tests.migrations.statements_postgres import KNOWN, NOT_OBSERVED, OUTSIDE, SETUP, inside
+from tests.waiting import until
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,9 @@ def test_locks_rewrites_and_scans_are_as_the_server_does_them(server: str, state
     assert said.transactional
 
 
+WAITS = "SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted"
+
+
 def hold_up(server: str, statement: str, table: str, mode: str) -> dict[str, Lock]:
     """The locks that a statement has or waits for while another transaction is in its way."""
     with psycopg.connect(server) as other, psycopg.connect(server, autocommit=True) as session:
@@ -116,15 +119,16 @@ def hold_up(server: str, statement: str, table: str, mode: str) -> dict[str, Loc
         thread = threading.Thread(target=_run, args=(session, statement))
         thread.start()
         found: dict[str, Lock] = {}
-        end = time.monotonic() + 5
-        while time.monotonic() < end and table not in found:
-            time.sleep(0.02)
-            found = of_interest(locks_of(other, session.info.backend_pid, names))
-        time.sleep(0.1)
-        found |= of_interest(locks_of(other, session.info.backend_pid, names))
+
+        def is_held_up() -> bool:
+            waits = bool(other.execute(WAITS, [session.info.backend_pid]).fetchall())
+            found.update(of_interest(locks_of(other, session.info.backend_pid, names)))
+            return waits and table in found
+
+        until(is_held_up)
         session.cancel()
         other.rollback()
-        thread.join(10)
+        thread.join()
     return found
 
 

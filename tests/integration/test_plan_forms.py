@@ -24,6 +24,7 @@ from flowc.render.style import Style
 from flowc.runtime.connectors import mysql
 from tests.commands import ROOT, Inside
 from tests.stores import Store, address
+from tests.waiting import PATIENCE
 
 SCHEMA = json.loads((ROOT / "schemas" / "plan.json").read_text("utf-8"))
 
@@ -168,7 +169,7 @@ def colours(project: Inside, **environment: str) -> str:
         parts = []
         while part := read(leader):
             parts.append(part)
-        assert running.wait(60) == 0
+        assert running.wait(PATIENCE) == 0
     os.close(leader)
     return b"".join(parts).decode()
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.commands import Folder, Inside
 from tests.stores import Store
+from tests.waiting import PATIENCE
 
 ROWS = 20_000
 SPEC = """
@@ -55,12 +56,15 @@ class Proxy:
 
     def __init__(self, host: str, port: int, number: int, *, arrives: bool) -> None:
         self.server, self.left, self.arrives, self.cut = (host, port), number, arrives, False
+        self._answered, self._ended = threading.Event(), threading.Event()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
+        """Leaves; what was cut off is over then."""
         self._listening.close()
+        assert not self.cut or self._ended.wait(PATIENCE)
 
     def _serve(self) -> None:
         with suppress(OSError):
@@ -78,6 +82,8 @@ class Proxy:
                     if self.left == 0:
                         self._end(source, target, data)
                         return
+                if self.cut and not asks:
+                    self._answered.set()
                 target.sendall(data)
         for end in (source, target):
             with suppress(OSError):
@@ -88,8 +94,10 @@ class Proxy:
         client.shutdown(socket.SHUT_RDWR)
         if self.arrives:
             server.sendall(data)
-            threading.Event().wait(0.3)  # it is carried out, and nobody hears of it
-        server.shutdown(socket.SHUT_RDWR)
+            assert self._answered.wait(PATIENCE)  # it is carried out, and nobody hears of it
+        with suppress(OSError):  # who could not hand on the answer may have ended it already
+            server.shutdown(socket.SHUT_RDWR)
+        self._ended.set()
 
 
 @pytest.mark.parametrize("mode", ["truncate", APPEND, "merge, keys: [id]"])

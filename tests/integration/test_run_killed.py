@@ -11,6 +11,7 @@ import pytest
 from flowc.runtime.connectors import open_database
 from tests import lakes
 from tests.commands import Folder
+from tests.sessions import await_no_other
 from tests.stores import SERVERS
 
 KILLS = int(os.environ.get("FLOWC_KILLS", "4"))
@@ -83,6 +84,7 @@ def test_a_killed_run_that_runs_again_has_loaded_everything_once(folder):
         time.sleep(usual * chance.uniform(0.2, 1.5))
         running.kill()
         running.communicate()
+        await_no_other(folder.kind, folder.options)
         done = folder.flowc("run", "--once")
         assert done.code == 0, done.err
         assert rows(folder, "merged") == wanted
@@ -98,7 +100,7 @@ def test_two_runs_at_once_wait_or_say_so_and_load_nothing_twice(folder):
     wanted = write(folder, ROWS, "v1")
     pair = [folder.start("run", "--once") for _ in range(2)]
     for running in pair:
-        _, said = running.communicate(timeout=120)
+        _, said = running.communicate(timeout=300)
         assert "Traceback" not in said
         assert "error[internal]" not in said
         assert running.returncode == 0 or any(word in said for word in TOLD), said

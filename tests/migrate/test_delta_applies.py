@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests import lakes
 from tests.commands import ROOT, Inside
 from tests.lakes import Lake
 from tests.migrate.beginning import AFTER, ALLOWED, BEFORE, IN_PLACE, KEPT, QUERY, begun, specs, text_column
+from tests.waiting import until
 
 SCHEMA = json.loads((ROOT / "schemas" / "plan.json").read_text("utf-8"))
 
@@ -276,12 +276,14 @@ def test_the_lease_is_renewed_while_a_table_is_written_anew(
     specs(project, {"t": AFTER})
     leases = []
 
+    def is_renewed() -> bool:
+        leases.extend(lake.control("SELECT expires_at FROM flowc_locks"))
+        return leases[-1] > leases[0]
+
     def act() -> None:
-        for _ in range(2):
-            leases.extend(lake.control("SELECT expires_at FROM flowc_locks"))
-            time.sleep(1)
+        until(is_renewed)
 
     meanwhile(monkeypatch, act)
     done = project.flowc("apply", *ALLOWED)
     assert done.code == 0, done.err
-    assert leases[0] < leases[1]
+    assert leases[0] < leases[-1]

@@ -15,6 +15,7 @@ from tests.commands import Folder, Inside
 from tests.migrate.looking import look
 from tests.migrate.projects import specs
 from tests.stores import KINDS, Store, address
+from tests.waiting import PATIENCE
 
 BEFORE = "columns: { id: bigint primary key, a: integer, b: text }"
 AFTER = "columns: { id: bigint primary key, a: bigint, b: text, c: text }"
@@ -135,7 +136,7 @@ def test_somebody_is_asked_on_a_terminal(store: Store, project: Inside, answer: 
         folder.command("apply"), cwd=folder.path, env=folder.environment(), stdin=theirs, stdout=pipe, stderr=pipe
     ) as process:
         os.write(ours, f"{answer}\n".encode())
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
     os.close(ours)
     os.close(theirs)
     assert process.returncode == code, err

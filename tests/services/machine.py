@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -33,7 +34,7 @@ class Server:
                 start_new_session=True,
             )
 
-    def wait(self, name: str, answers: Callable[[], bool], seconds: float = 30.0) -> None:
+    def wait(self, name: str, answers: Callable[[], bool], seconds: float = 180.0) -> None:
         """Returns when it answers.
 
         Raises:
@@ -52,9 +53,10 @@ class Server:
         if self._process.poll() is None:
             self._process.send_signal(by)
         try:
-            self._process.wait(20)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
+            self._process.wait()  # its port and its files are free again
 
     def _tail(self) -> str:
         return self._log.read_text(errors="replace").strip()[-400:]
@@ -96,7 +98,21 @@ def _reachable(folder: Path) -> bool:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that nobody listens at, and that the system gives to no connection meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, _first_given_port())
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _first_given_port() -> int:
+    """The first port of those that the system takes for outgoing connections.
+
+    A client that knocks at one of these while its server is away may even meet itself there, and keep the server out.
+    """
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        return 32_768
+    return first if first > 11_000 else 32_768

@@ -153,6 +153,7 @@ def ask(dsn: str, *statements: str) -> list[tuple[Any, ...]]:
         database=parts.path.strip("/") or None,
         charset="utf8mb4",
         autocommit=True,
+        connect_timeout=60,
         init_command="SET SESSION time_zone = '+00:00', sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES'",
     )
     with session, session.cursor() as cursor:

@@ -92,7 +92,7 @@ def _answers(dsn: str) -> bool:
     import psycopg
 
     try:
-        psycopg.connect(dsn, connect_timeout=5).close()
+        psycopg.connect(dsn, connect_timeout=60).close()
     except psycopg.OperationalError:
         return False
     return True

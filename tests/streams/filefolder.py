@@ -16,6 +16,7 @@ from flowc.catalog import Column
 from flowc.plan import FilesRead
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.connectors.filestream import FileSource
+from tests.waiting import PATIENCE
 
 _OLD = 1_000_000_000
 
@@ -64,7 +65,7 @@ def drain(of: FileSource, at: int | None = None, max_rows: int = 1000) -> tuple[
     of.assign({} if at is None else {0: at})
     found, position = [], at or 0
     end = of.end_offsets()[0]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while position < end and time.monotonic() < deadline:
         polled = of.poll(max_rows, 0.01)
         if polled is None:

@@ -48,6 +48,6 @@ def env(kafka_address: str, postgres_address: str, mysql_address: str) -> Mappin
 def campaign(kind: str, env: Mapping[str, str], *ways: str) -> str:
     """The row of a short campaign."""
     command = [sys.executable, "-m", "benchmarks.crash", "--trials", str(TRIALS), "--only", kind, "--ways", *ways]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()[-1]

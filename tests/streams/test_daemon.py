@@ -64,24 +64,31 @@ def test_rows_stream_and_a_signal_ends_it_promptly(
 ) -> None:
     topic = fresh(kafka)
     folder = project(tmp_path, kafka, topic, postgres)
-    # What else the machine does may delay one of them.
-    assert any(_stopped(folder, kafka, topic, round_, number) < 2 for round_ in range(3))
+    # What else the machine does may delay one of them, and slows down the end of a process as it does its beginning.
+    assert any(_is_prompt(*_times(folder, kafka, topic, round_, number)) for round_ in range(3))
     rows, ids = stored(postgres)
     assert rows == ids
     assert rows % 500 == 0
 
 
-def _stopped(folder: Folder, kafka: str, topic: str, round_: int, number: signal.Signals) -> float:
-    """Seconds that a daemon that has written 500 more rows takes to end after a signal."""
+def _is_prompt(beginning: float, end: float) -> bool:
+    return end < max(2.0, beginning)
+
+
+def _times(folder: Folder, kafka: str, topic: str, round_: int, number: signal.Signals) -> tuple[float, float]:
+    """Seconds that a daemon takes to begin, and those to end after a signal when it has written 500 more rows."""
+    began = time.monotonic()
     with daemon(folder) as running:
         running.until(lambda: running.page("/readyz")[0] == 200)
+        beginning = time.monotonic() - began
         assert running.page("/healthz") == (200, "ok\n")
         send(kafka, topic, 500 * round_, 500)
         running.until(lambda: running.worker("clean")["rows"] == 500)
         began = time.monotonic()
         running.process.send_signal(number)
-        assert running.process.wait(20) == 0
-        return time.monotonic() - began
+        assert running.process.wait(120) == 0
+        assert "did not stop in time" not in running.log()
+        return beginning, time.monotonic() - began
 
 
 def test_a_busy_worker_stops_in_time_and_the_next_goes_on_where_it_was(
@@ -92,13 +99,13 @@ def test_a_busy_worker_stops_in_time_and_the_next_goes_on_where_it_was(
     folder = project(tmp_path, kafka, topic, postgres, "    batch: { max_rows: 1000 }")
     with daemon(folder) as running:
         running.until(lambda: running.worker("clean")["rows"] > 0)
-        code, seconds = running.stop()
-        assert (code, seconds < 10) == (0, True)
+        assert running.stop() == 0
+        assert "did not stop in time" not in running.log()
     with daemon(folder) as running:
         # The first one may have been done: a signal must not come before this one listens to any.
         running.until(lambda: running.page("/readyz")[0] == 200)
         running.until(lambda: stored(postgres)[0] >= 60_000)
-        assert running.stop()[0] == 0
+        assert running.stop() == 0
     assert stored(postgres) == (60_000, 60_000)
 
 
@@ -115,9 +122,9 @@ def test_a_worker_that_is_killed_comes_back_and_nothing_is_lost_or_twice(
             running.until(lambda pid=pid: running.worker("clean")["pid"] not in (None, pid))
             running.until(lambda: running.page("/readyz")[0] == 200)
         running.until(lambda: stored(postgres)[0] >= 30_000)
-        assert running.worker("clean")["restarts"] == 3
-        assert "was killed by signal 9" in running.log()
-        assert running.stop()[0] == 0
+        assert running.worker("clean")["restarts"] >= 3
+        assert running.log().count("was killed by signal 9") == 3
+        assert running.stop() == 0
     assert stored(postgres) == (30_000, 30_000)
 
 
@@ -127,7 +134,7 @@ def test_workers_end_with_a_daemon_that_is_killed(tmp_path: Path, kafka: str) ->
         pid = running.worker("clean")["pid"]
         running.process.kill()
         running.process.wait()
-        running.until(lambda: not _lives(pid), 10)
+        running.until(lambda: not _lives(pid))
 
 
 def _lives(pid: int) -> bool:
@@ -147,7 +154,7 @@ def test_a_stream_that_gives_up_does_not_stop_the_others(tmp_path: Path, kafka: 
         status, text = running.page("/readyz")
         assert (status, "broken[1]: failed" in text) == (503, True)
         assert running.page("/healthz")[0] == 200
-        assert running.stop()[0] == 1
+        assert running.stop() == 1
     lines = [json.loads(line) for line in running.log().splitlines()]
     (failed,) = [line for line in lines if line["level"] == "error"]
     assert (failed["stream"], "cannot be read" in failed["message"]) == ("broken", True)
@@ -160,9 +167,9 @@ def test_metrics_say_what_happened(tmp_path: Path, kafka: str, postgres: str) ->
         send(kafka, topic, -50, 350, 2)
         produce(kafka, topic, [Message(b"no json"), Message(b"nor this")])
         running.until(lambda: running.worker("clean")["messages"] == 352)
-        running.until(lambda: sum(running.worker("clean")["lag"]["source"].values()) == 0)
+        running.until(lambda: running.worker("clean")["lag"].get("source") == {"0": 0, "1": 0})
+        running.until(lambda: "bad message: " in running.log())
         found = metrics(running.page("/metrics")[1])
-        log = running.log()
     labels = {("stream", "clean"), ("worker", "1")}
 
     def value(name: str, *more: tuple[str, str]) -> float:
@@ -180,10 +187,9 @@ def test_metrics_say_what_happened(tmp_path: Path, kafka: str, postgres: str) ->
     epochs = value("flowc_batches_total")
     for phase in ("read", "process", "write", "commit"):
         assert value("flowc_epoch_seconds_count", ("phase", phase)) >= 1
-        assert 0 < value("flowc_epoch_seconds_sum", ("phase", phase)) < 60
+        assert 0 < value("flowc_epoch_seconds_sum", ("phase", phase)) < 600
     assert 1 <= value("flowc_latency_seconds_count") <= epochs
     assert value("flowc_latency_seconds_bucket", ("le", "+Inf")) == value("flowc_latency_seconds_count")
-    assert "bad message: " in log
 
 
 def test_what_cannot_run_is_said(tmp_path: Path, kafka: str) -> None:
@@ -205,8 +211,14 @@ def test_a_second_signal_ends_everything_at_once(tmp_path: Path, kafka: str) -> 
         pid = running.worker("clean")["pid"]
         os.kill(pid, signal.SIGSTOP)  # it cannot stop now
         running.process.terminate()
-        time.sleep(0.5)
+        running.until(lambda: _is_asked_to_end(pid))
         assert running.process.poll() is None
         running.process.terminate()
-        assert running.process.wait(5) == 128 + signal.SIGTERM
-        running.until(lambda: not _lives(pid), 5)
+        assert running.process.wait(120) == 128 + signal.SIGTERM
+        running.until(lambda: not _lives(pid))
+
+
+def _is_asked_to_end(pid: int) -> bool:
+    """Whether a SIGTERM waits for a process that sleeps: the daemon has passed on the first signal."""
+    (pending,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("ShdPnd:")]
+    return bool(int(pending.split()[1], 16) >> (signal.SIGTERM - 1) & 1)

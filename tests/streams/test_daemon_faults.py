@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemons import daemon
+from tests.daemons import Running, daemon
 from tests.running import running
 from tests.services.kafka import Broker
 from tests.services.postgres import Cluster, own_cluster
@@ -41,16 +41,20 @@ def test_a_database_that_goes_and_comes_back_degrades_the_stream_and_loses_nothi
         send(kafka, topic, 1000, 1000)
         running.until(lambda: running.worker("clean")["status"] == "degraded")
         assert running.page("/readyz")[0] == 503
-        time.sleep(1.0)
+        running.until(lambda: len(_waits(running)) >= 3)
         cluster.start()
         running.until(lambda: running.worker("clean")["rows"] == 2000)
         running.until(lambda: running.page("/readyz")[0] == 200)
         worker = running.worker("clean")
         assert (worker["pid"], worker["restarts"] > 0) == (pid, True)
         assert stored(cluster.dsn) == (2000, 2000)
-        waits = [float(wait) for wait in re.findall(r"retry_in=([\d.]+)", running.log())]
-        assert max(waits) > 0.1, waits  # each longer than the one before
-        assert running.stop()[0] == 0
+        assert max(_waits(running)) > 0.1, _waits(running)  # each longer than the one before
+        assert running.stop() == 0
+
+
+def _waits(running: Running) -> list[float]:
+    """The seconds before each attempt, as the log tells them."""
+    return [float(wait) for wait in re.findall(r"retry_in=([\d.]+)", running.log())]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -63,21 +67,28 @@ def test_a_broker_that_goes_and_comes_back_degrades_the_stream_and_loses_nothing
         running.until(lambda: running.page("/readyz")[0] == 200)
         send(address, topic, 0, 1000, 4)
         running.until(lambda: stored(postgres) == (1000, 1000))
-        pids = {worker["pid"] for worker in running.workers()}
+        pids, began = {worker["pid"] for worker in running.workers()}, time.monotonic()
         for outage in (1, 2):
             broker.kill()
             running.until(lambda: {worker["status"] for worker in running.workers()} == {"degraded"})
             assert running.page("/readyz")[0] == 503
             time.sleep(2.0)
             broker.start()
-            running.until(lambda: running.page("/readyz")[0] == 200, 60)  # without a message that says so
+            running.until(lambda: running.page("/readyz")[0] == 200)  # without a message that says so
             send(address, topic, outage * 1000, 1000, 4)
-            running.until(lambda sent=(outage + 1) * 1000: stored(postgres)[0] >= sent, 60)
-        running.until(lambda: not any(sum(worker["lag"]["source"].values()) for worker in running.workers()))
-        assert running.log().count("Connection refused") < 20  # not one for each attempt
+            running.until(lambda sent=(outage + 1) * 1000: stored(postgres)[0] >= sent)
+        running.until(lambda: _caught_up(running, workers))
+        half_minutes = (time.monotonic() - began) / 30
+        assert running.log().count("Connection refused") < 20 * (1 + half_minutes)  # not one for each attempt
         assert {worker["pid"] for worker in running.workers()} == pids
-        assert running.stop()[0] == 0
+        assert running.stop() == 0
     assert stored(postgres) == (3000, 3000)
+
+
+def _caught_up(running: Running, workers: int) -> bool:
+    """Whether the workers know of all four partitions, and nothing in them is left to be read."""
+    lags = [lag for worker in running.workers() for lag in worker["lag"].get("source", {}).values()]
+    return len(running.workers()) == workers and lags == [0] * 4
 
 
 def test_a_stream_gives_up_after_the_restarts_it_may_have(tmp_path: Path, kafka: str, cluster: Cluster) -> None:
@@ -86,7 +97,7 @@ def test_a_stream_gives_up_after_the_restarts_it_may_have(tmp_path: Path, kafka:
     spec.write_text(spec.read_text().replace("max_backoff: 500ms", "max_backoff: 500ms, max_restarts: 2"))
     cluster.stop()
     with daemon(folder) as running:
-        assert running.process.wait(40) == 1
+        assert running.process.wait(120) == 1
         assert running.log().count("retry_in") == 2
 
 
@@ -100,18 +111,21 @@ def test_workers_share_partitions_and_nothing_is_lost_or_twice(tmp_path: Path, k
                 pids = [worker["pid"] for worker in running.workers()]
                 assert len(set(pids)) == 2
                 os.kill(pids[0], signal.SIGKILL)
-        running.until(lambda: stored(postgres)[0] >= 20_000, 60)
-        for turn in range(100):
-            if all(_shared(worker) for worker in running.workers()):
-                break
-            send(kafka, topic, 20_000 + turn * 100, 100, 4)
+        running.until(lambda: stored(postgres)[0] >= 20_000)
+        sent, end = 20_000, time.monotonic() + 120
+        while not _all_share(running):
+            assert time.monotonic() < end, running.log()
+            send(kafka, topic, sent, 100, 4)
+            sent += 100
             time.sleep(0.5)
-        assert all(_shared(worker) for worker in running.workers()), running.log()
-        sent = 20_000 + turn * 100
         running.until(lambda: stored(postgres)[0] >= sent)
-        code, seconds = running.stop()
-        assert (code, seconds < 10) == (0, True)
+        assert running.stop() == 0
+        assert "did not stop in time" not in running.log()
     assert stored(postgres) == (sent, sent)
+
+
+def _all_share(running: Running) -> bool:
+    return [_shared(worker) for worker in running.workers()] == [True, True]
 
 
 def _shared(worker: dict[str, object]) -> bool:
@@ -123,5 +137,5 @@ def _shared(worker: dict[str, object]) -> bool:
 
 def test_what_workers_cannot_share_is_refused(tmp_path: Path, kafka: str) -> None:
     with daemon(project(tmp_path, kafka, fresh(kafka), None, "    parallelism: 2")) as running:
-        assert running.process.wait(40) == 1
+        assert running.process.wait(120) == 1
         assert "several workers cannot share stream `clean`: it writes `sqlite`" in running.log()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 
 from flowc.runtime.connectors import open_database
 from tests.commands import Inside
-from tests.topics import fresh
+from tests.sessions import await_no_other
+from tests.topics import Message, fresh, produce
+from tests.waiting import PATIENCE
 
 PROJECT = """
 connections:
@@ -57,11 +59,9 @@ def topic(kafka: str) -> str:
 
 
 def _produce(kafka: str, topic: str, messages: list[dict[str, object]]) -> None:
-    producer = Producer({"bootstrap.servers": kafka})
-    for message in messages:
-        # A key is always in one partition, so that its first message is well defined.
-        producer.produce(topic, json.dumps(message).encode(), partition=int(str(message["id"])) % 3)
-    producer.flush(30)
+    # A key is always in one partition, so that its first message is well defined.
+    made = [Message(json.dumps(message).encode(), partition=int(str(message["id"])) % 3) for message in messages]
+    produce(kafka, topic, made)
 
 
 def _messages(first: int, count: int) -> list[dict[str, object]]:
@@ -75,9 +75,13 @@ def _messages(first: int, count: int) -> list[dict[str, object]]:
     return whole
 
 
-def _rows(wh: tuple[str, str]) -> list[tuple[int, int]]:
+def _options(wh: tuple[str, str]) -> tuple[str, Mapping[str, object]]:
     kind, place = wh
-    database = open_database(kind, {"url" if "://" in place else "path": place})
+    return kind, {"url" if "://" in place else "path": place}
+
+
+def _rows(wh: tuple[str, str]) -> list[tuple[int, int]]:
+    database = open_database(*_options(wh))
     try:
         return [(row["id"], row["n"]) for row in database.query("SELECT id, n FROM once ORDER BY id, n").to_pylist()]
     finally:
@@ -112,6 +116,7 @@ def test_a_worker_killed_at_any_moment_drops_every_repeat_and_nothing_else(
         time.sleep(wait)
         worker.kill()
         worker.wait()
+        await_no_other(*_options(wh))
     (report,) = folder.flowc("run", "once", "--once", "--json").json
     assert report["status"] == "ok", report["error"]
     assert _rows(wh) == [(n, 1) for n in range(6000)]
@@ -166,7 +171,7 @@ for number in range(1, 41):
 
     file = tmp_path / "state.sqlite"
     workers = [subprocess.Popen([sys.executable, "-c", script, f"s{n}", str(file)]) for n in range(4)]
-    assert [worker.wait(60) for worker in workers] == [0, 0, 0, 0]
+    assert [worker.wait(PATIENCE) for worker in workers] == [0, 0, 0, 0]
     with sqlite3.connect(file) as connection:
         found = connection.execute("SELECT stream, epoch, intended FROM flowc_checkpoints ORDER BY 1").fetchall()
     assert found == [(f"s{n}", 40, 40) for n in range(4)]

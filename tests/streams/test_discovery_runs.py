@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import uuid
 from datetime import date
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.commands import Folder, Inside
 from tests.streams.filefolder import put
 from tests.streams.test_files_source_runs import _report, _rows
+from tests.topics import Message, fresh, produce
 
 PROJECT = """
 connections:
@@ -36,19 +34,13 @@ def _project(folder: Path, source: str, sql: str = "start: earliest", bus: str =
 
 
 def _send(kafka: str, topic: str, *messages: object) -> None:
-    producer = Producer({"bootstrap.servers": kafka})
-    for message in messages:
-        producer.produce(topic, message if isinstance(message, bytes) else json.dumps(message).encode())
-    producer.flush(30)
+    produce(kafka, topic, [Message(m if isinstance(m, bytes) else json.dumps(m).encode()) for m in messages])
 
 
 @pytest.fixture
 def topic(kafka: str) -> str:
     """A topic of one partition."""
-    name = f"d{uuid.uuid4().hex[:10]}"
-    admin = AdminClient({"bootstrap.servers": kafka})
-    admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
-    return name
+    return fresh(kafka)
 
 
 @pytest.mark.parametrize("sql", ["start: earliest", "sql: SELECT id, name, x FROM source"])

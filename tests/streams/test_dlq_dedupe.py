@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.commands import Folder
 from tests.streams.test_dlq import MENDED, STRICT, TO, Place, counted, fill, project, run
-from tests.streams.test_dlq_killed import APART, COPY, ids, killed
+from tests.streams.test_dlq_killed import APART, COPY, ids, is_replayed, killed
 from tests.topics import Message, fresh, produce
+from tests.waiting import PATIENCE, until
 
 DEDUPE = "dedupe: { keys: [id], within: 30d }\n    watermark: { lateness: 30d }"
 SHARED = f"{DEDUPE}\n    state: {{ connection: wh }}"
@@ -127,14 +127,11 @@ def test_a_replay_beside_a_running_worker(tmp_path: Path, kafka: str, postgres: 
     worker = folder.start("run", "clean", "--log-format", "json")
     replay = folder.start("dlq", "replay", "clean", "--json")
     fill(kafka, topic, 2000, ())
-    replay.communicate(timeout=60)
-    while folder.flowc("dlq", "replay", "clean", "--json").json["status"] != "ok":
-        time.sleep(0.1)
-    end = time.monotonic() + 30
-    while len(ids(wh)) < 2000 and time.monotonic() < end:
-        time.sleep(0.2)
+    replay.communicate(timeout=PATIENCE)
+    until(lambda: is_replayed(folder))
+    until(lambda: len(ids(wh)) >= 2000)
     worker.send_signal(signal.SIGTERM)
-    _, said = worker.communicate(timeout=30)
+    _, said = worker.communicate(timeout=PATIENCE)
     assert worker.returncode == 0, said
     assert counted(folder) == (0, 0)
     assert ids(wh) == list(range(2000))

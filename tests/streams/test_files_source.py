@@ -20,12 +20,13 @@ from flowc.catalog import Column
 from flowc.errors import FlowcError
 from flowc.runtime.codecs.csv import CsvDecoder
 from flowc.runtime.codecs.parquet import ParquetDecoder
-from flowc.runtime.connectors import filestream_records
+from flowc.runtime.connectors import filestream, filestream_records
 from flowc.runtime.connectors.files import CsvOptions
 from flowc.runtime.connectors.filestream import FileSource
 from flowc.runtime.connectors.filestream_registry import SHIFT
 from flowc.types import BIGINT, TEXT
 from tests.streams.filefolder import Memory, drain, put, source
+from tests.waiting import PATIENCE
 
 _COLUMNS = (Column("id", BIGINT), Column("name", TEXT))
 
@@ -100,15 +101,49 @@ def test_files_that_are_still_written_are_left_and_found_when_they_are_whole(tmp
     of.open()
     of.assign({})
     began, polled = time.monotonic(), None
-    while polled is None and time.monotonic() < began + 20:
+    while polled is None and time.monotonic() < began + PATIENCE:
         polled = of.poll(100, 0.05)
     assert polled is not None
     assert polled.messages.num_rows == 1
-    assert time.monotonic() - began >= 2
+    assert time.monotonic() - began > 1.9
     put(tmp_path, "c.csv", "id,name\n3,a\n")
     while (polled := of.poll(100, 0.05)) is None or not polled.messages.num_rows:
-        assert time.monotonic() < began + 20
+        assert time.monotonic() < began + PATIENCE
     assert polled.messages.column("_topic").to_pylist() == ["c.csv"]
+
+
+class Clock:
+    """Time that passes while one sleeps, and while one looks into the folder."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def looked_at(self) -> int:
+        """Nanoseconds, of a machine that stalls for long before it looks."""
+        now, self.now = self.now, self.now + 1.8
+        return _FRESH + int(now * 1e9)
+
+
+_FRESH = 1_000_000_000 * 10**9
+"""When a file of age 0 was written."""
+
+
+def test_a_file_that_was_just_written_is_read_by_a_run_that_ends_however_slow_the_machine_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "a.csv", "id,name\n1,a\n")
+    of, clock = source(tmp_path, Memory()), Clock()
+    monkeypatch.setattr(filestream, "time", clock)
+    of._registry.clock = clock.looked_at
+    of.open()
+    of.assign({})
+    assert of.end_offsets() == {0: 1 << SHIFT}
 
 
 def test_a_file_that_changed_or_is_gone_stops_the_stream(tmp_path: Path) -> None:

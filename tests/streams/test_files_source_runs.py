@@ -11,6 +11,7 @@ import pytest
 from flowc.runtime.connectors import open_database
 from tests.commands import Folder, Inside
 from tests.streams.filefolder import put
+from tests.waiting import PATIENCE
 
 PROJECT = """
 connections:
@@ -155,11 +156,11 @@ def test_the_daemon_reads_files_that_come_while_it_runs(tmp_path: Path) -> None:
         _until(tmp_path, [(1, "X", "a.csv"), (2, "Y", "b.csv"), (3, "Z", "0.csv")])
     finally:
         worker.terminate()
-        assert worker.wait(20) == 0
+        assert worker.wait(PATIENCE) == 0
 
 
 def _until(folder: Path, wanted: list[object]) -> None:
-    end, found = time.monotonic() + 40, list[object]()
+    end, found = time.monotonic() + PATIENCE, list[object]()
     while found != wanted and time.monotonic() < end:
         time.sleep(0.3)
         found = _rows(folder) if (folder / "wh.db").exists() and _has(folder) else []

@@ -10,12 +10,16 @@ from confluent_kafka import Consumer, TopicPartition
 
 from flowc.runtime.connectors.kafka import KafkaSource
 from tests.topics import fresh, numbered, produce
+from tests.waiting import PATIENCE, until
+
+_LONG = 60.0
+"""Seconds that a poll waits for messages, and what waited for it would."""
 
 
 def _told(address: str, group: str, topic: str) -> int:
     consumer = Consumer({"bootstrap.servers": address, "group.id": group})
     try:
-        return int(consumer.committed([TopicPartition(topic, 0)], timeout=10)[0].offset)
+        return int(consumer.committed([TopicPartition(topic, 0)], timeout=PATIENCE)[0].offset)
     finally:
         consumer.close()
 
@@ -30,22 +34,25 @@ def test_telling_the_broker_never_waits_for_the_thread_that_polls(kafka: str) ->
 
     def polling() -> None:
         while not stop.is_set():
-            source.poll(100, 0.2)
+            source.poll(100, _LONG)
 
     thread = threading.Thread(target=polling)
     thread.start()
-    time.sleep(0.5)
+    until(lambda: source.positions() == {0: 10})
     longest = 0.0
     for offset in range(1, 6):
+        time.sleep(0.1)  # most likely it waits in a poll by then
         began = time.monotonic()
         source.commit({0: offset})
         longest = max(longest, time.monotonic() - began)
-        time.sleep(0.3)
+
+    def is_told() -> bool:
+        produce(kafka, topic, numbered(1))  # a poll ends, and the next one tells
+        return _told(kafka, group, topic) == 5
+
+    until(is_told, pause=0.5)
     stop.set()
-    thread.join(10)
+    produce(kafka, topic, numbered(1))
+    thread.join(PATIENCE)
     source.close()
-    assert longest < 0.1
-    end = time.monotonic() + 10
-    while (told := _told(kafka, group, topic)) != 5 and time.monotonic() < end:
-        time.sleep(0.2)
-    assert told == 5
+    assert longest < _LONG / 4

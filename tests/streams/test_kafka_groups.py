@@ -15,6 +15,7 @@ from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import Membership
 from tests import topics
 from tests.topics import Message, fresh, produce
+from tests.waiting import PATIENCE, until
 
 PROTOCOLS: Mapping[str, Mapping[str, object]] = {
     "cooperative": {"heartbeat.interval.ms": 300},
@@ -65,7 +66,7 @@ class Member:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         if self.error is not None:
             raise self.error
@@ -109,13 +110,6 @@ def group(request: pytest.FixtureRequest, kafka: str) -> Iterator[tuple[str, Cal
         each._stop.set()
 
 
-def eventually(what: Callable[[], bool], seconds: float = 40.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
-
-
 def test_members_share_hand_over_and_lose_nothing(kafka: str, group: tuple[str, Callable[..., Member]]) -> None:
     topic, member = group
     store, sent, done = Store(), [0], threading.Event()
@@ -130,17 +124,17 @@ def test_members_share_hand_over_and_lose_nothing(kafka: str, group: tuple[str, 
     feeder = threading.Thread(target=flow, daemon=True)
     feeder.start()
     first = member(store)
-    eventually(lambda: len(first.owned) == PARTITIONS and len(store.rows) > 0)
+    until(lambda: len(first.owned) == PARTITIONS and len(store.rows) > 0)
     second = member(store)
-    eventually(lambda: len(first.owned) == len(second.owned) == PARTITIONS / 2)
+    until(lambda: len(first.owned) == len(second.owned) == PARTITIONS / 2)
     assert first.owned.isdisjoint(second.owned)
     handed = {partition for gone in first.revoked for partition in gone}
     assert handed >= second.owned
     first.stop()
-    eventually(lambda: len(second.owned) == PARTITIONS)
+    until(lambda: len(second.owned) == PARTITIONS)
     done.set()
     feeder.join()
-    eventually(lambda: len(store.rows) >= sent[0])
+    until(lambda: len(store.rows) >= sent[0])
     second.stop()
     assert sorted(map(int, store.rows)) == list(range(sent[0]))
 
@@ -152,10 +146,10 @@ def test_a_group_that_starts_at_the_end_takes_no_partition_for_a_new_one(
     produce(kafka, topic, [Message(b"old", partition=p) for p in range(PARTITIONS)])
     store = Store()
     members = [member(store, start="latest"), member(store, start="latest")]
-    eventually(lambda: [len(each.owned) for each in members] == [2, 2])
-    eventually(lambda: store.stored() == dict.fromkeys(range(PARTITIONS), 1))
+    until(lambda: [len(each.owned) for each in members] == [2, 2])
+    until(lambda: store.stored() == dict.fromkeys(range(PARTITIONS), 1))
     produce(kafka, topic, [Message(b"%d" % p, partition=p) for p in range(PARTITIONS)])
-    eventually(lambda: len(store.rows) >= PARTITIONS)
+    until(lambda: len(store.rows) >= PARTITIONS)
     for each in members:
         each.stop()
     assert sorted(store.rows) == [b"0", b"1", b"2", b"3"]
@@ -168,7 +162,7 @@ def test_a_gap_met_when_partitions_are_handed_over_is_an_error(
     produce(kafka, topic, [Message(b"x", partition=1) for _ in range(5)])
     topics.cut(kafka, topic, 1, 3)
     broken = member(Store(positions={0: 0, 1: 2, 2: 0, 3: 0}))
-    eventually(lambda: broken.error is not None)
+    until(lambda: broken.error is not None)
     with pytest.raises(FlowcError) as caught:
         broken.stop()
     assert caught.value.code == "retention-gap"
@@ -180,13 +174,11 @@ def test_who_is_first_to_record_beginnings_records_those_of_all_partitions(kafka
     early, late = (KafkaSource("events", topic, options, start="latest", group=f"g-{topic}") for _ in range(2))
     early.open()
     early.join(Membership(dict))
-    eventually(lambda: early.poll(10, 0.1) is None and len(early.positions()) == PARTITIONS)
+    until(lambda: early.poll(10, 0.1) is None and len(early.positions()) == PARTITIONS)
     late.open()
     late.join(Membership(dict))  # what the other holds is not stored yet
     begun: list[Polled] = []
-    eventually(
-        lambda: begun.extend(p for p in (late.poll(10, 0.1), early.poll(10, 0.1)) if p is not None) or bool(begun)
-    )
+    until(lambda: begun.extend(p for p in (late.poll(10, 0.1), early.poll(10, 0.1)) if p is not None) or bool(begun))
     assert len(late.positions()) < PARTITIONS
     assert {range_.partition for range_ in begun[0].ranges} == set(range(PARTITIONS))
     late.close()

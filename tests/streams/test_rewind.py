@@ -17,6 +17,7 @@ from confluent_kafka import Consumer
 from tests.commands import Folder, Inside
 from tests.streams.test_dlq import Place, rows
 from tests.topics import FIRST_MS, Message, cut, fresh, produce
+from tests.waiting import PATIENCE, until
 
 PROJECT = """
 connections:
@@ -159,7 +160,7 @@ def test_a_topic_that_keeps_the_positions(tmp_path: Path, kafka: str) -> None:
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": target, "auto.offset.reset": "earliest"})
     consumer.subscribe([target])
     found = list[int]()
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while len(found) < 50 and time.monotonic() < end:
         found += [json.loads(message.value() or b"")["id"] for message in consumer.consume(100, 0.5)]
     consumer.close()
@@ -193,22 +194,15 @@ def test_a_running_worker_goes_on_from_there(tmp_path: Path, kafka: str, postgre
     run(folder)
     worker = folder.start("run", "s", "--log-format", "json")
     fill(kafka, topic, 10, first=400)
-    wait(lambda: len(counts(wh)) == 410)
+    until(lambda: len(counts(wh)) == 410)
     moved = folder.flowc("rewind", "s", "--to", "earliest", "--yes")
     assert moved.code == 0, moved.err
     fill(kafka, topic, 10, first=410)
-    wait(lambda: len(counts(wh)) == 420 and sum(counts(wh).values()) >= 830)
+    until(lambda: len(counts(wh)) == 420 and sum(counts(wh).values()) >= 830)
     worker.send_signal(signal.SIGTERM)
-    _, said = worker.communicate(timeout=30)
+    _, said = worker.communicate(timeout=PATIENCE)
     assert worker.returncode == 0, said
     assert counts(wh) == {n: 2 if n < 410 else 1 for n in range(420)}
-
-
-def wait(until: Any, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.2)
 
 
 def test_waiting_dead_letters_of_what_is_read_again_are_removed(tmp_path: Path, kafka: str) -> None:
@@ -234,7 +228,7 @@ def test_a_rewind_that_is_killed_is_finished_by_the_next(
     folder = project(tmp_path, kafka, topic, wh, to=to)
     run(folder)
     command = [sys.executable, "-m", "tests.streams.killed_rewind", point]
-    done = subprocess.run(command, cwd=tmp_path, env=folder.environment(), timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=folder.environment(), timeout=PATIENCE, check=False)
     assert done.returncode == (0 if to == APPEND and point == "moved in the store" else -signal.SIGKILL)
     assert folder.flowc("rewind", "s", "--to", "earliest", "--yes").code == 0
     assert run(folder)["messages"] == 100

@@ -10,6 +10,7 @@ import pytest
 
 from tests.commands import Folder, Inside
 from tests.topics import fill, fresh
+from tests.waiting import PATIENCE, until
 
 PROJECT = """
 connections:
@@ -42,8 +43,10 @@ streams:
   clean:
     source: {{ connection: bus, topic: {topic}, columns: {{ id: bigint }} }}
     to: {{ connection: db, table: clean }}
-    batch: {{ max_rows: 50 }}
+    batch: {{ max_rows: {rows} }}
 """
+MANY = 60_000
+"""Messages that a worker who takes few of them at a time needs many seconds for."""
 NAMED = """
 streams:
   named:
@@ -66,7 +69,7 @@ def folder(tmp_path: Path) -> Folder:
 def rows(folder: Folder, sql: str) -> list[tuple[object, ...]]:
     import sqlite3
 
-    with sqlite3.connect(folder.path / "out.db") as database:
+    with sqlite3.connect(folder.path / "out.db", timeout=PATIENCE) as database:
         return database.execute(sql).fetchall()
 
 
@@ -112,19 +115,20 @@ def test_a_signal_ends_a_run_after_its_epoch_and_the_next_one_goes_on(
     tmp_path: Path, kafka: str, number: signal.Signals
 ) -> None:
     topic, folder = fresh(kafka, 3), Folder(tmp_path)
-    folder.write("specs/s.yaml", ENDLESS.format(kafka=kafka, topic=topic))
-    fill(kafka, topic, 12_000, 3, lambda n: b'{"id": %d}' % n)
+    folder.write("specs/s.yaml", ENDLESS.format(kafka=kafka, topic=topic, rows=50))
+    fill(kafka, topic, MANY, 3, lambda n: b'{"id": %d}' % n)
     process = folder.start("run", "clean", "--once", "--json")
-    while not (folder.path / "out.db").exists() or not _count(folder):
-        assert process.poll() is None
+    until(lambda: process.poll() is not None or ((folder.path / "out.db").exists() and _count(folder)), pause=0.01)
+    assert process.poll() is None
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, "stopping after the epoch" in err) == (128 + number, True), err
     (report,) = json.loads(out)
     assert (report["status"], report["rows"]) == ("stopped", _count(folder))
-    assert 0 < _count(folder) < 12_000
+    assert 0 < _count(folder) < MANY
+    folder.write("specs/s.yaml", ENDLESS.format(kafka=kafka, topic=topic, rows=10_000))
     assert folder.flowc("run", "clean", "--once").code == 0
-    assert rows(folder, "SELECT count(*), count(DISTINCT id) FROM clean") == [(12_000, 12_000)]
+    assert rows(folder, "SELECT count(*), count(DISTINCT id) FROM clean") == [(MANY, MANY)]
 
 
 def _count(folder: Folder) -> int:

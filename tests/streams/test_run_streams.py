@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from flowc.runtime.connectors import open_database
 from tests.commands import Folder, Inside
+from tests.sessions import await_no_other
+from tests.topics import flush, fresh
 
 PROJECT = """
 connections:
@@ -42,10 +42,7 @@ streams:
 @pytest.fixture
 def topic(kafka: str) -> str:
     """A topic of three partitions."""
-    name = f"t{uuid.uuid4().hex[:10]}"
-    admin = AdminClient({"bootstrap.servers": kafka})
-    admin.create_topics([NewTopic(name, 3, 1)])[name].result(30)
-    return name
+    return fresh(kafka, 3)
 
 
 def _project(folder: Path, kafka: str, topic: str, wh: tuple[str, Mapping[str, object]], on_error: str) -> Folder:
@@ -65,7 +62,7 @@ def _produce(kafka: str, topic: str, messages: list[bytes]) -> None:
     producer = _producer(kafka)
     for number, message in enumerate(messages):
         producer.produce(topic, message, partition=number % 3)
-    producer.flush(30)
+    flush(producer)
 
 
 def _message(number: int) -> bytes:
@@ -105,7 +102,7 @@ def test_merge_keeps_the_last_row_of_each_key(
     producer = _producer(kafka)
     for number in range(2000):
         producer.produce(topic, _message(number), partition=0)
-    producer.flush(30)
+    flush(producer)
     done = folder.flowc("run", "latest", "--once", "--json")
     assert done.json[0]["status"] == "ok", done.out
     rows = _rows(wh, "SELECT id, name, n FROM people ORDER BY id")
@@ -136,6 +133,7 @@ def test_a_worker_killed_at_any_moment_loses_and_repeats_nothing(
     time.sleep(1.2 + 0.35 * round_)
     worker.kill()
     worker.wait()
+    await_no_other(*wh)
     done = folder.flowc("run", "clean", "--once", "--json")
     assert done.json[0]["status"] == "ok", done.out
     rows = _rows(wh, "SELECT count(*) AS n, count(DISTINCT id) AS ids FROM clean")

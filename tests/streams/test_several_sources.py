@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import uuid
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.commands import Folder, Inside
 from tests.streams.filefolder import put
 from tests.streams.test_files_source_runs import _report, _rows
+from tests.topics import Message, fresh, produce
 
 PROJECT = """
 connections:
@@ -87,13 +85,9 @@ def test_joins_of_streams_that_are_bounded_are_not_run_yet(tmp_path: Path) -> No
 
 
 def test_a_topic_and_files_together(tmp_path: Path, kafka: str) -> None:
-    topic = f"several{uuid.uuid4().hex[:10]}"
-    admin = AdminClient({"bootstrap.servers": kafka})
-    admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(30)
-    producer = Producer({"bootstrap.servers": kafka})
-    for number in range(10, 15):
-        producer.produce(topic, json.dumps({"id": number, "price": 1}).encode())
-    producer.flush(30)
+    topic, ids = fresh(kafka, 2), range(10, 15)
+    values = [json.dumps({"id": number, "price": 1}).encode() for number in ids]
+    produce(kafka, topic, [Message(value, partition=number % 2) for number, value in zip(ids, values, strict=True)])
     made = _project(tmp_path, "on_error: fail")
     text = (tmp_path / "specs/s.yaml").read_text()
     text = text.replace('connection: drop, path: "b*.jsonl", format: jsonl', f"connection: bus, topic: {topic}")

@@ -20,7 +20,7 @@ def test_nothing_is_lost_or_twice_while_worker_broker_and_database_die(tmp_path:
     words = ["--rate", "1000", "--minutes", "0.3", "--every", "0.5", "--faults", "worker", "broker", "database"]
     command = [sys.executable, "-m", "benchmarks.soak", *words, "--json", str(told)]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     *looks, result = map(json.loads, told.read_text().splitlines())
     assert (result["good"], result["lost"], result["twice"]) == (True, 0, 0)

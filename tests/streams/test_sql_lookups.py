@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from flowc.runtime.streams.lookups import Lookups
 from flowc.stream import LookupPlan
 from flowc.types import BIGINT, TEXT
 from tests.streams.compiled import Computed, plan
+from tests.waiting import until
 
 COLUMNS = (Column("id", BIGINT), Column("country", TEXT))
 JOIN = "SELECT s.id, u.country FROM source s LEFT JOIN users u ON s.id = u.id"
@@ -40,13 +40,6 @@ def _lookups(tmp_path: Path, refresh: float | None = None, query: str = "SELECT 
     return Lookups([LookupPlan("users", "ref", query, COLUMNS, refresh)], opened)
 
 
-def _eventually(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def _computed(tmp_path: Path, lookups: Lookups, sql: str = JOIN) -> Computed:
     more = "lookups: { users: { connection: wh, table: users } }"
     declared = plan(tmp_path, sql, more=more, lookups={"users": COLUMNS})
@@ -60,7 +53,7 @@ def test_rows_are_joined_and_a_refresh_is_seen_by_the_next_batch(tmp_path: Path,
     assert computed.rows([{"id": 2}, {"id": 9}]) == [{"id": 2, "country": "fr"}, {"id": 9, "country": None}]
     database.execute("UPDATE users SET country = 'be' WHERE id = 2")
     seen = lookups.current()["users"].number
-    _eventually(lambda: lookups.current()["users"].number > seen + 1)
+    until(lambda: lookups.current()["users"].number > seen + 1)
     assert computed.rows([{"id": 2}]) == [{"id": 2, "country": "be"}]
     lookups.close()
 
@@ -71,13 +64,13 @@ def test_a_failed_refresh_keeps_the_last_good_version(tmp_path: Path, database: 
     lookups.failed = lambda name, error: told.append((name, error))
     lookups.open()
     database.execute("ALTER TABLE users RENAME TO gone")
-    _eventually(lambda: len(told) > 1)
+    until(lambda: len(told) > 1)
     assert told[0][0] == "users"
     assert lookups.failures["users"] >= 2
     assert _computed(tmp_path, lookups).rows([{"id": 1}]) == [{"id": 1, "country": "de"}]
     database.execute("ALTER TABLE gone RENAME TO users")
     good = lookups.current()["users"].number
-    _eventually(lambda: lookups.current()["users"].number > good)
+    until(lambda: lookups.current()["users"].number > good)
     lookups.close()
 
 

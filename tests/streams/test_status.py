@@ -11,8 +11,9 @@ from flowc.runtime.connectors.kafka import KafkaSource
 from tests.commands import Inside
 from tests.streams.test_dlq import project as dlq_project
 from tests.streams.test_dlq import run as dlq_run
-from tests.streams.test_rewind import APPEND, Place, fill, project, run, wait
+from tests.streams.test_rewind import APPEND, Place, fill, project, run
 from tests.topics import Message, fresh, produce
+from tests.waiting import PATIENCE, until
 
 
 def test_lag_is_what_was_not_read(tmp_path: Path, kafka: str, wh: Place) -> None:
@@ -43,11 +44,11 @@ def test_targets_that_are_no_databases(tmp_path: Path, kafka: str, to: str) -> N
     folder = project(tmp_path, kafka, topic, wh, to=to)
     assert folder.flowc("status", "--json").json[0]["epoch"] == 0
     worker = folder.start("run", "s", "--log-format", "json")
-    wait(lambda: folder.flowc("status", "--json").json[0]["lag"] == 0)
+    until(lambda: folder.flowc("status", "--json").json[0]["lag"] == 0)
     fill(kafka, topic, 10, first=10)
-    wait(lambda: [at["next"] for at in folder.flowc("status", "--json").json[0]["partitions"]] == [10, 10])
+    until(lambda: [at["next"] for at in folder.flowc("status", "--json").json[0]["partitions"]] == [10, 10])
     worker.send_signal(signal.SIGTERM)
-    _, said = worker.communicate(timeout=30)
+    _, said = worker.communicate(timeout=PATIENCE)
     assert worker.returncode == 0, said
     assert "retry_in" not in said, said
 

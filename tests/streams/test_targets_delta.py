@@ -25,6 +25,7 @@ from flowc.source import SourceFile, Span
 from flowc.stream import TableTarget
 from flowc.types import BIGINT, TEXT, parse_type
 from tests.streams.epochs import Cut, CutAt, epoch, numbered, numbers
+from tests.waiting import until
 
 COLUMNS = (Column("id", BIGINT), Column("name", TEXT))
 
@@ -71,9 +72,7 @@ def test_what_is_gathered_is_committed_when_nothing_more_comes(tmp_path: Path) -
     writer = _writer(tmp_path, age=0.2)
     writer.open()
     writer.write(numbers(1)[0])
-    end = time.monotonic() + 10
-    while not _ids(tmp_path) and time.monotonic() < end:
-        time.sleep(0.05)
+    until(lambda: _ids(tmp_path))
     assert _ids(tmp_path) == list(range(10))
     assert writer.write(epoch(2, numbered(2))) == 1
     writer.close()

@@ -32,6 +32,7 @@ from flowc.source import SourceFile, Span
 from flowc.stream import FilesTarget, Roll
 from flowc.types import BIGINT, TEXT, DataType, Kind, parse_type
 from tests.streams.epochs import Cut, CutAt, epoch, numbered, numbers
+from tests.waiting import until
 
 COLUMNS = (Column("id", BIGINT), Column("name", TEXT))
 SPAN = Span(SourceFile("s.yaml", ""), 0, 0)
@@ -86,9 +87,7 @@ def test_files_are_rolled_by_age_also_when_nothing_more_comes(tmp_path: Path) ->
     writer = FilesWriter(_plan(age=0.2), "s", str(tmp_path))
     writer.open()
     assert writer.write(numbers(1)[0]) == 0
-    end = time.monotonic() + 10
-    while not _files(tmp_path) and time.monotonic() < end:
-        time.sleep(0.02)
+    until(lambda: _files(tmp_path))
     assert _ids(tmp_path) == list(range(10))
     assert writer.flush() == 1
     assert writer.write(epoch(2, numbered(2).slice(0, 0))) == 2
@@ -131,7 +130,7 @@ def test_a_worker_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> No
     for wait in (0.3, 0.5, 0.7):
         worker = subprocess.Popen([sys.executable, "-c", _WORKER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         assert worker.stdout is not None
-        worker.stdout.readline()
+        assert any(int(held) > 0 for held in worker.stdout)  # it has published a file
         time.sleep(wait)
         os.kill(worker.pid, signal.SIGKILL)
         worker.stdout.close()

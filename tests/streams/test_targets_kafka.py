@@ -32,6 +32,7 @@ from flowc.stream import DEAD_LETTER, TopicTarget
 from flowc.types import BIGINT, TEXT, parse_type
 from tests import topics
 from tests.streams.epochs import Cut, CutAt, epoch, numbered, numbers
+from tests.waiting import PATIENCE
 
 COLUMNS = (Column("id", BIGINT), Column("name", TEXT))
 
@@ -178,7 +179,7 @@ def test_a_missing_topic_is_made(kafka: str, stream: str) -> None:
     writer.close()
     assert _ids(kafka, name) == list(range(10))
     admin = AdminClient({"bootstrap.servers": kafka})
-    admin.delete_topics([name])[name].result(30)
+    admin.delete_topics([name])[name].result(PATIENCE)
 
 
 def test_a_broker_that_is_not_there_may_come_back(stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,11 +196,11 @@ def test_a_client_that_waits_for_a_broker_that_is_gone_is_given_up(monkeypatch: 
     gone = threading.Event()
     producer = TopicProducer({}, "group", "stream-topic")
     producer._producer, producer._consumer = MagicMock(), MagicMock()
-    producer._producer.send_offsets_to_transaction.side_effect = lambda *_: gone.wait(5)
+    producer._producer.send_offsets_to_transaction.side_effect = lambda *_: gone.wait(PATIENCE)
     began = time.monotonic()
     with pytest.raises(TransientError, match="did not answer"), producer.transaction():
         producer.offsets({("topic", 0): 1})
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < PATIENCE / 2
     gone.set()
     producer.close()
 

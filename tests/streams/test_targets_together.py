@@ -18,6 +18,7 @@ import pytest
 from flowc.runtime.connectors import open_database
 from tests import topics
 from tests.commands import Folder, Inside
+from tests.sessions import await_no_other
 
 PROJECT = """
 connections:
@@ -136,6 +137,8 @@ def test_a_worker_killed_at_any_moment_leaves_every_target_whole(
     time.sleep(wait)
     worker.kill()
     worker.communicate()
+    await_no_other("postgres", {"url": postgres})
+    await_no_other("mysql", {"url": mysql})
     done = folder.flowc("run", bus.stream, "--once", "--json")
     assert done.json[0]["status"] == "ok", done.out
     found = _everywhere(tmp_path, bus, postgres, mysql)

@@ -116,13 +116,13 @@ def test_all_unknown_names_are_reported_at_once():
     ],
 )
 def test_a_runaway_template_is_stopped(text: str):
-    started = time.monotonic()
+    started = time.thread_time()
     result, problems = rendered(text)
     if result is not None:
         assert len(result.text) < 1_000_000
     else:
         assert problems[0][0] in ("template-too-large", "template-error", "template-syntax")
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_the_environment_shows_nothing_but_what_is_named():

@@ -104,11 +104,11 @@ def test_parts_keep_their_places():
 
 @pytest.mark.parametrize("piece", ["NOT ", "- ", "CASE WHEN ", "EXISTS(", "ARRAY<", "f(", "[", "(SELECT * FROM "])
 def test_deep_sql_is_a_diagnostic(piece: str):
-    started = time.monotonic()
+    started = time.thread_time()
     tree, problems, _ = parsed("SELECT " + piece * 30_000)
     assert tree is None
     assert problems[0][0] in ("sql-too-deep", "sql-syntax")
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_long_sql_is_not_deep():

@@ -145,18 +145,18 @@ def test_a_file_without_an_end_is_too_large(tmp_path: Path) -> None:
 
 def test_ten_megabytes_take_seconds() -> None:
     text = "vars:\n" + "".join(f"  key_{i}: some value of a variable number {i}\n" for i in range(200_000))
-    started = time.monotonic()
+    started = time.thread_time()
     value, diagnostics = read(text)
     assert not diagnostics
     assert isinstance(value, dict)
-    assert time.monotonic() - started < 20
+    assert time.thread_time() - started < 20
 
 
 def test_one_long_line_takes_seconds() -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     value, _ = read("a: '" + "x" * 10_000_000 + "'")
     assert isinstance(value, dict)
-    assert time.monotonic() - started < 20
+    assert time.thread_time() - started < 20
 
 
 @pytest.mark.parametrize("given", ["", "specs", "specs/sub", "specs/sub/a.yaml", "specs/a.yaml"])

@@ -89,10 +89,15 @@ class FileSource:
             self._settle()
 
     def _settle(self) -> None:
-        """Finds what is there; what has just been written is waited for, what still is being written left."""
-        end = time.monotonic() + 2 * _LOOK + 0.5
-        while self._registry.look() and time.monotonic() < end:
+        """Finds what is there; what has just been written is waited for, what still is being written left.
+
+        The last look begins when the time is over: what counts is how old files are then, however long a look takes.
+        """
+        began = time.monotonic()
+        end = began + 2 * _LOOK + 0.5
+        while self._registry.look() and began < end:
             time.sleep(_LOOK / 10)
+            began = time.monotonic()
 
     def starting(self, start: str) -> Mapping[int, int]:
         """The first file that is known and counts for a stream that starts so, by its place among them."""
