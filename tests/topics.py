@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -76,15 +75,18 @@ def remake(address: str, topic: str, partitions: int = 1) -> None:
     """Deletes a topic and makes another one of its name."""
     drop(address, topic)
     admin = _admin(address)
-    end = time.monotonic() + SECONDS
-    while True:
+
+    def made() -> bool:
         try:
-            admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(SECONDS)
-            return
-        except KafkaException as error:  # the old one is still going
-            if error.args[0].name() != "TOPIC_ALREADY_EXISTS" or time.monotonic() > end:
+            admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(PATIENCE)
+        except KafkaException as error:
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise
-            time.sleep(0.1)
+            return False  # the old one is still going
+        return True
+
+    until(made, lambda: f"topic `{topic}` does not go")
+    until(lambda: _led(admin, topic) == partitions, lambda: f"topic `{topic}` has no leaders", pause=0.01)
 
 
 def drop(address: str, topic: str) -> None:
