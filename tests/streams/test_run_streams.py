@@ -132,8 +132,8 @@ def test_a_worker_killed_at_any_moment_loses_and_repeats_nothing(
 ) -> None:
     folder = _project(tmp_path, kafka, topic, wh, "fail")
     _produce(kafka, topic, [_message(n) for n in range(20_000)])
-    worker = folder.start("run", "clean", "--once")
-    time.sleep(1.2 + 0.35 * round_)
+    worker = folder.begin("run", "clean", "--once")
+    time.sleep(0.5 + 0.35 * round_)
     worker.kill()
     worker.wait()
     done = folder.flowc("run", "clean", "--once", "--json")
