@@ -7,7 +7,7 @@ import time
 import psycopg
 import pytest
 
-from tests.commands import Folder
+from tests.commands import Inside
 from tests.stores import Store
 
 SPECS = """
@@ -35,8 +35,8 @@ pipelines:
 
 
 @pytest.fixture
-def folder(tmp_path, postgres) -> Folder:
-    made = Folder(tmp_path, {"PG": postgres})
+def folder(tmp_path, postgres) -> Inside:
+    made = Inside(tmp_path, {"PG": postgres})
     made.write("specs/project.yaml", SPECS)
     with psycopg.connect(postgres) as connection:
         connection.execute("CREATE TABLE people (id integer, name text)")
