@@ -122,7 +122,8 @@ def fill(address: str, topic: str, count: int, partitions: int, make: Callable[[
 
 def committed(address: str, topic: str) -> list[Any]:
     """All messages that readers of what is committed see."""
-    reader = Consumer({"bootstrap.servers": address, "group.id": "x", "enable.partition.eof": True, "log_level": 0})
+    settings = {"group.id": "x", "enable.partition.eof": True, "fetch.wait.max.ms": 50, "log_level": 0}
+    reader = Consumer({"bootstrap.servers": address, **settings})
     partitions = reader.list_topics(topic, timeout=SECONDS).topics[topic].partitions
     reader.assign([TopicPartition(topic, partition, 0) for partition in partitions])
     found, left = list[Any](), len(partitions)
