@@ -1,4 +1,4 @@
-"""What a reader tells the broker of stored positions: never at the cost of the one who commits."""
+"""What a reader tells and asks the broker beside messages: never at the cost of the one who waits for it."""
 
 from __future__ import annotations
 
@@ -49,3 +49,16 @@ def test_telling_the_broker_never_waits_for_the_thread_that_polls(kafka: str) ->
     while (told := _told(kafka, group, topic)) != 5 and time.monotonic() < end:
         time.sleep(0.2)
     assert told == 5
+
+
+def test_the_ends_of_a_run_that_ends_are_known_before_messages_are_waited_for(kafka: str) -> None:
+    topic = fresh(kafka, 2)
+    produce(kafka, topic, numbered(5))
+    source = KafkaSource("events", topic, {"bootstrap_servers": kafka}, group=f"g-{topic}", once=True)
+    source.open()
+    source.assign({0: 5, 1: 0})
+    produce(kafka, topic, numbered(3))
+    began = time.monotonic()
+    assert [source.end_offsets() for _ in range(50)] == [{0: 5, 1: 0}] * 50
+    assert time.monotonic() - began < 5  # asked behind the question for messages, each would take up to half a second
+    source.close()

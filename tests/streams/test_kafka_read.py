@@ -285,18 +285,6 @@ def test_what_is_stored_can_be_seen_as_lag(kafka: str, opened: Open) -> None:
     assert opened(topic).end_offsets() == {0: 5}
 
 
-def test_the_ends_of_a_run_that_ends_are_known_before_messages_are_waited_for(kafka: str, opened: Open) -> None:
-    topic = fresh(kafka, 2)
-    produce(kafka, topic, numbered(5))
-    source = opened(topic, once=True)
-    source.assign({0: 5, 1: 0})
-    produce(kafka, topic, numbered(3))
-    began = time.monotonic()
-    assert [source.end_offsets() for _ in range(50)] == [{0: 5, 1: 0}] * 50
-    assert time.monotonic() - began < 5  # each would wait for half a second behind the question for messages
-    assert read(source, 3).values == texts(3)
-
-
 def _committed(kafka: str, group: str, topic: str) -> int:
     from confluent_kafka import Consumer, TopicPartition
 
