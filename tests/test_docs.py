@@ -34,6 +34,7 @@ from flowc.diagnostics import Reporter
 from tests import warm
 from tests.golden_format import Block, Case, read_cases
 from tests.golden_harness import steady
+from tests.services.machine import free_port
 from tests.topics import drop_all
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +54,7 @@ PIPELINE = {
 RUNNABLE = ("flowc", "cd", "mkdir", "export", "sed", "cp", "mv", "cat", "python", "curl")
 SERVERS = {"KAFKA": "kafka", "WAREHOUSE_URL": "postgres"}
 """Names of variables, and the fixture whose address they hold in the tests."""
+PORT = ":9464"
 TOPICS = "tutorial_"
 """How the names of topics in the docs begin; they are removed before and after."""
 EXPORT = re.compile(r"export (?P<name>\w+)=")
@@ -111,6 +113,8 @@ class Player:
     folder: Path
     request: pytest.FixtureRequest
     extra: dict[str, str] = field(default_factory=dict)
+    port: str = field(default_factory=lambda: f":{free_port()}")
+    """In place of the one that is shown, at which somebody else on the machine may listen."""
     patience: float = 0.0
     """For how many seconds a command is repeated that prints something else than what is shown."""
 
@@ -140,7 +144,8 @@ class Player:
             self._serve(export["name"])
         end = time.monotonic() + self.patience
         while True:
-            played = play(command, shown, self.folder, self.environment)
+            played = play(command.replace(PORT, self.port), shown, self.folder, self.environment)
+            played = played.replace(self.port, PORT)
             if comparable(played) == comparable(f"$ {command}\n{shown}") or time.monotonic() > end:
                 return played
             time.sleep(0.2)
@@ -153,7 +158,8 @@ class Player:
 
     @contextmanager
     def _beside(self, command: str) -> Iterator[None]:
-        with subprocess.Popen(command.split(), cwd=self.folder, env=self.environment) as daemon:
+        words = command.replace(PORT, self.port).split()
+        with subprocess.Popen(words, cwd=self.folder, env=self.environment) as daemon:
             self.patience = 60.0
             yield
             self.patience = 0.0
