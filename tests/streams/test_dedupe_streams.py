@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 
 from flowc.runtime.connectors import open_database
+from tests import topics
 from tests.commands import Inside
 from tests.topics import fresh
 
@@ -57,7 +57,7 @@ def topic(kafka: str) -> str:
 
 
 def _produce(kafka: str, topic: str, messages: list[dict[str, object]]) -> None:
-    producer = Producer({"bootstrap.servers": kafka})
+    producer = topics.producing(kafka)
     for message in messages:
         # A key is always in one partition, so that its first message is well defined.
         producer.produce(topic, json.dumps(message).encode(), partition=int(str(message["id"])) % 3)

@@ -8,9 +8,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests import topics
 from tests.commands import Folder, Inside
 from tests.streams.filefolder import put
 from tests.streams.test_files_source_runs import _report, _rows
@@ -36,7 +36,7 @@ def _project(folder: Path, source: str, sql: str = "start: earliest", bus: str =
 
 
 def _send(kafka: str, topic: str, *messages: object) -> None:
-    producer = Producer({"bootstrap.servers": kafka})
+    producer = topics.producing(kafka)
     for message in messages:
         producer.produce(topic, message if isinstance(message, bytes) else json.dumps(message).encode())
     producer.flush(30)

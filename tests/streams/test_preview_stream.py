@@ -7,9 +7,9 @@ import uuid
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests import topics
 from tests.commands import Folder, Inside
 from tests.streams.filefolder import put
 
@@ -44,7 +44,7 @@ def topic(kafka: str) -> str:
 
 
 def _produce(kafka: str, topic: str, *messages: bytes) -> None:
-    producer = Producer({"bootstrap.servers": kafka})
+    producer = topics.producing(kafka)
     for message in messages:
         producer.produce(topic, message, partition=0)
     producer.flush(30)

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from flowc.runtime.connectors import open_database
+from tests import topics
 from tests.commands import Folder, Inside
 
 PROJECT = """
@@ -56,13 +56,8 @@ def _project(folder: Path, kafka: str, topic: str, wh: tuple[str, Mapping[str, o
     return made
 
 
-def _producer(kafka: str) -> Producer:
-    """A producer that keeps the order of its messages also when it has to send some again."""
-    return Producer({"bootstrap.servers": kafka, "enable.idempotence": True})
-
-
 def _produce(kafka: str, topic: str, messages: list[bytes]) -> None:
-    producer = _producer(kafka)
+    producer = topics.producing(kafka)
     for number, message in enumerate(messages):
         producer.produce(topic, message, partition=number % 3)
     producer.flush(30)
@@ -102,7 +97,7 @@ def test_merge_keeps_the_last_row_of_each_key(
 ) -> None:
     folder = _project(tmp_path, kafka, topic, wh, "fail")
     # One partition, so that the last one is well defined.
-    producer = _producer(kafka)
+    producer = topics.producing(kafka)
     for number in range(2000):
         producer.produce(topic, _message(number), partition=0)
     producer.flush(30)

@@ -7,9 +7,9 @@ import uuid
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests import topics
 from tests.commands import Folder, Inside
 from tests.streams.filefolder import put
 from tests.streams.test_files_source_runs import _report, _rows
@@ -90,7 +90,7 @@ def test_a_topic_and_files_together(tmp_path: Path, kafka: str) -> None:
     topic = f"several{uuid.uuid4().hex[:10]}"
     admin = AdminClient({"bootstrap.servers": kafka})
     admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(30)
-    producer = Producer({"bootstrap.servers": kafka})
+    producer = topics.producing(kafka)
     for number in range(10, 15):
         producer.produce(topic, json.dumps({"id": number, "price": 1}).encode())
     producer.flush(30)
