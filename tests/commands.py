@@ -8,12 +8,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flowc.cli.main import run
+from tests import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,19 +60,21 @@ class Folder:
             self.command(*arguments), cwd=self.path, env=self.environment(), stdout=pipe, stderr=pipe, text=True
         )
 
+    def begin(self, *arguments: str) -> warm.Process:
+        """The command as a process that the caller kills; it does its work from the beginning on."""
+        return warm.start("flowc", *arguments, cwd=self.path, env=self.environment())
+
     def flowc(self, *arguments: str) -> Done:
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.path,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = warm.run("flowc", *arguments, cwd=self.path, env=self.environment())
         assert "Traceback" not in done.stderr, done.stderr
         assert "error[internal]" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
+
+
+def at_once(folder: Folder, *arguments: str) -> list[Done]:
+    """What two processes did that ran a command at the same time."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda _: folder.flowc(*arguments), range(2)))
 
 
 class Inside(Folder):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from tests.running import running
 from tests.services import service
+from tests.services.databases import Databases
 from tests.services.mysql import fresh_database
 
 
@@ -17,6 +16,14 @@ from tests.services.mysql import fresh_database
 def postgres_address() -> Iterator[str]:
     """A running PostgreSQL server's DSN."""
     yield from running(service("postgres"))
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_address: str) -> Iterator[Databases]:
+    """Empty databases of that server."""
+    databases = Databases(postgres_address)
+    yield databases
+    databases.drop()
 
 
 @pytest.fixture(scope="session")
@@ -37,34 +44,18 @@ def kafka(kafka_address: str) -> str:
     return kafka_address.partition("?")[0]
 
 
-def _fresh_name() -> str:
-    return f"flowc_{uuid.uuid4().hex[:12]}"
-
-
-def _of_database(address: str, name: str) -> str:
-    return urlunsplit(urlsplit(address)._replace(path=f"/{name}"))
-
-
-def _fresh_postgres(address: str) -> Iterator[str]:
-    import psycopg
-
-    name = _fresh_name()
-    with psycopg.connect(address, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        yield _of_database(address, name)
-        admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
 @pytest.fixture
-def postgres(postgres_address: str) -> Iterator[str]:
+def postgres(postgres_databases: Databases) -> Iterator[str]:
     """The DSN of an empty database for this test."""
-    yield from _fresh_postgres(postgres_address)
+    with postgres_databases.fresh() as dsn:
+        yield dsn
 
 
 @pytest.fixture(scope="module")
-def postgres_module(postgres_address: str) -> Iterator[str]:
+def postgres_module(postgres_databases: Databases) -> Iterator[str]:
     """The DSN of an empty database for this module, for hypothesis and other tests that tidy up themselves."""
-    yield from _fresh_postgres(postgres_address)
+    with postgres_databases.fresh() as dsn:
+        yield dsn
 
 
 @pytest.fixture

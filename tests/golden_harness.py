@@ -24,7 +24,6 @@ import re
 import shlex
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, closing
 from dataclasses import dataclass, replace
@@ -41,12 +40,12 @@ from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.names.resolve import resolve
 from flowc.diagnostics import Reporter
+from tests import warm
 from tests.golden_format import INPUTS, Block, Case
 from tests.golden_plans import plan_text
 
 ROOT = Path(__file__).resolve().parents[1]
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-FLOWC = [sys.executable, "-c", "import sys; from flowc.cli.main import main; sys.argv[0] = 'flowc'; sys.exit(main())"]
 _SECONDS = re.compile(r"\b\d+(\.\d+)? ?(?:s|ms|seconds)\b")
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _RATE = re.compile(r"[\d,.]+[kM]? rows/s")
@@ -108,15 +107,7 @@ class Project:
             "NO_COLOR": "1",
             "LANG": "C.UTF-8",
         }
-        return subprocess.run(
-            [*FLOWC, *arguments],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return warm.run("flowc", *arguments, cwd=self.folder, env=environment)
 
 
 def run_case(case: Case, folder: Path) -> Iterator[tuple[int, Block, str]]:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,21 @@ from deltalake import DeltaTable, write_deltalake
 
 def rows(path: Path, query: str = "SELECT * FROM t ORDER BY ALL") -> list[tuple[Any, ...]]:
     """The rows of a query over one table, which it calls `t`."""
-    with duckdb.connect() as session:
-        session.execute("SET TimeZone = 'UTC'")
+    with reading() as session:
         session.register("t", DeltaTable(path).to_pyarrow_dataset())
         return session.execute(query).fetchall()
+
+
+@cache
+def _memory() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
+
+
+def reading() -> duckdb.DuckDBPyConnection:
+    """A session of a database in memory, to which it gives tables and views of its own; making one anew takes long."""
+    session = _memory().cursor()
+    session.execute("SET TimeZone = 'UTC'")
+    return session
 
 
 def write(path: Path, columns: dict[str, Any] | pa.Table, mode: Any = "append", **more: Any) -> None:
@@ -65,9 +77,9 @@ class Lake:
         for statement in statements:
             name = re.findall(r"INSERT INTO (\w+)", statement)[0]
             with self._session(name) as session:
-                session.execute(f"CREATE TABLE new.{name} AS SELECT * FROM {name} WHERE false")
-                session.execute(statement.replace(name, f"new.{name}", 1))
-                rows = session.sql(f"SELECT * FROM new.{name}").to_arrow_table()
+                session.execute(f"CREATE TEMPORARY TABLE flowc_new AS SELECT * FROM {name} WHERE false")
+                session.execute(statement.replace(name, "flowc_new", 1))
+                rows = session.sql("SELECT * FROM flowc_new").to_arrow_table()
             write(self.path(name), rows.cast(pa.schema(DeltaTable(self.path(name)).schema().to_arrow())))
 
     def control(self, query: str) -> list[tuple[Any, ...]]:
@@ -81,8 +93,7 @@ class Lake:
         return found
 
     def _session(self, words: str) -> duckdb.DuckDBPyConnection:
-        session = duckdb.connect()
-        session.execute("SET TimeZone = 'UTC'; CREATE SCHEMA new")
+        session = reading()
         for path in (log.parent for log in (self.folder / "lake").glob("*/_delta_log")):
             if path.name in words:
                 session.register(path.name, DeltaTable(path).to_pyarrow_dataset())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -68,9 +69,8 @@ class Store:
 
     def _ask(self, sql: str) -> list[tuple[Any, ...]]:
         if self.kind == "postgres":
-            with psycopg.connect(self.dsn, autocommit=True, options="-c timezone=UTC") as session:
-                cursor = session.execute(sql)
-                return cursor.fetchall() if cursor.description else []
+            cursor = _asked(self.dsn, sql)
+            return cursor.fetchall() if cursor.description else []
         if self.kind == "mysql":
             return ask(self.dsn, sql)
         path = self.folder / f"{self.file}.{self.kind}"
@@ -80,6 +80,27 @@ class Store:
             if self.kind == "sqlite":
                 opened.commit()
             return rows
+
+
+_LAST = threading.local()
+"""The session of a thread with the PostgreSQL database that it asked last: to connect takes longer than to ask."""
+
+
+def _asked(dsn: str, sql: str) -> Any:
+    session = getattr(_LAST, "session", None)
+    if session is None or session.closed or dsn != _LAST.dsn:
+        if session is not None:
+            session.close()
+        _LAST.dsn, _LAST.session = (
+            dsn,
+            psycopg.connect(dsn, autocommit=True, prepare_threshold=None, options="-c timezone=UTC"),
+        )
+    try:
+        return _LAST.session.execute(sql)
+    except psycopg.OperationalError:
+        if not _LAST.session.closed:
+            raise
+        return _asked(dsn, sql)  # what emptied the database has ended the session
 
 
 def counts(done: Done) -> dict[str, tuple[int, ...]]:

@@ -31,6 +31,7 @@ import yaml
 from flowc import render
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
+from tests import warm
 from tests.golden_format import Block, Case, read_cases
 from tests.golden_harness import steady
 from tests.services.machine import free_port
@@ -214,6 +215,7 @@ def play(command: str, shown: str, project: Path, env: dict[str, str], address: 
     """Runs a command, with another address for ADDRESS; the text that the block should have."""
     if command.split()[0] not in RUNNABLE:
         return f"$ {command}\n{shown}"
+    env = env | {"PATH": f"{warm.commands()}:{env['PATH']}"}
     words = ["bash", "-c", command.replace(ADDRESS, address)]
     done = subprocess.run(
         words, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,

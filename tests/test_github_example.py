@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import warm
 from tests.commands import ROOT
 from tests.stores import Store
 
@@ -50,7 +51,7 @@ class Runner:
         given = {name: values.get(name, "") for name in step.get("env", {})}
         bin_ = self.folder / "bin"
         environment = given | {
-            "PATH": f"{bin_}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{bin_}:{warm.commands()}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "WAREHOUSE_URL": str(self.folder / "store.sqlite"),
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"),

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
-import subprocess
-import sys
 from contextlib import chdir
 from pathlib import Path
 
@@ -16,9 +13,9 @@ import pytest
 from flowc import render, resources
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
+from tests.commands import Inside
 
 QUICKSTART = resources.root("specs") / "quickstart"
-FLOWC = [sys.executable, "-m", "flowc"]
 LATER = ("flights/2013-01-02.csv", "weather/2013-01-02.csv", "airlines/2013-08-01.csv")
 
 
@@ -29,9 +26,9 @@ def project(tmp_path: Path) -> Path:
 
 def run(project: Path) -> dict[str, dict[str, int]]:
     """Runs everything once; the counts by pipeline."""
-    done = subprocess.run([*FLOWC, "run", "--once", "--json"], cwd=project, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    pipelines = json.loads(done.stdout)["pipelines"]
+    done = Inside(project).flowc("run", "--once", "--json")
+    assert done.code == 0, done.out + done.err
+    pipelines = done.json["pipelines"]
     return {pipeline["name"]: pipeline["targets"][0]["counts"] for pipeline in pipelines}
 
 

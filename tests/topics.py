@@ -116,7 +116,10 @@ def produce(address: str, topic: str, messages: Iterable[Message], **config: obj
 
 
 def producing(address: str, **config: object) -> Any:
-    """A producer; dots in the names of its settings are written as underscores."""
+    """A producer; dots in the names of its settings are written as underscores.
+
+    It keeps the order of its messages, and doubles none, also when it has to send some again.
+    """
     settings = {key.replace("_", "."): value for key, value in config.items()}
     return Producer({"bootstrap.servers": address, "linger.ms": 5, "log_level": 0, **_ONCE, **settings})
 

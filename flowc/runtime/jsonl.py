@@ -31,6 +31,8 @@ from flowc.types import INTEGER_RANGES, TEXT, DataType, Kind
 
 _BLOCK = 4 << 20
 _INFER_ROWS = 10_000
+_PIECE = 1000
+"""Lines that are looked at together where one of them is wrong."""
 _JSON = pa.json_()
 """Stands in a raw schema for a field that is kept as text."""
 _NATIVE = (Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT, *INTEGER_RANGES)
@@ -154,10 +156,13 @@ def _rows(paths: Sequence[Path], shape: _Shape) -> Iterator[pa.RecordBatch]:
         try:
             with opened(path) as stream:
                 for batch in _parsed(stream, shape.raw, guessed=shape.guessed):
-                    arrays = [_exact(plain(batch.column(c.name)), c, shape.raw.field(c.name)) for c in shape.columns]
-                    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+                    yield pa.RecordBatch.from_arrays(_arrays(batch, shape), schema=schema)
         except (pa.ArrowInvalid, ValueError, OSError, EOFError) as error:
             raise _located([path], shape, error) from None
+
+
+def _arrays(batch: pa.RecordBatch, shape: _Shape) -> list[pa.Array]:
+    return [_exact(plain(batch.column(c.name)), c, shape.raw.field(c.name)) for c in shape.columns]
 
 
 def _exact(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
@@ -208,12 +213,31 @@ def _located(paths: Sequence[Path], shape: _Shape | None, error: Exception) -> D
     for path in paths:
         try:
             with opened(path) as stream:
-                for number, line in enumerate(stream, start=1):
+                for number, line in _suspects(enumerate(stream, start=1), shape):
                     if line.strip() and (why := _wrong(line, shape)):
                         return _told(path, number, why, shape)
         except (OSError, EOFError) as broken:
             return unreadable(path, str(broken))
     return unreadable(paths[0], str(error))
+
+
+def _suspects(lines: Iterator[tuple[int, bytes]], shape: _Shape | None) -> Iterator[tuple[int, bytes]]:
+    """Lines that may be wrong: those of pieces that cannot be read as a whole. One by one takes far longer."""
+    while piece := list(itertools.islice(lines, _PIECE)):
+        if not _readable(b"".join(line for _, line in piece), shape):
+            yield from piece
+
+
+def _readable(lines: bytes, shape: _Shape | None) -> bool:
+    try:
+        if shape is None:
+            _schema(lines)
+            return True
+        for batch in _parsed(io.BufferedReader(io.BytesIO(lines)), shape.raw, guessed=shape.guessed):
+            _arrays(batch, shape)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _told(path: Path, line: int, why: str | tuple[Column, object], shape: _Shape | None) -> DataError:

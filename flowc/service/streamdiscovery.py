@@ -122,18 +122,19 @@ def _storable(column: Column) -> Column:
 def _in_topic(source: Source, sessions: Sessions) -> tuple[Column, ...]:
     topic = KafkaSource(
         source.name, source.path or "", sessions.options(source.connection).values, columns=("_value",),
-        group=f"flowc-discovery-{source.id}",
+        group=f"flowc-discovery-{source.id}", once=True,
     )  # fmt: skip
     try:
         topic.open()
         topic.assign({})
+        ends = topic.end_offsets()
         values = list[pa.Array]()
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end and sum(map(len, values)) < _SAMPLE:
             polled = topic.poll(_SAMPLE, _QUIET)
             if polled is not None and polled.messages.num_rows:
                 values.append(polled.messages.column("_value"))
-            elif values:
+            if values and all(topic.positions().get(partition, end) >= end for partition, end in ends.items()):
                 break
     finally:
         topic.close()

@@ -81,11 +81,11 @@ def _read(reader: SourceReader, limit: int) -> list[Polled]:
     left, until, batches = limit, monotonic() + _PATIENCE, list[Polled]()
     while left > 0 and monotonic() < until:
         polled = reader.poll(_WAIT)
-        if polled is None and reader.ended:
-            break
         if polled is not None and polled.messages.num_rows:
             batches.append(replace(polled, messages=polled.messages.slice(0, left)))
             left -= batches[-1].messages.num_rows
+        if reader.ended:
+            break
     return batches
 
 

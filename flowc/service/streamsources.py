@@ -71,15 +71,16 @@ def opened_sources(
         if source.kind == "files":
             reader, decoders[source.name] = _files(source, plan, sessions, once, facts)
         else:
-            reader, decoders[source.name] = _kafka(source, plan, sessions)
+            reader, decoders[source.name] = _kafka(source, plan, sessions, once)
         readers[source.name] = SourceReader(reader, plan.batch.max_rows, once=once)
     return readers, decoders
 
 
-def _kafka(source: SourcePlan, plan: StreamPlan, sessions: Sessions) -> tuple[KafkaSource, Decoding]:
+def _kafka(source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool) -> tuple[KafkaSource, Decoding]:
     reading = KafkaSource(
         source.name, source.address, sessions.options(source.connection).values,
         columns=columns_of(source, letters=plan.on_error == "dlq"), start=plan.start, group=f"flowc-{plan.name}",
+        once=once,
     )  # fmt: skip
     return reading, decoding_of(source)
 

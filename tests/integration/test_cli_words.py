@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.commands import Folder
+from tests.commands import Inside
 
 SECRET = "hunter2SECRET"
 
 
 @pytest.fixture
-def folder(tmp_path) -> Folder:
-    return Folder(tmp_path)
+def folder(tmp_path) -> Inside:
+    return Inside(tmp_path)
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -271,6 +271,14 @@ def test_an_address_with_everything():
     assert "p/w" in secrets
 
 
+def test_who_checks_no_certificate_reads_no_authorities(mysql, monkeypatch):
+    """They are hundreds, and would be read for each session."""
+    monkeypatch.setattr("ssl.SSLContext.load_default_certs", lambda *_: pytest.fail("authorities are read"))
+    session = MySQL({"url": mysql})
+    session.open()
+    session.close()
+
+
 def test_encryption_can_be_asked_for(mysql):
     """A server without a certificate is not spoken to."""
     has_tls = ask(mysql, "SHOW VARIABLES LIKE 'have_ssl'")[0][1] == "YES"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -13,7 +11,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.connectors.delta_lock import FileLock
-from tests import lakes
+from tests import lakes, warm
 from tests.commands import Folder, Inside
 from tests.stores import counts
 from tests.waiting import PATIENCE
@@ -45,38 +43,6 @@ pipelines:
 IDS_AND_VALUES = "SELECT id, v FROM t ORDER BY 1"
 TABLES = ("grown", "piled", "merged", "whole", "history")
 
-# Runs flowc, and kills it where step `n` of what a commit does begins, or has ended.
-KILLED = """
-import os, signal, sys
-import deltalake
-from flowc.cli.main import main
-from flowc.runtime.connectors import delta_commit, delta_watermarks
-
-place, seen = int(sys.argv.pop(1)), 0
-
-def step(call):
-    def counted(*arguments, **more):
-        die()
-        result = call(*arguments, **more)
-        die()
-        return result
-    return counted
-
-def die():
-    global seen
-    seen += 1
-    if seen == place:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-for module, name in (
-    (delta_watermarks, "write"), (delta_watermarks, "forget"), (deltalake, "write_deltalake"),
-    (deltalake.table.TableMerger, "execute"), (delta_commit.Change, "commit"), (delta_watermarks.os, "link"),
-):
-    setattr(module, name, step(getattr(module, name)))
-sys.argv[0] = "flowc"
-sys.exit(main())
-"""
-
 
 def project(folder: Folder, rows: int, version: str) -> list[tuple]:
     folder.write("specs/project.yaml", SPECS)
@@ -92,9 +58,9 @@ def current(name: str) -> str:
 
 def killed(folder: Folder, name: str, place: int) -> bool:
     """Whether the run was killed; else it ended before it came there."""
-    command = [sys.executable, "-c", KILLED, str(place), "run", "--once", name]
-    done = subprocess.run(command, cwd=folder.path, env=folder.environment(), capture_output=True, timeout=300)
-    assert done.returncode in (0, -9), done.stderr.decode()
+    words = ("tests.integration.killed_load", str(place), "run", "--once", name)
+    done = warm.run(*words, cwd=folder.path, env=folder.environment())
+    assert done.returncode in (0, -9), done.stderr
     return done.returncode == -9
 
 

@@ -13,12 +13,14 @@ import pytest
 from flowc.catalog import Column, TableName
 from flowc.errors import FlowcError
 from flowc.plan import EngineRead, FilesRead, Ingest, LoadPlan
+from flowc.runtime import jsonl
 from flowc.runtime.connectors import open_database
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.load import describe, run_load
 from flowc.types import parse_type
 
 FORMS = ("csv", "jsonl")
+wrong = jsonl._wrong
 
 
 def written(form, values):
@@ -119,6 +121,15 @@ def test_in_compressed_files_too(loaded, form, ending, pack):
         loaded(f"*.{form}{ending}", form, "numeric(38,1)", infer_rows=10)
     line = 9002 if form == "csv" else 9001
     assert f"`9007199254740993` does not fit the type inferred for it, `double`, in line {line}" in caught.value.message
+
+
+def test_the_line_of_a_bad_value_is_looked_for_in_pieces(loaded, monkeypatch):
+    looked = []
+    monkeypatch.setattr(jsonl, "_wrong", lambda line, shape: looked.append(line) or wrong(line, shape))
+    (loaded.folder / "a.jsonl").write_text(written("jsonl", ["1"] * 20_500 + ["2.5"]))
+    with pytest.raises(FlowcError, match=r"`2\.5` does not fit the type inferred for it, `bigint`, in line 20501 of"):
+        loaded("a.jsonl", "jsonl", "bigint", infer_rows=10)
+    assert len(looked) <= 2000, "a file of many lines is not read line by line"
 
 
 def test_files_have_one_type_for_a_column_whatever_their_order_of_columns(loaded):

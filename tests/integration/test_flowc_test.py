@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import Folder
+from tests.commands import Inside
 
 SPECS = """
 connections:
@@ -81,11 +81,11 @@ tests:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
+def folder(tmp_path: Path) -> Inside:
+    return Inside(tmp_path)
 
 
-def outcome(folder: Folder, tests: str, *arguments: str, specs: str = SPECS):
+def outcome(folder: Inside, tests: str, *arguments: str, specs: str = SPECS):
     folder.write("specs/project.yaml", specs + tests)
     return folder.flowc("test", *arguments)
 
@@ -203,7 +203,7 @@ PASSING = {
 
 
 @pytest.mark.parametrize("test", PASSING.values(), ids=PASSING)
-def test_it_passes(folder: Folder, test: str):
+def test_it_passes(folder: Inside, test: str):
     done = outcome(folder, test)
     assert done.code == 0, done.out + done.err
     assert "1 test: 1 passed, 0 failed" in done.out
@@ -267,7 +267,7 @@ FAILING = {
 
 
 @pytest.mark.parametrize(("test", "words"), FAILING.values(), ids=FAILING)
-def test_it_fails_and_says_why(folder: Folder, test: str, words: tuple[str, ...]):
+def test_it_fails_and_says_why(folder: Inside, test: str, words: tuple[str, ...]):
     done = outcome(folder, f"  t: {test}\n")
     assert done.code == 1, done.out + done.err
     assert "1 test: 0 passed, 1 failed" in done.out
@@ -275,7 +275,7 @@ def test_it_fails_and_says_why(folder: Folder, test: str, words: tuple[str, ...]
         assert word in done.out
 
 
-def test_names_choose_and_json_tells_all(folder: Folder):
+def test_names_choose_and_json_tells_all(folder: Inside):
     both = """
   good: { stream: latest, given: { source: [{ user_id: 1 }] }, expect: [{ user_id: 1 }] }
   bad: { pipeline: counted, given: { source: [{ origin: JFK, miles: 1 }] }, expect: [{ origin: LGA, miles: 1 }] }
@@ -289,12 +289,12 @@ def test_names_choose_and_json_tells_all(folder: Folder):
     assert outcome(folder, both, "nothing").code == 2
 
 
-def test_errors_in_specs_end_it(folder: Folder):
+def test_errors_in_specs_end_it(folder: Inside):
     done = outcome(folder, "  t: { stream: nosuch, given: {} }\n")
     assert done.code == 1
     assert "nothing was tested" in done.err
 
 
-def test_nothing_is_left_behind(folder: Folder):
+def test_nothing_is_left_behind(folder: Inside):
     outcome(folder, PASSING["a stream that drops repeats"])
     assert sorted(path.name for path in folder.path.iterdir() if path.name != "home") == ["specs"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import Folder
+from tests.commands import Inside
 from tests.topics import Message, fresh, produce
 
 SPECS = """
@@ -28,13 +28,13 @@ streams:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    made = Folder(tmp_path)
+def folder(tmp_path: Path) -> Inside:
+    made = Inside(tmp_path)
     made.write("specs/s.yaml", SPECS)
     return made
 
 
-def test_a_new_stream_is_told_with_its_start_and_promise(folder: Folder):
+def test_a_new_stream_is_told_with_its_start_and_promise(folder: Inside):
     done = folder.flowc("plan")
     assert done.code == 0, done.err
     assert "stream latest into wh.people" in done.out
@@ -45,14 +45,14 @@ def test_a_new_stream_is_told_with_its_start_and_promise(folder: Folder):
     assert "table wh.people" in done.out
 
 
-def test_applied_it_is_remembered_and_its_tables_are_there(folder: Folder):
+def test_applied_it_is_remembered_and_its_tables_are_there(folder: Inside):
     assert folder.flowc("apply", "--yes").code == 0
     assert folder.flowc("plan", "--detailed-exitcode").code == 0
     found = folder.flowc("plan", "--json").json
     assert (found["changes"], found["pipelines"]) == ([], [])
 
 
-def test_a_change_says_what_it_means(folder: Folder):
+def test_a_change_says_what_it_means(folder: Inside):
     folder.flowc("apply", "--yes")
     changed = SPECS.replace("SELECT id, name", "SELECT id, upper(name) AS name").replace("within: 10m", "within: 5m")
     folder.write("specs/s.yaml", changed.replace("start: latest", "start: earliest"))
@@ -68,7 +68,7 @@ def test_a_change_says_what_it_means(folder: Folder):
     assert "stream latest into wh.people" in folder.flowc("plan", "--markdown").out
 
 
-def test_a_removed_stream_is_told(folder: Folder):
+def test_a_removed_stream_is_told(folder: Inside):
     folder.flowc("apply", "--yes")
     folder.write("specs/s.yaml", SPECS[: SPECS.index("  copies:")])
     (gone,) = folder.flowc("plan", "--json").json["pipelines"]
@@ -80,13 +80,13 @@ def test_a_removed_stream_is_told(folder: Folder):
     assert gone["restart"] is True
 
 
-def test_a_selected_stream_brings_its_table(folder: Folder):
+def test_a_selected_stream_brings_its_table(folder: Inside):
     found = folder.flowc("plan", "latest", "--json").json
     assert [load["name"] for load in found["pipelines"]] == ["latest"]
     assert any("people" in change["name"] for change in found["changes"])
 
 
-def test_a_stream_that_has_run_goes_on_where_it_is(folder: Folder, kafka: str):
+def test_a_stream_that_has_run_goes_on_where_it_is(folder: Inside, kafka: str):
     topic = fresh(kafka)
     produce(kafka, topic, [Message(b'{"id": 1, "name": "a"}')])
     specs = SPECS.replace("nowhere.invalid:9092", kafka).replace("topic: events", f"topic: {topic}")
@@ -116,7 +116,7 @@ streams:
 
 
 def test_a_column_that_changes_names_the_stream_that_looks_it_up(tmp_path: Path):
-    folder = Folder(tmp_path)
+    folder = Inside(tmp_path)
     folder.write("specs/s.yaml", LOOKED_UP % ("short: text", "short"))
     assert folder.flowc("apply", "--yes").code == 0
     folder.write("specs/s.yaml", LOOKED_UP % ("name: { type: text, renamed_from: short }", "name"))

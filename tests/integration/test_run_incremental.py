@@ -4,7 +4,7 @@ import sqlite3
 
 import psycopg
 
-from tests.commands import Folder
+from tests.commands import Folder, Inside, at_once
 
 LITE = """
 connections: { store: { kind: sqlite, path: store.db } }
@@ -21,7 +21,7 @@ pipelines:
 
 
 def test_times_that_others_spell_otherwise_are_compared_as_times(tmp_path):
-    folder = Folder(tmp_path)
+    folder = Inside(tmp_path)
     folder.write("specs/project.yaml", LITE)
     with sqlite3.connect(tmp_path / "store.db") as raw:
         raw.execute("CREATE TABLE raw (id BIGINT, at TIMESTAMP)")
@@ -48,16 +48,15 @@ pipelines:
 
 
 def test_two_runs_at_once_do_not_add_a_row_twice(tmp_path, postgres):
-    folder = Folder(tmp_path)
+    folder = Inside(tmp_path)
     folder.write("specs/project.yaml", PG.format(dsn=postgres))
     with psycopg.connect(postgres, autocommit=True) as session:
         session.execute("CREATE TABLE raw AS SELECT id FROM generate_series(1, 10) AS id")
         assert folder.flowc("run", "--once").code == 0
         session.execute("INSERT INTO raw SELECT id FROM generate_series(11, 20) AS id")
-        both = [folder.start("run", "--once", "--json") for _ in range(2)]
-        said = [process.communicate()[0] for process in both]
-        codes = sorted(process.returncode for process in both)
+        both = at_once(Folder(tmp_path), "run", "--once", "--json")
+        codes = sorted(done.code for done in both)
         [held] = session.execute("SELECT array_agg(id ORDER BY id) FROM events").fetchone()
     assert held == list(range(1, 21))
     assert codes in ([0, 0], [0, 1])
-    assert codes == [0, 0] or "load-overtaken" in "".join(said)
+    assert codes == [0, 0] or "load-overtaken" in "".join(done.out for done in both)

@@ -6,7 +6,7 @@ import duckdb
 import psycopg
 import pytest
 
-from tests.commands import Folder
+from tests.commands import Inside
 
 EVIL = "; DROP TABLE keep; --"
 SPECS = r"""
@@ -51,7 +51,7 @@ def _rows(kind: str, at: str, sql: str) -> list[tuple]:
 def test_names_and_literals_stay_what_they_are(kind: str, tmp_path, request):
     at = request.getfixturevalue("postgres") if kind == "postgres" else str(tmp_path / "store.db")
     where = f'{{ kind: postgres, url: "{at}" }}' if kind == "postgres" else f"{{ kind: {kind}, path: store.db }}"
-    folder = Folder(tmp_path)
+    folder = Inside(tmp_path)
     folder.write("specs/project.yaml", SPECS % where)
     if kind == "duckdb":
         duckdb.connect(at).execute("CREATE TABLE keep (a INTEGER)").close()
@@ -64,7 +64,7 @@ def test_names_and_literals_stay_what_they_are(kind: str, tmp_path, request):
 
 
 def test_the_lineage_page_escapes_names(tmp_path):
-    folder = Folder(tmp_path)
+    folder = Inside(tmp_path)
     evil = SPECS.replace("DROP TABLE keep", "<script>alert(1)</script>")
     folder.write("specs/project.yaml", evil % "{ kind: sqlite, path: store.db }")
     done = folder.flowc("graph", "--to", "html")

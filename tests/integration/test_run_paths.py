@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from flowc.plan import Counter
-from tests.commands import Folder
+from tests.commands import Inside
 
 SPECS = """
 connections:
@@ -37,14 +37,14 @@ ORDERS = "id,customer,amount\n1,ada,1.50\n2,ada,2.25\n3,bob,4.00\n"
 
 
 @pytest.fixture
-def folder(tmp_path) -> Folder:
-    made = Folder(tmp_path)
+def folder(tmp_path) -> Inside:
+    made = Inside(tmp_path)
     made.write("specs/project.yaml", SPECS)
     made.write("data/orders.csv", ORDERS)
     return made
 
 
-def rows(folder: Folder, sql: str) -> list[tuple]:
+def rows(folder: Inside, sql: str) -> list[tuple]:
     with sqlite3.connect(folder.path / "store.db") as connection:
         return connection.execute(sql).fetchall()
 

@@ -7,7 +7,7 @@ import time
 import psycopg
 import pytest
 
-from tests.commands import Folder
+from tests.commands import Inside
 from tests.stores import Store
 from tests.waiting import PATIENCE, until
 
@@ -41,8 +41,8 @@ SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 
 
 
 @pytest.fixture
-def folder(tmp_path, postgres) -> Folder:
-    made = Folder(tmp_path, {"PG": postgres})
+def folder(tmp_path, postgres) -> Inside:
+    made = Inside(tmp_path, {"PG": postgres})
     made.write("specs/project.yaml", SPECS)
     with psycopg.connect(postgres) as connection:
         connection.execute("CREATE TABLE people (id integer, name text)")

@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from tests.commands import Folder
+from tests.commands import Inside
 
 SPECS = """
 connections:
@@ -40,8 +40,8 @@ pipelines:
 
 
 @pytest.fixture
-def folder(tmp_path) -> Folder:
-    made = Folder(tmp_path)
+def folder(tmp_path) -> Inside:
+    made = Inside(tmp_path)
     (tmp_path / "sub").mkdir()
     made.write("specs/project.yaml", SPECS.replace("WHERE {{ incremental }} ", ""))
     made.write(

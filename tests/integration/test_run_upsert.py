@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from tests.commands import Folder
+from tests.commands import Inside
 
 SPECS = """
 connections: {{ store: {{ kind: postgres, url: "{dsn}" }} }}
@@ -17,7 +17,7 @@ DEFAULT = "CREATE TABLE dim_rest PARTITION OF dim DEFAULT"
 
 @pytest.mark.parametrize("created", [PLAIN, f"{PARTITIONED}; {DEFAULT}"], ids=["plain", "partitioned"])
 def test_new_changed_and_equal_rows_are_told_apart(tmp_path, postgres, created):
-    folder = Folder(tmp_path)
+    folder = Inside(tmp_path)
     folder.write("specs/project.yaml", SPECS.format(dsn=postgres))
     with psycopg.connect(postgres, autocommit=True) as session:
         session.execute(created)

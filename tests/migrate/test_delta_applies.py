@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,8 +16,8 @@ import pytest
 from deltalake import DeltaTable
 
 from flowc.runtime.connectors.delta_bench import Bench
-from tests import lakes
-from tests.commands import ROOT, Inside
+from tests import lakes, warm
+from tests.commands import ROOT, Folder, Inside
 from tests.lakes import Lake
 from tests.migrate.beginning import AFTER, ALLOWED, BEFORE, IN_PLACE, KEPT, QUERY, begun, specs, text_column
 from tests.waiting import until
@@ -40,9 +37,8 @@ def project(lake: Lake) -> Inside:
 
 def killed(project: Inside, where: str, point: int, *arguments: str) -> bool:
     """Runs `flowc apply` in a process of its own that dies at a point; whether it died."""
-    words = [sys.executable, "-m", "tests.migrate.dying", where, str(point), "apply", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(project.path)}
-    done = subprocess.run(words, cwd=project.path, env=environment, capture_output=True, text=True, check=False)
+    words = ("tests.migrate.dying", where, str(point), "apply", *arguments)
+    done = warm.run(*words, cwd=project.path, env=project.environment())
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode != 0
 
@@ -258,10 +254,7 @@ def test_a_second_apply_is_refused_while_the_first_one_works(
     said: list[str] = []
 
     def act() -> None:
-        words = [sys.executable, "-m", "flowc", "apply", *ALLOWED, "--lock-timeout", "1"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(project.path)}
-        done = subprocess.run(words, cwd=project.path, env=environment, capture_output=True, text=True, check=False)
-        said.append(done.stderr)
+        said.append(Folder(project.path).flowc("apply", *ALLOWED, "--lock-timeout", "1").err)
 
     meanwhile(monkeypatch, act)
     assert project.flowc("apply", *ALLOWED).code == 0

@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import write_deltalake
@@ -26,6 +25,7 @@ from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.connectors.files import Files
+from tests.lakes import reading
 from tests.model import histories as h
 
 HERE = "here"
@@ -107,8 +107,7 @@ class LakeEngine(Engine):
         return super().exists(name)
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        with duckdb.connect() as session:
-            session.execute("SET TimeZone = 'UTC'")
+        with reading() as session:
             if self.exists(h.TARGET):
                 session.register("tgt", self._lake.dataset(h.TARGET))
             session.register("marks", self._lake.watermarks(h.TARGET))

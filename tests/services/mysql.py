@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from flowc.runtime.connectors.mysql_address import connected
 from tests.services.machine import MissingService, Server, free_port, prepared, temporary_folder, tied
 
 USER = PASSWORD = "flowc"
@@ -145,17 +146,13 @@ def ask(dsn: str, *statements: str) -> list[tuple[Any, ...]]:
     import pymysql
 
     parts = urlsplit(dsn)
-    session = pymysql.connect(
-        host=parts.hostname or "127.0.0.1",
-        port=parts.port or 3306,
-        user=parts.username or "",
-        password=parts.password or "",
-        database=parts.path.strip("/") or None,
-        charset="utf8mb4",
-        autocommit=True,
-        connect_timeout=60,
-        init_command="SET SESSION time_zone = '+00:00', sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES'",
-    )
+    arguments = {
+        "host": parts.hostname or "127.0.0.1", "port": parts.port or 3306, "user": parts.username or "",
+        "password": parts.password or "", "database": parts.path.strip("/") or None, "charset": "utf8mb4",
+        "autocommit": True, "connect_timeout": 60,
+        "init_command": "SET SESSION time_zone = '+00:00', sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES'",
+    }  # fmt: skip
+    session = connected(pymysql, arguments)
     with session, session.cursor() as cursor:
         rows: list[tuple[Any, ...]] = []
         for statement in statements:

@@ -20,6 +20,8 @@ from tests.streams.test_kafka_faults import broker
 from tests.topics import fresh
 
 __all__ = ["broker"]
+MISSED_SOON = "session.timeout.ms: 6000, heartbeat.interval.ms: 500"
+"""So that the broker gives the partitions of a worker that was killed to others before most of a minute is over."""
 
 
 @pytest.fixture
@@ -103,7 +105,10 @@ def test_a_stream_gives_up_after_the_restarts_it_may_have(tmp_path: Path, kafka:
 
 def test_workers_share_partitions_and_nothing_is_lost_or_twice(tmp_path: Path, kafka: str, postgres: str) -> None:
     topic = fresh(kafka, 4)
-    with daemon(project(tmp_path, kafka, topic, postgres, "    parallelism: 2")) as running:
+    folder = project(tmp_path, kafka, topic, postgres, "    parallelism: 2")
+    spec = folder.path / "specs" / "s.yaml"
+    spec.write_text(spec.read_text().replace("kind: kafka,", f"kind: kafka, properties: {{ {MISSED_SOON} }},"))
+    with daemon(folder) as running:
         running.until(lambda: running.page("/readyz")[0] == 200)
         for part in range(20):
             send(kafka, topic, part * 1000, 1000, 4)

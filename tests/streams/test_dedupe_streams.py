@@ -111,8 +111,8 @@ def test_a_worker_killed_at_any_moment_drops_every_repeat_and_nothing_else(
 ) -> None:
     folder = _project(tmp_path, kafka, topic, wh, state)
     _produce(kafka, topic, _messages(0, 6000))
-    for wait in (1.3 + 0.2 * round_, 1.6 + 0.15 * round_):
-        worker = folder.start("run", "once", "--once")
+    for wait in (0.4 + 0.2 * round_, 0.6 + 0.15 * round_):
+        worker = folder.begin("run", "once", "--once")
         time.sleep(wait)
         worker.kill()
         worker.wait()

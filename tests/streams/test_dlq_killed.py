@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.commands import Folder
 from tests.streams.test_dlq import MENDED, TO, Place, counted, fill, project, rows, run
 from tests.topics import fresh
@@ -28,8 +27,7 @@ CASES = [
 
 def killed(folder: Folder, point: str) -> int:
     """How a replay ends that is killed at a point."""
-    command = [sys.executable, "-m", "tests.streams.killed_replay", point]
-    return subprocess.run(command, cwd=folder.path, env=folder.environment(), timeout=PATIENCE, check=False).returncode
+    return warm.run("tests.streams.killed_replay", point, cwd=folder.path, env=folder.environment()).returncode
 
 
 def is_replayed(folder: Folder) -> bool:

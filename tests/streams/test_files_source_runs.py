@@ -102,8 +102,8 @@ def test_a_worker_killed_in_the_middle_of_a_file_loses_and_repeats_nothing(tmp_p
         rows = "".join(f"{number * 20_000 + n},n{n}\n" for n in range(20_000))
         put(tmp_path / "drop", f"{number}.csv.gz", "id,name\n" + rows, number)
     made.write("specs/s.yaml", (tmp_path / "specs/s.yaml").read_text().replace("*.csv", "*.csv.gz"))
-    for wait in (1.4, 0.9, 1.6):
-        worker = made.start("run", "clean", "--once")
+    for wait in (0.6, 0.3, 0.9):
+        worker = made.begin("run", "clean", "--once")
         time.sleep(wait)
         worker.kill()
         worker.wait()
@@ -133,8 +133,8 @@ def test_with_intents_a_worker_that_is_killed_reads_the_same_rows_again(tmp_path
     for number in range(4):
         rows = "".join(f'{number * 5000 + n},"n\n{n}"\n' for n in range(5000))
         put(tmp_path / "drop", f"{number}.csv", "id,name\n" + rows, number)
-    for wait in (1.5, 1.1, 1.8):
-        worker = made.start("run", "clean", "--once")
+    for wait in (0.6, 0.4, 0.9):
+        worker = made.begin("run", "clean", "--once")
         time.sleep(wait)
         worker.kill()
         worker.wait()

@@ -1,4 +1,4 @@
-"""What a reader tells the broker of stored positions: never at the cost of the one who commits."""
+"""What a reader tells and asks the broker beside messages: never at the cost of the one who waits for it."""
 
 from __future__ import annotations
 
@@ -56,3 +56,15 @@ def test_telling_the_broker_never_waits_for_the_thread_that_polls(kafka: str) ->
     thread.join(PATIENCE)
     source.close()
     assert longest < _LONG / 4
+
+
+def test_the_ends_of_a_run_that_ends_are_known_before_messages_are_waited_for(kafka: str) -> None:
+    """Each would take up to half a second behind the question for messages; none is asked at all."""
+    topic = fresh(kafka, 2)
+    produce(kafka, topic, numbered(5))
+    source = KafkaSource("events", topic, {"bootstrap_servers": kafka}, group=f"g-{topic}", once=True)
+    source.open()
+    source.assign({0: 5, 1: 0})
+    produce(kafka, topic, numbered(3))
+    assert source.end_offsets() == {0: 5, 1: 0}
+    source.close()

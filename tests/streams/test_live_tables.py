@@ -8,6 +8,7 @@ import pytest
 
 from tests.commands import Inside
 from tests.stores import KINDS, Store, address
+from tests.streams.filefolder import put
 
 PROJECT = """
 connections:
@@ -37,7 +38,7 @@ def _run(store: Store, sql: str = SQL, to: str = TO, tables: str = "", more: str
     folder = Inside(store.folder)
     spec = PROJECT.format(connection=store.connection, sql=sql, to=to, tables=tables, more=more)
     folder.write("specs/s.yaml", spec)
-    folder.write("inbox/a.jsonl", '{"id": 1, "note": "a"}\n{"id": 2, "note": "b"}\n')
+    put(store.folder, "inbox/a.jsonl", '{"id": 1, "note": "a"}\n{"id": 2, "note": "b"}\n')
     done = folder.flowc("run", "orders", "--once", "--json")
     error = done.json[0]["error"]
     return (None, "") if error is None else (error["code"], f"{error['message']} {error}")

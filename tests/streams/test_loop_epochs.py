@@ -49,6 +49,7 @@ class Log:
         self.sizes, self.step = sizes, step
         self.at: dict[int, int] = {}
         self.seen: dict[Partition, int] = {}
+        self.polls = 0
 
     @property
     def log(self) -> str:
@@ -59,6 +60,7 @@ class Log:
         self.at = {part: positions.get(("source", part), 0) for part in self.sizes}
 
     def poll(self, wait: float) -> Polled | None:
+        self.polls += 1
         ranges = [
             Range("source", part, start, min(start + self.step, self.sizes[part]))
             for part, start in self.at.items()
@@ -78,7 +80,7 @@ class Log:
 
     @property
     def ended(self) -> bool:
-        return True
+        return all(start >= self.sizes[part] for part, start in self.at.items())
 
 
 def _database(kind: str, place: str) -> Database:
@@ -132,6 +134,7 @@ def test_every_message_arrives_once(place: tuple[str, str]) -> None:
     database = _database(*place)
     log = Log({0: 50, 1: 7, 2: 31}, 8)
     assert _run(database, log) == 7
+    assert log.polls == 7, "nothing is waited for behind the end"
     assert _events(database) == ALL
     assert log.seen == {("source", 0): 50, ("source", 1): 7, ("source", 2): 31}
     assert _run(database, Log({0: 50, 1: 7, 2: 31}, 8)) == 0

@@ -14,6 +14,7 @@ import pytest
 from flowc.catalog import Table, TableName
 from flowc.runtime.connectors import open_database
 from tests.commands import ROOT, Inside
+from tests.streams.filefolder import put
 from tests.topics import Message, drop, fresh, produce
 
 Wh = tuple[str, Mapping[str, object]]
@@ -91,7 +92,7 @@ def planned(folder: Inside, *arguments: str) -> Any:
 @pytest.fixture
 def folder(tmp_path: Path) -> Inside:
     made = Inside(tmp_path)
-    made.write("inbox/a.jsonl", '{"id": 1, "name": "one"}\n')
+    put(tmp_path, "inbox/a.jsonl", '{"id": 1, "name": "one"}\n')
     return made
 
 
@@ -106,7 +107,7 @@ def test_what_apply_makes_is_what_a_run_makes_of_every_type(folder: Inside, wh: 
     options = ", mode: merge, keys: [id]"
     first, second = (stream(n, f"t_{n}", columns=columns, more=options) for n in ("planned", "ran"))
     folder.write("specs/s.yaml", specs(wh, first, second))
-    folder.write("inbox/a.jsonl", json.dumps(ROW) + "\n")
+    put(folder.path, "inbox/a.jsonl", json.dumps(ROW) + "\n")
     assert folder.flowc("apply", "planned", "--yes").code == 0
     assert live(wh, "t_ran") is None
     done = folder.flowc("run", "ran", "--once")

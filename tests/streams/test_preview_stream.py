@@ -11,6 +11,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import AdminClient
 
 from tests.commands import Folder, Inside
+from tests.streams.filefolder import put
 from tests.topics import Message, fresh, produce
 from tests.waiting import PATIENCE
 
@@ -108,7 +109,7 @@ def test_an_empty_topic_shows_no_rows(folder: Folder):
 
 
 def test_files_are_looked_at_and_stay_unread(folder: Folder):
-    folder.write("inbox/a.jsonl", '{"id": 1}\n{"id": 2}\n')
+    put(folder.path, "inbox/a.jsonl", '{"id": 1}\n{"id": 2}\n')
     for _ in range(2):
         found = folder.flowc("preview", "lines", "--json").json
         assert [row["next"] for row in found["rows"]] == [2, 3]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Inside
+from tests.streams.filefolder import put
 
 PROJECT = """
 connections: {{ in: {{ kind: files, uri: . }}, wh: {{ kind: duckdb, path: wh.duckdb }} }}
@@ -21,7 +22,7 @@ streams:
 def test_a_mode_that_streams_do_not_write_is_refused(mode: str, tmp_path: Path):
     folder = Inside(tmp_path)
     folder.write("specs/s.yaml", PROJECT.format(mode=mode))
-    folder.write("a.jsonl", '{"id": 1}\n')
+    put(tmp_path, "a.jsonl", '{"id": 1}\n')
     done = folder.flowc("run", "s", "--once")
     assert done.code == 1
     assert f"it has `mode: {mode}`" in done.err

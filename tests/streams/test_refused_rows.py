@@ -10,6 +10,7 @@ import pytest
 from tests import topics
 from tests.commands import Done, Inside
 from tests.stores import KINDS, Store, address
+from tests.streams.filefolder import put
 
 PROJECT = """
 connections:
@@ -47,7 +48,7 @@ def _folder(
 
 def _send(folder: Inside, *notes: str | None, name: str = "a") -> None:
     lines = (json.dumps({"id": number, "note": note}) for number, note in enumerate(notes))
-    folder.write(f"inbox/{name}.jsonl", "".join(f"{line}\n" for line in lines))
+    put(folder.path, f"inbox/{name}.jsonl", "".join(f"{line}\n" for line in lines))
 
 
 def _run(folder: Inside) -> Done:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer
 
+from tests import warm
 from tests.commands import Folder, Inside
 from tests.streams.test_dlq import Place, rows
 from tests.topics import FIRST_MS, Message, cut, fresh, produce
@@ -227,8 +226,7 @@ def test_a_rewind_that_is_killed_is_finished_by_the_next(
     fill(kafka, topic, 100)
     folder = project(tmp_path, kafka, topic, wh, to=to)
     run(folder)
-    command = [sys.executable, "-m", "tests.streams.killed_rewind", point]
-    done = subprocess.run(command, cwd=tmp_path, env=folder.environment(), timeout=PATIENCE, check=False)
+    done = warm.run("tests.streams.killed_rewind", point, cwd=tmp_path, env=folder.environment())
     assert done.returncode == (0 if to == APPEND and point == "moved in the store" else -signal.SIGKILL)
     assert folder.flowc("rewind", "s", "--to", "earliest", "--yes").code == 0
     assert run(folder)["messages"] == 100

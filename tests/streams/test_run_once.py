@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Folder, Inside
+from tests.streams.filefolder import put
 from tests.topics import fill, fresh
 from tests.waiting import PATIENCE, until
 
@@ -61,8 +62,8 @@ streams:
 def folder(tmp_path: Path) -> Folder:
     made = Inside(tmp_path)
     made.write("specs/s.yaml", PROJECT)
-    made.write("inbox/one.jsonl", '{"id": 1, "kind": "a"}\n{"id": 2, "kind": "a"}\n{"id": 3, "kind": "b"}\n')
-    made.write("inbox/names.csv", "kind,name\na,apple\nb,pear\n")
+    put(tmp_path, "inbox/one.jsonl", '{"id": 1, "kind": "a"}\n{"id": 2, "kind": "a"}\n{"id": 3, "kind": "b"}\n')
+    put(tmp_path, "inbox/names.csv", "kind,name\na,apple\nb,pear\n")
     return made
 
 
@@ -92,7 +93,7 @@ def test_a_stream_runs_after_the_pipeline_whose_table_it_looks_up(folder: Folder
 
 
 def test_a_pipeline_whose_stream_failed_is_skipped_and_the_others_run(folder: Folder) -> None:
-    folder.write("inbox/two.jsonl", '{"id": "no number"}\n')
+    put(folder.path, "inbox/two.jsonl", '{"id": "no number"}\n')
     done = folder.flowc("run", "--once", "--json")
     assert done.code == 1
     found = {pipeline["name"]: (pipeline["status"], pipeline["reason"]) for pipeline in done.json["pipelines"]}

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 
 from flowc.runtime.connectors import open_database
+from tests import topics
 from tests.commands import Folder, Inside
 from tests.sessions import await_no_other
 from tests.topics import flush, fresh
@@ -53,13 +53,8 @@ def _project(folder: Path, kafka: str, topic: str, wh: tuple[str, Mapping[str, o
     return made
 
 
-def _producer(kafka: str) -> Producer:
-    """A producer that keeps the order of its messages also when it has to send some again."""
-    return Producer({"bootstrap.servers": kafka, "enable.idempotence": True})
-
-
 def _produce(kafka: str, topic: str, messages: list[bytes]) -> None:
-    producer = _producer(kafka)
+    producer = topics.producing(kafka)
     for number, message in enumerate(messages):
         producer.produce(topic, message, partition=number % 3)
     flush(producer)
@@ -99,7 +94,7 @@ def test_merge_keeps_the_last_row_of_each_key(
 ) -> None:
     folder = _project(tmp_path, kafka, topic, wh, "fail")
     # One partition, so that the last one is well defined.
-    producer = _producer(kafka)
+    producer = topics.producing(kafka)
     for number in range(2000):
         producer.produce(topic, _message(number), partition=0)
     flush(producer)
@@ -129,8 +124,8 @@ def test_a_worker_killed_at_any_moment_loses_and_repeats_nothing(
 ) -> None:
     folder = _project(tmp_path, kafka, topic, wh, "fail")
     _produce(kafka, topic, [_message(n) for n in range(20_000)])
-    worker = folder.start("run", "clean", "--once")
-    time.sleep(1.2 + 0.35 * round_)
+    worker = folder.begin("run", "clean", "--once")
+    time.sleep(0.5 + 0.35 * round_)
     worker.kill()
     worker.wait()
     await_no_other(*wh)

@@ -62,7 +62,8 @@ def test_dead_letters_are_counted(tmp_path: Path, kafka: str) -> None:
     assert folder.flowc("status", "--json").json[0]["dead_letters"] == 2
 
 
-def test_what_cannot_be_reached_is_said(tmp_path: Path, kafka: str) -> None:
+def test_what_cannot_be_reached_is_said(tmp_path: Path, kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowc.runtime.connectors.kafka.SECONDS", 1.0)
     topic, wh = fresh(kafka, 2), ("sqlite", {"path": str(tmp_path / "wh.db")})
     fill(kafka, topic, 10)
     folder = project(tmp_path, kafka, topic, wh, to=f"[{APPEND}, {{ connection: side, table: copy }}]")

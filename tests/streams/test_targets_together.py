@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowc.runtime.connectors import open_database
-from tests import topics
+from tests import topics, warm
 from tests.commands import Folder, Inside
 from tests.sessions import await_no_other
 
@@ -127,16 +125,16 @@ def test_every_target_has_every_row_once(tmp_path: Path, bus: Bus, postgres: str
     assert len(_table("sqlite", str(tmp_path / "near.db"), "SELECT part FROM latest")) == 3
 
 
-@pytest.mark.parametrize("wait", [1.6, 2.1, 2.6])
+@pytest.mark.parametrize("wait", [0.5, 1.0, 1.5])
 def test_a_worker_killed_at_any_moment_leaves_every_target_whole(
     tmp_path: Path, bus: Bus, postgres: str, mysql: str, wait: float
 ) -> None:
     folder = _project(Folder(tmp_path), bus, ALL, postgres, mysql)
     bus.fill(0, COUNT)
-    worker = folder.start("run", bus.stream, "--once")
+    worker = folder.begin("run", bus.stream, "--once")
     time.sleep(wait)
     worker.kill()
-    worker.communicate()
+    worker.wait()
     await_no_other("postgres", {"url": postgres})
     await_no_other("mysql", {"url": mysql})
     done = folder.flowc("run", bus.stream, "--once", "--json")
@@ -164,8 +162,8 @@ def test_a_worker_killed_at_any_point_leaves_every_target_whole(
 ) -> None:
     folder = _project(Folder(tmp_path), bus, SOME)
     bus.fill(0, 2500)
-    words = [sys.executable, "-m", "tests.streams.killed_run", bus.stream, point, str(after)]
-    killed = subprocess.run(words, cwd=tmp_path, env=folder.environment(), capture_output=True, text=True, check=False)
+    words = ("tests.streams.killed_run", bus.stream, point, str(after))
+    killed = warm.run(*words, cwd=tmp_path, env=folder.environment())
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     done = _project(Inside(tmp_path), bus, SOME).flowc("run", bus.stream, "--once", "--json")
     assert done.json[0]["status"] == "ok", done.out

@@ -10,6 +10,7 @@ import pytest
 
 from tests import topics
 from tests.commands import Inside
+from tests.streams.filefolder import put
 
 PROJECT = """
 connections:
@@ -42,7 +43,7 @@ def _folder(path: Path, to: str, sql: str = "SELECT id, name FROM source", kafka
 def _run(folder: Inside, *names: str) -> list[str]:
     """What is said of the rows that are left out."""
     lines = (json.dumps({"id": number, "name": name}) for number, name in enumerate(names, 1))
-    folder.write("inbox/a.jsonl", "".join(f"{line}\n" for line in lines))
+    put(folder.path, "inbox/a.jsonl", "".join(f"{line}\n" for line in lines))
     done = folder.flowc("run", "rows", "--once", "--json")
     assert done.json[0]["status"] == "ok", done.out
     shown = folder.flowc("dlq", "show", "rows", "--json").json

@@ -131,8 +131,11 @@ class Load:
 
     def row_column(self, name: str) -> Column | None:
         """A column of the rows to write: the target's, or else one that only the source has."""
-        own = next((f.target for f in self.loaded if f.target.name == name), None)
-        return own or find_column(self.extras, name)
+        return self._targets.get(name) or find_column(self.extras, name)
+
+    @cached_property
+    def _targets(self) -> dict[str, Column]:
+        return {f.target.name: f.target for f in self.loaded}
 
     def equal(self, names: Iterable[str], left: str, right: str) -> str:
         """The join condition on columns that are never NULL.
@@ -175,5 +178,7 @@ def find_column(columns: Iterable[Column], name: str) -> Column | None:
     """The column of that name, else the only one that differs from it in case alone."""
     held = tuple(columns)
     exact = next((c for c in held if c.name == name), None)
+    if exact is not None:
+        return exact
     near = [c for c in held if c.name.lower() == name.lower()]
-    return exact or (near[0] if len(near) == 1 else None)
+    return near[0] if len(near) == 1 else None

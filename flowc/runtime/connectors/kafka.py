@@ -29,13 +29,18 @@ _FAREWELL = 3.0
 _DISCOVERY = 30.0
 _AGAIN = 1.0
 """Seconds between the questions whether a broker that troubled us answers again, and half of them to wait for that."""
+_ENDING: Mapping[str, object] = {"fetch.wait.max.ms": 100}
+"""A run that ends asks about ends, and the broker answers in order: first where it waits for messages."""
 _LOG = logging.getLogger("flowc.kafka")
 _LOG.addHandler(logging.NullHandler())
 _LOG.addFilter(Calm())
 
 
 class KafkaSource:
-    """A reader of one topic; see `flowc.runtime.streams.source.Source`."""
+    """A reader of one topic; see `flowc.runtime.streams.source.Source`.
+
+    With `once`, only what is there at the beginning is asked for.
+    """
 
     def __init__(
         self,
@@ -46,12 +51,13 @@ class KafkaSource:
         columns: Sequence[str] = ("_value",),
         start: str = "earliest",
         group: str = "flowc",
+        once: bool = False,
     ) -> None:
-        self.name = name
+        self.name, self._once = name, once
         self.trouble: str | None = None
         """What the client last complained of and nothing was read since; for those who watch."""
         self._topic, self._columns, self._start, self._at_time = topic, tuple(columns), start, start_time(start)
-        self._settings = settings(options, group)
+        self._settings = {**(_ENDING if once else {}), **settings(options, group)}
         self._secrets = secrets(self._settings)
         self._id = TopicId(self._settings, topic, name, self._secrets)
         self._kafka: Any = None
@@ -60,6 +66,7 @@ class KafkaSource:
         self._begun: dict[int, int] = {}  # where partitions began that are read here
         self._reached: dict[int, int] = {}  # ends that the broker told, behind which there is nothing to read yet
         self._unrecorded: dict[int, int] = {}
+        self._ends: dict[int, int] | None = None
         self._failure: FlowcError | None = None
         self._discover_at: float | None = None
         self._advice: dict[int, int] = {}
@@ -103,7 +110,10 @@ class KafkaSource:
 
     def assign(self, positions: Mapping[int, int]) -> None:
         """Reads all partitions, from the stored positions."""
-        begun = self._begin(self._log.partitions(), positions)
+        partitions = self._log.partitions()
+        begun = self._begin(partitions, positions)
+        # The broker answers in order: once it waits for messages, this question would wait with it.
+        self._ends = self._log.ends(partitions) if self._once else None
         self._next, self._begun = {}, {}
         self._take(begun)
         self._consumer.assign(self._places(begun))
@@ -166,8 +176,8 @@ class KafkaSource:
         return dict(self._next)
 
     def end_offsets(self) -> Mapping[int, int]:
-        """Where the readable part of every partition ends now."""
-        return self._log.ends(self._log.partitions())
+        """Where the readable part of every partition ends now; with `once`, where it ended when it was assigned."""
+        return self._log.ends(self._log.partitions()) if self._ends is None else self._ends
 
     def starting(self, start: str) -> Mapping[int, int]:
         """Where a stream would begin that starts so: `earliest`, `latest`, or at an instant."""

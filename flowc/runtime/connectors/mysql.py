@@ -19,7 +19,7 @@ from flowc.errors import DataError, EngineError, TransientError, UsageError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.connectors import mysql_types as types
 from flowc.runtime.connectors import mysql_wire as wire
-from flowc.runtime.connectors.mysql_address import connect_arguments
+from flowc.runtime.connectors.mysql_address import connect_arguments, connected
 from flowc.runtime.connectors.mysql_errors import failure, numbered, refused, unreachable
 from flowc.runtime.connectors.mysql_rows import batch
 from flowc.runtime.connectors.mysql_text import inserts, lines, load_statement, slices
@@ -70,9 +70,8 @@ class MySQL:
         pymysql = driver("pymysql", "mysql")
         arguments, secrets = connect_arguments(self._url)
         try:
-            connection = pymysql.connect(
-                **arguments, charset="utf8mb4", autocommit=True, local_infile=False, client_flag=_flags()
-            )
+            more = {"charset": "utf8mb4", "autocommit": True, "local_infile": False, "client_flag": _flags()}
+            connection = connected(pymysql, {**arguments, **more})
             connection.query("SET SESSION " + ", ".join(_SETTINGS))
             connection.query("SELECT @@explicit_defaults_for_timestamp")
             if not int(connection._result.rows[0][0]):

@@ -47,7 +47,7 @@ class TopicLetters:
 
     def __post_init__(self) -> None:
         columns, group = RAW, "flowc-dead-letters"
-        self._source = KafkaSource(_NAME, self.topic, self.options, columns=columns, group=group)
+        self._source = KafkaSource(_NAME, self.topic, self.options, columns=columns, group=group, once=True)
 
     def all(self, replayed: Mapping[Partition, int]) -> list[dict[str, Any]]:
         """Those that were not `replayed` yet, and those that are parked; none where the topic was not made yet."""

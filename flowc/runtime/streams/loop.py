@@ -118,9 +118,11 @@ class Loop:
     def _read(self, reader: Reader, raw: queue.Queue[Any]) -> None:
         while not (self._broken.is_set() or self.stopping.is_set()):
             polled = reader.poll(self.wait)
-            if polled is None and reader.ended:
-                break
-            self._put(raw, (polled,))
+            ended = reader.ended
+            if polled is not None or not ended:
+                self._put(raw, (polled,))
+            if ended:
+                break  # what comes behind the end is not waited for
         self._put(raw, None)
 
     def _work(self, raw: queue.Queue[Any], ready: queue.Queue[Any], readers: int) -> None:

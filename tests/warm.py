@@ -1,0 +1,208 @@
+"""Modules as processes of their own, as `python -m` runs them, without what takes longest: importing all libraries.
+
+One process of this module has imported them, and done nothing else. It listens at a socket in a folder of its own; for
+each module that is to run it splits off a copy of itself, and ends with who started it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import io
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+LIBRARIES = (
+    "flowc.cli.whole", "flowc.cli.run", "flowc.cli.plan", "flowc.cli.apply", "flowc.cli.lint", "flowc.service.streams",
+    "sqlglot.optimizer", "datafusion", "duckdb", "deltalake", "confluent_kafka", "psycopg", "pgpq", "pymysql",
+    "adbc_driver_postgresql.dbapi", "pyarrow.parquet", "pyarrow.dataset", "jinja2", "jsonschema", "rich.console",
+)  # fmt: skip
+"""Also those that few commands need; which command imports what is for `test_runtime_lean`."""
+ROOT = Path(__file__).resolve().parent.parent
+_NUMBER = struct.Struct("q")
+_TO_WARM = """\
+#!{python}
+import sys
+sys.path.insert(0, {root!r})
+import os
+from pathlib import Path
+from tests.warm import begin
+sys.exit(begin({server!r}, "flowc", sys.argv[1:], (0, 1, 2), cwd=Path.cwd(), env=os.environ).wait())
+"""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A module that runs. What `kill` ends is the process itself, and not one that waits for it."""
+
+    pid: int
+    _talk: socket.socket
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code. Raises TimeoutError when it takes too long, and kills it."""
+        with self._talk:
+            if not select.select([self._talk], [], [], timeout)[0]:
+                self.kill()
+                raise TimeoutError
+            return _heard(self._talk)
+
+
+def run(
+    module: str, *arguments: str, cwd: Path, env: Mapping[str, str], timeout: float = 300.0
+) -> subprocess.CompletedProcess[str]:
+    """What a module did as a process: its code, and what it printed."""
+    with open(os.devnull) as nothing, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        files = (nothing.fileno(), out.fileno(), err.fileno())
+        code = begin(_server(), module, arguments, files, cwd=cwd, env=env).wait(timeout)
+        return subprocess.CompletedProcess([module, *arguments], code, _text(out), _text(err))
+
+
+def start(module: str, *arguments: str, cwd: Path, env: Mapping[str, str]) -> Process:
+    """A module as a process whose words nobody reads."""
+    with open(os.devnull, "r+") as nothing:
+        return begin(_server(), module, arguments, [nothing.fileno()] * 3, cwd=cwd, env=env)
+
+
+def begin(
+    server: str, module: str, arguments: Sequence[str], files: Sequence[int], *, cwd: Path, env: Mapping[str, str]
+) -> Process:
+    """A module as a process with these files as its input, output and errors."""
+    asked = {"module": module, "arguments": arguments, "cwd": str(cwd), "env": dict(env)}
+    talk = socket.socket(socket.AF_UNIX)
+    talk.connect(server)
+    socket.send_fds(talk, [b"\n"], files)
+    talk.sendall(json.dumps(asked).encode() + b"\n")
+    return Process(_heard(talk), talk)
+
+
+def _heard(talk: socket.socket) -> int:
+    return int(_NUMBER.unpack(talk.recv(_NUMBER.size, socket.MSG_WAITALL))[0])
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+@cache
+def commands() -> Path:
+    """A folder for the PATH of shells, whose `flowc` runs so. A signal to that ends the waiting alone."""
+    server = _server()
+    command = Path(server).parent / "flowc"
+    command.write_text(_TO_WARM.format(python=sys.executable, root=str(ROOT), server=server), "utf-8")
+    command.chmod(0o755)
+    return command.parent
+
+
+@cache
+def _server() -> str:
+    """Where the process listens that has imported everything; it is started by the first who asks."""
+    folder = tempfile.TemporaryDirectory(prefix="flowc-warm-")
+    where = f"{folder.name}/socket"
+    command, env = [sys.executable, "-m", "tests.warm", where], {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == b"ready\n"
+    atexit.register(folder.cleanup)
+    atexit.register(process.stdin.close)
+    return where
+
+
+def main(where: str) -> None:
+    """Imports, listens, and splits off, until standard input ends."""
+    importlib.import_module("flowc.runtime.lean").without_pandas()
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    gc.collect()
+    gc.freeze()  # what is shared is not touched by those who look for garbage
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(where)
+    listening.listen(64)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who mind a process
+    os.write(1, b"ready\n")
+    while 0 not in select.select([0, listening], [], [])[0]:
+        talk, _ = listening.accept()
+        if os.fork() == 0:
+            listening.close()
+            _mind(talk)
+        talk.close()
+
+
+def _mind(talk: socket.socket) -> None:
+    """Runs one module in a process of its own, and tells its number and its exit code. Does not return."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _, files, _, _ = socket.recv_fds(talk, 1, 3)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    asked = json.loads(talk.makefile().readline())
+    process = os.fork()
+    if process == 0:
+        talk.close()
+        _become(asked)
+    try:
+        talk.sendall(_NUMBER.pack(process))
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        talk.sendall(_NUMBER.pack(code))
+    finally:
+        os._exit(0)
+
+
+def _become(asked: Mapping[str, Any]) -> None:
+    """Runs the module as the main one, and ends as Python would. Does not return."""
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    os.chdir(asked["cwd"])
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    buffering = 0 if "PYTHONUNBUFFERED" in asked["env"] else -1
+    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", buffering, closefd=False), "utf-8", write_through=not buffering)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+    sys.argv = [asked["module"], *asked["arguments"]]
+    sys.path[0] = asked["cwd"]
+    os._exit(_code(asked["module"]))
+
+
+def _code(module: str) -> int:
+    """Runs it to its end. Taking down all that was imported, as Python does, would take longer than many a command."""
+    code: object = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code if isinstance(code, int) else int(code is not None)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
