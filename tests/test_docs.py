@@ -206,6 +206,7 @@ def environment(project: Path) -> dict[str, str]:
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(project),
+        "PYTHONPATH": str(ROOT),
         "COLUMNS": "110",
         "PYTHONUNBUFFERED": "1",
     }
