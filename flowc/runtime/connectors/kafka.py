@@ -149,8 +149,8 @@ class KafkaSource:
         read_at = time.time()
         if self._failure is not None:
             raise self._failure
-        if messages:
-            self._id.heard()
+        if self.trouble is None or messages:
+            self._id.heard(bool(messages))
         messages = self._owned(messages)
         where = arrow.partitions(messages)
         ranges = self._ranges(arrow.runs(messages, where))

@@ -1,8 +1,8 @@
 """What tells a topic from one that is made under its name when it was deleted.
 
-The client reads on in the new one without a word. So the topic's id is compared whenever another one may have taken its
-place: when partitions are begun, before the first messages after a silence are taken, for nobody makes a topic anew in
-less, and now and then.
+The client reads on in the new one without a word, or waits for ever. So the topic's id is compared whenever another one
+may have taken its place: when partitions are begun, before the first messages after a silence are taken, for nobody
+makes a topic anew in less, and now and then.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flowc.errors import FlowcError
 from flowc.runtime.connectors.kafka_errors import failure
 from flowc.runtime.extras import driver
 from flowc.runtime.streams.source import replaced
@@ -19,7 +20,7 @@ from flowc.runtime.streams.source import replaced
 _UNTOLD = "AAAAAAAAAAAAAAAAAAAAAA"
 """The id of all zeros: brokers before Kafka 2.8 give none."""
 _UNABLE = ("_UNSUPPORTED_FEATURE", "UNSUPPORTED_VERSION")
-_SECONDS = 5.0
+_SECONDS, _SHORTLY = 5.0, 1.0
 _SILENCE = 0.05
 _OFTEN = 5.0
 
@@ -45,29 +46,38 @@ class TopicId:
         """Asks for it."""
         admin = driver("confluent_kafka.admin", "kafka")
         self._client = admin.AdminClient({**self.settings, "log_level": 0})
-        self.known = self._now()
+        self.known = self._now(_SECONDS)
 
     def close(self) -> None:
         """Leaves. May be called twice."""
         self._client = None
 
-    def check(self) -> None:
+    def check(self, seconds: float = _SECONDS) -> None:
         """Raises EngineError (`topic-replaced`) when it is another one now."""
-        if self.known and self._now() != self.known:
+        if self.known and self._now(seconds) != self.known:
             raise replaced(self.source)
 
-    def heard(self) -> None:
-        """Checks, where it may be another one by now, what messages that have just come are of."""
-        before, self._heard = self._heard, time.monotonic()
-        if self._heard - before >= _SILENCE or self._heard - self._asked >= _OFTEN:
-            self.check()
+    def heard(self, messages: bool) -> None:
+        """Checks it after each poll, where it may be another one by now; `messages` tells whether there were some.
 
-    def _now(self) -> str:
+        Those of a topic that is gone are still its own, and who hears nothing need not know why.
+        """
+        now = time.monotonic()
+        silent = messages and now - self._heard >= _SILENCE
+        self._heard = now if messages else self._heard
+        if silent or now - self._asked >= _OFTEN:
+            try:
+                self.check(_SECONDS if messages else _SHORTLY)
+            except FlowcError as error:
+                if error.code == "topic-replaced" or (messages and error.code != "missing-topic"):
+                    raise
+
+    def _now(self, seconds: float) -> str:
         kafka = driver("confluent_kafka", "kafka")
         self._asked = time.monotonic()
-        asking = self._client.describe_topics(kafka.TopicCollection([self.topic]), request_timeout=_SECONDS)
+        asking = self._client.describe_topics(kafka.TopicCollection([self.topic]), request_timeout=seconds)
         try:
-            told = str(asking[self.topic].result(_SECONDS + 1).topic_id)
+            told = str(asking[self.topic].result(seconds + 1).topic_id)
         except kafka.KafkaException as error:
             if error.args[0].name() in _UNABLE:
                 return ""
