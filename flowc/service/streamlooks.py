@@ -14,6 +14,7 @@ from flowc.compiler.migrate.streamtables import StreamTable
 from flowc.compiler.streamplan.targets import made_table, table_target, undeclared
 from flowc.errors import FlowcError, UsageError
 from flowc.migration import StoredPosition, StreamOutput
+from flowc.runtime.streams.targets.contract import Held
 from flowc.service.sessions import Sessions
 from flowc.service.streamdiscovery import remembered
 from flowc.service.streams import planned, typed
@@ -96,18 +97,19 @@ class StreamLooks:
         if plan is None:
             return Standing()
         try:
-            held = held_by(plan, self.sessions).positions
+            held = held_by(plan, self.sessions)
         except FlowcError:
             return Standing()
-        ends, counted = self._ends(plan) if held else {}, {s.name for s in plan.sources if s.kind in COUNTED}
-        found = (StoredPosition(*at, held[at], lag_of(held[at], ends.get(at))) for at in sorted(held))
-        return Standing(len(held), tuple(position for position in found if position.source in counted))
+        ends, at = self._ends(plan, held) if held.positions else {}, held.positions
+        counted = {source.name for source in plan.sources if source.kind in COUNTED}
+        found = (StoredPosition(*place, at[place], lag_of(at[place], ends.get(place))) for place in sorted(at))
+        return Standing(len(at), tuple(position for position in found if position.source in counted))
 
-    def _ends(self, plan: StreamPlan) -> Ends:
+    def _ends(self, plan: StreamPlan, held: Held) -> Ends:
         """The ends of its topics. A broker that does not answer is asked once."""
         sources = tuple(source for source in plan.sources if source.connection not in self.sessions.silent)
         try:
-            return ends_of(replace(plan, sources=sources), self.sessions)
+            return ends_of(replace(plan, sources=sources), held, self.sessions)
         except FlowcError:
             return {}
 

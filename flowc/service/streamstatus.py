@@ -12,6 +12,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.positions import POSITIONS
 from flowc.errors import FlowcError, TransientError
+from flowc.runtime.streams.begin import check_log
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.source import Source
 from flowc.runtime.streams.targets.contract import Held
@@ -85,7 +86,7 @@ def stream_status(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -
             counts = dead_letters(checked, ir, name, sessions).counts()
             status.letters = sum(count.letters for count in counts)
             status.parked = sum(count.parked for count in counts)
-        status.partitions = tuple(_at(held.positions, ends_of(plan, sessions)))
+        status.partitions = tuple(_at(held.positions, ends_of(plan, held, sessions)))
     except FlowcError as error:
         status.error = sessions.redacted(error)
     return status
@@ -130,8 +131,11 @@ def _of_topic(target: object, stream: str, sessions: Sessions) -> Held:
         return held
 
 
-def ends_of(plan: StreamPlan, sessions: Sessions) -> Ends:
-    """The ends of the topics. Raises FlowcError; a broker that does not answer is asked once."""
+def ends_of(plan: StreamPlan, held: Held, sessions: Sessions) -> Ends:
+    """The ends of the topics that the stored positions are of.
+
+    Raises FlowcError, also for a topic that was made anew; a broker that does not answer is asked once.
+    """
     counted = [source for source in plan.sources if source.kind in COUNTED]
     for source in counted:
         if source.connection in sessions.silent:
@@ -140,16 +144,17 @@ def ends_of(plan: StreamPlan, sessions: Sessions) -> Ends:
     found: dict[Partition, int] = {}
     for source in counted:
         try:
-            found |= _ends(readers[source.name].source)
+            found |= _ends(readers[source.name].source, held)
         except TransientError as error:
             sessions.silent[source.connection] = error
             raise
     return found
 
 
-def _ends(source: Source) -> Ends:
+def _ends(source: Source, held: Held) -> Ends:
     with closing(source):
         source.open()
+        check_log(held.logs, source.name, source.log)
         return {(source.name, partition): end for partition, end in source.end_offsets().items()}
 
 

@@ -38,6 +38,8 @@ def test_a_longer_topic_of_the_same_name_is_not_read_on(tmp_path: Path, kafka: s
     run(folder)
     replaced(kafka, topic, 100)
     refused(folder)
+    (status,) = folder.flowc("status", "--json").json
+    assert (status["lag"], status["error"]["code"]) == (None, "topic-replaced")
     assert len(counts(wh)) == 20
     moved = folder.flowc("rewind", "s", "--to", "earliest", "--yes")
     assert (moved.code, "another topic" in moved.out, "twice" in moved.out) == (0, True, False), moved.err
