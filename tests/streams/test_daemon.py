@@ -210,12 +210,19 @@ def test_a_second_signal_ends_everything_at_once(tmp_path: Path, kafka: str) -> 
         running.until(lambda: running.page("/readyz")[0] == 200)
         pid = running.worker("clean")["pid"]
         os.kill(pid, signal.SIGSTOP)  # it cannot stop now
+        running.until(lambda: _sleeps(pid))
         running.process.terminate()
         running.until(lambda: _is_asked_to_end(pid))
         assert running.process.poll() is None
         running.process.terminate()
         assert running.process.wait(120) == 128 + signal.SIGTERM
         running.until(lambda: not _lives(pid))
+
+
+def _sleeps(pid: int) -> bool:
+    """Whether all threads of a process are stopped: until then, one of them may still take a signal."""
+    states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()]
+    return set(states) == {"T"}
 
 
 def _is_asked_to_end(pid: int) -> bool:

@@ -67,9 +67,9 @@ def _message(number: int) -> bytes:
     return json.dumps({"id": number, "user_id": number % 40, "amount": amount, "tags": ["a", None]}).encode()
 
 
-def _run(folder: Path, kafka: str, postgres: str, on_error: str) -> tuple[int, str]:
-    topic = topics.fresh(kafka, 2)
-    topics.fill(kafka, topic, 400, 2, _message)
+def _run(folder: Path, kafka: str, postgres: str, on_error: str, partitions: int = 2) -> tuple[int, str]:
+    topic = topics.fresh(kafka, partitions)
+    topics.fill(kafka, topic, 400, partitions, _message)
     made = Inside(folder)
     made.write("own_functions.py", FUNCTION)
     made.write("specs/s.yaml", PROJECT.format(kafka=kafka, postgres=postgres, topic=topic, on_error=on_error))
@@ -97,9 +97,10 @@ def test_bad_messages_are_left_out_and_the_others_are_joined(
 def test_the_first_of_them_stops_a_stream_that_fails(
     tmp_path: Path, kafka: str, postgres: str, reference: Database
 ) -> None:
-    code, out = _run(tmp_path, kafka, postgres, "fail")
+    # One partition, so that the first one is well defined.
+    code, out = _run(tmp_path, kafka, postgres, "fail", 1)
     assert code == 1
-    assert "[0] at 1: " in out
+    assert "[0] at 2: " in out
     assert "column `country`: `far away` (text) does not fit `varchar(2)`" in out
 
 

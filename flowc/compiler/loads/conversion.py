@@ -40,7 +40,7 @@ def convert(x: str, source: DataType, target: DataType, dialect: Dialect, timezo
 
     Raises DataError where no value of one type is a value of the other.
     """
-    if _holds(source, target) or dialect.holds.get(source.kind) == target:
+    if _holds(source, target):
         return Conversion(x)
     rule = _rule(source, target, dialect)
     found = rule(Pair(x, source, target, dialect, timezone)) if rule else None

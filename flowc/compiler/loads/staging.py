@@ -62,11 +62,17 @@ def _field(load: Load, loaded: Loaded) -> Field:
         raise ValueError(f"column {target.name} has neither source nor normaliser")
     if not load.same_database:
         return Field(target.name, source, Column(target.name, target.type), target, Conversion(reference))
-    value = convert(reference, source.type, target.type, load.dialect, load.apply.timezone)
+    value = convert(reference, _held(source.type, target.type, load), target.type, load.dialect, load.apply.timezone)
     if value == Conversion(reference):
         value = Conversion(_one_form(reference, target.type, load))
         return Field(target.name, source, Column(target.name, target.type), target, value)
     return Field(target.name, source, Column(target.name, _stored(source, load)), target, value)
+
+
+def _held(kind: DataType, target: DataType, load: Load) -> DataType:
+    """The type of a column of the same database, judged as that of an undeclared target is: by what it holds."""
+    judged = load.apply.target.table is None and load.dialect.holds.get(kind.kind) == target
+    return target if judged else kind
 
 
 def _one_form(x: str, kind: DataType, load: Load) -> str:
