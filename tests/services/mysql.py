@@ -40,7 +40,7 @@ class Instance:
 
     def make(self) -> None:
         """Writes its files. Raises MissingService."""
-        own = self.folder / "tmp"  # a server that starts empties it, so none is shared
+        own = self.folder / "tmp"  # a server that starts or is made empties it, so none is shared
         own.mkdir()
         if os.geteuid() == 0:
             shutil.chown(self.folder, "mysql")
@@ -97,13 +97,13 @@ def own_instance() -> Iterator[Instance]:
 
 
 def _make_data(server: str, folder: Path) -> None:
-    data = f"--datadir={folder / 'data'}"
+    places = [f"--datadir={folder / 'data'}", f"--tmpdir={folder / 'tmp'}"]
     if "mariadbd" in server:
         install = _binary("mariadb-install-db")
         words = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        prepared(install, [install, "--no-defaults", data, *_as_mysql(), *words], folder)
+        prepared(install, [install, "--no-defaults", *places, *_as_mysql(), *words], folder)
     else:
-        prepared(server, [server, "--no-defaults", "--initialize-insecure", data, *_as_mysql()], folder)
+        prepared(server, [server, "--no-defaults", "--initialize-insecure", *places, *_as_mysql()], folder)
 
 
 def _as_mysql() -> list[str]:
