@@ -40,13 +40,15 @@ def plan_load(
     watermark: str | None,
     now: datetime,
     same_database: bool,
+    beside: bool = False,
     rehearsal: bool = False,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
     `columns` are the exact output columns of the source; `live` is the table as it is, None where the plan is to create
-    it; `watermark` is what an earlier load stored; `now` is the time of the load. A `rehearsal` leaves nothing behind
-    when it is not committed, also where creating a table is no part of a transaction.
+    it; `watermark` is what an earlier load stored; `now` is the time of the load. With `same_database` the query runs in
+    the target's transaction; `beside` says that any source at all is in the target's database. A `rehearsal` leaves
+    nothing behind when it is not committed, also where creating a table is no part of a transaction.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
@@ -61,6 +63,7 @@ def plan_load(
         watermark=watermark,
         now=now,
         same_database=same_database,
+        beside=same_database or beside,
     )
     check_shape(load)
     return LoadPlan(
@@ -125,8 +128,13 @@ def _create(load: Load) -> Iterator[Execute]:
 def streams(load: Load) -> bool:
     """Whether rows go straight into the target: nothing has to be looked at before they are written."""
     apply = load.apply
-    asks = apply.keys or apply.dedupe or apply.incremental or apply.expect
+    asks = apply.keys or apply.dedupe or apply.incremental or apply.expect or _replaces_what_it_reads(load)
     return apply.mode in ("append", "truncate") and not asks and not load.extras and plain(load)
+
+
+def _replaces_what_it_reads(load: Load) -> bool:
+    """Whether the read may look at the old rows, by a view too, so that it must be done before they are deleted."""
+    return load.apply.mode == "truncate" and load.exists and load.beside and not load.dialect.attached
 
 
 def _straight(load: Load) -> Execute | Ingest:

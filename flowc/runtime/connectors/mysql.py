@@ -30,7 +30,8 @@ from flowc.runtime.pump import Pump
 
 _SETTINGS = (
     "sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
-    "NO_ENGINE_SUBSTITUTION'",
+    # A 0 that is loaded into a key that counts by itself is a value, not the wish for a new one.
+    "NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'",
     "time_zone = '+00:00'",
     # Names of days and months are the same on every engine, and GROUP_CONCAT cuts nothing off.
     "lc_time_names = 'en_US'",
