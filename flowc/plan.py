@@ -217,6 +217,8 @@ class LoadPlan:
     prepare: tuple[Execute, ...] = ()
     cleanup: tuple[Execute, ...] = ()
     lock: str = ""
+    writes: tuple[TableName, ...] = ()
+    """The target and those of flowc's own tables that the load writes: each must be one that can undo."""
 
 
 @dataclass(slots=True)

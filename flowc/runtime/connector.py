@@ -120,6 +120,20 @@ class TableStore(Database, Protocol):
 
 
 @runtime_checkable
+class StorageEngines(Database, Protocol):
+    """A database that keeps tables by several engines, of which some cannot undo what was written."""
+
+    def require_transactions(self, tables: Sequence[TableName]) -> None:
+        """Raises UsageError (`no-transactions`) for one of the tables that is kept so. One that is missing is not."""
+
+
+def require_transactions(target: Database, tables: Sequence[TableName]) -> None:
+    """Raises UsageError (`no-transactions`) where what is written into one of the tables could not be undone."""
+    if isinstance(target, StorageEngines):
+        target.require_transactions(tables)
+
+
+@runtime_checkable
 class WireCopy(Database, Protocol):
     """A database that can hand rows to another of its kind in its own binary form, undecoded.
 

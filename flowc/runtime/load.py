@@ -39,7 +39,7 @@ from flowc.plan import (
     Step,
     TableRead,
 )
-from flowc.runtime.connector import Database, TableStore, WireCopy
+from flowc.runtime.connector import Database, TableStore, WireCopy, require_transactions
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine, Sources
 from flowc.runtime.fit import CODE, Place, fit, in_load, shorten
@@ -131,6 +131,7 @@ def _nowhere(connection: str) -> Database | Files:
 
 
 def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
+    require_transactions(run.target, plan.writes)
     for step in plan.prepare:
         run.target.execute(step.sql)
     try:
@@ -143,11 +144,19 @@ def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
             run.target.commit()
         else:
             run.target.rollback()
-    except BaseException:
-        # A lost session cannot roll back, and need not: its server has done so.
-        with suppress(FlowcError):
-            run.target.rollback()
+    except BaseException as failed:
+        _undo(run.target, failed)
         raise
+
+
+def _undo(target: Database, failed: BaseException) -> None:
+    """Rolls back; what cannot be undone is told with the failure. A lost session need not: its server has done so."""
+    try:
+        target.rollback()
+    except FlowcError as left:
+        if left.code == "no-transactions" and isinstance(failed, FlowcError) and failed.code != left.code:
+            failed.details = (*failed.details, left.message)
+
 
 
 def _execute(step: Execute, run: _Run) -> None:

@@ -18,7 +18,7 @@ from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
 from flowc.compiler.loads.staging import dropping, in_source_order, plain, selected_values, staging
-from flowc.compiler.loads.watermark import lower_bound, remember, resume
+from flowc.compiler.loads.watermark import lower_bound, remember, resume, state_tables
 from flowc.compiler.quote import idents
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.errors import UsageError
@@ -75,6 +75,7 @@ def plan_load(
         prepare=tuple(prepare(load, rehearsal=rehearsal)),
         cleanup=tuple(tidy(load, rehearsal=rehearsal)),
         lock=f"flowc:{load.table.name}",
+        writes=(load.table.name, *state_tables(load)),
     )
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from flowc.catalog import Column, Table, TableName
 from flowc.errors import DataError, EngineError, TransientError, UsageError
 from flowc.runtime.arrow import arrow_schema
+from flowc.runtime.connectors import mysql_engines as engines
 from flowc.runtime.connectors import mysql_types as types
 from flowc.runtime.connectors import mysql_wire as wire
 from flowc.runtime.connectors.mysql_address import connect_arguments, connected
@@ -107,9 +108,12 @@ class MySQL:
 
     def rollback(self) -> None:
         began, self._began = self._began, False
-        if self._alive and began:
-            self._run("ROLLBACK")
-            self._unlock()
+        if not (self._alive and began):
+            return
+        warned = self._run("ROLLBACK").warning_count and self._ask("SHOW WARNINGS")
+        self._unlock()
+        if any(int(code) == engines.NOT_UNDONE for _, code, _ in warned or ()):
+            raise engines.not_undone()
 
     @property
     def _alive(self) -> bool:
@@ -195,11 +199,11 @@ class MySQL:
 
     def _examined(self, table: TableName) -> frozenset[str]:
         """The columns of type bit, of a table that can undo a load."""
-        engine, bits = types.engine_and_bits(self._ask, table)
-        if engine is not None and engine.upper() in _WITHOUT_TRANSACTIONS:
-            message = f"`{table}` is kept by {engine}, which has no transactions: a failed load could not be undone"
-            raise UsageError(message, code="no-transactions", help=f"ALTER TABLE {table} ENGINE = InnoDB")
-        return bits
+        self.require_transactions((table,))
+        return types.bits(self._ask, table)
+
+    def require_transactions(self, tables: Sequence[TableName]) -> None:
+        engines.require_transactions(self._ask, tables)
 
     def _load(
         self, table: TableName, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], bits: frozenset[str]
@@ -268,9 +272,6 @@ class MySQL:
             session = self._session
             session.query(sql)
             return session._result
-
-
-_WITHOUT_TRANSACTIONS = ("MYISAM", "ARIA", "MEMORY", "CSV", "ARCHIVE", "MRG_MYISAM")
 
 
 class _LocalForbidden(Exception):
