@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from flowc.catalog import Column, Table, TableName
+from flowc.errors import UsageError
 from flowc.migration import TableCommit
 from flowc.plan import Attach
 
@@ -117,6 +118,23 @@ class TableStore(Database, Protocol):
         Raises:
             EngineError: there is no such table.
         """
+
+
+@runtime_checkable
+class Guarding(Database, Protocol):
+    """A database that can forbid statements to end a transaction."""
+
+    def begin_guarded(self) -> None:
+        """Starts a transaction that `commit` and `rollback` alone can end, where the server has such transactions."""
+
+
+def transaction_ended() -> UsageError:
+    """What to say of a statement that has ended the transaction in which it ran."""
+    return UsageError(
+        "the statement ended the load's transaction: what was written until then stays as the statement left it",
+        code="transaction-ended",
+        help="look at the table, and run the statement outside of the load",
+    )
 
 
 @runtime_checkable

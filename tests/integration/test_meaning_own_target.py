@@ -82,6 +82,7 @@ def test_the_engine_reads_before_anything_is_deleted(project, store):
     assert done.code == 0, done.out + done.err
     assert store.rows("SELECT * FROM t") == [(1, 11), (2, 22)]
 
+
 LINKED = """
 connections:
   w: {{ kind: {kind}, path: store.{kind} }}

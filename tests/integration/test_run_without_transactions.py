@@ -1,4 +1,4 @@
-"""Tables of MySQL that are kept without transactions: refused before a row is written, in every mode and in previews."""
+"""Tables of MySQL without transactions: refused before a row is written, in every mode and in previews."""
 
 import pytest
 

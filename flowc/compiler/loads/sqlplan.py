@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from flowc.catalog import Column, Table
@@ -46,8 +46,8 @@ def plan_load(
     """The plan of one load of one target, in one transaction from reading to remembering.
 
     `columns` are the exact output columns of the source; `live` is the table as it is, None where the plan is to create
-    it; `watermark` is what an earlier load stored; `now` is the time of the load. With `same_database` the query runs in
-    the target's transaction; `beside` says that any source at all is in the target's database. A `rehearsal` leaves
+    it; `watermark` is what an earlier load stored; `now` is the time of the load. With `same_database` the query runs
+    in the target's transaction; `beside` says that any source at all is in the target's database. A `rehearsal` leaves
     nothing behind when it is not committed, also where creating a table is no part of a transaction.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
@@ -76,6 +76,7 @@ def plan_load(
         cleanup=tuple(tidy(load, rehearsal=rehearsal)),
         lock=f"flowc:{load.table.name}",
         writes=(load.table.name, *state_tables(load)),
+        guarded=apply.guarded,
     )
 
 
@@ -101,10 +102,10 @@ def _steps(load: Load) -> Iterator[Step]:
     elif not load.exists:
         yield from _create(load)
     yield from resume(load)
-    yield from (Execute("before", sql) for sql in apply.before)
+    yield from _own(load, "before", apply.before)
     if streams(load):
         yield from stream(load, _straight(load))
-        yield from (Execute("after", sql) for sql in apply.after)
+        yield from _own(load, "after", apply.after)
         return
     if apply.mode in ("merge", "scd2"):
         yield from (Execute("memory for the joins", sql) for sql in load.dialect.settings)
@@ -114,8 +115,13 @@ def _steps(load: Load) -> Iterator[Step]:
         yield from bring(load)
     yield from MODES[apply.mode](load)
     yield from expectations(load)
-    yield from (Execute("after", sql) for sql in apply.after)
+    yield from _own(load, "after", apply.after)
     yield from dropping(load)
+
+
+def _own(load: Load, purpose: str, statements: Sequence[str]) -> Iterator[Execute]:
+    """The user's own statements, none of which may end the transaction."""
+    return (Execute(purpose, sql, same=load.dialect.same_transaction) for sql in statements)
 
 
 def _create(load: Load) -> Iterator[Execute]:

@@ -8,15 +8,17 @@ they go through this session. Where the server allows no LOAD DATA LOCAL, rows g
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pyarrow as pa
 
 from flowc.catalog import Column, Table, TableName
-from flowc.errors import DataError, EngineError, TransientError, UsageError
+from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.arrow import arrow_schema
+from flowc.runtime.connector import transaction_ended
 from flowc.runtime.connectors import mysql_engines as engines
 from flowc.runtime.connectors import mysql_types as types
 from flowc.runtime.connectors import mysql_wire as wire
@@ -62,11 +64,12 @@ class MySQL:
         self._connection: Any = None
         self._locks: list[str] = []
         self._began = False
+        self._branch: str | None = None
         self._local = True
 
     def open(self) -> None:
         if self._connection is None or not self._connection.open:
-            self._connection, self._locks, self._began = self._connect(), [], False
+            self._connection, self._locks, self._began, self._branch = self._connect(), [], False, None
 
     def _connect(self) -> Any:
         pymysql = driver("pymysql", "mysql")
@@ -98,19 +101,38 @@ class MySQL:
         self._run("START TRANSACTION")
         self._began = True
 
+    def begin_guarded(self) -> None:
+        """A transaction by its other name: in one of XA, the server refuses what would end it, in a procedure too."""
+        branch = literal(f"flowc:{uuid.uuid4().hex}")
+        try:
+            self._run(f"XA START {branch}")
+        except (EngineError, UsageError):
+            self.begin()  # a cluster may have none, and then what ends the transaction is noticed afterwards
+            return
+        self._began, self._branch = True, branch
+
     def commit(self) -> None:
         if not self._began or not self._alive or not self._in_transaction:
             self._began = False
             raise EngineError("the transaction had ended before it could be committed", code="query-refused")
-        self._run("COMMIT")
-        self._began = False
+        if self._branch is None:
+            self._run("COMMIT")
+        else:
+            self._run(f"XA END {self._branch}")
+            self._run(f"XA COMMIT {self._branch} ONE PHASE")
+        self._began, self._branch = False, None
         self._unlock()
 
     def rollback(self) -> None:
-        began, self._began = self._began, False
+        began, branch = self._began, self._branch
+        self._began, self._branch = False, None
         if not (self._alive and began):
             return
-        warned = self._run("ROLLBACK").warning_count and self._ask("SHOW WARNINGS")
+        if branch is not None:
+            with suppress(FlowcError):
+                self._run(f"XA END {branch}")  # it may have ended already, by an error or on the way to a commit
+        undone = self._run("ROLLBACK" if branch is None else f"XA ROLLBACK {branch}")
+        warned = undone.warning_count and self._ask("SHOW WARNINGS")
         self._unlock()
         if any(int(code) == engines.NOT_UNDONE for _, code, _ in warned or ()):
             raise engines.not_undone()
@@ -139,8 +161,7 @@ class MySQL:
         result = self._run(sql)
         if self._began and not self._in_transaction:
             self._began = False
-            message = "the statement ended the load's transaction: MySQL commits before it defines or changes tables"
-            raise UsageError(message, code="transaction-ended", help="run it outside of the load")
+            raise transaction_ended()
         touched = sql.lstrip().upper().startswith(_TOUCHING)
         return max(int(result.affected_rows or 0), 0) if touched else 0
 
