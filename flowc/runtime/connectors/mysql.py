@@ -105,9 +105,11 @@ class MySQL:
         """A transaction by its other name: in one of XA, the server refuses what would end it, in a procedure too."""
         branch = literal(f"flowc:{uuid.uuid4().hex}")
         try:
+            if self._ask("SHOW SESSION VARIABLES WHERE variable_name = 'xa_detach_on_prepare' AND value = 'ON'"):
+                self._run("SET SESSION xa_detach_on_prepare = 0")  # MySQL 8 allows no temporary tables with it
             self._run(f"XA START {branch}")
         except (EngineError, UsageError):
-            self.begin()  # a cluster may have none, and then what ends the transaction is noticed afterwards
+            self.begin()  # not every server has them, nor every user the right: then what ends it is noticed after it
             return
         self._began, self._branch = True, branch
 
