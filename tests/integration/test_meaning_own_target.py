@@ -1,6 +1,8 @@
 """Loads whose SQL reads the table that they write: what it held when the load began is what is read."""
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from tests.stores import Store
 
@@ -104,3 +106,47 @@ def test_two_names_of_one_file_are_one_database(project, kind, mode):
     done = project.flowc("run", "--once")
     assert done.code == 0, done.out + done.err
     assert store.rows("SELECT count(*) FROM t") == [(40000 if mode == "truncate" else 80000,)]
+
+LAKE = """
+connections:
+  lake: { kind: delta, uri: lake }
+pipelines:
+  p:
+    from:
+      old: { connection: lake, table: t }
+    sql: SELECT id, v + 1 AS v FROM old
+    to: { connection: lake, table: t }
+    mode: MODE
+"""
+
+
+@pytest.mark.parametrize(("mode", "held"), [("truncate", [2, 3]), ("append", [1, 2, 2, 3])])
+def test_a_lake_table_is_read_as_it_was(project, mode, held):
+    write_deltalake(project.path / "lake" / "t", pa.table({"id": [1, 2], "v": [1, 2]}))
+    project.write("specs/p.yaml", LAKE.replace("MODE", mode))
+    assert project.flowc("preview", "p").code == 0
+    done = project.flowc("run", "--once")
+    assert done.code == 0, done.out + done.err
+    assert sorted(DeltaTable(project.path / "lake" / "t").to_pyarrow_table()["v"].to_pylist()) == held
+
+APART = """
+connections:
+  w: {{ kind: {kind}, url: "{dsn}" }}
+  other: {{ kind: {kind}, url: "{dsn}?connect_timeout=20" }}
+pipelines:
+  p: {{ from: other, sql: "SELECT id, v + 1 AS v FROM seen", to: {{ connection: w, table: t }}, mode: {mode} }}
+"""
+
+
+@pytest.mark.parametrize("mode", ["truncate", "append", "truncate, expect: [{ not_null: [id] }]"])
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_another_session_sees_what_was_committed(request, project, kind, mode):
+    """Two addresses of one server are two databases to flowc: the rows come through a session that waits for nobody."""
+    dsn = request.getfixturevalue(kind)
+    project.write("specs/p.yaml", APART.format(kind=kind, dsn=dsn, mode=mode))
+    store = Store(kind, project.path, dsn)
+    filled(store)
+    done = project.flowc("run", "--once")
+    assert done.code == 0, done.out + done.err
+    old = [(1, 10), (2, 20)] if mode == "append" else []
+    assert store.rows("SELECT * FROM t") == sorted([*old, (1, 11), (2, 21)])

@@ -11,10 +11,10 @@ from flowc.runtime.connectors.mysql_types import Ask
 from flowc.runtime.names import literal
 
 _KEPT = """
-SELECT t.engine, e.transactions = 'YES', t.table_type FROM information_schema.tables AS t
-LEFT JOIN information_schema.engines AS e ON e.engine = t.engine
-WHERE t.table_schema = {schema} AND t.table_name = {name}
+SELECT engine, table_type FROM information_schema.tables WHERE table_schema = {schema} AND table_name = {name}
 """
+_ABLE = "SELECT 1 FROM information_schema.engines WHERE engine = {engine} AND transactions = 'YES'"
+_INNODB = "InnoDB"
 _SHOWN = "SELECT view_definition FROM information_schema.views WHERE table_schema = {schema} AND table_name = {name}"
 _PAIR = re.compile(r"(?=`((?:[^`]|``)+)`\.`((?:[^`]|``)+)`)")
 """Names in the definition of a view, which the server keeps qualified and quoted. Some are an alias and its column."""
@@ -43,9 +43,11 @@ def _untransacted(ask: Ask, name: TableName, seen: set[TableName]) -> tuple[Tabl
     rows = ask(_KEPT.format(**parts))
     if not rows or name in seen:
         return None
-    engine, able, kind = rows[0]
+    engine, kind = rows[0]
     if kind != "VIEW":
-        return None if able or engine is None else (name, str(engine))
+        # Asked once for each epoch of a stream, so the usual answer takes no second question.
+        able = engine in (_INNODB, None) or ask(_ABLE.format(engine=literal(engine)))
+        return None if able else (name, str(engine))
     seen.add(name)
     shown = (str(row[0] or "") for row in ask(_SHOWN.format(**parts)))
     pairs = dict.fromkeys(pair for text in shown for pair in _PAIR.findall(text))
