@@ -109,12 +109,17 @@ Read = QueryRead | FilesRead | TableRead | EngineRead
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Runs a statement; the rows it touched are added to `counts`, and to `also` where they mean two things."""
+    """Runs a statement; the rows it touched are added to `counts`, and to `also` where they mean two things.
+
+    Around one of the user's own, `same` are two statements: the first marks the transaction, the second fails where
+    another one is open after it, or none.
+    """
 
     purpose: str
     sql: str
     counts: Counter | None = None
     also: Counter | None = None
+    same: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +222,10 @@ class LoadPlan:
     prepare: tuple[Execute, ...] = ()
     cleanup: tuple[Execute, ...] = ()
     lock: str = ""
+    writes: tuple[TableName, ...] = ()
+    """The target and those of flowc's own tables that the load writes: each must be one that can undo."""
+    guarded: bool = False
+    """A statement of the user's may try to end the transaction, which the engine is asked to forbid, if it can."""
 
 
 @dataclass(slots=True)

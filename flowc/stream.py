@@ -87,6 +87,7 @@ class PositionSql:
     read: str
     begin: str
     advance: str
+    table: TableName
     sources: tuple[tuple[str, str], ...] = ()
 
 
@@ -258,6 +259,8 @@ class StateSql:
     ensure: tuple[str, ...]
     templates: Mapping[str, str]
     groups: TableName
+    tables: tuple[TableName, ...]
+    """All of them, `groups` too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,8 @@ class Apply:
     span: Span
     roles: Mapping[tuple[str, str], Span] = field(default_factory=dict)
     """Where the columns are named that the load itself reads, by role and name; `table key` for a declared table's."""
+    guarded: bool = False
+    """A statement of `before` or `after` may try to end the transaction; nothing in its text tells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from flowc.render.style import printable
 SESSIONS = {
     "mysql": (
         "SET SESSION sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,"
-        "NO_ZERO_DATE,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00';"
+        "NO_ZERO_DATE,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00';"
     )
 }
 """By kind of connection, what makes a client's session mean by the statements what flowc's own means."""

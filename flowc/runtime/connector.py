@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from flowc.catalog import Column, Table, TableName
+from flowc.errors import UsageError
 from flowc.migration import TableCommit
 from flowc.plan import Attach
 
@@ -117,6 +118,37 @@ class TableStore(Database, Protocol):
         Raises:
             EngineError: there is no such table.
         """
+
+
+@runtime_checkable
+class Guarding(Database, Protocol):
+    """A database that can forbid statements to end a transaction."""
+
+    def begin_guarded(self) -> None:
+        """Starts a transaction that `commit` and `rollback` alone can end, where the server has such transactions."""
+
+
+def transaction_ended() -> UsageError:
+    """What to say of a statement that has ended the transaction in which it ran."""
+    return UsageError(
+        "the statement ended the load's transaction: what was written until then stays as the statement left it",
+        code="transaction-ended",
+        help="look at the table, and run the statement outside of the load",
+    )
+
+
+@runtime_checkable
+class StorageEngines(Database, Protocol):
+    """A database that keeps tables by several engines, of which some cannot undo what was written."""
+
+    def require_transactions(self, tables: Sequence[TableName]) -> None:
+        """Raises UsageError (`no-transactions`) for one of the tables that is kept so. One that is missing is not."""
+
+
+def require_transactions(target: Database, tables: Sequence[TableName]) -> None:
+    """Raises UsageError (`no-transactions`) where what is written into one of the tables could not be undone."""
+    if isinstance(target, StorageEngines):
+        target.require_transactions(tables)
 
 
 @runtime_checkable

@@ -20,7 +20,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.errors import DataError, EngineError, FlowcError
+from flowc.errors import DataError, EngineError, FlowcError, TransientError
 from flowc.plan import (
     Attach,
     Check,
@@ -39,7 +39,14 @@ from flowc.plan import (
     Step,
     TableRead,
 )
-from flowc.runtime.connector import Database, TableStore, WireCopy
+from flowc.runtime.connector import (
+    Database,
+    Guarding,
+    TableStore,
+    WireCopy,
+    require_transactions,
+    transaction_ended,
+)
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine, Sources
 from flowc.runtime.fit import CODE, Place, fit, in_load, shorten
@@ -131,10 +138,11 @@ def _nowhere(connection: str) -> Database | Files:
 
 
 def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
+    require_transactions(run.target, plan.writes)
     for step in plan.prepare:
         run.target.execute(step.sql)
     try:
-        run.target.begin()
+        _begin(plan, run.target)
         if plan.lock:
             run.target.lock(plan.lock)
         for part in plan.steps:
@@ -143,17 +151,45 @@ def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
             run.target.commit()
         else:
             run.target.rollback()
-    except BaseException:
-        # A lost session cannot roll back, and need not: its server has done so.
-        with suppress(FlowcError):
-            run.target.rollback()
+    except BaseException as failed:
+        _undo(run.target, failed)
         raise
 
 
+def _begin(plan: LoadPlan, target: Database) -> None:
+    if plan.guarded and isinstance(target, Guarding):
+        target.begin_guarded()
+    else:
+        target.begin()
+
+
+def _undo(target: Database, failed: BaseException) -> None:
+    """Rolls back; what cannot be undone is told with the failure. A lost session need not: its server has done so."""
+    try:
+        target.rollback()
+    except FlowcError as left:
+        if left.code == "no-transactions" and isinstance(failed, FlowcError) and failed.code != left.code:
+            failed.details = (*failed.details, left.message)
+
+
 def _execute(step: Execute, run: _Run) -> None:
+    if step.same is not None:
+        run.target.execute(step.same[0])
     rows = run.target.execute(step.sql)
+    if step.same is not None:
+        _still_same(step.same[1], run)
     run.count(step.counts, rows)
     run.count(step.also, rows)
+
+
+def _still_same(proof: str, run: _Run) -> None:
+    """Raises UsageError where a statement of the user's has ended the transaction."""
+    try:
+        run.target.execute(proof)
+    except TransientError:
+        raise
+    except FlowcError:
+        raise transaction_ended() from None
 
 
 def _attach(step: Attach, run: _Run) -> None:

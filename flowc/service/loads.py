@@ -26,7 +26,7 @@ from flowc.errors import FlowcError
 from flowc.plan import LoadPlan
 from flowc.runtime.load import LoadProgress, describe, run_load
 from flowc.service.livetables import differing
-from flowc.service.planning import home
+from flowc.service.planning import connections, home
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
 from flowc.service.sessions import Sessions, not_runnable, runnable
 from flowc.service.watermarks import stored_watermark
@@ -203,14 +203,14 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
         check_needed(apply, columns, reporter)
     if reporter.has_errors:
         return None
-    same = same_database(run.sessions, apply)
     plan = plan_load(
         apply,
         columns=columns,
         live=live,
         watermark=watermark,
         now=run.now(),
-        same_database=same,
+        same_database=same_database(run.sessions, apply),
+        beside=any(run.sessions.same(name, apply.target.connection) for name in connections(apply.input)),
         rehearsal=not run.commit,
     )
     return Prepared(apply, columns, plan)

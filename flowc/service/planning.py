@@ -28,6 +28,11 @@ def home(node: Sql | Source) -> str | None:
     return node.inputs[0].connection if node.inputs else None
 
 
+def connections(node: Sql | Source) -> tuple[str, ...]:
+    """The connections that a pipeline reads."""
+    return tuple(source.connection for source in ((node,) if isinstance(node, Source) else node.inputs))
+
+
 def offline_plans(
     pipelines: Sequence[Pipeline], tables: Mapping[str, Table], reporter: Reporter, *, new: bool
 ) -> tuple[LoadPlan, ...]:
@@ -52,6 +57,7 @@ def _offline(apply: Apply, tables: Mapping[str, Table], reporter: Reporter, new:
             watermark=None,
             now=LOAD_TIME,
             same_database=home(apply.input) == apply.target.connection,
+            beside=apply.target.connection in connections(apply.input),
         )
     except FlowcError as error:
         reporter.error(error.code, error.message, apply.span, helps=(error.help,) if error.help else ())

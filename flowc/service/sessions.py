@@ -6,6 +6,7 @@ that a stream of rows never waits for the statement that consumes it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +93,9 @@ class Sessions:
         path = options.values.get("path", options.values.get("uri"))
         if path == _MEMORY:
             return options.kind, _MEMORY, connection
+        if isinstance(path, str) and "path" in options.values:
+            # Two names of one file are one place: a session that reads it would wait for the one that writes it.
+            path = os.path.realpath(path)
         if path is not None:
             return options.kind, path
         parts = urlsplit(str(options.values.get("url", "")))

@@ -22,10 +22,16 @@ pipelines:
         ("{ unique: [id] }", 1, 1),
         ("{ unique: [v] }", 0, 0),
         ("{ unique: [id, v] }", 0, 0),
-        ('{ sql: "v > 1", name: "it\'s big" }', 1, 1),
-        ('{ sql: "v > 1", name: big, severity: warn }', 0, 1),
+        ('{ sql: "v > 1", name: "it\'s big" }', 1, 2),
+        ('{ sql: "v > 1", name: big, severity: warn }', 0, 2),
         ('{ sql: "v > 0 OR v IS NULL", name: big }', 0, 0),
         ('{ sql: "id < 100 -- yes", name: big }', 0, 0),
+        ('{ sql: "v > 0", name: "NULL is not true" }', 1, 1),
+        ('{ sql: "v > 0 AND v IS NOT NULL", name: "false" }', 1, 1),
+        ('{ sql: "NULL", name: never }', 1, 4),
+        ('{ sql: "v > 0", name: some, max_failures: 1 }', 0, 1),
+        ('{ sql: "v > 0", name: warned, severity: warn }', 0, 1),
+        ('{ sql: "v IN (1, 3, 4, NULL)", name: listed }', 1, 1),
     ],
 )
 def test_checks(project, store, expect, code, failures):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.connectors.files import Files
+from flowc.runtime.names import quoted
 from tests.lakes import reading
 from tests.model import histories as h
 
@@ -33,6 +34,8 @@ HERE = "here"
 DATABASES = ("sqlite", "duckdb", "postgres", "mysql")
 TARGETS = (*DATABASES, "delta")
 FORMATS = ("csv", "jsonl", "parquet")
+OWN = "own"
+"""The source is a view of the target itself: it shows what `shown_by_view` leaves of the rows."""
 WAYS = (HERE, *DATABASES, "delta", *FORMATS)
 """How rows arrive: from where the target is, by another session of each kind of database, from tables and files."""
 
@@ -66,8 +69,18 @@ class Engine:
         """The rows of a query."""
         return [{n: plain(v) for n, v in row.items()} for row in self.database.query(sql).to_pylist()]
 
+    def own(self) -> Source | None:
+        """A view of the target, made anew; None where there is no target yet, or there are no views."""
+        if not self.exists(h.TARGET):
+            return None
+        columns = ", ".join(quoted(name) for name in h.NAMES)
+        self.database.execute("DROP VIEW IF EXISTS seen")
+        self.database.execute(f"CREATE VIEW seen AS SELECT {columns} FROM tgt WHERE b IS NULL OR b <> 1")
+        return Source("s", "source", HERE, self.kind, table=TableName(None, "seen"))
+
     def reset(self) -> None:
         """Drops the target and forgets what was loaded."""
+        self.database.execute("DROP VIEW IF EXISTS seen")
         self.database.execute("DROP TABLE IF EXISTS tgt")
         if self.exists(self.watermarks):
             self.database.execute(f"DROP TABLE {table(self.watermarks)}")
@@ -114,6 +127,9 @@ class LakeEngine(Engine):
             found = session.sql(sql.replace(table(self.watermarks), "marks")).to_arrow_table().to_pylist()
         return [{n: plain(v) for n, v in row.items()} for row in found]
 
+    def own(self) -> Source | None:
+        return None
+
     def reset(self) -> None:
         shutil.rmtree(lake_of(self._lake) / "tgt", ignore_errors=True)
 
@@ -121,6 +137,11 @@ class LakeEngine(Engine):
     def _lake(self) -> Delta:
         assert isinstance(self.database, Delta)
         return self.database
+
+
+def shown_by_view(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that the view of the target shows."""
+    return [{name: row[name] for name in h.NAMES} for row in rows if row["b"] != 1]
 
 
 def lake_of(lake: Delta) -> Path:

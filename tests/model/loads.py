@@ -17,7 +17,7 @@ from flowc.errors import DataError
 from flowc.plan import Counter, LoadPlan
 from flowc.runtime.load import describe, run_load
 from tests.model import histories as h
-from tests.model.engines import HERE, Engine
+from tests.model.engines import HERE, OWN, Engine
 from tests.model.model import Refused
 
 TARGET = h.TARGET
@@ -50,7 +50,8 @@ def load(
     engine: Engine, apply: Apply, rows: Sequence[dict], now: int, *, way: str = HERE, constraints: bool = True
 ) -> dict[Counter, int]:
     """Loads rows that arrive that way, and gives the counters."""
-    coming = replace(apply, input=engine.fill(way, rows))
+    source = engine.own() if way == OWN else None
+    coming = replace(apply, input=source or engine.fill(HERE if way == OWN else way, rows))
     return execute(engine, plan(engine, coming, now, constraints=constraints))
 
 

@@ -107,6 +107,10 @@ DUCKDB = Dialect(
     native=_native,
     default_schema="main",
     savepoints=False,
+    same_transaction=(
+        "SET VARIABLE flowc_transaction = txid_current()",
+        "SELECT CASE WHEN getvariable('flowc_transaction') = txid_current() THEN 0 ELSE error('another one') END",
+    ),
     comments=True,
     comparable={Kind.JSON: "CAST({x} AS JSON)::VARIANT"},
     encoded={

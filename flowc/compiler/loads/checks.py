@@ -75,10 +75,11 @@ def _expect_sql(load: Load, wanted: Expectation) -> str:
     if wanted.kind == "unique":
         return _unique(load, wanted.columns)
     if wanted.kind == "not_null":
-        bad = " OR ".join(f"{ident(c)} IS NULL" for c in wanted.columns)
+        good = " AND ".join(f"{ident(c)} IS NOT NULL" for c in wanted.columns)
     else:
-        bad = f"NOT (\n{wanted.sql}\n)"
-    return f"SELECT coalesce(sum(CASE WHEN {bad} THEN 1 ELSE 0 END), 0), count(*) FROM {load.rows}"
+        good = f"(\n{wanted.sql}\n)"
+    # A condition that is NULL does not hold, and `NOT` of it would be NULL again.
+    return f"SELECT coalesce(sum(CASE WHEN {good} THEN 0 ELSE 1 END), 0), count(*) FROM {load.rows}"
 
 
 def _unique(load: Load, columns: Iterable[str]) -> str:

@@ -51,6 +51,8 @@ class Load:
     watermark: str | None
     now: datetime
     same_database: bool
+    beside: bool = False
+    """What is read lies, in part at least, in the target's database."""
 
     @cached_property
     def loaded(self) -> tuple[Loaded, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from flowc.catalog import Column, Table
@@ -18,7 +18,7 @@ from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
 from flowc.compiler.loads.staging import dropping, in_source_order, plain, selected_values, staging
-from flowc.compiler.loads.watermark import lower_bound, remember, resume
+from flowc.compiler.loads.watermark import lower_bound, remember, resume, state_tables
 from flowc.compiler.quote import idents
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.errors import UsageError
@@ -40,13 +40,15 @@ def plan_load(
     watermark: str | None,
     now: datetime,
     same_database: bool,
+    beside: bool = False,
     rehearsal: bool = False,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
     `columns` are the exact output columns of the source; `live` is the table as it is, None where the plan is to create
-    it; `watermark` is what an earlier load stored; `now` is the time of the load. A `rehearsal` leaves nothing behind
-    when it is not committed, also where creating a table is no part of a transaction.
+    it; `watermark` is what an earlier load stored; `now` is the time of the load. With `same_database` the query runs
+    in the target's transaction; `beside` says that any source at all is in the target's database. A `rehearsal` leaves
+    nothing behind when it is not committed, also where creating a table is no part of a transaction.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
@@ -61,6 +63,7 @@ def plan_load(
         watermark=watermark,
         now=now,
         same_database=same_database,
+        beside=same_database or beside,
     )
     check_shape(load)
     return LoadPlan(
@@ -72,6 +75,8 @@ def plan_load(
         prepare=tuple(prepare(load, rehearsal=rehearsal)),
         cleanup=tuple(tidy(load, rehearsal=rehearsal)),
         lock=f"flowc:{load.table.name}",
+        writes=(load.table.name, *state_tables(load)),
+        guarded=apply.guarded,
     )
 
 
@@ -97,10 +102,10 @@ def _steps(load: Load) -> Iterator[Step]:
     elif not load.exists:
         yield from _create(load)
     yield from resume(load)
-    yield from (Execute("before", sql) for sql in apply.before)
+    yield from _own(load, "before", apply.before)
     if streams(load):
         yield from stream(load, _straight(load))
-        yield from (Execute("after", sql) for sql in apply.after)
+        yield from _own(load, "after", apply.after)
         return
     if apply.mode in ("merge", "scd2"):
         yield from (Execute("memory for the joins", sql) for sql in load.dialect.settings)
@@ -110,8 +115,13 @@ def _steps(load: Load) -> Iterator[Step]:
         yield from bring(load)
     yield from MODES[apply.mode](load)
     yield from expectations(load)
-    yield from (Execute("after", sql) for sql in apply.after)
+    yield from _own(load, "after", apply.after)
     yield from dropping(load)
+
+
+def _own(load: Load, purpose: str, statements: Sequence[str]) -> Iterator[Execute]:
+    """The user's own statements, none of which may end the transaction."""
+    return (Execute(purpose, sql, same=load.dialect.same_transaction) for sql in statements)
 
 
 def _create(load: Load) -> Iterator[Execute]:
@@ -125,8 +135,13 @@ def _create(load: Load) -> Iterator[Execute]:
 def streams(load: Load) -> bool:
     """Whether rows go straight into the target: nothing has to be looked at before they are written."""
     apply = load.apply
-    asks = apply.keys or apply.dedupe or apply.incremental or apply.expect
+    asks = apply.keys or apply.dedupe or apply.incremental or apply.expect or _replaces_what_it_reads(load)
     return apply.mode in ("append", "truncate") and not asks and not load.extras and plain(load)
+
+
+def _replaces_what_it_reads(load: Load) -> bool:
+    """Whether the read may look at the old rows, by a view too, so that it must be done before they are deleted."""
+    return load.apply.mode == "truncate" and load.exists and load.beside and not load.dialect.attached
 
 
 def _straight(load: Load) -> Execute | Ingest:

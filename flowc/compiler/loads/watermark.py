@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from flowc.catalog import Column
+from flowc.catalog import Column, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply, Incremental
 from flowc.compiler.loads.load import Load, find_column
@@ -112,6 +112,11 @@ def cursor_column(load: Load) -> Column | None:
         return None
     found = (f.target for f in load.loaded if f.source is not None and f.source.name == incremental.column)
     return next(found, None)
+
+
+def state_tables(load: Load) -> tuple[TableName, ...]:
+    """Those of flowc's own tables that the load writes."""
+    return () if load.apply.incremental is None else (load.dialect.state_table(WATERMARKS),)
 
 
 def place(load: Load) -> Iterator[Execute]:

@@ -18,6 +18,7 @@ from flowc.compiler.loads.load import find_column
 from flowc.compiler.loads.normalize import is_derived, normalize_column
 from flowc.compiler.lowering.context import Lowering, quoted, sqlglot_name
 from flowc.compiler.lowering.functioncalls import check_reach
+from flowc.compiler.lowering.hooks import check_hook, is_untold
 from flowc.compiler.lowering.output import check_freshness, check_needed, check_output
 from flowc.compiler.quote import ident
 from flowc.compiler.sql.infer import check_expression
@@ -82,13 +83,15 @@ def lower_apply(
         incremental=_incremental(pipeline),
         normalize=_normalizers(writer),
         derived=_derived(target),
-        before=_statements(spec.before, writer),
-        after=_statements(spec.after, writer),
+        before=_statements("before", spec.before, writer),
+        after=_statements("after", spec.after, writer),
         expect=_expectations(writer, table),
         timezone=spec.timezone.value if spec.timezone else None,
         span=target.spec.span,
         roles={(role, name.value): name.span for role, name in _roles(spec, target)},
     )
+    kind = target.connection.kind.value
+    apply = replace(apply, guarded=any(is_untold(sql, kind) for sql in (*apply.before, *apply.after)))
     if columns is not None:
         _check_columns(apply, columns, table, lowering.reporter)
     return apply
@@ -156,9 +159,12 @@ def _incremental(pipeline: CheckedPipeline) -> Incremental | None:
     return Incremental(spec.column.value, start, spec.lag, in_sql)
 
 
-def _statements(texts: tuple[MappedText, ...], writer: _Writer) -> tuple[str, ...]:
-    rendered = (writer.lowering.rendered(text, writer.pipeline) for text in texts)
-    return tuple(as_read(text.text, writer.dialect) for text in rendered if text is not None)
+def _statements(key: str, texts: tuple[MappedText, ...], writer: _Writer) -> tuple[str, ...]:
+    """What stands under `before` or `after`. What would end the transaction is reported."""
+    rendered = [found for text in texts if (found := writer.lowering.rendered(text, writer.pipeline)) is not None]
+    for text in rendered:
+        check_hook(text, key, writer.target.connection.kind.value, writer.lowering.reporter)
+    return tuple(as_read(text.text, writer.dialect) for text in rendered)
 
 
 # Conditions over the loaded rows

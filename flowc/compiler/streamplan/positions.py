@@ -44,6 +44,7 @@ def position_sql(stream: str, target: str, sources: list[str], dialect: Dialect)
         f"SELECT {read} FROM {state} WHERE {own.format()}",
         f"INSERT INTO {state} ({idents(c.name for c in _COLUMNS)}) VALUES ({values})",
         f"UPDATE {state} SET {move} WHERE {at} AND {ident('next_offset')} = {{start}}",
+        dialect.state_table(POSITIONS),
         tuple((source, text(source, dialect)) for source in sources),
     )
 

@@ -60,7 +60,7 @@ def state_plan(stream: str, connection: str | None, kind: str = EMBEDDED, *, sha
     dialect = DIALECTS[kind]
     sql = state_sql(stream, dialect)
     if connection is None:
-        sql = StateSql((*_SHARED_FILE, *sql.ensure), sql.templates, sql.groups)
+        sql = StateSql((*_SHARED_FILE, *sql.ensure), sql.templates, sql.groups, sql.tables)
     return StatePlan(connection, kind, sql, shared)
 
 
@@ -72,7 +72,8 @@ def state_sql(stream: str, dialect: Dialect) -> StateSql:
     """
     made = (ensure_state(name, columns, key, dialect) for name, (columns, key) in _TABLES.items())
     ensure = tuple(dict.fromkeys(statement for statements in made for statement in statements))
-    return StateSql(ensure, _templates(stream, dialect), dialect.state_table(GROUPS))
+    tables = tuple(dialect.state_table(name) for name in _TABLES)
+    return StateSql(ensure, _templates(stream, dialect), dialect.state_table(GROUPS), tables)
 
 
 def _templates(stream: str, dialect: Dialect) -> dict[str, str]:

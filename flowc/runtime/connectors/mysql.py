@@ -8,15 +8,18 @@ they go through this session. Where the server allows no LOAD DATA LOCAL, rows g
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pyarrow as pa
 
 from flowc.catalog import Column, Table, TableName
-from flowc.errors import DataError, EngineError, TransientError, UsageError
+from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.arrow import arrow_schema
+from flowc.runtime.connector import transaction_ended
+from flowc.runtime.connectors import mysql_engines as engines
 from flowc.runtime.connectors import mysql_types as types
 from flowc.runtime.connectors import mysql_wire as wire
 from flowc.runtime.connectors.mysql_address import connect_arguments, connected
@@ -30,7 +33,8 @@ from flowc.runtime.pump import Pump
 
 _SETTINGS = (
     "sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
-    "NO_ENGINE_SUBSTITUTION'",
+    # A 0 that is loaded into a key that counts by itself is a value, not the wish for a new one.
+    "NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'",
     "time_zone = '+00:00'",
     # Names of days and months are the same on every engine, and GROUP_CONCAT cuts nothing off.
     "lc_time_names = 'en_US'",
@@ -60,11 +64,12 @@ class MySQL:
         self._connection: Any = None
         self._locks: list[str] = []
         self._began = False
+        self._branch: str | None = None
         self._local = True
 
     def open(self) -> None:
         if self._connection is None or not self._connection.open:
-            self._connection, self._locks, self._began = self._connect(), [], False
+            self._connection, self._locks, self._began, self._branch = self._connect(), [], False, None
 
     def _connect(self) -> Any:
         pymysql = driver("pymysql", "mysql")
@@ -96,19 +101,43 @@ class MySQL:
         self._run("START TRANSACTION")
         self._began = True
 
+    def begin_guarded(self) -> None:
+        """A transaction by its other name: in one of XA, the server refuses what would end it, in a procedure too."""
+        branch = literal(f"flowc:{uuid.uuid4().hex}")
+        try:
+            if self._ask("SHOW SESSION VARIABLES WHERE variable_name = 'xa_detach_on_prepare' AND value = 'ON'"):
+                self._run("SET SESSION xa_detach_on_prepare = 0")  # MySQL 8 allows no temporary tables with it
+            self._run(f"XA START {branch}")
+        except (EngineError, UsageError):
+            self.begin()  # not every server has them, nor every user the right: then what ends it is noticed after it
+            return
+        self._began, self._branch = True, branch
+
     def commit(self) -> None:
         if not self._began or not self._alive or not self._in_transaction:
             self._began = False
             raise EngineError("the transaction had ended before it could be committed", code="query-refused")
-        self._run("COMMIT")
-        self._began = False
+        if self._branch is None:
+            self._run("COMMIT")
+        else:
+            self._run(f"XA END {self._branch}")
+            self._run(f"XA COMMIT {self._branch} ONE PHASE")
+        self._began, self._branch = False, None
         self._unlock()
 
     def rollback(self) -> None:
-        began, self._began = self._began, False
-        if self._alive and began:
-            self._run("ROLLBACK")
-            self._unlock()
+        began, branch = self._began, self._branch
+        self._began, self._branch = False, None
+        if not (self._alive and began):
+            return
+        if branch is not None:
+            with suppress(FlowcError):
+                self._run(f"XA END {branch}")  # it may have ended already, by an error or on the way to a commit
+        undone = self._run("ROLLBACK" if branch is None else f"XA ROLLBACK {branch}")
+        warned = undone.warning_count and self._ask("SHOW WARNINGS")
+        self._unlock()
+        if any(int(code) == engines.NOT_UNDONE for _, code, _ in warned or ()):
+            raise engines.not_undone()
 
     @property
     def _alive(self) -> bool:
@@ -134,8 +163,7 @@ class MySQL:
         result = self._run(sql)
         if self._began and not self._in_transaction:
             self._began = False
-            message = "the statement ended the load's transaction: MySQL commits before it defines or changes tables"
-            raise UsageError(message, code="transaction-ended", help="run it outside of the load")
+            raise transaction_ended()
         touched = sql.lstrip().upper().startswith(_TOUCHING)
         return max(int(result.affected_rows or 0), 0) if touched else 0
 
@@ -194,11 +222,11 @@ class MySQL:
 
     def _examined(self, table: TableName) -> frozenset[str]:
         """The columns of type bit, of a table that can undo a load."""
-        engine, bits = types.engine_and_bits(self._ask, table)
-        if engine is not None and engine.upper() in _WITHOUT_TRANSACTIONS:
-            message = f"`{table}` is kept by {engine}, which has no transactions: a failed load could not be undone"
-            raise UsageError(message, code="no-transactions", help=f"ALTER TABLE {table} ENGINE = InnoDB")
-        return bits
+        self.require_transactions((table,))
+        return types.bits(self._ask, table)
+
+    def require_transactions(self, tables: Sequence[TableName]) -> None:
+        engines.require_transactions(self._ask, tables)
 
     def _load(
         self, table: TableName, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], bits: frozenset[str]
@@ -267,9 +295,6 @@ class MySQL:
             session = self._session
             session.query(sql)
             return session._result
-
-
-_WITHOUT_TRANSACTIONS = ("MYISAM", "ARIA", "MEMORY", "CSV", "ARCHIVE", "MRG_MYISAM")
 
 
 class _LocalForbidden(Exception):

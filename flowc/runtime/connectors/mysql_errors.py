@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from flowc.errors import DataError, EngineError, FlowcError, TransientError
+from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 
 _CONFLICTS = (1205, 1213, 1020, 3572, 1180)
 _LOST = (1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 2006, 2013, 2055, 3024, 4031)
@@ -24,6 +24,8 @@ _NUMBERS: dict[int, tuple[type[FlowcError], str]] = {
     **dict.fromkeys(_VALUES, (DataError, "value-refused")),
     1049: (EngineError, "connection-failed"),
 }
+_END_REFUSED = 1399
+"""What a statement gets that would end a transaction of XA."""
 _HELPS = {
     1118: "a row has 65,535 bytes at most: declare long texts as `text`, not `varchar(n)`",
     1170: "give the key column a length, for instance `varchar(100)`: MySQL cannot index texts without one",
@@ -47,6 +49,9 @@ def failure(error: BaseException) -> FlowcError:
         return TransientError("the connection was lost", code="connection-lost")
     if isinstance(error, OSError):
         return TransientError(words, code="connection-lost")
+    if number == _END_REFUSED:
+        message = "a statement would have ended the load's transaction, and was refused"
+        return UsageError(message, code="transaction-ended", help="run it outside of the load")
     kind, code = _NUMBERS.get(number, (EngineError, "query-refused"))
     return kind(words, code=code, help=_HELPS.get(number))
 

@@ -280,16 +280,13 @@ def _indexes(rows: Sequence[tuple[Any, ...]]) -> tuple[tuple[str, ...], tuple[In
     return keys, tuple(others)
 
 
-_ENGINE = "SELECT engine FROM information_schema.tables WHERE table_schema = {schema} AND table_name = {name}"
 _BITS = """
 SELECT column_name FROM information_schema.columns
 WHERE table_schema = {schema} AND table_name = {name} AND data_type = 'bit'
 """
 
 
-def engine_and_bits(ask: Ask, name: TableName) -> tuple[str | None, frozenset[str]]:
-    """The storage engine of a table, None for a temporary one, and its columns of type bit."""
+def bits(ask: Ask, name: TableName) -> frozenset[str]:
+    """The columns of a table that are of type bit."""
     parts = {"schema": literal(name.schema) if name.schema else "database()", "name": literal(name.name)}
-    found = ask(_ENGINE.format(**parts))
-    bits = ask(_BITS.format(**parts))
-    return (found[0][0] if found else None), frozenset(str(row[0]) for row in bits)
+    return frozenset(str(row[0]) for row in ask(_BITS.format(**parts)))

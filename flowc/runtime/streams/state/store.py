@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError
-from flowc.runtime.connector import Database
+from flowc.runtime.connector import Database, require_transactions
 from flowc.runtime.streams.epoch import Epoch, Intent
 from flowc.runtime.streams.state.contract import Checkpoint, Group, Restored
 from flowc.runtime.streams.state.words import checkpoint_text, intent_text, meant, read_checkpoint, read_intent, spelled
@@ -52,6 +52,7 @@ class DatabaseStore:
         """Connects, makes its tables where they are missing, and gives what is stored."""
         self.database.open()
         self.database.rollback()
+        require_transactions(self.database, self.sql.tables)
         self._ensure()
         epoch, intended, body = self._head()
         self._point = epoch

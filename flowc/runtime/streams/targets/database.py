@@ -16,7 +16,7 @@ import pyarrow as pa
 from flowc.errors import DataError, FlowcError
 from flowc.plan import LoadPlan
 from flowc.runtime.badrows import BadRow, first_indices
-from flowc.runtime.connector import Database
+from flowc.runtime.connector import Database, require_transactions
 from flowc.runtime.load import write_rows
 from flowc.runtime.streams.epoch import Epoch, Partition
 from flowc.runtime.streams.targets.contract import Fenced, Held
@@ -46,6 +46,8 @@ class DatabaseWriter:
     def open(self) -> Held:
         """Makes the tables and the place for positions where they are missing; gives what is held."""
         self.database.open()
+        dead = () if self.plan.dead is None else self.plan.dead.writes
+        require_transactions(self.database, (*self.plan.load.writes, *dead, self._positions.table))
         for statement in self._positions.ensure:
             self.database.execute(statement)
         try:

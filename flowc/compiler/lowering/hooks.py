@@ -1,0 +1,92 @@
+"""The statements of `before` and `after`: they run in the load's transaction, and none of them may end it.
+
+The first words of a statement tell it, on every engine but MySQL's: there a procedure, a prepared statement or a block
+may commit too. Such a load runs in a transaction that the server lets nobody else end (`Apply.guarded`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from flowc.compiler.migrationlint.statements import read_migration
+from flowc.compiler.migrationlint.tokens import tokenize, word_of, words
+from flowc.diagnostics import Reporter
+from flowc.source import MappedText
+
+_MYSQL = "mysql"
+_KINDS = ("postgres", _MYSQL, "sqlite", "duckdb")
+_ENDS = words("COMMIT ROLLBACK END ABORT BEGIN")
+_PAIRS = (("START", "TRANSACTION"), ("PREPARE", "TRANSACTION"))
+_DEFINES = words("ALTER CREATE DROP RENAME TRUNCATE")
+_COMMITS = words(
+    "GRANT REVOKE LOCK UNLOCK FLUSH OPTIMIZE REPAIR CHECK CACHE RESET INSTALL UNINSTALL START STOP CHANGE IMPORT XA "
+    "SHUTDOWN CLONE BACKUP"
+)
+"""What MySQL or MariaDB commits before, as before what defines a table."""
+_PLAIN = words(
+    "SELECT WITH INSERT UPDATE DELETE REPLACE SET DO VALUES TABLE SHOW EXPLAIN DESCRIBE DESC SAVEPOINT RELEASE LOAD "
+    "HANDLER PREPARE DEALLOCATE KILL CREATE DROP ANALYZE GET SIGNAL CHECKSUM ("
+)
+"""What MySQL runs without a look at another text, where it does not commit."""
+_RUN_BY_SOME = re.compile(r"/\*M?!\d*(.*?)\*/", re.DOTALL)
+_LEAVE_OUT = "leave it out: flowc begins the load's transaction and ends it"
+_OUTSIDE = "run it outside of the load"
+_MENDS = {
+    "TRUNCATE": "write `DELETE FROM …`, which is undone with the load",
+    **dict.fromkeys(
+        ("ALTER", "CREATE", "DROP", "RENAME"),
+        "declare the table under `tables:`, or run it outside of the load; a temporary table may be made here",
+    ),
+}
+
+
+def check_hook(text: MappedText, key: str, kind: str, reporter: Reporter) -> None:
+    """Reports statements under `key` that end the transaction, as their text tells."""
+    if kind not in _KINDS:
+        return
+    found = read_migration(MappedText(_as_run(text.text, kind), text.file, text.segments), kind).statements
+    # MySQL runs one statement at a time: what follows a semicolon belongs to a block.
+    for statement in found[:1] if kind == _MYSQL else found:
+        ending = _ending(_words(statement.sql, kind), kind)
+        if ending is not None:
+            why = "" if ending[1] is _LEAVE_OUT else ": MySQL and MariaDB commit before it"
+            message = f"`{ending[0]}` under `{key}` ends the transaction of the load{why}"
+            reporter.error("transaction-ended", message, statement.span, helps=(ending[1],))
+
+
+def is_untold(sql: str, kind: str) -> bool:
+    """Whether the statement may end the transaction, for all that its text tells."""
+    found = _words(_as_run(sql, kind), kind) if kind == _MYSQL else []
+    return bool(found) and (found[0] not in _PLAIN or found[:2] == ["SET", "STATEMENT"])
+
+
+def _as_run(sql: str, kind: str) -> str:
+    """The text with what its server finds in comments, every word at its place."""
+    if kind != _MYSQL:
+        return sql
+    return _RUN_BY_SOME.sub(lambda m: " " * (m.start(1) - m.start()) + m[1] + "  ", sql)
+
+
+def _words(sql: str, kind: str) -> list[str]:
+    return [word_of(token) for token in tokenize(sql, kind)[0]]
+
+
+def _ending(found: Sequence[str], kind: str) -> tuple[str, str] | None:
+    """The words that end the transaction, and the mend."""
+    pair = tuple(found[:2])
+    if pair in _PAIRS or (found and found[0] in _ENDS and list(found[1:3]) != ["NOT", "ATOMIC"]):
+        return " ".join(pair if pair in _PAIRS else found[:1]), _LEAVE_OUT
+    return _committing(found) if kind == _MYSQL and found else None
+
+
+def _committing(found: Sequence[str]) -> tuple[str, str] | None:
+    first, rest = found[0], list(found[1:4])
+    if first in _DEFINES:
+        own = first in ("CREATE", "DROP") and ("TEMPORARY" in rest or rest[:1] == ["PREPARE"])
+        return None if own else (first, _MENDS[first])
+    if first == "SET" and not {"AUTOCOMMIT", "@@AUTOCOMMIT"}.isdisjoint(found):
+        return "SET autocommit", _LEAVE_OUT
+    commits = first in _COMMITS or (first == "ANALYZE" and not {"TABLE", "TABLES"}.isdisjoint(rest))
+    commits |= [first, *rest[:1]] in (["LOAD", "INDEX"], ["SET", "PASSWORD"])
+    return (first, _OUTSIDE) if commits else None
