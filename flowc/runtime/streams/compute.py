@@ -120,7 +120,7 @@ class Compute:
         source, dead = self._source(polled), None
         if found and self.plan.on_error == "dlq":
             bad = [found[index] for index in sorted(found)]
-            dead = letters(self.plan.name, source, polled.messages, bad, intent.time)
+            dead = letters(self.plan, source, polled.messages, bad, intent.time)
         without = partial(self._without, polled, intent, made, found) if made.origins is not None else None
         return Epoch(intent, made.rows, polled.messages.num_rows, polled.read_at, dead, without=without)
 
@@ -147,7 +147,8 @@ class Compute:
             none = pa.array([], pa.int64())
             return Decoded(rows, none, (), none), rows
         decoded = decoding.decode(messages)
-        decoded = timed(source, messages, decoded) if self.operators else decoded
+        if "_event_ts" in _wanted(source):
+            decoded = timed(source, messages, decoded, needed=bool(self.operators))
         return decoded, _beside(source, messages, decoded)
 
     def _made(self, source: SourcePlan, rows: pa.RecordBatch, messages: pa.Array, intent: Intent) -> _Made:
@@ -241,7 +242,8 @@ def columns_of(source: SourcePlan, *, letters: bool = False) -> tuple[str, ...]:
 
     With `letters`, all that a dead letter tells of it.
     """
-    return ("_value", "_partition", "_offset", *(name for name in _BESIDE if letters or name in _wanted(source)))
+    beside = [name for name in _BESIDE if letters or name in _wanted(source)]
+    return ("_value", "_partition", "_offset", *beside, *(("_event_ms",) if "_event_ts" in beside else ()))
 
 
 _EXTRA_TYPES = {

@@ -14,7 +14,10 @@ from flowc.runtime.streams.loop import Polled
 
 RAW = ("_value", "_key", "_headers", "_partition", "_offset", "_event_ts")
 """What a message has: `_value` and `_key` (binary; a null value is a tombstone), `_headers` (a list of structs of
-`key` and `value`), `_partition` (int32), `_offset` (int64), `_event_ts` (timestamp, microseconds in UTC)."""
+`key` and `value`), `_partition` (int32), `_offset` (int64), `_event_ts` (timestamp, microseconds in UTC).
+
+Beside these, `_event_ms` (int64) is what the broker said in milliseconds where that is outside of the years 1 to 9999:
+`_event_ts` is NULL there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.runtime.codecs.jsonwrite import json_rows
 from flowc.runtime.fit import fit
+from flowc.runtime.streams.letternotes import parted
 from flowc.runtime.streams.targets.filetext import plain_text
 from flowc.types import Kind
 
@@ -48,8 +48,9 @@ def _keys(rows: pa.RecordBatch, columns: Sequence[Column], key: Sequence[str]) -
 def letters(dead: pa.RecordBatch) -> Iterator[tuple[bytes | None, bytes | None, Headers]]:
     """Value, key and headers of each dead letter: those it came with, and where it stood and why it is dead."""
     for row in dead.to_pylist():
-        given = json.loads(row["headers"] or "[]")
+        given, notes = parted(row["headers"])
         found: Headers = [(h["key"], _bytes(h["value"])) for h in given if not h["key"].startswith("flowc_")]
+        found += [(name, str(number).encode()) for name, number in notes.items()]
         told = [(f"flowc_{name}", _told(row[column])) for name, column in _HEADERS if row[column] is not None]
         yield row["message"], row["message_key"], [*found, *told]
 

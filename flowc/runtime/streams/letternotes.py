@@ -1,0 +1,49 @@
+"""What a dead letter tells beyond its columns: headers of flowc's own, behind those that the message came with.
+
+A time that no column holds is kept so, as the broker's number; and of a message that was too large, how large it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+TIME = "flowc_event_ms"
+"""The broker's time in milliseconds since 1970, where `event_time` cannot hold it."""
+LEFT_OUT = "flowc_left_out"
+"""How many bytes a message has that was left out: the letter tells where it is."""
+NOTES = (TIME, LEFT_OUT)
+Header = dict[str, Any]
+"""`key`, and `value` as hexadecimal digits or None."""
+
+
+def noted(headers: str | None, notes: Mapping[str, int]) -> str | None:
+    """The headers of a letter, as its column keeps them, with notes."""
+    own, _ = parted(headers)
+    return written([*own, *({"key": name, "value": str(number).encode().hex()} for name, number in notes.items())])
+
+
+def written(headers: list[Header]) -> str | None:
+    """Headers as the column of a letter keeps them."""
+    return json.dumps(headers) if headers else None
+
+
+def parted(headers: str | None) -> tuple[list[Header], dict[str, int]]:
+    """The headers that a message came with, and the notes of its letter."""
+    own: list[Header] = []
+    notes: dict[str, int] = {}
+    for each in json.loads(headers or "[]"):
+        number = _number(each["value"]) if each["key"] in NOTES else None
+        if number is None:
+            own.append(each)
+        else:
+            notes[each["key"]] = number
+    return own, notes
+
+
+def _number(hexadecimal: str | None) -> int | None:
+    try:
+        return int(bytes.fromhex(hexadecimal or ""))
+    except ValueError:
+        return None
