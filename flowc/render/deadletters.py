@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from flowc.render.failure import error_object
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.runtime.streams.letternotes import TIME, parted, written
+from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, parted, written
 from flowc.service.deadletterreplay import Replayed
 from flowc.service.deadletters import Counted, DeadLetters, Letter
 
@@ -57,7 +57,16 @@ def _lines(letter: Letter, style: Style) -> Iterator[str]:
         yield f"  time: {notes[TIME]} (milliseconds since 1970)"
     if own:
         yield f"  headers: {printable(written(own) or '')[:_SHOWN]}"
-    yield f"  message: {_short(letter['message']) if letter['message'] is not None else 'none (a tombstone)'}"
+    yield f"  message: {_bytes(letter, notes)}"
+
+
+def _bytes(letter: Letter, notes: Mapping[str, int]) -> str:
+    if letter["message"] is not None:
+        return _short(letter["message"])
+    if LEFT_OUT not in notes:
+        return "none (a tombstone)"
+    size = f", {notes[LEFT_OUT]} bytes" if notes[LEFT_OUT] else ""
+    return f"left out{size}: it is where it stood"
 
 
 def letter_object(letter: Letter) -> dict[str, object]:
@@ -69,7 +78,7 @@ def letter_object(letter: Letter) -> dict[str, object]:
         "event_time": _time(letter["event_time"]), "code": letter["error_code"], "error": letter["error"],
         "attempt": letter["attempt"], "failed_at": _time(letter["failed_at"]),
         "key": _text(letter["message_key"]), "key_hex": _hex(letter["message_key"]),
-        "event_ms": notes.get(TIME), "headers": headers,
+        "event_ms": notes.get(TIME), "left_out": LEFT_OUT in notes, "headers": headers,
         "message": _text(letter["message"]), "message_hex": _hex(letter["message"]),
     }  # fmt: skip
 

@@ -142,11 +142,12 @@ class Compute:
     def _read(self, source: SourcePlan, messages: pa.RecordBatch) -> tuple[Decoded, pa.RecordBatch]:
         """The messages as rows, with the columns beside them; of no messages, whose columns may be unknown, no rows."""
         decoding = self.decoders[source.name]
-        if not messages.num_rows:
+        unread = _unread(messages)
+        if len(unread) == messages.num_rows:
             rows = empty_of(schema_of(decoding.schema, _wanted(source)))
             none = pa.array([], pa.int64())
-            return Decoded(rows, none, (), none), rows
-        decoded = decoding.decode(messages)
+            return Decoded(rows, none, unread, none), rows
+        decoded = _decoded(decoding, messages, unread) if unread else decoding.decode(messages)
         if "_event_ts" in _wanted(source):
             decoded = timed(source, messages, decoded, needed=bool(self.operators))
         return decoded, _beside(source, messages, decoded)
@@ -275,6 +276,22 @@ def _extra(name: str, source: SourcePlan, messages: pa.RecordBatch, decoded: Dec
     if name == "_event_ts":
         return event_times(source, messages, decoded)
     return messages.column(name).take(decoded.rows)
+
+
+def _unread(messages: pa.RecordBatch) -> tuple[BadRow, ...]:
+    """Messages whose bytes could not be read at all."""
+    if "_unread" not in messages.schema.names:
+        return ()
+    found = messages.column("_unread").to_pylist()
+    return tuple(BadRow(at, each["code"], each["message"]) for at, each in enumerate(found) if each is not None)
+
+
+def _decoded(decoding: Decoding, messages: pa.RecordBatch, unread: Sequence[BadRow]) -> Decoded:
+    """Messages of which some could not be read."""
+    there = pc.indices_nonzero(messages.column("_unread").is_null()).cast(pa.int64())
+    found = decoding.decode(messages.take(there))
+    bad = (*unread, *(replace(row, index=there[row.index].as_py()) for row in found.bad))
+    return Decoded(found.batch, there.take(found.rows), bad, there.take(found.skipped))
 
 
 def _by_message(bad: Iterable[BadRow], messages: pa.Array) -> list[BadRow]:

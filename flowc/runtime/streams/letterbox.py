@@ -15,8 +15,9 @@ from flowc.runtime.connector import Database
 from flowc.runtime.fit import fit
 from flowc.runtime.instants import FIRST, LAST, instants
 from flowc.runtime.streams.epoch import Partition, Range
-from flowc.runtime.streams.letternotes import TIME, Header, parted
+from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, Header, parted
 from flowc.runtime.streams.letters import SCHEMA, timed
+from flowc.runtime.streams.source import UNREAD
 from flowc.stream import DEAD_LETTER, LettersSql
 
 _HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
@@ -58,8 +59,15 @@ def messages_of(letters: pa.RecordBatch) -> pa.RecordBatch:
             "_event_ts": pc.coalesce(letters.column("event_time"), times),
             "_event_ms": pc.if_else(odd, told, pa.scalar(None, pa.int64())),
             "_topic": letters.column("topic"),
+            "_unread": pa.array(map(_unread, parts, letters.column("error_code").to_pylist(),
+                                    letters.column("error").to_pylist()), UNREAD),
         }
     )
+
+
+def _unread(parts: tuple[object, Mapping[str, int]], code: str, error: str) -> dict[str, str] | None:
+    """Why a message cannot be read that its letter does not hold."""
+    return {"code": code, "message": error} if LEFT_OUT in parts[1] else None
 
 
 def _headers(own: Sequence[Header]) -> list[Header] | None:

@@ -12,7 +12,7 @@ from typing import Any
 TIME = "flowc_event_ms"
 """The broker's time in milliseconds since 1970, where `event_time` cannot hold it."""
 LEFT_OUT = "flowc_left_out"
-"""How many bytes a message has that was left out: the letter tells where it is."""
+"""How many bytes were left out, 0 where that is not known: the letter tells where they are."""
 NOTES = (TIME, LEFT_OUT)
 Header = dict[str, Any]
 """`key`, and `value` as hexadecimal digits or None."""

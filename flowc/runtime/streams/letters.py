@@ -11,7 +11,7 @@ from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.instants import held, outside
 from flowc.runtime.jsontext import json_text
-from flowc.runtime.streams.letternotes import TIME, noted
+from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, noted
 from flowc.stream import DEAD_LETTER, SourcePlan, StreamPlan, TableTarget
 
 SCHEMA = arrow_schema(DEAD_LETTER)
@@ -24,7 +24,8 @@ def letters(
     dead = messages.take(pa.array([row.index for row in bad], pa.int64()))
     count = len(bad)
     told = dead.column("_event_ms") if "_event_ms" in dead.schema.names else pa.nulls(count, pa.int64())
-    times, headers = timed(dead.column("_event_ts"), told, json_text(dead.column("_headers")), *held(_kind(plan)))
+    headers = _left_out(dead, json_text(dead.column("_headers")))
+    times, headers = timed(dead.column("_event_ts"), told, headers, *held(_kind(plan)))
     given = {
         "stream": _repeated(plan.name, count),
         "source": _repeated(source.name, count),
@@ -61,6 +62,14 @@ def timed(times: pa.Array, told: pa.Array, headers: pa.Array, low: int, high: in
     pairs = zip(headers.to_pylist(), odd.to_pylist(), strict=True)
     kept = [text if number is None else noted(text, {TIME: number}) for text, number in pairs]
     return pc.if_else(beyond, pa.scalar(None, times.type), times), pa.array(kept, pa.string())
+
+
+def _left_out(dead: pa.RecordBatch, headers: pa.Array) -> pa.Array:
+    """The headers of letters, with a note on those whose bytes could not be read."""
+    if "_unread" not in dead.schema.names:
+        return headers
+    pairs = zip(headers.to_pylist(), dead.column("_unread").is_valid().to_pylist(), strict=True)
+    return pa.array([noted(text, {LEFT_OUT: 0}) if unread else text for text, unread in pairs], pa.string())
 
 
 def _message(values: pa.Array) -> pa.Array:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import pyarrow as pa
+
 from flowc.errors import EngineError
 from flowc.runtime.streams.loop import Polled
 
@@ -17,7 +19,10 @@ RAW = ("_value", "_key", "_headers", "_partition", "_offset", "_event_ts")
 `key` and `value`), `_partition` (int32), `_offset` (int64), `_event_ts` (timestamp, microseconds in UTC).
 
 Beside these, `_event_ms` (int64) is what the broker said in milliseconds where that is outside of the years 1 to 9999:
-`_event_ts` is NULL there."""
+`_event_ts` is NULL there. `_unread` (of `UNREAD`) is the reason why a message could not be read at all; `_value` is NULL."""
+
+
+UNREAD = pa.struct([("code", pa.string()), ("message", pa.string())])
 
 
 @dataclass(frozen=True, slots=True)
