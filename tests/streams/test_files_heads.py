@@ -180,3 +180,15 @@ def test_a_file_that_cannot_be_read_stops_a_stream_that_is_to_fail(tmp_path: Pat
     put(tmp_path / "drop", "a.csv", "id,other\n1,a\n")
     (report,) = made.flowc("run", "clean", "--once", "--json").json
     assert report["error"]["code"] == "unreadable-file"
+
+
+def test_columns_are_found_behind_files_that_cannot_be_read(tmp_path: Path) -> None:
+    made = _project(tmp_path, "csv", "drop")
+    spec = (tmp_path / "specs/s.yaml").read_text()
+    made.write("specs/s.yaml", spec.replace(", columns: { id: bigint, name: text }", ""))
+    put(tmp_path / "drop", "a.csv", "id,id\n1,a\n")
+    for number in range(10):
+        put(tmp_path / "drop", f"b{number}.csv", "\n", age=1)
+    put(tmp_path / "drop", "c.csv", "\nid,name\n5,e\n", age=2)
+    assert _report(made)["rows"] == 1
+    assert _rows(tmp_path) == [(5, "E", "c.csv")]

@@ -63,7 +63,9 @@ def batch(messages: Messages, columns: Sequence[str], where: pa.Array) -> pa.Rec
     """The named columns of the messages, whose partitions are `where`."""
     made = {"_partition": where, **(_times(messages) if "_event_ts" in columns else {})}
     made |= {name: _MAKERS[name](messages) for name in columns if name not in made}
-    return pa.RecordBatch.from_arrays([made[name] for name in columns], schema=pa.schema([(name, TYPES[name]) for name in columns]))
+    return pa.RecordBatch.from_arrays(
+        [made[name] for name in columns], schema=pa.schema([(name, TYPES[name]) for name in columns])
+    )
 
 
 def made_at(message: Any) -> float | None:

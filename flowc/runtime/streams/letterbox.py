@@ -59,8 +59,10 @@ def messages_of(letters: pa.RecordBatch) -> pa.RecordBatch:
             "_event_ts": pc.coalesce(letters.column("event_time"), times),
             "_event_ms": pc.if_else(odd, told, pa.scalar(None, pa.int64())),
             "_topic": letters.column("topic"),
-            "_unread": pa.array(map(_unread, parts, letters.column("error_code").to_pylist(),
-                                    letters.column("error").to_pylist()), UNREAD),
+            "_unread": pa.array(
+                map(_unread, parts, letters.column("error_code").to_pylist(), letters.column("error").to_pylist()),
+                UNREAD,
+            ),
         }
     )
 
