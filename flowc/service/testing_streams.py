@@ -93,9 +93,7 @@ def _lookup(lookup: Lookup, seed: Seed) -> Lookup:
     return replace(lookup, connection=GIVEN, kind=ENGINE, query=query, columns=columns, refresh=None)
 
 
-def _run(
-    plan: StreamPlan, given: Given, decoders: Mapping[str, Decoding], sessions: Sessions, now: int
-) -> Written:
+def _run(plan: StreamPlan, given: Given, decoders: Mapping[str, Decoding], sessions: Sessions, now: int) -> Written:
     lookups = Lookups(plan.lookups, lambda connection: _Shared(sessions.target(connection)))
     lookups.open()
     compute = Compute(

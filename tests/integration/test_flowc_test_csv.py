@@ -56,7 +56,12 @@ def test_rows_are_given_as_a_file_has_them(tmp_path: Path, case: tuple[str, str,
 def test_a_number_in_quotes_is_one_in_csv_alone(tmp_path: Path, form: str, passes: bool) -> None:
     made = Inside(tmp_path)
     text = PROJECT.format(
-        form=form, columns="{ id: bigint }", read="", on_error="fail", given='[{ id: "1" }]', expect="expect: [{ id: 1 }]"
+        form=form,
+        columns="{ id: bigint }",
+        read="",
+        on_error="fail",
+        given='[{ id: "1" }]',
+        expect="expect: [{ id: 1 }]",
     ).replace('read: { delimiter: ";" }', "format: csv")
     made.write("specs/s.yaml", text)
     assert (made.flowc("test").code == 0) is passes

@@ -139,7 +139,9 @@ BROKEN = {
     "csv": {
         "1.csv": b"id,other\n1,a\n", "2.csv": b"id,name,id\n1,a,1\n", "3.csv": b"id,name\r1,a\r", "4.csv": b'"id\n',
     },
-    "jsonl.gz": {"1.jsonl.gz": b"none", "2.jsonl.gz": GZ[:30], "3.jsonl.gz": GZ[:12] + b"\xff" * 40, "4.jsonl.gz": b"\x1f\x8b"},
+    "jsonl.gz": {
+        "1.jsonl.gz": b"none", "2.jsonl.gz": GZ[:30], "3.jsonl.gz": GZ[:12] + b"\xff" * 40, "4.jsonl.gz": b"\x1f\x8b",
+    },
     "parquet": {"1.parquet": b"none", "2.parquet": b"", "3.parquet": _parquet(id=[1])[:40], "4.parquet": b"PAR1" * 9},
 }  # fmt: skip
 WHOLE = {

@@ -52,7 +52,7 @@ def test_letters_of_any_time_are_shown_and_replayed(tmp_path: Path, kafka: str, 
     folder = project(tmp_path, kafka, topic, wh, more=more)
     run(folder)
     letters = shown(folder)
-    assert told(letters) == {n: expected(at, wh[0] if dead == 'table' else '') for n, at in enumerate(times)}
+    assert told(letters) == {n: expected(at, wh[0] if dead == "table" else "") for n, at in enumerate(times)}
     assert all(letter["headers"] == [] for letter in letters.values())
     assert counted(folder)[0] == len(times)
     assert folder.flowc("dlq", "show", "clean").code == 0

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import DataError, FlowcError, UsageError
-from flowc.runtime.badrows import BadRow
+from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.codecs.contract import Decoded
 from flowc.runtime.connectors.filestream_registry import SHIFT
 from flowc.runtime.functions import Function
@@ -56,9 +56,10 @@ class Origin:
     """Of a file, what its rows are counted in: `line`, or `row`."""
 
     def __str__(self) -> str:
+        words = brief(self.row.message)
         if self.file:
-            return f"`{self.topic}`, {self.file} {(self.offset & ((1 << SHIFT) - 1)) + 1}: {self.row.message}"
-        return f"{self.topic}[{self.partition}] at {self.offset}: {self.row.message}"
+            return f"`{self.topic}`, {self.file} {(self.offset & ((1 << SHIFT) - 1)) + 1}: {words}"
+        return f"{self.topic}[{self.partition}] at {self.offset}: {words}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -65,6 +65,37 @@ def messages_of(letters: pa.RecordBatch) -> pa.RecordBatch:
             ),
         }
     )
+
+
+Fetch = Callable[[str, str, int, int, int], pa.RecordBatch | None]
+"""Of a source, a topic, a partition, an offset and a size, the message that stands there; None where it does not."""
+
+
+def found_again(messages: pa.RecordBatch, letters: pa.RecordBatch, fetch: Fetch) -> pa.RecordBatch:
+    """The messages of letters, those among them that were left out read again where they stand."""
+    pieces, start = list[pa.RecordBatch](), 0
+    for at, text in enumerate(letters.column("headers").to_pylist()):
+        size = parted(text)[1].get(LEFT_OUT)
+        if not size:
+            continue
+        place = [letters.column(name)[at].as_py() for name in ("source", "topic", "partition_number", "message_offset")]
+        found, told = fetch(*place, size), messages.slice(at, 1)
+        pieces += [messages.slice(start, at - start), _lost(told, place) if found is None else _whole(found, told)]
+        start = at + 1
+    return joined([*pieces, messages.slice(start)]) if pieces else messages
+
+
+def _lost(told: pa.RecordBatch, place: Sequence[object]) -> pa.RecordBatch:
+    _, topic, partition, offset = place
+    message = f"the letter does not hold the message, and it is gone from {topic}[{partition}] at {offset}"
+    why = pa.array([{"code": "retention-gap", "message": message}], UNREAD)
+    return told.set_column(told.schema.get_field_index("_unread"), "_unread", why)
+
+
+def _whole(found: pa.RecordBatch, told: pa.RecordBatch) -> pa.RecordBatch:
+    given = {name: found.column(name) for name in found.schema.names}
+    given |= {"_topic": told.column("_topic"), "_unread": pa.nulls(1, UNREAD)}
+    return pa.RecordBatch.from_arrays([given[field.name] for field in told.schema], schema=told.schema)
 
 
 def _unread(parts: tuple[object, Mapping[str, int]], code: str, error: str) -> dict[str, str] | None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.badrows import BadRow
+from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.instants import held, outside
 from flowc.runtime.jsontext import json_text
 from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, noted
@@ -37,7 +37,7 @@ def letters(
         "headers": headers,
         "message": _message(dead.column("_value")),
         "error_code": pa.array([row.code for row in bad], pa.string()),
-        "error": pa.array([row.message for row in bad], pa.string()),
+        "error": pa.array([brief(row.message) for row in bad], pa.string()),
         "attempt": pa.repeat(pa.scalar(1, pa.int32()), count),
         "failed_at": pa.repeat(pa.scalar(failed_at, pa.timestamp("us", "UTC")), count),
     }
