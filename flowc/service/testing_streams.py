@@ -1,8 +1,8 @@
 """Tests of streams: the run itself, message by message, of sources that hold the rows that are given.
 
 Each row is a message and an epoch of its own, so that what comes late is late. A row is written as CSV where its source
-is, else as JSON, and decoded by the columns of its source, so that a value that is none of its type is a bad message, as
-in a run.
+is CSV, else as JSON, and decoded by the columns of its source, so that a value that is none of its type is a bad
+message, as in a run.
 """
 
 from __future__ import annotations

@@ -207,7 +207,7 @@ class FileSource:
             **{name: lambda kind=kind: pa.nulls(count, kind) for name, kind in _FIELDS.items()},
         }
         if fault is not None:
-            given["_unread"] = lambda: pa.array([{"code": fault.code, "message": fault.message}], UNREAD)
+            given["_unread"] = lambda: pa.array([{"code": fault.code, "message": fault.message, "size": 0}], UNREAD)
         more = () if fault is None else ("_unread",)
         names = dict.fromkeys(("_value", "_partition", "_offset", "_topic", *self._columns, *more))
         return pa.RecordBatch.from_arrays([given[name]() for name in names], names=list(names))

@@ -78,17 +78,20 @@ def found_again(messages: pa.RecordBatch, letters: pa.RecordBatch, fetch: Fetch)
         size = parted(text)[1].get(LEFT_OUT)
         if not size:
             continue
-        place = [letters.column(name)[at].as_py() for name in ("source", "topic", "partition_number", "message_offset")]
-        found, told = fetch(*place, size), messages.slice(at, 1)
-        pieces += [messages.slice(start, at - start), _lost(told, place) if found is None else _whole(found, told)]
+        found, told = fetch(*_stood(letters, at), size), messages.slice(at, 1)
+        pieces += [messages.slice(start, at - start), _lost(told, size) if found is None else _whole(found, told)]
         start = at + 1
     return joined([*pieces, messages.slice(start)]) if pieces else messages
 
 
-def _lost(told: pa.RecordBatch, place: Sequence[object]) -> pa.RecordBatch:
-    _, topic, partition, offset = place
-    message = f"the letter does not hold the message, and it is gone from {topic}[{partition}] at {offset}"
-    why = pa.array([{"code": "retention-gap", "message": message}], UNREAD)
+def _stood(letters: pa.RecordBatch, at: int) -> tuple[str, str, int, int]:
+    source, topic, partition, offset = (letters.column(name)[at].as_py() for name in ("source", "topic", *_PLACE[1:]))
+    return source, topic, partition, offset
+
+
+def _lost(told: pa.RecordBatch, size: int) -> pa.RecordBatch:
+    message = f"the letter does not hold the message of {size} bytes, and where it stood it is gone"
+    why = pa.array([{"code": "retention-gap", "message": message, "size": size}], UNREAD)
     return told.set_column(told.schema.get_field_index("_unread"), "_unread", why)
 
 
@@ -98,9 +101,10 @@ def _whole(found: pa.RecordBatch, told: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([given[field.name] for field in told.schema], schema=told.schema)
 
 
-def _unread(parts: tuple[object, Mapping[str, int]], code: str, error: str) -> dict[str, str] | None:
+def _unread(parts: tuple[object, Mapping[str, int]], code: str, error: str) -> dict[str, object] | None:
     """Why a message cannot be read that its letter does not hold."""
-    return {"code": code, "message": error} if LEFT_OUT in parts[1] else None
+    size = parts[1].get(LEFT_OUT)
+    return None if size is None else {"code": code, "message": error, "size": size}
 
 
 def _headers(own: Sequence[Header]) -> list[Header] | None:

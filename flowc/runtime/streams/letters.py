@@ -68,8 +68,9 @@ def _left_out(dead: pa.RecordBatch, headers: pa.Array) -> pa.Array:
     """The headers of letters, with a note on those whose bytes could not be read."""
     if "_unread" not in dead.schema.names:
         return headers
-    pairs = zip(headers.to_pylist(), dead.column("_unread").is_valid().to_pylist(), strict=True)
-    return pa.array([noted(text, {LEFT_OUT: 0}) if unread else text for text, unread in pairs], pa.string())
+    pairs = zip(headers.to_pylist(), dead.column("_unread").to_pylist(), strict=True)
+    kept = [text if unread is None else noted(text, {LEFT_OUT: unread["size"]}) for text, unread in pairs]
+    return pa.array(kept, pa.string())
 
 
 def _message(values: pa.Array) -> pa.Array:

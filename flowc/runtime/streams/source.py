@@ -19,10 +19,12 @@ RAW = ("_value", "_key", "_headers", "_partition", "_offset", "_event_ts")
 `key` and `value`), `_partition` (int32), `_offset` (int64), `_event_ts` (timestamp, microseconds in UTC).
 
 Beside these, `_event_ms` (int64) is what the broker said in milliseconds where that is outside of the years 1 to 9999:
-`_event_ts` is NULL there. `_unread` (of `UNREAD`) is the reason why a message could not be read at all; `_value` is NULL."""
+`_event_ts` is NULL there. `_unread` (of `UNREAD`) is the reason why a message could not be read at all, and has no
+`_value`."""
 
 
-UNREAD = pa.struct([("code", pa.string()), ("message", pa.string())])
+UNREAD = pa.struct([("code", pa.string()), ("message", pa.string()), ("size", pa.int64())])
+"""Code and words of an error, and how many bytes were not read, 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
