@@ -7,10 +7,13 @@ import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from flowc.runtime.connectors import open_database
-from tests.commands import Folder
+from tests.commands import Folder, Inside
+from tests.streams.filefolder import put
 from tests.streams.test_dlq import MENDED, Place, counted, project, rows, run
 from tests.topics import Message, fresh, produce
 
@@ -33,7 +36,7 @@ def shown(folder: Folder) -> dict[int, dict[str, object]]:
 
 def told(letters: dict[int, dict[str, object]]) -> dict[int, object]:
     """The time of each letter: a text, or the broker's number where no column holds it."""
-    return {n: each["event_time"] or each["event_ms"] for n, each in letters.items()}
+    return {n: each["event_ms"] if each["event_time"] is None else each["event_time"] for n, each in letters.items()}
 
 
 def expected(at: int, kind: str) -> object:
@@ -174,3 +177,63 @@ def test_messages_that_are_no_letters_are_passed_over(tmp_path: Path, kafka: str
     produce(kafka, dead, [*foreign, Message(None, at=2**63 - 1)])
     assert list(shown(folder)) == [0]
     assert folder.flowc("dlq", "replay", "clean", "--json").json["failed"] == 1
+
+
+FAR = {
+    "s": (pa.timestamp("s"), 10**12), "us": (pa.timestamp("us", "UTC"), 2**63 - 1), "date": (pa.date32(), 2**31 - 1),
+    "past": (pa.timestamp("us"), -(2**63) + 1), "ns": (pa.timestamp("ns"), 2**63 - 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("far", FAR.values(), ids=FAR)
+@pytest.mark.parametrize("more", ["", "dedupe: { keys: [id], within: 1m }"], ids=["plain", "dedupe"])
+def test_an_event_time_of_a_file_that_is_far_away_is_bad(
+    tmp_path: Path, far: tuple[pa.DataType, int], more: str
+) -> None:
+    kind, number = far
+    declared = (
+        "date"
+        if kind == pa.date32()
+        else "timestamptz"
+        if kind.tz
+        else "timestamp(9)"
+        if kind.unit == "ns"
+        else "timestamp"
+    )
+    at = pa.array([number, 0], pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
+    (tmp_path / "drop").mkdir()
+    pq.write_table(pa.table({"id": [1, 2], "at": at}), tmp_path / "drop" / "a.parquet")
+    made = Inside(tmp_path)
+    made.write("specs/s.yaml", FILES.format(kind=declared, more=more))
+    (report,) = made.flowc("run", "clean", "--once", "--json").json
+    assert report["status"] == "ok", report["error"]
+    good = {1, 2} if kind == pa.timestamp("ns") else {2}
+    assert {row["id"] for row in rows(("duckdb", {"path": str(tmp_path / "wh.db")}), "SELECT id FROM clean")} == good
+    assert len(made.flowc("dlq", "show", "clean", "--json").json) == 2 - len(good)
+
+
+FILES = """
+connections:
+  drop: {{ kind: files, uri: "./drop" }}
+  wh: {{ kind: duckdb, path: wh.db }}
+streams:
+  clean:
+    source: {{ connection: drop, path: "*.parquet", columns: {{ id: bigint, at: {kind} }}, event_time: at }}
+    sql: SELECT id, _event_ts AS moment FROM source
+    to: {{ connection: wh, table: clean, mode: append }}
+    on_error: dlq
+    {more}
+"""
+
+
+def test_letters_of_a_file_from_before_all_times_are_kept(tmp_path: Path, wh: Place) -> None:
+    """Archives give files the time 0, which MySQL's TIMESTAMP has not."""
+    (tmp_path / "drop").mkdir()
+    put(tmp_path / "drop", "a.parquet", b"none", age=-1_000_000_000)
+    place = ", ".join(f'{key}: "{value}"' for key, value in wh[1].items())
+    made = Inside(tmp_path)
+    text = FILES.format(kind="timestamp", more="").replace("kind: duckdb, path: wh.db", f"kind: {wh[0]}, {place}")
+    made.write("specs/s.yaml", text)
+    (report,) = made.flowc("run", "clean", "--once", "--json").json
+    assert report["status"] == "ok", report["error"]
+    assert list(told({0: shown(made)[0]}).values()) == [expected(0, wh[0])]
