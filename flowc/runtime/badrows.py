@@ -32,7 +32,8 @@ class BadRow:
 
 
 def brief(message: str) -> str:
-    """Words as they are kept and shown: an engine may put a whole value among its own."""
+    """Words as they are kept and shown: an engine puts a whole value among its own, and a NUL that no text can hold."""
+    message = message.replace("\0", "\\0")
     return message if len(message) <= _WORDS else message[: _WORDS - 1] + "…"
 
 

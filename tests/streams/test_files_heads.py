@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import random
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowc.catalog import Column
-from flowc.errors import FlowcError
+from flowc.errors import FlowcError, UsageError
 from flowc.plan import EngineRead, FilesRead
 from flowc.runtime.codecs.csv import CsvDecoder
 from flowc.runtime.connectors.files import CsvOptions, Files
@@ -194,3 +195,32 @@ def test_columns_are_found_behind_files_that_cannot_be_read(tmp_path: Path) -> N
     put(tmp_path / "drop", "c.csv", "\nid,name\n5,e\n", age=2)
     assert _report(made)["rows"] == 1
     assert _rows(tmp_path) == [(5, "E", "c.csv")]
+
+
+def test_a_file_whose_name_is_not_utf_8_is_read(tmp_path: Path) -> None:
+    made = _project(tmp_path, "csv", "dlq")
+    for name, data in ((b"a\xff.csv", b"id,name\nx,a\n2,b\n"), (b"b\xfe.csv", b"id,nme\n")):
+        path = os.path.join(os.fsencode(tmp_path / "drop"), name)
+        Path(os.fsdecode(path)).write_bytes(data)
+    assert _report(made)["rows"] == 1
+    assert _rows(tmp_path) == [(2, "B", "a\ufffd.csv")]
+    assert {each["topic"] for each in made.flowc("dlq", "show", "clean", "--json").json} == {
+        "a\ufffd.csv",
+        "b\ufffd.csv",
+    }
+
+
+WRONG = {
+    "wide delimiter": {"delimiter": "§"}, "wide quote": {"quote": "§"}, "wide escape": {"escape": "§"},
+    "line end": {"quote": "\n"}, "return": {"delimiter": "\r"}, "twice": {"delimiter": '"'},
+    "pattern": {"null_regex": "("},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", WRONG.values(), ids=WRONG)
+def test_options_that_nobody_can_read_by_are_refused(tmp_path: Path, options: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        source(tmp_path, Memory(), "*.csv", COLUMNS, **options)
+    put(tmp_path, "a.csv", "id,name\n1,a\n")
+    with pytest.raises(UsageError):
+        loaded(tmp_path, **options)

@@ -11,6 +11,7 @@ import glob
 import gzip
 import io
 import lzma
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.plan import FilesRead
@@ -29,6 +31,7 @@ BROKEN = (EOFError, OSError, lzma.LZMAError, zlib.error, pa.ArrowException)
 """What is raised for bytes that are not what the file's name says of them."""
 _MAGIC = frozenset("*?[")
 _MOST = 1 << 26
+_MARKS = ("delimiter", "quote", "escape", "comment")
 csv.field_size_limit(_MOST)  # the module's own is 128 KiB, and no limit of CSV
 
 
@@ -95,9 +98,24 @@ def csv_options(read: FilesRead, files: Files) -> CsvOptions:
     for name, value in given.items():
         if name not in known:
             raise UsageError(f"CSV has no option `{name}`", code="unusable-option", help="one of " + ", ".join(known))
-        if name in ("delimiter", "quote", "escape", "comment") and value is not None and len(str(value)) != 1:
-            raise UsageError(f"the option `{name}` is not one character", code="unusable-option")
-    return CsvOptions(**cast("dict[str, Any]", given))
+        if name in _MARKS and value is not None and not (len(str(value)) == 1 and str(value).isascii()):
+            raise UsageError(f"the option `{name}` is not one character of ASCII", code="unusable-option")
+    options = CsvOptions(**cast("dict[str, Any]", given))
+    _check(options)
+    return options
+
+
+def _check(options: CsvOptions) -> None:
+    """Raises UsageError for marks that cannot be told apart, and for a pattern that is none."""
+    wrong = next((name for name in _MARKS if getattr(options, name) in ("\n", "\r")), None)
+    if wrong is not None:
+        raise UsageError(f"the option `{wrong}` is the end of a line", code="unusable-option")
+    if options.delimiter in (options.quote, options.escape):
+        raise UsageError("the option `delimiter` means something else already", code="unusable-option")
+    try:
+        pc.match_substring_regex(pa.array([""]), options.null_regex or "")
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"the option `null_regex` is no pattern: {error}", code="unusable-option") from None
 
 
 def _defaults() -> dict[str, object]:
@@ -164,5 +182,10 @@ def _lines(stream: Bytes, options: CsvOptions) -> Iterator[str]:
 def unreadable(path: Path, why: str) -> DataError:
     """The error for a file whose content cannot be read."""
     return DataError(
-        f"`{path}` cannot be read: {why}", code="unreadable-file", help="mend the file or the read options"
+        f"`{shown(path)}` cannot be read: {why}", code="unreadable-file", help="mend the file or the read options"
     )
+
+
+def shown(path: Path | str) -> str:
+    """A path as text: bytes of a name that are not UTF-8 are marked."""
+    return os.fsencode(path).decode(errors="replace")

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from flowc.errors import DataError, EngineError
 from flowc.plan import FilesRead
 from flowc.runtime.badrows import first_indices
-from flowc.runtime.connectors.files import BROKEN, CsvOptions, Files, csv_options, header, opened, unreadable
+from flowc.runtime.connectors.files import BROKEN, CsvOptions, Files, csv_options, header, opened, shown, unreadable
 from flowc.runtime.connectors.filestream_records import Quoting, Records, records, without_mark
 from flowc.runtime.connectors.filestream_registry import SHIFT, Facts, Registry
 from flowc.runtime.connectors.kafka_options import start_time
@@ -202,7 +202,7 @@ class FileSource:
             "_value": lambda: values,
             "_partition": lambda: pa.repeat(pa.scalar(0, pa.int32()), count),
             "_offset": lambda: offsets,
-            "_topic": lambda: pa.repeat(pa.scalar(seen.path if seen else "", pa.string()), count),
+            "_topic": lambda: pa.repeat(pa.scalar(shown(seen.path) if seen else "", pa.string()), count),
             "_event_ts": lambda: pa.repeat(moment, count),
             **{name: lambda kind=kind: pa.nulls(count, kind) for name, kind in _FIELDS.items()},
         }

@@ -15,13 +15,18 @@ LEFT_OUT = "flowc_left_out"
 """How many bytes were left out, 0 where that is not known: the letter tells where they are."""
 NOTES = (TIME, LEFT_OUT)
 Header = dict[str, Any]
-"""`key`, and `value` as hexadecimal digits or None."""
+"""`key`, and `value` as hexadecimal digits or None; a note is marked, for a message may have headers of its name."""
 
 
 def noted(headers: str | None, notes: Mapping[str, int]) -> str | None:
     """The headers of a letter, as its column keeps them, with notes."""
     own, _ = parted(headers)
-    return written([*own, *({"key": name, "value": str(number).encode().hex()} for name, number in notes.items())])
+    return written([*own, *(note(name, number) for name, number in notes.items())])
+
+
+def note(name: str, number: int) -> Header:
+    """A note among headers."""
+    return {"key": name, "value": str(number).encode().hex(), "note": True}
 
 
 def written(headers: list[Header]) -> str | None:
@@ -34,16 +39,8 @@ def parted(headers: str | None) -> tuple[list[Header], dict[str, int]]:
     own: list[Header] = []
     notes: dict[str, int] = {}
     for each in json.loads(headers or "[]"):
-        number = _number(each["value"]) if each["key"] in NOTES else None
-        if number is None:
-            own.append(each)
+        if each.get("note"):
+            notes[each["key"]] = int(bytes.fromhex(each["value"]))
         else:
-            notes[each["key"]] = number
+            own.append(each)
     return own, notes
-
-
-def _number(hexadecimal: str | None) -> int | None:
-    try:
-        return int(bytes.fromhex(hexadecimal or ""))
-    except ValueError:
-        return None

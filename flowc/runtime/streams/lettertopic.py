@@ -18,7 +18,7 @@ from flowc.runtime.arrow import empty
 from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.letterbox import Batch, joined, single
-from flowc.runtime.streams.letternotes import NOTES, written
+from flowc.runtime.streams.letternotes import NOTES, note, written
 from flowc.runtime.streams.letters import SCHEMA
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.replay import within
@@ -137,7 +137,8 @@ def _read(message: Mapping[str, Any]) -> dict[str, Any] | None:
     if not {"stream", "source", "topic", "partition", "offset", "error_code", "attempt", "failed_at"} <= told.keys():
         return None
     kept = [{"key": key, "value": value.hex() if value is not None else None}
-            for key, value in headers if not key.startswith(_PREFIX) or key in NOTES]  # fmt: skip
+            for key, value in headers if not key.startswith(_PREFIX)]  # fmt: skip
+    kept += [note(key, int(value)) for key, value in headers if key in NOTES]
     return {
         "stream": told["stream"], "source": told["source"], "topic": told["topic"],
         "partition_number": int(told["partition"]), "message_offset": int(told["offset"]),
