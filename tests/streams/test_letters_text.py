@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests import rawkafka
 from tests.commands import Folder
 from tests.streams.test_dlq import MENDED, Place, counted, project, rows, run
 from tests.topics import Message, fresh, produce
@@ -57,3 +58,17 @@ def test_letters_of_any_bytes_in_a_topic(tmp_path: Path, kafka: str) -> None:
     """What flowc says of a letter is in headers of its own names, so that those of a message are not among them."""
     wh = ("sqlite", {"path": str(tmp_path / "wh.db")})
     check(tmp_path, kafka, wh, HEADERS[:3], f"dead_letter: {{ topic: {fresh(kafka)} }}")
+
+
+def test_a_header_whose_name_is_not_utf_8_stops_no_stream(tmp_path: Path, kafka: str) -> None:
+    topic, wh = fresh(kafka), ("sqlite", {"path": str(tmp_path / "wh.db")})
+    for value in (b'{"id":1,"name":"7"}', b'{"id":2,"name":"x"}'):
+        rawkafka.produce(kafka, topic, value, b"\xff\xfe")
+    produce(kafka, topic, [Message(b'{"id":3,"name":"x"}', headers=[("k", b"v")])])
+    folder = project(tmp_path, kafka, topic, wh)
+    assert run(folder)["rows"] == 1
+    assert {offset: each[4] for offset, each in kept(folder).items()} == {
+        1: [{"key": "\ufffd", "value": None}], 2: [{"key": "k", "value": b"v".hex()}],
+    }  # fmt: skip
+    folder = project(tmp_path, kafka, topic, wh, MENDED)
+    assert folder.flowc("dlq", "replay", "clean", "--json").json["replayed"] == 2

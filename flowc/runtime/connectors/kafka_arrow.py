@@ -25,6 +25,7 @@ TYPES: Mapping[str, pa.DataType] = {
 }
 
 Messages = Sequence[Any]
+_NAMELESS = (("\ufffd", None),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,22 @@ def _times(messages: Messages) -> dict[str, pa.Array]:
     return {"_event_ts": times, "_event_ms": pc.if_else(odd, known, pa.scalar(None, pa.int64()))}
 
 
+def _headers(messages: Messages) -> list[Any]:
+    """The headers of each message. Where a name is not UTF-8 the client gives none of them, and one without a name is.
+
+    It must not be asked twice: what it gives then has holes.
+    """
+    found, left = list[Any](), iter(each(messages, "headers"))
+    while len(found) < len(messages):
+        try:
+            found.extend(left)
+        except (SystemError, UnicodeDecodeError):
+            found.append(_NAMELESS)
+    return found
+
+
 def _header_lists(messages: Messages) -> pa.Array:
-    lists = [headers or () for headers in each(messages, "headers")]
+    lists = [headers or () for headers in _headers(messages)]
     ends = pa.array([0, *accumulate(map(len, lists))], pa.int32())
     pairs = list(chain.from_iterable(lists))
     keys = pa.array(list(map(itemgetter(0), pairs)), pa.string())

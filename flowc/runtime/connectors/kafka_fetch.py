@@ -41,9 +41,11 @@ class Fetcher:
             message = self._read(kafka, place) if low <= offset < high else None
         except kafka.KafkaException as error:
             raise failure(error.args[0], self._secrets, about=f"topic `{topic}`: ") from error
-        if message is None or size_of(message.value(), message.key(), message.headers()) != size:
+        if message is None:
             return None
-        return arrow.batch([message], _COLUMNS, arrow.partitions([message]))
+        found = arrow.batch([message], _COLUMNS, arrow.partitions([message]))
+        headers = [(each["key"], each["value"]) for each in found.column("_headers")[0].as_py()]
+        return found if size_of(message.value(), message.key(), headers) == size else None
 
     def close(self) -> None:
         """Leaves. May be called twice."""
