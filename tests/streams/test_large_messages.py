@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import random
+import uuid
+from itertools import count
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from flowc.catalog import Column
+from flowc.errors import TransientError
+from flowc.runtime.streams.targets.kafka import KafkaWriter
+from flowc.stream import TopicTarget
+from flowc.types import BIGINT, TEXT
+from tests.streams.epochs import ROWS, epoch
 from tests.streams.test_dlq import MENDED, counted, project, run
 from tests.topics import Message, committed, cut, fresh, produce
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 LARGE = str(4 << 20)
 SOURCE = {"message_max_bytes": 8 << 20, "queue_buffering_max_kbytes": 100_000}
@@ -52,15 +61,12 @@ def ids(kafka: str, topic: str) -> list[int]:
     return sorted(json.loads(message.value())["id"] for message in committed(kafka, topic))
 
 
-TEXT = "name"
-
-
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 def test_rows_are_as_large_as_their_topic_takes(tmp_path: Path, kafka: str, delivery: str) -> None:
     topic, out = fresh(kafka, max_message_bytes=LARGE), fresh(kafka, max_message_bytes=str(2 << 20))
     sent(kafka, topic, {0: 1, 1: 1_500_000, 2: 3 << 20, 3: 1})
     more = f"delivery: {delivery}\n    dead_letter: {{ connection: side, table: dead }}"
-    folder = folder_of(tmp_path, kafka, topic, TEXT, f"{{ connection: bus, topic: {out} }}", more)
+    folder = folder_of(tmp_path, kafka, topic, "name", f"{{ connection: bus, topic: {out} }}", more)
     assert run(folder)["rows"] == 3
     assert ids(kafka, out) == [0, 1, 3]
     (letter,) = folder.flowc("dlq", "show", "clean", "--json").json
@@ -76,7 +82,7 @@ def test_a_large_row_is_in_none_of_several_targets(tmp_path: Path, kafka: str) -
     topic, out = fresh(kafka, max_message_bytes=LARGE), usual(kafka)
     sent(kafka, topic, {0: 1, 1: 2 << 20, 2: 1})
     to = f"[{{ connection: wh, table: clean }}, {{ connection: bus, topic: {out} }}]"
-    folder = folder_of(tmp_path, kafka, topic, TEXT, to, "")
+    folder = folder_of(tmp_path, kafka, topic, "name", to, "")
     assert run(folder)["rows"] == 2
     assert ids(kafka, out) == [0, 2]
     assert counted(folder) == (1, 0)
@@ -144,3 +150,32 @@ def test_sizes_around_the_limit(tmp_path: Path, kafka: str, most: int) -> None:
     assert sorted([*ids(kafka, out), *dead_ones]) == list(range(30))
     assert dead_ones >= {n for n, message in enumerate(made) if b'"x' in (message.value or b"")}
     assert folder.flowc("dlq", "replay", "clean", "--json").json["failed"] == len(dead_ones)
+
+
+def test_a_limit_that_was_lowered_is_learned_of(kafka: str) -> None:
+    """The broker refuses what fitted when the topic was asked; the epoch is tried again, and its row is a bad one."""
+    out = fresh(kafka, max_message_bytes=LARGE)
+    plan = TopicTarget("bus", out, "json", (Column("id", BIGINT), Column("name", TEXT)))
+    writer = KafkaWriter(plan, f"s{uuid.uuid4().hex[:8]}", {"bootstrap_servers": kafka})
+    writer.open()
+    limit(kafka, out, 50_000)
+    noise = random.Random(1).randbytes(500_000).hex()
+
+    numbers, said = count(1), list[str]()
+
+    def refused() -> bool:
+        number = next(numbers)
+        rows = pa.RecordBatch.from_pylist([{"id": number, "name": noise}], schema=ROWS)
+        try:
+            writer.write(epoch(number, rows))
+        except TransientError as error:
+            said.append(error.message)
+        return bool(said)
+
+    until(refused, lambda: "the broker does not learn of the limit")
+    assert "max.message.bytes" in said[0]
+    number = writer.open().epoch + 1
+    rows = pa.RecordBatch.from_pylist([{"id": 1, "name": "a"}, {"id": 2, "name": noise}], schema=ROWS)
+    assert [bad.index for bad in writer.oversized(epoch(number, rows))] == [1]
+    assert writer.write(epoch(number, rows.slice(0, 1))) == number
+    writer.close()

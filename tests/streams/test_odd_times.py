@@ -154,6 +154,8 @@ def test_letters_of_an_earlier_version_are_read(tmp_path: Path, kafka: str) -> N
     assert shown(folder)[0]["event_ms"] == USUAL * 1000
     assert folder.flowc("dlq", "replay", "clean", "--json").json["failed"] == 1
     assert shown(folder)[0]["event_ms"] == USUAL * 1000
+    assert folder.flowc("dlq", "purge", "clean", "--yes").code == 0
+    assert counted(folder) == (0, 0)
 
 
 def test_messages_that_are_no_letters_are_passed_over(tmp_path: Path, kafka: str) -> None:

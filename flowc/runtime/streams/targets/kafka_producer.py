@@ -120,7 +120,7 @@ class TopicProducer:
         sent = self._producer.produce_batch(topic, messages, on_delivery=self._report)
         if sent != len(messages):
             error = next(message["_error"] for message in messages if "_error" in message)
-            raise failure(error, self._secrets, about=f"topic `{topic}`: ")
+            raise self._failed(error, f"topic `{topic}`: ")
 
     def letter(self, topic: str, value: bytes | None, key: bytes | None, headers: Headers) -> None:
         """Hands over one message with headers."""
