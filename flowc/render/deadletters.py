@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from flowc.render.failure import error_object
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
+from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, parted, written
 from flowc.service.deadletterreplay import Replayed
 from flowc.service.deadletters import Counted, DeadLetters, Letter
 
@@ -52,20 +52,33 @@ def _lines(letter: Letter, style: Style) -> Iterator[str]:
     yield f"  {printable(letter['error'])}"
     if letter["message_key"] is not None:
         yield f"  key: {_short(letter['message_key'])}"
-    if letter["headers"]:
-        yield f"  headers: {printable(letter['headers'])[:_SHOWN]}"
-    yield f"  message: {_short(letter['message']) if letter['message'] is not None else 'none (a tombstone)'}"
+    own, notes = parted(letter["headers"])
+    if TIME in notes:
+        yield f"  time: {notes[TIME]} (milliseconds since 1970)"
+    if own:
+        yield f"  headers: {printable(written(own) or '')[:_SHOWN]}"
+    yield f"  message: {_bytes(letter, notes)}"
+
+
+def _bytes(letter: Letter, notes: Mapping[str, int]) -> str:
+    if letter["message"] is not None:
+        return _short(letter["message"])
+    if LEFT_OUT not in notes:
+        return "none (a tombstone)"
+    size = f", {notes[LEFT_OUT]} bytes" if notes[LEFT_OUT] else ""
+    return f"left out{size}: it is where it stood"
 
 
 def letter_object(letter: Letter) -> dict[str, object]:
     """A letter for programs: message and key as text where they are UTF-8, and in any case as hexadecimal digits."""
+    headers, notes = parted(letter["headers"])
     return {
         "stream": letter["stream"], "source": letter["source"], "topic": letter["topic"],
         "partition": letter["partition_number"], "offset": letter["message_offset"],
         "event_time": _time(letter["event_time"]), "code": letter["error_code"], "error": letter["error"],
         "attempt": letter["attempt"], "failed_at": _time(letter["failed_at"]),
         "key": _text(letter["message_key"]), "key_hex": _hex(letter["message_key"]),
-        "headers": json.loads(letter["headers"]) if letter["headers"] else [],
+        "event_ms": notes.get(TIME), "left_out": LEFT_OUT in notes, "headers": headers,
         "message": _text(letter["message"]), "message_hex": _hex(letter["message"]),
     }  # fmt: skip
 

@@ -16,6 +16,7 @@ from flowc.runtime.misfits import certain_misfits
 from flowc.types import DataType
 
 MISSING = "missing-value"
+_WORDS = 1000
 
 Check = Callable[[pa.Array], object]
 """Raises ValueError when one of the values is not as it should be."""
@@ -28,6 +29,12 @@ class BadRow:
     index: int
     code: str
     message: str
+
+
+def brief(message: str) -> str:
+    """Words as they are kept and shown: an engine puts a whole value among its own, and a NUL that no text can hold."""
+    message = message.replace("\0", "\\0")
+    return message if len(message) <= _WORDS else message[: _WORDS - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)

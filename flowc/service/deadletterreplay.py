@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
+
+import pyarrow as pa
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir, Stream
 from flowc.compiler.streamplan.letters import Chosen, hold_positions
 from flowc.errors import FlowcError, UsageError
+from flowc.runtime.connectors.kafka_fetch import Fetcher
 from flowc.runtime.streams.compute import Decoding
 from flowc.runtime.streams.epoch import Epoch
-from flowc.runtime.streams.letterbox import LetterBox
+from flowc.runtime.streams.letterbox import Fetch, LetterBox
 from flowc.runtime.streams.lettersrun import LettersRun, TakingWriter
 from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -101,7 +105,7 @@ def _assembled(
     made.compute.decoders = _decoders(letters)
     box = LetterBox(sql, letters.database(), attempts, min(plan.batch.max_rows, _BATCH))
     writers = [_taking(writer, letters) for writer in made.writers]
-    run = LettersRun(plan, letters.stream, box, made.compute, writers, made.store, pause=pause)
+    run = LettersRun(plan, letters.stream, box, made.compute, writers, made.store, _fetch(letters), pause)
     _take_out(writers[-1], run, box)
     return run
 
@@ -124,7 +128,21 @@ def _of_topic(plan: StreamPlan, letters: DeadLetters, chosen: Chosen, attempts: 
     made = assembled(plan, letters.sessions, StreamReport(plan.name), pause=pause)
     made.compute.decoders = _decoders(letters)
     writers = [_taking(writer, letters) for writer in made.writers]
-    return LettersRun(plan, letters.stream, letters.topic(), made.compute, writers, made.store, pause=pause)
+    return LettersRun(plan, letters.stream, letters.topic(), made.compute, writers, made.store, _fetch(letters), pause)
+
+
+def _fetch(letters: DeadLetters) -> Fetch:
+    """Reads messages of the stream's topics again. Rows of files are not."""
+    sources = {source.name: source for source in letters.plan.sources if source.kind == "kafka"}
+
+    def fetch(name: str, topic: str, partition: int, offset: int, size: int) -> pa.RecordBatch | None:
+        if name not in sources:
+            return None
+        options = letters.sessions.options(sources[name].connection).values
+        with closing(Fetcher(options)) as fetcher:
+            return fetcher.fetch(topic, partition, offset, size)
+
+    return fetch
 
 
 def _plan(letters: DeadLetters, checked: CheckedSpec, ir: Ir) -> StreamPlan:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from flowc.compiler.ir import Source, Stream
 from flowc.compiler.lowering.lower import lower_stream
 from flowc.compiler.streamplan.state import EMBEDDED, state_plan
 from flowc.diagnostics import Reporter, Severity
-from flowc.errors import TransientError, UsageError
+from flowc.errors import DataError, TransientError, UsageError
 from flowc.plan import EngineRead, FilesRead
 from flowc.runtime.codecs.discover import discover
 from flowc.runtime.connectors.files import Files
@@ -54,7 +54,7 @@ def discovered(checked: CheckedSpec, stream: Stream, sessions: Sessions, facts: 
     found: dict[str, tuple[Column, ...]] = {}
     for source in unknown:
         text = kept.get(_fact(source.name))
-        found[source.name] = _read(text) if text is not None else _found(source, sessions)
+        found[source.name] = _read(text) if text is not None else _found(source, stream, sessions)
         if text is None:
             facts.remember({_fact(source.name): _written(found[source.name])})
     return _lowered(checked, stream, found, sessions)
@@ -99,8 +99,9 @@ def _marked(source: Source) -> Source:
     return replace(source, options={**source.options, "inferred": True})
 
 
-def _found(source: Source, sessions: Sessions) -> tuple[Column, ...]:
-    columns = _in_files(source, sessions) if source.kind == "files" else _in_topic(source, sessions)
+def _found(source: Source, stream: Stream, sessions: Sessions) -> tuple[Column, ...]:
+    skips = stream.on_error != "fail"
+    columns = _in_files(source, sessions, skips=skips) if source.kind == "files" else _in_topic(source, sessions)
     if not columns:
         message = f"there is nothing yet in source `{source.name}` to find its columns in"
         raise TransientError(
@@ -152,20 +153,35 @@ class _Chosen(Files):
         return self._paths
 
 
-def _in_files(source: Source, sessions: Sessions) -> tuple[Column, ...]:
+def _in_files(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Column, ...]:
+    """The columns of the first files, or, with `skips`, of the first ones that can be read."""
     files = Files(sessions.options(source.connection).values, sessions.resolver.root)
     registry = Registry(source.name, files.folder, source.path or "", Passing())
     end = time.monotonic() + _PATIENCE / 2
     while registry.look() and not registry.files and time.monotonic() < end:
         time.sleep(_QUIET / 5)
-    if not registry.files:
-        return ()
-    chosen = _Chosen(files, [files.folder / seen.path for seen in registry.files[:_FILES]])
+    paths = [files.folder / seen.path for seen in registry.files]
     options = source.options.get("read")
     form = "jsonl" if source.format == "json" else source.format or "csv"
     read = FilesRead(source.connection, source.path or "", form, options if isinstance(options, dict) else {})
-    with Engine(lambda _: chosen) as engine:
-        return engine.describe(EngineRead((("source", read),), None))
+
+    def described(paths: Sequence[Path]) -> tuple[Column, ...]:
+        with Engine(lambda _: _Chosen(files, paths)) as engine:
+            return engine.describe(EngineRead((("source", read),), None))
+
+    parts = (paths[first : first + _FILES] for first in range(0, len(paths), _FILES))
+    return next(filter(None, (_readable(part, described) if skips else described(part) for part in parts)), ())
+
+
+def _readable(paths: Sequence[Path], described: Callable[[Sequence[Path]], tuple[Column, ...]]) -> tuple[Column, ...]:
+    """The columns of files, without those that cannot be read: the stream passes over them, too."""
+    try:
+        return described(paths)
+    except DataError:
+        if len(paths) == 1:
+            return ()
+    whole = [path for path in paths if _readable([path], described)]
+    return described(whole) if whole else ()
 
 
 def _written(columns: Sequence[Column]) -> str:

@@ -13,6 +13,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.runtime.arrow import columns_of
 from flowc.runtime.connectors.filestream_registry import Passing
+from flowc.runtime.fit import shown_value
 from flowc.runtime.streams.compute import Compute, Origin
 from flowc.runtime.streams.epoch import Intent
 from flowc.runtime.streams.loop import Polled
@@ -99,7 +100,15 @@ def _add(found: StreamPreview, compute: Compute, polled: Polled) -> None:
 
 
 def _tuples(rows: pa.RecordBatch) -> list[tuple[object, ...]]:
-    return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+    return list(zip(*(_values(column) for column in rows.columns), strict=True))
+
+
+def _values(column: pa.Array) -> list[object]:
+    """The values of a column; times that Python has not are their text."""
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        return [shown_value(column, row) for row in range(len(column))]
 
 
 def _told(found: StreamPreview, rows: Sequence[Origin]) -> None:

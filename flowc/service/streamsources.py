@@ -92,7 +92,9 @@ def _files(
     read = FilesRead(source.connection, source.address, source.format, source.read, source.columns, source.inferred)
     facts = facts or StoredFacts(plan.name, plan.state or plan.facts or state_plan(plan.name, None), sessions)
     asked = columns_of(source, letters=plan.on_error == "dlq")
-    reading = FileSource(source.name, files, read, facts, columns=asked, start=plan.start, once=once)
+    reading = FileSource(
+        source.name, files, read, facts, columns=asked, start=plan.start, once=once, skips=plan.on_error != "fail"
+    )
     if source.format != "csv":
         return reading, decoding_of(source)
     decoder = CsvDecoder(source.columns or (), csv_options(read, files), reading.headers, source.inferred)

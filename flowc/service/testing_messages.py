@@ -10,8 +10,10 @@ from time import monotonic
 import pyarrow as pa
 
 from flowc.compiler.front.spec import RawSpec
+from flowc.runtime.connectors.files import CsvOptions
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.loop import Polled
+from flowc.service.testing_csv import csv_row
 from flowc.service.testing_rows import Misplaced, Row, encoded, rows_at
 from flowc.service.testing_seed import UNTESTABLE
 from flowc.stream import EXTRAS, SourcePlan, StreamPlan
@@ -20,7 +22,7 @@ _HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
 _SCHEMA = pa.schema(
     [
         ("_value", pa.binary()), ("_key", pa.binary()), ("_headers", _HEADERS), ("_partition", pa.int32()),
-        ("_offset", pa.int64()), ("_event_ts", pa.timestamp("us", "UTC")),
+        ("_offset", pa.int64()), ("_event_ts", pa.timestamp("us", "UTC")), ("_topic", pa.string()),
     ]
 )  # fmt: skip
 
@@ -59,18 +61,20 @@ class Given:
         """Nothing is open."""
 
 
-def given_messages(test: RawSpec, plan: StreamPlan, now: datetime) -> Given:
+def given_messages(test: RawSpec, plan: StreamPlan, now: datetime, csv: Mapping[str, CsvOptions]) -> Given:
     """The messages of all sources: those of one source in their order, source by source as the test lists them.
+
+    `csv` tells how those of CSV are written, by their names.
 
     Raises Misplaced for a row that is no message.
     """
     sources = {source.name: source for source in plan.sources}
     given = test.value.get("given")
     names = [name for name in given if name in sources] if isinstance(given, Mapping) else []
-    return Given([polled for name in names for polled in _messages(test, sources[str(name)], now)])
+    return Given([polled for name in names for polled in _messages(test, sources[str(name)], now, csv.get(str(name)))])
 
 
-def _messages(test: RawSpec, source: SourcePlan, now: datetime) -> Iterator[Polled]:
+def _messages(test: RawSpec, source: SourcePlan, now: datetime, csv: CsvOptions | None) -> Iterator[Polled]:
     ends: dict[int, int] = {}
     path = f"given.{source.name}"
     for number, row in enumerate(rows_at(test, path)):
@@ -82,15 +86,18 @@ def _messages(test: RawSpec, source: SourcePlan, now: datetime) -> Iterator[Poll
             raise at.wrong("_offset", f"`_offset` {offset} comes after {start - 1} in the same partition")
         ends[partition] = offset + 1
         message = {
-            "_value": _value(row, source), "_key": at.bytes(row, "_key"), "_headers": at.headers(row),
+            "_value": _value(row, source, csv), "_key": at.bytes(row, "_key"), "_headers": at.headers(row),
             "_partition": partition, "_offset": offset, "_event_ts": at.time(row, now),
+            "_topic": str(row.get("_topic") or source.address),
         }  # fmt: skip
         batch = pa.RecordBatch.from_pylist([message], schema=_SCHEMA)
         yield Polled(source.name, batch, (Range(source.name, partition, start, offset + 1),), monotonic())
 
 
-def _value(row: Row, source: SourcePlan) -> bytes:
+def _value(row: Row, source: SourcePlan, csv: CsvOptions | None) -> bytes:
     own = {name: value for name, value in row.items() if name not in EXTRAS}
+    if csv is not None:
+        return csv_row(own, source, csv)
     if source.format == "raw":
         return "".join(str(value) for value in own.values()).encode()
     return encoded(own)

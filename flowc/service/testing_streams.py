@@ -1,12 +1,13 @@
 """Tests of streams: the run itself, message by message, of sources that hold the rows that are given.
 
-Each row is a message and an epoch of its own, so that what comes late is late. A row is written as JSON and decoded by
-the columns of its source, so that a value that is none of its type is a bad message, as in a run.
+Each row is a message and an epoch of its own, so that what comes late is late. A row is written as CSV where its source
+is CSV, else as JSON, and decoded by the columns of its source, so that a value that is none of its type is a bad
+message, as in a run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -14,12 +15,12 @@ from typing import Any
 import pyarrow as pa
 
 from flowc.compiler.front.spec import RawSpec
-from flowc.compiler.ir import Lookup, Stream
+from flowc.compiler.ir import Lookup, Source, Stream
 from flowc.compiler.names.raw import place
 from flowc.compiler.quote import ident
 from flowc.runtime.arrow import empty
 from flowc.runtime.connector import Database
-from flowc.runtime.streams.compute import Compute, Origin, fail
+from flowc.runtime.streams.compute import Compute, Decoding, Origin, fail
 from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.operators.dedupe import Dedupe
@@ -30,6 +31,7 @@ from flowc.service.sessions import Sessions
 from flowc.service.streams import planned
 from flowc.service.streamsources import decoding_of
 from flowc.service.streamtargets import looking
+from flowc.service.testing_csv import csv_decoding, options_of
 from flowc.service.testing_embedded import ENGINE, GIVEN
 from flowc.service.testing_messages import Given, given_messages
 from flowc.service.testing_pipelines import Project, Written, read_table
@@ -55,7 +57,10 @@ def run_stream_test(test: RawSpec, name: str, project: Project, sessions: Sessio
         raise Misplaced(message, place(test, "stream"), code=UNTESTABLE, help="test a stream of one target")
     # Nothing is lost between the epochs of a test, so that no state has to be kept outside.
     plan = replace(plan, state=None, letters=None)
-    return _run(plan, given_messages(test, plan, now), sessions, int(now.timestamp() * 1_000_000))
+    connections = project.checked.project.connections
+    csv = {source.name: options_of(source, connections) for source in plan.sources if source.format == "csv"}
+    decoders = {s.name: csv_decoding(s, csv[s.name]) if s.name in csv else decoding_of(s) for s in plan.sources}
+    return _run(plan, given_messages(test, plan, now, csv), decoders, sessions, int(now.timestamp() * 1_000_000))
 
 
 def _lowered(test: RawSpec, name: str, project: Project) -> Stream:
@@ -72,11 +77,14 @@ def _given(stream: Stream, seed: Seed) -> Stream:
     names = [source.name for source in stream.sources]
     seed.used.update(name for name in names if name in seed.given)
     seed.check_used([*names, *(lookup.name for lookup in lookups)], [apply.target for apply in stream.applies])
-    sources = tuple(
-        replace(source, kind="kafka", format=source.format if source.format == "raw" else "json")
-        for source in stream.sources
-    )
-    return replace(stream, sources=sources, lookups=lookups)
+    return replace(stream, sources=tuple(map(_source, stream.sources)), lookups=lookups)
+
+
+def _source(source: Source) -> Source:
+    """The source with rows as messages: a file of JSON or Parquet has what JSON says of them."""
+    if source.format == "csv":
+        return source
+    return replace(source, kind="kafka", format=source.format if source.format == "raw" else "json")
 
 
 def _lookup(lookup: Lookup, seed: Seed) -> Lookup:
@@ -85,10 +93,9 @@ def _lookup(lookup: Lookup, seed: Seed) -> Lookup:
     return replace(lookup, connection=GIVEN, kind=ENGINE, query=query, columns=columns, refresh=None)
 
 
-def _run(plan: StreamPlan, given: Given, sessions: Sessions, now: int) -> Written:
+def _run(plan: StreamPlan, given: Given, decoders: Mapping[str, Decoding], sessions: Sessions, now: int) -> Written:
     lookups = Lookups(plan.lookups, lambda connection: _Shared(sessions.target(connection)))
     lookups.open()
-    decoders = {source.name: decoding_of(source) for source in plan.sources}
     compute = Compute(
         plan, decoders, fail if plan.on_error == "fail" else _nothing, [Dedupe(o) for o in plan.operators],
         lookups=lookups, functions=sessions.functions(plan.functions),

@@ -51,12 +51,14 @@ def _zstd(data: bytes) -> bytes:
 
 def source(
     folder: Path, facts: Memory, path: str = "*.csv", columns: tuple[Column, ...] | None = None, *,
-    start: str = "earliest", once: bool = True, asked: tuple[str, ...] = (), **options: object,
+    start: str = "earliest", once: bool = True, skips: bool = False, asked: tuple[str, ...] = (), **options: object,
 ) -> FileSource:  # fmt: skip
     """A source on a folder."""
     form = next((form for form in ("jsonl", "parquet") if form in path), "csv")
     read = FilesRead("drop", path, form, options, columns)
-    return FileSource("source", Files({"uri": str(folder)}), read, facts, columns=asked, start=start, once=once)
+    return FileSource(
+        "source", Files({"uri": str(folder)}), read, facts, columns=asked, start=start, once=once, skips=skips
+    )
 
 
 def drain(of: FileSource, at: int | None = None, max_rows: int = 1000) -> tuple[pa.Table, int]:
@@ -79,4 +81,5 @@ def drain(of: FileSource, at: int | None = None, max_rows: int = 1000) -> tuple[
         if polled.messages.num_rows:
             found.append(polled.messages)
     of.close()
-    return pa.Table.from_batches(found) if found else pa.table({"_value": pa.array([], pa.binary())}), position
+    tables = [pa.Table.from_batches([batch]) for batch in found] or [pa.table({"_value": pa.array([], pa.binary())})]
+    return pa.concat_tables(tables, promote_options="default"), position

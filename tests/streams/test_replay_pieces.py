@@ -28,3 +28,39 @@ def test_pieces_that_no_later_epoch_needs_are_let_go() -> None:
         assert polled is not None
         assert polled.messages.column("_offset").to_pylist() == list(range(4 * (intent.number - 1), 4 * intent.number))
         assert len(replay._over["source"]) <= 1
+
+
+class Stalled:
+    """A source of two partitions: one gives its first messages when the other has given a thousand."""
+
+    ended = False
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def poll(self, wait: float) -> Polled | None:
+        self.calls += 1
+        late = self.calls % 101 == 0
+        partition, number = (1, self.calls // 101 - 1) if late else (0, self.calls - self.calls // 101 - 1)
+        columns = {
+            "_partition": pa.array([partition] * 10, pa.int32()),
+            "_offset": pa.array(range(10 * number, 10 * number + 10), pa.int64()),
+        }
+        range_ = Range("source", partition, 10 * number, 10 * number + 10)
+        return Polled("source", pa.record_batch(columns), (range_,), 0.0)
+
+
+def test_what_is_read_behind_the_last_epoch_is_not_kept() -> None:
+    intents = [
+        Intent(n + 1, 0, (Range("source", 0, 7 * n, 7 * n + 7), Range("source", 1, 7 * n, 7 * n + 7))) for n in range(6)
+    ]
+    replay = Replay({"source": Stalled()}, intents)
+    for n in range(6):
+        polled = replay.poll(0.0)
+        assert polled is not None
+        rows = polled.messages.sort_by([("_partition", "ascending"), ("_offset", "ascending")]).to_pylist()
+        assert [(row["_partition"], row["_offset"]) for row in rows] == [
+            (partition, offset) for partition in (0, 1) for offset in range(7 * n, 7 * n + 7)
+        ]
+        assert sum(each.messages.num_rows for each in replay._over["source"]) <= 2 * 42
+        assert len(replay._over["source"]) <= 12

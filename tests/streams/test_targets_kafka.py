@@ -212,7 +212,8 @@ def test_options_that_promises_rest_on_cannot_be_set(kafka: str, stream: str) ->
         writer.open()
 
 
-def test_a_message_that_is_too_large_is_refused_and_nothing_is_seen(kafka: str, out: str, stream: str) -> None:
+def test_a_message_that_is_too_large_is_refused_and_nothing_is_seen(kafka: str, stream: str) -> None:
+    out = topics.fresh(kafka, max_message_bytes="1048588")
     writer = _writer(kafka, stream, out)
     writer.open()
     rows = [{"id": 1, "name": "x"}, {"id": 2, "name": "y" * 2_000_000}]

@@ -11,12 +11,15 @@ import glob
 import gzip
 import io
 import lzma
-from collections.abc import Mapping
+import os
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.plan import FilesRead
@@ -24,7 +27,12 @@ from flowc.runtime.options import text
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
 FORMATS = ("csv", "jsonl", "json", "parquet")
+BROKEN = (EOFError, OSError, lzma.LZMAError, zlib.error, pa.ArrowException)
+"""What is raised for bytes that are not what the file's name says of them."""
 _MAGIC = frozenset("*?[")
+_MOST = 1 << 26
+_MARKS = ("delimiter", "quote", "escape", "comment")
+csv.field_size_limit(_MOST)  # the module's own is 128 KiB, and no limit of CSV
 
 
 class Files:
@@ -90,9 +98,24 @@ def csv_options(read: FilesRead, files: Files) -> CsvOptions:
     for name, value in given.items():
         if name not in known:
             raise UsageError(f"CSV has no option `{name}`", code="unusable-option", help="one of " + ", ".join(known))
-        if name in ("delimiter", "quote", "escape", "comment") and value is not None and len(str(value)) != 1:
-            raise UsageError(f"the option `{name}` is not one character", code="unusable-option")
-    return CsvOptions(**cast("dict[str, Any]", given))
+        if name in _MARKS and value is not None and not (len(str(value)) == 1 and str(value).isascii()):
+            raise UsageError(f"the option `{name}` is not one character of ASCII", code="unusable-option")
+    options = CsvOptions(**cast("dict[str, Any]", given))
+    _check(options)
+    return options
+
+
+def _check(options: CsvOptions) -> None:
+    """Raises UsageError for marks that cannot be told apart, and for a pattern that is none."""
+    wrong = next((name for name in _MARKS if getattr(options, name) in ("\n", "\r")), None)
+    if wrong is not None:
+        raise UsageError(f"the option `{wrong}` is the end of a line", code="unusable-option")
+    if options.delimiter in (options.quote, options.escape):
+        raise UsageError("the option `delimiter` means something else already", code="unusable-option")
+    try:
+        pc.match_substring_regex(pa.array([""]), options.null_regex or "")
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"the option `null_regex` is no pattern: {error}", code="unusable-option") from None
 
 
 def _defaults() -> dict[str, object]:
@@ -123,19 +146,20 @@ def opened(path: Path) -> Bytes:
 
 
 def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
-    """The names of a CSV file's columns, empty for an empty file.
+    """The names of a CSV file's columns, from its first line that is not blank; empty for a file without one.
 
     Raises:
-        DataError: a name stands twice, or the header is not UTF-8.
+        DataError: a name stands twice, or the bytes cannot be read as lines of CSV.
     """
     try:
-        lines = _first_lines(path, options)
-        rows = csv.reader(
-            lines, delimiter=options.delimiter, quotechar=options.quote, escapechar=options.escape, strict=True
-        )
-        first = tuple(next(rows, ()))
-    except (UnicodeDecodeError, csv.Error, EOFError, OSError, lzma.LZMAError) as error:
-        raise unreadable(path, str(error)) from None
+        with opened(path) as stream:
+            rows = csv.reader(
+                _lines(stream, options), delimiter=options.delimiter, quotechar=options.quote,
+                escapechar=options.escape, strict=True,
+            )  # fmt: skip
+            first = tuple(next(filter(None, rows), ()))
+    except (csv.Error, *BROKEN) as error:
+        raise unreadable(path, str(error)) from error
     if not options.header:
         return tuple(f"column_{i + 1}" for i in range(len(first)))
     twice = next((name for i, name in enumerate(first) if name in first[:i]), None)
@@ -144,16 +168,24 @@ def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
     return first
 
 
-def _first_lines(path: Path, options: CsvOptions) -> list[str]:
-    """Enough lines for one record: a quoted name may hold line ends."""
-    with opened(path) as stream:
-        text = stream.read(1 << 20).decode("utf-8-sig", "ignore")
-    lines = text.splitlines(keepends=True)
-    return [line for line in lines if not (options.comment and line.startswith(options.comment))]
+def _lines(stream: Bytes, options: CsvOptions) -> Iterator[str]:
+    """The lines that a record may reach over: a quoted name may hold line ends, but not for ever."""
+    left = _MOST
+    for line in io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline=""):
+        left -= len(line)
+        if left < 0:
+            raise csv.Error("its first row has more than 64 MiB; is a quote not closed?")
+        if not (options.comment and line.startswith(options.comment)):
+            yield line
 
 
 def unreadable(path: Path, why: str) -> DataError:
     """The error for a file whose content cannot be read."""
     return DataError(
-        f"`{path}` cannot be read: {why}", code="unreadable-file", help="mend the file or the read options"
+        f"`{shown(path)}` cannot be read: {why}", code="unreadable-file", help="mend the file or the read options"
     )
+
+
+def shown(path: Path | str) -> str:
+    """A path as text: bytes of a name that are not UTF-8 are marked."""
+    return os.fsencode(path).decode(errors="replace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,22 +10,23 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.errors import EngineError
+from flowc.errors import DataError, EngineError
 from flowc.plan import FilesRead
 from flowc.runtime.badrows import first_indices
-from flowc.runtime.connectors.files import CsvOptions, Files, csv_options, header, opened, unreadable
+from flowc.runtime.connectors.files import BROKEN, CsvOptions, Files, csv_options, header, opened, shown, unreadable
 from flowc.runtime.connectors.filestream_records import Quoting, Records, records, without_mark
 from flowc.runtime.connectors.filestream_registry import SHIFT, Facts, Registry
 from flowc.runtime.connectors.kafka_options import start_time
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.source import Membership
+from flowc.runtime.streams.source import UNREAD, Membership
 
 _LOOK = 1.0
 """Seconds between two looks into the folder."""
 _FIELDS: Mapping[str, pa.DataType] = {
     "_key": pa.binary(),
     "_headers": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
+    "_event_ms": pa.int64(),
 }
 
 
@@ -34,7 +34,7 @@ class FileSource:
     """One path or glob of files; see `flowc.runtime.streams.source.Source`.
 
     Messages have `_topic` too, the path. `_value` are the bytes of a row (a struct in Parquet). With `once`, only what
-    is there at the beginning is read.
+    is there at the beginning is read. With `skips`, what is left of a file that cannot be read is one bad message.
     """
 
     def __init__(
@@ -47,10 +47,12 @@ class FileSource:
         columns: Sequence[str] = (),
         start: str = "earliest",
         once: bool = False,
+        skips: bool = False,
     ) -> None:
         self.log = ""
         self.name = name
         self._read, self._columns, self._start, self._once = read, tuple(columns), start, once
+        self._skips = skips
         self._registry = Registry(name, files.folder, read.path, facts)
         self._options = csv_options(read, files) if read.format == "csv" else None
         self._quoting = Quoting(self._options) if self._options else None
@@ -136,9 +138,9 @@ class FileSource:
             number = self._at >> SHIFT
             taken = min(max_rows, len(block.values))
             lines = block.lines.slice(0, taken)
-            made = self._messages(block.values.slice(0, taken), pc.add(lines, number << SHIFT), number)
+            made = self._messages(block.values.slice(0, taken), pc.add(lines, number << SHIFT), number, block.fault)
             if schema is not None and made.schema != schema:
-                return  # Parquet of other types: an epoch has one schema
+                return  # Parquet of other types, or a fault: an epoch has one schema
             schema, max_rows = made.schema, max_rows - taken
             self._leave(block, taken, number)
             yield made
@@ -158,32 +160,41 @@ class FileSource:
             number = self._at >> SHIFT
             if number >= len(self._registry.files):
                 return None
-            if self._blocks is None:
-                self._blocks = self._opened(number, self._at & ((1 << SHIFT) - 1))
+            path, line = self._registry.check(number), self._at & ((1 << SHIFT) - 1)
             try:
+                self._blocks = self._blocks or self._opened(path, number, line)
                 self._block = next(self._blocks, None)
-            except (OSError, EOFError, pa.ArrowException) as error:
-                raise unreadable(self._registry.folder / self._registry.files[number].path, str(error)) from None
+            except (DataError, *BROKEN) as error:
+                self._block, self._blocks = self._broken(path, line, error), None
             self._registry.check(number)
             if self._block is None:
                 self._blocks, self._at = None, (number + 1) << SHIFT
         return self._block
 
-    def _opened(self, number: int, line: int) -> Iterator[Records]:
-        path = self._registry.check(number)
+    def _broken(self, path: Path, line: int, error: Exception) -> Records:
+        """One bad message in place of what is left of a file. What the machine is at fault for is no fault of it."""
+        fault = error if isinstance(error, DataError) else unreadable(path, str(error))
+        if not self._skips or getattr(error.__cause__ or error, "errno", None) is not None:
+            raise fault from None
+        self._registry.check(self._at >> SHIFT)  # of a file that was changed, nothing is known
+        return Records(pa.nulls(1, pa.binary()), pa.array([line], pa.int64()), 1 << SHIFT, fault)
+
+    def _opened(self, path: Path, number: int, line: int) -> Iterator[Records]:
         if self._read.format == "parquet":
             return _parquet(path, line)
         if self._options is None:
             return records(without_mark(opened(path)), path, None, line)
         self.headers[number]  # read while the file is known to be there
         found = records(without_mark(opened(path)), path, self._quoting, line)
-        return _without_header(found, line) if self._options.header else found
+        return _without_header(found, path, line, self._options.quote) if self._options.header else found
 
     def _header(self, number: int) -> tuple[str, ...]:
         assert self._options is not None
         return _names(self._registry.check(number), self._options, self._read)
 
-    def _messages(self, values: pa.Array, offsets: pa.Array, number: int | None) -> pa.RecordBatch:
+    def _messages(
+        self, values: pa.Array, offsets: pa.Array, number: int | None, fault: DataError | None = None
+    ) -> pa.RecordBatch:
         seen = self._registry.files[number] if number is not None else None
         count = len(values)
         moment = pa.scalar(seen.mtime // 1000 if seen else 0, pa.timestamp("us", "UTC"))
@@ -191,11 +202,14 @@ class FileSource:
             "_value": lambda: values,
             "_partition": lambda: pa.repeat(pa.scalar(0, pa.int32()), count),
             "_offset": lambda: offsets,
-            "_topic": lambda: pa.repeat(pa.scalar(seen.path if seen else "", pa.string()), count),
+            "_topic": lambda: pa.repeat(pa.scalar(shown(seen.path) if seen else "", pa.string()), count),
             "_event_ts": lambda: pa.repeat(moment, count),
             **{name: lambda kind=kind: pa.nulls(count, kind) for name, kind in _FIELDS.items()},
         }
-        names = dict.fromkeys(("_value", "_partition", "_offset", "_topic", *self._columns))
+        if fault is not None:
+            given["_unread"] = lambda: pa.array([{"code": fault.code, "message": fault.message, "size": 0}], UNREAD)
+        more = () if fault is None else ("_unread",)
+        names = dict.fromkeys(("_value", "_partition", "_offset", "_topic", *self._columns, *more))
         return pa.RecordBatch.from_arrays([given[name]() for name in names], names=list(names))
 
     def pause(self, partitions: Iterable[int]) -> None:
@@ -251,12 +265,15 @@ def _names(path: Path, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
     return names
 
 
-def _without_header(found: Iterator[Records], line: int) -> Iterator[Records]:
+def _without_header(found: Iterator[Records], path: Path, line: int, quote: str) -> Iterator[Records]:
     """The first record is the header, when it is among them."""
-    if line:
-        yield from found
-        return
-    for first in itertools.islice(found, 1):
+    if not line:
+        first = next((block for block in found if len(block.values)), None)
+        if first is None:
+            return
+        names = first.values[0].as_py().rstrip(b"\r")
+        if b"\r" in names and quote.encode() not in names:
+            raise unreadable(path, "its header holds a carriage return, and lines end in line feeds")
         yield Records(first.values.slice(1), first.lines.slice(1), first.end)
     yield from found
 

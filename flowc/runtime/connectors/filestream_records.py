@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.errors import DataError
 from flowc.runtime.badrows import first_indices
 from flowc.runtime.connectors.files import Bytes, CsvOptions, unreadable
 
@@ -26,12 +27,14 @@ _MARK = b"\xef\xbb\xbf"
 class Records:
     """Records of one file that stand one after the other: their bytes, and the number of the line on which each begins.
 
-    `end` is the number of the line behind them; lines are counted from nought.
+    `end` is the number of the line behind them; lines are counted from nought. With a `fault`, the file cannot be read
+    from there on, and they are one record without bytes in its place.
     """
 
     values: pa.BinaryArray
     lines: pa.Int64Array
     end: int
+    fault: DataError | None = None
 
 
 class Quoting:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flowc.errors import EngineError
-from flowc.runtime.connectors.files import unreadable
+from flowc.runtime.connectors.files import shown, unreadable
 from flowc.runtime.streams.targets.contract import Fenced
 
 SHIFT = 40
@@ -157,7 +157,7 @@ class Registry:
         except OSError:
             now = None
         if now is None:
-            message = f"`{self.folder / seen.path}` is gone, and not all of it was read"
+            message = f"`{shown(self.folder / seen.path)}` is gone, and not all of it was read"
             raise EngineError(message, code="file-not-found", help="bring it back as it was")
         if now != seen:
             raise changed(self.folder / seen.path)

@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.runtime.instants import instants
+
 _HEADER = pa.struct([("key", pa.string()), ("value", pa.binary())])
 TYPES: Mapping[str, pa.DataType] = {
     "_value": pa.binary(),
@@ -19,9 +21,11 @@ TYPES: Mapping[str, pa.DataType] = {
     "_partition": pa.int32(),
     "_offset": pa.int64(),
     "_event_ts": pa.timestamp("us", "UTC"),
+    "_event_ms": pa.int64(),
 }
 
 Messages = Sequence[Any]
+_NAMELESS = (("\ufffd", None),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,11 @@ def runs(messages: Messages, where: pa.Array) -> list[Run]:
 
 def batch(messages: Messages, columns: Sequence[str], where: pa.Array) -> pa.RecordBatch:
     """The named columns of the messages, whose partitions are `where`."""
-    made = [where if name == "_partition" else _MAKERS[name](messages) for name in columns]
-    return pa.RecordBatch.from_arrays(made, schema=pa.schema([(name, TYPES[name]) for name in columns]))
+    made = {"_partition": where, **(_times(messages) if "_event_ts" in columns else {})}
+    made |= {name: _MAKERS[name](messages) for name in columns if name not in made}
+    return pa.RecordBatch.from_arrays(
+        [made[name] for name in columns], schema=pa.schema([(name, TYPES[name]) for name in columns])
+    )
 
 
 def made_at(message: Any) -> float | None:
@@ -72,15 +79,33 @@ def _plain(method: str, type_: pa.DataType) -> Callable[[Messages], pa.Array]:
     return lambda messages: pa.array(list(each(messages, method)), type_)
 
 
-def _times(messages: Messages) -> pa.Array:
-    """A message of the oldest format has no time, which the client says as -1."""
+def _times(messages: Messages) -> dict[str, pa.Array]:
+    """The time of each message, and the broker's number for it where it is far from any time.
+
+    A message of the oldest format has no time, which the client says as -1.
+    """
     milliseconds = pa.array(list(map(itemgetter(1), each(messages, "timestamp"))), pa.int64())
     known = pc.if_else(pc.equal(milliseconds, -1), pa.scalar(None, pa.int64()), milliseconds)
-    return pc.multiply_checked(known, 1000).cast(TYPES["_event_ts"])
+    times, odd = instants(known, "ms")
+    return {"_event_ts": times, "_event_ms": pc.if_else(odd, known, pa.scalar(None, pa.int64()))}
+
+
+def _headers(messages: Messages) -> list[Any]:
+    """The headers of each message. Where a name is not UTF-8 the client gives none of them, and one without a name is.
+
+    It must not be asked twice: what it gives then has holes.
+    """
+    found, left = list[Any](), iter(each(messages, "headers"))
+    while len(found) < len(messages):
+        try:
+            found.extend(left)
+        except (SystemError, UnicodeDecodeError):
+            found.append(_NAMELESS)
+    return found
 
 
 def _header_lists(messages: Messages) -> pa.Array:
-    lists = [headers or () for headers in each(messages, "headers")]
+    lists = [headers or () for headers in _headers(messages)]
     ends = pa.array([0, *accumulate(map(len, lists))], pa.int32())
     pairs = list(chain.from_iterable(lists))
     keys = pa.array(list(map(itemgetter(0), pairs)), pa.string())
@@ -93,5 +118,4 @@ _MAKERS: Mapping[str, Callable[[Messages], pa.Array]] = {
     "_key": _plain("key", pa.binary()),
     "_headers": _header_lists,
     "_offset": _plain("offset", pa.int64()),
-    "_event_ts": _times,
 }

@@ -46,10 +46,15 @@ class TopicLog:
         return self._asked(partitions, _EARLIEST)
 
     def starts(self, partitions: Iterable[int], start: str, milliseconds: int | None) -> dict[int, int]:
-        """Where a stream begins: `earliest`, `latest`, or the first message at or after an instant, else the end."""
+        """Where a stream begins: `earliest`, `latest`, or the first message at or after an instant, else the end.
+
+        To a broker, times before 1970 are no times but words, such as for the end.
+        """
         wanted = tuple(partitions)
-        if milliseconds is None:
-            return self.beginnings(wanted) if start == "earliest" else self.ends(wanted)
+        if start == "latest":
+            return self.ends(wanted)
+        if milliseconds is None or milliseconds <= 0:
+            return self.beginnings(wanted)
         found = self._asked(wanted, milliseconds)
         ends = self.ends(partition for partition, offset in found.items() if offset < 0)
         return {**found, **ends}

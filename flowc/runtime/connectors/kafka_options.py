@@ -28,6 +28,8 @@ _DEFAULTS: Mapping[str, object] = {
     # A full queue is looked at again after this; librdkafka's own second leaves it empty in between.
     "fetch.queue.backoff.ms": 10,
     "reconnect.backoff.max.ms": 2000,
+    # As much as a broker may send: a message of more than librdkafka's own 100 MB would never be read.
+    "receive.message.max.bytes": 2_000_000_000,
 }
 _OWN: Mapping[str, object] = {
     "enable.auto.commit": "false",

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import DataError, FlowcError, UsageError
-from flowc.runtime.badrows import BadRow
+from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.codecs.contract import Decoded
 from flowc.runtime.connectors.filestream_registry import SHIFT
 from flowc.runtime.functions import Function
@@ -56,9 +56,10 @@ class Origin:
     """Of a file, what its rows are counted in: `line`, or `row`."""
 
     def __str__(self) -> str:
+        words = brief(self.row.message)
         if self.file:
-            return f"`{self.topic}`, {self.file} {(self.offset & ((1 << SHIFT) - 1)) + 1}: {self.row.message}"
-        return f"{self.topic}[{self.partition}] at {self.offset}: {self.row.message}"
+            return f"`{self.topic}`, {self.file} {(self.offset & ((1 << SHIFT) - 1)) + 1}: {words}"
+        return f"{self.topic}[{self.partition}] at {self.offset}: {words}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Compute:
         source, dead = self._source(polled), None
         if found and self.plan.on_error == "dlq":
             bad = [found[index] for index in sorted(found)]
-            dead = letters(self.plan.name, source, polled.messages, bad, intent.time)
+            dead = letters(self.plan, source, polled.messages, bad, intent.time)
         without = partial(self._without, polled, intent, made, found) if made.origins is not None else None
         return Epoch(intent, made.rows, polled.messages.num_rows, polled.read_at, dead, without=without)
 
@@ -142,12 +143,14 @@ class Compute:
     def _read(self, source: SourcePlan, messages: pa.RecordBatch) -> tuple[Decoded, pa.RecordBatch]:
         """The messages as rows, with the columns beside them; of no messages, whose columns may be unknown, no rows."""
         decoding = self.decoders[source.name]
-        if not messages.num_rows:
+        unread = _unread(messages)
+        if len(unread) == messages.num_rows:
             rows = empty_of(schema_of(decoding.schema, _wanted(source)))
             none = pa.array([], pa.int64())
-            return Decoded(rows, none, (), none), rows
-        decoded = decoding.decode(messages)
-        decoded = timed(source, messages, decoded) if self.operators else decoded
+            return Decoded(rows, none, unread, none), rows
+        decoded = _decoded(decoding, messages, unread) if unread else decoding.decode(messages)
+        if "_event_ts" in _wanted(source):
+            decoded = timed(source, messages, decoded, needed=bool(self.operators))
         return decoded, _beside(source, messages, decoded)
 
     def _made(self, source: SourcePlan, rows: pa.RecordBatch, messages: pa.Array, intent: Intent) -> _Made:
@@ -241,7 +244,8 @@ def columns_of(source: SourcePlan, *, letters: bool = False) -> tuple[str, ...]:
 
     With `letters`, all that a dead letter tells of it.
     """
-    return ("_value", "_partition", "_offset", *(name for name in _BESIDE if letters or name in _wanted(source)))
+    beside = [name for name in _BESIDE if letters or name in _wanted(source)]
+    return ("_value", "_partition", "_offset", *beside, *(("_event_ms",) if "_event_ts" in beside else ()))
 
 
 _EXTRA_TYPES = {
@@ -273,6 +277,22 @@ def _extra(name: str, source: SourcePlan, messages: pa.RecordBatch, decoded: Dec
     if name == "_event_ts":
         return event_times(source, messages, decoded)
     return messages.column(name).take(decoded.rows)
+
+
+def _unread(messages: pa.RecordBatch) -> tuple[BadRow, ...]:
+    """Messages whose bytes could not be read at all."""
+    if "_unread" not in messages.schema.names:
+        return ()
+    found = messages.column("_unread").to_pylist()
+    return tuple(BadRow(at, each["code"], each["message"]) for at, each in enumerate(found) if each is not None)
+
+
+def _decoded(decoding: Decoding, messages: pa.RecordBatch, unread: Sequence[BadRow]) -> Decoded:
+    """Messages of which some could not be read."""
+    there = pc.indices_nonzero(messages.column("_unread").is_null()).cast(pa.int64())
+    found = decoding.decode(messages.take(there))
+    bad = (*unread, *(replace(row, index=there[row.index].as_py()) for row in found.bad))
+    return Decoded(found.batch, there.take(found.rows), bad, there.take(found.skipped))
 
 
 def _by_message(bad: Iterable[BadRow], messages: pa.Array) -> list[BadRow]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -14,8 +13,11 @@ from flowc.errors import TransientError
 from flowc.runtime.arrow import empty
 from flowc.runtime.connector import Database
 from flowc.runtime.fit import fit
+from flowc.runtime.instants import FIRST, LAST, instants
 from flowc.runtime.streams.epoch import Partition, Range
-from flowc.runtime.streams.letters import SCHEMA
+from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, Header, parted
+from flowc.runtime.streams.letters import SCHEMA, timed
+from flowc.runtime.streams.source import UNREAD
 from flowc.stream import DEAD_LETTER, LettersSql
 
 _HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
@@ -26,7 +28,15 @@ _NO_PLACE = -1
 def fitted(table: pa.Table) -> pa.RecordBatch:
     """Letters with the exact types of `DEAD_LETTER`, whatever the engine keeps them in."""
     batches = table.combine_chunks().to_batches()
-    return fit(batches[0], DEAD_LETTER) if batches else empty(DEAD_LETTER)
+    return _told(fit(batches[0], DEAD_LETTER)) if batches else empty(DEAD_LETTER)
+
+
+def _told(letters: pa.RecordBatch) -> pa.RecordBatch:
+    """Letters whose times Python can tell; others of an earlier version are noted as this one does."""
+    given = {name: letters.column(name) for name in SCHEMA.names}
+    none = pa.nulls(letters.num_rows, pa.int64())
+    given["event_time"], given["headers"] = timed(given["event_time"], none, given["headers"], FIRST, LAST)
+    return pa.RecordBatch.from_arrays(list(given.values()), schema=SCHEMA)
 
 
 def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -36,24 +46,70 @@ def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
 
 def messages_of(letters: pa.RecordBatch) -> pa.RecordBatch:
     """The messages that letters were, as a source gives them."""
+    parts = [parted(text) for text in letters.column("headers").to_pylist()]
+    told = pa.array([notes.get(TIME) for _, notes in parts], pa.int64())
+    times, odd = instants(told, "ms")
     return pa.record_batch(
         {
             "_value": letters.column("message"),
             "_key": letters.column("message_key"),
-            "_headers": pa.array(map(_headers, letters.column("headers").to_pylist()), _HEADERS),
+            "_headers": pa.array([_headers(own) for own, _ in parts], _HEADERS),
             "_partition": letters.column("partition_number").cast(pa.int32()),
             "_offset": letters.column("message_offset"),
-            "_event_ts": letters.column("event_time"),
+            "_event_ts": pc.coalesce(letters.column("event_time"), times),
+            "_event_ms": pc.if_else(odd, told, pa.scalar(None, pa.int64())),
             "_topic": letters.column("topic"),
+            "_unread": pa.array(
+                map(_unread, parts, letters.column("error_code").to_pylist(), letters.column("error").to_pylist()),
+                UNREAD,
+            ),
         }
     )
 
 
-def _headers(text: str | None) -> list[dict[str, object]] | None:
-    if text is None:
-        return None
-    return [{**each, "value": None if each["value"] is None else bytes.fromhex(each["value"])}
-            for each in json.loads(text)]  # fmt: skip
+Fetch = Callable[[str, str, int, int, int], pa.RecordBatch | None]
+"""Of a source, a topic, a partition, an offset and a size, the message that stands there; None where it does not."""
+
+
+def found_again(messages: pa.RecordBatch, letters: pa.RecordBatch, fetch: Fetch) -> pa.RecordBatch:
+    """The messages of letters, those among them that were left out read again where they stand."""
+    pieces, start = list[pa.RecordBatch](), 0
+    for at, text in enumerate(letters.column("headers").to_pylist()):
+        size = parted(text)[1].get(LEFT_OUT)
+        if not size:
+            continue
+        found, told = fetch(*_stood(letters, at), size), messages.slice(at, 1)
+        pieces += [messages.slice(start, at - start), _lost(told, size) if found is None else _whole(found, told)]
+        start = at + 1
+    return joined([*pieces, messages.slice(start)]) if pieces else messages
+
+
+def _stood(letters: pa.RecordBatch, at: int) -> tuple[str, str, int, int]:
+    source, topic, partition, offset = (letters.column(name)[at].as_py() for name in ("source", "topic", *_PLACE[1:]))
+    return source, topic, partition, offset
+
+
+def _lost(told: pa.RecordBatch, size: int) -> pa.RecordBatch:
+    message = f"the letter does not hold the message of {size} bytes, and where it stood it is gone"
+    why = pa.array([{"code": "retention-gap", "message": message, "size": size}], UNREAD)
+    return told.set_column(told.schema.get_field_index("_unread"), "_unread", why)
+
+
+def _whole(found: pa.RecordBatch, told: pa.RecordBatch) -> pa.RecordBatch:
+    given = {name: found.column(name) for name in found.schema.names}
+    given |= {"_topic": told.column("_topic"), "_unread": pa.nulls(1, UNREAD)}
+    return pa.RecordBatch.from_arrays([given[field.name] for field in told.schema], schema=told.schema)
+
+
+def _unread(parts: tuple[object, Mapping[str, int]], code: str, error: str) -> dict[str, object] | None:
+    """Why a message cannot be read that its letter does not hold."""
+    size = parts[1].get(LEFT_OUT)
+    return None if size is None else {"code": code, "message": error, "size": size}
+
+
+def _headers(own: Sequence[Header]) -> list[Header] | None:
+    found = [{**each, "value": None if each["value"] is None else bytes.fromhex(each["value"])} for each in own]
+    return found or None
 
 
 def failed_again(dead: pa.RecordBatch, before: pa.RecordBatch, stream: str) -> pa.RecordBatch:

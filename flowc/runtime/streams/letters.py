@@ -5,38 +5,72 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.badrows import BadRow
+from flowc.runtime.badrows import BadRow, brief
+from flowc.runtime.instants import held, outside
 from flowc.runtime.jsontext import json_text
-from flowc.stream import DEAD_LETTER, SourcePlan
+from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, noted
+from flowc.stream import DEAD_LETTER, SourcePlan, StreamPlan, TableTarget
 
 SCHEMA = arrow_schema(DEAD_LETTER)
 
 
 def letters(
-    stream: str, source: SourcePlan, messages: pa.RecordBatch, bad: Sequence[BadRow], failed_at: int
+    plan: StreamPlan, source: SourcePlan, messages: pa.RecordBatch, bad: Sequence[BadRow], failed_at: int
 ) -> pa.RecordBatch:
     """The dead letters of bad messages, told by their index; `failed_at` is in microseconds since 1970 UTC."""
     dead = messages.take(pa.array([row.index for row in bad], pa.int64()))
     count = len(bad)
-    headers = dead.column("_headers")
+    told = dead.column("_event_ms") if "_event_ms" in dead.schema.names else pa.nulls(count, pa.int64())
+    headers = _left_out(dead, json_text(dead.column("_headers")))
+    times, headers = timed(dead.column("_event_ts"), told, headers, *held(_kind(plan)))
     given = {
-        "stream": _repeated(stream, count),
+        "stream": _repeated(plan.name, count),
         "source": _repeated(source.name, count),
         "topic": dead.column("_topic") if "_topic" in dead.schema.names else _repeated(source.address, count),
         "partition_number": dead.column("_partition").cast(pa.int64()),
         "message_offset": dead.column("_offset"),
-        "event_time": dead.column("_event_ts"),
+        "event_time": times,
         "message_key": dead.column("_key").cast(pa.binary()),
-        "headers": json_text(headers),
+        "headers": headers,
         "message": _message(dead.column("_value")),
         "error_code": pa.array([row.code for row in bad], pa.string()),
-        "error": pa.array([row.message for row in bad], pa.string()),
+        "error": pa.array([brief(row.message) for row in bad], pa.string()),
         "attempt": pa.repeat(pa.scalar(1, pa.int32()), count),
         "failed_at": pa.repeat(pa.scalar(failed_at, pa.timestamp("us", "UTC")), count),
     }
     return pa.RecordBatch.from_arrays([given[field.name] for field in SCHEMA], schema=SCHEMA)
+
+
+def _kind(plan: StreamPlan) -> str:
+    """What keeps the dead letters of a stream, where it is a database."""
+    targets = (target for target in (*plan.targets, plan.letters) if isinstance(target, TableTarget))
+    return next((target.kind for target in targets if target.dead is not None or target.letters), "")
+
+
+def timed(times: pa.Array, told: pa.Array, headers: pa.Array, low: int, high: int) -> tuple[pa.Array, pa.Array]:
+    """The times of letters and their headers, in which times are noted that no column keeps.
+
+    Those are the times beyond `low` and `high`, in microseconds, and what the broker `told` in milliseconds instead.
+    """
+    beyond = outside(times.cast(pa.int64()), low, high)
+    odd = pc.if_else(beyond, pc.divide(times.cast(pa.int64()), 1000), told)
+    if odd.null_count == len(odd):
+        return times, headers
+    pairs = zip(headers.to_pylist(), odd.to_pylist(), strict=True)
+    kept = [text if number is None else noted(text, {TIME: number}) for text, number in pairs]
+    return pc.if_else(beyond, pa.scalar(None, times.type), times), pa.array(kept, pa.string())
+
+
+def _left_out(dead: pa.RecordBatch, headers: pa.Array) -> pa.Array:
+    """The headers of letters, with a note on those whose bytes could not be read."""
+    if "_unread" not in dead.schema.names:
+        return headers
+    pairs = zip(headers.to_pylist(), dead.column("_unread").to_pylist(), strict=True)
+    kept = [text if unread is None else noted(text, {LEFT_OUT: unread["size"]}) for text, unread in pairs]
+    return pa.array(kept, pa.string())
 
 
 def _message(values: pa.Array) -> pa.Array:

@@ -21,10 +21,10 @@ from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.begin import check_held
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after
-from flowc.runtime.streams.letterbox import Batch, failed_again, joined, messages_of
+from flowc.runtime.streams.letterbox import Batch, Fetch, failed_again, found_again, joined, messages_of
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.state.contract import Checkpoint, StateStore
-from flowc.runtime.streams.targets.contract import Judge, Writer
+from flowc.runtime.streams.targets.contract import Judge, Writer, measured
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.stream import DEAD_LETTER, StreamPlan
 
@@ -47,6 +47,10 @@ class Box(Protocol):
 
 def _nothing(_: object) -> None:
     return
+
+
+def _gone(*_: object) -> None:
+    return None
 
 
 @dataclass
@@ -73,6 +77,8 @@ class LettersRun:
     compute: Compute
     writers: Sequence[Writer]
     store: StateStore | None = None
+    fetch: Fetch = _gone
+    """Reads the message of a letter again that does not hold it."""
     pause: Callable[[str], None] = _nothing
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
     taken: tuple[Range, ...] = field(default=(), init=False)
@@ -132,6 +138,7 @@ class LettersRun:
 
     def _written(self, epoch: Epoch) -> Epoch:
         """Has every target take an epoch; gives it without the rows that a database refuses which keeps the letters."""
+        epoch = measured(epoch, self.writers)
         try:
             self._write_all(epoch)
         except DataError:
@@ -164,7 +171,8 @@ class LettersRun:
 
     def _made(self, intent: Intent, letters: pa.RecordBatch) -> Epoch:
         source = letters.column("source")[0].as_py() if letters.num_rows else self.plan.sources[0].name
-        epoch = self.compute(Polled(source, messages_of(letters), intent.ranges, time.time()), intent)
+        messages = found_again(messages_of(letters), letters, self.fetch)
+        epoch = self.compute(Polled(source, messages, intent.ranges, time.time()), intent)
         return self._again(epoch, letters)
 
     def _again(self, epoch: Epoch, letters: pa.RecordBatch) -> Epoch:

@@ -5,7 +5,6 @@ They are read without a group, from the first that is still there to the end tha
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from flowc.runtime.arrow import empty
 from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.letterbox import Batch, joined, single
+from flowc.runtime.streams.letternotes import NOTES, note, written
 from flowc.runtime.streams.letters import SCHEMA
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.replay import within
@@ -125,17 +125,25 @@ class TopicLetters:
 
 def _letter(message: Mapping[str, Any]) -> dict[str, Any] | None:
     """The letter of a message, None for one that is none."""
+    try:
+        return _read(message)
+    except ValueError:
+        return None
+
+
+def _read(message: Mapping[str, Any]) -> dict[str, Any] | None:
     headers = [(header["key"], header["value"]) for header in message["_headers"] or ()]
     told = {key.removeprefix(_PREFIX): _text(value) for key, value in headers if key.startswith(_PREFIX)}
     if not {"stream", "source", "topic", "partition", "offset", "error_code", "attempt", "failed_at"} <= told.keys():
         return None
     kept = [{"key": key, "value": value.hex() if value is not None else None}
             for key, value in headers if not key.startswith(_PREFIX)]  # fmt: skip
+    kept += [note(key, int(value)) for key, value in headers if key in NOTES]
     return {
         "stream": told["stream"], "source": told["source"], "topic": told["topic"],
         "partition_number": int(told["partition"]), "message_offset": int(told["offset"]),
         "event_time": _time(told["event_time"]) if "event_time" in told else None,
-        "message_key": message["_key"], "headers": json.dumps(kept) if kept else None, "message": message["_value"],
+        "message_key": message["_key"], "headers": written(kept), "message": message["_value"],
         "error_code": told["error_code"], "error": told.get("error", ""), "attempt": int(told["attempt"]),
         "failed_at": _time(told["failed_at"]),
     }  # fmt: skip

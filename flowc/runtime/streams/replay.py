@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import EngineError
-from flowc.runtime.streams.epoch import Intent, Range
+from flowc.runtime.streams.epoch import Intent, Partition, Range
 from flowc.runtime.streams.loop import Polled, Reader
 
 _PATIENCE = 60.0
@@ -28,6 +28,13 @@ class Replay:
     _done: int = 0
     _over: dict[str, list[Polled]] = field(default_factory=dict)
     """What was read and is of later intents, per source."""
+    _ends: dict[Partition, int] = field(default_factory=dict, init=False)
+    """Where the last intent of each partition ends: what is read behind that is not kept."""
+
+    def __post_init__(self) -> None:
+        for intent in self.intents:
+            for range_ in intent.ranges:
+                self._ends[range_.at] = max(range_.end, self._ends.get(range_.at, 0))
 
     @property
     def ended(self) -> bool:
@@ -63,11 +70,16 @@ class Replay:
             reached.update({r.partition: max(r.end, reached.get(r.partition, 0)) for r in polled.ranges})
             inside = within(polled.messages, intent.ranges)
             found.append(polled.messages.filter(inside))
-            rest = polled.messages.filter(pc.invert(inside))
-            if rest.num_rows or any(r.end > ends.get(r.partition, -1) for r in polled.ranges):  # else it is done with
-                over.append(Polled(source, rest, polled.ranges, polled.read_at))
+            left = tuple(r for r in polled.ranges if ends.get(r.partition, -1) < r.end and r.start < self._end(r))
+            if left:  # else it is done with
+                wanted = tuple(replace(r, start=ends.get(r.partition, r.start), end=self._end(r)) for r in left)
+                rest = polled.messages.filter(within(polled.messages, wanted))
+                over.append(Polled(source, rest, left, polled.read_at))
         self._over[source] = [*over, *waiting]
         return [batch for batch in found if batch.num_rows] or found[:1]
+
+    def _end(self, range_: Range) -> int:
+        return self._ends.get(range_.at, 0)
 
     def _poll(self, source: str, wait: float, intent: Intent) -> Polled | None:
         end = time.monotonic() + _PATIENCE

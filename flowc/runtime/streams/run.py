@@ -21,7 +21,7 @@ from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, af
 from flowc.runtime.streams.loop import Loop, Polled, Seekable
 from flowc.runtime.streams.replay import Replay
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
-from flowc.runtime.streams.targets.contract import Held, Judge, Writer
+from flowc.runtime.streams.targets.contract import Held, Judge, Writer, measured
 from flowc.runtime.streams.watermark import in_order
 from flowc.stream import StreamPlan
 
@@ -186,7 +186,8 @@ class StreamRun:
         self.written(epoch)
 
     def _written(self, epoch: Epoch) -> Epoch:
-        """Has every target take an epoch; gives it without the rows that the first one refuses."""
+        """Has every target take an epoch; gives it without the rows that one cannot take, or the first one refuses."""
+        epoch = measured(epoch, self.writers)
         try:
             self._write(epoch, range(len(self.writers)))
         except DataError as error:

@@ -9,12 +9,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import pyarrow as pa
+
 from flowc.errors import EngineError
 from flowc.runtime.streams.loop import Polled
 
 RAW = ("_value", "_key", "_headers", "_partition", "_offset", "_event_ts")
 """What a message has: `_value` and `_key` (binary; a null value is a tombstone), `_headers` (a list of structs of
-`key` and `value`), `_partition` (int32), `_offset` (int64), `_event_ts` (timestamp, microseconds in UTC)."""
+`key` and `value`), `_partition` (int32), `_offset` (int64), `_event_ts` (timestamp, microseconds in UTC).
+
+Beside these, `_event_ms` (int64) is what the broker said in milliseconds where that is outside of the years 1 to 9999:
+`_event_ts` is NULL there. `_unread` (of `UNREAD`) is the reason why a message could not be read at all, and has no
+`_value`."""
+
+
+UNREAD = pa.struct([("code", pa.string()), ("message", pa.string()), ("size", pa.int64())])
+"""Code and words of an error, and how many bytes were not read, 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

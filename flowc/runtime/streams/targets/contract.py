@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from flowc.errors import FlowcError
@@ -65,6 +65,27 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Leaves without making anything durable. May be called twice."""
+
+
+@runtime_checkable
+class Measuring(Writer, Protocol):
+    """A target that takes no row above a size, which it knows before it writes."""
+
+    def oversized(self, epoch: Epoch) -> Sequence[BadRow]:
+        """The rows of an epoch that are too large for it, in order, each with its reason."""
+
+
+def measured(epoch: Epoch, writers: Sequence[Writer]) -> Epoch:
+    """An epoch without the messages of rows that are too large for one of its targets.
+
+    Targets are asked before any of them takes the epoch, so that all of them have the same rows. Where rows are not
+    known by their messages, the target refuses the epoch when it is written.
+    """
+    for writer in writers:
+        bad = writer.oversized(epoch) if isinstance(writer, Measuring) and epoch.without is not None else ()
+        if bad and epoch.without is not None:
+            epoch = replace(epoch.without(bad), checkpoint=epoch.checkpoint)
+    return epoch
 
 
 @runtime_checkable

@@ -5,12 +5,17 @@ A worker that was overtaken is shut out by the broker: the newer producer has th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.errors import DataError
+from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition, after
 from flowc.runtime.streams.targets.contract import Held
-from flowc.runtime.streams.targets.kafka_messages import letters, messages
+from flowc.runtime.streams.targets.kafka_messages import Messages, letters, messages
 from flowc.runtime.streams.targets.kafka_producer import TopicProducer
 from flowc.stream import TopicTarget
 
@@ -30,17 +35,19 @@ class KafkaWriter:
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
     _producer: TopicProducer = field(init=False)
     _positions: dict[Partition, int] = field(default_factory=dict, init=False)
+    _made: tuple[pa.RecordBatch, Messages] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         name = f"flowc-{self.stream}-{self.plan.topic}"
         group = f"flowc-epochs-{self.stream}"
-        self._producer = TopicProducer(self.options, group, name if self.plan.transactions else None)
+        topics = [topic for topic in (self.plan.topic, self.plan.dead_topic) if topic is not None]
+        self._producer = TopicProducer(self.options, group, name if self.plan.transactions else None, topics)
 
     def open(self) -> Held:
         """Connects and shuts out the worker before; makes the topics where they are missing."""
+        self._producer.require()
         self._producer.open()
-        for topic in filter(None, (self.plan.topic, self.plan.dead_topic)):
-            self._producer.require(topic)
+        self._made = None
         return self._stored()
 
     def look(self) -> Held:
@@ -55,6 +62,25 @@ class KafkaWriter:
         self._positions = {asked[place]: offset for place, offset in found.items()}
         return Held(number.get(self._mark, 0), dict(self._positions))
 
+    def oversized(self, epoch: Epoch) -> Sequence[BadRow]:
+        """The rows that the topic does not take, for they are too large."""
+        if self.plan.letters or not epoch.rows.num_rows:
+            return ()
+        sizes, most = self._messages(epoch).sizes, self._producer.limits[self.plan.topic]
+        if pc.max(sizes).as_py() <= most:
+            return ()
+        about = f"and topic `{self.plan.topic}` takes {most} (`max.message.bytes`)"
+        marks = pc.indices_nonzero(pc.greater(sizes, most)).to_pylist()
+        return [
+            BadRow(at, "value-refused", f"the message has {sizes[at]} bytes with its frame, {about}") for at in marks
+        ]
+
+    def _messages(self, epoch: Epoch) -> Messages:
+        """The messages of an epoch's rows, made once."""
+        if self._made is None or self._made[0] is not epoch.rows:
+            self._made = epoch.rows, messages(epoch.rows, self.plan.columns, self.plan.key)
+        return self._made[1]
+
     def write(self, epoch: Epoch) -> int:
         """Commits an epoch. Without positions to keep, one that says nothing needs no transaction."""
         if not self.plan.positions and not self._says(epoch):
@@ -65,7 +91,7 @@ class KafkaWriter:
             positions = after(epoch.ranges, self._positions)
             self._producer.offsets(self._offsets(epoch.number, positions))
             self.pause("offsets")
-        self._positions = positions
+        self._positions, self._made = positions, None
         self.pause("committed")
         return epoch.number
 
@@ -89,9 +115,11 @@ class KafkaWriter:
     def _produce(self, epoch: Epoch) -> None:
         dead_topic = self.plan.topic if self.plan.letters else self.plan.dead_topic
         if not self.plan.letters and epoch.rows.num_rows:
-            self._producer.produce(self.plan.topic, messages(epoch.rows, self.plan.columns, self.plan.key))
+            for bad in self.oversized(epoch):
+                raise DataError(f"row {bad.index + 1}: {bad.message}", code=bad.code)
+            self._producer.produce(self.plan.topic, self._messages(epoch).made)
         if dead_topic is not None and epoch.dead is not None:
-            for value, key, headers in letters(epoch.dead):
+            for value, key, headers in letters(epoch.dead, self._producer.limits[dead_topic]):
                 self._producer.letter(dead_topic, value, key, headers)
 
     def _offsets(self, number: int, positions: Mapping[Partition, int]) -> dict[tuple[str, int], int]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.runtime.codecs.jsonwrite import json_rows
+from flowc.runtime.connectors.kafka_sizes import size_of, sizes_of
 from flowc.runtime.fit import fit
+from flowc.runtime.streams.letternotes import LEFT_OUT, parted
 from flowc.runtime.streams.targets.filetext import plain_text
 from flowc.types import Kind
 
 Message = dict[str, Any]
 Headers = list[tuple[str, bytes | None]]
+_SHORT = 100
 _HEADERS = (
     ("stream", "stream"), ("source", "source"), ("topic", "topic"), ("partition", "partition_number"),
     ("offset", "message_offset"), ("event_time", "event_time"), ("error_code", "error_code"), ("error", "error"),
@@ -24,17 +27,26 @@ _HEADERS = (
 """What is told of a dead letter, as `flowc_…`, and the column that it is in."""
 
 
-def messages(rows: pa.RecordBatch, columns: Sequence[Column], key: Sequence[str]) -> list[Message]:
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Messages as the client takes them, and the bytes that each of them has."""
+
+    made: list[Message]
+    sizes: pa.Int64Array
+
+
+def messages(rows: pa.RecordBatch, columns: Sequence[Column], key: Sequence[str]) -> Messages:
     """A message for each row: the row as a JSON object, and its key.
 
     A single key column is its text, or its bytes; several are a JSON object of them. NULL in a single one is no key.
     """
     fitted = fit(rows, columns)
-    values = json_rows(fitted, columns).cast(pa.binary()).to_pylist()
+    values = json_rows(fitted, columns).cast(pa.binary())
     if not key:
-        return [{"value": value} for value in values]
-    keys = _keys(fitted, [column for column in columns if column.name in key], key)
-    return [{"value": value, "key": own} for value, own in zip(values, keys.cast(pa.binary()).to_pylist(), strict=True)]
+        return Messages([{"value": value} for value in values.to_pylist()], sizes_of(values, None))
+    keys = _keys(fitted, [column for column in columns if column.name in key], key).cast(pa.binary())
+    pairs = zip(values.to_pylist(), keys.to_pylist(), strict=True)
+    return Messages([{"value": value, "key": own} for value, own in pairs], sizes_of(values, keys))
 
 
 def _keys(rows: pa.RecordBatch, columns: Sequence[Column], key: Sequence[str]) -> pa.Array:
@@ -45,13 +57,30 @@ def _keys(rows: pa.RecordBatch, columns: Sequence[Column], key: Sequence[str]) -
     return array if columns[0].type.kind is Kind.BINARY else plain_text(array, columns[0])
 
 
-def letters(dead: pa.RecordBatch) -> Iterator[tuple[bytes | None, bytes | None, Headers]]:
-    """Value, key and headers of each dead letter: those it came with, and where it stood and why it is dead."""
+Letter = tuple[bytes | None, bytes | None, Headers]
+
+
+def letters(dead: pa.RecordBatch, most: int) -> Iterator[Letter]:
+    """Value, key and headers of each dead letter: those it came with, and where it stood and why it is dead.
+
+    Of one that has more than `most` bytes, only what tells where it stood, and how large it was there.
+    """
     for row in dead.to_pylist():
-        given = json.loads(row["headers"] or "[]")
-        found: Headers = [(h["key"], _bytes(h["value"])) for h in given if not h["key"].startswith("flowc_")]
-        told = [(f"flowc_{name}", _told(row[column])) for name, column in _HEADERS if row[column] is not None]
-        yield row["message"], row["message_key"], [*found, *told]
+        given, notes = parted(row["headers"])
+        own: Headers = [(h["key"], _bytes(h["value"])) for h in given]
+        made = _letter(row, own, notes)
+        if size_of(*made) > most:
+            size = notes.get(LEFT_OUT) or size_of(row["message"], row["message_key"], own)
+            left = {**row, "message": None, "message_key": None, "error": row["error"][:_SHORT]}
+            made = _letter(left, [], {**notes, LEFT_OUT: size})
+        yield made
+
+
+def _letter(row: Mapping[str, Any], own: Headers, notes: Mapping[str, int]) -> Letter:
+    found = [(key, value) for key, value in own if not key.startswith("flowc_")]
+    found += [(name, str(number).encode()) for name, number in notes.items()]
+    told = [(f"flowc_{name}", _told(row[column])) for name, column in _HEADERS if row[column] is not None]
+    return row["message"], row["message_key"], [*found, *told]
 
 
 def _told(value: Any) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any
 from flowc.errors import EngineError, FlowcError, TransientError
 from flowc.runtime.connectors.kafka_errors import failure, is_overtaken
 from flowc.runtime.connectors.kafka_options import producer_settings, secrets, settings
+from flowc.runtime.connectors.kafka_sizes import limits, make_topics, sized, told_limits
 from flowc.runtime.extras import driver
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.kafka_messages import Headers, Message
@@ -25,6 +26,7 @@ _SECONDS = 30.0
 _COMMIT_SECONDS = 60.0
 _PASSING = ("_STATE", "_FATAL", "_FAIL", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR")
 """What another producer, made when the target is opened again, may well get over."""
+_TOO_LARGE = ("MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE")
 _LOG = logging.getLogger("flowc.kafka")
 _LOG.addHandler(logging.NullHandler())
 Offsets = Mapping[tuple[str, int], int]
@@ -38,6 +40,10 @@ class TopicProducer:
     options: Mapping[str, object] = field(repr=False)
     group: str
     transactional_id: str | None
+    topics: Sequence[str] = ()
+    """Those that are written."""
+    limits: dict[str, int] = field(default_factory=dict, init=False)
+    """The largest message that each of them takes, in bytes; known once it is open."""
     _producer: Any = field(default=None, init=False)
     _consumer: Any = field(default=None, init=False)
     _refused: list[Any] = field(default_factory=list, init=False)
@@ -49,8 +55,11 @@ class TopicProducer:
         self._refused.clear()
         made = producer_settings(self.options, self.transactional_id)
         self._secrets = secrets(made)
+        admin = self._admin()
+        with self._speaking():
+            self.limits = limits(told_limits(admin, self.topics, _SECONDS), self.topics, made)
         with self._speaking("the connection's options: "):
-            self._producer = self._kafka.Producer(made, logger=_LOG)
+            self._producer = self._kafka.Producer({**made, **sized(self.limits, made)}, logger=_LOG)
             self._consumer = self._kafka.Consumer(
                 {**settings(self.options, self.group), "group.id": self.group}, logger=_LOG
             )
@@ -67,22 +76,18 @@ class TopicProducer:
         if consumer is not None:
             consumer.close()
 
-    def require(self, topic: str) -> None:
-        """Makes a topic where it is missing, as the cluster makes topics by default.
-
-        Raises EngineError (`missing-topic`) where the cluster does not let us.
-        """
+    def require(self) -> None:
+        """Makes its topics where they are missing. Raises EngineError (`missing-topic`) where that is not allowed."""
+        admin = self._admin()
         with self._speaking():
-            if topic in self._producer.list_topics(timeout=_SECONDS).topics:
-                return
+            make_topics(admin, self.topics, _SECONDS)
+
+    def _admin(self) -> Any:
         admin = driver("confluent_kafka.admin", "kafka")
-        making = admin.AdminClient({**producer_settings(self.options, None), "log_level": 0})
-        try:
-            making.create_topics([admin.NewTopic(topic, num_partitions=-1)])[topic].result(_SECONDS)
-        except self._kafka.KafkaException as error:
-            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
-                message = f"there is no topic `{topic}`, and it cannot be made: {error.args[0].str()}"
-                raise EngineError(message, code="missing-topic", help="create it, or correct its name") from error
+        made = producer_settings(self.options, None)
+        self._secrets = secrets(made)
+        with self._speaking("the connection's options: "):
+            return admin.AdminClient({**made, "log_level": 0})
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         """The numbers of a topic's partitions."""
@@ -115,7 +120,7 @@ class TopicProducer:
         sent = self._producer.produce_batch(topic, messages, on_delivery=self._report)
         if sent != len(messages):
             error = next(message["_error"] for message in messages if "_error" in message)
-            raise failure(error, self._secrets, about=f"topic `{topic}`: ")
+            raise self._failed(error, f"topic `{topic}`: ")
 
     def letter(self, topic: str, value: bytes | None, key: bytes | None, headers: Headers) -> None:
         """Hands over one message with headers."""
@@ -168,7 +173,7 @@ class TopicProducer:
 
     def _raise(self) -> None:
         if self._refused:
-            raise failure(self._refused[0], self._secrets)
+            raise self._failed(self._refused[0], "")
 
     def _report(self, error: Any, _: Any) -> None:
         if error is not None and error.name() not in ("_PURGE_QUEUE", "_PURGE_INFLIGHT"):
@@ -197,7 +202,11 @@ class TopicProducer:
     def _failed(self, error: Any, about: str) -> FlowcError:
         if is_overtaken(error):
             return Fenced(f"another worker has taken over `{self.transactional_id}`")
-        found = failure(self._refused[0] if self._refused else error, self._secrets, about=about)
+        error = self._refused[0] if self._refused else error
+        found = failure(error, self._secrets, about=about)
+        if error.name() in _TOO_LARGE and self.limits:
+            # All messages were small enough when the topics were asked.
+            return TransientError(f"{found.message}; `max.message.bytes` may have changed", code="connection-lost")
         passing = error.txn_requires_abort() or error.name() in _PASSING
         if isinstance(found, EngineError) and found.code == "query-refused" and passing:
             return TransientError(found.message, code="connection-lost", help=found.help)

@@ -1,0 +1,46 @@
+"""What a dead letter tells beyond its columns: headers of flowc's own, behind those that the message came with.
+
+A time that no column holds is kept so, as the broker's number; and of a message that was too large, how large it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+TIME = "flowc_event_ms"
+"""The broker's time in milliseconds since 1970, where `event_time` cannot hold it."""
+LEFT_OUT = "flowc_left_out"
+"""How many bytes were left out, 0 where that is not known: the letter tells where they are."""
+NOTES = (TIME, LEFT_OUT)
+Header = dict[str, Any]
+"""`key`, and `value` as hexadecimal digits or None; a note is marked, for a message may have headers of its name."""
+
+
+def noted(headers: str | None, notes: Mapping[str, int]) -> str | None:
+    """The headers of a letter, as its column keeps them, with notes."""
+    own, _ = parted(headers)
+    return written([*own, *(note(name, number) for name, number in notes.items())])
+
+
+def note(name: str, number: int) -> Header:
+    """A note among headers."""
+    return {"key": name, "value": str(number).encode().hex(), "note": True}
+
+
+def written(headers: list[Header]) -> str | None:
+    """Headers as the column of a letter keeps them."""
+    return json.dumps(headers) if headers else None
+
+
+def parted(headers: str | None) -> tuple[list[Header], dict[str, int]]:
+    """The headers that a message came with, and the notes of its letter."""
+    own: list[Header] = []
+    notes: dict[str, int] = {}
+    for each in json.loads(headers or "[]"):
+        if each.get("note"):
+            notes[each["key"]] = int(bytes.fromhex(each["value"]))
+        else:
+            own.append(each)
+    return own, notes
