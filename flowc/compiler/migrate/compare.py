@@ -20,7 +20,7 @@ SHADOW = "__flowc"
 """Ends the name of a column that a change of type fills before it takes the old one's place."""
 
 _ORDER = (
-    "drop_index", "drop_key", "alter_type", "rename_column", "drop_default", "add_column", "set_default",
+    "drop_leftovers", "drop_index", "drop_key", "alter_type", "rename_column", "drop_default", "add_column", "set_default",
     "set_not_null", "drop_not_null", "add_key", "create_index", "drop_column", "alter_partitions", "comment_column",
     "comment_table",
 )  # fmt: skip
@@ -42,7 +42,8 @@ def compare(wanted: WantedTable, live: Table, managed: Table | None, dialect: Di
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))
     dropped = any(alteration.kind == "drop_key" for alteration in key)
-    found = [*_columns(situation, dropped=dropped), *_dropped(situation, managed), *key]
+    found = [Alteration("drop_leftovers")] if live.leftovers else []
+    found += [*_columns(situation, dropped=dropped), *_dropped(situation, managed), *key]
     found += _partitions(situation) if dialect.attached else _indexes(situation, managed)
     found += _table_comment(situation)
     found.sort(key=lambda alteration: _ORDER.index(alteration.kind))
@@ -108,9 +109,10 @@ def _dropped(situation: Situation, managed: Table | None) -> Iterator[Alteration
 
 def _extra(situation: Situation) -> Iterator[Column]:
     """The live columns that the specs do not name."""
+    left = {entry.name for entry in situation.live.leftovers if entry.kind == "column"}
     for column in situation.live.columns:
         known = situation.wanted.column(situation.new_name(column.name)) is not None
-        if not known and not column.name.endswith(SHADOW):
+        if not known and column.name not in left:
             yield column
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from flowc.catalog import Column, Index, Table
+from flowc.catalog import Column, Index, Leftover, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.compare import counts
 from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE, SHARE_UPDATE, require
-from flowc.compiler.migrate.engines.postgres_shadow import shadow, wants_shadow
+from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shadow, wants_shadow
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, Words, alter
 from flowc.compiler.quote import ident, idents, table
@@ -170,12 +170,49 @@ def _refuses(alteration: Alteration, _: Situation) -> str | None:
     )
 
 
+def _tells(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
+    """What a change of type costs others on a large table."""
+    was, now = alteration.was, alteration.now
+    if alteration.kind != "alter_type" or was is None or now is None:
+        return ()
+    if not is_large(situation) or keeps_bytes(was.type, now.type):
+        return ()
+    if found := borne(was, situation):
+        why = f"a second column, filled beside them, would not do: {', '.join(found)}"
+        return (f"readers and writers wait while the table is written anew; {why}",)
+    return (
+        "readers and writers wait while all rows are read and compared once more",
+        f"`{now.name}` becomes the last column: name columns in INSERT and COPY, while the change runs too",
+    )
+
+
+def _drop_leftovers(_: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    """Each may hang on the ones after it."""
+    left = sorted(situation.live.leftovers, key=lambda entry: _LEFT.index(entry.kind))
+    return tuple(Statement(_drop_leftover(e, situation), f"drop {e.name}", lock=EXCLUSIVE) for e in left)
+
+
+_LEFT = ("trigger", "function", "constraint", "column")
+
+
+def _drop_leftover(entry: Leftover, situation: Situation) -> str:
+    if entry.kind == "function":
+        return f"DROP FUNCTION {entry.name}"
+    if entry.kind == "trigger":
+        return f"DROP TRIGGER {ident(entry.name)} ON {table(situation.live.name)}"
+    return alter(situation, f"DROP {entry.kind.upper()} {ident(entry.name)}")
+
+
 def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
-    return tuple(replace(statement, lock=EXCLUSIVE) for statement in words.drop_table(live, dialect))
+    """A function that an apply left does not go with the table whose trigger it was."""
+    found = tuple(replace(statement, lock=EXCLUSIVE) for statement in words.drop_table(live, dialect))
+    left = (entry.name for entry in live.leftovers if entry.kind == "function")
+    return (*found, *(Statement(f"DROP FUNCTION {name}", "clear away what an apply left") for name in left))
 
 
 POSTGRES = Engine(
     {
+        "drop_leftovers": _drop_leftovers,
         "add_column": _brief(words.add_column),
         "drop_column": _brief(words.drop_column),
         "rename_column": _brief(words.rename_column),
@@ -193,5 +230,12 @@ POSTGRES = Engine(
     },
     drop=_drop_table,
     refuses=_refuses,
-    limits=("SET lock_timeout = {lock_ms}", "SET statement_timeout = {statement_ms}"),
+    tells=_tells,
+    limits=(
+        "SET lock_timeout = {lock_ms}",
+        "SET statement_timeout = {statement_ms}",
+        # What is counted under a lock must see all that was written before it, and no policy may hide a row.
+        "SET default_transaction_isolation = 'read committed'",
+        "SET row_security = off",
+    ),
 )
