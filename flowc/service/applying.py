@@ -195,6 +195,8 @@ def _group(work: Apply, version: int, group: list[Numbered], total: int, prove: 
     """Runs a group, and runs it again when it had to wait for others for too long."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
+            if attempt > 1:
+                _undo(work, group[0][2], prove)
             if group[0][2].transactional:
                 _together(work, version, group, total, prove)
             else:
@@ -206,6 +208,15 @@ def _group(work: Apply, version: int, group: list[Numbered], total: int, prove: 
             seconds = _BACKOFF * 2 ** (attempt - 1)
             work.watcher.retries(group[0][2], error, seconds)
             time.sleep(seconds)
+
+
+def _undo(work: Apply, statement: Statement, prove: Callable[[], None]) -> None:
+    """Clears away what an attempt left that an engine does not undo by itself."""
+    if statement.undo is not None:
+        there, clear = statement.undo
+        prove()
+        if count(there, work.database):
+            work.database.execute(clear)
 
 
 def _answers(work: Apply) -> bool:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from flowc.catalog import Column, Index, Table
+from flowc.catalog import Column, Index, Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.tables.ddl import keyed_table
+from flowc.compiler.tables.ddl import index_name, keyed_table, made_name
 from flowc.compiler.tables.difference import default_form, same_type
 from flowc.migration import WantedTable
 
@@ -132,12 +132,28 @@ def _indexes(situation: Situation, managed: Table | None) -> Iterator[Alteration
     known = set(_managed_indexes(situation, managed))
     names = {index.name for index in situation.wanted.indexes if index.name}
     for index in situation.renamed_live.indexes:
-        broken = not index.valid and _identity(index) in wanted
-        if broken or (_identity(index) not in wanted and (_identity(index) in known or index.name in names)):
+        if _left(index, situation):
+            yield Alteration("drop_index", index=replace(index, valid=False))
+        elif _identity(index) not in wanted and (_identity(index) in known or index.name in names):
             yield Alteration("drop_index", index=index)
     for identity, index in wanted.items():
         if identity not in held:
             yield Alteration("create_index", index=index)
+
+
+def _left(index: Index, situation: Situation) -> bool:
+    """Whether an apply left the index unfinished: it is not valid, or is the index of a key that is not to be added."""
+    live, wanted = situation.renamed_live, situation.wanted
+    key = _identity(Index(wanted.primary_key, unique=True))
+    if index.name == key_index(live.name):
+        return not index.valid or _identity(index) != key or live.primary_key == wanted.primary_key
+    own = index.name in (index_name(live.name, index.columns), made_name(live.name.name, "_pkey"))
+    return not index.valid and (own or _identity(index) in (key, *map(_identity, wanted.indexes)))
+
+
+def key_index(name: TableName) -> str:
+    """The name of the index that is to become a table's primary key, as long as it has not."""
+    return made_name(f"flowc_{name.name}", "_pkey")
 
 
 def _managed_indexes(situation: Situation, managed: Table | None) -> Iterator[tuple[object, ...]]:
@@ -177,5 +193,6 @@ def _unmanaged(situation: Situation, managed: Table | None) -> Iterator[str]:
 def _unmanaged_indexes(situation: Situation, managed: Table | None) -> Iterator[str]:
     known = {*map(_identity, situation.wanted.indexes), *_managed_indexes(situation, managed)}
     for index in situation.renamed_live.indexes:
-        if _identity(index) not in known:
+        own = index.name == key_index(situation.live.name) or _left(index, situation)
+        if _identity(index) not in known and not own:
             yield f"{'unique ' if index.unique else ''}index `{index.name}` on ({', '.join(index.columns)})"

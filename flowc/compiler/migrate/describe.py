@@ -169,7 +169,7 @@ def index_words(index: Index) -> str:
 def _drop_index(alteration: Alteration, situation: Situation) -> Change:
     index = alteration.index
     assert index is not None
-    broken = "" if index.valid else ", which was left unfinished"
+    broken = "" if index.valid else f", which was left unfinished as `{index.name}`"
     summary = f"drop {index_words(index)}{broken}"
     return _change(situation, "", Risk.WIDENING, summary, before=index_words(index))
 

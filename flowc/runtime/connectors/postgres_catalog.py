@@ -50,14 +50,14 @@ def names(connection: Any) -> tuple[TableName, ...]:
     return tuple(TableName(schema, name) for schema, name in connection.execute(_NAMES.replace("%%", "%")).fetchall())
 
 
-def read_tables(connection: Any, names: Sequence[TableName]) -> dict[TableName, Table]:
-    """Those of the named tables that are there."""
+def read_tables(connection: Any, names: Sequence[TableName], *, borne: bool = False) -> dict[TableName, Table]:
+    """Those of the named tables that are there; with `borne`, for who changes them, with all that they bear."""
     found = connection.execute(_RELATIONS, [[qualified(name) for name in names]]).fetchall()
     oids = [row[1] for row in found]
-    borne = read_borne(connection, oids)
-    columns, indexes = _columns(connection, oids, borne), _indexes(connection, oids)
+    more = read_borne(connection, oids) if borne else defaultdict(Borne)
+    columns, indexes = _columns(connection, oids, more), _indexes(connection, oids)
     return {
-        names[n - 1]: _table(names[n - 1], columns[oid], indexes[oid], comment, plain, rows, borne[oid])
+        names[n - 1]: _table(names[n - 1], columns[oid], indexes[oid], comment, plain, rows, more[oid])
         for n, oid, comment, plain, rows in sorted(found)
     }
 

@@ -13,13 +13,13 @@ from flowc.catalog import Column, Index, Leftover, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.compare import counts
+from flowc.compiler.migrate.compare import counts, key_index
 from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE, SHARE_UPDATE, require
 from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shadow, wants_shadow
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, Words, alter
-from flowc.compiler.quote import ident, idents, table
-from flowc.compiler.tables.ddl import create_index, made_name, spell
+from flowc.compiler.quote import ident, idents, table, text
+from flowc.compiler.tables.ddl import create_index, index_name, made_name, spell
 from flowc.migration import Statement
 from flowc.types import TEMPORAL, DataType, Kind
 
@@ -105,7 +105,19 @@ def _index(index: Index, situation: Situation) -> Statement:
         # Indexes of partitioned tables cannot be built concurrently.
         return Statement(sql, purpose, lock="SHARE", scans=True)
     concurrently = sql.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
-    return Statement(concurrently, purpose, transactional=False, lock=SHARE_UPDATE, scans=True)
+    undo = _unfinished(index, situation)
+    return Statement(concurrently, purpose, transactional=False, lock=SHARE_UPDATE, scans=True, undo=undo)
+
+
+def _unfinished(index: Index, situation: Situation) -> tuple[str, str]:
+    """Whether an attempt left the index invalid, and what drops it then."""
+    live, dialect = situation.live.name, situation.dialect
+    name = table(replace(live, name=index.name or index_name(live, index.columns)))
+    there = (
+        f"SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass({text(name, dialect)}) "
+        f"AND indrelid = {text(table(live), dialect)}::regclass AND NOT indisvalid"
+    )
+    return there, f"DROP INDEX CONCURRENTLY {name}"
 
 
 def _drop_index(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
@@ -126,10 +138,11 @@ def _add_key(alteration: Alteration, situation: Situation) -> tuple[Statement, .
     if not live.plain:
         action = f"ADD PRIMARY KEY ({idents(key)})"
         return (Statement(alter(situation, action), "add the primary key", lock=EXCLUSIVE, scans=True),)
-    name = key_name(situation)
-    index = Index(key, unique=True, name=name)
-    build = () if index in live.indexes else (_index(index, situation),)
-    use = alter(situation, f"ADD CONSTRAINT {ident(name)} PRIMARY KEY USING INDEX {ident(name)}")
+    index, name = Index(key, unique=True, name=key_index(live.name)), ident(key_name(situation))
+    built = [i for i in (replace(index, name=key_name(situation)), index) if i in situation.renamed_live.indexes]
+    build = () if built else (_index(index, situation),)
+    used = ident((built or [index])[0].name or "")
+    use = alter(situation, f"ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {used}")
     return (
         *(statement for column in key if _may_be_null(column, situation) for statement in require(column, situation)),
         *build,

@@ -12,7 +12,7 @@ from flowc.catalog import SHADOW_MARK, Column
 from flowc.compiler.migrate.alteration import Situation
 from flowc.compiler.migrate.compare import SHADOW, counts
 from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE
-from flowc.compiler.migrate.retype import retype
+from flowc.compiler.migrate.retype import Retype, retype
 from flowc.compiler.migrate.words import alter
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.ddl import column_definition
@@ -55,8 +55,7 @@ def shadow(was: Column, now: Column, situation: Situation) -> tuple[Statement, .
         *_expand(was, Column(new, now.type), found.value, situation),
         Statement(_fill(was.name, new, situation), "fill it piece by piece", transactional=False,
                   lock="ROW EXCLUSIVE", rewrites=True, scans=True),
-        *_prove(was, now, new, f"CASE WHEN {found.misfit} THEN TRUE ELSE {{0}} END" if found.misfit else "{0}",
-                found.value, situation),
+        *_prove(was, now, found, situation),
         *_swap(was, now, new, situation),
     )  # fmt: skip
 
@@ -114,15 +113,14 @@ def _fill(old: str, new: str, situation: Situation) -> str:
     return f"DO {text(body, situation.dialect)}"
 
 
-def _prove(
-    was: Column, now: Column, new: str, guarded: str, value: str, situation: Situation
-) -> tuple[Statement, ...]:  # fmt: skip
+def _prove(was: Column, now: Column, found: Retype, situation: Situation) -> tuple[Statement, ...]:
     """Stops where one row does not hold the same value in both columns, while nobody can write another one."""
     live, dialect = table(situation.live.name), situation.dialect
-    differs = guarded.format(f"{ident(new)} IS DISTINCT FROM {value}")
+    differs = f"{ident(was.name + SHADOW)} IS DISTINCT FROM {found.value}"
+    wrong = f"CASE WHEN {found.misfit} THEN TRUE ELSE {differs} END" if found.misfit else differs
     words = f" rows of {situation.live.name} hold a {was.name} that is no {now.type}, or that the second column missed"
     body = (
-        f"DECLARE found bigint := (SELECT count(*) FROM {live} WHERE {differs}); BEGIN IF found > 0 THEN "
+        f"DECLARE found bigint := (SELECT count(*) FROM {live} WHERE {wrong}); BEGIN IF found > 0 THEN "
         f"RAISE check_violation USING MESSAGE = found || {text(words, dialect)}; END IF; END"
     )
     lock = f"LOCK TABLE {live} IN ACCESS EXCLUSIVE MODE"
