@@ -62,7 +62,8 @@ class Column:
 
     Of a live one, `beyond` is what flowc's own definition of a column would not say (ON UPDATE, an enum's values, what
     depends on it), told where a change of the column means writing its definition anew (MySQL) or making another column
-    in its place (PostgreSQL).
+    in its place (PostgreSQL). `carried` is what a change of its type takes away and has to put back, in the engine's
+    words (`COLLATE "C"`, `STORAGE EXTERNAL`).
     """
 
     name: str
@@ -71,6 +72,7 @@ class Column:
     default: str | None = None
     comment: str | None = None
     beyond: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,15 @@ from flowc.catalog import SHADOW_MARK, Leftover
 
 @dataclass
 class Borne:
-    """Of one table: what depends on it, what itself and its columns bear, in words, and what an apply left in it."""
+    """Of one table: what depends on it, what itself and its columns bear, in words, and what an apply left in it.
+
+    `carried` are those of a column's own settings that a change of its type takes away, in SQL.
+    """
 
     dependents: list[str] = field(default_factory=list)
     table: list[str] = field(default_factory=list)
     columns: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    carried: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     leftovers: list[Leftover] = field(default_factory=list)
 
 
@@ -60,7 +64,16 @@ SELECT a.attrelid, 'column', a.attname, words FROM a JOIN pg_type y ON y.oid = a
   (CASE WHEN a.attoptions IS NOT NULL OR coalesce(a.attstattarget, -1) <> -1 THEN 'settings of its statistics' END),
   (CASE WHEN a.attstorage <> y.typstorage OR a.compression <> '' THEN 'a storage of its own' END),
   (CASE WHEN a.attcollation <> y.typcollation THEN 'a collation of its own' END),
-  (CASE WHEN y.typtype = 'd' THEN 'a domain' END)
+  (CASE WHEN y.typtype = 'd' THEN 'the domain ' || format_type(y.oid, NULL) END)
+) AS v(words) WHERE words IS NOT NULL
+UNION
+SELECT a.attrelid, 'carried', a.attname, words FROM a JOIN pg_type y ON y.oid = a.atttypid
+LEFT JOIN pg_collation l ON l.oid = a.attcollation LEFT JOIN pg_namespace n ON n.oid = l.collnamespace
+CROSS JOIN LATERAL (VALUES
+  (CASE WHEN a.attcollation <> y.typcollation THEN format('COLLATE %%I.%%I', n.nspname, l.collname) END),
+  (CASE WHEN a.attstorage <> y.typstorage THEN 'STORAGE ' || CASE a.attstorage
+     WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END),
+  (CASE a.compression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END)
 ) AS v(words) WHERE words IS NOT NULL
 UNION
 SELECT a.attrelid, 'column', a.attname, 'a security label'
@@ -99,8 +112,8 @@ def read_borne(connection: Any, oids: Sequence[int]) -> dict[int, Borne]:
     for oid, kind, part, words in connection.execute(_BORNE, {"oids": list(oids), "mark": SHADOW_MARK}).fetchall():
         if kind == "leftover":
             found[oid].leftovers.append(Leftover(part, words))
-        elif kind == "column":
-            found[oid].columns[part].append(words)
+        elif kind in ("column", "carried"):
+            (found[oid].columns if kind == "column" else found[oid].carried)[part].append(words)
         else:
             (found[oid].dependents if kind == "dependent" else found[oid].table).append(words)
     return found

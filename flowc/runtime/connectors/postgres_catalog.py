@@ -87,8 +87,10 @@ def _columns(connection: Any, oids: Sequence[int], borne: Mapping[int, Borne]) -
     kinds = resolve(connection, [(row[1], row[2], row[3]) for row in rows])
     found: dict[int, list[Column]] = defaultdict(list)
     for (oid, name, _, _, required, comment, default), kind in zip(rows, kinds, strict=True):
-        beyond = tuple(borne[oid].columns[name])
-        found[oid].append(Column(name, kind.type, not required, default, comment, beyond))
+        more = borne[oid]
+        beyond = (*more.columns[name], *(() if kind.native else (f"the type {kind.spelled}",)))
+        carried = tuple(more.carried[name])
+        found[oid].append(Column(name, kind.type, not required, default, comment, beyond, carried))
     return found
 
 

@@ -56,7 +56,10 @@ def _retyped(was: Column, now: Column, using: str, situation: Situation) -> tupl
     A counter stays on: it is no wish of the specs, and its numbers fit every type that the column may get.
     """
     name, kind = ident(now.name), spell(now.type, situation.dialect)
-    steps = [(f"TYPE {kind}{using}", f"change the type of {now.name}")]
+    carried = was.carried if now.type.kind in _CARRYING else ()
+    collation = "".join(f" {words}" for words in carried if words.startswith("COLLATE") and now.type.kind is Kind.TEXT)
+    steps = [(f"TYPE {kind}{collation}{using}", f"change the type of {now.name}")]
+    steps += [(f"SET {words}", "as it was kept before") for words in carried if not words.startswith("COLLATE")]
     if was.default is not None and not counts(was.default):
         steps.insert(0, ("DROP DEFAULT", "take the default off"))
         steps += [(f"SET DEFAULT {now.default}", "put the default on")] if now.default is not None else []
@@ -72,6 +75,8 @@ def _retyped(was: Column, now: Column, using: str, situation: Situation) -> tupl
     return (*changes, Statement(widened, f"let the counter of {now.name} count as far")) if widened else changes
 
 
+_CARRYING = (Kind.TEXT, Kind.BINARY, Kind.JSON, Kind.ARRAY)
+"""Types of any length, for which a way to store them can be chosen; texts have a collation too."""
 _COUNTER = re.compile(r"nextval\('(.+)'::regclass\)")
 _COUNTED = (Kind.INT16, Kind.INT32, Kind.INT64)
 """Types that a sequence has too: one that was made with its column ends where the column's old type did."""
@@ -175,12 +180,12 @@ def _comment(found: Words) -> Words:
 
 def _refuses(alteration: Alteration, _: Situation) -> str | None:
     was = alteration.was
-    computed = was is not None and (was.default or "").startswith("GENERATED ALWAYS AS (")
-    return (
-        "the column is computed from others: change it by hand"
-        if computed and alteration.kind == "alter_type"
-        else None
-    )
+    if alteration.kind != "alter_type" or was is None:
+        return None
+    if (was.default or "").startswith("GENERATED ALWAYS AS ("):
+        return "the column is computed from others: change it by hand"
+    own = next((words for words in was.beyond if words.startswith(("the domain ", "the type "))), None)
+    return own and f"the column has {own}, whose rules another type does not keep: change it by hand"
 
 
 def _tells(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
