@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.commands import Inside
 from flowc.runtime.connectors.postgres import Postgres
+from tests.commands import Inside
 
 
 def before(patch: pytest.MonkeyPatch, words: str, action: Callable[[], object]) -> list[str]:

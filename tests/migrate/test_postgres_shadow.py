@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -11,6 +12,7 @@ import pytest
 from tests.commands import Inside
 from tests.migrate.meanwhile import before, killed_before
 from tests.migrate.projects import specs
+from tests.services.databases import Databases
 from tests.stores import Store
 
 _FILL = "DO 'DECLARE page"
@@ -138,7 +140,7 @@ def test_a_writer_that_commits_while_the_swap_waits_is_seen(
 ):
     begin(store, project, "double", "1", "2")
     name = store.raw("SELECT current_database()")[0][0]
-    store.run(f'ALTER DATABASE "{name}" SET default_transaction_isolation = \'{isolation}\'')
+    store.run(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = '{isolation}'")
     wants(project, store, "integer")
     late = Late(store.dsn, "INSERT INTO t VALUES (3, 1.75)")
     asked = before(monkeypatch, _SWAP, late.begin)
@@ -228,3 +230,45 @@ def test_the_comment_the_default_and_what_is_required_are_carried_over(store: St
     assert values(store) == ["4", "5"]
     said = "SELECT col_description(attrelid, attnum), attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass"
     assert store.raw(f"{said} AND attname = 'a'") == [("Said by hand.", True)]
+
+
+@pytest.fixture
+def publisher(postgres_databases: Databases, store: Store) -> Iterator[str]:
+    """Another database, whose table `t` a subscription can be sent; the slot has its name."""
+    with postgres_databases.fresh() as dsn, psycopg.connect(dsn, autocommit=True) as session:
+        session.execute("CREATE TABLE t (id bigint PRIMARY KEY, a text)")
+        session.execute("CREATE PUBLICATION p FOR TABLE t")
+        slot = session.info.dbname
+        session.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [slot])
+        try:
+            yield dsn
+        finally:
+            store.run("DROP SUBSCRIPTION IF EXISTS s")
+            session.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", [slot]
+            )
+
+
+def test_rows_of_logical_replication_are_kept_up_to_date(
+    store: Store, project: Inside, publisher: str, monkeypatch: pytest.MonkeyPatch
+):
+    begin(store, project, "text", "'1'", "'2'")
+    with psycopg.connect(publisher, autocommit=True) as session:
+        session.execute("INSERT INTO t VALUES (1, '1'), (2, '2')")
+        slot = session.info.dbname
+        session.execute("SELECT pg_replication_slot_advance(%s, pg_current_wal_lsn())", [slot])
+    options = f"create_slot = false, slot_name = {slot}, copy_data = false"
+    store.run(f"CREATE SUBSCRIPTION s CONNECTION '{publisher}' PUBLICATION p WITH ({options})")
+    wants(project, store, "integer")
+
+    def replicate() -> None:
+        with psycopg.connect(publisher, autocommit=True) as session:
+            session.execute("UPDATE t SET a = '7' WHERE id = 2")
+            session.execute("INSERT INTO t VALUES (3, '8')")
+        while values(store) != ["1", "7", "8"]:
+            pass
+
+    asked = before(monkeypatch, _SWAP, replicate)
+    done(project, store)
+    assert asked
+    assert store.raw("SELECT a FROM t ORDER BY id") == [(1,), (7,), (8,)]

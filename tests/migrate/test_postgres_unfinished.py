@@ -15,6 +15,9 @@ from tests.migrate.meanwhile import killed_before
 from tests.migrate.projects import specs
 from tests.stores import Store
 
+_GIVEN_UP = """SELECT count(*) FROM pg_index WHERE NOT indisvalid AND NOT EXISTS (
+  SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE%CONCURRENTLY%' AND state = 'active' AND pid <> pg_backend_pid()
+)"""
 PLAIN = "columns: { id: bigint not null, a: integer }"
 
 
@@ -43,9 +46,7 @@ class InTheWay(threading.Thread):
         with psycopg.connect(self._dsn) as writer, psycopg.connect(self._dsn, autocommit=True) as other:
             writer.execute("INSERT INTO t VALUES (3, 7)")
             self.ready.set()
-            building = "SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE%CONCURRENTLY%' AND state = 'active'"
-            query = f"SELECT count(*) FROM pg_index WHERE NOT indisvalid AND NOT EXISTS ({building} AND pid <> pg_backend_pid())"
-            while other.execute(query).fetchone() != (1,):
+            while other.execute(_GIVEN_UP).fetchone() != (1,):
                 pass
             self.seen = True
 

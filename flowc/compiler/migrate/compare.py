@@ -20,9 +20,9 @@ SHADOW = "__flowc"
 """Ends the name of a column that a change of type fills before it takes the old one's place."""
 
 _ORDER = (
-    "drop_leftovers", "drop_index", "drop_key", "alter_type", "rename_column", "drop_default", "add_column", "set_default",
-    "set_not_null", "drop_not_null", "add_key", "create_index", "drop_column", "alter_partitions", "comment_column",
-    "comment_table",
+    "drop_leftovers", "drop_index", "drop_key", "alter_type", "rename_column", "drop_default", "add_column",
+    "set_default", "set_not_null", "drop_not_null", "add_key", "create_index", "drop_column", "alter_partitions",
+    "comment_column", "comment_table",
 )  # fmt: skip
 
 
