@@ -71,9 +71,8 @@ compares again what is there with what is wanted and does what is left; it clear
 index, a half-filled column, a `__flowc_new` table).
 
 On PostgreSQL that is done whatever the specs say by then, and the plan names it: *drop what an apply that did not end
-has left*, with the second column, its trigger and function, and a constraint that only flowc's NOT NULL made; and *which
-was left unfinished* of an index. None of it makes a statement of an application fail meanwhile, but for a constraint of
-a NOT NULL that was on its way and a unique index.
+has left* (a second column, its trigger and function, the constraint of a NOT NULL that was on its way), and *which was
+left unfinished* of an index. What is left of a second column makes no statement of an application fail.
 
 ## Large tables on PostgreSQL
 
@@ -91,8 +90,8 @@ filled piece by piece. What that costs:
 A second column has the default, NOT NULL and comment of the first one. Of a column that bears more (a key, an index, a
 CHECK, a foreign key, grants, settings of its statistics or storage, a collation, a counter), or of a table with
 inheritance, partitions, row-level security, rules, triggers, views, foreign keys that refer to it or a publication, the
-type is changed in place: readers and writers wait while the table is written anew, the plan says why, and PostgreSQL
-and flowc keep what the column bears. A domain and a type that flowc has no word for have rules of their own: such a
+type is changed in place: readers and writers wait while the table is written anew, the plan says why, and the
+column keeps all of it. What is hung on it while the second column is filled stops the apply. A domain and a type that flowc has no word for have rules of their own: such a
 column's type is not changed.
 
 ## Change by change

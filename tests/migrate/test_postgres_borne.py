@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Inside
+from tests.migrate.meanwhile import before
 from tests.migrate.projects import specs
 from tests.stores import Store
 
@@ -147,3 +148,23 @@ def test_rules_of_a_type_are_not_lost(store: Store, project: Inside, made: str, 
     )
     assert project.flowc("apply", "--yes").code == 2
     assert store.raw("SELECT pg_typeof(a)::text FROM t") == [(kind,)]
+
+
+@pytest.mark.parametrize(
+    "made", ["CREATE INDEX late ON t (a)", "ALTER TABLE t ADD CHECK (a > 0)", "ALTER TABLE t ALTER a SET DEFAULT 9"]
+)
+def test_what_is_hung_on_the_column_while_it_is_filled_stops_the_swap(
+    store: Store, project: Inside, monkeypatch: pytest.MonkeyPatch, made: str
+):
+    begin(store)
+    wants(project, store, "bigint")
+    asked = before(monkeypatch, "LOCK TABLE", lambda: store.run(made))
+    stopped = project.flowc("apply", "--yes")
+    assert asked
+    assert stopped.code == 2
+    assert "error[stale-plan]: `t` was changed by somebody else while `a` was filled anew" in stopped.err
+    assert store.raw("SELECT pg_typeof(a)::text, a FROM t ORDER BY id") == [("integer", 5), ("integer", 6)]
+    done = project.flowc("apply", "--yes")
+    assert done.code == 0, done.err
+    assert store.raw("SELECT pg_typeof(a)::text, a FROM t ORDER BY id") == [("bigint", 5), ("bigint", 6)]
+    assert store.raw("SELECT count(*) FROM pg_class WHERE relname = 'late'") == [(int("INDEX" in made),)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import md5
 
-from flowc.catalog import SHADOW_MARK, Column
+from flowc.catalog import SHADOW_MARK, Column, Table
 from flowc.compiler.migrate.alteration import Situation
 from flowc.compiler.migrate.compare import SHADOW, counts
 from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE
@@ -124,8 +124,9 @@ def _prove(was: Column, now: Column, found: Retype, situation: Situation) -> tup
         f"RAISE check_violation USING MESSAGE = found || {text(words, dialect)}; END IF; END"
     )
     lock = f"LOCK TABLE {live} IN ACCESS EXCLUSIVE MODE"
+    bare = Table(situation.live.name, (was,))
     return (
-        Statement(lock, "let nobody write while all values are compared", lock=EXCLUSIVE),
+        Statement(lock, "let nobody write while all values are compared", lock=EXCLUSIVE, bare=bare),
         Statement(f"DO {text(body, dialect)}", "compare all values", lock=EXCLUSIVE, scans=True),
     )
 
