@@ -90,9 +90,9 @@ filled piece by piece. What that costs:
 A second column has the default, NOT NULL and comment of the first one. Of a column that bears more (a key, an index, a
 CHECK, a foreign key, grants, settings of its statistics or storage, a collation, a counter), or of a table with
 inheritance, partitions, row-level security, rules, triggers, views, foreign keys that refer to it or a publication, the
-type is changed in place: readers and writers wait while the table is written anew, the plan says why, and the
-column keeps all of it. What is hung on it while the second column is filled stops the apply. A domain and a type that flowc has no word for have rules of their own: such a
-column's type is not changed.
+type is changed in place: readers and writers wait while the table is written anew, the plan says why, and the column
+keeps all of it. What is hung on it while a second column is filled stops the apply. A domain and a type that flowc has
+no word for have rules of their own: such a column's type is not changed.
 
 ## Change by change
 
