@@ -27,11 +27,11 @@ def before(patch: pytest.MonkeyPatch, words: str, action: Callable[[], object]) 
     return done
 
 
-def killed_before(project: Inside, words: str) -> None:
+def killed_before(project: Inside, words: str, *arguments: str) -> None:
     """Runs an apply in a process of its own, killed before the first statement that begins so."""
     child = os.fork()
     if child == 0:
         before(pytest.MonkeyPatch(), words, lambda: os.kill(os.getpid(), signal.SIGKILL))
-        os._exit(project.flowc("apply", "--yes").code)
+        os._exit(project.flowc("apply", *(arguments or ("--yes",))).code)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), f"it was not killed, and ended with {os.waitstatus_to_exitcode(status)}"

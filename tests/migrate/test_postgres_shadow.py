@@ -272,3 +272,49 @@ def test_rows_of_logical_replication_are_kept_up_to_date(
     done(project, store)
     assert asked
     assert store.raw("SELECT a FROM t ORDER BY id") == [(1,), (7,), (8,)]
+
+
+def test_names_that_need_quotes(store: Store, project: Inside):
+    store.run('CREATE SCHEMA "o\'s.x"', 'CREATE TABLE "o\'s.x"."t%s" (id bigint PRIMARY KEY, "it\'s ""a%" text)')
+    store.run(
+        'INSERT INTO "o\'s.x"."t%s" VALUES (1, \'7\')', "UPDATE pg_class SET reltuples = 200000 WHERE relname = 't%s'"
+    )
+    columns = "columns:\n  id: bigint primary key\n  'it''s \"a%': integer"
+    specs(project, store, {"t": f"schema: o's.x\nname: t%s\n{columns}"})
+    done(project, store)
+    assert store.raw('SELECT * FROM "o\'s.x"."t%s"') == [(1, 7)]
+
+
+def test_a_saved_plan_goes_on_after_a_kill(store: Store, project: Inside):
+    begin(store, project, "text", "'1'", "'2'")
+    wants(project, store, "integer")
+    assert project.flowc("plan", "--out", "plan.json").code == 0
+    killed_before(project, _FILL, "plan.json")
+    store.run("INSERT INTO t VALUES (3, '3')")
+    result = project.flowc("apply", "plan.json")
+    assert result.code == 0, result.err
+    assert store.raw("SELECT a FROM t ORDER BY id") == [(1,), (2,), (3,)]
+    assert store.raw(_TIDY) == [(0, 0, 0, 0)]
+
+
+@pytest.fixture
+def owner(store: Store) -> Iterator[str]:
+    """The DSN of somebody who owns the database and the table `t`, and is not above its policies."""
+    name = store.raw("SELECT current_database()")[0][0] + "_owner"
+    store.run(f"CREATE ROLE {name}", f"ALTER DATABASE {name.removesuffix('_owner')} OWNER TO {name}")
+    yield f"{store.dsn}?options=-c%20role%3D{name}"
+    store.run(f"REASSIGN OWNED BY {name} TO postgres", f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+def test_rows_that_a_policy_hides_are_not_changed_unseen(store: Store, owner: str):
+    project = Inside(store.folder, {"STORE": owner})
+    store.run("CREATE TABLE t (id bigint PRIMARY KEY, a double precision)", "INSERT INTO t VALUES (1, 1), (2, 1.75)")
+    store.run(
+        "CREATE POLICY p ON t USING (id < 2)", "ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+    )
+    store.run(f"ALTER TABLE t OWNER TO {owner.rpartition('%3D')[2]}")
+    wants(project, store, "integer")
+    result = project.flowc("apply", "--yes")
+    assert result.code == 2
+    assert "row-level security" in result.err
+    assert values(store) == ["1", "1.75"]

@@ -128,3 +128,16 @@ def test_an_apply_that_was_killed_before_the_index_became_the_key(store: Store, 
     assert seen is not None
     assert (seen.key, seen.indexes) == (("id",) if kept else (), frozenset())
     assert project.flowc("plan", "--detailed-exitcode").code == 0
+
+
+def test_a_merge_does_not_count_on_an_unfinished_index(store: Store, project: Inside):
+    store.run("CREATE TABLE m (id bigint, a integer)", "INSERT INTO m VALUES (9, 9), (9, 9)")
+    with suppress(psycopg.errors.UniqueViolation):
+        store.run("CREATE UNIQUE INDEX CONCURRENTLY m_id ON m (id)")
+    store.run("DELETE FROM m", "INSERT INTO m VALUES (1, 1)")
+    specs(project, store, {"t": PLAIN})
+    load = '{ from: w, sql: "SELECT id, a FROM t", mode: merge, keys: [id], to: { connection: w, table: m } }'
+    project.write("specs/load.yaml", f"pipelines:\n  p: {load}\n")
+    done = project.flowc("run", "p")
+    assert done.code == 0, done.err
+    assert store.raw("SELECT id, a FROM m ORDER BY id") == [(1, 5), (2, 6)]
