@@ -138,6 +138,23 @@ def test_a_merge_does_not_count_on_an_unfinished_index(store: Store, project: In
     specs(project, store, {"t": PLAIN})
     load = '{ from: w, sql: "SELECT id, a FROM t", mode: merge, keys: [id], to: { connection: w, table: m } }'
     project.write("specs/load.yaml", f"pipelines:\n  p: {load}\n")
-    done = project.flowc("run", "p")
+    done = project.flowc("run", "--once", "p")
     assert done.code == 0, done.err
     assert store.raw("SELECT id, a FROM m ORDER BY id") == [(1, 5), (2, 6)]
+
+
+def test_an_index_by_hand_on_the_same_columns_is_not_dropped_with_the_applied_one(store: Store, project: Inside):
+    specs(project, store, {"t": "columns: { id: bigint not null, a: integer }\nindexes: [{ columns: [a] }]"})
+    assert project.flowc("apply", "--yes").code == 0
+    store.run("CREATE INDEX by_hand ON t (a DESC)")
+    specs(project, store, {"t": PLAIN})
+    assert "index `by_hand` on (a): no spec knows it, it is left alone" in project.flowc("plan").out
+    assert project.flowc("apply", "--yes").code == 0
+    assert store.raw("SELECT indexname FROM pg_indexes WHERE tablename = 't'") == [("by_hand",)]
+
+
+def test_what_goes_with_a_column_is_named(store: Store, project: Inside):
+    store.run("ALTER TABLE t ADD CONSTRAINT ordered CHECK (a > id)", "CREATE UNIQUE INDEX pair ON t (id, a)")
+    specs(project, store, {"t": "columns: { id: bigint not null }"})
+    plan = " ".join(project.flowc("plan").out.split())
+    assert "note: what hangs on it goes too, or keeps it from going: constraint ordered on table t, index pair" in plan

@@ -129,12 +129,11 @@ def _key(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
 def _indexes(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
     held = {_identity(index): index for index in situation.renamed_live.indexes if index.valid}
     wanted = {_identity(index): index for index in situation.wanted.indexes}
-    known = set(_managed_indexes(situation, managed))
     names = {index.name for index in situation.wanted.indexes if index.name}
     for index in situation.renamed_live.indexes:
         if _left(index, situation):
             yield Alteration("drop_index", index=replace(index, valid=False))
-        elif _identity(index) not in wanted and (_identity(index) in known or index.name in names):
+        elif _identity(index) not in wanted and (index.name in names or _applied(index, situation, managed)):
             yield Alteration("drop_index", index=index)
     for identity, index in wanted.items():
         if identity not in held:
@@ -147,7 +146,7 @@ def _left(index: Index, situation: Situation) -> bool:
     key = _identity(Index(wanted.primary_key, unique=True))
     if index.name == key_index(live.name):
         return not index.valid or _identity(index) != key or live.primary_key == wanted.primary_key
-    own = index.name in (index_name(live.name, index.columns), made_name(live.name.name, "_pkey"))
+    own = live.plain and index.name in (index_name(live.name, index.columns), made_name(live.name.name, "_pkey"))
     return not index.valid and (own or _identity(index) in (key, *map(_identity, wanted.indexes)))
 
 
@@ -156,10 +155,15 @@ def key_index(name: TableName) -> str:
     return made_name(f"flowc_{name.name}", "_pkey")
 
 
-def _managed_indexes(situation: Situation, managed: Table | None) -> Iterator[tuple[object, ...]]:
-    """The indexes that were applied last, their columns under their new names."""
-    for index in managed.indexes if managed else ():
-        yield _identity(replace(index, columns=tuple(map(situation.new_name, index.columns))))
+def _applied(index: Index, situation: Situation, managed: Table | None) -> bool:
+    """Whether a live index is one that was applied last: by its name where others are on the same columns."""
+    live = situation.renamed_live
+    others = sum(_identity(other) == _identity(index) for other in live.indexes) > 1
+    for was in managed.indexes if managed else ():
+        now = replace(was, columns=tuple(map(situation.new_name, was.columns)))
+        if _identity(now) == _identity(index):
+            return not others or index.name == (was.name or index_name(live.name, was.columns))
+    return False
 
 
 def _identity(index: Index) -> tuple[object, ...]:
@@ -191,8 +195,8 @@ def _unmanaged(situation: Situation, managed: Table | None) -> Iterator[str]:
 
 
 def _unmanaged_indexes(situation: Situation, managed: Table | None) -> Iterator[str]:
-    known = {*map(_identity, situation.wanted.indexes), *_managed_indexes(situation, managed)}
+    known = {*map(_identity, situation.wanted.indexes)}
     for index in situation.renamed_live.indexes:
         own = index.name == key_index(situation.live.name) or _left(index, situation)
-        if _identity(index) not in known and not own:
+        if _identity(index) not in known and not own and not _applied(index, situation, managed):
             yield f"{'unique ' if index.unique else ''}index `{index.name}` on ({', '.join(index.columns)})"

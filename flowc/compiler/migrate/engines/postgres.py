@@ -189,8 +189,10 @@ def _refuses(alteration: Alteration, _: Situation) -> str | None:
 
 
 def _tells(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
-    """What a change of type costs others on a large table."""
+    """What goes with a column, and what a change of type costs others on a large table."""
     was, now = alteration.was, alteration.now
+    if alteration.kind == "drop_column" and was is not None and was.beyond:
+        return (f"what hangs on it goes too, or keeps it from going: {', '.join(was.beyond)}",)
     if alteration.kind != "alter_type" or was is None or now is None:
         return ()
     if not is_large(situation) or keeps_bytes(was.type, now.type):
