@@ -193,6 +193,17 @@ def _groups(statements: Sequence[tuple[Change, Statement]]) -> Iterator[list[Num
 
 
 def _group(work: Apply, version: int, group: list[Numbered], total: int, prove: Callable[[], None]) -> None:
+    """Runs a group; what it leaves when it fails for good does not stay in the way of others."""
+    try:
+        _attempt(work, version, group, total, prove)
+    except FlowcError:
+        with suppress(FlowcError):  # the next apply finds what cannot be cleared away now
+            work.database.rollback()
+            _undo(work, group[0][2], prove)
+        raise
+
+
+def _attempt(work: Apply, version: int, group: list[Numbered], total: int, prove: Callable[[], None]) -> None:
     """Runs a group, and runs it again when it had to wait for others for too long."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:

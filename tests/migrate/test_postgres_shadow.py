@@ -318,3 +318,16 @@ def test_rows_that_a_policy_hides_are_not_changed_unseen(store: Store, owner: st
     assert result.code == 2
     assert "row-level security" in result.err
     assert values(store) == ["1", "1.75"]
+
+
+def test_what_an_older_version_left_goes_too(store: Store, project: Inside):
+    begin(store, project, "text", "'1'")
+    body = "BEGIN NEW.a__flowc := CAST(NEW.a AS integer); RETURN NEW; END"
+    store.run(
+        "ALTER TABLE t ADD a__flowc integer",
+        f"CREATE FUNCTION flowc_sync_0123() RETURNS trigger LANGUAGE plpgsql AS '{body}'",
+        "CREATE TRIGGER flowc_sync_0123 BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION flowc_sync_0123()",
+        "ALTER TABLE t ADD CONSTRAINT flowc_a__flowc_not_null CHECK (a__flowc IS NOT NULL) NOT VALID",
+    )
+    done(project, store)
+    store.run("INSERT INTO t VALUES (2, 'two')")

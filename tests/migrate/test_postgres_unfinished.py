@@ -11,7 +11,7 @@ import pytest
 
 from tests.commands import Inside
 from tests.migrate.looking import look
-from tests.migrate.meanwhile import killed_before
+from tests.migrate.meanwhile import before, killed_before
 from tests.migrate.projects import specs
 from tests.stores import Store
 
@@ -158,3 +158,13 @@ def test_what_goes_with_a_column_is_named(store: Store, project: Inside):
     specs(project, store, {"t": "columns: { id: bigint not null }"})
     plan = " ".join(project.flowc("plan").out.split())
     assert "note: what hangs on it goes too, or keeps it from going: constraint ordered on table t, index pair" in plan
+
+
+def test_an_index_that_fails_for_good_leaves_nothing(store: Store, project: Inside, monkeypatch: pytest.MonkeyPatch):
+    specs(project, store, {"t": "columns: { id: bigint not null, a: { type: integer, unique: true } }"})
+    asked = before(monkeypatch, "CREATE UNIQUE INDEX CONCURRENTLY", lambda: store.run("INSERT INTO t VALUES (3, 5)"))
+    done = project.flowc("apply", "--yes")
+    assert asked
+    assert done.code == 2
+    assert "could not create unique index" in done.err
+    assert store.raw("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass") == [(0,)]
