@@ -64,11 +64,18 @@ def done(project: Inside, store: Store) -> None:
     assert store.raw(_TIDY) == [(0, 0, 0, 0)]
 
 
-def test_the_values_of_heirs_stay(store: Store, project: Inside):
+@pytest.mark.parametrize("parts", ["inheritance", "partitions"])
+def test_the_values_of_heirs_and_partitions_stay(store: Store, project: Inside, parts: str):
     begin(store, project, "text", "'1'", "'2'")
-    store.run("CREATE TABLE heir () INHERITS (t)", "INSERT INTO heir SELECT n, n::text FROM generate_series(3, 900) n")
+    made = ["CREATE TABLE heir () INHERITS (t)"]
+    if parts == "partitions":
+        made = ["ALTER TABLE t RENAME TO first", "CREATE TABLE t (LIKE first) PARTITION BY RANGE (id)"]
+        made += ["ALTER TABLE t ADD PRIMARY KEY (id)", "CREATE TABLE heir PARTITION OF t DEFAULT"]
+        made += ["ALTER TABLE t ATTACH PARTITION first FOR VALUES FROM (1) TO (3)"]
+    store.run(*made, "INSERT INTO heir SELECT n, n::text FROM generate_series(3, 900) n")
+    enlarge(store)
     wants(project, store, "integer")
-    assert "would not do: inheritance" in project.flowc("plan").out
+    assert f"would not do: {parts}" in project.flowc("plan").out
     done(project, store)
     assert values(store) == [str(n) for n in range(1, 901)]
 

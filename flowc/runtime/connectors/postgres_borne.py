@@ -46,7 +46,8 @@ SELECT g.tgrelid, 'dependent', NULL, 'trigger ' || quote_ident(g.tgname)
 FROM pg_trigger g WHERE NOT g.tgisinternal AND g.tgrelid = ANY(%(oids)s::oid[]) AND g.tgname !~ '^flowc_sync_'
 UNION
 SELECT t.oid, 'table', NULL, words FROM t CROSS JOIN LATERAL (VALUES
-  (CASE WHEN EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = t.oid OR i.inhrelid = t.oid) THEN 'inheritance' END),
+  (CASE WHEN t.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE t.oid IN (i.inhparent, i.inhrelid))
+     THEN 'inheritance' END),
   (CASE WHEN t.relrowsecurity OR t.relforcerowsecurity THEN 'row-level security' END),
   (CASE WHEN t.relkind <> 'v' AND t.relhasrules THEN 'rules' END),
   (CASE WHEN t.reloftype <> 0 THEN 'a type that the table is of' END)

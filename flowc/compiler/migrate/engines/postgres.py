@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from flowc.catalog import Column, Index, Leftover, Table
+from flowc.catalog import Column, Index, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.compare import counts, key_index
+from flowc.compiler.migrate.engines.postgres_leftovers import drop_leftovers
 from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE, SHARE_UPDATE, require
 from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shadow, wants_shadow
 from flowc.compiler.migrate.retype import retype
@@ -206,23 +207,6 @@ def _tells(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
     )
 
 
-def _drop_leftovers(_: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    """Each may hang on the ones after it."""
-    left = sorted(situation.live.leftovers, key=lambda entry: _LEFT.index(entry.kind))
-    return tuple(Statement(_drop_leftover(e, situation), f"drop {e.name}", lock=EXCLUSIVE) for e in left)
-
-
-_LEFT = ("trigger", "function", "constraint", "column")
-
-
-def _drop_leftover(entry: Leftover, situation: Situation) -> str:
-    if entry.kind == "function":
-        return f"DROP FUNCTION {entry.name}"
-    if entry.kind == "trigger":
-        return f"DROP TRIGGER {ident(entry.name)} ON {table(situation.live.name)}"
-    return alter(situation, f"DROP {entry.kind.upper()} {ident(entry.name)}")
-
-
 def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
     """A function that an apply left does not go with the table whose trigger it was."""
     found = tuple(replace(statement, lock=EXCLUSIVE) for statement in words.drop_table(live, dialect))
@@ -232,7 +216,7 @@ def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
 
 POSTGRES = Engine(
     {
-        "drop_leftovers": _drop_leftovers,
+        "drop_leftovers": drop_leftovers,
         "add_column": _brief(words.add_column),
         "drop_column": _brief(words.drop_column),
         "rename_column": _brief(words.rename_column),
