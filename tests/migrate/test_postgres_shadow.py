@@ -155,7 +155,7 @@ def test_a_writer_that_commits_while_the_swap_waits_is_seen(
     late.join(10)
     assert asked
     assert result.code == 2
-    assert "1 rows of t hold a a that is no integer" in result.err
+    assert "1 row(s) of `t` hold no integer in `a`" in result.err
     assert values(store) == ["1", "2", "1.75"]
     store.run("DELETE FROM t WHERE id = 3")
     done(project, store)
@@ -172,7 +172,7 @@ def test_rows_that_missed_the_second_column_stop_the_swap(
     result = project.flowc("apply", "--yes")
     assert asked
     assert result.code == 2
-    assert "2 rows of t" in result.err
+    assert "2 row(s) of `t`" in result.err
     assert values(store) == ["7", "7"]
     done(project, store)
     assert values(store) == ["7", "7"]

@@ -118,10 +118,13 @@ def _prove(was: Column, now: Column, found: Retype, situation: Situation) -> tup
     live, dialect = table(situation.live.name), situation.dialect
     differs = f"{ident(was.name + SHADOW)} IS DISTINCT FROM {found.value}"
     wrong = f"CASE WHEN {found.misfit} THEN TRUE ELSE {differs} END" if found.misfit else differs
-    words = f" rows of {situation.live.name} hold a {was.name} that is no {now.type}, or that the second column missed"
+    words = (
+        f" row(s) of `{situation.live.name}` hold no {now.type} in `{was.name}`, or were missed by its second column"
+    )
+    mend = text("the column is as it was; mend them, or apply again", dialect)
     body = (
         f"DECLARE found bigint := (SELECT count(*) FROM {live} WHERE {wrong}); BEGIN IF found > 0 THEN "
-        f"RAISE check_violation USING MESSAGE = found || {text(words, dialect)}; END IF; END"
+        f"RAISE check_violation USING MESSAGE = found || {text(words, dialect)}, DETAIL = {mend}; END IF; END"
     )
     lock = f"LOCK TABLE {live} IN ACCESS EXCLUSIVE MODE"
     bare = Table(situation.live.name, (was,))
