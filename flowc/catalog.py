@@ -41,12 +41,29 @@ class TableName:
 _PART = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>[^".][^.]*))(?=\.|$)')
 
 
+SHADOW_MARK = "made by flowc for a change of type that has not ended"
+"""The comment of a column that a change of type fills before it takes the old one's place (PostgreSQL)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What an apply that did not end left in a table: a `column`, `trigger`, `function` or `constraint` of flowc's own.
+
+    `name` is bare; that of a function is as SQL has it, with its schema and parentheses.
+    """
+
+    kind: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table or of a query's output. `default` is SQL text in the engine's own words.
 
-    Of a live one, `beyond` is what flowc's own definition of a column would not say (ON UPDATE, an enum's values), told
-    where a change of the column means writing its definition anew (MySQL).
+    Of a live one, `beyond` is what flowc's own definition of a column would not say (ON UPDATE, an enum's values, what
+    depends on it), told where a change of the column means writing its definition anew (MySQL) or making another column
+    in its place (PostgreSQL). `carried` is what a change of its type takes away and has to put back, in the engine's
+    words (`COLLATE "C"`, `STORAGE EXTERNAL`).
     """
 
     name: str
@@ -55,6 +72,7 @@ class Column:
     default: str | None = None
     comment: str | None = None
     beyond: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +112,8 @@ class Table:
     dependents: tuple[str, ...] = ()
     create_sql: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    """What an apply that did not end left in it."""
     partition_by: tuple[str, ...] = ()
     """Wanted and live: the columns by whose values its files lie in folders, where it is made of files."""
 

@@ -73,6 +73,10 @@ class Statement:
     """It only clears away what an interrupted apply left."""
     recheck: bool = False
     """Nobody else writes after it, so the change's prechecks are asked once more."""
+    bare: Table | None = None
+    """Nobody changes the table after it: nothing may hang on it, or on these columns, which are as they are here."""
+    undo: tuple[str, str] | None = None
+    """What a failed attempt leaves: a query of one number that counts it, and what clears it before the next one."""
     guard: tuple[str, str] | None = None
     """What is run before it, so that nobody else writes and the prechecks can be asked once more, and what after it."""
     commit: TableCommit | None = None

@@ -55,7 +55,8 @@ what others wait for, and the statements. The tables below are made by the plann
 - **As planned, or not at all.** A saved plan is refused (`stale-plan`) where its tables or the history have changed
   since.
 - **Nobody waits long.** On PostgreSQL, a statement that cannot have its lock within `--table-lock-timeout` (5
-  seconds) gives up, so that those behind it go on, and is tried again, five times in all.
+  seconds) gives up, so that those behind it go on, and is tried again, five times in all. An invalid index that an
+  attempt left is dropped before the next one.
 - **Recorded.** `flowc_migrations` holds every apply, and `flowc_migration_steps` every statement with its hash.
   For Delta tables they are, with the lock, in an SQLite file of the lake, `_flowc/flowc.sqlite`.
 - **Others may be first.** A commit of a Delta table fails where another writer committed since the table was looked at.
@@ -68,6 +69,30 @@ Statements that share a transaction are undone together with their record. Those
 after, and are written so that they can be run again. The next `flowc apply`, of the specs or of the same saved plan,
 compares again what is there with what is wanted and does what is left; it clears away what the crash left (an invalid
 index, a half-filled column, a `__flowc_new` table).
+
+On PostgreSQL that is done whatever the specs say by then, and the plan names it: *drop what an apply that did not end
+has left* (a second column, its trigger and function, the constraint of a NOT NULL that was on its way), and *which was
+left unfinished* of an index. What is left of a second column makes no statement of an application fail.
+
+## Large tables on PostgreSQL
+
+From 100,000 rows on, by the planner's estimate, a change of type that would write the table anew is made beside
+readers and writers, by a second column. A trigger keeps it up to date, for rows of logical replication too, and it is
+filled piece by piece. What that costs:
+
+- Readers and writers wait while all rows are read once more under a lock, and compared: the old column goes only where
+  each row holds the same value in both. A million rows take less than a second.
+- A value that the new type does not hold can be written until then. It stops the apply, and nothing is lost.
+- The column becomes the last one of the table. `INSERT` and `COPY` without names of columns meet another order, and
+  while the change runs a column more.
+- The table grows by the rows that were written anew, until it is vacuumed.
+
+A second column has the default, NOT NULL and comment of the first one. Of a column that bears more (a key, an index, a
+CHECK, a foreign key, grants, settings of its statistics or storage, a collation, a counter), or of a table with
+inheritance, partitions, row-level security, rules, triggers, views, foreign keys that refer to it or a publication, the
+type is changed in place: readers and writers wait while the table is written anew, the plan says why, and the column
+keeps all of it. What is hung on it while a second column is filled stops the apply. A domain and a type that flowc has
+no word for have rules of their own: such a column's type is not changed.
 
 ## Change by change
 

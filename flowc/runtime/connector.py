@@ -71,7 +71,7 @@ class Database(Protocol):
         """The live table, or None."""
 
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
-        """Those of the named tables that are there."""
+        """Those of the named tables that are there, with all that whoever changes them has to know."""
 
     def names(self) -> tuple[TableName, ...]:
         """All tables of users and of flowc, without the engine's own; those in the default schema without it."""

@@ -17,6 +17,7 @@ from math import ceil
 from typing import Protocol
 
 from flowc import __version__
+from flowc.catalog import Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate import history as sql
@@ -192,9 +193,22 @@ def _groups(statements: Sequence[tuple[Change, Statement]]) -> Iterator[list[Num
 
 
 def _group(work: Apply, version: int, group: list[Numbered], total: int, prove: Callable[[], None]) -> None:
+    """Runs a group; what it leaves when it fails for good does not stay in the way of others."""
+    try:
+        _attempt(work, version, group, total, prove)
+    except FlowcError:
+        with suppress(FlowcError):  # the next apply finds what cannot be cleared away now
+            work.database.rollback()
+            _undo(work, group[0][2], prove)
+        raise
+
+
+def _attempt(work: Apply, version: int, group: list[Numbered], total: int, prove: Callable[[], None]) -> None:
     """Runs a group, and runs it again when it had to wait for others for too long."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
+            if attempt > 1:
+                _undo(work, group[0][2], prove)
             if group[0][2].transactional:
                 _together(work, version, group, total, prove)
             else:
@@ -206,6 +220,15 @@ def _group(work: Apply, version: int, group: list[Numbered], total: int, prove: 
             seconds = _BACKOFF * 2 ** (attempt - 1)
             work.watcher.retries(group[0][2], error, seconds)
             time.sleep(seconds)
+
+
+def _undo(work: Apply, statement: Statement, prove: Callable[[], None]) -> None:
+    """Clears away what an attempt left that an engine does not undo by itself."""
+    if statement.undo is not None:
+        there, clear = statement.undo
+        prove()
+        if count(there, work.database):
+            work.database.execute(clear)
 
 
 def _answers(work: Apply) -> bool:
@@ -230,6 +253,8 @@ def _together(work: Apply, version: int, group: list[Numbered], total: int, prov
         database.execute(statement.sql)
         if statement.recheck:
             _recheck((change,), database)
+        if statement.bare is not None:
+            _demand_bare(statement.bare, database)
         _record(work, sql.start_step(version, number, statement_hash(statement), statement.sql, _now(), dialect))
         _record(work, sql.end_step(version, number, _now(), dialect))
     _record(work, sql.advance(version, group[-1][0], dialect))
@@ -251,6 +276,21 @@ def _recheck(changes: Iterable[Change], database: Database) -> None:
     silent = [change for change in changes if whole or change.kind in _SILENT]
     asked = [replace(c, prechecks=tuple(ask(check, database) for check in c.prechecks)) for c in silent]
     refuse_blocked(asked, _STOPPED)
+
+
+def _demand_bare(then: Table, database: Database) -> None:
+    """Raises UsageError where somebody hung something on columns that are about to go, or changed them."""
+    now = database.tables((then.name,)).get(then.name)
+    columns = [now.column(column.name) for column in then.columns] if now else []
+    if now is None or tuple(columns) != then.columns or now.beyond or now.dependents:
+        names = ", ".join(f"`{column.name}`" for column in then.columns)
+        found = [*now.beyond, *now.dependents, *(w for c in columns if c for w in c.beyond)] if now else []
+        raise UsageError(
+            f"`{then.name}` was changed by somebody else while {names} was filled anew; {names} is as it was",
+            code="stale-plan",
+            help="look at a new plan with `flowc plan`",
+            details=tuple(f"there is now: {words}" for words in found),
+        )
 
 
 def _recount(work: Apply, group: Sequence[Numbered]) -> None:

@@ -98,6 +98,8 @@ def _entry(table: Table, connection: str, key: str, kind: str, notes: list[str])
 
 
 def _declarable(column: Column, table: Table, notes: list[str]) -> bool:
+    if any((left.kind, left.name) == ("column", column.name) for left in table.leftovers):
+        return False
     if column.type != UNKNOWN:
         return True
     notes.append(f"{table.name}: the type of `{column.name}` has no name in flowc; it is not declared, and stays")

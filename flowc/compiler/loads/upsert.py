@@ -26,8 +26,8 @@ def upsertable(load: Load) -> bool:
     if any(not (c.nullable or c.default or c.name in load.names) for c in load.table.columns):
         return False
     keys = set(load.keys)
-    unique = [set(load.table.primary_key), *(set(i.columns) for i in load.table.indexes if i.unique and not i.where)]
-    return load.dialect.upserts and keys in unique
+    whole = (index for index in load.table.indexes if index.unique and index.valid and not index.where)
+    return load.dialect.upserts and keys in [set(load.table.primary_key), *(set(index.columns) for index in whole)]
 
 
 def upsert(load: Load, sets: str, condition: str) -> Iterator[Step]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from flowc.catalog import Column, Index, Table
+from flowc.catalog import Column, Index, Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.tables.ddl import keyed_table
+from flowc.compiler.tables.ddl import index_name, keyed_table, made_name
 from flowc.compiler.tables.difference import default_form, same_type
 from flowc.migration import WantedTable
 
@@ -20,9 +20,9 @@ SHADOW = "__flowc"
 """Ends the name of a column that a change of type fills before it takes the old one's place."""
 
 _ORDER = (
-    "drop_index", "drop_key", "alter_type", "rename_column", "drop_default", "add_column", "set_default",
-    "set_not_null", "drop_not_null", "add_key", "create_index", "drop_column", "alter_partitions", "comment_column",
-    "comment_table",
+    "drop_leftovers", "drop_index", "drop_key", "alter_type", "rename_column", "drop_default", "add_column",
+    "set_default", "set_not_null", "drop_not_null", "add_key", "create_index", "drop_column", "alter_partitions",
+    "comment_column", "comment_table",
 )  # fmt: skip
 
 
@@ -42,7 +42,8 @@ def compare(wanted: WantedTable, live: Table, managed: Table | None, dialect: Di
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))
     dropped = any(alteration.kind == "drop_key" for alteration in key)
-    found = [*_columns(situation, dropped=dropped), *_dropped(situation, managed), *key]
+    found = [Alteration("drop_leftovers")] if live.leftovers else []
+    found += [*_columns(situation, dropped=dropped), *_dropped(situation, managed), *key]
     found += _partitions(situation) if dialect.attached else _indexes(situation, managed)
     found += _table_comment(situation)
     found.sort(key=lambda alteration: _ORDER.index(alteration.kind))
@@ -108,9 +109,10 @@ def _dropped(situation: Situation, managed: Table | None) -> Iterator[Alteration
 
 def _extra(situation: Situation) -> Iterator[Column]:
     """The live columns that the specs do not name."""
+    left = {entry.name for entry in situation.live.leftovers if entry.kind == "column"}
     for column in situation.live.columns:
         known = situation.wanted.column(situation.new_name(column.name)) is not None
-        if not known and not column.name.endswith(SHADOW):
+        if not known and column.name not in left:
             yield column
 
 
@@ -127,21 +129,41 @@ def _key(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
 def _indexes(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
     held = {_identity(index): index for index in situation.renamed_live.indexes if index.valid}
     wanted = {_identity(index): index for index in situation.wanted.indexes}
-    known = set(_managed_indexes(situation, managed))
     names = {index.name for index in situation.wanted.indexes if index.name}
     for index in situation.renamed_live.indexes:
-        broken = not index.valid and _identity(index) in wanted
-        if broken or (_identity(index) not in wanted and (_identity(index) in known or index.name in names)):
+        if _left(index, situation):
+            yield Alteration("drop_index", index=replace(index, valid=False))
+        elif _identity(index) not in wanted and (index.name in names or _applied(index, situation, managed)):
             yield Alteration("drop_index", index=index)
     for identity, index in wanted.items():
         if identity not in held:
             yield Alteration("create_index", index=index)
 
 
-def _managed_indexes(situation: Situation, managed: Table | None) -> Iterator[tuple[object, ...]]:
-    """The indexes that were applied last, their columns under their new names."""
-    for index in managed.indexes if managed else ():
-        yield _identity(replace(index, columns=tuple(map(situation.new_name, index.columns))))
+def _left(index: Index, situation: Situation) -> bool:
+    """Whether an apply left the index unfinished: it is not valid, or is the index of a key that is not to be added."""
+    live, wanted = situation.renamed_live, situation.wanted
+    key = _identity(Index(wanted.primary_key, unique=True))
+    if index.name == key_index(live.name):
+        return not index.valid or _identity(index) != key or live.primary_key == wanted.primary_key
+    own = live.plain and index.name in (index_name(live.name, index.columns), made_name(live.name.name, "_pkey"))
+    return not index.valid and (own or _identity(index) in (key, *map(_identity, wanted.indexes)))
+
+
+def key_index(name: TableName) -> str:
+    """The name of the index that is to become a table's primary key, as long as it has not."""
+    return made_name(f"flowc_{name.name}", "_pkey")
+
+
+def _applied(index: Index, situation: Situation, managed: Table | None) -> bool:
+    """Whether a live index is one that was applied last: by its name where others are on the same columns."""
+    live = situation.renamed_live
+    others = sum(_identity(other) == _identity(index) for other in live.indexes) > 1
+    for was in managed.indexes if managed else ():
+        now = replace(was, columns=tuple(map(situation.new_name, was.columns)))
+        if _identity(now) == _identity(index):
+            return not others or index.name == (was.name or index_name(live.name, was.columns))
+    return False
 
 
 def _identity(index: Index) -> tuple[object, ...]:
@@ -173,7 +195,8 @@ def _unmanaged(situation: Situation, managed: Table | None) -> Iterator[str]:
 
 
 def _unmanaged_indexes(situation: Situation, managed: Table | None) -> Iterator[str]:
-    known = {*map(_identity, situation.wanted.indexes), *_managed_indexes(situation, managed)}
+    known = {*map(_identity, situation.wanted.indexes)}
     for index in situation.renamed_live.indexes:
-        if _identity(index) not in known:
+        own = index.name == key_index(situation.live.name) or _left(index, situation)
+        if _identity(index) not in known and not own and not _applied(index, situation, managed):
             yield f"{'unique ' if index.unique else ''}index `{index.name}` on ({', '.join(index.columns)})"

@@ -169,7 +169,7 @@ def index_words(index: Index) -> str:
 def _drop_index(alteration: Alteration, situation: Situation) -> Change:
     index = alteration.index
     assert index is not None
-    broken = "" if index.valid else ", which was left unfinished"
+    broken = "" if index.valid else f", which was left unfinished as `{index.name}`"
     summary = f"drop {index_words(index)}{broken}"
     return _change(situation, "", Risk.WIDENING, summary, before=index_words(index))
 
@@ -215,7 +215,13 @@ def written(column: Column) -> str:
     return " ".join(parts)
 
 
+def _drop_leftovers(_: Alteration, situation: Situation) -> Change:
+    shown = ", ".join(f"{entry.kind} `{entry.name}`" for entry in situation.live.leftovers)
+    return _change(situation, "", Risk.WIDENING, f"drop what an apply that did not end has left: {shown}", before=shown)
+
+
 _DESCRIBE: Mapping[str, Callable[[Alteration, Situation], Change]] = {
+    "drop_leftovers": _drop_leftovers,
     "add_column": _add_column,
     "drop_column": _drop_column,
     "rename_column": _rename_column,

@@ -84,7 +84,8 @@ def _changes(found: Comparison, engine: Engine) -> tuple[Change, ...]:
 
 def _described(alteration: Alteration, situation: Situation, engine: Engine) -> Change:
     change = describe(alteration, situation)
-    return replace(change, blocked=change.blocked or engine.refuses(alteration, situation))
+    notes = (*change.notes, *engine.tells(alteration, situation))
+    return replace(change, blocked=change.blocked or engine.refuses(alteration, situation), notes=notes)
 
 
 def _combined(found: Comparison, engine: Engine, described: Sequence[Change]) -> tuple[Change, ...]:
@@ -104,7 +105,8 @@ def _combined(found: Comparison, engine: Engine, described: Sequence[Change]) ->
 def _spell(alteration: Alteration, situation: Situation, engine: Engine) -> tuple[Statement, ...] | None:
     words = engine.words.get(alteration.kind)
     statements = words(alteration, situation) if words else None
-    repairs = alteration.index is not None and not alteration.index.valid
+    unfinished = alteration.index is not None and not alteration.index.valid
+    repairs = unfinished or alteration.kind == "drop_leftovers"
     return tuple(replace(s, repair=True) for s in statements) if statements and repairs else statements
 
 

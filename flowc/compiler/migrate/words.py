@@ -35,7 +35,8 @@ class Engine:
 
     `words` by kind of alteration; a kind that is missing means a rebuild. `together` is False where every statement of
     DDL commits by itself. `rebuild` makes the table anew; `combine` makes all changes of a table by one statement,
-    where no word of an alteration does. `refuses` says why an alteration cannot be made. `limits` say how long a
+    where no word of an alteration does. `refuses` says why an alteration cannot be made, and `tells` what else is to be
+    known of one. `limits` say how long a
     statement may wait (`{lock_ms}`, `{lock_s}`) and run (`{statement_ms}`, `{statement_s}`), 0 meaning for ever.
     `create` and `drop` are the statements of whole tables; `notes` are told with each change of a kind.
     """
@@ -45,6 +46,7 @@ class Engine:
     rebuild: Callable[[Situation, tuple[Alteration, ...]], tuple[Statement, ...]] | None = None
     combine: Callable[[Situation, tuple[Alteration, ...]], tuple[Statement, ...]] | None = None
     refuses: Callable[[Alteration, Situation], str | None] = lambda _, __: None
+    tells: Callable[[Alteration, Situation], tuple[str, ...]] = lambda _, __: ()
     limits: tuple[str, ...] = ()
     create: Callable[[Table, Dialect], tuple[Statement, ...]] = make_table
     drop: Callable[[Table, Dialect], tuple[Statement, ...]] = drop_table

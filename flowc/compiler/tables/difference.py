@@ -158,7 +158,7 @@ def _partitions(declared: Table, live: Table) -> Iterator[Difference]:
 
 
 def _indexes(declared: Table, live: Table) -> Iterator[Difference]:
-    held = {(index.columns, index.unique) for index in live.indexes}
+    held = {(index.columns, index.unique) for index in live.indexes if index.valid and not index.where}
     for index in declared.indexes:
         if (index.columns, index.unique) not in held:
             kind = "unique index" if index.unique else "index"

@@ -222,11 +222,12 @@ class Postgres:
         return self._copy(qualified(table), names, pieces)
 
     def table(self, name: TableName) -> Table | None:
-        return self.tables((name,)).get(name)
+        with _told():
+            return catalog.read_tables(self._session, (name,)).get(name)
 
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         with _told():
-            return catalog.read_tables(self._session, names)
+            return catalog.read_tables(self._session, names, borne=True)
 
     def names(self) -> tuple[TableName, ...]:
         with _told():

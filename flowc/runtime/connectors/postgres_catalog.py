@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowc.catalog import Column, Index, Table, TableName
+from flowc.runtime.connectors.postgres_borne import Borne, read_borne
 from flowc.runtime.connectors.postgres_types import resolve
 from flowc.runtime.names import qualified
 
@@ -36,22 +37,6 @@ SELECT i.indrelid, c.relname, i.indisunique, i.indisprimary, pg_get_expr(i.indpr
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = ANY(%s::oid[]) ORDER BY c.relname
 """
 
-_DEPENDENTS = """
-SELECT DISTINCT d.refobjid, CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END
-       || v.oid::regclass::text
-FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
-WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = ANY(%(oids)s::oid[]) AND v.oid <> d.refobjid
-UNION
-SELECT k.confrelid, 'foreign key ' || quote_ident(k.conname) || ' of ' || k.conrelid::regclass::text
-FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = ANY(%(oids)s::oid[]) AND k.conrelid <> k.confrelid
-UNION
-SELECT t.tgrelid, 'trigger ' || quote_ident(t.tgname)
-FROM pg_trigger t
-WHERE NOT t.tgisinternal AND t.tgrelid = ANY(%(oids)s::oid[]) AND t.tgname NOT LIKE 'flowc_sync_%%'
-ORDER BY 1, 2
-"""
-
-
 _NAMES = """
 SELECT CASE WHEN n.nspname <> current_schema() THEN n.nspname END, c.relname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -65,20 +50,21 @@ def names(connection: Any) -> tuple[TableName, ...]:
     return tuple(TableName(schema, name) for schema, name in connection.execute(_NAMES.replace("%%", "%")).fetchall())
 
 
-def read_tables(connection: Any, names: Sequence[TableName]) -> dict[TableName, Table]:
-    """Those of the named tables that are there."""
+def read_tables(connection: Any, names: Sequence[TableName], *, borne: bool = False) -> dict[TableName, Table]:
+    """Those of the named tables that are there; with `borne`, for who changes them, with all that they bear."""
     found = connection.execute(_RELATIONS, [[qualified(name) for name in names]]).fetchall()
     oids = [row[1] for row in found]
-    columns, indexes, dependents = _columns(connection, oids), _indexes(connection, oids), _dependents(connection, oids)
+    more = read_borne(connection, oids) if borne else defaultdict(Borne)
+    columns, indexes = _columns(connection, oids, more), _indexes(connection, oids)
     return {
-        names[n - 1]: _table(names[n - 1], columns[oid], indexes[oid], comment, plain, rows, dependents[oid])
+        names[n - 1]: _table(names[n - 1], columns[oid], indexes[oid], comment, plain, rows, more[oid])
         for n, oid, comment, plain, rows in sorted(found)
     }
 
 
 def _table(
     name: TableName, columns: Iterable[Column], indexes: Sequence[Any], comment: str | None, plain: bool,
-    rows: int | None, dependents: Iterable[str],
+    rows: int | None, borne: Borne,
 ) -> Table:  # fmt: skip
     primary = next((row for row in indexes if row[3]), None)
     return Table(
@@ -90,16 +76,21 @@ def _table(
         plain=plain,
         rows=rows,
         key_name=primary[1] if primary else None,
-        dependents=tuple(dependents),
+        dependents=tuple(borne.dependents),
+        beyond=tuple(borne.table),
+        leftovers=tuple(borne.leftovers),
     )
 
 
-def _columns(connection: Any, oids: Sequence[int]) -> Mapping[int, list[Column]]:
+def _columns(connection: Any, oids: Sequence[int], borne: Mapping[int, Borne]) -> Mapping[int, list[Column]]:
     rows = connection.execute(_ATTRIBUTES, [list(oids)]).fetchall()
     kinds = resolve(connection, [(row[1], row[2], row[3]) for row in rows])
     found: dict[int, list[Column]] = defaultdict(list)
     for (oid, name, _, _, required, comment, default), kind in zip(rows, kinds, strict=True):
-        found[oid].append(Column(name, kind.type, not required, default, comment))
+        more = borne[oid]
+        beyond = (*more.columns[name], *(() if kind.native else (f"the type {kind.spelled}",)))
+        carried = tuple(more.carried[name])
+        found[oid].append(Column(name, kind.type, not required, default, comment, beyond, carried))
     return found
 
 
@@ -107,11 +98,4 @@ def _indexes(connection: Any, oids: Sequence[int]) -> Mapping[int, list[Any]]:
     found: dict[int, list[Any]] = defaultdict(list)
     for row in connection.execute(_INDEXES, [list(oids)]).fetchall():
         found[row[0]].append(row)
-    return found
-
-
-def _dependents(connection: Any, oids: Sequence[int]) -> Mapping[int, list[str]]:
-    found: dict[int, list[str]] = defaultdict(list)
-    for oid, words in connection.execute(_DEPENDENTS, {"oids": list(oids)}).fetchall():
-        found[oid].append(words)
     return found

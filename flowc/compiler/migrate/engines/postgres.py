@@ -13,13 +13,14 @@ from flowc.catalog import Column, Index, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.compare import counts
+from flowc.compiler.migrate.compare import counts, key_index
+from flowc.compiler.migrate.engines.postgres_leftovers import drop_leftovers
 from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE, SHARE_UPDATE, require
-from flowc.compiler.migrate.engines.postgres_shadow import shadow, wants_shadow
+from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shadow, wants_shadow
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, Words, alter
-from flowc.compiler.quote import ident, idents, table
-from flowc.compiler.tables.ddl import create_index, made_name, spell
+from flowc.compiler.quote import ident, idents, table, text
+from flowc.compiler.tables.ddl import create_index, index_name, made_name, spell
 from flowc.migration import Statement
 from flowc.types import TEMPORAL, DataType, Kind
 
@@ -56,7 +57,10 @@ def _retyped(was: Column, now: Column, using: str, situation: Situation) -> tupl
     A counter stays on: it is no wish of the specs, and its numbers fit every type that the column may get.
     """
     name, kind = ident(now.name), spell(now.type, situation.dialect)
-    steps = [(f"TYPE {kind}{using}", f"change the type of {now.name}")]
+    carried = was.carried if now.type.kind in _CARRYING else ()
+    collation = "".join(f" {words}" for words in carried if words.startswith("COLLATE") and now.type.kind is Kind.TEXT)
+    steps = [(f"TYPE {kind}{collation}{using}", f"change the type of {now.name}")]
+    steps += [(f"SET {words}", "as it was kept before") for words in carried if not words.startswith("COLLATE")]
     if was.default is not None and not counts(was.default):
         steps.insert(0, ("DROP DEFAULT", "take the default off"))
         steps += [(f"SET DEFAULT {now.default}", "put the default on")] if now.default is not None else []
@@ -72,6 +76,8 @@ def _retyped(was: Column, now: Column, using: str, situation: Situation) -> tupl
     return (*changes, Statement(widened, f"let the counter of {now.name} count as far")) if widened else changes
 
 
+_CARRYING = (Kind.TEXT, Kind.BINARY, Kind.JSON, Kind.ARRAY)
+"""Types of any length, for which a way to store them can be chosen; texts have a collation too."""
 _COUNTER = re.compile(r"nextval\('(.+)'::regclass\)")
 _COUNTED = (Kind.INT16, Kind.INT32, Kind.INT64)
 """Types that a sequence has too: one that was made with its column ends where the column's old type did."""
@@ -105,7 +111,19 @@ def _index(index: Index, situation: Situation) -> Statement:
         # Indexes of partitioned tables cannot be built concurrently.
         return Statement(sql, purpose, lock="SHARE", scans=True)
     concurrently = sql.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
-    return Statement(concurrently, purpose, transactional=False, lock=SHARE_UPDATE, scans=True)
+    undo = _unfinished(index, situation)
+    return Statement(concurrently, purpose, transactional=False, lock=SHARE_UPDATE, scans=True, undo=undo)
+
+
+def _unfinished(index: Index, situation: Situation) -> tuple[str, str]:
+    """Whether an attempt left the index invalid, and what drops it then."""
+    live, dialect = situation.live.name, situation.dialect
+    name = table(replace(live, name=index.name or index_name(live, index.columns)))
+    there = (
+        f"SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass({text(name, dialect)}) "
+        f"AND indrelid = {text(table(live), dialect)}::regclass AND NOT indisvalid"
+    )
+    return there, f"DROP INDEX CONCURRENTLY {name}"
 
 
 def _drop_index(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
@@ -126,10 +144,11 @@ def _add_key(alteration: Alteration, situation: Situation) -> tuple[Statement, .
     if not live.plain:
         action = f"ADD PRIMARY KEY ({idents(key)})"
         return (Statement(alter(situation, action), "add the primary key", lock=EXCLUSIVE, scans=True),)
-    name = key_name(situation)
-    index = Index(key, unique=True, name=name)
-    build = () if index in live.indexes else (_index(index, situation),)
-    use = alter(situation, f"ADD CONSTRAINT {ident(name)} PRIMARY KEY USING INDEX {ident(name)}")
+    index, name = Index(key, unique=True, name=key_index(live.name)), ident(key_name(situation))
+    built = [i for i in (replace(index, name=key_name(situation)), index) if i in situation.renamed_live.indexes]
+    build = () if built else (_index(index, situation),)
+    used = ident((built or [index])[0].name or "")
+    use = alter(situation, f"ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {used}")
     return (
         *(statement for column in key if _may_be_null(column, situation) for statement in require(column, situation)),
         *build,
@@ -162,20 +181,42 @@ def _comment(found: Words) -> Words:
 
 def _refuses(alteration: Alteration, _: Situation) -> str | None:
     was = alteration.was
-    computed = was is not None and (was.default or "").startswith("GENERATED ALWAYS AS (")
+    if alteration.kind != "alter_type" or was is None:
+        return None
+    if (was.default or "").startswith("GENERATED ALWAYS AS ("):
+        return "the column is computed from others: change it by hand"
+    own = next((words for words in was.beyond if words.startswith(("the domain ", "the type "))), None)
+    return own and f"the column has {own}, whose rules another type does not keep: change it by hand"
+
+
+def _tells(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
+    """What goes with a column, and what a change of type costs others on a large table."""
+    was, now = alteration.was, alteration.now
+    if alteration.kind == "drop_column" and was is not None and was.beyond:
+        return (f"what hangs on it goes too, or keeps it from going: {', '.join(was.beyond)}",)
+    if alteration.kind != "alter_type" or was is None or now is None:
+        return ()
+    if not is_large(situation) or keeps_bytes(was.type, now.type):
+        return ()
+    if found := borne(was, situation):
+        why = f"a second column, filled beside them, would not do: {', '.join(found)}"
+        return (f"readers and writers wait while the table is written anew; {why}",)
     return (
-        "the column is computed from others: change it by hand"
-        if computed and alteration.kind == "alter_type"
-        else None
+        "readers and writers wait while all rows are read and compared once more",
+        f"`{now.name}` becomes the last column: name columns in INSERT and COPY, while the change runs too",
     )
 
 
 def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
-    return tuple(replace(statement, lock=EXCLUSIVE) for statement in words.drop_table(live, dialect))
+    """A function that an apply left does not go with the table whose trigger it was."""
+    found = tuple(replace(statement, lock=EXCLUSIVE) for statement in words.drop_table(live, dialect))
+    left = (entry.name for entry in live.leftovers if entry.kind == "function")
+    return (*found, *(Statement(f"DROP FUNCTION {name}", "clear away what an apply left") for name in left))
 
 
 POSTGRES = Engine(
     {
+        "drop_leftovers": drop_leftovers,
         "add_column": _brief(words.add_column),
         "drop_column": _brief(words.drop_column),
         "rename_column": _brief(words.rename_column),
@@ -193,5 +234,12 @@ POSTGRES = Engine(
     },
     drop=_drop_table,
     refuses=_refuses,
-    limits=("SET lock_timeout = {lock_ms}", "SET statement_timeout = {statement_ms}"),
+    tells=_tells,
+    limits=(
+        "SET lock_timeout = {lock_ms}",
+        "SET statement_timeout = {statement_ms}",
+        # What is counted under a lock must see all that was written before it, and no policy may hide a row.
+        "SET default_transaction_isolation = 'read committed'",
+        "SET row_security = off",
+    ),
 )

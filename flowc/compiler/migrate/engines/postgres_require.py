@@ -21,7 +21,6 @@ def require(column: str, situation: Situation) -> tuple[Statement, ...]:
 
     validate = alter(situation, f"VALIDATE CONSTRAINT {name}")
     return (
-        statement(f"DROP CONSTRAINT IF EXISTS {name}", "clear away what an earlier attempt left"),
         statement(f"ADD CONSTRAINT {name} CHECK ({quoted} IS NOT NULL) NOT VALID", f"refuse new rows without {column}"),
         Statement(validate, "look at the rows that are there", transactional=False, lock=SHARE_UPDATE, scans=True),
         statement(f"ALTER COLUMN {quoted} SET NOT NULL", f"require {column}"),

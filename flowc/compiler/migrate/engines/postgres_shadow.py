@@ -1,17 +1,18 @@
 """A change of type on a large PostgreSQL table, beside its readers and writers.
 
-A second column is kept up to date by a trigger, filled piece by piece, and takes the first one's place in a moment.
+A second column is kept up to date by a trigger, filled piece by piece, and takes the first one's place once every row
+is known to hold the same value in both. A column that bears what the second one would not is changed in place.
 """
 
 from __future__ import annotations
 
 from hashlib import md5
 
-from flowc.catalog import Column
+from flowc.catalog import SHADOW_MARK, Column, Table
 from flowc.compiler.migrate.alteration import Situation
 from flowc.compiler.migrate.compare import SHADOW, counts
-from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE, require
-from flowc.compiler.migrate.retype import retype
+from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE
+from flowc.compiler.migrate.retype import Retype, retype
 from flowc.compiler.migrate.words import alter
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.ddl import column_definition
@@ -21,28 +22,41 @@ LARGE = 100_000
 """From so many rows on (by the planner's estimate), a table is not written anew under a lock."""
 _PAGES = 1000
 """Pages that are filled between two commits: 8 MB."""
+_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "bytea_output")
+"""What a text of a value depends on: writers with settings of their own get the values that the apply would make."""
+
+
+def is_large(situation: Situation) -> bool:
+    """Whether others would wait for long while the table is written anew."""
+    return (situation.live.rows or 0) >= LARGE
 
 
 def wants_shadow(was: Column, situation: Situation) -> bool:
-    """Whether the table is large, nothing but itself holds on to the column, and a second one finds a name."""
-    live = situation.live
-    held = was.name in live.primary_key or any(was.name in index.columns for index in live.indexes)
-    tied = held or live.dependents or counts(was.default) or situation.dialect.too_long(was.name + SHADOW)
-    return (live.rows or 0) >= LARGE and live.plain and not tied
+    """Whether the table is large, and a second column can bear all that the first one does."""
+    return is_large(situation) and not borne(was, situation)
+
+
+def borne(was: Column, situation: Situation) -> tuple[str, ...]:
+    """What would be lost by a second column, or keeps it from being one, in words."""
+    live, new = situation.live, was.name + SHADOW
+    found = [*was.beyond, *live.beyond, *live.dependents]
+    found += [] if live.plain else ["partitions"]
+    found += ["values that the engine makes itself"] if counts(was.default) else []
+    found += [f"a name too long for `{new}`"] if situation.dialect.too_long(new) else []
+    taken = live.column(new) and all(left.name != new for left in live.leftovers)
+    return (*found, *([f"another column `{new}`"] if taken else []))
 
 
 def shadow(was: Column, now: Column, situation: Situation) -> tuple[Statement, ...]:
-    """The statements; each may run again after a crash, and the last ones are one transaction."""
-    new = now.name + SHADOW
-    function, trigger = _names(now.name, situation)
-    value = retype(was, Column(now.name, now.type), situation).value
+    """The statements. What a crash leaves of them is cleared away before they begin anew."""
+    new = was.name + SHADOW
+    found = retype(was, Column(now.name, now.type), situation)
     return (
-        Statement(_add(now, new, situation), "a second column of the new type", lock=EXCLUSIVE),
-        *_sync(function, trigger, new, was.name, value, situation),
-        Statement(_fill(new, value, situation), "fill it piece by piece", transactional=False, lock="ROW EXCLUSIVE",
-                  rewrites=True, scans=True),
-        *(() if now.nullable else require(new, situation)),
-        *_swap(function, trigger, now, new, situation),
+        *_expand(was, Column(new, now.type), found.value, situation),
+        Statement(_fill(was.name, new, situation), "fill it piece by piece", transactional=False,
+                  lock="ROW EXCLUSIVE", rewrites=True, scans=True),
+        *_prove(was, now, found, situation),
+        *_swap(was, now, new, situation),
     )  # fmt: skip
 
 
@@ -52,31 +66,44 @@ def _names(column: str, situation: Situation) -> tuple[str, str]:
     return f"{schema}{ident(f'flowc_sync_{mark}')}", ident(f"flowc_sync_{mark}")
 
 
-def _add(now: Column, new: str, situation: Situation) -> str:
-    definition = column_definition(Column(new, now.type), situation.dialect)
-    return alter(situation, f"ADD COLUMN IF NOT EXISTS {definition}")
-
-
-def _sync(function: str, trigger: str, new: str, old: str, value: str, situation: Situation) -> tuple[Statement, ...]:
-    live = table(situation.live.name)
-    computed = f"(SELECT {value} FROM (SELECT NEW.{ident(old)} AS {ident(old)}) AS flowc)"
-    body = f"BEGIN NEW.{ident(new)} := {computed}; RETURN NEW; END"
-    words = text(body, situation.dialect)
-    make = f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {words}"
-    drop = f"DROP TRIGGER IF EXISTS {trigger} ON {live}"
+def _expand(was: Column, new: Column, value: str, situation: Situation) -> tuple[Statement, ...]:
+    """The second column and what keeps it up to date, whoever writes: replicas too."""
+    live, dialect = table(situation.live.name), situation.dialect
+    function, trigger = _names(was.name, situation)
+    comment = f"COMMENT ON COLUMN {live}.{ident(new.name)} IS {text(SHADOW_MARK, dialect)}"
     hang = f"CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {live} FOR EACH ROW EXECUTE FUNCTION {function}()"
+    add = alter(situation, f"ADD COLUMN {column_definition(new, dialect)}")
+    always = alter(situation, f"ENABLE ALWAYS TRIGGER {trigger}")
     return (
-        Statement(make, "what keeps it up to date"),
-        Statement(drop, "clear away what an earlier attempt left", lock=EXCLUSIVE),
-        Statement(hang, "keep it up to date", lock="SHARE ROW EXCLUSIVE"),
+        Statement(add, "a second column of the new type", lock=EXCLUSIVE),
+        Statement(comment, "mark it as flowc's", lock=EXCLUSIVE),
+        Statement(_function(function, was.name, new.name, value, situation), "what keeps it up to date"),
+        Statement(hang, "keep it up to date", lock=EXCLUSIVE),
+        Statement(always, "for rows that a replica is sent, too", lock=EXCLUSIVE),
     )
 
 
-def _fill(new: str, value: str, situation: Situation) -> str:
+def _function(function: str, old: str, new: str, value: str, situation: Situation) -> str:
+    """A value that cannot be converted stays NULL: no statement of an application fails before the type has changed."""
+    computed = f"(SELECT {value} FROM (SELECT NEW.{ident(old)} AS {ident(old)}) AS flowc)"
+    body = (
+        f"BEGIN NEW.{ident(new)} := {computed}; RETURN NEW; "
+        f"EXCEPTION WHEN OTHERS THEN NEW.{ident(new)} := NULL; RETURN NEW; END"
+    )
+    settings = " ".join(f"SET {name} FROM CURRENT" for name in _SETTINGS)
+    words = text(body, situation.dialect)
+    return (
+        f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql "
+        f"SET search_path = pg_catalog {settings} AS {words}"
+    )
+
+
+def _fill(old: str, new: str, situation: Situation) -> str:
+    """Touches each row, whose trigger does the rest."""
     live = table(situation.live.name)
     update = (
-        f"UPDATE {live} SET {ident(new)} = {value} WHERE ctid >= format('(%s,0)', page)::tid "
-        f"AND ctid < format('(%s,0)', page + {_PAGES})::tid"
+        f"UPDATE ONLY {live} SET {ident(new)} = NULL WHERE ctid >= format('(%s,0)', page)::tid "
+        f"AND ctid < format('(%s,0)', page + {_PAGES})::tid AND {ident(old)} IS NOT NULL AND {ident(new)} IS NULL"
     )
     size = f"pg_relation_size({text(live, situation.dialect)}::regclass) / current_setting('block_size')::bigint"
     body = (
@@ -86,15 +113,42 @@ def _fill(new: str, value: str, situation: Situation) -> str:
     return f"DO {text(body, situation.dialect)}"
 
 
-def _swap(function: str, trigger: str, now: Column, new: str, situation: Situation) -> tuple[Statement, ...]:
-    live = table(situation.live.name)
+def _prove(was: Column, now: Column, found: Retype, situation: Situation) -> tuple[Statement, ...]:
+    """Stops where one row does not hold the same value in both columns, while nobody can write another one."""
+    live, dialect = table(situation.live.name), situation.dialect
+    differs = f"{ident(was.name + SHADOW)} IS DISTINCT FROM {found.value}"
+    wrong = f"CASE WHEN {found.misfit} THEN TRUE ELSE {differs} END" if found.misfit else differs
+    words = (
+        f" row(s) of `{situation.live.name}` hold no {now.type} in `{was.name}`, or were missed by its second column"
+    )
+    mend = text("the column is as it was; mend them, or apply again", dialect)
+    body = (
+        f"DECLARE found bigint := (SELECT count(*) FROM {live} WHERE {wrong}); BEGIN IF found > 0 THEN "
+        f"RAISE check_violation USING MESSAGE = found || {text(words, dialect)}, DETAIL = {mend}; END IF; END"
+    )
+    lock = f"LOCK TABLE {live} IN ACCESS EXCLUSIVE MODE"
+    bare = Table(situation.live.name, (was,))
+    return (
+        Statement(lock, "let nobody write while all values are compared", lock=EXCLUSIVE, bare=bare),
+        Statement(f"DO {text(body, dialect)}", "compare all values", lock=EXCLUSIVE, scans=True),
+    )
+
+
+def _swap(was: Column, now: Column, new: str, situation: Situation) -> tuple[Statement, ...]:
+    """The second column takes the first one's place, with its NOT NULL, default and comment."""
+    live, column = table(situation.live.name), ident(now.name)
+    function, trigger = _names(was.name, situation)
+    comment = "NULL" if was.comment is None else text(was.comment, situation.dialect)
     steps = [
         (f"DROP TRIGGER {trigger} ON {live}", "stop keeping up"),
         (f"DROP FUNCTION {function}()", "clear away"),
-        (alter(situation, f"DROP COLUMN {ident(now.name)}"), "the old column goes"),
-        (alter(situation, f"RENAME COLUMN {ident(new)} TO {ident(now.name)}"), "the new one takes its place"),
+        (alter(situation, f"DROP COLUMN {ident(was.name)}"), "the old column goes"),
+        (alter(situation, f"RENAME COLUMN {ident(new)} TO {column}"), "the new one takes its place"),
+        (f"COMMENT ON COLUMN {live}.{column} IS {comment}", "with its comment"),
     ]
-    if now.default is not None:
-        action = f"ALTER COLUMN {ident(now.name)} SET DEFAULT {now.default}"
-        steps.append((alter(situation, action), "with its default"))
-    return tuple(Statement(sql, purpose, lock=EXCLUSIVE) for sql, purpose in steps)
+    kept = [("NOT NULL", "as it is required")] if not (was.nullable or now.nullable) else []
+    kept += [(f"DEFAULT {now.default}", "with its default")] if now.default is not None else []
+    steps += [(alter(situation, f"ALTER COLUMN {column} SET {what}"), purpose) for what, purpose in kept]
+    return tuple(
+        Statement(sql, purpose, lock=EXCLUSIVE, scans=purpose == "as it is required") for sql, purpose in steps
+    )

@@ -1,0 +1,120 @@
+"""What PostgreSQL's tables and columns bear beside their definitions, and what flowc left of its own: one query."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowc.catalog import SHADOW_MARK, Leftover
+
+
+@dataclass
+class Borne:
+    """Of one table: what depends on it, what itself and its columns bear, in words, and what an apply left in it.
+
+    `carried` are those of a column's own settings that a change of its type takes away, in SQL.
+    """
+
+    dependents: list[str] = field(default_factory=list)
+    table: list[str] = field(default_factory=list)
+    columns: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    carried: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    leftovers: list[Leftover] = field(default_factory=list)
+
+
+_BORNE = """
+WITH t AS MATERIALIZED (
+  SELECT c.*, y.typarray FROM pg_class c JOIN pg_type y ON y.oid = c.reltype WHERE c.oid = ANY(%(oids)s::oid[])
+), a AS MATERIALIZED (
+  SELECT a.*, coalesce(to_jsonb(a) ->> 'attcompression', '') AS compression FROM pg_attribute a
+  WHERE a.attrelid = ANY(%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+), own AS MATERIALIZED (
+  SELECT g.tgrelid, g.tgname, g.tgfoid FROM pg_trigger g
+  WHERE g.tgrelid = ANY(%(oids)s::oid[]) AND g.tgname ~ '^flowc_sync_' AND NOT g.tgisinternal
+)
+SELECT d.refobjid, 'dependent' AS kind, NULL AS part,
+       CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END || v.oid::regclass::text AS words
+FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
+WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = ANY(%(oids)s::oid[]) AND v.oid <> d.refobjid
+UNION
+SELECT k.confrelid, 'dependent', NULL, 'foreign key ' || quote_ident(k.conname) || ' of ' || k.conrelid::regclass::text
+FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = ANY(%(oids)s::oid[]) AND k.conrelid <> k.confrelid
+UNION
+SELECT g.tgrelid, 'dependent', NULL, 'trigger ' || quote_ident(g.tgname)
+FROM pg_trigger g WHERE NOT g.tgisinternal AND g.tgrelid = ANY(%(oids)s::oid[]) AND g.tgname !~ '^flowc_sync_'
+UNION
+SELECT t.oid, 'table', NULL, words FROM t CROSS JOIN LATERAL (VALUES
+  (CASE WHEN t.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE t.oid IN (i.inhparent, i.inhrelid))
+     THEN 'inheritance' END),
+  (CASE WHEN t.relrowsecurity OR t.relforcerowsecurity THEN 'row-level security' END),
+  (CASE WHEN t.relkind <> 'v' AND t.relhasrules THEN 'rules' END),
+  (CASE WHEN t.reloftype <> 0 THEN 'a type that the table is of' END)
+) AS v(words) WHERE words IS NOT NULL
+UNION
+SELECT t.oid, 'table', NULL, 'publication ' || quote_ident(p.pubname)
+FROM t CROSS JOIN pg_publication p CROSS JOIN LATERAL pg_get_publication_tables(p.pubname) AS g WHERE g.relid = t.oid
+UNION
+SELECT t.oid, 'table', NULL, pg_describe_object(d.classid, d.objid, d.objsubid)
+FROM t JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.reltype, t.typarray)
+WHERE d.deptype = 'n'
+UNION
+SELECT a.attrelid, 'column', a.attname, words FROM a JOIN pg_type y ON y.oid = a.atttypid CROSS JOIN LATERAL (VALUES
+  (CASE WHEN a.attacl IS NOT NULL THEN 'grants of the column' END),
+  (CASE WHEN a.attoptions IS NOT NULL OR coalesce(a.attstattarget, -1) <> -1 THEN 'settings of its statistics' END),
+  (CASE WHEN a.attstorage <> y.typstorage OR a.compression <> '' THEN 'a storage of its own' END),
+  (CASE WHEN a.attcollation <> y.typcollation THEN 'a collation of its own' END),
+  (CASE WHEN y.typtype = 'd' THEN 'the domain ' || format_type(y.oid, NULL) END)
+) AS v(words) WHERE words IS NOT NULL
+UNION
+SELECT a.attrelid, 'carried', a.attname, words FROM a JOIN pg_type y ON y.oid = a.atttypid
+LEFT JOIN pg_collation l ON l.oid = a.attcollation LEFT JOIN pg_namespace n ON n.oid = l.collnamespace
+CROSS JOIN LATERAL (VALUES
+  (CASE WHEN a.attcollation <> y.typcollation THEN format('COLLATE %%I.%%I', n.nspname, l.collname) END),
+  (CASE WHEN a.attstorage <> y.typstorage THEN 'STORAGE ' || CASE a.attstorage
+     WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END),
+  (CASE a.compression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END)
+) AS v(words) WHERE words IS NOT NULL
+UNION
+SELECT a.attrelid, 'column', a.attname, 'a security label'
+FROM a JOIN pg_seclabel l ON l.classoid = 'pg_class'::regclass AND l.objoid = a.attrelid AND l.objsubid = a.attnum
+UNION
+SELECT a.attrelid, 'column', a.attname, pg_describe_object(d.classid, d.objid, d.objsubid)
+FROM a JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+LEFT JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+WHERE (f.adrelid, f.adnum) IS DISTINCT FROM (a.attrelid, a.attnum)
+  AND k.contype IS DISTINCT FROM 'n' AND coalesce(k.conname !~ '^flowc_.*_not_null$', true)
+UNION
+SELECT a.attrelid, 'column', a.attname, pg_describe_object(x.classid, x.objid, x.objsubid)
+FROM a JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum JOIN pg_depend x ON
+  x.refclassid = 'pg_attrdef'::regclass AND x.refobjid = f.oid AND x.deptype = 'n'
+UNION
+SELECT a.attrelid, 'leftover', 'column', a.attname FROM a
+WHERE a.attname ~ '__flowc$' AND (col_description(a.attrelid, a.attnum) = %(mark)s
+      OR EXISTS (SELECT FROM own WHERE own.tgrelid = a.attrelid))
+UNION
+SELECT own.tgrelid, 'leftover', 'trigger', own.tgname FROM own
+UNION
+SELECT own.tgrelid, 'leftover', 'function', quote_ident(n.nspname) || '.' || quote_ident(p.proname) || '()'
+FROM own JOIN pg_proc p ON p.oid = own.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE p.proname ~ '^flowc_sync_'
+UNION
+SELECT k.conrelid, 'leftover', 'constraint', k.conname FROM pg_constraint k
+WHERE k.contype = 'c' AND k.conrelid = ANY(%(oids)s::oid[]) AND k.conname ~ '^flowc_.*_not_null$'
+ORDER BY 1, 2, 4
+"""
+
+
+def read_borne(connection: Any, oids: Sequence[int]) -> dict[int, Borne]:
+    """By the identity of the table."""
+    found: dict[int, Borne] = defaultdict(Borne)
+    for oid, kind, part, words in connection.execute(_BORNE, {"oids": list(oids), "mark": SHADOW_MARK}).fetchall():
+        if kind == "leftover":
+            found[oid].leftovers.append(Leftover(part, words))
+        elif kind in ("column", "carried"):
+            (found[oid].columns if kind == "column" else found[oid].carried)[part].append(words)
+        else:
+            (found[oid].dependents if kind == "dependent" else found[oid].table).append(words)
+    return found
