@@ -124,6 +124,7 @@ DUCKDB = Dialect(
             "({0} IS NOT NULL AND (TRY_CAST({0} AS {1}) IS NULL "
             "OR TRY_CAST(TRY_CAST({0} AS {1}) AS DOUBLE) <> TRY_CAST({0} AS DOUBLE)))"
         ),
+        "try_cast": "TRY_CAST({0} AS {1})",
         "matches": "regexp_matches({0}, {1})",
         "unreadable": "(NOT ({1}) OR ({0} IS NOT NULL AND TRY_CAST({0} AS {2}) IS NULL))",
         "to_json": "to_json({0})",

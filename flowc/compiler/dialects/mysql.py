@@ -104,6 +104,8 @@ MYSQL = Dialect(
     },
     native=_native,
     longest_name=64,
+    widest=(_MOST_DIGITS, _MOST_SCALE),
+    short_floats=(Kind.FLOAT32,),
     name_characters=True,
     cast={
         **dict.fromkeys((Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64), "CAST({x} AS SIGNED)"),
@@ -111,7 +113,7 @@ MYSQL = Dialect(
         **dict.fromkeys((Kind.TEXT, Kind.UUID, Kind.UNKNOWN), "CAST({x} AS CHAR)"),
         Kind.BOOL: "({x} <> 0)",
         Kind.BINARY: "CAST({x} AS BINARY)",
-        Kind.TIMESTAMPTZ: "CAST({x} AS DATETIME(6))",
+        Kind.TIMESTAMPTZ: "CAST({x} AS DATETIME({places}))",
         Kind.JSON: "{x}",
     },
     schemas=False,

@@ -88,6 +88,7 @@ POSTGRES = Dialect(
     upserts=True,
     returned_new="xmax = 0",
     row_id="ctid",
+    widest=None,
     binary_order=' COLLATE "C"',
     escaped_text=True,
     array_depth=False,
