@@ -141,6 +141,7 @@ DUCKDB = Dialect(
         ),
         "at_zone": "({0} AT TIME ZONE {1})",
         "zone_misfit": _ZONE_MISFIT,
+        "clock": "now()",
         "add_seconds": "({0} + to_microseconds(CAST(CAST({1} AS DOUBLE) * 1000000 AS BIGINT)))",
         "cursor": "CAST({0} AS VARCHAR)",
         "cursor_timestamptz": "strftime(make_timestamp(epoch_us({0})), '%Y-%m-%d %H:%M:%S.%f') || '+00:00'",

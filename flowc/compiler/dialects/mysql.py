@@ -197,6 +197,7 @@ MYSQL = Dialect(
             f"OR NOT ({{0}} BETWEEN '1970-01-02' AND '2038-01-18') OR ({_BEFORE} <> {_AFTER} AND "
             f"(convert_tz({_BEFORE}, '+00:00', {{1}}) = {{0}}) = (convert_tz({_AFTER}, '+00:00', {{1}}) = {{0}}))))"
         ),
+        "clock": "now(6)",
         "add_seconds": "({0} + INTERVAL {1} SECOND)",
         "cursor": "CAST({0} AS CHAR)",
         "cursor_timestamptz": "date_format({0}, '%Y-%m-%d %H:%i:%s.%f+00:00')",

@@ -133,6 +133,8 @@ POSTGRES = Dialect(
         "pivot": "({0} - CASE WHEN {1} ~ {2} THEN INTERVAL '100 years' ELSE INTERVAL '0' END)",
         "at_zone": "({0} AT TIME ZONE {1})",
         "zone_misfit": _ZONE_MISFIT,
+        "clock": "clock_timestamp()",
+        "kept_row": " FOR KEY SHARE",
         "add_seconds": "({0} + {1} * INTERVAL '1 second')",
         "cursor": "CAST({0} AS TEXT)",
         "cursor_timestamptz": "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00:00'",

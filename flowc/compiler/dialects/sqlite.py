@@ -107,6 +107,7 @@ SQLITE = Dialect(
         "parse_timestamp": "flowc_parse_timestamp({0}, {1}, {2})",
         "parse_timestamptz": "flowc_parse_timestamp({0}, {1}, {2})",
         "at_zone": "flowc_at_zone({0}, {1})",
+        "clock": "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00')",
         "add_seconds": "flowc_add_seconds({0}, {1})",
         "canonical_time": "flowc_temporal({0}, {1})",
         "cursor": "CAST({0} AS TEXT)",
