@@ -136,7 +136,7 @@ def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
     try:
         run.target.begin()
         if plan.lock:
-            run.target.lock(plan.lock)
+            run.target.lock(plan.table)
         for part in plan.steps:
             _STEPS[type(part)](part, run)
         if commit:

@@ -282,7 +282,7 @@ def _look(database: Database, statement: Statement) -> None:
     if statement.commit is not None and isinstance(database, TableStore):
         name = statement.commit.table.name
         database.begin()
-        database.lock(f"flowc:{name}")
+        database.lock(name)
         database.view(name)
 
 

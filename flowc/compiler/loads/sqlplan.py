@@ -41,11 +41,13 @@ def plan_load(
     now: datetime,
     same_database: bool,
     rehearsal: bool = False,
+    kept: str | None = None,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
     `columns` are the exact output columns of the source; `live` is the table as it is, None where the plan is to create
-    it; `watermark` is what an earlier load stored; `now` is the time of the load. A `rehearsal` leaves nothing behind
+    it; `watermark` is what an earlier load stored, and `kept` the target's name there (`connection.table`), where a
+    database was asked for it; `now` is the time of the load. A `rehearsal` leaves nothing behind
     when it is not committed, also where creating a table is no part of a transaction.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
@@ -61,6 +63,7 @@ def plan_load(
         watermark=watermark,
         now=now,
         same_database=same_database,
+        kept=kept or f"{apply.target.connection}.{apply.target.name}",
     )
     check_shape(load)
     return LoadPlan(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.catalog import Column, Table, TableName
+from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import EngineError, UsageError
 from flowc.runtime.arrow import arrow_schema, arrow_type
 from flowc.runtime.connectors import postgres_catalog as catalog
@@ -94,8 +94,9 @@ class Postgres:
         idle = driver("psycopg.pq", "postgres").TransactionStatus.IDLE
         return bool(self._session.info.transaction_status != idle)
 
-    def lock(self, name: str) -> None:
-        self._run(f"SELECT pg_advisory_xact_lock(hashtextextended({literal(name)}, 0))")
+    def lock(self, table: TableName) -> None:
+        name = literal(f"flowc:{self.resolved(table).table}")
+        self._run(f"SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))")
 
     def execute(self, sql: str) -> int:
         cursor = self._run(sql)
@@ -229,6 +230,11 @@ class Postgres:
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         with _told():
             return catalog.read_tables(self._session, names)
+
+    def resolved(self, name: TableName) -> Resolved:
+        with _told():
+            found = catalog.resolved(self._session, name)
+        return Resolved(found, found)
 
     def names(self) -> tuple[TableName, ...]:
         with _told():
