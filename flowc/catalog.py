@@ -38,6 +38,18 @@ class TableName:
         return TableName(".".join(parts[:-1]) or None, parts[-1])
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The table that a database finds under a name, or would make there.
+
+    `table` is the same for every spelling that any session of the database may use; `kept` is how it is called in
+    flowc's own tables beside it: without the schema, or database, in which those are.
+    """
+
+    table: TableName
+    kept: TableName
+
+
 _PART = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>[^".][^.]*))(?=\.|$)')
 
 

@@ -211,7 +211,8 @@ class LoadPlan:
     """Everything one load does to one target.
 
     `prepare` runs before the transaction (only what an engine cannot do inside one), `steps` inside it, `cleanup`
-    after it whatever happened. `lock` names what two loads of one target must not do at once.
+    after it whatever happened. `lock` tells what two loads of one target must not do at once, and
+    is empty where they may: it is the database's lock of the table, however that is spelled.
     """
 
     pipeline: str

@@ -78,9 +78,10 @@ class SourcePlan:
 class PositionSql:
     """How a target keeps the positions of a stream, beside its rows.
 
-    `read` gives rows of (source, partition, next, epoch, log_id). `begin` records a partition that was never read, and
-    `advance` moves one on: it touches one row when the position is still `{start}`, and none when another worker has
-    moved it. Both hold `{source}` as a finished literal in `sources`, and `{log}` of letters, digits, `-` and `_`.
+    `read` gives rows of (target, source, partition, next, epoch, log_id), also of the stream's other targets there.
+    `begin` records a partition that was never read, and `advance` moves one on: it touches one row when the position
+    is still `{start}`, and none when another worker has moved it. Both hold `{target}`, the table's name there, and
+    `{source}`, as in `sources`, as finished literals, and `{log}` of letters, digits, `-` and `_`.
     """
 
     ensure: tuple[str, ...]
@@ -89,6 +90,8 @@ class PositionSql:
     advance: str
     table: TableName
     sources: tuple[tuple[str, str], ...] = ()
+    target: str = ""
+    """The table as its spec spells it, as a literal: what `{target}` is where no other name of it is stored."""
 
 
 @dataclass(frozen=True, slots=True)

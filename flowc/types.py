@@ -82,6 +82,11 @@ class DataType:
         return self.kind in (Kind.FLOAT32, Kind.FLOAT64)
 
     @property
+    def places(self) -> int:
+        """The fractional digits of seconds in a time or timestamp: 6 unless its precision says otherwise."""
+        return 6 if self.precision is None else self.precision
+
+    @property
     def is_number(self) -> bool:
         """Whether it holds numbers."""
         return self.is_integer or self.is_float or self.kind is Kind.DECIMAL

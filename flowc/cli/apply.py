@@ -17,7 +17,7 @@ from flowc.render.migration import migration_text
 from flowc.render.style import printable
 from flowc.service.applying import Limits
 from flowc.service.migrating import Request, carry_out, refuse_destructive
-from flowc.service.plans import make_plan, plan_hash
+from flowc.service.plans import make_plan
 from flowc.service.saved import SavedPlan, read_plan
 
 
@@ -56,8 +56,8 @@ def command(
     limits = Limits(lock_timeout, table_lock_timeout, statement_timeout)
     file = _plan_file(arguments)
     if file is not None:
-        saved = read_plan(file)
-        whole = prepare_whole([Path(path) for path in saved.specs], environment or saved.environment)
+        saved = read_plan(file, environment)
+        whole = prepare_whole([Path(path) for path in saved.specs], saved.environment)
         refuse_destructive(saved.plan, allowed)
         yes = False
     else:
@@ -89,7 +89,7 @@ def _planned(
     out(migration_text(plan, style_for(sys.stdout), columns=width_of(sys.stdout)))
     refuse_destructive(plan, allowed)
     specs = tuple(str(path) for path in paths)
-    return whole, SavedPlan(plan, plan_hash(plan), specs, environment, tuple(sorted(chosen)))
+    return whole, SavedPlan(plan, specs, environment, tuple(sorted(chosen)))
 
 
 def _agreed() -> bool:

@@ -53,7 +53,7 @@ def command(
     identity = plan_hash(plan)
     if file is not None:
         specs = tuple(str(path) for path in paths)
-        write_plan(file, SavedPlan(plan, identity, specs, environment, tuple(sorted((*names, *selected))), version))
+        write_plan(file, SavedPlan(plan, specs, environment, tuple(sorted((*names, *selected))), version))
         say(f"wrote {file}; carry it out with `flowc apply {file}`")
     out(_shown(plan, identity, form))
     return 2 if detailed and not plan.empty else 0

@@ -25,7 +25,10 @@ class Dialect:
     """What the engine calls a kind of type. One that is missing cannot be stored."""
     native: Callable[[DataType], str | None] = lambda _: None
     cast: Mapping[Kind, str] = field(default_factory=dict)
-    """How `{x}` is cast to a kind, where CAST does not take the words that columns are declared with."""
+    """How `{x}` is cast to a kind, where CAST does not take the words that columns are declared with.
+
+    `{places}` are the fractional digits of its seconds.
+    """
     """Spellings that need more than that table (arrays, lengths, digits); None for a type that does not."""
     attached: bool = False
     """SQL runs beside the tables, not in them: a load brings in the rows it may touch, and its commit carries the
@@ -105,6 +108,10 @@ class Dialect:
     """SQL that its author wrote for the engine, as flowc's sessions of it read it."""
     escaped_text: bool = False
     r"""A text literal with a backslash is written `E'…'`, so that no setting can change its meaning."""
+    widest: tuple[int, int] | None = (38, 38)
+    """The most digits of a decimal and the most of its fraction; None where it needs to have no limit."""
+    short_floats: tuple[Kind, ...] = ()
+    """Floats that may have fewer digits as a text than they hold."""
     widen: Mapping[Kind, DataType] = field(default_factory=dict)
     """The type that holds every value of a kind the engine lacks."""
     holds: Mapping[Kind, DataType] = field(default_factory=dict)

@@ -121,7 +121,7 @@ def _table(target: TableTarget, plan: StreamPlan) -> Iterator[str]:
 
 def _positions(sql: PositionSql) -> Iterator[str]:
     """For each partition that the epoch reads, one of two statements."""
-    filled = _NUMBERS | {"source": sql.sources[0][1] if len(sql.sources) == 1 else "{source}"}
+    filled = _NUMBERS | {"target": sql.target, "source": sql.sources[0][1] if len(sql.sources) == 1 else "{source}"}
     moves = "move a partition on: error `stream-fenced` when this touches no row"
     yield statement(Execute(moves, sql.advance.format(**filled)))
     yield statement(Execute("or begin one that was never read", sql.begin.format(**filled)))

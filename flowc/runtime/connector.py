@@ -6,12 +6,12 @@ arguments; `open` connects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from flowc.catalog import Column, Table, TableName
-from flowc.errors import UsageError
+from flowc.catalog import Column, Resolved, Table, TableName
+from flowc.errors import EngineError, UsageError
 from flowc.migration import TableCommit
 from flowc.plan import Attach
 
@@ -44,8 +44,8 @@ class Database(Protocol):
     def rollback(self) -> None:
         """Undoes it; harmless outside a transaction."""
 
-    def lock(self, name: str) -> None:
-        """Waits for the named lock, held until the transaction ends."""
+    def lock(self, table: TableName) -> None:
+        """Waits for the lock of loads of a table, however that is spelled; held until the transaction ends."""
 
     def execute(self, sql: str) -> int:
         """Runs one statement; returns the rows it touched (0 where that has no meaning)."""
@@ -73,6 +73,9 @@ class Database(Protocol):
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         """Those of the named tables that are there, with all that whoever changes them has to know."""
 
+    def resolved(self, name: TableName) -> Resolved:
+        """The table that a name means here, as the engine resolves it: by its schema, its case and its defaults."""
+
     def names(self) -> tuple[TableName, ...]:
         """All tables of users and of flowc, without the engine's own; those in the default schema without it."""
 
@@ -81,6 +84,23 @@ class Database(Protocol):
 
     def explain(self, sql: str) -> str:
         """The engine's plan for a query, without running it."""
+
+
+def stored_name(names: Iterable[str], table: TableName, database: Database) -> str:
+    """Under which name flowc's own tables speak of a table: the first of `names`, which are stored, that means it.
+
+    A spelling that was stored stays, so that whoever began with it goes on; else the name is that of the database.
+    """
+    here = database.resolved(table)
+    own = str(here.kept)
+    return next((name for name in names if name == own or _means(name, here.table, database)), own)
+
+
+def _means(name: str, table: TableName, database: Database) -> bool:
+    try:
+        return database.resolved(TableName.parse(name)).table == table
+    except (ValueError, EngineError):  # a name of which this database can make nothing
+        return False
 
 
 @runtime_checkable

@@ -144,7 +144,7 @@ def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
     try:
         _begin(plan, run.target)
         if plan.lock:
-            run.target.lock(plan.lock)
+            run.target.lock(plan.table)
         for part in plan.steps:
             _STEPS[type(part)](part, run)
         if commit:

@@ -22,6 +22,11 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(quoted(name) for name in names)
 
 
+def folded(name: str) -> str:
+    """A name without the case of its ASCII letters, as SQLite and DuckDB compare names."""
+    return "".join(c.lower() if c.isascii() else c for c in name)
+
+
 def literal(text: str) -> str:
     """Text as a standard SQL string."""
     return "'" + text.replace("'", "''") + "'"

@@ -154,6 +154,7 @@ def _run(work: Apply, plan: DatabasePlan, prove: Callable[[], None]) -> int:
         for group in _groups(statements):
             _group(work, version, group, len(statements), prove)
         snapshot = encode_snapshot(plan.snapshot)
+        prove()
         _record(work, sql.finish(version, "done", _now(), snapshot, None, work.dialect))
     except FlowcError as error:
         with suppress(FlowcError):  # the connection may be what failed; the next apply finds the version open
@@ -321,7 +322,7 @@ def _look(database: Database, statement: Statement) -> None:
     if statement.commit is not None and isinstance(database, TableStore):
         name = statement.commit.table.name
         database.begin()
-        database.lock(f"flowc:{name}")
+        database.lock(name)
         database.view(name)
 
 

@@ -178,7 +178,7 @@ def _taking(writer: Writer, letters: DeadLetters) -> Writer:
         return LettersWriter(_taking(writer.table, letters))
     if not isinstance(writer, DatabaseWriter):
         return writer
-    hold = hold_positions(letters.stream, str(writer.plan.table), writer.plan.kind)
+    hold = hold_positions(letters.stream, writer.plan.kind)
 
     def first(_: Epoch) -> None:
         writer.database.execute(hold)

@@ -190,7 +190,8 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
     """
     target = run.sessions.target(apply.target.connection)
     live = target.table(apply.target.name)
-    watermark = stored_watermark(apply, target)
+    stored = stored_watermark(apply, target)
+    watermark = stored.value if stored else None
     if watermark is not None:
         lowered = lower_pipeline(run.checked, pipeline, reporter, watermark=watermark, env=run.env)
         if lowered is None or reporter.has_errors:
@@ -212,6 +213,7 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
         same_database=same_database(run.sessions, apply),
         beside=any(run.sessions.same(name, apply.target.connection) for name in connections(apply.input)),
         rehearsal=not run.commit,
+        kept=stored.kept if stored else None,
     )
     return Prepared(apply, columns, plan)
 

@@ -1,6 +1,7 @@
 """One apply at a time: a lock in the database, with an owner and a lease that a thread renews.
 
-A lock whose owner is a process of this machine that is gone is taken over at once; any other one when its lease ends.
+A lock whose owner is a process that this one can see, and that is gone, is taken over at once; any other one when its
+lease ends by the clock of the database.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
@@ -27,16 +28,35 @@ _APPLY = "apply"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds the lock."""
+    """Who holds the lock; `expired` tells whether the lease has ended."""
 
     owner: str
     acquired_at: datetime
     expires_at: datetime
+    expired: bool = False
+
+    @property
+    def process(self) -> str:
+        """The machine, the process and when it began, as people know them."""
+        return ":".join(self.owner.split(":")[:3])
 
 
 def owner_name() -> str:
-    """This process, as other owners see it: the machine, the process, and when it began."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+    """This process, as other owners see it: the machine, the process, when it began, and among which it is one."""
+    return ":".join((socket.gethostname(), str(os.getpid()), _started(os.getpid()), *_realm()))
+
+
+def _realm() -> tuple[str, str]:
+    """The namespace in which this process has its number, and the boot of the machine; empty where they have no name.
+
+    The numbers of processes mean something only to those of the same namespace and boot.
+    """
+    try:
+        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return namespace, file.read().strip()
+    except OSError:
+        return "", ""
 
 
 def _started(process: int) -> str:
@@ -49,9 +69,12 @@ def _started(process: int) -> str:
 
 
 def is_gone(owner: str) -> bool:
-    """Whether the owner was a process of this machine that no longer runs."""
-    host, process, began = [*owner.rsplit(":", 2), "", ""][:3]
-    if host != socket.gethostname() or not process.isdigit():
+    """Whether the owner was a process that this one would see, and that no longer runs.
+
+    Owners that name no namespace (of other systems, and of earlier versions) are not judged.
+    """
+    _, process, began, *realm = [*owner.rsplit(":", 4), "", ""][:5]
+    if tuple(realm) != _realm() or not all(realm) or not process.isdigit():
         return False
     try:
         os.kill(int(process), 0)
@@ -111,19 +134,20 @@ def _ensure(database: Database, dialect: Dialect, end: float) -> None:
 
 def _try(database: Database, dialect: Dialect, owner: str) -> Holder | None:
     """Takes the lock; who holds it where somebody does."""
-    now = datetime.now(UTC)
     try:
-        database.execute(sql.take_lock(_APPLY, owner, now, now + timedelta(seconds=LEASE), dialect))
+        database.execute(sql.take_lock(_APPLY, owner, LEASE, dialect))
         return None
     except (DataError, EngineError, TransientError):
         rows = database.query(sql.read_lock(_APPLY, dialect)).to_pylist()
     if not rows:
-        return Holder("somebody", now, now)
+        return Holder("somebody", datetime.now(UTC), datetime.now(UTC))
     holder = Holder(**rows[0])
     if holder.owner == owner:
         return None
-    if is_gone(holder.owner) or holder.expires_at < now:
+    if is_gone(holder.owner):
         database.execute(sql.drop_lock(_APPLY, holder.owner, dialect))
+    elif holder.expired:
+        database.execute(sql.expire_lock(_APPLY, holder.owner, dialect))
     return holder
 
 
@@ -131,15 +155,17 @@ def _held(holder: Holder) -> UsageError:
     since = holder.acquired_at.isoformat(timespec="seconds")
     until = holder.expires_at.isoformat(timespec="seconds")
     return UsageError(
-        f"another apply is at work here: {holder.owner}, since {since}, with a lease until {until}",
+        f"another apply is at work here: {holder.process}, since {since}, with a lease until {until}",
         code="apply-locked",
         help="wait for it with `--lock-timeout 600`; a lock whose owner is gone is taken over when its lease ends",
     )
 
 
 def _prove(database: Database, dialect: Dialect, owner: str) -> None:
-    until = datetime.now(UTC) + timedelta(seconds=LEASE)
-    if database.execute(sql.hold_lock(_APPLY, owner, until, dialect)) != 1:
+    """Holds the lock against all others until the transaction ends, where one is open."""
+    keep = sql.keep_lock(_APPLY, owner, dialect)
+    found = database.query(keep).num_rows if keep else database.execute(sql.hold_lock(_APPLY, owner, LEASE, dialect))
+    if found != 1:
         raise UsageError(
             "the lock was lost: its lease ended, and another apply may have begun",
             code="apply-lock-lost",
@@ -173,12 +199,22 @@ class _Heartbeat:
             self._thread.join(5)
 
     def _run(self) -> None:
+        session, wait = None, 0.0
+        while not self._done.wait(wait):
+            session = self._beat(session)
+            wait = LEASE / 3 if session is not None else min(1.0, LEASE / 3)
+        if session is not None:
+            session.close()
+
+    def _beat(self, session: Database | None) -> Database | None:
+        """Renews the lease, and gives the session for the next time; None where there must be a new one."""
         assert self._second is not None
-        session = self._second()
-        while not self._done.wait(LEASE / 3):
-            until = datetime.now(UTC) + timedelta(seconds=LEASE)
-            try:
-                session.execute(sql.hold_lock(_APPLY, self._owner, until, self._dialect))
-            except FlowcError:
-                continue  # the next beat may get through, and the owner proves the lock before it acts
-        session.close()
+        try:
+            session = session or self._second()
+            session.execute(sql.hold_lock(_APPLY, self._owner, LEASE, self._dialect))
+            return session
+        except FlowcError:
+            if session is not None:
+                with suppress(FlowcError):
+                    session.close()
+            return None

@@ -14,7 +14,7 @@ from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import open_database
 from flowc.service.applying import Applied, Apply, Limits, Watcher, apply_database, refuse_blocked
 from flowc.service.history import read_history
-from flowc.service.plans import Wanted, close_selection, plan_database, wanted_of
+from flowc.service.plans import Wanted, close_selection, plan_database, plan_hash, wanted_of
 from flowc.service.rollback import rollback_wanted
 from flowc.service.saved import SavedPlan, check_fresh
 from flowc.service.sessions import CONTROL, Sessions
@@ -74,14 +74,15 @@ def _has_work(request: Request, plan: DatabasePlan) -> bool:
 
 def _work(request: Request, plan: DatabasePlan) -> Apply:
     control = request.sessions.control(plan.connection, make=True)
+    plan_id = plan_hash(request.saved.plan)
 
     def replan() -> DatabasePlan:
         flows = graph(request.ir, columns=True)
         now = plan_database(_wanted(request, plan), request.sessions, flows, _select(request), ask=False)
-        return check_fresh(plan, now, read_history(*control), request.saved.hash)
+        return check_fresh(plan, now, read_history(*control), plan_id)
 
     return Apply(
-        request.sessions.target(plan.connection), plan.kind, control, request.saved.hash, replan, request.watcher,
+        request.sessions.target(plan.connection), plan.kind, control, plan_id, replan, request.watcher,
         request.limits, _second(request, plan), _approved(plan) if request.looked_at else {},
     )  # fmt: skip
 

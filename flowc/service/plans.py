@@ -182,10 +182,10 @@ def with_watermark(load: PipelineChange, applies: Sequence[Apply], database: Dat
     """The change of a load, with the watermark from which its next run reads on."""
     name = (load.name, load.target)
     own = (a for a in applies if (a.pipeline, f"{a.target.connection}.{a.target.name}") == name)
-    watermark = next((stored_watermark(apply, database) for apply in own), None)
-    if watermark is None:
+    stored = next((stored_watermark(apply, database) for apply in own), None)
+    if stored is None or stored.value is None:
         return load
-    return replace(load, effects=(*load.effects, f"its next run reads on from its watermark, {watermark}"))
+    return replace(load, effects=(*load.effects, f"its next run reads on from its watermark, {stored.value}"))
 
 
 def _selected(wanted: Wanted, select: frozenset[str]) -> Wanted:

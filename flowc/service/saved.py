@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,17 +16,16 @@ from flowc.errors import UsageError
 from flowc.migration import DatabasePlan, MigrationPlan, TableChanges
 from flowc.service.applying import statement_hash
 from flowc.service.history import History
-from flowc.service.plans import plan_hash
 
-FORMAT = 1
+FORMAT = 2
+_HASH = "hash"
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan, the specs it was made from, and its hash."""
+    """A plan, the specs it was made from, and how they were read."""
 
     plan: MigrationPlan
-    hash: str
     specs: tuple[str, ...]
     environment: str | None = None
     select: tuple[str, ...] = ()
@@ -35,33 +36,58 @@ class SavedPlan:
 
 
 def write_plan(path: Path, saved: SavedPlan) -> None:
-    """Writes the file.
+    """Writes the file, with the hash of all that is in it.
 
     Raises UsageError where that cannot be done.
     """
+    fields = msgspec.json.decode(msgspec.json.encode(saved))
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(saved), indent=2))
+        path.write_bytes(msgspec.json.format(msgspec.json.encode({_HASH: _hash(fields), **fields}), indent=2))
     except OSError as error:
         message = f"the plan cannot be written to `{path}`: {error.strerror}"
         raise UsageError(message, code="unwritable-file", help="name another file after `--out`") from None
 
 
-def read_plan(path: Path) -> SavedPlan:
-    """Reads the file.
+def read_plan(path: Path, environment: str | None = None) -> SavedPlan:
+    """Reads the file. `environment` is the one that the user named beside it, if any.
 
-    Raises UsageError for one that is no plan, is of another format, or was changed by hand.
+    Raises UsageError for one that is no plan, is of another format, was changed by hand, or was made for another
+    environment.
     """
-    help = "make it again with `flowc plan --out FILE`"
-    try:
-        saved = msgspec.json.decode(path.read_bytes(), type=SavedPlan)
-    except (OSError, msgspec.DecodeError) as error:
-        raise UsageError(f"`{path}` is not a plan: {error}", code="unreadable-plan", help=help) from None
-    if saved.format != FORMAT:
-        message = f"`{path}` has format {saved.format}, and this version of flowc reads {FORMAT}"
-        raise UsageError(message, code="unreadable-plan", help=help)
-    if plan_hash(saved.plan) != saved.hash:
-        raise UsageError(f"`{path}` was changed after it was made", code="unreadable-plan", help=help)
+    saved = _read(path)
+    if environment is not None and environment != saved.environment:
+        made = f"for environment `{saved.environment}`" if saved.environment else "without an environment"
+        raise UsageError(
+            f"`{path}` was made {made}, and `--env {environment}` is another",
+            code="stale-plan",
+            help=f"leave `--env` out, or make a plan with `flowc plan --env {environment} --out FILE`",
+        )
     return saved
+
+
+def _read(path: Path) -> SavedPlan:
+    try:
+        fields = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError) as error:
+        raise _unreadable(f"`{path}` is not a plan: {error}") from None
+    if fields.get("format") != FORMAT:
+        found = fields.get("format", "no format")
+        raise _unreadable(f"`{path}` has format {found}, and this version of flowc reads {FORMAT}")
+    if fields.pop(_HASH, None) != _hash(fields):
+        raise _unreadable(f"`{path}` was changed after it was made")
+    try:
+        return msgspec.convert(fields, type=SavedPlan)
+    except msgspec.ValidationError as error:
+        raise _unreadable(f"`{path}` is not a plan: {error}") from None
+
+
+def _hash(fields: Mapping[str, Any]) -> str:
+    """The hash of everything in a file but itself, however the file is laid out."""
+    return sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
+
+
+def _unreadable(message: str) -> UsageError:
+    return UsageError(message, code="unreadable-plan", help="make it again with `flowc plan --out FILE`")
 
 
 @dataclass(frozen=True, slots=True)

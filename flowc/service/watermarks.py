@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply
-from flowc.compiler.loads.watermark import WATERMARKS, of_load
-from flowc.compiler.quote import ident, table
-from flowc.runtime.connector import Database, TableStore
+from flowc.compiler.loads.watermark import WATERMARKS, of_pipeline
+from flowc.runtime.connector import Database, TableStore, stored_name
 
 
-def stored_watermark(apply: Apply, target: Database) -> str | None:
-    """The watermark of an incremental load; None before the first one, and for other loads."""
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """What a load goes on from, None before the first one, and the name under which its target keeps it."""
+
+    value: str | None
+    kept: str
+
+
+def stored_watermark(apply: Apply, target: Database) -> Watermark | None:
+    """The watermark of an incremental load, however its table was spelled when it was stored; None for other loads."""
     if apply.incremental is None:
         return None
-    if isinstance(target, TableStore):
-        return _beside(apply, target)
+    rows = _stored(apply, target)
+    prefix = f"{apply.target.connection}."
+    names = [str(row["target"]).removeprefix(prefix) for row in rows if str(row["target"]).startswith(prefix)]
+    kept = prefix + stored_name(names, apply.target.name, target)
+    wanted = kept, apply.incremental.column.lower()
+    own = (str(row["value"]) for row in rows if (row["target"], str(row["column_name"]).lower()) == wanted)
+    return Watermark(next(own, None), kept)
+
+
+def _stored(apply: Apply, target: Database) -> Sequence[dict[str, Any]]:
+    """All watermarks of the pipeline there, the newest first."""
+    if isinstance(target, TableStore):  # they lie with the table itself
+        found = target.watermarks(apply.target.name).sort_by([("loaded_at", "descending")]).to_pylist()
+        return [row for row in found if row["pipeline"] == apply.pipeline]
     dialect = DIALECTS[apply.target.kind]
-    state = dialect.state_table(WATERMARKS)
-    if target.table(state) is None:
-        return None
-    rows = target.query(f"SELECT {ident('value')} FROM {table(state)} WHERE {of_load(apply, dialect)}").to_pylist()
-    return str(rows[0]["value"]) if rows else None
-
-
-def _beside(apply: Apply, target: TableStore) -> str | None:
-    """The watermark where it lies with the table itself."""
-    cursor = apply.incremental.column if apply.incremental is not None else ""
-    wanted = apply.pipeline, f"{apply.target.connection}.{apply.target.name}", cursor.lower()
-    rows = target.watermarks(apply.target.name).to_pylist()
-    own = (row for row in rows if (row["pipeline"], row["target"], str(row["column_name"]).lower()) == wanted)
-    return next((str(row["value"]) for row in own), None)
+    if target.table(dialect.state_table(WATERMARKS)) is None:
+        return ()
+    rows: list[dict[str, Any]] = target.query(of_pipeline(apply.pipeline, dialect)).to_pylist()
+    return rows

@@ -294,12 +294,12 @@ def test_a_lock_is_waited_for_until_the_transaction_ends(three, kind):
 
     def other():
         second.begin()
-        second.lock("load:t")
+        second.lock(TableName(None, "t"))
         order.append("second")
         second.rollback()
 
     first.begin()
-    first.lock("load:t")
+    first.lock(TableName(None, "t"))
     thread = threading.Thread(target=other)
     thread.start()
     time.sleep(0.2)

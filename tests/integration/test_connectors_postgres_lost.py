@@ -28,7 +28,7 @@ ROWS = pa.RecordBatch.from_pylist([{"a": 1}], schema=pa.schema([("a", pa.int64()
         lambda session: session.query("SELECT a FROM t"),
         lambda session: session.execute("DELETE FROM t"),
         lambda session: session.explain("SELECT a FROM t"),
-        lambda session: session.lock("t"),
+        lambda session: session.lock(TableName(None, "t")),
         lambda session: session.commit(),
     ],
     ids=["ingest", "takes_wire", "table", "names", "describe", "query", "execute", "explain", "lock", "commit"],

@@ -55,7 +55,8 @@ def _hold(store: Store, owner: str, seconds: float) -> None:
 
 def test_the_lock_of_a_live_owner_is_respected_and_a_dead_one_s_is_taken_over(store: Store, project: Inside):
     with subprocess.Popen(["sleep", "3600"]) as sleeper:
-        owner = f"{socket.gethostname()}:{sleeper.pid}:{locks._started(sleeper.pid)}"
+        shown = f"{socket.gethostname()}:{sleeper.pid}:{locks._started(sleeper.pid)}"
+        owner = ":".join((shown, *locks._realm()))
         try:
             _hold(store, owner, 3600)
             refused = project.flowc("apply", "--yes", "--lock-timeout", "0.3")
@@ -63,7 +64,7 @@ def test_the_lock_of_a_live_owner_is_respected_and_a_dead_one_s_is_taken_over(st
             sleeper.kill()
     assert refused.code == 2
     assert "error[apply-locked]" in refused.err
-    assert f"another apply is at work here: {owner}, since " in refused.err
+    assert f"another apply is at work here: {shown}, since " in refused.err
     assert "with a lease until " in refused.err
     assert store.raw(f"SELECT owner FROM {_locks(store)}") == [(owner,)]
     assert store.raw("SELECT count(*) FROM t") == [(1,)]

@@ -74,6 +74,7 @@ def faults(tmp_path: Path, text: str) -> list[Found]:
         ("to: { connection: db, table: x }\n    dedupe: { order_by: a }" + BODY, ("missing-keys", "a")),
         ("to: [t, t]" + BODY, ("duplicate-target", "t")),
         ("to: [t, { connection: db, table: t }]" + BODY, ("duplicate-target", "t")),
+        ("to: [t, { connection: db, table: public.t }]" + BODY, ("duplicate-target", "public.t")),
         ("to: t\n    schedule: '* * *'" + BODY, ("bad-schedule", "* * *")),
         ("to: t\n    schedule: '61 * * * *'" + BODY, ("bad-schedule", "61 * * * *")),
         ("to: t\n    schedule: 'é * * * *'" + BODY, ("bad-schedule", "é * * * *")),

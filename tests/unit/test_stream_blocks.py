@@ -52,6 +52,10 @@ def linted(folder: Path, text: str) -> list[Found]:
         (f"{ONE[:-5]}to: {{ connection: db, table: x, mode: merge }}", [("missing-keys", "merge")]),
         (f"{ONE[:-5]}to: [{{ connection: db, table: x }}, {{ connection: db, table: y }}]", []),
         (f"{ONE[:-5]}to: [{{ connection: db, table: x }}, {{ connection: db, table: 'x' }}]", [("duplicate-target", "x")]),
+        (
+            f"{ONE[:-5]}to: [{{ connection: db, table: x }}, {{ connection: db, table: public.x }}]",
+            [("duplicate-target", "public.x")],
+        ),
         (f"{ONE[:-5]}to: {{ connection: bus, topic: x }}", [("stream-reads-target", "x")]),
         (f"{ONE[:-5]}to: {{ connection: bus, topic: y }}", []),
         (f"{ONE[:-5]}to: {{ connection: bus, topic: y, mode: append }}", []),

@@ -128,6 +128,7 @@ DUCKDB = Dialect(
             "({0} IS NOT NULL AND (TRY_CAST({0} AS {1}) IS NULL "
             "OR TRY_CAST(TRY_CAST({0} AS {1}) AS DOUBLE) <> TRY_CAST({0} AS DOUBLE)))"
         ),
+        "try_cast": "TRY_CAST({0} AS {1})",
         "matches": "regexp_matches({0}, {1})",
         "unreadable": "(NOT ({1}) OR ({0} IS NOT NULL AND TRY_CAST({0} AS {2}) IS NULL))",
         "to_json": "to_json({0})",
@@ -144,6 +145,7 @@ DUCKDB = Dialect(
         ),
         "at_zone": "({0} AT TIME ZONE {1})",
         "zone_misfit": _ZONE_MISFIT,
+        "clock": "now()",
         "add_seconds": "({0} + to_microseconds(CAST(CAST({1} AS DOUBLE) * 1000000 AS BIGINT)))",
         "cursor": "CAST({0} AS VARCHAR)",
         "cursor_timestamptz": "strftime(make_timestamp(epoch_us({0})), '%Y-%m-%d %H:%M:%S.%f') || '+00:00'",

@@ -104,6 +104,8 @@ MYSQL = Dialect(
     },
     native=_native,
     longest_name=64,
+    widest=(_MOST_DIGITS, _MOST_SCALE),
+    short_floats=(Kind.FLOAT32,),
     name_characters=True,
     cast={
         **dict.fromkeys((Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64), "CAST({x} AS SIGNED)"),
@@ -111,7 +113,7 @@ MYSQL = Dialect(
         **dict.fromkeys((Kind.TEXT, Kind.UUID, Kind.UNKNOWN), "CAST({x} AS CHAR)"),
         Kind.BOOL: "({x} <> 0)",
         Kind.BINARY: "CAST({x} AS BINARY)",
-        Kind.TIMESTAMPTZ: "CAST({x} AS DATETIME(6))",
+        Kind.TIMESTAMPTZ: "CAST({x} AS DATETIME({places}))",
         Kind.JSON: "{x}",
     },
     schemas=False,
@@ -195,6 +197,7 @@ MYSQL = Dialect(
             f"OR NOT ({{0}} BETWEEN '1970-01-02' AND '2038-01-18') OR ({_BEFORE} <> {_AFTER} AND "
             f"(convert_tz({_BEFORE}, '+00:00', {{1}}) = {{0}}) = (convert_tz({_AFTER}, '+00:00', {{1}}) = {{0}}))))"
         ),
+        "clock": "now(6)",
         "add_seconds": "({0} + INTERVAL {1} SECOND)",
         "cursor": "CAST({0} AS CHAR)",
         "cursor_timestamptz": "date_format({0}, '%Y-%m-%d %H:%i:%s.%f+00:00')",

@@ -29,6 +29,10 @@ from flowc.types import DataType, Kind
 _EXACT_DIGITS = 15
 """SQLite keeps numbers of so many digits exactly in a REAL; longer decimals are stored as text."""
 
+_SHORT = "CAST({0} AS TEXT)"
+_FLOAT_TEXT = f"CASE WHEN CAST({_SHORT} AS REAL) <> {{0}} THEN printf('%!.17g', {{0}}) ELSE {_SHORT} END"
+"""The engine's own text of a REAL has 15 digits, which are not always all of them."""
+
 
 def _native(kind: DataType) -> str | None:
     if kind.kind is Kind.ARRAY:
@@ -71,6 +75,7 @@ SQLITE = Dialect(
     same="{a} IS {b}",
     differ="{a} IS NOT {b}",
     typed_literals=False,
+    short_floats=(Kind.FLOAT32, Kind.FLOAT64),
     index_rows=True,
     upserts=True,
     written_rows="SELECT changes()",
@@ -92,6 +97,7 @@ SQLITE = Dialect(
     functions={
         "md5": "flowc_md5({0})",
         "length": "length({0})",
+        "float_text": _FLOAT_TEXT,
         "lower": "flowc_lower({0})",
         "upper": "flowc_upper({0})",
         "trim": "trim({0}, ' ' || char(9, 10, 13, 12, 11))",
@@ -101,6 +107,7 @@ SQLITE = Dialect(
         "parse_timestamp": "flowc_parse_timestamp({0}, {1}, {2})",
         "parse_timestamptz": "flowc_parse_timestamp({0}, {1}, {2})",
         "at_zone": "flowc_at_zone({0}, {1})",
+        "clock": "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00')",
         "add_seconds": "flowc_add_seconds({0}, {1})",
         "canonical_time": "flowc_temporal({0}, {1})",
         "cursor": "CAST({0} AS TEXT)",

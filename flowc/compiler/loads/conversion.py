@@ -8,14 +8,15 @@ before anything is read.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.loads.conversion_pair import Conversion, Pair
 from flowc.compiler.loads.conversion_untyped import convert_untyped
 from flowc.compiler.quote import text
-from flowc.compiler.tables.ddl import spell
+from flowc.compiler.tables.ddl import reported, spell
 from flowc.errors import DataError
-from flowc.types import INTEGER_RANGES, DataType, Kind
+from flowc.types import INTEGER_RANGES, TEMPORAL, DataType, Kind
 
 DIGITS = {kind: len(str(high)) for kind, (_, high) in INTEGER_RANGES.items()}
 _EXACT_INTEGERS = {Kind.FLOAT32: 2**24, Kind.FLOAT64: 2**53}
@@ -24,7 +25,8 @@ _DAY = (
     f"({_YEAR}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"
     f"|([0-9]{{2}}{_LEAP}|{_LEAP}00)-02-29)"
 )
-_TIME = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?"
+_FRACTION = "([.][0-9]{1,6})?"
+_TIME = f"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]{_FRACTION})?"
 _ISO = {
     Kind.DATE: f"^{_DAY}$",
     Kind.TIMESTAMP: f"^{_DAY}([ T]{_TIME})?$",
@@ -40,6 +42,7 @@ def convert(x: str, source: DataType, target: DataType, dialect: Dialect, timezo
 
     Raises DataError where no value of one type is a value of the other.
     """
+    target = reported(target, dialect) if target.kind is Kind.DECIMAL else target
     if _holds(source, target):
         return Conversion(x)
     rule = _rule(source, target, dialect)
@@ -59,8 +62,8 @@ def _holds(source: DataType, target: DataType) -> bool:
         return True
     if source.kind is Kind.TEXT and target.kind is Kind.TEXT:
         return target.length is None or (source.length is not None and source.length <= target.length)
-    if source.kind is target.kind and source.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
-        return (source.precision or 6) <= (target.precision or 6)
+    if source.kind is target.kind and source.kind in TEMPORAL:
+        return source.places <= target.places
     return source.kind is target.kind and source.kind is not Kind.DECIMAL and source.kind is not Kind.ARRAY
 
 
@@ -98,7 +101,8 @@ def _integer_to_decimal(pair: Pair) -> Conversion:
     room = _room(pair.target)
     if room is None or room >= DIGITS[pair.source.kind]:
         return Conversion(pair.cast)
-    return Conversion(pair.cast, f"abs({pair.dialect.cast_number.format(x=pair.x)}) >= {10**room}")
+    number = pair.dialect.cast_number.format(x=pair.x)  # the least integer of a type has no absolute value in it
+    return Conversion(pair.cast, f"({number} >= {10**room} OR {number} <= -{10**room})")
 
 
 def _integer_to_float(pair: Pair) -> Conversion:
@@ -122,12 +126,12 @@ def _decimal_to_decimal(pair: Pair) -> Conversion:
     scale, own_scale = pair.target.scale, pair.source.scale
     if room is None or (own is not None and own <= room and (own_scale or 0) <= (scale or 0)):
         return Conversion(pair.cast)
-    misfit = f"{pair.x} <> round({pair.x}, {scale or 0}) OR abs({pair.x}) >= {10**room}"
-    return Conversion(pair.cast, misfit)
+    rounded = f"{pair.x} <> round({pair.x}, {scale or 0})"  # may have a digit more than the type, so it comes second
+    return Conversion(pair.cast, f"CASE WHEN abs({pair.x}) < {10**room} THEN {rounded} ELSE {pair.x} IS NOT NULL END")
 
 
 def _float_to_decimal(pair: Pair) -> Conversion:
-    number = f"CAST({pair.cast_as(DataType(Kind.TEXT))} AS {_widest(pair)})"
+    number = f"CAST({pair.cast_as(DataType(Kind.TEXT))} AS {_widest_of(pair.target, pair)})"
     room = _room(pair.target)
     if room is None:
         return Conversion(number)
@@ -136,15 +140,19 @@ def _float_to_decimal(pair: Pair) -> Conversion:
     return Conversion(f"CAST({number} AS {spell(pair.target, pair.dialect)})", f"({pair.x} IS NOT NULL AND {misfit})")
 
 
-def _widest(pair: Pair) -> str:
-    """A decimal type with room for the target's whole digits and as many more of the fraction as the engine has."""
-    free = 38 - (_room(pair.target) or 28)
-    return spell(DataType(Kind.DECIMAL), pair.dialect) if pair.dialect.row_id == "ctid" else f"DECIMAL(38,{free})"
+def _widest_of(kind: DataType, pair: Pair) -> str:
+    """A decimal type with the whole digits of `kind` and as many more of the fraction as the engine has."""
+    if pair.dialect.widest is None:
+        return spell(DataType(Kind.DECIMAL), pair.dialect)
+    digits, most = pair.dialect.widest
+    room = _room(kind)
+    return f"DECIMAL({digits},{min(most, digits - (28 if room is None else room))})"
 
 
 def _decimal_to_float(pair: Pair) -> Conversion:
     as_text = pair.cast_as(DataType(Kind.TEXT), pair.cast)
-    return Conversion(pair.cast, f"{pair.cast_as(pair.source, as_text)} <> {pair.x}")
+    back = pair.dialect.functions.get("try_cast", "CAST({0} AS {1})").format(as_text, _widest_of(pair.source, pair))
+    return Conversion(pair.cast, f"({pair.x} IS NOT NULL AND ({back} = {pair.x}) IS NOT TRUE)")
 
 
 def _float_to_float(pair: Pair) -> Conversion:
@@ -175,12 +183,18 @@ def _to_instant(pair: Pair) -> Conversion | None:
     named = pair.dialect.utc if pair.timezone == "UTC" else pair.timezone
     local, zone = pair.cast_as(DataType(Kind.TIMESTAMP)), text(named, pair.dialect)
     misfit = pair.dialect.function("zone_misfit", local, zone)
+    if pair.source.kind is Kind.TIMESTAMP and pair.source.places > pair.target.places:
+        cut = pair.cast_as(pair.source, pair.cast_as(replace(pair.target, kind=Kind.TIMESTAMP)))
+        misfit = f"({misfit} OR {cut} <> {pair.x})"
     return Conversion(pair.dialect.function("at_zone", local, zone), misfit)
 
 
 def _from_text(pair: Pair) -> Conversion:
     dialect = pair.dialect
-    readable = dialect.function("matches", pair.x, text(_ISO[pair.target.kind], dialect))
+    form = _ISO[pair.target.kind]
+    if pair.target.places < 6 and pair.target.kind in TEMPORAL:
+        form = form.replace(_FRACTION, f"([.][0-9]{{0,{pair.target.places}}}0*)?")
+    readable = dialect.function("matches", pair.x, text(form, dialect))
     own = dialect.functions.get(f"text_{pair.target.kind}")
     value = own.format(pair.x) if own else pair.cast
     return Conversion(value, dialect.function("unreadable", pair.x, readable, spell(pair.target, dialect), value))

@@ -42,7 +42,7 @@ def _temporal(pair: Pair) -> Conversion | None:
     naive = pair.source.kind in (Kind.TIMESTAMP, Kind.DATE)
     if pair.target.kind is Kind.TIMESTAMPTZ and naive:
         return _instant(pair)
-    if pair.source.kind is Kind.TIMESTAMPTZ:
+    if pair.source.kind in (Kind.TIMESTAMPTZ, Kind.JSON):
         return None
     return _fitted(pair.x, f"flowc_temporal({pair.x}, {text(str(pair.target.kind), pair.dialect)})")
 

@@ -51,6 +51,8 @@ class Load:
     watermark: str | None
     now: datetime
     same_database: bool
+    kept: str
+    """How the target is called in flowc's own tables."""
     beside: bool = False
     """What is read lies, in part at least, in the target's database."""
 

@@ -42,13 +42,15 @@ def plan_load(
     same_database: bool,
     beside: bool = False,
     rehearsal: bool = False,
+    kept: str | None = None,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
     `columns` are the exact output columns of the source; `live` is the table as it is, None where the plan is to create
-    it; `watermark` is what an earlier load stored; `now` is the time of the load. With `same_database` the query runs
-    in the target's transaction; `beside` says that any source at all is in the target's database. A `rehearsal` leaves
-    nothing behind when it is not committed, also where creating a table is no part of a transaction.
+    it; `watermark` is what an earlier load stored, and `kept` the target's name there (`connection.table`), where a
+    database was asked for it; `now` is the time of the load. With `same_database` the query runs in the target's
+    transaction; `beside` says that any source at all is in the target's database. A `rehearsal` leaves nothing behind
+    when it is not committed, also where creating a table is no part of a transaction.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
@@ -63,6 +65,7 @@ def plan_load(
         watermark=watermark,
         now=now,
         same_database=same_database,
+        kept=kept or f"{apply.target.connection}.{apply.target.name}",
         beside=same_database or beside,
     )
     check_shape(load)

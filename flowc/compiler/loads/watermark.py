@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.ir import Apply, Incremental
+from flowc.compiler.ir import Incremental
 from flowc.compiler.loads.load import Load, find_column
 from flowc.compiler.loads.staging import fields, one_step
 from flowc.compiler.quote import ident, instant, table, text
@@ -125,6 +125,13 @@ def place(load: Load) -> Iterator[Execute]:
         yield Execute("a place for the watermark", sql)
 
 
+def of_pipeline(pipeline: str, dialect: Dialect) -> str:
+    """A query of all watermarks of a pipeline, whatever their targets and cursors, the newest first."""
+    columns = ", ".join(ident(name) for name in ("target", "column_name", "value"))
+    where = f"{ident('pipeline')} = {text(pipeline, dialect)} ORDER BY {ident('loaded_at')} DESC, {ident('target')}"
+    return f"SELECT {columns} FROM {table(dialect.state_table(WATERMARKS))} WHERE {where}"
+
+
 def resume(load: Load) -> Iterator[Execute | Check]:
     """A place for the watermark, and the proof that no other load has moved it since this one was planned."""
     if load.apply.incremental is None:
@@ -137,17 +144,18 @@ def resume(load: Load) -> Iterator[Execute | Check]:
     yield _unmoved(load, state)
 
 
-def of_load(apply: Apply, dialect: Dialect) -> str:
+def of_load(load: Load) -> str:
     """The condition on stored watermarks that one is this load's; a value of another cursor is not."""
+    apply, dialect = load.apply, load.dialect
     cursor = apply.incremental.column if apply.incremental is not None else ""
-    own = (("pipeline", apply.pipeline), ("target", f"{apply.target.connection}.{apply.target.name}"))
+    own = (("pipeline", apply.pipeline), ("target", load.kept))
     parts = [f"{ident(name)} = {text(value, dialect)}" for name, value in own]
     return " AND ".join([*parts, f"lower({ident('column_name')}) = lower({text(cursor, dialect)})"])
 
 
 def _unmoved(load: Load, state: str) -> Check:
     dialect = load.dialect
-    own = of_load(load.apply, dialect)
+    own = of_load(load)
     moved = "" if load.watermark is None else f" AND {ident('value')} <> {text(load.watermark, dialect)}"
     return Check(
         "no other load has moved the watermark",
@@ -184,7 +192,7 @@ def _upsert(load: Load, column: Column, state: str) -> str:
     dialect, name = load.dialect, ident(column.name)
     arrived = load.rows if one_step(load) else load.stage
     greatest = f"(SELECT max({name}) AS {name} FROM {arrived}) AS m"
-    fixed = [text(v, dialect) for v in (load.apply.pipeline, target_id(load), column.name)]
+    fixed = [text(v, dialect) for v in (load.apply.pipeline, load.kept, column.name)]
     values = ", ".join([*fixed, _written(column, dialect), now_literal(load.now, TIMESTAMPTZ, dialect)])
     if not dialect.on_conflict:
         return _upsert_by_key(state, f"SELECT {values} FROM {greatest} WHERE {name} IS NOT NULL", column, dialect)
@@ -215,11 +223,6 @@ def _upsert_by_key(state: str, query: str, column: Column, dialect: Dialect) -> 
         f"INSERT INTO {state} ({columns}) {query} ON DUPLICATE KEY UPDATE {', '.join(sets)}, "
         f"{state}.{name} = VALUES({name})"
     )
-
-
-def target_id(load: Load) -> str:
-    """How a target is called in flowc's own tables."""
-    return f"{load.apply.target.connection}.{load.table.name}"
 
 
 def _written(column: Column, dialect: Dialect) -> str:

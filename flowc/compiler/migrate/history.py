@@ -112,15 +112,27 @@ def finish(version: int, status: str, now: datetime, snapshot: str | None, error
     return f"UPDATE {_name(MIGRATIONS, dialect)} SET {sets} WHERE {ident('version')} = {version}"
 
 
-def take_lock(name: str, owner: str, now: datetime, until: datetime, dialect: Dialect) -> str:
-    """Takes a lock that nobody holds; fails on its key where somebody does."""
-    return _insert(LOCKS, {"name": name, "owner": owner, "acquired_at": now, "expires_at": until}, dialect)
+def take_lock(name: str, owner: str, seconds: float, dialect: Dialect) -> str:
+    """Takes a lock that nobody holds, for so long by the database's clock; fails on its key where somebody does."""
+    values = ", ".join((text(name, dialect), text(owner, dialect), _clock(dialect), _clock(dialect, seconds)))
+    return f"INSERT INTO {_name(LOCKS, dialect)} ({idents(c.name for c in _LOCKS)}) VALUES ({values})"
 
 
-def hold_lock(name: str, owner: str, until: datetime, dialect: Dialect) -> str:
+def hold_lock(name: str, owner: str, seconds: float, dialect: Dialect) -> str:
     """Prolongs a lock; touches no row when it is no longer ours."""
-    sets = f"{ident('expires_at')} = {_value(until, dialect)}"
+    sets = f"{ident('expires_at')} = {_clock(dialect, seconds)}"
     return f"UPDATE {_name(LOCKS, dialect)} SET {sets} WHERE {_own(name, owner, dialect)}"
+
+
+def keep_lock(name: str, owner: str, dialect: Dialect) -> str | None:
+    """A query of the lock that nobody can take away before the transaction ends, while it may be prolonged.
+
+    It returns no row when the lock is no longer ours. None where holding it does not keep others from prolonging it.
+    """
+    kept = dialect.functions.get("kept_row")
+    if kept is None:
+        return None
+    return f"SELECT {ident('owner')} FROM {_name(LOCKS, dialect)} WHERE {_own(name, owner, dialect)}{kept}"
 
 
 def drop_lock(name: str, owner: str, dialect: Dialect) -> str:
@@ -128,10 +140,26 @@ def drop_lock(name: str, owner: str, dialect: Dialect) -> str:
     return f"DELETE FROM {_name(LOCKS, dialect)} WHERE {_own(name, owner, dialect)}"
 
 
+def expire_lock(name: str, owner: str, dialect: Dialect) -> str:
+    """Takes a lock away whose lease has ended by the time of the statement."""
+    return f"{drop_lock(name, owner, dialect)} AND {_expired(dialect)}"
+
+
 def read_lock(name: str, dialect: Dialect) -> str:
-    """Who holds a lock, since when and until when."""
+    """Who holds a lock, since when, until when, and whether that is over."""
     held = f"{ident('name')} = {text(name, dialect)}"
-    return f"SELECT {idents(('owner', 'acquired_at', 'expires_at'))} FROM {_name(LOCKS, dialect)} WHERE {held}"
+    columns = f"{idents(('owner', 'acquired_at', 'expires_at'))}, {_expired(dialect)} AS {ident('expired')}"
+    return f"SELECT {columns} FROM {_name(LOCKS, dialect)} WHERE {held}"
+
+
+def _expired(dialect: Dialect) -> str:
+    return f"{ident('expires_at')} < {_clock(dialect)}"
+
+
+def _clock(dialect: Dialect, seconds: float = 0) -> str:
+    """The time of the database, which is the same for all that ask it, and so many seconds more."""
+    now = dialect.function("clock")
+    return dialect.function("add_seconds", now, f"{seconds:f}") if seconds else now
 
 
 def _own(name: str, owner: str, dialect: Dialect) -> str:

@@ -10,7 +10,7 @@ from flowc.compiler.loads.conversion import convert
 from flowc.compiler.loads.normalize import parsed_int, parsed_numeric
 from flowc.compiler.migrate.alteration import Situation
 from flowc.compiler.quote import ident
-from flowc.compiler.tables.ddl import spell, stored
+from flowc.compiler.tables.ddl import cast, reported, spell
 from flowc.errors import DataError
 from flowc.migration import Risk
 from flowc.types import DataType, Kind
@@ -29,7 +29,7 @@ class Retype:
 def retype(was: Column, now: Column, situation: Situation) -> Retype:
     """How the live column `was` becomes `now`."""
     dialect = situation.dialect
-    x, old, new = ident(was.name), was.type, stored(now.type, dialect)
+    x, old, new = ident(was.name), was.type, reported(now.type, dialect)
     if found := _read_text(x, old, new, dialect):
         return found
     if new.kind is Kind.TEXT and old.kind is not Kind.TEXT:
@@ -53,11 +53,16 @@ def _as_text(x: str, old: DataType, new: DataType, dialect: Dialect) -> Retype:
     """Every value has a text."""
     if old.kind in (Kind.BINARY, Kind.UNKNOWN):
         return _refused(x, old, new)
-    value = f"CAST({x} AS {spell(DataType(Kind.TEXT), dialect)})"
+    value = cast(x, DataType(Kind.TEXT), dialect)
+    misfits = []
     if old.kind is Kind.BOOL:
         value = f"CASE WHEN {x} THEN 'true' WHEN NOT {x} THEN 'false' END"
-    misfit = None if new.length is None else f"{dialect.function('length', value)} > {new.length}"
-    return Retype(value, misfit, Risk.INCOMPATIBLE if misfit is None else Risk.DATA_DEPENDENT)
+    elif old.kind in dialect.short_floats:
+        value = dialect.functions.get("float_text", value).format(x)
+        misfits.append(f"{cast(value, old, dialect)} <> {x}")
+    if new.length is not None:
+        misfits.append(f"{dialect.function('length', value)} > {new.length}")
+    return Retype(value, " OR ".join(misfits) or None, Risk.DATA_DEPENDENT if misfits else Risk.INCOMPATIBLE)
 
 
 def _refused(x: str, old: DataType, new: DataType) -> Retype:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from flowc.catalog import TableName
 from flowc.compiler.front.spec import Name, RawSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.raw import name_at
 from flowc.compiler.names.windows import target_table
+from flowc.compiler.tables.places import table_place
 from flowc.diagnostics import Note
 from flowc.source import Span
 
@@ -27,12 +28,22 @@ def check_places(stream: RawSpec, sources: Iterable[str], targets: Iterable[str]
             continue
         if place in read:
             _report_circle(stream, path, place, lookup)
-        if seen.setdefault(place, path) != path:
-            _report_twice(stream, path, seen, place, lookup)
+        first = seen.setdefault(_key(stream, path, place, lookup), path)
+        if first != path:
+            _report_twice(stream, path, first, place, lookup)
 
 
-def _report_twice(stream: RawSpec, path: str, seen: Mapping[Place, str], place: Place, lookup: Lookup) -> None:
-    note = Note("it is first named here", _span(stream, seen[place]))
+def _key(stream: RawSpec, path: str, place: Place, lookup: Lookup) -> Place:
+    """What tells a place apart, however a table is spelled."""
+    connection = lookup.project.connections.get(place[0])
+    tables = target_table(stream, path, lookup) is not None or name_at(stream, f"{path}.table") is not None
+    if connection is None or not tables:
+        return place
+    return place[0], str(TableName(*table_place(connection.kind.value, TableName.parse(place[1]))))
+
+
+def _report_twice(stream: RawSpec, path: str, first: str, place: Place, lookup: Lookup) -> None:
+    note = Note("it is first named here", _span(stream, first))
     message = f"`{place[1]}` in `{place[0]}` is a target of stream `{stream.name.value}` twice"
     lookup.reporter.error("duplicate-target", message, _span(stream, path), notes=(note,), helps=("remove one",))
 

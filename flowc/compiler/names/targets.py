@@ -12,6 +12,7 @@ from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec, TableS
 from flowc.compiler.ir import Mode
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.tablenames import table_name
+from flowc.compiler.tables.places import table_place
 from flowc.diagnostics import Note, Reporter
 
 DEFAULT_MODE = "append"
@@ -127,11 +128,11 @@ def _check_keys(spec: PipelineSpec, target: CheckedTarget, keys: tuple[Name, ...
 
 
 def _check_twice(targets: tuple[CheckedTarget, ...], reporter: Reporter) -> None:
-    seen: dict[tuple[str, TableName], CheckedTarget] = {}
+    seen: dict[tuple[str, str, str], CheckedTarget] = {}
     for target in targets:
-        place = (target.connection.name.value, target.name)
-        first = seen.setdefault(place, target)
+        connection = target.connection.name.value
+        first = seen.setdefault((connection, *table_place(target.connection.kind.value, target.name)), target)
         if first is not target:
             note = Note("it is first named here", first.spec.span)
-            message = f"`{target.name}` in `{place[0]}` is named as a target twice"
+            message = f"`{target.name}` in `{connection}` is named as a target twice"
             reporter.error("duplicate-target", message, target.spec.span, notes=(note,), helps=("remove one",))

@@ -61,10 +61,10 @@ def letters_sql(
     )
 
 
-def hold_positions(stream: str, target: str, kind: str) -> str:
+def hold_positions(stream: str, kind: str) -> str:
     """Keeps the workers of a stream from committing until the transaction ends, and changes nothing."""
     dialect = DIALECTS[kind]
-    own = f"{ident('stream')} = {text(stream, dialect)} AND {ident('target')} = {text(target, dialect)}"
+    own = f"{ident('stream')} = {text(stream, dialect)}"
     epoch = ident("epoch")
     return f"UPDATE {table(dialect.state_table(POSITIONS))} SET {epoch} = {epoch} WHERE {own}"
 

@@ -23,12 +23,17 @@ _KEY = ("stream", "target", "source", "partition_number")
 
 
 def position_sql(stream: str, target: str, sources: list[str], dialect: Dialect) -> PositionSql:
-    """How a database keeps the positions of a stream, as one of the tables that it writes has them."""
+    """How a database keeps the positions of a stream, as one of the tables that it writes has them.
+
+    The name under which the table stands there is filled in by who asks the database for it.
+    """
     state = table(dialect.state_table(POSITIONS))
-    own = f"{ident('stream')} = {_literal(stream, dialect)} AND {ident('target')} = {_literal(target, dialect)}"
-    at = f"{own} AND {ident('source')} = {{source}} AND {ident('partition_number')} = {{partition}}"
+    own = f"{ident('stream')} = {_literal(stream, dialect)}"
+    held = f"{own} AND {ident('target')} = {{target}}"
+    at = f"{held} AND {ident('source')} = {{source}} AND {ident('partition_number')} = {{partition}}"
     read = ", ".join(
         (
+            ident("target"),
             ident("source"),
             f"{ident('partition_number')} AS {ident('partition')}",
             _next(),
@@ -36,8 +41,7 @@ def position_sql(stream: str, target: str, sources: list[str], dialect: Dialect)
             ident("log_id"),
         )
     )
-    names = f"{_literal(stream, dialect)}, {_literal(target, dialect)}"
-    values = f"{names}, {{source}}, {{partition}}, {{end}}, {{epoch}}, '{{log}}'"
+    values = f"{_literal(stream, dialect)}, {{target}}, {{source}}, {{partition}}, {{end}}, {{epoch}}, '{{log}}'"
     move = f"{ident('next_offset')} = {{end}}, {ident('epoch')} = {{epoch}}, {ident('log_id')} = '{{log}}'"
     return PositionSql(
         ensure_state(POSITIONS, _COLUMNS, _KEY, dialect),
@@ -46,6 +50,7 @@ def position_sql(stream: str, target: str, sources: list[str], dialect: Dialect)
         f"UPDATE {state} SET {move} WHERE {at} AND {ident('next_offset')} = {{start}}",
         dialect.state_table(POSITIONS),
         tuple((source, text(source, dialect)) for source in sources),
+        text(target, dialect),
     )
 
 

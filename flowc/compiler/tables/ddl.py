@@ -10,7 +10,7 @@ from flowc.catalog import Column, Index, Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.errors import UsageError
-from flowc.types import DataType, Kind
+from flowc.types import DataType, Kind, parse_type
 
 _LONGEST_NAME = 63
 """Bytes. PostgreSQL cuts longer names, so flowc does not make them."""
@@ -44,6 +44,17 @@ def spell(kind: DataType, dialect: Dialect) -> str:
     return spelled
 
 
+def reported(declared: DataType, dialect: Dialect) -> DataType:
+    """The type that a column declared so has, as the engine tells it: with the digits that its word stands for."""
+    kept = stored(declared, dialect)
+    try:
+        read = parse_type((_spelled(kept, dialect) or "").strip('"'))
+    except ValueError:
+        return kept
+    # A spelling may mean another type elsewhere: FLOAT has 4 bytes in one engine and 8 in another.
+    return read if read.kind is kept.kind else kept
+
+
 def too_long(name: str, dialect: Dialect) -> UsageError:
     """The error of a name that is longer than the engine's names."""
     unit = "characters" if dialect.name_characters else "bytes"
@@ -57,7 +68,7 @@ def too_long(name: str, dialect: Dialect) -> UsageError:
 def cast(x: str, kind: DataType, dialect: Dialect) -> str:
     """The value `x` cast to a type. Raises UsageError for one that the engine cannot store."""
     template = dialect.cast.get(stored(kind, dialect).kind)
-    return template.format(x=x) if template else f"CAST({x} AS {spell(kind, dialect)})"
+    return template.format(x=x, places=kind.places) if template else f"CAST({x} AS {spell(kind, dialect)})"
 
 
 def spellable(columns: Iterable[Column], dialect: Dialect) -> bool:

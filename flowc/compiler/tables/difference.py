@@ -16,8 +16,8 @@ from sqlglot.errors import SqlglotError
 
 from flowc.catalog import Column, Table
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.tables.ddl import keyed, spell, stored
-from flowc.types import TEMPORAL, DataType, Kind, parse_type
+from flowc.compiler.tables.ddl import keyed, reported, stored
+from flowc.types import TEMPORAL, DataType, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,8 @@ def differences(declared: Table, live: Table, dialect: Dialect) -> tuple[Differe
 
 def same_type(declared: DataType, live: DataType, dialect: Dialect) -> bool:
     """Whether an engine that was asked for `declared` would report `live`."""
-    wanted = (stored(declared, dialect), _reported(declared, dialect))
+    wanted = (stored(declared, dialect), reported(declared, dialect))
     return _plain(live, dialect) in [_plain(kind, dialect) for kind in wanted]
-
-
-def _reported(declared: DataType, dialect: Dialect) -> DataType:
-    kept = stored(declared, dialect)
-    try:
-        read = parse_type(spell(declared, dialect).strip('"'))
-    except ValueError:
-        return kept
-    # A spelling may mean another type elsewhere: FLOAT has 4 bytes in one engine and 8 in another.
-    return read if read.kind is kept.kind else kept
 
 
 def _plain(kind: DataType, dialect: Dialect) -> DataType:

@@ -51,8 +51,7 @@ def _same_kind(source: DataType, target: DataType) -> Fit:
         shorter = target.length is not None and (source.length is None or source.length > target.length)
         return Fit.NARROWER if shorter else Fit.EXACT
     if source.kind in TEMPORAL:
-        fewer = (target.precision or 6) < (source.precision if source.precision is not None else 6)
-        return Fit.NARROWER if fewer or target.precision == 0 != source.precision else Fit.EXACT
+        return Fit.NARROWER if target.places < source.places else Fit.EXACT
     if source.kind is Kind.ARRAY and source.element and target.element:
         return fit(source.element, target.element)
     return Fit.EXACT

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.catalog import Column, Table, TableName
+from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import EngineError
 from flowc.migration import TableCommit
 from flowc.plan import LIVE, LIVE_WATERMARKS, Attach
@@ -73,8 +73,8 @@ class Delta:
     def rollback(self) -> None:
         self._end()
 
-    def lock(self, name: str) -> None:
-        lock = FileLock(self._lake.folder, name)
+    def lock(self, table: TableName) -> None:
+        lock = FileLock(self._lake.folder, f"flowc:{table}")
         try:
             lock.take()
         except OSError as error:
@@ -162,6 +162,9 @@ class Delta:
 
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         return {name: found for name in names if (found := self.table(name)) is not None}
+
+    def resolved(self, name: TableName) -> Resolved:
+        return Resolved(name, name)  # a table is a folder, and that has one name
 
     def names(self) -> tuple[TableName, ...]:
         return self._lake.names()

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from flowc.catalog import Column, Table, TableName
+from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.connectors import duckdb_catalog as catalog
@@ -52,6 +52,7 @@ class DuckDB:
         self._connection: Any = None
         self._open_transaction = False
         self._held: list[threading.Lock] = []
+        self._tables: dict[TableName, str] = {}
 
     def open(self) -> None:
         if self._connection is not None:
@@ -96,8 +97,10 @@ class DuckDB:
         while self._held:
             self._held.pop().release()
 
-    def lock(self, name: str) -> None:
-        lock = self._named(name)
+    def lock(self, table: TableName) -> None:
+        if table not in self._tables:  # streams lock the same one again and again
+            self._tables[table] = f"flowc:{self.resolved(table).table}"
+        lock = self._named(self._tables[table])
         if lock not in self._held:
             lock.acquire()
             self._held.append(lock)
@@ -162,6 +165,7 @@ class DuckDB:
         """The columns as the table has them where they travel in more than one form."""
         if not any(is_loose(column.type) for column in columns):
             return tuple(columns)
+        table = table if temporary else catalog.found_name(self._rows, table)
         found = {column.name: column for column in catalog.read_columns(self._rows, table, temporary=temporary)}
         return tuple(
             found.get(column.name, column) if column.type.kind is Kind.DECIMAL else column for column in columns
@@ -172,6 +176,9 @@ class DuckDB:
 
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         return {name: found for name in names if (found := self.table(name)) is not None}
+
+    def resolved(self, name: TableName) -> Resolved:
+        return catalog.resolved(self._rows, name)
 
     def names(self) -> tuple[TableName, ...]:
         return catalog.names(self._rows)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from flowc.catalog import Column, Index, Table, TableName
+from flowc.catalog import Column, Index, Resolved, Table, TableName
 from flowc.runtime.connectors.duckdb_values import index_columns, type_of
-from flowc.runtime.names import literal
+from flowc.runtime.names import folded, literal
 
 Ask = Callable[[str], Sequence[Any]]
 
@@ -16,10 +17,13 @@ _GENERATED = re.compile(r"\bGENERATED\s+ALWAYS\b|\bCOLLATE\b", re.IGNORECASE)
 
 
 def read_table(ask: Ask, name: TableName) -> Table | None:
-    """The live table, or None."""
-    columns = read_columns(ask, name, temporary=False)
-    if not columns:
-        return None
+    """The live table under the name that it was asked by, or None."""
+    found = found_name(ask, name)
+    columns = read_columns(ask, found, temporary=False)
+    return replace(_read(ask, found, columns), name=name) if columns else None
+
+
+def _read(ask: Ask, name: TableName, columns: tuple[Column, ...]) -> Table:
     tables = ask(f"SELECT comment, estimated_size, sql FROM duckdb_tables() WHERE {_here(name)} AND NOT temporary")
     constraints = ask(
         f"SELECT constraint_type, constraint_column_names FROM duckdb_constraints() WHERE {_here(name)} "
@@ -43,8 +47,31 @@ def read_table(ask: Ask, name: TableName) -> Table | None:
 
 
 def _here(name: TableName) -> str:
+    """The condition for a table, by its name as it was made."""
     schema = literal(name.schema or "main")
     return f"schema_name = {schema} AND table_name = {literal(name.name)} AND database_name = current_database()"
+
+
+def resolved(ask: Ask, name: TableName) -> Resolved:
+    """The table that a name means: names differ by more than case, and the database's own may stand for a schema."""
+    found = found_name(ask, name)
+    kept = TableName(None if found.schema == "main" else found.schema, found.name)
+    return Resolved(TableName(folded(found.schema or ""), folded(found.name)), kept)
+
+
+def found_name(ask: Ask, name: TableName) -> TableName:
+    """The schema and the name as they were made; as they are written where there is no such table."""
+    here, default = ask("SELECT current_database(), current_schema()")[0]
+    asked = name.schema or default
+    rows = ask(
+        f"SELECT schema_name, table_name FROM duckdb_columns() WHERE database_name = current_database() "
+        f"AND lower(table_name) = lower({literal(name.name)}) GROUP BY ALL"
+    )
+    own = [row for row in rows if folded(row[1]) == folded(name.name)]
+    inside = next((TableName(*row) for row in own if folded(row[0]) == folded(asked)), None)
+    if inside is None and folded(asked) == folded(here):
+        inside = next((TableName(*row) for row in own if row[0] == "main"), None)
+    return inside or TableName(asked, name.name)
 
 
 def names(ask: Ask) -> tuple[TableName, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.catalog import Column, Table, TableName
+from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.connector import transaction_ended
@@ -147,10 +147,9 @@ class MySQL:
     def _in_transaction(self) -> bool:
         return bool(self._connection.server_status & _IN_TRANSACTION)
 
-    def lock(self, name: str) -> None:
-        """Locks have names of 64 characters at most, and are the server's, not the database's."""
-        place = str(self._ask("SELECT database()")[0][0])
-        short = "flowc:" + hashlib.sha256(f"{place}:{name}".encode()).hexdigest()[:48]
+    def lock(self, table: TableName) -> None:
+        """Locks have names of 64 characters at most, and are the server's, as the names of tables then are."""
+        short = "flowc:" + hashlib.sha256(str(self.resolved(table).table).encode()).hexdigest()[:48]
         if self._ask(f"SELECT GET_LOCK({literal(short)}, {_LOCK_SECONDS})")[0][0] != 1:
             raise TransientError("the lock of this load could not be had", code="write-conflict")
         self._locks.append(short)
@@ -269,6 +268,14 @@ class MySQL:
 
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         return {name: found for name in names if (found := self.table(name)) is not None}
+
+    def resolved(self, name: TableName) -> Resolved:
+        place, folds = self._ask("SELECT database(), @@lower_case_table_names")[0]
+        found = TableName(name.schema or place, name.name)
+        if int(folds):
+            found = TableName((found.schema or "").lower() or None, found.name.lower())
+        here = str(place or "").lower() if int(folds) else place
+        return Resolved(found, TableName(None if found.schema == here else found.schema, found.name))
 
     def names(self) -> tuple[TableName, ...]:
         return types.names(self._ask)

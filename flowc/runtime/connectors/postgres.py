@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.catalog import Column, Table, TableName
+from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import EngineError, UsageError
 from flowc.runtime.arrow import arrow_schema, arrow_type
 from flowc.runtime.connectors import postgres_catalog as catalog
@@ -27,6 +27,8 @@ from flowc.types import TEXT, DataType, Kind
 _FETCH = 10_000
 _PIECE = 1 << 18
 _TRAVEL = TableName("pg_temp", "flowc_travel")
+_SETTINGS = "SET TimeZone = 'UTC'; SET extra_float_digits = 1"
+"""Whatever the role's own are: times in UTC, and all digits of a float that becomes a text."""
 _TOUCHING = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")
 
 
@@ -46,7 +48,7 @@ class Postgres:
         address, secrets = self._address()
         try:
             self._connection = psycopg.connect(address, autocommit=True, prepare_threshold=None)
-            self._connection.execute("SET TimeZone = 'UTC'")
+            self._connection.execute(_SETTINGS)
         except psycopg.Error as error:
             raise unreachable(error, secrets) from None
 
@@ -92,8 +94,9 @@ class Postgres:
         idle = driver("psycopg.pq", "postgres").TransactionStatus.IDLE
         return bool(self._session.info.transaction_status != idle)
 
-    def lock(self, name: str) -> None:
-        self._run(f"SELECT pg_advisory_xact_lock(hashtextextended({literal(name)}, 0))")
+    def lock(self, table: TableName) -> None:
+        name = literal(f"flowc:{self.resolved(table).table}")
+        self._run(f"SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))")
 
     def execute(self, sql: str) -> int:
         cursor = self._run(sql)
@@ -228,6 +231,11 @@ class Postgres:
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         with _told():
             return catalog.read_tables(self._session, names, borne=True)
+
+    def resolved(self, name: TableName) -> Resolved:
+        with _told():
+            found = catalog.resolved(self._session, name)
+        return Resolved(found, found)
 
     def names(self) -> tuple[TableName, ...]:
         with _told():

@@ -45,6 +45,19 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'p
 """
 
 
+_RESOLVED = """
+SELECT coalesce(n.nspname, %(schema)s, current_schema()), coalesce(c.relname, %(name)s)
+FROM (SELECT to_regclass(%(written)s) AS oid) AS r
+LEFT JOIN pg_class c ON c.oid = r.oid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+"""
+
+
+def resolved(connection: Any, name: TableName) -> TableName:
+    """The table that a name means by the session's search path; where there is none, the one it would make."""
+    asked = {"schema": name.schema, "name": name.name, "written": qualified(name)}
+    return TableName(*connection.execute(_RESOLVED, asked).fetchone())
+
+
 def names(connection: Any) -> tuple[TableName, ...]:
     """The tables of the database, those in the session's own schema without it."""
     return tuple(TableName(schema, name) for schema, name in connection.execute(_NAMES.replace("%%", "%")).fetchall())

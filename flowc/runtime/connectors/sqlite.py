@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.catalog import Column, Table, TableName
+from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError
 from flowc.runtime.arrow import TYPE, arrow_field
 from flowc.runtime.connectors import sqlite_catalog as catalog
@@ -74,7 +74,7 @@ class SQLite:
         if self._connection is not None and self._connection.in_transaction:
             self._run("ROLLBACK")
 
-    def lock(self, name: str) -> None:
+    def lock(self, table: TableName) -> None:
         """Nothing more to do: the transaction is the only writer of the file."""
 
     def execute(self, sql: str) -> int:
@@ -130,6 +130,9 @@ class SQLite:
 
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         return {name: found for name in names if (found := self.table(name)) is not None}
+
+    def resolved(self, name: TableName) -> Resolved:
+        return catalog.resolved(self._ask, name)
 
     def names(self) -> tuple[TableName, ...]:
         return catalog.names(self._ask)

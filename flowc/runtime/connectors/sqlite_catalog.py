@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flowc.catalog import Column, Index, Table, TableName
-from flowc.runtime.names import literal, quoted
+from flowc.catalog import Column, Index, Resolved, Table, TableName
+from flowc.runtime.names import folded, literal, quoted
 from flowc.types import UNKNOWN, DataType
 
 Ask = Callable[[str], Sequence[Any]]
@@ -37,6 +37,18 @@ def read_table(ask: Ask, name: TableName, type_of: Callable[[str], DataType | No
         create_sql=tuple(row[0] for row in ask(_triggers(name, master))),
         beyond=_beyond(ask, name, master),
     )
+
+
+def resolved(ask: Ask, name: TableName) -> Resolved:
+    """The table that a name means: names differ by more than the case of ASCII letters."""
+    schema = folded(name.schema or "main")
+    prefix = f"{quoted(name.schema)}." if name.schema else ""
+    rows = ask(
+        f"SELECT name FROM {prefix}sqlite_master WHERE type IN ('table', 'view') "
+        f"AND name = {literal(name.name)} COLLATE NOCASE"
+    )
+    kept = TableName(None if schema == "main" else schema, rows[0][0] if rows else name.name)
+    return Resolved(TableName(schema, folded(name.name)), kept)
 
 
 def names(ask: Ask) -> tuple[TableName, ...]:

@@ -95,8 +95,7 @@ def keeps_bytes(old: DataType, new: DataType) -> bool:
     if old.kind is Kind.DECIMAL and new.kind is Kind.DECIMAL:
         same = old.precision is not None and new.precision is not None and (old.scale or 0) == (new.scale or 0)
         return new.precision is None or (same and (new.precision or 0) >= (old.precision or 0))
-    wider = (new.precision if new.precision is not None else 6) >= (old.precision if old.precision is not None else 6)
-    return old.kind is new.kind and old.kind in TEMPORAL and wider
+    return old.kind is new.kind and old.kind in TEMPORAL and new.places >= old.places
 
 
 def _create_index(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:

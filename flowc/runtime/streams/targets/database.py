@@ -16,8 +16,9 @@ import pyarrow as pa
 from flowc.errors import DataError, FlowcError
 from flowc.plan import LoadPlan
 from flowc.runtime.badrows import BadRow, first_indices
-from flowc.runtime.connector import Database, require_transactions
+from flowc.runtime.connector import Database, require_transactions, stored_name
 from flowc.runtime.load import write_rows
+from flowc.runtime.names import literal
 from flowc.runtime.streams.epoch import Epoch, Partition
 from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.refused import Trial
@@ -40,6 +41,8 @@ class DatabaseWriter:
     """Writes the state that belongs to an epoch, in its transaction."""
     pause: Callable[[str], None] = _nothing
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
+    stored: str = ""
+    """The name under which positions are stored, which may be another spelling of the table's."""
     known: set[Partition] = field(default_factory=set)
     """The partitions that have a stored position."""
 
@@ -67,7 +70,10 @@ class DatabaseWriter:
 
     def held(self) -> Held:
         """The last epoch, and the next offset of every partition that was ever read."""
-        rows = self.database.query(self._positions.read).to_pylist()
+        found = self.database.query(self._positions.read).to_pylist()
+        newest = sorted(found, key=lambda row: (-int(row["epoch"]), str(row["target"])))
+        self.stored = stored_name((str(row["target"]) for row in newest), self.plan.table, self.database)
+        rows = [row for row in found if row["target"] == self.stored]
         found = {(str(row["source"]), int(row["partition"])): int(row["next"]) for row in rows}
         logs = {(str(row["source"]), int(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
         self.known = set(found)
@@ -79,7 +85,7 @@ class DatabaseWriter:
         try:
             self.database.begin()
             if self.plan.lock:
-                self.database.lock(self.plan.lock)
+                self.database.lock(self.plan.table)
             self._advance(epoch)
             self.pause("positions")
             self._rows(self.plan.load, last_of_each(epoch.rows, self.plan.keys))
@@ -132,6 +138,7 @@ class DatabaseWriter:
         for range_ in epoch.ranges:
             template = sql.advance if range_.at in self.known else sql.begin
             statement = template.format(
+                target=literal(self.stored),
                 source=literals[range_.source],
                 partition=range_.partition,
                 start=range_.start,

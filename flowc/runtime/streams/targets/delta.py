@@ -97,7 +97,7 @@ class DeltaWriter:
         try:
             self.database.begin()
             if load.lock:
-                self.database.lock(load.lock)
+                self.database.lock(load.table)
             write_rows(load, self.database, rows)
             if number is not None:
                 self._stamp(number)
