@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from flowc.catalog import Column
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Apply
+from flowc.compiler.ir import Apply, Incremental
+from flowc.compiler.loads.cursor import bound_value
+from flowc.compiler.loads.load import find_column
 from flowc.compiler.loads.watermark import WATERMARKS, of_load
+from flowc.compiler.lowering.context import Bound
 from flowc.compiler.quote import ident, table
 from flowc.runtime.connector import Database, TableStore
 
@@ -21,6 +27,18 @@ def stored_watermark(apply: Apply, target: Database) -> str | None:
         return None
     rows = target.query(f"SELECT {ident('value')} FROM {table(state)} WHERE {of_load(apply, dialect)}").to_pylist()
     return str(rows[0]["value"]) if rows else None
+
+
+def bound_of(
+    apply: Apply, incremental: Incremental, columns: tuple[Column, ...], watermark: str
+) -> Bound | str:
+    """Where the author's SQL goes on to read, as a value of the cursor that the source has; `start` is the author's.
+
+    Raises UsageError for a watermark that is no value of it.
+    """
+    column = find_column(columns, incremental.column)
+    value = column and bound_value(replace(incremental, start=None), column, watermark, apply.timezone)
+    return Bound(value, column.type) if column is not None and value is not None else watermark
 
 
 def _beside(apply: Apply, target: TableStore) -> str | None:

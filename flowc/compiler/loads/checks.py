@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from flowc.compiler.ir import Expectation
 from flowc.compiler.loads.load import IS_CURRENT, Load
+from flowc.compiler.loads.longdecimals import by_value
 from flowc.compiler.quote import ident, idents, qualified
 from flowc.plan import Check, Expect
 
@@ -77,7 +78,9 @@ def _expect_sql(load: Load, wanted: Expectation) -> str:
     if wanted.kind == "not_null":
         bad = " OR ".join(f"{ident(c)} IS NULL" for c in wanted.columns)
     else:
-        bad = f"NOT (\n{wanted.sql}\n)"
+        columns = (*load.table.columns, *load.extras)
+        judged = by_value(wanted.sql or "", columns, load.dialect, what=f"the quality check `{wanted.name}`")
+        bad = f"NOT (\n{judged}\n)"
     return f"SELECT coalesce(sum(CASE WHEN {bad} THEN 1 ELSE 0 END), 0), count(*) FROM {load.rows}"
 
 

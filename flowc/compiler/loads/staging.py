@@ -7,16 +7,18 @@ Rows arrive in `flowc_stage`. Where all of them may be written as they are, that
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowc.catalog import Column
+from flowc.compiler.ir import Normalize
 from flowc.compiler.loads.checks import EVIDENCE
 from flowc.compiler.loads.conversion import convert
 from flowc.compiler.loads.conversion_pair import Conversion
 from flowc.compiler.loads.load import ROWS, STAGE, Load, Loaded
+from flowc.compiler.loads.longdecimals import by_value
 from flowc.compiler.loads.reads import query_text
 from flowc.compiler.quote import ident, idents, table, text
-from flowc.compiler.tables.ddl import create_temporary, create_temporary_like, spellable, stored
+from flowc.compiler.tables.ddl import create_temporary, create_temporary_like, is_decimal_text, spellable, stored
 from flowc.plan import Check, Counter, Execute, Ingest, Step
 from flowc.types import UNKNOWN, DataType, Kind
 
@@ -54,6 +56,7 @@ def _field(load: Load, loaded: Loaded) -> Field:
     target, source, normalize = loaded.target, loaded.source, loaded.normalize
     reference = ident(target.name)
     if normalize is not None:
+        normalize = _by_value(load, normalize)
         kind = normalize.type or (UNKNOWN if source is None or load.dialect.typed_literals else source.type)
         value = convert(normalize.sql, kind, target.type, load.dialect, load.apply.timezone)
         staged = Column(target.name, _stored(source, load)) if source is not None else None
@@ -67,6 +70,15 @@ def _field(load: Load, loaded: Loaded) -> Field:
         value = Conversion(_one_form(reference, target.type, load))
         return Field(target.name, source, Column(target.name, target.type), target, value)
     return Field(target.name, source, Column(target.name, _stored(source, load)), target, value)
+
+
+def _by_value(load: Load, normalize: Normalize) -> Normalize:
+    """A normaliser that compares decimals by value; it reads the columns as they are staged."""
+    columns = [Column(c.name, _stored(c, load)) for c in load.columns]
+    what = f"the normaliser of `{normalize.column}`"
+    sql = by_value(normalize.sql, columns, load.dialect, what=what)
+    unparsed = normalize.unparsed and by_value(normalize.unparsed, columns, load.dialect, what=what)
+    return replace(normalize, sql=sql, unparsed=unparsed)
 
 
 def _held(kind: DataType, target: DataType, load: Load) -> DataType:
@@ -250,7 +262,9 @@ def _first_of_each(load: Load, query: str, names: str) -> str:
     rest = [
         _sortable(load, f) for f in fields(load) if f.wanted.type.kind not in _UNORDERED and f.name not in load.keys
     ]
-    order = ", ".join([f"{load.apply.dedupe}\n", *rest])
+    wanted = [Column(f.name, f.wanted.type) for f in fields(load)]
+    first = by_value(load.apply.dedupe or "", wanted, load.dialect, what="`dedupe`", order=True)
+    order = ", ".join([f"{first}\n", *rest])
     ranked = (
         f"SELECT {names}, row_number() OVER (PARTITION BY {parts} ORDER BY {order}) AS flowc_rank FROM ({query}) AS c"
     )
@@ -259,6 +273,8 @@ def _first_of_each(load: Load, query: str, names: str) -> str:
 
 def _sortable(load: Load, field: Field) -> str:
     collation = load.dialect.binary_order if field.wanted.type.kind is Kind.TEXT else ""
+    if is_decimal_text(field.wanted.type, load.dialect):
+        collation = load.dialect.decimal_order
     return load.dialect.nulls_last.format(x=f"{ident(field.name)}{collation}")
 
 

@@ -26,6 +26,8 @@ from flowc.types import TEXT, DataType, Kind
 
 _FETCH = 10_000
 _PIECE = 1 << 18
+_SETTINGS = "SET TimeZone = 'UTC'; SET extra_float_digits = 1"
+"""Instants in UTC, and floats as texts with all of their digits, whatever the database or its user is set to."""
 _TRAVEL = TableName("pg_temp", "flowc_travel")
 _TOUCHING = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")
 
@@ -46,7 +48,7 @@ class Postgres:
         address, secrets = self._address()
         try:
             self._connection = psycopg.connect(address, autocommit=True, prepare_threshold=None)
-            self._connection.execute("SET TimeZone = 'UTC'")
+            self._connection.execute(_SETTINGS)
         except psycopg.Error as error:
             raise unreachable(error, secrets) from None
 
