@@ -223,9 +223,7 @@ def _reading_on(
     if watermark is None or incremental is None or not incremental.in_sql:
         return apply, _columns(run, apply)
     # How a value is written depends on the cursor's type, which only the source can tell.
-    guessed = _filled_in(run, pipeline, index, watermark, reporter)
-    if guessed is None:
-        return None
+    guessed = _filled_in(run, pipeline, index, watermark, Reporter()) or apply
     columns = _columns(run, guessed)
     filled = _filled_in(run, pipeline, index, bound_of(guessed, incremental, columns, watermark), reporter)
     if filled is None:

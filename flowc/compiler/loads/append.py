@@ -81,7 +81,8 @@ def _loaded_copies(load: Load) -> str:
     if cursor is not None and cursor.name in load.names:
         name = ident(cursor.name)
         order = load.dialect.decimal_order if is_decimal_text(cursor.type, load.dialect) else ""
-        least = f"(SELECT min({name}{order}) FROM {load.again(ROWS, 2)})"
+        # Not min(), which some types lack.
+        least = f"(SELECT {name} FROM {load.again(ROWS, 2)} WHERE {name} IS NOT NULL ORDER BY {name}{order} LIMIT 1)"
         recent = f" WHERE x.{name}{order} >= {least} OR x.{name} IS NULL"
     numbered = (
         f"SELECT rid, content, row_number() OVER (PARTITION BY content ORDER BY rid) AS copy "

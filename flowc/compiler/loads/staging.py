@@ -57,7 +57,7 @@ def _field(load: Load, loaded: Loaded) -> Field:
     reference = ident(target.name)
     if normalize is not None:
         normalize = _by_value(load, normalize)
-        kind = normalize.type or (UNKNOWN if source is None or load.dialect.typed_literals else source.type)
+        kind = normalize.type or _normalised(source, load)
         value = convert(normalize.sql, kind, target.type, load.dialect, load.apply.timezone)
         staged = Column(target.name, _stored(source, load)) if source is not None else None
         return Field(target.name, source, staged, target, value, normalize.unparsed)
@@ -70,6 +70,13 @@ def _field(load: Load, loaded: Loaded) -> Field:
         value = Conversion(_one_form(reference, target.type, load))
         return Field(target.name, source, Column(target.name, target.type), target, value)
     return Field(target.name, source, Column(target.name, _stored(source, load)), target, value)
+
+
+def _normalised(source: Column | None, load: Load) -> DataType:
+    """The type of what a normaliser makes that does not say it. A decimal is to be written as its column has it."""
+    if source is None or load.dialect.typed_literals or source.type.kind is Kind.DECIMAL:
+        return UNKNOWN
+    return source.type
 
 
 def _by_value(load: Load, normalize: Normalize) -> Normalize:
