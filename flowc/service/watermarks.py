@@ -29,16 +29,16 @@ def stored_watermark(apply: Apply, target: Database) -> str | None:
     return str(rows[0]["value"]) if rows else None
 
 
-def bound_of(
-    apply: Apply, incremental: Incremental, columns: tuple[Column, ...], watermark: str
-) -> Bound | str:
+def bound_of(apply: Apply, incremental: Incremental, columns: tuple[Column, ...], watermark: str) -> Bound | str:
     """Where the author's SQL goes on to read, as a value of the cursor that the source has; `start` is the author's.
 
     Raises UsageError for a watermark that is no value of it.
     """
     column = find_column(columns, incremental.column)
-    value = column and bound_value(replace(incremental, start=None), column, watermark, apply.timezone)
-    return Bound(value, column.type) if column is not None and value is not None else watermark
+    if column is None:
+        return watermark
+    value = bound_value(replace(incremental, start=None), column, watermark, apply.timezone)
+    return watermark if value is None else Bound(value, column.type)
 
 
 def _beside(apply: Apply, target: TableStore) -> str | None:

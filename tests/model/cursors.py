@@ -78,7 +78,9 @@ def _exists_once(moment: datetime) -> bool:
 
 
 _MICROSECONDS = st.sampled_from([0, 1, 999_999]) | st.integers(0, 999_999)
-_AROUND = st.sampled_from([datetime(2026, 3, 8, 1), datetime(2026, 11, 1, 0), datetime(2026, 6, 1), datetime(1999, 12, 31)])
+_AROUND = st.sampled_from(
+    [datetime(2026, 3, 8, 1), datetime(2026, 11, 1, 0), datetime(2026, 6, 1), datetime(1999, 12, 31)]
+)
 _TIMES = st.builds(
     lambda start, minutes, micros: start + timedelta(minutes=minutes, microseconds=micros),
     _AROUND, st.integers(0, 600), _MICROSECONDS,
@@ -88,7 +90,7 @@ _FLOATS = (
     | near(0.1) | near(1 / 3) | near(123456789.123456789)
 )  # fmt: skip
 _SINGLES = (
-    st.floats(width=32, min_value=-(2.0**99), max_value=2.0**99, allow_subnormal=False).filter(lambda n: n == 0 or abs(n) > 1e-30)
+    st.floats(-(2.0**99), 2.0**99, width=32, allow_subnormal=False).filter(lambda n: n == 0 or abs(n) > 1e-30)
     | st.sampled_from([0.7, 0.1, 0.3, 12345678, 16777217, 1234567.8]).map(single)
 )  # fmt: skip
 _NO_NUMBERS = (math.nan, math.inf, -math.inf)
@@ -132,7 +134,10 @@ def apply_for(kind: str, cursor: Cursor, keys: tuple[str, ...], mode: str, lag: 
 def fits(cursor: Cursor, kind: str) -> bool:
     """Whether a system has words for both types."""
     dialect = DIALECTS[kind]
-    return all(dialect.native(s) or s.kind in dialect.spell for s in (stored(k, dialect) for k in (cursor.source, cursor.target)))
+    return all(
+        dialect.native(s) or s.kind in dialect.spell
+        for s in (stored(k, dialect) for k in (cursor.source, cursor.target))
+    )
 
 
 def fill(engine: Engine, way: str, cursor: Cursor, rows: Sequence[tuple[int, Any]]) -> Source:
@@ -148,9 +153,7 @@ def fill(engine: Engine, way: str, cursor: Cursor, rows: Sequence[tuple[int, Any
 
 def _replace(database: Database, rows: Sequence[tuple[int, Any]], columns: tuple[Column, ...]) -> None:
     if isinstance(database, Delta):
-        write_deltalake(
-            lake_of(database) / "grows", _arrow(rows, columns), mode="overwrite", schema_mode="overwrite"
-        )
+        write_deltalake(lake_of(database) / "grows", _arrow(rows, columns), mode="overwrite", schema_mode="overwrite")
         return
     dialect = DIALECTS[database.kind]
     database.execute("DROP TABLE IF EXISTS grows")

@@ -118,7 +118,9 @@ DUCKDB = Dialect(
         Kind.TIMESTAMPTZ: "coalesce(CAST(epoch_us({x}) AS VARCHAR), CAST({x} AS VARCHAR))",
         Kind.JSON: "CAST(json({x}) AS VARCHAR)",
         # All NaN are equal, whatever their sign, and so are both zeros.
-        **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN isnan({x}) THEN 'nan' ELSE CAST({x} + 0 AS VARCHAR) END"),
+        **dict.fromkeys(
+            (Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN isnan({x}) THEN 'nan' ELSE CAST({x} + 0 AS VARCHAR) END"
+        ),
         Kind.BINARY: "hex({x})",
     },
     functions={

@@ -104,9 +104,7 @@ POSTGRES = Dialect(
     finite={
         # Of a NaN and of infinities nothing can be taken so that zero is left.
         **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL), "{x} - {x} = 0"),
-        **dict.fromkeys(
-            (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "({x} >= '0001-01-01' AND {x} < '10000-01-01')"
-        ),
+        **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "({x} >= '0001-01-01' AND {x} < '10000-01-01')"),
     },
     encoded={
         Kind.TIMESTAMPTZ: "CAST(CAST({x} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TEXT)",

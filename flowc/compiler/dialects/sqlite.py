@@ -97,8 +97,6 @@ SQLITE = Dialect(
         Kind.BINARY: "hex({x})",
         **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "flowc_number_text({x} + 0.0)"),
         Kind.DECIMAL: "flowc_decimal_text({x})",
-        # Such a column holds anything, so that the text 1 has to be told from the number.
-        Kind.UNKNOWN: "nullif(quote({x}), 'NULL')",
     },
     pattern_edges={"$": r"\Z"},
     functions={

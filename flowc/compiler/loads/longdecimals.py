@@ -67,12 +67,12 @@ class _Found:
     def judge(self, node: exp.Expression) -> None:
         """Makes one node compare by value. Raises UsageError where it computes."""
         if isinstance(node, exp.Ordered) and self.is_one(node.this):
-            node.this.replace(self._ranked(node.this))
+            self._rank(node.this)
         elif isinstance(node, _COMPARING):
             self._compare(node)
-        elif isinstance(node, exp.Case) and self.is_one(node.this):
-            raise self._refused(node)
-        elif isinstance(node, _COMPUTING) and any(self.is_one(part) for part in node.iter_expressions()):
+        elif (isinstance(node, exp.Case) and self.is_one(node.this)) or (
+            isinstance(node, _COMPUTING) and any(self.is_one(part) for part in node.iter_expressions())
+        ):
             raise self._refused(node)
 
     def _compare(self, node: exp.Expression) -> None:
@@ -82,27 +82,28 @@ class _Found:
         if node.args.get("query") or any(isinstance(part, exp.Query) for part in parts):
             raise self._refused(node)
         for part in parts:
-            part.replace(self._operand(part))
+            self._make_operand(part)
 
-    def _operand(self, node: exp.Expression) -> exp.Expression:
+    def _make_operand(self, node: exp.Expression) -> None:
         inner = node.unnest()
-        sign = "-" if isinstance(inner, exp.Neg) else ""
-        number = inner.this.unnest() if sign else inner
+        number = inner.this.unnest() if isinstance(inner, exp.Neg) else inner
         if isinstance(number, exp.Literal):
-            return exp.Literal.string(sign + number.this)
-        return node.copy() if isinstance(inner, exp.Null) else self._ranked(node)
+            node.replace(exp.Literal.string(("" if number is inner else "-") + number.this))
+        elif not isinstance(inner, exp.Null):
+            self._rank(node)
 
-    def _ranked(self, node: exp.Expression) -> exp.Expression:
-        """The value as a text, with the collation."""
-        whole = node.copy()
+    def _rank(self, node: exp.Expression) -> None:
+        """Makes a value a text with the collation. In its place, so that what is within is still judged."""
+        ranked = exp.Collate(expression=exp.Var(this=self._dialect.decimal_order.split()[-1]))
+        node.replace(ranked)
         if not isinstance(node, exp.Column) or not self.is_one(node):
-            whole = exp.Anonymous(this="flowc_number_text", expressions=[whole])
-        return exp.Collate(this=whole, expression=exp.Var(this=self._dialect.decimal_order.split()[-1]))
+            node = exp.Anonymous(this="flowc_number_text", expressions=[node])
+        ranked.set("this", node)
 
     def _refused(self, node: exp.Expression) -> UsageError:
         written = node.sql(dialect=self._dialect.sqlglot)
         return UsageError(
-            f"{self._what} computes `{written}`, but {self._dialect.name} keeps decimals of more than 15 digits as text",
+            f"{self._what} computes `{written}` with a decimal that {self._dialect.name} keeps as text",
             code="decimal-kept-as-text",
             help="write CAST(… AS REAL) around the column where 15 digits are enough, or give it at most 15 digits",
         )

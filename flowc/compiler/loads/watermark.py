@@ -145,14 +145,16 @@ def _upsert(load: Load, column: Column, state: str) -> str:
 def _greatest(load: Load, column: Column) -> str:
     """The greatest cursor that was read. By an ORDER BY, which every type has that a cursor may be of; max() is not."""
     dialect, name, kind = load.dialect, ident(column.name), column.type
-    value = comparable(name, kind, dialect) if load.same_database else name
+    raw = load.same_database and not one_step(load)
+    value = comparable(name, kind, dialect) if raw else name
     past = [finite(value, kind, dialect)]
     if load.watermark is not None:
         given = canonical(load.watermark, column, load.apply.timezone)
         past.append(f"{value} > {literal(given, kind, dialect)}")
     arrived = load.rows if one_step(load) else load.stage
     ranked = value + (dialect.decimal_order if is_decimal_text(kind, dialect) else "")
-    return f"SELECT {value} AS {name} FROM {arrived} WHERE {' AND '.join(past)} ORDER BY {ranked} DESC LIMIT 1"
+    shown = name if value == name else f"{value} AS {name}"
+    return f"SELECT {shown} FROM {arrived} WHERE {' AND '.join(past)} ORDER BY {ranked} DESC LIMIT 1"
 
 
 def target_id(load: Load) -> str:

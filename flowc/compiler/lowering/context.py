@@ -22,7 +22,6 @@ from flowc.source import MappedText
 from flowc.types import DataType
 
 
-
 @dataclass(frozen=True, slots=True)
 class Bound:
     """Where a read goes on: the canonical text of a cursor's value, less the lag, and the type of the cursor."""

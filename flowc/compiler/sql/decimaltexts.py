@@ -38,4 +38,3 @@ def wrong_with_texts(node: exp.Expression, values: Sequence[Value], engine: str)
         help = f"write `column{dialect.decimal_order}`, and numbers beside it in quotes: '9.50'"
         return f"{kept}, and compares it by its characters", help
     return None
-
