@@ -119,6 +119,18 @@ def test_a_cursor_goes_on_by_value(project, target, sql, keys):
     assert target.rows("SELECT value FROM flowc_watermarks") == [("12345678901234567.51",)]
 
 
+def test_a_key_that_another_program_has_written_is_that_number(project, target):
+    target.run('CREATE TABLE raw (k "DECIMAL TEXT(20,2)", v TEXT)', "INSERT INTO raw VALUES ('9', 'a'), ('10.0', 'b')")
+    spec = (
+        f"connections: {{ w: {target.connection} }}\npipelines:\n  p: {{ from: w, table: raw, mode: merge, keys: [k], "
+    )
+    project.write("specs/p.yaml", spec + "to: { connection: w, table: d } }")
+    assert counts(project.flowc("run", "--once", "--json"))["p"] == (2, 2, 0, 0, 0)
+    target.run("UPDATE raw SET k = k || '0' WHERE k = '10.0'", "UPDATE raw SET v = 'c' WHERE k = '9'")
+    assert counts(project.flowc("run", "--once", "--json"))["p"] == (2, 0, 1, 0, 1)
+    assert target.rows("SELECT * FROM d") == [("10.00", "b"), ("9.00", "c")]
+
+
 QUERIES = {
     "SELECT id, amount FROM t WHERE amount > 9": "text, and compares",
     "SELECT id, amount FROM t ORDER BY amount DESC LIMIT 1": "text, and compares",

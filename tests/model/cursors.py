@@ -44,6 +44,8 @@ class Cursor:
     timezone: str | None = None
     odd: tuple[Any, ...] = ()
     """Values of the type that can be no watermark."""
+    only: tuple[str, ...] = ()
+    """The systems that hold all of the values, where others do not."""
 
     def __str__(self) -> str:
         return f"{self.source} to {self.target} {self.timezone or ''}"
@@ -102,6 +104,9 @@ CURSORS = (
     _cursor("numeric(10,2)", _decimals(10, 2)),
     _cursor("numeric(38,10)", _decimals(38, 10)),
     _cursor("numeric(20,4)", _decimals(20, 4), "numeric(38,10)"),
+    _cursor(
+        "numeric", _decimals(30, 10) | st.sampled_from(["9", "9.5", "10.0"]).map(Decimal), only=("postgres", "sqlite")
+    ),
     _cursor("double", _FLOATS.map(lambda n: n + 0.0), odd=_NO_NUMBERS),
     _cursor("real", _SINGLES.map(lambda n: n + 0.0), odd=_NO_NUMBERS),
     _cursor("real", _SINGLES.map(lambda n: n + 0.0), "double", odd=_NO_NUMBERS),
@@ -111,6 +116,7 @@ CURSORS = (
     _cursor("timestamp", _TIMES),
     _cursor("timestamp", _TIMES.filter(_exists_once), "timestamptz", timezone=ZONE),
     _cursor("timestamp", _TIMES, "timestamptz", timezone="UTC"),
+    _cursor("timestamp(9)", st.integers(-(10**12), 10**12), only=("duckdb",)),
     _cursor("timestamptz", _TIMES.map(lambda t: t.replace(tzinfo=UTC))),
     _cursor("time", st.times()),
     _cursor("text", st.text("abcxyz019", min_size=1, max_size=4)),
@@ -132,7 +138,9 @@ def apply_for(kind: str, cursor: Cursor, keys: tuple[str, ...], mode: str, lag: 
 
 
 def fits(cursor: Cursor, kind: str) -> bool:
-    """Whether a system has words for both types."""
+    """Whether a system has words for both types, and holds the values."""
+    if cursor.only and kind not in cursor.only:
+        return False
     dialect = DIALECTS[kind]
     return all(
         dialect.native(s) or s.kind in dialect.spell
@@ -174,7 +182,9 @@ def _arrow(rows: Sequence[tuple[int, Any]], columns: tuple[Column, ...]) -> pa.T
 def _held(value: Any, kind: DataType) -> Any:
     if value is None:
         return None
-    return Decimal(value) if kind.kind is Kind.DECIMAL else value
+    if kind.kind is Kind.DECIMAL:
+        return Decimal(value) if kind.precision else format(value, "f")
+    return value
 
 
 def _write_csv(path: Path, table: pa.Table) -> None:

@@ -118,6 +118,7 @@ SQLITE = Dialect(
         "cursor_binary": "hex({0})",
         "from_hex": "x{0}",
         "double": "flowc_double({0})",
+        "decimal": "flowc_decimal({0}, {1}, {2})",
         "cursor_timestamptz": "{0}",
         "cursor_timestamp": "{0}",
     },

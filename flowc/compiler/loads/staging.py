@@ -95,7 +95,9 @@ def _held(kind: DataType, target: DataType, load: Load) -> DataType:
 
 
 def _one_form(x: str, kind: DataType, load: Load) -> str:
-    """A time as flowc writes it, where others may have written it otherwise and order is that of texts."""
+    """A time or decimal as flowc writes it, where others may have written it otherwise and texts are compared."""
+    if load.same_database and is_decimal_text(kind, load.dialect) and kind.precision is not None:
+        return f"coalesce({load.dialect.function('decimal', x, str(kind.precision), str(kind.scale or 0))}, {x})"
     form, canonical = _FORMS.get(kind.kind), load.dialect.functions.get("canonical_time")
     if form is None or canonical is None or not load.same_database:
         return x
