@@ -118,6 +118,10 @@ class Dialect:
     """What a column of a kind holds in tables that no spec declares, where the engine makes less of its name."""
     comparable: Mapping[Kind, str] = field(default_factory=dict)
     """How `{x}` of a kind is made comparable by value, where `=` does not do it."""
+    finite: Mapping[Kind, str] = field(default_factory=dict)
+    """The condition that `{x}` of a kind is a value like others: no NaN, nothing infinite, a year from 1 to 9999."""
+    decimal_order: str = ""
+    """Makes texts that hold decimals compare by value, where long ones are kept as such."""
     encoded: Mapping[Kind, str] = field(default_factory=dict)
     """How `{x}` of a kind becomes text that does not depend on the session's settings."""
     functions: Mapping[str, str] = field(default_factory=dict)

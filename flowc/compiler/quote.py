@@ -46,7 +46,7 @@ def text(value: str, dialect: Dialect) -> str:
 
 def instant(moment: datetime) -> str:
     """The canonical text of an instant: UTC, microseconds, `+00:00`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") + "+00:00"
+    return moment.astimezone(UTC).isoformat(" ", "microseconds")
 
 
 def _storable(value: str) -> str:

@@ -19,6 +19,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Pipeline, Source
 from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.sqlplan import plan_load
+from flowc.compiler.lowering.context import Watermark
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.lowering.output import check_needed, check_output
 from flowc.diagnostics import Reporter, Severity
@@ -29,7 +30,7 @@ from flowc.service.livetables import differing
 from flowc.service.planning import connections, home
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
 from flowc.service.sessions import Sessions, not_runnable, runnable
-from flowc.service.watermarks import stored_watermark
+from flowc.service.watermarks import bound_of, stored_watermark
 
 
 class Observer(Protocol):
@@ -192,12 +193,10 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
     live = target.table(apply.target.name)
     stored = stored_watermark(apply, target)
     watermark = stored.value if stored else None
-    if watermark is not None:
-        lowered = lower_pipeline(run.checked, pipeline, reporter, watermark=watermark, env=run.env)
-        if lowered is None or reporter.has_errors:
-            return None
-        apply = lowered.applies[index]
-    columns = describe(read_of(apply.input), run.sessions.source, run.sessions.functions)
+    read_on = _reading_on(run, pipeline, index, apply, watermark, reporter)
+    if read_on is None:
+        return None
+    apply, columns = read_on
     if (table := live or apply.target.table) is not None:
         check_output(apply, columns, table, reporter, live=True)
     else:
@@ -216,6 +215,31 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
         kept=stored.kept if stored else None,
     )
     return Prepared(apply, columns, plan)
+
+
+def _reading_on(
+    run: Run, pipeline: str, index: int, apply: Apply, watermark: str | None, reporter: Reporter
+) -> tuple[Apply, tuple[Column, ...]] | None:
+    """The load with its watermark in the SQL where its author placed it, and the source's columns; None for errors."""
+    incremental = apply.incremental
+    if watermark is None or incremental is None or not incremental.in_sql:
+        return apply, _columns(run, apply)
+    # How a value is written depends on the cursor's type, which only the source can tell.
+    guessed = _filled_in(run, pipeline, index, watermark, Reporter()) or apply
+    columns = _columns(run, guessed)
+    filled = _filled_in(run, pipeline, index, bound_of(guessed, incremental, columns, watermark), reporter)
+    if filled is None:
+        return None
+    return filled, columns if read_of(filled.input) == read_of(guessed.input) else _columns(run, filled)
+
+
+def _filled_in(run: Run, pipeline: str, index: int, watermark: Watermark, reporter: Reporter) -> Apply | None:
+    lowered = lower_pipeline(run.checked, pipeline, reporter, watermark=watermark, env=run.env)
+    return None if lowered is None or reporter.has_errors else lowered.applies[index]
+
+
+def _columns(run: Run, apply: Apply) -> tuple[Column, ...]:
+    return describe(read_of(apply.input), run.sessions.source, run.sessions.functions)
 
 
 def same_database(sessions: Sessions, apply: Apply) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from flowc.catalog import Column
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Apply
+from flowc.compiler.ir import Apply, Incremental
+from flowc.compiler.loads.cursor import bound_value
+from flowc.compiler.loads.load import find_column
 from flowc.compiler.loads.watermark import WATERMARKS, of_pipeline
+from flowc.compiler.lowering.context import Bound
 from flowc.runtime.connector import Database, TableStore, stored_name
 
 
@@ -43,3 +47,15 @@ def _stored(apply: Apply, target: Database) -> Sequence[dict[str, Any]]:
         return ()
     rows: list[dict[str, Any]] = target.query(of_pipeline(apply.pipeline, dialect)).to_pylist()
     return rows
+
+
+def bound_of(apply: Apply, incremental: Incremental, columns: tuple[Column, ...], watermark: str) -> Bound | str:
+    """Where the author's SQL goes on to read, as a value of the cursor that the source has; `start` is the author's.
+
+    Raises UsageError for a watermark that is no value of it.
+    """
+    column = find_column(columns, incremental.column)
+    if column is None:
+        return watermark
+    value = bound_value(replace(incremental, start=None), column, watermark, apply.timezone)
+    return watermark if value is None else Bound(value, column.type)

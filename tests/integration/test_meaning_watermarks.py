@@ -6,6 +6,9 @@ CURSORS = {
     # type, then three values in order: before `start`, the first run's greatest (twice), the second run's
     "bigint": ("BIGINT", "9", "10", "100"),
     "numeric": ("NUMERIC(20,4)", "9.5", "10.0001", "10.0002"),
+    "long": ("NUMERIC(30,10)", "9", "10.0000000001", "100.0000000001"),
+    "double": ("DOUBLE PRECISION", "0.1", "0.30000000000000004", "0.3000000000000001"),
+    "real": ("REAL", "0.5", "0.7", "0.70000005"),
     "text": ("TEXT", "'a''a'", "'b'", "'bb'"),
     "date": ("DATE", "'2024-01-01'", "'2024-02-29'", "'2024-03-01'"),
     "timestamp": ("TIMESTAMP", "'2024-03-31 01:00:00'", "'2024-03-31 02:30:00.000001'", "'2024-03-31 02:30:00.000002'"),

@@ -113,11 +113,18 @@ DUCKDB = Dialect(
     ),
     comments=True,
     comparable={Kind.JSON: "CAST({x} AS JSON)::VARIANT"},
+    finite={
+        **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "isfinite({x})"),
+        **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "year({x}) BETWEEN 1 AND 9999"),
+    },
     encoded={
-        Kind.TIMESTAMPTZ: "CAST(epoch_us({x}) AS VARCHAR)",
+        # An infinite instant has no number of microseconds.
+        Kind.TIMESTAMPTZ: "coalesce(CAST(epoch_us({x}) AS VARCHAR), CAST({x} AS VARCHAR))",
         Kind.JSON: "CAST(json({x}) AS VARCHAR)",
-        Kind.FLOAT32: "CAST({x} + 0 AS VARCHAR)",
-        Kind.FLOAT64: "CAST({x} + 0 AS VARCHAR)",
+        # All NaN are equal, whatever their sign, and so are both zeros.
+        **dict.fromkeys(
+            (Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN isnan({x}) THEN 'nan' ELSE CAST({x} + 0 AS VARCHAR) END"
+        ),
         Kind.BINARY: "hex({x})",
     },
     functions={
@@ -148,6 +155,9 @@ DUCKDB = Dialect(
         "clock": "now()",
         "add_seconds": "({0} + to_microseconds(CAST(CAST({1} AS DOUBLE) * 1000000 AS BIGINT)))",
         "cursor": "CAST({0} AS VARCHAR)",
+        "cursor_float": "CAST(CAST({0} AS DOUBLE) AS VARCHAR)",
+        "cursor_binary": "hex({0})",
+        "from_hex": "unhex({0})",
         "cursor_timestamptz": "strftime(make_timestamp(epoch_us({0})), '%Y-%m-%d %H:%M:%S.%f') || '+00:00'",
         "cursor_timestamp": "strftime(CAST({0} AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%f')",
     },

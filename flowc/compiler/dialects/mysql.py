@@ -149,6 +149,7 @@ MYSQL = Dialect(
         Kind.STRUCT: DataType(Kind.JSON),
     },
     comparable={Kind.JSON: "/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */)"},
+    finite=dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "year({x}) BETWEEN 1 AND 9999"),
     encoded={
         Kind.JSON: "CAST(/*M!100700 JSON_NORMALIZE *//*!80017 CAST */({x}/*!80017 AS JSON */) AS CHAR)",
         Kind.BINARY: "hex({x})",
@@ -200,6 +201,9 @@ MYSQL = Dialect(
         "clock": "now(6)",
         "add_seconds": "({0} + INTERVAL {1} SECOND)",
         "cursor": "CAST({0} AS CHAR)",
+        "cursor_float": "CAST({0} + 0e0 AS CHAR)",
+        "cursor_binary": "hex({0})",
+        "from_hex": "x{0}",
         "cursor_timestamptz": "date_format({0}, '%Y-%m-%d %H:%i:%s.%f+00:00')",
         "cursor_timestamp": "date_format({0}, '%Y-%m-%d %H:%i:%s.%f')",
     },

@@ -102,6 +102,11 @@ POSTGRES = Dialect(
         Kind.STRUCT: DataType(Kind.JSON),
     },
     comparable={Kind.JSON: "CAST({x} AS JSONB)"},
+    finite={
+        # Of a NaN and of infinities nothing can be taken so that zero is left.
+        **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL), "{x} - {x} = 0"),
+        **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "({x} >= '0001-01-01' AND {x} < '10000-01-01')"),
+    },
     encoded={
         Kind.TIMESTAMPTZ: "CAST(CAST({x} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TEXT)",
         Kind.JSON: "CAST(CAST({x} AS JSONB) AS TEXT)",
@@ -137,6 +142,10 @@ POSTGRES = Dialect(
         "kept_row": " FOR KEY SHARE",
         "add_seconds": "({0} + {1} * INTERVAL '1 second')",
         "cursor": "CAST({0} AS TEXT)",
+        "cursor_float": "CAST(CAST({0} AS DOUBLE PRECISION) AS TEXT)",
+        "cursor_binary": "encode({0}, 'hex')",
+        "from_hex": "decode({0}, 'hex')",
+        "cursor_date": "to_char({0}, 'YYYY-MM-DD')",
         "cursor_timestamptz": "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00:00'",
         "cursor_timestamp": "to_char({0}, 'YYYY-MM-DD HH24:MI:SS.US')",
     },

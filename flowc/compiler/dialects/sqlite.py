@@ -17,6 +17,10 @@ The runtime registers, by `flowc.runtime.connectors.sqlite_functions.register`:
 - `flowc_temporal(text, kind)`: ISO text as canonical date, time, timestamp or timestamptz, NULL for what is none
 - `flowc_decimal(value, precision, scale)`: a number as its column stores it, NULL where it has more digits
 - `flowc_uuid(text)`: canonical uuid, NULL for what is none
+- `flowc_double(text)`: the double nearest to a number's text
+- `flowc_decimal_text(value)`: a decimal as the shortest text of its value
+- `flowc_number_text(value)`: a number as text with all of its digits
+- the collation `flowc_decimal`: texts that hold numbers by their value
 
 Each returns NULL for NULL.
 """
@@ -87,11 +91,17 @@ SQLITE = Dialect(
     },
     holds={Kind.INT32: DataType(Kind.INT64)},
     comparable={Kind.JSON: "flowc_json_canonical({x})"},
+    finite={
+        **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "{x} - {x} = 0"),
+        Kind.DECIMAL: "{x} GLOB '*[0-9]*'",
+        **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "{x} GLOB '[0-9][0-9][0-9][0-9]-*'"),
+    },
+    decimal_order=" COLLATE flowc_decimal",
     encoded={
         Kind.JSON: "flowc_json_canonical({x})",
         Kind.BINARY: "hex({x})",
-        Kind.FLOAT32: "CAST({x} + 0 AS TEXT)",
-        Kind.FLOAT64: "CAST({x} + 0 AS TEXT)",
+        **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "flowc_number_text({x} + 0.0)"),
+        Kind.DECIMAL: "flowc_decimal_text({x})",
     },
     pattern_edges={"$": r"\Z"},
     functions={
@@ -111,6 +121,11 @@ SQLITE = Dialect(
         "add_seconds": "flowc_add_seconds({0}, {1})",
         "canonical_time": "flowc_temporal({0}, {1})",
         "cursor": "CAST({0} AS TEXT)",
+        "cursor_float": "flowc_number_text({0})",
+        "cursor_binary": "hex({0})",
+        "from_hex": "x{0}",
+        "double": "flowc_double({0})",
+        "decimal": "flowc_decimal({0}, {1}, {2})",
         "cursor_timestamptz": "{0}",
         "cursor_timestamp": "{0}",
     },

@@ -11,6 +11,7 @@ from flowc.compiler.loads.staging import copies, without_copies
 from flowc.compiler.loads.statements import delete
 from flowc.compiler.loads.watermark import cursor_column
 from flowc.compiler.quote import ident, idents, qualified, table
+from flowc.compiler.tables.ddl import is_decimal_text
 from flowc.plan import Check, Counter, Execute, Ingest, Measure, Step
 
 HELD = "flowc_held"
@@ -79,7 +80,10 @@ def _loaded_copies(load: Load) -> str:
     recent = ""
     if cursor is not None and cursor.name in load.names:
         name = ident(cursor.name)
-        recent = f" WHERE x.{name} >= (SELECT min({name}) FROM {load.again(ROWS, 2)}) OR x.{name} IS NULL"
+        order = load.dialect.decimal_order if is_decimal_text(cursor.type, load.dialect) else ""
+        # Not min(), which some types lack.
+        least = f"(SELECT {name} FROM {load.again(ROWS, 2)} WHERE {name} IS NOT NULL ORDER BY {name}{order} LIMIT 1)"
+        recent = f" WHERE x.{name}{order} >= {least} OR x.{name} IS NULL"
     numbered = (
         f"SELECT rid, content, row_number() OVER (PARTITION BY content ORDER BY rid) AS copy "
         f"FROM (SELECT x.{rid} AS rid, {content} AS content FROM {load.again(ROWS, 1)} AS x) AS a"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from flowc.compiler.ir import Expectation
 from flowc.compiler.loads.load import IS_CURRENT, Load
+from flowc.compiler.loads.longdecimals import by_value
 from flowc.compiler.quote import ident, idents, qualified
 from flowc.plan import Check, Expect
 
@@ -77,7 +78,9 @@ def _expect_sql(load: Load, wanted: Expectation) -> str:
     if wanted.kind == "not_null":
         good = " AND ".join(f"{ident(c)} IS NOT NULL" for c in wanted.columns)
     else:
-        good = f"(\n{wanted.sql}\n)"
+        columns = (*load.table.columns, *load.extras)
+        judged = by_value(wanted.sql or "", columns, load.dialect, what=f"the quality check `{wanted.name}`")
+        good = f"(\n{judged}\n)"
     # A condition that is NULL does not hold, and `NOT` of it would be NULL again.
     return f"SELECT coalesce(sum(CASE WHEN {good} THEN 0 ELSE 1 END), 0), count(*) FROM {load.rows}"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from flowc.catalog import Column
 from flowc.compiler.loads.conversion import convert
 from flowc.compiler.loads.conversion_pair import Conversion
+from flowc.compiler.loads.cursor import now_literal
 from flowc.compiler.loads.load import VALID_FROM, VALID_TO, Load
-from flowc.compiler.loads.watermark import now_literal
 from flowc.compiler.quote import qualified
 from flowc.compiler.tables.ddl import cast
 from flowc.types import TIMESTAMPTZ, DataType, Kind

@@ -61,7 +61,16 @@ def bare(sql: str) -> str:
 
 def narrowed(read: Read, condition: str) -> Read:
     """The rows of a read for which a condition in its dialect holds."""
-    sql = f"SELECT * FROM (\n{query_text(read)}\n) AS flowc_source WHERE {condition}"
+    return _around(read, f"SELECT * FROM (\n{query_text(read)}\n) AS flowc_source WHERE {condition}")
+
+
+def repeated(read: Read, column: str, name: str) -> Read:
+    """A read with one of its columns once more, under another name, as the last one."""
+    again = f"flowc_source.{ident(column)} AS {ident(name)}"
+    return _around(read, f"SELECT flowc_source.*, {again} FROM (\n{query_text(read)}\n) AS flowc_source")
+
+
+def _around(read: Read, sql: str) -> Read:
     if isinstance(read, FilesRead | TableRead):
         return EngineRead((("source", read),), sql, arithmetic(sql))
     if isinstance(read, EngineRead):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flowc.compiler.loads.cursor import now_literal
 from flowc.compiler.loads.load import Load
-from flowc.compiler.loads.watermark import now_literal
 from flowc.compiler.quote import ident, qualified
 from flowc.errors import UsageError
 from flowc.types import Kind

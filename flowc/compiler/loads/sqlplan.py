@@ -11,6 +11,7 @@ from flowc.compiler.ir import Apply
 from flowc.compiler.loads.append import append, stream, truncate
 from flowc.compiler.loads.attach import attach, bring
 from flowc.compiler.loads.checks import expectations
+from flowc.compiler.loads.cursor import lower_bound
 from flowc.compiler.loads.load import Load, find_column
 from flowc.compiler.loads.merge import merge
 from flowc.compiler.loads.prepare import prepare, tidy
@@ -18,7 +19,7 @@ from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
 from flowc.compiler.loads.staging import dropping, in_source_order, plain, selected_values, staging
-from flowc.compiler.loads.watermark import lower_bound, remember, resume, state_tables
+from flowc.compiler.loads.watermark import remember, resume, state_tables, with_cursor
 from flowc.compiler.quote import idents
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.errors import UsageError
@@ -69,6 +70,7 @@ def plan_load(
         beside=same_database or beside,
     )
     check_shape(load)
+    load = with_cursor(load)
     return LoadPlan(
         apply.pipeline,
         apply.target.connection,
@@ -94,7 +96,7 @@ def _read(apply: Apply, columns: tuple[Column, ...], watermark: str | None) -> R
             code="unknown-incremental-column",
             help="select it in the SQL, or name another under `incremental: { column: … }`",
         )
-    condition = lower_bound(incremental, column, watermark, read_dialect(apply.input))
+    condition = lower_bound(incremental, column, watermark, read_dialect(apply.input), apply.timezone)
     return read if condition is None else narrowed(read, condition)
 
 

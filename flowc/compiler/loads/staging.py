@@ -7,16 +7,18 @@ Rows arrive in `flowc_stage`. Where all of them may be written as they are, that
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowc.catalog import Column
+from flowc.compiler.ir import Normalize
 from flowc.compiler.loads.checks import EVIDENCE
 from flowc.compiler.loads.conversion import convert
 from flowc.compiler.loads.conversion_pair import Conversion
 from flowc.compiler.loads.load import ROWS, STAGE, Load, Loaded
+from flowc.compiler.loads.longdecimals import by_value
 from flowc.compiler.loads.reads import query_text
 from flowc.compiler.quote import ident, idents, table, text
-from flowc.compiler.tables.ddl import create_temporary, create_temporary_like, spellable, stored
+from flowc.compiler.tables.ddl import create_temporary, create_temporary_like, is_decimal_text, spellable, stored
 from flowc.plan import Check, Counter, Execute, Ingest, Step
 from flowc.types import UNKNOWN, DataType, Kind
 
@@ -54,7 +56,8 @@ def _field(load: Load, loaded: Loaded) -> Field:
     target, source, normalize = loaded.target, loaded.source, loaded.normalize
     reference = ident(target.name)
     if normalize is not None:
-        kind = normalize.type or (UNKNOWN if source is None or load.dialect.typed_literals else source.type)
+        normalize = _by_value(load, normalize)
+        kind = normalize.type or _normalised(source, load)
         value = convert(normalize.sql, kind, target.type, load.dialect, load.apply.timezone)
         staged = Column(target.name, _stored(source, load)) if source is not None else None
         return Field(target.name, source, staged, target, value, normalize.unparsed)
@@ -69,6 +72,22 @@ def _field(load: Load, loaded: Loaded) -> Field:
     return Field(target.name, source, Column(target.name, _stored(source, load)), target, value)
 
 
+def _normalised(source: Column | None, load: Load) -> DataType:
+    """The type of what a normaliser makes that does not say it. A decimal is to be written as its column has it."""
+    if source is None or load.dialect.typed_literals or source.type.kind is Kind.DECIMAL:
+        return UNKNOWN
+    return source.type
+
+
+def _by_value(load: Load, normalize: Normalize) -> Normalize:
+    """A normaliser that compares decimals by value; it reads the columns as they are staged."""
+    columns = [Column(c.name, _stored(c, load)) for c in load.columns]
+    what = f"the normaliser of `{normalize.column}`"
+    sql = by_value(normalize.sql, columns, load.dialect, what=what)
+    unparsed = normalize.unparsed and by_value(normalize.unparsed, columns, load.dialect, what=what)
+    return replace(normalize, sql=sql, unparsed=unparsed)
+
+
 def _held(kind: DataType, target: DataType, load: Load) -> DataType:
     """The type of a column of the same database, judged as that of an undeclared target is: by what it holds."""
     judged = load.apply.target.table is None and load.dialect.holds.get(kind.kind) == target
@@ -76,7 +95,9 @@ def _held(kind: DataType, target: DataType, load: Load) -> DataType:
 
 
 def _one_form(x: str, kind: DataType, load: Load) -> str:
-    """A time as flowc writes it, where others may have written it otherwise and order is that of texts."""
+    """A time or decimal as flowc writes it, where others may have written it otherwise and texts are compared."""
+    if load.same_database and is_decimal_text(kind, load.dialect) and kind.precision is not None:
+        return f"coalesce({load.dialect.function('decimal', x, str(kind.precision), str(kind.scale or 0))}, {x})"
     form, canonical = _FORMS.get(kind.kind), load.dialect.functions.get("canonical_time")
     if form is None or canonical is None or not load.same_database:
         return x
@@ -250,7 +271,9 @@ def _first_of_each(load: Load, query: str, names: str) -> str:
     rest = [
         _sortable(load, f) for f in fields(load) if f.wanted.type.kind not in _UNORDERED and f.name not in load.keys
     ]
-    order = ", ".join([f"{load.apply.dedupe}\n", *rest])
+    wanted = [Column(f.name, f.wanted.type) for f in fields(load)]
+    first = by_value(load.apply.dedupe or "", wanted, load.dialect, what="`dedupe`", order=True)
+    order = ", ".join([f"{first}\n", *rest])
     ranked = (
         f"SELECT {names}, row_number() OVER (PARTITION BY {parts} ORDER BY {order}) AS flowc_rank FROM ({query}) AS c"
     )
@@ -259,6 +282,8 @@ def _first_of_each(load: Load, query: str, names: str) -> str:
 
 def _sortable(load: Load, field: Field) -> str:
     collation = load.dialect.binary_order if field.wanted.type.kind is Kind.TEXT else ""
+    if is_decimal_text(field.wanted.type, load.dialect):
+        collation = load.dialect.decimal_order
     return load.dialect.nulls_last.format(x=f"{ident(field.name)}{collation}")
 
 

@@ -1,23 +1,34 @@
-"""Where an incremental load goes on: the bound of its read, and the watermark it leaves behind."""
+"""Where an incremental load goes on: the watermark that it finds, and the one that it leaves behind."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from dataclasses import replace
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.ir import Incremental
+from flowc.compiler.loads.cursor import (
+    canonical,
+    check_order,
+    comparable,
+    finite,
+    kept,
+    literal,
+    now_literal,
+    same_values,
+)
 from flowc.compiler.loads.load import Load, find_column
-from flowc.compiler.loads.staging import fields, one_step
-from flowc.compiler.quote import ident, instant, table, text
-from flowc.compiler.tables.ddl import cast
+from flowc.compiler.loads.reads import repeated
+from flowc.compiler.loads.staging import Field, fields, one_step
+from flowc.compiler.quote import ident, table, text
+from flowc.compiler.tables.ddl import is_decimal_text, stored
 from flowc.compiler.tables.state import ensure_state
 from flowc.errors import UsageError
 from flowc.plan import LIVE_WATERMARKS, Check, Execute
-from flowc.types import TEXT, TIMESTAMPTZ, DataType, Kind
+from flowc.types import TEXT, TIMESTAMPTZ
 
+CURSOR = "flowc_cursor"
+"""The cursor as the source has it, beside a column that becomes another value in the target."""
 WATERMARKS = "watermarks"
 _COLUMNS = (
     Column("pipeline", TEXT, nullable=False),
@@ -26,83 +37,6 @@ _COLUMNS = (
     Column("value", TEXT, nullable=False),
     Column("loaded_at", TIMESTAMPTZ, nullable=False),
 )
-
-
-def lower_bound(incremental: Incremental, column: Column, watermark: str | None, dialect: Dialect) -> str | None:
-    """The condition on what is read: at or past the watermark less `lag`, NULLs always; None for everything."""
-    value = bound_value(incremental, column, watermark)
-    if value is None:
-        return None
-    name = ident(column.name)
-    return f"{_comparable(column, dialect)} >= {literal(value, column.type, dialect)} OR {name} IS NULL"
-
-
-def _comparable(column: Column, dialect: Dialect) -> str:
-    """The cursor in the form in which literals are written: where times are texts, others may spell them otherwise."""
-    canonical = dialect.functions.get("canonical_time")
-    if canonical is None or column.type.kind not in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
-        return ident(column.name)
-    return canonical.format(ident(column.name), text(str(column.type.kind), dialect))
-
-
-def bound_value(incremental: Incremental, column: Column, watermark: str | None) -> str | None:
-    """The first value to read, as canonical text.
-
-    Raises UsageError for a start that is not a value of the column.
-    """
-    start = None if incremental.start is None else _moved(str(incremental.start), column, 0)
-    if watermark is None:
-        return start
-    moved = _moved(watermark, column, incremental.lag)
-    # What lies before `start` was left out by the first load, and stays out however far `lag` reaches.
-    if start is None or not incremental.lag:
-        return moved
-    order = Decimal if column.type.is_number else str
-    return max(moved, min(start, _moved(watermark, column, 0), key=order), key=order)
-
-
-def _moved(value: str, column: Column, lag: float) -> str:
-    try:
-        return _less(value, column.type, lag)
-    except (ValueError, ArithmeticError):
-        message = f"`{value}` is not a value of the cursor `{column.name}`, which is a {column.type}"
-        raise UsageError(message, code="unreadable-watermark", help="write `start` as the column has it") from None
-
-
-def _less(value: str, kind: DataType, lag: float) -> str:
-    if kind.kind is Kind.TIMESTAMPTZ:
-        moment = datetime.fromisoformat(value)
-        return instant((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - timedelta(seconds=lag))
-    if kind.kind is Kind.TIMESTAMP:
-        moment = datetime.fromisoformat(value)
-        naive = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-        return (naive - timedelta(seconds=lag)).strftime("%Y-%m-%d %H:%M:%S.%f")
-    if kind.kind is Kind.DATE:
-        return (datetime.fromisoformat(value) - timedelta(seconds=lag)).date().isoformat()
-    if kind.is_number:
-        return format(Decimal(value) - Decimal(str(lag)), "f")
-    return value
-
-
-def literal(value: str, kind: DataType, dialect: Dialect) -> str:
-    """A literal of the column's type from its canonical text."""
-    if kind.is_number and not (kind.is_float and dialect.typed_literals):
-        return format(Decimal(value), "f")
-    quoted = text(value, dialect)
-    if not dialect.typed_literals or kind.kind in (Kind.TEXT, Kind.UNKNOWN):
-        return quoted
-    if kind.kind is Kind.TIMESTAMPTZ and not dialect.zoned_literals:
-        quoted = text(value.removesuffix("+00:00"), dialect)
-    return cast(quoted, kind, dialect)
-
-
-def now_literal(now: datetime, kind: DataType, dialect: Dialect) -> str:
-    """The load's time as a value of a temporal type; without a zone it is UTC."""
-    moment = now.astimezone(UTC)
-    if kind.kind is Kind.DATE:
-        return literal(date(moment.year, moment.month, moment.day).isoformat(), kind, dialect)
-    written = instant(moment)
-    return literal(written if kind.kind is Kind.TIMESTAMPTZ else written.removesuffix("+00:00"), kind, dialect)
 
 
 def cursor_column(load: Load) -> Column | None:
@@ -167,16 +101,35 @@ def _unmoved(load: Load, state: str) -> Check:
 
 
 def remember(load: Load) -> Iterator[Execute]:
-    """Stores the greatest cursor of all that was read, unless a greater one is stored already."""
+    """Stores the greatest cursor of all that was read, where it is past the watermark that the load began with."""
     if load.apply.incremental is not None:
         state = table(load.dialect.state_table(WATERMARKS))
         yield Execute("remember the watermark", _upsert(load, _staged_cursor(load), state))
 
 
+def with_cursor(load: Load) -> Load:
+    """The load with one more column of the source where none that is staged keeps the cursor as the source has it."""
+    incremental = load.apply.incremental
+    source = find_column(load.columns, incremental.column) if incremental is not None else None
+    if source is None:
+        return load
+    check_order(source, load.apply.pipeline)
+    field = next((f for f in fields(load) if f.source == source), None)
+    staged = _staged(load, field) if field is not None else None
+    if staged is None or same_values(staged.type, stored(source.type, load.dialect)):
+        return load
+    columns = (*load.columns, Column(CURSOR, source.type))
+    return replace(load, columns=columns, read=repeated(load.read, source.name, CURSOR))
+
+
+def _staged(load: Load, field: Field) -> Column:
+    return (field.wanted if one_step(load) else field.staged) or field.wanted
+
+
 def _staged_cursor(load: Load) -> Column:
     incremental = load.apply.incremental
     wanted = incremental.column if incremental is not None else ""
-    source = find_column(load.columns, wanted)
+    source = find_column(load.columns, CURSOR) or find_column(load.columns, wanted)
     field = next((f for f in fields(load) if f.source is not None and f.source == source), None)
     if field is None:
         raise UsageError(
@@ -184,56 +137,35 @@ def _staged_cursor(load: Load) -> Column:
             code="unknown-incremental-column",
             help="select it in the SQL, or name another under `incremental: { column: … }`",
         )
-    kept = field.wanted if one_step(load) else field.staged
-    return kept or field.wanted
+    return _staged(load, field)
 
 
 def _upsert(load: Load, column: Column, state: str) -> str:
-    dialect, name = load.dialect, ident(column.name)
-    arrived = load.rows if one_step(load) else load.stage
-    greatest = f"(SELECT max({name}) AS {name} FROM {arrived}) AS m"
-    fixed = [text(v, dialect) for v in (load.apply.pipeline, load.kept, column.name)]
-    values = ", ".join([*fixed, _written(column, dialect), now_literal(load.now, TIMESTAMPTZ, dialect)])
-    if not dialect.on_conflict:
-        return _upsert_by_key(state, f"SELECT {values} FROM {greatest} WHERE {name} IS NOT NULL", column, dialect)
-    newer = (
-        f"{_typed('excluded.' + ident('value'), column, dialect)} > {_typed('w.' + ident('value'), column, dialect)}"
-    )
-    return (
-        f"INSERT INTO {state} AS w ({', '.join(ident(c.name) for c in _COLUMNS)}) SELECT {values} FROM {greatest} "
-        f"WHERE {name} IS NOT NULL ON CONFLICT ({ident('pipeline')}, {ident('target')}) DO UPDATE SET "
-        f"{ident('column_name')} = excluded.{ident('column_name')}, {ident('value')} = excluded.{ident('value')}, "
-        f"{ident('loaded_at')} = excluded.{ident('loaded_at')} "
-        f"WHERE w.{ident('column_name')} <> excluded.{ident('column_name')} OR {newer}"
-    )
-
-
-def _upsert_by_key(state: str, query: str, column: Column, dialect: Dialect) -> str:
-    """The same with ON DUPLICATE KEY, which assigns one column after the other: what decides comes last."""
-    value, name = ident("value"), ident("column_name")
-    newer = (
-        f"{state}.{name} <> VALUES({name}) OR "
-        f"{_typed(f'VALUES({value})', column, dialect)} > {_typed(f'{state}.{value}', column, dialect)}"
-    )
-    sets = [
-        f"{state}.{c} = CASE WHEN {newer} THEN VALUES({c}) ELSE {state}.{c} END" for c in (ident("loaded_at"), value)
-    ]
-    columns = ", ".join(ident(c.name) for c in _COLUMNS)
-    return (
-        f"INSERT INTO {state} ({columns}) {query} ON DUPLICATE KEY UPDATE {', '.join(sets)}, "
-        f"{state}.{name} = VALUES({name})"
-    )
-
-
-def _written(column: Column, dialect: Dialect) -> str:
+    dialect, wanted = load.dialect, load.apply.incremental.column if load.apply.incremental else column.name
+    fixed = [text(v, dialect) for v in (load.apply.pipeline, load.kept, wanted)]
     name = ident(column.name)
-    special = {Kind.TIMESTAMPTZ: "cursor_timestamptz", Kind.TIMESTAMP: "cursor_timestamp"}
-    return dialect.function(special.get(column.type.kind, "cursor"), name)
+    values = ", ".join([*fixed, kept(name, column.type, dialect), now_literal(load.now, TIMESTAMPTZ, dialect)])
+    query = f"SELECT {values} FROM ({_greatest(load, column)}) AS m WHERE {name} IS NOT NULL"
+    into = f"INSERT INTO {state} ({', '.join(ident(c.name) for c in _COLUMNS)}) {query}"
+    moving = [ident(c) for c in ("column_name", "value", "loaded_at")]
+    if not dialect.on_conflict:
+        return f"{into} ON DUPLICATE KEY UPDATE {', '.join(f'{state}.{c} = VALUES({c})' for c in moving)}"
+    sets = ", ".join(f"{c} = excluded.{c}" for c in moving)
+    return f"{into} ON CONFLICT ({ident('pipeline')}, {ident('target')}) DO UPDATE SET {sets}"
 
 
-def _typed(value: str, column: Column, dialect: Dialect) -> str:
-    if column.type.kind in (Kind.TEXT, Kind.UNKNOWN) or (not dialect.typed_literals and not column.type.is_number):
-        return value
-    if column.type.kind is Kind.TIMESTAMPTZ and not dialect.zoned_literals:
-        value = f"left({value}, 26)"
-    return cast(value, column.type, dialect) if dialect.typed_literals else f"CAST({value} AS NUMERIC)"
+def _greatest(load: Load, column: Column) -> str:
+    """The greatest cursor that was read. By an ORDER BY, which every type has that a cursor may be of; max() is not."""
+    dialect, name, kind = load.dialect, ident(column.name), column.type
+    raw = load.same_database and not one_step(load)
+    value = comparable(name, kind, dialect) if raw else name
+    past = [finite(value, kind, dialect)]
+    if load.watermark is not None:
+        given = canonical(load.watermark, column, load.apply.timezone)
+        past.append(f"{value} > {literal(given, kind, dialect)}")
+    arrived = load.rows if one_step(load) else load.stage
+    ranked = value + (dialect.decimal_order if is_decimal_text(kind, dialect) else "")
+    shown = name if value == name else f"{value} AS {name}"
+    return f"SELECT {shown} FROM {arrived} WHERE {' AND '.join(past)} ORDER BY {ranked} DESC LIMIT 1"
+
+

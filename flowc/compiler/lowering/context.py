@@ -13,14 +13,24 @@ from flowc.compiler.front import kinds
 from flowc.compiler.lowering.functions import Functions, declared
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.sql.inferfrom import Find
-from flowc.compiler.sql.literals import sql_literal
+from flowc.compiler.sql.literals import sql_literal, typed_literal
 from flowc.compiler.sql.relations import Catalogue, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
 from flowc.compiler.sql.templates import Absent, Values, render
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText
+from flowc.types import DataType
 
-Watermark = str | int | float | None
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Where a read goes on: the canonical text of a cursor's value, less the lag, and the type of the cursor."""
+
+    value: str
+    type: DataType
+
+
+Watermark = str | int | float | Bound | None
 
 
 @dataclass
@@ -68,16 +78,24 @@ class Lowering:
             return Values(project.vars, self.env)
         stored = self.watermarks.get(pipeline.spec.name.value)
         start = incremental.start.value if incremental.start else None
-        terse = pipeline.engine in DIALECTS and not DIALECTS[pipeline.engine].typed_literals
-        lag = 0.0 if stored is None else incremental.lag
-        number = stored is not None and (isinstance(start, int | float) or _numeric_cursor(pipeline))
         given = start if stored is None else stored
-        literal = sql_literal(given, lag, number=number, terse=terse, escapes=pipeline.dialect == "mysql")
+        literal = _literal(given, 0.0 if stored is None else incremental.lag, pipeline)
         column = quoted(incremental.column.value, pipeline.dialect)
         condition = "TRUE" if stored is None and start is None else f"{column} >= {literal}"
         if given is None:
             return Values(project.vars, self.env, Absent(literal), Absent(condition))
         return Values(project.vars, self.env, literal, condition)
+
+
+def _literal(given: object, lag: float, pipeline: CheckedPipeline) -> str:
+    engine = DIALECTS.get(pipeline.engine)
+    untyped, escapes = engine is not None and not engine.typed_literals, pipeline.dialect == "mysql"
+    if isinstance(given, Bound):
+        order = engine.decimal_order if engine is not None else ""
+        return typed_literal(given.value, given.type, untyped=untyped, escapes=escapes, order=order)
+    start = pipeline.spec.incremental.start if pipeline.spec.incremental else None
+    numeric = start is not None and isinstance(start.value, int | float)
+    return sql_literal(given, lag, number=numeric or _numeric_cursor(pipeline), terse=untyped, escapes=escapes)
 
 
 def _numeric_cursor(pipeline: CheckedPipeline) -> bool:

@@ -50,7 +50,9 @@ def infer(parsed: SqlTree, engine: str, find: Find, reporter: Reporter) -> Infer
 def check_expression(parsed: SqlTree, engine: str, relation: Relation, reporter: Reporter) -> Value:
     """Resolves the names of an expression over one relation."""
     scope = Scope(engine, relations={"": relation})
-    inference = _Inference(engine, Resolver(parsed, engine, reporter), parsed.dialect != engine, parsed, lambda _: None)
+    inference = _Inference(
+        engine, Resolver(parsed, engine, reporter), parsed.dialect != engine, parsed, lambda _: None, rows=True
+    )
     return inference.value(parsed.tree, scope, {})
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
 from flowc.compiler.ir import Origin
+from flowc.compiler.sql.decimaltexts import wrong_with_texts
 from flowc.compiler.sql.exprtypes import annotate, cast_type, common_type, function_type, literal_type
 from flowc.compiler.sql.relations import Relation, fold
 from flowc.compiler.sql.scope import Resolver, Scope, Value
@@ -28,6 +29,8 @@ class Expressions(ABC):
     resolver: Resolver
     annotate: bool
     """Leave the types on the nodes, for a translation that depends on them."""
+    rows: bool = field(default=False, kw_only=True)
+    """Expressions over rows that a load holds, which it makes compare by value itself."""
 
     @abstractmethod
     def query(self, node: exp.Expression, outer: Scope | None, ctes: Ctes) -> Relation:
@@ -46,7 +49,9 @@ class Expressions(ABC):
         if isinstance(node, exp.Literal):
             return Value(literal_type(node), nullable=False)
         if isinstance(node, exp.Alias | exp.Paren | exp.Ordered | exp.Where | exp.Having | exp.Qualify):
-            return self.value(node.this, scope, ctes)
+            value = self.value(node.this, scope, ctes)
+            self._judge(node, [value])
+            return value
         if isinstance(node, exp.Query):
             return self._subquery(node, scope, ctes)
         if isinstance(node, exp.Lambda):
@@ -84,6 +89,7 @@ class Expressions(ABC):
         value = self.value(inner, scope, ctes)
         for operator in reversed(spine):
             right = self.value(operator.expression, scope, ctes)
+            self._judge(operator, [value, right])
             kind, nullable = function_type(operator, [value, right], self.engine)
             value = Value(kind, nullable, value.origins | right.origins)
             if self.annotate:
@@ -92,6 +98,7 @@ class Expressions(ABC):
 
     def _compound(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> Value:
         values = [self.value(child, scope, ctes) for child in _children(node)]
+        self._judge(node, values)
         origins = _joined(values)
         if isinstance(node, exp.Cast):
             return Value(cast_type(node.to, self.engine), values[0].nullable or isinstance(node, exp.TryCast), origins)
@@ -108,6 +115,12 @@ class Expressions(ABC):
         if isinstance(node, _AGGREGATES) and values and _is_grouped(node):
             nullable = values[0].nullable
         return Value(kind, nullable, origins)
+
+    def _judge(self, node: exp.Expression, values: list[Value]) -> None:
+        wrong = None if self.rows else wrong_with_texts(node, values, self.engine)
+        if wrong is not None:
+            span = self.resolver.parsed.span(node)
+            self.resolver.reporter.error("decimal-kept-as-text", wrong[0], span, helps=(wrong[1],))
 
     def _case(self, node: exp.Case, scope: Scope, ctes: Ctes, origins: frozenset[Origin]) -> Value:
         results = [branch.args["true"] for branch in node.args["ifs"]]

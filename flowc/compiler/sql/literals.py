@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
+from math import inf, nextafter
+
+from flowc.types import DataType, Kind
+
+_EXACT = Context(prec=1000)
+"""Arithmetic that rounds no number that a database holds; Python's own stops at 28 digits."""
 
 _TIME = re.compile(r"(?P<date>\d{4}-\d{2}-\d{2})[ T](?P<minute>\d{2}:\d{2})(?P<second>:\d{2})(?P<fraction>\.\d+)?")
 
@@ -31,9 +37,25 @@ def sql_literal(
     return "'" + text.replace("'", "''") + "'"
 
 
+def typed_literal(value: str, kind: DataType, *, untyped: bool = False, escapes: bool = False, order: str = "") -> str:
+    """The canonical text of a cursor's value as a literal of its type, which no engine reads as a greater one.
+
+    `untyped` is an engine that has no types for times and decimals, and reads some doubles as the one beside; `order`
+    makes texts compare as decimals where it keeps them as such.
+    """
+    if kind.is_float:
+        number = repr(nextafter(float(value), -inf) if untyped else float(value))
+        return number if "e" in number else number + "e0"
+    if kind.kind is Kind.DECIMAL and untyped:
+        return f"'{value}'{order}"
+    if kind.kind is Kind.DECIMAL and kind.precision is not None:
+        return f"CAST('{value}' AS DECIMAL({kind.precision},{kind.scale or 0}))"
+    return value if kind.is_number else sql_literal(value, terse=untyped, escapes=escapes)
+
+
 def _less(text: str, lag: float) -> str | None:
     try:
-        return format(Decimal(text) - Decimal(str(lag)), "f")
+        return format(_EXACT.subtract(Decimal(text), Decimal(str(lag))), "f")
     except ArithmeticError:
         return None
 

@@ -32,6 +32,8 @@ class Value:
     type: DataType = UNKNOWN
     nullable: bool = True
     origins: frozenset[Origin] = frozenset()
+    stored: bool = False
+    """It is a column of a table, as its engine keeps it."""
 
 
 @dataclass
@@ -93,7 +95,7 @@ class Resolver:
             if len(found) > 1 and key not in level.merged and not level.loose:
                 self._report_ambiguous(column, [relation for relation, _ in found])
             if found:
-                return _value_of(found[0][1])
+                return _value_of(*found[0])
             if level.aliases_visible and key in level.aliases:
                 return level.aliases[key]
             if level.is_open:
@@ -112,7 +114,7 @@ class Resolver:
                 continue
             found = find_field(relation, key, self.engine)
             if found is not None:
-                return _value_of(found)
+                return _value_of(relation, found)
             if relation.fields is None:
                 return Value(origins=_origins_of(relation, column.name))
             if key not in _PSEUDO:
@@ -195,8 +197,8 @@ def _candidates(scope: Scope, key: str) -> list[tuple[Relation, Field]]:
     return [(relation, field_) for relation, field_ in found if field_ is not None]
 
 
-def _value_of(field_: Field) -> Value:
-    return Value(field_.type, field_.nullable, field_.origins)
+def _value_of(relation: Relation, field_: Field) -> Value:
+    return Value(field_.type, field_.nullable, field_.origins, relation.table is not None)
 
 
 def _origins_of(relation: Relation, column: str) -> frozenset[Origin]:

@@ -71,6 +71,12 @@ def cast(x: str, kind: DataType, dialect: Dialect) -> str:
     return template.format(x=x, places=kind.places) if template else f"CAST({x} AS {spell(kind, dialect)})"
 
 
+def is_decimal_text(kind: DataType, dialect: Dialect) -> bool:
+    """Whether an engine keeps the decimals of a type as texts, so that it compares them by their characters."""
+    kept = stored(kind, dialect)
+    return bool(dialect.decimal_order) and kept.kind is Kind.DECIMAL and "TEXT" in spell(kept, dialect)
+
+
 def spellable(columns: Iterable[Column], dialect: Dialect) -> bool:
     """Whether the engine has words for all the types."""
     return all(_spelled(stored(c.type, dialect), dialect) for c in columns)

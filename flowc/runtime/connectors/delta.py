@@ -26,7 +26,7 @@ from flowc.runtime.connectors.delta_bench import Bench
 from flowc.runtime.connectors.delta_commit import Change
 from flowc.runtime.connectors.delta_live import show_live
 from flowc.runtime.connectors.delta_lock import FileLock
-from flowc.runtime.connectors.delta_tables import Lake, described, overtaken, require_writable, speaking
+from flowc.runtime.connectors.delta_tables import Lake, dataset, described, overtaken, require_writable, speaking
 from flowc.runtime.extras import driver
 from flowc.runtime.fit import fit
 from flowc.runtime.names import qualified, quoted
@@ -139,7 +139,7 @@ class Delta:
             message = f"there is no Delta table `{table}` in `{self._lake.folder}`"
             raise EngineError(message, code="query-refused", help="check `table` and the connection's `uri`")
         with speaking(table):
-            return found.to_pyarrow_dataset()
+            return dataset(found)
 
     def execute(self, sql: str) -> int:
         return self._work().execute(sql)

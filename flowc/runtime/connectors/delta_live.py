@@ -18,6 +18,7 @@ import pyarrow as pa
 from flowc.errors import FlowcError
 from flowc.plan import LIVE
 from flowc.runtime.connectors.delta_bench import Bench
+from flowc.runtime.connectors.delta_tables import dataset
 from flowc.runtime.names import literal, quoted
 
 _MOST_FILES, _MOST_PARTITIONS = 2_000, 200
@@ -28,13 +29,13 @@ _Values = tuple[Any, ...]
 
 def show_live(bench: Bench, found: Any, folder: Path) -> None:
     """Makes the table, which lies in `folder`, readable as `LIVE`."""
-    dataset = found.to_pyarrow_dataset()
-    bench.show(_EMPTY, dataset.schema.empty_table())
+    rows = dataset(found)
+    bench.show(_EMPTY, rows.schema.empty_table())
     query = _query(bench, found, folder)
     if query is not None and _same_types(bench, query):
         bench.execute(f"CREATE TEMPORARY VIEW {quoted(LIVE)} AS {query}")
     else:
-        bench.show(LIVE, dataset)
+        bench.show(LIVE, rows)
 
 
 def _query(bench: Bench, found: Any, folder: Path) -> str | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
+from operator import and_
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as datasets
 
 from flowc.catalog import Column, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
@@ -167,3 +170,29 @@ def _failure(name: TableName, words: str, error: Exception) -> FlowcError:
     if isinstance(error, OSError):
         return EngineError(f"the files of `{name}` cannot be reached: {words}", code="connection-failed")
     return EngineError(f"`{name}`: {words}", code="query-refused")
+
+
+def dataset(found: Any) -> Any:
+    """The rows of an open table as an Arrow dataset, in which values of partitions alone tell what is in a file.
+
+    What the log says of the least and greatest values of a file is no bound: other writers cut times to milliseconds,
+    and long decimals stand there as doubles. Readers would leave out files with rows that they look for.
+    """
+    whole, parts = found.to_pyarrow_dataset(), found.metadata().partition_columns
+    fragments = [
+        one.format.make_fragment(one.path, one.filesystem, _partition(one.partition_expression, parts, whole.schema))
+        for one in whole.get_fragments()
+    ]
+    return datasets.FileSystemDataset(fragments, whole.schema, whole.format, whole.filesystem)
+
+
+def _partition(expression: Any, names: Sequence[str], schema: pa.Schema) -> Any:
+    """The part of a file's expression that is about its partition."""
+    held = datasets.get_partition_keys(expression) if names else {}
+    parts = [
+        datasets.field(name).is_null()
+        if held.get(name) is None
+        else datasets.field(name) == pa.scalar(held[name], schema.field(name).type)
+        for name in names
+    ]
+    return reduce(and_, parts) if parts else None

@@ -20,6 +20,7 @@ from time import strptime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from flowc.runtime.connectors.sqlite_numbers import decimal_order, decimal_text, double, number_text
 from flowc.runtime.connectors.sqlite_patterns import regexp_extract, regexp_like, regexp_replace_first
 
 Value = str | int | float | bytes | None
@@ -34,7 +35,8 @@ _EXACT = Context(prec=200_000)
 
 
 def register(connection: sqlite3.Connection) -> None:
-    """Makes all of `FUNCTIONS` known to a connection."""
+    """Makes all of `FUNCTIONS` known to a connection, and the order of decimals that are kept as texts."""
+    connection.create_collation("flowc_decimal", decimal_order)
     for name, function in FUNCTIONS.items():
         arguments = function.__code__.co_argcount
         connection.create_function(name, arguments, function, deterministic=True)
@@ -299,4 +301,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "flowc_json_canonical": json_canonical,
     "flowc_temporal": temporal,
     "flowc_uuid": uuid,
+    "flowc_double": double,
+    "flowc_decimal_text": decimal_text,
+    "flowc_number_text": number_text,
 }

@@ -1,0 +1,235 @@
+"""The value of a cursor: as text that keeps it exactly, as a literal of its column's type, and as a bound of a read.
+
+A watermark is a value that the source's own column has held. Whatever order the target's database gives to such values,
+one of them is at most the greatest of the source, so that a read from it on leaves nothing out.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_CEILING, Context, Decimal
+from zoneinfo import ZoneInfo
+
+from flowc.catalog import Column
+from flowc.compiler.dialect import Dialect
+from flowc.compiler.ir import Incremental
+from flowc.compiler.quote import ident, instant, text
+from flowc.compiler.tables.ddl import cast, spellable
+from flowc.errors import UsageError
+from flowc.types import DataType, Kind
+
+_EXACT = Context(prec=1000)
+"""Arithmetic that rounds no number that a database holds; Python's own stops at 28 digits."""
+_TIMES = (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
+_TEXTS = (Kind.TEXT, Kind.UNKNOWN)
+_UNORDERED = (Kind.BOOL, Kind.JSON, Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL)
+_DOUBLE = DataType(Kind.FLOAT64)
+_ROUNDED = {Kind.FLOAT32: 6, Kind.FLOAT64: 15}
+"""The digits that older versions kept of a float, some of them rounded up."""
+
+
+def check_order(column: Column, pipeline: str) -> None:
+    """Raises UsageError for a cursor whose values have no order that all databases agree on."""
+    if column.type.kind not in _UNORDERED:
+        return
+    raise UsageError(
+        f"`{pipeline}` cannot be read incrementally by `{column.name}`, which is a {column.type}",
+        code="cursor-without-order",
+        help="name a number, a time, a text, a uuid or a binary column under `incremental: { column: … }`",
+    )
+
+
+def lower_bound(
+    incremental: Incremental, column: Column, watermark: str | None, dialect: Dialect, timezone: str | None = None
+) -> str | None:
+    """The condition on what is read: at or past the watermark less `lag`, NULLs always; None for everything.
+
+    `timezone` is the zone of naive timestamps in the source.
+    """
+    value = bound_value(incremental, column, watermark, timezone)
+    if value is None:
+        return None
+    name = ident(column.name)
+    always = f"{name} IS NULL"
+    if column.type.is_float and "is_nan" in dialect.functions:
+        always += f" OR {dialect.function('is_nan', name)}"
+    return f"{comparable(name, column.type, dialect)} >= {literal(value, column.type, dialect)} OR {always}"
+
+
+def comparable(x: str, kind: DataType, dialect: Dialect) -> str:
+    """A cursor in the form in which literals are written: where times are texts, others may spell them otherwise."""
+    canonical = dialect.functions.get("canonical_time")
+    if canonical is None or kind.kind not in _TIMES:
+        return x
+    return canonical.format(x, text(str(kind.kind), dialect))
+
+
+def bound_value(
+    incremental: Incremental, column: Column, watermark: str | None, timezone: str | None = None
+) -> str | None:
+    """The first value to read, as canonical text.
+
+    Raises UsageError for a start or a watermark that is not a value of the column.
+    """
+    start = None if incremental.start is None else canonical(str(incremental.start), column)
+    if watermark is None:
+        return start
+    moved = _moved(_unrounded(watermark, column.type), column, incremental.lag, timezone)
+    # What lies before `start` was left out by the first load, and stays out however far `lag` reaches.
+    if start is None or not (incremental.lag or column.type.is_float):
+        return moved
+    order = Decimal if column.type.is_number else str
+    return max(moved, min(start, canonical(watermark, column, timezone), key=order), key=order)
+
+
+def canonical(value: str, column: Column, timezone: str | None = None) -> str:
+    """A cursor's value as the one text from which literals are made.
+
+    Raises UsageError for what is no value of the column.
+    """
+    return _moved(value, column, 0, timezone)
+
+
+def _unrounded(value: str, kind: DataType) -> str:
+    """A float that older versions may have rounded up, so much less that nothing after the true one is left out."""
+    digits = _ROUNDED.get(kind.kind)
+    number = Decimal(value) if digits and _is_number(value) else None
+    if digits is None or not number or len(number.normalize(_EXACT).as_tuple().digits) > digits:
+        return value
+    return str(_EXACT.subtract(number, Decimal(1).scaleb(number.adjusted() - digits + 1)))
+
+
+def _is_number(value: str) -> bool:
+    try:
+        return Decimal(value).is_finite()
+    except ArithmeticError:
+        return False
+
+
+def _moved(value: str, column: Column, lag: float, timezone: str | None) -> str:
+    try:
+        return _less(value, column.type, lag, timezone)
+    except (ValueError, ArithmeticError):
+        message = f"`{value}` is not a value of the cursor `{column.name}`, which is a {column.type}"
+        raise UsageError(message, code="unreadable-watermark", help="write `start` as the column has it") from None
+
+
+def _less(value: str, kind: DataType, lag: float, timezone: str | None) -> str:
+    if kind.kind is Kind.TIMESTAMPTZ:
+        moment = datetime.fromisoformat(value)
+        return instant(_earlier(moment if moment.tzinfo else moment.replace(tzinfo=UTC), lag))
+    if kind.kind is Kind.TIMESTAMP:
+        return written(_local(value, lag, timezone))
+    if kind.kind is Kind.DATE:
+        return _local(value, lag, timezone).date().isoformat()
+    if kind.is_number:
+        if not _is_number(value):
+            raise ValueError
+        return format(_EXACT.subtract(Decimal(value), Decimal(str(lag))), "f")
+    return bytes.fromhex(value.removeprefix("\\x")).hex() if kind.kind is Kind.BINARY else value
+
+
+def _local(value: str, lag: float, timezone: str | None) -> datetime:
+    """A naive time, earlier by `lag` both on the clocks of the zone and in truth."""
+    moment = local_time(value, timezone)
+    early = _earlier(moment, lag)
+    if not lag or timezone is None:
+        return early
+    zone = ZoneInfo(timezone)
+    true = _earlier(moment.replace(tzinfo=zone).astimezone(UTC), lag).astimezone(zone)
+    return min(early, true.replace(tzinfo=None))
+
+
+def local_time(value: str, timezone: str | None) -> datetime:
+    """The text of a time without a zone; older versions kept an instant of it, which is that time in its zone."""
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        return moment
+    return moment.astimezone(ZoneInfo(timezone) if timezone else UTC).replace(tzinfo=None)
+
+
+def _earlier(moment: datetime, lag: float) -> datetime:
+    try:
+        return moment - timedelta(seconds=lag)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=moment.tzinfo)
+
+
+def written(moment: datetime) -> str:
+    """The canonical text of a naive time, to the microsecond."""
+    return moment.isoformat(" ", "microseconds")
+
+
+def literal(value: str, kind: DataType, dialect: Dialect) -> str:
+    """A literal of the column's type from its canonical text."""
+    if kind.is_float:
+        quoted = text(repr(float(value)), dialect)
+        return cast(quoted, _DOUBLE, dialect) if dialect.typed_literals else dialect.function("double", quoted)
+    if kind.is_number:
+        return _exact_number(Decimal(value), kind, dialect)
+    quoted = text(value, dialect)
+    if kind.kind is Kind.BINARY:
+        return dialect.function("from_hex", quoted)
+    if not dialect.typed_literals or not spellable((Column("c", kind),), dialect) or kind.kind in _TEXTS:
+        return quoted
+    if kind.kind is Kind.TIMESTAMPTZ and not dialect.zoned_literals:
+        quoted = text(value.removesuffix("+00:00"), dialect)
+    return cast(quoted, kind, dialect)
+
+
+def _exact_number(number: Decimal, kind: DataType, dialect: Dialect) -> str:
+    """A whole or decimal number, of the least value that the column's scale has at or past it."""
+    scale = 0 if kind.is_integer else kind.scale or 0 if kind.precision is not None else None
+    if scale is not None:
+        number = number.quantize(Decimal(1).scaleb(-scale), ROUND_CEILING, _EXACT)
+    plain = format(number, "f")
+    if kind.is_integer:
+        return plain
+    if not dialect.typed_literals:
+        return f"{text(plain, dialect)}{dialect.decimal_order}"
+    fits = kind.precision is None or number.adjusted() < kind.precision - (scale or 0)
+    # A bare literal is a float to some engines.
+    return cast(text(plain, dialect), kind, dialect) if fits else plain
+
+
+def now_literal(now: datetime, kind: DataType, dialect: Dialect) -> str:
+    """The load's time as a value of a temporal type; without a zone it is UTC."""
+    moment = now.astimezone(UTC)
+    if kind.kind is Kind.DATE:
+        return literal(date(moment.year, moment.month, moment.day).isoformat(), kind, dialect)
+    shown = instant(moment)
+    return literal(shown if kind.kind is Kind.TIMESTAMPTZ else shown.removesuffix("+00:00"), kind, dialect)
+
+
+def kept(x: str, kind: DataType, dialect: Dialect) -> str:
+    """A cursor's value as the text that is stored, from which every database makes the same value again."""
+    if kind.is_float:
+        template = "cursor_float"
+    elif kind.kind is Kind.TIMESTAMP and (kind.precision or 0) > 6:
+        template = "cursor"
+    else:
+        template = _TEMPLATES.get(kind.kind, "cursor")
+    return dialect.function(template if template in dialect.functions else "cursor", x)
+
+
+_TEMPLATES = {
+    Kind.DATE: "cursor_date",
+    Kind.TIMESTAMPTZ: "cursor_timestamptz",
+    Kind.TIMESTAMP: "cursor_timestamp",
+    Kind.BINARY: "cursor_binary",
+}
+
+
+def finite(x: str, kind: DataType, dialect: Dialect) -> str:
+    """The condition that a value can be a watermark: neither NULL nor NaN, infinite, or outside the years 1 to 9999.
+
+    Such values are greater than all that will ever come, or less; they are loaded and move nothing.
+    """
+    template = dialect.finite.get(kind.kind, "{x} IS NOT NULL")
+    return template.format(x=x)
+
+
+def same_values(one: DataType, other: DataType) -> bool:
+    """Whether a value that fits both types exactly is written alike and ordered alike in both."""
+    exact = (one.is_integer or one.kind is Kind.DECIMAL) and (other.is_integer or other.kind is Kind.DECIMAL)
+    return exact or one.kind is other.kind or (one.is_float and other.is_float)

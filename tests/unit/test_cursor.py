@@ -1,0 +1,123 @@
+"""Where a read goes on: as exactly as the cursor's type says it, also from what older versions have stored."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowc.catalog import Column
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.ir import Incremental
+from flowc.compiler.loads.cursor import bound_value, check_order, literal, lower_bound
+from flowc.errors import UsageError
+from flowc.types import parse_type
+
+NEW_YORK = "America/New_York"
+
+
+def bound(kind: str, watermark: str, *, lag: float = 0, start: str | None = None, timezone: str | None = None) -> str:
+    value = bound_value(Incremental("c", start, lag, False), Column("c", parse_type(kind)), watermark, timezone)
+    assert value is not None
+    return value
+
+
+@pytest.mark.parametrize(
+    ("kind", "watermark", "expected"),
+    [
+        ("timestamp", "2026-01-01 12:00:00.000000", "2026-01-01 12:00:00.000000"),
+        # As versions before kept it: the instant in the target.
+        ("timestamp", "2026-01-01 17:00:00.000000+00:00", "2026-01-01 12:00:00.000000"),
+        ("date", "2026-01-02 05:00:00.000000+00:00", "2026-01-02"),
+        ("date", "2026-01-02 00:00:00.000000", "2026-01-02"),
+        ("timestamptz", "2026-01-01 17:00:00.000000+00:00", "2026-01-01 17:00:00.000000+00:00"),
+        ("timestamptz", "0001-01-01 00:00:00.000000+00:00", "0001-01-01 00:00:00.000000+00:00"),
+        ("binary", "\\xab01", "ab01"),
+    ],
+)
+def test_what_was_stored_is_read_as_the_source_has_it(kind, watermark, expected):
+    assert bound(kind, watermark, timezone=NEW_YORK) == expected
+
+
+def test_a_day_that_began_earlier_in_utc_is_the_same_day():
+    assert bound("date", "2026-01-01 18:30:00.000000+00:00", timezone="Asia/Kolkata") == "2026-01-02"
+
+
+@given(
+    st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31)).map(lambda t: t.replace(fold=0)),
+    st.sampled_from([0, 60, 3600, 7200, 86400]),
+)
+def test_lag_reaches_back_on_the_clock_and_in_truth(moment: datetime, lag: int):
+    zone = ZoneInfo(NEW_YORK)
+    found = datetime.fromisoformat(bound("timestamp", moment.isoformat(" "), lag=lag, timezone=NEW_YORK))
+    true = moment.replace(tzinfo=zone).timestamp() - lag
+    assert found <= moment - timedelta(seconds=lag)
+    assert found.replace(tzinfo=zone).timestamp() <= true
+
+
+@pytest.mark.parametrize("digits", [1, 28, 29, 38, 65])
+def test_no_digit_of_a_decimal_is_rounded(digits):
+    value = "7" * digits
+    assert bound("numeric", value) == value
+    assert Decimal(bound("numeric", value, lag=1)) == int(value) - 1
+
+
+@given(st.floats(1e-300, 1e300) | st.floats(-1e300, -1e-300), st.booleans())
+def test_a_double_is_never_read_as_a_greater_one(number: float, rounded: bool):
+    """Whether all of its digits were kept or fifteen of them."""
+    found = float(bound("double", f"{number:.15g}" if rounded else repr(number)))
+    assert found <= number
+    assert number - found <= 1.1e-14 * abs(number)
+
+
+def test_a_lower_float_is_not_before_the_start():
+    assert float(bound("double", "5", start="5")) == 5
+    assert float(bound("double", "6", start="5")) < 6
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-inf", "x"])
+def test_what_no_number_is_cannot_be_read_on_from(value):
+    with pytest.raises(UsageError) as raised:
+        bound("double", value)
+    assert raised.value.code == "unreadable-watermark"
+    with pytest.raises(UsageError):
+        bound("timestamptz", "infinity")
+
+
+def test_before_the_first_year_there_is_nothing():
+    assert bound("timestamp", "0001-01-01 00:00:00", lag=5) == "0001-01-01 00:00:00.000000"
+
+
+@pytest.mark.parametrize("kind", ["json", "boolean", "bigint[]", "interval"])
+def test_a_cursor_has_an_order(kind):
+    with pytest.raises(UsageError) as raised:
+        check_order(Column("c", parse_type(kind)), "p")
+    assert raised.value.code == "cursor-without-order"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "kind", "value", "expected"),
+    [
+        ("postgres", "real", "0.1", "CAST('0.1' AS DOUBLE PRECISION)"),
+        ("sqlite", "double", "0.1", "flowc_double('0.1')"),
+        ("sqlite", "numeric(20,2)", "9", "'9.00' COLLATE flowc_decimal"),
+        ("datafusion", "numeric(20,2)", "9.001", "CAST('9.01' AS DECIMAL(20,2))"),
+        ("duckdb", "bigint", "8.5", "9"),
+        ("duckdb", "numeric(4,2)", "12345", "12345.00"),
+        ("mysql", "binary", "ab01", "x'ab01'"),
+        ("datafusion", "uuid", "a", "'a'"),
+    ],
+)
+def test_literals_are_of_the_columns_type(dialect, kind, value, expected):
+    assert literal(value, parse_type(kind), DIALECTS[dialect]) == expected
+
+
+def test_what_is_not_a_number_is_always_read():
+    column = Column("c", parse_type("double"))
+    condition = lower_bound(Incremental("c", None, 0, False), column, "5.25", DIALECTS["datafusion"])
+    assert condition is not None
+    assert condition.endswith('OR "c" IS NULL OR isnan("c")')
