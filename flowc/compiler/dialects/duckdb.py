@@ -30,6 +30,11 @@ _PARSED_NUMBER = (
 )
 
 
+# Numbers of JSON are doubles in it. Where one may have more digits than those tell apart, its text is compared, too.
+_LONG_NUMBER = "[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}"
+_JSON_BY_VALUE = f"ROW(CAST({{x}} AS JSON)::VARIANT, CASE WHEN regexp_matches({{x}}, '{_LONG_NUMBER}') THEN CAST({{x}} AS VARCHAR) END)"
+
+
 # The time its planner takes for one long expression grows with the square of the length.
 _ENCODED_LIST = (
     "array_to_string(list_transform([{0}], lambda flowc_v, flowc_i: coalesce("
@@ -108,7 +113,8 @@ DUCKDB = Dialect(
     default_schema="main",
     savepoints=False,
     comments=True,
-    comparable={Kind.JSON: "CAST({x} AS JSON)::VARIANT"},
+    text_by_value='{x} COLLATE "binary"',
+    comparable={Kind.JSON: _JSON_BY_VALUE, Kind.INTERVAL: "CAST({x} AS VARCHAR)"},
     encoded={
         Kind.TIMESTAMPTZ: "CAST(epoch_us({x}) AS VARCHAR)",
         Kind.JSON: "CAST(json({x}) AS VARCHAR)",

@@ -89,6 +89,9 @@ POSTGRES = Dialect(
     returned_new="xmax = 0",
     row_id="ctid",
     binary_order=' COLLATE "C"',
+    text_by_value='CAST({x} AS TEXT) COLLATE "C"',
+    native_cast="CAST({x} AS {type})",
+    stored_alike={Kind.INTERVAL: "CAST({x} AS TEXT)"},
     escaped_text=True,
     array_depth=False,
     widen={
@@ -100,7 +103,8 @@ POSTGRES = Dialect(
         Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
         Kind.STRUCT: DataType(Kind.JSON),
     },
-    comparable={Kind.JSON: "CAST({x} AS JSONB)"},
+    # Months, days and hours are apart in an interval, though it holds 30 days and a month equal.
+    comparable={Kind.JSON: "CAST({x} AS JSONB)", Kind.INTERVAL: "CAST({x} AS TEXT)"},
     encoded={
         Kind.TIMESTAMPTZ: "CAST(CAST({x} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TEXT)",
         Kind.JSON: "CAST(CAST({x} AS JSONB) AS TEXT)",
