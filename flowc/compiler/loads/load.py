@@ -175,6 +175,7 @@ class Load:
         column = self.row_column(name)
         assert column is not None  # the rows have it
         kind = column.type.kind
+        x = cast(x, column.type, self.dialect) if kind is Kind.ARRAY else x
         own = self.dialect.stored_alike.get(kind) or (self.dialect.text_by_value if kind in _TEXTUAL else None)
         if own is not None:
             return own.format(x=x)
