@@ -147,12 +147,13 @@ READ = {
 @pytest.mark.parametrize("where", ["here", "away"])
 def test_what_is_read_of_such_types(request, tmp_path, project, kind, spelled, given, read, where):
     store, lite = Store(kind, tmp_path, request.getfixturevalue(kind)), Store("sqlite", tmp_path, file="away")
+    target = "w" if where == "here" else "a"
     project.write(
         "specs/p.yaml",
         f"""
 connections: {{ w: {store.connection}, a: {{ kind: sqlite, path: away.sqlite }} }}
 pipelines:
-  t: {{ sql: "SELECT k FROM raw", from: w, to: {{ connection: {"w" if where == "here" else "a"}, table: t }}, mode: append }}
+  t: {{ sql: "SELECT k FROM raw", from: w, to: {{ connection: {target}, table: t }}, mode: append }}
 """,
     )
     store.run(f"CREATE TABLE raw (k {spelled})", f"INSERT INTO raw VALUES ({given})")

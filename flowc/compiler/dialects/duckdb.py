@@ -32,7 +32,8 @@ _PARSED_NUMBER = (
 
 # Numbers of JSON are doubles in it. Where one may have more digits than those tell apart, its text is compared, too.
 _LONG_NUMBER = "[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}"
-_JSON_BY_VALUE = f"ROW(CAST({{x}} AS JSON)::VARIANT, CASE WHEN regexp_matches({{x}}, '{_LONG_NUMBER}') THEN CAST({{x}} AS VARCHAR) END)"
+_LONG_NUMBERED = f"CASE WHEN regexp_matches({{x}}, '{_LONG_NUMBER}') THEN CAST({{x}} AS VARCHAR) ELSE '' END"
+_JSON_BY_VALUE = f"ROW(CAST({{x}} AS JSON)::VARIANT, {_LONG_NUMBERED})"
 
 
 # The time its planner takes for one long expression grows with the square of the length.
@@ -117,7 +118,7 @@ DUCKDB = Dialect(
     comparable={Kind.JSON: _JSON_BY_VALUE, Kind.INTERVAL: "CAST({x} AS VARCHAR)"},
     encoded={
         Kind.TIMESTAMPTZ: "CAST(epoch_us({x}) AS VARCHAR)",
-        Kind.JSON: "CAST(json({x}) AS VARCHAR)",
+        Kind.JSON: f"CAST(json({{x}}) AS VARCHAR) || {_LONG_NUMBERED}",
         Kind.FLOAT32: "CAST({x} + 0 AS VARCHAR)",
         Kind.FLOAT64: "CAST({x} + 0 AS VARCHAR)",
         Kind.BINARY: "hex({x})",

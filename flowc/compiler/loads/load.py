@@ -54,6 +54,8 @@ class Load:
     watermark: str | None
     now: datetime
     same_database: bool
+    last_wins: bool = False
+    """Of rows with one key the last one counts (streams)."""
 
     @cached_property
     def loaded(self) -> tuple[Loaded, ...]:

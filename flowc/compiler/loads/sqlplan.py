@@ -41,12 +41,14 @@ def plan_load(
     now: datetime,
     same_database: bool,
     rehearsal: bool = False,
+    last_wins: bool = False,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
     `columns` are the exact output columns of the source; `live` is the table as it is, None where the plan is to create
     it; `watermark` is what an earlier load stored; `now` is the time of the load. A `rehearsal` leaves nothing behind
-    when it is not committed, also where creating a table is no part of a transaction.
+    when it is not committed, also where creating a table is no part of a transaction. With `last_wins`, a merge takes
+    the last row of each key that its target holds equal; those of the same bytes it is given reduced already.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
@@ -61,6 +63,7 @@ def plan_load(
         watermark=watermark,
         now=now,
         same_database=same_database,
+        last_wins=last_wins,
     )
     check_shape(load)
     return LoadPlan(
