@@ -28,7 +28,7 @@ CASES = [
     ("postgres", "UUID", "text", UUIDS),
     ("postgres", "CITEXT", "text", ["a", "A", "b"]),
     ("postgres", "TIMESTAMPTZ", "text", INSTANTS),
-    ("postgres", "NUMERIC", "double", [1.0, 2.0, 1.0]),
+    ("postgres", "DOUBLE PRECISION", "double", [0.0, 1.5, -0.0]),
     ("mysql", "VARCHAR(9) COLLATE utf8mb4_general_ci", "text", ["a", "A", "a ", "b"]),
     ("mysql", "TIMESTAMP(6) NULL", "text", INSTANTS),
     ("sqlite", "TEXT COLLATE NOCASE", "text", ["a", "A", "b"]),
@@ -70,7 +70,7 @@ def test_the_last_row_of_a_key_stays(started, kind, spelled, declared, keys):
         _send(folder, f"f{at}", *((key, n + at) for n, key in enumerate(keys)))
         done = _run(folder)
         assert (done["status"], done["bad_rows"]) == ("ok", 0), done
-        folded = {str(key).strip().lower(): n + at for n, key in enumerate(keys)}
+        folded = {str(key).strip(" -").lower(): n + at for n, key in enumerate(keys)}
         last = sorted(folded.values()) if keys is not INSTANTS else [1 + at]
         assert store.rows("SELECT n FROM t") == [(n,) for n in last]
 
