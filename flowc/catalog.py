@@ -45,8 +45,8 @@ _PART = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>[^".][^.]*))(?=\.|$)
 class Native:
     """What flowc's own word for the type of a live column does not tell: how its values compare, and if they stay.
 
-    `spelled` is the type in the engine's words, where it is another one (CHAR(5), an enum); `collation` the name, as SQL
-    has it, of one that holds texts of different bytes equal; without `exact`, a value may come back as another one.
+    `spelled` is the type in the engine's words, where it is another one (CHAR(5), an enum); `collation` the name, as
+    SQL has it, of one that holds texts of different bytes equal; without `exact`, a value may come back as another one.
     """
 
     spelled: str | None = None

@@ -63,7 +63,7 @@ def make(engine: Engine, more: Sequence[Column], *, unique: bool) -> None:
     """The target, empty."""
     engine.reset()
     dialect = DIALECTS[engine.kind]
-    types = {n: FOLDING[engine.kind] for n in ("K 2", "a")}
+    types = dict.fromkeys(("K 2", "a"), FOLDING[engine.kind])
     columns = [f"{ident(c.name)} {types.get(c.name) or spell(c.type, dialect)}" for c in (*h.COLUMNS, *more)]
     columns = [c + " NULL" if c.endswith("TIMESTAMP(6)") else c for c in columns]
     key = ['PRIMARY KEY ("k1", "K 2")'] if unique else []

@@ -1,7 +1,7 @@
 """The last row of each key, where the target may hold keys equal that came as different bytes.
 
-The runtime of a stream reduces its rows by their bytes. That is all where keys of one type are only equal to themselves;
-else (a uuid in two spellings, 1.0 and 1.00, a collation) the target's own columns decide, in the table of rows.
+The runtime of a stream reduces its rows by their bytes. That is all where keys of one type are equal to themselves
+alone; else (a uuid in two spellings, 1.0 and 1.00, a collation) the target's own columns decide, in the table of rows.
 """
 
 from __future__ import annotations
