@@ -16,7 +16,7 @@ from flowc.compiler.loads.conversion_pair import Conversion
 from flowc.compiler.loads.load import ROWS, STAGE, Load, Loaded
 from flowc.compiler.loads.reads import query_text
 from flowc.compiler.quote import ident, idents, table, text
-from flowc.compiler.tables.ddl import cast, create_temporary, create_temporary_like, spellable, stored
+from flowc.compiler.tables.ddl import cast, create_temporary, create_temporary_like, made_name, spellable, stored
 from flowc.plan import Check, Counter, Execute, Ingest, Step
 from flowc.types import TEXT, UNKNOWN, DataType, Kind
 
@@ -53,7 +53,7 @@ class Field:
     @property
     def kept(self) -> Column:
         """The column of the table of rows in which that stands."""
-        return Column(f"flowc_sent_{self.name}", self.wanted.type)
+        return Column(made_name(f"flowc_sent_{self.name}", ""), self.wanted.type)
 
 
 def fields(load: Load) -> tuple[Field, ...]:
