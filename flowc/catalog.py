@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flowc.types import DataType
 
@@ -69,6 +69,19 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True)
+class Native:
+    """What flowc's own word for the type of a live column does not tell: how its values compare, and if they stay.
+
+    `spelled` is the type in the engine's words, where it is another one (CHAR(5), an enum); `collation` the name, as
+    SQL has it, of one that holds texts of different bytes equal; without `exact`, a value may come back as another one.
+    """
+
+    spelled: str | None = None
+    collation: str | None = None
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table or of a query's output. `default` is SQL text in the engine's own words.
 
@@ -85,6 +98,8 @@ class Column:
     comment: str | None = None
     beyond: tuple[str, ...] = ()
     carried: tuple[str, ...] = ()
+    native: Native | None = field(default=None, compare=False)
+    """Of a live one: None where the type is all there is to know."""
 
 
 @dataclass(frozen=True, slots=True)

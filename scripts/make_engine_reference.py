@@ -141,7 +141,9 @@ form, of a fixed width where order matters, so that comparing texts compares val
 | `ENUM`, `SET` | are read as text, `YEAR` as `smallint`, `BIT(n)` as `ubigint`, spatial types as binary | |
 
 Tables that flowc makes compare texts by their code points, case and trailing spaces included. In a table with another
-collation flowc still compares its own rows by value; what the author's SQL compares follows the collation.
+collation flowc tells keys apart as the collation does, and values by their bytes; what the author's SQL compares
+follows the collation. A value that a column's own type would change (an `ENUM` by number, `CHAR(n)` with trailing
+spaces, `BINARY(n)`, `DOUBLE(m,d)`) is an error.
 Dates such as `0000-00-00`, which a lax session may have stored, are an error that names the column and the row.
 
 ## How Delta stores them

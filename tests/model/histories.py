@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -90,15 +91,17 @@ SOURCE = Table(TableName(None, "src"), COLUMNS)
 
 
 @st.composite
-def rows(draw: st.DrawFn, *, most: int = 6, ticks: tuple[int, int] = (0, 9), odd: int = 30) -> list[dict]:
-    """One batch; one in `odd` rows has a NULL where none may be."""
+def rows(
+    draw: st.DrawFn, *, most: int = 6, ticks: tuple[int, int] = (0, 9), odd: int = 30, spelled: bool = False
+) -> list[dict]:
+    """One batch; one in `odd` rows has a NULL where none may be. `spelled` texts differ in case and blanks alone."""
     broken = draw(st.integers(1, odd)) == 1
     null = st.none() if broken else st.nothing()
     row = _in_order(
         {
             "k1": st.sampled_from([1, 2]) | null,
-            "K 2": st.sampled_from(["x", "y'\""]),
-            "a": st.sampled_from([None, "", "1", "a"]),
+            "K 2": st.sampled_from(["x", "X", "x "] if spelled else ["x", "y'\""]),
+            "a": st.sampled_from([None, "a", "A", "a ", "\u00e1"] if spelled else [None, "", "1", "a"]),
             "b": st.sampled_from([None, 0, 1]),
             "note": st.sampled_from(["n", "m"]),
             "at": st.integers(*ticks) | null,
@@ -113,7 +116,7 @@ def _in_order(parts: dict[str, st.SearchStrategy]) -> st.SearchStrategy[dict]:
 
 
 @st.composite
-def agreeing(draw: st.DrawFn, **options: int) -> list[dict]:
+def agreeing(draw: st.DrawFn, **options: Any) -> list[dict]:
     """A batch in which rows of one key and instant are copies, as a load without `dedupe` needs."""
     found: dict[tuple, dict] = {}
     batch = draw(rows(**options))

@@ -30,6 +30,12 @@ _PARSED_NUMBER = (
 )
 
 
+# Numbers of JSON are doubles in it. Where one may have more digits than those tell apart, its text is compared, too.
+_LONG_NUMBER = "[0-9.]{{16}}|[eE][+-]?[0-9]{{3}}"
+_LONG_NUMBERED = f"CASE WHEN regexp_matches({{x}}, '{_LONG_NUMBER}') THEN CAST({{x}} AS VARCHAR) ELSE '' END"
+_JSON_BY_VALUE = f"ROW(CAST({{x}} AS JSON)::VARIANT, {_LONG_NUMBERED})"
+
+
 # The time its planner takes for one long expression grows with the square of the length.
 _ENCODED_LIST = (
     "array_to_string(list_transform([{0}], lambda flowc_v, flowc_i: coalesce("
@@ -112,7 +118,8 @@ DUCKDB = Dialect(
         "SELECT CASE WHEN getvariable('flowc_transaction') = txid_current() THEN 0 ELSE error('another one') END",
     ),
     comments=True,
-    comparable={Kind.JSON: "CAST({x} AS JSON)::VARIANT"},
+    text_by_value='{x} COLLATE "binary"',
+    comparable={Kind.JSON: _JSON_BY_VALUE, Kind.INTERVAL: "CAST({x} AS VARCHAR)"},
     finite={
         **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "isfinite({x})"),
         **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "year({x}) BETWEEN 1 AND 9999"),
@@ -120,7 +127,7 @@ DUCKDB = Dialect(
     encoded={
         # An infinite instant has no number of microseconds.
         Kind.TIMESTAMPTZ: "coalesce(CAST(epoch_us({x}) AS VARCHAR), CAST({x} AS VARCHAR))",
-        Kind.JSON: "CAST(json({x}) AS VARCHAR)",
+        Kind.JSON: f"CAST(json({{x}}) AS VARCHAR) || {_LONG_NUMBERED}",
         # All NaN are equal, whatever their sign, and so are both zeros.
         **dict.fromkeys(
             (Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN isnan({x}) THEN 'nan' ELSE CAST({x} + 0 AS VARCHAR) END"

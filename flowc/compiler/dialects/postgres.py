@@ -90,6 +90,9 @@ POSTGRES = Dialect(
     row_id="ctid",
     widest=None,
     binary_order=' COLLATE "C"',
+    text_by_value='CAST({x} AS TEXT) COLLATE "C"',
+    native_cast="CAST({x} AS {type})",
+    stored_alike={Kind.INTERVAL: "CAST({x} AS TEXT)"},
     escaped_text=True,
     array_depth=False,
     widen={
@@ -101,7 +104,8 @@ POSTGRES = Dialect(
         Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
         Kind.STRUCT: DataType(Kind.JSON),
     },
-    comparable={Kind.JSON: "CAST({x} AS JSONB)"},
+    # Months, days and hours are apart in an interval, though it holds 30 days and a month equal.
+    comparable={Kind.JSON: "CAST({x} AS JSONB)", Kind.INTERVAL: "CAST({x} AS TEXT)"},
     finite={
         # Of a NaN and of infinities nothing can be taken so that zero is left.
         **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL), "{x} - {x} = 0"),

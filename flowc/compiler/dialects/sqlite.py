@@ -76,6 +76,12 @@ SQLITE = Dialect(
     native=_native,
     schemas=False,
     default_schema="main",
+    text_by_value="{x} COLLATE BINARY",
+    stored_alike={
+        # Without its column's affinity, which would make a number of a text that looks like one.
+        Kind.TEXT: "(+{x}) COLLATE BINARY",
+        **dict.fromkeys((Kind.DECIMAL, Kind.INT128, Kind.JSON), "flowc_json_canonical(CAST({x} AS TEXT))"),
+    },
     same="{a} IS {b}",
     differ="{a} IS NOT {b}",
     typed_literals=False,

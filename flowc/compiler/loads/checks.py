@@ -38,11 +38,37 @@ def duplicate_keys(load: Load) -> Check:
     keys = idents(load.keys)
     return Check(
         "no key comes twice",
-        f"SELECT * FROM (SELECT {keys}, count(*) AS {ident('rows')} FROM {load.rows} GROUP BY {keys} "
+        f"SELECT * FROM (SELECT {_spellings(load)}, count(*) AS {ident('rows')} FROM {load.rows} GROUP BY {keys} "
         f"HAVING count(*) > 1) AS d ORDER BY {keys} LIMIT {EVIDENCE}",
         "duplicate-keys",
         f"several rows for `{load.label}` have the same key ({', '.join(f'`{k}`' for k in load.keys)})",
         "say which row counts with `dedupe: { order_by: … }`, or make the SQL return one row for each key",
+    )
+
+
+def _spellings(load: Load) -> str:
+    """The keys of a group of rows; the first and the last spelling of those that the target may hold equal."""
+    shown = []
+    for key in load.keys:
+        if key in load.folding:
+            by_value = load.comparable(key, ident(key))
+            shown += [f"min({by_value}) AS {ident(key)}", f"max({by_value}) AS {ident(key + ' (also)')}"]
+        else:
+            shown.append(ident(key))
+    return ", ".join(shown)
+
+
+def one_spelling(load: Load) -> Check:
+    """Shows keys of different bytes that the target holds equal."""
+    apart = (f"min({x}) <> max({x})" for x in (load.comparable(k, ident(k)) for k in load.folding))
+    keys = idents(load.keys)
+    return Check(
+        "no key comes in two spellings",
+        f"SELECT {_spellings(load)} FROM {load.rows} GROUP BY {keys} HAVING {' OR '.join(apart)} LIMIT {EVIDENCE}",
+        "duplicate-keys",
+        f"rows for `{load.label}` have keys that differ and are equal in its columns "
+        f"({', '.join(f'`{k}`' for k in load.folding)})",
+        "spell each key in one way in the SQL, or give the key column a collation that tells them apart",
     )
 
 

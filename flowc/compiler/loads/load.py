@@ -12,6 +12,7 @@ from flowc.catalog import Column, Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply, Normalize
 from flowc.compiler.quote import ident, qualified, table
+from flowc.compiler.tables.ddl import cast
 from flowc.plan import LIVE, Read
 from flowc.types import Kind
 
@@ -25,6 +26,8 @@ HISTORY = (VALID_FROM, VALID_TO, IS_CURRENT, ROW_HASH)
 """The columns that scd2 keeps by itself."""
 
 
+_TEXTUAL = (Kind.TEXT, Kind.ARRAY, Kind.UNKNOWN)
+"""Kinds whose values of native types compare as texts."""
 _WIDTH = 50
 """Operands of one OR."""
 
@@ -55,6 +58,8 @@ class Load:
     """How the target is called in flowc's own tables."""
     beside: bool = False
     """What is read lies, in part at least, in the target's database."""
+    last_wins: bool = False
+    """Of rows with one key the last one counts (streams)."""
 
     @cached_property
     def loaded(self) -> tuple[Loaded, ...]:
@@ -144,25 +149,47 @@ class Load:
     def equal(self, names: Iterable[str], left: str, right: str) -> str:
         """The join condition on columns that are never NULL.
 
-        Bare columns, so that indexes serve it; the load's own have the exact collation, which an engine lets win.
+        Bare columns, so that indexes serve it; keys have the target's own types and collations in the load's tables, so
+        that the target decides what is one key.
         """
         return " AND ".join(f"{qualified(n, left)} = {qualified(n, right)}" for n in names)
 
-    def _own(self, name: str, alias: str) -> str:
-        """A column of one of the load's tables, so that whatever it is compared with compares by value."""
+    @cached_property
+    def folding(self) -> tuple[str, ...]:
+        """The key columns that may hold values of different bytes equal."""
+        return tuple(k for k in self.keys if (c := self.row_column(k)) is not None and c.native is not None)
+
+    def key(self, name: str, x: str) -> str:
+        """A value of a key so that it compares as in the target's column."""
         column = self.row_column(name)
-        texts = column is not None and column.type.kind is Kind.TEXT and self.dialect.text_by_value != "{x}"
-        return qualified(name, alias) + (self.dialect.binary_order if texts else "")
+        collation = column.native.collation if column is not None and column.native is not None else None
+        if collation is None:
+            return x
+        return self.dialect.collated.format(x=x, collation=collation, charset=collation.partition("_")[0])
 
     def comparable(self, name: str, x: str) -> str:
         """A value of a column of the rows in a form that compares by value."""
         column = self.row_column(name)
-        template = self.dialect.comparable.get(column.type.kind, "{x}") if column else "{x}"
-        return template.format(x=x)
+        if column is None:
+            return x
+        if column.native is not None and column.type.kind in _TEXTUAL:
+            return self.dialect.text_by_value.format(x=x)
+        return self.dialect.comparable.get(column.type.kind, "{x}").format(x=x)
+
+    def as_stored(self, name: str, x: str) -> str:
+        """A value of a column of a native type in the form in which it is compared with what was sent."""
+        column = self.row_column(name)
+        assert column is not None  # the rows have it
+        kind = column.type.kind
+        x = cast(x, column.type, self.dialect) if kind is Kind.ARRAY else x
+        own = self.dialect.stored_alike.get(kind) or (self.dialect.text_by_value if kind in _TEXTUAL else None)
+        if own is not None:
+            return own.format(x=x)
+        return cast(x, column.type, self.dialect) if column.type.is_integer else x
 
     def differs(self, names: Iterable[str], left: str, right: str) -> str:
         """The condition that rows differ in any of the columns, NULLs compared as values."""
-        sides = ((self.comparable(n, qualified(n, left)), self.comparable(n, self._own(n, right))) for n in names)
+        sides = ((self.comparable(n, qualified(n, left)), self.comparable(n, qualified(n, right))) for n in names)
         return self.any_of(self.dialect.differ.format(a=a, b=b) for a, b in sides)
 
     @staticmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowc.compiler.loads.checks import EVIDENCE, empty_source, null_keys
+from flowc.compiler.loads.checks import EVIDENCE, empty_source, null_keys, one_spelling
 from flowc.compiler.loads.encoding import row_digest
 from flowc.compiler.loads.instants import Instants
 from flowc.compiler.loads.load import HISTORY, IS_CURRENT, ROW_HASH, ROWS, VALID_FROM, VALID_TO, Load
@@ -24,6 +24,9 @@ def scd2(load: Load) -> Iterator[Step]:
     """The steps of a history load, from checks to counts."""
     instants = Instants(load)
     yield null_keys(load)
+    if load.folding:
+        yield one_spelling(load)
+        yield _respelled(load)
     yield from _event_time_checks(load, instants)
     yield from copies(load, ROWS, 1)
     yield _ties(load, instants)
@@ -38,6 +41,19 @@ def scd2(load: Load) -> Iterator[Step]:
     yield Measure("rows that changed nothing", _unchanged(load), Counter.UNCHANGED)
     for name in (RUNS, CHANGES):
         yield Execute("drop the worked-out history", f"{load.dialect.drop_temporary} {table(load.temporary(name))}")
+
+
+def _respelled(load: Load) -> Execute:
+    """Keys as the target spells them, so that a history stays one whatever compares its rows."""
+    t, s = load.aliases("t", "s")
+    sets = [f"{ident(k)} = {qualified(k, t)}" for k in load.folding]
+    condition = f"{load.equal(load.keys, t, s)} AND ({load.differs(load.folding, t, s)})"
+    if load.dialect.update_from:
+        sql = f"UPDATE {load.rows} AS {s} SET {', '.join(sets)} FROM {load.target} AS {t} WHERE {condition}"
+    else:
+        assigned = ", ".join(f"{s}.{assignment}" for assignment in sets)
+        sql = f"UPDATE {load.rows} AS {s} JOIN {load.target} AS {t} ON {condition} SET {assigned}"
+    return Execute("spell keys as the target does", sql)
 
 
 def _event_time_checks(load: Load, instants: Instants) -> Iterator[Check]:

@@ -44,6 +44,7 @@ def plan_load(
     beside: bool = False,
     rehearsal: bool = False,
     kept: str | None = None,
+    last_wins: bool = False,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
@@ -51,7 +52,8 @@ def plan_load(
     it; `watermark` is what an earlier load stored, and `kept` the target's name there (`connection.table`), where a
     database was asked for it; `now` is the time of the load. With `same_database` the query runs in the target's
     transaction; `beside` says that any source at all is in the target's database. A `rehearsal` leaves nothing behind
-    when it is not committed, also where creating a table is no part of a transaction.
+    when it is not committed, also where creating a table is no part of a transaction. With `last_wins`, a merge takes
+    the last row of each key that its target holds equal; those of the same bytes it is given reduced already.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
@@ -68,6 +70,7 @@ def plan_load(
         same_database=same_database,
         kept=kept or f"{apply.target.connection}.{apply.target.name}",
         beside=same_database or beside,
+        last_wins=last_wins,
     )
     check_shape(load)
     load = with_cursor(load)

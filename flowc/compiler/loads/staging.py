@@ -18,9 +18,17 @@ from flowc.compiler.loads.load import ROWS, STAGE, Load, Loaded
 from flowc.compiler.loads.longdecimals import by_value
 from flowc.compiler.loads.reads import query_text
 from flowc.compiler.quote import ident, idents, table, text
-from flowc.compiler.tables.ddl import create_temporary, create_temporary_like, is_decimal_text, spellable, stored
+from flowc.compiler.tables.ddl import (
+    cast,
+    create_temporary,
+    create_temporary_like,
+    is_decimal_text,
+    made_name,
+    spellable,
+    stored,
+)
 from flowc.plan import Check, Counter, Execute, Ingest, Step
-from flowc.types import UNKNOWN, DataType, Kind
+from flowc.types import TEXT, UNKNOWN, DataType, Kind
 
 _UNORDERED = (Kind.JSON, Kind.STRUCT, Kind.UNKNOWN)
 """Kinds that not every engine can sort."""
@@ -44,12 +52,43 @@ class Field:
     value: Conversion
     unparsed: str | None = None
     """Holds for staged rows that a normaliser cannot read."""
+    sent: str | None = None
+    """The value as it was, kept beside it where the column's native type may make another one of it."""
+
+    @property
+    def written(self) -> Column:
+        """The column of the table of rows that goes into the target."""
+        return Column(self.name, self.wanted.type, native=self.wanted.native)
+
+    @property
+    def kept(self) -> Column:
+        """The column of the table of rows in which that stands."""
+        return Column(made_name(f"flowc_sent_{self.name}", ""), self.wanted.type)
 
 
 def fields(load: Load) -> tuple[Field, ...]:
     """All columns of the rows, those of the target first."""
-    own = tuple(_field(load, loaded) for loaded in load.loaded)
+    own = tuple(_natively(load, _field(load, loaded)) for loaded in load.loaded)
     return own + tuple(_extra(load, column) for column in load.extras)
+
+
+def _natively(load: Load, field: Field) -> Field:
+    """The column with its native type in the table of rows, so that the load's own SQL compares as the target does.
+
+    Another collation than that of bytes is for what is told apart: keys, and what is to be unique.
+    """
+    native = field.wanted.native
+    if native is None:
+        return field
+    told_apart = field.name in load.keys or any(field.name in e.columns for e in load.apply.expect)
+    own = replace(native, collation=native.collation if told_apart else None)
+    wanted = replace(field.wanted, native=own)
+    if native.exact and not load.same_database and field.staged is not None and field.value.sql == ident(field.name):
+        return replace(field, wanted=wanted, staged=replace(field.staged, native=own))
+    x = field.value.sql
+    stored = load.dialect.native_cast.format(x=x, type=native.spelled) if native.spelled else x
+    value = replace(field.value, sql=stored)
+    return replace(field, wanted=wanted, value=value, sent=None if native.exact else x)
 
 
 def _field(load: Load, loaded: Loaded) -> Field:
@@ -116,9 +155,11 @@ def _extra(load: Load, column: Column) -> Field:
 
 def plain(load: Load) -> bool:
     """Whether every row can be written as it arrives, or as one expression makes it inside the same database."""
+    if any(f.unparsed or f.sent for f in fields(load)):
+        return False
     if load.same_database:
-        return not any(f.value.misfit or f.unparsed for f in fields(load))
-    return all(f.value == Conversion(ident(f.name)) and not f.unparsed for f in fields(load))
+        return not any(f.value.misfit for f in fields(load))
+    return all(f.value == Conversion(ident(f.name)) for f in fields(load))
 
 
 def one_step(load: Load) -> bool:
@@ -129,7 +170,7 @@ def one_step(load: Load) -> bool:
 def staging(load: Load) -> Iterator[Step]:
     """Creates and fills the table of rows."""
     if one_step(load):
-        yield from _arrive(load, ROWS, tuple(Column(f.name, f.wanted.type) for f in fields(load)))
+        yield from _arrive(load, ROWS, tuple(f.written for f in fields(load)))
     else:
         yield from _arrive(load, STAGE, tuple(f.staged for f in fields(load) if f.staged is not None))
         yield from _misfits(load)
@@ -185,9 +226,15 @@ def _renamed(given: str, wanted: str) -> str:
 def values(load: Load, relation: str) -> str:
     """The rows to write, from a relation of staged rows."""
     parts = ", ".join(
-        f.value.sql if f.value.sql == ident(f.name) else f"{f.value.sql} AS {ident(f.name)}" for f in fields(load)
+        sql if sql == ident(name) else f"{sql} AS {ident(name)}" for f in fields(load) for name, sql in _parts(f)
     )
     return f"SELECT {parts} FROM {relation}"
+
+
+def _parts(field: Field) -> Iterator[tuple[str, str]]:
+    yield field.name, field.value.sql
+    if field.sent is not None:
+        yield field.kept.name, field.sent
 
 
 def selected_values(load: Load) -> str:
@@ -257,17 +304,36 @@ def _misfit(load: Load, field: Field, condition: str, code: str, message: str) -
 
 
 def _convert(load: Load) -> Iterator[Step]:
-    wanted = tuple(Column(f.name, f.wanted.type) for f in fields(load))
-    query, names = values(load, load.stage), idents(f.name for f in fields(load))
+    wanted = tuple(c for f in fields(load) for c in ([f.written] if f.sent is None else [f.written, f.kept]))
+    query, names = values(load, load.stage), idents(c.name for c in wanted)
     yield Execute("create the table of rows", _temporary(load, ROWS, wanted, query))
     if load.apply.dedupe is not None:
         query = _first_of_each(load, query, names)
     yield Execute("normalise, convert, deduplicate", f"INSERT INTO {load.rows} ({names}) {query}")
+    yield from (_changed(load, f) for f in fields(load) if f.sent is not None)
+
+
+def _changed(load: Load, field: Field) -> Check:
+    """Shows values of which the column's native type makes other ones."""
+    native, kept = field.wanted.native, ident(field.kept.name)
+    assert native is not None  # such a column alone keeps what was sent
+    back = cast(ident(field.name), TEXT, load.dialect)
+    differ = load.dialect.differ.format(
+        a=load.as_stored(field.name, ident(field.name)), b=load.as_stored(field.name, kept)
+    )
+    return Check(
+        f"{field.name} keeps its values",
+        f"SELECT {kept} AS {ident(field.name)}, {back} AS {ident('would be stored as')} FROM {load.rows} "
+        f"WHERE {differ} LIMIT {EVIDENCE}",
+        "value-does-not-fit",
+        f"values for column `{field.name}` of `{load.label}` would be changed by its type, `{native.spelled}`",
+        f"convert `{field.name}` in the SQL, correct the rows shown, or give the column another type",
+    )
 
 
 def _first_of_each(load: Load, query: str, names: str) -> str:
     """Keeps one row for each key: the first in the order asked for, equal ones told apart by all other columns."""
-    parts = idents([*load.keys, *_instant(load)])
+    parts = ", ".join([*(load.key(k, ident(k)) for k in load.keys), *map(ident, _instant(load))])
     rest = [
         _sortable(load, f) for f in fields(load) if f.wanted.type.kind not in _UNORDERED and f.name not in load.keys
     ]

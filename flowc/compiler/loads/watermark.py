@@ -167,5 +167,3 @@ def _greatest(load: Load, column: Column) -> str:
     ranked = value + (dialect.decimal_order if is_decimal_text(kind, dialect) else "")
     shown = name if value == name else f"{value} AS {name}"
     return f"SELECT {shown} FROM {arrived} WHERE {' AND '.join(past)} ORDER BY {ranked} DESC LIMIT 1"
-
-

@@ -176,7 +176,9 @@ def _attached(apply: Apply, columns: tuple[Column, ...], wanted: Table, live: Ta
 
 
 def _load(apply: Apply, columns: tuple[Column, ...], live: Table | None) -> LoadPlan:
-    return plan_load(apply, columns=columns, live=live, watermark=None, now=_ANY_TIME, same_database=False)
+    return plan_load(
+        apply, columns=columns, live=live, watermark=None, now=_ANY_TIME, same_database=False, last_wins=True
+    )
 
 
 def _create(wanted: Table, dialect: Dialect) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import md5
 
-from flowc.catalog import Column, Index, Table, TableName
+from flowc.catalog import Column, Index, Native, Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.errors import UsageError
@@ -152,7 +152,8 @@ def index_clause(wanted: Table, index: Index, dialect: Dialect) -> str:
 def _indexed_part(column: Column, dialect: Dialect) -> str:
     limit, kind = dialect.index_length, column.type
     endless = kind.kind in (Kind.TEXT, Kind.BINARY, Kind.UNKNOWN)
-    longer = limit is not None and endless and (kind.length is None or kind.length > limit)
+    whole = column.native is not None and column.native.spelled is not None
+    longer = limit is not None and endless and not whole and (kind.length is None or kind.length > limit)
     return f"{ident(column.name)}({limit})" if longer else ident(column.name)
 
 
@@ -201,10 +202,17 @@ def create_temporary(
     name: TableName, columns: tuple[Column, ...], dialect: Dialect, index: tuple[Column, ...] = ()
 ) -> str:
     """The statement that creates a temporary table for one transaction, with an index where one is asked for."""
-    lines = [*(f"{ident(c.name)} {spell(c.type, dialect)}" for c in columns), *dialect.temporary_columns]
+    lines = [*(f"{ident(c.name)} {_natively(c, dialect)}" for c in columns), *dialect.temporary_columns]
     if index:
         lines.append(f"KEY ({', '.join(_indexed_part(c, dialect) for c in index)})")
     return f"{dialect.temporary} {table(name)} ({', '.join(lines)}){dialect.temporary_options}"
+
+
+def _natively(column: Column, dialect: Dialect) -> str:
+    """The type of a column as the table has it from which the column is."""
+    native = column.native or Native()
+    collation = f" COLLATE {native.collation}" if native.collation else ""
+    return (native.spelled or spell(column.type, dialect)) + collation
 
 
 def create_temporary_like(name: TableName, query: str, dialect: Dialect) -> str:

@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flowc.catalog import Column, Index, Resolved, Table, TableName
+from flowc.catalog import Column, Index, Native, Resolved, Table, TableName
 from flowc.runtime.connectors.duckdb_values import index_columns, type_of
-from flowc.runtime.names import folded, literal
+from flowc.runtime.names import folded, literal, quoted
 
 Ask = Callable[[str], Sequence[Any]]
 
+_COLLATED = re.compile(
+    r"""(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>\w+))\s+VARCHAR\s+COLLATE\s+(?P<collation>[\w.]+)""", re.IGNORECASE
+)
+_BINARY = ("binary", "c", "posix")
 _GENERATED = re.compile(r"\bGENERATED\s+ALWAYS\b|\bCOLLATE\b", re.IGNORECASE)
 
 
@@ -30,9 +34,10 @@ def _read(ask: Ask, name: TableName, columns: tuple[Column, ...]) -> Table:
         "ORDER BY constraint_index"
     )
     comment, rows, sql = tables[0] if tables else (None, None, "")
+    collated = _collations(sql or "")
     return Table(
         name,
-        columns,
+        tuple(replace(c, native=collated.get(c.name)) for c in columns),
         next((tuple(names) for kind, names in constraints if kind == "PRIMARY KEY"), ()),
         (
             *_indexes(ask, name),
@@ -104,6 +109,16 @@ def _dependents(ask: Ask, name: TableName) -> tuple[str, ...]:
     word = re.compile(rf"(?<![\w$]){re.escape(name.name)}(?![\w$])", re.IGNORECASE)
     views = ask("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal AND database_name = current_database()")
     return tuple(f"view {view}" for view, sql in views if word.search(sql or ""))
+
+
+def _collations(sql: str) -> dict[str, Native]:
+    """The columns with another collation than that of bytes, from the statement as DuckDB itself writes it."""
+    found = {}
+    for match in _COLLATED.finditer(sql):
+        if match["collation"].lower() not in _BINARY:
+            name = match["bare"] or match["quoted"].replace('""', '"')
+            found[name] = Native(collation=".".join(quoted(part) for part in match["collation"].split(".")))
+    return found
 
 
 def _beyond(kinds: Sequence[str], sql: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flowc.catalog import Column, Index, Table, TableName
+from flowc.catalog import Column, Index, Native, Table, TableName
 from flowc.runtime.names import literal
 from flowc.types import BOOLEAN, TEXT, DataType, Kind, parse_type
 
@@ -38,6 +38,8 @@ _UUID_LENGTH = 36
 _BYTES_OF_CHARACTER = 4
 UUID_COLLATION = "ascii_bin"
 """The collation that tells a uuid from other texts of 36 characters."""
+_EXACT_COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
+"""Others hold texts equal that differ in case, accents, or trailing spaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,17 @@ def _column(row: tuple[Any, ...], checks: Mapping[str, bool], mariadb: bool) -> 
     beyond += ["a CHECK"] if checks.get(name) is False else []
     own = collation not in (None, around) and kind.kind not in (Kind.UUID, Kind.JSON)
     beyond += [f"the collation {collation}"] if own else []
-    return Column(name, kind, nullable == "YES", found, comment or None, tuple(beyond))
+    native = _native(kind, str(spelled), str(word).lower(), collation)
+    return Column(name, kind, nullable == "YES", found, comment or None, tuple(beyond), native=native)
+
+
+def _native(kind: DataType, spelled: str, word: str, collation: str | None) -> Native | None:
+    """What flowc's type does not tell: ENUM takes numbers, CHAR and BINARY pad, DOUBLE(m,d) rounds, and so on."""
+    rounds = word in ("float", "double") and "(" in spelled
+    inexact = rounds or word in ("enum", "set", "year", "binary") or (word == "char" and kind.kind is not Kind.UUID)
+    own = spelled if inexact or word in ("inet4", "inet6") else None
+    folds = kind.kind is Kind.TEXT and collation not in (None, *_EXACT_COLLATIONS)
+    return Native(own, collation if folds else None, not inexact) if own or folds else None
 
 
 def _beyond(spelled: str, word: str, extra: str) -> Iterator[str]:

@@ -280,10 +280,10 @@ def _told() -> Iterator[None]:
 
 def _readable(sql: str, found: Sequence[types.PgColumn], checked: Sequence[int]) -> str:
     """The query with what the driver cannot read exactly turned into text, and the checks of arrays after it."""
-    if not checked and all(column.native for column in found):
+    if not checked and not any(column.as_text for column in found):
         return without_end(sql)
     names = [f"c{i}" for i in range(len(found))]
-    chosen = [name if column.native else f"{name}::text" for name, column in zip(names, found, strict=True)]
+    chosen = [name + column.as_text for name, column in zip(names, found, strict=True)]
     chosen += [f"coalesce(array_ndims({names[i]}) > 1, false)" for i in checked]
     return derived(sql, names, chosen)
 
@@ -296,8 +296,8 @@ def _as_text(column: types.PgColumn) -> str:
     """The cast with which a cursor fetches a column."""
     kind = column.type
     if kind.element is not None:
-        return "::text[]" if kind.element.kind in _TEXTUAL else ""
-    return "::text" if not column.native or kind.kind in _TEXTUAL else ""
+        return column.as_text or ("::text[]" if kind.element.kind in _TEXTUAL else "")
+    return column.as_text or ("::text" if kind.kind in _TEXTUAL else "")
 
 
 def _fetched_type(column: types.PgColumn, kind: DataType) -> pa.DataType:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flowc.catalog import Column, TableName
+from flowc.catalog import Column, Native, TableName
 from flowc.runtime.names import qualified
 from flowc.types import TEXT, DataType, Kind, parse_type
 
@@ -36,6 +36,13 @@ class PgColumn:
         return self.base.removeprefix("_") in NATIVE
 
     @property
+    def as_text(self) -> str:
+        """The cast with which its values are read where they are read as text; that of `char(n)` has no padding."""
+        if self.native and self.base.removeprefix("_") != "bpchar":
+            return ""
+        return "::text[]" if self.native and self.base.startswith("_") else "::text"
+
+    @property
     def type(self) -> DataType:
         """What flowc calls it."""
         return _named(self.spelled) if self.native else TEXT
@@ -59,6 +66,17 @@ def _usual(kind: DataType) -> DataType:
         return kind
     scale = max(kind.scale, 0)
     return DataType(Kind.DECIMAL, precision=max(kind.precision - min(kind.scale, 0), scale), scale=scale)
+
+
+_PADDED, _LIMITED = ("bpchar", "char", "money", "bit"), ("varbit", "interval")
+
+
+def native(column: PgColumn, collation: str | None) -> Native | None:
+    """What flowc's type does not tell of a live column; `collation` is one that is not deterministic."""
+    base = column.base.removeprefix("_")
+    exact = base not in _PADDED and not (base in _LIMITED and column.modifier != -1)
+    own = None if column.native and exact else column.spelled
+    return Native(own, collation, exact) if own or collation else None
 
 
 _BASES = """

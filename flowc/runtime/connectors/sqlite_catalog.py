@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from flowc.catalog import Column, Index, Resolved, Table, TableName
-from flowc.runtime.names import folded, literal, quoted
-from flowc.types import UNKNOWN, DataType
+from flowc.catalog import Column, Index, Native, Resolved, Table, TableName
+from flowc.runtime.names import folded, literal, qualified, quoted
+from flowc.types import UNKNOWN, DataType, Kind
 
 Ask = Callable[[str], Sequence[Any]]
+_EXACT_DIGITS = 15
+"""Decimals of more digits are written as texts."""
 
 _BEYOND = re.compile(
     r"\b(CHECK|REFERENCES|COLLATE|GENERATED|AUTOINCREMENT|WITHOUT\s+ROWID|STRICT)\b|\bAS\s*\(", re.IGNORECASE
@@ -24,18 +27,21 @@ def read_table(ask: Ask, name: TableName, type_of: Callable[[str], DataType | No
     rows = ask(f"PRAGMA {prefix}table_xinfo({quoted(name.name)})")
     if not rows:
         return None
-    columns = tuple(Column(r[1], type_of(r[2]) or UNKNOWN, not (r[3] or r[5]), r[4]) for r in rows if r[6] != 1)
     keys = tuple(r[1] for r in sorted((r for r in rows if r[5]), key=lambda r: r[5]))
     master = f"{prefix}sqlite_master"
+    beyond = _beyond(ask, name, master)
+    columns = (Column(r[1], type_of(r[2]) or UNKNOWN, not (r[3] or r[5]), r[4]) for r in rows if r[6] != 1)
+    declared = {r[1]: r[2] for r in rows}
+    collated = _collations(ask, name) if "COLLATE" in beyond else {}
     return Table(
         name,
-        columns,
+        tuple(replace(c, native=_native(c.type, declared[c.name], collated.get(c.name))) for c in columns),
         keys,
         _indexes(ask, name, prefix),
         plain=bool(ask(f"SELECT 1 FROM {master} WHERE type = 'table' AND name = {literal(name.name)}")),
         dependents=_dependents(ask, name, master),
         create_sql=tuple(row[0] for row in ask(_triggers(name, master))),
-        beyond=_beyond(ask, name, master),
+        beyond=beyond,
     )
 
 
@@ -49,6 +55,31 @@ def resolved(ask: Ask, name: TableName) -> Resolved:
     )
     kept = TableName(None if schema == "main" else schema, rows[0][0] if rows else name.name)
     return Resolved(TableName(schema, folded(name.name)), kept)
+
+
+def _collations(ask: Ask, name: TableName) -> dict[str, str]:
+    """The collations of the columns that have another one than BINARY, as the program of a comparison names them."""
+    found = {}
+    for row in ask(f"PRAGMA {f'{quoted(name.schema)}.' if name.schema else ''}table_info({quoted(name.name)})"):
+        program = ask(f"EXPLAIN SELECT {quoted(row[1])} = 'x' FROM {qualified(name)}")
+        used = next((str(step[5]).rpartition("-")[0] for step in program if step[1] in ("Eq", "Ne") and step[5]), "")
+        if used not in ("", "BINARY"):
+            found[row[1]] = quoted(used)
+    return found
+
+
+def _native(kind: DataType, declared: str, collation: str | None) -> Native | None:
+    """SQLite makes numbers of texts that look like some, where the name of the column's type has no word for texts."""
+    word = declared.upper()
+    textual = any(part in word for part in ("CHAR", "CLOB", "TEXT", "BLOB")) and "INT" not in word
+    exact = textual or not _as_text(kind)
+    return None if exact and collation is None else Native(None if exact else declared, collation, exact)
+
+
+def _as_text(kind: DataType) -> bool:
+    """Whether flowc writes the type's values as texts that may look like numbers."""
+    long = kind.precision is None or kind.precision > _EXACT_DIGITS
+    return kind.kind in (Kind.TEXT, Kind.JSON, Kind.INT128) or (kind.kind is Kind.DECIMAL and long)
 
 
 def names(ask: Ask) -> tuple[TableName, ...]:

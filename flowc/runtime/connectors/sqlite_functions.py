@@ -30,6 +30,8 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _SPACES = " \t\n\r\f\v"
 _INT64 = 2**63
 _EXACT_DIGITS, _EXACT_EXPONENT = 15, 300
+_PLAIN_DIGITS = 40
+"""Whole numbers of JSON of so many digits are compared without an exponent."""
 _EXACT = Context(prec=200_000)
 """Arithmetic of decimals that rounds nothing that a database holds."""
 
@@ -221,22 +223,48 @@ def _like(text: Value, moment: datetime) -> str:
 
 
 def json_canonical(text: Value) -> Value:
-    """JSON with sorted keys and no spaces; what is no JSON stays as it is."""
-    if not isinstance(text, str):
-        return text
+    """JSON with sorted keys, no spaces, and each number in one spelling; what is no JSON stays as it is."""
+    return _canonical_json(text) if isinstance(text, str) else text
+
+
+@lru_cache(maxsize=4)
+def _canonical_json(text: str) -> str:
+    """Kept for a moment: a row that did not change has the text on both sides of a comparison."""
     try:
-        return json.dumps(_plain(json.loads(text)), sort_keys=True, separators=(",", ":"))
-    except ValueError:
+        return _written(json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_no_number))
+    except (ValueError, RecursionError):
         return text
 
 
-def _plain(value: object) -> object:
-    """JSON knows one kind of number, so 1.0 and 1 are the same."""
+class _Number(str):
+    """The text of a number: a double would not keep its digits."""
+
+
+def _no_number(name: str) -> object:
+    raise ValueError(f"JSON has no {name}")
+
+
+def _written(value: object) -> str:
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return "{" + ",".join(f"{json.dumps(key)}:{_written(value[key])}" for key in sorted(value)) + "}"
     if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+        return "[" + ",".join(map(_written, value)) + "]"
+    return _one_spelling(value) if isinstance(value, _Number) else json.dumps(value)
+
+
+def _one_spelling(number: str) -> str:
+    """JSON knows one kind of number, so 1.0, 1 and 10e-1 are the same, and -0 is 0."""
+    if number.isdecimal() and len(number) <= _PLAIN_DIGITS:
+        return number
+    mantissa, _, power = number.lower().partition("e")
+    whole, _, fraction = mantissa.removeprefix("-").partition(".")
+    digits = (whole + fraction).rstrip("0")
+    exponent = int(power or 0) + len(whole) - len(digits)
+    digits = digits.lstrip("0")
+    sign = "-" if digits and number.startswith("-") else ""
+    if not digits or 0 <= exponent <= _PLAIN_DIGITS - len(digits):
+        return f"{sign}{digits or '0'}{'0' * exponent if digits else ''}"
+    return f"{sign}{digits}e{exponent}"
 
 
 def temporal(text: Value, kind: Value) -> Value:
