@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from flowc.types import DataType
 
@@ -45,8 +46,9 @@ _PART = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>[^".][^.]*))(?=\.|$)
 class Column:
     """A column of a table or of a query's output. `default` is SQL text in the engine's own words.
 
-    Of a live one, `beyond` is what flowc's own definition of a column would not say (ON UPDATE, an enum's values), told
-    where a change of the column means writing its definition anew (MySQL).
+    Of a live one, `beyond` is what flowc's own definition of a column would not say (ON UPDATE, an enum's values, that
+    it is the row id), and `spelled` its type in the engine's own words, told where a change may mean writing its
+    definition anew (MySQL, SQLite, DuckDB).
     """
 
     name: str
@@ -55,6 +57,11 @@ class Column:
     default: str | None = None
     comment: str | None = None
     beyond: tuple[str, ...] = ()
+    spelled: str | None = None
+
+
+ROW_ID = "the row id"
+"""What `Column.beyond` says of a column that holds every 64-bit integer and that SQLite numbers by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,8 @@ class Index:
     """An index by its columns in order; `name` None lets flowc name it.
 
     Of a live one, `valid` is False when building it failed halfway, and `constraint` tells that a UNIQUE constraint
-    owns it.
+    owns it. `sql` is the engine's own statement that makes it, where the engine keeps one (SQLite, DuckDB), and `beyond`
+    what a declared index never has: an expression, a collation of its own.
     """
 
     columns: tuple[str, ...]
@@ -71,6 +79,13 @@ class Index:
     where: str | None = None
     valid: bool = True
     constraint: bool = False
+    sql: str | None = None
+    beyond: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What two indexes have in common that do the same."""
+        return self.columns, self.unique, self.where, self.beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +94,8 @@ class Table:
 
     `plain` is True for what is no view and has no partitions; `rows` is the engine's estimate; `key_name` the name of
     the primary key's constraint; `dependents` are views, foreign keys and triggers that hang on the table, in words;
-    `create_sql` are the statements that made its indexes and triggers, where the engine keeps them (SQLite); `beyond`
-    is what flowc's own CREATE TABLE would not write (CHECK, a foreign key, a generated column).
+    `create_sql` are the statements that made it and its triggers, in that order, where the engine keeps them (SQLite);
+    `beyond` is what flowc's own CREATE TABLE would not write (CHECK, a foreign key, a generated column).
     """
 
     name: TableName
@@ -105,3 +120,12 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         """The names of the columns, in order."""
         return tuple(c.name for c in self.columns)
+
+    def with_names(self, names: Mapping[str, str]) -> Table:
+        """The same table, its columns under other names wherever they are named; `names` are old ones and new ones."""
+        if not any(old != new for old, new in names.items()):
+            return self
+        columns = tuple(replace(c, name=names.get(c.name, c.name)) for c in self.columns)
+        indexes = tuple(replace(i, columns=tuple(names.get(n, n) for n in i.columns)) for i in self.indexes)
+        key = tuple(names.get(name, name) for name in self.primary_key)
+        return replace(self, columns=columns, indexes=indexes, primary_key=key)

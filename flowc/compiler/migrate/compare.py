@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from flowc.catalog import Column, Index, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.describe import index_words
 from flowc.compiler.tables.ddl import keyed_table
-from flowc.compiler.tables.difference import default_form, same_type
+from flowc.compiler.tables.difference import default_form, same_column
+from flowc.compiler.tables.spelling import respelled
 from flowc.migration import WantedTable
 
 SHADOW = "__flowc"
@@ -37,6 +39,8 @@ class Comparison:
 
 def compare(wanted: WantedTable, live: Table, managed: Table | None, dialect: Dialect) -> Comparison:
     """The alterations that make `live` what is wanted. `managed` is the table as it was last applied."""
+    live = respelled(live, (*wanted.table.column_names, *(old for _, old in wanted.renamed)), dialect)
+    managed = respelled(managed, (*live.column_names, *wanted.table.column_names), dialect) if managed else None
     renamed = tuple((old, new) for new, old in wanted.renamed if live.column(old) and not live.column(new))
     situation = Situation(live, keyed_table(wanted.table, dialect), dialect, wanted.label, renamed)
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
@@ -65,7 +69,7 @@ def _column(was: Column, now: Column, situation: Situation, *, dropped: bool) ->
     dialect = situation.dialect
     if was.name != now.name:
         yield Alteration("rename_column", was, now)
-    if now.type != was.type and not same_type(now.type, was.type, dialect):
+    if now.type != was.type and not same_column(now, was, dialect):
         yield Alteration("alter_type", was, now)
     yield from _nullability(was, now, situation, dropped=dropped)
     if not dialect.attached:
@@ -125,13 +129,13 @@ def _key(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
 
 
 def _indexes(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
-    held = {_identity(index): index for index in situation.renamed_live.indexes if index.valid}
-    wanted = {_identity(index): index for index in situation.wanted.indexes}
+    held = {index.identity: index for index in situation.renamed_live.indexes if index.valid}
+    wanted = {index.identity: index for index in situation.wanted.indexes}
     known = set(_managed_indexes(situation, managed))
     names = {index.name for index in situation.wanted.indexes if index.name}
     for index in situation.renamed_live.indexes:
-        broken = not index.valid and _identity(index) in wanted
-        if broken or (_identity(index) not in wanted and (_identity(index) in known or index.name in names)):
+        broken = not index.valid and index.identity in wanted
+        if broken or (index.identity not in wanted and (index.identity in known or index.name in names)):
             yield Alteration("drop_index", index=index)
     for identity, index in wanted.items():
         if identity not in held:
@@ -141,11 +145,7 @@ def _indexes(situation: Situation, managed: Table | None) -> Iterator[Alteration
 def _managed_indexes(situation: Situation, managed: Table | None) -> Iterator[tuple[object, ...]]:
     """The indexes that were applied last, their columns under their new names."""
     for index in managed.indexes if managed else ():
-        yield _identity(replace(index, columns=tuple(map(situation.new_name, index.columns))))
-
-
-def _identity(index: Index) -> tuple[object, ...]:
-    return index.columns, index.unique, index.where
+        yield replace(index, columns=tuple(map(situation.new_name, index.columns))).identity
 
 
 def _partitions(situation: Situation) -> Iterator[Alteration]:
@@ -173,7 +173,7 @@ def _unmanaged(situation: Situation, managed: Table | None) -> Iterator[str]:
 
 
 def _unmanaged_indexes(situation: Situation, managed: Table | None) -> Iterator[str]:
-    known = {*map(_identity, situation.wanted.indexes), *_managed_indexes(situation, managed)}
+    known = {*(index.identity for index in situation.wanted.indexes), *_managed_indexes(situation, managed)}
     for index in situation.renamed_live.indexes:
-        if _identity(index) not in known:
-            yield f"{'unique ' if index.unique else ''}index `{index.name}` on ({', '.join(index.columns)})"
+        if index.identity not in known:
+            yield index_words(index).replace("index on", f"index `{index.name}` on", 1)

@@ -14,9 +14,10 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from flowc.catalog import Column, Table
+from flowc.catalog import ROW_ID, Column, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.tables.ddl import keyed, spell, stored
+from flowc.compiler.tables.spelling import respelled
 from flowc.types import TEMPORAL, DataType, Kind, parse_type
 
 
@@ -30,6 +31,7 @@ class Difference:
 
 def differences(declared: Table, live: Table, dialect: Dialect) -> tuple[Difference, ...]:
     """Everything that differs, in the declared order; column order and comments do not count."""
+    live = respelled(live, declared.column_names, dialect)
     return (
         *(d for column in declared.columns for d in _column(keyed(column, declared, dialect), declared, live, dialect)),
         *_extra_columns(declared, live),
@@ -40,8 +42,17 @@ def differences(declared: Table, live: Table, dialect: Dialect) -> tuple[Differe
 
 def same_type(declared: DataType, live: DataType, dialect: Dialect) -> bool:
     """Whether an engine that was asked for `declared` would report `live`."""
+    if declared == live:
+        return True
     wanted = (stored(declared, dialect), _reported(declared, dialect))
     return _plain(live, dialect) in [_plain(kind, dialect) for kind in wanted]
+
+
+def same_column(declared: Column, live: Column, dialect: Dialect) -> bool:
+    """Whether a live column is of the declared type: as the engine reports it, or as a row id, which holds a bigint."""
+    if same_type(declared.type, live.type, dialect):
+        return True
+    return ROW_ID in live.beyond and declared.type == dialect.holds.get(live.type.kind)
 
 
 def _reported(declared: DataType, dialect: Dialect) -> DataType:
@@ -69,7 +80,7 @@ def _column(column: Column, declared: Table, live: Table, dialect: Dialect) -> I
     if found is None:
         yield Difference(f"column `{column.name}` ({column.type}) is missing{_near(column.name, live)}")
         return
-    if not same_type(column.type, found.type, dialect):
+    if not same_column(column, found, dialect):
         yield Difference(f"column `{column.name}` is {found.type}, declared {column.type}")
     if column.name not in declared.primary_key and column.nullable != found.nullable:
         words = ("may be NULL", "is NOT NULL")
@@ -158,12 +169,12 @@ def _partitions(declared: Table, live: Table) -> Iterator[Difference]:
 
 
 def _indexes(declared: Table, live: Table) -> Iterator[Difference]:
-    held = {(index.columns, index.unique) for index in live.indexes}
+    held = {index.identity for index in live.indexes}
     for index in declared.indexes:
-        if (index.columns, index.unique) not in held:
+        if index.identity not in held:
             kind = "unique index" if index.unique else "index"
             yield Difference(f"the {kind} on ({', '.join(index.columns)}) is missing")
-    wanted = {(index.columns, index.unique) for index in declared.indexes}
+    wanted = {index.identity for index in declared.indexes}
     for index in live.indexes:
-        if index.unique and (index.columns, True) not in wanted:
+        if index.unique and index.identity not in wanted:
             yield Difference(f"the table also has a unique index on ({', '.join(index.columns)})", harmless=True)

@@ -3,40 +3,64 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flowc.catalog import Column, Index, Table, TableName
+from flowc.catalog import ROW_ID, Column, Index, Table, TableName
 from flowc.runtime.names import literal, quoted
 from flowc.types import UNKNOWN, DataType
 
 Ask = Callable[[str], Sequence[Any]]
 
 _BEYOND = re.compile(
-    r"\b(CHECK|REFERENCES|COLLATE|GENERATED|AUTOINCREMENT|WITHOUT\s+ROWID|STRICT)\b|\bAS\s*\(", re.IGNORECASE
+    r"\b(CHECK|REFERENCES|COLLATE|GENERATED|AUTOINCREMENT|WITHOUT\s+ROWID|VIRTUAL|ON\s+CONFLICT)\b|\bAS\s*\("
+    r"|\)[^()]*\b(STRICT)\b[^()]*$",
+    re.IGNORECASE,
 )
-_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_WHERE = re.compile(r"\bWHERE\b", re.IGNORECASE)
+_COLLATE = re.compile(r"\bCOLLATE\b", re.IGNORECASE)
+_EXPRESSION = -2
+"""What `index_xinfo` has in the place of a column."""
 
 
 def read_table(ask: Ask, name: TableName, type_of: Callable[[str], DataType | None]) -> Table | None:
-    """The live table, or None."""
+    """The live table, or None. Its name is SQLite's own spelling, for names in other case are the same to it."""
     prefix = f"{quoted(name.schema)}." if name.schema else ""
     rows = ask(f"PRAGMA {prefix}table_xinfo({quoted(name.name)})")
     if not rows:
         return None
-    columns = tuple(Column(r[1], type_of(r[2]) or UNKNOWN, not (r[3] or r[5]), r[4]) for r in rows if r[6] != 1)
+    made = ask(
+        f"SELECT type, name, sql FROM {prefix}sqlite_master WHERE tbl_name = {literal(name.name)} COLLATE NOCASE "
+        "AND sql IS NOT NULL ORDER BY type = 'trigger', rowid"
+    )
+    name = next((TableName(name.schema, row[1]) for row in made if row[0] == "table"), name)
+    texts = {row[1]: row[2] for row in made if row[0] == "index"}
+    beyond = _beyond(next((row[2] for row in made if row[0] == "table"), ""))
     keys = tuple(r[1] for r in sorted((r for r in rows if r[5]), key=lambda r: r[5]))
-    master = f"{prefix}sqlite_master"
+    row_id = "WITHOUT ROWID" not in beyond and _is_row_id(rows, ask(f"PRAGMA {prefix}index_list({quoted(name.name)})"))
     return Table(
         name,
-        columns,
+        tuple(_column(r, type_of, row_id=row_id and r[1] in keys) for r in rows if r[6] != 1),
         keys,
-        _indexes(ask, name, prefix),
-        plain=bool(ask(f"SELECT 1 FROM {master} WHERE type = 'table' AND name = {literal(name.name)}")),
-        dependents=_dependents(ask, name, master),
-        create_sql=tuple(row[0] for row in ask(_triggers(name, master))),
-        beyond=_beyond(ask, name, master),
+        _indexes(ask, name, prefix, texts),
+        plain=any(row[0] == "table" for row in made),
+        dependents=_dependents(ask, name, f"{prefix}sqlite_master"),
+        create_sql=tuple(row[2] for row in made if row[0] in ("table", "trigger")),
+        beyond=beyond,
     )
+
+
+def _column(row: Any, type_of: Callable[[str], DataType | None], *, row_id: bool) -> Column:
+    _, name, spelled, required, default, key, _ = row
+    beyond = (ROW_ID,) if row_id else ()
+    return Column(name, type_of(spelled) or UNKNOWN, not (required or key), default, beyond=beyond, spelled=spelled)
+
+
+def _is_row_id(rows: Sequence[Any], indexes: Sequence[Any]) -> bool:
+    """Whether the key is the number of the row itself: one INTEGER, for which there is no index."""
+    keys = [row for row in rows if row[5]]
+    return len(keys) == 1 and keys[0][2].upper() == "INTEGER" and all(row[3] != "pk" for row in indexes)
 
 
 def names(ask: Ask) -> tuple[TableName, ...]:
@@ -45,10 +69,6 @@ def names(ask: Ask) -> tuple[TableName, ...]:
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 1"
     )
     return tuple(TableName(None, row[0]) for row in rows)
-
-
-def _triggers(name: TableName, master: str) -> str:
-    return f"SELECT sql FROM {master} WHERE type = 'trigger' AND tbl_name = {literal(name.name)} ORDER BY name"
 
 
 def _dependents(ask: Ask, name: TableName, master: str) -> tuple[str, ...]:
@@ -62,25 +82,27 @@ def _dependents(ask: Ask, name: TableName, master: str) -> tuple[str, ...]:
     return (*(f"view {view}" for view in views), *(f"foreign key of {row[0]}" for row in keys))
 
 
-def _beyond(ask: Ask, name: TableName, master: str) -> tuple[str, ...]:
-    rows = ask(f"SELECT sql FROM {master} WHERE type = 'table' AND name = {literal(name.name)}")
-    bare = _QUOTED.sub(" ", (rows[0][0] or "") if rows else "")
-    found = (" ".join((match[1] or "GENERATED").upper().split()) for match in _BEYOND.finditer(bare))
-    return tuple(dict.fromkeys(found))
+def _beyond(sql: str) -> tuple[str, ...]:
+    found = (next(filter(None, match.groups()), "GENERATED") for match in _BEYOND.finditer(_QUOTED.sub(" ", sql)))
+    return tuple(dict.fromkeys(" ".join(words.upper().split()) for words in found))
 
 
-def _indexes(ask: Ask, name: TableName, prefix: str) -> tuple[Index, ...]:
+def _indexes(ask: Ask, name: TableName, prefix: str, texts: Mapping[str, str]) -> tuple[Index, ...]:
     found = []
-    for row in ask(f"PRAGMA {prefix}index_list({quoted(name.name)})"):
-        if row[3] != "pk":
-            parts = ask(f"PRAGMA {prefix}index_info({quoted(row[1])})")
+    for _, index, unique, origin, partial in ask(f"PRAGMA {prefix}index_list({quoted(name.name)})"):
+        if origin != "pk":
+            parts = [part for part in ask(f"PRAGMA {prefix}index_xinfo({quoted(index)})") if part[5]]
+            sql = texts.get(index)
+            where = _where(sql or "") if partial else None
+            beyond = ("an expression",) if any(part[1] == _EXPRESSION for part in parts) else ()
+            beyond += ("COLLATE",) if _COLLATE.search(_QUOTED.sub(" ", sql or "")) else ()
             columns = tuple(part[2] for part in parts if part[2])
-            where = _where(ask, row[1], prefix)
-            found.append(Index(columns, bool(row[2]), row[1], where, constraint=row[3] == "u"))
+            found.append(Index(columns, bool(unique), index, where, constraint=origin == "u", sql=sql, beyond=beyond))
     return tuple(sorted(found, key=lambda index: index.name or ""))
 
 
-def _where(ask: Ask, index: str, prefix: str) -> str | None:
-    rows = ask(f"SELECT sql FROM {prefix}sqlite_master WHERE type = 'index' AND name = {literal(index)}")
-    head, where, condition = (rows[0][0] if rows and rows[0][0] else "").partition(" WHERE ")
-    return condition.strip() if head and where else None
+def _where(sql: str) -> str:
+    """The condition of a partial index."""
+    bare = _QUOTED.sub(lambda match: " " * len(match[0]), sql)
+    found = _WHERE.search(bare)
+    return sql[found.end() :].strip() if found else sql

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.rebuild import rebuild
+from flowc.compiler.migrate.rebuild import lost_indexes, rebuild
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, Words, alter, is_constant, one
 from flowc.compiler.quote import ident
@@ -48,6 +48,12 @@ def _alter_type(alteration: Alteration, situation: Situation) -> tuple[Statement
     return one(alter(situation, action), f"change the type of {was.name}")
 
 
+def _loses(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[str, ...]:
+    """Indexes by expression of columns that go, or go by another name then."""
+    kinds = ("drop_column", "rename_column")
+    return lost_indexes(situation, [a.was.name for a in alterations if a.kind in kinds and a.was])
+
+
 DUCKDB = Engine(
     {
         "add_column": _add_column,
@@ -64,4 +70,5 @@ DUCKDB = Engine(
         "comment_column": words.comment_column,
     },
     rebuild=rebuild,
+    loses=_loses,
 )
