@@ -42,6 +42,11 @@ class TableName:
 _PART = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>[^".][^.]*))(?=\.|$)')
 
 
+def names_word(sql: str, name: str) -> bool:
+    """Whether a name stands in a statement as a word, in any case."""
+    return re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", sql, re.IGNORECASE) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table or of a query's output. `default` is SQL text in the engine's own words.
@@ -69,8 +74,8 @@ class Index:
     """An index by its columns in order; `name` None lets flowc name it.
 
     Of a live one, `valid` is False when building it failed halfway, and `constraint` tells that a UNIQUE constraint
-    owns it. `sql` is the engine's own statement that makes it, where the engine keeps one (SQLite, DuckDB), and `beyond`
-    what a declared index never has: an expression, a collation of its own.
+    owns it. `sql` is the engine's own statement that makes it, where the engine keeps one (SQLite, DuckDB), and
+    `beyond` what a declared index never has: an expression, a collation of its own.
     """
 
     columns: tuple[str, ...]
@@ -86,6 +91,12 @@ class Index:
     def identity(self) -> tuple[object, ...]:
         """What two indexes have in common that do the same."""
         return self.columns, self.unique, self.where, self.beyond
+
+    def names(self, column: str) -> bool:
+        """Whether it is over a column: in its list, in an expression there, or in its condition."""
+        expressions = tuple(text for text in self.columns if "(" in text)
+        texts = (*expressions, self.where or "", (self.sql or "") if self.beyond else "")
+        return column in self.columns or any(names_word(text, column) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ the specs no longer name goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flowc.catalog import Column, Index, Table
@@ -46,11 +46,14 @@ def compare(wanted: WantedTable, live: Table, managed: Table | None, dialect: Di
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))
     dropped = any(alteration.kind == "drop_key" for alteration in key)
-    found = [*_columns(situation, dropped=dropped), *_dropped(situation, managed), *key]
-    found += _partitions(situation) if dialect.attached else _indexes(situation, managed)
+    lost = tuple(_dropped(situation, managed))
+    found = [*_columns(situation, dropped=dropped), *lost, *key]
+    gone = [alteration.column.name for alteration in lost]
+    found += _partitions(situation) if dialect.attached else _indexes(situation, managed, gone)
     found += _table_comment(situation)
     found.sort(key=lambda alteration: _ORDER.index(alteration.kind))
-    return Comparison(situation, tuple(found), tuple(_unmanaged(situation, managed)))
+    going = tuple(alteration.index for alteration in found if alteration.kind == "drop_index" and alteration.index)
+    return Comparison(situation, tuple(found), tuple(_unmanaged(situation, managed, going)))
 
 
 def _columns(situation: Situation, *, dropped: bool) -> Iterator[Alteration]:
@@ -128,14 +131,16 @@ def _key(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
         yield Alteration("add_key", key=wanted)
 
 
-def _indexes(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
+def _indexes(situation: Situation, managed: Table | None, gone: Sequence[str]) -> Iterator[Alteration]:
+    """Indexes that come and go; one over a column of `gone` goes with it, whosever it is."""
     held = {index.identity: index for index in situation.renamed_live.indexes if index.valid}
     wanted = {index.identity: index for index in situation.wanted.indexes}
     known = set(_managed_indexes(situation, managed))
     names = {index.name for index in situation.wanted.indexes if index.name}
     for index in situation.renamed_live.indexes:
         broken = not index.valid and index.identity in wanted
-        if broken or (index.identity not in wanted and (index.identity in known or index.name in names)):
+        bound = any(index.names(column) for column in gone)
+        if broken or bound or (index.identity not in wanted and (index.identity in known or index.name in names)):
             yield Alteration("drop_index", index=index)
     for identity, index in wanted.items():
         if identity not in held:
@@ -164,16 +169,12 @@ def _table_comment(situation: Situation) -> Iterator[Alteration]:
         yield Alteration("comment_table", comment=comment)
 
 
-def _unmanaged(situation: Situation, managed: Table | None) -> Iterator[str]:
+def _unmanaged(situation: Situation, managed: Table | None, going: Sequence[Index]) -> Iterator[str]:
     for column in _extra(situation):
         if managed is None or managed.column(column.name) is None:
             filled = column.nullable or column.default is not None
             yield f"column `{column.name}` ({column.type})" + ("" if filled else ", NOT NULL without a default")
-    yield from _unmanaged_indexes(situation, managed)
-
-
-def _unmanaged_indexes(situation: Situation, managed: Table | None) -> Iterator[str]:
-    known = {*(index.identity for index in situation.wanted.indexes), *_managed_indexes(situation, managed)}
+    known = {*(i.identity for i in (*situation.wanted.indexes, *going)), *_managed_indexes(situation, managed)}
     for index in situation.renamed_live.indexes:
         if index.identity not in known:
             yield index_words(index).replace("index on", f"index `{index.name}` on", 1)

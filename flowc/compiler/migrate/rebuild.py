@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 from flowc.catalog import Column, Index, Table, TableName
@@ -77,20 +75,8 @@ def _column(live: Column, situation: Situation) -> Column:
 
 def _indexes(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Index, ...]:
     gone = [a.index for a in alterations if a.kind == "drop_index"]
-    lost = {a.was.name for a in alterations if a.kind == "drop_column" and a.was}
-    kept = [i for i in situation.renamed_live.indexes if i not in gone and not lost.intersection(i.columns)]
+    kept = [i for i in situation.renamed_live.indexes if i not in gone]
     return (*kept, *(a.index for a in alterations if a.kind == "create_index" and a.index))
-
-
-def names_word(sql: str, name: str) -> bool:
-    """Whether a name stands somewhere in a statement, as a word."""
-    return re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", sql, re.IGNORECASE) is not None
-
-
-def lost_indexes(situation: Situation, names: Sequence[str]) -> tuple[str, ...]:
-    """The indexes whose own text says more than a declaration can, and names one of these columns."""
-    held = (i for i in situation.live.indexes if i.sql and (i.beyond or i.where))
-    return tuple(f"index {i.name}" for i in held if any(names_word(i.sql or "", name) for name in names))
 
 
 def _copy(made: Table, new: TableName, situation: Situation) -> str:

@@ -197,14 +197,16 @@ def _column(row: tuple[Any, ...], checks: Mapping[str, bool], mariadb: bool) -> 
     beyond += ["a CHECK"] if checks.get(name) is False else []
     own = collation not in (None, around) and kind.kind not in (Kind.UUID, Kind.JSON)
     beyond += [f"the collation {collation}"] if own else []
-    return Column(name, kind, nullable == "YES", found, comment or None, tuple(beyond))
+    # The character set of a uuid, and the CHECK of a json, stand beside the type.
+    words = None if kind.kind is Kind.JSON or (kind.kind is Kind.UUID and word == "char") else str(spelled)
+    return Column(name, kind, nullable == "YES", found, comment or None, tuple(beyond), words)
 
 
 def _beyond(spelled: str, word: str, extra: str) -> Iterator[str]:
     """What the type that flowc reads, and the default, do not tell."""
     if word in _NAMELESS or "zerofill" in spelled:
         yield f"the type {spelled}"
-    for known in ("on update", "invisible"):
+    for known in ("on update", "invisible", "without system versioning"):
         if known in extra.lower():
             yield known.upper()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.rebuild import lost_indexes, rebuild
+from flowc.compiler.migrate.rebuild import rebuild
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, Words, alter, is_constant, one
 from flowc.compiler.quote import ident
@@ -49,9 +49,10 @@ def _alter_type(alteration: Alteration, situation: Situation) -> tuple[Statement
 
 
 def _loses(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[str, ...]:
-    """Indexes by expression of columns that go, or go by another name then."""
-    kinds = ("drop_column", "rename_column")
-    return lost_indexes(situation, [a.was.name for a in alterations if a.kind in kinds and a.was])
+    """Indexes by expression of columns that go by another name then."""
+    renamed = [a.was.name for a in alterations if a.kind == "rename_column" and a.was]
+    held = [index for index in situation.live.indexes if index.beyond and any(map(index.names, renamed))]
+    return tuple(f"index {index.name}" for index in held)
 
 
 DUCKDB = Engine(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flowc.catalog import names_word
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.rebuild import lost_indexes, names_word, rebuild
+from flowc.compiler.migrate.rebuild import rebuild
 from flowc.compiler.migrate.words import Engine, is_constant
 from flowc.compiler.quote import text
 from flowc.migration import Precheck, Statement
@@ -34,7 +35,7 @@ def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple
     """
     before = situation.unrenamed
     kept = tuple(_unrenamed(a, situation) for a in alterations if a.kind not in _LATER)
-    _, *triggers = situation.live.create_sql
+    _, *triggers = situation.live.create_sql or ("",)
     return (
         Statement("PRAGMA legacy_alter_table = ON", "leave views and foreign keys as they are written"),
         *rebuild(before, kept),
@@ -57,12 +58,11 @@ def _unrenamed(alteration: Alteration, situation: Situation) -> Alteration:
 
 
 def _loses(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[str, ...]:
-    """Triggers and indexes that name a column that goes; SQLite finds out only when a trigger runs."""
+    """Triggers that name a column that goes; SQLite finds out only when one of them runs."""
     gone = [a.column.name for a in alterations if a.kind == "drop_column"]
     _, *triggers = situation.live.create_sql or ("",)
     bound = [sql for sql in triggers if any(names_word(sql, name) for name in gone)]
-    named = tuple(" ".join(sql.split()[:3]).removeprefix("CREATE ").lower() for sql in bound)
-    return (*named, *lost_indexes(situation, gone))
+    return tuple(" ".join(sql.split()[1:3]).lower() for sql in bound)
 
 
 def _unchanged(situation: Situation) -> tuple[Precheck, ...]:
