@@ -182,6 +182,21 @@ def test_a_column_in_another_case_is_the_same_column(store: Store, project: Insi
     assert store.raw("SELECT id, aa, b FROM t") == [(1, "x", "y")]
 
 
+@pytest.mark.parametrize("store", [kind for kind in KINDS if kind != "postgres"], indirect=True)
+def test_a_load_takes_a_column_in_another_case_for_its_own(store: Store, project: Inside):
+    store.run("CREATE TABLE t (ID BIGINT NOT NULL PRIMARY KEY, Aa VARCHAR(20))", "INSERT INTO t VALUES (1, 'x')")
+    specs(project, store, {"t": "columns: { id: bigint primary key, aa: varchar(20) }"})
+    project.write("rows.csv", "id,aa\n1,y\n2,z\n")
+    project.write(
+        "specs/load.yaml",
+        "connections:\n  drop: { kind: files, uri: ., format: csv }\npipelines:\n  p:\n    from:\n"
+        "      { connection: drop, path: rows.csv, columns: { id: bigint, aa: varchar(20) } }\n    mode: merge\n    to: t\n",
+    )
+    done = project.flowc("run", "--once", "p")
+    assert done.code == 0, done.err
+    assert store.raw("SELECT id, aa FROM t ORDER BY 1") == [(1, "y"), (2, "z")]
+
+
 @pytest.mark.parametrize("store", ["duckdb"], indirect=True)
 def test_duckdb_keeps_what_no_spec_names(store: Store, project: Inside):
     store.run(
