@@ -23,7 +23,7 @@ def killed(project: Inside, kind: str, point: int, *arguments: str) -> bool:
     """Runs `flowc apply`, killed before its `point`-th call from the record of its beginning on; whether it was."""
     child = os.fork()
     if child == 0:
-        _die_at(connector(kind), point)
+        die_at(kind, point)
         done = project.flowc("apply", *arguments)
         os._exit(done.code)
     _, status = os.waitpid(child, 0)
@@ -31,8 +31,9 @@ def killed(project: Inside, kind: str, point: int, *arguments: str) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def _die_at(sessions: Any, point: int) -> None:
-    """Only what is done from the record of the beginning to that of the end counts."""
+def die_at(kind: str, point: int) -> None:
+    """Has this process die so; only what is done from the record of the beginning to that of the end counts."""
+    sessions = connector(kind)
     state = {"left": point, "begun": False}
 
     def counted(name: str) -> None:

@@ -1,0 +1,1 @@
+"""A campaign against `flowc apply`: `python -m benchmarks.applies`."""
