@@ -2,7 +2,7 @@
 
 python -m benchmarks.applies                               200 trials on each engine
 python -m benchmarks.applies --trials 20 --only postgres   fewer, on one
-python -m benchmarks.applies --seed 7                      the same tables, edits and kills again, as far as time lets them
+python -m benchmarks.applies --seed 7                      the same again, as far as time lets it
 python -m benchmarks.applies --only mysql --from 12 --trials 1   one of them again
 
 A trial makes a table by `flowc apply`, fills it, puts on it what no spec knows (`furniture`), edits the spec, and

@@ -83,18 +83,18 @@ def _duckdb(store: Store) -> Iterator[str]:
 _POSTGRES = """
 WITH mine AS (SELECT oid, relname, relacl, relowner, reloptions, relreplident, relrowsecurity FROM pg_class
               WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'S', 'm'))
-SELECT 'table ' || relname || ': ' || relowner::regrole || ' ' || coalesce(reloptions::text, '') || relreplident
-       || relrowsecurity FROM mine
+SELECT 'table ' || relname || ': ' || relowner::regrole || ' ' || coalesce(reloptions::text, '') || relreplident::text
+       || relrowsecurity::text FROM mine
 UNION ALL SELECT 'grant on ' || relname || ': ' || a::text FROM mine, unnest(relacl) AS a
 UNION ALL SELECT 'grant on column ' || attname || ' of ' || relname || ': ' || a::text
 FROM mine JOIN pg_attribute ON attrelid = mine.oid, unnest(attacl) AS a
 UNION ALL SELECT 'comment of ' || relname || ': ' || obj_description(oid, 'pg_class') FROM mine
-UNION ALL SELECT 'index ' || indexrelid::regclass || ': ' || pg_get_indexdef(indexrelid) || indisvalid
+UNION ALL SELECT 'index ' || indexrelid::regclass || ': ' || pg_get_indexdef(indexrelid) || indisvalid::text
        || coalesce(obj_description(indexrelid, 'pg_class'), '')
 FROM pg_index JOIN mine ON mine.oid = indrelid
 UNION ALL SELECT 'constraint ' || conname || ' of ' || conrelid::regclass || ': ' || pg_get_constraintdef(c.oid)
 FROM pg_constraint c JOIN mine ON mine.oid = conrelid WHERE contype <> 'n'
-UNION ALL SELECT 'trigger ' || tgname || ': ' || pg_get_triggerdef(g.oid) || tgenabled
+UNION ALL SELECT 'trigger ' || tgname || ': ' || pg_get_triggerdef(g.oid) || tgenabled::text
 FROM pg_trigger g JOIN mine ON mine.oid = tgrelid WHERE NOT tgisinternal
 UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 UNION ALL SELECT 'policy ' || polname || ' on ' || polrelid::regclass FROM pg_policy

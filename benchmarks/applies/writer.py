@@ -72,6 +72,7 @@ class Writer:
             while not stopped and number < 5000:
                 row = {name: make(chance) for name, make in self.values.items()}
                 old = chance.choice(self.known) if number % 3 == 2 and self.known else None
+                row.pop("u")
                 if old is None:
                     row["u"] = str(FIRST + number)
                 error = self._committed(run, FIRST + number if old is None else old, row, new=old is None)
