@@ -141,7 +141,7 @@ def edit(shape: Shape, chance: random.Random) -> Edited:
 
 def _retype(found: Edited, part: Part, chance: random.Random) -> None:
     if part.kind in WIDER:
-        found.alter(part.name, replace(part, kind=chance.choice(WIDER[part.kind])), "type", "default")
+        found.alter(part.name, replace(part, kind=chance.choice(WIDER[part.kind])), "type", "default", "collation")
 
 
 def _rename(found: Edited, part: Part, chance: random.Random) -> None:
@@ -150,7 +150,7 @@ def _rename(found: Edited, part: Part, chance: random.Random) -> None:
         return  # the application could not insert before and after it alike
     if chance.random() < 0.3 and part.kind in WIDER:
         new = replace(new, kind=chance.choice(WIDER[part.kind]))
-        found.touched.update(((part.name, "type"), (part.name, "default")))
+        found.touched.update((part.name, what) for what in ("type", "default", "collation"))
     found.alter(part.name, new)
     found.renamed[part.name] = new.name
     names = [(tuple(found.renamed.get(c, c) for c in columns), unique) for columns, unique in found.shape.indexes]

@@ -24,7 +24,7 @@ TYPES = """
 DEFAULTS = {
     "text": ["'eu'", "'it''s'", "''", "NULL", "lower('A')", "'a' || 'b'"],
     "integer": ["0", "-1", "1 + 1"],
-    "numeric(10,2)": ["1.50", "-0.5"],
+    "numeric(10,2)": ["1.50", "-0.5", "-1.50"],
     "boolean": ["true", "false"],
     "date": ["'2020-01-01'", "current_date"],
     "timestamptz": ["current_timestamp"],

@@ -190,7 +190,8 @@ def test_a_load_takes_a_column_in_another_case_for_its_own(store: Store, project
     project.write(
         "specs/load.yaml",
         "connections:\n  drop: { kind: files, uri: ., format: csv }\npipelines:\n  p:\n    from:\n"
-        "      { connection: drop, path: rows.csv, columns: { id: bigint, aa: varchar(20) } }\n    mode: merge\n    to: t\n",
+        "      { connection: drop, path: rows.csv, columns: { id: bigint, aa: varchar(20) } }\n"
+        "    mode: merge\n    to: t\n",
     )
     done = project.flowc("run", "--once", "p")
     assert done.code == 0, done.err

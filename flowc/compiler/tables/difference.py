@@ -6,6 +6,7 @@ differs from it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -127,7 +128,7 @@ def default_form(text: str | None, dialect: Dialect) -> str | None:
         tree = sqlglot.parse_one(text, read=dialect.sqlglot)
     except SqlglotError:
         return " ".join(text.split())
-    bare = tree.transform(lambda n: n.this if isinstance(n, (exp.Cast, exp.Paren)) else n)
+    bare = tree.transform(_uncast)
     if isinstance(bare, exp.Null):
         return None
     sign = "-" if isinstance(bare, exp.Neg) else ""
@@ -135,6 +136,22 @@ def default_form(text: str | None, dialect: Dialect) -> str | None:
     if isinstance(value, (exp.Literal, exp.Boolean)):
         return f"literal {sign}{_literal(value)}"
     return str(bare.sql(dialect=dialect.sqlglot)).lower()
+
+
+def _uncast(node: exp.Expr) -> exp.Expr:
+    """Without casts and parentheses; a number that an engine keeps as a cast text is a number."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    if not isinstance(node, exp.Cast):
+        return node
+    held = _uncast(node.this)
+    if node.to.this in exp.DataType.NUMERIC_TYPES:
+        number = isinstance(held, exp.Literal) and held.is_string and _NUMBER.fullmatch(str(held.this))
+        return exp.Literal.number(str(held.this)) if number else held
+    return held
+
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def _literal(value: exp.Expr) -> str:
