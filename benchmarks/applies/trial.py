@@ -66,7 +66,7 @@ class Trial:
         ended = self._apply(writer)
         self._stopped(writer, process)
         self._read(writer)
-        if ended.refused and not self.outcome.killed:
+        if ended.refused:
             self.outcome.refused = ended.err
             self.outcome.faults += [f"refused, and changed: {f}" for f in sorted(found ^ witness.facts(self.store))]
             self.outcome.faults += self._wrong_rows(extra, {})
@@ -149,7 +149,7 @@ class Trial:
         arguments += [word for name in sorted(self.edited.dropped) for word in ("--allow-destructive", f"w.t.{name}")]
         ended = run(self.project, *arguments, death=self._death(), online=self.online)
         self.outcome.killed, self.outcome.applies = ended.code is None, 1
-        while ended.code != 0 and (not ended.refused or self.outcome.killed) and self.outcome.applies <= _AGAIN:
+        while ended.code != 0 and not ended.refused and self.outcome.applies <= _AGAIN:
             ended = run(self.project, *arguments, online=self.online)
             self.outcome.applies += 1
         return ended

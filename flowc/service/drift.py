@@ -12,7 +12,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir
 from flowc.compiler.migrate.tableplan import plan_tables
-from flowc.compiler.tables.difference import default_form, same_column
+from flowc.compiler.tables.difference import known_default, same_column
 from flowc.compiler.tables.spelling import respelled
 from flowc.migration import DatabasePlan, Managed, MigrationPlan, TableChanges, WantedTable
 from flowc.service.live import Live, read_live
@@ -79,11 +79,11 @@ def _column(column: Column, live: Column | None, applied: Table, table: Table, d
     if live is None:
         return column
     keyed = column.name in applied.primary_key and (dialect.attached or column.name in table.primary_key)
-    same_default = default_form(column.default, dialect) == default_form(live.default, dialect)
+    forms = {known_default(default, column, dialect) for default in (column.default, live.default)}
     return replace(
         column,
         type=live.type if same_column(column, live, dialect) else column.type,
         nullable=live.nullable if keyed else column.nullable,
-        default=live.default if same_default else column.default,
+        default=live.default if len(forms) == 1 else column.default,
         comment=column.comment if column.comment is not None else live.comment,
     )

@@ -14,7 +14,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.describe import index_words
 from flowc.compiler.tables.ddl import keyed_table
-from flowc.compiler.tables.difference import default_form, same_column
+from flowc.compiler.tables.difference import known_default, same_column
 from flowc.compiler.tables.spelling import respelled
 from flowc.migration import WantedTable
 
@@ -92,7 +92,7 @@ def _nullability(was: Column, now: Column, situation: Situation, *, dropped: boo
 def _default(was: Column, now: Column, dialect: Dialect) -> Iterator[Alteration]:
     if was.default == now.default:
         return
-    before, after = default_form(was.default, dialect), default_form(now.default, dialect)
+    before, after = (known_default(column.default, now, dialect) for column in (was, now))
     if before == after or counts(was.default):
         return
     if after is None:

@@ -100,7 +100,7 @@ def _nullability(column: Column) -> str:
 
 
 def _default(column: Column, live: Column, dialect: Dialect) -> Iterator[Difference]:
-    declared, found = (_of_its_type(default_form(c.default, dialect), column) for c in (column, live))
+    declared, found = (known_default(c.default, column, dialect) for c in (column, live))
     if declared is None and found is None:
         return
     if found is None:
@@ -114,8 +114,9 @@ def _default(column: Column, live: Column, dialect: Dialect) -> Iterator[Differe
         yield Difference(message, harmless=not literals)
 
 
-def _of_its_type(form: str | None, column: Column) -> str | None:
-    """Where booleans are numbers, 1 is true."""
+def known_default(text: str | None, column: Column, dialect: Dialect) -> str | None:
+    """The form of a column's default; where booleans are numbers, 1 is true."""
+    form = default_form(text, dialect)
     words = {"literal 1": "literal true", "literal 0": "literal false"} if column.type.kind is Kind.BOOL else {}
     return words.get(form, form) if form else form
 
