@@ -57,7 +57,8 @@ class Trial:
     def run(self) -> Outcome:
         """Carries it out."""
         self._begin()
-        found, extra = witness.facts(self.store), self._extra()
+        found = witness.facts(self.store)
+        extra = self._extra(found)
         specs(self.project, self.store, {"t": self.edited.shape.yaml})
         away = self.edited.dropped | set(self.edited.renamed)
         values = {p.name: VALUES[p.kind] for p in self.before.parts if p.name not in away}
@@ -68,13 +69,15 @@ class Trial:
         self._read(writer)
         if ended.refused:
             self.outcome.refused = ended.err
-            self.outcome.faults += [f"refused, and changed: {f}" for f in sorted(found ^ witness.facts(self.store))]
-            self.outcome.faults += self._wrong_rows(extra, {})
+            now = witness.facts(self.store)
+            self.outcome.faults += [f"refused, and changed: {fact}" for fact in sorted(found ^ now)]
+            self.outcome.faults += self._wrong_rows(extra, now, {})
         elif ended.code != 0:
-            self.outcome.faults.append(f"the apply ended with {ended.code}: {ended.err[-1500:]}")
+            self.outcome.faults.append(f"apply {self.outcome.applies} ended with {ended.code}: {ended.err[-1500:]}")
         else:
-            self.outcome.faults += [*self._wrong_plan(), *self._lost(found)]
-            self.outcome.faults += self._wrong_rows(extra, self.edited.renamed)
+            now = witness.facts(self.store)
+            self.outcome.faults += [*self._wrong_plan(), *self._lost(found, now)]
+            self.outcome.faults += self._wrong_rows(extra, now, self.edited.renamed)
         return self.outcome
 
     def _begin(self) -> None:
@@ -115,13 +118,16 @@ class Trial:
             return False
         return True
 
-    def _extra(self) -> dict[int, dict[str, object]]:
+    def _extra(self, facts: set[str]) -> dict[int, dict[str, object]]:
         """The columns that no spec knows, row by row."""
         declared = {"id", *(part.name for part in self.before.parts)}
-        return {number: {n: v for n, v in row.items() if n not in declared} for number, row in self._held().items()}
+        return {
+            number: {n: v for n, v in row.items() if n not in declared} for number, row in self._held(facts).items()
+        }
 
-    def _held(self) -> dict[int, dict[str, object]]:
-        names = {fact.split()[1] for fact in witness.facts(self.store) if fact.startswith("column ")}
+    def _held(self, facts: set[str]) -> dict[int, dict[str, object]]:
+        """Every row, all columns that the facts name."""
+        names = {fact.split()[1] for fact in facts if fact.startswith("column ")}
         listed = sorted(names)
         rows = self.store.raw(f"SELECT {', '.join(listed)} FROM t")
         return {int(row[listed.index("id")]): dict(zip(listed, row, strict=True)) for row in rows}
@@ -176,8 +182,7 @@ class Trial:
         if plan.code != 0:
             yield f"there is more to plan: {plan.code} {plan.out[-1500:]} {plan.err[-500:]}"
 
-    def _lost(self, before: set[str]) -> Iterator[str]:
-        now = witness.facts(self.store)
+    def _lost(self, before: set[str], now: set[str]) -> Iterator[str]:
         yield from (f"left behind: {fact}" for fact in witness.left_behind(now))
         yield from (f"lost: {fact}" for fact in sorted(self._expected(before) - now))
 
@@ -190,18 +195,23 @@ class Trial:
         touched = {f"column {name} {what}:" for name, what in edited.touched}
         touched |= {f"column {part.was or part.name} comment:" for part in after.parts if part.comment}
         touched |= {"comment of table t:", "comment of t:"} if after.comment else set()
+        # MySQL keys only the beginning of a text, so a key of what becomes one is another key.
+        texts = {p.was or p.name for p in after.parts if p.kind == "text"} if self.store.kind == "mysql" else set()
         found = set()
         for fact in before:
             named = any(_says(fact, word) for word in (*edited.dropped, *gone))
+            named = named or (" key " in fact and any(_says(fact, name) for name in texts & edited.changed))
             if not named and not fact.startswith(tuple(touched)):
                 for old, new in edited.renamed.items():
                     fact = re.sub(rf"\b{old}\b", new, fact)
                 found.add(fact)
         return found
 
-    def _wrong_rows(self, extra: dict[int, dict[str, object]], renamed: dict[str, str]) -> Iterator[str]:
+    def _wrong_rows(
+        self, extra: dict[int, dict[str, object]], facts: set[str], renamed: dict[str, str]
+    ) -> Iterator[str]:
         """Rows that are not there, and values that are not what they were, or what was written."""
-        held = self._held()
+        held = self._held(facts)
         gone = set() if self.outcome.refused else self.edited.dropped
         for number, row in self.rows.items():
             now = held.get(number)

@@ -71,7 +71,7 @@ class Writer:
         with self.journal.open("a") as journal:
             while not stopped and number < 5000:
                 row = {name: make(chance) for name, make in self.values.items()}
-                old = chance.choice(self.known) if number % 3 == 2 and self.known else None
+                old = chance.choice(self.known) if number % 3 == 2 and len(row) > 1 else None
                 row.pop("u")
                 if old is None:
                     row["u"] = str(FIRST + number)
