@@ -95,7 +95,7 @@ class Index:
     def names(self, column: str) -> bool:
         """Whether it is over a column: in its list, in an expression there, or in its condition."""
         expressions = tuple(text for text in self.columns if "(" in text)
-        texts = (*expressions, self.where or "", (self.sql or "") if self.beyond else "")
+        texts = (*expressions, self.where or "", (self.sql or "").partition("(")[2] if self.beyond else "")
         return column in self.columns or any(names_word(text, column) for text in texts)
 
 

@@ -82,6 +82,30 @@ def test_what_cannot_be_carried_over_is_named_in_any_case(store: Store, project:
     assert store.raw("SELECT sql FROM sqlite_master WHERE name = 'T'") == before
 
 
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        ("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT)", "AUTOINCREMENT"),
+        ("CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a TEXT) WITHOUT ROWID, STRICT", "WITHOUT ROWID, STRICT"),
+        ("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT) strict", "STRICT"),
+    ],
+)
+def test_what_a_table_is_beyond_its_columns_is_named(store: Store, project: Inside, made: str, named: str):
+    store.run(made, "INSERT INTO t (a) VALUES ('x')" if "ROWID" not in made else "INSERT INTO t VALUES (1, 'x')")
+    words = refused(project, store, "columns: { id: bigint primary key, a: text not null }")
+    assert f"would lose {named}: change" in words
+    assert store.raw("SELECT sql FROM sqlite_master WHERE name = 't'") == [(made,)]
+
+
+def test_a_column_called_strict_is_a_column(store: Store, project: Inside):
+    store.run(
+        'CREATE TABLE t (id BIGINT NOT NULL PRIMARY KEY, a TEXT DEFAULT "say ""x""", w TEXT DEFAULT word, strict)'
+    )
+    applied(project, store, "columns: { id: bigint primary key, a: { type: text, nullable: false, default: \"'b'\" } }")
+    store.run("INSERT INTO t (id) VALUES (1)")
+    assert store.raw("SELECT * FROM t") == [(1, "b", "word", None)]
+
+
 def test_a_partial_unique_index_is_not_the_whole_one(store: Store, project: Inside):
     store.run(
         "CREATE TABLE t (id BIGINT NOT NULL PRIMARY KEY, a TEXT)", "CREATE UNIQUE INDEX u ON t (a) where id > 5",

@@ -14,12 +14,14 @@ Ask = Callable[[str], Sequence[Any]]
 
 _BEYOND = re.compile(
     r"\b(CHECK|REFERENCES|COLLATE|GENERATED|AUTOINCREMENT|WITHOUT\s+ROWID|VIRTUAL|ON\s+CONFLICT)\b|\bAS\s*\("
-    r"|\)[^()]*\b(STRICT)\b[^()]*$",
+    r"|\b(STRICT)\b(?=[^()]*$)",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _WHERE = re.compile(r"\bWHERE\b", re.IGNORECASE)
 _COLLATE = re.compile(r"\bCOLLATE\b", re.IGNORECASE)
+_WORD = re.compile(r'[A-Za-z_]\w*|"(?:[^"]|"")*"')
+_CONSTANTS = ("NULL", "TRUE", "FALSE", "CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP")
 _EXPRESSION = -2
 """What `index_xinfo` has in the place of a column."""
 
@@ -54,7 +56,15 @@ def read_table(ask: Ask, name: TableName, type_of: Callable[[str], DataType | No
 def _column(row: Any, type_of: Callable[[str], DataType | None], *, row_id: bool) -> Column:
     _, name, spelled, required, default, key, _ = row
     beyond = (ROW_ID,) if row_id else ()
-    return Column(name, type_of(spelled) or UNKNOWN, not (required or key), default, beyond=beyond, spelled=spelled)
+    kind, nullable = type_of(spelled) or UNKNOWN, not (required or key)
+    return Column(name, kind, nullable, _default(default), beyond=beyond, spelled=spelled)
+
+
+def _default(text: str | None) -> str | None:
+    """A default as an expression: SQLite takes a word, and what stands in double quotes, for a text there alone."""
+    if text is None or _WORD.fullmatch(text) is None or text.upper() in _CONSTANTS:
+        return text
+    return literal(text[1:-1].replace('""', '"') if text.startswith('"') else text)
 
 
 def _is_row_id(rows: Sequence[Any], indexes: Sequence[Any]) -> bool:
