@@ -77,7 +77,7 @@ def _indexes(ask: Ask, name: TableName, columns: Sequence[Column]) -> tuple[Inde
         f"SELECT index_name, is_unique, expressions, sql FROM duckdb_indexes() WHERE {_here(name)} ORDER BY index_name"
     )
     known = {column.name.lower(): column.name for column in columns}
-    return tuple(_index(*row, known) for row in rows)
+    return tuple(_index(index, unique, parts, sql, known) for index, unique, parts, sql in rows)
 
 
 def _index(name: str, unique: bool, expressions: str, sql: str, known: Mapping[str, str]) -> Index:

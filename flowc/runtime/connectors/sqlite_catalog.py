@@ -104,7 +104,7 @@ def _indexes(ask: Ask, name: TableName, prefix: str, texts: Mapping[str, str]) -
             parts = [part for part in ask(f"PRAGMA {prefix}index_xinfo({quoted(index)})") if part[5]]
             sql = texts.get(index)
             where = _where(sql or "") if partial else None
-            beyond = ("an expression",) if any(part[1] == _EXPRESSION for part in parts) else ()
+            beyond: tuple[str, ...] = ("an expression",) if any(part[1] == _EXPRESSION for part in parts) else ()
             beyond += ("COLLATE",) if _COLLATE.search(_QUOTED.sub(" ", sql or "")) else ()
             columns = tuple(part[2] for part in parts if part[2])
             found.append(Index(columns, bool(unique), index, where, constraint=origin == "u", sql=sql, beyond=beyond))
