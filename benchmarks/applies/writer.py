@@ -80,7 +80,7 @@ class Writer:
                 journal.write("\n")
                 journal.flush()
                 number += 1
-                time.sleep(0.002)
+                time.sleep(0.01)
 
     def _committed(self, run: Callable[[str], Any], number: int, row: Mapping[str, str], *, new: bool) -> str | None:
         """Writes a row, again and again until that works; what was wrong when it never did."""
