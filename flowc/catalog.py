@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from flowc.types import DataType
 
@@ -53,6 +54,11 @@ class Resolved:
 _PART = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>[^".][^.]*))(?=\.|$)')
 
 
+def names_word(sql: str, name: str) -> bool:
+    """Whether a name stands in a statement as a word, in any case."""
+    return re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", sql, re.IGNORECASE) is not None
+
+
 SHADOW_MARK = "made by flowc for a change of type that has not ended"
 """The comment of a column that a change of type fills before it takes the old one's place (PostgreSQL)."""
 
@@ -85,10 +91,10 @@ class Native:
 class Column:
     """A column of a table or of a query's output. `default` is SQL text in the engine's own words.
 
-    Of a live one, `beyond` is what flowc's own definition of a column would not say (ON UPDATE, an enum's values, what
-    depends on it), told where a change of the column means writing its definition anew (MySQL) or making another column
-    in its place (PostgreSQL). `carried` is what a change of its type takes away and has to put back, in the engine's
-    words (`COLLATE "C"`, `STORAGE EXTERNAL`).
+    Of a live one, `beyond` is what flowc's own definition of a column would not say (ON UPDATE, an enum's values, that
+    it is the row id, what depends on it), and `spelled` its type in the engine's own words, told where a change may
+    mean writing its definition anew (MySQL, SQLite, DuckDB) or making another column in its place (PostgreSQL).
+    `carried` is what a change of its type takes away and has to put back, in the engine's words (`COLLATE "C"`).
     """
 
     name: str
@@ -97,9 +103,14 @@ class Column:
     default: str | None = None
     comment: str | None = None
     beyond: tuple[str, ...] = ()
+    spelled: str | None = None
     carried: tuple[str, ...] = ()
     native: Native | None = field(default=None, compare=False)
     """Of a live one: None where the type is all there is to know."""
+
+
+ROW_ID = "the row id"
+"""What `Column.beyond` says of a column that holds every 64-bit integer and that SQLite numbers by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +118,8 @@ class Index:
     """An index by its columns in order; `name` None lets flowc name it.
 
     Of a live one, `valid` is False when building it failed halfway, and `constraint` tells that a UNIQUE constraint
-    owns it.
+    owns it. `sql` is the engine's own statement that makes it, where the engine keeps one (SQLite, DuckDB), and
+    `beyond` what a declared index never has: an expression, a collation of its own.
     """
 
     columns: tuple[str, ...]
@@ -116,6 +128,19 @@ class Index:
     where: str | None = None
     valid: bool = True
     constraint: bool = False
+    sql: str | None = None
+    beyond: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What two indexes have in common that do the same."""
+        return self.columns, self.unique, self.where, self.beyond
+
+    def names(self, column: str) -> bool:
+        """Whether it is over a column: in its list, in an expression there, or in its condition."""
+        expressions = tuple(text for text in self.columns if "(" in text)
+        texts = (*expressions, self.where or "", (self.sql or "").partition("(")[2] if self.beyond else "")
+        return column in self.columns or any(names_word(text, column) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +149,8 @@ class Table:
 
     `plain` is True for what is no view and has no partitions; `rows` is the engine's estimate; `key_name` the name of
     the primary key's constraint; `dependents` are views, foreign keys and triggers that hang on the table, in words;
-    `create_sql` are the statements that made its indexes and triggers, where the engine keeps them (SQLite); `beyond`
-    is what flowc's own CREATE TABLE would not write (CHECK, a foreign key, a generated column).
+    `create_sql` are the statements that made it and its triggers, in that order, where the engine keeps them (SQLite);
+    `beyond` is what flowc's own CREATE TABLE would not write (CHECK, a foreign key, a generated column).
     """
 
     name: TableName
@@ -152,3 +177,12 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         """The names of the columns, in order."""
         return tuple(c.name for c in self.columns)
+
+    def with_names(self, names: Mapping[str, str]) -> Table:
+        """The same table, its columns under other names wherever they are named; `names` are old ones and new ones."""
+        if not any(old != new for old, new in names.items()):
+            return self
+        columns = tuple(replace(c, name=names.get(c.name, c.name)) for c in self.columns)
+        indexes = tuple(replace(i, columns=tuple(names.get(n, n) for n in i.columns)) for i in self.indexes)
+        key = tuple(names.get(name, name) for name in self.primary_key)
+        return replace(self, columns=columns, indexes=indexes, primary_key=key)

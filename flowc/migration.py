@@ -105,6 +105,8 @@ class Precheck:
     help: str
     count: int | None = None
     error: str | None = None
+    told: bool = True
+    """That it found nothing is worth a word."""
 
     @property
     def failed(self) -> bool:

@@ -45,7 +45,12 @@ what others wait for, and the statements. The tables below are made by the plann
 ## What holds for every change
 
 - **Nothing unmanaged is dropped.** What no applied spec has ever declared is told in the plan and left alone: other
-  tables, columns, indexes.
+  tables, columns, indexes. Only an index over a column that goes has to go with it, and the plan names it.
+- **A table that is made anew keeps what hangs on it** (SQLite, DuckDB). Indexes and triggers are made again from the
+  engine's own text, types that nobody declared keep their words, comments stay. What could not be carried over (CHECK,
+  foreign keys, `ON CONFLICT`, `COLLATE`, AUTOINCREMENT, generated columns, a trigger that names a column that goes) is
+  named, and the table is left as it is. MySQL's definitions are repeated in its own words, or left as they are.
+- **A name in another case is the same column** to SQLite, DuckDB and MySQL, and so to a plan and to a load.
 - **Asked twice.** Prechecks run when the plan is made, and again under the lock of `apply`. Those that no engine
   would catch by itself (a value that a change of type would cut or round) are asked once more where nobody else can
   write.

@@ -1,1 +1,1 @@
-"""The crash campaign of `apply`: random edits of random tables in use, killed at any statement and applied again."""
+"""A campaign against `flowc apply`: `python -m benchmarks.applies`."""

@@ -1,184 +1,241 @@
-"""One trial: a table with data and what it bears, an edit of its spec, kills, and what must be true at the end."""
+"""One trial: a random table with rows and a writer, an edit of its spec, and an apply that is killed and made again."""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
-from collections.abc import Iterable, Iterator
+import signal
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from benchmarks.applies.bearings import bear
-from benchmarks.applies.facts import Fact, facts, left_behind
-from benchmarks.applies.shapes import edited, table
+from benchmarks.applies import furniture, witness
+from benchmarks.applies.command import Death, Ended, run
+from benchmarks.applies.shape import VALUES, Edited, Shape, edit, literal, make
 from benchmarks.applies.writer import Writer
-from tests import warm
-from tests.commands import Done, Folder
+from tests.commands import Inside
 from tests.migrate.looking import plain
+from tests.migrate.projects import specs
 from tests.stores import Store
 
-ROWS, LARGE = 120, 50
-_NEVER = 10**12
-_MODULE = "benchmarks.applies.dying"
-_KILLED = -9
-_AGAIN = 3
-"""How often an apply that gave way to the application is tried again."""
+_AGAIN = 4
+"""So many applies may have to wait for the writer before one ends."""
 
 
 @dataclass
 class Outcome:
-    """What came of a trial. `refused` is why the plan said that it does not do the edit; nothing was changed then."""
+    """What became of a trial. `faults` are what must not be; `refused` says why an apply would not begin."""
 
-    seed: str
-    kills: int = 0
-    refused: str = ""
-    written: int = 0
     faults: list[str] = field(default_factory=list)
-
-
-class Project(Folder):
-    """A project whose commands can be killed at a point; `large` rows make a table large."""
-
-    large = _NEVER
-
-    def flowc(self, *arguments: str) -> Done:
-        """A command that lives."""
-        return self.dying(0, *arguments)
-
-    def dying(self, point: int, *arguments: str) -> Done:
-        """A command that is killed at a point, if it comes to it."""
-        words = [str(point), str(self.large), *arguments]
-        done = warm.run(_MODULE, *words, cwd=self.path, env=self.environment())
-        return Done(done.returncode, done.stdout, done.stderr)
+    refused: str = ""
+    killed: bool = False
+    applies: int = 0
+    written: int = 0
+    pieces: tuple[str, ...] = ()
 
 
 @dataclass
 class Trial:
-    """A trial on one engine; all that is random comes from its seed, but for when the application writes."""
+    """A store that is empty, and what decides all that chance decides."""
 
-    kind: str
-    folder: Path
-    dsn: str
+    store: Store
     seed: str
+    user: str = ""
+    """Who gets grants on MySQL."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
-        self.store = Store(self.kind, self.folder, self.dsn)
-        self.project = Project(self.folder, {"STORE": self.dsn})
-        shape = table(self.chance, folds=self.kind != "postgres")
-        self.edit = edited(shape, self.chance, comments=self.kind != "sqlite")
-        self.writer = Writer(self.store, self.edit, random.Random(self.seed))
-        self.outcome = Outcome(self.seed)
+        self.before: Shape = make(self.chance)
+        self.edited: Edited = edit(self.before, self.chance)
+        self.online = self.store.kind == "postgres" and self.chance.random() < 0.5
+        self.project = Inside(self.store.folder, {"STORE": self.store.dsn})
+        self.rows: dict[int, dict[str, str | None]] = {}
+        self.outcome = Outcome()
 
     def run(self) -> Outcome:
-        """Makes the table, applies the edit over kills beside the application, and looks at what is there."""
+        """Carries it out."""
         self._begin()
-        before = facts(self.store)
-        self._specs(self.edit.after.yaml())
-        plan = self.project.flowc("plan", "--json")
-        changes = json.loads(plan.out)["changes"] if plan.code == 0 else []
-        if plan.code:
-            self._fault(f"plan: {plan.err}")
-        elif why := next((str(c["summary"]) for c in changes if c["refused"]), ""):
-            self.outcome.refused = why
-        elif self._apply(changes):
-            self._look(before, plan.out)
+        found = witness.facts(self.store)
+        extra = self._extra(found)
+        specs(self.project, self.store, {"t": self.edited.shape.yaml})
+        away = self.edited.dropped | set(self.edited.renamed)
+        values = {p.name: VALUES[p.kind] for p in self.before.parts if p.name not in away}
+        writer = Writer(self.store, values, tuple(self.rows), self.seed)
+        process = self._started(writer)
+        ended = self._apply(writer)
+        self._stopped(writer, process)
+        self._read(writer)
+        if ended.refused:
+            self.outcome.refused = ended.err
+            now = witness.facts(self.store)
+            self.outcome.faults += [f"refused, and changed: {fact}" for fact in sorted(found ^ now)]
+            self.outcome.faults += self._wrong_rows(extra, now, {})
+        elif ended.code != 0:
+            self.outcome.faults.append(f"apply {self.outcome.applies} ended with {ended.code}: {ended.err[-1500:]}")
+        else:
+            now = witness.facts(self.store)
+            self.outcome.faults += [*self._wrong_plan(), *self._lost(found, now)]
+            self.outcome.faults += self._wrong_rows(extra, now, self.edited.renamed)
         return self.outcome
 
     def _begin(self) -> None:
-        self._specs(self.edit.before.yaml())
-        done = self.project.flowc("apply", "--yes")
-        assert done.code == 0, done.err
-        bear(self.store, self.edit.before, self.chance)
-        self.writer.write(ROWS)
-        if self.kind == "postgres":
-            self.store.run("ANALYZE")
-            self.project.large = LARGE if self.chance.random() < 0.5 else _NEVER
-        plan = self.project.flowc("plan", "--detailed-exitcode")
-        if plan.code:
-            self._fault(f"a plan where nothing was edited: {plan.out}{plan.err}")
+        """The table as it was declared, with rows, and what no spec knows."""
+        specs(self.project, self.store, {"t": self.before.yaml})
+        made = run(self.project, "apply", "--yes")
+        assert made.code == 0, made.err
+        for number in range(1, self.chance.randint(20, 120)):
+            self.rows[number] = self._row(number)
+        self._insert("t", self.rows)
+        pieces = furniture.chosen(self.store.kind, self.before, self.edited, self.chance)
+        self.outcome.pieces = tuple(piece.name for piece in pieces if self._put(piece))
+        if "heir" in self.outcome.pieces:
+            heirs = {-number: self._row(-number) for number in range(1, 9)}
+            if "identity" not in self.outcome.pieces:  # which heirs do not have, though it is NOT NULL
+                self._insert("heir", heirs)
+                self.rows |= heirs
+        if self.store.kind == "postgres":
+            self.store.run("ANALYZE t")
 
-    def _specs(self, text: str) -> None:
-        where = "url: '${STORE}'" if self.dsn else f"path: {self.store.file}.{self.kind}"
-        lines = ["connections:", f"  w: {{ kind: {self.kind}, {where} }}", "tables:", "  t:", "    connection: w"]
-        lines += [f"    {line}" for line in text.splitlines()]
-        self.project.write("specs/project.yaml", "\n".join(lines) + "\n")
+    def _row(self, number: int) -> dict[str, str | None]:
+        row: dict[str, str | None] = {}
+        for part in self.before.parts:
+            value = VALUES[part.kind](self.chance)
+            row[part.name] = value if part.filled or self.chance.random() < 0.7 else None
+        return row | {"u": str(number)}
 
-    def _apply(self, changes: list[dict[str, Any]]) -> bool:
-        """Applies the edit, killed once or twice at any point, and then to its end; whether it came there."""
-        losses = [word for c in changes if c["destructive"] for word in ("--allow-destructive", str(c["name"]))]
-        words = ("apply", "--yes", *losses, "--lock-timeout", "20")
-        calls = 6 * sum(len(change["statements"]) for change in changes) + 8
-        self.writer.start()
-        for _ in range(self.chance.randrange(1, 3)):
-            done = self.project.dying(self.chance.randrange(1, calls), *words)
-            self.outcome.kills += done.code == _KILLED
-            if self.kind == "duckdb":
-                self.writer.write(10)
-        for _ in range(_AGAIN):
-            done = self.project.flowc(*words)
-            if done.code == 0:
-                break
-        self.writer.stop()
-        if done.code:
-            self._fault(f"the last apply: {done.err}")
-        return done.code == 0
+    def _insert(self, table: str, rows: dict[int, dict[str, str | None]]) -> None:
+        names = ", ".join(("id", *(part.name for part in self.before.parts)))
+        values = ", ".join(f"({number}, {', '.join(map(literal, row.values()))})" for number, row in rows.items())
+        self.store.run(f"INSERT INTO {table} ({names}) VALUES {values}")
 
-    def _look(self, before: Iterable[Fact], plan: str) -> None:
-        self.outcome.written = len(self.writer.rows)
-        again = self.project.flowc("plan", "--detailed-exitcode")
-        if again.code:
-            self._fault(f"the plan afterwards: {again.out}{again.err}")
-        self.outcome.faults += [*self._lost(before, plan), *self._wrong_values()]
-        if left := left_behind(self.store):
-            self._fault(f"left behind: {left}")
+    def _put(self, piece: furniture.Piece) -> bool:
+        """Puts a piece on the table, where what is there lets it."""
+        try:
+            self.store.run(*(sql.replace("{user}", self.user) for sql in piece.statements))
+        except Exception:
+            return False
+        return True
 
-    def _lost(self, before: Iterable[Fact], plan: str) -> Iterator[str]:
-        """Facts that are no longer true, and that the plan did not name."""
-        after = facts(self.store)
+    def _extra(self, facts: set[str]) -> dict[int, dict[str, object]]:
+        """The columns that no spec knows, row by row."""
+        declared = {"id", *(part.name for part in self.before.parts)}
+        return {
+            number: {n: v for n, v in row.items() if n not in declared} for number, row in self._held(facts).items()
+        }
+
+    def _held(self, facts: set[str]) -> dict[int, dict[str, object]]:
+        """Every row, all columns that the facts name."""
+        names = {fact.split()[1] for fact in facts if fact.startswith("column ")}
+        listed = sorted(names)
+        rows = self.store.raw(f"SELECT {', '.join(listed)} FROM t")
+        return {int(row[listed.index("id")]): dict(zip(listed, row, strict=True)) for row in rows}
+
+    def _started(self, writer: Writer) -> int | None:
+        """Where no other process may open the file, the rows come before and between."""
+        if self.store.kind == "duckdb":
+            writer.journal.touch()
+            return None
+        process = writer.start()
+        _await_lines(writer, 3)
+        return process
+
+    def _stopped(self, writer: Writer, process: int | None) -> None:
+        if process is not None:
+            _await_lines(writer, _lines(writer) + 2)
+            os.kill(process, signal.SIGTERM)
+            _, status = os.waitpid(process, 0)
+            if status:
+                self.outcome.faults.append("the application died")
+
+    def _apply(self, writer: Writer) -> Ended:
+        """The apply that dies, and those after it until one ends."""
+        arguments = ["apply", "--yes"]
+        arguments += [word for name in sorted(self.edited.dropped) for word in ("--allow-destructive", f"w.t.{name}")]
+        ended = run(self.project, *arguments, death=self._death(), online=self.online)
+        self.outcome.killed, self.outcome.applies = ended.code is None, 1
+        while ended.code != 0 and not ended.refused and self.outcome.applies <= _AGAIN:
+            ended = run(self.project, *arguments, online=self.online)
+            self.outcome.applies += 1
+        return ended
+
+    def _death(self) -> Death:
+        if self.chance.random() < 0.75:
+            return Death(self.store.kind, point=self.chance.randint(1, self.chance.choice((12, 30, 60))))
+        return Death(self.store.kind, seconds=self.chance.uniform(0.05, 0.8))
+
+    def _read(self, writer: Writer) -> None:
+        """What the application was told is committed."""
+        self.written: set[int] = set()
+        for line in writer.journal.read_text("utf-8").splitlines():
+            entry = json.loads(line)
+            if entry["error"]:
+                self.outcome.faults.append(f"the application could not write: {entry['error']}")
+            else:
+                self.rows[entry["id"]] = {**self.rows.get(entry["id"], {}), **entry["row"]}
+                self.written.add(entry["id"])
+        self.outcome.written = len(self.written)
+
+    def _wrong_plan(self) -> Iterator[str]:
+        plan = run(self.project, "plan", "--detailed-exitcode", online=self.online)
+        if plan.code != 0:
+            yield f"there is more to plan: {plan.code} {plan.out[-1500:]} {plan.err[-500:]}"
+
+    def _lost(self, before: set[str], now: set[str]) -> Iterator[str]:
+        yield from (f"left behind: {fact}" for fact in witness.left_behind(now))
+        yield from (f"lost: {fact}" for fact in sorted(self._expected(before) - now))
+
+    def _expected(self, before: set[str]) -> set[str]:
+        """The facts that no edit is about, under the names that columns have then."""
+        edited, after = self.edited, self.edited.shape
+        held = {tuple(edited.renamed.get(c, c) for c in columns): columns for columns, _ in self.before.indexes}
+        gone = [f"t_{'_'.join(held[names])}_idx" for names in held if (names, dict(self.before.indexes)[held[names]])
+                not in [(columns, unique) for columns, unique in after.indexes]]  # fmt: skip
+        touched = {f"column {name} {what}:" for name, what in edited.touched}
+        touched |= {f"column {part.was or part.name} comment:" for part in after.parts if part.comment}
+        touched |= {"comment of table t:", "comment of t:"} if after.comment else set()
+        # MySQL keys only the beginning of a text, so a key of what becomes one is another key.
+        texts = {p.was or p.name for p in after.parts if p.kind == "text"} if self.store.kind == "mysql" else set()
+        found = set()
         for fact in before:
-            if not self._may_go(fact, plan) and (now := self._renamed(fact)) not in after:
-                near = sorted(f for f in after if f[:2] == now[:2])
-                yield f"lost: {now}; there is {near}"
+            named = any(_says(fact, word) for word in (*edited.dropped, *gone))
+            named = named or (" key " in fact and any(_says(fact, name) for name in texts & edited.changed))
+            if not named and not fact.startswith(tuple(touched)):
+                for old, new in edited.renamed.items():
+                    fact = re.sub(rf"\b{old}\b", new, fact)
+                found.add(fact)
+        return found
 
-    def _may_go(self, fact: Fact, plan: str) -> bool:
-        """Whether the edit, or the plan, takes it away or changes it."""
-        kind, name, words = fact
-        edit = self.edit
-        gone = {*edit.dropped, *map(edit.old_name, edit.changed)}
-        if kind in ("column", "grant"):
-            return name in (gone if kind == "column" else edit.dropped)
-        if kind == "index" and edit.unindexed is not None and name not in _OURS:
-            return all(re.search(rf"\b{edit.old_name(n)}\b", words) for n in edit.unindexed)
-        mentions = any(re.search(rf"\b{column}\b", words) for column in edit.dropped)
-        return mentions and (kind == "primary key" or (bool(name) and name in plan.lower()))
-
-    def _renamed(self, fact: Fact) -> Fact:
-        kind, name, words = fact
-        for was, now in self.edit.renamed.items():
-            words = re.sub(rf"\b{was}\b", now, words)
-            name = now if kind in ("column", "grant") and name == was else name
-        return kind, name, words
-
-    def _wrong_values(self) -> Iterator[str]:
-        """Rows that are missing, and values that are not what the application wrote."""
-        names = [f.name for f in self.edit.before.fields if f.name not in self.edit.dropped]
-        columns = ", ".join(f'"{self.edit.renamed.get(name, name)}"' for name in names)
-        held = {row[0]: [plain(v) for v in row[1:]] for row in self.store.raw(f"SELECT id, {columns} FROM t")}
-        if held.keys() != self.writer.rows.keys():
-            wrote = self.writer.rows.keys()
-            yield f"rows lost: {wrote - held.keys()}, too many: {held.keys() - wrote}"
-        for row, written in self.writer.rows.items():
-            must = [plain(written.get(name)) for name in names]
-            if row in held and held[row] != must:
-                yield f"row {row} holds {held[row]} in {columns}, and must hold {must}"
-                return
-
-    def _fault(self, words: str) -> None:
-        self.outcome.faults.append(words)
+    def _wrong_rows(
+        self, extra: dict[int, dict[str, object]], facts: set[str], renamed: dict[str, str]
+    ) -> Iterator[str]:
+        """Rows that are not there, and values that are not what they were, or what was written."""
+        held = self._held(facts)
+        gone = set() if self.outcome.refused else self.edited.dropped
+        for number, row in self.rows.items():
+            now = held.get(number)
+            if now is None:
+                yield f"row {number} is lost"
+                continue
+            for name, value in row.items():
+                seen = None if name in gone else now[renamed.get(name, name)]
+                if name not in gone and plain(seen) != plain(value):
+                    yield f"row {number}: {name} is {seen!r} and must be {value!r}"
+            if number not in self.written:
+                yield from (f"row {number}: {n} was {v!r}" for n, v in extra.get(number, {}).items() if now[n] != v)
+        yield from (f"row {number} is nobody's" for number in held.keys() - self.rows.keys())
 
 
-_OURS = frozenset(("by_two", "by_lower", "by_part", "by_letters"))
-"""Indexes that the campaign made itself, which no spec ever declares."""
+def _says(fact: str, word: str) -> bool:
+    return re.search(rf"\b{re.escape(word)}\b", fact) is not None
+
+
+def _lines(writer: Writer) -> int:
+    return len(writer.journal.read_text("utf-8").splitlines())
+
+
+def _await_lines(writer: Writer, count: int) -> None:
+    until = time.monotonic() + 60
+    while _lines(writer) < count and time.monotonic() < until:
+        time.sleep(0.01)

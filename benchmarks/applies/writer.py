@@ -1,131 +1,102 @@
-"""An application that writes a table while it changes, and knows what its rows must hold."""
+"""An application beside an apply: a process that inserts and updates rows, and notes each one that was committed."""
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import signal
 import sqlite3
-import threading
-from collections.abc import Mapping
-from contextlib import closing
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import duckdb
 import psycopg
-import pymysql
 
-from benchmarks.applies.shapes import Edit, Field
-from flowc.runtime.connectors.mysql_address import connected
+from benchmarks.applies.shape import literal
+from tests.services.mysql import ask
 from tests.stores import Store
-from tests.waiting import PATIENCE
 
-_ERRORS = (sqlite3.Error, duckdb.Error, psycopg.Error, pymysql.Error)
-_MODES = "SET SESSION time_zone = '+00:00', sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES', lock_wait_timeout = 5"
-
-
-class Writer:
-    """Inserts and updates. `rows` are the values that were committed, by id and the column's name before the edit."""
-
-    def __init__(self, store: Store, edit: Edit, chance: random.Random) -> None:
-        self.rows: dict[int, dict[str, object]] = {}
-        self.refused = 0
-        self._store, self._edit, self._chance = store, edit, chance
-        self._done, self._thread = threading.Event(), threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        """Writes on, in a thread; DuckDB lets nobody else at its file."""
-        if self._store.kind != "duckdb":
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Ends that."""
-        self._done.set()
-        if self._thread.ident is not None:
-            self._thread.join(PATIENCE)
-
-    def write(self, times: int) -> None:
-        """Writes so many times, now."""
-        with closing(_session(self._store)) as session:
-            for _ in range(times):
-                self._once(session)
-
-    def _run(self) -> None:
-        with closing(_session(self._store)) as session:
-            while not self._done.wait(0.002):
-                self._once(session)
-
-    def _once(self, session: Any) -> None:
-        """One statement of its own transaction; refused ones change nothing, and are counted."""
-        try:
-            there = self._columns(session)
-            if self.rows and self._chance.random() < 0.4:
-                self._update(session, there)
-            else:
-                self._insert(session, there)
-        except _ERRORS:
-            self.refused += 1
-
-    def _columns(self, session: Any) -> dict[str, Field]:
-        """The declared columns that are there, by the names that they have now."""
-        held = {name.lower(): name for name in _names(session)}
-        found = {}
-        for field in self._edit.before.fields:
-            for name in (field.name, self._edit.renamed.get(field.name, field.name)):
-                if name.lower() in held:
-                    found[held[name.lower()]] = field
-        return found
-
-    def _insert(self, session: Any, there: Mapping[str, Field]) -> None:
-        new = max(self.rows, default=0) + 1
-        row = {field.name: field.value(self._chance) for field in there.values()}
-        values = [new, *(row[field.name] for field in there.values())]
-        names = ", ".join(f'"{name}"' for name in ("id", *there))
-        marks = ", ".join([_mark(self._store.kind)] * len(values))
-        _execute(session, f"INSERT INTO t ({names}) VALUES ({marks})", values)
-        self.rows[new] = row
-
-    def _update(self, session: Any, there: Mapping[str, Field]) -> None:
-        chosen, (name, field) = self._chance.choice(list(self.rows)), self._chance.choice(list(there.items()))
-        value, mark = field.value(self._chance), _mark(self._store.kind)
-        _execute(session, f'UPDATE t SET "{name}" = {mark} WHERE id = {mark}', [value, chosen])
-        self.rows[chosen][field.name] = value
+FIRST = 1_000_000
+"""The first id that it inserts."""
+_PATIENCE = 40.0
+"""Seconds for which it tries to write one row."""
 
 
-def _mark(kind: str) -> str:
-    return "?" if kind in ("sqlite", "duckdb") else "%s"
-
-
-def _session(store: Store) -> Any:
-    """A session of the engine's own driver that commits each statement."""
+def session(store: Store) -> Callable[[str], Any]:
+    """What runs a statement of its own, committed when it returns."""
     if store.kind == "postgres":
-        return psycopg.connect(store.dsn, autocommit=True, prepare_threshold=None)
+        opened = psycopg.connect(store.dsn, autocommit=True, prepare_threshold=None)
+        return opened.execute
     if store.kind == "mysql":
-        from urllib.parse import urlsplit
-
-        parts = urlsplit(store.dsn)
-        return connected(pymysql, {
-            "host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password,
-            "database": parts.path.strip("/"), "charset": "utf8mb4", "autocommit": True, "init_command": _MODES,
-        })  # fmt: skip
-    path = store.folder / f"{store.file}.{store.kind}"
-    if store.kind == "duckdb":
-        return duckdb.connect(str(path))
-    session = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-    session.execute("PRAGMA foreign_keys = ON")
-    return session
+        return lambda sql: ask(store.dsn, sql)
+    own = sqlite3.connect(store.folder / f"{store.file}.{store.kind}", timeout=_PATIENCE, isolation_level=None)
+    return own.execute
 
 
-def _execute(session: Any, sql: str, values: list[object]) -> None:
-    if isinstance(session, sqlite3.Connection | duckdb.DuckDBPyConnection | psycopg.Connection):
-        session.execute(sql, values)
-        return
-    with session.cursor() as cursor:
-        cursor.execute(sql, values)
+@dataclass(frozen=True)
+class Writer:
+    """Writes the columns of `values`, each by what makes one of its values, until it is told to stop."""
 
+    store: Store
+    values: Mapping[str, Callable[[random.Random], str]]
+    known: tuple[int, ...]
+    """Ids of rows that it may change."""
+    seed: str
 
-def _names(session: Any) -> list[str]:
-    sql = "SELECT * FROM t LIMIT 0"
-    if isinstance(session, sqlite3.Connection | duckdb.DuckDBPyConnection | psycopg.Connection):
-        return [column[0] for column in session.execute(sql).description]
-    with session.cursor() as cursor:
-        cursor.execute(sql)
-        return [column[0] for column in cursor.description]
+    @property
+    def journal(self) -> Path:
+        """A line for each row that was committed: its id and its values; or what went wrong for too long."""
+        return self.store.folder / "journal.jsonl"
+
+    def start(self) -> int:
+        """Starts it; the number of its process."""
+        self.journal.touch()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                self._write()
+                code = 0
+            finally:
+                os._exit(code)
+        return child
+
+    def _write(self) -> None:
+        stopped: list[int] = []
+        signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
+        chance, run, number = random.Random(self.seed), session(self.store), 0
+        with self.journal.open("a") as journal:
+            while not stopped and number < 5000:
+                row = {name: make(chance) for name, make in self.values.items()}
+                old = chance.choice(self.known) if number % 3 == 2 and len(row) > 1 else None
+                row.pop("u")
+                if old is None:
+                    row["u"] = str(FIRST + number)
+                error = self._committed(run, FIRST + number if old is None else old, row, new=old is None)
+                journal.write(json.dumps({"id": FIRST + number if old is None else old, "row": row, "error": error}))
+                journal.write("\n")
+                journal.flush()
+                number += 1
+                time.sleep(0.01)
+
+    def _committed(self, run: Callable[[str], Any], number: int, row: Mapping[str, str], *, new: bool) -> str | None:
+        """Writes a row, again and again until that works; what was wrong when it never did."""
+        until, error = time.monotonic() + _PATIENCE, "never tried"
+        names = ", ".join(row)
+        insert = f"INSERT INTO t (id, {names}) VALUES ({number}, {', '.join(map(literal, row.values()))})"
+        update = f"UPDATE t SET {', '.join(f'{n} = {literal(v)}' for n, v in row.items())} WHERE id = {number}"
+        while time.monotonic() < until:
+            try:
+                run(insert if new else update)
+            except Exception as failure:
+                error = f"{type(failure).__name__}: {failure}"
+                # A commit whose answer was lost is there the next time.
+                if new and any(word in error.lower() for word in ("duplicate", "unique constraint failed: t.id")):
+                    return None
+                time.sleep(0.02)
+            else:
+                return None
+        return error

@@ -13,6 +13,11 @@ from flowc.catalog import TableName
 from flowc.types import DataType, Kind
 
 
+def ascii_fold(name: str) -> str:
+    """A name in small letters, those beyond ASCII as they are."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One engine's SQL."""
@@ -158,6 +163,8 @@ class Dialect:
     """`{x}` as an exact number, for checks."""
     time_format: Callable[[str], str] = lambda text: text
     """A strptime format in the engine's own letters."""
+    fold: Callable[[str], str] = lambda name: name
+    """The one form of all spellings that name the same column, quoted or not."""
 
     def too_long(self, name: str) -> bool:
         """Whether the engine would refuse a name, or cut it."""

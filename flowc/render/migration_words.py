@@ -57,7 +57,7 @@ def _checked(check: Precheck) -> Iterator[Remark]:
     elif check.count:
         yield Remark("error", check.said)
         yield Remark("help", f"help: {check.help}")
-    elif check.count == 0:
+    elif check.count == 0 and check.told:
         yield Remark("good", "checked: the data allows it")
 
 

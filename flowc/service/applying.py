@@ -29,7 +29,7 @@ from flowc.service.history import encode_snapshot
 from flowc.service.locks import apply_lock, owner_name
 from flowc.service.prechecks import ask, count, failed, judged
 
-_SILENT = ("alter_type", "add_column")
+_SILENT = ("alter_type", "add_column", "rebuild_table")
 """Kinds of change that an engine makes although their prechecks fail."""
 _ATTEMPTS = 5
 _BACKOFF = 0.5

@@ -12,7 +12,8 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir
 from flowc.compiler.migrate.tableplan import plan_tables
-from flowc.compiler.tables.difference import default_form, same_type
+from flowc.compiler.tables.difference import known_default, same_column
+from flowc.compiler.tables.spelling import respelled
 from flowc.migration import DatabasePlan, Managed, MigrationPlan, TableChanges, WantedTable
 from flowc.service.live import Live, read_live
 from flowc.service.plans import Wanted, wanted_of
@@ -55,7 +56,7 @@ def drifted(connection: str, kind: str, live: Live) -> tuple[TableChanges, ...]:
         entry.table.name: _as_reported(entry.table, live.tables.get(entry.table.name), dialect) for entry in applied
     }
     wanted = [
-        WantedTable(connection, kind, entry.key, replace(found, comment=found.comment or ""))
+        WantedTable(connection, kind, entry.key, replace(found, name=entry.table.name, comment=found.comment or ""))
         for entry in applied
         if (found := live.tables.get(entry.table.name)) is not None
     ]
@@ -67,11 +68,9 @@ def _as_reported(applied: Table, live: Table | None, dialect: Dialect) -> Table:
     """The table that was applied, in the words in which the engine reports what is the same."""
     if live is None:
         return applied
+    applied = respelled(applied, live.column_names, dialect)
     columns = tuple(_column(column, live.column(column.name), applied, live, dialect) for column in applied.columns)
-    indexes = tuple(
-        next((i for i in live.indexes if (i.columns, i.unique) == (index.columns, index.unique)), index)
-        for index in applied.indexes
-    )
+    indexes = tuple(next((i for i in live.indexes if i.identity == index.identity), index) for index in applied.indexes)
     comment = applied.comment if applied.comment is not None else live.comment
     return replace(applied, columns=columns, indexes=indexes, comment=comment or "", plain=live.plain)
 
@@ -80,11 +79,11 @@ def _column(column: Column, live: Column | None, applied: Table, table: Table, d
     if live is None:
         return column
     keyed = column.name in applied.primary_key and (dialect.attached or column.name in table.primary_key)
-    same_default = default_form(column.default, dialect) == default_form(live.default, dialect)
+    forms = {known_default(default, column, dialect) for default in (column.default, live.default)}
     return replace(
         column,
-        type=live.type if same_type(column.type, live.type, dialect) else column.type,
+        type=live.type if same_column(column, live, dialect) else column.type,
         nullable=live.nullable if keyed else column.nullable,
-        default=live.default if same_default else column.default,
+        default=live.default if len(forms) == 1 else column.default,
         comment=column.comment if column.comment is not None else live.comment,
     )

@@ -120,7 +120,7 @@ def _column(column: Column, table: Table, kind: str) -> object:
 
 
 def _plain_index(index: Index, declared: Iterable[str]) -> bool:
-    return index.where is None and bool(index.columns) and set(index.columns) <= set(declared)
+    return index.where is None and not index.beyond and bool(index.columns) and set(index.columns) <= set(declared)
 
 
 def _index(index: Index) -> dict[str, object]:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,9 @@ def test_a_duckdb_table_is_described(three):
     }  # fmt: skip
     assert (table.primary_key, table.comment) == (("id",), "a table")
     assert table.column("Na me").nullable is False
-    assert table.indexes == (Index(("d", "Na me"), True, "by_d"),)
+    (index,) = table.indexes
+    assert index.sql == 'CREATE UNIQUE INDEX by_d ON s.T(d, "Na me")'
+    assert replace(index, sql=None) == Index(("d", "Na me"), True, "by_d")
     assert session.table(TableName(None, "T")) is None
 
 
@@ -97,7 +100,9 @@ def test_an_sqlite_table_is_described(three):
     }  # fmt: skip
     assert table.primary_key == ("id",)
     assert table.column("name").default == "'x'"
-    assert table.indexes == (Index(("d", "name"), True, "by_d", "d > 0"),)
+    (index,) = table.indexes
+    assert index.sql == "CREATE UNIQUE INDEX by_d ON T (d, name) WHERE d > 0"
+    assert replace(index, sql=None) == Index(("d", "name"), True, "by_d", "d > 0")
     assert session.table(TableName(None, "none")) is None
 
 

@@ -24,7 +24,7 @@ TYPES = """
 DEFAULTS = {
     "text": ["'eu'", "'it''s'", "''", "NULL", "lower('A')", "'a' || 'b'"],
     "integer": ["0", "-1", "1 + 1"],
-    "numeric(10,2)": ["1.50", "-0.5"],
+    "numeric(10,2)": ["1.50", "-0.5", "-1.50"],
     "boolean": ["true", "false"],
     "date": ["'2020-01-01'", "current_date"],
     "timestamptz": ["current_timestamp"],
@@ -126,12 +126,15 @@ def test_what_differs_is_named(database):
     by_harm = {True: [], False: []}
     for difference in differences(declared, live, DIALECTS[database.kind]):
         by_harm[difference.harmless].append(difference.message)
+    # Only PostgreSQL has both names for two columns.
+    apart = database.kind == "postgres"
     assert by_harm[False] == [
-        "column `name` (text) is missing; the table has `Name`",
+        *(["column `name` (text) is missing; the table has `Name`"] if apart else []),
         "column `n` is text, declared integer",
         f"column `n` has the default `{live.column('n').default}`, declared `'y'`",
         "the table also has column `must` (text), which is NOT NULL without a default",
         "the primary key is missing, declared (id)",
         "the index on (n) is missing",
     ]
-    assert by_harm[True] == ["the table also has column `Name` (text)", "the table also has column `more` (text)"]
+    more = "the table also has column `more` (text)"
+    assert by_harm[True] == [*(["the table also has column `Name` (text)"] if apart else []), more]

@@ -23,7 +23,7 @@ def killed(project: Inside, kind: str, point: int, *arguments: str) -> bool:
     """Runs `flowc apply`, killed before its `point`-th call from the record of its beginning on; whether it was."""
     child = os.fork()
     if child == 0:
-        die_at(connector(kind), point)
+        die_at(kind, point)
         done = project.flowc("apply", *arguments)
         os._exit(done.code)
     _, status = os.waitpid(child, 0)
@@ -31,8 +31,9 @@ def killed(project: Inside, kind: str, point: int, *arguments: str) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def die_at(sessions: Any, point: int) -> None:
-    """Ends this process before the `point`-th call of those sessions; only what an apply does counts."""
+def die_at(kind: str, point: int) -> None:
+    """Has this process die so; only what is done from the record of the beginning to that of the end counts."""
+    sessions = connector(kind)
     state = {"left": point, "begun": False}
 
     def counted(name: str) -> None:

@@ -62,6 +62,7 @@ def _bare(default: object) -> str | None:
         return None
     text = re.sub(r"^CAST\((.*) AS .*\)$|(.*)::.*$", r"\1\2", str(default).strip("()"))
     value = text.strip("()'\"").replace("''", "'").replace("\\'", "'")
+    value = {"true": "1", "false": "0"}.get(value.lower(), value)  # MySQL's booleans are numbers
     return (
         "expression"
         if "current" in value.lower() or value.lower() in ("now", "now()", "get_current_timestamp")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialect import Dialect, ascii_fold
 from flowc.types import DataType, Kind
 
 _UNITS = {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 9: "TIMESTAMP_NS"}
@@ -173,4 +173,5 @@ DUCKDB = Dialect(
         "CREATE SCHEMA IF NOT EXISTS {schema}",
         "CREATE TABLE IF NOT EXISTS {table} ({columns})",
     ),
+    fold=ascii_fold,
 )

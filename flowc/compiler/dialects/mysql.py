@@ -211,4 +211,5 @@ MYSQL = Dialect(
     ensure_table=("CREATE TABLE IF NOT EXISTS {table} ({columns})" + _OPTIONS,),
     cast_number=f"CAST({{x}} AS DECIMAL({_MOST_DIGITS},0))",
     time_format=_time_format,
+    fold=str.lower,
 )

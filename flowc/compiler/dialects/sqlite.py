@@ -27,7 +27,7 @@ Each returns NULL for NULL.
 
 from __future__ import annotations
 
-from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialect import Dialect, ascii_fold
 from flowc.types import DataType, Kind
 
 _EXACT_DIGITS = 15
@@ -137,4 +137,5 @@ SQLITE = Dialect(
     },
     ensure_table=("CREATE TABLE IF NOT EXISTS {table} ({columns})",),
     index_in_schema=True,
+    fold=ascii_fold,
 )

@@ -10,6 +10,7 @@ from flowc.compiler.ir import Apply
 from flowc.compiler.loads.desired import with_history
 from flowc.compiler.loads.load import HISTORY, ROW_HASH, VALID_FROM, Load, find_column
 from flowc.compiler.tables.ddl import spell, spellable, stored
+from flowc.compiler.tables.spelling import respelled
 from flowc.errors import UsageError
 from flowc.types import TIMESTAMPTZ, DataType, Kind
 
@@ -42,6 +43,7 @@ def live_table(apply: Apply, live: Table, dialect: Dialect) -> Table:
             live, columns=tuple(replace(c, type=dialect.holds.get(c.type.kind, c.type)) for c in live.columns)
         )
     declared = _without_arrays(declared, dialect)
+    live = respelled(live, declared.column_names, dialect)
     return replace(live, columns=tuple(_as_declared(c, declared.column(c.name), dialect) for c in live.columns))
 
 

@@ -55,9 +55,9 @@ class Situation:
     @property
     def renamed_live(self) -> Table:
         """The live table, its columns under their new names."""
-        if not self.renamed:
-            return self.live
-        columns = tuple(replace(c, name=self.new_name(c.name)) for c in self.live.columns)
-        indexes = tuple(replace(i, columns=tuple(map(self.new_name, i.columns))) for i in self.live.indexes)
-        key = tuple(map(self.new_name, self.live.primary_key))
-        return replace(self.live, columns=columns, indexes=indexes, primary_key=key)
+        return self.live.with_names(dict(self.renamed))
+
+    @property
+    def unrenamed(self) -> Situation:
+        """The same without the renames: the wanted table has the names that the live one has."""
+        return replace(self, wanted=self.wanted.with_names({new: old for old, new in self.renamed}), renamed=())

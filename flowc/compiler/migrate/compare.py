@@ -6,14 +6,16 @@ the specs no longer name goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flowc.catalog import Column, Index, Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.describe import index_words
 from flowc.compiler.tables.ddl import index_name, keyed_table, made_name
-from flowc.compiler.tables.difference import default_form, same_type
+from flowc.compiler.tables.difference import known_default, same_column
+from flowc.compiler.tables.spelling import respelled
 from flowc.migration import WantedTable
 
 SHADOW = "__flowc"
@@ -37,17 +39,22 @@ class Comparison:
 
 def compare(wanted: WantedTable, live: Table, managed: Table | None, dialect: Dialect) -> Comparison:
     """The alterations that make `live` what is wanted. `managed` is the table as it was last applied."""
+    live = respelled(live, (*wanted.table.column_names, *(old for _, old in wanted.renamed)), dialect)
+    managed = respelled(managed, (*live.column_names, *wanted.table.column_names), dialect) if managed else None
     renamed = tuple((old, new) for new, old in wanted.renamed if live.column(old) and not live.column(new))
     situation = Situation(live, keyed_table(wanted.table, dialect), dialect, wanted.label, renamed)
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))
     dropped = any(alteration.kind == "drop_key" for alteration in key)
+    lost = tuple(_dropped(situation, managed))
     found = [Alteration("drop_leftovers")] if live.leftovers else []
-    found += [*_columns(situation, dropped=dropped), *_dropped(situation, managed), *key]
-    found += _partitions(situation) if dialect.attached else _indexes(situation, managed)
+    found += [*_columns(situation, dropped=dropped), *lost, *key]
+    gone = [alteration.column.name for alteration in lost]
+    found += _partitions(situation) if dialect.attached else _indexes(situation, managed, gone)
     found += _table_comment(situation)
     found.sort(key=lambda alteration: _ORDER.index(alteration.kind))
-    return Comparison(situation, tuple(found), tuple(_unmanaged(situation, managed)))
+    going = tuple(alteration.index for alteration in found if alteration.kind == "drop_index" and alteration.index)
+    return Comparison(situation, tuple(found), tuple(_unmanaged(situation, managed, going)))
 
 
 def _columns(situation: Situation, *, dropped: bool) -> Iterator[Alteration]:
@@ -66,7 +73,7 @@ def _column(was: Column, now: Column, situation: Situation, *, dropped: bool) ->
     dialect = situation.dialect
     if was.name != now.name:
         yield Alteration("rename_column", was, now)
-    if now.type != was.type and not same_type(now.type, was.type, dialect):
+    if now.type != was.type and not same_column(now, was, dialect):
         yield Alteration("alter_type", was, now)
     yield from _nullability(was, now, situation, dropped=dropped)
     if not dialect.attached:
@@ -86,7 +93,7 @@ def _nullability(was: Column, now: Column, situation: Situation, *, dropped: boo
 def _default(was: Column, now: Column, dialect: Dialect) -> Iterator[Alteration]:
     if was.default == now.default:
         return
-    before, after = default_form(was.default, dialect), default_form(now.default, dialect)
+    before, after = (known_default(column.default, now, dialect) for column in (was, now))
     if before == after or counts(was.default):
         return
     if after is None:
@@ -126,14 +133,16 @@ def _key(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
         yield Alteration("add_key", key=wanted)
 
 
-def _indexes(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
-    held = {_identity(index): index for index in situation.renamed_live.indexes if index.valid}
-    wanted = {_identity(index): index for index in situation.wanted.indexes}
+def _indexes(situation: Situation, managed: Table | None, gone: Sequence[str]) -> Iterator[Alteration]:
+    """Indexes that come and go; one over a column of `gone` goes with it, whosever it is."""
+    held = {index.identity: index for index in situation.renamed_live.indexes if index.valid}
+    wanted = {index.identity: index for index in situation.wanted.indexes}
     names = {index.name for index in situation.wanted.indexes if index.name}
     for index in situation.renamed_live.indexes:
+        ours = index.name in names or _applied(index, situation, managed)
         if _left(index, situation):
             yield Alteration("drop_index", index=replace(index, valid=False))
-        elif _identity(index) not in wanted and (index.name in names or _applied(index, situation, managed)):
+        elif any(index.names(column) for column in gone) or (index.identity not in wanted and ours):
             yield Alteration("drop_index", index=index)
     for identity, index in wanted.items():
         if identity not in held:
@@ -143,11 +152,11 @@ def _indexes(situation: Situation, managed: Table | None) -> Iterator[Alteration
 def _left(index: Index, situation: Situation) -> bool:
     """Whether an apply left the index unfinished: it is not valid, or is the index of a key that is not to be added."""
     live, wanted = situation.renamed_live, situation.wanted
-    key = _identity(Index(wanted.primary_key, unique=True))
+    key = Index(wanted.primary_key, unique=True).identity
     if index.name == key_index(live.name):
-        return not index.valid or _identity(index) != key or live.primary_key == wanted.primary_key
+        return not index.valid or index.identity != key or live.primary_key == wanted.primary_key
     own = live.plain and index.name in (index_name(live.name, index.columns), made_name(live.name.name, "_pkey"))
-    return not index.valid and (own or _identity(index) in (key, *map(_identity, wanted.indexes)))
+    return not index.valid and (own or index.identity in (key, *(i.identity for i in wanted.indexes)))
 
 
 def key_index(name: TableName) -> str:
@@ -158,16 +167,12 @@ def key_index(name: TableName) -> str:
 def _applied(index: Index, situation: Situation, managed: Table | None) -> bool:
     """Whether a live index is one that was applied last: by its name where others are on the same columns."""
     live = situation.renamed_live
-    others = sum(_identity(other) == _identity(index) for other in live.indexes) > 1
+    others = sum(other.identity == index.identity for other in live.indexes) > 1
     for was in managed.indexes if managed else ():
         now = replace(was, columns=tuple(map(situation.new_name, was.columns)))
-        if _identity(now) == _identity(index):
+        if now.identity == index.identity:
             return not others or index.name == (was.name or index_name(live.name, was.columns))
     return False
-
-
-def _identity(index: Index) -> tuple[object, ...]:
-    return index.columns, index.unique, index.where
 
 
 def _partitions(situation: Situation) -> Iterator[Alteration]:
@@ -186,17 +191,13 @@ def _table_comment(situation: Situation) -> Iterator[Alteration]:
         yield Alteration("comment_table", comment=comment)
 
 
-def _unmanaged(situation: Situation, managed: Table | None) -> Iterator[str]:
+def _unmanaged(situation: Situation, managed: Table | None, going: Sequence[Index]) -> Iterator[str]:
     for column in _extra(situation):
         if managed is None or managed.column(column.name) is None:
             filled = column.nullable or column.default is not None
             yield f"column `{column.name}` ({column.type})" + ("" if filled else ", NOT NULL without a default")
-    yield from _unmanaged_indexes(situation, managed)
-
-
-def _unmanaged_indexes(situation: Situation, managed: Table | None) -> Iterator[str]:
-    known = {*map(_identity, situation.wanted.indexes)}
+    known = {i.identity for i in (*situation.wanted.indexes, *going)}
     for index in situation.renamed_live.indexes:
         own = index.name == key_index(situation.live.name) or _left(index, situation)
-        if _identity(index) not in known and not own and not _applied(index, situation, managed):
-            yield f"{'unique ' if index.unique else ''}index `{index.name}` on ({', '.join(index.columns)})"
+        if index.identity not in known and not own and not _applied(index, situation, managed):
+            yield index_words(index).replace("index on", f"index `{index.name}` on", 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from flowc.catalog import Column, Index, Table
+from flowc.catalog import ROW_ID, Column, Index, Table
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.quote import ident, idents, table
@@ -65,8 +65,13 @@ def _alter_type(alteration: Alteration, situation: Situation) -> Change:
     checks = (_misfit(was, now, found.misfit, situation),) if found.misfit else ()
     return _change(
         situation, now.name, found.risk, summary,
-        before=str(was.type), after=str(now.type), prechecks=checks, blocked=found.blocked,
+        before=str(was.type), after=str(now.type), prechecks=checks, blocked=found.blocked, notes=_unnumbered(was),
     )  # fmt: skip
+
+
+def _unnumbered(*columns: Column | None) -> tuple[str, ...]:
+    lost = (column.name for column in columns if column is not None and ROW_ID in column.beyond)
+    return tuple(f"rows that come without `{name}` are no longer numbered by the engine" for name in lost)
 
 
 def _misfit(was: Column, now: Column, misfit: str, situation: Situation) -> Precheck:
@@ -145,8 +150,9 @@ def repeat_check(columns: tuple[str, ...], live: Table, message: str) -> Prechec
 
 def _drop_key(alteration: Alteration, situation: Situation) -> Change:
     shown = ", ".join(alteration.key)
-    note = "nothing keeps repeats of the key out from then on"
-    return _change(situation, "", Risk.WIDENING, f"drop primary key ({shown})", before=f"({shown})", notes=(note,))
+    held = [situation.live.column(situation.old_name(name)) for name in alteration.key]
+    notes = ("nothing keeps repeats of the key out from then on", *_unnumbered(*held))
+    return _change(situation, "", Risk.WIDENING, f"drop primary key ({shown})", before=f"({shown})", notes=notes)
 
 
 def _create_index(alteration: Alteration, situation: Situation) -> Change:
@@ -163,7 +169,9 @@ def _create_index(alteration: Alteration, situation: Situation) -> Change:
 
 def index_words(index: Index) -> str:
     """An index as people say it."""
-    return f"{'unique ' if index.unique else ''}index on ({', '.join(index.columns)})"
+    by = f", {', '.join(index.beyond)}" if index.beyond else ""
+    where = f" where {index.where}" if index.where else ""
+    return f"{'unique ' if index.unique else ''}index on ({', '.join(index.columns)}){by}{where}"
 
 
 def _drop_index(alteration: Alteration, situation: Situation) -> Change:

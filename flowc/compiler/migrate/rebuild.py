@@ -10,7 +10,7 @@ from flowc.compiler.migrate.compare import counts
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.quote import ident, idents, table
 from flowc.compiler.tables.ddl import comments, create_index, create_table
-from flowc.compiler.tables.difference import same_type
+from flowc.compiler.tables.difference import same_column
 from flowc.migration import Statement
 
 NEW = "__flowc_new"
@@ -18,10 +18,10 @@ NEW = "__flowc_new"
 
 
 def rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
-    """The statements. Columns and indexes that are nobody's of ours are taken along."""
+    """The statements. Columns and indexes that are nobody's of ours are taken along, in the engine's own words."""
     made = rebuilt_table(situation, alterations)
     name, new = situation.live.name, _new_name(situation.live.name)
-    bare = replace(made, name=new, indexes=(), comment=None)
+    bare = replace(made, name=new, indexes=tuple(i for i in made.indexes if i.constraint), comment=None)
     create = create_table(bare, replace(situation.dialect, comments=False))
     statements = [
         Statement(f"DROP TABLE IF EXISTS {table(new)}", "clear away what an earlier attempt left"),
@@ -30,7 +30,8 @@ def rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[
         Statement(f"DROP TABLE {table(name)}", "drop the table as it was"),
         Statement(f"ALTER TABLE {table(new)} RENAME TO {ident(name.name)}", "put the new one in its place"),
     ]
-    statements += [Statement(create_index(name, index, situation.dialect), "index it") for index in made.indexes]
+    indexes = (_index(index, situation) for index in made.indexes if not index.constraint)
+    statements += [Statement(sql, "index it") for sql in indexes]
     if situation.dialect.comments:
         statements += [Statement(sql, "describe it") for sql in comments(made, situation.dialect)]
     return tuple(statements)
@@ -40,31 +41,41 @@ def _new_name(name: TableName) -> TableName:
     return TableName(name.schema, name.name + NEW)
 
 
+def _index(index: Index, situation: Situation) -> str:
+    """An index as the engine keeps it, unless that names columns that go by another name then."""
+    renamed = {new for _, new in situation.renamed}.intersection(index.columns)
+    return create_index(situation.live.name, replace(index, sql=None) if renamed else index, situation.dialect)
+
+
 def rebuilt_table(situation: Situation, alterations: tuple[Alteration, ...]) -> Table:
     """The table after all alterations: the wanted columns in live order, and what is left alone."""
     dropped = {a.was.name for a in alterations if a.kind == "drop_column" and a.was}
     columns = [_column(c, situation) for c in situation.live.columns if c.name not in dropped]
     known = {c.name for c in columns}
     columns += [c for c in situation.wanted.columns if c.name not in known]
-    wanted = situation.wanted
+    live, wanted = situation.live, situation.wanted
     keeps = not wanted.primary_key and not any(a.kind == "drop_key" for a in alterations)
     key = situation.renamed_live.primary_key if keeps else wanted.primary_key
-    return Table(situation.live.name, tuple(columns), key, _indexes(situation, alterations), wanted.comment)
+    comment = live.comment if wanted.comment is None else wanted.comment
+    return Table(live.name, tuple(columns), key, _indexes(situation, alterations), comment)
 
 
 def _column(live: Column, situation: Situation) -> Column:
+    """The column as it will be: what the spec does not say stays, and so does the spelling of a type that stays."""
     wanted = situation.wanted.column(situation.new_name(live.name))
     if wanted is None:
         return live
-    return replace(wanted, default=live.default) if counts(live.default) else wanted
+    return replace(
+        wanted,
+        default=live.default if counts(live.default) else wanted.default,
+        comment=live.comment if wanted.comment is None else wanted.comment,
+        spelled=live.spelled if same_column(wanted, live, situation.dialect) else None,
+    )
 
 
 def _indexes(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Index, ...]:
     gone = [a.index for a in alterations if a.kind == "drop_index"]
-    lost = {a.was.name for a in alterations if a.kind == "drop_column" and a.was}
-    kept = [i for i in situation.renamed_live.indexes if i not in gone and not lost.intersection(i.columns)]
-    # A constraint's index has a name that the engine keeps to itself.
-    kept = [replace(i, name=None, constraint=False) if i.constraint else i for i in kept]
+    kept = [i for i in situation.renamed_live.indexes if i not in gone]
     return (*kept, *(a.index for a in alterations if a.kind == "create_index" and a.index))
 
 
@@ -77,6 +88,6 @@ def _copy(made: Table, new: TableName, situation: Situation) -> str:
 
 def kept_value(was: Column, now: Column, situation: Situation) -> str:
     """A live column as the value of the one that it becomes."""
-    if same_type(now.type, was.type, situation.dialect):
+    if same_column(now, was, situation.dialect):
         return ident(was.name)
     return retype(was, now, situation).value

@@ -117,7 +117,7 @@ def _committed(statements: Sequence[Statement], engine: Engine) -> tuple[Stateme
 def _rebuilt(found: Comparison, engine: Engine, described: Sequence[Change]) -> tuple[Change, ...]:
     label = found.situation.label
     assert engine.rebuild is not None, label
-    lost = _lost(found.situation.live)
+    lost = _lost(found, engine)
     blocked = lost or any(change.blocked for change in described)
     statements = () if blocked else _committed(engine.rebuild(found.situation, found.alterations), engine)
     parts = tuple(replace(change, part_of=label) for change in described)
@@ -125,7 +125,7 @@ def _rebuilt(found: Comparison, engine: Engine, described: Sequence[Change]) -> 
     return (
         *parts,
         Change("rebuild_table", label, Risk.WIDENING, summary, statements=statements, blocked=lost,
-               notes=_notes("rebuild_table", engine)),
+               prechecks=() if lost else engine.unchanged(found.situation), notes=_notes("rebuild_table", engine)),
     )  # fmt: skip
 
 
@@ -133,11 +133,12 @@ def _notes(kind: str, engine: Engine) -> tuple[str, ...]:
     return (engine.notes[kind],) if kind in engine.notes else ()
 
 
-def _lost(live: Table) -> str | None:
-    """Why a table cannot be made anew: it has what flowc's CREATE TABLE does not write."""
-    if not live.beyond:
+def _lost(found: Comparison, engine: Engine) -> str | None:
+    """Why a table cannot be made anew: it has what flowc's CREATE TABLE does not write, or what could not stay."""
+    lost = (*found.situation.live.beyond, *engine.loses(found.situation, found.alterations))
+    if not lost:
         return None
-    return f"the table would have to be made anew, and would lose {', '.join(live.beyond)}: change it by hand"
+    return f"the table would have to be made anew, and would lose {', '.join(lost)}: change it by hand"
 
 
 def _dropped(connection: str, kind: str, entry: Managed, live: Table) -> TableChanges:

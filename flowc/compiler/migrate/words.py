@@ -11,7 +11,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import column_definition, create_index, create_table
-from flowc.migration import Statement
+from flowc.migration import Precheck, Statement
 
 _CONSTANT = re.compile(r"^\s*\(*\s*([+-]?[0-9.]+|'([^']|'')*'|NULL|TRUE|FALSE)\s*\)*\s*$", re.IGNORECASE)
 
@@ -34,16 +34,18 @@ class Engine:
     """How an engine changes a table that is there.
 
     `words` by kind of alteration; a kind that is missing means a rebuild. `together` is False where every statement of
-    DDL commits by itself. `rebuild` makes the table anew; `combine` makes all changes of a table by one statement,
-    where no word of an alteration does. `refuses` says why an alteration cannot be made, and `tells` what else is to be
-    known of one. `limits` say how long a
-    statement may wait (`{lock_ms}`, `{lock_s}`) and run (`{statement_ms}`, `{statement_s}`), 0 meaning for ever.
-    `create` and `drop` are the statements of whole tables; `notes` are told with each change of a kind.
+    DDL commits by itself. `rebuild` makes the table anew; `loses` says what it would lose, and `unchanged` asks whether
+    the table still is what it was planned from. `combine` makes all changes of a table by one statement, where no word
+    of an alteration does. `refuses` says why an alteration cannot be made, and `tells` what else is to be known of one.
+    `limits` say how long a statement may wait (`{lock_ms}`, `{lock_s}`) and run (`{statement_ms}`, `{statement_s}`), 0
+    meaning for ever. `create` and `drop` are the statements of whole tables; `notes` are told with each change of a kind.
     """
 
     words: Mapping[str, Words]
     together: bool = True
     rebuild: Callable[[Situation, tuple[Alteration, ...]], tuple[Statement, ...]] | None = None
+    loses: Callable[[Situation, tuple[Alteration, ...]], tuple[str, ...]] = lambda _, __: ()
+    unchanged: Callable[[Situation], tuple[Precheck, ...]] = lambda _: ()
     combine: Callable[[Situation, tuple[Alteration, ...]], tuple[Statement, ...]] | None = None
     refuses: Callable[[Alteration, Situation], str | None] = lambda _, __: None
     tells: Callable[[Alteration, Situation], tuple[str, ...]] = lambda _, __: ()

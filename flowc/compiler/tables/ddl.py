@@ -83,8 +83,8 @@ def spellable(columns: Iterable[Column], dialect: Dialect) -> bool:
 
 
 def column_definition(column: Column, dialect: Dialect) -> str:
-    """A column as CREATE TABLE and ADD COLUMN have it."""
-    parts = [ident(column.name), spell(column.type, dialect)]
+    """A column as CREATE TABLE and ADD COLUMN have it; the type of a live one is in the engine's own words."""
+    parts = [ident(column.name), spell(column.type, dialect) if column.spelled is None else column.spelled]
     if column.default is not None:
         default = dialect.author(column.default)
         parts.append(f"DEFAULT (\n{default}\n)" if "--" in default else f"DEFAULT ({default})")
@@ -113,12 +113,14 @@ def create_table(wanted: Table, dialect: Dialect, head: str = "CREATE TABLE") ->
     lines = [column_definition(keyed(_never_null(c, wanted), wanted, dialect), dialect) for c in wanted.columns]
     if wanted.primary_key:
         lines.append(f"PRIMARY KEY ({idents(wanted.primary_key)})")
+    lines += [f"UNIQUE ({idents(index.columns)})" for index in wanted.indexes if index.constraint]
+    free = [index for index in wanted.indexes if not index.constraint]
     if dialect.inline_indexes:
-        lines += [index_clause(wanted, index, dialect) for index in wanted.indexes]
+        lines += [index_clause(wanted, index, dialect) for index in free]
     body = ",\n  ".join(lines)
     statements = [f"{head} {table(wanted.name)} (\n  {body}\n){_options(wanted, dialect)}"]
     if not dialect.inline_indexes:
-        statements += [create_index(wanted.name, index, dialect) for index in wanted.indexes]
+        statements += [create_index(wanted.name, index, dialect) for index in free]
     if dialect.comments and not dialect.inline_comments:
         statements += comments(wanted, dialect)
     return tuple(statements)
@@ -161,11 +163,13 @@ def _never_null(column: Column, wanted: Table) -> Column:
     """Key columns are never NULL, on SQLite too, where PRIMARY KEY alone allows it."""
     if column.name not in wanted.primary_key or not column.nullable:
         return column
-    return Column(column.name, column.type, False, column.default, column.comment)
+    return replace(column, nullable=False)
 
 
 def create_index(name: TableName, index: Index, dialect: Dialect) -> str:
-    """The statement that creates an index."""
+    """The statement that creates an index: of a live one the engine's own, where it keeps one."""
+    if index.sql is not None:
+        return index.sql
     label = index.name or index_name(name, index.columns)
     indexed, on = ident(label), table(name)
     if dialect.index_in_schema:

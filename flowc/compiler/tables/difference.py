@@ -6,6 +6,7 @@ differs from it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -14,9 +15,10 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from flowc.catalog import Column, Table
+from flowc.catalog import ROW_ID, Column, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.tables.ddl import keyed, reported, stored
+from flowc.compiler.tables.spelling import respelled
 from flowc.types import TEMPORAL, DataType, Kind
 
 
@@ -30,6 +32,7 @@ class Difference:
 
 def differences(declared: Table, live: Table, dialect: Dialect) -> tuple[Difference, ...]:
     """Everything that differs, in the declared order; column order and comments do not count."""
+    live = respelled(live, declared.column_names, dialect)
     return (
         *(d for column in declared.columns for d in _column(keyed(column, declared, dialect), declared, live, dialect)),
         *_extra_columns(declared, live),
@@ -40,8 +43,17 @@ def differences(declared: Table, live: Table, dialect: Dialect) -> tuple[Differe
 
 def same_type(declared: DataType, live: DataType, dialect: Dialect) -> bool:
     """Whether an engine that was asked for `declared` would report `live`."""
+    if declared == live:
+        return True
     wanted = (stored(declared, dialect), reported(declared, dialect))
     return _plain(live, dialect) in [_plain(kind, dialect) for kind in wanted]
+
+
+def same_column(declared: Column, live: Column, dialect: Dialect) -> bool:
+    """Whether a live column is of the declared type: as the engine reports it, or as a row id, which holds a bigint."""
+    if same_type(declared.type, live.type, dialect):
+        return True
+    return ROW_ID in live.beyond and declared.type == dialect.holds.get(live.type.kind)
 
 
 def _plain(kind: DataType, dialect: Dialect) -> DataType:
@@ -59,7 +71,7 @@ def _column(column: Column, declared: Table, live: Table, dialect: Dialect) -> I
     if found is None:
         yield Difference(f"column `{column.name}` ({column.type}) is missing{_near(column.name, live)}")
         return
-    if not same_type(column.type, found.type, dialect):
+    if not same_column(column, found, dialect):
         yield Difference(f"column `{column.name}` is {found.type}, declared {column.type}")
     if column.name not in declared.primary_key and column.nullable != found.nullable:
         words = ("may be NULL", "is NOT NULL")
@@ -78,7 +90,7 @@ def _nullability(column: Column) -> str:
 
 
 def _default(column: Column, live: Column, dialect: Dialect) -> Iterator[Difference]:
-    declared, found = (_of_its_type(default_form(c.default, dialect), column) for c in (column, live))
+    declared, found = (known_default(c.default, column, dialect) for c in (column, live))
     if declared is None and found is None:
         return
     if found is None:
@@ -92,8 +104,9 @@ def _default(column: Column, live: Column, dialect: Dialect) -> Iterator[Differe
         yield Difference(message, harmless=not literals)
 
 
-def _of_its_type(form: str | None, column: Column) -> str | None:
-    """Where booleans are numbers, 1 is true."""
+def known_default(text: str | None, column: Column, dialect: Dialect) -> str | None:
+    """The form of a column's default; where booleans are numbers, 1 is true."""
+    form = default_form(text, dialect)
     words = {"literal 1": "literal true", "literal 0": "literal false"} if column.type.kind is Kind.BOOL else {}
     return words.get(form, form) if form else form
 
@@ -106,7 +119,7 @@ def default_form(text: str | None, dialect: Dialect) -> str | None:
         tree = sqlglot.parse_one(text, read=dialect.sqlglot)
     except SqlglotError:
         return " ".join(text.split())
-    bare = tree.transform(lambda n: n.this if isinstance(n, (exp.Cast, exp.Paren)) else n)
+    bare = tree.transform(_uncast)
     if isinstance(bare, exp.Null):
         return None
     sign = "-" if isinstance(bare, exp.Neg) else ""
@@ -114,6 +127,22 @@ def default_form(text: str | None, dialect: Dialect) -> str | None:
     if isinstance(value, (exp.Literal, exp.Boolean)):
         return f"literal {sign}{_literal(value)}"
     return str(bare.sql(dialect=dialect.sqlglot)).lower()
+
+
+def _uncast(node: exp.Expr) -> exp.Expr:
+    """Without casts and parentheses; a number that an engine keeps as a cast text is a number."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    if not isinstance(node, exp.Cast):
+        return node
+    held = _uncast(node.this)
+    if node.to.this in exp.DataType.NUMERIC_TYPES:
+        number = isinstance(held, exp.Literal) and held.is_string and _NUMBER.fullmatch(str(held.this))
+        return exp.Literal.number(str(held.this)) if number else held
+    return held
+
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def _literal(value: exp.Expr) -> str:
@@ -148,12 +177,12 @@ def _partitions(declared: Table, live: Table) -> Iterator[Difference]:
 
 
 def _indexes(declared: Table, live: Table) -> Iterator[Difference]:
-    held = {(index.columns, index.unique) for index in live.indexes if index.valid and not index.where}
+    held = {index.identity for index in live.indexes if index.valid}
     for index in declared.indexes:
-        if (index.columns, index.unique) not in held:
+        if index.identity not in held:
             kind = "unique index" if index.unique else "index"
             yield Difference(f"the {kind} on ({', '.join(index.columns)}) is missing")
-    wanted = {(index.columns, index.unique) for index in declared.indexes}
+    wanted = {index.identity for index in declared.indexes}
     for index in live.indexes:
-        if index.unique and (index.columns, True) not in wanted:
+        if index.unique and index.identity not in wanted:
             yield Difference(f"the table also has a unique index on ({', '.join(index.columns)})", harmless=True)

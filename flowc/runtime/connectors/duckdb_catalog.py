@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,40 +21,43 @@ _GENERATED = re.compile(r"\bGENERATED\s+ALWAYS\b|\bCOLLATE\b", re.IGNORECASE)
 
 
 def read_table(ask: Ask, name: TableName) -> Table | None:
-    """The live table under the name that it was asked by, or None."""
+    """The live table, or None; its name is spelled as it was made."""
     found = found_name(ask, name)
     columns = read_columns(ask, found, temporary=False)
-    return replace(_read(ask, found, columns), name=name) if columns else None
+    return replace(_read(ask, found, columns), name=TableName(name.schema, found.name)) if columns else None
 
 
 def _read(ask: Ask, name: TableName, columns: tuple[Column, ...]) -> Table:
     tables = ask(f"SELECT comment, estimated_size, sql FROM duckdb_tables() WHERE {_here(name)} AND NOT temporary")
+    comment, rows, sql = tables[0] if tables else (None, None, "")
+    collated = _collations(sql or "")
     constraints = ask(
         f"SELECT constraint_type, constraint_column_names FROM duckdb_constraints() WHERE {_here(name)} "
         "ORDER BY constraint_index"
     )
-    comment, rows, sql = tables[0] if tables else (None, None, "")
-    collated = _collations(sql or "")
     return Table(
         name,
         tuple(replace(c, native=collated.get(c.name)) for c in columns),
         next((tuple(names) for kind, names in constraints if kind == "PRIMARY KEY"), ()),
         (
-            *_indexes(ask, name),
+            *_indexes(ask, name, columns),
             *(Index(tuple(n), True, None, constraint=True) for k, n in constraints if k == "UNIQUE"),
         ),
         comment,
         plain=bool(tables),
         rows=rows,
         dependents=_dependents(ask, name),
-        beyond=_beyond([kind for kind, _ in constraints], sql or ""),
+        beyond=(*_beyond([kind for kind, _ in constraints], sql or ""), *_tied(ask, name)),
     )
 
 
 def _here(name: TableName) -> str:
     """The condition for a table, by its name as it was made."""
     schema = literal(name.schema or "main")
-    return f"schema_name = {schema} AND table_name = {literal(name.name)} AND database_name = current_database()"
+    return (
+        f"lower(schema_name) = lower({schema}) AND lower(table_name) = lower({literal(name.name)}) "
+        "AND database_name = current_database()"
+    )
 
 
 def resolved(ask: Ask, name: TableName) -> Resolved:
@@ -90,19 +93,27 @@ def names(ask: Ask) -> tuple[TableName, ...]:
 
 def read_columns(ask: Ask, name: TableName, *, temporary: bool) -> tuple[Column, ...]:
     """The columns of a table or view; none where there is none."""
-    where = f"table_name = {literal(name.name)} AND database_name = 'temp'" if temporary else _here(name)
+    where = f"lower(table_name) = lower({literal(name.name)}) AND database_name = 'temp'" if temporary else _here(name)
     rows = ask(
         "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
         f"WHERE {where} ORDER BY column_index"
     )
-    return tuple(Column(r[0], type_of(r[1]), bool(r[2]), r[3], r[4]) for r in rows)
+    return tuple(Column(r[0], type_of(r[1]), bool(r[2]), r[3], r[4], spelled=r[1]) for r in rows)
 
 
-def _indexes(ask: Ask, name: TableName) -> tuple[Index, ...]:
+def _indexes(ask: Ask, name: TableName, columns: Sequence[Column]) -> tuple[Index, ...]:
     rows = ask(
-        f"SELECT index_name, is_unique, expressions FROM duckdb_indexes() WHERE {_here(name)} ORDER BY index_name"
+        f"SELECT index_name, is_unique, expressions, sql FROM duckdb_indexes() WHERE {_here(name)} ORDER BY index_name"
     )
-    return tuple(Index(index_columns(r[2]), bool(r[1]), r[0]) for r in rows)
+    known = {column.name.lower(): column.name for column in columns}
+    return tuple(_index(index, unique, parts, sql, known) for index, unique, parts, sql in rows)
+
+
+def _index(name: str, unique: bool, expressions: str, sql: str, known: Mapping[str, str]) -> Index:
+    """An index; it names columns as its author spelled them."""
+    parts = [known.get(part.lower()) for part in index_columns(expressions)]
+    beyond = ("an expression",) if None in parts else ()
+    return Index(tuple(filter(None, parts)), bool(unique), name, sql=sql.rstrip(";"), beyond=beyond)
 
 
 def _dependents(ask: Ask, name: TableName) -> tuple[str, ...]:
@@ -126,3 +137,13 @@ def _beyond(kinds: Sequence[str], sql: str) -> tuple[str, ...]:
     found = [kind for kind in kinds if kind in ("CHECK", "FOREIGN KEY")]
     found += [" ".join(match[0].upper().split()) for match in _GENERATED.finditer(sql)]
     return tuple(dict.fromkeys(found))
+
+
+def _tied(ask: Ask, name: TableName) -> list[str]:
+    """What goes with a table that is dropped, or keeps it from that."""
+    commented = ask(f"SELECT index_name FROM duckdb_indexes() WHERE {_here(name)} AND comment IS NOT NULL ORDER BY 1")
+    keys = ask(
+        "SELECT DISTINCT table_name FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY' "
+        f"AND lower(referenced_table) = lower({literal(name.name)}) AND database_name = current_database() ORDER BY 1"
+    )
+    return [*(f"the comment of index {row[0]}" for row in commented), *(f"a foreign key of {row[0]}" for row in keys)]

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -190,6 +191,10 @@ def read_table(ask: Ask, name: TableName) -> Table | None:
     return Table(name, columns, keys, others, comment if plain and comment else None, plain)
 
 
+# How wide a number is shown, which only some servers tell; `tinyint(1)` means a boolean to those who read it.
+_WIDTH = re.compile(r"^((?:small|medium|big|tiny(?!int\(1\)))?int)\([0-9]+\)(?!.*zerofill)")
+
+
 def _column(row: tuple[Any, ...], checks: Mapping[str, bool], mariadb: bool) -> Column:
     """A column; of MariaDB's checks on columns, those that are True make a json."""
     name, spelled, word, nullable, default, extra, comment, collation, digits, generated, around = row
@@ -199,8 +204,11 @@ def _column(row: tuple[Any, ...], checks: Mapping[str, bool], mariadb: bool) -> 
     beyond += ["a CHECK"] if checks.get(name) is False else []
     own = collation not in (None, around) and kind.kind not in (Kind.UUID, Kind.JSON)
     beyond += [f"the collation {collation}"] if own else []
+    # The character set of a uuid, and the CHECK of a json, stand beside the type.
+    beside = kind.kind is Kind.JSON or (kind.kind is Kind.UUID and word == "char")
+    words = None if beside else _WIDTH.sub(r"\1", str(spelled))
     native = _native(kind, str(spelled), str(word).lower(), collation)
-    return Column(name, kind, nullable == "YES", found, comment or None, tuple(beyond), native=native)
+    return Column(name, kind, nullable == "YES", found, comment or None, tuple(beyond), words, native=native)
 
 
 def _native(kind: DataType, spelled: str, word: str, collation: str | None) -> Native | None:
@@ -216,7 +224,7 @@ def _beyond(spelled: str, word: str, extra: str) -> Iterator[str]:
     """What the type that flowc reads, and the default, do not tell."""
     if word in _NAMELESS or "zerofill" in spelled:
         yield f"the type {spelled}"
-    for known in ("on update", "invisible"):
+    for known in ("on update", "invisible", "without system versioning"):
         if known in extra.lower():
             yield known.upper()
 

@@ -105,7 +105,7 @@ def _columns(connection: Any, oids: Sequence[int], borne: Mapping[int, Borne]) -
         more, own = borne[oid], native(kind, collation)
         beyond = (*more.columns[name], *(() if kind.native else (f"the type {kind.spelled}",)))
         carried = tuple(more.carried[name])
-        found[oid].append(Column(name, kind.type, not required, default, comment, beyond, carried, own))
+        found[oid].append(Column(name, kind.type, not required, default, comment, beyond, carried=carried, native=own))
     return found
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flowc.catalog import Column, Index, Native, Resolved, Table, TableName
+from flowc.catalog import ROW_ID, Column, Index, Native, Resolved, Table, TableName
 from flowc.runtime.names import folded, literal, qualified, quoted
 from flowc.types import UNKNOWN, DataType, Kind
 
@@ -16,31 +16,44 @@ _EXACT_DIGITS = 15
 """Decimals of more digits are written as texts."""
 
 _BEYOND = re.compile(
-    r"\b(CHECK|REFERENCES|COLLATE|GENERATED|AUTOINCREMENT|WITHOUT\s+ROWID|STRICT)\b|\bAS\s*\(", re.IGNORECASE
+    r"\b(CHECK|REFERENCES|COLLATE|GENERATED|AUTOINCREMENT|WITHOUT\s+ROWID|VIRTUAL|ON\s+CONFLICT)\b|\bAS\s*\("
+    r"|\b(STRICT)\b(?=[^()]*$)",
+    re.IGNORECASE,
 )
-_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_WHERE = re.compile(r"\bWHERE\b", re.IGNORECASE)
+_COLLATE = re.compile(r"\bCOLLATE\b", re.IGNORECASE)
+_WORD = re.compile(r'[A-Za-z_]\w*|"(?:[^"]|"")*"')
+_CONSTANTS = ("NULL", "TRUE", "FALSE", "CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP")
+_EXPRESSION = -2
+"""What `index_xinfo` has in the place of a column."""
 
 
 def read_table(ask: Ask, name: TableName, type_of: Callable[[str], DataType | None]) -> Table | None:
-    """The live table, or None."""
+    """The live table, or None. Its name is SQLite's own spelling, for names in other case are the same to it."""
     prefix = f"{quoted(name.schema)}." if name.schema else ""
     rows = ask(f"PRAGMA {prefix}table_xinfo({quoted(name.name)})")
     if not rows:
         return None
+    made = ask(
+        f"SELECT type, name, sql FROM {prefix}sqlite_master WHERE tbl_name = {literal(name.name)} COLLATE NOCASE "
+        "AND sql IS NOT NULL ORDER BY type = 'trigger', rowid"
+    )
+    name = next((TableName(name.schema, row[1]) for row in made if row[0] == "table"), name)
+    texts = {row[1]: row[2] for row in made if row[0] == "index"}
+    beyond = _beyond(next((row[2] for row in made if row[0] == "table"), ""))
     keys = tuple(r[1] for r in sorted((r for r in rows if r[5]), key=lambda r: r[5]))
-    master = f"{prefix}sqlite_master"
-    beyond = _beyond(ask, name, master)
-    columns = (Column(r[1], type_of(r[2]) or UNKNOWN, not (r[3] or r[5]), r[4]) for r in rows if r[6] != 1)
-    declared = {r[1]: r[2] for r in rows}
+    row_id = "WITHOUT ROWID" not in beyond and _is_row_id(rows, ask(f"PRAGMA {prefix}index_list({quoted(name.name)})"))
+    columns = (_column(r, type_of, row_id=row_id and r[1] in keys) for r in rows if r[6] != 1)
     collated = _collations(ask, name) if "COLLATE" in beyond else {}
     return Table(
         name,
-        tuple(replace(c, native=_native(c.type, declared[c.name], collated.get(c.name))) for c in columns),
+        tuple(replace(c, native=_native(c.type, c.spelled or "", collated.get(c.name))) for c in columns),
         keys,
-        _indexes(ask, name, prefix),
-        plain=bool(ask(f"SELECT 1 FROM {master} WHERE type = 'table' AND name = {literal(name.name)}")),
-        dependents=_dependents(ask, name, master),
-        create_sql=tuple(row[0] for row in ask(_triggers(name, master))),
+        _indexes(ask, name, prefix, texts),
+        plain=any(row[0] == "table" for row in made),
+        dependents=_dependents(ask, name, f"{prefix}sqlite_master"),
+        create_sql=tuple(row[2] for row in made if row[0] in ("table", "trigger")),
         beyond=beyond,
     )
 
@@ -82,16 +95,32 @@ def _as_text(kind: DataType) -> bool:
     return kind.kind in (Kind.TEXT, Kind.JSON, Kind.INT128) or (kind.kind is Kind.DECIMAL and long)
 
 
+def _column(row: Any, type_of: Callable[[str], DataType | None], *, row_id: bool) -> Column:
+    _, name, spelled, required, default, key, _ = row
+    beyond = (ROW_ID,) if row_id else ()
+    kind, nullable = type_of(spelled) or UNKNOWN, not (required or key)
+    return Column(name, kind, nullable, _default(default), beyond=beyond, spelled=spelled)
+
+
+def _default(text: str | None) -> str | None:
+    """A default as an expression: SQLite takes a word, and what stands in double quotes, for a text there alone."""
+    if text is None or _WORD.fullmatch(text) is None or text.upper() in _CONSTANTS:
+        return text
+    return literal(text[1:-1].replace('""', '"') if text.startswith('"') else text)
+
+
+def _is_row_id(rows: Sequence[Any], indexes: Sequence[Any]) -> bool:
+    """Whether the key is the number of the row itself: one INTEGER, for which there is no index."""
+    keys = [row for row in rows if row[5]]
+    return len(keys) == 1 and keys[0][2].upper() == "INTEGER" and all(row[3] != "pk" for row in indexes)
+
+
 def names(ask: Ask) -> tuple[TableName, ...]:
     """The tables of the database itself, SQLite's own left out."""
     rows = ask(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 1"
     )
     return tuple(TableName(None, row[0]) for row in rows)
-
-
-def _triggers(name: TableName, master: str) -> str:
-    return f"SELECT sql FROM {master} WHERE type = 'trigger' AND tbl_name = {literal(name.name)} ORDER BY name"
 
 
 def _dependents(ask: Ask, name: TableName, master: str) -> tuple[str, ...]:
@@ -105,25 +134,27 @@ def _dependents(ask: Ask, name: TableName, master: str) -> tuple[str, ...]:
     return (*(f"view {view}" for view in views), *(f"foreign key of {row[0]}" for row in keys))
 
 
-def _beyond(ask: Ask, name: TableName, master: str) -> tuple[str, ...]:
-    rows = ask(f"SELECT sql FROM {master} WHERE type = 'table' AND name = {literal(name.name)}")
-    bare = _QUOTED.sub(" ", (rows[0][0] or "") if rows else "")
-    found = (" ".join((match[1] or "GENERATED").upper().split()) for match in _BEYOND.finditer(bare))
-    return tuple(dict.fromkeys(found))
+def _beyond(sql: str) -> tuple[str, ...]:
+    found = (next(filter(None, match.groups()), "GENERATED") for match in _BEYOND.finditer(_QUOTED.sub(" ", sql)))
+    return tuple(dict.fromkeys(" ".join(words.upper().split()) for words in found))
 
 
-def _indexes(ask: Ask, name: TableName, prefix: str) -> tuple[Index, ...]:
+def _indexes(ask: Ask, name: TableName, prefix: str, texts: Mapping[str, str]) -> tuple[Index, ...]:
     found = []
-    for row in ask(f"PRAGMA {prefix}index_list({quoted(name.name)})"):
-        if row[3] != "pk":
-            parts = ask(f"PRAGMA {prefix}index_info({quoted(row[1])})")
+    for _, index, unique, origin, partial in ask(f"PRAGMA {prefix}index_list({quoted(name.name)})"):
+        if origin != "pk":
+            parts = [part for part in ask(f"PRAGMA {prefix}index_xinfo({quoted(index)})") if part[5]]
+            sql = texts.get(index)
+            where = _where(sql or "") if partial else None
+            beyond: tuple[str, ...] = ("an expression",) if any(part[1] == _EXPRESSION for part in parts) else ()
+            beyond += ("COLLATE",) if _COLLATE.search(_QUOTED.sub(" ", sql or "")) else ()
             columns = tuple(part[2] for part in parts if part[2])
-            where = _where(ask, row[1], prefix)
-            found.append(Index(columns, bool(row[2]), row[1], where, constraint=row[3] == "u"))
+            found.append(Index(columns, bool(unique), index, where, constraint=origin == "u", sql=sql, beyond=beyond))
     return tuple(sorted(found, key=lambda index: index.name or ""))
 
 
-def _where(ask: Ask, index: str, prefix: str) -> str | None:
-    rows = ask(f"SELECT sql FROM {prefix}sqlite_master WHERE type = 'index' AND name = {literal(index)}")
-    head, where, condition = (rows[0][0] if rows and rows[0][0] else "").partition(" WHERE ")
-    return condition.strip() if head and where else None
+def _where(sql: str) -> str:
+    """The condition of a partial index."""
+    bare = _QUOTED.sub(lambda match: " " * len(match[0]), sql)
+    found = _WHERE.search(bare)
+    return sql[found.end() :].strip() if found else sql

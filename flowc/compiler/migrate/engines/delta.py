@@ -120,13 +120,12 @@ def _rewritten(situation: Situation, alterations: tuple[Alteration, ...]) -> Tab
 
 
 def _kept(column: Column, situation: Situation) -> Column:
-    """The column with what the spec leaves open as it was: a comment, and whether a key may be NULL."""
+    """The column with what the spec leaves open as it was: whether a key may be NULL."""
     was = situation.live.column(situation.old_name(column.name))
     if was is None:
         return _added(column, situation)
     keyed = column.name in situation.wanted.primary_key
-    comment = column.comment if column.comment is not None else was.comment
-    return replace(column, nullable=was.nullable if keyed else column.nullable, comment=comment)
+    return replace(column, nullable=was.nullable if keyed else column.nullable)
 
 
 def _values(made: Table, situation: Situation) -> Iterator[tuple[str, str]]:

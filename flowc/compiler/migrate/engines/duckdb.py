@@ -48,6 +48,13 @@ def _alter_type(alteration: Alteration, situation: Situation) -> tuple[Statement
     return one(alter(situation, action), f"change the type of {was.name}")
 
 
+def _loses(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[str, ...]:
+    """Indexes by expression of columns that go by another name then."""
+    renamed = [a.was.name for a in alterations if a.kind == "rename_column" and a.was]
+    held = [index for index in situation.live.indexes if index.beyond and any(map(index.names, renamed))]
+    return tuple(f"index {index.name}" for index in held)
+
+
 DUCKDB = Engine(
     {
         "add_column": _add_column,
@@ -64,4 +71,5 @@ DUCKDB = Engine(
         "comment_column": words.comment_column,
     },
     rebuild=rebuild,
+    loses=_loses,
 )

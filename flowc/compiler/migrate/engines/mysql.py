@@ -94,7 +94,8 @@ def _definition(was: Column, now: Column, kinds: set[str], situation: Situation)
     default = now.default if changed else was.default
     comment = now.comment if now.comment is not None else was.comment
     counter = (was.default or "").upper() == _COUNTER
-    made = Column(now.name, now.type, nullable, None if counter else default, comment)
+    spelled = None if "alter_type" in kinds else was.spelled
+    made = Column(now.name, now.type, nullable, None if counter else default, comment, spelled=spelled)
     key = now.name in situation.wanted.primary_key
     written = column_definition(replace(made, nullable=False) if key else made, situation.dialect)
     return f"{written} {_COUNTER}" if counter else written

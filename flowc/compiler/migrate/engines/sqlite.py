@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from flowc.catalog import names_word
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.rebuild import rebuild
 from flowc.compiler.migrate.words import Engine, is_constant
-from flowc.migration import Statement
+from flowc.compiler.quote import text
+from flowc.migration import Precheck, Statement
 
 
 def _add_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
@@ -24,11 +28,52 @@ def _drop_column(alteration: Alteration, situation: Situation) -> tuple[Statemen
 
 
 def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
-    """With the old rule of renaming, a view of the table stays as it was written; triggers are made again."""
-    old_rule = Statement("PRAGMA legacy_alter_table = ON", "leave views as they are written")
-    new_rule = Statement("PRAGMA legacy_alter_table = OFF", "and back")
-    triggers = tuple(Statement(sql, "make a trigger again") for sql in situation.live.create_sql)
-    return (old_rule, *rebuild(situation, alterations), *triggers, new_rule)
+    """With the old rule of renaming, views of the table and foreign keys to it stay as they are written.
+
+    Indexes and triggers are made again from SQLite's own text, and only then are columns renamed: SQLite changes the
+    names in all of them itself. Indexes that are new come last, for they have the new names.
+    """
+    before = situation.unrenamed
+    kept = tuple(_unrenamed(a, situation) for a in alterations if a.kind not in _LATER)
+    _, *triggers = situation.live.create_sql or ("",)
+    return (
+        Statement("PRAGMA legacy_alter_table = ON", "leave views and foreign keys as they are written"),
+        *rebuild(before, kept),
+        *(Statement(sql, "make a trigger again") for sql in triggers),
+        Statement("PRAGMA legacy_alter_table = OFF", "and back"),
+        *(s for a in alterations if a.kind == "rename_column" for s in words.rename_column(a, situation)),
+        *(s for a in alterations if a.kind == "create_index" for s in words.make_index(a, situation)),
+    )
+
+
+_LATER = ("rename_column", "create_index")
+"""What is done once the table has been made anew."""
+
+
+def _unrenamed(alteration: Alteration, situation: Situation) -> Alteration:
+    if alteration.index is None:
+        return alteration
+    columns = tuple(map(situation.old_name, alteration.index.columns))
+    return replace(alteration, index=replace(alteration.index, columns=columns))
+
+
+def _loses(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[str, ...]:
+    """Triggers that name a column that goes; SQLite finds out only when one of them runs."""
+    gone = [a.column.name for a in alterations if a.kind == "drop_column"]
+    _, *triggers = situation.live.create_sql or ("",)
+    bound = [sql for sql in triggers if any(names_word(sql, name) for name in gone)]
+    return tuple(" ".join(sql.split()[1:3]).lower() for sql in bound)
+
+
+def _unchanged(situation: Situation) -> tuple[Precheck, ...]:
+    """Nothing has come to the table since: the file's other writers keep out of the transaction, but not before it."""
+    live = situation.live
+    texts = (*live.create_sql, *(index.sql for index in live.indexes if index.sql))
+    known = ", ".join(text(sql, situation.dialect) for sql in texts)
+    found = f"tbl_name = {text(live.name.name, situation.dialect)} COLLATE NOCASE AND sql NOT IN ({known})"
+    message = "{count} columns, indexes or triggers of the table are not as they were when it was looked at"
+    again = "plan and apply once more"
+    return (Precheck(f"SELECT count(*) FROM sqlite_master WHERE {found}", message, again, told=False),)
 
 
 SQLITE = Engine(
@@ -40,4 +85,6 @@ SQLITE = Engine(
         "drop_index": words.drop_index,
     },
     rebuild=_rebuild,
+    loses=_loses,
+    unchanged=_unchanged,
 )

@@ -1,0 +1,26 @@
+"""A short campaign of applies (long: `python -m benchmarks.applies`): killed beside an application, and made again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.commands import ROOT
+from tests.services import variable
+from tests.stores import KINDS, SERVERS
+
+TRIALS = 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_lost_by_applies_that_are_killed(kind: str, request: pytest.FixtureRequest) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if kind in SERVERS:
+        env[variable(kind)] = str(request.getfixturevalue(f"{kind}_address"))
+    command = [sys.executable, "-m", "benchmarks.applies", "--trials", str(TRIALS), "--only", kind]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"| {kind} | {TRIALS} |" in done.stdout
