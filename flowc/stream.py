@@ -83,6 +83,7 @@ class PositionSql:
     moved it. Both hold `{source}` as a finished literal in `sources`, and `{log}` of letters, digits, `-` and `_`.
     """
 
+    table: TableName
     ensure: tuple[str, ...]
     read: str
     begin: str
@@ -111,6 +112,8 @@ class LettersSql:
     """Removes them."""
     overtaken: str
     """Removes the letters of the messages from `{start}` up to, and without, `{end}` of a partition."""
+    overtaking: str
+    """How many letters `overtaken` would remove."""
     purge: str
     purged: str
     """How many letters `purge` would remove."""

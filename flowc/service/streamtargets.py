@@ -73,6 +73,10 @@ class LettersWriter:
         """As the table."""
         return self.table.open()
 
+    def look(self) -> Held:
+        """As the table."""
+        return self.table.look()
+
     def write(self, epoch: Epoch) -> int:
         """Takes the dead letters of an epoch."""
         rows = epoch.dead if epoch.dead is not None else empty(DEAD_LETTER)

@@ -38,6 +38,9 @@ def letters_sql(
     of_source, columns = f"{ident('source')} = {{source}}", idents(column.name for column in DEAD_LETTER)
     partition, offset = (ident(name) for name in _ORDER)
     behind = f"({partition} > {{partition}} OR ({partition} = {{partition}} AND {offset} > {{offset}}))"
+    between = (
+        f"{some} AND {of_source} AND {partition} = {{partition}} AND {offset} >= {{start}} AND {offset} < {{end}}"
+    )
     within = f"{ident('attempt')} <= {{attempts}}"
     at = f"{every} AND {of_source} AND {partition} = {{partition}} AND {offset} IN ({{offsets}})"
     parked = f"SUM(CASE WHEN {ident('attempt')} > {{attempts}} THEN 1 ELSE 0 END) AS {ident('parked')}"
@@ -53,8 +56,8 @@ def letters_sql(
         f"ORDER BY {idents(_ORDER)} LIMIT {{limit}}",
         f"SELECT {columns} FROM {letters} WHERE {at}",
         f"DELETE FROM {letters} WHERE {at}",
-        f"DELETE FROM {letters} WHERE {some} AND {of_source} AND {partition} = {{partition}} "
-        f"AND {offset} >= {{start}} AND {offset} < {{end}}",
+        f"DELETE FROM {letters} WHERE {between}",
+        f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {between}",
         f"DELETE FROM {letters} WHERE {some}",
         f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {some}",
         tuple((source, text(source, dialect)) for source in sources),

@@ -40,6 +40,7 @@ def position_sql(stream: str, target: str, sources: list[str], dialect: Dialect)
     values = f"{names}, {{source}}, {{partition}}, {{end}}, {{epoch}}, '{{log}}'"
     move = f"{ident('next_offset')} = {{end}}, {ident('epoch')} = {{epoch}}, {ident('log_id')} = '{{log}}'"
     return PositionSql(
+        dialect.state_table(POSITIONS),
         ensure_state(POSITIONS, _COLUMNS, _KEY, dialect),
         f"SELECT {read} FROM {state} WHERE {own.format()}",
         f"INSERT INTO {state} ({idents(c.name for c in _COLUMNS)}) VALUES ({values})",

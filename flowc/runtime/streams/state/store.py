@@ -53,10 +53,14 @@ class DatabaseStore:
         self.database.open()
         self.database.rollback()
         self._ensure()
-        epoch, intended, body = self._head()
+        self._begin()
+        with self._transaction():
+            self.database.execute(self._filled("hold"))  # so that all of it is of one moment
+            epoch, intended, body = self._head()
+            checkpoint = replace(read_checkpoint(epoch, body), groups=tuple(self._groups()))
+            restored = Restored(checkpoint, tuple(self._intents(epoch)), intended)
         self._point = epoch
-        checkpoint = replace(read_checkpoint(epoch, body), groups=tuple(self._groups()))
-        return Restored(checkpoint, tuple(self._intents(epoch)), intended)
+        return restored
 
     def look(self) -> Restored:
         """What is stored, for those who only watch: nothing is made, and state is left out."""
@@ -81,13 +85,20 @@ class DatabaseStore:
                     raise
                 time.sleep(0.1)
 
-    def _head(self) -> tuple[int, int, str]:
-        """The epoch of the checkpoint, the last epoch intended, and the checkpoint's text."""
+    def last(self) -> int:
+        """The number of the last epoch intended."""
+        rows = self.database.query(self._filled("read")).to_pylist()
+        return int(rows[0]["intended"]) if rows else 0
+
+    def _begin(self) -> None:
         if not self.database.query(self._filled("read")).num_rows:
             try:
                 self.database.execute(self._filled("begin"))
             except DataError:
                 self.database.rollback()  # another worker was first
+
+    def _head(self) -> tuple[int, int, str]:
+        """The epoch of the checkpoint, the last epoch intended, and the checkpoint's text."""
         row = self.database.query(self._filled("read")).to_pylist()[0]
         return int(row["epoch"]), int(row["intended"]), str(row["body"])
 
@@ -122,9 +133,25 @@ class DatabaseStore:
         if checkpoint.epoch == self._point and not checkpoint.groups:
             return
         with self._transaction():
-            self._keep(checkpoint, self._point)
-            self.database.execute(self._filled("prune", epoch=checkpoint.epoch))
+            self._replace(checkpoint)
         self._point = checkpoint.epoch
+
+    def move(self, checkpoint: Checkpoint, last: int) -> None:
+        """Puts a checkpoint in place of all that was intended up to the epoch `last`.
+
+        Raises:
+            Fenced: that is not the last one here any more.
+        """
+        with self._transaction():
+            self.database.execute(self._filled("hold"))
+            if self.last() != last:
+                raise Fenced(f"another worker goes on with stream `{self.stream}`")
+            self._replace(checkpoint)
+        self._point = checkpoint.epoch
+
+    def _replace(self, checkpoint: Checkpoint) -> None:
+        self._keep(checkpoint, self._point)
+        self.database.execute(self._filled("prune", epoch=checkpoint.epoch))
 
     def beside(self, epoch: Epoch) -> None:
         """Keeps the checkpoint of an epoch, in the transaction that is open; that of the epoch before is there."""
