@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -44,8 +44,11 @@ class Overtaken:
         return sum(int(counted.column(0)[0].as_py()) for counted in found)
 
     @contextmanager
-    def removed_by(self, writer: Writer, moves: Sequence[Move]) -> Iterator[None]:
-        """Within it, a writer that keeps them removes them in the transaction of what it writes."""
+    def removed_by(self, writer: Writer, moves: Callable[[], Sequence[Move]]) -> Iterator[None]:
+        """Within it, a writer that keeps them removes them in the transaction of what it writes.
+
+        `moves` tells then what is read again.
+        """
         table = _table(writer)
         sql = self.letters.sql() if self.letters is not None and table is self.writer else None
         if table is None or sql is None:
@@ -55,7 +58,7 @@ class Overtaken:
 
         def beside(epoch: Epoch) -> None:
             first(epoch)
-            self.removed = sum(table.database.execute(each) for each in _filled(sql.overtaken, sql, moves))
+            self.removed = sum(table.database.execute(each) for each in _filled(sql.overtaken, sql, moves()))
 
         table.beside = beside
         try:

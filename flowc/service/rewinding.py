@@ -23,7 +23,8 @@ from flowc.runtime.streams.begin import beginnings, check_held, intends, opened
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Checkpoint, Restored
-from flowc.runtime.streams.targets.contract import Fenced, Held, Writer
+from flowc.runtime.streams.targets.contract import Fenced, Held
+from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.moves import Move, moves_to
 from flowc.service.overtaken import Overtaken
 from flowc.service.sessions import Sessions
@@ -101,38 +102,51 @@ class Rewind:
 
     def _move_target(self, announced: Sequence[Move]) -> None:
         """Where the only target knows the positions."""
-        self.restored, self.held = opened(self.plan, self.run.store, self.run.writers)
-        self._look_again(announced)
-        number = self.held[0].epoch + (1 if self._fences else _BEYOND)
-        self._write(self._checkpoint(number), self.run.writers[0], self.held[0])
+        (writer,) = self.run.writers
+        with self.overtaken.removed_by(writer, lambda: self.moves):
+            if isinstance(writer, DatabaseWriter):
+                writer.move(lambda held: self._epoch(held, announced))
+                return
+            epoch = self._epoch(writer.open(), announced)
+            writer.write(epoch)
         if not self._fences:
             time.sleep(_SECONDS)
-            if self.run.writers[0].look().epoch < number:
+            if writer.look().epoch < epoch.number:
                 raise Fenced(f"a worker undid the move of stream `{self.plan.name}`")
 
+    def _epoch(self, held: Held, announced: Sequence[Move]) -> Epoch:
+        """The move of the only target from what it holds."""
+        self.restored = self.run.store.read() if self.run.store is not None else Restored()
+        self.held = [held]
+        self._look_again(announced)
+        checkpoint = self._checkpoint(held.epoch + (1 if self._fences else _BEYOND))
+        return self._from(held, checkpoint)
+
     def _move_with_store(self, announced: Sequence[Move]) -> None:
-        """Where a store does. A worker that has fenced itself off before its next epoch holds nothing in hand."""
+        """Where a store does."""
         store = self.run.store
         assert store is not None
         self.restored, self.held = opened(self.plan, store, self.run.writers, looking=True)
         check_held(self.restored, self.held, self.plan)
-        self._look_again(announced)
-        fence = self.restored.last + 1
-        store.intend(Intent(fence, _now(), self._standing()))
-        self.run.pause("fenced")
+        self._look_again(announced)  # before anybody is interrupted
+        self.restored = store.shut(_now())
+        self.run.pause("shut")
         self._await_targets()
         self._look_again(announced)
         _check_pending(self.plan, self.restored, self.held, self.moves)
-        checkpoint = self._checkpoint(max(fence, *(there.epoch for there in self.held)) + 1)
-        store.move(checkpoint, fence)
+        shut = self.restored.last + 1
+        checkpoint = self._checkpoint(max(shut, *(there.epoch for there in self.held)) + 1)
+        store.move(checkpoint, shut)
         self.run.pause("moved in the store")
         for writer, held in zip(self.run.writers, self.held, strict=True):
             if held.positions:
-                self._write(checkpoint, writer, held)
+                with self.overtaken.removed_by(writer, lambda: self.moves):
+                    writer.write(self._from(held, checkpoint))
 
     def _await_targets(self) -> None:
         """Until every target holds what was intended before, or nobody goes on with it."""
         until = time.monotonic() + _PATIENCE
+        self.held = [writer.look() for writer in self.run.writers]
         while _pending(self.restored, self.held) and time.monotonic() < until:
             time.sleep(_PAUSE)
             self.held = [writer.look() for writer in self.run.writers]
@@ -151,27 +165,20 @@ class Rewind:
             logs={**logs, **{move.at: move.log for move in self.moves if move.log}},
         )  # fmt: skip
 
-    def _write(self, checkpoint: Checkpoint, writer: Writer, held: Held) -> None:
-        """Moves a target that keeps positions from where it stands itself, and the dead letters with it."""
+    def _from(self, held: Held, checkpoint: Checkpoint) -> Epoch:
+        """The epoch that moves a target which keeps positions from where it stands itself."""
         ranges = tuple(
             Range(*at, held.positions.get(at, position), position, checkpoint.logs.get(at, ""))
             for at, position in sorted(checkpoint.positions.items())
             if held.positions.get(at) != position or held.logs.get(at) != checkpoint.logs.get(at)
         )
-        epoch = Epoch(Intent(checkpoint.epoch, _now(), ranges), _NO_ROWS, 0, checkpoint=checkpoint)
-        with self.overtaken.removed_by(writer, self.moves):
-            writer.write(epoch)
+        return Epoch(Intent(checkpoint.epoch, _now(), ranges), _NO_ROWS, 0, checkpoint=checkpoint)
 
     @property
     def _fences(self) -> bool:
         """Whether a worker that the move overtakes is shut out."""
         (*_, target) = self.plan.targets
         return intends(self.plan) or not isinstance(target, TopicTarget) or target.transactions
-
-    def _standing(self) -> tuple[Range, ...]:
-        """Ranges without messages where the stream stands."""
-        positions, logs = self.restored.positions, self.restored.logs
-        return tuple(Range(*at, offset, offset, logs.get(at, "")) for at, offset in sorted(positions.items()))
 
     def close(self) -> None:
         """Leaves everything."""

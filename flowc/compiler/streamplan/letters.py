@@ -10,7 +10,6 @@ from flowc.catalog import TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.quote import ident, idents, instant, table, text
-from flowc.compiler.streamplan.positions import POSITIONS
 from flowc.compiler.tables.ddl import cast
 from flowc.stream import DEAD_LETTER, LettersSql
 from flowc.types import TIMESTAMPTZ
@@ -62,14 +61,6 @@ def letters_sql(
         f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {some}",
         tuple((source, text(source, dialect)) for source in sources),
     )
-
-
-def hold_positions(stream: str, target: str, kind: str) -> str:
-    """Keeps the workers of a stream from committing until the transaction ends, and changes nothing."""
-    dialect = DIALECTS[kind]
-    own = f"{ident('stream')} = {text(stream, dialect)} AND {ident('target')} = {text(target, dialect)}"
-    epoch = ident("epoch")
-    return f"UPDATE {table(dialect.state_table(POSITIONS))} SET {epoch} = {epoch} WHERE {own}"
 
 
 def _conditions(chosen: Chosen, dialect: Dialect) -> Iterator[str]:

@@ -69,12 +69,18 @@ class StateStore(Protocol):
     def close(self) -> None:
         """Leaves. May be called twice."""
 
+    def read(self) -> Restored:
+        """What is stored, in a transaction of the stream's only target that is open."""
+
     def intend(self, intent: Intent) -> None:
         """Logs what an epoch takes from outside.
 
         Raises:
             Fenced: the epoch before it is not the last one here: another worker goes on with this stream.
         """
+
+    def shut(self, time: int) -> Restored:
+        """Intends an epoch without messages; gives what was stored before. Workers find it before they begin another."""
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keeps a checkpoint; intents of epochs up to its own are needed no more."""

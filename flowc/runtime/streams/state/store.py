@@ -17,7 +17,7 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError
 from flowc.runtime.connector import Database
-from flowc.runtime.streams.epoch import Epoch, Intent
+from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.state.contract import Checkpoint, Group, Restored
 from flowc.runtime.streams.state.words import checkpoint_text, intent_text, meant, read_checkpoint, read_intent, spelled
 from flowc.runtime.streams.targets.contract import Fenced
@@ -55,12 +55,15 @@ class DatabaseStore:
         self._ensure()
         self._begin()
         with self._transaction():
-            self.database.execute(self._filled("hold"))  # so that all of it is of one moment
-            epoch, intended, body = self._head()
-            checkpoint = replace(read_checkpoint(epoch, body), groups=tuple(self._groups()))
-            restored = Restored(checkpoint, tuple(self._intents(epoch)), intended)
+            self.database.execute(self._filled("hold"))
+            return self.read()
+
+    def read(self) -> Restored:
+        """What is stored. In a transaction that holds it, all of it is of one moment."""
+        epoch, intended, body = self._head()
         self._point = epoch
-        return restored
+        checkpoint = replace(read_checkpoint(epoch, body), groups=tuple(self._groups()))
+        return Restored(checkpoint, tuple(self._intents(epoch)), intended)
 
     def look(self) -> Restored:
         """What is stored, for those who only watch: nothing is made, and state is left out."""
@@ -121,8 +124,21 @@ class DatabaseStore:
             Fenced: the epoch before it is not the last one here: another worker goes on with this stream.
         """
         with self._transaction():
-            self._move("intend", epoch=intent.number, before=intent.number - 1)
-            self.database.execute(self._filled("log", epoch=intent.number, body=intent_text(intent)))
+            self._intend(intent)
+
+    def shut(self, time: int) -> Restored:
+        """Intends an epoch without messages; gives what was stored before. Workers find it before they begin another."""
+        with self._transaction():
+            self.database.execute(self._filled("hold"))
+            restored = self.read()
+            positions, logs = sorted(restored.positions.items()), restored.logs
+            ranges = tuple(Range(*at, offset, offset, logs.get(at, "")) for at, offset in positions)
+            self._intend(Intent(restored.last + 1, time, ranges))
+        return restored
+
+    def _intend(self, intent: Intent) -> None:
+        self._move("intend", epoch=intent.number, before=intent.number - 1)
+        self.database.execute(self._filled("log", epoch=intent.number, body=intent_text(intent)))
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keeps a checkpoint; intents of epochs up to its own are needed no more.

@@ -99,27 +99,42 @@ class DatabaseWriter:
         ranges = tuple(r for r in epoch.ranges if r.end > r.start or r.at not in begun)
         return replace(epoch, intent=replace(epoch.intent, ranges=ranges))
 
+    def move(self, made: Callable[[Held], Epoch]) -> None:
+        """Commits the epoch, without rows, that is made of what is held; no worker writes in between."""
+        self.open()
+        try:
+            self.database.begin()
+            self.database.execute(self._positions.hold)
+            self._take(made(self.held()))
+        except FlowcError:
+            self.database.rollback()
+            raise
+
     def _write(self, epoch: Epoch) -> int:
         self._prepare(epoch)
         try:
             self.database.begin()
             if self.plan.lock:
                 self.database.lock(self.plan.lock)
-            self._advance(epoch)
-            self.pause("positions")
-            self._rows(self.plan.load, last_of_each(epoch.rows, self.plan.keys))
-            if self.plan.dead is not None and epoch.dead is not None:
-                self._rows(self.plan.dead, epoch.dead)
-            self.pause("rows")
-            self.beside(epoch)
-            self.pause("state")
-            self.database.commit()
+            self._take(epoch)
         except FlowcError:
             self.database.rollback()
             raise
+        return epoch.number
+
+    def _take(self, epoch: Epoch) -> None:
+        """Writes and commits an epoch in the transaction that is open."""
+        self._advance(epoch)
+        self.pause("positions")
+        self._rows(self.plan.load, last_of_each(epoch.rows, self.plan.keys))
+        if self.plan.dead is not None and epoch.dead is not None:
+            self._rows(self.plan.dead, epoch.dead)
+        self.pause("rows")
+        self.beside(epoch)
+        self.pause("state")
+        self.database.commit()
         self.known.update(range_.at for range_ in epoch.ranges)
         self.pause("committed")
-        return epoch.number
 
     def refused(self, epoch: Epoch, most: int | None = None) -> Sequence[BadRow]:
         """The rows that constraints, triggers and types refuse which only the database knows."""
