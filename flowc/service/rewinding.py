@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
-from flowc.errors import UsageError
+from flowc.errors import TransientError, UsageError
 from flowc.runtime.streams.begin import beginnings, check_held, intends, opened
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.run import StreamRun
@@ -86,19 +86,23 @@ class Rewind:
         Raises UsageError, and moves nothing, where it would do what was not announced (`stream-moved`), and where a
         worker undoes it (`rewind-undone`); FlowcError: a move that was cut off is finished by making it again.
         """
-        announced = self.moves
-        for attempt in range(_TRIES if self._fences else _UNFENCED_TRIES):
+        announced, tries = self.moves, _TRIES if self._fences else _UNFENCED_TRIES
+        for left in reversed(range(tries)):
             try:
                 (self._move_with_store if intends(self.plan) else self._move_target)(announced)
                 self.letters = self.overtaken.removed
                 return
-            except Fenced as error:
-                failed, tries = error, attempt + 1
-        if not self._fences:
-            message = f"stream `{self.plan.name}` was moved {tries} times, and a worker wrote its own positions over it"
-            help = "without transactions (`delivery: at_least_once`) nothing stops that worker: stop it, then rewind"
-            raise UsageError(message, code="rewind-undone", help=help)
-        raise failed
+            except (Fenced, TransientError) as error:
+                if not left and not self._fences:
+                    raise self._undone(tries) from error
+                if not left or not (isinstance(error, Fenced) or error.code == "write-conflict"):
+                    raise
+                time.sleep(_PAUSE)
+
+    def _undone(self, tries: int) -> UsageError:
+        message = f"stream `{self.plan.name}` was moved {tries} times, and a worker wrote its own positions over it"
+        help = "without transactions (`delivery: at_least_once`) nothing stops that worker: stop it, then rewind"
+        return UsageError(message, code="rewind-undone", help=help)
 
     def _move_target(self, announced: Sequence[Move]) -> None:
         """Where the only target knows the positions."""
