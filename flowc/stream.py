@@ -78,8 +78,8 @@ class SourcePlan:
 class PositionSql:
     """How a target keeps the positions of a stream, beside its rows.
 
-    `read` gives rows of (source, partition, next, epoch, log_id). `hold` keeps workers from moving any of them until the
-    transaction ends. `begin` records a partition that was never read, and
+    `read` gives rows of (source, partition, next, epoch, log_id). `hold` keeps workers from moving any of them until
+    the transaction ends. `begin` records a partition that was never read, and
     `advance` moves one on: it touches one row when the position is still `{start}`, and none when another worker has
     moved it. Both hold `{source}` as a finished literal in `sources`, and `{log}` of letters, digits, `-` and `_`.
     """

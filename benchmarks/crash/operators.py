@@ -77,7 +77,7 @@ def replayed(trial: Trial, job: Job) -> None:
 def second_daemon(trial: Trial, job: Job) -> None:
     """A daemon is started twice; one of them is killed or stopped, and the other one goes on."""
     daemons = [_daemon(job)]
-    time.sleep(trial.chance.uniform(0.0, 2.5))
+    time.sleep(trial.chance.uniform(0.0, 1.5))
     daemons.append(_daemon(job))
     time.sleep(trial.chance.uniform(0.5, 4.0))
     gone = trial.chance.randrange(2)
@@ -137,3 +137,5 @@ OPERATORS: Mapping[str, Callable[[Trial, Job], None]] = {
     "rolling": rolling,
 }
 """What takes commands of operators."""
+OPERATORS_ROWS: Mapping[str, int] = {"rewind": 30, "dlq-replay": 30, "second-daemon": 8, "rolling": 8}
+"""How many rows an epoch has in each."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.crash.member import Member
-from benchmarks.crash.operators import OPERATORS
+from benchmarks.crash.operators import OPERATORS, OPERATORS_ROWS
 from benchmarks.crash.places import ROLLING, SERVERS, SHARED, WITHOUT, Place
 from benchmarks.crash.worker import DONE, FAILED, Job, asked, ended, stopped
 from tests.services import Killable
@@ -70,7 +70,7 @@ class Trial:
             rows = 60  # each of them is to have some left when partitions move
             assignor = self.chance.choice(("cooperative-sticky", "range"))
             properties = f", properties: {{ partition.assignment.strategy: {assignor}, {_SHORT} }}"
-        rows = 30 if way in OPERATORS else rows  # there is to be something left to read for the next one
+        rows = OPERATORS_ROWS.get(way, rows)  # the next one is to have something left to read
         name = f"events_{uuid.uuid4().hex[:8]}"
         connections = "".join(f"  {key}: {{ {text} }}\n" for key, text in self.place.connections.items())
         targets = "".join(f"\n      - {target}" for target in self.place.targets)

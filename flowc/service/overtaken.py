@@ -1,4 +1,4 @@
-"""Dead letters of messages that a rewind has read again: they would come twice, and go in the move's own transaction."""
+"""Dead letters of messages that a rewind has read again: they would come twice, and go in the move's transaction."""
 
 from __future__ import annotations
 

@@ -156,7 +156,10 @@ class Rewind:
             self.held = [writer.look() for writer in self.run.writers]
 
     def _look_again(self, announced: Sequence[Move]) -> None:
-        """What of the announced is to be done from where the stream stands by now. Raises UsageError for anything else."""
+        """What of the announced is to be done from where the stream stands by now.
+
+        Raises UsageError where it would be more.
+        """
         stands, logs = _stands(self.plan, self.restored, self.held), _logs(self.plan, self.restored, self.held)
         self.moves = tuple(move.by_now(stands[move.at], logs.get(move.at, "")) for move in announced)
 

@@ -43,7 +43,9 @@ def rewinding(folder: Folder, to: str, pause: Pause = no_pause) -> Iterator[Rewi
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A database that a worker can write while a rewind of it waits for an answer."""
     kind = request.param
-    return kind, {"url": request.getfixturevalue(kind)} if kind in ("postgres", "mysql") else {"path": str(tmp_path / "wh.db")}
+    return kind, {"url": request.getfixturevalue(kind)} if kind in ("postgres", "mysql") else {
+        "path": str(tmp_path / "wh.db")
+    }
 
 
 each_place = pytest.mark.parametrize("place", ["sqlite", "duckdb", "postgres", "mysql"], indirect=True)
@@ -87,7 +89,9 @@ def test_a_move_back_says_what_came_meanwhile_and_reads_that_again_too(
     run(folder)
     fill(kafka, topic, 20, first=100)
     with rewinding(folder, "0:40") as rewind:
-        assert "about 10 messages will be read again, and those that a worker reads until" in rewind_text(rewind, Style())
+        assert "about 10 messages will be read again, and those that a worker reads until" in rewind_text(
+            rewind, Style()
+        )
         run(folder)
         rewind.make()
         assert moved_text(rewind) == "s: moved; 20 messages are read again"

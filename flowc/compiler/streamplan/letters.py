@@ -37,9 +37,7 @@ def letters_sql(
     of_source, columns = f"{ident('source')} = {{source}}", idents(column.name for column in DEAD_LETTER)
     partition, offset = (ident(name) for name in _ORDER)
     behind = f"({partition} > {{partition}} OR ({partition} = {{partition}} AND {offset} > {{offset}}))"
-    between = (
-        f"{some} AND {of_source} AND {partition} = {{partition}} AND {offset} >= {{start}} AND {offset} < {{end}}"
-    )
+    between = f"{some} AND {of_source} AND {partition} = {{partition}} AND {offset} >= {{start}} AND {offset} < {{end}}"
     within = f"{ident('attempt')} <= {{attempts}}"
     at = f"{every} AND {of_source} AND {partition} = {{partition}} AND {offset} IN ({{offsets}})"
     parked = f"SUM(CASE WHEN {ident('attempt')} > {{attempts}} THEN 1 ELSE 0 END) AS {ident('parked')}"

@@ -25,7 +25,6 @@ from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Writer
 from flowc.runtime.streams.watermark import in_order
 from flowc.stream import StreamPlan
 
-
 _LOOK = 2.0
 """Seconds between two looks at what is stored, of a worker to which nothing comes."""
 

@@ -80,7 +80,7 @@ class StateStore(Protocol):
         """
 
     def shut(self, time: int) -> Restored:
-        """Intends an epoch without messages; gives what was stored before. Workers find it before they begin another."""
+        """Intends an epoch without messages, so that no worker begins another; gives what was stored before."""
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keeps a checkpoint; intents of epochs up to its own are needed no more."""

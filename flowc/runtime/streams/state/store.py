@@ -127,7 +127,7 @@ class DatabaseStore:
             self._intend(intent)
 
     def shut(self, time: int) -> Restored:
-        """Intends an epoch without messages; gives what was stored before. Workers find it before they begin another."""
+        """Intends an epoch without messages, so that no worker begins another; gives what was stored before."""
         with self._transaction():
             self.database.execute(self._filled("hold"))
             restored = self.read()
