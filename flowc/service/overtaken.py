@@ -12,7 +12,7 @@ from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.deadletters import DeadLetters, kept_by
 from flowc.service.moves import Move
 from flowc.service.sessions import Sessions
-from flowc.service.streamtargets import LettersWriter
+from flowc.service.streamtargets import table_of
 from flowc.stream import LettersSql, StreamPlan
 
 
@@ -69,9 +69,8 @@ class Overtaken:
 
 def _table(writer: Writer) -> DatabaseWriter | None:
     """The table of a writer that keeps dead letters in a database."""
-    table = writer.table if isinstance(writer, LettersWriter) else writer
-    keeps = isinstance(table, DatabaseWriter) and (table.plan.dead is not None or table.plan.letters)
-    return table if keeps and isinstance(table, DatabaseWriter) else None
+    table = table_of(writer)
+    return table if table is not None and (table.plan.dead is not None or table.plan.letters) else None
 
 
 def _filled(template: str, sql: LettersSql, moves: Sequence[Move]) -> Iterator[str]:

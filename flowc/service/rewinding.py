@@ -29,6 +29,7 @@ from flowc.service.moves import Move, moves_to
 from flowc.service.overtaken import Overtaken
 from flowc.service.sessions import Sessions
 from flowc.service.streams import Pause, StreamReport, assembled, no_pause, plan_of
+from flowc.service.streamtargets import table_of
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
 
 _TRIES = 20
@@ -143,9 +144,21 @@ class Rewind:
         store.move(checkpoint, shut)
         self.run.pause("moved in the store")
         for writer, held in zip(self.run.writers, self.held, strict=True):
-            if held.positions:
+            table = table_of(writer)
+            if held.positions and table is not None:
                 with self.overtaken.removed_by(writer, lambda: self.moves):
-                    writer.write(self._from(held, checkpoint))
+                    self._move_along(table, checkpoint)
+
+    def _move_along(self, table: DatabaseWriter, checkpoint: Checkpoint) -> None:
+        """Has a target follow its store, which has moved: there is no way back from here."""
+        for left in reversed(range(_TRIES)):
+            try:
+                table.move(lambda held: self._from(held, checkpoint))
+                return
+            except TransientError as error:
+                if not left or error.code != "write-conflict":
+                    raise
+                time.sleep(_PAUSE)
 
     def _await_targets(self) -> None:
         """Until every target holds what was intended before, or nobody goes on with it."""
@@ -164,7 +177,9 @@ class Rewind:
         self.moves = tuple(move.by_now(stands[move.at], logs.get(move.at, "")) for move in announced)
 
     def _checkpoint(self, number: int) -> Checkpoint:
-        positions, logs = (of(self.plan, self.restored, self.held) for of in (_positions, _logs))
+        positions, logs = (
+            _positions(self.plan, self.restored, self.held), _logs(self.plan, self.restored, self.held)
+        )  # fmt: skip
         # A group without bytes is one that is removed.
         groups = tuple(replace(group, data=b"") for group in self.restored.checkpoint.groups)
         return Checkpoint(

@@ -89,3 +89,9 @@ class LettersWriter:
     def close(self) -> None:
         """As the table."""
         self.table.close()
+
+
+def table_of(writer: Writer) -> DatabaseWriter | None:
+    """The writer of a database that writes what another one is given, or is that one."""
+    table = writer.table if isinstance(writer, LettersWriter) else writer
+    return table if isinstance(table, DatabaseWriter) else None

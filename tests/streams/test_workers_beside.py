@@ -90,6 +90,31 @@ def test_a_worker_that_begins_while_another_works_goes_on_behind_it(
         assert _rows(opened, 0, number) == model(messages, 30)
 
 
+def test_a_worker_of_before_goes_on_while_one_with_a_new_target_begins(opened: Open) -> None:
+    """The first knows of no store, and what it writes is lost neither in the store nor in the table."""
+    kind, messages = _kind(opened), _messages(3, 20)
+    old, new = _plan(kind, 0, None, within=None), _plan(kind, 0, "state", within=None, targets=2)
+    Worker(old, opened).run(Log({part: rows[:10] for part, rows in messages.items()}, 1))
+    target, done = opened("wh"), list[bool]()
+    store = DatabaseStore(new.name, new.state.sql, opened("state"))  # type: ignore[union-attr]
+
+    def meanwhile() -> None:
+        if not done:
+            done.append(True)
+            Worker(old, opened).run(Log({part: rows[:15] for part, rows in messages.items()}, 2))
+
+    writers = [Late(each, target, meanwhile=meanwhile, first=False) for each in new.targets]
+    compute = Compute(new, {"source": Decoding(_ROWS, _decoded)}, lambda _: None)
+    with pytest.raises(Fenced):
+        StreamRun(new, {"source": Log(messages, 3)}, compute, writers, store).run()
+    target.close()
+    store.close()
+    Worker(new, opened).run(Log(messages, 4))
+    every = sorted((id_, n) for rows in messages.values() for n, (id_, _) in enumerate(rows))
+    assert _rows(opened, 0) == every
+    assert _rows(opened, 0, 1) == [(id_, n) for id_, n in every if n >= 15]
+
+
 def test_what_a_store_gives_is_of_one_moment(stores: Callable[..., DatabaseStore]) -> None:
     """Positions of one checkpoint with the state of another would let rows through twice."""
     first, other = stores(), stores()

@@ -53,12 +53,13 @@ def beginnings(intents: Sequence[Intent]) -> dict[Partition, int]:
 
 
 def adoptable(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> Held | None:
-    """Where an old stream with a new store begins: at the one epoch that its older targets hold. Others are new."""
+    """Where an old stream with a new store begins: at the one epoch that its older targets hold. Others are new.
+
+    A worker of before, which knows of no store, may go on for a while beside one that does.
+    """
     older = [there for there in held if there.epoch]
     same = len({there.epoch for there in older}) == 1
-    # A worker of before, which knows of no store, may have gone on since one that knows it began.
-    begun = restored.last > restored.checkpoint.epoch or len(older) == len(held)
-    if plan.operators or not same or (restored.last and begun) or older[0].epoch <= restored.last:
+    if plan.operators or not same or older[0].epoch <= restored.last or (restored.last and len(older) == len(held)):
         return None
     return next((there for there in older if there.positions), None)
 
