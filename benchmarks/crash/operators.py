@@ -9,7 +9,8 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -115,7 +116,7 @@ def _stopped(daemon: int) -> None:
 def _until_done(trial: Trial, daemon: int) -> None:
     """Lets a daemon go on until all is there, or it has given up."""
     until = time.monotonic() + _PATIENCE
-    while any(not wanted <= found for wanted, found in _there(trial)):
+    while not _there(trial):
         if os.waitpid(daemon, os.WNOHANG)[0]:
             raise TimeoutError("a daemon gave up")
         if time.monotonic() > until:
@@ -125,9 +126,11 @@ def _until_done(trial: Trial, daemon: int) -> None:
     _stopped(daemon)
 
 
-def _there(trial: Trial) -> Iterator[tuple[set[int], set[int]]]:
-    for counts in trial.counted():
-        yield set(trial.wanted), set(counts)
+def _there(trial: Trial) -> bool:
+    """Whether all is there; where no worker has begun yet, there may be nothing to ask."""
+    with suppress(RuntimeError):
+        return all(set(trial.wanted) <= set(counts) for counts in trial.counted())
+    return False
 
 
 OPERATORS: Mapping[str, Callable[[Trial, Job], None]] = {

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.crash.member import Member
 from benchmarks.crash.operators import OPERATORS, OPERATORS_ROWS
 from benchmarks.crash.places import ROLLING, SERVERS, SHARED, WITHOUT, Place
-from benchmarks.crash.worker import DONE, FAILED, Job, asked, ended, stopped
+from benchmarks.crash.worker import DONE, FAILED, Job, asked, end_all, ended, stopped
 from tests.services import Killable
 
 _AGAIN = 8
@@ -105,6 +105,8 @@ streams:
             errors = self.finish(job)
         except TimeoutError as error:
             errors = str(error)
+        finally:
+            end_all()
         lost = twice = 0
         for counts in self.counted():
             lost += abs(sum(1 for number in self.wanted if not counts[number]) - self.skipped)

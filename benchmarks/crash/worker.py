@@ -15,6 +15,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from flowc.cli.whole import Whole, prepare_whole
 from flowc.service.streams import Pause, run_stream
 
 _AGAIN = 40
+_LIVING: set[int] = set()
+"""Those that were started and not waited for."""
 DONE, FAILED, BROKEN = 0, 3, 4
 """How a worker that nobody kills ends: well, with a diagnostic, or with a traceback."""
 
@@ -144,7 +147,17 @@ def _forked(work: Callable[[], int], errors: Path) -> int:
                 file.write(traceback.format_exc())
         finally:
             os._exit(code)  # nothing of what called this may go on in two processes
+    _LIVING.add(process)
     return process
+
+
+def end_all() -> None:
+    """Kills all that were started and not waited for."""
+    for process in tuple(_LIVING):
+        _LIVING.discard(process)
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
 
 
 def asked(question: Callable[[], list[int]]) -> list[int]:
@@ -168,6 +181,7 @@ def ended(process: int, seconds: float = 180.0, *, kill: bool = True) -> int:
     while time.monotonic() < until:
         found, status = os.waitpid(process, os.WNOHANG)
         if found:
+            _LIVING.discard(process)
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.005)
     if kill:

@@ -81,7 +81,7 @@ class StreamRun:
         Raises FlowcError; what was not committed is read again by the next run.
         """
         restored, held = opened(self.plan, self.store, self.writers)
-        self._restore(restored, held)
+        restored = self._restore(restored, held)
         if self._intends and restored.intents:
             self._seek({**beginnings(restored.intents), **self._read})
             self._replay(restored.intents)
@@ -118,20 +118,20 @@ class StreamRun:
         replay = Replay(self.readers, intents, self.stopping)
         Loop([replay], self._again, self._commit, self.plan.batch.max_wait, stopping=self.stopping).run()
 
-    def _restore(self, restored: Restored, held: Sequence[Held]) -> None:
-        checkpoint = restored.checkpoint
+    def _restore(self, restored: Restored, held: Sequence[Held]) -> Restored:
+        """Takes in where the stream is; gives what the store holds by then."""
         self._held = [there.epoch for there in held]
         self._pending, self._saved_at = [], time.monotonic()
         if self._intends:
             restored = self._adopted(restored, held)
-            checkpoint = restored.checkpoint
             check_held(restored, held, self.plan)
-            self._read, self._number, self._intended = dict(checkpoint.positions), checkpoint.epoch, restored.last
-            self._logs = dict(restored.logs)
+            self._read, self._number = dict(restored.checkpoint.positions), restored.checkpoint.epoch
+            self._intended, self._logs = restored.last, dict(restored.logs)
         else:
             self._read, self._number, self._logs = dict(held[0].positions), held[0].epoch, dict(held[0].logs)
         self._stored = dict(self._read)
-        self.compute.restore(checkpoint)
+        self.compute.restore(restored.checkpoint)
+        return restored
 
     def _adopted(self, restored: Restored, held: Sequence[Held]) -> Restored:
         """What a new store begins with: the position of targets that had no store before, where nothing else counts."""
