@@ -10,7 +10,6 @@ import re
 import signal
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -85,8 +84,7 @@ def second_daemon(trial: Trial, job: Job) -> None:
     trial.kills += 1
     number = trial.chance.choice((signal.SIGKILL, signal.SIGTERM))
     os.kill(daemons[gone], number)
-    if (code := ended(daemons[gone])) not in (DONE, -signal.SIGKILL):
-        raise TimeoutError(f"a daemon gave up, with exit code {code}")
+    _check(ended(daemons[gone]), -signal.SIGKILL)
     _until_done(trial, daemons[1 - gone])
 
 
@@ -109,7 +107,12 @@ def _daemon(job: Job) -> int:
 
 def _stopped(daemon: int) -> None:
     os.kill(daemon, signal.SIGTERM)
-    if (code := ended(daemon)) != DONE:
+    _check(ended(daemon))
+
+
+def _check(code: int, *others: int) -> None:
+    """One that has only just begun does not listen to signals yet."""
+    if code not in (DONE, -signal.SIGTERM, *others):
         raise TimeoutError(f"a daemon ended with exit code {code}")
 
 
@@ -127,10 +130,8 @@ def _until_done(trial: Trial, daemon: int) -> None:
 
 
 def _there(trial: Trial) -> bool:
-    """Whether all is there; where no worker has begun yet, there may be nothing to ask."""
-    with suppress(RuntimeError):
-        return all(set(trial.wanted) <= set(counts) for counts in trial.counted())
-    return False
+    """Whether all is there."""
+    return all(set(trial.wanted) <= set(counts) for counts in trial.counted())
 
 
 OPERATORS: Mapping[str, Callable[[Trial, Job], None]] = {

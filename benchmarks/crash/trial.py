@@ -124,8 +124,14 @@ streams:
         return max(0, twice - self.again) if self.kind in ROLLING else abs(twice - self.again)
 
     def counted(self) -> list[Counter[int]]:
-        """How often each target holds each id."""
-        return [Counter(asked(ids)) for ids in self.place.ids]
+        """How often each target holds each id; none where the target was not made yet."""
+        found = []
+        for ids in self.place.ids:
+            try:
+                found.append(Counter(asked(ids)))
+            except RuntimeError:
+                found.append(Counter[int]())
+        return found
 
     def finish(self, job: Job) -> str:
         """Runs until a run ends well; what went wrong, or nothing. A traceback of any worker is wrong."""

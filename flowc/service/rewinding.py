@@ -56,6 +56,7 @@ class Rewind:
     overtaken: Overtaken
     letters: int = field(init=False)
     """How many dead letters go, for their messages are read again."""
+    _patience: float = field(default_factory=lambda: _PATIENCE, init=False)
 
     def __post_init__(self) -> None:
         self.letters = self.overtaken.count(self.moves)
@@ -93,12 +94,13 @@ class Rewind:
                 (self._move_with_store if intends(self.plan) else self._move_target)(announced)
                 self.letters = self.overtaken.removed
                 return
-            except (Fenced, TransientError) as error:
-                if not left and not self._fences:
-                    raise self._undone(tries) from error
-                if not left or not (isinstance(error, Fenced) or error.code == "write-conflict"):
+            except Fenced as error:
+                if not left:
+                    raise error if self._fences else self._undone(tries) from error
+            except TransientError as error:
+                if not left or error.code != "write-conflict":
                     raise
-                time.sleep(_PAUSE)
+            time.sleep(_PAUSE)
 
     def _undone(self, tries: int) -> UsageError:
         message = f"stream `{self.plan.name}` was moved {tries} times, and a worker wrote its own positions over it"
@@ -161,12 +163,19 @@ class Rewind:
                 time.sleep(_PAUSE)
 
     def _await_targets(self) -> None:
-        """Until every target holds what was intended before, or nobody goes on with it."""
-        until = time.monotonic() + _PATIENCE
+        """Until every target that can tell holds what was intended before, or nobody goes on with it.
+
+        A worker that has begun again goes on behind the epoch that shut it out: it is waited for only once.
+        """
+        until, self._patience = time.monotonic() + self._patience, _PAUSE
         self.held = [writer.look() for writer in self.run.writers]
-        while _pending(self.restored, self.held) and time.monotonic() < until:
+        while _pending(self.restored, self._telling()) and time.monotonic() < until:
             time.sleep(_PAUSE)
             self.held = [writer.look() for writer in self.run.writers]
+
+    def _telling(self) -> list[Held]:
+        """What those hold that tell of each epoch at once; others gather several, or pass over those without rows."""
+        return [held for writer, held in zip(self.run.writers, self.held, strict=True) if table_of(writer) is not None]
 
     def _look_again(self, announced: Sequence[Move]) -> None:
         """What of the announced is to be done from where the stream stands by now.
@@ -273,7 +282,7 @@ def _left(
 
 def _pending(restored: Restored, held: Sequence[Held]) -> list[Intent]:
     """The epochs with messages that some targets may lack."""
-    least = min(there.epoch for there in held)
+    least = min((there.epoch for there in held), default=restored.last)
     return [i for i in restored.intents if i.number > least and any(range_.end > range_.start for range_ in i.ranges)]
 
 
