@@ -79,16 +79,18 @@ class PositionSql:
     """How a target keeps the positions of a stream, beside its rows.
 
     `read` gives rows of (target, source, partition, next, epoch, log_id), also of the stream's other targets there.
-    `begin` records a partition that was never read, and `advance` moves one on: it touches one row when the position
-    is still `{start}`, and none when another worker has moved it. Both hold `{target}`, the table's name there, and
-    `{source}`, as in `sources`, as finished literals, and `{log}` of letters, digits, `-` and `_`.
+    `hold` keeps workers from moving any of this target's until the transaction ends. `begin` records a partition that
+    was never read, and `advance` moves one on: it touches one row when the position is still `{start}`, and none when
+    another worker has moved it. They hold `{target}`, the table's name there, the last two also `{source}`, as in
+    `sources`, as finished literals, and `{log}` of letters, digits, `-` and `_`.
     """
 
+    table: TableName
     ensure: tuple[str, ...]
     read: str
+    hold: str
     begin: str
     advance: str
-    table: TableName
     sources: tuple[tuple[str, str], ...] = ()
     target: str = ""
     """The table as its spec spells it, as a literal: what `{target}` is where no other name of it is stored."""
@@ -115,6 +117,8 @@ class LettersSql:
     """Removes them."""
     overtaken: str
     """Removes the letters of the messages from `{start}` up to, and without, `{end}` of a partition."""
+    overtaking: str
+    """How many letters `overtaken` would remove."""
     purge: str
     purged: str
     """How many letters `purge` would remove."""

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir, Stream
-from flowc.compiler.streamplan.letters import Chosen, hold_positions
+from flowc.compiler.streamplan.letters import Chosen
+from flowc.compiler.streamplan.positions import hold_positions
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.connectors.kafka_fetch import Fetcher
 from flowc.runtime.streams.compute import Decoding
@@ -178,7 +180,7 @@ def _taking(writer: Writer, letters: DeadLetters) -> Writer:
         return LettersWriter(_taking(writer.table, letters))
     if not isinstance(writer, DatabaseWriter):
         return writer
-    hold = hold_positions(letters.stream, writer.plan.kind)
+    hold = hold_positions(letters.stream, DIALECTS[writer.plan.kind])
 
     def first(_: Epoch) -> None:
         writer.database.execute(hold)

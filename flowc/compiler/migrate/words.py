@@ -38,7 +38,8 @@ class Engine:
     the table still is what it was planned from. `combine` makes all changes of a table by one statement, where no word
     of an alteration does. `refuses` says why an alteration cannot be made, and `tells` what else is to be known of one.
     `limits` say how long a statement may wait (`{lock_ms}`, `{lock_s}`) and run (`{statement_ms}`, `{statement_s}`), 0
-    meaning for ever. `create` and `drop` are the statements of whole tables; `notes` are told with each change of a kind.
+    meaning for ever. `create` and `drop` are the statements of whole tables; `notes` are told with each change of a
+    kind.
     """
 
     words: Mapping[str, Words]

@@ -44,14 +44,25 @@ def position_sql(stream: str, target: str, sources: list[str], dialect: Dialect)
     values = f"{_literal(stream, dialect)}, {{target}}, {{source}}, {{partition}}, {{end}}, {{epoch}}, '{{log}}'"
     move = f"{ident('next_offset')} = {{end}}, {ident('epoch')} = {{epoch}}, {ident('log_id')} = '{{log}}'"
     return PositionSql(
+        dialect.state_table(POSITIONS),
         ensure_state(POSITIONS, _COLUMNS, _KEY, dialect),
         f"SELECT {read} FROM {state} WHERE {own.format()}",
+        f"{_hold(state)} WHERE {held}",
         f"INSERT INTO {state} ({idents(c.name for c in _COLUMNS)}) VALUES ({values})",
         f"UPDATE {state} SET {move} WHERE {at} AND {ident('next_offset')} = {{start}}",
-        dialect.state_table(POSITIONS),
         tuple((source, text(source, dialect)) for source in sources),
         text(target, dialect),
     )
+
+
+def hold_positions(stream: str, dialect: Dialect) -> str:
+    """Keeps the workers of a stream from committing until the transaction ends, and changes nothing."""
+    return f"{_hold(table(dialect.state_table(POSITIONS)))} WHERE {ident('stream')} = {text(stream, dialect)}"
+
+
+def _hold(state: str) -> str:
+    epoch = ident("epoch")
+    return f"UPDATE {state} SET {epoch} = {epoch}"
 
 
 def _next() -> str:
