@@ -338,3 +338,21 @@ def test_what_an_older_version_left_goes_too(store: Store, project: Inside):
     )
     done(project, store)
     store.run("INSERT INTO t VALUES (2, 'two')")
+
+
+def test_two_columns_and_a_rename_in_one_plan(store: Store, project: Inside):
+    specs(project, store, {"t": "columns: { id: bigint primary key, a: text not null, b: bigint }"})
+    assert project.flowc("apply", "--yes").code == 0
+    store.run("INSERT INTO t VALUES (1, '1', 10), (2, '2', NULL)")
+    enlarge(store)
+    columns = (
+        "columns:\n  id: bigint primary key\n  c: { type: integer, renamed_from: a }\n  b: integer not null default 5"
+    )
+    store.run("UPDATE t SET b = 20 WHERE b IS NULL")
+    specs(project, store, {"t": columns})
+    done(project, store)
+    assert store.raw("SELECT id, c, b FROM t ORDER BY id") == [(1, 1, 10), (2, 2, 20)]
+    required = (
+        "SELECT attname::text, attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attname IN ('b', 'c')"
+    )
+    assert sorted(store.raw(required)) == [("b", True), ("c", False)]
