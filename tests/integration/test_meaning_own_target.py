@@ -107,6 +107,7 @@ def test_two_names_of_one_file_are_one_database(project, kind, mode):
     assert done.code == 0, done.out + done.err
     assert store.rows("SELECT count(*) FROM t") == [(40000 if mode == "truncate" else 80000,)]
 
+
 LAKE = """
 connections:
   lake: { kind: delta, uri: lake }
@@ -128,6 +129,7 @@ def test_a_lake_table_is_read_as_it_was(project, mode, held):
     done = project.flowc("run", "--once")
     assert done.code == 0, done.out + done.err
     assert sorted(DeltaTable(project.path / "lake" / "t").to_pyarrow_table()["v"].to_pylist()) == held
+
 
 APART = """
 connections:

@@ -59,4 +59,5 @@ DELTA = replace(
     spell={kind: spelled for kind, spelled in DUCKDB.spell.items() if kind not in _LACKS},
     native=_native,
     widen=_WIDER,
+    same_transaction=None,
 )
