@@ -149,8 +149,9 @@ class Dialect:
     """Creates a user's schema where it is missing; `{block}` is `schema_block` as a text literal."""
     schema_block: str = ""
     """The body of a block that creates `{schema}`, whose name as a literal is `{text}`, where it is missing."""
-    same_transaction: tuple[str, str] = ("SAVEPOINT flowc_statement", "RELEASE SAVEPOINT flowc_statement")
-    """Marks a transaction; and fails where the one that is open, if any, is not the one that was marked."""
+    same_transaction: tuple[str, str] | None = ("SAVEPOINT flowc_statement", "RELEASE SAVEPOINT flowc_statement")
+    """Marks a transaction; and fails where the one that is open, if any, is not the one that was marked. None where
+    no statement can end it."""
     savepoints: bool = True
     """A part of a transaction can be taken back."""
     array_depth: bool = True

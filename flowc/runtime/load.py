@@ -20,7 +20,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.errors import DataError, EngineError, FlowcError, TransientError
+from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import (
     Attach,
     Check,
@@ -186,9 +186,7 @@ def _still_same(proof: str, run: _Run) -> None:
     """Raises UsageError where a statement of the user's has ended the transaction."""
     try:
         run.target.execute(proof)
-    except TransientError:
-        raise
-    except FlowcError:
+    except EngineError:
         raise transaction_ended() from None
 
 

@@ -60,4 +60,5 @@ DELTA = replace(
     native=_native,
     widen=_WIDER,
     fold=lambda name: name,
+    same_transaction=None,
 )
