@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 
@@ -68,14 +69,18 @@ class DatabaseWriter:
 
     def held(self) -> Held:
         """The last epoch, and the next offset of every partition that was ever read."""
-        found = self.database.query(self._positions.read).to_pylist()
-        newest = sorted(found, key=lambda row: (-int(row["epoch"]), str(row["target"])))
-        self.stored = stored_name((str(row["target"]) for row in newest), self.plan.table, self.database)
-        rows = [row for row in found if row["target"] == self.stored]
+        rows = self._rows_held()
         found = {(str(row["source"]), int(row["partition"])): int(row["next"]) for row in rows}
         logs = {(str(row["source"]), int(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
         self.known = set(found)
         return Held(max((int(row["epoch"]) for row in rows), default=0), found, logs)
+
+    def _rows_held(self) -> list[dict[str, Any]]:
+        """The rows of the positions, and under which name they stand; the newest where there are several."""
+        found = self.database.query(self._positions.read).to_pylist()
+        newest = sorted(found, key=lambda row: (-int(row["epoch"]), str(row["target"])))
+        self.stored = stored_name((str(row["target"]) for row in newest), self.plan.table, self.database)
+        return [row for row in found if row["target"] == self.stored]
 
     def write(self, epoch: Epoch) -> int:
         """Commits an epoch."""
@@ -132,6 +137,8 @@ class DatabaseWriter:
             self.database.execute(step.sql)
 
     def _advance(self, epoch: Epoch) -> None:
+        if not self.stored:
+            self._rows_held()
         sql, literals = self._positions, dict(self._positions.sources)
         for range_ in epoch.ranges:
             template = sql.advance if range_.at in self.known else sql.begin
