@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flowc.catalog import TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply
 from flowc.compiler.loads.reads import read_of
@@ -16,6 +17,7 @@ from flowc.compiler.quote import table
 from flowc.errors import DataError
 from flowc.plan import Counter, LoadPlan
 from flowc.runtime.load import describe, run_load
+from flowc.service.watermarks import stored_watermark
 from tests.model import histories as h
 from tests.model.engines import HERE, OWN, Engine
 from tests.model.model import Refused
@@ -24,18 +26,30 @@ TARGET = h.TARGET
 
 
 def plan(engine: Engine, apply: Apply, now: int, *, constraints: bool = True) -> LoadPlan:
-    """The plan of a load at that time, of the table as it is; without `constraints` it may not rely on any."""
-    live = engine.database.table(TARGET)
+    """The plan of a load at that time, of the table as it is; without `constraints` it may not rely on any.
+
+    Each load spells the table in another way.
+    """
+    apply = replace(apply, target=replace(apply.target, name=_spelled(engine, now)))
+    live, kept = engine.database.table(apply.target.name), stored_watermark(apply, engine.database)
     if live is not None and not constraints:
         live = replace(live, primary_key=(), indexes=())
     return plan_load(
         apply,
         columns=describe(read_of(apply.input), engine.sources),
         live=live,
-        watermark=stored(engine),
+        watermark=kept.value if kept else None,
         now=h.moment(now),
         same_database=engine.same(getattr(apply.input, "connection", None)),
+        kept=kept.kept if kept else None,
     )
+
+
+def _spelled(engine: Engine, turn: int) -> TableName:
+    """One of the names that the target has there."""
+    whole = engine.database.resolved(TARGET).table
+    other = TableName(None, TARGET.name.upper()) if engine.kind == "duckdb" else whole
+    return (TARGET, whole, other)[turn % 3]
 
 
 def execute(engine: Engine, made: LoadPlan) -> dict[Counter, int]:

@@ -80,17 +80,17 @@ def test_append_reads_on_from_the_watermark(engine: Engine, batches: list, keys:
     source: list[Row] = []
     table: list[Row] = []
     mark = None
-    for way, batch in batches:
+    for turn, (way, batch) in enumerate(batches):
         source += added(batch, source) if keys else batch
         read = [r for r in source if mark is None or r["at"] is None or r["at"] >= mark - lag]
         counts = append(table, read, keys, "at")
         coming = replace(apply, input=engine.fill(way, source))
-        assert execute(engine, plan(engine, coming, 0)) == counts
+        assert execute(engine, plan(engine, coming, turn)) == counts
         mark = max((t for t in (mark, *(r["at"] for r in read)) if t is not None), default=None)
         assert target(engine) == shown(table)
         assert stored(engine) == h.written(mark)
         before = state(engine)
-        assert execute(engine, plan(engine, coming, 0))[Counter.INSERTED] == 0
+        assert execute(engine, plan(engine, coming, turn + 1))[Counter.INSERTED] == 0
         assert state(engine) == before
 
 

@@ -181,6 +181,8 @@ class DatabaseWriter:
             self.database.execute(step.sql)
 
     def _advance(self, epoch: Epoch) -> None:
+        if not self.stored:
+            self._rows_held()
         sql, literals = self._positions, dict(self._positions.sources)
         for range_ in epoch.ranges:
             template = sql.advance if range_.at in self.known else sql.begin
