@@ -1,4 +1,4 @@
-"""Local times west of UTC as cursors: their watermark is the local time, also where an older version kept the instant."""
+"""Local times west of UTC as cursors: their watermark is the local time, also after one that was kept as an instant."""
 
 import pytest
 
@@ -22,7 +22,7 @@ pipelines:
 SOURCES = {
     "csv": "from: { connection: files, path: raw.csv, columns: { id: bigint, seen: timestamp } }",
     "table": "from: w\n    table: raw",
-    "templated": 'from: w\n    sql: "SELECT id, seen FROM raw {% if incremental %} WHERE seen >= {{ watermark }} {% endif %}"',
+    "templated": 'from: w\n    sql: "SELECT * FROM raw {% if incremental %} WHERE seen >= {{ watermark }} {% endif %}"',
 }
 
 

@@ -71,7 +71,7 @@ def near(number: float) -> st.SearchStrategy[float]:
 
 def _decimals(digits: int, scale: int) -> st.SearchStrategy[Decimal]:
     whole = st.integers(-(10**digits) + 1, 10**digits - 1) | st.sampled_from([9, 10, 99, 100, -9, -10, 900, 1000])
-    return whole.map(lambda n: Decimal(n).scaleb(-scale))
+    return whole.map(lambda n: Decimal(f"{n}E-{scale}"))  # no arithmetic, which rounds to 28 digits
 
 
 def _exists_once(moment: datetime) -> bool:

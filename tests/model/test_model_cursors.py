@@ -49,7 +49,7 @@ def test_any_slices_of_a_growing_source_give_its_full_load(
     cursor, slices = grown
     kind = engine.kind if way == HERE else "parquet" if way in ("csv", "parquet") else way
     assume(way != "csv" or cursor.source.kind is not Kind.BINARY)  # a line has no form for them
-    assume(fits(cursor, engine.kind) and (kind == "parquet" and not cursor.only or fits(cursor, kind)))
+    assume(fits(cursor, engine.kind) and ((kind == "parquet" and not cursor.only) or fits(cursor, kind)))
     assume(engine.kind != "mysql" or way != HERE or cursor.timezone != ZONE)  # the server knows no zones by name
     if odd is not None and cursor.odd and engine.kind in HOLD_ODD and kind in HOLD_ODD:
         slices[0].append(cursor.odd[odd])

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
@@ -37,8 +38,11 @@ def by_value(sql: str, columns: Iterable[Column], dialect: Dialect, *, what: str
     if not names or not any(name in sql.lower() for name in names):
         return sql
     query = f"SELECT 1 ORDER BY {sql}" if order else f"SELECT {sql}\n"
-    tree = sqlglot.parse_one(query, read=dialect.sqlglot)
     found = _Found(names, dialect, what)
+    try:
+        tree = sqlglot.parse_one(query, read=dialect.sqlglot)
+    except SqlglotError:
+        raise found.refused(sql) from None
     if not any(found.is_one(node) for node in tree.find_all(exp.Column)):
         return sql
     for node in list(tree.walk()):
@@ -73,14 +77,14 @@ class _Found:
         elif (isinstance(node, exp.Case) and self.is_one(node.this)) or (
             isinstance(node, _COMPUTING) and any(self.is_one(part) for part in node.iter_expressions())
         ):
-            raise self._refused(node)
+            raise self.refused(node.sql(dialect=self._dialect.sqlglot))
 
     def _compare(self, node: exp.Expression) -> None:
         parts = list(node.iter_expressions())
         if not any(self.is_one(part) for part in parts) or isinstance(node.args.get("expression"), exp.Null):
             return
         if node.args.get("query") or any(isinstance(part, exp.Query) for part in parts):
-            raise self._refused(node)
+            raise self.refused(node.sql(dialect=self._dialect.sqlglot))
         for part in parts:
             self._make_operand(part)
 
@@ -100,8 +104,8 @@ class _Found:
             node = exp.Anonymous(this="flowc_number_text", expressions=[node])
         ranked.set("this", node)
 
-    def _refused(self, node: exp.Expression) -> UsageError:
-        written = node.sql(dialect=self._dialect.sqlglot)
+    def refused(self, written: str) -> UsageError:
+        """The error of SQL whose meaning would be that of texts."""
         return UsageError(
             f"{self._what} computes `{written}` with a decimal that {self._dialect.name} keeps as text",
             code="decimal-kept-as-text",

@@ -73,8 +73,10 @@ def cast(x: str, kind: DataType, dialect: Dialect) -> str:
 
 def is_decimal_text(kind: DataType, dialect: Dialect) -> bool:
     """Whether an engine keeps the decimals of a type as texts, so that it compares them by their characters."""
+    if not dialect.decimal_order:
+        return False
     kept = stored(kind, dialect)
-    return bool(dialect.decimal_order) and kept.kind is Kind.DECIMAL and "TEXT" in spell(kept, dialect)
+    return kept.kind is Kind.DECIMAL and "TEXT" in spell(kept, dialect)
 
 
 def spellable(columns: Iterable[Column], dialect: Dialect) -> bool:

@@ -189,9 +189,11 @@ def dataset(found: Any) -> Any:
 def _partition(expression: Any, names: Sequence[str], schema: pa.Schema) -> Any:
     """The part of a file's expression that is about its partition."""
     held = datasets.get_partition_keys(expression) if names else {}
+    if any(name not in held for name in names):
+        return expression
     parts = [
         datasets.field(name).is_null()
-        if held.get(name) is None
+        if held[name] is None
         else datasets.field(name) == pa.scalar(held[name], schema.field(name).type)
         for name in names
     ]
