@@ -115,6 +115,16 @@ def _mysql(still: str, word: str | None, kept: str) -> list[Piece]:
     return pieces
 
 
+def _retyped(name: str) -> list[Piece]:
+    """What a column of PostgreSQL bears that gets another type, and what says nothing of its type."""
+    return [
+        Piece("typed check", (f"ALTER TABLE t ADD CONSTRAINT typed CHECK ({name} IS NOT NULL OR u > -9)",), 0.2),
+        Piece("typed grant", (f"GRANT UPDATE ({name}) ON t TO PUBLIC",), 0.2),
+        Piece("typed comment", (f"COMMENT ON COLUMN t.{name} IS 'Not yours.'",), 0.2),
+        Piece("typed statistics", (f"ALTER TABLE t ALTER COLUMN {name} SET STATISTICS 55",), 0.1),
+    ]
+
+
 _OF = {"sqlite": _sqlite, "duckdb": _duckdb, "postgres": _postgres, "mysql": _mysql}
 
 
@@ -128,4 +138,6 @@ def chosen(kind: str, before: Shape, edited: Edited, chance: random.Random) -> S
     words = [name for name in words if before.part(name) and (kind != "mysql" or before.part(name).kind != "text")]
     still, some = chance.choice(untouched).name, chance.choice(kept).name
     pieces = _OF[kind](still, chance.choice(words) if words else None, some)
+    typed = sorted(name for name, what in edited.touched if what == "type")
+    pieces += _retyped(chance.choice(typed)) if typed and kind == "postgres" else []
     return [piece for piece in pieces if chance.random() < piece.often]

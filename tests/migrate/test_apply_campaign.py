@@ -12,7 +12,7 @@ from tests.commands import ROOT
 from tests.services import variable
 from tests.stores import KINDS, SERVERS
 
-TRIALS = 3
+TRIALS = 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
