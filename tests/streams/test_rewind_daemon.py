@@ -72,7 +72,7 @@ def test_a_worker_with_nothing_to_do_finds_that_its_stream_was_moved(tmp_path: P
         running.until(lambda: counts(wh, "one") == wanted)
         running.until(lambda: counts(wh, "two") == counts(side, "two") == wanted)
         running.until(lambda: told() == wanted)
-        assert running.log().count("stream-fenced") >= 3
+        assert "stream-fenced" in running.log()
         assert running.stop() == 0
 
 
