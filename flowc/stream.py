@@ -78,13 +78,16 @@ class SourcePlan:
 class PositionSql:
     """How a target keeps the positions of a stream, beside its rows.
 
-    `read` gives rows of (source, partition, next, epoch, log_id). `begin` records a partition that was never read, and
+    `read` gives rows of (source, partition, next, epoch, log_id). `hold` keeps workers from moving any of them until
+    the transaction ends. `begin` records a partition that was never read, and
     `advance` moves one on: it touches one row when the position is still `{start}`, and none when another worker has
     moved it. Both hold `{source}` as a finished literal in `sources`, and `{log}` of letters, digits, `-` and `_`.
     """
 
+    table: TableName
     ensure: tuple[str, ...]
     read: str
+    hold: str
     begin: str
     advance: str
     sources: tuple[tuple[str, str], ...] = ()
@@ -111,6 +114,8 @@ class LettersSql:
     """Removes them."""
     overtaken: str
     """Removes the letters of the messages from `{start}` up to, and without, `{end}` of a partition."""
+    overtaking: str
+    """How many letters `overtaken` would remove."""
     purge: str
     purged: str
     """How many letters `purge` would remove."""

@@ -10,7 +10,7 @@ from flowc.cli.arguments import environment_option
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import one_stream
-from flowc.render.rewinding import rewind_text
+from flowc.render.rewinding import moved_text, rewind_text
 from flowc.service.rewinding import prepare_rewind
 
 
@@ -35,7 +35,7 @@ def command(specs: tuple[str, ...], to: str, yes: bool, environment: str | None)
             say("nothing was moved")
             return 1
         rewind.make()
-        out(f"{name}: moved")
+        out(moved_text(rewind))
     finally:
         rewind.close()
         whole.sessions.close()

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir, Stream
-from flowc.compiler.streamplan.letters import Chosen, hold_positions
+from flowc.compiler.streamplan.letters import Chosen
+from flowc.compiler.streamplan.positions import hold_positions
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.streams.compute import Decoding
 from flowc.runtime.streams.epoch import Epoch
@@ -160,7 +162,7 @@ def _taking(writer: Writer, letters: DeadLetters) -> Writer:
         return LettersWriter(_taking(writer.table, letters))
     if not isinstance(writer, DatabaseWriter):
         return writer
-    hold = hold_positions(letters.stream, str(writer.plan.table), writer.plan.kind)
+    hold = hold_positions(letters.stream, str(writer.plan.table), DIALECTS[writer.plan.kind])
 
     def first(_: Epoch) -> None:
         writer.database.execute(hold)

@@ -8,9 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir
-from flowc.compiler.streamplan.positions import POSITIONS
 from flowc.errors import FlowcError, TransientError
 from flowc.runtime.streams.begin import check_log
 from flowc.runtime.streams.epoch import Partition
@@ -115,18 +113,13 @@ def held_by(plan: StreamPlan, sessions: Sessions) -> Held:
 def _of_table(target: TableTarget, sessions: Sessions) -> Held:
     if not sessions.is_there(target.connection):
         return Held()
-    database = sessions.target(target.connection)
-    database.open()
-    if database.table(DIALECTS[target.kind].state_table(POSITIONS)) is None:
-        return Held()
-    return DatabaseWriter(target, database).held()
+    return DatabaseWriter(target, sessions.target(target.connection)).look()
 
 
 def _of_topic(target: object, stream: str, sessions: Sessions) -> Held:
     assert isinstance(target, TopicTarget)
     kafka = importlib.import_module("flowc.runtime.streams.targets.kafka")
-    watching = replace(target, transactions=False)
-    with closing(kafka.KafkaWriter(watching, stream, sessions.options(target.connection).values)) as writer:
+    with closing(kafka.KafkaWriter(target, stream, sessions.options(target.connection).values)) as writer:
         held: Held = writer.look()
         return held
 

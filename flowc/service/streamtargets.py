@@ -73,6 +73,10 @@ class LettersWriter:
         """As the table."""
         return self.table.open()
 
+    def look(self) -> Held:
+        """As the table."""
+        return self.table.look()
+
     def write(self, epoch: Epoch) -> int:
         """Takes the dead letters of an epoch."""
         rows = epoch.dead if epoch.dead is not None else empty(DEAD_LETTER)
@@ -85,3 +89,9 @@ class LettersWriter:
     def close(self) -> None:
         """As the table."""
         self.table.close()
+
+
+def table_of(writer: Writer) -> DatabaseWriter | None:
+    """The writer of a database that writes what another one is given, or is that one."""
+    table = writer.table if isinstance(writer, LettersWriter) else writer
+    return table if isinstance(table, DatabaseWriter) else None

@@ -20,7 +20,7 @@ from flowc.compiler.quote import ident
 from flowc.runtime.arrow import empty
 from flowc.runtime.connector import Database
 from flowc.runtime.streams.compute import Compute, Origin, fail
-from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.epoch import Epoch, after
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
@@ -112,14 +112,20 @@ class Kept:
     """Keeps the rows of a target that is no table; see `flowc.runtime.streams.targets.contract.Writer`."""
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
+    _held: Held = field(default_factory=Held)
 
     def open(self) -> Held:
         """Nothing is held."""
-        return Held()
+        return self._held
+
+    def look(self) -> Held:
+        """What was taken."""
+        return self._held
 
     def write(self, epoch: Epoch) -> int:
         """Takes the rows."""
         self.batches.append(epoch.rows)
+        self._held = Held(epoch.number, after(epoch.ranges, self._held.positions))
         return epoch.number
 
     def flush(self) -> int:

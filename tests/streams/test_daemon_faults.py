@@ -40,9 +40,9 @@ def test_a_database_that_goes_and_comes_back_degrades_the_stream_and_loses_nothi
         running.until(lambda: running.worker("clean")["rows"] == 1000)
         pid = running.worker("clean")["pid"]
         cluster.stop()
+        running.until(lambda: running.page("/readyz")[0] == 503)  # although it has nothing to write
+        assert running.worker("clean")["status"] == "degraded"
         send(kafka, topic, 1000, 1000)
-        running.until(lambda: running.worker("clean")["status"] == "degraded")
-        assert running.page("/readyz")[0] == 503
         running.until(lambda: len(_waits(running)) >= 3)
         cluster.start()
         running.until(lambda: running.worker("clean")["rows"] == 2000)

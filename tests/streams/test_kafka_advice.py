@@ -68,3 +68,15 @@ def test_the_ends_of_a_run_that_ends_are_known_before_messages_are_waited_for(ka
     produce(kafka, topic, numbered(3))
     assert source.end_offsets() == {0: 5, 1: 0}
     source.close()
+
+
+def test_what_is_told_never_goes_back_behind_where_a_partition_was_taken_over(kafka: str) -> None:
+    """What a worker knew when it began is older than what another member has written since."""
+    topic, group = fresh(kafka), f"g{uuid.uuid4().hex[:8]}"
+    produce(kafka, topic, numbered(10))
+    source = KafkaSource("events", topic, {"bootstrap_servers": kafka}, group=group)
+    source.open()
+    source.assign({0: 7})
+    source.commit({0: 2})
+    source.close()
+    assert _told(kafka, group, topic) == 7

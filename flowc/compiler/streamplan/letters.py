@@ -10,7 +10,6 @@ from flowc.catalog import TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.quote import ident, idents, instant, table, text
-from flowc.compiler.streamplan.positions import POSITIONS
 from flowc.compiler.tables.ddl import cast
 from flowc.stream import DEAD_LETTER, LettersSql
 from flowc.types import TIMESTAMPTZ
@@ -38,6 +37,7 @@ def letters_sql(
     of_source, columns = f"{ident('source')} = {{source}}", idents(column.name for column in DEAD_LETTER)
     partition, offset = (ident(name) for name in _ORDER)
     behind = f"({partition} > {{partition}} OR ({partition} = {{partition}} AND {offset} > {{offset}}))"
+    between = f"{some} AND {of_source} AND {partition} = {{partition}} AND {offset} >= {{start}} AND {offset} < {{end}}"
     within = f"{ident('attempt')} <= {{attempts}}"
     at = f"{every} AND {of_source} AND {partition} = {{partition}} AND {offset} IN ({{offsets}})"
     parked = f"SUM(CASE WHEN {ident('attempt')} > {{attempts}} THEN 1 ELSE 0 END) AS {ident('parked')}"
@@ -53,20 +53,12 @@ def letters_sql(
         f"ORDER BY {idents(_ORDER)} LIMIT {{limit}}",
         f"SELECT {columns} FROM {letters} WHERE {at}",
         f"DELETE FROM {letters} WHERE {at}",
-        f"DELETE FROM {letters} WHERE {some} AND {of_source} AND {partition} = {{partition}} "
-        f"AND {offset} >= {{start}} AND {offset} < {{end}}",
+        f"DELETE FROM {letters} WHERE {between}",
+        f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {between}",
         f"DELETE FROM {letters} WHERE {some}",
         f"SELECT COUNT(*) AS {ident('letters')} FROM {letters} WHERE {some}",
         tuple((source, text(source, dialect)) for source in sources),
     )
-
-
-def hold_positions(stream: str, target: str, kind: str) -> str:
-    """Keeps the workers of a stream from committing until the transaction ends, and changes nothing."""
-    dialect = DIALECTS[kind]
-    own = f"{ident('stream')} = {text(stream, dialect)} AND {ident('target')} = {text(target, dialect)}"
-    epoch = ident("epoch")
-    return f"UPDATE {table(dialect.state_table(POSITIONS))} SET {epoch} = {epoch} WHERE {own}"
 
 
 def _conditions(chosen: Chosen, dialect: Dialect) -> Iterator[str]:

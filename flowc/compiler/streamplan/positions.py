@@ -40,12 +40,21 @@ def position_sql(stream: str, target: str, sources: list[str], dialect: Dialect)
     values = f"{names}, {{source}}, {{partition}}, {{end}}, {{epoch}}, '{{log}}'"
     move = f"{ident('next_offset')} = {{end}}, {ident('epoch')} = {{epoch}}, {ident('log_id')} = '{{log}}'"
     return PositionSql(
+        dialect.state_table(POSITIONS),
         ensure_state(POSITIONS, _COLUMNS, _KEY, dialect),
         f"SELECT {read} FROM {state} WHERE {own.format()}",
+        hold_positions(stream, target, dialect),
         f"INSERT INTO {state} ({idents(c.name for c in _COLUMNS)}) VALUES ({values})",
         f"UPDATE {state} SET {move} WHERE {at} AND {ident('next_offset')} = {{start}}",
         tuple((source, text(source, dialect)) for source in sources),
     )
+
+
+def hold_positions(stream: str, target: str, dialect: Dialect) -> str:
+    """Keeps the workers of a stream from committing until the transaction ends, and changes nothing."""
+    own = f"{ident('stream')} = {text(stream, dialect)} AND {ident('target')} = {text(target, dialect)}"
+    epoch = ident("epoch")
+    return f"UPDATE {table(dialect.state_table(POSITIONS))} SET {epoch} = {epoch} WHERE {own}"
 
 
 def _next() -> str:

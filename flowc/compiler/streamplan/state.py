@@ -83,6 +83,8 @@ def _templates(stream: str, dialect: Dialect) -> dict[str, str]:
     last = f"CASE WHEN {ident('intended')} < {{epoch}} THEN {{epoch}} ELSE {ident('intended')} END"
     return {
         "read": f"SELECT {idents(['epoch', 'intended', 'body'])} FROM {points} {of}",
+        # Whoever changes anything here changes this row first.
+        "hold": f"UPDATE {points} SET {ident('intended')} = {ident('intended')} {of}",
         "begin": f"{_insert(points, CHECKPOINTS)} VALUES ({own}, 0, 0, '')",
         "intend": f"UPDATE {points} SET {ident('intended')} = {{epoch}} {of} AND {ident('intended')} = {{before}}",
         "log": f"{_insert(log, EPOCHS)} VALUES ({own}, {{epoch}}, '{{body}}')",

@@ -197,7 +197,8 @@ class KafkaSource:
 
         The client lets one thread in at a time: a commit beside a poll that waits for messages waits with it.
         """
-        self._advice = {partition: offset for partition, offset in positions.items() if partition in self._next}
+        begun = self._begun.copy()  # of a partition that was another member's, a position may be told from before
+        self._advice = {p: max(offset, begun[p]) for p, offset in positions.items() if p in begun}
 
     @property
     def _log(self) -> TopicLog:

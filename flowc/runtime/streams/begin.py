@@ -7,9 +7,40 @@ from collections.abc import Mapping, Sequence
 from flowc.errors import UsageError
 from flowc.runtime.streams.epoch import Intent, Partition
 from flowc.runtime.streams.source import replaced
-from flowc.runtime.streams.state.contract import Checkpoint, Restored
-from flowc.runtime.streams.targets.contract import Held
+from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
+from flowc.runtime.streams.targets.contract import Held, Writer
 from flowc.stream import StreamPlan
+
+
+def intends(plan: StreamPlan) -> bool:
+    """Whether the store knows the positions, and not the only target."""
+    return plan.state is not None and not plan.state.shared
+
+
+def opened(
+    plan: StreamPlan, store: StateStore | None, writers: Sequence[Writer], *, looking: bool = False
+) -> tuple[Restored, list[Held]]:
+    """What the store and the targets hold; with `looking` no other worker is shut out.
+
+    The store is read behind the targets: whatever another worker writes into these it has intended before. Raises
+    UsageError where state in a target's own transactions is not that of its last epoch.
+    """
+    held = [writer.look() if looking else writer.open() for writer in writers]
+    if store is None:
+        return Restored(), held
+    restored = store.open()
+    if not intends(plan):
+        held = [_shared(restored.checkpoint, held[0], writers[0].look(), plan)]
+    return restored, held
+
+
+def _shared(checkpoint: Checkpoint, before: Held, after: Held, plan: StreamPlan) -> Held:
+    """What the target held when the state was read, between two looks at it: another worker may write meanwhile."""
+    if not before.epoch <= checkpoint.epoch <= after.epoch:
+        raise _lost(before.epoch, plan.targets[0].name, plan)
+    if checkpoint.epoch == after.epoch:
+        return after
+    return Held(checkpoint.epoch, dict(checkpoint.positions), dict(checkpoint.logs))
 
 
 def beginnings(intents: Sequence[Intent]) -> dict[Partition, int]:
@@ -22,12 +53,15 @@ def beginnings(intents: Sequence[Intent]) -> dict[Partition, int]:
 
 
 def adoptable(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> Held | None:
-    """Where an old stream with a new store begins: at the one epoch that its older targets hold. Others are new."""
-    if restored.last or restored.checkpoint.epoch or plan.operators:
-        return None
+    """Where an old stream with a new store begins: at the one epoch that its older targets hold. Others are new.
+
+    A worker of before, which knows of no store, may go on for a while beside one that does.
+    """
     older = [there for there in held if there.epoch]
     same = len({there.epoch for there in older}) == 1
-    return next((there for there in older if there.positions), None) if same else None
+    if plan.operators or not same or older[0].epoch <= restored.last or (restored.last and len(older) == len(held)):
+        return None
+    return next((there for there in older if there.positions), None)
 
 
 def check_held(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> None:
@@ -47,15 +81,6 @@ def check_log(stored: Mapping[Partition, str], source: str, log: str) -> None:
     """
     if any(own != log for (name, _), own in stored.items() if name == source) and log:
         raise replaced(source)
-
-
-def check_shared(checkpoint: Checkpoint, held: Held, plan: StreamPlan) -> None:
-    """State in a target's own transactions is that of its last epoch, unless something was written without it.
-
-    Raises UsageError then.
-    """
-    if plan.state is not None and checkpoint.epoch != held.epoch:
-        raise _lost(held.epoch, plan.targets[0].name, plan)
 
 
 def _lost(epoch: int, target: str, plan: StreamPlan) -> UsageError:

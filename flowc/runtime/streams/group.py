@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from flowc.runtime.streams.epoch import Partition
+from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import Membership, Source
+from flowc.runtime.streams.targets.contract import Fenced
 
+_LOOK = 2.0
+"""Seconds between two looks at what is stored, of a member to which nothing comes."""
 _PATIENCE = 5.0
 """Seconds that a hand-over waits for what is being written."""
 
@@ -29,6 +32,7 @@ class GroupReader:
     _read: dict[int, int] = field(default_factory=dict)
     _written: dict[int, int] = field(default_factory=dict)
     _moved: threading.Condition = field(default_factory=threading.Condition)
+    _looked: float = field(default_factory=time.monotonic)
 
     def seek(self, positions: Mapping[Partition, int]) -> None:
         """Joins the group; where its partitions begin is asked for when they are given."""
@@ -41,7 +45,19 @@ class GroupReader:
         polled = self.source.poll(self.max_rows, wait)
         if polled is not None:
             self._read.update({range_.partition: range_.end for range_ in polled.ranges})
+            self._looked = time.monotonic()
+        elif time.monotonic() - self._looked >= _LOOK:
+            self._look()
         return polled
+
+    def _look(self) -> None:
+        """Raises Fenced where a partition that is read here, and written, is not where it was left."""
+        own = {p: at for p, at in self.source.positions().items() if not self._unwritten(frozenset((p,)))}
+        stored = self._own(self.stored())
+        moved = next((p for p, at in own.items() if stored.get(p, at) != at), None)
+        if moved is not None:
+            raise Fenced.at(Range(self.source.name, moved, own[moved], own[moved]))
+        self._looked = time.monotonic()
 
     @property
     def ended(self) -> bool:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from flowc.errors import DataError
 from flowc.runtime.arrow import empty
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.streams.begin import check_held
+from flowc.runtime.streams.begin import check_held, opened
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after
 from flowc.runtime.streams.letterbox import Batch, failed_again, joined, messages_of
@@ -105,10 +105,9 @@ class LettersRun:
 
     def _begin(self) -> int:
         """Finishes what was intended before; gives the number of the last epoch."""
-        restored = self.store.open() if self.store is not None else None
-        held = [writer.open() for writer in self.writers]
+        restored, held = opened(self.plan, self.store, self.writers)
         self._held = [there.epoch for there in held]
-        if restored is None:
+        if self.store is None:
             self.box.begin({})
             return self._held[0]
         check_held(restored, held, self.plan)

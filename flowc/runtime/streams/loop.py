@@ -71,6 +71,10 @@ class Seekable(Reader, Protocol):
         """Leaves. May be called twice."""
 
 
+def _nothing() -> None:
+    return
+
+
 @dataclass
 class Loop:
     """One run of one stream.
@@ -82,6 +86,8 @@ class Loop:
     compute: Callable[[Polled | None], Epoch | None]
     commit: Callable[[Epoch], None]
     wait: float = 0.02
+    idle: Callable[[], None] = _nothing
+    """Called again and again by the caller's thread while it has nothing to commit."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set from outside, it ends the run: reading stops at once, and what was read is written."""
     _broken: threading.Event = field(default_factory=threading.Event)
@@ -138,7 +144,7 @@ class Loop:
 
     def _commit(self, ready: queue.Queue[Any]) -> int:
         count = 0
-        while (epoch := self._take(ready)) is not None:
+        while (epoch := self._take(ready, self.idle)) is not None:
             self.commit(epoch)
             count += 1
         return count
@@ -152,10 +158,10 @@ class Loop:
             except queue.Full:
                 continue
 
-    def _take(self, source: queue.Queue[Any]) -> Any:
+    def _take(self, source: queue.Queue[Any], idle: Callable[[], None] = _nothing) -> Any:
         while not self._broken.is_set():
             try:
                 return source.get(timeout=_TICK)
             except queue.Empty:
-                continue
+                idle()
         return None

@@ -15,15 +15,18 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from flowc.errors import DataError
-from flowc.runtime.streams.begin import adoptable, beginnings, check_held, check_log, check_shared
+from flowc.runtime.streams.begin import adoptable, beginnings, check_held, check_log, intends, opened
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, after, logs_after
 from flowc.runtime.streams.loop import Loop, Polled, Seekable
 from flowc.runtime.streams.replay import Replay
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
-from flowc.runtime.streams.targets.contract import Held, Judge, Writer
+from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Writer
 from flowc.runtime.streams.watermark import in_order
 from flowc.stream import StreamPlan
+
+_LOOK = 2.0
+"""Seconds between two looks at what is stored, of a worker to which nothing comes."""
 
 
 def _nothing(_: object) -> None:
@@ -57,6 +60,8 @@ class StreamRun:
     stopping: threading.Event = field(default_factory=threading.Event)
     drain: bool = False
     """Whether the end of a run that ends counts as the end of the input: operators let out all that they hold."""
+    alone: bool = True
+    """Whether no other worker moves positions of the stream beside this one."""
     _held: list[int] = field(default_factory=list, init=False)
     _pending: list[Checkpoint] = field(default_factory=list, init=False)
     _read: dict[Partition, int] = field(default_factory=dict, init=False)
@@ -68,15 +73,15 @@ class StreamRun:
     _number: int = field(default=0, init=False)
     _saved_at: float = field(default=0.0, init=False)
     _intended: int = field(default=0, init=False)
+    _looked: float = field(default_factory=time.monotonic, init=False)
 
     def run(self) -> None:
         """Runs until it is stopped or, in a run that ends, until the ends are reached.
 
         Raises FlowcError; what was not committed is read again by the next run.
         """
-        restored = self.store.open() if self.store is not None else Restored()
-        held = [writer.open() for writer in self.writers]
-        self._restore(restored, held)
+        restored, held = opened(self.plan, self.store, self.writers)
+        restored = self._restore(restored, held)
         if self._intends and restored.intents:
             self._seek({**beginnings(restored.intents), **self._read})
             self._replay(restored.intents)
@@ -88,31 +93,45 @@ class StreamRun:
 
     @property
     def _intends(self) -> bool:
-        return self.plan.state is not None and not self.plan.state.shared
+        return intends(self.plan)
 
     def _loop(self) -> Loop:
         readers = list(self.readers.values())
-        return Loop(readers, self._epoch, self._commit, self.plan.batch.max_wait, stopping=self.stopping)
+        wait, stopping = self.plan.batch.max_wait, self.stopping
+        return Loop(readers, self._epoch, self._commit, wait, idle=self._look, stopping=stopping)
+
+    def _look(self) -> None:
+        """Now and then while nothing comes: whether targets and store are there, and the stream is where it was left.
+
+        Raises Fenced where it is not: nothing else would tell a worker that has nothing to write.
+        """
+        if time.monotonic() - self._looked < _LOOK:
+            return
+        targets = zip(self.writers, self.plan.targets, strict=False)
+        held = [writer.look() for writer, target in targets if target.keeps_positions]
+        moved = self.alone and not self._intends and held[0].positions != self._stored
+        if moved or (self.store is not None and self._intends and self.store.last() != self._intended):
+            raise Fenced(f"stream `{self.plan.name}` was moved, or another worker goes on with it")
+        self._looked = time.monotonic()
 
     def _replay(self, intents: Sequence[Intent]) -> None:
         replay = Replay(self.readers, intents, self.stopping)
         Loop([replay], self._again, self._commit, self.plan.batch.max_wait, stopping=self.stopping).run()
 
-    def _restore(self, restored: Restored, held: Sequence[Held]) -> None:
-        checkpoint = restored.checkpoint
+    def _restore(self, restored: Restored, held: Sequence[Held]) -> Restored:
+        """Takes in where the stream is; gives what the store holds by then."""
         self._held = [there.epoch for there in held]
         self._pending, self._saved_at = [], time.monotonic()
         if self._intends:
             restored = self._adopted(restored, held)
-            checkpoint = restored.checkpoint
             check_held(restored, held, self.plan)
-            self._read, self._number, self._intended = dict(checkpoint.positions), checkpoint.epoch, restored.last
-            self._logs = dict(restored.logs)
+            self._read, self._number = dict(restored.checkpoint.positions), restored.checkpoint.epoch
+            self._intended, self._logs = restored.last, dict(restored.logs)
         else:
-            check_shared(checkpoint, held[0], self.plan)
             self._read, self._number, self._logs = dict(held[0].positions), held[0].epoch, dict(held[0].logs)
         self._stored = dict(self._read)
-        self.compute.restore(checkpoint)
+        self.compute.restore(restored.checkpoint)
+        return restored
 
     def _adopted(self, restored: Restored, held: Sequence[Held]) -> Restored:
         """What a new store begins with: the position of targets that had no store before, where nothing else counts."""

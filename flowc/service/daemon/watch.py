@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +21,8 @@ from flowc.service.streams import StreamReport, no_pause
 _EVERY = 0.5
 _PATIENCE = 2.0
 """Seconds of trouble with a source before it counts."""
+_SILENCE = 15.0
+"""Seconds that a target may take to answer."""
 
 
 @runtime_checkable
@@ -43,6 +46,8 @@ class Watch:
     """Bad rows that were dropped and nobody was told of yet: the first few of each attempt."""
     _born: dict[int, float] = field(default_factory=dict)
     _unopened: int = 0
+    _asked: float | None = None
+    _silent: bool = False
 
     def attach(self, run: StreamRun, counted: StreamReport) -> None:
         """Watches a run, which has not begun; its bad rows are counted in `counted`."""
@@ -64,6 +69,25 @@ class Watch:
     def degraded(self, reason: str) -> None:
         """Something outside does not work, and is waited for."""
         self.report.status, self.report.trouble = "degraded", reason
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While a target is asked, which may not answer."""
+        self._asked = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked = None
+            if self._silent:
+                self._silent = False
+                self.report.status, self.report.trouble = "running", None
+
+    def mind(self) -> None:
+        """Called now and then: a target that takes too long to answer is out of reach."""
+        asked = self._asked
+        if asked is not None and time.monotonic() - asked > _SILENCE:
+            self._silent = True
+            self.degraded(f"a target has not answered for {_SILENCE:g} s")
 
     def timed(self, phase: str, seconds: float) -> None:
         """A phase of an epoch is over."""
@@ -178,10 +202,16 @@ class WatchedWriter:
         """Connects."""
         return self.inner.open()
 
+    def look(self) -> Held:
+        """What is held."""
+        with self.watch.asking():
+            return self.inner.look()
+
     def write(self, epoch: Epoch) -> int:
         """Takes an epoch."""
         began, self._commit = time.perf_counter(), 0.0
-        held = self.inner.write(epoch)
+        with self.watch.asking():
+            held = self.inner.write(epoch)
         self.watch.timed("write", time.perf_counter() - began - self._commit)
         if self._commit:
             self.watch.timed("commit", self._commit)

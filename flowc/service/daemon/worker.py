@@ -117,6 +117,7 @@ class Worker:
                 self.channel.event("info", status)
             while self.watch.examples:
                 self.channel.event("warning", f"bad message: {self.watch.examples.popleft()}")
+            self.watch.mind()
             self._tell()
             self._done.wait(_EVERY if status == "running" else _EVERY / 10)
 
@@ -136,6 +137,7 @@ def _share(run: StreamRun, plan: StreamPlan, others: Sessions) -> None:
     database.open()
     positions = DatabaseWriter(target, database)
     readers = {name: reader for name, reader in run.readers.items() if isinstance(reader, SourceReader)}
+    run.alone = False
     run.readers = {
         name: GroupReader(reader.source, plan.batch.max_rows, lambda: positions.held().positions)
         for name, reader in readers.items()

@@ -61,10 +61,16 @@ class StateStore(Protocol):
     """
 
     def open(self) -> Restored:
-        """Connects, makes its tables where they are missing, and gives what is stored."""
+        """Connects, makes its tables where they are missing, and gives what is stored, all of one moment."""
+
+    def last(self) -> int:
+        """The number of the last epoch intended, or of the checkpoint behind it."""
 
     def close(self) -> None:
         """Leaves. May be called twice."""
+
+    def read(self) -> Restored:
+        """What is stored, in a transaction of the stream's only target that is open."""
 
     def intend(self, intent: Intent) -> None:
         """Logs what an epoch takes from outside.
@@ -73,8 +79,18 @@ class StateStore(Protocol):
             Fenced: the epoch before it is not the last one here: another worker goes on with this stream.
         """
 
+    def shut(self, time: int) -> Restored:
+        """Intends an epoch without messages, so that no worker begins another; gives what was stored before."""
+
     def save(self, checkpoint: Checkpoint) -> None:
         """Keeps a checkpoint; intents of epochs up to its own are needed no more."""
+
+    def move(self, checkpoint: Checkpoint, last: int) -> None:
+        """Puts a checkpoint in place of all that was intended up to the epoch `last`.
+
+        Raises:
+            Fenced: that is not the last one here any more.
+        """
 
     def facts(self) -> dict[str, str]:
         """What is remembered by name, for instance the columns that were discovered."""

@@ -17,7 +17,7 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError
 from flowc.runtime.connector import Database
-from flowc.runtime.streams.epoch import Epoch, Intent
+from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.state.contract import Checkpoint, Group, Restored
 from flowc.runtime.streams.state.words import checkpoint_text, intent_text, meant, read_checkpoint, read_intent, spelled
 from flowc.runtime.streams.targets.contract import Fenced
@@ -53,6 +53,13 @@ class DatabaseStore:
         self.database.open()
         self.database.rollback()
         self._ensure()
+        self._begin()
+        with self._transaction():
+            self.database.execute(self._filled("hold"))
+            return self.read()
+
+    def read(self) -> Restored:
+        """What is stored. In a transaction that holds it, all of it is of one moment."""
         epoch, intended, body = self._head()
         self._point = epoch
         checkpoint = replace(read_checkpoint(epoch, body), groups=tuple(self._groups()))
@@ -81,13 +88,20 @@ class DatabaseStore:
                     raise
                 time.sleep(0.1)
 
-    def _head(self) -> tuple[int, int, str]:
-        """The epoch of the checkpoint, the last epoch intended, and the checkpoint's text."""
+    def last(self) -> int:
+        """The number of the last epoch intended."""
+        rows = self.database.query(self._filled("read")).to_pylist()
+        return int(rows[0]["intended"]) if rows else 0
+
+    def _begin(self) -> None:
         if not self.database.query(self._filled("read")).num_rows:
             try:
                 self.database.execute(self._filled("begin"))
             except DataError:
                 self.database.rollback()  # another worker was first
+
+    def _head(self) -> tuple[int, int, str]:
+        """The epoch of the checkpoint, the last epoch intended, and the checkpoint's text."""
         row = self.database.query(self._filled("read")).to_pylist()[0]
         return int(row["epoch"]), int(row["intended"]), str(row["body"])
 
@@ -110,8 +124,21 @@ class DatabaseStore:
             Fenced: the epoch before it is not the last one here: another worker goes on with this stream.
         """
         with self._transaction():
-            self._move("intend", epoch=intent.number, before=intent.number - 1)
-            self.database.execute(self._filled("log", epoch=intent.number, body=intent_text(intent)))
+            self._intend(intent)
+
+    def shut(self, time: int) -> Restored:
+        """Intends an epoch without messages, so that no worker begins another; gives what was stored before."""
+        with self._transaction():
+            self.database.execute(self._filled("hold"))
+            restored = self.read()
+            positions, logs = sorted(restored.positions.items()), restored.logs
+            ranges = tuple(Range(*at, offset, offset, logs.get(at, "")) for at, offset in positions)
+            self._intend(Intent(restored.last + 1, time, ranges))
+        return restored
+
+    def _intend(self, intent: Intent) -> None:
+        self._move("intend", epoch=intent.number, before=intent.number - 1)
+        self.database.execute(self._filled("log", epoch=intent.number, body=intent_text(intent)))
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keeps a checkpoint; intents of epochs up to its own are needed no more.
@@ -122,9 +149,25 @@ class DatabaseStore:
         if checkpoint.epoch == self._point and not checkpoint.groups:
             return
         with self._transaction():
-            self._keep(checkpoint, self._point)
-            self.database.execute(self._filled("prune", epoch=checkpoint.epoch))
+            self._replace(checkpoint)
         self._point = checkpoint.epoch
+
+    def move(self, checkpoint: Checkpoint, last: int) -> None:
+        """Puts a checkpoint in place of all that was intended up to the epoch `last`.
+
+        Raises:
+            Fenced: that is not the last one here any more.
+        """
+        with self._transaction():
+            self.database.execute(self._filled("hold"))
+            if self.last() != last:
+                raise Fenced(f"another worker goes on with stream `{self.stream}`")
+            self._replace(checkpoint)
+        self._point = checkpoint.epoch
+
+    def _replace(self, checkpoint: Checkpoint) -> None:
+        self._keep(checkpoint, self._point)
+        self.database.execute(self._filled("prune", epoch=checkpoint.epoch))
 
     def beside(self, epoch: Epoch) -> None:
         """Keeps the checkpoint of an epoch, in the transaction that is open; that of the epoch before is there."""

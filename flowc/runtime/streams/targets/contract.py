@@ -51,6 +51,9 @@ class Writer(Protocol):
         May be called again after a failure.
         """
 
+    def look(self) -> Held:
+        """What is held now. Makes nothing, clears nothing and shuts nobody out; connects where that was not done."""
+
     def write(self, epoch: Epoch) -> int:
         """Takes an epoch; gives the number of the last epoch that is now durable.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import pyarrow as pa
@@ -30,6 +30,10 @@ def _nothing(_: object) -> None:
     return
 
 
+class _Begun(Fenced):
+    """Another worker has told where a partition begins since this one looked."""
+
+
 @dataclass
 class DatabaseWriter:
     """One table of one stream, through a session of its own; see `flowc.runtime.streams.targets.contract.Writer`."""
@@ -42,6 +46,7 @@ class DatabaseWriter:
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
     known: set[Partition] = field(default_factory=set)
     """The partitions that have a stored position."""
+    _placed: bool = field(default=False, init=False)
 
     def open(self) -> Held:
         """Makes the tables and the place for positions where they are missing; gives what is held."""
@@ -63,6 +68,12 @@ class DatabaseWriter:
         without = () if dead is None or self.database.table(dead.table) is not None else self.plan.create_dead
         return (*(self.plan.create if self.database.table(self.plan.table) is None else ()), *without)
 
+    def look(self) -> Held:
+        """What is held; nothing where no worker has made the place for positions."""
+        self.database.open()
+        self._placed = self._placed or self.database.table(self._positions.table) is not None
+        return self.held() if self._placed else Held()
+
     def held(self) -> Held:
         """The last epoch, and the next offset of every partition that was ever read."""
         rows = self.database.query(self._positions.read).to_pylist()
@@ -73,26 +84,57 @@ class DatabaseWriter:
 
     def write(self, epoch: Epoch) -> int:
         """Commits an epoch."""
+        try:
+            return self._write(epoch)
+        except _Begun:
+            return self._write(self._behind_others(epoch))
+
+    def _behind_others(self, epoch: Epoch) -> Epoch:
+        """The epoch of one of several workers that begin: where partitions begin may be told already by another one.
+
+        What it read of them is judged by where they are; that they begin need not be told twice.
+        """
+        before = frozenset(self.known)
+        begun = self.held().positions.keys() - before
+        ranges = tuple(r for r in epoch.ranges if r.end > r.start or r.at not in begun)
+        return replace(epoch, intent=replace(epoch.intent, ranges=ranges))
+
+    def move(self, made: Callable[[Held], Epoch]) -> None:
+        """Commits the epoch, without rows, that is made of what is held; no worker writes in between."""
+        self.open()
+        try:
+            self.database.begin()
+            self.database.execute(self._positions.hold)
+            self._take(made(self.held()))
+        except FlowcError:
+            self.database.rollback()
+            raise
+
+    def _write(self, epoch: Epoch) -> int:
         self._prepare(epoch)
         try:
             self.database.begin()
             if self.plan.lock:
                 self.database.lock(self.plan.lock)
-            self._advance(epoch)
-            self.pause("positions")
-            self._rows(self.plan.load, last_of_each(epoch.rows, self.plan.keys))
-            if self.plan.dead is not None and epoch.dead is not None:
-                self._rows(self.plan.dead, epoch.dead)
-            self.pause("rows")
-            self.beside(epoch)
-            self.pause("state")
-            self.database.commit()
+            self._take(epoch)
         except FlowcError:
             self.database.rollback()
             raise
+        return epoch.number
+
+    def _take(self, epoch: Epoch) -> None:
+        """Writes and commits an epoch in the transaction that is open."""
+        self._advance(epoch)
+        self.pause("positions")
+        self._rows(self.plan.load, last_of_each(epoch.rows, self.plan.keys))
+        if self.plan.dead is not None and epoch.dead is not None:
+            self._rows(self.plan.dead, epoch.dead)
+        self.pause("rows")
+        self.beside(epoch)
+        self.pause("state")
+        self.database.commit()
         self.known.update(range_.at for range_ in epoch.ranges)
         self.pause("committed")
-        return epoch.number
 
     def refused(self, epoch: Epoch, most: int | None = None) -> Sequence[BadRow]:
         """The rows that constraints, triggers and types refuse which only the database knows."""
@@ -138,7 +180,7 @@ class DatabaseWriter:
                 log=range_.log,
             )
             if not self._moved(statement):
-                raise Fenced.at(range_)
+                raise (Fenced if range_.at in self.known else _Begun).at(range_)
 
     def _moved(self, statement: str) -> bool:
         """Whether the position was where the epoch begins. Two workers that begin a partition meet in its key."""

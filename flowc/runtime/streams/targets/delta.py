@@ -61,6 +61,12 @@ class DeltaWriter:
             self._rolling.begin(held or 0)
             return Held(held or 0)
 
+    def look(self) -> Held:
+        """The last epoch that the table's log speaks of."""
+        with self._rolling.lock:
+            self.database.open()
+            return Held(self.database.stamp(self.plan.table, self.application) or 0)
+
     def write(self, epoch: Epoch) -> int:
         """Gathers an epoch, and commits it with those before it when there is enough."""
         with self._rolling.taking():

@@ -64,6 +64,10 @@ class FileLog:
             self._write(epoch, [])
         return epoch
 
+    def look(self) -> int:
+        """The last durable epoch, 0 for none."""
+        return int(self._read()["epoch"])
+
     def draft(self) -> Path:
         """A new name for a file that is being written."""
         self._count += 1

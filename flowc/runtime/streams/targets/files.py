@@ -71,6 +71,11 @@ class FilesWriter:
             self._rolling.begin(held)
             return Held(held)
 
+    def look(self) -> Held:
+        """The last durable epoch; the folder stays whose it is."""
+        with speaking(self._log.folder):
+            return Held(self._log.look())
+
     def write(self, epoch: Epoch) -> int:
         """Takes an epoch, and publishes it with those before it when a file is full."""
         with self._rolling.taking(), speaking(self._log.folder):

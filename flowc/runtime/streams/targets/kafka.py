@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from flowc.runtime.streams.epoch import Epoch, Partition, after
-from flowc.runtime.streams.targets.contract import Held
+from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.kafka_messages import letters, messages
 from flowc.runtime.streams.targets.kafka_producer import TopicProducer
 from flowc.stream import TopicTarget
@@ -30,6 +30,8 @@ class KafkaWriter:
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
     _producer: TopicProducer = field(init=False)
     _positions: dict[Partition, int] = field(default_factory=dict, init=False)
+    _number: int = field(default=0, init=False)
+    """That of the last epoch, as it was stored when this one looked or wrote."""
 
     def __post_init__(self) -> None:
         name = f"flowc-{self.stream}-{self.plan.topic}"
@@ -44,8 +46,9 @@ class KafkaWriter:
         return self._stored()
 
     def look(self) -> Held:
-        """What is held, for those who only watch: a worker is not shut out by a writer without transactions."""
-        self._producer.open()
+        """What is held, for those who only watch."""
+        if not self._producer.is_open:
+            self._producer.open(watching=True)
         return self._stored()
 
     def _stored(self) -> Held:
@@ -53,7 +56,8 @@ class KafkaWriter:
         asked = {(topic, p): (name, p) for name, topic in self.plan.positions for p in self._producer.partitions(topic)}
         found = self._producer.held(list(asked))
         self._positions = {asked[place]: offset for place, offset in found.items()}
-        return Held(number.get(self._mark, 0), dict(self._positions))
+        self._number = number.get(self._mark, 0)
+        return Held(self._number, dict(self._positions))
 
     def write(self, epoch: Epoch) -> int:
         """Commits an epoch. Without positions to keep, one that says nothing needs no transaction."""
@@ -63,11 +67,20 @@ class KafkaWriter:
             self._produce(epoch)
             self.pause("produced")
             positions = after(epoch.ranges, self._positions)
+            self._prove()
             self._producer.offsets(self._offsets(epoch.number, positions))
             self.pause("offsets")
-        self._positions = positions
+        self._positions, self._number = positions, epoch.number
         self.pause("committed")
         return epoch.number
+
+    def _prove(self) -> None:
+        """Without transactions the broker shuts nobody out: who was overtaken finds another number than its own."""
+        if self.plan.transactions or not self.plan.positions:
+            return
+        self._producer.flush()
+        if self._producer.held([self._mark]).get(self._mark, 0) != self._number:
+            raise Fenced(f"another worker goes on with stream `{self.stream}`, or it was moved")
 
     def flush(self) -> int:
         """Nothing is held back."""

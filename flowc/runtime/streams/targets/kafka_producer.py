@@ -43,18 +43,26 @@ class TopicProducer:
     _refused: list[Any] = field(default_factory=list, init=False)
     _secrets: tuple[str, ...] = field(default=(), init=False, repr=False)
 
-    def open(self) -> None:
-        """Connects, ends what an earlier producer of the same id has begun, and shuts it out."""
+    @property
+    def is_open(self) -> bool:
+        """Whether it is connected."""
+        return self._producer is not None
+
+    def open(self, *, watching: bool = False) -> None:
+        """Connects, ends what an earlier producer of the same id has begun, and shuts it out.
+
+        With `watching` it only looks, and leaves the earlier one alone.
+        """
         self.close()
         self._refused.clear()
-        made = producer_settings(self.options, self.transactional_id)
+        made = producer_settings(self.options, None if watching else self.transactional_id)
         self._secrets = secrets(made)
         with self._speaking("the connection's options: "):
             self._producer = self._kafka.Producer(made, logger=_LOG)
             self._consumer = self._kafka.Consumer(
                 {**settings(self.options, self.group), "group.id": self.group}, logger=_LOG
             )
-        if self.transactional_id is not None:
+        if self.transactional_id is not None and not watching:
             with self._speaking():
                 self._producer.init_transactions(_SECONDS)
 
@@ -127,7 +135,7 @@ class TopicProducer:
         if self.transactional_id is not None:
             self._bounded(lambda: self._producer.send_offsets_to_transaction(places, self._group(), _SECONDS))
         else:
-            self._flush()
+            self.flush()
             self._consumer.commit(offsets=places, asynchronous=False)
 
     def _group(self) -> Any:
@@ -160,7 +168,8 @@ class TopicProducer:
             self._producer.commit_transaction(_COMMIT_SECONDS)
         self._raise()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Waits until the broker has all messages."""
         left = self._producer.flush(_COMMIT_SECONDS)
         self._raise()
         if left:

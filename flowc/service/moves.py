@@ -1,0 +1,107 @@
+"""Where a rewind moves the partitions of a stream: what is asked for, what it means, and whether it still does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from flowc.errors import UsageError
+from flowc.runtime.streams.epoch import Partition
+from flowc.runtime.streams.reader import SourceReader
+from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.source import Source
+from flowc.stream import StreamPlan
+
+_DATE = re.compile(r"\d{4}-\d\d")
+_OFFSETS = re.compile(r"(?:(?P<source>[^:,]+):)?(?P<partition>\d+):(?P<offset>\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One partition: the offset that is read next, now and after the move."""
+
+    source: str
+    partition: int
+    before: int
+    after: int
+    counted: bool = True
+    """Whether offsets count messages; in files they do not."""
+    log: str = ""
+    """The log that is read after the move, as in `Range`."""
+    replaced: bool = False
+    """Whether that is another one than before: then the offset before is not one of this log."""
+
+    @property
+    def at(self) -> Partition:
+        """The partition."""
+        return self.source, self.partition
+
+    @property
+    def again(self) -> int:
+        """About how many messages will be read again; none of a log that was not read."""
+        return 0 if self.replaced else max(0, self.before - self.after)
+
+    @property
+    def skipped(self) -> int:
+        """About how many messages will not be read at all."""
+        return max(0, self.after - (0 if self.replaced else self.before))
+
+    def by_now(self, stands: int, log: str) -> Move:
+        """The move from where the partition stands by now; one forward never goes below that.
+
+        Raises UsageError where it would do what was not announced: skip more, or move in another log.
+        """
+        other = (log == self.log) if self.replaced else bool(log and self.log and log != self.log)
+        if other or (not self.replaced and stands < min(self.before, self.after)):
+            message = f"partition {self.partition} of `{self.source}` was moved meanwhile: it stands at {stands}"
+            help = "messages would be skipped of which nothing was said; look at it again with `flowc rewind`"
+            raise UsageError(message, code="stream-moved", help=help)
+        back = self.replaced or self.after < self.before
+        return replace(self, before=stands, after=self.after if back else max(self.after, stands))
+
+
+def moves_to(
+    to: str, plan: StreamPlan, run: StreamRun, stands: Mapping[Partition, int], logs: Mapping[Partition, str]
+) -> Iterator[Move]:
+    """The moves to a place from where partitions stand; those that it does not name have none.
+
+    Raises UsageError for what is no place; EngineError for one that the log no longer has.
+    """
+    asked = _offsets(to, plan) if ":" in to and not _DATE.match(to) else None
+    if asked is not None and (unknown := asked.keys() - stands.keys()):
+        name, number = min(unknown)
+        message = f"stream `{plan.name}` has no position in partition {number} of `{name}`"
+        raise UsageError(message, code="unreadable-argument", help="`flowc status` shows the positions")
+    for source in plan.sources:
+        reading = _opened(run, source.name)
+        places = {at[1]: offset for at, offset in (asked or {}).items() if at[0] == source.name}
+        found = reading.starting(to) if asked is None else places
+        goal = {partition: offset for partition, offset in found.items() if (source.name, partition) in stands}
+        if goal:
+            reading.assign(goal)  # says so where the log has no such place
+        for partition, offset in sorted(goal.items()):
+            at, log = (source.name, partition), reading.log
+            other = bool(log) and logs.get(at, log) != log
+            yield Move(*at, stands[at], offset, source.kind == "kafka", log, other)
+
+
+def _opened(run: StreamRun, name: str) -> Source:
+    reader = run.readers[name]
+    assert isinstance(reader, SourceReader)
+    reader.source.open()
+    return reader.source
+
+
+def _offsets(to: str, plan: StreamPlan) -> dict[Partition, int]:
+    found: dict[Partition, int] = {}
+    names = [source.name for source in plan.sources]
+    for part in to.split(","):
+        match = _OFFSETS.fullmatch(part.strip())
+        source = (match["source"] or (names[0] if len(names) == 1 else None)) if match else None
+        if match is None or source not in names:
+            message = f"`{part.strip()}` is no place in a source of stream `{plan.name}`"
+            form = "0:1500,1:1400" if len(names) == 1 else f"{names[0]}:0:1500,{names[1]}:0:1400"
+            raise UsageError(message, code="unreadable-argument", help=f"PARTITION:OFFSET, for instance {form}")
+        found[source, int(match["partition"])] = int(match["offset"])
+    return found
