@@ -3,6 +3,7 @@
 python -m benchmarks.crash                               200 trials for each kind of target
 python -m benchmarks.crash --trials 20 --only postgres   fewer, of one kind
 python -m benchmarks.crash --ways broker database        kill servers, which are its own then, and not workers
+python -m benchmarks.crash --ways rewind rolling         what operators do beside a busy worker
 python -m benchmarks.crash --seed 7                      the same kills again, as far as time lets them
 """
 
@@ -74,12 +75,16 @@ def line(kind: str, outcomes: Sequence[Outcome]) -> str:
     cells = (
         kind, len(outcomes), sum(o.kills for o in outcomes), sum(o.lost for o in outcomes),
         sum(o.twice for o in outcomes), sum(bool(o.errors) for o in outcomes), sum(o.fenced for o in outcomes),
+        sum(o.skipped for o in outcomes), sum(o.again for o in outcomes),
         " ".join(f"{way} {count}" for way, count in ways.items()),
     )  # fmt: skip
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
-HEAD = "| target | trials | kills | lost | twice | stuck | fenced | ways |\n|---|---|---|---|---|---|---|---|"
+HEAD = """\
+| target | trials | kills | lost | twice | stuck | fenced | announced lost | announced twice | ways |
+|---|---|---|---|---|---|---|---|---|---|"""
+"""`lost` and `twice` are what was not announced by a command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -174,3 +174,9 @@ SERVERS: Mapping[str, tuple[str, ...]] = {
 """The database servers that kinds of places are on."""
 SHARED = ("postgres", "mysql")
 """The kinds of places that several workers may write at once."""
+ROLLING = ("delta", "files")
+"""The kinds of places that take rows of several epochs at once."""
+WITHOUT: Mapping[str, tuple[str, ...]] = {
+    "rewind": ("duckdb", "dedupe", "shared"), "dlq-replay": ("duckdb", "delta", "files", "kafka"),
+}  # fmt: skip
+"""The kinds of places that a way does not fit: a file that one process opens, state that begins anew, other letters."""

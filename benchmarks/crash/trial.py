@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.crash.member import Member
-from benchmarks.crash.places import SERVERS, SHARED, Place
-from benchmarks.crash.worker import DONE, FAILED, Job, asked, ended, stopped
+from benchmarks.crash.operators import OPERATORS, OPERATORS_ROWS
+from benchmarks.crash.places import ROLLING, SERVERS, SHARED, WITHOUT, Place
+from benchmarks.crash.worker import DONE, FAILED, Job, asked, end_all, ended, stopped
 from tests.services import Killable
 
 _AGAIN = 8
@@ -32,10 +33,13 @@ class Outcome:
     fenced: int
     """How often a worker found that another one was ahead of it."""
     errors: str = ""
+    skipped: int = 0
+    again: int = 0
+    """What operators were told: events that are not read, or once more. `lost` and `twice` come on top of these."""
 
     @property
     def good(self) -> bool:
-        """Whether every event is there once."""
+        """Whether every event is there once, but for what was announced."""
         return not self.lost and not self.twice and not self.errors
 
 
@@ -54,7 +58,10 @@ class Trial:
     """Those of its servers that may be killed, by kind."""
     messages: int
     """How many there are in the topic."""
+    partitions: int = 4
     kills: int = field(default=0)
+    skipped: int = field(default=0)
+    again: int = field(default=0)
 
     def prepare(self, way: str) -> Job:
         """Writes the specs. The stream's name is new, for a broker remembers those that wrote topics."""
@@ -63,25 +70,31 @@ class Trial:
             rows = 60  # each of them is to have some left when partitions move
             assignor = self.chance.choice(("cooperative-sticky", "range"))
             properties = f", properties: {{ partition.assignment.strategy: {assignor}, {_SHORT} }}"
+        rows = OPERATORS_ROWS.get(way, rows)  # the next one is to have something left to read
         name = f"events_{uuid.uuid4().hex[:8]}"
         connections = "".join(f"  {key}: {{ {text} }}\n" for key, text in self.place.connections.items())
         targets = "".join(f"\n      - {target}" for target in self.place.targets)
-        (self.folder / "specs").mkdir(parents=True)
-        (self.folder / "specs" / "project.yaml").write_text(
-            f"""\
+        letters = way == "dlq-replay"
+        for folder, bad in (("specs", "none"), ("mended", "2")) if letters else (("specs", ""),):
+            sql = f", CAST(CASE WHEN id % 40 = 7 THEN '{bad}' ELSE '1' END AS bigint) AS n" if letters else ""
+            (self.folder / folder).mkdir(parents=True)
+            (self.folder / folder / "project.yaml").write_text(
+                f"""\
 connections:
   bus: {{ kind: kafka, bootstrap_servers: "{self.bootstrap}"{properties} }}
 {connections}
 streams:
   {name}:
     source: {{ connection: bus, topic: {self.topic}, columns: {{ id: bigint, note: text }} }}
-    sql: SELECT id, upper(note) AS note, _partition AS part, _offset AS pos FROM source
+    sql: SELECT id, upper(note) AS note, _partition AS part, _offset AS pos{sql} FROM source
     to:{targets}
     batch: {{ max_rows: {rows} }}
+    restart: {{ min_backoff: 50ms, max_backoff: 300ms }}
+    {"on_error: dlq" if letters else ""}
 {self.place.stream}
 """,
-            "utf-8",
-        )
+                "utf-8",
+            )
         return Job(self.folder, name, {**self.place.env, "HOME": str(self.folder)}, tune=self.place.tune)
 
     def run(self, way: str) -> Outcome:
@@ -92,11 +105,33 @@ streams:
             errors = self.finish(job)
         except TimeoutError as error:
             errors = str(error)
-        found = [Counter(asked(ids)) for ids in self.place.ids]
-        lost = sum(1 for counts in found for number in self.wanted if not counts[number])
-        twice = sum(count - 1 for counts in found for count in counts.values())
-        fenced = job.log.read_text().count("stream-fenced") if job.log.exists() else 0
-        return Outcome(way, lost, twice, self.kills, fenced, errors)
+        finally:
+            end_all()
+        lost = twice = 0
+        for counts in self.counted():
+            lost += abs(sum(1 for number in self.wanted if not counts[number]) - self.skipped)
+            twice += self._unannounced(sum(count - 1 for count in counts.values()))
+        said = "".join(each.read_text() for each in (job.log, *self.folder.glob("*.txt")) if each.exists())
+        return Outcome(
+            way, lost, twice, self.kills, said.count("stream-fenced"), errors, self.skipped, self.again
+        )  # fmt: skip
+
+    def _unannounced(self, twice: int) -> int:
+        """How many of the events that are there twice were not announced, or not as often as announced.
+
+        Where rows of several epochs go into one file, what was read and is in none yet comes once.
+        """
+        return max(0, twice - self.again) if self.kind in ROLLING else abs(twice - self.again)
+
+    def counted(self) -> list[Counter[int]]:
+        """How often each target holds each id; none where the target was not made yet."""
+        found = []
+        for ids in self.place.ids:
+            try:
+                found.append(Counter(asked(ids)))
+            except RuntimeError:
+                found.append(Counter[int]())
+        return found
 
     def finish(self, job: Job) -> str:
         """Runs until a run ends well; what went wrong, or nothing. A traceback of any worker is wrong."""
@@ -239,10 +274,11 @@ MEMBERS: Mapping[str, Way] = {"rebalance": _member_killed, "frozen": _member_fro
 """What takes workers that share a stream."""
 RESTARTS: Mapping[str, Way] = {"broker": _without_broker, "database": _without_database}
 """What takes servers of its own."""
-WAYS: Mapping[str, Way] = {**WORKERS, **MEMBERS, **RESTARTS}
+WAYS: Mapping[str, Way] = {**WORKERS, **MEMBERS, **RESTARTS, **OPERATORS}
 
 
 def ways_of(kind: str, asked: Sequence[str]) -> list[str]:
     """Those of the ways asked for that there are for a kind of place."""
     without = [*(MEMBERS if kind not in SHARED else ()), *(() if kind in SERVERS else ("database",))]
+    without += [way for way, kinds in WITHOUT.items() if kind in kinds]
     return [way for way in asked if way not in without]

@@ -15,12 +15,17 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from flowc.cli.main import run
 from flowc.cli.whole import Whole, prepare_whole
 from flowc.service.streams import Pause, run_stream
 
+_AGAIN = 40
+_LIVING: set[int] = set()
+"""Those that were started and not waited for."""
 DONE, FAILED, BROKEN = 0, 3, 4
 """How a worker that nobody kills ends: well, with a diagnostic, or with a traceback."""
 
@@ -84,6 +89,50 @@ class Job:
         return reached
 
 
+@dataclass(frozen=True)
+class Steady(Job):
+    """A run that begins again whenever another one has moved on, until it has caught up."""
+
+    def work(self, whole: Whole) -> int:
+        """Runs again and again."""
+        for _ in range(_AGAIN):
+            if (code := super().work(whole)) == DONE:
+                return code
+            time.sleep(0.05)
+            whole = prepare_whole([Path("specs")], None)
+        return FAILED
+
+
+@dataclass(frozen=True)
+class Command(Job):
+    """A command of flowc, given by its words. What it says goes to the log."""
+
+    words: tuple[str, ...] = ()
+
+    def _run(self) -> int:
+        os.chdir(self.folder)
+        os.environ.update(self.env)
+        self.tune()
+        said = os.open(self.said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        code = run(list(self.words))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return code
+
+    @property
+    def said(self) -> Path:
+        """Where a command of these words says what it has to."""
+        return self.folder / f"{self.words[0]}.txt"
+
+    def done(self) -> tuple[int, str]:
+        """Carries it out; how it ended, and what it said."""
+        before = self.said.stat().st_size if self.said.exists() else 0
+        code = ended(self.start())
+        return code, self.said.read_bytes()[before:].decode()
+
+
 def _forked(work: Callable[[], int], errors: Path) -> int:
     """Does work in a process of its own, which ends with its number; a traceback goes to a file."""
     sys.stdout.flush()
@@ -98,7 +147,17 @@ def _forked(work: Callable[[], int], errors: Path) -> int:
                 file.write(traceback.format_exc())
         finally:
             os._exit(code)  # nothing of what called this may go on in two processes
+    _LIVING.add(process)
     return process
+
+
+def end_all() -> None:
+    """Kills all that were started and not waited for."""
+    for process in tuple(_LIVING):
+        _LIVING.discard(process)
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
 
 
 def asked(question: Callable[[], list[int]]) -> list[int]:
@@ -122,6 +181,7 @@ def ended(process: int, seconds: float = 180.0, *, kill: bool = True) -> int:
     while time.monotonic() < until:
         found, status = os.waitpid(process, os.WNOHANG)
         if found:
+            _LIVING.discard(process)
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.005)
     if kill:

@@ -1,4 +1,4 @@
-"""Short crash campaigns (long: `python -m benchmarks.crash`): workers and servers killed, workers put to sleep."""
+"""Short crash campaigns (long: `python -m benchmarks.crash`): workers and servers killed or asleep, and operators."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ def test_every_event_is_there_once_when_partitions_move_to_another_worker(kind: 
     assert row.startswith(f"| {kind} | {TRIALS} |")
     assert "rebalance 1" in row
     assert "frozen 1" in row
+
+
+@pytest.mark.parametrize("kind", ["postgres", "several"])
+def test_what_operators_were_told_is_what_happened(kind: str, env: Mapping[str, str]) -> None:
+    row = campaign(kind, env, "rewind", "dlq-replay")
+    assert f"| {kind} | {TRIALS} |" in row
+    assert "rewind 1 dlq-replay 1" in row or "dlq-replay 1 rewind 1" in row
+
+
+def test_every_event_is_there_once_when_daemons_take_turns(env: Mapping[str, str]) -> None:
+    for row in campaigns(("postgres", "several"), env, "second-daemon", "rolling"):
+        assert "second-daemon 1 rolling 1" in row or "rolling 1 second-daemon 1" in row
 
 
 def test_every_event_is_there_once_when_its_servers_died(env: Mapping[str, str]) -> None:
