@@ -73,18 +73,21 @@ def plan_load(
         last_wins=last_wins,
     )
     check_shape(load)
-    load = with_cursor(load)
+    return _planned(with_cursor(load), rehearsal=rehearsal)
+
+
+def _planned(load: Load, *, rehearsal: bool) -> LoadPlan:
     return LoadPlan(
-        apply.pipeline,
-        apply.target.connection,
+        load.apply.pipeline,
+        load.apply.target.connection,
         load.table.name,
-        apply.mode,
+        load.apply.mode,
         tuple(_steps(load)),
         prepare=tuple(prepare(load, rehearsal=rehearsal)),
         cleanup=tuple(tidy(load, rehearsal=rehearsal)),
         lock=f"flowc:{load.table.name}",
         writes=(load.table.name, *state_tables(load)),
-        guarded=apply.guarded,
+        guarded=load.apply.guarded,
     )
 
 
