@@ -1,4 +1,4 @@
-"""Rows without keys at the boundary of an incremental load: two are the same when all of their values are."""
+"""Rows without keys at the boundary of an incremental load: one is there already when all of its values are."""
 
 import math
 import struct
@@ -17,6 +17,7 @@ EVERYWHERE = {
 }
 OWN = {
     "sqlite": {
+        "numeric": ("NUMERIC(10,2)", "9.01", "9.02"),  # a longer one SQLite itself would round
         "blob": ("BLOB", "x'61'", "x'6100'"),
         "long": ('"DECIMAL TEXT(30,10)"', "'12345678901234567890.1234567891'", "'12345678901234567890.1234567892'"),
     },
@@ -61,7 +62,7 @@ def test_values_that_differ_at_their_end_are_two(project, kind, request):
     assert first.code == 0, first.out + first.err
     assert {c[1] for c in counts(first).values()} == {1}
     for name, (_, _, other) in cases.items():
-        store.run(f"INSERT INTO s_{name} VALUES (1, {other})" if other else f"UPDATE s_{name} SET v = -0e0")
+        store.run(f"UPDATE s_{name} SET v = {other or '-0e0'}")
     second = project.flowc("run", "--once", "--json")
     assert second.code == 0, second.out + second.err
     assert {name: c[1] for name, c in counts(second).items()} == {n: int(c[2] is not None) for n, c in cases.items()}
