@@ -76,33 +76,39 @@ def replayed(trial: Trial, job: Job) -> None:
 
 def second_daemon(trial: Trial, job: Job) -> None:
     """A daemon is started twice; one of them is killed or stopped, and the other one goes on."""
-    daemons = [_daemon(job)]
-    time.sleep(trial.chance.uniform(0.0, 1.5))
-    daemons.append(_daemon(job))
-    time.sleep(trial.chance.uniform(0.5, 4.0))
+    daemons = [_daemon(trial, job), _daemon(trial, job)]
     gone = trial.chance.randrange(2)
     trial.kills += 1
-    number = trial.chance.choice((signal.SIGKILL, signal.SIGTERM))
-    os.kill(daemons[gone], number)
+    os.kill(daemons[gone], trial.chance.choice((signal.SIGKILL, signal.SIGTERM)))
     _check(ended(daemons[gone]), -signal.SIGKILL)
     _until_done(trial, daemons[1 - gone])
 
 
 def rolling(trial: Trial, job: Job) -> None:
     """A new daemon is started before the old one is stopped, again and again."""
-    running = _daemon(job)
+    running = _daemon(trial, job)
     for _ in range(trial.chance.randint(1, 3)):
-        time.sleep(trial.chance.uniform(0.5, 3.0))
-        new = _daemon(job)
-        time.sleep(trial.chance.uniform(0.0, 3.0))
+        new = _daemon(trial, job)
         _stopped(running)
         running = new
     _until_done(trial, running)
 
 
-def _daemon(job: Job) -> int:
-    words = ("run", job.stream, "--log-level", "warning")
-    return Command(job.folder, job.stream, job.env, tune=job.tune, words=words).start()
+def _daemon(trial: Trial, job: Job) -> int:
+    """Starts one, and waits for a moment of its life: most often one in which it works."""
+    daemon = Command(job.folder, job.stream, job.env, tune=job.tune, words=("run", job.stream))
+    before = _begun(daemon)
+    process = daemon.start()
+    until = time.monotonic() + _PATIENCE
+    while trial.chance.random() < 0.995 and _begun(daemon) == before and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(trial.chance.uniform(0.0, 0.6))
+    return process
+
+
+def _begun(daemon: Command) -> int:
+    """How often a worker said that it runs."""
+    return daemon.said.read_text().count(": running") if daemon.said.exists() else 0
 
 
 def _stopped(daemon: int) -> None:
@@ -141,5 +147,5 @@ OPERATORS: Mapping[str, Callable[[Trial, Job], None]] = {
     "rolling": rolling,
 }
 """What takes commands of operators."""
-OPERATORS_ROWS: Mapping[str, int] = {"rewind": 30, "dlq-replay": 30, "second-daemon": 8, "rolling": 8}
+OPERATORS_ROWS: Mapping[str, int] = {"rewind": 30, "dlq-replay": 30, "second-daemon": 1, "rolling": 1}
 """How many rows an epoch has in each."""
