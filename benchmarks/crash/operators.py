@@ -147,5 +147,5 @@ OPERATORS: Mapping[str, Callable[[Trial, Job], None]] = {
     "rolling": rolling,
 }
 """What takes commands of operators."""
-OPERATORS_ROWS: Mapping[str, int] = {"rewind": 30, "dlq-replay": 30, "second-daemon": 3, "rolling": 3}
+OPERATORS_ROWS: Mapping[str, int] = {"rewind": 30, "dlq-replay": 30, "second-daemon": 2, "rolling": 2}
 """How many rows an epoch has in each."""
