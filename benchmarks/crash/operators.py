@@ -100,7 +100,7 @@ def _daemon(trial: Trial, job: Job) -> int:
     before = _begun(daemon)
     process = daemon.start()
     until = time.monotonic() + _PATIENCE
-    while trial.chance.random() < 0.995 and _begun(daemon) == before and time.monotonic() < until:
+    while trial.chance.random() < 0.999 and _begun(daemon) == before and time.monotonic() < until:
         time.sleep(0.02)
     time.sleep(trial.chance.uniform(0.0, 2.0))
     return process
