@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOVED = re.compile(r"moved; (\d+) messages are read again(?:, (\d+) are not read)?")
 _REFUSED = ("has read nothing yet", "not every target of stream")
 """What a rewind may say when it moves nothing: the stream has not begun, or a target lacks what another one holds."""
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 
 
 def rewound(trial: Trial, job: Job) -> None:
@@ -100,9 +100,9 @@ def _daemon(trial: Trial, job: Job) -> int:
     before = _begun(daemon)
     process = daemon.start()
     until = time.monotonic() + _PATIENCE
-    while trial.chance.random() < 0.995 and _begun(daemon) == before and time.monotonic() < until:
+    while trial.chance.random() < 0.999 and _begun(daemon) == before and time.monotonic() < until:
         time.sleep(0.02)
-    time.sleep(trial.chance.uniform(0.0, 0.6))
+    time.sleep(trial.chance.uniform(0.0, 2.0))
     return process
 
 
@@ -147,5 +147,5 @@ OPERATORS: Mapping[str, Callable[[Trial, Job], None]] = {
     "rolling": rolling,
 }
 """What takes commands of operators."""
-OPERATORS_ROWS: Mapping[str, int] = {"rewind": 30, "dlq-replay": 30, "second-daemon": 1, "rolling": 1}
+OPERATORS_ROWS: Mapping[str, int] = {"rewind": 30, "dlq-replay": 30, "second-daemon": 2, "rolling": 2}
 """How many rows an epoch has in each."""
