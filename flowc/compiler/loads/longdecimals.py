@@ -71,7 +71,9 @@ class _Found:
         if isinstance(node, exp.Subquery | exp.Select):
             return any(self.is_one(value.unalias()) for value in node.selects)
         hint = isinstance(node, exp.Anonymous) and node.name.upper() in _HINTS
-        return (hint or isinstance(node, _CHOOSING)) and any(self.is_one(value) for value in node.iter_expressions())
+        if node is None or not (hint or isinstance(node, _CHOOSING)):
+            return False
+        return any(self.is_one(value) for value in node.iter_expressions())
 
     def judge(self, node: exp.Expression) -> None:
         """Makes one node compare by value. Raises UsageError where it computes."""

@@ -106,7 +106,7 @@ class DuckDB:
             self._held.append(lock)
 
     def _resolved_beside(self, table: TableName) -> Resolved:
-        """By a session beside this one: a transaction that has read sees nothing of what is committed while it waits."""
+        """By a session beside this one: a transaction that has read sees nothing that is committed later."""
         with closing(self._connection.cursor()) as beside:
             try:
                 return catalog.resolved(lambda sql: beside.execute(sql).fetchall(), table)
