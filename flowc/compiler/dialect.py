@@ -135,6 +135,8 @@ class Dialect:
     """Makes texts that hold decimals compare by value, where long ones are kept as such."""
     encoded: Mapping[Kind, str] = field(default_factory=dict)
     """How `{x}` of a kind becomes text that does not depend on the session's settings."""
+    encoded_whole: Mapping[Kind, str] = field(default_factory=dict)
+    """The same with its tag and its length before it, where a function of flowc's own makes it: it is called once."""
     functions: Mapping[str, str] = field(default_factory=dict)
     """Templates of the functions that loads and normalisers use, by flowc's name for them."""
     longest_name: int | None = None

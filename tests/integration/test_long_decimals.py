@@ -52,10 +52,11 @@ CHECKS = {
     "amount < 12345678901234567.51": 0,
     "CASE WHEN id > 0 THEN amount END < 12345678901234567.5": 1,
     "nullif(amount, 9) IS NOT NULL": 1,
-    "nullif(amount, 9) > 9": 0,
+    "nullif(amount, 9) > 9": 1,
     "coalesce(nullif(amount, 100), 1) > 8": 1,
     "CAST(amount AS REAL) * 2 > 18": 1,
     "amount > -9": 0,
+    "likely(amount) >= 100": 1,
 }
 
 
@@ -78,7 +79,13 @@ def test_the_greatest_is_kept(project, source, target):
 
 
 @pytest.mark.parametrize(
-    "more", ['expect: [{ sql: "amount * 2 > 18" }]', 'keys: [id]\n    dedupe: { order_by: "abs(amount)" }']
+    "more",
+    [
+        'expect: [{ sql: "amount * 2 > 18" }]',
+        'expect: [{ sql: "(amount, id) < (10, 1)" }]',
+        'expect: [{ sql: "(SELECT amount) < 10" }]',
+        'keys: [id]\n    dedupe: { order_by: "abs(amount)" }',
+    ],
 )
 def test_what_would_lose_digits_is_refused(project, source, target, more):
     source.run("INSERT INTO raw VALUES (1, '9.00', 'a')")

@@ -13,6 +13,8 @@ CASES = {
         ("BIT(3)", ["101"], ["1011", "10"]),
         ("BIT VARYING(3)", ["101", "1"], ["1011"]),
         ("MONEY", ["$1.50"], ["1.505"]),
+        ("NAME", ["a" * 63], ["a" * 64]),
+        ("NUMERIC(5,-2)", [1200], [1234], "bigint"),
         ("INET", ["10.0.0.1/32", "10.0.0.0/8"], []),
         ("CITEXT", ["bob", "Ann"], []),
     ],
@@ -94,6 +96,8 @@ BESIDE = [
     ("mysql", "VARBINARY(9)", "BINARY(4)", "'abcd'", "'ab'"),
     ("mysql", "VARCHAR(9)", "ENUM('a','b')", "'a'", "'1'"),
     ("mysql", "INT", "YEAR", "2026", "70"),
+    ("postgres", "BIGINT", "NUMERIC(5,-2)", "1200", "1234"),
+    ("postgres", "TEXT", "NAME", "'ab'", "repeat('a', 64)"),
     ("sqlite", "TEXT", "STRING", "'a'", "'007'"),
     ("sqlite", "DECIMAL TEXT(20,2)", "DECIMAL(20,2)", "'1.50'", "'12345678901234567.91'"),
     ("sqlite", "JSON TEXT", "JSON", "'[1.0]'", "'12345678901234567890'"),
@@ -123,6 +127,36 @@ def test_values_of_the_same_database_stay_or_are_refused(
         errors = [p["targets"][0]["error"]["code"] for p in done.json["pipelines"]]
         assert set(errors) == {"value-does-not-fit"}, done.out
         assert store.rows("SELECT count(*) FROM added") == [(1,)]
+
+
+LONGER = [("TINYTEXT", mode) for mode in ("merge", "scd2", "append")] + [
+    ("TINYBLOB", "truncate"), ("TINYTEXT CHARACTER SET latin1", "merge"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize(("spelled", "mode"), LONGER)
+def test_a_value_longer_than_its_column_is_refused(tmp_path, project, mysql, spelled, mode, beside):
+    """MariaDB itself keeps 44 of 300 bytes that come from a longer column."""
+    store, lite = Store("mysql", tmp_path, mysql), Store("sqlite", tmp_path, file="away")
+    source, long = (store if beside else lite), spelled.split()[0].removeprefix("TINY")
+    source.run(f"CREATE TABLE raw (i BIGINT, k {'LONG' * beside}{long})")
+    history = ", valid_from DATETIME(6), valid_to DATETIME(6), is_current BOOLEAN" if mode == "scd2" else ""
+    store.run(f"CREATE TABLE t (i BIGINT NOT NULL, k {spelled}{history})")
+    keys = ", keys: [i]" if mode in ("merge", "scd2") else ""
+    project.write(
+        "specs/p.yaml",
+        f"connections: {{ w: {store.connection}, a: {lite.connection} }}\n"
+        f"pipelines: {{ p: {{ from: {'w' if beside else 'a'}, table: raw, to: {{ connection: w, table: t }}, "
+        f"mode: {mode}{keys} }} }}",
+    )
+    for size, code in ((255, 0), (300, 1)):
+        given = f"X'{'61' * size}'" if long == "BLOB" else f"'{'a' * size}'"
+        source.run("DELETE FROM raw", f"INSERT INTO raw VALUES (1, {given})")
+        done = project.flowc("run", "--once")
+        assert done.code == code, done.out + done.err
+    assert "value-refused" in done.out + done.err
+    assert store.rows("SELECT i, length(k) FROM t") == [(1, 255)]
 
 
 READ = {

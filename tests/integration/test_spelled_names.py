@@ -147,6 +147,17 @@ def test_a_watermark_that_an_earlier_version_kept_under_a_spelling_is_found(plac
     assert place.store.rows("SELECT id FROM t") == [(2,)]
 
 
+@pytest.mark.parametrize("place", ["duckdb", "postgres", "mysql"], indirect=True)
+def test_a_transaction_that_had_to_wait_sees_what_was_committed_meanwhile(place: Place):
+    place.store.run("CREATE TABLE t (id BIGINT)")
+    one, two = place.session(), place.session()
+    two.begin()
+    two.lock(TableName(None, "t"))
+    one.execute("INSERT INTO t VALUES (1)")
+    assert two.query("SELECT count(*) AS n FROM t").to_pylist() == [{"n": 1}]
+    two.rollback()
+
+
 @pytest.mark.parametrize("place", ["postgres"], indirect=True)
 def test_two_merges_under_two_names_give_a_key_once(place: Place):
     source = Store("sqlite", place.store.folder, "", "source")

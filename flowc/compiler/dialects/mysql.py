@@ -140,6 +140,7 @@ MYSQL = Dialect(
     nulls_last="{x} IS NULL, {x}",
     binary_order=f" COLLATE {_EXACT}",
     text_by_value=f"CONVERT({{x}} USING utf8mb4) COLLATE {_EXACT}",
+    native_cast="coalesce({x})",  # of a bare column, MariaDB would copy a part of its bytes alone
     collated="CONVERT({x} USING {charset}) COLLATE {collation}",
     doubled_backslash=True,
     utc="+00:00",

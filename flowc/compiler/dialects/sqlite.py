@@ -18,11 +18,12 @@ The runtime registers, by `flowc.runtime.connectors.sqlite_functions.register`:
 - `flowc_decimal(value, precision, scale)`: a number as its column stores it, NULL where it has more digits
 - `flowc_uuid(text)`: canonical uuid, NULL for what is none
 - `flowc_double(text)`: the double nearest to a number's text
-- `flowc_decimal_text(value)`: a decimal as the shortest text of its value
+- `flowc_encoded_float(value)`, `flowc_encoded_decimal(value)`: for digests, `v`, the length and the shortest text of a
+  value; `n` for NULL
 - `flowc_number_text(value)`: a number as text with all of its digits
 - the collation `flowc_decimal`: texts that hold numbers by their value
 
-Each returns NULL for NULL.
+The others return NULL for NULL.
 """
 
 from __future__ import annotations
@@ -106,8 +107,10 @@ SQLITE = Dialect(
     encoded={
         Kind.JSON: "flowc_json_canonical({x})",
         Kind.BINARY: "hex({x})",
-        **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "flowc_number_text({x} + 0.0)"),
-        Kind.DECIMAL: "flowc_decimal_text({x})",
+    },
+    encoded_whole={
+        **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "flowc_encoded_float({x})"),
+        Kind.DECIMAL: "flowc_encoded_decimal({x})",
     },
     pattern_edges={"$": r"\Z"},
     functions={

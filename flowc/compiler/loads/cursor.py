@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_CEILING, Context, Decimal
+from struct import pack, unpack
 from zoneinfo import ZoneInfo
 
 from flowc.catalog import Column
@@ -125,8 +126,18 @@ def _less(value: str, kind: DataType, lag: float, timezone: str | None) -> str:
     if kind.is_number:
         if not _is_number(value):
             raise ValueError
-        return format(_EXACT.subtract(Decimal(value), Decimal(str(lag))), "f")
+        number = _EXACT.subtract(Decimal(value), Decimal(str(lag)))
+        return format(_single(number) if kind.kind is Kind.FLOAT32 else number, "f")
     return bytes.fromhex(value.removeprefix("\\x")).hex() if kind.kind is Kind.BINARY else value
+
+
+def _single(number: Decimal) -> Decimal:
+    """The number, or the float of 4 bytes that it means where that is less: it is compared with such floats."""
+    try:
+        (nearest,) = unpack("f", pack("f", float(number)))
+    except OverflowError:
+        return number
+    return min(number, Decimal(nearest))
 
 
 def _local(value: str, lag: float, timezone: str | None) -> datetime:

@@ -20,11 +20,12 @@ _WIDTH = 30
 
 def row_digest(load: Load, names: Iterable[str], alias: str) -> str:
     """The MD5 of the columns, in that order, as SQL."""
-    written = [_written(load, name, alias) for name in names]
-    if written and "encoded_list" in load.dialect.functions:
+    names = tuple(names)
+    if names and "encoded_list" in load.dialect.functions:
+        written = [_written(load, name, alias) for name in names]
         tags, values = "".join(tag for tag, _ in written), ", ".join(value for _, value in written)
         return load.dialect.function("md5", load.dialect.function("encoded_list", values, text(tags, load.dialect)))
-    parts = [_encoded(load, *value) for value in written] or [text("", load.dialect)]
+    parts = [_encoded(load, name, alias) for name in names] or [text("", load.dialect)]
     while len(parts) > 1:
         parts = [_joined(parts[i : i + _WIDTH]) for i in range(0, len(parts), _WIDTH)]
     return load.dialect.function("md5", parts[0])
@@ -36,12 +37,20 @@ def _joined(parts: list[str]) -> str:
 
 def _written(load: Load, name: str, alias: str) -> tuple[str, str]:
     """The tag of a column's type, and its value as text."""
-    column = load.row_column(name)
-    kind = column.type.kind if column is not None else Kind.UNKNOWN
+    kind = _kind(load, name)
     plain = cast("{x}", TEXT, load.dialect)
     return _TAGS.get(kind, "v"), load.dialect.encoded.get(kind, plain).format(x=qualified(name, alias))
 
 
-def _encoded(load: Load, tag: str, written: str) -> str:
+def _kind(load: Load, name: str) -> Kind:
+    column = load.row_column(name)
+    return column.type.kind if column is not None else Kind.UNKNOWN
+
+
+def _encoded(load: Load, name: str, alias: str) -> str:
+    whole = load.dialect.encoded_whole.get(_kind(load, name))
+    if whole is not None:
+        return whole.format(x=qualified(name, alias))
+    tag, written = _written(load, name, alias)
     size = cast(load.dialect.function("length", written), TEXT, load.dialect)
     return f"coalesce({text(tag, load.dialect)} || {size} || ':' || {written}, 'n')"

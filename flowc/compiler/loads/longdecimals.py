@@ -26,7 +26,9 @@ _COMPUTING = (
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.Abs, exp.Round, exp.Sum, exp.Avg, exp.Min, exp.Max,
     exp.Greatest, exp.Least, exp.Pow, exp.Sqrt, exp.Ceil, exp.Floor, exp.Sign,
 )  # fmt: skip
-_CHOOSING = (exp.Coalesce, exp.Case, exp.If, exp.Paren, exp.Nullif)
+_CHOOSING = (exp.Coalesce, exp.Case, exp.If, exp.Paren, exp.Nullif, exp.Tuple)
+_HINTS = ("LIKELY", "UNLIKELY", "LIKELIHOOD")
+"""Functions of SQLite that give their first argument back."""
 
 
 def by_value(sql: str, columns: Iterable[Column], dialect: Dialect, *, what: str, order: bool = False) -> str:
@@ -66,7 +68,12 @@ class _Found:
             return any(self.is_one(value) for value in (*given, node.args.get("default")))
         if isinstance(node, exp.If):
             return self.is_one(node.args.get("true")) or self.is_one(node.args.get("false"))
-        return isinstance(node, _CHOOSING) and any(self.is_one(value) for value in node.iter_expressions())
+        if isinstance(node, exp.Subquery | exp.Select):
+            return any(self.is_one(value.unalias()) for value in node.selects)
+        hint = isinstance(node, exp.Anonymous) and node.name.upper() in _HINTS
+        if node is None or not (hint or isinstance(node, _CHOOSING)):
+            return False
+        return any(self.is_one(value) for value in node.iter_expressions())
 
     def judge(self, node: exp.Expression) -> None:
         """Makes one node compare by value. Raises UsageError where it computes."""
@@ -83,7 +90,7 @@ class _Found:
         parts = list(node.iter_expressions())
         if not any(self.is_one(part) for part in parts) or isinstance(node.args.get("expression"), exp.Null):
             return
-        if node.args.get("query") or any(isinstance(part, exp.Query) for part in parts):
+        if node.args.get("query") or any(isinstance(part, exp.Query | exp.Tuple) for part in parts):
             raise self.refused(node.sql(dialect=self._dialect.sqlglot))
         for part in parts:
             self._make_operand(part)

@@ -115,11 +115,18 @@ def with_cursor(load: Load) -> Load:
         return load
     check_order(source, load.apply.pipeline)
     field = next((f for f in fields(load) if f.source == source), None)
-    staged = _staged(load, field) if field is not None else None
-    if staged is None or same_values(staged.type, stored(source.type, load.dialect)):
+    if field is None or _keeps_cursor(load, field, source):
         return load
     columns = (*load.columns, Column(CURSOR, source.type))
     return replace(load, columns=columns, read=repeated(load.read, source.name, CURSOR))
+
+
+def _keeps_cursor(load: Load, field: Field, source: Column) -> bool:
+    """Whether the first table that holds a cursor has it as the source does."""
+    normalised = any(f.normalize is not None for f in load.loaded if f.source == source)
+    return not (normalised and one_step(load)) and same_values(
+        _staged(load, field).type, stored(source.type, load.dialect)
+    )
 
 
 def _staged(load: Load, field: Field) -> Column:

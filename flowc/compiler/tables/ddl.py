@@ -156,7 +156,8 @@ def index_clause(wanted: Table, index: Index, dialect: Dialect) -> str:
 def _indexed_part(column: Column, dialect: Dialect) -> str:
     limit, kind = dialect.index_length, column.type
     endless = kind.kind in (Kind.TEXT, Kind.BINARY, Kind.UNKNOWN)
-    whole = column.native is not None and column.native.spelled is not None
+    own = column.native.spelled if column.native is not None else None
+    whole = own is not None and not any(word in own.lower() for word in ("text", "blob"))
     longer = limit is not None and endless and not whole and (kind.length is None or kind.length > limit)
     return f"{ident(column.name)}({limit})" if longer else ident(column.name)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from typing import Any
 
 import duckdb
@@ -99,11 +99,19 @@ class DuckDB:
 
     def lock(self, table: TableName) -> None:
         if table not in self._tables:  # streams lock the same one again and again
-            self._tables[table] = f"flowc:{self.resolved(table).table}"
+            self._tables[table] = f"flowc:{self._resolved_beside(table).table}"
         lock = self._named(self._tables[table])
         if lock not in self._held:
             lock.acquire()
             self._held.append(lock)
+
+    def _resolved_beside(self, table: TableName) -> Resolved:
+        """By a session beside this one: a transaction that has read sees nothing that is committed later."""
+        with closing(self._connection.cursor()) as beside:
+            try:
+                return catalog.resolved(lambda sql: beside.execute(sql).fetchall(), table)
+            except duckdb.Error as error:
+                raise _failure(error) from error
 
     def _named(self, name: str) -> threading.Lock:
         with _LOCKS_GUARD:

@@ -39,6 +39,8 @@ _UUID_LENGTH = 36
 _BYTES_OF_CHARACTER = 4
 UUID_COLLATION = "ascii_bin"
 """The collation that tells a uuid from other texts of 36 characters."""
+_SHORT = ("tinytext", "text", "mediumtext", "tinyblob", "blob", "mediumblob")
+"""What MariaDB copies from a longer column of the kind modulo its size, without a word: 70,000 bytes become 4,464."""
 _EXACT_COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
 """Others hold texts equal that differ in case, accents, or trailing spaces."""
 
@@ -215,7 +217,9 @@ def _native(kind: DataType, spelled: str, word: str, collation: str | None) -> N
     """What flowc's type does not tell: ENUM takes numbers, CHAR and BINARY pad, DOUBLE(m,d) rounds, and so on."""
     rounds = word in ("float", "double") and "(" in spelled
     inexact = rounds or word in ("enum", "set", "year", "binary") or (word == "char" and kind.kind is not Kind.UUID)
-    own = spelled if inexact or word in ("inet4", "inet6") else None
+    own = spelled if inexact or word in (*_SHORT, "inet4", "inet6") else None
+    if own and word in _SHORT and collation and not collation.startswith("utf8mb4"):
+        own += f" CHARACTER SET {collation.partition('_')[0]}"
     folds = kind.kind is Kind.TEXT and collation not in (None, *_EXACT_COLLATIONS)
     return Native(own, collation if folds else None, not inexact) if own or folds else None
 

@@ -68,13 +68,14 @@ def _usual(kind: DataType) -> DataType:
     return DataType(Kind.DECIMAL, precision=max(kind.precision - min(kind.scale, 0), scale), scale=scale)
 
 
-_PADDED, _LIMITED = ("bpchar", "char", "money", "bit"), ("varbit", "interval")
+_CHANGING, _LIMITED = ("bpchar", "char", "money", "bit", "name"), ("varbit", "interval")
 
 
 def native(column: PgColumn, collation: str | None) -> Native | None:
     """What flowc's type does not tell of a live column; `collation` is one that is not deterministic."""
     base = column.base.removeprefix("_")
-    exact = base not in _PADDED and not (base in _LIMITED and column.modifier != -1)
+    exact = base not in _CHANGING and not (base in _LIMITED and column.modifier != -1)
+    exact &= not (base == "numeric" and "-" in column.spelled)  # a scale below zero rounds
     own = None if column.native and exact else column.spelled
     return Native(own, collation, exact) if own or collation else None
 

@@ -20,7 +20,13 @@ from time import strptime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from flowc.runtime.connectors.sqlite_numbers import decimal_order, decimal_text, double, number_text
+from flowc.runtime.connectors.sqlite_numbers import (
+    decimal_order,
+    double,
+    encoded_decimal,
+    encoded_float,
+    number_text,
+)
 from flowc.runtime.connectors.sqlite_patterns import regexp_extract, regexp_like, regexp_replace_first
 
 Value = str | int | float | bytes | None
@@ -330,6 +336,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "flowc_temporal": temporal,
     "flowc_uuid": uuid,
     "flowc_double": double,
-    "flowc_decimal_text": decimal_text,
+    "flowc_encoded_decimal": encoded_decimal,
+    "flowc_encoded_float": encoded_float,
     "flowc_number_text": number_text,
 }

@@ -36,6 +36,20 @@ def decimal_text(value: Value) -> Value:
     return "0" if shortest == "-0" else shortest
 
 
+def encoded_float(value: Value) -> str:
+    """A float for a digest: a tag, the length of its text and the text, zero without a sign; `n` for NULL."""
+    return _encoded(repr(value + 0.0) if isinstance(value, int | float) else value)
+
+
+def encoded_decimal(value: Value) -> str:
+    """A decimal for a digest, so that 1.0 and 1.00 are one."""
+    return _encoded(decimal_text(value))
+
+
+def _encoded(text: Value) -> str:
+    return "n" if text is None else f"v{len(str(text))}:{text!s}"
+
+
 def decimal_order(one: str, other: str) -> int:
     """A collation: numbers by their value, all other texts after them by their characters."""
     if one == other:
