@@ -141,6 +141,7 @@ MYSQL = Dialect(
     binary_order=f" COLLATE {_EXACT}",
     text_by_value=f"CONVERT({{x}} USING utf8mb4) COLLATE {_EXACT}",
     collated="CONVERT({x} USING {charset}) COLLATE {collation}",
+    keeps_values=True,
     doubled_backslash=True,
     utc="+00:00",
     zoned_literals=False,
