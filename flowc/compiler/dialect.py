@@ -113,6 +113,8 @@ class Dialect:
     """A name of UTC that the engine knows as a time zone."""
     zoned_literals: bool = True
     """The text of an instant may end in its offset from UTC; else it is in UTC and has none."""
+    keeps_values: bool = False
+    """A plain default is kept as a value of its column's type, not as its author wrote it."""
     doubled_backslash: bool = False
     """A backslash in a text literal is written twice."""
     author: Callable[[str], str] = lambda text: text

@@ -142,6 +142,7 @@ MYSQL = Dialect(
     text_by_value=f"CONVERT({{x}} USING utf8mb4) COLLATE {_EXACT}",
     native_cast="coalesce({x})",  # of a bare column, MariaDB would copy a part of its bytes alone
     collated="CONVERT({x} USING {charset}) COLLATE {collation}",
+    keeps_values=True,
     doubled_backslash=True,
     utc="+00:00",
     zoned_literals=False,

@@ -93,6 +93,7 @@ POSTGRES = Dialect(
     text_by_value='CAST({x} AS TEXT) COLLATE "C"',
     native_cast="CAST({x} AS {type})",
     stored_alike={Kind.INTERVAL: "CAST({x} AS TEXT)"},
+    keeps_values=True,
     escaped_text=True,
     array_depth=False,
     widen={

@@ -18,6 +18,7 @@ from sqlglot.errors import SqlglotError
 from flowc.catalog import ROW_ID, Column, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.tables.ddl import keyed, reported, stored
+from flowc.compiler.tables.defaults import default_value, plain_number
 from flowc.compiler.tables.spelling import respelled
 from flowc.types import TEMPORAL, DataType, Kind
 
@@ -98,17 +99,25 @@ def _default(column: Column, live: Column, dialect: Dialect) -> Iterator[Differe
     elif declared is None:
         yield Difference(f"column `{column.name}` has a default `{live.default}` that is not declared", harmless=True)
     elif declared != found:
-        literals = all(form.startswith("literal ") for form in (declared, found))
+        literals = all(form.startswith(_LITERAL) for form in (declared, found))
         message = f"column `{column.name}` has the default `{live.default}`, declared `{column.default}`"
         # Engines rewrite expressions when they store them, so only plain values can be told apart for sure.
         yield Difference(message, harmless=not literals)
 
 
 def known_default(text: str | None, column: Column, dialect: Dialect) -> str | None:
-    """The form of a column's default; where booleans are numbers, 1 is true."""
+    """The form of a column's default: a literal is the value that it is in the column, where engines keep values."""
     form = default_form(text, dialect)
-    words = {"literal 1": "literal true", "literal 0": "literal false"} if column.type.kind is Kind.BOOL else {}
-    return words.get(form, form) if form else form
+    if form is None or not form.startswith(_LITERAL):
+        return form
+    literal = form.removeprefix(_LITERAL)
+    if column.type.kind is Kind.BOOL:
+        return _LITERAL + _TRUTH.get(literal.lower(), literal)
+    return _LITERAL + (default_value(literal, column.type) if dialect.keeps_values else literal)
+
+
+_LITERAL = "literal "
+_TRUTH = {"1": "true", "t": "true", "true": "true", "0": "false", "f": "false", "false": "false"}
 
 
 def default_form(text: str | None, dialect: Dialect) -> str | None:
@@ -125,7 +134,7 @@ def default_form(text: str | None, dialect: Dialect) -> str | None:
     sign = "-" if isinstance(bare, exp.Neg) else ""
     value = bare.this if sign else bare
     if isinstance(value, (exp.Literal, exp.Boolean)):
-        return f"literal {sign}{_literal(value)}"
+        return f"{_LITERAL}{sign}{_literal(value)}"
     return str(bare.sql(dialect=dialect.sqlglot)).lower()
 
 
@@ -133,6 +142,8 @@ def _uncast(node: exp.Expr) -> exp.Expr:
     """Without casts and parentheses; a number that an engine keeps as a cast text is a number."""
     while isinstance(node, exp.Paren):
         node = node.this
+    if isinstance(node, exp.Interval) and isinstance(node.this, exp.Literal) and node.unit is not None:
+        return exp.Literal.string(f"{node.this.this} {node.unit}".lower())
     if not isinstance(node, exp.Cast):
         return node
     held = _uncast(node.this)
@@ -147,9 +158,9 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 def _literal(value: exp.Expr) -> str:
     text = str(value.this)
-    if isinstance(value, exp.Literal) and not value.is_string:
-        return format(Decimal(text).normalize(), "f")
-    return {"True": "true", "False": "false", "t": "true", "f": "false"}.get(text, text)
+    if isinstance(value, exp.Boolean):
+        return text.lower()
+    return text if value.is_string else plain_number(Decimal(text))
 
 
 def _extra_columns(declared: Table, live: Table) -> Iterator[Difference]:

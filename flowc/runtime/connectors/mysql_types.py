@@ -164,6 +164,10 @@ SELECT constraint_name, replace(check_clause, '"', '`') = concat('json_valid(`',
 FROM information_schema.check_constraints
 WHERE constraint_schema = {schema} AND table_name = {name} AND level = 'Column'
 """
+_TRIGGERS = """
+SELECT trigger_name FROM information_schema.triggers
+WHERE event_object_schema = {schema} AND event_object_table = {name} ORDER BY trigger_name
+"""
 
 
 _NAMES = """
@@ -190,7 +194,9 @@ def read_table(ask: Ask, name: TableName) -> Table | None:
     columns = tuple(_column(row, checks, mariadb) for row in ask(_COLUMNS.format(**parts)))
     keys, others = _indexes(ask(_INDEXES.format(**parts)))
     plain = kind == "BASE TABLE" and "partitioned" not in options.lower()
-    return Table(name, columns, keys, others, comment if plain and comment else None, plain)
+    triggers = tuple(f"trigger {row[0]}" for row in ask(_TRIGGERS.format(**parts)))
+    told = comment if plain and comment else None
+    return Table(name, columns, keys, others, told, plain, dependents=triggers)
 
 
 # How wide a number is shown, which only some servers tell; `tinyint(1)` means a boolean to those who read it.
