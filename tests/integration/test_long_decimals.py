@@ -56,6 +56,8 @@ CHECKS = {
     "coalesce(nullif(amount, 100), 1) > 8": 1,
     "CAST(amount AS REAL) * 2 > 18": 1,
     "amount > -9": 0,
+    "100 IN (amount, 9)": 2,
+    "9.0 NOT IN (1, amount)": 1,
 }
 
 
@@ -77,8 +79,12 @@ def test_the_greatest_is_kept(project, source, target):
     assert target.rows("SELECT id, v FROM t") == [(1, "new"), (2, "new")]
 
 
+LOSING = ("amount * 2 > 18", "(amount, id) > (9, 1)", "(amount, id) IN ((9, 1), (10, 2))", "(SELECT amount) > 9")
+
+
 @pytest.mark.parametrize(
-    "more", ['expect: [{ sql: "amount * 2 > 18" }]', 'keys: [id]\n    dedupe: { order_by: "abs(amount)" }']
+    "more",
+    [*(f'expect: [{{ sql: "{sql}" }}]' for sql in LOSING), 'keys: [id]\n    dedupe: { order_by: "abs(amount)" }'],
 )
 def test_what_would_lose_digits_is_refused(project, source, target, more):
     source.run("INSERT INTO raw VALUES (1, '9.00', 'a')")
