@@ -52,7 +52,7 @@ CHECKS = {
     "amount < 12345678901234567.51": 0,
     "CASE WHEN id > 0 THEN amount END < 12345678901234567.5": 1,
     "nullif(amount, 9) IS NOT NULL": 1,
-    "nullif(amount, 9) > 9": 0,
+    "nullif(amount, 9) > 9": 1,
     "coalesce(nullif(amount, 100), 1) > 8": 1,
     "CAST(amount AS REAL) * 2 > 18": 1,
     "amount > -9": 0,
