@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Inside:
 PLACES = {
     "0:1,0:2": "`0:1,0:2` names partition 0 twice",
     "0:99999999999999999999": "`0:99999999999999999999` is beyond the end of what the source holds",
-    "٠:١": "`٠:١` is no place in a source of stream `s`",
+    "\u0660:\u0661": "`\u0660:\u0661` is no place in a source of stream `s`",
 }
 
 
