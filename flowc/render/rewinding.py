@@ -20,8 +20,8 @@ def rewind_text(rewind: Rewind, style: Style) -> str:
 
 def moved_text(rewind: Rewind) -> str:
     """What a rewind that was made has done."""
-    done = [f"{rewind.again} messages are read again"]
-    done += [f"{rewind.skipped} are not read"] if rewind.forward else []
+    done = [f"{_again(rewind)} are read again"]
+    done += [f"{_skipped(rewind)} are not read".replace(" messages", "")] if rewind.forward else []
     done += [f"{rewind.letters} dead letters were removed"] if rewind.letters else []
     return f"{rewind.plan.name}: moved; {', '.join(done)}"
 
@@ -32,12 +32,26 @@ def _change(move: Move) -> str:
     return f"{move.skipped} skipped" if move.skipped else f"{move.again} again"
 
 
+def _again(rewind: Rewind, about: str = "") -> str:
+    return _amount(f"{about}{rewind.again}", rewind.again, any(m.again for m in rewind.moves if not m.counted))
+
+
+def _skipped(rewind: Rewind, about: str = "") -> str:
+    return _amount(f"{about}{rewind.skipped}", rewind.skipped, any(m.skipped for m in rewind.moves if not m.counted))
+
+
+def _amount(messages: str, number: int, files: bool) -> str:
+    """So many messages; the places in a file are no numbers of its rows, so that nobody has counted those."""
+    parts = [f"{messages} messages"] if number or not files else []
+    return " and ".join([*parts, *(["rows of files"] if files else [])])
+
+
 def _consequences(rewind: Rewind) -> Iterator[str]:
     back = any(move.after < move.before and not move.replaced for move in rewind.moves)
     meanwhile = ", and those that a worker reads until then" if back else ""
-    yield f"about {rewind.again} messages will be read again{meanwhile}"
+    yield f"{_again(rewind, 'about ')} will be read again{meanwhile}"
     if rewind.forward:
-        yield f"warning: about {rewind.skipped} messages will not be read at all"
+        yield f"warning: {_skipped(rewind, 'about ')} will not be read at all"
     for name in rewind.doubling if back else ():
         yield f"`{name}` will hold the rows of these messages twice"
     if rewind.letters:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -280,9 +281,17 @@ def _misfit(line: bytes, held: dict[str, object], shape: _Shape) -> tuple[Column
             if batch := _read_line(line, pa.schema([field]), guessed=shape.guessed, strict=False):
                 _exact(plain(batch.column(column.name)), column, field)
         except (ValueError, RecursionError):
+            # For a number beyond all doubles the whole line is refused, whichever column is asked for.
+            column = next((c for c in shape.columns if _is_beyond(line, held, c.name)), column)
             value = held.get(column.name)
             return column, value if isinstance(value, str) else _spelled(line, column.name, value)
     return None
+
+
+def _is_beyond(line: bytes, held: dict[str, object], name: str) -> bool:
+    value = held.get(name)
+    beyond = isinstance(value, float) and math.isinf(value)
+    return beyond and any(sign.isdigit() for sign in str(_spelled(line, name, value)))
 
 
 def _spelled(line: bytes, name: str, value: object) -> object:

@@ -177,6 +177,8 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
         progress=run.observer.progressed,
         commit=run.commit,
     )
+    if apply.before or apply.after:
+        run.sessions.renew(apply.target.connection)  # a `SET search_path` would count for the loads that follow
     report.counts, report.expects = result.counts, result.expects
     if isinstance(result.error, FlowcError):
         report.error = run.sessions.redacted(result.error)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from flowc.errors import UsageError
+from flowc.errors import FlowcError, UsageError
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
@@ -14,7 +14,7 @@ from flowc.runtime.streams.source import Source
 from flowc.stream import StreamPlan
 
 _DATE = re.compile(r"\d{4}-\d\d")
-_OFFSETS = re.compile(r"(?:(?P<source>[^:,]+):)?(?P<partition>\d+):(?P<offset>\d+)")
+_OFFSETS = re.compile(r"(?:(?P<source>[^:,]+):)?(?P<partition>[0-9]+):(?P<offset>[0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,23 @@ def moves_to(
         found = reading.starting(to) if asked is None else places
         goal = {partition: offset for partition, offset in found.items() if (source.name, partition) in stands}
         if goal:
-            reading.assign(goal)  # says so where the log has no such place
+            _check(reading, goal, to if asked is not None else None)
         for partition, offset in sorted(goal.items()):
             at, log = (source.name, partition), reading.log
             other = bool(log) and logs.get(at, log) != log
             yield Move(*at, stands[at], offset, source.kind == "kafka", log, other)
+
+
+def _check(reading: Source, goal: Mapping[int, int], asked: str | None) -> None:
+    """Has a source say where its log has no such place; one that the user wrote is told as theirs."""
+    try:
+        reading.assign(goal)
+    except FlowcError as error:
+        if asked is None or error.code != "position-beyond-end":
+            raise
+        message = f"`{asked}` is beyond the end of what the source holds"
+        help = "`flowc status` shows the positions; `latest` is behind the last message"
+        raise UsageError(message, code="unreadable-argument", help=help) from None
 
 
 def _opened(run: StreamRun, name: str) -> Source:
@@ -103,5 +115,8 @@ def _offsets(to: str, plan: StreamPlan) -> dict[Partition, int]:
             message = f"`{part.strip()}` is no place in a source of stream `{plan.name}`"
             form = "0:1500,1:1400" if len(names) == 1 else f"{names[0]}:0:1500,{names[1]}:0:1400"
             raise UsageError(message, code="unreadable-argument", help=f"PARTITION:OFFSET, for instance {form}")
-        found[source, int(match["partition"])] = int(match["offset"])
+        if (at := (source, int(match["partition"]))) in found:
+            message = f"`{to}` names partition {at[1]} twice"
+            raise UsageError(message, code="unreadable-argument", help="name each partition once")
+        found[at] = int(match["offset"])
     return found

@@ -68,11 +68,11 @@ def read_plan(path: Path, environment: str | None = None) -> SavedPlan:
 def _read(path: Path) -> SavedPlan:
     try:
         fields = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
         raise _unreadable(f"`{path}` is not a plan: {error}") from None
     if fields.get("format") != FORMAT:
-        found = fields.get("format", "no format")
-        raise _unreadable(f"`{path}` has format {found}, and this version of flowc reads {FORMAT}")
+        found = f"format {fields['format']}" if "format" in fields else "no format"
+        raise _unreadable(f"`{path}` has {found}, and this version of flowc reads format {FORMAT}")
     if fields.pop(_HASH, None) != _hash(fields):
         raise _unreadable(f"`{path}` was changed after it was made")
     try:

@@ -117,6 +117,12 @@ class Sessions:
         error.details = tuple(redact(detail) for detail in error.details)
         return error
 
+    def renew(self, connection: str) -> None:
+        """Ends the session that writes, with all that statements have set in it; the next one asked for is new."""
+        key = self.place(connection), "write"
+        if key in self._open and _MEMORY not in key[0]:
+            self._open.pop(key).close()
+
     def close(self) -> None:
         """Closes all of them; what was not committed is rolled back."""
         for database in self._open.values():

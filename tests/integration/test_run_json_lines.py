@@ -37,3 +37,12 @@ def test_any_shape_arrives(project: Inside, store: Store) -> None:
             ]
         else:
             assert found == list(TEXTS)
+
+
+def test_a_number_beyond_all_doubles_is_what_is_told(project: Inside, tmp_path) -> None:
+    project.write("data/a.jsonl", '{"id": 1, "payload": 1e999}\n')
+    spec = SPEC.format(store=Store("sqlite", tmp_path).connection, mode="append").replace(
+        "payload: json", "payload: double"
+    )
+    project.write("specs/p.yaml", spec)
+    assert "line 1: column `payload`: `1e999` does not fit its type `double`" in project.flowc("run", "--once").err

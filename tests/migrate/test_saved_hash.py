@@ -102,7 +102,7 @@ def test_a_plan_of_an_older_format_is_refused_with_words(project: Inside):
     plan = json.loads(file.read_text("utf-8"))
     file.write_text(json.dumps({**plan, "format": 1}), "utf-8")
     code, said = apply(project)
-    assert (code, "`plan.json` has format 1, and this version of flowc reads 2" in said) == (2, True), said
+    assert (code, "`plan.json` has format 1, and this version of flowc reads format 2" in said) == (2, True), said
     assert "flowc plan --out" in said
 
 
@@ -111,3 +111,9 @@ def test_a_plan_of_one_environment_is_not_applied_to_another(project: Inside):
     assert (code, "was made for environment `staging`" in said) == (2, True), said
     assert store(project, "prod").rows("SELECT a FROM t ORDER BY id") == [(5,), (6,)]
     assert apply(project, "--env", "staging")[0] == 0
+
+
+def test_a_file_of_endless_depth_is_no_plan(project: Inside):
+    (project.path / "plan.json").write_text('{"a":' * 100_000)
+    code, told = apply(project)
+    assert (code, "unreadable-plan" in told) == (2, True), told

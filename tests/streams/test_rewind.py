@@ -110,7 +110,7 @@ def test_places_in_time_and_beyond(tmp_path: Path, kafka: str) -> None:
     assert folder.flowc("rewind", "s", "--to", "1:10", "--yes").code == 0
     assert "10 skipped" in folder.flowc("rewind", "s", "--to", "1:20", "--yes").out
     assert run(folder)["messages"] == 30
-    assert "position-beyond-end" in folder.flowc("rewind", "s", "--to", "0:5000", "--yes").err
+    assert "beyond the end of what the source holds" in folder.flowc("rewind", "s", "--to", "0:5000", "--yes").err
     assert "unreadable-argument" in folder.flowc("rewind", "s", "--to", "7:0", "--yes").err
     assert "unreadable-argument" in folder.flowc("rewind", "s", "--to", "0:1,x:2", "--yes").err
     assert "unusable-option" in folder.flowc("rewind", "s", "--to", "yesterday", "--yes").err

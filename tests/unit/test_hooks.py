@@ -8,7 +8,7 @@ from flowc.source import MappedText, SourceFile
 
 EVERYWHERE = (
     "COMMIT", "commit;", "-- why\nCOMMIT", "/* why */ Rollback", "ROLLBACK TO SAVEPOINT a", "BEGIN", "begin immediate",
-    "START TRANSACTION", "COMMIT AND CHAIN", "END",
+    "START TRANSACTION", "COMMIT AND CHAIN", "END", "\ufeffCOMMIT", "COMMIT\ufeff",
 )  # fmt: skip
 ENDS = {
     "postgres": (
@@ -23,7 +23,9 @@ ENDS = {
         "ALTER TABLE t ADD a int", "RENAME TABLE t TO u", "GRANT SELECT ON t TO u", "LOCK TABLES t WRITE",
         "UNLOCK TABLES", "FLUSH TABLES", "ANALYZE TABLE t", "ANALYZE LOCAL TABLE t", "OPTIMIZE TABLE t",
         "CHECK TABLE t", "SET autocommit = 1", "SET SESSION autocommit = 0", "SET @@session.autocommit = 1",
-        "SET @@autocommit = 1", "SET @a = 1, autocommit = 1", "SET PASSWORD = 'x'", "START SLAVE", "XA END 'x'",
+        "SET @@autocommit = 1", "SET @a = 1, autocommit = 1", "SET `autocommit` = 1",
+        'SET @@session."autocommit" := 1', "CREATE TEMPORARY SEQUENCE s",
+        "SET PASSWORD = 'x'", "START SLAVE", "XA END 'x'",
         "LOAD INDEX INTO CACHE t", "CACHE INDEX t IN hot", "INSTALL SONAME 'x'",
     ),
 }  # fmt: skip
@@ -41,6 +43,7 @@ STAYS = {
     ),
     "mysql": (
         "SELECT 'COMMIT'", "# COMMIT\nSELECT 1", "/* COMMIT */ SELECT 1", "SELECT \"; COMMIT\"", "SET @a = 1",
+        "SET @autocommit = 1", "SET @a = @@autocommit", "SET @a = 'autocommit = 1'", "DROP TEMPORARY TABLES a",
         "CREATE TEMPORARY TABLE a (b int)", "DROP TEMPORARY TABLE IF EXISTS a", "INSERT INTO `commit` VALUES (1)",
         "CREATE OR REPLACE TEMPORARY TABLE a (b int)", "DROP PREPARE p", "ANALYZE SELECT 1",
         "LOAD DATA LOCAL INFILE 'x' INTO TABLE t",

@@ -50,11 +50,15 @@ def lower_bound(
     value = bound_value(incremental, column, watermark, timezone)
     if value is None:
         return None
-    name = ident(column.name)
+    name, bound = ident(column.name), literal(value, column.type, dialect)
+    form = comparable(name, column.type, dialect)
+    if form != name:
+        # A text that is no such time has no form. It has no place in the order either, so it is always read.
+        return f"coalesce({form}, {bound}) >= {bound}"
     always = f"{name} IS NULL"
     if column.type.is_float and "is_nan" in dialect.functions:
         always += f" OR {dialect.function('is_nan', name)}"
-    return f"{comparable(name, column.type, dialect)} >= {literal(value, column.type, dialect)} OR {always}"
+    return f"{name} >= {bound} OR {always}"
 
 
 def comparable(x: str, kind: DataType, dialect: Dialect) -> str:

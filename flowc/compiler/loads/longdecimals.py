@@ -88,12 +88,19 @@ class _Found:
 
     def _compare(self, node: exp.Expression) -> None:
         parts = list(node.iter_expressions())
+        if any(isinstance(part, exp.Tuple | exp.Query) and self._has_one(part) for part in parts):
+            raise self.refused(node.sql(dialect=self._dialect.sqlglot))
         if not any(self.is_one(part) for part in parts) or isinstance(node.args.get("expression"), exp.Null):
             return
         if node.args.get("query") or any(isinstance(part, exp.Query | exp.Tuple) for part in parts):
             raise self.refused(node.sql(dialect=self._dialect.sqlglot))
         for part in parts:
             self._make_operand(part)
+        if isinstance(node, exp.In) and isinstance(node.this, exp.Literal):
+            self._rank(node.this)  # what stands at its left decides how IN compares
+
+    def _has_one(self, node: exp.Expression) -> bool:
+        return any(self.is_one(column) for column in node.find_all(exp.Column))
 
     def _make_operand(self, node: exp.Expression) -> None:
         inner = node.unnest()

@@ -164,8 +164,7 @@ def _upsert(load: Load, column: Column, state: str) -> str:
 def _greatest(load: Load, column: Column) -> str:
     """The greatest cursor that was read. By an ORDER BY, which every type has that a cursor may be of; max() is not."""
     dialect, name, kind = load.dialect, ident(column.name), column.type
-    raw = load.same_database and not one_step(load)
-    value = comparable(name, kind, dialect) if raw else name
+    value = comparable(name, kind, dialect) if load.same_database else name
     past = [finite(value, kind, dialect)]
     if load.watermark is not None:
         given = canonical(load.watermark, column, load.apply.timezone)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from sqlglot.tokens import Token
+
 from flowc.compiler.migrationlint.statements import read_migration
 from flowc.compiler.migrationlint.tokens import tokenize, word_of, words
 from flowc.diagnostics import Reporter
@@ -48,7 +50,7 @@ def check_hook(text: MappedText, key: str, kind: str, reporter: Reporter) -> Non
     found = read_migration(MappedText(_as_run(text.text, kind), text.file, text.segments), kind).statements
     # MySQL runs one statement at a time: what follows a semicolon belongs to a block.
     for statement in found[:1] if kind == _MYSQL else found:
-        ending = _ending(_words(statement.sql, kind), kind)
+        ending = _ending(tokenize(statement.sql, kind)[0], kind)
         if ending is not None:
             why = "" if ending[1] is _LEAVE_OUT else ": MySQL and MariaDB commit before it"
             message = f"`{ending[0]}` under `{key}` ends the transaction of the load{why}"
@@ -57,36 +59,45 @@ def check_hook(text: MappedText, key: str, kind: str, reporter: Reporter) -> Non
 
 def is_untold(sql: str, kind: str) -> bool:
     """Whether the statement may end the transaction, for all that its text tells."""
-    found = _words(_as_run(sql, kind), kind) if kind == _MYSQL else []
+    found = _words(tokenize(_as_run(sql, kind), kind)[0]) if kind == _MYSQL else []
     return bool(found) and (found[0] not in _PLAIN or found[:2] == ["SET", "STATEMENT"])
 
 
 def _as_run(sql: str, kind: str) -> str:
     """The text with what its server finds in comments, every word at its place."""
+    sql = sql.replace("\ufeff", " ")  # SQLite and DuckDB pass over it, and no tokenizer does
     if kind != _MYSQL:
         return sql
     return _RUN_BY_SOME.sub(lambda m: " " * (m.start(1) - m.start()) + m[1] + "  ", sql)
 
 
-def _words(sql: str, kind: str) -> list[str]:
-    return [word_of(token) for token in tokenize(sql, kind)[0]]
+def _words(tokens: Sequence[Token]) -> list[str]:
+    return [word_of(token) for token in tokens]
 
 
-def _ending(found: Sequence[str], kind: str) -> tuple[str, str] | None:
+def _ending(tokens: Sequence[Token], kind: str) -> tuple[str, str] | None:
     """The words that end the transaction, and the mend."""
+    found = _words(tokens)
     pair = tuple(found[:2])
     if pair in _PAIRS or (found and found[0] in _ENDS and list(found[1:3]) != ["NOT", "ATOMIC"]):
         return " ".join(pair if pair in _PAIRS else found[:1]), _LEAVE_OUT
-    return _committing(found) if kind == _MYSQL and found else None
+    if kind != _MYSQL or not found:
+        return None
+    return ("SET autocommit", _LEAVE_OUT) if found[0] == "SET" and _sets_autocommit(tokens) else _committing(found)
+
+
+def _sets_autocommit(tokens: Sequence[Token]) -> bool:
+    """Whether a SET has that name, quoted or not, at the left of a `=`; with one `@` it is a variable of the user's."""
+    texts = [token.text.upper() for token in tokens]
+    around = zip(texts, texts[1:], texts[2:], strict=False)
+    return any(name == "AUTOCOMMIT" and before != "@" and after in ("=", ":=") for before, name, after in around)
 
 
 def _committing(found: Sequence[str]) -> tuple[str, str] | None:
     first, rest = found[0], list(found[1:4])
     if first in _DEFINES:
-        own = first in ("CREATE", "DROP") and ("TEMPORARY" in rest or rest[:1] == ["PREPARE"])
+        own = first in ("CREATE", "DROP") and ("TEMPORARY TABLE" in " ".join(found[:5]) or rest[:1] == ["PREPARE"])
         return None if own else (first, _MENDS[first])
-    if first == "SET" and not {"AUTOCOMMIT", "@@AUTOCOMMIT"}.isdisjoint(found):
-        return "SET autocommit", _LEAVE_OUT
     commits = first in _COMMITS or (first == "ANALYZE" and not {"TABLE", "TABLES"}.isdisjoint(rest))
     commits |= [first, *rest[:1]] in (["LOAD", "INDEX"], ["SET", "PASSWORD"])
     return (first, _OUTSIDE) if commits else None

@@ -124,7 +124,8 @@ class DuckDB:
 
     def _execute(self, sql: str) -> int:
         result = self._run(sql)
-        shape = [column[0] for column in result.description or ()]
+        # Of a text without a statement there is no result at all.
+        shape = [column[0] for column in (result and result.description) or ()]
         if shape != ["Count"]:
             return 0
         row = result.fetchone()

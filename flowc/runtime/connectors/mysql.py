@@ -51,6 +51,8 @@ _LOCK_SECONDS = 31_536_000
 _IN_TRANSACTION = 1
 _LOCAL_FORBIDDEN = (1148, 1235, 2068, 3948, 4166)
 _INSERT_BYTES = 1 << 20
+_NO_LOCAL = "`LOAD DATA LOCAL` of a statement's own reads no files: flowc gives the server none of this machine's"
+_NO_LOCAL_HELP = "load the file by a pipeline that reads it, with a connection of kind `files`"
 _TOUCHING = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 
 
@@ -300,7 +302,11 @@ class MySQL:
     def _run(self, sql: str) -> Any:
         with _ours():
             session = self._session
-            session.query(sql)
+            try:
+                session.query(sql)
+            except RuntimeError:
+                session._force_close()  # the server waits for a file, and would take the next statement for it
+                raise EngineError(_NO_LOCAL, code="query-refused", help=_NO_LOCAL_HELP) from None
             return session._result
 
 

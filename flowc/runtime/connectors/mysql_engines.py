@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from flowc.catalog import TableName
 from flowc.errors import UsageError
-from flowc.runtime.connectors.mysql_types import Ask
+from flowc.runtime.connectors.mysql_types import Ask, place
 from flowc.runtime.names import literal
 
 _KEPT = """
@@ -39,7 +39,7 @@ def require_transactions(ask: Ask, tables: Sequence[TableName]) -> None:
 
 def _untransacted(ask: Ask, name: TableName, seen: set[TableName]) -> tuple[TableName, str] | None:
     """The table without transactions that `name` is, or that it shows where it is a view, and its engine."""
-    parts = {"schema": literal(name.schema) if name.schema else "database()", "name": literal(name.name)}
+    parts = place(name)
     rows = ask(_KEPT.format(**parts))
     if not rows or name in seen:
         return None

@@ -133,10 +133,28 @@ def _named(descriptions: Sequence[Any], ask: Ask) -> dict[tuple[str, str, str], 
     if not wanted:
         return {}
     pairs = sorted({(_text(d.db), d.org_table) for d in wanted})
-    tables = ", ".join(f"({literal(schema)}, {literal(name)})" for schema, name in pairs)
+    tables = ", ".join(f"({_quoted(schema)}, {_quoted(name)})" for schema, name in pairs)
     queries = [_ORIGINS, _CHECKED] if is_mariadb(ask) else [_ORIGINS]
     rows = [row for query in queries for row in ask(query.format(tables=tables))]
     return {(row[0], row[1], row[2]): parse_type(row[3]) for row in rows}
+
+
+_FOLDED = "CAST(IF(@@lower_case_table_names, lower({x}), {x}) AS BINARY)"
+
+
+def place(name: TableName) -> dict[str, str]:
+    """What `table_schema` and `table_name` of the catalog are to be equal to, for a template of SQL.
+
+    The catalog takes `t` for `T`, and `sa` for `ßa`, where they are two tables.
+    """
+    own = _quoted(name.name)
+    same = f"{_FOLDED.format(x='table_name')} = {_FOLDED.format(x=own)}"
+    return {"schema": _quoted(name.schema) if name.schema else "database()", "name": f"{own} AND {same}"}
+
+
+def _quoted(name: str) -> str:
+    """A name as a text of MySQL, which takes a backslash for the beginning of another character."""
+    return literal(name.replace("\\", "\\\\"))
 
 
 def is_mariadb(ask: Ask) -> bool:
@@ -148,7 +166,8 @@ _COLUMNS = """
 SELECT column_name, column_type, data_type, is_nullable, column_default, extra, column_comment, collation_name,
        datetime_precision, generation_expression,
        (SELECT t.table_collation FROM information_schema.tables AS t WHERE t.table_schema = c.table_schema
-        AND t.table_name = c.table_name) AS around
+        AND t.table_name = c.table_name AND CAST(concat(t.table_schema, '.', t.table_name) AS BINARY)
+        = CAST(concat(c.table_schema, '.', c.table_name) AS BINARY)) AS around
 FROM information_schema.columns AS c WHERE table_schema = {schema} AND table_name = {name} ORDER BY ordinal_position
 """
 _INDEXES = """
@@ -184,7 +203,7 @@ def names(ask: Ask) -> tuple[TableName, ...]:
 
 def read_table(ask: Ask, name: TableName) -> Table | None:
     """The live table, or None."""
-    parts = {"schema": literal(name.schema) if name.schema else "database()", "name": literal(name.name)}
+    parts = place(name)
     found = ask(_TABLE.format(**parts))
     if not found:
         return None
@@ -318,5 +337,5 @@ WHERE table_schema = {schema} AND table_name = {name} AND data_type = 'bit'
 
 def bits(ask: Ask, name: TableName) -> frozenset[str]:
     """The columns of a table that are of type bit."""
-    parts = {"schema": literal(name.schema) if name.schema else "database()", "name": literal(name.name)}
+    parts = place(name)
     return frozenset(str(row[0]) for row in ask(_BITS.format(**parts)))
