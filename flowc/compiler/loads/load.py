@@ -58,6 +58,8 @@ class Load:
     """How the target is called in flowc's own tables."""
     beside: bool = False
     """What is read lies, in part at least, in the target's database."""
+    cursor: str | None = None
+    """The column in which the cursor comes once more, as the source has it; None where one that is loaded keeps it."""
     last_wins: bool = False
     """Of rows with one key the last one counts (streams)."""
 
@@ -126,7 +128,7 @@ class Load:
         In a subquery, DuckDB takes `t.x` for the field `x` of a column `t`, if there is one, before the table `t`.
         """
         taken = {c.name.lower() for c in (*self.table.columns, *self.columns)}
-        return tuple(_free(w, taken) for w in wanted)
+        return tuple(free_name(w, taken) for w in wanted)
 
     @property
     def rows(self) -> str:
@@ -201,7 +203,8 @@ class Load:
         return " OR ".join(parts)
 
 
-def _free(alias: str, taken: Container[str]) -> str:
+def free_name(alias: str, taken: Container[str]) -> str:
+    """The name itself where it is not taken, else the first of it with a number that is not."""
     return next(a for a in chain([alias], (f"{alias}{i}" for i in count(1))) if a not in taken)
 
 

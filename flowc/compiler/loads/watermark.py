@@ -17,7 +17,7 @@ from flowc.compiler.loads.cursor import (
     now_literal,
     same_values,
 )
-from flowc.compiler.loads.load import Load, find_column
+from flowc.compiler.loads.load import Load, find_column, free_name
 from flowc.compiler.loads.reads import repeated
 from flowc.compiler.loads.staging import Field, fields, one_step
 from flowc.compiler.quote import ident, table, text
@@ -117,8 +117,9 @@ def with_cursor(load: Load) -> Load:
     field = next((f for f in fields(load) if f.source == source), None)
     if field is None or _keeps_cursor(load, field, source):
         return load
-    columns = (*load.columns, Column(CURSOR, source.type))
-    return replace(load, columns=columns, read=repeated(load.read, source.name, CURSOR))
+    name = free_name(CURSOR, {column.name.lower() for column in load.columns})
+    columns = (*load.columns, Column(name, source.type))
+    return replace(load, columns=columns, read=repeated(load.read, source.name, name), cursor=name)
 
 
 def _keeps_cursor(load: Load, field: Field, source: Column) -> bool:
@@ -136,7 +137,7 @@ def _staged(load: Load, field: Field) -> Column:
 def _staged_cursor(load: Load) -> Column:
     incremental = load.apply.incremental
     wanted = incremental.column if incremental is not None else ""
-    source = find_column(load.columns, CURSOR) or find_column(load.columns, wanted)
+    source = find_column(load.columns, load.cursor or wanted)
     field = next((f for f in fields(load) if f.source is not None and f.source == source), None)
     if field is None:
         raise UsageError(
