@@ -54,9 +54,21 @@ def parse(array: pa.Array, target: DataType) -> pa.Array:
         Misfit: or Arrow's ValueError, when one spells none.
     """
     if target.kind in _SPELLED:
-        return array.cast(arrow_type(target))
+        made = array.cast(arrow_type(target))
+        return _in_range(array, made) if target.is_float else made
     source = DataType(Kind.DECIMAL) if target.kind in (Kind.DECIMAL, Kind.INT128) else DataType(Kind.TEXT)
     return convert(array, source, target, None)
+
+
+def _in_range(texts: pa.Array, made: pa.Array) -> pa.Array:
+    """The floats that texts spell. Arrow makes an infinity, or zero, of a number that is beyond all floats."""
+    doubtful = pc.fill_null(pc.or_(pc.is_inf(made), pc.equal(made, 0)), False)
+    if pc.any(doubtful).as_py():
+        found = texts.filter(doubtful)
+        meant = pc.or_(pc.match_substring_regex(found, "(?i)inf"), pc.match_substring_regex(found, "^[^1-9]*([eE]|$)"))
+        if not pc.all(meant).as_py():
+            raise Misfit("no float is as great, or as small", CAST_HELP)
+    return made
 
 
 def parse_inferred(array: pa.Array, target: DataType) -> pa.Array:
