@@ -64,21 +64,24 @@ def _decode(message: bytes | None, columns: dict[str, tuple[DataType, bool]]) ->
     if any(names.count(name) > 1 for name in columns):
         raise Bad("twice")
     fields = dict(found)
-    _demand_doubles(found)
+    _demand_readable(found)
     row = {name: value(fields.get(name), kind) for name, (kind, _) in columns.items()}
     if any(row[name] is None and not nullable for name, (_, nullable) in columns.items()):
         raise Bad("missing")
     return row
 
 
-def _demand_doubles(found: Any) -> None:
-    """Arrow refuses, wherever it stands, a number that no double comes near."""
+def _demand_readable(found: Any) -> None:
+    """Arrow refuses, wherever it stands, a number that no double comes near, and half of a pair of surrogates."""
+    if isinstance(found, str):
+        found.encode()
     if isinstance(found, Number) and math.isinf(float(found)) and found[-1:].isdigit():
         raise Bad("too big")
     for part in found if isinstance(found, list) and not isinstance(found, Pairs) else ():
-        _demand_doubles(part)
-    for _, part in found if isinstance(found, Pairs) else ():
-        _demand_doubles(part)
+        _demand_readable(part)
+    for name, part in found if isinstance(found, Pairs) else ():
+        _demand_readable(name)
+        _demand_readable(part)
 
 
 def value(found: Any, kind: DataType) -> Any:

@@ -97,9 +97,10 @@ def folder(tmp_path: Path) -> Inside:
 
 
 def shape(table: Table | None) -> Table:
-    """A table without its own name and that of its key."""
+    """A table without its own name, also in its text, and that of its key."""
     assert table is not None
-    return replace(table, name=TableName(None, "t"), rows=None, key_name=None)
+    made = tuple(sql.replace(f'"{table.name.name}"', '"t"') for sql in table.create_sql)
+    return replace(table, name=TableName(None, "t"), rows=None, key_name=None, create_sql=made)
 
 
 def test_what_apply_makes_is_what_a_run_makes_of_every_type(folder: Inside, wh: Wh):

@@ -196,8 +196,9 @@ def _unmanaged(situation: Situation, managed: Table | None, going: Sequence[Inde
         if managed is None or managed.column(column.name) is None:
             filled = column.nullable or column.default is not None
             yield f"column `{column.name}` ({column.type})" + ("" if filled else ", NOT NULL without a default")
-    known = {i.identity for i in (*situation.wanted.indexes, *going)}
+    known, gone = {i.identity for i in situation.wanted.indexes}, {i.name for i in going}
     for index in situation.renamed_live.indexes:
         own = index.name == key_index(situation.live.name) or _left(index, situation)
-        if index.identity not in known and not own and not _applied(index, situation, managed):
+        apart = index.identity not in known and index.name not in gone
+        if apart and not own and not _applied(index, situation, managed):
             yield index_words(index).replace("index on", f"index `{index.name}` on", 1)

@@ -184,8 +184,10 @@ FROM information_schema.check_constraints
 WHERE constraint_schema = {schema} AND table_name = {name} AND level = 'Column'
 """
 _TRIGGERS = """
-SELECT trigger_name FROM information_schema.triggers
-WHERE event_object_schema = {schema} AND event_object_table = {name} ORDER BY trigger_name
+SELECT trigger_name FROM (
+  SELECT trigger_name, event_object_schema AS table_schema, event_object_table AS table_name
+  FROM information_schema.triggers) AS t
+WHERE table_schema = {schema} AND table_name = {name} ORDER BY trigger_name
 """
 
 
