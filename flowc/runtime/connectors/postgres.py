@@ -29,8 +29,6 @@ _PIECE = 1 << 18
 _SETTINGS = "SET TimeZone = 'UTC'; SET extra_float_digits = 1"
 """Instants in UTC, and floats as texts with all of their digits, whatever the database or its user is set to."""
 _TRAVEL = TableName("pg_temp", "flowc_travel")
-_SETTINGS = "SET TimeZone = 'UTC'; SET extra_float_digits = 1"
-"""Whatever the role's own are: times in UTC, and all digits of a float that becomes a text."""
 _TOUCHING = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")
 
 
