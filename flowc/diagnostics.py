@@ -14,6 +14,9 @@ from enum import IntEnum
 from flowc.source import Span
 
 _URL_PASSWORD = re.compile(r"(://[^\s/@:`]*:)[^\s/@`]+@")
+# `# flowc: disable=code, code` in YAML, and `-- flowc: …` in the SQL inside it.
+_DISABLED = re.compile(r"(?:#|--)[ \t]*flowc:[ \t]*disable[ \t]*=[ \t]*([\w-]+(?:[ \t]*,[ \t]*[\w-]+)*)")
+_COMMENT = re.compile(r"\s*(?:#|--)")
 
 
 class Severity(IntEnum):
@@ -66,15 +69,44 @@ def _without_passwords(diagnostic: Diagnostic) -> Diagnostic:
     return replace(diagnostic, message=_URL_PASSWORD.sub(r"\1***@", diagnostic.message), helps=helps)
 
 
+def _disabled_at(span: Span) -> frozenset[str]:
+    """The codes that comments disable on the line where a span starts: at its end, or alone on the line above."""
+    if "flowc:" not in span.file.text:
+        return frozenset()
+    number, _ = span.file.position(span.start)
+    lines = [span.file.line(number)]
+    if number > 1 and _COMMENT.match(above := span.file.line(number - 1)):
+        lines.append(above)
+    found = (match.group(1) for line in lines for match in _DISABLED.finditer(line))
+    return frozenset(code.strip() for codes in found for code in codes.split(","))
+
+
 @dataclass
 class Reporter:
-    """Collects diagnostics. The same code at the same place is kept once: one cause, one message."""
+    """Collects diagnostics. The same code at the same place is kept once: one cause, one message.
+
+    Warnings whose code is disabled, in the project or by a comment on their line, are left out; errors never are.
+    """
 
     found: list[Diagnostic] = field(default_factory=list)
     _seen: set[tuple[str, str, int]] = field(default_factory=set)
+    _disabled: frozenset[str] = frozenset()
+
+    def disable(self, codes: Iterable[str]) -> None:
+        """From now on, and of what was found, leaves out warnings of these codes."""
+        self._disabled |= frozenset(codes)
+        self.found = [each for each in self.found if not self._left_out(each)]
+
+    def _left_out(self, diagnostic: Diagnostic) -> bool:
+        if diagnostic.severity is Severity.ERROR:
+            return False
+        span = diagnostic.span
+        return diagnostic.code in self._disabled or (span is not None and diagnostic.code in _disabled_at(span))
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Keeps a diagnostic unless the same code was reported at the same place."""
+        """Keeps a diagnostic unless its code is disabled or was reported at the same place."""
+        if self._left_out(diagnostic):
+            return
         diagnostic = _without_passwords(diagnostic)
         span = diagnostic.span
         key = (diagnostic.code, span.file.path if span else diagnostic.message, span.start if span else -1)

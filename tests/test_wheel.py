@@ -80,3 +80,9 @@ def test_the_quick_start_runs_from_the_wheel(version: str, wheel: Path, tmp_path
     flowc(environment, "lint", cwd=project)
     assert "6 pipelines" in flowc(environment, "run", "--once", cwd=project)
     assert "unknown-column" in flowc(environment, "explain", "unknown-column", cwd=project)
+    starter = tmp_path / "starter"
+    flowc(environment, "init", str(starter), cwd=tmp_path)
+    shutil.copy(wheel, starter / "vendor")
+    asked = [*pip, "download", "-q", "--no-deps", "-r", "requirements.txt", "-d", tmp_path / "downloaded"]
+    subprocess.run(asked, cwd=starter, check=True, capture_output=True)
+    assert [path.name for path in (tmp_path / "downloaded").iterdir()] == [wheel.name]

@@ -13,6 +13,7 @@ from flowc.errors import UsageError
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_SPECS = "specs"
+_MAKE = "name a folder of YAML files or one YAML file, or make a project with `flowc init`"
 
 
 def specs_and_names(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -38,19 +39,39 @@ def specs_only(arguments: Sequence[str]) -> list[Path]:
 
 def missing_specs(path: str) -> UsageError:
     """The failure to find specs at a path."""
-    help = "name a folder of YAML files or one YAML file, or make a project with `flowc init DIR`"
-    return UsageError(f"there is no file or folder `{path}`", code="missing-specs", help=help)
+    return UsageError(f"there is no file or folder `{path}`", code="missing-specs", help=_MAKE)
+
+
+def default_specs() -> Path | None:
+    """The folder `specs` of the project around the working folder: here or in the nearest folder above."""
+    here = Path.cwd()
+    above = (folder / DEFAULT_SPECS for folder in here.parents)
+    return next((path for path in (Path(DEFAULT_SPECS), *above) if path.is_dir()), None)
 
 
 def _default() -> Path:
-    path = Path(DEFAULT_SPECS)
-    if not path.exists():
-        raise missing_specs(f"{DEFAULT_SPECS}/")
+    path = default_specs()
+    if path is None:
+        message = f"there is no folder `{DEFAULT_SPECS}`, neither here nor in a folder above"
+        raise UsageError(message, code="missing-specs", help=_MAKE)
     return path
 
 
 def _like_a_path(text: str) -> bool:
     return "/" in text or "\\" in text or text.endswith((".yaml", ".yml"))
+
+
+def format_option(*more: str, what: str = "one JSON object") -> Callable[[F], F]:
+    """Adds `--format text|json|…` and its short form `--json`, as the parameter `form`. `what` is what JSON prints."""
+
+    def added(command: F) -> F:
+        flag = click.option("--json", "form", flag_value="json", help=f"Print {what}: `--format json`.")
+        choice = click.option(
+            "--format", "form", type=click.Choice(("text", "json", *more)), default="text", help="How to show it."
+        )
+        return choice(flag(command))
+
+    return added
 
 
 def environment_option(command: F) -> F:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from flowc.cli.arguments import environment_option, specs_and_names
-from flowc.cli.console import out, say_diagnostics
+from flowc.cli.console import out, say_errors
 from flowc.cli.project import chosen, lint
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
@@ -54,7 +54,7 @@ def command(specs: tuple[str, ...], forms: tuple[str, ...], new: bool, environme
     planning = set(forms) != {"ir"}
     loads = offline_plans(ir.pipelines, ir.tables, reporter, new=new) if planning else ()
     streams = _stream_plans(ir, checked, reporter) if planning else ()
-    say_diagnostics(reporter.sorted())
+    say_errors(reporter.sorted())
     for form in forms:
         if len(forms) > 1:
             out(f"-- {form}")

@@ -10,8 +10,8 @@ from time import monotonic
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_and_names
-from flowc.cli.console import conceal, out, say, say_diagnostics, style_for
+from flowc.cli.arguments import default_specs, environment_option, format_option, specs_and_names
+from flowc.cli.console import conceal, out, say, say_errors, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.connections import USER_FILE, layered_connections
 from flowc.compiler.front.hiding import hide_secrets
@@ -37,16 +37,16 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("specs", nargs=-1)
-@click.option("--json", "json_form", is_flag=True, help="Print one JSON object for each connection.")
+@format_option(what="one JSON list")
 @environment_option
-def list_(specs: tuple[str, ...], json_form: bool, environment: str | None) -> None:
+def list_(specs: tuple[str, ...], form: str, environment: str | None) -> None:
     """List connections and where each comes from.
 
     Secrets are masked; `${…}` references are shown as they are.
     """
     found, _ = project_connections(specs, environment)
     shown = [(name, spec, shown_options(spec)) for name, spec in sorted(found.items())]
-    if json_form:
+    if form == "json":
         entries = ({"name": n, "kind": s.kind.value, "origin": s.origin, "options": o} for n, s, o in shown)
         out(as_json(list(entries)))
         return
@@ -89,7 +89,7 @@ def set_(name: str, pairs: tuple[str, ...]) -> int:
     before = read_connections(path).get(name, {})
     options, reporter = _fitting(name, before, pairs)
     if reporter.has_errors:
-        say_diagnostics(reporter.sorted())
+        say_errors(reporter.sorted())
         return 1
     set_connection(path, name, options)
     say(f"wrote `{name}` to {path}")
@@ -102,14 +102,14 @@ def project_connections(specs: tuple[str, ...], environment: str | None) -> tupl
     Raises UsageError for a folder without specs that was named.
     """
     reporter = Reporter()
-    if not specs and not Path("specs").exists():
+    if not specs and default_specs() is None:
         root = Path.cwd()
         layers = layered_connections(root, reporter, env=os.environ, project={}, environment={})
-        say_diagnostics(reporter.sorted())
+        say_errors(reporter.sorted())
         return layers, root
     paths, _ = specs_and_names(specs)
     project = stages.load_project(paths, reporter, environment=environment, env=os.environ)
-    say_diagnostics(d for d in reporter.sorted() if project is None or "connection" in d.message)
+    say_errors(d for d in reporter.sorted() if project is None or "connection" in d.message)
     if project is None:
         raise click.exceptions.Exit(1)
     return project.connections, Path(project.root)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from shutil import get_terminal_size
 from typing import TextIO
 
-from flowc.diagnostics import Diagnostic
+from flowc.diagnostics import Diagnostic, Severity
 from flowc.render.diagnostics import render
 from flowc.render.style import COLUMNS, Style
 
@@ -52,10 +52,9 @@ def say(text: str) -> None:
         print(_concealed(text), file=sys.stderr)
 
 
-def say_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
-    """Shows diagnostics in the long form, as talk."""
-    found = list(diagnostics)
-    if found:
+def say_errors(diagnostics: Iterable[Diagnostic]) -> None:
+    """Shows errors in the long form, as talk. Warnings are `flowc lint`'s to show: once, not by every command."""
+    if found := [each for each in diagnostics if each.severity is Severity.ERROR]:
         say(render(found, "text", style_for(sys.stderr)) + "\n")
 
 

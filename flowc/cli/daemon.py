@@ -14,9 +14,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from flowc.cli.console import is_terminal, say, say_diagnostics, style_for
+from flowc.cli.console import is_terminal, say, say_errors, style_for
 from flowc.cli.whole import Whole, prepare_whole
-from flowc.diagnostics import Diagnostic, did_you_mean
+from flowc.diagnostics import Diagnostic, Severity, did_you_mean
 from flowc.errors import UsageError
 from flowc.render.daemon import HEADERS, LEVELS, live_rows, log_json, log_text, progress_events, status_json
 from flowc.render.metrics import metrics_text
@@ -44,7 +44,7 @@ class Ways:
 def run_daemon(paths: Sequence[Path], names: Sequence[str], environment: str | None, ways: Ways) -> int:
     """Runs streams until a signal, or until none is left; exit code 1 when one of them failed."""
     log = _Log(ways)
-    whole = prepare_whole(paths, environment, log.diagnostics if ways.log_format == "json" else say_diagnostics)
+    whole = prepare_whole(paths, environment, log.diagnostics if ways.log_format == "json" else say_errors)
     streams = _chosen(names, whole, log)
     jobs = _jobs(streams, whole)
     files = [files_for_one(job.stream, whole.ir, whole.sessions) for job in jobs]
@@ -134,11 +134,11 @@ class _Log:
             sys.stderr.flush()
 
     def diagnostics(self, found: Iterable[Diagnostic]) -> None:
-        """What compiling found, as events."""
+        """The errors that compiling found, as events."""
         for diagnostic in found:
-            level = str(diagnostic.severity)
-            fields = {"code": diagnostic.code, "file": diagnostic.span.file.path if diagnostic.span else None}
-            self(Event(level if level in LEVELS else "info", diagnostic.message, fields=fields))
+            if diagnostic.severity is Severity.ERROR:
+                fields = {"code": diagnostic.code, "file": diagnostic.span.file.path if diagnostic.span else None}
+                self(Event("error", diagnostic.message, fields=fields))
 
 
 @dataclass

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import known_stream, one_stream
@@ -31,7 +31,6 @@ from flowc.service.deadletterreplay import replay
 from flowc.service.deadletters import DeadLetters, dead_letters, keeping
 
 _DURATION = re.compile(r"\d+(\.\d+)?(ms|s|m|h|d)")
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _codes_option = click.option("--code", "codes", multiple=True, metavar="CODE", help="Only those of this error code.")
 
 
@@ -42,9 +41,9 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("specs", nargs=-1, metavar="[SPECS]... [STREAM]...")
-@_json_option
+@format_option(what="one JSON list")
 @environment_option
-def list_(specs: tuple[str, ...], as_json: bool, environment: str | None) -> None:
+def list_(specs: tuple[str, ...], form: str, environment: str | None) -> None:
     """Count dead letters for each stream and error code.
 
     Parked ones were replayed as often as `max_attempts` says, and failed each time.
@@ -54,7 +53,7 @@ def list_(specs: tuple[str, ...], as_json: bool, environment: str | None) -> Non
     found = [_of(name, whole) for name in names or keeping(whole.checked)]
     counted = [(letters, letters.counts()) for letters in found]
     whole.sessions.close()
-    if as_json:
+    if form == "json":
         out(json.dumps(counts_objects(counted), indent=2, ensure_ascii=False))
         return
     out(counts_text(counted, style_for(sys.stdout)))
@@ -66,14 +65,14 @@ def list_(specs: tuple[str, ...], as_json: bool, environment: str | None) -> Non
 @click.argument("specs", nargs=-1, metavar="[SPECS]... STREAM")
 @click.option("--limit", default=20, metavar="N", type=click.IntRange(1), help="Show at most N. Default: 20.")
 @_codes_option
-@_json_option
+@format_option(what="one JSON list")
 @environment_option
-def show(specs: tuple[str, ...], limit: int, codes: tuple[str, ...], as_json: bool, environment: str | None) -> None:
+def show(specs: tuple[str, ...], limit: int, codes: tuple[str, ...], form: str, environment: str | None) -> None:
     """Show the oldest dead letters of a stream: where each stood, why it is dead, and its bytes."""
     whole, letters = _one(specs, environment, "dlq show")
     found = letters.shown(limit, codes)
     whole.sessions.close()
-    if as_json:
+    if form == "json":
         out(json.dumps([letter_object(letter) for letter in found], indent=2, ensure_ascii=False))
         return
     out(letters_text(found, style_for(sys.stdout)))
@@ -85,10 +84,10 @@ def show(specs: tuple[str, ...], limit: int, codes: tuple[str, ...], as_json: bo
 @click.argument("specs", nargs=-1, metavar="[SPECS]... STREAM")
 @_codes_option
 @click.option("--parked", is_flag=True, help="Replay also those that failed as often as `max_attempts` says.")
-@_json_option
+@format_option()
 @environment_option
 def replay_(
-    specs: tuple[str, ...], codes: tuple[str, ...], parked: bool, as_json: bool, environment: str | None
+    specs: tuple[str, ...], codes: tuple[str, ...], parked: bool, form: str, environment: str | None
 ) -> int:
     """Send dead letters of a stream through its SQL into its targets once more.
 
@@ -98,8 +97,8 @@ def replay_(
     whole, letters = _one(specs, environment, "dlq replay")
     report = replay(letters, whole.checked, whole.ir, Chosen(codes), parked=parked)
     whole.sessions.close()
-    out(json.dumps(replayed_object(report), indent=2, ensure_ascii=False) if as_json else replayed_text(report))
-    if report.error is not None and not as_json:
+    out(json.dumps(replayed_object(report), indent=2, ensure_ascii=False) if form == "json" else replayed_text(report))
+    if report.error is not None and form != "json":
         sys.stdout.flush()
         say(failure(report.error, style_for(sys.stderr)))
     return 1 if report.error is not None or report.failed else 0

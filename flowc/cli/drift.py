@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_only
+from flowc.cli.arguments import environment_option, format_option, specs_only
 from flowc.cli.console import out, style_for, width_of
 from flowc.cli.whole import prepare_whole
 from flowc.render.migration import drift_text
@@ -19,9 +19,9 @@ from flowc.service.plans import plan_hash
 @click.command()
 @click.argument("specs", nargs=-1)
 @click.option("--ignore", multiple=True, metavar="PATTERN", help="Objects that do not count, like `wh.public.tmp_*`.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@format_option()
 @environment_option
-def command(specs: tuple[str, ...], ignore: tuple[str, ...], as_json: bool, environment: str | None) -> int:
+def command(specs: tuple[str, ...], ignore: tuple[str, ...], form: str, environment: str | None) -> int:
     """Show what changed in databases since the last apply, and not by flowc.
 
     Compares the live tables with what was applied last, and shows the statements that would make the same change.
@@ -30,7 +30,7 @@ def command(specs: tuple[str, ...], ignore: tuple[str, ...], as_json: bool, envi
     whole = prepare_whole(specs_only(specs), environment)
     found = find_drift(whole.checked, whole.ir, whole.sessions, ignore)
     whole.sessions.close()
-    if as_json:
+    if form == "json":
         out(json.dumps(migration_object(found, plan_hash(found)), indent=2, ensure_ascii=False))
     else:
         out(drift_text(found, style_for(sys.stdout), columns=width_of(sys.stdout)))

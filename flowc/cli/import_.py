@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from flowc.catalog import TableName
-from flowc.cli.arguments import environment_option
+from flowc.cli.arguments import default_specs, environment_option
 from flowc.cli.connections import project_connections, unknown_connection
 from flowc.cli.console import conceal, out, say
 from flowc.compiler import stages
@@ -56,10 +56,8 @@ def command(
 
 def _known(specs: Path | None, environment: str | None, connection: str) -> dict[str, TableName | None]:
     """The keys of the tables that the project declares already, and the tables of the connection that they mean."""
-    path = specs or Path("specs")
-    project = (
-        stages.load_project([path], Reporter(), environment=environment, env=os.environ) if path.exists() else None
-    )
+    path = specs or default_specs()
+    project = stages.load_project([path], Reporter(), environment=environment, env=os.environ) if path else None
     tables = project.tables if project else {}
     return {key: t.table_name if t.connection.value == connection else None for key, t in tables.items()}
 

@@ -15,6 +15,8 @@ FILES = {
     "specs/project.yaml": "specs.yaml",
     "data/orders.csv": "orders.csv",
     "README.md": "README.md",
+    "requirements.txt": "requirements.txt",
+    "vendor/README.md": "vendor.md",
     "Dockerfile": "Dockerfile",
     ".dockerignore": "dockerignore",
     ".gitignore": "gitignore",
@@ -25,13 +27,15 @@ FILES = {
 
 
 @click.command()
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="[DIR]", default=Path(), type=click.Path(path_type=Path))
 def command(directory: Path) -> None:
     """Make a project that runs.
 
-    Writes specs, a small CSV file, a Dockerfile, a systemd unit and a CI workflow into DIR. Files that exist are never
-    overwritten.
+    Writes specs, a small CSV file, a Dockerfile, a systemd unit and a CI workflow into DIR (default: this folder, when
+    it is empty). Files that exist are never overwritten.
     """
+    if directory == Path() and any(not entry.name.startswith(".") for entry in directory.iterdir()):
+        raise UsageError("this folder is not empty", code="existing-file", help="name a folder: `flowc init DIR`")
     taken = [name for name in FILES if (directory / name).exists()]
     if taken:
         message = f"`{directory / taken[0]}` exists already"
@@ -43,7 +47,8 @@ def command(directory: Path) -> None:
         message = f"cannot write into `{directory}`: {error.strerror}"
         raise UsageError(message, code="unwritable-file", help="choose another folder: `flowc init DIR`") from error
     out("\n".join(str(directory / name) for name in FILES))
-    say(f"\nNext: cd {directory} && flowc lint && flowc run --once")
+    enter = "" if directory == Path() else f"cd {directory} && "
+    say(f"\nNext: {enter}flowc lint && flowc run --once")
 
 
 def _write(path: Path, text: str, project: str) -> None:

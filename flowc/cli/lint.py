@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_only
+from flowc.cli.arguments import environment_option, format_option, specs_only
 from flowc.cli.console import out, say, style_for
 from flowc.compiler import stages
+from flowc.compiler.front.spec import Name
 from flowc.compiler.migrationlint.files import holds_migrations, read_migrations
-from flowc.diagnostics import Reporter
+from flowc.diagnostics import Reporter, did_you_mean
 from flowc.render.diagnostics import FORMATS, render, summary
+from flowc.render.pages import codes
 
 # Formats that programs read: always a whole document, also when nothing was found.
 _DOCUMENTS = ("json", "sarif")
@@ -32,7 +35,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: str | No
 
 @click.command()
 @click.argument("specs", nargs=-1)
-@click.option("--format", "form", type=click.Choice(tuple(FORMATS)), default="text", help="How to show what was found.")
+@format_option(*(form for form in FORMATS if form not in ("text", "json")), what="one JSON list")
 @click.option("--dialect", type=click.Choice(_DIALECTS), default="postgres", help="What `.sql` files are written for.")
 @click.option(
     "--in-transaction/--no-transaction",
@@ -59,7 +62,8 @@ def command(
     paths = specs_only(specs)
     migrations = [path for path in paths if holds_migrations(path)]
     if projects := [path for path in paths if path not in migrations]:
-        stages.lint(projects, reporter, environment=environment, env=os.environ)
+        found = stages.linted(projects, reporter, environment=environment, env=os.environ)
+        _check_disabled(found[0].project.disabled if found else (), reporter)
     for files in read_migrations(migrations, reporter):
         # Loaded when there are migrations: it takes a tenth of the time of linting a spec.
         rules = import_module("flowc.compiler.migrationlint.lint")
@@ -73,3 +77,12 @@ def command(
     if form in ("text", "concise"):
         say(summary(problems))
     return 1 if reporter.has_errors else 0
+
+
+def _check_disabled(disabled: Sequence[Name], reporter: Reporter) -> None:
+    """A misspelled code would disable nothing, without a word."""
+    known = codes() if disabled else ()
+    for code in disabled:
+        if code.value not in known:
+            helps = did_you_mean(code.value, known) or ("list all codes with `flowc explain`",)
+            reporter.warning("unknown-code", f"there is no code `{code.value}`", code.span, helps=helps)

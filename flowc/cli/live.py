@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from flowc.cli.console import conceal, say, say_diagnostics
+from flowc.cli.console import conceal, say, say_errors
 from flowc.cli.project import unknown_pipeline
 from flowc.compiler import stages
 from flowc.compiler.checked import CheckedSpec
@@ -51,7 +51,7 @@ def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None
     stopping = found.stopping(names)
     if stopping:
         raise _stop(reporter, len(stopping))
-    say_diagnostics(reporter.sorted())
+    say_errors(reporter.sorted())
     resolver = Resolver(os.environ, Path(checked.project.root))
     conceal(resolver.redact)
     return Live(
@@ -81,7 +81,7 @@ def single(names: Sequence[str], command: str) -> str:
 
 
 def _stop(reporter: Reporter, stopping: int) -> click.exceptions.Exit:
-    say_diagnostics(reporter.sorted())
+    say_errors(reporter.sorted())
     say(f"{summary(reporter.found)}; nothing was run")
     return click.exceptions.Exit(1)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say, style_for, width_of
 from flowc.cli.whole import Whole, prepare_whole, selection
 from flowc.migration import MigrationPlan
@@ -26,16 +26,16 @@ from flowc.service.saved import SavedPlan, write_plan
 @click.option(
     "--select", "selected", multiple=True, metavar="NAME", help="Only this table, pipeline or stream and its needs."
 )
-@click.option("--json", "form", flag_value="json", help="Print the plan as one JSON object.")
-@click.option("--sql", "form", flag_value="sql", help="Print the statements alone, as a script.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print a comment for a pull request.")
+@format_option("sql", "markdown")
+@click.option("--sql", "form", flag_value="sql", help="Print the statements alone, as a script: `--format sql`.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print a comment for a pull request: `--format markdown`.")
 @click.option("--out", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan for `apply FILE`.")
 @click.option("--rollback-to", "rollback", metavar="VERSION", help="Plan back to this applied version of a database.")
 @click.option("--history", is_flag=True, help="List the versions that were applied, and plan nothing.")
 @click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 when there are changes.")
 @environment_option
 def command(
-    arguments: tuple[str, ...], selected: tuple[str, ...], form: str | None, file: Path | None,
+    arguments: tuple[str, ...], selected: tuple[str, ...], form: str, file: Path | None,
     rollback: str | None, history: bool, detailed: bool, environment: str | None,
 ) -> int:  # fmt: skip
     """Show what `apply` would change, in databases and in loads.
@@ -59,7 +59,7 @@ def command(
     return 2 if detailed and not plan.empty else 0
 
 
-def _shown(plan: MigrationPlan, identity: str, form: str | None) -> str:
+def _shown(plan: MigrationPlan, identity: str, form: str) -> str:
     """The plan in the form that was asked for."""
     if form == "json":
         return json.dumps(migration_object(plan, identity), indent=2, ensure_ascii=False)

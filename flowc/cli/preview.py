@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say, style_for
 from flowc.cli.live import one, prepare, single
 from flowc.cli.progress import Progress
@@ -30,9 +30,9 @@ from flowc.service.previews import preview
     "--limit", type=click.IntRange(min=1), default=100, show_default=True,
     help="Of a stream: how many messages of each source to read.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@format_option()
 @environment_option
-def command(arguments: tuple[str, ...], rows: int, limit: int, as_json: bool, environment: str | None) -> int:
+def command(arguments: tuple[str, ...], rows: int, limit: int, form: str, environment: str | None) -> int:
     """Run one pipeline in a transaction that is rolled back.
 
     Shows some rows of the source, and what a run would insert, update and delete. `before` and `after` run too, and
@@ -45,13 +45,13 @@ def command(arguments: tuple[str, ...], rows: int, limit: int, as_json: bool, en
     paths, names = specs_and_names(arguments)
     name = single(names, "preview")
     if _is_stream(paths, name, environment):
-        return _look(paths, name, environment, rows=rows, limit=limit, as_json=as_json)
+        return _look(paths, name, environment, rows=rows, limit=limit, as_json=form == "json")
     live = prepare(paths, names, environment)
     with Progress() as progress:
         run = Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ)
         found = preview(run, one(live, name), rows)
-    text = preview_json(found) if as_json else preview_text(found, style_for(sys.stdout))
-    show(found.report, text, as_json=as_json)
+    text = preview_json(found) if form == "json" else preview_text(found, style_for(sys.stdout))
+    show(found.report, text, as_json=form == "json")
     say("nothing was changed")
     return 1 if found.report.failed else 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from flowc.cli.console import say, say_diagnostics
+from flowc.cli.console import say, say_errors
 from flowc.compiler import stages
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
@@ -19,10 +19,10 @@ from flowc.render.diagnostics import summary
 
 
 def lint(paths: Sequence[Path], environment: str | None) -> tuple[CheckedSpec, Ir]:
-    """The lowered project. With errors, shows them and exits with code 1; warnings are shown and do not stop."""
+    """The lowered project. With errors, shows them and exits with code 1."""
     reporter = Reporter()
     found = stages.linted(paths, reporter, environment=environment, env=os.environ)
-    say_diagnostics(reporter.sorted())
+    say_errors(reporter.sorted())
     if found is None or reporter.has_errors:
         say(summary(reporter.found))
         raise click.exceptions.Exit(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.streaming import run_everything, run_streams
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
@@ -19,7 +19,7 @@ from flowc.errors import UsageError
 @click.argument("specs", nargs=-1)
 @click.option("--once", is_flag=True, help="Run pipelines once; let streams catch up; then exit.")
 @click.option("--drain", is_flag=True, help="As --once, and the end of the sources counts as the end of the input.")
-@click.option("--json", "as_json", is_flag=True, help="With --once: print the report as one JSON object.")
+@format_option(what="the report of a run with --once")
 @click.option("--http", metavar="HOST:PORT", help="Serve /healthz, /readyz, /metrics and /status there.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How the log is written.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
@@ -28,7 +28,7 @@ def command(
     specs: tuple[str, ...],
     once: bool,
     drain: bool,
-    as_json: bool,
+    form: str,
     http: str | None,
     log_format: str,
     log_level: str,
@@ -52,7 +52,7 @@ def command(
     """
     paths, names = specs_and_names(specs)
     if not (once or drain):
-        if as_json:
+        if form == "json":
             message = "`--json` prints the report of a run that ends"
             raise UsageError(message, code="conflicting-options", help="add `--once`, or use `--log-format json`")
         from flowc.cli.daemon import Ways, run_daemon
@@ -60,8 +60,8 @@ def command(
         return run_daemon(paths, names, environment, Ways(http, log_format, log_level))
     streams, pipelines = _split(paths, names, environment) if names else (None, ())
     if streams and not pipelines:
-        return run_streams(paths, streams, environment, json=as_json, drain=drain)
-    return run_everything(paths, pipelines, streams, environment, json=as_json, drain=drain)
+        return run_streams(paths, streams, environment, json=form == "json", drain=drain)
+    return run_everything(paths, pipelines, streams, environment, json=form == "json", drain=drain)
 
 
 def _split(

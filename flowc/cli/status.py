@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import known_stream
 from flowc.cli.whole import prepare_whole
@@ -17,9 +17,9 @@ from flowc.service.streamstatus import stream_status
 
 @click.command()
 @click.argument("specs", nargs=-1, metavar="[SPECS]... [STREAM]...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@format_option(what="one JSON list")
 @environment_option
-def command(specs: tuple[str, ...], as_json: bool, environment: str | None) -> int:
+def command(specs: tuple[str, ...], form: str, environment: str | None) -> int:
     """Show where streams are: epochs, positions, lag, dead letters.
 
     Reads the stored positions and asks the brokers for the ends; interrupts nobody. With STREAMs, each partition is
@@ -31,7 +31,7 @@ def command(specs: tuple[str, ...], as_json: bool, environment: str | None) -> i
     chosen = [known_stream(name, whole) for name in names] or list(whole.checked.project.streams)
     found = [stream_status(whole.checked, whole.ir, name, whole.sessions) for name in chosen]
     whole.sessions.close()
-    if as_json:
+    if form == "json":
         out(json.dumps([status_object(status) for status in found], indent=2, ensure_ascii=False))
     elif found:
         out(status_text(found, style_for(sys.stdout), partitions=bool(names)))

@@ -8,8 +8,8 @@ import sys
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_and_names
-from flowc.cli.console import out, say, say_diagnostics, style_for
+from flowc.cli.arguments import environment_option, format_option, specs_and_names
+from flowc.cli.console import out, say, say_errors, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.spec import ProjectSpec
 from flowc.diagnostics import Reporter
@@ -20,9 +20,9 @@ from flowc.runtime.lean import without_pandas
 
 @click.command()
 @click.argument("arguments", nargs=-1, metavar="[SPECS]... [NAME]...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@format_option()
 @environment_option
-def command(arguments: tuple[str, ...], as_json: bool, environment: str | None) -> int:
+def command(arguments: tuple[str, ...], form: str, environment: str | None) -> int:
     """Run the tests of pipelines and streams, without any server.
 
     NAME is that of a test, or of what is tested. Sources hold the rows that a test gives, targets are tables of DuckDB
@@ -33,11 +33,11 @@ def command(arguments: tuple[str, ...], as_json: bool, environment: str | None) 
     project = stages.load_project(paths, reporter, environment=environment, env=os.environ)
     if project is not None:
         stages.lower(stages.resolve(project, reporter), reporter, env=os.environ)
-    say_diagnostics(reporter.sorted())
+    say_errors(reporter.sorted())
     if project is None or reporter.has_errors:
         say(f"{summary(reporter.found)}; nothing was tested")
         return 1
-    return _run(project, names, as_json=as_json)
+    return _run(project, names, as_json=form == "json")
 
 
 def _run(project: ProjectSpec, names: list[str], *, as_json: bool) -> int:

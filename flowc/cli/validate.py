@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, style_for
 from flowc.cli.live import prepare
 from flowc.cli.progress import Progress
@@ -19,9 +19,9 @@ from flowc.service.validation import validate
 @click.command()
 @click.argument("arguments", nargs=-1, metavar="[SPECS]... [NAME]...")
 @click.option("--explain", is_flag=True, help="Show the engine's plan of each source query.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@format_option(what="one JSON list")
 @environment_option
-def command(arguments: tuple[str, ...], explain: bool, as_json: bool, environment: str | None) -> int:
+def command(arguments: tuple[str, ...], explain: bool, form: str, environment: str | None) -> int:
     """Check pipelines against the live systems.
 
     Connects, runs EXPLAIN on each source, and compares each target with its declaration. Changes nothing. Exit code 1
@@ -30,5 +30,5 @@ def command(arguments: tuple[str, ...], explain: bool, as_json: bool, environmen
     paths, names = specs_and_names(arguments)
     live = prepare(paths, names, environment)
     found = validate(Run(live.checked, live.pipelines, live.sessions, Progress(quiet=True), env=os.environ))
-    out(validations_json(found) if as_json else validations_text(found, style_for(sys.stdout), explain=explain))
+    out(validations_json(found) if form == "json" else validations_text(found, style_for(sys.stdout), explain=explain))
     return 1 if live.broken or not all(validation.ok for validation in found) else 0

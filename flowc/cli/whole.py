@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from flowc.cli.console import conceal, say, say_diagnostics
+from flowc.cli.console import conceal, say, say_errors
 from flowc.compiler import stages
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
@@ -34,7 +34,7 @@ class Whole:
 def prepare_whole(
     paths: Sequence[Path],
     environment: str | None,
-    show: Callable[[Iterable[Diagnostic]], None] = say_diagnostics,
+    show: Callable[[Iterable[Diagnostic]], None] = say_errors,
 ) -> Whole:
     """Compiles the project and shows what it finds. Any error ends the command with code 1."""
     without_pandas()

@@ -81,8 +81,8 @@ def test_graph_in_three_forms(folder):
     text = folder.flowc("graph", "--columns").out
     assert "store.dim\n  sync (merge)\n    <- raw.shop.customers" in text
     assert "    name <- raw.shop.customers.first, raw.shop.customers.last" in text
-    assert folder.flowc("graph", "--to", "mermaid").out.startswith("flowchart LR\n")
-    done = folder.flowc("graph", "sync", "--to", "html", "--columns", "--out", "g.html")
+    assert folder.flowc("graph", "--format", "mermaid").out.startswith("flowchart LR\n")
+    done = folder.flowc("graph", "sync", "--format", "html", "--columns", "--out", "g.html")
     assert (done.code, done.out) == (0, "")
     page = (folder.path / "g.html").read_text()
     assert page.count("<path ") == 3
@@ -228,7 +228,7 @@ def test_a_bug_is_reported_without_a_traceback(folder, monkeypatch, capsys):
         raise ZeroDivisionError("by design")
 
     monkeypatch.chdir(folder.path)
-    monkeypatch.setattr(module.stages, "lint", fail)
+    monkeypatch.setattr(module.stages, "linted", fail)
     assert run(["lint"]) == 2
     shown = capsys.readouterr().err
     assert "error[internal]" in shown

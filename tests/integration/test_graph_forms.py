@@ -47,7 +47,7 @@ LINES = re.compile(r'flowchart LR|  (?:subgraph )?(?:  )?\w+\["[^"]*"\]|  end|  
 @pytest.mark.parametrize("columns", [(), ("--columns",)])
 def test_mermaid_has_every_name_in_quotes_without_one_inside(named, columns):
     project, name = named
-    lines = project.flowc("graph", "--to", "mermaid", *columns).out.splitlines()
+    lines = project.flowc("graph", "--format", "mermaid", *columns).out.splitlines()
     assert all(LINES.fullmatch(line) for line in lines), lines
     labels = re.findall(r'\["([^"]*)"\]', "\n".join(lines))
     assert f"w.{name}" in [unescaped(label) for label in labels]
@@ -86,7 +86,7 @@ class Page(HTMLParser):
 
 def test_the_page_is_whole_and_asks_for_nothing(named):
     project, name = named
-    text = project.flowc("graph", "--to", "html", "--columns").out
+    text = project.flowc("graph", "--format", "html", "--columns").out
     found = Page(text)
     assert found.open == []
     assert f"w.{name}" in found.texts
@@ -116,7 +116,7 @@ streams:
 
 def test_the_page_draws_streams_with_their_lookups_and_dead_letters(project):
     project.write("specs/s.yaml", STREAM)
-    text = project.flowc("graph", "--to", "html").out
+    text = project.flowc("graph", "--format", "html").out
     found = Page(text)
     assert found.open == []
     assert {"bus.events", "w.names", "w.named", "bus.named", "w.flowc.dead_letters"} <= set(found.texts)

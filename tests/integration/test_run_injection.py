@@ -67,6 +67,6 @@ def test_the_lineage_page_escapes_names(tmp_path):
     folder = Inside(tmp_path)
     evil = SPECS.replace("DROP TABLE keep", "<script>alert(1)</script>")
     folder.write("specs/project.yaml", evil % "{ kind: sqlite, path: store.db }")
-    done = folder.flowc("graph", "--to", "html")
+    done = folder.flowc("graph", "--format", "html")
     assert done.code == 0, done.err
     assert "<script>alert" not in done.out

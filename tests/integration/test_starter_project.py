@@ -56,7 +56,8 @@ def test_the_workflow_lints_with_this_version(starter):
     steps = job["steps"]
     assert all(set(step) <= {"uses", "with", "run"} and ("uses" in step) != ("run" in step) for step in steps)
     install, lint = (step["run"] for step in steps if "run" in step)
-    assert shlex.split(install) == ["pip", "install", f"flowc=={flowc.__version__}"]
+    assert shlex.split(install) == ["pip", "install", "-r", "requirements.txt"]
+    assert f"flowc=={flowc.__version__}" in (starter.path / "requirements.txt").read_text("utf-8").splitlines()
     assert on_the_path(starter, lint) == ""
     starter.write("specs/wrong.yaml", "pipelines: { p: { sql: SELECT 1 AS one, to: nowhere } }\n")
     found = starter.flowc(*shlex.split(lint)[1:])
@@ -71,12 +72,12 @@ def test_the_image_holds_what_its_commands_need(starter):
     assert {word for word, _ in steps} == {"FROM", "RUN", "WORKDIR", "COPY", "USER", "ENTRYPOINT", "CMD"}
     ignored = (starter.path / ".dockerignore").read_text("utf-8").split()
     copied = [rest.split()[-2:] for word, rest in steps if word == "COPY"]
-    assert [source for source, _ in copied] == ["specs", "data"]
+    assert [source for source, _ in copied] == ["requirements.txt", "vendor", "specs", "data"]
     for source, target in copied:
-        assert source == target
-        assert (starter.path / source).is_dir()
+        assert target in (source, ".")
+        assert (starter.path / source).is_dir() is (source == target)
         assert not any(fnmatch(source, pattern.rstrip("/")) for pattern in ignored)
-    assert f'"flowc=={flowc.__version__}"' in steps[1][1]
+    assert "pip install --no-cache-dir -r requirements.txt" in next(rest for word, rest in steps if word == "RUN")
     said = dict(steps)
     by_hand(starter, next(rest for word, rest in steps if word == "RUN" and rest.startswith("flowc")))
     command = shlex.join(json.loads(said["ENTRYPOINT"]) + json.loads(said["CMD"]))

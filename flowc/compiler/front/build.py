@@ -9,9 +9,9 @@ from typing import TypeVar
 from flowc.compiler.front.build_pipelines import build_pipeline
 from flowc.compiler.front.build_tables import build_table
 from flowc.compiler.front.connections import build_connection, layered_connections
-from flowc.compiler.front.nodes import Context, content, sql
+from flowc.compiler.front.nodes import Context, content, names, sql
 from flowc.compiler.front.salvage import salvage
-from flowc.compiler.front.spec import NO_GAPS, ConnectionSpec, Gaps, Json, PipelineSpec, ProjectSpec, RawSpec, TableSpec
+from flowc.compiler.front.spec import NO_GAPS, ConnectionSpec, Gaps, Json, Name, PipelineSpec, ProjectSpec, RawSpec, TableSpec
 from flowc.compiler.front.yamltree import Entry, Node, Scalar, TreeMap, plain
 from flowc.compiler.front.yamltree import Sequence as ListNode
 from flowc.diagnostics import Note, did_you_mean
@@ -65,6 +65,8 @@ def build_project(
     )  # fmt: skip
     tables = _build(merged, "tables", context, build_table)
     pipelines = _build(merged, "pipelines", context, build_pipeline)
+    disabled = tuple(code for file in files for code in _disabled(file))
+    context.reporter.disable(code.value for code in disabled)
     return ProjectSpec(
         root=str(context.root),
         vars=variables,
@@ -75,9 +77,16 @@ def build_project(
         streams=_build(merged, "streams", context, _stream),
         functions=_build(merged, "functions", context, _raw),
         tests=_build(merged, "tests", context, _raw),
+        disabled=disabled,
         broken=merged.broken | _unbuilt(merged, "tables", tables) | _unbuilt(merged, "pipelines", pipelines),
         complete=complete,
     )
+
+
+def _disabled(file: CheckedFile) -> tuple[Name, ...]:
+    """The codes that a file disables for the whole project."""
+    lint = file.root.get("lint")
+    return names(lint.get("disable")) if isinstance(lint, TreeMap) and ("lint",) not in file.broken else ()
 
 
 def _unbuilt(
@@ -104,7 +113,7 @@ def _merge(files: Sequence[CheckedFile], context: Context) -> Merged:
     for file in files:
         broken |= file.broken
         for section, holder in file.root.entries.items():
-            if not isinstance(holder.value, TreeMap) or (section,) in file.broken:
+            if section == "lint" or not isinstance(holder.value, TreeMap) or (section,) in file.broken:
                 continue
             for name, entry in holder.value.entries.items():
                 _put(sections.setdefault(section, {}), section, name, entry, context)

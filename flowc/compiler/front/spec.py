@@ -236,6 +236,8 @@ class ProjectSpec:
     streams: Mapping[str, RawSpec] = field(default_factory=dict)
     functions: Mapping[str, RawSpec] = field(default_factory=dict)
     tests: Mapping[str, RawSpec] = field(default_factory=dict)
+    disabled: tuple[Name, ...] = ()
+    """The codes of warnings that the project does not want."""
     broken: frozenset[tuple[str, ...]] = frozenset()
     """Entries `(section, name)` that were written but could not be read, so that nobody calls them unknown.
 
