@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, requires, version
 
 import click
 
@@ -20,13 +21,8 @@ from flowc.service.reach import reach
 from flowc.service.secrets import Resolver
 
 _CORE = ("click", "datafusion", "duckdb", "jinja2", "jsonschema", "pyarrow", "pyyaml", "sqlglot")
-# What each extra installs: distribution and module.
-_EXTRAS = {
-    "postgres": (("psycopg", "psycopg"), ("pgpq", "pgpq"), ("adbc-driver-postgresql", "adbc_driver_postgresql")),
-    "mysql": (("pymysql", "pymysql"), ("numpy", "numpy")),
-    "delta": (("deltalake", "deltalake"),),
-    "fast": (("sqlglotc", "sqlglotc"),),
-}
+_OF_AN_EXTRA = re.compile(r"""(?P<name>[\w.-]+)(?:\[(?P<with>\w+)\])?[^;]*;.*\bextra == ['"](?P<extra>\w+)['"]""")
+_NOT_FOR_USERS = ("all", "dev")
 
 
 @click.command()
@@ -40,7 +36,7 @@ def command(specs: tuple[str, ...], environment: str | None) -> int:
     style = style_for(sys.stdout)
     rows = [("flowc", __version__), ("python", platform.python_version()), *((name, _version(name)) for name in _CORE)]
     out(table(("package", "version"), rows, style))
-    extras = [(name, *_extra(name)) for name in _EXTRAS]
+    extras = [_extra(extra, packages) for extra, packages in _extras("flowc").items()]
     out("\n" + table(("extra", "installed", "what"), extras, style))
     reached = _connections(specs, environment)
     if reached:
@@ -55,15 +51,21 @@ def _version(name: str) -> str:
         return "missing"
 
 
-def _extra(name: str) -> tuple[str, str]:
-    missing = [package for package, module in _EXTRAS[name] if not _installed(package, module)]
-    if missing:
-        return "no", f"pip install 'flowc[{name}]'"
-    return "yes", ", ".join(f"{package} {_version(package)}" for package, _ in _EXTRAS[name])
+def _extras(package: str) -> dict[str, list[str]]:
+    """The packages of each extra of an installed package, as its metadata says; one that adds to its own is theirs."""
+    found: dict[str, list[str]] = {}
+    for match in map(_OF_AN_EXTRA.match, requires(package) or ()):
+        if match is not None:
+            name, more = match["name"], match["with"]
+            names = _extras(name).get(more, [name]) if name in _CORE and more else [name]
+            found.setdefault(match["extra"], []).extend(names)
+    return {extra: found[extra] for extra in sorted(found) if extra not in _NOT_FOR_USERS}
 
 
-def _installed(package: str, module: str) -> bool:
-    return _version(package) != "missing" or find_spec(module) is not None
+def _extra(extra: str, packages: Sequence[str]) -> tuple[str, str, str]:
+    if any(_version(package) == "missing" for package in packages):
+        return extra, "no", f"pip install 'flowc[{extra}]'"
+    return extra, "yes", ", ".join(f"{package} {_version(package)}" for package in packages)
 
 
 def _connections(specs: tuple[str, ...], environment: str | None) -> list[tuple[str, str, str]]:

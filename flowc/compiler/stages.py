@@ -18,6 +18,7 @@ from flowc.compiler.ir import Ir
 from flowc.compiler.lowering.lower import lower, lower_pipeline
 from flowc.compiler.names.resolve import resolve
 from flowc.compiler.passes import run_lints
+from flowc.compiler.passes.secret_reference import unset_references
 from flowc.diagnostics import Reporter, Severity
 
 __all__ = ["check_project", "lint", "linted", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
@@ -101,4 +102,6 @@ def linted(
         return None
     ir = lower(checked, reporter, env=env)
     run_lints(checked, ir, reporter)
+    if environment is not None:
+        unset_references(checked, env, reporter)
     return checked, ir

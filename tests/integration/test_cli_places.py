@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.commands import Folder, Inside
+from tests.commands import ROOT, Folder, Inside
 
 SPECS = """connections: { db: { kind: duckdb, path: a.duckdb } }
 tables:
@@ -69,3 +70,10 @@ def test_init_needs_no_folder_when_this_one_is_empty(tmp_path):
     again = folder.flowc("init")
     assert again.code == 2
     assert "error[existing-file]: this folder is not empty" in again.err
+
+
+def test_doctor_lists_the_extras_that_there_are(folder):
+    listed = {line.split()[0] for line in folder.flowc("doctor").out.split("\n\n")[1].splitlines()[1:]}
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert listed >= set(declared) - {"all", "dev"}
+    assert "kafka" in listed

@@ -11,7 +11,9 @@ from flowc.compiler.sql.templates import Values, render, uses_watermark
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 
-VALUES = Values(vars={"region": "eu", "columns": ["a", "b"], "empty": ""}, env={"BATCH": "7"})
+VALUES = Values(
+    vars={"region": "eu", "columns": ["a", "b"], "empty": ""}, env={"BATCH": "7"}, ref={"t": '"s"."t"'}.__getitem__
+)
 
 
 def rendered(text: str, values: Values = VALUES) -> tuple[MappedText | None, list[tuple[str, str]]]:

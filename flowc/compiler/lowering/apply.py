@@ -54,6 +54,10 @@ class _Writer:
         """The dialect that conditions are written in."""
         return self.pipeline.dialect if self.pipeline.spec.dialect else self.dialect
 
+    def rendered(self, text: MappedText, dialect: str) -> MappedText | None:
+        """A text that the target runs, with its template filled in."""
+        return self.lowering.rendered(text, self.pipeline, self.target.connection.name.value, dialect)
+
 
 def lower_apply(
     pipeline: CheckedPipeline,
@@ -161,7 +165,7 @@ def _incremental(pipeline: CheckedPipeline) -> Incremental | None:
 
 def _statements(key: str, texts: tuple[MappedText, ...], writer: _Writer) -> tuple[str, ...]:
     """What stands under `before` or `after`. What would end the transaction is reported."""
-    rendered = [found for text in texts if (found := writer.lowering.rendered(text, writer.pipeline)) is not None]
+    rendered = [found for text in texts if (found := writer.rendered(text, writer.dialect)) is not None]
     for text in rendered:
         check_hook(text, key, writer.target.connection.kind.value, writer.lowering.reporter)
     return tuple(as_read(text.text, writer.dialect) for text in rendered)
@@ -181,7 +185,7 @@ def _dedupe(writer: _Writer) -> str | None:
     spec = writer.pipeline.spec.dedupe
     if spec is None:
         return None
-    rendered = writer.lowering.rendered(spec.order_by, writer.pipeline)
+    rendered = writer.rendered(spec.order_by, writer.written)
     parsed = parse_order(rendered, writer.written, writer.lowering.reporter) if rendered else None
     if parsed is None:
         return None
@@ -236,7 +240,7 @@ def _expectations(writer: _Writer, table: Table | None) -> tuple[Expectation, ..
 def _expectation(writer: _Writer, spec: ExpectSpec, number: int, relation: Relation) -> Expectation:
     sql, columns = None, tuple(c.value for c in spec.columns)
     if spec.sql is not None:
-        rendered = writer.lowering.rendered(spec.sql, writer.pipeline)
+        rendered = writer.rendered(spec.sql, writer.written)
         parsed = parse_condition(rendered, writer.written, writer.lowering.reporter) if rendered else None
         sql = _checked(writer, parsed, relation) if parsed else None
     known = None if relation.fields is None else [f.name for f in relation.fields]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,14 +10,15 @@ from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front import kinds
+from flowc.compiler.front.connections import find_connection
 from flowc.compiler.lowering.functions import Functions, declared
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.sql.inferfrom import Find
 from flowc.compiler.sql.literals import sql_literal, typed_literal
 from flowc.compiler.sql.relations import Catalogue, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
-from flowc.compiler.sql.templates import Absent, Values, render
-from flowc.diagnostics import Reporter
+from flowc.compiler.sql.templates import Absent, NoSuchTable, Values, render
+from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText
 from flowc.types import DataType
 
@@ -55,13 +56,18 @@ class Lowering:
         """The names of the project."""
         return Lookup(self.checked.project, self.reporter)
 
-    def rendered(self, text: MappedText, pipeline: CheckedPipeline) -> MappedText | None:
-        """A text with its template filled in."""
-        return render(text, self._values(pipeline), self.reporter)
+    def rendered(self, text: MappedText, pipeline: CheckedPipeline, place: str | None, dialect: str) -> MappedText | None:
+        """A text with its template filled in; `place` is the connection that runs it, `dialect` the one it is in."""
+        return render(text, self._values(pipeline, self._ref(place, dialect)), self.reporter)
 
-    def query(self, text: MappedText, pipeline: CheckedPipeline, dialect: str) -> SqlTree | None:
+    def plain(self, text: MappedText, place: str | None, dialect: str) -> MappedText | None:
+        """A text of a stream with its template filled in: as `rendered`."""
+        values = Values(self.checked.project.vars, self.env, self._ref(place, dialect))
+        return render(text, values, self.reporter)
+
+    def query(self, text: MappedText, pipeline: CheckedPipeline, place: str | None, dialect: str) -> SqlTree | None:
         """The query that a template renders to."""
-        rendered = self.rendered(text, pipeline)
+        rendered = self.rendered(text, pipeline, place, dialect)
         return None if rendered is None else parse_query(rendered, dialect, self.reporter)
 
     def finder(self, connection: str, kind: str) -> Find:
@@ -72,10 +78,30 @@ class Lowering:
 
         return find
 
-    def _values(self, pipeline: CheckedPipeline) -> Values:
+    def _ref(self, place: str | None, dialect: str) -> Callable[[str], str]:
+        """How SQL that a connection runs names the tables of the project; flowc's own engine runs it without one."""
+        tables = self.checked.project.tables
+
+        def ref(key: str) -> str:
+            table = tables.get(key)
+            if table is None:
+                helps = did_you_mean(key, tables) or ("declare it under `tables`",)
+                raise NoSuchTable(key, f"there is no table `{key}`", helps)
+            found = find_connection(self.checked.project.connections, table.connection.value)
+            home = found.name.value if found else table.connection.value
+            if home != place:
+                here = f"this SQL runs in `{place}`" if place else "this SQL runs in no database"
+                helps = (f"read it as one of several sources: `from: {{ {key}: {{ connection: {home}, … }} }}`",)
+                raise NoSuchTable(key, f"table `{key}` is in connection `{home}`, and {here}", helps)
+            name = table.table_name
+            return ".".join(quoted(part, dialect) for part in (name.schema, name.name) if part)
+
+        return ref
+
+    def _values(self, pipeline: CheckedPipeline, ref: Callable[[str], str]) -> Values:
         project, incremental = self.checked.project, pipeline.spec.incremental
         if incremental is None:
-            return Values(project.vars, self.env)
+            return Values(project.vars, self.env, ref)
         stored = self.watermarks.get(pipeline.spec.name.value)
         start = incremental.start.value if incremental.start else None
         given = start if stored is None else stored
@@ -83,8 +109,8 @@ class Lowering:
         column = quoted(incremental.column.value, pipeline.dialect)
         condition = "TRUE" if stored is None and start is None else f"{column} >= {literal}"
         if given is None:
-            return Values(project.vars, self.env, Absent(literal), Absent(condition))
-        return Values(project.vars, self.env, literal, condition)
+            return Values(project.vars, self.env, ref, Absent(literal), Absent(condition))
+        return Values(project.vars, self.env, ref, literal, condition)
 
 
 def _literal(given: object, lag: float, pipeline: CheckedPipeline) -> str:

@@ -63,7 +63,8 @@ class Lowered:
 def read_input(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
     """Fills in the templates of a pipeline's SQL, parses it and lists the tables it names."""
     spec, database = pipeline.spec, pipeline.database
-    query = lowering.query(spec.sql, pipeline, pipeline.dialect) if spec.sql else None
+    home = database.name.value if database is not None else None
+    query = lowering.query(spec.sql, pipeline, home, pipeline.dialect) if spec.sql else None
     failed = spec.sql is not None and query is None
     sources: dict[str, SqlTree] = {}
     reads: list[Read] = []
@@ -78,7 +79,7 @@ def read_input(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
         if source.spec.table is not None:
             reads.append(Read(*place, TableName.parse(source.spec.table.value), source.spec.table.span))
         if source.spec.sql is not None:
-            tree = lowering.query(source.spec.sql, pipeline, sqlglot_name(place[1]))
+            tree = lowering.query(source.spec.sql, pipeline, place[0], sqlglot_name(place[1]))
             failed = failed or tree is None
             if tree is not None:
                 sources[source.name] = tree

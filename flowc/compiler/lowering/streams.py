@@ -35,7 +35,6 @@ from flowc.compiler.names.raw import keys_at, name_at, place
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
-from flowc.compiler.sql.templates import Values, render
 from flowc.diagnostics import Reporter, Severity, did_you_mean
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind, parse_type
@@ -119,9 +118,10 @@ def _query(stream: RawSpec, sources: tuple[Source, ...], lowering: Lowering) -> 
     if text is None and len(sources) > 1 and "join" not in stream.value:
         union = union_text(stream, sources, lowering.reporter)
         return parse_query(union, DIALECT, lowering.reporter) if union is not None else None
-    rendered = render(text, Values(lowering.checked.project.vars, lowering.env), lowering.reporter) if text else None
-    dialect = name_at(stream, "dialect")
-    return parse_query(rendered, dialect.value if dialect else DIALECT, lowering.reporter) if rendered else None
+    named = name_at(stream, "dialect")
+    dialect = named.value if named else DIALECT
+    rendered = lowering.plain(text, None, dialect) if text else None
+    return parse_query(rendered, dialect, lowering.reporter) if rendered else None
 
 
 def _sources(stream: RawSpec, lowering: Lowering) -> Iterator[Source]:

@@ -14,6 +14,17 @@ _REFERENCE = re.compile(r"\$\{(?P<name>[^{}]*)\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def unset_references(checked: CheckedSpec, env: Mapping[str, str], reporter: Reporter) -> None:
+    """Warns of variables that connections name and that are not set; for whoever lints where the project runs."""
+    for connection in checked.project.connections.values():
+        for key, value in connection.options.items():
+            for name in (reference.removeprefix("env:") for reference in _references(value)):
+                if _VARIABLE.fullmatch(name) and name not in env:
+                    message = f"`{name}` of connection `{connection.name.value}` is not set"
+                    helps = (f"set the variable `{name}` where this environment runs",)
+                    reporter.warning("unset-variable", message, connection.spans[key], helps=helps)
+
+
 def secret_reference(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> None:
     """Reports references in connections that can never be resolved."""
     for connection in checked.project.connections.values():

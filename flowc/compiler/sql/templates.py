@@ -9,7 +9,7 @@ differ (a template that measures its own captured text), the plain one wins and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta
@@ -21,17 +21,29 @@ from flowc.source import MappedText, Segment, Span
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"
 _MARK = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 _SANDBOX = Sandbox()
-_NAMES = ("var", "env", "watermark", "incremental")
+_NAMES = ("var", "env", "ref", "watermark", "incremental")
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What a template may name. `watermark` and `incremental` are SQL text; None where the pipeline has none."""
+    """What a template may name. `watermark` and `incremental` are SQL text; None where the pipeline has none.
+
+    `ref` gives the SQL name of a declared table by its key, and raises `NoSuchTable`.
+    """
 
     vars: Mapping[str, object]
     env: Mapping[str, str]
+    ref: Callable[[str], str]
     watermark: str | None = None
     incremental: str | None = None
+
+
+class NoSuchTable(Exception):
+    """What `ref` was asked for is no table that the SQL could name; `helps` say what is."""
+
+    def __init__(self, key: str, message: str, helps: Sequence[str]) -> None:
+        super().__init__(message)
+        self.key, self.helps = key, helps
 
 
 _QUOTED_WATERMARK = re.compile(r"""(['"])\s*\{\{-?\s*watermark\b[^}]*\}\}\s*\1""")
@@ -55,6 +67,21 @@ class _Token:
     @property
     def end(self) -> int:
         return self.start + len(self.text)
+
+
+class _Ref:
+    """The function `ref` of templates: it shows nothing of itself."""
+
+    __slots__ = ("_find",)
+
+    def __init__(self, find: Callable[[str], str]) -> None:
+        self._find = find
+
+    def __call__(self, key: str) -> str:
+        return self._find(str(key))
+
+    def __str__(self) -> str:
+        return ""
 
 
 class _Environment:
@@ -110,6 +137,10 @@ def _render(template: MappedText, tokens: list[_Token], values: Values, reporter
         marked = _SANDBOX.run(_with_marks(tokens), context)
     except UndefinedError as error:
         _report_undefined(template, tokens, str(error), reporter)
+    except NoSuchTable as error:
+        token = next((t for t in tokens if t.kind == "string" and t.text[1:-1] == error.key), None)
+        span = template.span(token.start + 1, token.end - 1) if token else _block_span(template, tokens)
+        reporter.error("unknown-table", str(error), span, helps=error.helps)
     except (TooMuchWork, RecursionError):
         message = "the template does too much work: it loops or grows beyond what SQL needs"
         reporter.error("template-too-large", message, template.span(0, len(template.text)))
@@ -122,6 +153,7 @@ def _render(template: MappedText, tokens: list[_Token], values: Values, reporter
 
 def _context(values: Values) -> dict[str, object]:
     context: dict[str, object] = {"var": dict(values.vars), "env": _Environment(values.env)}
+    context["ref"] = _Ref(values.ref)
     if values.watermark is not None:
         context["watermark"] = values.watermark
     if values.incremental is not None:
@@ -248,7 +280,7 @@ def _report_name(template: MappedText, token: _Token, reporter: Reporter) -> Non
             helps=["add `incremental: { column: … }` to the pipeline"],
         )
         return
-    helps = did_you_mean(token.text, _NAMES) or ("a template knows `var.NAME`, `env.NAME`, `watermark`, `incremental`",)
+    helps = did_you_mean(token.text, _NAMES) or ("a template knows `var.NAME`, `env.NAME`, `ref('TABLE')`, `watermark`, `incremental`",)
     reporter.error("undefined-template-name", f"`{token.text}` is not defined in templates", span, helps=helps)
 
 
