@@ -23,11 +23,12 @@ from flowc.compiler.lowering.context import Watermark
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.lowering.output import check_needed, check_output
 from flowc.diagnostics import Reporter, Severity
-from flowc.errors import FlowcError
+from flowc.errors import EngineError, FlowcError
 from flowc.plan import LoadPlan
 from flowc.runtime.load import LoadProgress, describe, run_load
 from flowc.service.livetables import differing
 from flowc.service.planning import connections, home
+from flowc.service.refusals import report_refusal
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
 from flowc.service.sessions import Sessions, not_runnable, runnable
 from flowc.service.watermarks import bound_of, stored_watermark
@@ -195,7 +196,12 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
     live = target.table(apply.target.name)
     stored = stored_watermark(apply, target)
     watermark = stored.value if stored else None
-    read_on = _reading_on(run, pipeline, index, apply, watermark, reporter)
+    try:
+        read_on = _reading_on(run, pipeline, index, apply, watermark, reporter)
+    except EngineError as error:
+        if not report_refusal(run.sessions.redacted(error), apply.input, reporter):
+            raise
+        return None
     if read_on is None:
         return None
     apply, columns = read_on

@@ -8,6 +8,8 @@ from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Stream
 from flowc.diagnostics import Reporter
 from flowc.errors import FlowcError
+from flowc.service.refusals import report_refusal
+from flowc.service.refusals import report_refusal
 from flowc.service.streams import planned
 from flowc.stream import StreamPlan
 
@@ -34,7 +36,8 @@ def _offline(stream: Stream, spec: RawSpec, reporter: Reporter) -> StreamPlan | 
     try:
         return planned(spec, stream)
     except FlowcError as error:
-        reporter.error(error.code, error.message, stream.span, helps=(error.help,) if error.help else ())
+        if not report_refusal(error, stream.input, reporter):
+            reporter.error(error.code, error.message, stream.span, helps=(error.help,) if error.help else ())
         return None
 
 

@@ -77,8 +77,9 @@ def _compare(run: Run, apply: Apply, found: Validation) -> None:
 
 def _check_source(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter, found: Validation) -> None:
     prepared = prepare(run, pipeline, index, apply, reporter)
-    if prepared is not None:
-        apply, found.columns = prepared.apply, prepared.columns
+    if prepared is None:
+        return
+    apply, found.columns = prepared.apply, prepared.columns
     read = read_of(apply.input)
     if isinstance(read, QueryRead):
         source = run.sessions.source(read.connection)

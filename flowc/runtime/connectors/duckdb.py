@@ -34,6 +34,7 @@ from flowc.types import Kind
 _BATCH = 65_536
 _HELD = re.compile(r"Could not set lock on file|being used by another process")
 _HOLDER = re.compile(r"\(PID (\d+)\)")
+_EXCERPT = re.compile(r"\n+LINE \d+: .*\n *\^+")
 _WAIT = "wait for its end; where it is a worker of a daemon (`flowc run`), stop the daemon"
 _CONFLICT = re.compile(r"onflict|constraint violat")
 """Words of transactions that met another one: in a row, in the catalog, or, found when they commit, in a key."""
@@ -230,4 +231,6 @@ def _failure(error: duckdb.Error) -> FlowcError:
         return DataError(words, code="value-refused")
     if isinstance(error, duckdb.TransactionException) and _CONFLICT.search(words):
         return TransientError(words, code="write-conflict")
-    return EngineError(words, code="query-refused")
+    found = _EXCERPT.search(words)
+    details = tuple(found[0].strip().splitlines()) if found else ()
+    return EngineError(_EXCERPT.sub("", words).strip(), code="query-refused", details=details)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowc.errors import DataError, EngineError, FlowcError, TransientError
 
+_EXCERPT = re.compile(r"^LINE \d+: .*\n *\^", re.MULTILINE)
+_SERVER = re.compile(r"\bERROR:  ([^\n]+)")
 _PLACE = re.compile(r"COPY [^,]+, line (\d+)(?:, column ([^:\n]+))?")
 
 # Whole classes of SQLSTATE by their first two letters, single states before them.
@@ -30,30 +32,55 @@ _CLASSES: dict[str, tuple[type[FlowcError], str]] = {
 _NUL_HELP = "PostgreSQL's text holds no NUL character; take it out in the SQL, for instance with replace()"
 
 
+class _Said(NamedTuple):
+    """What the server said: its message with the detail, the hint, where in a bulk load, and where in the statement."""
+
+    words: str
+    hint: str | None = None
+    place: str = ""
+    excerpt: str = ""
+
+
 def failure(error: Exception) -> FlowcError:
     """A driver's error as ours."""
     state: str | None = getattr(error, "sqlstate", None)
-    words, place = _words(error)
+    words, hint, place, excerpt = _said(error)
     if state is None:
         lost = "connection" in words.lower() or "ssl" in words.lower() or "socket" in words.lower()
         return TransientError(words, code="connection-lost") if lost else EngineError(words, code="query-refused")
     kind, code = _STATES.get(state) or _CLASSES.get(state[:2]) or (EngineError, "query-refused")
     nul = state == "22021" and "0x00" in words
-    return kind(f"{words}{place}", code=code, help=_NUL_HELP if nul else None)
+    return kind(f"{words}{place}", code=code, help=_NUL_HELP if nul else hint, details=tuple(excerpt.splitlines()))
 
 
-def _words(error: Exception) -> tuple[str, str]:
-    """The server's message with its detail, and where in a bulk load it was."""
+def _said(error: Exception) -> _Said:
+    """The parts of an error, from psycopg, from ADBC, or from the words of what hides both."""
+    text = str(error).strip()
+    found = _EXCERPT.search(text)
+    excerpt = found[0] if found else ""
     diagnostic: Any = getattr(error, "diag", None)
-    primary = getattr(diagnostic, "message_primary", None)
-    if not primary:
-        return str(error).strip(), ""
-    detail = diagnostic.message_detail
-    match = _PLACE.search(diagnostic.context or "")
-    place = ""
-    if match:
-        place = f", in row {match[1]}" + (f" of column `{match[2].strip()}`" if match[2] else "")
-    return primary + (f": {detail}" if detail else ""), place
+    if getattr(diagnostic, "message_primary", None):
+        primary, detail, hint = diagnostic.message_primary, diagnostic.message_detail, diagnostic.message_hint
+        return _Said(_with(primary, detail), hint, _row(diagnostic.context or ""), excerpt)
+    told = {key: value.decode(errors="replace") for key, value in _pairs(error)}
+    if primary := told.get(b"PG_DIAG_MESSAGE_PRIMARY"):
+        return _Said(_with(primary, told.get(b"PG_DIAG_MESSAGE_DETAIL")), told.get(b"PG_DIAG_MESSAGE_HINT"), "", excerpt)
+    server = _SERVER.search(text)
+    return _Said(server[1].strip() if server else text)
+
+
+def _pairs(error: Exception) -> list[tuple[bytes, bytes]]:
+    """ADBC's details of an error: pairs of bytes."""
+    return [pair for pair in getattr(error, "details", None) or () if all(isinstance(part, bytes) for part in pair)]
+
+
+def _with(primary: str, detail: str | None) -> str:
+    return primary + (f": {detail}" if detail else "")
+
+
+def _row(context: str) -> str:
+    match = _PLACE.search(context)
+    return f", in row {match[1]}" + (f" of column `{match[2].strip()}`" if match[2] else "") if match else ""
 
 
 def unreachable(error: Exception, secrets: tuple[str, ...]) -> FlowcError:

@@ -1,0 +1,58 @@
+"""What an engine says of a query while it runs is shown at the place in the spec, with the engine's own hint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Folder, Inside
+
+CONNECTIONS = """connections:
+  postgres: {{ kind: postgres, url: "{postgres}" }}
+  mysql: {{ kind: mysql, url: "{mysql}" }}
+  sqlite: {{ kind: sqlite, path: a.db }}
+  duckdb: {{ kind: duckdb, path: a.duckdb }}
+  files: {{ kind: files, uri: . }}
+pipelines:
+  p:
+    from: {source}
+    sql: |
+      {sql}
+    to: {{ connection: duckdb, table: x }}
+"""
+# The query, where it is marked (line from the first of the SQL, column), and some of the hint.
+CASES = [
+    ("postgres", "SELECT relname, relnam AS x\n      FROM pg_class", (0, 23), "Perhaps you meant to reference the column"),
+    ("postgres", "SELECT 'lower(' AS a, lower(point '1,2') AS x", (0, 29), "No function matches"),
+    ("postgres", "SELECT 'é relnam' AS \"é\",\n      relnam FROM pg_class", (1, 7), "Perhaps"),
+    ("mysql", "SELECT table_name, nocol AS x\n      FROM information_schema.tables", (0, 26), ""),
+    ("sqlite", "SELECT name, nocol AS x\n      FROM sqlite_master", (0, 20), ""),
+    ("duckdb", "SELECT 'nothere' AS a\n      FROM nothere", (1, 12), ""),
+    ("{ connection: files, path: a.csv }", "SELECT a, b AS x,\n      nocol FROM source", (1, 7), ""),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    return Inside(tmp_path)
+
+
+@pytest.mark.parametrize(("source", "sql", "place", "hint"), CASES)
+@pytest.mark.parametrize("command", [("run", "--once"), ("validate",), ("preview", "p")], ids=lambda words: words[0])
+def test_a_refused_query_is_shown_at_its_place(folder, postgres, mysql, command, source, sql, place, hint):
+    folder.write("specs/a.yaml", CONNECTIONS.format(postgres=postgres, mysql=mysql, source=source, sql=sql))
+    done = folder.flowc(*command)
+    shown = done.out + done.err
+    assert done.code == 1, shown
+    assert "error[query-refused]: " in shown
+    assert f"--> specs/a.yaml:{11 + place[0]}:{place[1]}\n" in shown
+    assert hint in shown
+    assert "LINE 1" not in shown
+
+
+def test_what_hides_the_words_of_the_server_is_left_out(folder, postgres, mysql):
+    sql = "SELECT 1 / (oid::int - oid::int) AS a FROM pg_class"
+    folder.write("specs/a.yaml", CONNECTIONS.format(postgres=postgres, mysql=mysql, source="postgres", sql=sql))
+    assert "p, duckdb.x: division by zero\n" in folder.flowc("run", "--once").err
