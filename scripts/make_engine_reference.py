@@ -24,8 +24,7 @@ from flowc.types import parse_type
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
-ENGINES = {"DuckDB": "duckdb", "PostgreSQL": "postgres", "SQLite": "sqlite"}
-TYPED = {**ENGINES, "MySQL, MariaDB": "mysql"}
+ENGINES = {"DuckDB": "duckdb", "PostgreSQL": "postgres", "SQLite": "sqlite", "MySQL, MariaDB": "mysql"}
 PLACE = Span(SourceFile("reference", ""), 0, 0)
 NOTE = "<!-- Written by scripts/make_engine_reference.py. Change what it reads, then run it. -->\n"
 
@@ -98,7 +97,7 @@ is the type that the table has in each engine when flowc creates it. A type that
 that holds every value of it; `—` cannot be stored there, and is an error.
 
 """
-    yield _table(["type", *TYPED], ([f"`{name}`", *(_spelled(name, e) for e in TYPED.values())] for name in TYPES))
+    yield _table(["type", *ENGINES], ([f"`{name}`", *(_spelled(name, e) for e in ENGINES.values())] for name in TYPES))
     yield """
 Arrays work for every type of element; a `struct` is one in DuckDB and JSON elsewhere.
 

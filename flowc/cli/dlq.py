@@ -86,9 +86,7 @@ def show(specs: tuple[str, ...], limit: int, codes: tuple[str, ...], form: str, 
 @click.option("--parked", is_flag=True, help="Replay also those that failed as often as `max_attempts` says.")
 @format_option()
 @environment_option
-def replay_(
-    specs: tuple[str, ...], codes: tuple[str, ...], parked: bool, form: str, environment: str | None
-) -> int:
+def replay_(specs: tuple[str, ...], codes: tuple[str, ...], parked: bool, form: str, environment: str | None) -> int:
     """Send dead letters of a stream through its SQL into its targets once more.
 
     Each letter that comes through is written once and removed; one that fails again stays, with the new error and one

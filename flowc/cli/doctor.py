@@ -20,7 +20,7 @@ from flowc.render.tables import table
 from flowc.service.reach import reach
 from flowc.service.secrets import Resolver
 
-_CORE = ("click", "datafusion", "duckdb", "jinja2", "jsonschema", "pyarrow", "pyyaml", "sqlglot")
+_CORE = ("click", "datafusion", "duckdb", "jinja2", "pyarrow", "pyyaml", "sqlglot")
 _OF_AN_EXTRA = re.compile(r"""(?P<name>[\w.-]+)(?:\[(?P<with>\w+)\])?[^;]*;.*\bextra == ['"](?P<extra>\w+)['"]""")
 _NOT_FOR_USERS = ("all", "dev")
 

@@ -17,7 +17,7 @@ from flowc.render.graph_html import graph_html
 
 @click.command()
 @click.argument("specs", nargs=-1)
-@click.option("--format", "form", type=click.Choice(("text", "mermaid", "html")), default="text", help="How to show it.")
+@click.option("--format", "form", type=click.Choice(("text", "mermaid", "html")), default="text", help="The form.")
 @click.option("--columns", is_flag=True, help="Follow columns, not only tables.")
 @click.option("--out", "file", type=click.Path(path_type=Path), help="Write to FILE instead of standard output.")
 @environment_option

@@ -28,7 +28,9 @@ from flowc.service.saved import SavedPlan, write_plan
 )
 @format_option("sql", "markdown")
 @click.option("--sql", "form", flag_value="sql", help="Print the statements alone, as a script: `--format sql`.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print a comment for a pull request: `--format markdown`.")
+@click.option(
+    "--markdown", "form", flag_value="markdown", help="Print a comment for pull requests: `--format markdown`."
+)
 @click.option("--out", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan for `apply FILE`.")
 @click.option("--rollback-to", "rollback", metavar="VERSION", help="Plan back to this applied version of a database.")
 @click.option("--history", is_flag=True, help="List the versions that were applied, and plan nothing.")

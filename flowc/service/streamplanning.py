@@ -9,7 +9,6 @@ from flowc.compiler.ir import Stream
 from flowc.diagnostics import Reporter
 from flowc.errors import FlowcError
 from flowc.service.refusals import report_refusal
-from flowc.service.refusals import report_refusal
 from flowc.service.streams import planned
 from flowc.stream import StreamPlan
 

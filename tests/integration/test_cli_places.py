@@ -45,8 +45,8 @@ def test_no_project_is_told(tmp_path):
 @pytest.mark.parametrize(
     "command",
     [
-        ("lint",), ("plan",), ("drift",), ("test",), ("status",), ("run", "--once"), ("validate", "p"), ("preview", "p"),
-        ("connections", "list"), ("dlq", "list"),
+        ("lint",), ("plan",), ("drift",), ("test",), ("status",), ("run", "--once"), ("validate", "p"),
+        ("preview", "p"), ("connections", "list"), ("dlq", "list"),
     ],
 )  # fmt: skip
 def test_json_is_a_format_of_every_command(folder, command):

@@ -23,7 +23,7 @@ pipelines:
 """
 # The query, where it is marked (line from the first of the SQL, column), and some of the hint.
 CASES = [
-    ("postgres", "SELECT relname, relnam AS x\n      FROM pg_class", (0, 23), "Perhaps you meant to reference the column"),
+    ("postgres", "SELECT relname, relnam AS x\n      FROM pg_class", (0, 23), "Perhaps you meant to reference"),
     ("postgres", "SELECT 'lower(' AS a, lower(point '1,2') AS x", (0, 29), "No function matches"),
     ("postgres", "SELECT 'é relnam' AS \"é\",\n      relnam FROM pg_class", (1, 7), "Perhaps"),
     ("mysql", "SELECT table_name, nocol AS x\n      FROM information_schema.tables", (0, 26), ""),

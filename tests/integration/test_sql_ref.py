@@ -50,7 +50,7 @@ def test_a_moved_schema_breaks_no_query(folder, schema):
     [
         ("\"SELECT 1 AS n FROM {{ ref('invoice') }}\"", "there is no table `invoice`"),
         ("\"SELECT 1 AS n FROM {{ ref('far') }}\"", "table `far` is in connection `other`, and this SQL runs in `db`"),
-        ("\"SELECT 1 AS n FROM {{ ref(1) }}\"", "there is no table `1`"),
+        ('"SELECT 1 AS n FROM {{ ref(1) }}"', "there is no table `1`"),
     ],
 )
 def test_what_is_no_table_of_the_database_is_told_at_its_place(folder, sql, message):

@@ -11,7 +11,17 @@ from flowc.compiler.front.build_tables import build_table
 from flowc.compiler.front.connections import build_connection, layered_connections
 from flowc.compiler.front.nodes import Context, content, names, sql
 from flowc.compiler.front.salvage import salvage
-from flowc.compiler.front.spec import NO_GAPS, ConnectionSpec, Gaps, Json, Name, PipelineSpec, ProjectSpec, RawSpec, TableSpec
+from flowc.compiler.front.spec import (
+    NO_GAPS,
+    ConnectionSpec,
+    Gaps,
+    Json,
+    Name,
+    PipelineSpec,
+    ProjectSpec,
+    RawSpec,
+    TableSpec,
+)
 from flowc.compiler.front.yamltree import Entry, Node, Scalar, TreeMap, plain
 from flowc.compiler.front.yamltree import Sequence as ListNode
 from flowc.diagnostics import Note, did_you_mean

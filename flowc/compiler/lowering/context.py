@@ -56,7 +56,9 @@ class Lowering:
         """The names of the project."""
         return Lookup(self.checked.project, self.reporter)
 
-    def rendered(self, text: MappedText, pipeline: CheckedPipeline, place: str | None, dialect: str) -> MappedText | None:
+    def rendered(
+        self, text: MappedText, pipeline: CheckedPipeline, place: str | None, dialect: str
+    ) -> MappedText | None:
         """A text with its template filled in; `place` is the connection that runs it, `dialect` the one it is in."""
         return render(text, self._values(pipeline, self._ref(place, dialect)), self.reporter)
 

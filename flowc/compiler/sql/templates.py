@@ -280,7 +280,9 @@ def _report_name(template: MappedText, token: _Token, reporter: Reporter) -> Non
             helps=["add `incremental: { column: … }` to the pipeline"],
         )
         return
-    helps = did_you_mean(token.text, _NAMES) or ("a template knows `var.NAME`, `env.NAME`, `ref('TABLE')`, `watermark`, `incremental`",)
+    helps = did_you_mean(token.text, _NAMES) or (
+        "a template knows `var.NAME`, `env.NAME`, `ref('TABLE')`, `watermark`, `incremental`",
+    )
     reporter.error("undefined-template-name", f"`{token.text}` is not defined in templates", span, helps=helps)
 
 

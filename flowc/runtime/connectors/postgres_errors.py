@@ -64,7 +64,8 @@ def _said(error: Exception) -> _Said:
         return _Said(_with(primary, detail), hint, _row(diagnostic.context or ""), excerpt)
     told = {key: value.decode(errors="replace") for key, value in _pairs(error)}
     if primary := told.get(b"PG_DIAG_MESSAGE_PRIMARY"):
-        return _Said(_with(primary, told.get(b"PG_DIAG_MESSAGE_DETAIL")), told.get(b"PG_DIAG_MESSAGE_HINT"), "", excerpt)
+        detail, hint = told.get(b"PG_DIAG_MESSAGE_DETAIL"), told.get(b"PG_DIAG_MESSAGE_HINT")
+        return _Said(_with(primary, detail), hint, "", excerpt)
     server = _SERVER.search(text)
     return _Said(server[1].strip() if server else text)
 
