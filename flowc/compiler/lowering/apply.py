@@ -133,7 +133,7 @@ def _table(writer: _Writer) -> Table | None:
     table = replace(declared_table(target.table), name=target.name)
     if target.mode != "scd2":
         return table
-    return with_history(table, target.keys, event_type(writer.pipeline, table, writer.columns))
+    return with_history(table, event_type(writer.pipeline, table, writer.columns))
 
 
 def event_type(pipeline: CheckedPipeline, table: Table | None, columns: tuple[Column, ...] | None) -> DataType | None:
