@@ -163,7 +163,8 @@ def _statements(key: str, texts: tuple[MappedText, ...], writer: _Writer) -> tup
     """What stands under `before` or `after`. What would end the transaction is reported."""
     rendered = [found for text in texts if (found := writer.lowering.rendered(text, writer.pipeline)) is not None]
     for text in rendered:
-        check_hook(text, key, writer.target.connection.kind.value, writer.lowering.reporter)
+        kind, bare = writer.target.connection.kind.value, writer.target.name.schema is None
+        check_hook(text, key, kind, writer.lowering.reporter, bare=bare)
     return tuple(as_read(text.text, writer.dialect) for text in rendered)
 
 
