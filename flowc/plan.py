@@ -175,6 +175,8 @@ class Measure:
     less: tuple[Counter, ...] = ()
 
 
+REFUSED = "flowc_refused"
+"""The temporary table in which the row is looked for that broke a constraint."""
 LIVE, LIVE_WATERMARKS = "flowc_live", "flowc_live_watermarks"
 """The relations in which an attached table's rows, and the watermarks its loads left, can be read as they are."""
 BEFORE, MARK = "flowc_before", "flowc_row"
@@ -211,8 +213,8 @@ class LoadPlan:
     """Everything one load does to one target.
 
     `prepare` runs before the transaction (only what an engine cannot do inside one), `steps` inside it, `cleanup`
-    after it whatever happened. `lock` tells what two loads of one target must not do at once, and
-    is empty where they may: it is the database's lock of the table, however that is spelled.
+    after it whatever happened. With `lock`, two loads of one target wait for each other: it is the database's lock of
+    the table, however that is spelled.
     """
 
     pipeline: str
@@ -222,11 +224,16 @@ class LoadPlan:
     steps: tuple[Step, ...]
     prepare: tuple[Execute, ...] = ()
     cleanup: tuple[Execute, ...] = ()
-    lock: str = ""
+    lock: bool = False
     writes: tuple[TableName, ...] = ()
     """The target and those of flowc's own tables that the load writes: each must be one that can undo."""
     guarded: bool = False
     """A statement of the user's may try to end the transaction, which the engine is asked to forbid, if it can."""
+    columns: tuple[str, ...] = ()
+    """The columns of the target that are loaded."""
+    keys: tuple[str, ...] = ()
+    rows: str = ""
+    """A query of the rows that are written, of those columns; empty where they stream straight into the target."""
 
 
 @dataclass(slots=True)

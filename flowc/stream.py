@@ -149,8 +149,8 @@ class TableTarget:
     """The load that makes the table with its first commit, where no statement does (Delta)."""
     letters: bool = False
     """The rows are dead letters, of the columns of `DEAD_LETTER`."""
-    lock: str = ""
-    """Names what two streams must not do to the table at once, where the engine has one of them fail."""
+    lock: bool = False
+    """Two streams wait for each other at the table, where the engine would have one of them fail."""
     savepoints: bool = False
     """The database can take back a part of a transaction."""
     folders: tuple[str, ...] = ()

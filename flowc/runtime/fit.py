@@ -124,8 +124,13 @@ def misfit(
     return DataError(message, code=CODE, help=mend)
 
 
+_DAY = {"us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+
+
 def shown_value(array: pa.Array, row: int) -> object:
     """One value for a message; what Python cannot hold (text that is not UTF-8, far times) as its raw form."""
+    if (special := _special_time(array, row)) is not None:
+        return special
     try:
         value: object = array[row].as_py()
     except UnicodeDecodeError:
@@ -134,6 +139,18 @@ def shown_value(array: pa.Array, row: int) -> object:
         # Far from the years that Python has.
         return array.slice(row, 1).cast(pa.string())[0].as_py()
     return value
+
+
+def _special_time(array: pa.Array, row: int) -> str | None:
+    """DuckDB's times that Arrow takes for others: its infinities, the farthest values, and the end of a day."""
+    kind = array.type
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date32(kind) or pa.types.is_time64(kind)):
+        return None
+    number = array.slice(row, 1).view(pa.int32() if pa.types.is_date32(kind) else pa.int64())[0].as_py()
+    if pa.types.is_time64(kind):
+        return "24:00:00" if number == _DAY[kind.unit] else None
+    farthest = 2**31 - 1 if pa.types.is_date32(kind) else 2**63 - 1
+    return {farthest: "infinity", -farthest: "-infinity"}.get(number)
 
 
 def misfit_in_file(

@@ -12,7 +12,7 @@ Reading runs in a thread ahead of writing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -39,6 +39,7 @@ from flowc.plan import (
     Step,
     TableRead,
 )
+from flowc.runtime import violations
 from flowc.runtime.connector import (
     Database,
     Guarding,
@@ -56,6 +57,8 @@ from flowc.runtime.pump import Pump
 from flowc.runtime.spool import Spool
 
 _SHOWN_ROWS = 5
+_REPEATED = 60
+"""How long, in seconds, a load may have taken to be repeated for the sake of a message."""
 T = TypeVar("T")
 
 
@@ -84,6 +87,10 @@ class _Run:
     functions: Load = no_functions
     rows: pa.RecordBatch | None = None
     """The rows themselves, where they are at hand and not to be read."""
+    at: int = 0
+    """The number of the step that runs."""
+    last: tuple[Ingest, pa.RecordBatch] | None = None
+    """The rows that were handed over last."""
 
     def count(self, counter: Counter | None, rows: int) -> None:
         if counter is not None:
@@ -145,15 +152,41 @@ def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
         _begin(plan, run.target)
         if plan.lock:
             run.target.lock(plan.table)
-        for part in plan.steps:
-            _STEPS[type(part)](part, run)
+        _carry_out(plan.steps, run)
         if commit:
             run.target.commit()
         else:
             run.target.rollback()
     except BaseException as failed:
-        _undo(run.target, failed)
+        if isinstance(failed, DataError) and failed.code == violations.CODE:
+            _explained(plan, run, failed)
+        else:
+            _undo(run.target, failed)
         raise
+
+
+def _carry_out(steps: Sequence[Step], run: _Run) -> None:
+    for run.at, part in enumerate(steps):
+        _STEPS[type(part)](part, run)
+
+
+def _explained(plan: LoadPlan, run: _Run, failed: DataError) -> None:
+    """Rolls back, and says which row broke the constraint, in which column: before or after, where the rows can be."""
+    target = run.target
+    kept = isinstance(target, violations.Explaining) and target.keeps_transaction and bool(plan.rows)
+    if kept and isinstance(target, violations.Explaining):
+        violations.look(failed, plan, target)
+    _undo(target, failed)
+    if not kept and isinstance(target, violations.Explaining):
+        violations.look_again(failed, plan, target, lambda: _as_it_was(plan, run))
+
+
+def _as_it_was(plan: LoadPlan, run: _Run) -> tuple[Ingest, pa.RecordBatch] | None:
+    """Repeats what a load did before the step that failed; gives the rows that were handed over, if any were."""
+    if time.monotonic() - run.started < _REPEATED:
+        again = _Run(run.target, run.sources, None, LoadResult(plan.pipeline, "", plan.mode), functions=run.functions)
+        _carry_out(plan.steps[: run.at], again)
+    return run.last
 
 
 def _begin(plan: LoadPlan, target: Database) -> None:
@@ -272,8 +305,14 @@ def _wire(step: Ingest, read: QueryRead, source: Database | Files, run: _Run) ->
 
 def _arrow(step: Ingest, read: Read, source: Database | Files | None, run: _Run) -> int:
     with Pump(_fitted(step, run, _rows(read, source, run))) as batches:
-        told = _told(batches, step, run, rows=lambda batch: batch.num_rows, size=lambda batch: batch.nbytes)
+        told = _told(_noted(batches, step, run), step, run, rows=lambda b: b.num_rows, size=lambda b: b.nbytes)
         return run.target.ingest(step.table, step.columns, told, temporary=step.temporary)
+
+
+def _noted(batches: Iterator[pa.RecordBatch], step: Ingest, run: _Run) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        run.last = (step, batch)
+        yield batch
 
 
 def _fitted(step: Ingest, run: _Run, batches: Generator[pa.RecordBatch, None, None]) -> Iterator[pa.RecordBatch]:

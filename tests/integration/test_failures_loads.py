@@ -34,7 +34,7 @@ def prepared(three, kind, rows=3):
 
 
 def run(three, target, steps, **more):
-    plan = LoadPlan("p", target.kind, TableName(None, "t"), "append", tuple(steps), lock="load:t")
+    plan = LoadPlan("p", target.kind, TableName(None, "t"), "append", tuple(steps), lock=True)
     return run_load(plan, target, three.source, **more)
 
 

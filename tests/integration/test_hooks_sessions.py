@@ -35,6 +35,16 @@ def test_a_path_of_names_is_that_of_its_load(project, filled):
     assert [filled.rows(f"SELECT * FROM {name}") for name in tables] == [[(1,), (2,)], [(1,), (2,)], []]
 
 
+@pytest.mark.parametrize("filled", [*ELSEWHERE, "mysql"], indirect=True)
+def test_no_statement_before_a_load_moves_its_target(project, filled):
+    statement = ELSEWHERE.get(filled.kind, "USE mysql")
+    project.write("specs/p.yaml", SPEC.format(connection=filled.connection, key="before", statement=statement))
+    done = project.flowc("run", "--once")
+    assert done.code == 1
+    assert "moved-target" in done.err
+    assert filled.rows("SELECT * FROM t") == []
+
+
 def test_a_text_without_a_statement_does_nothing(project, filled):
     project.write("specs/p.yaml", SPEC.format(connection=filled.connection, key="before", statement="-- nothing yet"))
     done = project.flowc("run", "--once")

@@ -92,10 +92,11 @@ def test_deletes_and_returns(project, store, deletes):
     if deletes == "close":
         ended = history(store)[1][3]
         assert ended is not None
-        send(project, store, (1, "a", 1), (2, "x", 2))
-        assert history(store) == [(1, "a", 1, None), (2, "x", 2, ended)]
-        send(project, store, (1, "a", 1), (2, "x", "2030-01-03"))
-        assert history(store)[1:] == [(2, "x", 2, ended), (2, "x", 3, None)]
+        for _ in range(2):
+            send(project, store, (1, "a", 1), (2, "x", 2))
+            assert history(store) == [(1, "a", 1, None), (2, "x", 2, ended), (2, "x", ended, None)]
+        send(project, store, (1, "a", 1), (2, "y", "2030-01-03"))
+        assert history(store)[1:] == [(2, "x", 2, ended), (2, "x", ended, 3), (2, "y", 3, None)]
     elif deletes == "hard":
         assert history(store) == [(1, "a", 1, None)]
         send(project, store, (1, "a", 1), (2, "x", 2))

@@ -161,7 +161,11 @@ def scd2(table: Table, rows: Sequence[Row], how: History, now: int) -> dict[Coun
     before = {key: {id(v): v.facts() for v in versions} for key, versions in table.items()}
     result = _Result()
     for key, points in batches.items():
-        _one_key(table.setdefault(key, []), points, how, now, result)
+        versions = table.setdefault(key, [])
+        changed = _one_key(versions, points, how, now)
+        if how.deletes == "close":
+            changed |= _return(versions, points, how, now)
+        result.counted |= {(key, moment) for moment in changed}
     for key, versions in table.items():
         if key in batches:
             for version in versions:
@@ -178,14 +182,15 @@ def scd2(table: Table, rows: Sequence[Row], how: History, now: int) -> dict[Coun
     facts = {i: f for held in before.values() for i, f in held.items()}
     updated = sum(id(v) in old and facts[id(v)] != v.facts() for v in after)
     deleted = _scd2_deletes(table, batches, how, now)
-    unchanged = sum(map(len, batches.values())) - inserted - result.written
+    unchanged = sum(map(len, batches.values())) - len(result.counted)
     return counted(read=read, inserted=inserted, updated=updated, deleted=deleted, unchanged=unchanged)
 
 
 @dataclass
 class _Result:
-    written: int = 0
-    moved: list[Version] = field(default_factory=list)
+    """The rows, by key and time, that changed something."""
+
+    counted: set[tuple] = field(default_factory=set)
 
 
 def _batches(rows: Sequence[Row], how: History, now: int) -> dict[tuple, dict[int, Row]]:
@@ -204,7 +209,8 @@ def _batches(rows: Sequence[Row], how: History, now: int) -> dict[tuple, dict[in
     return batches
 
 
-def _one_key(versions: list[Version], points: dict[int, Row], how: History, now: int, result: _Result) -> None:
+def _one_key(versions: list[Version], points: dict[int, Row], how: History, now: int) -> set[int]:
+    """Puts the rows where they belong; the times of those that changed something."""
     versions.sort(key=lambda v: v.start)
     written: set[int] = set()
     closed = {id(v): _closed(v, versions[i + 1 :], how.ttl) for i, v in enumerate(versions)}
@@ -213,7 +219,7 @@ def _one_key(versions: list[Version], points: dict[int, Row], how: History, now:
         row = points.get(version.start)
         if row is not None and differ(version.row, row, how.compare):
             version.row = dict(row)
-            written.add(id(version))
+            written.add(version.start)
     starts = {v.start for v in versions}
     places = _places(versions, closed)
     new: list[Version] = []
@@ -225,11 +231,12 @@ def _one_key(versions: list[Version], points: dict[int, Row], how: History, now:
         if chain and following is not None and stop == following.start and _joins(chain[-1], following, how, now):
             last = chain.pop()
             following.start, following.row = last.start, last.row
-            written.add(id(following))
+            written.add(last.start)
             expired.discard(id(following))
         if head is not None and chain and closed[id(head)] is not None:
             closed[id(chain[-1])] = closed.pop(id(head))
         new += chain
+    written |= {v.start for v in new}
     versions += new
     versions.sort(key=lambda v: v.start)
     for version, following in _followed(versions):
@@ -237,7 +244,24 @@ def _one_key(versions: list[Version], points: dict[int, Row], how: History, now:
         if how.ttl is not None and (version.start + how.ttl <= now or id(version) in expired):
             ends.append(version.start + how.ttl)
         version.end = min(ends, default=None)
-    result.written += len(written)
+    return written
+
+
+def _return(versions: list[Version], points: dict[int, Row], how: History, now: int) -> set[int]:
+    """A key that a full source has is there: after a delete it opens again where it was closed, if not later.
+
+    Rows that are later than that have opened a version already. What was closed as it began never held, and is it.
+    """
+    last = max(versions, key=lambda v: v.start)
+    if last.end is None or (how.ttl is not None and last.end == last.start + how.ttl):
+        return set()
+    moment = max(points)
+    opened = last if last.end == last.start else Version(last.end, None, {})
+    opened.row = dict(points[moment])
+    opened.end = opened.start + how.ttl if how.ttl is not None and opened.start + how.ttl <= now else None
+    if opened is not last:
+        versions.append(opened)
+    return {moment}
 
 
 def _followed(versions: Sequence[Version]) -> list[tuple[Version, Version | None]]:
@@ -270,10 +294,18 @@ def _in(moment: int, begin: int | None, stop: int | None) -> bool:
 
 
 def _chain(head: Version | None, inside: Sequence[Version], how: History, now: int) -> list[Version]:
-    """The rows of one stretch that are versions: those that differ from the one before, or outlive its age."""
+    """The rows of one stretch that are versions: those that differ from the one before, or outlive its age.
+
+    The time of a load is none of the row's own: without event times, what has expired is not there again.
+    """
     chain, last = [], head
     for version in inside:
-        aged = how.ttl is not None and last is not None and last.start + how.ttl <= min(now, version.start)
+        aged = (
+            how.time is not None
+            and how.ttl is not None
+            and last is not None
+            and last.start + how.ttl <= min(now, version.start)
+        )
         if last is None or aged or differ(last.row, version.row, how.compare):
             chain.append(version)
             last = version

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from flowc.compiler.ir import Apply
 from flowc.plan import Counter
 from tests.model import histories as h
-from tests.model.engines import WAYS, Engine
+from tests.model.engines import HERE, WAYS, Engine
 from tests.model.loads import load, outcome, refused, state, target
-from tests.model.model import History, Table, scd2
+from tests.model.model import History, Table, key_of, scd2
 
 
 def expected(table: Table, *, soft: bool) -> list[tuple]:
@@ -36,6 +36,14 @@ def sound(table: Table) -> None:
         for version, following in pairwise(ordered):
             assert version.end is not None
             assert version.start <= version.end <= following.start
+
+
+def present(table: Table, batch: list[dict], how: History) -> None:
+    """With `deletes: close`, what the source has is current, or has expired."""
+    if how.deletes == "close":
+        for row in batch:
+            last = max(table[key_of(row, how.keys)], key=lambda v: v.start)
+            assert last.end is None or (how.ttl is not None and last.end == last.start + how.ttl)
 
 
 def applied(engine: Engine, how: History) -> Apply:
@@ -70,6 +78,7 @@ def _both(engine: Engine, apply: Apply, how: History, table: Table, batch: list[
     assert load(engine, apply, batch, now, way=way) == counts
     assert target(engine) == expected(table, soft=how.deletes == "soft")
     sound(table)
+    present(table, batch, how)
     hashes(engine, how)
     before = state(engine)
     again = load(engine, apply, batch, now, way=way)
@@ -88,6 +97,20 @@ def hashes(engine: Engine, how: History) -> None:
 def runs(batch: st.SearchStrategy, most: int = 4) -> st.SearchStrategy:
     """Batches, each some days after the one before, and arriving in a way of its own."""
     return st.lists(st.tuples(st.integers(0, 6), st.sampled_from(WAYS), batch), min_size=1, max_size=most)
+
+
+@st.composite
+def one_key(draw: st.DrawFn) -> list[dict]:
+    """A full source of one key: it is there, as before or not, or it is gone."""
+    row = {
+        "k1": 1,
+        "K 2": "x",
+        "a": draw(st.sampled_from(["a", None])),
+        "b": 0,
+        "note": "n",
+        "at": draw(st.integers(0, 9)),
+    }
+    return draw(st.sampled_from([[], [row], [row]]))
 
 
 @h.BUDGET
@@ -121,9 +144,23 @@ def test_ties_and_nulls(engine: Engine, batches: list, order: str | None) -> Non
 
 
 @h.BUDGET
-@given(batches=runs(h.rows(most=3)), deletes=st.sampled_from(["ignore", "hard", "soft", "close"]))
-def test_time_of_the_load(engine: Engine, batches: list, deletes: str) -> None:
-    check(engine, History(h.KEYS, h.COMPARE, None, deletes=deletes, allow_empty=True), batches)
+@given(
+    batches=runs(h.rows(most=3)),
+    deletes=st.sampled_from(["ignore", "hard", "soft", "close"]),
+    ttl=st.none() | st.integers(1, 4),
+)
+def test_time_of_the_load(engine: Engine, batches: list, deletes: str, ttl: int | None) -> None:
+    check(engine, History(h.KEYS, h.COMPARE, None, ttl=ttl, deletes=deletes, allow_empty=True), batches)
+
+
+@h.BUDGET
+@given(
+    batches=st.lists(st.tuples(st.integers(0, 4), st.just(HERE), one_key()), min_size=3, max_size=6),
+    time=st.sampled_from(["at", None]),
+    ttl=st.none() | st.integers(2, 6),
+)
+def test_a_key_goes_and_comes_back(engine: Engine, batches: list, time: str | None, ttl: int | None) -> None:
+    check(engine, History(h.KEYS, h.COMPARE, time, ttl=ttl, deletes="close", allow_empty=True), batches)
 
 
 @h.BUDGET

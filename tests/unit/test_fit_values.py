@@ -11,7 +11,7 @@ import pytest
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError
 from flowc.runtime.arrow import arrow_schema, arrow_type
-from flowc.runtime.fit import fit
+from flowc.runtime.fit import fit, shown_value
 from flowc.types import parse_type
 
 I64, F64 = pa.int64(), pa.float64()
@@ -190,3 +190,19 @@ def test_arrow_types_of_wide_decimals():
     assert arrow_type(parse_type("numeric(38,2)")) == pa.decimal128(38, 2)
     assert arrow_type(parse_type("numeric(60,2)")) == pa.decimal256(60, 2)
     assert arrow_type(parse_type("numeric(100,2)")) == pa.string()
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "shown"),
+    [
+        (pa.timestamp("us"), 2**63 - 1, "infinity"),
+        (pa.timestamp("us", "UTC"), -(2**63) + 1, "-infinity"),
+        (pa.date32(), 2**31 - 1, "infinity"),
+        (pa.date32(), -(2**31) + 1, "-infinity"),
+        (pa.time64("us"), 86_400_000_000, "24:00:00"),
+    ],
+)
+def test_times_that_arrow_takes_for_others_are_shown_as_what_they_are(kind, raw, shown):
+    whole = pa.int32() if kind == pa.date32() else pa.int64()
+    assert shown_value(pa.array([None, raw], whole).view(kind), 1) == shown
+    assert shown_value(pa.array([None, raw], whole).view(kind), 0) is None

@@ -25,6 +25,7 @@ ENDS = {
         "CHECK TABLE t", "SET autocommit = 1", "SET SESSION autocommit = 0", "SET @@session.autocommit = 1",
         "SET @@autocommit = 1", "SET @a = 1, autocommit = 1", "SET `autocommit` = 1",
         'SET @@session."autocommit" := 1', "CREATE TEMPORARY SEQUENCE s",
+        "SET completion_type = 2", "SET SESSION completion_type = 'CHAIN'", "SET @@session.completion_type := 1",
         "SET PASSWORD = 'x'", "START SLAVE", "XA END 'x'",
         "LOAD INDEX INTO CACHE t", "CACHE INDEX t IN hot", "INSTALL SONAME 'x'",
     ),
@@ -43,7 +44,8 @@ STAYS = {
     ),
     "mysql": (
         "SELECT 'COMMIT'", "# COMMIT\nSELECT 1", "/* COMMIT */ SELECT 1", "SELECT \"; COMMIT\"", "SET @a = 1",
-        "SET @autocommit = 1", "SET @a = @@autocommit", "SET @a = 'autocommit = 1'", "DROP TEMPORARY TABLES a",
+        "SET @autocommit = 1",
+        "SET @completion_type = 2", "SET @a = @@autocommit", "SET @a = 'autocommit = 1'", "DROP TEMPORARY TABLES a",
         "CREATE TEMPORARY TABLE a (b int)", "DROP TEMPORARY TABLE IF EXISTS a", "INSERT INTO `commit` VALUES (1)",
         "CREATE OR REPLACE TEMPORARY TABLE a (b int)", "DROP PREPARE p", "ANALYZE SELECT 1",
         "LOAD DATA LOCAL INFILE 'x' INTO TABLE t",
@@ -74,3 +76,37 @@ def test_what_does_not(kind: str) -> None:
 def test_what_only_the_server_can_tell() -> None:
     assert [sql for sql in UNTOLD if codes(sql, "mysql") or not is_untold(sql, "mysql")] == []
     assert not any(is_untold(sql, kind) for sql in UNTOLD for kind in ("postgres", "duckdb", "sqlite"))
+
+
+def messages(sql: str, key: str, kind: str, *, bare: bool) -> list[tuple[str, str]]:
+    reporter = Reporter()
+    check_hook(MappedText.whole(SourceFile("s", sql)), key, kind, reporter, bare=bare)
+    return [(found.code, found.message) for found in reporter.found]
+
+
+def test_what_is_not_allowed_is_said() -> None:
+    ((_, message),) = messages("ROLLBACK TO SAVEPOINT a", "after", "postgres", bare=True)
+    assert message.startswith("`ROLLBACK TO SAVEPOINT` under `after` takes back a part of the load")
+    ((_, message),) = messages("SET completion_type = 2", "after", "mysql", bare=True)
+    assert message == "`SET completion_type` under `after` changes how the transaction of the load ends"
+
+
+MOVES = {
+    "postgres": (
+        "SET search_path = other", "SET LOCAL search_path TO other", "set session Search_Path = a, b", "SET SCHEMA 'x'",
+        "RESET search_path", "SELECT set_config('search_path', 'other', true)", "SELECT 1; SET search_path = x",
+    ),
+    "duckdb": ("USE other", "SET schema = 'other'", "SET search_path = 'a,b'"),
+    "mysql": ("USE other",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MOVES)
+def test_what_moves_the_target(kind: str) -> None:
+    for sql in MOVES[kind]:
+        assert [code for code, _ in messages(sql, "before", kind, bare=True)] == ["moved-target"], sql
+        always = ["moved-target"] if kind == "mysql" else []
+        assert [code for code, _ in messages(sql, "before", kind, bare=False)] == always, sql
+        assert [code for code, _ in messages(sql, "after", kind, bare=True)] == always, sql
+    assert messages("SET LOCAL work_mem = '1MB'", "before", "postgres", bare=True) == []
+    assert messages("SET threads = 2", "before", "duckdb", bare=True) == []

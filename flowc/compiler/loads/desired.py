@@ -31,12 +31,15 @@ def declared_table(spec: TableSpec) -> Table:
     return Table(spec.table_name, tuple(columns), key, tuple(indexes), spec.description, partition_by=parts)
 
 
-def with_history(table: Table, keys: tuple[str, ...], event_type: DataType | None) -> Table:
-    """The table with the scd2 columns that its spec leaves out, and `valid_from` in a primary key made of the keys."""
+def with_history(table: Table, event_type: DataType | None) -> Table:
+    """The table with the scd2 columns that its spec leaves out, and `valid_from` in its primary key.
+
+    Versions of a key agree in whatever else the primary key is made of: the keys, or a surrogate of them.
+    """
     names = set(table.column_names)
     added = tuple(c for c in history_columns(event_type) if c.name not in names)
     key = table.primary_key
-    if key and set(key) == set(keys):
+    if key and VALID_FROM not in key:
         key = (*key, VALID_FROM)
     columns = tuple(replace(c, nullable=False) if c.name == VALID_FROM else c for c in table.columns)
     return replace(table, columns=columns + added, primary_key=key)

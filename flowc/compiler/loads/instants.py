@@ -85,3 +85,11 @@ class Instants:
         expiry = self.expiry("flowc_from")
         due = f"({expiry} <= {self.now} OR {expiry} = flowc_was)"
         return f"CASE WHEN {due} AND ({natural} IS NULL OR {expiry} < {natural}) THEN {expiry} ELSE {natural} END"
+
+    def expired(self, start: str) -> str:
+        """When a version that starts then has expired by now; NULL where it has not."""
+        nothing = cast("NULL", self.kind, self.load.dialect) if self._typed else "NULL"
+        if self.load.apply.ttl is None:
+            return nothing
+        expiry = self.expiry(start)
+        return f"CASE WHEN {expiry} <= {self.now} THEN {expiry} ELSE {nothing} END"

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from flowc.compiler.loads.append import HELD
 from flowc.compiler.loads.load import ROWS, STAGE, Load
-from flowc.compiler.loads.timeline import CHANGES, ROW_COPIES, RUN_COPIES, RUNS
+from flowc.compiler.loads.timeline import BACK, CHANGES, ROW_COPIES, RUN_COPIES, RUNS
 from flowc.compiler.loads.watermark import WATERMARKS, place
 from flowc.compiler.quote import table
 from flowc.compiler.tables.ddl import create_table
-from flowc.plan import Execute
+from flowc.plan import REFUSED, Execute
 
 _CREATE = "CREATE TABLE"
 
@@ -23,7 +23,7 @@ def prepare(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
     """Removes what a failed load left in the session, and creates what is missing."""
     if load.dialect.transactional_ddl or load.dialect.temporary_schema is not None:
         return
-    names = [STAGE, ROWS, RUNS, CHANGES, HELD]
+    names = [STAGE, ROWS, RUNS, CHANGES, BACK, HELD, REFUSED]
     counted = ((ROWS, ROW_COPIES), (RUNS, RUN_COPIES))
     copies = [load.again(name, i + 1) for name, number in counted for i in range(number)]
     yield _drop(load, [*(table(load.temporary(name)) for name in names), *copies])

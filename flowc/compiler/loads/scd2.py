@@ -15,7 +15,17 @@ from flowc.compiler.loads.load import HISTORY, IS_CURRENT, ROW_HASH, ROWS, VALID
 from flowc.compiler.loads.softdelete import mark, marked, unmark
 from flowc.compiler.loads.staging import copies, without_copies
 from flowc.compiler.loads.statements import delete, update_from
-from flowc.compiler.loads.timeline import CHANGES, ROW_COPIES, RUN_COPIES, RUNS, changes, runs
+from flowc.compiler.loads.timeline import (
+    BACK,
+    CHANGES,
+    ROW_COPIES,
+    RUN_COPIES,
+    RUNS,
+    changes,
+    opens_again,
+    returned,
+    runs,
+)
 from flowc.compiler.quote import ident, idents, qualified, table
 from flowc.plan import Check, Counter, Execute, Measure, Step
 
@@ -34,12 +44,14 @@ def scd2(load: Load) -> Iterator[Step]:
     yield from without_copies(load, ROWS, 1)
     yield from _work_out(load, instants)
     yield from _write(load)
+    if load.apply.deletes == "close":
+        yield from _back(load, instants)
     if load.apply.ttl is not None:
         yield Execute("close expired versions of other keys", _expire(load, instants), Counter.UPDATED)
     if load.apply.deletes != "ignore":
         yield from _gone(load, instants)
     yield Measure("rows that changed nothing", _unchanged(load), Counter.UNCHANGED)
-    for name in (RUNS, CHANGES):
+    for name in (RUNS, CHANGES, *((BACK,) if load.apply.deletes == "close" else ())):
         yield Execute("drop the worked-out history", f"{load.dialect.drop_temporary} {table(load.temporary(name))}")
 
 
@@ -120,7 +132,7 @@ def _work_out(load: Load, instants: Instants) -> Iterator[Execute]:
     yield from without_copies(load, ROWS, ROW_COPIES)
     if dialect.analyze:
         yield Execute("statistics of the history", dialect.analyze.format(table=run_table))
-    number = 0 if load.apply.ttl is None else RUN_COPIES
+    number = RUN_COPIES if opens_again(load) else 0
     yield from copies(load, RUNS, number)
     yield Execute(
         "work out what changes",
@@ -133,22 +145,33 @@ def _work_out(load: Load, instants: Instants) -> Iterator[Execute]:
 
 def _write(load: Load) -> Iterator[Execute]:
     source = table(load.temporary(CHANGES))
-    (t,) = load.aliases("t")
-    match = f"{load.equal(load.keys, t, 'c')} AND {qualified(VALID_FROM, t)} = c.flowc_old_from"
-    ends = [f"{ident(VALID_TO)} = c.flowc_to", f"{ident(IS_CURRENT)} = (c.flowc_to IS NULL)"]
-    yield Execute(
-        "end versions that others follow",
-        update_from(load, ends, source, "c", f"{match} AND c.flowc_written = 0"),
-        Counter.UPDATED,
-    )
-    yield Execute(
-        "correct versions and move their start",
-        update_from(load, [*_contents(load), *ends], source, "c", f"{match} AND c.flowc_written = 1"),
-        Counter.UPDATED,
-    )
+    yield Execute("end versions that others follow", _rewrite(load, source, 0), Counter.UPDATED)
+    yield Execute("correct versions and move their start", _rewrite(load, source, 1), Counter.UPDATED)
     if load.apply.deletes == "soft":
         yield _returned(load)
     yield Execute("insert new versions", _insert(load, source), Counter.INSERTED)
+
+
+def _rewrite(load: Load, source: str, written: int) -> str:
+    """Gives old versions their new ends, and what is `written` anew its contents too."""
+    (t,) = load.aliases("t")
+    match = f"{load.equal(load.keys, t, 'c')} AND {qualified(VALID_FROM, t)} = c.flowc_old_from"
+    ends = [f"{ident(VALID_TO)} = c.flowc_to", f"{ident(IS_CURRENT)} = (c.flowc_to IS NULL)"]
+    sets = [*_contents(load), *ends] if written else ends
+    return update_from(load, sets, source, "c", f"{match} AND c.flowc_written = {written}")
+
+
+def _back(load: Load, instants: Instants) -> Iterator[Step]:
+    """A key that the full source has is there: it opens again where a delete closed it, whatever its row says.
+
+    Rows past that have opened a version already. What was closed as it began never held, and is opened itself.
+    """
+    source = table(load.temporary(BACK))
+    head = f"{load.dialect.temporary} {source}{load.dialect.temporary_options}"
+    yield Execute("look for keys that are back", f"{head} AS {returned(load, instants)}")
+    yield Execute("open corrected versions that had not begun", _rewrite(load, source, 0))
+    yield Execute("open versions that had not begun", _rewrite(load, source, 1), Counter.UPDATED)
+    yield Execute("open versions of keys that are back", _insert(load, source), Counter.INSERTED)
 
 
 def _contents(load: Load) -> list[str]:
@@ -231,5 +254,10 @@ def _gone(load: Load, instants: Instants) -> Iterator[Step]:
 
 
 def _unchanged(load: Load) -> str:
-    written = f"SELECT count(*) FROM {table(load.temporary(CHANGES))} WHERE flowc_old_from IS NULL OR flowc_written = 1"
-    return f"SELECT (SELECT count(*) FROM {load.rows}) - ({written})"
+    changed, written = table(load.temporary(CHANGES)), "(flowc_old_from IS NULL OR flowc_written = 1)"
+    counted = f"(SELECT count(*) FROM {load.rows}) - (SELECT count(*) FROM {changed} WHERE {written})"
+    if load.apply.deletes == "close":
+        once = f"SELECT 1 FROM {changed} AS c WHERE {load.equal(load.keys, 'b', 'c')} AND c.flowc_from = b.flowc_t"
+        back = f"{table(load.temporary(BACK))} AS b WHERE NOT EXISTS ({once} AND {written})"
+        counted += f" - (SELECT count(*) FROM {back})"
+    return f"SELECT {counted}"

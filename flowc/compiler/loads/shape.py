@@ -11,6 +11,7 @@ from flowc.compiler.loads.desired import with_history
 from flowc.compiler.loads.load import HISTORY, ROW_HASH, VALID_FROM, Load, find_column
 from flowc.compiler.tables.ddl import spell, spellable, stored
 from flowc.compiler.tables.spelling import respelled
+from flowc.compiler.tables.versions import single_version
 from flowc.errors import UsageError
 from flowc.types import TIMESTAMPTZ, DataType, Kind
 
@@ -70,7 +71,7 @@ def _with_soft_delete(columns: tuple[Column, ...], apply: Apply) -> tuple[Column
 
 
 def _in_mode(table: Table, apply: Apply, columns: tuple[Column, ...]) -> Table:
-    return with_history(table, apply.keys, _event_type(apply, columns)) if apply.mode == "scd2" else table
+    return with_history(table, _event_type(apply, columns)) if apply.mode == "scd2" else table
 
 
 def _event_type(apply: Apply, columns: tuple[Column, ...]) -> DataType | None:
@@ -101,6 +102,17 @@ def _check_keys(load: Load) -> None:
         )
 
 
+def _check_versions(load: Load) -> None:
+    unique = (load.table.primary_key, *(i.columns for i in load.table.indexes if i.unique and not i.where))
+    held = next((columns for columns in unique if columns and single_version(columns, load.keys)), None)
+    if held is not None:
+        raise UsageError(
+            f"`{load.label}` has one row for each {', '.join(f'`{c}`' for c in held)}, so no key can have two versions",
+            code="single-version-key",
+            help=f"add `{VALID_FROM}` to that key of the table, or drop it",
+        )
+
+
 def _check_history(load: Load) -> None:
     missing = [n for n in HISTORY if n != ROW_HASH and load.table.column(n) is None]
     if missing:
@@ -109,6 +121,7 @@ def _check_history(load: Load) -> None:
             code="history-column-missing",
             help="let `flowc plan` and `flowc apply` add it",
         )
+    _check_versions(load)
     event_time = load.apply.event_time
     if event_time is not None and find_column(load.columns, event_time) is None and event_time not in load.names:
         raise UsageError(

@@ -85,10 +85,19 @@ def _planned(load: Load, *, rehearsal: bool) -> LoadPlan:
         tuple(_steps(load)),
         prepare=tuple(prepare(load, rehearsal=rehearsal)),
         cleanup=tuple(tidy(load, rehearsal=rehearsal)),
-        lock=f"flowc:{load.table.name}",
+        lock=True,
         writes=(load.table.name, *state_tables(load)),
         guarded=load.apply.guarded,
+        columns=load.names,
+        keys=load.keys,
+        rows=_rows(load),
     )
+
+
+def _rows(load: Load) -> str:
+    if streams(load):
+        return selected_values(load) if load.same_database else ""
+    return f"SELECT {idents(load.names)} FROM {load.rows}"
 
 
 def _read(apply: Apply, columns: tuple[Column, ...], watermark: str | None) -> Read:

@@ -6,7 +6,8 @@ and four queries turn points into changes:
 1. `points`: old versions, old versions that a row at their very start corrects, and rows at new instants.
 2. `runs`: each point belongs to a segment, the interval of an old version or a gap between two. Equal neighbours in a
    segment form a run; only its first point counts.
-3. `kept`: with a `ttl`, a point of a run counts again when the one before it has expired.
+3. `kept`: with a `ttl`, a point of a run counts again when the one before it has expired. The time of a load is none
+   that a row has: without event times a row would open again what has just expired, at every load.
 4. `changes`: a new version that would end where an equal old one starts gives that one its own start instead; every
    version ends where the next starts, where its segment stops, or where it expires.
 """
@@ -18,15 +19,16 @@ from collections.abc import Iterable
 from flowc.compiler.loads.instants import Instants
 from flowc.compiler.loads.load import ROWS, VALID_FROM, VALID_TO, Load
 from flowc.compiler.loads.windows import Window
-from flowc.compiler.quote import ident, idents, qualified
+from flowc.compiler.quote import ident, idents, qualified, table
 from flowc.compiler.tables.ddl import cast
 
 RUNS = "flowc_runs"
 CHANGES = "flowc_changes"
+BACK = "flowc_back"
 _POINT = ("t", "close", "was", "old", "fixed", "region", "next", "closed", "gap", "stop", "change")
 _CARRIED = tuple(f"flowc_{name}" for name in _POINT)
 ROW_COPIES, RUN_COPIES = 3, 3
-"""In how many more places the queries read the table of rows, and with a `ttl` that of the runs."""
+"""In how many more places the queries read the table of rows, and that of runs where `opens_again`."""
 
 
 def points(load: Load, instants: Instants) -> str:
@@ -86,9 +88,14 @@ def _differs_from(load: Load, window: Window, neighbour: str) -> str:
     )
 
 
+def opens_again(load: Load) -> bool:
+    """Whether a row may open again what has expired: it has a time of its own, which may be past that."""
+    return load.apply.ttl is not None and load.apply.event_time is not None
+
+
 def kept(load: Load, instants: Instants, relation: str) -> str:
     """The points that are or become versions."""
-    if load.apply.ttl is None:
+    if not opens_again(load):
         return f"SELECT * FROM {relation} WHERE flowc_old = 1 OR flowc_change = 1"
     run = (*(ident(key) for key in load.keys), "flowc_region", "flowc_gap", "flowc_run")
     k, p = load.aliases("k", "p")
@@ -142,3 +149,29 @@ def changes(load: Load, instants: Instants, relation: str) -> str:
         f"SELECT {idents(load.names)}, flowc_from, flowc_to, flowc_old_from, flowc_written\nFROM (\n{final}\n) AS f "
         f"WHERE flowc_old_from IS NULL OR flowc_written = 1 OR {moved}"
     )
+
+
+def returned(load: Load, instants: Instants) -> str:
+    """Versions, in the form of changes, of keys in the batch whose last one was closed by a delete.
+
+    The last row of the key is what it is now. `flowc_t` is since when that row says so. What is to be opened itself and
+    was just corrected is not to be written twice.
+    """
+    t, u = load.aliases("t", "u")
+    end, start = qualified(VALID_TO, t), qualified(VALID_FROM, t)
+    later = f"{load.equal(load.keys, u, t)} AND {qualified(VALID_FROM, u)} > {start}"
+    last = f"NOT EXISTS (SELECT 1 FROM {load.target} AS {u} WHERE {later})"
+    newest = f"row_number() OVER (PARTITION BY {idents(load.keys, 'r')} ORDER BY {instants.arrived('r')} DESC)"
+    latest = f"SELECT r.*, {instants.arrived('r')} AS flowc_t, {newest} AS flowc_n FROM {load.rows} AS r"
+    closed = (
+        f"SELECT {idents(load.names, 's')}, {end} AS flowc_from, s.flowc_t, "
+        f"CASE WHEN {start} = {end} THEN {end} END AS flowc_old_from\n"
+        f"FROM (\n{latest}\n) AS s JOIN {load.target} AS {t} ON {load.equal(load.keys, 's', t)}\n"
+        f"WHERE s.flowc_n = 1 AND {instants.closed(t)} IS NOT NULL AND {last}"
+    )
+    to = instants.expired("flowc_from")
+    (b,) = load.aliases("b")
+    same = f"{load.equal(load.keys, 'c', b)} AND c.flowc_old_from = {b}.flowc_old_from AND c.flowc_written = 1"
+    corrected = f"EXISTS (SELECT 1 FROM {table(load.temporary(CHANGES))} AS c WHERE {same})"
+    written = f"CASE WHEN {corrected} THEN 0 ELSE 1 END AS flowc_written"
+    return f"SELECT {b}.*, {to} AS flowc_to, {written}\nFROM (\n{closed}\n) AS {b}"

@@ -137,7 +137,7 @@ def _table(writer: _Writer) -> Table | None:
     table = replace(declared_table(target.table), name=target.name)
     if target.mode != "scd2":
         return table
-    return with_history(table, target.keys, event_type(writer.pipeline, table, writer.columns))
+    return with_history(table, event_type(writer.pipeline, table, writer.columns))
 
 
 def event_type(pipeline: CheckedPipeline, table: Table | None, columns: tuple[Column, ...] | None) -> DataType | None:
@@ -167,7 +167,8 @@ def _statements(key: str, texts: tuple[MappedText, ...], writer: _Writer) -> tup
     """What stands under `before` or `after`. What would end the transaction is reported."""
     rendered = [found for text in texts if (found := writer.rendered(text, writer.dialect)) is not None]
     for text in rendered:
-        check_hook(text, key, writer.target.connection.kind.value, writer.lowering.reporter)
+        kind, bare = writer.target.connection.kind.value, writer.target.name.schema is None
+        check_hook(text, key, kind, writer.lowering.reporter, bare=bare)
     return tuple(as_read(text.text, writer.dialect) for text in rendered)
 
 

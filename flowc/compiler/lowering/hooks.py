@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlglot.tokens import Token
 
@@ -18,6 +19,10 @@ from flowc.source import MappedText
 
 _MYSQL = "mysql"
 _KINDS = ("postgres", _MYSQL, "sqlite", "duckdb")
+_NAMED = (
+    "name the target with its schema, and write names of other tables with theirs",
+    "leave it out, and write names of other databases as `database.table`",
+)
 _ENDS = words("COMMIT ROLLBACK END ABORT BEGIN")
 _PAIRS = (("START", "TRANSACTION"), ("PREPARE", "TRANSACTION"))
 _DEFINES = words("ALTER CREATE DROP RENAME TRUNCATE")
@@ -33,6 +38,8 @@ _PLAIN = words(
 """What MySQL runs without a look at another text, where it does not commit."""
 _RUN_BY_SOME = re.compile(r"/\*M?!\d*(.*?)\*/", re.DOTALL)
 _LEAVE_OUT = "leave it out: flowc begins the load's transaction and ends it"
+_WHOLE = "leave it out; take back what a statement does by a statement of its own"
+_BEFORE = "ends the transaction of the load: MySQL and MariaDB commit before it"
 _OUTSIDE = "run it outside of the load"
 _MENDS = {
     "TRUNCATE": "write `DELETE FROM …`, which is undone with the load",
@@ -43,18 +50,24 @@ _MENDS = {
 }
 
 
-def check_hook(text: MappedText, key: str, kind: str, reporter: Reporter) -> None:
-    """Reports statements under `key` that end the transaction, as their text tells."""
+def check_hook(text: MappedText, key: str, kind: str, reporter: Reporter, *, bare: bool = False) -> None:
+    """Reports statements under `key` that end the transaction, as their text tells.
+
+    With `bare`, the target is written without its schema, so that nothing before the load may change what that means.
+    """
     if kind not in _KINDS:
         return
     found = read_migration(MappedText(_as_run(text.text, kind), text.file, text.segments), kind).statements
     # MySQL runs one statement at a time: what follows a semicolon belongs to a block.
     for statement in found[:1] if kind == _MYSQL else found:
-        ending = _ending(tokenize(statement.sql, kind)[0], kind)
+        tokens = tokenize(statement.sql, kind)[0]
+        ending = _ending(tokens, kind)
         if ending is not None:
-            why = "" if ending[1] is _LEAVE_OUT else ": MySQL and MariaDB commit before it"
-            message = f"`{ending[0]}` under `{key}` ends the transaction of the load{why}"
-            reporter.error("transaction-ended", message, statement.span, helps=(ending[1],))
+            message = f"`{ending.words}` under `{key}` {ending.does}"
+            reporter.error("transaction-ended", message, statement.span, helps=(ending.mend,))
+        elif (moving := _moving(tokens, kind)) and (kind == _MYSQL or (bare and key == "before")):
+            message = f"`{moving}` under `{key}` changes which table the load means by its name"
+            reporter.error("moved-target", message, statement.span, helps=(_NAMED[kind == _MYSQL],))
 
 
 def is_untold(sql: str, kind: str) -> bool:
@@ -75,29 +88,56 @@ def _words(tokens: Sequence[Token]) -> list[str]:
     return [word_of(token) for token in tokens]
 
 
-def _ending(tokens: Sequence[Token], kind: str) -> tuple[str, str] | None:
-    """The words that end the transaction, and the mend."""
+class _Ending(NamedTuple):
+    """The words of a statement that may not be, the mend, and what they do."""
+
+    words: str
+    mend: str = _LEAVE_OUT
+    does: str = "ends the transaction of the load"
+
+
+def _ending(tokens: Sequence[Token], kind: str) -> _Ending | None:
     found = _words(tokens)
     pair = tuple(found[:2])
+    if found[:1] == ["ROLLBACK"] and "TO" in found[1:3]:
+        return _Ending("ROLLBACK TO SAVEPOINT", _WHOLE, "takes back a part of the load, which is kept or undone whole")
     if pair in _PAIRS or (found and found[0] in _ENDS and list(found[1:3]) != ["NOT", "ATOMIC"]):
-        return " ".join(pair if pair in _PAIRS else found[:1]), _LEAVE_OUT
+        return _Ending(" ".join(pair if pair in _PAIRS else found[:1]))
     if kind != _MYSQL or not found:
         return None
-    return ("SET autocommit", _LEAVE_OUT) if found[0] == "SET" and _sets_autocommit(tokens) else _committing(found)
+    if found[0] == "SET" and _sets(tokens, "AUTOCOMMIT"):
+        return _Ending("SET autocommit")
+    if found[0] == "SET" and _sets(tokens, "COMPLETION_TYPE"):
+        return _Ending("SET completion_type", does="changes how the transaction of the load ends")
+    return _committing(found)
 
 
-def _sets_autocommit(tokens: Sequence[Token]) -> bool:
+def _sets(tokens: Sequence[Token], wanted: str) -> bool:
     """Whether a SET has that name, quoted or not, at the left of a `=`; with one `@` it is a variable of the user's."""
     texts = [token.text.upper() for token in tokens]
     around = zip(texts, texts[1:], texts[2:], strict=False)
-    return any(name == "AUTOCOMMIT" and before != "@" and after in ("=", ":=") for before, name, after in around)
+    return any(name == wanted and before != "@" and after in ("=", ":=") for before, name, after in around)
 
 
-def _committing(found: Sequence[str]) -> tuple[str, str] | None:
+def _moving(tokens: Sequence[Token], kind: str) -> str | None:
+    """The words that change where names without a schema are looked for."""
+    found = _words(tokens)
+    if found[:1] == ["USE"] and kind in (_MYSQL, "duckdb"):
+        return "USE"
+    if kind not in ("postgres", "duckdb") or not found:
+        return None
+    texts = [token.text.lower() for token in tokens]
+    if found[0] in ("SET", "RESET"):
+        name = next((t for t in texts[1:] if t not in ("local", "session", "global")), "")
+        return f"{found[0]} {name}" if name in ("search_path", "schema") else None
+    return "set_config('search_path', …)" if {"set_config", "search_path"} <= set(texts) else None
+
+
+def _committing(found: Sequence[str]) -> _Ending | None:
     first, rest = found[0], list(found[1:4])
     if first in _DEFINES:
         own = first in ("CREATE", "DROP") and ("TEMPORARY TABLE" in " ".join(found[:5]) or rest[:1] == ["PREPARE"])
-        return None if own else (first, _MENDS[first])
+        return None if own else _Ending(first, _MENDS[first], _BEFORE)
     commits = first in _COMMITS or (first == "ANALYZE" and not {"TABLE", "TABLES"}.isdisjoint(rest))
     commits |= [first, *rest[:1]] in (["LOAD", "INDEX"], ["SET", "PASSWORD"])
-    return (first, _OUTSIDE) if commits else None
+    return _Ending(first, _OUTSIDE, _BEFORE) if commits else None

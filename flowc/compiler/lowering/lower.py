@@ -103,7 +103,7 @@ def _declare(lowering: Lowering) -> dict[str, Table]:
         for target in pipeline.targets:
             if target.table is not None and target.mode == "scd2":
                 key = target.table.key.value
-                tables[key] = with_history(tables[key], target.keys, event_type(pipeline, tables[key], None))
+                tables[key] = with_history(tables[key], event_type(pipeline, tables[key], None))
     connections = lowering.checked.project.connections
     for key, spec in lowering.checked.project.tables.items():
         connection = connections.get(spec.connection.value)

@@ -14,6 +14,7 @@ from flowc.compiler.front.spec import ColumnSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.tables import check_repeated
 from flowc.compiler.names.targets import SCD2_COLUMNS
+from flowc.compiler.tables.versions import single_version
 from flowc.source import Located, Span
 from flowc.types import Kind
 
@@ -37,6 +38,7 @@ def check_combinations(pipeline: CheckedPipeline, lookup: Lookup) -> None:
     for target in pipeline.targets:
         _check_modes(pipeline, target, lookup)
         _check_columns(pipeline, target, lookup)
+        _check_versions(target, lookup)
     _check_deletes(pipeline, lookup)
     _check_incremental(pipeline, lookup)
     _check_statements(pipeline, lookup)
@@ -128,6 +130,17 @@ def _check_columns(pipeline: CheckedPipeline, target: CheckedTarget, lookup: Loo
         for column in expect.columns:
             lookup.column(column, target.table, (*columns, *added), "checked column")
     _check_soft(pipeline, target, lookup)
+
+
+def _check_versions(target: CheckedTarget, lookup: Lookup) -> None:
+    """Whether unique indexes let a key have versions; the primary key is widened by `valid_from`."""
+    for index in target.table.indexes if target.table is not None and target.mode == "scd2" else ():
+        columns = [column.value for column in index.columns]
+        if index.unique and single_version(columns, target.keys):
+            shown = ", ".join(columns)
+            message = f"`{target.name}` would have one row for each `{shown}`, so no key could have two versions"
+            helps = (f"declare `valid_from` and write `columns: [{shown}, valid_from]`", "or leave `unique` out")
+            lookup.reporter.error("single-version-key", message, index.span, helps=helps)
 
 
 def _can_mark(column: ColumnSpec) -> bool:

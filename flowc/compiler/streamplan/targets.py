@@ -141,7 +141,7 @@ def table_target(apply: Apply, columns: tuple[Column, ...], stream: Stream, live
     return TableTarget(
         apply.target.connection, apply.target.kind, wanted.name, columns, load, positions, create, apply.keys,
         savepoints=dialect.savepoints,
-        lock=load.lock if apply.keys and not dialect.row_waits else "",
+        lock=load.lock and bool(apply.keys) and not dialect.row_waits,
     )  # fmt: skip
 
 

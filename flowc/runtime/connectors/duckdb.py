@@ -18,6 +18,7 @@ import pyarrow as pa
 from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError
 from flowc.runtime.arrow import arrow_schema
+from flowc.runtime.connectors import constraints
 from flowc.runtime.connectors import duckdb_catalog as catalog
 from flowc.runtime.connectors.duckdb_values import (
     Counted,
@@ -29,6 +30,7 @@ from flowc.runtime.connectors.duckdb_values import (
 )
 from flowc.runtime.names import derived, listed, qualified, quoted
 from flowc.runtime.options import database_path
+from flowc.runtime.violations import Violation
 from flowc.types import Kind
 
 _BATCH = 65_536
@@ -47,6 +49,7 @@ class DuckDB:
     """One session of a DuckDB file, or of a database in memory."""
 
     kind = "duckdb"
+    keeps_transaction = False
 
     def __init__(self, options: Mapping[str, object]) -> None:
         self._path = database_path(options, "duckdb")
@@ -183,6 +186,9 @@ class DuckDB:
 
     def table(self, name: TableName) -> Table | None:
         return catalog.read_table(self._rows, name)
+
+    def violated(self, table: TableName, words: str) -> tuple[Violation, ...]:
+        return constraints.of_duckdb(self._rows, self.table(table), words)
 
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         return {name: found for name in names if (found := self.table(name)) is not None}

@@ -19,6 +19,7 @@ from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.connector import transaction_ended
+from flowc.runtime.connectors import constraints
 from flowc.runtime.connectors import mysql_engines as engines
 from flowc.runtime.connectors import mysql_types as types
 from flowc.runtime.connectors import mysql_wire as wire
@@ -30,6 +31,7 @@ from flowc.runtime.extras import driver
 from flowc.runtime.names import literal, qualified, without_end
 from flowc.runtime.options import text
 from flowc.runtime.pump import Pump
+from flowc.runtime.violations import Violation
 
 _SETTINGS = (
     "sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
@@ -60,6 +62,7 @@ class MySQL:
     """One session of a database."""
 
     kind = "mysql"
+    keeps_transaction = True
 
     def __init__(self, options: Mapping[str, object]) -> None:
         self._url = text(options, "url") or ""
@@ -267,6 +270,9 @@ class MySQL:
 
     def table(self, name: TableName) -> Table | None:
         return types.read_table(self._ask, name)
+
+    def violated(self, table: TableName, words: str) -> tuple[Violation, ...]:
+        return constraints.of_mysql(self._ask, self.table(table), words)
 
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         return {name: found for name in names if (found := self.table(name)) is not None}

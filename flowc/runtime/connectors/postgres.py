@@ -15,6 +15,7 @@ import pyarrow as pa
 from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import EngineError, UsageError
 from flowc.runtime.arrow import arrow_schema, arrow_type
+from flowc.runtime.connectors import constraints
 from flowc.runtime.connectors import postgres_catalog as catalog
 from flowc.runtime.connectors import postgres_types as types
 from flowc.runtime.connectors.postgres_copy import Sent, decoded, encoded, how_sent
@@ -22,6 +23,7 @@ from flowc.runtime.connectors.postgres_errors import failure, unreachable
 from flowc.runtime.extras import driver
 from flowc.runtime.names import derived, listed, literal, qualified, without_end
 from flowc.runtime.options import text
+from flowc.runtime.violations import Violation
 from flowc.types import TEXT, DataType, Kind
 
 _FETCH = 10_000
@@ -36,6 +38,7 @@ class Postgres:
     """One session of a PostgreSQL database."""
 
     kind = "postgres"
+    keeps_transaction = False
 
     def __init__(self, options: Mapping[str, object]) -> None:
         self._url = text(options, "url") or ""
@@ -227,6 +230,13 @@ class Postgres:
     def table(self, name: TableName) -> Table | None:
         with _told():
             return catalog.read_tables(self._session, (name,)).get(name)
+
+    def _ask(self, sql: str) -> Sequence[tuple[Any, ...]]:
+        with _told():
+            return list(self._session.execute(sql).fetchall())
+
+    def violated(self, table: TableName, words: str) -> tuple[Violation, ...]:
+        return constraints.of_postgres(self._ask, self.table(table), words)
 
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         with _told():

@@ -26,6 +26,8 @@ _CHUNK_ROWS = 10_000
 _FIRST_DAY = -2_440_588
 """4713 BC, PostgreSQL's first day; the driver turns both infinities into values before it."""
 _FIRST_MICROSECOND = _FIRST_DAY * 86_400 * 10**6
+_FAR_DAYS = 2**31 - 11_000
+"""PostgreSQL counts days from 2000, so that days this far from 1970 are beyond its count."""
 _INFINITY = 2**63 - 1
 """What DuckDB keeps for it."""
 
@@ -157,6 +159,9 @@ def _made(column: Sent, array: pa.Array, first_row: int) -> pa.Array:
         beyond = pc.or_(pc.less(micros, _FIRST_MICROSECOND), pc.equal(micros, _INFINITY))
         reason = "is before 4713 BC, or an infinity of another database"
         refuse_where(beyond, array, target, first_row=first_row, reason=reason)
+    if pa.types.is_date32(made.type):
+        far = pc.greater_equal(pc.abs(made.cast(pa.int32())), _FAR_DAYS)
+        refuse_where(far, array, target, first_row=first_row, reason="is an infinity of another database, or too far")
     return made
 
 

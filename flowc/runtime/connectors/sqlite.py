@@ -15,11 +15,13 @@ import pyarrow as pa
 from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError
 from flowc.runtime.arrow import TYPE, arrow_field
+from flowc.runtime.connectors import constraints
 from flowc.runtime.connectors import sqlite_catalog as catalog
 from flowc.runtime.connectors.sqlite_functions import register
 from flowc.runtime.connectors.sqlite_values import load, read_type, store
 from flowc.runtime.names import listed, qualified, quoted, without_end
 from flowc.runtime.options import database_path
+from flowc.runtime.violations import Violation
 from flowc.types import BIGINT, TEXT, UNKNOWN, DataType, Kind, parse_type
 
 _BATCH = 20_000
@@ -34,6 +36,7 @@ class SQLite:
     """One session of an SQLite file, or of a database in memory."""
 
     kind = "sqlite"
+    keeps_transaction = True
 
     def __init__(self, options: Mapping[str, object]) -> None:
         self._path = database_path(options, "sqlite")
@@ -127,6 +130,9 @@ class SQLite:
 
     def table(self, name: TableName) -> Table | None:
         return catalog.read_table(self._ask, name, _declared)
+
+    def violated(self, table: TableName, words: str) -> tuple[Violation, ...]:
+        return constraints.of_sqlite(self._ask, self.table(table), words)
 
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
         return {name: found for name in names if (found := self.table(name)) is not None}

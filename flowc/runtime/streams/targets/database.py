@@ -151,7 +151,9 @@ class DatabaseWriter:
 
     def refused(self, epoch: Epoch, most: int | None = None) -> Sequence[BadRow]:
         """The rows that constraints, triggers and types refuse which only the database knows."""
-        with closing(Trial(self.database, self._tried, self.plan.savepoints).refused(epoch.rows)) as found:
+        with closing(
+            Trial(self.database, self.plan.table, self._tried, self.plan.savepoints).refused(epoch.rows)
+        ) as found:
             return list(islice(found, most))
 
     def _tried(self, rows: pa.RecordBatch) -> None:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from flowc.catalog import TableName
 from flowc.errors import DataError
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.connector import Database
-from flowc.runtime.fit import shorten, shown_value
+from flowc.runtime.fit import shown_value
+from flowc.runtime.violations import Explaining, shown
 
 _PLACE = re.compile(r", in row 1\b")
 
@@ -25,6 +27,7 @@ class Trial:
     """Writes pieces of rows with `write`. With `savepoints` the database can take back a piece alone."""
 
     database: Database
+    table: TableName
     write: Callable[[pa.RecordBatch], None]
     savepoints: bool
     _taken: list[pa.RecordBatch] = field(default_factory=list, init=False)
@@ -40,7 +43,7 @@ class Trial:
                 if error is not None and end - start > 1:
                     spans += _halves(start, end)
                 elif error is not None:
-                    yield BadRow(start, error.code, _words(error, rows.slice(start, 1)))
+                    yield BadRow(start, error.code, self._words(error, rows.slice(start, 1)))
         finally:
             self.database.rollback()
 
@@ -71,16 +74,22 @@ class Trial:
             self._taken = whole
             self.write(whole[0])
 
+    def _words(self, error: DataError, row: pa.RecordBatch) -> str:
+        """What the database says of one row, with the values of the columns that it or its constraint names."""
+        words = _PLACE.sub("", error.message)
+        names = row.schema.names
+        named = [name for name in names if re.search(rf"\W{re.escape(name)}\W", f"{words} ")] or self._broken(words)
+        found = shown((name, shown_value(row.column(name), 0)) for name in named if name in names)
+        return f"{words} ({found})" if found else words
+
+    def _broken(self, words: str) -> list[str]:
+        """The columns of the constraint. Of several that it may be, all."""
+        if not isinstance(self.database, Explaining):
+            return []
+        return list(dict.fromkeys(c for v in self.database.violated(self.table, words) for c in v.columns))
+
 
 def _halves(start: int, end: int) -> list[tuple[int, int]]:
     """The two halves of a span, the first one last: it is tried first."""
     middle = (start + end) // 2
     return [(middle, end), (start, middle)] if end - start > 1 else [(start, end)]
-
-
-def _words(error: DataError, row: pa.RecordBatch) -> str:
-    """What the database says of one row, with the values of the columns that it names."""
-    words = _PLACE.sub("", error.message)
-    named = [(field.name, shorten(shown_value(row.column(at), 0))) for at, field in enumerate(row.schema)]
-    shown = [f"`{name}` is {value}" for name, value in named if re.search(rf"\W{re.escape(name)}\W", words)]
-    return f"{words} ({', '.join(shown)})" if shown else words
