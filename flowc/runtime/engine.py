@@ -21,7 +21,8 @@ from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, plain
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.convert import convert, parse, parse_inferred
-from flowc.runtime.csvfiles import Part, fault, register_csv
+from flowc.runtime.csvfiles import Part, fault, register_csv, stray_quotes
+from flowc.runtime.csvstray import StrayQuotes
 from flowc.runtime.enginecontext import new_context, register, take_large_batches
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.fit import Place, fit, misfit_in_file
@@ -46,6 +47,7 @@ class Engine:
         self._sources, self._load = sources, functions
         self._spool = Spool()
         self._parts: list[Part] = []
+        self._quotes: StrayQuotes | None = None
         self._failures: list[DataError] = []
         self._functions = 0
         self._place = place
@@ -55,11 +57,14 @@ class Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._quotes is not None:
+            self._quotes.close()
         self._spool.close()
 
     def read(self, read: EngineRead) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the rows of a query over its inputs."""
         self._make_known(read, rows=True)
+        self._quotes = stray_quotes(self._parts)
         return self._query(read)
 
     def describe(self, read: EngineRead) -> tuple[Column, ...]:
@@ -173,11 +178,13 @@ class Engine:
         while True:
             batch = self._guard(lambda: next(stream, None))
             if batch is None:
-                return
+                break
             arrays = [plain(array) for array in batch.to_pyarrow().columns]
             yield pa.RecordBatch.from_arrays(
                 [a.cast(f.type) if a.type != f.type else a for a, f in zip(arrays, schema, strict=True)], schema=schema
             )
+        if self._quotes is not None and (stray := self._quotes.found()):
+            raise stray
 
     def _guard(self, work: Callable[[], Any]) -> Any:
         """The result of `work`, with the engine's failures as ours."""
@@ -193,7 +200,8 @@ class Engine:
 
     def _failure(self, error: BaseException) -> FlowcError:
         if self._failures:
-            return self._failures[0]
+            # A value that is the text of many rows does not fit because of the quote that swallowed them.
+            return (self._quotes.found() if self._quotes is not None else None) or self._failures[0]
         words = spoken(error)
         if type(error).__name__ == "PanicException":
             return EngineError(f"the engine broke down: {words}", code="engine-panic")

@@ -14,9 +14,10 @@ from flowc.errors import DataError, EngineError
 from flowc.plan import FilesRead
 from flowc.runtime.badrows import first_indices
 from flowc.runtime.connectors.files import BROKEN, CsvOptions, Files, csv_options, header, opened, shown, unreadable
-from flowc.runtime.connectors.filestream_records import Quoting, Records, records, without_mark
+from flowc.runtime.connectors.filestream_records import Records, records, without_mark
 from flowc.runtime.connectors.filestream_registry import SHIFT, Facts, Registry
 from flowc.runtime.connectors.kafka_options import start_time
+from flowc.runtime.csvquotes import Quoting
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import UNREAD, Membership
