@@ -215,7 +215,7 @@ def _alone() -> Any:
 def _chosen(column: Column, part: Part, fitted: Fitted) -> str:
     name = quoted(column.name)
     if part.parsed(column):
-        return name
+        return name if column.nullable else f"{fitted(name, column.type, column)} AS {name}"
     text = _text(column.name, column.type.kind, part.options)
     return f"{fitted(text, UNKNOWN, column, guessed=part.guessed)} AS {name}"
 

@@ -113,7 +113,8 @@ class Quoting:
         return bool((begins | (padded[opens - 1] == _LF)).all() and (ends | line_end).all())
 
     def _borders(self, marks: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-        return (marks == self._quote) | (marks == self._delimiter)
+        found: npt.NDArray[np.bool_] = (marks == self._quote) | (marks == self._delimiter)
+        return found
 
     def _by_lines(self, lines: pa.BinaryArray, size: int, *, last: bool) -> Split:
         """The same by patterns, line by line, for quotes that stand in other places too."""

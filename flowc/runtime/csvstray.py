@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowc.errors import DataError
-from flowc.runtime.connectors.files import BROKEN, CsvOptions, opened, unreadable
+from flowc.runtime.connectors.files import BROKEN, CsvOptions, csv_bytes, unreadable
 from flowc.runtime.connectors.filestream_records import splits, without_mark
 from flowc.runtime.csvquotes import Quoting
 
@@ -17,9 +17,9 @@ def stray_quote(path: Path, options: CsvOptions, stop: threading.Event | None = 
 
     The whole file is read, until `stop` is set; bytes that cannot be read are an error too.
     """
-    quoting, line = Quoting(options), 0
+    quoting, line = Quoting(options), options.skip_rows
     try:
-        with opened(path) as stream:
+        with csv_bytes(path, options) as stream:
             for _, found in splits(without_mark(stream), path, quoting):
                 if found.strays:
                     stray = found.strays[0]

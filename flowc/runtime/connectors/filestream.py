@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from flowc.errors import DataError, EngineError
 from flowc.plan import FilesRead
 from flowc.runtime.badrows import first_indices
-from flowc.runtime.connectors.files import BROKEN, CsvOptions, Files, csv_options, header, opened, shown, unreadable
-from flowc.runtime.connectors.filestream_records import Records, records, without_mark
+from flowc.runtime.connectors.files import BROKEN, Files, csv_names, csv_options, opened, shown, unreadable
+from flowc.runtime.connectors.filestream_records import Records, csv_records, records, without_mark
 from flowc.runtime.connectors.filestream_registry import SHIFT, Facts, Registry
 from flowc.runtime.connectors.kafka_options import start_time
 from flowc.runtime.csvquotes import Quoting
@@ -186,12 +186,12 @@ class FileSource:
         if self._options is None:
             return records(without_mark(opened(path)), path, None, line)
         self.headers[number]  # read while the file is known to be there
-        found = records(without_mark(opened(path)), path, self._quoting, line)
-        return _without_header(found, path, line, self._options.quote) if self._options.header else found
+        assert self._quoting is not None
+        return csv_records(path, self._options, self._quoting, line)
 
     def _header(self, number: int) -> tuple[str, ...]:
         assert self._options is not None
-        return _names(self._registry.check(number), self._options, self._read)
+        return csv_names(self._registry.check(number), self._options, self._read)
 
     def _messages(
         self, values: pa.Array, offsets: pa.Array, number: int | None, fault: DataError | None = None
@@ -253,30 +253,6 @@ def _since(start: str) -> int:
 
 def _together(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
-
-
-def _names(path: Path, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
-    """The columns of a CSV file. Declared ones must all be there; of inferred ones a file may lack some."""
-    names, own = header(path, options), tuple(column.name for column in read.columns or ())
-    if not options.header and len(names) <= len(own):
-        return own
-    missing = next((name for name in own if names and name not in names), None)
-    if missing is not None and not read.inferred:
-        raise unreadable(path, f"it has no column `{missing}`, only " + ", ".join(f"`{n}`" for n in names))
-    return names
-
-
-def _without_header(found: Iterator[Records], path: Path, line: int, quote: str) -> Iterator[Records]:
-    """The first record is the header, when it is among them."""
-    if not line:
-        first = next((block for block in found if len(block.values)), None)
-        if first is None:
-            return
-        names = first.values[0].as_py().rstrip(b"\r")
-        if b"\r" in names and quote.encode() not in names:
-            raise unreadable(path, "its header holds a carriage return, and lines end in line feeds")
-        yield Records(first.values.slice(1), first.lines.slice(1), first.end)
-    yield from found
 
 
 def _parquet(path: Path, row: int) -> Iterator[Records]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from flowc.errors import DataError
 from flowc.runtime.badrows import first_indices
-from flowc.runtime.connectors.files import Bytes, unreadable
+from flowc.runtime.connectors.files import Bytes, CsvOptions, csv_bytes, unreadable
 from flowc.runtime.csvquotes import MOST, Quoting, Split, count_lines, lines_of
 
 _BLOCK = 1 << 22
@@ -34,13 +34,13 @@ class Records:
     fault: DataError | None = None
 
 
-def records(stream: Bytes, path: Path, quoting: Quoting | None, begin: int = 0) -> Iterator[Records]:
-    """The records of a file from line `begin` on, without blank ones and comments.
+def records(stream: Bytes, path: Path, quoting: Quoting | None, begin: int = 0, *, first: int = 0) -> Iterator[Records]:
+    """The records of a file from line `begin` on, without blank ones and comments. Its bytes begin with line `first`.
 
     Raises:
         DataError: a line has more than 64 MiB.
     """
-    line = 0
+    line = first
     for data, found in splits(stream, path, quoting):
         lines = lines_of(data[: found.size])
         made = Records(*_joined(lines, found.starts, found.lines, line), line + found.lines)
@@ -92,6 +92,30 @@ def _wanted(found: Records, quoting: Quoting | None, begin: int) -> Records:
         return found
     kept = pc.invert(left)
     return Records(values.filter(kept), found.lines.filter(kept), found.end)
+
+
+def csv_records(path: Path, options: CsvOptions, quoting: Quoting, begin: int = 0) -> Iterator[Records]:
+    """The rows of a CSV file from line `begin` on, without its header.
+
+    Raises:
+        DataError: a line has more than 64 MiB, or lines do not end in line feeds.
+    """
+    stream = without_mark(csv_bytes(path, options))
+    found = records(stream, path, quoting, begin, first=options.skip_rows)
+    return _without_header(found, path, begin, options.quote) if options.header else found
+
+
+def _without_header(found: Iterator[Records], path: Path, line: int, quote: str) -> Iterator[Records]:
+    """The first record is the header, when it is among them."""
+    if not line:
+        first = next((block for block in found if len(block.values)), None)
+        if first is None:
+            return
+        names = first.values[0].as_py().rstrip(b"\r")
+        if b"\r" in names and quote.encode() not in names:
+            raise unreadable(path, "its header holds a carriage return, and lines end in line feeds")
+        yield Records(first.values.slice(1), first.lines.slice(1), first.end)
+    yield from found
 
 
 def without_mark(stream: Bytes) -> Bytes:
