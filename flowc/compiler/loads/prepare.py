@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.compiler.loads.append import HELD
-from flowc.compiler.loads.badrows import STAGED, make_place
+from flowc.compiler.loads.badrows import STAGED, bad_row_tables, make_place
 from flowc.compiler.loads.load import ROWS, STAGE, Load
 from flowc.compiler.loads.timeline import CHANGES, ROW_COPIES, RUN_COPIES, RUNS
 from flowc.compiler.loads.watermark import WATERMARKS, place
@@ -24,7 +24,7 @@ def prepare(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
     """Removes what a failed load left in the session, and creates what is missing."""
     if load.dialect.transactional_ddl or load.dialect.temporary_schema is not None:
         return
-    names = [STAGE, ROWS, RUNS, CHANGES, HELD, STAGED]
+    names = [STAGE, ROWS, RUNS, CHANGES, HELD, *(STAGED for _ in bad_row_tables(load))]
     counted = ((ROWS, ROW_COPIES), (RUNS, RUN_COPIES))
     copies = [load.again(name, i + 1) for name, number in counted for i in range(number)]
     yield _drop(load, [*(table(load.temporary(name)) for name in names), *copies])

@@ -18,6 +18,7 @@ from flowc.runtime.connectors.filestream_records import Records, csv_records, re
 from flowc.runtime.connectors.filestream_registry import SHIFT, Facts, Registry
 from flowc.runtime.connectors.kafka_options import start_time
 from flowc.runtime.csvquotes import Quoting
+from flowc.runtime.jsonarray import json_stream
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import UNREAD, Membership
@@ -184,7 +185,8 @@ class FileSource:
         if self._read.format == "parquet":
             return _parquet(path, line)
         if self._options is None:
-            return records(without_mark(opened(path)), path, None, line)
+            stream = json_stream(path) if self._read.format in ("json", "jsonl") else opened(path)
+            return records(without_mark(stream), path, None, line)
         self.headers[number]  # read while the file is known to be there
         assert self._quoting is not None
         return csv_records(path, self._options, self._quoting, line)
