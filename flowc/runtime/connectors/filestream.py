@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,21 @@ from flowc.runtime.streams.source import UNREAD, Membership
 
 _LOOK = 1.0
 """Seconds between two looks into the folder."""
+_LINES = (1 << SHIFT) - 1
 _FIELDS: Mapping[str, pa.DataType] = {
     "_key": pa.binary(),
     "_headers": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
     "_event_ms": pa.int64(),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What lies between two positions: files, their bytes as a whole, and rows where these are known."""
+
+    files: int
+    bytes: int
+    rows: int | None
 
 
 class FileSource:
@@ -102,6 +113,21 @@ class FileSource:
         while self._registry.look() and began < end:
             time.sleep(_LOOK / 10)
             began = time.monotonic()
+
+    def between(self, start: int, end: int) -> Extent:
+        """How much is read from one position to another. Parquet tells its rows; text would have to be read."""
+        last = (end >> SHIFT) + ((end & _LINES) > 0)
+        seen = self._registry.files[start >> SHIFT : last] if end > start else []
+        rows = self._rows(start, end) if self._read.format == "parquet" else None
+        return Extent(len(seen), sum(file.size for file in seen), rows)
+
+    def _rows(self, start: int, end: int) -> int | None:
+        files = range(start >> SHIFT, min(end >> SHIFT, len(self._registry.files)))
+        try:
+            whole = sum(parquet_rows(self._files.folder / self._registry.files[number].path) for number in files)
+        except BROKEN:  # gone, or another file by now
+            return None
+        return whole + (end & _LINES) - (start & _LINES)
 
     def starting(self, start: str) -> Mapping[int, int]:
         """The first file that is known and counts for a stream that starts so, by its place among them."""
@@ -255,6 +281,13 @@ def _since(start: str) -> int:
 
 def _together(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+
+
+def parquet_rows(path: Path) -> int:
+    """How many rows a file says that it has."""
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
 
 
 def _parquet(path: Path, row: int) -> Iterator[Records]:
