@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from flowc.catalog import Column, Table, TableName
-from flowc.types import DataType
+from flowc.types import BIGINT, TEXT, DataType
 
 
 class Counter(StrEnum):
@@ -22,6 +22,7 @@ class Counter(StrEnum):
     UPDATED = "updated"
     DELETED = "deleted"
     UNCHANGED = "unchanged"
+    BAD = "bad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class FilesRead:
     """Rows of files matching a path or glob under a `files` connection.
 
     `format` is csv, jsonl or parquet; `options` are the spec's `read:` keys; `columns`, when given, declare the schema
-    instead of inferring it; `inferred` says that they are what all of the files together were found to have.
+    instead of inferring it; `inferred` says that they are what all of the files together were found to have. With
+    `skips`, rows that cannot be read are set aside, and do not fail the load.
     """
 
     connection: str
@@ -46,6 +48,7 @@ class FilesRead:
     options: Mapping[str, object] = field(default_factory=dict)
     columns: tuple[Column, ...] | None = None
     inferred: bool = False
+    skips: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,31 @@ Read = QueryRead | FilesRead | TableRead | EngineRead
 
 
 @dataclass(frozen=True, slots=True)
+class BadRows:
+    """What becomes of rows of files that cannot be read: they are set aside, up to a number or a share of all rows.
+
+    Without either, any number may be, but not all that there are. `kept`: a later step puts them where they are kept.
+    """
+
+    kept: bool
+    max_count: int | None = None
+    max_ratio: float | None = None
+
+
+BAD_ROWS = (
+    Column("pipeline", TEXT),
+    Column("file", TEXT),
+    Column("line", BIGINT),
+    Column("error_code", TEXT),
+    Column("error", TEXT),
+    Column("row_text", TEXT),
+)
+"""What is kept of a row that cannot be read: the file by its path below the connection's folder, the number of the line
+on which the row begins, why, and the row as it stands, where bytes that are no text are hexadecimal. One without a line
+says that the file was read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Execute:
     """Runs a statement; the rows it touched are added to `counts`, and to `also` where they mean two things.
 
@@ -138,6 +166,28 @@ class Ingest:
     temporary: bool
     counts: Counter | None = None
     timezone: str | None = None
+    bad: BadRows | None = None
+    """What becomes of rows of its files that cannot be read; None: they fail the load."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageBadRows:
+    """Streams what the reading has set aside into the temporary `table`, whose columns are `BAD_ROWS`."""
+
+    purpose: str
+    table: TableName
+
+
+@dataclass(frozen=True, slots=True)
+class KeepBadRows:
+    """Writes the rows that were set aside into a folder of files: for each file that was read, one or none.
+
+    Each is whole or not there: `<folder>/<pipeline>/<path of the file>.bad.jsonl`, of objects as `BAD_ROWS` has them.
+    """
+
+    purpose: str
+    connection: str
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +255,7 @@ class Attach:
     replaces: bool = False
 
 
-Step = Execute | Ingest | Attach | Check | Expect | Measure
+Step = Execute | Ingest | StageBadRows | KeepBadRows | Attach | Check | Expect | Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,3 +308,4 @@ class LoadResult:
     expects: list[ExpectResult] = field(default_factory=list)
     seconds: float = 0.0
     error: Exception | None = None
+    notes: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from flowc.catalog import Column, Table, TableName
-from flowc.plan import FunctionPlan
+from flowc.plan import BadRows, FunctionPlan
 from flowc.source import MappedText, Span
 from flowc.types import DataType
 
@@ -40,6 +40,8 @@ class Source:
     columns: tuple[Column, ...] | None = None
     origins: tuple[tuple[Origin, ...], ...] | None = None
     """Where each of `columns` comes from, in the same order; known where there is `sql`."""
+    skips: bool = False
+    """Rows of its files that cannot be read are set aside."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,6 +87,15 @@ class Normalize:
     sql: str
     type: DataType | None = None
     unparsed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """What a load does with bad rows: they are kept in `table`, in `files` (a connection and a folder), or not."""
+
+    rules: BadRows
+    table: TableName | None = None
+    files: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +170,8 @@ class Apply:
     """Where the columns are named that the load itself reads, by role and name; `table key` for a declared table's."""
     guarded: bool = False
     """A statement of `before` or `after` may try to end the transaction; nothing in its text tells."""
+    quarantine: Quarantine | None = None
+    """None: a row that cannot be read fails the load."""
 
 
 @dataclass(frozen=True, slots=True)

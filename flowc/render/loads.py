@@ -15,18 +15,25 @@ from flowc.render.tables import table
 from flowc.service.previews import Preview
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
 
-_HEADERS = ("pipeline", "target", "mode", *Counter, "seconds", "status")
+_ALWAYS = tuple(counter for counter in Counter if counter is not Counter.BAD)
 _ROLES = {Status.OK: "good", Status.FAILED: "bad", Status.SKIPPED: "dim"}
 
 
 def run_text(report: RunReport, style: Style) -> str:
     """The summary for a person: a table of targets, the verdicts of quality checks, a closing line."""
-    rows = [row for pipeline in report.pipelines for row in _rows(pipeline)]
-    numbers = range(3, len(_HEADERS) - 1)
-    parts = [table(_HEADERS, rows, style, right=tuple(numbers))] if rows else []
+    counters = _counters(report)
+    rows = [row for pipeline in report.pipelines for row in _rows(pipeline, counters)]
+    headers = ("pipeline", "target", "mode", *counters, "seconds", "status")
+    parts = [table(headers, rows, style, right=tuple(range(3, len(headers) - 1)))] if rows else []
     verdicts = [line for pipeline in report.pipelines for line in _verdicts(pipeline, style)]
     parts += ["\n".join(verdicts)] if verdicts else []
     return "\n\n".join([*parts, _closing(report, style)])
+
+
+def _counters(report: RunReport) -> tuple[Counter, ...]:
+    """What is counted; bad rows where a load may set some aside."""
+    bad = any(Counter.BAD in target.counts for pipeline in report.pipelines for target in pipeline.targets)
+    return (*_ALWAYS, Counter.BAD) if bad else _ALWAYS
 
 
 def failures_text(report: RunReport, style: Style) -> str:
@@ -73,12 +80,12 @@ def _report_object(report: RunReport) -> dict[str, object]:
     }
 
 
-def _rows(pipeline: PipelineReport) -> Iterator[tuple[object, ...]]:
+def _rows(pipeline: PipelineReport, counters: Sequence[Counter]) -> Iterator[tuple[object, ...]]:
     for target in pipeline.targets:
-        counts = (target.counts.get(counter, 0) if target.status is Status.OK else "-" for counter in Counter)
+        counts = (target.counts.get(counter, 0) if target.status is Status.OK else "-" for counter in counters)
         yield (pipeline.name, target.target, target.mode, *counts, f"{target.seconds:.2f} s", str(target.status))
     if not pipeline.targets:
-        yield (pipeline.name, "-", "-", *("-" for _ in Counter), "-", str(pipeline.status))
+        yield (pipeline.name, "-", "-", *("-" for _ in counters), "-", str(pipeline.status))
 
 
 def _verdicts(pipeline: PipelineReport, style: Style) -> Iterator[str]:
@@ -139,7 +146,7 @@ def _target_object(target: TargetReport) -> dict[str, object]:
         "target": target.target,
         "mode": target.mode,
         "status": target.status,
-        "counts": {str(counter): target.counts.get(counter, 0) for counter in Counter},
+        "counts": {str(c): target.counts.get(c, 0) for c in Counter if c in _ALWAYS or c in target.counts},
         "seconds": round(target.seconds, 3),
         "expects": [
             {

@@ -13,10 +13,12 @@ from flowc.plan import (
     Expect,
     FilesRead,
     Ingest,
+    KeepBadRows,
     LoadPlan,
     Measure,
     QueryRead,
     Read,
+    StageBadRows,
     Step,
     TableRead,
 )
@@ -74,6 +76,11 @@ def _step(step: Step) -> str:
             return statement(step)
         case Ingest():
             return _ingest(step, _read(step.read))
+        case StageBadRows():
+            return f"-- {_words(step.purpose)}\n-- into {step.table}, what was set aside while the source was read"
+        case KeepBadRows():
+            folder = f"{_words(step.folder)} of {step.connection}"
+            return f"-- {_words(step.purpose)}: a file for each file that was read, in {folder}"
         case Attach():
             return _attach(step)
         case Check():
@@ -101,6 +108,7 @@ def _attach(step: Attach) -> str:
 
 def _ingest(step: Ingest, read: str) -> str:
     counted = f", counted as {step.counts}" if step.counts else ""
+    counted += ", bad rows set aside" if step.bad else ""
     return f"-- {_words(step.purpose)}{counted}\n-- into {step.table} {columns_text(step.columns)}\n{read}"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flowc.render.style import Style
 from flowc.render.tables import table
 from flowc.service.moves import Move
 from flowc.service.rewinding import Rewind
 
+_KIBI = 1024
 _HEADERS = ("source", "partition", "from", "to", "messages")
 
 
@@ -28,22 +29,42 @@ def moved_text(rewind: Rewind) -> str:
 
 def _change(move: Move) -> str:
     if move.replaced or not move.counted:
-        return "another topic" if move.replaced else "-"
+        return "another topic" if move.replaced else _files([move])
     return f"{move.skipped} skipped" if move.skipped else f"{move.again} again"
 
 
 def _again(rewind: Rewind, about: str = "") -> str:
-    return _amount(f"{about}{rewind.again}", rewind.again, any(m.again for m in rewind.moves if not m.counted))
+    return _amount(f"{about}{rewind.again}", rewind.again, [m for m in rewind.moves if m.again and not m.counted])
 
 
 def _skipped(rewind: Rewind, about: str = "") -> str:
-    return _amount(f"{about}{rewind.skipped}", rewind.skipped, any(m.skipped for m in rewind.moves if not m.counted))
+    return _amount(f"{about}{rewind.skipped}", rewind.skipped, [m for m in rewind.moves if m.skipped and not m.counted])
 
 
-def _amount(messages: str, number: int, files: bool) -> str:
-    """So many messages; the places in a file are no numbers of its rows, so that nobody has counted those."""
+def _amount(messages: str, number: int, files: Sequence[Move]) -> str:
+    """So many messages, and so much of files: a place in a file of text does not tell how many rows are before it."""
     parts = [f"{messages} messages"] if number or not files else []
-    return " and ".join([*parts, *(["rows of files"] if files else [])])
+    return " and ".join([*parts, *([_files(files)] if files else [])])
+
+
+def _files(moves: Sequence[Move]) -> str:
+    """How much of files is read or skipped, as far as that is known."""
+    extents = [extent for move in moves if (extent := move.extent) is not None]
+    if len(extents) < len(moves):
+        return "rows of files"
+    count, size = sum(extent.files for extent in extents), _size(sum(extent.bytes for extent in extents))
+    known = [extent.rows for extent in extents if extent.rows is not None]
+    rows = f"{sum(known)} rows" if len(known) == len(extents) else "rows"
+    return f"{rows} of {count} file{'' if count == 1 else 's'} ({size})"
+
+
+def _size(number: float) -> str:
+    """Bytes in the largest unit of which there is one."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if number < _KIBI or unit == "GiB":
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= _KIBI
+    raise AssertionError
 
 
 def _consequences(rewind: Rewind) -> Iterator[str]:

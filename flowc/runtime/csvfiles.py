@@ -20,6 +20,7 @@ from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_type
 from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_options, header, opened, unreadable
 from flowc.runtime.csvlines import csv_error
+from flowc.runtime.csvstray import StrayQuotes, stray_quote
 from flowc.runtime.csvtypes import Sample, inferred
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.names import literal, quoted
@@ -47,6 +48,8 @@ class Part:
     columns: tuple[Column, ...]
     guessed: bool = False
     """Whether the types of the columns were inferred, not declared."""
+    quoted: bool = False
+    """Whether there may be quotes in the files."""
 
     def parsed(self, column: Column) -> bool:
         """Whether the engine's own parser reads the column exactly. It knows no `null_regex` when it reads."""
@@ -83,9 +86,10 @@ def register_csv(
 def _linked(links: Path, header: tuple[str, ...], group: Sequence[Path], options: CsvOptions) -> Part:
     """The files of one header, all of whose columns are texts."""
     how, *names = header
-    suffix = _link(group, links)
+    suffix, lines = _link(group, links), _lines_in_values(group, options)
     schema = pa.schema([pa.field(name, pa.string()) for name in names])
-    return Part(tuple(group), links, suffix, schema, _maker(suffix, how, group, options), options, ())
+    make = _maker(suffix, how, options, lines=lines)
+    return Part(tuple(group), links, suffix, schema, make, options, (), quoted=lines or bool(how))
 
 
 def _typed(part: Part, columns: Sequence[Column], *, whole: bool, guessed: bool) -> Part:
@@ -138,10 +142,8 @@ def _link(group: Sequence[Path], folder: Path) -> str:
     return suffix
 
 
-def _maker(suffix: str, how: str, group: Sequence[Path], options: CsvOptions) -> Make:
+def _maker(suffix: str, how: str, options: CsvOptions, *, lines: bool) -> Make:
     import datafusion
-
-    lines = _lines_in_values(group, options)
 
     def make(schema: pa.Schema | None) -> Any:
         return datafusion.CsvReadOptions(
@@ -213,7 +215,7 @@ def _alone() -> Any:
 def _chosen(column: Column, part: Part, fitted: Fitted) -> str:
     name = quoted(column.name)
     if part.parsed(column):
-        return name
+        return name if column.nullable else f"{fitted(name, column.type, column)} AS {name}"
     text = _text(column.name, column.type.kind, part.options)
     return f"{fitted(text, UNKNOWN, column, guessed=part.guessed)} AS {name}"
 
@@ -237,5 +239,12 @@ def fault(parts: Sequence[Part], folder: Path) -> DataError | None:
             for _ in _alone().read_csv(str(alone), options=part.make(part.schema)).execute_stream():
                 pass
         except Exception as error:  # the engine has no class of errors of its own
-            return csv_error(spoken(error), path, part.schema, part.options, guessed=part.guessed)
+            stray = stray_quote(path, part.options) if part.quoted else None
+            return stray or csv_error(spoken(error), path, part.schema, part.options, guessed=part.guessed)
     return None
+
+
+def stray_quotes(parts: Sequence[Part]) -> StrayQuotes | None:
+    """Begins to look for stray quotes in the files; None where there are no quotes at all."""
+    files = [(path, part.options) for part in parts if part.quoted for path in part.paths]
+    return StrayQuotes(files) if files else None

@@ -14,7 +14,7 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.runtime.arrow import data_type
-from flowc.runtime.connectors.files import CsvOptions, opened, unreadable
+from flowc.runtime.connectors.files import CsvOptions, csv_bytes, unreadable
 from flowc.runtime.fit import guessed_wrong, shorten
 
 _FIELDS = re.compile(r"incorrect number of fields for line (?P<row>\d+), expected (?P<wanted>\d+) got (?P<found>\d+)")
@@ -36,7 +36,7 @@ def _rows(path: Path, options: CsvOptions) -> Iterator[tuple[int, list[str]]]:
             numbers.append(number)
             yield line
 
-    with opened(path) as stream:
+    with csv_bytes(path, options) as stream:
         lines = _numbered(io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline=""), options)
         given = {"delimiter": options.delimiter, "quotechar": options.quote, "escapechar": options.escape}
         for values in csv.reader(texts(lines), **given):  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ def _rows(path: Path, options: CsvOptions) -> Iterator[tuple[int, list[str]]]:
 
 
 def _numbered(lines: io.TextIOWrapper, options: CsvOptions) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines, start=1 + options.skip_rows):
         if not (options.comment and line.startswith(options.comment)):
             yield number, line
 

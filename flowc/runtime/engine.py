@@ -18,10 +18,12 @@ from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import EngineRead, FilesRead, TableRead
 from flowc.runtime.arithmetic import CODE, Query, overflowed
 from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, plain
+from flowc.runtime.aside import Aside
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.convert import convert, parse, parse_inferred
-from flowc.runtime.csvfiles import Part, fault, register_csv
+from flowc.runtime.csvfiles import Part, fault, register_csv, stray_quotes
+from flowc.runtime.csvstray import StrayQuotes
 from flowc.runtime.enginecontext import new_context, register, take_large_batches
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.fit import Place, fit, misfit_in_file
@@ -29,6 +31,8 @@ from flowc.runtime.functions import Load, mistyped, no_functions, register_all
 from flowc.runtime.jsonl import read_jsonl
 from flowc.runtime.names import quoted
 from flowc.runtime.parquet import register_parquet
+from flowc.runtime.rowpieces import Rows
+from flowc.runtime.rowwise import good_rows, is_rowwise, rows_of
 from flowc.runtime.spool import Spool
 from flowc.types import UNKNOWN, DataType, computed
 
@@ -39,13 +43,23 @@ Sources = Callable[[str], Database | Files]
 class Engine:
     """A DataFusion session and what it put aside. Use as a context manager.
 
-    With `place`, which says where the rows of a single file stand, rows come in their order and are found by it.
+    With `place`, which says where the rows of a single file stand, rows come in their order and are found by it. Bad
+    rows of files that are read so go to `aside`.
     """
 
-    def __init__(self, sources: Sources, place: Place | None = None, *, functions: Load = no_functions) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        place: Place | None = None,
+        *,
+        functions: Load = no_functions,
+        aside: Aside | None = None,
+    ) -> None:
         self._sources, self._load = sources, functions
+        self._aside = aside or Aside()
         self._spool = Spool()
         self._parts: list[Part] = []
+        self._quotes: StrayQuotes | None = None
         self._failures: list[DataError] = []
         self._functions = 0
         self._place = place
@@ -55,11 +69,14 @@ class Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._quotes is not None:
+            self._quotes.close()
         self._spool.close()
 
     def read(self, read: EngineRead) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the rows of a query over its inputs."""
         self._make_known(read, rows=True)
+        self._quotes = stray_quotes(self._parts)
         return self._query(read)
 
     def describe(self, read: EngineRead) -> tuple[Column, ...]:
@@ -73,6 +90,8 @@ class Engine:
             take_large_batches(self._context)
         for name, source in read.inputs:
             self._register(name, source, rows=rows)
+        if rows:
+            self._aside.done()
         if functions:
             self._guard(lambda: register_all(functions, self._context, _text(read), self._failures.append))
 
@@ -96,13 +115,25 @@ class Engine:
         if not isinstance(files, Files):
             raise EngineError(f"`{read.connection}` is no folder of files", code="query-refused")
         folder = self._spool.folder
-        if read.format == "csv":
+        if is_rowwise(read, files):
+            self._put_rows(name, rows_of(read, files), files, read, rows=rows)
+        elif read.format == "csv":
             self._parts += register_csv(self._context, name, read, files, folder=folder, fitted=self._fitted)
         elif read.format == "parquet":
             register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
         else:
             schema, batches = read_jsonl(read, files)
             self._put(name, schema, batches if rows else iter(()))
+
+    def _put_rows(self, name: str, found: Rows, files: Files, read: FilesRead, *, rows: bool) -> None:
+        """Registers rows of files of which bad ones are set aside, all of them before the first is used."""
+        batches = good_rows(found, files, self._aside if read.skips else None) if rows else iter(())
+        if not found.empty:
+            self._put(name, found.schema, batches)
+            return
+        self._put(f"{name}:raw", found.schema, batches)
+        chosen = ", ".join(f"NULL AS {quoted(n)}" if n in found.empty else quoted(n) for n in found.schema.names)
+        self._context.register_view(name, self._context.sql(f"SELECT {chosen} FROM {quoted(f'{name}:raw')}"))
 
     def _put(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         """Registers rows from outside the engine, in types that it has."""
@@ -122,6 +153,8 @@ class Engine:
         """
 
         def check(array: pa.Array) -> pa.Array:
+            if array.null_count and not column.nullable:
+                raise ValueError("a value is missing")
             if source is UNKNOWN:
                 return parse_inferred(array, column.type) if guessed else parse(array, column.type)
             return convert(array, source, column.type, None)
@@ -173,11 +206,13 @@ class Engine:
         while True:
             batch = self._guard(lambda: next(stream, None))
             if batch is None:
-                return
+                break
             arrays = [plain(array) for array in batch.to_pyarrow().columns]
             yield pa.RecordBatch.from_arrays(
                 [a.cast(f.type) if a.type != f.type else a for a, f in zip(arrays, schema, strict=True)], schema=schema
             )
+        if self._quotes is not None and (stray := self._quotes.found()):
+            raise stray
 
     def _guard(self, work: Callable[[], Any]) -> Any:
         """The result of `work`, with the engine's failures as ours."""
@@ -193,7 +228,8 @@ class Engine:
 
     def _failure(self, error: BaseException) -> FlowcError:
         if self._failures:
-            return self._failures[0]
+            # A value that is the text of many rows does not fit because of the quote that swallowed them.
+            return (self._quotes.found() if self._quotes is not None else None) or self._failures[0]
         words = spoken(error)
         if type(error).__name__ == "PanicException":
             return EngineError(f"the engine broke down: {words}", code="engine-panic")

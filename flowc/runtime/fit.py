@@ -167,9 +167,13 @@ def misfit_in_file(
     With `guessed`, the column's type is one that flowc inferred.
     """
     row = first_failing(check, array)
+    where = f", in {place(row)}" if place else ""
+    if array[row].is_valid is False and not column.nullable:
+        message = f"column `{column.name}` takes no NULL, and a row has no value for it{where}"
+        return DataError(message, code=CODE, help="mend the file, or let the column be null in the source")
     if guessed:
         return guessed_wrong(column, shown_value(array, row), place(row) if place else None)
-    shown, where = shorten(shown_value(array, row)), f", in {place(row)}" if place else ""
+    shown = shorten(shown_value(array, row))
     reason = error.reason if isinstance(error, Misfit) else ""
     mend = (error.help if isinstance(error, Misfit) else None) or "mend the file, or declare another type"
     message = f"column `{column.name}`: {shown} does not fit its declared type `{column.type}`{reason}{where}"

@@ -22,9 +22,10 @@ from flowc.catalog import Column
 from flowc.errors import DataError, UsageError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type, plain
-from flowc.runtime.connectors.files import Bytes, Files, opened, unreadable
+from flowc.runtime.connectors.files import Bytes, Files, unreadable
 from flowc.runtime.convert import convert
 from flowc.runtime.fit import guessed_wrong, shorten
+from flowc.runtime.jsonarray import json_stream, numbered
 from flowc.runtime.jsonnumbers import Watched, decimal_fields, double_fields, exact_type, spelling
 from flowc.runtime.jsontexts import Texts
 from flowc.runtime.spelled import DOUBLE
@@ -40,7 +41,7 @@ _NATIVE = (Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT, *INTEGER_RANGES)
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class JsonShape:
     """How lines are read: the fields as Arrow reads them, and the columns that they become.
 
     With `guessed`, the types were inferred: a field beside them, and a number that a double changes, is an error.
@@ -50,20 +51,30 @@ class _Shape:
     columns: tuple[Column, ...]
     guessed: bool
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the rows."""
+        return pa.schema([arrow_field(column) for column in self.columns])
+
 
 def read_jsonl(read: FilesRead, files: Files) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """The schema and the rows of JSON Lines files, in order.
+    """The schema and the rows of JSON files, in order.
 
     Raises:
         DataError: a line is not a JSON object, or a value not of its field's type; names file and line.
     """
     paths = files.find(read.path)
+    shape = json_shape(read, files, paths)
+    return shape.schema, _rows(paths, shape)
+
+
+def json_shape(read: FilesRead, files: Files, paths: Sequence[Path]) -> JsonShape:
+    """How the lines of files are read: as declared, or as the first of them are."""
     infer_rows = _infer_rows({**files.options, **read.options})
-    found = _declared(read.columns) if read.columns else _inferred(paths, infer_rows)
+    found = _declared(read.columns) if read.columns else _inferred(paths, infer_rows, skips=read.skips)
     columns = read.columns or tuple(_text_for_times(field) for field in found)
     raw = pa.schema([pa.field(field.name, _roomy(field.type)) for field in found])
-    schema = pa.schema([arrow_field(column) for column in columns])
-    return schema, _rows(paths, _Shape(raw, tuple(columns), guessed=read.inferred or not read.columns))
+    return JsonShape(raw, tuple(columns), guessed=read.inferred or not read.columns)
 
 
 def _infer_rows(options: dict[str, object]) -> int:
@@ -94,15 +105,17 @@ def _roomy(kind: pa.DataType) -> pa.DataType:
     return pa.decimal256(MAX_DECIMAL, kind.scale) if pa.types.is_decimal(kind) else kind
 
 
-def _inferred(paths: Sequence[Path], infer_rows: int) -> pa.Schema:
-    """From the first lines of the files together, as if they were one."""
+def _inferred(paths: Sequence[Path], infer_rows: int, *, skips: bool) -> pa.Schema:
+    """From the first lines of the files together, as if they were one; with `skips`, without those that are no rows."""
     first: list[bytes] = []
     for path in paths:
-        with opened(path) as stream:
+        with json_stream(path) as stream:
             first.extend(itertools.islice(stream, infer_rows - len(first)))
         if len(first) >= infer_rows:
             break
     sample = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in first)
+    if skips and not _readable(sample, None):
+        sample = b"".join(line for line in sample.splitlines(keepends=True) if not wrong_in(line, None))
     try:
         return _exact_numbers(_as_text(_schema(sample)), sample)
     except pa.ArrowInvalid as error:
@@ -151,19 +164,27 @@ def _text_for_times(field: pa.Field) -> Column:
     return Column(field.name, DataType(Kind.JSON) if kind.kind is Kind.STRUCT else kind)
 
 
-def _rows(paths: Sequence[Path], shape: _Shape) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([arrow_field(column) for column in shape.columns])
+def _rows(paths: Sequence[Path], shape: JsonShape) -> Iterator[pa.RecordBatch]:
+    schema = shape.schema
     for path in paths:
         try:
-            with opened(path) as stream:
-                for batch in _parsed(stream, shape.raw, guessed=shape.guessed):
-                    yield pa.RecordBatch.from_arrays(_arrays(batch, shape), schema=schema)
+            with json_stream(path) as stream:
+                for batch in parsed(stream, shape.raw, guessed=shape.guessed):
+                    yield pa.RecordBatch.from_arrays(arrays_of(batch, shape), schema=schema)
         except (pa.ArrowInvalid, ValueError, OSError, EOFError) as error:
             raise _located([path], shape, error) from None
 
 
-def _arrays(batch: pa.RecordBatch, shape: _Shape) -> list[pa.Array]:
-    return [_exact(plain(batch.column(c.name)), c, shape.raw.field(c.name)) for c in shape.columns]
+def arrays_of(batch: pa.RecordBatch, shape: JsonShape) -> list[pa.Array]:
+    """The columns of parsed rows. Raises ValueError where a value does not fit its column."""
+    return [_given(plain(batch.column(c.name)), c, shape.raw.field(c.name)) for c in shape.columns]
+
+
+def _given(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
+    """The column's values. Raises ValueError where one does not fit, or none is there and there has to be one."""
+    if array.null_count and not column.nullable:
+        raise ValueError(f"column `{column.name}` takes no NULL")
+    return _exact(array, column, raw)
 
 
 def _exact(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
@@ -178,7 +199,7 @@ def _exact(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
     return convert(array, source, column.type, None)
 
 
-def _parsed(stream: Bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) -> Iterator[pa.RecordBatch]:
+def parsed(stream: Bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) -> Iterator[pa.RecordBatch]:
     """The rows; with `strict`, a field that a guessed schema has not is an error."""
     if not stream.peek(1):
         return
@@ -209,42 +230,43 @@ def _is_json(kind: pa.DataType) -> bool:
     return bool(held == _JSON or pa.types.is_struct(held))
 
 
-def _located(paths: Sequence[Path], shape: _Shape | None, error: Exception) -> DataError:
+def _located(paths: Sequence[Path], shape: JsonShape | None, error: Exception) -> DataError:
     """The error with the file and the line that it is about; looking for it reads the file again."""
     for path in paths:
         try:
-            with opened(path) as stream:
-                for number, line in _suspects(enumerate(stream, start=1), shape):
-                    if line.strip() and (why := _wrong(line, shape)):
-                        return _told(path, number, why, shape)
+            for number, line in _suspects(numbered(path), shape):
+                if line.strip() and (why := wrong_in(line, shape)):
+                    return _told(path, number, why, shape)
         except (OSError, EOFError) as broken:
             return unreadable(path, str(broken))
     return unreadable(paths[0], str(error))
 
 
-def _suspects(lines: Iterator[tuple[int, bytes]], shape: _Shape | None) -> Iterator[tuple[int, bytes]]:
+def _suspects(lines: Iterator[tuple[int, bytes]], shape: JsonShape | None) -> Iterator[tuple[int, bytes]]:
     """Lines that may be wrong: those of pieces that cannot be read as a whole. One by one takes far longer."""
     while piece := list(itertools.islice(lines, _PIECE)):
         if not _readable(b"".join(line for _, line in piece), shape):
             yield from piece
 
 
-def _readable(lines: bytes, shape: _Shape | None) -> bool:
+def _readable(lines: bytes, shape: JsonShape | None) -> bool:
     try:
         if shape is None:
             _schema(lines)
             return True
-        for batch in _parsed(io.BufferedReader(io.BytesIO(lines)), shape.raw, guessed=shape.guessed):
-            _arrays(batch, shape)
+        for batch in parsed(io.BufferedReader(io.BytesIO(lines)), shape.raw, guessed=shape.guessed):
+            arrays_of(batch, shape)
     except (ValueError, RecursionError):
         return False
     return True
 
 
-def _told(path: Path, line: int, why: str | tuple[Column, object], shape: _Shape | None) -> DataError:
+def _told(path: Path, line: int, why: str | tuple[Column, object], shape: JsonShape | None) -> DataError:
     if isinstance(why, str):
         return unreadable(path, f"line {line}: {why}")
     column, value = why
+    if value is None and not column.nullable:
+        return unreadable(path, f"line {line}: column `{column.name}` takes no NULL, and the row has no value for it")
     if shape is not None and shape.guessed:
         return guessed_wrong(column, value, f"line {line} of `{path}`")
     return unreadable(
@@ -252,7 +274,7 @@ def _told(path: Path, line: int, why: str | tuple[Column, object], shape: _Shape
     )
 
 
-def _wrong(line: bytes, shape: _Shape | None) -> str | tuple[Column, object] | None:
+def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object] | None:
     """What is wrong with a line: words, or the column and its value."""
     try:
         held = json.loads(line)
@@ -270,21 +292,22 @@ def _wrong(line: bytes, shape: _Shape | None) -> str | tuple[Column, object] | N
 
 
 def _read_line(line: bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) -> pa.RecordBatch | None:
-    return next(_parsed(io.BufferedReader(io.BytesIO(line)), raw, guessed=guessed, strict=strict), None)
+    return next(parsed(io.BufferedReader(io.BytesIO(line)), raw, guessed=guessed, strict=strict), None)
 
 
-def _misfit(line: bytes, held: dict[str, object], shape: _Shape) -> tuple[Column, object] | None:
+def _misfit(line: bytes, held: dict[str, object], shape: JsonShape) -> tuple[Column, object] | None:
     """The first column whose value in a line does not fit, with the value."""
     for column in shape.columns:
         field = shape.raw.field(column.name)
         try:
             if batch := _read_line(line, pa.schema([field]), guessed=shape.guessed, strict=False):
-                _exact(plain(batch.column(column.name)), column, field)
+                _given(plain(batch.column(column.name)), column, field)
         except (ValueError, RecursionError):
             # For a number beyond all doubles the whole line is refused, whichever column is asked for.
             column = next((c for c in shape.columns if _is_beyond(line, held, c.name)), column)
             value = held.get(column.name)
-            return column, value if isinstance(value, str) else _spelled(line, column.name, value)
+            kept = value is None or isinstance(value, str)
+            return column, value if kept else _spelled(line, column.name, value)
     return None
 
 

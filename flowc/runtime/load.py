@@ -22,6 +22,7 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import (
+    BAD_ROWS,
     Attach,
     Check,
     Counter,
@@ -31,15 +32,18 @@ from flowc.plan import (
     ExpectResult,
     FilesRead,
     Ingest,
+    KeepBadRows,
     LoadPlan,
     LoadResult,
     Measure,
     QueryRead,
     Read,
+    StageBadRows,
     Step,
     TableRead,
 )
 from flowc.runtime import violations
+from flowc.runtime.aside import Aside
 from flowc.runtime.connector import (
     Database,
     Guarding,
@@ -85,6 +89,8 @@ class _Run:
     result: LoadResult
     started: float = field(default_factory=time.monotonic)
     functions: Load = no_functions
+    aside: Aside | None = None
+    """What the reading has set aside."""
     rows: pa.RecordBatch | None = None
     """The rows themselves, where they are at hand and not to be read."""
     at: int = 0
@@ -120,6 +126,8 @@ def run_load(
     except FlowcError as error:
         run.result.error = error
     finally:
+        if run.aside is not None:
+            run.aside.close()
         for step in plan.cleanup:
             # The load's own outcome matters more than leftovers, which the next load's preparation removes.
             with suppress(FlowcError):
@@ -273,12 +281,32 @@ def _ingest(step: Ingest, run: _Run) -> None:
         run.count(step.counts, written)
         return
     read = _simplest(step.read)
+    run.aside = Aside(run.result.pipeline, step.bad) if step.bad is not None else None
     source = run.sources(read.connection) if isinstance(read, QueryRead) else None
     rows = _wire(step, read, source, run) if isinstance(read, QueryRead) and source is not None else None
     if rows is None:
         rows = _arrow(step, read, source, run)
     run.count(Counter.READ, rows)
     run.count(step.counts, rows)
+    if run.aside is not None:
+        run.count(Counter.BAD, run.aside.bad)
+        run.result.notes += tuple(f"bad row: {place}" for place in run.aside.places)
+
+
+def _bad_rows(run: _Run) -> Aside:
+    assert run.aside is not None, "the plan reads before it keeps what was set aside"
+    return run.aside
+
+
+def _stage_bad_rows(step: StageBadRows, run: _Run) -> None:
+    run.target.ingest(step.table, BAD_ROWS, _bad_rows(run).batches(), temporary=True)
+
+
+def _keep_bad_rows(step: KeepBadRows, run: _Run) -> None:
+    files = run.sources(step.connection)
+    if not isinstance(files, Files):
+        raise EngineError(f"`{step.connection}` is no folder of files", code="query-refused")
+    _bad_rows(run).write(files.folder / step.folder)
 
 
 def _simplest(read: Read) -> Read:
@@ -342,7 +370,7 @@ def _rows(read: Read, source: Database | Files | None, run: _Run) -> Generator[p
         else:
             yield from source.read(read.sql)[1]
         return
-    with Engine(run.sources, functions=run.functions) as engine:
+    with Engine(run.sources, functions=run.functions, aside=run.aside) as engine:
         yield from engine.read(_engine_read(read))[1]
 
 
@@ -371,7 +399,8 @@ def _told(
 
 
 _STEPS: dict[type[Step], Callable[..., None]] = {
-    Execute: _execute, Attach: _attach, Ingest: _ingest, Check: _check, Expect: _expect, Measure: _measure,
+    Execute: _execute, Attach: _attach, Ingest: _ingest, StageBadRows: _stage_bad_rows, KeepBadRows: _keep_bad_rows,
+    Check: _check, Expect: _expect, Measure: _measure,
 }  # fmt: skip
 
 

@@ -90,4 +90,4 @@ def _chosen(schema: pa.Schema, column: Column, path: Path, fitted: Callable[[str
     if column.name not in schema.names:
         raise unreadable(path, f"it has no column `{column.name}`, only " + ", ".join(f"`{n}`" for n in schema.names))
     source, name = data_type(schema.field(column.name)), quoted(column.name)
-    return name if source == column.type else f"{fitted(name, source, column)} AS {name}"
+    return name if source == column.type and column.nullable else f"{fitted(name, source, column)} AS {name}"

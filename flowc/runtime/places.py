@@ -8,10 +8,12 @@ from pathlib import Path
 
 from flowc.errors import DataError, FlowcError
 from flowc.plan import EngineRead, FilesRead, Ingest, Read
-from flowc.runtime.connectors.files import Files, csv_options, opened
+from flowc.runtime.connectors.files import Files, csv_options
 from flowc.runtime.csvlines import csv_line
 from flowc.runtime.engine import Engine, Sources
 from flowc.runtime.fit import CODE, Place, fit
+from flowc.runtime.jsonarray import numbered
+from flowc.runtime.rowwise import is_rowwise, line_of, rows_of
 
 
 def misplaced(step: Ingest, sources: Sources, error: DataError) -> DataError | None:
@@ -68,6 +70,9 @@ def _reread(read: FilesRead, files: Files, step: Ingest | None, sources: Sources
 def _place(read: FilesRead, path: Path, files: Files) -> Place:
     if read.format == "parquet":
         return lambda row: f"row {row} of `{path}`"
+    if is_rowwise(read, files):
+        rows = rows_of(replace(read, path=str(path.absolute())), files)
+        return lambda row: f"line {line_of(rows, path, row)} of `{path}`"
     if read.format == "csv":
         options = csv_options(read, files)
         return lambda row: f"line {csv_line(path, options, row)} of `{path}`"
@@ -76,6 +81,5 @@ def _place(read: FilesRead, path: Path, files: Files) -> Place:
 
 def _full_line(path: Path, row: int) -> int:
     """The number of the line that is the `row`-th that is not blank."""
-    with opened(path) as stream:
-        full = (number for number, line in enumerate(stream, start=1) if line.strip())
-        return next(number for nth, number in enumerate(full, start=1) if nth == row)
+    full = (number for number, line in numbered(path) if line.strip())
+    return next(number for nth, number in enumerate(full, start=1) if nth == row)

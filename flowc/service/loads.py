@@ -181,6 +181,7 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
     if apply.before or apply.after:
         run.sessions.renew(apply.target.connection)  # a `SET search_path` would count for the loads that follow
     report.counts, report.expects = result.counts, result.expects
+    report.notes += result.notes
     if isinstance(result.error, FlowcError):
         report.error = run.sessions.redacted(result.error)
     elif result.error is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from flowc.errors import FlowcError, UsageError
+from flowc.runtime.connectors.filestream import Extent, FileSource
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
@@ -31,6 +32,8 @@ class Move:
     """The log that is read after the move, as in `Range`."""
     replaced: bool = False
     """Whether that is another one than before: then the offset before is not one of this log."""
+    measure: Callable[[int, int], Extent] | None = field(default=None, repr=False, compare=False)
+    """Of files: how much lies between two places."""
 
     @property
     def at(self) -> Partition:
@@ -46,6 +49,11 @@ class Move:
     def skipped(self) -> int:
         """About how many messages will not be read at all."""
         return max(0, self.after - (0 if self.replaced else self.before))
+
+    @property
+    def extent(self) -> Extent | None:
+        """How much of files will be read again, or will not be read at all; None where nobody can tell."""
+        return self.measure(*sorted((self.before, self.after))) if self.measure is not None else None
 
     def by_now(self, stands: int, log: str) -> Move:
         """The move from where the partition stands by now; one forward never goes below that.
@@ -83,7 +91,8 @@ def moves_to(
         for partition, offset in sorted(goal.items()):
             at, log = (source.name, partition), reading.log
             other = bool(log) and logs.get(at, log) != log
-            yield Move(*at, stands[at], offset, source.kind == "kafka", log, other)
+            measure = reading.between if isinstance(reading, FileSource) else None
+            yield Move(*at, stands[at], offset, source.kind == "kafka", log, other, measure)
 
 
 def _check(reading: Source, goal: Mapping[int, int], asked: str | None) -> None:

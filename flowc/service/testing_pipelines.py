@@ -114,7 +114,7 @@ def _given(test: RawSpec, apply: Apply, project: Project, sessions: Sessions) ->
         seed.reads(node)
         listed = [str(read) for read in node.reads]
     seed.check_used(listed, [apply.target])
-    return replace(apply, input=made)
+    return replace(apply, input=made, quarantine=None)
 
 
 def _not_read(apply: Apply) -> bool:

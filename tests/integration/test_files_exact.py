@@ -20,7 +20,7 @@ from flowc.runtime.load import describe, run_load
 from flowc.types import parse_type
 
 FORMS = ("csv", "jsonl")
-wrong = jsonl._wrong
+wrong = jsonl.wrong_in
 
 
 def written(form, values):
@@ -125,7 +125,7 @@ def test_in_compressed_files_too(loaded, form, ending, pack):
 
 def test_the_line_of_a_bad_value_is_looked_for_in_pieces(loaded, monkeypatch):
     looked = []
-    monkeypatch.setattr(jsonl, "_wrong", lambda line, shape: looked.append(line) or wrong(line, shape))
+    monkeypatch.setattr(jsonl, "wrong_in", lambda line, shape: looked.append(line) or wrong(line, shape))
     (loaded.folder / "a.jsonl").write_text(written("jsonl", ["1"] * 20_500 + ["2.5"]))
     with pytest.raises(FlowcError, match=r"`2\.5` does not fit the type inferred for it, `bigint`, in line 20501 of"):
         loaded("a.jsonl", "jsonl", "bigint", infer_rows=10)

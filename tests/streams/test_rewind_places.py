@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.commands import Inside
@@ -41,10 +44,26 @@ def test_a_place_that_is_none_is_told_as_that(folder: Inside, to: str) -> None:
     assert (done.code, "error[unreadable-argument]: " + PLACES[to] in done.err) == (2, True), done.err
 
 
-def test_rows_of_files_are_not_said_to_be_none(folder: Inside) -> None:
+def test_it_is_said_how_much_of_files_is_read_again(folder: Inside) -> None:
+    put(folder.path / "drop", "b.csv", "id\n" + "3\n" * 1000, 1)
+    assert folder.flowc("run", "s", "--once").code == 0
     done = folder.flowc("rewind", "s", "--to", "earliest", "--yes")
-    assert "\nrows of files will be read again" in done.out
-    assert "s: moved; rows of files are read again" in done.out
+    assert "\nrows of 2 files (2.0 KiB) will be read again" in done.out
+    assert "s: moved; rows of 2 files (2.0 KiB) are read again" in done.out
     assert "about 0" not in done.out
     done = folder.flowc("rewind", "s", "--to", "latest", "--yes")
-    assert "s: moved; 0 messages are read again, rows of files are not read" in done.out
+    assert "s: moved; 0 messages are read again, rows of 2 files (2.0 KiB) are not read" in done.out
+    done = folder.flowc("rewind", "s", "--to", f"0:{1 << 40}", "--yes")
+    assert "s: moved; rows of 1 file (2.0 KiB) are read again" in done.out
+
+
+def test_parquet_tells_its_rows(folder: Inside) -> None:
+    spec = SPEC.replace("*.csv", "*.parquet").replace(", columns: { id: bigint }", ", format: parquet")
+    folder.write("specs/s.yaml", spec.replace("  s:", "  p:"))
+    for number, rows in enumerate((7, 5)):
+        path = folder.path / "drop" / f"{number}.parquet"
+        pq.write_table(pa.table({"id": range(rows)}), path)
+        os.utime(path, (1_000_000_000 + number,) * 2)
+    assert folder.flowc("run", "p", "--once").code == 0
+    done = folder.flowc("rewind", "p", "--to", "0:3", "--yes")
+    assert "p: moved; 9 rows of 2 files (" in done.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowc.compiler.front.columndef import source_column
 from flowc.compiler.front.durations import parse_share
 from flowc.compiler.front.nodes import (
     Context,
@@ -19,22 +20,23 @@ from flowc.compiler.front.nodes import (
 )
 from flowc.compiler.front.spec import (
     NO_GAPS,
+    BadRowsSpec,
     DedupeSpec,
     ExpectSpec,
     FreshnessSpec,
     FromSpec,
     Gaps,
     IncrementalSpec,
-    Name,
     PipelineSpec,
+    SourceColumn,
     SourceSpec,
     TargetSpec,
 )
-from flowc.compiler.front.types import known_type
+from flowc.compiler.front.types import known_type, report_clause
 from flowc.compiler.front.yamlmap import mapped
 from flowc.compiler.front.yamltree import Entry, Node, Scalar, Sequence, TreeMap, plain
 from flowc.source import Located, MappedText
-from flowc.types import UNKNOWN, DataType
+from flowc.types import UNKNOWN
 
 ONLY_SOURCE = "source"
 """The table's name of a source that has none of its own."""
@@ -69,6 +71,7 @@ def build_pipeline(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> Pipe
         allow_empty=flag(node.get("allow_empty"), default=False),
         dedupe=_dedupe(mapping(node.get("dedupe"))),
         incremental=_incremental(mapping(node.get("incremental"))),
+        bad_rows=_bad_rows(node),
         before=_statements(node.get("before")),
         after=_statements(node.get("after")),
         schedule=name(node.get("schedule")),
@@ -103,8 +106,8 @@ def _from(node: Node | None, context: Context) -> FromSpec | None:
 
 def _untyped(source: FromSpec) -> bool:
     """Whether the type of a declared column could not be read."""
-    declared = (kind for _, spec in source.sources for _, kind in spec.columns or ())
-    return any(kind.value == UNKNOWN for kind in declared)
+    declared = (column for _, spec in source.sources for column in spec.columns or ())
+    return any(column.type.value == UNKNOWN for column in declared)
 
 
 def build_source(node: TreeMap, context: Context) -> SourceSpec:
@@ -126,10 +129,41 @@ def build_source(node: TreeMap, context: Context) -> SourceSpec:
     )
 
 
-def _column_types(node: TreeMap, context: Context) -> tuple[tuple[Name, Located[DataType]], ...]:
+def _column_types(node: TreeMap, context: Context) -> tuple[SourceColumn, ...]:
     """Names and types; a type that cannot be read is unknown, and reported."""
-    entries = node.entries.values()
-    return tuple((Located(e.key.text, content(e.key)), known_type(e.value, context.reporter)) for e in entries)
+    return tuple(_source_column(entry, context) for entry in node.entries.values())
+
+
+def _source_column(entry: Entry, context: Context) -> SourceColumn:
+    column, node = Located(entry.key.text, content(entry.key)), entry.value
+    if isinstance(node, TreeMap):
+        kind = known_type(node.entries["type"].value, context.reporter)
+        return SourceColumn(column, kind, flag(node.get("nullable"), default=True))
+    if not isinstance(node, Scalar) or node.value is None:
+        return SourceColumn(column, known_type(node, context.reporter))
+    definition = mapped(node)
+    kind_part, nullable, strange = source_column(definition.text)
+    if strange is not None:
+        span = definition.span(strange.start, strange.start + len(strange.clause))
+        report_clause(strange.clause, span, context.reporter)
+    return SourceColumn(column, known_type(node, context.reporter, part=(kind_part.body, kind_part.end)), nullable)
+
+
+def _bad_rows(node: TreeMap) -> BadRowsSpec | None:
+    action, limit, kept = name(node.get("on_bad_row")), node.get("max_bad"), mapping(node.get("quarantine"))
+    if action is None and limit is None and kept is None:
+        return None
+    first = next(node.entries[key].key for key in ("on_bad_row", "max_bad", "quarantine") if key in node.entries)
+    most = plain(limit) if limit is not None else None
+    path = name(kept.get("path")) if kept else None
+    return BadRowsSpec(
+        action or Located("fail", content(first)),
+        most if isinstance(most, int) else None,
+        parse_share(most) if isinstance(most, str) else None,
+        limit.span if limit is not None else None,
+        path or (name(kept.get("table")) if kept else None),
+        in_files=path is not None,
+    )
 
 
 def build_targets(node: Node | None) -> tuple[TargetSpec, ...]:

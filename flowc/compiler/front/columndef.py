@@ -39,6 +39,13 @@ def split_definition(text: str) -> tuple[Part, ...]:
     return tuple(Part(clause, start, *_trim(text, body, end)) for (clause, start, body), end in placed)
 
 
+def source_column(text: str) -> tuple[Part, bool, Part | None]:
+    """The type of a source's column, whether it may be NULL, and a clause that such a column has not."""
+    kind, *clauses = split_definition(text)
+    strange = next((part for part in clauses if part.clause not in ("not null", "null")), None)
+    return kind, all(part.clause != "not null" for part in clauses), strange
+
+
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     body = text[start:end]
     if not body.strip():

@@ -91,6 +91,29 @@ class TableSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """One of the `columns` that a source declares."""
+
+    name: Name
+    type: Located[DataType]
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BadRowsSpec:
+    """`on_bad_row` of a pipeline over files, how much it may take, and where it is kept (None: beside the target)."""
+
+    action: Name
+    max_count: int | None
+    max_ratio: float | None
+    limit: Span | None
+    """Where the limit stands."""
+    kept: Name | None
+    """`quarantine`, whose value is that of its one key: `table` or `path`."""
+    in_files: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSpec:
     """One entry of `from` that is a mapping: files, a table, or a query on a connection."""
 
@@ -98,7 +121,7 @@ class SourceSpec:
     path: Name | None
     format: Name | None
     read: Mapping[str, Json]
-    columns: tuple[tuple[Name, Located[DataType]], ...] | None
+    columns: tuple[SourceColumn, ...] | None
     table: Name | None
     sql: MappedText | None
     span: Span
@@ -191,6 +214,7 @@ class PipelineSpec:
     allow_empty: bool
     dedupe: DedupeSpec | None
     incremental: IncrementalSpec | None
+    bad_rows: BadRowsSpec | None
     before: tuple[MappedText, ...]
     after: tuple[MappedText, ...]
     schedule: Name | None

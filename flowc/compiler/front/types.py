@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowc.compiler.front.yamlmap import mapped
 from flowc.compiler.front.yamltree import Node, Scalar
 from flowc.diagnostics import Reporter, did_you_mean
-from flowc.source import Located, MappedText
+from flowc.source import Located, MappedText, Span
 from flowc.types import UNKNOWN, DataType, Kind, parse_type, type_names
 
 
@@ -33,6 +33,12 @@ def known_type(node: Node, reporter: Reporter, *, part: tuple[int, int] | None =
     if not isinstance(node, Scalar) or node.value is None:
         return Located(UNKNOWN, node.span)
     return typed(mapped(node), reporter, part=part) or Located(UNKNOWN, node.span)
+
+
+def report_clause(clause: str, span: Span, reporter: Reporter) -> None:
+    """Reports a clause that a column of a source has not."""
+    message = f"a column of a source cannot say `{clause}`"
+    reporter.error("bad-column-definition", message, span, helps=("a type, and `not null` where it has no NULL",))
 
 
 def _fault(kind: DataType) -> str | None:

@@ -13,7 +13,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply, Normalize
 from flowc.compiler.quote import ident, qualified, table
 from flowc.compiler.tables.ddl import cast
-from flowc.plan import LIVE, Read
+from flowc.plan import LIVE, BadRows, Read
 from flowc.types import Kind
 
 STAGE = "flowc_stage"
@@ -60,6 +60,8 @@ class Load:
     """What is read lies, in part at least, in the target's database."""
     cursor: str | None = None
     """The column in which the cursor comes once more, as the source has it; None where one that is loaded keeps it."""
+    rehearsal: bool = False
+    """Nothing is to be left behind."""
     last_wins: bool = False
     """Of rows with one key the last one counts (streams)."""
 
@@ -85,6 +87,11 @@ class Load:
     def names(self) -> tuple[str, ...]:
         """The names of the loaded columns."""
         return tuple(f.target.name for f in self.loaded)
+
+    @property
+    def bad(self) -> BadRows | None:
+        """What becomes of rows of files that cannot be read."""
+        return self.apply.quarantine.rules if self.apply.quarantine is not None else None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.compiler.loads.append import HELD
+from flowc.compiler.loads.badrows import STAGED, bad_row_tables, make_place
 from flowc.compiler.loads.load import ROWS, STAGE, Load
 from flowc.compiler.loads.timeline import BACK, CHANGES, ROW_COPIES, RUN_COPIES, RUNS
 from flowc.compiler.loads.watermark import WATERMARKS, place
@@ -23,7 +24,7 @@ def prepare(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
     """Removes what a failed load left in the session, and creates what is missing."""
     if load.dialect.transactional_ddl or load.dialect.temporary_schema is not None:
         return
-    names = [STAGE, ROWS, RUNS, CHANGES, BACK, HELD, REFUSED]
+    names = [STAGE, ROWS, RUNS, CHANGES, BACK, HELD, REFUSED, *(STAGED for _ in bad_row_tables(load))]
     counted = ((ROWS, ROW_COPIES), (RUNS, RUN_COPIES))
     copies = [load.again(name, i + 1) for name, number in counted for i in range(number)]
     yield _drop(load, [*(table(load.temporary(name)) for name in names), *copies])
@@ -31,6 +32,8 @@ def prepare(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
     if not load.exists:
         created = create_table(load.table, load.dialect, f"{head} IF NOT EXISTS")
         yield from (Execute("create the target", sql) for sql in created)
+    if not rehearsal:
+        yield from make_place(load)
     if load.apply.incremental is not None:
         yield from (Execute(step.purpose, step.sql.replace(_CREATE, head, 1)) for step in place(load))
 

@@ -24,7 +24,9 @@ def read_of(node: Sql | Source) -> Read:
 
 def _source_read(source: Source) -> QueryRead | FilesRead | TableRead:
     if source.path is not None:
-        return FilesRead(source.connection, source.path, source.format or "csv", source.options, source.columns)
+        return FilesRead(
+            source.connection, source.path, source.format or "csv", source.options, source.columns, skips=source.skips
+        )
     if source.sql is not None:
         return QueryRead(source.connection, source.sql)
     if source.table is None:

@@ -10,6 +10,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply
 from flowc.compiler.loads.append import append, stream, truncate
 from flowc.compiler.loads.attach import attach, bring
+from flowc.compiler.loads.badrows import bad_row_tables, keep_bad_rows
 from flowc.compiler.loads.checks import expectations
 from flowc.compiler.loads.cursor import lower_bound
 from flowc.compiler.loads.load import Load, find_column
@@ -61,6 +62,7 @@ def plan_load(
     load = Load(
         apply=apply,
         dialect=dialect,
+        rehearsal=rehearsal,
         table=live_table(apply, live, dialect) if live else target_table(apply, columns, dialect),
         exists=live is not None,
         columns=columns,
@@ -86,7 +88,7 @@ def _planned(load: Load, *, rehearsal: bool) -> LoadPlan:
         prepare=tuple(prepare(load, rehearsal=rehearsal)),
         cleanup=tuple(tidy(load, rehearsal=rehearsal)),
         lock=True,
-        writes=(load.table.name, *state_tables(load)),
+        writes=(load.table.name, *state_tables(load), *bad_row_tables(load)),
         guarded=load.apply.guarded,
         columns=load.names,
         keys=load.keys,
@@ -125,11 +127,13 @@ def _steps(load: Load) -> Iterator[Step]:
     yield from _own(load, "before", apply.before)
     if streams(load):
         yield from stream(load, _straight(load))
+        yield from _bad_rows(load)
         yield from _own(load, "after", apply.after)
         return
     if apply.mode in ("merge", "scd2"):
         yield from (Execute("memory for the joins", sql) for sql in load.dialect.settings)
     yield from staging(load)
+    yield from _bad_rows(load)
     yield from remember(load)  # of all that was read, so before rows already loaded are dropped from it
     if load.dialect.attached:
         yield from bring(load)
@@ -137,6 +141,11 @@ def _steps(load: Load) -> Iterator[Step]:
     yield from expectations(load)
     yield from _own(load, "after", apply.after)
     yield from dropping(load)
+
+
+def _bad_rows(load: Load) -> Iterator[Step]:
+    """A rehearsal only counts them."""
+    return iter(()) if load.rehearsal else keep_bad_rows(load)
 
 
 def _own(load: Load, purpose: str, statements: Sequence[str]) -> Iterator[Execute]:
@@ -169,4 +178,6 @@ def _straight(load: Load) -> Execute | Ingest:
         sql = f"INSERT INTO {load.target} ({idents(load.names)}) {selected_values(load)}"
         return Execute("insert the rows", sql, Counter.INSERTED, Counter.READ)
     columns = tuple(f.wanted for f in in_source_order(load))
-    return Ingest("stream the rows", load.read, load.table.name, columns, False, Counter.INSERTED, load.apply.timezone)
+    return Ingest(
+        "stream the rows", load.read, load.table.name, columns, False, Counter.INSERTED, load.apply.timezone, load.bad
+    )

@@ -252,7 +252,7 @@ def _arrive(load: Load, name: str, columns: tuple[Column, ...]) -> Iterator[Step
         yield Execute("create the staging table", create_temporary(where, columns, load.dialect, index))
         order = {f.name: i for i, f in enumerate(in_source_order(load))}
         ordered = tuple(sorted(columns, key=lambda c: order[c.name]))
-        yield Ingest("read the source", load.read, where, ordered, True, timezone=load.apply.timezone)
+        yield Ingest("read the source", load.read, where, ordered, True, timezone=load.apply.timezone, bad=load.bad)
         return
     yield Execute("create the staging table", _temporary(load, name, columns, query))
     into = idents(c.name for c in columns)

@@ -20,6 +20,7 @@ from flowc.compiler.lowering.context import Lowering, quoted, sqlglot_name
 from flowc.compiler.lowering.functioncalls import check_reach
 from flowc.compiler.lowering.hooks import check_hook, is_untold
 from flowc.compiler.lowering.output import check_freshness, check_needed, check_output
+from flowc.compiler.names.badrows import quarantine_of
 from flowc.compiler.quote import ident
 from flowc.compiler.sql.infer import check_expression
 from flowc.compiler.sql.relations import Relation
@@ -92,6 +93,7 @@ def lower_apply(
         expect=_expectations(writer, table),
         timezone=spec.timezone.value if spec.timezone else None,
         span=target.spec.span,
+        quarantine=quarantine_of(pipeline, target),
         roles={(role, name.value): name.span for role, name in _roles(spec, target)},
     )
     kind = target.connection.kind.value

@@ -15,7 +15,7 @@ from flowc.compiler.ir import Origin, Source, Sql
 from flowc.compiler.loads.normalize import is_derived
 from flowc.compiler.lowering.context import Lowering, sqlglot_name
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls, check_reach, engine_text
-from flowc.compiler.names.sources import format_of
+from flowc.compiler.names.badrows import TEXT_FORMATS, file_format, skips_bad
 from flowc.compiler.quote import ident
 from flowc.compiler.quote import table as quoted_table
 from flowc.compiler.sql.infer import Inferred, infer
@@ -186,13 +186,17 @@ def _source(
         columns = _known(lowering.finder(connection, kind)(table))
         relation = Relation.of_table(own, columns, f"source `{source.name}`", spec.span)
         return Source(ident_, source.name, connection, kind, table, columns=columns), relation
-    declared = tuple(Column(n.value, t.value) for n, t in spec.columns) if spec.columns is not None else None
+    declared = (
+        tuple(Column(c.name.value, c.type.value, c.nullable) for c in spec.columns)
+        if spec.columns is not None
+        else None
+    )
     path = spec.path.value if spec.path else None
-    form = spec.format.value if spec.format else source.connection.options.get("format") or format_of(path or "")
+    form = file_format(source)
     relation = Relation.of_table(own, declared, f"source `{source.name}`", spec.span)
     node = Source(
-        ident_, source.name, connection, kind, path=path, format=str(form) if form else None,
-        options=dict(spec.read), columns=declared,
+        ident_, source.name, connection, kind, path=path, format=form,
+        options=dict(spec.read), columns=declared, skips=skips_bad(pipeline.spec.bad_rows) and form in TEXT_FORMATS,
     )  # fmt: skip
     return node, relation
 

@@ -31,7 +31,7 @@ from flowc.compiler.lowering.streamtargets import (
     stream_outputs,
 )
 from flowc.compiler.lowering.streamtime import microseconds, repeats, state
-from flowc.compiler.names.raw import keys_at, name_at, place
+from flowc.compiler.names.raw import column_at, keys_at, name_at, place
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
@@ -146,10 +146,10 @@ def _declared(stream: RawSpec, path: str) -> tuple[Column, ...] | None:
     """The columns of the messages; None where a registry or the first batch tells them."""
     form = name_at(stream, f"{path}.format")
     keys = (key.value for key in keys_at(stream, f"{path}.columns"))
-    declared = [(key, name_at(stream, f"{path}.columns.{key}")) for key in keys]
+    declared = [(key, *column_at(stream, f"{path}.columns.{key}")) for key in keys]
     if not declared:
         return _RAW if form is not None and form.value == "raw" else None
-    return tuple(Column(name, _type(kind.value)) for name, kind in declared if kind is not None)
+    return tuple(Column(name, _type(kind.value), nullable) for name, kind, nullable, _ in declared if kind is not None)
 
 
 def _type(text: str) -> DataType:

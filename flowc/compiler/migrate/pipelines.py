@@ -38,11 +38,22 @@ def _settings(apply: Apply) -> Iterator[tuple[str, str]]:
         yield "incremental.column", apply.incremental.column
         yield "incremental.start", "" if apply.incremental.start is None else str(apply.incremental.start)
         yield "incremental.lag", f"{apply.incremental.lag:g}s" if apply.incremental.lag else ""
+    yield "on_bad_row", _bad_rows(apply)
     yield "normalize", "; ".join(map(_normalized, apply.normalize))
     yield "timezone", apply.timezone or ""
     yield "before", "; ".join(apply.before)
     yield "after", "; ".join(apply.after)
     yield "expect", "; ".join(expectation.name for expectation in apply.expect)
+
+
+def _bad_rows(apply: Apply) -> str:
+    quarantine = apply.quarantine
+    if quarantine is None:
+        return ""
+    rules, place = quarantine.rules, quarantine.table or (quarantine.files and quarantine.files[1])
+    share = f"{rules.max_ratio * 100:g}%" if rules.max_ratio is not None else ""
+    most = share or ("" if rules.max_count is None else str(rules.max_count))
+    return ", ".join(filter(None, (f"into {place}" if place else "skip", most and f"at most {most}")))
 
 
 def _sources(node: Sql | Source) -> tuple[str, ...]:
@@ -140,4 +151,4 @@ def _purpose(step: Step) -> str:
 
 
 def _sql(step: Step) -> str:
-    return str(getattr(step, "sql", None) or f"{type(step).__name__.upper()} {step.table}")  # type: ignore[union-attr]
+    return str(getattr(step, "sql", None) or f"{type(step).__name__.upper()} {getattr(step, 'table', '')}".strip())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlglot.dialects.dialect import Dialect
 
 from flowc.compiler.front.spec import Name, RawSpec
-from flowc.compiler.front.types import typed
+from flowc.compiler.front.types import report_clause, typed
 from flowc.compiler.names.lookup import Lookup
-from flowc.compiler.names.raw import keys_at, name_at, names_at, place
+from flowc.compiler.names.raw import column_at, keys_at, name_at, names_at, place
 from flowc.source import MappedText, Segment
 
 _DIALECT = "postgres"
@@ -50,8 +50,11 @@ def check_source_types(stream: RawSpec, lookup: Lookup) -> None:
     """Reports declared column types that are none."""
     for path in ("source", *(f"sources.{key.value}" for key in keys_at(stream, "sources"))):
         for key in keys_at(stream, f"{path}.columns"):
-            if name := name_at(stream, f"{path}.columns.{key.value}"):
-                check_type(name, lookup)
+            kind, _, strange = column_at(stream, f"{path}.columns.{key.value}")
+            if strange is not None:
+                report_clause(strange, stream.spans[f"{path}.columns.{key.value}"], lookup.reporter)
+            if kind is not None:
+                check_type(kind, lookup)
 
 
 def check_type(name: Name, lookup: Lookup) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flowc.compiler.front.columndef import source_column
 from flowc.compiler.front.spec import Json, Name, RawSpec
 from flowc.source import Located, Span
 
@@ -17,6 +18,19 @@ def name_at(spec: RawSpec, path: str) -> Name | None:
     """The text at a dotted path, with its place."""
     value = value_at(spec, path)
     return Located(value, spec.spans[path]) if isinstance(value, str) and path in spec.spans else None
+
+
+def column_at(spec: RawSpec, path: str) -> tuple[Name | None, bool, str | None]:
+    """The type of a source's column, whether it may be NULL, and a clause that such a column has not."""
+    held = value_at(spec, path)
+    if isinstance(held, Mapping):
+        return name_at(spec, f"{path}.type"), held.get("nullable") is not False, None
+    given = name_at(spec, path)
+    if given is None:
+        return None, True, None
+    kind, nullable, strange = source_column(given.value)
+    text = Located(given.value[kind.body : kind.end], given.span)
+    return text, nullable, strange.clause if strange else None
 
 
 def names_at(spec: RawSpec, path: str) -> tuple[Name, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.front.spec import RawSpec, SourceColumn
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.raw import keys_at, name_at, place, value_at
 from flowc.compiler.names.windows import source_columns
@@ -55,8 +55,8 @@ def _written(test: RawSpec, lookup: Lookup) -> set[str]:
     return names | {name.rpartition(".")[2] for name in names}
 
 
-def _columns(declared: tuple[tuple[object, object], ...] | None) -> frozenset[str] | None:
-    return None if declared is None else frozenset(str(getattr(name, "value", "")) for name, _ in declared)
+def _columns(declared: tuple[SourceColumn, ...] | None) -> frozenset[str] | None:
+    return None if declared is None else frozenset(column.name.value for column in declared)
 
 
 def _check_given(test: RawSpec, known: Mapping[str, frozenset[str] | None] | None, lookup: Lookup) -> None:

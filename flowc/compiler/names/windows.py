@@ -8,7 +8,7 @@ from flowc.catalog import TableName
 from flowc.compiler.front.durations import parse_duration
 from flowc.compiler.front.spec import Name, RawSpec, TableSpec
 from flowc.compiler.names.lookup import Lookup
-from flowc.compiler.names.raw import keys_at, name_at, names_at, place, value_at
+from flowc.compiler.names.raw import column_at, keys_at, name_at, names_at, place, value_at
 from flowc.compiler.names.timing import check_timezone
 from flowc.diagnostics import did_you_mean
 from flowc.source import Located
@@ -50,7 +50,7 @@ def _check_columns(stream: RawSpec, path: str, lookup: Lookup) -> None:
     columns = f"{path}.columns"
     if (time := name_at(stream, f"{path}.event_time")) and isinstance(value_at(stream, columns), Mapping):
         _column(time, _declared(value_at(stream, columns)), "`event_time` column", lookup)
-        _demand_time(time, name_at(stream, f"{columns}.{time.value}"), lookup)
+        _demand_time(time, column_at(stream, f"{columns}.{time.value}")[0], lookup)
     for column in keys_at(stream, columns):
         if column.value in METADATA:
             message = f"column `{column.value}` is declared, and every source of streams has one of that name"

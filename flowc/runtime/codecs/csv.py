@@ -19,9 +19,9 @@ from flowc.runtime.codecs.contract import UNDECODABLE, Decoded
 from flowc.runtime.codecs.jsonvalues import without
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.connectors.files import CsvOptions
-from flowc.runtime.connectors.filestream_records import Quoting
 from flowc.runtime.connectors.filestream_registry import SHIFT
 from flowc.runtime.convert import parse, parse_inferred
+from flowc.runtime.csvquotes import Quoting
 from flowc.runtime.misfits import certain_misfits
 from flowc.types import TEXT, Kind
 

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.plan import FilesRead
+from flowc.runtime.connectors.recoded import Recoded, is_utf8
 from flowc.runtime.options import text
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
@@ -85,6 +86,13 @@ class CsvOptions:
     null_regex: str | None = None
     ragged: bool = False
     infer_rows: int = 10_000
+    skip_rows: int = 0
+    encoding: str | None = None
+
+    @property
+    def as_it_is(self) -> bool:
+        """Whether the bytes of a file are its rows: nothing is to be skipped or recoded."""
+        return not self.skip_rows and is_utf8(self.encoding)
 
 
 def csv_options(read: FilesRead, files: Files) -> CsvOptions:
@@ -106,7 +114,7 @@ def csv_options(read: FilesRead, files: Files) -> CsvOptions:
 
 
 def _check(options: CsvOptions) -> None:
-    """Raises UsageError for marks that cannot be told apart, and for a pattern that is none."""
+    """Raises UsageError for marks that cannot be told apart, a pattern that is none, and an unknown encoding."""
     wrong = next((name for name in _MARKS if getattr(options, name) in ("\n", "\r")), None)
     if wrong is not None:
         raise UsageError(f"the option `{wrong}` is the end of a line", code="unusable-option")
@@ -116,6 +124,16 @@ def _check(options: CsvOptions) -> None:
         pc.match_substring_regex(pa.array([""]), options.null_regex or "")
     except pa.ArrowInvalid as error:
         raise UsageError(f"the option `null_regex` is no pattern: {error}", code="unusable-option") from None
+    if not _is_encoding(options.encoding):
+        message = f"there is no encoding `{options.encoding}`"
+        raise UsageError(message, code="unusable-option", help="for instance utf-16, latin-1, cp1252 or shift_jis")
+
+
+def _is_encoding(name: str | None) -> bool:
+    try:
+        return name is None or isinstance("".encode(name), bytes)
+    except LookupError:
+        return False
 
 
 def _defaults() -> dict[str, object]:
@@ -145,6 +163,16 @@ def opened(path: Path) -> Bytes:
     return path.open("rb")
 
 
+def csv_bytes(path: Path, options: CsvOptions) -> Bytes:
+    """The bytes of a CSV file in UTF-8, from the row on with which it begins."""
+    stream = opened(path)
+    if not is_utf8(options.encoding):
+        stream = io.BufferedReader(Recoded(stream, str(options.encoding)))
+    for _ in range(options.skip_rows):
+        stream.readline(_MOST)
+    return stream
+
+
 def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
     """The names of a CSV file's columns, from its first line that is not blank; empty for a file without one.
 
@@ -152,7 +180,7 @@ def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
         DataError: a name stands twice, or the bytes cannot be read as lines of CSV.
     """
     try:
-        with opened(path) as stream:
+        with csv_bytes(path, options) as stream:
             rows = csv.reader(
                 _lines(stream, options), delimiter=options.delimiter, quotechar=options.quote,
                 escapechar=options.escape, strict=True,
@@ -166,6 +194,17 @@ def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
     if twice is not None:
         raise unreadable(path, f"its header names `{twice}` twice")
     return first
+
+
+def csv_names(path: Path, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
+    """The columns of a CSV file. Declared ones must all be there; of inferred ones a file may lack some."""
+    names, own = header(path, options), tuple(column.name for column in read.columns or ())
+    if not options.header and len(names) <= len(own):
+        return own
+    missing = next((name for name in own if names and name not in names), None)
+    if missing is not None and not read.inferred:
+        raise unreadable(path, f"it has no column `{missing}`, only " + ", ".join(f"`{n}`" for n in names))
+    return names
 
 
 def _lines(stream: Bytes, options: CsvOptions) -> Iterator[str]:

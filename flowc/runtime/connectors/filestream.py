@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,33 @@ import pyarrow.compute as pc
 from flowc.errors import DataError, EngineError
 from flowc.plan import FilesRead
 from flowc.runtime.badrows import first_indices
-from flowc.runtime.connectors.files import BROKEN, CsvOptions, Files, csv_options, header, opened, shown, unreadable
-from flowc.runtime.connectors.filestream_records import Quoting, Records, records, without_mark
+from flowc.runtime.connectors.files import BROKEN, Files, csv_names, csv_options, opened, shown, unreadable
+from flowc.runtime.connectors.filestream_records import Records, csv_records, records, without_mark
 from flowc.runtime.connectors.filestream_registry import SHIFT, Facts, Registry
 from flowc.runtime.connectors.kafka_options import start_time
+from flowc.runtime.csvquotes import Quoting
+from flowc.runtime.jsonarray import json_stream
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import UNREAD, Membership
 
 _LOOK = 1.0
 """Seconds between two looks into the folder."""
+_LINES = (1 << SHIFT) - 1
 _FIELDS: Mapping[str, pa.DataType] = {
     "_key": pa.binary(),
     "_headers": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
     "_event_ms": pa.int64(),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What lies between two positions: files, their bytes as a whole, and rows where these are known."""
+
+    files: int
+    bytes: int
+    rows: int | None
 
 
 class FileSource:
@@ -100,6 +113,21 @@ class FileSource:
         while self._registry.look() and began < end:
             time.sleep(_LOOK / 10)
             began = time.monotonic()
+
+    def between(self, start: int, end: int) -> Extent:
+        """How much is read from one position to another. Parquet tells its rows; text would have to be read."""
+        last = (end >> SHIFT) + ((end & _LINES) > 0)
+        seen = self._registry.files[start >> SHIFT : last] if end > start else []
+        rows = self._rows(start, end) if self._read.format == "parquet" else None
+        return Extent(len(seen), sum(file.size for file in seen), rows)
+
+    def _rows(self, start: int, end: int) -> int | None:
+        files = range(start >> SHIFT, min(end >> SHIFT, len(self._registry.files)))
+        try:
+            whole = sum(parquet_rows(self._files.folder / self._registry.files[number].path) for number in files)
+        except BROKEN:  # gone, or another file by now
+            return None
+        return whole + (end & _LINES) - (start & _LINES)
 
     def starting(self, start: str) -> Mapping[int, int]:
         """The first file that is known and counts for a stream that starts so, by its place among them."""
@@ -183,14 +211,15 @@ class FileSource:
         if self._read.format == "parquet":
             return _parquet(path, line)
         if self._options is None:
-            return records(without_mark(opened(path)), path, None, line)
+            stream = json_stream(path) if self._read.format in ("json", "jsonl") else opened(path)
+            return records(without_mark(stream), path, None, line)
         self.headers[number]  # read while the file is known to be there
-        found = records(without_mark(opened(path)), path, self._quoting, line)
-        return _without_header(found, path, line, self._options.quote) if self._options.header else found
+        assert self._quoting is not None
+        return csv_records(path, self._options, self._quoting, line)
 
     def _header(self, number: int) -> tuple[str, ...]:
         assert self._options is not None
-        return _names(self._registry.check(number), self._options, self._read)
+        return csv_names(self._registry.check(number), self._options, self._read)
 
     def _messages(
         self, values: pa.Array, offsets: pa.Array, number: int | None, fault: DataError | None = None
@@ -254,28 +283,11 @@ def _together(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
 
-def _names(path: Path, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
-    """The columns of a CSV file. Declared ones must all be there; of inferred ones a file may lack some."""
-    names, own = header(path, options), tuple(column.name for column in read.columns or ())
-    if not options.header and len(names) <= len(own):
-        return own
-    missing = next((name for name in own if names and name not in names), None)
-    if missing is not None and not read.inferred:
-        raise unreadable(path, f"it has no column `{missing}`, only " + ", ".join(f"`{n}`" for n in names))
-    return names
+def parquet_rows(path: Path) -> int:
+    """How many rows a file says that it has."""
+    import pyarrow.parquet as pq
 
-
-def _without_header(found: Iterator[Records], path: Path, line: int, quote: str) -> Iterator[Records]:
-    """The first record is the header, when it is among them."""
-    if not line:
-        first = next((block for block in found if len(block.values)), None)
-        if first is None:
-            return
-        names = first.values[0].as_py().rstrip(b"\r")
-        if b"\r" in names and quote.encode() not in names:
-            raise unreadable(path, "its header holds a carriage return, and lines end in line feeds")
-        yield Records(first.values.slice(1), first.lines.slice(1), first.end)
-    yield from found
+    return int(pq.read_metadata(path).num_rows)
 
 
 def _parquet(path: Path, row: int) -> Iterator[Records]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +11,10 @@ import pyarrow.compute as pc
 
 from flowc.errors import DataError
 from flowc.runtime.badrows import first_indices
-from flowc.runtime.connectors.files import Bytes, CsvOptions, unreadable
+from flowc.runtime.connectors.files import Bytes, CsvOptions, csv_bytes, unreadable
+from flowc.runtime.csvquotes import MOST, Quoting, Split, count_lines, lines_of
 
 _BLOCK = 1 << 22
-_MOST = 1 << 26
-"""So many bytes may one record have; a quote that is never closed must not take the memory."""
 _BLANK = r"^[ \t\r]*$"
 _EMPTY = r"^\r?$"
 _MARK = b"\xef\xbb\xbf"
@@ -37,84 +34,29 @@ class Records:
     fault: DataError | None = None
 
 
-class Quoting:
-    """Where a quoted value reaches over the end of a line, by the rules of one CSV dialect."""
-
-    def __init__(self, options: CsvOptions) -> None:
-        self.quote = options.quote
-        self.comment = options.comment
-        shapes, more = _Shapes.of(options), re.escape(options.delimiter)
-        fields = f"(?:{more}{shapes.field})*$"
-        self._whole = f"^{shapes.field}{fields}"
-        self._closes = f"^{shapes.inside}{re.escape(options.quote)}{shapes.tail}{fields}"
-
-    def whole(self, records: pa.BinaryArray) -> pa.BooleanArray:
-        """Whether each record closes every quote that it opens."""
-        return pc.match_substring_regex(records, self._whole)
-
-    def quoted(self, records: pa.BinaryArray) -> bool:
-        """Whether there is any quote in them."""
-        return bool(pc.any(pc.match_substring(records, self.quote)).as_py())
-
-    def starts(self, lines: pa.BinaryArray) -> tuple[pa.Int64Array, int]:
-        """The lines that begin records, and how many of the lines stand in records that end here."""
-        opening = pc.invert(self.whole(lines))
-        if self.comment:
-            opening = pc.and_(opening, pc.invert(pc.starts_with(lines, self.comment)))
-        opens = pc.indices_nonzero(opening).to_pylist()
-        if not opens:
-            return first_indices(len(lines)), len(lines)
-        closes = pc.indices_nonzero(pc.match_substring_regex(lines, self._closes)).to_pylist()
-        return _starts(opens, closes, len(lines))
-
-
-def _starts(opens: list[int], closes: list[int], count: int) -> tuple[pa.Int64Array, int]:
-    begins: list[int] = []
-    at = 0
-    while (next_ := bisect_left(opens, at)) < len(opens):
-        first = opens[next_]
-        begins += range(at, first + 1)
-        last = bisect_left(closes, first + 1)
-        if last == len(closes):
-            return pa.array(begins[:-1], pa.int64()), first
-        at = closes[last] + 1
-    return pa.array([*begins, *range(at, count)], pa.int64()), count
-
-
-@dataclass(frozen=True, slots=True)
-class _Shapes:
-    """Regular expressions of one dialect: what stands inside of quotes, what follows a closing quote, a field."""
-
-    inside: str
-    tail: str
-    field: str
-
-    @classmethod
-    def of(cls, options: CsvOptions) -> _Shapes:
-        quote, delimiter, escape = re.escape(options.quote), re.escape(options.delimiter), options.escape
-        kept = re.escape(escape) if escape and escape != options.quote else ""
-        escaped = rf"|{kept}[\s\S]" if kept else ""
-        inside = rf"(?:[^{quote}{kept}]|{quote}{quote}{escaped})*"
-        bare = f"[^{quote}{delimiter}][^{delimiter}]*"
-        return cls(inside, f"(?:{bare})?", f"(?:{quote}{inside}{quote}(?:{bare})?|{bare}|)")
-
-
-def records(stream: Bytes, path: Path, quoting: Quoting | None, begin: int = 0) -> Iterator[Records]:
-    """The records of a file from line `begin` on, without blank ones and comments.
+def records(stream: Bytes, path: Path, quoting: Quoting | None, begin: int = 0, *, first: int = 0) -> Iterator[Records]:
+    """The records of a file from line `begin` on, without blank ones and comments. Its bytes begin with line `first`.
 
     Raises:
-        DataError: a record has more than 64 MiB.
+        DataError: a line has more than 64 MiB.
     """
+    line = first
+    for data, found in splits(stream, path, quoting):
+        lines = lines_of(data[: found.size])
+        made = Records(*_joined(lines, found.starts, found.lines, line), line + found.lines)
+        line = made.end
+        if made.end > begin:
+            yield _wanted(made, quoting, begin)
+
+
+def splits(stream: Bytes, path: Path, quoting: Quoting | None) -> Iterator[tuple[bytes, Split]]:
+    """The bytes of a file piece by piece, with the rows that end in each; what is left is in the next one again."""
     line, kept = 0, b""
     while block := _block(stream, kept, path, line):
         data, last = block
-        lines = _lines(data)
-        starts, whole = _split(lines, quoting, last)
-        kept = data[_bytes(lines, whole) :]
-        found = Records(*_joined(lines, starts, whole, line), line + whole)
-        line = found.end
-        if found.end > begin:
-            yield _wanted(found, quoting, begin)
+        found = quoting.split(data, last=last) if quoting else Split(None, count_lines(data), len(data))
+        yield data, found
+        line, kept = line + found.lines, data[found.size :]
 
 
 def _block(stream: Bytes, kept: bytes, path: Path, line: int) -> tuple[bytes, bool] | None:
@@ -123,30 +65,12 @@ def _block(stream: Bytes, kept: bytes, path: Path, line: int) -> tuple[bytes, bo
     if not more:
         return (kept, True) if kept else None
     if not more.endswith(b"\n"):
-        more += stream.readline(_MOST)
-    if len(kept) + len(more) > _BLOCK + _MOST:
-        raise unreadable(path, f"the row on line {line + 1} has more than 64 MiB; is a quote not closed?")
+        rest = stream.readline(MOST)
+        if len(rest) == MOST:
+            at = line + (kept + more).count(b"\n") + 1
+            raise unreadable(path, f"line {at} has more than 64 MiB")
+        more += rest
     return kept + more, False
-
-
-def _lines(data: bytes) -> pa.BinaryArray:
-    data = data.removesuffix(b"\n")
-    return pc.split_pattern(pa.array([data], pa.binary()), "\n").values
-
-
-def _bytes(lines: pa.BinaryArray, count: int) -> int:
-    """How many bytes the first lines have, with their ends."""
-    return (pc.sum(pc.binary_length(lines.slice(0, count))).as_py() or 0) + count
-
-
-def _split(lines: pa.BinaryArray, quoting: Quoting | None, last: bool) -> tuple[pa.Int64Array | None, int]:
-    if quoting is None or not quoting.quoted(lines):
-        return None, len(lines)
-    starts, whole = quoting.starts(lines)
-    if last and whole < len(lines):
-        # A quote that is never closed: the rest of the file is one record, and a bad one.
-        return pa.concat_arrays([starts, pa.array([whole], pa.int64())]), len(lines)
-    return starts, whole
 
 
 def _joined(
@@ -168,6 +92,30 @@ def _wanted(found: Records, quoting: Quoting | None, begin: int) -> Records:
         return found
     kept = pc.invert(left)
     return Records(values.filter(kept), found.lines.filter(kept), found.end)
+
+
+def csv_records(path: Path, options: CsvOptions, quoting: Quoting, begin: int = 0) -> Iterator[Records]:
+    """The rows of a CSV file from line `begin` on, without its header.
+
+    Raises:
+        DataError: a line has more than 64 MiB, or lines do not end in line feeds.
+    """
+    stream = without_mark(csv_bytes(path, options))
+    found = records(stream, path, quoting, begin, first=options.skip_rows)
+    return _without_header(found, path, begin, options.quote) if options.header else found
+
+
+def _without_header(found: Iterator[Records], path: Path, line: int, quote: str) -> Iterator[Records]:
+    """The first record is the header, when it is among them."""
+    if not line:
+        first = next((block for block in found if len(block.values)), None)
+        if first is None:
+            return
+        names = first.values[0].as_py().rstrip(b"\r")
+        if b"\r" in names and quote.encode() not in names:
+            raise unreadable(path, "its header holds a carriage return, and lines end in line feeds")
+        yield Records(first.values.slice(1), first.lines.slice(1), first.end)
+    yield from found
 
 
 def without_mark(stream: Bytes) -> Bytes:

@@ -1,0 +1,161 @@
+"""Rows of files that cannot be read, set aside while a load reads: counted, kept within a limit, and handed on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+
+from flowc.errors import DataError
+from flowc.plan import BAD_ROWS, BadRows
+from flowc.runtime.arrow import arrow_field
+from flowc.runtime.badrows import BadRow, brief
+from flowc.runtime.codecs.contract import UNDECODABLE
+from flowc.runtime.connectors.files import shown, unreadable
+from flowc.runtime.spool import Spool
+
+SCHEMA = pa.schema([arrow_field(column) for column in BAD_ROWS])
+_SHOWN = 5
+_END = ".bad.jsonl"
+_NO_TEXT = re.compile("[\0\udc80-\udcff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """One row of a file that cannot be read: the line on which it begins, its bytes, and what is wrong."""
+
+    line: int
+    raw: bytes
+    why: BadRow
+
+    @property
+    def code(self) -> str:
+        """The code under which it is kept."""
+        return "unreadable-file" if self.why.code == UNDECODABLE else self.why.code
+
+    def error(self, path: Path) -> DataError:
+        """The error of a load that takes no such row."""
+        if self.why.code == UNDECODABLE:
+            return unreadable(path, f"line {self.line}: {self.why.message}")
+        message = f"{self.why.message}, in line {self.line} of `{shown(path)}`"
+        return DataError(message, code=self.why.code, help="mend the file, or set bad rows aside: on_bad_row: skip")
+
+
+@dataclass
+class Aside:
+    """What the reading of one load sets aside. Without `rules`, nothing is kept and nothing is too much."""
+
+    pipeline: str = ""
+    rules: BadRows | None = None
+    bad: int = 0
+    good: int = 0
+    files: list[str] = field(default_factory=list)
+    """The files that were read, by their paths below their folder."""
+    places: list[str] = field(default_factory=list)
+    """The first bad rows, for people."""
+
+    def __post_init__(self) -> None:
+        self._spool: Spool | None = None
+        self._parts: list[Path] = []
+
+    def begin(self, file: str) -> None:
+        """A file is read from here on."""
+        self.files.append(file)
+
+    def add(self, file: str, rows: Sequence[Unread]) -> None:
+        """Rows of a file that cannot be read.
+
+        Raises:
+            DataError: they are more than may be.
+        """
+        self.bad += len(rows)
+        more = rows[: _SHOWN - len(self.places)]
+        self.places += [f"line {row.line} of `{file}`: {brief(row.why.message)}" for row in more]
+        most = self.rules.max_count if self.rules else None
+        if most is not None and self.bad > most:
+            raise self._too_many(f"there are more than {most} bad rows")
+        if self.rules is not None and self.rules.kept:
+            self._keep(file, rows)
+
+    def done(self) -> None:
+        """All files were read. Raises DataError where too many of their rows are bad."""
+        ratio, total = self.rules.max_ratio if self.rules else None, self.bad + self.good
+        if ratio is not None and self.bad > ratio * total:
+            raise self._too_many(f"{self.bad} of {total} rows are bad, and {ratio * 100:g} % may be")
+        if self.rules is not None and self.bad and not self.good:
+            raise self._too_many(f"all {self.bad} rows are bad")
+
+    def _too_many(self, words: str) -> DataError:
+        help = "mend the files or the read options, or allow more under `max_bad`"
+        return DataError(words, code="too-many-bad-rows", help=help, details=tuple(self.places))
+
+    def _keep(self, file: str, rows: Sequence[Unread]) -> None:
+        self._spool = self._spool or Spool()
+        batch = _batch(self.pipeline, [(file, row) for row in rows])
+        path = self._spool.folder / f"bad-{len(self._parts)}.arrow"
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+            writer.write_batch(batch)
+        self._parts.append(path)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """What was set aside, behind a row for each file that was read."""
+        files = sorted(set(self.files))
+        yield _batch(self.pipeline, [(file, None) for file in files])
+        for path in self._parts:
+            with pa.memory_map(str(path)) as source:
+                yield pa.ipc.open_file(source).get_batch(0)
+
+    def close(self) -> None:
+        """Forgets what was kept."""
+        if self._spool is not None:
+            self._spool.close()
+
+    def write(self, folder: Path) -> None:
+        """Writes what was set aside, for each file of its own; one in which all rows are good has none any more."""
+        texts: dict[str, list[str]] = {file: [] for file in self.files}
+        for batch in self.batches():
+            for row in batch.to_pylist():
+                if row["line"] is not None:
+                    texts[row["file"]].append(json.dumps(row, ensure_ascii=False) + "\n")
+        for file, lines in texts.items():
+            part = PurePosixPath(*(p for p in PurePosixPath(file).parts if p not in ("/", "..")))
+            path = folder / self.pipeline / f"{part}{_END}"
+            if lines:
+                _write(path, "".join(lines))
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _batch(pipeline: str, rows: Sequence[tuple[str, Unread | None]]) -> pa.RecordBatch:
+    """Rows as `BAD_ROWS` has them. Bad rows are few: here, and nowhere else, they are looked at one by one."""
+    values = [
+        (pipeline, file, row.line, row.code, brief(row.why.message), _text(row.raw))
+        if row is not None
+        else (pipeline, file, None, None, None, None)
+        for file, row in rows
+    ]
+    if not values:
+        return pa.RecordBatch.from_pylist([], schema=SCHEMA)
+    arrays = [pa.array(column, kind) for column, kind in zip(zip(*values, strict=True), SCHEMA.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _text(raw: bytes) -> str:
+    """Bytes as a text that every database holds: of what is none, the hexadecimal digits are shown."""
+    text = raw.decode("utf-8", "surrogateescape")
+    return _NO_TEXT.sub(lambda sign: f"\\x{ord(sign[0]) & 0xFF:02x}", text)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_name(f".{path.name}.tmp")
+    with made.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    made.replace(path)

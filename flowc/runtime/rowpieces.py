@@ -1,0 +1,37 @@
+"""The rows of files piece by piece, with those among them that cannot be read: the contract of what reads them so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from flowc.runtime.aside import Unread
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some rows of a file, the lines on which they begin, from one, and the rows among them that cannot be read."""
+
+    batch: pa.RecordBatch
+    lines: Any
+    bad: tuple[Unread, ...]
+
+
+class Rows(Protocol):
+    """The rows of the files of one read."""
+
+    schema: pa.Schema
+    paths: tuple[Path, ...]
+    empty: tuple[str, ...]
+    """The columns in which no file has a value, so that they fit any type."""
+
+    def pieces(self, path: Path) -> Iterator[Piece]:
+        """The rows of one file, some megabytes at a time.
+
+        Raises:
+            DataError: the file itself cannot be read.
+        """

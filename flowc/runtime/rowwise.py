@@ -1,0 +1,56 @@
+"""Files whose bad rows are found one by one: read once, batch by batch, and put aside before the engine has them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from flowc.plan import FilesRead
+from flowc.runtime.aside import Aside
+from flowc.runtime.connectors.files import Files, csv_options, shown
+from flowc.runtime.csvrows import CsvRows
+from flowc.runtime.jsonrows import JsonRows
+from flowc.runtime.rowpieces import Rows
+
+
+def is_rowwise(read: FilesRead, files: Files) -> bool:
+    """Whether files are read so: bad rows are set aside, or the bytes of a file are not its rows as they are."""
+    return read.skips or (read.format == "csv" and not csv_options(read, files).as_it_is)
+
+
+def rows_of(read: FilesRead, files: Files) -> Rows:
+    """The rows of a read, whose types are inferred where it declares none.
+
+    Raises:
+        EngineError: there is no file.
+        UsageError: an option that the format has not.
+    """
+    return CsvRows(read, files) if read.format == "csv" else JsonRows(read, files)
+
+
+def good_rows(rows: Rows, files: Files, aside: Aside | None) -> Iterator[pa.RecordBatch]:
+    """The rows that can be read; the others are set aside, or fail the load where there is no `aside`."""
+    for path in rows.paths:
+        name = shown(os.path.relpath(path, files.folder))
+        if aside is not None:
+            aside.begin(name)
+        for piece in rows.pieces(path):
+            if piece.bad and aside is None:
+                raise piece.bad[0].error(path)
+            if aside is not None:
+                aside.good += piece.batch.num_rows
+                if piece.bad:
+                    aside.add(name, piece.bad)
+            yield piece.batch
+
+
+def line_of(rows: Rows, path: Path, row: int) -> int:
+    """The line on which the `row`-th row of a file that can be read begins, both from one."""
+    for piece in rows.pieces(path):
+        if row <= piece.batch.num_rows:
+            return int(piece.lines[row - 1])
+        row -= piece.batch.num_rows
+    return 0
