@@ -18,6 +18,7 @@ import pyarrow as pa
 from flowc.errors import DataError, UsageError
 from flowc.plan import FunctionPlan
 from flowc.runtime.enginecontext import register
+from flowc.runtime.enginejson import without_json
 from flowc.runtime.functiontypes import declared_type, given_types, refused_call, spoken_types, taken
 
 CODE = "function-failed"
@@ -114,7 +115,7 @@ def _given(functions: Sequence[Function], context: Any, sql: str, fail: Fail) ->
 def _refused(context: Any, sql: str) -> tuple[str, str] | None:
     try:
         # Types inside conditions are looked at by the optimizer only, which computes with literals, too.
-        context.sql(sql).optimized_logical_plan()
+        context.sql(without_json(sql)).optimized_logical_plan()
     except Exception as error:
         return refused_call(error)
     return None
