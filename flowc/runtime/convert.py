@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.runtime.arrow import arrow_type, decimal_text, relist
-from flowc.runtime.jsontext import RAW, made_json
+from flowc.runtime.jsontext import made_json, raw
 from flowc.runtime.spelled import kept_by_double, to_decimal
 from flowc.types import INTEGER_RANGES, DataType, Kind
 
@@ -304,8 +304,7 @@ def _with_raw(array: pa.Array, source: DataType) -> pa.Array:
         return array
     if element.kind is Kind.ARRAY:
         return relist(array, _with_raw(array.values, element))
-    marked = pa.StructArray.from_arrays([array.values], names=[RAW])
-    return relist(array, pc.if_else(array.values.is_valid(), marked, None))
+    return relist(array, raw(array.values))
 
 
 def _no_constant(name: str) -> Any:

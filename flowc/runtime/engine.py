@@ -239,7 +239,8 @@ def _text(read: EngineRead) -> str:
 def engine_rows(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """Rows from outside the engine, in types that it has."""
     columns = tuple(Column(c.name, computed(c.type)) for c in columns_of(schema))
-    fields = engine_schema(columns)
+    made = engine_schema(columns)
+    fields = pa.schema([own if nests_fields(own.type) else field for own, field in zip(schema, made, strict=True)])
     return fields, _fitted_batches(batches, columns, fields)
 
 
@@ -253,6 +254,9 @@ def _fitted_batches(
 ) -> Iterator[pa.RecordBatch]:
     row = 1
     for batch in batches:
-        made = fit(batch, columns, first_row=row)
-        yield pa.RecordBatch.from_arrays(made.columns, schema=fields)
+        plain_ones = [place for place, field in enumerate(fields) if not nests_fields(field.type)]
+        made = fit(batch.select(plain_ones), [columns[place] for place in plain_ones], first_row=row)
+        fitted = dict(zip(plain_ones, made.columns, strict=True))
+        arrays = [fitted.get(place, array) for place, array in enumerate(batch.columns)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=fields)
         row += batch.num_rows

@@ -22,13 +22,15 @@ from flowc.catalog import Column
 from flowc.errors import DataError, UsageError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type, plain
+from flowc.runtime.codecs.shapes import decoded_field
 from flowc.runtime.connectors.files import Bytes, Files, opened, unreadable
 from flowc.runtime.convert import convert
 from flowc.runtime.fit import guessed_wrong, shorten
 from flowc.runtime.jsonnumbers import Watched, decimal_fields, double_fields, exact_type, spelling
+from flowc.runtime.jsonstructs import is_struct, struct_values
 from flowc.runtime.jsontexts import Texts
 from flowc.runtime.spelled import DOUBLE
-from flowc.types import INTEGER_RANGES, TEXT, DataType, Kind
+from flowc.types import INTEGER_RANGES, TEXT, DataType, Kind, computed
 
 _BLOCK = 4 << 20
 _INFER_ROWS = 10_000
@@ -62,7 +64,7 @@ def read_jsonl(read: FilesRead, files: Files) -> tuple[pa.Schema, Iterator[pa.Re
     found = _declared(read.columns) if read.columns else _inferred(paths, infer_rows)
     columns = read.columns or tuple(_text_for_times(field) for field in found)
     raw = pa.schema([pa.field(field.name, _roomy(field.type)) for field in found])
-    schema = pa.schema([arrow_field(column) for column in columns])
+    schema = pa.schema(list(map(_field, columns)))
     return schema, _rows(paths, _Shape(raw, tuple(columns), guessed=read.inferred or not read.columns))
 
 
@@ -79,6 +81,8 @@ def _declared(columns: Sequence[Column]) -> pa.Schema:
 
 
 def _raw_type(kind: DataType, depth: int = 0) -> pa.DataType:
+    if is_struct(kind):
+        return _JSON
     if kind.kind is Kind.ARRAY and kind.element is not None:
         return pa.list_(_raw_type(kind.element, depth + 1))
     if kind.kind is Kind.JSON and depth < 2:
@@ -152,7 +156,7 @@ def _text_for_times(field: pa.Field) -> Column:
 
 
 def _rows(paths: Sequence[Path], shape: _Shape) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([arrow_field(column) for column in shape.columns])
+    schema = pa.schema(list(map(_field, shape.columns)))
     for path in paths:
         try:
             with opened(path) as stream:
@@ -166,7 +170,13 @@ def _arrays(batch: pa.RecordBatch, shape: _Shape) -> list[pa.Array]:
     return [_exact(plain(batch.column(c.name)), c, shape.raw.field(c.name)) for c in shape.columns]
 
 
+def _field(column: Column) -> pa.Field:
+    return decoded_field(column.name, computed(column.type)) if is_struct(column.type) else arrow_field(column)
+
+
 def _exact(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
+    if is_struct(column.type):
+        return struct_values(array, computed(column.type))
     wanted = arrow_type(column.type)
     if array.type == wanted and _is_json(raw.type):
         return array

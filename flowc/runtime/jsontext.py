@@ -43,6 +43,12 @@ def made_json(array: pa.Array) -> pa.StringArray:
     return _where_valid(array, _text(array, True))
 
 
+def raw(texts: pa.StringArray) -> pa.StructArray:
+    """JSON texts as values that stay the JSON that they are inside of others."""
+    marked = pa.StructArray.from_arrays([texts], names=[RAW])
+    return pc.if_else(texts.is_valid(), marked, None) if texts.null_count else marked
+
+
 def quoted(text: pa.StringArray) -> pa.StringArray:
     """Texts as JSON strings, NULLs kept."""
     if pc.any(pc.match_substring_regex(text, _SPECIAL)).as_py():

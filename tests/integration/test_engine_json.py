@@ -193,3 +193,47 @@ pipelines:
     assert done.code == 0, done.err
     ((doc,),) = store.raw("SELECT doc FROM chains")
     assert _value(doc if isinstance(doc, str) else json.dumps(doc)) == CHAIN
+
+
+def _over_lines(project: Inside, lines: str, kind: str, sql: str) -> Any:
+    project.write("rows.jsonl", lines)
+    project.write(
+        "specs/all.yaml",
+        f"""
+connections:
+  drop: {{ kind: files, uri: . }}
+  wh: {{ kind: sqlite, path: wh.sqlite }}
+pipelines:
+  p:
+    from: {{ source: {{ connection: drop, path: rows.jsonl, format: jsonl, columns: {{ o: "{kind}" }} }} }}
+    dialect: postgres
+    sql: SELECT {sql} FROM source
+    to: {{ connection: wh, table: out, mode: append }}
+""",
+    )
+    return project.flowc("run", "--once")
+
+
+def test_parts_of_declared_structs_are_read_by_their_paths(project: Inside) -> None:
+    lines = '{"o": {"user": {"id": 7, "n": 1.50}, "tags": ["a"], "more": 1}}\n{"o": null}\n{"o": {"user": null}}\n'
+    kind = "struct(user struct(id bigint, n numeric(9,2)), tags text[])"
+    sql = "o.user.id AS id, (o).user.n AS n, o.tags[1] AS tag, o -> 'user' ->> 'n' AS text, o ->> 'tags' AS tags"
+    done = _over_lines(project, lines, kind, sql)
+    assert done.code == 0, done.err
+    made = Store("sqlite", project.path, file="wh").raw("SELECT * FROM out ORDER BY rowid")
+    assert made == [(7, 1.5, "a", "1.50", '["a"]'), (None,) * 5, (None,) * 5]
+
+
+def test_lists_of_declared_structs_are_read(project: Inside) -> None:
+    done = _over_lines(
+        project, '{"o": [{"a": 1}, {"a": null}]}\n{"o": []}\n', "struct(a bigint)[]", "o[1].a AS a, o AS o"
+    )
+    assert done.code == 0, done.err
+    made = Store("sqlite", project.path, file="wh").raw("SELECT * FROM out ORDER BY rowid")
+    assert [(a, json.loads(o)) for a, o in made] == [(1, [{"a": 1}, {"a": None}]), (None, [])]
+
+
+def test_a_part_that_does_not_fit_names_its_line(project: Inside) -> None:
+    done = _over_lines(project, '{"o": {"a": 1}}\n{"o": {"a": "x"}}\n', "struct(a bigint)", "o.a AS a")
+    assert done.code != 0
+    assert "line 2: column `o`" in done.err, done.err
