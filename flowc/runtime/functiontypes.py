@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,6 +22,7 @@ _STRUCT = re.compile(r"Struct\((.*)\)", re.DOTALL)
 _MAP = re.compile(r'Map\("\w+": non-null Struct\((.*)\), (?:un)?sorted\)', re.DOTALL)
 _FIELD = re.compile(r'"((?:[^"\\]|\\.)*)": (.*)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))", re.DOTALL)
+_SHOWN = 60
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 _PLAIN: Mapping[str, pa.DataType] = {
     "Null": pa.null(), "Boolean": pa.bool_(), "Int8": pa.int8(), "Int16": pa.int16(), "Int32": pa.int32(),
@@ -129,3 +131,26 @@ def taken(declared: DataType, given: pa.DataType) -> pa.DataType | None:
     whole = kind.is_integer and declared.is_number
     day = kind.kind is Kind.DATE and declared.kind is Kind.TIMESTAMP
     return wanted if same or numeric_text or whole or day else None
+
+
+def scalar(value: Any, kind: pa.DataType, method: str) -> pa.Scalar:
+    """What a method of an aggregate gave as a value of the type declared: plain, an Arrow scalar or an array of one.
+
+    Raises TypeError, with the method's name, for another number of values and for what does not fit the type.
+    """
+    one = value.combine_chunks() if isinstance(value, pa.ChunkedArray) else value
+    if isinstance(one, pa.Array):
+        if pa.types.is_list(kind) and not pa.types.is_list(one.type):
+            one = one.to_pylist()
+        elif len(one) != 1:
+            raise TypeError(f"`{method}` returned an array of {len(one)} values, and has to give one")
+        else:
+            one = one[0]
+    if isinstance(one, float) and pa.types.is_integer(kind):
+        one = pa.scalar(one)  # which is cast only where nothing is lost
+    try:
+        return one.cast(kind) if isinstance(one, pa.Scalar) else pa.scalar(one, kind)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        shown = repr(one.as_py() if isinstance(one, pa.Scalar) else one)[:_SHOWN]
+        message = f"`{method}` returned {shown}, which is no value of the type `{data_type(kind)}` that is declared"
+        raise TypeError(message) from error
