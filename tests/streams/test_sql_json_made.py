@@ -29,6 +29,8 @@ def _docs(tmp_path: Path, value: str, rows: list[object] | None = None, more: st
         ("jsonb_object_agg(id, jsonb_build_array(name))", {"1": ['a"b'], "2": [None]}),
         ("coalesce(jsonb_agg(id) FILTER (WHERE id > 9), '[]'::jsonb)", []),
         ("json_build_object('n', approx_distinct(id), 'p', approx_percentile_cont(id, 0.5))", {"n": 2, "p": 1.5}),
+        ("array_agg(named_struct('j', CAST('[1]' AS jsonb), 'o', jsonb_build_object('id', id)))",
+         [{"j": [1], "o": {"id": 1}}, {"j": [1], "o": {"id": 2}}]),
         ("to_jsonb(array_agg(CAST(id AS decimal(9,2))) )", [1.0, 2.0]),
     ],
 )  # fmt: skip

@@ -49,7 +49,7 @@ def gathers(node: exp.Expression) -> bool:
 def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     """The query with its JSON as calls of flowc's functions; what they do not have is reported."""
     root = exp.Paren(this=parsed.tree.copy())
-    for node in reversed([each for each in root.walk() if is_json(each) or isinstance(each, exp.DPipe)]):
+    for node in reversed([each for each in root.walk() if is_json(each) or _may_hold(each)]):
         try:
             _reword(node, parsed.dialect)
         except Untranslatable as refusal:
@@ -65,7 +65,16 @@ def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     return replace(parsed, tree=tree)
 
 
+def _may_hold(node: exp.Expression) -> bool:
+    """Whether JSON in a node would be taken for a text."""
+    return isinstance(node, exp.DPipe) or _named(node) == _STRUCT
+
+
 def _reword(node: exp.Expression, dialect: str) -> None:
+    if _named(node) == _STRUCT:
+        parts = node.expressions
+        node.set("expressions", [_inside(part) if place % 2 else part for place, part in enumerate(parts)])
+        return
     if isinstance(node, exp.DPipe):
         if any(type_of(side) in _JSON for side in (node.this, node.expression)):
             raise Untranslatable("`||` of JSON")
