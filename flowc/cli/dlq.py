@@ -90,7 +90,8 @@ def replay_(specs: tuple[str, ...], codes: tuple[str, ...], parked: bool, form: 
     """Send dead letters of a stream through its SQL into its targets once more.
 
     Each letter that comes through is written once and removed; one that fails again stays, with the new error and one
-    attempt more. The stream's own worker may run meanwhile. Exit code 1 when letters failed again.
+    attempt more. The stream's own worker may run meanwhile; where `dedupe` has to judge letters, it is interrupted,
+    and goes on. Exit code 1 when letters failed again.
     """
     whole, letters = _one(specs, environment, "dlq replay")
     report = replay(letters, whole.checked, whole.ir, Chosen(codes), parked=parked)

@@ -87,6 +87,7 @@ def replayed_text(report: Replayed) -> str:
     """What a replay did, on one line."""
     parked = f", {report.parked} parked" if report.parked else ""
     left = f", {report.unjudged} left (`dedupe` may not have judged them)" if report.unjudged else ""
+    left = (f", {report.repeats} of them repeats" if report.repeats else "") + left
     rows = f"{report.rows} row{'' if report.rows == 1 else 's'}"
     return f"{report.stream}: {report.replayed} replayed into {rows}, {report.failed} failed again{parked}{left}"
 
@@ -95,8 +96,8 @@ def replayed_object(report: Replayed) -> dict[str, object]:
     """What a replay did, for programs."""
     return {
         "stream": report.stream, "replayed": report.replayed, "rows": report.rows, "failed": report.failed,
-        "parked": report.parked, "unjudged": report.unjudged, "status": "failed" if report.error else "ok",
-        "error": error_object(report.error),
+        "repeats": report.repeats, "parked": report.parked, "unjudged": report.unjudged,
+        "status": "failed" if report.error else "ok", "error": error_object(report.error),
     }  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.runtime.arrow import arrow_type, decimal_text, json_text, relist
+from flowc.runtime.arrow import arrow_type, decimal_text, relist
+from flowc.runtime.jsontext import made_json, raw
 from flowc.runtime.spelled import kept_by_double, to_decimal
 from flowc.types import INTEGER_RANGES, DataType, Kind
 
@@ -285,7 +286,7 @@ def _to_json(array: pa.Array, source: DataType, _target: DataType, _zone: str | 
     if source.kind in (Kind.JSON, Kind.STRUCT):
         return array
     if source.kind is Kind.ARRAY and pa.types.is_list(array.type):
-        return json_text(array)
+        return made_json(_with_raw(array, source))
     if source.kind not in _TEXTS:
         raise _refuse()
     try:
@@ -294,6 +295,16 @@ def _to_json(array: pa.Array, source: DataType, _target: DataType, _zone: str | 
     except RecursionError:
         raise Misfit(": it is nested too deeply") from None
     return array
+
+
+def _with_raw(array: pa.Array, source: DataType) -> pa.Array:
+    """A list, at any depth of it what is JSON text already marked as such."""
+    element = source.element
+    if element is None or element.kind not in (Kind.ARRAY, Kind.JSON, Kind.STRUCT):
+        return array
+    if element.kind is Kind.ARRAY:
+        return relist(array, _with_raw(array.values, element))
+    return relist(array, raw(array.values))
 
 
 def _no_constant(name: str) -> Any:

@@ -17,7 +17,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import EngineRead, FilesRead, TableRead
 from flowc.runtime.arithmetic import CODE, Query, overflowed
-from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, plain
+from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, nests_fields, plain, relist
 from flowc.runtime.aside import Aside
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors.files import Files
@@ -25,10 +25,12 @@ from flowc.runtime.convert import convert, parse, parse_inferred
 from flowc.runtime.csvfiles import Part, fault, register_csv, stray_quotes
 from flowc.runtime.csvstray import StrayQuotes
 from flowc.runtime.enginecontext import new_context, register, take_large_batches
+from flowc.runtime.enginejson import calls_json, register_json, register_parts, without_json
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.fit import Place, fit, misfit_in_file
 from flowc.runtime.functions import Load, mistyped, no_functions, register_all
 from flowc.runtime.jsonl import read_jsonl
+from flowc.runtime.jsontext import made_json
 from flowc.runtime.names import quoted
 from flowc.runtime.parquet import register_parquet
 from flowc.runtime.rowpieces import Rows
@@ -92,6 +94,7 @@ class Engine:
             self._register(name, source, rows=rows)
         if rows:
             self._aside.done()
+        register_parts(self._context, _text(read), self._failures.append)
         if functions:
             self._guard(lambda: register_all(functions, self._context, _text(read), self._failures.append))
 
@@ -187,14 +190,23 @@ class Engine:
 
     def _plan(self, read: EngineRead) -> tuple[Any, tuple[Column, ...]]:
         """The query, with its arithmetic checked, and the columns that it yields, under the names that were written."""
-        plan, sql = self._context.sql, _text(read)
-        written = self._guard(lambda: plan(sql))
-        if not read.arithmetic:
-            return written, columns_of(written.schema())
-        query = Query(sql, read.arithmetic, self._computes, self._failures.append)
-        frame = self._guard(lambda: plan(query.checked(plan)))
+        sql = _text(read)
+        written = self._guard(lambda: self._planned(sql))
+        checked = self._guard(lambda: self._checked(sql, read)) if read.arithmetic else sql
+        frame = self._guard(lambda: self._with_json(checked)) if calls_json(sql) or read.arithmetic else written
         pairs = zip(columns_of(frame.schema()), written.schema().names, strict=True)
         return frame, tuple(replace(column, name=name) for column, name in pairs)
+
+    def _planned(self, sql: str) -> Any:
+        """The plan of a query whose JSON is not made yet."""
+        return self._context.sql(without_json(sql))
+
+    def _checked(self, sql: str, read: EngineRead) -> str:
+        return Query(sql, read.arithmetic, self._computes, self._failures.append).checked(self._planned)
+
+    def _with_json(self, sql: str) -> Any:
+        register_json(self._context, sql)
+        return self._context.sql(sql)
 
     def _computes(
         self, name: str, function: Callable[..., pa.Array], takes: list[pa.DataType], gives: pa.DataType
@@ -207,7 +219,7 @@ class Engine:
             batch = self._guard(lambda: next(stream, None))
             if batch is None:
                 break
-            arrays = [plain(array) for array in batch.to_pyarrow().columns]
+            arrays = [_plainly(array) for array in batch.to_pyarrow().columns]
             yield pa.RecordBatch.from_arrays(
                 [a.cast(f.type) if a.type != f.type else a for a, f in zip(arrays, schema, strict=True)], schema=schema
             )
@@ -240,6 +252,13 @@ class Engine:
         return mistyped(error) or EngineError(words, code="query-refused")
 
 
+def _plainly(array: pa.Array) -> pa.Array:
+    """Values in plain types; those with named parts are JSON as SQL makes it."""
+    if not nests_fields(array.type):
+        return plain(array)
+    return relist(array, _plainly(array.values)) if pa.types.is_list(array.type) else made_json(array)
+
+
 _FILE_SIGNS = ("Csv error", "Parser error", "Error while parsing", "incorrect number of fields")
 
 
@@ -256,7 +275,8 @@ def _text(read: EngineRead) -> str:
 def engine_rows(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """Rows from outside the engine, in types that it has."""
     columns = tuple(Column(c.name, computed(c.type)) for c in columns_of(schema))
-    fields = engine_schema(columns)
+    made = engine_schema(columns)
+    fields = pa.schema([own if nests_fields(own.type) else field for own, field in zip(schema, made, strict=True)])
     return fields, _fitted_batches(batches, columns, fields)
 
 
@@ -270,6 +290,9 @@ def _fitted_batches(
 ) -> Iterator[pa.RecordBatch]:
     row = 1
     for batch in batches:
-        made = fit(batch, columns, first_row=row)
-        yield pa.RecordBatch.from_arrays(made.columns, schema=fields)
+        plain_ones = [place for place, field in enumerate(fields) if not nests_fields(field.type)]
+        made = fit(batch.select(plain_ones), [columns[place] for place in plain_ones], first_row=row)
+        fitted = dict(zip(plain_ones, made.columns, strict=True))
+        arrays = [fitted.get(place, array) for place, array in enumerate(batch.columns)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=fields)
         row += batch.num_rows

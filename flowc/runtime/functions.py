@@ -1,7 +1,7 @@
 """Python functions of a project, for queries on the engine: loaded from the project's root, told by their plans.
 
 A scalar function gets Arrow arrays and returns one of the same length, once per batch. An aggregate is a class with
-`update` (arrays), `merge` (arrays of states), `evaluate` and `state`.
+`update` or `update_batch` (arrays), `merge` or `merge_batch` (arrays of states), `evaluate` and `state`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import pyarrow as pa
 from flowc.errors import DataError, UsageError
 from flowc.plan import FunctionPlan
 from flowc.runtime.enginecontext import register
-from flowc.runtime.functiontypes import declared_type, given_types, refused_call, spoken_types, taken
+from flowc.runtime.enginejson import without_json
+from flowc.runtime.functiontypes import declared_type, given_types, refused_call, scalar, spoken_types, taken
 
 CODE = "function-failed"
-_METHODS = ("update", "merge", "state", "evaluate")
+_METHODS = (("update", "update_batch"), ("merge", "merge_batch"), ("state",), ("evaluate",))
+"""What an aggregate has, under one of these names."""
 
 Fail = Callable[[DataError], None]
 
@@ -114,7 +116,7 @@ def _given(functions: Sequence[Function], context: Any, sql: str, fail: Fail) ->
 def _refused(context: Any, sql: str) -> tuple[str, str] | None:
     try:
         # Types inside conditions are looked at by the optimizer only, which computes with literals, too.
-        context.sql(sql).optimized_logical_plan()
+        context.sql(without_json(sql)).optimized_logical_plan()
     except Exception as error:
         return refused_call(error)
     return None
@@ -151,9 +153,9 @@ def _loaded(plan: FunctionPlan, root: Path) -> Any:
 def _check_kind(plan: FunctionPlan, found: Any) -> None:
     if not callable(found):
         raise TypeError(f"it is {type(found).__name__}, which cannot be called")
-    missing = [name for name in _METHODS if not callable(getattr(found, name, None))]
+    missing = [names for names in _METHODS if not any(callable(getattr(found, name, None)) for name in names)]
     if plan.aggregate and missing:
-        raise TypeError(f"an aggregate is a class, and this one has no `{missing[0]}`")
+        raise TypeError(f"an aggregate is a class, and this one has no `{'` or `'.join(missing[0])}`")
 
 
 def _array(made: Any, gives: pa.DataType, count: int) -> pa.Array:
@@ -185,25 +187,27 @@ def _accumulator(
             self._own = function.guarded(fail, function.python)
 
         def update(self, *values: pa.Array) -> None:
-            function.guarded(fail, lambda: self._own.update(*_exactly(values, wanted)))
+            function.guarded(fail, lambda: _method(self._own, "update")(*_exactly(values, wanted)))
 
         def merge(self, states: list[pa.Array]) -> None:
-            function.guarded(fail, lambda: self._own.merge(*states))
+            function.guarded(fail, lambda: _method(self._own, "merge")(*states))
 
         def state(self) -> list[pa.Scalar]:
             return function.guarded(fail, lambda: _scalars(self._own.state(), state))  # type: ignore[no-any-return]
 
         def evaluate(self) -> pa.Scalar:
-            return function.guarded(fail, lambda: _scalar(self._own.evaluate(), gives))
+            return function.guarded(fail, lambda: scalar(self._own.evaluate(), gives, "evaluate"))
 
     return Accumulator
 
 
-def _scalars(values: Sequence[Any], kinds: Sequence[pa.DataType]) -> list[pa.Scalar]:
+def _method(own: Any, name: str) -> Callable[..., Any]:
+    method: Callable[..., Any] = getattr(own, name, None) or getattr(own, f"{name}_batch")
+    return method
+
+
+def _scalars(given: Any, kinds: Sequence[pa.DataType]) -> list[pa.Scalar]:
+    values = list(given) if isinstance(given, list | tuple) else [given]
     if len(values) != len(kinds):
         raise ValueError(f"`state` returned {len(values)} values, and {len(kinds)} are declared")
-    return [_scalar(value, kind) for value, kind in zip(values, kinds, strict=True)]
-
-
-def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
-    return value.cast(kind) if isinstance(value, pa.Scalar) else pa.scalar(value, kind)
+    return [scalar(value, kind, "state") for value, kind in zip(values, kinds, strict=True)]

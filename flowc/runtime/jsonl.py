@@ -22,14 +22,16 @@ from flowc.catalog import Column
 from flowc.errors import DataError, UsageError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type, plain
+from flowc.runtime.codecs.shapes import decoded_field
 from flowc.runtime.connectors.files import Bytes, Files, unreadable
 from flowc.runtime.convert import convert
 from flowc.runtime.fit import guessed_wrong, shorten
 from flowc.runtime.jsonarray import json_stream, numbered
 from flowc.runtime.jsonnumbers import Watched, decimal_fields, double_fields, exact_type, spelling
+from flowc.runtime.jsonstructs import is_struct, struct_values
 from flowc.runtime.jsontexts import Texts
 from flowc.runtime.spelled import DOUBLE
-from flowc.types import INTEGER_RANGES, TEXT, DataType, Kind
+from flowc.types import INTEGER_RANGES, TEXT, DataType, Kind, computed
 
 _BLOCK = 4 << 20
 _INFER_ROWS = 10_000
@@ -54,7 +56,7 @@ class JsonShape:
     @property
     def schema(self) -> pa.Schema:
         """The schema of the rows."""
-        return pa.schema([arrow_field(column) for column in self.columns])
+        return pa.schema(list(map(_field, self.columns)))
 
 
 def read_jsonl(read: FilesRead, files: Files) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -90,6 +92,8 @@ def _declared(columns: Sequence[Column]) -> pa.Schema:
 
 
 def _raw_type(kind: DataType, depth: int = 0) -> pa.DataType:
+    if is_struct(kind):
+        return _JSON
     if kind.kind is Kind.ARRAY and kind.element is not None:
         return pa.list_(_raw_type(kind.element, depth + 1))
     if kind.kind is Kind.JSON and depth < 2:
@@ -187,7 +191,13 @@ def _given(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
     return _exact(array, column, raw)
 
 
+def _field(column: Column) -> pa.Field:
+    return decoded_field(column.name, computed(column.type)) if is_struct(column.type) else arrow_field(column)
+
+
 def _exact(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
+    if is_struct(column.type):
+        return struct_values(array, computed(column.type))
     wanted = arrow_type(column.type)
     if array.type == wanted and _is_json(raw.type):
         return array

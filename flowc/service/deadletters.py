@@ -137,6 +137,11 @@ def replayed_name(stream: str) -> str:
     return f"{stream}.dead-letters"
 
 
+def judged_name(stream: str) -> str:
+    """The name under which the epochs of replays are counted whose letters `dedupe` judges."""
+    return f"{stream}.judged-letters"
+
+
 def dead_letters(checked: CheckedSpec, ir: Ir, stream: str, sessions: Sessions) -> DeadLetters:
     """Those of a stream. Raises UsageError for a stream that keeps none, or that this version cannot run."""
     plan = plan_of(checked, ir, stream, sessions)

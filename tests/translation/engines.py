@@ -23,6 +23,7 @@ from flowc.runtime.arithmetic import Query
 from flowc.runtime.arrow import arrow_type
 from flowc.runtime.connectors import sqlite_functions
 from flowc.runtime.connectors.mysql import MySQL
+from flowc.runtime.enginejson import register_json, register_parts, without_json
 from flowc.types import DataType, Kind
 from tests.translation.tables import ROWS
 
@@ -137,7 +138,10 @@ def open_datafusion() -> Iterator[Run]:
 
     def run(sql: str) -> Rows:
         try:
-            checked = Query(sql, arithmetic(sql), register, lambda error: None).checked(session.sql)
+            register_parts(session, sql, lambda error: None)
+            query = Query(sql, arithmetic(sql), register, lambda error: None)
+            checked = query.checked(lambda text: session.sql(without_json(text)))
+            register_json(session, checked)
             return _rows(session.sql(checked).to_arrow_table())
         except Exception as error:
             raise Failed(_line(error)) from error

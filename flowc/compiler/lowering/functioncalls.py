@@ -14,6 +14,7 @@ from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functions import Functions, Untyped
 from flowc.compiler.sql.exprtypes import GIVEN, RETURNS
 from flowc.compiler.sql.meaning.core import mark
+from flowc.compiler.sql.meaning.datafusion_json import is_json
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.translate import translate, translate_expression
 from flowc.diagnostics import Reporter
@@ -88,7 +89,7 @@ def engine_text(query: SqlTree, engine: str, functions: Functions, reporter: Rep
 
     What was written for this engine keeps its words.
     """
-    if query.dialect == engine:
+    if query.dialect == engine and not any(map(is_json, query.tree.walk())):
         return translate(_with_own_words(query, functions), engine, reporter)
     return translate_expression(with_own_calls(query, functions), engine, reporter)
 

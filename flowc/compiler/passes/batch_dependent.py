@@ -9,6 +9,7 @@ from sqlglot import exp
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir, Sql, Stream
 from flowc.compiler.names.raw import name_at
+from flowc.compiler.sql.meaning.datafusion_json import gathers
 from flowc.compiler.sql.sqltext import parse_query
 from flowc.diagnostics import Reporter
 
@@ -42,8 +43,8 @@ def _looking(tree: exp.Expression, stream: Stream) -> Iterator[exp.Expression]:
 
 
 def _calls(query: exp.Query, aggregates: set[str]) -> Iterator[exp.Expression]:
-    for node in query.find_all(exp.AggFunc, exp.Window, exp.Anonymous):
-        plain = isinstance(node, exp.Anonymous) and node.name.lower() not in aggregates
+    for node in query.find_all(exp.AggFunc, exp.Window, exp.Anonymous, exp.JSONArrayAgg):
+        plain = isinstance(node, exp.Anonymous) and not (node.name.lower() in aggregates or gathers(node))
         if not plain and node.find_ancestor(exp.Select) is query:
             yield node
 

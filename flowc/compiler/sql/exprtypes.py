@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
 
+from flowc.compiler.sql.meaning.datafusion_json import gives_json
 from flowc.compiler.sql.scope import Value
 from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
@@ -168,6 +169,8 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
     if cls is exp.Anonymous and RETURNS in node.meta:
         node.meta[GIVEN] = tuple(value.type for value in values)
         return node.meta[RETURNS], True
+    if engine == "datafusion" and (json := gives_json(node)) is not None:
+        return (DataType(Kind.JSON) if json else TEXT), True
     if cls in _FIXED:
         kind, nullable = _FIXED[cls]
         kind = kind if engine in _TYPED_ENGINES or kind not in (BOOLEAN, DATE) else UNKNOWN

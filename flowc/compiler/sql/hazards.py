@@ -12,6 +12,7 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
 from flowc.compiler.sql.meaning.core import OURS
+from flowc.compiler.sql.meaning.functions import known_functions
 from flowc.compiler.sql.meaning.mysql import unknown_in_mysql
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
@@ -50,9 +51,19 @@ def report_hazards(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
 
 def _unknown_function(node: exp.Expression, dialect: str, engine: str) -> str | None:
     name = str(node.this).lower()
-    if node.meta.get(OURS) or name in _PORTABLE.get(engine, ()):
+    if node.meta.get(OURS) or name in _PORTABLE.get(engine, ()) or _beyond(name, dialect, engine):
         return None
     return f"`{name}` of {dialect} has no translation to {engine}"
+
+
+def _beyond(name: str, dialect: str, engine: str) -> bool:
+    """Whether an engine of flowc's own has a function that the dialect has not: there is nothing else it could mean."""
+    return engine == "datafusion" and name in (known_functions(engine) or ()) and name not in _names_of(dialect)
+
+
+def _names_of(dialect: str) -> frozenset[str]:
+    """The functions of a dialect; where they are not known, those of the engine, of which none is beyond it then."""
+    return known_functions(dialect) or known_functions("datafusion") or frozenset()
 
 
 def _division(node: exp.Expression, dialect: str, engine: str) -> str | None:

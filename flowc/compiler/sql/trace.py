@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
+from flowc.compiler.sql.meaning.datafusion_json import gathers
 from flowc.stream import ROW
 
 _ALLOWED = frozenset(("expressions", "from_", "joins", "where", "with_", "kind", "hint"))
@@ -83,6 +84,7 @@ class _Tracer:
         """Whether what is computed of a row depends on that row alone."""
         return not any(
             isinstance(part, exp.AggFunc | exp.Window)
+            or gathers(part)
             or (isinstance(part, exp.Query) and _reads(part, carriers))
             or (isinstance(part, exp.Anonymous) and self._aggregate(part.name.lower()))
             for part in _parts(node)

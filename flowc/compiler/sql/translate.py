@@ -13,10 +13,13 @@ from sqlglot.errors import SqlglotError, UnsupportedError
 from flowc.compiler.dialects import as_read
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.sql.hazards import report_hazards
+from flowc.compiler.sql.meaning.datafusion_json import is_json, with_json
 from flowc.compiler.sql.meaning.functions import missing_functions
 from flowc.compiler.sql.meaning.reword import reword
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter, Severity
+
+DATAFUSION = "datafusion"
 
 __all__ = ["DataFusion", "translate", "translate_expression"]
 
@@ -26,16 +29,19 @@ def translate(parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
 
     Types that were inferred and left on the tree's nodes say what cannot be seen in the text.
     """
-    if parsed.dialect == engine:
+    if parsed.dialect == engine and not (engine == DATAFUSION and any(map(is_json, parsed.tree.walk()))):
         return as_read(parsed.text.text, engine)
     return translate_expression(parsed, engine, reporter)
 
 
 def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
     """The tree as text for `engine`; None after an error."""
-    if parsed.dialect == engine:
-        return _generated(parsed.tree, parsed, engine, reporter)
     before = len(reporter.found)
+    if engine == DATAFUSION:
+        parsed = with_json(parsed, reporter)
+    if parsed.dialect == engine:
+        failed = len(reporter.found) > before
+        return None if failed else _generated(parsed.tree, parsed, engine, reporter)
     try:
         tree = reword(parsed, engine, reporter)
         report_hazards(SqlTree(tree, parsed.text, parsed.dialect), engine, reporter)

@@ -21,6 +21,7 @@ from flowc.runtime.connectors.limits import limits
 from flowc.runtime.convert import Misfit, convert
 from flowc.runtime.fit import refuse_where
 from flowc.runtime.hexadecimal import hex_text
+from flowc.runtime.jsontext import raw
 from flowc.types import INTEGER_RANGES, TEXT, UNKNOWN, DataType, Kind
 
 # Storage ------------------------------------------------------------------------------------------------------------
@@ -56,6 +57,8 @@ def _in_json(array: pa.Array, kind: DataType) -> pa.Array:
     """Elements as JSON has them: booleans, numbers and nested arrays as they are, everything else as text."""
     if kind.kind is Kind.ARRAY:
         return relist(array, _in_json(array.values, kind.element or UNKNOWN))
+    if kind.kind is Kind.STRUCT:
+        return raw(array)
     if kind.kind is Kind.BINARY:
         return hex_text(array)
     return array if kind.kind in (Kind.BOOL, Kind.FLOAT64, *INTEGER_RANGES) else _stored(array, kind)

@@ -17,7 +17,7 @@ from flowc.runtime.connectors.filestream_registry import SHIFT
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.epoch import END, Epoch, Intent
 from flowc.runtime.streams.eventtime import event_times, timed
-from flowc.runtime.streams.letters import letters
+from flowc.runtime.streams.letters import letters, marked
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.misfits import Spelled, Taken, misfits, taken
@@ -62,6 +62,9 @@ class Origin:
         return f"{self.topic}[{self.partition}] at {self.offset}: {words}"
 
 
+_MESSAGE = "flowc_message"
+
+
 @dataclass(frozen=True, slots=True)
 class _Made:
     """Rows, the messages that failed on the way, and the message of each row where that is known."""
@@ -81,6 +84,8 @@ class Compute:
     operators: Sequence[Operator] = ()
     lookups: Lookups | None = None
     functions: Sequence[Function] = ()
+    marks: bool = field(init=False)
+    """Whether dead letters tell if the operators of the stream have seen their messages."""
     watermarks: Watermarks = field(init=False)
     _transform: Transform | None = field(default=None, init=False)
     _rowwise: Rowwise | None = field(default=None, init=False)
@@ -90,6 +95,7 @@ class Compute:
     """Messages are found bad by the thread that computes and by the one that writes."""
 
     def __post_init__(self) -> None:
+        self.marks = bool(self.operators)
         self.watermarks = Watermarks(self.plan.watermark, [source.name for source in self.plan.sources])
         schemas = {s.name: schema_of(self.decoders[s.name].schema, s.extras) for s in self.plan.sources}
         if self._traces:
@@ -114,20 +120,36 @@ class Compute:
         made = self._made(source, rows, decoded.rows, intent)
         found = {row.index: row for row in (*made.bad, *decoded.bad)}
         self._tell(source, polled.messages, found.values())
-        return self._epoch(polled, intent, made, found)
+        return self._epoch(polled, intent, made, found, frozenset(row.index for row in decoded.bad))
 
-    def _epoch(self, polled: Polled, intent: Intent, made: _Made, found: Mapping[int, BadRow]) -> Epoch:
-        """What became of messages; those that were found bad are told by their index."""
+    def reads(self, polled: Polled) -> bool:
+        """Whether any of the messages can be decoded."""
+        return bool(self._read(self._source(polled), polled.messages)[1].num_rows)
+
+    def repeats(self, polled: Polled, intent: Intent) -> pa.Int64Array:
+        """The messages, by their index, of which the operators let no row through, and which they have judged now."""
+        source = self._source(polled)
+        decoded, rows = self._read(source, polled.messages)
+        rows = rows.append_column(pa.field(_MESSAGE, pa.int64()), decoded.rows)
+        kept = self._operated(source, rows, intent).column(_MESSAGE)
+        return pc.unique(decoded.rows.filter(pc.invert(pc.is_in(decoded.rows, kept))))
+
+    def _epoch(
+        self, polled: Polled, intent: Intent, made: _Made, found: Mapping[int, BadRow], unread: frozenset[int]
+    ) -> Epoch:
+        """What became of messages; those that were found bad are told by their index, `unread` before the operators."""
         source, dead = self._source(polled), None
         if found and self.plan.on_error == "dlq":
             bad = [found[index] for index in sorted(found)]
             dead = letters(self.plan, source, polled.messages, bad, intent.time)
-        without = partial(self._without, polled, intent, made, found) if made.origins is not None else None
+            dead = marked(dead, [row.index not in unread for row in bad]) if self.marks else dead
+        without = partial(self._without, polled, intent, made, found, unread) if made.origins is not None else None
         return Epoch(intent, made.rows, polled.messages.num_rows, polled.read_at, dead, without=without)
 
     def _without(
-        self, polled: Polled, intent: Intent, made: _Made, found: Mapping[int, BadRow], refused: Sequence[BadRow]
-    ) -> Epoch:
+        self, polled: Polled, intent: Intent, made: _Made, found: Mapping[int, BadRow], unread: frozenset[int],
+        refused: Sequence[BadRow],
+    ) -> Epoch:  # fmt: skip
         """The epoch without the messages of some of its rows."""
         assert made.origins is not None
         # Of several rows of one message, the first that is refused is told.
@@ -135,7 +157,7 @@ class Compute:
         self._tell(self._source(polled), polled.messages, new.values())
         kept = pc.invert(pc.is_in(made.origins, pa.array(new, pa.int64())))
         left = _Made(made.rows.filter(kept), [], made.origins.filter(kept))
-        return self._epoch(polled, intent, left, {**found, **new})
+        return self._epoch(polled, intent, left, {**found, **new}, unread)
 
     def _source(self, polled: Polled) -> SourcePlan:
         return next(source for source in self.plan.sources if source.name == polled.source)

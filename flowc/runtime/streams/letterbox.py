@@ -148,6 +148,10 @@ class LetterBox:
     attempts: int
     """Letters of more attempts are parked, and left alone."""
     limit: int
+    wanted: Callable[[pa.RecordBatch], pa.Array] | None = None
+    """Tells of letters which of them are given; the others stay where they are."""
+    passed_over: int = field(default=0, init=False)
+    """How many were not given."""
     _sources: list[tuple[str, str]] = field(init=False)
     _at: tuple[int, int] = field(default=(_NO_PLACE, _NO_PLACE), init=False)
 
@@ -167,10 +171,17 @@ class LetterBox:
             letters = fitted(self.database.query(query))
             if letters.num_rows:
                 self._at = letters.column("partition_number")[-1].as_py(), letters.column("message_offset")[-1].as_py()
-                letters = single(letters)
-                return Batch(letters, ranges_of(letters))
+                letters = self._wanted(single(letters))
+                if letters.num_rows:
+                    return Batch(letters, ranges_of(letters))
+                continue
             self._sources, self._at = self._sources[1:], (_NO_PLACE, _NO_PLACE)
         return None
+
+    def _wanted(self, letters: pa.RecordBatch) -> pa.RecordBatch:
+        found = letters if self.wanted is None else letters.filter(self.wanted(letters))
+        self.passed_over += letters.num_rows - found.num_rows
+        return found
 
     def at(self, ranges: Iterable[Range]) -> pa.RecordBatch:
         """The letters of some messages, one for each message."""

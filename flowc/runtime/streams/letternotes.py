@@ -13,15 +13,17 @@ TIME = "flowc_event_ms"
 """The broker's time in milliseconds since 1970, where `event_time` cannot hold it."""
 LEFT_OUT = "flowc_left_out"
 """How many bytes were left out, 0 where that is not known: the letter tells where they are."""
-NOTES = (TIME, LEFT_OUT)
+JUDGED = "flowc_judged"
+"""Of a stream with operators: 1 where they have seen the message before it failed, 0 where it failed before that."""
+NOTES = (TIME, LEFT_OUT, JUDGED)
 Header = dict[str, Any]
 """`key`, and `value` as hexadecimal digits or None; a note is marked, for a message may have headers of its name."""
 
 
 def noted(headers: str | None, notes: Mapping[str, int]) -> str | None:
-    """The headers of a letter, as its column keeps them, with notes."""
-    own, _ = parted(headers)
-    return written([*own, *(note(name, number) for name, number in notes.items())])
+    """The headers of a letter, as its column keeps them, with these notes beside those that it has."""
+    own, before = parted(headers)
+    return written([*own, *(note(name, number) for name, number in {**before, **notes}.items())])
 
 
 def note(name: str, number: int) -> Header:

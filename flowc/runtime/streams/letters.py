@@ -11,7 +11,7 @@ from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.instants import held, outside
 from flowc.runtime.jsontext import json_text
-from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, noted
+from flowc.runtime.streams.letternotes import JUDGED, LEFT_OUT, TIME, noted
 from flowc.stream import DEAD_LETTER, SourcePlan, StreamPlan, TableTarget
 
 SCHEMA = arrow_schema(DEAD_LETTER)
@@ -42,6 +42,13 @@ def letters(
         "failed_at": pa.repeat(pa.scalar(failed_at, pa.timestamp("us", "UTC")), count),
     }
     return pa.RecordBatch.from_arrays([given[field.name] for field in SCHEMA], schema=SCHEMA)
+
+
+def marked(dead: pa.RecordBatch, judged: Sequence[bool]) -> pa.RecordBatch:
+    """Letters with a note on each that says whether operators have seen its message."""
+    pairs = zip(dead.column("headers").to_pylist(), judged, strict=True)
+    headers = pa.array([noted(text, {JUDGED: int(seen)}) for text, seen in pairs], pa.string())
+    return dead.set_column(dead.schema.get_field_index("headers"), SCHEMA.field("headers"), headers)
 
 
 def _kind(plan: StreamPlan) -> str:

@@ -22,6 +22,7 @@ from flowc.runtime.streams.begin import check_held, opened
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after
 from flowc.runtime.streams.letterbox import Batch, Fetch, failed_again, found_again, joined, messages_of
+from flowc.runtime.streams.letters import marked
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.state.contract import Checkpoint, StateStore
 from flowc.runtime.streams.targets.contract import Judge, Writer, measured
@@ -81,6 +82,8 @@ class LettersRun:
     """Reads the message of a letter again that does not hold it."""
     pause: Callable[[str], None] = _nothing
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
+    passed: bool = False
+    """Whether the stream's operators have let all of these letters through before."""
     taken: tuple[Range, ...] = field(default=(), init=False)
     """The messages of the letters in hand."""
     replayed: int = field(default=0, init=False)
@@ -94,11 +97,15 @@ class LettersRun:
         number = self._begin()
         while (batch := self.box.next()) is not None:
             number += 1
-            intent = Intent(number, time.time_ns() // 1000, batch.ranges)
-            if self.store is not None:
-                self.store.intend(intent)
-                self.pause("intended")
+            intent = self._intended(Intent(number, time.time_ns() // 1000, batch.ranges), batch.letters)
             self._replay(intent, batch.letters)
+
+    def _intended(self, intent: Intent, letters: pa.RecordBatch) -> Intent:
+        """The intent of these letters, as it is stored where there is a store."""
+        if self.store is not None:
+            self.store.intend(intent)
+            self.pause("intended")
+        return intent
 
     def close(self) -> None:
         """Leaves targets, lookups and the store."""
@@ -165,7 +172,7 @@ class LettersRun:
         """What becomes of letters. To targets, an epoch is one step of one partition."""
         step = Range(self.plan.sources[0].name, 0, intent.number - 1, intent.number)
         own = replace(intent, ranges=(step,))
-        made = [self._made(own, part) for part in _by_source(letters)] or [self._made(own, letters)]
+        made = [self._made(own, part) for part in by_source(letters)] or [self._made(own, letters)]
         return _whole(own, made)
 
     def _made(self, intent: Intent, letters: pa.RecordBatch) -> Epoch:
@@ -179,6 +186,8 @@ class LettersRun:
         first = epoch.without
         without = (lambda bad: self._again(first(bad), letters)) if first is not None else None
         dead = failed_again(epoch.dead, letters, self.stream) if epoch.dead is not None else None
+        if dead is not None and self.passed:
+            dead = marked(dead, [True] * dead.num_rows)
         return replace(epoch, dead=dead, without=without)
 
 
@@ -202,6 +211,7 @@ def _whole(intent: Intent, parts: Sequence[Epoch]) -> Epoch:
     )  # fmt: skip
 
 
-def _by_source(letters: pa.RecordBatch) -> list[pa.RecordBatch]:
+def by_source(letters: pa.RecordBatch) -> list[pa.RecordBatch]:
+    """Letters, those of each source apart."""
     sources = letters.column("source")
     return [letters.filter(pc.equal(sources, name)) for name in pc.unique(sources).to_pylist()]

@@ -91,6 +91,39 @@ class StreamRun:
             self._commit(self._made(self._nothing(), END))
         self._settle()
 
+    def stand(self) -> None:
+        """Goes on where another worker is, and reads nothing new: what was intended is done, and the state kept.
+
+        For a stream whose store knows the positions. Raises FlowcError, Fenced where the other one goes on.
+        """
+        assert self.store is not None
+        opened(self.plan, self.store, self.writers)
+        self.store.shut(self.clock())
+        restored = self._restore(*opened(self.plan, self.store, self.writers))
+        if restored.intents:
+            self._seek({**beginnings(restored.intents), **self._read})
+            self._replay(restored.intents)
+        self._settle()
+        if self._pending:
+            raise Fenced(f"stream `{self.plan.name}`: not every target holds its last epoch")
+
+    def judge(self, polled: Sequence[Polled]) -> tuple[list[pa.Int64Array], Epoch]:
+        """Has the operators judge messages that come from elsewhere than the sources.
+
+        Gives the repeats among each, by their index, and the epoch that keeps the state behind them: it has no rows,
+        and its ranges stand. Behind `stand`, or `restore`, alone.
+        """
+        self._number += 1
+        none = self._nothing()
+        intent = Intent(self._number, self.clock(), none.ranges)
+        repeats = [self.compute.repeats(each, intent) for each in polled]
+        return repeats, Epoch(intent, none.messages, 0, checkpoint=self._snapshot())
+
+    def restore(self, held: Held) -> None:
+        """Takes the state that is stored in the transaction, which is open, of the only target that holds this."""
+        assert self.store is not None
+        self._restore(self.store.read(), [held])
+
     @property
     def _intends(self) -> bool:
         return intends(self.plan)

@@ -13,10 +13,12 @@ from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import Arithmetic
 from flowc.runtime.arithmetic import CODE, Query, overflowed
-from flowc.runtime.arrow import arrow_field, columns_of, json_text, nests_fields, plain
+from flowc.runtime.arrow import arrow_field, columns_of, nests_fields, plain
 from flowc.runtime.enginecontext import new_context, register
+from flowc.runtime.enginejson import register_json, register_parts, without_json
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, mistyped, register_all
+from flowc.runtime.jsontext import made_json
 from flowc.runtime.streams.lookups import Version, Versions
 from flowc.stream import NOW
 from flowc.types import DataType, Kind
@@ -53,15 +55,18 @@ class Transform:
         self._look_up()
         for name, schema in schemas.items():
             self._context.register_batch(name, pa.RecordBatch.from_pylist([], schema=schema))
+        register_parts(self._context, sql, self._failures.append)
         if functions:
             self._guard(lambda: register_all(functions, self._context, sql, self._failures.append))
         self._sql = self._guard(lambda: self._checked(sql, arithmetic))
 
     def _checked(self, sql: str, arithmetic: tuple[Arithmetic, ...]) -> str:
-        if not arithmetic:
-            self._context.sql(sql)
-            return sql
-        return Query(sql, arithmetic, self._computes, self._failures.append).checked(self._context.sql)
+        if arithmetic:
+            computing = Query(sql, arithmetic, self._computes, self._failures.append)
+            sql = computing.checked(lambda text: self._context.sql(without_json(text)))
+        register_json(self._context, sql)
+        self._context.sql(sql)
+        return sql
 
     def _computes(
         self, name: str, function: Callable[..., pa.Array], takes: list[pa.DataType], gives: pa.DataType
@@ -155,7 +160,7 @@ def _plainly(found: pa.Table) -> pa.RecordBatch:
     arrays, fields = [], []
     for field, column in zip(found.schema, found.columns, strict=True):
         nests = nests_fields(field.type)
-        arrays.append(json_text(_one(column)) if nests else plain(_one(column)))
+        arrays.append(made_json(_one(column)) if nests else plain(_one(column)))
         fields.append(arrow_field(Column(field.name, _JSON)) if nests else pa.field(field.name, arrays[-1].type))
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 

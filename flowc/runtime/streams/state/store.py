@@ -7,7 +7,7 @@ was overtaken finds another number and gets `Fenced`, whatever was pruned since.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -125,7 +125,7 @@ class DatabaseStore:
             Fenced: the epoch before it is not the last one here: another worker goes on with this stream.
         """
         with self._transaction():
-            self._intend(intent)
+            self.log(intent)
 
     def shut(self, time: int) -> Restored:
         """Intends an epoch without messages, so that no worker begins another; gives what was stored before."""
@@ -134,10 +134,11 @@ class DatabaseStore:
             restored = self.read()
             positions, logs = sorted(restored.positions.items()), restored.logs
             ranges = tuple(Range(*at, offset, offset, logs.get(at, "")) for at, offset in positions)
-            self._intend(Intent(restored.last + 1, time, ranges))
+            self.log(Intent(restored.last + 1, time, ranges))
         return restored
 
-    def _intend(self, intent: Intent) -> None:
+    def log(self, intent: Intent) -> None:
+        """As `intend`, in a transaction that is open."""
         self._move("intend", epoch=intent.number, before=intent.number - 1)
         self.database.execute(self._filled("log", epoch=intent.number, body=intent_text(intent)))
 
@@ -153,8 +154,10 @@ class DatabaseStore:
             self._replace(checkpoint)
         self._point = checkpoint.epoch
 
-    def move(self, checkpoint: Checkpoint, last: int) -> None:
+    def move(self, checkpoint: Checkpoint, last: int, beside: Callable[[], None] | None = None) -> None:
         """Puts a checkpoint in place of all that was intended up to the epoch `last`.
+
+        `beside` writes what belongs to it, in its transaction.
 
         Raises:
             Fenced: that is not the last one here any more.
@@ -164,6 +167,8 @@ class DatabaseStore:
             if self.last() != last:
                 raise Fenced(f"another worker goes on with stream `{self.stream}`")
             self._replace(checkpoint)
+            if beside is not None:
+                beside()
         self._point = checkpoint.epoch
 
     def _replace(self, checkpoint: Checkpoint) -> None:

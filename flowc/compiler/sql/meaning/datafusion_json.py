@@ -1,0 +1,276 @@
+"""JSON in DataFusion, which has none: calls of flowc's own functions, which `runtime/enginejson` gives to the engine.
+
+JSON is text there. What is made of rows stays structs and lists, so that one call writes all of a column; names that
+begin with `flowc_` say what in them is no plain object: see `runtime/jsontext`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import Untranslatable, call, integer_value, text_value, type_of
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.diagnostics import Reporter
+
+_TEXT_OPERATORS = (exp.JSONExtractScalar, exp.JSONBExtractScalar)
+_OPERATORS = (exp.JSONExtract, exp.JSONBExtract, *_TEXT_OPERATORS)
+_AGGREGATES = (exp.JSONArrayAgg, exp.JSONObjectAgg, exp.JSONBObjectAgg)
+_AROUND = (exp.Filter, exp.Window, exp.WithinGroup)
+_DIALECTS = ("postgres", "datafusion", "duckdb")
+"""Those whose operators these are; in others `->` and `->>` mean other things."""
+
+_MADE, _READ = "flowc_json", "flowc_document"
+_STRUCT, _RAW, _JSON = "named_struct", "flowc_json", (exp.DType.JSON, exp.DType.JSONB)
+_TEXTS = (*_JSON, *exp.DataType.TEXT_TYPES)
+
+Make = Callable[[Sequence[exp.Expression]], exp.Expression]
+
+
+def is_json(node: exp.Expression) -> bool:
+    """Whether a node makes JSON of rows or reads it, in a way that DataFusion is given."""
+    return isinstance(node, (*_OPERATORS, *_AGGREGATES, exp.JSONObject)) or _named(node) in _CALLS
+
+
+def gives_json(node: exp.Expression) -> bool | None:
+    """Whether such a node gives JSON (else text); None for any other node."""
+    if not is_json(node):
+        return None
+    return not isinstance(node, _TEXT_OPERATORS) and not _named(node).endswith("_text")
+
+
+def gathers(node: exp.Expression) -> bool:
+    """Whether a node makes JSON of many rows."""
+    return isinstance(node, _AGGREGATES) or _named(node) in ("json_agg", "jsonb_agg")
+
+
+def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
+    """The query with its JSON as calls of flowc's functions; what they do not have is reported."""
+    root = exp.Paren(this=parsed.tree.copy())
+    for node in reversed([each for each in root.walk() if is_json(each) or _may_hold(each)]):
+        try:
+            _reword(node, parsed.dialect)
+        except Untranslatable as refusal:
+            reporter.error("untranslatable-sql", f"{refusal} (from {parsed.dialect} to datafusion)", parsed.span(node))
+    names = dict[tuple[str, str], str]()
+    for node in root.find_all(exp.Anonymous):
+        if (kind := str(node.this)) in (_MADE, _READ):
+            # Alike calls are one function, or a query could not group by what it selects.
+            key = (kind, node.sql("postgres"))
+            node.set("this", names.setdefault(key, f"{kind}_{len(names) + 1}"))
+    tree = root.this
+    tree.parent = None
+    return replace(parsed, tree=tree)
+
+
+def _may_hold(node: exp.Expression) -> bool:
+    """Whether JSON in a node would be taken for a text."""
+    return isinstance(node, exp.DPipe) or _named(node) == _STRUCT
+
+
+def _reword(node: exp.Expression, dialect: str) -> None:
+    if _named(node) == _STRUCT:
+        parts = node.expressions
+        node.set("expressions", [_inside(part) if place % 2 else part for place, part in enumerate(parts)])
+        return
+    if isinstance(node, exp.DPipe):
+        if any(type_of(side) in _JSON for side in (node.this, node.expression)):
+            raise Untranslatable("`||` of JSON")
+        return
+    if isinstance(node, _OPERATORS) or _named(node) in _PATHS:
+        if dialect not in _DIALECTS:
+            raise Untranslatable("a part of JSON by a path")
+        node.replace(_extracted(node))
+        return
+    whole, value = node, _made(node)
+    while isinstance(whole.parent, _AROUND) and whole.arg_key == "this":
+        whole = whole.parent
+    if whole is node:
+        node.replace(_json(value))
+    else:
+        node.replace(value)
+        whole.replace(_json(whole.copy()))
+
+
+def _named(node: exp.Expression) -> str:
+    return str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
+
+
+def _json(value: exp.Expression) -> exp.Expression:
+    """Values of the engine as JSON text."""
+    made = call(_MADE, value)
+    made.type = exp.DataType.build("json")
+    return made
+
+
+def _inside(value: exp.Expression) -> exp.Expression:
+    """A value as it stands inside of JSON: what is JSON already is no text in it."""
+    bare = value.unnest()
+    if _named(bare) == _MADE:
+        return bare.expressions[0].copy()
+    if type_of(value) in _JSON or _gives_json_text(bare):
+        return call(_STRUCT, exp.Literal.string(_RAW), value)
+    return value.copy()
+
+
+def _gives_json_text(node: exp.Expression) -> bool:
+    return _named(node) in ("flowc_json_get",)
+
+
+def _fields(pairs: Sequence[tuple[str, exp.Expression]]) -> exp.Expression:
+    if not pairs:
+        return call(_STRUCT, exp.Literal.string(_RAW), exp.Literal.string("{}"))
+    return call(_STRUCT, *(part for name, value in pairs for part in (exp.Literal.string(name), value)))
+
+
+def _object(parts: Sequence[exp.Expression]) -> exp.Expression:
+    if len(parts) % 2:
+        raise Untranslatable("an object of keys that have no values")
+    keys, values = parts[::2], [_inside(value) for value in parts[1::2]]
+    names = [text_value(key.unnest()) for key in keys]
+    if all(name is not None and not name.startswith("flowc_") for name in names) and len({*names}) == len(names):
+        return _fields([(str(name), value) for name, value in zip(names, values, strict=True)])
+    pairs = enumerate(zip(keys, values, strict=True))
+    return _fields([
+        each for place, (key, value) in pairs
+        for each in ((f"flowc_key_{place}", key.copy()), (f"flowc_value_{place}", value))
+    ])  # fmt: skip
+
+
+def _array(parts: Sequence[exp.Expression]) -> exp.Expression:
+    if not parts:
+        return call(_STRUCT, exp.Literal.string(_RAW), exp.Literal.string("[]"))
+    return _fields([(f"flowc_item_{place}", _inside(value)) for place, value in enumerate(parts)])
+
+
+def _row(parts: Sequence[exp.Expression]) -> exp.Expression:
+    """The one value of `to_json`; of a ROW, its parts under the names that PostgreSQL gives them."""
+    if len(parts) != 1:
+        raise Untranslatable("JSON of anything but one value")
+    if _named(parts[0]) == "row":
+        return _fields([(f"f{place}", _inside(part)) for place, part in enumerate(parts[0].expressions, 1)])
+    if isinstance(parts[0], exp.Tuple):
+        return _fields([(f"f{place}", _inside(part)) for place, part in enumerate(parts[0].expressions, 1)])
+    return _inside(parts[0])
+
+
+def _gathered(parts: Sequence[exp.Expression]) -> exp.Expression:
+    (value,) = (part.copy() for part in parts)
+    bare = value
+    while isinstance(bare, exp.Order | exp.Distinct):
+        bare = bare.this if isinstance(bare, exp.Order) else bare.expressions[0]
+    inside = _inside(bare)
+    if bare is value:
+        value = inside
+    else:
+        bare.replace(inside)
+    return exp.ArrayAgg(this=value)
+
+
+def _gathered_object(parts: Sequence[exp.Expression]) -> exp.Expression:
+    if len(parts) != 2 or isinstance(parts[0], exp.Distinct):
+        raise Untranslatable("an object of rows in this form")
+    value = parts[1].copy()
+    bare = value.this if isinstance(value, exp.Order) else value
+    pair = call(_STRUCT, *map(exp.Literal.string, ("flowc_key",)), parts[0],
+                exp.Literal.string("flowc_value"), _inside(bare))  # fmt: skip
+    if isinstance(value, exp.Order):
+        value.set("this", pair)
+        return exp.ArrayAgg(this=value)
+    return exp.ArrayAgg(this=pair)
+
+
+_MAKERS: Mapping[str, Make] = {
+    **dict.fromkeys(("json_build_object", "jsonb_build_object"), _object),
+    **dict.fromkeys(("json_build_array", "jsonb_build_array"), _array),
+    **dict.fromkeys(("to_json", "to_jsonb", "row_to_json"), _row),
+    **dict.fromkeys(("json_agg", "jsonb_agg"), _gathered),
+    **dict.fromkeys(("json_object_agg", "jsonb_object_agg"), _gathered_object),
+}
+_PATHS = ("json_extract_path", "jsonb_extract_path", "json_extract_path_text", "jsonb_extract_path_text")
+_CALLS = (*_MAKERS, *_PATHS)
+
+
+def _made(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.JSONArrayAgg):
+        return _gathered([node.this])
+    if isinstance(node, exp.JSONBObjectAgg):
+        return _gathered_object([node.this, node.expression])
+    if isinstance(node, exp.JSONObjectAgg):
+        return _gathered_object(node.expressions)
+    if isinstance(node, exp.JSONObject):
+        if node.args.get("null_handling") or not all(isinstance(e, exp.JSONKeyValue) for e in node.expressions):
+            raise Untranslatable("an object in this form")
+        return _object([part for pair in node.expressions for part in (pair.this, pair.expression)])
+    return _MAKERS[_named(node)](node.expressions)
+
+
+def _extracted(node: exp.Expression) -> exp.Expression:
+    document, *rest = node.expressions if isinstance(node, exp.Anonymous) else (node.this, node.expression)
+    steps = [_element(each) for each in rest] if isinstance(node, exp.Anonymous) else list(_steps(node))
+    for place, step in enumerate(steps):
+        textual = not gives_json(node) and place == len(steps) - 1
+        document = call("flowc_json_text" if textual else "flowc_json_get", _document(document), step)
+    if not steps and not gives_json(node):
+        document = call("flowc_json_text", _document(document), exp.Literal.string("."))
+    document.type = exp.DataType.build("json" if gives_json(node) else "text")
+    return document
+
+
+def _document(value: exp.Expression) -> exp.Expression:
+    """JSON text of what is taken apart."""
+    known = type_of(value) in _TEXTS or _named(value.unnest()) in ("flowc_json_get", _MADE)
+    return value.copy() if known else call(_READ, value)
+
+
+def _steps(node: exp.Expression) -> Iterator[exp.Expression]:
+    """The steps of a path: `k` and a key, `i` and a position, or `e` and what may be either."""
+    path = node.expression
+    elements = not node.args.get("only_json_types") and _is_path_function(node)
+    if isinstance(path, exp.JSONPath):
+        for part in path.expressions[1:]:
+            if not isinstance(part, exp.JSONPathKey | exp.JSONPathSubscript) or not isinstance(part.this, str | int):
+                raise Untranslatable("a JSON path of anything but keys and positions")
+            kind = "e" if elements else "k" if isinstance(part, exp.JSONPathKey) else "i"
+            yield exp.Literal.string(f"{kind}{part.this}")
+    elif isinstance(node, exp.JSONBExtract | exp.JSONBExtractScalar):
+        yield from map(_element, _listed(path))
+    elif (position := integer_value(path)) is not None:
+        yield exp.Literal.string(f"i{position}")
+    else:
+        yield _computed(path)
+
+
+def _is_path_function(node: exp.Expression) -> bool:
+    """Whether it was written as `json_extract_path`, for `->` says that it takes JSON alone."""
+    return node.args.get("only_json_types") is False
+
+
+def _computed(path: exp.Expression) -> exp.Expression:
+    kind = type_of(path.unnest())
+    if kind in exp.DataType.INTEGER_TYPES:
+        return exp.DPipe(this=exp.Literal.string("i"), expression=exp.cast(path.copy(), "varchar"))
+    if kind in exp.DataType.TEXT_TYPES or isinstance(path.unnest(), exp.DPipe):
+        return exp.DPipe(this=exp.Literal.string("k"), expression=exp.paren(path.copy(), copy=False))
+    raise Untranslatable("a part of JSON by what is not known to be a text or a whole number: CAST it")
+
+
+def _element(value: exp.Expression) -> exp.Expression:
+    text = text_value(value.unnest())
+    if text is not None:
+        return exp.Literal.string(f"e{text}")
+    return exp.DPipe(this=exp.Literal.string("e"), expression=exp.cast(value.copy(), "varchar"))
+
+
+def _listed(path: exp.Expression) -> Sequence[exp.Expression]:
+    bare = path.unnest()
+    bare = bare.this.unnest() if isinstance(bare, exp.Cast) else bare
+    if isinstance(bare, exp.Array):
+        return list(bare.expressions)
+    text = text_value(bare)
+    if text is None or not (text.startswith("{") and text.endswith("}")) or any(mark in text[1:-1] for mark in '{}"\\'):
+        raise Untranslatable("a JSON path that is neither an ARRAY nor a plain text such as '{a,0}'")
+    inner = text[1:-1]
+    return [exp.Literal.string(part.strip()) for part in inner.split(",")] if inner.strip() else []

@@ -1,0 +1,124 @@
+"""Parts of JSON documents, whole columns at a time: what PostgreSQL's `->`, `->>` and `#>` give of its `json`.
+
+Values stay as they are written: digits, order of keys and spaces. A step into a document is a text: `k` and a key,
+`i` and a position (from the end where it is negative), or `e` and what is a key of an object and a position in a list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_BEGINS = r'^[ \t\n\r]*(?:[\[{"\-0-9]|true|false|null)'
+_ODD_KEY = re.compile(r'["\\\x00-\x1f]')
+_POSITION = re.compile(r"-?[0-9]+")
+_MAX_POSITION = 2**31 - 1
+_NONE = msgspec.Raw(b"")
+_SHOWN = 60
+
+
+class NotJson(ValueError):
+    """A text that is no JSON; its beginning is in the message."""
+
+
+def json_part(documents: pa.StringArray, steps: pa.StringArray) -> pa.StringArray:
+    """The parts as JSON texts, NULL where there is none. Raises NotJson for a text that is no JSON."""
+    found = [_parts(documents, step, mask) for step, mask in _by_step(steps)]
+    return found[0] if len(found) == 1 else pc.coalesce(*found) if found else documents
+
+
+def json_part_text(documents: pa.StringArray, steps: pa.StringArray) -> pa.StringArray:
+    """As `json_part`, with texts as they are and NULL for null; the step `.` is the document itself."""
+    parts = json_part(documents, steps)
+    parts = pc.if_else(pc.equal(parts, "null"), None, parts)
+    quoted = pc.fill_null(pc.starts_with(parts, '"'), False)
+    if not pc.any(quoted).as_py():
+        return parts
+    texts = pc.if_else(quoted, pc.utf8_slice_codeunits(parts, 1, -1), parts)
+    escaped = pc.and_(quoted, pc.fill_null(pc.match_substring(parts, "\\"), False))
+    if not pc.any(escaped).as_py():
+        return texts
+    decoded = _each(msgspec.json.Decoder(str).decode, parts.filter(escaped))
+    return pc.replace_with_mask(texts, escaped, pa.array(decoded, pa.string()))
+
+
+def _by_step(steps: pa.StringArray) -> list[tuple[str, pa.BooleanArray | None]]:
+    """Each step that is taken, and where; nowhere else than in all of a column, usually."""
+    distinct = pc.unique(steps).to_pylist()
+    if len(distinct) == 1 and distinct[0] is not None:
+        return [(distinct[0], None)]
+    return [(step, pc.fill_null(pc.equal(steps, step), False)) for step in distinct if step is not None]
+
+
+def _parts(documents: pa.StringArray, step: str, where: pa.BooleanArray | None) -> pa.StringArray:
+    asked = documents if where is None else pc.if_else(where, documents, None)
+    if not pc.all(pc.fill_null(pc.match_substring_regex(asked, _BEGINS), True)).as_py():
+        wrong = asked.filter(pc.invert(pc.match_substring_regex(asked, _BEGINS)))
+        raise _not_json(wrong[0].as_py())
+    trimmed = pc.ascii_ltrim(asked, " \t\n\r")
+    if step == ".":
+        return pc.ascii_rtrim(trimmed, " \t\n\r")
+    kind, name = step[0], step[1:]
+    made = pa.nulls(len(documents), pa.string())
+    if kind in "ke":
+        made = _filled(made, trimmed, "{", _key(name))
+    if kind in "ie" and _POSITION.fullmatch(name.strip()) and abs(int(name)) <= _MAX_POSITION:
+        made = _filled(made, trimmed, "[", _position(int(name)))
+    return made
+
+
+def _filled(
+    made: pa.StringArray, documents: pa.StringArray, opening: str, part: Callable[[bytes], Any]
+) -> pa.StringArray:
+    """`made`, with what `part` gives of the documents that begin with `opening`."""
+    mask = pc.fill_null(pc.starts_with(documents, opening), False)
+    if not pc.any(mask).as_py():
+        return made
+    found = pa.array(list(map(bytes, _each(part, documents.filter(mask)))), pa.binary()).cast(pa.string())
+    return pc.replace_with_mask(made, mask, pc.if_else(pc.equal(found, ""), None, found))
+
+
+def _each(part: Callable[[bytes], Any], documents: pa.StringArray) -> list[Any]:
+    texts = documents.cast(pa.binary()).to_pylist()
+    try:
+        return list(map(part, texts))
+    except (msgspec.DecodeError, RecursionError):
+        raise _not_json(next(text for text in texts if _fails(part, text)).decode()) from None
+
+
+def _fails(part: Callable[[bytes], Any], text: bytes) -> bool:
+    try:
+        part(text)
+    except (msgspec.DecodeError, RecursionError):
+        return True
+    return False
+
+
+def _not_json(text: str) -> NotJson:
+    shown = " ".join(text[: _SHOWN + 1].split())
+    return NotJson(f"`{shown if len(text) <= _SHOWN else shown[:_SHOWN] + '…'}` is no JSON that can be read")
+
+
+@lru_cache(maxsize=1024)
+def _key(name: str) -> Callable[[bytes], Any]:
+    if _ODD_KEY.search(name):
+        return lambda text: msgspec.json.decode(text, type=dict[str, msgspec.Raw]).get(name, _NONE)
+    kind = msgspec.defstruct("Document", [("part", msgspec.Raw, _NONE)], rename={"part": name}, gc=False)
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(kind).decode
+    return lambda text: decode(text).part
+
+
+def _position(place: int) -> Callable[[bytes], Any]:
+    decode = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+    def part(text: bytes) -> Any:
+        found = decode(text)
+        return found[place] if -len(found) <= place < len(found) else _NONE
+
+    return part

@@ -1,0 +1,152 @@
+"""Dead letters that failed before `dedupe` saw them: at their replay it judges them, with the state of the stream."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from flowc.runtime.connectors import open_database
+from tests.commands import Folder
+from tests.streams.test_dlq import Place, counted, fill, run
+from tests.streams.test_dlq_dedupe import PLACES, made
+from tests.streams.test_dlq_killed import ids, is_replayed, killed
+from tests.topics import Message, fresh, produce
+from tests.waiting import PATIENCE, until
+
+BAD = tuple(range(0, 60, 3))
+TWINS = tuple(n for n in BAD if n % 2 == 0)
+"""Those of the bad ones that come once more, and are good then; the others come twice, and are bad both times."""
+
+
+def _broken(kafka: str, topic: str, numbers: Iterable[int]) -> None:
+    """Messages whose `name` is no text, so that they are not decoded."""
+    produce(kafka, topic, [Message(json.dumps({"id": n, "name": n + 0.5}).encode()) for n in numbers])
+
+
+def _mended(folder: Folder) -> Folder:
+    """The project, whose `name` may be anything."""
+    spec = folder.path / "specs/s.yaml"
+    spec.write_text(spec.read_text().replace("name: text", "name: json"))
+    return folder
+
+
+def _with_letters(tmp_path: Path, kafka: str, wh: Place, place: str) -> tuple[str, Folder]:
+    """A topic with ids up to 60, of which some were not decoded, run; the topic, and the project mended."""
+    topic = fresh(kafka)
+    _broken(kafka, topic, BAD)
+    good = [Message(json.dumps({"id": n, "name": str(n)}).encode()) for n in range(60) if n not in BAD or n in TWINS]
+    produce(kafka, topic, good)
+    _broken(kafka, topic, [n for n in BAD if n not in TWINS])
+    folder = made(tmp_path, kafka, topic, wh, place, "id")
+    run(folder)
+    assert counted(folder) == (len(BAD) + len(BAD) - len(TWINS), 0)
+    return topic, _mended(folder)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_key_comes_once(tmp_path: Path, kafka: str, postgres: str, place: str) -> None:
+    wh = ("postgres", {"url": postgres})
+    topic, folder = _with_letters(tmp_path, kafka, wh, place)
+    done = folder.flowc("dlq", "replay", "clean", "--json")
+    assert done.json["status"] == "ok", done.json
+    found = {name: done.json[name] for name in ("replayed", "rows", "repeats", "failed", "unjudged")}
+    alone = len(BAD) - len(TWINS)
+    assert found == {"replayed": 30, "rows": alone, "repeats": 30 - alone, "failed": 0, "unjudged": 0}
+    assert counted(folder) == (0, 0)
+    assert ids(wh) == list(range(60))
+    fill(kafka, topic, 70, ())
+    run(folder)
+    assert ids(wh) == list(range(70))
+    if place == "several targets":
+        assert ids(("sqlite", {"path": str(tmp_path / "side.db")}), "copy") == list(range(70))
+
+
+def test_every_database(tmp_path: Path, kafka: str, wh: Place) -> None:
+    _, folder = _with_letters(tmp_path, kafka, wh, "state in the target's transactions")
+    assert folder.flowc("dlq", "replay", "clean", "--json").json["replayed"] == 30
+    run(folder)
+    assert ids(wh) == list(range(60))
+
+
+def test_what_fails_again_stays_unseen_and_what_passed_is_not_asked_again(tmp_path: Path, kafka: str) -> None:
+    wh = ("sqlite", {"path": str(tmp_path / "wh.db")})
+    topic = fresh(kafka)
+    _broken(kafka, topic, (1, 2))
+    produce(kafka, topic, [Message(b"\xff\xfe")])
+    folder = made(tmp_path, kafka, topic, wh, "state in a file", "id")
+    run(folder)
+    assert folder.flowc("dlq", "replay", "clean", "--json").json["failed"] == 3
+    strict = "CASE WHEN id = 1 THEN CAST('x' || id AS BIGINT) ELSE id END"
+    spec = tmp_path / "specs/s.yaml"
+    spec.write_text(spec.read_text().replace("id AS n", f"{strict} AS n").replace("name: text", "name: json"))
+    done = folder.flowc("dlq", "replay", "clean", "--json").json
+    assert (done["replayed"], done["rows"], done["failed"]) == (1, 1, 2), done
+    fill(kafka, topic, 4, ())
+    run(folder)
+    assert ids(wh) == [0, 2, 3], "1 was seen, and failed behind that"
+    spec.write_text(spec.read_text().replace(strict, "id"))
+    assert folder.flowc("dlq", "replay", "clean", "--code", "row-fails").code == 0
+    assert ids(wh) == [0, 1, 2, 3]
+    words = "clean: 0 replayed into 0 rows, 1 failed again\n"
+    assert folder.flowc("dlq", "replay", "clean", "--code", "undecodable-message").out == words
+
+
+def test_letters_that_do_not_tell_are_left(tmp_path: Path, kafka: str) -> None:
+    """Those of an earlier version: `value-does-not-fit` is found before `dedupe`, and behind it."""
+    wh = ("sqlite", {"path": str(tmp_path / "wh.db")})
+    topic = fresh(kafka)
+    _broken(kafka, topic, (1,))
+    fill(kafka, topic, 3, ())
+    folder = made(tmp_path, kafka, topic, wh, "state in a file", "id")
+    run(folder)
+    database = open_database(*wh)
+    database.open()
+    database.execute("UPDATE flowc_dead_letters SET headers = NULL")
+    database.close()
+    done = _mended(folder).flowc("dlq", "replay", "clean")
+    assert done.out == "clean: 0 replayed into 0 rows, 0 failed again, 1 left (`dedupe` may not have judged them)\n"
+    assert ids(wh) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("place", "point"),
+    [
+        ("state in a file", "judged"), ("state in the target's transactions", "judged"),
+        ("state in the target's transactions", "committed"), ("several targets", "target 0"),
+        ("letters in another database", "target 0"),
+    ],
+)  # fmt: skip
+def test_a_replay_that_is_killed_is_finished_by_the_next(
+    tmp_path: Path, kafka: str, postgres: str, place: str, point: str
+) -> None:
+    wh = ("postgres", {"url": postgres})
+    topic, folder = _with_letters(tmp_path, kafka, wh, place)
+    assert killed(folder, point) == -signal.SIGKILL
+    fill(kafka, topic, 60, ())
+    run(folder)
+    done = folder.flowc("dlq", "replay", "clean", "--json")
+    assert done.json["status"] == "ok", done.json
+    assert counted(folder) == (0, 0)
+    assert ids(wh) == list(range(60))
+
+
+@pytest.mark.parametrize("place", ["state in a file", "state in the target's transactions"])
+def test_a_replay_beside_a_busy_worker(tmp_path: Path, kafka: str, postgres: str, place: str) -> None:
+    wh = ("postgres", {"url": postgres})
+    topic, folder = _with_letters(tmp_path, kafka, wh, place)
+    worker = folder.start("run", "clean", "--log-format", "json")
+    fill(kafka, topic, 1000, ())
+    replay = folder.start("dlq", "replay", "clean", "--json")
+    fill(kafka, topic, 1500, ())
+    replay.communicate(timeout=PATIENCE)
+    until(lambda: is_replayed(folder))
+    until(lambda: len(ids(wh)) >= 1500)
+    worker.send_signal(signal.SIGTERM)
+    _, said = worker.communicate(timeout=PATIENCE)
+    assert worker.returncode == 0, said
+    assert counted(folder) == (0, 0)
+    assert ids(wh) == list(range(1500))

@@ -1,0 +1,76 @@
+"""JSON in a stream's SQL, written as PostgreSQL has it: made of rows, and taken apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowc.compiler import stages
+from flowc.diagnostics import Reporter
+from tests.streams.compiled import SPEC, Computed, plan
+from tests.unit.project import write
+
+ROWS = [{"id": 1, "name": 'a"b', "tags": ["x", None]}, {"id": 2}]
+
+
+def _docs(tmp_path: Path, value: str, rows: list[object] | None = None, more: str = "") -> list[Any]:
+    computed = Computed(plan(tmp_path, f"SELECT 1 AS id, {value} AS doc FROM source", "noted", "fail", more))
+    return [json.loads(row["doc"]) if row["doc"] is not None else None for row in computed.rows(rows or ROWS)]
+
+
+@pytest.mark.parametrize(
+    ("value", "doc"),
+    [
+        ("array_agg(named_struct('id', id, 'name', name))", [{"id": 1, "name": 'a"b'}, {"id": 2, "name": None}]),
+        ("jsonb_agg(jsonb_build_object('a', id, 'b', tags))", [{"a": 1, "b": ["x", None]}, {"a": 2, "b": None}]),
+        ("jsonb_object_agg(id, jsonb_build_array(name))", {"1": ['a"b'], "2": [None]}),
+        ("coalesce(jsonb_agg(id) FILTER (WHERE id > 9), '[]'::jsonb)", []),
+        ("json_build_object('n', approx_distinct(id), 'p', approx_percentile_cont(id, 0.5))", {"n": 2, "p": 1.5}),
+        ("array_agg(named_struct('j', CAST('[1]' AS jsonb), 'o', jsonb_build_object('id', id)))",
+         [{"j": [1], "o": {"id": 1}}, {"j": [1], "o": {"id": 2}}]),
+        ("to_jsonb(array_agg(CAST(id AS decimal(9,2))) )", [1.0, 2.0]),
+    ],
+)  # fmt: skip
+def test_rows_become_json(tmp_path: Path, value: str, doc: object) -> None:
+    assert _docs(tmp_path, value) == [doc]
+
+
+@pytest.mark.parametrize("dialect", ["postgres", "datafusion"])
+@pytest.mark.parametrize(
+    ("value", "doc"),
+    [
+        ("to_jsonb(name::json -> 'a' ->> -1)", "7"),
+        ("to_jsonb((name::json #>> '{b,c}')::bigint + id)", 4),
+        ("to_jsonb(named_struct('x', named_struct('y', id)) -> 'x' ->> 'y')", "1"),
+        ("jsonb_build_object('whole', name::json, 'text', name)", {"whole": {"a": [7], "b": {"c": 3}}, "text": "…"}),
+        ("name::jsonb -> 'nothing'", None),
+    ],
+)
+def test_json_is_taken_apart(tmp_path: Path, dialect: str, value: str, doc: Any) -> None:
+    text = '{"a": [7], "b": {"c": 3}}'
+    wanted = {**doc, "text": text} if isinstance(doc, dict) else doc
+    assert _docs(tmp_path, value, [{"id": 1, "name": text}], f"dialect: {dialect}") == [wanted]
+
+
+def test_what_is_no_json_is_a_bad_row_alone(tmp_path: Path) -> None:
+    computed = Computed(plan(tmp_path, "SELECT id, name::json -> 'a' AS doc FROM source", "noted"))
+    rows = computed.rows([{"id": 1, "name": '{"a": 1}'}, {"id": 2, "name": "{oops"}, {"id": 3, "name": "x"}])
+    assert [row["doc"] for row in rows] == ["1"]
+    assert computed.bad == [
+        "1 invalid-json: `{oops` is no JSON that can be read",
+        "2 invalid-json: `x` is no JSON that can be read",
+    ]
+
+
+def test_a_stream_that_gathers_rows_as_json_is_known_to_look_at_an_epoch(tmp_path: Path) -> None:
+    for gathered in ("jsonb_agg(id)", "json_agg(id)", "jsonb_object_agg(id, name)"):
+        sql = f"SELECT 1 AS id, {gathered} AS doc FROM source"
+        place = 'url: "postgres://u@h/db"'
+        text = SPEC.format(kind="postgres", place=place, sql=sql, to="noted", on_error="drop", more="")
+        reporter = Reporter()
+        stages.lint([write(tmp_path, text)], reporter, env={})
+        assert "batch-dependent" in [found.code for found in reporter.found], gathered
+        assert plan(tmp_path, sql, "noted").traced is False
