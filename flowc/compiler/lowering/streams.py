@@ -12,6 +12,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
+from flowc.compiler.dialects import OWN
 from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Apply, Lookup, Source, Sql, Stream
 from flowc.compiler.loads.load import find_column
@@ -41,8 +42,6 @@ from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind, parse_type
 
 ENGINE = "datafusion"
-DIALECT = "postgres"
-"""What a stream's SQL is written in, unless it says otherwise."""
 WINDOWS = ("tumble", "hop", "session")
 BLOCKS = ("cdc", "window", "join")
 """What changes rows beside the SQL, or needs more than one epoch knows."""
@@ -118,10 +117,10 @@ def _query(stream: RawSpec, sources: tuple[Source, ...], lowering: Lowering) -> 
     text = stream.texts.get("sql")
     if text is None and len(sources) > 1 and "join" not in stream.value:
         union = union_text(stream, sources, lowering.reporter)
-        return parse_query(union, DIALECT, lowering.reporter) if union is not None else None
+        return parse_query(union, OWN, lowering.reporter) if union is not None else None
     rendered = render(text, Values(lowering.checked.project.vars, lowering.env), lowering.reporter) if text else None
     dialect = name_at(stream, "dialect")
-    return parse_query(rendered, dialect.value if dialect else DIALECT, lowering.reporter) if rendered else None
+    return parse_query(rendered, dialect.value if dialect else OWN, lowering.reporter) if rendered else None
 
 
 def _sources(stream: RawSpec, lowering: Lowering) -> Iterator[Source]:

@@ -32,7 +32,10 @@ from flowc.compiler.sql.meaning.datafusion_nested import (
     struct,
     subquery_array,
 )
+from flowc.compiler.sql.meaning.datafusion_numbers import NUMBERS
 from flowc.compiler.sql.meaning.datafusion_queries import quantified
+from flowc.compiler.sql.meaning.datafusion_rows import ROWS
+from flowc.compiler.sql.meaning.datafusion_times import TIMES
 from flowc.compiler.sql.meaning.dates import DATES
 from flowc.compiler.sql.meaning.formats import strftime
 from flowc.compiler.sql.meaning.postgres_arrays import array_aggregate, comprehension, within_group
@@ -192,18 +195,14 @@ def _regexp_split(node: exp.Expression, pair: Pair) -> exp.Expression:
     return call("string_to_array", node.this, node.expression)
 
 
-def _extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if pair.source == "postgres" and node.name.upper() in ("SECOND", "SECONDS"):
-        return build("(EXTRACT(MICROSECOND FROM :a) / 1000000.0)", a=node.expression)
-    return None
-
-
 def _from_epoch(node: exp.Expression, pair: Pair) -> exp.Expression:
-    scale = integer_value(node.args.get("scale")) or 0
+    scale, zoned = integer_value(node.args.get("scale")) or 0, pair.source in ("postgres", "bigquery")
     name = {0: "to_timestamp_seconds", 3: "to_timestamp_millis", 6: "to_timestamp_micros"}.get(scale)
     if name is None:
         raise Untranslatable(f"a timestamp of 10^-{scale} seconds")
-    zoned = pair.source in ("postgres", "bigquery")
+    if scale == 0 and type_of(node.this) not in exp.DataType.INTEGER_TYPES:
+        micros = build("CAST(ROUND(CAST(:a AS DOUBLE) * 1000000) AS BIGINT)", a=node.this)
+        return exp.cast(call("to_timestamp_micros", micros), "TIMESTAMPTZ" if zoned else "TIMESTAMP")
     return exp.cast(call(name, node.this), "TIMESTAMPTZ" if zoned else "TIMESTAMP")
 
 
@@ -240,6 +239,9 @@ def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 RULES: Rules = {
     **DATES,
+    **NUMBERS,
+    **TIMES,
+    **ROWS,
     exp.AtTimeZone: (_at_zone,),
     exp.Dot: (_part,),
     **dict.fromkeys((exp.DPipe, exp.Concat, exp.ConcatWs), (_joined_texts,)),
@@ -257,7 +259,7 @@ RULES: Rules = {
     **dict.fromkeys(COMPARISONS, (quantified,)),
     exp.Except: (_set_operation,),
     exp.Intersect: (_set_operation,),
-    exp.Cast: (_column_type,),
+    exp.Cast: (*TIMES[exp.Cast], _column_type),
     exp.TryCast: (_try_column_type,),
     **dict.fromkeys(JSON, (no_json,)),
     # Without a double in between, which would cost integers of more than 53 bits their last digits.
@@ -279,15 +281,14 @@ RULES: Rules = {
     exp.Collate: (lambda n, p: n.this.copy() if n.expression.name in ("C", "POSIX", "ucs_basic") else None,),
     exp.UnixToTime: (_from_epoch,),
     exp.Unnest: (unnest_as_rows,),
-    exp.Lateral: (lateral_view, no_lateral),
+    exp.Lateral: (lateral_view, no_lateral, *ROWS[exp.Lateral]),
     exp.In: (in_unnest, row_in_query),
     exp.IgnoreNulls: (array_aggregate,),
     exp.WithinGroup: (within_group,),
     exp.ArrayUniqueAgg: (template("ARRAY_AGG(DISTINCT :this) FILTER (WHERE NOT :this IS NULL)"),),
     exp.RegexpSplit: (_regexp_split,),
     exp.Array: (comprehension, subquery_array),
-    exp.Mul: (refused("a number times an interval", has_interval),),
-    exp.Extract: (_extract,),
+    exp.Mul: (*TIMES[exp.Mul], refused("a number times an interval", has_interval)),
     exp.First: (renamed("first_value"),),
     exp.Last: (renamed("last_value"),),
     exp.Mode: (refused("MODE"),),
