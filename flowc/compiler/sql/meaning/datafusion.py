@@ -33,6 +33,8 @@ from flowc.compiler.sql.meaning.datafusion_nested import (
     subquery_array,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import NUMBERS
+from flowc.compiler.sql.meaning.datafusion_patterns import as_postgres, named, replace
+from flowc.compiler.sql.meaning.datafusion_postgres import POSTGRES
 from flowc.compiler.sql.meaning.datafusion_queries import quantified
 from flowc.compiler.sql.meaning.datafusion_rows import ROWS
 from flowc.compiler.sql.meaning.datafusion_times import TIMES
@@ -88,12 +90,13 @@ def _parsed(kind: str) -> Rewrite:
 
     def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression:
         form, text = strftime(node, pair), node.this
+        to = "TIMESTAMPTZ" if kind == "TIMESTAMP" and pair.source == "postgres" else kind
         if not any(mark in form for mark in ("%H", "%M", "%S", "%I", "%s")):
             day = call("to_date", text, exp.Literal.string(form))
-            return day if kind == "DATE" else exp.cast(day, "TIMESTAMP")
+            return day if kind == "DATE" else exp.cast(day, to)
         if "%S" not in form:
             text, form = exp.Concat(expressions=[text.copy(), exp.Literal.string(":00")]), f"{form}:%S"
-        return exp.cast(call("to_timestamp_micros", text, exp.Literal.string(form)), kind)
+        return exp.cast(call("to_timestamp_micros", text, exp.Literal.string(form)), to)
 
     return rewrite
 
@@ -237,17 +240,17 @@ def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return local
 
 
-RULES: Rules = {
+_OWN: Rules = {
     **DATES,
-    **NUMBERS,
-    **TIMES,
-    **ROWS,
     exp.AtTimeZone: (_at_zone,),
     exp.Dot: (_part,),
     **dict.fromkeys((exp.DPipe, exp.Concat, exp.ConcatWs), (_joined_texts,)),
     exp.Sign: (renamed("signum"),),
-    exp.RegexpExtract: (_regexp_extract,),
-    exp.RegexpLike: (_regexp_like,),
+    exp.RegexpExtract: (as_postgres(_regexp_extract, match=True),),
+    exp.RegexpLike: (as_postgres(_regexp_like),),
+    exp.RegexpILike: (as_postgres(None),),
+    exp.RegexpReplace: (as_postgres(replace, match=True),),
+    exp.Anonymous: (named,),
     exp.Escape: (_like,),
     exp.Struct: (struct,),
     exp.ToMap: (map_of,),
@@ -259,7 +262,7 @@ RULES: Rules = {
     **dict.fromkeys(COMPARISONS, (quantified,)),
     exp.Except: (_set_operation,),
     exp.Intersect: (_set_operation,),
-    exp.Cast: (*TIMES[exp.Cast], _column_type),
+    exp.Cast: (_column_type,),
     exp.TryCast: (_try_column_type,),
     **dict.fromkeys(JSON, (no_json,)),
     # Without a double in between, which would cost integers of more than 53 bits their last digits.
@@ -281,14 +284,14 @@ RULES: Rules = {
     exp.Collate: (lambda n, p: n.this.copy() if n.expression.name in ("C", "POSIX", "ucs_basic") else None,),
     exp.UnixToTime: (_from_epoch,),
     exp.Unnest: (unnest_as_rows,),
-    exp.Lateral: (lateral_view, no_lateral, *ROWS[exp.Lateral]),
+    exp.Lateral: (lateral_view, no_lateral),
     exp.In: (in_unnest, row_in_query),
     exp.IgnoreNulls: (array_aggregate,),
     exp.WithinGroup: (within_group,),
     exp.ArrayUniqueAgg: (template("ARRAY_AGG(DISTINCT :this) FILTER (WHERE NOT :this IS NULL)"),),
     exp.RegexpSplit: (_regexp_split,),
     exp.Array: (comprehension, subquery_array),
-    exp.Mul: (*TIMES[exp.Mul], refused("a number times an interval", has_interval)),
+    exp.Mul: (refused("a number times an interval", has_interval),),
     exp.First: (renamed("first_value"),),
     exp.Last: (renamed("last_value"),),
     exp.Mode: (refused("MODE"),),
@@ -301,3 +304,15 @@ RULES: Rules = {
     exp.WindowSpec: (refused("EXCLUDE in a frame", lambda n: n.args.get("exclude")),),
     exp.Explode: (refused("the elements of a series", lambda n: isinstance(n.this, exp.GenerateDateArray)),),
 }
+
+RULES: Rules = {
+    kind: (
+        *POSTGRES.get(kind, ()),
+        *NUMBERS.get(kind, ()),
+        *TIMES.get(kind, ()),
+        *_OWN.get(kind, ()),
+        *ROWS.get(kind, ()),
+    )
+    for kind in dict.fromkeys((*POSTGRES, *NUMBERS, *TIMES, *_OWN, *ROWS))
+}
+"""PostgreSQL's words first, which are what most of the SQL is written in."""

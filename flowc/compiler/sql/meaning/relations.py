@@ -22,6 +22,8 @@ def unnest_as_rows(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if not isinstance(node.parent, exp.From | exp.Join | exp.Lateral) or len(node.expressions) != 1:
         return None
     alias, array = node.args.get("alias"), node.expressions[0]
+    if alias is None and isinstance(node.parent, exp.Lateral):
+        alias = node.parent.args.get("alias")
     table = alias.this.name if alias is not None and alias.this is not None else "_t"
     column = column_of(alias, 0) or (table if alias is not None and pair.source in _NAMED_BY_TABLE else "unnest")
     if isinstance(array, exp.GenerateDateArray):
