@@ -25,7 +25,7 @@ def _parts(series: exp.Expression) -> list[exp.Expression]:
 
 
 def _as_list(series: exp.Expression) -> exp.Expression:
-    return call(_NAME, *_parts(series))
+    return call("range" if series.args.get("is_end_exclusive") else _NAME, *_parts(series))
 
 
 def _kind(series: exp.Expression) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build
+from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build, call
 
 _ZERO_OFFSET = ("bigquery",)
 _NAMED_BY_TABLE = ("bigquery", "postgres")
@@ -46,7 +46,7 @@ def build_rows(series: exp.Expression, table: str, column: str) -> exp.Expressio
     """A table function's rows under a name."""
     source = exp.Table(
         this=exp.Anonymous(
-            this="generate_series",
+            this="range" if series.args.get("is_end_exclusive") else "generate_series",
             expressions=[series.args[k].copy() for k in ("start", "end", "step") if series.args.get(k)],
             _meta=None,
         ),
@@ -59,15 +59,11 @@ def build_rows(series: exp.Expression, table: str, column: str) -> exp.Expressio
 def _dates(array: exp.Expression, table: str, column: str) -> exp.Expression:
     """The days from one date to another."""
     start, end = (exp.cast(array.args[key].copy(), "TIMESTAMP") for key in ("start", "end"))
-    series = exp.GenerateSeries(
-        start=start,
-        end=end,
-        step=array.args.get("step") or exp.Interval(this=exp.Literal.string("1"), unit=exp.var("DAY")),
-    )
+    step = array.args.get("step") or exp.Interval(this=exp.Literal.string("1"), unit=exp.var("DAY"))
+    moments = exp.select(exp.alias_(exp.Explode(this=call("generate_series", start, end, step)), "_d"))
     day = exp.alias_(exp.cast(exp.column("_d"), "DATE"), column, quoted=True)
-    return exp.Subquery(
-        this=exp.select(day).from_(build_rows(series, "_g", "_d")), alias=exp.TableAlias(this=exp.to_identifier(table))
-    )
+    inner = exp.Subquery(this=moments, alias=exp.TableAlias(this=exp.to_identifier("_g")))
+    return exp.Subquery(this=exp.select(day).from_(inner), alias=exp.TableAlias(this=exp.to_identifier(table)))
 
 
 def beside_table(node: exp.Expression, table: str, column: str, array: exp.Expression) -> exp.Expression | None:

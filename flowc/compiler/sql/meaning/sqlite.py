@@ -27,6 +27,7 @@ from flowc.compiler.sql.meaning.core import (
     type_of,
 )
 from flowc.compiler.sql.meaning.dates import DIFFERENCES, SHIFTS
+from flowc.compiler.sql.meaning.failures import one_row
 from flowc.compiler.sql.meaning.relations import all_columns, fetch_first, star_without
 from flowc.compiler.sql.meaning.sqlite_casts import cast, try_cast
 from flowc.compiler.sql.meaning.sqlite_dates import (
@@ -261,6 +262,7 @@ RULES: Rules = {
     exp.Right: (_right,),
     exp.Star: (star_without,),
     exp.Select: (all_columns,),
+    exp.Subquery: (one_row,),
     exp.JSONArrayAgg: (_lacking("an order inside an aggregate"),),
     exp.WindowSpec: (_lacking("a frame of an interval", lambda n: n.find(exp.Interval)),),
     exp.Union: (_union,),
