@@ -88,4 +88,4 @@ def _read(value: Value, kind: str) -> str:
     try:
         return _READS[kind](str(value).strip())
     except ValueError:
-        raise _refuse(f"invalid input for type {kind}: '{value}'") from None
+        raise _refuse(f"invalid input for type {kind}: {value!r}") from None

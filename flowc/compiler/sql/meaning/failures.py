@@ -36,8 +36,9 @@ _FAILS: Mapping[str, str] = {
     "datafusion": "CASE WHEN :a IS NULL OR NOT ({0}) THEN :a"
     " WHEN CAST('{1}' || left(CAST(random() AS VARCHAR), 0) AS BOOLEAN) THEN :a END",
 }
-"""A value that is an error of the engine where a condition holds. MySQL has none of its own: a number out of range, of which it shows the words;
-DataFusion's is a text that is no boolean, and that chance keeps from being computed before it is asked for."""
+"""A value that is an error of the engine where a condition holds. MySQL has no function for that: a number out of
+range, which it shows with the words. DataFusion's is a text that is no boolean, and chance keeps it from being computed
+before it is asked for."""
 
 _MOST, _CHECKED = 4, "flowc_checked"
 _ZERO = "division by zero"
