@@ -51,7 +51,7 @@ def fails(value: exp.Expression, where: str, words: str, engine: str, /, **parts
     if sum(bool(node.meta.get(_CHECKED)) for node in value.walk()) >= _MOST:
         raise Untranslatable(f"`{words}` to be looked for in operands so deep: compute some of them in a CTE")
     new = build(_FAILS[engine].format(where, words), SAID if engine == "mysql" else engine, a=value, **parts)
-    kind = type_of(value) or {Number.INTEGER: exp.DataType.Type.BIGINT}.get(number_of(value))
+    kind = type_of(value) or (exp.DataType.Type.BIGINT if number_of(value) is Number.INTEGER else None)
     if kind is not None:
         new.type = exp.DataType.build(kind)
     new.meta[_CHECKED] = True
@@ -87,7 +87,7 @@ def _is_never_zero(node: exp.Expression) -> bool:
     if isinstance(value, exp.Neg):
         value = value.this.unnest()
     if isinstance(value, exp.Literal):
-        return value.this.strip("0.") != ""
+        return str(value.this).strip("0.") != ""
     return isinstance(value, exp.Nullif) and integer_value(value.expression) == 0
 
 
