@@ -55,13 +55,13 @@ class Lowering:
         """The names of the project."""
         return Lookup(self.checked.project, self.reporter)
 
-    def rendered(self, text: MappedText, pipeline: CheckedPipeline) -> MappedText | None:
-        """A text with its template filled in."""
-        return render(text, self._values(pipeline), self.reporter)
+    def rendered(self, text: MappedText, pipeline: CheckedPipeline, dialect: str | None = None) -> MappedText | None:
+        """A text with its template filled in, in the pipeline's dialect or another."""
+        return render(text, self._values(pipeline, dialect or pipeline.dialect), self.reporter)
 
     def query(self, text: MappedText, pipeline: CheckedPipeline, dialect: str) -> SqlTree | None:
         """The query that a template renders to."""
-        rendered = self.rendered(text, pipeline)
+        rendered = self.rendered(text, pipeline, dialect)
         return None if rendered is None else parse_query(rendered, dialect, self.reporter)
 
     def finder(self, connection: str, kind: str) -> Find:
@@ -72,24 +72,24 @@ class Lowering:
 
         return find
 
-    def _values(self, pipeline: CheckedPipeline) -> Values:
+    def _values(self, pipeline: CheckedPipeline, dialect: str) -> Values:
         project, incremental = self.checked.project, pipeline.spec.incremental
         if incremental is None:
             return Values(project.vars, self.env)
         stored = self.watermarks.get(pipeline.spec.name.value)
         start = incremental.start.value if incremental.start else None
         given = start if stored is None else stored
-        literal = _literal(given, 0.0 if stored is None else incremental.lag, pipeline)
-        column = quoted(incremental.column.value, pipeline.dialect)
+        literal = _literal(given, 0.0 if stored is None else incremental.lag, pipeline, dialect)
+        column = quoted(incremental.column.value, dialect)
         condition = "TRUE" if stored is None and start is None else f"{column} >= {literal}"
         if given is None:
             return Values(project.vars, self.env, Absent(literal), Absent(condition))
         return Values(project.vars, self.env, literal, condition)
 
 
-def _literal(given: object, lag: float, pipeline: CheckedPipeline) -> str:
+def _literal(given: object, lag: float, pipeline: CheckedPipeline, dialect: str) -> str:
     engine = DIALECTS.get(pipeline.engine)
-    untyped, escapes = engine is not None and not engine.typed_literals, pipeline.dialect == "mysql"
+    untyped, escapes = engine is not None and not engine.typed_literals, dialect == "mysql"
     if isinstance(given, Bound):
         order = engine.decimal_order if engine is not None else ""
         return typed_literal(given.value, given.type, untyped=untyped, escapes=escapes, order=order)
