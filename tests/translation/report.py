@@ -26,9 +26,9 @@ This page is written by `python -m tests.translation --write` from the corpus in
 queries in six dialects, each with the rows that its dialect's documentation promises. Those in DuckDB's and
 PostgreSQL's dialect are also run as they stand on their own engine, which must give these rows. Each query is
 translated to every engine, run there, and its rows compared by value: numbers to nine digits, times as instants in
-UTC, texts exactly. {lines} more expressions and queries of PostgreSQL are run on PostgreSQL and on DataFusion, which must agree
-(`tests/translation/postgres`), and what fails in PostgreSQL must fail or be refused on every engine. A midnight counts as its date. On SQLite, which has no such types, 0 and 1 count as booleans, ISO
-text as dates and times,
+UTC, texts exactly. {lines} more expressions and queries of PostgreSQL are run on PostgreSQL and on DataFusion, which
+must agree (`tests/translation/postgres`), and what fails in PostgreSQL must fail or be refused on every engine. A
+midnight counts as its date. On SQLite, which has no such types, 0 and 1 count as booleans, ISO text as dates and times,
 and JSON text as arrays; on MySQL, where MariaDB runs, 0 and 1 count as booleans and JSON text as arrays.
 
 `passed` of `all`; in parentheses how many were **refused with a diagnostic**, and after a `!` how many are known to
