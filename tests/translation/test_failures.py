@@ -70,6 +70,9 @@ CASE WHEN d <> 0 THEN n / d END FROM metrics
 CASE WHEN d <> 0 THEN x / d END FROM metrics
 n / d FROM metrics WHERE d <> 0
 n / (d + 100) FROM metrics
+id FROM metrics WHERE d <> 0 AND x / d > 1
+id FROM metrics WHERE d = 0 OR x / d > 1
+id FROM metrics WHERE x > 0 AND d <> 0 AND ln(x) / d > 0
 n / NULL::bigint FROM metrics
 x / NULLIF(d, 0) FROM metrics
 ln(x + 3) FROM metrics

@@ -44,8 +44,15 @@ _MOST, _CHECKED = 4, "flowc_checked"
 _ZERO = "division by zero"
 
 
-def fails(value: exp.Expression, where: str, words: str, engine: str, /, **parts: exp.Expression) -> exp.Expression:
-    """The value, or an error where `where` holds, in which `:a` stands for it."""
+def fails(
+    node: exp.Expression, value: exp.Expression, where: str, words: str, engine: str, /, **parts: exp.Expression
+) -> exp.Expression:
+    """A value of a node, or an error where `where` holds, in which `:a` stands for it.
+
+    What AND and OR before the node leave undecided alone is asked for: `d <> 0 AND n / d > 1` fails for no row.
+    """
+    if (asked := _asked(node)) is not None:
+        where, parts = f"({where}) AND COALESCE(:asked, FALSE)", {**parts, "asked": asked}
     if engine not in _FAILS:
         raise Untranslatable(f"what fails with `{words}`")
     if sum(bool(node.meta.get(_CHECKED)) for node in value.walk()) >= _MOST:
@@ -56,6 +63,17 @@ def fails(value: exp.Expression, where: str, words: str, engine: str, /, **parts
         new.type = exp.DataType.build(kind)
     new.meta[_CHECKED] = True
     return new
+
+
+def _asked(node: exp.Expression) -> exp.Expression | None:
+    """The condition under which AND and OR, read from the left, ask for a node; None where it is asked for always."""
+    found: list[exp.Expression] = []
+    while (around := node.parent) is not None and not isinstance(around, exp.Query):
+        if isinstance(around, exp.And | exp.Or) and around.expression is node:
+            before = exp.paren(around.this.copy(), copy=False)
+            found.append(before if isinstance(around, exp.And) else exp.Not(this=before))
+        node = around
+    return exp.and_(*found) if found else None
 
 
 def raises(pair: Pair) -> bool:
@@ -70,7 +88,7 @@ def _divided(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if pair.engine in ("duckdb", "datafusion") and not _may_be_infinite(node):
         return None
     new = node.copy()
-    new.set("expression", fails(divisor, ":a = 0", _ZERO, pair.engine))
+    new.set("expression", fails(node, divisor, ":a = 0", _ZERO, pair.engine))
     return new
 
 
@@ -102,7 +120,7 @@ def _of(where: str, words: str, fine: Callable[[float], bool], *, but: tuple[str
         if isinstance(value, exp.Literal) and not value.is_string and fine(float(value.this)):
             return None
         new = node.copy()
-        new.set(key, fails(node.args[key], where, words, pair.engine))
+        new.set(key, fails(node, node.args[key], where, words, pair.engine))
         return new
 
     return rewrite
@@ -115,7 +133,7 @@ def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     where = "(:a = 0 AND :e < 0) OR (:a < 0 AND :e <> FLOOR(:e))"
     new = node.copy()
-    new.set("this", fails(node.this, where, "a power that is no number", pair.engine, e=node.expression))
+    new.set("this", fails(node, node.this, where, "a power that is no number", pair.engine, e=node.expression))
     return new
 
 
