@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flowc.compiler.ir import Apply, Pipeline
 from flowc.compiler.loads.reads import narrowed, read_of
@@ -43,4 +44,11 @@ def _sample(run: Run, name: str, apply: Apply, rows: int) -> tuple[tuple[str, ..
     node = prepared.apply.input if prepared else apply.input
     read = narrowed(read_of(node), f"1 = 1 LIMIT {rows}")
     table = sample(read, run.sessions.source, rows, run.sessions.functions)
-    return tuple(table.column_names), tuple(tuple(row) for row in zip(*table.to_pydict().values(), strict=True))
+    columns = [column.cast("string") if _has_nanoseconds(column) else column for column in table.columns]
+    values = [column.to_pylist() for column in columns]
+    return tuple(table.column_names), tuple(tuple(row) for row in zip(*values, strict=True))
+
+
+def _has_nanoseconds(column: Any) -> bool:
+    """Whether Python's own times do not hold what an Arrow column has."""
+    return str(column.type).startswith(("timestamp[ns", "time64[ns"))

@@ -36,7 +36,7 @@ class Files:
         pq.write_table(ROWS, project.path / "inbox" / "t.parquet")
         self.target = Store("duckdb", project.path)
 
-    def write(self, sql, *, into="w: t", dialect="", extra="", more=""):
+    def write(self, sql, *, into="w: t", dialect="dialect: datafusion", extra="", more=""):
         table = into if into.startswith("{") else "{ connection: w, table: t }"
         indented = sql.replace("\n", "\n      ")
         self.project.write(

@@ -181,7 +181,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert (m.engine, m.dialect, m.targets[0].keys, str(m.targets[0].name)) == ("mysql", "mysql", ("v",), "s.h")
     assert (f.engine, f.dialect, f.database, [s.name for s in f.sources]) == (
         "datafusion",
-        "datafusion",
+        "postgres",
         None,
         ["source"],
     )

@@ -21,6 +21,9 @@ DIALECTS: Mapping[str, Dialect] = {
     "datafusion": DATAFUSION,
 }
 
+OWN = "postgres"
+"""The dialect of SQL that flowc's own engine runs, in pipelines and streams, unless its author names another."""
+
 
 def as_read(text: str, engine: str) -> str:
     """SQL that its author wrote for an engine, as flowc's sessions of it read it."""

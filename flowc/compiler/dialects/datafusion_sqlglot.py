@@ -208,8 +208,8 @@ _TRANSFORMS: Mapping[type[exp.Expression], Render] = {
 _TYPES = {
     exp.DType.TINYINT: "TINYINT", exp.DType.UTINYINT: "TINYINT UNSIGNED", exp.DType.USMALLINT: "SMALLINT UNSIGNED",
     exp.DType.UINT: "INT UNSIGNED", exp.DType.UBIGINT: "BIGINT UNSIGNED", exp.DType.DOUBLE: "DOUBLE",
-    exp.DType.TEXT: "VARCHAR", exp.DType.TIMESTAMPTZ: "TIMESTAMP WITH TIME ZONE",
-    exp.DType.TIMESTAMPLTZ: "TIMESTAMP WITH TIME ZONE", exp.DType.JSON: "VARCHAR", exp.DType.JSONB: "VARCHAR",
+    exp.DType.TEXT: "VARCHAR", exp.DType.TIMESTAMPTZ: "TIMESTAMP(6) WITH TIME ZONE",
+    exp.DType.TIMESTAMPLTZ: "TIMESTAMP(6) WITH TIME ZONE", exp.DType.JSON: "VARCHAR", exp.DType.JSONB: "VARCHAR",
 }  # fmt: skip
 
 
@@ -229,6 +229,9 @@ def _star(self: Any, node: exp.Star) -> str:
 
 
 def _data_type(self: Any, node: exp.DataType) -> str:
+    """Times have microseconds, as everywhere else; DataFusion's own have nanoseconds, and end in 2262."""
+    if node.this in (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ) and not node.expressions:
+        return "TIMESTAMP(6)"
     return _TYPES[node.this] if node.this in _TYPES else str(self.datatype_sql(node))
 
 

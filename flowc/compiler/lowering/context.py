@@ -60,7 +60,7 @@ class Lowering:
         self, text: MappedText, pipeline: CheckedPipeline, place: str | None, dialect: str
     ) -> MappedText | None:
         """A text with its template filled in; `place` is the connection that runs it, `dialect` the one it is in."""
-        return render(text, self._values(pipeline, self._ref(place, dialect)), self.reporter)
+        return render(text, self._values(pipeline, dialect, self._ref(place, dialect)), self.reporter)
 
     def plain(self, text: MappedText, place: str | None, dialect: str) -> MappedText | None:
         """A text of a stream with its template filled in: as `rendered`."""
@@ -100,24 +100,24 @@ class Lowering:
 
         return ref
 
-    def _values(self, pipeline: CheckedPipeline, ref: Callable[[str], str]) -> Values:
+    def _values(self, pipeline: CheckedPipeline, dialect: str, ref: Callable[[str], str]) -> Values:
         project, incremental = self.checked.project, pipeline.spec.incremental
         if incremental is None:
             return Values(project.vars, self.env, ref)
         stored = self.watermarks.get(pipeline.spec.name.value)
         start = incremental.start.value if incremental.start else None
         given = start if stored is None else stored
-        literal = _literal(given, 0.0 if stored is None else incremental.lag, pipeline)
-        column = quoted(incremental.column.value, pipeline.dialect)
+        literal = _literal(given, 0.0 if stored is None else incremental.lag, pipeline, dialect)
+        column = quoted(incremental.column.value, dialect)
         condition = "TRUE" if stored is None and start is None else f"{column} >= {literal}"
         if given is None:
             return Values(project.vars, self.env, ref, Absent(literal), Absent(condition))
         return Values(project.vars, self.env, ref, literal, condition)
 
 
-def _literal(given: object, lag: float, pipeline: CheckedPipeline) -> str:
+def _literal(given: object, lag: float, pipeline: CheckedPipeline, dialect: str) -> str:
     engine = DIALECTS.get(pipeline.engine)
-    untyped, escapes = engine is not None and not engine.typed_literals, pipeline.dialect == "mysql"
+    untyped, escapes = engine is not None and not engine.typed_literals, dialect == "mysql"
     if isinstance(given, Bound):
         order = engine.decimal_order if engine is not None else ""
         return typed_literal(given.value, given.type, untyped=untyped, escapes=escapes, order=order)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
+from flowc.compiler.dialects import OWN
 from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Apply, Lookup, Source, Sql, Stream
 from flowc.compiler.loads.load import find_column
@@ -40,8 +41,6 @@ from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind, parse_type
 
 ENGINE = "datafusion"
-DIALECT = "postgres"
-"""What a stream's SQL is written in, unless it says otherwise."""
 WINDOWS = ("tumble", "hop", "session")
 BLOCKS = ("cdc", "window", "join")
 """What changes rows beside the SQL, or needs more than one epoch knows."""
@@ -117,9 +116,9 @@ def _query(stream: RawSpec, sources: tuple[Source, ...], lowering: Lowering) -> 
     text = stream.texts.get("sql")
     if text is None and len(sources) > 1 and "join" not in stream.value:
         union = union_text(stream, sources, lowering.reporter)
-        return parse_query(union, DIALECT, lowering.reporter) if union is not None else None
+        return parse_query(union, OWN, lowering.reporter) if union is not None else None
     named = name_at(stream, "dialect")
-    dialect = named.value if named else DIALECT
+    dialect = named.value if named else OWN
     rendered = lowering.plain(text, None, dialect) if text else None
     return parse_query(rendered, dialect, lowering.reporter) if rendered else None
 

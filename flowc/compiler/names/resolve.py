@@ -2,7 +2,7 @@
 
 Defaults: `mode` is `append`; `keys` are the target's or pipeline's own, else the table's natural key, else its primary
 key; a pipeline without `from` reads in the connection of its first target; `dialect` is that of the database the SQL
-reads in, and DataFusion's where it runs there.
+reads in, and PostgreSQL's where flowc's own engine runs it, as in streams.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import cast
 
 from flowc.compiler.checked import CheckedPipeline, CheckedSource, CheckedSpec, CheckedTarget
+from flowc.compiler.dialects import OWN
 from flowc.compiler.front.kinds import LOAD_SOURCE, able, can, dialect, is_database
 from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSpec, ProjectSpec
 from flowc.compiler.ir import Deletes
@@ -54,13 +55,13 @@ def _pipeline(spec: PipelineSpec, lookup: Lookup) -> CheckedPipeline | None:
     check_timing(spec, lookup)
     targets = resolve_targets(spec, lookup)
     database, sources = _inputs(spec, targets, lookup)
-    written = _dialect(spec, database, sources, lookup.reporter)
+    written = _dialect(spec, database, lookup.reporter)
     checked = CheckedPipeline(
         spec=spec,
         database=database,
         sources=sources,
         engine=database.kind.value if database else DATAFUSION,
-        dialect=written or DATAFUSION,
+        dialect=written or OWN,
         targets=targets,
         deletes=cast(Deletes, spec.deletes.value if spec.deletes else "ignore"),
     )
@@ -141,15 +142,10 @@ def _check_query(spec: PipelineSpec, reporter: Reporter) -> None:
         reporter.error("conflicting-keys", message, spec.columns[0][0].span, helps=helps)
 
 
-def _dialect(
-    spec: PipelineSpec, database: ConnectionSpec | None, sources: tuple[CheckedSource, ...], reporter: Reporter
-) -> str | None:
+def _dialect(spec: PipelineSpec, database: ConnectionSpec | None, reporter: Reporter) -> str | None:
     if spec.dialect or "dialect" in spec.gaps:
         return _known_dialect(spec.dialect, reporter) if spec.dialect else None
-    if database:
-        return dialect(database.kind.value)
-    kinds = {dialect(source.connection.kind.value) for source in sources}
-    return kinds.pop() or DATAFUSION if len(kinds) == 1 else DATAFUSION
+    return dialect(database.kind.value) if database else OWN
 
 
 def _known_dialect(name: Name, reporter: Reporter) -> str | None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import OWN
 from flowc.compiler.ir import Ir, Sql, Stream
 from flowc.compiler.names.raw import name_at
 from flowc.compiler.sql.meaning.datafusion_json import gathers
 from flowc.compiler.sql.sqltext import parse_query
 from flowc.diagnostics import Reporter
 
-_DIALECT = "postgres"
 _WHOLE = ("group", "distinct", "limit", "having")
 
 
@@ -22,7 +22,7 @@ def batch_dependent(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> 
     for stream in ir.streams if ir is not None else ():
         dialect = name_at(checked.project.streams[stream.name], "dialect")
         text = stream.input.source if isinstance(stream.input, Sql) else None
-        parsed = parse_query(text, dialect.value if dialect else _DIALECT, Reporter()) if text is not None else None
+        parsed = parse_query(text, dialect.value if dialect else OWN, Reporter()) if text is not None else None
         node = next(_looking(parsed.tree, stream), None) if parsed is not None else None
         if parsed is not None and node is not None:
             message = "this looks at the rows of one epoch alone, and which messages come together is left to chance"

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import OWN
 from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Apply, Ir, Sql
 from flowc.compiler.names.raw import name_at
 from flowc.source import MappedText
-
-_STREAM_DIALECT = "postgres"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ def queries(checked: CheckedSpec, ir: Ir | None) -> Iterator[Query]:
 def stream_dialect(stream: RawSpec) -> str:
     """What the SQL of a stream is written in."""
     dialect = name_at(stream, "dialect")
-    return dialect.value if dialect else _STREAM_DIALECT
+    return dialect.value if dialect else OWN
 
 
 def sql_texts(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[MappedText, str]]:

@@ -13,6 +13,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
+from flowc.compiler.sql.joins import HELPS, all_conditions_said
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
 
@@ -181,8 +182,7 @@ def _is_bounded(text: MappedText, tokens: list[Token], reporter: Reporter) -> bo
             return False
         if joins > _MAX_BARE_JOINS:
             message = f"more than {_MAX_BARE_JOINS} joins in a row have no condition"
-            helps = ["add `ON …` to each join, or write `CROSS JOIN`"]
-            reporter.error("join-without-condition", message, text.span(token.start, token.end + 1), helps=helps)
+            reporter.error("join-without-condition", message, text.span(token.start, token.end + 1), helps=HELPS)
             return False
     return True
 
@@ -236,7 +236,9 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
         reporter.error("sql-syntax", f"the SQL cannot be read as {dialect}", text.span(0, len(text.text)))
         return None
     parsed = SqlTree(tree, text, dialect)
-    return parsed if _is_query(parsed, reporter) else None
+    if not _is_query(parsed, reporter) or not all_conditions_said(text, tokens, dialect, reporter):
+        return None
+    return parsed
 
 
 def _is_query(parsed: SqlTree, reporter: Reporter) -> bool:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError
 from flowc.runtime.arrow import TYPE, arrow_field
-from flowc.runtime.connectors import constraints
+from flowc.runtime.connectors import constraints, sqlite_failures
 from flowc.runtime.connectors import sqlite_catalog as catalog
 from flowc.runtime.connectors.sqlite_functions import register
 from flowc.runtime.connectors.sqlite_values import load, read_type, store
@@ -222,6 +222,8 @@ def _one_type(name: str, classes: set[str]) -> DataType:
 def _failure(error: Exception) -> FlowcError:
     """SQLite's error as ours, in its own words."""
     words = str(error)
+    if "user-defined function" in words and (told := sqlite_failures.words()) is not None:
+        return DataError(told, code="value-refused")
     if isinstance(error, sqlite3.IntegrityError):
         return DataError(words, code="constraint-violated")
     if isinstance(error, sqlite3.OperationalError) and "locked" in words:

@@ -20,6 +20,7 @@ from time import strptime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from flowc.runtime.connectors.sqlite_failures import cast, digits, fail
 from flowc.runtime.connectors.sqlite_numbers import (
     decimal_order,
     double,
@@ -339,4 +340,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "flowc_encoded_decimal": encoded_decimal,
     "flowc_encoded_float": encoded_float,
     "flowc_number_text": number_text,
+    "flowc_cast": cast,
+    "flowc_digits": digits,
+    "flowc_fail": fail,
 }

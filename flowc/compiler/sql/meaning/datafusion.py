@@ -32,7 +32,12 @@ from flowc.compiler.sql.meaning.datafusion_nested import (
     struct,
     subquery_array,
 )
+from flowc.compiler.sql.meaning.datafusion_numbers import NUMBERS
+from flowc.compiler.sql.meaning.datafusion_patterns import as_postgres, named, replace
+from flowc.compiler.sql.meaning.datafusion_postgres import POSTGRES
 from flowc.compiler.sql.meaning.datafusion_queries import quantified
+from flowc.compiler.sql.meaning.datafusion_rows import ROWS
+from flowc.compiler.sql.meaning.datafusion_times import TIMES
 from flowc.compiler.sql.meaning.dates import DATES
 from flowc.compiler.sql.meaning.formats import strftime
 from flowc.compiler.sql.meaning.postgres_arrays import array_aggregate, comprehension, within_group
@@ -85,12 +90,13 @@ def _parsed(kind: str) -> Rewrite:
 
     def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression:
         form, text = strftime(node, pair), node.this
+        to = "TIMESTAMPTZ" if kind == "TIMESTAMP" and pair.source == "postgres" else kind
         if not any(mark in form for mark in ("%H", "%M", "%S", "%I", "%s")):
             day = call("to_date", text, exp.Literal.string(form))
-            return day if kind == "DATE" else exp.cast(day, "TIMESTAMP")
+            return day if kind == "DATE" else exp.cast(day, to)
         if "%S" not in form:
             text, form = exp.Concat(expressions=[text.copy(), exp.Literal.string(":00")]), f"{form}:%S"
-        return exp.cast(call("to_timestamp_micros", text, exp.Literal.string(form)), kind)
+        return exp.cast(call("to_timestamp_micros", text, exp.Literal.string(form)), to)
 
     return rewrite
 
@@ -192,18 +198,14 @@ def _regexp_split(node: exp.Expression, pair: Pair) -> exp.Expression:
     return call("string_to_array", node.this, node.expression)
 
 
-def _extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if pair.source == "postgres" and node.name.upper() in ("SECOND", "SECONDS"):
-        return build("(EXTRACT(MICROSECOND FROM :a) / 1000000.0)", a=node.expression)
-    return None
-
-
 def _from_epoch(node: exp.Expression, pair: Pair) -> exp.Expression:
-    scale = integer_value(node.args.get("scale")) or 0
+    scale, zoned = integer_value(node.args.get("scale")) or 0, pair.source in ("postgres", "bigquery")
     name = {0: "to_timestamp_seconds", 3: "to_timestamp_millis", 6: "to_timestamp_micros"}.get(scale)
     if name is None:
         raise Untranslatable(f"a timestamp of 10^-{scale} seconds")
-    zoned = pair.source in ("postgres", "bigquery")
+    if scale == 0 and type_of(node.this) not in exp.DataType.INTEGER_TYPES:
+        micros = build("CAST(ROUND(CAST(:a AS DOUBLE) * 1000000) AS BIGINT)", a=node.this)
+        return exp.cast(call("to_timestamp_micros", micros), "TIMESTAMPTZ" if zoned else "TIMESTAMP")
     return exp.cast(call(name, node.this), "TIMESTAMPTZ" if zoned else "TIMESTAMP")
 
 
@@ -238,14 +240,17 @@ def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return local
 
 
-RULES: Rules = {
+_OWN: Rules = {
     **DATES,
     exp.AtTimeZone: (_at_zone,),
     exp.Dot: (_part,),
     **dict.fromkeys((exp.DPipe, exp.Concat, exp.ConcatWs), (_joined_texts,)),
     exp.Sign: (renamed("signum"),),
-    exp.RegexpExtract: (_regexp_extract,),
-    exp.RegexpLike: (_regexp_like,),
+    exp.RegexpExtract: (as_postgres(_regexp_extract, match=True),),
+    exp.RegexpLike: (as_postgres(_regexp_like),),
+    exp.RegexpILike: (as_postgres(None),),
+    exp.RegexpReplace: (as_postgres(replace, match=True),),
+    exp.Anonymous: (named,),
     exp.Escape: (_like,),
     exp.Struct: (struct,),
     exp.ToMap: (map_of,),
@@ -287,7 +292,6 @@ RULES: Rules = {
     exp.RegexpSplit: (_regexp_split,),
     exp.Array: (comprehension, subquery_array),
     exp.Mul: (refused("a number times an interval", has_interval),),
-    exp.Extract: (_extract,),
     exp.First: (renamed("first_value"),),
     exp.Last: (renamed("last_value"),),
     exp.Mode: (refused("MODE"),),
@@ -300,3 +304,15 @@ RULES: Rules = {
     exp.WindowSpec: (refused("EXCLUDE in a frame", lambda n: n.args.get("exclude")),),
     exp.Explode: (refused("the elements of a series", lambda n: isinstance(n.this, exp.GenerateDateArray)),),
 }
+
+RULES: Rules = {
+    kind: (
+        *POSTGRES.get(kind, ()),
+        *NUMBERS.get(kind, ()),
+        *TIMES.get(kind, ()),
+        *_OWN.get(kind, ()),
+        *ROWS.get(kind, ()),
+    )
+    for kind in dict.fromkeys((*POSTGRES, *NUMBERS, *TIMES, *_OWN, *ROWS))
+}
+"""PostgreSQL's words first, which are what most of the SQL is written in."""

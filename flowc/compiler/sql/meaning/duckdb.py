@@ -131,7 +131,16 @@ def json_array(node: exp.Expression, pair: Pair) -> exp.Expression:
     return call("TO_JSON", exp.ArrayAgg(this=value))
 
 
+def _bracketed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """The operands of div() in brackets: those of `//` bind as they stand."""
+    for side in ("this", "expression"):
+        if isinstance(node.args[side], exp.Binary):
+            node.set(side, exp.paren(node.args[side].copy(), copy=False))
+    return None
+
+
 RULES: Rules = {
+    exp.IntDiv: (_bracketed,),
     exp.Length: (length,),
     exp.ByteLength: (template("OCTET_LENGTH(ENCODE(:this))", _DIALECT),),
     exp.Cast: (varchar_length, decimal_default),

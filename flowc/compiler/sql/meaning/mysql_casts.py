@@ -65,7 +65,8 @@ def _cast(node: exp.Expression, pair: Pair, *, may_fail: bool) -> exp.Expression
     if kind in exp.DataType.TEMPORAL_TYPES:
         return _to_time(value, kind, may_fail)
     if kind in exp.DataType.NUMERIC_TYPES:
-        return _to_number(value, to, pair, may_fail)
+        number = _to_number(value, to, pair, may_fail)
+        return number if may_fail or kind_of(value) is Kind.BOOLEAN else _in_range(number, value, to, pair)
     if kind in (_TYPE.JSON, _TYPE.JSONB, _TYPE.VARIANT):
         return value.copy()
     raise Untranslatable(f"a cast to {to.sql()}, which MySQL lacks")
@@ -92,6 +93,32 @@ def _converted(value: exp.Expression, to: exp.DataType, pair: Pair) -> exp.Expre
     if digits is None and type_of(value) in exp.DataType.INTEGER_TYPES:
         digits = (65, 0)
     return value.copy() if digits is None else said(f"CAST(:a AS DECIMAL({digits[0]}, {digits[1]}))", a=value)
+
+
+_RANGES = {_TYPE.TINYINT: 2**7, _TYPE.SMALLINT: 2**15, _TYPE.INT: 2**31, _TYPE.BIGINT: 2**63}
+
+
+def _in_range(number: exp.Expression, value: exp.Expression, to: exp.DataType, pair: Pair) -> exp.Expression:
+    """The number, or an error where the type does not hold it, as MySQL would cut it to the nearest that it holds."""
+    if pair.source in ("mysql", "sqlite") or to.this in exp.DataType.FLOAT_TYPES:
+        return number
+    from_text = kind_of(value) is Kind.TEXT
+    bound, digits = _RANGES.get(to.this), _digits(to, pair)
+    if isinstance(value.unnest(), exp.Literal) and not from_text and len(value.unnest().name) < 5:
+        return number
+    if to.this is _TYPE.BIGINT and (from_text or type_of(value) in exp.DataType.INTEGER_TYPES):
+        return number
+    if bound is not None:
+        half = "" if bound == 2**63 else ".5"
+        most, least = (bound - 1, bound) if half else (bound, bound)
+        where, tested = f"(:t >= {most}{half} OR :t < -{least}{half})", value
+    elif digits is not None and not from_text:
+        where, tested = f"ABS(ROUND(:t, {digits[1]})) >= 1e{digits[0] - digits[1]}", value
+    else:
+        return number
+    tested = number if from_text else tested
+    new = said(f"CASE WHEN {where} THEN {_FAILS} ELSE :a END", a=number, t=tested)
+    return _typed(new, to.this.value)
 
 
 def _digits(to: exp.DataType, pair: Pair) -> tuple[int, int] | None:
@@ -192,10 +219,19 @@ def _to_time(value: exp.Expression, kind: exp.DataType.Type, may_fail: bool) -> 
         fails = (
             "" if may_fail else " WHEN :a IS NOT NULL THEN CAST(9223372036854775807 + CHAR_LENGTH(:a) + 1 AS DATETIME)"
         )
-        return said(f"CASE WHEN REGEXP_INSTR(:a, :p) > 0 THEN CAST(:a AS {to}){fails} END", a=value, p=ok)
+        read = said(f"CAST(:a AS {to})", a=value)
+        if not may_fail:
+            read = sure(read, value, to)
+        return said(f"CASE WHEN REGEXP_INSTR(:a, :p) > 0 THEN :r{fails} END", a=value, p=ok, r=read)
     if kind is _TYPE.TIME:
         return said("CAST(:a AS TIME(6))", a=value)
     return said(f"CAST(:a AS {'DATE' if kind is _TYPE.DATE else 'DATETIME(6)'})", a=value)
+
+
+def sure(read: exp.Expression, text: exp.Expression, to: str) -> exp.Expression:
+    """A date or time that was read from a text, or an error where there is none, which MySQL makes NULL."""
+    fails = f"CAST(9223372036854775807 + CHAR_LENGTH(:t) + 1 AS {to})"
+    return said(f"CASE WHEN :t IS NOT NULL AND :r IS NULL THEN {fails} ELSE :r END", r=read, t=text)
 
 
 def _to_text(value: exp.Expression, to: exp.DataType, pair: Pair) -> exp.Expression:

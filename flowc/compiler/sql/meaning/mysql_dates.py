@@ -18,7 +18,7 @@ from flowc.compiler.sql.meaning.core import (
 )
 from flowc.compiler.sql.meaning.dates import BACKWARD
 from flowc.compiler.sql.meaning.formats import strftime
-from flowc.compiler.sql.meaning.mysql_casts import literal_time
+from flowc.compiler.sql.meaning.mysql_casts import literal_time, sure
 from flowc.compiler.sql.meaning.mysql_words import Kind, kind_of, said
 
 _TYPE = exp.DataType.Type
@@ -193,12 +193,19 @@ def format(node: exp.Expression, pair: Pair) -> exp.Expression:
     return call("DATE_FORMAT", moment(node.this), exp.Literal.string(_format(node, pair)))
 
 
+_SURE = ("postgres", "redshift", "duckdb", "snowflake", "bigquery")
+"""Dialects in which a text that is no date is an error, and not NULL."""
+
+
 def parsed(kind: str) -> Rewrite:
     """A text as a date or timestamp."""
 
     def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression:
         read = call("STR_TO_DATE", node.this, exp.Literal.string(_format(node, pair)))
-        new = said(f"CAST(:a AS {'DATE' if kind == 'DATE' else 'DATETIME(6)'})", a=read)
+        to = "DATE" if kind == "DATE" else "DATETIME(6)"
+        new = said(f"CAST(:a AS {to})", a=read)
+        if pair.source in _SURE and not node.args.get("safe"):
+            new = sure(new, node.this, to)
         new.type = exp.DataType.build(kind)
         return new
 
@@ -227,7 +234,10 @@ def from_parts(node: exp.Expression, pair: Pair) -> exp.Expression:
     """A date from its parts."""
     year, month, of_month = (node.args[k] for k in ("year", "month", "day"))
     form = exp.Literal.string("%Y-%m-%d")
-    new = call("STR_TO_DATE", call("CONCAT_WS", exp.Literal.string("-"), year, month, of_month), form)
+    text = said("CONCAT(:y, '-', :m, '-', :d)", y=year, m=month, d=of_month)
+    new = call("STR_TO_DATE", text, form)
+    if pair.source in _SURE:
+        new = sure(new, text, "DATE")
     new.type = exp.DataType.build("DATE")
     return new
 

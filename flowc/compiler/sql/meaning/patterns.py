@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from flowc.compiler.regex.reader import PatternError, Syntax, parse
+from flowc.compiler.regex.reader import POSIX, PatternError, Syntax, parse
 from flowc.compiler.regex.tree import Group, Repeat, is_plain, nodes, shortest, write
 from flowc.compiler.sql.meaning.core import Untranslatable
 
@@ -60,17 +60,46 @@ def engine_pattern(pattern: str, source: str, *, any_case: bool = False) -> Patt
     return replace(found, text=re.sub(r"\\u(\w{4})", r"\\x{\1}", text).replace(r"\Z", r"\z"))
 
 
+def rust_pattern(pattern: str, *, match: bool) -> str:
+    """A pattern of PostgreSQL in Rust's syntax, which DataFusion reads. With `match`, the text that it takes matters.
+
+    Names of POSIX are those of ASCII in it.
+    """
+    syntax = replace(SYNTAXES["postgres"], posix=tuple(POSIX))
+    found = _pattern(pattern, "postgres", any_case=False, edges={"$": r"\z"}, syntax=syntax)
+    if match and _MIXED.search(pattern):
+        raise Untranslatable("a pattern that takes as little as it can in one place and as much in another")
+    if match and not _longest_first(pattern):
+        raise Untranslatable("alternatives of a pattern of which one begins as another: write the longest first")
+    return re.sub(r"\\u(\w{4})", r"\\x{\1}", found.text)
+
+
+_MIXED = re.compile(r"[*+?}]\?.*[*+}](?!\?)|[*+}](?!\?).*[*+?}]\?", re.DOTALL)
+_ALTERNATIVES = re.compile(r"(?:^|\()(?:\?:)?((?:\w+\|)+\w+)(?:\)|$)")
+
+
+def _longest_first(pattern: str) -> bool:
+    """Whether no alternative of plain letters hides a longer one behind it, which PostgreSQL would take."""
+    for found in _ALTERNATIVES.finditer(pattern):
+        words = found[1].split("|")
+        if any(later.startswith(word) and later != word for i, word in enumerate(words) for later in words[i:]):
+            return False
+    return True
+
+
 _BOUNDARY = "(?:(?<=[0-9A-Za-z_])(?![0-9A-Za-z_])|(?<![0-9A-Za-z_])(?=[0-9A-Za-z_]))"
 _ANY_CASE = re.compile(r"\(\?ai:([A-Za-z])\)")
 
 
-def _pattern(pattern: str, source: str, *, any_case: bool, edges: Mapping[str, str]) -> Pattern:
+def _pattern(
+    pattern: str, source: str, *, any_case: bool, edges: Mapping[str, str], syntax: Syntax | None = None
+) -> Pattern:
     if source not in SYNTAXES:
         raise Untranslatable(f"regular expressions of {source} in such a place")
     try:
-        tree = parse(pattern, replace(SYNTAXES[source], any_case=any_case))
+        tree = parse(pattern, replace(syntax or SYNTAXES[source], any_case=any_case))
         text = write(tree, edges)
-        re.compile(text)
+        re.compile(text.replace(r"\z", r"\Z"))
     except PatternError as error:
         raise Untranslatable(f"{error.words} in a pattern") from error
     except re.error as error:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build
+from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build, call
 
 _ZERO_OFFSET = ("bigquery",)
+_NAMED_BY_TABLE = ("bigquery", "postgres")
+"""Dialects in which the column of UNNEST has the name of its table."""
 
 
-def _column_of(alias: exp.Expression | None, place: int) -> str | None:
+def column_of(alias: exp.Expression | None, place: int) -> str | None:
+    """The name that an alias gives to the column at a place, from 0."""
     columns = alias.args.get("columns") if alias is not None else None
     return columns[place].name if columns and len(columns) > place else None
 
@@ -19,18 +22,20 @@ def unnest_as_rows(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if not isinstance(node.parent, exp.From | exp.Join | exp.Lateral) or len(node.expressions) != 1:
         return None
     alias, array = node.args.get("alias"), node.expressions[0]
+    if alias is None and isinstance(node.parent, exp.Lateral):
+        alias = node.parent.args.get("alias")
     table = alias.this.name if alias is not None and alias.this is not None else "_t"
-    column = _column_of(alias, 0) or (table if pair.source == "bigquery" else "unnest")
+    column = column_of(alias, 0) or (table if alias is not None and pair.source in _NAMED_BY_TABLE else "unnest")
     if isinstance(array, exp.GenerateDateArray):
         return _dates(array, table, column)
     if array.find(exp.Column):
-        return _unnest_column(node, table, column, array)
+        return beside_table(node, table, column, array)
     if isinstance(array, exp.GenerateSeries):
         return build_rows(array, table, column)
     offset = node.args.get("offset")
     rows = exp.select(exp.alias_(exp.Explode(this=array.copy()), column, quoted=True))
     if offset:
-        place = _column_of(alias, 1) or (offset.name if isinstance(offset, exp.Expression) else "offset")
+        place = column_of(alias, 1) or (offset.name if isinstance(offset, exp.Expression) else "offset")
         number = build("ROW_NUMBER() OVER () - 1" if pair.source in _ZERO_OFFSET else "ROW_NUMBER() OVER ()")
         inner = exp.Subquery(this=rows, alias=exp.TableAlias(this=exp.to_identifier("_r")))
         rows = exp.select(exp.column(column, quoted=True), exp.alias_(number, place, quoted=True)).from_(inner)
@@ -41,7 +46,7 @@ def build_rows(series: exp.Expression, table: str, column: str) -> exp.Expressio
     """A table function's rows under a name."""
     source = exp.Table(
         this=exp.Anonymous(
-            this="generate_series",
+            this="range" if series.args.get("is_end_exclusive") else "generate_series",
             expressions=[series.args[k].copy() for k in ("start", "end", "step") if series.args.get(k)],
             _meta=None,
         ),
@@ -54,18 +59,14 @@ def build_rows(series: exp.Expression, table: str, column: str) -> exp.Expressio
 def _dates(array: exp.Expression, table: str, column: str) -> exp.Expression:
     """The days from one date to another."""
     start, end = (exp.cast(array.args[key].copy(), "TIMESTAMP") for key in ("start", "end"))
-    series = exp.GenerateSeries(
-        start=start,
-        end=end,
-        step=array.args.get("step") or exp.Interval(this=exp.Literal.string("1"), unit=exp.var("DAY")),
-    )
+    step = array.args.get("step") or exp.Interval(this=exp.Literal.string("1"), unit=exp.var("DAY"))
+    moments = exp.select(exp.alias_(exp.Explode(this=call("generate_series", start, end, step)), "_d"))
     day = exp.alias_(exp.cast(exp.column("_d"), "DATE"), column, quoted=True)
-    return exp.Subquery(
-        this=exp.select(day).from_(build_rows(series, "_g", "_d")), alias=exp.TableAlias(this=exp.to_identifier(table))
-    )
+    inner = exp.Subquery(this=moments, alias=exp.TableAlias(this=exp.to_identifier("_g")))
+    return exp.Subquery(this=exp.select(day).from_(inner), alias=exp.TableAlias(this=exp.to_identifier(table)))
 
 
-def _unnest_column(node: exp.Expression, table: str, column: str, array: exp.Expression) -> exp.Expression | None:
+def beside_table(node: exp.Expression, table: str, column: str, array: exp.Expression) -> exp.Expression | None:
     """An array of the table beside it: the table gets one row per element."""
     select = node.find_ancestor(exp.Select)
     join = node.parent if isinstance(node.parent, exp.Join) else node.parent.parent if node.parent is not None else None
@@ -102,7 +103,7 @@ def lateral_view(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if type(function) is not exp.Explode or node.args.get("outer") or select is None:
         raise Untranslatable("LATERAL VIEW of anything but explode")
     alias = node.args["alias"]
-    _exploded(select, node, alias.this.name, _column_of(alias, 0) or "col", function.this)
+    _exploded(select, node, alias.this.name, column_of(alias, 0) or "col", function.this)
     return None
 
 

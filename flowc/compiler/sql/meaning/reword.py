@@ -9,6 +9,8 @@ from sqlglot import exp
 from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgres, sqlite
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
+from flowc.compiler.sql.meaning.datafusion_numbers import LITERALS
+from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.java_formats import JAVA_FORMATS
 from flowc.compiler.sql.meaning.likes import LIKES
 from flowc.compiler.sql.meaning.mysql_queries import same_names
@@ -16,6 +18,9 @@ from flowc.compiler.sql.meaning.relations import RELATIONS
 from flowc.compiler.sql.meaning.texts import TEXTS
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
+
+_FIRST: Mapping[str, Sequence[Rules]] = {"datafusion": (LITERALS, FAILURES)}
+"""What an engine needs to know of the author's own words, before any of them is reworded."""
 
 _ENGINES: Mapping[str, Sequence[Rules]] = {
     "datafusion": (datafusion.RULES,),
@@ -30,7 +35,8 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter) -> exp.Expression:
     """A copy of the tree with every rule of the engine applied; reports what cannot be kept."""
     pair = Pair(parsed.dialect, engine)
     root = exp.Paren(this=parsed.tree.copy())
-    for rules in (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, common.COMMON, RELATIONS, ZONES, *_ENGINES.get(engine, ())):
+    shared = (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, common.COMMON, RELATIONS, ZONES)
+    for rules in (*_FIRST.get(engine, (FAILURES,)), *shared, *_ENGINES.get(engine, ())):
         for node in reversed([n for n in root.walk() if n is not root]):
             _reword_node(node, rules, pair, parsed, reporter)
     if engine == "mysql":

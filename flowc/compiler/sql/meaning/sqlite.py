@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import (
     COMPARISONS,
+    OURS,
     Pair,
     Rewrite,
     Rules,
@@ -26,7 +27,9 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
+from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
 from flowc.compiler.sql.meaning.dates import DIFFERENCES, SHIFTS
+from flowc.compiler.sql.meaning.failures import one_row
 from flowc.compiler.sql.meaning.relations import all_columns, fetch_first, star_without
 from flowc.compiler.sql.meaning.sqlite_casts import cast, try_cast
 from flowc.compiler.sql.meaning.sqlite_dates import (
@@ -86,6 +89,14 @@ def _round(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if count is not None and count < 0:
         return build(f"ROUND(:a / {10.0**-count}) * {10**-count}", _DIALECT, a=node.this)
     return None
+
+
+def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """SQLite divides what it stores as integers to an integer, and a decimal without a fraction is one."""
+    kinds = {number_of(node.left), number_of(node.right)}
+    if node.meta.get(OURS) or not kinds & {Number.DECIMAL, Number.FRACTION, Number.FLOAT}:
+        return None
+    return build("CAST(:a AS REAL) / :b", _DIALECT, a=node.left, b=node.right)
 
 
 def _mod(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -228,6 +239,7 @@ RULES: Rules = {
     exp.Like: (_like,),
     exp.Escape: (_escape,),
     **dict.fromkeys(COMPARISONS, (compare,)),
+    exp.Div: (_divide,),
     exp.Round: (_round,),
     exp.Mod: (_mod,),
     exp.Length: (_length,),
@@ -261,6 +273,7 @@ RULES: Rules = {
     exp.Right: (_right,),
     exp.Star: (star_without,),
     exp.Select: (all_columns,),
+    exp.Subquery: (one_row,),
     exp.JSONArrayAgg: (_lacking("an order inside an aggregate"),),
     exp.WindowSpec: (_lacking("a frame of an interval", lambda n: n.find(exp.Interval)),),
     exp.Union: (_union,),

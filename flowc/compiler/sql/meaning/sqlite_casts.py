@@ -46,9 +46,11 @@ def cast(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     kind, value = to.this, node.this
     if kind is _TYPE.DATE:
-        return call("DATE", value) if (text := text_value(value)) is None else canonical(text, kind)
+        return _to_date(value, pair) if (text := text_value(value)) is None else canonical(text, kind)
     if kind in NAIVE_TIMES or kind in ZONED:
         return _to_time(value, kind)
+    if kind is _TYPE.TIME and type_of(value) in exp.DataType.TEXT_TYPES and pair.source not in _NULL_OR_ZERO:
+        return _sure(value, "time", pair)
     if kind is _TYPE.BOOLEAN:
         return _to_boolean(value)
     if kind in exp.DataType.TEXT_TYPES:
@@ -56,13 +58,54 @@ def cast(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if kind is _TYPE.DECIMAL:
         whole = type_of(value) in exp.DataType.INTEGER_TYPES and not to.expressions
         is_read = whole or type_of(value) in exp.DataType.TEXT_TYPES
-        number = exp.cast(value.copy(), "REAL") if is_read else value.copy()
-        return _rounded(number, to)
+        number = _sure(value, "double", pair) if is_read else value.copy()
+        return _in_range(_rounded(number, to), to, pair)
+    if kind in _SURE and not isinstance(value.unnest(), exp.Null):
+        return None if _fits(value, kind) else _sure(value, _SURE[kind], pair)
     if kind in (_TYPE.JSON, _TYPE.JSONB):
         return build("JSON(:a)", _DIALECT, a=value)
     if kind in exp.DataType.ARRAY_TYPES or kind in exp.DataType.STRUCT_TYPES:
         raise Untranslatable("nested types, which SQLite lacks")
     return None
+
+
+_SURE = {
+    _TYPE.TINYINT: "tinyint", _TYPE.SMALLINT: "smallint", _TYPE.INT: "integer", _TYPE.BIGINT: "bigint",
+    _TYPE.FLOAT: "double", _TYPE.DOUBLE: "double",
+}  # fmt: skip
+_NULL_OR_ZERO = ("mysql", "sqlite", "spark", "databricks", "hive")
+"""Dialects in which a cast that does not fit is none that fails."""
+
+
+def _sure(value: exp.Expression, kind: str, pair: Pair) -> exp.Expression:
+    if pair.source in _NULL_OR_ZERO:
+        return exp.cast(value.copy(), "REAL" if kind == "double" else "INTEGER")
+    return call("flowc_cast", value, exp.Literal.string(kind))
+
+
+def _fits(value: exp.Expression, kind: exp.DataType.Type) -> bool:
+    """Whether every value of a type is one of another, so that nothing can fail."""
+    known = type_of(value)
+    if kind in (_TYPE.FLOAT, _TYPE.DOUBLE):
+        return known in exp.DataType.NUMERIC_TYPES
+    if isinstance(value.unnest(), exp.Literal):
+        return known in exp.DataType.INTEGER_TYPES and len(value.unnest().name) < 5
+    return known in exp.DataType.INTEGER_TYPES and (kind is _TYPE.BIGINT or known is kind)
+
+
+def _to_date(value: exp.Expression, pair: Pair) -> exp.Expression:
+    if type_of(value) in exp.DataType.TEXT_TYPES and pair.source not in _NULL_OR_ZERO:
+        return _sure(value, "date", pair)
+    return call("DATE", value)
+
+
+def _in_range(number: exp.Expression, to: exp.DataType, pair: Pair) -> exp.Expression:
+    """A number of a decimal type, which has so many digits before its point."""
+    sizes = [int(part.this.name) for part in to.expressions]
+    if not sizes or pair.source in _NULL_OR_ZERO:
+        return number
+    digits = sizes[0] - (sizes[1] if len(sizes) > 1 else 0)
+    return call("flowc_digits", number, exp.Literal.number(digits))
 
 
 def _to_time(value: exp.Expression, kind: exp.DataType.Type) -> exp.Expression:

@@ -118,9 +118,14 @@ def regexp_replace(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def any_pattern(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`LIKE ANY (…)` as conditions joined by OR."""
     right = node.expression
-    if not isinstance(right, exp.Any | exp.All) or not isinstance(right.this.unnest(), exp.Tuple):
+    if not isinstance(right, exp.Any | exp.All) or not isinstance(right.this.unnest(), exp.Tuple | exp.Array):
         return None
     tests = [type(node)(this=node.this.copy(), expression=e.copy()) for e in right.this.unnest().expressions]
+    if not tests or any(isinstance(test.expression, exp.Query) for test in tests):
+        return None
+    if pair.source == "postgres" and node.args.get("negate"):
+        tests = [exp.Not(this=test) for test in tests]
+        return exp.paren(exp.or_(*tests) if isinstance(right, exp.Any) else exp.and_(*tests))
     return negated(node, exp.paren(exp.or_(*tests) if isinstance(right, exp.Any) else exp.and_(*tests)))
 
 
@@ -170,14 +175,73 @@ def slice_of_text(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def hexadecimal(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """A number in base sixteen."""
+    """A number in base sixteen, in small letters where the author's dialect has those."""
     if type_of(node.this) not in exp.DataType.INTEGER_TYPES and integer_value(node.this) is None:
         raise Untranslatable("HEX of what is not known to be an integer")
+    small, value = pair.source == "postgres", _unsigned(node.this, pair)
     if pair.engine == "sqlite":
-        return call("PRINTF", exp.Literal.string("%X"), node.this)
+        text = call("PRINTF", exp.Literal.string("%x" if small else "%X"), value)
+        return build("CASE WHEN NOT :a IS NULL THEN :t END", a=value, t=text)
     if pair.engine == "mysql":
-        return call("HEX", node.this)
-    return call("UPPER", call("TO_HEX", node.this))
+        return call("LOWER", call("HEX", value)) if small else call("HEX", value)
+    return call("LOWER" if small else "UPPER", call("TO_HEX", value))
+
+
+def _unsigned(value: exp.Expression, pair: Pair) -> exp.Expression:
+    """PostgreSQL's integers of 32 bits have eight digits when they are negative."""
+    number, kind = integer_value(value), type_of(value)
+    if pair.source != "postgres" or pair.engine == "postgres":
+        return value
+    if number is not None:
+        return exp.Literal.number(number % 2**32) if -(2**31) <= number < 0 else value
+    return build("(CAST(:a AS BIGINT) & 4294967295)", a=value) if kind in _SMALL_INTEGERS else value
+
+
+_SMALL_INTEGERS = (exp.DataType.Type.INT, exp.DataType.Type.SMALLINT, exp.DataType.Type.TINYINT)
+_MARK = re.compile(r"%(?:(\d+)\$)?(.)", re.DOTALL)
+
+
+def formatted(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """PostgreSQL's format() of texts: the pieces put together."""
+    if pair.source != "postgres":
+        return None
+    text = text_value(node.this)
+    if text is None or "%" in _MARK.sub("", text):
+        raise Untranslatable("format() of a text that is not a literal")
+    parts: list[exp.Expression] = []
+    at = given = 0
+    for mark in _MARK.finditer(text):
+        parts.append(exp.Literal.string(text[at : mark.start()] + ("%" if mark[2] == "%" else "")))
+        at = mark.end()
+        if mark[2] != "%":
+            given = int(mark[1]) if mark[1] else given + 1
+            parts.append(_argument(node, mark[2], given))
+    parts.append(exp.Literal.string(text[at:]))
+    kept = [part for part in parts if text_value(part) != ""]
+    return exp.Concat(expressions=kept or [exp.Literal.string("")], safe=True, coalesce=True)
+
+
+def _argument(node: exp.Expression, kind: str, place: int) -> exp.Expression:
+    if kind != "s" or not 1 <= place <= len(node.expressions):
+        raise Untranslatable("format() with anything but `%s`")
+    return bit_words(node.expressions[place - 1])
+
+
+def bit_words(value: exp.Expression) -> exp.Expression:
+    """A value as concat() and format() of PostgreSQL write it, whose booleans are `t` and `f`."""
+    if type_of(value) is exp.DataType.Type.BOOLEAN or isinstance(value, exp.Boolean | exp.Predicate):
+        return build("CASE WHEN :a THEN 't' WHEN NOT :a THEN 'f' END", a=value)
+    return value.copy()
+
+
+def concatenated(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """concat() of booleans."""
+    if pair.source != "postgres" or pair.engine == "postgres":
+        return None
+    for value in node.expressions:
+        if (new := bit_words(value)) != value:
+            value.replace(new)
+    return None
 
 
 def character(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -244,6 +308,10 @@ def is_plain(pattern: str | None) -> bool:
 TEXTS: Rules = {
     exp.RawString: (raw_string,),
     exp.Hex: (hexadecimal,),
+    exp.LowerHex: (hexadecimal,),
+    exp.Format: (formatted,),
+    exp.Concat: (concatenated,),
+    exp.ConcatWs: (concatenated,),
     exp.ToMap: (map_element,),
     exp.ByteString: (escaped_string,),
     exp.SimilarTo: (similar,),

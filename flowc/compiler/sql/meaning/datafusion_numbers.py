@@ -1,0 +1,140 @@
+"""Numbers on DataFusion as PostgreSQL computes them: decimals stay exact where DataFusion would take floats."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import IntEnum
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import INTEGERS, OURS, Pair, Rules, build, type_of
+
+EXACT = ("postgres", "redshift", "materialize", "risingwave")
+"""Dialects whose `1.5` is a decimal, and whose decimals divide to one with at least sixteen digits."""
+
+_MOST_DIGITS = 38
+_DECIMAL = exp.DataType.Type.DECIMAL
+_EXACT_IN = (
+    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Cast,
+    exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs, exp.Sum, exp.Avg,
+)  # fmt: skip
+"""Where it matters whether a number that is written with a point is a decimal or a float. Elsewhere it stays what it is
+for DataFusion, which makes a decimal of a float beside a decimal in CASE and the like."""
+
+
+def _literal(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`1.15` as a decimal of its digits."""
+    if pair.source not in EXACT or node.args.get("is_string") or node.is_int:
+        return None
+    around = node.parent
+    while isinstance(around, exp.Paren | exp.Neg):
+        around = around.parent
+    if not isinstance(around, _EXACT_IN) or _is_float(around.args.get("to")):
+        return None
+    text = format(Decimal(node.this), "f")
+    digits, scale = len(text.replace(".", "").lstrip("0")), len(text.partition(".")[2])
+    if max(digits, scale) > _MOST_DIGITS:
+        return None
+    return exp.cast(exp.Literal.string(text), f"DECIMAL({max(digits, scale, 1)}, {scale})")
+
+
+def _is_float(to: object) -> bool:
+    return isinstance(to, exp.DataType) and to.this in exp.DataType.FLOAT_TYPES
+
+
+class Number(IntEnum):
+    """What an expression is, the wider the later; FRACTION is a decimal or a float, as its columns turn out."""
+
+    INTEGER = 1
+    DECIMAL = 2
+    FRACTION = 3
+    FLOAT = 4
+
+
+_AS_THEIR_OPERAND = (
+    exp.Paren, exp.Neg, exp.Sum, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Window, exp.Filter, exp.Avg,
+)  # fmt: skip
+
+
+def number_of(node: exp.Expression) -> Number | None:
+    """What kind of number a node gives, followed into arithmetic; None where that is not known."""
+    if isinstance(node, _AS_THEIR_OPERAND):
+        return number_of(node.this)
+    if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
+        return _together(number_of(node.left), number_of(node.right))
+    if isinstance(node, exp.Case | exp.Coalesce):
+        kinds = [number_of(value) for value in _values(node)]
+        return max((kind for kind in kinds if kind is not None), default=None) if None not in kinds else None
+    if isinstance(node, exp.Count):
+        return Number.INTEGER
+    kind = type_of(node)
+    if kind in INTEGERS:
+        return Number.INTEGER
+    if kind is _DECIMAL:
+        return Number.DECIMAL
+    return Number.FLOAT if kind in exp.DataType.FLOAT_TYPES else None
+
+
+def _together(left: Number | None, right: Number | None) -> Number | None:
+    if left is None or right is None:
+        known = left or right
+        return (
+            known if known is Number.FLOAT else Number.FRACTION if known in (Number.DECIMAL, Number.FRACTION) else None
+        )
+    return max(left, right)
+
+
+_QUOTIENT = "CAST(CAST(:a AS DECIMAL(76, 30)) / :b AS DECIMAL(38, 20))"
+"""DataFusion alone keeps four digits more than the dividend has."""
+
+
+def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Decimals divide to twenty places, which hold what PostgreSQL gives."""
+    if pair.source not in EXACT or node.meta.get(OURS):
+        return None
+    kind = _together(number_of(node.left), number_of(node.right))
+    if kind is Number.FRACTION:
+        return build("CAST(:a AS DOUBLE) / :b", "datafusion", a=node.left, b=node.right)
+    return build(_QUOTIENT, "datafusion", a=node.left, b=node.right) if kind is Number.DECIMAL else None
+
+
+def _average(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """The mean of decimals, to as many places."""
+    if pair.source not in EXACT or number_of(node.this) is not Number.DECIMAL:
+        return None
+    return exp.Avg(this=exp.cast(node.this.copy(), "DECIMAL(38, 16)"))
+
+
+def _same_kind(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A float and a decimal in one CASE or COALESCE make a float, as they do in PostgreSQL."""
+    values = _values(node)
+    kinds = [number_of(value) for value in values]
+    if Number.FLOAT not in kinds:
+        return None
+    for value, kind in zip(values, kinds, strict=True):
+        if kind is Number.DECIMAL and not isinstance(value.unnest(), exp.Literal):
+            value.replace(exp.cast(value.copy(), "DOUBLE"))
+    return None
+
+
+def _values(node: exp.Expression) -> list[exp.Expression]:
+    if isinstance(node, exp.Case):
+        found = [branch.args["true"] for branch in node.args["ifs"]]
+        return [*found, *([node.args["default"]] if node.args.get("default") is not None else [])]
+    return [node.this, *node.expressions]
+
+
+def _bit_not(node: exp.Expression, pair: Pair) -> exp.Expression:
+    return build("(-1 - :a)", a=node.this)
+
+
+LITERALS: Rules = {exp.Literal: (_literal,)}
+"""First of all, so that what is made of the author's numbers later knows what they are."""
+
+NUMBERS: Rules = {
+    exp.Avg: (_average,),
+    exp.BitwiseNot: (_bit_not,),
+    exp.Case: (_same_kind,),
+    exp.Coalesce: (_same_kind,),
+    exp.Div: (_divide,),
+}

@@ -1,0 +1,173 @@
+"""Dates and times on DataFusion as PostgreSQL has them: in microseconds, and read as PostgreSQL reads them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import (
+    NAIVE_TIMES,
+    OURS,
+    ZONED_TIMES,
+    Pair,
+    Rewrite,
+    Rules,
+    Untranslatable,
+    build,
+    call,
+    mark,
+    text_value,
+    type_of,
+)
+
+_TYPE = exp.DataType.Type
+_CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
+_ZONE = r"(:[0-9]{2}([.][0-9]+)?)[ ]*(Z|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
+_DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
+
+
+def now() -> exp.Expression:
+    """The time of the query in microseconds; DataFusion's has nanoseconds, which no column takes."""
+    return _typed(mark(exp.cast(call("now"), "TIMESTAMPTZ")), "TIMESTAMPTZ")
+
+
+def _typed(node: exp.Expression, kind: str) -> exp.Expression:
+    node.type = exp.DataType.build(kind)
+    return node
+
+
+def _clock(kind: str) -> Rewrite:
+    def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression:
+        return now() if kind == "TIMESTAMPTZ" else exp.cast(now(), kind)
+
+    return rewrite
+
+
+def _named_clock(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    if node.meta.get(OURS) or node.name.lower() not in _CLOCKS or node.expressions:
+        return None
+    return now()
+
+
+def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A text as a date or time. What DataFusion reads otherwise is written out, or refused."""
+    to, value = node.args["to"], node.this
+    if pair.source != "postgres" or not isinstance(to, exp.DataType):
+        return None
+    if to.this not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
+        return None
+    if (text := text_value(value)) is not None:
+        new = node.copy()
+        new.set("this", exp.Literal.string(_canonical(text.strip(), to.this)))
+        return new
+    if to.this in NAIVE_TIMES and type_of(value) in exp.DataType.TEXT_TYPES:
+        new = node.copy()
+        new.set("this", call("regexp_replace", value, exp.Literal.string(_ZONE), exp.Literal.string(r"\1")))
+        return new
+    return None
+
+
+def _canonical(text: str, kind: exp.DataType.Type) -> str:
+    """A literal in ISO's form; a zone is left out of what has none, as PostgreSQL does."""
+    try:
+        padded = _DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text, count=1)
+        if kind is _TYPE.DATE:
+            return date.fromisoformat(padded[:10] if "-" in padded else padded).isoformat()
+        moment = datetime.fromisoformat(padded)
+    except ValueError:
+        raise Untranslatable(f"`{text}` as a {kind.value.lower()}: write it as `YYYY-MM-DD hh:mm:ss`") from None
+    if kind in NAIVE_TIMES:
+        return moment.replace(tzinfo=None).isoformat(" ")
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).isoformat(" ")
+
+
+_PARTS = {
+    "CENTURY": "((EXTRACT(YEAR FROM :a) + 99) / 100)",
+    "DECADE": "(EXTRACT(YEAR FROM :a) / 10)",
+    "MILLENNIUM": "((EXTRACT(YEAR FROM :a) + 999) / 1000)",
+    "SECOND": "(EXTRACT(MICROSECOND FROM :a) / 1000000.0)",
+    "SECONDS": "(EXTRACT(MICROSECOND FROM :a) / 1000000.0)",
+}
+"""Parts that DataFusion lacks or cuts, by those that it has, which are integers and divide to one."""
+
+_LACKING = ("JULIAN", "TIMEZONE", "TIMEZONE_HOUR", "TIMEZONE_MINUTE")
+
+
+def _extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    part = node.name.upper()
+    if pair.source != "postgres" or part not in (*_PARTS, *_LACKING):
+        return None
+    if part in _LACKING:
+        raise Untranslatable(f"the part {part.lower()} of a date")
+    return build(_PARTS[part], a=node.expression)
+
+
+_UNITS = frozenset(
+    ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
+)
+
+
+def _truncate(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """What DATE_TRUNC gives is a timestamp; that of a date too."""
+    unit = node.text("unit").upper().rstrip("S")
+    if pair.source != "postgres":
+        return None
+    if unit not in _UNITS:
+        raise Untranslatable(f"DATE_TRUNC to {unit.lower()}")
+    if type_of(node.this) is not _TYPE.DATE:
+        return None
+    new = node.copy()
+    new.set("this", exp.cast(node.this.copy(), "TIMESTAMP"))
+    return new
+
+
+def _moved(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A date plus or minus an interval is a timestamp."""
+    if pair.source != "postgres":
+        return None
+    for side, other in (("this", "expression"), ("expression", "this")):
+        value, moves = node.args[side], node.args[other].unnest()
+        if type_of(value) is _TYPE.DATE and (isinstance(moves, exp.Interval) or type_of(moves) is _TYPE.INTERVAL):
+            new = node.copy()
+            new.set(side, exp.cast(value.copy(), "TIMESTAMP"))
+            return _typed(new, "TIMESTAMP")
+    return None
+
+
+_COUNTED = {"YEAR": "year", "MONTH": "month", "WEEK": "week", "DAY": "day", "HOUR": "hour", "MINUTE": "minute",
+            "SECOND": "second"}  # fmt: skip
+
+
+def _times(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A whole number times an interval of one unit; DataFusion multiplies none."""
+    for interval, count in ((node.left.unnest(), node.right), (node.right.unnest(), node.left)):
+        if not isinstance(interval, exp.Interval):
+            continue
+        unit = _COUNTED.get(interval.text("unit").upper().rstrip("S"))
+        each = (text_value(interval.this) or "").strip()
+        if unit is None or not each.isdigit() or type_of(count) not in exp.DataType.INTEGER_TYPES:
+            raise Untranslatable("an interval times what is no whole number, or an interval of several units")
+        words = build(f"CAST(:n * {int(each)} AS VARCHAR) || ' {unit}s'", n=exp.cast(count.copy(), "BIGINT"))
+        return _typed(exp.cast(words, "INTERVAL"), "INTERVAL")
+    return None
+
+
+CLOCKS: Rules = {
+    exp.Anonymous: (_named_clock,),
+    exp.CurrentTimestamp: (_clock("TIMESTAMPTZ"),),
+    exp.Localtimestamp: (_clock("TIMESTAMP"),),
+    exp.Localtime: (_clock("TIME"),),
+}
+
+TIMES: Rules = {
+    **CLOCKS,
+    exp.Cast: (_read,),
+    exp.Add: (_moved,),
+    exp.Sub: (_moved,),
+    exp.Mul: (_times,),
+    exp.Extract: (_extract,),
+    exp.TimestampTrunc: (_truncate,),
+    exp.DateTrunc: (_truncate,),
+}

@@ -1,0 +1,192 @@
+"""What fails in the author's dialect, and gives NULL, an infinity or NaN on the engine: made to fail there too.
+
+A division by zero, the root of a negative number, a logarithm of zero: a pipeline that stops in one database must not
+replace a table with NULLs in another. Casts are checked where they are said (`sqlite_casts`, `mysql_casts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+
+from flowc.compiler.sql.meaning.core import (
+    SAID,
+    Pair,
+    Rewrite,
+    Rules,
+    Untranslatable,
+    build,
+    integer_value,
+    type_of,
+)
+from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
+
+_STRICT = ("postgres", "redshift", "materialize", "risingwave", "bigquery", "snowflake", "tsql", "oracle")
+"""Dialects in which a function of a number that it is not defined for is an error."""
+
+_LENIENT = ("mysql", "sqlite", "spark", "spark2", "databricks", "hive", "clickhouse", "doris", "starrocks", "duckdb")
+"""Dialects in which it is NULL or a number that is none, so that nothing has to be checked."""
+
+_FAILS: Mapping[str, str] = {
+    "sqlite": "CASE WHEN {0} THEN FLOWC_FAIL('{1}', :a) ELSE :a END",
+    "duckdb": "CASE WHEN {0} THEN ERROR('{1}') ELSE :a END",
+    "mysql": "CASE WHEN {0} THEN CHAR_LENGTH(CONCAT('{1}', :a)) + 9223372036854775807 + 1 ELSE :a END",
+    "datafusion": "CASE WHEN :a IS NULL OR NOT ({0}) THEN :a"
+    " WHEN CAST('{1}' || left(CAST(random() AS VARCHAR), 0) AS BOOLEAN) THEN :a END",
+}
+"""A value that is an error of the engine where a condition holds. MySQL has no function for that: a number out of
+range, which it shows with the words. DataFusion's is a text that is no boolean, and chance keeps it from being computed
+before it is asked for."""
+
+_MOST, _CHECKED = 4, "flowc_checked"
+_ZERO = "division by zero"
+
+
+def fails(
+    node: exp.Expression, value: exp.Expression, where: str, words: str, engine: str, /, **parts: exp.Expression
+) -> exp.Expression:
+    """A value of a node, or an error where `where` holds, in which `:a` stands for it.
+
+    What AND and OR before the node leave undecided alone is asked for: `d <> 0 AND n / d > 1` fails for no row.
+    """
+    if (asked := _asked(node)) is not None:
+        where, parts = f"({where}) AND COALESCE(:asked, FALSE)", {**parts, "asked": asked}
+    if engine not in _FAILS:
+        raise Untranslatable(f"what fails with `{words}`")
+    if sum(bool(node.meta.get(_CHECKED)) for node in value.walk()) >= _MOST:
+        raise Untranslatable(f"`{words}` to be looked for in operands so deep: compute some of them in a CTE")
+    new = build(_FAILS[engine].format(where, words), SAID if engine == "mysql" else engine, a=value, **parts)
+    kind = type_of(value) or (exp.DataType.Type.BIGINT if number_of(value) is Number.INTEGER else None)
+    if kind is not None:
+        new.type = exp.DataType.build(kind)
+    new.meta[_CHECKED] = True
+    return new
+
+
+def _asked(node: exp.Expression) -> exp.Expression | None:
+    """The condition under which AND and OR, read from the left, ask for a node; None where it is asked for always."""
+    found: list[exp.Expression] = []
+    while (around := node.parent) is not None and not isinstance(around, exp.Query):
+        if isinstance(around, exp.And | exp.Or) and around.expression is node:
+            before = exp.paren(around.this.copy(), copy=False)
+            found.append(before if isinstance(around, exp.And) else exp.Not(this=before))
+        node = around
+    return exp.and_(*found) if found else None
+
+
+def raises(pair: Pair) -> bool:
+    """Whether a division by zero is an error of the author's dialect, and none of the engine's own."""
+    return pair.engine != "postgres" and not Dialect.get_or_raise(pair.source).SAFE_DIVISION
+
+
+def _divided(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    divisor = node.expression
+    if not raises(pair) or pair.source in _LENIENT or node.args.get("safe") or _is_never_zero(divisor):
+        return None
+    if pair.engine in ("duckdb", "datafusion") and not _may_be_infinite(node):
+        return None
+    new = node.copy()
+    new.set("expression", fails(node, divisor, ":a = 0", _ZERO, pair.engine))
+    return new
+
+
+def _may_be_infinite(node: exp.Expression) -> bool:
+    """Whether an engine that refuses to divide integers and decimals by zero would divide floats."""
+    known = {number_of(node.left), number_of(node.right)}
+    return isinstance(node, exp.Div) and (None in known or bool(known & {Number.FLOAT, Number.FRACTION}))
+
+
+def _is_never_zero(node: exp.Expression) -> bool:
+    value = node.unnest()
+    if isinstance(value, exp.Cast):
+        value = value.this.unnest()
+    if isinstance(value, exp.Neg):
+        value = value.this.unnest()
+    if isinstance(value, exp.Literal):
+        return str(value.this).strip("0.") != ""
+    return isinstance(value, exp.Nullif) and integer_value(value.expression) == 0
+
+
+def _of(where: str, words: str, fine: Callable[[float], bool], *, but: tuple[str, ...] = ()) -> Rewrite:
+    """A function of a number for which it is not defined where `where` holds; `but` are engines that say so."""
+
+    def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+        key = "expression" if isinstance(node, exp.Log) and node.args.get("expression") is not None else "this"
+        if pair.source not in _STRICT or pair.engine in ("postgres", *but):
+            return None
+        value = node.args[key].unnest()
+        if isinstance(value, exp.Literal) and not value.is_string and fine(float(value.this)):
+            return None
+        new = node.copy()
+        new.set(key, fails(node, node.args[key], where, words, pair.engine))
+        return new
+
+    return rewrite
+
+
+def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    if pair.source not in _STRICT or pair.engine in ("postgres", "mysql"):
+        return None
+    if (integer_value(node.expression) or -1) >= 0:
+        return None
+    where = "(:a = 0 AND :e < 0) OR (:a < 0 AND :e <> FLOOR(:e))"
+    new = node.copy()
+    new.set("this", fails(node, node.this, where, "a power that is no number", pair.engine, e=node.expression))
+    return new
+
+
+_BEYOND = "ABS(:a) > 1"
+
+
+def _character(node: exp.Expression, pair: Pair) -> None:
+    _never(node, pair, "chr(0)", lambda: integer_value(node.expressions[0]) == 0)
+
+
+def _part_of_text(node: exp.Expression, pair: Pair) -> None:
+    _never(node, pair, "a negative length", lambda: (integer_value(node.args.get("length")) or 0) < 0)
+
+
+def _bucket(node: exp.Expression, pair: Pair) -> None:
+    _never(node, pair, "no width of buckets", lambda: node.args["min_value"] == node.args["max_value"])
+
+
+def _never(node: exp.Expression, pair: Pair, what: str, when: Callable[[], bool]) -> None:
+    if pair.source in _STRICT and pair.engine != "postgres" and when():
+        raise Untranslatable(f"{what}, which is an error of {pair.source}")
+
+
+FAILURES: Rules = {
+    exp.Chr: (_character,),
+    exp.Substring: (_part_of_text,),
+    exp.WidthBucket: (_bucket,),
+    **dict.fromkeys((exp.Div, exp.IntDiv, exp.Mod), (_divided,)),
+    exp.Sqrt: (_of(":a < 0", "the square root of a negative number", lambda v: True, but=("datafusion",)),),
+    exp.Ln: (_of(":a <= 0", "the logarithm of zero or less", bool),),
+    exp.Log: (_of(":a <= 0", "the logarithm of zero or less", bool),),
+    exp.Exp: (_of(":a > 709.782712893384", "an exponent out of range", lambda v: v < 709, but=("mysql",)),),
+    exp.Acos: (_of(_BEYOND, "an arc cosine of more than one", lambda v: v <= 1),),
+    exp.Asin: (_of(_BEYOND, "an arc sine of more than one", lambda v: v <= 1),),
+    exp.Pow: (_power,),
+}
+
+
+def one_row(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A subquery that stands for a value has one row; SQLite takes the first of several."""
+    query = node.this
+    if pair.source == "sqlite" or not isinstance(query, exp.Select) or isinstance(node.parent, _OF_ROWS):
+        return None
+    if len(query.expressions) != 1 or any(query.args.get(key) for key in _GIVEN):
+        return None
+    value = query.expressions[0].unalias()
+    if value.find(exp.AggFunc) or query.args.get("from_") is None:
+        return None
+    several = "CASE WHEN COUNT(*) > 1 THEN FLOWC_FAIL('a subquery gives more than one row', 1) ELSE MAX(:a) END"
+    new = node.copy()
+    new.this.set("expressions", [build(several, "sqlite", a=value)])
+    return new
+
+
+_GIVEN = ("limit", "group", "distinct", "having", "order", "windows", "qualify")
+_OF_ROWS = (exp.From, exp.Join, exp.In, exp.Exists, exp.Any, exp.All, exp.SetOperation, exp.Lateral, exp.CTE, exp.Array)

@@ -1,0 +1,130 @@
+"""What fails in PostgreSQL fails wherever its SQL runs, or is refused: it gives neither NULL nor an infinity."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.translation.corpus import Case
+from tests.translation.engines import ENGINES, Failed, Run, open_engines
+from tests.translation.outcomes import translated
+
+FAILING = """
+1 / 0
+n / (d - d) FROM metrics
+n % (d - d) FROM metrics
+mod(n, d - d) FROM metrics
+div(n, d - d) FROM metrics
+x / (x - x) FROM metrics
+1.5 / (x - x) FROM metrics
+amount / (amount - amount) FROM orders
+amount % (amount - amount) FROM orders
+100 / (SELECT 0)
+sum(n) / sum(d - d) FROM metrics
+n / (d / (d + 1000)) FROM metrics
+sum(n) OVER () / (d - d) FROM metrics
+sqrt(-1)
+sqrt(x - 10000) FROM metrics
+ln(0)
+ln(x - x) FROM metrics
+log(x - x) FROM metrics
+log(2, amount - amount) FROM orders
+power(x - x, -1) FROM metrics
+power(-8 + x - x, 0.5) FROM metrics
+exp(x * 100000) FROM metrics
+acos(x) FROM metrics
+asin(x) FROM metrics
+'abc'::int
+note::int FROM orders
+status::bigint FROM orders
+note::numeric FROM orders
+note::float8 FROM orders
+note::numeric(10,2) FROM orders
+note::boolean FROM orders
+status::date FROM orders
+status::timestamp FROM orders
+'2024-02-30'::date
+('2024-02-' || (n + 24))::date FROM metrics
+('2024-02-' || (n + 24) || ' 10:00:00')::timestamp FROM metrics
+'25:00'::time
+(n * 100000)::smallint FROM metrics
+(n * 1000000000)::int FROM metrics
+(x * 1e18)::bigint FROM metrics
+(x * 1e18)::int FROM metrics
+(amount * 1000)::numeric(5,2) FROM orders
+to_date(status, 'YYYY-MM-DD') FROM orders
+to_date('2024-02-30', 'YYYY-MM-DD')
+to_timestamp(status, 'YYYY-MM-DD HH24:MI:SS') FROM orders
+make_date(2023, 2, 30)
+make_date(2023, n::int + 10, 1) FROM metrics
+chr(0)
+width_bucket(x, 1, 1, 5) FROM metrics
+substring(status from 1 for -1) FROM orders
+date_trunc('fortnight', placed_at) FROM orders
+(SELECT n FROM metrics)
+(SELECT status FROM orders o WHERE o.customer_id = c.id) FROM customers c
+""".strip().splitlines()
+
+SOUND = """
+n / NULLIF(d, 0) FROM metrics
+CASE WHEN d <> 0 THEN n / d END FROM metrics
+CASE WHEN d <> 0 THEN x / d END FROM metrics
+n / d FROM metrics WHERE d <> 0
+n / (d + 100) FROM metrics
+id FROM metrics WHERE d <> 0 AND x / d > 1
+id FROM metrics WHERE d = 0 OR x / d > 1
+id FROM metrics WHERE x > 0 AND d <> 0 AND ln(x) / d > 0
+n / NULL::bigint FROM metrics
+x / NULLIF(d, 0) FROM metrics
+ln(x + 3) FROM metrics
+ln(NULL::float8) FROM metrics
+sqrt(abs(x)) FROM metrics
+'12'::int
+(id::text)::int FROM orders
+(SELECT max(name) FROM customers c WHERE c.id = o.customer_id) FROM orders o
+(SELECT name FROM customers WHERE id = 10) FROM orders
+""".strip().splitlines()
+
+
+@pytest.fixture(scope="module")
+def runs(postgres_module: str, mysql_module: str) -> dict[str, Run]:
+    with open_engines(postgres_module, mysql_module) as runs:
+        yield runs
+
+
+def case(line: str) -> Case:
+    return Case("failures", "postgres", line, f"SELECT {line}", ())
+
+
+def test_they_fail_in_postgresql(runs: dict[str, Run]):
+    for line in FAILING:
+        with pytest.raises(Failed):
+            runs["postgres"](f"SELECT {line}")
+
+
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "postgres"])
+def test_what_fails_in_postgresql_fails_or_is_refused(engine: str, runs: dict[str, Run]):
+    given = {}
+    for line in FAILING:
+        text, why = translated(case(line), engine)
+        if text is None:
+            assert why, line
+            continue
+        try:
+            given[line] = (runs[engine](text), text)
+        except Failed:
+            continue
+    assert given == {}
+
+
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "postgres"])
+def test_what_does_not_fail_is_let_alone(engine: str, runs: dict[str, Run]):
+    for line in SOUND:
+        text, why = translated(case(line), engine)
+        assert text is not None, (line, why)
+        expected = sorted(map(repr, map(_numbers, runs["postgres"](f"SELECT {line}"))))
+        found = sorted(map(repr, map(_numbers, runs[engine](text))))
+        assert found == expected, (line, text)
+
+
+def _numbers(row: tuple[object, ...]) -> tuple[object, ...]:
+    return tuple(round(float(value), 9) if isinstance(value, int | float) else value for value in row)
