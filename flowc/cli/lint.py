@@ -15,6 +15,7 @@ from flowc.compiler import stages
 from flowc.compiler.migrationlint.files import holds_migrations, read_migrations
 from flowc.diagnostics import Reporter
 from flowc.render.diagnostics import FORMATS, render, summary
+from flowc.service.checking import checker
 
 # Formats that programs read: always a whole document, also when nothing was found.
 _DOCUMENTS = ("json", "sarif")
@@ -59,7 +60,7 @@ def command(
     paths = specs_only(specs)
     migrations = [path for path in paths if holds_migrations(path)]
     if projects := [path for path in paths if path not in migrations]:
-        stages.lint(projects, reporter, environment=environment, env=os.environ)
+        stages.lint(projects, reporter, environment=environment, env=os.environ, checker=checker())
     for files in read_migrations(migrations, reporter):
         # Loaded when there are migrations: it takes a tenth of the time of linting a spec.
         rules = import_module("flowc.compiler.migrationlint.lint")

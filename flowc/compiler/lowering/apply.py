@@ -16,6 +16,7 @@ from flowc.compiler.ir import Apply, Expectation, Incremental, Normalize, Source
 from flowc.compiler.loads.desired import declared_table, with_history
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.loads.normalize import is_derived, normalize_column
+from flowc.compiler.lowering.asking import failed, note_part
 from flowc.compiler.lowering.context import Lowering, quoted, sqlglot_name
 from flowc.compiler.lowering.functioncalls import check_reach
 from flowc.compiler.lowering.hooks import check_hook, is_untold
@@ -196,7 +197,10 @@ def _checked(writer: _Writer, parsed: SqlTree, relation: Relation) -> str | None
         return None
     if not _is_plain(parsed, reporter) or not _stays_at_home(writer, parsed):
         return None
+    before = len(reporter.found)
     check_expression(parsed, writer.dialect, relation, reporter)
+    if not failed(reporter, before):
+        note_part(writer.lowering, parsed, relation, writer.dialect)
     return (
         as_read(parsed.written, writer.dialect)
         if parsed.dialect == writer.dialect

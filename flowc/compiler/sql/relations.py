@@ -39,6 +39,8 @@ class Relation:
     span: Span | None = None
     table: TableName | None = None
     note: str = ""
+    inferred: bool = False
+    """Its types are what flowc makes of the SQL that fills it, not what somebody declares."""
 
     @staticmethod
     def of_table(name: TableName, columns: Iterable[Column] | None, title: str, span: Span | None = None) -> Relation:
@@ -89,7 +91,8 @@ def _merged(one: Relation, other: Relation) -> Relation:
     if one.fields is None or other.fields is None:
         return replace(one, fields=None)
     names = {f.name for f in one.fields}
-    return replace(one, fields=one.fields + tuple(f for f in other.fields if f.name not in names))
+    fields = one.fields + tuple(f for f in other.fields if f.name not in names)
+    return replace(one, fields=fields, inferred=one.inferred or other.inferred)
 
 
 def fold(identifier: exp.Identifier, engine: str) -> str:
