@@ -27,7 +27,7 @@ _CONNECTIONS = {
     "mysql": {"kind": "mysql", "url": "mysql://nobody@localhost/none"},
     "duckdb": {"kind": "duckdb", "path": "corpus.duckdb"},
     "sqlite": {"kind": "sqlite", "path": "corpus.sqlite"},
-    "files": {"kind": "files", "path": "data"},
+    "files": {"kind": "files", "uri": "data"},
 }
 FOUND = 0.9
 """The share of what an engine refuses that lint has to find."""
@@ -61,7 +61,7 @@ def _cases(text: str) -> Iterator[Case]:
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
             refused, note = header[1] == "refused", header[2]
-        elif line.strip() or lines:
+        elif lines or (line.strip() and not line.startswith("-- ")):
             first = first if lines else number
             lines.append(line)
             if line.endswith(";"):

@@ -47,7 +47,7 @@ def test_duckdb(tmp_path: Path) -> None:
 def test_sqlite(tmp_path: Path) -> None:
     database = sqlite3.connect(":memory:")
     register(database)
-    posts = POSTS.replace("['a', 'b']", "'[\"a\", \"b\"]'").replace("[]", "'[]'")
+    posts = POSTS.replace("['a', 'b']", '\'["a", "b"]\'').replace("[]", "'[]'")
     database.executescript(creates("sqlite") + ROWS + posts + ODD)
 
     def refusal(sql: str) -> str | None:
@@ -65,7 +65,7 @@ def test_datafusion(tmp_path: Path) -> None:
     source.execute("SET TimeZone = 'UTC';" + creates("duckdb") + ROWS + POSTS + ODD)
     for name, kinds in columns().items():
         schema = engine_schema(Column(column, parse_type(kind)) for column, kind in kinds.items())
-        rows = source.execute(f"SELECT * FROM {name}").to_arrow_table().cast(schema)
+        rows = source.sql(f"SELECT * FROM {name}").to_arrow_table().cast(schema)
         context.register_record_batches(name, [rows.to_batches()])
 
     def refusal(sql: str) -> str | None:

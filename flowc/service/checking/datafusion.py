@@ -21,13 +21,19 @@ from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, nulls
 from flowc.service.checking.places import place_of
 
-_UNPARSED = re.compile(r'(?:ParserError|TokenizerError)\("(?P<words>.*?)(?: at Line: (?P<line>\d+), Column: (?P<column>\d+))?"\)')
-_MISSING = re.compile(r"Invalid function '(\w+)'(?:\.\s*Did you mean '(\w+)')?")
-_SURE = ("Error during planning", "Schema error", "Optimizer rule", "This feature is not implemented", "Arrow error")
+_UNPARSED = re.compile(
+    r'(?:ParserError|TokenizerError)\("(?P<words>.*?)(?: at Line: (?P<line>\d+), Column: (?P<column>\d+))?"\)'
+)
+_MISSING = re.compile(r"(?:Invalid function|table function) '(\w+)'(?: not found)?(?:\.\s*Did you mean '(\w+)')?")
+_SURE = re.compile(
+    r"(?:Error during planning|Schema error|This feature is not implemented|Arrow error|Execution error)\b"
+)
 """How errors begin that depend on the statement and its tables alone."""
-_OF_ELSEWHERE = re.compile(r"table '.*' not found|table function|failed to resolve (schema|catalog)")
+_RULE = re.compile(r"^(?:DataFusion error: )?(?:Optimizer rule '\w+' failed|\w+)\s+caused by\s+")
+"""What stands before the words of a part of the engine."""
+_OF_ELSEWHERE = re.compile(r"[Tt]able '.*' not found|failed to resolve (schema|catalog)")
 _NAMED = re.compile(r"No field named ([\w.\"]+?)\.?(?:\s|$)|column \"([\w.\"]+)\"|[Ff]unction '(\w+)'|'(\w+)\(")
-_NOISE = re.compile(r"^Optimizer rule '\w+' failed |^Error during planning: |^Internal error: |^Arrow error: |^caused by ")
+_NOISE = re.compile(r"^(?:Optimizer rule '\w+' failed|\w+) caused by |^(?:Error during planning|(?:\w+) error): ")
 _END = re.compile(r"\.? (?:No function matches|Valid fields are|You might need|Candidate functions)|, errors: ")
 
 
@@ -99,7 +105,9 @@ def _syntax(statement: Statement, said: str) -> Refusal | None:
     if found is None:
         return None
     words = found["words"].replace('\\"', '"')
-    return Refusal("syntax", words[:1].lower() + words[1:], _offset(statement.text.text, found["line"], found["column"]))
+    return Refusal(
+        "syntax", words[:1].lower() + words[1:], _offset(statement.text.text, found["line"], found["column"])
+    )
 
 
 def _offset(text: str, line: str | None, column: str | None) -> int | None:
@@ -111,11 +119,13 @@ def _offset(text: str, line: str | None, column: str | None) -> int | None:
 
 
 def _unbound(statement: Statement, error: Exception) -> Refusal | None:
-    said = str(error).removeprefix("DataFusion error: ")
-    if not said.startswith(_SURE) or _OF_ELSEWHERE.search(said):
+    said = _RULE.sub("", str(error)).removeprefix("DataFusion error: ")
+    if not _SURE.match(said) or _OF_ELSEWHERE.search(said):
         return None
-    if any(f"'{plan.name.lower()}'" in said for plan in statement.functions):
-        return None  # what a function of the project takes is decided when it is loaded
+    if any(f"'{plan.name.lower()}'" in said for plan in statement.functions) or (
+        statement.functions and said.startswith("Execution error")
+    ):
+        return None  # what a function of the project takes, and gives for literals, is known when it is loaded
     if missing := _MISSING.search(said):
         place = place_of(statement, missing[1], call=True)
         helps = did_you_mean(missing[1], [missing[2]]) if missing[2] else ()

@@ -82,8 +82,8 @@ class _Engine:
     def _described(self, statement: Statement, database: _Database) -> Refusal | None:
         try:
             database.connection.execute(_DESCRIBE + statement.text.text)
-        except duckdb.ParserException:
-            return _unparsed(statement, database)
+        except duckdb.ParserException as error:
+            return _unparsed(statement, database) or _late(_told(error))
         except duckdb.Error as error:
             return _refused(statement, _told(error), len(_DESCRIBE))
         return None
@@ -118,6 +118,12 @@ def _unparsed(statement: Statement, database: _Database) -> Refusal | None:
     return None
 
 
+def _late(told: Mapping[str, str]) -> Refusal | None:
+    """What its parser says of a query that it reads alone: a clause that cannot be so, wherever the query stands."""
+    words = _words(told)
+    return Refusal("syntax", words) if words and "syntax error" not in words else None
+
+
 def _refused(statement: Statement, told: Mapping[str, str], prefix: int) -> Refusal | None:
     kind, message = told.get("exception_type", ""), _words(told)
     if any(word in message for word in _OF_ELSEWHERE):
@@ -126,7 +132,7 @@ def _refused(statement: Statement, told: Mapping[str, str], prefix: int) -> Refu
     if kind in _SURE:
         return Refusal("binding", message, offset, length, _near(told))
     name = told.get("name", "")
-    if kind != "Catalog" or told.get("type") not in ("Scalar Function", "Type"):
+    if kind != "Catalog" or told.get("type") not in ("Scalar Function", "Aggregate Function", "Type"):
         return None
     if told["type"] == "Type":
         return Refusal("binding", message, offset, length, _near(told))

@@ -120,6 +120,10 @@ def _first_refused(text: str, word: str, message: str, database: _Database) -> i
 
 
 def _unbound(statement: Statement, message: str) -> Refusal | None:
+    if message.startswith("no such table: "):  # SQLite has no others than those attached, and calls some as functions
+        missing = message.rpartition(" ")[2]
+        place = place_of(statement, missing, call=True)
+        return Refusal("function", f"SQLite has no function `{missing}`", place) if place is not None else None
     if _OF_ELSEWHERE.search(message):
         return None
     call, name = _CALL.search(message), _NAME.search(message)
