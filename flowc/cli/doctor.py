@@ -25,6 +25,7 @@ _EXTRAS = {
     "postgres": (("psycopg", "psycopg"), ("pgpq", "pgpq"), ("adbc-driver-postgresql", "adbc_driver_postgresql")),
     "mysql": (("pymysql", "pymysql"), ("numpy", "numpy")),
     "delta": (("deltalake", "deltalake"),),
+    "lint": (("pgparse", "pgparse"),),
     "fast": (("sqlglotc", "sqlglotc"),),
 }
 

@@ -145,7 +145,6 @@ def judge(engine: str, refusal: Refusal, folder: Path, *, faulty: int = 60, soun
     assert not false, f"{report}; it refuses what the engine takes:\n" + "\n".join(false)
     assert len(missed) <= bad * (1 - FOUND), f"{report}; it misses:\n" + "\n".join(missed)
     assert (bad, len(errors) - bad) >= (faulty, sound), f"{report}; the corpus is too small"
-    print(f"{report}; it misses:", *missed, sep="\n")
 
 
 def _shown(engine: str, case: Case, what: str) -> str:

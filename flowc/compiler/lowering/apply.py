@@ -175,7 +175,8 @@ def _relation(writer: _Writer, table: Table | None) -> Relation:
     """What conditions can name: the target's columns where declared, else the rows'."""
     columns = table.columns if table is not None else writer.columns
     span = writer.target.table.key.span if writer.target.table is not None else None
-    return Relation.of_table(writer.target.name, columns, f"`{writer.target.name}`", span)
+    relation = Relation.of_table(writer.target.name, columns, f"`{writer.target.name}`", span)
+    return replace(relation, inferred=table is None)
 
 
 def _dedupe(writer: _Writer) -> str | None:
@@ -186,7 +187,12 @@ def _dedupe(writer: _Writer) -> str | None:
     parsed = parse_order(rendered, writer.written, writer.lowering.reporter) if rendered else None
     if parsed is None:
         return None
-    return _checked(writer, parsed, Relation.of_table(writer.target.name, writer.columns, "the rows to load"))
+    return _checked(writer, parsed, _rows(writer))
+
+
+def _rows(writer: _Writer) -> Relation:
+    rows = Relation.of_table(writer.target.name, writer.columns, "the rows to load")
+    return replace(rows, inferred=True)
 
 
 def _checked(writer: _Writer, parsed: SqlTree, relation: Relation) -> str | None:
@@ -295,7 +301,7 @@ def _normalizer(writer: _Writer, column: ColumnSpec) -> Normalize | None:
 def _arguments_parse(writer: _Writer, column: ColumnSpec) -> bool:
     """Checks the SQL in `sql` and `derive` normalisers, which is in the target's dialect."""
     before = len(writer.lowering.reporter.found)
-    rows = Relation.of_table(writer.target.name, writer.columns, "the rows to load")
+    rows = _rows(writer)
     for normalizer in column.normalize:
         argument = normalizer.argument
         if normalizer.name.value in ("sql", "derive") and argument is not None and isinstance(argument.value, str):

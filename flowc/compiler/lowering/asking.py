@@ -30,13 +30,14 @@ def note_query(
     engine: str,
     place: str = "",
     functions: tuple[FunctionPlan, ...] = (),
+    runs: str | None = None,
 ) -> None:
-    """Remembers a query over the tables that it names."""
+    """Remembers a query over the tables that it names; `runs` is what flowc's own engine gets of it."""
     if lowering.checker is not None:
         tables = tuple(_named(name, find(name)) for name in reads)
         found = tuple(constants(query))
         lowering.statements.append(
-            Statement(query.dialect, engine, place, query.text, tables, functions, found, query.start)
+            Statement(query.dialect, engine, place, query.text, tables, functions, found, query.start, runs)
         )
 
 
@@ -72,11 +73,7 @@ def report_refusals(lowering: Lowering) -> None:
 
 def _report(statement: Statement, refusal: Refusal, reporter: Reporter) -> None:
     span = _span(statement, refusal)
-    told = "" if refusal.kind != "binding" else f"{_NAMES.get(statement.dialect, statement.dialect)}: "
-    reporter.error(_CODES[refusal.kind], f"{told}{refusal.message}", span, helps=refusal.helps)
-
-
-_NAMES = {"duckdb": "DuckDB", "sqlite": "SQLite", "datafusion": "the engine", "postgres": "PostgreSQL"}
+    reporter.error(_CODES[refusal.kind], refusal.message, span, helps=refusal.helps)
 
 
 def _span(statement: Statement, refusal: Refusal) -> Span:

@@ -159,7 +159,7 @@ def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) 
     functions = called(given.query, lowering.functions)
     text = engine_text(given.query, DATAFUSION, lowering.functions, lowering.reporter)
     if not failed(lowering.reporter, before):
-        note_query(lowering, given.query, found.reads, find, DATAFUSION, functions=functions)
+        note_query(lowering, given.query, found.reads, find, DATAFUSION, functions=functions, runs=text)
     return _sql(pipeline, given.query, found, text, inputs, DATAFUSION, functions)
 
 

@@ -191,7 +191,7 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec
     text = stream_text(query, ENGINE, lowering.functions, lowering.reporter)
     if text is None or failed(lowering.reporter, before):
         return None
-    note_query(lowering, query, found.reads, find, ENGINE, functions=called(query, lowering.functions))
+    note_query(lowering, query, found.reads, find, ENGINE, functions=called(query, lowering.functions), runs=text)
     fields = _output(query, found.fields) if found.fields is not None else None
     columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
     name, spans = f"{stream.name.value}.sql", output_spans(query, found)

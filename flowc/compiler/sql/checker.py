@@ -32,7 +32,8 @@ class Statement:
     """A query, templates filled in, in the words of its author.
 
     `dialect` is what it is written in, `engine` the kind of what runs it, `place` the connection whose tables it reads
-    (empty for flowc's own engine). The author's part of the text begins at `start`.
+    (empty for flowc's own engine). The author's part of the text begins at `start`. `runs` is what flowc's own engine
+    gets of it; None for other engines.
     """
 
     dialect: str
@@ -44,15 +45,21 @@ class Statement:
     constants: tuple[tuple[str, int], ...] = ()
     """Literals that have to be of a type, each as an expression and with its offset."""
     start: int = 0
+    runs: str | None = None
+
+    @property
+    def native(self) -> bool:
+        """Whether the engine reads the author's own words."""
+        return self.dialect == self.engine
 
     @property
     def named(self) -> bool:
-        """Whether its names can be judged: the engine reads the author's own words, and all columns are known."""
-        return self.dialect == self.engine and all(table.columns is not None for table in self.tables)
+        """Whether all columns are known of the tables that it names."""
+        return all(table.columns is not None for table in self.tables)
 
     @property
     def typed(self) -> bool:
-        """Whether its types can be judged, too."""
+        """Whether their types are known, too."""
         return self.named and all(table.typed for table in self.tables)
 
 

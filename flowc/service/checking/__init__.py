@@ -12,8 +12,10 @@ from importlib import import_module
 
 from flowc.compiler.sql.checker import Checker, Refusal, Statement
 
-_ENGINES = ("duckdb", "sqlite", "datafusion", "postgres")
+_READERS = ("duckdb", "sqlite", "datafusion", "postgres")
 """The dialects that are judged, each by the module of that name."""
+_RUNNER = "datafusion"
+"""The engine that is at hand whatever dialect its SQL is written in: it is asked what it makes of the translation."""
 
 
 def checker() -> Checker:
@@ -22,9 +24,17 @@ def checker() -> Checker:
 
 
 def _check(statements: Sequence[Statement]) -> Iterator[tuple[Statement, Refusal]]:
-    for name in _ENGINES:
-        own = [statement for statement in statements if statement.dialect == name]
-        if own:
-            refusal_of = import_module(f"{__name__}.{name}").engine()
-            found = ((statement, refusal_of(statement)) for statement in own)
-            yield from ((statement, refusal) for statement, refusal in found if refusal is not None)
+    refused: set[int] = set()
+    for name in _READERS:
+        for statement, refusal in _asked(name, [s for s in statements if s.dialect == name]):
+            refused.add(id(statement))
+            yield statement, refusal
+    translated = (s for s in statements if s.engine == _RUNNER and not s.native and id(s) not in refused)
+    yield from _asked(_RUNNER, list(translated))
+
+
+def _asked(name: str, statements: Sequence[Statement]) -> Iterator[tuple[Statement, Refusal]]:
+    if statements:
+        refusal_of = import_module(f"{__name__}.{name}").engine()
+        found = ((statement, refusal_of(statement)) for statement in statements)
+        yield from ((statement, refusal) for statement, refusal in found if refusal is not None)

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
 from flowc.diagnostics import did_you_mean
-from flowc.plan import FunctionPlan
+from flowc.errors import FlowcError
+from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.engine import engine_schema
-from flowc.runtime.enginecontext import new_context
+from flowc.runtime.enginecontext import new_context, register
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, nulls
 from flowc.service.checking.places import place_of
+from flowc.stream import NOW
+from flowc.types import DataType, Kind
 
 _UNPARSED = re.compile(
     r'(?:ParserError|TokenizerError)\("(?P<words>.*?)(?: at Line: (?P<line>\d+), Column: (?P<column>\d+))?"\)'
@@ -37,6 +39,10 @@ _NOISE = re.compile(r"^(?:Optimizer rule '\w+' failed|\w+) caused by |^(?:Error 
 _END = re.compile(r"\.? (?:No function matches|Valid fields are|You might need|Candidate functions)|, errors: ")
 
 
+_OFFSET = "_offset"
+"""A column that messages have beside their own."""
+
+
 def engine() -> Callable[[Statement], Refusal | None]:
     """Judges statements in the SQL of flowc's own engine."""
     return _Engine().refusal
@@ -47,29 +53,21 @@ def syntax() -> Callable[[Statement], Refusal | None]:
     return _Engine().unparsed
 
 
-@dataclass(frozen=True, slots=True)
-class _StandIn(FunctionPlan):
-    """A function of the project under the name that its author calls it by."""
-
-    @property
-    def called(self) -> str:
-        return self.name.lower()
-
-
 class _Engine:
     def __init__(self) -> None:
         self._context: Any = new_context()
         self._tables: dict[str, NamedTable] = {}
+        register(self._context, NOW, nulls, [pa.int64()], pa.timestamp("us", "UTC"))
 
     def refusal(self, statement: Statement) -> Refusal | None:
         """Why the engine does not take a statement."""
-        if not statement.typed:
-            return self.unparsed(statement)
-        for table in statement.tables:
-            self._register(table)
-        for plan in statement.functions:
-            self._stand_in(plan)
-        return self._planned(statement)
+        known = statement.runs is not None and statement.typed and all(map(self._has, statement.tables))
+        if known:
+            for plan in statement.functions:
+                stand_in = Function(plan, object if plan.aggregate else nulls)
+                stand_in.register(self._context, lambda failure: None)
+            return self._planned(statement, statement.runs or "")
+        return self.unparsed(statement) if statement.native else None
 
     def unparsed(self, statement: Statement) -> Refusal | None:
         """Why the engine cannot read a statement."""
@@ -79,25 +77,35 @@ class _Engine:
             return _syntax(statement, str(error))
         return None
 
-    def _planned(self, statement: Statement) -> Refusal | None:
+    def _planned(self, statement: Statement, sql: str) -> Refusal | None:
         try:
-            self._context.sql(statement.text.text).optimized_logical_plan()
+            self._context.sql(sql).optimized_logical_plan()
         except Exception as error:
-            found = _syntax(statement, str(error))
+            found = self.unparsed(statement) if statement.native and _UNPARSED.search(str(error)) else None
             return found or _unbound(statement, error)
         return None
 
-    def _register(self, table: NamedTable) -> None:
-        name = table.name.name
-        if self._tables.get(name) != table:
-            self._context.deregister_table(name)
-            empty = pa.RecordBatch.from_pylist([], schema=engine_schema(table.columns or ()))
-            self._context.register_record_batches(name, [[empty]])
-            self._tables[name] = table
+    def _has(self, table: NamedTable) -> bool:
+        """Registers a table, empty; False where the engine's types of its columns are not certain."""
+        name, columns = table.name.name, table.columns or ()
+        if self._tables.get(name) == table:
+            return True
+        try:
+            of_stream = any(column.name == _OFFSET for column in columns)
+            schema = decoded_schema(columns) if of_stream else engine_schema(columns)
+        except FlowcError:
+            return False
+        if not of_stream and any(_nests(column.type) for column in columns):
+            return False
+        self._context.deregister_table(name)
+        self._context.register_record_batches(name, [[pa.RecordBatch.from_pylist([], schema=schema)]])
+        self._tables[name] = table
+        return True
 
-    def _stand_in(self, plan: FunctionPlan) -> None:
-        own = _StandIn(plan.name, plan.python, plan.aggregate, plan.args, plan.returns, plan.state)
-        Function(own, object if plan.aggregate else nulls).register(self._context, lambda failure: None)
+
+def _nests(kind: DataType) -> bool:
+    """Whether values have named parts, which not every reader of files keeps apart."""
+    return kind.kind is Kind.STRUCT or (kind.element is not None and _nests(kind.element))
 
 
 def _syntax(statement: Statement, said: str) -> Refusal | None:
@@ -122,7 +130,7 @@ def _unbound(statement: Statement, error: Exception) -> Refusal | None:
     said = _RULE.sub("", str(error)).removeprefix("DataFusion error: ")
     if not _SURE.match(said) or _OF_ELSEWHERE.search(said):
         return None
-    if any(f"'{plan.name.lower()}'" in said for plan in statement.functions) or (
+    if any(f"'{plan.called}'" in said for plan in statement.functions) or (
         statement.functions and said.startswith("Execution error")
     ):
         return None  # what a function of the project takes, and gives for literals, is known when it is loaded
@@ -132,7 +140,7 @@ def _unbound(statement: Statement, error: Exception) -> Refusal | None:
         return Refusal("function", f"the engine has no function `{missing[1]}`", place, helps=helps)
     named = _NAMED.search(said)
     name = next((part for part in named.groups() if part), None) if named else None
-    return Refusal("binding", _words(error), place_of(statement, name) if name else None)
+    return Refusal("binding", f"the engine: {_words(error)}", place_of(statement, name) if name else None)
 
 
 def _words(error: Exception) -> str:

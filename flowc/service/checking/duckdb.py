@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import duckdb
-
 from flowc.catalog import Column, TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
@@ -17,6 +15,12 @@ from flowc.compiler.tables.ddl import spell
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.runtime.names import qualified, quoted
+
+try:
+    # What `duckdb` is made of: the package around it takes three times as long to load, and lint starts often.
+    import _duckdb as duckdb
+except ImportError:
+    import duckdb
 
 _CONFIG = {
     "enable_external_access": "false",
@@ -75,7 +79,7 @@ class _Engine:
     def refusal(self, statement: Statement) -> Refusal | None:
         """Why DuckDB does not take a statement."""
         database = self._databases.setdefault(statement.place, _Database())
-        if statement.typed and all(database.has(table) for table in statement.tables):
+        if statement.native and statement.typed and all(database.has(table) for table in statement.tables):
             return self._described(statement, database) or self._wrong_constant(statement, database)
         return _unparsed(statement, database)
 
@@ -93,7 +97,7 @@ class _Engine:
             if sql not in self._constants:
                 self._constants[sql] = _constant_error(sql, database)
             if (message := self._constants[sql]) is not None:
-                return Refusal("binding", message, offset)
+                return Refusal("binding", f"DuckDB: {message}", offset)
         return None
 
 
@@ -130,12 +134,12 @@ def _refused(statement: Statement, told: Mapping[str, str], prefix: int) -> Refu
         return None
     offset, length = _place(statement, told, prefix)
     if kind in _SURE:
-        return Refusal("binding", message, offset, length, _near(told))
+        return Refusal("binding", f"DuckDB: {message}", offset, length, _near(told))
     name = told.get("name", "")
     if kind != "Catalog" or told.get("type") not in ("Scalar Function", "Aggregate Function", "Type"):
         return None
     if told["type"] == "Type":
-        return Refusal("binding", message, offset, length, _near(told))
+        return Refusal("binding", f"DuckDB: {message}", offset, length, _near(told))
     if offset is None or not statement.text.text[offset:].lower().startswith(name.lower()):
         return None  # it stands behind a schema, in which it may be
     message = f"DuckDB has no function `{name}`"

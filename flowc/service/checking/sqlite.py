@@ -81,7 +81,7 @@ class _Engine:
         """Why SQLite does not take a statement."""
         database = self._databases.get(statement.place) or _Database.empty()
         self._databases[statement.place] = database
-        known = statement.named and all([database.has(table) for table in statement.tables])
+        known = statement.native and statement.named and all(map(database.has, statement.tables))
         message = database.said(statement.text.text)
         if message is None:
             return None
@@ -131,4 +131,4 @@ def _unbound(statement: Statement, message: str) -> Refusal | None:
         missing = message.rpartition(" ")[2]
         return Refusal("function", f"SQLite has no function `{missing}`", place_of(statement, missing, call=True))
     found = place_of(statement, call[1], call=True) if call else place_of(statement, name[1]) if name else None
-    return Refusal("binding", message, found)
+    return Refusal("binding", f"SQLite: {message}", found)
