@@ -33,6 +33,8 @@ from flowc.source import Located, MappedText, Segment
 from flowc.types import DataType, Kind
 
 COLUMN = "make it a column in a pipeline's `sql` over sources, and ask for that column here"
+_NUMBERS_ARE_CONDITIONS = ("sqlite", "mysql", "duckdb")
+"""Dialects in which 0 is false and other numbers are true."""
 _DEFAULT_SOFT_DELETE = "deleted_at"
 
 
@@ -195,7 +197,7 @@ def _rows(writer: _Writer) -> Relation:
     return replace(rows, inferred=True)
 
 
-def _checked(writer: _Writer, parsed: SqlTree, relation: Relation) -> str | None:
+def _checked(writer: _Writer, parsed: SqlTree, relation: Relation, *, condition: bool = False) -> str | None:
     reporter = writer.lowering.reporter
     connection = writer.target.connection
     place = (connection.name.value, connection.kind.value)
@@ -204,7 +206,9 @@ def _checked(writer: _Writer, parsed: SqlTree, relation: Relation) -> str | None
     if not _is_plain(parsed, reporter) or not _stays_at_home(writer, parsed):
         return None
     before = len(reporter.found)
-    check_expression(parsed, writer.dialect, relation, reporter)
+    value = check_expression(parsed, writer.dialect, relation, reporter)
+    if condition:
+        _check_condition(parsed, value.type, reporter)
     if not failed(reporter, before):
         note_part(writer.lowering, parsed, relation, writer.dialect)
     return (
@@ -212,6 +216,15 @@ def _checked(writer: _Writer, parsed: SqlTree, relation: Relation) -> str | None
         if parsed.dialect == writer.dialect
         else translate_expression(parsed, writer.dialect, reporter)
     )
+
+
+def _check_condition(parsed: SqlTree, kind: DataType, reporter: Reporter) -> None:
+    """Reports a value that cannot be true or false."""
+    numbers = parsed.dialect in _NUMBERS_ARE_CONDITIONS and kind.is_number
+    if kind.kind not in (Kind.BOOL, Kind.UNKNOWN) and not numbers:
+        message = f"this is a value of type {kind}, and has to be a condition"
+        helps = ("compare it with something: a condition is true or false for each row",)
+        reporter.error("not-a-condition", message, parsed.span(parsed.tree), helps=helps)
 
 
 def _stays_at_home(writer: _Writer, parsed: SqlTree) -> bool:
@@ -248,7 +261,7 @@ def _expectation(writer: _Writer, spec: ExpectSpec, number: int, relation: Relat
     if spec.sql is not None:
         rendered = writer.lowering.rendered(spec.sql, writer.pipeline)
         parsed = parse_condition(rendered, writer.written, writer.lowering.reporter) if rendered else None
-        sql = _checked(writer, parsed, relation) if parsed else None
+        sql = _checked(writer, parsed, relation, condition=True) if parsed else None
     known = None if relation.fields is None else [f.name for f in relation.fields]
     for column in spec.columns:
         if known is not None and column.value not in known:

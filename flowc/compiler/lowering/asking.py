@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from flowc.catalog import Column, TableName
+from flowc.catalog import Column, TableName, names_word
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.quote import ident
 from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
@@ -68,7 +68,15 @@ def report_refusals(lowering: Lowering) -> None:
     """Asks the checker about all that was noted."""
     if lowering.checker is not None and lowering.statements:
         for statement, refusal in lowering.checker(lowering.statements):
-            _report(statement, refusal, lowering.reporter)
+            if refusal.kind != "function" or not _may_be_made(refusal.name, lowering):
+                _report(statement, refusal, lowering.reporter)
+
+
+def _may_be_made(function: str, lowering: Lowering) -> bool:
+    """Whether a statement around a load makes a function, or loads what has it."""
+    specs = (pipeline.spec for pipeline in lowering.checked.pipelines.values())
+    texts = (text.text for spec in specs for text in (*spec.before, *spec.after))
+    return any(names_word(text, function) or names_word(text, "load") for text in texts)
 
 
 def _report(statement: Statement, refusal: Refusal, reporter: Reporter) -> None:

@@ -17,6 +17,7 @@ from flowc.compiler.lowering.apply import event_type, lower_apply
 from flowc.compiler.lowering.asking import failed, report_refusals
 from flowc.compiler.lowering.context import Lowering, Watermark
 from flowc.compiler.lowering.inputs import Input, lower_input, read_input
+from flowc.compiler.lowering.nearmisses import report_near_misses
 from flowc.compiler.lowering.order import Dependency, in_order
 from flowc.compiler.lowering.streams import lower_found, lower_streams
 from flowc.compiler.names.doubt import gaps_of, sure_only
@@ -43,6 +44,7 @@ def lower(
     lowered = (_pipeline(name, inputs[name], waits[name], lowering) for name in in_order(waits, reporter))
     pipelines = tuple(pipeline for pipeline in lowered if pipeline is not None)
     streams = lower_streams(lowering)
+    report_near_misses(inputs.values(), lowering)
     report_refusals(lowering)
     return Ir(pipelines, tables, streams)
 

@@ -68,7 +68,7 @@ class Refusal:
     """Why an engine does not take a statement.
 
     `offset` counts characters of the statement's text and is None where the engine does not tell a place; `length` as
-    well. `function` is a refusal for a function that the engine does not have.
+    well. `function` is a refusal for a function that the engine does not have, whose `name` it is.
     """
 
     kind: Literal["syntax", "function", "binding"]
@@ -76,6 +76,7 @@ class Refusal:
     offset: int | None = None
     length: int | None = None
     helps: tuple[str, ...] = ()
+    name: str = ""
 
 
 class Checker(Protocol):

@@ -69,6 +69,10 @@ class Catalogue:
         known = self._relations.get(key)
         self._relations[key] = relation if known is None else _merged(known, relation)
 
+    def names(self) -> Iterable[tuple[str, str, str]]:
+        """The connection, the schema and the name of every table, as `table_key` has them."""
+        return self._relations.keys()
+
     def find(self, connection: str, kind: str, name: TableName) -> Relation | None:
         """The relation of a table, or None when nothing declares it."""
         return self._relations.get(table_key(connection, kind, name))

@@ -39,6 +39,7 @@ _NOISE = re.compile(r"^(?:Optimizer rule '\w+' failed|\w+) caused by |^(?:Error 
 _END = re.compile(r"\.? (?:No function matches|Valid fields are|You might need|Candidate functions)|, errors: ")
 
 
+_TIME = pa.timestamp("us", "UTC")
 _OFFSET = "_offset"
 """A column that messages have beside their own."""
 
@@ -57,7 +58,7 @@ class _Engine:
     def __init__(self) -> None:
         self._context: Any = new_context()
         self._tables: dict[str, NamedTable] = {}
-        register(self._context, NOW, nulls, [pa.int64()], pa.timestamp("us", "UTC"))
+        register(self._context, NOW, _now, [pa.int64()], _TIME)
 
     def refusal(self, statement: Statement) -> Refusal | None:
         """Why the engine does not take a statement."""
@@ -103,6 +104,11 @@ class _Engine:
         return True
 
 
+def _now(asked: pa.Array) -> pa.Array:
+    # Not NULL: the engine computes with it when it plans.
+    return pa.repeat(pa.scalar(0, _TIME), len(asked))
+
+
 def _nests(kind: DataType) -> bool:
     """Whether values have named parts, which not every reader of files keeps apart."""
     return kind.kind is Kind.STRUCT or (kind.element is not None and _nests(kind.element))
@@ -137,7 +143,7 @@ def _unbound(statement: Statement, error: Exception) -> Refusal | None:
     if missing := _MISSING.search(said):
         place = place_of(statement, missing[1], call=True)
         helps = did_you_mean(missing[1], [missing[2]]) if missing[2] else ()
-        return Refusal("function", f"the engine has no function `{missing[1]}`", place, helps=helps)
+        return Refusal("function", f"the engine has no function `{missing[1]}`", place, None, helps, missing[1])
     named = _NAMED.search(said)
     name = next((part for part in named.groups() if part), None) if named else None
     return Refusal("binding", f"the engine: {_words(error)}", place_of(statement, name) if name else None)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 from flowc.catalog import Column, TableName
@@ -16,12 +17,16 @@ from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.runtime.names import qualified, quoted
 
-try:
-    # What `duckdb` is made of: the package around it takes three times as long to load, and lint starts often.
-    import _duckdb as duckdb
-except ImportError:
-    import duckdb
 
+def _driver() -> Any:
+    """What `duckdb` is made of: the package around it takes three times as long to load, and lint starts often."""
+    try:
+        return import_module("_duckdb")
+    except ImportError:
+        return import_module("duckdb")
+
+
+duckdb = _driver()
 _CONFIG = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -143,10 +148,10 @@ def _refused(statement: Statement, told: Mapping[str, str], prefix: int) -> Refu
     if offset is None or not statement.text.text[offset:].lower().startswith(name.lower()):
         return None  # it stands behind a schema, in which it may be
     message = f"DuckDB has no function `{name}`"
-    return Refusal("function", message, offset, len(name), (*_near(told), _OWN.format(name=name)))
+    return Refusal("function", message, offset, len(name), (*_near(told), _OWN.format(name=name)), name)
 
 
-def _told(error: duckdb.Error) -> Mapping[str, str]:
+def _told(error: Exception) -> Mapping[str, str]:
     """An error as DuckDB tells it to programs."""
     try:
         found = json.loads(str(error).partition(": ")[2])
