@@ -48,7 +48,8 @@ def found(folder: Path, text: str) -> list[tuple[str, str]]:
 
 def on(connection: str, sql: str, more: str = "") -> str:
     lines = "\n".join("      " + line for line in sql.splitlines())
-    return f"pipelines:\n  p:\n    from: {connection}\n    sql: |\n{lines}\n    to: {{connection: {connection}, table: out}}\n    mode: append\n{more}"
+    head = f"pipelines:\n  p:\n    from: {connection}\n    sql: |\n{lines}\n"
+    return f"{head}    to: {{connection: {connection}, table: out}}\n    mode: append\n{more}"
 
 
 MARKED = [
@@ -56,8 +57,8 @@ MARKED = [
     ("lite", "SELECT status,, count(*) AS n\nFROM orders", "sql-syntax", ","),
     ("pg", "SELECT country,, count(*) AS n\nFROM bills", "sql-syntax", ","),
     ("db", "SELECT 'é' AS e, country\nFROM mart.invoices\nGROUP", "sql-syntax", "GROUP"),
-    ("lite", "SELECT status, ',' AS c\nFROM orders\nGROUP", "sql-syntax", "P"),
-    ("pg", "SELECT country\nFROM bills\nGROUP", "sql-syntax", "P"),
+    ("lite", "SELECT status, ',' AS c\nFROM orders\nGROUP", "sql-syntax", "GROUP"),
+    ("pg", "SELECT country\nFROM bills\nGROUP", "sql-syntax", "GROUP"),
     ("db", "SELECT größe, country, count(*) AS n\nFROM mart.invoices GROUP BY größe", "query-refused", "country"),
     ("db", "SELECT sum(country) AS s\nFROM mart.invoices", "query-refused", "sum(country)"),
     ("db", "SELECT id FROM mart.invoices\nWHERE sum(total) > 1", "query-refused", "sum(total)"),
@@ -76,7 +77,8 @@ def test_a_refusal_stands_at_its_place(tmp_path: Path, connection: str, sql: str
 
 
 def test_a_place_behind_a_template_is_that_of_the_author(tmp_path: Path) -> None:
-    sql = "{% for name in ['id', 'total'] %}{% if not loop.first %}UNION ALL {% endif %}SELECT {{ name }} AS v\nFROM mart.invoices {% endfor %}\nWHERE summ(1) > 0"
+    loop = "{% for name in ['id', 'total'] %}{% if not loop.first %}UNION ALL {% endif %}SELECT {{ name }} AS v\n"
+    sql = loop + "FROM mart.invoices {% endfor %}\nWHERE summ(1) > 0"
     (error,) = lint(tmp_path, on("db", sql))
     assert error.code == "unknown-function"
     assert error.span is not None
@@ -113,6 +115,41 @@ def test_a_function_that_a_hook_makes_is_there(tmp_path: Path) -> None:
     assert found(tmp_path, on("db", sql)) == [("unknown-function", "net")]
     assert found(tmp_path, on("db", sql, hook)) == []
     assert found(tmp_path, on("db", sql, "    before: [ LOAD own_extension ]\n")) == []
+
+
+HOOKS = [
+    ("db", "SET memory_limit = '1GB'", []),
+    ("db", "CREATE TEMP TABLE x AS SELECT 1 AS a; INSERT INTO x VALUES (2)", []),
+    ("db", "DELETE FORM elsewhere", [("sql-syntax", "FORM")]),
+    ("lite", "PRAGMA case_sensitive_like = ON", []),
+    ("lite", "DELETE FROM elsewhere WHERE", [("sql-syntax", "WHERE")]),
+    ("pg", "REFRESH MATERIALIZED VIEW CONCURRENTLY v", []),
+    ("pg", "ANALYSE bills; DELETE FORM bills", [("sql-syntax", "FORM")]),
+]
+
+
+@pytest.mark.parametrize(("connection", "statement", "wanted"), HOOKS)
+def test_the_syntax_of_hooks_is_judged(
+    tmp_path: Path, connection: str, statement: str, wanted: list[tuple[str, str]]
+) -> None:
+    hook = f'    after: [ "{statement}" ]\n'
+    assert found(tmp_path, on(connection, "SELECT 1 AS one", hook)) == wanted
+
+
+LOOKUP = """
+    lookups:
+      bills: { connection: db, sql: "QUERY" }
+    to: { connection: pg, table: out }
+"""
+
+
+def test_lookups_are_judged_by_their_own_database(tmp_path: Path) -> None:
+    sql = '"SELECT s.id, b.total FROM source s JOIN bills b ON b.id = s.id"'
+    stream = STREAM.replace("SQL", sql).replace("\n    to: { connection: pg, table: out }\n", LOOKUP)
+    good = "SELECT id, total FROM mart.invoices"
+    assert found(tmp_path, stream.replace("QUERY", good)) == []
+    assert found(tmp_path, stream.replace("QUERY", f"{good} GROUP BY id")) == [("query-refused", "total")]
+    assert found(tmp_path, stream.replace("QUERY", f"{good} GROUP")) == [("sql-syntax", "GROUP")]
 
 
 def test_a_mistake_is_reported_once(tmp_path: Path) -> None:
@@ -169,7 +206,9 @@ streams:
       connection: bus
       topic: t
       format: json
-      columns: { id: bigint, page: text, amount: "numeric(12,2)", plain: numeric, doc: "struct(a bigint, b text)", at: timestamptz }
+      columns:
+        { id: bigint, page: text, amount: "numeric(12,2)", plain: numeric, at: timestamptz,
+          doc: "struct(a bigint, b text)" }
     sql: SQL
     to: { connection: pg, table: out }
 """

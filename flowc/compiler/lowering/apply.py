@@ -16,7 +16,7 @@ from flowc.compiler.ir import Apply, Expectation, Incremental, Normalize, Source
 from flowc.compiler.loads.desired import declared_table, with_history
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.loads.normalize import is_derived, normalize_column
-from flowc.compiler.lowering.asking import failed, note_part
+from flowc.compiler.lowering.asking import failed, note_hook, note_part
 from flowc.compiler.lowering.context import Lowering, quoted, sqlglot_name
 from flowc.compiler.lowering.functioncalls import check_reach
 from flowc.compiler.lowering.hooks import check_hook, is_untold
@@ -166,7 +166,10 @@ def _statements(key: str, texts: tuple[MappedText, ...], writer: _Writer) -> tup
     """What stands under `before` or `after`. What would end the transaction is reported."""
     rendered = [found for text in texts if (found := writer.lowering.rendered(text, writer.pipeline)) is not None]
     for text in rendered:
+        before = len(writer.lowering.reporter.found)
         check_hook(text, key, writer.target.connection.kind.value, writer.lowering.reporter)
+        if not failed(writer.lowering.reporter, before):
+            note_hook(writer.lowering, text, writer.dialect)
     return tuple(as_read(text.text, writer.dialect) for text in rendered)
 
 

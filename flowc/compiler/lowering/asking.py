@@ -19,6 +19,7 @@ from flowc.source import MappedText, Segment, Span
 from flowc.types import UNKNOWN
 
 _CODES = {"syntax": "sql-syntax", "function": "unknown-function", "binding": "query-refused"}
+_LAST = re.compile(r"(?:\w+|\S)\Z")
 _TOKEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|`[^`]*`|\w+|\S")
 
 
@@ -57,6 +58,13 @@ def note_part(lowering: Lowering, part: SqlTree, relation: Relation, engine: str
     lowering.statements.append(Statement(part.dialect, engine, "", text, tables, (), found, len(prefix)))
 
 
+def note_hook(lowering: Lowering, text: MappedText, dialect: str) -> None:
+    """Remembers statements around a load: of their tables nothing is known, for they may make some."""
+    if lowering.checker is not None:
+        unknown = (NamedTable(TableName(None, "elsewhere"), None),)
+        lowering.statements.append(Statement(dialect, dialect, "", text, unknown))
+
+
 def _named(name: TableName, relation: Relation | None) -> NamedTable:
     if relation is None or relation.fields is None:
         return NamedTable(name, None)
@@ -90,7 +98,8 @@ def _span(statement: Statement, refusal: Refusal) -> Span:
     end = len(text.text.rstrip())
     if refusal.offset is None:
         return text.span(statement.start, end)
-    offset = min(max(refusal.offset, statement.start), max(end - 1, statement.start))
+    last = _LAST.search(text.text, 0, end)
+    offset = max(min(refusal.offset, last.start() if last else end), statement.start)
     token = _TOKEN.match(text.text, offset)
     length = refusal.length or (len(token[0]) if token else 1)
     return text.span(offset, min(offset + length, end))

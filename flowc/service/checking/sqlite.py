@@ -98,8 +98,7 @@ def _kind(kind: object) -> str:
 def _unparsed(statement: Statement, message: str, database: _Database) -> Refusal | None:
     text = statement.text.text
     if message == "incomplete input":
-        end = len(text.rstrip())
-        return Refusal("syntax", "the SQL ends before the query does", end - 1)
+        return Refusal("syntax", "the SQL ends before the query does", len(text))
     if unread := _UNREAD.fullmatch(message):
         return Refusal("syntax", f"`{unread[1]}` is no SQL", max(text.find(unread[1], statement.start), 0))
     near = _NEAR.fullmatch(message)
