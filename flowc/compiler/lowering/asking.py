@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from flowc.catalog import Column, TableName, names_word
 from flowc.compiler.lowering.context import Lowering
@@ -19,6 +19,8 @@ from flowc.source import MappedText, Segment, Span
 from flowc.types import UNKNOWN
 
 _CODES = {"syntax": "sql-syntax", "function": "unknown-function", "binding": "query-refused"}
+_SHORT = 4
+"""Shorter values are in words of every kind."""
 _LAST = re.compile(r"(?:\w+|\S)\Z")
 _TOKEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|`[^`]*`|\w+|\S")
 
@@ -77,7 +79,10 @@ def report_refusals(lowering: Lowering) -> None:
     if lowering.checker is not None and lowering.statements:
         for statement, refusal in lowering.checker(lowering.statements):
             if refusal.kind != "function" or not _may_be_made(refusal.name, lowering):
-                _report(statement, refusal, lowering.reporter)
+                message = _masked(refusal.message, statement.text, lowering.env)
+                helps = [_masked(text, statement.text, lowering.env) for text in refusal.helps]
+                span = _span(statement, refusal)
+                lowering.reporter.error(_CODES[refusal.kind], message, span, helps=helps)
 
 
 def _may_be_made(function: str, lowering: Lowering) -> bool:
@@ -87,9 +92,12 @@ def _may_be_made(function: str, lowering: Lowering) -> bool:
     return any(names_word(text, function) or names_word(text, "load") for text in texts)
 
 
-def _report(statement: Statement, refusal: Refusal, reporter: Reporter) -> None:
-    span = _span(statement, refusal)
-    reporter.error(_CODES[refusal.kind], refusal.message, span, helps=refusal.helps)
+def _masked(message: str, text: MappedText, env: Mapping[str, str]) -> str:
+    """What an engine says, without the values of the environment that templates put into the text."""
+    for value in env.values():
+        if len(value) >= _SHORT and value in text.text and value not in text.file.text:
+            message = message.replace(value, "***")
+    return message
 
 
 def _span(statement: Statement, refusal: Refusal) -> Span:

@@ -25,12 +25,22 @@ def checker() -> Checker:
 
 def _check(statements: Sequence[Statement]) -> Iterator[tuple[Statement, Refusal]]:
     refused: set[int] = set()
+    sound = [statement for statement in statements if _is_text(statement.text.text)]
     for name in _READERS:
-        for statement, refusal in _asked(name, [s for s in statements if s.dialect == name]):
+        for statement, refusal in _asked(name, [s for s in sound if s.dialect == name]):
             refused.add(id(statement))
             yield statement, refusal
-    translated = (s for s in statements if s.engine == _RUNNER and not s.native and id(s) not in refused)
+    translated = (s for s in sound if s.engine == _RUNNER and not s.native and id(s) not in refused)
     yield from _asked(_RUNNER, list(translated))
+
+
+def _is_text(text: str) -> bool:
+    """Whether an engine can be given a text: half of a surrogate pair is none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _asked(name: str, statements: Sequence[Statement]) -> Iterator[tuple[Statement, Refusal]]:

@@ -72,19 +72,15 @@ class _Engine:
 
     def unparsed(self, statement: Statement) -> Refusal | None:
         """Why the engine cannot read a statement."""
-        try:
-            self._context.sql(statement.text.text)
-        except Exception as error:
-            return _syntax(statement, str(error))
-        return None
+        error = _error(lambda: self._context.sql(statement.text.text))
+        return _syntax(statement, str(error)) if error is not None else None
 
     def _planned(self, statement: Statement, sql: str) -> Refusal | None:
-        try:
-            self._context.sql(sql).optimized_logical_plan()
-        except Exception as error:
-            found = self.unparsed(statement) if statement.native and _UNPARSED.search(str(error)) else None
-            return found or _unbound(statement, error)
-        return None
+        error = _error(lambda: self._context.sql(sql).optimized_logical_plan())
+        if error is None:
+            return None
+        found = self.unparsed(statement) if statement.native and _UNPARSED.search(str(error)) else None
+        return found or _unbound(statement, error)
 
     def _has(self, table: NamedTable) -> bool:
         """Registers a table, empty; False where the engine's types of its columns are not certain."""
@@ -102,6 +98,17 @@ class _Engine:
         self._context.register_record_batches(name, [[pa.RecordBatch.from_pylist([], schema=schema)]])
         self._tables[name] = table
         return True
+
+
+def _error(work: Callable[[], Any]) -> BaseException | None:
+    """What the engine raises; a panic of it is no Exception, and says nothing about the statement."""
+    try:
+        work()
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        return error
+    return None
 
 
 def _now(asked: pa.Array) -> pa.Array:
@@ -132,7 +139,7 @@ def _offset(text: str, line: str | None, column: str | None) -> int | None:
     return sum(len(one) + 1 for one in before) + int(column) - 1
 
 
-def _unbound(statement: Statement, error: Exception) -> Refusal | None:
+def _unbound(statement: Statement, error: BaseException) -> Refusal | None:
     said = _RULE.sub("", str(error)).removeprefix("DataFusion error: ")
     if not _SURE.match(said) or _OF_ELSEWHERE.search(said):
         return None
@@ -149,7 +156,7 @@ def _unbound(statement: Statement, error: Exception) -> Refusal | None:
     return Refusal("binding", f"the engine: {_words(error)}", place_of(statement, name) if name else None)
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     words = spoken(error)
     while (shorter := _NOISE.sub("", words)) != words:
         words = shorter
