@@ -40,6 +40,7 @@ from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.names.resolve import resolve
 from flowc.diagnostics import Reporter
+from flowc.service.checking import checker
 from tests import warm
 from tests.golden_format import INPUTS, Block, Case
 from tests.golden_plans import plan_text
@@ -129,7 +130,7 @@ def shown(reporter: Reporter) -> str:
 def diagnostics(project: Project, block: Block) -> str:
     """Everything lint finds."""
     reporter = Reporter()
-    stages.lint([Path("specs")], reporter)
+    stages.lint([Path("specs")], reporter, checker=checker())
     return shown(reporter)
 
 

@@ -14,6 +14,7 @@ from flowc import render
 from flowc.compiler import stages
 from flowc.compiler.migrationlint.lint import lint_migration
 from flowc.diagnostics import Reporter
+from flowc.service.checking import checker
 from tests.golden_format import Block, read_cases
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,7 +76,7 @@ def lint(blocks: list[Block], folder: Path) -> Reporter:
         (folder / "specs" / (block.arguments or f"project{number or ''}.yaml")).write_text(block.text, "utf-8")
     reporter = Reporter()
     with chdir(folder):
-        stages.lint([Path("specs")], reporter)
+        stages.lint([Path("specs")], reporter, checker=checker())
     return reporter
 
 

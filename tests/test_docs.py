@@ -31,6 +31,7 @@ import yaml
 from flowc import render
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
+from flowc.service.checking import checker
 from tests import warm
 from tests.golden_format import Block, Case, read_cases
 from tests.golden_harness import steady
@@ -104,7 +105,7 @@ def test_yaml_lints_without_errors(page: Path, block: Block, tmp_path: Path):
     (specs / "project.yaml").write_text(yaml.safe_dump(project_of(block), sort_keys=False), "utf-8")
     reporter = Reporter()
     with chdir(tmp_path):
-        stages.lint([Path("specs")], reporter)
+        stages.lint([Path("specs")], reporter, checker=checker())
     assert not reporter.has_errors, render.full(reporter.sorted())
 
 

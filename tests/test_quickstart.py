@@ -13,6 +13,7 @@ import pytest
 from flowc import render, resources
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
+from flowc.service.checking import checker
 from tests.commands import Inside
 
 QUICKSTART = resources.root("specs") / "quickstart"
@@ -44,7 +45,7 @@ def file_rows(project: Path, pattern: str) -> list[dict[str, str]]:
 def test_it_lints_without_a_word(project: Path):
     reporter = Reporter()
     with chdir(project):
-        stages.lint([Path("specs")], reporter)
+        stages.lint([Path("specs")], reporter, checker=checker())
     assert reporter.found == [], render.full(reporter.sorted())
 
 

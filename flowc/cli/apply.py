@@ -16,6 +16,7 @@ from flowc.migration import Statement
 from flowc.render.migration import migration_text
 from flowc.render.style import printable
 from flowc.service.applying import Limits
+from flowc.service.checking import checker
 from flowc.service.migrating import Request, carry_out, refuse_destructive
 from flowc.service.plans import make_plan
 from flowc.service.saved import SavedPlan, read_plan
@@ -83,7 +84,7 @@ def _planned(
     arguments: tuple[str, ...], selected: tuple[str, ...], environment: str | None, allowed: tuple[str, ...]
 ) -> tuple[Whole, SavedPlan]:
     paths, names = specs_and_names(arguments)
-    whole = prepare_whole(paths, environment)
+    whole = prepare_whole(paths, environment, checker=checker())
     chosen = (*names, *selected)
     plan = make_plan(whole.checked, whole.ir, whole.sessions, selection(chosen, whole))
     out(migration_text(plan, style_for(sys.stdout), columns=width_of(sys.stdout)))

@@ -18,6 +18,7 @@ from flowc.compiler.migrationlint.files import holds_migrations, read_migrations
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.render.diagnostics import FORMATS, render, summary
 from flowc.render.pages import codes
+from flowc.service.checking import checker
 
 # Formats that programs read: always a whole document, also when nothing was found.
 _DOCUMENTS = ("json", "sarif")
@@ -62,8 +63,8 @@ def command(
     paths = specs_only(specs)
     migrations = [path for path in paths if holds_migrations(path)]
     if projects := [path for path in paths if path not in migrations]:
-        found = stages.linted(projects, reporter, environment=environment, env=os.environ)
-        _check_disabled(found[0].project.disabled if found else (), reporter)
+        linted = stages.linted(projects, reporter, environment=environment, env=os.environ, checker=checker())
+        _check_disabled(linted[0].project.disabled if linted else (), reporter)
     for files in read_migrations(migrations, reporter):
         # Loaded when there are migrations: it takes a tenth of the time of linting a spec.
         rules = import_module("flowc.compiler.migrationlint.lint")

@@ -16,6 +16,7 @@ from flowc.render.migration import migration_text, versions_text
 from flowc.render.migration_json import migration_object
 from flowc.render.migration_markdown import migration_markdown
 from flowc.render.migration_sql import migration_sql
+from flowc.service.checking import checker
 from flowc.service.plans import make_plan, plan_hash, read_versions
 from flowc.service.rollback import plan_rollback, rollback_target
 from flowc.service.saved import SavedPlan, write_plan
@@ -46,7 +47,7 @@ def command(
     can work, and changes nothing. Exit code 0; with `--detailed-exitcode`, 2 when there are changes.
     """
     paths, names = specs_and_names(arguments)
-    whole = prepare_whole(paths, environment)
+    whole = prepare_whole(paths, environment, checker=checker())
     if history:
         out(versions_text(read_versions(whole.checked, whole.ir, whole.sessions), style_for(sys.stdout)))
         return 0

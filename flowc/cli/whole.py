@@ -13,6 +13,7 @@ from flowc.cli.console import conceal, say, say_errors
 from flowc.compiler import stages
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
+from flowc.compiler.sql.checker import Checker
 from flowc.diagnostics import Diagnostic, Reporter, did_you_mean
 from flowc.errors import UsageError
 from flowc.render.diagnostics import summary
@@ -35,11 +36,15 @@ def prepare_whole(
     paths: Sequence[Path],
     environment: str | None,
     show: Callable[[Iterable[Diagnostic]], None] = say_errors,
+    checker: Checker | None = None,
 ) -> Whole:
-    """Compiles the project and shows what it finds. Any error ends the command with code 1."""
+    """Compiles the project and shows what it finds. Any error ends the command with code 1.
+
+    With a checker, engines are asked about the queries, as `flowc lint` does.
+    """
     without_pandas()
     reporter = Reporter()
-    found = stages.linted(paths, reporter, environment=environment, env=os.environ)
+    found = stages.linted(paths, reporter, environment=environment, env=os.environ, checker=checker)
     show(reporter.sorted())
     if found is None or reporter.has_errors:
         say(f"{summary(reporter.found)}; nothing was planned")

@@ -19,6 +19,7 @@ from flowc.compiler.lowering.lower import lower, lower_pipeline
 from flowc.compiler.names.resolve import resolve
 from flowc.compiler.passes import run_lints
 from flowc.compiler.passes.secret_reference import unset_references
+from flowc.compiler.sql.checker import Checker
 from flowc.diagnostics import Reporter, Severity
 
 __all__ = ["check_project", "lint", "linted", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
@@ -82,9 +83,13 @@ def lint(
     environment: str | None = None,
     env: Mapping[str, str] = _NOTHING,
     root: Path | None = None,
+    checker: Checker | None = None,
 ) -> Ir | None:
-    """Everything that can be known without connecting, all of it reported in one go."""
-    found = linted(paths, reporter, environment=environment, env=env, root=root)
+    """Everything that can be known without connecting, all of it reported in one go.
+
+    The checker, if there is one, is asked whether engines take the queries.
+    """
+    found = linted(paths, reporter, environment=environment, env=env, root=root, checker=checker)
     return found[1] if found is not None else None
 
 
@@ -95,12 +100,13 @@ def linted(
     environment: str | None = None,
     env: Mapping[str, str] = _NOTHING,
     root: Path | None = None,
+    checker: Checker | None = None,
 ) -> tuple[CheckedSpec, Ir] | None:
     """`lint`, with the project that the Ir was made of; None when there are no specs."""
     checked = check_project(paths, reporter, environment=environment, env=env, root=root)
     if checked is None:
         return None
-    ir = lower(checked, reporter, env=env)
+    ir = lower(checked, reporter, env=env, checker=checker)
     run_lints(checked, ir, reporter)
     if environment is not None:
         unset_references(checked, env, reporter)

@@ -16,6 +16,7 @@ from flowc.compiler.ir import Apply, Expectation, Incremental, Normalize, Source
 from flowc.compiler.loads.desired import declared_table, with_history
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.loads.normalize import is_derived, normalize_column
+from flowc.compiler.lowering.asking import failed, note_hook, note_part
 from flowc.compiler.lowering.context import Lowering, quoted, sqlglot_name
 from flowc.compiler.lowering.functioncalls import check_reach
 from flowc.compiler.lowering.hooks import check_hook, is_untold
@@ -33,6 +34,8 @@ from flowc.source import Located, MappedText, Segment
 from flowc.types import DataType, Kind
 
 COLUMN = "make it a column in a pipeline's `sql` over sources, and ask for that column here"
+_NUMBERS_ARE_CONDITIONS = ("sqlite", "mysql", "duckdb")
+"""Dialects in which 0 is false and other numbers are true."""
 _DEFAULT_SOFT_DELETE = "deleted_at"
 
 
@@ -169,8 +172,11 @@ def _statements(key: str, texts: tuple[MappedText, ...], writer: _Writer) -> tup
     """What stands under `before` or `after`. What would end the transaction is reported."""
     rendered = [found for text in texts if (found := writer.rendered(text, writer.dialect)) is not None]
     for text in rendered:
+        before = len(writer.lowering.reporter.found)
         kind, bare = writer.target.connection.kind.value, writer.target.name.schema is None
         check_hook(text, key, kind, writer.lowering.reporter, bare=bare)
+        if not failed(writer.lowering.reporter, before):
+            note_hook(writer.lowering, text, writer.dialect)
     return tuple(as_read(text.text, writer.dialect) for text in rendered)
 
 
@@ -181,7 +187,8 @@ def _relation(writer: _Writer, table: Table | None) -> Relation:
     """What conditions can name: the target's columns where declared, else the rows'."""
     columns = table.columns if table is not None else writer.columns
     span = writer.target.table.key.span if writer.target.table is not None else None
-    return Relation.of_table(writer.target.name, columns, f"`{writer.target.name}`", span)
+    relation = Relation.of_table(writer.target.name, columns, f"`{writer.target.name}`", span)
+    return replace(relation, inferred=table is None)
 
 
 def _dedupe(writer: _Writer) -> str | None:
@@ -192,10 +199,15 @@ def _dedupe(writer: _Writer) -> str | None:
     parsed = parse_order(rendered, writer.written, writer.lowering.reporter) if rendered else None
     if parsed is None:
         return None
-    return _checked(writer, parsed, Relation.of_table(writer.target.name, writer.columns, "the rows to load"))
+    return _checked(writer, parsed, _rows(writer))
 
 
-def _checked(writer: _Writer, parsed: SqlTree, relation: Relation) -> str | None:
+def _rows(writer: _Writer) -> Relation:
+    rows = Relation.of_table(writer.target.name, writer.columns, "the rows to load")
+    return replace(rows, inferred=True)
+
+
+def _checked(writer: _Writer, parsed: SqlTree, relation: Relation, *, condition: bool = False) -> str | None:
     reporter = writer.lowering.reporter
     connection = writer.target.connection
     place = (connection.name.value, connection.kind.value)
@@ -203,12 +215,26 @@ def _checked(writer: _Writer, parsed: SqlTree, relation: Relation) -> str | None
         return None
     if not _is_plain(parsed, reporter) or not _stays_at_home(writer, parsed):
         return None
-    check_expression(parsed, writer.dialect, relation, reporter)
+    before = len(reporter.found)
+    value = check_expression(parsed, writer.dialect, relation, reporter)
+    if condition:
+        _check_condition(parsed, value.type, reporter)
+    if not failed(reporter, before):
+        note_part(writer.lowering, parsed, relation, writer.dialect)
     return (
         as_read(parsed.written, writer.dialect)
         if parsed.dialect == writer.dialect
         else translate_expression(parsed, writer.dialect, reporter)
     )
+
+
+def _check_condition(parsed: SqlTree, kind: DataType, reporter: Reporter) -> None:
+    """Reports a value that cannot be true or false."""
+    numbers = parsed.dialect in _NUMBERS_ARE_CONDITIONS and kind.is_number
+    if kind.kind not in (Kind.BOOL, Kind.UNKNOWN) and not numbers:
+        message = f"this is a value of type {kind}, and has to be a condition"
+        helps = ("compare it with something: a condition is true or false for each row",)
+        reporter.error("not-a-condition", message, parsed.span(parsed.tree), helps=helps)
 
 
 def _stays_at_home(writer: _Writer, parsed: SqlTree) -> bool:
@@ -245,7 +271,7 @@ def _expectation(writer: _Writer, spec: ExpectSpec, number: int, relation: Relat
     if spec.sql is not None:
         rendered = writer.rendered(spec.sql, writer.written)
         parsed = parse_condition(rendered, writer.written, writer.lowering.reporter) if rendered else None
-        sql = _checked(writer, parsed, relation) if parsed else None
+        sql = _checked(writer, parsed, relation, condition=True) if parsed else None
     known = None if relation.fields is None else [f.name for f in relation.fields]
     for column in spec.columns:
         if known is not None and column.value not in known:
@@ -298,7 +324,7 @@ def _normalizer(writer: _Writer, column: ColumnSpec) -> Normalize | None:
 def _arguments_parse(writer: _Writer, column: ColumnSpec) -> bool:
     """Checks the SQL in `sql` and `derive` normalisers, which is in the target's dialect."""
     before = len(writer.lowering.reporter.found)
-    rows = Relation.of_table(writer.target.name, writer.columns, "the rows to load")
+    rows = _rows(writer)
     for normalizer in column.normalize:
         argument = normalizer.argument
         if normalizer.name.value in ("sql", "derive") and argument is not None and isinstance(argument.value, str):

@@ -13,6 +13,7 @@ from flowc.compiler.front import kinds
 from flowc.compiler.front.connections import find_connection
 from flowc.compiler.lowering.functions import Functions, declared
 from flowc.compiler.names.lookup import Lookup
+from flowc.compiler.sql.checker import Checker, Statement
 from flowc.compiler.sql.inferfrom import Find
 from flowc.compiler.sql.literals import sql_literal, typed_literal
 from flowc.compiler.sql.relations import Catalogue, Relation
@@ -45,6 +46,9 @@ class Lowering:
     catalogue: Catalogue = field(default_factory=Catalogue)
     found: Mapping[str, tuple[Column, ...]] = field(default_factory=dict)
     """Columns that were found in sources of the one stream that is lowered, by the name of the source."""
+    checker: Checker | None = None
+    statements: list[Statement] = field(default_factory=list)
+    """What the checker is to be asked about."""
 
     @cached_property
     def functions(self) -> Functions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -13,6 +13,7 @@ from flowc.compiler.dialects import as_read
 from flowc.compiler.front.spec import Name
 from flowc.compiler.ir import Origin, Source, Sql
 from flowc.compiler.loads.normalize import is_derived
+from flowc.compiler.lowering.asking import failed, note_query
 from flowc.compiler.lowering.context import Lowering, sqlglot_name
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls, check_reach, engine_text
 from flowc.compiler.names.badrows import TEXT_FORMATS, file_format, skips_bad
@@ -114,12 +115,14 @@ def _on_database(pipeline: CheckedPipeline, given: Input, lowering: Lowering) ->
     database = pipeline.database
     assert database is not None
     connection, kind = database.name.value, database.kind.value
-    find = lowering.finder(connection, kind)
+    find, before = lowering.finder(connection, kind), len(lowering.reporter.found)
     if given.query is not None:
         found = infer(given.query, kind, find, lowering.reporter)
         if not check_reach(given.query, connection, kind, IN_SOURCES, lowering):
             return None
         text = translate(given.query, sqlglot_name(kind), lowering.reporter)
+        if not failed(lowering.reporter, before):
+            note_query(lowering, given.query, found.reads, find, kind, connection)
         inputs = [
             Source(f"{pipeline.spec.name.value}.{name}", name.name, connection, kind, name, columns=_known(find(name)))
             for name in found.reads
@@ -135,6 +138,7 @@ def _on_database(pipeline: CheckedPipeline, given: Input, lowering: Lowering) ->
 
 
 def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) -> Lowered | None:
+    before = len(lowering.reporter.found)
     pairs = [_source(pipeline, source, given, lowering) for source in pipeline.sources]
     lowered = [pair for pair in pairs if pair is not None]
     if len(lowered) < len(pairs):
@@ -153,8 +157,11 @@ def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) 
     found = infer(given.query, DATAFUSION, find, lowering.reporter)
     _check_sources(given.query, found, relations, lowering)
     check_calls(given.query, lowering.functions, lowering.reporter)
+    functions = called(given.query, lowering.functions)
     text = engine_text(given.query, DATAFUSION, lowering.functions, lowering.reporter)
-    return _sql(pipeline, given.query, found, text, inputs, DATAFUSION, called(given.query, lowering.functions))
+    if not failed(lowering.reporter, before):
+        note_query(lowering, given.query, found.reads, find, DATAFUSION, functions=functions, runs=text)
+    return _sql(pipeline, given.query, found, text, inputs, DATAFUSION, functions)
 
 
 def _check_sources(query: SqlTree, found: Inferred, relations: Mapping[str, Relation], lowering: Lowering) -> None:
@@ -174,11 +181,13 @@ def _source(
     ident_ = f"{pipeline.spec.name.value}.{source.name}"
     own = TableName(None, source.name)
     if source.name in given.sources:
-        tree = given.sources[source.name]
-        found = infer(tree, kind, lowering.finder(connection, kind), lowering.reporter)
+        tree, before, find = given.sources[source.name], len(lowering.reporter.found), lowering.finder(connection, kind)
+        found = infer(tree, kind, find, lowering.reporter)
         check_reach(tree, connection, kind, IN_PIPELINE, lowering)
+        if not failed(lowering.reporter, before):
+            note_query(lowering, tree, found.reads, find, kind, connection)
         columns = _columns(found.fields)
-        relation = Relation.of_table(own, columns, f"source `{source.name}`", spec.span)
+        relation = replace(Relation.of_table(own, columns, f"source `{source.name}`", spec.span), inferred=True)
         sql, origins = as_read(tree.text.text, kind), origins_of(found.fields)
         return Source(ident_, source.name, connection, kind, sql=sql, columns=columns, origins=origins), relation
     if spec.table is not None:

@@ -10,6 +10,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.durations import parse_duration
 from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Lookup
+from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functioncalls import check_reach
 from flowc.compiler.lowering.inputs import origins_of
@@ -40,7 +41,8 @@ def stream_lookups(stream: RawSpec, lowering: Lowering) -> Iterator[Lookup]:
 
 def lookup_relation(lookup: Lookup) -> Relation:
     """A lookup as a relation of the stream's SQL."""
-    return Relation.of_table(TableName(None, lookup.name), lookup.columns, f"lookup `{lookup.name}`", lookup.span)
+    name, title = TableName(None, lookup.name), f"lookup `{lookup.name}`"
+    return replace(Relation.of_table(name, lookup.columns, title, lookup.span), inferred=lookup.table is None)
 
 
 def _table(stream: RawSpec, path: str, lookup: Lookup, lowering: Lowering) -> Lookup | None:
@@ -63,8 +65,10 @@ def _query(stream: RawSpec, path: str, lookup: Lookup, lowering: Lowering) -> Lo
     parsed = parse_query(text, lookup.kind, lowering.reporter) if text and lookup.kind in DIALECTS else None
     if parsed is None:
         return None
-    check_reach(parsed, lookup.connection, lookup.kind, IN_STREAM, lowering)
-    found = infer(parsed, lookup.kind, lowering.finder(lookup.connection, lookup.kind), Reporter())
+    find = lowering.finder(lookup.connection, lookup.kind)
+    found = infer(parsed, lookup.kind, find, Reporter())
+    if check_reach(parsed, lookup.connection, lookup.kind, IN_STREAM, lowering):
+        note_query(lowering, parsed, found.reads, find, lookup.kind, lookup.connection)
     lookup = replace(lookup, query=parsed.text.text, reads=found.reads)
     if found.fields is None or any(field.type.kind == "unknown" for field in found.fields):
         return lookup

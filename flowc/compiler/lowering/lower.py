@@ -14,28 +14,39 @@ from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
 from flowc.compiler.ir import Ir, Pipeline, Stream
 from flowc.compiler.loads.desired import declared_table, history_columns, with_history
 from flowc.compiler.lowering.apply import event_type, lower_apply
+from flowc.compiler.lowering.asking import failed, report_refusals
 from flowc.compiler.lowering.context import Lowering, Watermark
 from flowc.compiler.lowering.inputs import Input, lower_input, read_input
+from flowc.compiler.lowering.nearmisses import report_near_misses
 from flowc.compiler.lowering.order import Dependency, in_order
 from flowc.compiler.lowering.streams import lower_found, lower_streams
 from flowc.compiler.names.doubt import gaps_of, sure_only
+from flowc.compiler.sql.checker import Checker
 from flowc.compiler.sql.relations import Relation, table_key
-from flowc.diagnostics import Reporter, Severity
+from flowc.diagnostics import Reporter
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _Writers = Mapping[tuple[str, str, str], list[str]]
 
 
-def lower(checked: CheckedSpec, reporter: Reporter, *, env: Mapping[str, str] = _NOTHING) -> Ir:
-    """The whole project. A pipeline with errors is left out; what is wrong with it has been reported."""
-    lowering = Lowering(checked, reporter, env)
+def lower(
+    checked: CheckedSpec, reporter: Reporter, *, env: Mapping[str, str] = _NOTHING, checker: Checker | None = None
+) -> Ir:
+    """The whole project. A pipeline with errors is left out; what is wrong with it has been reported.
+
+    The checker is asked about every query that has no errors.
+    """
+    lowering = Lowering(checked, reporter, env, checker=checker)
     tables = _declare(lowering)
     inputs = {name: _read(pipeline, lowering) for name, pipeline in checked.pipelines.items()}
     writers = _writers(checked.pipelines.values())
     waits = {name: _dependencies(checked.pipelines[name], given, writers) for name, given in inputs.items()}
     lowered = (_pipeline(name, inputs[name], waits[name], lowering) for name in in_order(waits, reporter))
     pipelines = tuple(pipeline for pipeline in lowered if pipeline is not None)
-    return Ir(pipelines, tables, lower_streams(lowering))
+    streams = lower_streams(lowering)
+    report_near_misses(inputs.values(), lowering)
+    report_refusals(lowering)
+    return Ir(pipelines, tables, streams)
 
 
 def lower_stream(
@@ -144,15 +155,19 @@ def _read(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
 
 
 def _pipeline(name: str, given: Input, waits: tuple[Dependency, ...], lowering: Lowering) -> Pipeline | None:
-    with sure_only(lowering, gaps_of(lowering.checked.pipelines[name].spec, lowering.checked.project)):
-        return _lowered(name, given, waits, lowering)
+    gaps, noted = gaps_of(lowering.checked.pipelines[name].spec, lowering.checked.project), len(lowering.statements)
+    with sure_only(lowering, gaps):
+        lowered = _lowered(name, given, waits, lowering)
+    if gaps:
+        del lowering.statements[noted:]
+    return lowered
 
 
 def _lowered(name: str, given: Input, waits: tuple[Dependency, ...], lowering: Lowering) -> Pipeline | None:
     pipeline, before = lowering.checked.pipelines[name], len(lowering.reporter.found)
     lowered = lower_input(pipeline, given, lowering)
     columns = None
-    is_sound = not _has_errors(lowering.reporter, before)  # else what follows would only repeat the mistake
+    is_sound = not failed(lowering.reporter, before)  # else what follows would only repeat the mistake
     if lowered is not None and lowered.fields is not None and is_sound:
         columns = tuple(Column(f.name, f.type, f.nullable) for f in lowered.fields)
     for target in pipeline.targets:
@@ -160,15 +175,11 @@ def _lowered(name: str, given: Input, waits: tuple[Dependency, ...], lowering: L
     if lowered is None:
         return None
     applies = tuple(lower_apply(pipeline, t, lowered.node, columns, lowering) for t in pipeline.targets)
-    if name in lowering.checked.failed or _has_errors(lowering.reporter, before):
+    if name in lowering.checked.failed or failed(lowering.reporter, before):
         return None
     spec = pipeline.spec
     schedule = spec.schedule.value if spec.schedule else None
     return Pipeline(name, applies, tuple(d.name for d in waits), schedule, spec.span)
-
-
-def _has_errors(reporter: Reporter, since: int) -> bool:
-    return any(d.severity is Severity.ERROR for d in reporter.found[since:])
 
 
 def _publish(
@@ -181,6 +192,6 @@ def _publish(
         columns += history_columns(event_type(pipeline, None, columns))
     relation = Relation.of_table(target.name, columns, f"`{target.name}`", target.spec.span)
     note = f"pipeline `{pipeline.spec.name.value}` writes it here; a table with more columns is declared in `tables`"
-    relation = replace(relation, note=note)
+    relation = replace(relation, note=note, inferred=True)
     connection = target.connection
     lowering.catalogue.add(connection.name.value, connection.kind.value, target.name, relation)

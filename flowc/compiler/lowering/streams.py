@@ -16,6 +16,7 @@ from flowc.compiler.dialects import OWN
 from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Apply, Lookup, Source, Sql, Stream
 from flowc.compiler.loads.load import find_column
+from flowc.compiler.lowering.asking import failed, note_query
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls
 from flowc.compiler.lowering.inputs import origins_of, output_spans
@@ -36,7 +37,7 @@ from flowc.compiler.names.raw import column_at, keys_at, name_at, place
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
-from flowc.diagnostics import Reporter, Severity, did_you_mean
+from flowc.diagnostics import Reporter, did_you_mean
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind, parse_type
 
@@ -77,7 +78,7 @@ def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
         for apply in applies:
             _check_target(apply, columns, lowering.reporter)
         check_named(stream, columns, lowering)
-    if _failed(lowering.reporter, before):
+    if failed(lowering.reporter, before):
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
     names = frozenset(source.name for source in sources)
@@ -187,8 +188,9 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec
     _check_reads(query, found.reads, relations, stream, lowering.reporter)
     check_calls(query, lowering.functions, lowering.reporter)
     text = stream_text(query, ENGINE, lowering.functions, lowering.reporter)
-    if text is None or _failed(lowering.reporter, before):
+    if text is None or failed(lowering.reporter, before):
         return None
+    note_query(lowering, query, found.reads, find, ENGINE, functions=called(query, lowering.functions), runs=text)
     fields = _output(query, found.fields) if found.fields is not None else None
     columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
     name, spans = f"{stream.name.value}.sql", output_spans(query, found)
@@ -203,10 +205,6 @@ def _output(query: SqlTree, fields: tuple[Field, ...]) -> tuple[Field, ...]:
 
 def _name(node: exp.Expression) -> str:
     return str(node.this).lower() if isinstance(node, exp.Anonymous) else node.key
-
-
-def _failed(reporter: Reporter, before: int) -> bool:
-    return any(d.severity is Severity.ERROR for d in reporter.found[before:])
 
 
 def _check_reads(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter, did_you_mean
+from flowc.source import Span
 
 SCHEMES = ("env", "file", "vault", "aws", "gcp")
 _REFERENCE = re.compile(r"\$\{(?P<name>[^{}]*)\}")
@@ -33,14 +34,32 @@ def secret_reference(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -
                 if fault := _fault(reference):
                     message = f"`${{{reference}}}` of connection `{connection.name.value}` {fault}"
                     reporter.error("unknown-reference", message, connection.spans[key], helps=_helps(reference))
+            for span in _open(value, connection.spans[key]):
+                message = f"a reference of connection `{connection.name.value}` has no end"
+                reporter.error("unknown-reference", message, span, helps=["write `${NAME}`, with a `}` behind it"])
 
 
 def _references(value: object) -> Iterator[str]:
+    for text in _texts(value):
+        yield from (match["name"] for match in _REFERENCE.finditer(text))
+
+
+def _open(value: object, span: Span) -> Iterator[Span]:
+    """Where references begin that nothing ends; `span` is where the value stands."""
+    if not any("${" in _REFERENCE.sub("", text) for text in _texts(value)):
+        return
+    written = span.file.text[span.start : span.end]
+    for at in (found.start() for found in re.finditer(r"\$\{", written)):
+        if _REFERENCE.match(written, at) is None:
+            yield Span(span.file, span.start + at, span.start + at + 2)
+
+
+def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
-        yield from (match["name"] for match in _REFERENCE.finditer(value))
+        yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _references(item)
+            yield from _texts(item)
 
 
 def _fault(reference: str) -> str | None:

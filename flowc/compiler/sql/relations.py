@@ -39,6 +39,8 @@ class Relation:
     span: Span | None = None
     table: TableName | None = None
     note: str = ""
+    inferred: bool = False
+    """Its types are what flowc makes of the SQL that fills it, not what somebody declares."""
 
     @staticmethod
     def of_table(name: TableName, columns: Iterable[Column] | None, title: str, span: Span | None = None) -> Relation:
@@ -67,6 +69,10 @@ class Catalogue:
         known = self._relations.get(key)
         self._relations[key] = relation if known is None else _merged(known, relation)
 
+    def names(self) -> Iterable[tuple[str, str, str]]:
+        """The connection, the schema and the name of every table, as `table_key` has them."""
+        return self._relations.keys()
+
     def find(self, connection: str, kind: str, name: TableName) -> Relation | None:
         """The relation of a table, or None when nothing declares it."""
         return self._relations.get(table_key(connection, kind, name))
@@ -89,7 +95,8 @@ def _merged(one: Relation, other: Relation) -> Relation:
     if one.fields is None or other.fields is None:
         return replace(one, fields=None)
     names = {f.name for f in one.fields}
-    return replace(one, fields=one.fields + tuple(f for f in other.fields if f.name not in names))
+    fields = one.fields + tuple(f for f in other.fields if f.name not in names)
+    return replace(one, fields=fields, inferred=one.inferred or other.inferred)
 
 
 def fold(identifier: exp.Identifier, engine: str) -> str:

@@ -1,0 +1,50 @@
+"""Asks the engines that are at hand without a server whether they take the queries of a project.
+
+Each module asks one engine, and is imported when a statement in its dialect comes: engines take time to load. What
+depends on more than the statement and its declared tables (extensions, files, settings, tables that nobody declares)
+is no refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+
+from flowc.compiler.sql.checker import Checker, Refusal, Statement
+
+_READERS = ("duckdb", "sqlite", "datafusion", "postgres")
+"""The dialects that are judged, each by the module of that name."""
+_RUNNER = "datafusion"
+"""The engine that is at hand whatever dialect its SQL is written in: it is asked what it makes of the translation."""
+
+
+def checker() -> Checker:
+    """What the compiler is handed."""
+    return _check
+
+
+def _check(statements: Sequence[Statement]) -> Iterator[tuple[Statement, Refusal]]:
+    refused: set[int] = set()
+    sound = [statement for statement in statements if _is_text(statement.text.text)]
+    for name in _READERS:
+        for statement, refusal in _asked(name, [s for s in sound if s.dialect == name]):
+            refused.add(id(statement))
+            yield statement, refusal
+    translated = (s for s in sound if s.engine == _RUNNER and not s.native and id(s) not in refused)
+    yield from _asked(_RUNNER, list(translated))
+
+
+def _is_text(text: str) -> bool:
+    """Whether an engine can be given a text: half of a surrogate pair is none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _asked(name: str, statements: Sequence[Statement]) -> Iterator[tuple[Statement, Refusal]]:
+    if statements:
+        refusal_of = import_module(f"{__name__}.{name}").engine()
+        found = ((statement, refusal_of(statement)) for statement in statements)
+        yield from ((statement, refusal) for statement, refusal in found if refusal is not None)

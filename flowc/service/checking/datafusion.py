@@ -1,0 +1,163 @@
+"""DataFusion, flowc's own engine: each query is planned over empty tables, with stand-ins for the project's functions.
+
+Its optimizer is part of what judges, for it reads literals as the types that they have to be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
+from flowc.diagnostics import did_you_mean
+from flowc.errors import FlowcError
+from flowc.runtime.codecs.shapes import decoded_schema
+from flowc.runtime.engine import engine_schema
+from flowc.runtime.enginecontext import new_context, register
+from flowc.runtime.enginewords import spoken
+from flowc.runtime.functions import Function, nulls
+from flowc.service.checking.places import place_of
+from flowc.stream import NOW
+from flowc.types import DataType, Kind
+
+_UNPARSED = re.compile(
+    r'(?:ParserError|TokenizerError)\("(?P<words>.*?)(?: at Line: (?P<line>\d+), Column: (?P<column>\d+))?"\)'
+)
+_MISSING = re.compile(r"(?:Invalid function|table function) '(\w+)'(?: not found)?(?:\.\s*Did you mean '(\w+)')?")
+_SURE = re.compile(
+    r"(?:Error during planning|Schema error|This feature is not implemented|Arrow error|Execution error)\b"
+)
+"""How errors begin that depend on the statement and its tables alone."""
+_RULE = re.compile(r"^(?:DataFusion error: )?(?:Optimizer rule '\w+' failed|\w+)\s+caused by\s+")
+"""What stands before the words of a part of the engine."""
+_OF_ELSEWHERE = re.compile(r"[Tt]able '.*' not found|failed to resolve (schema|catalog)")
+_NAMED = re.compile(r"No field named ([\w.\"]+?)\.?(?:\s|$)|column \"([\w.\"]+)\"|[Ff]unction '(\w+)'|'(\w+)\(")
+_NOISE = re.compile(r"^(?:Optimizer rule '\w+' failed|\w+) caused by |^(?:Error during planning|(?:\w+) error): ")
+_END = re.compile(r"\.? (?:No function matches|Valid fields are|You might need|Candidate functions)|, errors: ")
+
+
+_TIME = pa.timestamp("us", "UTC")
+_OFFSET = "_offset"
+"""A column that messages have beside their own."""
+
+
+def engine() -> Callable[[Statement], Refusal | None]:
+    """Judges statements in the SQL of flowc's own engine."""
+    return _Engine().refusal
+
+
+def syntax() -> Callable[[Statement], Refusal | None]:
+    """Judges the syntax of statements alone."""
+    return _Engine().unparsed
+
+
+class _Engine:
+    def __init__(self) -> None:
+        self._context: Any = new_context()
+        self._tables: dict[str, NamedTable] = {}
+        register(self._context, NOW, _now, [pa.int64()], _TIME)
+
+    def refusal(self, statement: Statement) -> Refusal | None:
+        """Why the engine does not take a statement."""
+        known = statement.runs is not None and statement.typed and all(map(self._has, statement.tables))
+        if known:
+            for plan in statement.functions:
+                stand_in = Function(plan, object if plan.aggregate else nulls)
+                stand_in.register(self._context, lambda failure: None)
+            return self._planned(statement, statement.runs or "")
+        return self.unparsed(statement) if statement.native else None
+
+    def unparsed(self, statement: Statement) -> Refusal | None:
+        """Why the engine cannot read a statement."""
+        error = _error(lambda: self._context.sql(statement.text.text))
+        return _syntax(statement, str(error)) if error is not None else None
+
+    def _planned(self, statement: Statement, sql: str) -> Refusal | None:
+        error = _error(lambda: self._context.sql(sql).optimized_logical_plan())
+        if error is None:
+            return None
+        found = self.unparsed(statement) if statement.native and _UNPARSED.search(str(error)) else None
+        return found or _unbound(statement, error)
+
+    def _has(self, table: NamedTable) -> bool:
+        """Registers a table, empty; False where the engine's types of its columns are not certain."""
+        name, columns = table.name.name, table.columns or ()
+        if self._tables.get(name) == table:
+            return True
+        try:
+            of_stream = any(column.name == _OFFSET for column in columns)
+            schema = decoded_schema(columns) if of_stream else engine_schema(columns)
+        except FlowcError:
+            return False
+        if not of_stream and any(_nests(column.type) for column in columns):
+            return False
+        self._context.deregister_table(name)
+        self._context.register_record_batches(name, [[pa.RecordBatch.from_pylist([], schema=schema)]])
+        self._tables[name] = table
+        return True
+
+
+def _error(work: Callable[[], Any]) -> BaseException | None:
+    """What the engine raises; a panic of it is no Exception, and says nothing about the statement."""
+    try:
+        work()
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        return error
+    return None
+
+
+def _now(asked: pa.Array) -> pa.Array:
+    # Not NULL: the engine computes with it when it plans.
+    return pa.repeat(pa.scalar(0, _TIME), len(asked))
+
+
+def _nests(kind: DataType) -> bool:
+    """Whether values have named parts, which not every reader of files keeps apart."""
+    return kind.kind is Kind.STRUCT or (kind.element is not None and _nests(kind.element))
+
+
+def _syntax(statement: Statement, said: str) -> Refusal | None:
+    found = _UNPARSED.search(said)
+    if found is None:
+        return None
+    words = found["words"].replace('\\"', '"')
+    return Refusal(
+        "syntax", words[:1].lower() + words[1:], _offset(statement.text.text, found["line"], found["column"])
+    )
+
+
+def _offset(text: str, line: str | None, column: str | None) -> int | None:
+    """The offset of a line and a column, both counted from 1."""
+    if line is None or column is None or line == "0":
+        return None
+    before = text.split("\n")[: int(line) - 1]
+    return sum(len(one) + 1 for one in before) + int(column) - 1
+
+
+def _unbound(statement: Statement, error: BaseException) -> Refusal | None:
+    said = _RULE.sub("", str(error)).removeprefix("DataFusion error: ")
+    if not _SURE.match(said) or _OF_ELSEWHERE.search(said):
+        return None
+    if any(f"'{plan.called}'" in said for plan in statement.functions) or (
+        statement.functions and said.startswith("Execution error")
+    ):
+        return None  # what a function of the project takes, and gives for literals, is known when it is loaded
+    if missing := _MISSING.search(said):
+        place = place_of(statement, missing[1], call=True)
+        helps = did_you_mean(missing[1], [missing[2]]) if missing[2] else ()
+        return Refusal("function", f"the engine has no function `{missing[1]}`", place, None, helps, missing[1])
+    named = _NAMED.search(said)
+    name = next((part for part in named.groups() if part), None) if named else None
+    return Refusal("binding", f"the engine: {_words(error)}", place_of(statement, name) if name else None)
+
+
+def _words(error: BaseException) -> str:
+    words = spoken(error)
+    while (shorter := _NOISE.sub("", words)) != words:
+        words = shorter
+    return _END.split(words)[0].rstrip(".")
