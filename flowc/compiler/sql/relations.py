@@ -39,6 +39,8 @@ class Relation:
     span: Span | None = None
     table: TableName | None = None
     note: str = ""
+    key: tuple[str, ...] | None = None
+    """The primary key of a table; empty where it has none, None where that is not known."""
 
     @staticmethod
     def of_table(name: TableName, columns: Iterable[Column] | None, title: str, span: Span | None = None) -> Relation:
