@@ -110,9 +110,18 @@ WIDER = {
     "st_length": "1-2", "st_asgeojson": "1-3", "st_geomfromgeojson": "1-3", "st_srid": "1-2", "crc32": "1-2",
     "json_search": "3-", "convert_tz": "3", "st_asbinary": "1-2", "st_astext": "1-2", "st_astext": "1-2",
     "to_seconds": "1", "aes_encrypt": "2-6", "aes_decrypt": "2-6", "st_simplify": "2", "date_format": "2-3",
+    "left": "2", "right": "2", "if": "3", "mod": "2", "repeat": "2", "replace": "3-4", "insert": "4", "date": "1",
+    "year": "1", "month": "1", "day": "1", "hour": "1", "minute": "1", "second": "1", "microsecond": "1", "quarter": "1",
+    "time": "1-2", "timestamp": "1-2", "timestampdiff": "3", "timestampadd": "3", "truncate": "2", "now": "0-1",
+    "curdate": "0", "curtime": "0-1", "current_date": "0", "current_timestamp": "0-1", "sysdate": "0-1", "ascii": "1",
+    "charset": "1", "reverse": "1", "date_add": "2", "date_sub": "2", "adddate": "2", "subdate": "2", "sum": "1",
+    "avg": "1", "min": "1", "max": "1", "std": "1", "stddev": "1", "variance": "1", "count": "1-", "row_number": "0",
+    "rank": "0-1", "dense_rank": "0", "ntile": "1", "lag": "1-3", "lead": "1-3", "first_value": "1", "database": "0",
+    "utc_date": "0", "get_format": "2", "mid": "2-3", "nth_value": "2", "json_arrayagg": "1", "json_objectagg": "2",
     "json_detailed": "1-2", "json_object": "0-", "sleep": "1", "vec_distance": "2-3", "st_isvalid": "1", "monthname": "1-2", "dayname": "1-2",
 }  # fmt: skip
-"""Numbers of arguments that MySQL 8 or a later MariaDB takes beyond those of the asked one."""
+"""Numbers of arguments that MySQL 8 or a later MariaDB takes beyond those of the asked one, and those of functions that
+the grammar reads."""
 
 AGGREGATES = frozenset(
     "avg bit_and bit_or bit_xor count group_concat json_arrayagg json_objectagg max median min std stddev stddev_pop"

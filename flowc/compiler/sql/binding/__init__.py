@@ -14,6 +14,8 @@ from sqlglot import exp
 from flowc.catalog import TableName
 from flowc.compiler.sql.binding.catalog import postgres
 from flowc.compiler.sql.binding.frame import Frame, Judge, Source
+from flowc.compiler.sql.binding.mysql import MysqlQueries
+from flowc.compiler.sql.binding.mysqlwords import check_words
 from flowc.compiler.sql.binding.queries import Queries
 from flowc.compiler.sql.binding.text import literal
 from flowc.compiler.sql.binding.types import declared
@@ -35,6 +37,12 @@ def judge_query(
     if engine == "postgres":
         with suppress(RecursionError):  # reported where columns are inferred
             Queries(judge, postgres()).query(tree.tree, None)
+    else:
+        check_words(judge, tree)
+        with suppress(RecursionError):
+            queries = MysqlQueries(judge, postgres())
+            queries.check_clauses(tree.tree)
+            queries.query(tree.tree, None)
 
 
 def judge_expression(parsed: SqlTree, engine: str, relation: Relation, reporter: Reporter) -> None:
@@ -43,13 +51,15 @@ def judge_expression(parsed: SqlTree, engine: str, relation: Relation, reporter:
     if tree is None:
         return
     judge = Judge(tree, lambda _: None, reporter)
-    node = tree.tree
-    where, order = node.args.get("where"), node.args.get("order")
-    if engine == "postgres":
-        fields = [(f.name, declared(f.type)) for f in relation.fields or ()]
-        frame = Frame(None, {"": Source(fields, relation.fields is None, None)})
-        queries = Queries(judge, postgres())
-        for part in [where.this] if where is not None else order.expressions if order is not None else []:
+    where, order = tree.tree.args.get("where"), tree.tree.args.get("order")
+    parts = [where.this] if where is not None else order.expressions if order is not None else []
+    fields = [(f.name, declared(f.type) if engine == "postgres" else None) for f in relation.fields or ()]
+    frame = Frame(None, {"": Source(fields, relation.fields is None, None)})
+    if engine == "mysql":
+        check_words(judge, tree)
+    queries = Queries(judge, postgres()) if engine == "postgres" else MysqlQueries(judge, postgres())
+    with suppress(RecursionError):
+        for part in parts:
             queries.type(part, frame)
 
 

@@ -146,14 +146,15 @@ class Expressions(ABC):
         """The type of the values of `ANY (…)` or `ALL (…)`."""
         inner = node.this.unnest() if isinstance(node.this, exp.Paren) else node.this
         if isinstance(inner, exp.Query):
-            return self._one_column(inner, frame, 1)
+            return self.one_column(inner, frame, 1)
         kind = self.type(inner, frame)
         if kind in (None, UNKNOWN) or kind.startswith("_"):
             return kind[1:] if kind is not None and kind.startswith("_") else None
         self.judge.refuse(f"ANY and ALL ask an array, and this is of type {self.catalog.title(kind)}", node.this)
         return None
 
-    def _one_column(self, node: exp.Expression, frame: Frame, wanted: int) -> Type:
+    def one_column(self, node: exp.Expression, frame: Frame, wanted: int) -> Type:
+        """The type of a subquery of one column; reports one that does not give as many as wanted."""
         fields = self.query(node, frame)
         if fields is not None and len(fields) != wanted:
             columns = "one column" if wanted == 1 else f"{wanted} columns"
@@ -162,7 +163,8 @@ class Expressions(ABC):
         return fields[0][1] if fields and wanted == 1 else None
 
 
-def _column(self: Expressions, node: exp.Expression, frame: Frame) -> Type:
+def column(self: Expressions, node: exp.Expression, frame: Frame) -> Type:
+    """The type of a column, whose origin is kept for grouping."""
     if not isinstance(node.this, exp.Identifier) or node.args.get("db") is not None:
         return None
     table, name = node.args.get("table"), fold(node.this)
@@ -243,7 +245,7 @@ def _in(self: Expressions, node: exp.Expression, frame: Frame) -> Type:
     query = node.args.get("query")
     if query is not None:
         inner = query.this if isinstance(query, exp.Subquery) else query
-        right = self._one_column(inner, frame, width)
+        right = self.one_column(inner, frame, width)
         if width == 1:
             operate(self.judge, self.catalog, node, "=", [(node.this, left), (inner, right)])
         return "bool"
@@ -385,7 +387,7 @@ def _record(self: Expressions, node: exp.Expression, frame: Frame) -> Type:
 
 
 RULES: Mapping[type[exp.Expression], Typed] = {
-    exp.Column: _column, exp.Literal: _literal, exp.Alias: _inner, exp.Paren: _inner, exp.Collate: _inner,
+    exp.Column: column, exp.Literal: _literal, exp.Alias: _inner, exp.Paren: _inner, exp.Collate: _inner,
     exp.Ordered: _inner, exp.Subquery: lambda self, node, frame: self.scalar(node, frame), exp.And: _chain,
     exp.Or: _chain, exp.Not: _not, exp.Is: _is, exp.Between: _between, exp.In: _in, exp.Case: _case,
     exp.Cast: _cast, exp.TryCast: _cast, exp.AtTimeZone: _at_time_zone, exp.Extract: _extract,

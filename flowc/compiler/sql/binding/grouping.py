@@ -16,11 +16,12 @@ from flowc.compiler.sql.binding.text import called
 _SETS = (exp.GroupingSets, exp.Rollup, exp.Cube, exp.Tuple)
 _AGGREGATES = ("a", "o", "h")
 _CLAUSES = (("where", "WHERE"), ("group", "GROUP BY"))
+_CALLS = (exp.Anonymous, exp.GroupConcat)
 _HAVING = "an aggregate is asked in HAVING, behind GROUP BY"
 
 
-def check_select(judge: Judge, node: exp.Select, frame: Frame) -> None:
-    """Reports aggregates where none can be, and columns that are neither grouped nor in an aggregate."""
+def check_select(judge: Judge, node: exp.Select, frame: Frame, *, grouped: bool = True) -> None:
+    """Reports aggregates where none can be, and, if `grouped`, columns that are neither grouped nor in an aggregate."""
     for key, what in _CLAUSES:
         if (part := node.args.get(key)) is not None:
             _forbid(judge, part, what, frame)
@@ -33,13 +34,18 @@ def check_select(judge: Judge, node: exp.Select, frame: Frame) -> None:
     if (having := node.args.get("having")) is not None:
         _forbid_windows(judge, having, "HAVING")
     _check_positions(judge, node)
-    group = node.args.get("group")
+    if grouped:
+        _check_grouped(judge, node, frame, late)
+
+
+def _check_grouped(judge: Judge, node: exp.Select, frame: Frame, late: list[exp.Expression]) -> None:
+    group, having = node.args.get("group"), node.args.get("having")
     if group is not None or having is not None or any(_has_aggregate(judge, part, frame) for part in late):
         keys = _group_keys(judge, node, frame)
         if keys is not None:
-            grouped = _Grouped(judge, frame, keys, _output_names(node))
+            query = _Grouped(judge, frame, keys, _output_names(node))
             for part in late:
-                grouped.check(part)
+                query.check(part)
 
 
 def _items(node: exp.Select) -> list[exp.Expression]:
@@ -71,7 +77,13 @@ def _kind(judge: Judge, node: exp.Expression) -> str:
 
 
 def _is_aggregate(judge: Judge, node: exp.Expression) -> bool:
+    if isinstance(node, exp.GroupConcat):
+        return True
     return isinstance(node, exp.Anonymous) and _kind(judge, node)[:1] in _AGGREGATES and _kind(judge, node) != ""
+
+
+def _name(node: exp.Expression) -> str:
+    return called(node)[0] if isinstance(node, exp.Anonymous) else "group_concat"
 
 
 def _is_of(judge: Judge, node: exp.Expression, frame: Frame) -> bool:
@@ -83,9 +95,9 @@ def _is_of(judge: Judge, node: exp.Expression, frame: Frame) -> bool:
 
 def _forbid(judge: Judge, part: exp.Expression, what: str, frame: Frame) -> None:
     for node in _local(part):
-        if not isinstance(node, exp.Anonymous):
+        if not isinstance(node, _CALLS):
             continue
-        kind, name = _kind(judge, node), called(node)[0]
+        kind, name = _kind(judge, node), _name(node)
         if kind == "w":
             helps = ["compute it in a subquery or a CTE, and ask it outside"]
             judge.refuse(f"the window function `{name}` cannot be in {what}", node, helps)
@@ -100,24 +112,24 @@ def _forbid_windows(judge: Judge, part: exp.Expression, what: str) -> None:
     for node in _local(part):
         if isinstance(node, exp.Anonymous) and _kind(judge, node) == "w":
             helps = ["compute it in a subquery or a CTE, and ask it outside"]
-            judge.refuse(f"the window function `{called(node)[0]}` cannot be in {what}", node, helps)
+            judge.refuse(f"the window function `{_name(node)}` cannot be in {what}", node, helps)
 
 
 def _check_nested(judge: Judge, part: exp.Expression) -> None:
     for node in _local(part):
-        if not isinstance(node, exp.Anonymous):
+        if not isinstance(node, _CALLS):
             continue
         outer, is_window = _is_aggregate(judge, node), _kind(judge, node) == "w"
         if not outer and not is_window:
             continue
-        for inner in (n for a in node.expressions for n in _local(a)):
-            if not isinstance(inner, exp.Anonymous):
+        for inner in (n for a in node.iter_expressions() for n in _local(a)):
+            if not isinstance(inner, _CALLS):
                 continue
             if outer and (_is_aggregate(judge, inner) or _kind(judge, inner) == "w"):
-                message = f"`{called(inner)[0]}` cannot be inside of the aggregate `{called(node)[0]}`"
+                message = f"`{_name(inner)}` cannot be inside of the aggregate `{_name(node)}`"
                 judge.refuse(message, inner, ["compute it in a subquery or a CTE first"])
             elif is_window and _kind(judge, inner) == "w":
-                message = f"the window function `{called(inner)[0]}` cannot be inside of another"
+                message = f"the window function `{_name(inner)}` cannot be inside of another"
                 judge.refuse(message, inner, ["compute it in a subquery or a CTE first"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from sqlglot import exp
 
@@ -23,6 +24,9 @@ _PLAIN = frozenset("NSDBTUV")
 
 class Queries(Expressions):
     """Queries, down to their expressions."""
+
+    grouped: ClassVar[bool] = True
+    """A column that is neither grouped nor aggregated is refused."""
 
     @property
     def rules(self) -> Mapping[type[exp.Expression], Typed]:
@@ -74,7 +78,7 @@ class Queries(Expressions):
         self.condition(_this(node.args.get("where")), frame, "WHERE")
         fields = self._columns(node, frame)
         self._clauses(node, frame)
-        check_select(self.judge, node, frame)
+        check_select(self.judge, node, frame, grouped=self.grouped)
         return fields
 
     def _columns(self, node: exp.Select, frame: Frame) -> Fields | None:
@@ -231,11 +235,15 @@ class Queries(Expressions):
             if isinstance(inner, exp.Subquery | exp.Values | exp.Select):
                 outer = frame if isinstance(node, exp.Lateral) else frame.parent
                 fields = renamed(self.query(inner, outer), node.args.get("alias"))
+                self.derived(node, fields)
                 return Source(settled(fields), fields is None)
             return self._function(inner, node, frame)
         if isinstance(node, exp.Unnest):
             return self._unnest(node, frame)
         return self._function(node.this if isinstance(node, exp.Table) else node, node, frame)
+
+    def derived(self, node: exp.Expression, fields: Fields | None) -> None:
+        """Judges a subquery in FROM."""
 
     def _table(self, node: exp.Table) -> Source:
         name, alias = fold(node.this), node.args.get("alias")
