@@ -9,7 +9,7 @@ from sqlglot import exp
 from flowc.compiler.sql.binding import literals
 from flowc.compiler.sql.binding.catalog import UNKNOWN, Catalog, Signature
 from flowc.compiler.sql.binding.frame import Judge
-from flowc.compiler.sql.binding.resolve import Match, Type, choose, common, operator
+from flowc.compiler.sql.binding.resolve import Type, common, function, operator
 from flowc.compiler.sql.binding.strangers import POSTGRES, report_unknown
 
 Given = Sequence[tuple[exp.Expression, Type]]
@@ -20,18 +20,19 @@ _POSTGIS = ("st_", "postgis_", "h3_")
 
 def call(judge: Judge, catalog: Catalog, node: exp.Expression, name: str, given: Given) -> Type:
     """The type that a function gives; reports one that PostgreSQL does not have, or not for such arguments."""
-    candidates = catalog.functions(name)
-    if not candidates:
+    if name not in catalog.names:
         if len(given) == 1 and name in catalog.titles:
             return name  # a type's name is a cast
         if name not in catalog.extensions and not name.startswith(_POSTGIS):
             report_unknown(judge, node, name, {*catalog.names, *_BY_GRAMMAR}, POSTGRES)
         return None
-    judge.kinds[id(node)] = candidates[0].kind if len({c.kind for c in candidates}) == 1 else ""
-    match = _chosen(catalog, candidates, [kind for _, kind in given])
+    types = tuple(kind for _, kind in given)
+    match = function(catalog, name, types) or ("jsonb" in types and function(catalog, name, _json(types))) or None
     if match is None:
         if len(given) == 1 and catalog.coerces(given[0][1], name, "e") and name in catalog.titles:
             return name
+        candidates = catalog.functions(name)
+        judge.kinds[id(node)] = candidates[0].kind
         _refuse_call(judge, catalog, node, name, given, candidates)
         return None
     judge.kinds[id(node)] = match.kind
@@ -39,12 +40,9 @@ def call(judge: Judge, catalog: Catalog, node: exp.Expression, name: str, given:
     return match.result
 
 
-def _chosen(catalog: Catalog, candidates: Sequence[Signature], given: Sequence[Type]) -> Match | None:
+def _json(given: tuple[Type, ...]) -> tuple[Type, ...]:
     """A JSON column is declared in one word, and may be of either of PostgreSQL's two types."""
-    found = choose(catalog, candidates, given)
-    if found is None and "jsonb" in given:
-        found = choose(catalog, candidates, ["json" if kind == "jsonb" else kind for kind in given])
-    return found
+    return tuple("json" if kind == "jsonb" else kind for kind in given)
 
 
 def _refuse_call(
@@ -75,10 +73,8 @@ def _castable(catalog: Catalog, candidates: Sequence[Signature], given: Given) -
 
 def operate(judge: Judge, catalog: Catalog, node: exp.Expression, symbol: str, given: Given) -> Type:
     """The type that an operator gives; reports operands that PostgreSQL has none for."""
-    types = [kind for _, kind in given]
-    match = operator(catalog, symbol, types)
-    if match is None and "jsonb" in types:
-        match = operator(catalog, symbol, ["json" if kind == "jsonb" else kind for kind in types])
+    types = tuple(kind for _, kind in given)
+    match = operator(catalog, symbol, types) or ("jsonb" in types and operator(catalog, symbol, _json(types))) or None
     if match is None:
         titles = [catalog.title(kind) if kind is not None else "?" for kind in types]
         shown = f"{titles[0]} {symbol} {titles[1]}" if len(titles) == 2 else f"{symbol} {titles[0]}"

@@ -56,7 +56,7 @@ def element_name(array: str) -> str:
     return array[1:] if array.startswith("_") else array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Catalog:
     """Types, casts, operators and functions, by name."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from flowc.compiler.sql.binding.catalog import POLYMORPHIC, UNKNOWN, Catalog, Signature, element_name
 
@@ -33,8 +34,13 @@ class Match:
     kind: str = "f"
 
 
-def choose(catalog: Catalog, candidates: Iterable[Signature], given: Sequence[Type]) -> Match | None:
+@lru_cache(maxsize=4096)
+def function(catalog: Catalog, name: str, given: tuple[Type, ...]) -> Match | None:
     """What a call with arguments of the given types means; None where nothing takes them."""
+    return _choose(catalog, catalog.functions(name), given)
+
+
+def _choose(catalog: Catalog, candidates: Iterable[Signature], given: Sequence[Type]) -> Match | None:
     fitting = [
         (candidate, wanted)
         for candidate in candidates
@@ -175,12 +181,13 @@ def _by_category(
     return left
 
 
-def operator(catalog: Catalog, name: str, given: Sequence[Type]) -> Match | None:
+@lru_cache(maxsize=4096)
+def operator(catalog: Catalog, name: str, given: tuple[Type, ...]) -> Match | None:
     """What an operator means between operands of the given types; None where there is none."""
     candidates = [c for c in catalog.operators.get(name, ()) if len(c.args) == len(given)]
-    if len(given) == 2 and UNKNOWN in given and given != [UNKNOWN, UNKNOWN]:
+    if len(given) == 2 and UNKNOWN in given and given != (UNKNOWN, UNKNOWN):
         other = next((kind for kind in given if kind != UNKNOWN), None)
         same = [c for c in candidates if c.args == (other, other)]
         if same:
             return Match(same[0].args, same[0].result)
-    return choose(catalog, candidates, given)
+    return _choose(catalog, candidates, given)
