@@ -115,8 +115,9 @@ def _on_database(pipeline: CheckedPipeline, given: Input, lowering: Lowering) ->
     connection, kind = database.name.value, database.kind.value
     find = lowering.finder(connection, kind)
     if given.query is not None:
+        reached = check_reach(given.query, connection, kind, IN_SOURCES, lowering)
         found = infer(given.query, kind, find, lowering.reporter)
-        if not check_reach(given.query, connection, kind, IN_SOURCES, lowering):
+        if not reached:
             return None
         text = translate(given.query, sqlglot_name(kind), lowering.reporter)
         inputs = [
@@ -174,8 +175,8 @@ def _source(
     own = TableName(None, source.name)
     if source.name in given.sources:
         tree = given.sources[source.name]
-        found = infer(tree, kind, lowering.finder(connection, kind), lowering.reporter)
         check_reach(tree, connection, kind, IN_PIPELINE, lowering)
+        found = infer(tree, kind, lowering.finder(connection, kind), lowering.reporter)
         columns = _columns(found.fields)
         relation = Relation.of_table(own, columns, f"source `{source.name}`", spec.span)
         sql, origins = as_read(tree.text.text, kind), origins_of(found.fields)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
 from flowc.compiler.sql.binding import literals
 from flowc.compiler.sql.binding.catalog import UNKNOWN, Catalog, Signature
 from flowc.compiler.sql.binding.frame import Judge
-from flowc.compiler.sql.binding.resolve import Type, common, function, operator
+from flowc.compiler.sql.binding.resolve import Match, Type, common, function, operator
 from flowc.compiler.sql.binding.strangers import POSTGRES, report_unknown
 
 Given = Sequence[tuple[exp.Expression, Type]]
 """Arguments, each with its type."""
 _BY_GRAMMAR = ("coalesce", "greatest", "least", "nullif", "grouping", "row", "array")
+_PLAIN = (exp.Column, exp.JSONExtractScalar)
+"""What a mend casts: what is written again as it was."""
+_CASTS = ("numeric", "text", "int4", "timestamp", "date", "jsonb")
+_MOMENTS = ("date", "timestamp", "timestamptz")
 _POSTGIS = ("st_", "postgis_", "h3_")
 
 
@@ -48,27 +52,40 @@ def _json(given: tuple[Type, ...]) -> tuple[Type, ...]:
 def _refuse_call(
     judge: Judge, catalog: Catalog, node: exp.Expression, name: str, given: Given, candidates: Sequence[Signature]
 ) -> None:
-    types = ", ".join(catalog.title(kind) if kind is not None else "?" for _, kind in given)
     counts = [c for c in candidates if c.takes(len(given)) is not None]
     shown = dict.fromkeys(f"{name}({', '.join(map(catalog.title, c.args))})" for c in counts or candidates)
     helps = [f"it has `{'`, `'.join(list(shown)[:4])}`{', …' if len(shown) > 4 else ''}"]
-    if counts and (one := _castable(catalog, counts, given)) is not None:
-        helps.append(f"cast it: `{one}`")
-    message = f"PostgreSQL has no function `{name}({types})`"
+    helps += _cast_help(catalog, given, lambda types: function(catalog, name, types))
+    message = f"PostgreSQL has no function `{name}({', '.join(_shown(catalog, kind) for _, kind in given)})`"
     if not counts:
         message += f": it takes no {len(given)} argument{'' if len(given) == 1 else 's'}"
     judge.refuse(message, node, helps)
 
 
-def _castable(catalog: Catalog, candidates: Sequence[Signature], given: Given) -> str | None:
-    """The one argument that a cast would make fit, cast."""
-    for candidate in candidates:
-        wanted = candidate.takes(len(given)) or ()
-        wrong = [(n, w) for (n, g), w in zip(given, wanted, strict=True) if not catalog.coerces(g, w)]
-        if len(wrong) == 1 and isinstance(wrong[0][0], exp.Column) and not wrong[0][1].startswith("any"):
-            kind = "numeric" if catalog.category(wrong[0][1]) == "N" else wrong[0][1]
-            return f"CAST({wrong[0][0].sql('postgres')} AS {catalog.title(kind)})"
-    return None
+def _shown(catalog: Catalog, kind: Type) -> str:
+    """A type in SQL's words; a literal without one is a text between quotes."""
+    return "?" if kind is None else "'…'" if kind == UNKNOWN else catalog.title(kind)
+
+
+def _cast_help(catalog: Catalog, given: Given, meant: Callable[[tuple[Type, ...]], Match | None], *wanted: Type) -> list[str]:
+    """The one column that can be cast so that the rest is taken, cast."""
+    types = tuple(kind for _, kind in given)
+    for place, (node, kind) in enumerate(given):
+        if not isinstance(node, _PLAIN) or kind is None:
+            continue
+        for other in (*wanted, *_CASTS):
+            tried = (*types[:place], other, *types[place + 1 :])
+            if other in ("", None, kind, UNKNOWN) or not catalog.coerces(kind, str(other), "e"):
+                continue
+            if (match := meant(tried)) is not None and match.sure and _holds(given, match):
+                return [f"cast it: `CAST({node.sql('postgres')} AS {catalog.title(str(other))})`"]
+    return []
+
+
+def _holds(given: Given, match: Match) -> bool:
+    """Whether the literals of a call can be of the types that it wants."""
+    pairs = [(node.unnest(), kind) for (node, _), kind in zip(given, match.args, strict=True)]
+    return not any(isinstance(n, exp.Literal) and n.is_string and literals.refused(str(n.this), k) for n, k in pairs)
 
 
 def operate(judge: Judge, catalog: Catalog, node: exp.Expression, symbol: str, given: Given) -> Type:
@@ -76,32 +93,19 @@ def operate(judge: Judge, catalog: Catalog, node: exp.Expression, symbol: str, g
     types = tuple(kind for _, kind in given)
     match = operator(catalog, symbol, types) or ("jsonb" in types and operator(catalog, symbol, _json(types))) or None
     if match is None:
-        titles = [catalog.title(kind) if kind is not None else "?" for kind in types]
+        titles = [_shown(catalog, kind) for kind in types]
         shown = f"{titles[0]} {symbol} {titles[1]}" if len(titles) == 2 else f"{symbol} {titles[0]}"
-        helps = _operand_help(catalog, symbol, given)
-        judge.refuse(f"PostgreSQL has no operator `{shown}`", node, helps)
+        judge.refuse(f"PostgreSQL has no operator `{shown}`", node, _operand_help(catalog, symbol, given))
         return None
     check_literals(judge, catalog, list(zip((n for n, _ in given), match.args, strict=True)))
     return match.result
 
 
-_DAYS = ("date", "timestamp", "timestamptz")
-
-
 def _operand_help(catalog: Catalog, symbol: str, given: Given) -> list[str]:
     kinds = [kind or "" for _, kind in given]
-    if len(kinds) == 2 and symbol in "+-" and any(k in _DAYS for k in kinds) and "numeric" in map(_number, kinds, [catalog] * 2):
-        return ["add an interval: `… + n * INTERVAL '1 day'`; a whole number of days fits a date alone"]
-    if len(kinds) == 2 and "text" in kinds and symbol in ("=", "<>", "<", ">", "<=", ">=", "+", "-", "*", "/"):
-        other = next((kind for kind in kinds if kind != "text"), "numeric")
-        place = kinds.index("text")
-        node = given[place][0].sql("postgres")
-        return [f"cast one side: `CAST({node} AS {catalog.title(other)})`"] if len(node) < 60 else []
-    return ["cast one side to the type of the other"] if len(kinds) == 2 else []
-
-
-def _number(kind: str, catalog: Catalog) -> str:
-    return "numeric" if catalog.category(kind) == "N" else kind
+    if symbol in "+-" and any(k in _MOMENTS for k in kinds) and any(catalog.category(k) == "N" for k in kinds):
+        return ["add an interval: `… + INTERVAL '1 day'`, or `… + n * INTERVAL '1 day'`"]
+    return _cast_help(catalog, given, lambda types: operator(catalog, symbol, types), *reversed(kinds))
 
 
 def check_literals(judge: Judge, catalog: Catalog, pairs: Sequence[tuple[exp.Expression, Type]]) -> None:

@@ -235,7 +235,7 @@ def _between(self: Expressions, node: exp.Expression, frame: Frame) -> Type:
     for key, symbol in (("low", ">="), ("high", "<=")):
         side = node.args[key]
         if not isinstance(side, exp.Tuple):
-            operate(self.judge, self.catalog, side, symbol, [left, (side, self.type(side, frame))])
+            operate(self.judge, self.catalog, node, symbol, [left, (side, self.type(side, frame))])
     return "bool"
 
 
@@ -255,7 +255,7 @@ def _in(self: Expressions, node: exp.Expression, frame: Frame) -> Type:
     for value, kind in values:
         if kind == UNKNOWN and len({k for _, k in values if k != UNKNOWN} | {left}) > 1:
             continue
-        operate(self.judge, self.catalog, value, "=", [(node.this, left), (value, kind)])
+        operate(self.judge, self.catalog, node, "=", [(node.this, left), (value, kind)])
     return "bool"
 
 
@@ -268,7 +268,7 @@ def _case(self: Expressions, node: exp.Expression, frame: Frame) -> Type:
             self.condition(branch.this, frame, "CASE WHEN")
         else:
             pair = [(subject, asked), (branch.this, self.type(branch.this, frame))]
-            operate(self.judge, self.catalog, branch.this, "=", pair)
+            operate(self.judge, self.catalog, node, "=", pair)
         results.append(branch.args["true"])
     if (default := node.args.get("default")) is not None:
         results.append(default)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,9 @@ from flowc.compiler.sql.binding.resolve import Type
 from flowc.compiler.sql.relations import Relation
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
+from flowc.source import Span
+
+_CLOSING = re.compile(r"\s*(\(\s*)?\)")
 
 Fields = list[tuple[str, Type]]
 
@@ -71,6 +75,15 @@ class Judge:
     kinds: dict[int, str] = field(default_factory=dict)
     """The kinds of the functions that are called, by node."""
 
+    def place(self, node: exp.Expression) -> Span:
+        """Where an expression is written; a call with its closing parenthesis."""
+        places = [(n.meta["start"], n.meta["end"] + 1) for n in node.walk() if n._meta and "start" in n._meta]
+        if not places or not isinstance(node, exp.Anonymous):
+            return self.parsed.span(node)
+        start, end = min(s for s, _ in places), max(e for _, e in places)
+        closing = _CLOSING.match(self.parsed.text.text, end)
+        return self.parsed.text.span(start, closing.end() if closing is not None else end)
+
     def refuse(self, message: str, node: exp.Expression, helps: Sequence[str] = ()) -> None:
         """Reports what the database would refuse."""
-        self.reporter.error("query-refused", message, self.parsed.span(node), helps=list(helps))
+        self.reporter.error("query-refused", message, self.place(node), helps=list(helps))

@@ -17,6 +17,7 @@ _SETS = (exp.GroupingSets, exp.Rollup, exp.Cube, exp.Tuple)
 _AGGREGATES = ("a", "o", "h")
 _CLAUSES = (("where", "WHERE"), ("group", "GROUP BY"))
 _CALLS = (exp.Anonymous, exp.GroupConcat)
+_LEAVES = (exp.Column, exp.Literal)
 _HAVING = "an aggregate is asked in HAVING, behind GROUP BY"
 
 
@@ -58,12 +59,15 @@ def _listed(part: exp.Expression | None) -> list[exp.Expression]:
     return list(part.expressions) if isinstance(part, exp.Order) else [part.this]
 
 
-def _local(node: exp.Expression) -> Iterator[exp.Expression]:
-    """A node and its parts, without what is in subqueries."""
-    yield node
-    for child in node.iter_expressions():
-        if not isinstance(child, exp.Query):
-            yield from _local(child)
+def _calls(part: exp.Expression) -> Iterator[exp.Expression]:
+    """The calls in an expression, without those in subqueries."""
+    pending = [part]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, _CALLS):
+            yield node
+        if not isinstance(node, _LEAVES):
+            pending += [child for child in node.iter_expressions() if not isinstance(child, exp.Query)]
 
 
 def _kind(judge: Judge, node: exp.Expression) -> str:
@@ -94,9 +98,7 @@ def _is_of(judge: Judge, node: exp.Expression, frame: Frame) -> bool:
 
 
 def _forbid(judge: Judge, part: exp.Expression, what: str, frame: Frame) -> None:
-    for node in _local(part):
-        if not isinstance(node, _CALLS):
-            continue
+    for node in _calls(part):
         kind, name = _kind(judge, node), _name(node)
         if kind == "w":
             helps = ["compute it in a subquery or a CTE, and ask it outside"]
@@ -109,22 +111,18 @@ def _forbid(judge: Judge, part: exp.Expression, what: str, frame: Frame) -> None
 
 
 def _forbid_windows(judge: Judge, part: exp.Expression, what: str) -> None:
-    for node in _local(part):
-        if isinstance(node, exp.Anonymous) and _kind(judge, node) == "w":
+    for node in _calls(part):
+        if _kind(judge, node) == "w":
             helps = ["compute it in a subquery or a CTE, and ask it outside"]
             judge.refuse(f"the window function `{_name(node)}` cannot be in {what}", node, helps)
 
 
 def _check_nested(judge: Judge, part: exp.Expression) -> None:
-    for node in _local(part):
-        if not isinstance(node, _CALLS):
-            continue
+    for node in _calls(part):
         outer, is_window = _is_aggregate(judge, node), _kind(judge, node) == "w"
         if not outer and not is_window:
             continue
-        for inner in (n for a in node.iter_expressions() for n in _local(a)):
-            if not isinstance(inner, _CALLS):
-                continue
+        for inner in (n for a in node.iter_expressions() for n in _calls(a)):
             if outer and (_is_aggregate(judge, inner) or _kind(judge, inner) == "w"):
                 message = f"`{_name(inner)}` cannot be inside of the aggregate `{_name(node)}`"
                 judge.refuse(message, inner, ["compute it in a subquery or a CTE first"])
@@ -134,7 +132,7 @@ def _check_nested(judge: Judge, part: exp.Expression) -> None:
 
 
 def _has_aggregate(judge: Judge, part: exp.Expression, frame: Frame) -> bool:
-    return any(_is_aggregate(judge, node) and _is_of(judge, node, frame) for node in _local(part))
+    return any(_is_aggregate(judge, node) and _is_of(judge, node, frame) for node in _calls(part))
 
 
 def _check_positions(judge: Judge, node: exp.Select) -> None:
@@ -254,7 +252,7 @@ class _Grouped:
             return
         if self._depends(owner.source):
             return
-        helps = [f"add `{node.sql('postgres')}` to GROUP BY, or take one value of each group: `min({node.sql('postgres')})`"]
+        helps = [f"add `{node.sql('postgres')}` to GROUP BY, or put it into an aggregate"]
         self.judge.refuse(f"column `{node.name}` is neither in GROUP BY nor in an aggregate", node, helps)
 
     def _depends(self, source: object) -> bool:

@@ -27,11 +27,15 @@ _SUBTYPES = {range_: element for element, range_ in _RANGES.items()}
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a call means: the types that its arguments have to be of (None: not known), and its result."""
+    """What a call means: the types that its arguments have to be of (None: not known), and its result.
+
+    `sure` tells that it is one function, and not what several have in common.
+    """
 
     args: tuple[Type, ...]
     result: Type
     kind: str = "f"
+    sure: bool = True
 
 
 @lru_cache(maxsize=4096)
@@ -67,7 +71,7 @@ def _agreed(catalog: Catalog, fitting: list[tuple[Signature, tuple[str, ...]]], 
     columns = zip(*(_asked(wanted) for _, wanted in fitting), strict=True)
     args = tuple(next(iter(same)) if len(same := set(column)) == 1 else None for column in columns)
     result = next(iter(results)) if len(results) == 1 else None
-    return Match(args or (None,) * len(given), result, next(iter(kinds)) if len(kinds) == 1 else "f")
+    return Match(args or (None,) * len(given), result, next(iter(kinds)) if len(kinds) == 1 else "f", False)
 
 
 def _takes(catalog: Catalog, wanted: Sequence[str], given: Sequence[Type]) -> bool:

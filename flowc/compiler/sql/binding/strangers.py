@@ -59,19 +59,22 @@ _TO_MYSQL = {
     "jsonb_build_object": "JSON_OBJECT(…)", "json_build_object": "JSON_OBJECT(…)", "make_date": "MAKEDATE(…)",
     "bool_and": "MIN(…)", "bool_or": "MAX(…)", "every": "MIN(…)", "gen_random_uuid": "UUID()", "now_utc": "UTC_TIMESTAMP()",
 }  # fmt: skip
+_OF_PROJECT = "unreachable-function"
 _COMMON_OWN = frozenset(("first", "last", "median", "mode", "array_sum", "product"))
 """Names of functions that many databases have of their users."""
 
 
 def report_unknown(judge: Judge, node: exp.Expression, name: str, known: Collection[str], engine: str) -> None:
-    """Reports a function that an engine does not have by itself."""
+    """Reports a function that an engine does not have by itself, unless the call has been reported otherwise."""
+    span = judge.place(node)
+    if any(d.span is not None and (d.code, d.span.start) == (_OF_PROJECT, span.start) for d in judge.reporter.found):
+        return
     slip = _slip(name, known)
     other = name in _elsewhere(engine)
     helps = [f"did you mean `{slip}`?"] if slip else []
     instead = (_TO_POSTGRES if engine == POSTGRES else _TO_MYSQL).get(name)
     helps += [f"in {engine}: `{instead}`"] if instead and not slip else []
     helps.append(f"a function of the database's own is written with its schema: `schema.{name}(…)`")
-    span = judge.parsed.span(node)
     refused = slip is not None or (other and name not in _COMMON_OWN)
     report = judge.reporter.error if refused else judge.reporter.warning
     report("unknown-function", f"{engine} has no function `{name}`", span, helps=helps)
