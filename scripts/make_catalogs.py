@@ -9,6 +9,7 @@ with the numbers of arguments that it took when it was asked, and those of MySQL
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,9 +60,12 @@ WHERE o.oid > 16000 AND o.oprright < 16000 AND o.oprleft < 16000
 MACHINERY = ("internal", "trigger", "event_trigger", "_handler", "language_handler")
 """Types of functions that no query calls."""
 
-MYSQL_ONLY = """
+MYSQL_ONLY = re.findall(
+    r"\w+",
+    """
 any_value bin_to_uuid can_access_column can_access_database can_access_table can_access_user can_access_view
-current_role distance etag format_bytes format_pico_time gtid_subset gtid_subtract group_replication_get_write_concurrency grouping icu_version is_uuid
+current_role distance etag format_bytes format_pico_time gtid_subset gtid_subtract
+group_replication_get_write_concurrency grouping icu_version is_uuid
 json_arrayagg json_objectagg json_overlaps json_pretty json_schema_valid json_schema_validation_report json_storage_free
 json_storage_size json_table json_value ps_current_thread_id ps_thread_id random_bytes regexp_like roles_graphml
 st_asgeojson st_buffer_strategy st_collect st_distance_sphere st_frechetdistance st_geohash st_hausdorffdistance
@@ -69,10 +73,13 @@ st_latfromgeohash st_latitude st_lineinterpolatepoint st_lineinterpolatepoints s
 st_makeenvelope st_pointatdistance st_pointfromgeohash st_simplify st_srid st_swapxy st_symdifference st_transform
 st_unaryunion st_validate statement_digest statement_digest_text string_to_vector to_vector uuid_to_bin
 validate_password_strength vector_dim vector_to_string wait_for_executed_gtid_set
-""".split()
+""",
+)
 """Functions of MySQL 8 that MariaDB does not have, or has otherwise."""
 
-GEOMETRY = """
+GEOMETRY = re.findall(
+    r"\w+",
+    """
 area asbinary astext aswkb aswkt boundary buffer centroid convexhull crosses dimension disjoint endpoint envelope equals
 exteriorring geomcollfromtext geomcollfromwkb geometrycollectionfromtext geometrycollectionfromwkb geometryfromtext
 geometryfromwkb geometryn geometrytype geomfromtext geomfromwkb glength interiorringn intersects isclosed isempty isring
@@ -82,10 +89,13 @@ mpointfromwkb mpolyfromtext mpolyfromwkb multilinestringfromtext multilinestring
 multipointfromwkb multipolygonfromtext multipolygonfromwkb numgeometries numinteriorrings numpoints overlaps
 pointfromtext pointfromwkb pointn pointonsurface polyfromtext polyfromwkb polygonfromtext polygonfromwkb srid startpoint
 touches within x y st_relate st_pointonsurface st_boundary st_isring
-""".split()
+""",
+)
 """Functions of shapes beside those that begin with `st_`, which are never judged."""
 
-BY_GRAMMAR = """
+BY_GRAMMAR = re.findall(
+    r"\w+",
+    """
 adddate ascii avg bit_and bit_or bit_xor cast char charset coalesce collation column_add column_check column_create
 column_delete column_exists column_get column_json column_list contains convert count cume_dist curdate current_date
 current_time current_timestamp current_user curtime database date date_add date_sub day dense_rank default exists
@@ -101,33 +111,44 @@ decode_histogram des_decrypt des_encrypt master_gtid_wait kdf crc32c json_key_va
 json_object_to_array json_object_filter_keys xmlisvalid linestring polygon multipoint multilinestring multipolygon
 geometrycollection any_value spider_direct_sql inet4_aton to_char to_number to_date trunc rownum add_months
 chr concat_operator_oracle decode_oracle lengthb substr_oracle st_collect
-""".split()
+""",
+)
 """Functions that the grammar of MySQL or MariaDB reads, so that no list of theirs may have them."""
 
 WIDER = {
     "regexp_replace": "3-6", "regexp_substr": "2-5", "regexp_instr": "2-6", "st_distance": "2-3", "st_buffer": "2-5",
     "st_x": "1-2", "st_y": "1-2", "json_value": "*", "uuid": "0-1", "rand": "0-1", "st_area": "1", "unhex": "1",
     "st_length": "1-2", "st_asgeojson": "1-3", "st_geomfromgeojson": "1-3", "st_srid": "1-2", "crc32": "1-2",
-    "json_search": "3-", "convert_tz": "3", "st_asbinary": "1-2", "st_astext": "1-2", "st_astext": "1-2",
+    "json_search": "3-", "convert_tz": "3", "st_asbinary": "1-2", "st_astext": "1-2",
     "to_seconds": "1", "aes_encrypt": "2-6", "aes_decrypt": "2-6", "st_simplify": "2", "date_format": "2-3",
     "left": "2", "right": "2", "if": "3", "mod": "2", "repeat": "2", "replace": "3-4", "insert": "4", "date": "1",
-    "year": "1", "month": "1", "day": "1", "hour": "1", "minute": "1", "second": "1", "microsecond": "1", "quarter": "1",
+    "year": "1", "month": "1", "day": "1", "hour": "1", "minute": "1", "second": "1", "microsecond": "1",
+    "quarter": "1",
     "time": "1-2", "timestamp": "1-2", "timestampdiff": "3", "timestampadd": "3", "truncate": "2", "now": "0-1",
     "curdate": "0", "curtime": "0-1", "current_date": "0", "current_timestamp": "0-1", "sysdate": "0-1", "ascii": "1",
     "charset": "1", "reverse": "1", "date_add": "2", "date_sub": "2", "adddate": "2", "subdate": "2", "sum": "1",
     "avg": "1", "min": "1", "max": "1", "std": "1", "stddev": "1", "variance": "1", "count": "1-", "row_number": "0",
     "rank": "0-1", "dense_rank": "0", "ntile": "1", "lag": "1-3", "lead": "1-3", "first_value": "1", "database": "0",
     "utc_date": "0", "get_format": "2", "mid": "2-3", "nth_value": "2", "json_arrayagg": "1", "json_objectagg": "2",
-    "json_detailed": "1-2", "json_object": "0-", "sleep": "1", "vec_distance": "2-3", "st_isvalid": "1", "monthname": "1-2", "dayname": "1-2",
+    "json_detailed": "1-2", "json_object": "0-", "sleep": "1", "vec_distance": "2-3", "st_isvalid": "1",
+    "monthname": "1-2", "dayname": "1-2",
 }  # fmt: skip
 """Numbers of arguments that MySQL 8 or a later MariaDB takes beyond those of the asked one, and those of functions that
 the grammar reads."""
 
 AGGREGATES = frozenset(
-    "avg bit_and bit_or bit_xor count group_concat json_arrayagg json_objectagg max median min std stddev stddev_pop"
-    " stddev_samp sum var_pop var_samp variance st_collect any_value".split()
+    re.findall(
+        r"\w+",
+        "avg bit_and bit_or bit_xor count group_concat json_arrayagg json_objectagg max median min std stddev"
+        " stddev_pop"
+        " stddev_samp sum var_pop var_samp variance st_collect any_value",
+    )
 )
-WINDOWS = frozenset("cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number".split())
+WINDOWS = frozenset(
+    re.findall(
+        r"\w+", "cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number"
+    )
+)
 
 WRONG_COUNT, SYNTAX, UNKNOWN = 1582, 1064, 1305
 
@@ -222,9 +243,14 @@ def _counts(cursor: pymysql.cursors.Cursor, name: str) -> list[int] | None:
 
 
 MARIADB_WORDS = frozenset(
-    "page_checksum parse_vcol_expr portion delete_domain_id do_domain_ids ignore_domain_ids ref_system_id stats_auto_recalc"
-    " stats_persistent stats_sample_pages current_role master_demote_to_replica master_demote_to_slave offset returning"
-    " except intersect recursive over".split()
+    re.findall(
+        r"\w+",
+        "page_checksum parse_vcol_expr portion delete_domain_id do_domain_ids ignore_domain_ids ref_system_id"
+        " stats_auto_recalc"
+        " stats_persistent stats_sample_pages current_role master_demote_to_replica master_demote_to_slave"
+        " offset returning"
+        " except intersect recursive over",
+    )
 )
 """Words that MySQL, or a version of it, has not reserved."""
 

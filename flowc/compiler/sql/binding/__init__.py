@@ -26,9 +26,7 @@ from flowc.diagnostics import Reporter
 JUDGED = ("postgres", "mysql")
 
 
-def judge_query(
-    parsed: SqlTree, engine: str, find: Callable[[TableName], Relation | None], reporter: Reporter
-) -> None:
+def judge_query(parsed: SqlTree, engine: str, find: Callable[[TableName], Relation | None], reporter: Reporter) -> None:
     """Reports what the engine would refuse of a query that is written in its own words."""
     tree = _own(parsed, engine)
     if tree is None:

@@ -41,7 +41,11 @@ def _anonymous(self: Expressions, node: exp.Expression, frame: Frame) -> Type:
     given = self.given([a for a in arguments(node) if not isinstance(a, exp.Star)], frame)
     if len(given) < len(arguments(node)):
         return _of_star(self, node, name)
-    if quoted or name in _OWN_GRAMMAR or any(isinstance(a, exp.Kwarg | exp.PropertyEQ | exp.Variadic) for a, _ in given):
+    if (
+        quoted
+        or name in _OWN_GRAMMAR
+        or any(isinstance(a, exp.Kwarg | exp.PropertyEQ | exp.Variadic) for a, _ in given)
+    ):
         return None
     if name in _BRANCHES:
         return agree(self.judge, self.catalog, node, _BRANCHES[name], given)

@@ -67,7 +67,9 @@ def _shown(catalog: Catalog, kind: Type) -> str:
     return "?" if kind is None else "'…'" if kind == UNKNOWN else catalog.title(kind)
 
 
-def _cast_help(catalog: Catalog, given: Given, meant: Callable[[tuple[Type, ...]], Match | None], *wanted: Type) -> list[str]:
+def _cast_help(
+    catalog: Catalog, given: Given, meant: Callable[[tuple[Type, ...]], Match | None], *wanted: Type
+) -> list[str]:
     """The one column that can be cast so that the rest is taken, cast."""
     types = tuple(kind for _, kind in given)
     for place, (node, kind) in enumerate(given):

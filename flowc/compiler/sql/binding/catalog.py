@@ -87,7 +87,7 @@ class Catalog:
         return self.titles.get(kind, kind)
 
     def category(self, kind: str) -> str:
-        """The letter of a type's category: `N` numbers, `S` texts, `D` times, `A` arrays, …"""
+        """The letter of a type's category: `N` numbers, `S` texts, `D` times, `A` arrays."""
         return "A" if kind.startswith("_") else self.categories.get(kind, "U")
 
     def coerces(self, given: str | None, wanted: str, context: str = "i") -> bool:
@@ -145,6 +145,4 @@ def postgres() -> Catalog:
 @cache
 def _signature(line: str) -> Signature:
     _, name, kind, defaults, variadic, args, result = line.split("\t")
-    return Signature(
-        name, tuple(args.split()), None if result == "?" else result, kind, int(defaults), variadic == "v"
-    )
+    return Signature(name, tuple(args.split()), None if result == "?" else result, kind, int(defaults), variadic == "v")

@@ -5,6 +5,7 @@ A type is PostgreSQL's own name; `unknown` is a literal that nothing has given o
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,9 +39,12 @@ FIXED: Mapping[type[exp.Expression], str] = {
     exp.UnicodeString: UNKNOWN, exp.Interval: "interval", exp.JSONBPathExists: "bool",
 }  # fmt: skip
 _UNITS = frozenset(
-    "century day decade dow doy epoch hour isodow isoyear julian microsecond microseconds millennium millisecond"
-    " milliseconds minute month quarter second timezone timezone_hour timezone_minute week year days hours minutes"
-    " months seconds weeks years decades centuries us ms msec usec".split()
+    re.findall(
+        r"\w+",
+        "century day decade dow doy epoch hour isodow isoyear julian microsecond microseconds millennium millisecond"
+        " milliseconds minute month quarter second timezone timezone_hour timezone_minute week year days hours minutes"
+        " months seconds weeks years decades centuries us ms msec usec",
+    )
 )
 
 

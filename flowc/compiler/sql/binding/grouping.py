@@ -204,12 +204,13 @@ def key_of(judge: Judge, node: exp.Expression) -> object:
         return node.sql().lower()
     if isinstance(node, exp.Alias):
         return key_of(judge, node.this)
-    parts: list[object] = [type(node).__name__]
-    for key, value in node.args.items():
-        for child in value if isinstance(value, list) else [value]:
-            if child is not None and child is not False:
-                parts.append((key, key_of(judge, child) if isinstance(child, exp.Expression) else str(child).lower()))
-    return tuple(parts)
+    parts = [
+        (key, key_of(judge, child) if isinstance(child, exp.Expression) else str(child).lower())
+        for key, value in node.args.items()
+        for child in (value if isinstance(value, list) else [value])
+        if child is not None and child is not False
+    ]
+    return type(node).__name__, *parts
 
 
 @dataclass

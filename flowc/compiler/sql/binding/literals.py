@@ -89,7 +89,7 @@ def _not_uuid(text: str) -> bool:
 
 def _not_json(text: str) -> bool:
     first = text[:1]
-    if first in "{[\"":
+    if first in '{["':
         return False
     return text not in ("true", "false", "null") and not re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", text)
 

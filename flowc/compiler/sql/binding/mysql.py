@@ -75,7 +75,9 @@ class MysqlQueries(Queries):
         if isinstance(distinct, exp.Distinct) and distinct.args.get("on") is not None:
             self._lacks(distinct, "DISTINCT ON", "number the rows: `ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)`")
         limit = node.args.get("limit")
-        if isinstance(limit, exp.Limit) and isinstance(limit.expression, exp.Binary | exp.Neg | exp.Query | exp.Subquery):
+        if isinstance(limit, exp.Limit) and isinstance(
+            limit.expression, exp.Binary | exp.Neg | exp.Query | exp.Subquery
+        ):
             span = self.judge.parsed.span(limit.expression)
             self.judge.reporter.error("sql-syntax", "LIMIT takes a number, and computes none", span)
         group = node.args.get("group")
@@ -137,7 +139,9 @@ def _exists(self: MysqlQueries, node: exp.Expression, frame: Frame) -> None:
 
 def _comparison(self: MysqlQueries, node: exp.Expression, frame: Frame) -> None:
     """A row is compared with a row, of one subquery or written."""
-    rows = any(isinstance(s, exp.Tuple) or (isinstance(s, exp.Anonymous) and called(s)[0] == "row") for s in _sides(node))
+    rows = any(
+        isinstance(s, exp.Tuple) or (isinstance(s, exp.Anonymous) and called(s)[0] == "row") for s in _sides(node)
+    )
     for side in _sides(node):
         inner = side.this if isinstance(side, exp.Subquery) else side
         self.query(inner, frame) if rows and isinstance(inner, exp.Query) else self.type(side, frame)

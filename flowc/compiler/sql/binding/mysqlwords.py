@@ -21,20 +21,33 @@ _CAST_TO = {
 }  # fmt: skip
 """Types of columns that CAST does not take, and what it takes instead."""
 _UNITS = frozenset(
-    "microsecond second minute hour day week month quarter year second_microsecond minute_microsecond minute_second"
-    " hour_microsecond hour_second hour_minute day_microsecond day_second day_minute day_hour year_month".split()
+    re.findall(
+        r"\w+",
+        "microsecond second minute hour day week month quarter year second_microsecond minute_microsecond"
+        " minute_second"
+        " hour_microsecond hour_second hour_minute day_microsecond day_second day_minute day_hour year_month",
+    )
 )
 _TOGETHER = frozenset(
-    "adddate bit_and bit_or bit_xor cast count curdate curtime date_add date_sub extract group_concat max mid min now"
-    " position session_user std stddev stddev_pop stddev_samp subdate substr substring sum sysdate system_user trim"
-    " variance var_pop var_samp".split()
+    re.findall(
+        r"\w+",
+        "adddate bit_and bit_or bit_xor cast count curdate curtime date_add date_sub extract group_concat max"
+        " mid min now"
+        " position session_user std stddev stddev_pop stddev_samp subdate substr substring sum sysdate"
+        " system_user trim"
+        " variance var_pop var_samp",
+    )
 )
 """Functions whose parenthesis follows at once; with a space between, they are names of stored functions."""
 _LITERALS = ("date", "timestamp")
 _QUOTED = (TokenType.IDENTIFIER, TokenType.STRING)
 _VALUES = frozenset(
-    "current_date current_time current_timestamp current_user localtime localtimestamp utc_date utc_time utc_timestamp"
-    " true false null default values".split()
+    re.findall(
+        r"\w+",
+        "current_date current_time current_timestamp current_user localtime localtimestamp utc_date utc_time"
+        " utc_timestamp"
+        " true false null default values",
+    )
 )
 _UNIT = re.compile(r"[a-z_]+", re.I)
 
@@ -71,7 +84,10 @@ def _pair(tokens: list[Token], index: int, in_cast: bool) -> Iterator[tuple[str,
     word, next_word = token.text.lower(), following.text.lower()
     opens = following.token_type is TokenType.L_PAREN
     if word in _TOGETHER and opens and following.start > token.end + 1:
-        yield f"`{token.text} (` calls a stored function: no space may be before the parenthesis", f"write `{token.text}(`"
+        yield (
+            f"`{token.text} (` calls a stored function: no space may be before the parenthesis",
+            f"write `{token.text}(`",
+        )
     elif word == "as" and in_cast and next_word in _CAST_TO and following.token_type not in _QUOTED:
         yield f"MySQL's CAST makes no `{following.text}`", f"write `CAST(… AS {_CAST_TO[next_word]})`"
     elif word == "as" and not in_cast and next_word in reserved() and following.token_type not in _QUOTED:

@@ -8,8 +8,8 @@ from typing import ClassVar
 from sqlglot import exp
 
 from flowc.catalog import TableName
-from flowc.compiler.sql.binding.calls import agree
 from flowc.compiler.sql.binding.callrules import CALLS
+from flowc.compiler.sql.binding.calls import agree
 from flowc.compiler.sql.binding.catalog import UNKNOWN
 from flowc.compiler.sql.binding.expressions import RULES, Expressions, Typed, fold
 from flowc.compiler.sql.binding.frame import Fields, Frame, Source
@@ -176,7 +176,9 @@ class Queries(Expressions):
             self.judge.refuse("the rows of VALUES must be equally long", node)
             return None
         given = [self.given(list(row), frame) for row in rows]
-        columns = [agree(self.judge, self.catalog, node, "values of a column", list(c)) for c in zip(*given, strict=True)]
+        columns = [
+            agree(self.judge, self.catalog, node, "values of a column", list(c)) for c in zip(*given, strict=True)
+        ]
         return [(f"column{i}", kind) for i, kind in enumerate(columns, 1)]
 
     # FROM

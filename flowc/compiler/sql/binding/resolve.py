@@ -151,7 +151,11 @@ def _select(
     if len(left) > 1:
         known = {kind for kind in given if kind != UNKNOWN}
         if len(known) == 1 and (one := next(iter(known))) is not None:
-            same = [p for p in left if all(catalog.coerces(one, w) for w, g in zip(p[1], given, strict=True) if g == UNKNOWN)]
+            same = [
+                p
+                for p in left
+                if all(catalog.coerces(one, w) for w, g in zip(p[1], given, strict=True) if g == UNKNOWN)
+            ]
             left = same if len(same) == 1 else left
     return left
 

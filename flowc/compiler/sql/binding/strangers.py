@@ -6,6 +6,7 @@ one that is there. A call with its schema in front is never judged.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from functools import cache
 
@@ -16,7 +17,10 @@ from flowc.compiler.sql.binding.frame import Judge
 from flowc.compiler.sql.binding.mysqlcatalog import mysql
 
 POSTGRES, MYSQL = "PostgreSQL", "MySQL"
-_ELSEWHERE = frozenset("""
+_ELSEWHERE = frozenset(
+    re.findall(
+        r"\w+",
+        """
 add_months approx_count_distinct approx_distinct approx_quantile arbitrary arg_max arg_min array_agg array_contains
 array_distinct array_size array_sum charindex collect_list collect_set contains convert_timezone countif count_if
 current_datetime date_add date_diff date_format date_parse date_sub date_trunc dateadd datediff datefromparts datename
@@ -34,7 +38,9 @@ to_char to_number to_timestamp toString truncate trunc try_cast try_convert try_
 unix_timestamp utc_timestamp weekday weekofyear year zeroifnull
 array_to_string string_to_array split_part jsonb_agg jsonb_build_object json_agg regexp_split_to_array to_jsonb
 btrim strpos width_bucket age make_date make_interval
-""".split())
+""",
+    )
+)
 """Functions of databases that flowc may meet SQL of, beyond those that it keeps lists of."""
 _TO_POSTGRES = {
     "ifnull": "COALESCE(…)", "nvl": "COALESCE(…)", "isnull": "COALESCE(…)", "zeroifnull": "COALESCE(…, 0)",
@@ -57,7 +63,7 @@ _TO_MYSQL = {
     "strpos": "LOCATE(…)", "split_part": "SUBSTRING_INDEX(…)", "to_timestamp": "STR_TO_DATE(…)",
     "btrim": "TRIM(…)", "iff": "IF(…)", "jsonb_agg": "JSON_ARRAYAGG(…)", "json_agg": "JSON_ARRAYAGG(…)",
     "jsonb_build_object": "JSON_OBJECT(…)", "json_build_object": "JSON_OBJECT(…)", "make_date": "MAKEDATE(…)",
-    "bool_and": "MIN(…)", "bool_or": "MAX(…)", "every": "MIN(…)", "gen_random_uuid": "UUID()", "now_utc": "UTC_TIMESTAMP()",
+    "bool_and": "MIN(…)", "bool_or": "MAX(…)", "every": "MIN(…)", "gen_random_uuid": "UUID()",
 }  # fmt: skip
 _OF_PROJECT = "unreachable-function"
 _COMMON_OWN = frozenset(("first", "last", "median", "mode", "array_sum", "product"))
