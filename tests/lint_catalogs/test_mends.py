@@ -61,7 +61,7 @@ def test_a_mend_is_of_the_expression_not_of_its_name(tmp_path, column, code):
 
 
 def test_a_cast_that_the_database_lacks_is_not_advised(tmp_path):
-    found = [d for d in _linted(tmp_path, "SELECT id, 1 AS customer_id, rows AS day FROM people")]
+    found = _linted(tmp_path, "SELECT id, 1 AS customer_id, rows AS day FROM people")
     assert [(d.code, d.helps) for d in found] == [("type-mismatch", ())]
 
 

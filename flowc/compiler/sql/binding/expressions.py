@@ -17,27 +17,11 @@ from flowc.compiler.sql.binding.calls import Given, agree, call, check_literals,
 from flowc.compiler.sql.binding.catalog import UNKNOWN, Catalog
 from flowc.compiler.sql.binding.frame import Fields, Frame, Judge, Owned
 from flowc.compiler.sql.binding.resolve import Type
+from flowc.compiler.sql.binding.symbols import FIXED, OPERATORS
 from flowc.compiler.sql.binding.types import written
 
 Typed = Callable[["Expressions", exp.Expression, Frame], Type]
 
-OPERATORS: Mapping[type[exp.Expression], str] = {
-    exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%", exp.Pow: "^", exp.BitwiseAnd: "&",
-    exp.BitwiseOr: "|", exp.BitwiseXor: "#", exp.BitwiseLeftShift: "<<", exp.BitwiseRightShift: ">>", exp.DPipe: "||",
-    exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=", exp.Like: "~~",
-    exp.ILike: "~~*", exp.RegexpLike: "~", exp.RegexpILike: "~*", exp.NullSafeEQ: "=", exp.NullSafeNEQ: "=",
-    exp.ArrayContainsAll: "@>", exp.ArrayContainedBy: "<@", exp.ArrayOverlaps: "&&", exp.Distance: "<->",
-    exp.JSONBExtract: "#>", exp.JSONBExtractScalar: "#>>", exp.JSONBContains: "?", exp.Adjacent: "-|-",
-    exp.JSONBContainsTopKey: "?", exp.JSONBContainsAnyTopKeys: "?|", exp.JSONBContainsAllTopKeys: "?&",
-    exp.JSONBDeleteAtPath: "#-",
-}  # fmt: skip
-FIXED: Mapping[type[exp.Expression], str] = {
-    exp.Boolean: "bool", exp.CurrentDate: "date", exp.CurrentTime: "timetz", exp.CurrentTimestamp: "timestamptz",
-    exp.Localtime: "time", exp.Localtimestamp: "timestamp", exp.CurrentUser: "name", exp.SessionUser: "name",
-    exp.CurrentCatalog: "name", exp.CurrentSchema: "name", exp.CurrentRole: "name", exp.Null: UNKNOWN,
-    exp.BitString: "bit", exp.HexString: "bit", exp.ByteString: UNKNOWN, exp.RawString: UNKNOWN,
-    exp.UnicodeString: UNKNOWN, exp.Interval: "interval", exp.JSONBPathExists: "bool",
-}  # fmt: skip
 _UNITS = frozenset(
     re.findall(
         r"\w+",
