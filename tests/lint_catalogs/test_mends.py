@@ -19,14 +19,14 @@ tables:
     columns: {{ id: bigint primary key, customer: bigint, born: text, rows: integer }}
   report:
     connection: db
-    columns: {{ id: bigint primary key, customer_id: bigint not null, day: date }}
+    columns: {{ id: bigint primary key, customer_id: bigint not null, day: date, score: integer }}
 pipelines:
   build:
     sql: |
       {sql}
     to: report
 """
-_MEND = re.compile(r": `((?:COALESCE|CAST)\((.+?)(?:, …| AS date)\) AS (\w+))`")
+_MEND = re.compile(r": `((?:COALESCE|CAST)\((.+?)(?:, …| AS integer)\) AS (\w+))`")
 
 
 def _linted(folder: Path, sql: str) -> list[Diagnostic]:
@@ -46,7 +46,7 @@ def _linted(folder: Path, sql: str) -> list[Diagnostic]:
         ('p."customer" AS "customer_id"', "nullable-into-not-null"),
         ("p.customer customer_id", "nullable-into-not-null"),
         ("abs(p.customer) AS customer_id", "nullable-into-not-null"),
-        ("1 AS customer_id, p.born AS day", "type-mismatch"),
+        ("1 AS customer_id, p.born AS score", "type-mismatch"),
     ],
 )
 def test_a_mend_is_of_the_expression_not_of_its_name(tmp_path, column, code):
