@@ -22,6 +22,7 @@ from flowc.compiler.sql.binding.types import written
 
 Typed = Callable[["Expressions", exp.Expression, Frame], Type]
 
+_COMPARISONS = ("=", "<>", "<", ">", "<=", ">=")
 _UNITS = frozenset(
     re.findall(
         r"\w+",
@@ -120,12 +121,14 @@ class Expressions(ABC):
     def _operator(self, node: exp.Expression, left: Type, frame: Frame) -> Type:
         symbol, right = OPERATORS[type(node)], node.expression
         many = isinstance(right, exp.Any | exp.All)
-        if isinstance(node.this, exp.Tuple) or isinstance(right, exp.Tuple):
-            self.type(right, frame)
-            return "bool"
+        if left == "record" or isinstance(right, exp.Tuple):
+            inner = right.this if many else right
+            inner = inner.this if isinstance(inner, exp.Subquery | exp.Paren) else inner
+            self.query(inner, frame) if isinstance(inner, exp.Query) else self.type(inner, frame)
+            return "bool" if symbol in _COMPARISONS else None
         kind = self._many(right, frame) if many else self.type(right, frame)
-        if left == "record" or kind == "record":
-            return "bool" if symbol in ("=", "<>", "<", ">", "<=", ">=") else None
+        if kind == "record":
+            return "bool" if symbol in _COMPARISONS else None
         other = right.this.unnest() if many else right
         result = operate(self.judge, self.catalog, node, symbol, [(node.this, left), (other, kind)])
         return "bool" if isinstance(node, exp.NullSafeEQ | exp.NullSafeNEQ) else result
