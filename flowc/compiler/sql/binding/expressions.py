@@ -236,6 +236,9 @@ def _in(self: Expressions, node: exp.Expression, frame: Frame) -> Type:
     query = node.args.get("query")
     if query is not None:
         inner = query.this if isinstance(query, exp.Subquery) else query
+        if left == "record" and width == 1:
+            self.query(inner, frame)
+            return "bool"
         right = self.one_column(inner, frame, width)
         if width == 1:
             operate(self.judge, self.catalog, node, "=", [(node.this, left), (inner, right)])
