@@ -117,8 +117,9 @@ def _on_database(pipeline: CheckedPipeline, given: Input, lowering: Lowering) ->
     connection, kind = database.name.value, database.kind.value
     find, before = lowering.finder(connection, kind), len(lowering.reporter.found)
     if given.query is not None:
+        reached = check_reach(given.query, connection, kind, IN_SOURCES, lowering)
         found = infer(given.query, kind, find, lowering.reporter)
-        if not check_reach(given.query, connection, kind, IN_SOURCES, lowering):
+        if not reached:
             return None
         text = translate(given.query, sqlglot_name(kind), lowering.reporter)
         if not failed(lowering.reporter, before):
@@ -182,8 +183,8 @@ def _source(
     own = TableName(None, source.name)
     if source.name in given.sources:
         tree, before, find = given.sources[source.name], len(lowering.reporter.found), lowering.finder(connection, kind)
-        found = infer(tree, kind, find, lowering.reporter)
         check_reach(tree, connection, kind, IN_PIPELINE, lowering)
+        found = infer(tree, kind, find, lowering.reporter)
         if not failed(lowering.reporter, before):
             note_query(lowering, tree, found.reads, find, kind, connection)
         columns = _columns(found.fields)

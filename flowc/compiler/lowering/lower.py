@@ -120,6 +120,7 @@ def _declare(lowering: Lowering) -> dict[str, Table]:
         connection = connections.get(spec.connection.value)
         kind = connection.kind.value if connection else ""
         relation = Relation.of_table(tables[key].name, tables[key].columns, f"table `{key}`", spec.key.span)
+        relation = replace(relation, key=tables[key].primary_key)
         lowering.catalogue.add(spec.connection.value, kind, tables[key].name, relation)
     return tables
 

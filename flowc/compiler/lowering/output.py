@@ -10,6 +10,7 @@ from flowc.compiler.ir import Apply, Sql
 from flowc.compiler.loads.load import HISTORY, find_column
 from flowc.compiler.loads.softdelete import DEFAULT as SOFT_DELETE_COLUMN
 from flowc.compiler.lowering.context import sqlglot_name
+from flowc.compiler.lowering.mends import can_cast, output_words
 from flowc.compiler.sql.sqltext import names_in
 from flowc.compiler.tables.narrowing import Fit, fit
 from flowc.diagnostics import Note, Reporter, did_you_mean
@@ -199,13 +200,17 @@ def _check_type(apply: Apply, column: Column, span: Span, wanted: Column, report
         note = Note("every value is checked when the load runs; one that does not fit exactly stops it")
         reporter.warning("narrowing", f"{pair}: not every value fits", span, notes=[note])
     elif found is Fit.NEVER:
-        reporter.error("type-mismatch", pair, span, helps=_cast_help(column, wanted))
+        reporter.error("type-mismatch", pair, span, helps=_cast_help(apply, column, wanted))
 
 
-def _cast_help(column: Column, wanted: Column) -> list[str]:
+def _cast_help(apply: Apply, column: Column, wanted: Column) -> list[str]:
     naive = column.type.kind is Kind.TIMESTAMP and wanted.type.kind is Kind.TIMESTAMPTZ
     helps = ["say which zone the times are in: `timezone: Europe/Berlin`"] if naive else []
-    return [*helps, f"convert it in the SQL: `CAST({column.name} AS {wanted.type}) AS {column.name}`"]
+    if not can_cast(apply, column.type, wanted.type):
+        return helps
+    words = output_words(apply, column.name)
+    mend = f"CAST({words} AS {wanted.type}) AS {column.name}" if words else f"CAST(… AS {wanted.type})"
+    return [*helps, f"convert it in the SQL: `{mend}`"]
 
 
 def _check_nullable(apply: Apply, column: Column, span: Span, wanted: Column, reporter: Reporter) -> None:
@@ -215,5 +220,7 @@ def _check_nullable(apply: Apply, column: Column, span: Span, wanted: Column, re
     if any(n.column == wanted.name for n in apply.normalize):
         return
     message = f"`{column.name}` may be NULL, its column in `{apply.target.name}` may not"
-    helps = [f"give a value for NULL: `COALESCE({column.name}, …) AS {column.name}`"]
+    words = output_words(apply, column.name)
+    mend = f"COALESCE({words}, …) AS {column.name}" if words else "COALESCE(…, …)"
+    helps = [f"give a value for NULL: `{mend}`"]
     reporter.warning("nullable-into-not-null", message, span, helps=helps)

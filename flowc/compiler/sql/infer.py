@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from flowc.catalog import TableName
+from flowc.compiler.sql.binding import judge_expression, judge_query
 from flowc.compiler.sql.exprtypes import common_type
 from flowc.compiler.sql.inferfrom import Find, Sources, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
@@ -44,6 +45,7 @@ def infer(parsed: SqlTree, engine: str, find: Find, reporter: Reporter) -> Infer
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.text.span(0, len(parsed.text.text)))
         return Inferred(None, ())
+    judge_query(parsed, engine, find, reporter)
     return Inferred(relation.fields, tuple(inference.reads))
 
 
@@ -53,7 +55,9 @@ def check_expression(parsed: SqlTree, engine: str, relation: Relation, reporter:
     inference = _Inference(
         engine, Resolver(parsed, engine, reporter), parsed.dialect != engine, parsed, lambda _: None, rows=True
     )
-    return inference.value(parsed.tree, scope, {})
+    value = inference.value(parsed.tree, scope, {})
+    judge_expression(parsed, engine, relation, reporter)
+    return value
 
 
 class _Inference(Sources):
@@ -157,7 +161,7 @@ class _Inference(Sources):
         if into := node.args.get("into"):
             message = "`SELECT … INTO` writes a table; the target is named by `to:`"
             self.resolver.reporter.error("not-a-query", message, self.parsed.span(into))
-        if not node.expressions:
+        if not node.expressions and not isinstance(node.parent, exp.Exists):
             self.resolver.reporter.error("empty-select", "the SELECT lists no columns", self.parsed.span(node))
 
     def _tail(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> None:

@@ -120,7 +120,7 @@ class Sources(Expressions):
     def table(self, node: exp.Table, scope: Scope, ctes: Ctes) -> Relation:
         """A CTE, a declared table or a table function, by its name."""
         if not isinstance(node.this, exp.Identifier):
-            self.visit(node.this, scope, ctes)
+            self.visit(node.this or node, scope, ctes)
             return Relation(None, "a table function")
         if node.args.get("db") is None and (cte := ctes.get(fold(node.this, self.engine))) is not None:
             return renamed(cte, node.args.get("alias"), self.engine)

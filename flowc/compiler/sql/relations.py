@@ -41,6 +41,8 @@ class Relation:
     note: str = ""
     inferred: bool = False
     """Its types are what flowc makes of the SQL that fills it, not what somebody declares."""
+    key: tuple[str, ...] | None = None
+    """The primary key of a table; empty where it has none, None where that is not known."""
 
     @staticmethod
     def of_table(name: TableName, columns: Iterable[Column] | None, title: str, span: Span | None = None) -> Relation:

@@ -17,7 +17,8 @@ _STRUCT_ENGINES = ("duckdb", "datafusion")
 # Names that engines answer although no table has them.
 _PSEUDO = frozenset(
     ("ctid", "xmin", "xmax", "tableoid", "rowid", "oid", "_rowid_", "current_user", "session_user", "user",
-     "current_catalog", "current_schema", "current_role", "localtime", "localtimestamp", "filename", "default")
+     "current_catalog", "current_schema", "current_role", "localtime", "localtimestamp", "filename", "default",
+     "utc_date", "utc_time", "utc_timestamp")
 )  # fmt: skip
 _DATE_PARTS = frozenset(
     ("year", "quarter", "month", "week", "day", "dayofweek", "dayofyear", "hour", "minute", "second", "millisecond",
@@ -212,7 +213,9 @@ def _open_origins(scope: Scope, column: str) -> frozenset[Origin]:
 
 
 def _is_date_part(column: exp.Column) -> bool:
-    return column.name.lower() in _DATE_PARTS and isinstance(column.parent, exp.Func)
+    of_format = isinstance(column.parent, exp.Anonymous) and column.parent.name.lower() == "get_format"
+    known = ("date", "time", "datetime", "timestamp") if of_format else _DATE_PARTS
+    return column.name.lower() in known and isinstance(column.parent, exp.Func)
 
 
 def _qualifier(column: exp.Column, relation: Relation) -> str:

@@ -35,7 +35,9 @@ _COUNTED = (
 )
 _KEEP = ("keep one query; statements around a load go to `before:` and `after:`",)
 _WRITE = ("write a query; statements around a load go to `before:` and `after:`",)
-_AFTER_LIST = frozenset((TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.R_PAREN))
+_AFTER_LIST = frozenset(
+    (TokenType.COMMA, TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.R_PAREN)
+)
 _STARTS = ("SELECT", "WITH", "FROM", "VALUES", "TABLE")
 _TABLE_WORDS = ("PIVOT", "UNPIVOT", "SUMMARIZE", "DESCRIBE")
 _KEYWORDS = re.findall(
