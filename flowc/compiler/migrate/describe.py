@@ -61,11 +61,11 @@ def _alter_type(alteration: Alteration, situation: Situation) -> Change:
     assert alteration.was is not None
     was, now = alteration.was, alteration.column
     found = retype(was, now, situation)
-    summary = f"change type of {now.name} from {was.type} to {now.type}"
+    summary = f"change type of {now.name} from {was.kind} to {now.kind}"
     checks = (_misfit(was, now, found.misfit, situation),) if found.misfit else ()
     return _change(
         situation, now.name, found.risk, summary,
-        before=str(was.type), after=str(now.type), prechecks=checks, blocked=found.blocked, notes=_unnumbered(was),
+        before=was.kind, after=now.kind, prechecks=checks, blocked=found.blocked, notes=_unnumbered(was),
     )  # fmt: skip
 
 
@@ -217,7 +217,7 @@ def _comment_table(alteration: Alteration, situation: Situation) -> Change:
 
 def written(column: Column) -> str:
     """A column as people write it."""
-    parts = [column.name, str(column.type)]
+    parts = [column.name, column.kind]
     parts += ["not null"] if not column.nullable else []
     parts += [f"default {column.default}"] if column.default is not None else []
     return " ".join(parts)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from flowc.catalog import Column, Table
+from flowc.catalog import Column, Table, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.compare import counts
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, alter
 from flowc.compiler.quote import ident, idents, table, text
