@@ -58,7 +58,7 @@ def _is_told(word: str, table: Table) -> bool:
 
 
 def _type(column: Column) -> Iterator[str]:
-    if column.own is not None and own_name(written_type(column)) is None:
+    if column.own not in (None, str(column.type)) and own_name(written_type(column)) is None:
         yield f"the type {column.own}, of which flowc makes {column.type} elsewhere"
 
 

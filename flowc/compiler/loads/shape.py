@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowc.catalog import Column, Table
+from flowc.catalog import Column, Native, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply
 from flowc.compiler.loads.desired import with_history
@@ -12,7 +12,7 @@ from flowc.compiler.loads.load import HISTORY, ROW_HASH, VALID_FROM, Load, find_
 from flowc.compiler.tables.ddl import spell, spellable, stored
 from flowc.compiler.tables.spelling import respelled
 from flowc.errors import UsageError
-from flowc.types import TIMESTAMPTZ, DataType, Kind
+from flowc.types import TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
 
 def target_table(apply: Apply, columns: tuple[Column, ...], dialect: Dialect) -> Table:
@@ -32,11 +32,13 @@ def _without_arrays(declared: Table, dialect: Dialect) -> Table:
     return replace(declared, columns=tuple(kept))
 
 
-def live_table(apply: Apply, live: Table, dialect: Dialect) -> Table:
+def live_table(apply: Apply, live: Table, columns: tuple[Column, ...], dialect: Dialect) -> Table:
     """The table as it is, its columns with what the declaration says of them beyond the engine's words.
 
-    DuckDB, for one, forgets the length of a text. Without a declaration a column is what the engine holds in it.
+    DuckDB, for one, forgets the length of a text. Without a declaration a column is what the engine holds in it, and
+    one whose type says nothing (SQLite) what comes from the source.
     """
+    live = replace(live, columns=tuple(_untyped(c, find_column(columns, c.name)) for c in live.columns))
     declared = apply.target.table
     if declared is None:
         return replace(
@@ -45,6 +47,12 @@ def live_table(apply: Apply, live: Table, dialect: Dialect) -> Table:
     declared = _without_arrays(declared, dialect)
     live = respelled(live, declared.column_names, dialect)
     return replace(live, columns=tuple(_as_declared(c, declared.column(c.name), dialect) for c in live.columns))
+
+
+def _untyped(column: Column, source: Column | None) -> Column:
+    if column.type != UNKNOWN or source is None:
+        return column
+    return replace(column, type=source.type, native=Native(column.spelled, exact=False) if column.spelled else None)
 
 
 def _as_declared(column: Column, declared: Column | None, dialect: Dialect) -> Column:

@@ -76,7 +76,7 @@ def _plain(kind: DataType, dialect: Dialect) -> DataType:
 def _column(column: Column, declared: Table, live: Table, dialect: Dialect) -> Iterator[Difference]:
     found = live.column(column.name)
     if found is None:
-        yield Difference(f"column `{column.name}` ({column.type}) is missing{_near(column.name, live)}")
+        yield Difference(f"column `{column.name}` ({column.kind}) is missing{_near(column.name, live)}")
         return
     if not same_column(column, found, dialect):
         yield Difference(f"column `{column.name}` is {found.kind}, declared {column.kind}")
@@ -183,7 +183,7 @@ def _extra_columns(declared: Table, live: Table) -> Iterator[Difference]:
             continue
         optional = column.nullable or column.default is not None
         reason = "" if optional else ", which is NOT NULL without a default"
-        yield Difference(f"the table also has column `{column.name}` ({column.type}){reason}", harmless=optional)
+        yield Difference(f"the table also has column `{column.name}` ({column.kind}){reason}", harmless=optional)
 
 
 def _primary_key(declared: Table, live: Table) -> Iterator[Difference]:

@@ -10,7 +10,10 @@ from flowc.catalog import Column, Table, counts
 from flowc.runtime.connectors.mysql_types import Ask, is_mariadb, place
 
 _KEYS = """
-SELECT constraint_name, table_name, column_name, referenced_table_name, referenced_column_name, own FROM (
+SELECT constraint_name, table_name, column_name, referenced_column_name, own, (
+  SELECT concat(r.update_rule, r.delete_rule) LIKE '%SET NULL%' FROM information_schema.referential_constraints AS r
+  WHERE r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name
+  AND r.table_name = k.table_name) FROM (
   SELECT k.*, 1 AS own FROM information_schema.key_column_usage AS k
   WHERE table_schema = {schema} AND table_name = {name} AND referenced_table_name IS NOT NULL
   UNION ALL
@@ -48,7 +51,7 @@ def with_borne(ask: Ask, table: Table) -> Table:
     parts = place(table.name)
     own, other = _foreign_keys(ask, table, parts)
     checks = [(str(row[0]), str(row[1])) for row in ask(_CHECKS[is_mariadb(ask)].format(**parts))]
-    kind, options, divided = ask(_KIND.format(**parts))[0]
+    kind, options, divided = next(iter(ask(_KIND.format(**parts))), ("", "", ""))  # it may be gone by now
     beyond = [f"foreign key {name}" for name in own] + [f"CHECK {name}" for name, _ in checks]
     beyond += [VERSIONED] if kind == "SYSTEM VERSIONED" else []
     beyond += ["partitions"] if "partitioned" in options.lower() else []
@@ -67,9 +70,9 @@ def _foreign_keys(ask: Ask, table: Table, parts: dict[str, str]) -> tuple[Keys, 
     own: Keys = defaultdict(list)
     other: Keys = defaultdict(list)
     named = place(table.name, "referenced_table_name")["name"]
-    for name, holder, column, _, referenced, is_own in ask(_KEYS.format(**parts, other=named)):
+    for name, holder, column, referenced, is_own, empties in ask(_KEYS.format(**parts, other=named)):
         if int(is_own):
-            own[str(name)].append(str(column))
+            own[f"{name}, which sets it NULL" if empties else str(name)].append(str(column))
         else:
             other[f"{name} of {holder}"].append(str(referenced))
     return own, other

@@ -193,7 +193,7 @@ WHERE table_schema = {schema} AND table_name = {name} ORDER BY trigger_name
 
 _NAMES = """
 SELECT CASE WHEN table_schema <> database() THEN table_schema END, table_name FROM information_schema.tables
-WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') 
+WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
 AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')
 ORDER BY table_schema, table_name
 """

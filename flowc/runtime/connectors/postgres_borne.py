@@ -27,11 +27,16 @@ class Borne:
 
 
 _BORNE = """
-WITH t AS MATERIALIZED (
+WITH RECURSIVE t AS MATERIALIZED (
   SELECT c.*, y.typarray FROM pg_class c JOIN pg_type y ON y.oid = c.reltype WHERE c.oid = ANY(%(oids)s::oid[])
 ), a AS MATERIALIZED (
   SELECT a.*, coalesce(to_jsonb(a) ->> 'attcompression', '') AS compression FROM pg_attribute a
   WHERE a.attrelid = ANY(%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+), kin(root, oid) AS (
+  SELECT t.oid, t.oid FROM t UNION SELECT kin.root, i.inhrelid FROM kin JOIN pg_inherits i ON i.inhparent = kin.oid
+), all_of AS MATERIALIZED (
+  SELECT kin.root, b.attrelid, b.attnum, b.attname FROM kin JOIN pg_attribute b ON b.attrelid = kin.oid
+  WHERE b.attnum > 0 AND NOT b.attisdropped
 ), req AS MATERIALIZED (
   SELECT k.* FROM pg_constraint k JOIN a ON a.attrelid = k.conrelid AND k.conkey = ARRAY[a.attnum]
   WHERE k.contype = 'c' AND (obj_description(k.oid, 'pg_constraint') = %(required)s
@@ -99,11 +104,12 @@ SELECT a.attrelid, 'column', a.attname, pg_describe_object(x.classid, x.objid, x
 FROM a JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum JOIN pg_depend x ON
   x.refclassid = 'pg_attrdef'::regclass AND x.refobjid = f.oid AND x.deptype = 'n'
 UNION
-SELECT a.attrelid, 'bound', a.attname, coalesce(
+SELECT a.root, 'bound', a.attname, coalesce(
     CASE v.relkind WHEN 'm' THEN 'materialized view ' WHEN 'v' THEN 'view ' END || v.oid::regclass::text,
     'column ' || quote_ident(g.attname) || ', which is computed from it', 'trigger ' || quote_ident(t.tgname),
     'policy ' || quote_ident(p.polname), pg_describe_object(d.classid, d.objid, d.objsubid))
-FROM a JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+FROM all_of a
+JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
 LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
 LEFT JOIN pg_class v ON v.oid = r.ev_class
 LEFT JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
@@ -119,7 +125,8 @@ SELECT a.attrelid, 'bound', a.attname, 'the partitions, which it decides'
 FROM a JOIN pg_partitioned_table q ON q.partrelid = a.attrelid AND a.attnum = ANY(q.partattrs)
 UNION
 SELECT a.attrelid, 'bound', a.attname, 'foreign key ' || quote_ident(k.conname)
-  || CASE WHEN k.conrelid <> a.attrelid THEN ' of ' || k.conrelid::regclass::text ELSE '' END
+  || CASE WHEN k.conrelid <> a.attrelid OR NOT a.attnum = ANY(k.conkey)
+       THEN ' of ' || k.conrelid::regclass::text ELSE '' END
 FROM a JOIN pg_constraint k ON k.contype = 'f' AND ((k.conrelid = a.attrelid AND a.attnum = ANY(k.conkey))
   OR (k.confrelid = a.attrelid AND a.attnum = ANY(k.confkey)))
 UNION

@@ -121,7 +121,14 @@ JOIN pg_type y ON y.oid = u.o JOIN pg_namespace s ON s.oid = y.typnamespace ORDE
 def _is_own(base: str, modifier: int, spelled: str, *, domain: bool) -> bool:
     bare = base.removeprefix("_")
     limited = bare in _LIMITED and modifier != -1
-    return domain or bare not in NATIVE or bare in _CHANGING or limited or (bare == "numeric" and "-" in spelled)
+    return (
+        domain
+        or bare not in NATIVE
+        or bare == "json"
+        or bare in _CHANGING
+        or limited
+        or (bare == "numeric" and "-" in spelled)
+    )
 
 
 _ATTRIBUTES = """
