@@ -148,6 +148,11 @@ class Index:
     beyond: tuple[str, ...] = ()
 
     @property
+    def declarable(self) -> bool:
+        """Whether a spec can say all of it, so that it can be flowc's."""
+        return not self.beyond and self.where is None
+
+    @property
     def identity(self) -> tuple[object, ...]:
         """What two indexes have in common that do the same."""
         return self.columns, self.unique, self.where, self.beyond

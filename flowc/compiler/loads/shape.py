@@ -18,7 +18,9 @@ from flowc.types import TIMESTAMPTZ, UNKNOWN, DataType, Kind
 def target_table(apply: Apply, columns: tuple[Column, ...], dialect: Dialect) -> Table:
     """The table that a load creates: as declared, else the source's columns with the target's or the load's keys."""
     if apply.target.table is not None:
-        return _in_mode(_without_arrays(apply.target.table, dialect), apply, columns)
+        declared = _without_arrays(apply.target.table, dialect)
+        typed = tuple(_untyped(c, find_column(columns, c.name)) for c in declared.columns)
+        return _in_mode(replace(declared, columns=typed), apply, columns)
     held = tuple(Column(c.name, stored(c.type, dialect)) for c in columns if not _only_cursor(apply, c.name))
     keys = apply.target.primary_key or (apply.keys if apply.mode in ("merge", "scd2") else ())
     parts = apply.target.partition_by
@@ -52,7 +54,8 @@ def live_table(apply: Apply, live: Table, columns: tuple[Column, ...], dialect: 
 def _untyped(column: Column, source: Column | None) -> Column:
     if column.type != UNKNOWN or source is None:
         return column
-    return replace(column, type=source.type, native=Native(column.spelled, exact=False) if column.spelled else None)
+    words = column.spelled or column.own
+    return replace(column, type=source.type, native=Native(words, exact=False) if words else None)
 
 
 def _as_declared(column: Column, declared: Column | None, dialect: Dialect) -> Column:

@@ -142,7 +142,7 @@ def _indexes(situation: Situation, managed: Table | None, gone: Sequence[str]) -
     names = {index.name for index in situation.wanted.indexes if index.name}
     for index in situation.renamed_live.indexes:
         # An index that flowc would not make is nobody's but its author's, whatever its name.
-        ours = not index.beyond and (index.name in names or _applied(index, situation, managed))
+        ours = index.declarable and (index.name in names or _applied(index, situation, managed))
         if _left(index, situation):
             yield Alteration("drop_index", index=replace(index, valid=False))
         elif any(index.names(column) for column in gone) or (index.identity not in wanted and ours):
