@@ -10,7 +10,9 @@ from tests.commands import Inside
 from tests.migrate.projects import specs
 from tests.stores import Store
 
-_INDEXED = "columns: {{ id: bigint primary key, a: integer, b: 'text[]' }}\nindexes: [{{ columns: [{}], {}unique: {} }}]"
+_INDEXED = (
+    "columns: {{ id: bigint primary key, a: integer, b: 'text[]' }}\nindexes: [{{ columns: [{}], {}unique: {} }}]"
+)
 _ON = {
     "USING brin (a)": ("a", "index on (a), USING brin"),
     "(a DESC)": ("a", "an order of its own"),

@@ -59,8 +59,9 @@ def _loaded(project: Inside, mode: str, select: str, rows: str = ROWS) -> Done:
     project.write("in.csv", rows)
     project.write(
         "specs/load.yaml",
-        "connections: { disk: { kind: files, uri: . } }\npipelines:\n  fill:\n    from:\n      rows: { connection: disk, "
-        f"path: in.csv, columns: {{ {_COLUMNS} }} }}\n    sql: {select}\n    to: people\n    mode: {mode}\n",
+        "connections: { disk: { kind: files, uri: . } }\npipelines:\n  fill:\n    from:\n      rows: "
+        f"{{ connection: disk, path: in.csv, columns: {{ {_COLUMNS} }} }}\n    sql: {select}\n    to: people\n"
+        f"    mode: {mode}\n",
     )
     assert project.flowc("lint").code == 0, project.flowc("lint").out
     return project.flowc("run", "--once", "fill")
@@ -108,8 +109,9 @@ def test_a_computed_column_in_the_output_is_an_error_that_says_what_to_do(store:
     project.write("in.csv", ROWS)
     project.write(
         "specs/load.yaml",
-        "connections: { disk: { kind: files, uri: . } }\npipelines:\n  fill:\n    from:\n      rows: { connection: disk, "
-        f"path: in.csv, columns: {{ {_COLUMNS} }} }}\n    sql: SELECT code, lower(code) AS low FROM rows\n    to: people\n",
+        "connections: { disk: { kind: files, uri: . } }\npipelines:\n  fill:\n    from:\n      rows: "
+        f"{{ connection: disk, path: in.csv, columns: {{ {_COLUMNS} }} }}\n"
+        "    sql: SELECT code, lower(code) AS low FROM rows\n    to: people\n",
     )
     told = project.flowc("lint").out
     assert "error[generated-column]" in told

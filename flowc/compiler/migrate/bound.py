@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
-from flowc.catalog import Column
+from flowc.catalog import Column, Index
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.types import DataType, Kind
 
@@ -46,6 +46,17 @@ def not_whole(key: Iterable[str], situation: Situation) -> str | None:
     live = situation.live
     left = [c.name for c in live.columns if DIVIDES in c.bound and situation.new_name(c.name) not in tuple(key)]
     return f"a unique key of a table with partitions must hold {', '.join(left)}, which decides them" if left else None
+
+
+def unordered(index: Index, situation: Situation, kinds: Container[str]) -> str | None:
+    """Why the columns of an index cannot be in one: `kinds` are the names of types without an order."""
+    for name in index.columns:
+        live = situation.live.column(situation.old_name(name))
+        column = live or situation.wanted.column(name)
+        kind = (column.own if column is not None else None) or ""
+        if kind.lower() in kinds:
+            return f"the engine has no order for a {kind}, which `{name}` is"
+    return None
 
 
 def from_others(bound: Iterable[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from flowc.catalog import Column, Index, Table
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.bound import FOREIGN, alike, from_others, hindered, not_whole
+from flowc.compiler.migrate.bound import FOREIGN, alike, from_others, hindered, not_whole, unordered
 from flowc.compiler.migrate.engines.postgres_require import require_name
 
 _INHERITED = "a table that it is inherited from"
@@ -108,13 +108,8 @@ def _drop_index(alteration: Alteration, situation: Situation) -> str | None:
 def _create_index(alteration: Alteration, situation: Situation) -> str | None:
     index = alteration.index
     assert index is not None
-    for name in index.columns:
-        column = situation.wanted.column(name) or situation.renamed_live.column(name)
-        live = situation.live.column(situation.old_name(name))
-        kind = (live.own if live is not None else column and column.own) or ""
-        if kind.lower() in _UNORDERED:
-            return f"the engine has no order for a {kind}, which `{name}` is"
-    return not_whole(index.columns, situation) if index.unique else None
+    undivided = not_whole(index.columns, situation) if index.unique else None
+    return unordered(index, situation, _UNORDERED) or undivided
 
 
 _UNORDERED = ("point", "line", "lseg", "box", "path", "polygon", "circle", "xml", "json")
