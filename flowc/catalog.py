@@ -61,6 +61,8 @@ def names_word(sql: str, name: str) -> bool:
 
 SHADOW_MARK = "made by flowc for a change of type that has not ended"
 """The comment of a column that a change of type fills before it takes the old one's place (PostgreSQL)."""
+REQUIRED_MARK = "made by flowc until the column is NOT NULL"
+"""The comment of a constraint that is looked at before its column is made NOT NULL (PostgreSQL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,22 @@ class Column:
     beyond: tuple[str, ...] = ()
     spelled: str | None = None
     carried: tuple[str, ...] = ()
+    bound: tuple[str, ...] = ()
+    """What keeps the engine from dropping it and from changing its type, in words: a view, a generated column."""
+    own: str | None = None
+    """The type by its name in the database, where flowc has no word for it (`inet`, `crm.status`): specs may say it."""
     native: Native | None = field(default=None, compare=False)
     """Of a live one: None where the type is all there is to know."""
+
+    @property
+    def kind(self) -> str:
+        """The type as people write it."""
+        return self.own or str(self.type)
+
+
+def counts(default: str | None) -> bool:
+    """Whether the engine makes a column's values itself: a counter, or an expression of other columns."""
+    return (default or "").lower().startswith(("generated", "auto_increment", "nextval("))
 
 
 ROW_ID = "the row id"
@@ -130,6 +146,11 @@ class Index:
     constraint: bool = False
     sql: str | None = None
     beyond: tuple[str, ...] = ()
+
+    @property
+    def declarable(self) -> bool:
+        """Whether a spec can say all of it, so that it can be flowc's."""
+        return not self.beyond and self.where is None
 
     @property
     def identity(self) -> tuple[object, ...]:

@@ -184,6 +184,8 @@ class WantedTable:
     key: str
     table: Table
     renamed: tuple[tuple[str, str], ...] = ()
+    whole: bool = False
+    """It is a live table, so that nothing is left open: what it does not say (a counter, an index) is not there."""
 
     @property
     def label(self) -> str:
@@ -198,6 +200,8 @@ class Managed:
     key: str
     table: Table
     renamed: tuple[tuple[str, str], ...] = ()
+    live: Table | None = field(default=None, compare=False)
+    """The table as it was found when that apply had ended, with all that no spec says. Older histories have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +317,8 @@ class Snapshot:
 
     tables: tuple[Managed, ...] = ()
     pipelines: tuple[AppliedPipeline, ...] = ()
+    begun: tuple[str, ...] = ()
+    """Of an apply that has not ended: the objects that it set out to change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,14 @@ def _means(name: str, table: TableName, database: Database) -> bool:
 
 
 @runtime_checkable
+class Rehearsing(Database, Protocol):
+    """A database that can be copied without its rows in a moment, so that DDL can be tried before it is done."""
+
+    def rehearse(self, statements: Sequence[str]) -> dict[int, str]:
+        """Tries statements one after the other on such a copy: by their places those that are refused, and why."""
+
+
+@runtime_checkable
 class TableStore(Database, Protocol):
     """A place whose tables are files with a log, beside which a private database runs the SQL of loads.
 

@@ -23,7 +23,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate import history as sql
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.errors import FlowcError, TransientError, UsageError
-from flowc.migration import Change, DatabasePlan, Statement
+from flowc.migration import Change, DatabasePlan, Snapshot, Statement
 from flowc.runtime.connector import Database, TableStore
 from flowc.service.history import encode_snapshot
 from flowc.service.locks import apply_lock, owner_name
@@ -148,12 +148,14 @@ def _rows(number: int) -> str:
 def _run(work: Apply, plan: DatabasePlan, prove: Callable[[], None]) -> int:
     version = plan.version + 1
     statements = [(change, statement) for change in plan.changes for statement in change.statements]
-    _record(work, sql.start(version, work.plan_id, len(statements), owner_name(), __version__, _now(), work.dialect))
+    begun = encode_snapshot(Snapshot(begun=_objects(plan.changes)))
+    head = (version, work.plan_id, len(statements), owner_name(), __version__, _now(), begun)
+    _record(work, sql.start(*head, work.dialect))
     try:
         _limit(work)
         for group in _groups(statements):
             _group(work, version, group, len(statements), prove)
-        snapshot = encode_snapshot(plan.snapshot)
+        snapshot = encode_snapshot(_found(work, plan))
         prove()
         _record(work, sql.finish(version, "done", _now(), snapshot, None, work.dialect))
     except FlowcError as error:
@@ -162,6 +164,22 @@ def _run(work: Apply, plan: DatabasePlan, prove: Callable[[], None]) -> int:
             _record(work, sql.finish(version, "failed", _now(), None, error.message, work.dialect))
         raise
     return version
+
+
+def _objects(changes: Sequence[Change]) -> tuple[str, ...]:
+    """What the changes are of; of a rename under both names."""
+    names = [change.object for change in changes]
+    renames = (c for c in changes if c.kind == "rename_column" and c.before is not None)
+    names += [c.object.removesuffix(c.column or "") + (c.before or "") for c in renames]
+    return tuple(dict.fromkeys(names))
+
+
+def _found(work: Apply, plan: DatabasePlan) -> Snapshot:
+    """The snapshot with its tables as they are now; of those that were not chosen, as they were found before."""
+    names = tuple(entry.table.name for entry in plan.snapshot.tables if entry.live is None)
+    live = work.database.tables(names)
+    tables = (replace(entry, live=entry.live or live.get(entry.table.name)) for entry in plan.snapshot.tables)
+    return replace(plan.snapshot, tables=tuple(tables))
 
 
 def _now() -> datetime:

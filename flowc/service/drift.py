@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from flowc.catalog import Column, Table
+from flowc.catalog import Column, Table, counts
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
@@ -32,7 +32,12 @@ def find_drift(checked: CheckedSpec, ir: Ir, sessions: Sessions, ignore: Sequenc
 def _drift(wanted: Wanted, sessions: Sessions, ignore: Sequence[str]) -> DatabasePlan:
     live = read_live(sessions, wanted.connection, ())
     tables = drifted(wanted.connection, wanted.kind, live)
-    kept = (replace(t, changes=tuple(c for c in t.changes if not _ignored(c.object, ignore))) for t in tables)
+    # What an apply that did not end set out to change was changed by flowc, or is still to be.
+    ours = live.history.begun
+    kept = (
+        replace(t, changes=tuple(c for c in t.changes if c.object not in ours and not _ignored(c.object, ignore)))
+        for t in tables
+    )
     changed = tuple(table for table in kept if table.changes)
     return DatabasePlan(wanted.connection, wanted.kind, changes_only(changed), version=live.history.last)
 
@@ -49,14 +54,11 @@ def _ignored(name: str, patterns: Sequence[str]) -> bool:
 
 
 def drifted(connection: str, kind: str, live: Live) -> tuple[TableChanges, ...]:
-    """The live tables as the wanted ones, and the applied ones as if they were there."""
-    dialect = DIALECTS[kind]
+    """The live tables as the wanted ones, and as if they were there those that the last apply found at its end."""
     applied = live.history.snapshot.tables
-    known = {
-        entry.table.name: _as_reported(entry.table, live.tables.get(entry.table.name), dialect) for entry in applied
-    }
+    known = {entry.table.name: _before(entry, live.tables.get(entry.table.name), DIALECTS[kind]) for entry in applied}
     wanted = [
-        WantedTable(connection, kind, entry.key, replace(found, name=entry.table.name, comment=found.comment or ""))
+        WantedTable(connection, kind, entry.key, replace(_settled(found), name=entry.table.name), whole=True)
         for entry in applied
         if (found := live.tables.get(entry.table.name)) is not None
     ]
@@ -64,8 +66,22 @@ def drifted(connection: str, kind: str, live: Live) -> tuple[TableChanges, ...]:
     return plan_tables(connection, kind, wanted, known, managed)
 
 
+def _before(entry: Managed, live: Table | None, dialect: Dialect) -> Table:
+    if entry.live is not None:
+        return replace(_settled(entry.live), name=entry.table.name)
+    return _as_reported(entry.table, live, dialect)
+
+
+def _settled(table: Table) -> Table:
+    """A live table without what an apply that did not end has left in it; what has no comment has an empty one."""
+    left = {entry.name for entry in table.leftovers if entry.kind == "column"}
+    columns = tuple(replace(c, comment=c.comment or "") for c in table.columns if c.name not in left)
+    indexes = tuple(index for index in table.indexes if index.valid)
+    return replace(table, columns=columns, indexes=indexes, comment=table.comment or "", leftovers=())
+
+
 def _as_reported(applied: Table, live: Table | None, dialect: Dialect) -> Table:
-    """The table that was applied, in the words in which the engine reports what is the same."""
+    """The table that an older flowc applied, in the words in which the engine reports what is the same."""
     if live is None:
         return applied
     applied = respelled(applied, live.column_names, dialect)
@@ -79,11 +95,13 @@ def _column(column: Column, live: Column | None, applied: Table, table: Table, d
     if live is None:
         return column
     keyed = column.name in applied.primary_key and (dialect.attached or column.name in table.primary_key)
+    same = same_column(column, live, dialect)
     forms = {known_default(default, column, dialect) for default in (column.default, live.default)}
     return replace(
         column,
-        type=live.type if same_column(column, live, dialect) else column.type,
+        type=live.type if same else column.type,
+        own=live.own if same else column.own,
         nullable=live.nullable if keyed else column.nullable,
-        default=live.default if len(forms) == 1 else column.default,
-        comment=column.comment if column.comment is not None else live.comment,
+        default=live.default if len(forms) == 1 or counts(live.default) else column.default,
+        comment=(column.comment if column.comment is not None else live.comment) or "",
     )

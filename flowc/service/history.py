@@ -34,10 +34,14 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All versions of one database, oldest first, and the snapshot that the last finished one left."""
+    """All versions of one database, oldest first, and the snapshot that the last finished one left.
+
+    `begun` are the objects that versions after that one set out to change.
+    """
 
     versions: tuple[Version, ...] = ()
     snapshot: Snapshot = field(default_factory=Snapshot)
+    begun: tuple[str, ...] = ()
 
     @property
     def last(self) -> int:
@@ -59,7 +63,13 @@ def read_history(database: Database, kind: str) -> History:
     rows = database.query(sql.read_history(dialect)).to_pylist()
     versions = tuple(Version(**row) for row in rows)
     done = [version.version for version in versions if version.status == "done"]
-    return History(versions, read_snapshot(database, kind, done[-1]) if done else Snapshot())
+    begun = _begun(database, kind, max(done, default=0)) if versions and versions[-1].status != "done" else ()
+    return History(versions, read_snapshot(database, kind, done[-1]) if done else Snapshot(), begun)
+
+
+def _begun(database: Database, kind: str, version: int) -> tuple[str, ...]:
+    rows = database.query(sql.read_begun(version, DIALECTS[kind])).to_pylist()
+    return tuple(name for row in rows for name in decode_snapshot(row["snapshot"]).begun)
 
 
 def read_snapshot(database: Database, kind: str, version: int) -> Snapshot:

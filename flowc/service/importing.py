@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -15,7 +15,7 @@ from flowc.compiler.tables.difference import default_form
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.runtime.connector import Database
-from flowc.types import UNKNOWN
+from flowc.service.leftalone import is_held, is_plain, left_alone, written_type
 
 _OWN = (LOCKS, MIGRATIONS, STEPS, "watermarks", "positions")
 _DEFAULT_SCHEMA = {"postgres": "public", "duckdb": "main"}
@@ -45,15 +45,26 @@ def import_tables(
     fresh = [name for name in there if _plain_name(name, kind) not in declared]
     names = [_find(text, there, connection) for text in chosen] or fresh
     tables = database.tables(tuple(names))
-    taken, found, notes = set(known), {}, list[str]()
+    taken, found, notes = set(known), list[str](), list[str]()
     if not chosen:
         notes += [f"{name}: declared already, and left out" for name in there if name not in fresh]
     for name in names:
         key = _key(name, taken)
         taken.add(key)
-        found[key] = _entry(tables[name], connection, key, kind, notes)
-    shown = yaml.safe_dump({"tables": found}, sort_keys=False, allow_unicode=True, width=120)
-    return Imported(shown, tuple(notes))
+        left = left_alone(tables[name], kind)
+        found.append(_shown(key, _entry(tables[name], connection, key, kind), left))
+        notes += [f"{name}: {words}" for words in left]
+    return Imported("".join(("tables:\n" if found else "tables: {}\n", *found)), tuple(notes))
+
+
+def _shown(key: str, entry: Mapping[str, object], left: Sequence[str]) -> str:
+    """An entry of `tables`, below remarks of what it does not hold."""
+    text = yaml.safe_dump({key: entry}, sort_keys=False, allow_unicode=True, width=120)
+    head = [_NOT_HELD, *(f"#   {' '.join(words.split())}" for words in left)] if left else []
+    return "".join(f"  {line}\n" for line in (*head, *text.splitlines()))
+
+
+_NOT_HELD = "# The database has more, which no spec holds and flowc leaves alone:"
 
 
 def _plain_name(name: TableName, kind: str) -> TableName:
@@ -80,8 +91,8 @@ def _key(name: TableName, taken: set[str]) -> str:
     return next(key for key in candidates if key not in taken)
 
 
-def _entry(table: Table, connection: str, key: str, kind: str, notes: list[str]) -> dict[str, object]:
-    columns = {c.name: _column(c, table, kind) for c in table.columns if _declarable(c, table, notes)}
+def _entry(table: Table, connection: str, key: str, kind: str) -> dict[str, object]:
+    columns = {c.name: _column(c, table, kind) for c in table.columns if is_held(c, table)}
     entry: dict[str, object] = {"connection": connection}
     entry |= {"schema": table.name.schema} if table.name.schema else {}
     entry |= {"name": table.name.name} if table.name.name != key else {}
@@ -89,38 +100,20 @@ def _entry(table: Table, connection: str, key: str, kind: str, notes: list[str])
     entry |= {"partition_by": list(table.partition_by)} if table.partition_by else {}
     entry["columns"] = columns
     entry |= {"primary_key": list(table.primary_key)} if table.primary_key else {}
-    indexes = [_index(index) for index in table.indexes if _plain_index(index, columns)]
-    entry |= {"indexes": indexes} if indexes else {}
-    left = len(table.indexes) - len(indexes)
-    if left:
-        notes.append(f"{table.name}: {left} indexes on expressions or with a condition are not declared, and stay")
-    return entry
-
-
-def _declarable(column: Column, table: Table, notes: list[str]) -> bool:
-    if any((left.kind, left.name) == ("column", column.name) for left in table.leftovers):
-        return False
-    if column.type != UNKNOWN:
-        return True
-    notes.append(f"{table.name}: the type of `{column.name}` has no name in flowc; it is not declared, and stays")
-    return False
+    indexes = [_index(index) for index in table.indexes if is_plain(index, columns)]
+    return entry | ({"indexes": indexes} if indexes else {})
 
 
 def _column(column: Column, table: Table, kind: str) -> object:
     default = column.default if default_form(column.default, DIALECTS[kind]) is not None else None
-    default = None if default is not None and default.startswith("GENERATED") else default
     required = not column.nullable and column.name not in table.primary_key
     if default is None and not required and column.comment is None:
-        return str(column.type)
-    entry: dict[str, object] = {"type": str(column.type)}
+        return written_type(column)
+    entry: dict[str, object] = {"type": written_type(column)}
     entry |= {"nullable": False} if required else {}
     entry |= {"default": default} if default is not None else {}
     entry |= {"description": column.comment} if column.comment is not None else {}
     return entry
-
-
-def _plain_index(index: Index, declared: Iterable[str]) -> bool:
-    return index.where is None and not index.beyond and bool(index.columns) and set(index.columns) <= set(declared)
 
 
 def _index(index: Index) -> dict[str, object]:

@@ -37,6 +37,7 @@ from flowc.service.history import Version
 from flowc.service.live import fingerprint, read_live
 from flowc.service.planning import offline_plans
 from flowc.service.prechecks import judged
+from flowc.service.rehearsal import rehearsed
 from flowc.service.sessions import Place, Sessions
 from flowc.service.streamlooks import StreamLooks
 from flowc.service.watermarks import stored_watermark
@@ -135,6 +136,7 @@ def plan_database(
     changes = with_restarts(changes, before.pipelines, loads)
     if live.there:
         database = sessions.target(wanted.connection)
+        changes = rehearsed(changes, database)
         changes = judged(changes, database) if ask else changes
         loads = tuple(with_watermark(load, wanted.applies, database) for load in loads)
         loads = tuple(with_positions(load, wanted.looks) for load in loads) if ask else loads

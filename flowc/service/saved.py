@@ -148,7 +148,7 @@ def _parts(table: Table | None) -> Mapping[str, str]:
         return {}
     parts = {"": "table"}
     for column in table.columns:
-        parts[column.name] = f"{column.type}{'' if column.nullable else ' not null'}" + (
+        parts[column.name] = f"{column.kind}{'' if column.nullable else ' not null'}" + (
             f" default {column.default}" if column.default is not None else ""
         )
     if table.primary_key:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 
 from flowc.compiler.front.columndef import UNDERSTOOD, Part, split_definition
 from flowc.compiler.front.nodes import Context, content, flag, located, name, names, text
+from flowc.compiler.front.owntypes import own_name
 from flowc.compiler.front.spec import NO_GAPS, ColumnSpec, Gaps, IndexSpec, Name, NormalizeSpec, TableSpec
 from flowc.compiler.front.types import known_type
 from flowc.compiler.front.yamlmap import mapped
 from flowc.compiler.front.yamltree import Entry, Node, Scalar, Sequence, TreeMap
 from flowc.diagnostics import Note
 from flowc.source import Located, MappedText
+from flowc.types import UNKNOWN, DataType
 
 DEFAULT_CONNECTION = "default"
 _PLACE = frozenset({"connection", "schema", "name"})
@@ -99,7 +101,7 @@ def _column(entry: Entry, context: Context) -> _Built:
 
 def _long(column_name: Name, node: TreeMap, context: Context) -> _Built:
     default = node.get("default")
-    kind = known_type(node.entries["type"].value, context.reporter)
+    kind, own = _type(node.entries["type"].value, context)
     primary = flag(node.get("primary_key"), default=False)
     column = ColumnSpec(
         name=column_name,
@@ -110,8 +112,18 @@ def _long(column_name: Name, node: TreeMap, context: Context) -> _Built:
         description=text(node.get("description")),
         renamed_from=name(node.get("renamed_from")),
         normalize=_normalisers(node.get("normalize")),
+        own=own,
     )
     return _Built(column, flag(node.get("unique"), default=False))
+
+
+def _type(node: Node, context: Context, part: tuple[int, int] | None = None) -> tuple[Located[DataType], str | None]:
+    """The type, and its name where that is the database's own, which no other part of flowc knows anything about."""
+    text = mapped(node).text if isinstance(node, Scalar) and node.value is not None else ""
+    own = own_name(text[slice(*part)] if part else text)
+    if own is not None:
+        return Located(UNKNOWN, node.span), own
+    return known_type(node, context.reporter, part=part), None
 
 
 def _normalisers(node: Node | None) -> tuple[NormalizeSpec, ...]:
@@ -134,7 +146,7 @@ def _short(column_name: Name, node: Scalar, context: Context) -> _Built:
     for part in clauses:
         if part.clause not in UNDERSTOOD or (part.clause == "default" and part.body == part.end):
             _bad_clause(definition, part, context)
-    kind = known_type(node, context.reporter, part=(kind_part.body, kind_part.end))
+    kind, own = _type(node, context, part=(kind_part.body, kind_part.end))
     given = {part.clause: part for part in clauses}
     column = ColumnSpec(
         name=column_name,
@@ -142,6 +154,7 @@ def _short(column_name: Name, node: Scalar, context: Context) -> _Built:
         nullable="not null" not in given and "primary key" not in given,
         primary_key="primary key" in given,
         default=_default(definition, given.get("default")),
+        own=own,
     )
     return _Built(column, "unique" in given)
 

@@ -54,6 +54,8 @@ class ColumnSpec:
     description: str | None = None
     renamed_from: Name | None = None
     normalize: tuple[NormalizeSpec, ...] = ()
+    own: str | None = None
+    """The type by its name in the database, where flowc has no word for it; `type` is then unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowc.catalog import Column, Index, Table
+from flowc.catalog import Column, Index, Native, Table
 from flowc.compiler.front.spec import TableSpec
 from flowc.compiler.loads.load import IS_CURRENT, ROW_HASH, VALID_FROM, VALID_TO
 from flowc.types import BOOLEAN, TEXT, TIMESTAMPTZ, DataType
@@ -20,6 +20,8 @@ def declared_table(spec: TableSpec) -> Table:
             column.nullable and column.name.value not in key,
             column.default.value if column.default else None,
             column.description,
+            own=column.own,
+            native=Native(column.own, exact=False) if column.own else None,
         )
         for column in spec.columns
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from itertools import chain, count
 
-from flowc.catalog import Column, Table, TableName
+from flowc.catalog import Column, Table, TableName, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply, Normalize
 from flowc.compiler.quote import ident, qualified, table
@@ -30,6 +30,20 @@ _TEXTUAL = (Kind.TEXT, Kind.ARRAY, Kind.UNKNOWN)
 """Kinds whose values of native types compare as texts."""
 _WIDTH = 50
 """Operands of one OR."""
+
+
+def is_numbered(column: Column, table: Table, kind: str) -> bool:
+    """Whether the database gives a row its value of the column: a counter, or the number of SQLite's own row."""
+    row_id = kind == "sqlite" and table.primary_key == (column.name,) and column.type.kind is Kind.INT32
+    return counts(column.default) or row_id
+
+
+def lacks_numbers(apply: Apply, columns: Iterable[Column], table: Table) -> bool:
+    """Whether rows are only added, and come without a key that the database gives them: they have none until then."""
+    given = {column.name.lower() for column in columns}
+    keys = [find_column(table.columns, key) for key in apply.keys if key.lower() not in given]
+    numbered = (key is not None and is_numbered(key, table, apply.target.kind) for key in keys)
+    return apply.mode in ("append", "truncate") and bool(keys) and all(numbered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +107,10 @@ class Load:
         """What becomes of rows of files that cannot be read."""
         return self.apply.quarantine.rules if self.apply.quarantine is not None else None
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """The columns that tell rows (for scd2: histories) apart."""
-        return self.apply.keys
+        return () if lacks_numbers(self.apply, self.columns, self.table) else self.apply.keys
 
     @cached_property
     def compare(self) -> tuple[str, ...]:

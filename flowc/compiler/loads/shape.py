@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowc.catalog import Column, Table
+from flowc.catalog import Column, Native, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.ir import Apply
 from flowc.compiler.loads.desired import with_history
@@ -13,13 +13,15 @@ from flowc.compiler.tables.ddl import spell, spellable, stored
 from flowc.compiler.tables.spelling import respelled
 from flowc.compiler.tables.versions import single_version
 from flowc.errors import UsageError
-from flowc.types import TIMESTAMPTZ, DataType, Kind
+from flowc.types import TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
 
 def target_table(apply: Apply, columns: tuple[Column, ...], dialect: Dialect) -> Table:
     """The table that a load creates: as declared, else the source's columns with the target's or the load's keys."""
     if apply.target.table is not None:
-        return _in_mode(_without_arrays(apply.target.table, dialect), apply, columns)
+        declared = _without_arrays(apply.target.table, dialect)
+        typed = tuple(_untyped(c, find_column(columns, c.name)) for c in declared.columns)
+        return _in_mode(replace(declared, columns=typed), apply, columns)
     held = tuple(Column(c.name, stored(c.type, dialect)) for c in columns if not _only_cursor(apply, c.name))
     keys = apply.target.primary_key or (apply.keys if apply.mode in ("merge", "scd2") else ())
     parts = apply.target.partition_by
@@ -33,11 +35,13 @@ def _without_arrays(declared: Table, dialect: Dialect) -> Table:
     return replace(declared, columns=tuple(kept))
 
 
-def live_table(apply: Apply, live: Table, dialect: Dialect) -> Table:
+def live_table(apply: Apply, live: Table, columns: tuple[Column, ...], dialect: Dialect) -> Table:
     """The table as it is, its columns with what the declaration says of them beyond the engine's words.
 
-    DuckDB, for one, forgets the length of a text. Without a declaration a column is what the engine holds in it.
+    DuckDB, for one, forgets the length of a text. Without a declaration a column is what the engine holds in it, and
+    one whose type says nothing (SQLite) what comes from the source.
     """
+    live = replace(live, columns=tuple(_untyped(c, find_column(columns, c.name)) for c in live.columns))
     declared = apply.target.table
     if declared is None:
         return replace(
@@ -46,6 +50,13 @@ def live_table(apply: Apply, live: Table, dialect: Dialect) -> Table:
     declared = _without_arrays(declared, dialect)
     live = respelled(live, declared.column_names, dialect)
     return replace(live, columns=tuple(_as_declared(c, declared.column(c.name), dialect) for c in live.columns))
+
+
+def _untyped(column: Column, source: Column | None) -> Column:
+    if column.type != UNKNOWN or source is None:
+        return column
+    words = column.spelled or column.own
+    return replace(column, type=source.type, native=Native(words, exact=False) if words else None)
 
 
 def _as_declared(column: Column, declared: Column | None, dialect: Dialect) -> Column:

@@ -63,7 +63,7 @@ def plan_load(
         apply=apply,
         dialect=dialect,
         rehearsal=rehearsal,
-        table=live_table(apply, live, dialect) if live else target_table(apply, columns, dialect),
+        table=live_table(apply, live, columns, dialect) if live else target_table(apply, columns, dialect),
         exists=live is not None,
         columns=columns,
         read=_read(apply, columns, watermark),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from flowc.catalog import Column, Table
 from flowc.compiler.ir import Apply, Sql
-from flowc.compiler.loads.load import HISTORY, find_column
+from flowc.compiler.loads.load import HISTORY, find_column, is_numbered, lacks_numbers
 from flowc.compiler.loads.softdelete import DEFAULT as SOFT_DELETE_COLUMN
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.lowering.mends import can_cast, output_words
@@ -29,6 +30,7 @@ def check_output(
     `live` says that the columns were described by the engine and the table read from it.
     """
     before = len(reporter.found)
+    apply = replace(apply, keys=()) if lacks_numbers(apply, columns, table) else apply
     _check_names(apply, columns, reporter)
     unnamed = len(reporter.found) > before
     check_needed(apply, columns, reporter, declared=None if live else table)
@@ -45,7 +47,7 @@ def check_output(
             if not live:  # engines describe every column of a query as nullable
                 _check_nullable(apply, column, _span(apply, i), wanted, reporter)
     missing = [c for c in table.columns if _is_left_out(apply, c, columns)]
-    missing = [c for c in missing if not (live and _is_numbered(apply, c, table))]
+    missing = [c for c in missing if not is_numbered(c, table, apply.target.kind)]
     _report_missing(apply, missing, columns, reporter)
 
 
@@ -141,12 +143,6 @@ def _technical(apply: Apply) -> set[str]:
     if apply.deletes == "soft" and apply.soft_delete_column:
         names.add(apply.soft_delete_column)
     return names
-
-
-def _is_numbered(apply: Apply, wanted: Column, table: Table) -> bool:
-    """Whether SQLite numbers the rows in a column by itself: an INTEGER PRIMARY KEY."""
-    alone = table.primary_key == (wanted.name,)
-    return apply.target.kind == "sqlite" and alone and wanted.type.kind is Kind.INT32
 
 
 def _is_required(apply: Apply, wanted: Column) -> bool:

@@ -43,6 +43,8 @@ class Situation:
     dialect: Dialect
     label: str
     renamed: tuple[tuple[str, str], ...] = ()
+    whole: bool = False
+    """What is wanted is a live table, which leaves nothing open."""
 
     def new_name(self, column: str) -> str:
         """What a live column is called in the end."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from flowc.catalog import Column, Index, Table, TableName
+from flowc.catalog import Column, Index, Table, TableName, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.describe import index_words
@@ -42,7 +42,8 @@ def compare(wanted: WantedTable, live: Table, managed: Table | None, dialect: Di
     live = respelled(live, (*wanted.table.column_names, *(old for _, old in wanted.renamed)), dialect)
     managed = respelled(managed, (*live.column_names, *wanted.table.column_names), dialect) if managed else None
     renamed = tuple((old, new) for new, old in wanted.renamed if live.column(old) and not live.column(new))
-    situation = Situation(live, keyed_table(wanted.table, dialect), dialect, wanted.label, renamed)
+    made = wanted.table if wanted.whole else keyed_table(wanted.table, dialect)
+    situation = Situation(live, made, dialect, wanted.label, renamed, wanted.whole)
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))
     dropped = any(alteration.kind == "drop_key" for alteration in key)
@@ -73,13 +74,19 @@ def _column(was: Column, now: Column, situation: Situation, *, dropped: bool) ->
     dialect = situation.dialect
     if was.name != now.name:
         yield Alteration("rename_column", was, now)
-    if now.type != was.type and not same_column(now, was, dialect):
+    if not _same_type(was, now, situation):
         yield Alteration("alter_type", was, now)
     yield from _nullability(was, now, situation, dropped=dropped)
     if not dialect.attached:
-        yield from _default(was, now, dialect)
+        yield from _default(was, now, situation)
     if _keeps_comments(dialect) and now.comment is not None and now.comment != was.comment:
         yield Alteration("comment_column", was, now, comment=now.comment)
+
+
+def _same_type(was: Column, now: Column, situation: Situation) -> bool:
+    if situation.whole:
+        return was.type == now.type and was.own == now.own
+    return (now.own is None and now.type == was.type) or same_column(now, was, situation.dialect)
 
 
 def _nullability(was: Column, now: Column, situation: Situation, *, dropped: bool) -> Iterator[Alteration]:
@@ -90,22 +97,17 @@ def _nullability(was: Column, now: Column, situation: Situation, *, dropped: boo
     yield Alteration("drop_not_null" if now.nullable else "set_not_null", was, now)
 
 
-def _default(was: Column, now: Column, dialect: Dialect) -> Iterator[Alteration]:
-    if was.default == now.default:
+def _default(was: Column, now: Column, situation: Situation) -> Iterator[Alteration]:
+    if was.default == now.default or (counts(was.default) and not situation.whole):
         return
-    before, after = (known_default(column.default, now, dialect) for column in (was, now))
-    if before == after or counts(was.default):
+    before, after = (known_default(column.default, now, situation.dialect) for column in (was, now))
+    if before == after:
         return
     if after is None:
         yield Alteration("drop_default", was, now)
     # An engine rewrites an expression when it stores it, so two of them cannot be told apart by their texts.
     elif before is None or any(form.startswith("literal ") for form in (before, after)):
         yield Alteration("set_default", was, now)
-
-
-def counts(default: str | None) -> bool:
-    """Whether the engine makes the values itself: a counter, or an expression of other columns."""
-    return (default or "").lower().startswith(("generated", "auto_increment", "nextval("))
 
 
 def _dropped(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
@@ -139,7 +141,8 @@ def _indexes(situation: Situation, managed: Table | None, gone: Sequence[str]) -
     wanted = {index.identity: index for index in situation.wanted.indexes}
     names = {index.name for index in situation.wanted.indexes if index.name}
     for index in situation.renamed_live.indexes:
-        ours = index.name in names or _applied(index, situation, managed)
+        # An index that flowc would not make is nobody's but its author's, whatever its name.
+        ours = index.declarable and (index.name in names or _applied(index, situation, managed))
         if _left(index, situation):
             yield Alteration("drop_index", index=replace(index, valid=False))
         elif any(index.names(column) for column in gone) or (index.identity not in wanted and ours):
@@ -195,7 +198,7 @@ def _unmanaged(situation: Situation, managed: Table | None, going: Sequence[Inde
     for column in _extra(situation):
         if managed is None or managed.column(column.name) is None:
             filled = column.nullable or column.default is not None
-            yield f"column `{column.name}` ({column.type})" + ("" if filled else ", NOT NULL without a default")
+            yield f"column `{column.name}` ({column.kind})" + ("" if filled else ", NOT NULL without a default")
     known, gone = {i.identity for i in situation.wanted.indexes}, {i.name for i in going}
     for index in situation.renamed_live.indexes:
         own = index.name == key_index(situation.live.name) or _left(index, situation)

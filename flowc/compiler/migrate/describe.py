@@ -9,6 +9,7 @@ from flowc.catalog import ROW_ID, Column, Index, Table
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.quote import ident, idents, table
+from flowc.compiler.tables.ddl import index_name
 from flowc.migration import Change, Precheck, Risk
 from flowc.types import Kind
 
@@ -61,11 +62,11 @@ def _alter_type(alteration: Alteration, situation: Situation) -> Change:
     assert alteration.was is not None
     was, now = alteration.was, alteration.column
     found = retype(was, now, situation)
-    summary = f"change type of {now.name} from {was.type} to {now.type}"
+    summary = f"change type of {now.name} from {was.kind} to {now.kind}"
     checks = (_misfit(was, now, found.misfit, situation),) if found.misfit else ()
     return _change(
         situation, now.name, found.risk, summary,
-        before=str(was.type), after=str(now.type), prechecks=checks, blocked=found.blocked, notes=_unnumbered(was),
+        before=was.kind, after=now.kind, prechecks=checks, blocked=found.blocked, notes=_unnumbered(was),
     )  # fmt: skip
 
 
@@ -164,7 +165,21 @@ def _create_index(alteration: Alteration, situation: Situation) -> Change:
         message = f"{{count}} values of ({', '.join(index.columns)}) are there more than once"
         checks = (repeat_check(old, situation.live, message),)
     risk = Risk.DATA_DEPENDENT if checks else Risk.ADDITIVE
-    return _change(situation, "", risk, f"create {index_words(index)}", after=index_words(index), prechecks=checks)
+    return _change(
+        situation, "", risk, f"create {index_words(index)}", after=index_words(index), prechecks=checks,
+        blocked=_taken(index, situation),
+    )  # fmt: skip
+
+
+def _taken(index: Index, situation: Situation) -> str | None:
+    """Why an index cannot have its name: another one has it, which does not do the same and is not flowc's to drop."""
+    name = situation.dialect.fold(index.name or index_name(situation.live.name, index.columns))
+    for other in situation.live.indexes:
+        if not other.declarable and not situation.whole and situation.dialect.fold(other.name or "") == name:
+            return (
+                f"`{other.name}` is there, an {index_words(other)}, which is not the same: give this one another name"
+            )
+    return None
 
 
 def index_words(index: Index) -> str:
@@ -217,7 +232,7 @@ def _comment_table(alteration: Alteration, situation: Situation) -> Change:
 
 def written(column: Column) -> str:
     """A column as people write it."""
-    parts = [column.name, str(column.type)]
+    parts = [column.name, column.kind]
     parts += ["not null"] if not column.nullable else []
     parts += [f"default {column.default}"] if column.default is not None else []
     return " ".join(parts)

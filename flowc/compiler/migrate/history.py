@@ -61,8 +61,15 @@ def read_history(dialect: Dialect) -> str:
 
 
 def read_snapshot(version: int, dialect: Dialect) -> str:
-    """The snapshot of one version."""
-    return f"SELECT {ident('snapshot')} FROM {_name(MIGRATIONS, dialect)} WHERE {ident('version')} = {version}"
+    """The snapshot of one version that was finished."""
+    done = f"{ident('version')} = {version} AND {ident('status')} = {text('done', dialect)}"
+    return f"SELECT {ident('snapshot')} FROM {_name(MIGRATIONS, dialect)} WHERE {done}"
+
+
+def read_begun(version: int, dialect: Dialect) -> str:
+    """What the versions after one set out to change."""
+    later = f"{ident('version')} > {version} AND {ident('snapshot')} IS NOT NULL"
+    return f"SELECT {ident('snapshot')} FROM {_name(MIGRATIONS, dialect)} WHERE {later}"
 
 
 def read_steps(version: int, dialect: Dialect) -> str:
@@ -71,11 +78,13 @@ def read_steps(version: int, dialect: Dialect) -> str:
     return f"SELECT {ident('hash')} FROM {_name(STEPS, dialect)} WHERE {done} ORDER BY {ident('step')}"
 
 
-def start(version: int, plan: str, total: int, owner: str, flowc: str, now: datetime, dialect: Dialect) -> str:
-    """Records that an apply has begun."""
+def start(
+    version: int, plan: str, total: int, owner: str, flowc: str, now: datetime, begun: str, dialect: Dialect
+) -> str:
+    """Records that an apply has begun, and in the place of its snapshot what it is to change."""
     values: dict[str, object] = {
         "version": version, "plan": plan, "status": "running", "applied": 0, "total": total, "started_at": now,
-        "owner": owner, "flowc": flowc,
+        "owner": owner, "flowc": flowc, "snapshot": begun,
     }  # fmt: skip
     return _insert(MIGRATIONS, values, dialect)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowc.catalog import Column, Index, Table, TableName
+from flowc.catalog import Column, Index, Table, TableName, counts
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.compare import counts
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.quote import ident, idents, table
 from flowc.compiler.tables.ddl import comments, create_index, create_table

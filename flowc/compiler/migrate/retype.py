@@ -29,6 +29,8 @@ class Retype:
 def retype(was: Column, now: Column, situation: Situation) -> Retype:
     """How the live column `was` becomes `now`."""
     dialect = situation.dialect
+    if now.own is not None:
+        return _by_hand(was, now)
     x, old, new = ident(was.name), was.type, reported(now.type, dialect)
     if found := _read_text(x, old, new, dialect):
         return found
@@ -42,6 +44,11 @@ def retype(was: Column, now: Column, situation: Situation) -> Retype:
         return Retype(_cast(x, new, dialect, conversion.sql), conversion.misfit, Risk.DATA_DEPENDENT)
     risk = Risk.WIDENING if old.kind is new.kind or (old.is_number and new.is_number) else Risk.INCOMPATIBLE
     return Retype(_cast(x, new, dialect, conversion.sql), None, risk)
+
+
+def _by_hand(was: Column, now: Column) -> Retype:
+    blocked = f"flowc does not know which values a {now.own} takes: change it by hand"
+    return Retype(ident(was.name), None, Risk.INCOMPATIBLE, blocked)
 
 
 def _cast(x: str, new: DataType, dialect: Dialect, value: str) -> str:

@@ -9,6 +9,7 @@ from flowc.catalog import Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.bound import made_by_engine
 from flowc.compiler.migrate.compare import Comparison, compare
 from flowc.compiler.migrate.describe import describe, index_words, written
 from flowc.compiler.migrate.engines import ENGINES
@@ -85,7 +86,8 @@ def _changes(found: Comparison, engine: Engine) -> tuple[Change, ...]:
 def _described(alteration: Alteration, situation: Situation, engine: Engine) -> Change:
     change = describe(alteration, situation)
     notes = (*change.notes, *engine.tells(alteration, situation))
-    return replace(change, blocked=change.blocked or engine.refuses(alteration, situation), notes=notes)
+    blocked = change.blocked or made_by_engine(alteration) or engine.refuses(alteration, situation)
+    return replace(change, blocked=blocked, notes=notes)
 
 
 def _combined(found: Comparison, engine: Engine, described: Sequence[Change]) -> tuple[Change, ...]:
@@ -143,6 +145,7 @@ def _lost(found: Comparison, engine: Engine) -> str | None:
 
 def _dropped(connection: str, kind: str, entry: Managed, live: Table) -> TableChanges:
     engine = ENGINES[kind]
+    blocked = engine.keeps(live)
     change = Change(
         "drop_table",
         f"{connection}.{live.name}",
@@ -150,7 +153,8 @@ def _dropped(connection: str, kind: str, entry: Managed, live: Table) -> TableCh
         "drop the table, which the specs no longer declare",
         before=", ".join(_parts(live)),
         parts=_parts(live),
-        statements=_committed(engine.drop(live, DIALECTS[kind]), engine),
+        statements=() if blocked else _committed(engine.drop(live, DIALECTS[kind]), engine),
+        blocked=blocked,
         rows=f"SELECT count(*) FROM {table(live.name)}",
         notes=_notes("drop_table", engine),
     )

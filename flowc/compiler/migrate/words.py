@@ -36,7 +36,8 @@ class Engine:
     `words` by kind of alteration; a kind that is missing means a rebuild. `together` is False where every statement of
     DDL commits by itself. `rebuild` makes the table anew; `loses` says what it would lose, and `unchanged` asks whether
     the table still is what it was planned from. `combine` makes all changes of a table by one statement, where no word
-    of an alteration does. `refuses` says why an alteration cannot be made, and `tells` what else is to be known of one.
+    of an alteration does. `refuses` says why an alteration cannot be made, `keeps` why a table cannot be dropped, and
+    `tells` what else is to be known of an alteration.
     `limits` say how long a statement may wait (`{lock_ms}`, `{lock_s}`) and run (`{statement_ms}`, `{statement_s}`), 0
     meaning for ever. `create` and `drop` are the statements of whole tables; `notes` are told with each change of a
     kind.
@@ -49,6 +50,7 @@ class Engine:
     unchanged: Callable[[Situation], tuple[Precheck, ...]] = lambda _: ()
     combine: Callable[[Situation, tuple[Alteration, ...]], tuple[Statement, ...]] | None = None
     refuses: Callable[[Alteration, Situation], str | None] = lambda _, __: None
+    keeps: Callable[[Table], str | None] = lambda _: None
     tells: Callable[[Alteration, Situation], tuple[str, ...]] = lambda _, __: ()
     limits: tuple[str, ...] = ()
     create: Callable[[Table, Dialect], tuple[Statement, ...]] = make_table

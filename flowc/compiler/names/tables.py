@@ -22,6 +22,7 @@ def check_tables(project: ProjectSpec, lookup: Lookup) -> None:
     for table in project.tables.values():
         _check_connection(table, lookup)
         _check_columns(table, lookup)
+        _check_types(table, lookup)
         _check_renames(table, lookup.reporter)
         _check_indexes(table, lookup)
         _check_case(table, lookup)
@@ -38,6 +39,17 @@ def _check_connection(table: TableSpec, lookup: Lookup) -> None:
         kind = connection.kind.value
         message = f"table `{table.key.value}` cannot be in `{connection.name.value}`, a connection of kind `{kind}`"
         lookup.reporter.error("unsupported-target", message, table.connection.span)
+
+
+def _check_types(table: TableSpec, lookup: Lookup) -> None:
+    """Types by their own names, in a place that has none but flowc's."""
+    connection = lookup.project.connections.get(table.connection.value)
+    own = [column for column in table.columns if column.own is not None]
+    if connection is None or is_database(connection.kind.value) or not own:
+        return
+    for column in own:
+        message = f"`{column.own}` is not a type of a table in a connection of kind `{connection.kind.value}`"
+        lookup.reporter.error("unknown-type", message, column.type.span, helps=("for instance `text`",))
 
 
 def _check_indexes(table: TableSpec, lookup: Lookup) -> None:

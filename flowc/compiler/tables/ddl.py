@@ -86,8 +86,11 @@ def spellable(columns: Iterable[Column], dialect: Dialect) -> bool:
 
 def column_definition(column: Column, dialect: Dialect) -> str:
     """A column as CREATE TABLE and ADD COLUMN have it; the type of a live one is in the engine's own words."""
-    parts = [ident(column.name), spell(column.type, dialect) if column.spelled is None else column.spelled]
-    if column.default is not None:
+    parts = [ident(column.name), _type_words(column, dialect)]
+    made = column.default is not None and column.default.upper().startswith(("GENERATED ", "AUTO_INCREMENT"))
+    if column.default is not None and made:
+        parts.append(column.default)
+    elif column.default is not None:
         default = dialect.author(column.default)
         parts.append(f"DEFAULT (\n{default}\n)" if "--" in default else f"DEFAULT ({default})")
     if not column.nullable:
@@ -95,6 +98,10 @@ def column_definition(column: Column, dialect: Dialect) -> str:
     if dialect.inline_comments and column.comment:
         parts.append(f"COMMENT {text(column.comment, dialect)}")
     return " ".join(parts)
+
+
+def _type_words(column: Column, dialect: Dialect) -> str:
+    return column.spelled if column.spelled is not None else column.own or spell(column.type, dialect)
 
 
 def create_schema(name: str, dialect: Dialect) -> str:
@@ -146,7 +153,9 @@ def keyed_table(wanted: Table, dialect: Dialect) -> Table:
 
 
 def index_clause(wanted: Table, index: Index, dialect: Dialect) -> str:
-    """An index as part of CREATE TABLE or ALTER TABLE."""
+    """An index as part of CREATE TABLE or ALTER TABLE: of a live one the engine's own, where that is told."""
+    if index.sql is not None:
+        return index.sql
     label = ident(index.name or index_name(wanted.name, index.columns))
     parts = [keyed(c, wanted, dialect) for name in index.columns if (c := wanted.column(name))]
     columns = idents(index.columns) if index.unique else ", ".join(_indexed_part(c, dialect) for c in parts)

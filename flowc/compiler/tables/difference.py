@@ -19,6 +19,7 @@ from flowc.catalog import ROW_ID, Column, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.tables.ddl import keyed, reported, stored
 from flowc.compiler.tables.defaults import default_value, plain_number
+from flowc.compiler.tables.owntypes import same_name
 from flowc.compiler.tables.spelling import respelled
 from flowc.types import TEMPORAL, DataType, Kind
 
@@ -51,7 +52,12 @@ def same_type(declared: DataType, live: DataType, dialect: Dialect) -> bool:
 
 
 def same_column(declared: Column, live: Column, dialect: Dialect) -> bool:
-    """Whether a live column is of the declared type: as the engine reports it, or as a row id, which holds a bigint."""
+    """Whether a live column is of the declared type: as the engine reports it, or as a row id, which holds a bigint.
+
+    A type by its own name is that of the live column by name; a word of flowc's is what its values are to flowc.
+    """
+    if declared.own is not None:
+        return live.own is not None and same_name(declared.own, live.own)
     if same_type(declared.type, live.type, dialect):
         return True
     return ROW_ID in live.beyond and declared.type == dialect.holds.get(live.type.kind)
@@ -70,10 +76,10 @@ def _plain(kind: DataType, dialect: Dialect) -> DataType:
 def _column(column: Column, declared: Table, live: Table, dialect: Dialect) -> Iterator[Difference]:
     found = live.column(column.name)
     if found is None:
-        yield Difference(f"column `{column.name}` ({column.type}) is missing{_near(column.name, live)}")
+        yield Difference(f"column `{column.name}` ({column.kind}) is missing{_near(column.name, live)}")
         return
     if not same_column(column, found, dialect):
-        yield Difference(f"column `{column.name}` is {found.type}, declared {column.type}")
+        yield Difference(f"column `{column.name}` is {found.kind}, declared {column.kind}")
     if column.name not in declared.primary_key and column.nullable != found.nullable:
         words = ("may be NULL", "is NOT NULL")
         yield Difference(f"column `{column.name}` {words[not found.nullable]}, declared {_nullability(column)}")
@@ -113,7 +119,13 @@ def known_default(text: str | None, column: Column, dialect: Dialect) -> str | N
     literal = form.removeprefix(_LITERAL)
     if column.type.kind is Kind.BOOL:
         return _LITERAL + _TRUTH.get(literal.lower(), literal)
-    return _LITERAL + (default_value(literal, column.type) if dialect.keeps_values else literal)
+    value = default_value(literal, column.type) if dialect.keeps_values else literal
+    return _LITERAL + (_told(value) if dialect.keeps_values and column.type.kind in dialect.short_floats else value)
+
+
+def _told(number: str) -> str:
+    """The digits that an engine tells of a short float."""
+    return plain_number(Decimal(format(float(number), ".6g"))) if _NUMBER.fullmatch(number) else number
 
 
 _LITERAL = "literal "
@@ -133,6 +145,8 @@ def default_form(text: str | None, dialect: Dialect) -> str | None:
         return None
     sign = "-" if isinstance(bare, exp.Neg) else ""
     value = bare.this if sign else bare
+    if isinstance(value, (exp.HexString, exp.BitString)):
+        return f"{_LITERAL}{sign}{int(str(value.this), 16 if isinstance(value, exp.HexString) else 2)}"
     if isinstance(value, (exp.Literal, exp.Boolean)):
         return f"{_LITERAL}{sign}{_literal(value)}"
     return str(bare.sql(dialect=dialect.sqlglot)).lower()
@@ -169,7 +183,7 @@ def _extra_columns(declared: Table, live: Table) -> Iterator[Difference]:
             continue
         optional = column.nullable or column.default is not None
         reason = "" if optional else ", which is NOT NULL without a default"
-        yield Difference(f"the table also has column `{column.name}` ({column.type}){reason}", harmless=optional)
+        yield Difference(f"the table also has column `{column.name}` ({column.kind}){reason}", harmless=optional)
 
 
 def _primary_key(declared: Table, live: Table) -> Iterator[Difference]:

@@ -20,6 +20,7 @@ from flowc.errors import DataError, EngineError, FlowcError, TransientError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.connectors import constraints
 from flowc.runtime.connectors import duckdb_catalog as catalog
+from flowc.runtime.connectors.duckdb_rehearsal import rehearse
 from flowc.runtime.connectors.duckdb_values import (
     Counted,
     as_read,
@@ -195,6 +196,10 @@ class DuckDB:
 
     def resolved(self, name: TableName) -> Resolved:
         return catalog.resolved(self._rows, name)
+
+    def rehearse(self, statements: Sequence[str]) -> dict[int, str]:
+        self.open()
+        return rehearse(self._connection, statements)
 
     def names(self) -> tuple[TableName, ...]:
         return catalog.names(self._rows)

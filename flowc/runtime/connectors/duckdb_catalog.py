@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from flowc.catalog import Column, Index, Native, Resolved, Table, TableName
-from flowc.runtime.connectors.duckdb_values import index_columns, type_of
+from flowc.runtime.connectors.duckdb_values import index_columns, own_name, type_of
+from flowc.runtime.connectors.generated import generated
 from flowc.runtime.names import folded, literal, quoted
 
 Ask = Callable[[str], Sequence[Any]]
@@ -31,13 +32,14 @@ def _read(ask: Ask, name: TableName, columns: tuple[Column, ...]) -> Table:
     tables = ask(f"SELECT comment, estimated_size, sql FROM duckdb_tables() WHERE {_here(name)} AND NOT temporary")
     comment, rows, sql = tables[0] if tables else (None, None, "")
     collated = _collations(sql or "")
+    computed = generated(sql) if sql and "GENERATED" in sql else {}
     constraints = ask(
         f"SELECT constraint_type, constraint_column_names FROM duckdb_constraints() WHERE {_here(name)} "
         "ORDER BY constraint_index"
     )
     return Table(
         name,
-        tuple(replace(c, native=collated.get(c.name)) for c in columns),
+        tuple(replace(_computed(c, computed), native=collated.get(c.name)) for c in columns),
         next((tuple(names) for kind, names in constraints if kind == "PRIMARY KEY"), ()),
         (
             *_indexes(ask, name, columns),
@@ -49,6 +51,11 @@ def _read(ask: Ask, name: TableName, columns: tuple[Column, ...]) -> Table:
         dependents=_dependents(ask, name),
         beyond=(*_beyond([kind for kind, _ in constraints], sql or ""), *_tied(ask, name)),
     )
+
+
+def _computed(column: Column, expressions: Mapping[str, str]) -> Column:
+    made = expressions.get(column.name)
+    return column if made is None else replace(column, default=f"GENERATED ALWAYS AS ({made})")
 
 
 def _here(name: TableName) -> str:
@@ -98,7 +105,7 @@ def read_columns(ask: Ask, name: TableName, *, temporary: bool) -> tuple[Column,
         "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
         f"WHERE {where} ORDER BY column_index"
     )
-    return tuple(Column(r[0], type_of(r[1]), bool(r[2]), r[3], r[4], spelled=r[1]) for r in rows)
+    return tuple(Column(r[0], type_of(r[1]), bool(r[2]), r[3], r[4], spelled=r[1], own=own_name(r[1])) for r in rows)
 
 
 def _indexes(ask: Ask, name: TableName, columns: Sequence[Column]) -> tuple[Index, ...]:

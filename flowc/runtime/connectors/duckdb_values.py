@@ -106,6 +106,20 @@ def type_of(spelled: str) -> DataType:
         return DataType(Kind.TEXT)
 
 
+_OWN = re.compile(r"^BIT$|\b(ENUM|MAP|UNION)\(|\[[0-9]+\]|^STRUCT\(.*\"")
+
+
+def own_name(spelled: str) -> str | None:
+    """The type by DuckDB's name, where flowc has no word that tells all of it."""
+    if _OWN.search(spelled):
+        return spelled
+    try:
+        parse_type(spelled)
+    except ValueError:
+        return spelled
+    return None
+
+
 def index_columns(expressions: str) -> tuple[str, ...]:
     """The columns of an index, from the text in which DuckDB lists them."""
     parts = (match[1] or match[2].strip() for match in _LISTED.finditer(expressions[1:-1]))

@@ -24,6 +24,7 @@ from flowc.runtime.connectors import mysql_engines as engines
 from flowc.runtime.connectors import mysql_types as types
 from flowc.runtime.connectors import mysql_wire as wire
 from flowc.runtime.connectors.mysql_address import connect_arguments, connected
+from flowc.runtime.connectors.mysql_borne import with_borne
 from flowc.runtime.connectors.mysql_errors import failure, numbered, refused, unreachable
 from flowc.runtime.connectors.mysql_rows import batch
 from flowc.runtime.connectors.mysql_text import inserts, lines, load_statement, slices
@@ -275,7 +276,7 @@ class MySQL:
         return constraints.of_mysql(self._ask, self.table(table), words)
 
     def tables(self, names: Sequence[TableName]) -> dict[TableName, Table]:
-        return {name: found for name in names if (found := self.table(name)) is not None}
+        return {name: with_borne(self._ask, found) for name in names if (found := self.table(name)) is not None}
 
     def resolved(self, name: TableName) -> Resolved:
         place, folds = self._ask("SELECT database(), @@lower_case_table_names")[0]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowc.catalog import Column, Index, Native, Table, TableName
-from flowc.runtime.names import literal
+from flowc.runtime.names import literal, quoted
 from flowc.types import BOOLEAN, TEXT, DataType, Kind, parse_type
 
 Ask = Callable[[str], Sequence[tuple[Any, ...]]]
@@ -142,13 +142,13 @@ def _named(descriptions: Sequence[Any], ask: Ask) -> dict[tuple[str, str, str], 
 _FOLDED = "CAST(IF(@@lower_case_table_names, lower({x}), {x}) AS BINARY)"
 
 
-def place(name: TableName) -> dict[str, str]:
-    """What `table_schema` and `table_name` of the catalog are to be equal to, for a template of SQL.
+def place(name: TableName, column: str = "table_name") -> dict[str, str]:
+    """What `table_schema`, and `table_name` or another `column`, are to be equal to, for a template of SQL.
 
     The catalog takes `t` for `T`, and `sa` for `ßa`, where they are two tables.
     """
     own = _quoted(name.name)
-    same = f"{_FOLDED.format(x='table_name')} = {_FOLDED.format(x=own)}"
+    same = f"{_FOLDED.format(x=column)} = {_FOLDED.format(x=own)}"
     return {"schema": _quoted(name.schema) if name.schema else "database()", "name": f"{own} AND {same}"}
 
 
@@ -171,7 +171,7 @@ SELECT column_name, column_type, data_type, is_nullable, column_default, extra, 
 FROM information_schema.columns AS c WHERE table_schema = {schema} AND table_name = {name} ORDER BY ordinal_position
 """
 _INDEXES = """
-SELECT index_name, non_unique, column_name, sub_part FROM information_schema.statistics
+SELECT index_name, non_unique, column_name, sub_part, index_type, collation FROM information_schema.statistics
 WHERE table_schema = {schema} AND table_name = {name} ORDER BY index_name, seq_in_index
 """
 _TABLE = """
@@ -193,7 +193,8 @@ WHERE table_schema = {schema} AND table_name = {name} ORDER BY trigger_name
 
 _NAMES = """
 SELECT CASE WHEN table_schema <> database() THEN table_schema END, table_name FROM information_schema.tables
-WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')
+WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
+AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')
 ORDER BY table_schema, table_name
 """
 
@@ -214,7 +215,7 @@ def read_table(ask: Ask, name: TableName) -> Table | None:
     checks = {row[0]: bool(row[1]) for row in ask(_CHECKS.format(**parts))} if mariadb else {}
     columns = tuple(_column(row, checks, mariadb) for row in ask(_COLUMNS.format(**parts)))
     keys, others = _indexes(ask(_INDEXES.format(**parts)))
-    plain = kind == "BASE TABLE" and "partitioned" not in options.lower()
+    plain = kind != "VIEW" and "partitioned" not in options.lower()
     triggers = tuple(f"trigger {row[0]}" for row in ask(_TRIGGERS.format(**parts)))
     told = comment if plain and comment else None
     return Table(name, columns, keys, others, told, plain, dependents=triggers)
@@ -237,7 +238,20 @@ def _column(row: tuple[Any, ...], checks: Mapping[str, bool], mariadb: bool) -> 
     beside = kind.kind is Kind.JSON or (kind.kind is Kind.UUID and word == "char")
     words = None if beside else _WIDTH.sub(r"\1", str(spelled))
     native = _native(kind, str(spelled), str(word).lower(), collation)
-    return Column(name, kind, nullable == "YES", found, comment or None, tuple(beyond), words, native=native)
+    named = _own(kind, str(spelled), str(word).lower())
+    return Column(name, kind, nullable == "YES", found, comment or None, tuple(beyond), words, own=named, native=native)
+
+
+def _own(kind: DataType, spelled: str, word: str) -> str | None:
+    """The type by MySQL's name, where flowc has no word that tells all of it."""
+    if word == "year":
+        return word
+    limited = word in ("float", "double", "varbinary") and "(" in spelled
+    padded = word in ("char", "binary") and kind.kind is not Kind.UUID
+    sized = word in _SHORT and word not in ("text", "blob")
+    nameless = word in _NAMELESS and kind.kind is not Kind.BOOL
+    own = limited or padded or sized or nameless or word == "mediumint" or "zerofill" in spelled
+    return _WIDTH.sub(r"\1", spelled) if own else None
 
 
 def _native(kind: DataType, spelled: str, word: str, collation: str | None) -> Native | None:
@@ -298,7 +312,7 @@ def _default(default: Any, extra: str, generated: str | None, word: str, mariadb
     if "auto_increment" in extra:
         return "AUTO_INCREMENT"
     if generated:
-        return f"GENERATED ALWAYS AS ({generated})"
+        return f"GENERATED ALWAYS AS ({generated})" + (" STORED" if "STORED" in extra else "")
     if default is None or (mariadb and str(default).upper() == "NULL"):
         return None
     bare = not mariadb and "DEFAULT_GENERATED" not in extra
@@ -316,19 +330,37 @@ def parse_number(text: str) -> bool:
 
 
 def _indexes(rows: Sequence[tuple[Any, ...]]) -> tuple[tuple[str, ...], tuple[Index, ...]]:
-    """The primary key, and the other indexes; one over a part of a text says nothing of the whole and is not unique."""
+    """The primary key, and the other indexes."""
     names = list(dict.fromkeys(row[0] for row in rows))
-    keys: tuple[str, ...] = ()
-    others = []
-    for name in names:
-        parts = [row for row in rows if row[0] == name]
-        columns = tuple(str(row[2]) for row in parts if row[2] is not None)
-        if name == "PRIMARY":
-            keys = columns
-        elif len(columns) == len(parts):
-            whole = all(row[3] is None for row in parts)
-            others.append(Index(columns, whole and not int(parts[0][1]), name))
-    return keys, tuple(others)
+    found = {name: [row for row in rows if row[0] == name] for name in names}
+    keys = tuple(str(row[2]) for row in found.pop("PRIMARY", ()))
+    return keys, tuple(_index(name, parts) for name, parts in found.items())
+
+
+def _index(name: str, parts: Sequence[tuple[Any, ...]]) -> Index:
+    """An index; one over a part of a text says nothing of the whole and is not unique."""
+    columns = tuple(str(row[2]) for row in parts if row[2] is not None)
+    kind, whole = str(parts[0][4]), all(row[3] is None for row in parts)
+    unique = not int(parts[0][1])
+    beyond: tuple[str, ...] = () if kind in ("BTREE", "HASH") else (kind,)
+    beyond += ("a prefix",) if any(row[3] not in (None, OWN_PREFIX) for row in parts) and not beyond else ()
+    beyond += ("DESC",) if any(row[5] == "D" for row in parts) else ()
+    beyond += ("an expression",) if len(columns) < len(parts) else ()
+    return Index(columns, whole and unique, name, sql=_clause(name, parts, kind) if beyond else None, beyond=beyond)
+
+
+def _clause(name: str, parts: Sequence[tuple[Any, ...]], kind: str) -> str:
+    """What makes an index that flowc would not make, as ALTER TABLE has it."""
+    head = kind if kind in ("FULLTEXT", "SPATIAL") else "" if int(parts[0][1]) else "UNIQUE"
+    ends = (f"({row[3]})" if row[3] and kind == "BTREE" else "" for row in parts)
+    listed = (
+        f"{quoted(str(row[2]))}{end}{' DESC' if row[5] == 'D' else ''}" for row, end in zip(parts, ends, strict=True)
+    )
+    return f"{head} KEY {quoted(name)} ({', '.join(listed)})".lstrip()
+
+
+OWN_PREFIX = 191
+"""The characters of a long text that an index of flowc's own holds."""
 
 
 _BITS = """

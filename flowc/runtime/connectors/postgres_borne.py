@@ -7,29 +7,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowc.catalog import SHADOW_MARK, Leftover
+from flowc.catalog import REQUIRED_MARK, SHADOW_MARK, Leftover
 
 
 @dataclass
 class Borne:
     """Of one table: what depends on it, what itself and its columns bear, in words, and what an apply left in it.
 
-    `carried` are those of a column's own settings that a change of its type takes away, in SQL.
+    `carried` are those of a column's own settings that a change of its type takes away, in SQL; `bound` what keeps
+    a column from going, and from another type.
     """
 
     dependents: list[str] = field(default_factory=list)
     table: list[str] = field(default_factory=list)
     columns: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     carried: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    bound: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     leftovers: list[Leftover] = field(default_factory=list)
 
 
 _BORNE = """
-WITH t AS MATERIALIZED (
+WITH RECURSIVE t AS MATERIALIZED (
   SELECT c.*, y.typarray FROM pg_class c JOIN pg_type y ON y.oid = c.reltype WHERE c.oid = ANY(%(oids)s::oid[])
 ), a AS MATERIALIZED (
   SELECT a.*, coalesce(to_jsonb(a) ->> 'attcompression', '') AS compression FROM pg_attribute a
   WHERE a.attrelid = ANY(%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+), kin(root, oid) AS (
+  SELECT t.oid, t.oid FROM t UNION SELECT kin.root, i.inhrelid FROM kin JOIN pg_inherits i ON i.inhparent = kin.oid
+), all_of AS MATERIALIZED (
+  SELECT kin.root, b.attrelid, b.attnum, b.attname FROM kin JOIN pg_attribute b ON b.attrelid = kin.oid
+  WHERE b.attnum > 0 AND NOT b.attisdropped
+), req AS MATERIALIZED (
+  SELECT k.* FROM pg_constraint k JOIN a ON a.attrelid = k.conrelid AND k.conkey = ARRAY[a.attnum]
+  WHERE k.contype = 'c' AND (obj_description(k.oid, 'pg_constraint') = %(required)s
+    OR (NOT k.convalidated AND k.conname = 'flowc_' || a.attname || '_not_null'))
 ), own AS MATERIALIZED (
   SELECT g.tgrelid, g.tgname, g.tgfoid FROM pg_trigger g
   WHERE g.tgrelid = ANY(%(oids)s::oid[]) AND g.tgname ~ '^flowc_sync_' AND NOT g.tgisinternal
@@ -48,6 +59,8 @@ UNION
 SELECT t.oid, 'table', NULL, words FROM t CROSS JOIN LATERAL (VALUES
   (CASE WHEN t.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE t.oid IN (i.inhparent, i.inhrelid))
      THEN 'inheritance' END),
+  (CASE WHEN t.relpersistence = 'u' THEN 'UNLOGGED' END),
+  (CASE WHEN t.reloptions IS NOT NULL THEN 'settings of its storage' END),
   (CASE WHEN t.relrowsecurity OR t.relforcerowsecurity THEN 'row-level security' END),
   (CASE WHEN t.relkind <> 'v' AND t.relhasrules THEN 'rules' END),
   (CASE WHEN t.reloftype <> 0 THEN 'a type that the table is of' END)
@@ -85,11 +98,37 @@ FROM a JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = 
 LEFT JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
 LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
 WHERE (f.adrelid, f.adnum) IS DISTINCT FROM (a.attrelid, a.attnum)
-  AND k.contype IS DISTINCT FROM 'n' AND coalesce(k.conname !~ '^flowc_.*_not_null$', true)
+  AND k.contype IS DISTINCT FROM 'n' AND NOT EXISTS (SELECT FROM req WHERE req.oid = k.oid)
 UNION
 SELECT a.attrelid, 'column', a.attname, pg_describe_object(x.classid, x.objid, x.objsubid)
 FROM a JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum JOIN pg_depend x ON
   x.refclassid = 'pg_attrdef'::regclass AND x.refobjid = f.oid AND x.deptype = 'n'
+UNION
+SELECT a.root, 'bound', a.attname, coalesce(
+    CASE v.relkind WHEN 'm' THEN 'materialized view ' WHEN 'v' THEN 'view ' END || v.oid::regclass::text,
+    'column ' || quote_ident(g.attname) || ', which is computed from it', 'trigger ' || quote_ident(t.tgname),
+    'policy ' || quote_ident(p.polname), pg_describe_object(d.classid, d.objid, d.objsubid))
+FROM all_of a
+JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+LEFT JOIN pg_class v ON v.oid = r.ev_class
+LEFT JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+LEFT JOIN pg_attribute g ON g.attrelid = f.adrelid AND g.attnum = f.adnum
+LEFT JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
+LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+WHERE (f.adrelid, f.adnum) IS DISTINCT FROM (a.attrelid, a.attnum) AND d.classid NOT IN (
+  'pg_constraint'::regclass, 'pg_class'::regclass, 'pg_statistic_ext'::regclass)
+UNION
+SELECT a.attrelid, 'bound', a.attname, 'a table that it is inherited from' FROM a WHERE a.attinhcount > 0
+UNION
+SELECT a.attrelid, 'bound', a.attname, 'the partitions, which it decides'
+FROM a JOIN pg_partitioned_table q ON q.partrelid = a.attrelid AND a.attnum = ANY(q.partattrs)
+UNION
+SELECT a.attrelid, 'bound', a.attname, 'foreign key ' || quote_ident(k.conname)
+  || CASE WHEN k.conrelid <> a.attrelid OR NOT a.attnum = ANY(k.conkey)
+       THEN ' of ' || k.conrelid::regclass::text ELSE '' END
+FROM a JOIN pg_constraint k ON k.contype = 'f' AND ((k.conrelid = a.attrelid AND a.attnum = ANY(k.conkey))
+  OR (k.confrelid = a.attrelid AND a.attnum = ANY(k.confkey)))
 UNION
 SELECT a.attrelid, 'leftover', 'column', a.attname FROM a
 WHERE a.attname ~ '__flowc$' AND (col_description(a.attrelid, a.attnum) = %(mark)s
@@ -101,8 +140,7 @@ SELECT own.tgrelid, 'leftover', 'function', quote_ident(n.nspname) || '.' || quo
 FROM own JOIN pg_proc p ON p.oid = own.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE p.proname ~ '^flowc_sync_'
 UNION
-SELECT k.conrelid, 'leftover', 'constraint', k.conname FROM pg_constraint k
-WHERE k.contype = 'c' AND k.conrelid = ANY(%(oids)s::oid[]) AND k.conname ~ '^flowc_.*_not_null$'
+SELECT req.conrelid, 'leftover', 'constraint', req.conname FROM req
 ORDER BY 1, 2, 4
 """
 
@@ -110,11 +148,13 @@ ORDER BY 1, 2, 4
 def read_borne(connection: Any, oids: Sequence[int]) -> dict[int, Borne]:
     """By the identity of the table."""
     found: dict[int, Borne] = defaultdict(Borne)
-    for oid, kind, part, words in connection.execute(_BORNE, {"oids": list(oids), "mark": SHADOW_MARK}).fetchall():
+    asked = {"oids": list(oids), "mark": SHADOW_MARK, "required": REQUIRED_MARK}
+    for oid, kind, part, words in connection.execute(_BORNE, asked).fetchall():
         if kind == "leftover":
             found[oid].leftovers.append(Leftover(part, words))
-        elif kind in ("column", "carried"):
-            (found[oid].columns if kind == "column" else found[oid].carried)[part].append(words)
+        elif kind in ("column", "carried", "bound"):
+            held = {"column": found[oid].columns, "carried": found[oid].carried, "bound": found[oid].bound}
+            held[kind][part].append(words)
         else:
             (found[oid].dependents if kind == "dependent" else found[oid].table).append(words)
     return found

@@ -31,12 +31,33 @@ WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER 
 
 _INDEXES = """
 SELECT i.indrelid, c.relname, i.indisunique, i.indisprimary, pg_get_expr(i.indpred, i.indrelid), i.indisvalid,
-       EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('u', 'x')),
+       x.contype IS NOT NULL,
        ARRAY(SELECT coalesce(a.attname, pg_get_indexdef(i.indexrelid, k.n::int, true))
              FROM unnest(i.indkey) WITH ORDINALITY AS k(attnum, n)
              LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0
-             WHERE k.n <= i.indnkeyatts ORDER BY k.n)::text[]
-FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = ANY(%s::oid[]) ORDER BY c.relname
+             WHERE k.n <= i.indnkeyatts ORDER BY k.n)::text[],
+       array_remove(ARRAY[
+         CASE WHEN x.contype = 'x' THEN 'EXCLUDE' END,
+         CASE WHEN m.amname <> 'btree' THEN 'USING ' || m.amname END,
+         CASE WHEN i.indnatts > i.indnkeyatts THEN 'INCLUDE (' || (
+           SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.n)
+           FROM unnest(i.indkey) WITH ORDINALITY AS k(at, n)
+           JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.at WHERE k.n > i.indnkeyatts) || ')' END,
+         CASE WHEN i.indexprs IS NOT NULL THEN 'an expression' END,
+         CASE WHEN EXISTS (SELECT FROM unnest(i.indoption) AS o WHERE o <> 0) THEN 'an order of its own' END,
+         CASE WHEN EXISTS (SELECT FROM unnest(i.indclass) AS o JOIN pg_opclass p ON p.oid = o WHERE NOT p.opcdefault)
+           THEN 'an operator class of its own' END,
+         CASE WHEN EXISTS (SELECT FROM unnest(i.indkey, i.indcollation) AS k(at, l) JOIN pg_attribute a
+           ON a.attrelid = i.indrelid AND a.attnum = k.at WHERE k.l <> 0 AND k.l <> a.attcollation)
+           THEN 'a collation of its own' END,
+         CASE WHEN to_jsonb(i) ->> 'indnullsnotdistinct' = 'true' THEN 'NULLS NOT DISTINCT' END,
+         CASE WHEN x.condeferrable THEN 'DEFERRABLE' END
+       ], NULL),
+       coalesce('ALTER TABLE ' || i.indrelid::regclass || ' ADD CONSTRAINT ' || quote_ident(x.conname) || ' '
+         || pg_get_constraintdef(x.oid), pg_get_indexdef(i.indexrelid))
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+LEFT JOIN pg_constraint x ON x.conindid = i.indexrelid AND x.contype IN ('u', 'x') AND x.conrelid = i.indrelid
+WHERE i.indrelid = ANY(%s::oid[]) ORDER BY c.relname
 """
 
 _NAMES = """
@@ -86,7 +107,7 @@ def _table(
         name,
         tuple(columns),
         tuple(primary[7]) if primary else (),
-        tuple(Index(tuple(row[7]), row[2], row[1], row[4], row[5], row[6]) for row in indexes if not row[3]),
+        tuple(_index(row) for row in indexes if not row[3]),
         comment,
         plain=plain,
         rows=rows,
@@ -97,6 +118,13 @@ def _table(
     )
 
 
+def _index(row: Any) -> Index:
+    """An index; one that flowc would not make, with the statement that makes it."""
+    _, name, unique, _, where, valid, constraint, columns, beyond, sql = row
+    own = sql if beyond or where is not None else None
+    return Index(tuple(columns), unique, name, where, valid, constraint, own, tuple(beyond))
+
+
 def _columns(connection: Any, oids: Sequence[int], borne: Mapping[int, Borne]) -> Mapping[int, list[Column]]:
     rows = connection.execute(_ATTRIBUTES, [list(oids)]).fetchall()
     kinds = resolve(connection, [(row[1], row[2], row[3]) for row in rows])
@@ -104,8 +132,12 @@ def _columns(connection: Any, oids: Sequence[int], borne: Mapping[int, Borne]) -
     for (oid, name, _, _, required, comment, default, collation), kind in zip(rows, kinds, strict=True):
         more, own = borne[oid], native(kind, collation)
         beyond = (*more.columns[name], *(() if kind.native else (f"the type {kind.spelled}",)))
-        carried = tuple(more.carried[name])
-        found[oid].append(Column(name, kind.type, not required, default, comment, beyond, carried=carried, native=own))
+        found[oid].append(
+            Column(
+                name, kind.type, not required, default, comment, beyond, carried=tuple(more.carried[name]),
+                bound=tuple(more.bound[name]), own=kind.own, native=own,
+            )
+        )  # fmt: skip
     return found
 
 

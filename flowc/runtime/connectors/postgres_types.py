@@ -29,6 +29,8 @@ class PgColumn:
     base: str
     modifier: int
     spelled: str
+    own: str | None = None
+    """Its name where flowc has no word that tells all of it; one made in the database with its schema."""
 
     @property
     def native(self) -> bool:
@@ -100,9 +102,33 @@ def resolve(connection: Any, columns: Iterable[tuple[str, int, int]]) -> tuple[P
         typname, inherited, at = base[oid]
         found.append((name, typname, own if at == oid else inherited, at))
     wanted = [[at for *_, at in found], [modifier for _, _, modifier, _ in found]]
-    query = "SELECT format_type(t, m) FROM unnest(%s::oid[], %s::int[]) WITH ORDINALITY AS u(t, m, i) ORDER BY i"
-    spelled = [row[0] for row in connection.execute(query, wanted).fetchall()]
-    return tuple(PgColumn(n, b, m, s) for (n, b, m, _), s in zip(found, spelled, strict=True))
+    wanted += [[oid for _, oid, _ in given], [modifier for *_, modifier in given]]
+    rows = connection.execute(_SPELLED, wanted).fetchall()
+    return tuple(
+        PgColumn(n, b, m, s, own if _is_own(b, m, s, domain=domain) else None)
+        for (n, b, m, _), (s, own, domain) in zip(found, rows, strict=True)
+    )
+
+
+_SPELLED = """
+SELECT format_type(u.t, u.m), CASE WHEN s.nspname <> 'pg_catalog' AND pg_type_is_visible(u.o)
+         THEN quote_ident(s.nspname) || '.' ELSE '' END || format_type(u.o, u.om), y.typtype = 'd'
+FROM unnest(%s::oid[], %s::int[], %s::oid[], %s::int[]) WITH ORDINALITY AS u(t, m, o, om, i)
+JOIN pg_type y ON y.oid = u.o JOIN pg_namespace s ON s.oid = y.typnamespace ORDER BY u.i
+"""
+
+
+def _is_own(base: str, modifier: int, spelled: str, *, domain: bool) -> bool:
+    bare = base.removeprefix("_")
+    limited = bare in _LIMITED and modifier != -1
+    return (
+        domain
+        or bare not in NATIVE
+        or bare == "json"
+        or bare in _CHANGING
+        or limited
+        or (bare == "numeric" and "-" in spelled)
+    )
 
 
 _ATTRIBUTES = """

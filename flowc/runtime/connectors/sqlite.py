@@ -18,6 +18,7 @@ from flowc.runtime.arrow import TYPE, arrow_field
 from flowc.runtime.connectors import constraints, sqlite_failures
 from flowc.runtime.connectors import sqlite_catalog as catalog
 from flowc.runtime.connectors.sqlite_functions import register
+from flowc.runtime.connectors.sqlite_rehearsal import rehearse
 from flowc.runtime.connectors.sqlite_values import load, read_type, store
 from flowc.runtime.names import listed, qualified, quoted, without_end
 from flowc.runtime.options import database_path
@@ -142,6 +143,9 @@ class SQLite:
 
     def names(self) -> tuple[TableName, ...]:
         return catalog.names(self._ask)
+
+    def rehearse(self, statements: Sequence[str]) -> dict[int, str]:
+        return rehearse(self._ask, statements)
 
     def _ask(self, sql: str) -> Sequence[tuple[Any, ...]]:
         return list(self._run(sql).fetchall())

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from flowc.catalog import ROW_ID, Column, Index, Native, Resolved, Table, TableName
+from flowc.runtime.connectors.generated import QUOTED, generated
 from flowc.runtime.names import folded, literal, qualified, quoted
 from flowc.types import UNKNOWN, DataType, Kind
 
@@ -20,11 +21,12 @@ _BEYOND = re.compile(
     r"|\b(STRICT)\b(?=[^()]*$)",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _WHERE = re.compile(r"\bWHERE\b", re.IGNORECASE)
 _COLLATE = re.compile(r"\bCOLLATE\b", re.IGNORECASE)
 _WORD = re.compile(r'[A-Za-z_]\w*|"(?:[^"]|"")*"')
 _CONSTANTS = ("NULL", "TRUE", "FALSE", "CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP")
+_VIRTUAL, _STORED = 2, 3
+"""What `table_xinfo` has for columns that are computed."""
 _EXPRESSION = -2
 """What `index_xinfo` has in the place of a column."""
 
@@ -41,10 +43,13 @@ def read_table(ask: Ask, name: TableName, type_of: Callable[[str], DataType | No
     )
     name = next((TableName(name.schema, row[1]) for row in made if row[0] == "table"), name)
     texts = {row[1]: row[2] for row in made if row[0] == "index"}
-    beyond = _beyond(next((row[2] for row in made if row[0] == "table"), ""))
+    create = next((row[2] for row in made if row[0] == "table"), "")
+    beyond, computed = _beyond(create), generated(create)
     keys = tuple(r[1] for r in sorted((r for r in rows if r[5]), key=lambda r: r[5]))
     row_id = "WITHOUT ROWID" not in beyond and _is_row_id(rows, ask(f"PRAGMA {prefix}index_list({quoted(name.name)})"))
-    columns = (_column(r, type_of, row_id=row_id and r[1] in keys) for r in rows if r[6] != 1)
+    columns = (
+        _computed(_column(r, type_of, row_id=row_id and r[1] in keys), r[6], computed) for r in rows if r[6] != 1
+    )
     collated = _collations(ask, name) if "COLLATE" in beyond else {}
     return Table(
         name,
@@ -98,8 +103,17 @@ def _as_text(kind: DataType) -> bool:
 def _column(row: Any, type_of: Callable[[str], DataType | None], *, row_id: bool) -> Column:
     _, name, spelled, required, default, key, _ = row
     beyond = (ROW_ID,) if row_id else ()
-    kind, nullable = type_of(spelled) or UNKNOWN, not (required or key)
-    return Column(name, kind, nullable, _default(default), beyond=beyond, spelled=spelled)
+    kind, nullable = type_of(spelled), not (required or key)
+    own = quoted(spelled) if kind is None and spelled else None
+    return Column(name, kind or UNKNOWN, nullable, _default(default), beyond=beyond, spelled=spelled, own=own)
+
+
+def _computed(column: Column, hidden: int, expressions: Mapping[str, str]) -> Column:
+    """The column with what computes it in the place of a default; `hidden` is what SQLite says of its kind."""
+    if hidden not in (_VIRTUAL, _STORED):
+        return column
+    stored = " STORED" if hidden == _STORED else ""
+    return replace(column, default=f"GENERATED ALWAYS AS ({expressions.get(column.name, '')}){stored}")
 
 
 def _default(text: str | None) -> str | None:
@@ -135,7 +149,7 @@ def _dependents(ask: Ask, name: TableName, master: str) -> tuple[str, ...]:
 
 
 def _beyond(sql: str) -> tuple[str, ...]:
-    found = (next(filter(None, match.groups()), "GENERATED") for match in _BEYOND.finditer(_QUOTED.sub(" ", sql)))
+    found = (next(filter(None, match.groups()), "GENERATED") for match in _BEYOND.finditer(QUOTED.sub(" ", sql)))
     return tuple(dict.fromkeys(" ".join(words.upper().split()) for words in found))
 
 
@@ -147,7 +161,8 @@ def _indexes(ask: Ask, name: TableName, prefix: str, texts: Mapping[str, str]) -
             sql = texts.get(index)
             where = _where(sql or "") if partial else None
             beyond: tuple[str, ...] = ("an expression",) if any(part[1] == _EXPRESSION for part in parts) else ()
-            beyond += ("COLLATE",) if _COLLATE.search(_QUOTED.sub(" ", sql or "")) else ()
+            beyond += ("DESC",) if any(part[3] for part in parts) else ()
+            beyond += ("COLLATE",) if _COLLATE.search(QUOTED.sub(" ", sql or "")) else ()
             columns = tuple(part[2] for part in parts if part[2])
             found.append(Index(columns, bool(unique), index, where, constraint=origin == "u", sql=sql, beyond=beyond))
     return tuple(sorted(found, key=lambda index: index.name or ""))
@@ -155,6 +170,6 @@ def _indexes(ask: Ask, name: TableName, prefix: str, texts: Mapping[str, str]) -
 
 def _where(sql: str) -> str:
     """The condition of a partial index."""
-    bare = _QUOTED.sub(lambda match: " " * len(match[0]), sql)
+    bare = QUOTED.sub(lambda match: " " * len(match[0]), sql)
     found = _WHERE.search(bare)
     return sql[found.end() :].strip() if found else sql

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from flowc.catalog import Column, Table
+from flowc.catalog import Column, Table, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.compare import counts
+from flowc.compiler.migrate.engines.mysql_refusals import held, keeps
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, alter
 from flowc.compiler.quote import ident, idents, table, text
@@ -137,6 +137,8 @@ _CLAUSES: Mapping[str, Callable[[Alteration, Situation], str]] = {
 def _refuses(alteration: Alteration, situation: Situation) -> str | None:
     """A definition that is written anew must say all that the old one said."""
     was = alteration.was
+    if words_of := held(alteration, situation):
+        return words_of
     if alteration.kind not in _ANEW or was is None:
         return None
     if alteration.kind == "alter_type" and was.type.kind is Kind.BOOL and alteration.column.type.kind is Kind.TEXT:
@@ -156,6 +158,7 @@ MYSQL = Engine(
     combine=_combine,
     drop=_drop_table,
     refuses=_refuses,
+    keeps=keeps,
     limits=(
         "SET SESSION lock_wait_timeout = {lock_s}, innodb_lock_wait_timeout = {lock_s}"
         "/*M! , max_statement_time = {statement_s} */",

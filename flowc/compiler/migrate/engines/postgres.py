@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from flowc.catalog import Column, Index, Table
+from flowc.catalog import Column, Index, Table, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.compare import counts, key_index
+from flowc.compiler.migrate.compare import key_index
 from flowc.compiler.migrate.engines.postgres_leftovers import drop_leftovers
+from flowc.compiler.migrate.engines.postgres_refusals import keeps, refuses
 from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE, SHARE_UPDATE, require
 from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shadow, wants_shadow
 from flowc.compiler.migrate.retype import retype
@@ -178,16 +179,6 @@ def _comment(found: Words) -> Words:
     return comment
 
 
-def _refuses(alteration: Alteration, _: Situation) -> str | None:
-    was = alteration.was
-    if alteration.kind != "alter_type" or was is None:
-        return None
-    if (was.default or "").startswith("GENERATED ALWAYS AS ("):
-        return "the column is computed from others: change it by hand"
-    own = next((words for words in was.beyond if words.startswith(("the domain ", "the type "))), None)
-    return own and f"the column has {own}, whose rules another type does not keep: change it by hand"
-
-
 def _tells(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
     """What goes with a column, and what a change of type costs others on a large table."""
     was, now = alteration.was, alteration.now
@@ -232,7 +223,8 @@ POSTGRES = Engine(
         "comment_column": _comment(words.comment_column),
     },
     drop=_drop_table,
-    refuses=_refuses,
+    refuses=refuses,
+    keeps=keeps,
     tells=_tells,
     limits=(
         "SET lock_timeout = {lock_ms}",

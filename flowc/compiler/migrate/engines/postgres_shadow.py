@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from hashlib import md5
 
-from flowc.catalog import SHADOW_MARK, Column, Table
+from flowc.catalog import SHADOW_MARK, Column, Table, counts
 from flowc.compiler.migrate.alteration import Situation
-from flowc.compiler.migrate.compare import SHADOW, counts
+from flowc.compiler.migrate.compare import SHADOW
 from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE
 from flowc.compiler.migrate.retype import Retype, retype
 from flowc.compiler.migrate.words import alter

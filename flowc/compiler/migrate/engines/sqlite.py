@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowc.catalog import names_word
+from flowc.catalog import counts, names_word
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.rebuild import rebuild
@@ -15,7 +15,9 @@ from flowc.migration import Precheck, Statement
 
 def _add_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
     column = alteration.column
-    constant = column.default is None or is_constant(column.default)
+    # SQLite computes a column that is not stored when it is read.
+    computed = counts(column.default) and not (column.default or "").endswith("STORED")
+    constant = computed or column.default is None or is_constant(column.default)
     if not constant or (not column.nullable and column.default is None):
         return None
     return words.add_column(alteration, situation)

@@ -1,0 +1,69 @@
+"""What keeps an engine from changing or dropping a column, in words for `plan`: refused before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+
+from flowc.catalog import Column, Index
+from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.types import DataType, Kind
+
+FOREIGN = "foreign key "
+"""How the words begin that are of a foreign key; one of another table goes on with its name behind ` of `."""
+_MADE = ("generated ", "auto_increment")
+
+
+def hindered(verb: str, name: str, words: Iterable[str]) -> str | None:
+    """The refusal, where something hinders: `verb` says what cannot be done to the column or key `name`."""
+    found = tuple(dict.fromkeys(words))
+    if not found:
+        return None
+    there = "there is" if len(found) == 1 else "there are"
+    return f"the engine does not {verb} `{name}` while {there} {', '.join(found)}: change it by hand"
+
+
+def made_by_engine(alteration: Alteration) -> str | None:
+    """Why a default cannot be changed: the engine makes the values, or is to make them from now on."""
+    if alteration.kind not in ("set_default", "drop_default"):
+        return None
+    sides = [c for c in (alteration.was, alteration.now) if c is not None]
+    if not any((column.default or "").lower().startswith(_MADE) for column in sides):
+        return None
+    return f"only by hand does `{alteration.column.name}` begin or cease to be {_words(sides)}"
+
+
+def _words(columns: Iterable[Column]) -> str:
+    found = (c.default or "" for c in columns)
+    return next(default for default in found if default.lower().startswith(_MADE))
+
+
+DIVIDES = "the partitions, which it decides"
+"""What the engine says of the columns by which a table is divided: each unique key must hold them."""
+
+
+def not_whole(key: Iterable[str], situation: Situation) -> str | None:
+    """Why a key cannot be unique in a table that is divided by other columns."""
+    live = situation.live
+    left = [c.name for c in live.columns if DIVIDES in c.bound and situation.new_name(c.name) not in tuple(key)]
+    return f"a unique key of a table with partitions must hold {', '.join(left)}, which decides them" if left else None
+
+
+def unordered(index: Index, situation: Situation, kinds: Container[str]) -> str | None:
+    """Why the columns of an index cannot be in one: `kinds` are the names of types without an order."""
+    for name in index.columns:
+        live = situation.live.column(situation.old_name(name))
+        column = live or situation.wanted.column(name)
+        kind = (column.own if column is not None else None) or ""
+        if kind.lower() in kinds:
+            return f"the engine has no order for a {kind}, which `{name}` is"
+    return None
+
+
+def from_others(bound: Iterable[str]) -> tuple[str, ...]:
+    """The foreign keys of other tables among them."""
+    return tuple(words for words in bound if words.startswith(FOREIGN) and " of " in words)
+
+
+def alike(old: DataType, new: DataType) -> bool:
+    """Whether expressions and comparisons that took the one type take the other one too."""
+    return (old.is_number and new.is_number) or (old.kind is new.kind and old.kind is not Kind.ARRAY)

@@ -1,0 +1,93 @@
+"""What MySQL and MariaDB refuse of a table that others use, said by `plan`, for every statement of DDL commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from flowc.catalog import Index, Table
+from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.bound import DIVIDES, FOREIGN, alike, hindered, not_whole
+
+_VERSIONED = "system versioning"
+_FREE = ("create_index", "drop_index", "comment_table")
+"""What the engine does to a table whose old rows it keeps."""
+_COUNTER = "AUTO_INCREMENT"
+_SETS_NULL = "which sets it NULL"
+
+
+def held(alteration: Alteration, situation: Situation) -> str | None:
+    """Why an alteration cannot be made, in words."""
+    if _VERSIONED in situation.live.beyond and alteration.kind not in _FREE:
+        return hindered("change", situation.label, (_VERSIONED,))
+    found = _REFUSALS.get(alteration.kind)
+    return found(alteration, situation) if found else None
+
+
+def keeps(live: Table) -> str | None:
+    """Why a table cannot be dropped."""
+    return hindered("drop", str(live.name), (words for words in live.dependents if words.startswith(FOREIGN)))
+
+
+def _alter_type(alteration: Alteration, situation: Situation) -> str | None:
+    was, now = alteration.was, alteration.column
+    assert was is not None
+    found = [words for words in was.bound if words.startswith(FOREIGN) or words == DIVIDES]
+    if not alike(was.type, now.type):
+        found += [f"index {index.name}" for index in situation.live.indexes if index.beyond and index.names(was.name)]
+    return hindered("change the type of", was.name, found)
+
+
+def _drop_column(alteration: Alteration, _: Situation) -> str | None:
+    return hindered("drop", alteration.column.name, alteration.column.bound)
+
+
+def _rename_column(alteration: Alteration, _: Situation) -> str | None:
+    assert alteration.was is not None
+    return hindered("rename", alteration.was.name, (words for words in alteration.was.bound if words == DIVIDES))
+
+
+def _set_not_null(alteration: Alteration, _: Situation) -> str | None:
+    assert alteration.was is not None
+    return hindered("require", alteration.was.name, (words for words in alteration.was.bound if _SETS_NULL in words))
+
+
+def _drop_key(alteration: Alteration, situation: Situation) -> str | None:
+    shown = ", ".join(alteration.key)
+    return hindered("drop the key", shown, _needing(Index(alteration.key, unique=True), situation))
+
+
+def _drop_index(alteration: Alteration, situation: Situation) -> str | None:
+    index = alteration.index
+    assert index is not None
+    return hindered("drop the index", index.name or "", _needing(index, situation))
+
+
+def _needing(index: Index, situation: Situation) -> Iterator[str]:
+    """What needs the index: foreign keys and a counter of its first column, for which there is no other one."""
+    live = situation.renamed_live
+    first = live.column(index.columns[0]) if index.columns else None
+    keys = [live.primary_key, *(i.columns for i in live.indexes if not i.beyond)]
+    others = [key for key in keys if key != index.columns and key[:1] == index.columns[:1]]
+    if first is None or others or keys.count(index.columns) > 1:
+        return
+    yield from (words for words in first.bound if words.startswith(FOREIGN))
+    if (first.default or "").upper() == _COUNTER:
+        yield _COUNTER
+
+
+def _create_index(alteration: Alteration, situation: Situation) -> str | None:
+    index = alteration.index
+    assert index is not None
+    return not_whole(index.columns, situation) if index.unique else None
+
+
+_REFUSALS: Mapping[str, Callable[[Alteration, Situation], str | None]] = {
+    "alter_type": _alter_type,
+    "drop_column": _drop_column,
+    "rename_column": _rename_column,
+    "set_not_null": _set_not_null,
+    "drop_key": _drop_key,
+    "drop_index": _drop_index,
+    "create_index": _create_index,
+    "add_key": lambda alteration, situation: not_whole(alteration.key, situation),
+}

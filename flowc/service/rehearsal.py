@@ -1,0 +1,31 @@
+"""Changes of tables as the engine itself judges them, where it can try them on an empty copy of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from flowc.migration import Change, TableChanges
+from flowc.runtime.connector import Database, Rehearsing
+
+
+def rehearsed(tables: Sequence[TableChanges], database: Database) -> tuple[TableChanges, ...]:
+    """The same changes; those are blocked that the engine refuses, whatever its tables hold."""
+    changes = [change for table in tables for change in table.changes]
+    if not isinstance(database, Rehearsing) or all(change.kind == "create_table" for change in changes):
+        return tuple(tables)
+    statements = [(change, statement.sql) for change in changes for statement in change.statements]
+    refused: dict[str, str] = {}
+    for place, words in database.rehearse([sql for _, sql in statements]).items():
+        refused.setdefault(_name(statements[place][0]), words)
+    return tuple(replace(t, changes=tuple(_judged(c, refused.get(_name(c))) for c in t.changes)) for t in tables)
+
+
+def _name(change: Change) -> str:
+    return f"{change.kind} {change.object} {change.summary}"
+
+
+def _judged(change: Change, words: str | None) -> Change:
+    if words is None or not change.statements:
+        return change
+    return replace(change, statements=(), blocked=f"the engine refuses it ({words}): change it by hand")
