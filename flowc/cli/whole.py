@@ -18,6 +18,7 @@ from flowc.errors import UsageError
 from flowc.render.diagnostics import summary
 from flowc.runtime.lean import without_pandas
 from flowc.service.plans import close_selection
+from flowc.service.scope import scope_of
 from flowc.service.secrets import Resolver
 from flowc.service.sessions import Sessions
 
@@ -47,7 +48,7 @@ def prepare_whole(
     checked, ir = found
     resolver = Resolver(os.environ, Path(checked.project.root))
     conceal(resolver.redact)
-    return Whole(checked, ir, Sessions(checked.project.connections, resolver))
+    return Whole(checked, ir, Sessions(checked.project.connections, resolver, scope_of(checked)))
 
 
 def selection(names: Sequence[str], whole: Whole) -> frozenset[str]:

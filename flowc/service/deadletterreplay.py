@@ -107,7 +107,7 @@ def _assembled(
     made.compute.decoders = _decoders(letters)
     box = LetterBox(sql, letters.database(), attempts, min(plan.batch.max_rows, _BATCH))
     writers = [_taking(writer, letters) for writer in made.writers]
-    run = LettersRun(plan, letters.stream, box, made.compute, writers, made.store, _fetch(letters), pause)
+    run = LettersRun(plan, letters.kept_name, box, made.compute, writers, made.store, _fetch(letters), pause)
     _take_out(writers[-1], run, box)
     return run
 
@@ -130,7 +130,7 @@ def _of_topic(plan: StreamPlan, letters: DeadLetters, chosen: Chosen, attempts: 
     made = assembled(plan, letters.sessions, StreamReport(plan.name), pause=pause)
     made.compute.decoders = _decoders(letters)
     writers = [_taking(writer, letters) for writer in made.writers]
-    return LettersRun(plan, letters.stream, letters.topic(), made.compute, writers, made.store, _fetch(letters), pause)
+    return LettersRun(plan, letters.kept_name, letters.topic(), made.compute, writers, made.store, _fetch(letters), pause)
 
 
 def _fetch(letters: DeadLetters) -> Fetch:
@@ -180,7 +180,7 @@ def _taking(writer: Writer, letters: DeadLetters) -> Writer:
         return LettersWriter(_taking(writer.table, letters))
     if not isinstance(writer, DatabaseWriter):
         return writer
-    hold = hold_positions(letters.stream, DIALECTS[writer.plan.kind])
+    hold = hold_positions(letters.plan.project, letters.stream, DIALECTS[writer.plan.kind])
 
     def first(_: Epoch) -> None:
         writer.database.execute(hold)

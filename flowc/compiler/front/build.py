@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from flowc.compiler.front.build_pipelines import build_pipeline
 from flowc.compiler.front.build_tables import build_table
 from flowc.compiler.front.connections import build_connection, layered_connections
-from flowc.compiler.front.nodes import Context, content, sql
+from flowc.compiler.front.nodes import Context, content, name, sql
 from flowc.compiler.front.salvage import salvage
 from flowc.compiler.front.spec import NO_GAPS, ConnectionSpec, Gaps, Json, PipelineSpec, ProjectSpec, RawSpec, TableSpec
 from flowc.compiler.front.yamltree import Entry, Node, Scalar, TreeMap, plain
@@ -18,6 +19,8 @@ from flowc.diagnostics import Note, did_you_mean
 from flowc.source import Located, Span
 
 T = TypeVar("T")
+LONGEST_PROJECT = 64
+"""Characters of a project's name: it is a part of keys in databases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ def build_project(
     pipelines = _build(merged, "pipelines", context, build_pipeline)
     return ProjectSpec(
         root=str(context.root),
+        name=project_name(files, context),
         vars=variables,
         environment=environment,
         connections=connections,
@@ -78,6 +82,23 @@ def build_project(
         broken=merged.broken | _unbuilt(merged, "tables", tables) | _unbuilt(merged, "pipelines", pipelines),
         complete=complete,
     )
+
+
+def project_name(files: Sequence[CheckedFile], context: Context) -> str:
+    """What the files call the project, else the name of its root folder."""
+    found = [given for file in files if (given := name(file.root.get("project"))) and ("project",) not in file.broken]
+    for other in found[1:]:
+        if other.value != found[0].value:
+            note = Note(f"here it is `{found[0].value}`", found[0].span)
+            message = f"the project has two names, `{found[0].value}` and `{other.value}`"
+            helps = ("say `project:` once",)
+            context.reporter.error("duplicate-name", message, other.span, notes=(note,), helps=helps)
+    return found[0].value if found else default_name(context.root)
+
+
+def default_name(root: Path) -> str:
+    """The name of a project whose files say none, as its folder has it."""
+    return root.name.strip()[:LONGEST_PROJECT].strip() or "flowc"
 
 
 def _unbuilt(

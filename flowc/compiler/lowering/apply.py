@@ -88,6 +88,7 @@ def lower_apply(
         expect=_expectations(writer, table),
         timezone=spec.timezone.value if spec.timezone else None,
         span=target.spec.span,
+        project=lowering.checked.project.name,
         roles={(role, name.value): name.span for role, name in _roles(spec, target)},
     )
     kind = target.connection.kind.value

@@ -133,6 +133,18 @@ class Delta:
         found = self._change.found
         return None if found is None else found.transaction_version(application)
 
+    def claim(self, table: TableName, stamps: Mapping[str, int]) -> None:
+        """Commits numbers of applications alone.
+
+        Raises TransientError where another writer was first.
+        """
+        found, deltalake = self._lake.open(table), driver("deltalake", "delta")
+        if found is not None:
+            given = [deltalake.Transaction(application, number) for application, number in stamps.items()]
+            properties = deltalake.CommitProperties(app_transactions=given, max_commit_retries=0)
+            with speaking(table):
+                found.create_write_transaction([], "append", found.schema(), commit_properties=properties)
+
     def dataset(self, table: TableName) -> Any:
         found = self._lake.open(table)
         if found is None:

@@ -11,6 +11,10 @@ from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition, Range
 
 
+MOVED = 1 << 62
+"""An epoch, or an offset, that is kept under a name which a stream no longer has: whoever goes on with it is stopped."""
+
+
 class Fenced(FlowcError):
     """Another worker has moved on; what this one holds in hand must be read again from what is stored."""
 
