@@ -355,6 +355,8 @@ class StreamPlan:
     delivery: str = "exactly_once"
     parallelism: int = 1
     project: str = ""
+    former: str | None = None
+    """The name under which it was kept before it is as now; None for that of an older version."""
     version: int = VERSION
 
     @property
@@ -364,5 +366,7 @@ class StreamPlan:
 
     @property
     def was(self) -> str:
-        """Under which name an older version kept it there."""
+        """Under which name it was kept there before: that of an older version, unless another one is told."""
+        if self.former is not None:
+            return self.former
         return self.name if self.project else ""

@@ -185,3 +185,53 @@ def test_statements_of_an_older_version_fail(store: Store, made: Make):
     ):
         with pytest.raises(Exception, match=r"(?i)stream|pipeline"):
             store.raw(query)
+
+
+def test_a_project_is_renamed(store: Store, made: Make):
+    orders, sales = made("orders"), made("sales")
+    for project in (orders, sales):
+        done(project, "apply", "--yes")
+        done(project, "run", "--once")
+    before = done(orders, "plan", "--history").splitlines()[1:]
+    renamed = made("new", name="orders of today", table="orders")
+    renamed.write("rows.csv", "id,name\n2,again\n3,more\n")
+    renamed.write("ticks-2.jsonl", '{"id": 2, "name": "more"}\n')
+    assert "nobody-to-ask" in refused(renamed, "project", "rename", "orders", "orders of today")
+    assert "`plan`" not in done(renamed, "project", "rename", "orders", "orders of today", "--yes")
+    assert "No changes" in done(renamed, "plan")
+    assert done(renamed, "plan", "--history").splitlines()[1:] == before
+    done(renamed, "run", "--once", "load")
+    assert store.rows("SELECT id FROM orders") == [(1,), (2,), (3,)]
+    assert "No changes" in done(sales, "plan")
+    names = store.rows(f"SELECT DISTINCT project FROM {own(store, 'positions')}")
+    assert names == [("orders of today",), ("sales",)]
+    said = refused(renamed, "project", "rename", "order", "orders of today", "--yes")
+    assert "error[unknown-project]" in said and "`orders of today`, `sales`" in said
+
+
+def test_a_rename_onto_a_project_that_is_there_is_refused(store: Store, made: Make):
+    orders, sales = made("orders"), made("sales")
+    for project in (orders, sales):
+        done(project, "apply", "--yes")
+    assert "error[project-exists]" in refused(sales, "project", "rename", "orders", "sales", "--yes")
+    assert "error[unknown-project]" in refused(orders, "project", "rename", "orders", "sales", "--yes")
+
+
+def test_what_an_older_version_wrote_is_given_a_name_by_hand(store: Store, made: Make):
+    done(made("orders"), "apply", "--yes")
+    done(made("orders"), "run", "--once", "load")
+    make_older(store, ("migrations", "migration_steps", "watermarks"))
+    other = made("other", table="orders")
+    done(other, "project", "rename", "-", "other", "--yes")
+    assert "No changes" in done(other, "plan")
+    assert store.rows(f"SELECT DISTINCT project FROM {own(store, 'migrations')}") == [("other",)]
+
+
+def test_a_saved_plan_is_of_one_project(store: Store, made: Make):
+    orders = made("orders")
+    done(orders, "plan", "--out", "plan.json")
+    assert f'"project": "orders"' in done(orders, "plan", "--json")
+    text = (orders.path / "specs/project.yaml").read_text()
+    orders.write("specs/project.yaml", f"project: other\n{text}")
+    said = refused(orders, "apply", "plan.json")
+    assert "error[stale-plan]" in said and "project `orders`" in said and "project `other`" in said

@@ -30,6 +30,11 @@ from flowc.types import TEXT, TIMESTAMPTZ
 CURSOR = "flowc_cursor"
 """The cursor as the source has it, beside a column that becomes another value in the target."""
 WATERMARKS = "watermarks"
+_PLACE, _UNMOVED, _LEFT, _REMEMBER = PURPOSES = (
+    "a place for the watermark", "no other load has moved the watermark", "what earlier loads left",
+    "remember the watermark",
+)  # fmt: skip
+"""The purposes of all that a load does with its watermark."""
 _COLUMNS = (
     PROJECT_COLUMN,
     Column("pipeline_name", TEXT, nullable=False),
@@ -59,7 +64,7 @@ def state_tables(load: Load) -> tuple[TableName, ...]:
 def place(load: Load) -> Iterator[Execute]:
     """Makes the table of watermarks where it is missing."""
     for sql in ensure_state(WATERMARKS, _COLUMNS, _KEY, load.dialect):
-        yield Execute("a place for the watermark", sql)
+        yield Execute(_PLACE, sql)
 
 
 def of_pipeline(pipeline: str, dialect: Dialect, *, old: bool = False) -> str:
@@ -93,7 +98,7 @@ def resume(load: Load) -> Iterator[Execute | Check]:
         yield from place(load)
     state = table(load.dialect.state_table(WATERMARKS))
     if load.dialect.attached:
-        yield Execute("what earlier loads left", f"INSERT INTO {state} SELECT * FROM {ident(LIVE_WATERMARKS)}")
+        yield Execute(_LEFT, f"INSERT INTO {state} SELECT * FROM {ident(LIVE_WATERMARKS)}")
     yield _unmoved(load, state)
 
 
@@ -111,7 +116,7 @@ def _unmoved(load: Load, state: str) -> Check:
     own = of_load(load)
     moved = "" if load.watermark is None else f" AND {ident('value')} <> {text(load.watermark, dialect)}"
     return Check(
-        "no other load has moved the watermark",
+        _UNMOVED,
         f"SELECT {ident('value')}, {ident('loaded_at')} FROM {state} WHERE {own}{moved}",
         "load-overtaken",
         f"another load of `{load.apply.pipeline}` moved the watermark while this one was starting",
@@ -123,7 +128,7 @@ def remember(load: Load) -> Iterator[Execute]:
     """Stores the greatest cursor of all that was read, where it is past the watermark that the load began with."""
     if load.apply.incremental is not None:
         state = table(load.dialect.state_table(WATERMARKS))
-        yield Execute("remember the watermark", _upsert(load, _staged_cursor(load), state))
+        yield Execute(_REMEMBER, _upsert(load, _staged_cursor(load), state))
 
 
 def with_cursor(load: Load) -> Load:

@@ -30,8 +30,13 @@ class Chosen:
 
 def claim_letters(project: str, stream: str, of: TableName, dialect: Dialect) -> str:
     """Gives the letters that an older version kept of a stream the name under which they are kept now; a template."""
-    now, was = (_literal(name, dialect) for name in (kept_name(project, stream), stream))
-    return f"UPDATE {table(of)} SET {ident('stream')} = {now} WHERE {ident('stream')} = {was}"
+    return rename_letters(stream, kept_name(project, stream), of, dialect).replace("{", "{{").replace("}", "}}")
+
+
+def rename_letters(was: str, now: str, of: TableName, dialect: Dialect) -> str:
+    """Gives the letters of a stream to another name under which it is kept."""
+    names = (text(name, dialect) for name in (now, was))
+    return f"UPDATE {table(of)} SET {ident('stream')} = {next(names)} WHERE {ident('stream')} = {next(names)}"
 
 
 def letters_sql(

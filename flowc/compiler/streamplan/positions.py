@@ -6,7 +6,7 @@ from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, renewal
-from flowc.plan import PROJECT
+from flowc.plan import PROJECT, Renewal
 from flowc.stream import PositionSql
 from flowc.types import BIGINT, TEXT
 
@@ -57,12 +57,17 @@ def position_sql(project: str, stream: str, target: str, sources: list[str], dia
         text(target, dialect),
         project,
         f"SELECT '' AS {ident(PROJECT)}, {read}{ident('stream')} = {text(stream, dialect)}",
-        renewal(POSITIONS, _COLUMNS, _KEY, dialect),
+        renew_positions(dialect),
         (
             f"UPDATE {state} SET {ident(PROJECT)} = {_literal(project, dialect)} WHERE {ident(PROJECT)} = '' "
             f"AND {named} AND {ident('target')} = {{target}}",
         ),
     )
+
+
+def renew_positions(dialect: Dialect) -> Renewal:
+    """How the table of positions becomes that of this version where an older one made it."""
+    return renewal(POSITIONS, _COLUMNS, _KEY, dialect)
 
 
 def hold_positions(project: str, stream: str, dialect: Dialect) -> str:

@@ -13,7 +13,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, move_project, renewal
-from flowc.plan import PROJECT
+from flowc.plan import PROJECT, Renewal
 from flowc.stream import StatePlan, StateSql, TableTarget, TargetPlan
 from flowc.types import BIGINT, TEXT, DataType, Kind
 
@@ -88,15 +88,20 @@ def state_sql(stream: Owner, dialect: Dialect) -> StateSql:
     ensure = tuple(dict.fromkeys(statement for statements in made for statement in statements))
     tables = tuple(dialect.state_table(name) for name in _TABLES)
     named = _named(stream, dialect, "stream_name")
-    # Nobody looks at a table of groups before the others are renewed.
-    order = sorted(_TABLES, key=lambda name: name == GROUPS)
     return StateSql(
         ensure, _templates(stream, dialect), dialect.state_table(GROUPS), tables, stream.project,
         _reads(_of(Owner("", stream.name), dialect, "s."), dialect),
         _reads(f"WHERE s.{_named(stream, dialect, 'stream')}", dialect),
-        tuple(renewal(name, *_TABLES[name], dialect) for name in order),
+        renew_state(dialect),
         tuple(move_project(name, "", stream.project, dialect, named.format()) for name in _TABLES),
     )  # fmt: skip
+
+
+def renew_state(dialect: Dialect) -> tuple[Renewal, ...]:
+    """How the tables of a store become those of this version where an older one made them."""
+    # Whoever looks asks the table of groups first, which is renewed when all others are.
+    order = sorted(_TABLES, key=lambda name: name == GROUPS)
+    return tuple(renewal(name, *_TABLES[name], dialect) for name in order)
 
 
 def _strangers(stream: Owner) -> str:

@@ -17,11 +17,10 @@ from flowc.plan import PROJECT, Renewal
 from flowc.types import TEXT, DataType, Kind
 
 PROJECT_COLUMN = Column(PROJECT, TEXT, nullable=False)
-OWN = (
-    "migrations", "migration_steps", "locks", "watermarks", "positions", "checkpoints", "epochs", "state", "facts",
-    "dead_letters",
-)  # fmt: skip
-"""The names of all of flowc's own tables, without their schema or prefix."""
+KEPT = ("migrations", "migration_steps", "watermarks", "positions", "checkpoints", "epochs", "state", "facts")
+"""The names of those of flowc's own tables whose rows are of projects, without their schema or prefix."""
+OWN = (*KEPT, "locks", "dead_letters")
+"""The names of all of flowc's own tables."""
 WAS = {"stream_name": "stream", "pipeline_name": "pipeline", "plan_id": "plan"}
 """What columns were called before there were projects."""
 _LENGTHS = {PROJECT: 64, "source": 128}
@@ -90,3 +89,12 @@ def move_project(name: str, old: str, new: str, dialect: Dialect, where: str = "
     sets, of = (f"{ident(PROJECT)} = {text(project, dialect)}" for project in (new, old))
     condition = f" AND {where}" if where else ""
     return f"UPDATE {table(dialect.state_table(name))} SET {sets} WHERE {of}{condition}"
+
+
+def count_project(name: str, project: str | None, dialect: Dialect, *, each: bool = False) -> str:
+    """How many rows of a project one of flowc's own tables holds, or of all; or the names of `each` of them."""
+    state = table(dialect.state_table(name))
+    if each:
+        return f"SELECT DISTINCT {ident(PROJECT)} FROM {state}"
+    of = "" if project is None else f" WHERE {ident(PROJECT)} = {text(project, dialect)}"
+    return f"SELECT count(*) AS {ident('n')} FROM {state}{of}"

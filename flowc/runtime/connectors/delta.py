@@ -118,6 +118,15 @@ class Delta:
     def watermarks(self, table: TableName) -> pa.Table:
         return delta_watermarks.committed(self._lake.path(table), self._lake.open(table))
 
+    def move_watermarks(self, table: TableName, old: str, new: str) -> None:
+        found, stamps = self._lake.open(table), dict[str, int]()
+        for row in delta_watermarks.committed(self._lake.path(table), found).to_pylist():
+            if row["project"] == old:
+                stamps[delta_watermarks.application(row)] = delta_watermarks.TAKEN
+                stamps |= [delta_watermarks.write(self._lake.path(table), {**row, "project": new}, found)]
+        if stamps:
+            self.claim(table, stamps)
+
     def stamp(self, table: TableName, application: str) -> int | None:
         """The number that an application has last committed with a table, 0 for none; None without the table."""
         found = self._lake.open(table)
