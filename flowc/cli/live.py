@@ -59,7 +59,7 @@ def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None
         checked,
         tuple(p for p in ir.pipelines if (not names or p.name in names) and p.name not in found.own),
         () if names else _broken(found),
-        Sessions(checked.project.connections, resolver, scope_of(checked)),
+        Sessions(checked.project.connections, resolver, scope_of(checked.project)),
         ir,
     )
 

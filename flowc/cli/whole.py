@@ -48,7 +48,7 @@ def prepare_whole(
     checked, ir = found
     resolver = Resolver(os.environ, Path(checked.project.root))
     conceal(resolver.redact)
-    return Whole(checked, ir, Sessions(checked.project.connections, resolver, scope_of(checked)))
+    return Whole(checked, ir, Sessions(checked.project.connections, resolver, scope_of(checked.project)))
 
 
 def selection(names: Sequence[str], whole: Whole) -> frozenset[str]:

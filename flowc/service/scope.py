@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flowc.catalog import TableName
-from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.spec import ProjectSpec
 from flowc.migration import Snapshot
 
 _DEFAULT_SCHEMA = {"postgres": "public", "duckdb": "main"}
@@ -37,8 +37,7 @@ class Scope:
         return 2 * sum(found) >= len(found)
 
 
-def scope_of(checked: CheckedSpec) -> Scope:
+def scope_of(project: ProjectSpec) -> Scope:
     """The scope of a project."""
-    project = checked.project
     tables = frozenset(table.table_name for table in project.tables.values())
     return Scope(project.name, tables, frozenset((*project.pipelines, *project.streams)))

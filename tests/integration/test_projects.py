@@ -235,3 +235,17 @@ def test_a_saved_plan_is_of_one_project(store: Store, made: Make):
     orders.write("specs/project.yaml", f"project: other\n{text}")
     said = refused(orders, "apply", "plan.json")
     assert "error[stale-plan]" in said and "project `orders`" in said and "project `other`" in said
+
+
+def test_import_takes_tables_of_its_own_database_alone(store: Store, made: Make):
+    orders = made("orders")
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once")
+    store.run("CREATE TABLE nobodys (id BIGINT)")
+    sales = made("sales")
+    found = sales.flowc("import", "wh")
+    assert "nobodys:" in found.out and "orders_ticks:" in found.out
+    assert "flowc" not in found.out and "orders:" not in found.out
+    assert "belongs to project `orders`, and left out" in found.err
+    assert "error[table-of-another-project]" in refused(sales, "import", "wh", "orders")
+    assert "name: orders" in done(orders, "import", "wh", "orders")

@@ -78,7 +78,7 @@ class Worker:
 
     def _attempt(self) -> FlowcError | None:
         """One run, with sessions of its own; what ended it, if it was no stop."""
-        given = self.job.checked.project.connections, self.channel.wire.resolver, scope_of(self.job.checked)
+        given = self.job.checked.project.connections, self.channel.wire.resolver, scope_of(self.job.checked.project)
         sessions, others = Sessions(*given), Sessions(*given)
         try:
             run = self._assembled(sessions, others)
