@@ -13,7 +13,6 @@ from enum import StrEnum
 from flowc.catalog import Column, Table, TableName
 from flowc.types import DataType
 
-
 PROJECT = "project"
 """The column of flowc's own tables that says which project a row is of; empty until a project takes up what an older
 version left."""

@@ -17,9 +17,9 @@ from flowc.compiler.migrate.engines import ENGINES
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.service.importing import import_tables
-from flowc.service.secrets import Resolver
 from flowc.service.live import history_of
 from flowc.service.scope import Scope, scope_of
+from flowc.service.secrets import Resolver
 from flowc.service.sessions import Sessions
 
 

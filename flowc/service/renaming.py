@@ -125,10 +125,12 @@ class Renaming:
     def _letters(self, connection: str) -> Iterator[str]:
         for stream in self.ir.streams:
             place = letters_place(stream)
-            if isinstance(place, Target) and self.sessions.same(place.connection, connection):
-                if not DIALECTS[place.kind].attached and self.sessions.target(connection).table(place.name) is not None:
-                    was, now = (kept_name(project, stream.name) for project in (self.old, self.new))
-                    yield rename_letters(was, now, place.name, DIALECTS[place.kind])
+            if not isinstance(place, Target) or not self.sessions.same(place.connection, connection):
+                continue
+            dialect = DIALECTS[place.kind]
+            if not dialect.attached and self.sessions.target(connection).table(place.name) is not None:
+                was, now = (kept_name(project, stream.name) for project in (self.old, self.new))
+                yield rename_letters(was, now, place.name, dialect)
 
     def _move(self, kept: Kept) -> None:
         database, dialect = kept.database, DIALECTS[kept.kind]

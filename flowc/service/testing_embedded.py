@@ -52,7 +52,9 @@ class MemorySessions(Sessions):
 
 def memory_sessions(checked: CheckedSpec) -> MemorySessions:
     """Fresh databases of the embedded project: nothing is in them."""
-    return MemorySessions(checked.project.connections, Resolver({}, Path(checked.project.root)), scope_of(checked.project))
+    return MemorySessions(
+        checked.project.connections, Resolver({}, Path(checked.project.root)), scope_of(checked.project)
+    )
 
 
 def _embedded(spec: ConnectionSpec) -> ConnectionSpec:

@@ -150,7 +150,10 @@ def test_streams_of_one_name_in_two_projects_do_not_meet(opened: Open) -> None:
     other.save(Checkpoint(1, {("source", 0): 7}, groups=(Group("a", 1, b"other"),)))
     other.close()
     again = opened().open()
-    assert (again.checkpoint.positions, [group.data for group in again.checkpoint.groups]) == ({("source", 0): 5}, [b"one"])
+    assert (again.checkpoint.positions, [group.data for group in again.checkpoint.groups]) == (
+        {("source", 0): 5},
+        [b"one"],
+    )
 
 
 def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) -> None:
@@ -176,5 +179,5 @@ def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) 
     other = opened(project="other")
     assert other.open().last == 0
     other.close()
-    with pytest.raises(Exception, match="(?i)stream"):
+    with pytest.raises(Exception, match=r"(?i)stream"):
         made.run(f"INSERT INTO {own(made, 'checkpoints')} (stream, epoch, intended, body) VALUES ('s', 0, 0, '')")

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from flowc.compiler.front import nodes
 from flowc.compiler.front.build_pipelines import build_pipeline
 from flowc.compiler.front.build_tables import build_table
 from flowc.compiler.front.connections import build_connection, layered_connections
-from flowc.compiler.front.nodes import Context, content, name, sql
+from flowc.compiler.front.nodes import Context, content, sql
 from flowc.compiler.front.salvage import salvage
 from flowc.compiler.front.spec import NO_GAPS, ConnectionSpec, Gaps, Json, PipelineSpec, ProjectSpec, RawSpec, TableSpec
 from flowc.compiler.front.yamltree import Entry, Node, Scalar, TreeMap, plain
@@ -86,7 +87,9 @@ def build_project(
 
 def project_name(files: Sequence[CheckedFile], context: Context) -> str:
     """What the files call the project, else the name of its root folder."""
-    found = [given for file in files if (given := name(file.root.get("project"))) and ("project",) not in file.broken]
+    found = [
+        given for file in files if (given := nodes.name(file.root.get("project"))) and ("project",) not in file.broken
+    ]
     for other in found[1:]:
         if other.value != found[0].value:
             note = Note(f"here it is `{found[0].value}`", found[0].span)

@@ -33,7 +33,9 @@ _ROWS = 10_000
 
 @dataclass
 class TopicLetters:
-    """The dead letters kept as those of one stream in a topic, which may hold those of others. `options` are the connection's.
+    """The dead letters of one stream, by its kept name, in a topic that may hold those of others.
+
+    `options` are the connection's.
 
     They stay where they are when they are replayed. `attempts` is how many a letter may have that is not parked.
     """

@@ -245,7 +245,8 @@ class DatabaseStore:
         for start in range(0, len(groups), _PIECE):
             piece = groups[start : start + _PIECE]
             columns = (
-                [self.sql.project] * len(piece), [self.stream] * len(piece), [spelled(group.operator) for group in piece],
+                [self.sql.project] * len(piece), [self.stream] * len(piece),
+                [spelled(group.operator) for group in piece],
                 [group.number for group in piece], [group.data for group in piece],
             )  # fmt: skip
             arrays = [pa.array(values, of.type) for values, of in zip(columns, _SCHEMA, strict=True)]

@@ -81,7 +81,7 @@ class DeltaWriter:
         return held if held is not None and held < MOVED else 0
 
     def _claimed(self) -> int:
-        """Goes on from what is held under the name that the stream had before, where nobody goes on with it any more."""
+        """Goes on from what is held under the name that the stream had before; who goes on with that is stopped."""
         held = self._before()
         if held:
             self.database.claim(self.plan.table, {self.application: held, _application(self.was): MOVED})
