@@ -136,7 +136,8 @@ def test_a_moved_folder_is_told_and_nothing_is_read_twice(store: Store, made: Ma
     moved = made("moved", table="orders")
     moved.write("rows.csv", "id,name\n1,orders\n2,orders\n")
     said = refused(moved, "run", "--once")
-    assert said.count("error[project-renamed]") == 2 and "project rename orders moved`" in said
+    assert said.count("error[project-renamed]") == 2
+    assert "project rename orders moved`" in said
     assert store.rows("SELECT count(*) FROM orders") == [(2,)]
     assert store.rows("SELECT count(*) FROM orders_ticks") == [(1,)]
 
