@@ -151,7 +151,7 @@ class Dialect:
     """Creates one of flowc's own tables where it is missing; `{schema}`, `{table}`, `{text}` and `{columns}`."""
     renew_table: tuple[str, ...] = (
         "CREATE TABLE {new} ({columns})",
-        "INSERT INTO {new} ({names}) SELECT {old} FROM {table}",
+        "INSERT INTO {new} ({names}) SELECT {old} FROM {table} AS o",
         "DROP TABLE {table}",
         "ALTER TABLE {new} RENAME TO {name}",
     )

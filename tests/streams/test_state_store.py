@@ -9,6 +9,7 @@ import pytest
 
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.connectors import open_database
+from flowc.runtime.renewal import _renew
 from flowc.runtime.streams.epoch import Intent, Range
 from flowc.runtime.streams.state.contract import Checkpoint, Group
 from flowc.runtime.streams.state.store import DatabaseStore
@@ -181,3 +182,14 @@ def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) 
     other.close()
     with pytest.raises(Exception, match=r"(?i)stream"):
         made.run(f"INSERT INTO {own(made, 'checkpoints')} (stream, epoch, intended, body) VALUES ('s', 0, 0, '')")
+
+
+def test_two_workers_that_renew_the_tables_at_once_lose_nothing(opened: Open, made: Store) -> None:
+    first = opened()
+    first.open()
+    first.save(Checkpoint(1, {("source", 0): 5}, groups=(Group("a", 1, b"kept"),)))
+    make_older(made, ("checkpoints", "epochs", "state", "facts"))
+    for each in first.sql.renewals:
+        for _ in range(2):  # the second one has looked before the first one was done
+            _renew(first.database, each)
+    assert first.open().checkpoint.groups == (Group("a", 1, b"kept"),)

@@ -72,10 +72,11 @@ def of_pipeline(pipeline: str, dialect: Dialect, *, old: bool = False) -> str:
 
     With `old`, the table is as it was before there were projects.
     """
-    project, name = (f"'' AS {ident(PROJECT)}", "pipeline") if old else (ident(PROJECT), "pipeline_name")
+    project, name = (f"'' AS {ident(PROJECT)}", "pipeline") if old else (f"w.{ident(PROJECT)}", "pipeline_name")
     columns = ", ".join((project, *(ident(name) for name in ("target", "column_name", "value"))))
-    where = f"{ident(name)} = {text(pipeline, dialect)} ORDER BY {ident('loaded_at')} DESC, {ident('target')}"
-    return f"SELECT {columns} FROM {table(dialect.state_table(WATERMARKS))} WHERE {where}"
+    # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
+    where = f"w.{ident(name)} = {text(pipeline, dialect)} ORDER BY {ident('loaded_at')} DESC, {ident('target')}"
+    return f"SELECT {columns} FROM {table(dialect.state_table(WATERMARKS))} AS w WHERE {where}"
 
 
 def renew_watermarks(dialect: Dialect) -> Renewal:

@@ -57,7 +57,8 @@ def renewal(name: str, columns: Sequence[Column], key: Sequence[str], dialect: D
         "name": ident(state.name),
         "columns": _columns(whole, dialect),
         "names": idents(column.name for column in (PROJECT_COLUMN, *known)),
-        "old": ", ".join(("''", *(ident(WAS.get(column.name, column.name)) for column in known))),
+        # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
+        "old": ", ".join(("''", *(f"o.{ident(WAS.get(column.name, column.name))}" for column in known))),
         "project": _column(PROJECT_COLUMN, whole, dialect),
         "changes": "".join(
             f"CHANGE COLUMN {ident(WAS.get(c.name, c.name))} {_column(c, whole, dialect)}, " for c in known
