@@ -192,7 +192,7 @@ WHERE table_schema = {schema} AND table_name = {name} ORDER BY trigger_name
 
 
 _NAMES = """
-SELECT CASE WHEN NOT table_schema <=> database() THEN table_schema END, table_name FROM information_schema.tables
+SELECT CASE WHEN table_schema <> database() THEN table_schema END, table_name FROM information_schema.tables
 WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')
 ORDER BY table_schema, table_name
 """
