@@ -348,6 +348,8 @@ class MigrationPlan:
 
     databases: tuple[DatabasePlan, ...]
     outputs: tuple[StreamOutput, ...] = ()
+    project: str = ""
+    """The project that the plan is of."""
 
     @property
     def changes(self) -> tuple[Change, ...]:

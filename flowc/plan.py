@@ -13,6 +13,23 @@ from enum import StrEnum
 from flowc.catalog import Column, Table, TableName
 from flowc.types import BIGINT, TEXT, DataType
 
+PROJECT = "project"
+"""The column of flowc's own tables that says which project a row is of; empty until a project takes up what an older
+version left."""
+
+
+def kept_name(project: str, name: str) -> str:
+    """Under which name something of a project is kept where no column tells projects apart."""
+    return f"{project}/{name}" if project else name
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """How one of flowc's own tables that an older version made becomes as this one makes it."""
+
+    table: TableName
+    statements: tuple[str, ...]
+
 
 class Counter(StrEnum):
     """What a load counts and reports, per target."""

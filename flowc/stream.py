@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowc.catalog import Column, TableName
-from flowc.plan import Arithmetic, FunctionPlan, LoadPlan
+from flowc.plan import Arithmetic, FunctionPlan, LoadPlan, Renewal, kept_name
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ, DataType, Kind
 
 VERSION = 1
@@ -78,7 +78,8 @@ class SourcePlan:
 class PositionSql:
     """How a target keeps the positions of a stream, beside its rows.
 
-    `read` gives rows of (target, source, partition, next, epoch, log_id), also of the stream's other targets there.
+    `read` gives rows of (project, target, source, partition, next, epoch, log_id), also of the stream's other targets
+    there, and of streams of that name in other projects.
     `hold` keeps workers from moving any of this target's until the transaction ends. `begin` records a partition that
     was never read, and `advance` moves one on: it touches one row when the position is still `{start}`, and none when
     another worker has moved it. They hold `{target}`, the table's name there, the last two also `{source}`, as in
@@ -94,6 +95,12 @@ class PositionSql:
     sources: tuple[tuple[str, str], ...] = ()
     target: str = ""
     """The table as its spec spells it, as a literal: what `{target}` is where no other name of it is stored."""
+    project: str = ""
+    before: str = ""
+    """`read` where an older version made the table."""
+    renewal: Renewal | None = None
+    claim: tuple[str, ...] = ()
+    """Takes up what an older version left of the stream, which is of no project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +275,16 @@ class StateSql:
     groups: TableName
     tables: tuple[TableName, ...]
     """All of them, `groups` too."""
+    project: str = ""
+    unclaimed: Mapping[str, str] = field(default_factory=dict)
+    """The templates that read, for what an older version left of the stream."""
+    before: Mapping[str, str] = field(default_factory=dict)
+    """The same where an older version made the tables."""
+    renewals: tuple[Renewal, ...] = ()
+    claim: tuple[str, ...] = ()
+    """Takes up what an older version left; the first touches a row where there is anything."""
+    strangers: str = ""
+    """A query of other projects that have a stream of that name, where they must be this one under another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,4 +354,19 @@ class StreamPlan:
     """Where dead letters go, when that is no table beside the target."""
     delivery: str = "exactly_once"
     parallelism: int = 1
+    project: str = ""
+    former: str | None = None
+    """The name under which it was kept before it is as now; None for that of an older version."""
     version: int = VERSION
+
+    @property
+    def kept(self) -> str:
+        """Under which name it is kept where no column tells projects apart: names of files, groups, applications."""
+        return kept_name(self.project, self.name)
+
+    @property
+    def was(self) -> str:
+        """Under which name it was kept there before: that of an older version, unless another one is told."""
+        if self.former is not None:
+            return self.former
+        return self.name if self.project else ""

@@ -15,7 +15,9 @@ CASES = [case for path in sorted(SUITES.rglob("*.md")) for case in read_cases(pa
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.path.relative_to(SUITES).as_posix()}::{case.title}")
 def test_golden(case: Case, tmp_path: Path, update_golden: bool):
-    outputs = {index: (block, actual) for index, block, actual in run_case(case, tmp_path)}
+    project = tmp_path / "project"  # whose name is in the SQL of what flowc keeps
+    project.mkdir()
+    outputs = {index: (block, actual) for index, block, actual in run_case(case, project)}
     assert outputs, "the case shows no output"
     if update_golden:
         rewrite(case, {index: actual for index, (_, actual) in outputs.items()})

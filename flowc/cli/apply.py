@@ -19,7 +19,7 @@ from flowc.service.applying import Limits
 from flowc.service.checking import checker
 from flowc.service.migrating import Request, carry_out, refuse_destructive
 from flowc.service.plans import make_plan
-from flowc.service.saved import SavedPlan, read_plan
+from flowc.service.saved import SavedPlan, check_project, read_plan
 
 
 class _Talk:
@@ -59,6 +59,7 @@ def command(
     if file is not None:
         saved = read_plan(file, environment)
         whole = prepare_whole([Path(path) for path in saved.specs], saved.environment)
+        check_project(saved, whole.checked.project.name)
         refuse_destructive(saved.plan, allowed)
         yes = False
     else:

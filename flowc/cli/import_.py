@@ -12,10 +12,13 @@ from flowc.cli.arguments import default_specs, environment_option
 from flowc.cli.connections import project_connections, unknown_connection
 from flowc.cli.console import conceal, out, say
 from flowc.compiler import stages
+from flowc.compiler.front.spec import ProjectSpec
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.service.importing import import_tables
+from flowc.service.live import history_of
+from flowc.service.scope import Scope, scope_of
 from flowc.service.secrets import Resolver
 from flowc.service.sessions import Sessions
 
@@ -44,20 +47,24 @@ def command(
         raise UsageError(message, code="not-runnable-yet", help=f"import from {known}")
     resolver = Resolver(os.environ, root)
     conceal(resolver.redact)
-    sessions = Sessions(found, resolver)
-    imported = import_tables(
-        sessions.target(connection), kind, connection, tables, _known(specs, environment, connection)
-    )
+    project = _project(specs, environment)
+    sessions = Sessions(found, resolver, scope_of(project) if project else Scope())
+    database = sessions.target(connection)
+    declared = _known(project, connection)
+    imported = import_tables(database, kind, connection, tables, declared, history_of(sessions, connection))
     sessions.close()
     for note in imported.notes:
         say(f"note: {note}")
     return _write(imported.text, file)
 
 
-def _known(specs: Path | None, environment: str | None, connection: str) -> dict[str, TableName | None]:
-    """The keys of the tables that the project declares already, and the tables of the connection that they mean."""
+def _project(specs: Path | None, environment: str | None) -> ProjectSpec | None:
     path = specs or default_specs()
-    project = stages.load_project([path], Reporter(), environment=environment, env=os.environ) if path else None
+    return stages.load_project([path], Reporter(), environment=environment, env=os.environ) if path else None
+
+
+def _known(project: ProjectSpec | None, connection: str) -> dict[str, TableName | None]:
+    """The keys of the tables that the project declares already, and the tables of the connection that they mean."""
     tables = project.tables if project else {}
     return {key: t.table_name if t.connection.value == connection else None for key, t in tables.items()}
 

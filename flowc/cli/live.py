@@ -22,6 +22,7 @@ from flowc.render.diagnostics import summary
 from flowc.runtime.lean import without_pandas
 from flowc.service.blame import Blame, blame
 from flowc.service.report import PipelineReport, Status
+from flowc.service.scope import scope_of
 from flowc.service.secrets import Resolver
 from flowc.service.sessions import Sessions, not_runnable
 
@@ -58,7 +59,7 @@ def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None
         checked,
         tuple(p for p in ir.pipelines if (not names or p.name in names) and p.name not in found.own),
         () if names else _broken(found),
-        Sessions(checked.project.connections, resolver),
+        Sessions(checked.project.connections, resolver, scope_of(checked.project)),
         ir,
     )
 

@@ -56,7 +56,7 @@ def run_everything(
     streams = tuple(live.checked.project.streams) if streams is None else streams
     if streams and not live.checked.project.pipelines:
         return run_streams(paths, streams, environment, json=json, drain=drain)
-    own = Sessions(live.checked.project.connections, live.sessions.resolver)
+    own = Sessions(live.checked.project.connections, live.sessions.resolver, live.sessions.scope)
     with Progress() as progress:
         run = Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ)
         catch_up = partial(run_stream, live.checked, live.ir, sessions=own, drain=drain)

@@ -19,6 +19,7 @@ from flowc.errors import UsageError
 from flowc.render.diagnostics import summary
 from flowc.runtime.lean import without_pandas
 from flowc.service.plans import close_selection
+from flowc.service.scope import scope_of
 from flowc.service.secrets import Resolver
 from flowc.service.sessions import Sessions
 
@@ -52,7 +53,7 @@ def prepare_whole(
     checked, ir = found
     resolver = Resolver(os.environ, Path(checked.project.root))
     conceal(resolver.redact)
-    return Whole(checked, ir, Sessions(checked.project.connections, resolver))
+    return Whole(checked, ir, Sessions(checked.project.connections, resolver, scope_of(checked.project)))
 
 
 def selection(names: Sequence[str], whole: Whole) -> frozenset[str]:

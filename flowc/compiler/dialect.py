@@ -149,6 +149,15 @@ class Dialect:
     """What stands for `$`, the very end of a text, in a pattern, where it is another word."""
     ensure_table: tuple[str, ...] = ("CREATE TABLE IF NOT EXISTS {table} ({columns})",)
     """Creates one of flowc's own tables where it is missing; `{schema}`, `{table}`, `{text}` and `{columns}`."""
+    renew_table: tuple[str, ...] = (
+        "CREATE TABLE {new} ({columns})",
+        "INSERT INTO {new} ({names}) SELECT {old} FROM {table} AS o",
+        "DROP TABLE {table}",
+        "ALTER TABLE {new} RENAME TO {name}",
+    )
+    """Gives one of flowc's own tables its `{columns}` where an older version made it with others: `{names}` are filled
+    with `{old}`, or `{project}` is added and `{changes}` made to the others, with another `{key}`. What speaks of the
+    column `{was}`, which is called `{now}`, is left out where none has another name."""
     ensure_schema: str = "CREATE SCHEMA IF NOT EXISTS {schema}"
     """Creates a user's schema where it is missing; `{block}` is `schema_block` as a text literal."""
     schema_block: str = ""

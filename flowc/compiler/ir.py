@@ -168,6 +168,8 @@ class Apply:
     span: Span
     roles: Mapping[tuple[str, str], Span] = field(default_factory=dict)
     """Where the columns are named that the load itself reads, by role and name; `table key` for a declared table's."""
+    project: str = ""
+    """The project that the pipeline or stream is of."""
     guarded: bool = False
     """A statement of `before` or `after` may try to end the transaction; nothing in its text tells."""
     quarantine: Quarantine | None = None
@@ -284,6 +286,7 @@ class Stream:
     """When a silent partition is set aside, in microseconds."""
     on_error: OnError = "fail"
     """What becomes of messages that cannot be read, computed with or written."""
+    project: str = ""
     state: tuple[str, str] | None = None
     """The connection that the state is kept in, and its kind; None for the project's own file."""
 

@@ -73,7 +73,7 @@ def letter_object(letter: Letter) -> dict[str, object]:
     """A letter for programs: message and key as text where they are UTF-8, and in any case as hexadecimal digits."""
     headers, notes = parted(letter["headers"])
     return {
-        "stream": letter["stream"], "source": letter["source"], "topic": letter["topic"],
+        "stream": _stream(letter), "source": letter["source"], "topic": letter["topic"],
         "partition": letter["partition_number"], "offset": letter["message_offset"],
         "event_time": _time(letter["event_time"]), "code": letter["error_code"], "error": letter["error"],
         "attempt": letter["attempt"], "failed_at": _time(letter["failed_at"]),
@@ -81,6 +81,12 @@ def letter_object(letter: Letter) -> dict[str, object]:
         "event_ms": notes.get(TIME), "left_out": LEFT_OUT in notes, "headers": headers,
         "message": _text(letter["message"]), "message_hex": _hex(letter["message"]),
     }  # fmt: skip
+
+
+def _stream(letter: Letter) -> str:
+    """The stream's own name, without its project."""
+    kept = str(letter["stream"])
+    return kept.partition("/")[2] or kept
 
 
 def replayed_text(report: Replayed) -> str:

@@ -52,11 +52,12 @@ class _Page:
 def migration_text(plan: MigrationPlan, style: Style, *, sql: bool = True, columns: int = COLUMNS) -> str:
     """The whole plan, in lines of up to `columns` characters."""
     page = _Page(style, sql, columns)
+    project = [*page.line(0, "dim", f"project: {plan.project}")] if plan.project else []
     if plan.empty:
-        return "\n".join(["No changes: what is there is what the specs say.", *_standing(plan, page)])
+        return "\n".join([*project, "No changes: what is there is what the specs say.", *_standing(plan, page)])
     blocks = [block for database in plan.databases for block in _database(database, page)]
     outputs = "\n".join(line for output in plan.outputs for line in page.line(0, "dim", f"  {output}"))
-    return "\n\n".join([*blocks, *([outputs] if outputs else []), summary(plan, style)])
+    return "\n\n".join([*project, *blocks, *([outputs] if outputs else []), summary(plan, style)])
 
 
 def drift_text(plan: MigrationPlan, style: Style, *, columns: int = COLUMNS) -> str:

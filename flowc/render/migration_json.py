@@ -23,6 +23,7 @@ def migration_object(plan: MigrationPlan, plan_hash: str) -> dict[str, object]:
     return {
         "format": FORMAT,
         "plan": plan_hash,
+        "project": plan.project,
         "databases": [_database(database) for database in plan.databases],
         "changes": [_change(change, database) for database in plan.databases for change in database.changes],
         "pipelines": [_load(load) for database in plan.databases for load in database.pipelines],

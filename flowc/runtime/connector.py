@@ -137,6 +137,9 @@ class TableStore(Database, Protocol):
     def attach(self, step: Attach) -> None:
         """Ties the open transaction to a table, as `Attach` says."""
 
+    def move_watermarks(self, table: TableName, old: str, new: str) -> None:
+        """Gives the watermarks of a project that lie with a table to another name."""
+
     def watermarks(self, table: TableName) -> pa.Table:
         """What loads remembered with a table: pipeline, target, column_name, value, loaded_at."""
 

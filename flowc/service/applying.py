@@ -25,9 +25,10 @@ from flowc.compiler.migrate.engines import ENGINES
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import Change, DatabasePlan, Snapshot, Statement
 from flowc.runtime.connector import Database, TableStore
-from flowc.service.history import encode_snapshot
-from flowc.service.locks import apply_lock, owner_name
+from flowc.service.history import claim_history, encode_snapshot
+from flowc.service.locks import apply_lock, owner_name, shared_lock
 from flowc.service.prechecks import ask, count, failed, judged
+from flowc.service.scope import Scope
 
 _SILENT = ("alter_type", "add_column", "rebuild_table")
 """Kinds of change that an engine makes although their prechecks fail."""
@@ -76,6 +77,9 @@ class Apply:
     control: tuple[Database, str]
     plan_id: str
     replan: Callable[[], DatabasePlan]
+    unowned: Callable[[], None]
+    """Raises UsageError where another project owns one of the tables."""
+    scope: Scope
     watcher: Watcher
     limits: Limits = field(default_factory=Limits)
     second: Callable[[], Database] | None = None
@@ -83,6 +87,11 @@ class Apply:
     """The most rows that the destructive change of an object may lose, for those that somebody has looked at."""
     planned: tuple[Change, ...] = ()
     """All changes, once they are known."""
+
+    @property
+    def project(self) -> str:
+        """The project that applies."""
+        return self.scope.project
 
     @property
     def dialect(self) -> Dialect:
@@ -96,16 +105,19 @@ def apply_database(work: Apply) -> Applied:
     Raises FlowcError where it stops: the statements before are done and recorded, what is transactional is undone.
     """
     began = time.monotonic()
-    with apply_lock(*work.control, work.limits.lock, work.second) as prove:
-        for statement in sql.ensure_history(work.dialect):
-            _record(work, statement)
+    with apply_lock(*work.control, work.limits.lock, work.second, work.project) as prove:
+        with shared_lock(*work.control, work.limits.lock):
+            claim_history(*work.control, work.scope, work.kind)
         plan = work.replan()
         # What was asked when the plan was made may have changed since.
         plan = replace(plan, tables=judged(plan.tables, work.database))
         work.planned = plan.changes
         refuse_blocked(plan.changes)
         refuse_losses(plan.changes, work.approved, _MORE)
-        version = _run(work, plan, prove)
+        with shared_lock(*work.control, work.limits.lock):
+            work.unowned()  # what another project has begun with since
+            version = _begin(work, plan)
+        _run(work, plan, version, prove)
     total = sum(len(change.statements) for change in plan.changes)
     return Applied(plan.connection, version, total, time.monotonic() - began)
 
@@ -145,25 +157,29 @@ def _rows(number: int) -> str:
     return f"{number:,} row" if number == 1 else f"{number:,} rows"
 
 
-def _run(work: Apply, plan: DatabasePlan, prove: Callable[[], None]) -> int:
-    version = plan.version + 1
+def _begin(work: Apply, plan: DatabasePlan) -> int:
+    """Records the version that begins; from now on no other project takes its tables for nobody's."""
+    version, total = plan.version + 1, sum(len(change.statements) for change in plan.changes)
+    snapshot = encode_snapshot(replace(plan.snapshot, begun=_objects(plan.changes)))
+    start = (work.project, version, work.plan_id, total, owner_name(), __version__, _now(), snapshot, work.dialect)
+    _record(work, sql.start(*start))
+    return version
+
+
+def _run(work: Apply, plan: DatabasePlan, version: int, prove: Callable[[], None]) -> None:
     statements = [(change, statement) for change in plan.changes for statement in change.statements]
-    begun = encode_snapshot(Snapshot(begun=_objects(plan.changes)))
-    head = (version, work.plan_id, len(statements), owner_name(), __version__, _now(), begun)
-    _record(work, sql.start(*head, work.dialect))
     try:
         _limit(work)
         for group in _groups(statements):
             _group(work, version, group, len(statements), prove)
         snapshot = encode_snapshot(_found(work, plan))
         prove()
-        _record(work, sql.finish(version, "done", _now(), snapshot, None, work.dialect))
+        _record(work, sql.finish(work.project, version, "done", _now(), snapshot, None, work.dialect))
     except FlowcError as error:
         with suppress(FlowcError):  # the connection may be what failed; the next apply finds the version open
             work.database.rollback()
-            _record(work, sql.finish(version, "failed", _now(), None, error.message, work.dialect))
+            _record(work, sql.finish(work.project, version, "failed", _now(), None, error.message, work.dialect))
         raise
-    return version
 
 
 def _objects(changes: Sequence[Change]) -> tuple[str, ...]:
@@ -274,9 +290,12 @@ def _together(work: Apply, version: int, group: list[Numbered], total: int, prov
             _recheck((change,), database)
         if statement.bare is not None:
             _demand_bare(statement.bare, database)
-        _record(work, sql.start_step(version, number, statement_hash(statement), statement.sql, _now(), dialect))
-        _record(work, sql.end_step(version, number, _now(), dialect))
-    _record(work, sql.advance(version, group[-1][0], dialect))
+        _record(
+            work,
+            sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect),
+        )
+        _record(work, sql.end_step(work.project, version, number, _now(), dialect))
+    _record(work, sql.advance(work.project, version, group[-1][0], dialect))
     database.commit()
 
 
@@ -328,11 +347,13 @@ def _alone(work: Apply, version: int, entry: Numbered, total: int, prove: Callab
     _recheck(_parts(work, [change]), work.database)
     _recount(work, [entry])
     work.watcher.begins(work.kind, statement, number, total)
-    _record(work, sql.forget_step(version, number, dialect))
-    _record(work, sql.start_step(version, number, statement_hash(statement), statement.sql, _now(), dialect))
+    _record(work, sql.forget_step(work.project, version, number, dialect))
+    _record(
+        work, sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect)
+    )
     _guarded(work, change, statement)
-    _record(work, sql.end_step(version, number, _now(), dialect))
-    _record(work, sql.advance(version, number, dialect))
+    _record(work, sql.end_step(work.project, version, number, _now(), dialect))
+    _record(work, sql.advance(work.project, version, number, dialect))
 
 
 def _look(database: Database, statement: Statement) -> None:

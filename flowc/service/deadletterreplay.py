@@ -93,7 +93,7 @@ def _assembled(
     wanted = passed if letters.plan.operators else None
     box = LetterBox(sql, letters.database(), attempts, min(plan.batch.max_rows, BATCH), wanted)
     writers = [taking(writer, letters) for writer in made.writers]
-    run = LettersRun(plan, letters.stream, box, made.compute, writers, made.store, fetching(letters), pause)
+    run = LettersRun(plan, letters.kept_name, box, made.compute, writers, made.store, fetching(letters), pause)
     run.passed = run.compute.marks = bool(letters.plan.operators)
     take_out(writers[-1], run, box)
     return run
@@ -109,5 +109,5 @@ def _of_topic(plan: StreamPlan, letters: DeadLetters, chosen: Chosen, attempts: 
     made.compute.decoders = decoders_of(letters)
     writers = [taking(writer, letters) for writer in made.writers]
     return LettersRun(
-        plan, letters.stream, letters.topic(), made.compute, writers, made.store, fetching(letters), pause
+        plan, letters.kept_name, letters.topic(), made.compute, writers, made.store, fetching(letters), pause
     )

@@ -11,8 +11,9 @@ from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import MAX_ATTEMPTS, Chosen, letters_sql
-from flowc.compiler.streamplan.state import EMBEDDED, state_plan
+from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.errors import UsageError
+from flowc.plan import kept_name
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.streams.letterbox import fitted
 from flowc.runtime.streams.lettertopic import TopicLetters
@@ -89,6 +90,11 @@ class DeadLetters:
         sql = self.sql(chosen)
         return 0 if sql is None else self.database().execute(sql.purge.format())
 
+    @property
+    def kept_name(self) -> str:
+        """The name of the stream in its letters."""
+        return kept_name(self.plan.project, self.stream)
+
     def database(self) -> Database:
         """The database of the table."""
         return self.sessions.target(self.kept.connection)
@@ -106,7 +112,7 @@ class DeadLetters:
         if database.table(self.kept.table) is None:
             return None
         sources = [source.name for source in self.plan.sources]
-        return letters_sql(self.stream, self.kept.table, self.kept.kind, sources, chosen)
+        return letters_sql(self.kept_name, self.kept.table, self.kept.kind, sources, chosen)
 
     def demand_table(self, what: str) -> None:
         """Raises UsageError for dead letters in a topic."""
@@ -119,13 +125,13 @@ class DeadLetters:
         """The topic that they are in."""
         assert self.kept.topic is not None
         options = self.sessions.options(self.kept.connection).values
-        return TopicLetters(self.stream, self.kept.topic, options, self.attempts)
+        return TopicLetters(self.kept_name, self.kept.topic, options, self.attempts)
 
     def state(self) -> StatePlan:
         """Where replays keep how far they are: where the stream keeps its state."""
         own = self.plan.state
         connection, kind = (own.connection, own.kind) if own is not None else (None, EMBEDDED)
-        return state_plan(replayed_name(self.stream), connection, kind)
+        return state_plan(Owner(self.plan.project, replayed_name(self.stream)), connection, kind)
 
     def _in_topic(self) -> list[Letter]:
         replayed = stored(replayed_name(self.stream), self.state(), self.sessions).positions

@@ -10,14 +10,14 @@ import yaml
 
 from flowc.catalog import Column, Index, Table, TableName
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.migrate.history import LOCKS, MIGRATIONS, STEPS
 from flowc.compiler.tables.difference import default_form
+from flowc.compiler.tables.state import own_tables
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.runtime.connector import Database
+from flowc.service.history import History
 from flowc.service.leftalone import is_held, is_plain, left_alone, written_type
 
-_OWN = (LOCKS, MIGRATIONS, STEPS, "watermarks", "positions")
 _DEFAULT_SCHEMA = {"postgres": "public", "duckdb": "main"}
 _PLAIN = re.compile(r"[^A-Za-z0-9_]+")
 
@@ -31,23 +31,34 @@ class Imported:
 
 
 def import_tables(
-    database: Database, kind: str, connection: str, chosen: Sequence[str], known: Mapping[str, TableName | None]
+    database: Database,
+    kind: str,
+    connection: str,
+    chosen: Sequence[str],
+    known: Mapping[str, TableName | None],
+    history: History,
 ) -> Imported:
     """The `tables:` of the chosen tables, or of all that the project does not declare.
 
-    `known` are the keys that the project already uses, and the tables of this connection that they declare.
+    `known` are the keys that the project already uses, and the tables of this connection that they declare. What is in
+    another database of the server is left out, unless it is chosen; what `history` knows as another project's, always.
 
     Raises UsageError for a table that is not there.
     """
-    own = {DIALECTS[kind].state_table(name) for name in _OWN}
-    there = [name for name in database.names() if name not in own and not name.name.startswith("_flowc")]
+    there = [name for name in database.names() if not _is_own(name, kind)]
     declared = {_plain_name(name, kind) for name in known.values() if name is not None}
-    fresh = [name for name in there if _plain_name(name, kind) not in declared]
+    # What is in another database of the server is imported by its name alone, where the connection is of one.
+    here = database.resolved(TableName(None, "t")).table.schema if kind == "mysql" else None
+    near = [name for name in there if here is None or name.schema is None]
+    owned = {name: owner for name in there if (owner := history.owner(name, kind)) is not None}
+    fresh = [name for name in near if _plain_name(name, kind) not in declared and name not in owned]
     names = [_find(text, there, connection) for text in chosen] or fresh
+    _refuse_owned(names, owned)
     tables = database.tables(tuple(names))
     taken, found, notes = set(known), list[str](), list[str]()
     if not chosen:
-        notes += [f"{name}: declared already, and left out" for name in there if name not in fresh]
+        notes += [f"{name}: declared already, and left out" for name in near if name not in (*fresh, *owned)]
+        notes += [f"{name}: belongs to {_whose(owned[name])}, and left out" for name in near if name in owned]
     for name in names:
         key = _key(name, taken)
         taken.add(key)
@@ -65,6 +76,27 @@ def _shown(key: str, entry: Mapping[str, object], left: Sequence[str]) -> str:
 
 
 _NOT_HELD = "# The database has more, which no spec holds and flowc leaves alone:"
+
+
+def _is_own(name: TableName, kind: str) -> bool:
+    """Whether flowc keeps what it knows in a table; where schemas are databases, in one of those too."""
+    own = own_tables(DIALECTS[kind])
+    plain = name if DIALECTS[kind].schemas else TableName(None, name.name)
+    return plain in own or name.name.startswith("_flowc")
+
+
+def _refuse_owned(names: Sequence[TableName], owned: Mapping[TableName, str]) -> None:
+    found = next((name for name in names if name in owned), None)
+    if found is not None:
+        raise UsageError(
+            f"table `{found}` belongs to {_whose(owned[found])}",
+            code="table-of-another-project",
+            help="if this is that project, give it that name: `project:` in its specs",
+        )
+
+
+def _whose(owner: str) -> str:
+    return f"project `{owner}`" if owner else "what an older version of flowc applied"
 
 
 def _plain_name(name: TableName, kind: str) -> TableName:

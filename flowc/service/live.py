@@ -27,9 +27,15 @@ def read_live(sessions: Sessions, connection: str, names: Iterable[TableName]) -
     if not sessions.is_there(connection):
         return Live()
     database = sessions.target(connection)
-    history = read_history(*sessions.control(connection))
+    history = history_of(sessions, connection)
     held = (entry.table.name for entry in history.snapshot.tables)
     return Live(database.tables(tuple(dict.fromkeys((*names, *held)))), history, there=True)
+
+
+def history_of(sessions: Sessions, connection: str, *, make: bool = False) -> History:
+    """The history of the project in a database."""
+    kind = sessions.options(connection).kind
+    return read_history(*sessions.control(connection, make=make), sessions.scope, kind)
 
 
 def fingerprint(tables: Mapping[TableName, Table]) -> str:

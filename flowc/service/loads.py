@@ -195,7 +195,7 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
     """
     target = run.sessions.target(apply.target.connection)
     live = target.table(apply.target.name)
-    stored = stored_watermark(apply, target)
+    stored = stored_watermark(apply, target, claim=run.commit)
     watermark = stored.value if stored else None
     try:
         read_on = _reading_on(run, pipeline, index, apply, watermark, reporter)

@@ -23,7 +23,13 @@ from flowc.runtime.connector import Database
 
 LEASE = 30.0
 """Seconds that a lock outlives the last sign of life of its owner."""
-_APPLY = "apply"
+SHARED = "apply"
+"""The lock of flowc's own tables, which all projects of a database share; older versions hold it for a whole apply."""
+
+
+def lock_of(project: str) -> str:
+    """The name of the lock that an apply of a project holds to its end."""
+    return f"{SHARED}:{project}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,31 +93,53 @@ def is_gone(owner: str) -> bool:
 
 @contextmanager
 def apply_lock(
-    database: Database, kind: str, timeout: float, second: Callable[[], Database] | None
+    database: Database, kind: str, timeout: float, second: Callable[[], Database] | None, project: str = ""
 ) -> Iterator[Callable[[], None]]:
-    """Holds the lock of applies, and gives a function that proves it is still held.
+    """Holds the lock of a project's applies, and gives a function that proves it is still held.
 
     Waits up to `timeout` seconds. `second` opens another session, from which the lease is renewed while a long
     statement runs; None where the engine has room for one writer only.
 
     Raises UsageError when somebody else holds it for longer than that.
     """
-    dialect, owner = DIALECTS[kind], owner_name()
-    _acquire(database, dialect, owner, timeout)
-    beat = _Heartbeat(second, dialect, owner)
+    held = _Lock(database, DIALECTS[kind], lock_of(project), owner_name())
+    _acquire(held, timeout)
+    beat = _Heartbeat(second, held)
     try:
         beat.start()
-        yield lambda: _prove(database, dialect, owner)
+        yield lambda: _prove(held)
     finally:
         beat.stop()
-        _release(database, dialect, owner)
+        _release(held)
 
 
-def _acquire(database: Database, dialect: Dialect, owner: str, timeout: float) -> None:
+@contextmanager
+def shared_lock(database: Database, kind: str, timeout: float) -> Iterator[None]:
+    """Holds the lock of flowc's own tables, for a moment.
+
+    Raises UsageError when somebody else holds it for longer than `timeout` seconds.
+    """
+    held = _Lock(database, DIALECTS[kind], SHARED, owner_name())
+    _acquire(held, timeout)
+    try:
+        yield
+    finally:
+        _release(held)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    database: Database
+    dialect: Dialect
+    name: str
+    owner: str
+
+
+def _acquire(lock: _Lock, timeout: float) -> None:
     end = time.monotonic() + timeout
-    _ensure(database, dialect, end)
+    _ensure(lock.database, lock.dialect, end)
     while True:
-        holder = _try(database, dialect, owner)
+        holder = _try(lock)
         if holder is None:
             return
         if time.monotonic() >= end:
@@ -132,22 +160,23 @@ def _ensure(database: Database, dialect: Dialect, end: float) -> None:
             time.sleep(0.1)
 
 
-def _try(database: Database, dialect: Dialect, owner: str) -> Holder | None:
+def _try(lock: _Lock) -> Holder | None:
     """Takes the lock; who holds it where somebody does."""
+    database, dialect = lock.database, lock.dialect
     try:
-        database.execute(sql.take_lock(_APPLY, owner, LEASE, dialect))
+        database.execute(sql.take_lock(lock.name, lock.owner, LEASE, dialect))
         return None
     except (DataError, EngineError, TransientError):
-        rows = database.query(sql.read_lock(_APPLY, dialect)).to_pylist()
+        rows = database.query(sql.read_lock(lock.name, dialect)).to_pylist()
     if not rows:
         return Holder("somebody", datetime.now(UTC), datetime.now(UTC))
     holder = Holder(**rows[0])
-    if holder.owner == owner:
+    if holder.owner == lock.owner:
         return None
     if is_gone(holder.owner):
-        database.execute(sql.drop_lock(_APPLY, holder.owner, dialect))
+        database.execute(sql.drop_lock(lock.name, holder.owner, dialect))
     elif holder.expired:
-        database.execute(sql.expire_lock(_APPLY, holder.owner, dialect))
+        database.execute(sql.expire_lock(lock.name, holder.owner, dialect))
     return holder
 
 
@@ -161,11 +190,11 @@ def _held(holder: Holder) -> UsageError:
     )
 
 
-def _prove(database: Database, dialect: Dialect, owner: str) -> None:
+def _prove(lock: _Lock) -> None:
     """Holds the lock against all others until the transaction ends, where one is open."""
-    keep = sql.keep_lock(_APPLY, owner, dialect)
-    found = database.query(keep).num_rows if keep else database.execute(sql.hold_lock(_APPLY, owner, LEASE, dialect))
-    if found != 1:
+    keep = sql.keep_lock(lock.name, lock.owner, lock.dialect)
+    hold = sql.hold_lock(lock.name, lock.owner, LEASE, lock.dialect)
+    if (lock.database.query(keep).num_rows if keep else lock.database.execute(hold)) != 1:
         raise UsageError(
             "the lock was lost: its lease ended, and another apply may have begun",
             code="apply-lock-lost",
@@ -173,10 +202,10 @@ def _prove(database: Database, dialect: Dialect, owner: str) -> None:
         )
 
 
-def _release(database: Database, dialect: Dialect, owner: str) -> None:
+def _release(lock: _Lock) -> None:
     try:
-        database.rollback()
-        database.execute(sql.drop_lock(_APPLY, owner, dialect))
+        lock.database.rollback()
+        lock.database.execute(sql.drop_lock(lock.name, lock.owner, lock.dialect))
     except FlowcError:
         return  # the lease ends by itself
 
@@ -184,8 +213,8 @@ def _release(database: Database, dialect: Dialect, owner: str) -> None:
 class _Heartbeat:
     """Renews the lease from a session of its own."""
 
-    def __init__(self, second: Callable[[], Database] | None, dialect: Dialect, owner: str) -> None:
-        self._second, self._dialect, self._owner = second, dialect, owner
+    def __init__(self, second: Callable[[], Database] | None, lock: _Lock) -> None:
+        self._second, self._lock = second, lock
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="flowc-lease", daemon=True)
 
@@ -211,7 +240,7 @@ class _Heartbeat:
         assert self._second is not None
         try:
             session = session or self._second()
-            session.execute(sql.hold_lock(_APPLY, self._owner, LEASE, self._dialect))
+            session.execute(sql.hold_lock(self._lock.name, self._lock.owner, LEASE, self._lock.dialect))
             return session
         except FlowcError:
             if session is not None:

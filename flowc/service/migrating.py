@@ -13,7 +13,8 @@ from flowc.migration import DatabasePlan, MigrationPlan
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import open_database
 from flowc.service.applying import Applied, Apply, Limits, Watcher, apply_database, refuse_blocked
-from flowc.service.history import read_history
+from flowc.service.live import history_of
+from flowc.service.owners import refuse_owned
 from flowc.service.plans import Wanted, close_selection, plan_database, plan_hash, wanted_of
 from flowc.service.rollback import rollback_wanted
 from flowc.service.saved import SavedPlan, check_fresh
@@ -68,8 +69,8 @@ def _has_work(request: Request, plan: DatabasePlan) -> bool:
     """Whether anything is to be done or remembered. A database that is as it was applied is not touched."""
     if plan.changes or plan.pipelines:
         return True
-    held = read_history(*request.sessions.control(plan.connection))
-    return held.snapshot != plan.snapshot or held.open is not None
+    held = history_of(request.sessions, plan.connection)
+    return held.snapshot != plan.snapshot or held.open is not None or held.unclaimed
 
 
 def _work(request: Request, plan: DatabasePlan) -> Apply:
@@ -79,10 +80,15 @@ def _work(request: Request, plan: DatabasePlan) -> Apply:
     def replan() -> DatabasePlan:
         flows = graph(request.ir, columns=True)
         now = plan_database(_wanted(request, plan), request.sessions, flows, _select(request), ask=False)
-        return check_fresh(plan, now, read_history(*control), plan_id)
+        return check_fresh(plan, now, history_of(request.sessions, plan.connection), plan_id)
+
+    def unowned() -> None:
+        names = [entry.table.name for entry in plan.snapshot.tables]
+        refuse_owned(names, plan.connection, plan.kind, history_of(request.sessions, plan.connection), request.sessions)
 
     return Apply(
-        request.sessions.target(plan.connection), plan.kind, control, plan_id, replan, request.watcher,
+        request.sessions.target(plan.connection), plan.kind, control, plan_id, replan, unowned,
+        request.sessions.scope, request.watcher,
         request.limits, _second(request, plan), _approved(plan) if request.looked_at else {},
     )  # fmt: skip
 

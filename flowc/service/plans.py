@@ -35,6 +35,7 @@ from flowc.migration import (
 from flowc.runtime.connector import Database
 from flowc.service.history import Version
 from flowc.service.live import fingerprint, read_live
+from flowc.service.owners import refuse_owned, with_owner, without_owned
 from flowc.service.planning import offline_plans
 from flowc.service.prechecks import judged
 from flowc.service.rehearsal import rehearsed
@@ -62,7 +63,7 @@ def make_plan(checked: CheckedSpec, ir: Ir, sessions: Sessions, select: frozense
     flows = graph(ir, columns=True)
     found = (_plan(wanted, sessions, flows, select) for wanted in wanted_of(checked, ir, sessions))
     plans = tuple(plan for plan in found if plan is not None)
-    return MigrationPlan(plans, tuple(_looks(checked, ir, sessions).outputs(select)))
+    return MigrationPlan(plans, tuple(_looks(checked, ir, sessions).outputs(select)), sessions.scope.project)
 
 
 def _looks(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> StreamLooks:
@@ -127,9 +128,10 @@ def plan_database(
     made = wanted.looks.names(wanted.connection, select) if wanted.looks else ()
     live = read_live(sessions, wanted.connection, (*(table.table.name for table in wanted.tables), *made))
     before = live.history.snapshot
+    refuse_owned([t.table.name for t in wanted.tables], wanted.connection, wanted.kind, live.history, sessions)
     chosen = _selected(wanted, select)
     others = _of_streams(wanted, live.tables, select)
-    managed = _managed(before, select)
+    managed = without_owned(_managed(before, select), wanted.kind, live.history)
     changes = plan_tables(wanted.connection, wanted.kind, chosen.tables, live.tables, managed, others)
     changes = with_impact(changes, flows)
     loads = _compared(_pipelines(before, select), chosen, broken_readers(changes, flows))
@@ -140,6 +142,7 @@ def plan_database(
         changes = judged(changes, database) if ask else changes
         loads = tuple(with_watermark(load, wanted.applies, database) for load in loads)
         loads = tuple(with_positions(load, wanted.looks) for load in loads) if ask else loads
+    loads = tuple(with_owner(load, wanted.kind, live.history) for load in loads)
     return DatabasePlan(
         wanted.connection,
         wanted.kind,

@@ -88,7 +88,7 @@ def taking(writer: Writer, letters: DeadLetters) -> Writer:
         return LettersWriter(taking(writer.table, letters))
     if not isinstance(writer, DatabaseWriter):
         return writer
-    hold = hold_positions(letters.stream, DIALECTS[writer.plan.kind])
+    hold = hold_positions(letters.plan.project, letters.stream, DIALECTS[writer.plan.kind])
 
     def first(_: Epoch) -> None:
         writer.database.execute(hold)

@@ -8,9 +8,9 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.lineage import graph
 from flowc.errors import UsageError
-from flowc.migration import MigrationPlan, WantedTable
-from flowc.runtime.connector import Database
-from flowc.service.history import read_history, read_snapshot
+from flowc.migration import MigrationPlan, Snapshot, WantedTable
+from flowc.service.history import History, read_snapshot
+from flowc.service.live import history_of
 from flowc.service.plans import Wanted, plan_database, wanted_of
 from flowc.service.sessions import Sessions
 
@@ -18,7 +18,8 @@ from flowc.service.sessions import Sessions
 def plan_rollback(ir: Ir, sessions: Sessions, connection: str, version: int) -> MigrationPlan:
     """The plan that makes one database's tables what they were after `version`."""
     wanted = rollback_wanted(sessions, connection, sessions.options(connection).kind, version)
-    return MigrationPlan((plan_database(wanted, sessions, graph(ir, columns=True), frozenset()),))
+    found = plan_database(wanted, sessions, graph(ir, columns=True), frozenset())
+    return MigrationPlan((found,), project=sessions.scope.project)
 
 
 def rollback_target(checked: CheckedSpec, ir: Ir, sessions: Sessions, text: str) -> tuple[str, int]:
@@ -40,9 +41,9 @@ def rollback_target(checked: CheckedSpec, ir: Ir, sessions: Sessions, text: str)
 
 def rollback_wanted(sessions: Sessions, connection: str, kind: str, version: int) -> Wanted:
     """What was wanted after a version. Columns that were renamed since are renamed back."""
-    control = sessions.control(connection)
-    then = read_snapshot(*control, version)
-    names = _old_names(*control, version)
+    history = history_of(sessions, connection)
+    then = _snapshot(sessions, connection, version, history)
+    names = _old_names(sessions, connection, version, history)
     tables = tuple(
         WantedTable(connection, kind, entry.key, entry.table, _back(entry.table.column_names, names.get(entry.key, {})))
         for entry in then.tables
@@ -54,13 +55,16 @@ def _back(columns: tuple[str, ...], names: Mapping[str, str]) -> tuple[tuple[str
     return tuple((old, new) for new, old in names.items() if old in columns and new != old)
 
 
-def _old_names(database: Database, kind: str, version: int) -> dict[str, dict[str, str]]:
+def _snapshot(sessions: Sessions, connection: str, version: int, history: History) -> Snapshot:
+    return read_snapshot(*sessions.control(connection), version, history, sessions.scope)
+
+
+def _old_names(sessions: Sessions, connection: str, version: int, history: History) -> dict[str, dict[str, str]]:
     """For each table, what the columns of today were called after `version`."""
-    history = read_history(database, kind)
     later = [v.version for v in history.versions if v.status == "done" and v.version > version]
     names: dict[str, dict[str, str]] = {}
     for number in later:
-        for entry in read_snapshot(database, kind, number).tables:
+        for entry in _snapshot(sessions, connection, number, history).tables:
             held = names.setdefault(entry.key, {})
             for new, old in entry.renamed:
                 held[new] = held.pop(old, old)

@@ -17,7 +17,7 @@ from flowc.migration import DatabasePlan, MigrationPlan, TableChanges
 from flowc.service.applying import statement_hash
 from flowc.service.history import History
 
-FORMAT = 2
+FORMAT = 3
 _HASH = "hash"
 
 
@@ -98,6 +98,16 @@ class Drifted:
     planned: str | None
     live: str | None
     wanted: str | None
+
+
+def check_project(saved: SavedPlan, project: str) -> None:
+    """Raises UsageError where the plan was made for a project of another name than that of the specs."""
+    if saved.plan.project != project:
+        raise UsageError(
+            f"the plan was made for project `{saved.plan.project}`, and the specs are of project `{project}`",
+            code="stale-plan",
+            help="make a new one with `flowc plan --out FILE`",
+        )
 
 
 def check_fresh(saved: DatabasePlan, now: DatabasePlan, history: History, plan_id: str) -> DatabasePlan:

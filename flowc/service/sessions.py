@@ -20,6 +20,7 @@ from flowc.runtime.connectors import CONNECTORS, open_database
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.functions import Function, load_functions
 from flowc.service.options import OpenOptions, open_options
+from flowc.service.scope import Scope
 from flowc.service.secrets import Resolver
 
 CONTROL = "sqlite"
@@ -34,6 +35,7 @@ class Sessions:
 
     connections: Mapping[str, ConnectionSpec]
     resolver: Resolver
+    scope: Scope = field(default_factory=Scope)
     _options: dict[str, OpenOptions] = field(default_factory=dict, repr=False)
     silent: dict[str, FlowcError] = field(default_factory=dict, repr=False)
     """Why connections gave no answer to one that only looks, which does not ask them twice."""

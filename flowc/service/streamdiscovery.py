@@ -17,7 +17,7 @@ from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Source, Stream
 from flowc.compiler.lowering.lower import lower_stream
-from flowc.compiler.streamplan.state import EMBEDDED, state_plan
+from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import DataError, TransientError, UsageError
 from flowc.plan import EngineRead, FilesRead
@@ -49,7 +49,8 @@ def discovered(checked: CheckedSpec, stream: Stream, sessions: Sessions, facts: 
     if not unknown or any(source.format not in FORMATS.get(source.kind, ()) for source in unknown):
         return stream
     connection, kind = stream.state or (None, EMBEDDED)
-    facts = facts or StoredFacts(stream.name, state_plan(stream.name, connection, kind), sessions)
+    owner = Owner(stream.project, stream.name)
+    facts = facts or StoredFacts(stream.name, state_plan(owner, connection, kind), sessions)
     kept = facts.facts()
     found: dict[str, tuple[Column, ...]] = {}
     for source in unknown:
@@ -66,9 +67,8 @@ def remembered(checked: CheckedSpec, stream: Stream, sessions: Sessions) -> Stre
     Raises UsageError where the stream's SQL does not fit them.
     """
     unknown = [source.name for source in stream.sources if source.columns is None]
-    kept = (
-        recalled(stream.name, state_plan(stream.name, *(stream.state or (None, EMBEDDED))), sessions) if unknown else {}
-    )
+    plan = state_plan(Owner(stream.project, stream.name), *(stream.state or (None, EMBEDDED)))
+    kept = recalled(stream.name, plan, sessions) if unknown else {}
     found = {name: _read(kept[_fact(name)]) for name in unknown if _fact(name) in kept}
     return _lowered(checked, stream, found, sessions) if found and len(found) == len(unknown) else stream
 

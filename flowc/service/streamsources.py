@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from flowc.compiler.streamplan.state import state_plan
+from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.errors import UsageError
 from flowc.plan import FilesRead
 from flowc.runtime.codecs.csv import CsvDecoder
@@ -79,7 +79,7 @@ def opened_sources(
 def _kafka(source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool) -> tuple[KafkaSource, Decoding]:
     reading = KafkaSource(
         source.name, source.address, sessions.options(source.connection).values,
-        columns=columns_of(source, letters=plan.on_error == "dlq"), start=plan.start, group=f"flowc-{plan.name}",
+        columns=columns_of(source, letters=plan.on_error == "dlq"), start=plan.start, group=f"flowc-{plan.kept}",
         once=once,
     )  # fmt: skip
     return reading, decoding_of(source)
@@ -90,7 +90,9 @@ def _files(
 ) -> tuple[FileSource, Decoding]:
     files = Files(sessions.options(source.connection).values, sessions.resolver.root)
     read = FilesRead(source.connection, source.address, source.format, source.read, source.columns, source.inferred)
-    facts = facts or StoredFacts(plan.name, plan.state or plan.facts or state_plan(plan.name, None), sessions)
+    facts = facts or StoredFacts(
+        plan.name, plan.state or plan.facts or state_plan(Owner(plan.project, plan.name), None), sessions
+    )
     asked = columns_of(source, letters=plan.on_error == "dlq")
     reading = FileSource(
         source.name, files, read, facts, columns=asked, start=plan.start, once=once, skips=plan.on_error != "fail"

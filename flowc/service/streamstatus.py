@@ -107,7 +107,7 @@ def held_by(plan: StreamPlan, sessions: Sessions) -> Held:
         assert plan.state is not None
         return stored(plan.name, plan.state, sessions)
     (target,) = plan.targets
-    return _of_table(target, sessions) if isinstance(target, TableTarget) else _of_topic(target, plan.name, sessions)
+    return _of_table(target, sessions) if isinstance(target, TableTarget) else _of_topic(target, plan, sessions)
 
 
 def _of_table(target: TableTarget, sessions: Sessions) -> Held:
@@ -116,10 +116,11 @@ def _of_table(target: TableTarget, sessions: Sessions) -> Held:
     return DatabaseWriter(target, sessions.target(target.connection)).look()
 
 
-def _of_topic(target: object, stream: str, sessions: Sessions) -> Held:
+def _of_topic(target: object, plan: StreamPlan, sessions: Sessions) -> Held:
     assert isinstance(target, TopicTarget)
     kafka = importlib.import_module("flowc.runtime.streams.targets.kafka")
-    with closing(kafka.KafkaWriter(target, stream, sessions.options(target.connection).values)) as writer:
+    options = sessions.options(target.connection).values
+    with closing(kafka.KafkaWriter(target, plan.kept, options, was=plan.was)) as writer:
         held: Held = writer.look()
         return held
 

@@ -25,7 +25,7 @@ Pause = Callable[[str], None]
 def writers_of(plan: StreamPlan, sessions: Sessions, pause: Pause) -> list[Writer]:
     """A writer for each target, and one for dead letters that are in none of them."""
     targets = (*plan.targets, *(() if plan.letters is None else (plan.letters,)))
-    return [_writer(target, plan.name, sessions, pause) for target in targets]
+    return [_writer(target, plan, sessions, pause) for target in targets]
 
 
 def looking(sessions: Sessions) -> Live:
@@ -42,25 +42,26 @@ def looking(sessions: Sessions) -> Live:
     return live
 
 
-def _writer(target: TargetPlan, stream: str, sessions: Sessions, pause: Pause) -> Writer:
+def _writer(target: TargetPlan, plan: StreamPlan, sessions: Sessions, pause: Pause) -> Writer:
     options = sessions.options(target.connection)
     if isinstance(target, FilesTarget):
         files = importlib.import_module("flowc.runtime.streams.targets.files")
-        return cast(Writer, files.FilesWriter(target, stream, str(options.values.get("uri", ".")), pause))
+        return cast(Writer, files.FilesWriter(target, plan.kept, str(options.values.get("uri", ".")), pause, plan.was))
     if isinstance(target, TopicTarget):
         kafka = importlib.import_module("flowc.runtime.streams.targets.kafka")
-        return cast(Writer, kafka.KafkaWriter(target, stream, options.values, pause))
-    table = _table_writer(target, stream, sessions, pause)
+        return cast(Writer, kafka.KafkaWriter(target, plan.kept, options.values, pause, plan.was))
+    table = _table_writer(target, plan, sessions, pause)
     return LettersWriter(table) if target.letters else table
 
 
-def _table_writer(target: TableTarget, stream: str, sessions: Sessions, pause: Pause) -> Writer:
+def _table_writer(target: TableTarget, plan: StreamPlan, sessions: Sessions, pause: Pause) -> Writer:
     if target.kind != "delta":
         return DatabaseWriter(target, sessions.target(target.connection), pause=pause)
     delta = importlib.import_module("flowc.runtime.streams.targets.delta")
     # A session of its own: it commits from a thread of its own when the stream falls silent.
     options = sessions.options(target.connection)
-    return cast(Writer, delta.DeltaWriter(target, stream, open_database(options.kind, options.values), pause))
+    database = open_database(options.kind, options.values)
+    return cast(Writer, delta.DeltaWriter(target, plan.kept, database, plan.was, pause))
 
 
 @dataclass

@@ -18,6 +18,7 @@ from flowc.compiler.ir import Ir
 from flowc.compiler.lowering.lower import lower
 from flowc.compiler.names.resolve import resolve
 from flowc.diagnostics import Reporter
+from flowc.service.scope import scope_of
 from flowc.service.secrets import Resolver
 from flowc.service.sessions import Sessions
 from flowc.source import Located, Span
@@ -51,7 +52,9 @@ class MemorySessions(Sessions):
 
 def memory_sessions(checked: CheckedSpec) -> MemorySessions:
     """Fresh databases of the embedded project: nothing is in them."""
-    return MemorySessions(checked.project.connections, Resolver({}, Path(checked.project.root)))
+    return MemorySessions(
+        checked.project.connections, Resolver({}, Path(checked.project.root)), scope_of(checked.project)
+    )
 
 
 def _embedded(spec: ConnectionSpec) -> ConnectionSpec:

@@ -11,9 +11,12 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Incremental
 from flowc.compiler.loads.cursor import bound_value
 from flowc.compiler.loads.load import find_column
-from flowc.compiler.loads.watermark import WATERMARKS, of_pipeline
+from flowc.compiler.loads.watermark import WATERMARKS, claim_watermark, of_pipeline, renew_watermarks
 from flowc.compiler.lowering.context import Bound
+from flowc.errors import UsageError
+from flowc.plan import PROJECT
 from flowc.runtime.connector import Database, TableStore, stored_name
+from flowc.runtime.renewal import is_old, renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +27,41 @@ class Watermark:
     kept: str
 
 
-def stored_watermark(apply: Apply, target: Database) -> Watermark | None:
-    """The watermark of an incremental load, however its table was spelled when it was stored; None for other loads."""
+def stored_watermark(apply: Apply, target: Database, *, claim: bool = False) -> Watermark | None:
+    """The watermark of an incremental load, however its table was spelled when it was stored; None for other loads.
+
+    With `claim`, what an older version left of the load becomes its project's.
+
+    Raises UsageError where a load of that name in another project goes on with the same table.
+    """
     if apply.incremental is None:
         return None
-    rows = _stored(apply, target)
+    rows = _stored(apply, target, claim=claim)
+    mine = [row for row in rows if row[PROJECT] == apply.project]
+    found = _watermark(apply, target, mine or [row for row in rows if row[PROJECT] == ""])
+    if found.value is None and not mine:
+        _refuse_renamed(apply, target, [row for row in rows if row[PROJECT]])
+    elif found.value is not None and not mine and claim and not isinstance(target, TableStore):
+        sql = claim_watermark(apply.project, apply.pipeline, found.kept, DIALECTS[apply.target.kind])
+        target.execute(sql)
+    return found
+
+
+def _refuse_renamed(apply: Apply, target: Database, rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        if _watermark(apply, target, [row]).value is not None:
+            other = row[PROJECT]
+            raise UsageError(
+                f"project `{other}` has a pipeline of that name that loads `{apply.target.name}`",
+                code="project-renamed",
+                help=f"if this is `{other}` under a new name, run `flowc project rename {other} {apply.project}`; "
+                "else give the pipeline another name",
+            )
+
+
+def _watermark(apply: Apply, target: Database, rows: Sequence[dict[str, Any]]) -> Watermark:
+    """The watermark among those that are stored, the newest first."""
+    assert apply.incremental is not None
     prefix = f"{apply.target.connection}."
     names = [str(row["target"]).removeprefix(prefix) for row in rows if str(row["target"]).startswith(prefix)]
     kept = prefix + stored_name(names, apply.target.name, target)
@@ -37,15 +70,18 @@ def stored_watermark(apply: Apply, target: Database) -> Watermark | None:
     return Watermark(next(own, None), kept)
 
 
-def _stored(apply: Apply, target: Database) -> Sequence[dict[str, Any]]:
-    """All watermarks of the pipeline there, the newest first."""
+def _stored(apply: Apply, target: Database, *, claim: bool) -> Sequence[dict[str, Any]]:
+    """All watermarks of pipelines of that name there, the newest first; with `claim`, their table is renewed."""
     if isinstance(target, TableStore):  # they lie with the table itself
         found = target.watermarks(apply.target.name).sort_by([("loaded_at", "descending")]).to_pylist()
-        return [row for row in found if row["pipeline"] == apply.pipeline]
+        return [row for row in found if row["pipeline_name"] == apply.pipeline]
     dialect = DIALECTS[apply.target.kind]
-    if target.table(dialect.state_table(WATERMARKS)) is None:
+    there = target.table(dialect.state_table(WATERMARKS))
+    if there is None:
         return ()
-    rows: list[dict[str, Any]] = target.query(of_pipeline(apply.pipeline, dialect)).to_pylist()
+    old = is_old(there) and not (claim and renewed(target, (renew_watermarks(dialect),)))
+    query = of_pipeline(apply.pipeline, dialect, old=old)
+    rows: list[dict[str, Any]] = target.query(query).to_pylist()
     return rows
 
 

@@ -75,7 +75,7 @@ def test_watermarks_that_cannot_be_undone_are_refused(project, mysql):
     store.run("ALTER TABLE flowc_watermarks DROP PRIMARY KEY, ENGINE = MyISAM")  # whose keys are too short for it
     store.run("INSERT INTO raw VALUES (10, 1, '2026-01-01')")
     refused(project, store, ("run", "--once"), table="flowc_watermarks")
-    store.run("ALTER TABLE flowc_watermarks ADD PRIMARY KEY (pipeline, target), ENGINE = InnoDB")
+    store.run("ALTER TABLE flowc_watermarks ADD PRIMARY KEY (project, pipeline_name, target), ENGINE = InnoDB")
     assert project.flowc("run", "--once").code == 0
 
 

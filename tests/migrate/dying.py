@@ -16,7 +16,7 @@ from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.connectors.delta_bench import Bench
 from flowc.runtime.connectors.sqlite import SQLite
 
-_RECORDS = ('INTO "flowc_migrations"', 'flowc_migration_steps" (', 'flowc_migration_steps" SET', '"snapshot" =')
+_RECORDS = ('INTO "flowc_migrations"', 'flowc_migration_steps" (', 'flowc_migration_steps" SET', '"status" =')
 
 
 def _die() -> None:

@@ -153,13 +153,13 @@ def test_the_embedded_store_survives_workers_of_many_streams_at_once(tmp_path: P
     """Each process keeps its own stream's epochs in the one file."""
     script = """
 import sys
-from flowc.compiler.streamplan.state import state_plan
+from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.epoch import Intent, Range
 from flowc.runtime.streams.state.contract import Checkpoint, Group
 from flowc.runtime.streams.state.store import DatabaseStore
 name, file = sys.argv[1:]
-store = DatabaseStore(name, state_plan(name, None).sql, open_database("sqlite", {"path": file}))
+store = DatabaseStore(name, state_plan(Owner("p", name), None).sql, open_database("sqlite", {"path": file}))
 assert store.open().last == 0
 for number in range(1, 41):
     store.intend(Intent(number, 0, (Range("s", 0, number, number + 1),)))
@@ -173,5 +173,5 @@ for number in range(1, 41):
     workers = [subprocess.Popen([sys.executable, "-c", script, f"s{n}", str(file)]) for n in range(4)]
     assert [worker.wait(PATIENCE) for worker in workers] == [0, 0, 0, 0]
     with sqlite3.connect(file) as connection:
-        found = connection.execute("SELECT stream, epoch, intended FROM flowc_checkpoints ORDER BY 1").fetchall()
+        found = connection.execute("SELECT stream_name, epoch, intended FROM flowc_checkpoints ORDER BY 1").fetchall()
     assert found == [(f"s{n}", 40, 40) for n in range(4)]

@@ -7,32 +7,42 @@ from pathlib import Path
 
 import pytest
 
-from flowc.compiler.streamplan.state import state_plan
+from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.connectors import open_database
+from flowc.runtime.renewal import _renew
 from flowc.runtime.streams.epoch import Intent, Range
 from flowc.runtime.streams.state.contract import Checkpoint, Group
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
+from tests.older import make_older, own
+from tests.stores import KINDS, Store, address
 
 NAME = "odd {name} of 'a' \\stream\\ 100% ünïcode"
+PROJECT = "{odd} 'project'"
 Open = Callable[..., DatabaseStore]
 
 
-@pytest.fixture(params=["sqlite", "duckdb", "postgres", "mysql"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Opens stores of one empty database."""
-    kind = request.param
-    served = kind in ("postgres", "mysql")
-    options = {"url": request.getfixturevalue(kind)} if served else {"path": str(tmp_path / "state.db")}
-    made: list[DatabaseStore] = []
+@pytest.fixture(params=KINDS)
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """The database, as somebody beside flowc sees it."""
+    return Store(request.param, tmp_path, address(request, request.param), "state")
 
-    def make(stream: str = NAME) -> DatabaseStore:
-        store = DatabaseStore(stream, state_plan(stream, "state", kind).sql, open_database(kind, options))
-        made.append(store)
+
+@pytest.fixture
+def opened(made: Store, tmp_path: Path) -> Iterator[Open]:
+    """Opens stores of one empty database."""
+    kind = made.kind
+    options = {"url": made.dsn} if made.dsn else {"path": str(tmp_path / f"state.{kind}")}
+    stores: list[DatabaseStore] = []
+
+    def make(stream: str = NAME, project: str = PROJECT) -> DatabaseStore:
+        sql = state_plan(Owner(project, stream), "state", kind).sql
+        store = DatabaseStore(stream, sql, open_database(kind, options))
+        stores.append(store)
         return store
 
     yield make
-    for store in made:
+    for store in stores:
         store.close()
 
 
@@ -126,3 +136,60 @@ def test_facts_are_added_and_replaced(opened: Open) -> None:
         "columns of 'x'": '{"a\\b": "bigint", "ü": "text"}',
         "other": "100% {not a template}\n'",
     }
+
+
+def test_streams_of_one_name_in_two_projects_do_not_meet(opened: Open) -> None:
+    one, other = opened(), opened(project="other")
+    one.open()
+    one.intend(_intent(1))
+    one.save(Checkpoint(1, {("source", 0): 5}, groups=(Group("a", 1, b"one"),)))
+    one.remember({"fact": "one"})
+    one.close()
+    assert other.open().last == 0
+    assert other.facts() == {}
+    other.intend(_intent(1))
+    other.save(Checkpoint(1, {("source", 0): 7}, groups=(Group("a", 1, b"other"),)))
+    other.close()
+    again = opened().open()
+    assert (again.checkpoint.positions, [group.data for group in again.checkpoint.groups]) == (
+        {("source", 0): 5},
+        [b"one"],
+    )
+
+
+def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) -> None:
+    first = opened()
+    first.open()
+    first.intend(_intent(1))
+    first.intend(_intent(2))
+    point = Checkpoint(1, {("source", 0): 5}, groups=(Group("a", 1, b"kept"),))
+    first.save(point)
+    first.remember({"fact": "kept"})
+    first.close()
+    make_older(made, ("checkpoints", "epochs", "state", "facts"))
+    looked = opened()
+    assert looked.look().checkpoint.positions == {("source", 0): 5}
+    assert looked.recalled() == {"fact": "kept"}
+    looked.close()
+    again = opened()
+    found = again.open()
+    assert (found.checkpoint, found.intents, found.last) == (point, (_intent(2),), 2)
+    assert again.facts() == {"fact": "kept"}
+    again.intend(_intent(3))
+    again.close()
+    other = opened(project="other")
+    assert other.open().last == 0
+    other.close()
+    with pytest.raises(Exception, match=r"(?i)stream"):
+        made.run(f"INSERT INTO {own(made, 'checkpoints')} (stream, epoch, intended, body) VALUES ('s', 0, 0, '')")
+
+
+def test_two_workers_that_renew_the_tables_at_once_lose_nothing(opened: Open, made: Store) -> None:
+    first = opened()
+    first.open()
+    first.save(Checkpoint(1, {("source", 0): 5}, groups=(Group("a", 1, b"kept"),)))
+    make_older(made, ("checkpoints", "epochs", "state", "facts"))
+    for each in first.sql.renewals:
+        for _ in range(2):  # the second one has looked before the first one was done
+            _renew(first.database, each)
+    assert first.open().checkpoint.groups == (Group("a", 1, b"kept"),)

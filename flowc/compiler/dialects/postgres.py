@@ -160,6 +160,13 @@ POSTGRES = Dialect(
         "DO $flowc$ BEGIN IF to_regclass({text}) IS NULL THEN PERFORM pg_advisory_xact_lock(hashtext({text})); "
         "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE IF NOT EXISTS {table} ({columns}); END IF; END $flowc$",
     ),
+    # The table stays the one on which rights were granted.
+    renew_table=(
+        "LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE",
+        "ALTER TABLE {table} RENAME COLUMN {was} TO {now}",
+        "ALTER TABLE {table} ADD COLUMN {project} DEFAULT '', DROP CONSTRAINT {constraint}, ADD PRIMARY KEY ({key})",
+        'ALTER TABLE {table} ALTER COLUMN "project" DROP DEFAULT',
+    ),
     cast_number="CAST({x} AS NUMERIC)",
     time_format=_time_format,
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
+from flowc.compiler.front import nodes
 from flowc.compiler.front.build_pipelines import build_pipeline
 from flowc.compiler.front.build_tables import build_table
 from flowc.compiler.front.connections import build_connection, layered_connections
-from flowc.compiler.front.nodes import Context, content, names, sql
+from flowc.compiler.front.nodes import Context, content, sql
 from flowc.compiler.front.salvage import salvage
 from flowc.compiler.front.spec import (
     NO_GAPS,
@@ -28,6 +30,8 @@ from flowc.diagnostics import Note, did_you_mean
 from flowc.source import Located, Span
 
 T = TypeVar("T")
+LONGEST_PROJECT = 64
+"""Characters of a project's name: it is a part of keys in databases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ def build_project(
     context.reporter.disable(code.value for code in disabled)
     return ProjectSpec(
         root=str(context.root),
+        name=project_name(files, context),
         vars=variables,
         environment=environment,
         connections=connections,
@@ -96,7 +101,26 @@ def build_project(
 def _disabled(file: CheckedFile) -> tuple[Name, ...]:
     """The codes that a file disables for the whole project."""
     lint = file.root.get("lint")
-    return names(lint.get("disable")) if isinstance(lint, TreeMap) and ("lint",) not in file.broken else ()
+    return nodes.names(lint.get("disable")) if isinstance(lint, TreeMap) and ("lint",) not in file.broken else ()
+
+
+def project_name(files: Sequence[CheckedFile], context: Context) -> str:
+    """What the files call the project, else the name of its root folder."""
+    found = [
+        given for file in files if (given := nodes.name(file.root.get("project"))) and ("project",) not in file.broken
+    ]
+    for other in found[1:]:
+        if other.value != found[0].value:
+            note = Note(f"here it is `{found[0].value}`", found[0].span)
+            message = f"the project has two names, `{found[0].value}` and `{other.value}`"
+            helps = ("say `project:` once",)
+            context.reporter.error("duplicate-name", message, other.span, notes=(note,), helps=helps)
+    return found[0].value if found else default_name(context.root)
+
+
+def default_name(root: Path) -> str:
+    """The name of a project whose files say none, as its folder has it."""
+    return root.name.strip()[:LONGEST_PROJECT].strip() or "flowc"
 
 
 def _unbuilt(

@@ -254,6 +254,8 @@ class ProjectSpec:
 
     root: str
     """The project root: relative paths of specs start here."""
+    name: str = ""
+    """What all that flowc keeps of the project is kept under; empty only for what no files say."""
     vars: Mapping[str, Json] = field(default_factory=dict)
     environment: str | None = None
     connections: Mapping[str, ConnectionSpec] = field(default_factory=dict)

@@ -22,21 +22,29 @@ from flowc.compiler.loads.reads import repeated
 from flowc.compiler.loads.staging import Field, fields, one_step
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.ddl import is_decimal_text, stored
-from flowc.compiler.tables.state import ensure_state
+from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, move_project, renewal
 from flowc.errors import UsageError
-from flowc.plan import LIVE_WATERMARKS, Check, Execute
+from flowc.plan import LIVE_WATERMARKS, PROJECT, Check, Execute, Renewal
 from flowc.types import TEXT, TIMESTAMPTZ
 
 CURSOR = "flowc_cursor"
 """The cursor as the source has it, beside a column that becomes another value in the target."""
 WATERMARKS = "watermarks"
+_PLACE, _UNMOVED, _LEFT, _REMEMBER = PURPOSES = (
+    "a place for the watermark", "no other load has moved the watermark", "what earlier loads left",
+    "remember the watermark",
+)  # fmt: skip
+"""The purposes of all that a load does with its watermark."""
 _COLUMNS = (
-    Column("pipeline", TEXT, nullable=False),
+    PROJECT_COLUMN,
+    Column("pipeline_name", TEXT, nullable=False),
     Column("target", TEXT, nullable=False),
     Column("column_name", TEXT, nullable=False),
     Column("value", TEXT, nullable=False),
     Column("loaded_at", TIMESTAMPTZ, nullable=False),
 )
+
+_KEY = (PROJECT, "pipeline_name", "target")
 
 
 def cursor_column(load: Load) -> Column | None:
@@ -55,15 +63,32 @@ def state_tables(load: Load) -> tuple[TableName, ...]:
 
 def place(load: Load) -> Iterator[Execute]:
     """Makes the table of watermarks where it is missing."""
-    for sql in ensure_state(WATERMARKS, _COLUMNS, ("pipeline", "target"), load.dialect):
-        yield Execute("a place for the watermark", sql)
+    for sql in ensure_state(WATERMARKS, _COLUMNS, _KEY, load.dialect):
+        yield Execute(_PLACE, sql)
 
 
-def of_pipeline(pipeline: str, dialect: Dialect) -> str:
-    """A query of all watermarks of a pipeline, whatever their targets and cursors, the newest first."""
-    columns = ", ".join(ident(name) for name in ("target", "column_name", "value"))
-    where = f"{ident('pipeline')} = {text(pipeline, dialect)} ORDER BY {ident('loaded_at')} DESC, {ident('target')}"
-    return f"SELECT {columns} FROM {table(dialect.state_table(WATERMARKS))} WHERE {where}"
+def of_pipeline(pipeline: str, dialect: Dialect, *, old: bool = False) -> str:
+    """A query of all watermarks of pipelines of that name, whatever their projects, targets and cursors, newest first.
+
+    With `old`, the table is as it was before there were projects.
+    """
+    project, name = (f"'' AS {ident(PROJECT)}", "pipeline") if old else (f"w.{ident(PROJECT)}", "pipeline_name")
+    columns = ", ".join((project, *(ident(name) for name in ("target", "column_name", "value"))))
+    # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
+    where = f"w.{ident(name)} = {text(pipeline, dialect)} ORDER BY {ident('loaded_at')} DESC, {ident('target')}"
+    return f"SELECT {columns} FROM {table(dialect.state_table(WATERMARKS))} AS w WHERE {where}"
+
+
+def renew_watermarks(dialect: Dialect) -> Renewal:
+    """How the table of watermarks becomes that of this version where an older one made it."""
+    return renewal(WATERMARKS, _COLUMNS, _KEY, dialect)
+
+
+def claim_watermark(project: str, pipeline: str, target: str, dialect: Dialect) -> str:
+    """Takes up the watermark that an older version left of a load."""
+    own = (("pipeline_name", pipeline), ("target", target))
+    where = " AND ".join(f"{ident(name)} = {text(value, dialect)}" for name, value in own)
+    return move_project(WATERMARKS, "", project, dialect, where)
 
 
 def resume(load: Load) -> Iterator[Execute | Check]:
@@ -74,7 +99,7 @@ def resume(load: Load) -> Iterator[Execute | Check]:
         yield from place(load)
     state = table(load.dialect.state_table(WATERMARKS))
     if load.dialect.attached:
-        yield Execute("what earlier loads left", f"INSERT INTO {state} SELECT * FROM {ident(LIVE_WATERMARKS)}")
+        yield Execute(_LEFT, f"INSERT INTO {state} SELECT * FROM {ident(LIVE_WATERMARKS)}")
     yield _unmoved(load, state)
 
 
@@ -82,7 +107,7 @@ def of_load(load: Load) -> str:
     """The condition on stored watermarks that one is this load's; a value of another cursor is not."""
     apply, dialect = load.apply, load.dialect
     cursor = apply.incremental.column if apply.incremental is not None else ""
-    own = (("pipeline", apply.pipeline), ("target", load.kept))
+    own = ((PROJECT, apply.project), ("pipeline_name", apply.pipeline), ("target", load.kept))
     parts = [f"{ident(name)} = {text(value, dialect)}" for name, value in own]
     return " AND ".join([*parts, f"lower({ident('column_name')}) = lower({text(cursor, dialect)})"])
 
@@ -92,7 +117,7 @@ def _unmoved(load: Load, state: str) -> Check:
     own = of_load(load)
     moved = "" if load.watermark is None else f" AND {ident('value')} <> {text(load.watermark, dialect)}"
     return Check(
-        "no other load has moved the watermark",
+        _UNMOVED,
         f"SELECT {ident('value')}, {ident('loaded_at')} FROM {state} WHERE {own}{moved}",
         "load-overtaken",
         f"another load of `{load.apply.pipeline}` moved the watermark while this one was starting",
@@ -104,7 +129,7 @@ def remember(load: Load) -> Iterator[Execute]:
     """Stores the greatest cursor of all that was read, where it is past the watermark that the load began with."""
     if load.apply.incremental is not None:
         state = table(load.dialect.state_table(WATERMARKS))
-        yield Execute("remember the watermark", _upsert(load, _staged_cursor(load), state))
+        yield Execute(_REMEMBER, _upsert(load, _staged_cursor(load), state))
 
 
 def with_cursor(load: Load) -> Load:
@@ -150,7 +175,7 @@ def _staged_cursor(load: Load) -> Column:
 
 def _upsert(load: Load, column: Column, state: str) -> str:
     dialect, wanted = load.dialect, load.apply.incremental.column if load.apply.incremental else column.name
-    fixed = [text(v, dialect) for v in (load.apply.pipeline, load.kept, wanted)]
+    fixed = [text(v, dialect) for v in (load.apply.project, load.apply.pipeline, load.kept, wanted)]
     name = ident(column.name)
     values = ", ".join([*fixed, kept(name, column.type, dialect), now_literal(load.now, TIMESTAMPTZ, dialect)])
     query = f"SELECT {values} FROM ({_greatest(load, column)}) AS m WHERE {name} IS NOT NULL"
@@ -159,7 +184,7 @@ def _upsert(load: Load, column: Column, state: str) -> str:
     if not dialect.on_conflict:
         return f"{into} ON DUPLICATE KEY UPDATE {', '.join(f'{state}.{c} = VALUES({c})' for c in moving)}"
     sets = ", ".join(f"{c} = excluded.{c}" for c in moving)
-    return f"{into} ON CONFLICT ({ident('pipeline')}, {ident('target')}) DO UPDATE SET {sets}"
+    return f"{into} ON CONFLICT ({', '.join(map(ident, _KEY))}) DO UPDATE SET {sets}"
 
 
 def _greatest(load: Load, column: Column) -> str:

@@ -97,6 +97,7 @@ def lower_apply(
         timezone=spec.timezone.value if spec.timezone else None,
         span=target.spec.span,
         quarantine=quarantine_of(pipeline, target),
+        project=lowering.checked.project.name,
         roles={(role, name.value): name.span for role, name in _roles(spec, target)},
     )
     kind = target.connection.kind.value

@@ -89,6 +89,7 @@ def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
         called(query, functions) if query is not None else (),
         dedupe=repeats(stream), lateness=microseconds(stream, "watermark.lateness") or 0,
         idle=microseconds(stream, "watermark.idle"), on_error=on_error(stream), state=state(stream, lowering),
+        project=lowering.checked.project.name,
     )  # fmt: skip
 
 

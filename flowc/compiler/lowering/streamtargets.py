@@ -28,7 +28,7 @@ def stream_applies(stream: RawSpec, node: Sql | Source, lowering: Lowering) -> I
         target = _target(stream, path, lowering)
         if target is not None:
             roles = {(role, name.value): name.span for role, name in _roles(stream, path, lowering)}
-            yield replace(_apply(stream, path, node, target), roles=roles)
+            yield replace(_apply(stream, path, node, target, lowering.checked.project.name), roles=roles)
 
 
 def stream_outputs(stream: RawSpec, lowering: Lowering) -> Iterator[Output]:
@@ -161,7 +161,7 @@ def _natural(spec: TableSpec, table: Table) -> tuple[str, ...]:
     return tuple(name.value for name in spec.natural_key) or table.primary_key
 
 
-def _apply(stream: RawSpec, path: str, node: Sql | Source, target: Target) -> Apply:
+def _apply(stream: RawSpec, path: str, node: Sql | Source, target: Target, project: str) -> Apply:
     mode = name_at(stream, f"{path}.mode") or name_at(stream, "mode")
     merges = mode is not None and mode.value == "merge"
     keys = tuple(key.value for key in _keys(stream, path)) or target.primary_key
@@ -169,7 +169,7 @@ def _apply(stream: RawSpec, path: str, node: Sql | Source, target: Target) -> Ap
         pipeline=stream.name.value, input=node, target=target, mode="merge" if merges else "append",
         keys=keys if merges else (), compare=None, event_time=None, ttl=None, deletes="ignore",
         soft_delete_column=None, allow_empty=False, dedupe=None, incremental=None, normalize=(), derived=(),
-        before=(), after=(), expect=(), timezone=None, span=_where(stream, path),
+        before=(), after=(), expect=(), timezone=None, span=_where(stream, path), project=project,
     )  # fmt: skip
 
 

@@ -8,13 +8,15 @@ from flowc.catalog import Column
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, instant, table, text
 from flowc.compiler.tables.ddl import cast
-from flowc.compiler.tables.state import ensure_state
+from flowc.compiler.tables.state import PROJECT_COLUMN, WAS, ensure_state, move_project, renewal
+from flowc.plan import PROJECT, Renewal
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ
 
 MIGRATIONS, STEPS, LOCKS = "migrations", "migration_steps", "locks"
 _MIGRATIONS = (
+    PROJECT_COLUMN,
     Column("version", BIGINT, nullable=False),
-    Column("plan", TEXT, nullable=False),
+    Column("plan_id", TEXT, nullable=False),
     Column("status", TEXT, nullable=False),
     Column("applied", BIGINT, nullable=False),
     Column("total", BIGINT, nullable=False),
@@ -26,6 +28,7 @@ _MIGRATIONS = (
     Column("snapshot", TEXT),
 )
 _STEPS = (
+    PROJECT_COLUMN,
     Column("version", BIGINT, nullable=False),
     Column("step", BIGINT, nullable=False),
     Column("hash", TEXT, nullable=False),
@@ -41,12 +44,20 @@ _LOCKS = (
 )
 
 
+_TABLES = (
+    (MIGRATIONS, _MIGRATIONS, (PROJECT, "version")),
+    (STEPS, _STEPS, (PROJECT, "version", "step")),
+)
+
+
 def ensure_history(dialect: Dialect) -> tuple[str, ...]:
     """Makes the tables of the history where they are missing."""
-    return (
-        *ensure_state(MIGRATIONS, _MIGRATIONS, ("version",), dialect),
-        *ensure_state(STEPS, _STEPS, ("version", "step"), dialect),
-    )
+    return tuple(statement for name, columns, key in _TABLES for statement in ensure_state(name, columns, key, dialect))
+
+
+def renew_history(dialect: Dialect) -> tuple[Renewal, ...]:
+    """How the tables of the history become those of this version where an older one made them."""
+    return tuple(renewal(name, columns, key, dialect) for name, columns, key in _TABLES)
 
 
 def ensure_locks(dialect: Dialect) -> tuple[str, ...]:
@@ -54,71 +65,102 @@ def ensure_locks(dialect: Dialect) -> tuple[str, ...]:
     return ensure_state(LOCKS, _LOCKS, ("name",), dialect)
 
 
-def read_history(dialect: Dialect) -> str:
-    """All versions, oldest first, without their snapshots."""
-    names = idents(c.name for c in _MIGRATIONS if c.name != "snapshot")
-    return f"SELECT {names} FROM {_name(MIGRATIONS, dialect)} ORDER BY {ident('version')}"
+def read_history(project: str, dialect: Dialect, *, old: bool = False) -> str:
+    """All versions of a project and those of none, oldest first, without their snapshots.
+
+    With `old`, the tables are as they were before there were projects.
+    """
+    names = ", ".join(_column(column, old=old) for column in _MIGRATIONS if column.name != "snapshot")
+    whose = f"{ident(PROJECT)} IN ('', {text(project, dialect)})"
+    of = "" if old else f" WHERE {whose}"
+    return f"SELECT {names} FROM {_name(MIGRATIONS, dialect)}{of} ORDER BY {ident('version')}"
 
 
-def read_snapshot(version: int, dialect: Dialect) -> str:
+def _column(column: Column, *, old: bool) -> str:
+    if column.name == PROJECT:
+        return f"'' AS {ident(PROJECT)}" if old else ident(PROJECT)
+    called = WAS.get(column.name, column.name)
+    return ident(called) if old or called == column.name else f"{ident(column.name)} AS {ident(called)}"
+
+
+def read_snapshots(dialect: Dialect, *, old: bool = False) -> str:
+    """The snapshots that count: for each project that of its last finished version, and of those begun after it."""
+    name = _name(MIGRATIONS, dialect)
+    last = f"SELECT MAX(d.{ident('version')}) FROM {name} AS d WHERE d.{ident('status')} = 'done'"
+    last += "" if old else f" AND d.{ident(PROJECT)} = m.{ident(PROJECT)}"
+    project = f"'' AS {ident(PROJECT)}" if old else f"m.{ident(PROJECT)}"
+    columns = ", ".join((project, *(f"m.{ident(n)}" for n in ("version", "status", "snapshot"))))
+    return (
+        f"SELECT {columns} FROM {name} AS m WHERE m.{ident('snapshot')} IS NOT NULL "
+        f"AND m.{ident('version')} >= COALESCE(({last}), 0) ORDER BY m.{ident('version')}"
+    )
+
+
+def read_snapshot(project: str, version: int, dialect: Dialect, *, old: bool = False) -> str:
     """The snapshot of one version that was finished."""
-    done = f"{ident('version')} = {version} AND {ident('status')} = {text('done', dialect)}"
-    return f"SELECT {ident('snapshot')} FROM {_name(MIGRATIONS, dialect)} WHERE {done}"
+    of = f"{ident('version')} = {version}" if old else _of(project, version, dialect)
+    return f"SELECT {ident('snapshot')} FROM {_name(MIGRATIONS, dialect)} WHERE {of} AND {ident('status')} = 'done'"
 
 
-def read_begun(version: int, dialect: Dialect) -> str:
-    """What the versions after one set out to change."""
-    later = f"{ident('version')} > {version} AND {ident('snapshot')} IS NOT NULL"
-    return f"SELECT {ident('snapshot')} FROM {_name(MIGRATIONS, dialect)} WHERE {later}"
-
-
-def read_steps(version: int, dialect: Dialect) -> str:
-    """The hashes of the statements of a version that are done."""
-    done = f"{ident('version')} = {version} AND {ident('finished_at')} IS NOT NULL"
-    return f"SELECT {ident('hash')} FROM {_name(STEPS, dialect)} WHERE {done} ORDER BY {ident('step')}"
+def move_history(old: str, new: str, dialect: Dialect) -> tuple[str, ...]:
+    """Gives all versions of a project to another name."""
+    return tuple(move_project(name, old, new, dialect) for name, _, _ in _TABLES)
 
 
 def start(
-    version: int, plan: str, total: int, owner: str, flowc: str, now: datetime, begun: str, dialect: Dialect
-) -> str:
-    """Records that an apply has begun, and in the place of its snapshot what it is to change."""
+    project: str, version: int, plan: str, total: int, owner: str, flowc: str, now: datetime, snapshot: str,
+    dialect: Dialect,
+) -> str:  # fmt: skip
+    """Records that an apply has begun, and what it will leave: other projects leave that alone from now on."""
     values: dict[str, object] = {
-        "version": version, "plan": plan, "status": "running", "applied": 0, "total": total, "started_at": now,
-        "owner": owner, "flowc": flowc, "snapshot": begun,
+        "project": project, "version": version, "plan_id": plan, "status": "running", "applied": 0, "total": total,
+        "started_at": now, "owner": owner, "flowc": flowc, "snapshot": snapshot,
     }  # fmt: skip
     return _insert(MIGRATIONS, values, dialect)
 
 
-def start_step(version: int, step: int, hash_: str, statement: str, now: datetime, dialect: Dialect) -> str:
+def start_step(
+    project: str, version: int, step: int, hash_: str, statement: str, now: datetime, dialect: Dialect
+) -> str:
     """Records that a statement is about to run."""
-    values = {"version": version, "step": step, "hash": hash_, "statement": statement, "started_at": now}
+    values = {
+        "project": project, "version": version, "step": step, "hash": hash_, "statement": statement, "started_at": now,
+    }  # fmt: skip
     return _insert(STEPS, values, dialect)
 
 
-def forget_step(version: int, step: int, dialect: Dialect) -> str:
+def forget_step(project: str, version: int, step: int, dialect: Dialect) -> str:
     """Takes back the record of a statement that is to be tried again."""
-    where = f"{ident('version')} = {version} AND {ident('step')} = {step}"
-    return f"DELETE FROM {_name(STEPS, dialect)} WHERE {where}"
+    return f"DELETE FROM {_name(STEPS, dialect)} WHERE {_step(project, version, step, dialect)}"
 
 
-def end_step(version: int, step: int, now: datetime, dialect: Dialect) -> str:
+def end_step(project: str, version: int, step: int, now: datetime, dialect: Dialect) -> str:
     """Records that a statement has run."""
-    where = f"{ident('version')} = {version} AND {ident('step')} = {step}"
-    return f"UPDATE {_name(STEPS, dialect)} SET {ident('finished_at')} = {_value(now, dialect)} WHERE {where}"
+    sets = f"{ident('finished_at')} = {_value(now, dialect)}"
+    return f"UPDATE {_name(STEPS, dialect)} SET {sets} WHERE {_step(project, version, step, dialect)}"
 
 
-def advance(version: int, applied: int, dialect: Dialect) -> str:
+def advance(project: str, version: int, applied: int, dialect: Dialect) -> str:
     """Records how many statements have run."""
-    return (
-        f"UPDATE {_name(MIGRATIONS, dialect)} SET {ident('applied')} = {applied} WHERE {ident('version')} = {version}"
-    )
+    sets = f"{ident('applied')} = {applied}"
+    return f"UPDATE {_name(MIGRATIONS, dialect)} SET {sets} WHERE {_of(project, version, dialect)}"
 
 
-def finish(version: int, status: str, now: datetime, snapshot: str | None, error: str | None, dialect: Dialect) -> str:
+def finish(
+    project: str, version: int, status: str, now: datetime, snapshot: str | None, error: str | None, dialect: Dialect
+) -> str:
     """Records how an apply has ended, and what it left."""
     values = {"status": status, "finished_at": now, "snapshot": snapshot, "error": error}
     sets = ", ".join(f"{ident(name)} = {_value(value, dialect)}" for name, value in values.items() if value is not None)
-    return f"UPDATE {_name(MIGRATIONS, dialect)} SET {sets} WHERE {ident('version')} = {version}"
+    return f"UPDATE {_name(MIGRATIONS, dialect)} SET {sets} WHERE {_of(project, version, dialect)}"
+
+
+def _of(project: str, version: int, dialect: Dialect) -> str:
+    return f"{ident(PROJECT)} = {text(project, dialect)} AND {ident('version')} = {version}"
+
+
+def _step(project: str, version: int, step: int, dialect: Dialect) -> str:
+    return f"{_of(project, version, dialect)} AND {ident('step')} = {step}"
 
 
 def take_lock(name: str, owner: str, seconds: float, dialect: Dialect) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from flowc.compiler.ir import Apply, Normalize, Source, Sql
+from flowc.compiler.loads.watermark import PURPOSES
 from flowc.migration import AppliedPipeline, PipelineChange
 from flowc.plan import Expect, LoadPlan, Step
 
@@ -84,7 +86,8 @@ def _changed(old: AppliedPipeline | None, new: AppliedPipeline, broken: tuple[st
         return PipelineChange(new.name, new.target, "add", effects=(_first(new),), breaks=broken)
     changed = tuple(_differences(old, new))
     sql = (old.sql, new.sql) if old.sql != new.sql else None
-    load = (old.load, new.load) if old.load and new.load and old.load != new.load else None
+    was, now = (_loading(text) for text in (old.load, new.load))
+    load = (was, now) if was and now and was != now else None
     if not (changed or sql or load or broken):
         return None
     effects = tuple(_effects(old, new, changed))
@@ -141,9 +144,15 @@ def _cursor(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str
 
 
 def load_text(plan: LoadPlan) -> str:
-    """The SQL of a load, one statement after the other."""
+    """The SQL of a load, one statement after the other, without that of its watermark, which is flowc's own."""
     steps = (*plan.prepare, *plan.steps, *plan.cleanup)
-    return ";\n".join(f"-- {_purpose(step)}\n{_sql(step)}" for step in steps)
+    return _loading(";\n".join(f"-- {_purpose(step)}\n{_sql(step)}" for step in steps))
+
+
+def _loading(text: str) -> str:
+    """The text of a load without what it does with its watermark, which older versions kept in it."""
+    parts = re.split(r";\n(?=-- )", text)
+    return ";\n".join(part for part in parts if part.partition("\n")[0].removeprefix("-- ") not in PURPOSES)
 
 
 def _purpose(step: Step) -> str:

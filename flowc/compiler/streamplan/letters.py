@@ -11,6 +11,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.quote import ident, idents, instant, table, text
 from flowc.compiler.tables.ddl import cast
+from flowc.plan import kept_name
 from flowc.stream import DEAD_LETTER, LettersSql
 from flowc.types import TIMESTAMPTZ
 
@@ -27,10 +28,21 @@ class Chosen:
     before: datetime | None = None
 
 
+def claim_letters(project: str, stream: str, of: TableName, dialect: Dialect) -> str:
+    """Gives the letters that an older version kept of a stream the name under which they are kept now; a template."""
+    return rename_letters(stream, kept_name(project, stream), of, dialect).replace("{", "{{").replace("}", "}}")
+
+
+def rename_letters(was: str, now: str, of: TableName, dialect: Dialect) -> str:
+    """Gives the letters of a stream to another name under which it is kept."""
+    names = (text(name, dialect) for name in (now, was))
+    return f"UPDATE {table(of)} SET {ident('stream')} = {next(names)} WHERE {ident('stream')} = {next(names)}"
+
+
 def letters_sql(
     stream: str, of: TableName, kind: str, sources: Sequence[str], chosen: Chosen | None = None
 ) -> LettersSql:
-    """The statements on the dead letters of a stream in one dialect."""
+    """The statements on the dead letters of a stream in one dialect; `stream` is the name under which it is kept."""
     dialect, letters = DIALECTS[kind], table(of)
     every = f"{ident('stream')} = {_literal(stream, dialect)}"
     some = " AND ".join((every, *_conditions(chosen or Chosen(), dialect)))

@@ -9,7 +9,7 @@ from flowc.catalog import Column
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.ir import Source, Sql, Stream
 from flowc.compiler.streamplan.operators import needed, plan_operators
-from flowc.compiler.streamplan.state import EMBEDDED, plan_state, state_plan
+from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import Live, stream_targets, unseen
 from flowc.errors import UsageError
 from flowc.stream import ROW, BatchLimits, LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget, WatermarkPlan
@@ -37,6 +37,7 @@ def plan_stream(
         raise UsageError(message, code="not-runnable-yet", help="this version runs plain SQL, and `append` or `merge`")
     _refuse_nested(stream, columns)
     state, operators = stream.state or (None, EMBEDDED), plan_operators(stream)
+    owner = Owner(stream.project, stream.name)
     sources = tuple(_source(source, stream) for source in stream.sources)
     taken = any(column.name == ROW for source in stream.sources for column in source.columns or ())
     traced = None if taken else stream.traced
@@ -49,8 +50,9 @@ def plan_stream(
     return StreamPlan(
         stream.name, sources, sql, targets, start, stream.on_error, batch, arithmetic=arithmetic(sql) if sql else (),
         traced=traced is not None, lookups=_lookups(stream), functions=stream.functions,
-        state=plan_state(stream.name, operators, all_targets, *state), facts=state_plan(stream.name, *state),
+        state=plan_state(owner, operators, all_targets, *state), facts=state_plan(owner, *state),
         operators=operators, watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters, delivery=delivery,
+        project=stream.project,
     )  # fmt: skip
 
 

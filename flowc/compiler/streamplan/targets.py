@@ -14,13 +14,14 @@ from flowc.compiler.loads.attach import table_to_be
 from flowc.compiler.loads.shape import target_table
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.streamplan.filetargets import files_target
+from flowc.compiler.streamplan.letters import claim_letters
 from flowc.compiler.streamplan.positions import position_sql
 from flowc.compiler.streamplan.topictargets import letters_topic, topic_target
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.compiler.tables.letters import letters_place
 from flowc.errors import UsageError
 from flowc.plan import LoadPlan
-from flowc.stream import DEAD_LETTER, TableTarget, TargetPlan, TopicTarget
+from flowc.stream import DEAD_LETTER, PositionSql, TableTarget, TargetPlan, TopicTarget
 from flowc.types import UNKNOWN
 
 Live = Callable[[Target], Table | None]
@@ -86,7 +87,7 @@ def _with_letters(target: TargetPlan, wanted: Target | Output, stream: Stream, l
     if target.positions is None or target.connection != wanted.connection:
         return None
     dead = table_target(_letters_apply(wanted, stream), DEAD_LETTER, stream, live(wanted))
-    return replace(target, dead=dead.load, create_dead=dead.create)
+    return replace(target, dead=dead.load, create_dead=dead.create, positions=_claiming(target.positions, dead, stream))
 
 
 def _letters_alone(wanted: Target | Output, stream: Stream, live: Live) -> TargetPlan:
@@ -94,8 +95,15 @@ def _letters_alone(wanted: Target | Output, stream: Stream, live: Live) -> Targe
         return letters_topic(wanted)
     if isinstance(wanted, Target):
         made = table_target(_letters_apply(wanted, stream), DEAD_LETTER, stream, live(wanted))
-        return replace(made, letters=True)
+        held = None if made.positions is None else _claiming(made.positions, made, stream)
+        return replace(made, letters=True, positions=held)
     raise _not_yet(wanted, stream)
+
+
+def _claiming(positions: PositionSql, letters: TableTarget, stream: Stream) -> PositionSql:
+    """The positions, with which the letters of an older version are taken up too."""
+    claim = claim_letters(stream.project, stream.name, letters.table, DIALECTS[letters.kind])
+    return replace(positions, claim=(*positions.claim, claim))
 
 
 def _letters_apply(target: Target, stream: Stream) -> Apply:
@@ -104,6 +112,7 @@ def _letters_apply(target: Target, stream: Stream) -> Apply:
         pipeline=stream.name, input=stream.input, target=target, mode="append", keys=(), compare=None, event_time=None,
         ttl=None, deletes="ignore", soft_delete_column=None, allow_empty=False, dedupe=None, incremental=None,
         normalize=(), derived=(), before=(), after=(), expect=(), timezone=None, span=stream.span,
+        project=stream.project,
     )  # fmt: skip
 
 
@@ -136,7 +145,8 @@ def table_target(apply: Apply, columns: tuple[Column, ...], stream: Stream, live
     if dialect.attached:
         return _attached(apply, columns, wanted, live)
     load = _load(apply, columns, live or wanted)
-    positions = position_sql(stream.name, str(wanted.name), [source.name for source in stream.sources], dialect)
+    sources = [source.name for source in stream.sources]
+    positions = position_sql(stream.project, stream.name, str(wanted.name), sources, dialect)
     create = tuple(_create(wanted, dialect))
     return TableTarget(
         apply.target.connection, apply.target.kind, wanted.name, columns, load, positions, create, apply.keys,

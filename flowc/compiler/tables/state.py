@@ -1,13 +1,35 @@
-"""flowc's own tables in a database: made where they are missing."""
+"""flowc's own tables in a database: made where they are missing, renewed where an older version made them.
+
+Each row of them is of a project. What an older version wrote is of none until the project it is of goes on with it:
+its rows have no name there. Columns have other names than they had, so that an older version that still runs fails.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import keyed, spell
+from flowc.plan import PROJECT, Renewal
+from flowc.types import TEXT, DataType, Kind
+
+PROJECT_COLUMN = Column(PROJECT, TEXT, nullable=False)
+KEPT = ("migrations", "migration_steps", "watermarks", "positions", "checkpoints", "epochs", "state", "facts")
+"""The names of those of flowc's own tables whose rows are of projects, without their schema or prefix."""
+OWN = (*KEPT, "locks", "dead_letters")
+"""The names of all of flowc's own tables."""
+WAS = {"stream_name": "stream", "pipeline_name": "pipeline", "plan_id": "plan"}
+"""What columns were called before there were projects."""
+_LENGTHS = {PROJECT: 64, "source": 128}
+"""Characters of texts in keys, where keys have a greatest length."""
+
+
+def own_tables(dialect: Dialect) -> tuple[TableName, ...]:
+    """The names of flowc's own tables in a database."""
+    return tuple(dialect.state_table(name) for name in OWN)
 
 
 def ensure_state(name: str, columns: Sequence[Column], key: Sequence[str], dialect: Dialect) -> tuple[str, ...]:
@@ -18,16 +40,68 @@ def ensure_state(name: str, columns: Sequence[Column], key: Sequence[str], diale
 def ensure_table(state: TableName, columns: Sequence[Column], key: Sequence[str], dialect: Dialect) -> tuple[str, ...]:
     """The statements that make a table, and its schema, where it is missing."""
     whole = Table(state, tuple(columns), tuple(key))
-    spelled = ", ".join(
-        f"{ident(c.name)} {spell(keyed(c, whole, dialect).type, dialect)}{'' if c.nullable else ' NOT NULL'}"
-        for c in columns
-    )
     parts = {
         "schema": ident(state.schema or ""),
         "table": table(state),
         "text": text(table(state), dialect),
-        "columns": f"{spelled}, PRIMARY KEY ({idents(key)})" if key else spelled,
+        "columns": _columns(whole, dialect),
     }
     if dialect.schemas and state.schema is None:
         return (f"CREATE TABLE IF NOT EXISTS {parts['table']} ({parts['columns']})",)
     return tuple(template.format(**parts) for template in dialect.ensure_table)
+
+
+def renewal(name: str, columns: Sequence[Column], key: Sequence[str], dialect: Dialect) -> Renewal:
+    """How one of flowc's own tables that was made before there were projects becomes as `ensure_state` makes it."""
+    state = dialect.state_table(name)
+    whole = Table(state, tuple(columns), tuple(key))
+    new = TableName(state.schema, f"{state.name}_of_projects")
+    known = [column for column in columns if column.name != PROJECT]
+    parts = {
+        "table": table(state),
+        "new": table(new),
+        "name": ident(state.name),
+        "columns": _columns(whole, dialect),
+        "names": idents(column.name for column in (PROJECT_COLUMN, *known)),
+        # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
+        "old": ", ".join(("''", *(f"o.{ident(WAS.get(column.name, column.name))}" for column in known))),
+        "project": _column(PROJECT_COLUMN, whole, dialect),
+        "changes": "".join(
+            f"CHANGE COLUMN {ident(WAS.get(c.name, c.name))} {_column(c, whole, dialect)}, " for c in known
+        ),
+        "key": idents(key),
+        "constraint": ident(f"{state.name}_pkey"),
+    }
+    called = next((column.name for column in columns if column.name in WAS), None)
+    parts |= {"was": ident(WAS[called]), "now": ident(called)} if called else {}
+    templates = (template for template in dialect.renew_table if called or "{was}" not in template)
+    return Renewal(state, tuple(template.format(**parts) for template in templates))
+
+
+def _columns(whole: Table, dialect: Dialect) -> str:
+    spelled = ", ".join(_column(column, whole, dialect) for column in whole.columns)
+    return f"{spelled}, PRIMARY KEY ({idents(whole.primary_key)})" if whole.primary_key else spelled
+
+
+def _column(column: Column, whole: Table, dialect: Dialect) -> str:
+    length = _LENGTHS.get(column.name)
+    if length and column.name in whole.primary_key and dialect.key_types:
+        column = replace(column, type=DataType(Kind.TEXT, length=length))
+    kind = spell(keyed(column, whole, dialect).type, dialect)
+    return f"{ident(column.name)} {kind}{'' if column.nullable else ' NOT NULL'}"
+
+
+def move_project(name: str, old: str, new: str, dialect: Dialect, where: str = "") -> str:
+    """Gives the rows of a project in one of flowc's own tables, or some of them, to another name."""
+    sets, of = (f"{ident(PROJECT)} = {text(project, dialect)}" for project in (new, old))
+    condition = f" AND {where}" if where else ""
+    return f"UPDATE {table(dialect.state_table(name))} SET {sets} WHERE {of}{condition}"
+
+
+def count_project(name: str, project: str | None, dialect: Dialect, *, each: bool = False) -> str:
+    """How many rows of a project one of flowc's own tables holds, or of all; or the names of `each` of them."""
+    state = table(dialect.state_table(name))
+    if each:
+        return f"SELECT DISTINCT {ident(PROJECT)} FROM {state}"
+    of = "" if project is None else f" WHERE {ident(PROJECT)} = {text(project, dialect)}"
+    return f"SELECT count(*) AS {ident('n')} FROM {state}{of}"

@@ -118,6 +118,15 @@ class Delta:
     def watermarks(self, table: TableName) -> pa.Table:
         return delta_watermarks.committed(self._lake.path(table), self._lake.open(table))
 
+    def move_watermarks(self, table: TableName, old: str, new: str) -> None:
+        found, stamps = self._lake.open(table), dict[str, int]()
+        for row in delta_watermarks.committed(self._lake.path(table), found).to_pylist():
+            if row["project"] == old:
+                stamps[delta_watermarks.application(row)] = delta_watermarks.TAKEN
+                stamps |= [delta_watermarks.write(self._lake.path(table), {**row, "project": new}, found)]
+        if stamps:
+            self.claim(table, stamps)
+
     def stamp(self, table: TableName, application: str) -> int | None:
         """The number that an application has last committed with a table, 0 for none; None without the table."""
         found = self._lake.open(table)
@@ -132,6 +141,18 @@ class Delta:
         self._change.stamps.append((application, number))
         found = self._change.found
         return None if found is None else found.transaction_version(application)
+
+    def claim(self, table: TableName, stamps: Mapping[str, int]) -> None:
+        """Commits numbers of applications alone.
+
+        Raises TransientError where another writer was first.
+        """
+        found, deltalake = self._lake.open(table), driver("deltalake", "delta")
+        if found is not None:
+            given = [deltalake.Transaction(application, number) for application, number in stamps.items()]
+            properties = deltalake.CommitProperties(app_transactions=given, max_commit_retries=0)
+            with speaking(table):
+                found.create_write_transaction([], "append", found.schema(), commit_properties=properties)
 
     def dataset(self, table: TableName) -> Any:
         found = self._lake.open(table)

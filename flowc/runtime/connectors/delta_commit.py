@@ -13,7 +13,7 @@ nothing is not made.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +51,7 @@ class Change:
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     stamps: list[tuple[str, int]] = field(default_factory=list)
     """Numbers of applications that the commit carries beside those of watermarks."""
+    _taken: tuple[tuple[str, int], ...] = field(default=(), init=False)
 
     def commit(self) -> None:
         """Writes it.
@@ -60,7 +61,9 @@ class Change:
             DataError: the table refuses rows.
         """
         self._require_partitions()
-        marks = [delta_watermarks.write(self.folder, row, self.found) for row in self._moved()]
+        moved = self._moved()
+        marks = [delta_watermarks.write(self.folder, row, self.found) for row in moved]
+        self._taken = tuple(self._former(moved))
         if not (marks or self.gone or self.new or self._created or self._emptied):
             return
         try:
@@ -71,6 +74,14 @@ class Change:
                 raise
         for name, number in marks:
             delta_watermarks.forget(self.folder, name, number)
+
+    def _former(self, moved: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
+        """What an older version kept of the loads: it must not go on with that."""
+        for row in moved:
+            name = delta_watermarks.former(row)
+            held = self.found.transaction_version(name) if self.found is not None and row["project"] else None
+            if held is not None and held < delta_watermarks.TAKEN:
+                yield name, delta_watermarks.TAKEN
 
     def _require_partitions(self) -> None:
         """Raises DataError for a text in a partition that would be read as NULL."""
@@ -126,7 +137,8 @@ class Change:
 
     def _write(self, marks: list[tuple[str, int]]) -> None:
         deltalake = driver("deltalake", "delta")
-        transactions = [deltalake.Transaction(name, number) for name, number in (*marks, *self.stamps)]
+        numbers = (*marks, *self.stamps, *self._taken)
+        transactions = [deltalake.Transaction(name, number) for name, number in numbers]
         # A load that looked at the table must find it unchanged; one that only adds may come after others.
         retries = {} if self.step.blind and self.found is not None else {"max_commit_retries": 0}
         properties = deltalake.CommitProperties(

@@ -21,20 +21,28 @@ from typing import Any
 import pyarrow as pa
 
 from flowc.errors import EngineError
+from flowc.plan import kept_name
 
 FOLDER = "_flowc"
-COLUMNS = ("pipeline", "target", "column_name", "value", "loaded_at")
+COLUMNS = ("project", "pipeline_name", "target", "column_name", "value", "loaded_at")
 _SCHEMA = pa.schema(
     [pa.field(name, pa.timestamp("us", "UTC") if name == "loaded_at" else pa.string()) for name in COLUMNS]
 )
 _FORGETS = "delta.setTransactionRetentionDuration"
+TAKEN = 1 << 62
+"""The number of a load that goes on under another name; no file has it, so that an older version stops."""
 _KEPT = 8
 """Files before the current one that stay, for a reader that saw the log just before it moved."""
 
 
 def application(row: Mapping[str, Any]) -> str:
     """The name under which a load's number stands in the log."""
-    return f"flowc:{row['pipeline']}:{row['target']}"
+    return f"flowc:{kept_name(row['project'], row['pipeline_name'])}:{row['target']}"
+
+
+def former(row: Mapping[str, Any]) -> str:
+    """The name under which an older version kept it."""
+    return application({**row, "project": ""})
 
 
 def committed(folder: Path, found: Any | None) -> pa.Table:
@@ -80,12 +88,16 @@ def _current(files: Path, found: Any) -> dict[str, Any] | None:
     if number is None and _FORGETS in found.metadata().configuration:
         message = f"the table forgets what loads remember with it: it has the property `{_FORGETS}`"
         raise EngineError(message, code="unreadable-watermark", help="remove the property")
-    return None if number is None else _read(files / f"{number}.json")
+    if number is None or number >= TAKEN:
+        return None
+    return _read(files / f"{number}.json")
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         row = json.loads(path.read_bytes())
+        if "pipeline" in row:  # of a version that knew no projects
+            row |= {"project": "", "pipeline_name": row.pop("pipeline")}
         return {**row, "loaded_at": datetime.fromisoformat(row["loaded_at"])}
     except (OSError, ValueError, KeyError) as error:
         message = f"the watermark in `{path}` cannot be read: {error}"

@@ -27,7 +27,7 @@ def letters(
     headers = _left_out(dead, json_text(dead.column("_headers")))
     times, headers = timed(dead.column("_event_ts"), told, headers, *held(_kind(plan)))
     given = {
-        "stream": _repeated(plan.name, count),
+        "stream": _repeated(plan.kept, count),
         "source": _repeated(source.name, count),
         "topic": dead.column("_topic") if "_topic" in dead.schema.names else _repeated(source.address, count),
         "partition_number": dead.column("_partition").cast(pa.int64()),

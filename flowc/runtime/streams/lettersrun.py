@@ -67,7 +67,7 @@ class TakingWriter(DatabaseWriter):
 
 @dataclass
 class LettersRun:
-    """One replay of the letters of `stream`. `plan` is the stream's own, under a name of its own.
+    """One replay of the letters kept as those of `stream`. `plan` is the stream's own, under a name of its own.
 
     Of `writers` the last one takes the letters out, where they do not stay; it asks for those of `taken`.
     """

@@ -33,7 +33,9 @@ _ROWS = 10_000
 
 @dataclass
 class TopicLetters:
-    """The dead letters of one stream in a topic, which may hold those of others. `options` are the connection's.
+    """The dead letters of one stream, by its kept name, in a topic that may hold those of others.
+
+    `options` are the connection's.
 
     They stay where they are when they are replayed. `attempts` is how many a letter may have that is not parked.
     """
@@ -65,10 +67,14 @@ class TopicLetters:
             letter
             for message, letter in letters
             if letter is not None
-            and letter["stream"] == self.stream
+            and self._is_own(letter)
             and (message["_offset"] >= replayed.get((_NAME, message["_partition"]), 0)
                  or letter["attempt"] > self.attempts)
         ]  # fmt: skip
+
+    def _is_own(self, letter: Mapping[str, Any]) -> bool:
+        """Whether a letter is of the stream; older versions named no project."""
+        return letter["stream"] in (self.stream, self.stream.partition("/")[2])
 
     def close(self) -> None:
         """Leaves the topic."""
@@ -119,7 +125,7 @@ class TopicLetters:
 
     def _letters(self, messages: pa.RecordBatch) -> pa.RecordBatch:
         found = (letter for letter in map(_letter, messages.to_pylist()) if letter is not None)
-        own = [letter for letter in found if letter["stream"] == self.stream and letter["attempt"] <= self.attempts]
+        own = [letter for letter in found if self._is_own(letter) and letter["attempt"] <= self.attempts]
         return single(pa.RecordBatch.from_pylist(own, schema=SCHEMA))
 
 

@@ -16,6 +16,7 @@ from flowc.service.daemon.channel import Channel
 from flowc.service.daemon.job import FINAL, Job
 from flowc.service.daemon.restart import Backoff
 from flowc.service.daemon.watch import Watch
+from flowc.service.scope import scope_of
 from flowc.service.sessions import Sessions
 from flowc.service.streams import Pause, StreamReport, assembled, no_pause, plan_of
 from flowc.stream import StreamPlan, TableTarget
@@ -77,8 +78,8 @@ class Worker:
 
     def _attempt(self) -> FlowcError | None:
         """One run, with sessions of its own; what ended it, if it was no stop."""
-        sessions = Sessions(self.job.checked.project.connections, self.channel.wire.resolver)
-        others = Sessions(self.job.checked.project.connections, self.channel.wire.resolver)
+        given = self.job.checked.project.connections, self.channel.wire.resolver, scope_of(self.job.checked.project)
+        sessions, others = Sessions(*given), Sessions(*given)
         try:
             run = self._assembled(sessions, others)
             try:

@@ -15,8 +15,10 @@ from itertools import groupby
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.errors import DataError, FlowcError
+from flowc.errors import DataError, EngineError, FlowcError, UsageError
+from flowc.plan import PROJECT
 from flowc.runtime.connector import Database, require_transactions
+from flowc.runtime.renewal import is_old, renewed
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.state.contract import Checkpoint, Group, Restored
 from flowc.runtime.streams.state.words import checkpoint_text, intent_text, meant, read_checkpoint, read_intent, spelled
@@ -25,10 +27,10 @@ from flowc.stream import StateSql
 from flowc.types import BIGINT, TEXT, DataType, Kind
 
 _COLUMNS = (
-    Column("stream", TEXT), Column("operator", TEXT), Column("group_number", BIGINT),
+    Column(PROJECT, TEXT), Column("stream_name", TEXT), Column("operator", TEXT), Column("group_number", BIGINT),
     Column("data", DataType(Kind.BINARY)),
 )  # fmt: skip
-_SCHEMA = pa.schema([("s", pa.string()), ("o", pa.string()), ("n", pa.int64()), ("d", pa.binary())])
+_SCHEMA = pa.schema([("p", pa.string()), ("s", pa.string()), ("o", pa.string()), ("n", pa.int64()), ("d", pa.binary())])
 _PIECE = 256
 """Groups that are written in one batch."""
 _TRIES = 20
@@ -69,13 +71,20 @@ class DatabaseStore:
     def look(self) -> Restored:
         """What is stored, for those who only watch: nothing is made, and state is left out."""
         self.database.open()
-        if self.database.table(self.sql.groups) is None:
-            return Restored()
-        rows = self.database.query(self._filled("read")).to_pylist()
-        if not rows:
-            return Restored()
-        epoch, intended = int(rows[0]["epoch"]), int(rows[0]["intended"])
-        return Restored(read_checkpoint(epoch, str(rows[0]["body"])), tuple(self._intents(epoch)), intended)
+        for templates in self._readable():
+            rows = self.database.query(templates["read"].format()).to_pylist()
+            if rows:
+                epoch, intended = int(rows[0]["epoch"]), int(rows[0]["intended"])
+                intents = tuple(self._intents(epoch, templates))
+                return Restored(read_checkpoint(epoch, str(rows[0]["body"])), intents, intended)
+        return Restored()
+
+    def _readable(self) -> Sequence[Mapping[str, str]]:
+        """The templates by which one who only looks may find what is stored, in their order."""
+        groups = self.database.table(self.sql.groups)
+        if groups is None:
+            return ()
+        return (self.sql.before,) if is_old(groups) else (self.sql.templates, self.sql.unclaimed)
 
     def _ensure(self) -> None:
         """Makes the tables; two workers that do so at once may get in each other's way, and one tries again."""
@@ -95,11 +104,37 @@ class DatabaseStore:
         return int(rows[0]["intended"]) if rows else 0
 
     def _begin(self) -> None:
-        if not self.database.query(self._filled("read")).num_rows:
+        if not self._known() and not self._claimed():
+            self._refuse_renamed()
             try:
                 self.database.execute(self._filled("begin"))
             except DataError:
                 self.database.rollback()  # another worker was first
+
+    def _known(self) -> bool:
+        try:
+            return bool(self.database.query(self._filled("read")).num_rows)
+        except EngineError:
+            if not renewed(self.database, self.sql.renewals):
+                raise
+            return bool(self.database.query(self._filled("read")).num_rows)
+
+    def _claimed(self) -> bool:
+        """Takes up what an older version left of the stream; whether there was anything."""
+        with self._transaction():
+            found = [self.database.execute(statement) for statement in self.sql.claim]
+        return bool(found and found[0])
+
+    def _refuse_renamed(self) -> None:
+        rows = self.database.query(self.sql.strangers).to_pylist() if self.sql.strangers else []
+        for row in rows:
+            other, project = row[PROJECT], self.sql.project
+            raise UsageError(
+                f"project `{other}` keeps the state of stream `{self.stream}` in this folder",
+                code="project-renamed",
+                help=f"if this is `{other}` under a new name, run `flowc project rename {other} {project}`; "
+                "else give the project a folder of its own",
+            )
 
     def _head(self) -> tuple[int, int, str]:
         """The epoch of the checkpoint, the last epoch intended, and the checkpoint's text."""
@@ -110,8 +145,9 @@ class DatabaseStore:
         for row in self.database.query(self._filled("groups")).to_pylist():
             yield Group(meant(row["operator"]), int(row["group_number"]), bytes(row["data"]))
 
-    def _intents(self, after: int) -> Iterator[Intent]:
-        for row in self.database.query(self._filled("intents", epoch=after)).to_pylist():
+    def _intents(self, after: int, templates: Mapping[str, str] | None = None) -> Iterator[Intent]:
+        template = (templates or self.sql.templates)["intents"]
+        for row in self.database.query(template.format(epoch=after)).to_pylist():
             yield read_intent(int(row["epoch"]), str(row["body"]))
 
     def close(self) -> None:
@@ -182,13 +218,16 @@ class DatabaseStore:
 
     def facts(self) -> dict[str, str]:
         """What is remembered by name."""
-        rows = self.database.query(self._filled("facts")).to_pylist()
+        return self._facts(self.sql.templates)
+
+    def _facts(self, templates: Mapping[str, str]) -> dict[str, str]:
+        rows = self.database.query(templates["facts"].format()).to_pylist()
         return {meant(row["name"]): meant(row["body"]) for row in rows}
 
     def recalled(self) -> dict[str, str]:
         """What is remembered by name, for those who only watch: nothing is made."""
         self.database.open()
-        return {} if self.database.table(self.sql.groups) is None else self.facts()
+        return next((facts for templates in self._readable() if (facts := self._facts(templates))), {})
 
     def remember(self, facts: Mapping[str, str]) -> None:
         """Adds facts, or replaces them."""
@@ -211,7 +250,8 @@ class DatabaseStore:
         for start in range(0, len(groups), _PIECE):
             piece = groups[start : start + _PIECE]
             columns = (
-                [self.stream] * len(piece), [spelled(group.operator) for group in piece],
+                [self.sql.project] * len(piece), [self.stream] * len(piece),
+                [spelled(group.operator) for group in piece],
                 [group.number for group in piece], [group.data for group in piece],
             )  # fmt: skip
             arrays = [pa.array(values, of.type) for values, of in zip(columns, _SCHEMA, strict=True)]

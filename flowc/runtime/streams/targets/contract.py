@@ -10,6 +10,9 @@ from flowc.errors import FlowcError
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition, Range
 
+MOVED = 1 << 62
+"""An epoch, or an offset, that is kept under a name that a stream no longer has: who goes on with it is stopped."""
+
 
 class Fenced(FlowcError):
     """Another worker has moved on; what this one holds in hand must be read again from what is stored."""

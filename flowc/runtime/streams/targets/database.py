@@ -6,7 +6,7 @@ back, and nothing of it is seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -14,12 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.errors import DataError, FlowcError
+from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.plan import LoadPlan
 from flowc.runtime.badrows import BadRow, first_indices
 from flowc.runtime.connector import Database, require_transactions, stored_name
 from flowc.runtime.load import write_rows
 from flowc.runtime.names import literal
+from flowc.runtime.renewal import is_old, renewed
 from flowc.runtime.streams.epoch import Epoch, Partition
 from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.refused import Trial
@@ -63,7 +64,7 @@ class DatabaseWriter:
             self._make()
         except FlowcError:
             self._make()  # another worker that begins now may have made one of them in the meantime
-        return self.held()
+        return self._held(self._settled())
 
     def _make(self) -> None:
         for statement in self._missing():
@@ -77,23 +78,76 @@ class DatabaseWriter:
     def look(self) -> Held:
         """What is held; nothing where no worker has made the place for positions."""
         self.database.open()
-        self._placed = self._placed or self.database.table(self._positions.table) is not None
+        if not self._placed:
+            there = self.database.table(self._positions.table)
+            if is_old(there):
+                return self._held(self.database.query(self._positions.before).to_pylist())
+            self._placed = there is not None
         return self.held() if self._placed else Held()
 
     def held(self) -> Held:
         """The last epoch, and the next offset of every partition that was ever read."""
-        rows = self._rows_held()
-        found = {(str(row["source"]), int(row["partition"])): int(row["next"]) for row in rows}
-        logs = {(str(row["source"]), int(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
-        self.known = set(found)
-        return Held(max((int(row["epoch"]) for row in rows), default=0), found, logs)
+        return self._held(self._read())
 
-    def _rows_held(self) -> list[dict[str, Any]]:
-        """The stored positions, under the name of the table that was stored last."""
-        found = self.database.query(self._positions.read).to_pylist()
-        newest = sorted(found, key=lambda row: (-int(row["epoch"]), str(row["target"])))
+    def _read(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.database.query(self._positions.read).to_pylist()
+        return rows
+
+    def _settled(self) -> list[dict[str, Any]]:
+        """The stored positions, those of an older version taken up."""
+        try:
+            found = self._read()
+        except EngineError:
+            if self._positions.renewal is None or not renewed(self.database, (self._positions.renewal,)):
+                raise
+            found = self._read()
+        mine = self._of_table(found)
+        if any(row["project"] != self._positions.project for row in mine):
+            self._claim()
+            return self._read()
+        others = () if mine else sorted({str(row["project"]) for row in found if self._is_stored(row)})
+        if others:
+            raise self._renamed(others[0])
+        return found
+
+    def _is_stored(self, row: Mapping[str, Any]) -> bool:
+        """Whether a position is of the table, under any name of it."""
+        return stored_name((str(row["target"]),), self.plan.table, self.database) == str(row["target"])
+
+    def _claim(self) -> None:
+        """Takes up what an older version left of the stream."""
+        self.database.begin()
+        try:
+            for statement in self._positions.claim:
+                self.database.execute(statement.format(target=literal(self.stored)))
+            self.database.commit()
+        except FlowcError:
+            self.database.rollback()
+            raise
+
+    def _renamed(self, other: str) -> UsageError:
+        project = self._positions.project
+        return UsageError(
+            f"project `{other}` has a stream of that name that writes `{self.plan.name}`",
+            code="project-renamed",
+            help=f"if this is `{other}` under a new name, run `flowc project rename {other} {project}`; "
+            "else give the stream another name",
+        )
+
+    def _held(self, found: list[dict[str, Any]]) -> Held:
+        rows = self._of_table(found)
+        positions = {(str(row["source"]), int(row["partition"])): int(row["next"]) for row in rows}
+        logs = {(str(row["source"]), int(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
+        self.known = set(positions)
+        return Held(max((int(row["epoch"]) for row in rows), default=0), positions, logs)
+
+    def _of_table(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The positions of the table, under the name of it that was stored last: of this project, or of none."""
+        own = [row for row in found if row["project"] == self._positions.project]
+        own = own or [row for row in found if row["project"] == ""]
+        newest = sorted(own, key=lambda row: (-int(row["epoch"]), str(row["target"])))
         self.stored = stored_name((str(row["target"]) for row in newest), self.plan.table, self.database)
-        return [row for row in found if row["target"] == self.stored]
+        return [row for row in own if row["target"] == self.stored]
 
     def write(self, epoch: Epoch) -> int:
         """Commits an epoch."""
@@ -184,7 +238,7 @@ class DatabaseWriter:
 
     def _advance(self, epoch: Epoch) -> None:
         if not self.stored:
-            self._rows_held()
+            self._of_table(self._read())
         sql, literals = self._positions, dict(self._positions.sources)
         for range_ in epoch.ranges:
             template = sql.advance if range_.at in self.known else sql.begin

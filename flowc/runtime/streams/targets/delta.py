@@ -16,7 +16,7 @@ from flowc.plan import LoadPlan
 from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.load import write_rows
 from flowc.runtime.streams.epoch import Epoch
-from flowc.runtime.streams.targets.contract import Fenced, Held
+from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held
 from flowc.runtime.streams.targets.database import last_of_each
 from flowc.runtime.streams.targets.rolling import Rolling
 from flowc.stream import TableTarget
@@ -29,6 +29,10 @@ def _nothing(_: object) -> None:
     return
 
 
+def _application(stream: str) -> str:
+    return f"flowc-stream:{stream}"
+
+
 @dataclass
 class DeltaWriter:
     """One Delta table of one stream; see `flowc.runtime.streams.targets.contract.Writer`."""
@@ -36,6 +40,8 @@ class DeltaWriter:
     plan: TableTarget
     stream: str
     database: Delta
+    was: str = ""
+    """The name under which an older version kept the stream, or one that it had before."""
     pause: Callable[[str], None] = _nothing
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
     age: float = AGE
@@ -48,7 +54,7 @@ class DeltaWriter:
     @property
     def application(self) -> str:
         """The name under which the number of the last epoch stands in the table's log."""
-        return f"flowc-stream:{self.stream}"
+        return _application(self.stream)
 
     def open(self) -> Held:
         """Makes the table where it is missing; gives the last epoch that its log speaks of."""
@@ -56,6 +62,8 @@ class DeltaWriter:
             self._gathered.clear()
             self.database.open()
             held = self.database.stamp(self.plan.table, self.application)
+            if held == 0 and self.was:
+                held = self._claimed()
             if held is None:
                 self._make()
             self._rolling.begin(held or 0)
@@ -65,7 +73,19 @@ class DeltaWriter:
         """The last epoch that the table's log speaks of."""
         with self._rolling.lock:
             self.database.open()
-            return Held(self.database.stamp(self.plan.table, self.application) or 0)
+            return Held(self.database.stamp(self.plan.table, self.application) or self._before())
+
+    def _before(self) -> int:
+        """The last epoch under the name that the stream had before, 0 for none."""
+        held = self.database.stamp(self.plan.table, _application(self.was)) if self.was else None
+        return held if held is not None and held < MOVED else 0
+
+    def _claimed(self) -> int:
+        """Goes on from what is held under the name that the stream had before; who goes on with that is stopped."""
+        held = self._before()
+        if held:
+            self.database.claim(self.plan.table, {self.application: held, _application(self.was): MOVED})
+        return held
 
     def write(self, epoch: Epoch) -> int:
         """Gathers an epoch, and commits it with those before it when there is enough."""

@@ -21,7 +21,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ class FileLog:
     folder: Path
     stream: str
     pause: Callable[[str], None] = _nothing
+    was: str = ""
+    """The name under which an older version kept the stream, or one that it had before."""
     owner: str = field(default="", init=False)
     _count: int = field(default=0, init=False)
 
@@ -56,6 +58,8 @@ class FileLog:
     def open(self) -> int:
         """Takes the folder over, finishes or removes what the worker before left; gives the last durable epoch."""
         with speaking(self.folder), self._locked():
+            if self.was and not self._file.exists():
+                self._claim(FileLog(self.folder, self.was))
             state, self.owner, self._count = self._read(), uuid.uuid4().hex, 0
             self._rename(state["files"])
             shutil.rmtree(self._drafts, ignore_errors=True)
@@ -66,7 +70,29 @@ class FileLog:
 
     def look(self) -> int:
         """The last durable epoch, 0 for none."""
-        return int(self._read()["epoch"])
+        own = self._file.exists() or not self.was
+        return int((self._read() if own else FileLog(self.folder, self.was)._left(self.stream))["epoch"])
+
+    def _claim(self, before: FileLog) -> None:
+        """Goes on from what is written under the name that the stream had before; who goes on with that is stopped."""
+        if not before._file.exists():
+            return
+        with before._locked():
+            left = before._left(self.stream)
+            if left["files"]:
+                before._rename(left["files"])
+            if left["epoch"]:
+                before._replace({"moved_to": self.stream, "epoch": left["epoch"]})
+                self._write(int(left["epoch"]), [])
+                shutil.rmtree(before._drafts, ignore_errors=True)
+
+    def _left(self, to: str) -> dict[str, Any]:
+        """What was written under this name and is for another one to go on with; nothing where a third one does."""
+        with suppress(ValueError, FileNotFoundError):
+            found = json.loads(self._file.read_bytes())
+            if "moved_to" in found:
+                return {"epoch": found["epoch"] if found["moved_to"] == to else 0, "files": []}
+        return self._read()
 
     def draft(self) -> Path:
         """A new name for a file that is being written."""
@@ -122,9 +148,13 @@ class FileLog:
             raise EngineError(message, code="unreadable-file", help="restore the folder as a whole") from error
 
     def _write(self, epoch: int, files: Sequence[tuple[str, str]]) -> None:
+        self._replace({"owner": self.owner, "epoch": epoch, "files": files})
+
+    def _replace(self, content: object) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
         draft = self._file.with_suffix(".new")
         with draft.open("wb") as stream:
-            stream.write(json.dumps({"owner": self.owner, "epoch": epoch, "files": files}).encode())
+            stream.write(json.dumps(content).encode())
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(self._file)

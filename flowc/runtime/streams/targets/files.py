@@ -41,6 +41,8 @@ class FilesWriter:
     uri: str
     pause: Callable[[str], None] = _nothing
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
+    was: str = ""
+    """The name under which an older version kept the stream, or one that it had before."""
     _log: FileLog = field(init=False)
     _rolling: Rolling = field(init=False)
     _growing: dict[str, tuple[Path, Growing]] = field(default_factory=dict, init=False)
@@ -54,7 +56,7 @@ class FilesWriter:
             message = f"`{self.plan.name}`: files in `{self.uri.partition('://')[0]}://` cannot be written yet"
             raise UsageError(message, code="not-runnable-yet", help="uri: ./folder")
         folder = Path(self.uri.removeprefix("file://")) / self.plan.address
-        self._log = FileLog(folder, self.stream, self.pause)
+        self._log = FileLog(folder, self.stream, self.pause, self.was)
         self._rolling = Rolling(self._publish, self.plan.roll.age)
         self._columns = tuple(c for c in self.plan.columns if c.name not in self.plan.partition_by)
         self._make = maker(self.plan, self._columns)

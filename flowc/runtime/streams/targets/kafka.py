@@ -6,6 +6,7 @@ A worker that was overtaken is shut out by the broker: the newer producer has th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from flowc.errors import DataError
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition, after
-from flowc.runtime.streams.targets.contract import Fenced, Held
+from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held
 from flowc.runtime.streams.targets.kafka_messages import Messages, letters, messages
 from flowc.runtime.streams.targets.kafka_producer import TopicProducer
 from flowc.stream import TopicTarget
@@ -33,6 +34,8 @@ class KafkaWriter:
     options: Mapping[str, object] = field(repr=False)
     pause: Callable[[str], None] = _nothing
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
+    was: str = ""
+    """The name under which an older version kept the stream, or one that it had before."""
     _producer: TopicProducer = field(init=False)
     _positions: dict[Partition, int] = field(default_factory=dict, init=False)
     _made: tuple[pa.RecordBatch, Messages] | None = field(default=None, init=False)
@@ -40,31 +43,69 @@ class KafkaWriter:
     """That of the last epoch, as it was stored when this one looked or wrote."""
 
     def __post_init__(self) -> None:
-        name = f"flowc-{self.stream}-{self.plan.topic}"
-        group = f"flowc-epochs-{self.stream}"
+        self._producer = self._kept_as(self.stream)
+
+    def _kept_as(self, stream: str) -> TopicProducer:
+        name, group = f"flowc-{stream}-{self.plan.topic}", f"flowc-epochs-{stream}"
         topics = [topic for topic in (self.plan.topic, self.plan.dead_topic) if topic is not None]
-        self._producer = TopicProducer(self.options, group, name if self.plan.transactions else None, topics)
+        return TopicProducer(self.options, group, name if self.plan.transactions else None, topics)
 
     def open(self) -> Held:
         """Connects and shuts out the worker before; makes the topics where they are missing."""
         self._producer.require()
         self._producer.open()
         self._made = None
-        return self._stored()
+        held = self._stored()
+        return self._claimed(held) if self.was and not held.epoch and not held.positions else held
 
     def look(self) -> Held:
         """What is held, for those who only watch."""
         if not self._producer.is_open:
             self._producer.open(watching=True)
-        return self._stored()
+        held = self._stored()
+        if not self.was or held.epoch or held.positions:
+            return held
+        before = self._kept_as(self.was)
+        with closing(before):
+            before.open(watching=True)
+            return self._held(self._left(before))
+
+    def _places(self) -> dict[tuple[str, int], Partition]:
+        """The sources' partitions by their places among the group's offsets."""
+        return {(topic, p): (name, p) for name, topic in self.plan.positions for p in self._producer.partitions(topic)}
 
     def _stored(self) -> Held:
-        number = self._producer.held([self._mark])
-        asked = {(topic, p): (name, p) for name, topic in self.plan.positions for p in self._producer.partitions(topic)}
-        found = self._producer.held(list(asked))
-        self._positions = {asked[place]: offset for place, offset in found.items()}
-        self._number = number.get(self._mark, 0)
+        return self._held(self._producer.held([self._mark, *self._places()]))
+
+    def _held(self, offsets: Mapping[tuple[str, int], int]) -> Held:
+        """What the group's offsets mean."""
+        places = self._places()
+        self._positions = {places[at]: offset for at, offset in offsets.items() if at in places}
+        self._number = offsets.get(self._mark, 0)
         return Held(self._number, dict(self._positions))
+
+    def _left(self, before: TopicProducer) -> dict[tuple[str, int], int]:
+        """The offsets under the name that the stream had before; nothing where somebody went on with them."""
+        found = before.held([self._mark, *self._places()])
+        return {} if MOVED in found.values() else found
+
+    def _claimed(self, none: Held) -> Held:
+        """Goes on from what is held under the name that the stream had before; who goes on with that is stopped.
+
+        The offsets are this name's before they are taken from the other one: a crash in between changes nothing.
+        """
+        before = self._kept_as(self.was)
+        with closing(before):
+            before.open(watching=True)
+            if not self._left(before):
+                return none
+            before.open()
+            left = self._left(before)  # nobody else writes there any more
+            with self._producer.transaction():
+                self._producer.offsets(left)
+            with before.transaction():
+                before.offsets(dict.fromkeys(left, MOVED))
+        return self._stored()
 
     def oversized(self, epoch: Epoch) -> Sequence[BadRow]:
         """The rows that the topic does not take, for they are too large."""

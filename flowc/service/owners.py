@@ -1,0 +1,58 @@
+"""Tables that other projects own: they are named, and left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from flowc.catalog import TableName
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.tables.state import own_tables
+from flowc.errors import UsageError
+from flowc.migration import Managed, PipelineChange
+from flowc.service.history import History
+from flowc.service.scope import plain_name
+from flowc.service.sessions import Sessions
+
+UNNAMED = "an older version of flowc, for a project that it gave no name"
+"""Who owns what was applied before there were projects, and was taken up by none."""
+
+
+def refuse_owned(names: Sequence[TableName], connection: str, kind: str, history: History, sessions: Sessions) -> None:
+    """Raises UsageError where a declared table is another project's, or one that flowc keeps itself."""
+    own = {plain_name(name, kind) for name in own_tables(DIALECTS[kind])[:-1]}
+    mine = [name for name in names if plain_name(name, kind, history.here) in own]
+    if mine:
+        message = f"`{connection}.{mine[0]}` is a table in which flowc keeps what it knows of the database"
+        raise UsageError(message, code="table-of-flowc", help="remove it from `tables:`")
+    found = {name: owner for name in names if (owner := history.owner(name, kind)) is not None}
+    if found:
+        raise _owned(found, connection, sessions.scope.project)
+
+
+def _owned(found: dict[TableName, str], connection: str, project: str) -> UsageError:
+    owner = next(iter(found.values()))
+    told = f"project `{owner}`" if owner else UNNAMED
+    name, more = next(iter(found)), len(found) - 1
+    words = f"table `{connection}.{name}` belongs" if not more else f"{more + 1} tables of `{connection}` belong"
+    rename = f"flowc project rename {owner or '-'} {project}"
+    return UsageError(
+        f"{words} to {told}, and project `{project}` declares {'them' if more else 'it'} too",
+        code="table-of-another-project",
+        help=f"if this is that project under a new name, run `{rename}`; else declare a table of another name",
+        details=tuple(f"{connection}.{name}: of {f'project `{of}`' if of else UNNAMED}" for name, of in found.items()),
+    )
+
+
+def without_owned(managed: Sequence[Managed], kind: str, history: History) -> tuple[Managed, ...]:
+    """The tables that were applied, without those that have become another project's: they are not dropped."""
+    return tuple(entry for entry in managed if history.owner(entry.table.name, kind) is None)
+
+
+def with_owner(load: PipelineChange, kind: str, history: History) -> PipelineChange:
+    """The change of a load, which says whose table it writes where that is another project's."""
+    name = TableName.parse(load.target.partition(".")[2])
+    owner = history.owner(name, kind)
+    if owner is None:
+        return load
+    return replace(load, effects=(*load.effects, f"its table belongs to {f'project `{owner}`' if owner else UNNAMED}"))

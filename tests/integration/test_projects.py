@@ -1,0 +1,265 @@
+"""Several projects in one database: none meets what another one keeps there, whatever their names have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Inside
+from tests.older import make_older, own
+from tests.stores import KINDS, Store, address
+
+KEPT = ("migrations", "migration_steps", "watermarks", "positions")
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return Store(request.param, tmp_path, address(request, request.param))
+
+
+Make = Callable[..., Inside]
+
+
+@pytest.fixture
+def made(tmp_path: Path, store: Store) -> Make:
+    """Makes a project in a folder of its own: a pipeline `load` and a stream `ticks` into tables of its own."""
+
+    def make(folder: str, name: str | None = None, table: str | None = None, **more: str) -> Inside:
+        project = Inside(tmp_path / folder)
+        table = table or folder
+        where = f'url: "{store.dsn}"' if store.dsn else f"path: {tmp_path / f'store.{store.kind}'}"
+        project.write(
+            "specs/project.yaml",
+            f"""
+{f"project: {name}" if name else ""}
+connections:
+  wh: {{ kind: {store.kind}, {where} }}
+  data: {{ kind: files, uri: {tmp_path / folder} }}
+tables:
+  {table}: {{ connection: wh, columns: {{ id: bigint primary key, name: text }} }}
+pipelines:
+  load:
+    from: {{ connection: data, path: rows.csv, format: csv, columns: {{ id: bigint, name: text }} }}
+    to: {{ table: {table} }}
+    mode: append
+    incremental: {{ column: id }}
+streams:
+  ticks:
+    source: {{ connection: data, path: "ticks-*.jsonl", format: jsonl, columns: {{ id: bigint, name: text }} }}
+    to: {{ connection: wh, table: {table}_ticks }}
+    mode: append
+{more.get("rest", "")}
+""",
+        )
+        project.write("rows.csv", f"id,name\n1,{folder}\n2,{folder}\n")
+        project.write("ticks-1.jsonl", f'{{"id": 1, "name": "{folder}"}}\n')
+        return project
+
+    return make
+
+
+def done(project: Inside, *arguments: str) -> str:
+    found = project.flowc(*arguments)
+    assert found.code == 0, found.out + found.err
+    return found.out
+
+
+def refused(project: Inside, *arguments: str) -> str:
+    found = project.flowc(*arguments)
+    assert found.code != 0, found.out
+    return found.out + found.err
+
+
+def test_two_projects_with_the_same_names_do_not_meet(store: Store, made: Make):
+    orders, sales = made("orders"), made("sales")
+    for project in (orders, sales):
+        done(project, "apply", "--yes")
+        done(project, "run", "--once")
+    for project in (orders, sales):
+        assert "No changes" in done(project, "plan")
+        project.write("rows.csv", "id,name\n2,again\n3,more\n")
+        project.write("ticks-2.jsonl", '{"id": 2, "name": "more"}\n')
+        done(project, "run", "--once")
+        assert "No drift" in done(project, "drift")
+    for table in ("orders", "sales"):
+        assert store.rows(f"SELECT id, name FROM {table}") == [(1, table), (2, table), (3, "more")]
+        assert store.rows(f"SELECT id FROM {table}_ticks") == [(1,), (2,)]
+    for name in ("migrations", "watermarks"):
+        assert store.rows(f"SELECT DISTINCT project FROM {own(store, name)}") == [("orders",), ("sales",)]
+    places = store.rows(f"SELECT project, stream_name, target FROM {own(store, 'positions')}")
+    assert {place[:2] for place in places} == {("orders", "ticks"), ("sales", "ticks")}
+
+
+def test_a_rewind_moves_the_stream_of_its_own_project(store: Store, made: Make):
+    orders, sales = made("orders"), made("sales")
+    for project in (orders, sales):
+        done(project, "run", "--once", "ticks")
+    done(orders, "rewind", "ticks", "--to", "earliest", "--yes")
+    for project in (orders, sales):
+        done(project, "run", "--once", "ticks")
+    assert [store.rows(f"SELECT count(*) FROM {name}_ticks") for name in ("orders", "sales")] == [[(2,)], [(1,)]]
+
+
+def test_a_project_that_goes_leaves_the_other(store: Store, made: Make):
+    orders, sales = made("orders"), made("sales")
+    for project in (orders, sales):
+        done(project, "apply", "--yes")
+        done(project, "run", "--once")
+    text = (orders.path / "specs/project.yaml").read_text()
+    orders.write("specs/project.yaml", text.partition("tables:")[0])
+    plan = refused(orders, "apply", "--yes")
+    assert "--allow-destructive wh.orders" in plan
+    assert "sales" not in plan
+    done(orders, "apply", "--yes", "--allow-destructive", "all")
+    assert store.rows("SELECT count(*) FROM sales") == [(2,)]
+    assert "No changes" in done(sales, "plan")
+
+
+def test_a_table_of_another_project_is_named_and_left_alone(store: Store, made: Make):
+    orders, thief = made("orders"), made("thief", table="orders")
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once", "load")
+    for command in (("plan",), ("apply", "--yes")):
+        said = refused(thief, *command)
+        assert "error[table-of-another-project]" in said
+        assert "project `orders`" in said
+        assert "project rename orders thief`" in said
+        assert "--allow-destructive" not in said
+    assert store.rows("SELECT count(*) FROM orders") == [(2,)]
+    assert "No changes" in done(orders, "plan")
+
+
+def test_a_moved_folder_is_told_and_nothing_is_read_twice(store: Store, made: Make):
+    done(made("orders"), "run", "--once")
+    moved = made("moved", table="orders")
+    moved.write("rows.csv", "id,name\n1,orders\n2,orders\n")
+    said = refused(moved, "run", "--once")
+    assert said.count("error[project-renamed]") == 2
+    assert "project rename orders moved`" in said
+    assert store.rows("SELECT count(*) FROM orders") == [(2,)]
+    assert store.rows("SELECT count(*) FROM orders_ticks") == [(1,)]
+
+
+def test_what_an_older_version_wrote_is_taken_up(store: Store, made: Make):
+    orders = made("orders")
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once")
+    make_older(store, KEPT)
+    assert "No changes" in done(orders, "plan")
+    orders.write("rows.csv", "id,name\n2,again\n3,more\n")
+    orders.write("ticks-2.jsonl", '{"id": 2, "name": "more"}\n')
+    done(orders, "run", "--once")
+    assert store.rows("SELECT id FROM orders") == [(1,), (2,), (3,)]
+    assert store.rows("SELECT id FROM orders_ticks") == [(1,), (2,)]
+    done(orders, "apply", "--yes")
+    for name in KEPT:
+        assert store.rows(f"SELECT DISTINCT project FROM {own(store, name)}") == [("orders",)]
+    assert [row[0] for row in store.rows(f"SELECT version FROM {own(store, 'migrations')}")] == [1, 2]
+
+
+def test_what_an_older_version_wrote_is_not_of_any_project(store: Store, made: Make):
+    orders, sales = made("orders"), made("sales")
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once")
+    make_older(store, KEPT)
+    plan = done(sales, "plan")
+    assert "orders" not in plan
+    done(sales, "apply", "--yes")
+    done(sales, "run", "--once")
+    thief = made("thief", table="orders", rest="")
+    text = (thief.path / "specs/project.yaml").read_text()
+    thief.write(
+        "specs/project.yaml", text.replace("tables:", "tables:\n  other: { connection: wh, columns: { id: bigint } }")
+    )
+    assert "No changes" in done(orders, "plan")
+    done(orders, "run", "--once")
+    assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
+    assert store.rows("SELECT id FROM sales") == [(1,), (2,)]
+    assert store.rows("SELECT count(*) FROM orders_ticks") == [(1,)]
+
+
+def test_statements_of_an_older_version_fail(store: Store, made: Make):
+    orders = made("orders")
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once")
+    make_older(store, KEPT)
+    orders.write("rows.csv", "id,name\n3,more\n")
+    done(orders, "run", "--once")
+    for query in (
+        f"SELECT next_offset FROM {own(store, 'positions')} WHERE stream = 'ticks'",
+        f"UPDATE {own(store, 'positions')} SET epoch = 9 WHERE stream = 'ticks'",
+        f"SELECT target FROM {own(store, 'watermarks')} WHERE pipeline = 'load'",
+    ):
+        with pytest.raises(Exception, match=r"(?i)stream|pipeline"):
+            store.raw(query)
+
+
+def test_a_project_is_renamed(store: Store, made: Make):
+    orders, sales = made("orders"), made("sales")
+    for project in (orders, sales):
+        done(project, "apply", "--yes")
+        done(project, "run", "--once")
+    before = done(orders, "plan", "--history").splitlines()[1:]
+    renamed = made("new", name="orders of today", table="orders")
+    renamed.write("rows.csv", "id,name\n2,again\n3,more\n")
+    renamed.write("ticks-2.jsonl", '{"id": 2, "name": "more"}\n')
+    assert "nobody-to-ask" in refused(renamed, "project", "rename", "orders", "orders of today")
+    assert "`plan`" not in done(renamed, "project", "rename", "orders", "orders of today", "--yes")
+    assert "No changes" in done(renamed, "plan")
+    assert done(renamed, "plan", "--history").splitlines()[1:] == before
+    done(renamed, "run", "--once", "load")
+    assert store.rows("SELECT id FROM orders") == [(1,), (2,), (3,)]
+    assert "No changes" in done(sales, "plan")
+    names = store.rows(f"SELECT DISTINCT project FROM {own(store, 'positions')}")
+    assert names == [("orders of today",), ("sales",)]
+    said = refused(renamed, "project", "rename", "order", "orders of today", "--yes")
+    assert "error[unknown-project]" in said
+    assert "`orders of today`, `sales`" in said
+
+
+def test_a_rename_onto_a_project_that_is_there_is_refused(store: Store, made: Make):
+    orders, sales = made("orders"), made("sales")
+    for project in (orders, sales):
+        done(project, "apply", "--yes")
+    assert "error[project-exists]" in refused(sales, "project", "rename", "orders", "sales", "--yes")
+    assert "error[unknown-project]" in refused(orders, "project", "rename", "orders", "sales", "--yes")
+
+
+def test_what_an_older_version_wrote_is_given_a_name_by_hand(store: Store, made: Make):
+    done(made("orders"), "apply", "--yes")
+    done(made("orders"), "run", "--once", "load")
+    make_older(store, ("migrations", "migration_steps", "watermarks"))
+    other = made("other", table="orders")
+    done(other, "project", "rename", "-", "other", "--yes")
+    assert "No changes" in done(other, "plan")
+    assert store.rows(f"SELECT DISTINCT project FROM {own(store, 'migrations')}") == [("other",)]
+
+
+def test_a_saved_plan_is_of_one_project(store: Store, made: Make):
+    orders = made("orders")
+    done(orders, "plan", "--out", "plan.json")
+    assert '"project": "orders"' in done(orders, "plan", "--json")
+    text = (orders.path / "specs/project.yaml").read_text()
+    orders.write("specs/project.yaml", f"project: other\n{text}")
+    said = refused(orders, "apply", "plan.json")
+    assert "error[stale-plan]" in said
+    assert "project `orders`" in said
+    assert "project `other`" in said
+
+
+def test_import_takes_tables_of_its_own_database_alone(store: Store, made: Make):
+    orders = made("orders")
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once")
+    store.run("CREATE TABLE nobodys (id BIGINT)")
+    sales = made("sales")
+    found = sales.flowc("import", "wh")
+    assert "nobodys:" in found.out
+    assert "orders_ticks:" in found.out
+    assert "flowc" not in found.out
+    assert "orders:" not in found.out
+    assert "belongs to project `orders`, and left out" in found.err
+    assert "error[table-of-another-project]" in refused(sales, "import", "wh", "orders")
+    assert "name: orders" in done(orders, "import", "wh", "orders")

@@ -1,0 +1,129 @@
+"""Several projects over one lake of Delta tables, folders of files and one store of state."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from deltalake import CommitProperties, DeltaTable, Transaction
+
+from tests.commands import Inside
+from tests.lakes import Lake
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path)
+
+
+def make(tmp_path: Path, name: str, table: str | None = None) -> Inside:
+    """A project of a load into a Delta table, and of a stream into another one and into a folder."""
+    project, table = Inside(tmp_path / name), table or name
+    project.write(
+        "specs/project.yaml",
+        f"""
+project: {name}
+connections:
+  lake: {{ kind: delta, uri: {tmp_path}/lake }}
+  store: {{ kind: sqlite, path: {tmp_path}/store.sqlite }}
+  data: {{ kind: files, uri: {tmp_path}/{table} }}
+  out: {{ kind: files, uri: {tmp_path}/out }}
+tables:
+  {table}: {{ connection: lake, columns: {{ id: bigint, name: text }} }}
+pipelines:
+  load:
+    from: {{ connection: data, path: rows.csv, format: csv, columns: {{ id: bigint, name: text }} }}
+    to: {{ table: {table} }}
+    mode: append
+    incremental: {{ column: id }}
+streams:
+  ticks:
+    source: {{ connection: data, path: "ticks-*.jsonl", format: jsonl, columns: {{ id: bigint, name: text }} }}
+    to:
+      - {{ connection: lake, table: ticks, mode: append }}
+      - {{ connection: out, path: all, format: jsonl }}
+    state: {{ connection: store }}
+""",
+    )
+    project.write("rows.csv", f"id,name\n1,{name}\n2,{name}\n")
+    project.write("ticks-1.jsonl", f'{{"id": 1, "name": "{name}"}}\n')
+    return project
+
+
+def done(project: Inside, *arguments: str) -> str:
+    found = project.flowc(*arguments)
+    assert found.code == 0, found.out + found.err
+    return found.out
+
+
+def files(tmp_path: Path) -> list[str]:
+    lines = [line for path in (tmp_path / "out/all").glob("*.jsonl") for line in path.read_text().splitlines()]
+    return sorted(json.loads(line)["name"] for line in lines)
+
+
+def rows(lake: Lake, name: str) -> list[tuple[object, ...]]:
+    return sorted(lake.raw(f"SELECT id, name FROM {name}"))
+
+
+def test_two_projects_share_tables_and_folders_and_nothing_else(tmp_path: Path, lake: Lake):
+    orders, sales = make(tmp_path, "orders"), make(tmp_path, "sales")
+    for project in (orders, sales):
+        done(project, "apply", "--yes")
+        done(project, "run", "--once")
+    for project in (orders, sales):
+        done(project, "run", "--once")
+        assert "No changes" in done(project, "plan")
+    assert rows(lake, "ticks") == [(1, "orders"), (1, "sales")]
+    assert files(tmp_path) == ["orders", "sales"]
+    assert (rows(lake, "orders"), rows(lake, "sales")) == ([(1, "orders"), (2, "orders")], [(1, "sales"), (2, "sales")])
+    assert sorted(lake.control("SELECT project FROM flowc_migrations")) == [("orders",), ("sales",)]
+    thief = make(tmp_path, "thief", "orders")
+    assert "error[table-of-another-project]" in thief.flowc("plan").err
+
+
+def test_a_rename_moves_what_lakes_folders_and_stores_hold(tmp_path: Path, lake: Lake):
+    done(make(tmp_path, "orders"), "apply", "--yes")
+    done(make(tmp_path, "orders"), "run", "--once")
+    today = make(tmp_path, "today", "orders")
+    (tmp_path / "orders/rows.csv").write_text("id,name\n2,orders\n3,more\n")
+    (tmp_path / "orders/ticks-2.jsonl").write_text('{"id": 2, "name": "more"}\n')
+    refused = today.flowc("run", "--once", "load")
+    assert "error[project-renamed]" in refused.err + refused.out
+    told = done(today, "project", "rename", "orders", "today", "--yes")
+    assert {"lake.ticks", "out:all", "lake.orders", "store"} <= set(told.split())
+    assert "No changes" in done(today, "plan")
+    done(today, "run", "--once")
+    assert rows(lake, "orders") == [(1, "orders"), (2, "orders"), (3, "more")]
+    assert rows(lake, "ticks") == [(1, "orders"), (2, "more")]
+    assert files(tmp_path) == ["more", "orders"]
+
+
+def test_a_watermark_of_an_older_version_is_taken_up_and_stops_that(tmp_path: Path, lake: Lake):
+    orders = make(tmp_path, "orders")
+    done(orders, "run", "--once", "load")
+    _older(lake)
+    orders.write("rows.csv", "id,name\n2,orders\n3,more\n")
+    done(orders, "run", "--once", "load")
+    assert rows(lake, "orders") == [(1, "orders"), (2, "orders"), (3, "more")]
+    log = DeltaTable(lake.path("orders"))
+    number = log.transaction_version("flowc:load:lake.orders")
+    # An older version reads the file of that number, and stops where there is none.
+    assert number is not None
+    assert not list(lake.path("orders").glob(f"_flowc/*/{number}.json"))
+
+
+def _older(lake: Lake) -> None:
+    """Turns the one watermark of a table into what the version before projects would have left."""
+    folder = lake.path("orders") / "_flowc"
+    (file,) = folder.glob("*/1.json")
+    row = json.loads(file.read_text())
+    del row["project"]
+    row["pipeline"] = row.pop("pipeline_name")
+    name = f"flowc:{row['pipeline']}:{row['target']}"
+    file.parent.rename(folder / hashlib.sha256(name.encode()).hexdigest()[:24])
+    (folder / hashlib.sha256(name.encode()).hexdigest()[:24] / "1.json").write_text(json.dumps(row))
+    table = DeltaTable(lake.path("orders"))
+    properties = CommitProperties(app_transactions=[Transaction(name, 1)])
+    table.create_write_transaction([], "append", table.schema(), commit_properties=properties)

@@ -1,0 +1,67 @@
+"""flowc's own tables as the version before projects made and filled them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tests.stores import Store
+
+_KEY = {"mysql": "VARCHAR(255)"}
+_TEXT = {"mysql": "LONGTEXT"}
+_TIME = {"postgres": "TIMESTAMPTZ", "duckdb": "TIMESTAMPTZ", "mysql": "DATETIME(6)"}
+_BINARY = {"postgres": "BYTEA", "mysql": "LONGBLOB"}
+_OPTIONS = {"mysql": " ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE utf8mb4_bin"}
+_TABLES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "migrations": (
+        "version n!, plan t!, status t!, applied n!, total n!, started_at d!, finished_at d, owner t!, flowc t!, "
+        "error t, snapshot t",
+        ("version",),
+    ),
+    "migration_steps": (
+        "version n!, step n!, hash t!, statement t!, started_at d!, finished_at d", ("version", "step"),
+    ),
+    "watermarks": ("pipeline k!, target k!, column_name t!, value t!, loaded_at d!", ("pipeline", "target")),
+    "positions": (
+        "stream k!, target k!, source k!, partition_number n!, next_offset n!, epoch n!, log_id t!",
+        ("stream", "target", "source", "partition_number"),
+    ),
+    "checkpoints": ("stream k!, epoch n!, intended n!, body t!", ("stream",)),
+    "epochs": ("stream k!, epoch n!, body t!", ("stream", "epoch")),
+    "state": ("stream k!, operator k!, group_number n!, data b!", ("stream", "operator", "group_number")),
+    "facts": ("stream k!, name k!, body t!", ("stream", "name")),
+}  # fmt: skip
+_NOW = {"plan": "plan_id", "stream": "stream_name", "pipeline": "pipeline_name"}
+
+
+def own(store: Store, name: str) -> str:
+    """How one of flowc's own tables is called there."""
+    return f"flowc.{name}" if store.kind in ("postgres", "duckdb") else f"flowc_{name}"
+
+
+def make_older(store: Store, names: Sequence[str]) -> None:
+    """Turns those of the tables into what the version before would have there: of no project."""
+    for name in names:
+        columns, key = _TABLES[name]
+        made = [column.split() for column in columns.split(", ")]
+        now = ", ".join(f"{_quoted(store, _NOW.get(c, c))} AS {_quoted(store, c)}" for c, _ in made)
+        table, copy = own(store, name), f"{own(store, name)}_copy"
+        spelled = ", ".join(f"{_quoted(store, column)} {_type(store, kind)}" for column, kind in made)
+        names_ = ", ".join(_quoted(store, column) for column, _ in made)
+        keyed = ", ".join(_quoted(store, column) for column in key)
+        store.run(
+            f"CREATE TABLE {copy} AS SELECT {now} FROM {table}",
+            f"DROP TABLE {table}",
+            f"CREATE TABLE {table} ({spelled}, PRIMARY KEY ({keyed})){_OPTIONS.get(store.kind, '')}",
+            f"INSERT INTO {table} SELECT {names_} FROM {copy}",
+            f"DROP TABLE {copy}",
+        )
+
+
+def _quoted(store: Store, name: str) -> str:
+    return f"`{name}`" if store.kind == "mysql" else f'"{name}"'
+
+
+def _type(store: Store, kind: str) -> str:
+    words = {"n": "BIGINT", "t": _TEXT.get(store.kind, "TEXT"), "k": _KEY.get(store.kind, "TEXT")}
+    words |= {"d": _TIME.get(store.kind, "TEXT"), "b": _BINARY.get(store.kind, "BLOB")}
+    return words[kind[0]] + (" NOT NULL" if kind.endswith("!") else "")
