@@ -41,6 +41,22 @@ class Loaded:
     normalize: Normalize | None
 
 
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Rows that one run reads whatever the watermark is: cursors from `since` up to `until`, None for no bound.
+
+    `whole` stands for everything there is, from the load's `start` on; only then does the watermark become what was read.
+    """
+
+    since: str | None = None
+    until: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing bounds it."""
+        return self.since is None and self.until is None
+
+
 @dataclass(frozen=True)
 class Load:
     """One load of one target. `table` is the target as it is, or as it will be created when `exists` is false."""
@@ -62,6 +78,7 @@ class Load:
     """The column in which the cursor comes once more, as the source has it; None where one that is loaded keeps it."""
     last_wins: bool = False
     """Of rows with one key the last one counts (streams)."""
+    reread: Reread | None = None
 
     @cached_property
     def loaded(self) -> tuple[Loaded, ...]:

@@ -11,8 +11,8 @@ from flowc.compiler.ir import Apply
 from flowc.compiler.loads.append import append, stream, truncate
 from flowc.compiler.loads.attach import attach, bring
 from flowc.compiler.loads.checks import expectations
-from flowc.compiler.loads.cursor import lower_bound
-from flowc.compiler.loads.load import Load, find_column
+from flowc.compiler.loads.cursor import between, lower_bound
+from flowc.compiler.loads.load import Load, Reread, find_column
 from flowc.compiler.loads.merge import merge
 from flowc.compiler.loads.prepare import prepare, tidy
 from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
@@ -45,6 +45,7 @@ def plan_load(
     rehearsal: bool = False,
     kept: str | None = None,
     last_wins: bool = False,
+    reread: Reread | None = None,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
@@ -53,7 +54,8 @@ def plan_load(
     database was asked for it; `now` is the time of the load. With `same_database` the query runs in the target's
     transaction; `beside` says that any source at all is in the target's database. A `rehearsal` leaves nothing behind
     when it is not committed, also where creating a table is no part of a transaction. With `last_wins`, a merge takes
-    the last row of each key that its target holds equal; those of the same bytes it is given reduced already.
+    the last row of each key that its target holds equal; those of the same bytes it is given reduced already. With
+    `reread`, the load reads what that says, and not from the watermark on.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
@@ -64,13 +66,14 @@ def plan_load(
         table=live_table(apply, live, dialect) if live else target_table(apply, columns, dialect),
         exists=live is not None,
         columns=columns,
-        read=_read(apply, columns, watermark),
+        read=_read(apply, columns, watermark, reread),
         watermark=watermark,
         now=now,
         same_database=same_database,
         kept=kept or f"{apply.target.connection}.{apply.target.name}",
         beside=same_database or beside,
         last_wins=last_wins,
+        reread=reread,
     )
     check_shape(load)
     return _planned(with_cursor(load), rehearsal=rehearsal)
@@ -91,9 +94,10 @@ def _planned(load: Load, *, rehearsal: bool) -> LoadPlan:
     )
 
 
-def _read(apply: Apply, columns: tuple[Column, ...], watermark: str | None) -> Read:
+def _read(apply: Apply, columns: tuple[Column, ...], watermark: str | None, reread: Reread | None) -> Read:
     read, incremental = read_of(apply.input), apply.incremental
-    if incremental is None or incremental.in_sql:
+    bounded = reread is not None and not reread.whole
+    if incremental is None or (incremental.in_sql and not bounded):
         return read
     column = find_column(columns, incremental.column)
     if column is None:
@@ -102,7 +106,10 @@ def _read(apply: Apply, columns: tuple[Column, ...], watermark: str | None) -> R
             code="unknown-incremental-column",
             help="select it in the SQL, or name another under `incremental: { column: … }`",
         )
-    condition = lower_bound(incremental, column, watermark, read_dialect(apply.input), apply.timezone)
+    dialect = read_dialect(apply.input)
+    if reread is not None and not reread.whole:
+        return narrowed(read, between(column, reread.since, reread.until, dialect, apply.timezone))
+    condition = lower_bound(incremental, column, None if reread else watermark, dialect, apply.timezone)
     return read if condition is None else narrowed(read, condition)
 
 
