@@ -43,7 +43,7 @@ def make_older(store: Store, names: Sequence[str]) -> None:
     for name in names:
         columns, key = _TABLES[name]
         made = [column.split() for column in columns.split(", ")]
-        now = ", ".join(f'{_quoted(store, _NOW.get(c, c))} AS {_quoted(store, c)}' for c, _ in made)
+        now = ", ".join(f"{_quoted(store, _NOW.get(c, c))} AS {_quoted(store, c)}" for c, _ in made)
         table, copy = own(store, name), f"{own(store, name)}_copy"
         spelled = ", ".join(f"{_quoted(store, column)} {_type(store, kind)}" for column, kind in made)
         names_ = ", ".join(_quoted(store, column) for column, _ in made)

@@ -20,7 +20,9 @@ from flowc.service.rewinding import prepare_rewind
 
 @click.command()
 @click.argument("specs", nargs=-1, metavar="[SPECS]... NAME")
-@click.option("--to", required=True, metavar="PLACE", help="A time, PARTITION:OFFSET,…, `earliest`, `latest`, a cursor.")
+@click.option(
+    "--to", required=True, metavar="PLACE", help="A time, PARTITION:OFFSET,…, `earliest`, `latest`, a cursor."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @environment_option
 def command(specs: tuple[str, ...], to: str, yes: bool, environment: str | None) -> int:

@@ -21,7 +21,9 @@ from flowc.errors import UsageError
 @click.option("--once", is_flag=True, help="Run pipelines once; let streams catch up; then exit.")
 @click.option("--drain", is_flag=True, help="As --once, and the end of the sources counts as the end of the input.")
 @click.option("--full", is_flag=True, help="Load the named pipelines anew: all that their sources hold.")
-@click.option("--from", "since", metavar="VALUE", help="Load the named pipelines again from this value of their cursor.")
+@click.option(
+    "--from", "since", metavar="VALUE", help="Load the named pipelines again from this value of their cursor."
+)
 @click.option("--to", "until", metavar="VALUE", help="Load them again up to this value, without it.")
 @click.option("--json", "as_json", is_flag=True, help="With --once: print the report as one JSON object.")
 @click.option("--http", metavar="HOST:PORT", help="Serve /healthz, /readyz, /metrics and /status there.")

@@ -273,7 +273,10 @@ def _together(work: Apply, version: int, group: list[Numbered], total: int, prov
             _recheck((change,), database)
         if statement.bare is not None:
             _demand_bare(statement.bare, database)
-        _record(work, sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect))
+        _record(
+            work,
+            sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect),
+        )
         _record(work, sql.end_step(work.project, version, number, _now(), dialect))
     _record(work, sql.advance(work.project, version, group[-1][0], dialect))
     database.commit()
@@ -328,7 +331,9 @@ def _alone(work: Apply, version: int, entry: Numbered, total: int, prove: Callab
     _recount(work, [entry])
     work.watcher.begins(work.kind, statement, number, total)
     _record(work, sql.forget_step(work.project, version, number, dialect))
-    _record(work, sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect))
+    _record(
+        work, sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect)
+    )
     _guarded(work, change, statement)
     _record(work, sql.end_step(work.project, version, number, _now(), dialect))
     _record(work, sql.advance(work.project, version, number, dialect))

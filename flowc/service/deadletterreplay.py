@@ -130,7 +130,9 @@ def _of_topic(plan: StreamPlan, letters: DeadLetters, chosen: Chosen, attempts: 
     made = assembled(plan, letters.sessions, StreamReport(plan.name), pause=pause)
     made.compute.decoders = _decoders(letters)
     writers = [_taking(writer, letters) for writer in made.writers]
-    return LettersRun(plan, letters.kept_name, letters.topic(), made.compute, writers, made.store, _fetch(letters), pause)
+    return LettersRun(
+        plan, letters.kept_name, letters.topic(), made.compute, writers, made.store, _fetch(letters), pause
+    )
 
 
 def _fetch(letters: DeadLetters) -> Fetch:

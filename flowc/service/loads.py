@@ -61,6 +61,8 @@ class Run:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     reread: Reread | None = None
     """What loads read instead of what their watermarks say."""
+    shown: int = 0
+    """How many rows a rehearsal shows of each load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
     )
     if apply.before or apply.after:
         run.sessions.renew(apply.target.connection)  # a `SET search_path` would count for the loads that follow
-    report.counts, report.expects = result.counts, result.expects
+    report.counts, report.expects, report.shown = result.counts, result.expects, result.shown
     if isinstance(result.error, FlowcError):
         report.error = run.sessions.redacted(result.error)
     elif result.error is not None:
@@ -220,6 +222,7 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
         rehearsal=not run.commit,
         kept=stored.kept if stored else None,
         reread=run.reread,
+        shown=run.shown,
     )
     return Prepared(apply, columns, plan)
 

@@ -18,9 +18,7 @@ UNNAMED = "an older version of flowc, for a project that it gave no name"
 """Who owns what was applied before there were projects, and was taken up by none."""
 
 
-def refuse_owned(
-    names: Sequence[TableName], connection: str, kind: str, history: History, sessions: Sessions
-) -> None:
+def refuse_owned(names: Sequence[TableName], connection: str, kind: str, history: History, sessions: Sessions) -> None:
     """Raises UsageError where a declared table is another project's, or one that flowc keeps itself."""
     own = {plain_name(name, kind) for name in own_tables(DIALECTS[kind])[:-1]}
     mine = [name for name in names if plain_name(name, kind, history.here) in own]

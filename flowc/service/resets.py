@@ -50,7 +50,9 @@ class Move:
 
 def standings(pipelines: Sequence[Pipeline], sessions: Sessions) -> tuple[Standing, ...]:
     """Where the incremental loads of pipelines go on."""
-    return tuple(_standing(apply, sessions) for pipeline in pipelines for apply in pipeline.applies if apply.incremental)
+    return tuple(
+        _standing(apply, sessions) for pipeline in pipelines for apply in pipeline.applies if apply.incremental
+    )
 
 
 def _standing(apply: Apply, sessions: Sessions) -> Standing:

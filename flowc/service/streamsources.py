@@ -90,7 +90,9 @@ def _files(
 ) -> tuple[FileSource, Decoding]:
     files = Files(sessions.options(source.connection).values, sessions.resolver.root)
     read = FilesRead(source.connection, source.address, source.format, source.read, source.columns, source.inferred)
-    facts = facts or StoredFacts(plan.name, plan.state or plan.facts or state_plan(Owner(plan.project, plan.name), None), sessions)
+    facts = facts or StoredFacts(
+        plan.name, plan.state or plan.facts or state_plan(Owner(plan.project, plan.name), None), sessions
+    )
     asked = columns_of(source, letters=plan.on_error == "dlq")
     reading = FileSource(
         source.name, files, read, facts, columns=asked, start=plan.start, once=once, skips=plan.on_error != "fail"

@@ -26,7 +26,7 @@ pipelines:
     incremental: {{ column: day{more} }}
 """
 PLAIN = "SELECT id, day, v FROM s"
-TEMPLATE = "\"SELECT id, day, v FROM s WHERE {{ incremental }}\""
+TEMPLATE = '"SELECT id, day, v FROM s WHERE {{ incremental }}"'
 ROWS = [(1, "2026-01-01", 1), (2, "2026-01-02", 2), (3, "2026-01-03", 3)]
 
 
@@ -175,7 +175,10 @@ def test_nothing_is_moved_unasked(folder, targets):
 )
 def test_what_cannot_be_is_told(folder, targets, words, code):
     write(folder, targets["sqlite"], mode="merge")
-    folder.write("specs/b.yaml", "pipelines: { other: { from: source, sql: SELECT 1 AS a, to: { connection: target, table: o } } }\n")
+    folder.write(
+        "specs/b.yaml",
+        "pipelines: { other: { from: source, sql: SELECT 1 AS a, to: { connection: target, table: o } } }\n",
+    )
     run(folder)
     done = folder.flowc(*words)
     assert done.code in (1, 2)

@@ -30,8 +30,10 @@ def made(tmp_path: Path, store: Store) -> Make:
         project = Inside(tmp_path / folder)
         table = table or folder
         where = f'url: "{store.dsn}"' if store.dsn else f"path: {tmp_path / f'store.{store.kind}'}"
-        project.write("specs/project.yaml", f"""
-{f'project: {name}' if name else ''}
+        project.write(
+            "specs/project.yaml",
+            f"""
+{f"project: {name}" if name else ""}
 connections:
   wh: {{ kind: {store.kind}, {where} }}
   data: {{ kind: files, uri: {tmp_path / folder} }}
@@ -48,8 +50,9 @@ streams:
     source: {{ connection: data, path: "ticks-*.jsonl", format: jsonl, columns: {{ id: bigint, name: text }} }}
     to: {{ connection: wh, table: {table}_ticks }}
     mode: append
-{more.get('rest', '')}
-""")
+{more.get("rest", "")}
+""",
+        )
         project.write("rows.csv", f"id,name\n1,{folder}\n2,{folder}\n")
         project.write("ticks-1.jsonl", f'{{"id": 1, "name": "{folder}"}}\n')
         return project
@@ -163,7 +166,9 @@ def test_what_an_older_version_wrote_is_not_of_any_project(store: Store, made: M
     done(sales, "run", "--once")
     thief = made("thief", table="orders", rest="")
     text = (thief.path / "specs/project.yaml").read_text()
-    thief.write("specs/project.yaml", text.replace("tables:", "tables:\n  other: { connection: wh, columns: { id: bigint } }"))
+    thief.write(
+        "specs/project.yaml", text.replace("tables:", "tables:\n  other: { connection: wh, columns: { id: bigint } }")
+    )
     assert "No changes" in done(orders, "plan")
     done(orders, "run", "--once")
     assert store.rows("SELECT id FROM orders") == [(1,), (2,)]

@@ -211,9 +211,7 @@ MYSQL = Dialect(
         "cursor_timestamp": "date_format({0}, '%Y-%m-%d %H:%i:%s.%f')",
     },
     ensure_table=("CREATE TABLE IF NOT EXISTS {table} ({columns})" + _OPTIONS,),
-    renew_table=(
-        "ALTER TABLE {table} ADD COLUMN {project} FIRST, {changes}DROP PRIMARY KEY, ADD PRIMARY KEY ({key})",
-    ),
+    renew_table=("ALTER TABLE {table} ADD COLUMN {project} FIRST, {changes}DROP PRIMARY KEY, ADD PRIMARY KEY ({key})",),
     cast_number=f"CAST({{x}} AS DECIMAL({_MOST_DIGITS},0))",
     time_format=_time_format,
     fold=str.lower,

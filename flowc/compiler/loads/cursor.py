@@ -61,9 +61,7 @@ def lower_bound(
     return f"{name} >= {bound} OR {always}"
 
 
-def between(
-    column: Column, since: str | None, until: str | None, dialect: Dialect, timezone: str | None = None
-) -> str:
+def between(column: Column, since: str | None, until: str | None, dialect: Dialect, timezone: str | None = None) -> str:
     """The condition on what is read again: from `since` on, and before `until`. NULLs lie in no such range.
 
     Raises UsageError for what is no value of the column.

@@ -79,6 +79,8 @@ class Load:
     last_wins: bool = False
     """Of rows with one key the last one counts (streams)."""
     reread: Reread | None = None
+    shown: int = 0
+    """How many rows a rehearsal shows of each kind."""
 
     @cached_property
     def loaded(self) -> tuple[Loaded, ...]:

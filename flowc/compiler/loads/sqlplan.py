@@ -18,6 +18,7 @@ from flowc.compiler.loads.prepare import prepare, tidy
 from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
+from flowc.compiler.loads.shown import after_writing, before_writing
 from flowc.compiler.loads.staging import dropping, in_source_order, plain, selected_values, staging
 from flowc.compiler.loads.watermark import remember, resume, state_tables, with_cursor
 from flowc.compiler.quote import idents
@@ -46,6 +47,7 @@ def plan_load(
     kept: str | None = None,
     last_wins: bool = False,
     reread: Reread | None = None,
+    shown: int = 0,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
@@ -55,7 +57,8 @@ def plan_load(
     transaction; `beside` says that any source at all is in the target's database. A `rehearsal` leaves nothing behind
     when it is not committed, also where creating a table is no part of a transaction. With `last_wins`, a merge takes
     the last row of each key that its target holds equal; those of the same bytes it is given reduced already. With
-    `reread`, the load reads what that says, and not from the watermark on.
+    `reread`, the load reads what that says, and not from the watermark on. Of so many rows as `shown` says, a rehearsal
+    tells what they would change.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
@@ -74,6 +77,7 @@ def plan_load(
         beside=same_database or beside,
         last_wins=last_wins,
         reread=reread,
+        shown=shown,
     )
     check_shape(load)
     return _planned(with_cursor(load), rehearsal=rehearsal)
@@ -131,7 +135,9 @@ def _steps(load: Load) -> Iterator[Step]:
     yield from remember(load)  # of all that was read, so before rows already loaded are dropped from it
     if load.dialect.attached:
         yield from bring(load)
+    yield from before_writing(load)
     yield from MODES[apply.mode](load)
+    yield from after_writing(load)
     yield from expectations(load)
     yield from _own(load, "after", apply.after)
     yield from dropping(load)
@@ -154,7 +160,7 @@ def streams(load: Load) -> bool:
     """Whether rows go straight into the target: nothing has to be looked at before they are written."""
     apply = load.apply
     asks = apply.keys or apply.dedupe or apply.incremental or apply.expect or _replaces_what_it_reads(load)
-    return apply.mode in ("append", "truncate") and not asks and not load.extras and plain(load)
+    return apply.mode in ("append", "truncate") and not asks and not load.shown and not load.extras and plain(load)
 
 
 def _replaces_what_it_reads(load: Load) -> bool:

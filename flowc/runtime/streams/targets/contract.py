@@ -10,7 +10,6 @@ from flowc.errors import FlowcError
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition, Range
 
-
 MOVED = 1 << 62
 """An epoch, or an offset, that is kept under a name which a stream no longer has: whoever goes on with it is stopped."""
 
