@@ -24,7 +24,7 @@ from flowc.errors import UsageError
 @click.option(
     "--from", "since", metavar="VALUE", help="Load the named pipelines again from this value of their cursor."
 )
-@click.option("--to", "until", metavar="VALUE", help="Load them again up to this value, without it.")
+@click.option("--to", "until", metavar="VALUE", help="Load them again up to this cursor, without it.")
 @click.option("--json", "as_json", is_flag=True, help="With --once: print the report as one JSON object.")
 @click.option("--http", metavar="HOST:PORT", help="Serve /healthz, /readyz, /metrics and /status there.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How the log is written.")

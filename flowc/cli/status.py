@@ -38,7 +38,7 @@ def command(specs: tuple[str, ...], as_json: bool, environment: str | None) -> i
         out(json.dumps(shown, indent=2, ensure_ascii=False))
     else:
         _show(found, loads, partitions=bool(names))
-    return 1 if any(each.error for each in (*found, *loads)) else 0
+    return 1 if any(at.error for at in found) or any(at.error for at in loads) else 0
 
 
 def _looked(whole: Whole, names: Sequence[str]) -> tuple[Sequence[StreamStatus], Sequence[Standing]]:

@@ -25,7 +25,7 @@ FORGOTTEN = "earliest"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an incremental load of one target goes on; `value` is None before its first run, `error` why none is known."""
+    """Where an incremental load of one target goes on: None before its first run. `error` says why it is not known."""
 
     pipeline: str
     target: str
@@ -159,7 +159,6 @@ def check_reread(reread: Reread, pipelines: Sequence[Pipeline], ir: Ir) -> None:
 
 def _other_writer(pipeline: Pipeline, ir: Ir) -> str | None:
     places = {(a.target.connection, a.target.name) for a in pipeline.applies if a.mode == "append"}
-    others = (each for each in (*ir.pipelines, *ir.streams) if each.name != pipeline.name)
-    return next(
-        (o.name for o in others if any((a.target.connection, a.target.name) in places for a in o.applies)), None
-    )
+    others = [(each.name, each.applies) for each in ir.pipelines if each.name != pipeline.name]
+    others += [(each.name, each.applies) for each in ir.streams]
+    return next((name for name, a in others if any((o.target.connection, o.target.name) in places for o in a)), None)

@@ -86,7 +86,7 @@ def held(folder: Folder) -> list[tuple[int, int]]:
 
 
 def watermark(folder: Folder) -> str | None:
-    [found] = [each for each in folder.flowc("status", "fill", "--json").json]
+    [found] = folder.flowc("status", "fill", "--json").json
     return found["watermark"]
 
 
@@ -175,10 +175,8 @@ def test_nothing_is_moved_unasked(folder, targets):
 )
 def test_what_cannot_be_is_told(folder, targets, words, code):
     write(folder, targets["sqlite"], mode="merge")
-    folder.write(
-        "specs/b.yaml",
-        "pipelines: { other: { from: source, sql: SELECT 1 AS a, to: { connection: target, table: o } } }\n",
-    )
+    other = "{ from: source, sql: SELECT 1 AS a, to: { connection: target, table: o } }"
+    folder.write("specs/b.yaml", f"pipelines: {{ other: {other} }}\n")
     run(folder)
     done = folder.flowc(*words)
     assert done.code in (1, 2)

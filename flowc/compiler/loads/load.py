@@ -45,7 +45,7 @@ class Loaded:
 class Reread:
     """Rows that one run reads whatever the watermark is: cursors from `since` up to `until`, None for no bound.
 
-    `whole` stands for everything there is, from the load's `start` on; only then does the watermark become what was read.
+    `whole` stands for everything there is, from the load's `start` on; the watermark is what was read then.
     """
 
     since: str | None = None
