@@ -244,6 +244,31 @@ class Measure:
 
 REFUSED = "flowc_refused"
 """The temporary table in which the row is looked for that broke a constraint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """A query of a few rows for people to look at, as a rehearsal comes by.
+
+    It gives the values of `columns`; where `change` is empty, what becomes of each row before them, and behind them the
+    values that the target holds.
+    """
+
+    purpose: str
+    sql: str
+    columns: tuple[str, ...]
+    change: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """A row as it will be written (for `delete`: as it is), and as it is in the target where it would be updated."""
+
+    change: str
+    values: Mapping[str, object]
+    before: Mapping[str, object] | None = None
+
+
 LIVE, LIVE_WATERMARKS = "flowc_live", "flowc_live_watermarks"
 """The relations in which an attached table's rows, and the watermarks its loads left, can be read as they are."""
 BEFORE, MARK = "flowc_before", "flowc_row"
@@ -272,7 +297,7 @@ class Attach:
     replaces: bool = False
 
 
-Step = Execute | Ingest | StageBadRows | KeepBadRows | Attach | Check | Expect | Measure
+Step = Execute | Ingest | StageBadRows | KeepBadRows | Attach | Check | Expect | Measure | Show
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,4 +350,6 @@ class LoadResult:
     expects: list[ExpectResult] = field(default_factory=list)
     seconds: float = 0.0
     error: Exception | None = None
-    notes: tuple[str, ...] = ()
+
+
+Step = Execute | Ingest | StageBadRows | KeepBadRows | Attach | Check | Expect | Measure | Show

@@ -15,13 +15,18 @@ def one_stream(arguments: Sequence[str], environment: str | None, words: str) ->
 
     Raises UsageError for none, several, and one that there is not.
     """
+    whole, name = one_of(arguments, environment, words)
+    return whole, known_stream(name, whole)
+
+
+def one_of(arguments: Sequence[str], environment: str | None, words: str) -> tuple[Whole, str]:
+    """The project, and the one name that a command takes. Raises UsageError for none and for several."""
     paths, names = specs_and_names(arguments)
     if len(names) != 1:
         said = f"{len(names)} were given" if names else "none was given"
         message = f"`flowc {words}` takes the name of one stream, and {said}"
         raise UsageError(message, code="missing-name", help=f"write it behind: `flowc {words} STREAM`")
-    whole = prepare_whole(paths, environment)
-    return whole, known_stream(names[0], whole)
+    return prepare_whole(paths, environment), names[0]
 
 
 def known_stream(name: str, whole: Whole) -> str:

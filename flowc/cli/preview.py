@@ -35,8 +35,8 @@ from flowc.service.previews import preview
 def command(arguments: tuple[str, ...], rows: int, limit: int, form: str, environment: str | None) -> int:
     """Run one pipeline in a transaction that is rolled back.
 
-    Shows some rows of the source, and what a run would insert, update and delete. `before` and `after` run too, and
-    are rolled back with the rest. Exit code 1 when the run would fail.
+    Shows some rows as they would be in the target, with what they would change, and what a run would insert, update and
+    delete. `before` and `after` run too, and are rolled back with the rest. Exit code 1 when the run would fail.
 
     Of a stream, reads some messages of its sources, the first ones or those from its `start`, and shows the rows that
     they become, the messages that become none, and the columns. Joins no group, stores no position, and opens neither
@@ -50,10 +50,10 @@ def command(arguments: tuple[str, ...], rows: int, limit: int, form: str, enviro
     with Progress() as progress:
         run = Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ)
         found = preview(run, one(live, name), rows)
-    text = preview_json(found) if form == "json" else preview_text(found, style_for(sys.stdout))
-    show(found.report, text, as_json=form == "json")
+    text = preview_json(found, rows) if form == "json" else preview_text(found, style_for(sys.stdout), rows)
+    show(found, text, as_json=form == "json")
     say("nothing was changed")
-    return 1 if found.report.failed else 0
+    return 1 if found.failed else 0
 
 
 def _is_stream(paths: Sequence[Path], name: str, environment: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""`flowc rewind`: a stream reads again, or skips."""
+"""`flowc rewind`: a stream or a load reads again, or skips."""
 
 from __future__ import annotations
 
@@ -9,25 +9,57 @@ import click
 from flowc.cli.arguments import environment_option
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
-from flowc.cli.onestream import one_stream
+from flowc.cli.onestream import known_stream, one_of
+from flowc.cli.whole import Whole
+from flowc.compiler.ir import Pipeline
+from flowc.render.resets import moves_text
 from flowc.render.rewinding import moved_text, rewind_text
+from flowc.service.resets import make_moves, plan_moves
 from flowc.service.rewinding import prepare_rewind
 
 
 @click.command()
-@click.argument("specs", nargs=-1, metavar="[SPECS]... STREAM")
-@click.option("--to", required=True, metavar="PLACE", help="A time, PARTITION:OFFSET,…, `earliest` or `latest`.")
+@click.argument("specs", nargs=-1, metavar="[SPECS]... NAME")
+@click.option(
+    "--to", required=True, metavar="PLACE", help="A time, PARTITION:OFFSET,…, `earliest`, `latest`, a cursor."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @environment_option
 def command(specs: tuple[str, ...], to: str, yes: bool, environment: str | None) -> int:
-    """Move a stream to another place of its sources, its state with it.
+    """Move a stream to another place of its sources, its state with it, or an incremental load to another watermark.
 
-    PLACE is a time with its zone, for instance 2026-01-31T00:00:00Z, or offsets, for instance 0:1500,1:1400 (with
-    several sources events:0:1500); partitions that are not named stay. Targets with `mode: merge` are the same after
-    all is read again; others hold rows twice. A place further on skips what is before it. Shows what would happen and
-    asks, unless `--yes` is given. What the stream remembers begins anew.
+    Of a stream, PLACE is a time with its zone, for instance 2026-01-31T00:00:00Z, or offsets, for instance
+    0:1500,1:1400 (with several sources events:0:1500); partitions that are not named stay. Targets with `mode: merge`
+    are the same after all is read again; others hold rows twice. A place further on skips what is before it. What the
+    stream remembers begins anew.
+
+    Of a load, PLACE is a value of its cursor, from which the next run reads on, or `earliest`, which forgets the
+    watermark. Rows that are there already are not loaded twice.
+
+    Shows what would happen and asks, unless `--yes` is given.
     """
-    whole, name = one_stream(specs, environment, "rewind")
+    whole, name = one_of(specs, environment, "rewind")
+    pipeline = whole.ir.pipeline(name)
+    try:
+        if pipeline is not None:
+            return _load(whole, pipeline, to, yes=yes)
+        return _stream(whole, known_stream(name, whole), to, yes=yes)
+    finally:
+        whole.sessions.close()
+
+
+def _load(whole: Whole, pipeline: Pipeline, to: str, *, yes: bool) -> int:
+    moves = plan_moves(pipeline, whole.sessions, to)
+    out(moves_text(moves))
+    if not yes and not agreed(f"Move `{pipeline.name}`?", "use `--yes`"):
+        say("nothing was moved")
+        return 1
+    make_moves(moves, whole.sessions)
+    out(f"{pipeline.name}: moved")
+    return 0
+
+
+def _stream(whole: Whole, name: str, to: str, *, yes: bool) -> int:
     rewind = prepare_rewind(whole.checked, whole.ir, name, whole.sessions, to)
     try:
         out(rewind_text(rewind, style_for(sys.stdout)))
@@ -38,5 +70,4 @@ def command(specs: tuple[str, ...], to: str, yes: bool, environment: str | None)
         out(moved_text(rewind))
     finally:
         rewind.close()
-        whole.sessions.close()
     return 0

@@ -11,6 +11,7 @@ import click
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.streaming import run_everything, run_streams
 from flowc.compiler import stages
+from flowc.compiler.loads.load import Reread
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 
@@ -19,6 +20,9 @@ from flowc.errors import UsageError
 @click.argument("specs", nargs=-1)
 @click.option("--once", is_flag=True, help="Run pipelines once; let streams catch up; then exit.")
 @click.option("--drain", is_flag=True, help="As --once, and the end of the sources counts as the end of the input.")
+@click.option("--full", is_flag=True, help="Load the named pipelines anew: all that their sources hold.")
+@click.option("--from", "since", metavar="VALUE", help="Load the named pipelines again from this cursor on.")
+@click.option("--to", "until", metavar="VALUE", help="Load them again up to this cursor, without it.")
 @format_option(what="the report of a run with --once")
 @click.option("--http", metavar="HOST:PORT", help="Serve /healthz, /readyz, /metrics and /status there.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How the log is written.")
@@ -28,6 +32,9 @@ def command(
     specs: tuple[str, ...],
     once: bool,
     drain: bool,
+    full: bool,
+    since: str | None,
+    until: str | None,
     form: str,
     http: str | None,
     log_format: str,
@@ -47,11 +54,16 @@ def command(
     anything is read; with NAMEs, only errors that concern them do. Exit code 1 when anything failed. With --drain,
     what streams hold back until more comes (windows that are open) is written as well.
 
+    Incremental loads go on at their watermarks. With --from and --to, the named pipelines load a part again, wherever
+    that is: merges update, appends add what is missing, and watermarks stay. With --full they load everything:
+    merges update, appends replace all rows of their tables, and the watermark is set anew. Both imply --once.
+
     Keys that this version does not act on (`schedule`, `retry`, `timeout`, `catch_up`, `freshness`) are
     named on stderr.
     """
     paths, names = specs_and_names(specs)
-    if not (once or drain):
+    reread = _reread(names, since, until, full=full)
+    if not (once or drain or reread):
         if form == "json":
             message = "`--json` prints the report of a run that ends"
             raise UsageError(message, code="conflicting-options", help="add `--once`, or use `--log-format json`")
@@ -59,9 +71,25 @@ def command(
 
         return run_daemon(paths, names, environment, Ways(http, log_format, log_level))
     streams, pipelines = _split(paths, names, environment) if names else (None, ())
+    if reread and streams:
+        message = f"`{streams[0]}` is a stream: `--full`, `--from` and `--to` are for loads"
+        raise UsageError(message, code="conflicting-options", help=f"move it with `flowc rewind {streams[0]}`")
     if streams and not pipelines:
         return run_streams(paths, streams, environment, json=form == "json", drain=drain)
-    return run_everything(paths, pipelines, streams, environment, json=form == "json", drain=drain)
+    return run_everything(paths, pipelines, streams, environment, json=form == "json", drain=drain, reread=reread)
+
+
+def _reread(names: Sequence[str], since: str | None, until: str | None, *, full: bool) -> Reread | None:
+    """What the named loads are to read again, if anything."""
+    if not (full or since is not None or until is not None):
+        return None
+    if full and (since is not None or until is not None):
+        message = "`--full` reads everything, and `--from` and `--to` a part"
+        raise UsageError(message, code="conflicting-options", help="leave one of them out")
+    if not names:
+        message = "nothing says which loads are to read again"
+        raise UsageError(message, code="missing-name", help="name them: `flowc run NAME --full`")
+    return Reread(since, until)
 
 
 def _split(

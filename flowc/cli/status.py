@@ -1,42 +1,61 @@
-"""`flowc status`: where streams are."""
+"""`flowc status`: where streams and incremental loads are."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 
 import click
 
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import known_stream
-from flowc.cli.whole import prepare_whole
+from flowc.cli.whole import Whole, prepare_whole
+from flowc.render.resets import standing_failures, standing_object, standings_text
 from flowc.render.streamstatus import status_failures, status_object, status_text
-from flowc.service.streamstatus import stream_status
+from flowc.service.resets import Standing, standings
+from flowc.service.streamstatus import StreamStatus, stream_status
 
 
 @click.command()
-@click.argument("specs", nargs=-1, metavar="[SPECS]... [STREAM]...")
+@click.argument("specs", nargs=-1, metavar="[SPECS]... [NAME]...")
 @format_option(what="one JSON list")
 @environment_option
 def command(specs: tuple[str, ...], form: str, environment: str | None) -> int:
-    """Show where streams are: epochs, positions, lag, dead letters.
+    """Show where streams are (epochs, positions, lag, dead letters), and the watermarks of incremental loads.
 
-    Reads the stored positions and asks the brokers for the ends; interrupts nobody. With STREAMs, each partition is
-    shown. What a running daemon does is told by its `/status` and `/metrics`. Exit code 1 when something could not be
-    looked at.
+    Reads the stored positions and asks the brokers for the ends; interrupts nobody. With names of streams, each
+    partition is shown. What a running daemon does is told by its `/status` and `/metrics`. Exit code 1 when something
+    could not be looked at.
     """
     paths, names = specs_and_names(specs)
     whole = prepare_whole(paths, environment)
-    chosen = [known_stream(name, whole) for name in names] or list(whole.checked.project.streams)
-    found = [stream_status(whole.checked, whole.ir, name, whole.sessions) for name in chosen]
+    found, loads = _looked(whole, names)
     whole.sessions.close()
     if form == "json":
-        out(json.dumps([status_object(status) for status in found], indent=2, ensure_ascii=False))
-    elif found:
-        out(status_text(found, style_for(sys.stdout), partitions=bool(names)))
-        sys.stdout.flush()
-        say(status_failures(found, style_for(sys.stderr)))
+        shown = [*map(status_object, found), *map(standing_object, loads)]
+        out(json.dumps(shown, indent=2, ensure_ascii=False))
     else:
-        say("no streams")
-    return 1 if any(status.error for status in found) else 0
+        _show(found, loads, partitions=bool(names))
+    return 1 if any(at.error for at in found) or any(at.error for at in loads) else 0
+
+
+def _looked(whole: Whole, names: Sequence[str]) -> tuple[Sequence[StreamStatus], Sequence[Standing]]:
+    pipelines = [each for each in whole.ir.pipelines if not names or each.name in names]
+    loads = {each.name for each in pipelines}
+    streams = [known_stream(name, whole) for name in names if name not in loads] or (
+        [] if names else list(whole.checked.project.streams)
+    )
+    found = [stream_status(whole.checked, whole.ir, name, whole.sessions) for name in streams]
+    return found, standings(pipelines, whole.sessions)
+
+
+def _show(found: Sequence[StreamStatus], loads: Sequence[Standing], *, partitions: bool) -> None:
+    style = style_for(sys.stdout)
+    texts = [status_text(found, style, partitions=partitions)] if found else []
+    texts += [standings_text(loads, style)] if loads else []
+    out("\n\n".join(texts))
+    sys.stdout.flush()
+    failures = (status_failures(found, style_for(sys.stderr)), standing_failures(loads, style_for(sys.stderr)))
+    say("\n\n".join(filter(None, failures)) if texts else "no streams and no incremental loads")

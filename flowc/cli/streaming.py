@@ -16,11 +16,13 @@ from flowc.cli.progress import Progress
 from flowc.cli.report import show
 from flowc.cli.stopping import stopping
 from flowc.cli.whole import prepare_whole
+from flowc.compiler.loads.load import Reread
 from flowc.render.loads import run_object, run_text
 from flowc.render.plain import as_json
 from flowc.render.streams import stream_failures, stream_object, streams_text
 from flowc.service.loads import Run
 from flowc.service.once import run_both
+from flowc.service.resets import check_reread
 from flowc.service.sessions import Sessions
 from flowc.service.streams import StreamReport, run_stream
 from flowc.service.waiting import waiting_keys
@@ -50,15 +52,18 @@ def run_everything(
     *,
     json: bool,
     drain: bool,
+    reread: Reread | None = None,
 ) -> int:
     """Runs pipelines (all, when none is named) and streams (all for None); exit code 1 when one failed."""
     live = prepare(paths, pipelines, environment)
+    if reread is not None:
+        check_reread(reread, live.pipelines, live.ir)
     streams = tuple(live.checked.project.streams) if streams is None else streams
     if streams and not live.checked.project.pipelines:
         return run_streams(paths, streams, environment, json=json, drain=drain)
     own = Sessions(live.checked.project.connections, live.sessions.resolver, live.sessions.scope)
     with Progress() as progress:
-        run = Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ)
+        run = Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ, reread=reread)
         catch_up = partial(run_stream, live.checked, live.ir, sessions=own, drain=drain)
         both = run_both(run, live.ir, streams, lambda name: _unless_stopped(catch_up, name), live.broken)
     own.close()

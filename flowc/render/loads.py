@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from flowc.diagnostics import Diagnostic
 from flowc.errors import FlowcError
-from flowc.plan import Counter, ExpectResult
+from flowc.plan import Counter, ExpectResult, ShownRow
 from flowc.render.diagnostics import as_object, full
 from flowc.render.failure import error_object, failure
 from flowc.render.plain import as_json
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.service.previews import Preview
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
 
 _ALWAYS = tuple(counter for counter in Counter if counter is not Counter.BAD)
@@ -60,16 +59,43 @@ def _few(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def preview_text(preview: Preview, style: Style) -> str:
-    """Rows of the source, then what a run would do."""
-    rows = f"{table(preview.columns, preview.rows, style)}\n\n" if preview.rows else ""
-    return rows + run_text(preview.report, style)
+def preview_text(report: RunReport, style: Style, rows: int) -> str:
+    """Rows as they would be, with what they would change, and then what a run would do."""
+    targets = [target for pipeline in report.pipelines for target in pipeline.targets if target.shown]
+    shown = [_shown(target.shown[:rows], style) for target in targets]
+    titles = (f"{target.target}:\n" if len(targets) > 1 else "" for target in targets)
+    tables = (f"{title}{text}\n\n" for title, text in zip(titles, shown, strict=True))
+    return "".join(tables) + run_text(report, style)
 
 
-def preview_json(preview: Preview) -> str:
+def _shown(rows: Sequence[ShownRow], style: Style) -> str:
+    columns = tuple(rows[0].values)
+    cells = [(row.change, *(_cell(row, column) for column in columns)) for row in rows]
+    return table(("change", *columns), cells, style)
+
+
+def _cell(row: ShownRow, column: str) -> object:
+    """A value; where it would change, the one before it too."""
+    value = row.values[column]
+    if row.before is None or row.before[column] == value:
+        return value
+    return f"{_word(row.before[column])} → {_word(value)}"
+
+
+def _word(value: object) -> str:
+    return "NULL" if value is None else str(value)
+
+
+def preview_json(report: RunReport, rows: int) -> str:
     """The same as one JSON object."""
-    rows = [dict(zip(preview.columns, row, strict=True)) for row in preview.rows]
-    return as_json({**_report_object(preview.report), "rows": rows})
+    shown = [
+        {"target": target.target, "change": row.change, "row": row.values}
+        | ({"before": row.before} if row.before is not None else {})
+        for pipeline in report.pipelines
+        for target in pipeline.targets
+        for row in target.shown[:rows]
+    ]
+    return as_json({**_report_object(report), "rows": shown})
 
 
 def _report_object(report: RunReport) -> dict[str, object]:

@@ -18,6 +18,7 @@ from flowc.plan import (
     Measure,
     QueryRead,
     Read,
+    Show,
     StageBadRows,
     Step,
     TableRead,
@@ -91,6 +92,8 @@ def _step(step: Step) -> str:
         case Measure():
             less = f", less {' and '.join(step.less)}" if step.less else ""
             return f"-- {_words(step.purpose)}{less}, counted as {step.counts}\n{ended(step.sql)}"
+        case Show():
+            return f"-- show {_words(step.purpose)}\n{ended(step.sql)}"
 
 
 def statement(step: Execute) -> str:

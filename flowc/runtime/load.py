@@ -38,6 +38,8 @@ from flowc.plan import (
     Measure,
     QueryRead,
     Read,
+    Show,
+    ShownRow,
     StageBadRows,
     Step,
     TableRead,
@@ -242,6 +244,15 @@ def _measure(step: Measure, run: _Run) -> None:
     run.result.counts[step.counts] = _number(run.target.query(step.sql).column(0)[0]) - less
 
 
+def _show(step: Show, run: _Run) -> None:
+    found = run.target.query(step.sql)
+    width = len(step.columns)
+    for values in zip(*(column.to_pylist() for column in found.columns), strict=True):
+        change, row = (step.change, values) if step.change else (values[0], values[1:])
+        before = dict(zip(step.columns, row[width:], strict=True)) if change == "update" else None
+        run.result.shown.append(ShownRow(change, dict(zip(step.columns, row[:width], strict=True)), before))
+
+
 def _number(scalar: pa.Scalar) -> int:
     value = scalar.as_py()
     return int(value) if value is not None else 0
@@ -400,7 +411,7 @@ def _told(
 
 _STEPS: dict[type[Step], Callable[..., None]] = {
     Execute: _execute, Attach: _attach, Ingest: _ingest, StageBadRows: _stage_bad_rows, KeepBadRows: _keep_bad_rows,
-    Check: _check, Expect: _expect, Measure: _measure,
+    Check: _check, Expect: _expect, Measure: _measure, Show: _show,
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Protocol
@@ -16,7 +16,8 @@ from typing import Protocol
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Apply, Pipeline, Source
+from flowc.compiler.ir import Apply, Mode, Pipeline, Source
+from flowc.compiler.loads.load import Reread
 from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.lowering.context import Watermark
@@ -59,6 +60,10 @@ class Run:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What SQL templates may read as `env.NAME`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    reread: Reread | None = None
+    """What loads read instead of what their watermarks say."""
+    shown: int = 0
+    """How many rows a rehearsal shows of each load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +185,7 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
     )
     if apply.before or apply.after:
         run.sessions.renew(apply.target.connection)  # a `SET search_path` would count for the loads that follow
-    report.counts, report.expects = result.counts, result.expects
+    report.counts, report.expects, report.shown = result.counts, result.expects, result.shown
     report.notes += result.notes
     if isinstance(result.error, FlowcError):
         report.error = run.sessions.redacted(result.error)
@@ -197,8 +202,9 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
     live = target.table(apply.target.name)
     stored = stored_watermark(apply, target, claim=run.commit)
     watermark = stored.value if stored else None
+    since = watermark if run.reread is None else run.reread.since
     try:
-        read_on = _reading_on(run, pipeline, index, apply, watermark, reporter)
+        read_on = _reading_on(run, pipeline, index, _anew(apply, run.reread), since, reporter)
     except EngineError as error:
         if not report_refusal(run.sessions.redacted(error), apply.input, reporter):
             raise
@@ -222,8 +228,19 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
         beside=any(run.sessions.same(name, apply.target.connection) for name in connections(apply.input)),
         rehearsal=not run.commit,
         kept=stored.kept if stored else None,
+        reread=run.reread,
+        shown=run.shown,
     )
     return Prepared(apply, columns, plan)
+
+
+def _anew(apply: Apply, reread: Reread | None) -> Apply:
+    """The load as it is when it reads again: what appends replaces all rows, and no `lag` reaches behind a bound."""
+    if reread is None:
+        return apply
+    incremental = replace(apply.incremental, lag=0.0) if apply.incremental else None
+    mode: Mode = "truncate" if reread.whole and apply.mode == "append" else apply.mode
+    return replace(apply, incremental=incremental, mode=mode)
 
 
 def _reading_on(
@@ -244,7 +261,7 @@ def _reading_on(
 
 def _filled_in(run: Run, pipeline: str, index: int, watermark: Watermark, reporter: Reporter) -> Apply | None:
     lowered = lower_pipeline(run.checked, pipeline, reporter, watermark=watermark, env=run.env)
-    return None if lowered is None or reporter.has_errors else lowered.applies[index]
+    return None if lowered is None or reporter.has_errors else _anew(lowered.applies[index], run.reread)
 
 
 def _columns(run: Run, apply: Apply) -> tuple[Column, ...]:

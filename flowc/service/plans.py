@@ -14,7 +14,7 @@ from flowc.compiler.ir import Apply, Ir, Stream
 from flowc.compiler.lineage import Graph, graph
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.migrate.impact import broken_readers, with_impact
-from flowc.compiler.migrate.pipelines import applied_pipeline, compare_pipelines, load_text
+from flowc.compiler.migrate.pipelines import FIRST_RUN, applied_pipeline, compare_pipelines, load_text
 from flowc.compiler.migrate.streams import applied_stream, compare_streams, with_restarts
 from flowc.compiler.migrate.streamtables import plan_stream_tables
 from flowc.compiler.migrate.tableplan import plan_tables
@@ -190,7 +190,8 @@ def with_watermark(load: PipelineChange, applies: Sequence[Apply], database: Dat
     stored = next((stored_watermark(apply, database) for apply in own), None)
     if stored is None or stored.value is None:
         return load
-    return replace(load, effects=(*load.effects, f"its next run reads on from its watermark, {stored.value}"))
+    kept = (effect for effect in load.effects if not effect.startswith(FIRST_RUN))
+    return replace(load, effects=(*kept, f"its next run reads on from its watermark, {stored.value}"))
 
 
 def _selected(wanted: Wanted, select: frozenset[str]) -> Wanted:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from flowc.diagnostics import Diagnostic
 from flowc.errors import FlowcError
-from flowc.plan import Counter, ExpectResult
+from flowc.plan import Counter, ExpectResult, ShownRow
 
 
 class Status(StrEnum):
@@ -32,6 +32,7 @@ class TargetReport:
     error: FlowcError | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     notes: tuple[str, ...] = ()
+    shown: list[ShownRow] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -61,6 +61,17 @@ def lower_bound(
     return f"{name} >= {bound} OR {always}"
 
 
+def between(column: Column, since: str | None, until: str | None, dialect: Dialect, timezone: str | None = None) -> str:
+    """The condition on what is read again: from `since` on, and before `until`. NULLs lie in no such range.
+
+    Raises UsageError for what is no value of the column.
+    """
+    name = comparable(ident(column.name), column.type, dialect)
+    bounds = ((">=", since), ("<", until))
+    values = ((sign, canonical(value, column, timezone)) for sign, value in bounds if value is not None)
+    return " AND ".join(f"{name} {sign} {literal(value, column.type, dialect)}" for sign, value in values)
+
+
 def comparable(x: str, kind: DataType, dialect: Dialect) -> str:
     """A cursor in the form in which literals are written: where times are texts, others may spell them otherwise."""
     canonical = dialect.functions.get("canonical_time")

@@ -55,6 +55,22 @@ class Loaded:
     normalize: Normalize | None
 
 
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Rows that one run reads whatever the watermark is: cursors from `since` up to `until`, None for no bound.
+
+    `whole` stands for everything there is, from the load's `start` on; the watermark is what was read then.
+    """
+
+    since: str | None = None
+    until: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing bounds it."""
+        return self.since is None and self.until is None
+
+
 @dataclass(frozen=True)
 class Load:
     """One load of one target. `table` is the target as it is, or as it will be created when `exists` is false."""
@@ -78,6 +94,9 @@ class Load:
     """Nothing is to be left behind."""
     last_wins: bool = False
     """Of rows with one key the last one counts (streams)."""
+    reread: Reread | None = None
+    shown: int = 0
+    """How many rows a rehearsal shows of each kind."""
 
     @cached_property
     def loaded(self) -> tuple[Loaded, ...]:

@@ -12,13 +12,14 @@ from flowc.compiler.loads.append import append, stream, truncate
 from flowc.compiler.loads.attach import attach, bring
 from flowc.compiler.loads.badrows import bad_row_tables, keep_bad_rows
 from flowc.compiler.loads.checks import expectations
-from flowc.compiler.loads.cursor import lower_bound
-from flowc.compiler.loads.load import Load, find_column
+from flowc.compiler.loads.cursor import between, lower_bound
+from flowc.compiler.loads.load import Load, Reread, find_column
 from flowc.compiler.loads.merge import merge
 from flowc.compiler.loads.prepare import prepare, tidy
 from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
+from flowc.compiler.loads.shown import after_writing, before_writing
 from flowc.compiler.loads.staging import dropping, in_source_order, plain, selected_values, staging
 from flowc.compiler.loads.watermark import remember, resume, state_tables, with_cursor
 from flowc.compiler.quote import idents
@@ -46,6 +47,8 @@ def plan_load(
     rehearsal: bool = False,
     kept: str | None = None,
     last_wins: bool = False,
+    reread: Reread | None = None,
+    shown: int = 0,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
@@ -54,7 +57,9 @@ def plan_load(
     database was asked for it; `now` is the time of the load. With `same_database` the query runs in the target's
     transaction; `beside` says that any source at all is in the target's database. A `rehearsal` leaves nothing behind
     when it is not committed, also where creating a table is no part of a transaction. With `last_wins`, a merge takes
-    the last row of each key that its target holds equal; those of the same bytes it is given reduced already.
+    the last row of each key that its target holds equal; those of the same bytes it is given reduced already. With
+    `reread`, the load reads what that says, and not from the watermark on. Of so many rows as `shown` says, a rehearsal
+    tells what they would change.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
@@ -66,13 +71,15 @@ def plan_load(
         table=live_table(apply, live, columns, dialect) if live else target_table(apply, columns, dialect),
         exists=live is not None,
         columns=columns,
-        read=_read(apply, columns, watermark),
+        read=_read(apply, columns, watermark, reread),
         watermark=watermark,
         now=now,
         same_database=same_database,
         kept=kept or f"{apply.target.connection}.{apply.target.name}",
         beside=same_database or beside,
         last_wins=last_wins,
+        reread=reread,
+        shown=shown,
     )
     check_shape(load)
     return _planned(with_cursor(load), rehearsal=rehearsal)
@@ -102,9 +109,10 @@ def _rows(load: Load) -> str:
     return f"SELECT {idents(load.names)} FROM {load.rows}"
 
 
-def _read(apply: Apply, columns: tuple[Column, ...], watermark: str | None) -> Read:
+def _read(apply: Apply, columns: tuple[Column, ...], watermark: str | None, reread: Reread | None) -> Read:
     read, incremental = read_of(apply.input), apply.incremental
-    if incremental is None or incremental.in_sql:
+    bounded = reread is not None and not reread.whole
+    if incremental is None or (incremental.in_sql and not bounded):
         return read
     column = find_column(columns, incremental.column)
     if column is None:
@@ -113,7 +121,10 @@ def _read(apply: Apply, columns: tuple[Column, ...], watermark: str | None) -> R
             code="unknown-incremental-column",
             help="select it in the SQL, or name another under `incremental: { column: … }`",
         )
-    condition = lower_bound(incremental, column, watermark, read_dialect(apply.input), apply.timezone)
+    dialect = read_dialect(apply.input)
+    if reread is not None and not reread.whole:
+        return narrowed(read, between(column, reread.since, reread.until, dialect, apply.timezone))
+    condition = lower_bound(incremental, column, None if reread else watermark, dialect, apply.timezone)
     return read if condition is None else narrowed(read, condition)
 
 
@@ -137,7 +148,9 @@ def _steps(load: Load) -> Iterator[Step]:
     yield from remember(load)  # of all that was read, so before rows already loaded are dropped from it
     if load.dialect.attached:
         yield from bring(load)
+    yield from before_writing(load)
     yield from MODES[apply.mode](load)
+    yield from after_writing(load)
     yield from expectations(load)
     yield from _own(load, "after", apply.after)
     yield from dropping(load)
@@ -165,7 +178,7 @@ def streams(load: Load) -> bool:
     """Whether rows go straight into the target: nothing has to be looked at before they are written."""
     apply = load.apply
     asks = apply.keys or apply.dedupe or apply.incremental or apply.expect or _replaces_what_it_reads(load)
-    return apply.mode in ("append", "truncate") and not asks and not load.extras and plain(load)
+    return apply.mode in ("append", "truncate") and not asks and not load.shown and not load.extras and plain(load)
 
 
 def _replaces_what_it_reads(load: Load) -> bool:

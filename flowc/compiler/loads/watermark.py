@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.dialect import Dialect
+from flowc.compiler.ir import Apply
 from flowc.compiler.loads.cursor import (
     canonical,
     check_order,
@@ -63,8 +65,13 @@ def state_tables(load: Load) -> tuple[TableName, ...]:
 
 def place(load: Load) -> Iterator[Execute]:
     """Makes the table of watermarks where it is missing."""
-    for sql in ensure_state(WATERMARKS, _COLUMNS, _KEY, load.dialect):
+    for sql in place_of_watermarks(load.dialect):
         yield Execute(_PLACE, sql)
+
+
+def place_of_watermarks(dialect: Dialect) -> Iterator[str]:
+    """Statements that make the table of watermarks where it is missing."""
+    yield from ensure_state(WATERMARKS, _COLUMNS, _KEY, dialect)
 
 
 def of_pipeline(pipeline: str, dialect: Dialect, *, old: bool = False) -> str:
@@ -89,6 +96,22 @@ def claim_watermark(project: str, pipeline: str, target: str, dialect: Dialect) 
     own = (("pipeline_name", pipeline), ("target", target))
     where = " AND ".join(f"{ident(name)} = {text(value, dialect)}" for name, value in own)
     return move_project(WATERMARKS, "", project, dialect, where)
+
+
+def forget_watermark(apply: Apply, target: str, dialect: Dialect) -> str:
+    """Removes the watermark of a load; `target` is how it is called there."""
+    own = ((PROJECT, apply.project), ("pipeline_name", apply.pipeline), ("target", target))
+    where = " AND ".join(f"{ident(name)} = {text(value, dialect)}" for name, value in own)
+    return f"DELETE FROM {table(dialect.state_table(WATERMARKS))} WHERE {where}"
+
+
+def set_watermark(apply: Apply, target: str, value: str, now: datetime, dialect: Dialect) -> str:
+    """Writes the watermark of a load that has none; `value` is canonical text of the cursor."""
+    cursor = apply.incremental.column if apply.incremental is not None else ""
+    texts = (text(each, dialect) for each in (apply.project, apply.pipeline, target, cursor, value))
+    values = ", ".join((*texts, now_literal(now, TIMESTAMPTZ, dialect)))
+    into = ", ".join(ident(column.name) for column in _COLUMNS)
+    return f"INSERT INTO {table(dialect.state_table(WATERMARKS))} ({into}) VALUES ({values})"
 
 
 def resume(load: Load) -> Iterator[Execute | Check]:
@@ -127,7 +150,8 @@ def _unmoved(load: Load, state: str) -> Check:
 
 def remember(load: Load) -> Iterator[Execute]:
     """Stores the greatest cursor of all that was read, where it is past the watermark that the load began with."""
-    if load.apply.incremental is not None:
+    again = load.reread is not None and not load.reread.whole
+    if load.apply.incremental is not None and not again:
         state = table(load.dialect.state_table(WATERMARKS))
         yield Execute(_REMEMBER, _upsert(load, _staged_cursor(load), state))
 
@@ -192,7 +216,7 @@ def _greatest(load: Load, column: Column) -> str:
     dialect, name, kind = load.dialect, ident(column.name), column.type
     value = comparable(name, kind, dialect) if load.same_database else name
     past = [finite(value, kind, dialect)]
-    if load.watermark is not None:
+    if load.watermark is not None and load.reread is None:
         given = canonical(load.watermark, column, load.apply.timezone)
         past.append(f"{value} > {literal(given, kind, dialect)}")
     arrived = load.rows if one_step(load) else load.stage

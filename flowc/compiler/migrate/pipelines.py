@@ -10,6 +10,8 @@ from flowc.compiler.loads.watermark import PURPOSES
 from flowc.migration import AppliedPipeline, PipelineChange
 from flowc.plan import Expect, LoadPlan, Step
 
+FIRST_RUN = "its first run"
+"""How the words about a load without a watermark begin."""
 _RELOAD = "rows that were loaded before keep what the load gave them then; to change them, load them again"
 
 
@@ -99,8 +101,11 @@ def _removed(old: AppliedPipeline) -> PipelineChange:
 
 
 def _first(new: AppliedPipeline) -> str:
-    start = dict(new.settings).get("incremental.start")
-    return f"its first run reads from {start} on" if start else "its first run reads everything"
+    settings = dict(new.settings)
+    if "incremental.column" not in settings:
+        return "every run reads everything"
+    start = settings.get("incremental.start")
+    return f"{FIRST_RUN} reads from {start} on" if start else f"{FIRST_RUN} reads everything"
 
 
 def _differences(old: AppliedPipeline, new: AppliedPipeline) -> Iterator[tuple[str, str | None, str | None]]:
