@@ -189,10 +189,14 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True)
 class StageBadRows:
-    """Streams what the reading has set aside into the temporary `table`, whose columns are `BAD_ROWS`."""
+    """Streams what the reading has set aside into the temporary `table`, whose columns are `BAD_ROWS`.
+
+    `pipeline` is the name under which the rows are kept.
+    """
 
     purpose: str
     table: TableName
+    pipeline: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +354,5 @@ class LoadResult:
     expects: list[ExpectResult] = field(default_factory=list)
     seconds: float = 0.0
     error: Exception | None = None
-
-
-Step = Execute | Ingest | StageBadRows | KeepBadRows | Attach | Check | Expect | Measure | Show
+    notes: tuple[str, ...] = ()
+    shown: list[ShownRow] = field(default_factory=list)

@@ -102,13 +102,14 @@ class Aside:
             writer.write_batch(batch)
         self._parts.append(path)
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """What was set aside, behind a row for each file that was read."""
+    def batches(self, pipeline: str) -> Iterator[pa.RecordBatch]:
+        """What was set aside, as rows of a pipeline of that name, behind a row for each file that was read."""
         files = sorted(set(self.files))
-        yield _batch(self.pipeline, [(file, None) for file in files])
+        yield _batch(pipeline, [(file, None) for file in files])
         for path in self._parts:
             with pa.memory_map(str(path)) as source:
-                yield pa.ipc.open_file(source).get_batch(0)
+                batch = pa.ipc.open_file(source).get_batch(0)
+                yield batch.set_column(0, SCHEMA.field(0), pa.array([pipeline] * batch.num_rows, SCHEMA.field(0).type))
 
     def close(self) -> None:
         """Forgets what was kept."""
@@ -118,7 +119,7 @@ class Aside:
     def write(self, folder: Path) -> None:
         """Writes what was set aside, for each file of its own; one in which all rows are good has none any more."""
         texts: dict[str, list[str]] = {file: [] for file in self.files}
-        for batch in self.batches():
+        for batch in self.batches(self.pipeline):
             for row in batch.to_pylist():
                 if row["line"] is not None:
                     texts[row["file"]].append(json.dumps(row, ensure_ascii=False) + "\n")

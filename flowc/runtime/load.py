@@ -310,7 +310,7 @@ def _bad_rows(run: _Run) -> Aside:
 
 
 def _stage_bad_rows(step: StageBadRows, run: _Run) -> None:
-    run.target.ingest(step.table, BAD_ROWS, _bad_rows(run).batches(), temporary=True)
+    run.target.ingest(step.table, BAD_ROWS, _bad_rows(run).batches(step.pipeline), temporary=True)
 
 
 def _keep_bad_rows(step: KeepBadRows, run: _Run) -> None:

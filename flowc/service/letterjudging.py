@@ -11,7 +11,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
-from flowc.compiler.streamplan.state import state_plan, state_sql
+from flowc.compiler.streamplan.state import Owner, state_plan, state_sql
 from flowc.runtime.streams.letterbox import LetterBox
 from flowc.runtime.streams.letternotes import JUDGED, parted
 from flowc.runtime.streams.lettersjudged import JudgedRun
@@ -79,10 +79,11 @@ def judging(
     state = letters.plan.state
     assert state is not None
     assert isinstance(own.store, DatabaseStore)
-    store = DatabaseStore(name, state_sql(name, DIALECTS[state.kind]), own.store.database)
-    plan = replace(plan, state=state_plan(name, state.connection, state.kind))
+    owner = Owner(letters.plan.project, name)
+    store = DatabaseStore(name, state_sql(owner, DIALECTS[state.kind]), own.store.database)
+    plan = replace(plan, state=state_plan(owner, state.connection, state.kind))
     run = JudgedRun(
-        plan, letters.stream, box, made.compute, writers, store, fetching(letters), pause,
+        plan, letters.kept_name, box, made.compute, writers, store, fetching(letters), pause,
         own=own, decoders=made.compute.decoders,
     )  # fmt: skip
     take_out(writers[-1], run, box)

@@ -10,6 +10,7 @@ from tests.integration.test_files_odd import packed
 from tests.stores import Store
 
 SPEC = """
+project: shop
 connections:
   d: {{ kind: files, uri: in }}
   w: {store}
@@ -87,7 +88,7 @@ def test_they_are_kept_in_the_transaction_of_the_load(project, store):
             assert (target["counts"]["read"], target["counts"]["bad"]) == (len(good), len(bad))
             assert [tuple(row) for row in store.rows("SELECT id, name FROM t ORDER BY id")] == good
             found = [tuple(row) for row in store.rows(KEPT.format(kept)) if row[1] == name]
-            assert sorted(found) == sorted(("p", name, *row) for row in bad)
+            assert sorted(found) == sorted(("shop/p", name, *row) for row in bad)
     put(project, "a.json", b'[{"id": 1}]')
     assert run(project)["counts"]["bad"] == 0
     left = {row[1] for row in store.rows(KEPT.format(kept))}

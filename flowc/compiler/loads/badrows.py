@@ -13,7 +13,7 @@ from flowc.compiler.loads.load import Load
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import create_temporary
 from flowc.compiler.tables.state import ensure_table
-from flowc.plan import BAD_ROWS, Execute, KeepBadRows, StageBadRows, Step
+from flowc.plan import BAD_ROWS, Execute, KeepBadRows, StageBadRows, Step, kept_name
 
 STAGED = "flowc_set_aside"
 
@@ -43,12 +43,13 @@ def keep_bad_rows(load: Load) -> Iterator[Step]:
 def _into(name: TableName, load: Load) -> Iterator[Step]:
     staged, kept = load.temporary(STAGED), table(name)
     columns = idents(column.name for column in BAD_ROWS)
-    own = f"{ident('pipeline')} = {text(load.apply.pipeline, load.dialect)}"
+    kept_as = kept_name(load.apply.project, load.apply.pipeline)
+    own = f"{ident('pipeline')} = {text(kept_as, load.dialect)}"
     files = f"SELECT {ident('file')} FROM {table(staged)} WHERE {ident('line')} IS NULL"
     if load.dialect.transactional_ddl:
         yield from make_place(load)
     yield Execute("create the staging table of bad rows", create_temporary(staged, BAD_ROWS, load.dialect))
-    yield StageBadRows("the bad rows", staged)
+    yield StageBadRows("the bad rows", staged, kept_as)
     yield Execute("no bad rows of earlier loads", f"DELETE FROM {kept} WHERE {own} AND {ident('file')} IN ({files})")
     yield Execute(
         "keep the bad rows",
