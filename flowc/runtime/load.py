@@ -24,27 +24,21 @@ from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import (
     BAD_ROWS,
     Attach,
-    Check,
     Counter,
     EngineRead,
     Execute,
-    Expect,
-    ExpectResult,
     FilesRead,
     Ingest,
     KeepBadRows,
     LoadPlan,
     LoadResult,
-    Measure,
     QueryRead,
     Read,
-    Show,
-    ShownRow,
     StageBadRows,
     Step,
     TableRead,
 )
-from flowc.runtime import violations
+from flowc.runtime import looks, violations
 from flowc.runtime.aside import Aside
 from flowc.runtime.connector import (
     Database,
@@ -56,13 +50,12 @@ from flowc.runtime.connector import (
 )
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine, Sources
-from flowc.runtime.fit import CODE, Place, fit, in_load, shorten
+from flowc.runtime.fit import CODE, Place, fit, in_load
 from flowc.runtime.functions import Load, no_functions
 from flowc.runtime.places import misplaced
 from flowc.runtime.pump import Pump
 from flowc.runtime.spool import Spool
 
-_SHOWN_ROWS = 5
 _REPEATED = 60
 """How long, in seconds, a load may have taken to be repeated for the sake of a message."""
 T = TypeVar("T")
@@ -239,49 +232,8 @@ def _attach(step: Attach, run: _Run) -> None:
     run.target.attach(step)
 
 
-def _measure(step: Measure, run: _Run) -> None:
-    less = sum(run.result.counts.get(counter, 0) for counter in step.less)
-    run.result.counts[step.counts] = _number(run.target.query(step.sql).column(0)[0]) - less
-
-
-def _show(step: Show, run: _Run) -> None:
-    found = run.target.query(step.sql)
-    width = len(step.columns)
-    for values in zip(*(column.to_pylist() for column in found.columns), strict=True):
-        change, row = (step.change, values) if step.change else (values[0], values[1:])
-        before = dict(zip(step.columns, row[width:], strict=True)) if change == "update" else None
-        run.result.shown.append(ShownRow(change, dict(zip(step.columns, row[:width], strict=True)), before))
-
-
-def _number(scalar: pa.Scalar) -> int:
-    value = scalar.as_py()
-    return int(value) if value is not None else 0
-
-
-def _check(step: Check, run: _Run) -> None:
-    rows = run.target.query(step.sql)
-    if rows.num_rows == 0:
-        return
-    shown = tuple(_shown(row) for row in rows.slice(0, _SHOWN_ROWS).to_pylist())
-    count = f"{rows.num_rows}" if rows.num_rows < _SHOWN_ROWS else f"{_SHOWN_ROWS} or more"
-    message = step.message.replace("{count}", count)
-    raise DataError(message, code=step.code, help=step.help, details=shown)
-
-
-def _shown(row: dict[str, object]) -> str:
-    """One row of evidence on one line."""
-    return ", ".join(f"{name} = {'NULL' if value is None else shorten(value)}" for name, value in row.items())
-
-
-def _expect(step: Expect, run: _Run) -> None:
-    found = run.target.query(step.sql)
-    failed, total = _number(found.column(0)[0]), _number(found.column(1)[0])
-    ratio = 0.0 if step.max_ratio is None else step.max_ratio
-    passed = failed <= max(step.max_failures, ratio * total)
-    run.result.expects.append(ExpectResult(step.name, failed, total, passed, step.error))
-    if step.error and not passed:
-        message = f"the quality check `{step.name}` failed: {failed} of {total} rows"
-        raise DataError(message, code="expectation-failed", help="mend the rows, or let the check warn: severity: warn")
+def _look(step: looks.Look, run: _Run) -> None:
+    looks.STEPS[type(step)](step, run.target, run.result)
 
 
 def _ingest(step: Ingest, run: _Run) -> None:
@@ -411,7 +363,7 @@ def _told(
 
 _STEPS: dict[type[Step], Callable[..., None]] = {
     Execute: _execute, Attach: _attach, Ingest: _ingest, StageBadRows: _stage_bad_rows, KeepBadRows: _keep_bad_rows,
-    Check: _check, Expect: _expect, Measure: _measure, Show: _show,
+    **dict.fromkeys(looks.STEPS, _look),
 }  # fmt: skip
 
 

@@ -73,8 +73,7 @@ def lower_apply(
     """The `Apply` of one target, its output checked. What is wrong is reported; the node is made all the same."""
     writer = _Writer(pipeline, target, columns, lowering)
     spec = pipeline.spec
-    table = _table(writer)
-    soft = spec.soft_delete_column.value if spec.soft_delete_column else _DEFAULT_SOFT_DELETE
+    table, soft = _table(writer), spec.soft_delete_column.value if spec.soft_delete_column else _DEFAULT_SOFT_DELETE
     apply = Apply(
         pipeline=spec.name.value,
         input=node,
@@ -100,8 +99,8 @@ def lower_apply(
         project=lowering.checked.project.name,
         roles={(role, name.value): name.span for role, name in _roles(spec, target)},
     )
-    kind = target.connection.kind.value
-    apply = replace(apply, guarded=any(is_untold(sql, kind) for sql in (*apply.before, *apply.after)))
+    hooks, kind = (*apply.before, *apply.after), target.connection.kind.value
+    apply = replace(apply, guarded=any(is_untold(sql, kind) for sql in hooks))
     if columns is not None:
         _check_columns(apply, columns, table, lowering.reporter)
     return apply
