@@ -25,7 +25,7 @@ from benchmarks.crash.trial import MEMBERS, RESTARTS, WAYS, WORKERS, Outcome, Tr
 from tests import topics
 from tests.services import Killable, killable, service, variable
 
-EVENTS, DISTINCT, PARTITIONS = 6000, 4700, 4
+EVENTS, PARTITIONS = 6000, 4
 
 
 def event(number: int) -> bytes:
@@ -33,10 +33,15 @@ def event(number: int) -> bytes:
     return b'{"id": %d, "note": "event %d"}' % (number, number)
 
 
-def filled(bootstrap: str, distinct: int) -> str:
-    """A topic of so many distinct events; the first of them come again at its end."""
-    topic = topics.fresh(bootstrap, PARTITIONS)
-    topics.fill(bootstrap, topic, EVENTS, PARTITIONS, lambda number: event(number % distinct))
+def distinct(events: int, *, repeats: bool) -> int:
+    """How many of so many events are different ones; where some are repeated, the first come again at the end."""
+    return events * 4 // 5 if repeats else events
+
+
+def filled(bootstrap: str, events: int, *, repeats: bool) -> str:
+    """A topic of so many events."""
+    topic, different = topics.fresh(bootstrap, PARTITIONS), distinct(events, repeats=repeats)
+    topics.fill(bootstrap, topic, events, PARTITIONS, lambda number: event(number % different))
     return topic
 
 
@@ -50,6 +55,7 @@ class Campaign:
     seed: int
     ways: Sequence[str]
     servers: Mapping[str, Killable]
+    events: int = EVENTS
 
     def run(self, kind: str, trials: int) -> list[Outcome]:
         """So many trials of one kind of target, each way in turn."""
@@ -60,9 +66,9 @@ class Campaign:
             own.mkdir()
             way = ways[(first + number) % len(ways)]
             with PLACES[kind](own) as place:
-                wanted = range(DISTINCT if place.repeats else EVENTS)
+                wanted = range(distinct(self.events, repeats=place.repeats))
                 source = self.sources[place.repeats]
-                trial = Trial(kind, own, place, self.bootstrap, source, wanted, chance, self.servers, EVENTS)
+                trial = Trial(kind, own, place, self.bootstrap, source, wanted, chance, self.servers, self.events)
                 outcomes.append(trial.run(way))
             if not outcomes[-1].good:
                 sys.stderr.write(f"{kind} {number} ({way}): {outcomes[-1]}\n")
@@ -95,8 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         servers = _servers(kinds, own=bool(RESTARTS.keys() & set(options.ways)), stack=stack)
         bootstrap = os.environ[variable("kafka")].partition("?")[0]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flowc-crash-")))
-        sources = [filled(bootstrap, distinct) for distinct in (EVENTS, DISTINCT)]
-        campaign = Campaign(folder, bootstrap, sources, options.seed, options.ways, servers)
+        sources = [filled(bootstrap, options.events, repeats=repeats) for repeats in (False, True)]
+        campaign = Campaign(folder, bootstrap, sources, options.seed, options.ways, servers, options.events)
         found = {kind: campaign.run(kind, options.trials) for kind in kinds}
         for topic in sources:
             topics.drop(bootstrap, topic)
@@ -121,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     every = [*WORKERS, *MEMBERS]
     shown = f"of {', '.join(WAYS)} (default: {', '.join(every)})"
     parser.add_argument("--ways", nargs="+", metavar="WAY", choices=list(WAYS), default=every, help=shown)
+    parser.add_argument("--events", type=int, default=EVENTS, help=f"messages of each trial (default: {EVENTS})")
     parser.add_argument("--seed", type=int, default=1, help="of the kills (default: 1)")
     return parser
 

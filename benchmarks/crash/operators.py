@@ -123,21 +123,23 @@ def _check(code: int, *others: int) -> None:
 
 
 def _until_done(trial: Trial, daemon: int) -> None:
-    """Lets a daemon go on until all is there, or it has given up."""
-    until = time.monotonic() + _PATIENCE
-    while not _there(trial):
+    """Lets a daemon go on until all is there, or nothing has come for long, or it has given up."""
+    missing, until = _missing(trial), time.monotonic() + _PATIENCE
+    while missing:
         if os.waitpid(daemon, os.WNOHANG)[0]:
             raise TimeoutError("a daemon gave up")
         if time.monotonic() > until:
             os.kill(daemon, signal.SIGTERM)
             raise TimeoutError("a daemon does not go on")
-        time.sleep(0.2)
+        time.sleep(0.5)
+        before, missing = missing, _missing(trial)
+        until = time.monotonic() + _PATIENCE if missing < before else until
     _stopped(daemon)
 
 
-def _there(trial: Trial) -> bool:
-    """Whether all is there."""
-    return all(set(trial.wanted) <= set(counts) for counts in trial.counted())
+def _missing(trial: Trial) -> int:
+    """How many rows the targets lack."""
+    return sum(len(set(trial.wanted) - set(counts)) for counts in trial.counted())
 
 
 OPERATORS: Mapping[str, Callable[[Trial, Job], None]] = {
