@@ -59,7 +59,6 @@ SELECT SQL_NO_CACHE name FROM customers;
 SELECT DISTINCT country FROM customers ORDER BY name;
 SELECT STRAIGHT_JOIN c.name FROM customers c JOIN orders o ON o.customer_id = c.customer_id;
 SELECT c.name FROM customers c STRAIGHT_JOIN orders o ON o.customer_id = c.customer_id;
-SELECT c.name FROM customers c JOIN orders o;
 SELECT c.name FROM customers c INNER JOIN orders o ON o.customer_id = c.customer_id CROSS JOIN items i;
 SELECT c.name FROM customers c, orders o WHERE o.customer_id = c.customer_id;
 SELECT c.name FROM customers c NATURAL JOIN orders o;

@@ -13,7 +13,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.tables.ddl import spell
 from tests.lint_catalogs import corpus
 
-_OTHER = re.compile(r"\b(lc|ext)\.(?=[a-z]+\b)")
+_OTHER = re.compile(r"\b(lc|ext)\.(?=[a-z_]+\b)")
 _ONLY_MYSQL = """
 SELECT c.name, o.order_id FROM customers c JOIN LATERAL (SELECT order_id FROM orders) o ON TRUE
 SELECT profile->'$.a' AS a, profile->>'$.b' AS b FROM customers WHERE profile->>'$.c' = 'x'

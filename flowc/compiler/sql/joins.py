@@ -21,6 +21,8 @@ _ENDS = frozenset((
 ))  # fmt: skip
 """What ends the list of joins in which they stand."""
 
+_MODIFIED = frozenset(("SELECT", "DISTINCT", "DISTINCTROW", "ALL", "HIGH_PRIORITY"))
+"""Words behind which STRAIGHT_JOIN is no join: it says how MySQL is to order those of the query."""
 _SIDES = frozenset(("LEFT", "RIGHT", "FULL", "INNER", "OUTER", "ANY", "ALL", "GLOBAL"))
 _UNCONDITIONAL = frozenset(("CROSS", "NATURAL", "POSITIONAL", "PASTE", "ARRAY", "FOR"))
 """Words before JOIN that leave no place for a condition; `FOR JOIN` stands in hints of MySQL."""
@@ -67,6 +69,8 @@ def _bare(tokens: Sequence[Token], of_the_row: tuple[str, ...]) -> Iterator[Toke
 
 def _needs_condition(tokens: Sequence[Token], place: int, of_the_row: tuple[str, ...]) -> bool:
     before = place - 1
+    if tokens[place].token_type is TokenType.STRAIGHT_JOIN and tokens[before].text.upper() in _MODIFIED:
+        return False
     while before >= 0 and tokens[before].text.upper() in _SIDES:
         before -= 1
     if before >= 0 and tokens[before].text.upper() in _UNCONDITIONAL:

@@ -13,6 +13,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
+import flowc.compiler.dialects.datafusion_sqlglot  # noqa: F401 it makes its dialect known to sqlglot
 from flowc.compiler.sql.joins import HELPS, all_conditions_said
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
