@@ -26,12 +26,12 @@ from flowc.service.rewinding import prepare_rewind
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @environment_option
 def command(specs: tuple[str, ...], to: str, yes: bool, environment: str | None) -> int:
-    """Move a stream to another place of its sources, its state with it, or an incremental load to another watermark.
+    """Move a stream to another place of its sources, or a load to another watermark.
 
     Of a stream, PLACE is a time with its zone, for instance 2026-01-31T00:00:00Z, or offsets, for instance
     0:1500,1:1400 (with several sources events:0:1500); partitions that are not named stay. Targets with `mode: merge`
-    are the same after all is read again; others hold rows twice. A place further on skips what is before it. What the
-    stream remembers begins anew.
+    are the same after all is read again; others hold rows twice. A place further on skips what is before it. Its
+    state goes with it: what the stream remembers begins anew.
 
     Of a load, PLACE is a value of its cursor, from which the next run reads on, or `earliest`, which forgets the
     watermark. Rows that are there already are not loaded twice.

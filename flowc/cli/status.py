@@ -23,7 +23,7 @@ from flowc.service.streamstatus import StreamStatus, stream_status
 @format_option(what="one JSON list")
 @environment_option
 def command(specs: tuple[str, ...], form: str, environment: str | None) -> int:
-    """Show where streams are (epochs, positions, lag, dead letters), and the watermarks of incremental loads.
+    """Show where streams are (positions, lag, dead letters), and watermarks of loads.
 
     Reads the stored positions and asks the brokers for the ends; interrupts nobody. With names of streams, each
     partition is shown. What a running daemon does is told by its `/status` and `/metrics`. Exit code 1 when something

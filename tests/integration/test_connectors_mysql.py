@@ -67,7 +67,8 @@ def test_a_table_is_described(session):
     described = {c.name: str(c.type) for c in session.describe("SELECT * FROM t")}
     assert described == {c.name: str(c.type) for c in table.columns}
     assert (table.primary_key, table.comment, table.plain) == (("id",), "a table", True)
-    assert table.indexes == (Index(("s",), True, "by_s"), Index(("l",), False, "part"))
+    part = Index(("l",), False, "part", sql='KEY "part" ("l"(10))', beyond=("a prefix",))
+    assert table.indexes == (Index(("s",), True, "by_s"), part)
     name = table.column("s")
     assert (name.nullable, name.default, name.comment) == (True, "'it''s'", "a name")
     assert (table.column("b").nullable, table.column("i").default) == (False, None)

@@ -175,7 +175,7 @@ def test_incremental_goes_on_from_the_watermark_that_came_with_the_rows(lake):
     lake.write("data/rows.csv", "id,v\n1,a\n2,b\n3,c\n4,d\n")
     assert run(lake) == (2, 1, 0, 0, 1)
     assert lakes.rows(table(lake)) == [(1, "a"), (2, "b"), (3, "c"), (4, "d")]
-    assert [t["appId"] for t in lakes.actions(table(lake), 1)["txn"]] == ["flowc:p:lake.t"]
+    assert [t["appId"] for t in lakes.actions(table(lake), 1)["txn"]] == [f"flowc:{lake.path.name}/p:lake.t"]
     DeltaTable(table(lake)).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
     DeltaTable(table(lake)).create_checkpoint()
     assert run(lake) == (1, 0, 0, 0, 1)

@@ -140,7 +140,7 @@ def test_a_watermark_that_an_earlier_version_kept_under_a_spelling_is_found(plac
     # Of several that mean the table, the newest is that of the last load.
     place.store.run(
         f"UPDATE {marks} SET target = 'w.t'",
-        f"INSERT INTO {marks} SELECT pipeline, 'w.{place.spellings[1]}', column_name, '0', "
+        f"INSERT INTO {marks} SELECT project, pipeline_name, 'w.{place.spellings[1]}', column_name, '0', "
         f"'2020-01-01 00:00:00{'+00:00' if place.store.kind == 'sqlite' else ''}' FROM {marks}",
     )
     run(place, place.spellings[1], INCREMENTAL)
