@@ -33,7 +33,8 @@ from tests.daemons import daemon
 from tests.streams.test_daemon_shared import WAITS, counted, project, ready, send, stream
 from tests.topics import fresh
 
-EMPTY = cast(Any, SimpleNamespace(project=SimpleNamespace(connections={}), streams=None))
+_PROJECT = SimpleNamespace(name="", connections={}, tables={}, pipelines={}, streams={})
+EMPTY = cast(Any, SimpleNamespace(project=_PROJECT, streams=None))
 
 
 def job(stream: str = "s", **policy: object) -> Job:

@@ -76,9 +76,9 @@ def test_a_worker_with_nothing_to_do_finds_that_its_stream_was_moved(tmp_path: P
         assert running.stop() == 0
 
 
-def writer(kafka: str, topic: str, source: str) -> KafkaWriter:
+def writer(kafka: str, topic: str, source: str, stream: str = "told") -> KafkaWriter:
     plan = TopicTarget("bus", topic, "json", (), positions=(("source", source),), transactions=False)
-    return KafkaWriter(plan, "told", {"bootstrap_servers": kafka})
+    return KafkaWriter(plan, stream, {"bootstrap_servers": kafka})
 
 
 def test_a_worker_that_nothing_shuts_out_finds_that_it_was_overtaken(kafka: str) -> None:
@@ -107,7 +107,7 @@ def test_a_rewind_that_a_worker_undoes_says_so(
     done = threading.Event()
     with project(tmp_path, kafka, postgres) as (folder, topic, out):
         assert folder.flowc("run", "told", "--once").code == 0
-        old = writer(kafka, out, topic)
+        old = writer(kafka, out, topic, f"{folder.path.name}/told")
         number = old.open().epoch
         ranges = tuple(Range("source", partition, 50, 50) for partition in range(2))
 

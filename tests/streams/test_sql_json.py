@@ -27,7 +27,7 @@ def test_an_array_of_structs_is_a_list_of_objects(tmp_path: Path) -> None:
     parts = "'id', id, 'half', id / 2.0, 'none', CAST('NaN' AS double)"
     sql = f"SELECT 1 AS id, array_agg(named_struct({parts})) AS doc FROM source"
     (doc,) = _docs(tmp_path, sql, [{"id": 1}, {"id": 4}])
-    assert json.loads(str(doc)) == [{"id": 1, "half": 0.5, "none": None}, {"id": 4, "half": 2.0, "none": None}]
+    assert json.loads(str(doc)) == [{"id": 1, "half": 0.5, "none": "NaN"}, {"id": 4, "half": 2.0, "none": "NaN"}]
 
 
 def test_a_table_that_is_made_for_it_has_a_json_column(tmp_path: Path) -> None:

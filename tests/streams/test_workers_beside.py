@@ -33,9 +33,10 @@ from tests.streams.test_state_runs import (
     model,
     opened,
 )
+from tests.streams.test_state_store import made
 from tests.streams.test_state_store import opened as stores
 
-__all__ = ["opened", "stores"]
+__all__ = ["made", "opened", "stores"]
 _NONE = empty_of(_ROWS)
 
 
