@@ -29,6 +29,7 @@ FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum
 WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum
 """
 
+# pg_get_indexdef() waits for whoever has locked the table, so only what has no other words is asked for its own.
 _INDEXES = """
 SELECT i.indrelid, c.relname, i.indisunique, i.indisprimary, pg_get_expr(i.indpred, i.indrelid), i.indisvalid,
        x.contype IS NOT NULL,
@@ -36,7 +37,13 @@ SELECT i.indrelid, c.relname, i.indisunique, i.indisprimary, pg_get_expr(i.indpr
              FROM unnest(i.indkey) WITH ORDINALITY AS k(attnum, n)
              LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0
              WHERE k.n <= i.indnkeyatts ORDER BY k.n)::text[],
-       array_remove(ARRAY[
+       b.beyond,
+       CASE WHEN cardinality(b.beyond) > 0 OR i.indpred IS NOT NULL THEN
+         coalesce('ALTER TABLE ' || i.indrelid::regclass || ' ADD CONSTRAINT ' || quote_ident(x.conname) || ' '
+           || pg_get_constraintdef(x.oid), pg_get_indexdef(i.indexrelid)) END
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+LEFT JOIN pg_constraint x ON x.conindid = i.indexrelid AND x.contype IN ('u', 'x') AND x.conrelid = i.indrelid
+CROSS JOIN LATERAL (SELECT array_remove(ARRAY[
          CASE WHEN x.contype = 'x' THEN 'EXCLUDE' END,
          CASE WHEN m.amname <> 'btree' THEN 'USING ' || m.amname END,
          CASE WHEN i.indnatts > i.indnkeyatts THEN 'INCLUDE (' || (
@@ -52,11 +59,7 @@ SELECT i.indrelid, c.relname, i.indisunique, i.indisprimary, pg_get_expr(i.indpr
            THEN 'a collation of its own' END,
          CASE WHEN to_jsonb(i) ->> 'indnullsnotdistinct' = 'true' THEN 'NULLS NOT DISTINCT' END,
          CASE WHEN x.condeferrable THEN 'DEFERRABLE' END
-       ], NULL),
-       coalesce('ALTER TABLE ' || i.indrelid::regclass || ' ADD CONSTRAINT ' || quote_ident(x.conname) || ' '
-         || pg_get_constraintdef(x.oid), pg_get_indexdef(i.indexrelid))
-FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
-LEFT JOIN pg_constraint x ON x.conindid = i.indexrelid AND x.contype IN ('u', 'x') AND x.conrelid = i.indrelid
+       ], NULL) AS beyond) AS b
 WHERE i.indrelid = ANY(%s::oid[]) ORDER BY c.relname
 """
 
