@@ -83,7 +83,7 @@ def _move(apply: Apply, sessions: Sessions, to: str) -> Move:
             code="not-movable",
             help=f"read it anew: `flowc run {apply.pipeline} --full`, or a part of it with `--from` and `--to`",
         )
-    before = stored_watermark(apply, target, claim=True)
+    before = stored_watermark(apply, target)
     assert before is not None  # the load is incremental
     return Move(apply, before, None if to == FORGOTTEN else _value(apply, sessions, to))
 
@@ -111,6 +111,7 @@ def make_moves(moves: Sequence[Move], sessions: Sessions) -> None:
         target = sessions.target(move.apply.target.connection)
         for sql in place_of_watermarks(DIALECTS[move.apply.target.kind]):
             target.execute(sql)  # apart: where making a table is no part of a transaction, it would end one
+        stored_watermark(move.apply, target, claim=True)  # what an older version left
         target.begin()
         try:
             target.lock(move.apply.target.name)

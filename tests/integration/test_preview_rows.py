@@ -118,3 +118,22 @@ pipelines:
     assert shown(folder) == [("insert", {"id": 1, "flowc_change": "a", "t": "b", "s": "c"}, None)]
     folder.flowc("run", "--once")
     assert folder.flowc("preview", "keys", "--json").json["rows"][0]["change"] == "unchanged"
+
+
+def test_values_that_nobody_can_show_fail_no_preview(postgres: str, tmp_path: Path):
+    project = Inside(tmp_path)
+    project.write(
+        "specs/project.yaml",
+        f"""
+connections: {{ wh: {{ kind: postgres, url: "{postgres}" }} }}
+pipelines:
+  ends:
+    from: {{ connection: wh, sql: "SELECT 1 AS id, CAST('infinity' AS timestamptz) AS ends" }}
+    to: {{ connection: wh, table: shown_ends }}
+    mode: merge
+    keys: [id]
+""",
+    )
+    for command in (("preview", "ends"), ("run", "--once"), ("preview", "ends")):
+        found = project.flowc(*command)
+        assert found.code == 0, found.out + found.err

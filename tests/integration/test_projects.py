@@ -159,6 +159,29 @@ def test_what_an_older_version_wrote_is_taken_up(store: Store, made: Make):
     assert [row[0] for row in store.rows(f"SELECT version FROM {own(store, 'migrations')}")] == [1, 2]
 
 
+def test_a_load_that_goes_on_from_an_older_version_is_previewed(store: Store, made: Make):
+    orders = made("orders")
+    done(orders, "run", "--once", "load")
+    make_older(store, ("watermarks",))
+    before = store.rows(f"SELECT * FROM {own(store, 'watermarks')}")
+    orders.write("rows.csv", "id,name\n2,again\n3,more\n")
+    assert "3   more" in done(orders, "preview", "load")
+    assert store.rows(f"SELECT * FROM {own(store, 'watermarks')}") == before
+    done(orders, "run", "--once", "load")
+    assert store.rows("SELECT id FROM orders") == [(1,), (2,), (3,)]
+
+
+def test_a_rewind_that_is_not_confirmed_takes_nothing_up(store: Store, made: Make):
+    orders = made("orders")
+    done(orders, "run", "--once", "load")
+    make_older(store, ("watermarks",))
+    before = store.rows(f"SELECT * FROM {own(store, 'watermarks')}")
+    assert "nobody-to-ask" in refused(orders, "rewind", "load", "--to", "1")
+    assert store.rows(f"SELECT * FROM {own(store, 'watermarks')}") == before
+    done(orders, "rewind", "load", "--to", "1", "--yes")
+    assert store.rows(f"SELECT project, value FROM {own(store, 'watermarks')}") == [("orders", "1")]
+
+
 def test_what_an_older_version_wrote_is_not_of_any_project(store: Store, made: Make):
     orders, sales = made("orders"), made("sales")
     done(orders, "apply", "--yes")

@@ -116,7 +116,7 @@ def set_watermark(apply: Apply, target: str, value: str, now: datetime, dialect:
 
 def resume(load: Load) -> Iterator[Execute | Check]:
     """A place for the watermark, and the proof that no other load has moved it since this one was planned."""
-    if load.apply.incremental is None:
+    if load.apply.incremental is None or load.rehearsal:  # which may find what an older version made
         return
     if load.dialect.transactional_ddl:
         yield from place(load)
@@ -153,7 +153,8 @@ def remember(load: Load) -> Iterator[Execute]:
     again = load.reread is not None and not load.reread.whole
     if load.apply.incremental is not None and not again:
         state = table(load.dialect.state_table(WATERMARKS))
-        yield Execute(_REMEMBER, _upsert(load, _staged_cursor(load), state))
+        step = Execute(_REMEMBER, _upsert(load, _staged_cursor(load), state))
+        yield from () if load.rehearsal else (step,)
 
 
 def with_cursor(load: Load) -> Load:
