@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -329,3 +330,21 @@ def test_a_run_asks_no_engine_beforehand(tmp_path: Path) -> None:
     write(tmp_path, base + on("db", "SELECT sum(country) AS s FROM mart.invoices"))
     done = Inside(tmp_path).flowc("run", "--once")
     assert "DuckDB: No function matches" not in done.out + done.err
+
+
+JSON = [
+    "SELECT status, jsonb_agg(jsonb_build_object('id', id) ORDER BY id) AS o FROM source GROUP BY status",
+    "SELECT status, jsonb_object_agg(id, status)::text AS o FROM source GROUP BY status",
+    "SELECT payload ->> 'a' AS o, payload -> 'b' AS p FROM source",
+    "SELECT status, array_agg(named_struct('id', id))::jsonb AS o FROM source GROUP BY status",
+]
+
+
+def test_json_over_files_is_refused_by_nobody(tmp_path):
+    columns = "{ id: bigint, status: text, payload: json }"
+    source = f"{{ connection: drop, path: o.jsonl, format: jsonl, columns: {columns} }}"
+    loads = (
+        f"  p{i}: {{ from: {source}, sql: {json.dumps(sql)}, to: {{ connection: db, table: out_{i} }}, mode: append }}\n"
+        for i, sql in enumerate(JSON)
+    )
+    assert found(tmp_path, "pipelines:\n" + "".join(loads)) == []
