@@ -343,8 +343,6 @@ JSON = [
 def test_json_over_files_is_refused_by_nobody(tmp_path):
     columns = "{ id: bigint, status: text, payload: json }"
     source = f"{{ connection: drop, path: o.jsonl, format: jsonl, columns: {columns} }}"
-    loads = (
-        f"  p{i}: {{ from: {source}, sql: {json.dumps(sql)}, to: {{ connection: db, table: out_{i} }}, mode: append }}\n"
-        for i, sql in enumerate(JSON)
-    )
+    more = "to: { connection: db, table: out }, mode: append"
+    loads = (f"  p{i}: {{ from: {source}, sql: {json.dumps(sql)}, {more} }}\n" for i, sql in enumerate(JSON))
     assert found(tmp_path, "pipelines:\n" + "".join(loads)) == []
