@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowc.compiler import stages
-from flowc.diagnostics import Diagnostic, Reporter
+from flowc.diagnostics import Diagnostic, Reporter, Severity
 from flowc.service.checking import checker
 from tests.commands import Inside
 from tests.unit.project import write
@@ -121,6 +121,15 @@ ELSEWHERE = [
 @pytest.mark.parametrize("sql", ELSEWHERE)
 def test_what_an_engine_may_have_elsewhere_is_not_judged(tmp_path: Path, sql: str) -> None:
     assert found(tmp_path, on("db", sql)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [("net_of_tax", Severity.WARNING), ("summ", Severity.ERROR), ("date_format", Severity.ERROR)],
+)
+def test_what_may_be_a_macro_of_a_file_is_no_error(tmp_path: Path, name: str, severity: Severity) -> None:
+    (found,) = lint(tmp_path, on("db", f"SELECT {name}(total) AS n FROM mart.invoices"))
+    assert (found.code, found.severity) == ("unknown-function", severity)
 
 
 def test_a_function_that_a_hook_makes_is_there(tmp_path: Path) -> None:
