@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from flowc.compiler import stages
-from flowc.diagnostics import Diagnostic, Reporter
+from flowc.diagnostics import Diagnostic, Reporter, Severity
 from flowc.service.checking import checker
 from tests.commands import Inside
 from tests.unit.project import write
@@ -120,6 +121,15 @@ ELSEWHERE = [
 @pytest.mark.parametrize("sql", ELSEWHERE)
 def test_what_an_engine_may_have_elsewhere_is_not_judged(tmp_path: Path, sql: str) -> None:
     assert found(tmp_path, on("db", sql)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [("net_of_tax", Severity.WARNING), ("summ", Severity.ERROR), ("date_format", Severity.ERROR)],
+)
+def test_what_may_be_a_macro_of_a_file_is_no_error(tmp_path: Path, name: str, severity: Severity) -> None:
+    (found,) = lint(tmp_path, on("db", f"SELECT {name}(total) AS n FROM mart.invoices"))
+    assert (found.code, found.severity) == ("unknown-function", severity)
 
 
 def test_a_function_that_a_hook_makes_is_there(tmp_path: Path) -> None:
@@ -329,3 +339,19 @@ def test_a_run_asks_no_engine_beforehand(tmp_path: Path) -> None:
     write(tmp_path, base + on("db", "SELECT sum(country) AS s FROM mart.invoices"))
     done = Inside(tmp_path).flowc("run", "--once")
     assert "DuckDB: No function matches" not in done.out + done.err
+
+
+JSON = [
+    "SELECT status, jsonb_agg(jsonb_build_object('id', id) ORDER BY id) AS o FROM source GROUP BY status",
+    "SELECT status, jsonb_object_agg(id, status)::text AS o FROM source GROUP BY status",
+    "SELECT payload ->> 'a' AS o, payload -> 'b' AS p FROM source",
+    "SELECT status, array_agg(named_struct('id', id))::jsonb AS o FROM source GROUP BY status",
+]
+
+
+def test_json_over_files_is_refused_by_nobody(tmp_path):
+    columns = "{ id: bigint, status: text, payload: json }"
+    source = f"{{ connection: drop, path: o.jsonl, format: jsonl, columns: {columns} }}"
+    more = "to: { connection: db, table: out }, mode: append"
+    loads = (f"  p{i}: {{ from: {source}, sql: {json.dumps(sql)}, {more} }}\n" for i, sql in enumerate(JSON))
+    assert found(tmp_path, "pipelines:\n" + "".join(loads)) == []

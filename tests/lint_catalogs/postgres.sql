@@ -1,4 +1,6 @@
 -- taken: queries of all shapes
+SELECT status <> ALL (ARRAY['paid', 'open']) AS a, amount > ALL ('{1,2}'::numeric[]) AS b FROM orders;
+SELECT now() - placed_at > interval '30 days' AS old, extract(hour FROM now() - placed_at) AS h FROM orders;
 SELECT 1 AS one;
 SELECT customer_id, name, upper(email) AS email FROM customers WHERE active AND country = 'DE';
 SELECT * FROM orders o JOIN customers c USING (customer_id) WHERE o.amount > 100;

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from flowc.catalog import Column, TableName, names_word
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.quote import ident
+from flowc.compiler.sql.binding.strangers import is_of_some_engine
 from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
 from flowc.compiler.sql.constants import constants
 from flowc.compiler.sql.inferfrom import Find
@@ -82,7 +83,15 @@ def report_refusals(lowering: Lowering) -> None:
                 message = _masked(refusal.message, statement.text, lowering.env)
                 helps = [_masked(text, statement.text, lowering.env) for text in refusal.helps]
                 span = _span(statement, refusal)
-                lowering.reporter.error(_CODES[refusal.kind], message, span, helps=helps)
+                own = refusal.kind == "function" and _may_be_own(statement, refusal)
+                report = lowering.reporter.warning if own else lowering.reporter.error
+                report(_CODES[refusal.kind], message, span, helps=helps)
+
+
+def _may_be_own(statement: Statement, refusal: Refusal) -> bool:
+    """Whether a function may be a macro of a DuckDB file's own: no slip of the pen, and no other engine's."""
+    is_slip = any(text.startswith("did you mean") for text in refusal.helps)
+    return statement.engine == "duckdb" and not is_slip and not is_of_some_engine(refusal.name)
 
 
 def _may_be_made(function: str, lowering: Lowering) -> bool:

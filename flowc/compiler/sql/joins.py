@@ -30,9 +30,10 @@ _UNCONDITIONAL = frozenset(("CROSS", "NATURAL", "POSITIONAL", "PASTE", "ARRAY", 
 _OF_THE_ROW = {
     "bigquery": ("UNNEST",),
     "databricks": ("LATERAL",),
-    "mysql": ("LATERAL",),
+    "mysql": ("LATERAL", "JSON_TABLE"),
     "snowflake": ("LATERAL",),
     "spark": ("LATERAL",),
+    "sqlite": ("JSON_EACH", "JSON_TREE"),
 }
 """By dialect, what is made of the row beside it, so that a join with it needs no condition there."""
 

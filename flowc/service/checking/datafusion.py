@@ -17,6 +17,7 @@ from flowc.errors import FlowcError
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.engine import engine_schema
 from flowc.runtime.enginecontext import new_context, register
+from flowc.runtime.enginejson import register_json, register_parts
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, nulls
 from flowc.service.checking.places import place_of
@@ -67,6 +68,8 @@ class _Engine:
             for plan in statement.functions:
                 stand_in = Function(plan, object if plan.aggregate else nulls)
                 stand_in.register(self._context, lambda failure: None)
+            register_parts(self._context, statement.runs or "", lambda failure: None)
+            register_json(self._context, statement.runs or "")
             return self._planned(statement, statement.runs or "")
         return self.unparsed(statement) if statement.native else None
 

@@ -20,6 +20,8 @@ _PLAIN = (exp.Column, exp.JSONExtractScalar)
 _CASTS = ("numeric", "text", "int4", "timestamp", "date", "jsonb")
 _MOMENTS = ("date", "timestamp", "timestamptz")
 _POSTGIS = ("st_", "postgis_", "h3_")
+_OF_ARRAYS = "all"
+"""`x <> ALL (array)` is read as a call."""
 
 
 def call(judge: Judge, catalog: Catalog, node: exp.Expression, name: str, given: Given) -> Type:
@@ -27,7 +29,7 @@ def call(judge: Judge, catalog: Catalog, node: exp.Expression, name: str, given:
     if name not in catalog.names:
         if len(given) == 1 and name in catalog.titles:
             return name  # a type's name is a cast
-        if name not in catalog.extensions and not name.startswith(_POSTGIS):
+        if name not in catalog.extensions and name != _OF_ARRAYS and not name.startswith(_POSTGIS):
             report_unknown(judge, node, name, {*catalog.names, *_BY_GRAMMAR}, POSTGRES)
         return None
     types = tuple(kind for _, kind in given)

@@ -86,6 +86,12 @@ def report_unknown(judge: Judge, node: exp.Expression, name: str, known: Collect
     report("unknown-function", f"{engine} has no function `{name}`", span, helps=helps)
 
 
+def is_of_some_engine(name: str) -> bool:
+    """Whether databases have a function of this name by themselves, so that it is hardly one of somebody's own."""
+    known = name.lower()
+    return known not in _COMMON_OWN and (known in _elsewhere(POSTGRES) or known in _elsewhere(MYSQL))
+
+
 @cache
 def _elsewhere(engine: str) -> frozenset[str]:
     """The functions that engines beside this one have."""

@@ -37,6 +37,7 @@ from flowc.compiler.sql.meaning.datafusion_patterns import as_postgres, named, r
 from flowc.compiler.sql.meaning.datafusion_postgres import POSTGRES
 from flowc.compiler.sql.meaning.datafusion_queries import quantified
 from flowc.compiler.sql.meaning.datafusion_rows import ROWS
+from flowc.compiler.sql.meaning.datafusion_spans import SPANS
 from flowc.compiler.sql.meaning.datafusion_times import TIMES
 from flowc.compiler.sql.meaning.dates import DATES
 from flowc.compiler.sql.meaning.formats import strftime
@@ -307,12 +308,13 @@ _OWN: Rules = {
 
 RULES: Rules = {
     kind: (
+        *SPANS.get(kind, ()),
         *POSTGRES.get(kind, ()),
         *NUMBERS.get(kind, ()),
         *TIMES.get(kind, ()),
         *_OWN.get(kind, ()),
         *ROWS.get(kind, ()),
     )
-    for kind in dict.fromkeys((*POSTGRES, *NUMBERS, *TIMES, *_OWN, *ROWS))
+    for kind in dict.fromkeys((*SPANS, *POSTGRES, *NUMBERS, *TIMES, *_OWN, *ROWS))
 }
 """PostgreSQL's words first, which are what most of the SQL is written in."""

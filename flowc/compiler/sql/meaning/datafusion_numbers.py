@@ -98,6 +98,30 @@ def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return build(_QUOTIENT, "datafusion", a=node.left, b=node.right) if kind is Number.DECIMAL else None
 
 
+def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """PostgreSQL's sum of bigints is a decimal, and divides as one."""
+    if pair.source not in EXACT or pair.engine == "postgres":
+        return None
+    wide = [side for side in ("this", "expression") if _is_wide_sum(node.args[side])]
+    if any(number_of(node.args[side]) is not Number.INTEGER for side in ("this", "expression")):
+        return None
+    if not wide:
+        return None
+    new = node.copy()
+    for side in wide:
+        new.set(side, exp.cast(node.args[side].copy(), "DECIMAL(38, 0)"))
+    return new
+
+
+def _is_wide_sum(node: exp.Expression) -> bool:
+    value = node.unnest()
+    while isinstance(value, exp.Window | exp.Filter):
+        value = value.this
+    if isinstance(value, exp.Add | exp.Sub | exp.Mul):
+        return _is_wide_sum(value.left) or _is_wide_sum(value.right)
+    return isinstance(value, exp.Sum) and type_of(value.this) is exp.DataType.Type.BIGINT
+
+
 def _average(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """The mean of decimals, to as many places."""
     if pair.source not in EXACT or number_of(node.this) is not Number.DECIMAL:
@@ -130,6 +154,9 @@ def _bit_not(node: exp.Expression, pair: Pair) -> exp.Expression:
 
 LITERALS: Rules = {exp.Literal: (_literal,)}
 """First of all, so that what is made of the author's numbers later knows what they are."""
+
+SUMS: Rules = {exp.Div: (_wide_sums,)}
+"""Before a division is told from one of integers."""
 
 NUMBERS: Rules = {
     exp.Avg: (_average,),

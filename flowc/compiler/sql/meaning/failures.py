@@ -85,17 +85,18 @@ def _divided(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     divisor = node.expression
     if not raises(pair) or pair.source in _LENIENT or node.args.get("safe") or _is_never_zero(divisor):
         return None
-    if pair.engine in ("duckdb", "datafusion") and not _may_be_infinite(node):
+    if pair.engine in ("duckdb", "datafusion") and not _may_be_infinite(node, pair.engine):
         return None
     new = node.copy()
     new.set("expression", fails(node, divisor, ":a = 0", _ZERO, pair.engine))
     return new
 
 
-def _may_be_infinite(node: exp.Expression) -> bool:
-    """Whether an engine that refuses to divide integers and decimals by zero would divide floats."""
+def _may_be_infinite(node: exp.Expression, engine: str) -> bool:
+    """Whether an engine that divides no integers by zero divides these; those of DuckDB divide decimals as floats."""
     known = {number_of(node.left), number_of(node.right)}
-    return isinstance(node, exp.Div) and (None in known or bool(known & {Number.FLOAT, Number.FRACTION}))
+    floats = {Number.FLOAT, Number.FRACTION, *((Number.DECIMAL,) if engine == "duckdb" else ())}
+    return isinstance(node, exp.Div) and (None in known or bool(known & floats))
 
 
 def _is_never_zero(node: exp.Expression) -> bool:

@@ -9,7 +9,7 @@ from sqlglot import exp
 from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgres, sqlite
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
-from flowc.compiler.sql.meaning.datafusion_numbers import LITERALS
+from flowc.compiler.sql.meaning.datafusion_numbers import LITERALS, SUMS
 from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.java_formats import JAVA_FORMATS
 from flowc.compiler.sql.meaning.likes import LIKES
@@ -19,7 +19,7 @@ from flowc.compiler.sql.meaning.texts import TEXTS
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 
-_FIRST: Mapping[str, Sequence[Rules]] = {"datafusion": (LITERALS, FAILURES)}
+_FIRST: Mapping[str, Sequence[Rules]] = {"datafusion": (LITERALS, SUMS, FAILURES)}
 """What an engine needs to know of the author's own words, before any of them is reworded."""
 
 _ENGINES: Mapping[str, Sequence[Rules]] = {
@@ -36,7 +36,7 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter) -> exp.Expression:
     pair = Pair(parsed.dialect, engine)
     root = exp.Paren(this=parsed.tree.copy())
     shared = (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, common.COMMON, RELATIONS, ZONES)
-    for rules in (*_FIRST.get(engine, (FAILURES,)), *shared, *_ENGINES.get(engine, ())):
+    for rules in (*_FIRST.get(engine, (SUMS, FAILURES)), *shared, *_ENGINES.get(engine, ())):
         for node in reversed([n for n in root.walk() if n is not root]):
             _reword_node(node, rules, pair, parsed, reporter)
     if engine == "mysql":
