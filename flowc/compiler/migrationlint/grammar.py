@@ -300,11 +300,11 @@ def _rename(cursor: Cursor) -> list[Fact]:
 
 def _comment(cursor: Cursor) -> list[Fact]:
     cursor.expect("ON")
-    kind = cursor.take_any("TABLE", "COLUMN")
+    kind = cursor.take_any("TABLE", "COLUMN", "CONSTRAINT")
     table = cursor.name() if kind == "TABLE" else None
     if not cursor.until(_ALL).tokens:
         raise UnreadError
-    return [Other("comment", table)]
+    return [Other("comment on constraint" if kind == "CONSTRAINT" else "comment", table)]
 
 
 def _block(cursor: Cursor) -> list[Fact]:

@@ -58,6 +58,7 @@ OTHERS: dict[str, Lock] = {
     "alter rule": _AE,
     "create statistics": _SUE,
     "comment": _SUE,
+    "comment on constraint": Lock.ACCESS_SHARE,
 }
 """The lock of each statement about an object that belongs to a table."""
 

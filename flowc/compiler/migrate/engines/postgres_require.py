@@ -29,7 +29,7 @@ def require(column: str, situation: Situation) -> tuple[Statement, ...]:
     mark = f"COMMENT ON CONSTRAINT {name} ON {table(situation.live.name)} IS {text(REQUIRED_MARK, situation.dialect)}"
     return (
         statement(f"ADD CONSTRAINT {name} CHECK ({quoted} IS NOT NULL) NOT VALID", f"refuse new rows without {column}"),
-        Statement(mark, "mark it as flowc's", lock=SHARE_UPDATE),
+        Statement(mark, "mark it as flowc's", lock="ACCESS SHARE"),
         Statement(validate, "look at the rows that are there", transactional=False, lock=SHARE_UPDATE, scans=True),
         statement(f"ALTER COLUMN {quoted} SET NOT NULL", f"require {column}"),
         statement(f"DROP CONSTRAINT {name}", "the column says it now"),
