@@ -14,11 +14,10 @@ import pyarrow.compute as pc
 from flowc.catalog import Column
 from flowc.runtime.decimaltext import decimal_text as decimal_text
 from flowc.runtime.hexadecimal import uuid_text
+from flowc.runtime.jsontext import TYPE as TYPE
 from flowc.runtime.jsontext import json_text as json_text
 from flowc.types import UNKNOWN, DataType, Kind, parse_type
 
-TYPE = b"flowc.type"
-"""The key of a field's metadata under which its exact type stands."""
 MAX_DECIMAL = 76
 """The most digits that an Arrow decimal has."""
 

@@ -16,12 +16,11 @@ from flowc.plan import BAD_ROWS, BadRows
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.codecs.contract import UNDECODABLE
-from flowc.runtime.connectors.files import shown, unreadable
+from flowc.runtime.connectors.files import BAD_ROWS_END, shown, unreadable
 from flowc.runtime.spool import Spool
 
 SCHEMA = pa.schema([arrow_field(column) for column in BAD_ROWS])
 _SHOWN = 5
-_END = ".bad.jsonl"
 _NO_TEXT = re.compile("[\0\udc80-\udcff]")
 
 
@@ -125,7 +124,7 @@ class Aside:
                     texts[row["file"]].append(json.dumps(row, ensure_ascii=False) + "\n")
         for file, lines in texts.items():
             part = PurePosixPath(*(p for p in PurePosixPath(file).parts if p not in ("/", "..")))
-            path = folder / self.pipeline / f"{part}{_END}"
+            path = folder / self.pipeline / f"{part}{BAD_ROWS_END}"
             if lines:
                 _write(path, "".join(lines))
             else:

@@ -55,10 +55,24 @@ def parse(array: pa.Array, target: DataType) -> pa.Array:
         Misfit: or Arrow's ValueError, when one spells none.
     """
     if target.kind in _SPELLED:
-        made = array.cast(arrow_type(target))
+        made = _spelled(array, target)
         return _in_range(array, made) if target.is_float else made
     source = DataType(Kind.DECIMAL) if target.kind in (Kind.DECIMAL, Kind.INT128) else DataType(Kind.TEXT)
     return convert(array, source, target, None)
+
+
+def _spelled(texts: pa.Array, target: DataType) -> pa.Array:
+    """What texts spell to the engine's own parser of CSV, which knows no hexadecimal, and blanks around numbers."""
+    if target.kind in _FOREIGN and pc.any(pc.match_substring_regex(texts, _FOREIGN[target.kind])).as_py():
+        raise _refuse()
+    try:
+        return texts.cast(arrow_type(target))
+    except pa.ArrowInvalid:
+        if target.kind is Kind.BOOL:
+            raise
+        number = r"^\s*(\S+)\s*$" if target.is_float else r"^\s*(?:\+(\d+)|(-?\d+))\s*$"
+        bare = pc.replace_substring_regex(texts, number, r"\1" if target.is_float else r"\1\2")
+        return bare.cast(arrow_type(target))
 
 
 def _in_range(texts: pa.Array, made: pa.Array) -> pa.Array:
@@ -88,6 +102,8 @@ def parse_inferred(array: pa.Array, target: DataType) -> pa.Array:
 
 
 _SPELLED = frozenset({Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, *INTEGER_RANGES} - {Kind.INT128})
+_FOREIGN = {Kind.BOOL: "^[01]$"} | {kind: "[xX]" for kind in INTEGER_RANGES if kind in _SPELLED}
+"""What Arrow takes for a value beyond what the engine's own parser does."""
 
 
 def _refuse() -> Misfit:

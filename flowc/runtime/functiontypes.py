@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.runtime.arrow import arrow_type, data_type
+from flowc.runtime.arrow import TYPE, arrow_type, data_type
 from flowc.types import DataType, Kind, computed
 
 _REFUSED = re.compile(r"call to '(flowc_fn_\w+)' function: coercion from (.*?) to the signature", re.DOTALL)
@@ -22,6 +22,7 @@ _STRUCT = re.compile(r"Struct\((.*)\)", re.DOTALL)
 _MAP = re.compile(r'Map\("\w+": non-null Struct\((.*)\), (?:un)?sorted\)', re.DOTALL)
 _FIELD = re.compile(r'"((?:[^"\\]|\\.)*)": (.*)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))", re.DOTALL)
+_METADATA, _JSON_PART = "metadata: ", '"flowc.type": "json"'
 _SHOWN = 60
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 _PLAIN: Mapping[str, pa.DataType] = {
@@ -73,8 +74,12 @@ def engine_type(word: str) -> pa.DataType | None:
     """The Arrow type that an engine names; None for a name that is not known."""
     word = word.removeprefix("non-null ")
     if found := _LIST.fullmatch(word):
-        element = engine_type(_parts(found[1])[0])
-        return None if element is None else pa.large_list(element) if word.startswith("Large") else pa.list_(element)
+        first, *more = _parts(found[1])
+        kind = engine_type(first)
+        if kind is None:
+            return None
+        element: pa.DataType | pa.Field = _as_json(pa.field("item", kind)) if any(map(_is_json, more)) else kind
+        return pa.large_list(element) if word.startswith("Large") else pa.list_(element)
     if found := _STRUCT.fullmatch(word):
         fields = _fields(found[1])
         return pa.struct(fields) if fields is not None else None
@@ -85,10 +90,23 @@ def engine_type(word: str) -> pa.DataType | None:
     return _PLAIN.get(word) or next((make(found) for found, make in matches if found is not None), None)
 
 
+def _is_json(word: str) -> bool:
+    """Whether the engine says of the part before that flowc knows it as JSON."""
+    return word.startswith(_METADATA) and _JSON_PART in word
+
+
+def _as_json(field: pa.Field) -> pa.Field:
+    return field.with_metadata({TYPE: b"json"})
+
+
 def _fields(words: str) -> list[pa.Field] | None:
     """The named parts of a struct."""
-    fields = []
+    fields = list[pa.Field]()
     for word in _parts(words):
+        if _is_json(word) and fields:
+            fields[-1] = _as_json(fields[-1])
+        if word.startswith(_METADATA):
+            continue
         found = _FIELD.fullmatch(word)
         kind = engine_type(found[2]) if found is not None else None
         if found is None or kind is None:
@@ -115,7 +133,7 @@ def _parts(words: str) -> list[str]:
                 parts.append(words[start:place].strip())
                 start = place + 1
     parts.append(words[start:].strip())
-    return [part for part in parts if part and not part.startswith("metadata: ")]
+    return [part for part in parts if part]
 
 
 def taken(declared: DataType, given: pa.DataType) -> pa.DataType | None:

@@ -23,6 +23,7 @@ _MOST = 1 << 26
 _BLANK = b" \t\r\n"
 _MARK = b"\xef\xbb\xbf"
 _SPACE = 64
+_NULL = re.compile(rb"\n(?:\xef\xbb\xbf)?[ \t\r]*null")
 _NOTHING = re.compile(rb"(?m)^[ \t\r]*$")
 _DEPTH = np.zeros(256, np.int8)
 _IS_SIGN = np.zeros(256, np.bool_)
@@ -81,6 +82,38 @@ def is_array(stream: Bytes) -> bool:
             return False
         stream.read(len(first))
     return False
+
+
+def demand_no_null(lines: bytes) -> None:
+    """Raises ValueError where one of these lines begins with `null`: Arrow dies of it, or makes it a row of NULLs."""
+    if _NULL.search(lines):
+        raise ValueError("a line is `null`, which is not a JSON object")
+
+
+class Objects:
+    """The bytes of lines of JSON, none of which may begin with `null`."""
+
+    def __init__(self, stream: Bytes) -> None:
+        self._stream = stream
+        self._last = b"\n"
+
+    @property
+    def closed(self) -> bool:
+        """Whether the stream is closed."""
+        return self._stream.closed
+
+    def peek(self, size: int) -> bytes:
+        """Bytes that are to come."""
+        return self._stream.peek(size)
+
+    def read(self, size: int) -> bytes:
+        """The next bytes. Raises ValueError for `null`."""
+        data = self._stream.read(size)
+        demand_no_null(self._last + data)
+        # Of a line that goes on, no more matters than whether a sign of its own has begun it.
+        begun = (self._last + data)[-_SPACE:]
+        self._last = begun[begun.rfind(b"\n") :] if b"\n" in begun else b"{"
+        return data
 
 
 def _lines(stream: Bytes) -> Iterator[Lines]:

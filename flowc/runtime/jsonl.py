@@ -26,7 +26,7 @@ from flowc.runtime.codecs.shapes import decoded_field
 from flowc.runtime.connectors.files import Bytes, Files, unreadable
 from flowc.runtime.convert import convert
 from flowc.runtime.fit import guessed_wrong, shorten
-from flowc.runtime.jsonarray import json_stream, numbered
+from flowc.runtime.jsonarray import Objects, demand_no_null, json_stream, numbered
 from flowc.runtime.jsonnumbers import Watched, decimal_fields, double_fields, exact_type, spelling
 from flowc.runtime.jsonstructs import is_struct, struct_values
 from flowc.runtime.jsontexts import Texts
@@ -122,11 +122,12 @@ def _inferred(paths: Sequence[Path], infer_rows: int, *, skips: bool) -> pa.Sche
         sample = b"".join(line for line in sample.splitlines(keepends=True) if not wrong_in(line, None))
     try:
         return _exact_numbers(_as_text(_schema(sample)), sample)
-    except pa.ArrowInvalid as error:
+    except ValueError as error:
         raise _located(paths, None, error) from None
 
 
 def _schema(lines: bytes) -> pa.Schema:
+    demand_no_null(b"\n" + lines)
     options = arrow_json.ReadOptions(block_size=max(len(lines) + 1, _BLOCK))
     return arrow_json.read_json(io.BytesIO(lines), options).schema
 
@@ -213,6 +214,7 @@ def parsed(stream: Bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True)
     """The rows; with `strict`, a field that a guessed schema has not is an error."""
     if not stream.peek(1):
         return
+    stream = cast("Bytes", Objects(stream))
     if fields := decimal_fields(raw) | (double_fields(raw) if guessed else {}):
         stream = cast("Bytes", Watched(stream, fields))
     if texts := _texts(raw, exact=guessed and strict):

@@ -27,6 +27,8 @@ Write = Callable[[pa.Array, bool], pa.StringArray]
 """The text of every value; told whether as PostgreSQL writes it."""
 
 _NULL = "null"
+TYPE = b"flowc.type"
+"""The key of a field's metadata under which its exact type stands."""
 _SPECIAL = r'["\\\x00-\x1f]'
 _CONTROL = r"[\x00-\x1f]"
 _NO_FRACTION, _ZEROS = r"\.0+(Z?)$", r"(\.[0-9]*[1-9])0+(Z?)$"
@@ -103,10 +105,17 @@ def _struct(array: pa.StructArray, made: bool) -> pa.StringArray:
         return _where_valid(array, own)
     pieces: list[pa.Array | str] = []
     for field, values in zip(fields, array.flatten(), strict=True):
-        pieces += [f"{',' if pieces else '{'}{json.dumps(field.name, ensure_ascii=False)}:", _text(values, made)]
+        pieces += [f"{',' if pieces else '{'}{json.dumps(field.name, ensure_ascii=False)}:", _part(field, values, made)]
     if not pieces:
         return _where_valid(array, pa.repeat(pa.scalar("{}"), len(array)))
     return _where_valid(array, pc.binary_join_element_wise(*pieces, "}", ""))
+
+
+def _part(field: pa.Field, values: pa.Array, made: bool) -> pa.StringArray:
+    """The text of what a struct or a list holds; a field that is JSON is its own text."""
+    if (field.metadata or {}).get(TYPE) == b"json":
+        return pc.fill_null(values.cast(pa.string()), _NULL)
+    return _text(values, made)
 
 
 def _own_struct(first: str, array: pa.StructArray, made: bool) -> pa.StringArray | None:
@@ -137,7 +146,7 @@ def _list(array: pa.Array, made: bool) -> pa.StringArray:
     if pa.types.is_struct(values.type) and values.type.num_fields == 2 and values.type.field(0).name == KEY:
         keys, items = values.flatten()
         return _joined(array, _pair(keys, items, made), "{", "}")
-    return _joined(array, _text(values, made), "[", "]")
+    return _joined(array, _part(array.type.value_field, values, made), "[", "]")
 
 
 def _map(array: pa.MapArray, made: bool) -> pa.StringArray:

@@ -60,6 +60,9 @@ def import_tables(
         notes += [f"{name}: declared already, and left out" for name in near if name not in (*fresh, *owned)]
         notes += [f"{name}: belongs to {_whose(owned[name])}, and left out" for name in near if name in owned]
     for name in names:
+        if not any(is_held(column, tables[name]) for column in tables[name].columns):
+            notes.append(f"{name}: it has no column that a spec can declare, and is left out")
+            continue
         key = _key(name, taken)
         taken.add(key)
         left = left_alone(tables[name], kind)

@@ -78,8 +78,11 @@ def written_type(column: Column) -> str:
     """The type as a spec says it, so that it is read as what it is: by its own name, or in flowc's word."""
     if column.own is not None and (own_name(column.own) or _read(column.own) == column.type):
         return column.own
-    quoted = f'"{column.own}"'
-    return quoted if column.own is not None and own_name(quoted) is not None else str(column.type)
+    # More than one word (`interval year to month`) is no name, and in quotes the engine would take it for one.
+    return f'"{column.own}"' if column.own is not None and _WORD.fullmatch(column.own) else str(column.type)
+
+
+_WORD = re.compile(r"\w+")
 
 
 def _read(text: str) -> DataType | None:

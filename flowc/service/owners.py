@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -35,7 +36,7 @@ def _owned(found: dict[TableName, str], connection: str, project: str) -> UsageE
     told = f"project `{owner}`" if owner else UNNAMED
     name, more = next(iter(found)), len(found) - 1
     words = f"table `{connection}.{name}` belongs" if not more else f"{more + 1} tables of `{connection}` belong"
-    rename = f"flowc project rename {owner or '-'} {project}"
+    rename = shlex.join(("flowc", "project", "rename", owner or "-", project))
     return UsageError(
         f"{words} to {told}, and project `{project}` declares {'them' if more else 'it'} too",
         code="table-of-another-project",

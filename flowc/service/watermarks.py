@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,10 +52,11 @@ def _refuse_renamed(apply: Apply, target: Database, rows: Sequence[dict[str, Any
     for row in rows:
         if _watermark(apply, target, [row]).value is not None:
             other = row[PROJECT]
+            renamed = ("flowc", "project", "rename", other, apply.project)
             raise UsageError(
                 f"project `{other}` has a pipeline of that name that loads `{apply.target.name}`",
                 code="project-renamed",
-                help=f"if this is `{other}` under a new name, run `flowc project rename {other} {apply.project}`; "
+                help=f"if this is `{other}` under a new name, run `{shlex.join(renamed)}`; "
                 "else give the pipeline another name",
             )
 

@@ -209,3 +209,19 @@ def test_it_is_for_text_files_and_beside_a_database(project, tmp_path):
     write(project, "{ kind: delta, uri: lake }", "on_bad_row: quarantine\n    quarantine: { path: bad }")
     assert run(project)["counts"]["bad"] == 7
     assert (tmp_path / "in" / "bad" / "p" / "a.csv.bad.jsonl").exists()
+
+
+def test_what_is_kept_in_files_is_not_read_again(project, tmp_path):
+    """Not where a pattern would find it, but where it says so."""
+    put(project, "a.jsonl", b'{"id": 1}\nnope\n')
+    kept = "on_bad_row: quarantine\n    quarantine: { path: bad }"
+    write(project, lite(tmp_path), kept, path="**/*.jsonl", mode="truncate")
+    for _ in range(2):
+        counts = run(project)["counts"]
+        assert (counts["read"], counts["bad"]) == (1, 1)
+    write(project, lite(tmp_path), "", path="bad/**/*.bad.jsonl", mode="truncate", source="columns: { line: bigint }")
+    query = "    sql: SELECT line AS id FROM source\n    to: t"
+    spec = (project.path / "specs/p.yaml").read_text().replace("    to: t", query)
+    project.write("specs/p.yaml", spec)
+    assert run(project)["counts"]["read"] == 1
+    assert lite(tmp_path).rows("SELECT id FROM t") == [(2,)]

@@ -233,6 +233,16 @@ def test_lists_of_declared_structs_are_read(project: Inside) -> None:
     assert [(a, json.loads(o)) for a, o in made] == [(1, [{"a": 1}, {"a": None}]), (None, [])]
 
 
+def test_json_inside_of_declared_structs_stays_json(project: Inside) -> None:
+    line = '{"o": {"x": 1, "y": [1, {"z": 1.50}], "many": ["t", {"a": null}]}}\n'
+    kind = "struct(x bigint, y json, many json[])"
+    done = _over_lines(project, line, kind, "o AS o, o.y AS y, to_jsonb(o) ->> 'y' AS made")
+    assert done.code == 0, done.err
+    ((whole, part, made),) = Store("sqlite", project.path, file="wh").raw("SELECT * FROM out")
+    assert json.loads(whole) == json.loads(line)["o"]
+    assert [json.loads(part), json.loads(made)] == [[1, {"z": 1.5}]] * 2
+
+
 def test_a_part_that_does_not_fit_names_its_line(project: Inside) -> None:
     done = _over_lines(project, '{"o": {"a": 1}}\n{"o": {"a": "x"}}\n', "struct(a bigint)", "o.a AS a")
     assert done.code != 0

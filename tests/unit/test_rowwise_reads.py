@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from flowc.catalog import Column
+from flowc.errors import DataError
 from flowc.plan import EngineRead, FilesRead
 from flowc.runtime.aside import Aside
 from flowc.runtime.connectors.files import Files
@@ -50,6 +51,32 @@ def test_csv(tmp_path: Path, options: dict[str, object], *, declared: bool) -> N
     given = columns if declared else None
     fast, slow = (repr(read(tmp_path, "a.csv", "csv", given, options, skips=skips)) for skips in (False, True))
     assert slow == fast
+
+
+@pytest.mark.parametrize("kind", ["bigint", "smallint", "double", "real", "boolean"])
+@pytest.mark.parametrize("text", [" 1", "2 ", "+3", "0x10", "0X1", "1", "0", "+-1", " + 1", "\t4", " true", "T", "1_0"])
+def test_odd_spellings(tmp_path: Path, kind: str, text: str) -> None:
+    (tmp_path / "a.csv").write_text(f"a,b\n,x\n{text},x\n")
+    columns = (Column("a", parse_type(kind)), Column("b", parse_type("text")))
+
+    def told(*, skips: bool) -> str:
+        try:
+            return repr(read(tmp_path, "a.csv", "csv", columns, {}, skips=skips))
+        except (AssertionError, DataError):
+            return "refused"
+
+    assert told(skips=True) == told(skips=False)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("text", ['[null, {"a": 1}]', '[{"a": 1}, null]', 'null\n{"a": 1}\n', '{"a": 1}\n null\n'])
+def test_null_is_no_object(tmp_path: Path, text: str, *, declared: bool) -> None:
+    (tmp_path / "a.json").write_text(text)
+    columns = (Column("a", parse_type("bigint")),) if declared else None
+    with pytest.raises(DataError, match=r"line [12]: it is not a JSON object"):
+        read(tmp_path, "a.json", "json", columns, {}, skips=False)
+    with pytest.raises(AssertionError, match="assert 1 == 0"):
+        read(tmp_path, "a.json", "json", columns, {}, skips=True)
 
 
 @pytest.mark.parametrize("text", ["a,b\n", "a,b\n1,\n2,\n", "a,b\n\n1,x\n\n", "\ufeffa,b\n1,x"])

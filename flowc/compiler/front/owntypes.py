@@ -74,7 +74,9 @@ def own_name(text: str) -> str | None:
     bare = re.sub(r"(\[[0-9]*\])+$", "", spelled)
     head = re.split(r"[(\[]", bare, maxsplit=1)[0].strip()
     word = head.lower()
-    marked = _QUALIFIED.fullmatch(head) or _QUOTED.fullmatch(head) or _BITS.fullmatch(bare)
+    # What stands in quotes may hold parentheses: `"varying character(9)"` of SQLite is one name.
+    named = any(shape.fullmatch(text) for shape in (_QUALIFIED, _QUOTED) for text in (head, bare))
+    marked = named or _BITS.fullmatch(bare)
     fields = word == "struct" and '"' in bare
     listed = word in _KNOWN or word in _PHRASES or fields or word.endswith(" zerofill")
     return spelled if marked or listed or bare.lower().endswith(" zerofill") else None

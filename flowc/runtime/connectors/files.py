@@ -30,6 +30,8 @@ COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
 FORMATS = ("csv", "jsonl", "json", "parquet")
 BROKEN = (EOFError, OSError, lzma.LZMAError, zlib.error, pa.ArrowException)
 """What is raised for bytes that are not what the file's name says of them."""
+BAD_ROWS_END = ".bad.jsonl"
+"""How the names of files end in which loads keep bad rows."""
 _MAGIC = frozenset("*?[")
 _MOST = 1 << 26
 _MARKS = ("delimiter", "quote", "escape", "comment")
@@ -50,7 +52,7 @@ class Files:
         self.options = cast("Mapping[str, object]", options.get("read") or {})
 
     def find(self, path: str) -> tuple[Path, ...]:
-        """The files that a path or glob names, in the order of their names.
+        """The files that a path or glob names, in the order of their names; bad rows that were kept are none of them.
 
         Raises:
             EngineError: there is none.
@@ -67,11 +69,16 @@ class Files:
             message = f"there is no file `{path}` in `{self.folder}`"
             raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")
         names = sorted(glob.glob(path, root_dir=self.folder, recursive=True))
-        found = tuple(p for name in names if (p := self.folder / name).is_file())
+        found = tuple(p for name in names if not keeps_bad_rows(name, path) and (p := self.folder / name).is_file())
         if not found:
             message = f"no file in `{self.folder}` matches `{path}`"
             raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")
         return found
+
+
+def keeps_bad_rows(name: str, pattern: str) -> bool:
+    """Whether a file that a pattern finds holds bad rows of others: it is read only where the pattern says so."""
+    return name.endswith(BAD_ROWS_END) and not pattern.endswith(BAD_ROWS_END)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flowc.errors import EngineError
-from flowc.runtime.connectors.files import shown, unreadable
+from flowc.runtime.connectors.files import keeps_bad_rows, shown, unreadable
 from flowc.runtime.streams.targets.contract import Fenced
 
 SHIFT = 40
@@ -131,7 +131,7 @@ class Registry:
     def _there(self) -> list[Seen]:
         found = []
         for name in glob.glob(self.path, root_dir=self.folder, recursive=True):
-            if _is_hidden(name):
+            if _is_hidden(name) or keeps_bad_rows(name, self.path):
                 continue
             try:
                 found.append(self._stat(name))

@@ -5,6 +5,7 @@ A type that flowc has no word for (enums, network addresses, ranges, composites)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -56,10 +57,14 @@ class PgColumn:
 
 
 def _named(spelled: str) -> DataType:
-    kind = parse_type(spelled)
+    # An interval's fields (`interval day to second(3)`) are no part of its type: see `native`.
+    kind = parse_type(_FIELDS.sub("interval", spelled))
     if kind.kind is Kind.ARRAY and kind.element is not None:
         return DataType(Kind.ARRAY, element=_usual(kind.element))
     return _usual(kind)
+
+
+_FIELDS = re.compile(r"^interval [^\[]+")
 
 
 def _usual(kind: DataType) -> DataType:

@@ -6,6 +6,7 @@ was overtaken finds another number and gets `Fenced`, whatever was pruned since.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -129,10 +130,11 @@ class DatabaseStore:
         rows = self.database.query(self.sql.strangers).to_pylist() if self.sql.strangers else []
         for row in rows:
             other, project = row[PROJECT], self.sql.project
+            renamed = ("flowc", "project", "rename", other, project)
             raise UsageError(
                 f"project `{other}` keeps the state of stream `{self.stream}` in this folder",
                 code="project-renamed",
-                help=f"if this is `{other}` under a new name, run `flowc project rename {other} {project}`; "
+                help=f"if this is `{other}` under a new name, run `{shlex.join(renamed)}`; "
                 "else give the project a folder of its own",
             )
 

@@ -6,6 +6,7 @@ back, and nothing of it is seen.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -126,11 +127,11 @@ class DatabaseWriter:
             raise
 
     def _renamed(self, other: str) -> UsageError:
-        project = self._positions.project
+        renamed = ("flowc", "project", "rename", other, self._positions.project)
         return UsageError(
             f"project `{other}` has a stream of that name that writes `{self.plan.name}`",
             code="project-renamed",
-            help=f"if this is `{other}` under a new name, run `flowc project rename {other} {project}`; "
+            help=f"if this is `{other}` under a new name, run `{shlex.join(renamed)}`; "
             "else give the stream another name",
         )
 
