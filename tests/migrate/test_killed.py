@@ -74,7 +74,6 @@ def _check(store: Store, project: Inside, point: int) -> None:
     state = "flowc.{}" if store.kind in ("postgres", "duckdb") else "flowc_{}"
     versions = store.raw(f"SELECT status, snapshot IS NOT NULL FROM {state.format('migrations')} ORDER BY version")
     assert versions[-1] == ("done", True)
-    assert {bool(held) for status, held in versions if status != "done"} <= {False}
     # One that was killed after its end left nothing to do but a lock, which the next one with work takes over.
     held = store.raw(f"SELECT count(*) FROM {state.format('locks')}")[0][0]
     assert held == 0 or len(versions) == 2, f"killed at {point}"
