@@ -37,7 +37,7 @@ def send(project, store):
 
 def stored(store):
     state = "flowc_watermarks" if store.kind in ("sqlite", "mysql") else "flowc.watermarks"
-    return dict(store.rows(f"SELECT pipeline, value FROM {state}"))
+    return dict(store.rows(f"SELECT pipeline_name, value FROM {state}"))
 
 
 def test_numbers_and_days_go_on_as_what_they_are(send, store):

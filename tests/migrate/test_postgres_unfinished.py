@@ -148,7 +148,9 @@ def test_an_index_by_hand_on_the_same_columns_is_not_dropped_with_the_applied_on
     assert project.flowc("apply", "--yes").code == 0
     store.run("CREATE INDEX by_hand ON t (a DESC)")
     specs(project, store, {"t": PLAIN})
-    assert "index `by_hand` on (a), an order of its own: no spec knows it, it is left alone" in project.flowc("plan").out
+    assert (
+        "index `by_hand` on (a), an order of its own: no spec knows it, it is left alone" in project.flowc("plan").out
+    )
     assert project.flowc("apply", "--yes").code == 0
     assert store.raw("SELECT indexname FROM pg_indexes WHERE tablename = 't'") == [("by_hand",)]
 
