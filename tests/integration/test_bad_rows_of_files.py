@@ -225,3 +225,11 @@ def test_what_is_kept_in_files_is_not_read_again(project, tmp_path):
     project.write("specs/p.yaml", spec)
     assert run(project)["counts"]["read"] == 1
     assert lite(tmp_path).rows("SELECT id FROM t") == [(2,)]
+
+
+@pytest.mark.parametrize("folder", ["../../out", "/out", "bad/../../out"])
+def test_bad_rows_stay_below_the_folder_of_the_source(project, tmp_path, folder):
+    write(project, lite(tmp_path), f"on_bad_row: quarantine\n    quarantine: {{ path: {folder} }}")
+    done = project.flowc("lint")
+    assert done.code == 1
+    assert f"error[bad-value]: `{folder}` leads out of the folder of the source" in done.out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -28,17 +27,6 @@ pipelines:
 PLAIN = "SELECT id, day, v FROM s"
 TEMPLATE = '"SELECT id, day, v FROM s WHERE {{ incremental }}"'
 ROWS = [(1, "2026-01-01", 1), (2, "2026-01-02", 2), (3, "2026-01-03", 3)]
-
-
-@pytest.fixture
-def targets(postgres: str, mysql: str) -> Mapping[str, str]:
-    return {
-        "sqlite": "{ kind: sqlite, path: target.db }",
-        "duckdb": "{ kind: duckdb, path: target.duckdb }",
-        "postgres": f"{{ kind: postgres, url: '{postgres}' }}",
-        "mysql": f"{{ kind: mysql, url: '{mysql}' }}",
-        "delta": "{ kind: delta, uri: lake }",
-    }
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -30,17 +29,6 @@ pipelines:
 """
 FIRST = "id,name,amount\n1, ann ,1.50\n2,bob,2\n3,cy,3\n"
 SECOND = "id,name,amount\n1,ann,1.5\n2,bob,7\n4,dee,\n"
-
-
-@pytest.fixture
-def targets(postgres: str, mysql: str) -> Mapping[str, str]:
-    return {
-        "sqlite": "{ kind: sqlite, path: target.db }",
-        "duckdb": "{ kind: duckdb, path: target.duckdb }",
-        "postgres": f"{{ kind: postgres, url: '{postgres}' }}",
-        "mysql": f"{{ kind: mysql, url: '{mysql}' }}",
-        "delta": "{ kind: delta, uri: lake }",
-    }
 
 
 @pytest.fixture
