@@ -27,6 +27,10 @@ _COMMIT_SECONDS = 60.0
 _PASSING = ("_STATE", "_FATAL", "_FAIL", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR")
 """What another producer, made when the target is opened again, may well get over."""
 _TOO_LARGE = ("MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE")
+_HANGING = (
+    "check that the broker runs; where it does and this stays, a transaction with offsets of group `{}` hangs: "
+    "Kafka's `kafka-transactions.sh find-hanging` names it, and after its `abort` in each partition the stream goes on"
+)
 _LOG = logging.getLogger("flowc.kafka")
 _LOG.addHandler(logging.NullHandler())
 Offsets = Mapping[tuple[str, int], int]
@@ -103,10 +107,18 @@ class TopicProducer:
             return tuple(self._producer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions)
 
     def held(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """The offsets of the group that are stored."""
+        """The offsets of the group that are stored.
+
+        A broker tells none while a transaction that holds some is open. It can leave one open for ever: killed after
+        it has answered a commit and before it has written the markers, it may come back and take them as written.
+        """
         asked = [self._kafka.TopicPartition(topic, partition) for topic, partition in places]
-        with self._speaking():
-            found = self._consumer.committed(asked, timeout=_SECONDS) if asked else []
+        try:
+            with self._speaking():
+                found = self._consumer.committed(asked, timeout=_SECONDS) if asked else []
+        except TransientError as error:
+            error.help = _HANGING.format(self.group)
+            raise
         return {(place.topic, place.partition): place.offset for place in found if place.offset >= 0}
 
     @contextmanager
