@@ -30,7 +30,7 @@ from flowc.service.locks import apply_lock, owner_name, shared_lock
 from flowc.service.prechecks import ask, count, failed, judged
 from flowc.service.scope import Scope
 
-_SILENT = ("alter_type", "add_column", "rebuild_table")
+_SILENT = ("alter_type", "add_column", "alter_generation", "rebuild_table")
 """Kinds of change that an engine makes although their prechecks fail."""
 _ATTEMPTS = 5
 _BACKOFF = 0.5

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-from flowc.catalog import Column, Index
+from flowc.catalog import Index
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.tables.made import way
 from flowc.types import DataType, Kind
 
 FOREIGN = "foreign key "
 """How the words begin that are of a foreign key; one of another table goes on with its name behind ` of `."""
-_MADE = ("generated ", "auto_increment")
 
 
 def hindered(verb: str, name: str, words: Iterable[str]) -> str | None:
@@ -23,18 +23,19 @@ def hindered(verb: str, name: str, words: Iterable[str]) -> str | None:
 
 
 def made_by_engine(alteration: Alteration) -> str | None:
-    """Why a default cannot be changed: the engine makes the values, or is to make them from now on."""
-    if alteration.kind not in ("set_default", "drop_default"):
+    """Why no engine changes how it makes the values of a column, or makes them from now on."""
+    if alteration.kind != "alter_generation":
         return None
-    sides = [c for c in (alteration.was, alteration.now) if c is not None]
-    if not any((column.default or "").lower().startswith(_MADE) for column in sides):
+    assert alteration.was is not None
+    name, before, after = alteration.column.name, alteration.was.default, alteration.column.default
+    if (way(before), way(after)) in _CHANGES and (way(after) or after is None):
         return None
-    return f"only by hand does `{alteration.column.name}` begin or cease to be {_words(sides)}"
+    if after is None or (way(before) and not way(after)):
+        return f"`{name}` is {before}: take that away first, and declare the default when that is applied"
+    return f"`{name}` holds values of its own: add a column of another name that is {after}, and drop this one"
 
 
-def _words(columns: Iterable[Column]) -> str:
-    found = (c.default or "" for c in columns)
-    return next(default for default in found if default.lower().startswith(_MADE))
+_CHANGES = (("computed", "computed"), ("computed", ""), ("numbered", "numbered"), ("numbered", ""), ("", "numbered"))
 
 
 DIVIDES = "the partitions, which it decides"

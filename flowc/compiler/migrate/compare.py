@@ -15,6 +15,7 @@ from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.describe import index_words
 from flowc.compiler.tables.ddl import index_name, keyed_table, made_name
 from flowc.compiler.tables.difference import known_default, same_column
+from flowc.compiler.tables.made import made_form, way
 from flowc.compiler.tables.spelling import respelled
 from flowc.migration import WantedTable
 
@@ -23,7 +24,7 @@ SHADOW = "__flowc"
 
 _ORDER = (
     "drop_leftovers", "drop_index", "drop_key", "alter_type", "rename_column", "drop_default", "add_column",
-    "set_default", "set_not_null", "drop_not_null", "add_key", "create_index", "drop_column", "alter_partitions",
+    "set_default", "set_not_null", "alter_generation", "drop_not_null", "add_key", "create_index", "drop_column", "alter_partitions",
     "comment_column", "comment_table",
 )  # fmt: skip
 
@@ -49,7 +50,7 @@ def compare(wanted: WantedTable, live: Table, managed: Table | None, dialect: Di
     dropped = any(alteration.kind == "drop_key" for alteration in key)
     lost = tuple(_dropped(situation, managed))
     found = [Alteration("drop_leftovers")] if live.leftovers else []
-    found += [*_columns(situation, dropped=dropped), *lost, *key]
+    found += [*_columns(situation, managed, dropped=dropped), *lost, *key]
     gone = [alteration.column.name for alteration in lost]
     found += _partitions(situation) if dialect.attached else _indexes(situation, managed, gone)
     found += _table_comment(situation)
@@ -58,7 +59,7 @@ def compare(wanted: WantedTable, live: Table, managed: Table | None, dialect: Di
     return Comparison(situation, tuple(found), tuple(_unmanaged(situation, managed, going)))
 
 
-def _columns(situation: Situation, *, dropped: bool) -> Iterator[Alteration]:
+def _columns(situation: Situation, managed: Table | None, *, dropped: bool) -> Iterator[Alteration]:
     """What changes in each wanted column; `dropped` tells that the live primary key goes."""
     for now in situation.wanted.columns:
         was = situation.live.column(situation.old_name(now.name))
@@ -68,6 +69,9 @@ def _columns(situation: Situation, *, dropped: bool) -> Iterator[Alteration]:
                 yield Alteration("comment_column", now=now, comment=now.comment)
         else:
             yield from _column(was, now, situation, dropped=dropped)
+            if not situation.dialect.attached:
+                applied = managed.column(was.name) if managed else None
+                yield from _default(was, now, applied, situation)
 
 
 def _column(was: Column, now: Column, situation: Situation, *, dropped: bool) -> Iterator[Alteration]:
@@ -77,8 +81,6 @@ def _column(was: Column, now: Column, situation: Situation, *, dropped: bool) ->
     if not _same_type(was, now, situation):
         yield Alteration("alter_type", was, now)
     yield from _nullability(was, now, situation, dropped=dropped)
-    if not dialect.attached:
-        yield from _default(was, now, situation)
     if _keeps_comments(dialect) and now.comment is not None and now.comment != was.comment:
         yield Alteration("comment_column", was, now, comment=now.comment)
 
@@ -97,17 +99,42 @@ def _nullability(was: Column, now: Column, situation: Situation, *, dropped: boo
     yield Alteration("drop_not_null" if now.nullable else "set_not_null", was, now)
 
 
-def _default(was: Column, now: Column, situation: Situation) -> Iterator[Alteration]:
-    if was.default == now.default or (counts(was.default) and not situation.whole):
+def _default(was: Column, now: Column, applied: Column | None, situation: Situation) -> Iterator[Alteration]:
+    """What becomes of a default, or of what makes the values. `applied` is the column as it was last declared."""
+    if was.default == now.default or _is_left(was, now, applied, situation):
+        return
+    if way(was.default) or way(now.default):
+        yield from _generation(was, now, applied, situation)
         return
     before, after = (known_default(column.default, now, situation.dialect) for column in (was, now))
     if before == after:
         return
     if after is None:
         yield Alteration("drop_default", was, now)
-    # An engine rewrites an expression when it stores it, so two of them cannot be told apart by their texts.
-    elif before is None or any(form.startswith("literal ") for form in (before, after)):
+    elif not _is_respelled(before, after, applied and known_default(applied.default, now, situation.dialect)):
         yield Alteration("set_default", was, now)
+
+
+def _is_left(was: Column, now: Column, applied: Column | None, situation: Situation) -> bool:
+    """Whether the engine makes the values and the specs never said so: that is left alone."""
+    said = situation.whole or now.default is not None or (applied is not None and counts(applied.default))
+    return counts(was.default) and not said
+
+
+def _is_respelled(before: str | None, after: str, applied: str | None) -> bool:
+    """Whether an expression is as it was applied: an engine rewrites it when it stores it."""
+    return before is not None and applied == after and not any(f.startswith("literal ") for f in (before, after))
+
+
+def _generation(was: Column, now: Column, applied: Column | None, situation: Situation) -> Iterator[Alteration]:
+    """Of an expression the engine tells its own text, so that it is the one of the specs if that is as it was."""
+    ways = {way(was.default), way(now.default)}
+    names = dict(situation.renamed)
+    known = [made_form(was.default, situation.dialect, held) for held in ({}, names)]
+    if ways == {"computed"} and applied is not None and not situation.whole:
+        known += [made_form(applied.default, situation.dialect, held) for held in ({}, names)]
+    if len(ways) > 1 or made_form(now.default, situation.dialect, {}) not in known:
+        yield Alteration("alter_generation", was, now)
 
 
 def _dropped(situation: Situation, managed: Table | None) -> Iterator[Alteration]:

@@ -10,6 +10,7 @@ from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.quote import ident, idents, table
 from flowc.compiler.tables.ddl import index_name
+from flowc.compiler.tables.made import way
 from flowc.migration import Change, Precheck, Risk
 from flowc.types import Kind
 
@@ -117,6 +118,32 @@ def _drop_default(alteration: Alteration, situation: Situation) -> Change:
     note = f"writers that leave `{alteration.column.name}` out store NULL from then on"
     summary = f"drop default of {alteration.column.name}"
     return _change(situation, alteration.column.name, Risk.INCOMPATIBLE, summary, before=was.default, notes=(note,))
+
+
+def _alter_generation(alteration: Alteration, situation: Situation) -> Change:
+    assert alteration.was is not None
+    was, now = alteration.was.default, alteration.column.default
+    name, risk = alteration.column.name, Risk.INCOMPATIBLE
+    notes: tuple[str, ...] = ()
+    if way(was) == "computed":
+        what = "its values are computed anew, in every row" if now else "its values stay as they are from then on"
+        notes = (what,)
+    elif now is None:
+        notes = (f"writers that leave `{name}` out get no number from then on",)
+    else:
+        risk = Risk.WIDENING
+    summary = f"make {name} {now}" if now else f"let {name} no longer be {was}"
+    checks = (_unnumbered_rows(name, situation),) if now and now.upper() == "AUTO_INCREMENT" else ()
+    return _change(situation, name, risk, summary, before=was, after=now, notes=notes, prechecks=checks)
+
+
+def _unnumbered_rows(name: str, situation: Situation) -> Precheck:
+    old = ident(situation.old_name(name))
+    return Precheck(
+        f"SELECT count(*) FROM {table(situation.live.name)} WHERE {old} IS NULL OR {old} = 0",
+        f"{{count}} rows have no `{name}`, or 0 in it, and would get a number",
+        "give them numbers of their own first",
+    )
 
 
 def _add_key(alteration: Alteration, situation: Situation) -> Change:
@@ -253,6 +280,7 @@ _DESCRIBE: Mapping[str, Callable[[Alteration, Situation], Change]] = {
     "drop_not_null": _drop_not_null,
     "set_default": _set_default,
     "drop_default": _drop_default,
+    "alter_generation": _alter_generation,
     "add_key": _add_key,
     "drop_key": _drop_key,
     "create_index": _create_index,

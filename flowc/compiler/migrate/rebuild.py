@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 
 from flowc.catalog import Column, Index, Table, TableName, counts
@@ -49,7 +50,8 @@ def _index(index: Index, situation: Situation) -> str:
 def rebuilt_table(situation: Situation, alterations: tuple[Alteration, ...]) -> Table:
     """The table after all alterations: the wanted columns in live order, and what is left alone."""
     dropped = {a.was.name for a in alterations if a.kind == "drop_column" and a.was}
-    columns = [_column(c, situation) for c in situation.live.columns if c.name not in dropped]
+    said = {a.was.name for a in alterations if a.kind in ("set_default", "drop_default") and a.was}
+    columns = [_column(c, situation, said) for c in situation.live.columns if c.name not in dropped]
     known = {c.name for c in columns}
     columns += [c for c in situation.wanted.columns if c.name not in known]
     live, wanted = situation.live, situation.wanted
@@ -59,14 +61,14 @@ def rebuilt_table(situation: Situation, alterations: tuple[Alteration, ...]) -> 
     return Table(live.name, tuple(columns), key, _indexes(situation, alterations), comment)
 
 
-def _column(live: Column, situation: Situation) -> Column:
+def _column(live: Column, situation: Situation, said: Container[str]) -> Column:
     """The column as it will be: what the spec does not say stays, and so does the spelling of a type that stays."""
     wanted = situation.wanted.column(situation.new_name(live.name))
     if wanted is None:
         return live
     return replace(
         wanted,
-        default=live.default if counts(live.default) else wanted.default,
+        default=live.default if counts(live.default) and live.name not in said else wanted.default,
         comment=live.comment if wanted.comment is None else wanted.comment,
         spelled=live.spelled if same_column(wanted, live, situation.dialect) else None,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from flowc.catalog import Column, Table, counts
+from flowc.catalog import Column, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
@@ -18,12 +18,13 @@ from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, alter
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import column_definition, index_clause
+from flowc.compiler.tables.made import way
 from flowc.migration import Statement
 from flowc.types import Kind
 
-_ANEW = ("alter_type", "set_not_null", "drop_not_null", "comment_column")
+_ANEW = ("alter_type", "set_not_null", "drop_not_null", "alter_generation", "comment_column")
 """What writes a column's definition anew."""
-_COPIED = ("alter_type", "set_not_null", "drop_not_null", "add_key", "drop_key")
+_COPIED = ("alter_type", "set_not_null", "drop_not_null", "alter_generation", "add_key", "drop_key")
 """What writes the whole table anew."""
 _MOMENT = "readers and writers wait for a moment (metadata lock)"
 _COUNTER = "AUTO_INCREMENT"
@@ -46,7 +47,7 @@ def _lock(kinds: set[str], guarded: bool) -> str:
     """What others wait for. Most changes of a type copy the table, which only readers outlive."""
     if guarded:
         return "readers and writers wait (LOCK TABLES … WRITE)"
-    if "alter_type" in kinds:
+    if kinds.intersection(("alter_type", "alter_generation")):
         return "writers wait (ALGORITHM=COPY), readers for a moment (metadata lock)"
     return _MOMENT
 
@@ -56,6 +57,8 @@ def _silent(alteration: Alteration, situation: Situation) -> bool:
     if alteration.kind == "alter_type":
         assert alteration.was is not None
         return retype(alteration.was, alteration.column, situation).misfit is not None
+    if alteration.kind == "alter_generation":
+        return way(alteration.column.default) == "numbered"
     column = alteration.now
     return alteration.kind == "add_column" and column is not None and not column.nullable and column.default is None
 
@@ -90,10 +93,10 @@ def _column(was: Column, now: Column, kinds: set[str], situation: Situation) -> 
 def _definition(was: Column, now: Column, kinds: set[str], situation: Situation) -> str:
     """The column as it will be: what no alteration is about stays as it is."""
     nullable = "drop_not_null" in kinds or (was.nullable and "set_not_null" not in kinds)
-    changed = bool(kinds.intersection(("set_default", "drop_default")))
+    changed = bool(kinds.intersection(("set_default", "drop_default", "alter_generation")))
     default = now.default if changed else was.default
     comment = now.comment if now.comment is not None else was.comment
-    counter = (was.default or "").upper() == _COUNTER
+    counter = (default or "").upper() == _COUNTER
     spelled = None if "alter_type" in kinds else was.spelled
     made = Column(now.name, now.type, nullable, None if counter else default, comment, spelled=spelled)
     key = now.name in situation.wanted.primary_key
@@ -143,7 +146,8 @@ def _refuses(alteration: Alteration, situation: Situation) -> str | None:
         return None
     if alteration.kind == "alter_type" and was.type.kind is Kind.BOOL and alteration.column.type.kind is Kind.TEXT:
         return "the engine would write 1 and 0 for true and false: add a column, fill it, and drop the old one"
-    generated = ("a generated value",) if counts(was.default) and (was.default or "").upper() != _COUNTER else ()
+    computed = way(was.default) == "computed" and alteration.kind != "alter_generation"
+    generated = ("a generated value",) if computed else ()
     lost = (*was.beyond, *generated)
     return f"the column's definition would lose {', '.join(lost)}: change it by hand" if lost else None
 

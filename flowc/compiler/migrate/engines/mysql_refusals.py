@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from flowc.catalog import Index, Table
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.bound import DIVIDES, FOREIGN, alike, hindered, not_whole
+from flowc.compiler.tables.made import is_stored, way
 
 _VERSIONED = "system versioning"
 _FREE = ("create_index", "drop_index", "comment_table")
@@ -51,6 +52,24 @@ def _set_not_null(alteration: Alteration, _: Situation) -> str | None:
     return hindered("require", alteration.was.name, (words for words in alteration.was.bound if _SETS_NULL in words))
 
 
+def _alter_generation(alteration: Alteration, situation: Situation) -> str | None:
+    was, now = alteration.was, alteration.column
+    assert was is not None
+    if way(was.default) == "computed":
+        if now.default is None and not is_stored(was.default):
+            return f"`{now.name}` is stored nowhere: add a column of another name, fill it from this one, and drop it"
+        if now.default is not None and is_stored(was.default) != is_stored(now.default):
+            return f"the engine does not change whether `{now.name}` is stored: add a column of another name"
+        return hindered("compute anew", now.name, was.bound)
+    if was.default is not None and way(was.default) == "":
+        return f"the default {was.default} fills it: take that away first, and number it when that is applied"
+    wanted = situation.wanted
+    keys = (wanted.primary_key[:1], *(i.columns[:1] for i in wanted.indexes))
+    if now.default is not None and (now.name,) not in keys:
+        return f"the engine numbers only a column that a key begins with: declare an index on ({now.name})"
+    return hindered("change", now.name, (words for words in was.bound if words.startswith(FOREIGN)))
+
+
 def _drop_key(alteration: Alteration, situation: Situation) -> str | None:
     shown = ", ".join(alteration.key)
     return hindered("drop the key", shown, _needing(Index(alteration.key, unique=True), situation))
@@ -86,6 +105,7 @@ _REFUSALS: Mapping[str, Callable[[Alteration, Situation], str | None]] = {
     "drop_column": _drop_column,
     "rename_column": _rename_column,
     "set_not_null": _set_not_null,
+    "alter_generation": _alter_generation,
     "drop_key": _drop_key,
     "drop_index": _drop_index,
     "create_index": _create_index,

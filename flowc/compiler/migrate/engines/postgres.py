@@ -21,7 +21,8 @@ from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shad
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, Words, alter
 from flowc.compiler.quote import ident, idents, table, text
-from flowc.compiler.tables.ddl import create_index, index_name, made_name, spell
+from flowc.compiler.tables.ddl import column_definition, create_index, index_name, made_name, spell
+from flowc.compiler.tables.made import way
 from flowc.migration import Statement
 from flowc.types import TEMPORAL, DataType, Kind
 
@@ -166,6 +167,39 @@ def _may_be_null(column: str, situation: Situation) -> bool:
     return live is not None and live.nullable
 
 
+def _alter_generation(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    """A computed column is made anew, for only some versions give one another expression; a counter counts on."""
+    assert alteration.was is not None
+    was, now = alteration.was.default, alteration.column.default
+    name = alteration.column.name
+    if way(was) == way(now) == "computed":
+        return _computed_anew(alteration.was, alteration.column, situation)
+    if now is None:
+        action = "DROP EXPRESSION" if way(was) == "computed" else "DROP IDENTITY"
+    else:
+        action = now.upper().replace("GENERATED", "SET GENERATED").removesuffix(" AS IDENTITY") if was else f"ADD {now}"
+    statements = words.one(alter(situation, f"ALTER COLUMN {ident(name)} {action}"), f"alter {name}", EXCLUSIVE)
+    return statements if was else (*statements, _counted_on(alteration.column, situation))
+
+
+def _computed_anew(was: Column, now: Column, situation: Situation) -> tuple[Statement, ...]:
+    added = column_definition(replace(now, own=was.own, nullable=True), situation.dialect)
+    action = f"DROP COLUMN {ident(now.name)}, ADD COLUMN {added}"
+    made = Statement(alter(situation, action), f"compute {now.name} anew", lock=EXCLUSIVE, rewrites=True)
+    comment = was.comment if now.comment is None else None
+    kept = Alteration("comment_column", was, now, comment=comment)
+    return (made, *_comment(words.comment_column)(kept, situation)) if comment else (made,)
+
+
+def _counted_on(column: Column, situation: Situation) -> Statement:
+    """The numbers that are there are taken."""
+    name, held = text(column.name, situation.dialect), ident(column.name)
+    found = table(situation.live.name)
+    last = f"SELECT greatest(max({held}), 0) + 1 FROM {found}"
+    counter = f"pg_get_serial_sequence({text(found, situation.dialect)}, {name})"
+    return Statement(f"SELECT setval({counter}, ({last}), false)", f"count on in {column.name}", scans=True)
+
+
 def _drop_key(_: Alteration, situation: Situation) -> tuple[Statement, ...]:
     name = situation.live.key_name or key_name(situation)
     drop = alter(situation, f"DROP CONSTRAINT {ident(name)}")
@@ -215,6 +249,7 @@ POSTGRES = Engine(
         "drop_default": _brief(words.drop_default),
         "set_not_null": _set_not_null,
         "drop_not_null": _brief(words.drop_not_null),
+        "alter_generation": _alter_generation,
         "add_key": _add_key,
         "drop_key": _drop_key,
         "create_index": _create_index,

@@ -8,6 +8,7 @@ from flowc.catalog import Column, Index, Table
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.bound import FOREIGN, alike, from_others, hindered, not_whole, unordered
 from flowc.compiler.migrate.engines.postgres_require import require_name
+from flowc.compiler.tables.made import way
 
 _INHERITED = "a table that it is inherited from"
 _IDENTITY = "AS IDENTITY"
@@ -92,6 +93,33 @@ def _set_not_null(alteration: Alteration, _: Situation) -> str | None:
     return hindered("require", alteration.was.name, taken)
 
 
+def _alter_generation(alteration: Alteration, situation: Situation) -> str | None:
+    was, now = alteration.was, alteration.column
+    assert was is not None
+    if way(was.default) == way(now.default) == "computed":
+        return hindered("compute anew", now.name, _of_its_own(was, situation))
+    if was.default is None and now.nullable and now.name not in situation.wanted.primary_key:
+        return "the engine numbers no column that may be NULL: declare it NOT NULL"
+    if was.default is None and "(" in (now.default or ""):
+        return "flowc begins to count behind the numbers that are there: declare it without options"
+    if was.default is not None and way(was.default) == "":
+        return f"the default {was.default} numbers it: take that away first, and number it when that is applied"
+    return None
+
+
+def _of_its_own(was: Column, situation: Situation) -> Iterator[str]:
+    """What a computed column has that goes with it, when another one takes its place."""
+    yield from was.bound
+    yield from (words for words in was.beyond if not words.startswith(_USED))
+    yield from (f"index {index.name}" for index in situation.live.indexes if index.names(was.name))
+    yield from ("the primary key",) if was.name in situation.live.primary_key else ()
+    yield from ("NOT NULL",) if not was.nullable else ()
+
+
+_USED = ("column ", "function ", "type ", "the type ", "the domain ", "operator ", "collation ")
+"""What a computed column uses, and its type, which it keeps."""
+
+
 def _drop_key(alteration: Alteration, situation: Situation) -> str | None:
     columns = (situation.live.column(situation.old_name(name)) for name in alteration.key)
     return hindered("drop the key", ", ".join(alteration.key), _pointed_at(columns))
@@ -131,6 +159,7 @@ _REFUSALS: Mapping[str, Callable[[Alteration, Situation], str | None]] = {
     "rename_column": _rename_column,
     "drop_not_null": _drop_not_null,
     "set_not_null": _set_not_null,
+    "alter_generation": _alter_generation,
     "drop_key": _drop_key,
     "drop_index": _drop_index,
     "create_index": _create_index,

@@ -10,6 +10,7 @@ from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.rebuild import rebuild
 from flowc.compiler.migrate.words import Engine, is_constant
 from flowc.compiler.quote import text
+from flowc.compiler.tables.made import is_stored, way
 from flowc.migration import Precheck, Statement
 
 
@@ -27,6 +28,16 @@ def _drop_column(alteration: Alteration, situation: Situation) -> tuple[Statemen
     name = alteration.column.name
     used = name in situation.live.primary_key or any(name in index.columns for index in situation.live.indexes)
     return None if used else words.drop_column(alteration, situation)
+
+
+def _alter_generation(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+    """What is computed when it is read may go and come again."""
+    assert alteration.was is not None
+    kept = (alteration.was.default, alteration.column.default)
+    if any(way(default) != "computed" or is_stored(default) for default in kept):
+        return None
+    dropped = _drop_column(alteration, situation)
+    return (*dropped, *words.add_column(alteration, situation)) if dropped else None
 
 
 def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
@@ -83,6 +94,7 @@ SQLITE = Engine(
         "add_column": _add_column,
         "drop_column": _drop_column,
         "rename_column": words.rename_column,
+        "alter_generation": _alter_generation,
         "create_index": words.make_index,
         "drop_index": words.drop_index,
     },
