@@ -105,10 +105,10 @@ def _means(name: str, table: TableName, database: Database) -> bool:
 
 @runtime_checkable
 class Rehearsing(Database, Protocol):
-    """A database that can be copied without its rows in a moment, so that DDL can be tried before it is done."""
+    """A database whose tables can be copied without their rows in a moment, so that DDL can be tried before it is done."""
 
-    def rehearse(self, statements: Sequence[str]) -> dict[int, str]:
-        """Tries statements one after the other on such a copy: by their places those that are refused, and why."""
+    def rehearse(self, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
+        """Tries statements, each with its table, on such copies: by their places those that are refused, and why."""
 
 
 @runtime_checkable

@@ -134,7 +134,8 @@ def _entry(table: Table, connection: str, key: str, kind: str) -> dict[str, obje
     entry |= {"description": table.comment} if table.comment else {}
     entry |= {"partition_by": list(table.partition_by)} if table.partition_by else {}
     entry["columns"] = columns
-    entry |= {"primary_key": list(table.primary_key)} if table.primary_key else {}
+    keyed = table.primary_key and all(name in columns for name in table.primary_key)
+    entry |= {"primary_key": list(table.primary_key)} if keyed else {}
     indexes = [_index(index) for index in table.indexes if is_plain(index, columns)]
     return entry | ({"indexes": indexes} if indexes else {})
 

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator
 
 from flowc.catalog import ROW_ID, Column, Index, Table, counts
 from flowc.compiler.front.owntypes import own_name
+from flowc.compiler.front.types import type_fault
 from flowc.compiler.migrate.describe import index_words
 from flowc.types import UNKNOWN, DataType, parse_type
 
@@ -22,6 +23,8 @@ def left_alone(table: Table, kind: str) -> tuple[str, ...]:
     held = [c.name for c in table.columns if is_held(c, table)]
     indexes = (i for i in table.indexes if not is_plain(i, held))
     found = [*_columns(table), *(index_words(i).replace("index on", f"index `{i.name}` on", 1) for i in indexes)]
+    key = ", ".join(table.primary_key)
+    found += [f"the primary key ({key})"] if any(name not in held for name in table.primary_key) else []
     found += [words for words in table.beyond if not _HELD.match(words)]
     found += ["partitions"] if not table.plain and kind in _PARTITIONED and "partitions" not in found else []
     triggers = (match["name"] for sql in table.create_sql[1:] if (match := _TRIGGER.match(sql)))
@@ -71,7 +74,11 @@ def is_held(column: Column, table: Table) -> bool:
     """Whether a spec can declare the column."""
     if any((left.kind, left.name) == ("column", column.name) for left in table.leftovers):
         return False
-    return column.type != UNKNOWN or column.own is not None
+    if column.type == UNKNOWN and column.own is None:
+        return False
+    words = written_type(column)  # of a CHAR(0) there are none that a spec may say
+    found = _read(words)
+    return own_name(words) is not None or (found is not None and type_fault(found) is None)
 
 
 def written_type(column: Column) -> str:

@@ -22,7 +22,7 @@ def typed(text: MappedText, reporter: Reporter, *, part: tuple[int, int] | None 
         message = f"`{spelled}` is not a type" if spelled.strip() else "the column has no type"
         reporter.error("unknown-type", message, span, helps=helps or ("for instance `bigint` or `varchar(256)`",))
         return None
-    if fault := _fault(found):
+    if fault := type_fault(found):
         reporter.error("unknown-type", f"there is no type `{spelled}`: {fault}", span)
         return None
     return Located(found, span)
@@ -41,10 +41,10 @@ def report_clause(clause: str, span: Span, reporter: Reporter) -> None:
     reporter.error("bad-column-definition", message, span, helps=("a type, and `not null` where it has no NULL",))
 
 
-def _fault(kind: DataType) -> str | None:
+def type_fault(kind: DataType) -> str | None:
     """What is wrong with a type's numbers."""
     if kind.kind is Kind.ARRAY and kind.element:
-        return _fault(kind.element)
+        return type_fault(kind.element)
     if kind.length is not None and kind.length < 1:
         return "its length must be at least 1"
     if kind.kind is Kind.DECIMAL and kind.precision is not None:

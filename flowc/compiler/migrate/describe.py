@@ -133,17 +133,9 @@ def _alter_generation(alteration: Alteration, situation: Situation) -> Change:
     else:
         risk = Risk.WIDENING
     summary = f"make {name} {now}" if now else f"let {name} no longer be {was}"
-    checks = (_unnumbered_rows(name, situation),) if now and now.upper() == "AUTO_INCREMENT" else ()
+    unfilled = alteration.was.nullable and way(now) == "numbered"
+    checks = (null_check((alteration.was.name,), situation.live, f"{{count}} rows have no `{name}`"),) if unfilled else ()
     return _change(situation, name, risk, summary, before=was, after=now, notes=notes, prechecks=checks)
-
-
-def _unnumbered_rows(name: str, situation: Situation) -> Precheck:
-    old = ident(situation.old_name(name))
-    return Precheck(
-        f"SELECT count(*) FROM {table(situation.live.name)} WHERE {old} IS NULL OR {old} = 0",
-        f"{{count}} rows have no `{name}`, or 0 in it, and would get a number",
-        "give them numbers of their own first",
-    )
 
 
 def _add_key(alteration: Alteration, situation: Situation) -> Change:

@@ -197,9 +197,9 @@ class DuckDB:
     def resolved(self, name: TableName) -> Resolved:
         return catalog.resolved(self._rows, name)
 
-    def rehearse(self, statements: Sequence[str]) -> dict[int, str]:
+    def rehearse(self, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
         self.open()
-        return rehearse(self._connection, statements)
+        return rehearse(self._connection, [sql for _, sql in statements])
 
     def names(self) -> tuple[TableName, ...]:
         return catalog.names(self._rows)

@@ -26,6 +26,7 @@ from flowc.runtime.connectors import mysql_wire as wire
 from flowc.runtime.connectors.mysql_address import connect_arguments, connected
 from flowc.runtime.connectors.mysql_borne import with_borne
 from flowc.runtime.connectors.mysql_errors import failure, numbered, refused, unreachable
+from flowc.runtime.connectors.mysql_rehearsal import rehearse
 from flowc.runtime.connectors.mysql_rows import batch
 from flowc.runtime.connectors.mysql_text import inserts, lines, load_statement, slices
 from flowc.runtime.extras import driver
@@ -288,6 +289,13 @@ class MySQL:
 
     def names(self) -> tuple[TableName, ...]:
         return types.names(self._ask)
+
+    def rehearse(self, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
+        other = MySQL({"url": self._url})
+        try:
+            return rehearse(other._run, statements)
+        finally:
+            other.close()
 
     def describe(self, sql: str) -> tuple[Column, ...]:
         with _ours():

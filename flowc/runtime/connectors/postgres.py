@@ -20,6 +20,7 @@ from flowc.runtime.connectors import postgres_catalog as catalog
 from flowc.runtime.connectors import postgres_types as types
 from flowc.runtime.connectors.postgres_copy import Sent, decoded, encoded, how_sent
 from flowc.runtime.connectors.postgres_errors import failure, unreachable
+from flowc.runtime.connectors.postgres_rehearsal import rehearse
 from flowc.runtime.extras import driver
 from flowc.runtime.names import derived, listed, literal, qualified, without_end
 from flowc.runtime.options import text
@@ -250,6 +251,10 @@ class Postgres:
     def names(self) -> tuple[TableName, ...]:
         with _told():
             return catalog.names(self._session)
+
+    def rehearse(self, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
+        with _told():
+            return rehearse(self._session, statements)
 
     def describe(self, sql: str) -> tuple[Column, ...]:
         return tuple(column.column for column in self._describe(sql))

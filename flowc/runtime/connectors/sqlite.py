@@ -144,8 +144,8 @@ class SQLite:
     def names(self) -> tuple[TableName, ...]:
         return catalog.names(self._ask)
 
-    def rehearse(self, statements: Sequence[str]) -> dict[int, str]:
-        return rehearse(self._ask, statements)
+    def rehearse(self, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
+        return rehearse(self._ask, [sql for _, sql in statements])
 
     def _ask(self, sql: str) -> Sequence[tuple[Any, ...]]:
         return list(self._run(sql).fetchall())

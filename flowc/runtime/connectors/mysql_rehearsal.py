@@ -1,0 +1,49 @@
+"""What MySQL and MariaDB would say of statements, tried on empty temporary copies of the tables in a session apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from flowc.catalog import TableName
+from flowc.errors import FlowcError
+from flowc.runtime.connectors.mysql_errors import numbered
+from flowc.runtime.names import qualified
+
+Run = Callable[[str], Any]
+_COPY = "flowc_rehearsal"
+_OF_TYPES = (
+    1054, 1060, 1061, 1063, 1064, 1067, 1068, 1070, 1071, 1072, 1074, 1075, 1101, 1117, 1118, 1166, 1167, 1170, 1171, 1252,
+    1264, 1265, 1292, 1294, 1305, 1366, 1406, 1425, 1426, 1427, 1439, 1901, 1904, 1905, 1906, 1907, 3102, 3105, 3106, 3107,
+    3108, 3109, 3755, 3757, 3763, 3770, 3773, 3774, 3814, 3815, 3820, 3823, 4013, 4161,
+)  # fmt: skip
+"""Errors that follow from the statement and the types of the table alone."""
+
+
+def rehearse(run: Run, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
+    """By their places, the statements that it refuses, and why; a table that cannot be copied is not judged.
+
+    Copies have no foreign keys. Nothing is done to a table but what begins with the name of its copy.
+    """
+    with suppress(FlowcError):
+        run("SET SESSION sql_log_bin = 0")  # replicas need not hear of them, where the user may say so
+    return dict(_refused(run, statements))
+
+
+def _refused(run: Run, statements: Sequence[tuple[TableName, str]]) -> Iterator[tuple[int, str]]:
+    for place, (name, statement) in enumerate(statements):
+        head = f"ALTER TABLE {qualified(name)} "
+        if not statement.startswith(head):
+            continue
+        copy = f"{_COPY}_{place}"
+        try:
+            run(f"CREATE TEMPORARY TABLE {copy} LIKE {qualified(name)}")
+        except FlowcError:
+            continue
+        try:
+            run(f"ALTER TABLE {copy} {statement.removeprefix(head)}")
+        except FlowcError as error:
+            if error.__cause__ is not None and numbered(error.__cause__)[0] in _OF_TYPES:
+                yield place, error.message
+        run(f"DROP TEMPORARY TABLE {copy}")
