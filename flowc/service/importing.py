@@ -136,7 +136,7 @@ def _entry(table: Table, connection: str, key: str, kind: str) -> dict[str, obje
     entry["columns"] = columns
     keyed = table.primary_key and all(name in columns for name in table.primary_key)
     entry |= {"primary_key": list(table.primary_key)} if keyed else {}
-    indexes = [_index(index) for index in table.indexes if is_plain(index, columns)]
+    indexes = [_index(index) for index in table.indexes if is_plain(index, columns, table)]
     return entry | ({"indexes": indexes} if indexes else {})
 
 

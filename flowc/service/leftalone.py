@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator
 from flowc.catalog import ROW_ID, Column, Index, Table, counts
 from flowc.compiler.front.owntypes import own_name
 from flowc.compiler.front.types import type_fault
+from flowc.compiler.migrate.bound import FOREIGN, from_others
 from flowc.compiler.migrate.describe import index_words
 from flowc.types import UNKNOWN, DataType, parse_type
 
@@ -21,8 +22,8 @@ _OF_TABLE = re.compile(r" on table .*$")
 def left_alone(table: Table, kind: str) -> tuple[str, ...]:
     """Each thing in words, the column first that it is of. `kind` is that of the connection."""
     held = [c.name for c in table.columns if is_held(c, table)]
-    indexes = (i for i in table.indexes if not is_plain(i, held))
-    found = [*_columns(table), *(index_words(i).replace("index on", f"index `{i.name}` on", 1) for i in indexes)]
+    indexes = (i for i in table.indexes if not is_plain(i, held, table))
+    found = [*_columns(table), *(_index_words(i, table) for i in indexes)]
     key = ", ".join(table.primary_key)
     found += [f"the primary key ({key})"] if any(name not in held for name in table.primary_key) else []
     found += [words for words in table.beyond if not _HELD.match(words)]
@@ -99,7 +100,25 @@ def _read(text: str) -> DataType | None:
         return None
 
 
-def is_plain(index: Index, held: Container[str]) -> bool:
+def is_plain(index: Index, held: Container[str], table: Table) -> bool:
     """Whether a spec can declare the index, whose columns it must hold."""
     known = bool(index.columns) and all(name in held for name in index.columns)
-    return index.where is None and not index.beyond and known
+    return known and index.where is None and not index.beyond and not _of_foreign_key(index, table)
+
+
+def _of_foreign_key(index: Index, table: Table) -> bool:
+    """Whether a foreign key has made the index for itself (MySQL): it goes by itself when another one does for it."""
+    bound = [set(column.bound) if (column := table.column(name)) else set() for name in index.columns]
+    keys = (words.removeprefix(FOREIGN).partition(",")[0] for words in set.intersection(*bound) if _is_key(words))
+    return any(index.name in (key, index.columns[0]) for key in keys)
+
+
+def _is_key(words: str) -> bool:
+    """Whether it is a foreign key of the table itself."""
+    return words.startswith(FOREIGN) and not from_others((words,))
+
+
+def _index_words(index: Index, table: Table) -> str:
+    made = index.columns and not index.beyond and _of_foreign_key(index, table)
+    why = ", which its foreign key has made" if made else ""
+    return index_words(index).replace("index on", f"index `{index.name}` on", 1) + why

@@ -67,7 +67,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 
 def test_a_default_is_not_planned_again(database: Database) -> None:
     found = {
-        (kind, default): planned(database, live, wanted)
+        (kind, default): planned(database, live, wanted, wanted)
         for kind, defaults in KEPT.items()
         for default in defaults
         if (wanted := declared(database, kind, default)) is not None and (live := made(database, wanted)) is not None
@@ -83,7 +83,7 @@ def test_another_default_is_planned(database: Database, kind: str, before: str, 
     assert now is not None
     live = made(database, was)
     assert live is not None
-    assert planned(database, live, now)
+    assert planned(database, live, was, now)
 
 
 def declared(database: Database, kind: str, default: str) -> Table | None:
@@ -102,9 +102,9 @@ def made(database: Database, wanted: Table) -> Table | None:
     return database.table(NAME)
 
 
-def planned(database: Database, live: Table, wanted: Table) -> list[str]:
+def planned(database: Database, live: Table, applied: Table, wanted: Table) -> list[str]:
     """What a plan changes in the table, and what a run says of it."""
     asked = WantedTable("w", database.kind, "t", wanted)
-    tables = plan_tables("w", database.kind, [asked], {NAME: live}, [Managed("t", live)])
+    tables = plan_tables("w", database.kind, [asked], {NAME: live}, [Managed("t", applied)])
     told = [found.message for found in differences(wanted, live, DIALECTS[database.kind]) if not found.harmless]
     return [change.summary for table in tables for change in table.changes] + told

@@ -26,6 +26,7 @@ def rehearse(run: Run, statements: Sequence[tuple[TableName, str]]) -> dict[int,
 
     Copies have no foreign keys. Nothing is done to a table but what begins with the name of its copy.
     """
+    run("SET SESSION lock_wait_timeout = 1")  # a plan waits for nobody
     with suppress(FlowcError):
         run("SET SESSION sql_log_bin = 0")  # replicas need not hear of them, where the user may say so
     return dict(_refused(run, statements))

@@ -33,8 +33,12 @@ SELECT k.conrelid, k.confrelid, k.conname,
         ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.i)
 FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = ANY(%s::oid[]) AND k.confrelid = ANY(%s::oid[])
 """
+_LOCKED = """
+SELECT 1 FROM pg_locks WHERE relation = ANY(%s::oid[]) AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid()
+"""
+"""Whether somebody changes a table, or waits to: a plan waits for nobody, and lets nobody wait."""
 _COPY = "flowc_rehearsal"
-_SETTINGS = "SET LOCAL lock_timeout = '2s'; SET LOCAL client_min_messages = error"
+_SETTINGS = "SET LOCAL lock_timeout = '100ms'; SET LOCAL client_min_messages = error"
 _OF_TYPES = (
     "0A000", "42601", "42703", "42725", "42803", "42804", "42830", "42846", "42883", "42P17", "42P18", "42P20", "42P22",
 )  # fmt: skip
@@ -90,11 +94,15 @@ def _copied(connection: Any, names: Sequence[str]) -> _Copies:
     """Copies of the tables, of those that inherit from them and of those to which foreign keys lead, or that have one."""
     made: dict[int, str] = {}
     known: dict[str, str] = {}
-    for oid, name, parents in connection.execute(_NEAR, [names]).fetchall():
+    near = connection.execute(_NEAR, [names]).fetchall()
+    if connection.execute(_LOCKED, [[row[0] for row in near]]).fetchone():
+        return _Copies({}, {})
+    for oid, name, parents in near:
         made[oid] = f"pg_temp.{_COPY}_{oid}"
         known[f"{_COPY}_{oid}"] = name.replace('"', "")
-        heir = f" INHERITS ({', '.join(made[parent] for parent in parents)})" if parents else ""
-        connection.execute(f"CREATE TEMP TABLE {_COPY}_{oid} (LIKE {name} INCLUDING ALL){heir}")
+        connection.execute(f"CREATE TEMP TABLE {_COPY}_{oid} (LIKE {name} INCLUDING ALL)")
+        for parent in parents:
+            connection.execute(f"ALTER TABLE {made[oid]} INHERIT {made[parent]}")
     for holder, held, key, columns, keys in connection.execute(_KEYS, [list(made), list(made)]).fetchall():
         points = f"FOREIGN KEY ({listed(columns)}) REFERENCES {made[held]} ({listed(keys)})"
         _try(connection, f"ALTER TABLE {made[holder]} ADD CONSTRAINT {quoted(key)} {points}")
