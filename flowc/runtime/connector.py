@@ -105,7 +105,7 @@ def _means(name: str, table: TableName, database: Database) -> bool:
 
 @runtime_checkable
 class Rehearsing(Database, Protocol):
-    """A database whose tables can be copied without their rows in a moment, so that DDL can be tried before it is done."""
+    """A database whose tables can be copied without rows in a moment, so that DDL can be tried before it is done."""
 
     def rehearse(self, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
         """Tries statements, each with its table, on such copies: by their places those that are refused, and why."""

@@ -28,4 +28,5 @@ def _name(change: Change) -> str:
 def _judged(change: Change, words: str | None) -> Change:
     if words is None or not change.statements:
         return change
-    return replace(change, statements=(), blocked=f"the engine refuses it ({words}): declare what it takes, or change it by hand")
+    blocked = f"the engine refuses it ({words}): declare what it takes, or change it by hand"
+    return replace(change, statements=(), blocked=blocked)

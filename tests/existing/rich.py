@@ -249,7 +249,9 @@ LEFT = {
         "customers: `name`: the collation latin1", "customers: `total`: a CHECK", "customers: `secret`: INVISIBLE",
         "customers: `changed`: ON UPDATE", "customers: index `customers_note` on (note), a prefix",
         "customers: index `customers_size` on (size), DESC", "customers: index `customers_words` on (note), FULLTEXT",
-        "customers: foreign key lives", "customers: index `lives` on (region), which its foreign key", "customers: CHECK sized", "orders: trigger touched", "orders: view big",
+        "customers: foreign key lives", "customers: CHECK sized",
+        "customers: index `lives` on (region), which its foreign",
+        "orders: trigger touched", "orders: view big",
         "prices: system versioning", "events: partitions",
     ),
     "duckdb": (

@@ -13,7 +13,8 @@ from tests.stores import KINDS, Store, address
 MADE = {
     "postgres": """
 CREATE TABLE t (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a integer NOT NULL, n integer NOT NULL, b bigint DEFAULT now()::date - '2024-01-01'::date,
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a integer NOT NULL, n integer NOT NULL,
+  b bigint DEFAULT now()::date - '2024-01-01'::date,
   twice integer GENERATED ALWAYS AS (a * 2) STORED, held integer GENERATED ALWAYS AS (a * 3) STORED
 );
 COMMENT ON COLUMN t.twice IS 'Two times.';
@@ -108,7 +109,8 @@ EDITS = {
         "stored expression": Edit("held", _stored("a * 5"), "would lose GENERATED: change it by hand"),
         "plain to computed": Edit("n", _made("a * 5"), "add a column of another name that is GENERATED"),
         "unknown column": Edit("twice", _made("nobody * 5"), "the engine refuses it"),
-        "another default": Edit("b", {"type": "text", "default": "CURRENT_TIMESTAMP"}, "set default of b", [], table="u"),
+        "another default": Edit("b", {"type": "text", "default": "CURRENT_TIMESTAMP"}, "set default of b", [],
+                                table="u"),
     },
     "duckdb": {
         "expression": Edit("twice", _made("a * 5"), "would lose GENERATED ALWAYS: change it by hand"),

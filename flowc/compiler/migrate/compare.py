@@ -24,8 +24,8 @@ SHADOW = "__flowc"
 
 _ORDER = (
     "drop_leftovers", "drop_index", "drop_key", "alter_type", "rename_column", "drop_default", "add_column",
-    "set_default", "set_not_null", "alter_generation", "drop_not_null", "add_key", "create_index", "drop_column", "alter_partitions",
-    "comment_column", "comment_table",
+    "set_default", "set_not_null", "alter_generation", "drop_not_null", "add_key", "create_index", "drop_column",
+    "alter_partitions", "comment_column", "comment_table",
 )  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def _default(was: Column, now: Column, applied: Column | None, situation: Situat
         return
     if after is None:
         yield Alteration("drop_default", was, now)
-    elif not _is_respelled(before, after, applied and known_default(applied.default, now, situation.dialect)):
+    elif applied is None or not _is_respelled(before, after, applied.default, now, situation.dialect):
         yield Alteration("set_default", was, now)
 
 
@@ -121,9 +121,10 @@ def _is_left(was: Column, now: Column, applied: Column | None, situation: Situat
     return counts(was.default) and not said
 
 
-def _is_respelled(before: str | None, after: str, applied: str | None) -> bool:
+def _is_respelled(before: str | None, after: str, applied: str | None, now: Column, dialect: Dialect) -> bool:
     """Whether an expression is as it was applied: an engine rewrites it when it stores it."""
-    return before is not None and applied == after and not any(f.startswith("literal ") for f in (before, after))
+    plain = before is None or any(form.startswith("literal ") for form in (before, after))
+    return not plain and known_default(applied, now, dialect) == after
 
 
 def _generation(was: Column, now: Column, applied: Column | None, situation: Situation) -> Iterator[Alteration]:

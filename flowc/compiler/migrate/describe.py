@@ -123,19 +123,22 @@ def _drop_default(alteration: Alteration, situation: Situation) -> Change:
 def _alter_generation(alteration: Alteration, situation: Situation) -> Change:
     assert alteration.was is not None
     was, now = alteration.was.default, alteration.column.default
-    name, risk = alteration.column.name, Risk.INCOMPATIBLE
-    notes: tuple[str, ...] = ()
+    name, risk, notes = _generated(alteration.column.name, was, now)
+    summary = f"make {name} {now}" if now else f"let {name} no longer be {was}"
+    old = alteration.was.name
+    check = null_check((old,), situation.live, f"{{count}} rows have no `{name}`")
+    checks = (check,) if alteration.was.nullable and way(now) == "numbered" else ()
+    return _change(situation, name, risk, summary, before=was, after=now, notes=notes, prechecks=checks)
+
+
+def _generated(name: str, was: str | None, now: str | None) -> tuple[str, Risk, tuple[str, ...]]:
+    """The column's name, and what it means that its values come otherwise."""
     if way(was) == "computed":
         what = "its values are computed anew, in every row" if now else "its values stay as they are from then on"
-        notes = (what,)
-    elif now is None:
-        notes = (f"writers that leave `{name}` out get no number from then on",)
-    else:
-        risk = Risk.WIDENING
-    summary = f"make {name} {now}" if now else f"let {name} no longer be {was}"
-    unfilled = alteration.was.nullable and way(now) == "numbered"
-    checks = (null_check((alteration.was.name,), situation.live, f"{{count}} rows have no `{name}`"),) if unfilled else ()
-    return _change(situation, name, risk, summary, before=was, after=now, notes=notes, prechecks=checks)
+        return name, Risk.INCOMPATIBLE, (what,)
+    if now is None:
+        return name, Risk.INCOMPATIBLE, (f"writers that leave `{name}` out get no number from then on",)
+    return name, Risk.WIDENING, ()
 
 
 def _add_key(alteration: Alteration, situation: Situation) -> Change:

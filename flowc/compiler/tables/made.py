@@ -1,4 +1,4 @@
-"""Columns whose values the engine makes itself: what of two such definitions is the same, and what of them is another."""
+"""Columns whose values the engine makes itself: which of two such definitions do the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBERED = re.compile(r"GENERATED\s+(?P<when>ALWAYS|BY\s+DEFAULT)\s+AS\s+IDENTI
 
 
 def way(default: str | None) -> str:
-    """How the engine makes the values: `computed` from other columns, `numbered` by a counter; empty where it does not."""
+    """How the engine makes the values: `computed` from other columns or `numbered`; empty where it makes none."""
     if _COMPUTED.fullmatch((default or "").strip()):
         return "computed"
     return "numbered" if _NUMBERED.match((default or "").strip()) else ""
@@ -32,9 +32,8 @@ def made_form(default: str | None, dialect: Dialect, renamed: Mapping[str, str])
     """
     text = (default or "").strip()
     if found := _COMPUTED.fullmatch(text):
-        made = found["made"]
-        for old, new in renamed.items():
-            made = re.sub(rf"(?<![\w$]){re.escape(old)}(?![\w$])", lambda _, new=new: new, made)  # type: ignore[misc]
+        named = "|".join(map(re.escape, renamed)) or r"\Z\A"
+        made = re.sub(rf"(?<![\w$])({named})(?![\w$])", lambda match: renamed[match[0]], found["made"])
         return f"{default_form(made, dialect)} {'stored' if is_stored(text) else ''}"
     counter = _NUMBERED.match(text)
     return " ".join(counter[0].upper().split()) if counter else ""

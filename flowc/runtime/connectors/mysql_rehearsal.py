@@ -13,12 +13,16 @@ from flowc.runtime.names import qualified
 
 Run = Callable[[str], Any]
 _COPY = "flowc_rehearsal"
+_OF_VALUES = (1063, 1067, 1074, 1101, 1264, 1292, 1366, 1406, 1425, 1426, 1439)
+"""Errors of a column's own definition."""
 _OF_TYPES = (
-    1054, 1060, 1061, 1063, 1064, 1067, 1068, 1070, 1071, 1072, 1074, 1075, 1101, 1117, 1118, 1166, 1167, 1170, 1171, 1252,
-    1264, 1265, 1292, 1294, 1305, 1366, 1406, 1425, 1426, 1427, 1439, 1901, 1904, 1905, 1906, 1907, 3102, 3105, 3106, 3107,
-    3108, 3109, 3755, 3757, 3763, 3770, 3773, 3774, 3814, 3815, 3820, 3823, 4013, 4161,
+    *_OF_VALUES, 1054, 1060, 1061, 1064, 1068, 1070, 1071, 1072, 1075, 1117, 1118, 1166, 1167, 1170, 1171, 1252, 1265,
+    1294, 1305, 1427, 1901, 1904, 1905, 1906, 1907, 3102, 3105, 3106, 3107, 3108, 3109, 3755, 3757, 3763, 3770, 3773,
+    3774, 3814, 3815, 3820, 3823, 4013, 4161,
 )  # fmt: skip
-"""Errors that follow from the statement and the types of the table alone."""
+"""Errors that follow from the statement, the types and the keys of the table alone."""
+_COPIES = (("LIKE {}", _OF_TYPES), ("AS SELECT * FROM {} LIMIT 0", _OF_VALUES))
+"""What makes a copy, and what is judged by it: that of a table with partitions or full-text indexes has no keys."""
 
 
 def rehearse(run: Run, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
@@ -35,16 +39,22 @@ def rehearse(run: Run, statements: Sequence[tuple[TableName, str]]) -> dict[int,
 def _refused(run: Run, statements: Sequence[tuple[TableName, str]]) -> Iterator[tuple[int, str]]:
     for place, (name, statement) in enumerate(statements):
         head = f"ALTER TABLE {qualified(name)} "
-        if not statement.startswith(head):
-            continue
         copy = f"{_COPY}_{place}"
-        try:
-            run(f"CREATE TEMPORARY TABLE {copy} LIKE {qualified(name)}")
-        except FlowcError:
+        judged = _copied(run, name, copy) if statement.startswith(head) else ()
+        if not judged:
             continue
         try:
             run(f"ALTER TABLE {copy} {statement.removeprefix(head)}")
         except FlowcError as error:
-            if error.__cause__ is not None and numbered(error.__cause__)[0] in _OF_TYPES:
+            if error.__cause__ is not None and numbered(error.__cause__)[0] in judged:
                 yield place, error.message
         run(f"DROP TEMPORARY TABLE {copy}")
+
+
+def _copied(run: Run, name: TableName, copy: str) -> tuple[int, ...]:
+    """Makes an empty copy; the errors that follow for the table from those of the copy, none where there is no copy."""
+    for way, judged in _COPIES:
+        with suppress(FlowcError):
+            run(f"CREATE TEMPORARY TABLE {copy} {way.format(qualified(name))}")
+            return judged
+    return ()

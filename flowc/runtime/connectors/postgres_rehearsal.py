@@ -91,7 +91,7 @@ def _taken_back(connection: Any) -> Iterator[None]:
 
 
 def _copied(connection: Any, names: Sequence[str]) -> _Copies:
-    """Copies of the tables, of those that inherit from them and of those to which foreign keys lead, or that have one."""
+    """Copies of the tables, of those that inherit from them, and of those that foreign keys tie to them."""
     made: dict[int, str] = {}
     known: dict[str, str] = {}
     near = connection.execute(_NEAR, [names]).fetchall()

@@ -15,7 +15,7 @@ from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.compare import key_index
 from flowc.compiler.migrate.engines.postgres_leftovers import drop_leftovers
-from flowc.compiler.migrate.engines.postgres_refusals import keeps, refuses
+from flowc.compiler.migrate.engines.postgres_refusals import has_heirs, keeps, refuses
 from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE, SHARE_UPDATE, require
 from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shadow, wants_shadow
 from flowc.compiler.migrate.retype import retype
@@ -188,7 +188,8 @@ def _computed_anew(was: Column, now: Column, situation: Situation) -> tuple[Stat
     made = Statement(alter(situation, action), f"compute {now.name} anew", lock=EXCLUSIVE, rewrites=True)
     comment = was.comment if now.comment is None else None
     kept = Alteration("comment_column", was, now, comment=comment)
-    return (made, *_comment(words.comment_column)(kept, situation)) if comment else (made,)
+    told = words.comment_column(kept, situation) if comment else ()
+    return (made, *told)
 
 
 def _counted_on(column: Column, situation: Situation) -> Statement:
@@ -214,7 +215,15 @@ def _comment(found: Words) -> Words:
 
 
 def _tells(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
-    """What goes with a column, and what a change of type costs others on a large table."""
+    """What goes with a column, what changes with it, and what a change of type costs others on a large table."""
+    heirs = has_heirs(situation.live) and (alteration.was or alteration.now)
+    return (*((_WITH_HEIRS,) if heirs else ()), *_tells_of_column(alteration, situation))
+
+
+_WITH_HEIRS = "tables that inherit from it change with it: declare them so too, once this is applied"
+
+
+def _tells_of_column(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
     was, now = alteration.was, alteration.now
     if alteration.kind == "drop_column" and was is not None and was.beyond:
         return (f"what hangs on it goes too, or keeps it from going: {', '.join(was.beyond)}",)

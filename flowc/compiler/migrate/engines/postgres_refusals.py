@@ -24,11 +24,12 @@ def keeps(live: Table) -> str | None:
     """Why a table cannot be dropped."""
     others = [words for words in live.dependents if not words.startswith("trigger ")]
     others += [words for words in live.beyond if words.startswith("column ")]
-    others += ["tables that inherit from it"] if _has_heirs(live) else []
+    others += ["tables that inherit from it"] if has_heirs(live) else []
     return hindered("drop", str(live.name), others)
 
 
-def _has_heirs(live: Table) -> bool:
+def has_heirs(live: Table) -> bool:
+    """Whether tables inherit from it, and change with it."""
     return "inheritance" in live.beyond and not any(_INHERITED in column.bound for column in live.columns)
 
 
