@@ -187,6 +187,8 @@ class Table:
     beyond: tuple[str, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     """What an apply that did not end left in it."""
+    recomputes: bool = False
+    """Of a live one: whether the engine gives a computed column another expression in place (PostgreSQL 17)."""
     partition_by: tuple[str, ...] = ()
     """Wanted and live: the columns by whose values its files lie in folders, where it is made of files."""
 

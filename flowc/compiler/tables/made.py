@@ -25,6 +25,12 @@ def is_stored(default: str | None) -> bool:
     return found is not None and found["stored"].upper() == "STORED"
 
 
+def expression(default: str | None) -> str:
+    """What a computed column is computed by."""
+    found = _COMPUTED.fullmatch((default or "").strip())
+    return found["made"] if found else ""
+
+
 def made_form(default: str | None, dialect: Dialect, renamed: Mapping[str, str]) -> str:
     """What two definitions that do the same have in common. `renamed` are old names of columns and new ones.
 

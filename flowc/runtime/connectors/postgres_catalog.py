@@ -13,7 +13,7 @@ from flowc.runtime.names import qualified
 
 _RELATIONS = """
 SELECT u.n, c.oid, obj_description(c.oid, 'pg_class'), c.relkind = 'r',
-       CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END
+       CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END, current_setting('server_version_num')::int >= 170000
 FROM unnest(%s::text[]) WITH ORDINALITY AS u(name, n) JOIN pg_class c ON c.oid = to_regclass(u.name)
 """
 
@@ -97,15 +97,16 @@ def read_tables(connection: Any, names: Sequence[TableName], *, borne: bool = Fa
     more = read_borne(connection, oids) if borne else defaultdict(Borne)
     columns, indexes = _columns(connection, oids, more), _indexes(connection, oids)
     return {
-        names[n - 1]: _table(names[n - 1], columns[oid], indexes[oid], comment, plain, rows, more[oid])
-        for n, oid, comment, plain, rows in sorted(found)
+        names[row[0] - 1]: _table(names[row[0] - 1], columns[row[1]], indexes[row[1]], row[2:], more[row[1]])
+        for row in sorted(found)
     }
 
 
 def _table(
-    name: TableName, columns: Iterable[Column], indexes: Sequence[Any], comment: str | None, plain: bool,
-    rows: int | None, borne: Borne,
-) -> Table:  # fmt: skip
+    name: TableName, columns: Iterable[Column], indexes: Sequence[Any], relation: Sequence[Any], borne: Borne
+) -> Table:
+    """`relation` is the rest of its row: the comment, whether it is plain, its rows, and if the engine recomputes."""
+    comment, plain, rows, recomputes = relation
     primary = next((row for row in indexes if row[3]), None)
     return Table(
         name,
@@ -119,6 +120,7 @@ def _table(
         dependents=tuple(borne.dependents),
         beyond=tuple(borne.table),
         leftovers=tuple(borne.leftovers),
+        recomputes=recomputes,
     )
 
 

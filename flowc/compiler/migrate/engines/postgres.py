@@ -22,7 +22,7 @@ from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, Words, alter
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import column_definition, create_index, index_name, made_name, spell
-from flowc.compiler.tables.made import way
+from flowc.compiler.tables.made import expression, is_stored, way
 from flowc.migration import Statement
 from flowc.types import TEMPORAL, DataType, Kind
 
@@ -168,7 +168,7 @@ def _may_be_null(column: str, situation: Situation) -> bool:
 
 
 def _alter_generation(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    """A computed column is made anew, for only some versions give one another expression; a counter counts on."""
+    """A computed column is made anew by versions that cannot give it another expression; a counter counts on."""
     assert alteration.was is not None
     was, now = alteration.was.default, alteration.column.default
     name = alteration.column.name
@@ -183,6 +183,9 @@ def _alter_generation(alteration: Alteration, situation: Situation) -> tuple[Sta
 
 
 def _computed_anew(was: Column, now: Column, situation: Situation) -> tuple[Statement, ...]:
+    if situation.live.recomputes and is_stored(was.default) == is_stored(now.default):
+        action = f"ALTER COLUMN {ident(now.name)} SET EXPRESSION AS ({expression(now.default)})"
+        return (Statement(alter(situation, action), f"compute {now.name} anew", lock=EXCLUSIVE, rewrites=True),)
     added = column_definition(replace(now, own=was.own, nullable=True), situation.dialect)
     action = f"DROP COLUMN {ident(now.name)}, ADD COLUMN {added}"
     made = Statement(alter(situation, action), f"compute {now.name} anew", lock=EXCLUSIVE, rewrites=True)

@@ -8,7 +8,7 @@ from flowc.catalog import Column, Index, Table
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.bound import FOREIGN, alike, from_others, hindered, not_whole, unordered
 from flowc.compiler.migrate.engines.postgres_require import require_name
-from flowc.compiler.tables.made import way
+from flowc.compiler.tables.made import is_stored, way
 
 _INHERITED = "a table that it is inherited from"
 _IDENTITY = "AS IDENTITY"
@@ -98,6 +98,8 @@ def _alter_generation(alteration: Alteration, situation: Situation) -> str | Non
     was, now = alteration.was, alteration.column
     assert was is not None
     if way(was.default) == way(now.default) == "computed":
+        if situation.live.recomputes and is_stored(was.default) == is_stored(now.default):
+            return None
         return hindered("compute anew", now.name, _of_its_own(was, situation))
     if was.default is None and now.nullable and now.name not in situation.wanted.primary_key:
         return "the engine numbers no column that may be NULL: declare it NOT NULL"
