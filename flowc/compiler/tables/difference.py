@@ -119,6 +119,8 @@ def known_default(text: str | None, column: Column, dialect: Dialect) -> str | N
     literal = form.removeprefix(_LITERAL)
     if column.type.kind is Kind.BOOL:
         return _LITERAL + _TRUTH.get(literal.lower(), literal)
+    if column.type.is_number:
+        literal = {"true": "1", "false": "0"}.get(literal, literal)
     value = default_value(literal, column.type) if dialect.keeps_values else literal
     return _LITERAL + (_told(value) if dialect.keeps_values and column.type.kind in dialect.short_floats else value)
 
