@@ -31,6 +31,8 @@ CREATE TABLE t (
   twice integer AS (a * 2) STORED COMMENT 'Two times.', held integer AS (a * 3) VIRTUAL
 );
 CREATE TABLE u (id integer PRIMARY KEY, z integer);
+CREATE TABLE v (id integer AUTO_INCREMENT PRIMARY KEY);
+CREATE TABLE w (u_id integer, v_id integer, FOREIGN KEY (u_id) REFERENCES u (id), FOREIGN KEY (v_id) REFERENCES v (id));
 CREATE INDEX t_held ON t (held);
 INSERT INTO t (a, n) VALUES (1, 7), (2, 8);
 INSERT INTO u VALUES (3, 3), (9, 9)
@@ -106,6 +108,8 @@ EDITS = {
                            "INSERT INTO t (id, a, n) VALUES (7, 1, 1)"),
         "counter": Edit("id", {"type": "integer", "default": "AUTO_INCREMENT"}, "make id AUTO_INCREMENT",
                         [(3,), (9,), (10,)], "INSERT INTO u (z) VALUES (1)", "u"),
+        "no counter under a foreign key": Edit("id", "integer", "does not let `id` go on without AUTO_INCREMENT",
+                                               table="v"),
         "counter of no key": Edit("n", _NUMBER | {"default": "AUTO_INCREMENT"}, "only a column that a key begins with"),
     },
     "sqlite": {

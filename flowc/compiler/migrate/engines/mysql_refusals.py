@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from flowc.catalog import Index, Table
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.bound import DIVIDES, FOREIGN, alike, hindered, not_whole
+from flowc.compiler.migrate.bound import DIVIDES, FOREIGN, alike, from_others, hindered, not_whole
 from flowc.compiler.tables.made import is_stored, way
 
 _VERSIONED = "system versioning"
@@ -67,7 +67,9 @@ def _alter_generation(alteration: Alteration, situation: Situation) -> str | Non
     keys = (wanted.primary_key[:1], *(i.columns[:1] for i in wanted.indexes))
     if now.default is not None and (now.name,) not in keys:
         return f"the engine numbers only a column that a key begins with: declare an index on ({now.name})"
-    return hindered("change", now.name, (words for words in was.bound if words.startswith(FOREIGN)))
+    pointing = ", ".join(from_others(was.bound)) if now.default is None else ""
+    words = f"MySQL does not let `{now.name}` go on without {was.default} while there is {pointing}"
+    return f"{words}: change it by hand" if pointing else None
 
 
 def _drop_key(alteration: Alteration, situation: Situation) -> str | None:
