@@ -44,6 +44,7 @@ class Delta:
         self._change: Change | None = None
         self._locks: list[FileLock] = []
         self._viewed: dict[TableName, Any | None] = {}
+        self._told: dict[TableName, Any | None] = {}
 
     @property
     def folder(self) -> Path:
@@ -116,16 +117,23 @@ class Delta:
         alter(commit, self._lake, self._work(), self._viewed[name])
 
     def watermarks(self, table: TableName) -> pa.Table:
-        return delta_watermarks.committed(self._lake.path(table), self._lake.open(table))
+        found = self._told[table] = self._lake.open(table)
+        return delta_watermarks.committed(self._lake.path(table), found)
 
-    def move_watermarks(self, table: TableName, old: str, new: str) -> None:
-        found, stamps = self._lake.open(table), dict[str, int]()
-        for row in delta_watermarks.committed(self._lake.path(table), found).to_pylist():
-            if row["project"] == old:
+    def set_watermark(self, table: TableName, row: Mapping[str, Any]) -> None:
+        found = self._told[table]
+        name, number = delta_watermarks.write(self._lake.path(table), row, found)
+        self._stamp(table, found, {**delta_watermarks.former(row, found), name: number})
+        delta_watermarks.forget(self._lake.path(table), name, number)
+
+    def move_watermarks(self, table: TableName, old: str, new: str, pipelines: Sequence[str] | None = None) -> None:
+        stamps = dict[str, int]()
+        for row in self.watermarks(table).to_pylist():
+            if row["project"] == old and (pipelines is None or row["pipeline_name"] in pipelines):
                 stamps[delta_watermarks.application(row)] = delta_watermarks.TAKEN
-                stamps |= [delta_watermarks.write(self._lake.path(table), {**row, "project": new}, found)]
+                stamps |= [delta_watermarks.write(self._lake.path(table), {**row, "project": new}, self._told[table])]
         if stamps:
-            self.claim(table, stamps)
+            self._stamp(table, self._told[table], stamps)
 
     def stamp(self, table: TableName, application: str) -> int | None:
         """The number that an application has last committed with a table, 0 for none; None without the table."""
@@ -147,7 +155,10 @@ class Delta:
 
         Raises TransientError where another writer was first.
         """
-        found, deltalake = self._lake.open(table), driver("deltalake", "delta")
+        self._stamp(table, self._lake.open(table), stamps)
+
+    def _stamp(self, table: TableName, found: Any | None, stamps: Mapping[str, int]) -> None:
+        deltalake = driver("deltalake", "delta")
         if found is not None:
             given = [deltalake.Transaction(application, number) for application, number in stamps.items()]
             properties = deltalake.CommitProperties(app_transactions=given, max_commit_retries=0)
