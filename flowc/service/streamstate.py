@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
@@ -55,6 +55,21 @@ def _is_there(plan: StatePlan, sessions: Sessions) -> bool:
 def open_state(stream: str, plan: StatePlan, sessions: Sessions) -> DatabaseStore:
     """The store of a stream; one that is shared uses the session of the stream's target."""
     return DatabaseStore(stream, plan.sql, _database(plan, sessions))
+
+
+@contextmanager
+def own_state(stream: str, plan: StatePlan, sessions: Sessions) -> Iterator[DatabaseStore]:
+    """The store of a stream through a session of its own; a database in memory has one for all."""
+    if plan.connection is None or sessions.in_memory(plan.connection):
+        database = _database(plan, sessions)
+    else:
+        options = sessions.options(plan.connection)
+        database = open_database(options.kind, options.values)
+    try:
+        yield DatabaseStore(stream, plan.sql, database)
+    finally:
+        if plan.connection is None or not sessions.in_memory(plan.connection):
+            database.close()
 
 
 def _database(plan: StatePlan, sessions: Sessions) -> Database:
