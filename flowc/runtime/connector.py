@@ -137,14 +137,15 @@ class TableStore(Database, Protocol):
     def attach(self, step: Attach) -> None:
         """Ties the open transaction to a table, as `Attach` says."""
 
-    def move_watermarks(self, table: TableName, old: str, new: str, pipelines: Sequence[str] | None = None) -> None:
-        """Gives the watermarks of a project, or of some of its pipelines, that lie with a table to another name."""
-
     def watermarks(self, table: TableName) -> pa.Table:
         """What loads remembered with a table: project, pipeline_name, target, column_name, value, loaded_at."""
 
-    def set_watermark(self, table: TableName, row: Mapping[str, Any]) -> None:
-        """Commits one of these rows, if the table is still as `watermarks` has told last; no `value` forgets it.
+    def set_watermarks(
+        self, table: TableName, rows: Sequence[Mapping[str, Any]], gone: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """Commits such rows, if the table is still as `watermarks` has told last; one without `value` is forgotten.
+
+        Loads of those that are `gone` go on under another name.
 
         Raises:
             TransientError: another writer was first.

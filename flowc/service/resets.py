@@ -130,7 +130,7 @@ def _make_move(move: Move, target: Database) -> None:
         for sql in _statements(move):
             target.execute(sql)
     elif (move.before.value, move.after) != (None, None):
-        target.set_watermark(move.apply.target.name, _row(move))
+        target.set_watermarks(move.apply.target.name, [_row(move)])
 
 
 def _row(move: Move) -> dict[str, object]:

@@ -176,7 +176,7 @@ def test_a_commit_between_the_look_and_the_move_of_a_delta_table_stops_it(folder
     source(folder, "INSERT INTO s VALUES (4, '2026-01-04', 4)")
     run(folder)
     with pytest.raises(TransientError) as refused:
-        store.set_watermark(name, {**row, "value": "2026-01-01"})
+        store.set_watermarks(name, [{**row, "value": "2026-01-01"}])
     whole.sessions.close()
     assert refused.value.code == "write-conflict"
     assert watermark(folder) == "2026-01-04"

@@ -120,20 +120,16 @@ class Delta:
         found = self._told[table] = self._lake.open(table)
         return delta_watermarks.committed(self._lake.path(table), found)
 
-    def set_watermark(self, table: TableName, row: Mapping[str, Any]) -> None:
-        found = self._told[table]
-        name, number = delta_watermarks.write(self._lake.path(table), row, found)
-        self._stamp(table, found, {**delta_watermarks.former(row, found), name: number})
-        delta_watermarks.forget(self._lake.path(table), name, number)
-
-    def move_watermarks(self, table: TableName, old: str, new: str, pipelines: Sequence[str] | None = None) -> None:
-        stamps = dict[str, int]()
-        for row in self.watermarks(table).to_pylist():
-            if row["project"] == old and (pipelines is None or row["pipeline_name"] in pipelines):
-                stamps[delta_watermarks.application(row)] = delta_watermarks.TAKEN
-                stamps |= [delta_watermarks.write(self._lake.path(table), {**row, "project": new}, self._told[table])]
-        if stamps:
-            self._stamp(table, self._told[table], stamps)
+    def set_watermarks(
+        self, table: TableName, rows: Sequence[Mapping[str, Any]], gone: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        folder, found = self._lake.path(table), self._told[table]
+        stamps = {delta_watermarks.application(row): delta_watermarks.TAKEN for row in gone}
+        for row in rows:
+            stamps |= {**delta_watermarks.former(row, found), **dict([delta_watermarks.write(folder, row, found)])}
+        self._stamp(table, found, stamps)
+        for name, number in stamps.items():
+            delta_watermarks.forget(folder, name, number)
 
     def stamp(self, table: TableName, application: str) -> int | None:
         """The number that an application has last committed with a table, 0 for none; None without the table."""

@@ -77,7 +77,7 @@ def write(folder: Path, row: Mapping[str, Any], found: Any | None) -> tuple[str,
 
 
 def forget(folder: Path, name: str, number: int) -> None:
-    """Removes files that the log has left behind."""
+    """Removes files that the log has left behind, but for some of the newest."""
     files = folder / FOLDER / hashlib.sha256(name.encode()).hexdigest()[:24]
     for old in sorted(int(path.stem) for path in files.glob("*.json") if int(path.stem) < number)[:-_KEPT]:
         with suppress(OSError):

@@ -128,11 +128,12 @@ class DatabaseWriter:
 
     def _renamed(self, other: str) -> UsageError:
         renamed = ("flowc", "project", "rename", other, self._positions.project)
+        taken = ("flowc", "project", "take", self.plan.name, "--from", other)
         return UsageError(
             f"project `{other}` has a stream of that name that writes `{self.plan.name}`",
             code="project-renamed",
-            help=f"if this is `{other}` under a new name, run `{shlex.join(renamed)}`; "
-            "else give the stream another name",
+            help=f"if this is `{other}` under a new name, run `{shlex.join(renamed)}`; if this stream alone was "
+            f"moved here, `{shlex.join(taken)}`; else give the stream another name",
         )
 
     def _held(self, found: list[dict[str, Any]]) -> Held:
