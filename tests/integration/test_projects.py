@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -376,3 +377,42 @@ def test_a_table_that_an_older_version_left_to_nobody_is_taken_over(store: Store
     orders.write("specs/project.yaml", text.partition("pipelines:")[0].replace("  orders:", "  mine:"))
     assert " 0 to drop" in done(orders, "plan")
     assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == [("", 1), ("", 2), ("shop", 1)]
+
+
+def test_letters_of_an_older_version_are_seen_before_the_first_run(store: Store, made: Make):
+    orders, sales = made("orders", rest="    on_error: dlq\n"), made("sales", rest="    on_error: dlq\n")
+    for project in (orders, sales):
+        project.write("ticks-2.jsonl", '{"id": "x"}\n{"id": "y"}\n')
+        done(project, "run", "--once", "ticks")
+    make_older(store, ("positions",))
+    letters = own(store, "dead_letters")
+    store.run(f"UPDATE {letters} SET stream = 'ticks' WHERE stream = 'orders/ticks'")
+    positions = own(store, "positions")
+    store.run(f"DELETE FROM {positions} WHERE target LIKE '%sales_ticks'")
+    before = store.rows(f"SELECT * FROM {letters}")
+    assert [each["letters"] for each in json.loads(done(orders, "dlq", "list", "--json"))] == [2]
+    assert json.loads(done(sales, "dlq", "list", "--json"))[0]["letters"] == 2
+    assert [each["error"] for each in json.loads(done(orders, "dlq", "show", "ticks", "--json"))]
+    assert json.loads(done(orders, "status", "ticks", "--json"))[0]["dead_letters"] == 2
+    assert "nobody-to-ask" in refused(orders, "dlq", "purge", "ticks")
+    assert store.rows(f"SELECT * FROM {letters}") == before
+    assert json.loads(refused(orders, "dlq", "replay", "ticks", "--json"))["failed"] == 2
+    assert store.rows(f"SELECT stream, attempt FROM {letters}") == [
+        ("orders/ticks", 2), ("orders/ticks", 2), ("sales/ticks", 1), ("sales/ticks", 1)
+    ]  # fmt: skip
+    store.run(f"UPDATE {letters} SET stream = 'ticks' WHERE stream = 'orders/ticks'")
+    done(orders, "run", "--once", "ticks")
+    assert store.rows(f"SELECT count(*) FROM {letters} WHERE stream = 'orders/ticks'") == [(2,)]
+    store.run(f"UPDATE {letters} SET stream = 'ticks' WHERE stream = 'sales/ticks'")
+    assert done(orders, "dlq", "purge", "ticks", "--yes") == "ticks: 2 removed\n"
+    assert store.rows(f"SELECT stream FROM {letters}") == [("ticks",), ("ticks",)], "taken up once"
+
+
+def test_letters_of_an_older_version_are_purged_before_the_first_run(store: Store, made: Make):
+    orders = made("orders", rest="    on_error: dlq\n")
+    orders.write("ticks-2.jsonl", '{"id": "x"}\n')
+    done(orders, "run", "--once", "ticks")
+    make_older(store, ("positions",))
+    store.run(f"UPDATE {own(store, 'dead_letters')} SET stream = 'ticks'")
+    assert done(orders, "dlq", "purge", "ticks", "--yes") == "ticks: 1 removed\n"
+    assert store.rows(f"SELECT stream FROM {own(store, 'dead_letters')}") == []
