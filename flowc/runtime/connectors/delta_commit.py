@@ -26,6 +26,7 @@ from flowc.plan import BEFORE, LIVE, LIVE_WATERMARKS, MARK, Attach
 from flowc.runtime.arrow import data_type
 from flowc.runtime.connectors import delta_watermarks
 from flowc.runtime.connectors.delta_bench import Bench
+from flowc.runtime.connectors.delta_constraints import tell_broken
 from flowc.runtime.connectors.delta_predicates import matching, pruning
 from flowc.runtime.connectors.delta_tables import new_schema, speaking
 from flowc.runtime.extras import driver
@@ -70,8 +71,10 @@ class Change:
         try:
             with speaking(self.step.table.name):
                 self._write(marks)
-        except FlowcError:
+        except FlowcError as error:
             if not self._landed():
+                if self.found is not None:
+                    tell_broken(error, self.found, self.step.table, self.bench)
                 raise
         for name, number in marks:
             delta_watermarks.forget(self.folder, name, number)
