@@ -20,7 +20,7 @@ from flowc.runtime.streams.lettertopic import TopicLetters
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.sessions import Sessions
 from flowc.service.streams import plan_of
-from flowc.service.streamstate import stored
+from flowc.service.streamstate import replayed_name, stored
 from flowc.stream import LettersSql, StatePlan, StreamPlan, TableTarget, TopicTarget
 
 Letter = Mapping[str, Any]
@@ -146,16 +146,6 @@ class DeadLetters:
     def _in_topic(self) -> list[Letter]:
         replayed = stored(replayed_name(self.stream), self.state(), self.sessions).positions
         return list(self.topic().all(replayed))
-
-
-def replayed_name(stream: str) -> str:
-    """The name under which the epochs of replays are counted."""
-    return f"{stream}.dead-letters"
-
-
-def judged_name(stream: str) -> str:
-    """The name under which the epochs of replays are counted whose letters `dedupe` judges."""
-    return f"{stream}.judged-letters"
 
 
 def dead_letters(checked: CheckedSpec, ir: Ir, stream: str, sessions: Sessions) -> DeadLetters:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
+from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.state.store import DatabaseStore
@@ -16,6 +17,25 @@ from flowc.stream import StatePlan, StreamPlan
 FOLDER = ".flowc"
 """Where flowc's own files are, under the project root."""
 FILE = "state.sqlite"
+
+
+def replayed_name(stream: str) -> str:
+    """The name under which the epochs of replays are counted."""
+    return f"{stream}.dead-letters"
+
+
+def judged_name(stream: str) -> str:
+    """The name under which the epochs of replays are counted whose letters `dedupe` judges."""
+    return f"{stream}.judged-letters"
+
+
+def judged_epoch(plan: StreamPlan, sessions: Sessions) -> int:
+    """The number of the last epoch of a replay whose letters `dedupe` judged: each shuts out the stream's worker."""
+    if plan.state is None or not plan.operators or plan.on_error != "dlq":
+        return 0
+    name = judged_name(plan.name)
+    state = state_plan(Owner(plan.project, name), plan.state.connection, plan.state.kind)
+    return stored(name, state, sessions).epoch
 
 
 def state_of(plan: StreamPlan, writers: Sequence[Writer], sessions: Sessions) -> DatabaseStore | None:

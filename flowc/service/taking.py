@@ -26,13 +26,13 @@ from flowc.migration import Managed, Snapshot
 from flowc.plan import PROJECT
 from flowc.runtime.connector import Database
 from flowc.runtime.renewal import is_old
-from flowc.service.deadletters import judged_name, replayed_name
 from flowc.service.history import History, claim_history, encode_snapshot, read_history
 from flowc.service.live import history_of
 from flowc.service.locks import owner_name
 from flowc.service.renaming import Kept, Renaming
 from flowc.service.scope import Scope, plain_name
 from flowc.service.sessions import Sessions
+from flowc.service.streamstate import judged_name, replayed_name
 
 _PIPELINE, _STREAM = "pipeline_name", "stream_name"
 
