@@ -11,15 +11,46 @@ from flowc.cli.arguments import environment_option, specs_only
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
 from flowc.cli.whole import prepare_whole
-from flowc.render.renaming import renaming_text
+from flowc.render.renaming import renaming_text, taking_text
 from flowc.service.renaming import Renaming
+from flowc.service.taking import taking
 
 _NOBODY = "-"
 
 
 @click.group()
 def command() -> None:
-    """Give what databases keep of a project to its new name."""
+    """Give what databases keep of a project to its new name, or a table of it to another project."""
+
+
+@command.command("take")
+@click.argument("arguments", nargs=-1, metavar="[SPECS]... TABLE")
+@click.option("--from", "of", metavar="PROJECT", help="Whose it is; needed where no project has applied it.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@environment_option
+def take(arguments: tuple[str, ...], of: str | None, yes: bool, environment: str | None) -> int:
+    """Take TABLE over from the project that owns it: that leaves it alone from then on.
+
+    TABLE is one of `tables:`, or CONNECTION.TABLE. With it go the watermarks of the pipelines here that load it, and
+    all that is kept of the streams here that write it, where they have the names that they had there. The table and its
+    rows stay as they are. Shows what there is and asks, unless `--yes` is given. Stop what loads the table first.
+    """
+    if not arguments:
+        raise click.UsageError("say which table: `flowc project take TABLE`")
+    *specs, name = arguments
+    whole = prepare_whole([Path(path) for path in specs_only(specs)], environment)
+    moved = taking(whole.checked, whole.ir, whole.sessions, name, "" if of == _NOBODY else of)
+    try:
+        moved.look()
+        out(taking_text(moved, style_for(sys.stdout)))
+        if not yes and not agreed(f"Take `{moved.subject}`?", "use `--yes`"):
+            say("nothing was taken over")
+            return 1
+        moved.make()
+        out(f"`{moved.subject}` is of project `{moved.new}` now")
+    finally:
+        moved.close()
+    return 0
 
 
 @command.command("rename")

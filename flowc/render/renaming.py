@@ -1,10 +1,14 @@
-"""What a rename of a project moves, for people."""
+"""What moves from one project to another, for people."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
+from flowc.service.owners import UNNAMED
 from flowc.service.renaming import Renaming
+from flowc.service.taking import Taking
 
 _WORDS = {
     "migrations": "applied versions", "migration_steps": "recorded statements", "watermarks": "watermarks",
@@ -13,9 +17,22 @@ _WORDS = {
 }  # fmt: skip
 
 
-def renaming_text(renaming: Renaming, style: Style) -> str:
-    """A row for each sort of thing in each place."""
-    rows: list[tuple[str, str, object]] = [
+def taking_text(taking: Taking, style: Style) -> str:
+    """The same for a table that is taken over, and what that means for both projects."""
+    told, name = f"project `{taking.old}`" if taking.old else UNNAMED, printable(str(taking.subject))
+    yield_ = f"{told} leaves `{name}` alone from then on: it neither changes nor drops it"
+    own = ((printable(str(taking.subject)), "the table", ""),) if taking.owned else ()
+    lines = [renaming_text(taking, style, own), ""]
+    lines += [f"{yield_}; while its specs declare it, they are refused"] if taking.owned else []
+    stays = ", ".join(f"`{each.name}`" for each in taking.moving)
+    lines += [f"what is kept of {stays} goes with it" if stays else "no pipeline or stream here writes it"]
+    return "\n".join(lines)
+
+
+def renaming_text(renaming: Renaming, style: Style, own: Sequence[tuple[str, str, object]] = ()) -> str:
+    """A row for each sort of thing in each place, after those of `own`."""
+    rows = [*own]
+    rows += [
         (printable(kept.where), _WORDS[name], count) for kept in renaming.found for name, count in kept.rows.items()
     ]
     rows += [(printable(place), f"how far `{name}` is", "") for place, name in renaming.outputs]

@@ -6,7 +6,7 @@ arguments; `open` connects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -137,11 +137,19 @@ class TableStore(Database, Protocol):
     def attach(self, step: Attach) -> None:
         """Ties the open transaction to a table, as `Attach` says."""
 
-    def move_watermarks(self, table: TableName, old: str, new: str) -> None:
-        """Gives the watermarks of a project that lie with a table to another name."""
-
     def watermarks(self, table: TableName) -> pa.Table:
-        """What loads remembered with a table: pipeline, target, column_name, value, loaded_at."""
+        """What loads remembered with a table: project, pipeline_name, target, column_name, value, loaded_at."""
+
+    def set_watermarks(
+        self, table: TableName, rows: Sequence[Mapping[str, Any]], gone: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """Commits such rows, if the table is still as `watermarks` has told last; one without `value` is forgotten.
+
+        Loads of those that are `gone` go on under another name.
+
+        Raises:
+            TransientError: another writer was first.
+        """
 
     def dataset(self, table: TableName) -> Any:
         """The table as it is now, as a pyarrow dataset.

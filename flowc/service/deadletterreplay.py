@@ -12,10 +12,11 @@ from flowc.errors import FlowcError
 from flowc.runtime.streams.letterbox import LetterBox
 from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.lettersrun import LettersRun
-from flowc.service.deadletters import DeadLetters, replayed_name
+from flowc.service.deadletters import DeadLetters
 from flowc.service.letterjudging import judging, passed, untold
 from flowc.service.replayplans import BATCH, decoders_of, fetching, replay_plan, take_out, taking
 from flowc.service.streams import Pause, StreamReport, assembled, no_pause
+from flowc.service.streamstate import replayed_name
 from flowc.stream import StreamPlan, TopicTarget
 
 EVER = 2**31 - 1

@@ -17,9 +17,10 @@ from flowc.plan import kept_name
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.streams.letterbox import fitted
 from flowc.runtime.streams.lettertopic import TopicLetters
+from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.sessions import Sessions
 from flowc.service.streams import plan_of
-from flowc.service.streamstate import stored
+from flowc.service.streamstate import replayed_name, stored
 from flowc.stream import LettersSql, StatePlan, StreamPlan, TableTarget, TopicTarget
 
 Letter = Mapping[str, Any]
@@ -112,7 +113,16 @@ class DeadLetters:
         if database.table(self.kept.table) is None:
             return None
         sources = [source.name for source in self.plan.sources]
-        return letters_sql(self.kept_name, self.kept.table, self.kept.kind, sources, chosen)
+        return letters_sql(self._names(database), self.kept.table, self.kept.kind, sources, chosen)
+
+    def _names(self, database: Database) -> tuple[str, ...]:
+        """The names of the stream in its letters: before its first run also that under which an older version did."""
+        targets = (*self.plan.targets, *(() if self.plan.letters is None else (self.plan.letters,)))
+        keeping = (t for t in targets if isinstance(t, TableTarget) and (t.dead is not None or t.letters))
+        target = next((t for t in keeping if t.positions is not None), None)
+        if target is None or not self.plan.was or not DatabaseWriter(target, database).is_unclaimed():
+            return (self.kept_name,)
+        return self.kept_name, self.plan.was
 
     def demand_table(self, what: str) -> None:
         """Raises UsageError for dead letters in a topic."""
@@ -136,16 +146,6 @@ class DeadLetters:
     def _in_topic(self) -> list[Letter]:
         replayed = stored(replayed_name(self.stream), self.state(), self.sessions).positions
         return list(self.topic().all(replayed))
-
-
-def replayed_name(stream: str) -> str:
-    """The name under which the epochs of replays are counted."""
-    return f"{stream}.dead-letters"
-
-
-def judged_name(stream: str) -> str:
-    """The name under which the epochs of replays are counted whose letters `dedupe` judges."""
-    return f"{stream}.judged-letters"
 
 
 def dead_letters(checked: CheckedSpec, ir: Ir, stream: str, sessions: Sessions) -> DeadLetters:

@@ -16,9 +16,10 @@ from flowc.runtime.streams.letterbox import LetterBox
 from flowc.runtime.streams.letternotes import JUDGED, parted
 from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.state.store import DatabaseStore
-from flowc.service.deadletters import DeadLetters, judged_name
+from flowc.service.deadletters import DeadLetters
 from flowc.service.replayplans import BATCH, decoders_of, fetching, replay_plan, take_out, taking
 from flowc.service.streams import Pause, StreamReport, assembled
+from flowc.service.streamstate import judged_name
 from flowc.stream import StreamPlan, TopicTarget
 
 PASSED = ("arithmetic-overflow", "function-failed", "row-fails")

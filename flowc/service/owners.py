@@ -36,11 +36,13 @@ def _owned(found: dict[TableName, str], connection: str, project: str) -> UsageE
     told = f"project `{owner}`" if owner else UNNAMED
     name, more = next(iter(found)), len(found) - 1
     words = f"table `{connection}.{name}` belongs" if not more else f"{more + 1} tables of `{connection}` belong"
+    take = shlex.join(("flowc", "project", "take", f"{connection}.{name}"))
     rename = shlex.join(("flowc", "project", "rename", owner or "-", project))
     return UsageError(
         f"{words} to {told}, and project `{project}` declares {'them' if more else 'it'} too",
         code="table-of-another-project",
-        help=f"if this is that project under a new name, run `{rename}`; else declare a table of another name",
+        help=f"take {'each' if more else 'it'} over with `{take}`; if this is that project under a new name, run "
+        f"`{rename}`; else declare a table of another name",
         details=tuple(f"{connection}.{name}: of {f'project `{of}`' if of else UNNAMED}" for name, of in found.items()),
     )
 

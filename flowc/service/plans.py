@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import msgspec
 
+from flowc import __version__
 from flowc.catalog import Table, TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Apply, Ir, Stream
@@ -33,7 +34,7 @@ from flowc.migration import (
     WantedTable,
 )
 from flowc.runtime.connector import Database
-from flowc.service.history import Version
+from flowc.service.history import History, Version
 from flowc.service.live import fingerprint, read_live
 from flowc.service.owners import refuse_owned, with_owner, without_owned
 from flowc.service.planning import offline_plans
@@ -142,7 +143,7 @@ def plan_database(
         changes = judged(changes, database) if ask else changes
         loads = tuple(with_watermark(load, wanted.applies, database) for load in loads)
         loads = tuple(with_positions(load, wanted.looks) for load in loads) if ask else loads
-    loads = tuple(with_owner(load, wanted.kind, live.history) for load in loads)
+    loads = tuple(with_owner(with_update(load, live.history), wanted.kind, live.history) for load in loads)
     return DatabasePlan(
         wanted.connection,
         wanted.kind,
@@ -192,6 +193,15 @@ def with_watermark(load: PipelineChange, applies: Sequence[Apply], database: Dat
         return load
     kept = (effect for effect in load.effects if not effect.startswith(FIRST_RUN))
     return replace(load, effects=(*kept, f"its next run reads on from its watermark, {stored.value}"))
+
+
+def with_update(load: PipelineChange, history: History) -> PipelineChange:
+    """The change of a load, which says so where nothing of its spec differs and flowc has been updated."""
+    applied = next((v.flowc for v in reversed(history.versions) if v.status == "done"), __version__)
+    if load.action != "change" or load.changed or load.sql or load.breaks or applied == __version__:
+        return load
+    why = f"flowc was updated since the last apply ({applied} → {__version__}): only the SQL that it makes differs"
+    return replace(load, effects=(*load.effects, why))
 
 
 def _selected(wanted: Wanted, select: frozenset[str]) -> Wanted:

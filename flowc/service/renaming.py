@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Ir, Target
+from flowc.compiler.ir import Ir, Stream, Target
 from flowc.compiler.loads.watermark import renew_watermarks
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.migrate.history import renew_history
@@ -21,7 +22,7 @@ from flowc.compiler.streamplan.state import EMBEDDED, renew_state
 from flowc.compiler.tables.letters import letters_place
 from flowc.compiler.tables.state import KEPT, count_project, move_project, own_tables
 from flowc.errors import EngineError, FlowcError, UsageError
-from flowc.plan import Renewal, kept_name
+from flowc.plan import PROJECT, Renewal, kept_name
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import renewed
@@ -63,6 +64,11 @@ class Renaming:
     """Where else something is held: the place, and the stream or pipeline."""
     _opened: list[Database] = field(default_factory=list, init=False)
 
+    @property
+    def streams(self) -> Sequence[Stream]:
+        """The streams that move."""
+        return self.ir.streams
+
     def look(self) -> None:
         """Finds what there is.
 
@@ -71,30 +77,25 @@ class Renaming:
         if self.new != self.checked.project.name:
             message = f"the specs here are of project `{self.checked.project.name}`, not of `{self.new}`"
             raise UsageError(message, code="unknown-project", help=f"write `project: {self.new}` in one of them first")
-        every = [*self._databases(), *self._embedded()]
-        self.found = tuple(kept for kept in every if kept.rows)
-        self.outputs = tuple(self._outputs())
+        every = self._look()
         if not self.found and not self.outputs:
             raise _unknown(self.old, every)
-        for kept in self.found:
-            taken = _rows(kept.database, kept.kind, self.new)
-            if set(taken) & set(kept.rows):
-                message = f"{kept.where}: something is kept of project `{self.new}` already, beside `{self.old}`"
-                help = "they are two projects; give this one another name"
-                raise UsageError(message, code="project-exists", help=help)
+        self._require_apart("they are two projects; give this one another name")
 
     def make(self) -> None:
         """Moves it, and what folders, topics and lakes hold of streams and loads.
 
         Raises UsageError while an apply of either name is at work.
         """
-        for stream in self.ir.streams:
+        for stream in self.streams:
             for _, writer in self._writers(stream.name):
                 with closing(writer):
                     if _holds(writer):
                         writer.open()  # takes over what is held under the old name
         for target in _lakes(self.ir):
-            self._lake(target).move_watermarks(target.name, self.old, self.new)
+            if marks := self._marks(target):
+                now = [{**row, PROJECT: self.new} for row in marks]
+                self._lake(target).set_watermarks(target.name, now, marks)
         for kept in self.found:
             self._move(kept)
 
@@ -104,6 +105,31 @@ class Renaming:
             kept.close()
         self.sessions.close()
 
+    def _look(self) -> list[Kept]:
+        """Finds what there is; gives all places that were looked at."""
+        every = [*self._databases(), *self._embedded()]
+        self.found = tuple(kept for kept in every if kept.rows)
+        self.outputs = tuple(self._outputs())
+        return every
+
+    def _require_apart(self, help: str) -> None:
+        for kept in self.found:
+            taken = self._rows(kept.database, kept.kind, self.new)
+            if set(taken) & set(kept.rows):
+                message = f"{kept.where}: something is kept of project `{self.new}` already, beside `{self.old}`"
+                raise UsageError(message, code="project-exists", help=help)
+
+    def _where(self, name: str, database: Database, kind: str) -> str:
+        """Which rows of one of flowc's own tables move, among those of the project."""
+        return ""
+
+    def _hold(self, kept: Kept) -> None:
+        """Keeps out, until the transaction of a place ends, what must not meet it half done."""
+
+    def _more(self, kept: Kept) -> Iterable[str]:
+        """What else is done in the transaction of a place."""
+        return ()
+
     def _databases(self) -> Iterator[Kept]:
         places: dict[Place, str] = {}
         for name, spec in self.checked.project.connections.items():
@@ -112,7 +138,7 @@ class Renaming:
         for name in places.values():
             database, kind = self.sessions.control(name)
             database.open()
-            yield Kept(name, database, kind, _rows(database, kind, self.old), tuple(self._letters(name)))
+            yield Kept(name, database, kind, self._rows(database, kind, self.old), tuple(self._letters(name)))
 
     def _embedded(self) -> Iterator[Kept]:
         file = self.sessions.resolver.root / FOLDER / FILE
@@ -120,10 +146,24 @@ class Renaming:
             database = open_database(EMBEDDED, {"path": str(file)})
             self._opened.append(database)
             database.open()
-            yield Kept(f"{FOLDER}/{FILE}", database, EMBEDDED, _rows(database, EMBEDDED, self.old))
+            yield Kept(f"{FOLDER}/{FILE}", database, EMBEDDED, self._rows(database, EMBEDDED, self.old))
+
+    def _rows(self, database: Database, kind: str, project: str) -> dict[str, int]:
+        """How many rows of a project that move each of flowc's own tables holds, where it holds any."""
+        there, dialect = _present(database, kind), DIALECTS[kind]
+        names = dict(zip(KEPT, own_tables(dialect), strict=False))
+        old = {name for name in there if (found := database.table(names[name])) and found.column("project") is None}
+        counted = {}
+        for name in there:
+            if name in old and project:
+                continue
+            where = self._where(name, database, kind)
+            query = count_project(name, None if name in old else project, dialect, where)
+            counted[name] = int(database.query(query).column(0)[0].as_py())
+        return {name: count for name, count in counted.items() if count}
 
     def _letters(self, connection: str) -> Iterator[str]:
-        for stream in self.ir.streams:
+        for stream in self.streams:
             place = letters_place(stream)
             if not isinstance(place, Target) or not self.sessions.same(place.connection, connection):
                 continue
@@ -139,11 +179,15 @@ class Renaming:
                 locks.enter_context(apply_lock(database, kept.kind, _LOCK, None, project))
             locks.enter_context(shared_lock(database, kept.kind, _LOCK))
             renewed(database, _renewals(kept.kind))
+            more = tuple(self._more(kept))
+            moves = [
+                move_project(name, self.old, self.new, dialect, self._where(name, database, kept.kind))
+                for name in kept.rows
+            ]
             database.begin()
             try:
-                for name in kept.rows:
-                    database.execute(move_project(name, self.old, self.new, dialect))
-                for statement in kept.letters:
+                self._hold(kept)
+                for statement in (*moves, *kept.letters, *more):
                     database.execute(statement)
                 database.commit()
             except FlowcError:
@@ -152,15 +196,18 @@ class Renaming:
 
     def _outputs(self) -> Iterator[tuple[str, str]]:
         """The places that are no tables of a database and hold how far a stream or a load is, with its name."""
-        for stream in self.ir.streams:
+        for stream in self.streams:
             for name, writer in self._writers(stream.name):
                 with closing(writer):
                     if _holds(writer):
                         yield name, stream.name
         for target in _lakes(self.ir):
-            marks = self._lake(target).watermarks(target.name).to_pylist()
-            names = dict.fromkeys(str(row["pipeline_name"]) for row in marks if row["project"] == self.old)
+            names = dict.fromkeys(str(row["pipeline_name"]) for row in self._marks(target))
             yield from ((f"{target.connection}.{target.name}", name) for name in names)
+
+    def _marks(self, target: Target) -> list[dict[str, Any]]:
+        """The watermarks of the project that lie with a table."""
+        return [row for row in self._lake(target).watermarks(target.name).to_pylist() if row[PROJECT] == self.old]
 
     def _lake(self, target: Target) -> TableStore:
         store = self.sessions.target(target.connection)
@@ -200,20 +247,6 @@ def _present(database: Database, kind: str) -> Sequence[str]:
     names = dict(zip(KEPT, own_tables(DIALECTS[kind]), strict=False))
     there = database.tables(tuple(names[name] for name in KEPT))
     return [name for name in KEPT if names[name] in there]
-
-
-def _rows(database: Database, kind: str, project: str) -> dict[str, int]:
-    """How many rows of a project each of flowc's own tables holds that holds any."""
-    there, dialect = _present(database, kind), DIALECTS[kind]
-    names = dict(zip(KEPT, own_tables(dialect), strict=False))
-    old = {name for name in there if (found := database.table(names[name])) and found.column("project") is None}
-    counted = {}
-    for name in there:
-        if name in old and project:
-            continue
-        query = count_project(name, None if name in old else project, dialect)
-        counted[name] = int(database.query(query).column(0)[0].as_py())
-    return {name: count for name, count in counted.items() if count}
 
 
 def _projects(database: Database, kind: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from flowc.compiler.loads.load import Reread, find_column
 from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.watermark import forget_watermark, place_of_watermarks, set_watermark
 from flowc.errors import FlowcError, UsageError
+from flowc.plan import PROJECT
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.load import describe
 from flowc.service.sessions import Sessions
@@ -68,8 +69,8 @@ def _standing(apply: Apply, sessions: Sessions) -> Standing:
 def plan_moves(pipeline: Pipeline, sessions: Sessions, to: str) -> tuple[Move, ...]:
     """What moving a load to a place would do; `to` is a value of its cursor, or `FORGOTTEN`.
 
-    Raises UsageError for a load that is not incremental, whose watermarks lie in the log of its table, or of whose
-    cursor `to` is no value.
+    Raises UsageError for a load that is not incremental, whose watermark would lie with a table that is not there, or
+    of whose cursor `to` is no value.
     """
     require_incremental(pipeline, f"`flowc run {pipeline.name} --full` loads it anew")
     return tuple(_move(apply, sessions, to) for apply in pipeline.applies)
@@ -77,11 +78,11 @@ def plan_moves(pipeline: Pipeline, sessions: Sessions, to: str) -> tuple[Move, .
 
 def _move(apply: Apply, sessions: Sessions, to: str) -> Move:
     target = sessions.target(apply.target.connection)
-    if isinstance(target, TableStore):
+    if isinstance(target, TableStore) and target.table(apply.target.name) is None:
         raise UsageError(
-            f"the watermark of `{apply.pipeline}` lies in the log of `{apply.target.name}`, where loads alone write",
+            f"the watermark of `{apply.pipeline}` lies with `{apply.target.name}`, and there is no such table yet",
             code="not-movable",
-            help=f"read it anew: `flowc run {apply.pipeline} --full`, or a part of it with `--from` and `--to`",
+            help="make it with `flowc apply`; or say with `start` where the first run begins",
         )
     before = stored_watermark(apply, target)
     assert before is not None  # the load is incremental
@@ -109,19 +110,37 @@ def make_moves(moves: Sequence[Move], sessions: Sessions) -> None:
     """
     for move in moves:
         target = sessions.target(move.apply.target.connection)
-        for sql in place_of_watermarks(DIALECTS[move.apply.target.kind]):
-            target.execute(sql)  # apart: where making a table is no part of a transaction, it would end one
-        stored_watermark(move.apply, target, claim=True)  # what an older version left
+        if not isinstance(target, TableStore):
+            for sql in place_of_watermarks(DIALECTS[move.apply.target.kind]):
+                target.execute(sql)  # apart: where making a table is no part of a transaction, it would end one
+            stored_watermark(move.apply, target, claim=True)  # what an older version left
         target.begin()
         try:
             target.lock(move.apply.target.name)
             _require_unmoved(move, target)
-            for sql in _statements(move):
-                target.execute(sql)
+            _make_move(move, target)
             target.commit()
         except BaseException:
             target.rollback()
             raise
+
+
+def _make_move(move: Move, target: Database) -> None:
+    if not isinstance(target, TableStore):
+        for sql in _statements(move):
+            target.execute(sql)
+    elif (move.before.value, move.after) != (None, None):
+        target.set_watermarks(move.apply.target.name, [_row(move)])
+
+
+def _row(move: Move) -> dict[str, object]:
+    """The watermark as it lies with a table that is files with a log."""
+    apply, now = move.apply, datetime.now(UTC)
+    cursor = apply.incremental.column if apply.incremental is not None else ""
+    return {
+        PROJECT: apply.project, "pipeline_name": apply.pipeline, "target": move.before.kept,
+        "column_name": cursor, "value": move.after, "loaded_at": now,
+    }  # fmt: skip
 
 
 def _require_unmoved(move: Move, target: Database) -> None:

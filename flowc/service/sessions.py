@@ -62,7 +62,11 @@ class Sessions:
         if options.kind == "files":
             return Files(options.values)
         # A database in memory is seen by its own session only.
-        return self._session(connection, "write" if self.place(connection)[1] == _MEMORY else "read")
+        return self._session(connection, "write" if self.in_memory(connection) else "read")
+
+    def in_memory(self, connection: str) -> bool:
+        """Whether a connection is of a database that its own session alone sees."""
+        return self.place(connection)[1] == _MEMORY
 
     def functions(self, plans: Sequence[FunctionPlan]) -> tuple[Function, ...]:
         """Functions of the project, imported. Raises UsageError where one is not there."""

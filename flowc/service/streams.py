@@ -19,6 +19,7 @@ from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.streams.compute import Compute, Origin, fail, schema_of
 from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.lettersjudged import MET
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.transform import Transform
@@ -27,7 +28,7 @@ from flowc.service.sessions import Sessions
 from flowc.service.streamdiscovery import discovered
 from flowc.service.streamsides import described, opened_lookups, planning
 from flowc.service.streamsources import FORMATS, opened_sources
-from flowc.service.streamstate import state_of
+from flowc.service.streamstate import judged_epoch, state_of
 from flowc.service.streamtargets import looking, writers_of
 from flowc.stream import BatchLimits, StreamPlan
 from flowc.types import computed
@@ -73,16 +74,33 @@ def run_stream(
     """
     report, began = StreamReport(name), monotonic()
     try:
-        run = assembled(plan_of(checked, ir, name, sessions), sessions, report, pause=pause)
-        try:
-            run.drain, run.stopping = drain, stopping or run.stopping
-            run.run()
-        finally:
-            run.close()
+        plan = plan_of(checked, ir, name, sessions)
+        replays = judged_epoch(plan, sessions)
+        while (met := _run(plan, sessions, report, pause, drain=drain, stopping=stopping)) is not None:
+            before, replays = replays, judged_epoch(plan, sessions)
+            if replays == before:  # another worker did it, and not a replay of dead letters
+                raise met
     except FlowcError as error:
         report.error = sessions.redacted(error)
     report.seconds, report.stopped = monotonic() - began, stopping is not None and stopping.is_set()
     return report
+
+
+def _run(
+    plan: StreamPlan, sessions: Sessions, report: StreamReport, pause: Pause, *, drain: bool, stopping: Event | None
+) -> FlowcError | None:
+    """Runs a plan to the end of its sources; why it was shut out, if somebody went on with the stream."""
+    run = assembled(plan, sessions, report, pause=pause)
+    try:
+        run.drain, run.stopping = drain, stopping or run.stopping
+        run.run()
+        return None
+    except FlowcError as error:
+        if error.code not in MET:
+            raise
+        return error
+    finally:
+        run.close()
 
 
 def plan_of(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -> StreamPlan:

@@ -22,7 +22,7 @@ from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.source import Source
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.service.sessions import Sessions
-from flowc.service.streamstate import open_state
+from flowc.service.streamstate import own_state
 from flowc.stream import SourcePlan, StatePlan, StreamPlan
 from flowc.types import Kind
 
@@ -49,12 +49,9 @@ class StoredFacts:
         self._with(lambda store: store.remember(facts))
 
     def _with(self, work: Callable[[DatabaseStore], Answer]) -> Answer:
-        store = open_state(self.stream, self.plan, self.sessions)
-        try:
-            store.open()
+        with own_state(self.stream, self.plan, self.sessions) as store:
+            store.ready()
             return work(store)
-        finally:
-            store.close()
 
 
 def opened_sources(

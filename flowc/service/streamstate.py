@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 
+from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.state.store import DatabaseStore
@@ -16,6 +17,25 @@ from flowc.stream import StatePlan, StreamPlan
 FOLDER = ".flowc"
 """Where flowc's own files are, under the project root."""
 FILE = "state.sqlite"
+
+
+def replayed_name(stream: str) -> str:
+    """The name under which the epochs of replays are counted."""
+    return f"{stream}.dead-letters"
+
+
+def judged_name(stream: str) -> str:
+    """The name under which the epochs of replays are counted whose letters `dedupe` judges."""
+    return f"{stream}.judged-letters"
+
+
+def judged_epoch(plan: StreamPlan, sessions: Sessions) -> int:
+    """The number of the last epoch of a replay whose letters `dedupe` judged: each shuts out the stream's worker."""
+    if plan.state is None or not plan.operators or plan.on_error != "dlq":
+        return 0
+    name = judged_name(plan.name)
+    state = state_plan(Owner(plan.project, name), plan.state.connection, plan.state.kind)
+    return stored(name, state, sessions).epoch
 
 
 def state_of(plan: StreamPlan, writers: Sequence[Writer], sessions: Sessions) -> DatabaseStore | None:
@@ -55,6 +75,21 @@ def _is_there(plan: StatePlan, sessions: Sessions) -> bool:
 def open_state(stream: str, plan: StatePlan, sessions: Sessions) -> DatabaseStore:
     """The store of a stream; one that is shared uses the session of the stream's target."""
     return DatabaseStore(stream, plan.sql, _database(plan, sessions))
+
+
+@contextmanager
+def own_state(stream: str, plan: StatePlan, sessions: Sessions) -> Iterator[DatabaseStore]:
+    """The store of a stream through a session of its own; a database in memory has one for all."""
+    if plan.connection is None or sessions.in_memory(plan.connection):
+        database = _database(plan, sessions)
+    else:
+        options = sessions.options(plan.connection)
+        database = open_database(options.kind, options.values)
+    try:
+        yield DatabaseStore(stream, plan.sql, database)
+    finally:
+        if plan.connection is None or not sessions.in_memory(plan.connection):
+            database.close()
 
 
 def _database(plan: StatePlan, sessions: Sessions) -> Database:

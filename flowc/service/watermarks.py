@@ -50,14 +50,16 @@ def stored_watermark(apply: Apply, target: Database, *, claim: bool = False) -> 
 
 def _refuse_renamed(apply: Apply, target: Database, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
-        if _watermark(apply, target, [row]).value is not None:
+        called = f"{apply.target.connection}.{str(row['target']).partition('.')[2]}"  # whatever it calls the database
+        if _watermark(apply, target, [{**row, "target": called}]).value is not None:
             other = row[PROJECT]
             renamed = ("flowc", "project", "rename", other, apply.project)
+            taken = ("flowc", "project", "take", f"{apply.target.connection}.{apply.target.name}", "--from", other)
             raise UsageError(
                 f"project `{other}` has a pipeline of that name that loads `{apply.target.name}`",
                 code="project-renamed",
-                help=f"if this is `{other}` under a new name, run `{shlex.join(renamed)}`; "
-                "else give the pipeline another name",
+                help=f"if this is `{other}` under a new name, run `{shlex.join(renamed)}`; if this pipeline alone was "
+                f"moved here, `{shlex.join(taken)}`; else give the pipeline another name",
             )
 
 

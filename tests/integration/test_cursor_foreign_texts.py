@@ -42,3 +42,32 @@ def test_instants_without_a_zone_as_sqlite_itself_writes_them(project, tmp_path)
     for number in range(1, 4):
         store.run(f"INSERT INTO raw VALUES ({number}, datetime('2024-01-01', '+{number} days'))")
         assert load(project, store) == list(range(1, number + 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "own"), [("mysql", "TEXT"), ("mysql", "ENUM('new', 'done', 'active')"), ("sqlite", "TEXT")]
+)
+def test_an_enum_of_mysql_is_in_the_order_of_its_texts(project, tmp_path, mysql, kind, own):
+    """Not in that of its declaration, in which MySQL sorts: elsewhere it is a text."""
+    source, here = Store("mysql", tmp_path, mysql), kind == "mysql"
+    target = source if here else Store("sqlite", tmp_path)
+    source.run("CREATE TABLE raw (id BIGINT PRIMARY KEY, state ENUM('new', 'done', 'active'))")
+    if here:
+        target.run(f"CREATE TABLE d (id BIGINT, state {own})")
+    spec = SPEC.replace("column: c", "column: state").format(
+        source=source.connection, target=target.connection, keys="keys: [id],"
+    )
+    project.write("specs/p.yaml", spec)
+
+    def loaded(*rows):
+        for row in rows:
+            source.run(f"INSERT INTO raw VALUES {row}")
+        done = project.flowc("run", "--once")
+        assert done.code == 0, done.out + done.err
+        return [row[0] for row in target.raw("SELECT id FROM d ORDER BY id")]
+
+    assert loaded((1, "active"), (2, "done")) == [1, 2]
+    assert target.raw("SELECT value FROM flowc_watermarks") == [("done",)]
+    assert loaded((3, "new"), (4, "done")) == [1, 2, 3, 4]
+    assert target.raw("SELECT value FROM flowc_watermarks") == [("new",)]
+    assert loaded((5, "active"), (6, "new")) == [1, 2, 3, 4, 6]

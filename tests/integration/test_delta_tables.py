@@ -70,11 +70,16 @@ def test_constraints_of_the_table_hold(lake):
     for options in ("mode: append", "mode: merge, keys: [id]", "mode: truncate"):
         pipeline(lake, options)
         done = lake.flowc("run", "--once")
-        assert "error[constraint-violated]" in done.err, options
+        told = "error[constraint-violated]: p, lake.t: `t` refuses the rows: constraint `small` is id < 3 (`id` is `3`)"
+        assert told in done.err, options
         assert lakes.rows(table(lake)) == [(1, "a")]
     lake.write("data/rows.csv", "id,v\n1,b\n2,b\n")
     pipeline(lake, "mode: merge, keys: [id]")
     assert run(lake) == (2, 1, 1, 0, 0)
+    DeltaTable(table(lake)).alter.add_constraint({"known": "v <> 'zz' OR `id` = 1"})
+    lake.write("data/rows.csv", "id,v\n1,zz\n2,zz\n")
+    told = "constraint `known` is v != 'zz' OR id = 1 (`id` is `2`, `v` is `zz`)"
+    assert told in lake.flowc("run", "--once").err
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from flowc.catalog import TableName
+from flowc.cli.whole import prepare_whole
+from flowc.errors import TransientError, UsageError
+from flowc.runtime.connector import TableStore
+from flowc.service.resets import make_moves, plan_moves
 from tests.commands import Folder, Inside
 
 KINDS = ("sqlite", "duckdb", "postgres", "mysql")
@@ -117,9 +122,10 @@ def test_a_load_is_made_anew(folder, targets, kind, mode, sql):
     assert run(folder)["read"] == 1, "later runs go on from there"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "delta"])
 def test_a_watermark_is_moved_and_forgotten(folder, targets, kind):
     write(folder, targets[kind], mode="merge", more=', start: "2026-01-02"')
+    assert folder.flowc("apply", "--yes").code == 0
     moved = folder.flowc("rewind", "fill", "--to", "2026-01-01", "--yes")
     assert moved.code == 0, moved.err
     assert watermark(folder) == "2026-01-01"
@@ -133,12 +139,47 @@ def test_a_watermark_is_moved_and_forgotten(folder, targets, kind):
     assert watermark(folder) == "2026-01-03"
 
 
-def test_a_watermark_of_delta_is_set_by_loads_alone(folder, targets):
+def test_a_watermark_lies_with_a_delta_table(folder, targets):
     write(folder, targets["delta"], mode="merge")
-    run(folder)
-    done = folder.flowc("rewind", "fill", "--to", "earliest", "--yes")
+    done = folder.flowc("rewind", "fill", "--to", "2026-01-02", "--yes")
     assert done.code == 2
-    assert "flowc run fill --full" in done.err
+    assert "error[not-movable]" in done.err
+
+
+@pytest.mark.parametrize("to", ["2026-01-02", "earliest"])
+@pytest.mark.parametrize("kind", [*KINDS, "delta"])
+def test_a_move_that_a_load_overtakes_changes_nothing(folder, targets, kind, to):
+    write(folder, targets[kind], mode="merge")
+    run(folder)
+    whole = prepare_whole([folder.path / "specs"], None)
+    pipeline = whole.ir.pipeline("fill")
+    assert pipeline is not None
+    moves = plan_moves(pipeline, whole.sessions, to)
+    whole.sessions.close()
+    source(folder, "INSERT INTO s VALUES (4, '2026-01-04', 4)")
+    run(folder)
+    with pytest.raises(UsageError) as refused:
+        make_moves(moves, whole.sessions)
+    whole.sessions.close()
+    assert refused.value.code == "load-overtaken"
+    assert watermark(folder) == "2026-01-04"
+
+
+def test_a_commit_between_the_look_and_the_move_of_a_delta_table_stops_it(folder, targets):
+    write(folder, targets["delta"], mode="append")
+    run(folder)
+    whole = prepare_whole([folder.path / "specs"], None)
+    store = whole.sessions.target("target")
+    assert isinstance(store, TableStore)
+    name = TableName(None, "t")
+    [row] = store.watermarks(name).to_pylist()
+    source(folder, "INSERT INTO s VALUES (4, '2026-01-04', 4)")
+    run(folder)
+    with pytest.raises(TransientError) as refused:
+        store.set_watermarks(name, [{**row, "value": "2026-01-01"}])
+    whole.sessions.close()
+    assert refused.value.code == "write-conflict"
+    assert watermark(folder) == "2026-01-04"
 
 
 def test_nothing_is_moved_unasked(folder, targets):

@@ -70,6 +70,25 @@ def test_another_cursor_begins_anew(send, project, store):
     assert stored(store)["numbers"] == "15"
 
 
+def test_a_load_whose_watermark_is_forgotten_meanwhile_stops(send, project, store, monkeypatch):
+    send(5)
+    store.run("INSERT INTO raw VALUES (6, 6, '2026-01-06')")
+    describe, moved = loads.describe, []
+
+    def forgotten(*arguments):
+        if not moved:
+            moved.append(None)
+            moved.append(project.flowc("rewind", "numbers", "--to", "earliest", "--yes"))
+        return describe(*arguments)
+
+    monkeypatch.setattr(loads, "describe", forgotten)
+    done = project.flowc("run", "numbers", "--once", "--json")
+    assert moved[1].code == 0, moved[1].err
+    assert '"code": "load-overtaken"' in done.out
+    assert "numbers" not in stored(store)
+    assert store.rows("SELECT id FROM numbers") == [(5,)]
+
+
 @pytest.mark.parametrize("before", [(), (5,)], ids=["first load", "later load"])
 def test_a_load_that_another_one_has_overtaken_stops(send, project, store, monkeypatch, before):
     """The other one loads after this one has read the watermark and before it begins."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -286,3 +287,132 @@ def test_import_takes_tables_of_its_own_database_alone(store: Store, made: Make)
     assert "belongs to project `orders`, and left out" in found.err
     assert "error[table-of-another-project]" in refused(sales, "import", "wh", "orders")
     assert "name: orders" in done(orders, "import", "wh", "orders")
+
+
+def without_orders(project: Inside) -> None:
+    """Leaves a project that declares another table, and neither loads nor streams."""
+    text = (project.path / "specs/project.yaml").read_text()
+    rest = "tables:\n  rest: { connection: wh, columns: { id: bigint primary key } }\n"
+    project.write("specs/project.yaml", text.partition("tables:")[0] + rest)
+
+
+def test_a_table_is_taken_over_with_the_watermark_of_its_load(store: Store, made: Make):
+    orders = made("orders")
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once")
+    shop = made("shop", table="orders")
+    specs = (shop.path / "specs/project.yaml").read_text().partition("streams:")[0].replace("wh", "house")
+    shop.write("specs/project.yaml", specs)
+    shop.write("rows.csv", "id,name\n2,again\n3,more\n")
+    assert "project take house.orders`" in refused(shop, "plan")
+    before = store.rows(f"SELECT project, version FROM {own(store, 'migrations')}")
+    assert "nobody-to-ask" in refused(shop, "project", "take", "orders")
+    assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == before
+    told = done(shop, "project", "take", "house.orders", "--from", "orders", "--yes")
+    assert "project `orders` leaves `house.orders` alone from then on" in told
+    assert "No changes" in done(shop, "plan")
+    done(shop, "run", "--once")
+    assert store.rows("SELECT id, name FROM orders") == [(1, "orders"), (2, "orders"), (3, "more")]
+    assert "take house.orders" not in done(shop, "plan", "--history")
+    assert "project take wh.orders`" in refused(orders, "plan")
+    assert "error[project-renamed]" in refused(orders, "run", "--once", "load")
+    done(orders, "run", "--once", "ticks")
+    without_orders(orders)
+    done(orders, "apply", "--yes")
+    assert store.rows("SELECT count(*) FROM orders") == [(3,)]
+    assert "error[nothing-to-take]" in refused(shop, "project", "take", "orders", "--yes")
+
+
+def test_a_stream_is_taken_over_with_the_table_that_it_writes(store: Store, made: Make):
+    orders, shop = made("orders"), made("shop", table="orders")
+    for project in (orders, shop):
+        text = (project.path / "specs/project.yaml").read_text()
+        text = text.replace(f"uri: {project.path}", f"uri: {orders.path}")
+        project.write("specs/project.yaml", text.replace("    source:", "    state: { connection: wh }\n    source:"))
+    done(orders, "run", "--once")
+    orders.write("ticks-2.jsonl", '{"id": 2, "name": "more"}\n')
+    said = refused(shop, "run", "--once", "ticks")
+    assert "project take wh.orders_ticks --from orders`" in said
+    done(shop, "project", "take", "wh.orders_ticks", "--from", "orders", "--yes")
+    done(shop, "run", "--once", "ticks")
+    assert store.rows("SELECT id FROM orders_ticks") == [(1,), (2,)]
+    assert "error[project-renamed]" in refused(shop, "run", "--once", "load")
+    done(shop, "project", "take", "orders", "--from", "orders", "--yes")
+    done(shop, "run", "--once", "load")
+    assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
+
+
+def test_what_cannot_be_taken_over_is_told(store: Store, made: Make):
+    orders, sales = made("orders"), made("sales", table="orders")
+    done(orders, "apply", "--yes")
+    for words, code in (
+        (("nowhere",), "unknown-selection"),
+        (("orders", "--from", "shop"), "nothing-to-take"),
+        (("wh.orders_ticks", "--from", "orders"), "nothing-to-take"),
+        (("wh.orders_ticks",), "nothing-to-take"),
+    ):
+        assert f"error[{code}]" in refused(sales, "project", "take", *words, "--yes")
+    store.run(f"UPDATE {own(store, 'migrations')} SET status = 'failed'")
+    assert "error[apply-unfinished]" in refused(sales, "project", "take", "orders", "--yes")
+    assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == [("orders", 1)]
+
+
+def test_a_table_that_an_older_version_left_to_nobody_is_taken_over(store: Store, made: Make):
+    orders = made("orders")
+    text = (orders.path / "specs/project.yaml").read_text()
+    more = "".join(f"\n  t{n}: {{ connection: wh, columns: {{ id: bigint }} }}" for n in range(3))
+    orders.write("specs/project.yaml", text.replace("tables:", f"tables:{more}"))
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once", "load")
+    make_older(store, ("migrations", "migration_steps", "watermarks"))
+    shop = made("shop", table="orders")
+    shop.write("rows.csv", "id,name\n2,again\n3,more\n")
+    assert "error[table-of-another-project]" in refused(shop, "plan")
+    told = done(shop, "project", "take", "orders", "--yes")
+    assert "watermarks" in told
+    done(shop, "run", "--once", "load")
+    assert store.rows("SELECT id FROM orders") == [(1,), (2,), (3,)]
+    assert "No changes" not in done(shop, "plan"), "of the stream, which was not applied here"
+    text = (orders.path / "specs/project.yaml").read_text()
+    orders.write("specs/project.yaml", text.partition("pipelines:")[0].replace("  orders:", "  mine:"))
+    assert " 0 to drop" in done(orders, "plan")
+    assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == [("", 1), ("", 2), ("shop", 1)]
+
+
+def test_letters_of_an_older_version_are_seen_before_the_first_run(store: Store, made: Make):
+    orders, sales = made("orders", rest="    on_error: dlq\n"), made("sales", rest="    on_error: dlq\n")
+    for project in (orders, sales):
+        project.write("ticks-2.jsonl", '{"id": "x"}\n{"id": "y"}\n')
+        done(project, "run", "--once", "ticks")
+    make_older(store, ("positions",))
+    letters = own(store, "dead_letters")
+    store.run(f"UPDATE {letters} SET stream = 'ticks' WHERE stream = 'orders/ticks'")
+    positions = own(store, "positions")
+    store.run(f"DELETE FROM {positions} WHERE target LIKE '%sales_ticks'")
+    before = store.rows(f"SELECT * FROM {letters}")
+    assert [each["letters"] for each in json.loads(done(orders, "dlq", "list", "--json"))] == [2]
+    assert json.loads(done(sales, "dlq", "list", "--json"))[0]["letters"] == 2
+    assert [each["error"] for each in json.loads(done(orders, "dlq", "show", "ticks", "--json"))]
+    assert json.loads(done(orders, "status", "ticks", "--json"))[0]["dead_letters"] == 2
+    assert "nobody-to-ask" in refused(orders, "dlq", "purge", "ticks")
+    assert store.rows(f"SELECT * FROM {letters}") == before
+    assert json.loads(refused(orders, "dlq", "replay", "ticks", "--json"))["failed"] == 2
+    assert store.rows(f"SELECT stream, attempt FROM {letters}") == [
+        ("orders/ticks", 2), ("orders/ticks", 2), ("sales/ticks", 1), ("sales/ticks", 1)
+    ]  # fmt: skip
+    store.run(f"UPDATE {letters} SET stream = 'ticks' WHERE stream = 'orders/ticks'")
+    done(orders, "run", "--once", "ticks")
+    assert store.rows(f"SELECT count(*) FROM {letters} WHERE stream = 'orders/ticks'") == [(2,)]
+    store.run(f"UPDATE {letters} SET stream = 'ticks' WHERE stream = 'sales/ticks'")
+    assert done(orders, "dlq", "purge", "ticks", "--yes") == "ticks: 2 removed\n"
+    assert store.rows(f"SELECT stream FROM {letters}") == [("ticks",), ("ticks",)], "taken up once"
+
+
+def test_letters_of_an_older_version_are_purged_before_the_first_run(store: Store, made: Make):
+    orders = made("orders", rest="    on_error: dlq\n")
+    orders.write("ticks-2.jsonl", '{"id": "x"}\n')
+    done(orders, "run", "--once", "ticks")
+    make_older(store, ("positions",))
+    store.run(f"UPDATE {own(store, 'dead_letters')} SET stream = 'ticks'")
+    assert done(orders, "dlq", "purge", "ticks", "--yes") == "ticks: 1 removed\n"
+    assert store.rows(f"SELECT stream FROM {own(store, 'dead_letters')}") == []

@@ -100,6 +100,55 @@ def test_a_rename_moves_what_lakes_folders_and_stores_hold(tmp_path: Path, lake:
     assert files(tmp_path) == ["more", "orders"]
 
 
+def test_a_table_is_taken_over_with_what_lies_with_it(tmp_path: Path, lake: Lake):
+    orders = make(tmp_path, "orders")
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once")
+    shop = make(tmp_path, "shop", "orders")
+    text = (shop.path / "specs/project.yaml").read_text()
+    shop.write("specs/project.yaml", text.replace(f"uri: {tmp_path}/out", f"uri: {tmp_path}/elsewhere"))
+    (tmp_path / "orders/rows.csv").write_text("id,name\n2,orders\n3,more\n")
+    (tmp_path / "orders/ticks-2.jsonl").write_text('{"id": 2, "name": "more"}\n')
+    assert "project take lake.orders`" in shop.flowc("plan").err
+    told = done(shop, "project", "take", "orders", "--yes")
+    assert "project `orders` leaves `lake.orders` alone" in told
+    assert "how far `load` is" in told
+    done(shop, "run", "--once", "load")
+    assert rows(lake, "orders") == [(1, "orders"), (2, "orders"), (3, "more")]
+    refused = orders.flowc("run", "--once", "load")
+    assert "error[project-renamed]" in refused.err + refused.out
+    done(orders, "run", "--once", "ticks")
+    assert rows(lake, "ticks") == [(1, "orders"), (2, "more")]
+    done(orders, "project", "take", "orders", "--yes")
+    assert "No changes" in done(orders, "plan")
+    (tmp_path / "orders/rows.csv").write_text("id,name\n3,more\n4,new\n")
+    done(orders, "run", "--once", "load")
+    assert rows(lake, "orders") == [(1, "orders"), (2, "orders"), (3, "more"), (4, "new")]
+
+
+def test_a_project_that_comes_back_to_its_name_goes_on(tmp_path: Path, lake: Lake):
+    done(make(tmp_path, "orders"), "run", "--once", "load")
+    for old, new in (("orders", "today"), ("today", "orders"), ("orders", "today"), ("today", "orders")):
+        done(make(tmp_path, new, "orders"), "project", "rename", old, new, "--yes")
+    back = make(tmp_path, "orders")
+    assert "lake.orders: 2" in done(back, "rewind", "load", "--to", "2", "--yes")
+    back.write("rows.csv", "id,name\n2,orders\n3,more\n")
+    done(back, "run", "--once", "load")
+    assert rows(lake, "orders") == [(1, "orders"), (2, "orders"), (3, "more")]
+
+
+def test_a_watermark_of_an_older_version_is_moved(tmp_path: Path, lake: Lake):
+    orders = make(tmp_path, "orders")
+    done(orders, "run", "--once", "load")
+    _older(lake)
+    assert "lake.orders: 2 → forgotten" in done(orders, "rewind", "load", "--to", "earliest", "--yes")
+    assert json.loads(done(orders, "status", "load", "--json"))[0]["watermark"] is None
+    assert "lake.orders: no watermark → 2" in done(orders, "rewind", "load", "--to", "2", "--yes")
+    orders.write("rows.csv", "id,name\n2,orders\n3,more\n")
+    done(orders, "run", "--once", "load")
+    assert rows(lake, "orders") == [(1, "orders"), (2, "orders"), (3, "more")]
+
+
 def test_a_watermark_of_an_older_version_is_taken_up_and_stops_that(tmp_path: Path, lake: Lake):
     orders = make(tmp_path, "orders")
     done(orders, "run", "--once", "load")

@@ -71,6 +71,20 @@ def test_a_key_that_is_back_opens_again(engine: Engine) -> None:
     assert versions(engine, 50) == meant((7, None, "a"))  # what had not begun is opened itself
 
 
+def test_what_is_dated_before_the_return_is_history_as_before_any_current_version(engine: Engine) -> None:
+    """The current row stays current, as for a key that never went; a row from the return on opens the next version."""
+    engine.reset()
+    how = History(h.KEYS, h.COMPARE, "at", **CLOSE)
+    runs(engine, how, (2, [row(1, "a"), row(5, "a", 2)]), (5, [row(5, "a", 2)]), (8, [row(1, "a"), row(5, "a", 2)]))
+    assert versions(engine) == meant((1, 5, "a"), (5, None, "a"))
+    runs(engine, how, (9, [row(3, "b"), row(3, "b", 2)]))
+    assert versions(engine) == meant((1, 3, "a"), (3, 5, "b"), (5, None, "a"))
+    assert versions(engine, 2) == meant((3, 5, "b"), (5, None, "a"))
+    runs(engine, how, (12, [row(10, "b"), row(10, "b", 2)]))
+    assert versions(engine) == meant((1, 3, "a"), (3, 5, "b"), (5, 10, "a"), (10, None, "b"))
+    assert versions(engine, 2) == meant((3, 5, "b"), (5, 10, "a"), (10, None, "b"))
+
+
 def test_without_event_times_a_key_opens_again_when_it_is_seen(engine: Engine) -> None:
     engine.reset()
     how = History(h.KEYS, h.COMPARE, None, **CLOSE)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from flowc.cli.whole import prepare_whole
 from flowc.runtime.connectors import open_database
-from tests.commands import Folder
+from flowc.service.streams import run_stream
+from tests.commands import Done, Folder
 from tests.streams.test_dlq import Place, counted, fill, run
 from tests.streams.test_dlq_dedupe import PLACES, made
 from tests.streams.test_dlq_killed import ids, is_replayed, killed
@@ -150,3 +152,27 @@ def test_a_replay_beside_a_busy_worker(tmp_path: Path, kafka: str, postgres: str
     assert worker.returncode == 0, said
     assert counted(folder) == (0, 0)
     assert ids(wh) == list(range(1500))
+
+
+@pytest.mark.parametrize(
+    ("place", "point"), [("state in a file", "checkpoint"), ("state in the target's transactions", "committed")]
+)
+def test_a_worker_that_catches_up_goes_on_behind_a_replay(
+    tmp_path: Path, kafka: str, postgres: str, place: str, point: str
+) -> None:
+    wh = ("postgres", {"url": postgres})
+    topic, folder = _with_letters(tmp_path, kafka, wh, place)
+    fill(kafka, topic, 200, ())
+    replays = list[Done]()
+
+    def replay(at: str) -> None:
+        if at == point and not replays:
+            replays.append(folder.flowc("dlq", "replay", "clean", "--json"))
+
+    whole = prepare_whole([tmp_path / "specs"], None)
+    report = run_stream(whole.checked, whole.ir, "clean", whole.sessions, replay)
+    whole.sessions.close()
+    assert replays[0].json["replayed"] == 30, replays[0]
+    assert report.error is None, report.error
+    assert counted(folder) == (0, 0)
+    assert ids(wh) == list(range(200))

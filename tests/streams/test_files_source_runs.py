@@ -187,3 +187,17 @@ def test_a_star_takes_in_what_only_a_live_lookup_tells(tmp_path: Path) -> None:
     put(tmp_path / "drop", "a.csv", b"id,name\n1,ann\n2,bob\n3,cleo\n")
     assert _report(made)["rows"] == 2
     assert _rows(tmp_path, "SELECT id, name, town FROM clean ORDER BY id") == [(1, "ann", "Rome"), (2, "bob", "Bern")]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_what_is_remembered_of_files_in_the_database_of_the_rows_disturbs_no_epoch(tmp_path: Path, kind: str) -> None:
+    made = _project(tmp_path, kind=kind)
+    made.write(
+        "specs/s.yaml",
+        (tmp_path / "specs/s.yaml").read_text().replace("    sql:", "    state: { connection: wh }\n    sql:"),
+    )
+    for number in range(40):
+        rows = "".join(f"{number * 100 + at},x\n" for at in range(100))
+        put(tmp_path / "drop", f"{number:02}.csv", f"id,name\n{rows}", age=number)
+    assert _report(made)["messages"] == 4000
+    assert _rows(tmp_path, "SELECT count(*) AS n, count(DISTINCT id) AS d FROM clean", kind) == [(4000, 4000)]

@@ -130,22 +130,33 @@ def of_load(load: Load) -> str:
     """The condition on stored watermarks that one is this load's; a value of another cursor is not."""
     apply, dialect = load.apply, load.dialect
     cursor = apply.incremental.column if apply.incremental is not None else ""
-    own = ((PROJECT, apply.project), ("pipeline_name", apply.pipeline), ("target", load.kept))
+    own = (("pipeline_name", apply.pipeline), ("target", load.kept))
     parts = [f"{ident(name)} = {text(value, dialect)}" for name, value in own]
-    return " AND ".join([*parts, f"lower({ident('column_name')}) = lower({text(cursor, dialect)})"])
+    # What an older version left in the log of a table becomes the project's with the commit of the load.
+    project = text(apply.project, dialect)
+    whose = f"IN ('', {project})" if dialect.attached and load.watermark is not None else f"= {project}"
+    return " AND ".join(
+        [f"{ident(PROJECT)} {whose}", *parts, f"lower({ident('column_name')}) = lower({text(cursor, dialect)})"]
+    )
 
 
 def _unmoved(load: Load, state: str) -> Check:
-    dialect = load.dialect
-    own = of_load(load)
-    moved = "" if load.watermark is None else f" AND {ident('value')} <> {text(load.watermark, dialect)}"
     return Check(
         _UNMOVED,
-        f"SELECT {ident('value')}, {ident('loaded_at')} FROM {state} WHERE {own}{moved}",
+        _moved(load, state),
         "load-overtaken",
         f"another load of `{load.apply.pipeline}` moved the watermark while this one was starting",
         "nothing was loaded; run it again",
     )
+
+
+def _moved(load: Load, state: str) -> str:
+    value, at = ident("value"), ident("loaded_at")
+    if load.watermark is None:
+        return f"SELECT {value}, {at} FROM {state} WHERE {of_load(load)}"
+    # One that is gone was forgotten, or is another project's now.
+    held = f"SELECT MAX({value}) AS {value}, MAX({at}) AS {at}, COUNT(*) AS n FROM {state} WHERE {of_load(load)}"
+    return f"SELECT {value}, {at} FROM ({held}) AS m WHERE n = 0 OR {value} <> {text(load.watermark, load.dialect)}"
 
 
 def remember(load: Load) -> Iterator[Execute]:

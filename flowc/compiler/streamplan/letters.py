@@ -40,11 +40,11 @@ def rename_letters(was: str, now: str, of: TableName, dialect: Dialect) -> str:
 
 
 def letters_sql(
-    stream: str, of: TableName, kind: str, sources: Sequence[str], chosen: Chosen | None = None
+    streams: Sequence[str], of: TableName, kind: str, sources: Sequence[str], chosen: Chosen | None = None
 ) -> LettersSql:
-    """The statements on the dead letters of a stream in one dialect; `stream` is the name under which it is kept."""
+    """The statements on the dead letters of a stream in one dialect; `streams` are the names under which it is kept."""
     dialect, letters = DIALECTS[kind], table(of)
-    every = f"{ident('stream')} = {_literal(stream, dialect)}"
+    every = f"{ident('stream')} IN ({', '.join(_literal(stream, dialect) for stream in streams)})"
     some = " AND ".join((every, *_conditions(chosen or Chosen(), dialect)))
     of_source, columns = f"{ident('source')} = {{source}}", idents(column.name for column in DEAD_LETTER)
     partition, offset = (ident(name) for name in _ORDER)

@@ -98,10 +98,11 @@ def move_project(name: str, old: str, new: str, dialect: Dialect, where: str = "
     return f"UPDATE {table(dialect.state_table(name))} SET {sets} WHERE {of}{condition}"
 
 
-def count_project(name: str, project: str | None, dialect: Dialect, *, each: bool = False) -> str:
-    """How many rows of a project one of flowc's own tables holds, or of all; or the names of `each` of them."""
+def count_project(name: str, project: str | None, dialect: Dialect, where: str = "", *, each: bool = False) -> str:
+    """How many rows of a project, or of all, one of flowc's own tables holds; or the names of `each` of them."""
     state = table(dialect.state_table(name))
     if each:
         return f"SELECT DISTINCT {ident(PROJECT)} FROM {state}"
-    of = "" if project is None else f" WHERE {ident(PROJECT)} = {text(project, dialect)}"
-    return f"SELECT count(*) AS {ident('n')} FROM {state}{of}"
+    of = "" if project is None else f"{ident(PROJECT)} = {text(project, dialect)}"
+    conditions = " AND ".join(filter(None, (of, where))) or "1 = 1"
+    return f"SELECT count(*) AS {ident('n')} FROM {state} WHERE {conditions}"

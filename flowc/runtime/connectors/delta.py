@@ -44,6 +44,7 @@ class Delta:
         self._change: Change | None = None
         self._locks: list[FileLock] = []
         self._viewed: dict[TableName, Any | None] = {}
+        self._told: dict[TableName, Any | None] = {}
 
     @property
     def folder(self) -> Path:
@@ -116,16 +117,19 @@ class Delta:
         alter(commit, self._lake, self._work(), self._viewed[name])
 
     def watermarks(self, table: TableName) -> pa.Table:
-        return delta_watermarks.committed(self._lake.path(table), self._lake.open(table))
+        found = self._told[table] = self._lake.open(table)
+        return delta_watermarks.committed(self._lake.path(table), found)
 
-    def move_watermarks(self, table: TableName, old: str, new: str) -> None:
-        found, stamps = self._lake.open(table), dict[str, int]()
-        for row in delta_watermarks.committed(self._lake.path(table), found).to_pylist():
-            if row["project"] == old:
-                stamps[delta_watermarks.application(row)] = delta_watermarks.TAKEN
-                stamps |= [delta_watermarks.write(self._lake.path(table), {**row, "project": new}, found)]
-        if stamps:
-            self.claim(table, stamps)
+    def set_watermarks(
+        self, table: TableName, rows: Sequence[Mapping[str, Any]], gone: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        folder, found = self._lake.path(table), self._told[table]
+        stamps = {delta_watermarks.application(row): delta_watermarks.TAKEN for row in gone}
+        for row in rows:
+            stamps |= {**delta_watermarks.former(row, found), **dict([delta_watermarks.write(folder, row, found)])}
+        self._stamp(table, found, stamps)
+        for name, number in stamps.items():
+            delta_watermarks.forget(folder, name, number)
 
     def stamp(self, table: TableName, application: str) -> int | None:
         """The number that an application has last committed with a table, 0 for none; None without the table."""
@@ -147,7 +151,10 @@ class Delta:
 
         Raises TransientError where another writer was first.
         """
-        found, deltalake = self._lake.open(table), driver("deltalake", "delta")
+        self._stamp(table, self._lake.open(table), stamps)
+
+    def _stamp(self, table: TableName, found: Any | None, stamps: Mapping[str, int]) -> None:
+        deltalake = driver("deltalake", "delta")
         if found is not None:
             given = [deltalake.Transaction(application, number) for application, number in stamps.items()]
             properties = deltalake.CommitProperties(app_transactions=given, max_commit_retries=0)

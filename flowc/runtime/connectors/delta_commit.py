@@ -13,7 +13,7 @@ nothing is not made.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from flowc.plan import BEFORE, LIVE, LIVE_WATERMARKS, MARK, Attach
 from flowc.runtime.arrow import data_type
 from flowc.runtime.connectors import delta_watermarks
 from flowc.runtime.connectors.delta_bench import Bench
+from flowc.runtime.connectors.delta_constraints import tell_broken
 from flowc.runtime.connectors.delta_predicates import matching, pruning
 from flowc.runtime.connectors.delta_tables import new_schema, speaking
 from flowc.runtime.extras import driver
@@ -63,25 +64,20 @@ class Change:
         self._require_partitions()
         moved = self._moved()
         marks = [delta_watermarks.write(self.folder, row, self.found) for row in moved]
-        self._taken = tuple(self._former(moved))
+        former = (delta_watermarks.former(row, self.found) for row in moved)
+        self._taken = tuple(each for numbers in former for each in numbers.items())
         if not (marks or self.gone or self.new or self._created or self._emptied):
             return
         try:
             with speaking(self.step.table.name):
                 self._write(marks)
-        except FlowcError:
+        except FlowcError as error:
             if not self._landed():
+                if self.found is not None:
+                    tell_broken(error, self.found, self.step.table, self.bench)
                 raise
         for name, number in marks:
             delta_watermarks.forget(self.folder, name, number)
-
-    def _former(self, moved: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
-        """What an older version kept of the loads: it must not go on with that."""
-        for row in moved:
-            name = delta_watermarks.former(row)
-            held = self.found.transaction_version(name) if self.found is not None and row["project"] else None
-            if held is not None and held < delta_watermarks.TAKEN:
-                yield name, delta_watermarks.TAKEN
 
     def _require_partitions(self) -> None:
         """Raises DataError for a text in a partition that would be read as NULL."""

@@ -30,7 +30,9 @@ _SCHEMA = pa.schema(
 )
 _FORGETS = "delta.setTransactionRetentionDuration"
 TAKEN = 1 << 62
-"""The number of a load that goes on under another name; no file has it, so that an older version stops."""
+"""The number of a load that goes on under another name; no file has it, so that an older version stops.
+
+If it comes back to its name, it goes on with greater ones."""
 _KEPT = 8
 """Files before the current one that stay, for a reader that saw the log just before it moved."""
 
@@ -40,9 +42,11 @@ def application(row: Mapping[str, Any]) -> str:
     return f"flowc:{kept_name(row['project'], row['pipeline_name'])}:{row['target']}"
 
 
-def former(row: Mapping[str, Any]) -> str:
-    """The name under which an older version kept it."""
-    return application({**row, "project": ""})
+def former(row: Mapping[str, Any], found: Any | None) -> dict[str, int]:
+    """What the log says from now on of what an older version kept of a load: it must not go on with that."""
+    name = application({**row, "project": ""})
+    held = found.transaction_version(name) if found is not None and row["project"] else None
+    return {} if held in (None, TAKEN) else {name: TAKEN}
 
 
 def committed(folder: Path, found: Any | None) -> pa.Table:
@@ -56,7 +60,10 @@ def committed(folder: Path, found: Any | None) -> pa.Table:
 
 
 def write(folder: Path, row: Mapping[str, Any], found: Any | None) -> tuple[str, int]:
-    """Writes a watermark for a commit to come: the application and the number that the commit must carry."""
+    """Writes a watermark for a commit to come: the application and the number that the commit must carry.
+
+    One whose value is None is forgotten.
+    """
     name = application(row)
     files = folder / FOLDER / hashlib.sha256(name.encode()).hexdigest()[:24]
     files.mkdir(parents=True, exist_ok=True)
@@ -70,7 +77,7 @@ def write(folder: Path, row: Mapping[str, Any], found: Any | None) -> tuple[str,
 
 
 def forget(folder: Path, name: str, number: int) -> None:
-    """Removes files that the log has left behind."""
+    """Removes files that the log has left behind, but for some of the newest."""
     files = folder / FOLDER / hashlib.sha256(name.encode()).hexdigest()[:24]
     for old in sorted(int(path.stem) for path in files.glob("*.json") if int(path.stem) < number)[:-_KEPT]:
         with suppress(OSError):
@@ -88,9 +95,10 @@ def _current(files: Path, found: Any) -> dict[str, Any] | None:
     if number is None and _FORGETS in found.metadata().configuration:
         message = f"the table forgets what loads remember with it: it has the property `{_FORGETS}`"
         raise EngineError(message, code="unreadable-watermark", help="remove the property")
-    if number is None or number >= TAKEN:
+    if number is None or number == TAKEN:
         return None
-    return _read(files / f"{number}.json")
+    row = _read(files / f"{number}.json")
+    return None if row["value"] is None else row
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -30,8 +30,8 @@ Made = TypeVar("Made")
 _REPEAT = "repeat"
 """Marks ranges of letters that are taken out and give no rows."""
 _TRIES = 20
-_MET = ("stream-fenced", "write-conflict")
-"""The codes of those who met the stream's worker."""
+MET = ("stream-fenced", "write-conflict")
+"""The codes of those who met another one at work on the stream."""
 _PAUSE = 0.1
 
 
@@ -61,7 +61,7 @@ class JudgedRun(LettersRun):
                 self.pause("judged")
                 return intent
             except (Fenced, TransientError) as error:
-                if not left or error.code not in _MET:
+                if not left or error.code not in MET:
                     raise
             time.sleep(_PAUSE)
         raise AssertionError

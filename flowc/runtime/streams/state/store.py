@@ -53,14 +53,18 @@ class DatabaseStore:
 
     def open(self) -> Restored:
         """Connects, makes its tables where they are missing, and gives what is stored."""
+        self.ready()
+        with self._transaction():
+            self.database.execute(self._filled("hold"))
+            return self.read()
+
+    def ready(self) -> None:
+        """Connects, and makes its tables where they are missing: enough for what is remembered by name."""
         self.database.open()
         self.database.rollback()
         require_transactions(self.database, self.sql.tables)
         self._ensure()
         self._begin()
-        with self._transaction():
-            self.database.execute(self._filled("hold"))
-            return self.read()
 
     def read(self) -> Restored:
         """What is stored. In a transaction that holds it, all of it is of one moment."""

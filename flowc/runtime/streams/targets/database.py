@@ -53,6 +53,7 @@ class DatabaseWriter:
     known: set[Partition] = field(default_factory=set)
     """The partitions that have a stored position."""
     _placed: bool = field(default=False, init=False)
+    _unclaimed: bool = field(default=False, init=False)
 
     def open(self) -> Held:
         """Makes the tables and the place for positions where they are missing; gives what is held."""
@@ -86,6 +87,11 @@ class DatabaseWriter:
             self._placed = there is not None
         return self.held() if self._placed else Held()
 
+    def is_unclaimed(self) -> bool:
+        """Whether what is held is of an older version, and is taken up when a worker opens this."""
+        self.look()
+        return self._unclaimed
+
     def held(self) -> Held:
         """The last epoch, and the next offset of every partition that was ever read."""
         return self._held(self._read())
@@ -103,7 +109,7 @@ class DatabaseWriter:
                 raise
             found = self._read()
         mine = self._of_table(found)
-        if any(row["project"] != self._positions.project for row in mine):
+        if self._is_unclaimed(mine):
             self._claim()
             return self._read()
         others = () if mine else sorted({str(row["project"]) for row in found if self._is_stored(row)})
@@ -128,19 +134,24 @@ class DatabaseWriter:
 
     def _renamed(self, other: str) -> UsageError:
         renamed = ("flowc", "project", "rename", other, self._positions.project)
+        taken = ("flowc", "project", "take", self.plan.name, "--from", other)
         return UsageError(
             f"project `{other}` has a stream of that name that writes `{self.plan.name}`",
             code="project-renamed",
-            help=f"if this is `{other}` under a new name, run `{shlex.join(renamed)}`; "
-            "else give the stream another name",
+            help=f"if this is `{other}` under a new name, run `{shlex.join(renamed)}`; if this stream alone was "
+            f"moved here, `{shlex.join(taken)}`; else give the stream another name",
         )
 
     def _held(self, found: list[dict[str, Any]]) -> Held:
         rows = self._of_table(found)
+        self._unclaimed = self._is_unclaimed(rows)
         positions = {(str(row["source"]), int(row["partition"])): int(row["next"]) for row in rows}
         logs = {(str(row["source"]), int(row["partition"])): str(row["log_id"]) for row in rows if row["log_id"]}
         self.known = set(positions)
         return Held(max((int(row["epoch"]) for row in rows), default=0), positions, logs)
+
+    def _is_unclaimed(self, rows: list[dict[str, Any]]) -> bool:
+        return any(row["project"] != self._positions.project for row in rows)
 
     def _of_table(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The positions of the table, under the name of it that was stored last: of this project, or of none."""
