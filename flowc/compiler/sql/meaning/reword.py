@@ -9,6 +9,7 @@ from sqlglot import exp
 from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgres, sqlite
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
+from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
 from flowc.compiler.sql.meaning.datafusion_numbers import LITERALS, SUMS
 from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.java_formats import JAVA_FORMATS
@@ -19,7 +20,7 @@ from flowc.compiler.sql.meaning.texts import TEXTS
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 
-_FIRST: Mapping[str, Sequence[Rules]] = {"datafusion": (LITERALS, SUMS, FAILURES)}
+_FIRST: Mapping[str, Sequence[Rules]] = {"datafusion": (LITERALS, INTEGERS, SUMS, FAILURES)}
 """What an engine needs to know of the author's own words, before any of them is reworded."""
 
 _ENGINES: Mapping[str, Sequence[Rules]] = {
