@@ -1,9 +1,9 @@
 """Arithmetic that fails where it would overflow, in queries of an engine that wraps results around without a word.
 
 The compiler says where a query computes; the engine says with what types. Integers are computed by Arrow's checked
-kernels, in 64 bits, and in the fewer that a CAST around them asks for; sums of integers are made of decimals, and have to
-fit 64 bits again. Floats and dates stay as they are, for the engine checks those itself, and so do decimals except in
-long sums.
+kernels, in 64 bits, and have to fit the fewer that a CAST around them says; sums of integers are made of decimals, and
+have to fit 64 bits again. Floats and dates stay as they are, for the engine checks those itself, and so do decimals
+except in long sums.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ class Query:
             function = self._caught(compute if gives == integer else _within(gives, compute), words, sign, gives)
             self.register(each.name, function, [integer] * (1 if each.kind == "negate" else 2), gives)
         elif total:
-            self.register(each.name, self._caught(lambda sums: sums.cast(integer), words, "", integer), [_TOTAL], integer)
+            function = self._caught(lambda sums: sums.cast(integer), words, "", integer)
+            self.register(each.name, function, [_TOTAL], integer)
         else:
             self.register(f"{each.name}_of", lambda values: values, [integer], integer)
 
@@ -216,7 +217,10 @@ def overflowed(error: BaseException) -> bool:
     return any(sign in str(error) for sign in _SIGNS)
 
 
-_SIGNS = ("verflow", "Can't cast value", "too large to store in a Decimal", "Timestamp out of range", "the representable i64 range")
+_SIGNS = (
+    "verflow", "Can't cast value", "too large to store in a Decimal", "Timestamp out of range",
+    "the representable i64 range",
+)  # fmt: skip
 
 
 def _unread() -> EngineError:

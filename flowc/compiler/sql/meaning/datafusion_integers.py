@@ -18,7 +18,7 @@ _COMPUTED = (exp.Add, exp.Sub, exp.Mul)
 
 def _fitting(node: exp.Expression, pair: Pair) -> None:
     kind = _kind(node)
-    if kind is None or pair.source not in EXACT or isinstance(node.parent, exp.Cast) and node.parent.to.this is kind:
+    if kind is None or pair.source not in EXACT or (isinstance(node.parent, exp.Cast) and node.parent.to.this is kind):
         return
     if isinstance(node, exp.Div) and integer_value(node.expression) not in (None, -1):
         return

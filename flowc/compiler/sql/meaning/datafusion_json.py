@@ -23,6 +23,7 @@ _DIALECTS = ("postgres", "datafusion", "duckdb")
 """Those whose operators these are; in others `->` and `->>` mean other things."""
 
 _MADE, _READ = "flowc_json", "flowc_document"
+_OF_ANY = (_MADE, _READ, "flowc_text", "flowc_joined", "flowc_output", "flowc_outputs")
 _STRUCT, _RAW, _JSON = "named_struct", "flowc_json", (exp.DType.JSON, exp.DType.JSONB)
 _TEXTS = (*_JSON, *exp.DataType.TEXT_TYPES)
 
@@ -54,15 +55,20 @@ def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
             _reword(node, parsed.dialect)
         except Untranslatable as refusal:
             reporter.error("untranslatable-sql", f"{refusal} (from {parsed.dialect} to datafusion)", parsed.span(node))
-    names = dict[tuple[str, str], str]()
-    for node in root.find_all(exp.Anonymous):
-        if (kind := str(node.this)) in (_MADE, _READ):
-            # Alike calls are one function, or a query could not group by what it selects.
-            key = (kind, node.sql("postgres"))
-            node.set("this", names.setdefault(key, f"{kind}_{len(names) + 1}"))
     tree = root.this
     tree.parent = None
     return replace(parsed, tree=tree)
+
+
+def numbered(tree: exp.Expression) -> exp.Expression:
+    """The query with a name of its own for each call of a function that takes values of any type."""
+    names = dict[tuple[str, str], str]()
+    for node in tree.find_all(exp.Anonymous):
+        if (kind := str(node.this)) in _OF_ANY:
+            # Alike calls are one function, or a query could not group by what it selects.
+            key = (kind, node.sql("postgres"))
+            node.set("this", names.setdefault(key, f"{kind}_{len(names) + 1}"))
+    return tree
 
 
 def _may_hold(node: exp.Expression) -> bool:

@@ -113,6 +113,11 @@ def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return new
 
 
+def is_wide(*operands: exp.Expression) -> bool:
+    """Whether whole numbers divide to a decimal in PostgreSQL, for one of them is a sum of bigints."""
+    return any(map(_is_wide_sum, operands))
+
+
 def _is_wide_sum(node: exp.Expression) -> bool:
     value = node.unnest()
     while isinstance(value, exp.Window | exp.Filter):
