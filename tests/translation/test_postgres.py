@@ -6,6 +6,7 @@ that begins with `! ` is one that is refused.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import time, timedelta
 from decimal import Decimal
@@ -88,6 +89,8 @@ def _same_value(expected: object, found: object) -> bool:
         return repr(expected) == repr(found)
     if isinstance(expected, int | float) and not isinstance(expected, bool):
         expected = Decimal(repr(expected))
+    if isinstance(expected, dict) or isinstance(expected, list) and isinstance(found, str):
+        return json.loads(str(found), parse_float=Decimal) == expected
     if isinstance(expected, list):
         return isinstance(found, list) and len(found) == len(expected) and all(map(_same_value, expected, found))
     return expected == found if isinstance(expected, bytes | time | timedelta) else same(expected, found)

@@ -62,13 +62,11 @@ _AS_ITS_OPERAND = (exp.Neg, exp.Abs, exp.BitwiseNot, exp.BitwiseLeftShift, exp.B
 _TYPED_ENGINES = ("postgres", "duckdb", "datafusion")
 """Engines whose conditions are booleans and whose dates are dates."""
 
+_PLACES = (exp.StrPosition, exp.Ascii, exp.Unicode, exp.ByteLength, exp.BitLength)
 _BY_ENGINE: Mapping[type[exp.Expression], Mapping[str, DataType]] = {
     exp.CurrentTimestamp: {"postgres": TIMESTAMPTZ, "duckdb": TIMESTAMPTZ, "datafusion": TIMESTAMPTZ},
     exp.Length: {"postgres": INTEGER, "duckdb": BIGINT, "sqlite": BIGINT, "datafusion": INTEGER},
-    **dict.fromkeys(
-        (exp.StrPosition, exp.Ascii, exp.Unicode, exp.ByteLength, exp.BitLength),
-        {"postgres": INTEGER, "datafusion": INTEGER},
-    ),
+    **{node: {"postgres": INTEGER, "datafusion": INTEGER} for node in _PLACES},
 }
 RETURNS, GIVEN = "flowc.returns", "flowc.given"
 """Under these keys a call of a function of the project says in its metadata what it returns, and what it is given."""
