@@ -103,6 +103,10 @@ def _jsonb_part_text(documents: pa.Array, steps: pa.Array) -> pa.Array:
     return json_part_text(_jsonb_part(documents, steps), pa.repeat(pa.scalar("."), len(steps)))
 
 
+def _elements(documents: pa.Array) -> pa.Array:
+    return json_elements(documents).cast(_DOCUMENTS.type)
+
+
 _S, _KEYS = pa.string(), pa.list_(pa.string())
 _BOOL, _LENGTH = pa.field("value", pa.bool_()), pa.field("value", pa.int32())
 _DOCUMENTS = pa.field("value", pa.list_(_JSON.with_name("item")))
@@ -121,7 +125,7 @@ _PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.
     "flowc_jsonb_set": (with_value, (_S, _KEYS, _S, pa.bool_()), _JSON),
     "flowc_json_typeof": (json_kind, (_S,), _TEXT),
     "flowc_json_length": (json_length, (_S,), _LENGTH),
-    "flowc_json_elements": (json_elements, (_S,), _DOCUMENTS),
+    "flowc_json_elements": (_elements, (_S,), _DOCUMENTS),
     "flowc_json_element_texts": (json_element_texts, (_S,), _TEXTS),
     "flowc_json_keys": (json_keys, (_S,), _TEXTS),
 }

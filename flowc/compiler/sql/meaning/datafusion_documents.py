@@ -20,6 +20,8 @@ _GIVE_DOCUMENTS = (
     "flowc_json", "flowc_jsonb", "flowc_json_get", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_json_valid",
     "flowc_jsonb_set",
 )  # fmt: skip
+_FORMED = ("flowc_jsonb", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_jsonb_set", "flowc_json_valid")
+"""Functions whose documents have their form; text that a cast made `json` keeps its own."""
 TEXT_OPERATORS = (exp.JSONExtractScalar, exp.JSONBExtractScalar)
 OPERATORS = (exp.JSONExtract, exp.JSONBExtract, *TEXT_OPERATORS)
 PATHS = ("json_extract_path", "jsonb_extract_path", "json_extract_path_text", "jsonb_extract_path_text")
@@ -40,6 +42,7 @@ _ROWS = {
     **dict.fromkeys(("json_object_keys", "jsonb_object_keys"), "flowc_json_keys"),
 }
 """Functions that give rows."""
+_JOINED = (exp.Concat, exp.ConcatWs, exp.Format)
 _LOOKS = (*OPERATORS, *_KEYS, *_CONTAIN)
 _DIALECT = "postgres"
 
@@ -52,11 +55,28 @@ def named(node: exp.Expression) -> str:
 def is_jsonb(node: exp.Expression) -> bool:
     """Whether a node gives `jsonb`, as far as its text says so."""
     bare = node.unnest()
-    if type_of(bare) is _TYPE.JSONB or isinstance(bare, exp.JSONBObjectAgg):
+    kind = bare.to if isinstance(bare, exp.Cast) else bare.type
+    if isinstance(bare, exp.JSONBObjectAgg) or (isinstance(kind, exp.DataType) and kind.this is _TYPE.JSONB):
         return True
     if isinstance(bare, OPERATORS):
         return is_jsonb(bare.this)
     return named(bare).startswith(("jsonb_", "to_jsonb"))
+
+
+def shown(value: exp.Expression) -> exp.Expression | None:
+    """A document that becomes a text, in the form of `jsonb`, which flowc's own type of JSON is in PostgreSQL.
+
+    None where it has that form already, or is no document.
+    """
+    bare = value.unnest()
+    name = named(bare)
+    if type_of(bare) not in JSON or name in _FORMED or (isinstance(bare, exp.Cast) and bare.to.this in JSON):
+        return None
+    if name == "flowc_json":
+        raise Untranslatable(
+            "the text of `json` that is made, whose spaces differ: make it with the function of `jsonb`"
+        )
+    return call("flowc_jsonb_of", value)
 
 
 def is_taken_apart(node: exp.Expression) -> bool:
@@ -75,7 +95,7 @@ def document_of(value: exp.Expression) -> exp.Expression:
 
 def is_document(node: exp.Expression) -> bool:
     """Whether a node may be one of documents that `with_document` knows."""
-    kinds = (exp.Cast, *_KEYS, *_CONTAIN, *_EQUAL, *_ORDER, exp.Sub, exp.JSONBDeleteAtPath, exp.JSONBExists)
+    kinds = (exp.Cast, *_JOINED, *_KEYS, *_CONTAIN, *_EQUAL, *_ORDER, exp.Sub, exp.JSONBDeleteAtPath, exp.JSONBExists)
     return isinstance(node, kinds) or named(node) in (*_MEASURES, *_ROWS, "jsonb_set")
 
 
@@ -92,6 +112,9 @@ def with_document(node: exp.Expression, dialect: str) -> bool:
 def _operator(node: exp.Expression) -> exp.Expression | None:
     if isinstance(node, exp.Cast):
         return _cast(node)
+    if isinstance(node, _JOINED):
+        with_shown(list(node.expressions))
+        return None
     if isinstance(node, exp.JSONBExists):
         return call("flowc_jsonb_has", document_of(node.this), node.args["path"])
     if type(node) in _KEYS:
@@ -115,6 +138,9 @@ def _settled(side: exp.Expression) -> exp.Expression:
 
 
 def _cast(node: exp.Cast) -> exp.Expression | None:
+    if isinstance(node.to, exp.DataType) and node.to.this in exp.DataType.TEXT_TYPES:
+        with_shown([node.this])
+        return None
     if not isinstance(node.to, exp.DataType) or node.to.this not in JSON or isinstance(node.this, exp.Null):
         return None
     value, binary = node.this, node.to.this is _TYPE.JSONB
@@ -124,6 +150,13 @@ def _cast(node: exp.Cast) -> exp.Expression | None:
         new = call("flowc_jsonb_of" if binary else "flowc_json_valid", new)
     new.type = exp.DataType.build("jsonb" if binary else "json")
     return new
+
+
+def with_shown(parts: list[exp.Expression]) -> None:
+    """Puts documents that become texts into their form."""
+    for part in parts:
+        if (new := shown(part)) is not None:
+            part.replace(new)
 
 
 def _measured(node: exp.Expression) -> exp.Expression:

@@ -25,6 +25,7 @@ from flowc.compiler.sql.meaning.datafusion_documents import (
     named,
     rows_of_documents,
     with_document,
+    with_shown,
 )
 from flowc.compiler.sql.relations import ROW
 from flowc.compiler.sql.sqltext import SqlTree
@@ -108,6 +109,7 @@ def _reword(node: exp.Expression, dialect: str) -> None:
     if isinstance(node, exp.DPipe):
         if any(type_of(side) in JSON for side in (node.this, node.expression)) and not _has_text(node):
             raise Untranslatable("`||` of JSON")
+        with_shown([node.this, node.expression])
         return
     if isinstance(node, OPERATORS) or named(node) in PATHS:
         if dialect not in _DIALECTS:
@@ -249,17 +251,28 @@ def _made(node: exp.Expression) -> exp.Expression:
 
 def _extracted(node: exp.Expression) -> exp.Expression:
     document, *rest = node.expressions if isinstance(node, exp.Anonymous) else (node.this, node.expression)
-    binary = is_jsonb(node)
+    binary, declared = is_jsonb(node), _is_column(document)
     steps = [_element(each) for each in rest] if isinstance(node, exp.Anonymous) else list(_steps(node))
     document = document_of(document)
     for place, step in enumerate(steps):
         last = place == len(steps) - 1 and not is_taken_apart(node)
         kind = "text" if not gives_json(node) and place == len(steps) - 1 else "get"
-        document = call(f"flowc_{'jsonb' if binary and last else 'json'}_{kind}", document, step)
+        formed = last and (binary or (declared and kind == "text"))
+        document = call(f"flowc_{'jsonb' if formed else 'json'}_{kind}", document, step)
     if not steps and not gives_json(node):
-        document = call("flowc_json_text", document, exp.Literal.string("."))
+        document = call(
+            "flowc_jsonb_text" if binary or declared else "flowc_json_text", document, exp.Literal.string(".")
+        )
     document.type = exp.DataType.build("text" if not gives_json(node) else "jsonb" if binary else "json")
     return document
+
+
+def _is_column(document: exp.Expression) -> bool:
+    """Whether a document is a column's, or a part of one: of flowc's own type, which is `jsonb` in PostgreSQL."""
+    bare = document.unnest()
+    while named(bare) == "flowc_json_get":
+        bare = bare.expressions[0].unnest()
+    return isinstance(bare, exp.Column)
 
 
 def _steps(node: exp.Expression) -> Iterator[exp.Expression]:

@@ -29,7 +29,8 @@ def _literal(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     around = node.parent
     while isinstance(around, exp.Paren | exp.Neg):
         around = around.parent
-    if not isinstance(around, _EXACT_IN) or _is_float(around.args.get("to")):
+    in_json = isinstance(around, exp.Anonymous) and str(around.this) == "named_struct"
+    if not (in_json or isinstance(around, _EXACT_IN)) or _is_float(around.args.get("to")):
         return None
     text = format(Decimal(node.this), "f")
     digits, scale = len(text.replace(".", "").lstrip("0")), len(text.partition(".")[2])

@@ -51,7 +51,8 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     if isinstance(part, exp.Avg) and number is not Number.FLOAT:
         raise Untranslatable(_CHOSEN)
     if number is Number.INTEGER:
-        return _of_integer(value)
+        _no_quotient(value)
+        return None
     text = call(f"flowc_{how}", value)
     text.type = exp.DataType.build("text")
     return text
@@ -71,7 +72,7 @@ def _of_decimal(value: exp.Expression) -> exp.Expression | None:
     return None
 
 
-def _of_integer(value: exp.Expression) -> None:
+def _no_quotient(value: exp.Expression) -> None:
     if any(isinstance(node, exp.Div) and is_wide(node.left, node.right) for node in value.walk(prune=_settles)):
         raise Untranslatable(_CHOSEN)
 
