@@ -2,6 +2,7 @@
 
 Values stay as they are written: digits, order of keys and spaces. A step into a document is a text: `k` and a key,
 `i` and a position (from the end where it is negative), or `e` and what is a key of an object and a position in a list.
+`j` is a position in `jsonb`, where what has no parts is its own first and last element.
 """
 
 from __future__ import annotations
@@ -126,8 +127,11 @@ def _parts(documents: pa.StringArray, step: str, where: pa.BooleanArray | None) 
     made = pa.nulls(len(documents), pa.string())
     if kind in "ke":
         made = _filled(made, trimmed, "{", _key(name))
-    if kind in "ie" and _POSITION.fullmatch(name.strip()) and abs(int(name)) <= _MAX_POSITION:
+    if kind in "ije" and _POSITION.fullmatch(name.strip()) and abs(int(name)) <= _MAX_POSITION:
         made = _filled(made, trimmed, "[", _position(int(name)))
+        if step in ("j0", "j-1"):
+            bare = pc.invert(pc.match_substring_regex(trimmed, r"^[\[{]"))
+            made = pc.if_else(bare, pc.ascii_rtrim(trimmed, " \t\n\r"), made)
     return made
 
 

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from flowc.runtime.decimaltext import decimal_text
 from flowc.runtime.hexadecimal import hex_text, uuid_text
 from flowc.runtime.jsonbtext import jsonb
+from flowc.runtime.postgrestext import output
 
 Write = Callable[[pa.Array, int], pa.StringArray]
 """The text of every value, in a style."""
@@ -72,7 +73,7 @@ def quoted(text: pa.StringArray) -> pa.StringArray:
 def _text(array: pa.Array, style: int) -> pa.StringArray:
     """JSON text of every value, `null` for NULL."""
     write = next((write for is_kind, write in _WRITE if is_kind(array.type)), None)
-    text = write(array, style) if write is not None else quoted(interval_text(array))
+    text = write(array, style) if write is not None else quoted(output(array) if style else interval_text(array))
     return pc.fill_null(text, _NULL) if text.null_count else text
 
 

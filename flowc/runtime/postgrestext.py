@@ -32,7 +32,10 @@ _LARGE_FLOATS = (
     (r"\.0+e", "e"),
 )
 """Floats of 32 bits have an exponent from a million on."""
+_LONG_FLOATS = tuple((rf"^(-?[0-9])\.([0-9]{{{n}}})([0-9]+)e\+{n}$", r"\1\2.\3") for n in range(10, 15))
 _QUOTED_ELEMENT = r'^$|[{}",\\ \t\n\r\x0b\x0c]|^(?i:null)$'
+_FIRST = -62_135_596_800_000_000
+"""The beginning of the year 1, in microseconds."""
 _DAY, _SECOND = 86_400_000_000, 1_000_000
 
 
@@ -79,9 +82,17 @@ def _float(array: pa.Array) -> pa.StringArray:
     size = pc.abs(array)
     if pc.any(pc.less(size, 1e-4)).as_py():
         text = _replaced(text, _SMALL_FLOATS)
-    if _TYPES.is_float32(array.type) and pc.any(pc.greater_equal(size, 1e6)).as_py():
-        text = _replaced(text, _LARGE_FLOATS)
-    return text
+    if _TYPES.is_float32(array.type):
+        return _replaced(text, _LARGE_FLOATS) if pc.any(pc.greater_equal(size, 1e6)).as_py() else text
+    plain = pc.fill_null(pc.and_(pc.greater_equal(size, 1e10), pc.less(size, 1e15)), False)
+    return _without_exponent(text, array, plain) if pc.any(plain).as_py() else text
+
+
+def _without_exponent(text: pa.StringArray, array: pa.Array, where: pa.BooleanArray) -> pa.StringArray:
+    """Floats of 64 bits have an exponent from 1e15 on only."""
+    whole = pc.and_(where, pc.equal(array, pc.trunc(array)))
+    digits = pc.if_else(whole, array, 0.0).cast(pa.int64()).cast(pa.string())
+    return pc.if_else(pc.fill_null(whole, False), digits, _replaced(text, _LONG_FLOATS))
 
 
 def _replaced(text: pa.StringArray, patterns: tuple[tuple[str, str], ...]) -> pa.StringArray:
@@ -90,12 +101,20 @@ def _replaced(text: pa.StringArray, patterns: tuple[tuple[str, str], ...]) -> pa
     return text
 
 
+def _of_era(array: pa.Array) -> pa.Array:
+    """Dates and timestamps, none of which is before the year 1, which PostgreSQL counts as BC."""
+    first = pc.min(array).cast(pa.timestamp("us")).value if array.null_count < len(array) else _FIRST
+    if first < _FIRST:
+        raise EngineError("a time before the year 1 as a text", code="query-refused")
+    return array
+
+
 def _timestamp(array: pa.Array) -> pa.StringArray:
     bare = pa.timestamp("us")
     if array.type.tz is None:
-        return _seconds(array.cast(bare, safe=False).cast(pa.string()))
+        return _seconds(_of_era(array.cast(bare, safe=False)).cast(pa.string()))
     instants = array.cast(pa.timestamp("us", "UTC"), safe=False).cast(bare)
-    return pc.binary_join_element_wise(_seconds(instants.cast(pa.string())), "+00", "")
+    return pc.binary_join_element_wise(_seconds(_of_era(instants).cast(pa.string())), "+00", "")
 
 
 def _seconds(text: pa.StringArray) -> pa.StringArray:
@@ -177,7 +196,7 @@ _WRITE: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Strin
     (_TYPES.is_boolean, _boolean),
     (_TYPES.is_floating, _float),
     (_TYPES.is_decimal, decimal_text),
-    (_TYPES.is_date, lambda array: array.cast(pa.date32()).cast(pa.string())),
+    (_TYPES.is_date, lambda array: _of_era(array.cast(pa.date32())).cast(pa.string())),
     (_TYPES.is_time, lambda array: _seconds(array.cast(pa.time64("us"), safe=False).cast(pa.string()))),
     (_TYPES.is_timestamp, _timestamp),
     (_TYPES.is_duration, _duration),

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import duckdb
+import numpy as np
 import psycopg
 import pyarrow as pa
 from datafusion import SessionConfig, SessionContext, udf
@@ -43,6 +44,13 @@ class Document(str):
 class _Documents(Loader):
     def load(self, data: Any) -> Document:
         return Document(bytes(data).decode())
+
+
+class _Reals(Loader):
+    """Floats of 32 bits as the numbers that they are, not as the shortest that tells them apart."""
+
+    def load(self, data: Any) -> float:
+        return float(np.float32(bytes(data).decode()))
 
 
 class Failed(Exception):
@@ -119,6 +127,7 @@ def _stored(value: object) -> object:
 def open_postgres(dsn: str) -> Iterator[Run]:
     """A PostgreSQL database with temporary tables; every query runs in a transaction that is rolled back."""
     with psycopg.connect(dsn, options="-c timezone=UTC") as session:
+        session.adapters.register_loader("float4", _Reals)
         for kind in ("json", "jsonb"):
             session.adapters.register_loader(kind, _Documents)
         for table, rows in ROWS.items():

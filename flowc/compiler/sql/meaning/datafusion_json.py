@@ -252,11 +252,12 @@ def _made(node: exp.Expression) -> exp.Expression:
 def _extracted(node: exp.Expression) -> exp.Expression:
     document, *rest = node.expressions if isinstance(node, exp.Anonymous) else (node.this, node.expression)
     binary, declared = is_jsonb(node), _is_column(document)
-    steps = [_element(each) for each in rest] if isinstance(node, exp.Anonymous) else list(_steps(node))
+    place = "j" if binary or declared else "i"
+    steps = [_element(each) for each in rest] if isinstance(node, exp.Anonymous) else list(_steps(node, place))
     document = document_of(document)
-    for place, step in enumerate(steps):
-        last = place == len(steps) - 1 and not is_taken_apart(node)
-        kind = "text" if not gives_json(node) and place == len(steps) - 1 else "get"
+    for number, step in enumerate(steps, 1):
+        last = number == len(steps) and not is_taken_apart(node)
+        kind = "text" if not gives_json(node) and number == len(steps) else "get"
         formed = last and (binary or (declared and kind == "text"))
         document = call(f"flowc_{'jsonb' if formed else 'json'}_{kind}", document, step)
     if not steps and not gives_json(node):
@@ -275,22 +276,22 @@ def _is_column(document: exp.Expression) -> bool:
     return isinstance(bare, exp.Column)
 
 
-def _steps(node: exp.Expression) -> Iterator[exp.Expression]:
-    """The steps of a path: `k` and a key, `i` and a position, or `e` and what may be either."""
+def _steps(node: exp.Expression, place: str) -> Iterator[exp.Expression]:
+    """The steps of a path: `k` and a key, `i` (or `j`) and a position, or `e` and what may be either."""
     path = node.expression
     elements = not node.args.get("only_json_types") and _is_path_function(node)
     if isinstance(path, exp.JSONPath):
         for part in path.expressions[1:]:
             if not isinstance(part, exp.JSONPathKey | exp.JSONPathSubscript) or not isinstance(part.this, str | int):
                 raise Untranslatable("a JSON path of anything but keys and positions")
-            kind = "e" if elements else "k" if isinstance(part, exp.JSONPathKey) else "i"
+            kind = "e" if elements else "k" if isinstance(part, exp.JSONPathKey) else place
             yield exp.Literal.string(f"{kind}{part.this}")
     elif isinstance(node, exp.JSONBExtract | exp.JSONBExtractScalar):
         yield from map(_element, _listed(path))
     elif (position := integer_value(path)) is not None:
-        yield exp.Literal.string(f"i{position}")
+        yield exp.Literal.string(f"{place}{position}")
     else:
-        yield _computed(path)
+        yield _computed(path, place)
 
 
 def _is_path_function(node: exp.Expression) -> bool:
@@ -298,10 +299,10 @@ def _is_path_function(node: exp.Expression) -> bool:
     return node.args.get("only_json_types") is False
 
 
-def _computed(path: exp.Expression) -> exp.Expression:
+def _computed(path: exp.Expression, place: str) -> exp.Expression:
     kind = type_of(path.unnest())
     if kind in exp.DataType.INTEGER_TYPES:
-        return exp.DPipe(this=exp.Literal.string("i"), expression=exp.cast(path.copy(), "varchar"))
+        return exp.DPipe(this=exp.Literal.string(place), expression=exp.cast(path.copy(), "varchar"))
     if kind in exp.DataType.TEXT_TYPES or isinstance(path.unnest(), exp.DPipe):
         return exp.DPipe(this=exp.Literal.string("k"), expression=exp.paren(path.copy(), copy=False))
     raise Untranslatable("a part of JSON by what is not known to be a text or a whole number: CAST it")

@@ -20,7 +20,7 @@ from flowc.compiler.sql.meaning.core import (
     call,
     type_of,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, is_wide, number_of
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, is_wide, number_of, values_of
 
 _TYPE = exp.DataType.Type
 _JSON = (_TYPE.JSON, _TYPE.JSONB)
@@ -67,6 +67,8 @@ def _of_decimal(value: exp.Expression) -> exp.Expression | None:
         return exp.cast(exp.cast(value.copy(), "DECIMAL(38, 0)"), "varchar")
     if any(isinstance(node, exp.Div | exp.Avg) for node in value.walk(prune=_settles)):
         raise Untranslatable(_CHOSEN)
+    if any(_is_mixed(node) for node in value.walk(prune=_settles)):
+        raise Untranslatable("the text of what is one of several numbers, whose scales may differ: CAST it")
     if any(_is_unbounded(node) for node in value.walk(prune=_settles)):
         raise Untranslatable("the text of a numeric without a scale: CAST it AS numeric(p, s)")
     return None
@@ -80,6 +82,13 @@ def _no_quotient(value: exp.Expression) -> None:
 def _settles(node: exp.Expression) -> bool:
     """Whether the digits that a node gives do not depend on those that it is given."""
     return isinstance(node, _GIVES_DIGITS) and not _is_unbounded(node)
+
+
+def _is_mixed(node: exp.Expression) -> bool:
+    if not isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
+        return False
+    known = {value.to.sql() if isinstance(value, exp.Cast) else value.sql() for value in values_of(node)}
+    return len(known - {"NULL"}) > 1
 
 
 def _is_unbounded(node: exp.Expression) -> bool:
