@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Untranslatable, call, text_value, type_of
+from flowc.compiler.sql.meaning.datafusion_texts import no_chosen_digits_within
 
 _TYPE = exp.DataType.Type
 JSON = (_TYPE.JSON, _TYPE.JSONB)
@@ -70,6 +71,8 @@ def shown(value: exp.Expression) -> exp.Expression | None:
     """
     bare = value.unnest()
     name = named(bare)
+    if name == "flowc_jsonb":
+        no_chosen_digits_within(bare.expressions[0])
     if type_of(bare) not in JSON or name in _FORMED or (isinstance(bare, exp.Cast) and bare.to.this in JSON):
         return None
     if name == "flowc_json":

@@ -24,6 +24,7 @@ from flowc.compiler.sql.meaning.datafusion_documents import (
     is_taken_apart,
     named,
     rows_of_documents,
+    shown,
     with_document,
     with_shown,
 )
@@ -254,6 +255,8 @@ def _extracted(node: exp.Expression) -> exp.Expression:
     binary, declared = is_jsonb(node), _is_column(document)
     place = "j" if binary or declared else "i"
     steps = [_element(each) for each in rest] if isinstance(node, exp.Anonymous) else list(_steps(node, place))
+    if not gives_json(node) and named(document.unnest()) == _MADE_B:
+        shown(document)
     document = document_of(document)
     for number, step in enumerate(steps, 1):
         last = number == len(steps) and not is_taken_apart(node)

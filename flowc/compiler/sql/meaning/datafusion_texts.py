@@ -65,13 +65,25 @@ def _of_decimal(value: exp.Expression) -> exp.Expression | None:
     inner = value.unnest()
     if isinstance(inner, exp.Trunc | exp.Round | exp.Floor | exp.Ceil) and inner.args.get("decimals") is None:
         return exp.cast(exp.cast(value.copy(), "DECIMAL(38, 0)"), "varchar")
-    if any(isinstance(node, exp.Div | exp.Avg) for node in value.walk(prune=_settles)):
-        raise Untranslatable(_CHOSEN)
-    if any(_is_mixed(node) for node in value.walk(prune=_settles)):
-        raise Untranslatable("the text of what is one of several numbers, whose scales may differ: CAST it")
-    if any(_is_unbounded(node) for node in value.walk(prune=_settles)):
-        raise Untranslatable("the text of a numeric without a scale: CAST it AS numeric(p, s)")
+    _no_chosen_digits(value)
     return None
+
+
+def _no_chosen_digits(value: exp.Expression) -> None:
+    for node in value.walk(prune=_settles):
+        if isinstance(node, exp.Div | exp.Avg):
+            raise Untranslatable(_CHOSEN)
+        if _is_mixed(node):
+            raise Untranslatable("the text of what is one of several numbers, whose scales may differ: CAST it")
+        if _is_unbounded(node):
+            raise Untranslatable("the text of a numeric without a scale: CAST it AS numeric(p, s)")
+
+
+def no_chosen_digits_within(values: exp.Expression) -> None:
+    """Raises Untranslatable where a document is made of a number whose digits PostgreSQL chooses."""
+    for node in values.walk():
+        if number_of(node) in (Number.DECIMAL, Number.FRACTION):
+            _no_chosen_digits(node)
 
 
 def _no_quotient(value: exp.Expression) -> None:
