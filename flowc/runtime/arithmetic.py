@@ -1,8 +1,9 @@
 """Arithmetic that fails where it would overflow, in queries of an engine that wraps results around without a word.
 
 The compiler says where a query computes; the engine says with what types. Integers are computed by Arrow's checked
-kernels, in 64 bits; sums of integers are made of decimals, and have to fit 64 bits again. Floats and dates stay as they
-are, for the engine checks those itself, and so do decimals except in long sums.
+kernels, in 64 bits, and have to fit the fewer that a CAST around them says; sums of integers are made of decimals, and
+have to fit 64 bits again. Floats and dates stay as they are, for the engine checks those itself, and so do decimals
+except in long sums.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ CODE = "arithmetic-overflow"
 Register = Callable[[str, Callable[..., pa.Array], list[pa.DataType], pa.DataType], None]
 """Gives the engine a function: its name, the function of arrays, the types it takes, the type it returns."""
 
-_SIGNED, _UNSIGNED, _PLAIN = "BIGINT", "BIGINT UNSIGNED", ""
-_ARROW: Mapping[str, pa.DataType] = {_SIGNED: pa.int64(), _UNSIGNED: pa.uint64()}
+_INTEGER, _SMALL, _SIGNED, _UNSIGNED, _PLAIN = "INT", "SMALLINT", "BIGINT", "BIGINT UNSIGNED", ""
+_ARROW: Mapping[str, pa.DataType] = {
+    _INTEGER: pa.int32(), _SMALL: pa.int16(), _SIGNED: pa.int64(), _UNSIGNED: pa.uint64(),
+}  # fmt: skip
+_CAST = re.compile(rf" AS ({_INTEGER}|{_SMALL})\)")
 _TOTAL = pa.decimal128(30, 0)
 """The engine's sum of DECIMAL(20,0)."""
 
@@ -64,13 +68,22 @@ class Query:
         written, read = (_shown(plan(text)) for text in (self.sql, self._plain()))
         if written != read:
             raise _unread()
-        types = dict.fromkeys((each.name for each in self.arithmetic), _SIGNED)
+        narrow = self._narrow()
+        types = {each.name: narrow.get(each.name, _SIGNED) for each in self.arithmetic}
         while (refused := self._refused(types, plan)) is not None:
             name, given = refused
             types[name] = _settled(types[name], given)
         for each in self.arithmetic:
-            self._register(each, types[each.name], total=True)
+            self._register(each, types[each.name], narrow.get(each.name), total=True)
         return self._text(lambda each: _pieces(each, types[each.name]))
+
+    def _narrow(self) -> Mapping[str, str]:
+        """The computations that stand in a CAST to fewer than 64 bits, wherever they are written."""
+        found: dict[str, set[str]] = {}
+        for each in self.arithmetic:
+            cast = _CAST.match(self.sql, each.end) if self.sql.endswith("CAST(", 0, each.start) else None
+            found.setdefault(each.name, set()).add(cast[1] if cast else _SIGNED)
+        return {name: min(kinds) for name, kinds in found.items() if len(kinds) == 1 and _SIGNED not in kinds}
 
     def _plain(self) -> str:
         return self._text(lambda each: _BRACKETS[each.kind])
@@ -78,7 +91,7 @@ class Query:
     def _refused(self, types: Mapping[str, str], plan: Callable[[str], Any]) -> tuple[str, str] | None:
         """The first computation that the engine does not accept for its types, and what it is given."""
         for each in self.arithmetic:
-            self._register(each, types[each.name], total=False)
+            self._register(each, types[each.name], None, total=False)
         try:
             # Types inside conditions are looked at by the optimizer only.
             plan(self._text(lambda each: _probe(each, types[each.name]))).optimized_logical_plan()
@@ -103,26 +116,30 @@ class Query:
                 edits.append((each.outer, 0, depth, each.outer, after))
         return _edited(self.sql, edits)
 
-    def _register(self, each: Arithmetic, kind: str, *, total: bool) -> None:
+    def _register(self, each: Arithmetic, kind: str, narrow: str | None, *, total: bool) -> None:
         if kind not in _ARROW:
             return
         integer = _ARROW[kind]
         words = " ".join(self.sql[each.start : each.end].split())
         if each.kind != "sum":
             sign, compute = _COMPUTE[each.kind]
-            function = self._caught(compute, words, sign)
-            self.register(each.name, function, [integer] * (1 if each.kind == "negate" else 2), integer)
+            gives = _ARROW[narrow or kind]
+            function = self._caught(compute if gives == integer else _within(gives, compute), words, sign, gives)
+            self.register(each.name, function, [integer] * (1 if each.kind == "negate" else 2), gives)
         elif total:
-            self.register(each.name, self._caught(lambda sums: sums.cast(integer), words, ""), [_TOTAL], integer)
+            function = self._caught(lambda sums: sums.cast(integer), words, "", integer)
+            self.register(each.name, function, [_TOTAL], integer)
         else:
             self.register(f"{each.name}_of", lambda values: values, [integer], integer)
 
-    def _caught(self, compute: Callable[..., pa.Array], words: str, sign: str) -> Callable[..., pa.Array]:
+    def _caught(
+        self, compute: Callable[..., pa.Array], words: str, sign: str, gives: pa.DataType
+    ) -> Callable[..., pa.Array]:
         def computed(*arrays: pa.Array) -> pa.Array:
             try:
                 return compute(*arrays)
             except pa.ArrowInvalid:
-                self.fail(_overflow(compute, arrays, words, sign))
+                self.fail(_overflow(compute, arrays, words, sign, gives))
                 raise
 
         return computed
@@ -145,8 +162,11 @@ def _shown(plan: Any) -> list[list[str]]:
 
 def _settled(kind: str, given: str) -> str:
     """The next thing to take the operands for, when they are not of `kind` but of the engine's types `given`."""
-    if kind == _SIGNED and all(t.startswith("UInt") or t == "Null" for t in given.split(", ")):
+    operands = given.split(", ")
+    if kind != _UNSIGNED and all(t.startswith("UInt") or t == "Null" for t in operands):
         return _UNSIGNED
+    if kind in (_INTEGER, _SMALL) and all(t.startswith(("Int", "UInt")) or t == "Null" for t in operands):
+        return _SIGNED
     wide = _WIDE_SUM.fullmatch(given)
     return f"DECIMAL(38,{wide[2]})" if wide and int(wide[1]) > _SAFE_DIGITS else _PLAIN
 
@@ -175,13 +195,21 @@ def _edited(sql: str, edits: list[tuple[int, int, int, int, str]]) -> str:
     return "".join([*parts, sql[done:]])
 
 
-def _overflow(compute: Callable[..., pa.Array], arrays: tuple[pa.Array, ...], words: str, sign: str) -> DataError:
+def _within(kind: pa.DataType, compute: Callable[..., pa.Array]) -> Callable[..., pa.Array]:
+    """What is computed, as a narrower type; ArrowInvalid where it does not fit."""
+    return lambda *arrays: compute(*arrays).cast(kind)
+
+
+def _overflow(
+    compute: Callable[..., pa.Array], arrays: tuple[pa.Array, ...], words: str, sign: str, gives: pa.DataType
+) -> DataError:
     rows = pa.StructArray.from_arrays(list(arrays), [str(i) for i in range(len(arrays))])
     row = first_failing(lambda part: compute(*part.flatten()), rows)
     values = [str(array[row].as_py()) for array in arrays]
     shown = f" {sign} ".join(values) if len(values) > 1 else f"{sign}({values[0]})" if sign else values[0]
-    message = f"`{words}` overflows: {shown} does not fit a 64-bit integer"
-    return DataError(message, code=CODE, help="compute with more digits: CAST an operand AS DECIMAL(38,0)")
+    message = f"`{words}` overflows: {shown} does not fit a {gives.bit_width}-bit integer"
+    wider = "DECIMAL(38,0)" if gives.bit_width == 64 else "BIGINT"
+    return DataError(message, code=CODE, help=f"compute with more digits: CAST an operand AS {wider}")
 
 
 def overflowed(error: BaseException) -> bool:
@@ -189,7 +217,10 @@ def overflowed(error: BaseException) -> bool:
     return any(sign in str(error) for sign in _SIGNS)
 
 
-_SIGNS = ("verflow", "too large to store in a Decimal", "Timestamp out of range", "the representable i64 range")
+_SIGNS = (
+    "verflow", "Can't cast value", "too large to store in a Decimal", "Timestamp out of range",
+    "the representable i64 range",
+)  # fmt: skip
 
 
 def _unread() -> EngineError:

@@ -18,7 +18,12 @@ def new_context(**settings: str) -> Any:
     import datafusion
 
     # That parser reads lambdas and struct literals too; the compiler's translations need them.
-    fixed = {"datafusion.execution.time_zone": "+00:00", "datafusion.sql_parser.dialect": "duckdb"}
+    fixed = {
+        "datafusion.execution.time_zone": "+00:00",
+        "datafusion.sql_parser.dialect": "duckdb",
+        # Each computation with integers may stand in a CAST, which nests twice as deep.
+        "datafusion.sql_parser.recursion_limit": "100",
+    }
     chosen = {f"datafusion.execution.{name}": value for name, value in settings.items()}
     runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(_memory())
     return datafusion.SessionContext(datafusion.SessionConfig({**fixed, **chosen}), runtime)

@@ -1,4 +1,4 @@
-"""JSON for queries on the engine, which has none: what the compiler's `flowc_json…` and `flowc_document…` mean.
+"""JSON and texts for queries on the engine: what the compiler's `flowc_json…`, `flowc_document…`, `flowc_text…` mean.
 
 The engine takes functions of exact types only, so each call that takes values of any type has a name of its own, and
 is registered for what the engine says that it is given.
@@ -7,7 +7,7 @@ is registered for what the engine says that it is given.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -17,22 +17,34 @@ from flowc.errors import DataError
 from flowc.runtime.arrow import arrow_field, nests_fields
 from flowc.runtime.enginecontext import register
 from flowc.runtime.functiontypes import engine_type
-from flowc.runtime.jsonparts import NotJson, json_part, json_part_text
-from flowc.runtime.jsontext import made_json
+from flowc.runtime.jsonbtext import contains, equal, has_all, has_any, has_key, jsonb, with_value
+from flowc.runtime.jsonparts import (
+    NotJson,
+    json_element_texts,
+    json_elements,
+    json_keys,
+    json_kind,
+    json_length,
+    json_part,
+    json_part_text,
+    json_valid,
+)  # fmt: skip
+from flowc.runtime.jsontext import made_json, made_jsonb
+from flowc.runtime.postgrestext import joined, output, outputs, to_text
 from flowc.types import DataType, Kind
 
 CODE = "invalid-json"
 
-_CALLED = re.compile(r"\bflowc_(?:json|document)_\d+\b")
-_ANY = re.compile(r"\bflowc_json_(?:\d+|get|text)\b|\bflowc_document_\d+\b")
-_REFUSED = re.compile(
-    r"call to '(flowc_(?:json|document)_\d+)' function: coercion from (.*?) to the signature", re.DOTALL
-)
+_OF_ANY = r"flowc_(?:json|jsonb|document|text|joined|output|outputs)_\d+"
+_CALLED = re.compile(rf"\b{_OF_ANY}\b")
+_ANY = re.compile(r"\bflowc_(?:jsonb?|document|text|joined|output|outputs)_\w+")
+_REFUSED = re.compile(rf"call to '({_OF_ANY})' function: coercion from (.*?) to the signature", re.DOTALL)
 _NOTHING = pa.binary(77)
 """A type that no value has, and that the engine makes of none: it takes only what is always NULL."""
 _JSON = arrow_field(Column("value", DataType(Kind.JSON)))
-_ANYTHING = "arrow_typeof"
-"""A function of the engine that gives text and takes every type."""
+_ANYTHING, _LIST = "arrow_typeof", "make_array"
+"""Functions of the engine that take every type: one gives text, the other a list."""
+_TEXT, _TEXTS = pa.field("value", pa.string()), pa.field("value", pa.list_(pa.string()))
 
 
 def calls_json(sql: str) -> bool:
@@ -42,16 +54,17 @@ def calls_json(sql: str) -> bool:
 
 def without_json(sql: str) -> str:
     """The query with a function of the engine in the place of those whose types are not known: to be planned only."""
-    return _CALLED.sub(_ANYTHING, sql)
+    return _CALLED.sub(lambda called: _LIST if called[0].startswith("flowc_outputs") else _ANYTHING, sql)
 
 
 def register_parts(context: Any, sql: str, fail: Callable[[DataError], None]) -> None:
     """Makes the functions that take JSON apart known to a session. `fail` is told of errors before they are raised."""
     if not calls_json(sql):
         return
-    text = pa.field("value", pa.string())
-    for name, part, gives in (("flowc_json_get", json_part, _JSON), ("flowc_json_text", json_part_text, text)):
-        register(context, name, _caught(part, fail), [pa.string(), pa.string()], gives)
+    called = set(_ANY.findall(sql))
+    for name, (part, takes, gives) in _PARTS.items():
+        if name in called:
+            register(context, name, _caught(part, fail), list(takes), gives)
 
 
 def register_json(context: Any, sql: str) -> None:
@@ -68,9 +81,11 @@ def register_json(context: Any, sql: str) -> None:
 
 
 def _register(context: Any, name: str, takes: pa.DataType) -> None:
-    bare = name.startswith("flowc_document") and not nests_fields(takes) and not pa.types.is_list(takes)
-    function = _as_it_is if bare else made_json
-    register(context, name, function, [takes], _JSON)
+    kind = name.rpartition("_")[0]
+    if kind == "flowc_document" and (nests_fields(takes) or pa.types.is_list(takes)):
+        kind = "flowc_json"
+    function, gives = _FUNCTIONS[kind]
+    register(context, name, function, [takes], gives)
 
 
 def _as_it_is(values: pa.Array) -> pa.Array:
@@ -78,6 +93,53 @@ def _as_it_is(values: pa.Array) -> pa.Array:
     kind = values.type
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     return values.cast(pa.string()) if texts else made_json(values)
+
+
+def _jsonb_part(documents: pa.Array, steps: pa.Array) -> pa.Array:
+    return jsonb(json_part(documents, steps))
+
+
+def _jsonb_part_text(documents: pa.Array, steps: pa.Array) -> pa.Array:
+    return json_part_text(_jsonb_part(documents, steps), pa.repeat(pa.scalar("."), len(steps)))
+
+
+def _elements(documents: pa.Array) -> pa.Array:
+    return json_elements(documents).cast(_DOCUMENTS.type)
+
+
+_S, _KEYS = pa.string(), pa.list_(pa.string())
+_BOOL, _LENGTH = pa.field("value", pa.bool_()), pa.field("value", pa.int32())
+_DOCUMENTS = pa.field("value", pa.list_(_JSON.with_name("item")))
+_PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.Field]] = {
+    "flowc_json_get": (json_part, (_S, _S), _JSON),
+    "flowc_json_text": (json_part_text, (_S, _S), _TEXT),
+    "flowc_jsonb_get": (_jsonb_part, (_S, _S), _JSON),
+    "flowc_jsonb_text": (_jsonb_part_text, (_S, _S), _TEXT),
+    "flowc_json_valid": (json_valid, (_S,), _JSON),
+    "flowc_jsonb_of": (jsonb, (_S,), _JSON),
+    "flowc_jsonb_contains": (contains, (_S, _S), _BOOL),
+    "flowc_jsonb_equal": (equal, (_S, _S), _BOOL),
+    "flowc_jsonb_has": (has_key, (_S, _S), _BOOL),
+    "flowc_jsonb_has_any": (has_any, (_S, _KEYS), _BOOL),
+    "flowc_jsonb_has_all": (has_all, (_S, _KEYS), _BOOL),
+    "flowc_jsonb_set": (with_value, (_S, _KEYS, _S, pa.bool_()), _JSON),
+    "flowc_json_typeof": (json_kind, (_S,), _TEXT),
+    "flowc_json_length": (json_length, (_S,), _LENGTH),
+    "flowc_json_elements": (_elements, (_S,), _DOCUMENTS),
+    "flowc_json_element_texts": (json_element_texts, (_S,), _TEXTS),
+    "flowc_json_keys": (json_keys, (_S,), _TEXTS),
+}
+"""Functions of documents, by name: what they take and give."""
+
+_FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field]] = {
+    "flowc_json": (made_json, _JSON),
+    "flowc_jsonb": (made_jsonb, _JSON),
+    "flowc_document": (_as_it_is, _JSON),
+    "flowc_text": (to_text, _TEXT),
+    "flowc_joined": (joined, _TEXT),
+    "flowc_output": (output, _TEXT),
+    "flowc_outputs": (outputs, _TEXTS),
+}
 
 
 def _refused(context: Any, sql: str) -> tuple[str, str] | None:
@@ -91,11 +153,11 @@ def _refused(context: Any, sql: str) -> tuple[str, str] | None:
 
 
 def _caught(part: Callable[..., pa.Array], fail: Callable[[DataError], None]) -> Callable[..., pa.Array]:
-    def called(documents: pa.Array, steps: pa.Array) -> pa.Array:
+    def called(*arrays: pa.Array) -> pa.Array:
         try:
-            return part(documents, steps)
+            return part(*arrays)
         except NotJson as error:
-            failure = DataError(str(error), code=CODE, help="only JSON has parts that `->` and `->>` give")
+            failure = DataError(str(error), code=CODE, help="functions and operators of JSON take documents alone")
             fail(failure)
             raise failure from error
 

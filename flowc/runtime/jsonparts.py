@@ -2,6 +2,7 @@
 
 Values stay as they are written: digits, order of keys and spaces. A step into a document is a text: `k` and a key,
 `i` and a position (from the end where it is negative), or `e` and what is a key of an object and a position in a list.
+`j` is a position in `jsonb`, where what has no parts is its own first and last element.
 """
 
 from __future__ import annotations
@@ -48,6 +49,64 @@ def json_part_text(documents: pa.StringArray, steps: pa.StringArray) -> pa.Strin
     return pc.replace_with_mask(texts, escaped, pa.array(decoded, pa.string()))
 
 
+def json_valid(documents: pa.StringArray) -> pa.StringArray:
+    """The documents as they are. Raises NotJson for a text that is none."""
+    _each(msgspec.json.Decoder(msgspec.Raw).decode, documents.drop_null())
+    return documents
+
+
+def json_kind(documents: pa.StringArray) -> pa.StringArray:
+    """`json_typeof`: what documents are, by their first character."""
+    first = pc.utf8_slice_codeunits(pc.ascii_ltrim(documents, " \t\n\r"), 0, 1)
+    kinds = pc.index_in(first, pa.array(list(_KINDS)))
+    return pc.if_else(documents.is_valid(), pc.coalesce(pa.array(list(_KINDS.values())).take(kinds), "number"), None)
+
+
+def json_length(documents: pa.StringArray) -> pa.Int32Array:
+    """The number of elements of lists. Raises NotJson for anything else."""
+    return pc.list_value_length(json_elements(documents)).cast(pa.int32())
+
+
+def json_elements(documents: pa.StringArray) -> pa.ListArray:
+    """The elements of lists as JSON texts. Raises NotJson for anything else."""
+    return _listed(documents, "[", "an element of what is no list", _elements)
+
+
+def json_element_texts(documents: pa.StringArray) -> pa.ListArray:
+    """As `json_elements`, with texts as they are and NULL for null."""
+    found = json_elements(documents)
+    texts = json_part_text(found.values, pa.repeat(pa.scalar("."), len(found.values)))
+    return pa.ListArray.from_arrays(found.offsets, texts, mask=found.is_null() if found.null_count else None)
+
+
+def json_keys(documents: pa.StringArray) -> pa.ListArray:
+    """The keys of objects, in their order, each once. Raises NotJson for anything else."""
+    return _listed(documents, "{", "a key of what is no object", _keys)
+
+
+def _listed(documents: pa.StringArray, opening: str, asked: str, parts: Callable[[bytes], list[bytes]]) -> pa.ListArray:
+    begins = pc.starts_with(pc.ascii_ltrim(documents, " \t\n\r"), opening)
+    if pc.any(pc.invert(begins)).as_py():
+        raise NotJson(f"{asked}: {not_json(documents.filter(pc.invert(begins))[0].as_py())}")
+    found = iter(_each(parts, documents.drop_null()))
+    rows = [next(found) if known else None for known in documents.is_valid().to_pylist()]
+    lists = pa.array(rows, pa.list_(pa.binary()))
+    return lists.cast(pa.list_(pa.string()))
+
+
+_DECODE_LIST = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_DECODE_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_KINDS = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "boolean", "n": "null"}
+
+
+def _elements(text: bytes) -> list[bytes]:
+    return list(map(bytes, _DECODE_LIST(text)))
+
+
+def _keys(text: bytes) -> list[bytes]:
+    return [key.encode() for key in _DECODE_OBJECT(text)]
+
+
 def _by_step(steps: pa.StringArray) -> list[tuple[str, pa.BooleanArray | None]]:
     """Each step that is taken, and where; nowhere else than in all of a column, usually."""
     distinct = pc.unique(steps).to_pylist()
@@ -60,7 +119,7 @@ def _parts(documents: pa.StringArray, step: str, where: pa.BooleanArray | None) 
     asked = documents if where is None else pc.if_else(where, documents, None)
     if not pc.all(pc.fill_null(pc.match_substring_regex(asked, _BEGINS), True)).as_py():
         wrong = asked.filter(pc.invert(pc.match_substring_regex(asked, _BEGINS)))
-        raise _not_json(wrong[0].as_py())
+        raise not_json(wrong[0].as_py())
     trimmed = pc.ascii_ltrim(asked, " \t\n\r")
     if step == ".":
         return pc.ascii_rtrim(trimmed, " \t\n\r")
@@ -68,8 +127,11 @@ def _parts(documents: pa.StringArray, step: str, where: pa.BooleanArray | None) 
     made = pa.nulls(len(documents), pa.string())
     if kind in "ke":
         made = _filled(made, trimmed, "{", _key(name))
-    if kind in "ie" and _POSITION.fullmatch(name.strip()) and abs(int(name)) <= _MAX_POSITION:
+    if kind in "ije" and _POSITION.fullmatch(name.strip()) and abs(int(name)) <= _MAX_POSITION:
         made = _filled(made, trimmed, "[", _position(int(name)))
+        if step in ("j0", "j-1"):
+            bare = pc.invert(pc.match_substring_regex(trimmed, r"^[\[{]"))
+            made = pc.if_else(bare, pc.ascii_rtrim(trimmed, " \t\n\r"), made)
     return made
 
 
@@ -89,7 +151,7 @@ def _each(part: Callable[[bytes], Any], documents: pa.StringArray) -> list[Any]:
     try:
         return list(map(part, texts))
     except (msgspec.DecodeError, RecursionError):
-        raise _not_json(next(text for text in texts if _fails(part, text)).decode()) from None
+        raise not_json(next(text for text in texts if _fails(part, text)).decode()) from None
 
 
 def _fails(part: Callable[[bytes], Any], text: bytes) -> bool:
@@ -100,7 +162,8 @@ def _fails(part: Callable[[bytes], Any], text: bytes) -> bool:
     return False
 
 
-def _not_json(text: str) -> NotJson:
+def not_json(text: str) -> NotJson:
+    """What is said of a text that is no JSON."""
     shown = " ".join(text[: _SHOWN + 1].split())
     return NotJson(f"`{shown if len(text) <= _SHOWN else shown[:_SHOWN] + '…'}` is no JSON that can be read")
 

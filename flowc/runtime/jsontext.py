@@ -22,9 +22,11 @@ import pyarrow.compute as pc
 
 from flowc.runtime.decimaltext import decimal_text
 from flowc.runtime.hexadecimal import hex_text, uuid_text
+from flowc.runtime.jsonbtext import jsonb
+from flowc.runtime.postgrestext import output
 
-Write = Callable[[pa.Array, bool], pa.StringArray]
-"""The text of every value; told whether as PostgreSQL writes it."""
+Write = Callable[[pa.Array, int], pa.StringArray]
+"""The text of every value, in a style."""
 
 _NULL = "null"
 TYPE = b"flowc.type"
@@ -32,17 +34,24 @@ TYPE = b"flowc.type"
 _SPECIAL = r'["\\\x00-\x1f]'
 _CONTROL = r"[\x00-\x1f]"
 _NO_FRACTION, _ZEROS = r"\.0+(Z?)$", r"(\.[0-9]*[1-9])0+(Z?)$"
+_PLAIN, _JSON, _JSONB = range(3)
+"""Styles: values as they are, as `to_jsonb` writes them, and all of them put together as `jsonb` is shown."""
 RAW, ITEM, KEY, VALUE = "flowc_json", "flowc_item_0", "flowc_key", "flowc_value"
 
 
 def json_text(array: pa.Array) -> pa.StringArray:
     """Each value as JSON text, NULLs kept; inside of values they are `null`."""
-    return _where_valid(array, _text(array, False))
+    return _where_valid(array, _text(array, _PLAIN))
 
 
 def made_json(array: pa.Array) -> pa.StringArray:
     """As `json_text`, in the words of PostgreSQL's `to_jsonb`."""
-    return _where_valid(array, _text(array, True))
+    return _where_valid(array, _text(array, _JSON))
+
+
+def made_jsonb(array: pa.Array) -> pa.StringArray:
+    """As `made_json`, in the one form that PostgreSQL's `jsonb` has."""
+    return _where_valid(array, _text(array, _JSONB))
 
 
 def raw(texts: pa.StringArray) -> pa.StructArray:
@@ -61,104 +70,123 @@ def quoted(text: pa.StringArray) -> pa.StringArray:
     return pc.binary_join_element_wise('"', text, '"', "")
 
 
-def _text(array: pa.Array, made: bool) -> pa.StringArray:
+def _text(array: pa.Array, style: int) -> pa.StringArray:
     """JSON text of every value, `null` for NULL."""
     write = next((write for is_kind, write in _WRITE if is_kind(array.type)), None)
-    text = write(array, made) if write is not None else quoted(interval_text(array))
+    text = write(array, style) if write is not None else quoted(output(array) if style else interval_text(array))
     return pc.fill_null(text, _NULL) if text.null_count else text
 
 
-def _extension(array: pa.Array, made: bool) -> pa.StringArray:
+def _extension(array: pa.Array, style: int) -> pa.StringArray:
     if array.type.extension_name == "arrow.json":
         return array.storage.cast(pa.string())
-    return quoted(uuid_text(array.storage)) if array.type.extension_name == "arrow.uuid" else _text(array.storage, made)
+    return (
+        quoted(uuid_text(array.storage)) if array.type.extension_name == "arrow.uuid" else _text(array.storage, style)
+    )
 
 
-def _float(array: pa.Array, made: bool) -> pa.StringArray:
+def _float(array: pa.Array, style: int) -> pa.StringArray:
     wide = array.cast(pa.float32()) if pa.types.is_float16(array.type) else array
     text = wide.cast(pa.string())
+    if style == _JSONB:
+        text = jsonb(pc.if_else(pc.is_finite(wide), text, None))
     if pc.all(pc.is_finite(wide)).as_py() is not False:
         return text
-    if not made:
+    if not style:
         return pc.if_else(pc.is_finite(wide), text, None)
-    for words, value in (('"NaN"', "nan"), ('"Infinity"', "inf"), ('"-Infinity"', "-inf")):
-        text = pc.if_else(pc.equal(text, value), words, text)
+    for words, number in (('"NaN"', "nan"), ('"Infinity"', "inf"), ('"-Infinity"', "-inf")):
+        text = pc.if_else(pc.equal(wide, float(number)) if number != "nan" else pc.is_nan(wide), words, text)
     return text
 
 
-def _timestamp(array: pa.Array, made: bool) -> pa.StringArray:
+def _timestamp(array: pa.Array, style: int) -> pa.StringArray:
     if array.type.tz is not None and array.type.tz != "UTC":
         array = array.cast(pa.timestamp(array.type.unit, "UTC"))
-    return _time(pc.replace_substring(array.cast(pa.string()), " ", "T", max_replacements=1), made)
+    return _time(pc.replace_substring(array.cast(pa.string()), " ", "T", max_replacements=1), style)
 
 
-def _time(text: pa.StringArray, made: bool) -> pa.StringArray:
+def _time(text: pa.StringArray, style: int) -> pa.StringArray:
     text = pc.replace_substring_regex(text, _NO_FRACTION, r"\1")
-    if made:
+    if style:
         text = pc.replace_substring_regex(pc.replace_substring_regex(text, _ZEROS, r"\1\2"), "Z$", "+00:00")
     return quoted(text)
 
 
-def _struct(array: pa.StructArray, made: bool) -> pa.StringArray:
+def _struct(array: pa.StructArray, style: int) -> pa.StringArray:
     fields = [array.type.field(place) for place in range(array.type.num_fields)]
-    if fields and fields[0].name.startswith(RAW[:6]) and (own := _own_struct(fields[0].name, array, made)) is not None:
+    if fields and fields[0].name.startswith(RAW[:6]) and (own := _own_struct(fields[0].name, array, style)) is not None:
         return _where_valid(array, own)
+    comma, colon = (", ", ": ") if style == _JSONB else (",", ":")
+    parts = list(zip(fields, array.flatten(), strict=True))
+    if style == _JSONB:
+        parts.sort(key=lambda part: (len(part[0].name.encode()), part[0].name))
     pieces: list[pa.Array | str] = []
-    for field, values in zip(fields, array.flatten(), strict=True):
-        pieces += [f"{',' if pieces else '{'}{json.dumps(field.name, ensure_ascii=False)}:", _part(field, values, made)]
+    for field, values in parts:
+        key = json.dumps(field.name, ensure_ascii=False)
+        pieces += [f"{comma if pieces else '{'}{key}{colon}", _part(field, values, style)]
     if not pieces:
         return _where_valid(array, pa.repeat(pa.scalar("{}"), len(array)))
     return _where_valid(array, pc.binary_join_element_wise(*pieces, "}", ""))
 
 
-def _part(field: pa.Field, values: pa.Array, made: bool) -> pa.StringArray:
+def _part(field: pa.Field, values: pa.Array, style: int) -> pa.StringArray:
     """The text of what a struct or a list holds; a field that is JSON is its own text."""
     if (field.metadata or {}).get(TYPE) == b"json":
-        return pc.fill_null(values.cast(pa.string()), _NULL)
-    return _text(values, made)
+        return _document(values, style)
+    return _text(values, style)
 
 
-def _own_struct(first: str, array: pa.StructArray, made: bool) -> pa.StringArray | None:
+def _document(values: pa.Array, style: int) -> pa.StringArray:
+    texts = values.cast(pa.string())
+    return pc.fill_null(jsonb(texts) if style == _JSONB else texts, _NULL)
+
+
+def _own_struct(first: str, array: pa.StructArray, style: int) -> pa.StringArray | None:
     """What the names of flowc's own make of a struct; None where they are not those."""
-    values = array.flatten()
+    values, comma = array.flatten(), ", " if style == _JSONB else ","
     if first == RAW:
-        return pc.fill_null(values[0].cast(pa.string()), _NULL)
+        return _document(values[0], style)
     if first == ITEM:
         return pc.binary_join_element_wise(
-            "[", pc.binary_join_element_wise(*(_text(each, made) for each in values), ","), "]", ""
+            "[", pc.binary_join_element_wise(*(_text(each, style) for each in values), comma), "]", ""
         )
     if first == f"{KEY}_0":
-        pairs = [_pair(key, value, made) for key, value in zip(values[::2], values[1::2], strict=True)]
-        return pc.binary_join_element_wise("{", pc.binary_join_element_wise(*pairs, ","), "}", "")
+        pairs = [_pair(key, value, style) for key, value in zip(values[::2], values[1::2], strict=True)]
+        return _object(pc.binary_join_element_wise("{", pc.binary_join_element_wise(*pairs, comma), "}", ""), style)
     return None
 
 
-def _pair(keys: pa.Array, values: pa.Array, made: bool) -> pa.StringArray:
+def _pair(keys: pa.Array, values: pa.Array, style: int) -> pa.StringArray:
     if keys.null_count:
         raise ValueError("a key of a JSON object is NULL")
-    return pc.binary_join_element_wise(quoted(_bare(keys, made)), _text(values, made), ":")
+    return pc.binary_join_element_wise(quoted(_bare(keys, style)), _text(values, style), ":")
 
 
-def _list(array: pa.Array, made: bool) -> pa.StringArray:
+def _object(text: pa.StringArray, style: int) -> pa.StringArray:
+    """An object whose keys come from rows: in any order, and not each once."""
+    return jsonb(text) if style == _JSONB else text
+
+
+def _list(array: pa.Array, style: int) -> pa.StringArray:
     if not pa.types.is_list(array.type):
         array = array.cast(pa.list_(array.type.value_field))
     values = _between(array, array.values)
     if pa.types.is_struct(values.type) and values.type.num_fields == 2 and values.type.field(0).name == KEY:
         keys, items = values.flatten()
-        return _joined(array, _pair(keys, items, made), "{", "}")
-    return _joined(array, _part(array.type.value_field, values, made), "[", "]")
+        return _object(_joined(array, _pair(keys, items, style), "{", ",", "}"), style)
+    return _joined(array, _part(array.type.value_field, values, style), "[", ", " if style == _JSONB else ",", "]")
 
 
-def _map(array: pa.MapArray, made: bool) -> pa.StringArray:
+def _map(array: pa.MapArray, style: int) -> pa.StringArray:
     keys, items = _between(array, array.keys), _between(array, array.items)
-    return _joined(array, _pair(keys, items, made), "{", "}")
+    return _object(_joined(array, _pair(keys, items, style), "{", ",", "}"), style)
 
 
-def _bare(keys: pa.Array, made: bool) -> pa.StringArray:
+def _bare(keys: pa.Array, style: int) -> pa.StringArray:
     """The text of keys; of those that are numbers or times, too."""
     kind = keys.type
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    return keys.cast(pa.string()) if texts else pc.utf8_trim(_text(keys, made), '"')
+    return keys.cast(pa.string()) if texts else pc.utf8_trim(_text(keys, style), '"')
 
 
 def _between(array: pa.Array, values: pa.Array) -> pa.Array:
@@ -167,10 +195,10 @@ def _between(array: pa.Array, values: pa.Array) -> pa.Array:
     return values.slice(start, end - start)
 
 
-def _joined(array: pa.Array, texts: pa.StringArray, before: str, after: str) -> pa.StringArray:
+def _joined(array: pa.Array, texts: pa.StringArray, before: str, comma: str, after: str) -> pa.StringArray:
     offsets = pc.subtract(array.offsets, array.offsets[0])
     lists = pa.ListArray.from_arrays(offsets, texts)
-    return _where_valid(array, pc.binary_join_element_wise(before, pc.binary_join(lists, ","), after, ""))
+    return _where_valid(array, pc.binary_join_element_wise(before, pc.binary_join(lists, comma), after, ""))
 
 
 def _where_valid(array: pa.Array, text: pa.StringArray) -> pa.StringArray:
@@ -185,14 +213,14 @@ def interval_text(array: pa.Array) -> pa.StringArray:
     return made.column(0).combine_chunks().cast(pa.string())
 
 
-def _decoded(array: pa.Array, made: bool) -> pa.StringArray:
+def _decoded(array: pa.Array, style: int) -> pa.StringArray:
     plain = array.cast(array.type.value_type) if pa.types.is_dictionary(array.type) else pc.run_end_decode(array)
-    return _text(plain, made)
+    return _text(plain, style)
 
 
-def _bytes(array: pa.Array, made: bool) -> pa.StringArray:
+def _bytes(array: pa.Array, style: int) -> pa.StringArray:
     digits = hex_text(array.cast(pa.binary()))
-    return quoted(pc.binary_join_element_wise("\\x", digits, "") if made else digits)
+    return quoted(pc.binary_join_element_wise("\\x", digits, "") if style else digits)
 
 
 _TYPES = pa.types
@@ -213,7 +241,7 @@ _WRITE: tuple[tuple[Callable[[pa.DataType], bool], Write], ...] = (
         _bytes,
     ),
     (_TYPES.is_date, lambda array, _: quoted(array.cast(pa.date32()).cast(pa.string()))),
-    (_TYPES.is_time, lambda array, made: _time(array.cast(pa.string()), made)),
+    (_TYPES.is_time, lambda array, style: _time(array.cast(pa.string()), style)),
     (_TYPES.is_timestamp, _timestamp),
     (_TYPES.is_struct, _struct),
     (_TYPES.is_map, _map),

@@ -11,9 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 import duckdb
+import numpy as np
 import psycopg
 import pyarrow as pa
 from datafusion import SessionConfig, SessionContext, udf
+from psycopg.adapt import Loader
 
 from flowc.catalog import Column, Table
 from flowc.compiler.dialects import DIALECTS
@@ -33,6 +35,22 @@ LOOSE: Mapping[str, frozenset[type]] = {"sqlite": frozenset((bool, date, list)),
 
 Rows = list[tuple[object, ...]]
 Run = Callable[[str], Rows]
+
+
+class Document(str):
+    """JSON as PostgreSQL shows it."""
+
+
+class _Documents(Loader):
+    def load(self, data: Any) -> Document:
+        return Document(bytes(data).decode())
+
+
+class _Reals(Loader):
+    """Floats of 32 bits as the numbers that they are, not as the shortest that tells them apart."""
+
+    def load(self, data: Any) -> float:
+        return float(np.float32(bytes(data).decode()))
 
 
 class Failed(Exception):
@@ -109,6 +127,9 @@ def _stored(value: object) -> object:
 def open_postgres(dsn: str) -> Iterator[Run]:
     """A PostgreSQL database with temporary tables; every query runs in a transaction that is rolled back."""
     with psycopg.connect(dsn, options="-c timezone=UTC") as session:
+        session.adapters.register_loader("float4", _Reals)
+        for kind in ("json", "jsonb"):
+            session.adapters.register_loader(kind, _Documents)
         for table, rows in ROWS.items():
             session.execute(_ddl(table, "postgres").replace("CREATE TABLE", "CREATE TEMPORARY TABLE"))
             session.cursor().executemany(_insert(table, "%s"), rows)

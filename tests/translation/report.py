@@ -46,7 +46,8 @@ _LIMITS = """
 - Types of columns decide some translations (whole-number division, rounding, dates in SQLite). Declare the tables that
   the SQL reads; where a type is not known and matters, the translation is refused.
 - Which letters beyond ASCII a `\\w` matches follows the locale on PostgreSQL; on SQLite it matches all of them.
-- Integers of 32 bits that overflow are an error on PostgreSQL, and computed in 64 bits on DataFusion and SQLite.
+- Integers of 32 bits that overflow are an error on PostgreSQL and, where their types are declared, on DataFusion;
+  SQLite computes in 64 bits.
 - A division by zero is an error wherever the author's dialect makes it one, with the words of each engine.
 """
 

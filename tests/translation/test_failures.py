@@ -64,6 +64,37 @@ date_trunc('fortnight', placed_at) FROM orders
 (SELECT status FROM orders o WHERE o.customer_id = c.id) FROM customers c
 """.strip().splitlines()
 
+# Integers of 32 and 16 bits, which flowc's engine computes with as PostgreSQL does.
+NARROW = """
+2147483647 + 1
+2147483647 - -1
+-2147483648 - 1
+quantity::int + 2147483647 FROM orders
+quantity::int * 1000000000 FROM orders
+-((-2147483648)::int)
+abs((-2147483648)::int)
+(-2147483648)::int / -1
+32767::smallint + 1::smallint
+300::smallint * 300::smallint
+count(*)::int + 2147483647 FROM orders
+(count(*) + 2147483647)::int FROM orders
+length(status) + 2147483647 FROM orders
+coalesce(quantity::int, 0) + 2147483647 FROM orders
+CASE WHEN id > 0 THEN 2147483647 ELSE 0 END + 1 FROM orders
+a + b FROM (VALUES (2147483647, 1)) t(a, b)
+max(quantity::int) + 2147483647 FROM orders
+(2147483647 + 1)::bigint
+sum(quantity::int + 2147483647) FROM orders
+count(*) FROM orders GROUP BY quantity::int + 2147483647
+id FROM orders WHERE quantity::int + 2147483647 > 0
+""".strip().splitlines()
+FITTING = """
+quantity::int + 2147483640 FROM orders
+2147483647 + 1::bigint
+sum(2147483647) FROM orders
+quantity + 2147483647 FROM orders
+2147483647 * 2.0
+""".strip().splitlines()
 SOUND = """
 n / NULLIF(d, 0) FROM metrics
 CASE WHEN d <> 0 THEN n / d END FROM metrics
@@ -114,6 +145,22 @@ def test_what_fails_in_postgresql_fails_or_is_refused(engine: str, runs: dict[st
         except Failed:
             continue
     assert given == {}
+
+
+def test_integers_of_few_bits_overflow_on_flowcs_engine(runs: dict[str, Run]):
+    for line in NARROW:
+        text, why = translated(case(line), "datafusion")
+        assert text is not None, (line, why)
+        for engine, sql in (("postgres", f"SELECT {line}"), ("datafusion", text)):
+            with pytest.raises(Failed):
+                pytest.fail(f"{line} on {engine}: {runs[engine](sql)}")
+    for line in FITTING:
+        text, why = translated(case(line), "datafusion")
+        assert text is not None, (line, why)
+        found, expected = (
+            sorted(runs[engine](sql)) for engine, sql in (("datafusion", text), ("postgres", f"SELECT {line}"))
+        )
+        assert found == expected, line
 
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "postgres"])

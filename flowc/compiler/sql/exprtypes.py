@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
 
+from flowc.compiler.sql.meaning.core import integer_value
 from flowc.compiler.sql.meaning.datafusion_json import gives_json
 from flowc.compiler.sql.scope import Value
 from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
@@ -57,17 +58,22 @@ _OF_TEXT = (exp.DPipe, exp.Concat, exp.Substring, exp.Trim, exp.Reverse, exp.Lef
 """Text when they are given text: some engines have them for arrays, bytes and JSON too."""
 _OF_TIME = (exp.TimestampTrunc, exp.DateTrunc, exp.DateBin, exp.AtTimeZone)
 _LEAST = (exp.Greatest, exp.Least)
+_AS_ITS_OPERAND = (exp.Neg, exp.Abs, exp.BitwiseNot, exp.BitwiseLeftShift, exp.BitwiseRightShift)
 _TYPED_ENGINES = ("postgres", "duckdb", "datafusion")
 """Engines whose conditions are booleans and whose dates are dates."""
 
+_PLACES = (exp.StrPosition, exp.Ascii, exp.Unicode, exp.ByteLength, exp.BitLength)
 _BY_ENGINE: Mapping[type[exp.Expression], Mapping[str, DataType]] = {
     exp.CurrentTimestamp: {"postgres": TIMESTAMPTZ, "duckdb": TIMESTAMPTZ, "datafusion": TIMESTAMPTZ},
     exp.Length: {"postgres": INTEGER, "duckdb": BIGINT, "sqlite": BIGINT, "datafusion": INTEGER},
+    **{node: {"postgres": INTEGER, "datafusion": INTEGER} for node in _PLACES},
 }
 RETURNS, GIVEN = "flowc.returns", "flowc.given"
 """Under these keys a call of a function of the project says in its metadata what it returns, and what it is given."""
 
 _INTEGERS = (Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64, Kind.INT128)
+_WHOLE_ENGINES = ("postgres", "datafusion")
+"""Engines that compute with integers in the types that they have, and divide them to whole numbers."""
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Mod)
 
 
@@ -180,13 +186,17 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
         return TEXT if is_text else UNKNOWN, cls is exp.Concat or any(v.nullable for v in values)
     if cls in _AGGREGATES and values:
         return _AGGREGATES[cls](values[0], engine), True
+    if cls in _LEAST and all(v.type.is_number for v in values):
+        return common_type([v.type for v in values]), True
     if engine in _TYPED_ENGINES and (time := _time(node, values)) is not None:
         return time, any(v.nullable for v in values)
     if isinstance(node, _ARITHMETIC) and len(values) == 2:
         return _arithmetic(node, values, engine), any(v.nullable for v in values)
     if cls is exp.Div and len(values) == 2:
-        return _quotient(values), True
-    if cls in (exp.Neg, exp.Abs) and values:
+        return _quotient(node, values, engine), True
+    if cls is exp.Neg and engine in _WHOLE_ENGINES and integer_value(node) == INTEGER_RANGES[Kind.INT32][0]:
+        return INTEGER, False
+    if cls in _AS_ITS_OPERAND and values:
         return values[0].type, values[0].nullable
     if cls in _BY_ENGINE:
         return _BY_ENGINE[cls].get(engine, UNKNOWN), any(v.nullable for v in values)
@@ -212,13 +222,15 @@ def _arithmetic(node: exp.Expression, values: Sequence[Value], engine: str) -> D
         wider = common_type([left, right])
         if engine == "sqlite":
             return BIGINT
-        return wider if _INTEGERS.index(wider.kind) >= 2 else UNKNOWN
+        return wider if _INTEGERS.index(wider.kind) >= (1 if engine in _WHOLE_ENGINES else 2) else UNKNOWN
     if left.is_number and right.is_number and (left.is_float or right.is_float):
         return DOUBLE if Kind.FLOAT64 in (left.kind, right.kind) else UNKNOWN
     return UNKNOWN
 
 
-def _quotient(values: Sequence[Value]) -> DataType:
+def _quotient(node: exp.Expression, values: Sequence[Value], engine: str) -> DataType:
     """What a double is divided by, or divides, is a double; what whole numbers and decimals give, engines differ in."""
+    if engine in _WHOLE_ENGINES and node.args.get("typed") and all(v.type.kind in _INTEGERS for v in values):
+        return common_type([v.type for v in values])
     is_double = all(v.type.is_number for v in values) and any(v.type.kind is Kind.FLOAT64 for v in values)
     return DOUBLE if is_double else UNKNOWN

@@ -17,6 +17,8 @@ from flowc.compiler.ir import Origin
 from flowc.source import Span
 from flowc.types import UNKNOWN, DataType
 
+ROW = "flowc.row"
+"""Under this key, what names a whole row says its columns: names and kinds, None where they are not known."""
 _FOLDING = ("postgres", "datafusion")
 
 

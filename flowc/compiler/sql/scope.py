@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from flowc.compiler.ir import Origin
-from flowc.compiler.sql.relations import Field, Relation, field_key, fold
+from flowc.compiler.sql.relations import ROW, Field, Relation, field_key, fold
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Note, Reporter, did_you_mean
 from flowc.types import UNKNOWN, DataType, Kind
@@ -99,10 +99,12 @@ class Resolver:
                 return _value_of(*found[0])
             if level.aliases_visible and key in level.aliases:
                 return level.aliases[key]
+            if (row := level.relations.get(key)) is not None:
+                known = row.fields is not None
+                column.meta[ROW] = tuple((f.name, f.type.kind) for f in row.fields or ()) if known else None
+                return Value()
             if level.is_open:
                 return Value(origins=_open_origins(level, column.name))
-            if key in level.relations:
-                return Value()  # the row as a whole
         if key not in _PSEUDO and not _is_date_part(column):
             self._report_unknown(column, scope)
         return Value()

@@ -14,6 +14,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
 import flowc.compiler.dialects.datafusion_sqlglot  # noqa: F401 it makes its dialect known to sqlglot
+from flowc.compiler.sql.arrows import with_parts
 from flowc.compiler.sql.joins import HELPS, all_conditions_said
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
@@ -238,7 +239,7 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
         # sqlglot raises these for some texts that are not SQL (fuzzed); none of its words help the author.
         reporter.error("sql-syntax", f"the SQL cannot be read as {dialect}", text.span(0, len(text.text)))
         return None
-    parsed = SqlTree(tree, text, dialect)
+    parsed = SqlTree(tree if tree is None else with_parts(tree, dialect), text, dialect)
     if not _is_query(parsed, reporter) or not all_conditions_said(text, tokens, dialect, reporter):
         return None
     return parsed

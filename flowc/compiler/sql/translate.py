@@ -13,9 +13,10 @@ from sqlglot.errors import SqlglotError, UnsupportedError
 from flowc.compiler.dialects import as_read
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.sql.hazards import report_hazards
-from flowc.compiler.sql.meaning.datafusion_json import is_json, with_json
+from flowc.compiler.sql.meaning.datafusion_json import is_json, numbered, with_json
 from flowc.compiler.sql.meaning.functions import missing_functions
 from flowc.compiler.sql.meaning.reword import reword
+from flowc.compiler.sql.misread import report_misread
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter, Severity
 
@@ -41,7 +42,8 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         parsed = with_json(parsed, reporter)
     if parsed.dialect == engine:
         failed = len(reporter.found) > before
-        return None if failed else _generated(parsed.tree, parsed, engine, reporter)
+        return None if failed else _generated(numbered(parsed.tree), parsed, engine, reporter)
+    report_misread(parsed, reporter)
     try:
         tree = reword(parsed, engine, reporter)
         report_hazards(SqlTree(tree, parsed.text, parsed.dialect), engine, reporter)
@@ -55,7 +57,7 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         return None
     if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
         return None
-    text = _generated(tree, parsed, engine, reporter)
+    text = _generated(numbered(tree), parsed, engine, reporter)
     return text if text is None or _has_functions(text, tree, parsed, engine, reporter) else None
 
 

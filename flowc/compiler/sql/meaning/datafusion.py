@@ -6,7 +6,6 @@ from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import (
     COMPARISONS,
-    NAIVE_TIMES,
     ZONED_TIMES,
     Pair,
     Rewrite,
@@ -32,12 +31,13 @@ from flowc.compiler.sql.meaning.datafusion_nested import (
     struct,
     subquery_array,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import NUMBERS
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, NUMBERS, Number, number_of
 from flowc.compiler.sql.meaning.datafusion_patterns import as_postgres, named, replace
 from flowc.compiler.sql.meaning.datafusion_postgres import POSTGRES
 from flowc.compiler.sql.meaning.datafusion_queries import quantified
 from flowc.compiler.sql.meaning.datafusion_rows import ROWS
 from flowc.compiler.sql.meaning.datafusion_spans import SPANS
+from flowc.compiler.sql.meaning.datafusion_texts import TEXTS, cast_to_text
 from flowc.compiler.sql.meaning.datafusion_times import TIMES
 from flowc.compiler.sql.meaning.dates import DATES
 from flowc.compiler.sql.meaning.formats import strftime
@@ -134,58 +134,18 @@ def _set_operation(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def _column_type(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Casts that DataFusion does otherwise: to a text with a length, of timestamps to text, to JSON."""
+    """Casts that DataFusion does otherwise: to a text, to JSON, to a decimal without a scale."""
     to, value = node.args["to"], node.this
     if not isinstance(to, exp.DataType):
         return None
-    if to.this in exp.DataType.TEXT_TYPES and to.expressions and isinstance(to.expressions[0], exp.DataTypeParam):
-        return exp.Left(this=exp.cast(value.copy(), "varchar"), expression=to.expressions[0].this.copy())
-    if to.this in exp.DataType.TEXT_TYPES and (text := _text_of(value, pair)) is not None:
-        return text
-    return value.copy() if to.this in (exp.DataType.Type.JSON, exp.DataType.Type.JSONB) else None
-
-
-def _text_of(value: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """A value as the text that the author's dialect makes of it; None where DataFusion's is the same."""
-    kind = type_of(value)
-    if kind in NAIVE_TIMES:
-        return _text_of_time(value)
-    if kind in ZONED_TIMES and pair.source in ("postgres", "duckdb"):
-        return build(":t || '+00'", t=exp.paren(_text_of_time(value), copy=False))
-    return _text_of_float(value) if kind in exp.DataType.FLOAT_TYPES and pair.source == "postgres" else None
-
-
-def _text_of_float(value: exp.Expression) -> exp.Expression:
-    """`1` and `1e+20`, not `1.0` and `1e20`."""
-    text = call("replace", exp.cast(value.copy(), "varchar"), *map(exp.Literal.string, ("inf", "Infinity")))
-    for pattern, instead in (("[.]0$", ""), ("e([0-9])", r"e+\1"), ("e-([0-9])$", r"e-0\1")):
-        text = call("regexp_replace", text, exp.Literal.string(pattern), exp.Literal.string(instead))
-    return text
-
-
-def _joined_texts(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """What is put together with texts becomes the text that a CAST makes."""
-    changed = False
-    copy = node.copy()
-    parts = [copy.this, copy.expression] if isinstance(node, exp.DPipe) else list(copy.expressions)
-    for part in parts:
-        if (text := _text_of(part, pair)) is not None:
-            part.replace(text)
-            changed = True
-    return copy if changed else None
-
-
-def _try_column_type(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """To a text, no cast fails."""
-    return _column_type(node, pair) if node.args["to"].this in exp.DataType.TEXT_TYPES else None
-
-
-def _text_of_time(value: exp.Expression) -> exp.Expression:
-    """The digits of a second only where there are some, and without zeros at their end."""
-    whole = call("to_char", value, exp.Literal.string("%Y-%m-%d %H:%M:%S"))
-    exact = call("to_char", value, exp.Literal.string("%Y-%m-%d %H:%M:%S%.6f"))
-    is_whole = "EXTRACT(MICROSECOND FROM :a) % 1000000 = 0"
-    return build(f"CASE WHEN {is_whole} THEN :w ELSE rtrim(:e, '0') END", a=value, w=whole, e=exact)
+    if to.this in (exp.DataType.Type.JSON, exp.DataType.Type.JSONB):
+        return value.copy()
+    if to.this is exp.DataType.Type.DECIMAL and not to.expressions and pair.source in EXACT:
+        number = number_of(value)
+        if number is Number.DECIMAL:
+            return value.copy()
+        return exp.cast(value.copy(), "DECIMAL(20, 0)") if number is Number.INTEGER else None
+    return cast_to_text(node, pair)
 
 
 def _extreme(direction: str) -> Rewrite:
@@ -245,7 +205,6 @@ _OWN: Rules = {
     **DATES,
     exp.AtTimeZone: (_at_zone,),
     exp.Dot: (_part,),
-    **dict.fromkeys((exp.DPipe, exp.Concat, exp.ConcatWs), (_joined_texts,)),
     exp.Sign: (renamed("signum"),),
     exp.RegexpExtract: (as_postgres(_regexp_extract, match=True),),
     exp.RegexpLike: (as_postgres(_regexp_like),),
@@ -263,8 +222,8 @@ _OWN: Rules = {
     **dict.fromkeys(COMPARISONS, (quantified,)),
     exp.Except: (_set_operation,),
     exp.Intersect: (_set_operation,),
+    **TEXTS,
     exp.Cast: (_column_type,),
-    exp.TryCast: (_try_column_type,),
     **dict.fromkeys(JSON, (no_json,)),
     # Without a double in between, which would cost integers of more than 53 bits their last digits.
     exp.IntDiv: (template("CAST(ROUND((:this - :this % :expression) / :expression) AS BIGINT)"),),

@@ -12,74 +12,107 @@ from dataclasses import replace
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Untranslatable, call, integer_value, text_value, type_of
+from flowc.compiler.sql.meaning.datafusion_documents import (
+    JSON,
+    OPERATORS,
+    PATHS,
+    READ,
+    TEXT_OPERATORS,
+    document_of,
+    is_document,
+    is_jsonb,
+    is_taken_apart,
+    named,
+    rows_of_documents,
+    shown,
+    with_document,
+    with_shown,
+)
+from flowc.compiler.sql.relations import ROW
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
+from flowc.types import Kind
 
-_TEXT_OPERATORS = (exp.JSONExtractScalar, exp.JSONBExtractScalar)
-_OPERATORS = (exp.JSONExtract, exp.JSONBExtract, *_TEXT_OPERATORS)
 _AGGREGATES = (exp.JSONArrayAgg, exp.JSONObjectAgg, exp.JSONBObjectAgg)
 _AROUND = (exp.Filter, exp.Window, exp.WithinGroup)
 _DIALECTS = ("postgres", "datafusion", "duckdb")
 """Those whose operators these are; in others `->` and `->>` mean other things."""
 
-_MADE, _READ = "flowc_json", "flowc_document"
-_STRUCT, _RAW, _JSON = "named_struct", "flowc_json", (exp.DType.JSON, exp.DType.JSONB)
-_TEXTS = (*_JSON, *exp.DataType.TEXT_TYPES)
+_MADE, _MADE_B = "flowc_json", "flowc_jsonb"
+_OF_ANY = (_MADE, _MADE_B, READ, "flowc_text", "flowc_joined", "flowc_output", "flowc_outputs")
+_STRUCT, _RAW = "named_struct", "flowc_json"
 
 Make = Callable[[Sequence[exp.Expression]], exp.Expression]
 
 
 def is_json(node: exp.Expression) -> bool:
     """Whether a node makes JSON of rows or reads it, in a way that DataFusion is given."""
-    return isinstance(node, (*_OPERATORS, *_AGGREGATES, exp.JSONObject)) or _named(node) in _CALLS
+    return isinstance(node, (*OPERATORS, *_AGGREGATES, exp.JSONObject)) or named(node) in _CALLS
 
 
 def gives_json(node: exp.Expression) -> bool | None:
     """Whether such a node gives JSON (else text); None for any other node."""
     if not is_json(node):
         return None
-    return not isinstance(node, _TEXT_OPERATORS) and not _named(node).endswith("_text")
+    return not isinstance(node, TEXT_OPERATORS) and not named(node).endswith("_text")
 
 
 def gathers(node: exp.Expression) -> bool:
     """Whether a node makes JSON of many rows."""
-    return isinstance(node, _AGGREGATES) or _named(node) in ("json_agg", "jsonb_agg")
+    return isinstance(node, _AGGREGATES) or named(node) in ("json_agg", "jsonb_agg")
 
 
 def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     """The query with its JSON as calls of flowc's functions; what they do not have is reported."""
     root = exp.Paren(this=parsed.tree.copy())
-    for node in reversed([each for each in root.walk() if is_json(each) or _may_hold(each)]):
+    try:
+        rows_of_documents(root, parsed.dialect)
+    except Untranslatable as refusal:
+        reporter.error("untranslatable-sql", f"{refusal} (from {parsed.dialect} to datafusion)", parsed.span(root))
+    for node in reversed([each for each in root.walk() if is_json(each) or _may_hold(each) or is_document(each)]):
         try:
-            _reword(node, parsed.dialect)
+            if not with_document(node, parsed.dialect) and (is_json(node) or _may_hold(node)):
+                _reword(node, parsed.dialect)
         except Untranslatable as refusal:
             reporter.error("untranslatable-sql", f"{refusal} (from {parsed.dialect} to datafusion)", parsed.span(node))
-    names = dict[tuple[str, str], str]()
-    for node in root.find_all(exp.Anonymous):
-        if (kind := str(node.this)) in (_MADE, _READ):
-            # Alike calls are one function, or a query could not group by what it selects.
-            key = (kind, node.sql("postgres"))
-            node.set("this", names.setdefault(key, f"{kind}_{len(names) + 1}"))
     tree = root.this
     tree.parent = None
     return replace(parsed, tree=tree)
 
 
+def numbered(tree: exp.Expression) -> exp.Expression:
+    """The query with a name of its own for each call of a function that takes values of any type."""
+    names = dict[tuple[str, str], str]()
+    for node in tree.find_all(exp.Anonymous):
+        if (kind := str(node.this)) in _OF_ANY:
+            # Alike calls are one function, or a query could not group by what it selects.
+            key = (kind, node.sql("postgres"))
+            node.set("this", names.setdefault(key, f"{kind}_{len(names) + 1}"))
+    return tree
+
+
 def _may_hold(node: exp.Expression) -> bool:
     """Whether JSON in a node would be taken for a text."""
-    return isinstance(node, exp.DPipe) or _named(node) == _STRUCT
+    return isinstance(node, exp.DPipe) or named(node) == _STRUCT
+
+
+def _has_text(node: exp.DPipe) -> bool:
+    """Whether one side is known to be a text, which a text between quotes beside JSON is not."""
+    sides = (node.this, node.expression)
+    return any(type_of(side) in exp.DataType.TEXT_TYPES and text_value(side) is None for side in sides)
 
 
 def _reword(node: exp.Expression, dialect: str) -> None:
-    if _named(node) == _STRUCT:
+    if named(node) == _STRUCT:
         parts = node.expressions
         node.set("expressions", [_inside(part) if place % 2 else part for place, part in enumerate(parts)])
         return
     if isinstance(node, exp.DPipe):
-        if any(type_of(side) in _JSON for side in (node.this, node.expression)):
+        if any(type_of(side) in JSON for side in (node.this, node.expression)) and not _has_text(node):
             raise Untranslatable("`||` of JSON")
+        with_shown([node.this, node.expression])
         return
-    if isinstance(node, _OPERATORS) or _named(node) in _PATHS:
+    if isinstance(node, OPERATORS) or named(node) in PATHS:
         if dialect not in _DIALECTS:
             raise Untranslatable("a part of JSON by a path")
         node.replace(_extracted(node))
@@ -87,36 +120,47 @@ def _reword(node: exp.Expression, dialect: str) -> None:
     whole, value = node, _made(node)
     while isinstance(whole.parent, _AROUND) and whole.arg_key == "this":
         whole = whole.parent
+    binary = is_jsonb(node)
     if whole is node:
-        node.replace(_json(value))
+        node.replace(_json(value, binary=binary))
     else:
         node.replace(value)
-        whole.replace(_json(whole.copy()))
+        whole.replace(_json(whole.copy(), binary=binary))
 
 
-def _named(node: exp.Expression) -> str:
-    return str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
-
-
-def _json(value: exp.Expression) -> exp.Expression:
+def _json(value: exp.Expression, *, binary: bool) -> exp.Expression:
     """Values of the engine as JSON text."""
-    made = call(_MADE, value)
-    made.type = exp.DataType.build("json")
+    made = call(_MADE_B if binary else _MADE, value)
+    made.type = exp.DataType.build("jsonb" if binary else "json")
     return made
 
 
 def _inside(value: exp.Expression) -> exp.Expression:
     """A value as it stands inside of JSON: what is JSON already is no text in it."""
     bare = value.unnest()
-    if _named(bare) == _MADE:
+    if named(bare) in (_MADE, _MADE_B):
         return bare.expressions[0].copy()
-    if type_of(value) in _JSON or _gives_json_text(bare):
+    if ROW in bare.meta:
+        return _whole_row(bare)
+    if type_of(value) in JSON or _gives_json_text(bare):
         return call(_STRUCT, exp.Literal.string(_RAW), value)
     return value.copy()
 
 
+def _whole_row(row: exp.Expression) -> exp.Expression:
+    """All columns of a table, named by its name alone."""
+    if row.meta[ROW] is None:
+        raise Untranslatable("a whole row as JSON, whose columns are not known: declare them, or name each")
+    pairs: list[tuple[str, exp.Expression]] = []
+    for name, kind in row.meta[ROW]:
+        column = exp.column(exp.to_identifier(name, quoted=True), table=row.this.copy())
+        column.type = exp.DataType.build("json") if kind is Kind.JSON else None
+        pairs.append((name, _inside(column)))
+    return _fields(pairs)
+
+
 def _gives_json_text(node: exp.Expression) -> bool:
-    return _named(node) in ("flowc_json_get",)
+    return named(node) in ("flowc_json_get", "flowc_jsonb_get")
 
 
 def _fields(pairs: Sequence[tuple[str, exp.Expression]]) -> exp.Expression:
@@ -149,7 +193,7 @@ def _row(parts: Sequence[exp.Expression]) -> exp.Expression:
     """The one value of `to_json`; of a ROW, its parts under the names that PostgreSQL gives them."""
     if len(parts) != 1:
         raise Untranslatable("JSON of anything but one value")
-    if _named(parts[0]) == "row":
+    if named(parts[0]) == "row":
         return _fields([(f"f{place}", _inside(part)) for place, part in enumerate(parts[0].expressions, 1)])
     if isinstance(parts[0], exp.Tuple):
         return _fields([(f"f{place}", _inside(part)) for place, part in enumerate(parts[0].expressions, 1)])
@@ -189,8 +233,7 @@ _MAKERS: Mapping[str, Make] = {
     **dict.fromkeys(("json_agg", "jsonb_agg"), _gathered),
     **dict.fromkeys(("json_object_agg", "jsonb_object_agg"), _gathered_object),
 }
-_PATHS = ("json_extract_path", "jsonb_extract_path", "json_extract_path_text", "jsonb_extract_path_text")
-_CALLS = (*_MAKERS, *_PATHS)
+_CALLS = (*_MAKERS, *PATHS)
 
 
 def _made(node: exp.Expression) -> exp.Expression:
@@ -204,43 +247,54 @@ def _made(node: exp.Expression) -> exp.Expression:
         if node.args.get("null_handling") or not all(isinstance(e, exp.JSONKeyValue) for e in node.expressions):
             raise Untranslatable("an object in this form")
         return _object([part for pair in node.expressions for part in (pair.this, pair.expression)])
-    return _MAKERS[_named(node)](node.expressions)
+    return _MAKERS[named(node)](node.expressions)
 
 
 def _extracted(node: exp.Expression) -> exp.Expression:
     document, *rest = node.expressions if isinstance(node, exp.Anonymous) else (node.this, node.expression)
-    steps = [_element(each) for each in rest] if isinstance(node, exp.Anonymous) else list(_steps(node))
-    for place, step in enumerate(steps):
-        textual = not gives_json(node) and place == len(steps) - 1
-        document = call("flowc_json_text" if textual else "flowc_json_get", _document(document), step)
+    binary, declared = is_jsonb(node), _is_column(document)
+    place = "j" if binary or declared else "i"
+    steps = [_element(each) for each in rest] if isinstance(node, exp.Anonymous) else list(_steps(node, place))
+    if not gives_json(node) and named(document.unnest()) == _MADE_B:
+        shown(document)
+    document = document_of(document)
+    for number, step in enumerate(steps, 1):
+        last = number == len(steps) and not is_taken_apart(node)
+        kind = "text" if not gives_json(node) and number == len(steps) else "get"
+        formed = last and (binary or (declared and kind == "text"))
+        document = call(f"flowc_{'jsonb' if formed else 'json'}_{kind}", document, step)
     if not steps and not gives_json(node):
-        document = call("flowc_json_text", _document(document), exp.Literal.string("."))
-    document.type = exp.DataType.build("json" if gives_json(node) else "text")
+        document = call(
+            "flowc_jsonb_text" if binary or declared else "flowc_json_text", document, exp.Literal.string(".")
+        )
+    document.type = exp.DataType.build("text" if not gives_json(node) else "jsonb" if binary else "json")
     return document
 
 
-def _document(value: exp.Expression) -> exp.Expression:
-    """JSON text of what is taken apart."""
-    known = type_of(value) in _TEXTS or _named(value.unnest()) in ("flowc_json_get", _MADE)
-    return value.copy() if known else call(_READ, value)
+def _is_column(document: exp.Expression) -> bool:
+    """Whether a document is a column's, or a part of one: of flowc's own type, which is `jsonb` in PostgreSQL."""
+    bare = document.unnest()
+    while named(bare) == "flowc_json_get":
+        bare = bare.expressions[0].unnest()
+    return isinstance(bare, exp.Column)
 
 
-def _steps(node: exp.Expression) -> Iterator[exp.Expression]:
-    """The steps of a path: `k` and a key, `i` and a position, or `e` and what may be either."""
+def _steps(node: exp.Expression, place: str) -> Iterator[exp.Expression]:
+    """The steps of a path: `k` and a key, `i` (or `j`) and a position, or `e` and what may be either."""
     path = node.expression
     elements = not node.args.get("only_json_types") and _is_path_function(node)
     if isinstance(path, exp.JSONPath):
         for part in path.expressions[1:]:
             if not isinstance(part, exp.JSONPathKey | exp.JSONPathSubscript) or not isinstance(part.this, str | int):
                 raise Untranslatable("a JSON path of anything but keys and positions")
-            kind = "e" if elements else "k" if isinstance(part, exp.JSONPathKey) else "i"
+            kind = "e" if elements else "k" if isinstance(part, exp.JSONPathKey) else place
             yield exp.Literal.string(f"{kind}{part.this}")
     elif isinstance(node, exp.JSONBExtract | exp.JSONBExtractScalar):
         yield from map(_element, _listed(path))
     elif (position := integer_value(path)) is not None:
-        yield exp.Literal.string(f"i{position}")
+        yield exp.Literal.string(f"{place}{position}")
     else:
-        yield _computed(path)
+        yield _computed(path, place)
 
 
 def _is_path_function(node: exp.Expression) -> bool:
@@ -248,10 +302,10 @@ def _is_path_function(node: exp.Expression) -> bool:
     return node.args.get("only_json_types") is False
 
 
-def _computed(path: exp.Expression) -> exp.Expression:
+def _computed(path: exp.Expression, place: str) -> exp.Expression:
     kind = type_of(path.unnest())
     if kind in exp.DataType.INTEGER_TYPES:
-        return exp.DPipe(this=exp.Literal.string("i"), expression=exp.cast(path.copy(), "varchar"))
+        return exp.DPipe(this=exp.Literal.string(place), expression=exp.cast(path.copy(), "varchar"))
     if kind in exp.DataType.TEXT_TYPES or isinstance(path.unnest(), exp.DPipe):
         return exp.DPipe(this=exp.Literal.string("k"), expression=exp.paren(path.copy(), copy=False))
     raise Untranslatable("a part of JSON by what is not known to be a text or a whole number: CAST it")

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import INTEGERS, OURS, Pair, Rules, build, type_of
+from flowc.compiler.sql.meaning.core import INTEGERS, OURS, Pair, Rules, Untranslatable, build, type_of
 
 EXACT = ("postgres", "redshift", "materialize", "risingwave")
 """Dialects whose `1.5` is a decimal, and whose decimals divide to one with at least sixteen digits."""
@@ -29,7 +29,8 @@ def _literal(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     around = node.parent
     while isinstance(around, exp.Paren | exp.Neg):
         around = around.parent
-    if not isinstance(around, _EXACT_IN) or _is_float(around.args.get("to")):
+    in_json = isinstance(around, exp.Anonymous) and str(around.this) == "named_struct"
+    if not (in_json or isinstance(around, _EXACT_IN)) or _is_float(around.args.get("to")):
         return None
     text = format(Decimal(node.this), "f")
     digits, scale = len(text.replace(".", "").lstrip("0")), len(text.partition(".")[2])
@@ -63,7 +64,7 @@ def number_of(node: exp.Expression) -> Number | None:
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
         return _together(number_of(node.left), number_of(node.right))
     if isinstance(node, exp.Case | exp.Coalesce):
-        kinds = [number_of(value) for value in _values(node)]
+        kinds = [number_of(value) for value in values_of(node)]
         return max((kind for kind in kinds if kind is not None), default=None) if None not in kinds else None
     if isinstance(node, exp.Count):
         return Number.INTEGER
@@ -113,6 +114,11 @@ def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return new
 
 
+def is_wide(*operands: exp.Expression) -> bool:
+    """Whether whole numbers divide to a decimal in PostgreSQL, for one of them is a sum of bigints."""
+    return any(map(_is_wide_sum, operands))
+
+
 def _is_wide_sum(node: exp.Expression) -> bool:
     value = node.unnest()
     while isinstance(value, exp.Window | exp.Filter):
@@ -131,17 +137,24 @@ def _average(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def _same_kind(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A float and a decimal in one CASE or COALESCE make a float, as they do in PostgreSQL."""
-    values = _values(node)
+    values = values_of(node)
     kinds = [number_of(value) for value in values]
     if Number.FLOAT not in kinds:
         return None
+    to = "FLOAT" if _is_real(node) else "DOUBLE"
+    for value in values if any(map(_is_real, values)) else ():
+        if _is_real(value) != (to == "FLOAT"):
+            value.replace(exp.cast(value.copy(), to))
+    values = values_of(node)
+    kinds = [number_of(value) for value in values]
     for value, kind in zip(values, kinds, strict=True):
         if kind is Number.DECIMAL and not isinstance(value.unnest(), exp.Literal):
             value.replace(exp.cast(value.copy(), "DOUBLE"))
     return None
 
 
-def _values(node: exp.Expression) -> list[exp.Expression]:
+def values_of(node: exp.Expression) -> list[exp.Expression]:
+    """The values of which a node gives one."""
     if isinstance(node, exp.Case):
         found = [branch.args["true"] for branch in node.args["ifs"]]
         return [*found, *([node.args["default"]] if node.args.get("default") is not None else [])]
@@ -152,7 +165,35 @@ def _bit_not(node: exp.Expression, pair: Pair) -> exp.Expression:
     return build("(-1 - :a)", a=node.this)
 
 
-LITERALS: Rules = {exp.Literal: (_literal,)}
+def _wide_float(node: exp.Expression, pair: Pair) -> None:
+    """A float of 32 bits beside any other number counts as one of 64."""
+    sides = (node.left, node.right)
+    if pair.source in EXACT and set(map(_is_real, sides)) == {True, False}:
+        for side in filter(_is_real, sides):
+            side.replace(exp.cast(side.copy(), "DOUBLE"))
+
+
+def _is_real(node: exp.Expression) -> bool:
+    """Whether a node is a float of 32 bits, which any whole number or decimal becomes beside one in a CASE."""
+    inner = node.unnest()
+    if isinstance(inner, exp.Case | exp.Coalesce):
+        values = values_of(inner)
+        wide = any(number_of(value) is Number.FLOAT and not _is_real(value) for value in values)
+        return any(map(_is_real, values)) and not wide
+    return type_of(inner) is _FLOAT
+
+
+def _no_floats(node: exp.Expression, pair: Pair) -> None:
+    if pair.source in EXACT and number_of(node) is Number.FLOAT:
+        raise Untranslatable(f"`%` of floats, which {pair.source} does not have")
+
+
+_FLOAT = exp.DataType.Type.FLOAT
+
+LITERALS: Rules = {
+    exp.Literal: (_literal,),
+    **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
+}
 """First of all, so that what is made of the author's numbers later knows what they are."""
 
 SUMS: Rules = {exp.Div: (_wide_sums,)}
@@ -164,4 +205,5 @@ NUMBERS: Rules = {
     exp.Case: (_same_kind,),
     exp.Coalesce: (_same_kind,),
     exp.Div: (_divide,),
+    exp.Mod: (_no_floats,),
 }

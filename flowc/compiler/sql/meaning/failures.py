@@ -106,7 +106,7 @@ def _is_never_zero(node: exp.Expression) -> bool:
     if isinstance(value, exp.Neg):
         value = value.this.unnest()
     if isinstance(value, exp.Literal):
-        return str(value.this).strip("0.") != ""
+        return str(value.this).strip("0.+- ") != ""
     return isinstance(value, exp.Nullif) and integer_value(value.expression) == 0
 
 

@@ -19,7 +19,11 @@ def column_of(alias: exp.Expression | None, place: int) -> str | None:
 
 def unnest_as_rows(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`UNNEST(array) AS t(x)` in FROM, where an engine has it only in SELECT."""
-    if not isinstance(node.parent, exp.From | exp.Join | exp.Lateral) or len(node.expressions) != 1:
+    if not isinstance(node.parent, exp.From | exp.Join | exp.Lateral):
+        return None
+    if len(node.expressions) != 1:
+        if pair.engine == "datafusion":
+            raise Untranslatable("UNNEST of several arrays")
         return None
     alias, array = node.args.get("alias"), node.expressions[0]
     if alias is None and isinstance(node.parent, exp.Lateral):
@@ -81,11 +85,13 @@ def _exploded(select: exp.Select, gone: exp.Expression, table: str, column: str,
     owner = array.find(exp.Column)
     if (
         owner is None
-        or not isinstance(from_, exp.Table)
+        or not isinstance(from_, exp.Table | exp.Subquery)
         or (owner.table and owner.table.lower() != from_.alias_or_name.lower())
     ):
         raise Untranslatable("the elements of a column beside its table")
     name = from_.alias_or_name
+    if gone.args.get("on") is not None:
+        select.where(gone.args["on"], copy=False)
     rows = exp.select("*", exp.alias_(exp.Explode(this=array.copy()), column)).from_(from_.copy())
     for used in select.find_all(exp.Column):
         if used.table.lower() == table.lower():

@@ -9,7 +9,10 @@ from sqlglot import exp
 from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgres, sqlite
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
+from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
 from flowc.compiler.sql.meaning.datafusion_numbers import LITERALS, SUMS
+from flowc.compiler.sql.meaning.datafusion_queries import QUANTIFIED
+from flowc.compiler.sql.meaning.datafusion_texts import TEXTS as VALUE_TEXTS
 from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.java_formats import JAVA_FORMATS
 from flowc.compiler.sql.meaning.likes import LIKES
@@ -19,7 +22,7 @@ from flowc.compiler.sql.meaning.texts import TEXTS
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 
-_FIRST: Mapping[str, Sequence[Rules]] = {"datafusion": (LITERALS, SUMS, FAILURES)}
+_FIRST: Mapping[str, Sequence[Rules]] = {"datafusion": (QUANTIFIED, LITERALS, INTEGERS, VALUE_TEXTS, SUMS, FAILURES)}
 """What an engine needs to know of the author's own words, before any of them is reworded."""
 
 _ENGINES: Mapping[str, Sequence[Rules]] = {
@@ -53,7 +56,8 @@ def _reword_node(node: exp.Expression, rules: Rules, pair: Pair, parsed: SqlTree
         except Untranslatable as refusal:
             message = f"{refusal} (from {pair.source} to {pair.engine})"
             helps = [f"write it in {pair.engine}'s SQL and say `dialect: {pair.engine}`"]
-            reporter.error("untranslatable-sql", message, parsed.span(node), helps=helps)
+            if all(found.message != message for found in reporter.found):  # some rules are applied twice
+                reporter.error("untranslatable-sql", message, parsed.span(node), helps=helps)
             return
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             # A shape of the node that the rule was not written for: what it means is not known.

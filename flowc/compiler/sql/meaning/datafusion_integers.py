@@ -1,0 +1,65 @@
+"""Integers of less than 64 bits on DataFusion: what PostgreSQL computes in them fits them, or is an error.
+
+DataFusion takes every whole number that is written for one of 64 bits, and so does flowc's arithmetic, so a CAST around
+a computation says what it has to fit. `runtime/arithmetic` computes both in one step.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import Pair, Rules, build, integer_value
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
+
+_TYPE = exp.DataType.Type
+_BITS = {_TYPE.SMALLINT: 16, _TYPE.INT: 32}
+_COMPUTED = (exp.Add, exp.Sub, exp.Mul)
+
+
+def _fitting(node: exp.Expression, pair: Pair) -> None:
+    kind = _kind(node)
+    if kind is None or pair.source not in EXACT or (isinstance(node.parent, exp.Cast) and node.parent.to.this is kind):
+        return
+    if isinstance(node, exp.Div) and integer_value(node.expression) not in (None, -1):
+        return
+    if isinstance(node, exp.Neg) and isinstance(node.this.unnest(), exp.Literal):
+        return
+    value = _value(node)
+    if value is None or not -(2 ** (_BITS[kind] - 1)) <= value < 2 ** (_BITS[kind] - 1):
+        # Put around the node as it stands: a copy at each step of a long sum would take long.
+        cast = exp.Cast(to=exp.DataType.build(kind))
+        cast.type = exp.DataType.build(kind)
+        node.replace(cast)
+        cast.set("this", node)
+
+
+def _kind(node: exp.Expression) -> exp.DataType.Type | None:
+    kind = node.type.this if node.type is not None else None
+    return exp.DataType.Type(kind) if kind in _BITS else None
+
+
+def _value(node: exp.Expression) -> int | None:
+    """What literals alone make; None for anything else."""
+    node = node.unnest()
+    if not isinstance(node, _COMPUTED):
+        return integer_value(node)
+    left, right = _value(node.left), _value(node.right)
+    if left is None or right is None:
+        return None
+    return left + right if isinstance(node, exp.Add) else left - right if isinstance(node, exp.Sub) else left * right
+
+
+def _shifted(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Bits that leave the left end are gone, and the number of places is one below 32."""
+    if pair.source not in EXACT or _kind(node) is not _TYPE.INT:
+        return None
+    if isinstance(node, exp.BitwiseRightShift):
+        return build("(:a >> (:b & 31))", a=node.this, b=node.expression)
+    wide = "((((CAST(:a AS BIGINT) << (:b & 31)) + 2147483648) & 4294967295) - 2147483648)"
+    return build(f"CAST({wide} AS INT)", a=node.this, b=node.expression)
+
+
+INTEGERS: Rules = {
+    **dict.fromkeys((*_COMPUTED, exp.Div, exp.Neg), (_fitting,)),
+    **dict.fromkeys((exp.BitwiseLeftShift, exp.BitwiseRightShift), (_shifted,)),
+}

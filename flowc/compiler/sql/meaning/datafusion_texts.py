@@ -1,0 +1,190 @@
+"""Texts of values on DataFusion: what a cast, `||`, `concat` and `array_to_string` make of them in PostgreSQL.
+
+Values whose text is another in DataFusion, or whose type is not known, go through functions of flowc's own, which the
+engine is given for the types that they get (`runtime/enginejson`). Texts whose digits PostgreSQL chooses by the values
+are refused.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import (
+    INTEGERS,
+    NAIVE_TIMES,
+    ZONED_TIMES,
+    Pair,
+    Rules,
+    Untranslatable,
+    build,
+    call,
+    type_of,
+)
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, is_wide, number_of, values_of
+
+_TYPE = exp.DataType.Type
+_JSON = (_TYPE.JSON, _TYPE.JSONB)
+_SAME = frozenset((*exp.DataType.TEXT_TYPES, *INTEGERS, _TYPE.DATE, _TYPE.BOOLEAN, *_JSON))
+"""Types whose values have the same text in both."""
+_CONDITIONS = (exp.Boolean, exp.Predicate, exp.Connector, exp.Not, exp.Null)
+_GIVES_DIGITS = (exp.Round, exp.Trunc, exp.Cast, exp.TryCast)
+_PARTS = {"EPOCH": 6, "SECOND": 6, "SECONDS": 6, "MILLISECOND": 3, "MILLISECONDS": 3}
+"""Parts of times that have a fraction, and its digits."""
+
+
+def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Expression | None:
+    """A value as the text that the author's dialect makes of it; None where DataFusion's is the same.
+
+    `how` is what makes it: a cast (`text`), `||` (`joined`) or `concat` (`output`).
+    """
+    kind = type_of(value)
+    if pair.source not in EXACT:
+        return _text_of_time(value, kind, zoned=pair.source == "duckdb")
+    if kind in _SAME or isinstance(value.unnest(), _CONDITIONS):
+        return None
+    number = number_of(value)
+    if number in (Number.DECIMAL, Number.FRACTION):
+        return _of_decimal(value)
+    part = value.unnest()
+    if isinstance(part, exp.Extract):
+        return _of_part(part)
+    if isinstance(part, exp.Avg) and number is not Number.FLOAT:
+        raise Untranslatable(_CHOSEN)
+    if number is Number.INTEGER:
+        _no_quotient(value)
+        return None
+    text = call(f"flowc_{how}", value)
+    text.type = exp.DataType.build("text")
+    return text
+
+
+_CHOSEN = "the text of a quotient or a mean of decimals, whose digits PostgreSQL chooses by their values: round() it"
+
+
+def _of_decimal(value: exp.Expression) -> exp.Expression | None:
+    inner = value.unnest()
+    if isinstance(inner, exp.Trunc | exp.Round | exp.Floor | exp.Ceil) and inner.args.get("decimals") is None:
+        return exp.cast(exp.cast(value.copy(), "DECIMAL(38, 0)"), "varchar")
+    _no_chosen_digits(value)
+    return None
+
+
+def _no_chosen_digits(value: exp.Expression) -> None:
+    for node in value.walk(prune=_settles):
+        if isinstance(node, exp.Div | exp.Avg):
+            raise Untranslatable(_CHOSEN)
+        if _is_mixed(node):
+            raise Untranslatable("the text of what is one of several numbers, whose scales may differ: CAST it")
+        if _is_unbounded(node):
+            raise Untranslatable("the text of a numeric without a scale: CAST it AS numeric(p, s)")
+
+
+def no_chosen_digits_within(values: exp.Expression) -> None:
+    """Raises Untranslatable where a document is made of a number whose digits PostgreSQL chooses."""
+    for node in values.walk():
+        if number_of(node) in (Number.DECIMAL, Number.FRACTION):
+            _no_chosen_digits(node)
+
+
+def _no_quotient(value: exp.Expression) -> None:
+    if any(isinstance(node, exp.Div) and is_wide(node.left, node.right) for node in value.walk(prune=_settles)):
+        raise Untranslatable(_CHOSEN)
+
+
+def _settles(node: exp.Expression) -> bool:
+    """Whether the digits that a node gives do not depend on those that it is given."""
+    return isinstance(node, _GIVES_DIGITS) and not _is_unbounded(node)
+
+
+def _is_mixed(node: exp.Expression) -> bool:
+    if not isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
+        return False
+    known = {value.to.sql() if isinstance(value, exp.Cast) else value.sql() for value in values_of(node)}
+    return len(known - {"NULL"}) > 1
+
+
+def _is_unbounded(node: exp.Expression) -> bool:
+    to = node.args.get("to")
+    free = isinstance(to, exp.DataType) and to.this is _TYPE.DECIMAL and not to.expressions
+    return free and number_of(node.this) not in (Number.INTEGER, Number.DECIMAL)
+
+
+def _of_part(part: exp.Extract) -> exp.Expression | None:
+    """A part of a time is a decimal, of so many digits as it can have."""
+    digits, kind = _PARTS.get(part.name.upper(), 0), type_of(part.expression)
+    if digits and kind not in (*NAIVE_TIMES, *ZONED_TIMES):
+        raise Untranslatable(f"the text of the part {part.name.lower()} of what is not known to be a timestamp")
+    return exp.cast(exp.cast(part.copy(), f"DECIMAL(38, {digits})"), "varchar")
+
+
+def _text_of_time(value: exp.Expression, kind: object, *, zoned: bool) -> exp.Expression | None:
+    """The digits of a second only where there are some, and without zeros at their end."""
+    if kind not in NAIVE_TIMES and not (zoned and kind in ZONED_TIMES):
+        return None
+    whole = call("to_char", value, exp.Literal.string("%Y-%m-%d %H:%M:%S"))
+    exact = call("to_char", value, exp.Literal.string("%Y-%m-%d %H:%M:%S%.6f"))
+    is_whole = "EXTRACT(MICROSECOND FROM :a) % 1000000 = 0"
+    text = build(f"CASE WHEN {is_whole} THEN :w ELSE rtrim(:e, '0') END", a=value, w=whole, e=exact)
+    return build(":t || '+00'", t=exp.paren(text, copy=False)) if kind in ZONED_TIMES else text
+
+
+def cast_to_text(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A cast to a text, cut to a length where it has one; None for any other cast."""
+    to, value = node.args["to"], node.this
+    if not isinstance(to, exp.DataType) or to.this not in exp.DataType.TEXT_TYPES:
+        return None
+    text = text_of(value, pair)
+    if to.expressions and isinstance(to.expressions[0], exp.DataTypeParam):
+        whole = exp.cast(value.copy(), "varchar") if text is None else text
+        return exp.Left(this=whole, expression=to.expressions[0].this.copy())
+    return text
+
+
+def _concatenated(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    return _each(node, list(node.expressions), pair, "output")
+
+
+def _joined(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """What stands beside a text; two values of which neither is known to be one may be lists."""
+    sides = [node.this, node.expression]
+    if any(_is_list(side) for side in sides) or not any(_is_text(side) for side in sides):
+        return None
+    return _each(node, sides, pair, "joined")
+
+
+def _each(node: exp.Expression, parts: list[exp.Expression], pair: Pair, how: str) -> exp.Expression | None:
+    for part in parts:
+        if (text := text_of(part, pair, how)) is not None:
+            part.replace(text)
+    return None
+
+
+def _is_list(node: exp.Expression) -> bool:
+    return type_of(node) in exp.DataType.ARRAY_TYPES or isinstance(node.unnest(), exp.Array)
+
+
+def _is_text(node: exp.Expression) -> bool:
+    inner = node.unnest()
+    return type_of(node) in exp.DataType.TEXT_TYPES or (
+        isinstance(inner, exp.DPipe) and any(map(_is_text, (inner.this, inner.expression)))
+    )
+
+
+def _elements(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """array_to_string: the elements as `concat` writes them."""
+    given = node.this.unnest()
+    plain = isinstance(given, exp.Array) and all(type_of(each) in _PLAIN for each in given.expressions)
+    if pair.source not in EXACT or plain or isinstance(given, exp.Split):
+        return None
+    given.replace(call("flowc_outputs", given))
+    return None
+
+
+_PLAIN = frozenset((*exp.DataType.TEXT_TYPES, *INTEGERS))
+
+TEXTS: Rules = {
+    **dict.fromkeys((exp.Cast, exp.TryCast), (cast_to_text,)),
+    exp.ArrayToString: (_elements,),
+    exp.DPipe: (_joined,),
+    **dict.fromkeys((exp.Concat, exp.ConcatWs), (_concatenated,)),
+}

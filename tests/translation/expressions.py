@@ -1,0 +1,94 @@
+"""Expressions of PostgreSQL, made of values at the ends of types, operators, casts and functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hypothesis import strategies as st
+
+VALUES: Mapping[str, Sequence[str]] = {
+    "smallint": ("0", "1", "-1", "32767", "-32768"),
+    "int": ("0", "1", "-1", "7", "2147483647", "-2147483648", "46341"),
+    "bigint": ("0", "1", "-1", "9223372036854775807", "-9223372036854775808", "3000000000"),
+    "numeric(20,4)": ("0", "1.5", "-1.5", "0.0001", "123456789.1234", "-0.5"),
+    "float8": ("0", "1.5", "1e20", "1e-5", "1e15", "1e14", "NaN", "Infinity", "-Infinity", "-0", "12345678901.5"),
+    "float4": ("0", "1.5", "1e6", "1e-5", "0.1", "16777216", "3.4e38"),
+    "text": ("", "a", "x y", "1", "NULL", "{a}", "é", "true"),
+    "boolean": ("true", "false"),
+    "date": ("2024-02-29", "1970-01-01", "0001-01-01", "9999-12-31"),
+    "timestamp": ("2024-02-29 12:34:56", "2024-01-01 00:00:00.12", "1969-12-31 23:59:59.999999"),
+    "timestamptz": ("2024-02-29 12:34:56+02", "2024-01-01 00:00:00.12+00"),
+    "interval": ("1 day", "2 hours 3 minutes", "-1 day", "1 month", "1 year 2 months -3 days", "1.5 seconds"),
+    "jsonb": (
+        "{}", "[]", "1", '"a"', "null", '{"b":1,"aa":2.50,"a":[1,{"c":null}]}', '[1,"a",null,1.0,true]', '{"a":1e2}',
+        '{"a":1,"a":2}', r'"\u00e9\n"', '{"a":{"b":[1,2]}}',
+    ),
+}  # fmt: skip
+_NUMBERS = ("smallint", "int", "bigint", "numeric(20,4)", "float8", "float4")
+_COMPARED = ("int", "text", "numeric(20,4)", "date", "boolean")
+_STEPS = ("'a'", "'b'", "'aa'", "0", "-1", "1")
+_PATHS = ("a", "b", "0", "a,b", "a,0", "-1", "z,y")
+
+
+def value(kinds: Sequence[str] = tuple(VALUES)) -> st.SearchStrategy[str]:
+    """A value of one of these types, or NULL of it."""
+    values = {kind: st.sampled_from([*(f"'{text}'" for text in VALUES[kind]), "NULL"]) for kind in kinds}
+    return st.sampled_from(kinds).flatmap(lambda kind: values[kind].map(lambda text: f"CAST({text} AS {kind})"))
+
+
+def _of(template: str, *parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.tuples(*parts).map(lambda found: template.format(*found))
+
+
+def _number(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        _of("({} {} {})", inner, st.sampled_from("+-*/%"), inner),
+        _of("(- {})", inner),
+        _of("abs({})", inner),
+        _of("coalesce({}, {})", inner, inner),
+        _of("CAST({} AS {})", inner, st.sampled_from(_NUMBERS)),
+    )
+
+
+numbers = st.recursive(value(_NUMBERS), _number, max_leaves=4)
+anything = st.one_of(numbers, value())
+
+
+def _document(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        _of("({} -> {})", inner, st.sampled_from(_STEPS)),
+        _of("({} #> '{{a,b,0}}')", inner),
+        _of("jsonb_set({}, '{{{}}}', {})", inner, st.sampled_from(_PATHS), value(["jsonb"])),
+        _of("jsonb_build_object('{}', {}, 'k', {})", st.sampled_from(["b", "aa", "z"]), anything, inner),
+        _of("jsonb_build_array({}, {})", anything, inner),
+        _of("to_jsonb({})", anything),
+    )
+
+
+documents = st.recursive(value(["jsonb"]), _document, max_leaves=4)
+_same_kinds = st.sampled_from(_COMPARED).flatmap(
+    lambda kind: st.tuples(value([kind]), st.lists(value([kind]), min_size=1, max_size=3).map(", ".join))
+)
+
+expressions = st.one_of(
+    numbers,
+    _of("CAST({} AS text)", anything),
+    _of("{} || {}", value(["text"]), anything),
+    _of("concat({}, '|', {})", anything, anything),
+    st.sampled_from(list(VALUES)).flatmap(
+        lambda kind: _of("array_to_string(ARRAY[{}, {}], ',', '*')", value([kind]), value([kind]))
+    ),
+    documents,
+    _of("({} ->> {})", documents, st.sampled_from(_STEPS)),
+    _of("({} {} {})", documents, st.sampled_from(["@>", "<@", "=", "<>"]), documents),
+    _of("CAST({} AS text)", documents),
+    _of("{}({})", st.sampled_from(["jsonb_typeof", "jsonb_array_length"]), documents),
+    st.tuples(_same_kinds, st.sampled_from(["=", "<>", "<", ">="]), st.sampled_from(["ANY", "ALL"])).map(
+        lambda found: f"{found[0][0]} {found[1]} {found[2]}(ARRAY[{found[0][1]}])"
+    ),
+    _of(
+        "CAST({} {} {} AS text)",
+        value(["timestamp", "timestamptz", "date"]), st.sampled_from("+-"), value(["interval"]),
+    ),
+)  # fmt: skip
+"""Expressions of each kind."""
