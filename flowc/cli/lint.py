@@ -15,9 +15,9 @@ from flowc.cli.console import out, say, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.spec import Name
 from flowc.compiler.migrationlint.files import holds_migrations, read_migrations
-from flowc.diagnostics import Reporter, did_you_mean
+from flowc.diagnostics import Reporter, did_you_mean, disabled_in
 from flowc.render.diagnostics import FORMATS, render, summary
-from flowc.render.pages import codes
+from flowc.render.pages import codes, page
 from flowc.service.checking import checker
 
 # Formats that programs read: always a whole document, also when nothing was found.
@@ -66,6 +66,7 @@ def command(
         linted = stages.linted(projects, reporter, environment=environment, env=os.environ, checker=checker())
         _check_disabled(linted[0].project.disabled if linted else (), reporter)
     for files in read_migrations(migrations, reporter):
+        _check_disabled([code for file in files for code in disabled_in(file)], reporter)
         # Loaded when there are migrations: it takes a tenth of the time of linting a spec.
         rules = import_module("flowc.compiler.migrationlint.lint")
         for found in rules.lint_migrations(files, dialect, in_transaction=around, server_version=version):
@@ -81,9 +82,13 @@ def command(
 
 
 def _check_disabled(disabled: Sequence[Name], reporter: Reporter) -> None:
-    """A misspelled code would disable nothing, without a word."""
-    known = codes() if disabled else ()
+    """A misspelled code, or that of an error, would disable nothing, without a word."""
     for code in disabled:
-        if code.value not in known:
-            helps = did_you_mean(code.value, known) or ("list all codes with `flowc explain`",)
+        found = page(code.value)
+        if found is None:
+            helps = did_you_mean(code.value, codes()) or ("list all codes with `flowc explain`",)
             reporter.warning("unknown-code", f"there is no code `{code.value}`", code.span, helps=helps)
+        elif found.is_error:
+            message = f"`{code.value}` is an error, and only warnings can be disabled"
+            helps = ("leave it out, and mend what it tells",)
+            reporter.warning("error-not-disabled", message, code.span, helps=helps)
