@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -14,14 +15,17 @@ from flowc.cli.arguments import environment_option, format_option, specs_only
 from flowc.cli.console import out, say, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.spec import Name
+from flowc.compiler.front.specfiles import specs_around
 from flowc.compiler.migrationlint.files import holds_migrations, read_migrations
 from flowc.diagnostics import Reporter, did_you_mean, disabled_in
-from flowc.render.diagnostics import FORMATS, render, summary
+from flowc.render.diagnostics import FORMATS, render, rooted, summary
 from flowc.render.pages import codes, page
 from flowc.service.checking import checker
 
 # Formats that programs read: always a whole document, also when nothing was found.
 _DOCUMENTS = ("json", "sarif")
+# Formats of code hosts, which know files by their paths in the repository.
+_ATTACHED = ("github", "sarif")
 _DIALECTS = ("postgres", "mysql", "mariadb", "sqlite", "duckdb")
 
 
@@ -72,6 +76,8 @@ def command(
         for found in rules.lint_migrations(files, dialect, in_transaction=around, server_version=version):
             reporter.add(found)
     problems = reporter.sorted()
+    if form in _ATTACHED:
+        problems = rooted(problems, _repository())
     if problems or form in _DOCUMENTS:
         out(render(problems, form, style_for(sys.stdout)))
     if form == "text" and problems:
@@ -79,6 +85,14 @@ def command(
     if form in ("text", "concise"):
         say(summary(problems))
     return 1 if reporter.has_errors else 0
+
+
+def _repository() -> Path:
+    """The root of the repository around the working folder, else that of the project, else the working folder."""
+    here = Path.cwd()
+    root = next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), None)
+    specs = specs_around(here) if root is None else None
+    return root or (specs.parent if specs else here)
 
 
 def _check_disabled(disabled: Sequence[Name], reporter: Reporter) -> None:
