@@ -49,6 +49,16 @@ QUERIES = {
     "quoted in mixed case": ("SELECT {q}Mixed{q}.id AS n FROM {q}Mixed{q}, invoices WHERE total = 5", 2),
 }  # fmt: skip
 
+ODD = [
+    ("duckdb", "SELECT count(*) AS n FROM (TABLE invoices) x"),
+    ("duckdb", "SELECT count(*) AS n FROM (SUMMARIZE invoices) x"),
+    ("duckdb", "FROM invoices SELECT invoices.id AS n"),
+    ("postgres", "SELECT invoices.id AS n FROM invoices FOR UPDATE OF invoices"),
+    ("postgres", "SELECT x.id AS n FROM (TABLE invoices) x JOIN ONLY invoices ON invoices.id = x.id"),
+    ("postgres", "SELECT invoices.id AS n FROM invoices TABLESAMPLE SYSTEM (1)"),
+    ("mysql", "SELECT invoices.id AS n FROM invoices USE INDEX ()"),
+    ("sqlite", "SELECT invoices.id AS n FROM invoices NOT INDEXED"),
+]
 LATER_CTE = (
     "WITH a AS (SELECT total FROM invoices), invoices AS (SELECT 1 AS total)"
     " SELECT (SELECT sum(total) FROM a) + (SELECT sum(total) FROM invoices) AS n"
@@ -121,6 +131,15 @@ def test_in_sqlite_a_later_cte_is_meant(folder, connection, place):
     assert "WITH a AS (SELECT total FROM invoices), invoices AS" in folder.flowc("compile", "add").out
 
 
+@pytest.mark.parametrize(("kind", "sql"), ODD)
+def test_odd_places_of_a_name_are_read_by_the_engine(folder, connection, place, sql):
+    folder.write("specs/a.yaml", SPECS.format(connection=connection, place=place, sql=sql))
+    assert folder.flowc("apply", "--yes").code == 0
+    done = folder.flowc("validate")
+    assert done.code == 0, done.out + done.err
+    assert "Billed" in folder.flowc("compile", "add").out.partition("read the source")[2].partition(";")[0]
+
+
 TWO = """connections:
   db: {{ kind: duckdb, path: a.duckdb }}
   far: {{ kind: sqlite, path: b.db }}
@@ -155,6 +174,13 @@ SOURCES = """pipelines:
     mode: truncate
 """
 
+STREAM = """streams:
+  s:
+    source: { connection: files, path: in, format: jsonl, columns: { id: bigint } }
+    sql: SELECT source.id AS n FROM source JOIN invoices ON invoices.id = source.id
+    to: { table: sums, mode: append }
+"""
+
 
 def added(sql: str, more: str = "", home: str = "db") -> str:
     return ADD.format(sql=sql, more=more, home=home)
@@ -171,6 +197,7 @@ def added(sql: str, more: str = "", home: str = "db") -> str:
         (added("SELECT id AS n FROM people"), "", "help: read it as one of several sources: `from: { people: { conn"),
         (SOURCES, "12:39", "error[unknown-table]: `invoices` is not a source of this pipeline"),
         (SOURCES, "", "help: read it as one of several sources: `from: { invoices: { connection: db, … } }`"),
+        (STREAM, "12:49", "help: look its rows up: `lookups: { invoices: { connection: db, … } }`"),
         (added("SELECT invoices.idd AS n FROM invoices"), "9:53", "error[unknown-column]: column `idd` does not exist"),
         (
             added("SELECT 1 AS n", more=', after: ["DELETE FROM invoices WHERE id = 1"]'),

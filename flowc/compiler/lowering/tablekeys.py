@@ -5,7 +5,7 @@ The text is rewritten before anything else looks at it, so that all that follows
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -27,6 +27,9 @@ from flowc.compiler.sql.tablerefs import Edit, outer_tables
 from flowc.diagnostics import Note, Reporter
 from flowc.source import MappedText
 
+_WITHOUT_ALIAS = ("TABLE", "SUMMARIZE", "DESCRIBE")
+"""Words before a table that is called nothing else."""
+
 
 def home_of(table: TableSpec, project: ProjectSpec) -> str:
     """The connection that a declared table is in."""
@@ -41,23 +44,26 @@ def as_source(key: str, home: str) -> tuple[str]:
 
 @dataclass(frozen=True, slots=True)
 class TableKeys:
-    """The keys of the tables in one connection, folded as its engine does, and the names that are known there."""
+    """The tables of one connection that a bare name means by their keys, which are folded as its engine does.
+
+    A key is none where the project has a table of that very name in the default schema: that is what the engine reads.
+    """
 
     kind: str
-    connection: str
     keys: Mapping[str, list[TableSpec]]
-    names: Collection[tuple[str, str, str]]
 
     @staticmethod
     def of(connection: ConnectionSpec, checked: CheckedSpec) -> TableKeys:
         """Those of a project."""
         name, kind = connection.name.value, connection.kind.value
         declared = [t for t in checked.project.tables.values() if home_of(t, checked.project) == name]
+        names = chain((table.table_name for table in declared), _written(name, checked))
+        taken = {table_key(name, kind, each) for each in names}
         keys: dict[str, list[TableSpec]] = {}
         for table in declared:
-            keys.setdefault(field_key(table.key.value, kind), []).append(table)
-        names = chain((table.table_name for table in declared), _written(name, checked))
-        return TableKeys(kind, name, keys, {table_key(name, kind, each) for each in names})
+            if table_key(name, kind, TableName(None, table.key.value)) not in taken:
+                keys.setdefault(field_key(table.key.value, kind), []).append(table)
+        return TableKeys(kind, keys)
 
     def edits(self, parsed: SqlTree, writes: Collection[str], reporter: Reporter) -> Iterator[Edit]:
         """What is to stand in the text for the keys in it; a name with two meanings is reported.
@@ -65,30 +71,28 @@ class TableKeys:
         `writes` are the keys of what the text fills.
         """
         for node in outer_tables(parsed.tree, self.kind) if self.keys else ():
-            found = () if node.args.get("db") else self._meant(node.this)
+            found = self._meant(node)
             if len(found) > 1 or any(table.key.value in writes for table in found):
                 self._report(parsed, node, found, reporter)
             for table in found[:1]:
-                yield _edit(node, table.table_name, self.kind, parsed.dialect)
+                yield _edit(parsed, node, table.table_name, self.kind)
 
     def check_statement(self, text: MappedText, dialect: str, reporter: Reporter) -> None:
         """Warns of keys in a statement that its database runs as it is written."""
         for tree in _statements(text.text, dialect) if self.keys else ():
             for node in outer_tables(tree, self.kind):
                 made = node.find_ancestor(exp.Create, exp.Drop) if node.find_ancestor(exp.Query) is None else None
-                for table in () if made or node.args.get("db") else self._meant(node.this)[:1]:
+                for table in () if made else self._meant(node)[:1]:
                     message = f"`{node.name}` is not the declared table `{table.table_name}` here"
                     note = Note("statements around a load are run as they are written, keys of tables included")
                     helps = (f"write `{{{{ ref('{table.key.value}') }}}}`", "write the schema, if another one is meant")
                     span = SqlTree(tree, text, dialect).span(node.this)
                     reporter.warning("table-key-in-statement", message, span, notes=(note,), helps=helps)
 
-    def _meant(self, name: exp.Identifier) -> tuple[TableSpec, ...]:
-        found = self.keys.get(fold(name, self.kind), ())
-        own = TableName(None, output_name(name, self.kind))
-        return () if table_key(self.connection, self.kind, own) in self.names else tuple(found)
+    def _meant(self, node: exp.Table) -> Sequence[TableSpec]:
+        return self.keys.get(fold(node.this, self.kind), ()) if not node.args.get("db") else ()
 
-    def _report(self, parsed: SqlTree, node: exp.Table, found: Iterable[TableSpec], reporter: Reporter) -> None:
+    def _report(self, parsed: SqlTree, node: exp.Table, found: Sequence[TableSpec], reporter: Reporter) -> None:
         tables = [(table.key, f"`{table.table_name}`") for table in found]
         dialect = DIALECTS.get(self.kind)
         schema = dialect.default_schema if dialect is not None else None
@@ -122,9 +126,10 @@ def _statements(sql: str, dialect: str) -> Iterator[exp.Expression]:
         yield from (tree for tree in parse(sql, dialect) if tree is not None)
 
 
-def _edit(node: exp.Table, name: TableName, kind: str, dialect: str) -> Edit:
+def _edit(parsed: SqlTree, node: exp.Table, name: TableName, kind: str) -> Edit:
     """The table's own name, called as it was called: an alias only where its last part is another."""
     start, end, called = node.this.meta["start"], node.this.meta["end"] + 1, output_name(node.this, kind)
-    written = quoted_table(name, dialect)
-    keeps = name.name == called or node.args.get("alias") is not None
-    return start, end, written if keeps else f"{written} AS {quoted(called, dialect)}"
+    written = quoted_table(name, parsed.dialect)
+    bare = parsed.text.text[:start].rstrip().upper().endswith(_WITHOUT_ALIAS)
+    keeps = bare or name.name == called or node.args.get("alias") is not None
+    return start, end, written if keeps else f"{written} AS {quoted(called, parsed.dialect)}"

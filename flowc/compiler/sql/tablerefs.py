@@ -16,7 +16,8 @@ Edit = tuple[int, int, str]
 def outer_tables(tree: exp.Expression, engine: str) -> Iterator[exp.Table]:
     """The nodes of tables that are named, as they are written: what is no CTE where it stands."""
     for table in tree.find_all(exp.Table):
-        named = isinstance(table.this, exp.Identifier) and table.arg_key != "indexed"
+        is_hint = table.arg_key == "indexed" or isinstance(table.parent, exp.Lock | exp.JoinHint)
+        named = isinstance(table.this, exp.Identifier) and not is_hint
         if named and (table.args.get("db") or not _is_cte(table, engine)):
             yield table
 
