@@ -6,16 +6,17 @@ Code that finds a problem makes one and hands it to a `Reporter`; only `flowc.re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import IntEnum
 
-from flowc.source import Span
+from flowc.source import Located, SourceFile, Span
 
 _URL_PASSWORD = re.compile(r"(://[^\s/@:`]*:)[^\s/@`]+@")
 # `# flowc: disable=code, code` in YAML, and `-- flowc: …` in the SQL inside it.
 _DISABLED = re.compile(r"(?:#|--)[ \t]*flowc:[ \t]*disable[ \t]*=[ \t]*([\w-]+(?:[ \t]*,[ \t]*[\w-]+)*)")
+_CODE = re.compile(r"[\w-]+")
 _COMMENT = re.compile(r"\s*(?:#|--)")
 
 
@@ -79,6 +80,13 @@ def _disabled_at(span: Span) -> frozenset[str]:
         lines.append(above)
     found = (match.group(1) for line in lines for match in _DISABLED.finditer(line))
     return frozenset(code.strip() for codes in found for code in codes.split(","))
+
+
+def disabled_in(file: SourceFile) -> Iterator[Located[str]]:
+    """The codes that the comments of a file disable, each where it is written."""
+    for comment in _DISABLED.finditer(file.text) if "flowc:" in file.text else ():
+        for code in _CODE.finditer(file.text, *comment.span(1)):
+            yield Located(code[0], Span(file, *code.span()))
 
 
 @dataclass

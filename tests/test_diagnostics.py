@@ -106,6 +106,24 @@ def test_the_page_has_its_parts(page: Path):
 
 
 LINTED = [page for page in pages() if SEEN_IN_A_RUN not in page.read_text("utf-8")]
+WARNED = re.compile(r"^Severity: (.*)$", re.MULTILINE)
+
+
+def warnings_of(tree: ast.Module) -> Iterator[str]:
+    """The codes that are given to `warning`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "warning":
+            yield from literals(node.args[0])
+
+
+def test_the_page_of_what_may_be_a_warning_says_so():
+    warned = {
+        code for path in (ROOT / "flowc").rglob("*.py") for code in warnings_of(ast.parse(path.read_text("utf-8")))
+    }
+    said = {page.stem for page in pages() if WARNED.search(page.read_text("utf-8"))}
+    assert sorted(warned & {page.stem for page in pages()} - said) == []
+
+
 MENDED = [page for page in pages() if examples(page, "Mend")]
 
 
@@ -116,6 +134,8 @@ def test_the_example_yields_exactly_that_code(page: Path, tmp_path: Path):
     reporter = lint(blocks, tmp_path)
     found = {diagnostic.code for diagnostic in reporter.found}
     assert found == {page.stem}, render.full(reporter.sorted()) if reporter.found else "nothing was reported"
+    said = WARNED.search(page.read_text("utf-8"))
+    assert {str(diagnostic.severity) for diagnostic in reporter.found} <= set(said[1].split() if said else ["error"])
 
 
 @pytest.mark.parametrize("page", MENDED, ids=lambda page: page.stem)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from flowc.compiler.front.specfiles import specs_around
 from flowc.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,9 +45,8 @@ def missing_specs(path: str) -> UsageError:
 
 def default_specs() -> Path | None:
     """The folder `specs` of the project around the working folder: here or in the nearest folder above."""
-    here = Path.cwd()
-    above = (folder / DEFAULT_SPECS for folder in here.parents)
-    return next((path for path in (Path(DEFAULT_SPECS), *above) if path.is_dir()), None)
+    here = Path(DEFAULT_SPECS)
+    return here if here.is_dir() else specs_around(Path.cwd())
 
 
 def _default() -> Path:

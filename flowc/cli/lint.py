@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -14,14 +15,17 @@ from flowc.cli.arguments import environment_option, format_option, specs_only
 from flowc.cli.console import out, say, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.spec import Name
+from flowc.compiler.front.specfiles import specs_around
 from flowc.compiler.migrationlint.files import holds_migrations, read_migrations
-from flowc.diagnostics import Reporter, did_you_mean
-from flowc.render.diagnostics import FORMATS, render, summary
-from flowc.render.pages import codes
+from flowc.diagnostics import Reporter, did_you_mean, disabled_in
+from flowc.render.diagnostics import FORMATS, render, rooted, summary
+from flowc.render.pages import codes, page
 from flowc.service.checking import checker
 
 # Formats that programs read: always a whole document, also when nothing was found.
 _DOCUMENTS = ("json", "sarif")
+# Formats of code hosts, which know files by their paths in the repository.
+_ATTACHED = ("github", "sarif")
 _DIALECTS = ("postgres", "mysql", "mariadb", "sqlite", "duckdb")
 
 
@@ -66,11 +70,14 @@ def command(
         linted = stages.linted(projects, reporter, environment=environment, env=os.environ, checker=checker())
         _check_disabled(linted[0].project.disabled if linted else (), reporter)
     for files in read_migrations(migrations, reporter):
+        _check_disabled([code for file in files for code in disabled_in(file)], reporter)
         # Loaded when there are migrations: it takes a tenth of the time of linting a spec.
         rules = import_module("flowc.compiler.migrationlint.lint")
         for found in rules.lint_migrations(files, dialect, in_transaction=around, server_version=version):
             reporter.add(found)
     problems = reporter.sorted()
+    if form in _ATTACHED:
+        problems = rooted(problems, _repository())
     if problems or form in _DOCUMENTS:
         out(render(problems, form, style_for(sys.stdout)))
     if form == "text" and problems:
@@ -80,10 +87,22 @@ def command(
     return 1 if reporter.has_errors else 0
 
 
+def _repository() -> Path:
+    """The root of the repository around the working folder, else that of the project, else the working folder."""
+    here = Path.cwd()
+    root = next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), None)
+    specs = specs_around(here) if root is None else None
+    return root or (specs.parent if specs else here)
+
+
 def _check_disabled(disabled: Sequence[Name], reporter: Reporter) -> None:
-    """A misspelled code would disable nothing, without a word."""
-    known = codes() if disabled else ()
+    """A misspelled code, or that of an error, would disable nothing, without a word."""
     for code in disabled:
-        if code.value not in known:
-            helps = did_you_mean(code.value, known) or ("list all codes with `flowc explain`",)
+        found = page(code.value)
+        if found is None:
+            helps = did_you_mean(code.value, codes()) or ("list all codes with `flowc explain`",)
             reporter.warning("unknown-code", f"there is no code `{code.value}`", code.span, helps=helps)
+        elif found.is_error:
+            message = f"`{code.value}` is an error, and only warnings can be disabled"
+            helps = ("leave it out, and mend what it tells",)
+            reporter.warning("error-not-disabled", message, code.span, helps=helps)

@@ -12,6 +12,8 @@ from flowc.catalog import TableName
 from flowc.compiler.dialect import Dialect
 from flowc.errors import UsageError
 
+_BACKTICKS = ("mysql", "bigquery", "spark", "spark2", "hive", "databricks", "doris", "starrocks")
+
 
 def ident(name: str) -> str:
     """A quoted identifier.
@@ -34,6 +36,17 @@ def qualified(name: str, prefix: str = "") -> str:
 def table(name: TableName) -> str:
     """A quoted table name, with its schema when it has one."""
     return f"{ident(name.schema)}.{ident(name.name)}" if name.schema else ident(name.name)
+
+
+def quoted(name: str, dialect: str) -> str:
+    """A quoted identifier in a sqlglot dialect, which what an author writes is in."""
+    mark = "`" if dialect in _BACKTICKS else '"'
+    return mark + name.replace(mark, mark * 2) + mark
+
+
+def quoted_table(name: TableName, dialect: str) -> str:
+    """A quoted table name in a sqlglot dialect."""
+    return ".".join(quoted(part, dialect) for part in (name.schema, name.name) if part)
 
 
 def text(value: str, dialect: Dialect) -> str:

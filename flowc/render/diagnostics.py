@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from flowc.diagnostics import Diagnostic, Note, Severity
 from flowc.render.sarif import sarif
 from flowc.render.snippet import gutter_width, snippet
 from flowc.render.style import Style, printable
-from flowc.source import Span
+from flowc.source import SourceFile, Span
 
 
 def full(diagnostic: Diagnostic, style: Style) -> str:
@@ -72,6 +75,28 @@ def github(diagnostic: Diagnostic) -> str:
 def render(diagnostics: Sequence[Diagnostic], form: str, style: Style) -> str:
     """All diagnostics in one format: `text`, `concise`, `json`, `github` or `sarif`."""
     return FORMATS[form](diagnostics, style)
+
+
+def rooted(diagnostics: Sequence[Diagnostic], root: Path) -> list[Diagnostic]:
+    """The same with the paths of files from `root` on; what lies elsewhere keeps its own."""
+    files: dict[str, SourceFile] = {}
+
+    def moved(span: Span | None) -> Span | None:
+        if span is None:
+            return None
+        if span.file.path not in files:
+            files[span.file.path] = replace(span.file, path=_from(root, span.file.path))
+        return replace(span, file=files[span.file.path])
+
+    return [
+        replace(d, span=moved(d.span), notes=tuple(replace(note, span=moved(note.span)) for note in d.notes))
+        for d in diagnostics
+    ]
+
+
+def _from(root: Path, path: str) -> str:
+    full = Path(os.path.abspath(path))
+    return full.relative_to(root).as_posix() if full.is_relative_to(root) and full.exists() else path
 
 
 def summary(diagnostics: Sequence[Diagnostic]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flowc.render.style import Style
 from flowc.resources import root
 
+_SEVERITY = re.compile(r"^Severity: .*\b(?:warning|info)$", re.MULTILINE)
 _HEADING = re.compile(r"^#+ ")
 
 
@@ -18,6 +19,8 @@ class Page:
     code: str
     summary: str
     text: str
+    is_error: bool
+    """Whether it is always one; without, it may be a warning, or less."""
 
 
 def codes() -> tuple[str, ...]:
@@ -35,7 +38,7 @@ def page(code: str) -> Page | None:
     text = path.read_text(encoding="utf-8")
     paragraphs = [part.strip() for part in text.split("\n\n")]
     first = next((p for p in paragraphs if p and not p.startswith("#")), "")
-    return Page(code, " ".join(first.split()), text)
+    return Page(code, " ".join(first.split()), text, _SEVERITY.search(text) is None)
 
 
 def explain(found: Page, style: Style) -> str:

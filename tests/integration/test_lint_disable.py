@@ -69,6 +69,26 @@ def test_a_comment_in_yaml_disables_its_line(folder):
     assert warned(folder, sql="-- flowc: disable=null-comparison") == []
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("unknown-column", "error-not-disabled] `unknown-column` is an error, and only warnings can be disabled"),
+        ("null-comparisson", "unknown-code] there is no code `null-comparisson`"),
+    ],
+)
+def test_what_names_no_warning_is_told_where_it_is_written(folder, code, said):
+    both = f"select-star, {code}"
+    yaml, sql = f"# flowc: disable={both}", f"-- flowc: disable={both}"
+    specs = SPECS.format(lint=f"lint: {{ disable: [{both}] }}", yaml=yaml, sql=sql, above="")
+    folder.write("specs/a.yaml", specs.replace("sql: |", "sql_file: a.sql\n    description: |"))
+    folder.write("a.sql", f"SELECT id, a FROM u\n-- flowc: disable={both}\nWHERE id = 1")
+    out = folder.flowc("lint", "--format", "concise").out
+    for place in ("specs/a.yaml:1:32", "specs/a.yaml:9:35", "specs/a.yaml:15:53", "a.sql:2:32"):
+        assert f"{place}: warning[{said}" in out, out
+    folder.write("m/1.sql", f"SELECT 1;  -- flowc: disable={code}\n")
+    assert f"m/1.sql:1:30: warning[{said}" in folder.flowc("lint", "m", "--format", "concise").out
+
+
 def test_errors_are_never_disabled(folder):
     folder.write("specs/b.yaml", "lint: { disable: [unknown-column] }\n")
     folder.write(

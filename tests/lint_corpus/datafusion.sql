@@ -663,3 +663,37 @@ SELECT v.a FROM (VALUES (1, 2), (3)) v(a, b);
 WITH t(a, b) AS (SELECT 1) SELECT a FROM t;
 SELECT x.a FROM (SELECT 1) AS x(a, b);
 SELECT c.id FROM customers c CROSS JOIN orders o ON o.id = c.id;
+
+-- taken: subqueries that the engine can join
+SELECT c.id, (SELECT count(*) FROM orders o WHERE o.customer_id = c.id) > 0 AS ordered FROM customers c;
+SELECT c.id, (SELECT max(o.amount) FROM orders o WHERE o.customer_id = c.id) AS most FROM customers c;
+SELECT c.id FROM customers c WHERE EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id) OR c.active;
+SELECT c.id FROM customers c WHERE CASE WHEN EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id) THEN true ELSE false END;
+SELECT id FROM customers WHERE CASE WHEN id IN (SELECT customer_id FROM orders) THEN true ELSE false END;
+SELECT customer_id, count(*) AS n FROM orders GROUP BY customer_id HAVING customer_id IN (SELECT id FROM customers);
+SELECT id FROM customers WHERE id <> ALL (SELECT customer_id FROM orders WHERE customer_id IS NOT NULL);
+SELECT id FROM customers c WHERE id IN (SELECT customer_id FROM orders o WHERE o.note > c.name);
+SELECT c.id, x.amount FROM customers c CROSS JOIN LATERAL (SELECT o.amount FROM orders o WHERE o.customer_id > c.id) x;
+SELECT c.id FROM customers c WHERE EXISTS (SELECT o.id FROM orders o WHERE o.customer_id = c.id GROUP BY o.id HAVING count(*) > 1);
+SELECT c.id, found.customer_id IS NOT NULL AS ordered FROM customers c LEFT JOIN (SELECT DISTINCT customer_id FROM orders) AS found ON found.customer_id = c.id;
+
+-- refused: subqueries that the engine cannot join
+SELECT c.id, EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id) AS ordered FROM customers c;
+SELECT c.id, NOT EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id) AS quiet FROM customers c;
+SELECT c.id, CASE WHEN EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id) THEN 1 ELSE 0 END AS ordered FROM customers c;
+WITH x AS (SELECT c.id, EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id) AS ordered FROM customers c) SELECT id FROM x WHERE ordered;
+SELECT c.id FROM customers c WHERE EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id UNION ALL SELECT 1 FROM orders o WHERE o.id = c.id);
+SELECT c.id FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND EXISTS (SELECT 1 FROM orders p WHERE p.id = c.id);
+SELECT c.id FROM customers c WHERE EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id AND EXISTS (SELECT 1 FROM items i WHERE i.order_id = c.id));
+SELECT id, id IN (SELECT customer_id FROM orders) AS ordered FROM customers;
+SELECT id, id NOT IN (SELECT customer_id FROM orders) AS quiet FROM customers;
+SELECT CASE WHEN id IN (SELECT customer_id FROM orders) THEN 1 ELSE 0 END AS ordered FROM customers;
+SELECT count(*) FILTER (WHERE id IN (SELECT customer_id FROM orders)) AS n FROM customers;
+SELECT id FROM customers c WHERE id NOT IN (SELECT customer_id FROM orders o WHERE o.note = c.name);
+SELECT c.id, (SELECT o.amount FROM orders o WHERE o.customer_id = c.id) AS amount FROM customers c;
+SELECT c.id, (SELECT o.amount FROM orders o WHERE o.customer_id = c.id ORDER BY o.amount LIMIT 1) AS amount FROM customers c;
+SELECT c.id, (SELECT max(o.amount) FROM orders o WHERE o.customer_id > c.id) AS most FROM customers c;
+SELECT c.id FROM customers c WHERE c.balance = (SELECT max(o.amount) FROM orders o WHERE o.customer_id < c.id);
+SELECT c.id FROM customers c ORDER BY (SELECT max(o.amount) FROM orders o WHERE o.customer_id = c.id);
+SELECT sum((SELECT max(o.amount) FROM orders o WHERE o.customer_id = c.id)) AS total FROM customers c;
+SELECT c.id, x.amount FROM customers c CROSS JOIN LATERAL (SELECT c.balance + 1 AS amount) x;

@@ -26,7 +26,7 @@ from flowc.compiler.front.spec import (
 )
 from flowc.compiler.front.yamltree import Entry, Node, Scalar, TreeMap, plain
 from flowc.compiler.front.yamltree import Sequence as ListNode
-from flowc.diagnostics import Note, did_you_mean
+from flowc.diagnostics import Note, did_you_mean, disabled_in
 from flowc.source import Located, Span
 
 T = TypeVar("T")
@@ -81,6 +81,8 @@ def build_project(
     pipelines = _build(merged, "pipelines", context, build_pipeline)
     disabled = tuple(code for file in files for code in _disabled(file))
     context.reporter.disable(code.value for code in disabled)
+    streams = _build(merged, "streams", context, _stream)
+    texts = (*(file.root.span.file for file in files), *context.files.values())
     return ProjectSpec(
         root=str(context.root),
         name=project_name(files, context),
@@ -89,10 +91,10 @@ def build_project(
         connections=connections,
         tables=tables,
         pipelines=pipelines,
-        streams=_build(merged, "streams", context, _stream),
+        streams=streams,
         functions=_build(merged, "functions", context, _raw),
         tests=_build(merged, "tests", context, _raw),
-        disabled=disabled,
+        disabled=(*disabled, *(code for text in texts if text is not None for code in disabled_in(text))),
         broken=merged.broken | _unbuilt(merged, "tables", tables) | _unbuilt(merged, "pipelines", pipelines),
         complete=complete,
     )

@@ -265,7 +265,7 @@ class ProjectSpec:
     functions: Mapping[str, RawSpec] = field(default_factory=dict)
     tests: Mapping[str, RawSpec] = field(default_factory=dict)
     disabled: tuple[Name, ...] = ()
-    """The codes of warnings that the project does not want."""
+    """The codes that the project, or a comment in one of its files, wants not to be told."""
     broken: frozenset[tuple[str, ...]] = frozenset()
     """Entries `(section, name)` that were written but could not be read, so that nobody calls them unknown.
 

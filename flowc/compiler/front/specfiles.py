@@ -62,12 +62,20 @@ def project_root(paths: Sequence[Path]) -> Path:
     return specs.parent
 
 
+def specs_around(here: Path) -> Path | None:
+    """The folder `specs` of the project around an absolute path: there, or in the nearest folder above."""
+    above = (folder / "specs" for folder in (here, *here.parents))
+    return next((path for path in above if path.is_dir()), None)
+
+
 def display(path: Path) -> str:
-    """The path as a person should see it: relative where it lies below the working folder."""
-    try:
-        return path.absolute().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return str(path)
+    """The path as a person should see it: relative where it lies below the working folder or in the project around."""
+    here, full = Path.cwd(), Path(os.path.normpath(path.absolute()))
+    if full.is_relative_to(here):
+        return full.relative_to(here).as_posix()
+    specs = specs_around(here)
+    inside = specs is not None and full.is_relative_to(specs.parent)
+    return Path(os.path.relpath(full, here)).as_posix() if inside else str(path)
 
 
 def read_text(path: Path, reporter: Reporter, *, span: Span | None = None) -> SourceFile | None:

@@ -17,15 +17,15 @@ from flowc.compiler.loads.desired import declared_table, with_history
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.loads.normalize import is_derived, normalize_column
 from flowc.compiler.lowering.asking import failed, note_hook, note_part
-from flowc.compiler.lowering.context import Lowering, quoted, sqlglot_name
+from flowc.compiler.lowering.context import Lowering, sqlglot_name
 from flowc.compiler.lowering.functioncalls import check_reach
 from flowc.compiler.lowering.hooks import check_hook, is_untold
 from flowc.compiler.lowering.output import check_freshness, check_needed, check_output
 from flowc.compiler.names.badrows import quarantine_of
-from flowc.compiler.quote import ident
+from flowc.compiler.quote import ident, quoted
 from flowc.compiler.sql.infer import check_expression
 from flowc.compiler.sql.relations import Relation
-from flowc.compiler.sql.sqltext import SqlTree, parse_condition, parse_order
+from flowc.compiler.sql.sqltext import Parse, SqlTree, parse_condition, parse_order
 from flowc.compiler.sql.templates import uses_watermark
 from flowc.compiler.sql.translate import translate_expression
 from flowc.diagnostics import Reporter, did_you_mean
@@ -61,6 +61,11 @@ class _Writer:
     def rendered(self, text: MappedText, dialect: str) -> MappedText | None:
         """A text that the target runs, with its template filled in."""
         return self.lowering.rendered(text, self.pipeline, self.target.connection.name.value, dialect)
+
+    def parsed(self, text: MappedText, parse: Parse) -> SqlTree | None:
+        """A condition or an order that the target runs."""
+        rendered, place = self.rendered(text, self.written), self.target.connection.name.value
+        return self.lowering.parsed(rendered, place, self.written, parse) if rendered else None
 
 
 def lower_apply(
@@ -177,6 +182,8 @@ def _statements(key: str, texts: tuple[MappedText, ...], writer: _Writer) -> tup
         check_hook(text, key, kind, writer.lowering.reporter, bare=bare)
         if not failed(writer.lowering.reporter, before):
             note_hook(writer.lowering, text, writer.dialect)
+            if keys := writer.lowering.table_keys(writer.target.connection.name.value):
+                keys.check_statement(text, writer.dialect, writer.lowering.reporter)
     return tuple(as_read(text.text, writer.dialect) for text in rendered)
 
 
@@ -195,8 +202,7 @@ def _dedupe(writer: _Writer) -> str | None:
     spec = writer.pipeline.spec.dedupe
     if spec is None:
         return None
-    rendered = writer.rendered(spec.order_by, writer.written)
-    parsed = parse_order(rendered, writer.written, writer.lowering.reporter) if rendered else None
+    parsed = writer.parsed(spec.order_by, parse_order)
     if parsed is None:
         return None
     return _checked(writer, parsed, _rows(writer))
@@ -269,8 +275,7 @@ def _expectations(writer: _Writer, table: Table | None) -> tuple[Expectation, ..
 def _expectation(writer: _Writer, spec: ExpectSpec, number: int, relation: Relation) -> Expectation:
     sql, columns = None, tuple(c.value for c in spec.columns)
     if spec.sql is not None:
-        rendered = writer.rendered(spec.sql, writer.written)
-        parsed = parse_condition(rendered, writer.written, writer.lowering.reporter) if rendered else None
+        parsed = writer.parsed(spec.sql, parse_condition)
         sql = _checked(writer, parsed, relation, condition=True) if parsed else None
     known = None if relation.fields is None else [f.name for f in relation.fields]
     for column in spec.columns:

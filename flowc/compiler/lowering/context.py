@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,14 +10,16 @@ from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front import kinds
-from flowc.compiler.front.connections import find_connection
 from flowc.compiler.lowering.functions import Functions, declared
+from flowc.compiler.lowering.tablekeys import TableKeys, as_source, home_of
 from flowc.compiler.names.lookup import Lookup
+from flowc.compiler.quote import quoted, quoted_table
 from flowc.compiler.sql.checker import Checker, Statement
 from flowc.compiler.sql.inferfrom import Find
 from flowc.compiler.sql.literals import sql_literal, typed_literal
 from flowc.compiler.sql.relations import Catalogue, Relation
-from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.sqltext import Parse, SqlTree, parse_query
+from flowc.compiler.sql.tablerefs import edited
 from flowc.compiler.sql.templates import Absent, NoSuchTable, Values, render
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText
@@ -49,6 +51,7 @@ class Lowering:
     checker: Checker | None = None
     statements: list[Statement] = field(default_factory=list)
     """What the checker is to be asked about."""
+    _keys: dict[str, TableKeys] = field(default_factory=dict)
 
     @cached_property
     def functions(self) -> Functions:
@@ -74,7 +77,35 @@ class Lowering:
     def query(self, text: MappedText, pipeline: CheckedPipeline, place: str | None, dialect: str) -> SqlTree | None:
         """The query that a template renders to."""
         rendered = self.rendered(text, pipeline, place, dialect)
-        return None if rendered is None else parse_query(rendered, dialect, self.reporter)
+        writes = [target.table.key.value for target in pipeline.targets if target.table is not None]
+        return None if rendered is None else self.parsed(rendered, place, dialect, writes=writes)
+
+    def parsed(
+        self,
+        text: MappedText,
+        place: str | None,
+        dialect: str,
+        parse: Parse = parse_query,
+        writes: Collection[str] = (),
+    ) -> SqlTree | None:
+        """The tree of a text that a connection runs, keys in it read as the tables that they stand for.
+
+        `writes` are the keys of the tables that its rows go to.
+        """
+        found = parse(text, dialect, self.reporter)
+        keys = self.table_keys(place)
+        if found is None or keys is None:
+            return found
+        edits = tuple(keys.edits(found, writes, self.reporter))
+        moved = [(start - found.start, end - found.start, new) for start, end, new in edits]
+        return parse(edited(text, moved), dialect, self.reporter) if moved else found
+
+    def table_keys(self, place: str | None) -> TableKeys | None:
+        """The keys of the tables in a connection; None where SQL runs in none."""
+        connection = self.checked.project.connections.get(place) if place is not None else None
+        if connection is not None and place not in self._keys:
+            self._keys[connection.name.value] = TableKeys.of(connection, self.checked)
+        return self._keys[connection.name.value] if connection is not None else None
 
     def finder(self, connection: str, kind: str) -> Find:
         """How names are looked up on one connection."""
@@ -93,14 +124,11 @@ class Lowering:
             if table is None:
                 helps = did_you_mean(key, tables) or ("declare it under `tables`",)
                 raise NoSuchTable(key, f"there is no table `{key}`", helps)
-            found = find_connection(self.checked.project.connections, table.connection.value)
-            home = found.name.value if found else table.connection.value
+            home = home_of(table, self.checked.project)
             if home != place:
                 here = f"this SQL runs in `{place}`" if place else "this SQL runs in no database"
-                helps = (f"read it as one of several sources: `from: {{ {key}: {{ connection: {home}, … }} }}`",)
-                raise NoSuchTable(key, f"table `{key}` is in connection `{home}`, and {here}", helps)
-            name = table.table_name
-            return ".".join(quoted(part, dialect) for part in (name.schema, name.name) if part)
+                raise NoSuchTable(key, f"table `{key}` is in connection `{home}`, and {here}", as_source(key, home))
+            return quoted_table(table.table_name, dialect)
 
         return ref
 
@@ -135,14 +163,6 @@ def _numeric_cursor(pipeline: CheckedPipeline) -> bool:
     wanted = pipeline.spec.incremental.column.value if pipeline.spec.incremental else ""
     tables = (target.table for target in pipeline.targets if target.table is not None)
     return any(c.type.value.is_number for table in tables for c in table.columns if c.name.value == wanted)
-
-
-def quoted(name: str, dialect: str) -> str:
-    """A quoted identifier in a sqlglot dialect."""
-    mark = (
-        "`" if dialect in ("mysql", "bigquery", "spark", "spark2", "hive", "databricks", "doris", "starrocks") else '"'
-    )
-    return mark + name.replace(mark, mark * 2) + mark
 
 
 def sqlglot_name(kind: str) -> str:

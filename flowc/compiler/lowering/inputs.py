@@ -16,12 +16,14 @@ from flowc.compiler.loads.normalize import is_derived
 from flowc.compiler.lowering.asking import failed, note_query
 from flowc.compiler.lowering.context import Lowering, sqlglot_name
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls, check_reach, engine_text
+from flowc.compiler.lowering.tablekeys import as_source, home_of
 from flowc.compiler.names.badrows import TEXT_FORMATS, file_format, skips_bad
 from flowc.compiler.quote import ident
 from flowc.compiler.quote import table as quoted_table
 from flowc.compiler.sql.infer import Inferred, infer
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.tablerefs import outer_tables
 from flowc.compiler.sql.translate import translate
 from flowc.diagnostics import did_you_mean
 from flowc.plan import FunctionPlan
@@ -72,7 +74,7 @@ def read_input(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
     if database is not None:
         place = (database.name.value, database.kind.value)
         if query is not None:
-            reads += [Read(*place, name, span) for name, span in _tables(query)]
+            reads += [Read(*place, name, span) for name, span in _tables(query, place[1])]
         if spec.table is not None:
             reads.append(Read(*place, TableName.parse(spec.table.value), spec.table.span))
     for source in pipeline.sources:
@@ -84,22 +86,15 @@ def read_input(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
             failed = failed or tree is None
             if tree is not None:
                 sources[source.name] = tree
-                reads += [Read(*place, name, span) for name, span in _tables(tree)]
+                reads += [Read(*place, name, span) for name, span in _tables(tree, place[1])]
     return Input(query, sources, tuple(reads), failed)
 
 
-def _tables(parsed: SqlTree) -> Iterator[tuple[TableName, Span]]:
+def _tables(parsed: SqlTree, engine: str) -> Iterator[tuple[TableName, Span]]:
     """The tables that a query names, without its CTEs."""
-    nodes = list(parsed.tree.find_all(exp.Table, exp.CTE))
-    ctes = {node.alias.lower() for node in nodes if isinstance(node, exp.CTE)}
-    for table in nodes:
-        if (
-            isinstance(table, exp.Table)
-            and isinstance(table.this, exp.Identifier)
-            and (table.args.get("db") or table.name.lower() not in ctes)
-        ):
-            parts = [p.name for p in table.parts]
-            yield TableName(".".join(parts[:-1]) or None, parts[-1]), parsed.span(table.this)
+    for table in outer_tables(parsed.tree, engine):
+        parts = [p.name for p in table.parts]
+        yield TableName(".".join(parts[:-1]) or None, parts[-1]), parsed.span(table.this)
 
 
 def lower_input(pipeline: CheckedPipeline, given: Input, lowering: Lowering) -> Lowered | None:
@@ -167,11 +162,13 @@ def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) 
 
 def _check_sources(query: SqlTree, found: Inferred, relations: Mapping[str, Relation], lowering: Lowering) -> None:
     """SQL on DataFusion can read nothing but the named sources."""
-    spans = dict(_tables(query))
+    spans, tables = dict(_tables(query, DATAFUSION)), lowering.checked.project.tables
     for name in found.reads:
         if name.schema or name.name not in relations:
             span = spans.get(name, query.span(query.tree))
             helps = did_you_mean(name.name, relations) or (f"its sources are `{'`, `'.join(relations)}`",)
+            if not name.schema and (table := tables.get(name.name)) is not None:
+                helps = as_source(name.name, home_of(table, lowering.checked.project))
             lowering.reporter.error("unknown-table", f"`{name}` is not a source of this pipeline", span, helps=helps)
 
 

@@ -18,7 +18,6 @@ from flowc.compiler.names.raw import keys_at, name_at, place
 from flowc.compiler.quote import idents, table
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import Relation
-from flowc.compiler.sql.sqltext import parse_query
 from flowc.diagnostics import Reporter
 
 IN_STREAM = "call it in the `sql` of the stream"
@@ -62,7 +61,7 @@ def _table(stream: RawSpec, path: str, lookup: Lookup, lowering: Lowering) -> Lo
 def _query(stream: RawSpec, path: str, lookup: Lookup, lowering: Lowering) -> Lookup | None:
     """The lookup on a query, in the words of its own database, with what is known of its columns."""
     text = lowering.plain(stream.texts[path], lookup.connection, lookup.kind)
-    parsed = parse_query(text, lookup.kind, lowering.reporter) if text and lookup.kind in DIALECTS else None
+    parsed = lowering.parsed(text, lookup.connection, lookup.kind) if text and lookup.kind in DIALECTS else None
     if parsed is None:
         return None
     find = lowering.finder(lookup.connection, lookup.kind)

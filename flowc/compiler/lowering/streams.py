@@ -33,6 +33,7 @@ from flowc.compiler.lowering.streamtargets import (
     stream_outputs,
 )
 from flowc.compiler.lowering.streamtime import microseconds, repeats, state
+from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.names.raw import column_at, keys_at, name_at, place
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import Field, Relation
@@ -186,7 +187,7 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec
         return None if name.schema else relations.get(name.name)
 
     found = infer(query, ENGINE, find, lowering.reporter)
-    _check_reads(query, found.reads, relations, stream, lowering.reporter)
+    _check_reads(query, found.reads, relations, stream, lowering)
     check_calls(query, lowering.functions, lowering.reporter)
     text = stream_text(query, ENGINE, lowering.functions, lowering.reporter)
     if text is None or failed(lowering.reporter, before):
@@ -209,13 +210,18 @@ def _name(node: exp.Expression) -> str:
 
 
 def _check_reads(
-    query: SqlTree, reads: tuple[TableName, ...], relations: Mapping[str, Relation], stream: RawSpec, reporter: Reporter
+    query: SqlTree, reads: tuple[TableName, ...], relations: Mapping[str, Relation], stream: RawSpec, lowering: Lowering
 ) -> None:
     """A stream's SQL reads its sources and lookups, and nothing else."""
     tables = {table.name: table for table in query.tree.find_all(exp.Table)}
     for read in reads:
         if read.schema or read.name not in relations:
             helps = did_you_mean(read.name, relations) or (f"it can read `{'`, `'.join(relations)}`",)
+            if not read.schema and (table := lowering.checked.project.tables.get(read.name)) is not None:
+                home = home_of(table, lowering.checked.project)
+                helps = (f"look its rows up: `lookups: {{ {read.name}: {{ connection: {home}, … }} }}`",)
             message = f"`{read}` is neither a source nor a lookup of stream `{stream.name.value}`"
             node = tables.get(read.name)
-            reporter.error("unknown-table", message, query.span(node.this if node else query.tree), helps=helps)
+            lowering.reporter.error(
+                "unknown-table", message, query.span(node.this if node else query.tree), helps=helps
+            )

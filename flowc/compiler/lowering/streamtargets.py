@@ -13,6 +13,7 @@ from flowc.compiler.ir import Apply, FilesOutput, OnError, OtherOutput, Output, 
 from flowc.compiler.loads.desired import declared_table
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.names.raw import name_at, names_at, place, value_at
+from flowc.compiler.names.streams import target_paths
 from flowc.compiler.names.windows import target_table
 from flowc.diagnostics import did_you_mean
 from flowc.source import Span
@@ -24,7 +25,7 @@ MODES = ("append", "merge")
 
 def stream_applies(stream: RawSpec, node: Sql | Source, lowering: Lowering) -> Iterator[Apply]:
     """One for each target that is a table."""
-    for path in _paths(stream):
+    for path in target_paths(stream):
         target = _target(stream, path, lowering)
         if target is not None:
             roles = {(role, name.value): name.span for role, name in _roles(stream, path, lowering)}
@@ -33,7 +34,7 @@ def stream_applies(stream: RawSpec, node: Sql | Source, lowering: Lowering) -> I
 
 def stream_outputs(stream: RawSpec, lowering: Lowering) -> Iterator[Output]:
     """One for each target that is no table."""
-    for path in _paths(stream):
+    for path in target_paths(stream):
         kind = _kind(stream, path, lowering)
         if kind in NO_TABLES:
             yield _output(stream, path, str(kind), lowering)
@@ -42,7 +43,7 @@ def stream_outputs(stream: RawSpec, lowering: Lowering) -> Iterator[Output]:
 def check_named(stream: RawSpec, columns: tuple[Column, ...], lowering: Lowering) -> None:
     """Reports columns of the output that targets name and the SQL does not return: of message keys, of partitions."""
     known = [column.name for column in columns]
-    for path in _paths(stream):
+    for path in target_paths(stream):
         declared = target_table(stream, path, lowering.lookup) is not None
         for key in ("key", *(() if declared else ("partition_by",))):
             for name in _names(stream, f"{path}.{key}"):
@@ -87,7 +88,7 @@ def on_error(stream: RawSpec) -> OnError:
 
 def _nearest(stream: RawSpec, key: str, lowering: Lowering) -> str:
     if key == "table":
-        tables = (_target(stream, path, lowering) for path in _paths(stream))
+        tables = (_target(stream, path, lowering) for path in target_paths(stream))
         found = next((target.connection for target in tables if target is not None), None)
         if found is not None:
             return found
@@ -95,11 +96,6 @@ def _nearest(stream: RawSpec, key: str, lowering: Lowering) -> str:
     first = f"sources.{next(iter(several))}" if isinstance(several, Mapping) and several else "source"
     name = name_at(stream, f"{first}.connection")
     return name.value if name else ""
-
-
-def _paths(stream: RawSpec) -> list[str]:
-    to: Json = stream.value.get("to")
-    return [f"to.{number}" for number in range(len(to))] if isinstance(to, list) else ["to"] if to is not None else []
 
 
 def _where(stream: RawSpec, path: str) -> Span:
@@ -175,7 +171,7 @@ def _apply(stream: RawSpec, path: str, node: Sql | Source, target: Target, proje
 
 def other_modes(stream: RawSpec) -> list[str]:
     """The modes of targets that streams do not write."""
-    modes = (name_at(stream, f"{path}.mode") or name_at(stream, "mode") for path in _paths(stream))
+    modes = (name_at(stream, f"{path}.mode") or name_at(stream, "mode") for path in target_paths(stream))
     return [f"mode: {mode.value}" for mode in modes if mode is not None and mode.value not in MODES]
 
 

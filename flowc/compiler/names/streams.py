@@ -60,13 +60,13 @@ def _check_stream(stream: RawSpec, lookup: Lookup) -> None:
         lookup.reporter.error("missing-key", message, stream.name.span, helps=helps)
     for path in _sources(stream):
         _check_source(stream, path, lookup)
-    for path in _targets(stream):
+    for path in target_paths(stream):
         _check_target(stream, path, lookup)
-    check_places(stream, _sources(stream), _targets(stream), lookup)
+    check_places(stream, _sources(stream), target_paths(stream), lookup)
     _check_helpers(stream, lookup)
     check_source_types(stream, lookup)
-    check_blocks(stream, _targets(stream), lookup)
-    for path in _targets(stream):
+    check_blocks(stream, target_paths(stream), lookup)
+    for path in target_paths(stream):
         _check_keys(stream, path, lookup)
 
 
@@ -78,7 +78,8 @@ def _sources(stream: RawSpec) -> Iterator[str]:
         yield f"sources.{key}"
 
 
-def _targets(stream: RawSpec) -> Iterator[str]:
+def target_paths(stream: RawSpec) -> Iterator[str]:
+    """Where the targets of a stream are written."""
     to = stream.value.get("to")
     if isinstance(to, list):
         yield from (f"to.{number}" for number in range(len(to)))
@@ -198,7 +199,7 @@ def _check_lookup_names(stream: RawSpec, lookup: Lookup) -> None:
 def _has_database(stream: RawSpec, lookup: Lookup) -> bool:
     """Whether the stream writes a table of a database, beside which dead letters can go."""
     connections, tables = lookup.project.connections, lookup.project.tables
-    for path in _targets(stream):
+    for path in target_paths(stream):
         given, table = name_at(stream, f"{path}.connection"), name_at(stream, path) or name_at(stream, f"{path}.table")
         spec = tables.get(table.value) if table is not None and given is None else None
         name = given.value if given is not None else spec.connection.value if spec is not None else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -82,6 +82,10 @@ def _span_of_parent(parsed: SqlTree, node: exp.Expression) -> Span:
 
 def _with_positions(node: exp.Expression) -> Iterable[exp.Expression]:
     return (n for n in node.walk() if n._meta and "start" in n._meta)
+
+
+Parse = Callable[[MappedText, str, Reporter], SqlTree | None]
+"""How a text in a dialect becomes a tree, or None after reporting why not."""
 
 
 def parse_query(text: MappedText, dialect: str, reporter: Reporter) -> SqlTree | None:

@@ -21,6 +21,7 @@ from flowc.runtime.enginejson import register_json, register_parts
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, nulls
 from flowc.service.checking.places import place_of
+from flowc.service.checking.subqueries import may_hold, refused
 from flowc.stream import NOW
 from flowc.types import DataType, Kind
 
@@ -79,11 +80,13 @@ class _Engine:
         return _syntax(statement, str(error)) if error is not None else None
 
     def _planned(self, statement: Statement, sql: str) -> Refusal | None:
-        error = _error(lambda: self._context.sql(sql).optimized_logical_plan())
+        # Which subqueries the engine can run is known when it has planned how.
+        plan = "execution_plan" if may_hold(sql) else "optimized_logical_plan"
+        error = _error(lambda: getattr(self._context.sql(sql), plan)())
         if error is None:
             return None
         found = self.unparsed(statement) if statement.native and _UNPARSED.search(str(error)) else None
-        return found or _unbound(statement, error)
+        return found or refused(statement, str(error)) or _unbound(statement, error)
 
     def _has(self, table: NamedTable) -> bool:
         """Registers a table, empty; False where the engine's types of its columns are not certain."""
