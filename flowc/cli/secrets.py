@@ -13,7 +13,8 @@ from flowc.cli.connections import project_connections
 from flowc.cli.console import conceal, out, say, style_for
 from flowc.errors import FlowcError
 from flowc.render.failure import failure
-from flowc.service.secrets import REFERENCE, Resolver
+from flowc.compiler.front.references import REFERENCE
+from flowc.service.secrets import Resolver
 
 
 @click.group()

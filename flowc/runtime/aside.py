@@ -17,6 +17,7 @@ from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.codecs.contract import UNDECODABLE
 from flowc.runtime.connectors.files import BAD_ROWS_END, shown, unreadable
+from flowc.runtime.private import private
 from flowc.runtime.spool import Spool
 
 SCHEMA = pa.schema([arrow_field(column) for column in BAD_ROWS])
@@ -154,7 +155,7 @@ def _text(raw: bytes) -> str:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     made = path.with_name(f".{path.name}.tmp")
-    with made.open("w", encoding="utf-8") as file:
+    with open(made, "w", encoding="utf-8", opener=private) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -264,6 +264,12 @@ class ProjectSpec:
     streams: Mapping[str, RawSpec] = field(default_factory=dict)
     functions: Mapping[str, RawSpec] = field(default_factory=dict)
     tests: Mapping[str, RawSpec] = field(default_factory=dict)
+    env: tuple[Name, ...] = ()
+    """The variables of the environment that SQL may read."""
+    kept_from_sql: Mapping[str, str] = field(default_factory=dict)
+    """Variables that connections use, of any environment, each with the name of such a connection."""
+    allow_paths: tuple[str, ...] = ()
+    """Files and folders outside of the root that the project may reach."""
     disabled: tuple[Name, ...] = ()
     """The codes of warnings that the project does not want."""
     broken: frozenset[tuple[str, ...]] = frozenset()

@@ -16,6 +16,7 @@ from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSp
 from flowc.compiler.ir import Deletes
 from flowc.compiler.names.combinations import check_combinations
 from flowc.compiler.names.doubt import gaps_of, sure_only
+from flowc.compiler.names.environment import check_environment
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.sources import check_source
 from flowc.compiler.names.streams import check_streams
@@ -31,6 +32,7 @@ DATAFUSION = "datafusion"
 def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
     """Resolves every pipeline by itself, so that one that is wrong hides nothing of the others."""
     lookup = Lookup(spec, reporter)
+    check_environment(spec, reporter)
     check_tables(spec, lookup)
     pipelines: dict[str, CheckedPipeline] = {}
     failed: set[str] = {name for section, name in _pairs(spec) if section == "pipelines"}
