@@ -24,7 +24,7 @@ pipelines:
       SELECT {sql} AS v
     to: {{ connection: wh, table: t, mode: append }}
 """
-ENV = {name: SECRET for name in ("API_KEY", "SHOP_PASSWORD", "PROD_PASSWORD", "PGPASSWORD")} | {"REGION": "eu"}
+ENV = dict.fromkeys(("API_KEY", "SHOP_PASSWORD", "PROD_PASSWORD", "PGPASSWORD"), SECRET) | {"REGION": "eu"}
 
 
 def _project(folder: Path, sql: str, top: str = "") -> Inside:
@@ -82,7 +82,9 @@ def test_what_connections_use_cannot_be_listed(name: str, tmp_path: Path) -> Non
 def test_files_that_hold_sql_or_rows_are_their_owners_alone(tmp_path: Path) -> None:
     made = _project(tmp_path, "1")
     (tmp_path / "old").touch(0o644)
-    made.write("specs/q.yaml", """
+    made.write(
+        "specs/q.yaml",
+        """
 connections:
   drop: { kind: files, uri: ./drop }
   lake: { kind: delta, uri: ./lake }
@@ -99,7 +101,8 @@ streams:
     source: { connection: drop, path: "*.csv", format: csv, columns: { id: bigint } }
     to: { connection: drop, path: out, format: jsonl }
     on_error: drop
-""")
+""",
+    )
     made.write("drop/a.csv", "id\nx\n1\n")
     before = os.umask(0o022)
     try:
@@ -111,7 +114,7 @@ streams:
     finally:
         os.umask(before)
     aside = list((tmp_path / "drop").rglob("*.bad.jsonl"))
-    control = [path for path in (tmp_path / "lake").rglob("*.db")] + [p for p in (tmp_path / "lake").rglob("*.sqlite")]
+    control = [*(tmp_path / "lake").rglob("*.db"), *(tmp_path / "lake").rglob("*.sqlite")]
     state = [path for path in (tmp_path / ".flowc").rglob("*") if path.is_file()]
     assert aside
     assert control

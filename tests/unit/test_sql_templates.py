@@ -12,7 +12,9 @@ from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 
 VALUES = Values(
-    vars={"region": "eu", "columns": ["a", "b"], "empty": ""}, env={"BATCH": "7", "UNSET": None}, ref={"t": '"s"."t"'}.__getitem__
+    vars={"region": "eu", "columns": ["a", "b"], "empty": ""},
+    env={"BATCH": "7", "UNSET": None},
+    ref={"t": '"s"."t"'}.__getitem__,
 )
 
 

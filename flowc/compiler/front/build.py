@@ -70,7 +70,8 @@ def build_project(
     files: Sequence[CheckedFile], context: Context, *, environment: str | None, env: Mapping[str, str], complete: bool
 ) -> ProjectSpec:
     """Merges files and builds every entry whose shape is right."""
-    context = replace(context, reach=Reach(context.reach.root, tuple(path.value for path in _listed(files, "allow_paths"))))
+    allowed = tuple(path.value for path in _listed(files, "allow_paths"))
+    context = replace(context, reach=Reach(context.reach.root, allowed))
     merged = _merge(files, context)
     variables = {name: plain(entry.value) for name, entry in merged.sections.get("vars", {}).items()}
     chosen = _environment(merged, environment, context)
@@ -97,7 +98,7 @@ def build_project(
         tests=_build(merged, "tests", context, _raw),
         env=_listed(files, "env"),
         kept_from_sql=dict(_kept_from_sql(merged, connections)),
-        allow_paths=context.reach.allowed,
+        allow_paths=allowed,
         disabled=disabled,
         broken=merged.broken | _unbuilt(merged, "tables", tables) | _unbuilt(merged, "pipelines", pipelines),
         complete=complete,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from flowc.compiler.front.durations import parse_duration
 from flowc.compiler.front.reach import Reach

@@ -20,11 +20,14 @@ class Reach:
 
     def holds(self, path: str | Path) -> bool:
         """Whether what the path leads to lies below one of them."""
-        real = Path(os.path.realpath(self.root / path))
+        try:
+            real = Path(os.path.realpath(self.root / path))
+        except ValueError:  # no file can have that name
+            return True
         return any(real.is_relative_to(os.path.realpath(self.root / base)) for base in (".", *self.allowed))
 
-    def check(self, path: str | Path, span: Span | None, reporter: Reporter) -> bool:
-        """Reports a path that leads elsewhere; True for one that does not."""
+    def check(self, path: str, span: Span, reporter: Reporter) -> bool:
+        """Reports a path of a spec that leads elsewhere; True for one that does not."""
         if self.holds(path):
             return True
         message = f"`{path}` leads out of the project `{self.root}`"

@@ -127,6 +127,8 @@ class SourceSpec:
     table: Name | None
     sql: MappedText | None
     span: Span
+    sql_missing: bool = False
+    """`sql_file` names a file that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -311,18 +311,17 @@ def _check_member(
         _report_unlisted(name.text, span, values, reporter)
     elif root.text == "env" and values.env[name.text] is None and not guarded:
         message = f"the environment variable `{name.text}` is not set"
-        helps = (f"set it where flowc runs: `export {name.text}=…`",)
-        reporter.error("undefined-environment-variable", message, span, helps=helps)
+        mend = f"set it where flowc runs: `export {name.text}=…`"
+        reporter.error("undefined-environment-variable", message, span, helps=(mend,))
     elif root.text == "var" and name.text not in values.vars and not guarded:
         helps = did_you_mean(name.text, values.vars) or (f"declare it: `vars: {{ {name.text}: … }}`",)
         reporter.error("undefined-template-name", f"`var.{name.text}` is not one of `vars`", span, helps=helps)
 
 
 def _report_unlisted(name: str, span: Span, values: Values, reporter: Reporter) -> None:
-    message = f"SQL may not read the environment variable `{name}`: the project does not list it"
-    helps = did_you_mean(name, values.env) or (
-        f"list it in the project: `env: [{name}]`; what connections use, secrets above all, SQL cannot have",
-    )
+    message = f"SQL may not read the environment variable `{name}`: it is none that the project lists"
+    mend = f"list it in the project: `env: [{name}]`; what connections use, secrets above all, SQL cannot have"
+    helps = did_you_mean(name, values.env) or (mend,)
     reporter.error("unlisted-variable", message, span, helps=helps)
 
 
