@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -20,6 +19,7 @@ from flowc.diagnostics import Diagnostic, Severity, did_you_mean
 from flowc.errors import UsageError
 from flowc.render.daemon import HEADERS, LEVELS, live_rows, log_json, log_text, progress_events, status_json
 from flowc.render.metrics import metrics_text
+from flowc.runtime.interrupts import before_the_end
 from flowc.service.daemon.http import Page, serve
 from flowc.service.daemon.job import Job
 from flowc.service.daemon.restart import RestartPolicy
@@ -94,11 +94,9 @@ def _jobs(streams: Sequence[str], whole: Whole) -> list[Job]:
 
 def _on_signals(daemon: Daemon, stop: threading.Event, stack: ExitStack) -> None:
     """The first signal stops, the second ends everything at once."""
+    before_the_end(daemon.kill)
 
-    def handle(number: int, _: FrameType | None) -> None:
-        if stop.is_set():
-            daemon.kill()
-            os._exit(128 + number)
+    def handle(_number: int, _: FrameType | None) -> None:
         stop.set()
 
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -16,6 +16,7 @@ from flowc.cli.console import reveal, say, style_for
 from flowc.diagnostics import did_you_mean
 from flowc.errors import FlowcError, UsageError
 from flowc.render.failure import bug, failure
+from flowc.runtime.interrupts import end_at_the_second
 
 # Name: (module of flowc.cli, its one line). A module is loaded when its command runs; `--help` loads none.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -95,6 +96,7 @@ def main() -> None:
     """Runs the command line and exits."""
     # Compiling makes many objects and keeps nearly all of them: looking for garbage took a third of a lint's time.
     gc.set_threshold(200_000, 20, 100)
+    end_at_the_second()
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     code = run([a for a in arguments if a != "--debug"], debug=debug)

@@ -11,9 +11,10 @@ import click
 from flowc.cli.arguments import environment_option
 from flowc.cli.connections import project_connections
 from flowc.cli.console import conceal, out, say, style_for
+from flowc.compiler.front.references import REFERENCE
 from flowc.errors import FlowcError
 from flowc.render.failure import failure
-from flowc.service.secrets import REFERENCE, Resolver
+from flowc.service.secrets import Resolver
 
 
 @click.group()

@@ -10,6 +10,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.build import CheckedFile, build_project
 from flowc.compiler.front.hiding import hide_secrets
 from flowc.compiler.front.nodes import Context
+from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.spec import ProjectSpec
 from flowc.compiler.front.specfiles import find, project_root, read_text
@@ -43,7 +44,7 @@ def load_project(
     if not found:
         return None
     files = [_read(path, reporter) for path in found]
-    context = Context((root or project_root(paths)).absolute(), reporter)
+    context = Context(Reach((root or project_root(paths)).absolute()), reporter)
     good = [file for file in files if file is not None]
     return build_project(good, context, environment=environment, env=env, complete=len(good) == len(files))
 

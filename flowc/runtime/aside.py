@@ -16,7 +16,9 @@ from flowc.plan import BAD_ROWS, BadRows
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.codecs.contract import UNDECODABLE
-from flowc.runtime.connectors.files import BAD_ROWS_END, shown, unreadable
+from flowc.runtime.connectors.files import BAD_ROWS_END, unreadable
+from flowc.runtime.connectors.folder import Folder, shown
+from flowc.runtime.private import private
 from flowc.runtime.spool import Spool
 
 SCHEMA = pa.schema([arrow_field(column) for column in BAD_ROWS])
@@ -115,16 +117,21 @@ class Aside:
         if self._spool is not None:
             self._spool.close()
 
-    def write(self, folder: Path) -> None:
-        """Writes what was set aside, for each file of its own; one in which all rows are good has none any more."""
+    def write(self, home: Path, below: str) -> None:
+        """Writes what was set aside, for each file of its own; one in which all rows are good has none any more.
+
+        Raises DataError where `below` leads out of the folder `home`.
+        """
         texts: dict[str, list[str]] = {file: [] for file in self.files}
         for batch in self.batches(self.pipeline):
             for row in batch.to_pylist():
                 if row["line"] is not None:
                     texts[row["file"]].append(json.dumps(row, ensure_ascii=False) + "\n")
+        folder = Folder(home)
         for file, lines in texts.items():
             part = PurePosixPath(*(p for p in PurePosixPath(file).parts if p not in ("/", "..")))
-            path = folder / self.pipeline / f"{part}{BAD_ROWS_END}"
+            path = home / below / self.pipeline / f"{part}{BAD_ROWS_END}"
+            folder.require(path.parent)
             if lines:
                 _write(path, "".join(lines))
             else:
@@ -154,7 +161,8 @@ def _text(raw: bytes) -> str:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     made = path.with_name(f".{path.name}.tmp")
-    with made.open("w", encoding="utf-8") as file:
+    made.unlink(missing_ok=True)  # with "x" it is no link to another file
+    with open(made, "x", encoding="utf-8", opener=private) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -7,10 +7,13 @@ A scalar function gets Arrow arrays and returns one of the same length, once per
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +25,8 @@ from flowc.runtime.enginejson import without_json
 from flowc.runtime.functiontypes import declared_type, given_types, refused_call, scalar, spoken_types, taken
 
 CODE = "function-failed"
+_PROJECT = "flowc_project"
+"""The package that modules of a project are in; for each root another."""
 _METHODS = (("update", "update_batch"), ("merge", "merge_batch"), ("state",), ("evaluate",))
 """What an aggregate has, under one of these names."""
 
@@ -79,7 +84,7 @@ def no_functions(plans: Sequence[FunctionPlan]) -> tuple[Function, ...]:
 
 
 def load_functions(plans: Sequence[FunctionPlan], root: Path) -> tuple[Function, ...]:
-    """Imports the functions; their modules are looked for under the project's root first.
+    """Imports the functions: from files of the project's root, else from what is installed.
 
     Raises UsageError for a module or a name that is not there, a module that fails, and what is no such function.
     """
@@ -139,15 +144,30 @@ def mistyped(error: BaseException) -> DataError | None:
 
 def _loaded(plan: FunctionPlan, root: Path) -> Any:
     module_name, _, name = plan.python.partition(":")
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
     try:
-        found = getattr(importlib.import_module(module_name), name)
+        found = getattr(_module(module_name, root), name)
         _check_kind(plan, found)
     except (Exception, SystemExit) as error:  # a script that ends the process is no module
         message = f"function `{plan.name}` cannot be loaded from `{plan.python}`: {type(error).__name__}: {error}"
         raise UsageError(message, code="function-not-loaded", help=f"it is looked for under `{root}`") from error
     return found
+
+
+def _module(name: str, root: Path) -> ModuleType:
+    """A module of the project, by its file, under a name that hides no other module; else an installed one.
+
+    What it imports in turn is looked for in the project last, so that no file there takes the place of a library.
+    """
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    path = root.joinpath(*name.split("."))
+    if not path.is_dir() and not path.with_suffix(".py").is_file():
+        return importlib.import_module(name)
+    package = f"{_PROJECT}_{sha256(os.fsencode(root)).hexdigest()[:16]}"
+    if package not in sys.modules:
+        sys.modules[package] = ModuleType(package)
+        sys.modules[package].__path__ = [str(root)]
+    return importlib.import_module(f"{package}.{name}")
 
 
 def _check_kind(plan: FunctionPlan, found: Any) -> None:

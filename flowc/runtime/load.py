@@ -269,7 +269,7 @@ def _keep_bad_rows(step: KeepBadRows, run: _Run) -> None:
     files = run.sources(step.connection)
     if not isinstance(files, Files):
         raise EngineError(f"`{step.connection}` is no folder of files", code="query-refused")
-    _bad_rows(run).write(files.folder / step.folder)
+    _bad_rows(run).write(files.folder, step.folder)
 
 
 def _simplest(read: Read) -> Read:

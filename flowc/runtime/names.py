@@ -27,8 +27,13 @@ def folded(name: str) -> str:
     return "".join(c.lower() if c.isascii() else c for c in name)
 
 
-def literal(text: str) -> str:
-    """Text as a standard SQL string."""
+def literal(text: str, kind: str = "") -> str:
+    """Text as a SQL string for a kind of database.
+
+    What a backslash means to MySQL is up to a mode of the session, so a text with one is written in hexadecimal.
+    """
+    if kind == "mysql" and "\\" in text:
+        return f"_utf8mb4 X'{text.encode().hex()}'"
     return "'" + text.replace("'", "''") + "'"
 
 

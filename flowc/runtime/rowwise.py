@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from flowc.plan import FilesRead
 from flowc.runtime.aside import Aside
-from flowc.runtime.connectors.files import Files, csv_options, shown
+from flowc.runtime.connectors.files import Files, csv_options
+from flowc.runtime.connectors.folder import shown
 from flowc.runtime.csvrows import CsvRows
 from flowc.runtime.jsonrows import JsonRows
 from flowc.runtime.rowpieces import Rows

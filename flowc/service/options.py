@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from flowc.compiler.front.kinds import names_secret, password_word, secret_options
+from flowc.compiler.front.references import REFERENCE
 from flowc.compiler.front.spec import ConnectionSpec
-from flowc.service.secrets import MASK, REFERENCE, Resolver, redact_url
+from flowc.service.secrets import MASK, Resolver, redact_url
 
 _PATHS = frozenset({"path", "uri", "ca_file", "cert_file", "key_file", "credentials_file", "private_key_file"})
 _FILE_URL = re.compile(r"^(?:duckdb|sqlite):(?://)?/?(?P<path>.*)$")

@@ -21,7 +21,7 @@ from flowc.compiler.migrate.streamtables import plan_stream_tables
 from flowc.compiler.migrate.tableplan import plan_tables
 from flowc.compiler.migrate.wanted import wanted_tables
 from flowc.diagnostics import Reporter
-from flowc.errors import FlowcError
+from flowc.errors import DataError, FlowcError
 from flowc.migration import (
     AppliedPipeline,
     Change,
@@ -77,6 +77,8 @@ def _plan(wanted: Wanted, sessions: Sessions, flows: Graph, select: frozenset[st
         return plan_database(wanted, sessions, flows, select)
     try:
         plan = plan_database(wanted, sessions, flows, select)
+    except DataError:  # what was reached, and is not as it may be
+        raise
     except FlowcError:
         return None
     return plan if plan.changes or plan.pipelines else None

@@ -14,6 +14,7 @@ from flowc import __version__
 from flowc.catalog import Table
 from flowc.errors import UsageError
 from flowc.migration import DatabasePlan, MigrationPlan, TableChanges
+from flowc.runtime.private import private
 from flowc.service.applying import statement_hash
 from flowc.service.history import History
 
@@ -36,13 +37,14 @@ class SavedPlan:
 
 
 def write_plan(path: Path, saved: SavedPlan) -> None:
-    """Writes the file, with the hash of all that is in it.
+    """Writes the file, for its owner alone, with the hash of all that is in it.
 
     Raises UsageError where that cannot be done.
     """
     fields = msgspec.json.decode(msgspec.json.encode(saved))
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode({_HASH: _hash(fields), **fields}), indent=2))
+        with open(path, "wb", opener=private) as file:
+            file.write(msgspec.json.format(msgspec.json.encode({_HASH: _hash(fields), **fields}), indent=2))
     except OSError as error:
         message = f"the plan cannot be written to `{path}`: {error.strerror}"
         raise UsageError(message, code="unwritable-file", help="name another file after `--out`") from None

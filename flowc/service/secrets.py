@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from flowc.compiler.front.references import REFERENCE
 from flowc.errors import UsageError
 from flowc.service.vaults import read_aws, read_gcp, read_vault
 
-REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 MASK = "***"
 _SHORT = 4
 """Shorter secrets are masked only where they stand alone, so that text stays readable."""

@@ -19,6 +19,7 @@ from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import CONNECTORS, open_database
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.functions import Function, load_functions
+from flowc.runtime.private import make_private
 from flowc.service.options import OpenOptions, open_options
 from flowc.service.scope import Scope
 from flowc.service.secrets import Resolver
@@ -83,6 +84,7 @@ class Sessions:
         file = target.control_file
         if make:
             file.parent.mkdir(parents=True, exist_ok=True)
+            make_private(str(file))
         path = str(file) if make or file.exists() else _MEMORY
         key = (CONTROL, path), "write"
         if key not in self._open:

@@ -24,6 +24,7 @@ from flowc.plan import EngineRead, FilesRead
 from flowc.runtime.codecs.discover import discover
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.connectors.filestream_registry import Facts, Passing, Registry
+from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.engine import Engine
 from flowc.service.sessions import Sessions
@@ -149,8 +150,9 @@ class _Chosen(Files):
         self.folder, self.options, self._paths = files.folder, files.options, tuple(paths)
 
     def find(self, path: str) -> tuple[Path, ...]:
-        """The chosen files."""
-        return self._paths
+        """The chosen files. Raises DataError for what is no file below the folder."""
+        folder = Folder(self.folder)
+        return tuple(map(folder.file, self._paths))
 
 
 def _in_files(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Column, ...]:

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
+from flowc.runtime.private import make_private
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Held, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -97,4 +98,5 @@ def _database(plan: StatePlan, sessions: Sessions) -> Database:
         return sessions.target(plan.connection)
     file = sessions.resolver.root / FOLDER / FILE
     file.parent.mkdir(parents=True, exist_ok=True)
+    make_private(str(file))
     return open_database(plan.kind, {"path": str(file)})

@@ -232,4 +232,4 @@ def test_bad_rows_stay_below_the_folder_of_the_source(project, tmp_path, folder)
     write(project, lite(tmp_path), f"on_bad_row: quarantine\n    quarantine: {{ path: {folder} }}")
     done = project.flowc("lint")
     assert done.code == 1
-    assert f"error[bad-value]: `{folder}` leads out of the folder of the source" in done.out
+    assert f"error[path-outside]: `{folder}` leads out of the folder of connection" in done.out

@@ -97,7 +97,7 @@ def test_what_is_known_of_no_table_is_not_judged(tmp_path: Path) -> None:
 def test_what_an_engine_says_holds_no_value_of_the_environment(tmp_path: Path) -> None:
     sql = "SELECT CAST('{{ env.TOKEN }}' AS date) AS d, country FROM mart.invoices"
     reporter, env = Reporter(), {"TOKEN": "hunter2-hunter2"}
-    stages.lint([write(tmp_path, BASE + on("db", sql))], reporter, env=env, checker=checker())
+    stages.lint([write(tmp_path, "env: [TOKEN, NAME]\n" + BASE + on("db", sql))], reporter, env=env, checker=checker())
     (error,) = reporter.sorted()
     assert (error.code, "***" in error.message, "hunter2" in error.message) == ("query-refused", True, False)
 
@@ -105,7 +105,7 @@ def test_what_an_engine_says_holds_no_value_of_the_environment(tmp_path: Path) -
 def test_a_text_that_no_engine_can_be_given_ends_nothing(tmp_path: Path) -> None:
     reporter, env = Reporter(), {"NAME": "\udcff"}  # what Python makes of a byte that is no UTF-8
     sql = "SELECT '{{ env.NAME }}' AS n FROM mart.invoices"
-    stages.lint([write(tmp_path, BASE + on("db", sql))], reporter, env=env, checker=checker())
+    stages.lint([write(tmp_path, "env: [TOKEN, NAME]\n" + BASE + on("db", sql))], reporter, env=env, checker=checker())
     assert reporter.sorted() == []
 
 

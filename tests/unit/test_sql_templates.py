@@ -12,7 +12,9 @@ from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
 
 VALUES = Values(
-    vars={"region": "eu", "columns": ["a", "b"], "empty": ""}, env={"BATCH": "7"}, ref={"t": '"s"."t"'}.__getitem__
+    vars={"region": "eu", "columns": ["a", "b"], "empty": ""},
+    env={"BATCH": "7", "UNSET": None},
+    ref={"t": '"s"."t"'}.__getitem__,
 )
 
 
@@ -80,7 +82,10 @@ def test_every_character_maps_back(text: str, word: str, expected: str):
         ("{% if false %}{{ var.regoin }}{% endif %}", "undefined-template-name", "regoin"),
         ("SELECT {{ vra.region }}", "undefined-template-name", "vra"),
         ("SELECT {{ watermark }}", "undefined-template-name", "watermark"),
-        ("SELECT {{ env.NOPE }}", "undefined-environment-variable", "NOPE"),
+        ("SELECT {{ env.UNSET }}", "undefined-environment-variable", "UNSET"),
+        ("SELECT {{ env.NOPE }}", "unlisted-variable", "NOPE"),
+        ("{% if false %}{{ env.NOPE | default('') }}{% endif %}", "unlisted-variable", "NOPE"),
+        ("{% set n = 'NOPE' %}SELECT {{ env[n] | default('') }}", "unlisted-variable", "NOPE"),
         ("SELECT {{ var['nope'].x }}", "undefined-template-name", "{{ var['nope'].x }}"),
         ("SELECT {{ 1 / 0 }}", "template-error", "{{ 1 / 0 }}"),
         ("SELECT {{ ().__class__ }}", "template-error", "{{ ().__class__ }}"),

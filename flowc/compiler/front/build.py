@@ -12,6 +12,8 @@ from flowc.compiler.front.build_pipelines import build_pipeline
 from flowc.compiler.front.build_tables import build_table
 from flowc.compiler.front.connections import build_connection, layered_connections
 from flowc.compiler.front.nodes import Context, content, sql
+from flowc.compiler.front.reach import Reach
+from flowc.compiler.front.references import variables
 from flowc.compiler.front.salvage import salvage
 from flowc.compiler.front.spec import (
     NO_GAPS,
@@ -68,23 +70,25 @@ def build_project(
     files: Sequence[CheckedFile], context: Context, *, environment: str | None, env: Mapping[str, str], complete: bool
 ) -> ProjectSpec:
     """Merges files and builds every entry whose shape is right."""
+    allowed = tuple(path.value for path in _listed(files, "allow_paths"))
+    context = replace(context, reach=Reach(context.reach.root, allowed))
     merged = _merge(files, context)
     variables = {name: plain(entry.value) for name, entry in merged.sections.get("vars", {}).items()}
     chosen = _environment(merged, environment, context)
     variables.update(_environment_vars(chosen))
     project = {name: build_connection(entry, "project") for name, entry in merged.sound("connections")}
     connections = layered_connections(
-        context.root, context.reporter, env=env, project=project,
+        context.reach.root, context.reporter, env=env, project=project,
         environment=_environment_connections(chosen, environment, merged.broken),
     )  # fmt: skip
     tables = _build(merged, "tables", context, build_table)
     pipelines = _build(merged, "pipelines", context, build_pipeline)
-    disabled = tuple(code for file in files for code in _disabled(file))
+    disabled = _listed(files, "lint", "disable")
     context.reporter.disable(code.value for code in disabled)
     streams = _build(merged, "streams", context, _stream)
     texts = (*(file.root.span.file for file in files), *context.files.values())
     return ProjectSpec(
-        root=str(context.root),
+        root=str(context.reach.root),
         name=project_name(files, context),
         vars=variables,
         environment=environment,
@@ -94,16 +98,31 @@ def build_project(
         streams=streams,
         functions=_build(merged, "functions", context, _raw),
         tests=_build(merged, "tests", context, _raw),
+        env=_listed(files, "env"),
+        kept_from_sql=dict(_kept_from_sql(merged, connections)),
+        allow_paths=allowed,
         disabled=(*disabled, *(code for text in texts if text is not None for code in disabled_in(text))),
         broken=merged.broken | _unbuilt(merged, "tables", tables) | _unbuilt(merged, "pipelines", pipelines),
         complete=complete,
     )
 
 
-def _disabled(file: CheckedFile) -> tuple[Name, ...]:
-    """The codes that a file disables for the whole project."""
-    lint = file.root.get("lint")
-    return nodes.names(lint.get("disable")) if isinstance(lint, TreeMap) and ("lint",) not in file.broken else ()
+def _listed(files: Sequence[CheckedFile], section: str, key: str = "") -> tuple[Name, ...]:
+    """What the lists of all files name, for the whole project."""
+    held = (file.root.get(section) for file in files if (section,) not in file.broken)
+    lists = (node.get(key) if key and isinstance(node, TreeMap) else node for node in held)
+    return tuple(name for node in lists for name in nodes.names(node))
+
+
+def _kept_from_sql(merged: Merged, connections: Mapping[str, ConnectionSpec]) -> Iterator[tuple[str, str]]:
+    """The variables of connections, whether they are the ones that count or those of another environment."""
+    for name, spec in connections.items():
+        yield from ((variable, name) for variable in variables(spec.options))
+    environments = (plain(entry.value) for entry in merged.sections.get("environments", {}).values())
+    others = [held.get("connections") for held in environments if isinstance(held, dict)]
+    own = {name: plain(entry.value) for name, entry in merged.sections.get("connections", {}).items()}
+    for given in (own, *(other for other in others if isinstance(other, dict))):
+        yield from ((variable, str(name)) for name, value in given.items() for variable in variables(value))
 
 
 def project_name(files: Sequence[CheckedFile], context: Context) -> str:
@@ -117,7 +136,7 @@ def project_name(files: Sequence[CheckedFile], context: Context) -> str:
             message = f"the project has two names, `{found[0].value}` and `{other.value}`"
             helps = ("say `project:` once",)
             context.reporter.error("duplicate-name", message, other.span, notes=(note,), helps=helps)
-    return found[0].value if found else default_name(context.root)
+    return found[0].value if found else default_name(context.reach.root)
 
 
 def default_name(root: Path) -> str:

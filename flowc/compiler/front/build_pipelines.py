@@ -117,6 +117,7 @@ def build_source(node: TreeMap, context: Context) -> SourceSpec:
     read = plain_map(node.get("read"))
     read_node = mapping(node.get("read"))
     declared = mapping(node.get("columns")) or (mapping(read_node.get("columns")) if read_node else None)
+    query = sql(node, context)
     return SourceSpec(
         connection=connection,
         path=name(node.get("path")),
@@ -124,8 +125,9 @@ def build_source(node: TreeMap, context: Context) -> SourceSpec:
         read={key: value for key, value in read.items() if key != "columns"},
         columns=_column_types(declared, context) if declared else None,
         table=name(node.get("table")),
-        sql=sql(node, context),
+        sql=query,
         span=connection.span,
+        sql_missing=query is None and "sql_file" in node.entries,
     )
 
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flowc.compiler.front.hiding import hide_secrets
+from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.spec import ConnectionSpec
-from flowc.compiler.front.specfiles import display, read_text
+from flowc.compiler.front.specfiles import display, is_own, read_text
 from flowc.compiler.front.yamltree import Entry, Scalar, TreeMap, parse, plain
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Located, SourceFile, Span
@@ -60,7 +61,8 @@ def connection_layers(
 ) -> tuple[Mapping[str, ConnectionSpec], ...]:
     """Every layer by name, the strongest first."""
     home = env.get("HOME") or env.get("USERPROFILE")
-    below = [environment, project, _file_layer(root / USER_FILE, reporter)]
+    own = root / USER_FILE
+    below = [environment, project, _file_layer(own, reporter) if is_own(own, Reach(root), reporter) else {}]
     if home and Path(home).absolute() != root.absolute():
         below.append(_file_layer(Path(home) / USER_FILE, reporter))
     names = {name for layer in below for name in layer}

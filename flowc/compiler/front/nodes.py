@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from flowc.compiler.front.durations import parse_duration
+from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.spec import Json, Name
 from flowc.compiler.front.specfiles import read_text
 from flowc.compiler.front.yamlmap import mapped
@@ -17,9 +17,9 @@ from flowc.source import Located, MappedText, SourceFile, Span
 
 @dataclass
 class Context:
-    """What every builder needs: where files start, where problems go, and which SQL files were read."""
+    """What every builder needs: which files it may read, where problems go, and which SQL files were read."""
 
-    root: Path
+    reach: Reach
     reporter: Reporter
     files: dict[str, SourceFile | None] = field(default_factory=dict)
 
@@ -100,10 +100,12 @@ def _sql_file(node: Scalar, context: Context) -> MappedText | None:
 
 
 def _read(node: Scalar, context: Context) -> SourceFile | None:
-    path = context.root / node.text
+    path = context.reach.root / node.text
+    if not context.reach.check(node.text, content(node), context.reporter):
+        return None
     if not path.is_file():
         message = f"the file `{node.text}` does not exist"
-        helps = (f"create it, or correct the path; it starts at the project root `{context.root}`",)
+        helps = (f"create it, or correct the path; it starts at the project root `{context.reach.root}`",)
         context.reporter.error("missing-file", message, content(node), helps=helps)
         return None
     return read_text(path, context.reporter, span=content(node))

@@ -127,6 +127,8 @@ class SourceSpec:
     table: Name | None
     sql: MappedText | None
     span: Span
+    sql_missing: bool = False
+    """`sql_file` names a file that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,12 @@ class ProjectSpec:
     streams: Mapping[str, RawSpec] = field(default_factory=dict)
     functions: Mapping[str, RawSpec] = field(default_factory=dict)
     tests: Mapping[str, RawSpec] = field(default_factory=dict)
+    env: tuple[Name, ...] = ()
+    """The variables of the environment that SQL may read."""
+    kept_from_sql: Mapping[str, str] = field(default_factory=dict)
+    """Variables that connections use, of any environment, each with the name of such a connection."""
+    allow_paths: tuple[str, ...] = ()
+    """Files and folders outside of the root that the project may reach."""
     disabled: tuple[Name, ...] = ()
     """The codes that the project, or a comment in one of its files, wants not to be told."""
     broken: frozenset[tuple[str, ...]] = frozenset()

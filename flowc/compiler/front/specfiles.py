@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from flowc.compiler.front.reach import Reach
 from flowc.diagnostics import Reporter
 from flowc.source import SourceFile, Span
 
@@ -28,12 +29,22 @@ def find(paths: Sequence[Path], reporter: Reporter) -> list[Path]:
 
 def _below(path: Path, reporter: Reporter) -> list[Path]:
     if path.is_dir():
-        return [file for file in sorted(_walk(path)) if _is_readable(file, reporter)]
+        reach = Reach(project_root([path]), (str(path.absolute()),))
+        return [file for file in sorted(_walk(path)) if is_own(file, reach, reporter) and _is_readable(file, reporter)]
     if path.exists():
         return [path]
     helps = ("name a spec file or a folder of spec files",)
     reporter.error("no-specs", f"`{display(path)}` does not exist", helps=helps)
     return []
+
+
+def is_own(path: Path, reach: Reach, reporter: Reporter) -> bool:
+    """Whether a file that was found in a folder lies where its project may reach; a link that leads out is reported."""
+    if reach.holds(path.absolute()):
+        return True
+    helps = ("copy the file into the folder, or name it in the command",)
+    reporter.error("path-outside", f"`{display(path)}` is a link that leads out of the project", helps=helps)
+    return False
 
 
 def _is_readable(path: Path, reporter: Reporter) -> bool:

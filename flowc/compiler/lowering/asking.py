@@ -80,8 +80,8 @@ def report_refusals(lowering: Lowering) -> None:
     if lowering.checker is not None and lowering.statements:
         for statement, refusal in lowering.checker(lowering.statements):
             if refusal.kind != "function" or not _may_be_made(refusal.name, lowering):
-                message = _masked(refusal.message, statement.text, lowering.env)
-                helps = [_masked(text, statement.text, lowering.env) for text in refusal.helps]
+                message = _masked(refusal.message, statement.text, lowering.readable)
+                helps = [_masked(text, statement.text, lowering.readable) for text in refusal.helps]
                 span = _span(statement, refusal)
                 own = refusal.kind == "function" and _may_be_own(statement, refusal)
                 report = lowering.reporter.warning if own else lowering.reporter.error
@@ -101,9 +101,9 @@ def _may_be_made(function: str, lowering: Lowering) -> bool:
     return any(names_word(text, function) or names_word(text, "load") for text in texts)
 
 
-def _masked(message: str, text: MappedText, env: Mapping[str, str]) -> str:
+def _masked(message: str, text: MappedText, env: Mapping[str, str | None]) -> str:
     """What an engine says, without the values of the environment that templates put into the text."""
-    for value in env.values():
+    for value in filter(None, env.values()):
         if len(value) >= _SHORT and value in text.text and value not in text.file.text:
             message = message.replace(value, "***")
     return message

@@ -12,6 +12,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front import kinds
 from flowc.compiler.lowering.functions import Functions, declared
 from flowc.compiler.lowering.tablekeys import TableKeys, as_source, home_of
+from flowc.compiler.names.environment import readable_variables
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.quote import quoted, quoted_table
 from flowc.compiler.sql.checker import Checker, Statement
@@ -63,6 +64,11 @@ class Lowering:
         """The names of the project."""
         return Lookup(self.checked.project, self.reporter)
 
+    @cached_property
+    def readable(self) -> Mapping[str, str | None]:
+        """What SQL may read of the environment: what the project lists, and no connection uses."""
+        return {name: self.env.get(name) for name in readable_variables(self.checked.project)}
+
     def rendered(
         self, text: MappedText, pipeline: CheckedPipeline, place: str | None, dialect: str
     ) -> MappedText | None:
@@ -71,7 +77,7 @@ class Lowering:
 
     def plain(self, text: MappedText, place: str | None, dialect: str) -> MappedText | None:
         """A text of a stream with its template filled in: as `rendered`."""
-        values = Values(self.checked.project.vars, self.env, self._ref(place, dialect))
+        values = Values(self.checked.project.vars, self.readable, self._ref(place, dialect))
         return render(text, values, self.reporter)
 
     def query(self, text: MappedText, pipeline: CheckedPipeline, place: str | None, dialect: str) -> SqlTree | None:
@@ -135,7 +141,7 @@ class Lowering:
     def _values(self, pipeline: CheckedPipeline, dialect: str, ref: Callable[[str], str]) -> Values:
         project, incremental = self.checked.project, pipeline.spec.incremental
         if incremental is None:
-            return Values(project.vars, self.env, ref)
+            return Values(project.vars, self.readable, ref)
         stored = self.watermarks.get(pipeline.spec.name.value)
         start = incremental.start.value if incremental.start else None
         given = start if stored is None else stored
@@ -143,8 +149,8 @@ class Lowering:
         column = quoted(incremental.column.value, dialect)
         condition = "TRUE" if stored is None and start is None else f"{column} >= {literal}"
         if given is None:
-            return Values(project.vars, self.env, ref, Absent(literal), Absent(condition))
-        return Values(project.vars, self.env, ref, literal, condition)
+            return Values(project.vars, self.readable, ref, Absent(literal), Absent(condition))
+        return Values(project.vars, self.readable, ref, literal, condition)
 
 
 def _literal(given: object, lag: float, pipeline: CheckedPipeline, dialect: str) -> str:

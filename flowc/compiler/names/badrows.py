@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSource, CheckedTarget
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.spec import BadRowsSpec
 from flowc.compiler.ir import Quarantine
 from flowc.compiler.names.lookup import Lookup
+from flowc.compiler.names.paths import check_below
 from flowc.compiler.names.sources import format_of
 from flowc.compiler.names.tablenames import table_name
 from flowc.plan import BadRows
@@ -53,6 +52,9 @@ def check_bad_rows(pipeline: CheckedPipeline, lookup: Lookup) -> None:
     elif pipeline.deletes != "ignore":
         message = f"`deletes: {pipeline.deletes}` would delete what a bad row holds, as if the source no longer had it"
         _report(message, spec.action.span, ("let bad rows fail the load, or leave `deletes` out",), lookup)
+    source = next((source for source in pipeline.sources if file_format(source) in TEXT_FORMATS), None)
+    if spec.in_files and spec.kept is not None and source is not None:
+        check_below(spec.kept, source.connection, lookup)
     for target in pipeline.targets if action == "quarantine" else ():
         _check_place(spec, target, lookup)
 
@@ -61,21 +63,12 @@ def _check_place(spec: BadRowsSpec, target: CheckedTarget, lookup: Lookup) -> No
     kind = target.connection.kind.value
     dialect = DIALECTS.get(kind)
     if spec.in_files:
-        _check_folder(spec, lookup)
         return
     if dialect is None or dialect.attached:
         message = f"no table of bad rows can be kept beside `{target.name}`, in a connection of kind `{kind}`"
         _report(message, spec.action.span, ("keep them in files: `quarantine: { path: bad }`",), lookup)
     elif spec.kept is not None:
         table_name(spec.kept, lookup.reporter, kind)
-
-
-def _check_folder(spec: BadRowsSpec, lookup: Lookup) -> None:
-    """The files stand below the folder of the source; what leads out of it could be anything."""
-    path = PurePosixPath(spec.kept.value.replace("\\", "/")) if spec.kept is not None else None
-    if path is not None and spec.kept is not None and (path.is_absolute() or ".." in path.parts):
-        message = f"`{spec.kept.value}` leads out of the folder of the source"
-        lookup.reporter.error("bad-value", message, spec.kept.span, helps=("name a folder below it: `{ path: bad }`",))
 
 
 def _place(spec: BadRowsSpec) -> Span:

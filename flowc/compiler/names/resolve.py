@@ -16,7 +16,9 @@ from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSp
 from flowc.compiler.ir import Deletes
 from flowc.compiler.names.combinations import check_combinations
 from flowc.compiler.names.doubt import gaps_of, sure_only
+from flowc.compiler.names.environment import check_environment
 from flowc.compiler.names.lookup import Lookup
+from flowc.compiler.names.paths import check_below
 from flowc.compiler.names.sources import check_source
 from flowc.compiler.names.streams import check_streams
 from flowc.compiler.names.tablenames import table_name
@@ -31,6 +33,7 @@ DATAFUSION = "datafusion"
 def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
     """Resolves every pipeline by itself, so that one that is wrong hides nothing of the others."""
     lookup = Lookup(spec, reporter)
+    check_environment(spec, reporter)
     check_tables(spec, lookup)
     pipelines: dict[str, CheckedPipeline] = {}
     failed: set[str] = {name for section, name in _pairs(spec) if section == "pipelines"}
@@ -115,11 +118,15 @@ def _database(name: Name, lookup: Lookup) -> ConnectionSpec | None:
     return None
 
 
+def _is_below(source: CheckedSource, lookup: Lookup) -> bool:
+    return source.spec.path is None or check_below(source.spec.path, source.connection, lookup)
+
+
 def _sources(spec: FromSpec, lookup: Lookup) -> tuple[CheckedSource, ...]:
     """All sources, or none when one of them cannot be resolved."""
     found = [(name, source, lookup.connection(source.connection)) for name, source in spec.sources]
     sources = tuple(CheckedSource(name.value, source, connection) for name, source, connection in found if connection)
-    sound = [check_source(source, lookup.reporter) for source in sources]
+    sound = [check_source(source, lookup.reporter) and _is_below(source, lookup) for source in sources]
     return sources if all(sound) and len(sources) == len(found) else ()
 
 

@@ -58,7 +58,7 @@ def _addressed(source: CheckedSource, wanted: tuple[str, ...], reporter: Reporte
         message = f"a source of kind `{kind}` is read by {words}, not by `{key}`"
         reporter.error("conflicting-keys", message, given[key])
         return False
-    if not given:
+    if not given and not source.spec.sql_missing:
         message = f"the source needs {words}"
         reporter.error("missing-key", message, source.spec.span, helps=(f"add `{wanted[0]}:`",))
     elif len(given) > 1:

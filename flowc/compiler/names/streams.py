@@ -10,6 +10,7 @@ from flowc.compiler.names.combinations import BY_KEY
 from flowc.compiler.names.doubt import sure_only
 from flowc.compiler.names.functions import check_function, check_source_types
 from flowc.compiler.names.lookup import Lookup
+from flowc.compiler.names.paths import check_address, check_module
 from flowc.compiler.names.raw import keys_at, name_at, names_at, value_at
 from flowc.compiler.names.streamplaces import check_places
 from flowc.compiler.names.tablenames import table_name
@@ -43,6 +44,7 @@ def check_streams(project: ProjectSpec, lookup: Lookup) -> None:
     for function in project.functions.values():
         with sure_only(lookup, function.gaps):
             check_function(function, lookup)
+            check_module(function, lookup)
     for test in project.tests.values():
         with sure_only(lookup, test.gaps):
             check_test(test, lookup)
@@ -62,6 +64,8 @@ def _check_stream(stream: RawSpec, lookup: Lookup) -> None:
         _check_source(stream, path, lookup)
     for path in target_paths(stream):
         _check_target(stream, path, lookup)
+    for path in (*_sources(stream), *target_paths(stream), "dead_letter"):
+        check_address(stream, path, lookup)
     check_places(stream, _sources(stream), target_paths(stream), lookup)
     _check_helpers(stream, lookup)
     check_source_types(stream, lookup)

@@ -11,9 +11,11 @@ from flowc.compiler.front.kinds import LOAD_TARGET, able, can, is_database
 from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec, TableSpec, TargetSpec
 from flowc.compiler.ir import Mode
 from flowc.compiler.names.lookup import Lookup
+from flowc.compiler.names.paths import check_below
 from flowc.compiler.names.tablenames import table_name
 from flowc.compiler.tables.places import table_place
 from flowc.diagnostics import Note, Reporter
+from flowc.source import Located
 
 DEFAULT_MODE = "append"
 SCD2_COLUMNS = ("valid_from", "valid_to", "is_current", "row_hash")
@@ -64,7 +66,7 @@ def _place(target: TargetSpec, lookup: Lookup) -> tuple[ConnectionSpec, TableSpe
     connection = lookup.connection(target.connection)
     if connection is None:
         return None
-    address = _address(target, connection, lookup.reporter)
+    address = _address(target, connection, lookup)
     if address is None:
         return None
     kind = connection.kind.value
@@ -82,9 +84,9 @@ def _declared(target: TargetSpec, lookup: Lookup) -> tuple[ConnectionSpec, Table
     return (connection, table, table.table_name) if table and connection else None
 
 
-def _address(target: TargetSpec, connection: ConnectionSpec, reporter: Reporter) -> str | None:
+def _address(target: TargetSpec, connection: ConnectionSpec, lookup: Lookup) -> str | None:
     """What the target names in its connection: a table, or the path of files."""
-    kind = connection.kind.value
+    kind, reporter = connection.kind.value, lookup.reporter
     wanted = _ADDRESS.get(kind, "table")
     if not can(kind, LOAD_TARGET):
         return connection.name.value
@@ -99,7 +101,8 @@ def _address(target: TargetSpec, connection: ConnectionSpec, reporter: Reporter)
         message = f"the target in `{connection.name.value}` needs `{wanted}`"
         reporter.error("missing-key", message, target.span, helps=(f"add `{wanted}:`",))
         return None
-    return found
+    is_below = wanted != "path" or check_below(Located(found, target.span), connection, lookup)
+    return found if is_below else None
 
 
 def _keys(spec: PipelineSpec, target: TargetSpec, table: TableSpec | None, mode: str) -> tuple[Name, ...]:

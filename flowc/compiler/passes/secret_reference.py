@@ -6,21 +6,20 @@ import re
 from collections.abc import Iterator, Mapping
 
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.references import REFERENCE, VARIABLE, references, texts, variables
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Span
 
 SCHEMES = ("env", "file", "vault", "aws", "gcp")
-_REFERENCE = re.compile(r"\$\{(?P<name>[^{}]*)\}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def unset_references(checked: CheckedSpec, env: Mapping[str, str], reporter: Reporter) -> None:
     """Warns of variables that connections name and that are not set; for whoever lints where the project runs."""
     for connection in checked.project.connections.values():
         for key, value in connection.options.items():
-            for name in (reference.removeprefix("env:") for reference in _references(value)):
-                if _VARIABLE.fullmatch(name) and name not in env:
+            for name in variables(value):
+                if name not in env:
                     message = f"`{name}` of connection `{connection.name.value}` is not set"
                     helps = (f"set the variable `{name}` where this environment runs",)
                     reporter.warning("unset-variable", message, connection.spans[key], helps=helps)
@@ -30,7 +29,7 @@ def secret_reference(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -
     """Reports references in connections that can never be resolved."""
     for connection in checked.project.connections.values():
         for key, value in connection.options.items():
-            for reference in _references(value):
+            for reference in references(value):
                 if fault := _fault(reference):
                     message = f"`${{{reference}}}` of connection `{connection.name.value}` {fault}"
                     reporter.error("unknown-reference", message, connection.spans[key], helps=_helps(reference))
@@ -39,33 +38,20 @@ def secret_reference(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -
                 reporter.error("unknown-reference", message, span, helps=["write `${NAME}`, with a `}` behind it"])
 
 
-def _references(value: object) -> Iterator[str]:
-    for text in _texts(value):
-        yield from (match["name"] for match in _REFERENCE.finditer(text))
-
-
 def _open(value: object, span: Span) -> Iterator[Span]:
     """Where references begin that nothing ends; `span` is where the value stands."""
-    if not any("${" in _REFERENCE.sub("", text) for text in _texts(value)):
+    if not any("${" in REFERENCE.sub("", text) for text in texts(value)):
         return
     written = span.file.text[span.start : span.end]
     for at in (found.start() for found in re.finditer(r"\$\{", written)):
-        if _REFERENCE.match(written, at) is None:
+        if REFERENCE.match(written, at) is None:
             yield Span(span.file, span.start + at, span.start + at + 2)
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
 
 
 def _fault(reference: str) -> str | None:
     scheme, colon, rest = reference.partition(":")
     if not colon:
-        return None if _VARIABLE.fullmatch(reference) else "names no variable"
+        return None if VARIABLE.fullmatch(reference) else "names no variable"
     if scheme not in SCHEMES:
         return "is no known kind of reference"
     if scheme == "vault" and not rest.partition("#")[2]:

@@ -28,11 +28,12 @@ _NAMES = ("var", "env", "ref", "watermark", "incremental")
 class Values:
     """What a template may name. `watermark` and `incremental` are SQL text; None where the pipeline has none.
 
+    `env` are the variables that it may read, None for one that is not set.
     `ref` gives the SQL name of a declared table by its key, and raises `NoSuchTable`.
     """
 
     vars: Mapping[str, object]
-    env: Mapping[str, str]
+    env: Mapping[str, str | None]
     ref: Callable[[str], str]
     watermark: str | None = None
     incremental: str | None = None
@@ -44,6 +45,14 @@ class NoSuchTable(Exception):
     def __init__(self, key: str, message: str, helps: Sequence[str]) -> None:
         super().__init__(message)
         self.key, self.helps = key, helps
+
+
+class Unlisted(Exception):
+    """A variable of the environment that a template may not read."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 _QUOTED_WATERMARK = re.compile(r"""(['"])\s*\{\{-?\s*watermark\b[^}]*\}\}\s*\1""")
@@ -85,15 +94,20 @@ class _Ref:
 
 
 class _Environment:
-    """The environment variables, reachable by name only: it shows nothing of itself."""
+    """The environment variables that a template may read, by name only: it shows nothing of itself."""
 
     __slots__ = ("_values",)
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str | None]) -> None:
         self._values = values
 
     def __getitem__(self, name: str) -> str:
-        return self._values[name]
+        if name not in self._values:
+            raise Unlisted(str(name))
+        value = self._values[name]
+        if value is None:
+            raise KeyError(name)
+        return value
 
     def __str__(self) -> str:
         return ""
@@ -141,6 +155,10 @@ def _render(template: MappedText, tokens: list[_Token], values: Values, reporter
         token = next((t for t in tokens if t.kind == "string" and t.text[1:-1] == error.key), None)
         span = template.span(token.start + 1, token.end - 1) if token else _block_span(template, tokens)
         reporter.error("unknown-table", str(error), span, helps=error.helps)
+    except Unlisted as error:
+        token = next((t for t in tokens if t.kind == "string" and t.text[1:-1] == error.name), None)
+        span = template.span(token.start + 1, token.end - 1) if token else _block_span(template, tokens)
+        _report_unlisted(error.name, span, values, reporter)
     except (TooMuchWork, RecursionError):
         message = "the template does too much work: it loops or grows beyond what SQL needs"
         reporter.error("template-too-large", message, template.span(0, len(template.text)))
@@ -263,10 +281,8 @@ def _report_unknown_names(template: MappedText, tokens: list[_Token], values: Va
         if token.text in unknown:
             _report_name(template, token, reporter)
         elif token.text in ("var", "env") and i + 2 < len(code) and code[i + 1].text == ".":
-            members = values.vars if token.text == "var" else values.env
             guarded = i + 3 < len(code) and code[i + 3].text in ("is", "|")
-            if code[i + 2].text not in members and not guarded:
-                _report_member(template, token, code[i + 2], members, reporter)
+            _check_member(template, token, code[i + 2], values, reporter, guarded=guarded)
     return len(reporter.found) > before
 
 
@@ -286,17 +302,27 @@ def _report_name(template: MappedText, token: _Token, reporter: Reporter) -> Non
     reporter.error("undefined-template-name", f"`{token.text}` is not defined in templates", span, helps=helps)
 
 
-def _report_member(
-    template: MappedText, root: _Token, name: _Token, known: Mapping[str, object], reporter: Reporter
+def _check_member(
+    template: MappedText, root: _Token, name: _Token, values: Values, reporter: Reporter, *, guarded: bool
 ) -> None:
+    """Reports `var.NAME` and `env.NAME` without a value, but for those whose template minds it."""
     span = template.span(name.start, name.end)
-    if root.text == "var":
-        helps = did_you_mean(name.text, known) or (f"declare it: `vars: {{ {name.text}: … }}`",)
+    if root.text == "env" and name.text not in values.env:
+        _report_unlisted(name.text, span, values, reporter)
+    elif root.text == "env" and values.env[name.text] is None and not guarded:
+        message = f"the environment variable `{name.text}` is not set"
+        mend = f"set it where flowc runs: `export {name.text}=…`"
+        reporter.error("undefined-environment-variable", message, span, helps=(mend,))
+    elif root.text == "var" and name.text not in values.vars and not guarded:
+        helps = did_you_mean(name.text, values.vars) or (f"declare it: `vars: {{ {name.text}: … }}`",)
         reporter.error("undefined-template-name", f"`var.{name.text}` is not one of `vars`", span, helps=helps)
-        return
-    helps = (f"set it where flowc runs: `export {name.text}=…`",)
-    message = f"the environment variable `{name.text}` is not set"
-    reporter.error("undefined-environment-variable", message, span, helps=helps)
+
+
+def _report_unlisted(name: str, span: Span, values: Values, reporter: Reporter) -> None:
+    message = f"SQL may not read the environment variable `{name}`: it is none that the project lists"
+    mend = f"list it in the project: `env: [{name}]`; what connections use, secrets above all, SQL cannot have"
+    helps = did_you_mean(name, values.env) or (mend,)
+    reporter.error("unlisted-variable", message, span, helps=helps)
 
 
 def _report_undefined(template: MappedText, tokens: list[_Token], message: str, reporter: Reporter) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from flowc.catalog import TableName
 from flowc.errors import EngineError
 from flowc.runtime.connectors.duckdb import DuckDB
+from flowc.runtime.names import literal
 
 _SHARE, _MOST = 0.25, 1 << 30
 """Memory that it may use: a share of the machine's, and no more than this. Beyond it, it works on the disk."""
@@ -32,7 +33,7 @@ class Bench(DuckDB):
         super().open()
         memory = min(_MOST, int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _SHARE))
         self._connection.execute(f"SET memory_limit = '{memory >> 20}MiB'")
-        self._connection.execute(f"SET temp_directory = '{self._spill.name}'")
+        self._connection.execute(f"SET temp_directory = {literal(self._spill.name)}")
 
     def close(self) -> None:
         super().close()

@@ -16,6 +16,7 @@ import pyarrow.dataset as datasets
 from flowc.catalog import Column, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.arrow import data_type
+from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.extras import driver
 from flowc.runtime.options import text
 
@@ -47,12 +48,13 @@ class Lake:
 
         Raises:
             UsageError: the name is none for a folder below this one.
+            DataError: it is a link out of this one.
         """
         parts = (*([name.schema] if name.schema else []), name.name)
         if any(part in ("", ".", "..") or part.startswith("_") or "/" in part for part in parts):
             message = f"`{name}` cannot be the name of a folder in `{self.folder}`"
             raise UsageError(message, code="unusable-table-name", help="use letters, digits and `_` after a letter")
-        path = self.folder.joinpath(*parts)
+        path = Folder(self.folder).require(self.folder.joinpath(*parts))
         if strange := sorted(char for char in set(str(path)) if char in _UNREADABLE or not char.isprintable()):
             message = f"`{path}` cannot be the folder of a Delta table: its name holds {strange[0]!r}"
             raise UsageError(message, code="unusable-table-name", help="use letters, digits, `_` and `-`")

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import bz2
 import csv
-import glob
 import gzip
 import io
 import lzma
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.plan import FilesRead
+from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.recoded import Recoded, is_utf8
 from flowc.runtime.options import text
 
@@ -56,10 +55,12 @@ class Files:
 
         Raises:
             EngineError: there is none.
+            DataError: one leads out of the folder, or is a pipe or a device.
         """
-        exact = self.folder / path
-        if exact.is_file():
-            return (exact,)
+        folder = Folder(self.folder)
+        exact = folder.require(self.folder / path)
+        if exact.exists() and not exact.is_dir():
+            return (folder.file(exact),)
         if exact.is_dir():
             message = f"`{exact}` is a folder"
             raise EngineError(
@@ -68,8 +69,9 @@ class Files:
         if not _MAGIC & set(path):
             message = f"there is no file `{path}` in `{self.folder}`"
             raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")
-        names = sorted(glob.glob(path, root_dir=self.folder, recursive=True))
-        found = tuple(p for name in names if not keeps_bad_rows(name, path) and (p := self.folder / name).is_file())
+        names = sorted({name for name in folder.names(path) if not keeps_bad_rows(name, path)})
+        paths = (folder.require(self.folder / name) for name in names)
+        found = tuple(folder.file(each) for each in paths if each.exists() and not each.is_dir())
         if not found:
             message = f"no file in `{self.folder}` matches `{path}`"
             raise EngineError(message, code="file-not-found", help="check `path` and the connection's `uri`")
@@ -230,8 +232,3 @@ def unreadable(path: Path, why: str) -> DataError:
     return DataError(
         f"`{shown(path)}` cannot be read: {why}", code="unreadable-file", help="mend the file or the read options"
     )
-
-
-def shown(path: Path | str) -> str:
-    """A path as text: bytes of a name that are not UTF-8 are marked."""
-    return os.fsencode(path).decode(errors="replace")

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from flowc.errors import DataError, EngineError
 from flowc.plan import FilesRead
 from flowc.runtime.badrows import first_indices
-from flowc.runtime.connectors.files import BROKEN, Files, csv_names, csv_options, opened, shown, unreadable
+from flowc.runtime.connectors.files import BROKEN, Files, csv_names, csv_options, opened, unreadable
 from flowc.runtime.connectors.filestream_records import Records, csv_records, records, without_mark
 from flowc.runtime.connectors.filestream_registry import SHIFT, Facts, Registry
+from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.kafka_options import start_time
 from flowc.runtime.csvquotes import Quoting
 from flowc.runtime.jsonarray import json_stream
@@ -124,8 +125,9 @@ class FileSource:
     def _rows(self, start: int, end: int) -> int | None:
         files = range(start >> SHIFT, min(end >> SHIFT, len(self._registry.files)))
         try:
-            whole = sum(parquet_rows(self._files.folder / self._registry.files[number].path) for number in files)
-        except BROKEN:  # gone, or another file by now
+            folder = Folder(self._files.folder)
+            whole = sum(parquet_rows(folder.file(folder.path / self._registry.files[number].path)) for number in files)
+        except (DataError, *BROKEN):  # gone, or another file by now
             return None
         return whole + (end & _LINES) - (start & _LINES)
 
@@ -208,6 +210,7 @@ class FileSource:
         return Records(pa.nulls(1, pa.binary()), pa.array([line], pa.int64()), 1 << SHIFT, fault)
 
     def _opened(self, path: Path, number: int, line: int) -> Iterator[Records]:
+        Folder(self._files.folder).file(path)
         if self._read.format == "parquet":
             return _parquet(path, line)
         if self._options is None:

@@ -6,8 +6,8 @@ A number stays with its file for ever. The offset of a row is its file's number 
 
 from __future__ import annotations
 
-import glob
 import json
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from flowc.errors import EngineError
-from flowc.runtime.connectors.files import keeps_bad_rows, shown, unreadable
+from flowc.runtime.connectors.files import keeps_bad_rows, unreadable
+from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.streams.targets.contract import Fenced
 
 SHIFT = 40
@@ -129,20 +130,21 @@ class Registry:
         return f"files.{self.source}.{what}"
 
     def _there(self) -> list[Seen]:
-        found = []
-        for name in glob.glob(self.path, root_dir=self.folder, recursive=True):
+        found, folder = [], Folder(self.folder)
+        for name in set(folder.names(self.path)):
             if _is_hidden(name) or keeps_bad_rows(name, self.path):
                 continue
             try:
-                found.append(self._stat(name))
+                found.append(self._stat(name, folder))
             except OSError:
                 continue  # gone since, or a folder
         return [seen for seen in found if seen is not None]
 
-    def _stat(self, name: str) -> Seen | None:
+    def _stat(self, name: str, folder: Folder) -> Seen | None:
+        """A file; of a link that leads out, what it is itself. What cannot be read is seen too, and told when it is."""
         path = self.folder / name
-        at = path.stat()
-        return Seen(at.st_mtime_ns, name, at.st_size) if path.is_file() else None
+        at = path.stat() if folder.holds(path) else path.lstat()
+        return None if stat.S_ISDIR(at.st_mode) else Seen(at.st_mtime_ns, name, at.st_size)
 
     def check(self, number: int) -> Path:
         """Where a file is that is to be read.
@@ -153,7 +155,7 @@ class Registry:
         """
         seen = self.files[number]
         try:
-            now = self._stat(seen.path)
+            now = self._stat(seen.path, Folder(self.folder))
         except OSError:
             now = None
         if now is None:

@@ -35,10 +35,13 @@ from flowc.runtime.options import text
 from flowc.runtime.pump import Pump
 from flowc.runtime.violations import Violation
 
-_SETTINGS = (
+_MODE = (
     "sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
     # A 0 that is loaded into a key that counts by itself is a value, not the wish for a new one.
-    "NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'",
+    "NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'"
+)
+_SETTINGS = (
+    _MODE,
     "time_zone = '+00:00'",
     # Names of days and months are the same on every engine, and GROUP_CONCAT cuts nothing off.
     "lc_time_names = 'en_US'",
@@ -110,7 +113,7 @@ class MySQL:
 
     def begin_guarded(self) -> None:
         """A transaction by its other name: in one of XA, the server refuses what would end it, in a procedure too."""
-        branch = literal(f"flowc:{uuid.uuid4().hex}")
+        branch = literal(f"flowc:{uuid.uuid4().hex}", self.kind)
         try:
             if self._ask("SHOW SESSION VARIABLES WHERE variable_name = 'xa_detach_on_prepare' AND value = 'ON'"):
                 self._run("SET SESSION xa_detach_on_prepare = 0")  # MySQL 8 allows no temporary tables with it
@@ -157,13 +160,13 @@ class MySQL:
     def lock(self, table: TableName) -> None:
         """Locks have names of 64 characters at most, and are the server's, as the names of tables then are."""
         short = "flowc:" + hashlib.sha256(str(self.resolved(table).table).encode()).hexdigest()[:48]
-        if self._ask(f"SELECT GET_LOCK({literal(short)}, {_LOCK_SECONDS})")[0][0] != 1:
+        if self._ask(f"SELECT GET_LOCK({literal(short, self.kind)}, {_LOCK_SECONDS})")[0][0] != 1:
             raise TransientError("the lock of this load could not be had", code="write-conflict")
         self._locks.append(short)
 
     def _unlock(self) -> None:
         while self._locks:
-            self._ask(f"SELECT RELEASE_LOCK({literal(self._locks.pop())})")
+            self._ask(f"SELECT RELEASE_LOCK({literal(self._locks.pop(), self.kind)})")
 
     def execute(self, sql: str) -> int:
         result = self._run(sql)
@@ -218,6 +221,7 @@ class MySQL:
     def ingest(
         self, table: TableName, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], *, temporary: bool
     ) -> int:
+        self._run(f"SET SESSION {_MODE}")  # a hook may have changed what a backslash means, or what is refused
         bits = frozenset[str]() if temporary else self._examined(table)
         if self._local:
             try:

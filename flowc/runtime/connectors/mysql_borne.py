@@ -34,7 +34,8 @@ WHERE t.table_schema = {schema} AND t.table_name = {name} AND t.constraint_type 
 }
 _VIEWS = """
 SELECT table_name FROM information_schema.views WHERE table_schema NOT IN ('sys', 'mysql')
-AND locate(concat('`', {schema}, '`.`', {own}, '`'), replace(view_definition, '"', '`')) > 0 ORDER BY table_name
+AND locate(concat('`', {schema}, '`.`', replace({own}, '`', '``'), '`'), replace(view_definition, '"', '`')) > 0
+ORDER BY table_name
 """
 _KIND = """
 SELECT table_type, coalesce(create_options, ''), (
@@ -105,5 +106,4 @@ def _says(expression: str, name: str) -> bool:
 
 
 def _views(ask: Ask, parts: dict[str, str]) -> Iterator[str]:
-    own = parts["name"].partition(" AND ")[0]
-    yield from (f"view {row[0]}" for row in ask(_VIEWS.format(schema=parts["schema"], own=own)))
+    yield from (f"view {row[0]}" for row in ask(_VIEWS.format(**parts)))

@@ -133,7 +133,7 @@ def _named(descriptions: Sequence[Any], ask: Ask) -> dict[tuple[str, str, str], 
     if not wanted:
         return {}
     pairs = sorted({(_text(d.db), d.org_table) for d in wanted})
-    tables = ", ".join(f"({_quoted(schema)}, {_quoted(name)})" for schema, name in pairs)
+    tables = ", ".join(f"({literal(schema, 'mysql')}, {literal(name, 'mysql')})" for schema, name in pairs)
     queries = [_ORIGINS, _CHECKED] if is_mariadb(ask) else [_ORIGINS]
     rows = [row for query in queries for row in ask(query.format(tables=tables))]
     return {(row[0], row[1], row[2]): parse_type(row[3]) for row in rows}
@@ -145,16 +145,14 @@ _FOLDED = "CAST(IF(@@lower_case_table_names, lower({x}), {x}) AS BINARY)"
 def place(name: TableName, column: str = "table_name") -> dict[str, str]:
     """What `table_schema`, and `table_name` or another `column`, are to be equal to, for a template of SQL.
 
+    The name itself is `own`.
+
     The catalog takes `t` for `T`, and `sa` for `ßa`, where they are two tables.
     """
-    own = _quoted(name.name)
+    own = literal(name.name, "mysql")
     same = f"{_FOLDED.format(x=column)} = {_FOLDED.format(x=own)}"
-    return {"schema": _quoted(name.schema) if name.schema else "database()", "name": f"{own} AND {same}"}
-
-
-def _quoted(name: str) -> str:
-    """A name as a text of MySQL, which takes a backslash for the beginning of another character."""
-    return literal(name.replace("\\", "\\\\"))
+    schema = literal(name.schema, "mysql") if name.schema else "database()"
+    return {"schema": schema, "name": f"{own} AND {same}", "own": own}
 
 
 def is_mariadb(ask: Ask) -> bool:
@@ -317,7 +315,7 @@ def _default(default: Any, extra: str, generated: str | None, word: str, mariadb
         return None
     bare = not mariadb and "DEFAULT_GENERATED" not in extra
     textual = bare and not parse_number(str(default)) and not str(default).startswith("b'")
-    return literal(str(default)) if textual else str(default)
+    return literal(str(default).replace("\\", "\\\\")) if textual else str(default)
 
 
 def parse_number(text: str) -> bool:

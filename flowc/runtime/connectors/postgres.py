@@ -29,7 +29,7 @@ from flowc.types import TEXT, DataType, Kind
 
 _FETCH = 10_000
 _PIECE = 1 << 18
-_SETTINGS = "SET TimeZone = 'UTC'; SET extra_float_digits = 1"
+_SETTINGS = "SET TimeZone = 'UTC'; SET extra_float_digits = 1; SET standard_conforming_strings = on"
 """Instants in UTC, and floats as texts with all of their digits, whatever the database or its user is set to."""
 _TRAVEL = TableName("pg_temp", "flowc_travel")
 _TOUCHING = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")

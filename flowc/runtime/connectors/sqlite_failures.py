@@ -29,7 +29,8 @@ def words() -> str | None:
     return told
 
 
-def _refuse(message: str) -> Failed:
+def refused(message: str) -> Failed:
+    """The failure of a function, whose words are kept for who runs the SQL."""
     _found.words = message
     return Failed(message)
 
@@ -38,7 +39,7 @@ def fail(message: Value, value: Value) -> Value:
     """NULL for NULL. Raises Failed with the message for any other value."""
     if value is None:
         return None
-    raise _refuse(str(message))
+    raise refused(str(message))
 
 
 def cast(value: Value, kind: Value) -> Value:
@@ -53,28 +54,28 @@ def cast(value: Value, kind: Value) -> Value:
 def digits(value: Value, most: Value) -> Value:
     """A number. Raises Failed where it has more digits before its point than `most`."""
     if isinstance(value, int | float) and isinstance(most, int) and isfinite(value) and abs(value) >= 10**most:
-        raise _refuse(f"numeric field overflow: {value} has more than {most} digits before its point")
+        raise refused(f"numeric field overflow: {value} has more than {most} digits before its point")
     return value
 
 
 def _integer(value: Value, kind: str) -> int:
     if isinstance(value, str):
         if not _WHOLE.fullmatch(value):
-            raise _refuse(f"invalid input for type {kind}: '{value}'")
+            raise refused(f"invalid input for type {kind}: '{value}'")
         value = int(value)
     if not isinstance(value, int | float) or isnan(value) or not -_RANGES[kind] <= value < _RANGES[kind]:
-        raise _refuse(f"{kind} out of range: {value!r}")
+        raise refused(f"{kind} out of range: {value!r}")
     number = round(value)
     if number == _RANGES[kind]:
-        raise _refuse(f"{kind} out of range: {value!r}")
+        raise refused(f"{kind} out of range: {value!r}")
     return number
 
 
 def _double(value: Value) -> float:
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        raise _refuse(f"invalid input for type double: '{value}'")
+        raise refused(f"invalid input for type double: '{value}'")
     if not isinstance(value, str | int | float):
-        raise _refuse("bytes are no number")
+        raise refused("bytes are no number")
     return float(value)
 
 
@@ -88,4 +89,4 @@ def _read(value: Value, kind: str) -> str:
     try:
         return _READS[kind](str(value).strip())
     except ValueError:
-        raise _refuse(f"invalid input for type {kind}: {value!r}") from None
+        raise refused(f"invalid input for type {kind}: {value!r}") from None

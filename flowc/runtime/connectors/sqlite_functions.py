@@ -28,10 +28,9 @@ from flowc.runtime.connectors.sqlite_numbers import (
     encoded_float,
     number_text,
 )
-from flowc.runtime.connectors.sqlite_patterns import regexp_extract, regexp_like, regexp_replace_first
+from flowc.runtime.connectors.sqlite_patterns import regexp_extract, regexp_like, regexp_replace, regexp_replace_first
 
 Value = str | int | float | bytes | None
-_ONE_DIGIT = re.compile(r"\\([\\0-9])")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _SPACES = " \t\n\r\f\v"
@@ -70,18 +69,6 @@ def upper(text: Value) -> Value:
     if text.isascii():
         return text.upper()
     return "".join(one if len(one := letter.upper()) == 1 else letter for letter in text)
-
-
-def regexp_replace(text: Value, pattern: Value, replacement: Value) -> Value:
-    r"""A text with every match replaced; `\1` names a group."""
-    if text is None or pattern is None or replacement is None:
-        return None
-    return re.sub(str(pattern), _ONE_DIGIT.sub(_group, str(replacement)), str(text))
-
-
-def _group(match: re.Match[str]) -> str:
-    r"""A reference to a group as Python writes it; SQL's has one digit, so that `\12` is group 1 and a 2."""
-    return match[0] if match[1] == "\\" else rf"\g<{match[1]}>"
 
 
 def parse_int(text: Value) -> Value:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
+from flowc.runtime.interrupts import end_at_the_second
 from flowc.runtime.lean import without_pandas
 from flowc.service.daemon.channel import Channel, Wire
 from flowc.service.daemon.job import Job
@@ -32,6 +33,7 @@ SPEAKER: ContextVar[Channel | None] = ContextVar("speaker", default=None)
 
 def main() -> None:
     """Reads the jobs, runs them, and leaves with the exit code of the worst."""
+    end_at_the_second()
     without_pandas()
     size = int.from_bytes(sys.stdin.buffer.read(8), "big")
     jobs: tuple[Job, ...] = pickle.loads(sys.stdin.buffer.read(size))

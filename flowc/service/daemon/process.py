@@ -114,11 +114,14 @@ class Process:
 
 
 def _started() -> subprocess.Popen[bytes]:
-    """A process that waits for its jobs. It has a session of its own: Ctrl-C is for the daemon, which passes it on."""
+    """A process that waits for its jobs. It has a session of its own: Ctrl-C is for the daemon, which passes it on.
+
+    `-P` keeps modules of the working folder out; what else is searched, it has from the daemon.
+    """
     root = str(Path(__file__).resolve().parents[3])
     paths = [root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return subprocess.Popen(
-        [sys.executable, "-m", "flowc.service.daemon.host"],
+        [sys.executable, "-P", "-m", "flowc.service.daemon.host"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)},

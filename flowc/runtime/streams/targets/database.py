@@ -126,7 +126,7 @@ class DatabaseWriter:
         self.database.begin()
         try:
             for statement in self._positions.claim:
-                self.database.execute(statement.format(target=literal(self.stored)))
+                self.database.execute(statement.format(target=literal(self.stored, self.database.kind)))
             self.database.commit()
         except FlowcError:
             self.database.rollback()
@@ -183,7 +183,7 @@ class DatabaseWriter:
         self.open()
         try:
             self.database.begin()
-            self.database.execute(self._positions.hold.format(target=literal(self.stored)))
+            self.database.execute(self._positions.hold.format(target=literal(self.stored, self.database.kind)))
             self._take(made(self.held()))
         except FlowcError:
             self.database.rollback()
@@ -255,7 +255,7 @@ class DatabaseWriter:
         for range_ in epoch.ranges:
             template = sql.advance if range_.at in self.known else sql.begin
             statement = template.format(
-                target=literal(self.stored),
+                target=literal(self.stored, self.database.kind),
                 source=literals[range_.source],
                 partition=range_.partition,
                 start=range_.start,

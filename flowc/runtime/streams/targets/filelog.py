@@ -28,6 +28,7 @@ from typing import Any
 
 from flowc.errors import EngineError, FlowcError
 from flowc.runtime.connectors.delta_lock import FileLock
+from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.streams.targets.contract import Fenced
 
 _FOLDER = "_flowc"
@@ -58,6 +59,7 @@ class FileLog:
     def open(self) -> int:
         """Takes the folder over, finishes or removes what the worker before left; gives the last durable epoch."""
         with speaking(self.folder), self._locked():
+            Folder(self.folder).require(self._drafts)
             if self.was and not self._file.exists():
                 self._claim(FileLog(self.folder, self.was))
             state, self.owner, self._count = self._read(), uuid.uuid4().hex, 0
@@ -153,7 +155,8 @@ class FileLog:
     def _replace(self, content: object) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         draft = self._file.with_suffix(".new")
-        with draft.open("wb") as stream:
+        draft.unlink(missing_ok=True)  # with "x" it is no link to another file
+        with draft.open("xb") as stream:
             stream.write(json.dumps(content).encode())
             stream.flush()
             os.fsync(stream.fileno())
@@ -165,6 +168,7 @@ class FileLog:
         for draft, name in files:
             source, target = self._drafts / draft, self.folder / name
             if source.exists():
+                Folder(self.folder).require(target.parent)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source.replace(target)
                 folders.update((target.parent, target.parent.parent))

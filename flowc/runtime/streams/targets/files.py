@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import UsageError
+from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.fit import fit
 from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.targets.contract import Held
@@ -43,6 +44,7 @@ class FilesWriter:
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
     was: str = ""
     """The name under which an older version kept the stream, or one that it had before."""
+    _home: Path = field(init=False)
     _log: FileLog = field(init=False)
     _rolling: Rolling = field(init=False)
     _growing: dict[str, tuple[Path, Growing]] = field(default_factory=dict, init=False)
@@ -55,8 +57,8 @@ class FilesWriter:
         if "://" in self.uri and not self.uri.startswith("file://"):
             message = f"`{self.plan.name}`: files in `{self.uri.partition('://')[0]}://` cannot be written yet"
             raise UsageError(message, code="not-runnable-yet", help="uri: ./folder")
-        folder = Path(self.uri.removeprefix("file://")) / self.plan.address
-        self._log = FileLog(folder, self.stream, self.pause, self.was)
+        self._home = Path(self.uri.removeprefix("file://"))
+        self._log = FileLog(self._home / self.plan.address, self.stream, self.pause, self.was)
         self._rolling = Rolling(self._publish, self.plan.roll.age)
         self._columns = tuple(c for c in self.plan.columns if c.name not in self.plan.partition_by)
         self._make = maker(self.plan, self._columns)
@@ -67,6 +69,7 @@ class FilesWriter:
     def open(self) -> Held:
         """Takes the folder over; gives the last durable epoch."""
         with self._rolling.lock:
+            Folder(self._home).require(self._log.folder)
             self._forget()
             held = self._log.open()
             self._first = held + 1

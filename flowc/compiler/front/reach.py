@@ -1,0 +1,36 @@
+"""Which files a project may reach: those below its root, and those below what `allow_paths` names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowc.diagnostics import Reporter
+from flowc.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Folders and files, wherever links lead. Relative paths start at the root."""
+
+    root: Path
+    allowed: Sequence[str] = ()
+
+    def holds(self, path: str | Path) -> bool:
+        """Whether what the path leads to lies below one of them."""
+        try:
+            real = Path(os.path.realpath(self.root / path))
+        except ValueError:  # no file can have that name
+            return True
+        return any(real.is_relative_to(os.path.realpath(self.root / base)) for base in (".", *self.allowed))
+
+    def check(self, path: str, span: Span, reporter: Reporter) -> bool:
+        """Reports a path of a spec that leads elsewhere; True for one that does not."""
+        if self.holds(path):
+            return True
+        message = f"`{path}` leads out of the project `{self.root}`"
+        helps = ("move the file into the project, or list its folder in the project: `allow_paths: [../shared]`",)
+        reporter.error("path-outside", message, span, helps=helps)
+        return False

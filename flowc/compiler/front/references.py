@@ -1,0 +1,31 @@
+"""`${…}` references in the options of connections."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+REFERENCE = re.compile(r"\$\{(?P<name>[^{}]*)\}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def texts(value: object) -> Iterator[str]:
+    """Every text in lists and mappings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | Sequence):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from texts(item)
+
+
+def references(value: object) -> Iterator[str]:
+    """What stands between the braces of each reference."""
+    for text in texts(value):
+        yield from (match["name"] for match in REFERENCE.finditer(text))
+
+
+def variables(value: object) -> Iterator[str]:
+    """The variables of the environment that are referred to."""
+    for name in (reference.removeprefix("env:") for reference in references(value)):
+        if VARIABLE.fullmatch(name):
+            yield name

@@ -1,0 +1,34 @@
+"""Which variables of the environment SQL may read: those that the project lists, and never a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowc.compiler.front.spec import ProjectSpec
+from flowc.diagnostics import Reporter
+
+_CREDENTIALS = frozenset(
+    ("VAULT_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD", "MYSQL_PWD", "FLOWC_DSN")
+)
+"""What clients of stores and databases look for, whether a connection names it or not."""
+_DSN = "FLOWC_DSN_"
+
+
+def readable_variables(project: ProjectSpec) -> Sequence[str]:
+    """The names that templates may read; whether they are set is another question."""
+    return [name.value for name in project.env if _use(name.value, project) is None]
+
+
+def check_environment(project: ProjectSpec, reporter: Reporter) -> None:
+    """Reports variables that are listed for SQL and open connections."""
+    for name in project.env:
+        if use := _use(name.value, project):
+            message = f"SQL may not read `{name.value}`: {use}, and what SQL reads is shown in plans and logs"
+            helps = ("take it out of `env`, and give SQL what it needs by a variable of its own",)
+            reporter.error("variable-of-connection", message, name.span, helps=helps)
+
+
+def _use(variable: str, project: ProjectSpec) -> str | None:
+    if connection := project.kept_from_sql.get(variable):
+        return f"connection `{connection}` uses it"
+    return "it opens connections" if variable in _CREDENTIALS or variable.startswith(_DSN) else None

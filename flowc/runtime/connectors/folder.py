@@ -1,0 +1,92 @@
+"""What a connection's folder holds: regular files below it. A link counts as what it leads to.
+
+Who may put files into a folder need not be who may read or write elsewhere on the machine.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowc.errors import DataError
+
+OUTSIDE = "path-outside"
+
+
+@dataclass(slots=True)
+class Folder:
+    """A folder as it is now: where its parts lead is asked once."""
+
+    path: Path
+    _parents: dict[str, str] = field(default_factory=dict)
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path leads to what is below the folder, or would be if it were there."""
+        parent, name = os.path.split(path)
+        plain = name != ".." and not os.path.islink(path)
+        real = os.path.join(self._real(parent), name) if plain else os.path.realpath(path)
+        top = self._real(str(self.path))
+        return real == top or real.startswith(os.path.join(top, ""))
+
+    def _real(self, path: str) -> str:
+        if path not in self._parents:
+            self._parents[path] = os.path.realpath(path)
+        return self._parents[path]
+
+    def require(self, path: Path) -> Path:
+        """The path.
+
+        Raises:
+            DataError: it leads out of the folder.
+        """
+        if self.holds(path):
+            return path
+        message = f"`{shown(path)}` leads out of `{shown(self.path)}`, the folder of its connection"
+        help = "what is read or written lies below the connection's `uri`: copy it there, and remove the link"
+        raise DataError(message, code=OUTSIDE, help=help)
+
+    def file(self, path: Path) -> Path:
+        """The path of a file that can be read to its end.
+
+        Raises:
+            DataError: it leads out of the folder, or to a pipe, a device or a socket.
+        """
+        mode = self.require(path).stat().st_mode
+        if not stat.S_ISREG(mode):
+            message = f"`{shown(path)}` cannot be read: it is {_kind(mode)}, and not a file"
+            raise DataError(message, code="unreadable-file", help="take it out of the folder")
+        return path
+
+    def names(self, pattern: str, start: Path | None = None) -> Iterator[str]:
+        """The paths that a pattern finds from `start` on, in no order; `**` goes through no link to a folder.
+
+        Raises:
+            DataError: `**` comes to a link that leads out of the folder.
+        """
+        base = start or self.path
+        before, deep, after = f"/{pattern}/".partition("/**/")
+        if not deep:
+            yield from glob.iglob(pattern, root_dir=base)
+            return
+        for top in glob.iglob(before[1:], root_dir=base) if before else ("",):
+            for parent, folders, _ in os.walk(self.require(base / top)):
+                folders[:] = [name for name in folders if not name.startswith(".")]
+                for name in folders:
+                    self.require(Path(parent, name))
+                below = os.path.relpath(parent, base)
+                yield from (os.path.normpath(f"{below}/{name}") for name in self.names(after[:-1] or "*", Path(parent)))
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
+def shown(path: Path | str) -> str:
+    """A path as text: bytes of a name that are not UTF-8 are marked."""
+    return os.fsencode(path).decode(errors="replace")

@@ -1,0 +1,125 @@
+"""Files that a spec names lie in its project, wherever links lead; of others, nothing is read or shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Inside
+
+SECRET = "hunter2 is no SQL and no YAML: ["
+SPECS = """
+connections:
+  wh: {{ kind: duckdb, path: wh.db }}
+  bus: {{ kind: kafka, bootstrap_servers: "localhost:1" }}
+  drop: {{ kind: files, uri: ./drop }}
+functions:
+  f: {{ python: "own.module:f", args: [bigint], returns: bigint }}
+{more}
+"""
+PIPELINE = "pipelines: {{ p: {{ sql_file: '{path}', to: {{ connection: wh, table: t, mode: append }} }} }}"
+QUERY = """pipelines:
+  p:
+    from: {{ a: {{ connection: wh, sql_file: '{path}' }} }}
+    to: {{ connection: wh, table: t, mode: append }}"""
+STREAM = """streams:
+  s:
+    source: {{ connection: bus, topic: t, columns: {{ id: bigint }} }}
+    sql_file: '{path}'
+    to: {{ connection: wh, table: t, mode: append }}"""
+LOOKUP = """streams:
+  s:
+    source: {{ connection: bus, topic: t, columns: {{ id: bigint }} }}
+    lookups: {{ l: {{ connection: wh, sql_file: '{path}' }} }}
+    sql: SELECT id FROM source
+    to: {{ connection: wh, table: t, mode: append }}"""
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Inside:
+    (tmp_path / "project" / "drop").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.sql").write_text(SECRET)
+    (tmp_path / "elsewhere" / "good.sql").write_text("SELECT 1 AS id")
+    (tmp_path / "project" / "link.sql").symlink_to(tmp_path / "elsewhere" / "x.sql")
+    (tmp_path / "project" / "folder").symlink_to(tmp_path / "elsewhere")
+    return Inside(tmp_path / "project")
+
+
+def _lint(made: Inside, more: str) -> str:
+    made.write("specs/s.yaml", SPECS.format(more=more))
+    done = made.flowc("lint")
+    assert "hunter2" not in done.out + done.err
+    return done.out
+
+
+@pytest.mark.parametrize("entry", [PIPELINE, QUERY, STREAM, LOOKUP])
+@pytest.mark.parametrize(
+    "path", ["../elsewhere/x.sql", "link.sql", "folder/x.sql", "/proc/self/environ", "../../etc/passwd", "../nowhere"]
+)
+def test_sql_of_elsewhere_is_not_read(entry: str, path: str, made: Inside) -> None:
+    said = _lint(made, entry.format(path=path))
+    assert f"error[path-outside]: `{path}` leads out of the project" in said
+    text = (made.path / "specs/s.yaml").read_text()
+    line = text[: text.index(f"'{path}'")].count("\n") + 1
+    assert f"specs/s.yaml:{line}:" in said
+    assert said.count("error[") == 1, said
+
+
+@pytest.mark.parametrize("allowed", ["../elsewhere", "../elsewhere/good.sql", "{absolute}", "folder"])
+@pytest.mark.parametrize("path", ["../elsewhere/good.sql", "folder/good.sql"])
+def test_what_is_listed_is_read(allowed: str, path: str, made: Inside) -> None:
+    allowed = allowed.format(absolute=made.path.parent / "elsewhere")
+    assert "error" not in _lint(made, f"allow_paths: ['{allowed}']\n" + PIPELINE.format(path=path))
+    assert "path-outside" in _lint(made, f"allow_paths: ['{allowed}x']\n" + PIPELINE.format(path=path))
+
+
+def test_links_that_stay_inside_are_followed(made: Inside) -> None:
+    made.write("queries/a.sql", "SELECT 1 AS id")
+    (made.path / "inside.sql").symlink_to("queries/a.sql")
+    assert "error" not in _lint(made, PIPELINE.format(path="inside.sql"))
+    assert "error[missing-file]" in _lint(made, PIPELINE.replace("'{path}'", '"in\\0side"').format())
+
+
+def test_a_module_of_functions_is_a_file_of_the_project(made: Inside) -> None:
+    made.write("../elsewhere/module.py", "def f(n):\n    return n\n")
+    (made.path / "own").mkdir()
+    (made.path / "own" / "module.py").symlink_to(made.path.parent / "elsewhere" / "module.py")
+    assert "error[path-outside]: `own/module.py` leads out of the project" in _lint(made, "")
+    assert "error" not in _lint(made, "allow_paths: [../elsewhere]")
+
+
+def test_specs_and_migrations_that_are_links_out_are_not_read(made: Inside) -> None:
+    (made.path / "specs").mkdir()
+    (made.path / "specs" / "x.yaml").symlink_to(made.path.parent / "elsewhere" / "x.sql")
+    assert "error[path-outside]: `specs/x.yaml` is a link that leads out of the project" in _lint(made, "")
+    (made.path / "specs" / "x.yaml").unlink()
+    made.write(".flowc/connections.yaml", "").unlink()
+    (made.path / ".flowc" / "connections.yaml").symlink_to(made.path.parent / "elsewhere" / "x.sql")
+    assert "error[path-outside]: `.flowc/connections.yaml` is a link" in _lint(made, "")
+    made.write("migrations/1.sql", "SELECT 1;")
+    (made.path / "migrations" / "2.sql").symlink_to(made.path.parent / "elsewhere" / "x.sql")
+    done = made.flowc("lint", "migrations")
+    assert "error[path-outside]: `migrations/2.sql` is a link" in done.out
+    assert "hunter2" not in done.out
+
+
+PLACES = {
+    "load": "pipelines: {{ p: {{ from: wh, sql: SELECT 1 AS id, to: {{ connection: drop, path: '{path}', format: csv, "
+    "mode: append }} }} }}",
+    "source": "pipelines: {{ p: {{ from: {{ connection: drop, path: '{path}', format: csv }}, to: {{ connection: wh, "
+    "table: t, mode: append }} }} }}",
+    "stream": "streams: {{ s: {{ source: {{ connection: drop, path: '{path}', format: csv, columns: {{ id: bigint }} "
+    "}}, to: {{ connection: wh, table: t, mode: append }} }} }}",
+    "target": "streams: {{ s: {{ source: {{ connection: bus, topic: t, columns: {{ id: bigint }} }}, to: [{{ "
+    "connection: drop, path: '{path}', format: csv }}] }} }}",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/x", "*/../../../x", ".."])
+def test_paths_of_a_connection_stay_below_its_folder(place: str, path: str, made: Inside) -> None:
+    said = _lint(made, PLACES[place].format(path=path))
+    assert f"error[path-outside]: `{path}` leads out of the folder of connection `drop`" in said
+    assert "error" not in _lint(made, PLACES[place].format(path="a/../x"))

@@ -1,0 +1,228 @@
+"""What lies below the `uri` of a connection, and nothing else, is read and written; and no file holds a process up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flowc.runtime.connectors.folder import Folder
+from tests.commands import Folder as Made
+from tests.commands import Inside
+from tests.daemons import daemon
+from tests.waiting import until
+
+SPECS = """
+connections:
+  drop: {{ kind: files, uri: ./drop }}
+  lake: {{ kind: delta, uri: ./lake }}
+  wh: {{ kind: sqlite, path: wh.db }}
+pipelines:
+  load:
+    from: {{ connection: drop, path: "{path}", format: csv, columns: {{ id: bigint, name: text }} }}
+    to: {{ connection: wh, table: t, mode: append }}
+  bad:
+    from: {{ connection: drop, path: "good.csv", format: csv, columns: {{ id: bigint, name: text }} }}
+    on_bad_row: quarantine
+    quarantine: {{ path: aside }}
+    to: {{ connection: wh, table: b, mode: append }}
+  table:
+    from: {{ connection: drop, path: "good.csv", format: csv, columns: {{ id: bigint, name: text }} }}
+    on_bad_row: skip
+    to: {{ connection: lake, table: out, mode: append }}
+streams:
+  watch:
+    source: {{ connection: drop, path: "{path}", format: csv, columns: {{ id: bigint, name: text }} }}
+    to: {{ connection: wh, table: s, mode: append }}
+    on_error: {on_error}
+  write:
+    source: {{ connection: drop, path: "good.csv", format: csv, columns: {{ id: bigint, name: text }} }}
+    to: {{ connection: drop, path: written, format: jsonl }}
+    on_error: drop
+"""
+
+
+def _made(tmp_path: Path, path: str = "*.csv", on_error: str = "fail") -> Inside:
+    made = Inside(tmp_path / "project")
+    made.write("specs/s.yaml", SPECS.format(path=path, on_error=on_error))
+    made.write("drop/good.csv", "id,name\n1,a\nx,b\n" if path == "good.csv" else "id,name\n1,a\n")
+    made.write("../elsewhere/secret.csv", "id,name\n7,hunter2\n")
+    long_ago = time.time() - 60
+    os.utime(made.path / "drop/good.csv", (long_ago, long_ago))
+    return made
+
+
+def _put(made: Inside, what: str) -> None:
+    place = made.path / "drop" / "odd.csv"
+    if what == "pipe":
+        os.mkfifo(place)
+        os.utime(place, (1, 1))
+    elif what == "folder":
+        (made.path / "drop" / "odd").symlink_to(made.path.parent / "elsewhere")
+    else:
+        place.symlink_to({"file": made.path.parent / "elsewhere" / "secret.csv"}.get(what, Path(what)))
+        os.utime(place, (1, 1), follow_symlinks=False)
+
+
+ODD = ["file", "pipe", "/dev/zero", "/proc/self/environ", "/proc/kmsg", "folder"]
+
+
+@pytest.mark.parametrize("what", ODD)
+@pytest.mark.parametrize("name", ["load", "watch"])
+def test_what_is_no_file_below_the_folder_is_refused(what: str, name: str, tmp_path: Path) -> None:
+    made = _made(tmp_path, "**/*.csv" if what == "folder" else "*.csv")
+    _put(made, what)
+    done = made.flowc("run", name, "--once", "--json")
+    assert done.code == 1
+    assert "hunter2" not in done.out + done.err
+    code = "unreadable-file" if what == "pipe" else "path-outside"
+    assert f'"code": "{code}"' in done.out, done.out
+    assert "odd" in done.out
+
+
+@pytest.mark.parametrize("what", ["file", "pipe", "/dev/zero"])
+def test_a_stream_that_drops_bad_rows_passes_over_it(what: str, tmp_path: Path) -> None:
+    made = _made(tmp_path, on_error="drop")
+    _put(made, what)
+    (report,) = made.flowc("run", "watch", "--once", "--json").json
+    assert (report["status"], report["rows"], report["bad_rows"]) == ("ok", 1, 1)
+
+
+@pytest.mark.parametrize("path", ["*.csv", "**/*.csv", "odd.csv", "in/*.csv"])
+@pytest.mark.parametrize("name", ["load", "watch"])
+def test_links_that_stay_below_are_read(path: str, name: str, tmp_path: Path) -> None:
+    made = _made(tmp_path, path)
+    made.write("drop/deep/er/x.txt", "id,name\n5,e\n")
+    (made.path / "drop" / "odd.csv").symlink_to("deep/er/x.txt")
+    (made.path / "drop" / "deep" / "odd.csv").symlink_to("../deep/er/x.txt")
+    (made.path / "drop" / "in").symlink_to("deep")
+    (made.path / "drop" / "deep" / "loop").symlink_to("..")
+    assert made.flowc("run", name, "--once", "--json").code == 0
+
+
+@pytest.mark.parametrize("name", ["bad", "table", "write"])
+@pytest.mark.parametrize("below", ["", "below"])
+def test_nothing_is_written_through_a_link_that_leads_out(name: str, below: str, tmp_path: Path) -> None:
+    made = _made(tmp_path, "good.csv")
+    (made.path / "lake").mkdir()
+    out = made.path.parent / "out"
+    out.mkdir()
+    place = {"bad": "drop/aside", "table": "lake/out", "write": "drop/written"}[name]
+    if below and name == "bad":
+        (made.path / place).mkdir()
+        place += "/bad"
+    elif below and name == "write":
+        (made.path / place).mkdir()
+        place += "/_flowc"
+    (made.path / place).symlink_to(out)
+    done = made.flowc("run", name, "--once", "--json")
+    assert done.code == 1
+    assert "path-outside" in done.out + done.err
+    assert list(out.iterdir()) == []
+
+
+def test_patterns_find_what_they_did(tmp_path: Path) -> None:
+    for name in ("a.csv", "x/a.csv", "x/y/a.csv", "x/y/z/b.csv", ".hid/a.csv", "x/.h.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    folder = Folder(tmp_path)
+    found = {p: sorted({n for n in folder.names(p) if (tmp_path / n).is_file()}) for p in
+             ("*.csv", "**/a.csv", "x/**/*.csv", "x/**", "**/y/**/*.csv", "*/a.csv", "**")}  # fmt: skip
+    assert found == {
+        "*.csv": ["a.csv"], "**/a.csv": ["a.csv", "x/a.csv", "x/y/a.csv"],
+        "x/**/*.csv": ["x/a.csv", "x/y/a.csv", "x/y/z/b.csv"], "x/**": ["x/a.csv", "x/y/a.csv", "x/y/z/b.csv"],
+        "**/y/**/*.csv": ["x/y/a.csv", "x/y/z/b.csv"], "*/a.csv": ["x/a.csv"],
+        "**": ["a.csv", "x/a.csv", "x/y/a.csv", "x/y/z/b.csv"],
+    }  # fmt: skip
+
+
+STUCK = """
+import ctypes, os, signal, sys
+from flowc.runtime.interrupts import before_the_end, end_at_the_second
+end_at_the_second()
+before_the_end(lambda: os.write(1, b"last "))
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *_: os.write(1, b"handled "))
+os.write(1, b"begun ")
+ctypes.CDLL(None).open(sys.argv[1].encode(), os.O_RDONLY)  # starts again after a signal, and asks no handler
+while True:
+    ctypes.CDLL(None).pause()
+"""
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT)])
+def test_a_second_signal_ends_what_hangs(numbers: tuple[int, int], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "never")
+    command = [sys.executable, "-c", STUCK, str(tmp_path / "never")]
+    process = subprocess.Popen(command, env=Made(tmp_path).environment(), stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.read(6) == b"begun "
+    process.send_signal(numbers[0])
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(numbers[1])
+    assert process.wait(5) == 128 + numbers[1]
+    assert b"last " in process.stdout.read()
+
+
+HANGS = """
+def hang(numbers):
+    import ctypes, pathlib
+    pathlib.Path("hangs").touch()
+    ctypes.CDLL(None).sleep(600)
+    return numbers
+"""
+
+
+@pytest.mark.parametrize("name", ["load", "watch"])
+def test_a_second_signal_ends_a_run_whose_function_hangs(name: str, tmp_path: Path) -> None:
+    made = _made(tmp_path)
+    made.write("own.py", HANGS)
+    made.write(
+        "specs/f.yaml",
+        """
+functions: { hang: { python: "own:hang", args: [bigint], returns: bigint } }
+""",
+    )
+    text = (made.path / "specs/s.yaml").read_text()
+    made.write("specs/s.yaml", text.replace("    to: { connection: wh", "    sql: SELECT hang(id) AS id FROM source\n"
+                                            "    to: { connection: wh"))  # fmt: skip
+    with Made(made.path).start("run", name, "--once") as process:
+        until(lambda: (made.path / "hangs").exists())
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert process.wait(10) == 130
+        assert time.monotonic() - began < 2
+
+
+def test_a_second_signal_ends_a_daemon_and_its_workers(tmp_path: Path) -> None:
+    made = _made(tmp_path)
+    made.write("own.py", HANGS)
+    made.write(
+        "specs/f.yaml",
+        """
+functions: { hang: { python: "own:hang", args: [bigint], returns: bigint } }
+""",
+    )
+    text = (made.path / "specs/s.yaml").read_text()
+    made.write("specs/s.yaml", text.replace("    to: { connection: wh", "    sql: SELECT hang(id) AS id FROM source\n"
+                                            "    to: { connection: wh"))  # fmt: skip
+    with daemon(Made(made.path), "watch") as running:
+        running.until(lambda: (made.path / "hangs").exists())
+        pid = running.worker("watch")["pid"]
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert running.process.poll() is None
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(2) == 143
+        until(
+            lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2],
+            seconds=2,
+        )
