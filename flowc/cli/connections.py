@@ -10,7 +10,7 @@ from time import monotonic
 
 import click
 
-from flowc.cli.arguments import default_specs, environment_option, format_option, specs_and_names
+from flowc.cli.arguments import default_specs, environment_option, exists, format_option, specs_and_names
 from flowc.cli.console import conceal, out, say, say_errors, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.connections import USER_FILE, layered_connections
@@ -64,14 +64,14 @@ def check_(names: tuple[str, ...], environment: str | None) -> int:
 
     Exit code 1 when one cannot be reached.
     """
-    paths = [name for name in names if Path(name).exists()]
-    wanted = [name for name in names if not Path(name).exists()]
+    paths = [name for name in names if exists(name)]
+    wanted = [name for name in names if not exists(name)]
     found, root = project_connections(tuple(paths), environment)
     for name in wanted:
         if name not in found:
             raise unknown_connection(name, found)
     resolver = Resolver(os.environ, root)
-    conceal(resolver.redact)
+    conceal(resolver.masker)
     failed = [name for name in wanted or sorted(found) if not _reached(name, found[name], resolver)]
     return 1 if failed else 0
 

@@ -30,7 +30,7 @@ from flowc.render.failure import failure
 from flowc.service.deadletterreplay import replay
 from flowc.service.deadletters import DeadLetters, dead_letters, keeping
 
-_DURATION = re.compile(r"\d+(\.\d+)?(ms|s|m|h|d)")
+_DURATION = re.compile(r"[0-9]+(\.[0-9]+)?(ms|s|m|h|d)")
 _codes_option = click.option("--code", "codes", multiple=True, metavar="CODE", help="Only those of this error code.")
 
 
@@ -126,9 +126,14 @@ def purge(specs: tuple[str, ...], age: str | None, codes: tuple[str, ...], yes: 
 def _before(age: str | None) -> datetime | None:
     if age is None:
         return None
+    help = "for instance 30d, 12h or 90m"
     if not _DURATION.fullmatch(age):
-        raise UsageError(f"`{age}` is no duration", code="unreadable-argument", help="for instance 30d, 12h or 90m")
-    return datetime.now(UTC) - timedelta(seconds=parse_duration(age))
+        raise UsageError(f"`{age}` is no duration", code="unreadable-argument", help=help)
+    try:
+        return datetime.now(UTC) - timedelta(seconds=parse_duration(age))
+    except OverflowError:
+        message = f"`{age}` is longer ago than any date"
+        raise UsageError(message, code="unreadable-argument", help=help) from None
 
 
 def _one(specs: Sequence[str], environment: str | None, words: str) -> tuple[Whole, DeadLetters]:

@@ -46,7 +46,7 @@ def command(
         known = ", ".join(f"`{name}`" for name in sorted(ENGINES))
         raise UsageError(message, code="not-runnable-yet", help=f"import from {known}")
     resolver = Resolver(os.environ, root)
-    conceal(resolver.redact)
+    conceal(resolver.masker)
     project = _project(specs, environment)
     sessions = Sessions(found, resolver, scope_of(project) if project else Scope())
     database = sessions.target(connection)

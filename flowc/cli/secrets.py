@@ -12,8 +12,9 @@ from flowc.cli.arguments import environment_option
 from flowc.cli.connections import project_connections
 from flowc.cli.console import conceal, out, say, style_for
 from flowc.errors import FlowcError
+from flowc.masking import REFERENCE
 from flowc.render.failure import failure
-from flowc.service.secrets import REFERENCE, Resolver
+from flowc.service.secrets import Resolver
 
 
 @click.group()
@@ -31,7 +32,7 @@ def test(specs: tuple[str, ...], environment: str | None) -> int:
     """
     found, root = project_connections(specs, environment)
     resolver = Resolver(os.environ, root)
-    conceal(resolver.redact)
+    conceal(resolver.masker)
     references = dict.fromkeys(
         (name, reference) for name, spec in sorted(found.items()) for reference in _references(dict(spec.options))
     )
