@@ -112,9 +112,24 @@ def test_more_workers_than_any_machine_has(project: Inside) -> None:
 
 @pytest.mark.parametrize("what", ["fifo", "device", "folder", "noise"])
 def test_functions_in_what_is_no_module(project: Inside, what: str) -> None:
-    spec = STREAM + "functions: { f: 'odd:f' }\n"
-    project.write("specs/main.yaml", spec.replace("SELECT id", "SELECT f(id) AS id"))
-    place = project.path / "odd.py"
+    function = "functions: { f: { python: 'odd:f' } }\n"
+    project.write("specs/main.yaml", STREAM.replace("SELECT id", "SELECT f(id) AS id") + function)
+    put(project.path / "odd.py", what)
+    done = project.flowc("lint")
+    assert done.code == 1
+    assert "`odd.py`" in done.out
+
+
+@pytest.mark.parametrize("what", ["fifo", "device", "noise"])
+def test_migrations_in_what_is_no_file(project: Inside, what: str) -> None:
+    put(project.write("migrations/001.sql", "SELECT 1;").with_name("002.sql"), what)
+    done = project.flowc("lint", "migrations")
+    assert done.code == 1
+    assert "002.sql" in done.out
+
+
+def put(place: Path, what: str) -> None:
+    """What nobody may read to its end, or as text."""
     if what == "fifo":
         os.mkfifo(place)
     elif what == "device":
@@ -123,6 +138,3 @@ def test_functions_in_what_is_no_module(project: Inside, what: str) -> None:
         place.mkdir()
     else:
         place.write_bytes(bytes(range(256)))
-    done = project.flowc("lint")
-    assert done.code == 1
-    assert "odd" in done.out

@@ -28,7 +28,7 @@ def find(paths: Sequence[Path], reporter: Reporter) -> list[Path]:
 
 def _below(path: Path, reporter: Reporter) -> list[Path]:
     if path.is_dir():
-        return [file for file in sorted(_walk(path)) if _is_readable(file, reporter)]
+        return [file for file in sorted(_walk(path)) if is_readable(file, reporter)]
     if path.exists():
         return [path]
     helps = ("name a spec file or a folder of spec files",)
@@ -36,8 +36,8 @@ def _below(path: Path, reporter: Reporter) -> list[Path]:
     return []
 
 
-def _is_readable(path: Path, reporter: Reporter) -> bool:
-    """Reading a pipe or a device that lies among the specs might never end."""
+def is_readable(path: Path, reporter: Reporter) -> bool:
+    """Whether this is a file, as its name says: reading a pipe or a device that lies among others might never end."""
     if path.is_file() or path.is_dir() or not path.exists():
         return not path.is_dir()
     reporter.error("unreadable-file", f"`{display(path)}` cannot be read: it is not a file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowc.compiler.front.specfiles import SUFFIXES, read_text
+from flowc.compiler.front.specfiles import SUFFIXES, is_readable, read_text
 from flowc.diagnostics import Reporter
 from flowc.source import SourceFile
 
@@ -27,6 +27,7 @@ def read_migrations(paths: Sequence[Path], reporter: Reporter) -> list[list[Sour
     """
     folders: dict[Path, dict[Path, None]] = {}
     for path in paths:
-        for file in sorted(path.rglob("*" + _SUFFIX)) if path.is_dir() else [path]:
+        below = [file for file in sorted(path.rglob("*" + _SUFFIX)) if is_readable(file, reporter)]
+        for file in below if path.is_dir() else [path]:
             folders.setdefault(file.parent, {}).setdefault(file)
     return [[text for file in files if (text := read_text(file, reporter))] for files in folders.values()]
