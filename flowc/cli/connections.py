@@ -22,6 +22,7 @@ from flowc.diagnostics import Reporter, did_you_mean
 from flowc.errors import FlowcError, UsageError
 from flowc.render.failure import failure
 from flowc.render.plain import as_json
+from flowc.render.style import printable
 from flowc.render.tables import table
 from flowc.service.options import shown_options
 from flowc.service.reach import reach
@@ -92,7 +93,7 @@ def set_(name: str, pairs: tuple[str, ...]) -> int:
         say_errors(reporter.sorted())
         return 1
     set_connection(path, name, options)
-    say(f"wrote `{name}` to {path}")
+    say(printable(f"wrote `{name}` to {path}"))
     return 0
 
 
@@ -132,7 +133,7 @@ def _reached(name: str, spec: ConnectionSpec, resolver: Resolver) -> bool:
     except FlowcError as error:
         say(failure(error, style_for(sys.stderr), prefix=f"{name}: "))
         return False
-    out(f"{name}  {words}, {monotonic() - began:.2f} s")
+    out(printable(f"{name}  {words}, {monotonic() - began:.2f} s"))
     return True
 
 

@@ -27,6 +27,7 @@ from flowc.render.deadletters import (
     replayed_text,
 )
 from flowc.render.failure import failure
+from flowc.render.style import printable
 from flowc.service.deadletterreplay import replay
 from flowc.service.deadletters import DeadLetters, dead_letters, keeping
 
@@ -119,7 +120,7 @@ def purge(specs: tuple[str, ...], age: str | None, codes: tuple[str, ...], yes: 
         return 1
     removed = letters.purge(chosen) if count else 0
     whole.sessions.close()
-    out(f"{letters.stream}: {removed} removed")
+    out(printable(f"{letters.stream}: {removed} removed"))
     return 0
 
 

@@ -14,6 +14,7 @@ from flowc.cli.console import conceal, out, say, style_for
 from flowc.errors import FlowcError
 from flowc.masking import REFERENCE
 from flowc.render.failure import failure
+from flowc.render.style import printable
 from flowc.service.secrets import Resolver
 
 
@@ -59,5 +60,5 @@ def _resolves(name: str, reference: str, resolver: Resolver) -> bool:
     except FlowcError as error:
         say(failure(error, style_for(sys.stderr), prefix=f"{name}: "))
         return False
-    out(f"{name}  {reference}  resolves")
+    out(printable(f"{name}  {reference}  resolves"))
     return True

@@ -49,6 +49,11 @@ def harmless(text: str) -> str:
     return _OWN.sub(lambda match: match[0] if match["own"] else printable(match[0]), text)
 
 
+def comment(*lines: str) -> str:
+    """Lines of an SQL comment, each of which stays on its line whatever is named in it."""
+    return "\n".join(f"-- {printable(' '.join(line.split()))}" for line in lines)
+
+
 def printable_lines(text: str) -> list[str]:
     """The lines of `text`, each printable."""
     return [printable(line.rstrip()) for line in text.expandtabs(4).splitlines()]

@@ -52,6 +52,7 @@ def serve(address: str, pages: Pages, tell: Callable[[str], None]) -> ThreadingH
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(
         self, host: str, port: int, handler: type[BaseHTTPRequestHandler], tell: Callable[[str], None]
