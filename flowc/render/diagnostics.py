@@ -65,8 +65,8 @@ def github(diagnostic: Diagnostic) -> str:
     level = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}[diagnostic.severity]
     properties = {**_github_place(diagnostic), "title": f"flowc {diagnostic.code}"}
     words = [diagnostic.message, *(n.message for n in diagnostic.notes), *(f"help: {h}" for h in diagnostic.helps)]
-    written = ",".join(f"{key}={_escape_property(printable(str(value)))}" for key, value in properties.items())
-    return f"::{level} {written}::{_escape_data(chr(10).join(map(printable, words)))}"
+    written = ",".join(f"{key}={_escape_property(str(value))}" for key, value in properties.items())
+    return f"::{level} {written}::{_escape_data(chr(10).join(words))}"
 
 
 def render(diagnostics: Sequence[Diagnostic], form: str, style: Style) -> str:
@@ -109,7 +109,7 @@ def _github_place(diagnostic: Diagnostic) -> dict[str, object]:
 
 
 def _escape_data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 
 def _escape_property(text: str) -> str:
