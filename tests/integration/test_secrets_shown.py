@@ -125,7 +125,8 @@ def test_no_command_shows_a_secret(
             folder.env["PW"] = secret if "SECRET" in json.dumps(place) else quote(secret, safe="")
             options = json.loads(json.dumps(options).replace(quote("${PW}", safe=""), "${PW}"))
         folder.write("specs/main.yaml", specs(options))  # type: ignore[arg-type]
-        for command in COMMANDS:
+        waits = place["kind"] == "kafka"  # librdkafka tries for ten seconds, each time
+        for command in COMMANDS[:-3] + COMMANDS[-1:] if waits else COMMANDS:
             done = run(folder, *command)
             found = next(shown_pieces(done.out + done.err, secret), None)
             assert found is None, (secret, found, command, done.out, done.err)
