@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import IntEnum
 
+from flowc.masking import mask_addresses, redact
 from flowc.source import Located, SourceFile, Span
 
-_URL_PASSWORD = re.compile(r"(://[^\s/@:`]*:)[^\s/@`]+@")
 # `# flowc: disable=code, code` in YAML, and `-- flowc: …` in the SQL inside it.
 _DISABLED = re.compile(r"(?:#|--)[ \t]*flowc:[ \t]*disable[ \t]*=[ \t]*([\w-]+(?:[ \t]*,[ \t]*[\w-]+)*)")
 _CODE = re.compile(r"[\w-]+")
@@ -62,12 +62,20 @@ class Diagnostic:
         return path, start, -self.severity, self.code, self.message
 
 
-def _without_passwords(diagnostic: Diagnostic) -> Diagnostic:
-    """The diagnostic, with passwords masked in the URLs that it quotes from a spec."""
-    if "://" not in diagnostic.message and not any("://" in text for text in diagnostic.helps):
-        return diagnostic
-    helps = tuple(_URL_PASSWORD.sub(r"\1***@", text) for text in diagnostic.helps)
-    return replace(diagnostic, message=_URL_PASSWORD.sub(r"\1***@", diagnostic.message), helps=helps)
+def _without_secrets(diagnostic: Diagnostic) -> Diagnostic:
+    """The diagnostic, with the secrets of its file and passwords of addresses masked in its words."""
+    secrets = diagnostic.span.file.secrets if diagnostic.span else ()
+
+    def masked(text: str) -> str:
+        return mask_addresses(redact(text, secrets))
+
+    return replace(
+        diagnostic,
+        message=masked(diagnostic.message),
+        label=masked(diagnostic.label) if diagnostic.label else None,
+        notes=tuple(replace(note, message=masked(note.message)) for note in diagnostic.notes),
+        helps=tuple(map(masked, diagnostic.helps)),
+    )
 
 
 def _disabled_at(span: Span) -> frozenset[str]:
@@ -115,7 +123,7 @@ class Reporter:
         """Keeps a diagnostic unless its code is disabled or was reported at the same place."""
         if self._left_out(diagnostic):
             return
-        diagnostic = _without_passwords(diagnostic)
+        diagnostic = _without_secrets(diagnostic)
         span = diagnostic.span
         key = (diagnostic.code, span.file.path if span else diagnostic.message, span.start if span else -1)
         if key not in self._seen:

@@ -37,3 +37,9 @@ class TransientError(FlowcError):
 
 class EngineError(FlowcError):
     """A database or library refused the work."""
+
+
+def unusable_file(error: OSError) -> UsageError:
+    """What the system says of a file or a folder that a command needs: of another kind, locked away, named too long."""
+    message = f"`{error.filename}` cannot be used: {(error.strerror or str(error)).lower()}"
+    return UsageError(message, code="unusable-file", help="make it a file or a folder that you may read and write")

@@ -24,6 +24,8 @@ class SourceFile:
     text: str = field(repr=False)
     hidden: list[tuple[int, int]] = field(default_factory=list, repr=False)
     """Where secrets stand, which are never shown. Grows while the file is being read, and only then."""
+    secrets: set[str] = field(default_factory=set, repr=False)
+    """What these secrets are, without what YAML writes around them."""
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -83,7 +83,7 @@ class Inside(Folder):
     def flowc(self, *arguments: str) -> Done:
         out, err = io.StringIO(), io.StringIO()
         with chdir(self.path), redirect_stdout(out), redirect_stderr(err), _environment(self.environment()):
-            code = run(arguments)
+            code = run([each for each in arguments if each != "--debug"], debug="--debug" in arguments)
         assert "error[internal]" not in err.getvalue(), err.getvalue()
         return Done(code, out.getvalue(), err.getvalue())
 

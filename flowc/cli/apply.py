@@ -71,7 +71,7 @@ def command(
             return 1
     request = Request(whole.checked, whole.ir, whole.sessions, saved, _Talk(), limits, looked_at=not yes)
     for done in carry_out(request):
-        out(f"{done.connection}: version {done.version}, {done.statements} statements, {done.seconds:.2f} s")
+        out(f"{printable(done.connection)}: version {done.version}, {done.statements} statements, {done.seconds:.2f} s")
     return 0
 
 

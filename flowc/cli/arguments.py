@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,8 +23,8 @@ def specs_and_names(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
 
     Raises `UsageError` for something that is written like a path and does not exist, and when there are no specs.
     """
-    paths = [Path(argument) for argument in arguments if Path(argument).exists()]
-    names = [argument for argument in arguments if not Path(argument).exists()]
+    paths = [Path(argument) for argument in arguments if exists(argument)]
+    names = [argument for argument in arguments if not exists(argument)]
     for name in names:
         if _like_a_path(name):
             raise missing_specs(name)
@@ -33,9 +34,14 @@ def specs_and_names(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
 def specs_only(arguments: Sequence[str]) -> list[Path]:
     """Paths of specs; every argument must exist."""
     for argument in arguments:
-        if not Path(argument).exists():
+        if not exists(argument):
             raise missing_specs(argument)
     return [Path(argument) for argument in arguments] or [_default()]
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or a folder; a text that is no path at all, for its length or a zero, names none."""
+    return os.path.exists(path)
 
 
 def missing_specs(path: str) -> UsageError:

@@ -10,7 +10,7 @@ from time import monotonic
 
 import click
 
-from flowc.cli.arguments import default_specs, environment_option, format_option, specs_and_names
+from flowc.cli.arguments import default_specs, environment_option, exists, format_option, specs_and_names
 from flowc.cli.console import conceal, out, say, say_errors, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.connections import USER_FILE, layered_connections
@@ -22,6 +22,7 @@ from flowc.diagnostics import Reporter, did_you_mean
 from flowc.errors import FlowcError, UsageError
 from flowc.render.failure import failure
 from flowc.render.plain import as_json
+from flowc.render.style import printable
 from flowc.render.tables import table
 from flowc.service.options import shown_options
 from flowc.service.reach import reach
@@ -64,14 +65,14 @@ def check_(names: tuple[str, ...], environment: str | None) -> int:
 
     Exit code 1 when one cannot be reached.
     """
-    paths = [name for name in names if Path(name).exists()]
-    wanted = [name for name in names if not Path(name).exists()]
+    paths = [name for name in names if exists(name)]
+    wanted = [name for name in names if not exists(name)]
     found, root = project_connections(tuple(paths), environment)
     for name in wanted:
         if name not in found:
             raise unknown_connection(name, found)
     resolver = Resolver(os.environ, root)
-    conceal(resolver.redact)
+    conceal(resolver.masker)
     failed = [name for name in wanted or sorted(found) if not _reached(name, found[name], resolver)]
     return 1 if failed else 0
 
@@ -92,7 +93,7 @@ def set_(name: str, pairs: tuple[str, ...]) -> int:
         say_errors(reporter.sorted())
         return 1
     set_connection(path, name, options)
-    say(f"wrote `{name}` to {path}")
+    say(printable(f"wrote `{name}` to {path}"))
     return 0
 
 
@@ -132,7 +133,7 @@ def _reached(name: str, spec: ConnectionSpec, resolver: Resolver) -> bool:
     except FlowcError as error:
         say(failure(error, style_for(sys.stderr), prefix=f"{name}: "))
         return False
-    out(f"{name}  {words}, {monotonic() - began:.2f} s")
+    out(printable(f"{name}  {words}, {monotonic() - began:.2f} s"))
     return True
 
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from shutil import get_terminal_size
 from typing import TextIO
 
 from flowc.diagnostics import Diagnostic, Severity
+from flowc.masking import Masker, mask_addresses
 from flowc.render.diagnostics import render
-from flowc.render.style import COLUMNS, Style
+from flowc.render.style import COLUMNS, Style, harmless
 
-_redactions: list[Callable[[str], str]] = []
+_maskers: list[Masker] = []
 
 
-def conceal(redact: Callable[[str], str]) -> None:
-    """From now on everything that is written passes through `redact`: the last gate before a secret is shown."""
-    _redactions.append(redact)
+def conceal(masker: Masker) -> None:
+    """From now on nothing that it knows is written: the last gate before a secret is shown."""
+    _maskers.append(masker)
 
 
 def reveal() -> None:
     """The command is over, and with it the secrets that it resolved."""
-    _redactions.clear()
+    _maskers.clear()
 
 
 def style_for(stream: TextIO) -> Style:
@@ -43,13 +44,13 @@ def is_terminal(stream: TextIO) -> bool:
 def out(text: str) -> None:
     """Writes data."""
     if text:
-        print(_concealed(text), file=sys.stdout)
+        print(_shown(text, sys.stdout), file=sys.stdout)
 
 
 def say(text: str) -> None:
     """Talks to the person."""
     if text:
-        print(_concealed(text), file=sys.stderr)
+        print(_shown(mask_addresses(text), sys.stderr, pieces=True), file=sys.stderr)
 
 
 def say_errors(diagnostics: Iterable[Diagnostic]) -> None:
@@ -58,7 +59,8 @@ def say_errors(diagnostics: Iterable[Diagnostic]) -> None:
         say(render(found, "text", style_for(sys.stderr)) + "\n")
 
 
-def _concealed(text: str) -> str:
-    for redact in _redactions:
-        text = redact(text)
-    return text
+def _shown(text: str, stream: TextIO, *, pieces: bool = False) -> str:
+    """The text without secrets and, on a terminal, without what could act on it."""
+    for masker in _maskers:
+        text = masker.redact(text, pieces=pieces)
+    return harmless(text) if stream.isatty() else text

@@ -53,7 +53,8 @@ def run_daemon(paths: Sequence[Path], names: Sequence[str], environment: str | N
     with ExitStack() as stack:
         _on_signals(daemon, stop, stack)
         if ways.http is not None:
-            stack.callback(serve(ways.http, _pages(daemon)).shutdown)
+            server = serve(ways.http, _pages(daemon), lambda words: log(Event("error", words)))
+            stack.callback(server.shutdown)
         daemon.start()
         view = stack.enter_context(_View(daemon, ways))
         while daemon.alive and not stop.wait(_TICK):

@@ -27,10 +27,11 @@ from flowc.render.deadletters import (
     replayed_text,
 )
 from flowc.render.failure import failure
+from flowc.render.style import printable
 from flowc.service.deadletterreplay import replay
 from flowc.service.deadletters import DeadLetters, dead_letters, keeping
 
-_DURATION = re.compile(r"\d+(\.\d+)?(ms|s|m|h|d)")
+_DURATION = re.compile(r"[0-9]+(\.[0-9]+)?(ms|s|m|h|d)")
 _codes_option = click.option("--code", "codes", multiple=True, metavar="CODE", help="Only those of this error code.")
 
 
@@ -119,16 +120,21 @@ def purge(specs: tuple[str, ...], age: str | None, codes: tuple[str, ...], yes: 
         return 1
     removed = letters.purge(chosen) if count else 0
     whole.sessions.close()
-    out(f"{letters.stream}: {removed} removed")
+    out(printable(f"{letters.stream}: {removed} removed"))
     return 0
 
 
 def _before(age: str | None) -> datetime | None:
     if age is None:
         return None
+    help = "for instance 30d, 12h or 90m"
     if not _DURATION.fullmatch(age):
-        raise UsageError(f"`{age}` is no duration", code="unreadable-argument", help="for instance 30d, 12h or 90m")
-    return datetime.now(UTC) - timedelta(seconds=parse_duration(age))
+        raise UsageError(f"`{age}` is no duration", code="unreadable-argument", help=help)
+    try:
+        return datetime.now(UTC) - timedelta(seconds=parse_duration(age))
+    except OverflowError:
+        message = f"`{age}` is longer ago than any date"
+        raise UsageError(message, code="unreadable-argument", help=help) from None
 
 
 def _one(specs: Sequence[str], environment: str | None, words: str) -> tuple[Whole, DeadLetters]:

@@ -71,7 +71,7 @@ def _extra(extra: str, packages: Sequence[str]) -> tuple[str, str, str]:
 def _connections(specs: tuple[str, ...], environment: str | None) -> list[tuple[str, str, str]]:
     found, root = project_connections(specs, environment)
     resolver = Resolver(os.environ, root)
-    conceal(resolver.redact)
+    conceal(resolver.masker)
     rows = []
     for name, spec in sorted(found.items()):
         try:

@@ -13,6 +13,7 @@ from flowc.compiler.lineage import Graph, graph
 from flowc.errors import UsageError
 from flowc.render.graph import graph_mermaid, graph_text
 from flowc.render.graph_html import graph_html
+from flowc.render.style import printable
 
 
 @click.command()
@@ -34,7 +35,7 @@ def command(specs: tuple[str, ...], form: str, columns: bool, file: Path | None,
         out(text)
         return
     _write(file, text + "\n")
-    say(f"wrote {file}")
+    say(printable(f"wrote {file}"))
 
 
 def _text(found: Graph, form: str, project: str) -> str:

@@ -16,6 +16,7 @@ from flowc.compiler.front.spec import ProjectSpec
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
+from flowc.render.style import printable
 from flowc.service.importing import import_tables
 from flowc.service.live import history_of
 from flowc.service.scope import Scope, scope_of
@@ -46,7 +47,7 @@ def command(
         known = ", ".join(f"`{name}`" for name in sorted(ENGINES))
         raise UsageError(message, code="not-runnable-yet", help=f"import from {known}")
     resolver = Resolver(os.environ, root)
-    conceal(resolver.redact)
+    conceal(resolver.masker)
     project = _project(specs, environment)
     sessions = Sessions(found, resolver, scope_of(project) if project else Scope())
     database = sessions.target(connection)
@@ -54,7 +55,7 @@ def command(
     imported = import_tables(database, kind, connection, tables, declared, history_of(sessions, connection))
     sessions.close()
     for note in imported.notes:
-        say(f"note: {note}")
+        say(printable(f"note: {note}"))
     return _write(imported.text, file)
 
 
@@ -82,5 +83,5 @@ def _write(text: str, file: Path | None) -> int:
     except OSError as error:
         message = f"`{file}` cannot be written: {error.strerror}"
         raise UsageError(message, code="unwritable-file", help="name another file after `--out`") from None
-    say(f"wrote {file}")
+    say(printable(f"wrote {file}"))
     return 0

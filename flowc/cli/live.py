@@ -54,7 +54,7 @@ def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None
         raise _stop(reporter, len(stopping))
     say_errors(reporter.sorted())
     resolver = Resolver(os.environ, Path(checked.project.root))
-    conceal(resolver.redact)
+    conceal(resolver.masker)
     return Live(
         checked,
         tuple(p for p in ir.pipelines if (not names or p.name in names) and p.name not in found.own),

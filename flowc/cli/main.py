@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import cast
@@ -14,7 +16,7 @@ import click
 from flowc import __version__
 from flowc.cli.console import reveal, say, style_for
 from flowc.diagnostics import did_you_mean
-from flowc.errors import FlowcError, UsageError
+from flowc.errors import FlowcError, UsageError, unusable_file
 from flowc.render.failure import bug, failure
 from flowc.runtime.interrupts import end_at_the_second
 
@@ -122,17 +124,22 @@ def _run(arguments: Sequence[str], *, debug: bool) -> int:
     except BrokenPipeError:
         return 0
     except click.ClickException as error:
-        error.show()
-        return 2
-    except FlowcError as error:
-        if debug:
-            raise
-        return _show_failure(error)
+        return _show_refusal(error)
     except Exception as error:
         if debug:
-            raise
-        return _show_bug(error, arguments)
+            say(traceback.format_exc())
+            return 2
+        if isinstance(error, OSError) and error.filename is not None:
+            error = unusable_file(error)
+        return _show_failure(error) if isinstance(error, FlowcError) else _show_bug(error, arguments)
     return code if isinstance(code, int) else 0
+
+
+def _show_refusal(error: click.ClickException) -> int:
+    words = io.StringIO()
+    error.show(words)
+    say(words.getvalue().rstrip("\n"))
+    return 2
 
 
 def _show_failure(error: FlowcError) -> int:

@@ -16,6 +16,7 @@ from flowc.render.migration import migration_text, versions_text
 from flowc.render.migration_json import migration_object
 from flowc.render.migration_markdown import migration_markdown
 from flowc.render.migration_sql import migration_sql
+from flowc.render.style import printable
 from flowc.service.checking import checker
 from flowc.service.plans import make_plan, plan_hash, read_versions
 from flowc.service.rollback import plan_rollback, rollback_target
@@ -57,7 +58,7 @@ def command(
     if file is not None:
         specs = tuple(str(path) for path in paths)
         write_plan(file, SavedPlan(plan, specs, environment, tuple(sorted((*names, *selected))), version))
-        say(f"wrote {file}; carry it out with `flowc apply {file}`")
+        say(printable(f"wrote {file}; carry it out with `flowc apply {file}`"))
     out(_shown(plan, identity, form))
     return 2 if detailed and not plan.empty else 0
 

@@ -12,6 +12,7 @@ from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
 from flowc.cli.whole import prepare_whole
 from flowc.render.renaming import renaming_text, taking_text
+from flowc.render.style import printable
 from flowc.service.renaming import Renaming
 from flowc.service.taking import taking
 
@@ -72,11 +73,11 @@ def rename(arguments: tuple[str, ...], yes: bool, environment: str | None) -> in
     try:
         renaming.look()
         out(renaming_text(renaming, style_for(sys.stdout)))
-        if not yes and not agreed(f"Give it from `{old}` to `{new}`?", "use `--yes`"):
+        if not yes and not agreed(printable(f"Give it from `{old}` to `{new}`?"), "use `--yes`"):
             say("nothing was renamed")
             return 1
         renaming.make()
-        out(f"`{old}` is `{new}` now")
+        out(printable(f"`{old}` is `{new}` now"))
     finally:
         renaming.close()
     return 0

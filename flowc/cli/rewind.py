@@ -14,6 +14,7 @@ from flowc.cli.whole import Whole
 from flowc.compiler.ir import Pipeline
 from flowc.render.resets import moves_text
 from flowc.render.rewinding import moved_text, rewind_text
+from flowc.render.style import printable
 from flowc.service.resets import make_moves, plan_moves
 from flowc.service.rewinding import prepare_rewind
 
@@ -55,7 +56,7 @@ def _load(whole: Whole, pipeline: Pipeline, to: str, *, yes: bool) -> int:
         say("nothing was moved")
         return 1
     make_moves(moves, whole.sessions)
-    out(f"{pipeline.name}: moved")
+    out(printable(f"{pipeline.name}: moved"))
     return 0
 
 

@@ -11,9 +11,10 @@ import click
 from flowc.cli.arguments import environment_option
 from flowc.cli.connections import project_connections
 from flowc.cli.console import conceal, out, say, style_for
-from flowc.compiler.front.references import REFERENCE
 from flowc.errors import FlowcError
+from flowc.masking import REFERENCE
 from flowc.render.failure import failure
+from flowc.render.style import printable
 from flowc.service.secrets import Resolver
 
 
@@ -32,7 +33,7 @@ def test(specs: tuple[str, ...], environment: str | None) -> int:
     """
     found, root = project_connections(specs, environment)
     resolver = Resolver(os.environ, root)
-    conceal(resolver.redact)
+    conceal(resolver.masker)
     references = dict.fromkeys(
         (name, reference) for name, spec in sorted(found.items()) for reference in _references(dict(spec.options))
     )
@@ -59,5 +60,5 @@ def _resolves(name: str, reference: str, resolver: Resolver) -> bool:
     except FlowcError as error:
         say(failure(error, style_for(sys.stderr), prefix=f"{name}: "))
         return False
-    out(f"{name}  {reference}  resolves")
+    out(printable(f"{name}  {reference}  resolves"))
     return True

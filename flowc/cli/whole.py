@@ -52,7 +52,7 @@ def prepare_whole(
         raise click.exceptions.Exit(1)
     checked, ir = found
     resolver = Resolver(os.environ, Path(checked.project.root))
-    conceal(resolver.redact)
+    conceal(resolver.masker)
     return Whole(checked, ir, Sessions(checked.project.connections, resolver, scope_of(checked.project)))
 
 

@@ -37,7 +37,8 @@ def log_json(event: Event, now: datetime | None = None) -> str:
 
 
 def _where(event: Event) -> str:
-    return f"{event.stream}[{event.worker}]" if (event.worker or 1) > 1 else str(event.stream)
+    name = printable(str(event.stream))
+    return f"{name}[{event.worker}]" if (event.worker or 1) > 1 else name
 
 
 def _time(now: datetime | None) -> str:

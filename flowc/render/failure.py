@@ -11,8 +11,8 @@ from flowc.render.style import Style, printable, printable_lines
 
 def failure(error: FlowcError, style: Style, *, prefix: str = "") -> str:
     """`error[code]: message`, its details indented, and the help."""
-    first, *rest = printable_lines(f"{prefix}{error.message}") or [""]
-    lines = [style.paint("error", f"error[{error.code}]") + style.paint("bold", f": {first}")]
+    first, *rest = printable_lines(error.message) or [""]
+    lines = [style.paint("error", f"error[{error.code}]") + style.paint("bold", f": {printable(prefix)}{first}")]
     lines.extend(f"  {line}" for line in rest)
     for detail in error.details:
         lines.extend(f"  {line}" for line in printable_lines(detail))

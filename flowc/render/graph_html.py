@@ -160,7 +160,7 @@ def _arrow(
     kind = ' class="lookup"' if flows and all(flow.lookup for flow in flows) else ""
     ids = f'data-from="{_id(start, column)}" data-to="{_id(end, made)}"'
     way = f"M{x1:.0f} {y1:.0f} C{middle:.0f} {y1:.0f} {middle:.0f} {y2:.0f} {x2:.0f} {y2:.0f}"
-    return f'<path{kind} {ids} d="{way}"><title>{escape(", ".join(names))}</title></path>'
+    return f'<path{kind} {ids} d="{way}"><title>{escape(printable(", ".join(names)))}</title></path>'
 
 
 def _id(box: _Box, column: str | None) -> str:

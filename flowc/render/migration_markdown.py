@@ -17,7 +17,7 @@ from flowc.render.migration_words import (
     table_mark,
     table_notes,
 )
-from flowc.render.style import printable
+from flowc.render.style import harmless, printable
 from flowc.service.prechecks import failed
 
 LONGEST = 60_000
@@ -127,5 +127,5 @@ def _fence(kind: str, text: str) -> str:
 def _folded(script: str, room: int) -> str:
     if len(script) + 2 * _NOTE > room:
         return "The SQL is too long for a comment: `flowc plan --sql` prints it."
-    block = _fence("sql", script)
+    block = _fence("sql", harmless(script))
     return f"<details><summary>The SQL that it runs</summary>\n\n{block}\n\n</details>"

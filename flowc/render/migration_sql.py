@@ -8,7 +8,7 @@ from itertools import groupby
 
 from flowc.migration import Change, DatabasePlan, MigrationPlan, Statement
 from flowc.render.migration import statement_comment
-from flowc.render.style import printable
+from flowc.render.style import comment
 
 SESSIONS = {
     "mysql": (
@@ -28,7 +28,7 @@ def migration_sql(plan: MigrationPlan) -> str:
 def _database(plan: DatabasePlan) -> Iterator[str]:
     parts = [(change, statement) for change in plan.changes for statement in change.statements]
     if parts:
-        yield f"-- {printable(plan.connection)}"
+        yield comment(plan.connection)
         yield from (SESSIONS[kind] for kind in (plan.kind,) if kind in SESSIONS)
     if plan.kind == "sqlite" and any(_OWN.search(statement.sql) for _, statement in parts):
         yield "-- It calls functions that flowc adds to SQLite: `flowc apply` can run it, sqlite3 cannot."
@@ -40,7 +40,7 @@ def _database(plan: DatabasePlan) -> Iterator[str]:
             yield "BEGIN;"
         for change, statement in group:
             if change is not said:
-                yield f"-- {printable(change.object)}: {printable(change.summary)}"
+                yield comment(f"{change.object}: {change.summary}")
             said = change
             yield from statement_lines(statement)
         if together:
@@ -50,6 +50,6 @@ def _database(plan: DatabasePlan) -> Iterator[str]:
 def statement_lines(statement: Statement) -> Iterator[str]:
     """A statement with its semicolon, under a comment on its lock."""
     if words := statement_comment(statement):
-        yield f"-- {words}"
+        yield comment(words)
     before, after = statement.guard or (None, None)
     yield from (f"{sql.rstrip().rstrip(';')};" for sql in (before, statement.sql, after) if sql)

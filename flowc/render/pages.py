@@ -30,12 +30,9 @@ def codes() -> tuple[str, ...]:
 
 def page(code: str) -> Page | None:
     """The page of `code`, or None. A code that could name another file has none."""
-    if not re.fullmatch(r"[a-z0-9-]+", code):
+    if code not in codes():
         return None
-    path = root("docs") / "diagnostics" / f"{code}.md"
-    if not path.is_file():
-        return None
-    text = path.read_text(encoding="utf-8")
+    text = (root("docs") / "diagnostics" / f"{code}.md").read_text(encoding="utf-8")
     paragraphs = [part.strip() for part in text.split("\n\n")]
     first = next((p for p in paragraphs if p and not p.startswith("#")), "")
     return Page(code, " ".join(first.split()), text, _SEVERITY.search(text) is None)

@@ -24,11 +24,12 @@ from flowc.plan import (
     TableRead,
 )
 from flowc.render.plain import plain
+from flowc.render.style import comment
 
 
 def plan_sql(plan: LoadPlan) -> str:
     """A load as SQL to read: each statement under a comment that says what it is for."""
-    parts = [f"-- {plan.pipeline}: {plan.mode} into {plan.connection}.{plan.table}"]
+    parts = [comment(f"{plan.pipeline}: {plan.mode} into {plan.connection}.{plan.table}")]
     parts += [statement(step) for step in plan.prepare]
     parts += ["BEGIN;", *(_step(step) for step in plan.steps), "COMMIT;"]
     parts += [statement(step) for step in plan.cleanup]
@@ -38,7 +39,7 @@ def plan_sql(plan: LoadPlan) -> str:
 def steps_sql(steps: Iterable[Step], rows: str) -> Iterator[str]:
     """Steps of a load whose rows are at hand: `rows` says which."""
     for step in steps:
-        yield _ingest(step, f"-- {rows}") if isinstance(step, Ingest) else _step(step)
+        yield _ingest(step, comment(rows)) if isinstance(step, Ingest) else _step(step)
 
 
 def plan_object(plan: LoadPlan, rows: str | None = None) -> dict[str, object]:
@@ -78,55 +79,56 @@ def _step(step: Step) -> str:
         case Ingest():
             return _ingest(step, _read(step.read))
         case StageBadRows():
-            return f"-- {_words(step.purpose)}\n-- into {step.table}, what was set aside while the source was read"
+            into = f"into {step.table}, what was set aside while the source was read"
+            return comment(step.purpose, into)
         case KeepBadRows():
-            folder = f"{_words(step.folder)} of {step.connection}"
-            return f"-- {_words(step.purpose)}: a file for each file that was read, in {folder}"
+            folder = f"{step.folder} of {step.connection}"
+            return comment(f"{step.purpose}: a file for each file that was read, in {folder}")
         case Attach():
             return _attach(step)
         case Check():
-            told = f"-- {_words(step.purpose)}: error `{step.code}` when this returns rows"
+            told = comment(f"{step.purpose}: error `{step.code}` when this returns rows")
             return f"{told}\n{ended(step.sql)}"
         case Expect():
-            return f"-- expect {_words(step.name)}: {_tolerance(step)}\n{ended(step.sql)}"
+            return f"{comment(f'expect {step.name}: {_tolerance(step)}')}\n{ended(step.sql)}"
         case Measure():
             less = f", less {' and '.join(step.less)}" if step.less else ""
-            return f"-- {_words(step.purpose)}{less}, counted as {step.counts}\n{ended(step.sql)}"
+            return f"{comment(f'{step.purpose}{less}, counted as {step.counts}')}\n{ended(step.sql)}"
         case Show():
-            return f"-- show {_words(step.purpose)}\n{ended(step.sql)}"
+            return f"{comment(f'show {step.purpose}')}\n{ended(step.sql)}"
 
 
 def statement(step: Execute) -> str:
     """A statement under what it is for."""
     counters = " and as ".join(counter for counter in (step.counts, step.also) if counter)
     counted = f", counted as {counters}" if counters else ""
-    return f"-- {_words(step.purpose)}{counted}\n{ended(step.sql)}"
+    return f"{comment(f'{step.purpose}{counted}')}\n{ended(step.sql)}"
 
 
 def _attach(step: Attach) -> str:
-    told = f"-- {_words(step.purpose)}: {step.table.name} {columns_text(step.table.columns)}"
-    rows = f", rows found again by {_words(', '.join(step.identity))}" if step.identity else ""
-    return f"{told}\n-- the commit changes it{rows}"
+    told = f"{step.purpose}: {step.table.name} {columns_text(step.table.columns)}"
+    rows = f", rows found again by {', '.join(step.identity)}" if step.identity else ""
+    return comment(told, f"the commit changes it{rows}")
 
 
 def _ingest(step: Ingest, read: str) -> str:
     counted = f", counted as {step.counts}" if step.counts else ""
     counted += ", bad rows set aside" if step.bad else ""
-    return f"-- {_words(step.purpose)}{counted}\n-- into {step.table} {columns_text(step.columns)}\n{read}"
+    return f"{comment(f'{step.purpose}{counted}', f'into {step.table} {columns_text(step.columns)}')}\n{read}"
 
 
 def _read(read: Read) -> str:
     match read:
         case QueryRead():
-            return f"-- from {read.connection}:\n{ended(read.sql)}"
+            return f"{comment(f'from {read.connection}:')}\n{ended(read.sql)}"
         case TableRead():
-            return f"-- from the table {read.table} of {read.connection}"
+            return comment(f"from the table {read.table} of {read.connection}")
         case FilesRead():
-            return f"-- from {read.format} files {_words(read.path)} of {read.connection}"
+            return comment(f"from {read.format} files {read.path} of {read.connection}")
         case EngineRead():
-            inputs = [f"-- table {name} is\n{_read(entry)}" for name, entry in read.inputs]
-            inputs += [f"-- function {_words(function.signature)}" for function in read.functions]
-            return "\n".join([*inputs, *([f"-- on DataFusion:\n{ended(read.sql)}"] if read.sql else [])])
+            inputs = [f"{comment(f'table {name} is')}\n{_read(entry)}" for name, entry in read.inputs]
+            inputs += [comment(f"function {function.signature}") for function in read.functions]
+            return "\n".join([*inputs, *([f"{comment('on DataFusion:')}\n{ended(read.sql)}"] if read.sql else [])])
 
 
 def _tolerance(step: Expect) -> str:
@@ -142,12 +144,7 @@ def _tolerance(step: Expect) -> str:
 
 def columns_text(columns: Iterable[Column]) -> str:
     """Columns inside a comment."""
-    return f"({_words(', '.join(f'{column.name} {column.type}' for column in columns))})"
-
-
-def _words(text: str) -> str:
-    """Text inside a comment: it must stay on its line."""
-    return " ".join(text.split())
+    return f"({', '.join(f'{column.name} {column.type}' for column in columns)})"
 
 
 def ended(sql: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowc.render.failure import error_object, failure
-from flowc.render.style import Style
+from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.service.resets import Move, Standing
 
@@ -19,7 +19,7 @@ def standings_text(found: Sequence[Standing], style: Style) -> str:
 
 def standing_failures(found: Sequence[Standing], style: Style) -> str:
     """Which loads could not be looked at, and why."""
-    return "\n\n".join(f"{at.pipeline}: {failure(at.error, style)}" for at in found if at.error)
+    return "\n\n".join(f"{printable(at.pipeline)}: {failure(at.error, style)}" for at in found if at.error)
 
 
 def standing_object(at: Standing) -> dict[str, object]:
@@ -36,8 +36,8 @@ def moves_text(moves: Sequence[Move]) -> str:
 def _move(move: Move) -> str:
     before = move.before.value or "no watermark"
     if move.after is not None:
-        return f"{move.target}: {before} → {move.after}; the next run reads from there on"
+        return printable(f"{move.target}: {before} → {move.after}; the next run reads from there on")
     incremental = move.apply.incremental
     start = incremental.start if incremental else None
     reads = "everything" if start is None else f"from {start} on"
-    return f"{move.target}: {before} → forgotten; the next run reads {reads}"
+    return printable(f"{move.target}: {before} → forgotten; the next run reads {reads}")

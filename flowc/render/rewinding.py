@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from flowc.render.style import Style
+from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.service.moves import Move
 from flowc.service.rewinding import Rewind
@@ -24,7 +24,7 @@ def moved_text(rewind: Rewind) -> str:
     done = [f"{_again(rewind)} are read again"]
     done += [f"{_skipped(rewind)} are not read".replace(" messages", "")] if rewind.forward else []
     done += [f"{rewind.letters} dead letters were removed"] if rewind.letters else []
-    return f"{rewind.plan.name}: moved; {', '.join(done)}"
+    return f"{printable(rewind.plan.name)}: moved; {', '.join(done)}"
 
 
 def _change(move: Move) -> str:
@@ -74,7 +74,7 @@ def _consequences(rewind: Rewind) -> Iterator[str]:
     if rewind.forward:
         yield f"warning: {_skipped(rewind, 'about ')} will not be read at all"
     for name in rewind.doubling if back else ():
-        yield f"`{name}` will hold the rows of these messages twice"
+        yield f"`{printable(name)}` will hold the rows of these messages twice"
     if rewind.letters:
         yield f"{rewind.letters} dead letters of these messages will be removed"
     if rewind.plan.operators:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from flowc.plan import Execute
 from flowc.render.plain import plain
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
+from flowc.render.style import comment
 from flowc.stream import (
     FilesTarget,
     LookupPlan,
@@ -58,10 +59,10 @@ def _rows(target: TableTarget) -> str:
 
 
 def _reading(plan: StreamPlan) -> Iterator[str]:
-    yield "\n".join([f"-- {plan.name}: stream", *map(_source, plan.sources)])
+    yield comment(f"{plan.name}: stream", *map(_source, plan.sources))
     yield from map(_lookup, plan.lookups)
     for operator in plan.operators:
-        yield f"-- {operator.name} by {', '.join(operator.keys)} within {operator.within / 1_000_000:g} seconds"
+        yield comment(f"{operator.name} by {', '.join(operator.keys)} within {operator.within / 1_000_000:g} seconds")
     if plan.sql is not None:
         yield statement(Execute("each epoch, on DataFusion", plan.sql))
 
@@ -69,7 +70,7 @@ def _reading(plan: StreamPlan) -> Iterator[str]:
 def _source(source: SourcePlan) -> str:
     what = "files" if source.kind == "files" else "messages"
     of = f"{source.format} {what} of {source.connection}:{source.address}"
-    return f"-- {source.name} is {of} {columns_text(source.columns or ())}"
+    return f"{source.name} is {of} {columns_text(source.columns or ())}"
 
 
 def _lookup(lookup: LookupPlan) -> str:
@@ -87,11 +88,12 @@ def _target(target: TargetPlan, plan: StreamPlan) -> Iterator[str]:
         yield from _table(target, plan)
     elif isinstance(target, FilesTarget):
         parts = f", partitioned by {', '.join(target.partition_by)}" if target.partition_by else ""
-        yield f"-- {plan.name}: {target.format} files into {target.name} {columns_text(target.columns)}{parts}"
+        yield comment(f"{plan.name}: {target.format} files into {target.name} {columns_text(target.columns)}{parts}")
     else:
         key = f", key {', '.join(target.key)}" if target.key else ""
         what = "dead letters" if target.letters else f"{target.format} messages"
-        yield f"-- {plan.name}: {what} into {target.name} {columns_text(target.columns)}{key}\n-- {_commit(target)}"
+        told = f"{plan.name}: {what} into {target.name} {columns_text(target.columns)}{key}"
+        yield comment(told, _commit(target))
 
 
 def _commit(target: TopicTarget) -> str:
@@ -106,7 +108,7 @@ def _commit(target: TopicTarget) -> str:
 def _table(target: TableTarget, plan: StreamPlan) -> Iterator[str]:
     """What is done once, and then the transaction of an epoch."""
     what = "dead letters" if target.letters else target.load.mode
-    yield f"-- {plan.name}: {what} into {target.name}, one commit for each epoch"
+    yield comment(f"{plan.name}: {what} into {target.name}, one commit for each epoch")
     yield from _once("keep positions", target.positions.ensure if target.positions is not None else ())
     yield from _once("make the table, where it is missing", target.create)
     yield from _once("make the table of dead letters, where it is missing", target.create_dead)

@@ -15,7 +15,7 @@ _HEADERS = ("stream", "messages", "rows", "bad rows", "epochs", "seconds", "stat
 def streams_text(reports: Sequence[StreamReport], style: Style) -> str:
     """The table, and under it up to five bad rows of each stream."""
     parts = [table(_HEADERS, [_row(report) for report in reports], style, right=(1, 2, 3, 4, 5))]
-    parts += [f"{report.name}: {printable(text)}" for report in reports for text in report.examples]
+    parts += [printable(f"{report.name}: {text}") for report in reports for text in report.examples]
     return "\n".join(parts)
 
 
@@ -30,7 +30,9 @@ def _status(report: StreamReport) -> str:
 
 def stream_failures(reports: Sequence[StreamReport], style: Style) -> str:
     """What failed, and why."""
-    return "\n\n".join(f"{report.name}: {failure(report.error, style)}" for report in reports if report.error)
+    return "\n\n".join(
+        f"{printable(report.name)}: {failure(report.error, style)}" for report in reports if report.error
+    )
 
 
 def stream_object(report: StreamReport) -> dict[str, object]:

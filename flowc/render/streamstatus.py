@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowc.render.failure import error_object, failure
-from flowc.render.style import Style
+from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.service.streamstatus import StreamStatus
 
@@ -38,7 +38,7 @@ def _known(value: int | None) -> object:
 
 def status_failures(found: Sequence[StreamStatus], style: Style) -> str:
     """What could not be looked at, and why."""
-    return "\n\n".join(f"{status.name}: {failure(status.error, style)}" for status in found if status.error)
+    return "\n\n".join(f"{printable(status.name)}: {failure(status.error, style)}" for status in found if status.error)
 
 
 def status_object(status: StreamStatus) -> dict[str, object]:

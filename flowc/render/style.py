@@ -15,6 +15,8 @@ _CONTROLS = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
 # C1 controls start escape sequences too; bidirectional marks reorder what a reader sees.
 _CONTROLS |= dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "�")
 _UNSAFE = re.compile("[" + "".join(re.escape(chr(code)) for code in _CONTROLS) + "]")
+_ACTING = re.compile(_UNSAFE.pattern.replace("[", "(?![\\n\\t])[", 1))
+_OWN = re.compile(rf"(?P<own>\x1b\[(?:0|{'|'.join(map(re.escape, _CODES.values()))})m)|{_ACTING.pattern}")
 
 COLUMNS = 100
 """How many characters a line may have where no terminal says it."""
@@ -38,6 +40,18 @@ class Style:
 def printable(text: str) -> str:
     """`text` on one line, control characters shown as pictures so that they cannot act on the terminal."""
     return text.translate(_CONTROLS) if _UNSAFE.search(text) else text
+
+
+def harmless(text: str) -> str:
+    """`text` of many lines as a terminal may get it: only line ends, tabs and colours of a `Style` act on it."""
+    if not _ACTING.search(text):
+        return text
+    return _OWN.sub(lambda match: match[0] if match["own"] else printable(match[0]), text)
+
+
+def comment(*lines: str) -> str:
+    """Lines of an SQL comment, each of which stays on its line whatever is named in it."""
+    return "\n".join(f"-- {printable(' '.join(line.split()))}" for line in lines)
 
 
 def printable_lines(text: str) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def outcome_text(report: TestReport, style: Style) -> str:
     """One test: its line, and what failed under it."""
     mark = style.paint("good", "ok    ") if report.passed else style.paint("error", "failed")
-    line = f"{mark}  {report.name}  {_milliseconds(report.seconds)}"
+    line = f"{mark}  {printable(report.name)}  {_milliseconds(report.seconds)}"
     if report.passed:
         return line
     return "\n".join([f"{line}  {_where(report.span)}", *(f"  {text}" for text in _why(report, style))])
@@ -44,7 +44,7 @@ def _milliseconds(seconds: float) -> str:
 
 def _where(span: Span) -> str:
     line, column = span.file.position(span.start)
-    return f"{span.file.path}:{line}:{column}"
+    return f"{printable(span.file.path)}:{line}:{column}"
 
 
 def _why(report: TestReport, style: Style) -> list[str]:
@@ -68,7 +68,7 @@ def _lines(difference: Difference, style: Style) -> list[str]:
 def _missing(missing: Missing, style: Style) -> list[str]:
     lines = [style.paint("error", f"- {_row(missing.row)}") + f"  expected at {_where(missing.span)}"]
     if missing.nearest is not None:
-        names = ", ".join(f"`{name}`" for name in missing.differing)
+        names = ", ".join(f"`{printable(name)}`" for name in missing.differing)
         verb = "differs" if len(missing.differing) == 1 else "differ"
         lines.append(style.paint("help", f"+ {_row(missing.nearest)}") + f"  is there: {names} {verb}")
     return lines

@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
-from flowc.compiler.front.kinds import names_secret, password_word, secret_options
-from flowc.compiler.front.references import REFERENCE
+from flowc.compiler.front.kinds import secret_options, secrets_of
 from flowc.compiler.front.spec import ConnectionSpec
-from flowc.service.secrets import MASK, Resolver, redact_url
+from flowc.errors import UsageError
+from flowc.masking import MASK, REFERENCE, is_password, mask_address, names_secret, secret_places
+from flowc.service.secrets import Resolver
 
 _PATHS = frozenset({"path", "uri", "ca_file", "cert_file", "key_file", "credentials_file", "private_key_file"})
+_STRANGE = re.compile(r"[@/?#\[\]\s]|%(?![0-9A-Fa-f]{2})")
 _FILE_URL = re.compile(r"^(?:duckdb|sqlite):(?://)?/?(?P<path>.*)$")
 
 
@@ -27,12 +30,16 @@ class OpenOptions:
 
 
 def open_options(connection: ConnectionSpec, resolver: Resolver) -> OpenOptions:
-    """Resolves the options of a connection. Raises FlowcError when a secret cannot be resolved."""
+    """Resolves the options of a connection.
+
+    Raises FlowcError when a secret cannot be resolved, and where an address cannot be read for what is in it.
+    """
     values = {key: resolver.resolve_all(value) for key, value in connection.options.items()}
     kind = connection.kind.value
-    for path in secret_options(kind):
-        if isinstance(found := _at(values, path), str):
-            resolver.remember(found)
+    for secret in secrets_of(kind, values):
+        resolver.masker.remember_secret(secret.value)
+    if isinstance(url := values.get("url"), str):
+        _check_address(url, connection.name.value)
     if kind in ("sqlite", "duckdb") and isinstance(values.get("url"), str):
         match = _FILE_URL.match(str(values.pop("url")))
         values["path"] = match["path"] if match and match["path"] else ":memory:"
@@ -48,23 +55,36 @@ def absolute(path: str, root: Path) -> str:
     return os.path.normpath(root / Path(path).expanduser())
 
 
+def _check_address(url: str, connection: str) -> None:
+    """Every driver would cut an address elsewhere whose password holds what an address is made of."""
+    if "://" not in url:
+        return
+    words = f"the `url` of connection `{connection}`"
+    for start, end in secret_places(url):
+        secret = url[start:end]
+        strange = _STRANGE.search(secret) if url[end : end + 1] == "@" and is_password(secret) else None
+        if strange is not None:
+            message = f"{words} has a password with `{strange[0]}`, which means something else in an address"
+            help = f"write it as `{quote(strange[0], safe='')}` in the password, and so every other such character"
+            raise UsageError(message, code="unusable-option", help=help)
+    try:
+        urlsplit(url)
+    except ValueError:
+        help = "url: scheme://user:${PASSWORD}@host:port/database"
+        raise UsageError(f"{words} is no address", code="unusable-option", help=help) from None
+
+
 def shown_options(connection: ConnectionSpec) -> Mapping[str, Any]:
     """The options as they may be shown: references stay, literal secrets are masked."""
     secret = secret_options(connection.kind.value)
-    return {key: _shown(key, value, secret) for key, value in connection.options.items()}
+    return {key: _shown((key,), value, secret) for key, value in connection.options.items()}
 
 
-def _shown(path: str, value: Any, secret: frozenset[str]) -> Any:
+def _shown(path: tuple[str, ...], value: Any, secret: frozenset[tuple[str, ...]]) -> Any:
     if isinstance(value, Mapping):
-        return {key: _shown(f"{path}.{key}", item, secret) for key, item in value.items()}
-    hidden = path in secret or names_secret(path)
-    if not hidden or not isinstance(value, str) or REFERENCE.fullmatch(value):
-        return value
-    as_url = path.rpartition(".")[2] == "url" and "://" in value and not password_word(value)
-    return redact_url(value) if as_url else MASK
-
-
-def _at(values: object, path: str) -> object:
-    for step in path.split("."):
-        values = values.get(step) if isinstance(values, Mapping) else None
-    return values
+        return {key: _shown((*path, key), item, secret) for key, item in value.items()}
+    if path in secret or any(map(names_secret, path)):
+        return value if isinstance(value, str) and REFERENCE.fullmatch(value) else MASK
+    if isinstance(value, list):
+        return [_shown(path, item, secret) for item in value]
+    return mask_address(value) if isinstance(value, str) else value

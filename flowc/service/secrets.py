@@ -12,18 +12,13 @@ A value that was resolved is never part of a repr or of an error's text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from flowc.compiler.front.references import REFERENCE
 from flowc.errors import UsageError
+from flowc.masking import REFERENCE, Masker
 from flowc.service.vaults import read_aws, read_gcp, read_vault
-
-MASK = "***"
-_SHORT = 4
-"""Shorter secrets are masked only where they stand alone, so that text stays readable."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +27,13 @@ class Resolver:
 
     env: Mapping[str, str] = field(repr=False)
     root: Path
-    _secrets: set[str] = field(default_factory=set, repr=False)
+    masker: Masker = field(default_factory=Masker, repr=False)
 
     def resolve(self, text: str) -> str:
         """The text with every reference replaced by its value. Raises FlowcError when one cannot be resolved."""
         found = REFERENCE.sub(lambda match: self._value(match[1]), text)
         if found != text:
-            self.remember(found)
+            self.masker.remember(found)
         return found
 
     def resolve_all(self, value: object) -> object:
@@ -49,14 +44,9 @@ class Resolver:
             return {key: self.resolve_all(item) for key, item in value.items()}
         return [self.resolve_all(item) for item in value] if isinstance(value, list) else value
 
-    def remember(self, value: str) -> None:
-        """Has a value, and the password in it when it is a URL, masked from now on."""
-        self._secrets.add(value)
-        self._secrets.update(_passwords(value))
-
     def redact(self, text: str) -> str:
-        """The text with every value that was given out masked."""
-        return redact(text, tuple(self._secrets))  # others may resolve more meanwhile
+        """What went wrong in the words of others, without any piece of the values that were given out."""
+        return self.masker.redact(text, pieces=True)
 
     def _value(self, reference: str) -> str:
         scheme, colon, rest = reference.partition(":")
@@ -66,31 +56,8 @@ class Resolver:
             message = f"`${{{reference}}}` is no known kind of reference"
             raise UsageError(message, code="unknown-reference", help=f"use `${{NAME}}` or one of {known}")
         value = reader(self, rest) if reader else _variable(self, reference)
-        self.remember(value)
+        self.masker.remember(value)
         return value
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text with every secret masked, the longest first."""
-    for secret in sorted((s for s in secrets if s), key=len, reverse=True):
-        if len(secret) >= _SHORT:
-            text = text.replace(secret, MASK)
-        else:
-            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
-    return text
-
-
-def redact_url(url: str) -> str:
-    """A URL with its password masked; references stay as they are."""
-    return re.sub(r"(://[^/@:]*:)(?!\$\{)[^/@]*@", rf"\g<1>{MASK}@", url)
-
-
-def _passwords(value: str) -> set[str]:
-    try:
-        password = urlsplit(value).password if "://" in value else None
-    except ValueError:
-        return set()
-    return {password, unquote(password)} if password else set()
 
 
 def _variable(resolver: Resolver, name: str) -> str:

@@ -107,7 +107,8 @@ class Sessions:
         if path is not None:
             return options.kind, path
         parts = urlsplit(str(options.values.get("url", "")))
-        return options.kind, parts.hostname, parts.port, parts.username, parts.path, parts.query
+        user, _, host = parts.netloc.rpartition("@")
+        return options.kind, host.lower(), user.partition(":")[0], parts.path, parts.query
 
     def leads(self, connection: str) -> Place:
         """The place of a connection; one whose secrets are not there leads nowhere else."""

@@ -12,9 +12,10 @@ from typing import ClassVar
 import pytest
 
 from flowc.errors import FlowcError, TransientError
+from flowc.masking import mask_address, redact
 from flowc.render import full
 from flowc.service.options import open_options, shown_options
-from flowc.service.secrets import Resolver, redact, redact_url
+from flowc.service.secrets import Resolver
 from tests.unit.project import load
 
 
@@ -115,10 +116,24 @@ def test_short_secrets_do_not_garble_text() -> None:
     assert redact("a password: pa", ["pa", ""]) == "a password: ***"
 
 
-def test_urls_are_shown_without_password() -> None:
-    assert redact_url("postgres://u:pw@h/d") == "postgres://u:***@h/d"
-    assert redact_url("postgres://u:${PW}@h/d") == "postgres://u:${PW}@h/d"
-    assert redact_url("postgres://h/d?a=b:c@d") == "postgres://h/d?a=b:c@d"
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgres://u:pw@h/d", "postgres://u:***@h/d"),
+        ("postgres://u:p@s/s]w@h/d", "postgres://u:***@h/d"),
+        ("postgres://u:${PW}@h/d", "postgres://u:${PW}@h/d"),
+        ("postgres://${env:USER}:${env:PW}@h/d", "postgres://${env:USER}:${env:PW}@h/d"),
+        ("postgres://h/d?a=b:c@d", "postgres://h/d?a=b:c@d"),
+        ("postgres://u@h/d?sslpassword=a&b&sslmode=require", "postgres://u@h/d?sslpassword=***&sslmode=require"),
+        ("host=h password='it\\'s a secret' dbname=d", "host=h password='***' dbname=d"),
+        ("host=h sslpassword=a&b dbname=d", "host=h sslpassword=*** dbname=d"),
+        ("s3://key:sec/ret@bucket/folder", "s3://key:***@bucket/folder"),
+        ("md:db?motherduck_token=ey.J", "md:db?motherduck_token=***"),
+        ('m.PlainLoginModule required username="u" password="p\\"w";', None),
+    ],
+)
+def test_addresses_are_shown_without_secrets(address: str, shown: str | None) -> None:
+    assert mask_address(address) == (shown or 'm.PlainLoginModule required username="u" password="***";')
 
 
 CONNECTIONS = """
@@ -143,6 +158,7 @@ def test_options_are_ready_to_open(tmp_path: Path) -> None:
         "by_url": f"{tmp_path}/b.db", "absolute": "/tmp/c.db", "drop": f"{tmp_path}/inbox", "bucket": "s3://b/c",
     }  # fmt: skip
     assert resolver.redact("hunter2 k3yx k3y") == "*** k3yx ***"
+    assert resolver.redact("the end of it is unter2") == "the end of it is ***"
     assert "hunter2" not in repr(opened)
 
 

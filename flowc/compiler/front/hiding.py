@@ -1,29 +1,40 @@
-"""Marks the secrets that stand in a file, so that no diagnostic ever shows them with their line."""
+"""Marks the secrets that stand in a file, so that no diagnostic ever shows them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from flowc.compiler.front.kinds import may_name_secret, password_word, secret_names
+from flowc.compiler.front.kinds import may_name_secret, secret_names
 from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap
+from flowc.masking import Place, places_in_prose, secret_places, written_out
 from flowc.source import SourceFile
 
-_URL = re.compile(r"://[^\s/@:'\"]*:(?P<secret>(?!\$\{)[^\s/@'\"]+)@")
+_LINE = re.compile(r"[^\n]+")
 
 
 def hide_secrets(file: SourceFile, root: Node | None) -> None:
     """Hides passwords in URLs, and the values of secret options; by their names alone in a file that is no YAML."""
-    found = {match.span("secret") for match in _URL.finditer(file.text)}
+    found = set(places_in_prose(file.text))
     if root is None:
-        pattern = re.compile(rf"\b(?:{'|'.join(sorted(secret_names()))})['\"]?\s*:\s*(?P<secret>[^\s,}}][^,}}\n]*)")
+        names = "|".join(map(re.escape, sorted(secret_names())))
+        pattern = re.compile(rf"(?:{names})['\"]?\s*:\s*(?P<secret>[^\s,}}][^,}}\n]*)")
         found |= {match.span("secret") for match in pattern.finditer(file.text)}
+        lines = (match.span() for match in _LINE.finditer(file.text))
+        found |= {place for line in lines for place in _within(file.text, line)}
     else:
         found |= set(_options(root))
-    file.hidden.extend(sorted(found))
+    file.hidden.extend(sorted(place for place in found if written_out(file.text[slice(*place)])))
+    file.secrets.update(file.text[slice(*place)] for place in file.hidden)
 
 
-def _options(root: Node) -> Iterator[tuple[int, int]]:
+def _within(text: str, part: Place) -> Iterator[Place]:
+    """The places of secrets in a part of the text."""
+    start, end = part
+    yield from ((start + first, start + last) for first, last in secret_places(text[start:end]))
+
+
+def _options(root: Node) -> Iterator[Place]:
     """The places of secret options below every `connections`, whatever their kind."""
     if not isinstance(root, TreeMap):
         return
@@ -33,19 +44,22 @@ def _options(root: Node) -> Iterator[tuple[int, int]]:
         holders += [e.value for e in environments.entries.values() if isinstance(e.value, TreeMap)]
     for holder in holders:
         if connections := holder.get("connections"):
-            yield from _below(connections)
+            yield from _below(connections, "")
 
 
-def _below(node: Node) -> Iterator[tuple[int, int]]:
+def _below(node: Node, key: str) -> Iterator[Place]:
     if isinstance(node, Sequence):
         for item in node.items:
-            yield from _below(item)
+            yield from _below(item, key)
     elif isinstance(node, TreeMap):
-        for key, entry in node.entries.items():
-            value = entry.value
-            if not isinstance(value, Scalar):
-                yield from _below(value)
-            elif may_name_secret(key) and "${" not in value.text:
-                yield value.span.start, value.span.end
-            elif found := password_word(value.span.file.text[value.span.start : value.span.end]):
-                yield value.span.start + found[0], value.span.start + found[1]
+        for name, entry in node.entries.items():
+            yield from _below(entry.value, name)
+    elif isinstance(node, Scalar):
+        text, start, end = node.span.file.text, node.span.start, node.span.end
+        if may_name_secret(key):
+            yield start, end
+            node.span.file.secrets.update({node.text} if written_out(node.text) else ())
+        quoted = node.style in ("'", '"')
+        yield from _within(text, (start + quoted, end - quoted))
+        written = (node.text[slice(*place)] for place in secret_places(node.text))
+        node.span.file.secrets.update(filter(written_out, written))

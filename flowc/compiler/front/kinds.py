@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
 from flowc.compiler.front.schemarules import load
+from flowc.masking import Place, names_secret, secret_places
 
 LOAD_SOURCE = "load-source"
 LOAD_TARGET = "load-target"
@@ -17,9 +18,6 @@ STREAM_TARGET = "stream-target"
 LOOKUP = "lookup"
 STATE = "state"
 DEAD_LETTER = "dead-letter"
-
-_SECRET_WORD = re.compile(r"(?:^|[._-])(?:password|passwd|passphrase|secret|token|secret_key)$", re.IGNORECASE)
-_PASSWORD_WORD = re.compile(r"\bpassword=(?P<secret>(?!\$\{)[^\s'\"&]+)")
 
 
 @cache
@@ -55,38 +53,59 @@ def is_database(kind: str) -> bool:
 
 
 @cache
-def secret_options(kind: str) -> frozenset[str]:
-    """The options whose values are secrets, by dotted path (`security.password`)."""
-    return frozenset(_secrets(_schema(kind), ""))
+def secret_options(kind: str) -> frozenset[tuple[str, ...]]:
+    """The paths of the options whose values are secrets as a whole: `("security", "password")`."""
+    return frozenset(_secrets(_schema(kind), ()))
 
 
-def _secrets(schema: Mapping[str, Any], path: str) -> Iterator[str]:
-    if schema.get("x-secret"):
+def _secrets(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    if schema.get("x-secret") is True:  # of an "address" only a part is one
         yield path
     for key, value in schema.get("properties", {}).items():
-        yield from _secrets(value, f"{path}.{key}" if path else key)
+        yield from _secrets(value, (*path, key))
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret among the options of a connection: the whole text at a path, or a place in it."""
+
+    path: tuple[str, ...]
+    text: str
+    place: Place
+
+    @property
+    def value(self) -> str:
+        """The secret itself."""
+        return self.text[slice(*self.place)]
+
+
+def secrets_of(kind: str, options: Mapping[str, Any]) -> Iterator[Secret]:
+    """All secrets in the options: what the schema marks, what a name tells, and passwords in addresses."""
+    return _secrets_in(options, (), secret_options(kind))
+
+
+def _secrets_in(value: object, path: tuple[str, ...], marked: frozenset[tuple[str, ...]]) -> Iterator[Secret]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _secrets_in(item, (*path, str(key)), marked)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets_in(item, path, marked)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        text = str(value)
+        whole = path in marked or any(map(names_secret, path))
+        places = [(0, len(text))] if whole else secret_places(text)
+        yield from (Secret(path, text, place) for place in places)
 
 
 @cache
 def secret_names() -> frozenset[str]:
-    """The names of all secret options but `url`, of which only the password is secret."""
-    names = {path.rpartition(".")[2] for kind in kinds() for path in secret_options(kind)}
-    return frozenset(names - {"url"})
-
-
-def names_secret(key: str) -> bool:
-    """Whether an option that no schema describes is secret by its name, as in `sasl.password`."""
-    return _SECRET_WORD.search(key) is not None
+    """The names of all secret options."""
+    return frozenset(path[-1] for kind in kinds() for path in secret_options(kind))
 
 
 @cache
 def may_name_secret(key: str) -> bool:
-    """As `names_secret`, also for what may be a secret option's name with a typing error."""
+    """Whether this is the name of a secret option of any kind, perhaps with a typing error."""
     names = secret_names()
     return names_secret(key) or key in names or bool(get_close_matches(key.lower(), names, n=1, cutoff=0.8))
-
-
-def password_word(value: str) -> tuple[int, int] | None:
-    """Where a DSN of words or a URL's query holds a written-out password: `host=h password=…`."""
-    match = _PASSWORD_WORD.search(value)
-    return match.span("secret") if match else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-REFERENCE = re.compile(r"\$\{(?P<name>[^{}]*)\}")
+from flowc.masking import REFERENCE
+
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -21,7 +22,7 @@ def texts(value: object) -> Iterator[str]:
 def references(value: object) -> Iterator[str]:
     """What stands between the braces of each reference."""
     for text in texts(value):
-        yield from (match["name"] for match in REFERENCE.finditer(text))
+        yield from (match[1] for match in REFERENCE.finditer(text))
 
 
 def variables(value: object) -> Iterator[str]:

@@ -30,7 +30,7 @@ def find(paths: Sequence[Path], reporter: Reporter) -> list[Path]:
 def _below(path: Path, reporter: Reporter) -> list[Path]:
     if path.is_dir():
         reach = Reach(project_root([path]), (str(path.absolute()),))
-        return [file for file in sorted(_walk(path)) if is_own(file, reach, reporter) and _is_readable(file, reporter)]
+        return [file for file in sorted(_walk(path)) if is_own(file, reach, reporter) and is_readable(file, reporter)]
     if path.exists():
         return [path]
     helps = ("name a spec file or a folder of spec files",)
@@ -47,8 +47,8 @@ def is_own(path: Path, reach: Reach, reporter: Reporter) -> bool:
     return False
 
 
-def _is_readable(path: Path, reporter: Reporter) -> bool:
-    """Reading a pipe or a device that lies among the specs might never end."""
+def is_readable(path: Path, reporter: Reporter) -> bool:
+    """Whether this is a file, as its name says: reading a pipe or a device that lies among others might never end."""
     if path.is_file() or path.is_dir() or not path.exists():
         return not path.is_dir()
     reporter.error("unreadable-file", f"`{display(path)}` cannot be read: it is not a file")

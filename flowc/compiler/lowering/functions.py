@@ -73,7 +73,7 @@ def _decorated(root: Path, python: str) -> tuple[_Types, bool] | str:
     module, _, name = python.partition(":")
     path = _path(root, module)
     try:
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = ast.parse(_text(path))
     except SyntaxError as error:
         return f"`{path.relative_to(root)}` is no Python: line {error.lineno}: {error.msg}"
     except (OSError, ValueError):
@@ -85,6 +85,13 @@ def _decorated(root: Path, python: str) -> tuple[_Types, bool] | str:
     marks = (_mark(mark) for mark in node.decorator_list)
     reason = f"`{name}` in `{path.relative_to(root)}` has no `@flowc.udf` or `@flowc.udaf` with types written out"
     return next((mark for mark in marks if mark is not None), reason)
+
+
+def _text(path: Path) -> str:
+    """Reading a pipe or a device that has a module's name might never end."""
+    if not path.is_file():
+        raise OSError(f"{path} is not a file")
+    return path.read_text("utf-8")
 
 
 def _path(root: Path, module: str) -> Path:

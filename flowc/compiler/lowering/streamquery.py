@@ -33,8 +33,8 @@ def with_own_stars(query: SqlTree, hidden: Mapping[str, Collection[str]]) -> Sql
         read = [table for table in _relations(select) if table.name in hidden and table.name not in defined]
         for item in select.expressions:
             star = item if isinstance(item, exp.Star) else item.this
-            if isinstance(star, exp.Star):
-                meant = [table for table in read if star is item or table.alias_or_name == item.args.get("table").name]
+            if isinstance(star, exp.Star) and (star is item or isinstance(item, exp.Column)):
+                meant = [table for table in read if star is item or table.alias_or_name == item.table]
                 names = dict.fromkeys(name for table in meant for name in hidden[table.name])
                 without = [exp.column(exp.to_identifier(name, quoted=True)) for name in names]
                 star.set("except_", [*(star.args.get("except_") or ()), *without] or None)

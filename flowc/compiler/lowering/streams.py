@@ -35,6 +35,7 @@ from flowc.compiler.lowering.streamtargets import (
 from flowc.compiler.lowering.streamtime import microseconds, repeats, state
 from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.names.raw import column_at, keys_at, name_at, place
+from flowc.compiler.names.resolve import known_dialect
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
@@ -121,9 +122,9 @@ def _query(stream: RawSpec, sources: tuple[Source, ...], lowering: Lowering) -> 
         union = union_text(stream, sources, lowering.reporter)
         return parse_query(union, OWN, lowering.reporter) if union is not None else None
     named = name_at(stream, "dialect")
-    dialect = named.value if named else OWN
-    rendered = lowering.plain(text, None, dialect) if text else None
-    return parse_query(rendered, dialect, lowering.reporter) if rendered else None
+    dialect = known_dialect(named, lowering.reporter) if named else OWN
+    rendered = lowering.plain(text, None, dialect) if text and dialect else None
+    return parse_query(rendered, dialect, lowering.reporter) if rendered and dialect else None
 
 
 def _sources(stream: RawSpec, lowering: Lowering) -> Iterator[Source]:

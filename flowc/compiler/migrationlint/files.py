@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowc.compiler.front.reach import Reach
-from flowc.compiler.front.specfiles import SUFFIXES, is_own, read_text
+from flowc.compiler.front.specfiles import SUFFIXES, is_own, is_readable, read_text
 from flowc.diagnostics import Reporter
 from flowc.source import SourceFile
 
@@ -35,4 +35,8 @@ def read_migrations(paths: Sequence[Path], reporter: Reporter) -> list[list[Sour
 
 def _below(folder: Path, reporter: Reporter) -> list[Path]:
     reach = Reach(folder.absolute())
-    return [file for file in sorted(folder.rglob("*" + _SUFFIX)) if is_own(file, reach, reporter)]
+    return [
+        file
+        for file in sorted(folder.rglob("*" + _SUFFIX))
+        if is_own(file, reach, reporter) and is_readable(file, reporter)
+    ]

@@ -151,11 +151,12 @@ def _check_query(spec: PipelineSpec, reporter: Reporter) -> None:
 
 def _dialect(spec: PipelineSpec, database: ConnectionSpec | None, reporter: Reporter) -> str | None:
     if spec.dialect or "dialect" in spec.gaps:
-        return _known_dialect(spec.dialect, reporter) if spec.dialect else None
+        return known_dialect(spec.dialect, reporter) if spec.dialect else None
     return dialect(database.kind.value) if database else OWN
 
 
-def _known_dialect(name: Name, reporter: Reporter) -> str | None:
+def known_dialect(name: Name, reporter: Reporter) -> str | None:
+    """The dialect of that name; None where there is none, which is reported."""
     known = dialect_names()
     if name.value in known:
         return name.value

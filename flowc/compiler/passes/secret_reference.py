@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.references import REFERENCE, VARIABLE, references, texts, variables
+from flowc.compiler.front.references import VARIABLE, references, texts, variables
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter, did_you_mean
+from flowc.masking import REFERENCE
 from flowc.source import Span
 
 SCHEMES = ("env", "file", "vault", "aws", "gcp")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.errors import SqlglotError, UnsupportedError
+from sqlglot.errors import SqlglotError, TokenError, UnsupportedError
 
 from flowc.compiler.dialects import as_read
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
@@ -63,7 +63,12 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
 
 def _has_functions(text: str, tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter) -> bool:
     """Whether the engine has every function that the text calls; reports those that it has not."""
-    missing = list(dict.fromkeys(missing_functions(text, tree, engine)))
+    try:
+        missing = list(dict.fromkeys(missing_functions(text, tree, engine)))
+    except TokenError:  # what names no thing in its own dialect was written as something that has no end in this one
+        message = f"the SQL cannot be translated from {parsed.dialect} to {engine}"
+        reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
+        return False
     helps = [f"write it in {engine}'s SQL and say `dialect: {engine}`"]
     for name in missing:
         message = f"`{name}` of {parsed.dialect} has no translation to {engine}"

@@ -108,7 +108,7 @@ class Registry:
             if known is not None and known != seen:
                 raise changed(self.folder / seen.path)
             if known is None and seen.mtime >= (self._since or 0):
-                fresh[seen] = self._young.get(seen, now)
+                fresh[seen] = min(self._young.get(seen, now), now)  # a clock may be set back
         settled = int(_SETTLED * 1e9)
         whole = sorted(seen for seen, at in fresh.items() if now - max(0, min(at, seen.mtime)) >= settled)
         self._young = {seen: at for seen, at in fresh.items() if seen not in set(whole)}

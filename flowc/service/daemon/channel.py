@@ -26,8 +26,8 @@ class Wire:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send(self, line: Line) -> None:
-        """Writes a line; a daemon that is gone is no failure here."""
-        data = msgspec.json.encode(line)
+        """Writes a line, without secrets; a daemon that is gone is no failure here."""
+        data = self.resolver.redact(msgspec.json.encode(line).decode()).encode()
         with self._lock:
             try:
                 self.file.write(data + b"\n")
@@ -47,12 +47,12 @@ class Channel:
 
     def event(self, level: str, message: str, fields: Fields | None = None) -> None:
         """Writes a line of the log."""
-        text, fields = self.wire.resolver.redact(message), dict(fields or {})
+        fields = dict(fields or {})
         if len(self.jobs) == 1:
-            event = Event(level, text, self.jobs[0].stream, self.jobs[0].worker, fields)
+            event = Event(level, message, self.jobs[0].stream, self.jobs[0].worker, fields)
         else:
             streams = ", ".join(dict.fromkeys(job.stream for job in self.jobs))
-            event = Event(level, text, fields={**fields, "streams": streams})
+            event = Event(level, message, fields={**fields, "streams": streams})
         self.wire.send(Line(event=event))
 
     def report(self, report: Report) -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import socket
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from flowc.errors import UsageError
+
+_ADDRESS = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^\[\]:]*)):(?P<port>[0-9]{1,5})")
+_MOST = 32
+"""How many clients are answered at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +32,19 @@ Pages = Mapping[str, Callable[[], Page]]
 """By path, what makes the page."""
 
 
-def serve(address: str, pages: Pages) -> ThreadingHTTPServer:
-    """Serves pages at `HOST:PORT` in threads of its own until `shutdown`.
+def serve(address: str, pages: Pages, tell: Callable[[str], None]) -> ThreadingHTTPServer:
+    """Serves pages at `HOST:PORT` or `[ADDRESS]:PORT` in threads of its own until `shutdown`.
 
-    Raises UsageError when the address is none, or is taken.
+    `tell` hears of pages that could not be made. Raises UsageError when the address is none, or is taken.
     """
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    found = _ADDRESS.fullmatch(address)
+    if found is None or int(found["port"]) > 65535:
         message = f"`{address}` is no address to listen at"
-        raise UsageError(message, code="unusable-option", help="--http 127.0.0.1:9464")
+        raise UsageError(message, code="unusable-option", help="--http 127.0.0.1:9464, or --http '[::1]:9464'")
     try:
-        server = _Server((host.strip("[]"), int(port)), _handler(pages))
-    except OSError as error:
-        message = f"cannot listen at {address}: {(error.strerror or str(error)).lower()}"
+        server = _Server(found["six"] or found["host"], int(found["port"]), _handler(pages), tell)
+    except (OSError, ValueError) as error:  # a name that can be no host's is a ValueError
+        message = f"cannot listen at {address}: {(getattr(error, 'strerror', None) or str(error)).lower()}"
         raise UsageError(message, code="unusable-option", help="give `--http` another HOST:PORT") from None
     threading.Thread(target=server.serve_forever, name="flowc-http", daemon=True).start()
     return server
@@ -43,6 +52,34 @@ def serve(address: str, pages: Pages) -> ThreadingHTTPServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self, host: str, port: int, handler: type[BaseHTTPRequestHandler], tell: Callable[[str], None]
+    ) -> None:
+        if host:
+            self.address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        self._room, self._tell = threading.BoundedSemaphore(_MOST), tell
+        super().__init__((host, port), handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answers in a thread, or hangs up while as many clients as there is room for wait for theirs."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Makes room when a client has its answer."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news; anything else is."""
+        if not isinstance(sys.exception(), OSError):
+            self._tell(traceback.format_exc())
 
 
 def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:

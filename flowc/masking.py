@@ -1,0 +1,177 @@
+"""Secrets in texts: where they stand in an address, how outputs may spell them, and how they are kept out of sight."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from html import escape
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
+
+MASK = "***"
+REFERENCE = re.compile(r"\$\{([^{}]*)\}")
+Place = tuple[int, int]
+_SHORT = 4
+"""Shorter secrets are masked only where they stand alone, so that text stays readable."""
+_LONG = 8
+"""A piece of a secret that is a plain word or number is masked from this length on: a shorter one is likely a word."""
+_NAME = re.compile(
+    r"(?:password|passwd|pwd|passphrase|secret|token|(?:secret|access|account|api|shared)[_.-]?(?:access[_.-]?)?key|"
+    r"signature|credentials?|jaas\.config|oauthbearer\.config|key\.pem|(?:^|[._-])sig)$",
+    re.IGNORECASE,
+)
+_BEFORE = r"://(?:\$\{[^{}]*\}|[^\s/?#:'\"`$]|\$(?!\{))*:"
+_USER = re.compile(_BEFORE + "(?P<secret>.+)@", re.DOTALL)
+_IN_PROSE = re.compile(_BEFORE + r"(?P<secret>[^\s'\"`]+)@")
+_QUERY = re.compile(r"[?&;](?P<name>[\w.%-]+)=(?P<secret>.*?)(?=&[\w.%-]+=|$)", re.DOTALL)
+_WORDS = re.compile(
+    r"(?:^|(?<=\s))(?P<name>[\w.-]+)\s*=\s*"
+    r"(?:(?:'(?P<single>(?:[^'\\]|\\.)*)'|\"(?P<double>(?:[^\"\\]|\\.)*)\")(?=[\s;]|$)|(?P<bare>.+?)(?=\s+[\w.-]+\s*=|$))",
+    re.DOTALL,
+)
+_PORT = re.compile(r"\d+(?:[/?#,]|$)")
+_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def names_secret(name: str) -> bool:
+    """Whether an option is secret by its name alone, as `sasl.password` and `motherduck_token` are."""
+    return _NAME.search(name) is not None
+
+
+def secret_places(text: str) -> list[Place]:
+    """Where an address or a list of `name=value` holds secrets: `://user:…@`, `?sslpassword=…`, `password='…'`.
+
+    A password may hold what an address is made of, so the last `@` ends it: rather too much is found than a piece less.
+    """
+    found = {match.span("secret") for match in _USER.finditer(text)}
+    for pattern in (_QUERY, _WORDS):
+        named = (match for match in pattern.finditer(text) if names_secret(unquote(match["name"])))
+        found |= {match.span(match.lastgroup or 0) for match in named}
+    return sorted((start, end) for start, end in found if end > start)
+
+
+def written_out(secret: str) -> bool:
+    """Whether this is more than `${…}` references."""
+    return bool(REFERENCE.sub("", secret))
+
+
+def is_password(secret: str) -> bool:
+    """Whether what stands before the last `@` is no port and more behind it: `://host:5432/db?options=a@b`."""
+    return _PORT.match(secret) is None
+
+
+def mask_address(text: str) -> str:
+    """An address with its secrets masked; references stay as they are."""
+    return _without(text, ((start, end) for start, end in secret_places(text) if written_out(text[start:end])))
+
+
+def places_in_prose(text: str) -> list[Place]:
+    """Where passwords stand in the addresses that occur in a text, each of them without spaces and quotes."""
+    found = (match.span("secret") for match in _IN_PROSE.finditer(text) if "://" in text)
+    return [(start, end) for start, end in found if written_out(text[start:end])]
+
+
+def mask_addresses(text: str) -> str:
+    """Prose with the passwords masked of the addresses in it."""
+    return _without(text, places_in_prose(text))
+
+
+def _without(text: str, places: Iterable[Place]) -> str:
+    parts, at = [], 0
+    for start, end in places:
+        if end > at:
+            parts.append(text[at : max(start, at)] + MASK)
+            at = end
+    return "".join(parts) + text[at:]
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """The text with every secret masked, the longest first."""
+    for secret in sorted((s for s in secrets if s), key=len, reverse=True):
+        if len(secret) >= _SHORT:
+            text = text.replace(secret, MASK)
+        else:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
+    return text
+
+
+@dataclass
+class Masker:
+    """Remembers what must not be shown, and masks it in every spelling that an output may give it."""
+
+    _spelled: set[str] = field(default_factory=set, repr=False)
+    _cores: set[str] = field(default_factory=set, repr=False)
+    """The spellings of passwords and keys themselves, of which no piece may be shown either."""
+
+    def remember(self, value: str) -> None:
+        """Has a value masked from now on, and the secrets in it where it is an address."""
+        self._spelled |= _spellings(value)
+        for start, end in secret_places(value):
+            self.remember_secret(value[start:end])
+
+    def remember_secret(self, secret: str) -> None:
+        """Has a password or a key masked, its lines and, in what went wrong, its pieces."""
+        for part in {secret, *secret.splitlines()} if "\n" in secret else {secret}:
+            self._cores |= _spellings(part)
+        self._spelled |= self._cores
+
+    def redact(self, text: str, *, pieces: bool = False) -> str:
+        """The text without what is remembered; `pieces` for what others say, who may have cut a secret up."""
+        masked = self._masked(text, pieces)
+        if masked != text and _is_json(text):  # a secret of digits is no reason to break a number
+            return _JSON_TEXT.sub(lambda match: f'"{self._masked(match[0][1:-1], pieces)}"', text)
+        return masked
+
+    def _masked(self, text: str, pieces: bool) -> str:
+        text = redact(text, tuple(self._spelled))  # others may remember more meanwhile
+        return _without(text, _pieces(text, tuple(self._cores))) if pieces else text
+
+
+def _is_json(text: str) -> bool:
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _spellings(secret: str) -> set[str]:
+    """The secret as outputs write it, also one inside of another."""
+    found = {secret, unquote(secret), unquote_plus(secret)}
+    for _ in range(2):
+        found |= {spelled for each in found for spelled in _encoded(each)}
+    least = min(len(secret), _SHORT)
+    return {spelled for spelled in found if len(spelled) >= least and not spelled.isspace()} - {""}
+
+
+def _encoded(text: str) -> Iterator[str]:
+    yield from (quote(text, safe=""), quote(text), quote_plus(text))
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
+    yield from (escape(text), text.replace("'", "''"), text.replace("\\", "\\\\"))
+    line = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    yield from (line, line.replace(":", "%3A").replace(",", "%2C"))
+
+
+def _pieces(text: str, secrets: tuple[str, ...]) -> Iterator[Place]:
+    """Where pieces of secrets stand that tell something of them."""
+    heads = {secret[i : i + _SHORT] for secret in secrets for i in range(len(secret) - _SHORT + 1)}
+    at = 0
+    while heads and at <= len(text) - _SHORT:
+        end = at + _SHORT
+        if text[at:end] in heads:
+            while end < len(text) and any(text[at : end + 1] in secret for secret in secrets):
+                end += 1
+            if _tells(text[at:end]):
+                yield at, end
+                at = end
+                continue
+        at += 1
+
+
+def _tells(piece: str) -> bool:
+    if len(piece) >= _LONG:
+        return any(map(str.isalnum, piece))
+    return not piece.isalpha() and not piece.isdigit() and any(map(str.isalnum, piece))

@@ -1,0 +1,140 @@
+"""Whatever lies around a project and stands on the command line: flowc tells what is wrong, and never fails itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Inside
+
+SPECS = """
+project: x
+connections: { a: { kind: sqlite, path: a.db }, in: { kind: files, uri: inbox, format: jsonl } }
+tables: { t: { connection: a, columns: { id: bigint } } }
+"""
+LOAD = SPECS + "pipelines: { p: { from: { connection: a, table: s }, to: t, mode: append, sql: SELECT 1 AS id } }\n"
+STREAM = SPECS + "streams: { s: { source: { connection: in, path: '*' }, to: t, sql: SELECT id FROM source } }\n"
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("lint", LONG), ("plan", LONG), ("run", "--once", LONG), ("compile", LONG), ("apply", LONG), ("graph", LONG),
+        ("status", LONG), ("preview", LONG), ("validate", LONG), ("connections", "check", LONG),
+        ("import", LONG), ("test", LONG), ("rewind", LONG), ("dlq", "show", LONG), ("init", LONG), ("drift", LONG),
+        ("explain", LONG), ("plan", "--out", LONG), ("graph", "--out", LONG),
+        ("apply", LONG + ".json"), ("lint", LONG + "/x.yaml"), ("run", "--http", LONG),
+        ("project", "rename", LONG, "y"),
+    ],
+    ids=lambda words: " ".join(words).replace(LONG, "LONG"),
+)  # fmt: skip
+def test_names_may_be_longer_than_a_file_may_be_called(project: Inside, command: tuple[str, ...]) -> None:
+    project.write("specs/main.yaml", STREAM + LOAD.removeprefix(SPECS))
+    done = project.flowc(*command)
+    assert done.code in (1, 2)
+    assert "error[" in done.err or "Error:" in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("run", "--http", "nowhere"), "unusable-option"),
+        (("run", "--http", "127.0.0.1:99999"), "unusable-option"),
+        (("run", "--http", "127.0.0.1:²"), "unusable-option"),
+        (("run", "--http", "127.0.0.1:٣"), "unusable-option"),
+        (("run", "--http", "a\x00b:80"), "unusable-option"),
+        (("run", "--http", "é" * 70 + ".example:80"), "unusable-option"),
+        (("run", "--http", "..:80"), "unusable-option"),
+        (("run", "--http", "[::1:80"), "unusable-option"),
+        (("dlq", "purge", "s", "--older-than", "9" * 30 + "d"), "unreadable-argument"),
+        (("dlq", "purge", "s", "--older-than", "9" * 400 + "d"), "unreadable-argument"),
+        (("dlq", "purge", "s", "--older-than", "800000d"), "unreadable-argument"),
+    ],
+)
+def test_absurd_options_are_told(project: Inside, command: tuple[str, ...], code: str) -> None:
+    project.write("specs/main.yaml", STREAM.replace("sql:", "on_error: dlq, dead_letter: { table: letters }, sql:"))
+    done = project.flowc(*command)
+    assert (done.code, f"error[{code}]" in done.err) == (2, True), done.err
+
+
+COMMANDS = (
+    ("lint",), ("plan",), ("apply", "--yes"), ("run", "--once"), ("status",), ("preview", "s"), ("connections", "list"),
+    ("rewind", "s", "--to", "earliest", "--yes"), ("drift",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path", [".flowc", ".flowc/state.db", ".flowc/connections.yaml", "home/.flowc", "home/.flowc/connections.yaml"]
+)
+@pytest.mark.parametrize("what", ["a file", "a folder", "noise"])
+def test_whatever_lies_where_flowc_keeps_things(project: Inside, path: str, what: str) -> None:
+    """A folder stands for a file that nobody may read, which root may."""
+    project.write("specs/main.yaml", STREAM)
+    project.write("inbox/a.jsonl", '{"id": 1}\n')
+    place = project.path / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if what == "a folder":
+        place.mkdir()
+    else:
+        place.write_bytes(b"" if what == "a file" else os.urandom(9000))
+    for command in COMMANDS:
+        done = project.flowc(*command)
+        assert done.code == 0 or "error[" in done.out + done.err, (command, done)
+
+
+@pytest.mark.parametrize("dialect", ["nope", "", "postgress", "'  '", "1"])
+def test_a_dialect_that_there_is_not(project: Inside, dialect: str) -> None:
+    project.write("specs/main.yaml", STREAM.replace("sql:", f"dialect: {dialect or chr(39) * 2}, sql:"))
+    done = project.flowc("lint")
+    assert done.code == 1
+    assert "dialect" in done.out
+
+
+@pytest.mark.parametrize("sql", ["SELECT * @x FROM source", "SELECT * @x", "SELECT @", "SELECT * @@x, 1 FROM source"])
+@pytest.mark.parametrize("dialect", ["postgres", "mysql", "duckdb", "sqlite", None])
+def test_at_signs_that_mean_nothing(project: Inside, sql: str, dialect: str | None) -> None:
+    own = f"dialect: {dialect}, " if dialect else ""
+    for spec in (STREAM.replace("SELECT id FROM source", f'"{sql}"'), LOAD.replace("SELECT 1 AS id", f'"{sql}"')):
+        project.write("specs/main.yaml", spec.replace("sql:", f"{own}sql:"))
+        assert project.flowc("lint").code == 1
+        project.flowc("compile")
+
+
+def test_more_workers_than_any_machine_has(project: Inside) -> None:
+    project.write("specs/main.yaml", STREAM.replace("sql:", "parallelism: 100000000000, sql:"))
+    done = project.flowc("lint")
+    assert done.code == 1
+    assert "parallelism" in done.out
+
+
+@pytest.mark.parametrize("what", ["fifo", "device", "folder", "noise"])
+def test_functions_in_what_is_no_module(project: Inside, what: str) -> None:
+    function = "functions: { f: { python: 'odd:f' } }\n"
+    project.write("specs/main.yaml", STREAM.replace("SELECT id", "SELECT f(id) AS id") + function)
+    put(project.path / "odd.py", what)
+    done = project.flowc("lint")
+    assert done.code == 1
+    assert "`odd.py`" in done.out
+
+
+@pytest.mark.parametrize("what", ["fifo", "device", "noise"])
+def test_migrations_in_what_is_no_file(project: Inside, what: str) -> None:
+    put(project.write("migrations/001.sql", "SELECT 1;").with_name("002.sql"), what)
+    done = project.flowc("lint", "migrations")
+    assert done.code == 1
+    assert "002.sql" in done.out
+
+
+def put(place: Path, what: str) -> None:
+    """What nobody may read to its end, or as text."""
+    if what == "fifo":
+        os.mkfifo(place)
+    elif what == "device":
+        place.symlink_to(Path("/dev/zero"))
+    elif what == "folder":
+        place.mkdir()
+    else:
+        place.write_bytes(bytes(range(256)))

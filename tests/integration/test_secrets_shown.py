@@ -1,0 +1,136 @@
+"""No command shows a secret or a piece of it: random passwords in every place of every connector, wrong everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import pytest
+
+from flowc.masking import _tells
+from tests.commands import Done, Folder, Inside
+
+PRINTABLE = string.digits + string.ascii_letters + string.punctuation
+SEEDS = int(os.environ.get("FLOWC_TEST_SECRETS", "1"))
+STREAM = """
+tables: { t: { connection: sink, columns: { id: bigint } } }
+streams:
+  s: { source: { connection: c, topic: none }, to: t, sql: SELECT id FROM source }
+"""
+LOAD = """
+pipelines: { p: { from: c, to: { connection: sink, table: t }, mode: append, sql: SELECT 1 AS id } }
+"""
+COMMANDS = (
+    ("lint",), ("lint", "--format", "json"), ("lint", "--format", "github"), ("lint", "--format", "sarif"),
+    ("compile",), ("plan",), ("plan", "--out", "plan.json"), ("doctor",), ("connections", "list"),
+    ("connections", "list", "--format", "json"), ("connections", "check"), ("status",),
+    ("run", "--once", "--format", "json"), ("--debug", "run", "--once"),
+)  # fmt: skip
+
+
+def password(seed: int) -> str:
+    """A random one, with what URLs, JSON, YAML and shells give a meaning at its joints."""
+    chosen = random.Random(seed)
+    return (
+        "".join(chosen.choice(PRINTABLE) for _ in range(9))
+        + chosen.choice("@/]?#%&'\"\\ ")
+        + "Zq7"
+        + ("".join(chosen.choice(PRINTABLE) for _ in range(9)))
+    )
+
+
+def shown_pieces(text: str, secret: str) -> Iterator[str]:
+    """Pieces that tell something of the secret: four characters and more, in any spelling of ours."""
+    for size in range(len(secret), 3, -1):
+        for start in range(len(secret) - size + 1):
+            piece = secret[start : start + size]
+            spelled = {piece, json.dumps(piece)[1:-1], quote(piece, safe=""), quote(piece)}
+            if _tells(piece) and any(each in text for each in spelled):
+                yield piece
+
+
+def places(server: str, kafka: str, mysql: str) -> dict[str, dict[str, object]]:
+    """Connections whose secret is `SECRET`, raw, or `ENCODED`, as URLs have it."""
+    pg, my = urlsplit(server).netloc.rpartition("@")[2], urlsplit(mysql).netloc.rpartition("@")[2]
+    sasl = dict(parse_qsl(kafka.partition("?")[2]))["sasl"]
+    login = {"protocol": "SASL_PLAINTEXT", "mechanism": "PLAIN", "username": "u"}
+    kafkas = {
+        name: {"kind": "kafka", "bootstrap_servers": sasl, "properties": {name: "SECRET"}}
+        for name in ("ssl.key.pem", "sasl.jaas.config", "sasl.oauthbearer.config", "sasl.password", "ssl.key.password")
+    }
+    return {
+        "postgres": {"kind": "postgres", "url": f"postgres://postgres:ENCODED@{pg}/postgres"},
+        "postgres raw": {"kind": "postgres", "url": f"postgres://postgres:SECRET@{pg}/postgres"},
+        "postgres away": {"kind": "postgres", "url": "postgres://u:ENCODED@127.0.0.1:9/d"},
+        "postgres query": {"kind": "postgres", "url": f"postgres://{pg}/d?user=u&password=ENCODED&sslmode=disable"},
+        "postgres key": {"kind": "postgres", "url": f"postgres://u@{pg}/d?sslpassword=SECRET&sslmode=require"},
+        "postgres words": {"kind": "postgres", "url": "host=127.0.0.1 port=9 user=u password=SECRET"},
+        "mysql": {"kind": "mysql", "url": f"mysql://flowc:ENCODED@{my}/x"},
+        "mysql raw": {"kind": "mysql", "url": f"mysql://flowc:SECRET@{my}/x"},
+        "mysql away": {"kind": "mysql", "url": "mysql://u:ENCODED@127.0.0.1:9/d"},
+        "mysql query": {"kind": "mysql", "url": f"mysql://u@{my}/x?password=SECRET"},
+        "sasl": {"kind": "kafka", "bootstrap_servers": sasl, "security": {**login, "password": "SECRET"}},
+        "sasl away": {"kind": "kafka", "bootstrap_servers": "127.0.0.1:9", "security": {**login, "password": "SECRET"}},
+        "motherduck": {"kind": "duckdb", "path": "md:d?motherduck_token=SECRET"},
+        "motherduck url": {"kind": "duckdb", "url": "duckdb:md:d?motherduck_token=ENCODED"},
+        "bucket": {"kind": "files", "uri": "s3://key:SECRET@bucket/folder"},
+        "bucket key": {"kind": "files", "uri": "s3://bucket/folder", "options": {"secret_access_key": "SECRET"}},
+        "endpoint": {"kind": "files", "uri": "s3://bucket/folder", "options": {"endpoint": "http://k:SECRET@127.0.0.1:9"}},
+        "lake": {"kind": "delta", "uri": "s3://key:SECRET@bucket/folder"},
+        "lake token": {"kind": "delta", "uri": "s3://bucket/folder", "options": {"session_token": "SECRET"}},
+        "registry": {"kind": "schema_registry", "url": "http://u:SECRET@127.0.0.1:9"},
+        **kafkas,
+    }  # fmt: skip
+
+
+NAMES = tuple(places("postgres://h", "h?sasl=h", "mysql://h"))
+
+
+def filled(value: object, secret: str) -> object:
+    if isinstance(value, dict):
+        return {key: filled(item, secret) for key, item in value.items()}
+    return str(value).replace("SECRET", secret).replace("ENCODED", quote(secret, safe=""))
+
+
+def specs(options: dict[str, object]) -> str:
+    """A project that reads the connection, as YAML; JSON is YAML too."""
+    sink = {"kind": "sqlite", "path": "t.db"}
+    body = STREAM if options["kind"] == "kafka" else LOAD
+    return f"project: x\nconnections: {json.dumps({'c': options, 'sink': sink})}\n{body}"
+
+
+def run(folder: Folder, *arguments: str) -> Done:
+    """Also what is wrong with the command line shows nothing."""
+    done = folder.flowc(*arguments)
+    assert "error[internal]" not in done.err, done.err
+    return done
+
+
+@pytest.mark.parametrize("written", ["in the spec", "in the environment"])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_command_shows_a_secret(
+    name: str, written: str, tmp_path: Path, postgres: str, mysql: str, kafka_address: str
+) -> None:
+    place = places(postgres, kafka_address, mysql)[name]
+    for seed in range(SEEDS):
+        secret = password(seed * 97 + NAMES.index(name))
+        folder = Inside(tmp_path / str(seed))
+        options = filled(place, secret if written == "in the spec" else "${PW}")
+        if written == "in the environment":
+            folder.env["PW"] = secret if "SECRET" in json.dumps(place) else quote(secret, safe="")
+            options = json.loads(json.dumps(options).replace(quote("${PW}", safe=""), "${PW}"))
+        folder.write("specs/main.yaml", specs(options))  # type: ignore[arg-type]
+        waits = place["kind"] == "kafka"  # librdkafka tries for ten seconds, each time
+        for command in COMMANDS[:-3] + COMMANDS[-1:] if waits else COMMANDS:
+            done = run(folder, *command)
+            found = next(shown_pieces(done.out + done.err, secret), None)
+            assert found is None, (secret, found, command, done.out, done.err)
+        kept = b"".join(
+            file.read_bytes() for file in folder.path.rglob("*") if file.is_file() and "specs" not in file.parts
+        )
+        assert next(shown_pieces(kept.decode("latin-1"), secret), None) is None

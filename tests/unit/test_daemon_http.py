@@ -1,0 +1,84 @@
+"""The small HTTP server of the daemon: where it listens, whom it answers, and what it says of clients that go away."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from flowc.service.daemon import http
+from flowc.service.daemon.http import Page, serve
+from tests.waiting import until
+
+TOLD: list[str] = []
+
+
+def broken() -> Page:
+    raise ZeroDivisionError("by design")
+
+
+PAGES = {"/healthz": lambda: Page("ok\n"), "/long": lambda: Page("x" * 50_000_000), "/broken": broken}
+
+
+@pytest.fixture(params=["127.0.0.1", "[::1]", "localhost"])
+def address(request: pytest.FixtureRequest) -> Iterator[str]:
+    TOLD.clear()
+    server = serve(f"{request.param}:0", PAGES, TOLD.append)
+    yield f"{request.param}:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def answered(address: str) -> bool:
+    with urllib.request.urlopen(f"http://{address}/healthz", timeout=10) as answer:
+        return bool(answer.read() == b"ok\n")
+
+
+def connected(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host.strip("[]"), int(port)), 10)
+
+
+def test_it_listens_at_any_address(address: str) -> None:
+    assert answered(address)
+
+
+def test_clients_that_go_away_are_no_news(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    for path in ("/long", "/healthz"):
+        client = connected(address)
+        client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()  # a reset
+    assert answered(address)
+    assert (TOLD, capfd.readouterr()) == ([], ("", ""))
+
+
+def test_a_page_that_cannot_be_made_is_told(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with connected(address) as client:
+        client.sendall(b"GET /broken HTTP/1.0\r\n\r\n")
+        assert client.recv(100) == b""
+    until(lambda: bool(TOLD))
+    assert "by design" in TOLD[0]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_clients_that_wait_do_not_pile_up(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = threading.active_count()
+    idle = [connected(address) for _ in range(http._MOST * 3)]
+    for client in idle[http._MOST :]:
+        assert client.recv(1) == b""
+    assert threading.active_count() - before <= http._MOST
+    for client in idle:
+        client.close()
+    until(lambda: _answers(address))
+
+
+def _answers(address: str) -> bool:
+    try:
+        return answered(address)
+    except OSError:
+        return False
