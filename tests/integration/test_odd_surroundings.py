@@ -103,6 +103,15 @@ def test_at_signs_that_mean_nothing(project: Inside, sql: str, dialect: str | No
         project.flowc("compile")
 
 
+@pytest.mark.parametrize("absurd", ["batch: { max_wait: %sd }", "restart: { max_backoff: %sms }"])
+@pytest.mark.parametrize("digits", [20, 400])
+def test_longer_and_larger_than_anything(project: Inside, absurd: str, digits: int) -> None:
+    project.write("specs/main.yaml", STREAM.replace("sql:", f"{absurd % ('9' * digits)}, sql:"))
+    done = project.flowc("lint", "--format", "concise")
+    assert done.code == 1
+    assert "9" * digits in done.out
+
+
 def test_more_workers_than_any_machine_has(project: Inside) -> None:
     project.write("specs/main.yaml", STREAM.replace("sql:", "parallelism: 100000000000, sql:"))
     done = project.flowc("lint")

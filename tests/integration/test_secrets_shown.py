@@ -134,3 +134,23 @@ def test_no_command_shows_a_secret(
             file.read_bytes() for file in folder.path.rglob("*") if file.is_file() and "specs" not in file.parts
         )
         assert next(shown_pieces(kept.decode("latin-1"), secret), None) is None
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_daemon_shows_no_secret(form: str, tmp_path: Path, postgres: str) -> None:
+    secret = password(5)
+    folder = Folder(tmp_path, {"PW": quote(secret, safe="")})
+    address = urlsplit(postgres).netloc.rpartition("@")[2]
+    connections = {
+        "c": {"kind": "postgres", "url": f"postgres://postgres:${{PW}}@{address}/postgres"},
+        "in": {"kind": "files", "uri": "inbox", "format": "jsonl"},
+    }
+    stream = "{ source: { connection: in, path: '*', columns: { id: bigint } }, sql: SELECT id FROM source, to: t }"
+    tables = "{ t: { connection: c, columns: { id: bigint } } }"
+    specs = f"project: x\nconnections: {json.dumps(connections)}\ntables: {tables}\nstreams: {{ s: {stream} }}\n"
+    folder.write("specs/main.yaml", specs)
+    folder.write("inbox/a.jsonl", '{"id": 1}\n')
+    done = folder.flowc("run", "--log-format", form)
+    assert done.code == 1
+    assert "password authentication failed" in done.err
+    assert next(shown_pieces(done.out + done.err, secret), None) is None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
+from flowc.masking import redact
 
 _DENIED = (
     "_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED",
@@ -53,10 +54,7 @@ def failure(error: Any, secrets: Iterable[str] = (), *, about: str = "") -> Flow
 
 def words(error: Any, secrets: Iterable[str] = ()) -> str:
     """What an error says, on one line."""
-    text = " ".join(str(error.str()).split()) or error.name()
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
+    return redact(" ".join(str(error.str()).split()) or str(error.name()), secrets)
 
 
 def is_final(error: Any) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flowc.errors import UsageError
+from flowc.masking import names_secret
 from flowc.runtime.options import text
 
 _SECURITY = {
@@ -55,7 +56,6 @@ _OWN_PRODUCER: Mapping[str, object] = {
     "delivery.report.only.error": True,
 }
 _TAKEN = {"bootstrap.servers": "bootstrap_servers", "group.id": "group_id"}
-_SECRET_NAMES = ("password", "secret", "token", "jaas", "credential", ".pem")
 
 
 def settings(options: Mapping[str, object], group: str) -> dict[str, object]:
@@ -90,8 +90,7 @@ def producer_settings(options: Mapping[str, object], transactional_id: str | Non
 
 def secrets(made: Mapping[str, object]) -> tuple[str, ...]:
     """What of the settings must not be shown."""
-    hidden = [str(value) for name, value in made.items() if any(word in name for word in _SECRET_NAMES)]
-    return tuple(value for value in hidden if value)
+    return tuple(str(value) for name, value in made.items() if value and names_secret(name))
 
 
 def is_incremental(made: Mapping[str, object]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
+from flowc.masking import redact
 
 _CONFLICTS = (1205, 1213, 1020, 3572, 1180)
 _LOST = (1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 2006, 2013, 2055, 3024, 4031)
@@ -59,9 +60,7 @@ def failure(error: BaseException) -> FlowcError:
 def unreachable(error: BaseException, secrets: tuple[str, ...]) -> FlowcError:
     """Why no session could be had; `secrets` are blotted out."""
     number, words = numbered(error)
-    words = " ".join(words.split())
-    for secret in secrets:
-        words = words.replace(secret, "***")
+    words = redact(" ".join(words.split()), secrets)
     kind, code = _NUMBERS.get(number, (TransientError, "connection-failed"))
     if kind is EngineError:
         what = "the user and the password" if code == "access-denied" else "the database"

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column, Resolved, Table, TableName
 from flowc.errors import EngineError, UsageError
+from flowc.masking import redact
 from flowc.runtime.arrow import arrow_schema, arrow_type
 from flowc.runtime.connectors import constraints
 from flowc.runtime.connectors import postgres_catalog as catalog
@@ -320,6 +321,5 @@ def _fetched_type(column: types.PgColumn, kind: DataType) -> pa.DataType:
 
 def _scrubbed(error: Exception, secrets: tuple[str, ...]) -> Exception:
     made = failure(error)
-    for secret in secrets:
-        made.message = made.message.replace(secret, "***")
+    made.message = redact(made.message, secrets)
     return made

@@ -6,6 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from flowc.errors import DataError, EngineError, FlowcError, TransientError
+from flowc.masking import redact
 
 _EXCERPT = re.compile(r"^LINE \d+: .*\n *\^", re.MULTILINE)
 _SERVER = re.compile(r"\bERROR:  ([^\n]+)")
@@ -86,9 +87,7 @@ def _row(context: str) -> str:
 
 def unreachable(error: Exception, secrets: tuple[str, ...]) -> FlowcError:
     """Why no session could be had; `secrets` are blotted out."""
-    words = " ".join(str(error).split())
-    for secret in secrets:
-        words = words.replace(secret, "***")
+    words = redact(" ".join(str(error).split()), secrets)
     state = getattr(error, "sqlstate", None)
     # libpq tells of a refused login in words only.
     if state in ("28P01", "28000") or "authentication failed" in words or "no password supplied" in words:
