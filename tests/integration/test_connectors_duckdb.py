@@ -142,3 +142,12 @@ def test_a_disk_that_is_full_ends_every_session_with_the_reason(tmp_path: Path) 
     assert closed.startswith("connection-failed")
     assert "File too large" in refused
     assert "File too large" in closed
+
+
+@pytest.mark.parametrize("name", ["sql", "self", "catalog", "pa"])
+def test_a_name_that_no_table_has_is_no_variable_of_this_program(name: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(EngineError, match=f"Table with name {name} does not exist"),
+        sessions(tmp_path / "a.db", 1) as (it,),
+    ):
+        it.query(f"SELECT * FROM {name}")

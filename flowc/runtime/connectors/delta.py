@@ -75,7 +75,7 @@ class Delta:
         self._end()
 
     def lock(self, table: TableName) -> None:
-        lock = FileLock(self._lake.folder, f"flowc:{table}")
+        lock = FileLock(self._lake.own.parent, f"flowc:{table}")
         try:
             lock.take()
         except OSError as error:

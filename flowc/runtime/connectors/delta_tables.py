@@ -40,8 +40,8 @@ class Lake:
 
     @property
     def own(self) -> Path:
-        """Where flowc keeps what is of the whole lake."""
-        return self.folder / "_flowc"
+        """Where flowc keeps what is of the whole lake. Raises DataError for a link that leads out of it."""
+        return Folder(self.folder).require(self.folder / "_flowc")
 
     def path(self, name: TableName) -> Path:
         """The folder of a table.
@@ -54,7 +54,8 @@ class Lake:
         if any(part in ("", ".", "..") or part.startswith("_") or "/" in part for part in parts):
             message = f"`{name}` cannot be the name of a folder in `{self.folder}`"
             raise UsageError(message, code="unusable-table-name", help="use letters, digits and `_` after a letter")
-        path = Folder(self.folder).require(self.folder.joinpath(*parts))
+        path = self.folder.joinpath(*parts)
+        Folder(self.folder).require(path / "_delta_log")
         if strange := sorted(char for char in set(str(path)) if char in _UNREADABLE or not char.isprintable()):
             message = f"`{path}` cannot be the folder of a Delta table: its name holds {strange[0]!r}"
             raise UsageError(message, code="unusable-table-name", help="use letters, digits, `_` and `-`")

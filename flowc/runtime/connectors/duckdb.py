@@ -65,6 +65,8 @@ class DuckDB:
         try:
             self._connection = duckdb.connect(self._path)
             self._connection.execute("SET TimeZone = 'UTC'")
+            # A name that no table has is no variable of this program.
+            self._connection.execute("SET python_enable_replacements = false")
             # A bar of the engine's own would mix with what flowc prints.
             self._connection.execute("SET enable_progress_bar = false")
         except duckdb.Error as error:

@@ -58,8 +58,8 @@ class FileLog:
 
     def open(self) -> int:
         """Takes the folder over, finishes or removes what the worker before left; gives the last durable epoch."""
+        Folder(self.folder).require(self._drafts)
         with speaking(self.folder), self._locked():
-            Folder(self.folder).require(self._drafts)
             if self.was and not self._file.exists():
                 self._claim(FileLog(self.folder, self.was))
             state, self.owner, self._count = self._read(), uuid.uuid4().hex, 0
