@@ -180,7 +180,9 @@ def _is_real(node: exp.Expression) -> bool:
         values = values_of(inner)
         wide = any(number_of(value) is Number.FLOAT and not _is_real(value) for value in values)
         return any(map(_is_real, values)) and not wide
-    return type_of(inner) is _FLOAT
+    if isinstance(inner, exp.Add | exp.Sub | exp.Mul | exp.Div):
+        return _is_real(inner.left) and _is_real(inner.right)
+    return _is_real(inner.this) if isinstance(inner, exp.Neg | exp.Abs) else type_of(inner) is _FLOAT
 
 
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
