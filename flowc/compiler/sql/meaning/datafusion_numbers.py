@@ -185,6 +185,11 @@ def _is_real(node: exp.Expression) -> bool:
     return _is_real(inner.this) if isinstance(inner, exp.Neg | exp.Abs) else type_of(inner) is _FLOAT
 
 
+def _no_short_digits(node: exp.Expression, pair: Pair) -> None:
+    if pair.source in EXACT and node.args["to"].this is _DECIMAL and _is_real(node.this):
+        raise Untranslatable("a float of 32 bits as a decimal, of which six digits are kept: CAST it to float8 first")
+
+
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
     if pair.source in EXACT and number_of(node) is Number.FLOAT:
         raise Untranslatable(f"`%` of floats, which {pair.source} does not have")
@@ -194,6 +199,7 @@ _FLOAT = exp.DataType.Type.FLOAT
 
 LITERALS: Rules = {
     exp.Literal: (_literal,),
+    exp.Cast: (_no_short_digits,),
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
 }
 """First of all, so that what is made of the author's numbers later knows what they are."""
