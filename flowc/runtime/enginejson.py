@@ -85,6 +85,8 @@ def _register(context: Any, name: str, takes: pa.DataType) -> None:
     if kind == "flowc_document" and (nests_fields(takes) or pa.types.is_list(takes)):
         kind = "flowc_json"
     function, gives = _FUNCTIONS[kind]
+    if takes != _NOTHING:
+        function(pa.array([], takes))  # raises for a type that it has nothing for, before any row is read
     register(context, name, function, [takes], gives)
 
 

@@ -149,3 +149,29 @@ def test_the_compiler_reads_operands_as_the_engine_does(session, seed):
     if not failure(lambda text: session.context.sql(text).collect(), sql):
         words = failure(session.checked, sql)
         assert not words or "overflow" in words, sql
+
+
+def test_what_stands_in_a_cast_to_fewer_bits_is_computed_in_them(session):
+    text = session.checked("SELECT CAST(b + b AS INT) AS s, CAST(a + 1 AS INT) AS l, CAST(x * 2 AS INT) AS f FROM t")
+    kinds = {field.name: field.type for field in session.plan(text).schema()}
+    assert kinds == {"s": pa.int32(), "l": pa.int32(), "f": pa.int32()}
+
+
+def test_a_sum_that_also_stands_in_no_cast_keeps_its_bits(session):
+    text = session.checked("SELECT a + 1 AS wide, CAST(a + 1 AS INT) AS narrow FROM t")
+    assert session.plan(text).schema().field("wide").type == pa.int64()
+
+
+def test_a_sum_beyond_32_bits_names_its_operands():
+    context, failures = datafusion.SessionContext(), []
+    rows = pa.RecordBatch.from_pydict({"a": pa.array([1, 2147483647], pa.int32())})
+    context.register_record_batches("t", [[rows]])
+
+    def register(name, function, takes, gives):
+        context.register_udf(datafusion.udf(function, takes, gives, "immutable", name))
+
+    sql = "SELECT CAST(a + a AS INT) AS s FROM t"
+    text = Query(sql, arithmetic(sql), register, failures.append).checked(context.sql)
+    with pytest.raises(Exception, match="overflow"):
+        context.sql(text).collect()
+    assert failures[0].message == "`a + a` overflows: 2147483647 + 2147483647 does not fit a 32-bit integer"

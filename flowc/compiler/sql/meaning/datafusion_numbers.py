@@ -180,7 +180,14 @@ def _is_real(node: exp.Expression) -> bool:
         values = values_of(inner)
         wide = any(number_of(value) is Number.FLOAT and not _is_real(value) for value in values)
         return any(map(_is_real, values)) and not wide
-    return type_of(inner) is _FLOAT
+    if isinstance(inner, exp.Add | exp.Sub | exp.Mul | exp.Div):
+        return _is_real(inner.left) and _is_real(inner.right)
+    return _is_real(inner.this) if isinstance(inner, exp.Neg | exp.Abs) else type_of(inner) is _FLOAT
+
+
+def _no_short_digits(node: exp.Expression, pair: Pair) -> None:
+    if pair.source in EXACT and node.args["to"].this is _DECIMAL and _is_real(node.this):
+        raise Untranslatable("a float of 32 bits as a decimal, of which six digits are kept: CAST it to float8 first")
 
 
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
@@ -192,6 +199,7 @@ _FLOAT = exp.DataType.Type.FLOAT
 
 LITERALS: Rules = {
     exp.Literal: (_literal,),
+    exp.Cast: (_no_short_digits,),
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
 }
 """First of all, so that what is made of the author's numbers later knows what they are."""

@@ -1,0 +1,50 @@
+"""Values as the text of PostgreSQL: what no expression in the corpus has, and what there is no text for."""
+
+from __future__ import annotations
+
+import datetime
+
+import pyarrow as pa
+import pytest
+
+from flowc.errors import EngineError
+from flowc.runtime.jsonbtext import jsonb, with_value
+from flowc.runtime.jsonparts import NotJson
+from flowc.runtime.postgrestext import joined, output, outputs, to_text
+
+
+def test_slices_and_nulls_keep_their_places():
+    lists = pa.array([["x"], ["a b", None, ""], None, []]).slice(1)
+    assert output(lists).to_pylist() == ['{"a b",NULL,""}', None, "{}"]
+    assert outputs(lists).to_pylist() == [["a b", None, ""], None, []]
+    spans = pa.array([pa.MonthDayNano([1, 0, 0]), None, pa.MonthDayNano([13, -1, 7_200_000_000_000])]).slice(1)
+    assert output(spans).to_pylist() == [None, "1 year 1 mon -1 days +02:00:00"]
+
+
+def test_a_cast_and_concat_write_booleans_each_in_their_way():
+    values = pa.array([True, None, False])
+    assert (to_text(values).to_pylist(), output(values).to_pylist()) == (["true", None, "false"], ["t", None, "f"])
+
+
+def test_what_has_no_such_text_is_refused():
+    with pytest.raises(EngineError, match="a list beside a text"):
+        joined(pa.array([["a"]]))
+    with pytest.raises(EngineError, match="a value of the type struct"):
+        to_text(pa.array([{"a": 1}]))
+    with pytest.raises(EngineError, match="before the year 1"):
+        to_text(pa.array([-62_135_596_800_000_001], pa.timestamp("us")))
+    assert to_text(pa.array([datetime.datetime(1, 1, 1)])).to_pylist() == ["0001-01-01 00:00:00"]
+
+
+def test_documents_that_jsonb_does_not_take_are_errors():
+    for text in ("nul", '{"a":1', "[1,]", "NaN", '"\\u0000"', '"\\ud800"', "1e999999999", "[" * 100_000):
+        with pytest.raises(NotJson):
+            jsonb(pa.array([None, text]))
+    with pytest.raises(NotJson, match="in an object or a list alone"):
+        with_value(pa.array(["1"]), pa.array([["a"]]), pa.array(["2"]), pa.array([True]))
+
+
+def test_jsonb_sorts_keys_by_their_bytes():
+    assert jsonb(pa.array(['{"é":1,"zz":2,"a":3,"bbb":{"y":1,"x":-0}}'])).to_pylist() == [
+        '{"a": 3, "zz": 2, "é": 1, "bbb": {"x": 0, "y": 1}}'
+    ]
