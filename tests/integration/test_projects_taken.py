@@ -1,0 +1,100 @@
+"""One table goes from a project to another one, with what its loads and streams have kept."""
+
+from __future__ import annotations
+
+from tests.commands import Inside
+from tests.integration.test_projects import Make, done, made, refused, store
+from tests.older import make_older, own
+from tests.stores import Store
+
+__all__ = ["made", "store"]  # fixtures
+
+
+def without_orders(project: Inside) -> None:
+    """Leaves a project that declares another table, and neither loads nor streams."""
+    text = (project.path / "specs/project.yaml").read_text()
+    rest = "tables:\n  rest: { connection: wh, columns: { id: bigint primary key } }\n"
+    project.write("specs/project.yaml", text.partition("tables:")[0] + rest)
+
+
+def test_a_table_is_taken_over_with_the_watermark_of_its_load(store: Store, made: Make):
+    orders = made("orders")
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once")
+    shop = made("shop", table="orders")
+    specs = (shop.path / "specs/project.yaml").read_text().partition("streams:")[0].replace("wh", "house")
+    shop.write("specs/project.yaml", specs)
+    shop.write("rows.csv", "id,name\n2,again\n3,more\n")
+    assert "project take house.orders`" in refused(shop, "plan")
+    before = store.rows(f"SELECT project, version FROM {own(store, 'migrations')}")
+    assert "nobody-to-ask" in refused(shop, "project", "take", "orders")
+    assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == before
+    told = done(shop, "project", "take", "house.orders", "--from", "orders", "--yes")
+    assert "project `orders` leaves `house.orders` alone from then on" in told
+    assert "No changes" in done(shop, "plan")
+    done(shop, "run", "--once")
+    assert store.rows("SELECT id, name FROM orders") == [(1, "orders"), (2, "orders"), (3, "more")]
+    assert "take house.orders" not in done(shop, "plan", "--history")
+    assert "project take wh.orders`" in refused(orders, "plan")
+    assert "error[project-renamed]" in refused(orders, "run", "--once", "load")
+    done(orders, "run", "--once", "ticks")
+    without_orders(orders)
+    done(orders, "apply", "--yes")
+    assert store.rows("SELECT count(*) FROM orders") == [(3,)]
+    assert "error[nothing-to-take]" in refused(shop, "project", "take", "orders", "--yes")
+
+
+def test_a_stream_is_taken_over_with_the_table_that_it_writes(store: Store, made: Make):
+    orders, shop = made("orders"), made("shop", table="orders")
+    for project in (orders, shop):
+        text = (project.path / "specs/project.yaml").read_text()
+        text = text.replace(f"uri: {project.path}", f"uri: {orders.path}")
+        project.write("specs/project.yaml", text.replace("    source:", "    state: { connection: wh }\n    source:"))
+    done(orders, "run", "--once")
+    orders.write("ticks-2.jsonl", '{"id": 2, "name": "more"}\n')
+    said = refused(shop, "run", "--once", "ticks")
+    assert "project take wh.orders_ticks --from orders`" in said
+    done(shop, "project", "take", "wh.orders_ticks", "--from", "orders", "--yes")
+    done(shop, "run", "--once", "ticks")
+    assert store.rows("SELECT id FROM orders_ticks") == [(1,), (2,)]
+    assert "error[project-renamed]" in refused(shop, "run", "--once", "load")
+    done(shop, "project", "take", "orders", "--from", "orders", "--yes")
+    done(shop, "run", "--once", "load")
+    assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
+
+
+def test_what_cannot_be_taken_over_is_told(store: Store, made: Make):
+    orders, sales = made("orders"), made("sales", table="orders")
+    done(orders, "apply", "--yes")
+    for words, code in (
+        (("nowhere",), "unknown-selection"),
+        (("orders", "--from", "shop"), "nothing-to-take"),
+        (("wh.orders_ticks", "--from", "orders"), "nothing-to-take"),
+        (("wh.orders_ticks",), "nothing-to-take"),
+    ):
+        assert f"error[{code}]" in refused(sales, "project", "take", *words, "--yes")
+    store.run(f"UPDATE {own(store, 'migrations')} SET status = 'failed'")
+    assert "error[apply-unfinished]" in refused(sales, "project", "take", "orders", "--yes")
+    assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == [("orders", 1)]
+
+
+def test_a_table_that_an_older_version_left_to_nobody_is_taken_over(store: Store, made: Make):
+    orders = made("orders")
+    text = (orders.path / "specs/project.yaml").read_text()
+    more = "".join(f"\n  t{n}: {{ connection: wh, columns: {{ id: bigint }} }}" for n in range(3))
+    orders.write("specs/project.yaml", text.replace("tables:", f"tables:{more}"))
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once", "load")
+    make_older(store, ("migrations", "migration_steps", "watermarks"))
+    shop = made("shop", table="orders")
+    shop.write("rows.csv", "id,name\n2,again\n3,more\n")
+    assert "error[table-of-another-project]" in refused(shop, "plan")
+    told = done(shop, "project", "take", "orders", "--yes")
+    assert "watermarks" in told
+    done(shop, "run", "--once", "load")
+    assert store.rows("SELECT id FROM orders") == [(1,), (2,), (3,)]
+    assert "No changes" not in done(shop, "plan"), "of the stream, which was not applied here"
+    text = (orders.path / "specs/project.yaml").read_text()
+    orders.write("specs/project.yaml", text.partition("pipelines:")[0].replace("  orders:", "  mine:"))
+    assert " 0 to drop" in done(orders, "plan")
+    assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == [("", 1), ("", 2), ("shop", 1)]
