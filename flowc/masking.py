@@ -103,6 +103,8 @@ class Masker:
     _spelled: set[str] = field(default_factory=set, repr=False)
     _cores: set[str] = field(default_factory=set, repr=False)
     """The spellings of passwords and keys themselves, of which no piece may be shown either."""
+    _heads: set[str] = field(default_factory=set, repr=False)
+    """How the least pieces of them are spelled."""
 
     def remember(self, value: str) -> None:
         """Has a value masked from now on, and the secrets in it where it is an address."""
@@ -115,17 +117,41 @@ class Masker:
         for part in {secret, *secret.splitlines()} if "\n" in secret else {secret}:
             self._cores |= _spellings(part)
         self._spelled |= self._cores
+        self._heads |= {core[i : i + _SHORT] for core in self._cores for i in range(len(core) - _SHORT + 1)}
 
     def redact(self, text: str, *, pieces: bool = False) -> str:
         """The text without what is remembered; `pieces` for what others say, who may have cut a secret up."""
         masked = self._masked(text, pieces)
         if masked != text and _is_json(text):  # a secret of digits is no reason to break a number
-            return _JSON_TEXT.sub(lambda match: f'"{self._masked(match[0][1:-1], pieces)}"', text)
+            return _JSON_TEXT.sub(lambda match: self._within(match[0], pieces), text)
         return masked
+
+    def _within(self, written: str, pieces: bool) -> str:
+        return json.dumps(self._masked(json.loads(written), pieces), ensure_ascii=False)
 
     def _masked(self, text: str, pieces: bool) -> str:
         text = redact(text, tuple(self._spelled))  # others may remember more meanwhile
-        return _without(text, _pieces(text, tuple(self._cores))) if pieces else text
+        return _without(text, self._pieces(text)) if pieces else text
+
+    def _pieces(self, text: str) -> Iterator[Place]:
+        """Where pieces of secrets stand that tell something of them."""
+        at, last = 0, len(text) - _SHORT if self._heads else -1
+        while at <= last:
+            end = at + _SHORT
+            if text[at:end] in self._heads:
+                end = self._end(text, at, end)
+                if _tells(text[at:end]):
+                    yield at, end
+                    at = end
+                    continue
+            at += 1
+
+    def _end(self, text: str, at: int, end: int) -> int:
+        """Where the longest piece ends that begins there."""
+        cores = tuple(self._cores)  # others may remember more meanwhile
+        while end < len(text) and any(text[at : end + 1] in core for core in cores):
+            end += 1
+        return end
 
 
 def _is_json(text: str) -> bool:
@@ -153,22 +179,6 @@ def _encoded(text: str) -> Iterator[str]:
     yield from (escape(text), text.replace("'", "''"), text.replace("\\", "\\\\"))
     line = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     yield from (line, line.replace(":", "%3A").replace(",", "%2C"))
-
-
-def _pieces(text: str, secrets: tuple[str, ...]) -> Iterator[Place]:
-    """Where pieces of secrets stand that tell something of them."""
-    heads = {secret[i : i + _SHORT] for secret in secrets for i in range(len(secret) - _SHORT + 1)}
-    at = 0
-    while heads and at <= len(text) - _SHORT:
-        end = at + _SHORT
-        if text[at:end] in heads:
-            while end < len(text) and any(text[at : end + 1] in secret for secret in secrets):
-                end += 1
-            if _tells(text[at:end]):
-                yield at, end
-                at = end
-                continue
-        at += 1
 
 
 def _tells(piece: str) -> bool:

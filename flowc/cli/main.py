@@ -127,7 +127,7 @@ def _run(arguments: Sequence[str], *, debug: bool) -> int:
         return _show_refusal(error)
     except Exception as error:
         if debug:
-            say(traceback.format_exc())
+            say(traceback.format_exc().rstrip())
             return 2
         if isinstance(error, OSError) and error.filename is not None:
             error = unusable_file(error)

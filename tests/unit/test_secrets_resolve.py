@@ -112,6 +112,16 @@ def test_values_are_masked(tmp_path: Path) -> None:
     assert "p%40ss" not in repr(resolver)
 
 
+def test_json_stays_json(tmp_path: Path) -> None:
+    resolver = Resolver({"PIN": "1234", "PW": 'u00e9x\\"y'}, tmp_path)
+    for name in ("PIN", "PW"):
+        resolver.masker.remember_secret(resolver.resolve(f"${{{name}}}"))
+    given = {"rows": 1234, "1234": ["é", 'so u00e9x\\"y is it'], "said": "pin 1234, u00e9x"}
+    for text in (json.dumps(given), json.dumps(given, ensure_ascii=False, indent=2)):
+        shown = json.loads(resolver.redact(text))
+        assert shown == {"rows": 1234, "***": ["é", "so *** is it"], "said": "pin ***, ***"}
+
+
 def test_short_secrets_do_not_garble_text() -> None:
     assert redact("a password: pa", ["pa", ""]) == "a password: ***"
 
