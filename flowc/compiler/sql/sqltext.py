@@ -295,6 +295,19 @@ def _typo_help(tokens: list[Token], index: int) -> tuple[str, ...]:
     return ()
 
 
+def copied(tree: exp.Expression) -> exp.Expression:
+    """A copy of a tree, several times faster than its own `copy`: types are shared, metadata is copied one level deep."""
+    nodes = list(tree.walk())
+    kept = [(node._type, node._meta) for node in nodes]
+    for node in nodes:
+        node._type = node._meta = None
+    copy = tree.copy()
+    for node, other, (kind, meta) in zip(nodes, copy.walk(), kept, strict=True):
+        node._type = other._type = kind
+        node._meta, other._meta = meta, dict(meta) if meta is not None else None
+    return copy
+
+
 def names_in(sql: str, dialect: str) -> frozenset[str]:
     """Every word and quoted name in a text, in lower case: what it may refer to."""
     tokens = Dialect.get_or_raise(dialect).tokenize(sql)

@@ -6,6 +6,8 @@ known to mean the same is refused; sqlglot writes the rest.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError, UnsupportedError
@@ -14,7 +16,7 @@ from flowc.compiler.dialects import as_read
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.sql.hazards import report_hazards
 from flowc.compiler.sql.meaning.datafusion_json import is_json, with_json
-from flowc.compiler.sql.meaning.functions import missing_functions
+from flowc.compiler.sql.meaning.functions import missing_functions, names_of_relations
 from flowc.compiler.sql.meaning.reword import reword
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter, Severity
@@ -41,7 +43,7 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         parsed = with_json(parsed, reporter)
     if parsed.dialect == engine:
         failed = len(reporter.found) > before
-        return None if failed else _generated(parsed.tree, parsed, engine, reporter)
+        return None if failed else _generated(parsed.tree.copy(), parsed, engine, reporter)
     try:
         tree = reword(parsed, engine, reporter)
         report_hazards(SqlTree(tree, parsed.text, parsed.dialect), engine, reporter)
@@ -55,13 +57,14 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         return None
     if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
         return None
+    named = names_of_relations(tree)
     text = _generated(tree, parsed, engine, reporter)
-    return text if text is None or _has_functions(text, tree, parsed, engine, reporter) else None
+    return text if text is None or _has_functions(text, named, parsed, engine, reporter) else None
 
 
-def _has_functions(text: str, tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter) -> bool:
+def _has_functions(text: str, named: Collection[str], parsed: SqlTree, engine: str, reporter: Reporter) -> bool:
     """Whether the engine has every function that the text calls; reports those that it has not."""
-    missing = list(dict.fromkeys(missing_functions(text, tree, engine)))
+    missing = list(dict.fromkeys(missing_functions(text, named, engine)))
     helps = [f"write it in {engine}'s SQL and say `dialect: {engine}`"]
     for name in missing:
         message = f"`{name}` of {parsed.dialect} has no translation to {engine}"
@@ -70,11 +73,12 @@ def _has_functions(text: str, tree: exp.Expression, parsed: SqlTree, engine: str
 
 
 def _generated(tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
+    """The text of a tree, which is changed on the way."""
     helps = [f"write it in {engine} with `dialect: {engine}`"]
     generator = Dialect.get_or_raise(engine).generator(unsupported_level=ErrorLevel.RAISE, max_unsupported=20)
     span = parsed.span(parsed.tree)
     try:
-        return str(generator.generate(tree, copy=True))
+        return str(generator.generate(tree, copy=False))
     except UnsupportedError as error:
         for message in dict.fromkeys(str(error).split("\n")):
             text = f"{_lower(message)} (from {parsed.dialect} to {engine})"

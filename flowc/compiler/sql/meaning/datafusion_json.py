@@ -48,8 +48,10 @@ def gathers(node: exp.Expression) -> bool:
 
 def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     """The query with its JSON as calls of flowc's functions; what they do not have is reported."""
+    if next(_concerned(parsed.tree), None) is None:
+        return parsed
     root = exp.Paren(this=parsed.tree.copy())
-    for node in reversed([each for each in root.walk() if is_json(each) or _may_hold(each)]):
+    for node in reversed(list(_concerned(root))):
         try:
             _reword(node, parsed.dialect)
         except Untranslatable as refusal:
@@ -63,6 +65,11 @@ def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     tree = root.this
     tree.parent = None
     return replace(parsed, tree=tree)
+
+
+def _concerned(tree: exp.Expression) -> Iterator[exp.Expression]:
+    found = tree.find_all(*_OPERATORS, *_AGGREGATES, exp.JSONObject, exp.DPipe, exp.Anonymous)
+    return (node for node in found if is_json(node) or _may_hold(node))
 
 
 def _may_hold(node: exp.Expression) -> bool:
