@@ -1,4 +1,4 @@
-"""Projects of many pipelines for `flowc lint`: eight kinds of queries, each in the words of the database that runs it."""
+"""Projects of many pipelines for `flowc lint`: eight kinds of queries, in the words of what runs them."""
 
 from __future__ import annotations
 
@@ -28,13 +28,16 @@ class Words:
 
 _PG_MONTH, _PG_LABEL = "CAST(date_trunc('month', o.ordered_at) AS date)", "to_char(o.ordered_at, 'YYYY-MM')"
 WORDS: Mapping[str, Words] = {
-    "postgres": Words("kind: postgres, url: postgresql://host/shop", "raw.", "marts.", _PG_MONTH, _PG_LABEL, "TIMESTAMPTZ "),
+    "postgres": Words(
+        "kind: postgres, url: postgresql://host/shop", "raw.", "marts.", _PG_MONTH, _PG_LABEL, "TIMESTAMPTZ "
+    ),
     "mysql": Words(
         "kind: mysql, url: mysql://host/shop", "", "", "CAST(date_format(o.ordered_at, '%Y-%m-01') AS date)",
         "date_format(o.ordered_at, '%Y-%m')", "TIMESTAMP ",
     ),
     "duckdb": Words(
-        "kind: duckdb, path: shop.duckdb", "raw.", "marts.", _PG_MONTH, "strftime(o.ordered_at, '%Y-%m')", "TIMESTAMPTZ "
+        "kind: duckdb, path: shop.duckdb", "raw.", "marts.", _PG_MONTH, "strftime(o.ordered_at, '%Y-%m')",
+        "TIMESTAMPTZ ",
     ),
     "sqlite": Words(
         "kind: sqlite, path: shop.sqlite", "", "", "date(o.ordered_at, 'start of month')",
