@@ -66,11 +66,11 @@ class _Counter:
     joins: int = 0
     steps: int = 0
 
-    def take(self, token: Token, before: Token | None) -> None:
-        """Counts a token behind another."""
+    def take(self, token: Token, before: Token | None) -> bool:
+        """Counts a token behind another; False where it counts for nothing."""
         kind = token.token_type
         if kind in _OPERANDS and self.levels[-1].times == 1:
-            return
+            return False
         self.nesting += (kind in _OPENERS) - (kind in _CLOSERS) + self._angle(kind, before)
         self.joins = 0 if kind in (_T.ON, _T.USING) else self.joins + _UNJOINED.get(kind, 0)
         if kind in _CLOSERS and len(self.levels) > 1:
@@ -82,6 +82,7 @@ class _Counter:
         elif kind is _T.LT:
             self.levels[-1].times *= times
         self.steps += self.levels[-1].times - 1
+        return True
 
     def _angle(self, kind: TokenType, before: Token | None) -> int:
         """1 where `<` opens the parts of a type, -1 where `>` closes them."""
@@ -128,9 +129,9 @@ def is_bounded(text: MappedText, tokens: Sequence[Token], dialect: str, reporter
     counter = _Counter(types, nested, MAX_STEPS + STEPS_PER_TOKEN * len(tokens))
     before: Token | None = None
     for token in tokens:
-        counter.take(token, before)
+        counted = counter.take(token, before)
         before = token
-        if (broken := counter.broken()) is not None:
+        if counted and (broken := counter.broken()) is not None:
             message = f"the SQL is nested too deeply: {broken}"
             reporter.error("sql-too-deep", message, text.span(token.start, token.end + 1), helps=_DEEP)
         elif counter.joins > _MAX_BARE_JOINS:
