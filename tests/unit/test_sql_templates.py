@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 import time
 
 import pytest
 
 from flowc.compiler.sql.literals import sql_literal
+from flowc.compiler.sql.sandbox import MAX_ITERATIONS, MAX_WIDTH, MAX_WORK
 from flowc.compiler.sql.templates import Values, render, uses_watermark
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, SourceFile
@@ -130,6 +132,58 @@ def test_a_runaway_template_is_stopped(text: str):
     else:
         assert problems[0][0] in ("template-too-large", "template-error", "template-syntax")
     assert time.thread_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ '%1999999999d' % 1 }}",
+        "{{ '%.1999999999f' % 1 }}",
+        "{{ '%*d' % (1999999999, 1) }}",
+        "{{ '{:1999999999}'.format(1) }}",
+        "{{ 1 | round(1999999999) }}",
+        "{{ [1] | batch(1999999999, 0) | list | length }}",
+        "{{ [1] | slice(1999999999) | list | length }}",
+        "{{ ([[1] * 9999] * 9999) | sum(start=[]) | length }}",
+        "{{ ([[1] * 999] * 999) | sum(start=[]) | length }}",
+        "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(40) }}",
+        "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
+        "{% set n = namespace(x=(1,)) %}{% for i in range(60) %}{% set n.x = (n.x, n.x) %}{% endfor %}{{ n.x == n.x }}",
+        "{% set n = namespace(l=[]) %}{% for i in range(9999) %}{% set n.l = n.l + ['x' * 900000 ~ i] %}{% endfor %}",
+        "{% for i in range(99999) %}{% set x = range(99999) | list %}{% endfor %}",
+        "{% for i in range(99999) %}{% set x = ('a' * 999999)[1:] %}{% endfor %}",
+        "{% for i in range(9999) %}{% set x = ('a' * 999999) | upper %}{% endfor %}",
+        "{{ (range(99999) | list * 1) | select('in', range(99999) | list) | list | length }}",
+        "{{ ([range(99999)] * 9999) | map('list') | list | length }}",
+        "{{ ([range(99999)] * 99999) | map('sum') | list | length }}",
+        "{{ (['a' * 99999] * 99999) | map('upper') | list | length }}",
+        "{% set b = ['x' * 999999] * 99999 %}{{ b }}",
+        "{% set b = ['x' * 999999] * 99999 %}{{ 'n' ~ b }}",
+        "{% set b = ['x' * 999999] * 99999 %}{{ '%s' % [b] }}",
+        "{{ ('a' * 999999) | trim('b' * 999999 ~ 'a') }}",
+        "{{ ('a' * 999999).strip('b' * 999999 ~ 'a') }}",
+        "{% set x %}{% for i in range(99999) %}{{ 'a' * 99999 }}{% endfor %}{% endset %}{{ x | length }}",
+        "{% set x %}{% for i in range(99999) %}" + "a" * 50_000 + "{% endfor %}{% endset %}{{ x | length }}",
+    ],
+)
+def test_nothing_in_a_template_multiplies_time_or_memory(text: str):
+    started, peak = time.thread_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _, problems = rendered(text)
+    assert time.thread_time() - started < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 200 * 1024
+    assert [code for code, _ in problems] in (["template-too-large"], ["template-error"])
+
+
+def test_a_template_may_do_as_much_as_its_limits():
+    whole, problems = rendered("{% for i in range(" + str(MAX_ITERATIONS // 2) + ") %}{{ i }},{% endfor %}")
+    assert (problems, whole is not None) == ([], True)
+    for width, codes in ((MAX_WIDTH - 1, []), (MAX_WIDTH, ["template-too-large"])):
+        result, problems = rendered("{{ '%" + str(width) + "d' % 1 }}")
+        assert [code for code, _ in problems] == codes
+        assert result is None or len(result.text) == width
+    for calls, codes in ((MAX_WORK // 100, []), (MAX_WORK // 40, ["template-too-large"])):
+        macro = "{% macro m() %}{% endmacro %}{% for i in range(" + str(calls) + ") %}{% set x = m() %}{% endfor %}"
+        assert [code for code, _ in rendered(macro)[1]] == codes
 
 
 def test_the_environment_shows_nothing_but_what_is_named():

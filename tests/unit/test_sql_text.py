@@ -9,6 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowc.compiler.sql.bounds import (
+    MAX_DIGITS,
+    MAX_LISTED,
+    MAX_NESTING,
+    MAX_OPERATORS,
+)
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.sqltext import parse_condition, parse_order, parse_query
 from flowc.compiler.sql.translate import translate
@@ -145,3 +151,84 @@ def test_whatever_is_written_there_is_a_diagnostic_or_a_query(words: list[str], 
     infer(tree, "postgres", lambda _: None, reporter)
     translate(tree, "sqlite", reporter)
     translate(tree, "datafusion", reporter)
+
+
+@pytest.mark.parametrize("opening", ["ARRAY[", "struct(", "date(", "bigint(", "IF < ", "IF[", "sort_array(1, "])
+@pytest.mark.parametrize("dialect", ["postgres", "mysql", "duckdb", "bigquery", "snowflake"])
+def test_what_the_parser_reads_twice_is_refused_before_it_is_read(opening: str, dialect: str):
+    closing = {"[": "]", "(": ")", ",": ")"}.get(opening.rstrip()[-1], "")
+    started = time.thread_time()
+    _, problems, _ = parsed(f"SELECT {opening * 60}a{closing * 60} AS x FROM t", dialect=dialect)
+    assert time.thread_time() - started < 2
+    assert problems[0][0] == "sql-too-deep"
+
+
+def test_arrays_in_arrays_are_read_up_to_the_limit():
+    read = {n: parsed(f"SELECT {'ARRAY[' * n}1{']' * n} AS x FROM t")[1] for n in range(1, 14)}
+    assert [n for n, problems in read.items() if problems == []] == list(range(1, 10))
+    assert read[10] == [("sql-too-deep", "ARRAY")] or read[10] == [("sql-too-deep", "[")]
+
+
+def test_a_long_text_may_be_read_again_oftener():
+    part = "ARRAY[ARRAY[ARRAY[ARRAY[" + ", ".join(["1"] * 50) + "]]]]"
+    _, problems, _ = parsed(f"SELECT {', '.join([part] * 50)} FROM t")
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("piece", "start", "end", "most"),
+    [
+        (".a", "SELECT t", " AS x FROM t", MAX_OPERATORS),
+        ("::text", "SELECT a", " AS x FROM t", MAX_OPERATORS),
+        (" IS NULL", "SELECT a", " AS x FROM t", MAX_OPERATORS),
+        ("[1]", "SELECT a", " AS x FROM t", MAX_OPERATORS),
+        (" OR a", "SELECT a", " AS x FROM t", MAX_LISTED),
+        (" || a", "SELECT a", " AS x FROM t", MAX_LISTED),
+    ],
+)
+def test_operators_in_a_row_are_read_up_to_the_limit(piece: str, start: str, end: str, most: int):
+    tree, problems, _ = parsed(start + piece * most + end)
+    assert (problems, tree is not None) == ([], True)
+    tree, problems, _ = parsed(start + piece * (most + 1) + end)
+    assert tree is None
+    assert [code for code, _ in problems] == ["sql-too-deep"]
+
+
+def test_parentheses_are_read_up_to_the_limit():
+    for depth, codes in ((MAX_NESTING, []), (MAX_NESTING + 1, ["sql-too-deep"])):
+        _, problems, _ = parsed(f"SELECT {'(' * depth}a{')' * depth} AS x FROM t")
+        assert [code for code, _ in problems] == codes
+
+
+def test_a_number_has_as_many_digits_as_can_be_read():
+    for digits, codes in ((MAX_DIGITS, []), (MAX_DIGITS + 1, ["sql-too-large"])):
+        _, problems, _ = parsed(f"SELECT {'9' * digits} AS x FROM t")
+        assert [code for code, _ in problems] == codes
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("CASE WHEN a = 1 THEN ", " ELSE 0 END"),
+        ("CASE WHEN a = 1 THEN 0 ELSE ", " END"),
+        ("CASE a WHEN 1 THEN ", " END"),
+        ("coalesce(CASE WHEN a = 1 THEN ", " END, 0)"),
+    ],
+)
+def test_a_case_in_a_case_takes_no_longer_than_it_is(opening: str, closing: str):
+    tree, problems, _ = parsed(f"SELECT {opening * 40}a{closing * 40} AS x FROM t")
+    assert problems == []
+    started = time.thread_time()
+    found = infer(tree, "postgres", lambda _: None, Reporter())
+    assert time.thread_time() - started < 2
+    assert [field.name for field in found.fields] == ["x"]
+
+
+def test_a_recursive_query_in_a_recursive_query_takes_no_longer_than_it_is():
+    opening, closing = "WITH RECURSIVE c AS ((", ") UNION ALL SELECT a FROM c) SELECT a FROM c"
+    tree, problems, _ = parsed(f"{opening * 40}SELECT a FROM t{closing * 40}")
+    assert problems == []
+    started = time.thread_time()
+    found = infer(tree, "postgres", lambda _: None, Reporter())
+    assert time.thread_time() - started < 2
+    assert [field.name for field in found.fields] == ["a"]

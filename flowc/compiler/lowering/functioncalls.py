@@ -91,7 +91,8 @@ def engine_text(query: SqlTree, engine: str, functions: Functions, reporter: Rep
     """
     if query.dialect == engine and not any(map(is_json, query.tree.walk())):
         return translate(_with_own_words(query, functions), engine, reporter)
-    return translate_expression(with_own_calls(query, functions), engine, reporter)
+    own = with_own_calls(query, functions) if called(query, functions) else query
+    return translate_expression(own, engine, reporter)
 
 
 def with_own_calls(query: SqlTree, functions: Functions) -> SqlTree:
@@ -112,7 +113,7 @@ def _with_own_words(query: SqlTree, functions: Functions) -> SqlTree:
 
 
 def _calls(query: SqlTree, functions: Functions) -> Iterator[tuple[FunctionPlan | Untyped, exp.Anonymous]]:
-    for node in query.tree.find_all(exp.Anonymous):
+    for node in query.tree.find_all(exp.Anonymous) if functions else ():
         if not isinstance(node.parent, exp.Dot) and (name := node.name.lower()) in functions:
             yield functions[name], node
 

@@ -6,7 +6,7 @@ open, follows columns to their origins on the way, and is several times faster.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -60,7 +60,11 @@ def check_expression(parsed: SqlTree, engine: str, relation: Relation, reporter:
     return value
 
 
+@dataclass
 class _Inference(Sources):
+    _bases: dict[int, Relation] = field(default_factory=dict)
+    """The first branches of recursive CTEs, which are not looked at a second time."""
+
     # Queries
 
     def query(self, node: exp.Expression, outer: Scope | None, ctes: Ctes) -> Relation:
@@ -95,9 +99,10 @@ class _Inference(Sources):
 
     def _recursive_base(self, union: exp.SetOperation, outer: Scope | None, ctes: Ctes) -> Relation:
         """What a recursive CTE reads as itself: the columns of its first branch, of no certain type."""
-        base = self.query(union.this, outer, ctes)
-        if base.fields is None:
-            return base
+        first = _branches(union)[0]
+        base = self._bases[id(first)] = self.query(first, outer, ctes)
+        if base.fields is None or any(part.args.get("by_name") for part in union.find_all(exp.SetOperation)):
+            return replace(base, fields=None)
         return replace(base, fields=tuple(replace(f, type=UNKNOWN, nullable=True) for f in base.fields))
 
     def _named(self, relation: Relation, alias: exp.TableAlias | None) -> Relation:
@@ -107,13 +112,16 @@ class _Inference(Sources):
         return replace(renamed(relation, alias, self.engine), title=f"`{alias.this.name}`", span=span, table=None)
 
     def _set_operation(self, node: exp.SetOperation, outer: Scope | None, ctes: Ctes) -> Relation:
-        branches = [self.query(branch, outer, ctes) for branch in _branches(node)]
+        branches = [self._branch(branch, outer, ctes) for branch in _branches(node)]
         combined = Relation(None, "a query")
         if not node.args.get("by_name") and all(b.fields is not None for b in branches):
             combined = self._combined(node, branches)
         scope = Scope(self.engine, outer, {"": combined}, aliases_visible=True)
         self._tail(node, scope, ctes)
         return combined
+
+    def _branch(self, node: exp.Expression, outer: Scope | None, ctes: Ctes) -> Relation:
+        return self._bases.pop(id(node)) if id(node) in self._bases else self.query(node, outer, ctes)
 
     def _combined(self, node: exp.SetOperation, branches: list[Relation]) -> Relation:
         columns = [b.fields or () for b in branches]

@@ -97,6 +97,8 @@ class Expressions(ABC):
         return value
 
     def _compound(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> Value:
+        if isinstance(node, exp.Case):
+            return self._case(node, scope, ctes)
         values = [self.value(child, scope, ctes) for child in _children(node)]
         self._judge(node, values)
         origins = _joined(values)
@@ -104,8 +106,6 @@ class Expressions(ABC):
             return Value(cast_type(node.to, self.engine), values[0].nullable or isinstance(node, exp.TryCast), origins)
         if isinstance(node, exp.Coalesce):
             return Value(common_type([v.type for v in values]), all(v.nullable for v in values), origins)
-        if isinstance(node, exp.Case):
-            return self._case(node, scope, ctes, origins)
         if isinstance(node, exp.Window):
             nullable = values[0].nullable and not isinstance(node.this, _WINDOW_NOT_NULL)
             return Value(values[0].type, nullable, origins)
@@ -122,12 +122,22 @@ class Expressions(ABC):
             span = self.resolver.parsed.span(node)
             self.resolver.reporter.error("decimal-kept-as-text", wrong[0], span, helps=(wrong[1],))
 
-    def _case(self, node: exp.Case, scope: Scope, ctes: Ctes, origins: frozenset[Origin]) -> Value:
-        results = [branch.args["true"] for branch in node.args["ifs"]]
+    def _case(self, node: exp.Case, scope: Scope, ctes: Ctes) -> Value:
+        """Each part once: looked at twice, a CASE in a CASE in a CASE would take twice as long at every level."""
+        tests = [self.value(node.this, scope, ctes)] if node.this else []
+        results: list[exp.Expression] = []
+        values: list[Value] = []
+        for branch in node.args["ifs"]:
+            tests.append(self.value(branch.this, scope, ctes))
+            results.append(branch.args["true"])
+            values.append(self.value(results[-1], scope, ctes))
         default = node.args.get("default")
-        values = [self.value(r, scope, ctes) for r in (*results, *([default] if default is not None else []))]
-        known = [v.type for v, r in zip(values, (*results, default), strict=False) if not isinstance(r, exp.Null)]
-        return Value(common_type(known), default is None or any(v.nullable for v in values), origins)
+        if default is not None:
+            results.append(default)
+            values.append(self.value(default, scope, ctes))
+        known = [v.type for v, result in zip(values, results, strict=True) if not isinstance(result, exp.Null)]
+        nullable = default is None or any(v.nullable for v in values)
+        return Value(common_type(known), nullable, _joined([*tests, *values]))
 
     def visit(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> None:
         """Resolves the names in the parts of a node."""

@@ -1,21 +1,30 @@
 """The Jinja environment of SQL templates: sandboxed, strict, and bounded in time and memory.
 
-A template can loop, so it could run for ever or fill the memory. Loops are counted, and every value that a filter, call
-or operator makes is measured; what goes beyond the limits raises `TooMuchWork`.
+A template can loop, so it could run for ever or fill the memory. Turns of loops are counted; every filter, test, call
+and operator is charged for what it is given and what it makes; what goes beyond the limits raises `TooMuchWork`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import wraps
+from typing import Any, cast
 
 from jinja2 import StrictUndefined, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 MAX_ITERATIONS = 100_000
 MAX_SIZE = 1_000_000
+MAX_WORK = 2_000_000
+"""What a template may do in all: one for each value that is taken or made, and for each 32 characters of a text."""
+MAX_WIDTH = 10_000
+"""The widest that a number in `%`, `batch`, `slice` or `round` makes something."""
 _MAX_BITS = 4096
+_CALL = 50
+_ITEM = 5
+_CHARACTERS = 32
+_WIDTH = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{5})")
 
 _FILTERS = re.findall(
     r"\w+",
@@ -38,18 +47,22 @@ class TooMuchWork(Exception):
 class Sandbox(SandboxedEnvironment):
     """Renders templates; one instance serves all, `run` resets its count."""
 
-    intercepted_binops = frozenset(["+", "*", "**"])
+    intercepted_binops = frozenset(["+", "*", "**", "%"])
 
     def __init__(self) -> None:
         super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, cache_size=0)
-        self.filters = {name: self.filters[name] for name in _FILTERS}
-        self.filters |= {"flowc_count": self._count, "flowc_measure": self._measure, "replace": _replace, "join": _join}
+        adding = _numbers_only(self.filters["sum"])
+        own: dict[str, Callable[..., Any]] = {"replace": _replace, "join": _join, "sum": adding, "trim": _trim}
+        known: dict[str, Callable[..., Any]] = {name: own.get(name, self.filters[name]) for name in _FILTERS}
+        self.filters = {name: self._charged(function) for name, function in known.items()}
+        self.filters |= {"flowc_count": self._count, "flowc_charge": self._charge}
+        self.tests = {name: self._charged(cast(Callable[..., Any], function)) for name, function in self.tests.items()}
         self.globals = {name: self.globals[name] for name in ("range", "dict", "namespace")}
-        self._left = MAX_ITERATIONS
+        self._left, self._work = MAX_ITERATIONS, MAX_WORK
 
     def run(self, source: str, context: Mapping[str, object]) -> str:
         """The rendered text. Raises jinja2's errors, TooMuchWork, and what a filter raises for odd arguments."""
-        self._left = MAX_ITERATIONS
+        self._left, self._work = MAX_ITERATIONS, MAX_WORK
         size, parts = 0, []
         for part in self.from_string(source).generate(context):
             size += len(part)
@@ -64,55 +77,114 @@ class Sandbox(SandboxedEnvironment):
             return False
         return bool(super().is_safe_attribute(obj, attr, value))
 
+    def wrap_str_format(self, value: Any) -> None:
+        """`format` is no safe method here."""
+        return
+
+    def call(self, context: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Charges a call of a macro, a method or a global."""
+        self._spend(_CALL)
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, str | bytes | list | dict):
+            self._charge(owner)
+        if isinstance(owner, str) and function.__name__.endswith("strip") and args:
+            _trim(owner, *args)
+        for value in (*args, *kwargs.values()):
+            self._charge(value)
+        return self._charge(super().call(context, function, *args, **kwargs))
+
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Refuses what would be too large before it is computed."""
+        self._charge((left, right))
         if operator == "**" and not (isinstance(right, int) and abs(right) <= _MAX_BITS):
+            raise TooMuchWork
+        if operator == "%" and isinstance(left, str) and _WIDTH.search(left):
             raise TooMuchWork
         for value, times in ((left, right), (right, left)):
             if operator == "*" and hasattr(value, "__len__") and isinstance(times, int):
                 _bounded(len(value) * times)
-        return self._measure(super().call_binop(context, operator, left, right))
+        return self._charge(super().call_binop(context, operator, left, right))
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
         for loop in list(source.find_all(nodes.For)):
-            loop.iter = self._filter(loop.iter, "flowc_count")
+            shown = sum(len(data.data) for data in loop.find_all(nodes.TemplateData))
+            loop.iter = self._filter(loop.iter, "flowc_count", [nodes.Const(1 + shown // _CHARACTERS)])
         self._wrap(source)
         return super()._generate(source, *args, **kwargs)
 
     def _wrap(self, node: nodes.Node) -> None:
-        """Measures what concatenations, filters and calls make."""
+        """Charges what is put together, compared and shown."""
+        within = isinstance(node, nodes.Output | nodes.Compare | nodes.Operand)
         for name, value in node.iter_fields():
             if isinstance(value, list):
-                setattr(node, name, [self._measured(item) for item in value])
+                setattr(node, name, [self._wrapped(item, within) for item in value])
             else:
-                setattr(node, name, self._measured(value))
+                setattr(node, name, self._wrapped(value, within))
 
-    def _measured(self, value: Any) -> Any:
+    def _wrapped(self, value: Any, within: bool) -> Any:
         if not isinstance(value, nodes.Node):
             return value
         self._wrap(value)
-        if isinstance(value, nodes.Concat | nodes.Call) or (
-            isinstance(value, nodes.Filter) and value.node is not None and not value.name.startswith("flowc_")
-        ):
-            return self._filter(value, "flowc_measure")
+        made = isinstance(value, nodes.Concat | nodes.List | nodes.Tuple | nodes.Dict | nodes.Getitem)
+        loaded = getattr(value, "ctx", "load") == "load"
+        plain = isinstance(value, nodes.TemplateData | nodes.Const | nodes.Operand)
+        if isinstance(value, nodes.Expr) and loaded and not plain and (made or within):
+            return self._filter(value, "flowc_charge", [])
         return value
 
-    def _filter(self, node: Any, name: str) -> nodes.Filter:
-        return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno, environment=self)
+    def _filter(self, node: Any, name: str, arguments: list[nodes.Expr]) -> nodes.Filter:
+        return nodes.Filter(node, name, arguments, [], None, None, lineno=node.lineno, environment=self)
 
-    def _count(self, values: Iterable[Any]) -> Iterator[Any]:
+    def _count(self, values: Iterable[Any], cost: int) -> Iterator[Any]:
         for value in values:
             self._left -= 1
+            self._spend(cost)
             if self._left < 0:
                 raise TooMuchWork
             yield value
 
-    def _measure(self, value: Any) -> Any:
+    def _charged(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A filter or test that is charged for its arguments, its result, and each item that it gives later."""
+
+        @wraps(function)
+        def charged(*args: Any, **kwargs: Any) -> Any:
+            for value in (*args, *kwargs.values()):
+                self._charge(value)
+            for width in (*args[1:], *kwargs.values()):
+                if isinstance(width, int) and abs(width) > MAX_WIDTH:
+                    raise TooMuchWork
+            made = function(*args, **kwargs)
+            return self._items(made) if isinstance(made, Iterator) else self._charge(made)
+
+        return charged
+
+    def _items(self, values: Iterator[Any]) -> Iterator[Any]:
+        for value in values:
+            self._spend(_ITEM)
+            yield self._charge(value)
+
+    def _charge(self, value: Any) -> Any:
+        """The value, after its weight is taken off what is left."""
         if isinstance(value, int) and value.bit_length() > _MAX_BITS:
             raise TooMuchWork
         if isinstance(value, str | bytes | list | tuple | dict):
             _bounded(len(value))
+        pending = [value]
+        while pending:
+            one = pending.pop()
+            self._spend(1 + (len(one) // _CHARACTERS if isinstance(one, str | bytes) else 0))
+            if isinstance(one, list | tuple | dict | range | set):
+                self._spend(len(one))
+            if isinstance(one, list | tuple):
+                pending.extend(one)
+            elif isinstance(one, dict):
+                pending.extend(one.values())
         return value
+
+    def _spend(self, cost: int) -> None:
+        self._work -= cost
+        if self._work < 0:
+            raise TooMuchWork
 
 
 def _bounded(size: int) -> None:
@@ -124,6 +196,25 @@ def _replace(value: object, old: object, new: object, count: int = -1) -> str:
     text, before, after = str(value), str(old), str(new)
     _bounded(len(text) + text.count(before) * len(after))
     return text.replace(before, after, count)
+
+
+def _trim(value: object, chars: str | None = None) -> str:
+    text = str(value)
+    if chars is not None:
+        _bounded(len(text) * len(chars) // 100)  # each character of the one may be looked for in all of the other
+    return text.strip(chars)
+
+
+def _numbers_only(add: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter `sum` without lists, of which each would be copied once more for every one behind it."""
+
+    @wraps(add)
+    def added(environment: Any, values: Any, attribute: Any = None, start: Any = 0) -> Any:
+        if not isinstance(start, int | float):
+            raise TypeError("`sum` adds numbers")
+        return add(environment, values, attribute, start)
+
+    return added
 
 
 def _join(values: Iterable[object], separator: object = "", attribute: str | None = None) -> str:

@@ -159,7 +159,7 @@ def _render(template: MappedText, tokens: list[_Token], values: Values, reporter
         token = next((t for t in tokens if t.kind == "string" and t.text[1:-1] == error.name), None)
         span = template.span(token.start + 1, token.end - 1) if token else _block_span(template, tokens)
         _report_unlisted(error.name, span, values, reporter)
-    except (TooMuchWork, RecursionError):
+    except (TooMuchWork, RecursionError, MemoryError):
         message = "the template does too much work: it loops or grows beyond what SQL needs"
         reporter.error("template-too-large", message, template.span(0, len(template.text)))
     except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError) as error:

@@ -6,6 +6,8 @@ known to mean the same is refused; sqlglot writes the rest.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError, TokenError, UnsupportedError
@@ -14,7 +16,7 @@ from flowc.compiler.dialects import as_read
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.sql.hazards import report_hazards
 from flowc.compiler.sql.meaning.datafusion_json import is_json, numbered, with_json
-from flowc.compiler.sql.meaning.functions import missing_functions
+from flowc.compiler.sql.meaning.functions import missing_functions, names_of_relations
 from flowc.compiler.sql.meaning.reword import reword
 from flowc.compiler.sql.misread import report_misread
 from flowc.compiler.sql.sqltext import SqlTree
@@ -42,7 +44,7 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         parsed = with_json(parsed, reporter)
     if parsed.dialect == engine:
         failed = len(reporter.found) > before
-        return None if failed else _generated(numbered(parsed.tree), parsed, engine, reporter)
+        return None if failed else _generated(numbered(parsed.tree.copy()), parsed, engine, reporter)
     report_misread(parsed, reporter)
     try:
         tree = reword(parsed, engine, reporter)
@@ -57,14 +59,15 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         return None
     if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
         return None
+    named = names_of_relations(tree)
     text = _generated(numbered(tree), parsed, engine, reporter)
-    return text if text is None or _has_functions(text, tree, parsed, engine, reporter) else None
+    return text if text is None or _has_functions(text, named, parsed, engine, reporter) else None
 
 
-def _has_functions(text: str, tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter) -> bool:
+def _has_functions(text: str, named: Collection[str], parsed: SqlTree, engine: str, reporter: Reporter) -> bool:
     """Whether the engine has every function that the text calls; reports those that it has not."""
     try:
-        missing = list(dict.fromkeys(missing_functions(text, tree, engine)))
+        missing = list(dict.fromkeys(missing_functions(text, named, engine)))
     except TokenError:  # what names no thing in its own dialect was written as something that has no end in this one
         message = f"the SQL cannot be translated from {parsed.dialect} to {engine}"
         reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
@@ -77,11 +80,12 @@ def _has_functions(text: str, tree: exp.Expression, parsed: SqlTree, engine: str
 
 
 def _generated(tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
+    """The text of a tree, which is changed on the way."""
     helps = [f"write it in {engine} with `dialect: {engine}`"]
     generator = Dialect.get_or_raise(engine).generator(unsupported_level=ErrorLevel.RAISE, max_unsupported=20)
     span = parsed.span(parsed.tree)
     try:
-        return str(generator.generate(tree, copy=True))
+        return str(generator.generate(tree, copy=False))
     except UnsupportedError as error:
         for message in dict.fromkeys(str(error).split("\n")):
             text = f"{_lower(message)} (from {parsed.dialect} to {engine})"

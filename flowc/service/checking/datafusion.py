@@ -41,6 +41,9 @@ _NOISE = re.compile(r"^(?:Optimizer rule '\w+' failed|\w+) caused by |^(?:Error 
 _END = re.compile(r"\.? (?:No function matches|Valid fields are|You might need|Candidate functions)|, errors: ")
 
 
+_OPERATOR = re.compile(r"\b(?:AND|OR|UNION)\b|[-+*/|]", re.IGNORECASE)
+_MOST_OPERATORS = 1500
+"""Above this the engine is not asked: its optimizer takes a time that grows with the square of a list of conditions."""
 _TIME = pa.timestamp("us", "UTC")
 _OFFSET = "_offset"
 """A column that messages have beside their own."""
@@ -64,14 +67,14 @@ class _Engine:
 
     def refusal(self, statement: Statement) -> Refusal | None:
         """Why the engine does not take a statement."""
-        known = statement.runs is not None and statement.typed and all(map(self._has, statement.tables))
-        if known:
+        small = len(_OPERATOR.findall(statement.runs or "")) <= _MOST_OPERATORS
+        if statement.runs is not None and small and statement.typed and all(map(self._has, statement.tables)):
             for plan in statement.functions:
                 stand_in = Function(plan, object if plan.aggregate else nulls)
                 stand_in.register(self._context, lambda failure: None)
-            register_parts(self._context, statement.runs or "", lambda failure: None)
-            register_json(self._context, statement.runs or "")
-            return self._planned(statement, statement.runs or "")
+            register_parts(self._context, statement.runs, lambda failure: None)
+            register_json(self._context, statement.runs)
+            return self._planned(statement, statement.runs)
         return self.unparsed(statement) if statement.native else None
 
     def unparsed(self, statement: Statement) -> Refusal | None:

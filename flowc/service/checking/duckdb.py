@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,6 +40,9 @@ _SURE = ("Binder", "Conversion", "Out of Range", "Not implemented")
 """Kinds of errors that depend on the statement and its tables alone."""
 _OF_ELSEWHERE = ("xtension", "atalog ", "chema ")
 """Words of errors that depend on what is attached or loaded."""
+_MACROS = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE macro_definition <> ''"
+_MOST_MACROS = 8
+_PARENTHESIS = re.compile(r"[()]")
 _OWN = "a macro of the database's own is written with its schema: `main.{name}(…)`"
 
 
@@ -59,6 +63,16 @@ class _Database:
         for setting in _SETTINGS:
             connection.execute(setting)
         return connection
+
+    @cached_property
+    def _macro_call(self) -> re.Pattern[str]:
+        found = self.connection.execute(_MACROS)
+        names = (re.escape(name) for (name,) in found.fetchall())
+        return re.compile(rf"\b(?:{'|'.join(names)})\s*\(", re.IGNORECASE)
+
+    def multiplies(self, text: str) -> bool:
+        """Whether macros may stand in each other too deeply: the engine writes an argument wherever one uses it."""
+        return text.count("(") > _MOST_MACROS and len(self._macro_call.findall(text)) > _MOST_MACROS < _depth(text)
 
     def has(self, table: NamedTable) -> bool:
         """Makes a table, empty; False where it cannot be one."""
@@ -84,7 +98,8 @@ class _Engine:
     def refusal(self, statement: Statement) -> Refusal | None:
         """Why DuckDB does not take a statement."""
         database = self._databases.setdefault(statement.place, _Database())
-        if statement.native and statement.typed and all(database.has(table) for table in statement.tables):
+        known = statement.native and statement.typed and all(database.has(table) for table in statement.tables)
+        if known and not database.multiplies(statement.text.text):
             return self._described(statement, database) or self._wrong_constant(statement, database)
         return _unparsed(statement, database)
 
@@ -104,6 +119,15 @@ class _Engine:
             if (message := self._constants[sql]) is not None:
                 return Refusal("binding", f"DuckDB: {message}", offset)
         return None
+
+
+def _depth(text: str) -> int:
+    """How deeply parentheses stand in each other, those in quotes too."""
+    deepest = depth = 0
+    for bracket in _PARENTHESIS.findall(text):
+        depth += 1 if bracket == "(" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _constant_error(sql: str, database: _Database) -> str | None:

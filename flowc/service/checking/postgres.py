@@ -22,6 +22,8 @@ def engine() -> Callable[[Statement], Refusal | None]:
 def _refusal(statement: Statement, parser: Any) -> Refusal | None:
     try:
         parser.parse(statement.text.text)
+    except RecursionError:
+        return None  # it was read, and its tree is too deep for Python
     except parser.PGQueryError as error:
         if statement.engine == "datafusion" and _beyond()(statement) is None:
             return None  # what flowc's engine has beyond PostgreSQL is there, too

@@ -40,6 +40,8 @@ class Expressions(ABC):
     judge: Judge
     catalog: Catalog
     ctes: list[dict[str, Fields | None]] = field(default_factory=list)
+    firsts: dict[int, Fields | None] = field(default_factory=dict)
+    """The columns of first branches of set operations, by their nodes."""
 
     @property
     @abstractmethod

@@ -61,7 +61,8 @@ class Queries(Expressions):
             name = fold(cte.args["alias"].this)
             inner = cte.this
             if with_.args.get("recursive") and isinstance(inner, exp.SetOperation):
-                base = self.query(inner.this, outer)
+                is_set = isinstance(inner.this, exp.SetOperation)
+                base = self.query(inner.this, outer) if is_set else self._first(inner.this, outer)
                 self.ctes[-1][name] = renamed(base, cte.args.get("alias"))
             self.ctes[-1][name] = renamed(self.query(inner, outer), cte.args.get("alias"))
 
@@ -147,12 +148,18 @@ class Queries(Expressions):
             branches.append(current.expression)
             current = current.this
         branches.append(current)
-        found = [self.query(branch, outer) for branch in reversed(branches)]
+        found = [self._first(branches.pop(), outer), *(self.query(branch, outer) for branch in reversed(branches))]
         fields = None
         if not node.args.get("by_name") and all(f is not None for f in found):
             fields = self._united(node, [f for f in found if f is not None])
         self._tail(node, fields, outer)
         return fields
+
+    def _first(self, node: exp.Expression, outer: Frame | None) -> Fields | None:
+        """The first branch, which a recursive CTE reads and is: looked at once, however many are in each other."""
+        if id(node) not in self.firsts:
+            self.firsts[id(node)] = self.query(node, outer)
+        return self.firsts[id(node)]
 
     def _united(self, node: exp.SetOperation, found: list[Fields]) -> Fields | None:
         if len({len(fields) for fields in found}) > 1:

@@ -95,11 +95,13 @@ def document_of(value: exp.Expression) -> exp.Expression:
     known = type_of(value) in TEXTS or named(value.unnest()) in _GIVE_DOCUMENTS
     return value.copy() if known else call(READ, value)
 
+_DOCUMENTS = (exp.Cast, *_JOINED, *_KEYS, *_CONTAIN, *_EQUAL, *_ORDER, exp.Sub, exp.JSONBDeleteAtPath, exp.JSONBExists)
+_CALLED = frozenset((*_MEASURES, *_ROWS, "jsonb_set"))
+
 
 def is_document(node: exp.Expression) -> bool:
     """Whether a node may be one of documents that `with_document` knows."""
-    kinds = (exp.Cast, *_JOINED, *_KEYS, *_CONTAIN, *_EQUAL, *_ORDER, exp.Sub, exp.JSONBDeleteAtPath, exp.JSONBExists)
-    return isinstance(node, kinds) or named(node) in (*_MEASURES, *_ROWS, "jsonb_set")
+    return isinstance(node, _DOCUMENTS) or named(node) in _CALLED
 
 
 def with_document(node: exp.Expression, dialect: str) -> bool:

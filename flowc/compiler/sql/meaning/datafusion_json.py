@@ -64,12 +64,14 @@ def gathers(node: exp.Expression) -> bool:
 
 def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     """The query with its JSON as calls of flowc's functions; what they do not have is reported."""
+    if next(_concerned(parsed.tree), None) is None:
+        return parsed
     root = exp.Paren(this=parsed.tree.copy())
     try:
         rows_of_documents(root, parsed.dialect)
     except Untranslatable as refusal:
         reporter.error("untranslatable-sql", f"{refusal} (from {parsed.dialect} to datafusion)", parsed.span(root))
-    for node in reversed([each for each in root.walk() if is_json(each) or _may_hold(each) or is_document(each)]):
+    for node in reversed(list(_concerned(root))):
         try:
             if not with_document(node, parsed.dialect) and (is_json(node) or _may_hold(node)):
                 _reword(node, parsed.dialect)
@@ -89,6 +91,10 @@ def numbered(tree: exp.Expression) -> exp.Expression:
             key = (kind, node.sql("postgres"))
             node.set("this", names.setdefault(key, f"{kind}_{len(names) + 1}"))
     return tree
+
+
+def _concerned(tree: exp.Expression) -> Iterator[exp.Expression]:
+    return (node for node in tree.walk() if is_json(node) or _may_hold(node) or is_document(node))
 
 
 def _may_hold(node: exp.Expression) -> bool:

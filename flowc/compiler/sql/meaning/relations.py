@@ -178,16 +178,25 @@ def having_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def distinct_names(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """DataFusion wants each column of a SELECT to have its own name."""
-    seen: set[str] = set()
+    seen: set[object] = set()
     for place, item in enumerate(list(node.expressions), 1):
+        if _has_name(item):
+            continue
         cast_column = isinstance(item, exp.Cast) and isinstance(item.this, exp.Column)
-        text = item.this.sql() if cast_column else item.sql()
-        if _is_nameless(item) or (text in seen and not _has_name(item)):
+        key = _written(item.this if cast_column else item)
+        if _is_nameless(item) or key in seen:
             taken = {e.alias_or_name for e in node.expressions}
             name = item.this.name if cast_column and item.this.name not in taken else f"_c{place}"
             item.replace(exp.alias_(item.copy(), name, quoted=True))
-        seen.add(text)
+        seen.add(key)
     return None
+
+
+def _written(item: exp.Expression) -> object:
+    """What is alike for expressions that are written alike."""
+    if isinstance(item, exp.Column) and all(isinstance(part, exp.Identifier) for part in item.parts):
+        return tuple((part.name, bool(part.args.get("quoted"))) for part in item.parts)
+    return item.sql()
 
 
 def _has_name(item: exp.Expression) -> bool:
@@ -196,7 +205,7 @@ def _has_name(item: exp.Expression) -> bool:
 
 def _is_nameless(item: exp.Expression) -> bool:
     """Whether DataFusion would make up a name from the expression's text."""
-    return isinstance(item, exp.AggFunc | exp.Binary | exp.Func | exp.Subquery | exp.Window) and not _has_name(item)
+    return isinstance(item, exp.AggFunc | exp.Binary | exp.Func | exp.Subquery | exp.Window)
 
 
 def row_in_query(node: exp.Expression, pair: Pair) -> exp.Expression | None:

@@ -19,7 +19,7 @@ from flowc.compiler.sql.meaning.likes import LIKES
 from flowc.compiler.sql.meaning.mysql_queries import same_names
 from flowc.compiler.sql.meaning.relations import RELATIONS
 from flowc.compiler.sql.meaning.texts import TEXTS
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.diagnostics import Reporter
 
 _FIRST: Mapping[str, Sequence[Rules]] = {"datafusion": (QUANTIFIED, LITERALS, INTEGERS, VALUE_TEXTS, SUMS, FAILURES)}
@@ -37,10 +37,10 @@ _ENGINES: Mapping[str, Sequence[Rules]] = {
 def reword(parsed: SqlTree, engine: str, reporter: Reporter) -> exp.Expression:
     """A copy of the tree with every rule of the engine applied; reports what cannot be kept."""
     pair = Pair(parsed.dialect, engine)
-    root = exp.Paren(this=parsed.tree.copy())
+    root = exp.Paren(this=copied(parsed.tree))
     shared = (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, common.COMMON, RELATIONS, ZONES)
     for rules in (*_FIRST.get(engine, (SUMS, FAILURES)), *shared, *_ENGINES.get(engine, ())):
-        for node in reversed([n for n in root.walk() if n is not root]):
+        for node in reversed([n for n in root.walk() if type(n) in rules and n is not root]):
             _reword_node(node, rules, pair, parsed, reporter)
     if engine == "mysql":
         same_names(root)
@@ -50,7 +50,7 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter) -> exp.Expression:
 
 
 def _reword_node(node: exp.Expression, rules: Rules, pair: Pair, parsed: SqlTree, reporter: Reporter) -> None:
-    for rewrite in rules.get(type(node), ()):
+    for rewrite in rules[type(node)]:
         try:
             new = rewrite(node, pair)
         except Untranslatable as refusal:

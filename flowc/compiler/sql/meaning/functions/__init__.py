@@ -5,7 +5,7 @@ sqlglot writes a function that it does not know how to say as it stands; this fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from importlib.resources import files
 
@@ -16,6 +16,7 @@ from sqlglot.tokens import TokenType
 _OWN = "flowc_"
 _WORDS = frozenset(("group", "exclude", "materialized", "replace", "except"))
 """Words before a parenthesis that call nothing."""
+_NAMED = (exp.CTE, exp.Subquery, exp.Table, exp.Unnest, exp.Lateral, exp.Values)
 
 
 @cache
@@ -25,15 +26,17 @@ def known_functions(engine: str) -> frozenset[str] | None:
     return frozenset(path.read_text("utf-8").split()) if path.is_file() else None
 
 
-def missing_functions(text: str, tree: exp.Expression, engine: str) -> Iterator[str]:
-    """Names that a text calls and its engine does not have."""
+def names_of_relations(tree: exp.Expression) -> frozenset[str]:
+    """The names that a query gives to what it reads, in lower case: columns in parentheses may follow them."""
+    aliases = {node.this.name for node in tree.find_all(exp.TableAlias) if node.this is not None}
+    return frozenset(name.lower() for name in aliases.union(node.alias for node in tree.find_all(*_NAMED)))
+
+
+def missing_functions(text: str, named: Collection[str], engine: str) -> Iterator[str]:
+    """Names that a text calls and its engine does not have; `named` are those of relations."""
     known = known_functions(engine)
     if known is None:
         return
-    named = {
-        e.alias.lower() for e in tree.find_all(exp.CTE, exp.Subquery, exp.Table, exp.Unnest, exp.Lateral, exp.Values)
-    }
-    named |= {a.this.name.lower() for a in tree.find_all(exp.TableAlias) if a.this is not None}
     tokens = Dialect.get_or_raise(engine).tokenize(text)
     for before, token, following in zip([None, *tokens], tokens, tokens[1:], strict=False):
         name = token.text.lower()
