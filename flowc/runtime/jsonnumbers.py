@@ -17,8 +17,10 @@ from flowc.runtime.jsontexts import Texts
 from flowc.runtime.spelled import has_room, kept_by_double, number_type
 from flowc.types import DataType
 
-_DOUBTFUL = r"[:\[,\s]-?([0-9][0-9.]{15,}|[0-9.]+[eE][+-]?[0-9]{DIGITS})"
-"""A number of more than 15 digits, or of a great exponent; all others are kept."""
+_DOUBLES = r"[:\[,\s]-?([0-9][0-9.]{15,}|[0-9.]+[eE][+-]?[0-9]{3})"
+"""A number of more than 15 digits, or of a great exponent; a double keeps all others."""
+_DECIMALS = r'''[:\[,\s"][+-]?([0-9.]{16,}|[0-9.]+[eE][+-]?[0-9]{2})|\\u00'''
+"""The same for decimals, which may stand in a text, too; one with escapes may spell any number."""
 Fields = dict[str, pa.DataType]
 """Fields of numbers, with the type of these numbers."""
 
@@ -49,15 +51,19 @@ def exact_type(lines: bytes, name: str) -> DataType | None:
 
 def demand_kept(lines: bytes, fields: Fields) -> None:
     """Raises Misfit when the type of one of these fields changes a number in whole lines."""
-    # An exponent of two digits is too great for decimals alone.
-    digits = "2" if any(pa.types.is_decimal(kind) for kind in fields.values()) else "3"
+    decimals = any(pa.types.is_decimal(kind) for kind in fields.values())
     passed = pa.array([lines], pa.large_binary())
-    if not pc.match_substring_regex(passed, _DOUBTFUL.replace("DIGITS", digits))[0].as_py():
+    if not pc.match_substring_regex(passed, _DECIMALS if decimals else _DOUBLES)[0].as_py():
         return
     for numbers, kind in zip(_numbers(lines, tuple(fields)), fields.values(), strict=True):
-        kept = has_room(numbers, kind) if pa.types.is_decimal(kind) else kept_by_double(numbers)
+        kept = _has_room(numbers, kind) if pa.types.is_decimal(kind) else kept_by_double(numbers)
         if pc.all(kept).as_py() is False:
             raise Misfit
+
+
+def doubtful_decimals(texts: pa.StringArray) -> bool:
+    """Whether a decimal in one of these documents may be one that Arrow cannot make."""
+    return bool(pc.any(pc.match_substring_regex(texts, _DECIMALS)).as_py())
 
 
 def spelling(line: bytes, name: str) -> str | None:
@@ -66,12 +72,16 @@ def spelling(line: bytes, name: str) -> str | None:
     return batch.column(0)[0].as_py() if batch is not None else None
 
 
+def _has_room(numbers: pa.Array, kind: pa.DataType) -> pa.Array:
+    return pc.and_(has_room(numbers, kind), pc.invert(pc.match_substring(numbers, "\\")))
+
+
 def _numbers(lines: bytes, names: tuple[str, ...]) -> list[pa.Array]:
     """The numbers of each field as they are spelled, those of lists one after another."""
     texts = Texts(pa.schema([]), names, frozenset(), exact=False)
     batch = next(texts.read(lines), None)
     columns = batch.columns if batch is not None else [pa.array([], pa.string())] * len(names)
-    words = [pc.split_pattern_regex(column, r"[\[\],\s]+").flatten() for column in columns]
+    words = [pc.split_pattern_regex(column, r'[\[\],\s"]+').flatten() for column in columns]
     return [array.filter(pc.and_(pc.not_equal(array, ""), pc.not_equal(array, "null"))) for array in words]
 
 

@@ -19,7 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.json as arrow_json
 
 from flowc.runtime.arrow import relist
-from flowc.runtime.codecs.shapes import Fields, is_cut, raw_type
+from flowc.runtime.codecs.shapes import Fields, holds_decimal, is_cut, is_decimal, raw_type
+from flowc.runtime.jsonnumbers import doubtful_decimals
+from flowc.runtime.spelled import to_decimal
 from flowc.types import UNKNOWN, DataType, Kind
 
 BLANKS = " \t\r\n"
@@ -32,8 +34,9 @@ def read_objects(texts: pa.StringArray, fields: Fields) -> list[pa.Array]:
 
     Raises ValueError (Arrow's and msgspec's among them) when one text is not one object with fields of these types.
     """
-    cut = tuple((name, kind) for name, kind in fields if is_cut(kind))
-    native = tuple((name, kind) for name, kind in fields if not is_cut(kind))
+    slow = any(holds_decimal(kind) for _, kind in fields) and doubtful_decimals(texts)
+    cut = tuple((name, kind) for name, kind in fields if is_cut(kind) or (slow and holds_decimal(kind)))
+    native = tuple(field for field in fields if field not in cut)
     made = dict(zip((name for name, _ in native), _parse(texts, native), strict=True)) if native or not cut else {}
     made.update(zip((name for name, _ in cut), _cut(texts, cut), strict=True) if cut else ())
     return [made[name] for name, _ in fields]
@@ -145,7 +148,8 @@ def read_texts(texts: pa.StringArray, kind: DataType) -> pa.Array:
     values = pc.if_else(null, None, texts)
     if kind.kind is Kind.JSON:
         return values
-    return _digits(values, _INTEGER if kind.kind is Kind.INT128 else _NUMBER)
+    digits = _digits(values, _INTEGER if kind.kind is Kind.INT128 else _NUMBER)
+    return to_decimal(digits, raw_type(kind)) if is_decimal(kind) else digits
 
 
 _INTEGER = r"^-?(0|[1-9]\d*)$"
