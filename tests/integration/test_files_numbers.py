@@ -1,4 +1,4 @@
-"""Numbers in files that no type holds: bad rows by their line, in loads and in streams, and never the end of the process."""
+"""Numbers in files that no type holds: bad rows by their line, and never the end of the process."""
 
 from __future__ import annotations
 
@@ -92,7 +92,11 @@ def test_a_decimal_that_is_spelled_with_escapes_cannot_hide_its_exponent(project
     assert done.json[0]["bad_rows"] == 2, done.out
 
 
-WITHIN = {"numeric(38,2)[]": "[N]", "struct(v numeric(38,2))": '{"v": N}', "struct(v numeric(38,2)[])[]": '[{"v": [1, N]}]'}
+WITHIN = {
+    "numeric(38,2)[]": "[N]",
+    "struct(v numeric(38,2))": '{"v": N}',
+    "struct(v numeric(38,2)[])[]": '[{"v": [1, N]}]',
+}
 
 
 @pytest.mark.parametrize("kind", list(WITHIN))
