@@ -25,9 +25,11 @@ from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type,
 from flowc.runtime.codecs.shapes import decoded_field
 from flowc.runtime.connectors.files import JsonOptions, intact, too_many, unreadable
 from flowc.runtime.convert import convert
+from flowc.runtime.csvquotes import lines_of
 from flowc.runtime.fit import guessed_wrong, shorten
 from flowc.runtime.jsonarray import Lines, json_lines
 from flowc.runtime.jsonnumbers import decimal_fields, demand_kept, double_fields, exact_type, spelling
+from flowc.runtime.jsononce import demand_once
 from flowc.runtime.jsonstructs import is_struct, struct_values
 from flowc.runtime.jsontexts import Texts
 from flowc.runtime.spelled import DOUBLE
@@ -227,7 +229,11 @@ def parsed(lines: bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) 
     if fields := decimal_fields(raw) | (double_fields(raw) if guessed else {}):
         demand_kept(lines, fields)
     if texts := _texts(raw, exact=guessed and strict):
-        return texts.read(lines)
+        found = texts.read(lines)
+        messages = lines_of(lines)
+        for name in texts.names:
+            demand_once(messages, name)
+        return found
     return _table(lines, _options(raw, exact=guessed and strict))
 
 

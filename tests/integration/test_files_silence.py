@@ -30,6 +30,17 @@ def test_lines_that_end_in_carriage_returns_are_told(project, text, ending):
         assert "its first line ends in a carriage return alone, and lines end in line feeds" in said
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85"])
+def test_lines_that_end_in_separators_of_unicode_are_told(project, sign):
+    """All of the file is its header to every reader of CSV, so it would have no rows."""
+    put(project.path / "in", "a.csv", sign.join(["id,name,more", "1,a,x", "2,b,y"]))
+    write(project, "a.csv", "")
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
+    for said in outcomes(project):
+        assert f"its header holds U+{ord(sign):04X}, a line separator, and lines end in line feeds" in said
+
+
 def test_a_carriage_return_of_its_own_in_a_row_is_bad_everywhere(project):
     put(project.path / "in", "a.csv", 'id,name\r\n1,a\r\n2,b\r3,c\r\n4,"d\re"\r\n')
     write(project, "a.csv", "")
@@ -52,8 +63,8 @@ def test_two_objects_on_one_line_are_a_bad_row_everywhere(project, form):
 
 
 @pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
-def test_signs_that_other_programs_take_for_ends_of_lines_are_text(project, sign):
-    put(project.path / "in", "a.csv", f"id,name,odd{sign}one\n1,a{sign}b,x\n")
+def test_signs_that_other_programs_take_for_ends_of_lines_are_text_in_values(project, sign):
+    put(project.path / "in", "a.csv", f"id,name,odd\n1,a{sign}b,x\n")
     write(project, "a.csv", "", "columns: { id: bigint, name: text }")
     assert "error" not in "".join(outcomes(project, "kept", "follow"))
     for table in ("t", "s"):
@@ -83,6 +94,16 @@ def test_what_is_odd_in_json_is_told_as_it_is(project, line, words):
     assert ids(project) == ids(project, "s") == [1]
     assert [(found[0], found[2]) for found in bad_rows(project, "a.jsonl")] == [(2, words)]
     assert f"line 2: {words}" in strict
+
+
+def test_a_document_that_stands_twice_in_a_line_is_told(project):
+    put(project.path / "in", "a.jsonl", '{"id": 1, "o": {"o": 1, "x": {"o": 2}}}\n{"id": 2, "o": 1, "o": {"o": 2}}\n')
+    write(project, "a.jsonl", "", "columns: { id: bigint, o: json }")
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("SELECT id, name", "SELECT id, 'x' AS name"))
+    _, strict, _ = outcomes(project)
+    assert ids(project) == ids(project, "s") == [1]
+    assert "line 2: the field `o` stands in it twice" in strict
 
 
 @pytest.mark.parametrize("kind", ["double", "real"])

@@ -7,8 +7,6 @@ and read from there.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -21,6 +19,7 @@ import pyarrow.json as arrow_json
 from flowc.runtime.arrow import relist
 from flowc.runtime.codecs.shapes import Fields, holds_decimal, is_cut, is_decimal, raw_type
 from flowc.runtime.jsonnumbers import doubtful_decimals
+from flowc.runtime.jsononce import demand_once
 from flowc.runtime.spelled import to_decimal
 from flowc.types import UNKNOWN, DataType, Kind
 
@@ -87,7 +86,7 @@ def _cut(texts: pa.StringArray, fields: Fields) -> list[pa.Array]:
     demand_objects(texts)
     made = cut_texts(texts, fields)
     for name, _ in fields:
-        _demand_once(texts.cast(pa.binary()), name)
+        demand_once(texts.cast(pa.binary()), name)
     return [read_texts(part, kind) for part, (_, kind) in zip(made, fields, strict=True)]
 
 
@@ -107,32 +106,6 @@ def _cutter(names: tuple[str, ...]) -> Any:
     kinds = [(f"f{i}", msgspec.Raw, msgspec.Raw(_NULL)) for i in range(len(names))]
     rename = {f"f{i}": name for i, name in enumerate(names)}
     return msgspec.json.Decoder(msgspec.defstruct("Cut", kinds, rename=rename, gc=False))
-
-
-def _demand_once(messages: pa.BinaryArray, name: str) -> None:
-    """Raises ValueError when an object has a field of that name twice; msgspec would take the last."""
-    spelled = json.dumps(name, ensure_ascii=False).encode()
-    perhaps = pc.greater(pc.count_substring(messages, spelled), 1)
-    escaped = pc.match_substring(messages, b"\\u00" if name.isascii() else b"\\u")
-    for message in messages.filter(pc.or_(perhaps, escaped)).to_pylist():
-        demand_unique(message, (name,))
-
-
-def demand_unique(message: bytes, names: Sequence[str]) -> None:
-    """Raises ValueError when the object has a field of one of these names twice."""
-    outermost: list[tuple[str, Any]] = []
-
-    def keep(pairs: list[tuple[str, Any]]) -> None:
-        outermost[:] = pairs
-
-    try:
-        json.loads(message, object_pairs_hook=keep)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    found = [name for name, _ in outermost]
-    for name in names:
-        if found.count(name) > 1:
-            raise ValueError(f"the field `{name}` stands in it twice")
 
 
 def read_texts(texts: pa.StringArray, kind: DataType) -> pa.Array:

@@ -12,6 +12,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,7 @@ BROKEN = (EOFError, OSError, lzma.LZMAError, zlib.error, pa.ArrowException)
 BAD_ROWS_END = ".bad.jsonl"
 """How the names of files end in which loads keep bad rows."""
 _MAGIC = frozenset("*?[")
+_SEPARATOR = re.compile("[\u0085\u2028\u2029]")
 _LARGEST = 1 << 29
 """What `max_line` may be at most: Arrow counts the bytes of a text in 32 bits."""
 _MARKS = ("delimiter", "quote", "escape", "comment")
@@ -226,7 +228,8 @@ def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
     """The names of a CSV file's columns, from its first line that is not blank; empty for a file without one.
 
     Raises:
-        DataError: a name stands twice, there are too many, or the bytes cannot be read as lines of CSV.
+        DataError: a name stands twice, or holds the end of a line as others write it; there are too many; or the bytes
+            cannot be read as lines of CSV.
     """
     try:
         with csv_bytes(path, options) as stream:
@@ -237,6 +240,9 @@ def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
         raise too_many(path, f"its first row has {len(first)} columns", options.max_columns)
     if not options.header:
         return tuple(f"column_{i + 1}" for i in range(len(first)))
+    if found := next(filter(None, map(_SEPARATOR.search, first)), None):
+        words = f"its header holds U+{ord(found[0]):04X}, a line separator, and lines end in line feeds"
+        raise unreadable(path, words)
     if len(set(first)) < len(first):
         twice = next(name for name, count in Counter(first).items() if count > 1)
         raise unreadable(path, f"its header names `{twice}` twice")
