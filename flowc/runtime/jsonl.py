@@ -10,7 +10,9 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -312,8 +314,10 @@ def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object
     try:
         _schema(line) if shape is None else _read_line(line, shape.raw, guessed=shape.guessed)
     except (ValueError, RecursionError) as error:
-        found = _odd_in(held) or (_misfit(line, held, shape) if shape else None)
-        return found or str(error).removesuffix(" in row 0")
+        with suppress(RecursionError):
+            if odd := _odd_in(held):
+                return odd
+        return (_misfit(line, held, shape) if shape else None) or str(error).removesuffix(" in row 0")
     return _misfit(line, held, shape) if shape else None
 
 
@@ -323,7 +327,8 @@ class _Pairs(dict[str, object]):
     def __init__(self, pairs: list[tuple[str, object]]) -> None:
         super().__init__(pairs)
         names = [name for name, _ in pairs]
-        self.twice = next((name for name in self if names.count(name) > 1), None) if len(self) < len(names) else None
+        more = Counter(names).items() if len(self) < len(names) else ()
+        self.twice = next((name for name, count in more if count > 1), None)
 
 
 def _odd_in(held: object) -> str | None:

@@ -9,8 +9,11 @@ import subprocess
 import sys
 from contextlib import closing
 
+import pyarrow as pa
 import pytest
 
+from flowc.errors import DataError
+from flowc.runtime.codecs.discover import discover
 from tests.streams.filefolder import put
 
 SPEC = """
@@ -184,6 +187,27 @@ def test_too_many_columns_are_an_error(project, form, read, most):
     project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
     done = project.flowc("run", "follow", "--once")
     assert f"`max_columns` is {most}" in done.out + done.err
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+def test_a_stream_that_takes_no_bad_rows_stops_at_a_line_that_is_too_long(project, form):
+    put(project.path / "in", f"a.{form}", text(form, [50, 60, 200, 50]))
+    write(project, f"a.{form}", "max_line: 100B")
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
+    done = project.flowc("run", "follow", "--once")
+    assert done.code == 1
+    assert f"line {3 if form != 'csv' else 4}: it has {201 if form == 'json' else 200} bytes" in done.out + done.err
+
+
+def test_messages_with_too_many_fields_are_an_error():
+    def messages(count: int) -> pa.BinaryArray:
+        found = [{f"c{n}": 1} for n in range(20)] + [dict.fromkeys(map(str, range(count - 20)), 1)]
+        return pa.array([json.dumps(message).encode() for message in found])
+
+    assert len(discover(messages(10_000))) == 10_000
+    with pytest.raises(DataError, match="more than 10000 fields"):
+        discover(messages(10_001))
 
 
 @pytest.mark.parametrize(("form", "rows", "size"), [
