@@ -18,7 +18,8 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_type
-from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_options, header, unreadable
+from flowc.runtime.connectors.csvheader import header
+from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_options, unreadable
 from flowc.runtime.csvlines import csv_error
 from flowc.runtime.csvlook import Look
 from flowc.runtime.csvtypes import Sample, inferred

@@ -15,7 +15,8 @@ from flowc.runtime.aside import Unread
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.codecs.contract import UNDECODABLE, Decoded
 from flowc.runtime.codecs.csv import CsvDecoder
-from flowc.runtime.connectors.files import Files, csv_names, csv_options, intact, unreadable
+from flowc.runtime.connectors.csvheader import csv_names
+from flowc.runtime.connectors.files import Files, csv_options, intact, unreadable
 from flowc.runtime.connectors.filestream_records import Records, csv_records
 from flowc.runtime.csvquotes import Quoting
 from flowc.runtime.csvtypes import Sample, inferred

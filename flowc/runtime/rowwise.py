@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from flowc.plan import FilesRead
 from flowc.runtime.aside import Aside
-from flowc.runtime.connectors.files import CsvOptions, Files, csv_options, header, shown
+from flowc.runtime.connectors.csvheader import header
+from flowc.runtime.connectors.files import CsvOptions, Files, csv_options, shown
 from flowc.runtime.csvlook import Look, look
 from flowc.runtime.csvrows import CsvRows
 from flowc.runtime.jsonrows import JsonRows

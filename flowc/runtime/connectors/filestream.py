@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from flowc.errors import DataError, EngineError
 from flowc.plan import FilesRead
 from flowc.runtime.badrows import first_indices
+from flowc.runtime.connectors.csvheader import csv_names
 from flowc.runtime.connectors.files import (
     BROKEN,
     Files,
     JsonOptions,
-    csv_names,
     csv_options,
     json_options,
     opened,
