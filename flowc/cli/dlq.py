@@ -15,8 +15,8 @@ from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import known_stream, one_stream
 from flowc.cli.whole import Whole, prepare_whole
-from flowc.compiler.front.durations import parse_duration
 from flowc.compiler.streamplan.letters import Chosen
+from flowc.durations import parse_duration
 from flowc.errors import UsageError
 from flowc.render.deadletters import (
     counts_objects,

@@ -33,6 +33,8 @@ class Unread:
     line: int
     raw: bytes
     why: BadRow
+    told: DataError | None = None
+    """The error of a load that takes no such row, where its format has words of its own."""
 
     @property
     def code(self) -> str:
@@ -41,6 +43,8 @@ class Unread:
 
     def error(self, path: Path) -> DataError:
         """The error of a load that takes no such row."""
+        if self.told is not None:
+            return self.told
         if self.why.code == UNDECODABLE:
             return unreadable(path, f"line {self.line}: {self.why.message}")
         message = f"{self.why.message}, in line {self.line} of `{shown(path)}`"

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from flowc.runtime.arrow import arrow_type, decimal_text, relist
 from flowc.runtime.jsontext import made_json, raw
-from flowc.runtime.spelled import kept_by_double, to_decimal
+from flowc.runtime.spelled import kept_by_double, same_number, to_decimal
 from flowc.types import INTEGER_RANGES, DataType, Kind
 
 
@@ -180,8 +180,10 @@ def _to_float(array: pa.Array, source: DataType, target: DataType, _zone: str | 
         _demand_equal(made.cast(array.type), array)
         return made
     made = array.cast(wanted)
-    exact = array if pa.types.is_decimal(array.type) else array.cast(pa.decimal256(76, 30))
-    _demand_equal(made.cast(pa.string()).cast(exact.type), exact)
+    if pa.types.is_decimal(array.type):
+        _demand_equal(to_decimal(made.cast(pa.string()), array.type), array)
+    elif not pc.all(same_number(array, made.cast(pa.string()))).as_py():
+        raise Misfit
     return made
 
 

@@ -7,7 +7,7 @@ exactly, batch by batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,21 +18,23 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_type
-from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_options, header, opened, unreadable
+from flowc.runtime.connectors.csvheader import header
+from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_options, unreadable
 from flowc.runtime.csvlines import csv_error
-from flowc.runtime.csvstray import StrayQuotes, stray_quote
+from flowc.runtime.csvlook import Look
 from flowc.runtime.csvtypes import Sample, inferred
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.names import literal, quoted
 from flowc.types import INTEGER_RANGES, UNKNOWN, Kind
 
 _EXACT = frozenset({Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, *INTEGER_RANGES} - {Kind.INT128})
-_PIECE = 1 << 22
 
 Make = Callable[[pa.Schema | None], Any]
 """Makes the engine's options for reading CSV with a schema, or with one to be inferred."""
 Fitted = Callable[..., str]
 """Makes the SQL that converts a column exactly: its SQL, its type, the column it is to be; see the engine."""
+Infinite = Callable[[str, Column], str]
+"""Makes the SQL that is asked about infinities in a column, and fails where the files spell other numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,6 @@ class Part:
     columns: tuple[Column, ...]
     guessed: bool = False
     """Whether the types of the columns were inferred, not declared."""
-    quoted: bool = False
-    """Whether there may be quotes in the files."""
 
     def parsed(self, column: Column) -> bool:
         """Whether the engine's own parser reads the column exactly. It knows no `null_regex` when it reads."""
@@ -60,7 +60,15 @@ class Part:
 
 
 def register_csv(
-    context: Any, name: str, read: FilesRead, files: Files, *, folder: Path, fitted: Fitted
+    context: Any,
+    name: str,
+    read: FilesRead,
+    files: Files,
+    *,
+    looks: Mapping[Path, Look],
+    folder: Path,
+    fitted: Fitted,
+    infinite: Infinite,
 ) -> tuple[Part, ...]:
     """Makes the files of a read known to the engine as the table `name`; returns what it took, for `fault`.
 
@@ -70,43 +78,46 @@ def register_csv(
         DataError: a file has no header, or lacks a declared column.
         EngineError: there is no file.
     """
-    paths, options = files.find(read.path), csv_options(read, files)
-    groups = _groups(paths, options, read.columns).items()
-    texts = [_linked(folder / f"{name.encode().hex()}-{i}", *group, options) for i, group in enumerate(groups)]
+    options = csv_options(read, files)
+    groups = _groups(tuple(looks), options, read.columns).items()
+    texts = [_linked(folder / f"{name.encode().hex()}-{i}", *group, options, looks) for i, group in enumerate(groups)]
     guessed = read.inferred or read.columns is None
     columns = _inferred(texts, folder) if read.columns is None else read.columns
     parts = [_typed(part, columns, whole=read.columns is not None, guessed=guessed) for part in texts]
     for i, part in enumerate(parts):
-        _register(context, f"{name}:{i}", part, fitted)
+        _register(context, f"{name}:{i}", part, fitted, infinite)
     union = " UNION ALL BY NAME ".join(f"SELECT * FROM {quoted(f'{name}:{i}')}" for i in range(len(parts)))
     context.register_view(name, context.sql(union))
     return tuple(parts)
 
 
-def _linked(links: Path, header: tuple[str, ...], group: Sequence[Path], options: CsvOptions) -> Part:
+def _linked(
+    links: Path, header: tuple[str, ...], group: Sequence[Path], options: CsvOptions, looks: Mapping[Path, Look]
+) -> Part:
     """The files of one header, all of whose columns are texts."""
     how, *names = header
-    suffix, lines = _link(group, links), _lines_in_values(group, options)
+    suffix, spread = _link(group, links), any(looks[path].spread for path in group)
     schema = pa.schema([pa.field(name, pa.string()) for name in names])
-    make = _maker(suffix, how, options, lines=lines)
-    return Part(tuple(group), links, suffix, schema, make, options, (), quoted=lines or bool(how))
+    make = _maker(suffix, how, options, lines=spread)
+    return Part(tuple(group), links, suffix, schema, make, options, ())
 
 
 def _typed(part: Part, columns: Sequence[Column], *, whole: bool, guessed: bool) -> Part:
     """The files read as those of the columns that they have; with `whole`, they must have all."""
-    names = part.schema.names
+    names = frozenset(part.schema.names)
     missing = next((column.name for column in columns if column.name not in names), None) if whole else None
     if missing is not None:
-        raise unreadable(part.paths[0], f"it has no column `{missing}`, only " + ", ".join(f"`{n}`" for n in names))
+        there = ", ".join(f"`{name}`" for name in part.schema.names)
+        raise unreadable(part.paths[0], f"it has no column `{missing}`, only {there}")
     own = tuple(column for column in columns if column.name in names)
     made = replace(part, columns=own, guessed=guessed)
     native = {column.name: arrow_type(column.type) for column in own if made.parsed(column)}
-    return replace(made, schema=pa.schema([pa.field(n, native.get(n, pa.string())) for n in names]))
+    return replace(made, schema=pa.schema([pa.field(n, native.get(n, pa.string())) for n in part.schema.names]))
 
 
-def _register(context: Any, name: str, part: Part, fitted: Fitted) -> None:
+def _register(context: Any, name: str, part: Part, fitted: Fitted, infinite: Infinite) -> None:
     raw = f"{name}:raw"
-    chosen = ", ".join(_chosen(column, part, fitted) for column in part.columns)
+    chosen = ", ".join(_chosen(column, part, fitted, infinite) for column in part.columns)
     if part.paths:
         context.register_csv(raw, str(part.folder), options=part.make(part.schema))
     else:
@@ -164,18 +175,6 @@ def _maker(suffix: str, how: str, options: CsvOptions, *, lines: bool) -> Make:
     return make
 
 
-def _lines_in_values(group: Sequence[Path], options: CsvOptions) -> bool:
-    """Whether a quoted value may hold a line end. Only files without any quote can safely be read in pieces."""
-    quote = options.quote.encode()
-    return any(quote in piece for path in group if not compression(path) for piece in _pieces(path))
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with opened(path) as stream:
-        while piece := stream.read(_PIECE):
-            yield piece
-
-
 def _inferred(groups: Iterable[Part], folder: Path) -> tuple[Column, ...]:
     """The columns of files whose source declares none, from the first rows of each group.
 
@@ -212,10 +211,14 @@ def _alone() -> Any:
     return datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(1))
 
 
-def _chosen(column: Column, part: Part, fitted: Fitted) -> str:
+def _chosen(column: Column, part: Part, fitted: Fitted, infinite: Infinite) -> str:
     name = quoted(column.name)
     if part.parsed(column):
-        return name if column.nullable else f"{fitted(name, column.type, column)} AS {name}"
+        # The engine makes an infinity of a number that is beyond all doubles: it has to be spelled as one.
+        value = name
+        if column.type.is_float:
+            value = f"CASE WHEN abs({name}) = 'inf' THEN {infinite(name, column)} ELSE {name} END"
+        return f"{value} AS {name}" if column.nullable else f"{fitted(value, column.type, column)} AS {name}"
     text = _text(column.name, column.type.kind, part.options)
     return f"{fitted(text, UNKNOWN, column, guessed=part.guessed)} AS {name}"
 
@@ -239,12 +242,5 @@ def fault(parts: Sequence[Part], folder: Path) -> DataError | None:
             for _ in _alone().read_csv(str(alone), options=part.make(part.schema)).execute_stream():
                 pass
         except Exception as error:  # the engine has no class of errors of its own
-            stray = stray_quote(path, part.options) if part.quoted else None
-            return stray or csv_error(spoken(error), path, part.schema, part.options, guessed=part.guessed)
+            return csv_error(spoken(error), path, part.schema, part.options, guessed=part.guessed)
     return None
-
-
-def stray_quotes(parts: Sequence[Part]) -> StrayQuotes | None:
-    """Begins to look for stray quotes in the files; None where there are no quotes at all."""
-    files = [(path, part.options) for part in parts if part.quoted for path in part.paths]
-    return StrayQuotes(files) if files else None

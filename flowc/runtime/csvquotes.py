@@ -1,8 +1,8 @@
 """Where the rows of CSV begin: lines, but for quoted values that reach over several.
 
-A value over several lines has to end before a delimiter or the end of a line, and within `MOST` bytes. Where it does
-not, its quote is a stray one, and only the line on which its row begins is bad: the next row begins on the line behind.
-So a stray quote takes no other rows along, and the rows are the same however the bytes come in pieces.
+A value over several lines has to end before a delimiter or the end of a line, and its row within `max_line`. Where it
+does not, its quote is a stray one, and only the line on which its row begins is bad: the next row begins on the line
+behind. So a stray quote takes no other rows along, and the rows are the same however the bytes come in pieces.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.durations import size_text
 from flowc.runtime.connectors.files import CsvOptions
+from flowc.runtime.connectors.lines import line_ends
 
-MOST = 1 << 26
-"""So many bytes may one row have; a quote that is never closed must not take the memory."""
 _LF, _CR = 10, 13
 
 Places = npt.NDArray[np.int64]
@@ -53,7 +53,7 @@ class Quoting:
     """Where a quoted value reaches over the end of a line, by the rules of one CSV dialect."""
 
     def __init__(self, options: CsvOptions) -> None:
-        self.quote, self.comment = options.quote, options.comment
+        self.quote, self.comment, self.most = options.quote, options.comment, options.max_line
         shapes, more = _Shapes.of(options), re.escape(options.delimiter)
         fields = f"(?:{more}{shapes.field})"
         closed = f"^{shapes.inside}{re.escape(options.quote)}"
@@ -74,7 +74,7 @@ class Quoting:
 
     def split(self, data: bytes, *, last: bool) -> Split:
         """The rows in bytes that begin with one, and end with a line; with `last`, nothing follows them."""
-        found = self._strictly(data, last=last) if len(data) < MOST else None
+        found = self._strictly(data, last=last)
         return found if found is not None else self._by_lines(lines_of(data), len(data), last=last)
 
     def _strictly(self, data: bytes, *, last: bool) -> Split | None:
@@ -85,13 +85,15 @@ class Quoting:
             return Split(None, count_lines(data), len(data))
         if self._is_special(data) or not self._all_around(marks, quotes) or (last and len(quotes) % 2):
             return None
-        ends = np.flatnonzero(marks == _LF)
+        ends = line_ends(data)
         closed = np.searchsorted(quotes, ends) % 2 == 0
         rows = np.flatnonzero(closed) + 1
         if last and not data.endswith(b"\n"):
             rows = np.append(rows, len(ends) + 1)
         if not len(rows):
-            return Split(pa.array([], pa.int64()), 0, 0)
+            return Split(pa.array([], pa.int64()), 0, 0) if len(data) <= self.most else None
+        if len(data) > self.most and _longest(ends, rows, len(data)) > self.most:
+            return None
         starts = None if len(rows) == rows[-1] else pa.array(np.concatenate(([0], rows[:-1])))
         return Split(starts, int(rows[-1]), len(data) if rows[-1] > len(ends) else int(ends[rows[-1] - 1]) + 1)
 
@@ -182,8 +184,8 @@ class _Search:
         stop = min(close, breaks, count - 1)
         if breaks < close:
             why = f"ends amid text, {breaks - first} lines below"
-        elif self.offset(stop + 1) - self.offset(first) > MOST:
-            why = "has more than 64 MiB"
+        elif self.offset(stop + 1) - self.offset(first) - 1 > self.quoting.most:
+            why = f"has more than {size_text(self.quoting.most)}, its `max_line`"
         elif close == count and self.last:
             why = "never ends"
         else:
@@ -194,6 +196,12 @@ class _Search:
     def _opened(self, first: int, stop: int) -> int:
         within = self.quoting.opening(self.lines.slice(first + 1, stop - first - 1)) if stop > first + 1 else []
         return first + 1 + within[-1] if within else first
+
+
+def _longest(ends: Places, rows: Places, size: int) -> int:
+    """The bytes of the longest row, or of what is left behind the last one."""
+    begins = np.concatenate(([0], ends[rows[rows <= len(ends)] - 1] + 1, [size + 1]))
+    return int(np.diff(begins).max()) - 1
 
 
 def _next(places: list[int], after: int, none: int) -> int:

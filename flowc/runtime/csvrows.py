@@ -12,9 +12,11 @@ from flowc.catalog import Column
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.aside import Unread
-from flowc.runtime.codecs.contract import Decoded
+from flowc.runtime.badrows import BadRow
+from flowc.runtime.codecs.contract import UNDECODABLE, Decoded
 from flowc.runtime.codecs.csv import CsvDecoder
-from flowc.runtime.connectors.files import BROKEN, Files, csv_names, csv_options, unreadable
+from flowc.runtime.connectors.csvheader import csv_names
+from flowc.runtime.connectors.files import Files, csv_options, intact, unreadable
 from flowc.runtime.connectors.filestream_records import Records, csv_records
 from flowc.runtime.csvquotes import Quoting
 from flowc.runtime.csvtypes import Sample, inferred
@@ -46,6 +48,10 @@ class CsvRows:
             return
         decoder = CsvDecoder(self._columns, self._options, {0: names}, self._guessed)
         for block, done in self._decoded(path, decoder):
+            if block.long is not None:
+                bad = Unread(block.end, b"", BadRow(0, UNDECODABLE, block.long.why))
+                yield Piece(pa.RecordBatch.from_pylist([], schema=self.schema), [], (bad,))
+                continue
             unread = tuple(
                 Unread(block.lines[bad.index].as_py() + 1, block.values[bad.index].as_py(), bad) for bad in done.bad
             )
@@ -54,12 +60,9 @@ class CsvRows:
             yield Piece(batch, block.lines.take(done.rows).to_numpy() + 1, unread)
 
     def _decoded(self, path: Path, decoder: CsvDecoder) -> Iterator[tuple[Records, Decoded]]:
-        try:
-            for block in csv_records(path, self._options, self._quoting):
-                messages = pa.RecordBatch.from_arrays([block.values, block.lines], names=["_value", "_offset"])
-                yield block, decoder.decode(messages)
-        except BROKEN as error:
-            raise unreadable(path, str(error)) from error
+        for block in intact(path, csv_records(path, self._options, self._quoting)):
+            messages = pa.RecordBatch.from_arrays([block.values, block.lines], names=["_value", "_offset"])
+            yield block, decoder.decode(messages.slice(0, 0) if block.long else messages)
 
     def _inferred(self) -> Sequence[Column]:
         """From the first rows of the files that can be read.

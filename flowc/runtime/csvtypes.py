@@ -56,16 +56,17 @@ def inferred(samples: Sequence[Sample], *, whole: bool) -> tuple[Column, ...]:
     Raises:
         DataError: the values of a column are of different kinds in different files.
     """
-    names = dict.fromkeys(name for sample in samples for name in sample.rows.column_names)
-    return tuple(Column(name, _type(name, samples, UNKNOWN if whole else TEXT)) for name in names)
+    having = dict[str, list[Sample]]()
+    for sample in samples:
+        for name in sample.rows.column_names:
+            having.setdefault(name, []).append(sample)
+    return tuple(Column(name, _type(name, own, UNKNOWN if whole else TEXT)) for name, own in having.items())
 
 
 def _type(name: str, samples: Sequence[Sample], empty: DataType) -> DataType:
     kept: list[pa.Array] = []
     shape: str | None = None
     for sample in samples:
-        if name not in sample.rows.column_names:
-            continue
         texts = sample.rows.column(name).combine_chunks().drop_null()
         if not len(texts):
             continue

@@ -22,19 +22,18 @@ from flowc.runtime.aside import Aside
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.convert import convert, parse, parse_inferred
-from flowc.runtime.csvfiles import Part, fault, register_csv, stray_quotes
-from flowc.runtime.csvstray import StrayQuotes
-from flowc.runtime.enginecontext import new_context, register, take_large_batches
+from flowc.runtime.csvfiles import Part, fault, register_csv
+from flowc.runtime.csvlook import USUAL
+from flowc.runtime.enginecontext import LARGE_BATCH, new_context, register, take_batches
 from flowc.runtime.enginejson import calls_json, register_json, register_parts, without_json
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.fit import Place, fit, misfit_in_file
 from flowc.runtime.functions import Load, mistyped, no_functions, register_all
-from flowc.runtime.jsonl import read_jsonl
 from flowc.runtime.jsontext import made_json
 from flowc.runtime.names import quoted
 from flowc.runtime.parquet import register_parquet
 from flowc.runtime.rowpieces import Rows
-from flowc.runtime.rowwise import good_rows, is_rowwise, rows_of
+from flowc.runtime.rowwise import good_rows, is_rowwise, looked_at, rows_of
 from flowc.runtime.spool import Spool
 from flowc.types import UNKNOWN, DataType, computed
 
@@ -61,9 +60,10 @@ class Engine:
         self._aside = aside or Aside()
         self._spool = Spool()
         self._parts: list[Part] = []
-        self._quotes: StrayQuotes | None = None
         self._failures: list[DataError] = []
         self._functions = 0
+        self._rows = USUAL
+        """So many rows are held together: fewer, where they have many bytes."""
         self._place = place
         self._context = new_context(**({"target_partitions": "1"} if place else {}))
 
@@ -71,14 +71,11 @@ class Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._quotes is not None:
-            self._quotes.close()
         self._spool.close()
 
     def read(self, read: EngineRead) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the rows of a query over its inputs."""
         self._make_known(read, rows=True)
-        self._quotes = stray_quotes(self._parts)
         return self._query(read)
 
     def describe(self, read: EngineRead) -> tuple[Column, ...]:
@@ -89,11 +86,13 @@ class Engine:
     def _make_known(self, read: EngineRead, *, rows: bool) -> None:
         functions = self._load(read.functions)
         if any(function.plan.aggregate for function in functions):
-            take_large_batches(self._context)
+            take_batches(self._context, LARGE_BATCH)
         for name, source in read.inputs:
             self._register(name, source, rows=rows)
         if rows:
             self._aside.done()
+        if self._rows < USUAL:
+            take_batches(self._context, self._rows)
         register_parts(self._context, _text(read), self._failures.append)
         if functions:
             self._guard(lambda: register_all(functions, self._context, _text(read), self._failures.append))
@@ -117,36 +116,40 @@ class Engine:
         files = self._sources(read.connection)
         if not isinstance(files, Files):
             raise EngineError(f"`{read.connection}` is no folder of files", code="query-refused")
-        folder = self._spool.folder
-        if is_rowwise(read, files):
+        folder, looks = self._spool.folder, looked_at(read, files, deep=rows)
+        if is_rowwise(read, looks):
             self._put_rows(name, rows_of(read, files), files, read, rows=rows)
         elif read.format == "csv":
-            self._parts += register_csv(self._context, name, read, files, folder=folder, fitted=self._fitted)
-        elif read.format == "parquet":
-            register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
+            self._rows = min(self._rows, *(found.rows for found in looks.values()))
+            self._parts += register_csv(
+                self._context, name, read, files, looks=looks, folder=folder, fitted=self._fitted,
+                infinite=lambda sql, column: self._infinite(sql, column, read, files),
+            )  # fmt: skip
         else:
-            schema, batches = read_jsonl(read, files)
-            self._put(name, schema, batches if rows else iter(()))
+            register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
 
     def _put_rows(self, name: str, found: Rows, files: Files, read: FilesRead, *, rows: bool) -> None:
         """Registers rows of files of which bad ones are set aside, all of them before the first is used."""
         batches = good_rows(found, files, self._aside if read.skips else None) if rows else iter(())
-        if not found.empty:
-            self._put(name, found.schema, batches)
-            return
-        self._put(f"{name}:raw", found.schema, batches)
-        chosen = ", ".join(f"NULL AS {quoted(n)}" if n in found.empty else quoted(n) for n in found.schema.names)
-        self._context.register_view(name, self._context.sql(f"SELECT {chosen} FROM {quoted(f'{name}:raw')}"))
+        self._put(name, found.schema, batches, empty=frozenset(found.empty))
 
-    def _put(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-        """Registers rows from outside the engine, in types that it has."""
-        fields, fitted = engine_rows(schema, batches)
-        kept = self._spool.put(fields, fitted)
+    def _put(
+        self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch], empty: frozenset[str] = frozenset()
+    ) -> None:
+        """Registers rows from outside the engine, in types that it has; `empty` columns fit any type."""
+        fields, fitted = _emptied(*engine_rows(schema, batches), empty)
+        kept = self._spool.put(fields, self._measured(fitted))
         if isinstance(kept, Path):
             self._context.register_arrow(name, str(kept))
         else:
             empty = pa.RecordBatch.from_pylist([], schema=fields)
             self._context.register_record_batches(name, [kept or [empty]])
+
+    def _measured(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if batch.nbytes > _MEASURED:
+                self._rows = min(self._rows, max(1, _TOGETHER * batch.num_rows // batch.nbytes))
+            yield batch
 
     def _fitted(self, sql: str, source: DataType, column: Column, *, guessed: bool = False) -> str:
         """SQL that converts one column exactly, from texts of a file when `source` is UNKNOWN.
@@ -176,12 +179,35 @@ class Engine:
             seen += len(array)
             return made
 
-        self._functions += 1
-        name = f"flowc_fit_{self._functions}"
         given = pa.string() if source is UNKNOWN else arrow_type(source)
         gives = pa.null() if column.type == UNKNOWN else arrow_type(column.type)
-        register(self._context, name, exactly, [given], gives)
-        return f"{name}({sql})"
+        return self._function("flowc_fit", exactly, given, gives, sql)
+
+    def _function(
+        self, name: str, function: Callable[..., pa.Array], takes: pa.DataType, gives: pa.DataType, sql: str
+    ) -> str:
+        """SQL that calls a function which is known to this session alone."""
+        self._functions += 1
+        register(self._context, f"{name}_{self._functions}", function, [takes], gives)
+        return f"{name}_{self._functions}({sql})"
+
+    def _infinite(self, sql: str, column: Column, read: FilesRead, files: Files) -> str:
+        """SQL for a column of floats that is infinite: read once more as text, where an infinity has to be spelled."""
+        seen = False
+
+        def meant(array: pa.Array) -> pa.Array:
+            nonlocal seen
+            if len(array) and not seen:
+                try:
+                    for _ in good_rows(rows_of(replace(read, columns=(column,)), files), files, None):
+                        pass
+                except DataError as error:
+                    self._failures.append(error)
+                    raise
+                seen = True
+            return array
+
+        return self._function("flowc_infinite", meant, arrow_type(column.type), arrow_type(column.type), sql)
 
     def _query(self, read: EngineRead) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         frame, columns = self._plan(read)
@@ -223,8 +249,6 @@ class Engine:
             yield pa.RecordBatch.from_arrays(
                 [a.cast(f.type) if a.type != f.type else a for a, f in zip(arrays, schema, strict=True)], schema=schema
             )
-        if self._quotes is not None and (stray := self._quotes.found()):
-            raise stray
 
     def _guard(self, work: Callable[[], Any]) -> Any:
         """The result of `work`, with the engine's failures as ours."""
@@ -240,8 +264,7 @@ class Engine:
 
     def _failure(self, error: BaseException) -> FlowcError:
         if self._failures:
-            # A value that is the text of many rows does not fit because of the quote that swallowed them.
-            return (self._quotes.found() if self._quotes is not None else None) or self._failures[0]
+            return self._failures[0]
         words = spoken(error)
         if type(error).__name__ == "PanicException":
             return EngineError(f"the engine broke down: {words}", code="engine-panic")
@@ -259,6 +282,8 @@ def _plainly(array: pa.Array) -> pa.Array:
     return relist(array, _plainly(array.values)) if pa.types.is_list(array.type) else made_json(array)
 
 
+_MEASURED, _TOGETHER = 1 << 20, 32 << 20
+"""Bytes: of what batches are measured, and of what the engine is to hold together."""
 _FILE_SIGNS = ("Csv error", "Parser error", "Error while parsing", "incorrect number of fields")
 
 
@@ -278,6 +303,22 @@ def engine_rows(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> tuple[p
     made = engine_schema(columns)
     fields = pa.schema([own if nests_fields(own.type) else field for own, field in zip(schema, made, strict=True)])
     return fields, _fitted_batches(batches, columns, fields)
+
+
+def _emptied(
+    schema: pa.Schema, batches: Iterator[pa.RecordBatch], empty: frozenset[str]
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """With NULLs that have no type in the columns without values."""
+    if not empty:
+        return schema, batches
+    fields = pa.schema([pa.field(f.name, pa.null()) if f.name in empty else f for f in schema])
+
+    def made(batch: pa.RecordBatch) -> pa.RecordBatch:
+        nothing = pa.nulls(batch.num_rows)
+        arrays = [nothing if f.name in empty else own for f, own in zip(fields, batch.columns, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=fields)
+
+    return fields, map(made, batches)
 
 
 def engine_schema(columns: Iterable[Column]) -> pa.Schema:

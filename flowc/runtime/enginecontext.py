@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 _MEMORY_SHARE = 0.5
-_LARGE_BATCH = 131_072
+LARGE_BATCH = 131_072
+"""For queries that call Python once for each group and batch: the larger the batches, the fewer the calls."""
 
 
 def new_context(**settings: str) -> Any:
@@ -38,9 +39,9 @@ def register(
     context.register_udf(datafusion.udf(function, takes, gives, "immutable", name))
 
 
-def take_large_batches(context: Any) -> None:
-    """For queries that call Python once for each group and batch: the larger the batches, the fewer the calls."""
-    context.sql(f"SET datafusion.execution.batch_size = {_LARGE_BATCH}")
+def take_batches(context: Any, rows: int) -> None:
+    """So many rows are taken together from here on."""
+    context.sql(f"SET datafusion.execution.batch_size = {rows}")
 
 
 def _memory() -> int:

@@ -1,29 +1,26 @@
-"""Files of one JSON array, read as lines: each of its elements becomes one, a few megabytes at a time.
+"""Files of JSON as lines: their own, or the elements of the array that they are, a few megabytes at a time.
 
-Where elements end is told by the brackets and quotes alone, so that an element which is no JSON is one bad line.
+Where elements end is told by the brackets and quotes alone, so that an element which is no JSON is one bad line. Each
+byte is looked at once, and of an element that is too long none is held.
 """
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from flowc.runtime.connectors import lines
 from flowc.runtime.connectors.files import Bytes, opened, unreadable
+from flowc.runtime.connectors.lines import TooLong, among, line_ends, pieces
 
-_BLOCK = 1 << 22
-_MOST = 1 << 26
-"""So many bytes may one element have."""
 _BLANK = b" \t\r\n"
 _MARK = b"\xef\xbb\xbf"
 _SPACE = 64
-_NULL = re.compile(rb"\n(?:\xef\xbb\xbf)?[ \t\r]*null")
 _NOTHING = re.compile(rb"(?m)^[ \t\r]*$")
 _DEPTH = np.zeros(256, np.int8)
 _IS_SIGN = np.zeros(256, np.bool_)
@@ -35,205 +32,196 @@ Places = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Whole lines of JSON, and the number of the line of the file on which each begins, from one."""
+    """Whole lines of JSON, and the number of the line of the file on which each begins, from one.
+
+    Where one is too `long`, it stands alone, and none of its bytes are there.
+    """
 
     data: bytes
     numbers: Places
+    long: TooLong | None = None
 
     @property
     def texts(self) -> list[bytes]:
         """The lines one by one, without their ends."""
         return self.data.removesuffix(b"\n").split(b"\n")
 
+    def first(self, count: int) -> Lines:
+        """The first of them; of one that is too long, nothing is left."""
+        if self.long is not None or count < len(self.numbers):
+            texts = [] if self.long else self.texts[:count]
+            return Lines(b"".join(text + b"\n" for text in texts), self.numbers[: len(texts)])
+        return self
 
-def json_lines(path: Path) -> Iterator[Lines]:
-    """The lines of a file of JSON: its own, or the elements of the array that it is.
+
+def json_lines(path: Path, most: int) -> Iterator[Lines]:
+    """The lines of a file of JSON: its own, or the elements of the array that it is; each has `most` bytes at most.
 
     Raises:
         DataError: the array does not end, or something else follows it.
     """
     with opened(path) as stream:
-        if is_array(stream):
-            yield from _elements(stream, path)
-        else:
-            yield from _lines(stream)
-
-
-def numbered(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Each line of a file of JSON with its number: for errors, since it is slow."""
-    for lines in json_lines(path):
-        texts = (text + b"\n" for text in lines.texts)
-        yield from zip(lines.numbers.tolist(), texts, strict=True)
-
-
-def json_stream(path: Path) -> Bytes:
-    """The same as a stream of bytes; a file of lines is the stream itself."""
-    stream = opened(path)
-    return io.BufferedReader(_Elements(stream, path), _BLOCK) if is_array(stream) else stream
+        if stream.peek(len(_MARK))[: len(_MARK)] == _MARK:
+            stream.read(len(_MARK))
+        yield from _Elements(stream, path, most).lines() if is_array(stream) else _lines(stream, most)
 
 
 def is_array(stream: Bytes) -> bool:
     """Whether the first sign of a stream is the bracket of an array. Nothing but blanks is taken from it."""
     while first := stream.peek(_SPACE)[:_SPACE]:
-        blank = len(first) - len(first.removeprefix(_MARK).lstrip(_BLANK))
+        blank = len(first) - len(first.lstrip(_BLANK))
         if blank < len(first):
             return first[blank:].startswith(b"[")
-        if len(first.strip(_BLANK)) or len(first) < _SPACE:
+        if len(first) < _SPACE:
             return False
         stream.read(len(first))
     return False
 
 
-def demand_no_null(lines: bytes) -> None:
-    """Raises ValueError where one of these lines begins with `null`: Arrow dies of it, or makes it a row of NULLs."""
-    if _NULL.search(lines):
-        raise ValueError("a line is `null`, which is not a JSON object")
-
-
-class Objects:
-    """The bytes of lines of JSON, none of which may begin with `null`."""
-
-    def __init__(self, stream: Bytes) -> None:
-        self._stream = stream
-        self._last = b"\n"
-
-    @property
-    def closed(self) -> bool:
-        """Whether the stream is closed."""
-        return self._stream.closed
-
-    def peek(self, size: int) -> bytes:
-        """Bytes that are to come."""
-        return self._stream.peek(size)
-
-    def read(self, size: int) -> bytes:
-        """The next bytes. Raises ValueError for `null`."""
-        data = self._stream.read(size)
-        demand_no_null(self._last + data)
-        # Of a line that goes on, no more matters than whether a sign of its own has begun it.
-        begun = (self._last + data)[-_SPACE:]
-        self._last = begun[begun.rfind(b"\n") :] if b"\n" in begun else b"{"
-        return data
-
-
-def _lines(stream: Bytes) -> Iterator[Lines]:
+def _lines(stream: Bytes, most: int) -> Iterator[Lines]:
     line = 1
-    while data := stream.read(_BLOCK):
-        data += stream.readline()
-        count = data.count(b"\n") + (not data.endswith(b"\n"))
-        yield Lines(data, np.arange(line, line + count))
+    for piece in pieces(stream, most):
+        if isinstance(piece, TooLong):
+            yield Lines(b"", np.array([line]), piece)
+            line += 1
+            continue
+        count = piece.count(b"\n") + (not piece.endswith(b"\n"))
+        yield Lines(piece, np.arange(line, line + count))
         line += count
-
-
-def _elements(stream: Bytes, path: Path) -> Iterator[Lines]:
-    line, kept = 1, _opened(stream)
-    while True:
-        more = stream.read(_BLOCK)
-        data = kept + more
-        if len(data) > _MOST + _BLOCK:
-            raise unreadable(
-                path, f"the element on line {line} has more than 64 MiB; is a bracket or quote not closed?"
-            )
-        if not data:
-            break
-        cuts = _cuts(data)
-        size = cuts.end if cuts.end is not None else int(cuts.commas[-1]) + 1 if len(cuts.commas) else 0
-        if size:
-            yield from _made(data[:size], cuts, line)
-        if cuts.end is not None:
-            _check_end(data[cuts.end + 1 :], stream, path)
-            return
-        line, kept = line + data.count(b"\n", 0, size), data[size:]
-        if not more:
-            break
-    raise unreadable(
-        path, f"the array does not end: the element on line {line} is not closed, or its bracket is missing"
-    )
-
-
-def _opened(stream: Bytes) -> bytes:
-    """The first bytes of the array, behind its bracket, with the line ends before it."""
-    data = stream.read(_SPACE).removeprefix(_MARK)
-    at = data.index(b"[")
-    return data[:at] + b" " + data[at + 1 :]
 
 
 @dataclass(frozen=True, slots=True)
 class _Cuts:
-    """The commas between elements, the bracket that ends the array, and the first sign behind each place.
+    """The commas between elements, the bracket that ends the array, and the first sign behind each comma.
 
-    `bare`: an element may have no sign of its own, so that it is a plain value, or nothing.
+    `bare`: an element may have no sign of its own, so that it is a plain value, or nothing. `depth` and `within` say
+    how deep the end of the bytes is in brackets, and whether it is in a text.
     """
 
     commas: Places
     end: int | None
     begins: Places
     bare: bool
+    depth: int
+    within: int
 
 
-def _cuts(data: bytes) -> _Cuts:
+def _cuts(data: bytes, depth: int, within: int) -> _Cuts:
     # Of an escape, both signs are of no meaning here.
     text = np.frombuffer(data.replace(b"\\\\", b"__").replace(b'\\"', b"__"), np.uint8)
     places = np.flatnonzero(_IS_SIGN[text])
     signs = text[places]
-    within = np.cumsum(signs == ord('"'), dtype=np.int32) & 1
+    inside = (np.cumsum(signs == ord('"'), dtype=np.int32) + within) & 1
     steps = _DEPTH[signs]
-    steps[within == 1] = 0
-    depth = np.cumsum(steps, dtype=np.int32)
-    ends = np.flatnonzero(depth < 0)[:1]
-    cuts = np.flatnonzero((signs == ord(",")) & (depth == 0) & (within == 0))
+    steps[inside == 1] = 0
+    depths = np.cumsum(steps, dtype=np.int32) + depth
+    ends = np.flatnonzero(depths < 0)[:1]
+    cuts = np.flatnonzero((signs == ord(",")) & (depths == 0) & (inside == 0))
     cuts = cuts[cuts < ends[0]] if len(ends) else cuts
-    borders = np.concatenate(([-1], cuts, ends))
-    begins = places[np.minimum(borders + 1, len(places) - 1)] if len(places) else borders[:0]
+    begins = places[np.minimum(cuts + 1, len(places) - 1)]
+    bare = bool((np.diff(np.concatenate((cuts, ends))) == 1).any())
     end = int(places[ends[0]]) if len(ends) else None
-    return _Cuts(places[cuts], end, begins, bool((np.diff(borders) == 1).any()))
+    last = (int(depths[-1]), int(inside[-1])) if len(signs) else (depth, within)
+    return _Cuts(places[cuts], end, begins, bare, *last)
 
 
-def _made(data: bytes, cuts: _Cuts, line: int) -> Iterator[Lines]:
-    """The elements as lines: within one, a line end means nothing but a blank."""
-    last = cuts.end is not None
-    if last and not len(cuts.commas) and not data.strip(_BLANK):
-        return
-    made = np.frombuffer(data.replace(b"\n", b" "), np.uint8).copy()
-    made[cuts.commas] = ord("\n")
-    text = made.tobytes() if last else made.tobytes()[:-1]
-    begins = cuts.begins[: len(cuts.commas) + last]
-    numbers = line + np.searchsorted(np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")), begins)
-    # Nothing between two commas is no element; as a line of its own it would be passed over.
-    yield Lines((_NOTHING.sub(b",", text) if cuts.bare else text) + b"\n", numbers)
+class _Elements:
+    """The elements of an array as lines: within one, a line end means nothing but a blank."""
 
+    def __init__(self, stream: Bytes, path: Path, most: int) -> None:
+        self._stream, self._path, self._most = stream, path, most
+        self._depth = self._within = 0
+        self._kept, self._size = list[bytes](), 0
+        """What there is of the element that has not ended, none of it where that is too long; and its bytes."""
+        self._line, self._begin = 1, None
+        """The line that was come to, and that on which the element begins."""
+        self._some = False
 
-def _check_end(left: bytes, stream: Bytes, path: Path) -> None:
-    while left or (left := stream.read(_BLOCK)):
-        if left.strip(_BLANK):
-            raise unreadable(path, "something follows the array that it begins with")
-        left = b""
+    _begin: int | None
 
+    def lines(self) -> Iterator[Lines]:
+        """All of them."""
+        block = self._opened()
+        while block:
+            cuts = _cuts(block, self._depth, self._within)
+            self._depth, self._within = cuts.depth, cuts.within
+            if len(cuts.commas) or cuts.end is not None:
+                yield from self._ended(block, cuts)
+            else:
+                self._keep(block)
+            if cuts.end is not None:
+                self._check_end(block[cuts.end + 1 :])
+                return
+            block = self._block()
+        raise unreadable(
+            self._path,
+            f"the array does not end: the element on line {self._begin or self._line} is not closed, "
+            "or its bracket is missing",
+        )
 
-class _Elements(io.RawIOBase):
-    """The elements of an array as a stream of lines."""
+    def _opened(self) -> bytes:
+        """The first bytes of the array, behind its bracket, with the line ends before it."""
+        data = self._stream.read(_SPACE)
+        at = data.index(b"[")
+        return self._unescaped(data[:at] + b" " + data[at + 1 :])
 
-    def __init__(self, stream: Bytes, path: Path) -> None:
-        self._stream = stream
-        self._lines = _elements(stream, path)
-        self._left = memoryview(b"")
+    def _block(self) -> bytes:
+        return self._unescaped(self._stream.read(lines.BLOCK))
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
+    def _unescaped(self, block: bytes) -> bytes:
+        """With what follows, where its last sign is the first of an escape."""
+        while (len(block) - len(block.rstrip(b"\\"))) % 2 and (more := self._stream.read(lines.BLOCK)):
+            block += more
+        return block
 
-    def readinto(self, buffer: Any) -> int:
-        """Fills the buffer; 0 at the end."""
-        while not self._left:
-            found = next(self._lines, None)
-            if found is None:
-                return 0
-            self._left = memoryview(found.data)
-        count = min(len(buffer), len(self._left))
-        buffer[:count], self._left = self._left[:count], self._left[count:]
-        return count
+    def _keep(self, block: bytes) -> None:
+        """Begins an element, or goes on with it."""
+        if self._begin is None and (text := block.lstrip(_BLANK)):
+            self._begin = self._line + block[: len(block) - len(text)].count(b"\n")
+        self._line += block.count(b"\n")
+        self._size += len(block)
+        self._kept = [*self._kept, block] if self._size <= self._most else []
 
-    def close(self) -> None:
-        """Closes the stream behind it too."""
-        self._stream.close()
-        super().close()
+    def _ended(self, block: bytes, cuts: _Cuts) -> Iterator[Lines]:
+        """The elements that end in a block; what is behind the last of them is kept."""
+        line, before = self._line, self._size
+        borders = cuts.commas if cuts.end is None else np.append(cuts.commas, cuts.end)
+        first, last = int(borders[0]), int(borders[-1])
+        self._keep(block[:first])
+        begins = cuts.begins[: len(borders) - 1]
+        numbers = line + np.searchsorted(line_ends(block), begins)
+        numbers = np.concatenate(([self._begin or self._line], numbers))
+        nothing = self._begin is None
+        if self._size > self._most:
+            yield Lines(b"", numbers[:1], TooLong(self._size, self._most))
+            text, commas, numbers = block[first + 1 : last], borders[1:-1] - (first + 1), numbers[1:]
+        else:
+            text, commas = b"".join(self._kept) + block[first:last], borders[:-1] + before
+        if len(numbers) and (len(borders) > 1 or cuts.end is None or self._some or not nothing):
+            yield from self._made(text, commas, numbers, bare=cuts.bare or nothing)
+        self._some = True
+        self._kept, self._size, self._begin = [], 0, None
+        self._line = line + block.count(b"\n", 0, last)
+        self._keep(block[last + 1 :])
+
+    def _made(self, text: bytes, commas: Places, numbers: Places, *, bare: bool) -> Iterator[Lines]:
+        signs = np.frombuffer(text.replace(b"\n", b" "), np.uint8).copy()
+        signs[commas] = ord("\n")
+        data = signs.tobytes().rstrip(b" \t\r")
+        # Nothing between two commas is no element; as a line of its own it would be passed over.
+        data = (_NOTHING.sub(b",", data) if bare else data) + b"\n"
+        at = 0
+        for piece in among(data, self._most):
+            if isinstance(piece, TooLong):
+                yield Lines(b"", numbers[at : at + 1], piece)
+                at += 1
+            else:
+                count = piece.count(b"\n")
+                yield Lines(piece, numbers[at : at + count])
+                at += count
+
+    def _check_end(self, left: bytes) -> None:
+        while left or (left := self._stream.read(lines.BLOCK)):
+            if left.strip(_BLANK):
+                raise unreadable(self._path, "something follows the array that it begins with")
+            left = b""

@@ -7,36 +7,44 @@ field that is a json column, declared or because it holds objects, is the very t
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
+import msgspec
 import pyarrow as pa
 import pyarrow.json as arrow_json
 
 from flowc.catalog import Column
-from flowc.errors import DataError, UsageError
+from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type, plain
 from flowc.runtime.codecs.shapes import decoded_field
-from flowc.runtime.connectors.files import Bytes, Files, unreadable
+from flowc.runtime.connectors.files import JsonOptions, intact, too_many, unreadable
 from flowc.runtime.convert import convert
+from flowc.runtime.csvquotes import lines_of
 from flowc.runtime.fit import guessed_wrong, shorten
-from flowc.runtime.jsonarray import Objects, demand_no_null, json_stream, numbered
-from flowc.runtime.jsonnumbers import Watched, decimal_fields, double_fields, exact_type, spelling
+from flowc.runtime.jsonarray import Lines, json_lines
+from flowc.runtime.jsonnumbers import decimal_fields, demand_kept, double_fields, exact_type, spelling
+from flowc.runtime.jsononce import demand_once
 from flowc.runtime.jsonstructs import is_struct, struct_values
 from flowc.runtime.jsontexts import Texts
 from flowc.runtime.spelled import DOUBLE
 from flowc.types import INTEGER_RANGES, TEXT, DataType, Kind, computed
 
-_BLOCK = 4 << 20
-_INFER_ROWS = 10_000
-_PIECE = 1000
-"""Lines that are looked at together where one of them is wrong."""
+_BLOCK = 1 << 20
+_SAMPLE = 64 << 20
+"""Bytes of lines, more than which are not looked at for their types."""
+_KEYS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NULL = re.compile(rb"\n[ \t\r]*null")
+_ODD = re.compile(rb"\n(?:(?<!}\n)(?<!}\r\n)|(?![ \t]*\{|\Z))")
+"""A line that does not begin and end as an object does. Where none is odd, as many rows as lines are one in each."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _JSON = pa.json_()
 """Stands in a raw schema for a field that is kept as text."""
 _NATIVE = (Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT, *INTEGER_RANGES)
@@ -59,32 +67,16 @@ class JsonShape:
         return pa.schema(list(map(_field, self.columns)))
 
 
-def read_jsonl(read: FilesRead, files: Files) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """The schema and the rows of JSON files, in order.
+def json_shape(read: FilesRead, options: JsonOptions, paths: Sequence[Path]) -> JsonShape:
+    """How the lines of files are read: as declared, or as the first of them are.
 
     Raises:
-        DataError: a line is not a JSON object, or a value not of its field's type; names file and line.
+        DataError: a line of the first ones is not a JSON object, or they have too many columns; names file and line.
     """
-    paths = files.find(read.path)
-    shape = json_shape(read, files, paths)
-    return shape.schema, _rows(paths, shape)
-
-
-def json_shape(read: FilesRead, files: Files, paths: Sequence[Path]) -> JsonShape:
-    """How the lines of files are read: as declared, or as the first of them are."""
-    infer_rows = _infer_rows({**files.options, **read.options})
-    found = _declared(read.columns) if read.columns else _inferred(paths, infer_rows, skips=read.skips)
+    found = _declared(read.columns) if read.columns else _inferred(paths, options, skips=read.skips)
     columns = read.columns or tuple(_text_for_times(field) for field in found)
     raw = pa.schema([pa.field(field.name, _roomy(field.type)) for field in found])
     return JsonShape(raw, tuple(columns), guessed=read.inferred or not read.columns)
-
-
-def _infer_rows(options: dict[str, object]) -> int:
-    unknown = [name for name in options if name != "infer_rows"]
-    if unknown:
-        raise UsageError(f"JSON has no option `{unknown[0]}`", code="unusable-option", help="infer_rows: 10000")
-    rows = options.get("infer_rows", _INFER_ROWS)
-    return rows if isinstance(rows, int) else _INFER_ROWS
 
 
 def _declared(columns: Sequence[Column]) -> pa.Schema:
@@ -109,25 +101,47 @@ def _roomy(kind: pa.DataType) -> pa.DataType:
     return pa.decimal256(MAX_DECIMAL, kind.scale) if pa.types.is_decimal(kind) else kind
 
 
-def _inferred(paths: Sequence[Path], infer_rows: int, *, skips: bool) -> pa.Schema:
+def _inferred(paths: Sequence[Path], options: JsonOptions, *, skips: bool) -> pa.Schema:
     """From the first lines of the files together, as if they were one; with `skips`, without those that are no rows."""
-    first: list[bytes] = []
-    for path in paths:
-        with json_stream(path) as stream:
-            first.extend(itertools.islice(stream, infer_rows - len(first)))
-        if len(first) >= infer_rows:
-            break
-    sample = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in first)
-    if skips and not _readable(sample, None):
+    first = _first(paths, options)
+    sample = b"".join(lines.data if lines.data.endswith(b"\n") else lines.data + b"\n" for _, lines in first)
+    if skips and not _is_sample(sample):
         sample = b"".join(line for line in sample.splitlines(keepends=True) if not wrong_in(line, None))
     try:
+        _demand_few(sample, first[0][0] if first else paths[0], options.max_columns)
         return _exact_numbers(_as_text(_schema(sample)), sample)
     except ValueError as error:
-        raise _located(paths, None, error) from None
+        raise _located(first, error) or unreadable(paths[0], str(error)) from None
+
+
+def _first(paths: Sequence[Path], options: JsonOptions) -> list[tuple[Path, Lines]]:
+    """The first lines of files, as many as are looked at, and no more than some megabytes of them."""
+    found, rows, size = list[tuple[Path, Lines]](), 0, 0
+    for path in paths:
+        for lines in intact(path, json_lines(path, options.max_line)):
+            part = lines.first(options.infer_rows - rows)
+            found.append((path, part))
+            rows, size = rows + len(part.numbers), size + len(part.data)
+            if rows >= options.infer_rows or size >= _SAMPLE:
+                return found
+    return found
+
+
+def _demand_few(sample: bytes, path: Path, most: int) -> None:
+    """Raises DataError where lines have too many fields: before any of them becomes a column."""
+    names = set[str]()
+    for line in sample.splitlines():
+        try:
+            names.update(_KEYS.decode(line))
+        except (ValueError, RecursionError):
+            continue
+        if len(names) > most:
+            raise too_many(path, f"its first rows have {len(names)} fields and more", most)
 
 
 def _schema(lines: bytes) -> pa.Schema:
-    demand_no_null(b"\n" + lines)
+    if _NULL.search(b"\n" + lines):
+        raise ValueError("a line is `null`, which is not a JSON object")  # Arrow dies of it
     options = arrow_json.ReadOptions(block_size=max(len(lines) + 1, _BLOCK))
     return arrow_json.read_json(io.BytesIO(lines), options).schema
 
@@ -169,20 +183,15 @@ def _text_for_times(field: pa.Field) -> Column:
     return Column(field.name, DataType(Kind.JSON) if kind.kind is Kind.STRUCT else kind)
 
 
-def _rows(paths: Sequence[Path], shape: JsonShape) -> Iterator[pa.RecordBatch]:
-    schema = shape.schema
-    for path in paths:
-        try:
-            with json_stream(path) as stream:
-                for batch in parsed(stream, shape.raw, guessed=shape.guessed):
-                    yield pa.RecordBatch.from_arrays(arrays_of(batch, shape), schema=schema)
-        except (pa.ArrowInvalid, ValueError, OSError, EOFError) as error:
-            raise _located([path], shape, error) from None
+def rows_of(lines: bytes, shape: JsonShape) -> pa.RecordBatch:
+    """The rows of whole lines. Raises ValueError where a line is no object, or a value does not fit its column."""
+    found = parsed(lines, shape.raw, guessed=shape.guessed)
+    arrays = [_given(_plain(found.column(c.name)), c, shape.raw.field(c.name)) for c in shape.columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=shape.schema)
 
 
-def arrays_of(batch: pa.RecordBatch, shape: JsonShape) -> list[pa.Array]:
-    """The columns of parsed rows. Raises ValueError where a value does not fit its column."""
-    return [_given(plain(batch.column(c.name)), c, shape.raw.field(c.name)) for c in shape.columns]
+def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return plain(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
 
 
 def _given(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
@@ -210,18 +219,35 @@ def _exact(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
     return convert(array, source, column.type, None)
 
 
-def parsed(stream: Bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) -> Iterator[pa.RecordBatch]:
-    """The rows; with `strict`, a field that a guessed schema has not is an error."""
-    if not stream.peek(1):
-        return
-    stream = cast("Bytes", Objects(stream))
+def parsed(lines: bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) -> pa.RecordBatch | pa.Table:
+    """The rows of whole lines, each of which is to be one object.
+
+    With `strict`, a field that a guessed schema has not is an error.
+
+    Raises ValueError (ArrowInvalid among them) for a line that is not as it should be.
+    """
+    if _ODD.search(b"}\n" + lines):
+        raise ValueError("it is not a JSON object")
     if fields := decimal_fields(raw) | (double_fields(raw) if guessed else {}):
-        stream = cast("Bytes", Watched(stream, fields))
+        demand_kept(lines, fields)
     if texts := _texts(raw, exact=guessed and strict):
-        yield from texts.batches(stream, _BLOCK)
-        return
-    options = _options(raw, exact=guessed and strict)
-    yield from arrow_json.open_json(pa.PythonFile(stream, mode="r"), arrow_json.ReadOptions(block_size=_BLOCK), options)
+        found = texts.read(lines)
+        messages = lines_of(lines)
+        for name in texts.names:
+            demand_once(messages, name)
+        return found
+    return _table(lines, _options(raw, exact=guessed and strict))
+
+
+def _table(lines: bytes, options: arrow_json.ParseOptions) -> pa.Table:
+    """Parsed in blocks by several threads; where that fails, perhaps for a line longer than one, as one block."""
+    try:
+        return arrow_json.read_json(pa.BufferReader(lines), arrow_json.ReadOptions(block_size=_BLOCK), options)
+    except pa.ArrowInvalid:
+        if len(lines) <= _BLOCK:
+            raise
+    read = arrow_json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+    return arrow_json.read_json(pa.BufferReader(lines), read, options)
 
 
 def _options(raw: pa.Schema, *, exact: bool) -> arrow_json.ParseOptions:
@@ -242,38 +268,27 @@ def _is_json(kind: pa.DataType) -> bool:
     return bool(held == _JSON or pa.types.is_struct(held))
 
 
-def _located(paths: Sequence[Path], shape: JsonShape | None, error: Exception) -> DataError:
-    """The error with the file and the line that it is about; looking for it reads the file again."""
-    for path in paths:
-        try:
-            for number, line in _suspects(numbered(path), shape):
-                if line.strip() and (why := wrong_in(line, shape)):
-                    return _told(path, number, why, shape)
-        except (OSError, EOFError) as broken:
-            return unreadable(path, str(broken))
-    return unreadable(paths[0], str(error))
+def _located(first: Sequence[tuple[Path, Lines]], error: Exception) -> DataError | None:
+    """The error with the file and the line that it is about; None where each line by itself is as it should be."""
+    for path, lines in first:
+        if _is_sample(lines.data):
+            continue
+        for number, line in zip(lines.numbers.tolist(), lines.texts, strict=True):
+            if line.strip() and (why := wrong_in(line, None)):
+                return told(path, number, why, None)
+    return None
 
 
-def _suspects(lines: Iterator[tuple[int, bytes]], shape: JsonShape | None) -> Iterator[tuple[int, bytes]]:
-    """Lines that may be wrong: those of pieces that cannot be read as a whole. One by one takes far longer."""
-    while piece := list(itertools.islice(lines, _PIECE)):
-        if not _readable(b"".join(line for _, line in piece), shape):
-            yield from piece
-
-
-def _readable(lines: bytes, shape: JsonShape | None) -> bool:
+def _is_sample(lines: bytes) -> bool:
     try:
-        if shape is None:
-            _schema(lines)
-            return True
-        for batch in parsed(io.BufferedReader(io.BytesIO(lines)), shape.raw, guessed=shape.guessed):
-            arrays_of(batch, shape)
+        _schema(lines)
     except (ValueError, RecursionError):
         return False
     return True
 
 
-def _told(path: Path, line: int, why: str | tuple[Column, object], shape: JsonShape | None) -> DataError:
+def told(path: Path, line: int, why: str | tuple[Column, object], shape: JsonShape | None) -> DataError:
+    """The error for a line, with what is wrong with it."""
     if isinstance(why, str):
         return unreadable(path, f"line {line}: {why}")
     column, value = why
@@ -289,7 +304,7 @@ def _told(path: Path, line: int, why: str | tuple[Column, object], shape: JsonSh
 def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object] | None:
     """What is wrong with a line: words, or the column and its value."""
     try:
-        held = json.loads(line)
+        held = json.loads(line, object_pairs_hook=_Pairs)
         if not isinstance(held, dict):
             return "it is not a JSON object"
     except json.JSONDecodeError as error:
@@ -299,12 +314,36 @@ def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object
     try:
         _schema(line) if shape is None else _read_line(line, shape.raw, guessed=shape.guessed)
     except (ValueError, RecursionError) as error:
+        with suppress(RecursionError):
+            if odd := _odd_in(held):
+                return odd
         return (_misfit(line, held, shape) if shape else None) or str(error).removesuffix(" in row 0")
     return _misfit(line, held, shape) if shape else None
 
 
-def _read_line(line: bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) -> pa.RecordBatch | None:
-    return next(parsed(io.BufferedReader(io.BytesIO(line)), raw, guessed=guessed, strict=strict), None)
+class _Pairs(dict[str, object]):
+    """An object that knows which of its keys stood in it twice."""
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        more = Counter(names).items() if len(self) < len(names) else ()
+        self.twice = next((name for name, count in more if count > 1), None)
+
+
+def _odd_in(held: object) -> str | None:
+    """What is odd about a document that JSON allows: a key that stands twice in an object, or half of a character."""
+    if isinstance(held, str):
+        half = _SURROGATE.search(held)
+        return f"it holds `\\u{ord(half[0]):04x}`, which is half of a character" if half else None
+    if isinstance(held, _Pairs) and held.twice is not None:
+        return f"the field `{held.twice}` stands in it twice"
+    parts = [*held, *held.values()] if isinstance(held, dict) else held if isinstance(held, list) else []
+    return next(filter(None, map(_odd_in, parts)), None)
+
+
+def _read_line(line: bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) -> pa.RecordBatch | pa.Table:
+    return parsed(line.strip() + b"\n", raw, guessed=guessed, strict=strict)
 
 
 def _misfit(line: bytes, held: dict[str, object], shape: JsonShape) -> tuple[Column, object] | None:
@@ -312,8 +351,8 @@ def _misfit(line: bytes, held: dict[str, object], shape: JsonShape) -> tuple[Col
     for column in shape.columns:
         field = shape.raw.field(column.name)
         try:
-            if batch := _read_line(line, pa.schema([field]), guessed=shape.guessed, strict=False):
-                _given(plain(batch.column(column.name)), column, field)
+            batch = _read_line(line, pa.schema([field]), guessed=shape.guessed, strict=False)
+            _given(_plain(batch.column(column.name)), column, field)
         except (ValueError, RecursionError):
             # For a number beyond all doubles the whole line is refused, whichever column is asked for.
             column = next((c for c in shape.columns if _is_beyond(line, held, c.name)), column)

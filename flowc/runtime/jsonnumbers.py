@@ -1,24 +1,25 @@
 """Numbers of JSON Lines that Arrow would change without a word: it rounds to doubles, and decimals wrap around.
 
-So the bytes are looked at as they pass. Few files hold numbers that may be changed; of those that do, the texts of
-the fields concerned are read as well.
+So the bytes are looked at before they are read. Few files hold numbers that may be changed; of those that do, the
+texts of the fields concerned are read as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.runtime.connectors.files import Bytes
 from flowc.runtime.convert import Misfit
 from flowc.runtime.jsontexts import Texts
 from flowc.runtime.spelled import has_room, kept_by_double, number_type
 from flowc.types import DataType
 
-_DOUBTFUL = r"[:\[,\s]-?([0-9][0-9.]{15,}|[0-9.]+[eE][+-]?[0-9]{DIGITS})"
-"""A number of more than 15 digits, or of a great exponent; all others are kept."""
+_DOUBLES = r"[:\[,\s]-?([0-9][0-9.]{15,}|[0-9.]+[eE][+-]?[0-9]{3})"
+"""A number of more than 15 digits, or of a great exponent; a double keeps all others."""
+_DECIMALS = r"""[:\[,\s"][+-]?([0-9.]{16,}|[0-9.]+[eE][+-]?[0-9]{2})|\\u00"""
+"""The same for decimals, which may stand in a text, too; one with escapes may spell any number."""
 Fields = dict[str, pa.DataType]
 """Fields of numbers, with the type of these numbers."""
 
@@ -49,60 +50,33 @@ def exact_type(lines: bytes, name: str) -> DataType | None:
 
 def demand_kept(lines: bytes, fields: Fields) -> None:
     """Raises Misfit when the type of one of these fields changes a number in whole lines."""
-    # An exponent of two digits is too great for decimals alone.
-    digits = "2" if any(pa.types.is_decimal(kind) for kind in fields.values()) else "3"
+    decimals = any(pa.types.is_decimal(kind) for kind in fields.values())
     passed = pa.array([lines], pa.large_binary())
-    if not pc.match_substring_regex(passed, _DOUBTFUL.replace("DIGITS", digits))[0].as_py():
+    if not pc.match_substring_regex(passed, _DECIMALS if decimals else _DOUBLES)[0].as_py():
         return
     for numbers, kind in zip(_numbers(lines, tuple(fields)), fields.values(), strict=True):
-        kept = has_room(numbers, kind) if pa.types.is_decimal(kind) else kept_by_double(numbers)
+        kept = _has_room(numbers, kind) if pa.types.is_decimal(kind) else kept_by_double(numbers)
         if pc.all(kept).as_py() is False:
             raise Misfit
 
 
+def doubtful_decimals(texts: pa.StringArray) -> bool:
+    """Whether a decimal in one of these documents may be one that Arrow cannot make."""
+    return bool(pc.any(pc.match_substring_regex(texts, _DECIMALS)).as_py())
+
+
 def spelling(line: bytes, name: str) -> str | None:
     """A field of one line, as it is spelled."""
-    batch = next(Texts(pa.schema([]), (name,), frozenset(), exact=False).read(line), None)
-    return batch.column(0)[0].as_py() if batch is not None else None
+    found: str | None = Texts(pa.schema([]), (name,), frozenset(), exact=False).read(line).column(0)[0].as_py()
+    return found
+
+
+def _has_room(numbers: pa.Array, kind: pa.DataType) -> pa.Array:
+    return pc.and_(has_room(numbers, kind), pc.invert(pc.match_substring(numbers, "\\")))
 
 
 def _numbers(lines: bytes, names: tuple[str, ...]) -> list[pa.Array]:
     """The numbers of each field as they are spelled, those of lists one after another."""
-    texts = Texts(pa.schema([]), names, frozenset(), exact=False)
-    batch = next(texts.read(lines), None)
-    columns = batch.columns if batch is not None else [pa.array([], pa.string())] * len(names)
-    words = [pc.split_pattern_regex(column, r"[\[\],\s]+").flatten() for column in columns]
+    columns = Texts(pa.schema([]), names, frozenset(), exact=False).read(lines).columns
+    words = [pc.split_pattern_regex(column, r'[\[\],\s"]+').flatten() for column in columns]
     return [array.filter(pc.and_(pc.not_equal(array, ""), pc.not_equal(array, "null"))) for array in words]
-
-
-class Watched:
-    """The bytes of a file, some of whose fields are looked at as they are read."""
-
-    def __init__(self, stream: Bytes, fields: Fields) -> None:
-        self._stream, self._fields = stream, fields
-        self._kept: list[bytes] = []
-
-    @property
-    def closed(self) -> bool:
-        """Whether the file is closed."""
-        return self._stream.closed
-
-    def peek(self, size: int) -> bytes:
-        """Bytes that are to come."""
-        return self._stream.peek(size)
-
-    def read(self, size: int) -> bytes:
-        """The next bytes. Raises Misfit for a number that its type would change."""
-        data = self._stream.read(size)
-        for lines in self._whole(data):
-            demand_kept(lines, self._fields)
-        return data
-
-    def _whole(self, data: bytes) -> Iterator[bytes]:
-        """The lines that are whole with these bytes; at the end, what is left."""
-        cut = data.rfind(b"\n") + 1 if data else 0
-        if cut or not data:
-            yield b"".join((*self._kept, data[:cut]))
-            self._kept = []
-        if cut < len(data):
-            self._kept.append(data[cut:])

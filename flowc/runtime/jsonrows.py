@@ -1,8 +1,7 @@
-"""Rows of JSON files where those that cannot be read are set aside: batch by batch, and bad ones alone one by one."""
+"""Rows of JSON files, batch by batch; those that cannot be read are found alone, one by one."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,10 @@ from flowc.plan import FilesRead
 from flowc.runtime.aside import Unread
 from flowc.runtime.badrows import MISSING, BadRow, isolate
 from flowc.runtime.codecs.contract import UNDECODABLE
-from flowc.runtime.connectors.files import BROKEN, Bytes, Files, unreadable
+from flowc.runtime.connectors.files import Files, intact, json_options
 from flowc.runtime.fit import CODE, shorten
 from flowc.runtime.jsonarray import Lines, json_lines
-from flowc.runtime.jsonl import arrays_of, json_shape, parsed, wrong_in
+from flowc.runtime.jsonl import json_shape, rows_of, told, wrong_in
 from flowc.runtime.rowpieces import Piece
 
 
@@ -31,59 +30,54 @@ class JsonRows:
 
     def __post_init__(self) -> None:
         self.paths = self.files.find(self.read.path)
-        self._shape = json_shape(self.read, self.files, self.paths)
+        self._options = json_options(self.read, self.files)
+        self._shape = json_shape(self.read, self._options, self.paths)
         self.schema = self._shape.schema
         self.empty: tuple[str, ...] = ()
 
     def pieces(self, path: Path) -> Iterator[Piece]:
         """The rows of one file, some megabytes of lines at a time."""
-        try:
-            for lines in json_lines(path):
-                yield self._piece(lines)
-        except BROKEN as error:
-            raise unreadable(path, str(error)) from error
+        for lines in intact(path, json_lines(path, self._options.max_line)):
+            yield self._piece(path, lines)
 
-    def _piece(self, lines: Lines) -> Piece:
+    def _piece(self, path: Path, lines: Lines) -> Piece:
+        if lines.long is not None:
+            bad = Unread(int(lines.numbers[0]), b"", BadRow(0, UNDECODABLE, lines.long.why))
+            return Piece(self._none(), lines.numbers[:0], (bad,))
         try:
-            batch = self._batch(lines.data)
-            if batch.num_rows == len(lines.numbers):
-                return Piece(batch, lines.numbers, ())
+            return Piece(self._batch(lines.data, len(lines.numbers)), lines.numbers, ())
         except (ValueError, RecursionError):
-            pass
-        return self._sifted(lines)
+            return self._sifted(path, lines)
 
-    def _sifted(self, lines: Lines) -> Piece:
-        texts, numbers = lines.texts, lines.numbers
-        full = [i for i, text in enumerate(texts) if text.strip()]
-        array, numbers = pa.array([texts[i] for i in full], pa.binary()), numbers[full]
+    def _sifted(self, path: Path, lines: Lines) -> Piece:
+        texts = [text.strip() for text in lines.texts]
+        full = [i for i, text in enumerate(texts) if text]
+        array, numbers = pa.array([texts[i] for i in full], pa.binary()), lines.numbers[full]
         bad = sorted(isolate(self._check, array))
         good = np.setdiff1d(np.arange(len(array)), bad)
-        batch = self._batch(_together(array.take(pa.array(good)))) if len(good) else self.schema.empty_table()
-        unread = tuple(
-            Unread(int(numbers[at]), array[at].as_py().strip(), self._why(at, array[at].as_py())) for at in bad
-        )
-        made = batch if isinstance(batch, pa.RecordBatch) else pa.RecordBatch.from_pylist([], schema=self.schema)
-        return Piece(made, numbers[good], unread)
+        batch = self._batch(_together(array.take(pa.array(good))), len(good)) if len(good) else self._none()
+        unread = tuple(self._unread(path, int(numbers[at]), at, array[at].as_py()) for at in bad)
+        return Piece(batch, numbers[good], unread)
+
+    def _none(self) -> pa.RecordBatch:
+        return pa.RecordBatch.from_pylist([], schema=self.schema)
 
     def _check(self, part: pa.BinaryArray) -> None:
         try:
-            batch = self._batch(_together(part))
+            self._batch(_together(part), len(part))
         except RecursionError as error:
             raise ValueError(str(error)) from None
-        if batch.num_rows != len(part):
+
+    def _batch(self, data: bytes, count: int) -> pa.RecordBatch:
+        batch = rows_of(data if data.endswith(b"\n") else data + b"\n", self._shape)
+        if batch.num_rows != count:
             raise ValueError("it is not one JSON object")
+        return batch
 
-    def _batch(self, data: bytes) -> pa.RecordBatch:
-        stream: Bytes = io.BufferedReader(io.BytesIO(data))
-        parts = [
-            pa.RecordBatch.from_arrays(arrays_of(batch, self._shape), schema=self.schema)
-            for batch in parsed(stream, self._shape.raw, guessed=self._shape.guessed)
-        ]
-        return pa.concat_batches(parts) if parts else pa.RecordBatch.from_pylist([], schema=self.schema)
-
-    def _why(self, at: int, line: bytes) -> BadRow:
+    def _unread(self, path: Path, number: int, at: int, line: bytes) -> Unread:
         why = wrong_in(line, self._shape) or "it is not one JSON object"
-        return BadRow(at, UNDECODABLE, why) if isinstance(why, str) else _misfit(at, *why)
+        row = BadRow(at, UNDECODABLE, why) if isinstance(why, str) else _misfit(at, *why)
+        return Unread(number, line, row, told(path, number, why, self._shape))
 
 
 def _misfit(at: int, column: Column, value: object) -> BadRow:

@@ -6,7 +6,7 @@ are cut out as they stand, by msgspec; all others are left to Arrow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -16,8 +16,6 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as arrow_json
-
-from flowc.runtime.connectors.files import Bytes
 
 _NULL = b"null"
 
@@ -44,21 +42,15 @@ class Texts:
     def _typed_decoder(self) -> Any:
         return _decoder(self.typed.names, frozenset(), exact=False)
 
-    def batches(self, stream: Bytes, block: int) -> Iterator[pa.RecordBatch]:
-        """The rows of the lines, some megabytes at a time.
+    def read(self, lines: bytes) -> pa.RecordBatch:
+        """The rows of whole lines.
 
         Raises ValueError (ArrowInvalid among them) for a line that is not as it should be.
         """
-        for lines in _blocks(stream, block):
-            yield from self.read(lines)
-
-    def read(self, lines: bytes) -> Iterator[pa.RecordBatch]:
-        """The rows of whole lines."""
         rows = self.decoder.decode_lines(lines)
         texts = {name: self._array(rows, i, name) for i, name in enumerate(self.names)}
-        typed = self._typed(lines) if rows and len(self.typed) else {}
-        if rows:
-            yield pa.RecordBatch.from_pydict({**typed, **texts})
+        typed = self._typed(lines) if rows and len(self.typed) else {f.name: pa.array([], f.type) for f in self.typed}
+        return pa.RecordBatch.from_pydict({**typed, **texts})
 
     def _array(self, rows: list[Any], index: int, name: str) -> pa.Array:
         values = map(attrgetter(f"f{index}"), rows)
@@ -91,17 +83,3 @@ def _texts(values: list[bytes] | pa.Array) -> pa.Array:
     """JSON texts, where the word null is no value."""
     array = pa.array(values, pa.binary()).cast(pa.string())
     return pc.if_else(pc.equal(array, "null"), None, array)
-
-
-def _blocks(stream: Bytes, size: int) -> Iterator[bytes]:
-    """The bytes of a stream in blocks that end with a line, of about `size`."""
-    kept: list[bytes] = []
-    while data := stream.read(size):
-        cut = data.rfind(b"\n") + 1
-        if cut:
-            yield b"".join((*kept, data[:cut]))
-            kept = []
-        if cut < len(data):
-            kept.append(data[cut:])
-    if kept:
-        yield b"".join(kept)

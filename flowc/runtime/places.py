@@ -12,8 +12,7 @@ from flowc.runtime.connectors.files import Files, csv_options
 from flowc.runtime.csvlines import csv_line
 from flowc.runtime.engine import Engine, Sources
 from flowc.runtime.fit import CODE, Place, fit
-from flowc.runtime.jsonarray import numbered
-from flowc.runtime.rowwise import is_rowwise, line_of, rows_of
+from flowc.runtime.rowwise import is_rowwise, line_of, looked_at, rows_of
 
 
 def misplaced(step: Ingest, sources: Sources, error: DataError) -> DataError | None:
@@ -70,16 +69,8 @@ def _reread(read: FilesRead, files: Files, step: Ingest | None, sources: Sources
 def _place(read: FilesRead, path: Path, files: Files) -> Place:
     if read.format == "parquet":
         return lambda row: f"row {row} of `{path}`"
-    if is_rowwise(read, files):
+    if is_rowwise(read, looked_at(read, files, deep=True)):
         rows = rows_of(replace(read, path=str(path.absolute())), files)
         return lambda row: f"line {line_of(rows, path, row)} of `{path}`"
-    if read.format == "csv":
-        options = csv_options(read, files)
-        return lambda row: f"line {csv_line(path, options, row)} of `{path}`"
-    return lambda row: f"line {_full_line(path, row)} of `{path}`"
-
-
-def _full_line(path: Path, row: int) -> int:
-    """The number of the line that is the `row`-th that is not blank."""
-    full = (number for number, line in numbered(path) if line.strip())
-    return next(number for nth, number in enumerate(full, start=1) if nth == row)
+    options = csv_options(read, files)
+    return lambda row: f"line {csv_line(path, options, row)} of `{path}`"

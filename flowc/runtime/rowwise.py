@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
 from flowc.plan import FilesRead
 from flowc.runtime.aside import Aside
-from flowc.runtime.connectors.files import Files, csv_options
+from flowc.runtime.connectors.csvheader import header
+from flowc.runtime.connectors.files import CsvOptions, Files, csv_options
 from flowc.runtime.connectors.folder import shown
+from flowc.runtime.csvlook import Look, look
 from flowc.runtime.csvrows import CsvRows
 from flowc.runtime.jsonrows import JsonRows
 from flowc.runtime.rowpieces import Rows
 
+_WIDE = 500
 
-def is_rowwise(read: FilesRead, files: Files) -> bool:
-    """Whether files are read so: bad rows are set aside, or the bytes of a file are not its rows as they are."""
-    return read.skips or (read.format == "csv" and not csv_options(read, files).as_it_is)
+Looks = Mapping[Path, Look]
+"""What CSV files are like; nothing, where they are not read by the engine anyway."""
+
+
+def looked_at(read: FilesRead, files: Files, *, deep: bool) -> Looks:
+    """What the CSV files of a read are like, as far as the engine may read them.
+
+    Raises:
+        DataError: the bytes of one are broken.
+    """
+    if read.format != "csv" or read.skips or not (options := csv_options(read, files)).as_it_is:
+        return {}
+    return {
+        path: look(path, options, deep=deep) if not _is_wide(path, options) else Look(odd=True)
+        for path in files.find(read.path)
+    }
+
+
+def _is_wide(path: Path, options: CsvOptions) -> bool:
+    """Whether a file has so many columns that the engine, whose work grows with their square, is better spared."""
+    return len(header(path, options)) > _WIDE
+
+
+def is_rowwise(read: FilesRead, looks: Looks) -> bool:
+    """Whether files are read so: those of JSON, those whose bad rows are set aside, and what the engine misreads."""
+    return read.format in ("json", "jsonl") or (
+        read.format == "csv" and (not looks or any(found.odd for found in looks.values()))
+    )
 
 
 def rows_of(read: FilesRead, files: Files) -> Rows:

@@ -13,12 +13,16 @@ from flowc.types import BIGINT, DataType, Kind
 NUMBER = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 DOUBLE = DataType(Kind.FLOAT64)
 _WHOLE = r"^-?\d+$"
-_PARTS = r"^[+-]?(?P<whole>\d*)\.?(?P<broken>\d*)(?:[eE](?P<power>[+-]?\d{1,9}))?$"
+_PARTS = r"^[+-]?(?P<whole>\d*)\.?(?P<broken>\d*)(?:[eE](?P<power>[+-]?\d+))?$"
 _WORD = r"(?i)^[+-]?(nan|inf|infinity)$"
 _SURE = 15
 """So many digits, without an exponent, every double keeps."""
 _LAST_WHOLE, _LAST_INTEGER = 2.0**53, 2.0**64
 _DIGITS = 38
+_SHIFT = 76
+"""So many digits and places has Arrow: beyond, it wraps around or reads memory that is not its own, without a look."""
+_FAR = "999999"
+"""Stands for every exponent of more digits than its own."""
 
 
 def kept_by_double(texts: pa.Array) -> pa.Array:
@@ -54,15 +58,25 @@ def _kept(texts: pa.Array, doubles: pa.Array) -> pa.Array:
 
 def _parts(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
     """The digits of numbers, without zeros at either end, and the power of ten of the last of them."""
+    digits, last = _written(texts)
+    short = pc.utf8_rtrim(digits, "0")
+    cut = pc.subtract(pc.binary_length(digits), pc.binary_length(short))
+    return pc.utf8_ltrim(short, "0"), pc.if_else(pc.equal(short, ""), 0, pc.add(last, cut))
+
+
+def _written(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """All the digits of numbers, and the power of ten of the last of them."""
     found = pc.extract_regex(texts, _PARTS)
     whole, broken, power = (pc.struct_field(found, name) for name in ("whole", "broken", "power"))
-    digits = pc.binary_join_element_wise(whole, broken, "")
-    short = pc.utf8_rtrim(digits, "0")
-    given = pc.if_else(pc.equal(power, ""), "0", pc.utf8_ltrim(power, "+")).cast(pa.int64())
-    last = pc.add(
-        pc.subtract(given, pc.binary_length(broken)), pc.subtract(pc.binary_length(digits), pc.binary_length(short))
-    )
-    return pc.utf8_ltrim(short, "0"), pc.if_else(pc.equal(short, ""), 0, last)
+    far = pc.utf8_ltrim(power, "+-0")
+    size = pc.if_else(pc.equal(far, ""), "0", pc.if_else(pc.greater(pc.binary_length(far), len(_FAR)), _FAR, far))
+    given = pc.if_else(pc.starts_with(power, "-"), pc.binary_join_element_wise("-", size, ""), size).cast(pa.int64())
+    return pc.binary_join_element_wise(whole, broken, ""), pc.subtract(given, pc.binary_length(broken))
+
+
+def same_number(texts: pa.Array, others: pa.Array) -> pa.Array:
+    """Whether two texts spell the same number; NULL where the first is NULL, false where one spells none."""
+    return pc.if_else(texts.is_null(), None, pc.fill_null(_same(_parts(texts), _parts(others)), False))
 
 
 def _same(one: tuple[pa.Array, pa.Array], other: tuple[pa.Array, pa.Array]) -> pa.Array:
@@ -99,21 +113,35 @@ def _decimal(texts: pa.Array) -> DataType | None:
 def to_decimal(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     """The numbers that texts spell as decimals of Arrow's type `kind`, exactly.
 
-    Arrow's own cast shifts to the scale before it looks at the size, and wraps around where that is too great.
+    Every decimal of a text is made here. Arrow's own cast shifts to the scale before it looks at the size: it wraps
+    around where that is too great, and the process ends where it shifts too far.
 
     Raises:
         ArrowInvalid: a text is no number, or has more digits than the type.
     """
+    if _is_short(texts, kind):
+        return texts.cast(kind)
     if not pc.all(has_room(texts, kind)).as_py():
         raise pa.ArrowInvalid("a number has more digits than its type")
-    return texts.cast(kind)
+    return texts.cast(pa.decimal256(_SHIFT, kind.scale)).cast(kind)
 
 
 def has_room(texts: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Whether a decimal type has as many digits before the point as the numbers that texts spell; true for NULL."""
-    room = kind.precision - kind.scale
-    longest = pc.max(pc.binary_length(texts)).as_py() or 0
-    if longest <= room and not pc.any(_has_exponent(texts)).as_py():
+    """Whether a decimal type can be made of the numbers that texts spell; true for NULL.
+
+    It has as many digits before and behind the point, and Arrow can read and shift those that are written.
+    """
+    if _is_short(texts, kind):
         return pa.repeat(True, len(texts))
-    digits, last = _parts(texts)
-    return pc.fill_null(pc.or_(pc.equal(digits, ""), pc.less_equal(pc.add(pc.binary_length(digits), last), room)), True)
+    (digits, last), (written, end) = _parts(texts), _written(texts)
+    whole = pc.less_equal(pc.add(pc.binary_length(digits), last), kind.precision - kind.scale)
+    room = pc.or_(pc.equal(digits, ""), pc.and_(whole, pc.greater_equal(last, -kind.scale)))
+    near = pc.greater_equal(end, -(kind.scale + _SHIFT))
+    read = pc.less_equal(pc.binary_length(pc.utf8_ltrim(written, "0")), _SHIFT)
+    return pc.fill_null(pc.and_(room, pc.and_(near, read)), True)
+
+
+def _is_short(texts: pa.Array, kind: pa.DataType) -> bool:
+    """Whether numbers are written so shortly that every one has room."""
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    return longest <= kind.precision - kind.scale and not pc.any(_has_exponent(texts)).as_py()

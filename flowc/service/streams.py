@@ -10,11 +10,11 @@ from time import monotonic
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.front.durations import parse_duration
 from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Ir, Source, Sql, Stream
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import Live, unseen
+from flowc.durations import parse_duration
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.streams.compute import Compute, Origin, fail, schema_of

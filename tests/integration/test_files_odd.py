@@ -38,7 +38,7 @@ BAD_JSON = {
     LINE.replace("-01-01", "-13-01"): "line 2: column `day`: `2024-13-01` does not fit its type `date`",
     LINE + "\n" + LINE.replace("1.50", "1.505"): "line 4: column `price`: `1.505` does not fit its type `numeric(8,2)`",
     LINE.replace('"abc"', "7"): "line 2: column `name`: `7` does not fit its type `text`",
-    LINE + '{"id": 2, "day"\n': "line 3: it is no JSON: Expecting ':' delimiter, at character 17",
+    LINE + '{"id": 2, "day"\n': "line 3: it is no JSON: Expecting ':' delimiter, at character 16",
     "[1]\n": "line 2: it is not a JSON object",
     LINE + "\n" + LINE.replace('"y"', "null"): ("column `ok` takes no NULL", "line 4"),
     '{"id": 2}\n': ("column `ok` takes no NULL", "line 2"),

@@ -20,7 +20,8 @@ from flowc.catalog import Column
 from flowc.errors import FlowcError
 from flowc.runtime.codecs.csv import CsvDecoder
 from flowc.runtime.codecs.parquet import ParquetDecoder
-from flowc.runtime.connectors import filestream, filestream_records
+from flowc.runtime.connectors import filestream
+from flowc.runtime.connectors import lines as lines_of_bytes
 from flowc.runtime.connectors.files import CsvOptions
 from flowc.runtime.connectors.filestream import FileSource
 from flowc.runtime.connectors.filestream_registry import SHIFT
@@ -259,7 +260,7 @@ def _spelled(value: str) -> str:
 )
 def test_positions_lose_and_repeat_nothing(files: list[list[tuple[int, str]]], steps: list[int], block: int) -> None:
     """However many rows each run takes, and bytes each block, all runs together read every row once, in order."""
-    with tempfile.TemporaryDirectory() as place, mock.patch.object(filestream_records, "_BLOCK", block):
+    with tempfile.TemporaryDirectory() as place, mock.patch.object(lines_of_bytes, "BLOCK", block):
         folder, facts, at, found = Path(place), Memory(), 0, list[object]()
         for number, rows in enumerate(files):
             lines = "".join(f"{n % 1000},{_spelled(text)}\n" for n, text in rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -12,8 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flowc.runtime import csvquotes
-from flowc.runtime.connectors import filestream_records
+from flowc.runtime.connectors import filestream_records, lines
 from flowc.runtime.connectors.files import CsvOptions
 from flowc.runtime.csvquotes import Quoting
 
@@ -57,7 +57,7 @@ def _end(lines: list[str], first: int, options: CsvOptions, most: int) -> int | 
                     return None
             else:
                 state = "bare"
-        if number > first and size > most:
+        if number > first and size - 1 > most:
             return None
         if state != "quoted":
             return number
@@ -65,9 +65,9 @@ def _end(lines: list[str], first: int, options: CsvOptions, most: int) -> int | 
 
 
 def _found(text: str, options: CsvOptions, block: int, most: int) -> list[tuple[int, bytes, bool]]:
-    with mock.patch.object(filestream_records, "_BLOCK", block), mock.patch.object(csvquotes, "MOST", most):
-        quoting = Quoting(options)
-        blocks = list(filestream_records.records(io.BufferedReader(io.BytesIO(text.encode())), Path("f"), quoting))
+    quoting = Quoting(replace(options, max_line=most))
+    with mock.patch.object(lines, "BLOCK", block):
+        blocks = list(filestream_records.records(lines.pieces(io.BytesIO(text.encode()), 1 << 26), Path("f"), quoting))
     return [
         (line, row, not whole)
         for part in blocks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flowc.compiler.front.columndef import source_column
-from flowc.compiler.front.durations import parse_share
 from flowc.compiler.front.nodes import (
     Context,
     content,
@@ -35,6 +34,7 @@ from flowc.compiler.front.spec import (
 from flowc.compiler.front.types import known_type, report_clause
 from flowc.compiler.front.yamlmap import mapped
 from flowc.compiler.front.yamltree import Entry, Node, Scalar, Sequence, TreeMap, plain
+from flowc.durations import parse_share
 from flowc.source import Located, MappedText
 from flowc.types import UNKNOWN
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flowc.compiler.front.durations import parse_duration
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.spec import Json, Name
 from flowc.compiler.front.specfiles import read_text
 from flowc.compiler.front.yamlmap import mapped
 from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap, plain
 from flowc.diagnostics import Reporter
+from flowc.durations import parse_duration
 from flowc.source import Located, MappedText, SourceFile, Span
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.front.durations import parse_duration
 from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Lookup
 from flowc.compiler.lowering.asking import note_query
@@ -19,6 +18,7 @@ from flowc.compiler.quote import idents, table
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import Relation
 from flowc.diagnostics import Reporter
+from flowc.durations import parse_duration
 
 IN_STREAM = "call it in the `sql` of the stream"
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import cast
 
 from flowc.catalog import Column, Table, TableName
-from flowc.compiler.front.durations import parse_duration, parse_size
 from flowc.compiler.front.spec import Json, Name, RawSpec, TableSpec
 from flowc.compiler.ir import Apply, FilesOutput, OnError, OtherOutput, Output, Source, Sql, Target, TopicOutput
 from flowc.compiler.loads.desired import declared_table
@@ -16,6 +15,7 @@ from flowc.compiler.names.raw import name_at, names_at, place, value_at
 from flowc.compiler.names.streams import target_paths
 from flowc.compiler.names.windows import target_table
 from flowc.diagnostics import did_you_mean
+from flowc.durations import parse_duration, parse_size
 from flowc.source import Span
 
 NO_TABLES = ("files", "kafka", "rabbitmq", "pubsub", "kinesis")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flowc.compiler.front.durations import parse_duration
 from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Repeats
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.names.raw import name_at, names_at, place
+from flowc.durations import parse_duration
 
 
 def repeats(stream: RawSpec) -> Repeats | None:

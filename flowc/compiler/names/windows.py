@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from flowc.catalog import TableName
-from flowc.compiler.front.durations import parse_duration
 from flowc.compiler.front.spec import Name, RawSpec, TableSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.raw import column_at, keys_at, name_at, names_at, place, value_at
 from flowc.compiler.names.timing import check_timezone
 from flowc.diagnostics import did_you_mean
+from flowc.durations import parse_duration
 from flowc.source import Located
 from flowc.types import TIMESTAMPTZ, Kind, parse_type
 

@@ -16,7 +16,7 @@ from sqlglot.tokens import Token, TokenType
 import flowc.compiler.dialects.datafusion_sqlglot  # noqa: F401 it makes its dialect known to sqlglot
 from flowc.compiler.sql.arrows import with_parts
 from flowc.compiler.sql.bounds import is_bounded
-from flowc.compiler.sql.joins import HELPS, all_conditions_said
+from flowc.compiler.sql.joins import all_conditions_said
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
 

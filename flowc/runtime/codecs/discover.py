@@ -14,9 +14,11 @@ import msgspec
 import pyarrow as pa
 
 from flowc.catalog import Column
+from flowc.errors import DataError
 from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, UNKNOWN, DataType, Kind
 
 _SAMPLE = 10_000
+_MOST = 10_000
 _DOUBLE = DataType(Kind.FLOAT64)
 _NUMERIC = DataType(Kind.DECIMAL)
 _JSON = DataType(Kind.JSON)
@@ -28,8 +30,16 @@ def discover(values: pa.BinaryArray | pa.LargeBinaryArray) -> tuple[Column, ...]
     """The columns that up to 10,000 messages have, in the order in which they first appear, all nullable.
 
     Messages that are no objects are passed over; no columns come of none.
+
+    Raises:
+        DataError: they have more than 10,000 fields.
     """
-    kind = reduce(_wider, map(_seen, _objects(values)), UNKNOWN)
+    kind = UNKNOWN
+    for found in _objects(values):
+        kind = _wider(kind, _seen(found))
+        if len(kind.fields) > _MOST:
+            message = f"the first messages have more than {_MOST} fields"
+            raise DataError(message, code="unknown-source-columns", help="declare `columns`")
     return tuple(Column(name, _settled(field)) for name, field in kind.fields)
 
 

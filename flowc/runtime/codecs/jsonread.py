@@ -7,8 +7,6 @@ and read from there.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -19,7 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.json as arrow_json
 
 from flowc.runtime.arrow import relist
-from flowc.runtime.codecs.shapes import Fields, is_cut, raw_type
+from flowc.runtime.codecs.shapes import Fields, holds_decimal, is_cut, is_decimal, raw_type
+from flowc.runtime.jsonnumbers import doubtful_decimals
+from flowc.runtime.jsononce import demand_once
+from flowc.runtime.spelled import to_decimal
 from flowc.types import UNKNOWN, DataType, Kind
 
 BLANKS = " \t\r\n"
@@ -32,8 +33,9 @@ def read_objects(texts: pa.StringArray, fields: Fields) -> list[pa.Array]:
 
     Raises ValueError (Arrow's and msgspec's among them) when one text is not one object with fields of these types.
     """
-    cut = tuple((name, kind) for name, kind in fields if is_cut(kind))
-    native = tuple((name, kind) for name, kind in fields if not is_cut(kind))
+    slow = any(holds_decimal(kind) for _, kind in fields) and doubtful_decimals(texts)
+    cut = tuple((name, kind) for name, kind in fields if is_cut(kind) or (slow and holds_decimal(kind)))
+    native = tuple(field for field in fields if field not in cut)
     made = dict(zip((name for name, _ in native), _parse(texts, native), strict=True)) if native or not cut else {}
     made.update(zip((name for name, _ in cut), _cut(texts, cut), strict=True) if cut else ())
     return [made[name] for name, _ in fields]
@@ -84,7 +86,7 @@ def _cut(texts: pa.StringArray, fields: Fields) -> list[pa.Array]:
     demand_objects(texts)
     made = cut_texts(texts, fields)
     for name, _ in fields:
-        _demand_once(texts.cast(pa.binary()), name)
+        demand_once(texts.cast(pa.binary()), name)
     return [read_texts(part, kind) for part, (_, kind) in zip(made, fields, strict=True)]
 
 
@@ -106,32 +108,6 @@ def _cutter(names: tuple[str, ...]) -> Any:
     return msgspec.json.Decoder(msgspec.defstruct("Cut", kinds, rename=rename, gc=False))
 
 
-def _demand_once(messages: pa.BinaryArray, name: str) -> None:
-    """Raises ValueError when an object has a field of that name twice; msgspec would take the last."""
-    spelled = json.dumps(name, ensure_ascii=False).encode()
-    perhaps = pc.greater(pc.count_substring(messages, spelled), 1)
-    escaped = pc.match_substring(messages, b"\\u00" if name.isascii() else b"\\u")
-    for message in messages.filter(pc.or_(perhaps, escaped)).to_pylist():
-        demand_unique(message, (name,))
-
-
-def demand_unique(message: bytes, names: Sequence[str]) -> None:
-    """Raises ValueError when the object has a field of one of these names twice."""
-    outermost: list[tuple[str, Any]] = []
-
-    def keep(pairs: list[tuple[str, Any]]) -> None:
-        outermost[:] = pairs
-
-    try:
-        json.loads(message, object_pairs_hook=keep)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    found = [name for name, _ in outermost]
-    for name in names:
-        if found.count(name) > 1:
-            raise ValueError(f"the field `{name}` stands in it twice")
-
-
 def read_texts(texts: pa.StringArray, kind: DataType) -> pa.Array:
     """The values that JSON texts hold, as `raw_type` has them; `null` is NULL.
 
@@ -145,7 +121,8 @@ def read_texts(texts: pa.StringArray, kind: DataType) -> pa.Array:
     values = pc.if_else(null, None, texts)
     if kind.kind is Kind.JSON:
         return values
-    return _digits(values, _INTEGER if kind.kind is Kind.INT128 else _NUMBER)
+    digits = _digits(values, _INTEGER if kind.kind is Kind.INT128 else _NUMBER)
+    return to_decimal(digits, raw_type(kind)) if is_decimal(kind) else digits
 
 
 _INTEGER = r"^-?(0|[1-9]\d*)$"

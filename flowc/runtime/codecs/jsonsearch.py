@@ -15,6 +15,7 @@ from flowc.runtime.codecs.jsonread import cut_texts, read_objects
 from flowc.runtime.codecs.jsonscan import describe, scan, shown, value_text
 from flowc.runtime.codecs.shapes import Fields, is_decimal, raw_type
 from flowc.runtime.fit import CODE
+from flowc.runtime.spelled import to_decimal
 from flowc.types import DataType
 
 Columns = tuple[Column, ...]
@@ -65,7 +66,7 @@ def _bad_decimals(texts: pa.Array, columns: Columns) -> Iterator[BadRow]:
 
 def _as_decimal(kind: DataType, numbers: pa.Array) -> pa.Array:
     plain = pc.if_else(pc.equal(numbers, "null"), None, pc.ascii_trim(numbers, '"'))
-    return plain.cast(raw_type(kind))
+    return to_decimal(plain, raw_type(kind))
 
 
 def _strange(numbers: pa.Array) -> pa.Array:

@@ -56,6 +56,12 @@ def is_decimal(kind: DataType) -> bool:
     return kind.kind is Kind.DECIMAL and kind.precision is not None and kind.precision <= MAX_DECIMAL
 
 
+def holds_decimal(kind: DataType) -> bool:
+    """Whether Arrow has a decimal for it, or for a part of it."""
+    parts = [field for _, field in kind.fields] + ([kind.element] if kind.element is not None else [])
+    return is_decimal(kind) or any(map(holds_decimal, parts))
+
+
 def is_cut(kind: DataType) -> bool:
     """Whether a value must be cut out of the message as text, because Arrow would not read it exactly."""
     if kind.kind is Kind.ARRAY:

@@ -1,12 +1,11 @@
 """Files under a folder: which ones a path names, and what their format needs to be read.
 
-Reading itself is the engine's work; this module finds the files, checks the options, and knows headers and compression.
+Reading itself is the engine's work; this module finds the files, checks the options, and knows compression.
 """
 
 from __future__ import annotations
 
 import bz2
-import csv
 import gzip
 import io
 import lzma
@@ -14,14 +13,16 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.durations import parse_size, size_text
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.plan import FilesRead
 from flowc.runtime.connectors.folder import Folder, shown
+from flowc.runtime.connectors.lines import BLOCK
 from flowc.runtime.connectors.recoded import Recoded, is_utf8
 from flowc.runtime.options import text
 
@@ -32,9 +33,12 @@ BROKEN = (EOFError, OSError, lzma.LZMAError, zlib.error, pa.ArrowException)
 BAD_ROWS_END = ".bad.jsonl"
 """How the names of files end in which loads keep bad rows."""
 _MAGIC = frozenset("*?[")
-_MOST = 1 << 26
+LARGEST = 1 << 29
+"""What `max_line` may be at most: Arrow counts the bytes of a text in 32 bits."""
 _MARKS = ("delimiter", "quote", "escape", "comment")
-csv.field_size_limit(_MOST)  # the module's own is 128 KiB, and no limit of CSV
+
+
+T = TypeVar("T")
 
 
 class Files:
@@ -97,11 +101,22 @@ class CsvOptions:
     infer_rows: int = 10_000
     skip_rows: int = 0
     encoding: str | None = None
+    max_line: int = 16 << 20
+    max_columns: int = 10_000
 
     @property
     def as_it_is(self) -> bool:
         """Whether the bytes of a file are its rows: nothing is to be skipped or recoded."""
         return not self.skip_rows and is_utf8(self.encoding)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonOptions:
+    """How JSON is read."""
+
+    infer_rows: int = 10_000
+    max_line: int = 16 << 20
+    max_columns: int = 10_000
 
 
 def csv_options(read: FilesRead, files: Files) -> CsvOptions:
@@ -110,21 +125,45 @@ def csv_options(read: FilesRead, files: Files) -> CsvOptions:
     Raises:
         UsageError: an option that CSV has not, or one of the wrong kind.
     """
-    given = {**files.options, **read.options}
-    known = {name: type(default) for name, default in _defaults().items()}
-    for name, value in given.items():
-        if name not in known:
-            raise UsageError(f"CSV has no option `{name}`", code="unusable-option", help="one of " + ", ".join(known))
-        if name in _MARKS and value is not None and not (len(str(value)) == 1 and str(value).isascii()):
-            raise UsageError(f"the option `{name}` is not one character of ASCII", code="unusable-option")
-    options = CsvOptions(**cast("dict[str, Any]", given))
+    options = _made(CsvOptions, "CSV", read, files)
     _check(options)
     return options
 
 
+def json_options(read: FilesRead, files: Files) -> JsonOptions:
+    """The options of a source of JSON, the connection's own beneath its.
+
+    Raises:
+        UsageError: an option that JSON has not.
+    """
+    return _made(JsonOptions, "JSON", read, files)
+
+
+def _made(kind: type[T], form: str, read: FilesRead, files: Files) -> T:
+    known: Mapping[str, object] = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    given = {**files.options, **read.options}
+    if unknown := next((name for name in given if name not in known), None):
+        raise UsageError(f"{form} has no option `{unknown}`", code="unusable-option", help="one of " + ", ".join(known))
+    if "max_line" in given:
+        given["max_line"] = _most(str(given["max_line"]))
+    return kind(**given)
+
+
+def _most(text: str) -> int:
+    most = parse_size(text)
+    if not 0 < most <= LARGEST:
+        message = f"the option `max_line` is {text}, and may be {size_text(LARGEST)} at most"
+        raise UsageError(message, code="unusable-option")
+    return most
+
+
 def _check(options: CsvOptions) -> None:
     """Raises UsageError for marks that cannot be told apart, a pattern that is none, and an unknown encoding."""
-    wrong = next((name for name in _MARKS if getattr(options, name) in ("\n", "\r")), None)
+    marks = {name: getattr(options, name) for name in _MARKS}
+    wrong = next((name for name, mark in marks.items() if mark is not None and not _is_mark(mark)), None)
+    if wrong is not None:
+        raise UsageError(f"the option `{wrong}` is not one character of ASCII", code="unusable-option")
+    wrong = next((name for name, mark in marks.items() if mark in ("\n", "\r")), None)
     if wrong is not None:
         raise UsageError(f"the option `{wrong}` is the end of a line", code="unusable-option")
     if options.delimiter in (options.quote, options.escape):
@@ -138,16 +177,15 @@ def _check(options: CsvOptions) -> None:
         raise UsageError(message, code="unusable-option", help="for instance utf-16, latin-1, cp1252 or shift_jis")
 
 
+def _is_mark(value: object) -> bool:
+    return len(str(value)) == 1 and str(value).isascii()
+
+
 def _is_encoding(name: str | None) -> bool:
     try:
         return name is None or isinstance("".encode(name), bytes)
     except LookupError:
         return False
-
-
-def _defaults() -> dict[str, object]:
-    own = CsvOptions()
-    return {name: getattr(own, name) for name in CsvOptions.__dataclass_fields__}
 
 
 def compression(path: Path) -> str | None:
@@ -178,53 +216,25 @@ def csv_bytes(path: Path, options: CsvOptions) -> Bytes:
     if not is_utf8(options.encoding):
         stream = io.BufferedReader(Recoded(stream, str(options.encoding)))
     for _ in range(options.skip_rows):
-        stream.readline(_MOST)
+        while not (part := stream.readline(BLOCK)).endswith(b"\n") and part:
+            pass
     return stream
 
 
-def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
-    """The names of a CSV file's columns, from its first line that is not blank; empty for a file without one.
+def too_many(path: Path, words: str, most: int) -> DataError:
+    """The error for a file that has more columns than it may."""
+    help = f"is it read as the format that it is? else allow more: read: {{ max_columns: {most * 10} }}"
+    return DataError(
+        f"`{shown(path)}` cannot be read: {words}, and `max_columns` is {most}", code="unreadable-file", help=help
+    )
 
-    Raises:
-        DataError: a name stands twice, or the bytes cannot be read as lines of CSV.
-    """
+
+def intact(path: Path, parts: Iterator[T]) -> Iterator[T]:
+    """What is read of a file. Raises DataError with its name where its bytes are broken."""
     try:
-        with csv_bytes(path, options) as stream:
-            rows = csv.reader(
-                _lines(stream, options), delimiter=options.delimiter, quotechar=options.quote,
-                escapechar=options.escape, strict=True,
-            )  # fmt: skip
-            first = tuple(next(filter(None, rows), ()))
-    except (csv.Error, *BROKEN) as error:
+        yield from parts
+    except BROKEN as error:
         raise unreadable(path, str(error)) from error
-    if not options.header:
-        return tuple(f"column_{i + 1}" for i in range(len(first)))
-    twice = next((name for i, name in enumerate(first) if name in first[:i]), None)
-    if twice is not None:
-        raise unreadable(path, f"its header names `{twice}` twice")
-    return first
-
-
-def csv_names(path: Path, options: CsvOptions, read: FilesRead) -> tuple[str, ...]:
-    """The columns of a CSV file. Declared ones must all be there; of inferred ones a file may lack some."""
-    names, own = header(path, options), tuple(column.name for column in read.columns or ())
-    if not options.header and len(names) <= len(own):
-        return own
-    missing = next((name for name in own if names and name not in names), None)
-    if missing is not None and not read.inferred:
-        raise unreadable(path, f"it has no column `{missing}`, only " + ", ".join(f"`{n}`" for n in names))
-    return names
-
-
-def _lines(stream: Bytes, options: CsvOptions) -> Iterator[str]:
-    """The lines that a record may reach over: a quoted name may hold line ends, but not for ever."""
-    left = _MOST
-    for line in io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline=""):
-        left -= len(line)
-        if left < 0:
-            raise csv.Error("its first row has more than 64 MiB; is a quote not closed?")
-        if not (options.comment and line.startswith(options.comment)):
-            yield line
 
 
 def unreadable(path: Path, why: str) -> DataError:

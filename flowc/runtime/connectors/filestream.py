@@ -14,19 +14,31 @@ import pyarrow.compute as pc
 from flowc.errors import DataError, EngineError
 from flowc.plan import FilesRead
 from flowc.runtime.badrows import first_indices
-from flowc.runtime.connectors.files import BROKEN, Files, csv_names, csv_options, opened, unreadable
+from flowc.runtime.connectors.csvheader import csv_names
+from flowc.runtime.connectors.files import (
+    BROKEN,
+    Files,
+    JsonOptions,
+    csv_options,
+    json_options,
+    opened,
+    unreadable,
+)
 from flowc.runtime.connectors.filestream_records import Records, csv_records, records, without_mark
 from flowc.runtime.connectors.filestream_registry import SHIFT, Facts, Registry
 from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.kafka_options import start_time
+from flowc.runtime.connectors.lines import TooLong, pieces
 from flowc.runtime.csvquotes import Quoting
-from flowc.runtime.jsonarray import json_stream
+from flowc.runtime.jsonarray import json_lines
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import UNREAD, Membership
 
 _LOOK = 1.0
 """Seconds between two looks into the folder."""
+_EVER = -(1 << 63)
+"""Before every modification: a file may be said to be older than 1970."""
 _LINES = (1 << SHIFT) - 1
 _FIELDS: Mapping[str, pa.DataType] = {
     "_key": pa.binary(),
@@ -69,6 +81,7 @@ class FileSource:
         self._skips = skips
         self._registry = Registry(name, files.folder, read.path, facts)
         self._options = csv_options(read, files) if read.format == "csv" else None
+        self._limits = json_options(read, files) if read.format in ("json", "jsonl") else JsonOptions()
         self._quoting = Quoting(self._options) if self._options else None
         self._files = files
         self._at = 0
@@ -168,7 +181,7 @@ class FileSource:
             number = self._at >> SHIFT
             taken = min(max_rows, len(block.values))
             lines = block.lines.slice(0, taken)
-            made = self._messages(block.values.slice(0, taken), pc.add(lines, number << SHIFT), number, block.fault)
+            made = self._messages(block.values.slice(0, taken), pc.add(lines, number << SHIFT), number, *_fault(block))
             if schema is not None and made.schema != schema:
                 return  # Parquet of other types, or a fault: an epoch has one schema
             schema, max_rows = made.schema, max_rows - taken
@@ -197,6 +210,8 @@ class FileSource:
             except (DataError, *BROKEN) as error:
                 self._block, self._blocks = self._broken(path, line, error), None
             self._registry.check(number)
+            if self._block is not None and self._block.fault is not None and not self._skips:
+                raise self._block.fault
             if self._block is None:
                 self._blocks, self._at = None, (number + 1) << SHIFT
         return self._block
@@ -214,18 +229,22 @@ class FileSource:
         if self._read.format == "parquet":
             return _parquet(path, line)
         if self._options is None:
-            stream = json_stream(path) if self._read.format in ("json", "jsonl") else opened(path)
-            return records(without_mark(stream), path, None, line)
+            return records(self._pieces(path), path, None, line)
         self.headers[number]  # read while the file is known to be there
         assert self._quoting is not None
         return csv_records(path, self._options, self._quoting, line)
+
+    def _pieces(self, path: Path) -> Iterator[bytes | TooLong]:
+        if self._read.format not in ("json", "jsonl"):
+            return pieces(without_mark(opened(path)), self._limits.max_line)
+        return (lines.long or lines.data for lines in json_lines(path, self._limits.max_line))
 
     def _header(self, number: int) -> tuple[str, ...]:
         assert self._options is not None
         return csv_names(self._registry.check(number), self._options, self._read)
 
     def _messages(
-        self, values: pa.Array, offsets: pa.Array, number: int | None, fault: DataError | None = None
+        self, values: pa.Array, offsets: pa.Array, number: int | None, fault: DataError | None = None, size: int = 0
     ) -> pa.RecordBatch:
         seen = self._registry.files[number] if number is not None else None
         count = len(values)
@@ -239,7 +258,8 @@ class FileSource:
             **{name: lambda kind=kind: pa.nulls(count, kind) for name, kind in _FIELDS.items()},
         }
         if fault is not None:
-            given["_unread"] = lambda: pa.array([{"code": fault.code, "message": fault.message, "size": 0}], UNREAD)
+            told = {"code": fault.code, "message": fault.message, "size": size}
+            given["_unread"] = lambda: pa.array([told], UNREAD)
         more = () if fault is None else ("_unread",)
         names = dict.fromkeys(("_value", "_partition", "_offset", "_topic", *self._columns, *more))
         return pa.RecordBatch.from_arrays([given[name]() for name in names], names=list(names))
@@ -274,11 +294,16 @@ class _Headers(dict[int, tuple[str, ...]]):
         return self[number]
 
 
+def _fault(block: Records) -> tuple[DataError | None, int]:
+    """Why there is one bad message in place of records, and the bytes that are left out."""
+    return block.fault, block.long.size if block.long else 0
+
+
 def _since(start: str) -> int:
     """The modification, in nanoseconds, from which on files count."""
     at = start_time(start)
     if at is None:
-        return time.time_ns() if start == "latest" else 0
+        return time.time_ns() if start == "latest" else _EVER
     return at * 1_000_000
 
 

@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 from flowc.errors import DataError
 from flowc.runtime.badrows import first_indices
 from flowc.runtime.connectors.files import Bytes, CsvOptions, csv_bytes, unreadable
-from flowc.runtime.csvquotes import MOST, Quoting, Split, count_lines, lines_of
+from flowc.runtime.connectors.lines import TooLong, pieces
+from flowc.runtime.csvquotes import Quoting, Split, count_lines, lines_of
 
-_BLOCK = 1 << 22
+Pieces = Iterator[bytes | TooLong]
+
 _BLANK = r"^[ \t\r]*$"
 _EMPTY = r"^\r?$"
 _MARK = b"\xef\xbb\xbf"
@@ -24,53 +26,62 @@ _MARK = b"\xef\xbb\xbf"
 class Records:
     """Records of one file that stand one after the other: their bytes, and the number of the line on which each begins.
 
-    `end` is the number of the line behind them; lines are counted from nought. With a `fault`, the file cannot be read
-    from there on, and they are one record without bytes in its place.
+    `end` is the number of the line behind them; lines are counted from nought. With a `fault`, they are one record
+    without bytes, in place of the rest of a file that cannot be read, or of the line that is `long`.
     """
 
     values: pa.BinaryArray
     lines: pa.Int64Array
     end: int
     fault: DataError | None = None
+    long: TooLong | None = None
 
 
-def records(stream: Bytes, path: Path, quoting: Quoting | None, begin: int = 0, *, first: int = 0) -> Iterator[Records]:
+def records(found: Pieces, path: Path, quoting: Quoting | None, begin: int = 0, *, first: int = 0) -> Iterator[Records]:
     """The records of a file from line `begin` on, without blank ones and comments. Its bytes begin with line `first`.
 
-    Raises:
-        DataError: a line has more than 64 MiB.
+    A line that is too long is one record with a fault.
     """
     line = first
-    for data, found in splits(stream, path, quoting):
-        lines = lines_of(data[: found.size])
-        made = Records(*_joined(lines, found.starts, found.lines, line), line + found.lines)
+    for data, split in splits(found, quoting):
+        if isinstance(data, TooLong):
+            made = unread(path, line, data)
+        else:
+            lines = lines_of(data[: split.size])
+            made = Records(*_joined(lines, split.starts, split.lines, line), line + split.lines)
         line = made.end
         if made.end > begin:
-            yield _wanted(made, quoting, begin)
+            yield made if made.fault else _wanted(made, quoting, begin)
 
 
-def splits(stream: Bytes, path: Path, quoting: Quoting | None) -> Iterator[tuple[bytes, Split]]:
+def unread(path: Path, line: int, what: TooLong) -> Records:
+    """The record that stands for a line which is too long."""
+    fault = unreadable(path, f"line {line + 1}: {what.why}")
+    return Records(pa.nulls(1, pa.binary()), pa.array([line], pa.int64()), line + 1, fault, what)
+
+
+def splits(found: Pieces, quoting: Quoting | None) -> Iterator[tuple[bytes | TooLong, Split]]:
     """The bytes of a file piece by piece, with the rows that end in each; what is left is in the next one again."""
-    line, kept = 0, b""
-    while block := _block(stream, kept, path, line):
-        data, last = block
-        found = quoting.split(data, last=last) if quoting else Split(None, count_lines(data), len(data))
-        yield data, found
-        line, kept = line + found.lines, data[found.size :]
+    kept, fresh = b"", b""
+    for piece in found:
+        if isinstance(piece, TooLong):  # no row reaches over a line that nobody has
+            if data := kept + fresh:
+                yield data, _split(data, quoting, last=True)
+            yield piece, Split(None, 1, 0)
+            kept = fresh = b""
+            continue
+        fresh += piece
+        if len(fresh) >= len(kept):  # what is kept is not to be looked at again for each few bytes
+            data, fresh = kept + fresh, b""
+            split = _split(data, quoting, last=False)
+            yield data, split
+            kept = data[split.size :]
+    if data := kept + fresh:
+        yield data, _split(data, quoting, last=True)
 
 
-def _block(stream: Bytes, kept: bytes, path: Path, line: int) -> tuple[bytes, bool] | None:
-    """What was kept and the next bytes, up to the end of a line; whether they are the last ones."""
-    more = stream.read(_BLOCK)
-    if not more:
-        return (kept, True) if kept else None
-    if not more.endswith(b"\n"):
-        rest = stream.readline(MOST)
-        if len(rest) == MOST:
-            at = line + (kept + more).count(b"\n") + 1
-            raise unreadable(path, f"line {at} has more than 64 MiB")
-        more += rest
-    return kept + more, False
+def _split(data: bytes, quoting: Quoting | None, *, last: bool) -> Split:
+    return quoting.split(data, last=last) if quoting else Split(None, count_lines(data), len(data))
 
 
 def _joined(
@@ -95,25 +106,18 @@ def _wanted(found: Records, quoting: Quoting | None, begin: int) -> Records:
 
 
 def csv_records(path: Path, options: CsvOptions, quoting: Quoting, begin: int = 0) -> Iterator[Records]:
-    """The rows of a CSV file from line `begin` on, without its header.
-
-    Raises:
-        DataError: a line has more than 64 MiB, or lines do not end in line feeds.
-    """
+    """The rows of a CSV file from line `begin` on, without its header."""
     stream = without_mark(csv_bytes(path, options))
-    found = records(stream, path, quoting, begin, first=options.skip_rows)
-    return _without_header(found, path, begin, options.quote) if options.header else found
+    found = records(pieces(stream, options.max_line), path, quoting, begin, first=options.skip_rows)
+    return _without_header(found, begin) if options.header else found
 
 
-def _without_header(found: Iterator[Records], path: Path, line: int, quote: str) -> Iterator[Records]:
+def _without_header(found: Iterator[Records], line: int) -> Iterator[Records]:
     """The first record is the header, when it is among them."""
     if not line:
         first = next((block for block in found if len(block.values)), None)
         if first is None:
             return
-        names = first.values[0].as_py().rstrip(b"\r")
-        if b"\r" in names and quote.encode() not in names:
-            raise unreadable(path, "its header holds a carriage return, and lines end in line feeds")
         yield Records(first.values.slice(1), first.lines.slice(1), first.end)
     yield from found
 

@@ -107,7 +107,7 @@ class Registry:
             known = self._known.get(seen.path)
             if known is not None and known != seen:
                 raise changed(self.folder / seen.path)
-            if known is None and seen.mtime >= (self._since or 0):
+            if known is None and (self._since is None or seen.mtime >= self._since):
                 fresh[seen] = min(self._young.get(seen, now), now)  # a clock may be set back
         settled = int(_SETTLED * 1e9)
         whole = sorted(seen for seen, at in fresh.items() if now - max(0, min(at, seen.mtime)) >= settled)

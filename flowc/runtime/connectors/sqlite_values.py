@@ -22,6 +22,7 @@ from flowc.runtime.convert import Misfit, convert
 from flowc.runtime.fit import refuse_where
 from flowc.runtime.hexadecimal import hex_text
 from flowc.runtime.jsontext import raw
+from flowc.runtime.spelled import to_decimal
 from flowc.types import INTEGER_RANGES, TEXT, UNKNOWN, DataType, Kind
 
 # Storage ------------------------------------------------------------------------------------------------------------
@@ -124,7 +125,8 @@ def _real(values: Sequence[Any], kind: DataType) -> pa.Array:
 
 def _decimal(values: Sequence[Any], kind: DataType) -> pa.Array:
     text = pa.array([None if v is None else str(v) for v in values], pa.string())
-    return text.cast(arrow_type(kind))
+    wanted = arrow_type(kind)
+    return text if pa.types.is_string(wanted) else to_decimal(text, wanted)
 
 
 def _json(values: Sequence[Any], _kind: DataType) -> pa.Array:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flowc.compiler.front.durations import parse_duration
+from flowc.durations import parse_duration
 
 
 @dataclass(frozen=True, slots=True)

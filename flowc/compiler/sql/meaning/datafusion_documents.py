@@ -95,6 +95,7 @@ def document_of(value: exp.Expression) -> exp.Expression:
     known = type_of(value) in TEXTS or named(value.unnest()) in _GIVE_DOCUMENTS
     return value.copy() if known else call(READ, value)
 
+
 _DOCUMENTS = (exp.Cast, *_JOINED, *_KEYS, *_CONTAIN, *_EQUAL, *_ORDER, exp.Sub, exp.JSONBDeleteAtPath, exp.JSONBExists)
 _CALLED = frozenset((*_MEASURES, *_ROWS, "jsonb_set"))
 

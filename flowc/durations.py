@@ -21,3 +21,9 @@ def parse_size(text: str) -> int:
 def parse_share(text: str) -> float:
     """`0.1%` as 0.001. The text has been checked against the schema."""
     return float(text.removesuffix("%")) / 100
+
+
+def size_text(size: int) -> str:
+    """Bytes as a spec writes them, in the greatest unit of two of which they are a whole number."""
+    unit = next((unit for unit in ("GiB", "MiB", "KiB") if size and size % _BYTES[unit] == 0), "B")
+    return f"{size // _BYTES[unit]}{unit}"

@@ -1,0 +1,230 @@
+"""Lines and headers of files have limits: what is over one is bad or an error, told by its size, and never held."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pyarrow as pa
+import pytest
+
+from flowc.errors import DataError
+from flowc.runtime.codecs.discover import discover
+from tests.streams.filefolder import put
+
+SPEC = """
+project: shop
+connections:
+  d: { kind: files, uri: in }
+  w: { kind: sqlite, path: w.db }
+tables:
+  t: { connection: w, columns: { id: bigint, name: text } }
+pipelines:
+  kept:
+    from: { connection: d, path: "PATH", SOURCE }
+    sql: SELECT id, name FROM source
+    to: t
+    mode: truncate
+    on_bad_row: quarantine
+    quarantine: { path: bad }
+  strict:
+    from: { connection: d, path: "PATH", SOURCE }
+    sql: SELECT id, name FROM source
+    to: t
+    mode: truncate
+streams:
+  follow:
+    source: { connection: d, path: "PATH", SOURCE }
+    sql: SELECT id, name FROM source
+    to: { connection: w, table: s, mode: append }
+    on_error: dlq
+"""
+DECLARED = "columns: { id: bigint, name: text }"
+FORMS = ["csv", "csv.gz", "csv.zst", "jsonl", "jsonl.bz2", "json"]
+
+
+def write(project, path, read, more=DECLARED):
+    source = ", ".join(filter(None, (f"read: {{ {read} }}" if read else "", more)))
+    project.write("specs/p.yaml", SPEC.replace("PATH", path).replace("SOURCE", source))
+
+
+def row(form: str, number: int, size: int, blank: str = "") -> str:
+    """A row of so many bytes."""
+    begin, end = (f'{{"id": {number}, "name": "', '"}') if form.startswith("json") else (f"{number},{blank}", blank)
+    return begin + "x" * (size - len(begin) - len(end)) + end
+
+
+def text(form: str, sizes: list[int], blank: str = "") -> str:
+    rows = [row(form, number, size, blank) for number, size in enumerate(sizes, 1)]
+    if form == "json":
+        return "[" + ",\n".join(rows) + "]"
+    return ("" if form.startswith("json") else "id,name\n") + "\n".join(rows) + "\n"
+
+
+def ids(project, table="t"):
+    with closing(sqlite3.connect(project.path / "w.db")) as database:
+        return [found for (found,) in database.execute(f"SELECT id FROM {table} ORDER BY id")]
+
+
+def bad_rows(project, path):
+    kept = (project.path / f"in/bad/kept/{path}.bad.jsonl").read_text().splitlines()
+    return [(found["line"], found["error_code"], found["error"], found["row_text"]) for found in map(json.loads, kept)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("read", "most"), [("max_line: 100B", 100), ("max_line: 8MiB", 8 << 20), ("", 16 << 20)])
+def test_a_line_over_the_limit_is_a_bad_row(project, form, read, most):
+    """Just under, at and just over it; between good rows, and at the end."""
+    before = int(form == "json")  # the line end before an element belongs to it
+    sizes = [50, most - before, most + 1 - before, most - 1 - before, 50, most + 9 - before]
+    put(project.path / "in", f"a.{form}", text(form, sizes))
+    first, shown = 1 if form.startswith("json") else 2, read.removeprefix("max_line: ") or "16MiB"
+    words = [f"it has {most + more} bytes, and `max_line` is {shown}" for more in (1, 9)]
+    write(project, f"a.{form}", read)
+    done = project.flowc("run", "kept", "--once", "--json")
+    assert done.code == 0, done.err
+    assert ids(project) == [1, 2, 4, 5]
+    assert bad_rows(project, f"a.{form}") == [
+        (first + 2, "unreadable-file", words[0], ""), (first + 5, "unreadable-file", words[1], ""),
+    ]  # fmt: skip
+    done = project.flowc("run", "strict", "--once")
+    assert done.code == 1
+    assert f"line {first + 2}: {words[0]}" in done.err
+    done = project.flowc("run", "follow", "--once", "--json")
+    assert (done.json[0]["status"], done.json[0]["bad_rows"]) == ("ok", 2), done.out
+    assert ids(project, "s") == [1, 2, 4, 5]
+
+
+LIMITED = """
+import resource, sys
+from flowc.cli.main import run
+run(sys.argv[1:])
+print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, file=sys.stderr)
+"""
+
+
+def peak(project, name: str) -> int:
+    """The memory in MiB that a run takes, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, "run", name, "--once"], cwd=project.path, capture_output=True, text=True
+    )
+    return int(done.stderr.rpartition("peak ")[2])
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+def test_a_line_of_gigabytes_in_a_small_file_takes_no_memory(project, form):
+    path = project.path / "in" / f"a.{form}.gz"
+    path.parent.mkdir()
+    begin, end = text(form, [50, 60]).split("x" * 20)[0], row(form, 9, 50)
+    with gzip.open(path, "wb", 1) as file:
+        file.write(begin.encode())
+        for _ in range(24):
+            file.write(b"x" * (1 << 25))
+        file.write((('"},\n' if form == "json" else '"}\n' if form == "jsonl" else "\n") + end).encode())
+        file.write(b"]" if form == "json" else b"\n")
+    write(project, f"a.{form}.gz", "")
+    for name in ("kept", "strict", "follow"):
+        assert peak(project, name) < 500, name
+    assert ids(project) == ids(project, "s") == [9]
+    ((_, _, words, _),) = bad_rows(project, f"a.{form}.gz")
+    assert "and `max_line` is 16MiB" in words
+
+
+def test_a_value_over_several_lines_has_the_limit_too(project):
+    rows = ['1,"a\n' + "b" * 95 + '"', '2,"a\n' + "b" * 94 + '"', "3,x"]
+    put(project.path / "in", "a.csv", "id,name\n" + "\n".join(rows) + "\n")
+    write(project, "a.csv", "max_line: 100B")
+    done = project.flowc("run", "kept", "--once", "--json")
+    assert done.code == 0, done.err
+    assert ids(project) == [2, 3]
+    done = project.flowc("run", "strict", "--once")
+    assert "line 2: a quote opens a value that has more than 100B, its `max_line`" in done.err
+    assert project.flowc("run", "follow", "--once", "--json").json[0]["status"] == "ok"
+    assert ids(project, "s") == [2, 3]
+
+
+@pytest.mark.parametrize("read", ["max_line: 600MiB", "max_line: 0B"])
+def test_a_limit_that_no_reader_keeps_is_refused(project, read):
+    put(project.path / "in", "a.csv", "id,name\n1,x\n")
+    write(project, "a.csv", read)
+    for name in ("strict", "follow"):
+        done = project.flowc("run", name, "--once")
+        assert done.code != 0
+        assert "may be 512MiB at most" in done.err
+    write(project, "a.csv", "max_line: 16")
+    assert "a size" in project.flowc("lint").out + project.flowc("lint").err
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+@pytest.mark.parametrize(("read", "most"), [("", 10_000), ("max_columns: 50", 50)])
+def test_too_many_columns_are_an_error(project, form, read, most):
+    """Of as many as may be, each is read."""
+
+    def names(count: int) -> list[str]:
+        return ["id", "name", *(f"c{number}" for number in range(count - 2))]
+
+    def held(count: int) -> str:
+        if form == "csv":
+            return ",".join(names(count)) + "\n" + "1,a" + "," * (count - 2) + "\n"
+        found = json.dumps(dict.fromkeys(names(count), 1) | {"name": "a"})
+        return f"[{found}]" if form == "json" else found + "\n"
+
+    write(project, f"a.{form}", read, more="")
+    put(project.path / "in", f"a.{form}", held(most))
+    assert project.flowc("run", "kept", "--once", "--json").code == 0
+    assert ids(project) == [1]
+    for count in (most + 1, 100_000):
+        put(project.path / "in", f"a.{form}", held(count))
+        done = project.flowc("run", "strict", "--once")
+        assert done.code == 1
+        assert "error[unreadable-file]" in done.err
+        assert f"`max_columns` is {most}" in done.err
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
+    done = project.flowc("run", "follow", "--once")
+    assert f"`max_columns` is {most}" in done.out + done.err
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+def test_a_stream_that_takes_no_bad_rows_stops_at_a_line_that_is_too_long(project, form):
+    put(project.path / "in", f"a.{form}", text(form, [50, 60, 200, 50]))
+    write(project, f"a.{form}", "max_line: 100B")
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
+    done = project.flowc("run", "follow", "--once")
+    assert done.code == 1
+    assert f"line {3 if form != 'csv' else 4}: it has {201 if form == 'json' else 200} bytes" in done.out + done.err
+
+
+def test_messages_with_too_many_fields_are_an_error():
+    def messages(count: int) -> pa.BinaryArray:
+        found = [{f"c{n}": 1} for n in range(20)] + [dict.fromkeys(map(str, range(count - 20)), 1)]
+        return pa.array([json.dumps(message).encode() for message in found])
+
+    assert len(discover(messages(10_000))) == 10_000
+    with pytest.raises(DataError, match="more than 10000 fields"):
+        discover(messages(10_001))
+
+
+@pytest.mark.parametrize(("form", "rows", "size"), [
+    ("csv", 2500, 1 << 20), ("jsonl", 2500, 1 << 20), *((form, 40_000, 20_000) for form in ("csv", "csv.gz", "json")),
+])  # fmt: skip
+def test_batches_are_bounded_by_bytes(project, form, rows, size):
+    """Of rows of a mebibyte, 8192 have more bytes than Arrow counts; of smaller ones, they took gigabytes of memory."""
+    path = project.path / "in" / f"a.{form}"
+    path.parent.mkdir()
+    with gzip.open(path, "wb", 1) if form.endswith("gz") else path.open("wb") as file:
+        file.write(b"id,name\n" if "csv" in form else b"[" if form == "json" else b"")
+        for number in range(rows):
+            last = form == "json" and number == rows - 1
+            end = "]" if last else ",\n" if form == "json" else "\n"
+            file.write((row(form, number, size) + end).encode())
+    write(project, f"a.{form}", "")
+    spec = (project.path / "specs/p.yaml").read_text().replace("SELECT id, name", "SELECT id, left(name, 3) AS name")
+    project.write("specs/p.yaml", spec.replace("FROM source", "FROM source WHERE name <> 'a'"))
+    assert peak(project, "strict") < 1200
+    assert len(ids(project)) == rows

@@ -1,0 +1,157 @@
+"""What a file holds is never passed over in silence, and means the same whether bad rows are set aside or not."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.integration.test_files_bounded import DECLARED, bad_rows, ids, write
+from tests.integration.test_files_odd import packed
+from tests.streams.filefolder import put
+
+
+def outcomes(project, *names: str) -> list[str]:
+    """What each run says."""
+    done = [project.flowc("run", name, "--once") for name in names or ("kept", "strict", "follow")]
+    return [found.out + found.err for found in done]
+
+
+@pytest.mark.parametrize("text", ["id,name\r1,a\r2,b\r", "\r\rid,name\r1,a\r", '"id","name"\r1,a\r2,b'])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_lines_that_end_in_carriage_returns_are_told(project, text, ending):
+    put(project.path / "in", f"a.csv{ending}", text)
+    write(project, f"a.csv{ending}", "")
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
+    for said in outcomes(project):
+        assert "its first line ends in a carriage return alone, and lines end in line feeds" in said
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85"])
+def test_lines_that_end_in_separators_of_unicode_are_told(project, sign):
+    """All of the file is its header to every reader of CSV, so it would have no rows."""
+    put(project.path / "in", "a.csv", sign.join(["id,name,more", "1,a,x", "2,b,y"]))
+    write(project, "a.csv", "")
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
+    for said in outcomes(project):
+        assert f"its header holds U+{ord(sign):04X}, a line separator, and lines end in line feeds" in said
+
+
+def test_a_carriage_return_of_its_own_in_a_row_is_bad_everywhere(project):
+    put(project.path / "in", "a.csv", 'id,name\r\n1,a\r\n2,b\r3,c\r\n4,"d\re"\r\n')
+    write(project, "a.csv", "")
+    _, strict, _ = outcomes(project)
+    assert ids(project) == ids(project, "s") == [1, 4]
+    assert [found[0] for found in bad_rows(project, "a.csv")] == [3]
+    assert "line 3: it is not one row: it holds a carriage return of its own" in strict
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json"])
+def test_two_objects_on_one_line_are_a_bad_row_everywhere(project, form):
+    lines = ['{"id": 1, "name": "a"}', '{"id": 2, "name": "b"} {"id": 3, "name": "c"}', '{"id": 4,', '"name": "d"}']
+    lines = [*lines[:2], '{"id": 5, "name": "e"}'] if form == "json" else [*lines, '{"id": 5, "name": "e"}']
+    put(project.path / "in", f"a.{form}", "[" + ",\n".join(lines) + "]" if form == "json" else "\n".join(lines))
+    write(project, f"a.{form}", "")
+    _, strict, _ = outcomes(project)
+    assert ids(project) == ids(project, "s") == [1, 5]
+    assert [found[0] for found in bad_rows(project, f"a.{form}")] == ([2] if form == "json" else [2, 3, 4])
+    assert "line 2: it is no JSON: Extra data" in strict
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_signs_that_other_programs_take_for_ends_of_lines_are_text_in_values(project, sign):
+    put(project.path / "in", "a.csv", f"id,name,odd\n1,a{sign}b,x\n")
+    write(project, "a.csv", "", "columns: { id: bigint, name: text }")
+    assert "error" not in "".join(outcomes(project, "kept", "follow"))
+    for table in ("t", "s"):
+        with closing(sqlite3.connect(project.path / "w.db")) as database:
+            assert database.execute(f"SELECT id, name FROM {table}").fetchall() == [(1, f"a{sign}b")]
+
+
+@pytest.mark.parametrize("moment", [-1, -86_400 * 365, 0])
+def test_a_stream_reads_files_that_are_older_than_1970(project, moment):
+    path = put(project.path / "in", "a.csv", "id,name\n1,a\n")
+    os.utime(path, (moment, moment))
+    write(project, "a.csv", "")
+    (said,) = outcomes(project, "follow")
+    assert ids(project, "s") == [1], said
+
+
+@pytest.mark.parametrize(("line", "words"), [
+    ('{"id": 2, "name": "\\ud800"}', "it holds `\\ud800`, which is half of a character"),
+    ('{"id": 2, "name": "\\udc00\\ud800"}', "it holds `\\udc00`, which is half of a character"),
+    ('{"id": 2, "name": "a", "id": 3}', "the field `id` stands in it twice"),
+    ('{"name": "a", "name": "b", "id": 2}', "the field `name` stands in it twice"),
+])  # fmt: skip
+def test_what_is_odd_in_json_is_told_as_it_is(project, line, words):
+    put(project.path / "in", "a.jsonl", '{"id": 1, "name": "\\ud83d\\ude00"}\n' + line + "\n")
+    write(project, "a.jsonl", "")
+    _, strict, _ = outcomes(project)
+    assert ids(project) == ids(project, "s") == [1]
+    assert [(found[0], found[2]) for found in bad_rows(project, "a.jsonl")] == [(2, words)]
+    assert f"line 2: {words}" in strict
+
+
+def test_a_document_that_stands_twice_in_a_line_is_told(project):
+    put(project.path / "in", "a.jsonl", '{"id": 1, "o": {"o": 1, "x": {"o": 2}}}\n{"id": 2, "o": 1, "o": {"o": 2}}\n')
+    write(project, "a.jsonl", "", "columns: { id: bigint, o: json }")
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("SELECT id, name", "SELECT id, 'x' AS name"))
+    _, strict, _ = outcomes(project)
+    assert ids(project) == ids(project, "s") == [1]
+    assert "line 2: the field `o` stands in it twice" in strict
+
+
+@pytest.mark.parametrize("kind", ["double", "real"])
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 400])
+def test_a_number_beyond_all_doubles_is_a_bad_row(project, kind, number):
+    columns = DECLARED.replace("name: text", f"name: {kind}")
+    put(project.path / "in", "a.csv", f"id,name\n1,inf\n2,1.5\n3,{number}\n4,-Infinity\n")
+    write(project, "a.csv", "", columns)
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("name: text } }\npipelines", f"name: {kind} }} }}\npipelines"))
+    _, strict, _ = outcomes(project)
+    assert ids(project) == ids(project, "s") == [1, 2, 4]
+    assert "does not fit" in strict
+    assert "line 4" in strict
+    put(project.path / "in", "a.csv", "id,name\n1,inf\n2,1.5\n4,-Infinity\n")
+    (strict,) = outcomes(project, "strict")
+    assert "error" not in strict
+    assert ids(project) == [1, 2, 4]
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst", ".bz2", ".xz"])
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+@pytest.mark.parametrize("more", [DECLARED, ""])
+def test_compressed_bytes_that_are_cut_off_name_their_file(project, form, ending, more):
+    rows = [f'{{"id": {n}, "name": "n{n * 7919 % 10007}"}}' for n in range(20_000)]
+    made = "[" + ",\n".join(rows) + "]" if form == "json" else "\n".join(rows) + "\n"
+    if form == "csv":
+        made = "id,name\n" + "".join(f"{n},n{n * 7919 % 10007}\n" for n in range(20_000))
+    path = project.path / "in" / f"a.{form}{ending}"
+    path.parent.mkdir()
+    packed(path, made.encode())
+    path.write_bytes(path.read_bytes()[:-200])
+    write(project, path.name, "", more)
+    kept, strict = outcomes(project, "kept", "strict")
+    for said in (kept, strict):
+        assert "error[unreadable-file]" in said
+        assert f"{path.name}` cannot be read" in said
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json"])
+def test_declared_structs_are_read_of_lines_and_of_arrays(project, form):
+    rows = ['{"id": 1, "o": {"a": 5, "b": [{"c": "x"}]}}', '{"id": 2, "o": null}', '{"id": 3, "o": {"a": "no"}}']
+    put(project.path / "in", f"a.{form}", "[" + ",\n".join(rows) + "]" if form == "json" else "\n".join(rows))
+    write(project, f"a.{form}", "", 'columns: { id: bigint, o: "struct(a bigint, b struct(c text)[])" }')
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("SELECT id, name", "SELECT id, CAST(source.o.a AS text) AS name"))
+    said = outcomes(project, "kept", "follow")
+    for table in ("t", "s"):
+        with closing(sqlite3.connect(project.path / "w.db")) as database:
+            found = database.execute(f"SELECT id, name FROM {table} ORDER BY id").fetchall()
+            assert found == [(1, "5"), (2, None)], said
