@@ -62,6 +62,8 @@ ADDRESS = "127.0.0.1:9464"
 """Where the docs' daemon listens. Somebody else may do that on this machine, and the tests choose another one."""
 EXPORT = re.compile(r"export (?P<name>\w+)=")
 WHEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\b\d+ ms\b")
+EPOCHS = re.compile(r"^(\S+(?: +\d+){3} +)[1-9]\d*(?= +… s )", re.MULTILINE)
+"""Into how many epochs a stream cuts its messages depends on how fast they come."""
 FILE = re.compile(r"[\w./-]+\.\w+")
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 CODE = re.compile(r"`+[^`\n]+`+")
@@ -231,8 +233,8 @@ def play(command: str, shown: str, project: Path, env: dict[str, str], address: 
 
 
 def comparable(text: str) -> str:
-    """Output without times, nor the spaces that depend on them."""
-    return re.sub(" {2,}", "  ", WHEN.sub("…", steady(text)))
+    """Output without times and what depends on them, spaces too."""
+    return re.sub(" {2,}", "  ", EPOCHS.sub(r"\1…", WHEN.sub("…", steady(text))))
 
 
 def steady_lines(text: str) -> str:
