@@ -28,7 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("graph", "Show how data flows between tables, files and topics, and their columns."),
     "plan": ("plan", "Show what `apply` would change, in databases and in loads."),
     "apply": ("apply", "Make databases and loads as the specs, or a saved plan, say."),
-    "project": ("projects", "Give what databases keep of a project to its new name."),
+    "project": (
+        "projects",
+        "Give what databases keep of a project to its new name, or a table of it to another project.",
+    ),
     "drift": ("drift", "Show what changed in databases since the last apply, and not by flowc."),
     "import": (
         "import_",

@@ -63,8 +63,8 @@ streams:
     sql: SELECT user_id, _event_ts AS at FROM source
     to: { connection: warehouse, table: firsts, mode: append }
   raws:
-    source: { connection: bus, topic: words, format: raw }
-    sql: SELECT CAST(value AS text) AS word, _topic AS topic FROM source
+    source: { connection: bus, topic: words, format: raw, columns: { value: text } }
+    sql: SELECT value AS word, _topic AS topic FROM source
     to: { connection: warehouse, table: raws, mode: append }
   union:
     sources:
