@@ -124,13 +124,13 @@ def test_a_line_of_gigabytes_in_a_small_file_takes_no_memory(project, form):
     begin, end = text(form, [50, 60]).split("x" * 20)[0], row(form, 9, 50)
     with gzip.open(path, "wb", 1) as file:
         file.write(begin.encode())
-        for _ in range(24):
+        for _ in range(12):
             file.write(b"x" * (1 << 25))
         file.write((('"},\n' if form == "json" else '"}\n' if form == "jsonl" else "\n") + end).encode())
         file.write(b"]" if form == "json" else b"\n")
     write(project, f"a.{form}.gz", "")
     for name in ("kept", "strict", "follow"):
-        assert peak(project, name) < 500, name
+        assert peak(project, name) < 350, name
     assert ids(project) == ids(project, "s") == [9]
     ((_, _, words, _),) = bad_rows(project, f"a.{form}.gz")
     assert "and `max_line` is 16MiB" in words
@@ -213,7 +213,7 @@ def test_messages_with_too_many_fields_are_an_error():
 
 
 @pytest.mark.parametrize(("form", "rows", "size"), [
-    ("jsonl", 2100, 1 << 20), *((form, 40_000, 20_000) for form in ("csv", "csv.gz", "json")),
+    ("jsonl", 2100, 1 << 20), *((form, 20_000, 20_000) for form in ("csv", "csv.gz", "json")),
 ])  # fmt: skip
 def test_batches_are_bounded_by_bytes(project, form, rows, size):
     """Of rows of a mebibyte, 8192 have more bytes than Arrow counts; of smaller ones, they took gigabytes of memory."""
@@ -228,5 +228,5 @@ def test_batches_are_bounded_by_bytes(project, form, rows, size):
     write(project, f"a.{form}", "")
     spec = (project.path / "specs/p.yaml").read_text().replace("SELECT id, name", "SELECT id, left(name, 3) AS name")
     project.write("specs/p.yaml", spec.replace("FROM source", "FROM source WHERE name <> 'a'"))
-    assert peak(project, "strict") < 1200
+    assert peak(project, "strict") < 700
     assert len(ids(project)) == rows
