@@ -193,8 +193,6 @@ def added(sql: str, more: str = "", home: str = "db") -> str:
         (OWN, "", "help: write `{{ ref('invoices') }}` for `mart.invoices`"),
         (OWN, "", "help: name the other one with its schema: `main.invoices`"),
         (ALIKE, "10:56", "error[ambiguous-table]: `INVOICES` may be `mart.invoices` or `other.Invoices`"),
-        (added("SELECT id AS n FROM people"), "9:57", "warning[table-elsewhere]: `people` is read in `db`, where no"),
-        (added("SELECT id AS n FROM people"), "", "help: read it as one of several sources: `from: { people: { conn"),
         (SOURCES, "12:39", "error[unknown-table]: `invoices` is not a source of this pipeline"),
         (SOURCES, "", "help: read it as one of several sources: `from: { invoices: { connection: db, … } }`"),
         (STREAM, "12:49", "help: look its rows up: `lookups: { invoices: { connection: db, … } }`"),

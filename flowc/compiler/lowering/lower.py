@@ -44,7 +44,7 @@ def lower(
     lowered = (_pipeline(name, inputs[name], waits[name], lowering) for name in in_order(waits, reporter))
     pipelines = tuple(pipeline for pipeline in lowered if pipeline is not None)
     streams = lower_streams(lowering)
-    report_near_misses(inputs, lowering)
+    report_near_misses(inputs.values(), lowering)
     report_refusals(lowering)
     return Ir(pipelines, tables, streams)
 
