@@ -30,8 +30,9 @@ _WORDS = re.compile(
     r"(?:(?:'(?P<single>(?:[^'\\]|\\.)*)'|\"(?P<double>(?:[^\"\\]|\\.)*)\")(?=[\s;]|$)|(?P<bare>.+?)(?=\s+[\w.-]+\s*=|$))",
     re.DOTALL,
 )
+_PARAMETER = re.compile(r"[?&;=]")
 _PORT = re.compile(r"\d+(?:[/?#,]|$)")
-_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+_JSON_TEXT = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")(?P<key>\s*:)?')
 
 
 def names_secret(name: str) -> bool:
@@ -49,6 +50,20 @@ def secret_places(text: str) -> list[Place]:
         named = (match for match in pattern.finditer(text) if names_secret(unquote(match["name"])))
         found |= {match.span(match.lastgroup or 0) for match in named}
     return sorted((start, end) for start, end in found if end > start)
+
+
+def public_in_address(text: str, place: Place) -> bool:
+    """Whether what stands there is known to be no secret: a host, a path, or a user before a password.
+
+    A value before an `@` without a password may be a token, and one behind `?` or `name=` may be anything.
+    """
+    start, end = place
+    places = secret_places(text)
+    if any(low < end and start < high for low, high in places):
+        return False
+    before = _without(text[:start], (each for each in places if each[1] <= start))
+    after = _without(text, ((0, end), *places)).removeprefix(MASK).replace(f"{MASK}@", "")
+    return "@" not in text[start:end] + after and _PARAMETER.search(before + text[start:end]) is None
 
 
 def written_out(secret: str) -> bool:
@@ -122,8 +137,8 @@ class Masker:
     def redact(self, text: str, *, pieces: bool = False) -> str:
         """The text without what is remembered; `pieces` for what others say, who may have cut a secret up."""
         masked = self._masked(text, pieces)
-        if masked != text and _is_json(text):  # a secret of digits is no reason to break a number
-            return _JSON_TEXT.sub(lambda match: self._within(match[0], pieces), text)
+        if masked != text and _is_json(text):  # a secret of digits or a common word breaks no number and no key
+            return _JSON_TEXT.sub(lambda match: match[0] if match["key"] else self._within(match[0], pieces), text)
         return masked
 
     def _within(self, written: str, pieces: bool) -> str:

@@ -163,6 +163,7 @@ _WIDEN_UNSIGNED = {
 }  # fmt: skip
 
 _SHAPE = re.compile(r"^(?P<name>[a-z_][a-z0-9_ ]*?)\s*(?:\((?P<args>[^()]*)\)(?P<rest>[a-z ]*))?$")
+_BLANKS = re.compile(r"""(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")|\s+""")
 _STRUCT = re.compile(r"^(?:struct|row)\s*\((?P<fields>.*)\)$", re.DOTALL)
 
 
@@ -171,13 +172,18 @@ def type_names() -> tuple[str, ...]:
     return tuple(_NAMES)
 
 
+def one_spaced(text: str) -> str:
+    """A type with one blank between its words; what stands in quotes is a value or a name, and stays as it is."""
+    return _BLANKS.sub(lambda match: match["quoted"] or " ", text.strip())
+
+
 @lru_cache(maxsize=4096)
 def parse_type(text: str) -> DataType:
     """The type that a SQL spelling names, in PostgreSQL's, DuckDB's, SQLite's, MySQL's or generic words.
 
     Raises ValueError for a spelling it does not know.
     """
-    spelled = " ".join(text.split())
+    spelled = one_spaced(text)
     if spelled.endswith("]"):
         return DataType(Kind.ARRAY, element=parse_type(spelled[: spelled.rindex("[")]))
     if struct := _STRUCT.match(spelled.lower()):

@@ -59,8 +59,14 @@ def say_errors(diagnostics: Iterable[Diagnostic]) -> None:
         say(render(found, "text", style_for(sys.stderr)) + "\n")
 
 
-def _shown(text: str, stream: TextIO, *, pieces: bool = False) -> str:
-    """The text without secrets and, on a terminal, without what could act on it."""
+def concealed(text: str, *, pieces: bool = False) -> str:
+    """The text without secrets."""
     for masker in _maskers:
         text = masker.redact(text, pieces=pieces)
+    return text
+
+
+def _shown(text: str, stream: TextIO, *, pieces: bool = False) -> str:
+    """The text without secrets and, on a terminal, without what could act on it."""
+    text = concealed(text, pieces=pieces)
     return harmless(text) if stream.isatty() else text

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
-from flowc.cli.console import out, say, style_for, width_of
+from flowc.cli.console import concealed, out, say, style_for, width_of
 from flowc.cli.whole import Whole, prepare_whole, selection
 from flowc.migration import MigrationPlan
 from flowc.render.migration import migration_text, versions_text
@@ -59,8 +59,15 @@ def command(
         specs = tuple(str(path) for path in paths)
         write_plan(file, SavedPlan(plan, specs, environment, tuple(sorted((*names, *selected))), version))
         say(printable(f"wrote {file}; carry it out with `flowc apply {file}`"))
-    out(_shown(plan, identity, form))
+    text = _shown(plan, identity, form)
+    out(text)
+    if form == "sql" and concealed(text) != text:
+        say(_MASKED)
     return 2 if detailed and not plan.empty else 0
+
+
+_MASKED = """warning: a secret is also part of these statements, and masked in them: do not run them as they are
+  help: `flowc apply` runs them whole; a secret that is no common word leaves them alone"""
 
 
 def _shown(plan: MigrationPlan, identity: str, form: str) -> str:

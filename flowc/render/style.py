@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from flowc.controls import UNSAFE, printable
 from flowc.diagnostics import Severity
+
+__all__ = ["COLUMNS", "Style", "comment", "harmless", "printable", "printable_lines", "width"]
 
 _CODES = {
     "error": "1;31", "warning": "1;33", "info": "1;34", "help": "1;36", "note": "1;32",
     "frame": "1;34", "bold": "1", "dim": "2", "good": "32", "bad": "31",
 }  # fmt: skip
-_CONTROLS = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
-# C1 controls start escape sequences too; bidirectional marks reorder what a reader sees.
-_CONTROLS |= dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "�")
-_UNSAFE = re.compile("[" + "".join(re.escape(chr(code)) for code in _CONTROLS) + "]")
-_ACTING = re.compile(_UNSAFE.pattern.replace("[", "(?![\\n\\t])[", 1))
+_ACTING = re.compile(UNSAFE.pattern.replace("[", "(?![\\n\\t])[", 1))
 _OWN = re.compile(rf"(?P<own>\x1b\[(?:0|{'|'.join(map(re.escape, _CODES.values()))})m)|{_ACTING.pattern}")
 
 COLUMNS = 100
@@ -35,11 +34,6 @@ class Style:
     def severity(self, severity: Severity, text: str) -> str:
         """`text` in the colour of a severity."""
         return self.paint(str(severity), text)
-
-
-def printable(text: str) -> str:
-    """`text` on one line, control characters shown as pictures so that they cannot act on the terminal."""
-    return text.translate(_CONTROLS) if _UNSAFE.search(text) else text
 
 
 def harmless(text: str) -> str:

@@ -11,8 +11,9 @@ _WIDEST_CELL = 60
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], style: Style, *, right: Sequence[int] = ()) -> str:
     """Rows under headers; columns whose index is in `right` are aligned to the right. Long cells are cut."""
+    headers = [printable(header) for header in headers]
     cells = [[cell(value) for value in row] for row in rows]
-    widths = [max((width(row[i]) for row in [list(headers), *cells]), default=0) for i in range(len(headers))]
+    widths = [max((width(row[i]) for row in [headers, *cells]), default=0) for i in range(len(headers))]
     lines = [style.paint("bold", _line(headers, widths, right))]
     lines.extend(_line(row, widths, right) for row in cells)
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from flowc.catalog import Column, Index, Table, TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.tables.difference import default_form
 from flowc.compiler.tables.state import own_tables
+from flowc.controls import printable
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.runtime.connector import Database
@@ -71,11 +72,23 @@ def import_tables(
     return Imported("".join(("tables:\n" if found else "tables: {}\n", *found)), tuple(notes))
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes what YAML takes for ends of lines as escapes, for as they are they would be read as blanks."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _BREAKS.search(text) else None)
+
+
+_BREAKS = re.compile("[\x85\u2028\u2029]")
+_Dumper.add_representer(str, _text)
+
+
 def _shown(key: str, entry: Mapping[str, object], left: Sequence[str]) -> str:
     """An entry of `tables`, below remarks of what it does not hold."""
-    text = yaml.safe_dump({key: entry}, sort_keys=False, allow_unicode=True, width=120)
-    head = [_NOT_HELD, *(f"#   {' '.join(words.split())}" for words in left)] if left else []
-    return "".join(f"  {line}\n" for line in (*head, *text.splitlines()))
+    text = yaml.dump({key: entry}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    head = [_NOT_HELD, *(f"#   {printable(' '.join(words.split()))}" for words in left)] if left else []
+    return "".join(f"  {line}\n" for line in (*head, *text.rstrip("\n").split("\n")))
 
 
 _NOT_HELD = "# The database has more, which no spec holds and flowc leaves alone:"

@@ -34,8 +34,8 @@ def open_options(connection: ConnectionSpec, resolver: Resolver) -> OpenOptions:
 
     Raises FlowcError when a secret cannot be resolved, and where an address cannot be read for what is in it.
     """
-    values = {key: resolver.resolve_all(value) for key, value in connection.options.items()}
     kind = connection.kind.value
+    values = {key: resolver.resolve_options(kind, value, (key,)) for key, value in connection.options.items()}
     for secret in secrets_of(kind, values):
         resolver.masker.remember_secret(secret.value)
     if isinstance(url := values.get("url"), str):

@@ -6,7 +6,7 @@
     ${aws:id#key}           AWS Secrets Manager
     ${gcp:id}               Google Secret Manager
 
-A value that was resolved is never part of a repr or of an error's text.
+A value that was resolved is never part of a repr, nor of an error's text unless its place is known to hold no secret.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
+from flowc.compiler.front.kinds import is_public
 from flowc.errors import UsageError
-from flowc.masking import REFERENCE, Masker
+from flowc.masking import REFERENCE, Masker, Place, names_secret
 from flowc.service.vaults import read_aws, read_gcp, read_vault
 
 
@@ -29,20 +32,34 @@ class Resolver:
     root: Path
     masker: Masker = field(default_factory=Masker, repr=False)
 
-    def resolve(self, text: str) -> str:
-        """The text with every reference replaced by its value. Raises FlowcError when one cannot be resolved."""
-        found = REFERENCE.sub(lambda match: self._value(match[1]), text)
-        if found != text:
+    def resolve(self, text: str, is_public: Callable[[str, Place], bool] = lambda _text, _place: False) -> str:
+        """The text with every reference replaced by its value, which is a secret from now on.
+
+        It is none where `is_public` says so of its place in the whole, unless it comes from a store of secrets or its
+        name is that of one. Raises FlowcError when one cannot be resolved.
+        """
+        found, values = "", list[tuple[str, Place]]()
+        parts = REFERENCE.split(text)  # texts and references in turn
+        for part, reference in zip_longest(parts[::2], parts[1::2]):
+            found += part
+            if reference is not None:
+                value = self._value(reference)
+                values.append((reference, (len(found), len(found) + len(value))))
+                found += value
+        secret = [place for reference, place in values if _from_store(reference) or not is_public(found, place)]
+        for start, end in secret:
+            self.masker.remember(found[start:end])
+        if secret:
             self.masker.remember(found)
         return found
 
-    def resolve_all(self, value: object) -> object:
-        """The same for every text in lists and mappings."""
+    def resolve_options(self, kind: str, value: object, path: tuple[str, ...] = ()) -> object:
+        """The same for every text in the options of a connection, of which the schema says where no secrets are."""
         if isinstance(value, str):
-            return self.resolve(value)
+            return self.resolve(value, partial(is_public, kind, path))
         if isinstance(value, Mapping):
-            return {key: self.resolve_all(item) for key, item in value.items()}
-        return [self.resolve_all(item) for item in value] if isinstance(value, list) else value
+            return {key: self.resolve_options(kind, item, (*path, str(key))) for key, item in value.items()}
+        return [self.resolve_options(kind, item, path) for item in value] if isinstance(value, list) else value
 
     def redact(self, text: str) -> str:
         """What went wrong in the words of others, without any piece of the values that were given out."""
@@ -55,9 +72,11 @@ class Resolver:
             known = ", ".join(f"`${{{name}:…}}`" for name in _READERS)
             message = f"`${{{reference}}}` is no known kind of reference"
             raise UsageError(message, code="unknown-reference", help=f"use `${{NAME}}` or one of {known}")
-        value = reader(self, rest) if reader else _variable(self, reference)
-        self.masker.remember(value)
-        return value
+        return reader(self, rest) if reader else _variable(self, reference)
+
+
+def _from_store(reference: str) -> bool:
+    return (":" in reference and not reference.startswith("env:")) or names_secret(reference)
 
 
 def _variable(resolver: Resolver, name: str) -> str:

@@ -125,3 +125,20 @@ pipelines:
     for command in (("preview", "ends"), ("run", "--once"), ("preview", "ends")):
         found = project.flowc(*command)
         assert found.code == 0, found.out + found.err
+
+
+def test_a_column_cannot_act_on_a_terminal(folder):
+    folder.write(
+        "specs/a.yaml",
+        r"""connections:
+  target: { kind: duckdb, path: target.duckdb }
+tables:
+  t: { connection: target, columns: { "a\e[2J\u202eb": bigint } }
+pipelines:
+  fill: { from: target, sql: "SELECT 1 AS \"a\e[2J\u202eb\"", to: t, mode: append }
+""",
+    )
+    done = folder.flowc("preview", "fill")
+    assert done.code == 0, done.err
+    assert "a␛[2J�b" in done.out
+    assert "\x1b" not in done.out

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
 import string
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from urllib.parse import parse_qsl, quote, urlsplit
 
+import msgspec
 import pytest
 
-from flowc.masking import _tells
+from flowc.errors import EngineError
+from flowc.masking import MASK, _tells
+from flowc.service.daemon.channel import Channel, Wire
+from flowc.service.daemon.job import Job
+from flowc.service.daemon.stats import Counts, Event, Failure, Line, Report
+from flowc.service.secrets import Resolver
 from tests.commands import Done, Folder, Inside
+from tests.daemons import daemon
 
 PRINTABLE = string.digits + string.ascii_letters + string.punctuation
 SEEDS = int(os.environ.get("FLOWC_TEST_SECRETS", "1"))
@@ -153,3 +163,60 @@ def test_the_daemon_shows_no_secret(form: str, tmp_path: Path, postgres: str) ->
     assert done.code == 1
     assert "password authentication failed" in done.err
     assert next(shown_pieces(done.out + done.err, secret), None) is None
+
+
+LAKE = """project: x
+connections: {{ w: {{ kind: {kind}, {where} }}, in: {{ kind: files, uri: inbox, format: jsonl }} }}
+tables: {{ orders: {{ connection: w, columns: {{ id: bigint }} }} }}
+streams:
+  orders:
+    source: {{ connection: in, path: "*", columns: {{ id: bigint }} }}
+    sql: SELECT id FROM source
+    to: orders
+"""
+
+
+@pytest.mark.parametrize("name", ["report", "job", "running", "orders", "rows", "status", "stream"])
+def test_the_daemon_understands_its_workers_whatever_a_value_is(tmp_path: Path, name: str) -> None:
+    folder = Folder(tmp_path, {"DB_NAME": name})
+    folder.write("specs/main.yaml", LAKE.format(kind="sqlite", where='path: "${DB_NAME}.db"'))
+    folder.write("inbox/a.jsonl", '{"id": 1}\n')
+    with daemon(folder, "--log-format", "json") as running:
+        running.until(lambda: running.worker("orders").get("rows") == 1)
+        running.until(lambda: running.worker("orders").get("status") == "running")
+        assert running.stop() == 0
+        assert '"stream": "***"' not in running.log()
+        assert f'"message": "{MASK}"' not in running.log()
+
+
+@pytest.mark.parametrize("secret", ["report", "orders", "running"])
+def test_a_secret_that_is_a_word_breaks_no_protocol_of_a_worker(secret: str, tmp_path: Path) -> None:
+    resolver = Resolver({"PW": secret}, tmp_path)
+    resolver.resolve("${PW}")
+    wire = Wire(io.BytesIO(), resolver)
+    job = SimpleNamespace(stream="orders", worker=0)
+    channel = Channel(wire, (cast(Job, job),))
+    channel.event("info", f"said {secret}", {"code": secret, "text": f"of {secret}", "n": 1})
+    channel.report(Report("running", Counts(rows=3), {"orders": {0: 5}}, trouble=f"lost {secret}"))
+    channel.failure(EngineError(f"no {secret}", code=secret, help=f"see {secret}", details=(secret,)))
+    written = cast(io.BytesIO, wire.file).getvalue().splitlines()
+    event, report, failure = (msgspec.json.decode(line, type=Line) for line in written)
+    assert event.event == Event("info", "said ***", "orders", 0, {"code": secret, "text": "of ***", "n": 1})
+    assert report.report == Report("running", Counts(rows=3), {"orders": {0: 5}}, trouble="lost ***")
+    assert failure.failure == Failure(secret, "no ***", "see ***", ("***",))
+
+
+def test_a_password_that_is_a_common_word(postgres: str, tmp_path: Path) -> None:
+    folder = Inside(tmp_path, {"PW": "orders"})
+    where = f'url: "{postgres}{"&" if "?" in postgres else "?"}sslpassword=${{PW}}"'
+    folder.write("specs/main.yaml", LAKE.format(kind="postgres", where=where))
+    done = folder.flowc("plan", "--format", "sql")
+    assert done.code == 0, done.err
+    assert 'CREATE TABLE "***"' in done.out
+    assert "do not run them as they are" in done.err
+    folder.env["PW"] = "changes"
+    assert folder.flowc("plan", "--json").json["changes"]
+    folder.env["PW"] = "a-Pa55word"
+    done = folder.flowc("plan", "--format", "sql")
+    assert 'CREATE TABLE "orders"' in done.out
+    assert "warning" not in done.err

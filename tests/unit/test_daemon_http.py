@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 
@@ -66,19 +67,63 @@ def test_a_page_that_cannot_be_made_is_told(address: str, capfd: pytest.CaptureF
     assert capfd.readouterr() == ("", "")
 
 
-def test_clients_that_wait_do_not_pile_up(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clients_that_wait_do_not_pile_up_and_shut_nobody_out(address: str) -> None:
     before = threading.active_count()
     idle = [connected(address) for _ in range(http._MOST * 3)]
-    for client in idle[http._MOST :]:
-        assert client.recv(1) == b""
     assert threading.active_count() - before <= http._MOST
+    began = time.monotonic()
+    assert answered(address)
+    assert time.monotonic() - began < http._ASKING / 2
     for client in idle:
+        assert client.recv(1) == b""
         client.close()
-    until(lambda: _answers(address))
+    assert time.monotonic() - began < http._ASKING + 2
+    until(lambda: threading.active_count() == before)
 
 
-def _answers(address: str) -> bool:
+def test_clients_that_drip_and_come_again_shut_nobody_out(address: str) -> None:
+    ended = threading.Event()
+
+    def drip() -> None:
+        client = connected(address)
+        while not ended.wait(0.2):
+            try:
+                client.sendall(b"G")
+            except OSError:
+                client = connected(address)
+        client.close()
+
+    drips = [threading.Thread(target=drip) for _ in range(http._MOST + 8)]
+    for each in drips:
+        each.start()
+    time.sleep(http._ASKING / 4)
     try:
-        return answered(address)
-    except OSError:
-        return False
+        times = [_seconds(address) for _ in range(10)]
+    finally:
+        ended.set()
+        for each in drips:
+            each.join()
+    assert max(times) < http._ASKING / 2
+
+
+def test_a_client_that_drips_is_hung_up_on(address: str) -> None:
+    with connected(address) as client:
+        client.settimeout(0.1)
+        began = time.monotonic()
+        while True:
+            try:
+                client.sendall(b"G")
+                if client.recv(1) == b"":
+                    break
+            except TimeoutError:
+                assert time.monotonic() - began < http._ASKING + 2
+            except OSError:
+                break
+    assert time.monotonic() - began >= http._ASKING / 2
+
+
+def _seconds(address: str) -> float:
+    began = time.monotonic()
+    assert answered(address)
+    time.sleep(0.1)
+    return time.monotonic() - began

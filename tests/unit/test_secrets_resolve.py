@@ -119,7 +119,51 @@ def test_json_stays_json(tmp_path: Path) -> None:
     given = {"rows": 1234, "1234": ["é", 'so u00e9x\\"y is it'], "said": "pin 1234, u00e9x"}
     for text in (json.dumps(given), json.dumps(given, ensure_ascii=False, indent=2)):
         shown = json.loads(resolver.redact(text))
-        assert shown == {"rows": 1234, "***": ["é", "so *** is it"], "said": "pin ***, ***"}
+        assert shown == {"rows": 1234, "1234": ["é", "so *** is it"], "said": "pin ***, ***"}
+
+
+PLACES = """
+connections:
+  c: {{ kind: {kind}, {option} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "secret"),
+    [
+        ("sqlite", 'path: "${X}.db"', False),
+        ("duckdb", 'path: "data/${X}.duckdb"', False),
+        ("duckdb", 'path: "md:d?motherduck_token=${X}"', True),
+        ("duckdb", 'path: "md:d?saas=${X}"', True),
+        ("postgres", 'url: "postgres://u:${PW}@h/${X}"', False),
+        ("postgres", 'url: "postgres://${X}:${PW}@h/d"', False),
+        ("postgres", 'url: "postgres://u:${PW}@${X}:5432/d"', False),
+        ("postgres", 'url: "postgres://u:${X}@h/d"', True),
+        ("postgres", 'url: "postgres://${X}@h/d"', True),
+        ("postgres", 'url: "postgres://u@h/d?sslpassword=${X}"', True),
+        ("postgres", 'url: "host=h password=${X} dbname=d"', True),
+        ("postgres", 'url: "host=h user=${X}"', True),
+        ("postgres", 'url: "${URL}/${X}"', False),
+        ("sqlite", 'path: "${file:x}.db"', True),
+        ("sqlite", 'path: "${MY_TOKEN}.db"', True),
+        ("kafka", 'bootstrap_servers: "${X}:9092"', False),
+        ("kafka", 'bootstrap_servers: h, properties: { client.id: "${X}" }', True),
+        ("kafka", 'bootstrap_servers: h, security: { username: "${X}", password: "${PW}" }', False),
+        ("kafka", 'bootstrap_servers: h, security: { username: u, password: "${X}" }', True),
+    ],
+)
+def test_a_value_is_a_secret_unless_its_place_is_known_to_hold_none(
+    tmp_path: Path, kind: str, option: str, secret: bool
+) -> None:
+    project, diagnostics = load(tmp_path, PLACES.format(kind=kind, option=option))
+    assert project is not None, diagnostics
+    (tmp_path / "x").write_text("report")
+    given = {"X": "report", "MY_TOKEN": "report", "PW": "hunter2", "URL": "postgres://u:hunter2@h"}
+    resolver = Resolver(given, tmp_path)
+    open_options(project.connections["c"], resolver)
+    assert resolver.redact("the report") == ("the ***" if secret else "the report")
+    if "{PW}" in option or "{URL}" in option:
+        assert resolver.redact("hunter2, unter2") == "***, ***"
 
 
 def test_short_secrets_do_not_garble_text() -> None:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from flowc.compiler.front.schemarules import load
-from flowc.masking import Place, names_secret, secret_places
+from flowc.masking import Place, names_secret, public_in_address, secret_places
 
 LOAD_SOURCE = "load-source"
 LOAD_TARGET = "load-target"
@@ -55,14 +55,31 @@ def is_database(kind: str) -> bool:
 @cache
 def secret_options(kind: str) -> frozenset[tuple[str, ...]]:
     """The paths of the options whose values are secrets as a whole: `("security", "password")`."""
-    return frozenset(_secrets(_schema(kind), ()))
+    return frozenset(path for path, marked in _declared(kind).items() if marked is True)  # of an "address" only a part
 
 
-def _secrets(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    if schema.get("x-secret") is True:  # of an "address" only a part is one
-        yield path
+@cache
+def _declared(kind: str) -> Mapping[tuple[str, ...], object]:
+    """The paths of the declared options, each with its `x-secret`: True, "address", or None."""
+    return dict(_options(_schema(kind), ()))
+
+
+def _options(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
+    yield path, schema.get("x-secret")
     for key, value in schema.get("properties", {}).items():
-        yield from _secrets(value, (*path, key))
+        yield from _options(value, (*path, key))
+
+
+def is_public(kind: str, path: tuple[str, ...], text: str, place: Place) -> bool:
+    """Whether what stands at that place of an option's text is known to be no secret.
+
+    So are a host, a user, a path or a database: options that the schema declares and does not mark, and of addresses
+    what neither `@` nor `?` makes perhaps a secret. What no schema declares may be one.
+    """
+    marked = _declared(kind).get(path, True)
+    if any(map(names_secret, path)) or marked is True:
+        return False
+    return public_in_address(text, place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from flowc.types import one_spaced
+
 _KNOWN = frozenset(
     [
         "inet",
@@ -70,7 +72,7 @@ def own_name(text: str) -> str | None:
 
     One that was made in the database is known by its schema (`crm.status`), any other one by double quotes.
     """
-    spelled = " ".join(text.split())
+    spelled = one_spaced(text)
     bare = re.sub(r"(\[[0-9]*\])+$", "", spelled)
     head = re.split(r"[(\[]", bare, maxsplit=1)[0].strip()
     word = head.lower()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_PART = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\s+|[^'\"\s]+")
+_PART = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^'\"]+")
 _SHORT = ((r"\bvarbit\b", "bit varying"), (r"\btimetz\b", "time with time zone"), (r"\byear\(4\)", "year"))
 
 
@@ -14,11 +14,7 @@ def same_name(one: str, other: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    parts = (_folded(match[0]) for match in _PART.finditer(name.strip()))
-    text = re.sub(r"\s*([(),.\[\]])\s*", r"\1", "".join(parts))
-    for short, whole in _SHORT:
-        text = re.sub(short, whole, text)
-    return text
+    return "".join(_folded(match[0]) for match in _PART.finditer(name.strip()))
 
 
 def _folded(part: str) -> str:
@@ -26,4 +22,7 @@ def _folded(part: str) -> str:
         return part
     if part.startswith('"'):
         return part[1:-1].lower() if re.fullmatch(r'"[A-Za-z_]\w*"', part) else part
-    return " " if part.isspace() else part.lower()
+    text = re.sub(r"\s*([(),.\[\]])\s*", r"\1", " ".join(re.split(r"\s+", part.lower())))
+    for short, whole in _SHORT:
+        text = re.sub(short, whole, text)
+    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import msgspec
@@ -19,18 +19,17 @@ Fields = Mapping[str, str | int | float | None]
 
 @dataclass
 class Wire:
-    """Where the lines of a process go, one at a time. `resolver` keeps secrets out of the log."""
+    """Where the lines of a process go, one at a time. `resolver` knows the secrets that no text in them may hold."""
 
     file: BinaryIO
     resolver: Resolver
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send(self, line: Line) -> None:
-        """Writes a line, without secrets; a daemon that is gone is no failure here."""
-        data = self.resolver.redact(msgspec.json.encode(line).decode()).encode()
+        """Writes a line; a daemon that is gone is no failure here."""
         with self._lock:
             try:
-                self.file.write(data + b"\n")
+                self.file.write(msgspec.json.encode(line) + b"\n")
                 self.file.flush()
             except (BrokenPipeError, ValueError):
                 return
@@ -38,7 +37,10 @@ class Wire:
 
 @dataclass
 class Channel:
-    """What one worker says, or with several jobs the process that they share."""
+    """What one worker says, or with several jobs the process that they share: texts without secrets.
+
+    Keys, states, codes and names of streams are as they are, whatever a secret is: the daemon reads them.
+    """
 
     wire: Wire
     jobs: Sequence[Job]
@@ -47,7 +49,11 @@ class Channel:
 
     def event(self, level: str, message: str, fields: Fields | None = None) -> None:
         """Writes a line of the log."""
-        fields = dict(fields or {})
+        redact = self.wire.resolver.redact
+        message = redact(message)
+        fields = {
+            key: redact(v) if isinstance(v, str) and key not in _CODES else v for key, v in (fields or {}).items()
+        }
         if len(self.jobs) == 1:
             event = Event(level, message, self.jobs[0].stream, self.jobs[0].worker, fields)
         else:
@@ -57,8 +63,16 @@ class Channel:
 
     def report(self, report: Report) -> None:
         """Tells how it goes."""
-        self.wire.send(Line(self.number, report=report))
+        trouble = report.trouble and self.wire.resolver.redact(report.trouble)
+        self.wire.send(Line(self.number, report=replace(report, trouble=trouble)))
 
     def failure(self, error: FlowcError) -> None:
         """Tells why the worker gives up."""
-        self.wire.send(Line(self.number, failure=Failure(error.code, error.message, error.help, error.details)))
+        redact = self.wire.resolver.redact
+        details = tuple(map(redact, error.details))
+        failure = Failure(error.code, redact(error.message), error.help and redact(error.help), details)
+        self.wire.send(Line(self.number, failure=failure))
+
+
+_CODES = ("code", "logger")
+"""Fields of events that are words of programs."""

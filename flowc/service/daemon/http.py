@@ -6,8 +6,10 @@ import re
 import socket
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,6 +19,8 @@ from flowc.errors import UsageError
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^\[\]:]*)):(?P<port>[0-9]{1,5})")
 _MOST = 32
 """How many clients are answered at a time."""
+_ASKING = 2.0
+"""Seconds that a client may take for its request: none can keep a place by saying nothing, or a byte now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +64,42 @@ class _Server(ThreadingHTTPServer):
         if host:
             self.address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         self._room, self._tell = threading.BoundedSemaphore(_MOST), tell
+        self._asking: dict[socket.socket, float] = {}
         super().__init__((host, port), handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answers in a thread, or hangs up while as many clients as there is room for wait for theirs."""
-        if self._room.acquire(blocking=False):
+        """Answers in a thread, in the place of the one who has been asking longest where there is no other."""
+        if self._room.acquire(blocking=False) or (
+            self._hang_up(tuple(self._asking)[:1]) and self._room.acquire(timeout=1)
+        ):
+            self._asking[request] = time.monotonic()
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Hangs up on those who take too long to say what they ask; called about twice a second."""
+        late = time.monotonic() - _ASKING
+        self._hang_up([client for client, since in tuple(self._asking.items()) if since < late])
+
+    def heard(self, client: socket.socket) -> None:
+        """The request is read: what is left is ours to do."""
+        self._asking.pop(client, None)
+
+    def _hang_up(self, clients: Sequence[socket.socket]) -> bool:
+        """Has those who answer these clients end, and says whether there are any."""
+        for client in clients:
+            self.heard(client)
+            with suppress(OSError):  # it went away by itself
+                client.shutdown(socket.SHUT_RDWR)
+        return bool(clients)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Makes room when a client has its answer."""
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.heard(request)
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -89,6 +115,12 @@ def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
         server_version = "flowc"
         sys_version = ""
         timeout = 10
+
+        def parse_request(self) -> bool:
+            found = super().parse_request()
+            assert isinstance(self.server, _Server)
+            self.server.heard(self.connection)
+            return found
 
         def do_GET(self) -> None:
             make = pages.get(self.path.partition("?")[0])
