@@ -15,6 +15,7 @@ from flowc.cli.console import conceal, out, say, say_errors, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.connections import USER_FILE, layered_connections
 from flowc.compiler.front.hiding import hide_secrets
+from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.front.yamltree import Scalar, parse
@@ -105,7 +106,7 @@ def project_connections(specs: tuple[str, ...], environment: str | None) -> tupl
     reporter = Reporter()
     if not specs and default_specs() is None:
         root = Path.cwd()
-        layers = layered_connections(root, reporter, env=os.environ, project={}, environment={})
+        layers = layered_connections(Reach(root), reporter, env=os.environ, project={}, environment={})
         say_errors(reporter.sorted())
         return layers, root
     paths, _ = specs_and_names(specs)

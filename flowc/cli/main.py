@@ -132,10 +132,20 @@ def _run(arguments: Sequence[str], *, debug: bool) -> int:
         if debug:
             say(traceback.format_exc().rstrip())
             return 2
-        if isinstance(error, OSError) and error.filename is not None:
-            error = unusable_file(error)
+        if isinstance(error, OSError):
+            error = unusable_file(error) if error.filename is not None else _homeless() or error
         return _show_failure(error) if isinstance(error, FlowcError) else _show_bug(error, arguments)
     return code if isinstance(code, int) else 0
+
+
+def _homeless() -> UsageError | None:
+    """What is wrong with a working folder that was removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        message = "the working folder was removed"
+        return UsageError(message, code="unusable-file", help="change into a folder that is there")
+    return None
 
 
 def _show_refusal(error: click.ClickException) -> int:

@@ -44,7 +44,8 @@ def load_project(
     if not found:
         return None
     files = [_read(path, reporter) for path in found]
-    context = Context(Reach((root or project_root(paths)).absolute()), reporter)
+    more = tuple(str(project_root([path]).absolute()) for path in paths[1:])
+    context = Context(Reach((root or project_root(paths)).absolute(), more), reporter)
     good = [file for file in files if file is not None]
     return build_project(good, context, environment=environment, env=env, complete=len(good) == len(files))
 

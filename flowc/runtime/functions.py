@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +27,7 @@ from flowc.runtime.functiontypes import declared_type, given_types, refused_call
 
 CODE = "function-failed"
 _PROJECT = "flowc_project"
-"""The package that modules of a project are in; for each root another."""
+"""The package that holds modules of a project whose names are others'; for each root another."""
 _METHODS = (("update", "update_batch"), ("merge", "merge_batch"), ("state",), ("evaluate",))
 """What an aggregate has, under one of these names."""
 
@@ -154,20 +155,30 @@ def _loaded(plan: FunctionPlan, root: Path) -> Any:
 
 
 def _module(name: str, root: Path) -> ModuleType:
-    """A module of the project, by its file, under a name that hides no other module; else an installed one.
+    """A module of the project, by its file, under its own name unless that is another's; else an installed one.
 
     What it imports in turn is looked for in the project last, so that no file there takes the place of a library.
     """
     if str(root) not in sys.path:
         sys.path.append(str(root))
     path = root.joinpath(*name.split("."))
-    if not path.is_dir() and not path.with_suffix(".py").is_file():
+    file = next((each for each in (path / "__init__.py", Path(f"{path}.py")) if each.is_file()), None)
+    if file is None or _is_at(name, file):
         return importlib.import_module(name)
     package = f"{_PROJECT}_{sha256(os.fsencode(root)).hexdigest()[:16]}"
     if package not in sys.modules:
         sys.modules[package] = ModuleType(package)
         sys.modules[package].__path__ = [str(root)]
     return importlib.import_module(f"{package}.{name}")
+
+
+def _is_at(name: str, file: Path) -> bool:
+    """Whether an import of the name comes to the file. What the name is in is imported, it itself is not."""
+    try:
+        found = find_spec(name)
+    except (ModuleNotFoundError, ValueError):  # in a module that is no package; made by a program
+        return False
+    return found is not None and os.path.realpath(found.origin or "") == os.path.realpath(file)
 
 
 def _check_kind(plan: FunctionPlan, found: Any) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.commands import Inside
+from tests.commands import Folder, Inside
 
 SPECS = """
 project: x
@@ -17,6 +19,16 @@ tables: { t: { connection: a, columns: { id: bigint } } }
 LOAD = SPECS + "pipelines: { p: { from: { connection: a, table: s }, to: t, mode: append, sql: SELECT 1 AS id } }\n"
 STREAM = SPECS + "streams: { s: { source: { connection: in, path: '*' }, to: t, sql: SELECT id FROM source } }\n"
 LONG = "n" * 300
+
+
+def test_a_working_folder_that_was_removed_is_told(tmp_path: Path) -> None:
+    gone = Folder(tmp_path / "gone")
+    environment = gone.environment()
+    gone.path.mkdir()
+    script = f"cd {gone.path} && rmdir {gone.path} && exec {sys.executable} -m flowc lint"
+    done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error[unusable-file]: the working folder was removed\n")
 
 
 @pytest.mark.parametrize(

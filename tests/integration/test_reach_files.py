@@ -97,12 +97,26 @@ def test_specs_and_migrations_that_are_links_out_are_not_read(made: Inside) -> N
     (made.path / "specs" / "x.yaml").unlink()
     made.write(".flowc/connections.yaml", "").unlink()
     (made.path / ".flowc" / "connections.yaml").symlink_to(made.path.parent / "elsewhere" / "x.sql")
-    assert "error[path-outside]: `.flowc/connections.yaml` is a link" in _lint(made, "")
+    said = _lint(made, "")
+    assert "error[path-outside]: `.flowc/connections.yaml` leads through a link out of the project" in said
+    assert f"`allow_paths: ['{made.path.parent / 'elsewhere'}']`" in said
     made.write("migrations/1.sql", "SELECT 1;")
     (made.path / "migrations" / "2.sql").symlink_to(made.path.parent / "elsewhere" / "x.sql")
     done = made.flowc("lint", "migrations")
     assert "error[path-outside]: `migrations/2.sql` is a link" in done.out
     assert "hunter2" not in done.out
+
+
+def test_the_folder_of_flowc_may_be_a_link_to_a_volume(made: Inside) -> None:
+    volume = made.path.parent / "elsewhere"
+    (made.path / ".flowc").symlink_to(volume)
+    assert "error" not in _lint(made, "")
+    made.write(".flowc/connections.yaml", "connections: { more: { kind: sqlite, path: more.db } }")
+    assert "path-outside" in _lint(made, "")
+    used = PIPELINE.replace("connection: wh", "connection: more").format(path="link.sql")
+    (made.path / "link.sql").unlink()
+    made.write("link.sql", "SELECT 1 AS id")
+    assert "error" not in _lint(made, f"allow_paths: ['{volume}']\n{used}")
 
 
 PLACES = {
@@ -123,3 +137,25 @@ def test_paths_of_a_connection_stay_below_its_folder(place: str, path: str, made
     said = _lint(made, PLACES[place].format(path=path))
     assert f"error[path-outside]: `{path}` leads out of the folder of connection `drop`" in said
     assert "error" not in _lint(made, PLACES[place].format(path="a/../x"))
+
+
+@pytest.mark.parametrize("here", [".", "specs", "specs/deep"])
+def test_a_path_that_starts_at_its_spec_is_told_where_paths_start(here: str, made: Inside) -> None:
+    made.write("sql/x.sql", "SELECT 1 AS id")
+    made.write("specs/deep/s.yaml", SPECS.format(more=PIPELINE.format(path="../../sql/x.sql")))
+    done = Inside(made.path / here).flowc("lint")
+    assert "error[path-outside]: `../../sql/x.sql` leads out of the project" in done.out
+    assert "paths start at the project's root, and not at the spec: `sql/x.sql`" in done.out
+
+
+def test_every_project_that_is_named_is_reached(tmp_path: Path) -> None:
+    made = Inside(tmp_path)
+    made.write("one/specs/s.yaml", SPECS.format(more="").replace("functions:\n  f:", "functions:\n  g:"))
+    made.write("two/specs/s.yaml", PIPELINE.format(path="../two/q.sql"))
+    made.write("two/q.sql", "SELECT 1 AS id")
+    assert made.flowc("lint", "one/specs", "two/specs").out.count("error") == 0
+    made.write("two/specs/s.yaml", PIPELINE.format(path="../three/q.sql"))
+    made.write("three/q.sql", SECRET)
+    done = made.flowc("lint", "one/specs", "two/specs")
+    assert "error[path-outside]: `../three/q.sql`" in done.out
+    assert "hunter2" not in done.out

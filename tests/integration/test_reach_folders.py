@@ -228,3 +228,39 @@ functions: { hang: { python: "own:hang", args: [bigint], returns: bigint } }
             lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2],
             seconds=2,
         )
+
+
+LAKE = """
+connections:
+  lake: { kind: delta, uri: ./lake }
+  wh: { kind: sqlite, path: wh.db }
+  drop: { kind: files, uri: ./drop }
+pipelines:
+  write:
+    from: { connection: drop, path: "*.csv", format: csv, columns: { id: bigint, name: text } }
+    to: { connection: lake, table: t, mode: append, partition_by: [name] }
+  read:
+    from: { connection: lake, table: t }
+    to: { connection: wh, table: t, mode: append }
+"""
+
+
+@pytest.mark.parametrize("out", [True, False])
+@pytest.mark.parametrize("what", ["file", "partition", "next"])
+def test_a_table_of_a_lake_has_no_files_elsewhere(what: str, out: bool, tmp_path: Path) -> None:
+    made = _made(tmp_path)
+    made.write("specs/s.yaml", LAKE)
+    assert made.flowc("run", "write", "--once").code == 0
+    (part,) = (made.path / "lake/t").glob("*/*.parquet")
+    away = tmp_path / "elsewhere" if out else made.path / "lake" / "_kept"
+    moved = away / "moved"
+    away.mkdir(exist_ok=True)
+    link = {"file": part, "partition": part.parent, "next": part.parent.parent / "name=b"}[what]
+    moved.mkdir() if what == "next" else link.rename(moved)
+    link.symlink_to(moved)
+    before = sorted(tmp_path.glob("elsewhere/**/*"))
+    made.write("drop/good.csv", "id,name\n2,b\n")
+    for name in ("read", "write"):
+        done = made.flowc("run", name, "--once")
+        assert (done.code, "path-outside" in done.err) == ((1, True) if out else (0, False)), done.err + done.out
+    assert sorted(tmp_path.glob("elsewhere/**/*")) == before

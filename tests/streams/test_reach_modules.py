@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,65 @@ def test_a_module_of_functions_hides_no_other_of_its_name(name: str, tmp_path: P
     done = made.flowc("run", "clean", "--once", "--json")
     assert done.json[0]["status"] == "ok", done.out
     assert not str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path))
+
+
+ONCE = """
+from {imported} import State
+from ..num.calc import State as Same
+import pyarrow.compute as pc
+
+def twice(numbers):
+    assert State is Same, (State, Same)
+    return pc.multiply(numbers, State.times)
+"""
+
+
+@pytest.mark.parametrize("packages", [True, False])
+def test_a_project_that_imports_itself_has_each_module_once(packages: bool, tmp_path: Path) -> None:
+    made = Folder(tmp_path)
+    made.write("specs/s.yaml", SPECS.replace("own.doubling", "udf.text.clean"))
+    made.write("udf/text/clean.py", ONCE.format(imported="udf.num.calc"))
+    made.write("udf/num/calc.py", "open('loaded', 'a').write('x')\n\nclass State:\n    times = 2\n")
+    for folder in ("udf", "udf/text", "udf/num") if packages else ():
+        made.write(f"{folder}/__init__.py", f"open('loaded', 'a').write('{folder} ')\n")
+    (tmp_path / "drop").mkdir()
+    put(tmp_path / "drop", "a.csv", "id\n21\n")
+    done = subprocess.run(
+        made.command("run", "clean", "--once"), cwd=tmp_path, env=made.environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "loaded").read_text() == ("udf udf/text udf/num x" if packages else "x")
+
+
+INSTALLED = "import pyarrow.compute as pc\n\ndef twice(numbers):\n    return pc.multiply(numbers, 2)\n"
+
+
+@pytest.mark.parametrize("beside", ["geo/cities.csv", "geo/other.py"])
+def test_a_folder_without_the_module_hides_no_installed_one(beside: str, tmp_path: Path) -> None:
+    made = Folder(tmp_path / "project")
+    made.write("specs/s.yaml", SPECS.replace("own.doubling", "geo"))
+    made.write(beside, "")
+    made.write("../site/geo.py", INSTALLED)
+    made.write("drop/a.csv", "")
+    put(made.path / "drop", "a.csv", "id\n21\n")
+    environment = made.environment()
+    environment["PYTHONPATH"] = f"{environment.get('PYTHONPATH', '')}{os.pathsep}{tmp_path / 'site'}"
+    done = subprocess.run(
+        made.command("run", "clean", "--once"), cwd=made.path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_module_whose_package_is_another_is_loaded_beside_it(tmp_path: Path) -> None:
+    """`email` is Python's, and so is what the module imports of it."""
+    made = Folder(tmp_path)
+    made.write("specs/s.yaml", SPECS.replace("own.doubling", "email.doubling"))
+    made.write("email/doubling.py", "from email.message import Message\nfrom . import sibling\n" + INSTALLED)
+    made.write("email/sibling.py", "")
+    made.write("email/message.py", "raise SystemExit(9)\n")
+    (tmp_path / "drop").mkdir()
+    put(tmp_path / "drop", "a.csv", "id\n21\n")
+    done = subprocess.run(
+        made.command("run", "clean", "--once"), cwd=tmp_path, env=made.environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

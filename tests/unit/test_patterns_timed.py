@@ -52,6 +52,12 @@ def test_they_mean_the_same() -> None:
         ("flowc_regexp_like(?, ?)", "(x+x+)+y", "x" * 4000),
         ("flowc_regexp_extract(?, ?, 0, 1)", "a*a*a*a*a*b", "a" * 2000),
         ("flowc_regexp_like(?, ?)", "a?" * 40 + "a" * 40 + "b", "a" * 40),
+        ("flowc_regexp_replace(?, ?, '')", r"\s+$", " " * 120_000 + "x"),
+        ("flowc_regexp_replace(?, ?, '')", r"\s{1,100000}$", " " * 120_000 + "x"),
+        ("flowc_regexp_like(?, ?)", "a?" * 8 + "a*b", "a" * 9000),
+        ("flowc_regexp_like(?, ?)", "(?:a|aa)" * 34 + "b", "a" * 60),
+        ("flowc_regexp_like(?, ?)", "(?:a|aa|a|aa)" * 16 + "b", "a" * 40),
+        ("flowc_regexp_like(?, ?)", r"\s+$", " " * 3100 + "x"),
     ],
 )
 def test_they_end(sql: str, pattern: str, text: str) -> None:

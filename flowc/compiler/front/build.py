@@ -70,7 +70,7 @@ def build_project(
     files: Sequence[CheckedFile], context: Context, *, environment: str | None, env: Mapping[str, str], complete: bool
 ) -> ProjectSpec:
     """Merges files and builds every entry whose shape is right."""
-    allowed = tuple(path.value for path in _listed(files, "allow_paths"))
+    allowed = (*context.reach.allowed, *(path.value for path in _listed(files, "allow_paths")))
     context = replace(context, reach=Reach(context.reach.root, allowed))
     merged = _merge(files, context)
     variables = {name: plain(entry.value) for name, entry in merged.sections.get("vars", {}).items()}
@@ -78,7 +78,7 @@ def build_project(
     variables.update(_environment_vars(chosen))
     project = {name: build_connection(entry, "project") for name, entry in merged.sound("connections")}
     connections = layered_connections(
-        context.reach.root, context.reporter, env=env, project=project,
+        context.reach, context.reporter, env=env, project=project,
         environment=_environment_connections(chosen, environment, merged.broken),
     )  # fmt: skip
     tables = _build(merged, "tables", context, build_table)

@@ -15,7 +15,7 @@ from flowc.compiler.front.hiding import hide_secrets
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.spec import ConnectionSpec
-from flowc.compiler.front.specfiles import display, is_own, read_text
+from flowc.compiler.front.specfiles import display, read_text
 from flowc.compiler.front.yamltree import Entry, Scalar, TreeMap, parse, plain
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Located, SourceFile, Span
@@ -52,7 +52,7 @@ def build_connection(entry: Entry, origin: str) -> ConnectionSpec:
 
 
 def connection_layers(
-    root: Path,
+    reach: Reach,
     reporter: Reporter,
     *,
     env: Mapping[str, str],
@@ -61,16 +61,16 @@ def connection_layers(
 ) -> tuple[Mapping[str, ConnectionSpec], ...]:
     """Every layer by name, the strongest first."""
     home = env.get("HOME") or env.get("USERPROFILE")
-    own = root / USER_FILE
-    below = [environment, project, _file_layer(own, reporter) if is_own(own, Reach(root), reporter) else {}]
-    if home and Path(home).absolute() != root.absolute():
+    own = reach.root / USER_FILE
+    below = [environment, project, _file_layer(own, reporter) if _may_read(own, reach, reporter) else {}]
+    if home and Path(home).absolute() != reach.root.absolute():
         below.append(_file_layer(Path(home) / USER_FILE, reporter))
     names = {name for layer in below for name in layer}
     return (_environment_variables(env, names, reporter), *below)
 
 
 def layered_connections(
-    root: Path,
+    reach: Reach,
     reporter: Reporter,
     *,
     env: Mapping[str, str],
@@ -78,7 +78,7 @@ def layered_connections(
     environment: Mapping[str, ConnectionSpec],
 ) -> Mapping[str, ConnectionSpec]:
     """The connection that each name means, with its origin."""
-    layers = connection_layers(root, reporter, env=env, project=project, environment=environment)
+    layers = connection_layers(reach, reporter, env=env, project=project, environment=environment)
     return {name: spec for layer in reversed(layers) for name, spec in layer.items()}
 
 
@@ -117,6 +117,19 @@ def _from_dsn(name: str, variable: str, dsn: str, reporter: Reporter) -> Connect
     return ConnectionSpec(
         Located(name, span), Located(kind, span), {"url": f"${{env:{variable}}}"}, {"url": span}, f"variable {variable}"
     )
+
+
+def _may_read(path: Path, reach: Reach, reporter: Reporter) -> bool:
+    """Whether the project's own file is not one of elsewhere, which might be shown. A link to there is reported."""
+    if not path.is_file() or reach.holds(path.absolute()):
+        return True
+    helps = (
+        f"let the project reach it: `allow_paths: ['{path.resolve().parent}']`",
+        f"or keep the connections in your own `~/{USER_FILE}`, or in variables `{_PREFIX}_<NAME>`",
+    )
+    message = f"`{display(path)}` leads through a link out of the project `{reach.root}`"
+    reporter.error("path-outside", message, helps=helps)
+    return False
 
 
 def _file_layer(path: Path, reporter: Reporter) -> Mapping[str, ConnectionSpec]:

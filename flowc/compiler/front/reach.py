@@ -31,6 +31,14 @@ class Reach:
         if self.holds(path):
             return True
         message = f"`{path}` leads out of the project `{self.root}`"
-        helps = ("move the file into the project, or list its folder in the project: `allow_paths: [../shared]`",)
-        reporter.error("path-outside", message, span, helps=helps)
+        listing = "move the file into the project, or list its folder in the project: `allow_paths: [../shared]`"
+        reporter.error("path-outside", message, span, helps=(self._from_root(path, span) or listing,))
         return False
+
+    def _from_root(self, path: str, span: Span) -> str | None:
+        """The mend for a path that starts at its spec file; None for one that does not."""
+        meant = Path(os.path.realpath(Path(span.file.path).parent / path))
+        if not meant.is_file() or not meant.is_relative_to(os.path.realpath(self.root)):
+            return None
+        right = meant.relative_to(os.path.realpath(self.root)).as_posix()
+        return f"paths start at the project's root, and not at the spec: `{right}`"

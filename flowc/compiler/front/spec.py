@@ -271,7 +271,7 @@ class ProjectSpec:
     kept_from_sql: Mapping[str, str] = field(default_factory=dict)
     """Variables that connections use, of any environment, each with the name of such a connection."""
     allow_paths: tuple[str, ...] = ()
-    """Files and folders outside of the root that the project may reach."""
+    """Files and folders outside of the root that the project may reach, and the roots of other specs named."""
     disabled: tuple[Name, ...] = ()
     """The codes that the project, or a comment in one of its files, wants not to be told."""
     broken: frozenset[tuple[str, ...]] = frozenset()

@@ -88,6 +88,8 @@ class Delta:
         found = self._lake.open(name)
         if step.exists != (found is not None):
             raise overtaken(name)
+        with speaking(name):
+            self._lake.require_own(name, found)
         if found is None:
             self._work().show(LIVE, pa.Table.from_batches([], arrow_schema(step.table.columns)))
         else:
@@ -105,6 +107,7 @@ class Delta:
         if found is None:
             return
         with speaking(table):
+            self._lake.require_own(table, found)
             show_live(self._work(), found, self._lake.path(table))
         if table.schema:
             self._work().execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
@@ -167,6 +170,7 @@ class Delta:
             message = f"there is no Delta table `{table}` in `{self._lake.folder}`"
             raise EngineError(message, code="query-refused", help="check `table` and the connection's `uri`")
         with speaking(table):
+            self._lake.require_own(table, found)
             return dataset(found)
 
     def execute(self, sql: str) -> int:

@@ -9,6 +9,7 @@ from functools import reduce
 from operator import and_
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.dataset as datasets
@@ -60,6 +61,11 @@ class Lake:
             message = f"`{path}` cannot be the folder of a Delta table: its name holds {strange[0]!r}"
             raise UsageError(message, code="unusable-table-name", help="use letters, digits, `_` and `-`")
         return path
+
+    def require_own(self, name: TableName, found: Any | None) -> None:
+        """Raises DataError where what a table is read from, or written to, is a link out of this folder."""
+        actions = [] if found is None else pa.table(found.get_add_actions()).column("path").to_pylist()
+        Folder(self.folder).require_links(self.path(name), map(unquote, actions))
 
     def names(self) -> tuple[TableName, ...]:
         """The tables in the folder and in the folders below it."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from flowc.errors import DataError
 
@@ -60,6 +60,20 @@ class Folder:
             message = f"`{shown(path)}` cannot be read: it is {_kind(mode)}, and not a file"
             raise DataError(message, code="unreadable-file", help="take it out of the folder")
         return path
+
+    def require_links(self, top: Path, files: Iterable[str]) -> None:
+        """Requires the folders of files below `top`, and what is a link in them: each is looked at once.
+
+        Raises:
+            DataError: one leads out of the folder.
+        """
+        parts = {PurePath(parent) for parent in {os.path.dirname(file) for file in files}}
+        for folder in {top, *(top / each for part in parts for each in (part, *part.parents))}:
+            if self.require(folder).is_dir():
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.is_symlink():
+                            self.require(Path(entry.path))
 
     def names(self, pattern: str, start: Path | None = None) -> Iterator[str]:
         """The paths that a pattern finds from `start` on, in no order; `**` goes through no link to a folder.
