@@ -103,8 +103,8 @@ class TableKeys:
         schema = self._default_schema
         message = f"`{node.name}` is the table of that name here, and not `{table.table_name}`, whose key it is too"
         notes = (Note(f"{table.table_name} has the key `{table.key.value}` here", table.key.span),)
-        helps = (f"write `{{{{ ref('{table.key.value}') }}}}` for `{table.table_name}`",)
-        helps += (f"name the other one with its schema: `{schema}.{node.name}`",) if schema else ()
+        helps = [f"write `{{{{ ref('{table.key.value}') }}}}` for `{table.table_name}`"]
+        helps += [f"name the other one with its schema: `{schema}.{node.name}`"] if schema else []
         reporter.warning("hidden-table-key", message, parsed.span(node.this), notes=notes, helps=helps)
 
     @property
