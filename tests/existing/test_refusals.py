@@ -124,6 +124,33 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return Store(request.param, tmp_path, address(request, request.param))
 
 
+OWN = ("x.nosuch", "inet")
+
+
+def test_another_type_is_planned_or_refused_where_the_type_is_the_databases_own(store: Store):
+    """From a type by its own name to flowc's word for its values and to another own type; and the other way round."""
+    made(store)
+    database = _opened(store)
+    silent, told = [], 0
+    for live in database.tables(database.names()).values():
+        was = _declared(live)
+        for column in was.columns:
+            texts = [] if column.own is None else [parse_type("text")]
+            kinds = [*((kind, None) for kind in texts), *((UNKNOWN, own) for own in OWN if own != column.own)]
+            for kind, own in kinds:
+                now = _with(was, replace(column, type=kind, own=own, native=None))
+                changes = [c for t in planned(Edit("", was, now), live, database) for c in t.changes]
+                shown = [c for c in changes if c.kind == "alter_type" and c.column == column.name]
+                refused = own is None or bool(
+                    shown and shown[0].blocked and f"declare {column.kind}" in shown[0].blocked
+                )
+                silent += [] if shown and refused else [f"{live.name}.{column.name}: {column.kind} to {own or kind}"]
+                told += bool(shown)
+    database.close()
+    assert silent == []
+    assert told > 20, "hardly anything was planned"
+
+
 def _opened(store: Store) -> Database:
     path = {"path": str(store.folder / f"{store.file}.{store.kind}")}
     return open_database(store.kind, {"url": store.dsn} if store.dsn else path)

@@ -41,6 +41,16 @@ def _day(at):
     return None if at is None else int(at[8:10]) if at[10:] in ("", " 00:00:00") else at
 
 
+def test_a_confirmation_leaves_no_trace_for_what_comes_later_and_is_earlier(project, store):
+    begin(project, store)
+    send(project, store, (1, "a", 1), (1, "a", 20), (1, "b", 15))
+    assert history(store) == [(1, "a", 1, 15), (1, "b", 15, 20), (1, "a", 20, None)]
+    store.run("DELETE FROM dim")
+    for row in ((1, "a", 1), (1, "a", 20), (1, "b", 15)):
+        assert send(project, store, row).code == 0
+    assert history(store) == [(1, "a", 1, 15), (1, "b", 15, None)]
+
+
 def test_a_history_grows_is_spliced_and_corrected(project, store):
     begin(project, store)
     rows = [(1, "a", 1), (1, "b", 5), (1, "b", 7), (1, "a", 9), (2, "x", 2)]

@@ -166,6 +166,9 @@ WRITTEN = """pipelines:
 DECLARED = """  bare: { connection: db, name: invoices, columns: { other: bigint } }
 pipelines: { add: { from: db, sql: SELECT other AS n FROM invoices, to: sums, mode: truncate } }
 """
+QUALIFIED = """  bare: { connection: db, name: invoices, columns: { other: bigint } }
+pipelines: { add: { from: db, sql: SELECT other AS n FROM main.invoices, to: sums, mode: truncate } }
+"""
 SOURCES = """pipelines:
   add:
     from: { a: { connection: files, path: a.csv, columns: { id: bigint } } }
@@ -193,6 +196,10 @@ def added(sql: str, more: str = "", home: str = "db") -> str:
         (OWN, "", "help: write `{{ ref('invoices') }}` for `mart.invoices`"),
         (OWN, "", "help: name the other one with its schema: `main.invoices`"),
         (ALIKE, "10:56", "error[ambiguous-table]: `INVOICES` may be `mart.invoices` or `other.Invoices`"),
+        (WRITTEN, "11:48", "warning[hidden-table-key]: `invoices` is the table of that name here, and not `mart."),
+        (DECLARED, "10:59", "warning[hidden-table-key]: `invoices` is the table of that name here"),
+        (DECLARED, "", "help: write `{{ ref('invoices') }}` for `mart.invoices`"),
+        (DECLARED, "", "help: name the other one with its schema: `main.invoices`"),
         (SOURCES, "12:39", "error[unknown-table]: `invoices` is not a source of this pipeline"),
         (SOURCES, "", "help: read it as one of several sources: `from: { invoices: { connection: db, … } }`"),
         (STREAM, "12:49", "help: look its rows up: `lookups: { invoices: { connection: db, … } }`"),
@@ -210,7 +217,7 @@ def test_what_may_be_another_table_is_told_at_its_place(folder, more, place, sai
     assert f"specs/a.yaml:{place}" in done.out, done.out
 
 
-@pytest.mark.parametrize("more", [COPY, WRITTEN, DECLARED, added("SELECT 1 AS n", more=', after: ["ANALYZE sums"]')])
+@pytest.mark.parametrize("more", [COPY, QUALIFIED, added("SELECT 1 AS n", more=', after: ["ANALYZE sums"]')])
 def test_what_means_one_table_only_is_told_nothing(folder, more):
     folder.write("specs/a.yaml", TWO.format(more=more))
     assert "no problems" in folder.flowc("lint").err

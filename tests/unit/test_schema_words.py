@@ -22,6 +22,7 @@ from flowc.source import SourceFile
         ("tables: {}\ntabls: {}", ("unknown-key", "tabls", "unknown key `tabls` in the file", "`tables` is given too: move what is below `tabls` into it")),
         ("tables: { t: { columns: { a: { type: text, nullable: no } } } }", ("wrong-type", "no", "`columns.a.nullable` of table `t` must be true or false, not text", "write `false`")),
         ("pipelines: { p: { sql: x, to: t, timeout: 5 } }", ("wrong-type", "5", "`timeout` of pipeline `p` must be a duration, not a whole number", "add its unit: `5s`, `5m`, `5h` or `5d`")),
+        ("pipelines: { p: { from: { connection: f, path: x, format: csv, read: { max_line: 60 } }, to: t } }", ("wrong-type", "60", "`from.read.max_line` of pipeline `p` must be a size, not a whole number", "add its unit: `60B`, `60KiB` or `60MiB`")),
         ("pipelines: { p: { sql: x, to: t, incremental: id } }", ("wrong-type", "id", "`incremental` of pipeline `p` must be a mapping, not text", "write `{column: id}`")),
         ("pipelines: { p: { sql: x, to: t, mode: {{ var.m }} } }", ("key-not-text", "{ var.m }", "a key must be a plain name", 'put a template in quotes: `"{{ var.name }}"`')),
         ("version: 2", ("bad-value", "2", "`version` cannot be `2`", "allowed: `1`")),

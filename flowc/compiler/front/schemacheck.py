@@ -334,6 +334,8 @@ def _retyped(wanted: list[str], node: Scalar, rules: tuple[Rule, ...]) -> tuple[
         return (f"write `{_TRUTH.get(word, word)}`",) if word in (*_TRUTH, "true", "false") else ()
     if any(rule.schema.get("x-type") == "a duration" for rule in rules):
         return (f"add its unit: `{text}s`, `{text}m`, `{text}h` or `{text}d`",)
+    if any(rule.schema.get("x-type") == "a size" for rule in rules):
+        return (f"add its unit: `{text}B`, `{text}KiB` or `{text}MiB`",)
     if "integer" in wanted and text.isdecimal():
         return (f"write it without quotes: `{text}`",)
     return (f'put it in quotes: `"{text}"`',) if "string" in wanted else ()

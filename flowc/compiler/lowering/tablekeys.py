@@ -51,6 +51,8 @@ class TableKeys:
 
     kind: str
     keys: Mapping[str, list[TableSpec]]
+    hidden: Mapping[str, TableSpec]
+    """Those of which the key is the very name of another table, which is read instead."""
 
     @staticmethod
     def of(connection: ConnectionSpec, checked: CheckedSpec) -> TableKeys:
@@ -60,17 +62,22 @@ class TableKeys:
         names = chain((table.table_name for table in declared), _written(name, checked))
         taken = {table_key(name, kind, each) for each in names}
         keys: dict[str, list[TableSpec]] = {}
+        hidden: dict[str, TableSpec] = {}
         for table in declared:
-            if table_key(name, kind, TableName(None, table.key.value)) not in taken:
+            bare = table_key(name, kind, TableName(None, table.key.value))
+            if bare not in taken:
                 keys.setdefault(field_key(table.key.value, kind), []).append(table)
-        return TableKeys(kind, keys)
+            elif bare != table_key(name, kind, table.table_name):
+                hidden[field_key(table.key.value, kind)] = table
+        return TableKeys(kind, keys, hidden)
 
     def edits(self, parsed: SqlTree, writes: Collection[str], reporter: Reporter) -> Iterator[Edit]:
         """What is to stand in the text for the keys in it; a name with two meanings is reported.
 
         `writes` are the keys of what the text fills.
         """
-        for node in outer_tables(parsed.tree, self.kind) if self.keys else ():
+        for node in outer_tables(parsed.tree, self.kind) if self.keys or self.hidden else ():
+            self._warn_hidden(parsed, node, reporter)
             found = self._meant(node)
             if len(found) > 1 or any(table.key.value in writes for table in found):
                 self._report(parsed, node, found, reporter)
@@ -89,13 +96,28 @@ class TableKeys:
                     span = SqlTree(tree, text, dialect).span(node.this)
                     reporter.warning("table-key-in-statement", message, span, notes=(note,), helps=helps)
 
+    def _warn_hidden(self, parsed: SqlTree, node: exp.Table, reporter: Reporter) -> None:
+        table = self.hidden.get(fold(node.this, self.kind)) if not node.args.get("db") else None
+        if table is None:
+            return
+        schema = self._default_schema
+        message = f"`{node.name}` is the table of that name here, and not `{table.table_name}`, whose key it is too"
+        notes = (Note(f"{table.table_name} has the key `{table.key.value}` here", table.key.span),)
+        helps = [f"write `{{{{ ref('{table.key.value}') }}}}` for `{table.table_name}`"]
+        helps += [f"name the other one with its schema: `{schema}.{node.name}`"] if schema else []
+        reporter.warning("hidden-table-key", message, parsed.span(node.this), notes=notes, helps=helps)
+
+    @property
+    def _default_schema(self) -> str | None:
+        dialect = DIALECTS.get(self.kind)
+        return dialect.default_schema if dialect is not None else None
+
     def _meant(self, node: exp.Table) -> Sequence[TableSpec]:
         return self.keys.get(fold(node.this, self.kind), ()) if not node.args.get("db") else ()
 
     def _report(self, parsed: SqlTree, node: exp.Table, found: Sequence[TableSpec], reporter: Reporter) -> None:
         tables = [(table.key, f"`{table.table_name}`") for table in found]
-        dialect = DIALECTS.get(self.kind)
-        schema = dialect.default_schema if dialect is not None else None
+        schema = self._default_schema
         meanings = [name for _, name in tables]
         if len(tables) == 1:
             meanings = [f"the declared table {meanings[0]}", "another one that its database finds by that name"]

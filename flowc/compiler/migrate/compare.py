@@ -68,26 +68,31 @@ def _columns(situation: Situation, managed: Table | None, *, dropped: bool) -> I
             if now.comment and situation.dialect.comments and not situation.dialect.inline_comments:
                 yield Alteration("comment_column", now=now, comment=now.comment)
         else:
-            yield from _column(was, now, situation, dropped=dropped)
+            applied = managed.column(was.name) if managed else None
+            yield from _column(was, now, applied, situation, dropped=dropped)
             if not situation.dialect.attached:
-                applied = managed.column(was.name) if managed else None
                 yield from _default(was, now, applied, situation)
 
 
-def _column(was: Column, now: Column, situation: Situation, *, dropped: bool) -> Iterator[Alteration]:
+def _column(
+    was: Column, now: Column, applied: Column | None, situation: Situation, *, dropped: bool
+) -> Iterator[Alteration]:
     dialect = situation.dialect
     if was.name != now.name:
         yield Alteration("rename_column", was, now)
-    if not _same_type(was, now, situation):
+    if not _same_type(was, now, applied, situation):
         yield Alteration("alter_type", was, now)
     yield from _nullability(was, now, situation, dropped=dropped)
     if _keeps_comments(dialect) and now.comment is not None and now.comment != was.comment:
         yield Alteration("comment_column", was, now, comment=now.comment)
 
 
-def _same_type(was: Column, now: Column, situation: Situation) -> bool:
+def _same_type(was: Column, now: Column, applied: Column | None, situation: Situation) -> bool:
+    """A word of flowc's stands for a database's own type, but where the type's own name was applied before it."""
     if situation.whole:
         return was.type == now.type and was.own == now.own
+    if now.own is None and was.own is not None and applied is not None and applied.own is not None:
+        return False
     return (now.own is None and now.type == was.type) or same_column(now, was, situation.dialect)
 
 

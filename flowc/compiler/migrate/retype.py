@@ -47,7 +47,7 @@ def retype(was: Column, now: Column, situation: Situation) -> Retype:
 
 
 def _by_hand(was: Column, now: Column) -> Retype:
-    blocked = f"flowc does not know which values a {now.own} takes: change it by hand"
+    blocked = f"flowc does not know which values a {now.own} takes: declare {was.kind}, or change it by hand"
     return Retype(ident(was.name), None, Risk.INCOMPATIBLE, blocked)
 
 

@@ -74,11 +74,14 @@ def _changes(found: Comparison, engine: Engine) -> tuple[Change, ...]:
     described = [_described(alteration, found.situation, engine) for alteration in found.alterations]
     if engine.combine is not None:
         return _combined(found, engine, described)
-    spelled = [_spell(alteration, found.situation, engine) for alteration in found.alterations]
+    spelled = [
+        _spell(alteration, found.situation, engine, blocked=change.blocked is not None)
+        for alteration, change in zip(found.alterations, described, strict=True)
+    ]
     if any(statements is None for statements in spelled):
         return _rebuilt(found, engine, described)
     return tuple(
-        replace(change, statements=() if change.blocked else _committed(statements or (), engine))
+        replace(change, statements=_committed(statements or (), engine))
         for change, statements in zip(described, spelled, strict=True)
     )
 
@@ -104,8 +107,13 @@ def _combined(found: Comparison, engine: Engine, described: Sequence[Change]) ->
     return (*parts, Change("alter_table", label, Risk.ADDITIVE, summary, statements=statements))
 
 
-def _spell(alteration: Alteration, situation: Situation, engine: Engine) -> tuple[Statement, ...] | None:
+def _spell(
+    alteration: Alteration, situation: Situation, engine: Engine, *, blocked: bool
+) -> tuple[Statement, ...] | None:
+    """What is refused has no statements: there may be no words for it."""
     words = engine.words.get(alteration.kind)
+    if words and blocked:
+        return ()
     statements = words(alteration, situation) if words else None
     unfinished = alteration.index is not None and not alteration.index.valid
     repairs = unfinished or alteration.kind == "drop_leftovers"
