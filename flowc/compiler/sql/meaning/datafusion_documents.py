@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Untranslatable, call, text_value, type_of
 from flowc.compiler.sql.meaning.datafusion_texts import no_chosen_digits_within
+from flowc.compiler.sql.relations import ROW
 
 _TYPE = exp.DataType.Type
 JSON = (_TYPE.JSON, _TYPE.JSONB)
@@ -217,13 +218,31 @@ def _as_array(node: exp.Expression, function: str) -> None:
     given = alias.args.get("columns") if alias is not None else None
     column = given[0].name if given else table if function.endswith("_keys") else "value"
     select = node.find_ancestor(exp.Select)
+    kind = exp.DataType.build("text" if plain else "jsonb" if function.startswith("jsonb") else "json")
     for used in list(select.find_all(exp.Column)) if select is not None else []:
-        named_so = used.table.lower() == table.lower() and used.name.lower() == column.lower()
-        if named_so or (not used.table and used.name.lower() in (table.lower(), column.lower())):
-            used.set("this", exp.to_identifier(column))
-            used.type = exp.DataType.build("text" if plain else "jsonb" if function.startswith("jsonb") else "json")
+        if _names_values(used, table, column, function):
+            _as_column(used, column, kind)
     array = exp.Unnest(
         expressions=[call(_ROWS[function], node.this.expressions[0])],
         alias=exp.TableAlias(this=exp.to_identifier(table), columns=[exp.to_identifier(column)]),
     )
     node.replace(array)
+
+
+def _names_values(used: exp.Column, table: str, column: str, function: str) -> bool:
+    """Whether a name is that of the values: their column's, or their row's, for a function of scalars gives no other.
+
+    What is a column of another table is no row.
+    """
+    name, table = used.name.lower(), table.lower()
+    row = not used.table and name == table and (ROW in used.meta or table == function)
+    return row or (used.table.lower() in ("", table) and name == column.lower())
+
+
+def _as_column(used: exp.Column, column: str, kind: exp.DataType) -> None:
+    named_before = used.this.copy()
+    used.meta.pop(ROW, None)
+    used.set("this", exp.to_identifier(column))
+    used.type = kind
+    if isinstance(used.parent, exp.Select) and used.arg_key == "expressions" and named_before.name != column:
+        used.replace(exp.alias_(used.copy(), named_before))
