@@ -65,6 +65,27 @@ def test_what_is_no_json_is_a_bad_row_alone(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "name", "why"),
+    [
+        ("jsonb_array_length(name::json)", '{"a": 1}', '`{"a": 1}` is JSON, but an object and not a list'),
+        ("jsonb_array_length(name::json)", "7", "`7` is JSON, but a number and not a list"),
+        ("jsonb_array_length(name::json)", "null", "`null` is JSON, but null and not a list"),
+        ("jsonb_array_length(name::json)", "{oops", "`{oops` is no JSON that can be read"),
+        ("name::jsonb", '"nul\\u0000x"', '`"nul\\u0000x"` holds `\\u0000`, a character that no text can hold'),
+        ("name::jsonb", '"\\ud83d"', '`"\\ud83d"` holds `\\ud83d`, a character that no text can hold'),
+    ],
+)
+def test_what_is_wrong_with_a_document_is_said(tmp_path: Path, value: str, name: str, why: str) -> None:
+    computed = Computed(plan(tmp_path, f"SELECT id, to_jsonb({value}) AS doc FROM source", "noted"))
+    assert computed.rows([{"id": 1, "name": name}]) == []
+    assert computed.bad == [f"0 invalid-json: {why}"]
+
+
+def test_a_backslash_before_a_u_is_no_character_that_is_missing(tmp_path: Path) -> None:
+    assert _docs(tmp_path, "name::jsonb", [{"id": 1, "name": r'"\\u0000 \u0041"'}]) == [r"\u0000 A"]
+
+
 def test_a_stream_that_gathers_rows_as_json_is_known_to_look_at_an_epoch(tmp_path: Path) -> None:
     for gathered in ("jsonb_agg(id)", "json_agg(id)", "jsonb_object_agg(id, name)"):
         sql = f"SELECT 1 AS id, {gathered} AS doc FROM source"
