@@ -84,7 +84,9 @@ def json_keys(documents: pa.StringArray) -> pa.ListArray:
     return _listed(documents, "{", "an object", _keys)
 
 
-def _listed(documents: pa.StringArray, opening: str, wanted: str, parts: Callable[[bytes], list[bytes]]) -> pa.ListArray:
+def _listed(
+    documents: pa.StringArray, opening: str, wanted: str, parts: Callable[[bytes], list[bytes]]
+) -> pa.ListArray:
     begins = pc.starts_with(pc.ascii_ltrim(documents, " \t\n\r"), opening)
     if pc.any(pc.invert(begins)).as_py():
         raise _other_than(wanted, documents.filter(pc.invert(begins)).slice(0, 1))

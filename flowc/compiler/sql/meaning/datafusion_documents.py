@@ -47,6 +47,7 @@ _ROWS = {
 _JOINED = (exp.Concat, exp.ConcatWs, exp.Format)
 _LOOKS = (*OPERATORS, *_KEYS, *_CONTAIN)
 _DIALECT = "postgres"
+_REBUILD = "make what is left with `jsonb_build_object`, of parts such as `doc -> 'key'`"
 
 
 def named(node: exp.Expression) -> str:
@@ -127,12 +128,14 @@ def _operator(node: exp.Expression) -> exp.Expression | None:
     if type(node) in _KEYS:
         return call(_KEYS[type(node)], document_of(node.this), node.expression)
     if isinstance(node, exp.JSONBDeleteAtPath):
-        raise Untranslatable("`#-` of JSON")
+        raise Untranslatable("`#-` of JSON", _REBUILD)
     sides = (node.this, node.expression)
     if not any(type_of(side) in JSON or is_jsonb(side) for side in sides):
         return None
     if isinstance(node, exp.Sub | exp.GT | exp.GTE | exp.LT | exp.LTE):
-        raise Untranslatable("`-` of JSON" if isinstance(node, exp.Sub) else "an order of JSON")
+        raise (
+            Untranslatable("`-` of JSON", _REBUILD) if isinstance(node, exp.Sub) else Untranslatable("an order of JSON")
+        )
     if isinstance(node, _EQUAL):
         same = call("flowc_jsonb_equal", *map(_settled, sides))
         return same if isinstance(node, exp.EQ) else exp.Not(this=same)
@@ -205,11 +208,13 @@ _FUNCTIONS: Mapping[str, Callable[[exp.Expression], exp.Expression | None]] = {
 
 def rows_of_documents(root: exp.Expression, dialect: str) -> None:
     """Elements and keys in FROM as the rows of an array; what names them whole gets the name of their column."""
+    ordered = False
     for node in list(root.find_all(exp.Table, exp.Lateral)) if dialect == _DIALECT else []:
         if named(node.this) in _ROWS and isinstance(node.parent, exp.From | exp.Join):
-            if node.args.get("ordinality"):
-                raise Untranslatable("elements of JSON with ordinality")
+            ordered = ordered or bool(node.args.get("ordinality"))
             _as_array(node, named(node.this))
+    if ordered:  # told once all are arrays, so that nothing else is said of them
+        raise Untranslatable("elements of JSON with ordinality", "an element at a place is `doc -> 0`")
 
 
 def _as_array(node: exp.Expression, function: str) -> None:
