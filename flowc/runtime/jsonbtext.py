@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.runtime.jsonparts import NotJson, not_json
+from flowc.runtime.jsonparts import NotJson, not_json, not_text
 
 _BARE = r'^(?:true|false|null|-?[1-9][0-9]*(?:\.[0-9]+)?|0(?:\.[0-9]+)?|"[^"\\\x00-\x1f]*")$'
 """Values without parts that are written as `jsonb` writes them."""
@@ -57,8 +57,10 @@ def read(text: str) -> Any:
 def _check_texts(value: Any, text: str) -> None:
     """Characters that no text of PostgreSQL holds."""
     written = write(value)
-    if "\\u0000" in written or any("\ud800" <= letter <= "\udfff" for letter in written):
-        raise not_json(text)
+    if "\\u0000" in written.replace("\\\\", ""):
+        raise not_text(text, "\\u0000")
+    if (half := next((letter for letter in written if "\ud800" <= letter <= "\udfff"), None)) is not None:
+        raise not_text(text, f"\\u{ord(half):04x}")
 
 
 _last_read = lru_cache(maxsize=64)(read)

@@ -69,7 +69,7 @@ def json_length(documents: pa.StringArray) -> pa.Int32Array:
 
 def json_elements(documents: pa.StringArray) -> pa.ListArray:
     """The elements of lists as JSON texts. Raises NotJson for anything else."""
-    return _listed(documents, "[", "an element of what is no list", _elements)
+    return _listed(documents, "[", "a list", _elements)
 
 
 def json_element_texts(documents: pa.StringArray) -> pa.ListArray:
@@ -81,22 +81,35 @@ def json_element_texts(documents: pa.StringArray) -> pa.ListArray:
 
 def json_keys(documents: pa.StringArray) -> pa.ListArray:
     """The keys of objects, in their order, each once. Raises NotJson for anything else."""
-    return _listed(documents, "{", "a key of what is no object", _keys)
+    return _listed(documents, "{", "an object", _keys)
 
 
-def _listed(documents: pa.StringArray, opening: str, asked: str, parts: Callable[[bytes], list[bytes]]) -> pa.ListArray:
+def _listed(
+    documents: pa.StringArray, opening: str, wanted: str, parts: Callable[[bytes], list[bytes]]
+) -> pa.ListArray:
     begins = pc.starts_with(pc.ascii_ltrim(documents, " \t\n\r"), opening)
     if pc.any(pc.invert(begins)).as_py():
-        raise NotJson(f"{asked}: {not_json(documents.filter(pc.invert(begins))[0].as_py())}")
+        raise _other_than(wanted, documents.filter(pc.invert(begins)).slice(0, 1))
     found = iter(_each(parts, documents.drop_null()))
     rows = [next(found) if known else None for known in documents.is_valid().to_pylist()]
     lists = pa.array(rows, pa.list_(pa.binary()))
     return lists.cast(pa.list_(pa.string()))
 
 
+def _other_than(wanted: str, document: pa.StringArray) -> NotJson:
+    """What is said of a document that is JSON of another kind than is asked for, or no JSON at all."""
+    try:
+        kind = json_kind(json_valid(document))[0].as_py()
+    except NotJson as error:
+        return error
+    return NotJson(f"`{_shown(document[0].as_py())}` is JSON, but {_NAMES[kind]} and not {wanted}")
+
+
 _DECODE_LIST = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _DECODE_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _KINDS = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "boolean", "n": "null"}
+_NAMES = {"object": "an object", "array": "a list", "string": "a text", "number": "a number", "boolean": "a boolean",
+          "null": "null"}  # fmt: skip
 
 
 def _elements(text: bytes) -> list[bytes]:
@@ -164,8 +177,17 @@ def _fails(part: Callable[[bytes], Any], text: bytes) -> bool:
 
 def not_json(text: str) -> NotJson:
     """What is said of a text that is no JSON."""
+    return NotJson(f"`{_shown(text)}` is no JSON that can be read")
+
+
+def not_text(text: str, what: str) -> NotJson:
+    """What is said of a document with a character that no text holds, which `what` names."""
+    return NotJson(f"`{_shown(text)}` holds `{what}`, a character that no text can hold")
+
+
+def _shown(text: str) -> str:
     shown = " ".join(text[: _SHOWN + 1].split())
-    return NotJson(f"`{shown if len(text) <= _SHOWN else shown[:_SHOWN] + '…'}` is no JSON that can be read")
+    return shown if len(text) <= _SHOWN else shown[:_SHOWN] + "…"
 
 
 @lru_cache(maxsize=1024)

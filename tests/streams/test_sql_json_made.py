@@ -65,6 +65,57 @@ def test_what_is_no_json_is_a_bad_row_alone(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "name", "why"),
+    [
+        ("jsonb_array_length(name::json)", '{"a": 1}', '`{"a": 1}` is JSON, but an object and not a list'),
+        ("jsonb_array_length(name::json)", "7", "`7` is JSON, but a number and not a list"),
+        ("jsonb_array_length(name::json)", "null", "`null` is JSON, but null and not a list"),
+        ("jsonb_array_length(name::json)", "{oops", "`{oops` is no JSON that can be read"),
+        ("name::jsonb", '"nul\\u0000x"', '`"nul\\u0000x"` holds `\\u0000`, a character that no text can hold'),
+        ("name::jsonb", '"\\ud83d"', '`"\\ud83d"` holds `\\ud83d`, a character that no text can hold'),
+    ],
+)
+def test_what_is_wrong_with_a_document_is_said(tmp_path: Path, value: str, name: str, why: str) -> None:
+    computed = Computed(plan(tmp_path, f"SELECT id, to_jsonb({value}) AS doc FROM source", "noted"))
+    assert computed.rows([{"id": 1, "name": name}]) == []
+    assert computed.bad == [f"0 invalid-json: {why}"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "message", "mend"),
+    [
+        ("SELECT id, (SELECT jsonb_agg(e) FROM jsonb_array_elements(name::jsonb) AS e) AS doc FROM source",
+         "the elements of a column beside its table", "GROUP BY"),
+        ("SELECT id, e AS doc FROM source LEFT JOIN LATERAL jsonb_array_elements(name::jsonb) AS e ON true",
+         "the elements of a column beside its table", "FROM t, unnest(t.items) AS item"),
+        ("SELECT id, v AS doc FROM source, jsonb_array_elements(name::jsonb) WITH ORDINALITY AS e(v, n)",
+         "elements of JSON with ordinality", "doc -> 0"),
+        ("SELECT id, name::jsonb || name::jsonb AS doc FROM source", "`||` of JSON", "jsonb_set"),
+        ("SELECT id, name::jsonb - 'a' AS doc FROM source", "`-` of JSON", "jsonb_build_object"),
+        ("SELECT id, name::jsonb #- '{a}' AS doc FROM source", "`#-` of JSON", "jsonb_build_object"),
+    ],
+)  # fmt: skip
+def test_what_the_engine_has_not_is_refused_once_with_a_mend(tmp_path: Path, sql: str, message: str, mend: str) -> None:
+    text = SPEC.format(kind="postgres", place='url: "postgres://u@h/db"', sql=sql, to="noted", on_error="drop", more="")
+    reporter = Reporter()
+    stages.lint([write(tmp_path, text)], reporter, env={})
+    (found,) = [each for each in reporter.found if each.code == "untranslatable-sql"]
+    assert found.message == f"{message} (from postgres to datafusion)"
+    assert [mend in help_ and "dialect" not in help_ for help_ in found.helps] == [True]
+
+
+def test_elements_are_gathered_as_the_mend_says(tmp_path: Path) -> None:
+    sql = "SELECT id, jsonb_agg(e -> 'x') AS doc FROM source, jsonb_array_elements(name::jsonb) AS e GROUP BY id"
+    computed = Computed(plan(tmp_path, sql, "noted", "fail"))
+    rows = computed.rows([{"id": 1, "name": '[{"x": 1}, {"x": 2}]'}, {"id": 2, "name": "[]"}])
+    assert [(row["id"], row["doc"]) for row in rows] == [(1, "[1, 2]")]
+
+
+def test_a_backslash_before_a_u_is_no_character_that_is_missing(tmp_path: Path) -> None:
+    assert _docs(tmp_path, "name::jsonb", [{"id": 1, "name": r'"\\u0000 \u0041"'}]) == [r"\u0000 A"]
+
+
 def test_a_stream_that_gathers_rows_as_json_is_known_to_look_at_an_epoch(tmp_path: Path) -> None:
     for gathered in ("jsonb_agg(id)", "json_agg(id)", "jsonb_object_agg(id, name)"):
         sql = f"SELECT 1 AS id, {gathered} AS doc FROM source"

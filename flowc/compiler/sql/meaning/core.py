@@ -24,7 +24,14 @@ class Pair:
 
 
 class Untranslatable(Exception):
-    """A construct that the engine cannot be made to compute. The message says what, in lower case."""
+    """A construct that the engine cannot be made to compute. The message says what, in lower case.
+
+    `mend` says how to write it instead, where the engine's own SQL has it no more than flowc has.
+    """
+
+    def __init__(self, message: str, mend: str | None = None) -> None:
+        super().__init__(message)
+        self.mend = mend
 
 
 Rewrite = Callable[[exp.Expression, Pair], exp.Expression | None]

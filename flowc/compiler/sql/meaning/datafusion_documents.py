@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Untranslatable, call, text_value, type_of
 from flowc.compiler.sql.meaning.datafusion_texts import no_chosen_digits_within
+from flowc.compiler.sql.relations import ROW
 
 _TYPE = exp.DataType.Type
 JSON = (_TYPE.JSON, _TYPE.JSONB)
@@ -46,6 +47,7 @@ _ROWS = {
 _JOINED = (exp.Concat, exp.ConcatWs, exp.Format)
 _LOOKS = (*OPERATORS, *_KEYS, *_CONTAIN)
 _DIALECT = "postgres"
+_REBUILD = "make what is left with `jsonb_build_object`, of parts such as `doc -> 'key'`"
 
 
 def named(node: exp.Expression) -> str:
@@ -126,12 +128,14 @@ def _operator(node: exp.Expression) -> exp.Expression | None:
     if type(node) in _KEYS:
         return call(_KEYS[type(node)], document_of(node.this), node.expression)
     if isinstance(node, exp.JSONBDeleteAtPath):
-        raise Untranslatable("`#-` of JSON")
+        raise Untranslatable("`#-` of JSON", _REBUILD)
     sides = (node.this, node.expression)
     if not any(type_of(side) in JSON or is_jsonb(side) for side in sides):
         return None
     if isinstance(node, exp.Sub | exp.GT | exp.GTE | exp.LT | exp.LTE):
-        raise Untranslatable("`-` of JSON" if isinstance(node, exp.Sub) else "an order of JSON")
+        raise (
+            Untranslatable("`-` of JSON", _REBUILD) if isinstance(node, exp.Sub) else Untranslatable("an order of JSON")
+        )
     if isinstance(node, _EQUAL):
         same = call("flowc_jsonb_equal", *map(_settled, sides))
         return same if isinstance(node, exp.EQ) else exp.Not(this=same)
@@ -204,11 +208,13 @@ _FUNCTIONS: Mapping[str, Callable[[exp.Expression], exp.Expression | None]] = {
 
 def rows_of_documents(root: exp.Expression, dialect: str) -> None:
     """Elements and keys in FROM as the rows of an array; what names them whole gets the name of their column."""
+    ordered = False
     for node in list(root.find_all(exp.Table, exp.Lateral)) if dialect == _DIALECT else []:
         if named(node.this) in _ROWS and isinstance(node.parent, exp.From | exp.Join):
-            if node.args.get("ordinality"):
-                raise Untranslatable("elements of JSON with ordinality")
+            ordered = ordered or bool(node.args.get("ordinality"))
             _as_array(node, named(node.this))
+    if ordered:  # told once all are arrays, so that nothing else is said of them
+        raise Untranslatable("elements of JSON with ordinality", "an element at a place is `doc -> 0`")
 
 
 def _as_array(node: exp.Expression, function: str) -> None:
@@ -217,13 +223,31 @@ def _as_array(node: exp.Expression, function: str) -> None:
     given = alias.args.get("columns") if alias is not None else None
     column = given[0].name if given else table if function.endswith("_keys") else "value"
     select = node.find_ancestor(exp.Select)
+    kind = exp.DataType.build("text" if plain else "jsonb" if function.startswith("jsonb") else "json")
     for used in list(select.find_all(exp.Column)) if select is not None else []:
-        named_so = used.table.lower() == table.lower() and used.name.lower() == column.lower()
-        if named_so or (not used.table and used.name.lower() in (table.lower(), column.lower())):
-            used.set("this", exp.to_identifier(column))
-            used.type = exp.DataType.build("text" if plain else "jsonb" if function.startswith("jsonb") else "json")
+        if _names_values(used, table, column, function):
+            _as_column(used, column, kind)
     array = exp.Unnest(
         expressions=[call(_ROWS[function], node.this.expressions[0])],
         alias=exp.TableAlias(this=exp.to_identifier(table), columns=[exp.to_identifier(column)]),
     )
     node.replace(array)
+
+
+def _names_values(used: exp.Column, table: str, column: str, function: str) -> bool:
+    """Whether a name is that of the values: their column's, or their row's, for a function of scalars gives no other.
+
+    What is a column of another table is no row.
+    """
+    name, table = used.name.lower(), table.lower()
+    row = not used.table and name == table and (ROW in used.meta or table == function)
+    return row or (used.table.lower() in ("", table) and name == column.lower())
+
+
+def _as_column(used: exp.Column, column: str, kind: exp.DataType) -> None:
+    named_before = used.this.copy()
+    used.meta.pop(ROW, None)
+    used.set("this", exp.to_identifier(column))
+    used.type = kind
+    if isinstance(used.parent, exp.Select) and used.arg_key == "expressions" and named_before.name != column:
+        used.replace(exp.alias_(used.copy(), named_before))

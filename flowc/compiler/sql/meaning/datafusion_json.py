@@ -40,6 +40,7 @@ _DIALECTS = ("postgres", "datafusion", "duckdb")
 
 _MADE, _MADE_B = "flowc_json", "flowc_jsonb"
 _OF_ANY = (_MADE, _MADE_B, READ, "flowc_text", "flowc_joined", "flowc_output", "flowc_outputs")
+_PUT = "put a value under a key with `jsonb_set`, or make the whole with `jsonb_build_object` or `jsonb_build_array`"
 _STRUCT, _RAW = "named_struct", "flowc_json"
 
 Make = Callable[[Sequence[exp.Expression]], exp.Expression]
@@ -70,16 +71,21 @@ def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     try:
         rows_of_documents(root, parsed.dialect)
     except Untranslatable as refusal:
-        reporter.error("untranslatable-sql", f"{refusal} (from {parsed.dialect} to datafusion)", parsed.span(root))
+        _refuse(refusal, root, parsed, reporter)
     for node in reversed(list(_concerned(root))):
         try:
             if not with_document(node, parsed.dialect) and (is_json(node) or _may_hold(node)):
                 _reword(node, parsed.dialect)
         except Untranslatable as refusal:
-            reporter.error("untranslatable-sql", f"{refusal} (from {parsed.dialect} to datafusion)", parsed.span(node))
+            _refuse(refusal, node, parsed, reporter)
     tree = root.this
     tree.parent = None
     return replace(parsed, tree=tree)
+
+
+def _refuse(refusal: Untranslatable, node: exp.Expression, parsed: SqlTree, reporter: Reporter) -> None:
+    message = f"{refusal} (from {parsed.dialect} to datafusion)"
+    reporter.error("untranslatable-sql", message, parsed.span(node), helps=[refusal.mend] if refusal.mend else ())
 
 
 def numbered(tree: exp.Expression) -> exp.Expression:
@@ -115,7 +121,7 @@ def _reword(node: exp.Expression, dialect: str) -> None:
         return
     if isinstance(node, exp.DPipe):
         if any(type_of(side) in JSON for side in (node.this, node.expression)) and not _has_text(node):
-            raise Untranslatable("`||` of JSON")
+            raise Untranslatable("`||` of JSON", _PUT)
         with_shown([node.this, node.expression])
         return
     if isinstance(node, OPERATORS) or named(node) in PATHS:

@@ -9,6 +9,9 @@ from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build, 
 _ZERO_OFFSET = ("bigquery",)
 _NAMED_BY_TABLE = ("bigquery", "postgres")
 """Dialects in which the column of UNNEST has the name of its table."""
+_BESIDE = (
+    "put the elements beside their table in FROM, as in `FROM t, unnest(t.items) AS item`, and gather them by GROUP BY"
+)
 
 
 def column_of(alias: exp.Expression | None, place: int) -> str | None:
@@ -75,7 +78,7 @@ def beside_table(node: exp.Expression, table: str, column: str, array: exp.Expre
     select = node.find_ancestor(exp.Select)
     join = node.parent if isinstance(node.parent, exp.Join) else node.parent.parent if node.parent is not None else None
     if select is None or node.args.get("offset") or not isinstance(join, exp.Join) or join.args.get("side"):
-        raise Untranslatable("the elements of a column beside its table")
+        raise Untranslatable("the elements of a column beside its table", _BESIDE)
     _exploded(select, join, table, column, array)
     return None
 
@@ -88,7 +91,7 @@ def _exploded(select: exp.Select, gone: exp.Expression, table: str, column: str,
         or not isinstance(from_, exp.Table | exp.Subquery)
         or (owner.table and owner.table.lower() != from_.alias_or_name.lower())
     ):
-        raise Untranslatable("the elements of a column beside its table")
+        raise Untranslatable("the elements of a column beside its table", _BESIDE)
     name = from_.alias_or_name
     if gone.args.get("on") is not None:
         select.where(gone.args["on"], copy=False)

@@ -55,7 +55,7 @@ def _reword_node(node: exp.Expression, rules: Rules, pair: Pair, parsed: SqlTree
             new = rewrite(node, pair)
         except Untranslatable as refusal:
             message = f"{refusal} (from {pair.source} to {pair.engine})"
-            helps = [f"write it in {pair.engine}'s SQL and say `dialect: {pair.engine}`"]
+            helps = [refusal.mend or f"write it in {pair.engine}'s SQL and say `dialect: {pair.engine}`"]
             if all(found.message != message for found in reporter.found):  # some rules are applied twice
                 reporter.error("untranslatable-sql", message, parsed.span(node), helps=helps)
             return
