@@ -82,7 +82,7 @@ def _in_range(texts: pa.Array, made: pa.Array) -> pa.Array:
         found = texts.filter(doubtful)
         meant = pc.or_(pc.match_substring_regex(found, "(?i)inf"), pc.match_substring_regex(found, "^[^1-9]*([eE]|$)"))
         if not pc.all(meant).as_py():
-            raise Misfit("no float is as great, or as small", CAST_HELP)
+            raise Misfit(": no float is as great, or as small", CAST_HELP)
     return made
 
 

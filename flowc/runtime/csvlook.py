@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flowc.runtime.connectors.files import Bytes, CsvOptions, compression, intact, opened, unreadable
-from flowc.runtime.connectors.filestream_records import splits, without_mark
+from flowc.runtime.connectors.files import Bytes, CsvOptions, compression, intact, opened, unreadable, without_mark
+from flowc.runtime.connectors.filestream_records import splits
 from flowc.runtime.connectors.lines import BLOCK, TooLong, line_ends, pieces
 from flowc.runtime.csvquotes import Quoting
 
@@ -48,8 +48,8 @@ def look(path: Path, options: CsvOptions, *, deep: bool) -> Look:
     """
     seen = _Seen(options)
     if deep and compression(path):  # is decompressed once alone
-        with opened(path) as stream:
-            found = _quotes(path, _Watched(without_mark(stream), seen), options)
+        with without_mark(lambda: opened(path)) as stream:
+            found = _quotes(path, _Watched(stream, seen), options)
     else:
         with opened(path) as stream:
             watched = _Watched(stream, seen)
@@ -58,8 +58,8 @@ def look(path: Path, options: CsvOptions, *, deep: bool) -> Look:
                     break
         found = Look(quoted=seen.quoted, spread=seen.quoted)
         if seen.quoted and deep and not seen.odd:
-            with opened(path) as stream:
-                found = _quotes(path, without_mark(stream), options)
+            with without_mark(lambda: opened(path)) as stream:
+                found = _quotes(path, stream, options)
     rows = min(seen.rows, found.rows)
     return replace(found, odd=found.odd or seen.odd or seen.is_long or rows < _FEWEST, rows=rows)
 

@@ -15,11 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from flowc.runtime.connectors import lines
-from flowc.runtime.connectors.files import Bytes, opened, unreadable
+from flowc.runtime.connectors.files import Bytes, opened, unreadable, without_mark
 from flowc.runtime.connectors.lines import TooLong, among, line_ends, pieces
 
 _BLANK = b" \t\r\n"
-_MARK = b"\xef\xbb\xbf"
 _SPACE = 64
 _NOTHING = re.compile(rb"(?m)^[ \t\r]*$")
 _DEPTH = np.zeros(256, np.int8)
@@ -60,26 +59,24 @@ def json_lines(path: Path, most: int) -> Iterator[Lines]:
     Raises:
         DataError: the array does not end, or something else follows it.
     """
-    with opened(path) as stream:
-        if stream.peek(len(_MARK))[: len(_MARK)] == _MARK:
-            stream.read(len(_MARK))
-        yield from _Elements(stream, path, most).lines() if is_array(stream) else _lines(stream, most)
+    with without_mark(lambda: opened(path)) as stream:
+        line = 1 + _blank_lines(stream)
+        is_array = stream.peek(1)[:1] == b"["
+        yield from _Elements(stream, path, most, line).lines() if is_array else _lines(stream, most, line)
 
 
-def is_array(stream: Bytes) -> bool:
-    """Whether the first sign of a stream is the bracket of an array. Nothing but blanks is taken from it."""
+def _blank_lines(stream: Bytes) -> int:
+    """Takes the blanks that a stream begins with; how many lines end in them."""
+    count = 0
     while first := stream.peek(_SPACE)[:_SPACE]:
-        blank = len(first) - len(first.lstrip(_BLANK))
-        if blank < len(first):
-            return first[blank:].startswith(b"[")
-        if len(first) < _SPACE:
-            return False
-        stream.read(len(first))
-    return False
+        blank = first[: len(first) - len(first.lstrip(_BLANK))]
+        count += stream.read(len(blank)).count(b"\n")
+        if len(blank) < len(first):
+            break
+    return count
 
 
-def _lines(stream: Bytes, most: int) -> Iterator[Lines]:
-    line = 1
+def _lines(stream: Bytes, most: int, line: int) -> Iterator[Lines]:
     for piece in pieces(stream, most):
         if isinstance(piece, TooLong):
             yield Lines(b"", np.array([line]), piece)
@@ -126,14 +123,14 @@ def _cuts(data: bytes, depth: int, within: int) -> _Cuts:
 
 
 class _Elements:
-    """The elements of an array as lines: within one, a line end means nothing but a blank."""
+    """The elements of an array as lines: within one, a line end is a tab, a blank that no text may hold either."""
 
-    def __init__(self, stream: Bytes, path: Path, most: int) -> None:
+    def __init__(self, stream: Bytes, path: Path, most: int, line: int) -> None:
         self._stream, self._path, self._most = stream, path, most
         self._depth = self._within = 0
         self._kept, self._size = list[bytes](), 0
         """What there is of the element that has not ended, none of it where that is too long; and its bytes."""
-        self._line, self._begin = 1, None
+        self._line, self._begin = line, None
         """The line that was come to, and that on which the element begins."""
         self._some = False
 
@@ -160,10 +157,8 @@ class _Elements:
         )
 
     def _opened(self) -> bytes:
-        """The first bytes of the array, behind its bracket, with the line ends before it."""
-        data = self._stream.read(_SPACE)
-        at = data.index(b"[")
-        return self._unescaped(data[:at] + b" " + data[at + 1 :])
+        """The first bytes of the array, a blank in place of its bracket."""
+        return self._unescaped(b" " + self._stream.read(_SPACE)[1:])
 
     def _block(self) -> bytes:
         return self._unescaped(self._stream.read(lines.BLOCK))
@@ -205,7 +200,7 @@ class _Elements:
         self._keep(block[last + 1 :])
 
     def _made(self, text: bytes, commas: Places, numbers: Places, *, bare: bool) -> Iterator[Lines]:
-        signs = np.frombuffer(text.replace(b"\n", b" "), np.uint8).copy()
+        signs = np.frombuffer(text.replace(b"\n", b"\t"), np.uint8).copy()
         signs[commas] = ord("\n")
         data = signs.tobytes().rstrip(b" \t\r")
         # Nothing between two commas is no element; as a line of its own it would be passed over.

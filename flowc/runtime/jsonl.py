@@ -18,12 +18,14 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json as arrow_json
 
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type, plain
+from flowc.runtime.codecs.jsonvalues import demand_finite
 from flowc.runtime.codecs.shapes import decoded_field
 from flowc.runtime.connectors.files import JsonOptions, intact, too_many, unreadable
 from flowc.runtime.convert import convert
@@ -208,6 +210,9 @@ def _field(column: Column) -> pa.Field:
 def _exact(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
     if is_struct(column.type):
         return struct_values(array, computed(column.type))
+    values = pc.list_flatten(array, recursive=True) if pa.types.is_list(array.type) else array
+    if pa.types.is_floating(values.type):
+        demand_finite(values)
     wanted = arrow_type(column.type)
     if array.type == wanted and _is_json(raw.type):
         return array
@@ -364,8 +369,18 @@ def _misfit(line: bytes, held: dict[str, object], shape: JsonShape) -> tuple[Col
 
 def _is_beyond(line: bytes, held: dict[str, object], name: str) -> bool:
     value = held.get(name)
-    beyond = isinstance(value, float) and math.isinf(value)
-    return beyond and any(sign.isdigit() for sign in str(_spelled(line, name, value)))
+    return _holds_infinity(value) and any(sign.isdigit() for sign in str(_spelled(line, name, value)))
+
+
+def _holds_infinity(value: object) -> bool:
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict | list):
+            parts += part.values() if isinstance(part, dict) else part
+        elif isinstance(part, float) and math.isinf(part):
+            return True
+    return False
 
 
 def _spelled(line: bytes, name: str, value: object) -> object:

@@ -55,7 +55,7 @@ def decode(message: bytes | None, columns: dict[str, tuple[DataType, bool]]) -> 
 
 
 def _decode(message: bytes | None, columns: dict[str, tuple[DataType, bool]]) -> Any:
-    if message is None or message.strip(b" \t\r\n") == b"null":
+    if message is None:
         return SKIPPED
     found = parse(message.decode("utf-8", errors="strict"))
     if not isinstance(found, Pairs):

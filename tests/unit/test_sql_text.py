@@ -163,6 +163,15 @@ def test_what_the_parser_reads_twice_is_refused_before_it_is_read(opening: str, 
     assert problems[0][0] == "sql-too-deep"
 
 
+@pytest.mark.parametrize("dialect", ["postgres", "mysql", "duckdb", "sqlite", "bigquery", "snowflake"])
+@pytest.mark.parametrize("name", ["if(a = 1, 'a', ", "map(a, ", "array(", "list(", "left(", "right(", "coalesce("])
+def test_functions_are_read_once_however_deep_they_are(name: str, dialect: str):
+    started = time.thread_time()
+    _, problems, _ = parsed(f"SELECT {name * 40}a{', 1)' * 40} AS x FROM t", dialect=dialect)
+    assert time.thread_time() - started < 1
+    assert [code for code, _ in problems if code == "sql-too-deep"] == []
+
+
 def test_arrays_in_arrays_are_read_up_to_the_limit():
     read = {n: parsed(f"SELECT {'ARRAY[' * n}1{']' * n} AS x FROM t")[1] for n in range(1, 14)}
     assert [n for n, problems in read.items() if problems == []] == list(range(1, 10))

@@ -42,6 +42,8 @@ _BREAKS = frozenset(
 _UNJOINED = {_T.JOIN: 1, _T.CROSS: -1, _T.NATURAL: -1}
 _READ_AGAIN = {"IF": 2, "SORT_ARRAY": 2, "BINARY": 3}
 """Words beside the names of types that make the parser read what follows so many times."""
+_CALLED = frozenset(("IF", "MAP", "ARRAY", "LIST"))
+"""Functions among all of these: what they have in parentheses is read once."""
 
 
 @dataclass(slots=True)
@@ -103,7 +105,8 @@ class _Counter:
         """How often the parser reads what a bracket holds: behind what may be a type, once as the parts of that."""
         if before is None or kind is _T.CASE:
             return 1
-        named = _READ_AGAIN.get(before.text.upper())
+        word = before.text.upper()
+        named = 1 if kind is _T.L_PAREN and word in _CALLED else _READ_AGAIN.get(word)
         if kind is _T.LT:
             return named or 1
         return named or (2 if before.token_type in self.types else 1)
@@ -118,7 +121,8 @@ class _Counter:
         if level.listed > MAX_LISTED:
             return f"more than {MAX_LISTED:,} terms in a row"
         if self.steps > self.most_steps:
-            return f"reading its types, arrays and structs in each other takes over {self.most_steps:,} steps"
+            again = "what stands in `ARRAY[…]`, or behind a type as in `date(…)`, is read twice"
+            return f"{again}, which takes over {self.most_steps:,} steps here"
         return None
 
 

@@ -18,7 +18,7 @@ from flowc.runtime.badrows import Findings, first_indices, isolate
 from flowc.runtime.codecs.contract import UNDECODABLE, Decoded
 from flowc.runtime.codecs.jsonvalues import without
 from flowc.runtime.codecs.shapes import decoded_schema
-from flowc.runtime.connectors.files import CsvOptions
+from flowc.runtime.connectors.files import MARK, CsvOptions
 from flowc.runtime.connectors.filestream_registry import SHIFT
 from flowc.runtime.convert import parse, parse_inferred
 from flowc.runtime.csvquotes import Quoting
@@ -136,6 +136,9 @@ class CsvDecoder:
             column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=True, null_values=[""],
             quoted_strings_can_be_null=True, include_columns=list(wanted),
         )  # fmt: skip
+        if lines.slice(0, len(MARK)).to_pybytes() == MARK:  # of the first value; Arrow drops one from all that it reads
+            lines = pa.py_buffer(MARK + lines.to_pybytes())
+            read.block_size += len(MARK)
         return arrow_csv.read_csv(pa.BufferReader(lines), read, rules, texts)
 
     def _column(self, fields: pa.Array | None, column: Column, rows: pa.Array, found: Findings) -> pa.Array:

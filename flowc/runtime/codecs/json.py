@@ -36,11 +36,11 @@ class JsonDecoder:
         self.schema = decoded_schema(self.columns)
 
     def decode(self, values: pa.BinaryArray | pa.LargeBinaryArray) -> Decoded:
-        """The rows of the messages; `null`, as a message or as its JSON, is a tombstone."""
+        """The rows of the messages; one without a value is a tombstone, the text `null` a bad row."""
         values = values if pa.types.is_binary(values.type) else values.cast(pa.binary())
         found = Findings(len(values))
         texts = _texts(values, found)
-        there = present(texts, pc.or_(values.is_null(), pc.fill_null(pc.equal(texts, "null"), False)))
+        there = present(texts, values.is_null())
         rows, arrays = self._read(there, found)
         made = to_columns(arrays, self.columns, rows, found)
         batch = pa.RecordBatch.from_arrays(made, schema=self.schema)

@@ -67,9 +67,14 @@ def _certain(array: pa.Array, kind: DataType) -> pa.Array | None:
     return certain_misfits(array, TEXT, kind) if pa.types.is_string(array.type) else None
 
 
-def _finite(array: pa.Array, _kind: DataType) -> pa.Array:
+def demand_finite(array: pa.Array) -> None:
+    """Raises Misfit where a float is infinite: JSON has none, so that its digits were of a number that is too great."""
     if not _all(pc.is_finite(array)):
         raise Misfit(": it is no finite number of that size")
+
+
+def _finite(array: pa.Array, _kind: DataType) -> pa.Array:
+    demand_finite(array)
     return array
 
 

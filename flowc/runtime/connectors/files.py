@@ -10,7 +10,7 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
@@ -35,6 +35,8 @@ BAD_ROWS_END = ".bad.jsonl"
 _MAGIC = frozenset("*?[")
 LARGEST = 1 << 29
 """What `max_line` may be at most: Arrow counts the bytes of a text in 32 bits."""
+MARK = b"\xef\xbb\xbf"
+"""What text in UTF-8 may begin with."""
 _MARKS = ("delimiter", "quote", "escape", "comment")
 
 
@@ -208,6 +210,16 @@ def opened(path: Path) -> Bytes:
     if how == "zstd":
         return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
     return path.open("rb")
+
+
+def without_mark(opened: Callable[[], Bytes]) -> Bytes:
+    """The bytes of a file behind the mark that one in UTF-8 may begin with."""
+    stream = opened()
+    # As little as a byte may be there to be looked at, however long the file is.
+    if MARK.startswith(stream.peek(len(MARK))[: len(MARK)]) and stream.read(len(MARK)) != MARK:
+        stream.close()
+        return opened()
+    return stream
 
 
 def csv_bytes(path: Path, options: CsvOptions) -> Bytes:

@@ -23,8 +23,9 @@ from flowc.runtime.connectors.files import (
     json_options,
     opened,
     unreadable,
+    without_mark,
 )
-from flowc.runtime.connectors.filestream_records import Records, csv_records, records, without_mark
+from flowc.runtime.connectors.filestream_records import Records, csv_records, records
 from flowc.runtime.connectors.filestream_registry import SHIFT, Facts, Registry
 from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.kafka_options import start_time
@@ -236,7 +237,7 @@ class FileSource:
 
     def _pieces(self, path: Path) -> Iterator[bytes | TooLong]:
         if self._read.format not in ("json", "jsonl"):
-            return pieces(without_mark(opened(path)), self._limits.max_line)
+            return pieces(without_mark(lambda: opened(path)), self._limits.max_line)
         return (lines.long or lines.data for lines in json_lines(path, self._limits.max_line))
 
     def _header(self, number: int) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from flowc.errors import DataError
 from flowc.runtime.badrows import first_indices
-from flowc.runtime.connectors.files import Bytes, CsvOptions, csv_bytes, unreadable
+from flowc.runtime.connectors.files import CsvOptions, csv_bytes, unreadable, without_mark
 from flowc.runtime.connectors.lines import TooLong, pieces
 from flowc.runtime.csvquotes import Quoting, Split, count_lines, lines_of
 
@@ -19,7 +19,6 @@ Pieces = Iterator[bytes | TooLong]
 
 _BLANK = r"^[ \t\r]*$"
 _EMPTY = r"^\r?$"
-_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ def _wanted(found: Records, quoting: Quoting | None, begin: int) -> Records:
 
 def csv_records(path: Path, options: CsvOptions, quoting: Quoting, begin: int = 0) -> Iterator[Records]:
     """The rows of a CSV file from line `begin` on, without its header."""
-    stream = without_mark(csv_bytes(path, options))
+    stream = without_mark(lambda: csv_bytes(path, options))
     found = records(pieces(stream, options.max_line), path, quoting, begin, first=options.skip_rows)
     return _without_header(found, begin) if options.header else found
 
@@ -120,10 +119,3 @@ def _without_header(found: Iterator[Records], line: int) -> Iterator[Records]:
             return
         yield Records(first.values.slice(1), first.lines.slice(1), first.end)
     yield from found
-
-
-def without_mark(stream: Bytes) -> Bytes:
-    """The stream behind the mark that a UTF-8 file may begin with."""
-    if stream.peek(3)[:3] == _MARK:
-        stream.read(3)
-    return stream
