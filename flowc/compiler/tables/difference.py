@@ -17,7 +17,6 @@ from sqlglot.errors import SqlglotError
 
 from flowc.catalog import ROW_ID, Column, Table
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.sql.relations import fold
 from flowc.compiler.tables.ddl import keyed, reported, stored
 from flowc.compiler.tables.defaults import default_value, plain_number
 from flowc.compiler.tables.owntypes import same_name
@@ -178,8 +177,8 @@ def _uncast(node: exp.Expr) -> exp.Expr:
 def _named(node: exp.Expr, dialect: Dialect, renamed: Mapping[str, str]) -> exp.Expr:
     """With names as the engine compares them: an engine quotes them, and writes functions in its own case."""
     if isinstance(node, exp.Identifier):
-        name = exp.to_identifier(renamed.get(node.name, node.name), quoted=node.args.get("quoted"))
-        return exp.Identifier(this=fold(name, dialect.name), quoted=False)
+        name = renamed.get(node.name, node.name)
+        return exp.Identifier(this=dialect.fold(name if node.args.get("quoted") else name.lower()), quoted=False)
     return exp.Anonymous(this=node.name.lower(), expressions=node.expressions) if type(node) is exp.Anonymous else node
 
 
