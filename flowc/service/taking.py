@@ -20,11 +20,12 @@ from flowc.compiler.ir import Ir, Pipeline, Stream, Target
 from flowc.compiler.loads.watermark import WATERMARKS, of_pipeline
 from flowc.compiler.migrate import history as sql
 from flowc.compiler.quote import ident, table, text
+from flowc.compiler.streamplan.positions import POSITIONS
 from flowc.compiler.tables.state import WAS
 from flowc.errors import UsageError
 from flowc.migration import Managed, Snapshot
 from flowc.plan import PROJECT
-from flowc.runtime.connector import Database
+from flowc.runtime.connector import Database, stored_name
 from flowc.runtime.renewal import is_old
 from flowc.service.history import History, claim_history, encode_snapshot, read_history
 from flowc.service.live import history_of
@@ -88,6 +89,8 @@ class Taking(Renaming):
             self.found = tuple(kept for kept in every if kept.rows or self._is_here(kept))
         if not self.found and not self.outputs:
             raise _nothing(self._subject, f"nothing of it is kept of project `{self.old}`")
+        # Whose the table is tells whether all of it has gone, so it goes last.
+        self.found = tuple(sorted(self.found, key=self._is_here))
 
     @property
     def _subject(self) -> Subject:
@@ -136,7 +139,22 @@ class Taking(Renaming):
             return f"{named}{_listed(loads, dialect)} AND {ident('target')} IN {_listed(targets, dialect)}"
         streams = [each.name for each in self.streams]
         replays = [made(each) for each in streams for made in (replayed_name, judged_name)]
-        return f"{named}{_listed((*streams, *replays), dialect)}"
+        of = f"{named}{_listed((*streams, *replays), dialect)}"
+        if name != POSITIONS:
+            return of
+        targets = self._positions(database, dialect, of)
+        return f"{of} AND {ident('target')} IN {_listed(targets, dialect)}"
+
+    def _positions(self, database: Database, dialect: Dialect, of: str) -> list[str]:
+        """The names under which streams keep positions of the table; they keep some of each table that they write."""
+        at = self._subject
+        same = [name for name in self.checked.project.connections if self.sessions.same(name, at.connection)]
+        if not any(self.sessions.control(name)[0] is database for name in same):
+            return []
+        state = table(dialect.state_table(POSITIONS))
+        found = database.query(f"SELECT DISTINCT p.{ident('target')} AS {ident('target')} FROM {state} AS p WHERE {of}")
+        names = [str(row["target"]) for row in found.to_pylist()]
+        return [name for name in names if stored_name((name,), at.name, database) == name]
 
     def _hold(self, kept: Kept) -> None:
         if self._is_here(kept) and kept.database is self.sessions.target(self._subject.connection):

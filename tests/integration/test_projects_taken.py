@@ -98,3 +98,58 @@ def test_a_table_that_an_older_version_left_to_nobody_is_taken_over(store: Store
     orders.write("specs/project.yaml", text.partition("pipelines:")[0].replace("  orders:", "  mine:"))
     assert " 0 to drop" in done(orders, "plan")
     assert store.rows(f"SELECT project, version FROM {own(store, 'migrations')}") == [("", 1), ("", 2), ("shop", 1)]
+
+
+def two_targets(project: Inside, source: Inside, *tables: str) -> None:
+    """Has the stream read the files of `source` and write those tables."""
+    text = (project.path / "specs/project.yaml").read_text().replace(f"uri: {project.path}", f"uri: {source.path}")
+    targets = ", ".join(f"{{ connection: wh, table: {name} }}" for name in tables)
+    text = text.replace("to: { connection: wh, table: orders_ticks }", f"to: [{targets}]")
+    project.write("specs/project.yaml", text)
+
+
+def test_what_a_stream_keeps_of_another_table_stays(store: Store, made: Make):
+    orders, shop = made("orders"), made("shop", table="orders")
+    two_targets(orders, orders, "orders_ticks", "others")
+    two_targets(shop, orders, "orders_ticks")
+    done(orders, "run", "--once", "ticks")
+    done(shop, "project", "take", "wh.orders_ticks", "--from", "orders", "--yes")
+    kept = store.rows(f"SELECT project, target FROM {own(store, 'positions')}")
+    assert [(project, str(target).rpartition(".")[2]) for project, target in kept] == [
+        ("orders", "others"),
+        ("shop", "orders_ticks"),
+    ]
+    text = (orders.path / "specs/project.yaml").read_text()
+    orders.write("specs/project.yaml", text.replace("[{ connection: wh, table: orders_ticks }, ", "["))
+    orders.write("ticks-2.jsonl", '{"id": 2, "name": "more"}\n')
+    done(orders, "run", "--once", "ticks")
+    assert store.rows("SELECT id FROM others") == [(1,), (2,)]
+    assert store.rows("SELECT id FROM orders_ticks") == [(1,)]
+
+
+def test_a_taking_over_that_was_interrupted_is_run_once_more(store: Store, made: Make):
+    orders, shop = made("orders"), made("shop", table="orders")
+    state = Store("sqlite", orders.path, file="state")
+    for project in (orders, shop):
+        text = (project.path / "specs/project.yaml").read_text().replace(f"uri: {project.path}", f"uri: {orders.path}")
+        text = text.replace("tables:", f"  st: {{ kind: sqlite, path: {orders.path}/state.sqlite }}\ntables:", 1)
+        text = text.replace("    to: { connection: wh, table: orders_ticks }", "    to: { table: orders }")
+        text = text.replace(
+            "    source:", "    state: { connection: st }\n    dedupe: { keys: [id], within: 1d }\n    source:"
+        )
+        project.write("specs/project.yaml", text)
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once", "ticks")
+    (kept,) = state.rows("SELECT count(*) FROM flowc_checkpoints")
+    assert kept != (0,)
+    state.run(
+        "CREATE TRIGGER fails BEFORE UPDATE ON flowc_checkpoints WHEN NEW.project = 'shop' "
+        "BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    refused(shop, "project", "take", "orders", "--yes")
+    assert "project take wh.orders`" in refused(shop, "plan")
+    state.run("DROP TRIGGER fails")
+    done(shop, "project", "take", "orders", "--yes")
+    orders.write("ticks-2.jsonl", '{"id": 1, "name": "again"}\n{"id": 2, "name": "more"}\n')
+    done(shop, "run", "--once", "ticks")
+    assert store.rows("SELECT id FROM orders") == [(1,), (2,)]

@@ -15,8 +15,8 @@ from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.describe import index_words
 from flowc.compiler.tables.ddl import index_name, keyed_table, made_name
 from flowc.compiler.tables.difference import known_default, same_column
-from flowc.compiler.tables.made import made_form, way
-from flowc.compiler.tables.spelling import respelled
+from flowc.compiler.tables.made import expression, is_stored, made_form, way
+from flowc.compiler.tables.spelling import respelled, words
 from flowc.migration import WantedTable
 
 SHADOW = "__flowc"
@@ -112,11 +112,10 @@ def _default(was: Column, now: Column, applied: Column | None, situation: Situat
         yield from _generation(was, now, applied, situation)
         return
     before, after = (known_default(column.default, now, situation.dialect) for column in (was, now))
-    if before == after:
-        return
     if after is None:
-        yield Alteration("drop_default", was, now)
-    elif applied is None or not _is_respelled(before, after, applied.default, now, situation.dialect):
+        if before is not None:
+            yield Alteration("drop_default", was, now)
+    elif not _is_default(before, after, applied, now, situation.dialect):
         yield Alteration("set_default", was, now)
 
 
@@ -126,21 +125,32 @@ def _is_left(was: Column, now: Column, applied: Column | None, situation: Situat
     return counts(was.default) and not said
 
 
-def _is_respelled(before: str | None, after: str, applied: str | None, now: Column, dialect: Dialect) -> bool:
-    """Whether an expression is as it was applied: an engine rewrites it when it stores it."""
+def _is_default(before: str | None, after: str, applied: Column | None, now: Column, dialect: Dialect) -> bool:
+    """Whether a default is there. An engine rewrites an expression when it stores it: as it was applied it tells more.
+
+    `before` and `after` are the forms of the live default and of the declared one.
+    """
     plain = before is None or any(form.startswith("literal ") for form in (before, after))
-    return not plain and known_default(applied, now, dialect) == after
+    if plain or applied is None or applied.default is None:
+        return before == after
+    return words(applied.default, dialect) == words(now.default or "", dialect)
 
 
 def _generation(was: Column, now: Column, applied: Column | None, situation: Situation) -> Iterator[Alteration]:
-    """Of an expression the engine tells its own text, so that it is the one of the specs if that is as it was."""
     ways = {way(was.default), way(now.default)}
-    names = dict(situation.renamed)
-    known = [made_form(was.default, situation.dialect, held) for held in ({}, names)]
-    if ways == {"computed"} and applied is not None and not situation.whole:
-        known += [made_form(applied.default, situation.dialect, held) for held in ({}, names)]
-    if len(ways) > 1 or made_form(now.default, situation.dialect, {}) not in known:
+    if len(ways) > 1 or not _is_made(was, now, applied, situation):
         yield Alteration("alter_generation", was, now)
+
+
+def _is_made(was: Column, now: Column, applied: Column | None, situation: Situation) -> bool:
+    """Whether values are made as declared. Engines tell expressions in their own words: what was applied counts."""
+    dialect = situation.dialect
+    names: tuple[dict[str, str], ...] = ({}, dict(situation.renamed))
+    if applied is None or situation.whole or {way(c.default) for c in (applied, now)} != {"computed"}:
+        return made_form(now.default, dialect, {}) in [made_form(was.default, dialect, held) for held in names]
+    said = words(expression(now.default), dialect)
+    same = said in [words(expression(applied.default), dialect, held) for held in names]
+    return same and is_stored(was.default) == is_stored(now.default)
 
 
 def _dropped(situation: Situation, managed: Table | None) -> Iterator[Alteration]:

@@ -28,8 +28,7 @@ def _is_cte(table: exp.Table, engine: str) -> bool:
     while node.parent is not None:
         parent = node.parent
         if isinstance(parent, exp.With):
-            sees_all = parent.args.get("recursive") or engine == "sqlite"
-            ctes = parent.expressions if sees_all else parent.expressions[: node.index]
+            ctes: Sequence[exp.Expression] = _seen(parent, node, table, engine)
         else:
             with_ = parent.args.get("with_")
             ctes = with_.expressions if with_ is not None and with_ is not node else ()
@@ -37,6 +36,36 @@ def _is_cte(table: exp.Table, engine: str) -> bool:
             return True
         node = parent
     return False
+
+
+def _seen(with_: exp.With, cte: exp.Expression, table: exp.Table, engine: str) -> list[exp.Expression]:
+    """The CTEs of a WITH that a table in one of them may be.
+
+    SQLite sees all of them always, others all of a recursive one; DuckDB and DataFusion see those before, and where it
+    is recursive, in the second branch of a UNION, the CTE itself.
+    """
+    ctes: list[exp.Expression] = with_.expressions
+    before = ctes[: cte.index]
+    if engine == "sqlite":
+        return ctes
+    if not with_.args.get("recursive"):
+        return before
+    if engine not in ("duckdb", "datafusion"):
+        return ctes
+    return [*before, cte] if _is_recursive(cte, table) else before
+
+
+def _is_recursive(cte: exp.Expression, table: exp.Table) -> bool:
+    """Whether a table in a CTE stands where the CTE may read itself."""
+    union = cte.this.unnest()
+    if not isinstance(union, exp.Union):
+        return False
+    node: exp.Expression = table
+    while node.parent is not union:
+        if node.parent is cte or node.parent is None:
+            return False  # in a WITH of the UNION
+        node = node.parent
+    return bool(node.arg_key == "expression")
 
 
 def edited(text: MappedText, edits: Sequence[Edit]) -> MappedText:

@@ -7,7 +7,7 @@ differs from it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -20,7 +20,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.tables.ddl import keyed, reported, stored
 from flowc.compiler.tables.defaults import default_value, plain_number
 from flowc.compiler.tables.owntypes import same_name
-from flowc.compiler.tables.spelling import respelled
+from flowc.compiler.tables.spelling import NO_NAMES, backquoted, respelled, words
 from flowc.types import TEMPORAL, DataType, Kind
 
 
@@ -134,15 +134,20 @@ _LITERAL = "literal "
 _TRUTH = {"1": "true", "t": "true", "true": "true", "0": "false", "f": "false", "false": "false"}
 
 
-def default_form(text: str | None, dialect: Dialect) -> str | None:
-    """A default without what engines add to it: casts and parentheses. NULL is no default."""
+def default_form(text: str | None, dialect: Dialect, renamed: Mapping[str, str] = NO_NAMES) -> str | None:
+    """A default without what engines add to it: casts, and parentheses that change nothing. NULL is no default.
+
+    `renamed` are old names of columns and new ones.
+    """
     if text is None or text.strip().upper() == "NULL":
         return None
     try:
-        tree = sqlglot.parse_one(text, read=dialect.sqlglot)
+        tree = sqlglot.parse_one(backquoted(text, dialect), read=dialect.sqlglot)
     except SqlglotError:
-        return " ".join(text.split())
-    bare = tree.transform(_uncast)
+        return " ".join(words(text, dialect, renamed))
+    while (bare := tree.transform(_uncast)) != tree:  # what replaces a node is not looked into
+        tree = bare
+    bare = bare.transform(_named, dialect, renamed)
     if isinstance(bare, exp.Null):
         return None
     sign = "-" if isinstance(bare, exp.Neg) else ""
@@ -151,7 +156,7 @@ def default_form(text: str | None, dialect: Dialect) -> str | None:
         return f"{_LITERAL}{sign}{int(str(value.this), 16 if isinstance(value, exp.HexString) else 2)}"
     if isinstance(value, (exp.Literal, exp.Boolean)):
         return f"{_LITERAL}{sign}{_literal(value)}"
-    return str(bare.sql(dialect=dialect.sqlglot)).lower()
+    return repr(bare)  # the tree: it tells what belongs together without parentheses
 
 
 def _uncast(node: exp.Expr) -> exp.Expr:
@@ -167,6 +172,14 @@ def _uncast(node: exp.Expr) -> exp.Expr:
         number = isinstance(held, exp.Literal) and held.is_string and _NUMBER.fullmatch(str(held.this))
         return exp.Literal.number(str(held.this)) if number else held
     return held
+
+
+def _named(node: exp.Expr, dialect: Dialect, renamed: Mapping[str, str]) -> exp.Expr:
+    """With names as the engine compares them: an engine quotes them, and writes functions in its own case."""
+    if isinstance(node, exp.Identifier):
+        name = renamed.get(node.name, node.name)
+        return exp.Identifier(this=dialect.fold(name if node.args.get("quoted") else name.lower()), quoted=False)
+    return exp.Anonymous(this=node.name.lower(), expressions=node.expressions) if type(node) is exp.Anonymous else node
 
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")

@@ -38,8 +38,6 @@ def made_form(default: str | None, dialect: Dialect, renamed: Mapping[str, str])
     """
     text = (default or "").strip()
     if found := _COMPUTED.fullmatch(text):
-        named = "|".join(map(re.escape, renamed)) or r"\Z\A"
-        made = re.sub(rf"(?<![\w$])({named})(?![\w$])", lambda match: renamed[match[0]], found["made"])
-        return f"{default_form(made, dialect)} {'stored' if is_stored(text) else ''}"
+        return f"{default_form(found['made'], dialect, renamed)} {'stored' if is_stored(text) else ''}"
     counter = _NUMBERED.match(text)
     return " ".join(counter[0].upper().split()) if counter else ""
