@@ -34,7 +34,8 @@ def test_a_column_of_several_types_is_described_as_its_rows_are() -> None:
     assert [column.type for column in transform.columns()] == [data_type(transform(_batch((1, "a"))).schema.field("v"))]
     [none] = transform.apart("source", list(_batch().values())) or [None]
     [some] = transform.apart("source", list(_batch((2, "a")).values())) or [None]
-    assert isinstance(none, pa.RecordBatch) and isinstance(some, pa.RecordBatch)
+    assert isinstance(none, pa.RecordBatch)
+    assert isinstance(some, pa.RecordBatch)
     assert none.schema.types == some.schema.types
 
 
