@@ -39,7 +39,7 @@ _DIALECTS = ("postgres", "datafusion", "duckdb")
 """Those whose operators these are; in others `->` and `->>` mean other things."""
 
 _MADE, _MADE_B = "flowc_json", "flowc_jsonb"
-_OF_ANY = (_MADE, _MADE_B, READ, "flowc_text", "flowc_joined", "flowc_output", "flowc_outputs")
+_OF_ANY = (_MADE, _MADE_B, READ, "flowc_text", "flowc_joined", "flowc_output", "flowc_outputs", "flowc_whole")
 _STRUCT, _RAW = "named_struct", "flowc_json"
 
 Make = Callable[[Sequence[exp.Expression]], exp.Expression]

@@ -63,7 +63,7 @@ def number_of(node: exp.Expression) -> Number | None:
         return number_of(node.this)
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
         return _together(number_of(node.left), number_of(node.right))
-    if isinstance(node, exp.Case | exp.Coalesce):
+    if isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
         kinds = [number_of(value) for value in values_of(node)]
         return max((kind for kind in kinds if kind is not None), default=None) if None not in kinds else None
     if isinstance(node, exp.Count):
