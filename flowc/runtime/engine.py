@@ -24,7 +24,7 @@ from flowc.runtime.connectors.files import Files
 from flowc.runtime.convert import convert, parse, parse_inferred
 from flowc.runtime.csvfiles import Part, fault, register_csv
 from flowc.runtime.csvlook import USUAL
-from flowc.runtime.enginecontext import LARGE_BATCH, new_context, register, take_batches
+from flowc.runtime.enginecontext import LARGE_BATCH, new_context, planned_schema, register, take_batches
 from flowc.runtime.enginejson import calls_json, register_json, register_parts, without_json
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.fit import Place, fit, misfit_in_file
@@ -220,7 +220,8 @@ class Engine:
         written = self._guard(lambda: self._planned(sql))
         checked = self._guard(lambda: self._checked(sql, read)) if read.arithmetic else sql
         frame = self._guard(lambda: self._with_json(checked)) if calls_json(sql) or read.arithmetic else written
-        pairs = zip(columns_of(frame.schema()), written.schema().names, strict=True)
+        schema = self._guard(lambda: planned_schema(self._context, frame))
+        pairs = zip(columns_of(schema), written.schema().names, strict=True)
         return frame, tuple(replace(column, name=name) for column, name in pairs)
 
     def _planned(self, sql: str) -> Any:

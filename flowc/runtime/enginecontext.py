@@ -39,6 +39,17 @@ def register(
     context.register_udf(datafusion.udf(function, takes, gives, "immutable", name))
 
 
+def planned_schema(context: Any, frame: Any) -> pa.Schema:
+    """The names and NULLs of a query as they are written, and the types that its rows have.
+
+    Those of UNION and CASE are made the same when a plan is optimized only.
+    """
+    rows = context.create_dataframe_from_logical_plan(frame.optimized_logical_plan()).schema()
+    pairs = zip(frame.schema(), rows, strict=True)
+    # What a field says of its type beside Arrow's is of the type that it had.
+    return pa.schema([a if a.type == b.type else a.with_type(b.type).remove_metadata() for a, b in pairs])
+
+
 def take_batches(context: Any, rows: int) -> None:
     """So many rows are taken together from here on."""
     context.sql(f"SET datafusion.execution.batch_size = {rows}")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError
@@ -35,15 +36,17 @@ from flowc.types import DataType, Kind
 
 CODE = "invalid-json"
 
-_OF_ANY = r"flowc_(?:json|jsonb|document|text|joined|output|outputs)_\d+"
+_OF_ANY = r"flowc_(?:json|jsonb|document|text|joined|output|outputs|whole)_\d+"
 _CALLED = re.compile(rf"\b{_OF_ANY}\b")
-_ANY = re.compile(r"\bflowc_(?:jsonb?|document|text|joined|output|outputs)_\w+")
+_ANY = re.compile(r"\bflowc_(?:jsonb?|document|text|joined|output|outputs|whole)_\w+")
 _REFUSED = re.compile(rf"call to '({_OF_ANY})' function: coercion from (.*?) to the signature", re.DOTALL)
 _NOTHING = pa.binary(77)
 """A type that no value has, and that the engine makes of none: it takes only what is always NULL."""
 _JSON = arrow_field(Column("value", DataType(Kind.JSON)))
 _ANYTHING, _LIST = "arrow_typeof", "make_array"
 """Functions of the engine that take every type: one gives text, the other a list."""
+_INSTEAD = {"flowc_outputs": _LIST, "flowc_whole": ""}
+"""In the place of others; what is cast to an integer is one without a function."""
 _TEXT, _TEXTS = pa.field("value", pa.string()), pa.field("value", pa.list_(pa.string()))
 
 
@@ -54,7 +57,7 @@ def calls_json(sql: str) -> bool:
 
 def without_json(sql: str) -> str:
     """The query with a function of the engine in the place of those whose types are not known: to be planned only."""
-    return _CALLED.sub(lambda called: _LIST if called[0].startswith("flowc_outputs") else _ANYTHING, sql)
+    return _CALLED.sub(lambda called: _INSTEAD.get(called[0].rpartition("_")[0], _ANYTHING), sql)
 
 
 def register_parts(context: Any, sql: str, fail: Callable[[DataError], None]) -> None:
@@ -95,6 +98,18 @@ def _as_it_is(values: pa.Array) -> pa.Array:
     kind = values.type
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     return values.cast(pa.string()) if texts else made_json(values)
+
+
+def _whole(values: pa.Array) -> pa.Array:
+    """The text of the integer that PostgreSQL rounds a number to; of other values, the text that it casts from."""
+    if pa.types.is_decimal(values.type):
+        rounded = pc.round(values, round_mode="half_towards_infinity")
+        return rounded.cast(pa.decimal256(76, 0)).cast(pa.string())
+    if pa.types.is_floating(values.type):
+        values = pc.round(values.cast(pa.float64()), round_mode="half_to_even")
+    elif not pa.types.is_boolean(values.type):
+        return values.cast(pa.string())
+    return values.cast(pa.int64()).cast(pa.string())
 
 
 def _jsonb_part(documents: pa.Array, steps: pa.Array) -> pa.Array:
@@ -141,6 +156,7 @@ _FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field]] = {
     "flowc_joined": (joined, _TEXT),
     "flowc_output": (output, _TEXT),
     "flowc_outputs": (outputs, _TEXTS),
+    "flowc_whole": (_whole, _TEXT),
 }
 
 

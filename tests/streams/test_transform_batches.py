@@ -7,6 +7,7 @@ import pytest
 
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.errors import DataError, EngineError
+from flowc.runtime.arrow import data_type
 from flowc.runtime.streams.transform import Transform
 
 SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
@@ -26,6 +27,16 @@ def test_each_batch_is_seen_and_no_other() -> None:
     assert transform(_batch((3, "c"))).to_pylist() == [{"id": 3, "name": "C"}]
     assert transform(_batch((0, "d"))).num_rows == 0
     assert transform(_batch()).schema.names == ["id", "name"]
+
+
+def test_a_column_of_several_types_is_described_as_its_rows_are() -> None:
+    transform = _transform("SELECT CASE WHEN id = 1 THEN 0 ELSE CAST(1.25 AS DECIMAL(10, 2)) END AS v FROM source")
+    assert [column.type for column in transform.columns()] == [data_type(transform(_batch((1, "a"))).schema.field("v"))]
+    [none] = transform.apart("source", list(_batch().values())) or [None]
+    [some] = transform.apart("source", list(_batch((2, "a")).values())) or [None]
+    assert isinstance(none, pa.RecordBatch)
+    assert isinstance(some, pa.RecordBatch)
+    assert none.schema.types == some.schema.types
 
 
 def test_arithmetic_never_wraps_around() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,12 +13,13 @@ import pytest
 
 from flowc.errors import EngineError
 from flowc.plan import EngineRead, FilesRead, FunctionPlan
+from flowc.runtime.arrow import data_type
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine
 from flowc.runtime.functions import Function
 from flowc.runtime.pump import Pump
 from flowc.runtime.spool import Spool
-from flowc.types import BIGINT
+from flowc.types import BIGINT, parse_type
 
 
 def result(tmp_path, sql):
@@ -30,6 +33,42 @@ def result(tmp_path, sql):
 def test_times_are_zoned(tmp_path):
     made = result(tmp_path, "SELECT CAST('2024-01-01T00:00:00Z' AS timestamptz) AS t FROM source LIMIT 1")
     assert made.schema.field("t").type.tz == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind", "values"),
+    [
+        (
+            "SELECT DATE '2024-01-01' AS v FROM source WHERE n = 1 UNION ALL SELECT TIMESTAMP '2024-03-04 10:00:00'",
+            "timestamp(9)",
+            [datetime(2024, 1, 1), datetime(2024, 3, 4, 10)],
+        ),
+        (
+            "SELECT CASE WHEN n = 1 THEN DATE '2024-01-01' ELSE TIMESTAMP '2024-03-04 10:00:00' END AS v FROM source",
+            "timestamp(9)",
+            [datetime(2024, 1, 1), datetime(2024, 3, 4, 10)],
+        ),
+        ("SELECT CAST(0.5 AS REAL) AS v FROM source WHERE n = 1 UNION ALL SELECT 0.1", "double", [0.1, 0.5]),
+        (
+            "SELECT CASE WHEN n = 1 THEN 0 ELSE CAST(1.25 AS DECIMAL(10, 2)) END AS v FROM source",
+            "decimal(22,2)",
+            [Decimal(0), Decimal("1.25")],
+        ),
+        (
+            "WITH u AS (SELECT CAST(1 AS DECIMAL(20, 0)) AS v FROM source WHERE n = 1"
+            " UNION ALL SELECT CAST(1.25 AS DECIMAL(10, 2))) SELECT v FROM u",
+            "decimal(22,2)",
+            [Decimal(1), Decimal("1.25")],
+        ),
+    ],
+)
+def test_a_column_of_several_types_has_the_one_that_holds_them_all(tmp_path, sql, kind, values):
+    made = result(tmp_path, sql)
+    assert sorted(made["v"].to_pylist()) == values
+    assert data_type(made.schema.field("v")) == parse_type(kind)
+    read = EngineRead((("source", FilesRead("d", "a.csv", "csv")),), sql)
+    with Engine(lambda _: Files({"uri": str(tmp_path)})) as engine:
+        assert [column.type for column in engine.describe(read)] == [parse_type(kind)]
 
 
 def test_results_are_plain_types(tmp_path):

@@ -14,7 +14,7 @@ from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import Arithmetic
 from flowc.runtime.arithmetic import CODE, Query, overflowed
 from flowc.runtime.arrow import arrow_field, columns_of, nests_fields, plain
-from flowc.runtime.enginecontext import new_context, register
+from flowc.runtime.enginecontext import new_context, planned_schema, register
 from flowc.runtime.enginejson import register_json, register_parts, without_json
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, mistyped, register_all
@@ -79,7 +79,7 @@ class Transform:
 
     def columns(self) -> tuple[Column, ...]:
         """What the query yields, as the engine plans it; values with named parts become JSON."""
-        schema: pa.Schema = self._guard(lambda: self._context.sql(self._sql).schema())
+        schema = self._guard(lambda: planned_schema(self._context, self._context.sql(self._sql)))
         nests = [nests_fields(field.type) for field in schema]
         return tuple(replace(c, type=_JSON) if n else c for c, n in zip(columns_of(schema), nests, strict=True))
 
@@ -116,7 +116,7 @@ class Transform:
         self._context.deregister_table(name)
         self._context.register_record_batches(name, [[piece] for piece in pieces])
         frame = self._guard(lambda: self._context.sql(self._sql))
-        schema = frame.schema()
+        schema = self._guard(lambda: planned_schema(self._context, frame))
         streams = self._guard(frame.execute_stream_partitioned)
         if len(streams) != len(pieces):
             return None

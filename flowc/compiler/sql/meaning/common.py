@@ -16,6 +16,7 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
 from flowc.compiler.sql.meaning.dateparts import DATE_PARTS
 from flowc.compiler.sql.meaning.named import named
 
@@ -129,14 +130,29 @@ def cast_to_integer(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def _as_cut_or_rounded(value: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Between an engine that cuts and one that rounds."""
-    kind = type_of(value)
-    if kind is None or kind not in exp.DataType.REAL_TYPES:
+    number = _number_with_places(value, pair)
+    if number is Number.INTEGER or (number is None and type_of(value) is not None):
+        return None
+    if number in (None, Number.FRACTION) and pair.source in EXACT and pair.engine == "datafusion":
+        return None if isinstance(value.unnest(), _WITHOUT_PLACES) else call("flowc_whole", value)
+    if number is None:
         return None
     if pair.source in _CUTS:
         return exp.Trunc(this=value.copy())
-    if kind in exp.DataType.FLOAT_TYPES and pair.source in ("postgres", "duckdb"):
+    if number is Number.FLOAT and pair.source in ("postgres", "duckdb"):
         return build(_HALF_TO_EVEN, x=value)
     return exp.Round(this=value.copy())
+
+
+_WITHOUT_PLACES = (exp.Null, exp.Predicate, exp.Connector, exp.Not)
+
+
+def _number_with_places(value: exp.Expression, pair: Pair) -> Number | None:
+    """What kind of number is rounded: means of integers and parts of times have places."""
+    number = number_of(value)
+    if number is Number.INTEGER and value.find(exp.Avg):
+        return Number.DECIMAL
+    return Number.DECIMAL if number is None and pair.source in EXACT and value.find(exp.Extract) else number
 
 
 _HALF_TO_EVEN = "CASE WHEN ABS(:x - TRUNC(:x)) = 0.5 THEN ROUND(:x / 2) * 2 ELSE ROUND(:x) END"
@@ -146,7 +162,7 @@ _HALF_TO_EVEN = "CASE WHEN ABS(:x - TRUNC(:x)) = 0.5 THEN ROUND(:x / 2) * 2 ELSE
 def round_float(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A half of a float goes to the even number where the author's dialect rounds it so."""
     even, away = pair.source in ("postgres", "mysql"), pair.engine in ("duckdb", "datafusion", "sqlite")
-    if not even or not away or node.args.get("decimals") or type_of(node.this) not in exp.DataType.FLOAT_TYPES:
+    if not even or not away or node.args.get("decimals") or number_of(node.this) is not Number.FLOAT:
         return None
     return build(_HALF_TO_EVEN, x=node.this)
 

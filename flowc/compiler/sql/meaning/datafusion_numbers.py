@@ -63,7 +63,7 @@ def number_of(node: exp.Expression) -> Number | None:
         return number_of(node.this)
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
         return _together(number_of(node.left), number_of(node.right))
-    if isinstance(node, exp.Case | exp.Coalesce):
+    if isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
         kinds = [number_of(value) for value in values_of(node)]
         return max((kind for kind in kinds if kind is not None), default=None) if None not in kinds else None
     if isinstance(node, exp.Count):
@@ -195,7 +195,46 @@ def _no_floats(node: exp.Expression, pair: Pair) -> None:
         raise Untranslatable(f"`%` of floats, which {pair.source} does not have")
 
 
+def _anchored(node: exp.Expression, pair: Pair) -> None:
+    """Decimals that a recursive query starts from, with places for those of its later rows.
+
+    DataFusion gives all rows the types of the first ones; PostgreSQL's numeric without a scale has no such bound.
+    """
+    recursive = isinstance(node.parent, exp.With) and node.parent.args.get("recursive")
+    if pair.source not in EXACT or not recursive or not isinstance(node.this, exp.SetOperation):
+        return
+    found = [value for value in _first_values(node.this.left) if _is_free(value)]
+    for value in found:
+        value.replace(exp.Cast(this=value.copy(), to=exp.DataType.build("DECIMAL(38, 16)")))
+    for column in node.root().find_all(exp.Column) if found else ():
+        column.meta[WIDENED] = True
+
+
+WIDENED = "flowc_widened"
+"""On columns that may be decimals with more places than PostgreSQL's."""
+
+
+def _first_values(rows: exp.Expression) -> list[exp.Expression]:
+    rows = rows.unnest()
+    if isinstance(rows, exp.SetOperation):
+        return [*_first_values(rows.left), *_first_values(rows.right)]
+    if isinstance(rows, exp.Select):
+        given = rows.args.get("from_") if rows.is_star else None
+        return _first_values(given.this) if given is not None else [each.unalias() for each in rows.expressions]
+    return [value for row in rows.expressions for value in row.expressions] if isinstance(rows, exp.Values) else []
+
+
+def _is_free(value: exp.Expression) -> bool:
+    """Whether a node is a decimal without a scale of its own."""
+    kind = value.to if isinstance(value, exp.Cast) else value.type if isinstance(value, exp.Column) else None
+    bound = isinstance(kind, exp.DataType) and bool(kind.expressions)
+    return number_of(value) in (Number.DECIMAL, Number.FRACTION) and not bound
+
+
 _FLOAT = exp.DataType.Type.FLOAT
+
+ANCHORS: Rules = {exp.CTE: (_anchored,)}
+"""Before numbers are reworded, which tells their places."""
 
 LITERALS: Rules = {
     exp.Literal: (_literal,),

@@ -20,7 +20,7 @@ from flowc.compiler.sql.meaning.core import (
     call,
     type_of,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, is_wide, number_of, values_of
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, WIDENED, Number, is_wide, number_of, values_of
 
 _TYPE = exp.DataType.Type
 _JSON = (_TYPE.JSON, _TYPE.JSONB)
@@ -43,6 +43,8 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     if kind in _SAME or isinstance(value.unnest(), _CONDITIONS):
         return None
     number = number_of(value)
+    if number is None and any(map(_is_widened, value.walk(prune=_settles))):
+        _no_chosen_digits(value)
     if number in (Number.DECIMAL, Number.FRACTION):
         return _of_decimal(value)
     part = value.unnest()
@@ -82,7 +84,7 @@ def _no_chosen_digits(value: exp.Expression) -> None:
 def no_chosen_digits_within(values: exp.Expression) -> None:
     """Raises Untranslatable where a document is made of a number whose digits PostgreSQL chooses."""
     for node in values.walk():
-        if number_of(node) in (Number.DECIMAL, Number.FRACTION):
+        if number_of(node) in (Number.DECIMAL, Number.FRACTION) or _is_widened(node):
             _no_chosen_digits(node)
 
 
@@ -103,8 +105,15 @@ def _is_mixed(node: exp.Expression) -> bool:
     return len(known - {"NULL"}) > 1
 
 
+def _is_widened(node: exp.Expression) -> bool:
+    known = type_of(node)
+    return bool(node.meta.get(WIDENED)) and (known is None or known is _TYPE.DECIMAL)
+
+
 def _is_unbounded(node: exp.Expression) -> bool:
     to = node.args.get("to")
+    if _is_widened(node):
+        return True
     free = isinstance(to, exp.DataType) and to.this is _TYPE.DECIMAL and not to.expressions
     return free and number_of(node.this) not in (Number.INTEGER, Number.DECIMAL)
 
