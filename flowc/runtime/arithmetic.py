@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError
 from flowc.plan import Arithmetic
+from flowc.runtime.enginecontext import demand_shallow
 from flowc.runtime.fit import first_failing
 
 CODE = "arithmetic-overflow"
@@ -62,8 +63,10 @@ class Query:
         does not accept is no integer.
 
         Raises:
-            EngineError: the engine reads the text in another way than the compiler did.
+            EngineError: the engine reads the text in another way than the compiler did, or not at all, for it nests
+                too deeply.
         """
+        demand_shallow(self._plain())
         # A plan shows how operators nest, but for equally strong ones, which both read from the left.
         written, read = (_shown(plan(text)) for text in (self.sql, self._plain()))
         if written != read:

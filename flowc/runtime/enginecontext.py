@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
 
+from flowc.errors import EngineError
+
 _MEMORY_SHARE = 0.5
 LARGE_BATCH = 131_072
 """For queries that call Python once for each group and batch: the larger the batches, the fewer the calls."""
+
+
+_DEPTH = 100
+"""Of brackets in each other; at 200 the engine's planner ends the process."""
+_BRACKET = re.compile(r"""'[^']*'|"[^"]*"|[()]""")
+
+
+def demand_shallow(sql: str) -> None:
+    """Refuses SQL that is nested so deep that the engine's parser would try for ever; raises EngineError."""
+    steps = ({"(": 1, ")": -1}.get(found, 0) for found in _BRACKET.findall(sql))
+    deepest = max(accumulate(steps), default=0)
+    if deepest > _DEPTH - 4:
+        message = f"the SQL is nested too deeply for flowc's engine: {deepest} brackets in each other"
+        help = "make parts of it in a CTE; long sums of `integer` nest less where a first CAST makes them BIGINT"
+        raise EngineError(message, code="sql-too-deep", help=help)
 
 
 def new_context(**settings: str) -> Any:
@@ -23,7 +42,7 @@ def new_context(**settings: str) -> Any:
         "datafusion.execution.time_zone": "+00:00",
         "datafusion.sql_parser.dialect": "duckdb",
         # Each computation with integers may stand in a CAST, which nests twice as deep.
-        "datafusion.sql_parser.recursion_limit": "100",
+        "datafusion.sql_parser.recursion_limit": str(_DEPTH),
     }
     chosen = {f"datafusion.execution.{name}": value for name, value in settings.items()}
     runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(_memory())
