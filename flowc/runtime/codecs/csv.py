@@ -136,7 +136,7 @@ class CsvDecoder:
             column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=True, null_values=[""],
             quoted_strings_can_be_null=True, include_columns=list(wanted),
         )  # fmt: skip
-        if lines.slice(0, len(MARK)).to_pybytes() == MARK:  # of the first value; Arrow drops one from all that it reads
+        if memoryview(lines)[: len(MARK)] == MARK:  # of the first value; Arrow drops one from all that it reads
             lines = pa.py_buffer(MARK + lines.to_pybytes())
             read.block_size += len(MARK)
         return arrow_csv.read_csv(pa.BufferReader(lines), read, rules, texts)
