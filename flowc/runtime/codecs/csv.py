@@ -136,7 +136,8 @@ class CsvDecoder:
             column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=True, null_values=[""],
             quoted_strings_can_be_null=True, include_columns=list(wanted),
         )  # fmt: skip
-        if memoryview(lines)[: len(MARK)] == MARK:  # of the first value; Arrow drops one from all that it reads
+        # Arrow drops a mark from all that it reads, that of a first value too.
+        if lines.slice(0, min(len(MARK), lines.size)).to_pybytes() == MARK:
             lines = pa.py_buffer(MARK + lines.to_pybytes())
             read.block_size += len(MARK)
         return arrow_csv.read_csv(pa.BufferReader(lines), read, rules, texts)
