@@ -178,6 +178,7 @@ def one_spaced(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)
 def parse_type(text: str) -> DataType:
     """The type that a SQL spelling names, in PostgreSQL's, DuckDB's, SQLite's, MySQL's or generic words.
 

@@ -16,6 +16,7 @@ from flowc.diagnostics import Reporter
 _DIALECTS = ("postgres", "redshift", "materialize", "risingwave")
 _PART = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*[a-z]+"
 _ANY_PART, _PARTS = re.compile(_PART, re.IGNORECASE), re.compile(rf"(?:{_PART})+\s*", re.IGNORECASE)
+_MAY_BE = re.compile("interval|::", re.IGNORECASE)
 _TYPES = frozenset((
     TokenType.DATE, TokenType.TIME, TokenType.TIMETZ, TokenType.TIMESTAMP, TokenType.TIMESTAMPTZ, TokenType.DECIMAL,
     TokenType.BOOLEAN, TokenType.JSON, TokenType.JSONB, TokenType.UUID, TokenType.INT, TokenType.BIGINT,
@@ -24,7 +25,7 @@ _TYPES = frozenset((
 
 def report_misread(parsed: SqlTree, reporter: Reporter) -> None:
     """Reports each such place of a query that is to be translated."""
-    if parsed.dialect not in _DIALECTS:
+    if parsed.dialect not in _DIALECTS or not _MAY_BE.search(parsed.text.text):
         return
     tokens = Dialect.get_or_raise(parsed.dialect).tokenize(parsed.text.text)
     for before, token, after in zip(tokens, tokens[1:], [*tokens[2:], None], strict=False):

@@ -8,6 +8,7 @@ is no refusal.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
 from flowc.compiler.sql.checker import Checker, Refusal, Statement
@@ -16,6 +17,8 @@ _READERS = ("duckdb", "sqlite", "datafusion", "postgres")
 """The dialects that are judged, each by the module of that name."""
 _RUNNER = "datafusion"
 """The engine that is at hand whatever dialect its SQL is written in: it is asked what it makes of the translation."""
+_MANY = 100
+"""From so many statements on, two threads share them, where an engine computes beside Python."""
 
 
 def checker() -> Checker:
@@ -45,6 +48,17 @@ def _is_text(text: str) -> bool:
 
 def _asked(name: str, statements: Sequence[Statement]) -> Iterator[tuple[Statement, Refusal]]:
     if statements:
-        refusal_of = import_module(f"{__name__}.{name}").engine()
-        found = ((statement, refusal_of(statement)) for statement in statements)
+        found = zip(statements, _refusals(name, statements), strict=True)
         yield from ((statement, refusal) for statement, refusal in found if refusal is not None)
+
+
+def _refusals(name: str, statements: Sequence[Statement]) -> Iterator[Refusal | None]:
+    """What an engine says of each statement."""
+    engine = import_module(f"{__name__}.{name}").engine
+    if name != _RUNNER or len(statements) < _MANY:
+        yield from map(engine(), statements)
+        return
+    middle = len(statements) // 2
+    with ThreadPoolExecutor() as threads:
+        for part in threads.map(lambda part: list(map(engine(), part)), (statements[:middle], statements[middle:])):
+            yield from part

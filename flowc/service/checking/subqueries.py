@@ -13,6 +13,11 @@ from flowc.compiler.sql.sqltext import parse_query
 from flowc.diagnostics import Reporter
 
 _TWO = re.compile(r"\bselect\b.*\bselect\b|\blateral\b", re.IGNORECASE | re.DOTALL)
+_IN_FROM = re.compile(r"\b(?:FROM|JOIN|AS) \((?=SELECT\b)")
+"""Before a subquery that is a table, or a CTE, as flowc writes it."""
+_FROM_VALUE = re.compile(r"\b(?:extract|overlay|substring|trim)\b|\bdistinct from\b", re.IGNORECASE)
+"""What has a FROM of its own, behind which a value stands."""
+_NESTED = re.compile(r"\(\s*(?:select|with|values)\b|\blateral\b", re.IGNORECASE)
 _JOINED = "join its rows: `LEFT JOIN (SELECT DISTINCT …) AS found ON …`, and test `found.… IS NOT NULL`"
 _GROUPED = "let it be one aggregate whose conditions compare with `=`, or join a subquery with a GROUP BY of its own"
 
@@ -69,8 +74,10 @@ _KINDS = (
 
 
 def may_hold(sql: str) -> bool:
-    """Whether a text may hold a subquery, so that only its physical plan tells whether it runs."""
-    return _TWO.search(sql) is not None
+    """Whether a text may hold a subquery that is a value, so that only its physical plan tells whether it runs."""
+    if _TWO.search(sql) is None:
+        return False
+    return _FROM_VALUE.search(sql) is not None or _NESTED.search(_IN_FROM.sub("", sql)) is not None
 
 
 def refused(statement: Statement, said: str) -> Refusal | None:

@@ -98,7 +98,9 @@ def document_of(value: exp.Expression) -> exp.Expression:
     return value.copy() if known else call(READ, value)
 
 
-_DOCUMENTS = (exp.Cast, *_JOINED, *_KEYS, *_CONTAIN, *_EQUAL, *_ORDER, exp.Sub, exp.JSONBDeleteAtPath, exp.JSONBExists)
+OF_DOCUMENTS = (*_KEYS, exp.JSONBDeleteAtPath, exp.JSONBExists)
+"""Operators that are of documents whatever they are given."""
+_DOCUMENTS = (exp.Cast, *_JOINED, *_CONTAIN, *_EQUAL, *_ORDER, exp.Sub, *OF_DOCUMENTS)
 _CALLED = frozenset((*_MEASURES, *_ROWS, "jsonb_set"))
 
 

@@ -14,6 +14,7 @@ from sqlglot import exp
 from flowc.compiler.sql.meaning.core import Untranslatable, call, integer_value, text_value, type_of
 from flowc.compiler.sql.meaning.datafusion_documents import (
     JSON,
+    OF_DOCUMENTS,
     OPERATORS,
     PATHS,
     READ,
@@ -29,7 +30,7 @@ from flowc.compiler.sql.meaning.datafusion_documents import (
     with_shown,
 )
 from flowc.compiler.sql.relations import ROW
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.diagnostics import Reporter
 from flowc.types import Kind
 
@@ -48,7 +49,7 @@ Make = Callable[[Sequence[exp.Expression]], exp.Expression]
 
 def is_json(node: exp.Expression) -> bool:
     """Whether a node makes JSON of rows or reads it, in a way that DataFusion is given."""
-    return isinstance(node, (*OPERATORS, *_AGGREGATES, exp.JSONObject)) or named(node) in _CALLS
+    return isinstance(node, _FORMS) or named(node) in _CALLS
 
 
 def gives_json(node: exp.Expression) -> bool | None:
@@ -65,9 +66,9 @@ def gathers(node: exp.Expression) -> bool:
 
 def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     """The query with its JSON as calls of flowc's functions; what they do not have is reported."""
-    if next(_concerned(parsed.tree), None) is None:
+    if not any(map(_may_concern, parsed.tree.walk())):
         return parsed
-    root = exp.Paren(this=parsed.tree.copy())
+    root = exp.Paren(this=copied(parsed.tree))
     try:
         rows_of_documents(root, parsed.dialect)
     except Untranslatable as refusal:
@@ -101,6 +102,16 @@ def numbered(tree: exp.Expression) -> exp.Expression:
 
 def _concerned(tree: exp.Expression) -> Iterator[exp.Expression]:
     return (node for node in tree.walk() if is_json(node) or _may_hold(node) or is_document(node))
+
+
+def _may_concern(node: exp.Expression) -> bool:
+    """Whether a node is of JSON by itself: a query without any such node stays as it is."""
+    if isinstance(node, _OF_JSON):
+        return True
+    if isinstance(node, exp.Anonymous):
+        return "json" in (name := named(node)) or name == _STRUCT
+    kind = node if isinstance(node, exp.DataType) else node.type
+    return kind is not None and kind.this in JSON
 
 
 def _may_hold(node: exp.Expression) -> bool:
@@ -245,7 +256,9 @@ _MAKERS: Mapping[str, Make] = {
     **dict.fromkeys(("json_agg", "jsonb_agg"), _gathered),
     **dict.fromkeys(("json_object_agg", "jsonb_object_agg"), _gathered_object),
 }
-_CALLS = (*_MAKERS, *PATHS)
+_CALLS = frozenset((*_MAKERS, *PATHS))
+_FORMS = (*OPERATORS, *_AGGREGATES, exp.JSONObject)
+_OF_JSON = (*_FORMS, *OF_DOCUMENTS)
 
 
 def _made(node: exp.Expression) -> exp.Expression:

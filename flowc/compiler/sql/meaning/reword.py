@@ -41,9 +41,13 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter) -> exp.Expression:
     pair = Pair(parsed.dialect, engine)
     root = exp.Paren(this=copied(parsed.tree))
     shared = (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, common.COMMON, RELATIONS, ZONES)
+    nodes: list[exp.Expression] = []
     for rules in (*_FIRST.get(engine, (SUMS, FAILURES)), *shared, *_ENGINES.get(engine, ())):
-        for node in reversed([n for n in root.walk() if type(n) in rules and n is not root]):
-            _reword_node(node, rules, pair, parsed, reporter)
+        nodes = nodes or [node for node in root.walk() if node is not root]
+        if found := [node for node in nodes if type(node) in rules]:
+            for node in reversed(found):
+                _reword_node(node, rules, pair, parsed, reporter)
+            nodes = []  # a rule may have changed them
     if engine == "mysql":
         same_names(root)
     tree = root.this
