@@ -110,7 +110,7 @@ def _between_neighbours(text: pa.StringArray, array: pa.Array, size: pa.Array) -
 def _nearer(text: str, value: np.floating) -> str:
     if not _is_between(text, value):
         return text
-    digits = sum(letter.isdigit() for letter in text.partition("e")[0])
+    digits = len(Decimal(text).normalize().as_tuple().digits)
     more = (f"{float(value):.{places}e}" for places in range(digits, _MOST_DIGITS))
     return next(each for each in more if value.dtype.type(each) == value and not _is_between(each, value))
 
