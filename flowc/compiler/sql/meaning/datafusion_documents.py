@@ -27,6 +27,8 @@ _FORMED = ("flowc_jsonb", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_jsonb_set"
 TEXT_OPERATORS = (exp.JSONExtractScalar, exp.JSONBExtractScalar)
 OPERATORS = (exp.JSONExtract, exp.JSONBExtract, *TEXT_OPERATORS)
 PATHS = ("json_extract_path", "jsonb_extract_path", "json_extract_path_text", "jsonb_extract_path_text")
+_OF_OTHERS = ("_text", "_keys", "_typeof", "_length", "_exists")
+"""How the names of functions of `jsonb` end that give something else."""
 _KEYS = {
     exp.JSONBContainsTopKey: "flowc_jsonb_has",
     exp.JSONBContainsAnyTopKeys: "flowc_jsonb_has_any",
@@ -62,7 +64,7 @@ def is_jsonb(node: exp.Expression) -> bool:
         return True
     if isinstance(bare, OPERATORS):
         return is_jsonb(bare.this)
-    return named(bare).startswith(("jsonb_", "to_jsonb"))
+    return named(bare).startswith(("jsonb_", "to_jsonb")) and not named(bare).endswith(_OF_OTHERS)
 
 
 def shown(value: exp.Expression) -> exp.Expression | None:

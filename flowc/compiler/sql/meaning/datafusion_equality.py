@@ -19,6 +19,7 @@ _KEPT = ("flowc_jsonb", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_jsonb_set")
 """Functions whose documents have the one form of `jsonb`."""
 _BY_PART = "by a part of it, such as `doc ->> 'key'`, or by its text, `doc::text`"
 _ORDER = f"order {_BY_PART}"
+_SEARCHES = ("array_positions", "array_replace")
 _QUANTIFIERS = ("any", "some", "all")
 
 
@@ -39,7 +40,7 @@ def _is_json(value: exp.Expression) -> bool:
         return any(map(_is_json, bare.expressions))
     if isinstance(bare, exp.Case | exp.Coalesce):
         return any(map(_is_json, values_of(bare)))
-    return type_of(bare) in JSON or is_jsonb(bare) or named(bare) in GIVE_DOCUMENTS
+    return type_of(value) in JSON or is_jsonb(bare) or named(bare) in GIVE_DOCUMENTS
 
 
 def _alike(operands: Sequence[exp.Expression]) -> None:
@@ -176,6 +177,13 @@ def _no_order(node: exp.Expression) -> None:
         raise Untranslatable("an order of JSON", f"compare {_BY_PART}")
 
 
+def _in_arrays(node: exp.Expression) -> None:
+    if isinstance(node, exp.Anonymous) and named(node) not in _SEARCHES:
+        return
+    if any(isinstance(value.unnest(), exp.Array) and _is_json(value) for value in node.iter_expressions()):
+        raise Untranslatable("a search in an array of JSON", "compare the documents one by one")
+
+
 def _set(node: exp.Expression) -> None:
     if node.args.get("distinct") is not False and _gives_json(node):
         mend = "; UNION ALL keeps all rows" if isinstance(node, exp.Union) else ""
@@ -191,6 +199,8 @@ _COMPARED: Mapping[type[exp.Expression], Callable[[exp.Expression], None]] = {
     **dict.fromkeys((exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ), _sides),
     **dict.fromkeys((exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.Greatest, exp.Least), _no_order),
     **dict.fromkeys((exp.Min, exp.Max), _no_order),
+    **dict.fromkeys((exp.ArrayContainsAll, exp.ArrayContainedBy, exp.ArrayOverlaps), _in_arrays),
+    **dict.fromkeys((exp.ArrayRemove, exp.ArrayPosition, exp.Anonymous), _in_arrays),
     **dict.fromkeys((exp.Union, exp.Intersect, exp.Except), _set),
     exp.In: _one_of,
     exp.Nullif: _nullif,
