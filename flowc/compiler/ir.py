@@ -73,6 +73,8 @@ class Sql:
     """Where each of `columns` is written, in the same order; empty where that is not known (a `*`)."""
     functions: tuple[FunctionPlan, ...] = ()
     """The functions of the project that it calls, each under its `called`."""
+    dialect: str = ""
+    """The dialect of `source`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.runtime.arrow import arrow_field, nests_fields
+from flowc.runtime.decimaltext import plain_digits
 from flowc.runtime.enginecontext import register
 from flowc.runtime.functiontypes import engine_type
-from flowc.runtime.jsonbtext import contains, equal, has_all, has_any, has_key, jsonb, with_value
+from flowc.runtime.jsonbtext import contains, has_all, has_any, has_key, jsonb, key, with_value
 from flowc.runtime.jsonparts import (
     NotJson,
     json_element_texts,
@@ -135,18 +136,19 @@ _PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.
     "flowc_json_valid": (json_valid, (_S,), _JSON),
     "flowc_jsonb_of": (jsonb, (_S,), _JSON),
     "flowc_jsonb_contains": (contains, (_S, _S), _BOOL),
-    "flowc_jsonb_equal": (equal, (_S, _S), _BOOL),
+    "flowc_jsonb_key": (key, (_S,), _TEXT),
     "flowc_jsonb_has": (has_key, (_S, _S), _BOOL),
     "flowc_jsonb_has_any": (has_any, (_S, _KEYS), _BOOL),
     "flowc_jsonb_has_all": (has_all, (_S, _KEYS), _BOOL),
     "flowc_jsonb_set": (with_value, (_S, _KEYS, _S, pa.bool_()), _JSON),
+    "flowc_text_digits": (plain_digits, (_S,), _TEXT),
     "flowc_json_typeof": (json_kind, (_S,), _TEXT),
     "flowc_json_length": (json_length, (_S,), _LENGTH),
     "flowc_json_elements": (_elements, (_S,), _DOCUMENTS),
     "flowc_json_element_texts": (json_element_texts, (_S,), _TEXTS),
     "flowc_json_keys": (json_keys, (_S,), _TEXTS),
 }
-"""Functions of documents, by name: what they take and give."""
+"""Functions of documents and texts, by name: what they take and give."""
 
 _FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field]] = {
     "flowc_json": (made_json, _JSON),

@@ -16,10 +16,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.runtime.jsonparts import NotJson, not_json, not_text
+from flowc.runtime.jsonparts import NotJson, not_json, not_text, position
 
 _BARE = r'^(?:true|false|null|-?[1-9][0-9]*(?:\.[0-9]+)?|0(?:\.[0-9]+)?|"[^"\\\x00-\x1f]*")$'
 """Values without parts that are written as `jsonb` writes them."""
+_ZEROS = r"\.[0-9]*0(?:[^0-9]|$)"
+"""What numbers that end with zeros after their point look like; some texts do too."""
 _MOST_DIGITS = 131_072
 _CLASHING = (bool, str, type(None))
 
@@ -40,6 +42,8 @@ def _no_constant(word: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(parse_float=_digits, parse_int=_digits, parse_constant=_no_constant)
+
+_WITHOUT_ZEROS = json.JSONDecoder(parse_float=lambda text: Digits(text.rstrip("0").rstrip(".")), parse_int=Digits)
 
 
 def read(text: str) -> Any:
@@ -95,18 +99,13 @@ def contains(whole: pa.StringArray, parts: pa.StringArray) -> pa.BooleanArray:
     return _by_row(lambda a, b: _holds(read(a), _last_read(b), top=True), pa.bool_(), whole, parts)
 
 
-def equal(left: pa.StringArray, right: pa.StringArray) -> pa.BooleanArray:
-    """Whether documents in their one form are the same: `1` and `1.0` are."""
-    same = pc.equal(left, right)
-    doubtful = pc.fill_null(
-        pc.and_(pc.invert(same), pc.or_(*(pc.match_substring(d, ".") for d in (left, right)))), False
-    )
-    if not pc.any(doubtful).as_py():
-        return same
-    found = [
-        _same(read(a), read(b)) for a, b in zip(*(d.filter(doubtful).to_pylist() for d in (left, right)), strict=True)
-    ]
-    return pc.replace_with_mask(same, doubtful, pa.array(found, pa.bool_()))
+def key(documents: pa.StringArray) -> pa.StringArray:
+    """What equal documents share, of documents in their one form: no number ends with zeros, as `1` and `1.0` may."""
+    other = pc.fill_null(pc.match_substring_regex(documents, _ZEROS), False)
+    if not pc.any(other).as_py():
+        return documents
+    made = [write(_WITHOUT_ZEROS.decode(text)) for text in documents.filter(other).to_pylist()]
+    return pc.replace_with_mask(documents, other, pa.array(made, pa.string()))
 
 
 def has_key(documents: pa.StringArray, keys: pa.StringArray) -> pa.BooleanArray:
@@ -115,13 +114,13 @@ def has_key(documents: pa.StringArray, keys: pa.StringArray) -> pa.BooleanArray:
 
 
 def has_any(documents: pa.StringArray, keys: pa.ListArray) -> pa.BooleanArray:
-    """`?|`."""
-    return _by_row(lambda d, names: any(map(_having(read(d)), names)), pa.bool_(), documents, keys)
+    """`?|`; a NULL among the keys asks for nothing."""
+    return _by_row(lambda d, names: any(map(_having(read(d)), _given(names))), pa.bool_(), documents, keys)
 
 
 def has_all(documents: pa.StringArray, keys: pa.ListArray) -> pa.BooleanArray:
-    """`?&`."""
-    return _by_row(lambda d, names: all(map(_having(read(d)), names)), pa.bool_(), documents, keys)
+    """`?&`; a NULL among the keys asks for nothing."""
+    return _by_row(lambda d, names: all(map(_having(read(d)), _given(names))), pa.bool_(), documents, keys)
 
 
 def with_value(
@@ -162,8 +161,12 @@ def _has(document: Any, key: str) -> bool:
     return any(each == key for each in document) if isinstance(document, list) else document == key
 
 
-def _having(document: Any) -> Callable[[str | None], bool]:
-    return lambda key: key is not None and _has(document, key)
+def _having(document: Any) -> Callable[[str], bool]:
+    return lambda key: _has(document, key)
+
+
+def _given(names: Sequence[str | None]) -> list[str]:
+    return [name for name in names if name is not None]
 
 
 def _set(document: str, path: Sequence[str | None], value: str, create: bool) -> str:
@@ -189,10 +192,9 @@ def _put(part: Any, path: Sequence[str], value: Any, *, create: bool) -> None:
 
 
 def _put_in_list(part: list[Any], path: Sequence[str], value: Any, *, create: bool) -> None:
-    try:
-        place = int(path[0])
-    except ValueError:
-        raise NotJson(f"`{path[0]}` is no position in a list") from None
+    place = position(path[0])
+    if place is None:
+        raise NotJson(f"`{path[0]}` is no position in a list")
     place = place + len(part) if place < 0 else place
     if 0 <= place < len(part):
         if len(path) == 1:

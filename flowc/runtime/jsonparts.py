@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 _BEGINS = r'^[ \t\n\r]*(?:[\[{"\-0-9]|true|false|null)'
 _ODD_KEY = re.compile(r'["\\\x00-\x1f]')
-_POSITION = re.compile(r"-?[0-9]+")
+_POSITION = re.compile(r"[ \t\n\r\v\f]*[+-]?[0-9]+")
 _MAX_POSITION = 2**31 - 1
 _NONE = msgspec.Raw(b"")
 _SHOWN = 60
@@ -140,12 +140,18 @@ def _parts(documents: pa.StringArray, step: str, where: pa.BooleanArray | None) 
     made = pa.nulls(len(documents), pa.string())
     if kind in "ke":
         made = _filled(made, trimmed, "{", _key(name))
-    if kind in "ije" and _POSITION.fullmatch(name.strip()) and abs(int(name)) <= _MAX_POSITION:
-        made = _filled(made, trimmed, "[", _position(int(name)))
+    if kind in "ije" and (place := position(name)) is not None:
+        made = _filled(made, trimmed, "[", _position(place))
         if step in ("j0", "j-1"):
             bare = pc.invert(pc.match_substring_regex(trimmed, r"^[\[{]"))
             made = pc.if_else(bare, pc.ascii_rtrim(trimmed, " \t\n\r"), made)
     return made
+
+
+def position(step: str) -> int | None:
+    """The place in a list that a step of a path names, as PostgreSQL reads it; None where it names none."""
+    place = int(step) if _POSITION.fullmatch(step) else None
+    return place if place is not None and abs(place) <= _MAX_POSITION else None
 
 
 def _filled(

@@ -8,6 +8,7 @@ hexadecimal digits, intervals `1 mon 2 days 03:04:05`. `to_text` and `output` di
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +34,9 @@ _LARGE_FLOATS = (
 )
 """Floats of 32 bits have an exponent from a million on."""
 _LONG_FLOATS = tuple((rf"^(-?[0-9])\.([0-9]{{{n}}})([0-9]+)e\+{n}$", r"\1\2.\3") for n in range(10, 15))
+_EXACT = {pa.float16(): 2.0**11, pa.float32(): 2.0**24, pa.float64(): 2.0**53}
+"""From where on whole numbers lie between floats."""
+_MOST_DIGITS = 18
 _QUOTED_ELEMENT = r'^$|[{}",\\ \t\n\r\x0b\x0c]|^(?i:null)$'
 _FIRST = -62_135_596_800_000_000
 """The beginning of the year 1, in microseconds."""
@@ -80,12 +84,42 @@ def _float(array: pa.Array) -> pa.StringArray:
     for words, said in _SPECIAL_FLOATS if not pc.all(pc.is_finite(array)).as_py() else ():
         text = pc.if_else(pc.equal(text, words), said, text)
     size = pc.abs(array)
+    text = _between_neighbours(text, array, size)
     if pc.any(pc.less(size, 1e-4)).as_py():
         text = _replaced(text, _SMALL_FLOATS)
     if _TYPES.is_float32(array.type):
         return _replaced(text, _LARGE_FLOATS) if pc.any(pc.greater_equal(size, 1e6)).as_py() else text
     plain = pc.fill_null(pc.and_(pc.greater_equal(size, 1e10), pc.less(size, 1e15)), False)
     return _without_exponent(text, array, plain) if pc.any(plain).as_py() else text
+
+
+def _between_neighbours(text: pa.StringArray, array: pa.Array, size: pa.Array) -> pa.StringArray:
+    """Shortest digits that lie nearer to a float than to any other; Arrow takes those in the middle of two as well.
+
+    Only whole numbers that a float does not hold exactly have digits so few.
+    """
+    exact = _EXACT[array.type]
+    doubtful = pc.fill_null(pc.and_(pc.greater_equal(size, exact), pc.is_finite(array)), False)
+    if not pc.any(doubtful).as_py():
+        return text
+    values = array.filter(doubtful).to_numpy(zero_copy_only=False)
+    made = [_nearer(*each) for each in zip(text.filter(doubtful).to_pylist(), values, strict=True)]
+    return pc.replace_with_mask(text, doubtful, pa.array(made, pa.string()))
+
+
+def _nearer(text: str, value: np.floating) -> str:
+    if not _is_between(text, value):
+        return text
+    digits = len(Decimal(text).normalize().as_tuple().digits)
+    more = (f"{float(value):.{places}e}" for places in range(digits, _MOST_DIGITS))
+    return next(each for each in more if value.dtype.type(each) == value and not _is_between(each, value))
+
+
+def _is_between(text: str, value: np.floating) -> bool:
+    """Whether digits of a float lie in the middle of it and its neighbour."""
+    shown, exact = int(Decimal(text)), int(value)
+    towards = value.dtype.type(np.inf if shown > exact else -np.inf)
+    return shown != exact and 2 * shown == exact + int(np.nextafter(value, towards))
 
 
 def _without_exponent(text: pa.StringArray, array: pa.Array, where: pa.BooleanArray) -> pa.StringArray:

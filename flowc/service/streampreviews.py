@@ -94,7 +94,7 @@ def _add(found: StreamPreview, compute: Compute, polled: Polled) -> None:
     now = time_ns() // 1000
     watermark = compute.watermarks.look(now)
     epoch = compute(polled, Intent(1, now, polled.ranges, watermark))
-    found.columns = columns_of(epoch.rows.schema)
+    found.columns = compute.typed(columns_of(epoch.rows.schema))
     found.messages += epoch.messages
     found.rows += _tuples(epoch.rows)
 

@@ -220,3 +220,38 @@ def test_a_comment_is_not_broken_by_what_stands_in_a_plan():
 
 def test_no_text_of_a_plan_acts_on_the_terminal():
     assert "\x1b" not in migration_text(plan_of(1, "add \x1b[2J", "SELECT '\x1b[2J'"), Style())
+
+
+LOAD = """
+connections:
+  drop: { kind: files, uri: . }
+  wh: { kind: sqlite, path: wh.db }
+pipelines:
+  p:
+    from: { source: { connection: drop, path: rows.jsonl, format: jsonl, columns: { id: bigint, doc: json } } }
+    sql: SELECT id, doc ->> 'a' AS a FROM source
+    to: { connection: wh, table: out, mode: append }
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "changed"),
+    [
+        ("doc ->> 'a'", "doc ->> 'b'", {}),
+        ("    to:", "    dialect: duckdb\n    to:", {"dialect": ("postgres", "duckdb")}),
+    ],
+)
+def test_a_query_that_changed_is_shown_as_its_author_wrote_it(
+    tmp_path: Path, written: str, instead: str, changed: dict[str, tuple[str, str]]
+) -> None:
+    project = Inside(tmp_path)
+    project.write("rows.jsonl", '{"id": 1, "doc": {"a": 1}}\n')
+    project.write("specs/s.yaml", LOAD)
+    assert project.flowc("apply", "--yes").code == 0
+    project.write("specs/s.yaml", LOAD.replace(written, instead))
+    (change,) = project.flowc("plan", "--json").json["pipelines"]
+    assert {each["key"]: (each["before"], each["after"]) for each in change["changed"]} == changed
+    before = "SELECT id, doc ->> 'a' AS a FROM source"
+    assert (change["sql"] or {}).get("after", before) == before.replace(written, instead)
+    assert change["effects"]
+    assert "flowc_" not in project.flowc("plan").out

@@ -68,6 +68,25 @@ def test_a_change_says_what_it_means(folder: Inside):
     assert "stream latest into wh.people" in folder.flowc("plan", "--markdown").out
 
 
+def test_the_sql_that_changed_is_shown_as_it_was_written(folder: Inside):
+    folder.write("specs/s.yaml", SPECS.replace("SELECT id, name", "SELECT id, name::jsonb ->> 'a' AS name"))
+    folder.flowc("apply", "--yes")
+    folder.write("specs/s.yaml", SPECS.replace("SELECT id, name", "SELECT id, name::jsonb ->> 'b' AS name"))
+    (latest,) = folder.flowc("plan", "--json").json["pipelines"]
+    assert latest["sql"] == {
+        side: f"SELECT id, name::jsonb ->> '{key}' AS name FROM source"
+        for side, key in (("before", "a"), ("after", "b"))
+    }
+    assert "flowc_" not in folder.flowc("plan").out
+
+
+def test_another_dialect_of_the_same_sql_is_a_change(folder: Inside):
+    folder.flowc("apply", "--yes")
+    folder.write("specs/s.yaml", SPECS.replace("    to: people\n", "    dialect: duckdb\n    to: people\n"))
+    (latest,) = folder.flowc("plan", "--json").json["pipelines"]
+    assert latest["changed"] == [{"key": "dialect", "before": None, "after": "duckdb"}]
+
+
 def test_a_removed_stream_is_told(folder: Inside):
     folder.flowc("apply", "--yes")
     folder.write("specs/s.yaml", SPECS[: SPECS.index("  copies:")])

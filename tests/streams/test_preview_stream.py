@@ -53,6 +53,20 @@ def folder(tmp_path: Path, kafka: str, topic: str) -> Folder:
     return made
 
 
+def test_json_is_shown_as_json(tmp_path: Path):
+    folder = Inside(tmp_path)
+    put(tmp_path / "inbox", "a.jsonl", b'{"id": 1, "doc": {"a": [1]}}\n')
+    folder.write(
+        "specs/s.yaml",
+        PROJECT.format(kafka="nowhere.invalid:9092", topic="t")
+        .replace("columns: { id: bigint } }", "columns: { id: bigint, doc: json } }")
+        .replace("SELECT id + 1 AS next", "SELECT doc, doc -> 'a' AS a, doc ->> 'a' AS text"),
+    )
+    done = folder.flowc("preview", "lines", "--json")
+    assert done.code == 0, done.err
+    assert done.json["columns"] == {"doc": "json", "a": "json", "text": "text"}
+
+
 def _groups(kafka: str, topic: str) -> list[str]:
     """The groups that have a position in the topic; those of other tests come and go."""
     admin, place = AdminClient({"bootstrap.servers": kafka}), TopicPartition(topic, 0)

@@ -86,7 +86,7 @@ def test_what_is_wrong_with_a_document_is_said(tmp_path: Path, value: str, name:
     ("sql", "message", "mend"),
     [
         ("SELECT id, (SELECT jsonb_agg(e) FROM jsonb_array_elements(name::jsonb) AS e) AS doc FROM source",
-         "the elements of a column beside its table", "GROUP BY"),
+         "a subquery over the elements of a column of the query around it", "GROUP BY"),
         ("SELECT id, e AS doc FROM source LEFT JOIN LATERAL jsonb_array_elements(name::jsonb) AS e ON true",
          "the elements of a column beside its table", "FROM t, unnest(t.items) AS item"),
         ("SELECT id, v AS doc FROM source, jsonb_array_elements(name::jsonb) WITH ORDINALITY AS e(v, n)",

@@ -11,8 +11,8 @@ VALUES: Mapping[str, Sequence[str]] = {
     "int": ("0", "1", "-1", "7", "2147483647", "-2147483648", "46341"),
     "bigint": ("0", "1", "-1", "9223372036854775807", "-9223372036854775808", "3000000000"),
     "numeric(20,4)": ("0", "1.5", "-1.5", "0.0001", "123456789.1234", "-0.5"),
-    "float8": ("0", "1.5", "1e20", "1e-5", "1e15", "1e14", "NaN", "Infinity", "-Infinity", "-0", "12345678901.5"),
-    "float4": ("0", "1.5", "1e6", "1e-5", "0.1", "16777216", "3.4e38"),
+    "float8": ("0", "1.5", "1e20", "1e-5", "1e15", "1e14", "1e23", "NaN", "Infinity", "-Infinity", "-0", "12345678901.5"),
+    "float4": ("0", "1.5", "1e6", "1e-5", "0.1", "16777216", "33554434", "3.4e38"),
     "text": ("", "a", "x y", "1", "NULL", "{a}", "é", "true"),
     "boolean": ("true", "false"),
     "date": ("2024-02-29", "1970-01-01", "0001-01-01", "9999-12-31"),
@@ -21,13 +21,14 @@ VALUES: Mapping[str, Sequence[str]] = {
     "interval": ("1 day", "2 hours 3 minutes", "-1 day", "1 month", "1 year 2 months -3 days", "1.5 seconds"),
     "jsonb": (
         "{}", "[]", "1", '"a"', "null", '{"b":1,"aa":2.50,"a":[1,{"c":null}]}', '[1,"a",null,1.0,true]', '{"a":1e2}',
-        '{"a":1,"a":2}', r'"\u00e9\n"', '{"a":{"b":[1,2]}}',
+        '{"a":1,"a":2}', r'"\u00e9\n"', '{"a":{"b":[1,2]}}', "1.0", '{"a":1.0}', '{"a":100.00}', '["1.0",1.50]', "-0.0",
     ),
 }  # fmt: skip
 _NUMBERS = ("smallint", "int", "bigint", "numeric(20,4)", "float8", "float4")
 _COMPARED = ("int", "text", "numeric(20,4)", "date", "boolean")
 _STEPS = ("'a'", "'b'", "'aa'", "0", "-1", "1")
-_PATHS = ("a", "b", "0", "a,b", "a,0", "-1", "z,y")
+_PATHS = ("", "a", "b", "0", "a,b", "a,0", "-1", "+1", "1_0", "z,y")
+_KEYS = ("'a'", "'b'", "'1.0'", "NULL")
 
 
 def value(kinds: Sequence[str] = tuple(VALUES)) -> st.SearchStrategy[str]:
@@ -78,9 +79,19 @@ expressions = st.one_of(
     st.sampled_from(list(VALUES)).flatmap(
         lambda kind: _of("array_to_string(ARRAY[{}, {}], ',', '*')", value([kind]), value([kind]))
     ),
+    st.floats(allow_nan=False, allow_infinity=False).map(lambda value: f"CAST('{value!r}'::float8 AS text)"),
+    st.integers(2**53, 2**90).map(lambda value: f"CAST('{float(value)!r}'::float8 AS text)"),
+    st.integers(2**24, 2**60).map(lambda value: f"CAST('{value}'::float4 AS text)"),
+    _of("CAST('{}e{}'::text AS numeric(20,4))", st.sampled_from(["1", "-2.50", " .5"]), st.integers(-4, 9)),
     documents,
     _of("({} ->> {})", documents, st.sampled_from(_STEPS)),
     _of("({} {} {})", documents, st.sampled_from(["@>", "<@", "=", "<>"]), documents),
+    _of("({} IS {} DISTINCT FROM {})", documents, st.sampled_from(["", "NOT"]), documents),
+    _of("({} {} IN ({}, {}))", documents, st.sampled_from(["", "NOT"]), documents, documents),
+    _of("CAST(nullif({}, {}) AS text)", documents, documents),
+    _of("CASE {} WHEN {} THEN 1 WHEN {} THEN 2 END", documents, documents, documents),
+    _of("({}, 1) = ({}, 1)", documents, documents),
+    _of("({} {} ARRAY[{}, {}])", documents, st.sampled_from(["?|", "?&"]), *[st.sampled_from(_KEYS)] * 2),
     _of("CAST({} AS text)", documents),
     _of("{}({})", st.sampled_from(["jsonb_typeof", "jsonb_array_length"]), documents),
     st.tuples(_same_kinds, st.sampled_from(["=", "<>", "<", ">="]), st.sampled_from(["ANY", "ALL"])).map(

@@ -222,7 +222,7 @@ def _sql(
     columns = _columns(found.fields)
     name, origins = f"{pipeline.spec.name.value}.sql", origins_of(found.fields)
     spans = output_spans(query, found)
-    node = Sql(name, inputs, engine, text, found.reads, columns, query.text, origins, spans, functions)
+    node = Sql(name, inputs, engine, text, found.reads, columns, query.text, origins, spans, functions, query.dialect)
     return Lowered(node, found.fields)
 
 

@@ -197,7 +197,7 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec
     fields = _output(query, found.fields) if found.fields is not None else None
     columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
     name, spans = f"{stream.name.value}.sql", output_spans(query, found)
-    return Sql(name, (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans)
+    return Sql(name, (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans, (), query.dialect)
 
 
 def _output(query: SqlTree, fields: tuple[Field, ...]) -> tuple[Field, ...]:

@@ -23,13 +23,15 @@ def applied_pipeline(apply: Apply, load: str) -> AppliedPipeline:
 
 
 def _query(node: Sql | Source) -> str:
+    """The query as its author wrote it, where somebody did."""
     if isinstance(node, Sql):
-        return node.text
+        return node.text if node.source is None else node.source.text.strip()
     return node.sql or f"TABLE {node.table or node.path}"
 
 
 def _settings(apply: Apply) -> Iterator[tuple[str, str]]:
     yield "from", ", ".join(_sources(apply.input))
+    yield "dialect", _dialect(apply.input)
     yield "keys", ", ".join(apply.keys)
     yield "compare", ", ".join(apply.compare or ())
     yield "event_time", apply.event_time or ""
@@ -63,6 +65,11 @@ def _bad_rows(apply: Apply) -> str:
 def _sources(node: Sql | Source) -> tuple[str, ...]:
     sources = (node,) if isinstance(node, Source) else node.inputs
     return tuple(f"{source.connection}: {source.table or source.path or 'query'}" for source in sources)
+
+
+def _dialect(node: Sql | Source) -> str:
+    """The dialect of a query that is not written in its engine's own."""
+    return node.dialect if isinstance(node, Sql) and node.dialect != node.engine else ""
 
 
 def _normalized(normalize: Normalize) -> str:
@@ -132,7 +139,7 @@ def _effects(
     if {"mode", "keys"} & names:
         yield f"rows that are there stay as they are; the next run loads by mode {new.mode}"
     rereads = "incremental.column" not in settings and new.mode in ("merge", "scd2")
-    if old.sql != new.sql or {"normalize", "from", "dedupe"} & names:
+    if old.sql != new.sql or {"normalize", "from", "dedupe", "dialect"} & names:
         yield "the next run compares every row of the source with the table" if rereads else _RELOAD
     if "compare" in names:
         yield "only differences in the columns now named write a row from then on"

@@ -120,11 +120,16 @@ def literal_type(node: exp.Literal) -> DataType:
     return next((DataType(k) for k in _INTEGERS[2:] if value <= INTEGER_RANGES[k][1]), UNKNOWN)
 
 
-def common_type(types: Sequence[DataType]) -> DataType:
-    """The type that CASE, COALESCE or a set operation gives its branches; unknown when that is not plain."""
+def common_type(types: Sequence[DataType], engine: str = "") -> DataType:
+    """The type that CASE, COALESCE or a set operation gives its branches; unknown when that is not plain.
+
+    Beside JSON, PostgreSQL has nothing but JSON, NULL, and a text between quotes that is JSON then.
+    """
     kinds = set(types)
     if len(kinds) == 1:
         return types[0]
+    if engine in _WHOLE_ENGINES and (json := next((t for t in types if t.kind is Kind.JSON), None)) is not None:
+        return json
     if not types or UNKNOWN in kinds:
         return UNKNOWN
     if all(t.kind in _INTEGERS for t in types):

@@ -6,6 +6,7 @@ open, follows columns to their origins on the way, and is several times faster.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -15,11 +16,11 @@ from flowc.compiler.sql.binding import judge_expression, judge_query
 from flowc.compiler.sql.exprtypes import common_type
 from flowc.compiler.sql.inferfrom import Find, Sources, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
-from flowc.compiler.sql.relations import Field, Relation, field_key, fold, output_name
+from flowc.compiler.sql.relations import DOCUMENTS, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Resolver, Scope, Value
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
-from flowc.types import UNKNOWN
+from flowc.types import UNKNOWN, Kind
 
 _ALIAS_IN_SELECT = ("duckdb",)
 _ALIAS_IN_WHERE = ("duckdb", "sqlite")
@@ -113,6 +114,8 @@ class _Inference(Sources):
 
     def _set_operation(self, node: exp.SetOperation, outer: Scope | None, ctes: Ctes) -> Relation:
         branches = [self._branch(branch, outer, ctes) for branch in _branches(node)]
+        for branch in branches:
+            _note_documents(node, branch.fields)
         combined = Relation(None, "a query")
         if not node.args.get("by_name") and all(b.fields is not None for b in branches):
             combined = self._combined(node, branches)
@@ -131,7 +134,7 @@ class _Inference(Sources):
                 message = f"both sides must have the same number of columns: {len(first)} and {len(other)}"
                 self.resolver.reporter.error("unequal-columns", message, self.parsed.span(node.expression))
                 return Relation(None, "a query")
-        fields = [_union_field(list(same)) for same in zip(*columns, strict=True)]
+        fields = [_union_field(list(same), self.engine) for same in zip(*columns, strict=True)]
         return Relation(tuple(fields), "the query")
 
     def _values(self, node: exp.Values, outer: Scope | None, ctes: Ctes) -> Relation:
@@ -142,7 +145,7 @@ class _Inference(Sources):
             return Relation(None, "VALUES")
         prefix, start = _VALUES_NAMES.get(self.parsed.dialect, ("column", 1))
         fields = [
-            Field(f"{prefix}{i + start}", common_type([v.type for v in c]), any(v.nullable for v in c))
+            Field(f"{prefix}{i + start}", common_type([v.type for v in c], self.engine), any(v.nullable for v in c))
             for i, c in enumerate(zip(*rows, strict=True))
         ]
         return renamed(Relation(tuple(fields), "VALUES"), node.args.get("alias"), self.engine)
@@ -159,6 +162,7 @@ class _Inference(Sources):
         for lateral in node.args.get("laterals") or ():
             self.add(lateral, scope, ctes)
         fields = self._projections(node, scope, ctes)
+        _note_documents(node, fields)
         if where := node.args.get("where"):
             scope.aliases_visible = self.engine in _ALIAS_IN_WHERE
             self.value(where, scope, ctes)
@@ -254,6 +258,12 @@ def _branches(node: exp.SetOperation) -> list[exp.Expression]:
     return out[::-1]
 
 
-def _union_field(same: list[Field]) -> Field:
+def _note_documents(node: exp.Query, fields: Iterable[Field] | None) -> None:
+    """Leaves on a query which of its columns are JSON, for a translation that compares its rows."""
+    if places := {place for place, field in enumerate(fields or (), 1) if field.type.kind is Kind.JSON}:
+        node.meta[DOCUMENTS] = node.meta.get(DOCUMENTS, frozenset()) | places
+
+
+def _union_field(same: list[Field], engine: str) -> Field:
     origins = frozenset().union(*(f.origins for f in same))
-    return Field(same[0].name, common_type([f.type for f in same]), any(f.nullable for f in same), origins)
+    return Field(same[0].name, common_type([f.type for f in same], engine), any(f.nullable for f in same), origins)

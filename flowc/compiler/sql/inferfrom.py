@@ -9,9 +9,10 @@ from sqlglot import exp
 
 from flowc.catalog import TableName
 from flowc.compiler.sql.infervalue import Ctes, Expressions, identifier_of
-from flowc.compiler.sql.relations import Field, Relation, field_key, fold, output_name
+from flowc.compiler.sql.relations import DOCUMENTS, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Scope, find_field
 from flowc.compiler.sql.sqltext import SqlTree
+from flowc.types import Kind
 
 Find = Callable[[TableName], Relation | None]
 
@@ -58,6 +59,9 @@ class Sources(Expressions):
         for identifier in using:
             self._check_using(identifier, [before, added])
         scope.merged |= names
+        merged = (find_field(r, name, self.engine) for name in names for r in (*before, *added))
+        if any(f is not None and f.type.kind is Kind.JSON for f in merged):
+            join.meta[DOCUMENTS] = True
         return names
 
     def _check_using(self, identifier: exp.Expression, sides: list[list[Relation]]) -> None:
@@ -109,7 +113,7 @@ class Sources(Expressions):
             inner = self.query(node.this, scope, ctes)
             return renamed(inner, node.args.get("alias"), self.engine)
         self.visit(node, scope, ctes)
-        return Relation(None, "a table function")
+        return Relation(None, "a table function", values=_gives_values(node))
 
     def _parenthesised(self, node: exp.Subquery, scope: Scope, ctes: Ctes) -> Relation:
         """`(a JOIN b …)`: its tables are visible outside."""
@@ -121,7 +125,7 @@ class Sources(Expressions):
         """A CTE, a declared table or a table function, by its name."""
         if not isinstance(node.this, exp.Identifier):
             self.visit(node.this or node, scope, ctes)
-            return Relation(None, "a table function")
+            return Relation(None, "a table function", values=_gives_values(node))
         if node.args.get("db") is None and (cte := ctes.get(fold(node.this, self.engine))) is not None:
             return renamed(cte, node.args.get("alias"), self.engine)
         name = self._table_name(node)
@@ -134,6 +138,15 @@ class Sources(Expressions):
     def _table_name(self, node: exp.Table) -> TableName:
         parts = [output_name(p, self.engine) for p in node.parts if isinstance(p, exp.Identifier)]
         return TableName(".".join(parts[:-1]) or None, parts[-1])
+
+
+def _gives_values(node: exp.Expression) -> bool:
+    """Whether what is called in FROM gives single values, under the name of the table."""
+    call = node if isinstance(node, exp.Unnest) else node.this
+    if not isinstance(call, exp.GenerateSeries | exp.Unnest) or len(call.expressions) > 1:
+        return False
+    alias = node.args.get("alias") or call.args.get("alias")
+    return not ((alias and alias.columns) or node.args.get("ordinality") or call.args.get("offset"))
 
 
 def renamed(relation: Relation, alias: exp.TableAlias | None, engine: str) -> Relation:

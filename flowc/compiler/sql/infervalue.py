@@ -105,7 +105,7 @@ class Expressions(ABC):
         if isinstance(node, exp.Cast):
             return Value(cast_type(node.to, self.engine), values[0].nullable or isinstance(node, exp.TryCast), origins)
         if isinstance(node, exp.Coalesce):
-            return Value(common_type([v.type for v in values]), all(v.nullable for v in values), origins)
+            return Value(common_type([v.type for v in values], self.engine), all(v.nullable for v in values), origins)
         if isinstance(node, exp.Window):
             nullable = values[0].nullable and not isinstance(node.this, _WINDOW_NOT_NULL)
             return Value(values[0].type, nullable, origins)
@@ -137,7 +137,7 @@ class Expressions(ABC):
             values.append(self.value(default, scope, ctes))
         known = [v.type for v, result in zip(values, results, strict=True) if not isinstance(result, exp.Null)]
         nullable = default is None or any(v.nullable for v in values)
-        return Value(common_type(known), nullable, _joined([*tests, *values]))
+        return Value(common_type(known, self.engine), nullable, _joined([*tests, *values]))
 
     def visit(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> None:
         """Resolves the names in the parts of a node."""

@@ -19,6 +19,8 @@ from flowc.types import UNKNOWN, DataType
 
 ROW = "flowc.row"
 """Under this key, what names a whole row says its columns: names and kinds, None where they are not known."""
+DOCUMENTS = "flowc.documents"
+"""Under this key, a query says the places of its columns that are JSON, from 1 on, and a join that it merges some."""
 _FOLDING = ("postgres", "datafusion")
 
 
@@ -45,6 +47,8 @@ class Relation:
     """Its types are what flowc makes of the SQL that fills it, not what somebody declares."""
     key: tuple[str, ...] | None = None
     """The primary key of a table; empty where it has none, None where that is not known."""
+    values: bool = False
+    """Its rows are single values of a function, which its name stands for."""
 
     @staticmethod
     def of_table(name: TableName, columns: Iterable[Column] | None, title: str, span: Span | None = None) -> Relation:

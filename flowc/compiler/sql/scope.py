@@ -100,6 +100,8 @@ class Resolver:
             if level.aliases_visible and key in level.aliases:
                 return level.aliases[key]
             if (row := level.relations.get(key)) is not None:
+                if row.values:
+                    return Value()
                 known = row.fields is not None
                 column.meta[ROW] = tuple((f.name, f.type.kind) for f in row.fields or ()) if known else None
                 return Value()

@@ -10,6 +10,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.catalog import Column
 from flowc.errors import DataError, FlowcError, UsageError
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.codecs.contract import Decoded
@@ -28,6 +29,7 @@ from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.transform import Transform
 from flowc.runtime.streams.watermark import Watermarks
 from flowc.stream import ROW, SourcePlan, StreamPlan
+from flowc.types import Kind
 
 _BESIDE = ("_event_ts", "_key", "_headers")
 """What a reader gives of a message only when it is asked for."""
@@ -121,6 +123,12 @@ class Compute:
         found = {row.index: row for row in (*made.bad, *decoded.bad)}
         self._tell(source, polled.messages, found.values())
         return self._epoch(polled, intent, made, found, frozenset(row.index for row in decoded.bad))
+
+    def typed(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        """The columns of rows with the types of the query, which says of some texts that they are JSON."""
+        told = self._transform.columns() if self._transform is not None else columns
+        types = {column.name: column.type for column in told if column.type.kind is Kind.JSON}
+        return tuple(replace(column, type=types.get(column.name, column.type)) for column in columns)
 
     def reads(self, polled: Polled) -> bool:
         """Whether any of the messages can be decoded."""

@@ -18,7 +18,7 @@ _TYPE = exp.DataType.Type
 JSON = (_TYPE.JSON, _TYPE.JSONB)
 TEXTS = (*JSON, *exp.DataType.TEXT_TYPES)
 READ = "flowc_document"
-_GIVE_DOCUMENTS = (
+GIVE_DOCUMENTS = (
     "flowc_json", "flowc_jsonb", "flowc_json_get", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_json_valid",
     "flowc_jsonb_set",
 )  # fmt: skip
@@ -27,13 +27,14 @@ _FORMED = ("flowc_jsonb", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_jsonb_set"
 TEXT_OPERATORS = (exp.JSONExtractScalar, exp.JSONBExtractScalar)
 OPERATORS = (exp.JSONExtract, exp.JSONBExtract, *TEXT_OPERATORS)
 PATHS = ("json_extract_path", "jsonb_extract_path", "json_extract_path_text", "jsonb_extract_path_text")
+_OF_OTHERS = ("_text", "_keys", "_typeof", "_length", "_exists")
+"""How the names of functions of `jsonb` end that give something else."""
 _KEYS = {
     exp.JSONBContainsTopKey: "flowc_jsonb_has",
     exp.JSONBContainsAnyTopKeys: "flowc_jsonb_has_any",
     exp.JSONBContainsAllTopKeys: "flowc_jsonb_has_all",
 }
 _CONTAIN = (exp.ArrayContainsAll, exp.ArrayContainedBy)
-_EQUAL, _ORDER = (exp.EQ, exp.NEQ), (exp.GT, exp.GTE, exp.LT, exp.LTE)
 _MEASURES = {
     **dict.fromkeys(("json_typeof", "jsonb_typeof"), "flowc_json_typeof"),
     **dict.fromkeys(("json_array_length", "jsonb_array_length"), "flowc_json_length"),
@@ -63,7 +64,7 @@ def is_jsonb(node: exp.Expression) -> bool:
         return True
     if isinstance(bare, OPERATORS):
         return is_jsonb(bare.this)
-    return named(bare).startswith(("jsonb_", "to_jsonb"))
+    return named(bare).startswith(("jsonb_", "to_jsonb")) and not named(bare).endswith(_OF_OTHERS)
 
 
 def shown(value: exp.Expression) -> exp.Expression | None:
@@ -94,24 +95,23 @@ def is_taken_apart(node: exp.Expression) -> bool:
 
 def document_of(value: exp.Expression) -> exp.Expression:
     """JSON text of what is taken apart."""
-    known = type_of(value) in TEXTS or named(value.unnest()) in _GIVE_DOCUMENTS
+    known = type_of(value) in TEXTS or named(value.unnest()) in GIVE_DOCUMENTS
     return value.copy() if known else call(READ, value)
 
 
-OF_DOCUMENTS = (*_KEYS, exp.JSONBDeleteAtPath, exp.JSONBExists)
-"""Operators that are of documents whatever they are given."""
-_DOCUMENTS = (exp.Cast, *_JOINED, *_CONTAIN, *_EQUAL, *_ORDER, exp.Sub, *OF_DOCUMENTS)
+_OWN = (*_KEYS, exp.JSONBDeleteAtPath, exp.JSONBExists)
+_DOCUMENTS = (exp.Cast, *_JOINED, *_OWN, *_CONTAIN, exp.Sub)
 _CALLED = frozenset((*_MEASURES, *_ROWS, "jsonb_set"))
 
 
-def is_document(node: exp.Expression) -> bool:
-    """Whether a node may be one of documents that `with_document` knows."""
-    return isinstance(node, _DOCUMENTS) or named(node) in _CALLED
+def is_of_documents(node: exp.Expression) -> bool:
+    """Whether a node is an operator or a function that takes documents alone."""
+    return isinstance(node, _OWN) or named(node) in _CALLED
 
 
 def with_document(node: exp.Expression, dialect: str) -> bool:
     """Puts what the engine has into the place of a node; False where it is nothing of documents."""
-    if dialect != _DIALECT or not is_document(node):
+    if dialect != _DIALECT or not (isinstance(node, _DOCUMENTS) or named(node) in _CALLED):
         return False
     new = _FUNCTIONS[named(node)](node) if named(node) else _operator(node)
     if new is not None:
@@ -134,13 +134,8 @@ def _operator(node: exp.Expression) -> exp.Expression | None:
     sides = (node.this, node.expression)
     if not any(type_of(side) in JSON or is_jsonb(side) for side in sides):
         return None
-    if isinstance(node, exp.Sub | exp.GT | exp.GTE | exp.LT | exp.LTE):
-        raise (
-            Untranslatable("`-` of JSON", _REBUILD) if isinstance(node, exp.Sub) else Untranslatable("an order of JSON")
-        )
-    if isinstance(node, _EQUAL):
-        same = call("flowc_jsonb_equal", *map(_settled, sides))
-        return same if isinstance(node, exp.EQ) else exp.Not(this=same)
+    if isinstance(node, exp.Sub):
+        raise Untranslatable("`-` of JSON", _REBUILD)
     whole, part = sides if isinstance(node, exp.ArrayContainsAll) else sides[::-1]
     return call("flowc_jsonb_contains", document_of(whole), document_of(part))
 
@@ -184,14 +179,24 @@ def _with_value(node: exp.Expression) -> exp.Expression:
 
 
 def _path(path: exp.Expression) -> exp.Expression:
+    steps = steps_of(path)
+    return path if steps is None else exp.cast(exp.Array(expressions=steps), "varchar[]")
+
+
+def steps_of(path: exp.Expression) -> list[exp.Expression] | None:
+    """The steps of a path that is written out, as a text or as an array; None for any other."""
     bare = path.unnest()
     bare = bare.this.unnest() if isinstance(bare, exp.Cast) else bare
-    text = text_value(bare)
-    if text is None:
-        return path
-    if not (text.startswith("{") and text.endswith("}")) or any(mark in text[1:-1] for mark in '{}"\\'):
+    if isinstance(bare, exp.Array):
+        return list(bare.expressions)
+    if (text := text_value(bare)) is None:
+        return None
+    inner = text[1:-1].strip()
+    steps = [step.strip() for step in inner.split(",")] if inner else []
+    plain = text.startswith("{") and text.endswith("}") and not any(mark in inner for mark in '{}"\\')
+    if not plain or any(step.upper() in ("", "NULL") for step in steps):
         raise Untranslatable("a JSON path that is neither an ARRAY nor a plain text such as '{a,0}'")
-    return exp.Array(expressions=[exp.Literal.string(step.strip()) for step in text[1:-1].split(",")])
+    return [exp.Literal.string(step) for step in steps]
 
 
 def _in_select(node: exp.Expression) -> exp.Expression | None:

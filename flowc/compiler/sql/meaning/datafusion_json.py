@@ -11,25 +11,27 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Untranslatable, call, integer_value, text_value, type_of
+from flowc.compiler.sql.meaning.core import Pair, Untranslatable, call, integer_value, text_value, type_of
 from flowc.compiler.sql.meaning.datafusion_documents import (
     JSON,
-    OF_DOCUMENTS,
     OPERATORS,
     PATHS,
     READ,
     TEXT_OPERATORS,
     document_of,
-    is_document,
     is_jsonb,
+    is_of_documents,
     is_taken_apart,
     named,
     rows_of_documents,
     shown,
+    steps_of,
     with_document,
     with_shown,
 )
-from flowc.compiler.sql.relations import ROW
+from flowc.compiler.sql.meaning.datafusion_equality import with_comparison
+from flowc.compiler.sql.meaning.datafusion_numbers import mark_free_numbers
+from flowc.compiler.sql.relations import DOCUMENTS, ROW
 from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.diagnostics import Reporter
 from flowc.types import Kind
@@ -66,15 +68,18 @@ def gathers(node: exp.Expression) -> bool:
 
 def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     """The query with its JSON as calls of flowc's functions; what they do not have is reported."""
-    if not any(map(_may_concern, parsed.tree.walk())):
+    if not any(map(_tells_of_json, parsed.tree.walk())):
         return parsed
     root = exp.Paren(this=copied(parsed.tree))
+    mark_free_numbers(root, Pair(parsed.dialect, "datafusion"))
     try:
         rows_of_documents(root, parsed.dialect)
     except Untranslatable as refusal:
         _refuse(refusal, root, parsed, reporter)
-    for node in reversed(list(_concerned(root))):
+    for node in reversed(list(root.walk())):
         try:
+            if parsed.dialect == "postgres":
+                with_comparison(node)
             if not with_document(node, parsed.dialect) and (is_json(node) or _may_hold(node)):
                 _reword(node, parsed.dialect)
         except Untranslatable as refusal:
@@ -100,18 +105,14 @@ def numbered(tree: exp.Expression) -> exp.Expression:
     return tree
 
 
-def _concerned(tree: exp.Expression) -> Iterator[exp.Expression]:
-    return (node for node in tree.walk() if is_json(node) or _may_hold(node) or is_document(node))
-
-
-def _may_concern(node: exp.Expression) -> bool:
-    """Whether a node is of JSON by itself: a query without any such node stays as it is."""
-    if isinstance(node, _OF_JSON):
+def _tells_of_json(node: exp.Expression) -> bool:
+    """Whether a node is JSON, or makes or reads it: a query without one has none."""
+    kind = node.to if isinstance(node, exp.Cast) else node.type
+    if isinstance(kind, exp.DataType) and kind.this in JSON:
         return True
-    if isinstance(node, exp.Anonymous):
-        return "json" in (name := named(node)) or name == _STRUCT
-    kind = node if isinstance(node, exp.DataType) else node.type
-    return kind is not None and kind.this in JSON
+    if isinstance(node, exp.Select | exp.SetOperation | exp.Join):
+        return DOCUMENTS in node.meta
+    return is_json(node) or is_of_documents(node) or named(node) == _STRUCT
 
 
 def _may_hold(node: exp.Expression) -> bool:
@@ -258,7 +259,6 @@ _MAKERS: Mapping[str, Make] = {
 }
 _CALLS = frozenset((*_MAKERS, *PATHS))
 _FORMS = (*OPERATORS, *_AGGREGATES, exp.JSONObject)
-_OF_JSON = (*_FORMS, *OF_DOCUMENTS)
 
 
 def _made(node: exp.Expression) -> exp.Expression:
@@ -344,12 +344,6 @@ def _element(value: exp.Expression) -> exp.Expression:
 
 
 def _listed(path: exp.Expression) -> Sequence[exp.Expression]:
-    bare = path.unnest()
-    bare = bare.this.unnest() if isinstance(bare, exp.Cast) else bare
-    if isinstance(bare, exp.Array):
-        return list(bare.expressions)
-    text = text_value(bare)
-    if text is None or not (text.startswith("{") and text.endswith("}")) or any(mark in text[1:-1] for mark in '{}"\\'):
+    if (steps := steps_of(path)) is None:
         raise Untranslatable("a JSON path that is neither an ARRAY nor a plain text such as '{a,0}'")
-    inner = text[1:-1]
-    return [exp.Literal.string(part.strip()) for part in inner.split(",")] if inner.strip() else []
+    return steps

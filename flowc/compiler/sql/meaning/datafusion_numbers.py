@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from enum import IntEnum
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import INTEGERS, OURS, Pair, Rules, Untranslatable, build, type_of
+from flowc.compiler.sql.meaning.core import (
+    INTEGERS,
+    OURS,
+    Pair,
+    Rules,
+    Untranslatable,
+    build,
+    call,
+    text_value,
+    type_of,
+)
 
 EXACT = ("postgres", "redshift", "materialize", "risingwave")
 """Dialects whose `1.5` is a decimal, and whose decimals divide to one with at least sixteen digits."""
 
 _MOST_DIGITS = 38
+_EXPONENT = re.compile(r"[0-9.][eE][+-]?[0-9]")
 _DECIMAL = exp.DataType.Type.DECIMAL
 _EXACT_IN = (
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Cast,
@@ -30,7 +43,7 @@ def _literal(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     while isinstance(around, exp.Paren | exp.Neg):
         around = around.parent
     in_json = isinstance(around, exp.Anonymous) and str(around.this) == "named_struct"
-    if not (in_json or isinstance(around, _EXACT_IN)) or _is_float(around.args.get("to")):
+    if not (in_json or node.meta.get(_ROWS) or isinstance(around, _EXACT_IN)) or _is_float(around.args.get("to")):
         return None
     text = format(Decimal(node.this), "f")
     digits, scale = len(text.replace(".", "").lstrip("0")), len(text.partition(".")[2])
@@ -190,6 +203,17 @@ def _no_short_digits(node: exp.Expression, pair: Pair) -> None:
         raise Untranslatable("a float of 32 bits as a decimal, of which six digits are kept: CAST it to float8 first")
 
 
+def _digits(node: exp.Expression, pair: Pair) -> None:
+    """A text of a number with an exponent, which DataFusion reads as no decimal."""
+    to, value = node.args["to"], node.this
+    kind = to.this if isinstance(to, exp.DataType) else None
+    if pair.source not in EXACT or kind is not _DECIMAL or type_of(value) not in exp.DataType.TEXT_TYPES:
+        return
+    text = text_value(value)
+    if text is None or _EXPONENT.search(text):
+        value.replace(call("flowc_text_digits", value))
+
+
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
     if pair.source in EXACT and number_of(node) is Number.FLOAT:
         raise Untranslatable(f"`%` of floats, which {pair.source} does not have")
@@ -210,8 +234,81 @@ def _anchored(node: exp.Expression, pair: Pair) -> None:
         column.meta[WIDENED] = True
 
 
-WIDENED = "flowc_widened"
-"""On columns that may be decimals with more places than PostgreSQL's."""
+def _in_rows(node: exp.Expression, pair: Pair) -> None:
+    """Decimals that are written as values of rows or of an array: exact ones, where none beside them is a float.
+
+    DataFusion gives all of them the places of the longest; in PostgreSQL each keeps its own.
+    """
+    if pair.source not in EXACT or not _is_inside(node):
+        return
+    for values in _columns(node):
+        written = [value for value in map(_bare, values) if isinstance(value, exp.Literal) and _is_point(value)]
+        kinds = {number_of(value) for value in values if not isinstance(value, exp.Null)}
+        if not written or Number.FLOAT in kinds:
+            continue
+        if kinds <= {Number.INTEGER, Number.DECIMAL}:
+            for value in written:
+                value.meta[_ROWS] = True
+        if len({*map(_places, values)} - {-1}) > 1:
+            node.meta[WIDENED] = True
+            for column in node.root().find_all(exp.Column):
+                column.meta[WIDENED] = True
+
+
+def _is_inside(node: exp.Expression) -> bool:
+    """Whether other parts of the query read what a node gives."""
+    if isinstance(node.parent, exp.SetOperation) or (isinstance(node, exp.Select) and len(node.selects) == 0):
+        return False
+    return isinstance(node, exp.Array) or node.find_ancestor(exp.Subquery, exp.CTE, exp.From, exp.Join) is not None
+
+
+def _columns(node: exp.Expression) -> Iterator[Sequence[exp.Expression]]:
+    """The values that each column of a node, or an array, has."""
+    if isinstance(node, exp.Array):
+        yield node.expressions
+    elif isinstance(node, exp.Values):
+        yield from zip(*(row.expressions for row in node.expressions), strict=False)
+    else:
+        branches = [node]
+        while any(isinstance(branch, exp.SetOperation | exp.Subquery) for branch in branches):
+            branches = [part for branch in branches for part in _branches(branch)]
+        rows = [branch.selects for branch in branches if isinstance(branch, exp.Select)]
+        yield from ([value.unalias() for value in values] for values in zip(*rows, strict=False))
+
+
+def _branches(rows: exp.Expression) -> list[exp.Expression]:
+    return [rows.left, rows.right] if isinstance(rows, exp.SetOperation) else [rows.unnest()]
+
+
+def _bare(value: exp.Expression) -> exp.Expression:
+    while isinstance(value, exp.Paren | exp.Neg):
+        value = value.this
+    return value
+
+
+def _is_point(value: exp.Literal) -> bool:
+    return not value.is_string and not value.is_int
+
+
+def _places(value: exp.Expression) -> int | str:
+    """How many places a number has behind its point; -1 for NULL, which has any, and the text of what may have some."""
+    bare = _bare(value)
+    if isinstance(bare, exp.Null):
+        return -1
+    if isinstance(bare, exp.Literal) and _is_point(bare):
+        return len(format(Decimal(bare.this), "f").partition(".")[2])
+    return 0 if number_of(value) is Number.INTEGER else str(value.sql())
+
+
+def mark_free_numbers(root: exp.Expression, pair: Pair) -> None:
+    """Leaves on a query which numbers have more places than PostgreSQL's, before it is reworded."""
+    for node in list(root.walk()):
+        for rule in ANCHORS.get(type(node), ()):
+            rule(node, pair)
+
+
+WIDENED, _ROWS = "flowc_widened", "flowc_rows"
+"""On columns that may be decimals with more places than PostgreSQL's; on numbers that are values of rows."""
 
 
 def _first_values(rows: exp.Expression) -> list[exp.Expression]:
@@ -233,12 +330,15 @@ def _is_free(value: exp.Expression) -> bool:
 
 _FLOAT = exp.DataType.Type.FLOAT
 
-ANCHORS: Rules = {exp.CTE: (_anchored,)}
+ANCHORS: Rules = {
+    exp.CTE: (_anchored,),
+    **dict.fromkeys((exp.Array, exp.Values, exp.Select, exp.Union, exp.Except, exp.Intersect), (_in_rows,)),
+}
 """Before numbers are reworded, which tells their places."""
 
 LITERALS: Rules = {
     exp.Literal: (_literal,),
-    exp.Cast: (_no_short_digits,),
+    exp.Cast: (_no_short_digits, _digits),
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
 }
 """First of all, so that what is made of the author's numbers later knows what they are."""

@@ -107,7 +107,7 @@ def _is_mixed(node: exp.Expression) -> bool:
 
 def _is_widened(node: exp.Expression) -> bool:
     known = type_of(node)
-    return bool(node.meta.get(WIDENED)) and (known is None or known is _TYPE.DECIMAL)
+    return bool(node.meta.get(WIDENED)) and known in (None, _TYPE.DECIMAL, _TYPE.ARRAY)
 
 
 def _is_unbounded(node: exp.Expression) -> bool:
@@ -143,10 +143,18 @@ def cast_to_text(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if not isinstance(to, exp.DataType) or to.this not in exp.DataType.TEXT_TYPES:
         return None
     text = text_of(value, pair)
-    if to.expressions and isinstance(to.expressions[0], exp.DataTypeParam):
+    length = _length(to) if pair.source in EXACT or to.expressions else None
+    if length is not None:
         whole = exp.cast(value.copy(), "varchar") if text is None else text
-        return exp.Left(this=whole, expression=to.expressions[0].this.copy())
+        return exp.Left(this=whole, expression=length)
     return text
+
+
+def _length(to: exp.DataType) -> exp.Expression | None:
+    """How many characters a cast leaves; one where `char` says no number."""
+    if to.expressions:
+        return to.expressions[0].this.copy() if isinstance(to.expressions[0], exp.DataTypeParam) else None
+    return exp.Literal.number(1) if to.this in (_TYPE.CHAR, _TYPE.NCHAR) else None
 
 
 def _concatenated(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -185,6 +193,8 @@ def _elements(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     plain = isinstance(given, exp.Array) and all(type_of(each) in _PLAIN for each in given.expressions)
     if pair.source not in EXACT or plain or isinstance(given, exp.Split):
         return None
+    if any(map(_is_widened, given.walk(prune=_settles))):
+        _no_chosen_digits(given)
     given.replace(call("flowc_outputs", given))
     return None
 

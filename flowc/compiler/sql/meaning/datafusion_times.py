@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 from sqlglot import exp
 
@@ -25,6 +25,7 @@ from flowc.compiler.sql.meaning.core import (
 _TYPE = exp.DataType.Type
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
 _ZONE = r"(:[0-9]{2}([.][0-9]+)?)[ ]*(Z|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
+_CLOCK = re.compile(r"(?<!\S)([+-]?)([0-9]+):([0-9]{2})(?::([0-9]{2}(?:\.[0-9]+)?))?(?!\S)")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 
 
@@ -69,12 +70,33 @@ def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
+def _clocked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """The hours, minutes and seconds of an interval, which DataFusion reads by their names alone."""
+    text, unit = text_value(node.this), node.args.get("unit")
+    to = node.args.get("to")
+    if (
+        pair.source != "postgres"
+        or text is None
+        or unit is not None
+        or (to is not None and to.this is not _TYPE.INTERVAL)
+    ):
+        return None
+    new = node.copy()
+    new.set("this", exp.Literal.string(_CLOCK.sub(_named_parts, text)))
+    return new
+
+
+def _named_parts(clock: re.Match[str]) -> str:
+    units = zip(clock.groups()[1:], ("hours", "minutes", "seconds"), strict=True)
+    return " ".join(f"{clock[1]}{part} {unit}" for part, unit in units if part is not None)
+
+
 def _canonical(text: str, kind: exp.DataType.Type) -> str:
     """A literal in ISO's form; a zone is left out of what has none, as PostgreSQL does."""
     try:
         padded = _DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text, count=1)
         if kind is _TYPE.DATE:
-            return date.fromisoformat(padded[:10] if "-" in padded else padded).isoformat()
+            return datetime.fromisoformat(padded).date().isoformat()
         moment = datetime.fromisoformat(padded)
     except ValueError:
         raise Untranslatable(f"`{text}` as a {kind.value.lower()}: write it as `YYYY-MM-DD hh:mm:ss`") from None
@@ -163,7 +185,8 @@ CLOCKS: Rules = {
 
 TIMES: Rules = {
     **CLOCKS,
-    exp.Cast: (_read,),
+    exp.Cast: (_read, _clocked),
+    exp.Interval: (_clocked,),
     exp.Add: (_moved,),
     exp.Sub: (_moved,),
     exp.Mul: (_times,),

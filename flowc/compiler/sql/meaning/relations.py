@@ -75,6 +75,8 @@ def _dates(array: exp.Expression, table: str, column: str) -> exp.Expression:
 
 def beside_table(node: exp.Expression, table: str, column: str, array: exp.Expression) -> exp.Expression | None:
     """An array of the table beside it: the table gets one row per element."""
+    if isinstance(node.parent, exp.From):
+        raise Untranslatable("a subquery over the elements of a column of the query around it", _BESIDE)
     select = node.find_ancestor(exp.Select)
     join = node.parent if isinstance(node.parent, exp.Join) else node.parent.parent if node.parent is not None else None
     if select is None or node.args.get("offset") or not isinstance(join, exp.Join) or join.args.get("side"):

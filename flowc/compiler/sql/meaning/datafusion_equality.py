@@ -1,0 +1,213 @@
+"""Documents that are compared, grouped or ordered on DataFusion, which has their texts.
+
+Equal documents may have several texts, as `1` and `1.0`. Where they are compared, both sides become what equal ones
+share; where a query would show one of several equal ones, or has them in order, it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import Untranslatable, call, integer_value, type_of
+from flowc.compiler.sql.meaning.datafusion_documents import GIVE_DOCUMENTS, JSON, document_of, is_jsonb, named
+from flowc.compiler.sql.meaning.datafusion_numbers import values_of
+from flowc.compiler.sql.relations import DOCUMENTS
+
+_KEPT = ("flowc_jsonb", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_jsonb_set")
+"""Functions whose documents have the one form of `jsonb`."""
+_BY_PART = "by a part of it, such as `doc ->> 'key'`, or by its text, `doc::text`"
+_ORDER = f"order {_BY_PART}"
+_SEARCHES = ("array_positions", "array_replace")
+_QUANTIFIERS = ("any", "some", "all")
+
+
+def formed(value: exp.Expression) -> exp.Expression:
+    """A document in the one form of `jsonb`."""
+    return value.copy() if named(value.unnest()) in _KEPT else call("flowc_jsonb_of", document_of(value))
+
+
+def with_comparison(node: exp.Expression) -> None:
+    """Has a node compare documents by their values. Raises Untranslatable where it would need an order of them."""
+    if (compare := _COMPARED.get(type(node))) is not None:
+        compare(node)
+
+
+def _is_json(value: exp.Expression) -> bool:
+    bare = value.unnest()
+    if isinstance(bare, exp.Tuple | exp.Array):
+        return any(map(_is_json, bare.expressions))
+    if isinstance(bare, exp.Case | exp.Coalesce):
+        return any(map(_is_json, values_of(bare)))
+    return type_of(value) in JSON or is_jsonb(bare) or named(bare) in GIVE_DOCUMENTS
+
+
+def _alike(operands: Sequence[exp.Expression]) -> None:
+    """Puts what equal documents share into the places of operands of one comparison."""
+    rows = [operand.unnest() for operand in operands]
+    if all(isinstance(row, exp.Tuple) for row in rows):
+        for parts in zip(*(row.expressions for row in rows), strict=False):
+            _alike(parts)
+    elif any(map(_is_json, operands)):
+        for operand in operands:
+            operand.replace(_key(operand))
+
+
+def _key(value: exp.Expression) -> exp.Expression:
+    bare = value.unnest()
+    if isinstance(bare, exp.Null):
+        return value.copy()
+    if isinstance(bare, exp.Tuple | exp.Array | exp.ArrayAgg | exp.Any | exp.All):
+        raise Untranslatable("a comparison of rows or arrays of JSON", "compare the documents one by one")
+    made = call("flowc_jsonb_key", formed(value))
+    made.type = exp.DataType.build("text")
+    return made
+
+
+def _sides(node: exp.Expression) -> None:
+    elements = _elements(node.expression)
+    _alike([node.this, *(elements if elements is not None else [node.expression])])
+
+
+def _elements(right: exp.Expression) -> list[exp.Expression] | None:
+    """The elements that a side has in `= ANY (ARRAY[…])`; None for any other."""
+    if not isinstance(right, exp.Any | exp.All) and named(right) not in _QUANTIFIERS:
+        return None
+    inner = (right.expressions[0] if named(right) else right.this).unnest()
+    inner = inner.this.unnest() if isinstance(inner, exp.Cast) else inner
+    return list(inner.expressions) if isinstance(inner, exp.Array) else None
+
+
+def _one_of(node: exp.Expression) -> None:
+    rows = node.args.get("query")
+    if rows is None:
+        rows_of_json = isinstance(node.this.unnest(), exp.Tuple) and any(map(_is_json, [node.this, *node.expressions]))
+        _alike([node.this, *node.expressions])
+        if rows_of_json:  # the engine has no list of rows that are computed
+            same = [exp.EQ(this=node.this.copy(), expression=each.copy()) for each in node.expressions]
+            node.replace(exp.paren(exp.or_(*same), copy=False))
+        return
+    select = rows.unnest()
+    given = [value.unalias() for value in select.selects] if isinstance(select, exp.Select) else []
+    if not (_is_json(node.this) or DOCUMENTS in select.meta or any(map(_is_json, given))):
+        return
+    if not given or any(value.is_star for value in given):
+        raise Untranslatable("JSON that is IN such a query", "write EXISTS with a condition")
+    left = node.this.unnest()
+    for operand, value in zip(left.expressions if isinstance(left, exp.Tuple) else [node.this], given, strict=False):
+        _alike([operand, value])
+
+
+def _nullif(node: exp.Expression) -> None:
+    if not _is_json(node.this):
+        return
+    same = exp.EQ(this=_key(node.this), expression=_key(node.expression))
+    new = exp.Case(ifs=[exp.If(this=same, true=exp.null())], default=node.this.copy())
+    new.type = exp.DataType.build("jsonb" if is_jsonb(node.this) else "json")
+    node.replace(new)
+
+
+def _case(node: exp.Expression) -> None:
+    if node.this is not None:
+        _alike([node.this, *(branch.this for branch in node.args["ifs"])])
+
+
+def _window(node: exp.Expression) -> None:
+    for value in node.args.get("partition_by") or ():
+        _alike([value])
+
+
+def _distinct(node: exp.Expression) -> None:
+    around, on = node.parent, node.args.get("on")
+    if isinstance(around, exp.Count) and len(node.expressions) == 1:
+        _alike(node.expressions)
+    elif isinstance(around, exp.Select) and on is None:
+        if _gives_json(around):
+            raise Untranslatable("DISTINCT of JSON", f"select it {_BY_PART}")
+    elif any(map(_is_json, [on] if on is not None else node.expressions)):
+        raise Untranslatable("DISTINCT of JSON", f"select it {_BY_PART}")
+
+
+def _gives_json(query: exp.Expression) -> bool:
+    """Whether a column of a query is JSON."""
+    if DOCUMENTS in query.meta or not isinstance(query, exp.Query):
+        return DOCUMENTS in query.meta
+    if isinstance(query, exp.SetOperation):
+        return _gives_json(query.left.unnest()) or _gives_json(query.right.unnest())
+    elements = query.is_star and any(named(each) == "flowc_json_elements" for each in query.find_all(exp.Anonymous))
+    return elements or any(_is_json(value.unalias()) for value in query.selects)
+
+
+def _group(node: exp.Expression) -> None:
+    if any(_is_json(value) or _is_output(value, node.parent) for value in _grouped(node)):
+        raise Untranslatable("GROUP BY of JSON", f"group {_BY_PART}")
+
+
+def _is_output(value: exp.Expression, query: exp.Expression | None) -> bool:
+    """Whether a clause names an output column that is JSON, by its place or its name."""
+    if not isinstance(query, exp.Query):
+        return False
+    if (place := integer_value(value)) is not None:
+        return place in query.meta.get(DOCUMENTS, ())
+    named_so = (one for one in query.selects if one.alias == value.name) if isinstance(value, exp.Column) else ()
+    return any(_is_json(one.unalias()) for one in named_so)
+
+
+def _grouped(node: exp.Expression) -> Iterator[exp.Expression]:
+    """What a query groups by, in sets of columns too."""
+    parts: Iterable[exp.Expression] = node.expressions
+    for key in ("grouping_sets", "cube", "rollup"):
+        parts = [*parts, *(node.args.get(key) or ())]
+    for part in parts:
+        if isinstance(part, exp.Cube | exp.Rollup | exp.GroupingSets):
+            yield from _grouped(part)
+        else:
+            yield part
+
+
+def _ordered(node: exp.Expression) -> None:
+    query = node.parent.parent if isinstance(node.parent, exp.Order) else None
+    if _is_json(node.this) or _is_output(node.this, query):
+        raise Untranslatable("an order of JSON", _ORDER)
+
+
+def _no_order(node: exp.Expression) -> None:
+    if any(map(_is_json, node.iter_expressions())):
+        raise Untranslatable("an order of JSON", f"compare {_BY_PART}")
+
+
+def _in_arrays(node: exp.Expression) -> None:
+    if isinstance(node, exp.Anonymous) and named(node) not in _SEARCHES:
+        return
+    if any(isinstance(value.unnest(), exp.Array) and _is_json(value) for value in node.iter_expressions()):
+        raise Untranslatable("a search in an array of JSON", "compare the documents one by one")
+
+
+def _set(node: exp.Expression) -> None:
+    if node.args.get("distinct") is not False and _gives_json(node):
+        mend = "; UNION ALL keeps all rows" if isinstance(node, exp.Union) else ""
+        raise Untranslatable(f"{node.key.upper()} of JSON, which compares rows", f"select it {_BY_PART}{mend}")
+
+
+def _join(node: exp.Expression) -> None:
+    if DOCUMENTS in node.meta:
+        raise Untranslatable("a join USING columns of JSON", "join ON a.doc = b.doc")
+
+
+_COMPARED: Mapping[type[exp.Expression], Callable[[exp.Expression], None]] = {
+    **dict.fromkeys((exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ), _sides),
+    **dict.fromkeys((exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.Greatest, exp.Least), _no_order),
+    **dict.fromkeys((exp.Min, exp.Max), _no_order),
+    **dict.fromkeys((exp.ArrayContainsAll, exp.ArrayContainedBy, exp.ArrayOverlaps), _in_arrays),
+    **dict.fromkeys((exp.ArrayRemove, exp.ArrayPosition, exp.Anonymous), _in_arrays),
+    **dict.fromkeys((exp.Union, exp.Intersect, exp.Except), _set),
+    exp.In: _one_of,
+    exp.Nullif: _nullif,
+    exp.Case: _case,
+    exp.Window: _window,
+    exp.Distinct: _distinct,
+    exp.Group: _group,
+    exp.Ordered: _ordered,
+    exp.Join: _join,
+}
