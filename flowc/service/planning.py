@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 from flowc.catalog import Column, Table
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.kinds import LOAD_TARGET, able
 from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
 from flowc.compiler.loads.reads import queried
 from flowc.compiler.loads.sqlplan import check_load, plan_load
@@ -55,12 +57,17 @@ def refuse_unplannable(checked: CheckedSpec, ir: Ir, reporter: Reporter) -> None
     blamed = blame(reporter.found, checked.project.pipelines)
     sound = () if blamed.shared else tuple(each for each in ir.pipelines if each.name not in blamed.own)
     for apply in (apply for pipeline in sound for apply in pipeline.applies):
-        if (columns := _assumed(apply)) is not None:
+        if apply.target.kind in DIALECTS and (columns := _assumed(apply)) is not None:
             with _reporting(apply, reporter):
                 check_load(apply, columns=columns, live=apply.target.table, now=LOAD_TIME)
 
 
 def _offline(apply: Apply, tables: Mapping[str, Table], reporter: Reporter, new: bool) -> LoadPlan | None:
+    if apply.target.kind not in DIALECTS:
+        known = ", ".join(f"`{kind}`" for kind in able(LOAD_TARGET) if kind in DIALECTS)
+        message = f"the load of `{apply.pipeline}` cannot run yet: it writes to `{apply.target.kind}`"
+        reporter.error("not-runnable-yet", message, apply.span, helps=(f"this version loads into {known}",))
+        return None
     columns = _assumed(apply)
     if columns is None:
         _report_unknown(apply, tables, reporter)

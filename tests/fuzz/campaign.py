@@ -7,13 +7,13 @@ import os
 import selectors
 import subprocess
 import sys
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.fuzz.kinds import made
+from tests.fuzz.rules import own_time
 
 ROOT = Path(__file__).resolve().parents[2]
 STUCK = 60.0
@@ -92,7 +92,7 @@ class _Lane:
         self._campaign, self._next, self._step = campaign, first, step
         self._end = campaign.first + campaign.count
         self._process: subprocess.Popen[bytes] | None = None
-        self._heard, self._buffer = 0.0, b""
+        self._heard, self._buffer, self._stuck = 0.0, b"", False
 
     def alive(self, selector: selectors.BaseSelector) -> bool:
         """Whether there is something left; starts a process where none is at work."""
@@ -114,7 +114,7 @@ class _Lane:
         env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=subprocess.DEVNULL)
-        self._heard, self._until = time.monotonic(), end
+        self._heard = own_time(self._process.pid)
 
     def hear(self) -> None:
         """Reads what is there."""
@@ -123,7 +123,7 @@ class _Lane:
         self._buffer += read
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
-            self._heard = time.monotonic()
+            self._heard = own_time(self._process.pid)
             told = json.loads(line)
             self._next = told["number"] + self._step
             self._campaign.take(told)
@@ -132,14 +132,14 @@ class _Lane:
 
     def mind(self) -> None:
         """Ends a process that is stuck."""
-        if self._process is not None and time.monotonic() - self._heard > self._campaign.stuck:
+        if self._process is not None and own_time(self._process.pid) - self._heard > self._campaign.stuck:
+            self._stuck = True
             self._process.kill()
 
     def _ended(self) -> None:
-        code = self._process.wait()
+        code, stuck = self._process.wait(), self._stuck
         self.stop()
         if code != 0:
-            stuck = time.monotonic() - self._heard > self._campaign.stuck
             self._campaign.lost(self._next, "hangs" if stuck else "died", f"ended with {code}")
             self._next += self._step
 
@@ -150,4 +150,4 @@ class _Lane:
             self._process.kill()
             self._process.wait()
             self._process.stdout.close()
-            self._process, self._buffer = None, b""
+            self._process, self._buffer, self._stuck = None, b"", False
