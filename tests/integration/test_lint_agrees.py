@@ -53,7 +53,7 @@ def test_a_connection_may_have_dots_in_its_name(folder: Inside, name: str):
     folder.write(
         "specs/a.yaml",
         f'connections: {{ "{name}": {{ kind: duckdb, path: a.duckdb }} }}\n'
-        f'pipelines: {{ p: {{ from: "{name}", sql: SELECT 1 AS id, to: {{ connection: "{name}", table: "a\'b" }} }} }}\n',
+        f"pipelines: {{ p: {{ from: '{name}', sql: SELECT 1 AS id, to: {{ connection: '{name}', table: t }} }} }}\n",
     )
     assert folder.flowc("lint").code == 0
     assert "pipeline p" in folder.flowc("plan").out
@@ -79,3 +79,20 @@ def test_a_saved_plan_shows_no_characters_that_act(folder: Inside):
     assert folder.flowc("plan", "--out", "kept.json").code == 0
     assert UNSAFE.findall((folder.path / "kept.json").read_text("utf-8").replace("\n", "")) == []
     assert folder.flowc("apply", "kept.json", "--yes").code == 0
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "{{connections': {0}, tables: {{t: {{}}}}}}",
+        "[{0}]",
+        "{{conections: {0}, environments: {{prod: {{cons: {0}}}}}}}",
+    ],
+)
+def test_secrets_are_hidden_where_connections_is_misspelled(folder: Inside, spec: str):
+    connection = '{ pg: { kind: postgres, url: "postgres://u:a\'b\\"c@h/d", password: hunter2 } }'
+    folder.write("specs/a.yaml", spec.format(connection))
+    found = folder.flowc("lint")
+    assert found.code == 1
+    assert "postgres" in found.out
+    assert not [each for each in ("a'b", "hunter2") if each in found.out]
