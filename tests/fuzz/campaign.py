@@ -7,6 +7,7 @@ import os
 import selectors
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,8 +53,8 @@ class Campaign:
                     lane.mind()
                 if self.first_only and self.found:
                     break
-        for lane in lanes:
-            lane.stop()
+            for lane in lanes:
+                lane.stop()
         return self
 
     def take(self, told: dict[str, Any]) -> None:
@@ -112,8 +113,8 @@ class _Lane:
         }  # fmt: skip
         command = [sys.executable, "-m", "tests.fuzz.child", json.dumps(asked)]
         env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=subprocess.DEVNULL)
+        pipe, self._errors = subprocess.PIPE, tempfile.TemporaryFile()  # noqa: SIM115 -- as long as the process
+        self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=self._errors)
         self._heard = own_time(self._process.pid)
 
     def hear(self) -> None:
@@ -140,7 +141,9 @@ class _Lane:
         code, stuck = self._process.wait(), self._stuck
         self.stop()
         if code != 0:
-            self._campaign.lost(self._next, "hangs" if stuck else "died", f"ended with {code}")
+            self._errors.seek(0)
+            last = self._errors.read()[-2000:].decode("utf-8", "replace")
+            self._campaign.lost(self._next, "hangs" if stuck else "died", f"{last}\nended with {code}")
             self._next += self._step
 
     def stop(self) -> None:

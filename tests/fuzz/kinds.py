@@ -15,7 +15,7 @@ KINDS: dict[str, tuple[Maker, int]] = {
     "templates": (templates.mutant, 8),
     "files": (datafiles.mutant, 8),
     "servers": (servers.mutant, 3),
-    "words": (servers.words, 1),
+    "words": (servers.words, 3),
     "large": (large.mutant, 0),
 }
 """Large specs take seconds each: a test measures every shape, and a campaign has them where it is told to."""
