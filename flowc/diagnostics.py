@@ -6,10 +6,12 @@ Code that finds a problem makes one and hands it to a `Reporter`; only `flowc.re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import IntEnum
+from functools import lru_cache
 
 from flowc.masking import mask_addresses, redact
 from flowc.source import Located, SourceFile, Span
@@ -17,6 +19,7 @@ from flowc.source import Located, SourceFile, Span
 # `# flowc: disable=code, code` in YAML, and `-- flowc: …` in the SQL inside it.
 _DISABLED = re.compile(r"(?:#|--)[ \t]*flowc:[ \t]*disable[ \t]*=[ \t]*([\w-]+(?:[ \t]*,[ \t]*[\w-]+)*)")
 _CODE = re.compile(r"[\w-]+")
+_AROUND = 30
 _COMMENT = re.compile(r"\s*(?:#|--)")
 
 
@@ -168,6 +171,38 @@ class Reporter:
 
 def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """The help line "did you mean …" when a known name is near, else nothing."""
-    names = {k.lower(): k for k in known}
-    near = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
-    return (f"did you mean `{names[near[0]]}`?",) if near else ()
+    names = _Names.of(tuple(known))
+    near = get_close_matches(name.lower(), names.around(name.lower()), n=1, cutoff=0.6)
+    return (f"did you mean `{names.spelled[near[0]]}`?",) if near else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Names that something may have been meant for: in lower case as they are spelled, by beginning, and by end.
+
+    Comparing is slow, and a file may hold thousands of unknown names, each one to be compared with thousands of known
+    ones. So of many only those are that begin or end alike.
+    """
+
+    spelled: Mapping[str, str]
+    begin: Sequence[str]
+    end: Sequence[str]
+
+    @staticmethod
+    @lru_cache(maxsize=16)
+    def of(known: tuple[str, ...]) -> _Names:
+        """These names, kept for the next one that is unknown."""
+        spelled = {name.lower(): name for name in known}
+        return _Names(spelled, sorted(spelled), sorted(name[::-1] for name in spelled))
+
+    def around(self, name: str) -> Iterable[str]:
+        """The names to compare with."""
+        if len(self.spelled) <= 4 * _AROUND:
+            return self.spelled
+        begin, end = _around(self.begin, name), _around(self.end, name[::-1])
+        return dict.fromkeys([*begin, *(each[::-1] for each in end)])
+
+
+def _around(names: Sequence[str], name: str) -> Sequence[str]:
+    at = bisect(names, name)
+    return names[max(0, at - _AROUND) : at + _AROUND]

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
+from flowc.controls import json_text
+
 MASK = "***"
 REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 Place = tuple[int, int]
@@ -142,7 +144,9 @@ class Masker:
         return masked
 
     def _within(self, written: str, pieces: bool) -> str:
-        return json.dumps(self._masked(json.loads(written), pieces), ensure_ascii=False)
+        text = json.loads(written)
+        masked = self._masked(text, pieces)
+        return written if masked == text else json_text(masked)
 
     def _masked(self, text: str, pieces: bool) -> str:
         text = redact(text, tuple(self._spelled))  # others may remember more meanwhile
@@ -190,7 +194,8 @@ def _spellings(secret: str) -> set[str]:
 
 def _encoded(text: str) -> Iterator[str]:
     yield from (quote(text, safe=""), quote(text), quote_plus(text))
-    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1])
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], json_text(text)[1:-1])
+    yield repr(text)[1:-1]
     yield from (escape(text), text.replace("'", "''"), text.replace("\\", "\\\\"))
     line = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     yield from (line, line.replace(":", "%3A").replace(",", "%2C"))

@@ -81,10 +81,15 @@ class Inside(Folder):
     """A project folder whose commands run in this process: the same entry point, without the start of a Python each."""
 
     def flowc(self, *arguments: str) -> Done:
+        done = self.done(*arguments)
+        assert "error[internal]" not in done.err, done.err
+        return done
+
+    def done(self, *arguments: str) -> Done:
+        """What the command did, whatever that is."""
         out, err = io.StringIO(), io.StringIO()
         with chdir(self.path), redirect_stdout(out), redirect_stderr(err), _environment(self.environment()):
             code = run([each for each in arguments if each != "--debug"], debug="--debug" in arguments)
-        assert "error[internal]" not in err.getvalue(), err.getvalue()
         return Done(code, out.getvalue(), err.getvalue())
 
 

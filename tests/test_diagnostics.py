@@ -15,6 +15,7 @@ from flowc.compiler import stages
 from flowc.compiler.migrationlint.lint import lint_migration
 from flowc.diagnostics import Reporter
 from flowc.service.checking import checker
+from flowc.service.planning import refuse_unplannable
 from tests.golden_format import Block, read_cases
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,7 +77,9 @@ def lint(blocks: list[Block], folder: Path) -> Reporter:
         (folder / "specs" / (block.arguments or f"project{number or ''}.yaml")).write_text(block.text, "utf-8")
     reporter = Reporter()
     with chdir(folder):
-        stages.lint([Path("specs")], reporter, checker=checker())
+        found = stages.linted([Path("specs")], reporter, checker=checker())
+        if found is not None:
+            refuse_unplannable(*found, reporter)
     return reporter
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import known_stream, one_stream
 from flowc.cli.whole import Whole, prepare_whole
 from flowc.compiler.streamplan.letters import Chosen
+from flowc.controls import json_text
 from flowc.durations import parse_duration
 from flowc.errors import UsageError
 from flowc.render.deadletters import (
@@ -55,7 +55,7 @@ def list_(specs: tuple[str, ...], form: str, environment: str | None) -> None:
     counted = [(letters, letters.counts()) for letters in found]
     whole.sessions.close()
     if form == "json":
-        out(json.dumps(counts_objects(counted), indent=2, ensure_ascii=False))
+        out(json_text(counts_objects(counted)))
         return
     out(counts_text(counted, style_for(sys.stdout)))
     if not any(counts for _, counts in counted):
@@ -74,7 +74,7 @@ def show(specs: tuple[str, ...], limit: int, codes: tuple[str, ...], form: str, 
     found = letters.shown(limit, codes)
     whole.sessions.close()
     if form == "json":
-        out(json.dumps([letter_object(letter) for letter in found], indent=2, ensure_ascii=False))
+        out(json_text([letter_object(letter) for letter in found]))
         return
     out(letters_text(found, style_for(sys.stdout)))
     if not found:
@@ -97,7 +97,7 @@ def replay_(specs: tuple[str, ...], codes: tuple[str, ...], parked: bool, form: 
     whole, letters = _one(specs, environment, "dlq replay")
     report = replay(letters, whole.checked, whole.ir, Chosen(codes), parked=parked)
     whole.sessions.close()
-    out(json.dumps(replayed_object(report), indent=2, ensure_ascii=False) if form == "json" else replayed_text(report))
+    out(json_text(replayed_object(report)) if form == "json" else replayed_text(report))
     if report.error is not None and form != "json":
         sys.stdout.flush()
         say(failure(report.error, style_for(sys.stderr)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
@@ -10,6 +9,7 @@ import click
 from flowc.cli.arguments import environment_option, format_option, specs_only
 from flowc.cli.console import out, style_for, width_of
 from flowc.cli.whole import prepare_whole
+from flowc.controls import json_text
 from flowc.render.migration import drift_text
 from flowc.render.migration_json import migration_object
 from flowc.service.drift import find_drift
@@ -31,7 +31,7 @@ def command(specs: tuple[str, ...], ignore: tuple[str, ...], form: str, environm
     found = find_drift(whole.checked, whole.ir, whole.sessions, ignore)
     whole.sessions.close()
     if form == "json":
-        out(json.dumps(migration_object(found, plan_hash(found)), indent=2, ensure_ascii=False))
+        out(json_text(migration_object(found, plan_hash(found))))
     else:
         out(drift_text(found, style_for(sys.stdout), columns=width_of(sys.stdout)))
     return 1 if found.changes else 0

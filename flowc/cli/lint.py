@@ -21,6 +21,7 @@ from flowc.diagnostics import Reporter, did_you_mean, disabled_in
 from flowc.render.diagnostics import FORMATS, render, rooted, summary
 from flowc.render.pages import codes, page
 from flowc.service.checking import checker
+from flowc.service.planning import refuse_unplannable
 
 # Formats that programs read: always a whole document, also when nothing was found.
 _DOCUMENTS = ("json", "sarif")
@@ -68,6 +69,8 @@ def command(
     migrations = [path for path in paths if holds_migrations(path)]
     if projects := [path for path in paths if path not in migrations]:
         linted = stages.linted(projects, reporter, environment=environment, env=os.environ, checker=checker())
+        if linted:
+            refuse_unplannable(*linted, reporter)
         _check_disabled(linted[0].project.disabled if linted else (), reporter)
     for files in read_migrations(migrations, reporter):
         _check_disabled([code for file in files for code in disabled_in(file)], reporter)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import concealed, out, say, style_for, width_of
 from flowc.cli.whole import Whole, prepare_whole, selection
+from flowc.controls import json_text
 from flowc.migration import MigrationPlan
 from flowc.render.migration import migration_text, versions_text
 from flowc.render.migration_json import migration_object
@@ -73,7 +73,7 @@ _MASKED = """warning: a secret is also part of these statements, and masked in t
 def _shown(plan: MigrationPlan, identity: str, form: str) -> str:
     """The plan in the form that was asked for."""
     if form == "json":
-        return json.dumps(migration_object(plan, identity), indent=2, ensure_ascii=False)
+        return json_text(migration_object(plan, identity))
     if form == "sql":
         return migration_sql(plan)
     if form == "markdown":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from flowc.cli.arguments import environment_option, format_option, specs_and_nam
 from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import known_stream
 from flowc.cli.whole import Whole, prepare_whole
+from flowc.controls import json_text
 from flowc.render.resets import standing_failures, standing_object, standings_text
 from flowc.render.streamstatus import status_failures, status_object, status_text
 from flowc.service.resets import Standing, standings
@@ -35,7 +35,7 @@ def command(specs: tuple[str, ...], form: str, environment: str | None) -> int:
     whole.sessions.close()
     if form == "json":
         shown = [*map(status_object, found), *map(standing_object, loads)]
-        out(json.dumps(shown, indent=2, ensure_ascii=False))
+        out(json_text(shown))
     else:
         _show(found, loads, partitions=bool(names))
     return 1 if any(at.error for at in found) or any(at.error for at in loads) else 0

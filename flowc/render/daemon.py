@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from flowc.controls import json_text
 from flowc.render.style import Style, printable, printable_lines
 from flowc.service.daemon.minded import Minded
 from flowc.service.daemon.stats import Event
@@ -33,7 +33,7 @@ def log_json(event: Event, now: datetime | None = None) -> str:
     found: dict[str, object] = {"time": _time(now), "level": event.level}
     if event.stream:
         found |= {"stream": event.stream, "worker": event.worker}
-    return json.dumps({**found, "message": event.message, **event.fields}, ensure_ascii=False)
+    return json_text({**found, "message": event.message, **event.fields}, indent=None)
 
 
 def _where(event: Event) -> str:
@@ -47,7 +47,7 @@ def _time(now: datetime | None) -> str:
 
 def status_json(daemon: Daemon) -> str:
     """All workers, for programs."""
-    return json.dumps({"ready": daemon.ready, "workers": [_object(worker) for worker in daemon.workers]}, indent=2)
+    return json_text({"ready": daemon.ready, "workers": [_object(worker) for worker in daemon.workers]})
 
 
 def _object(worker: Minded) -> dict[str, object]:

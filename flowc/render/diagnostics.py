@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from flowc.controls import json_text
 from flowc.diagnostics import Diagnostic, Note, Severity
 from flowc.render.sarif import sarif
 from flowc.render.snippet import gutter_width, snippet
@@ -150,7 +150,7 @@ def _concise(diagnostics: Sequence[Diagnostic], style: Style) -> str:
 
 
 def _json(diagnostics: Sequence[Diagnostic], style: Style) -> str:
-    return json.dumps([as_object(d) for d in diagnostics], indent=2, ensure_ascii=False)
+    return json_text([as_object(d) for d in diagnostics])
 
 
 def _github(diagnostics: Sequence[Diagnostic], style: Style) -> str:
@@ -158,7 +158,7 @@ def _github(diagnostics: Sequence[Diagnostic], style: Style) -> str:
 
 
 def _sarif(diagnostics: Sequence[Diagnostic], style: Style) -> str:
-    return json.dumps(sarif(diagnostics), indent=2, ensure_ascii=False)
+    return json_text(sarif(diagnostics))
 
 
 FORMATS: dict[str, Callable[[Sequence[Diagnostic], Style], str]] = {

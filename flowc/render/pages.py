@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from flowc.render.style import Style
 from flowc.resources import root
@@ -23,6 +24,7 @@ class Page:
     """Whether it is always one; without, it may be a warning, or less."""
 
 
+@cache
 def codes() -> tuple[str, ...]:
     """The codes that have a page, sorted."""
     return tuple(sorted(path.stem for path in (root("docs") / "diagnostics").glob("*.md")))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 
 from flowc.catalog import TableName
+from flowc.controls import json_text
 from flowc.source import Located, MappedText, Span
 from flowc.types import DataType
 
@@ -53,4 +53,4 @@ def _is_place(item: object) -> bool:
 
 def as_json(value: object) -> str:
     """Indented JSON of `plain(value)`."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False)
+    return json_text(plain(value))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from flowc.controls import json_text
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import cell
@@ -35,7 +35,7 @@ def outcomes_summary(reports: Sequence[TestReport]) -> str:
 
 def outcomes_json(reports: Sequence[TestReport]) -> str:
     """All of them for programs."""
-    return json.dumps({"tests": [_object(report) for report in reports]}, indent=2, ensure_ascii=False)
+    return json_text({"tests": [_object(report) for report in reports]})
 
 
 def _milliseconds(seconds: float) -> str:

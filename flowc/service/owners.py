@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from flowc.catalog import TableName
@@ -52,9 +52,15 @@ def without_owned(managed: Sequence[Managed], kind: str, history: History) -> tu
     return tuple(entry for entry in managed if history.owner(entry.table.name, kind) is None)
 
 
-def with_owner(load: PipelineChange, kind: str, history: History) -> PipelineChange:
+def table_of(target: str, connections: Iterable[str]) -> str:
+    """The table of a `connection.table`; names of connections may have dots in them."""
+    known = max((each for each in connections if target.startswith(f"{each}.")), key=len, default=None)
+    return target.partition(".")[2] if known is None else target.removeprefix(f"{known}.")
+
+
+def with_owner(load: PipelineChange, connections: Iterable[str], kind: str, history: History) -> PipelineChange:
     """The change of a load, which says whose table it writes where that is another project's."""
-    name = TableName.parse(load.target.partition(".")[2])
+    name = TableName.parse(table_of(load.target, connections))
     owner = history.owner(name, kind)
     if owner is None:
         return load

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from flowc.catalog import Column, Table
-from flowc.compiler.ir import Apply, Pipeline, Source, Sql
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.kinds import LOAD_TARGET, able
+from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
 from flowc.compiler.loads.reads import queried
-from flowc.compiler.loads.sqlplan import plan_load
+from flowc.compiler.loads.sqlplan import check_load, plan_load
 from flowc.diagnostics import Reporter
 from flowc.errors import FlowcError
 from flowc.plan import LoadPlan
+from flowc.service.blame import blame
 from flowc.types import TEXT, UNKNOWN
 
 LOAD_TIME = datetime(2000, 1, 1, tzinfo=UTC)
@@ -44,12 +49,30 @@ def offline_plans(
     return tuple(plan for plan in plans if plan is not None)
 
 
+def refuse_unplannable(checked: CheckedSpec, ir: Ir, reporter: Reporter) -> None:
+    """Reports loads that no plan can be made of, whatever is in the databases.
+
+    A load that has errors of its own, or depends on what has, is not judged, nor what only a live system knows.
+    """
+    blamed = blame(reporter.found, checked.project.pipelines)
+    sound = () if blamed.shared else tuple(each for each in ir.pipelines if each.name not in blamed.own)
+    for apply in (apply for pipeline in sound for apply in pipeline.applies):
+        if apply.target.kind in DIALECTS and (columns := _assumed(apply)) is not None:
+            with _reporting(apply, reporter):
+                check_load(apply, columns=columns, live=apply.target.table, now=LOAD_TIME)
+
+
 def _offline(apply: Apply, tables: Mapping[str, Table], reporter: Reporter, new: bool) -> LoadPlan | None:
+    if apply.target.kind not in DIALECTS:
+        known = ", ".join(f"`{kind}`" for kind in able(LOAD_TARGET) if kind in DIALECTS)
+        message = f"the load of `{apply.pipeline}` cannot run yet: it writes to `{apply.target.kind}`"
+        reporter.error("not-runnable-yet", message, apply.span, helps=(f"this version loads into {known}",))
+        return None
     columns = _assumed(apply)
     if columns is None:
         _report_unknown(apply, tables, reporter)
         return None
-    try:
+    with _reporting(apply, reporter):
         return plan_load(
             apply,
             columns=columns,
@@ -59,9 +82,16 @@ def _offline(apply: Apply, tables: Mapping[str, Table], reporter: Reporter, new:
             same_database=home(apply.input) == apply.target.connection,
             beside=apply.target.connection in connections(apply.input),
         )
+    return None
+
+
+@contextmanager
+def _reporting(apply: Apply, reporter: Reporter) -> Iterator[None]:
+    """Reports a failure where the load says what it writes."""
+    try:
+        yield
     except FlowcError as error:
         reporter.error(error.code, error.message, apply.span, helps=(error.help,) if error.help else ())
-        return None
 
 
 def _assumed(apply: Apply) -> tuple[Column, ...] | None:

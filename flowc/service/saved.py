@@ -12,6 +12,7 @@ import msgspec
 
 from flowc import __version__
 from flowc.catalog import Table
+from flowc.controls import json_text
 from flowc.errors import UsageError
 from flowc.migration import DatabasePlan, MigrationPlan, TableChanges
 from flowc.runtime.private import private
@@ -44,7 +45,7 @@ def write_plan(path: Path, saved: SavedPlan) -> None:
     fields = msgspec.json.decode(msgspec.json.encode(saved))
     try:
         with open(path, "wb", opener=private) as file:
-            file.write(msgspec.json.format(msgspec.json.encode({_HASH: _hash(fields), **fields}), indent=2))
+            file.write(json_text({_HASH: _hash(fields), **fields}).encode())
     except OSError as error:
         message = f"the plan cannot be written to `{path}`: {error.strerror}"
         raise UsageError(message, code="unwritable-file", help="name another file after `--out`") from None

@@ -30,6 +30,7 @@ from flowc.runtime.renewal import is_old
 from flowc.service.history import History, claim_history, encode_snapshot, read_history
 from flowc.service.live import history_of
 from flowc.service.locks import owner_name
+from flowc.service.owners import table_of
 from flowc.service.renaming import Kept, Renaming
 from flowc.service.scope import Scope, plain_name
 from flowc.service.sessions import Sessions
@@ -120,7 +121,7 @@ class Taking(Renaming):
     def _means(self, stored: str, here: str | None = None) -> bool:
         """Whether a name that is stored behind that of a connection is the table's."""
         try:
-            name = TableName.parse(stored.partition(".")[2])
+            name = TableName.parse(table_of(stored, self.checked.project.connections))
         except ValueError:
             return False
         kind = self._subject.kind

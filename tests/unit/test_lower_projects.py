@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,15 @@ def test_a_cycle_names_its_chain(tmp_path: Path):
 """,
     )
     assert [p.code for p in problems] == ["dependency-cycle"]
+
+
+def test_pipelines_that_all_read_and_write_one_table_are_told_in_seconds(tmp_path: Path):
+    """Each waits for all others: there are more cycles than anybody can count."""
+    one = "  p{0}: {{ sql: SELECT id FROM t, to: {{ connection: db, table: t }} }}\n"
+    started = time.process_time()
+    _, problems = lowered(tmp_path, "\n" + "".join(one.format(i) for i in range(600)))
+    assert time.process_time() - started < 5
+    assert {p.code for p in problems} == {"dependency-cycle"}
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_every_character_maps_back(text: str, word: str, expected: str):
         ("SELECT {{ var['nope'].x }}", "undefined-template-name", "{{ var['nope'].x }}"),
         ("SELECT {{ 1 / 0 }}", "template-error", "{{ 1 / 0 }}"),
         ("SELECT {{ ().__class__ }}", "template-error", "{{ ().__class__ }}"),
+        ("SELECT '{{ '\\ud800' }}'", "template-error", "{{ '\\ud800' }}"),
         ("{% include 'x' %}", "template-error", "{% include 'x' %}"),
         ("SELECT {{ var.region", "template-syntax", "{{ var.region"),
         ("a\nb {% if %}", "template-syntax", "{% if %}"),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from flowc.compiler.front.kinds import may_name_secret, secret_names
+from flowc.compiler.front.schemarules import project_rule
 from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap
 from flowc.masking import Place, places_in_prose, secret_places, written_out
 from flowc.source import SourceFile
@@ -35,16 +36,19 @@ def _within(text: str, part: Place) -> Iterator[Place]:
 
 
 def _options(root: Node) -> Iterator[Place]:
-    """The places of secret options below every `connections`, whatever their kind."""
+    """The places of secret options below every `connections`, and below what may be a misspelled one."""
     if not isinstance(root, TreeMap):
+        yield from _below(root, "")
         return
     environments = root.get("environments")
     holders = [root]
     if isinstance(environments, TreeMap):
         holders += [e.value for e in environments.entries.values() if isinstance(e.value, TreeMap)]
+    others = project_rule().schema["properties"].keys() - {"connections"}
     for holder in holders:
-        if connections := holder.get("connections"):
-            yield from _below(connections, "")
+        for key, entry in holder.entries.items():
+            if key not in others:
+                yield from _below(entry.value, key)
 
 
 def _below(node: Node, key: str) -> Iterator[Place]:

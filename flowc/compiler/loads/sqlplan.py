@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from flowc.catalog import Column, Table
 from flowc.compiler.dialects import DIALECTS
@@ -20,7 +21,8 @@ from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
 from flowc.compiler.loads.shown import after_writing, before_writing
-from flowc.compiler.loads.staging import dropping, in_source_order, plain, selected_values, staging
+from flowc.compiler.loads.softdelete import soft_column
+from flowc.compiler.loads.staging import dropping, fields, in_source_order, plain, selected_values, staging
 from flowc.compiler.loads.watermark import remember, resume, state_tables, with_cursor
 from flowc.compiler.quote import idents
 from flowc.compiler.tables.ddl import create_schema, create_table
@@ -63,26 +65,41 @@ def plan_load(
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
+    load = _load(
+        apply, columns, live, watermark, reread, now=now, same_database=same_database, beside=same_database or beside,
+        rehearsal=rehearsal, last_wins=last_wins, shown=shown,
+        kept=kept or f"{apply.target.connection}.{apply.target.name}",
+    )  # fmt: skip
+    return _planned(load, rehearsal=rehearsal)
+
+
+def check_load(apply: Apply, *, columns: tuple[Column, ...], live: Table | None, now: datetime) -> None:
+    """Raises what `plan_load` raises for types and shapes, without making the plan."""
+    kept = f"{apply.target.connection}.{apply.target.name}"
+    load = _load(apply, columns, live, None, None, now=now, same_database=False, beside=False, kept=kept)
+    fields(load)
+    if load.apply.deletes == "soft":
+        soft_column(load)
+
+
+def _load(
+    apply: Apply, columns: tuple[Column, ...], live: Table | None, watermark: str | None, reread: Reread | None,
+    **decided: Any,
+) -> Load:  # fmt: skip
     dialect = DIALECTS[apply.target.kind]
     load = Load(
         apply=apply,
         dialect=dialect,
-        rehearsal=rehearsal,
         table=live_table(apply, live, columns, dialect) if live else target_table(apply, columns, dialect),
         exists=live is not None,
         columns=columns,
         read=_read(apply, columns, watermark, reread),
         watermark=watermark,
-        now=now,
-        same_database=same_database,
-        kept=kept or f"{apply.target.connection}.{apply.target.name}",
-        beside=same_database or beside,
-        last_wins=last_wins,
         reread=reread,
-        shown=shown,
+        **decided,
     )
     check_shape(load)
-    return _planned(with_cursor(load), rehearsal=rehearsal)
+    return with_cursor(load)
 
 
 def _planned(load: Load, *, rehearsal: bool) -> LoadPlan:

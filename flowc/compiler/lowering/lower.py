@@ -18,12 +18,13 @@ from flowc.compiler.lowering.asking import failed, report_refusals
 from flowc.compiler.lowering.context import Lowering, Watermark
 from flowc.compiler.lowering.inputs import Input, lower_input, read_input
 from flowc.compiler.lowering.nearmisses import report_near_misses
-from flowc.compiler.lowering.order import Dependency, in_order
+from flowc.compiler.lowering.order import Waits, in_order
 from flowc.compiler.lowering.streams import lower_found, lower_streams
 from flowc.compiler.names.doubt import gaps_of, sure_only
 from flowc.compiler.sql.checker import Checker
 from flowc.compiler.sql.relations import Relation, table_key
 from flowc.diagnostics import Reporter
+from flowc.source import Span
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _Writers = Mapping[tuple[str, str, str], list[str]]
@@ -90,20 +91,18 @@ def lower_pipeline(
     return pipeline
 
 
-def _upstream(name: str, inputs: dict[str, Input], lowering: Lowering) -> dict[str, tuple[Dependency, ...]]:
+def _upstream(name: str, inputs: dict[str, Input], lowering: Lowering) -> dict[str, Waits]:
     """The dependencies of a pipeline and of all it waits for; the last one in order is the pipeline itself."""
     pipelines = lowering.checked.pipelines
     writers = _writers(pipelines.values())
-    waits: dict[str, tuple[Dependency, ...]] = {}
+    waits: dict[str, Waits] = {}
     pending = [name]
     while pending:
         step = pending.pop()
         if step not in inputs:
             inputs[step] = read_input(pipelines[step], lowering)
         waits[step] = _dependencies(pipelines[step], inputs[step], writers)
-        pending += [
-            d.name for d in waits[step] if d.name in pipelines and d.name not in waits and d.name not in pending
-        ]
+        pending += [name for name in waits[step] if name in pipelines and name not in waits and name not in pending]
     return {name: waits.pop(name), **waits}
 
 
@@ -135,19 +134,19 @@ def _writers(pipelines: Iterable[CheckedPipeline]) -> _Writers:
     return found
 
 
-def _dependencies(pipeline: CheckedPipeline, given: Input, writers: _Writers) -> tuple[Dependency, ...]:
+def _dependencies(pipeline: CheckedPipeline, given: Input, writers: _Writers) -> Waits:
     """What a pipeline waits for: what it says, else the pipelines whose targets it reads."""
     spec = pipeline.spec
     if "depends_on" in spec.gaps:
-        return ()
+        return {}
     if spec.depends_on is not None:
-        return tuple(Dependency(name.value, name.span) for name in spec.depends_on)
-    found: dict[str, Dependency] = {}
+        return {name.value: name.span for name in spec.depends_on}
+    found: dict[str, Span] = {}
     for read in given.reads:
-        for name in writers.get(table_key(read.connection, read.kind, read.table), ()):
-            if name != spec.name.value:
-                found.setdefault(name, Dependency(name, read.span))
-    return tuple(found.values())
+        names = writers.get(table_key(read.connection, read.kind, read.table), ())
+        found |= dict.fromkeys((name for name in names if name not in found), read.span)
+    found.pop(spec.name.value, None)
+    return found
 
 
 def _read(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
@@ -155,7 +154,7 @@ def _read(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
         return read_input(pipeline, lowering)
 
 
-def _pipeline(name: str, given: Input, waits: tuple[Dependency, ...], lowering: Lowering) -> Pipeline | None:
+def _pipeline(name: str, given: Input, waits: Waits, lowering: Lowering) -> Pipeline | None:
     gaps, noted = gaps_of(lowering.checked.pipelines[name].spec, lowering.checked.project), len(lowering.statements)
     with sure_only(lowering, gaps):
         lowered = _lowered(name, given, waits, lowering)
@@ -164,7 +163,7 @@ def _pipeline(name: str, given: Input, waits: tuple[Dependency, ...], lowering: 
     return lowered
 
 
-def _lowered(name: str, given: Input, waits: tuple[Dependency, ...], lowering: Lowering) -> Pipeline | None:
+def _lowered(name: str, given: Input, waits: Waits, lowering: Lowering) -> Pipeline | None:
     pipeline, before = lowering.checked.pipelines[name], len(lowering.reporter.found)
     lowered = lower_input(pipeline, given, lowering)
     columns = None
@@ -180,7 +179,7 @@ def _lowered(name: str, given: Input, waits: tuple[Dependency, ...], lowering: L
         return None
     spec = pipeline.spec
     schedule = spec.schedule.value if spec.schedule else None
-    return Pipeline(name, applies, tuple(d.name for d in waits), schedule, spec.span)
+    return Pipeline(name, applies, tuple(waits), schedule, spec.span)
 
 
 def _publish(

@@ -20,6 +20,7 @@ from flowc.source import MappedText, Segment, Span
 
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"
 _MARK = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
+_HALF = re.compile("[\ud800-\udfff]")
 _SANDBOX = Sandbox()
 _NAMES = ("var", "env", "ref", "watermark", "incremental")
 
@@ -149,6 +150,7 @@ def _render(template: MappedText, tokens: list[_Token], values: Values, reporter
     try:
         plain = _SANDBOX.run(template.text, context)
         marked = _SANDBOX.run(_with_marks(tokens), context)
+        _check_characters(plain)
     except UndefinedError as error:
         _report_undefined(template, tokens, str(error), reporter)
     except NoSuchTable as error:
@@ -167,6 +169,12 @@ def _render(template: MappedText, tokens: list[_Token], values: Values, reporter
     else:
         return _mapped(template, tokens, plain, marked)
     return None
+
+
+def _check_characters(text: str) -> None:
+    """Raises ValueError where a text holds half of a pair of surrogates, which no file, terminal or database takes."""
+    if not text.isascii() and (half := _HALF.search(text)):
+        raise ValueError(f"it makes U+{ord(half[0]):04X}, which is half a character")
 
 
 def _context(values: Values) -> dict[str, object]:

@@ -1,0 +1,58 @@
+"""Connections to servers that are not there, with secrets in every place: what fails tells none of them."""
+
+# ruff: noqa: E501 -- a table of cases reads best with one case in a line
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+from tests.fuzz.mutant import SECRET, STATE_WORDS, Chance, Mutant
+from tests.fuzz.names import NAMES
+
+SPELLED = (
+    "${FUZZ_SECRET}",
+    "${env:FUZZ_SECRET}",
+    quote(SECRET, safe=""),
+    SECRET,
+    "${FUZZ_SECRET}${FUZZ_SECRET}",
+    "${FUZZ_QUOTED}",
+)
+URLS = (
+    "{k}://u:{s}@127.0.0.1:1/db", "{k}://{s}@127.0.0.1:1/db", "{k}://u:{s}@[::1]:1/db", "{k}://u@127.0.0.1:1/db?password={s}", "{k}://u:a{s}b@127.0.0.1:1/{n}",
+    "{k}://{n}:{s}@127.0.0.1:1/{n}", "{k}://u:{s}@127.0.0.1:{n}/db", "{k}://u:{s}@127.0.0.1:1/db?{n}=1", "{k}://u:{s}@127.0.0.1:1/db?sslmode=require&sslpassword={s}",
+    "host=127.0.0.1 port=1 user=u password='{s}'", "{k}:/u:{s}@127.0.0.1:1", "{k}://u:{s}@127.0.0.1:1:2/db", "{k}://u:{s}@/db?host=/nowhere",
+)  # fmt: skip
+
+
+def mutant(chance: Chance) -> Mutant:
+    """A table of a server; what it is called has a secret in it."""
+    kind = chance.choice(["postgres", "mysql"])
+    url = chance.choice(URLS).format(
+        k=kind, s=chance.choice(SPELLED), n=chance.choice([name for name in NAMES if name.isprintable()])
+    )
+    connection: dict[str, object] = {"kind": kind, "url": url}
+    if chance.random() < 0.1:
+        connection[chance.choice(["pasword", "options", "url ", "kind"])] = url
+    project = {
+        "connections": {"pg": connection},
+        "tables": {"t": {"connection": "pg", "columns": {"id": "bigint primary key"}}},
+        "pipelines": {"p": {"from": "pg", "sql": "SELECT 1 AS id", "to": "t"}},
+    }
+    text = json.dumps(project, ensure_ascii=False)
+    if chance.random() < 0.1:
+        text = text.replace(chance.choice([",", "}", '"', ":"]), "", 1)
+    return Mutant({"specs/mutant.yaml": text.encode()}, refused=True)
+
+
+def words(chance: Chance) -> Mutant:
+    """A project that can be planned, beside a secret that is a word which outputs hold anyway."""
+    project = {
+        "connections": {"db": {"kind": "duckdb", "path": "fuzz.db"}, "file": {"kind": "sqlite", "url": "sqlite:///${FUZZ_WORD}.db?token=${FUZZ_WORD}"}},
+        "tables": {
+            "t": {"connection": "file", "columns": {"id": "bigint primary key", "ok": "text"}},
+            "u": {"connection": "db", "columns": {"id": "bigint"}},
+        },
+        "pipelines": {"p": {"from": "db", "sql": "SELECT id FROM u", "to": {"connection": "file", "table": chance.choice(["v", "ok", "new"])}}},
+    }  # fmt: skip
+    return Mutant({"specs/mutant.yaml": json.dumps(project).encode()}, run=True, word=chance.choice(STATE_WORDS))

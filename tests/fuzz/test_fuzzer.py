@@ -1,0 +1,51 @@
+"""A short campaign (long: `python -m tests.fuzz`), and the faults that are planted to see that it finds them."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from flowc.compiler import stages
+from flowc.diagnostics import Reporter
+from tests.fuzz.campaign import Campaign
+from tests.fuzz.faults import FAULTS
+from tests.fuzz.large import SHAPES
+from tests.fuzz.mutant import spec
+from tests.fuzz.rules import examine
+from tests.fuzz.texts import SPECS
+
+COUNT = 300
+"""What takes half a minute."""
+STUCK = 20.0
+
+
+def test_no_mutant_breaks_a_rule(tmp_path: Path) -> None:
+    campaign = Campaign(COUNT, seed=1, folder=tmp_path).run()
+    assert dict(campaign.found) == {}
+    assert campaign.examined.total() == COUNT
+
+
+@pytest.mark.parametrize("shape", ["pipelines to one", "disables", "near columns", "deep flow", "aliases"])
+def test_a_large_spec_is_answered_within_the_bounds(shape: str, tmp_path: Path) -> None:
+    """The shapes that took longest, or did not end; `python -m tests.fuzz --only large` takes all of them."""
+    found = examine(spec(SHAPES[shape]()), tmp_path / "p", random.Random(1))
+    assert found == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found(fault: str, tmp_path: Path) -> None:
+    """In no more mutants than the short campaign has."""
+    campaign = Campaign(COUNT, seed=1, faults=(fault,), folder=tmp_path, first_only=True, stuck=STUCK).run()
+    assert FAULTS[fault][1] in campaign.rules
+    kept = next(tmp_path.glob(f"1-*-{FAULTS[fault][1]}"))
+    assert "seed 1, mutant " in (kept / "finding.txt").read_text("utf-8")
+    assert (kept / "specs" / "mutant.yaml").read_bytes()
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_the_corpus_is_right(path: Path) -> None:
+    reporter = Reporter()
+    stages.lint([path.parent if "specs" in path.parts else path], reporter, env={})
+    assert [d for d in reporter.sorted() if d.code not in ("secret-literal", "narrowing")] == []
