@@ -130,11 +130,15 @@ _STOPPED = "the data no longer allows what is planned; what was done before is r
 
 def refuse_blocked(changes: Sequence[Change], message: str = _UNTOUCHED) -> None:
     """Raises UsageError for changes that the data, or the engine, does not allow."""
-    reasons = [f"{change.object}: {reason}" for change in changes for reason in failed(change)]
+    reasons = [f"{change.object}{_place(change)}: {reason}" for change in changes for reason in failed(change)]
     if reasons:
         helps = [check.help for change in changes for check in change.prechecks if check.failed]
         help = helps[0] if helps else "change the declaration"
         raise UsageError(message, code="precheck-failed", help=help, details=tuple(reasons))
+
+
+def _place(change: Change) -> str:
+    return "" if change.place is None else f" ({change.place})"
 
 
 def refuse_losses(changes: Iterable[Change], approved: Mapping[str, int], message: str = _MORE) -> None:

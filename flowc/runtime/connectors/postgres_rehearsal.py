@@ -1,9 +1,12 @@
-"""What PostgreSQL would say of statements, tried on empty temporary copies of the tables and taken back."""
+"""What PostgreSQL would say of statements, tried on empty temporary copies of the tables and taken back.
+
+A table that is new is made as a temporary one.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +43,8 @@ SELECT 1 FROM pg_locks WHERE relation = ANY(%s::oid[]) AND mode = 'AccessExclusi
 _COPY = "flowc_rehearsal"
 _SETTINGS = "SET LOCAL lock_timeout = '100ms'; SET LOCAL client_min_messages = error"
 _OF_TYPES = (
-    "0A000", "42601", "42703", "42725", "42803", "42804", "42830", "42846", "42883", "42P17", "42P18", "42P20", "42P22",
+    "0A000", "3F000", "42601", "42703", "42704", "42725", "42803", "42804", "42830", "42846", "42883", "42P17", "42P18",
+    "42P20", "42P22",
 )  # fmt: skip
 """Errors that follow from the statement and the types of the table alone, as those of class 22 (values) do."""
 
@@ -49,13 +53,16 @@ _OF_TYPES = (
 class _Copies:
     """The copies, by the names under which statements speak of the tables."""
 
-    names: Mapping[str, str]
-    known: Mapping[str, str]
+    names: dict[str, str]
+    known: dict[str, str]
     """The tables as the engine writes them, by the bare names of their copies."""
 
     def spoken(self, name: TableName, sql: str) -> str | None:
         """The statement, of the copy; None where it is no DDL that is about this table alone."""
-        own, copy = qualified(name), self.names.get(qualified(name))
+        own = qualified(name)
+        if sql.startswith(f"CREATE TABLE {own} "):
+            return f"CREATE TEMP TABLE {self._new(own)} {sql.removeprefix(f'CREATE TABLE {own} ')}"
+        copy = self.names.get(own)
         head = f"ALTER TABLE {own} "
         if copy is not None and sql.startswith(head):
             return f"ALTER TABLE {copy} {sql.removeprefix(head)}"
@@ -64,9 +71,15 @@ class _Copies:
             return f"CREATE {index[1] or ''}INDEX {index[2]} ON {copy} {sql[index.end() :]}"
         return None
 
+    def _new(self, own: str) -> str:
+        """Names what stands for a table that is new."""
+        copy = f"{_COPY}_new{len(self.names)}"
+        self.names[own], self.known[copy] = f"pg_temp.{copy}", own.replace('"', "")
+        return copy
+
     def said(self, words: str) -> str:
         """What the engine says of a copy, of the table."""
-        return re.sub(rf"{_COPY}_[0-9]+", lambda match: self.known.get(match[0], match[0]), words)
+        return re.sub(rf"{_COPY}_\w+", lambda match: self.known.get(match[0], match[0]), words)
 
 
 def rehearse(connection: Any, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
