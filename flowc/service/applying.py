@@ -26,7 +26,7 @@ from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import Change, DatabasePlan, Snapshot, Statement
 from flowc.runtime.connector import Database, TableStore
 from flowc.service.history import claim_history, encode_snapshot
-from flowc.service.locks import apply_lock, owner_name, shared_lock
+from flowc.service.locks import Patience, apply_lock, owner_name, shared_lock
 from flowc.service.prechecks import ask, count, failed, judged
 from flowc.service.scope import Scope
 
@@ -104,9 +104,9 @@ def apply_database(work: Apply) -> Applied:
 
     Raises FlowcError where it stops: the statements before are done and recorded, what is transactional is undone.
     """
-    began = time.monotonic()
-    with apply_lock(*work.control, work.limits.lock, work.second, work.project) as prove:
-        with shared_lock(*work.control, work.limits.lock):
+    began, patience = time.monotonic(), Patience(work.limits.lock)
+    with apply_lock(*work.control, patience, work.second, work.project) as prove:
+        with shared_lock(*work.control, patience):
             claim_history(*work.control, work.scope, work.kind)
         plan = work.replan()
         # What was asked when the plan was made may have changed since.
@@ -114,7 +114,7 @@ def apply_database(work: Apply) -> Applied:
         work.planned = plan.changes
         refuse_blocked(plan.changes)
         refuse_losses(plan.changes, work.approved, _MORE)
-        with shared_lock(*work.control, work.limits.lock):
+        with shared_lock(*work.control, patience):
             work.unowned()  # what another project has begun with since
             version = _begin(work, plan)
         _run(work, plan, version, prove)
