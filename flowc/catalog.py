@@ -154,8 +154,8 @@ class Index:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What two indexes have in common that do the same."""
-        return self.columns, self.unique, self.where, self.beyond
+        """What two indexes have in common that do the same. Some engines tell an expression in the statement alone."""
+        return self.columns, self.unique, self.where, self.beyond, self.sql if self.beyond else None
 
     def names(self, column: str) -> bool:
         """Whether it is over a column: in its list, in an expression there, or in its condition."""

@@ -148,6 +148,8 @@ class Change:
     """The column it is about, under the name that it has in the end, or had before it goes."""
     parts: tuple[str, ...] = ()
     """The columns, key and indexes of a table that is created or dropped, in words."""
+    place: str | None = None
+    """Where the specs declare what it is about, as `file:line:column`: of a column that goes, the table."""
 
     @property
     def action(self) -> str:
@@ -222,6 +224,8 @@ class TableChanges:
     unmanaged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What else is to be known of the table, beside its changes."""
+    stream: str = ""
+    """The stream that writes it, where no spec declares it."""
 
     @property
     def label(self) -> str:

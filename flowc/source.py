@@ -58,6 +58,12 @@ class Span:
     start: int
     end: int
 
+    @property
+    def place(self) -> str:
+        """`file:line:column` of its beginning."""
+        line, column = self.file.position(self.start)
+        return f"{self.file.path}:{line}:{column}"
+
 
 @dataclass(frozen=True, slots=True)
 class Located(Generic[T]):

@@ -26,7 +26,7 @@ def full(diagnostic: Diagnostic, style: Style) -> str:
     for note in diagnostic.notes:
         lines.append(f"{style.paint('note', 'note')}: {printable(note.message)}")
         if note.span is not None:
-            lines.append(f"  {style.paint('frame', '-->')} {_place(note.span)}")
+            lines.append(f"  {style.paint('frame', '-->')} {printable(note.span.place)}")
     lines.extend(f"{style.paint('help', 'help')}: {_hanging(text)}" for text in diagnostic.helps)
     return "\n".join(lines)
 
@@ -40,7 +40,7 @@ def concise(diagnostic: Diagnostic, style: Style) -> str:
 
 def place(diagnostic: Diagnostic) -> str:
     """`file:line:column` of a diagnostic that has a span."""
-    return _place(diagnostic.span) if diagnostic.span is not None else ""
+    return printable(diagnostic.span.place) if diagnostic.span is not None else ""
 
 
 def as_object(diagnostic: Diagnostic) -> dict[str, object]:
@@ -111,11 +111,6 @@ def _note(note: Note) -> dict[str, object]:
     span = note.span
     line, column = span.file.position(span.start) if span else (None, None)
     return {"message": note.message, "file": span.file.path if span else None, "line": line, "column": column}
-
-
-def _place(span: Span) -> str:
-    line, column = span.file.position(span.start)
-    return f"{printable(span.file.path)}:{line}:{column}"
 
 
 def _hanging(text: str) -> str:

@@ -63,7 +63,7 @@ def migration_text(plan: MigrationPlan, style: Style, *, sql: bool = True, colum
 def drift_text(plan: MigrationPlan, style: Style, *, columns: int = COLUMNS) -> str:
     """What changed outside flowc, as the statements that would do the same."""
     if not plan.changes:
-        return "No drift: what is there is what was applied."
+        return "No drift: columns, keys, indexes and comments are as they were applied."
     page = _Page(style, True, columns)
     tables = ("\n".join(_table(entry, page)) for database in plan.databases for entry in database.tables)
     return "\n\n".join(["Changed since the last apply, and not by flowc:", *tables])

@@ -52,6 +52,7 @@ def _change(change: Change, database: DatabasePlan) -> dict[str, object]:
         "rows": change.lost,
         "blocked": change.blocked,
         "part_of": change.part_of,
+        "place": change.place,
         "notes": list(change.notes),
         "prechecks": [_precheck(check) for check in change.prechecks],
         "statements": [_statement(statement) for statement in change.statements],

@@ -41,11 +41,13 @@ def table_mark(entry: TableChanges) -> str:
 
 
 def remarks(change: Change) -> Iterator[Remark]:
-    """Why it cannot be done, what its prechecks found, what it loses, and its notes."""
+    """Why it cannot be done, what its prechecks found, where it is declared, what it loses, and its notes."""
     if change.blocked:
         yield Remark("error", f"cannot be done: {change.blocked}")
     for check in change.prechecks:
         yield from _checked(check)
+    if change.place is not None and failed(change):
+        yield Remark("help", f"at {change.place}")
     if change.lost is not None:
         yield Remark("bad" if change.lost else "good", change.loss)
     yield from (Remark("note", f"note: {note}") for note in change.notes)

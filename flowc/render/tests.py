@@ -22,7 +22,7 @@ def outcome_text(report: TestReport, style: Style) -> str:
     line = f"{mark}  {printable(report.name)}  {_milliseconds(report.seconds)}"
     if report.passed:
         return line
-    return "\n".join([f"{line}  {_where(report.span)}", *(f"  {text}" for text in _why(report, style))])
+    return "\n".join([f"{line}  {printable(report.span.place)}", *(f"  {text}" for text in _why(report, style))])
 
 
 def outcomes_summary(reports: Sequence[TestReport]) -> str:
@@ -42,15 +42,10 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms"
 
 
-def _where(span: Span) -> str:
-    line, column = span.file.position(span.start)
-    return f"{printable(span.file.path)}:{line}:{column}"
-
-
 def _why(report: TestReport, style: Style) -> list[str]:
     if report.error is not None:
         span = getattr(report.error, "span", None)
-        at = [f"at {_where(span)}"] if isinstance(span, Span) else []
+        at = [f"at {printable(span.place)}"] if isinstance(span, Span) else []
         return [*failure(report.error, style).splitlines(), *at]
     assert report.difference is not None
     return _lines(report.difference, style)
@@ -66,7 +61,7 @@ def _lines(difference: Difference, style: Style) -> list[str]:
 
 
 def _missing(missing: Missing, style: Style) -> list[str]:
-    lines = [style.paint("error", f"- {_row(missing.row)}") + f"  expected at {_where(missing.span)}"]
+    lines = [style.paint("error", f"- {_row(missing.row)}") + f"  expected at {printable(missing.span.place)}"]
     if missing.nearest is not None:
         names = ", ".join(f"`{printable(name)}`" for name in missing.differing)
         verb = "differs" if len(missing.differing) == 1 else "differ"

@@ -26,7 +26,7 @@ from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import Change, DatabasePlan, Snapshot, Statement
 from flowc.runtime.connector import Database, TableStore
 from flowc.service.history import claim_history, encode_snapshot
-from flowc.service.locks import apply_lock, owner_name, shared_lock
+from flowc.service.locks import Patience, apply_lock, owner_name, shared_lock
 from flowc.service.prechecks import ask, count, failed, judged
 from flowc.service.scope import Scope
 
@@ -104,9 +104,9 @@ def apply_database(work: Apply) -> Applied:
 
     Raises FlowcError where it stops: the statements before are done and recorded, what is transactional is undone.
     """
-    began = time.monotonic()
-    with apply_lock(*work.control, work.limits.lock, work.second, work.project) as prove:
-        with shared_lock(*work.control, work.limits.lock):
+    began, patience = time.monotonic(), Patience(work.limits.lock)
+    with apply_lock(*work.control, patience, work.second, work.project) as prove:
+        with shared_lock(*work.control, patience):
             claim_history(*work.control, work.scope, work.kind)
         plan = work.replan()
         # What was asked when the plan was made may have changed since.
@@ -114,7 +114,7 @@ def apply_database(work: Apply) -> Applied:
         work.planned = plan.changes
         refuse_blocked(plan.changes)
         refuse_losses(plan.changes, work.approved, _MORE)
-        with shared_lock(*work.control, work.limits.lock):
+        with shared_lock(*work.control, patience):
             work.unowned()  # what another project has begun with since
             version = _begin(work, plan)
         _run(work, plan, version, prove)
@@ -130,11 +130,15 @@ _STOPPED = "the data no longer allows what is planned; what was done before is r
 
 def refuse_blocked(changes: Sequence[Change], message: str = _UNTOUCHED) -> None:
     """Raises UsageError for changes that the data, or the engine, does not allow."""
-    reasons = [f"{change.object}: {reason}" for change in changes for reason in failed(change)]
+    reasons = [f"{change.object}{_place(change)}: {reason}" for change in changes for reason in failed(change)]
     if reasons:
         helps = [check.help for change in changes for check in change.prechecks if check.failed]
         help = helps[0] if helps else "change the declaration"
         raise UsageError(message, code="precheck-failed", help=help, details=tuple(reasons))
+
+
+def _place(change: Change) -> str:
+    return "" if change.place is None else f" ({change.place})"
 
 
 def refuse_losses(changes: Iterable[Change], approved: Mapping[str, int], message: str = _MORE) -> None:

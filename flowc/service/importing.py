@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -16,6 +16,7 @@ from flowc.controls import printable
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.runtime.connector import Database
+from flowc.runtime.names import literal, qualified, quoted
 from flowc.service.history import History
 from flowc.service.leftalone import is_held, is_plain, left_alone, written_type
 
@@ -66,10 +67,24 @@ def import_tables(
             continue
         key = _key(name, taken)
         taken.add(key)
-        left = left_alone(tables[name], kind)
+        left = (*left_alone(tables[name], kind), *_counter(tables[name], database))
         found.append(_shown(key, _entry(tables[name], connection, key, kind), left))
         notes += [f"{name}: {words}" for words in left]
     return Imported("".join(("tables:\n" if found else "tables: {}\n", *found)), tuple(notes))
+
+
+def _counter(table: Table, database: Database) -> Iterator[str]:
+    """Where a counter of MySQL goes on, if its rows do not tell: only the table keeps that."""
+    numbered = next((c.name for c in table.columns if c.default == "AUTO_INCREMENT"), None)
+    if numbered is None:
+        return
+    schema = literal(table.name.schema, "mysql") if table.name.schema else "database()"
+    same = f"table_schema = {schema} AND table_name = {literal(table.name.name, 'mysql')}"
+    stands = f"SELECT max(auto_increment) FROM information_schema.tables WHERE {same}"
+    after = f"SELECT coalesce(max({quoted(numbered)}), 0) + 1 FROM {qualified(table.name)}"
+    row = database.query(f"SELECT ({stands}) AS stands, ({after}) AS after").to_pylist()[0]
+    if row["stands"] is not None and int(row["stands"]) > int(row["after"]):
+        yield f"`{numbered}`: AUTO_INCREMENT = {int(row['stands'])}, where it goes on"
 
 
 class _Dumper(yaml.SafeDumper):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
@@ -93,17 +94,17 @@ def is_gone(owner: str) -> bool:
 
 @contextmanager
 def apply_lock(
-    database: Database, kind: str, timeout: float, second: Callable[[], Database] | None, project: str = ""
+    database: Database, kind: str, patience: Patience, second: Callable[[], Database] | None, project: str = ""
 ) -> Iterator[Callable[[], None]]:
     """Holds the lock of a project's applies, and gives a function that proves it is still held.
 
-    Waits up to `timeout` seconds. `second` opens another session, from which the lease is renewed while a long
+    Waits as long as there is patience. `second` opens another session, from which the lease is renewed while a long
     statement runs; None where the engine has room for one writer only.
 
     Raises UsageError when somebody else holds it for longer than that.
     """
     held = _Lock(database, DIALECTS[kind], lock_of(project), owner_name())
-    _acquire(held, timeout)
+    _acquire(held, patience)
     beat = _Heartbeat(second, held)
     try:
         beat.start()
@@ -114,17 +115,33 @@ def apply_lock(
 
 
 @contextmanager
-def shared_lock(database: Database, kind: str, timeout: float) -> Iterator[None]:
+def shared_lock(database: Database, kind: str, patience: Patience) -> Iterator[None]:
     """Holds the lock of flowc's own tables, for a moment.
 
-    Raises UsageError when somebody else holds it for longer than `timeout` seconds.
+    Raises UsageError when somebody else holds it for longer than there is patience.
     """
     held = _Lock(database, DIALECTS[kind], SHARED, owner_name())
-    _acquire(held, timeout)
+    _acquire(held, patience)
     try:
         yield
     finally:
         _release(held)
+
+
+@dataclass
+class Patience:
+    """The seconds that may be waited for locks, one after the other."""
+
+    left: float
+
+    @contextmanager
+    def waiting(self) -> Iterator[float]:
+        """The time at which waiting ends, by the monotonic clock; what is waited inside is no longer left."""
+        begun = time.monotonic()
+        try:
+            yield begun + self.left
+        finally:
+            self.left = max(0.0, self.left - (time.monotonic() - begun))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +152,16 @@ class _Lock:
     owner: str
 
 
-def _acquire(lock: _Lock, timeout: float) -> None:
-    end = time.monotonic() + timeout
-    _ensure(lock.database, lock.dialect, end)
-    while True:
-        holder = _try(lock)
-        if holder is None:
-            return
-        if time.monotonic() >= end:
-            raise _held(holder)
-        time.sleep(0.1)
+def _acquire(lock: _Lock, patience: Patience) -> None:
+    with patience.waiting() as end:
+        _ensure(lock.database, lock.dialect, end)
+        while True:
+            holder = _try(lock, end)
+            if holder is None:
+                return
+            if time.monotonic() >= end:
+                raise _held(holder)
+            time.sleep(0.1)
 
 
 def _ensure(database: Database, dialect: Dialect, end: float) -> None:
@@ -160,11 +177,11 @@ def _ensure(database: Database, dialect: Dialect, end: float) -> None:
             time.sleep(0.1)
 
 
-def _try(lock: _Lock) -> Holder | None:
+def _try(lock: _Lock, end: float) -> Holder | None:
     """Takes the lock; who holds it where somebody does."""
     database, dialect = lock.database, lock.dialect
     try:
-        database.execute(sql.take_lock(lock.name, lock.owner, LEASE, dialect))
+        _bounded(lock, sql.take_lock(lock.name, lock.owner, LEASE, dialect), end)
         return None
     except (DataError, EngineError, TransientError):
         rows = database.query(sql.read_lock(lock.name, dialect)).to_pylist()
@@ -173,11 +190,25 @@ def _try(lock: _Lock) -> Holder | None:
     holder = Holder(**rows[0])
     if holder.owner == lock.owner:
         return None
-    if is_gone(holder.owner):
-        database.execute(sql.drop_lock(lock.name, holder.owner, dialect))
-    elif holder.expired:
-        database.execute(sql.expire_lock(lock.name, holder.owner, dialect))
+    over = sql.drop_lock if is_gone(holder.owner) else sql.expire_lock if holder.expired else None
+    if over is not None:
+        with suppress(TransientError):  # a transaction of the owner holds it still
+            _bounded(lock, over(lock.name, holder.owner, dialect), end)
     return holder
+
+
+def _bounded(lock: _Lock, statement: str, end: float) -> None:
+    """Executes a statement that may wait for a transaction of somebody else, and no longer than until then."""
+    limit = lock.dialect.functions.get("lock_wait")
+    if limit is None:
+        lock.database.execute(statement)
+        return
+    left = max(0.001, end - time.monotonic())
+    lock.database.execute(limit.format(ms=ceil(left * 1000), s=ceil(left)))
+    try:
+        lock.database.execute(statement)
+    finally:
+        lock.database.execute(limit.format(ms="DEFAULT", s="DEFAULT"))
 
 
 def _held(holder: Holder) -> UsageError:

@@ -11,11 +11,13 @@ import msgspec
 from flowc import __version__
 from flowc.catalog import Table, TableName
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.spec import ProjectSpec
 from flowc.compiler.ir import Apply, Ir, Stream
 from flowc.compiler.lineage import Graph, graph
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.migrate.impact import broken_readers, with_impact
 from flowc.compiler.migrate.pipelines import FIRST_RUN, applied_pipeline, compare_pipelines, load_text
+from flowc.compiler.migrate.places import placed
 from flowc.compiler.migrate.streams import applied_stream, compare_streams, with_restarts
 from flowc.compiler.migrate.streamtables import plan_stream_tables
 from flowc.compiler.migrate.tableplan import plan_tables
@@ -57,6 +59,8 @@ class Wanted:
     """The loads, each beside its entry of `pipelines`."""
     looks: StreamLooks | None = None
     """The streams of the project, whatever they write; a plan back to an earlier version has none."""
+    project: ProjectSpec | None = None
+    """Where all that is declared; a plan back to an earlier version is of no spec."""
 
 
 def make_plan(checked: CheckedSpec, ir: Ir, sessions: Sessions, select: frozenset[str] = frozenset()) -> MigrationPlan:
@@ -105,8 +109,9 @@ def wanted_of(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> tuple[Wanted,
         written = tuple(applied_pipeline(apply, loads.get(_load_key(apply), "")) for apply in own)
         written += tuple(applied_stream(specs[s.name], s, a) for s, a in streams if a.target.connection == name)
         found[place] = Wanted(
-            held.connection, held.kind, held.tables + mine, held.pipelines + written, held.applies + own, looks
-        )
+            held.connection, held.kind, held.tables + mine, held.pipelines + written, held.applies + own,
+            looks, checked.project,
+        )  # fmt: skip
     return tuple(found.values())
 
 
@@ -136,7 +141,7 @@ def plan_database(
     others = _of_streams(wanted, live.tables, select)
     managed = without_owned(_managed(before, select), wanted.kind, live.history)
     changes = plan_tables(wanted.connection, wanted.kind, chosen.tables, live.tables, managed, others)
-    changes = with_impact(changes, flows)
+    changes = with_impact(placed(changes, wanted.project) if wanted.project else changes, flows)
     loads = _compared(_pipelines(before, select), chosen, broken_readers(changes, flows))
     changes = with_restarts(changes, before.pipelines, loads)
     if live.there:

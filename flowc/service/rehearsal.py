@@ -11,10 +11,9 @@ from flowc.runtime.connector import Database, Rehearsing
 
 def rehearsed(tables: Sequence[TableChanges], database: Database) -> tuple[TableChanges, ...]:
     """The same changes; those are blocked that the engine refuses, whatever its tables hold."""
-    changes = [(table.name, change) for table in tables for change in table.changes]
-    if not isinstance(database, Rehearsing) or all(change.kind == "create_table" for _, change in changes):
+    statements = [(change, (t.name, s.sql)) for t in tables for change in t.changes for s in change.statements]
+    if not isinstance(database, Rehearsing) or not statements:
         return tuple(tables)
-    statements = [(change, (name, s.sql)) for name, change in changes for s in change.statements]
     refused: dict[str, str] = {}
     for place, words in database.rehearse([spoken for _, spoken in statements]).items():
         refused.setdefault(_name(statements[place][0]), words)
@@ -28,5 +27,6 @@ def _name(change: Change) -> str:
 def _judged(change: Change, words: str | None) -> Change:
     if words is None or not change.statements:
         return change
-    blocked = f"the engine refuses it ({words}): declare what it takes, or change it by hand"
+    mend = "make that in the database first" if change.kind == "create_table" else "change it by hand"
+    blocked = f"the engine refuses it ({words}): declare what it takes, or {mend}"
     return replace(change, statements=(), blocked=blocked)

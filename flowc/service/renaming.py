@@ -27,7 +27,7 @@ from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import renewed
 from flowc.runtime.streams.targets.contract import Writer
-from flowc.service.locks import apply_lock, shared_lock
+from flowc.service.locks import Patience, apply_lock, shared_lock
 from flowc.service.sessions import Place, Sessions
 from flowc.service.streams import no_pause, planned
 from flowc.service.streamstate import FILE, FOLDER
@@ -174,10 +174,11 @@ class Renaming:
 
     def _move(self, kept: Kept) -> None:
         database, dialect = kept.database, DIALECTS[kept.kind]
+        patience = Patience(_LOCK)
         with ExitStack() as locks:
             for project in (self.old, self.new):
-                locks.enter_context(apply_lock(database, kept.kind, _LOCK, None, project))
-            locks.enter_context(shared_lock(database, kept.kind, _LOCK))
+                locks.enter_context(apply_lock(database, kept.kind, patience, None, project))
+            locks.enter_context(shared_lock(database, kept.kind, patience))
             renewed(database, _renewals(kept.kind))
             more = tuple(self._more(kept))
             moves = [

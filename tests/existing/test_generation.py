@@ -173,3 +173,59 @@ def test_a_server_that_can_gives_a_column_another_expression_in_place(recomputes
     in_place = 'ALTER TABLE "t" ALTER COLUMN "twice" SET EXPRESSION AS (a * 5)'
     assert [statement.sql for statement in change.statements] == ([in_place] if recomputes else [])
     assert bool(change.blocked) is not recomputes
+
+
+BY_HAND = {
+    "postgres": {
+        "computed": ("ALTER TABLE t DROP COLUMN twice, ADD twice int GENERATED ALWAYS AS (a * 7) STORED", "twice"),
+        "default": ("ALTER TABLE t ALTER COLUMN b SET DEFAULT now()::date - '2025-01-01'::date", "b"),
+    },
+    "mysql": {
+        "computed": ("ALTER TABLE t MODIFY COLUMN twice integer AS (a * 7) STORED COMMENT 'Two times.'", "twice"),
+        "default": ("ALTER TABLE t ALTER COLUMN b SET DEFAULT (rand() + 1)", "b"),
+    },
+    "sqlite": {
+        "computed": ("ALTER TABLE t DROP COLUMN twice; ALTER TABLE t ADD COLUMN twice INTEGER AS (a * 7)", "twice"),
+    },
+    "duckdb": {"default": ("ALTER TABLE t ALTER COLUMN id SET DEFAULT nextval('others')", "id")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("store", "title"), [(kind, title) for kind in KINDS for title in BY_HAND[kind]], indirect=["store"]
+)
+def test_what_makes_values_and_was_changed_by_hand_is_seen_and_put_back(store: Store, title: str):
+    project = imported(store, MADE[store.kind])
+    before = store.rows("SELECT twice FROM t")
+    statements, column = BY_HAND[store.kind][title]
+    store.run(*statements.split("; "))
+    assert f" {column} " in " ".join(project.flowc("drift").out.split())
+    told = f"make {column} GENERATED" if title == "computed" else f"set default of {column} to "
+    assert told in " ".join(project.flowc("plan").out.split())
+    done = project.flowc("apply", "--yes")
+    assert done.code == 0, done.err
+    assert store.rows("SELECT twice FROM t") == before
+    assert project.flowc("plan", "--detailed-exitcode").code == 0, project.flowc("plan").out
+    assert "No drift" in project.flowc("drift").out
+
+
+INDEXES = [
+    ("postgres", "((n + 1))", "((n + 2))"), ("postgres", "(n) WHERE n > 5", "(n) WHERE n > 6"),
+    ("sqlite", "(n + 1)", "(n + 2)"), ("sqlite", "(n) WHERE n > 5", "(n) WHERE n > 6"),
+    ("duckdb", "((n + 1))", "((n + 2))"), ("mysql", "(n)", "(n) IGNORED"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("store", "first", "then"), INDEXES, indirect=["store"])
+def test_an_index_that_was_made_anew_by_hand_is_drift(store: Store, first: str, then: str):
+    project = imported(store, f"CREATE TABLE t (id integer PRIMARY KEY, n integer);\nCREATE INDEX i ON t {first}")
+    assert "No drift" in project.flowc("drift").out
+    drop = "DROP INDEX i ON t" if store.kind == "mysql" else "DROP INDEX i"
+    store.run(drop, f"CREATE INDEX i ON t {then}")
+    drift = project.flowc("drift").out
+    assert "- drop index on" in drift
+    assert "+ create index on" in drift
+    held = store.kind != "mysql"  # a spec can hold the first one there
+    assert project.flowc("plan", "--detailed-exitcode").code == (0 if held else 2)
+    store.run(drop)
+    assert ("- drop index on" in (drift := project.flowc("drift").out), "+ create" in drift) == (True, False)

@@ -33,7 +33,7 @@ def test_an_import_says_what_it_does_not_hold_and_nothing_follows_from_it(store:
     plan = project.flowc("plan", "--detailed-exitcode")
     assert (plan.code, plan.out.splitlines()[1]) == (0, "No changes: what is there is what the specs say."), plan.out
     assert project.flowc("apply", "--yes").code == 0
-    assert project.flowc("drift").out == "No drift: what is there is what was applied.\n"
+    assert project.flowc("drift").out == "No drift: columns, keys, indexes and comments are as they were applied.\n"
 
 
 HAND = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.commands import Inside
 from tests.existing.making import changed, imported, made
 from tests.stores import Store, address
 
@@ -74,6 +76,60 @@ def test_what_the_engine_would_refuse_is_told_by_the_plan(store: Store):
     for column in ("a_id", "even", "n") if store.kind == "postgres" else ():
         changed(project, "heir", column, DONE[store.kind][column])  # which has changed with the other table
     assert project.flowc("plan", "--detailed-exitcode").code == 0, project.flowc("plan").out
+
+
+NEW = {
+    "postgres": {
+        "type": ("crm.status", 'schema "crm" does not exist'),
+        "type in a schema": ("public.status", 'type "public.status" does not exist'),
+        "default": ({"type": "date", "default": "'today or so'"}, "invalid input syntax for type date"),
+    },
+    "mysql": {
+        "default": ({"type": "date", "default": "'today or so'"}, "Invalid default value"),
+        "default of an enum": ({"type": "enum('sad','ok')", "default": "'happy'"}, "Invalid default value"),
+    },
+    "duckdb": {
+        "type": ("main.status", "Catalog Error: Type with name status does not exist"),
+        "default": ({"type": "date", "default": "nothing_like_it(1)"}, "Catalog Error: Scalar Function with name"),
+    },
+}  # fmt: skip
+TAKEN = {"postgres": "public.mood", "mysql": "inet6", "duckdb": "ENUM('sad', 'ok')"}
+
+
+@pytest.mark.parametrize("store", list(NEW), indirect=True)
+def test_a_new_table_that_the_engine_would_refuse_is_told_by_the_plan(store: Store):
+    own = "" if store.kind == "mysql" else "CREATE TYPE mood AS ENUM ('sad', 'ok');\n"
+    project = made(store, f"{own}CREATE TABLE b (id integer PRIMARY KEY)")
+    for title, (entry, words) in NEW[store.kind].items():
+        _declared(project, {"id": "bigint", "made": entry})
+        plan = " ".join(project.flowc("plan").out.split())
+        assert f"cannot be done: the engine refuses it ({words}" in plan, f"{title}: {plan}"
+        assert plan.count(words) == 1, title
+        assert "at specs/fresh.yaml:2:3" in plan
+        refused = project.flowc("apply", "--yes")
+        assert (refused.code, "w.fresh (specs/fresh.yaml:2:3): the engine" in refused.err) == (2, True)
+    _declared(project, {"id": "bigint", "made": TAKEN[store.kind]})
+    assert project.flowc("apply", "--yes").code == 0, project.flowc("plan").out
+    assert project.flowc("plan", "--detailed-exitcode").code == 0, project.flowc("plan").out
+
+
+def _declared(project: Inside, columns: dict[str, object]) -> None:
+    table = {"connection": "w", "columns": columns, "primary_key": ["id"], "indexes": [{"columns": ["made"]}]}
+    project.write("specs/fresh.yaml", yaml.safe_dump({"tables": {"fresh": table}}, sort_keys=False))
+
+
+def test_a_refused_column_is_told_once_and_where_it_is_declared(postgres: str, tmp_path: Path):
+    project = imported(Store("postgres", tmp_path, postgres), _POSTGRES)
+    changed(project, "b", "even", {"type": "crm.status", "nullable": False})
+    changed(project, "b", "new", {"type": "crm.status", "nullable": False})
+    plan = " ".join(project.flowc("plan").out.split())
+    lines = (project.path / "specs/tables.yaml").read_text("utf-8").splitlines()
+    even, new = (next(n for n, line in enumerate(lines, 1) if line == f"      {name}:") for name in ("even", "new"))
+    assert f"at specs/tables.yaml:{even + 1}:15" in plan, "the type"
+    assert f"at specs/tables.yaml:{new}:7" in plan, "the column"
+    assert "could not be checked" not in plan
+    refused = [c for c in json.loads(project.flowc("plan", "--json").out)["changes"] if c["refused"]]
+    assert [c["place"] for c in refused][-1] == f"specs/tables.yaml:{new}:7"
 
 
 def _everything(store: Store) -> list[tuple[object, ...]]:

@@ -47,7 +47,7 @@ def test_what_a_failed_apply_did_is_not_drift(store: Store):
     assert ("d",) in columns, "nothing was committed before it failed"
 
     drift = project.flowc("drift", "--ignore", "w.second.x")
-    assert drift.out == "No drift: what is there is what was applied.\n"
+    assert drift.out == "No drift: columns, keys, indexes and comments are as they were applied.\n"
     if store.kind == "postgres":
         store.run("DROP EVENT TRIGGER refusing")
     store.run("ALTER TABLE second ADD COLUMN by_hand integer", "ALTER TABLE first ADD COLUMN by_hand integer")

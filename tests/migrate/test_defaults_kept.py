@@ -76,6 +76,31 @@ def test_a_default_is_not_planned_again(database: Database) -> None:
     assert len(found) > sum(map(len, KEPT.values())) * 0.8  # MySQL has neither intervals nor texts with a zone
 
 
+SYNONYMS = {
+    "varchar(60)": (
+        "now()", "LOCALTIME", "LOCALTIMESTAMP()", "CURRENT_TIMESTAMP", "NOW(6)", "UTC_TIMESTAMP", "CURRENT_DATE",
+        "CURTIME()", "DATE_ADD(now(), INTERVAL 1 DAY)", "date_sub(curdate(), interval 3 month)",
+        "concat(WEEKDAY(NOW()), LOCALTIME)", "concat(_utf8mb4'a', 'b')", "ucase('a')", "1 != 2",
+    ),
+    "text": ("CURRENT_TIMESTAMP", "(CURRENT_TIMESTAMP)", "uuid()"),
+    "timestamp(0)": ("now()", "LOCALTIME"),
+    "date": ("CURDATE()", "(CURRENT_DATE)"),
+}  # fmt: skip
+
+
+def test_words_that_mysql_has_for_the_same_are_no_change_of_a_default(mysql: str) -> None:
+    with closing(open_database("mysql", {"url": mysql})) as database:
+        for kind, default in ((kind, default) for kind, defaults in SYNONYMS.items() for default in defaults):
+            wanted = declared(database, kind, default)
+            assert wanted is not None
+            assert planned(database, made(database, wanted) or wanted, None, wanted) == [], f"{kind} {default}"
+        for was, now in (("now()", "now(6)"), ("curdate()", "curtime()"), ("utc_timestamp(3)", "utc_timestamp()")):
+            before, after = declared(database, "varchar(60)", was), declared(database, "varchar(60)", now)
+            assert before is not None
+            assert after is not None
+            assert planned(database, made(database, before) or before, None, after), was
+
+
 @pytest.mark.parametrize(("kind", "before", "after"), OTHERS)
 def test_another_default_is_planned(database: Database, kind: str, before: str, after: str) -> None:
     was, now = declared(database, kind, before), declared(database, kind, after)

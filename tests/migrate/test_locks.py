@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import psycopg
 import pymysql
 import pytest
 
+from flowc.errors import UsageError
+from flowc.runtime.connectors import open_database
 from flowc.service import locks
 from tests.commands import Done, Folder, Inside
 from tests.migrate.edits import FINE
@@ -100,6 +103,33 @@ def _busy(store: Store) -> Iterator[Any]:
         yield other
     finally:
         other.close()
+
+
+@servers
+def test_an_owner_whose_transaction_goes_on_is_not_waited_for_longer_than_was_said(store: Store, project: Inside):
+    """Its process is gone and its lease has ended, and its last statement still holds the lock's row."""
+    _hold(store, "elsewhere:1:1", -5)
+    with _busy(store) as other:
+        kept = "FOR KEY SHARE" if store.kind == "postgres" else "FOR UPDATE"
+        other.cursor().execute(f"SELECT * FROM {_locks(store)} {kept}")
+        done = _meanwhile(project, "apply", "--yes", "--lock-timeout", "2")()
+        other.rollback()
+    assert (done.code, "error[apply-locked]" in done.err) == (2, True), done.err
+    done = project.flowc("apply", "--yes", "--lock-timeout", "2")
+    assert done.code == 0, done.err
+
+
+def test_what_was_waited_for_one_lock_is_not_waited_for_the_next(store: Store, project: Inside):
+    _hold(store, "elsewhere:1:1", 3600)
+    options = {"url": store.dsn} if store.dsn else {"path": str(store.folder / f"{store.file}.{store.kind}")}
+    patience, begun = locks.Patience(0.5), time.monotonic()
+    with closing(open_database(store.kind, options)) as database:
+        for _ in range(2):
+            with pytest.raises(UsageError) as refused, locks.shared_lock(database, store.kind, patience):
+                pass
+            assert refused.value.code == "apply-locked"
+            assert patience.left == 0
+    assert time.monotonic() - begun >= 0.5
 
 
 @servers

@@ -145,6 +145,7 @@ POSTGRES = Dialect(
         "zone_misfit": _ZONE_MISFIT,
         "clock": "clock_timestamp()",
         "kept_row": " FOR KEY SHARE",
+        "lock_wait": "SET lock_timeout = {ms}",
         "add_seconds": "({0} + {1} * INTERVAL '1 second')",
         "cursor": "CAST({0} AS TEXT)",
         "cursor_float": "CAST(CAST({0} AS DOUBLE PRECISION) AS TEXT)",

@@ -45,6 +45,8 @@ class Situation:
     renamed: tuple[tuple[str, str], ...] = ()
     whole: bool = False
     """What is wanted is a live table, which leaves nothing open."""
+    kept: Table | None = None
+    """The live table as the last apply found it at its end, where the history holds that."""
 
     def new_name(self, column: str) -> str:
         """What a live column is called in the end."""

@@ -17,7 +17,7 @@ from flowc.compiler.tables.ddl import index_name, keyed_table, made_name
 from flowc.compiler.tables.difference import known_default, same_column
 from flowc.compiler.tables.made import expression, is_stored, made_form, way
 from flowc.compiler.tables.spelling import respelled, words
-from flowc.migration import WantedTable
+from flowc.migration import Managed, WantedTable
 
 SHADOW = "__flowc"
 """Ends the name of a column that a change of type fills before it takes the old one's place."""
@@ -38,13 +38,14 @@ class Comparison:
     unmanaged: tuple[str, ...]
 
 
-def compare(wanted: WantedTable, live: Table, managed: Table | None, dialect: Dialect) -> Comparison:
-    """The alterations that make `live` what is wanted. `managed` is the table as it was last applied."""
+def compare(wanted: WantedTable, live: Table, last: Managed | None, dialect: Dialect) -> Comparison:
+    """The alterations that make `live` what is wanted. `last` is the table as it was last applied."""
+    managed = last.table if last else None
     live = respelled(live, (*wanted.table.column_names, *(old for _, old in wanted.renamed)), dialect)
     managed = respelled(managed, (*live.column_names, *wanted.table.column_names), dialect) if managed else None
     renamed = tuple((old, new) for new, old in wanted.renamed if live.column(old) and not live.column(new))
     made = wanted.table if wanted.whole else keyed_table(wanted.table, dialect)
-    situation = Situation(live, made, dialect, wanted.label, renamed, wanted.whole)
+    situation = Situation(live, made, dialect, wanted.label, renamed, wanted.whole, last.live if last else None)
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))
     dropped = any(alteration.kind == "drop_key" for alteration in key)
@@ -115,7 +116,7 @@ def _default(was: Column, now: Column, applied: Column | None, situation: Situat
     if after is None:
         if before is not None:
             yield Alteration("drop_default", was, now)
-    elif not _is_default(before, after, applied, now, situation.dialect):
+    elif not _is_default(before, after, applied, was, now, situation):
         yield Alteration("set_default", was, now)
 
 
@@ -125,7 +126,9 @@ def _is_left(was: Column, now: Column, applied: Column | None, situation: Situat
     return counts(was.default) and not said
 
 
-def _is_default(before: str | None, after: str, applied: Column | None, now: Column, dialect: Dialect) -> bool:
+def _is_default(
+    before: str | None, after: str, applied: Column | None, was: Column, now: Column, situation: Situation
+) -> bool:
     """Whether a default is there. An engine rewrites an expression when it stores it: as it was applied it tells more.
 
     `before` and `after` are the forms of the live default and of the declared one.
@@ -133,7 +136,20 @@ def _is_default(before: str | None, after: str, applied: Column | None, now: Col
     plain = before is None or any(form.startswith("literal ") for form in (before, after))
     if plain or applied is None or applied.default is None:
         return before == after
-    return words(applied.default, dialect) == words(now.default or "", dialect)
+    same = words(applied.default, situation.dialect) == words(now.default or "", situation.dialect)
+    return same and _untouched(was, situation)
+
+
+def _untouched(was: Column, situation: Situation) -> bool:
+    """Whether nobody has changed what makes a live column's values since the last apply, as far as the history knows.
+
+    What an apply that did not end has renamed may stand in it under the new names.
+    """
+    kept = situation.kept.column(was.name) if situation.kept else None
+    if kept is None:
+        return True
+    said = words(was.default or "", situation.dialect)
+    return said in [words(kept.default or "", situation.dialect, held) for held in ({}, dict(situation.renamed))]
 
 
 def _generation(was: Column, now: Column, applied: Column | None, situation: Situation) -> Iterator[Alteration]:
@@ -149,7 +165,7 @@ def _is_made(was: Column, now: Column, applied: Column | None, situation: Situat
     if applied is None or situation.whole or {way(c.default) for c in (applied, now)} != {"computed"}:
         return made_form(now.default, dialect, {}) in [made_form(was.default, dialect, held) for held in names]
     said = words(expression(now.default), dialect)
-    same = said in [words(expression(applied.default), dialect, held) for held in names]
+    same = said in [words(expression(applied.default), dialect, held) for held in names] and _untouched(was, situation)
     return same and is_stored(was.default) == is_stored(now.default)
 
 
@@ -185,7 +201,7 @@ def _indexes(situation: Situation, managed: Table | None, gone: Sequence[str]) -
     names = {index.name for index in situation.wanted.indexes if index.name}
     for index in situation.renamed_live.indexes:
         # An index that flowc would not make is nobody's but its author's, whatever its name.
-        ours = index.declarable and (index.name in names or _applied(index, situation, managed))
+        ours = (index.declarable or situation.whole) and (index.name in names or _applied(index, situation, managed))
         if _left(index, situation):
             yield Alteration("drop_index", index=replace(index, valid=False))
         elif any(index.names(column) for column in gone) or (index.identity not in wanted and ours):

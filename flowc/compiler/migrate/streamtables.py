@@ -61,7 +61,7 @@ def plan_stream_tables(
 
 
 def _one(table: StreamTable, there: Table | None) -> TableChanges:
-    entry = TableChanges(table.connection, table.kind, table.name, "", ())
+    entry = TableChanges(table.connection, table.kind, table.name, "", (), stream=table.stream)
     if table.refused:
         return replace(entry, changes=(_refused(table, there),))
     if table.made is None:

@@ -34,7 +34,7 @@ def plan_tables(
     `live` are those of them that are there, by name; `others` what happens to tables that no spec declares and streams
     write, so that none of them is dropped.
     """
-    held = {entry.key: entry.table for entry in managed}
+    held = {entry.key: entry for entry in managed}
     known = {entry.key for entry in wanted}
     found = [_one(entry, live.get(entry.table.name), held.get(entry.key)) for entry in wanted]
     names = {entry.table.name for entry in wanted} | {entry.name for entry in others}
@@ -43,12 +43,12 @@ def plan_tables(
     return tuple(_with_schemas([*found, *others], DIALECTS[kind]))
 
 
-def _one(wanted: WantedTable, live: Table | None, managed: Table | None) -> TableChanges:
+def _one(wanted: WantedTable, live: Table | None, last: Managed | None) -> TableChanges:
     made = TableChanges(wanted.connection, wanted.kind, wanted.table.name, wanted.key, (), live, wanted.table)
     dialect, engine = DIALECTS[wanted.kind], ENGINES[wanted.kind]
     if live is None:
         return replace(made, changes=(created(wanted),))
-    found = compare(wanted, live, managed, dialect)
+    found = compare(wanted, live, last, dialect)
     return replace(made, changes=_changes(found, engine), unmanaged=found.unmanaged)
 
 

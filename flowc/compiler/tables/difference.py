@@ -145,7 +145,8 @@ def default_form(text: str | None, dialect: Dialect, renamed: Mapping[str, str] 
         tree = sqlglot.parse_one(backquoted(text, dialect), read=dialect.sqlglot)
     except SqlglotError:
         return " ".join(words(text, dialect, renamed))
-    while (bare := tree.transform(_uncast)) != tree:  # what replaces a node is not looked into
+    plain = _in_one_word if dialect.name == "mysql" else _uncast
+    while (bare := tree.transform(plain)) != tree:  # what replaces a node is not looked into
         tree = bare
     bare = bare.transform(_named, dialect, renamed)
     if isinstance(bare, exp.Null):
@@ -160,9 +161,11 @@ def default_form(text: str | None, dialect: Dialect, renamed: Mapping[str, str] 
 
 
 def _uncast(node: exp.Expr) -> exp.Expr:
-    """Without casts and parentheses; a number that an engine keeps as a cast text is a number."""
+    """Without casts, parentheses and character sets; a number that an engine keeps as a cast text is a number."""
     while isinstance(node, exp.Paren):
         node = node.this
+    if isinstance(node, exp.Introducer):
+        return _uncast(node.expression)
     if isinstance(node, exp.Interval) and isinstance(node.this, exp.Literal) and node.unit is not None:
         return exp.Literal.string(f"{node.this.this} {node.unit}".lower())
     if not isinstance(node, exp.Cast):
@@ -179,7 +182,27 @@ def _named(node: exp.Expr, dialect: Dialect, renamed: Mapping[str, str]) -> exp.
     if isinstance(node, exp.Identifier):
         name = renamed.get(node.name, node.name)
         return exp.Identifier(this=dialect.fold(name if node.args.get("quoted") else name.lower()), quoted=False)
-    return exp.Anonymous(this=node.name.lower(), expressions=node.expressions) if type(node) is exp.Anonymous else node
+    if type(node) is exp.Anonymous:
+        node.set("this", node.name.lower())  # in its place, for a new one would not be looked into
+    return node
+
+
+_UTC = {"utc_timestamp": exp.UtcTimestamp, "utc_date": exp.UtcDate, "utc_time": exp.UtcTime}
+
+
+def _in_one_word(node: exp.Expr) -> exp.Expr:
+    """What MySQL and MariaDB have several words for, in one; which of them they tell differs by column and server."""
+    node = _uncast(node)
+    if isinstance(node, exp.Column) and node.name.lower() in _UTC and len(node.parts) == 1:
+        return _UTC[node.name.lower()]()
+    if isinstance(node, (exp.Localtime, exp.Localtimestamp)):
+        return exp.CurrentTimestamp(this=node.this)
+    if type(node) is exp.Anonymous and node.name.lower() == "now":
+        return exp.CurrentTimestamp(this=next(iter(node.expressions), None))
+    if isinstance(node, (exp.DateAdd, exp.DateSub)) and node.unit is not None:
+        step = exp.Literal.string(f"{node.expression.name} {node.unit}".lower())
+        return (exp.Add if isinstance(node, exp.DateAdd) else exp.Sub)(this=node.this, expression=step)
+    return node
 
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")

@@ -28,7 +28,8 @@ _COPIES = (("LIKE {}", _OF_TYPES), ("AS SELECT * FROM {} LIMIT 0", _OF_VALUES))
 def rehearse(run: Run, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
     """By their places, the statements that it refuses, and why; a table that cannot be copied is not judged.
 
-    Copies have no foreign keys. Nothing is done to a table but what begins with the name of its copy.
+    A table that is new is made as a temporary one. Copies have no foreign keys. Nothing is done to a table but what
+    begins with the name of its copy.
     """
     run("SET SESSION lock_wait_timeout = 1")  # a plan waits for nobody
     with suppress(FlowcError):
@@ -38,17 +39,25 @@ def rehearse(run: Run, statements: Sequence[tuple[TableName, str]]) -> dict[int,
 
 def _refused(run: Run, statements: Sequence[tuple[TableName, str]]) -> Iterator[tuple[int, str]]:
     for place, (name, statement) in enumerate(statements):
-        head = f"ALTER TABLE {qualified(name)} "
         copy = f"{_COPY}_{place}"
-        judged = _copied(run, name, copy) if statement.startswith(head) else ()
+        spoken, judged = _spoken(run, name, statement, copy)
         if not judged:
             continue
         try:
-            run(f"ALTER TABLE {copy} {statement.removeprefix(head)}")
+            run(spoken)
         except FlowcError as error:
             if error.__cause__ is not None and numbered(error.__cause__)[0] in judged:
                 yield place, error.message
-        run(f"DROP TEMPORARY TABLE {copy}")
+        run(f"DROP TEMPORARY TABLE IF EXISTS {copy}")
+
+
+def _spoken(run: Run, name: TableName, statement: str, copy: str) -> tuple[str, tuple[int, ...]]:
+    """The statement, of a copy, and the errors that follow from those of it; none where it is not judged."""
+    alter, create = f"ALTER TABLE {qualified(name)} ", f"CREATE TABLE {qualified(name)} "
+    if statement.startswith(create):
+        return f"CREATE TEMPORARY TABLE {copy} {statement.removeprefix(create)}", _OF_TYPES
+    judged = _copied(run, name, copy) if statement.startswith(alter) else ()
+    return f"ALTER TABLE {copy} {statement.removeprefix(alter)}", judged
 
 
 def _copied(run: Run, name: TableName, copy: str) -> tuple[int, ...]:

@@ -172,6 +172,15 @@ _INDEXES = """
 SELECT index_name, non_unique, column_name, sub_part, index_type, collation FROM information_schema.statistics
 WHERE table_schema = {schema} AND table_name = {name} ORDER BY index_name, seq_in_index
 """
+_UNUSED = """
+SELECT DISTINCT s.index_name
+FROM (SELECT 'NO' AS ignored, 'YES' AS is_visible) AS older, (
+  SELECT index_name FROM information_schema.statistics WHERE table_schema = {schema} AND table_name = {name}) AS s
+WHERE EXISTS (
+  SELECT 1 FROM information_schema.statistics AS t WHERE table_schema = {schema} AND table_name = {name}
+  AND t.index_name = s.index_name AND (ignored = 'YES' OR is_visible = 'NO'))
+"""
+"""Indexes that no query uses. A server has one of the two columns; for what it has not, the constant stands."""
 _TABLE = """
 SELECT table_comment, table_type, engine, coalesce(create_options, '') FROM information_schema.tables
 WHERE table_schema = {schema} AND table_name = {name}
@@ -212,7 +221,10 @@ def read_table(ask: Ask, name: TableName) -> Table | None:
     mariadb = is_mariadb(ask)
     checks = {row[0]: bool(row[1]) for row in ask(_CHECKS.format(**parts))} if mariadb else {}
     columns = tuple(_column(row, checks, mariadb) for row in ask(_COLUMNS.format(**parts)))
-    keys, others = _indexes(ask(_INDEXES.format(**parts)))
+    rows = ask(_INDEXES.format(**parts))
+    secondary = any(row[0] != "PRIMARY" for row in rows)
+    unused = [str(row[0]) for row in ask(_UNUSED.format(**parts))] if secondary else []
+    keys, others = _indexes(rows, dict.fromkeys(unused, "IGNORED" if mariadb else "INVISIBLE"))
     plain = kind != "VIEW" and "partitioned" not in options.lower()
     triggers = tuple(f"trigger {row[0]}" for row in ask(_TRIGGERS.format(**parts)))
     told = comment if plain and comment else None
@@ -306,9 +318,12 @@ _LENGTHLESS = ("text", "tinytext", "mediumtext", "longtext", "enum", "set")
 
 
 def _default(default: Any, extra: str, generated: str | None, word: str, mariadb: bool) -> str | None:
-    """The default as SQL: MariaDB tells it so, MySQL tells the bare value of a literal."""
+    """The default as SQL: MariaDB tells it so, MySQL a literal's bare value, and expressions with escaped quotes."""
     if "auto_increment" in extra:
         return "AUTO_INCREMENT"
+    if not mariadb:
+        generated = (generated or "").replace("\\'", "'")
+        default = str(default).replace("\\'", "'") if "DEFAULT_GENERATED" in extra else default
     if generated:
         return f"GENERATED ALWAYS AS ({generated})" + (" STORED" if "STORED" in extra else "")
     if default is None or (mariadb and str(default).upper() == "NULL"):
@@ -327,15 +342,15 @@ def parse_number(text: str) -> bool:
     return True
 
 
-def _indexes(rows: Sequence[tuple[Any, ...]]) -> tuple[tuple[str, ...], tuple[Index, ...]]:
-    """The primary key, and the other indexes."""
+def _indexes(rows: Sequence[tuple[Any, ...]], unused: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[Index, ...]]:
+    """The primary key, and the other indexes; `unused` has the server's word for those that no query uses."""
     names = list(dict.fromkeys(row[0] for row in rows))
     found = {name: [row for row in rows if row[0] == name] for name in names}
     keys = tuple(str(row[2]) for row in found.pop("PRIMARY", ()))
-    return keys, tuple(_index(name, parts) for name, parts in found.items())
+    return keys, tuple(_index(name, parts, unused.get(name)) for name, parts in found.items())
 
 
-def _index(name: str, parts: Sequence[tuple[Any, ...]]) -> Index:
+def _index(name: str, parts: Sequence[tuple[Any, ...]], unused: str | None) -> Index:
     """An index; one over a part of a text says nothing of the whole and is not unique."""
     columns = tuple(str(row[2]) for row in parts if row[2] is not None)
     kind, whole = str(parts[0][4]), all(row[3] is None for row in parts)
@@ -344,7 +359,9 @@ def _index(name: str, parts: Sequence[tuple[Any, ...]]) -> Index:
     beyond += ("a prefix",) if any(row[3] not in (None, OWN_PREFIX) for row in parts) and not beyond else ()
     beyond += ("DESC",) if any(row[5] == "D" for row in parts) else ()
     beyond += ("an expression",) if len(columns) < len(parts) else ()
-    return Index(columns, whole and unique, name, sql=_clause(name, parts, kind) if beyond else None, beyond=beyond)
+    beyond += (unused,) if unused else ()
+    clause = " ".join(filter(None, (_clause(name, parts, kind), unused))) if beyond else None
+    return Index(columns, whole and unique, name, sql=clause, beyond=beyond)
 
 
 def _clause(name: str, parts: Sequence[tuple[Any, ...]], kind: str) -> str:

@@ -1,9 +1,12 @@
-"""What PostgreSQL would say of statements, tried on empty temporary copies of the tables and taken back."""
+"""What PostgreSQL would say of statements, tried on empty temporary copies of the tables and taken back.
+
+A table that is new is made as a temporary one.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -44,18 +47,25 @@ _OF_TYPES = (
 )  # fmt: skip
 """Errors that follow from the statement and the types of the table alone, as those of class 22 (values) do."""
 
+_OF_NAMES = ("3F000", "42704")
+_NAMES_TYPE = re.compile(r"CREATE TEMP TABLE |ALTER TABLE \S+ (ADD COLUMN|ALTER COLUMN .* TYPE) ", re.DOTALL)
+"""Statements in which a name that is not there is that of a type: the constraints of a copy have other names."""
+
 
 @dataclass
 class _Copies:
     """The copies, by the names under which statements speak of the tables."""
 
-    names: Mapping[str, str]
-    known: Mapping[str, str]
+    names: dict[str, str]
+    known: dict[str, str]
     """The tables as the engine writes them, by the bare names of their copies."""
 
     def spoken(self, name: TableName, sql: str) -> str | None:
         """The statement, of the copy; None where it is no DDL that is about this table alone."""
-        own, copy = qualified(name), self.names.get(qualified(name))
+        own = qualified(name)
+        if sql.startswith(f"CREATE TABLE {own} "):
+            return f"CREATE TEMP TABLE {self._new(own)} {sql.removeprefix(f'CREATE TABLE {own} ')}"
+        copy = self.names.get(own)
         head = f"ALTER TABLE {own} "
         if copy is not None and sql.startswith(head):
             return f"ALTER TABLE {copy} {sql.removeprefix(head)}"
@@ -64,9 +74,15 @@ class _Copies:
             return f"CREATE {index[1] or ''}INDEX {index[2]} ON {copy} {sql[index.end() :]}"
         return None
 
+    def _new(self, own: str) -> str:
+        """Names what stands for a table that is new."""
+        copy = f"{_COPY}_new{len(self.names)}"
+        self.names[own], self.known[copy] = f"pg_temp.{copy}", own.replace('"', "")
+        return copy
+
     def said(self, words: str) -> str:
         """What the engine says of a copy, of the table."""
-        return re.sub(rf"{_COPY}_[0-9]+", lambda match: self.known.get(match[0], match[0]), words)
+        return re.sub(rf"{_COPY}_\w+", lambda match: self.known.get(match[0], match[0]), words)
 
 
 def rehearse(connection: Any, statements: Sequence[tuple[TableName, str]]) -> dict[int, str]:
@@ -123,7 +139,8 @@ def _refused(
         if error is not None:
             left.add(name)
             state = str(error.sqlstate or "")
-            if state.startswith("22") or state in _OF_TYPES:
+            unknown = state in _OF_NAMES and _NAMES_TYPE.match(spoken)
+            if state.startswith("22") or state in _OF_TYPES or unknown:
                 yield place, copies.said(str(error.diag.message_primary))
 
 

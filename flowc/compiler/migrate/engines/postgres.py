@@ -177,7 +177,7 @@ def _alter_generation(alteration: Alteration, situation: Situation) -> tuple[Sta
     if now is None:
         action = "DROP EXPRESSION" if way(was) == "computed" else "DROP IDENTITY"
     else:
-        action = now.upper().replace("GENERATED", "SET GENERATED").removesuffix(" AS IDENTITY") if was else f"ADD {now}"
+        action = f"SET {now.upper().partition(' AS IDENTITY')[0]}" if was else f"ADD {now}"
     statements = words.one(alter(situation, f"ALTER COLUMN {ident(name)} {action}"), f"alter {name}", EXCLUSIVE)
     return statements if was else (*statements, _counted_on(alteration.column, situation))
 
