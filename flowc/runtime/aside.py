@@ -16,8 +16,9 @@ from flowc.plan import BAD_ROWS, BadRows
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.codecs.contract import UNDECODABLE
-from flowc.runtime.connectors.files import BAD_ROWS_END, unreadable
+from flowc.runtime.connectors.files import ASIDE, BAD_ROWS_END, unreadable
 from flowc.runtime.connectors.folder import Folder, shown
+from flowc.runtime.fit import shorten
 from flowc.runtime.private import private
 from flowc.runtime.spool import Spool
 
@@ -44,11 +45,15 @@ class Unread:
     def error(self, path: Path) -> DataError:
         """The error of a load that takes no such row."""
         if self.told is not None:
-            return self.told
-        if self.why.code == UNDECODABLE:
-            return unreadable(path, f"line {self.line}: {self.why.message}")
-        message = f"{self.why.message}, in line {self.line} of `{shown(path)}`"
-        return DataError(message, code=self.why.code, help="mend the file, or set bad rows aside: on_bad_row: skip")
+            error = self.told
+        elif self.why.code == UNDECODABLE:
+            error = unreadable(path, f"line {self.line}: {self.why.message}", ASIDE)
+        else:
+            message = f"{self.why.message}, in line {self.line} of `{shown(path)}`"
+            error = DataError(message, code=self.why.code, help=ASIDE)
+        if self.why.code == UNDECODABLE and self.raw:
+            error.details = (row_shown(_text(self.raw)),)
+        return error
 
 
 @dataclass
@@ -95,9 +100,17 @@ class Aside:
         if self.rules is not None and self.bad and not self.good:
             raise self._too_many(f"all {self.bad} rows are bad")
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The first bad rows, and how many more there are."""
+        more = self.bad - len(self.places)
+        return (
+            (*self.places, f"{more} more that {'are' if more > 1 else 'is'} not shown") if more else tuple(self.places)
+        )
+
     def _too_many(self, words: str) -> DataError:
         help = "mend the files or the read options, or allow more under `max_bad`"
-        return DataError(words, code="too-many-bad-rows", help=help, details=tuple(self.places))
+        return DataError(words, code="too-many-bad-rows", help=help, details=self.shown)
 
     def _keep(self, file: str, rows: Sequence[Unread]) -> None:
         self._spool = self._spool or Spool()
@@ -154,6 +167,11 @@ def _batch(pipeline: str, rows: Sequence[tuple[str, Unread | None]]) -> pa.Recor
         return pa.RecordBatch.from_pylist([], schema=SCHEMA)
     arrays = [pa.array(column, kind) for column, kind in zip(zip(*values, strict=True), SCHEMA.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def row_shown(text: str) -> str:
+    """The words that show a row under its error."""
+    return f"the row is {shorten(text)}"
 
 
 def _text(raw: bytes) -> str:

@@ -33,8 +33,8 @@ Make = Callable[[pa.Schema | None], Any]
 """Makes the engine's options for reading CSV with a schema, or with one to be inferred."""
 Fitted = Callable[..., str]
 """Makes the SQL that converts a column exactly: its SQL, its type, the column it is to be; see the engine."""
-Infinite = Callable[[str, Column], str]
-"""Makes the SQL that is asked about infinities in a column, and fails where the files spell other numbers."""
+Extreme = Callable[[str, Column], str]
+"""Makes the SQL that is asked about infinities and zeros in a column, and fails where the files spell other numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def register_csv(
     looks: Mapping[Path, Look],
     folder: Path,
     fitted: Fitted,
-    infinite: Infinite,
+    extreme: Extreme,
 ) -> tuple[Part, ...]:
     """Makes the files of a read known to the engine as the table `name`; returns what it took, for `fault`.
 
@@ -85,7 +85,7 @@ def register_csv(
     columns = _inferred(texts, folder) if read.columns is None else read.columns
     parts = [_typed(part, columns, whole=read.columns is not None, guessed=guessed) for part in texts]
     for i, part in enumerate(parts):
-        _register(context, f"{name}:{i}", part, fitted, infinite)
+        _register(context, f"{name}:{i}", part, fitted, extreme)
     union = " UNION ALL BY NAME ".join(f"SELECT * FROM {quoted(f'{name}:{i}')}" for i in range(len(parts)))
     context.register_view(name, context.sql(union))
     return tuple(parts)
@@ -115,9 +115,9 @@ def _typed(part: Part, columns: Sequence[Column], *, whole: bool, guessed: bool)
     return replace(made, schema=pa.schema([pa.field(n, native.get(n, pa.string())) for n in part.schema.names]))
 
 
-def _register(context: Any, name: str, part: Part, fitted: Fitted, infinite: Infinite) -> None:
+def _register(context: Any, name: str, part: Part, fitted: Fitted, extreme: Extreme) -> None:
     raw = f"{name}:raw"
-    chosen = ", ".join(_chosen(column, part, fitted, infinite) for column in part.columns)
+    chosen = ", ".join(_chosen(column, part, fitted, extreme) for column in part.columns)
     if part.paths:
         context.register_csv(raw, str(part.folder), options=part.make(part.schema))
     else:
@@ -211,13 +211,13 @@ def _alone() -> Any:
     return datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(1))
 
 
-def _chosen(column: Column, part: Part, fitted: Fitted, infinite: Infinite) -> str:
+def _chosen(column: Column, part: Part, fitted: Fitted, extreme: Extreme) -> str:
     name = quoted(column.name)
     if part.parsed(column):
-        # The engine makes an infinity of a number that is beyond all doubles: it has to be spelled as one.
+        # The engine makes an infinity of a number that is too great for a float, and zero of one that is too small.
         value = name
         if column.type.is_float:
-            value = f"CASE WHEN abs({name}) = 'inf' THEN {infinite(name, column)} ELSE {name} END"
+            value = f"CASE WHEN abs({name}) = 'inf' OR {name} = 0 THEN {extreme(name, column)} ELSE {name} END"
         return f"{value} AS {name}" if column.nullable else f"{fitted(value, column.type, column)} AS {name}"
     text = _text(column.name, column.type.kind, part.options)
     return f"{fitted(text, UNKNOWN, column, guessed=part.guessed)} AS {name}"

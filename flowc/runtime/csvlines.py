@@ -14,17 +14,23 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.runtime.arrow import data_type
-from flowc.runtime.connectors.files import CsvOptions, csv_bytes, unreadable
+from flowc.runtime.aside import row_shown
+from flowc.runtime.connectors.files import ASIDE, CsvOptions, csv_bytes, unreadable
 from flowc.runtime.fit import guessed_wrong, shorten
 
 _FIELDS = re.compile(r"incorrect number of fields for line (?P<row>\d+), expected (?P<wanted>\d+) got (?P<found>\d+)")
+_UTF8 = re.compile(r"invalid UTF-8 data for line (?P<row>\d+) and field (?P<at>\d+)")
 _VALUE = re.compile(r"parsing value '(?P<value>.*?)' as type '.*?' for column (?P<at>\d+) at line (?P<row>\d+)", re.S)
 
 
 def csv_line(path: Path, options: CsvOptions, row: int) -> int:
     """The number of the line on which the `row`-th row of a file begins, both from one."""
-    begins = (line for line, _ in _rows(path, options))
-    return next(itertools.islice(begins, row - 1 + options.header, None), 0)
+    return _row(path, options, row)[0]
+
+
+def _row(path: Path, options: CsvOptions, row: int) -> tuple[int, list[str]]:
+    """The line on which a row begins, and its values."""
+    return next(itertools.islice(_rows(path, options), row - 1 + options.header, None), (0, []))
 
 
 def _rows(path: Path, options: CsvOptions) -> Iterator[tuple[int, list[str]]]:
@@ -58,13 +64,19 @@ def csv_error(words: str, path: Path, schema: pa.Schema, options: CsvOptions, *,
     """
     # The engine counts rows, and the header as one: here from one, for values from nought.
     if said := _FIELDS.search(words):
-        line = csv_line(path, options, int(said["row"]) - options.header)
-        return unreadable(path, f"line {line} has {said['found']} fields where {said['wanted']} are expected")
+        line, values = _row(path, options, int(said["row"]) - options.header)
+        words = f"line {line} has {said['found']} fields where {said['wanted']} are expected"
+        error = unreadable(path, words, ASIDE)
+        error.details = (row_shown(options.delimiter.join(values)),)
+        return error
+    if said := _UTF8.search(words):
+        line, name = csv_line(path, options, int(said["row"]) - options.header), schema.names[int(said["at"]) - 1]
+        return unreadable(path, f"line {line}: column `{name}`: the text is not UTF-8", ASIDE)
     if said := _VALUE.search(words):
         line, field = csv_line(path, options, int(said["row"]) + 1 - options.header), schema.field(int(said["at"]))
         kind = data_type(field)
         if guessed:
             return guessed_wrong(Column(field.name, kind), said["value"], f"line {line} of `{path}`")
         shown = shorten(said["value"])
-        return unreadable(path, f"line {line}: column `{field.name}`: {shown} does not fit its type `{kind}`")
+        return unreadable(path, f"line {line}: column `{field.name}`: {shown} does not fit its type `{kind}`", ASIDE)
     return unreadable(path, words)

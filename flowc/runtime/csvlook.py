@@ -11,8 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from flowc.runtime.connectors.files import Bytes, CsvOptions, compression, intact, opened, unreadable, without_mark
+from flowc.runtime.connectors.files import (
+    ASIDE,
+    Bytes,
+    CsvOptions,
+    compression,
+    intact,
+    opened,
+    unreadable,
+    without_mark,
+)
 from flowc.runtime.connectors.filestream_records import splits
 from flowc.runtime.connectors.lines import BLOCK, TooLong, line_ends, pieces
 from flowc.runtime.csvquotes import Quoting
@@ -127,9 +138,20 @@ def _quotes(path: Path, stream: Bytes | _Watched, options: CsvOptions) -> Look:
             return Look(odd=True)
         if found.strays:
             stray = found.strays[0]
-            raise unreadable(path, f"line {line + stray.opens + 1}: a quote opens a value that {stray.why}")
+            raise unreadable(path, f"line {line + stray.opens + 1}: a quote opens a value that {stray.why}", ASIDE)
         line += found.lines
         if found.starts is not None and len(found.starts) < found.lines:
             spread = True
             rows = min(rows, len(found.starts) * _BYTES // found.size) if found.size >= BLOCK else rows
     return Look(quoted=True, spread=spread, rows=rows)
+
+
+def spells(path: Path, pattern: str) -> bool:
+    """Whether a pattern of some hundred bytes is found in a file."""
+    before = b""
+    with opened(path) as stream:
+        for block in iter(lambda: stream.read(BLOCK), b""):
+            if pc.match_substring_regex(pa.array([before + block], pa.large_binary()), pattern)[0].as_py():
+                return True
+            before = block[-_STRETCH:]
+    return False

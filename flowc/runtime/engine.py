@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError
@@ -23,15 +25,17 @@ from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.convert import convert, parse, parse_inferred
 from flowc.runtime.csvfiles import Part, fault, register_csv
-from flowc.runtime.csvlook import USUAL
+from flowc.runtime.csvlook import USUAL, spells
 from flowc.runtime.enginecontext import LARGE_BATCH, new_context, planned_schema, register, take_batches
 from flowc.runtime.enginejson import calls_json, register_json, register_parts, without_json
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.fit import Place, fit, misfit_in_file
 from flowc.runtime.functions import Load, mistyped, no_functions, register_all
+from flowc.runtime.jsonnumbers import small_numbers
 from flowc.runtime.jsontext import made_json
 from flowc.runtime.names import quoted
 from flowc.runtime.parquet import register_parquet
+from flowc.runtime.pump import Pump
 from flowc.runtime.rowpieces import Rows
 from flowc.runtime.rowwise import good_rows, is_rowwise, looked_at, rows_of
 from flowc.runtime.spool import Spool
@@ -65,7 +69,7 @@ class Engine:
         self._rows = USUAL
         """So many rows are held together: fewer, where they have many bytes."""
         self._place = place
-        self._context = new_context(**({"target_partitions": "1"} if place else {}))
+        self._context = new_context(self._spool.folder, **({"target_partitions": "1"} if place else {}))
 
     def __enter__(self) -> Engine:
         return self
@@ -123,15 +127,19 @@ class Engine:
             self._rows = min(self._rows, *(found.rows for found in looks.values()))
             self._parts += register_csv(
                 self._context, name, read, files, looks=looks, folder=folder, fitted=self._fitted,
-                infinite=lambda sql, column: self._infinite(sql, column, read, files),
+                extreme=lambda sql, column: self._extreme(sql, column, read, files),
             )  # fmt: skip
         else:
             register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
 
     def _put_rows(self, name: str, found: Rows, files: Files, read: FilesRead, *, rows: bool) -> None:
-        """Registers rows of files of which bad ones are set aside, all of them before the first is used."""
+        """Registers rows of files of which bad ones are set aside, all of them before the first is used.
+
+        The next rows are read while some are put away.
+        """
         batches = good_rows(found, files, self._aside if read.skips else None) if rows else iter(())
-        self._put(name, found.schema, batches, empty=frozenset(found.empty))
+        with Pump(batches, ahead=1) as read_ahead:
+            self._put(name, found.schema, read_ahead, empty=frozenset(found.empty))
 
     def _put(
         self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch], empty: frozenset[str] = frozenset()
@@ -191,23 +199,31 @@ class Engine:
         register(self._context, f"{name}_{self._functions}", function, [takes], gives)
         return f"{name}_{self._functions}({sql})"
 
-    def _infinite(self, sql: str, column: Column, read: FilesRead, files: Files) -> str:
-        """SQL for a column of floats that is infinite: read once more as text, where an infinity has to be spelled."""
-        seen = False
+    def _extreme(self, sql: str, column: Column, read: FilesRead, files: Files) -> str:
+        """SQL for floats of a column that are infinite or zero, which the engine makes of numbers beyond all floats.
+
+        Where they may be such, the column is read once more as text, where infinities and zeros have to be spelled.
+        """
+
+        @cache
+        def look() -> None:
+            try:
+                for _ in good_rows(rows_of(replace(read, columns=(column,)), files), files, None):
+                    pass
+            except DataError as error:
+                self._failures.append(error)
+                raise
+
+        @cache
+        def may_vanish() -> bool:
+            return any(spells(path, small_numbers(column.type)) for path in files.find(read.path))
 
         def meant(array: pa.Array) -> pa.Array:
-            nonlocal seen
-            if len(array) and not seen:
-                try:
-                    for _ in good_rows(rows_of(replace(read, columns=(column,)), files), files, None):
-                        pass
-                except DataError as error:
-                    self._failures.append(error)
-                    raise
-                seen = True
+            if len(array) and (pc.any(pc.is_inf(array)).as_py() or may_vanish()):
+                look()
             return array
 
-        return self._function("flowc_infinite", meant, arrow_type(column.type), arrow_type(column.type), sql)
+        return self._function("flowc_extreme", meant, arrow_type(column.type), arrow_type(column.type), sql)
 
     def _query(self, read: EngineRead) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         frame, columns = self._plan(read)
@@ -217,7 +233,7 @@ class Engine:
     def _plan(self, read: EngineRead) -> tuple[Any, tuple[Column, ...]]:
         """The query, with its arithmetic checked, and the columns that it yields, under the names that were written."""
         sql = _text(read)
-        written = self._guard(lambda: self._planned(sql))
+        written = self._guard(lambda: self._planned(sql) if read.sql is not None else self._whole(read))
         checked = self._guard(lambda: self._checked(sql, read)) if read.arithmetic else sql
         frame = self._guard(lambda: self._with_json(checked)) if calls_json(sql) or read.arithmetic else written
         schema = self._guard(lambda: planned_schema(self._context, frame))
@@ -227,6 +243,10 @@ class Engine:
     def _planned(self, sql: str) -> Any:
         """The plan of a query whose JSON is not made yet."""
         return self._context.sql(without_json(sql))
+
+    def _whole(self, read: EngineRead) -> Any:
+        """The plan of all rows of an input. That of `SELECT *` takes the square of its columns."""
+        return self._context.table(quoted(read.inputs[0][0]))
 
     def _checked(self, sql: str, read: EngineRead) -> str:
         return Query(sql, read.arithmetic, self._computes, self._failures.append).checked(self._planned)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -32,8 +33,11 @@ def demand_shallow(sql: str) -> None:
         raise EngineError(message, code="sql-too-deep", help=help)
 
 
-def new_context(**settings: str) -> Any:
-    """A session of the engine, with what flowc's SQL relies on; `settings` are those of `datafusion.execution`."""
+def new_context(spill: Path | None = None, **settings: str) -> Any:
+    """A session of the engine, with what flowc's SQL relies on; `settings` are those of `datafusion.execution`.
+
+    What does not fit into memory goes to the folder `spill`, or else into one of the engine's own.
+    """
     # Imported when first needed: it takes longer to load than most loads take.
     import datafusion
 
@@ -45,7 +49,8 @@ def new_context(**settings: str) -> Any:
         "datafusion.sql_parser.recursion_limit": str(_DEPTH),
     }
     chosen = {f"datafusion.execution.{name}": value for name, value in settings.items()}
-    runtime = datafusion.RuntimeEnvBuilder().with_disk_manager_os().with_fair_spill_pool(_memory())
+    runtime = datafusion.RuntimeEnvBuilder().with_fair_spill_pool(_memory())
+    runtime = runtime.with_disk_manager_specified(spill) if spill else runtime.with_disk_manager_os()
     return datafusion.SessionContext(datafusion.SessionConfig({**fixed, **chosen}), runtime)
 
 

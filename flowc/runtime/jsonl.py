@@ -27,12 +27,20 @@ from flowc.plan import FilesRead
 from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type, plain
 from flowc.runtime.codecs.jsonvalues import demand_finite
 from flowc.runtime.codecs.shapes import decoded_field
-from flowc.runtime.connectors.files import JsonOptions, intact, too_many, unreadable
+from flowc.runtime.connectors.files import ASIDE, JsonOptions, intact, too_many, unreadable
 from flowc.runtime.convert import convert
 from flowc.runtime.csvquotes import lines_of
 from flowc.runtime.fit import guessed_wrong, shorten
 from flowc.runtime.jsonarray import Lines, json_lines
-from flowc.runtime.jsonnumbers import decimal_fields, demand_kept, double_fields, exact_type, spelling
+from flowc.runtime.jsonkinds import Line, at_odds
+from flowc.runtime.jsonnumbers import (
+    decimal_fields,
+    demand_kept,
+    demand_none_vanish,
+    double_fields,
+    exact_types,
+    spelling,
+)
 from flowc.runtime.jsononce import demand_once
 from flowc.runtime.jsonstructs import is_struct, struct_values
 from flowc.runtime.jsontexts import Texts
@@ -113,7 +121,7 @@ def _inferred(paths: Sequence[Path], options: JsonOptions, *, skips: bool) -> pa
         _demand_few(sample, first[0][0] if first else paths[0], options.max_columns)
         return _exact_numbers(_as_text(_schema(sample)), sample)
     except ValueError as error:
-        raise _located(first, error) or unreadable(paths[0], str(error)) from None
+        raise _located(first, skips=skips) or unreadable(paths[0], str(error)) from None
 
 
 def _first(paths: Sequence[Path], options: JsonOptions) -> list[tuple[Path, Lines]]:
@@ -150,14 +158,15 @@ def _schema(lines: bytes) -> pa.Schema:
 
 def _exact_numbers(schema: pa.Schema, sample: bytes) -> pa.Schema:
     """Doubles only where they keep every number of the sample, else decimals, else the numbers as JSON."""
-    for name in double_fields(schema):
-        found = exact_type(sample, name)
-        if found != DOUBLE:
-            kind = arrow_type(found) if found else _JSON
-            field = schema.field(name)
-            made = _relisted(field.type, kind) if found or pa.types.is_list(field.type) else kind
-            schema = schema.set(schema.get_field_index(name), pa.field(name, made))
-    return schema
+    found = exact_types(sample, tuple(double_fields(schema)))
+    return pa.schema([_exact_number(field, found.get(field.name, DOUBLE)) for field in schema])
+
+
+def _exact_number(field: pa.Field, found: DataType | None) -> pa.Field:
+    if found == DOUBLE:
+        return field
+    kind = arrow_type(found) if found else _JSON
+    return field.with_type(_relisted(field.type, kind) if found or pa.types.is_list(field.type) else kind)
 
 
 def _relisted(kind: pa.DataType, element: pa.DataType) -> pa.DataType:
@@ -235,13 +244,20 @@ def parsed(lines: bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) 
         raise ValueError("it is not a JSON object")
     if fields := decimal_fields(raw) | (double_fields(raw) if guessed else {}):
         demand_kept(lines, fields)
-    if texts := _texts(raw, exact=guessed and strict):
-        found = texts.read(lines)
-        messages = lines_of(lines)
-        for name in texts.names:
-            demand_once(messages, name)
-        return found
-    return _table(lines, _options(raw, exact=guessed and strict))
+    found = _read(lines, raw, exact=guessed and strict)
+    demand_none_vanish(lines, found)
+    return found
+
+
+def _read(lines: bytes, raw: pa.Schema, *, exact: bool) -> pa.RecordBatch | pa.Table:
+    texts = _texts(raw, exact=exact)
+    if texts is None:
+        return _table(lines, _options(raw, exact=exact))
+    found = texts.read(lines)
+    messages = lines_of(lines)
+    for name in texts.names:
+        demand_once(messages, name)
+    return found
 
 
 def _table(lines: bytes, options: arrow_json.ParseOptions) -> pa.Table:
@@ -273,15 +289,19 @@ def _is_json(kind: pa.DataType) -> bool:
     return bool(held == _JSON or pa.types.is_struct(held))
 
 
-def _located(first: Sequence[tuple[Path, Lines]], error: Exception) -> DataError | None:
-    """The error with the file and the line that it is about; None where each line by itself is as it should be."""
-    for path, lines in first:
-        if _is_sample(lines.data):
-            continue
-        for number, line in zip(lines.numbers.tolist(), lines.texts, strict=True):
-            if line.strip() and (why := wrong_in(line, None)):
-                return told(path, number, why, None)
-    return None
+def _located(first: Sequence[tuple[Path, Lines]], *, skips: bool) -> DataError | None:
+    """The error with the file and the line that it is about; None where that is not found."""
+    whole = list[Line]()
+    for path, part in first:
+        lines = zip(part.numbers.tolist(), part.texts, strict=True)
+        own = [(path, number, line) for number, line in lines if line.strip()]
+        if not _is_sample(part.data):
+            wrong = [(number, wrong_in(line, None)) for _, number, line in own]
+            if not skips and (bad := next(((number, why) for number, why in wrong if why), None)):
+                return told(path, *bad, None)
+            own = [line for line, (_, why) in zip(own, wrong, strict=True) if not why]
+        whole += own
+    return at_odds(whole, _schema)
 
 
 def _is_sample(lines: bytes) -> bool:
@@ -295,15 +315,15 @@ def _is_sample(lines: bytes) -> bool:
 def told(path: Path, line: int, why: str | tuple[Column, object], shape: JsonShape | None) -> DataError:
     """The error for a line, with what is wrong with it."""
     if isinstance(why, str):
-        return unreadable(path, f"line {line}: {why}")
+        return unreadable(path, f"line {line}: {why}", ASIDE)
     column, value = why
     if value is None and not column.nullable:
-        return unreadable(path, f"line {line}: column `{column.name}` takes no NULL, and the row has no value for it")
+        words = f"line {line}: column `{column.name}` takes no NULL, and the row has no value for it"
+        return unreadable(path, words, ASIDE)
     if shape is not None and shape.guessed:
         return guessed_wrong(column, value, f"line {line} of `{path}`")
-    return unreadable(
-        path, f"line {line}: column `{column.name}`: {shorten(value)} does not fit its type `{column.type}`"
-    )
+    words = f"line {line}: column `{column.name}`: {shorten(value)} does not fit its type `{column.type}`"
+    return unreadable(path, words, ASIDE)
 
 
 def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object] | None:

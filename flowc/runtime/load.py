@@ -253,7 +253,7 @@ def _ingest(step: Ingest, run: _Run) -> None:
     run.count(step.counts, rows)
     if run.aside is not None:
         run.count(Counter.BAD, run.aside.bad)
-        run.result.notes += tuple(f"bad row: {place}" for place in run.aside.places)
+        run.result.notes += tuple(f"bad row: {place}" for place in run.aside.shown)
 
 
 def _bad_rows(run: _Run) -> Aside:

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flowc.catalog import Column
-from flowc.errors import DataError, UsageError
+from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_field, data_type
-from flowc.runtime.connectors.files import Files, unreadable
+from flowc.runtime.connectors.files import Files, demand_few, parquet_options, unreadable
 from flowc.runtime.names import quoted
 from flowc.types import DataType
 
@@ -33,14 +33,13 @@ def register_parquet(
         DataError: a file is not Parquet, or lacks a declared column.
         EngineError: there is no file.
     """
-    if unknown := next(iter({**files.options, **read.options}), None):
-        raise UsageError(f"Parquet has no option `{unknown}`", code="unusable-option")
+    most = parquet_options(read, files).max_columns
     paths = files.find(read.path)
     links = folder / name.encode().hex()
     links.mkdir()
     for i, path in enumerate(paths):
         (links / f"{i:06}.parquet").symlink_to(path.resolve())
-    schema = _whole(_unified(paths), read)
+    schema = _whole(_unified(paths, most), read)
     raw = f"{name}:raw"
     context.register_parquet(raw, str(links), schema=schema.remove_metadata())
     chosen = ", ".join(_chosen(schema, column, paths[0], fitted) for column in read.columns) if read.columns else "*"
@@ -54,10 +53,10 @@ def _whole(schema: pa.Schema, read: FilesRead) -> pa.Schema:
     return pa.schema([*schema, *(arrow_field(column) for column in lacking)])
 
 
-def _unified(paths: tuple[Path, ...]) -> pa.Schema:
-    schema = _schema(paths[0])
+def _unified(paths: tuple[Path, ...], most: int) -> pa.Schema:
+    schema = _schema(paths[0], most)
     for path in paths[1:]:
-        own = _schema(path)
+        own = _schema(path, most)
         try:
             schema = pa.unify_schemas([schema, own], promote_options="permissive")
         except pa.ArrowException:
@@ -79,9 +78,11 @@ def _unlike(path: Path, own: pa.Schema, others: pa.Schema) -> DataError:
     return unreadable(path, "its columns have other types than those of the files before it")
 
 
-def _schema(path: Path) -> pa.Schema:
+def _schema(path: Path, most: int) -> pa.Schema:
     try:
-        return pq.read_schema(path)
+        found = pq.read_metadata(path)
+        demand_few(path, found.num_columns, most)
+        return found.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, str(error)) from None
 

@@ -1,6 +1,7 @@
-"""Reading ahead of writing: one thread fills a short queue, the other empties it.
+"""Reading ahead of writing: one thread makes items, another uses them.
 
-The native parts of drivers let go of the interpreter, so both sides work at once; the queue bounds the memory.
+The native parts of drivers let go of the interpreter, so both sides work at once. How many items are ahead bounds the
+memory: none is begun before there is room for it.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ class Pump(Generic[T]):
     The iterator is started, used and closed in that thread; a failure in it is raised where the items are used.
     Entering waits for the first item, so whatever the iterator does before it is done before the items are used.
     Ctrl-C ends the items at once, also where an engine takes them in a thread of its own and waits for their end.
+    `ahead` is how many there may be that nobody has taken, the one that is being made among them.
     """
 
-    def __init__(self, items: Iterator[T]) -> None:
+    def __init__(self, items: Iterator[T], *, ahead: int = _AHEAD) -> None:
         self._items = items
-        self._queue: queue.Queue[T | _End] = queue.Queue(_AHEAD)
+        self._queue: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
+        self._room = threading.Semaphore(ahead)
         self._stopped = threading.Event()
         self._interrupted = threading.Event()
         self._heard: _Handler = None
@@ -70,34 +73,38 @@ class Pump(Generic[T]):
     def _first(self) -> T | _End:
         while True:
             try:
-                return self._queue.get(timeout=_POLL)
+                return self._taken()
             except queue.Empty:
                 continue
             finally:
                 _hear_interrupts()
 
+    def _taken(self) -> T | _End:
+        """The next item, which makes room for another. Raises Empty where there is none yet."""
+        item = self._queue.get(timeout=_POLL)
+        self._room.release()
+        return item
+
     def _fill(self) -> None:
         failure: BaseException | None = None
         try:
-            for item in self._items:
-                if not self._put(item):
-                    break
+            while self._has_room():
+                self._queue.put(next(self._items))
+        except StopIteration:
+            pass
         except BaseException as error:
             failure = error
         finally:
             close = getattr(self._items, "close", None)
             if close is not None:
                 close()
-        self._put(_End(failure))
+        self._queue.put(_End(failure))
 
-    def _put(self, item: T | _End) -> bool:
+    def _has_room(self) -> bool:
         """Waits for room; False when nobody wants more."""
         while not self._stopped.is_set():
-            try:
-                self._queue.put(item, timeout=_POLL)
-            except queue.Full:
-                continue
-            return True
+            if self._room.acquire(timeout=_POLL):
+                return True
         return False
 
     def _drain(self, item: T | _End) -> Iterator[T]:
@@ -112,7 +119,7 @@ class Pump(Generic[T]):
             if self._interrupted.is_set():
                 raise KeyboardInterrupt
             try:
-                return self._queue.get(timeout=_POLL)
+                return self._taken()
             except queue.Empty:
                 continue
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+
+from flowc.runtime.scratch import Scratch
 
 _IN_MEMORY = 32 << 20
 
@@ -15,17 +16,17 @@ class Spool:
     """A folder for rows put aside, gone when closed."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="flowc-")
+        self._scratch = Scratch()
         self._count = 0
 
     @property
     def folder(self) -> Path:
         """Where files may be put until it is closed."""
-        return Path(self._folder.name)
+        return self._scratch.path
 
     def close(self) -> None:
         """Removes everything."""
-        self._folder.cleanup()
+        self._scratch.close()
 
     def put(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> list[pa.RecordBatch] | Path:
         """All of the batches: a list while they are small together, else an Arrow file."""

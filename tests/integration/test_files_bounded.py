@@ -149,14 +149,20 @@ def test_a_value_over_several_lines_has_the_limit_too(project):
     assert ids(project, "s") == [2, 3]
 
 
-@pytest.mark.parametrize("read", ["max_line: 600MiB", "max_line: 0B"])
-def test_a_limit_that_no_reader_keeps_is_refused(project, read):
+@pytest.mark.parametrize(("size", "words"), [
+    ("513MiB", "at most 512MiB"), ("1GiB", "at most 512MiB"), ("536870913B", "at most 512MiB"), ("0B", "at least 1B"),
+])  # fmt: skip
+def test_a_limit_that_no_reader_keeps_is_refused(project, size, words):
+    """Where it is written: in pipelines, in streams and in connections."""
     put(project.path / "in", "a.csv", "id,name\n1,x\n")
-    write(project, "a.csv", read)
-    for name in ("strict", "follow"):
-        done = project.flowc("run", name, "--once")
-        assert done.code != 0
-        assert "may be 512MiB at most" in done.err
+    write(project, "a.csv", f"max_line: {size}")
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("uri: in", f"uri: in, read: {{ max_line: {size} }}"))
+    told = project.flowc("lint", "--format", "concise").out
+    assert told.count("read.max_line` of") == told.count(f" must be {words}, not `{size}`") == 4, told
+    assert "may be 512MiB at most" not in project.flowc("run", "strict", "--once").err
+    write(project, "a.csv", "max_line: 512MiB")
+    assert project.flowc("lint").code == 0
     write(project, "a.csv", "max_line: 16")
     assert "a size" in project.flowc("lint").out + project.flowc("lint").err
 

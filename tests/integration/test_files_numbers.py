@@ -111,3 +111,40 @@ def test_decimals_within_others_are_bounded_too(project, kind):
     with closing(sqlite3.connect(project.path / "w.db")) as database:
         for table in ("t", "s"):
             assert database.execute(f"SELECT id FROM {table} ORDER BY id").fetchall() == [(1,), (4,)]
+
+
+SMALL = ["1e-400", "-1E-5000", f"0.{'0' * 400}1", f"0.{'0' * 300}25e-99"]
+KEPT = ["0", "-0.0", "0e-400", "0.000E-9999", "1.5"]
+WITHIN_FLOATS = {"N": "{}", "[0, N]": "{}[]", '{"v": N}': "struct(v {})", '[{"v": [N, null]}]': "struct(v {}[])[]"}
+FLOATS = [(form, kind, held) for form in ("csv", "csv.gz", "jsonl", "json") for kind in ("double", "real")
+          for held in WITHIN_FLOATS if held == "N" or "csv" not in form]  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "kind", "held"), FLOATS)
+def test_a_number_that_no_float_is_as_small_as_is_a_bad_row(project, form, kind, held):
+    """PostgreSQL calls it out of range; it became zero. A zero of any spelling is one."""
+    plain, first = form.partition(".")[0], 2 if "csv" in form else 1
+    small = SMALL + (["1e-50", f"0.{'0' * 60}1"] if kind == "real" else [])
+    kept = KEPT if kind == "real" else [*KEPT, "4.9e-324", "1e-300"]
+    put(project.path / "in", f"a.{form}", lines(plain, [held.replace("N", n) for n in ["1.5", *small, *kept]]))
+    write(project, f"a.{form}", WITHIN_FLOATS[held].format(kind), "" if held == "N" else "sql: SELECT id FROM source")
+    table = f"id: bigint, n: {kind}" if held == "N" else "id: bigint"
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write(
+        "specs/p.yaml", spec.replace('id: bigint, n: "numeric(38,2)" } }\npipelines', f"{table} }} }}\npipelines")
+    )
+    done = project.flowc("run", "load", "--once", "--json")
+    assert done.code == 0, done.err
+    bad = [json.loads(line) for line in (project.path / f"in/bad/load/a.{form}.bad.jsonl").read_text().splitlines()]
+    assert [row["line"] for row in bad] == [first + 1 + at for at in range(len(small))]
+    assert {row["error_code"] for row in bad} == {"value-does-not-fit"}
+    done = project.flowc("run", "strict", "--once")
+    assert done.code == 1
+    assert "1e-400" in done.err
+    assert f"line {first + 1}" in done.err
+    if form != "json":
+        done = project.flowc("run", "follow", "--once", "--json")
+        assert (done.json[0]["status"], done.json[0]["bad_rows"]) == ("ok", len(small)), done.out
+    put(project.path / "in", f"a.{form}", lines(plain, [held.replace("N", n) for n in kept]))
+    done = project.flowc("run", "strict", "--once")
+    assert done.code == 0, done.err

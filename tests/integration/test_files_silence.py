@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import closing
@@ -155,3 +156,74 @@ def test_declared_structs_are_read_of_lines_and_of_arrays(project, form):
         with closing(sqlite3.connect(project.path / "w.db")) as database:
             found = database.execute(f"SELECT id, name FROM {table} ORDER BY id").fetchall()
             assert found == [(1, "5"), (2, None)], said
+
+
+UNDECLARED = """
+project: shop
+connections: { d: { kind: files, uri: in }, w: { kind: sqlite, path: w.db } }
+pipelines:
+  p: { from: { connection: d, path: "*.PATTERN" }, to: { connection: w, table: t }, mode: append, MORE }
+"""
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json"])
+@pytest.mark.parametrize("more", ["", "on_bad_row: skip"])
+@pytest.mark.parametrize(("first", "second", "words"), [
+    ({"x": "1"}, {"x": 1}, "its field `x` holds a number, where lines before it hold a text"),
+    ({"x": [1]}, {"x": True}, "its field `x` holds true or false, where lines before it hold a list"),
+    ({"x/y": 1}, {"x": 1, "x/y": {}}, "its field `x/y` holds an object, where lines before it hold a number"),
+])  # fmt: skip
+def test_lines_that_disagree_about_a_field_are_told_by_file_line_and_field(project, form, more, first, second, words):
+    """With the same line behind good ones, in the same file and in the next."""
+    project.write("specs/p.yaml", UNDECLARED.replace("PATTERN", form).replace("MORE", more))
+    good, bad = [json.dumps({**first, "n": n}) for n in range(3)], json.dumps(second)
+    name = next(iter(second if len(second) == 1 else ["x/y"]))
+    for files, file, line in (([[*good, bad]], "0", 4), ([good, [good[0], bad, good[1]]], "1", 2)):
+        for number, rows in enumerate(files):
+            text = "\n".join(rows) if form == "jsonl" else "[" + ",\n".join(rows) + "]"
+            put(project.path / "in", f"{number}.{form}", text)
+        told = project.flowc("run", "p", "--once").err
+        assert f"{file}.{form}` cannot be read: line {line}: {words}" in told
+        assert f"columns: {{ {name}: json, … }}" in told
+
+
+def test_a_line_that_is_none_stands_before_lines_that_disagree(project):
+    put(project.path / "in", "a.jsonl", '{"x": 1}\n{"x"\n{"x": "a"}\n')
+    project.write("specs/p.yaml", UNDECLARED.replace("PATTERN", "jsonl").replace("MORE", ""))
+    assert "line 2: it is no JSON" in project.flowc("run", "p", "--once").err
+    project.write("specs/p.yaml", UNDECLARED.replace("PATTERN", "jsonl").replace("MORE", "on_bad_row: skip"))
+    assert "line 3: its field `x` holds a text" in project.flowc("run", "p", "--once").err
+
+
+@pytest.mark.parametrize(("form", "row", "words", "shown"), [
+    ("csv", b"x,b", "column `id`: `x` does not fit", False),
+    ("csv", b"3", "has 1 fields where 2 are expected", True),
+    ("csv", b"3,b,c", "has 3 fields where 2 are expected", True),
+    ("csv", b"3,\xff", "column `name`: the text is not UTF-8", False),
+    ("csv", b'3,"b', "a quote opens a value that never ends", False),
+    ("jsonl", b'{"id": "x"}', "column `id`: `x` does not fit", False),
+    ("jsonl", b'{"id": 3', "it is no JSON", True),
+    ("jsonl", b"[3]", "it is not a JSON object", True),
+])  # fmt: skip
+@pytest.mark.parametrize("option", ["", "skip_rows: 0, encoding: utf-8-sig"])
+def test_a_bad_row_that_stops_a_load_is_named_with_its_line_what_is_wrong_and_the_mend(
+    project, form, row, words, shown, option
+):
+    good = [b"1,a", b"2,b"] if form == "csv" else [b'{"id": 1}', b'{"id": 2}']
+    put(project.path / "in", f"a.{form}", b"\n".join([b"id,name"] * (form == "csv") + good + [row]) + b"\n")
+    write(project, f"a.{form}", option if form == "csv" else "")
+    told = project.flowc("run", "strict", "--once").err
+    assert words in told
+    assert f"line {3 + (form == 'csv')}" in told
+    assert ("the row is `" in told) == shown
+    assert "set bad rows aside: `on_bad_row: skip`, or `quarantine` to keep them" in told
+
+
+def test_how_many_bad_rows_are_not_shown_is_told(project):
+    put(project.path / "in", "a.csv", "id,name\n1,a\n" + "x,b\n" * 5)
+    write(project, "a.csv", "")
+    assert "not shown" not in project.flowc("run", "kept", "--once").out
+    put(project.path / "in", "a.csv", "id,name\n1,a\n" + "x,b\n" * 7)
+    told = project.flowc("run", "kept", "--once").out
+    assert told.count("bad row: line") == 5
+    assert "bad row: 2 more that are not shown" in told

@@ -119,6 +119,8 @@ def double(found: Any, kind: DataType) -> float:
         made = struct.unpack("f", struct.pack("f", made))[0]
     if not math.isfinite(made):
         raise Bad("infinite")
+    if made == 0 and Decimal(found) != 0:
+        raise Bad("vanished")
     return made
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,15 +13,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from flowc.errors import EngineError
+from flowc.catalog import Column
+from flowc.errors import DataError, EngineError
 from flowc.plan import EngineRead, FilesRead, FunctionPlan
 from flowc.runtime.arrow import data_type
+from flowc.runtime.connectors import lines
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.engine import Engine
 from flowc.runtime.functions import Function
+from flowc.runtime.jsonrows import JsonRows
 from flowc.runtime.pump import Pump
+from flowc.runtime.rowpieces import Piece
 from flowc.runtime.spool import Spool
 from flowc.types import BIGINT, parse_type
+from tests.waiting import until
 
 
 def result(tmp_path, sql):
@@ -138,6 +145,24 @@ def test_few_rows_stay_in_memory():
     spool.close()
 
 
+def wide(folder, form: str, columns: int, rows: int = 40) -> float:
+    """Seconds of the processors for reading a file of so many columns, whose types are inferred."""
+    names, values = [f"c{i}" for i in range(columns)], [(1.5, 2, "t")[i % 3] for i in range(columns)]
+    line = ",".join(map(str, values)) if form == "csv" else json.dumps(dict(zip(names, values, strict=True)))
+    (folder / f"a.{form}").write_text("\n".join([",".join(names)] * (form == "csv") + [line] * rows) + "\n")
+    began = time.process_time()
+    with Engine(lambda _: Files({"uri": str(folder)})) as engine:
+        schema, batches = engine.read(EngineRead((("source", FilesRead("d", f"a.{form}", form)),), None))
+        assert (sum(batch.num_rows for batch in batches), len(schema)) == (rows, columns)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_reading_wide_files_does_not_take_the_square_of_their_columns(tmp_path, form):
+    wide(tmp_path, form, 1000)
+    assert wide(tmp_path, form, 6000) < 14 * wide(tmp_path, form, 1000)
+
+
 def test_a_pump_reads_ahead_only_so_far():
     taken = []
 
@@ -151,6 +176,55 @@ def test_a_pump_reads_ahead_only_so_far():
         threading.Event().wait(0.2)
         assert len(taken) < 10
         assert list(pumped) == list(range(1, 100))
+
+
+def test_a_pump_makes_one_item_while_another_is_used_where_no_more_may_be_ahead():
+    begun = list[int]()
+
+    def items():
+        for i in range(4):
+            begun.append(i)
+            yield i
+
+    with Pump(items(), ahead=1) as pumped:
+        for i in range(4):
+            assert next(pumped) == i
+            until(lambda: len(begun) >= min(i + 2, 4))  # noqa: B023 - it is called here
+            threading.Event().wait(0.05)
+            assert begun == list(range(min(i + 2, 4)))
+
+
+def test_rows_of_json_are_read_while_others_are_put_away(tmp_path, monkeypatch):
+    """The next piece of the file is read before the one at hand is away; a failure ends the reading at its place."""
+    monkeypatch.setattr(lines, "BLOCK", 1 << 10)
+    (tmp_path / "a.jsonl").write_text("".join(f'{{"n": {i}}}\n' for i in range(10_000)))
+    read, away, ahead = list[Piece](), list[pa.RecordBatch](), list[int]()
+    pieces, put = JsonRows.pieces, Spool.put
+
+    def watched(self, path):
+        for piece in pieces(self, path):
+            read.append(piece)
+            yield piece
+
+    def slow(self, schema, batches):
+        def each():
+            for batch in batches:
+                away.append(batch)
+                threading.Event().wait(0.02)
+                ahead.append(len(read) - len(away))
+                if len(away) == 20:
+                    raise DataError("no more", code="unreadable-file")
+                yield batch
+
+        return put(self, schema, each())
+
+    monkeypatch.setattr(JsonRows, "pieces", watched)
+    monkeypatch.setattr(Spool, "put", slow)
+    source = FilesRead("d", "a.jsonl", "jsonl", {}, (Column("n", BIGINT),))
+    with Engine(lambda _: Files({"uri": str(tmp_path)})) as engine, pytest.raises(DataError, match="no more"):
+        engine.read(EngineRead((("source", source),), None))
+    assert ahead == [1] * 20
+    assert not [thread for thread in threading.enumerate() if thread.name == "flowc-read"]
 
 
 def test_a_pump_closes_what_it_reads_when_left_early():

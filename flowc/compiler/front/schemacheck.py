@@ -290,9 +290,12 @@ def _type_word(kind: str, rules: tuple[Rule, ...]) -> str:
     return named or _TYPE_WORDS[kind]
 
 
+_BOUNDS = {"minimum": "at least", "maximum": "at most", "x-least": "at least", "x-most": "at most"}
+
+
 def _wanted(rule: Rule, fault: str) -> str:
-    if fault in ("minimum", "maximum"):
-        return f"{'at least' if fault == 'minimum' else 'at most'} {rule.schema[fault]}"
+    if fault in _BOUNDS:
+        return f"{_BOUNDS[fault]} {rule.schema[fault]}"
     if fault == "maxLength":
         return f"at most {rule.schema[fault]} character{'s' * (rule.schema[fault] != 1)} long"
     return str(rule.schema.get("x-type", "text"))

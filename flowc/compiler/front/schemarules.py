@@ -14,12 +14,13 @@ from typing import Any
 
 from flowc import resources
 from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap
+from flowc.durations import parse_size
 
 _KNOWN = frozenset({
     "type", "properties", "additionalProperties", "required", "items", "enum", "const", "pattern", "minLength",
     "maxLength", "minimum", "maximum", "minItems", "maxItems", "minProperties", "maxProperties", "anyOf", "oneOf",
     "$ref", "$defs", "$schema", "title", "description", "examples", "default", "x-type", "x-secret", "x-sql",
-    "x-sql-type", "x-capabilities", "x-dialect",
+    "x-sql-type", "x-capabilities", "x-dialect", "x-least", "x-most",
 })  # fmt: skip
 
 
@@ -193,9 +194,18 @@ def scalar_fault(rule: Rule, node: Scalar) -> str | None:
             return "maxLength"
         if rule.pattern and not rule.pattern.search(value):
             return "pattern"
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _size_fault(rule, value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         if value < rule.schema.get("minimum", value):
             return "minimum"
         if value > rule.schema.get("maximum", value):
             return "maximum"
     return None
+
+
+def _size_fault(rule: Rule, value: str) -> str | None:
+    """The keyword that a size breaks, where sizes are bounded; editors know none for texts."""
+    least, most = rule.schema.get("x-least"), rule.schema.get("x-most")
+    if least is not None and parse_size(value) < parse_size(least):
+        return "x-least"
+    return "x-most" if most is not None and parse_size(value) > parse_size(most) else None

@@ -69,7 +69,8 @@ class CsvDecoder:
         rows = pc.add(first_indices(len(values)), first)
         if self._quoting.quoted(values):
             rows, values = _closed(rows, values, self._quoting.whole(values), found)
-        wanted = tuple(column.name for column in self.columns if column.name in names)
+        there = frozenset(names)
+        wanted = tuple(column.name for column in self.columns if column.name in there)
         rows, fields = self._split(rows, values, names, wanted, found)
         texts = dict(zip(wanted, fields, strict=True))
         return rows, [self._column(texts.get(c.name), c, rows, found) for c in self.columns]

@@ -15,9 +15,12 @@ from flowc.catalog import Column
 from flowc.runtime.badrows import Findings, first_indices
 from flowc.runtime.codecs.contract import Decoded, Present, not_text, present
 from flowc.runtime.codecs.jsonread import BLANKS, demand_objects
+from flowc.runtime.codecs.jsonscan import describe, value_text
 from flowc.runtime.codecs.jsonsearch import read_good
 from flowc.runtime.codecs.jsonvalues import to_columns
 from flowc.runtime.codecs.shapes import decoded_schema
+from flowc.runtime.fit import CODE
+from flowc.runtime.jsonnumbers import vanishing
 
 
 @dataclass
@@ -55,6 +58,11 @@ class JsonDecoder:
         there = there.among(found.good()) if found.bad() else there
         rows, arrays = read_good(there.rows, there.values, self.columns, found, suspect=self._suspect)
         self._suspect = len(rows) < len(there.rows)
+        texts = there.among(rows).values if self._suspect else there.values
+        for column, array in zip(self.columns, arrays, strict=True):
+            for at in vanishing(texts, column.name, array, column.type):
+                words = describe(column, value_text(texts[at].as_py().encode(), column.name))
+                found.add(rows[at].as_py(), CODE, words)
         return rows, arrays
 
 

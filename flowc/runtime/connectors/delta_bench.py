@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from flowc.catalog import TableName
 from flowc.errors import EngineError
 from flowc.runtime.connectors.duckdb import DuckDB
 from flowc.runtime.names import literal
+from flowc.runtime.scratch import Scratch
 
 _SHARE, _MOST = 0.25, 1 << 30
 """Memory that it may use: a share of the machine's, and no more than this. Beyond it, it works on the disk."""
@@ -27,17 +27,17 @@ class Bench(DuckDB):
 
     def __init__(self) -> None:
         super().__init__({"path": ":memory:"})
-        self._spill = tempfile.TemporaryDirectory(prefix="flowc-")
+        self._spill = Scratch()
 
     def open(self) -> None:
         super().open()
         memory = min(_MOST, int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _SHARE))
         self._connection.execute(f"SET memory_limit = '{memory >> 20}MiB'")
-        self._connection.execute(f"SET temp_directory = {literal(self._spill.name)}")
+        self._connection.execute(f"SET temp_directory = {literal(str(self._spill.path))}")
 
     def close(self) -> None:
         super().close()
-        self._spill.cleanup()
+        self._spill.close()
 
     def show(self, name: str, rows: Any) -> None:
         """Makes an Arrow dataset or table readable under a name."""

@@ -38,6 +38,7 @@ _BATCH = 65_536
 _HELD = re.compile(r"Could not set lock on file|being used by another process")
 _HOLDER = re.compile(r"\(PID (\d+)\)")
 _EXCERPT = re.compile(r"\n+LINE \d+: .*\n *\^+")
+_BROKEN = re.compile(r"Corrupt database file|IO Error: Could not read enough bytes from file")
 _WAIT = "wait for its end; where it is a worker of a daemon (`flowc run`), stop the daemon"
 _CONFLICT = re.compile(r"onflict|constraint violat")
 """Words of transactions that met another one: in a row, in the catalog, or, found when they commit, in a key."""
@@ -118,7 +119,7 @@ class DuckDB:
             try:
                 return catalog.resolved(lambda sql: beside.execute(sql).fetchall(), table)
             except duckdb.Error as error:
-                raise _failure(error) from error
+                raise self._failed(error) from error
 
     def _named(self, name: str) -> threading.Lock:
         with _LOCKS_GUARD:
@@ -154,7 +155,7 @@ class DuckDB:
         try:
             yield from as_read(self._connection.sql(sql).to_arrow_reader(_BATCH), columns)
         except duckdb.Error as error:
-            raise _failure(error) from error
+            raise self._failed(error) from error
 
     def ingest(
         self, table: TableName, columns: Sequence[Column], batches: Iterator[pa.RecordBatch], *, temporary: bool
@@ -223,7 +224,13 @@ class DuckDB:
         try:
             return self._connection.execute(sql)
         except duckdb.Error as error:
-            raise _failure(error) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: duckdb.Error) -> FlowcError:
+        if _BROKEN.match(str(error)):
+            message = f"cannot use `{self._path}`: {error}"
+            return EngineError(message, code="connection-failed", help="check the path, or bring the file back")
+        return _failure(error)
 
 
 def _cannot_open(path: str, error: duckdb.Error) -> FlowcError:

@@ -35,6 +35,8 @@ BAD_ROWS_END = ".bad.jsonl"
 _MAGIC = frozenset("*?[")
 LARGEST = 1 << 29
 """What `max_line` may be at most: Arrow counts the bytes of a text in 32 bits."""
+ASIDE = "mend the file or the read options, or set bad rows aside: `on_bad_row: skip`, or `quarantine` to keep them"
+"""The mend of a row that cannot be read."""
 MARK = b"\xef\xbb\xbf"
 """What text in UTF-8 may begin with."""
 _MARKS = ("delimiter", "quote", "escape", "comment")
@@ -121,6 +123,13 @@ class JsonOptions:
     max_columns: int = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class ParquetOptions:
+    """How Parquet is read."""
+
+    max_columns: int = 10_000
+
+
 def csv_options(read: FilesRead, files: Files) -> CsvOptions:
     """The options of a CSV source, the connection's own beneath its.
 
@@ -139,6 +148,15 @@ def json_options(read: FilesRead, files: Files) -> JsonOptions:
         UsageError: an option that JSON has not.
     """
     return _made(JsonOptions, "JSON", read, files)
+
+
+def parquet_options(read: FilesRead, files: Files) -> ParquetOptions:
+    """The options of a source of Parquet, the connection's own beneath its.
+
+    Raises:
+        UsageError: an option that Parquet has not.
+    """
+    return _made(ParquetOptions, "Parquet", read, files)
 
 
 def _made(kind: type[T], form: str, read: FilesRead, files: Files) -> T:
@@ -241,6 +259,12 @@ def too_many(path: Path, words: str, most: int) -> DataError:
     )
 
 
+def demand_few(path: Path, columns: int, most: int) -> None:
+    """Raises DataError where a file of Parquet has too many columns, counted with those within others."""
+    if columns > most:
+        raise too_many(path, f"it has {columns} columns, counted with those within others", most)
+
+
 def intact(path: Path, parts: Iterator[T]) -> Iterator[T]:
     """What is read of a file. Raises DataError with its name where its bytes are broken."""
     try:
@@ -249,8 +273,6 @@ def intact(path: Path, parts: Iterator[T]) -> Iterator[T]:
         raise unreadable(path, str(error)) from error
 
 
-def unreadable(path: Path, why: str) -> DataError:
+def unreadable(path: Path, why: str, help: str = "mend the file or the read options") -> DataError:
     """The error for a file whose content cannot be read."""
-    return DataError(
-        f"`{shown(path)}` cannot be read: {why}", code="unreadable-file", help="mend the file or the read options"
-    )
+    return DataError(f"`{shown(path)}` cannot be read: {why}", code="unreadable-file", help=help)

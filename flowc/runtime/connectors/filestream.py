@@ -19,9 +19,12 @@ from flowc.runtime.connectors.files import (
     BROKEN,
     Files,
     JsonOptions,
+    ParquetOptions,
     csv_options,
+    demand_few,
     json_options,
     opened,
+    parquet_options,
     unreadable,
     without_mark,
 )
@@ -83,6 +86,7 @@ class FileSource:
         self._registry = Registry(name, files.folder, read.path, facts)
         self._options = csv_options(read, files) if read.format == "csv" else None
         self._limits = json_options(read, files) if read.format in ("json", "jsonl") else JsonOptions()
+        self._parquet = parquet_options(read, files) if read.format == "parquet" else ParquetOptions()
         self._quoting = Quoting(self._options) if self._options else None
         self._files = files
         self._at = 0
@@ -228,7 +232,7 @@ class FileSource:
     def _opened(self, path: Path, number: int, line: int) -> Iterator[Records]:
         Folder(self._files.folder).file(path)
         if self._read.format == "parquet":
-            return _parquet(path, line)
+            return _parquet(path, line, self._parquet.max_columns)
         if self._options is None:
             return records(self._pieces(path), path, None, line)
         self.headers[number]  # read while the file is known to be there
@@ -319,11 +323,12 @@ def parquet_rows(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
-def _parquet(path: Path, row: int) -> Iterator[Records]:
-    """The rows of a file from a number on, as structs."""
+def _parquet(path: Path, row: int, most: int) -> Iterator[Records]:
+    """The rows of a file from a number on, as structs. Raises DataError where it has more columns than `most`."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
+        demand_few(path, file.metadata.num_columns, most)
         at = 0
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows

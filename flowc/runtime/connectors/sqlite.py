@@ -105,7 +105,7 @@ class SQLite:
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
                 row += len(rows)
         except sqlite3.Error as error:
-            raise _failure(error) from error
+            raise self._failed(error) from error
         finally:
             cursor.close()
 
@@ -125,7 +125,7 @@ class SQLite:
                 try:
                     self._session.executemany(insert, zip(*values, strict=True))
                 except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
-                    raise _failure(error) from error
+                    raise self._failed(error) from error
                 count += part.num_rows
         return count
 
@@ -187,7 +187,13 @@ class SQLite:
         try:
             return self._session.execute(sql)
         except (sqlite3.Error, sqlite3.Warning) as error:
-            raise _failure(error) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> FlowcError:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            message = f"cannot use `{self._path}`: {error}"
+            return EngineError(message, code="connection-failed", help="check the path, or bring the file back")
+        return _failure(error)
 
 
 def _read_field(column: Column) -> pa.Field:

@@ -1,0 +1,77 @@
+"""Temporary folders: none in use is taken away, and of those that killed processes leave nothing stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from flowc.runtime import scratch
+
+HOLDER = """
+import sys
+from flowc.runtime.scratch import Scratch
+scratch = Scratch()
+(scratch.path / "rows").write_text("1")
+print(scratch.path, flush=True)
+sys.stdin.read()
+scratch.close()
+"""
+
+
+class Holder:
+    """A process that has such a folder below `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        given = os.environ | {"TMPDIR": str(folder)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=given
+        )
+        assert self.process.stdout is not None
+        self.path = Path(self.process.stdout.readline().strip())
+
+    def end(self, sign: int | None = None) -> None:
+        if sign is not None:
+            self.process.send_signal(sign)
+        self.process.communicate()
+
+
+def test_what_a_killed_process_leaves_is_removed_by_the_next(tmp_path):
+    living, killed = Holder(tmp_path), Holder(tmp_path)
+    killed.end(signal.SIGKILL)
+    assert (killed.path / "rows").exists()
+    others = [tmp_path / "flowc-mine", tmp_path / "other"]
+    for other in others:
+        other.mkdir()
+    (tmp_path / "flowc-link").symlink_to(living.path)
+    next_one = Holder(tmp_path)
+    assert not killed.path.exists()
+    assert (living.path / "rows").exists()
+    assert all(other.exists() for other in others)
+    living.end()
+    next_one.end()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["flowc-link", "flowc-mine", "other"]
+
+
+def test_what_is_of_another_user_stays(tmp_path, monkeypatch):
+    killed = Holder(tmp_path)
+    killed.end(signal.SIGKILL)
+    look = scratch._remove_left.__wrapped__
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: killed.path.stat().st_uid + 1)
+        look(str(tmp_path))
+    assert killed.path.exists()
+    look(str(tmp_path))
+    assert not killed.path.exists()
+
+
+def test_folders_that_are_made_and_removed_at_once_disturb_nobody(tmp_path):
+    for _ in range(3):
+        holders = [Holder(tmp_path) for _ in range(3)]
+        assert all((holder.path / "rows").exists() for holder in holders)
+        for sign, holder in zip((signal.SIGKILL, None, signal.SIGKILL), holders, strict=True):
+            holder.end(sign)
+    Holder(tmp_path).end()
+    assert not list(tmp_path.iterdir())
