@@ -314,15 +314,21 @@ class LookupPlan:
     refresh: float | None = None
 
 
+MAX_BYTES = 32 << 20
+"""How many bytes of messages are taken together where nothing else is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """How large an epoch may become: rows, and seconds that a row may wait for others.
+    """How large an epoch may become: rows, seconds that a row may wait for others, and bytes of messages as they came.
 
     The wait is short unless a spec says otherwise: while an epoch is written, the rows of the next ones gather anyway.
+    One message that is larger than `max_bytes` is an epoch of its own.
     """
 
     max_rows: int = 20_000
     max_wait: float = 0.02
+    max_bytes: int = MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Ir, Source, Sql, Stream
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import Live, unseen
-from flowc.durations import parse_duration
+from flowc.durations import parse_duration, parse_size
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.streams.compute import Compute, Origin, fail, schema_of
@@ -127,7 +127,8 @@ def planned(spec: RawSpec, stream: Stream, live: Live = unseen) -> StreamPlan:
     limits = BatchLimits()
     if isinstance(batch, Mapping):
         wait = parse_duration(str(batch["max_wait"])) if "max_wait" in batch else limits.max_wait
-        limits = BatchLimits(int(str(batch.get("max_rows", limits.max_rows))), wait)
+        most = parse_size(str(batch["max_bytes"])) if "max_bytes" in batch else limits.max_bytes
+        limits = BatchLimits(int(str(batch.get("max_rows", limits.max_rows))), wait, most)
     start = str(spec.value.get("start", "earliest"))
     delivery = str(spec.value.get("delivery", "exactly_once"))
     _refuse(stream)

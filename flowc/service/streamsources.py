@@ -69,7 +69,7 @@ def opened_sources(
             reader, decoders[source.name] = _files(source, plan, sessions, once, facts)
         else:
             reader, decoders[source.name] = _kafka(source, plan, sessions, once)
-        readers[source.name] = SourceReader(reader, plan.batch.max_rows, once=once)
+        readers[source.name] = SourceReader(reader, plan.batch, once=once)
     return readers, decoders
 
 
@@ -77,7 +77,7 @@ def _kafka(source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool)
     reading = KafkaSource(
         source.name, source.address, sessions.options(source.connection).values,
         columns=columns_of(source, letters=plan.on_error == "dlq"), start=plan.start, group=f"flowc-{plan.kept}",
-        once=once,
+        once=once, max_bytes=plan.batch.max_bytes,
     )  # fmt: skip
     return reading, decoding_of(source)
 

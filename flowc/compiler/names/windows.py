@@ -1,4 +1,4 @@
-"""Blocks of a stream (`window`, `join`, `cdc`, `dedupe`): what is wrong with them in a way that needs no SQL to see."""
+"""Blocks of a stream (`window`, `join`, `cdc`, `dedupe`, `batch`): what is wrong with them that needs no SQL to see."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.raw import column_at, keys_at, name_at, names_at, place, value_at
 from flowc.compiler.names.timing import check_timezone
 from flowc.diagnostics import did_you_mean
-from flowc.durations import parse_duration
+from flowc.durations import parse_duration, parse_size, size_text
 from flowc.source import Located
 from flowc.types import TIMESTAMPTZ, Kind, parse_type
 
 METADATA = ("_event_ts", "_key", "_headers", "_partition", "_offset", "_topic")
 """The columns that every source has beside its own."""
+LARGEST_EPOCH = 256 << 20
+"""What `batch.max_bytes` may be at most."""
 _CHANGING = frozenset({"sql", "sql_file", "cdc"})
 _SOURCES = frozenset({"source", "sources"})
 _DEFAULT_SOFT_DELETE = "deleted_at"
@@ -43,6 +45,19 @@ def check_blocks(stream: RawSpec, targets: Iterable[str], lookup: Lookup) -> Non
     for block in ("window", "join"):
         _check_late(stream, block, paths, lookup)
     _check_cdc(stream, paths, lookup)
+    _check_batch(stream, lookup)
+
+
+def _check_batch(stream: RawSpec, lookup: Lookup) -> None:
+    """How many bytes an epoch may have: what becomes of them is to fit into single columns of Arrow."""
+    most = name_at(stream, "batch.max_bytes")
+    if most is not None and not 0 < parse_size(most.value) <= LARGEST_EPOCH:
+        message = (
+            f"`max_bytes` of stream `{stream.name.value}` must be at least 1B and at most {size_text(LARGEST_EPOCH)}"
+        )
+        lookup.reporter.error(
+            "bad-value", message, most.span, helps=("one message that is larger passes all the same",)
+        )
 
 
 def _check_columns(stream: RawSpec, path: str, lookup: Lookup) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,13 +38,17 @@ from flowc.runtime.csvquotes import Quoting
 from flowc.runtime.jsonarray import json_lines
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.source import UNREAD, Membership
+from flowc.stream import MAX_BYTES
 
 _LOOK = 1.0
 """Seconds between two looks into the folder."""
 _EVER = -(1 << 63)
 """Before every modification: a file may be said to be older than 1970."""
 _LINES = (1 << SHIFT) - 1
+_TOGETHER = 65_536
+"""Rows of Parquet that are decoded together, where they are not large."""
 _FIELDS: Mapping[str, pa.DataType] = {
     "_key": pa.binary(),
     "_headers": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
@@ -159,16 +164,16 @@ class FileSource:
         """Files have no group; one worker reads them all."""
         self.assign(membership.stored())
 
-    def poll(self, max_rows: int, max_wait: float) -> Polled | None:
+    def poll(self, max_rows: int, max_wait: float, max_bytes: int = MAX_BYTES) -> Polled | None:
         """The next rows, of one file or of several."""
-        start, parts = self._at, list(self._gather(max_rows))
+        start, parts = self._at, list(self._gather(max_rows, max_bytes))
         if not parts and self._at == start:
             if self._due():
                 self._look()
             else:
                 time.sleep(min(max_wait, _LOOK / 5))
             return None
-        rows = _together(parts) if parts else self._messages(pa.array([], pa.binary()), pa.array([], pa.int64()), None)
+        rows = one_batch(parts) if parts else self._messages(pa.array([], pa.binary()), pa.array([], pa.int64()), None)
         return Polled(self.name, rows, (Range(self.name, 0, start, self._at),), time.time())
 
     def _due(self) -> bool:
@@ -180,16 +185,20 @@ class FileSource:
         # A large folder is looked into less often.
         self._looked = time.monotonic() + max(_LOOK, 10 * (time.monotonic() - began))
 
-    def _gather(self, max_rows: int) -> Iterator[pa.RecordBatch]:
+    def _gather(self, max_rows: int, max_bytes: int) -> Iterator[pa.RecordBatch]:
         schema: pa.Schema | None = None
         while max_rows > 0 and (block := self._next()) is not None:
             number = self._at >> SHIFT
-            taken = min(max_rows, len(block.values))
+            taken = _within(block.values.slice(0, max_rows), max_bytes)
+            if not taken and schema is not None:
+                return
+            taken = taken or 1
             lines = block.lines.slice(0, taken)
             made = self._messages(block.values.slice(0, taken), pc.add(lines, number << SHIFT), number, *_fault(block))
             if schema is not None and made.schema != schema:
                 return  # Parquet of other types, or a fault: an epoch has one schema
             schema, max_rows = made.schema, max_rows - taken
+            max_bytes -= block.values.slice(0, taken).nbytes
             self._leave(block, taken, number)
             yield made
 
@@ -304,16 +313,19 @@ def _fault(block: Records) -> tuple[DataError | None, int]:
     return block.fault, block.long.size if block.long else 0
 
 
+def _within(values: pa.Array, most: int) -> int:
+    """How many of the first values have so many bytes together at most."""
+    if values.nbytes <= most:
+        return len(values)
+    return bisect_right(range(1, len(values) + 1), most, key=lambda count: values.slice(0, count).nbytes)
+
+
 def _since(start: str) -> int:
     """The modification, in nanoseconds, from which on files count."""
     at = start_time(start)
     if at is None:
         return time.time_ns() if start == "latest" else _EVER
     return at * 1_000_000
-
-
-def _together(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
 
 def parquet_rows(path: Path) -> int:
@@ -335,7 +347,9 @@ def _parquet(path: Path, row: int, most: int) -> Iterator[Records]:
             if at + count <= row:
                 at += count
                 continue
-            for batch in file.iter_batches(row_groups=[group]):
+            of_a_row = file.metadata.row_group(group).total_byte_size // max(1, count)
+            together = max(1, min(_TOGETHER, MAX_BYTES // max(1, of_a_row)))
+            for batch in file.iter_batches(together, row_groups=[group]):
                 values = pa.StructArray.from_arrays(batch.columns, fields=list(batch.schema))
                 lines, at = pc.add(first_indices(len(values)), at), at + len(values)
                 if at > row:

@@ -12,13 +12,14 @@ from flowc.runtime.calm import Calm
 from flowc.runtime.connectors import kafka_arrow as arrow
 from flowc.runtime.connectors.kafka_errors import failure, is_final, words
 from flowc.runtime.connectors.kafka_offsets import SECONDS, TopicLog
-from flowc.runtime.connectors.kafka_options import is_incremental, secrets, settings, start_time
+from flowc.runtime.connectors.kafka_options import held, is_incremental, secrets, settings, start_time
 from flowc.runtime.connectors.kafka_topics import TopicId
 from flowc.runtime.extras import driver
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import Membership
 from flowc.runtime.threads import thread
+from flowc.stream import MAX_BYTES
 
 _IDLE = 0.002
 """No message for so long (seconds) after others: the source is idle, and what is there goes."""
@@ -39,7 +40,7 @@ _LOG.addFilter(Calm())
 class KafkaSource:
     """A reader of one topic; see `flowc.runtime.streams.source.Source`.
 
-    With `once`, only what is there at the beginning is asked for.
+    With `once`, only what is there at the beginning is asked for. The client holds about `max_bytes` ahead of `poll`.
     """
 
     def __init__(
@@ -52,12 +53,13 @@ class KafkaSource:
         start: str = "earliest",
         group: str = "flowc",
         once: bool = False,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self.name, self._once = name, once
         self.trouble: str | None = None
         """What the client last complained of and nothing was read since; for those who watch."""
         self._topic, self._columns, self._start, self._at_time = topic, tuple(columns), start, start_time(start)
-        self._settings = {**(_ENDING if once else {}), **settings(options, group)}
+        self._settings = {**(_ENDING if once else {}), **held(settings(options, group), max_bytes)}
         self._secrets = secrets(self._settings)
         self._id = TopicId(self._settings, topic, name, self._secrets)
         self._kafka: Any = None
@@ -73,6 +75,7 @@ class KafkaSource:
         self._advised = 0.0
         self._asked = 0.0
         self._paused: set[int] = set()
+        self._kept: list[Any] = []  # what the client gave beyond the bytes that were asked for
 
     @property
     def log(self) -> str:
@@ -114,7 +117,7 @@ class KafkaSource:
         begun = self._begin(partitions, positions)
         # The broker answers in order: once it waits for messages, this question would wait with it.
         self._ends = self._log.ends(partitions) if self._once else None
-        self._next, self._begun = {}, {}
+        self._next, self._begun, self._kept = {}, {}, []
         self._take(begun)
         self._consumer.assign(self._places(begun))
         self._discover_at = time.monotonic() + _DISCOVERY
@@ -134,16 +137,17 @@ class KafkaSource:
             for partition in gone:
                 for kept in (self._next, self._begun, self._reached, self._unrecorded):
                     kept.pop(partition, None)
+            self._kept = [message for message in self._kept if message.partition() not in gone]
             membership.revoked(gone)
 
         incremental = is_incremental(self._settings)
         self._consumer.subscribe([self._topic], on_assign=assigned, on_revoke=revoked, on_lost=revoked)
 
-    def poll(self, max_rows: int, max_wait: float) -> Polled | None:
+    def poll(self, max_rows: int, max_wait: float, max_bytes: int = MAX_BYTES) -> Polled | None:
         """The next messages, with the ranges that they are of; None when none came within `max_wait` seconds."""
         self._discover()
         self._advise_now_and_then()
-        messages = self._gather(max_rows, max_wait)
+        messages = self._gather(max_rows, max_wait, max_bytes)
         if self.trouble is not None and not messages:
             self._ask_again()
         read_at = time.time()
@@ -246,11 +250,15 @@ class KafkaSource:
             self._take(begun)
             self._consumer.incremental_assign(self._places(begun))
 
-    def _gather(self, max_rows: int, max_wait: float) -> list[Any]:
-        """Messages, until one of the ends of `poll`. The first wait is for one alone: it must not wait for others."""
-        found: list[Any] = []
-        end = time.monotonic() + max(max_wait, _FIRST)
-        while len(found) < max_rows and self._failure is None:
+    def _gather(self, max_rows: int, max_wait: float, max_bytes: int) -> list[Any]:
+        """Messages, until one of the ends of `poll`. The first wait is for one alone: it must not wait for others.
+
+        What one call of the client gives is bounded by what the client holds; what is too much of it is kept.
+        """
+        found, self._kept = self._kept, []
+        size = arrow.size(found)
+        end = time.monotonic() + (max_wait if found else max(max_wait, _FIRST))
+        while len(found) < max_rows and size < max_bytes and self._failure is None:
             left = max(0.0, end - time.monotonic())
             if found:
                 messages = self._consume(max_rows - len(found), min(left, _IDLE))
@@ -258,9 +266,12 @@ class KafkaSource:
                 messages = self._consume(1, left)
                 end = time.monotonic() + max_wait if messages else end
             found += messages
+            size += arrow.size(messages)
             if not messages and (found or self._moved() or left == 0):
                 break
-        return found
+        taken = arrow.within(found, max_bytes) if size > max_bytes else len(found)
+        self._kept = found[taken:]
+        return found[:taken]
 
     def _consume(self, count: int, seconds: float) -> list[Any]:
         """What the client has; the events among it are noted. Rebalances call back from in here."""
@@ -306,10 +317,11 @@ class KafkaSource:
                     f"`{self.name}`: partition {run.partition} was read twice from {run.first}", code="connection-lost"
                 )
             ends[run.partition] = run.last + 1
+        kept = set(arrow.each(self._kept, "partition"))
         for partition, offset in self._reached.items():
-            if offset > ends.get(partition, self._next.get(partition, offset)):
+            if partition not in kept and offset > ends.get(partition, self._next.get(partition, offset)):
                 ends[partition] = offset
-        self._reached.clear()
+        self._reached = {partition: offset for partition, offset in self._reached.items() if partition in kept}
         touched = sorted({*ends, *self._unrecorded})
         ranges = tuple(Range(self.name, p, started[p], ends.get(p, started[p]), self.log) for p in touched)
         self._next.update(ends)

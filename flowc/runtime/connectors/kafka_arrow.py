@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import accumulate, chain, takewhile
 from operator import itemgetter
 from typing import Any
 
@@ -46,6 +46,17 @@ def partitions(messages: Messages) -> pa.Array:
 def each(messages: Messages, method: str) -> Iterable[Any]:
     """What a method of the messages gives for each; the method itself, unbound, is what is called fastest."""
     return map(getattr(type(messages[0]), method), messages) if messages else ()
+
+
+def size(messages: Messages) -> int:
+    """The bytes of messages: their values and keys."""
+    return sum(map(len, messages)) + sum(map(len, filter(None, each(messages, "key"))))
+
+
+def within(messages: Messages, most: int) -> int:
+    """How many of the first messages have so many bytes together at most; one, where the first has more."""
+    sizes = accumulate(size((message,)) for message in messages)
+    return max(1, sum(1 for _ in takewhile(lambda reached: reached <= most, sizes)))
 
 
 def runs(messages: Messages, where: pa.Array) -> list[Run]:

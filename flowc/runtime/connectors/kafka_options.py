@@ -55,7 +55,20 @@ _OWN_PRODUCER: Mapping[str, object] = {
     "acks": "all",
     "delivery.report.only.error": True,
 }
+_SMALLEST, _PARTITION = 1 << 10, 1 << 20
+"""The least that is asked for at a time, and what is asked for of each partition at most: librdkafka's own."""
 _TAKEN = {"bootstrap.servers": "bootstrap_servers", "group.id": "group_id"}
+
+
+def held(given: Mapping[str, object], most: int) -> dict[str, object]:
+    """The settings of a consumer that is to hold about so many bytes of messages that nobody has asked for yet.
+
+    What the connection says itself stays. A message that is larger is fetched all the same.
+    """
+    kilobytes = max(1, most >> 10)
+    made = {"queued.max.messages.kbytes": kilobytes, "fetch.max.bytes": max(most, _SMALLEST)}
+    made["fetch.message.max.bytes"] = max(_SMALLEST, min(most, _PARTITION))
+    return {**made, **given}
 
 
 def settings(options: Mapping[str, object], group: str) -> dict[str, object]:

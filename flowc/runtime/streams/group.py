@@ -15,6 +15,7 @@ from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import Membership, Source
 from flowc.runtime.streams.targets.contract import Fenced
+from flowc.stream import BatchLimits
 
 _LOOK = 2.0
 """Seconds between two looks at what is stored, of a member to which nothing comes."""
@@ -27,7 +28,7 @@ class GroupReader:
     """One member's view of one source. `stored` asks for the positions of all partitions, of all members."""
 
     source: Source
-    max_rows: int
+    limits: BatchLimits
     stored: Callable[[], Mapping[Partition, int]]
     _read: dict[int, int] = field(default_factory=dict)
     _written: dict[int, int] = field(default_factory=dict)
@@ -42,7 +43,7 @@ class GroupReader:
 
     def poll(self, wait: float) -> Polled | None:
         """The next messages."""
-        polled = self.source.poll(self.max_rows, wait)
+        polled = self.source.poll(self.limits.max_rows, wait, self.limits.max_bytes)
         if polled is not None:
             self._read.update({range_.partition: range_.end for range_ in polled.ranges})
             self._looked = time.monotonic()

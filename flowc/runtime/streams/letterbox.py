@@ -17,6 +17,7 @@ from flowc.runtime.instants import FIRST, LAST, instants
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, Header, parted
 from flowc.runtime.streams.letters import SCHEMA, timed
+from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.source import UNREAD
 from flowc.stream import DEAD_LETTER, LettersSql
 
@@ -27,8 +28,7 @@ _NO_PLACE = -1
 
 def fitted(table: pa.Table) -> pa.RecordBatch:
     """Letters with the exact types of `DEAD_LETTER`, whatever the engine keeps them in."""
-    batches = table.combine_chunks().to_batches()
-    return _told(fit(batches[0], DEAD_LETTER)) if batches else empty(DEAD_LETTER)
+    return _told(fit(one_batch(table.to_batches()), DEAD_LETTER)) if table.num_rows else empty(DEAD_LETTER)
 
 
 def _told(letters: pa.RecordBatch) -> pa.RecordBatch:
@@ -37,11 +37,6 @@ def _told(letters: pa.RecordBatch) -> pa.RecordBatch:
     none = pa.nulls(letters.num_rows, pa.int64())
     given["event_time"], given["headers"] = timed(given["event_time"], none, given["headers"], FIRST, LAST)
     return pa.RecordBatch.from_arrays(list(given.values()), schema=SCHEMA)
-
-
-def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """Several batches of one schema as one."""
-    return batches[0] if len(batches) == 1 else pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
 def messages_of(letters: pa.RecordBatch) -> pa.RecordBatch:
@@ -81,7 +76,7 @@ def found_again(messages: pa.RecordBatch, letters: pa.RecordBatch, fetch: Fetch)
         found, told = fetch(*_stood(letters, at), size), messages.slice(at, 1)
         pieces += [messages.slice(start, at - start), _lost(told, size) if found is None else _whole(found, told)]
         start = at + 1
-    return joined([*pieces, messages.slice(start)]) if pieces else messages
+    return one_batch([*pieces, messages.slice(start)]) if pieces else messages
 
 
 def _stood(letters: pa.RecordBatch, at: int) -> tuple[str, str, int, int]:
@@ -186,7 +181,7 @@ class LetterBox:
     def at(self, ranges: Iterable[Range]) -> pa.RecordBatch:
         """The letters of some messages, one for each message."""
         found = [fitted(self.database.query(statement)) for statement in self._filled(self.sql.at, ranges)]
-        return single(joined(found)) if found else empty(DEAD_LETTER)
+        return single(one_batch(found)) if found else empty(DEAD_LETTER)
 
     def close(self) -> None:
         """The session is that of a target."""

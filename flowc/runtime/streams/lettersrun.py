@@ -21,9 +21,10 @@ from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.begin import check_held, opened
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after
-from flowc.runtime.streams.letterbox import Batch, Fetch, failed_again, found_again, joined, messages_of
+from flowc.runtime.streams.letterbox import Batch, Fetch, failed_again, found_again, messages_of
 from flowc.runtime.streams.letters import marked
 from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.state.contract import Checkpoint, StateStore
 from flowc.runtime.streams.targets.contract import Judge, Writer, measured
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -206,7 +207,7 @@ def _whole(intent: Intent, parts: Sequence[Epoch]) -> Epoch:
     dead = [part.dead for part in parts if part.dead is not None] or [empty(DEAD_LETTER)]
     known = all(part.without is not None for part in parts)
     return Epoch(
-        intent, joined([part.rows for part in parts]), sum(part.messages for part in parts), dead=joined(dead),
+        intent, one_batch([part.rows for part in parts]), sum(part.messages for part in parts), dead=one_batch(dead),
         without=without if known else None,
     )  # fmt: skip
 

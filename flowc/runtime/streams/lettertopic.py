@@ -17,10 +17,11 @@ from flowc.errors import EngineError, TransientError
 from flowc.runtime.arrow import empty
 from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.streams.epoch import Partition, Range
-from flowc.runtime.streams.letterbox import Batch, joined, single
+from flowc.runtime.streams.letterbox import Batch, single
 from flowc.runtime.streams.letternotes import NOTES, note, written
 from flowc.runtime.streams.letters import SCHEMA
 from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.replay import within
 from flowc.runtime.streams.source import RAW
 from flowc.stream import DEAD_LETTER
@@ -102,7 +103,7 @@ class TopicLetters:
         self._source.assign({range_.partition: range_.start for range_ in ranges})
         self._ends = {range_.partition: range_.end for range_ in ranges}
         letters = [self._letters(polled.messages) for polled in self._polled()]
-        return single(joined(letters)) if letters else empty(DEAD_LETTER)
+        return single(one_batch(letters)) if letters else empty(DEAD_LETTER)
 
     def _polled(self) -> Iterator[Polled]:
         last = time.monotonic()

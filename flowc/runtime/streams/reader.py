@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.source import Source
+from flowc.stream import BatchLimits
 
 
 @dataclass
@@ -15,7 +16,7 @@ class SourceReader:
     """One source. With `once`, the run ends where the source ended when it began."""
 
     source: Source
-    max_rows: int
+    limits: BatchLimits
     once: bool = False
     _ends: Mapping[int, int] = field(default_factory=dict)
 
@@ -27,7 +28,7 @@ class SourceReader:
 
     def poll(self, wait: float) -> Polled | None:
         """The next messages."""
-        return self.source.poll(self.max_rows, wait)
+        return self.source.poll(self.limits.max_rows, wait, self.limits.max_bytes)
 
     @property
     def log(self) -> str:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from flowc.errors import EngineError
 from flowc.runtime.streams.epoch import Intent, Partition, Range
 from flowc.runtime.streams.loop import Polled, Reader
+from flowc.runtime.streams.oversize import one_batch
 
 _PATIENCE = 60.0
 """Seconds without a message after which what was intended is taken to be gone."""
@@ -52,8 +53,7 @@ class Replay:
         if found is None:
             self._done -= 1
             return None
-        messages = pa.Table.from_batches(found).combine_chunks().to_batches() if found else []
-        batch = messages[0] if messages else pa.RecordBatch.from_pylist([], schema=pa.schema([]))
+        batch = one_batch(found) if found else pa.RecordBatch.from_pylist([], schema=pa.schema([]))
         return Polled(source, batch, intent.ranges, time.time(), intent)
 
     def _gather(self, source: str, intent: Intent, wait: float) -> list[pa.RecordBatch] | None:

@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError, FlowcError
 from flowc.runtime.badrows import first_indices
+from flowc.runtime.streams.oversize import CODE as TOO_LARGE
+from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.transform import Transform, kept
 from flowc.stream import ROW
 
@@ -55,7 +57,7 @@ class Rowwise:
             try:
                 return Made(self.transform(batches))
             except (DataError, EngineError) as error:
-                if not rows or any(sign in str(error) or sign == error.code for sign in _MACHINE):
+                if not rows or _of_the_machine(error, rows):
                     raise
         # Raises what fails where no row is at fault.
         empty = self.transform({**batches, name: batches[name].slice(0, 0)})
@@ -89,8 +91,8 @@ class Rowwise:
 
     def _searched(self, batches: Batches, name: str, empty: pa.RecordBatch) -> Made:
         failed, made = self._tried(batches, name, _STEPS)
-        rows = pa.Table.from_batches([empty, *(made[start] for start in sorted(made))]).combine_chunks()
-        return Made((rows.to_batches() or [empty])[0], tuple(sorted(failed.items())))
+        rows = one_batch([empty, *(made[start] for start in sorted(made))])
+        return Made(rows, tuple(sorted(failed.items())))
 
     def _tried(
         self, batches: Batches, name: str, steps: Sequence[int]
@@ -123,6 +125,12 @@ class Rowwise:
             return self.transform(batches)
         except (DataError, EngineError) as error:
             return kept(error)
+
+
+def _of_the_machine(error: FlowcError, rows: int) -> bool:
+    """Whether no row is at fault: of several, none is for being too many together."""
+    together = error.code == TOO_LARGE and rows > 1
+    return together or any(sign in str(error) or sign == error.code for sign in _MACHINE)
 
 
 def _suspects(batch: pa.RecordBatch, made: pa.RecordBatch) -> Iterator[pa.Int64Array]:

@@ -18,7 +18,8 @@ from flowc.errors import DataError
 from flowc.runtime.streams.begin import adoptable, beginnings, check_held, check_log, intends, opened
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, after, logs_after
-from flowc.runtime.streams.loop import Loop, Polled, Seekable
+from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable
+from flowc.runtime.streams.oversize import counted
 from flowc.runtime.streams.replay import Replay
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
 from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Writer, measured
@@ -31,6 +32,10 @@ _LOOK = 2.0
 
 def _nothing(_: object) -> None:
     return
+
+
+def _as_it_is(reader: Reader) -> Reader:
+    return reader
 
 
 def _nobody(_polled: Polled, _epoch: Epoch, _seconds: float) -> None:
@@ -54,6 +59,8 @@ class StreamRun:
     """Told of every epoch that is committed."""
     computed: Callable[[Polled, Epoch, float], None] = _nobody
     """Told of every epoch that is made: of what, and in how many seconds. Called by the thread that makes them."""
+    reading: Callable[[Reader], Reader] = _as_it_is
+    """What stands between a reader and the loop."""
     pause: Callable[[str], None] = _nothing
     """Called with the name of each point between two steps; campaigns of crashes hook in here."""
     clock: Callable[[], int] = _now
@@ -129,7 +136,7 @@ class StreamRun:
         return intends(self.plan)
 
     def _loop(self) -> Loop:
-        readers = list(self.readers.values())
+        readers = [self.reading(reader) for reader in self.readers.values()]
         wait, stopping = self.plan.batch.max_wait, self.stopping
         return Loop(readers, self._epoch, self._commit, wait, idle=self._look, stopping=stopping)
 
@@ -149,7 +156,7 @@ class StreamRun:
 
     def _replay(self, intents: Sequence[Intent]) -> None:
         replay = Replay(self.readers, intents, self.stopping)
-        Loop([replay], self._again, self._commit, self.plan.batch.max_wait, stopping=self.stopping).run()
+        Loop([self.reading(replay)], self._again, self._commit, self.plan.batch.max_wait, stopping=self.stopping).run()
 
     def _restore(self, restored: Restored, held: Sequence[Held]) -> Restored:
         """Takes in where the stream is; gives what the store holds by then."""
@@ -206,7 +213,8 @@ class StreamRun:
         self._number = intent.number
         self._read, self._logs = after(intent.ranges, self._read), logs_after(intent.ranges, self._logs)
         began = time.perf_counter()
-        epoch = self.compute(polled, intent)
+        with counted():
+            epoch = self.compute(polled, intent)
         self.computed(polled, epoch, time.perf_counter() - began)
         return replace(epoch, checkpoint=self._checkpoint()) if self.plan.state is not None else epoch
 
@@ -228,7 +236,8 @@ class StreamRun:
                 self.store.intend(epoch.intent)
                 self._intended = epoch.number
             self.pause("intended")
-        epoch = self._written(epoch)
+        with counted():
+            epoch = self._written(epoch)
         self._stored = after(epoch.ranges, self._stored)
         if self._intends and epoch.checkpoint is not None:
             self._pending.append(epoch.checkpoint)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from flowc.errors import EngineError
 from flowc.runtime.streams.loop import Polled
+from flowc.stream import MAX_BYTES
 
 RAW = ("_value", "_key", "_headers", "_partition", "_offset", "_event_ts")
 """What a message has: `_value` and `_key` (binary; a null value is a tombstone), `_headers` (a list of structs of
@@ -22,9 +23,8 @@ Beside these, `_event_ms` (int64) is what the broker said in milliseconds where 
 `_event_ts` is NULL there. `_unread` (of `UNREAD`) is the reason why a message could not be read at all, and has no
 `_value`."""
 
-
 UNREAD = pa.struct([("code", pa.string()), ("message", pa.string()), ("size", pa.int64())])
-"""Code and words of an error, and how many bytes were not read, 0 where that is not known."""
+"""Code and words of an error, and how many bytes were not read: 0 where that is not known, NULL where all are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +86,18 @@ class Source(Protocol):
     def join(self, membership: Membership) -> None:
         """Reads the partitions that the group gives to this member, from the positions that `membership` tells."""
 
-    def poll(self, max_rows: int, max_wait: float) -> Polled | None:
+    def poll(self, max_rows: int, max_wait: float, max_bytes: int = MAX_BYTES) -> Polled | None:
         """The next messages, with the ranges that they are of.
 
-        Returns as soon as `max_rows` are there, no more come, or the first has waited `max_wait` seconds; None when
+        Returns as soon as `max_rows` are there or the next would make them more than `max_bytes` (the first is taken
+        whatever its size is), no more come, or the first has waited `max_wait` seconds; None when
         none came within that time, or within a tenth of a second where that is longer. A range may be longer than its
         rows (what a transaction wrote and gave up, what was compacted away), and a batch may have ranges and no rows.
         Each range starts where the one before it ended.
         """
 
     def pause(self, partitions: Iterable[int]) -> None:
-        """Stops reading these partitions, without leaving them."""
+        """Stops reading these partitions, without leaving them; what is in hand of them still comes."""
 
     def resume(self, partitions: Iterable[int]) -> None:
         """Reads them again, where they were left."""

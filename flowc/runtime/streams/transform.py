@@ -20,6 +20,7 @@ from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, mistyped, register_all
 from flowc.runtime.jsontext import made_json
 from flowc.runtime.streams.lookups import Version, Versions
+from flowc.runtime.streams.oversize import counted, oversized
 from flowc.stream import NOW
 from flowc.types import DataType, Kind
 
@@ -144,6 +145,8 @@ class Transform:
             first = self._failures[0]
             self._failures.clear()
             return first
+        if (large := oversized(error)) is not None:
+            return large
         if overflowed(error):
             return DataError(spoken(error), code=CODE, help="compute with a wider type in the SQL")
         return mistyped(error) or EngineError(spoken(error), code="query-refused")
@@ -160,7 +163,8 @@ def _plainly(found: pa.Table) -> pa.RecordBatch:
     arrays, fields = [], []
     for field, column in zip(found.schema, found.columns, strict=True):
         nests = nests_fields(field.type)
-        arrays.append(made_json(_one(column)) if nests else plain(_one(column)))
+        with counted():
+            arrays.append(made_json(_one(column)) if nests else plain(_one(column)))
         fields.append(arrow_field(Column(field.name, _JSON)) if nests else pa.field(field.name, arrays[-1].type))
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 

@@ -140,6 +140,6 @@ def _share(run: StreamRun, plan: StreamPlan, others: Sessions) -> None:
     readers = {name: reader for name, reader in run.readers.items() if isinstance(reader, SourceReader)}
     run.alone = False
     run.readers = {
-        name: GroupReader(reader.source, plan.batch.max_rows, lambda: positions.held().positions)
+        name: GroupReader(reader.source, plan.batch, lambda: positions.held().positions)
         for name, reader in readers.items()
     }

@@ -16,6 +16,7 @@ from flowc.plan import LoadPlan
 from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.load import write_rows
 from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held
 from flowc.runtime.streams.targets.database import last_of_each
 from flowc.runtime.streams.targets.rolling import Rolling
@@ -114,7 +115,7 @@ class DeltaWriter:
             self._transact(self.plan.first, empty, None)
 
     def _publish(self, number: int) -> None:
-        rows = pa.Table.from_batches(self._gathered).combine_chunks().to_batches()[0]
+        rows = one_batch(self._gathered)
         self._transact(self.plan.load, last_of_each(rows, self.plan.keys), number)
         self._gathered.clear()
         self.pause("committed")

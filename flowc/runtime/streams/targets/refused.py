@@ -17,6 +17,7 @@ from flowc.errors import DataError
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.connector import Database
 from flowc.runtime.fit import shown_value
+from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.violations import Explaining, shown
 
 _PLACE = re.compile(r", in row 1\b")
@@ -70,9 +71,8 @@ class Trial:
         self.database.rollback()
         self.database.begin()
         if self._taken:
-            whole = pa.Table.from_batches(self._taken).combine_chunks().to_batches()
-            self._taken = whole
-            self.write(whole[0])
+            self._taken = [one_batch(self._taken)]
+            self.write(self._taken[0])
 
     def _words(self, error: DataError, row: pa.RecordBatch) -> str:
         """What the database says of one row, with the values of the columns that it or its constraint names."""
