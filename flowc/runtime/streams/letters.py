@@ -72,11 +72,14 @@ def timed(times: pa.Array, told: pa.Array, headers: pa.Array, low: int, high: in
 
 
 def _left_out(dead: pa.RecordBatch, headers: pa.Array) -> pa.Array:
-    """The headers of letters, with a note on those whose bytes could not be read."""
+    """The headers of letters, with a note on those whose bytes could not be read: others were only not to be."""
     if "_unread" not in dead.schema.names:
         return headers
     pairs = zip(headers.to_pylist(), dead.column("_unread").to_pylist(), strict=True)
-    kept = [text if unread is None else noted(text, {LEFT_OUT: unread["size"]}) for text, unread in pairs]
+    kept = [
+        text if unread is None or unread["size"] is None else noted(text, {LEFT_OUT: unread["size"]})
+        for text, unread in pairs
+    ]
     return pa.array(kept, pa.string())
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from flowc.errors import FlowcError
 from flowc.service.daemon.job import Job
-from flowc.service.daemon.stats import Event, Failure, Line, Report
+from flowc.service.daemon.stats import Event, Failure, InHand, Line, Report
 from flowc.service.secrets import Resolver
 
 Fields = Mapping[str, str | int | float | None]
@@ -65,6 +65,10 @@ class Channel:
         """Tells how it goes."""
         trouble = report.trouble and self.wire.resolver.redact(report.trouble)
         self.wire.send(Line(self.number, report=replace(report, trouble=trouble)))
+
+    def hand(self, hand: InHand) -> None:
+        """Tells what is in hand."""
+        self.wire.send(Line(self.number, hand=hand))
 
     def failure(self, error: FlowcError) -> None:
         """Tells why the worker gives up."""

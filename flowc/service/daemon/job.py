@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.service.daemon.restart import RestartPolicy
+from flowc.service.daemon.suspects import Care
 
 FINAL = 3
 """The exit code of a process with a worker that gave up: it has told why, and is not to be started again."""
@@ -24,3 +25,4 @@ class Job:
     policy: RestartPolicy = field(default_factory=RestartPolicy)
     wait: float = 0.0
     """Seconds before its first attempt: it is to wait longer than others whose process has started again."""
+    care: Care = field(default_factory=Care)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from flowc.service.daemon.job import Job
 from flowc.service.daemon.restart import Backoff
-from flowc.service.daemon.stats import Counts, Event, Failure, Line, Report
+from flowc.service.daemon.stats import Counts, Event, Failure, InHand, Line, Report
+from flowc.service.daemon.suspects import Suspects
 
 
 @dataclass
@@ -23,6 +24,10 @@ class Minded:
     """How many times it was started again with its process."""
     failure: Failure | None = None
     report: Report = field(default_factory=Report)
+    suspects: Suspects = field(default_factory=Suspects)
+    """Those of its stream."""
+    hand: InHand = field(default_factory=InHand)
+    """What it has read and not written."""
     _past: Counts = field(default_factory=Counts)
     """What it counted in earlier processes."""
     _backoff: Backoff = field(init=False)
@@ -38,28 +43,35 @@ class Minded:
     def begin(self, pid: int) -> None:
         """It starts in a process."""
         self.restarts += self.status == "restarting"
-        self._past, self.report, self.pid = self.counts, Report(), pid
+        self._past, self.report, self.pid, self.hand = self.counts, Report(), pid, InHand()
 
     def hear(self, line: Line) -> None:
         """Takes in what it tells."""
         if line.report is not None:
             self.report, self.status = line.report, line.report.status
+        self.hand = line.hand or self.hand
         if line.failure is not None:
             self._fail(line.failure)
 
-    def lost(self, how: str, seconds: float) -> float | None:
-        """Its process ended, seconds after it began there; the wait for the next one, None when it stays down."""
+    def lost(self, how: str, seconds: float, killed: int = 0) -> float | None:
+        """Its process ended, seconds after it began there; the wait for the next one, None when it stays down.
+
+        `killed` is the signal that ended it, where what this worker had in hand may be why.
+        """
         self.pid = None
         if self.failure is not None:
             return None
-        if self.report.counts.epochs or seconds > self.job.policy.max_backoff:
+        told = self.suspects.died(self.hand, killed) if killed else None
+        if told or self.report.counts.epochs or seconds > self.job.policy.max_backoff:
             self._backoff.reset()
         wait = self._backoff.next()
         if wait is None:
             self._fail(Failure("worker-lost", f"the worker {how}, {self._backoff.attempts} times in a row"))
             return None
         self.status = "restarting"
-        self._say("warning", f"the worker {how}; it starts again in {wait:.1f} s")
+        self._say(
+            "warning", "; ".join((f"the worker {how}", *([told] if told else []), f"it starts again in {wait:.1f} s"))
+        )
         return wait
 
     def end(self) -> None:

@@ -75,7 +75,10 @@ class Process:
     def _again(self, lost: Started, code: int, seconds: float) -> Started:
         """Those that are to begin again, once the first of them may. The others wait on in the new process."""
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        waits = [(worker, worker.lost(how, seconds - waited)) for worker, waited in lost]
+        busy = [worker for worker, _ in lost if worker.hand.rows]
+        # Of several that had something in hand, nothing tells which one it was.
+        killed = {id(busy[0]): -code} if len(busy) == 1 and code < 0 else {}
+        waits = [(worker, worker.lost(how, seconds - waited, killed.get(id(worker), 0))) for worker, waited in lost]
         staying = [(worker, wait) for worker, wait in waits if wait is not None]
         first = min((wait for _, wait in staying), default=0.0)
         self._stopping.wait(first)
@@ -90,7 +93,9 @@ class Process:
             process.kill()
         assert process.stdin is not None
         assert process.stdout is not None
-        data = pickle.dumps(tuple(replace(worker.job, wait=wait) for worker, wait in started))
+        data = pickle.dumps(
+            tuple(replace(worker.job, wait=wait, care=worker.suspects.care()) for worker, wait in started)
+        )
         try:
             process.stdin.write(len(data).to_bytes(8, "big") + data)
             process.stdin.flush()

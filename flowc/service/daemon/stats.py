@@ -86,6 +86,18 @@ class Report:
 
 
 @dataclass(frozen=True)
+class InHand:
+    """What a worker has read and not written: source, partition, start and end of each range, and how many messages.
+
+    `first` is where the first of them stands: source, partition and offset.
+    """
+
+    ranges: tuple[tuple[str, int, int, int], ...] = ()
+    rows: int = 0
+    first: tuple[str, int, int] | None = None
+
+
+@dataclass(frozen=True)
 class Failure:
     """Why a worker gave up: a failure that starting again does not mend."""
 
@@ -108,9 +120,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a process; `job` is the number of the worker in it that a report or a failure is of."""
+    """One line of a process; `job` is the number of the worker in it that all but an event is of."""
 
     job: int | None = None
     report: Report | None = None
     event: Event | None = None
     failure: Failure | None = None
+    hand: InHand | None = None

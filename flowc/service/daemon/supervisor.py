@@ -10,6 +10,7 @@ from flowc.service.daemon.job import Job
 from flowc.service.daemon.minded import Minded
 from flowc.service.daemon.process import Process
 from flowc.service.daemon.stats import Event
+from flowc.service.daemon.suspects import Suspects
 
 _PATIENCE = 10.0
 """Seconds that workers may take to stop."""
@@ -27,7 +28,8 @@ class Daemon:
     _processes: list[Process] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.workers = [Minded(job, self.log) for job in self.jobs]
+        suspects = {job.stream: Suspects() for job in self.jobs}
+        self.workers = [Minded(job, self.log, suspects=suspects[job.stream]) for job in self.jobs]
         self._processes = [Process([self.workers[number] for number in each], self.log) for each in self.shared]
 
     @property

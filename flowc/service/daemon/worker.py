@@ -12,6 +12,7 @@ from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.service.daemon.careful import Careful
 from flowc.service.daemon.channel import Channel
 from flowc.service.daemon.job import FINAL, Job
 from flowc.service.daemon.restart import Backoff
@@ -37,6 +38,10 @@ class Worker:
     pause: Pause = no_pause
     """Campaigns of crashes hook in here."""
     _done: threading.Event = field(default_factory=threading.Event)
+    _careful: Careful = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._careful = Careful(self.job.care, self.channel.hand)
 
     def run(self) -> int:
         """The exit code: 0 when it was stopped, `FINAL` when it gave up."""
@@ -104,6 +109,7 @@ class Worker:
         if self.job.workers > 1:
             _share(run, plan, others)
         self.watch.attach(run, report)
+        self._careful.attach(run)
         return run
 
     def _tell(self) -> None:

@@ -1,0 +1,167 @@
+"""What a worker has in hand, told to the daemon before it is processed; and suspects, which are taken few at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.runtime.streams.epoch import Epoch, Partition, Range
+from flowc.runtime.streams.loop import Polled, Reader
+from flowc.runtime.streams.replay import within
+from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.source import UNREAD
+from flowc.service.daemon.stats import InHand
+from flowc.service.daemon.suspects import Care, Zone
+
+CODE = "worker-lost"
+_TICK = 0.1
+"""Seconds after which who waits looks whether the run is to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Messages that become one epoch. `alone`: nothing else may be in hand beside them."""
+
+    polled: Polled
+    alone: bool = False
+
+
+@dataclass
+class Careful:
+    """What one worker has in hand. Each attempt attaches a new run."""
+
+    care: Care
+    tell: Callable[[InHand], None]
+    _hand: dict[tuple[Range, ...], Piece] = field(default_factory=dict)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def attach(self, run: StreamRun) -> None:
+        """Watches a run, which has not begun."""
+        before = run.written
+
+        def written(epoch: Epoch) -> None:
+            before(epoch)
+            self.wrote(epoch.ranges)
+
+        with self._changed:
+            self._hand.clear()
+            self._told()
+        run.written, run.reading = written, lambda reader: CarefulReader(reader, self)
+
+    def begins(self, piece: Piece, wait: float) -> bool:
+        """Takes a piece in hand; False where what is there has to be written first, and is not within some seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._may(piece), min(wait, _TICK)):
+                return False
+            self._hand[piece.polled.ranges] = piece
+            self._told()
+            return True
+
+    def wrote(self, ranges: tuple[Range, ...]) -> None:
+        """What was read with these ranges is written."""
+        with self._changed:
+            self._hand.pop(ranges, None)
+            self._told()
+
+    def _may(self, piece: Piece) -> bool:
+        return not self._hand or not (piece.alone or any(other.alone for other in self._hand.values()))
+
+    def _told(self) -> None:
+        polled = [piece.polled for piece in self._hand.values()]
+        spans: dict[Partition, tuple[int, int]] = {}
+        for range_ in (range_ for each in polled for range_ in each.ranges):
+            start, end = spans.get(range_.at, (range_.start, range_.end))
+            spans[range_.at] = min(start, range_.start), max(end, range_.end)
+        first = next((_place(each) for each in polled if each.messages.num_rows), None)
+        ranges = tuple((*at, *span) for at, span in spans.items())
+        self.tell(InHand(ranges, sum(each.messages.num_rows for each in polled), first))
+        self._changed.notify_all()
+
+
+@dataclass
+class CarefulReader:
+    """A reader of which suspects come few at a time, each piece when what came before is written."""
+
+    inner: Reader
+    careful: Careful
+    _left: deque[Piece] = field(default_factory=deque)
+
+    def poll(self, wait: float) -> Polled | None:
+        """The next messages."""
+        if not self._left:
+            polled = self.inner.poll(wait)
+            if polled is None:
+                return None
+            self._left.extend(pieces(without(polled, self.careful.care.aside), self.careful.care.zones))
+        if not self.careful.begins(self._left[0], wait):
+            return None
+        return self._left.popleft().polled
+
+    @property
+    def ended(self) -> bool:
+        """Whether all is read that is to be."""
+        return self.inner.ended and not self._left
+
+
+def _place(polled: Polled) -> tuple[str, int, int]:
+    partition, offset = (polled.messages.column(name)[0].as_py() for name in ("_partition", "_offset"))
+    return polled.source, partition, offset
+
+
+def pieces(polled: Polled, zones: Mapping[Partition, Zone]) -> Iterator[Piece]:
+    """Messages, with those of zones few at a time and first. An epoch that was intended before stays as it is."""
+    met = [range_ for range_ in polled.ranges if polled.intent is None and _meets(range_, zones.get(range_.at))]
+    # Beginnings without messages are to be stored first of all.
+    more = [range_ for range_ in polled.ranges if range_.start == range_.end] if met else []
+    for range_ in met:
+        zone = zones[range_.at]
+        for part in _parts(range_, zone, polled.messages):
+            yield Piece(_of(polled, (*more, part)), zone.start <= part.start < zone.end)
+            more = []
+    rest = tuple(range_ for range_ in polled.ranges if range_ not in met and (not met or range_.start < range_.end))
+    if not met:
+        yield Piece(polled)
+    elif rest:
+        yield Piece(_of(polled, rest))
+
+
+def _meets(range_: Range, zone: Zone | None) -> bool:
+    return zone is not None and zone.together > 0 and range_.start < zone.end and zone.start < range_.end
+
+
+def _parts(range_: Range, zone: Zone, messages: pa.RecordBatch) -> list[Range]:
+    """A range in parts, cut where a zone begins and ends, and before each so many messages in it."""
+    low, high = max(range_.start, zone.start), min(range_.end, zone.end)
+    offsets = messages.column("_offset").filter(within(messages, [replace(range_, start=low, end=high)]))
+    cuts = offsets.to_numpy(zero_copy_only=False)[zone.together :: zone.together].tolist()
+    ends = sorted({range_.start, low, *cuts, high, range_.end})
+    return [replace(range_, start=start, end=end) for start, end in pairwise(ends)]
+
+
+def _of(polled: Polled, ranges: Sequence[Range]) -> Polled:
+    messages = polled.messages.filter(within(polled.messages, ranges))
+    return replace(polled, messages=messages, ranges=tuple(ranges))
+
+
+def without(polled: Polled, aside: Mapping[Partition, Mapping[int, str]]) -> Polled:
+    """Messages with those that are set aside marked as ones that cannot be read."""
+    messages = polled.messages
+    told = [(partition, offset, reason) for (source, partition), found in aside.items() if source == polled.source
+            for offset, reason in found.items()]  # fmt: skip
+    if not (told and messages.num_rows) or "_unread" in messages.schema.names:
+        return polled
+    which = np.zeros(messages.num_rows, np.int64)
+    for number, (partition, offset, _) in enumerate(told, 1):
+        here = pc.and_(pc.equal(messages.column("_partition"), partition), pc.equal(messages.column("_offset"), offset))
+        which[here.to_numpy(zero_copy_only=False)] = number
+    if not which.any():
+        return polled
+    reasons = pa.array([None, *({"code": CODE, "message": reason} for _, _, reason in told)], UNREAD)
+    return replace(polled, messages=messages.append_column(pa.field("_unread", UNREAD), reasons.take(pa.array(which))))

@@ -1,0 +1,156 @@
+"""Messages that kill the worker: they are found, and set aside or told; all others arrive once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from flowc.errors import FlowcError
+from flowc.runtime.connectors import open_database
+from tests.commands import Folder
+from tests.daemons import Running, daemon
+from tests.streams.filefolder import put
+from tests.topics import Message, fresh, produce
+from tests.waiting import PATIENCE
+
+PROJECT = """
+connections:
+  bus:
+    kind: kafka
+    bootstrap_servers: "{kafka}"
+    properties: {{ session.timeout.ms: 1500, heartbeat.interval.ms: 300 }}
+  wh: {{ kind: {kind}, {place} }}
+functions:
+  tested: {{ python: 'deadly:tested', args: [bigint], returns: bigint }}
+streams:
+  clean:
+    source: {{ connection: bus, topic: {topic}, columns: {{ id: bigint }} }}
+    sql: SELECT tested(id) AS id FROM source
+    to: {{ connection: wh, table: clean }}
+    restart: {{ min_backoff: 50ms, max_backoff: 200ms }}
+    {rest}
+"""
+DEADLY = """
+import os, signal, time
+import pyarrow as pa
+import pyarrow.compute as pc
+
+def tested(ids):
+    if pc.any(pc.is_in(ids, value_set=pa.array([{dead}], pa.int64()))).as_py():
+        os.kill(os.getpid(), signal.{signal})
+        time.sleep(60)  # the signal may reach another thread, and this one is not to go on until then
+    return ids
+"""
+PARTITIONS, COUNT = 3, 600
+
+
+def project(path: Path, kafka: str, place: tuple[str, str], dead: list[int], number: str, rest: str) -> Folder:
+    topic, folder = fresh(kafka, PARTITIONS), Folder(path)
+    produce(kafka, topic, [Message(b'{"id": %d}' % n, partition=n % PARTITIONS) for n in range(COUNT)])
+    kind, where = place
+    folder.write("specs/s.yaml", PROJECT.format(kafka=kafka, kind=kind, place=where, topic=topic, rest=rest))
+    folder.write("deadly.py", DEADLY.format(dead=", ".join(map(str, dead)), signal=number))
+    return folder
+
+
+FILES = """
+connections:
+  drop: { kind: files, uri: in }
+  wh: { kind: sqlite, path: wh.db }
+functions:
+  tested: { python: 'deadly:tested', args: [bigint], returns: bigint }
+streams:
+  clean:
+    source: { connection: drop, path: "*.jsonl", format: jsonl, columns: { id: bigint } }
+    dedupe: { keys: [id], within: 1h }
+    sql: SELECT tested(id) AS id FROM source
+    to: { connection: wh, table: clean }
+    restart: { min_backoff: 50ms, max_backoff: 200ms }
+    on_error: dlq
+"""
+
+
+def ids(kind: str, place: dict[str, object]) -> list[int]:
+    """What has arrived; nothing where there is no table yet."""
+    database = open_database(kind, place)
+    try:
+        database.open()
+        return sorted(database.query("SELECT id FROM clean").column("id").to_pylist())
+    except FlowcError:
+        return []
+    finally:
+        database.close()
+
+
+def arrive(running: Running, dead: list[int], kind: str, place: dict[str, object]) -> None:
+    """All but the deadly ones arrive, once."""
+    wanted = [n for n in range(COUNT) if n not in dead]
+    running.until(lambda: len(ids(kind, place)) >= len(wanted), 3 * PATIENCE)
+    assert running.stop() == 0
+    assert ids(kind, place) == wanted
+
+
+@pytest.mark.parametrize(("dead", "number"), [([340], "SIGSEGV"), ([0, 1, 599], "SIGKILL")], ids=["one", "several"])
+def test_what_kills_the_worker_is_a_dead_letter(tmp_path: Path, kafka: str, dead: list[int], number: str) -> None:
+    folder = project(tmp_path, kafka, ("sqlite", "path: wh.db"), dead, number, "on_error: dlq")
+    with daemon(folder) as running:
+        arrive(running, dead, "sqlite", {"path": str(tmp_path / "wh.db")})
+    letters = folder.flowc("dlq", "show", "clean", "--json").json
+    found = sorted((letter["message"], letter["code"], letter["left_out"]) for letter in letters)
+    assert found == sorted((f'{{"id": {n}}}', "worker-lost", False) for n in dead)
+    assert all(f"({number}) while it was processed" in letter["error"] for letter in letters)
+
+
+def test_a_row_of_a_file_is_found_in_a_stream_that_remembers(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write("specs/s.yaml", FILES)
+    folder.write("deadly.py", DEADLY.format(dead="7, 340", signal="SIGSEGV"))
+    for number, name in enumerate(("a", "b")):
+        lines = "".join(f'{{"id": {n}}}\n' for n in range(number * 300, number * 300 + 300))
+        put(tmp_path / "in", f"{name}.jsonl", lines, number)
+    with daemon(folder) as running:
+        arrive(running, [7, 340], "sqlite", {"path": str(tmp_path / "wh.db")})
+    letters = folder.flowc("dlq", "show", "clean", "--json").json
+    assert sorted(letter["message"] for letter in letters) == ['{"id": 340}', '{"id": 7}']
+
+
+def test_a_stream_that_is_to_fail_names_the_message(tmp_path: Path, kafka: str) -> None:
+    folder = project(tmp_path, kafka, ("sqlite", "path: wh.db"), [340], "SIGSEGV", "on_error: fail")
+    with daemon(folder) as running:
+        running.until(lambda: running.worker("clean")["status"] == "failed")
+        error = running.worker("clean")["error"]
+        assert error["code"] == "worker-lost"
+        assert (
+            f"[{340 % PARTITIONS}] at {340 // PARTITIONS}: the worker died of signal 11 (SIGSEGV)" in error["message"]
+        )
+        assert running.stop() == 1
+    found = ids("sqlite", {"path": str(tmp_path / "wh.db")})
+    assert len(found) == len(set(found)) < COUNT
+    assert 1700 not in found
+
+
+def test_workers_that_share_partitions_share_what_is_known(tmp_path: Path, kafka: str, postgres: str) -> None:
+    dead = [340]
+    folder = project(
+        tmp_path, kafka, ("postgres", f'url: "{postgres}"'), dead, "SIGSEGV", "on_error: dlq\n    parallelism: 2"
+    )
+    with daemon(folder) as running:
+        arrive(running, dead, "postgres", {"url": postgres})
+    assert len(folder.flowc("dlq", "show", "clean", "--json").json) == len(dead)
+
+
+def test_who_kills_workers_from_outside_sets_nothing_aside(tmp_path: Path, kafka: str) -> None:
+    rest = "on_error: dlq\n    batch: { max_rows: 20 }"
+    folder = project(tmp_path, kafka, ("sqlite", "path: wh.db"), [], "SIGKILL", rest)
+    with daemon(folder) as running:
+        for _ in range(8):
+            running.until(lambda: running.worker("clean").get("pid"))
+            time.sleep(0.4)
+            if pid := running.worker("clean").get("pid"):
+                os.kill(int(pid), signal.SIGKILL)
+        arrive(running, [], "sqlite", {"path": str(tmp_path / "wh.db")})
+    assert folder.flowc("dlq", "show", "clean", "--json").json == []

@@ -1,0 +1,146 @@
+"""Which messages workers die of, found by what they had in hand: all deadly ones, and never another."""
+
+from __future__ import annotations
+
+import signal
+from itertools import count
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowc.runtime.streams.epoch import Intent, Range
+from flowc.runtime.streams.loop import Polled
+from flowc.service.daemon.careful import Careful, Piece, pieces, without
+from flowc.service.daemon.stats import InHand
+from flowc.service.daemon.suspects import Care, Suspects, Zone
+
+Place = tuple[int, int]
+SCHEMA = pa.schema([("_value", pa.binary()), ("_partition", pa.int32()), ("_offset", pa.int64())])
+
+
+def polled(ranges: dict[int, tuple[int, int]], step: int = 1) -> Polled:
+    """Messages at every `step`th offset of ranges of partitions."""
+    places = [(p, at) for p, (start, end) in ranges.items() for at in range(start, end) if at % step == 0]
+    rows = [{"_value": b"x", "_partition": p, "_offset": at} for p, at in places]
+    found = tuple(Range("s", p, start, end) for p, (start, end) in ranges.items())
+    return Polled("s", pa.RecordBatch.from_pylist(rows, schema=SCHEMA), found, 0.0)
+
+
+def places(piece: Piece) -> list[Place]:
+    messages = piece.polled.messages
+    return list(zip(messages.column("_partition").to_pylist(), messages.column("_offset").to_pylist(), strict=True))
+
+
+def hand(*held: Polled) -> InHand:
+    """What a worker tells that has these in hand."""
+    told = [InHand()]
+    careful = Careful(Care(), told.append)
+    assert all(careful.begins(Piece(each), 0.0) for each in held)
+    return told[-1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.dictionaries(st.integers(0, 2), st.tuples(st.integers(0, 5), st.integers(0, 60)), min_size=1),
+    st.dictionaries(st.integers(0, 3), st.tuples(st.integers(0, 40), st.integers(1, 40), st.integers(0, 9))),
+    st.integers(1, 3),
+)
+def test_pieces_are_the_messages_in_their_order(
+    given: dict[int, tuple[int, int]], zones: dict[int, tuple[int, int, int]], step: int
+) -> None:
+    whole = polled({p: (start, start + length) for p, (start, length) in given.items()}, step)
+    suspects = {("s", p): Zone(start, start + length, 9, together) for p, (start, length, together) in zones.items()}
+    found = list(pieces(whole, suspects))
+    for range_ in whole.ranges:
+        at = range_.start
+        for part in (r for piece in found for r in piece.polled.ranges if r.partition == range_.partition):
+            assert part.start == at
+            at = part.end
+        assert at == range_.end
+    assert {r.partition for piece in found for r in piece.polled.ranges} == set(given)
+    read = [place for piece in found for place in places(piece)]
+    assert sorted(read) == sorted(places(Piece(whole)))
+    assert all(mine == sorted(mine) for p in given for mine in [[at for q, at in read if q == p]])
+    for piece in found:
+        if piece.alone:
+            (partition,) = {r.partition for r in piece.polled.ranges if r.start < r.end}
+            assert piece.polled.messages.num_rows <= suspects["s", partition].together
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.integers(0, 300), min_size=1, max_size=3),
+    st.sets(st.tuples(st.integers(0, 2), st.integers(0, 299)), max_size=5),
+    st.integers(1, 200),
+    st.integers(1, 7),
+)
+def test_all_deadly_messages_are_found_and_no_other(
+    lengths: list[int], wanted: set[Place], size: int, depth: int
+) -> None:
+    """A worker holds so many epochs at a time, and dies of the first deadly message among them."""
+    deadly = {(p, at) for p, at in wanted if p < len(lengths) and at < lengths[p]}
+    suspects, stored, written = Suspects(), dict.fromkeys(range(len(lengths)), 0), list[Place]()
+    for deaths in count():
+        assert deaths <= 9 * len(deadly) + 1
+        died = one_worker(suspects.care(), lengths, stored, written, deadly, size, depth)
+        if died is None:
+            break
+        suspects.died(died, signal.SIGSEGV)
+    aside = {(p, at) for (_, p), found in suspects.care().aside.items() for at in found}
+    assert aside == deadly
+    assert sorted(written) == sorted((p, at) for p, length in enumerate(lengths) for at in range(length))
+
+
+def one_worker(
+    care: Care, lengths: list[int], stored: dict[int, int], written: list[Place], deadly: set[Place], size: int,
+    depth: int,
+) -> InHand | None:  # fmt: skip
+    """Runs a worker to its end; what it had in hand when it died, None where it did not."""
+    left = list[Piece]()
+    at = dict(stored)
+    while any(at[p] < length for p, length in enumerate(lengths)):
+        taken = {p: (at[p], min(length, at[p] + size)) for p, length in enumerate(lengths) if at[p] < length}
+        at |= {p: end for p, (_, end) in taken.items()}
+        left += pieces(without(polled(taken), care.aside), care.zones)
+    told, held = [InHand()], list[Piece]()
+    careful = Careful(care, told.append)
+    while left or held:
+        while left and len(held) < depth and careful.begins(left[0], 0.0):
+            held.append(left.pop(0))
+        if deadly.intersection(places(held[0])) - marked(held[0]):
+            return told[-1]
+        done = held.pop(0)
+        careful.wrote(done.polled.ranges)
+        written += places(done)
+        stored |= {r.partition: r.end for r in done.polled.ranges}
+    return None
+
+
+def marked(piece: Piece) -> set[Place]:
+    messages = piece.polled.messages
+    unread = messages.column("_unread").to_pylist() if "_unread" in messages.schema.names else []
+    return {place for place, told in zip(places(piece), unread, strict=False) if told}
+
+
+def test_what_was_intended_stays_as_it_was() -> None:
+    whole = polled({0: (0, 10)})
+    again = Polled("s", whole.messages, whole.ranges, 0.0, Intent(1, 0, whole.ranges))
+    assert list(pieces(again, {("s", 0): Zone(0, 10, 10, 1)})) == [Piece(again)]
+
+
+def test_a_death_elsewhere_or_with_empty_hands_sets_nothing_aside() -> None:
+    suspects = Suspects()
+    for number in range(20):
+        assert suspects.died(hand(polled({0: (number, number + 1)})), signal.SIGKILL) is None
+        assert suspects.died(InHand(), signal.SIGKILL) is None
+    assert suspects.care().aside == {}
+    assert list(pieces(polled({0: (0, 40)}), suspects.care().zones)) == [Piece(polled({0: (0, 40)}))]
+    told = [suspects.died(hand(polled({0: (50, 51)})), signal.SIGKILL) for _ in range(3)]
+    assert told[0] is None
+    assert suspects.care().aside == {("s", 0): {50: told_reason(9)}}
+
+
+def told_reason(number: int) -> str:
+    name = signal.Signals(number).name
+    return f"the worker died of signal {number} ({name}) while it was processed, 3 times in a row"
