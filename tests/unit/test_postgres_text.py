@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from flowc.errors import EngineError
-from flowc.runtime.jsonbtext import jsonb, with_value
+from flowc.runtime.jsonbtext import jsonb, key, with_value
 from flowc.runtime.jsonparts import NotJson
 from flowc.runtime.postgrestext import joined, output, outputs, to_text
 
@@ -42,6 +42,19 @@ def test_documents_that_jsonb_does_not_take_are_errors():
             jsonb(pa.array([None, text]))
     with pytest.raises(NotJson, match="in an object or a list alone"):
         with_value(pa.array(["1"]), pa.array([["a"]]), pa.array(["2"]), pa.array([True]))
+
+
+@pytest.mark.parametrize("step", ["1_0", "1 ", "x", "", "99999999999", "\u0661"])
+def test_only_what_postgresql_takes_for_one_is_a_position(step: str):
+    with pytest.raises(NotJson, match="is no position in a list"):
+        with_value(pa.array(["[1]"]), pa.array([[step]]), pa.array(["2"]), pa.array([True]))
+
+
+def test_equal_documents_share_their_key_and_others_keep_theirs():
+    documents = ["1", "1.0", '{"a": "1.0", "b": [1.50]}', '{"a": "1.00", "b": [1.5]}', '"x.0"', "-10.00", None]
+    assert key(pa.array(documents)).to_pylist() == [
+        "1", "1", '{"a": "1.0", "b": [1.5]}', '{"a": "1.00", "b": [1.5]}', '"x.0"', "-10", None,
+    ]  # fmt: skip
 
 
 def test_jsonb_sorts_keys_by_their_bytes():

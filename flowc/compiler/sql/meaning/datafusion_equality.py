@@ -1,12 +1,12 @@
 """Documents that are compared, grouped or ordered on DataFusion, which has their texts.
 
-Equal documents may have several texts, as `1` and `1.0`. Where they are compared, both sides become what equal ones
-share; where a query would show one of several equal ones, or has them in order, it is refused.
+Equal documents may have several texts, as `1` and `1.0`. Where they are compared or grouped, they become what equal
+ones share, and a group shows one of them; what would need an order of them is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
@@ -38,6 +38,8 @@ def _is_json(value: exp.Expression) -> bool:
     bare = value.unnest()
     if isinstance(bare, exp.Tuple | exp.Array):
         return any(map(_is_json, bare.expressions))
+    if isinstance(bare, exp.Explode):
+        return named(bare.this) == "flowc_json_elements"
     if isinstance(bare, exp.Case | exp.Coalesce):
         return any(map(_is_json, values_of(bare)))
     return type_of(value) in JSON or is_jsonb(bare) or named(bare) in GIVE_DOCUMENTS
@@ -124,9 +126,19 @@ def _distinct(node: exp.Expression) -> None:
         _alike(node.expressions)
     elif isinstance(around, exp.Select) and on is None:
         if _gives_json(around):
-            raise Untranslatable("DISTINCT of JSON", f"select it {_BY_PART}")
+            _as_groups(around)
     elif any(map(_is_json, [on] if on is not None else node.expressions)):
         raise Untranslatable("DISTINCT of JSON", f"select it {_BY_PART}")
+
+
+def _as_groups(select: exp.Select) -> None:
+    """DISTINCT as groups of all columns."""
+    values = [value.unalias() for value in select.selects]
+    computed = any(value.is_star or value.find(exp.AggFunc, exp.Window, exp.Explode, exp.Query) for value in values)
+    if computed or select.args.get("group") is not None or any(isinstance(value, exp.Literal) for value in values):
+        raise Untranslatable("DISTINCT of JSON in this form", f"name the columns in a CTE, and select them {_BY_PART}")
+    select.set("distinct", None)
+    select.set("group", exp.Group(expressions=[value.copy() for value in values]))
 
 
 def _gives_json(query: exp.Expression) -> bool:
@@ -139,31 +151,64 @@ def _gives_json(query: exp.Expression) -> bool:
     return elements or any(_is_json(value.unalias()) for value in query.selects)
 
 
-def _group(node: exp.Expression) -> None:
-    if any(_is_json(value) or _is_output(value, node.parent) for value in _grouped(node)):
-        raise Untranslatable("GROUP BY of JSON", f"group {_BY_PART}")
+def _grouped(node: exp.Expression) -> None:
+    """Groups by what equal documents share, and shows one of them, as PostgreSQL does."""
+    group = node.args.get("group")
+    if group is None:
+        return
+    if any(_is_json(value) or _is_output(value, node) for part in _sets(group) for value in part.walk()):
+        raise Untranslatable("GROUP BY of JSON in several sets", f"group {_BY_PART}")
+    for value in group.expressions:
+        if _is_output(value, node):
+            value.replace(_named(value, node))
+    for value in filter(_is_json, list(group.expressions)):
+        if value.find(exp.Query, exp.Explode):
+            raise Untranslatable("GROUP BY of JSON that a query or a function of rows gives", "name it in a CTE")
+        bare = value.unnest()
+        shown = call("flowc_jsonb_of", exp.Min(this=bare.copy()))
+        shown.type = exp.DataType.build("jsonb")
+        for used in [each for part in _after_groups(node) for each in _outside(part) if each == bare]:
+            used.replace(shown.copy())
+        value.replace(_key(value))
+
+
+def _named(value: exp.Expression, select: exp.Query) -> exp.Expression:
+    meant = _output(value, select)
+    if meant is None or not _is_json(meant):
+        raise Untranslatable("GROUP BY of JSON by its place in a `*`", "name the columns")
+    return meant.copy()
+
+
+def _sets(group: exp.Expression) -> list[exp.Expression]:
+    parts = [each for each in group.expressions if isinstance(each, exp.Cube | exp.Rollup | exp.GroupingSets)]
+    return [*parts, *(part for key in ("grouping_sets", "cube", "rollup") for part in group.args.get(key) or ())]
+
+
+def _after_groups(select: exp.Expression) -> list[exp.Expression]:
+    """What a query computes of its groups."""
+    parts = (select.args.get(key) for key in ("having", "order", "qualify"))
+    return [*select.expressions, *(part for part in parts if part is not None)]
+
+
+def _outside(part: exp.Expression) -> Iterator[exp.Expression]:
+    """The nodes that are in no aggregate, nor in a query of their own."""
+    inner = (exp.AggFunc, exp.Query)
+    return (node for node in part.walk(prune=lambda each: isinstance(each, inner)) if not isinstance(node, inner))
 
 
 def _is_output(value: exp.Expression, query: exp.Expression | None) -> bool:
     """Whether a clause names an output column that is JSON, by its place or its name."""
     if not isinstance(query, exp.Query):
         return False
+    found, place = _output(value, query), integer_value(value)
+    return (found is not None and _is_json(found)) or place in query.meta.get(DOCUMENTS, ())
+
+
+def _output(value: exp.Expression, query: exp.Query) -> exp.Expression | None:
     if (place := integer_value(value)) is not None:
-        return place in query.meta.get(DOCUMENTS, ())
-    named_so = (one for one in query.selects if one.alias == value.name) if isinstance(value, exp.Column) else ()
-    return any(_is_json(one.unalias()) for one in named_so)
-
-
-def _grouped(node: exp.Expression) -> Iterator[exp.Expression]:
-    """What a query groups by, in sets of columns too."""
-    parts: Iterable[exp.Expression] = node.expressions
-    for key in ("grouping_sets", "cube", "rollup"):
-        parts = [*parts, *(node.args.get(key) or ())]
-    for part in parts:
-        if isinstance(part, exp.Cube | exp.Rollup | exp.GroupingSets):
-            yield from _grouped(part)
-        else:
-            yield part
+        return query.selects[place - 1].unalias() if 0 < place <= len(query.selects) else None
+    named_so = (one.unalias() for one in query.selects if one.alias and one.alias == value.name)
+    return next(named_so, None) if isinstance(value, exp.Column) and not value.table else None
 
 
 def _ordered(node: exp.Expression) -> None:
@@ -207,7 +252,7 @@ _COMPARED: Mapping[type[exp.Expression], Callable[[exp.Expression], None]] = {
     exp.Case: _case,
     exp.Window: _window,
     exp.Distinct: _distinct,
-    exp.Group: _group,
+    exp.Select: _grouped,
     exp.Ordered: _ordered,
     exp.Join: _join,
 }
