@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from flowc.catalog import TableName
 from flowc.compiler.sql.binding import judge_expression, judge_query
-from flowc.compiler.sql.exprtypes import common_type
+from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.inferfrom import Find, Sources, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
 from flowc.compiler.sql.relations import Field, Relation, field_key, fold, output_name

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from flowc.catalog import TableName
+from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.infervalue import Ctes, Expressions, identifier_of
 from flowc.compiler.sql.relations import Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Scope, find_field
@@ -147,6 +148,11 @@ def renamed(relation: Relation, alias: exp.TableAlias | None, engine: str) -> Re
 
 
 def _merged_star(left: list[Field], right: list[Field], names: set[str], engine: str) -> list[Field]:
-    merged = [f for f in left if field_key(f.name, engine) in names]
+    others = {field_key(f.name, engine): f.type for f in right}
+    merged = [
+        replace(f, type=common_type([f.type, others.get(key, f.type)]))
+        for f in left
+        if (key := field_key(f.name, engine)) in names
+    ]
     rest = [f for f in (*left, *right) if field_key(f.name, engine) not in names]
     return [*merged, *rest]

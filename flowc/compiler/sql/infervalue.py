@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from flowc.compiler.ir import Origin
+from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.decimaltexts import wrong_with_texts
-from flowc.compiler.sql.exprtypes import annotate, cast_type, common_type, function_type, literal_type
+from flowc.compiler.sql.exprtypes import annotate, cast_type, function_type, literal_type
 from flowc.compiler.sql.relations import Relation, fold
 from flowc.compiler.sql.scope import Resolver, Scope, Value
 from flowc.types import UNKNOWN

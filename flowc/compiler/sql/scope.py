@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from flowc.compiler.ir import Origin
+from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.relations import ROW, Field, Relation, field_key, fold
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Note, Reporter, did_you_mean
@@ -96,7 +97,7 @@ class Resolver:
             if len(found) > 1 and key not in level.merged and not level.loose:
                 self._report_ambiguous(column, [relation for relation, _ in found])
             if found:
-                return _value_of(*found[0])
+                return _merged(found) if key in level.merged else _value_of(*found[0])
             if level.aliases_visible and key in level.aliases:
                 return level.aliases[key]
             if (row := level.relations.get(key)) is not None:
@@ -202,6 +203,12 @@ def _candidates(scope: Scope, key: str) -> list[tuple[Relation, Field]]:
 
 def _value_of(relation: Relation, field_: Field) -> Value:
     return Value(field_.type, field_.nullable, field_.origins, relation.table is not None)
+
+
+def _merged(found: list[tuple[Relation, Field]]) -> Value:
+    """A column that a join makes of one of each side: it holds the values of both."""
+    value = _value_of(*found[0])
+    return replace(value, type=common_type([field_.type for _, field_ in found]))
 
 
 def _origins_of(relation: Relation, column: str) -> frozenset[Origin]:

@@ -39,7 +39,10 @@ _DIALECTS = ("postgres", "datafusion", "duckdb")
 """Those whose operators these are; in others `->` and `->>` mean other things."""
 
 _MADE, _MADE_B = "flowc_json", "flowc_jsonb"
-_OF_ANY = (_MADE, _MADE_B, READ, "flowc_text", "flowc_joined", "flowc_output", "flowc_outputs", "flowc_whole")
+_OF_ANY = (
+    _MADE, _MADE_B, READ, "flowc_text", "flowc_joined", "flowc_output", "flowc_outputs", "flowc_whole", "flowc_numeric",
+    "flowc_round",
+)  # fmt: skip
 _PUT = "put a value under a key with `jsonb_set`, or make the whole with `jsonb_build_object` or `jsonb_build_array`"
 _STRUCT, _RAW = "named_struct", "flowc_json"
 

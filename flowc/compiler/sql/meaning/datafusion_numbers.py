@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import INTEGERS, OURS, Pair, Rules, Untranslatable, build, type_of
+from flowc.compiler.sql.meaning.core import INTEGERS, OURS, Pair, Rules, Untranslatable, build, call, type_of
 
 EXACT = ("postgres", "redshift", "materialize", "risingwave")
 """Dialects whose `1.5` is a decimal, and whose decimals divide to one with at least sixteen digits."""
@@ -185,9 +185,20 @@ def _is_real(node: exp.Expression) -> bool:
     return _is_real(inner.this) if isinstance(inner, exp.Neg | exp.Abs) else type_of(inner) is _FLOAT
 
 
-def _no_short_digits(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT and node.args["to"].this is _DECIMAL and _is_real(node.this):
-        raise Untranslatable("a float of 32 bits as a decimal, of which six digits are kept: CAST it to float8 first")
+_FREE = "DECIMAL(38, 20)"
+"""A numeric without a scale, where its digits are chosen by the values."""
+
+
+def as_numeric(value: exp.Expression, to: exp.DataType) -> exp.Expression | None:
+    """A cast to a numeric: floats, and what may be one, go through as many digits as they surely have."""
+    number = number_of(value)
+    if number in (Number.INTEGER, Number.DECIMAL) and not value.find(exp.Avg):
+        if to.expressions:
+            return None
+        return value.copy() if number is Number.DECIMAL else exp.cast(value.copy(), "DECIMAL(20, 0)")
+    if number is None and (type_of(value) is not None or isinstance(value.unnest(), exp.Null)):
+        return None if to.expressions else exp.cast(value.copy(), _FREE)
+    return exp.cast(call("flowc_numeric", value), to.copy() if to.expressions else _FREE)
 
 
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
@@ -238,7 +249,6 @@ ANCHORS: Rules = {exp.CTE: (_anchored,)}
 
 LITERALS: Rules = {
     exp.Literal: (_literal,),
-    exp.Cast: (_no_short_digits,),
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
 }
 """First of all, so that what is made of the author's numbers later knows what they are."""
