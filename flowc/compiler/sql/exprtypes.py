@@ -9,6 +9,7 @@ from sqlglot import exp
 from flowc.compiler.sql.commontype import DOUBLE, INTEGERS, common_type
 from flowc.compiler.sql.meaning.core import integer_value
 from flowc.compiler.sql.meaning.datafusion_json import gives_json
+from flowc.compiler.sql.meaning.datafusion_numbers import CHOSEN
 from flowc.compiler.sql.scope import Value
 from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
@@ -67,7 +68,7 @@ _TYPED_ENGINES = ("postgres", "duckdb", "datafusion")
 
 COUNTS = (
     exp.StrPosition, exp.Ascii, exp.Unicode, exp.ByteLength, exp.BitLength, exp.ArraySize, exp.ArrayPosition,
-    exp.Ntile, exp.WidthBucket, exp.RegexpCount, exp.RegexpInstr,
+    exp.Ntile, exp.WidthBucket, exp.RegexpCount, exp.RegexpInstr, exp.Grouping,
 )  # fmt: skip
 NAMED_COUNTS = frozenset(
     ("cardinality", "octet_length", "array_ndims", "array_lower", "array_upper", "json_array_length",
@@ -117,6 +118,8 @@ def _array_type(target: exp.DataType, engine: str) -> DataType:
 def annotate(node: exp.Expression, value: Value) -> None:
     """Leaves the type of an expression on its node, in sqlglot's words, for its generators."""
     kind = _ANNOTATIONS.get(value.type.kind)
+    if value.chosen:
+        node.meta[CHOSEN] = True
     if kind is not None:
         node.type = exp.DataType(this=kind, nested=kind is _D.ARRAY)
 
@@ -181,8 +184,8 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
         return TEXT if is_text else UNKNOWN, cls is exp.Concat or any(v.nullable for v in values)
     if cls in _AGGREGATES and values:
         return _AGGREGATES[cls](values[0], engine), True
-    if cls in _LEAST and all(v.type.is_number for v in values):
-        return common_type([v.type for v in values]), True
+    if cls in _LEAST and (kinds := typed_values(_given(node), values)) and all(kind.is_number for kind in kinds):
+        return common_type(kinds), True
     if engine in _TYPED_ENGINES and (time := _time(node, values, engine)) is not None:
         return time, any(v.nullable for v in values)
     if isinstance(node, _ARITHMETIC) and len(values) == 2:
@@ -202,6 +205,15 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
     return UNKNOWN, True
 
 
+def typed_values(nodes: Sequence[exp.Expression], values: Sequence[Value]) -> list[DataType]:
+    """The types of values of which a node gives one; NULL has none of its own."""
+    return [value.type for node, value in zip(nodes, values, strict=True) if not isinstance(node, exp.Null)]
+
+
+def _given(node: exp.Expression) -> list[exp.Expression]:
+    return [node.this, *node.expressions]
+
+
 def _of_array(node: exp.Expression, values: Sequence[Value]) -> DataType | None:
     """The type of an array that is made, of an element, or of the rows of one; None for anything else."""
     types = [value.type for value in values]
@@ -212,7 +224,7 @@ def _of_array(node: exp.Expression, values: Sequence[Value]) -> DataType | None:
     if isinstance(node, exp.Bracket | exp.Explode) and types and types[0].element is not None:
         sliced = any(isinstance(index, exp.Slice) for index in node.expressions)
         return types[0] if sliced else types[0].element
-    return common_type(types[:2]) if isinstance(node, exp.ExplodingGenerateSeries) else None
+    return common_type(types[:2]) if isinstance(node, exp.GenerateSeries) else None
 
 
 def _time(node: exp.Expression, values: Sequence[Value], engine: str) -> DataType | None:
@@ -230,8 +242,16 @@ def _time(node: exp.Expression, values: Sequence[Value], engine: str) -> DataTyp
     return given
 
 
+def _is_text(node: exp.Expression) -> bool:
+    inner = node.unnest()
+    return isinstance(inner, exp.Literal) and inner.is_string
+
+
 def _arithmetic(node: exp.Expression, values: Sequence[Value], engine: str) -> DataType:
-    left, right = values[0].type, values[1].type
+    left, right = (value.type for value in values)
+    if engine in _WHOLE_ENGINES and any(map(_is_text, (node.left, node.right))):
+        # A text between quotes beside a number is one of its type.
+        left = right = right if _is_text(node.left) else left
     if left.kind in INTEGERS and right.kind in INTEGERS:
         wider = common_type([left, right])
         if engine == "sqlite":

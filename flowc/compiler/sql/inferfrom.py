@@ -13,7 +13,9 @@ from flowc.compiler.sql.infervalue import Ctes, Expressions, identifier_of
 from flowc.compiler.sql.relations import Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Scope, find_field
 from flowc.compiler.sql.sqltext import SqlTree
+from flowc.types import UNKNOWN, DataType
 
+_SERIES = "generate_series"
 Find = Callable[[TableName], Relation | None]
 
 
@@ -93,6 +95,7 @@ class Sources(Expressions):
         """The name by which columns can name a relation; one that nobody can write where it has none of its own."""
         alias = node.args.get("alias")
         own = node.this if isinstance(node, exp.Table) else None
+        own = exp.to_identifier(_SERIES) if isinstance(own, exp.GenerateSeries) else own
         identifier = alias.this if alias is not None and alias.this else own
         key = fold(identifier, self.engine) if isinstance(identifier, exp.Identifier) else ""
         return key if key and key not in scope.relations else f" {len(scope.relations)}"
@@ -109,8 +112,20 @@ class Sources(Expressions):
         if isinstance(node, exp.Lateral) and isinstance(node.this, exp.Subquery):
             inner = self.query(node.this, scope, ctes)
             return renamed(inner, node.args.get("alias"), self.engine)
+        if isinstance(node, exp.Lateral) and isinstance(node.this, exp.GenerateSeries):
+            return self._function(node, _SERIES, self.value(node.this, scope, ctes).type)
+        if isinstance(node, exp.Unnest) and len(node.expressions) == 1:
+            element = self.value(node.expressions[0], scope, ctes).type.element or UNKNOWN
+            return self._function(node, "unnest", element)
         self.visit(node, scope, ctes)
         return Relation(None, "a table function")
+
+    def _function(self, node: exp.Expression, name: str, kind: DataType) -> Relation:
+        """A table function, of whose columns the first is known by the name that it is given."""
+        alias = node.args.get("alias")
+        named = alias.columns[0] if alias is not None and alias.columns else alias.this if alias is not None else None
+        name = fold(identifier_of(named), self.engine) if named is not None else name
+        return Relation(None, "a table function", values=(Field(name, kind),))
 
     def _parenthesised(self, node: exp.Subquery, scope: Scope, ctes: Ctes) -> Relation:
         """`(a JOIN b …)`: its tables are visible outside."""
@@ -121,6 +136,8 @@ class Sources(Expressions):
     def table(self, node: exp.Table, scope: Scope, ctes: Ctes) -> Relation:
         """A CTE, a declared table or a table function, by its name."""
         if not isinstance(node.this, exp.Identifier):
+            if isinstance(node.this, exp.GenerateSeries):
+                return self._function(node, _SERIES, self.value(node.this, scope, ctes).type)
             self.visit(node.this or node, scope, ctes)
             return Relation(None, "a table function")
         if node.args.get("db") is None and (cte := ctes.get(fold(node.this, self.engine))) is not None:

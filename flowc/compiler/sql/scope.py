@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -36,6 +36,8 @@ class Value:
     origins: frozenset[Origin] = frozenset()
     stored: bool = False
     """It is a column of a table, as its engine keeps it."""
+    chosen: bool = False
+    """A decimal whose digits PostgreSQL chooses by the values."""
 
 
 @dataclass
@@ -100,10 +102,12 @@ class Resolver:
                 return _merged(found) if key in level.merged else _value_of(*found[0])
             if level.aliases_visible and key in level.aliases:
                 return level.aliases[key]
+            if (value := _open_value(level.relations.values(), key, self.engine)) is not None:
+                return value
             if (row := level.relations.get(key)) is not None:
                 known = row.fields is not None
                 column.meta[ROW] = tuple((f.name, f.type.kind) for f in row.fields or ()) if known else None
-                return Value()
+                return Value(chosen=any(f.chosen for f in row.fields or ()))
             if level.is_open:
                 return Value(origins=_open_origins(level, column.name))
         if key not in _PSEUDO and not _is_date_part(column):
@@ -120,7 +124,8 @@ class Resolver:
             if found is not None:
                 return _value_of(relation, found)
             if relation.fields is None:
-                return Value(origins=_origins_of(relation, column.name))
+                known = _open_value([relation], key, self.engine)
+                return known or Value(origins=_origins_of(relation, column.name))
             if key not in _PSEUDO:
                 self._report_unknown(column, scope, relation)
             return Value()
@@ -202,7 +207,13 @@ def _candidates(scope: Scope, key: str) -> list[tuple[Relation, Field]]:
 
 
 def _value_of(relation: Relation, field_: Field) -> Value:
-    return Value(field_.type, field_.nullable, field_.origins, relation.table is not None)
+    return Value(field_.type, field_.nullable, field_.origins, relation.table is not None, field_.chosen)
+
+
+def _open_value(relations: Iterable[Relation], key: str, engine: str) -> Value | None:
+    """What is known of a column of open relations; None for one that none of them is known to have."""
+    known = [field_ for relation in relations for field_ in relation.values if field_key(field_.name, engine) == key]
+    return Value(known[0].type) if len(known) == 1 else None
 
 
 def _merged(found: list[tuple[Relation, Field]]) -> Value:

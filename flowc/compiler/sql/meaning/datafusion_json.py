@@ -28,6 +28,8 @@ from flowc.compiler.sql.meaning.datafusion_documents import (
     with_document,
     with_shown,
 )
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
+from flowc.compiler.sql.meaning.datafusion_texts import no_chosen_digits_within
 from flowc.compiler.sql.relations import ROW
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
@@ -132,6 +134,8 @@ def _reword(node: exp.Expression, dialect: str) -> None:
             raise Untranslatable("a part of JSON by a path")
         node.replace(_extracted(node))
         return
+    if dialect in EXACT:
+        no_chosen_digits_within(node)
     whole, value = node, _made(node)
     while isinstance(whole.parent, _AROUND) and whole.arg_key == "this":
         whole = whole.parent

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import INTEGERS, OURS, Pair, Rules, Untranslatable, build, call, type_of
+from flowc.compiler.sql.meaning.core import INTEGERS, OURS, Pair, Rules, Untranslatable, build, call, integer_value, type_of
 
 EXACT = ("postgres", "redshift", "materialize", "risingwave")
 """Dialects whose `1.5` is a decimal, and whose decimals divide to one with at least sixteen digits."""
@@ -60,7 +60,8 @@ _AS_THEIR_OPERAND = (
 def number_of(node: exp.Expression) -> Number | None:
     """What kind of number a node gives, followed into arithmetic; None where that is not known."""
     if isinstance(node, _AS_THEIR_OPERAND):
-        return number_of(node.this)
+        number = number_of(node.this)
+        return _rounded(node, number) if isinstance(node, _ROUNDING) else number
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
         return _together(number_of(node.left), number_of(node.right))
     if isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
@@ -74,6 +75,16 @@ def number_of(node: exp.Expression) -> Number | None:
     if kind is _DECIMAL:
         return Number.DECIMAL
     return Number.FLOAT if kind in exp.DataType.FLOAT_TYPES else None
+
+
+_ROUNDING = (exp.Round, exp.Trunc, exp.Ceil, exp.Floor)
+
+
+def _rounded(node: exp.Expression, number: Number | None) -> Number | None:
+    """To places, only decimals are rounded; whole numbers without any become floats."""
+    if node.args.get("decimals") is not None:
+        return Number.DECIMAL
+    return Number.FLOAT if number is Number.INTEGER and not node.this.find(exp.Avg) else number
 
 
 def _together(left: Number | None, right: Number | None) -> Number | None:
@@ -201,6 +212,27 @@ def as_numeric(value: exp.Expression, to: exp.DataType) -> exp.Expression | None
     return exp.cast(call("flowc_numeric", value), to.copy() if to.expressions else _FREE)
 
 
+def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`round` and `trunc` of a decimal, which has as many places as they say."""
+    places = node.args.get("decimals")
+    if pair.source not in EXACT or (places is None and number_of(node) is not Number.FLOAT):
+        return None
+    if places is None:
+        return exp.cast(node.this.copy(), "DOUBLE") if number_of(node.this) is Number.INTEGER else None
+    if number_of(node.this) is Number.FLOAT:
+        raise Untranslatable(f"{node.key}() of a float to places", "CAST it first: `round(CAST(x AS numeric), 2)`")
+    new = node.copy()
+    if number_of(node.this) is Number.INTEGER:
+        new.set("this", as_numeric(node.this, exp.DataType.build("DECIMAL")))
+    count = integer_value(places)
+    if count is None or count > _MOST_PLACES:
+        return new
+    return exp.cast(new, f"DECIMAL(38, {max(count, 0)})")
+
+
+_MOST_PLACES = 30
+
+
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
     if pair.source in EXACT and number_of(node) is Number.FLOAT:
         raise Untranslatable(f"`%` of floats, which {pair.source} does not have")
@@ -221,6 +253,8 @@ def _anchored(node: exp.Expression, pair: Pair) -> None:
         column.meta[WIDENED] = True
 
 
+CHOSEN = "flowc_chosen"
+"""On what holds decimals whose digits PostgreSQL chooses by their values, as a query within says."""
 WIDENED = "flowc_widened"
 """On columns that may be decimals with more places than PostgreSQL's."""
 
@@ -263,4 +297,5 @@ NUMBERS: Rules = {
     exp.Coalesce: (_same_kind,),
     exp.Div: (_divide,),
     exp.Mod: (_no_floats,),
+    **dict.fromkeys((exp.Round, exp.Trunc), (_to_places,)),
 }
