@@ -11,6 +11,7 @@ from sqlglot import exp
 from flowc.compiler.sql.exprtypes import COUNTS, NAMED_COUNTS
 from flowc.compiler.sql.meaning.core import Pair, Rules, build, integer_value
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
+from flowc.plan import LONG_CHAIN
 
 _TYPE = exp.DataType.Type
 _BITS = {_TYPE.SMALLINT: 16, _TYPE.INT: 32}
@@ -19,15 +20,44 @@ _COMPUTED = (exp.Add, exp.Sub, exp.Mul)
 
 def _fitting(node: exp.Expression, pair: Pair) -> None:
     kind = _kind(node)
-    if kind is None or pair.source not in EXACT or (isinstance(node.parent, exp.Cast) and node.parent.to.this is kind):
+    if kind is None or pair.source not in EXACT:
         return
     if isinstance(node, exp.Div) and integer_value(node.expression) not in (None, -1):
         return
     if isinstance(node, exp.Neg) and isinstance(node.this.unnest(), exp.Literal):
         return
+    if isinstance(node, _COMPUTED) and (place := _place(node, kind)) is not None:
+        if place == _TOP:
+            # Two CASTs say that all steps of a long chain have to fit, which one around each would nest too deeply.
+            _around(node, kind)
+            _around(node.parent, kind)
+        return
+    if isinstance(node.parent, exp.Cast) and node.parent.to.this is kind:
+        return
     value = _value(node)
     if value is None or not -(2 ** (_BITS[kind] - 1)) <= value < 2 ** (_BITS[kind] - 1):
         _around(node, kind)
+
+
+_CHAIN, _TOP, _LINK, _SHORT = "flowc_chain", "top", "link", "short"
+
+
+def _place(node: exp.Expression, kind: exp.DataType.Type) -> str | None:
+    """Where in a long chain of computations of one type a node stands; None where it is in none."""
+    if _CHAIN not in node.meta:
+        # The innermost comes first, and tells all of its chain.
+        steps = [node]
+        while _is_step(steps[-1].parent, kind) and steps[-1].parent.this is steps[-1]:
+            steps.append(steps[-1].parent)
+        for step in steps:
+            step.meta[_CHAIN] = _LINK if len(steps) > LONG_CHAIN else _SHORT
+        if len(steps) > LONG_CHAIN:
+            steps[-1].meta[_CHAIN] = _TOP
+    return None if node.meta[_CHAIN] == _SHORT else str(node.meta[_CHAIN])
+
+
+def _is_step(node: exp.Expression | None, kind: exp.DataType.Type) -> bool:
+    return isinstance(node, _COMPUTED) and _kind(node) is kind
 
 
 def _kind(node: exp.Expression) -> exp.DataType.Type | None:

@@ -91,6 +91,8 @@ def has_chosen_digits(value: exp.Expression, source: str) -> bool:
             _no_quotient(value)
     except Untranslatable:
         return True
+    except RecursionError:  # which is told where the query is translated
+        return False
     return False
 
 
