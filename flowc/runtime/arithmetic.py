@@ -98,10 +98,14 @@ class Query:
         """The type that a CAST says; of a long chain it is that of every step where two say it."""
         cast = _CAST.match(self.sql, end) if self.sql.endswith("CAST(", 0, start) else None
         if cast is not None and steps > 1:
-            cast = cast if self.sql.endswith("CAST(CAST(", 0, start) and self.sql.startswith(cast[0], cast.end()) else None
+            cast = (
+                cast if self.sql.endswith("CAST(CAST(", 0, start) and self.sql.startswith(cast[0], cast.end()) else None
+            )
         return cast[1] if cast else _SIGNED
 
-    def _refused(self, units: list[Steps], types: Mapping[str, str], plan: Callable[[str], Any]) -> tuple[str, str] | None:
+    def _refused(
+        self, units: list[Steps], types: Mapping[str, str], plan: Callable[[str], Any]
+    ) -> tuple[str, str] | None:
         """The first computation that the engine does not accept for its types, and what it is given."""
         for steps in units:
             self._register(steps, types[steps[-1].name], None, total=False)

@@ -26,6 +26,7 @@ from flowc.runtime.csvfiles import Part, fault, register_csv
 from flowc.runtime.csvlook import USUAL
 from flowc.runtime.enginecontext import (
     LARGE_BATCH,
+    demand_shallow,
     is_too_deep,
     new_context,
     planned_schema,
@@ -225,6 +226,7 @@ class Engine:
     def _plan(self, read: EngineRead) -> tuple[Any, tuple[Column, ...]]:
         """The query, with its arithmetic checked, and the columns that it yields, under the names that were written."""
         sql = _text(read)
+        demand_shallow(sql)
         written = self._guard(lambda: self._planned(sql))
         checked = self._guard(lambda: self._checked(sql, read)) if read.arithmetic else sql
         frame = self._guard(lambda: self._with_json(checked)) if calls_json(sql) or read.arithmetic else written

@@ -1,4 +1,4 @@
-"""Numbers for queries on the engine, where it alone knows their types: `flowc_whole`, `flowc_numeric`, `flowc_round`."""
+"""Numbers of types that the engine alone knows: what `flowc_whole`, `flowc_numeric` and `flowc_round` mean."""
 
 from __future__ import annotations
 

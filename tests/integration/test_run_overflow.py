@@ -306,10 +306,54 @@ pipelines:
     assert any(words in said for words in ("overflow in", "out of range", "value-does-not-fit")), said
 
 
-@pytest.mark.parametrize("terms", [48, 49])
-def test_a_sum_that_nests_too_deeply_for_the_engine_is_refused(project, terms):
-    """Its parser tried for ever: each sum of 32-bit integers is in a CAST and in brackets of its own."""
-    sum = " + ".join(["CAST(i AS integer)"] * terms)
-    done = Files(project).run(f"SELECT {sum} AS v FROM source WHERE i = 1", dialect="")
-    assert done.code == (0 if terms < 49 else 1), done.err
-    assert ("error[sql-too-deep]" in done.err) == (terms == 49)
+LONG = {"i": "CAST(i AS integer)", "n": "n", "f": "f", "price": "price"}
+
+
+@pytest.mark.parametrize("terms", [17, 49, 500])
+@pytest.mark.parametrize("column", LONG)
+def test_a_long_sum_is_computed_whatever_its_type(project, column, terms):
+    """Its parser tried for ever where each sum of 32-bit integers was in a CAST and in brackets of its own."""
+    files = Files(project)
+    sum = " + ".join([LONG[column]] * (terms - 1) + ["1"])
+    assert files.value(sum + " AS v FROM source WHERE id = 1 --", dialect="") == [terms]
+
+
+@pytest.mark.parametrize(("column", "bits"), [("i", 32), ("n", 64)])
+def test_a_long_sum_fails_where_one_of_its_steps_overflows(project, column, bits):
+    files = Files(project)
+    sum = " + ".join([LONG[column], "1", *["0"] * 20, "- 1"]).replace("+ -", "-")
+    refused(files.run(f"SELECT {sum} AS v FROM source", dialect=""), " + 1` overflows", f"a {bits}-bit integer")
+
+
+def test_integers_before_other_numbers_in_a_long_sum_are_not_let_wrap(project):
+    sum = " + ".join(["n", "n", *["f"] * 20])
+    done = Files(project).run(f"SELECT {sum} AS v FROM source", dialect="")
+    assert (done.code, "error[sql-too-deep]" in done.err) == (1, True)
+
+
+NESTED = {
+    "n": ("(n + ", ")", 32),
+    "1": ("(CAST(i AS integer) + ", ")", 23),
+    "f": ("abs(", ")", 96),
+    "id": ("CASE WHEN id > 0 THEN ", " END", 96),
+}
+
+
+@pytest.mark.parametrize("inner", NESTED)
+def test_what_nests_too_deeply_for_the_engine_is_told_by_lint(project, inner):
+    """A level less runs, and lint says nothing of it."""
+    before, after, most = NESTED[inner]
+    files = Files(project)
+    for levels in (most, most + 1):
+        files.write(f"SELECT {before * levels}{inner}{after * levels} AS v FROM source WHERE id = 1", dialect="")
+        linted, done = project.flowc("lint"), project.flowc("run", "--once")
+        codes = ["error[sql-too-deep]" in told.out + told.err for told in (linted, done)]
+        assert codes == [levels > most] * 2, (levels, linted.out, done.err)
+
+
+@pytest.mark.parametrize(("operator", "operand"), [("+", "n"), ("||", "'a'"), ("*", "1")])
+def test_more_terms_than_the_engine_takes_are_told_by_lint(project, operator, operand):
+    files = Files(project)
+    for terms in (500, 501):
+        files.write(f"SELECT {f' {operator} '.join([operand] * terms)} AS v FROM source", dialect="")
+        assert ("error[sql-too-deep]" in project.flowc("lint").out) == (terms > 500)

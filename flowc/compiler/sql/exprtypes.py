@@ -217,7 +217,7 @@ def _given(node: exp.Expression) -> list[exp.Expression]:
 def _of_array(node: exp.Expression, values: Sequence[Value]) -> DataType | None:
     """The type of an array that is made, of an element, or of the rows of one; None for anything else."""
     types = [value.type for value in values]
-    if isinstance(node, exp.Array) and UNKNOWN != (element := common_type(types)):
+    if isinstance(node, exp.Array) and (element := common_type(types)) != UNKNOWN:
         return DataType(Kind.ARRAY, element=element)
     if isinstance(node, exp.ArrayAgg) and types and types[0] != UNKNOWN:
         return DataType(Kind.ARRAY, element=types[0])

@@ -107,7 +107,7 @@ class _Inference(Sources):
         return replace(base, fields=tuple(replace(f, type=self._kept(f), nullable=True) for f in base.fields))
 
     def _kept(self, first: Field) -> DataType:
-        """The type of a column of a recursive CTE: in PostgreSQL, whole numbers stay what they are in the first rows."""
+        """The type of a column of a recursive CTE: PostgreSQL's whole numbers stay what they are in the first rows."""
         keeps = first.type.is_integer and self.parsed.dialect == "postgres"
         return first.type if keeps else UNKNOWN
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
 from flowc.diagnostics import did_you_mean
-from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.errors import EngineError, FlowcError
 from flowc.runtime.arithmetic import Query
 from flowc.runtime.codecs.shapes import decoded_schema

@@ -1,4 +1,4 @@
-"""Columns that RIGHT and FULL joins make of one of each side: DataFusion takes the left one alone, which may be NULL."""
+"""Columns that RIGHT and FULL joins merge of both sides: DataFusion takes the left one alone, which may be NULL."""
 
 from __future__ import annotations
 
@@ -30,22 +30,26 @@ def _clauses(select: exp.Expression | None) -> Iterator[exp.Expression]:
     """The clauses of a SELECT that see what it joins."""
     for key, part in select.args.items() if select is not None else ():
         if key not in ("with_", "from_", "joins"):
-            yield from (each for each in (part if isinstance(part, list) else [part]) if isinstance(each, exp.Expression))
+            yield from (
+                each for each in (part if isinstance(part, list) else [part]) if isinstance(each, exp.Expression)
+            )
 
 
 def _bare(part: exp.Expression, names: set[str]) -> Iterator[exp.Expression]:
     """Columns without a table and `*`, but that of `count(*)`; of a NATURAL join, whose names are not written, all."""
     for node in part.walk():
-        if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count | exp.Column):
-            yield node
-        elif isinstance(node, exp.Column) and not node.table and (not names or node.name.lower() in names):
+        if isinstance(node, exp.Star):
+            is_merged = not isinstance(node.parent, exp.Count | exp.Column)
+        else:
+            is_merged = isinstance(node, exp.Column) and not node.table and (not names or node.name.lower() in names)
+        if is_merged:
             yield node
 
 
 def _sides(select: exp.Expression | None, join: exp.Expression) -> list[str] | None:
     """The names of the two tables of a SELECT that joins no more; None for another."""
     given = select.args.get("from_") if select is not None else None
-    if given is None or len(select.args["joins"]) != 1:
+    if select is None or given is None or len(select.args["joins"]) != 1:
         return None
     tables = [given.this.alias_or_name, join.this.alias_or_name]
     return tables if all(tables) and len({*tables}) == 2 else None

@@ -7,7 +7,17 @@ from enum import IntEnum
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import INTEGERS, OURS, Pair, Rules, Untranslatable, build, call, integer_value, type_of
+from flowc.compiler.sql.meaning.core import (
+    INTEGERS,
+    OURS,
+    Pair,
+    Rules,
+    Untranslatable,
+    build,
+    call,
+    integer_value,
+    type_of,
+)
 
 EXACT = ("postgres", "redshift", "materialize", "risingwave")
 """Dialects whose `1.5` is a decimal, and whose decimals divide to one with at least sixteen digits."""
@@ -207,7 +217,8 @@ def as_numeric(value: exp.Expression, to: exp.DataType) -> exp.Expression | None
         if to.expressions:
             return None
         return value.copy() if number is Number.DECIMAL else exp.cast(value.copy(), "DECIMAL(20, 0)")
-    if number is None and (type_of(value) is not None or isinstance(value.unnest(), exp.Null)):
+    if number is None and (type_of(value) is not None or isinstance(value.unnest(), exp.Null | exp.Extract)):
+        # Parts of times have at most as many digits as a double keeps, of which it surely has sixteen.
         return None if to.expressions else exp.cast(value.copy(), _FREE)
     return exp.cast(call("flowc_numeric", value), to.copy() if to.expressions else _FREE)
 
