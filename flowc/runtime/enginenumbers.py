@@ -57,7 +57,7 @@ def rounded(values: pa.Array) -> pa.Array:
         return _rounded(values).cast(pa.decimal128(38, 0))
     if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type) or pa.types.is_null(values.type)):
         raise EngineError(f"round() of a value of the type {values.type}", code="query-refused")
-    return pc.round(values.cast(pa.float64()), round_mode="half_to_even")
+    return pc.round(values.cast(pa.float64(), safe=False), round_mode="half_to_even")
 
 
 def _rounded(values: pa.Array) -> pa.Array:

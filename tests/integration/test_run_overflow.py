@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -304,6 +306,24 @@ pipelines:
     assert done.code != 0, (done.out, store.raw("SELECT * FROM t"))
     said = done.err.lower()
     assert any(words in said for words in ("overflow in", "out of range", "value-does-not-fit")), said
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("CAST(f + 0.005 AS numeric(10,2))", [Decimal("1.01"), Decimal("2.01")]),
+        ("CAST(f / 3 AS numeric(20,18))", [Decimal("0.333333333333333"), Decimal("0.666666666666667")]),
+        ("CAST(CAST(f / 3 AS real) AS numeric(20,18))", [Decimal("0.333333"), Decimal("0.666667")]),
+        ("CAST(f * 1e-7 AS numeric(20,9))", [Decimal("0.0000001"), Decimal("0.0000002")]),
+        ("CAST(price AS numeric(12,1))", [1, 2]),
+        ("CAST(NULLIF(f, 1) AS numeric(10,2))", [2, None]),
+        ("round(f + 0.5)", [2, 2]),
+        ("round(price + 0.5)", [2, 3]),
+        ("round(n / 2)", [0, float(2**62)]),
+    ],
+)
+def test_numbers_of_files_whose_types_are_not_declared_are_postgresqls(files, expression, wanted):
+    assert files.value(expression, dialect="") == wanted
 
 
 LONG = {"i": "CAST(i AS integer)", "n": "n", "f": "f", "price": "price"}
