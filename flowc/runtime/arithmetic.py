@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError
-from flowc.plan import LONG_CHAIN, Arithmetic
+from flowc.plan import Arithmetic
 from flowc.runtime.chains import Steps, chained, folded
 from flowc.runtime.enginecontext import demand_shallow
 from flowc.runtime.fit import first_failing
@@ -67,8 +67,7 @@ class Query:
             EngineError: the engine reads the text in another way than the compiler did, or not at all, for it nests
                 too deeply.
         """
-        units = chained(self.sql, self.arithmetic)
-        plain = self._text(units, lambda steps: _BRACKETS[steps[-1].kind])
+        units, plain = chained(self.sql, self.arithmetic), self.nesting()
         demand_shallow(plain)
         # A plan shows how operators nest, but for equally strong ones, which both read from the left.
         written, read = (_shown(plan(text)) for text in (self.sql, plain))
@@ -78,7 +77,9 @@ class Query:
         types = {steps[-1].name: narrow.get(steps[-1].name, _SIGNED) if len(steps) == 1 else _SIGNED for steps in units}
         while (refused := self._refused(units, types, plan)) is not None:
             name, given = refused
+            units = _split(units, name, given)
             types[name] = _settled(types[name], given)
+            types = {steps[-1].name: types.get(steps[-1].name, _SIGNED) for steps in units}
         for steps in units:
             self._register(steps, types[steps[-1].name], narrow.get(steps[-1].name), total=True)
         return self._text(units, lambda steps: _pieces(steps[-1], types[steps[-1].name]))
@@ -116,8 +117,6 @@ class Query:
             found = _REFUSED.search(str(error))
             if found is None or types.get(found[1], _PLAIN) not in _ARROW:
                 raise
-            if any(len(steps) > 1 and steps[-1].name == found[1] for steps in units):
-                _demand_alike(found[2])
             return found[1], found[2]
         return None
 
@@ -202,13 +201,17 @@ def _settled(kind: str, given: str) -> str:
     return f"DECIMAL(38,{wide[2]})" if wide and int(wide[1]) > _SAFE_DIGITS else _PLAIN
 
 
-def _demand_alike(given: str) -> None:
-    """Refuses a long chain whose first operands are integers and others are not: it is neither kind of chain."""
-    first, second, *_ = _BETWEEN.split(given)
-    integers = [kind.startswith(("Int", "UInt")) for kind in (first, second)]
-    if all(integers) and not all(kind.startswith("UInt") or kind == "Null" for kind in _BETWEEN.split(given)):
-        message = f"more than {LONG_CHAIN} numbers are computed in a row, integers first and then others"
-        raise EngineError(message, code="sql-too-deep", help="put the integers in brackets, or CAST the first of them")
+def _split(units: list[Steps], name: str, given: str) -> list[Steps]:
+    """With integers that begin a long chain of other numbers as a chain of their own, which is checked."""
+    kinds = [kind.rstrip("0123456789") for kind in _BETWEEN.split(given)]
+    alike = next((place for place, kind in enumerate(kinds) if kind != kinds[0]), len(kinds))
+    if kinds[0] not in ("Int", "UInt") or not 1 < alike < len(kinds):
+        return units
+    split = (
+        (steps[: alike - 1], steps[alike - 1 :]) if steps[-1].name == name and len(steps) > 1 else (steps,)
+        for steps in units
+    )
+    return [steps for parts in split for steps in parts]
 
 
 _BETWEEN = re.compile(r", (?![^(]*\))")
