@@ -120,6 +120,17 @@ def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return build(_QUOTIENT, "datafusion", a=node.left, b=node.right) if kind is Number.DECIMAL else None
 
 
+_PRODUCT = "CAST(CAST(:a AS DECIMAL(76, 20)) * CAST(:b AS DECIMAL(76, 20)) AS DECIMAL(38, 20))"
+"""Of two decimals with twenty places, for whose product DataFusion has no type."""
+
+
+def _multiply(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    sides = [side.unnest() for side in (node.left, node.right)]
+    if pair.source not in EXACT or not all(isinstance(side, exp.Cast) and side.to.sql() == _FREE for side in sides):
+        return None
+    return build(_PRODUCT, "datafusion", a=sides[0], b=sides[1])
+
+
 def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """PostgreSQL's sum of bigints is a decimal, and divides as one."""
     if pair.source not in EXACT or pair.engine == "postgres":
@@ -230,7 +241,7 @@ def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     if places is None:
         return exp.cast(node.this.copy(), "DOUBLE") if number_of(node.this) is Number.INTEGER else None
-    if number_of(node.this) is Number.FLOAT:
+    if number_of(node.this) is Number.FLOAT and not node.this.find(*_OF_DECIMALS_TOO):
         raise Untranslatable(f"{node.key}() of a float to places", "CAST it first: `round(CAST(x AS numeric), 2)`")
     new = node.copy()
     if number_of(node.this) is Number.INTEGER:
@@ -242,6 +253,8 @@ def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 _MOST_PLACES = 30
+_OF_DECIMALS_TOO = (exp.Sqrt, exp.Ln, exp.Exp)
+"""In PostgreSQL they give a decimal of a decimal; here, a float of as many digits as that surely has."""
 
 
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
@@ -308,5 +321,6 @@ NUMBERS: Rules = {
     exp.Coalesce: (_same_kind,),
     exp.Div: (_divide,),
     exp.Mod: (_no_floats,),
+    exp.Mul: (_multiply,),
     **dict.fromkeys((exp.Round, exp.Trunc), (_to_places,)),
 }
