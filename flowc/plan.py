@@ -92,6 +92,10 @@ class Arithmetic:
     end: int
 
 
+LONG_CHAIN = 16
+"""Computations in a row, `a + b - c …`, of which more are one call for the engine: each by itself nests one deeper."""
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionPlan:
     """A Python function that the SQL calls by `name`; see `flowc.udf` and `flowc.udaf`."""

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError
 from flowc.plan import Arithmetic
+from flowc.runtime.chains import Steps, chained, folded
 from flowc.runtime.enginecontext import demand_shallow
 from flowc.runtime.fit import first_failing
 
@@ -66,38 +67,52 @@ class Query:
             EngineError: the engine reads the text in another way than the compiler did, or not at all, for it nests
                 too deeply.
         """
-        demand_shallow(self._plain())
+        units, plain = chained(self.sql, self.arithmetic), self.nesting()
+        demand_shallow(plain)
         # A plan shows how operators nest, but for equally strong ones, which both read from the left.
-        written, read = (_shown(plan(text)) for text in (self.sql, self._plain()))
+        written, read = (_shown(plan(text)) for text in (self.sql, plain))
         if written != read:
             raise _unread()
-        narrow = self._narrow()
-        types = {each.name: narrow.get(each.name, _SIGNED) for each in self.arithmetic}
-        while (refused := self._refused(types, plan)) is not None:
+        narrow = self._narrow(units)
+        types = {steps[-1].name: narrow.get(steps[-1].name, _SIGNED) if len(steps) == 1 else _SIGNED for steps in units}
+        while (refused := self._refused(units, types, plan)) is not None:
             name, given = refused
+            units = _split(units, name, given)
             types[name] = _settled(types[name], given)
-        for each in self.arithmetic:
-            self._register(each, types[each.name], narrow.get(each.name), total=True)
-        return self._text(lambda each: _pieces(each, types[each.name]))
+            types = {steps[-1].name: types.get(steps[-1].name, _SIGNED) for steps in units}
+        for steps in units:
+            self._register(steps, types[steps[-1].name], narrow.get(steps[-1].name), total=True)
+        return self._text(units, lambda steps: _pieces(steps[-1], types[steps[-1].name]))
 
-    def _narrow(self) -> Mapping[str, str]:
+    def nesting(self) -> str:
+        """The query with brackets around its computations, as deep as it gets for the engine."""
+        return self._text(chained(self.sql, self.arithmetic), lambda steps: _BRACKETS[steps[-1].kind])
+
+    def _narrow(self, units: list[Steps]) -> Mapping[str, str]:
         """The computations that stand in a CAST to fewer than 64 bits, wherever they are written."""
         found: dict[str, set[str]] = {}
-        for each in self.arithmetic:
-            cast = _CAST.match(self.sql, each.end) if self.sql.endswith("CAST(", 0, each.start) else None
-            found.setdefault(each.name, set()).add(cast[1] if cast else _SIGNED)
+        for steps in units:
+            found.setdefault(steps[-1].name, set()).add(self._cast_around(steps[0].start, steps[-1].end, len(steps)))
         return {name: min(kinds) for name, kinds in found.items() if len(kinds) == 1 and _SIGNED not in kinds}
 
-    def _plain(self) -> str:
-        return self._text(lambda each: _BRACKETS[each.kind])
+    def _cast_around(self, start: int, end: int, steps: int) -> str:
+        """The type that a CAST says; of a long chain it is that of every step where two say it."""
+        cast = _CAST.match(self.sql, end) if self.sql.endswith("CAST(", 0, start) else None
+        if cast is not None and steps > 1:
+            cast = (
+                cast if self.sql.endswith("CAST(CAST(", 0, start) and self.sql.startswith(cast[0], cast.end()) else None
+            )
+        return cast[1] if cast else _SIGNED
 
-    def _refused(self, types: Mapping[str, str], plan: Callable[[str], Any]) -> tuple[str, str] | None:
+    def _refused(
+        self, units: list[Steps], types: Mapping[str, str], plan: Callable[[str], Any]
+    ) -> tuple[str, str] | None:
         """The first computation that the engine does not accept for its types, and what it is given."""
-        for each in self.arithmetic:
-            self._register(each, types[each.name], None, total=False)
+        for steps in units:
+            self._register(steps, types[steps[-1].name], None, total=False)
         try:
             # Types inside conditions are looked at by the optimizer only.
-            plan(self._text(lambda each: _probe(each, types[each.name]))).optimized_logical_plan()
+            plan(self._text(units, lambda steps: _probe(steps[-1], types[steps[-1].name]))).optimized_logical_plan()
         except Exception as error:
             found = _REFUSED.search(str(error))
             if found is None or types.get(found[1], _PLAIN) not in _ARROW:
@@ -105,43 +120,52 @@ class Query:
             return found[1], found[2]
         return None
 
-    def _text(self, pieces: Callable[[Arithmetic], tuple[str, str | None, str, str]]) -> str:
-        """The query with pieces put around each computation and around, or in the place of, its inner part."""
+    def _text(self, units: list[Steps], pieces: Callable[[Steps], tuple[str, str | None, str, str]]) -> str:
+        """The query with pieces put around each computation and around, or in the place of, its inner part.
+
+        In a long chain, operators stay where nothing but brackets is put around it.
+        """
         edits: list[tuple[int, int, int, int, str]] = []
-        for depth, each in enumerate(self.arithmetic):
-            before, inside, after, behind = pieces(each)
-            edits.append((each.start, 1, -depth, each.start, before))
-            edits.append((each.end, 0, depth, each.end, behind))
-            if inside is None:
-                edits.append((each.inner, 2, 0, each.outer, after))
-            else:
-                edits.append((each.inner, 1, -depth, each.inner, inside))
-                edits.append((each.outer, 0, depth, each.outer, after))
+        for depth, steps in enumerate(units):
+            before, inside, after, behind = pieces(steps)
+            edits.append((steps[0].start, 1, -depth, steps[0].start, before))
+            edits.append((steps[-1].end, 0, depth, steps[-1].end, behind))
+            for each in steps:
+                if inside is not None:
+                    edits.append((each.inner, 1, -depth, each.inner, inside))
+                    edits.append((each.outer, 0, depth, each.outer, after))
+                elif len(steps) == 1 or after == _COMMA:
+                    edits.append((each.inner, 2, 0, each.outer, after))
         return _edited(self.sql, edits)
 
-    def _register(self, each: Arithmetic, kind: str, narrow: str | None, *, total: bool) -> None:
+    def _register(self, steps: Steps, kind: str, narrow: str | None, *, total: bool) -> None:
         if kind not in _ARROW:
             return
-        integer = _ARROW[kind]
-        words = " ".join(self.sql[each.start : each.end].split())
+        integer, each = _ARROW[kind], steps[-1]
         if each.kind != "sum":
-            sign, compute = _COMPUTE[each.kind]
             gives = _ARROW[narrow or kind]
-            function = self._caught(compute if gives == integer else _within(gives, compute), words, sign, gives)
-            self.register(each.name, function, [integer] * (1 if each.kind == "negate" else 2), gives)
+            function = folded(self._step(step, integer, gives) for step in steps)
+            if each.kind == "negate":
+                function = self._step(each, integer, gives)
+            self.register(each.name, function, [integer] * (1 if each.kind == "negate" else len(steps) + 1), gives)
         elif total:
-            function = self._caught(lambda sums: sums.cast(integer), words, "", integer)
+            function = self._caught(lambda sums: sums.cast(integer), each, "", integer)
             self.register(each.name, function, [_TOTAL], integer)
         else:
             self.register(f"{each.name}_of", lambda values: values, [integer], integer)
 
+    def _step(self, each: Arithmetic, integer: pa.DataType, gives: pa.DataType) -> Callable[..., pa.Array]:
+        sign, compute = _COMPUTE[each.kind]
+        return self._caught(compute if gives == integer else _within(gives, compute), each, sign, gives)
+
     def _caught(
-        self, compute: Callable[..., pa.Array], words: str, sign: str, gives: pa.DataType
+        self, compute: Callable[..., pa.Array], each: Arithmetic, sign: str, gives: pa.DataType
     ) -> Callable[..., pa.Array]:
         def computed(*arrays: pa.Array) -> pa.Array:
             try:
                 return compute(*arrays)
             except pa.ArrowInvalid:
+                words = _shortened(" ".join(self.sql[each.start : each.end].split()))
                 self.fail(_overflow(compute, arrays, words, sign, gives))
                 raise
 
@@ -156,6 +180,9 @@ _BRACKETS: Mapping[str, tuple[str, str | None, str, str]] = {
     "sum": ("(", "(", ")", ")"),
 }
 """What makes the compiler's reading of a computation visible without changing it."""
+
+
+_COMMA = ", "
 
 
 def _shown(plan: Any) -> list[list[str]]:
@@ -174,6 +201,22 @@ def _settled(kind: str, given: str) -> str:
     return f"DECIMAL(38,{wide[2]})" if wide and int(wide[1]) > _SAFE_DIGITS else _PLAIN
 
 
+def _split(units: list[Steps], name: str, given: str) -> list[Steps]:
+    """With integers that begin a long chain of other numbers as a chain of their own, which is checked."""
+    kinds = [kind.rstrip("0123456789") for kind in _BETWEEN.split(given)]
+    alike = next((place for place, kind in enumerate(kinds) if kind != kinds[0]), len(kinds))
+    if kinds[0] not in ("Int", "UInt") or not 1 < alike < len(kinds):
+        return units
+    split = (
+        (steps[: alike - 1], steps[alike - 1 :]) if steps[-1].name == name and len(steps) > 1 else (steps,)
+        for steps in units
+    )
+    return [steps for parts in split for steps in parts]
+
+
+_BETWEEN = re.compile(r", (?![^(]*\))")
+
+
 def _probe(each: Arithmetic, kind: str) -> tuple[str, str | None, str, str]:
     if kind in _ARROW and each.kind == "sum":
         return "", f"{each.name}_of(", ")", ""
@@ -184,7 +227,7 @@ def _pieces(each: Arithmetic, kind: str) -> tuple[str, str | None, str, str]:
     if kind in _ARROW and each.kind == "sum":
         return f"{each.name}(", "CAST(", " AS DECIMAL(20,0))", ")"
     if kind in _ARROW:
-        return f"{each.name}(", None, "" if each.kind == "negate" else ", ", ")"
+        return f"{each.name}(", None, "" if each.kind == "negate" else _COMMA, ")"
     if kind and each.kind == "sum":
         return "CAST(", "CAST(", f" AS {kind.replace('(38,', '(76,')})", f" AS {kind})"
     return _BRACKETS[each.kind]
@@ -213,6 +256,14 @@ def _overflow(
     message = f"`{words}` overflows: {shown} does not fit a {gives.bit_width}-bit integer"
     wider = "DECIMAL(38,0)" if gives.bit_width == 64 else "BIGINT"
     return DataError(message, code=CODE, help=f"compute with more digits: CAST an operand AS {wider}")
+
+
+_SHOWN = 120
+"""Characters of an expression that a message shows."""
+
+
+def _shortened(words: str) -> str:
+    return words if len(words) <= _SHOWN else f"{words[: _SHOWN // 2]} … {words[-_SHOWN // 2 :]}"
 
 
 def overflowed(error: BaseException) -> bool:

@@ -26,7 +26,16 @@ from flowc.runtime.connectors.files import Files
 from flowc.runtime.convert import convert, parse, parse_inferred
 from flowc.runtime.csvfiles import Part, fault, register_csv
 from flowc.runtime.csvlook import USUAL, spells
-from flowc.runtime.enginecontext import LARGE_BATCH, new_context, planned_schema, register, take_batches
+from flowc.runtime.enginecontext import (
+    LARGE_BATCH,
+    demand_shallow,
+    is_too_deep,
+    new_context,
+    planned_schema,
+    register,
+    take_batches,
+    too_deep,
+)
 from flowc.runtime.enginejson import calls_json, register_json, register_parts, without_json
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.fit import Place, fit, misfit_in_file
@@ -233,6 +242,7 @@ class Engine:
     def _plan(self, read: EngineRead) -> tuple[Any, tuple[Column, ...]]:
         """The query, with its arithmetic checked, and the columns that it yields, under the names that were written."""
         sql = _text(read)
+        demand_shallow(sql)
         written = self._guard(lambda: self._planned(sql) if read.sql is not None else self._whole(read))
         checked = self._guard(lambda: self._checked(sql, read)) if read.arithmetic else sql
         frame = self._guard(lambda: self._with_json(checked)) if calls_json(sql) or read.arithmetic else written
@@ -287,6 +297,8 @@ class Engine:
         if self._failures:
             return self._failures[0]
         words = spoken(error)
+        if is_too_deep(error):
+            return too_deep("its brackets and calls stand in more levels than it reads")
         if type(error).__name__ == "PanicException":
             return EngineError(f"the engine broke down: {words}", code="engine-panic")
         if any(sign in str(error) for sign in _FILE_SIGNS) and (found := fault(self._parts, self._spool.folder)):

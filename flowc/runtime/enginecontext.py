@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,41 @@ LARGE_BATCH = 131_072
 
 _DEPTH = 100
 """Of brackets in each other; at 200 the engine's planner ends the process."""
-_BRACKET = re.compile(r"""'[^']*'|"[^"]*"|[()]""")
+_BRACKET = re.compile(
+    r"""'[^']*'|"[^"]*"|(?P<operand>[-+*/%<>=|&^]\s*(?:\w+\s*)?)?\(|\)|\bCASE\b|\bEND\b""", re.IGNORECASE
+)
 
 
 def demand_shallow(sql: str) -> None:
     """Refuses SQL that is nested so deep that the engine's parser would try for ever; raises EngineError."""
-    steps = ({"(": 1, ")": -1}.get(found, 0) for found in _BRACKET.findall(sql))
-    deepest = max(accumulate(steps), default=0)
+    deepest = depth_of(sql)
     if deepest > _DEPTH - 4:
-        message = f"the SQL is nested too deeply for flowc's engine: {deepest} brackets in each other"
-        help = "make parts of it in a CTE; long sums of `integer` nest less where a first CAST makes them BIGINT"
-        raise EngineError(message, code="sql-too-deep", help=help)
+        raise too_deep(f"{deepest} levels, and it reads {_DEPTH - 4}")
+
+
+def depth_of(sql: str) -> int:
+    """How many levels the engine's parser sees: one for each bracket or CASE, and one more behind an operator."""
+    around, depth, deepest = [0], 0, 0
+    for found in _BRACKET.finditer(sql):
+        last = found[0][-1:].upper()
+        if last == "(" or (last == "E" and found[0].upper() == "CASE"):
+            around.append(2 if found["operand"] else 1)
+            depth += around[-1]
+            deepest = max(deepest, depth)
+        elif (last == ")" or last == "D") and len(around) > 1:
+            depth -= around.pop()
+    return deepest
+
+
+def too_deep(what: str) -> EngineError:
+    """The refusal of SQL that the engine cannot read."""
+    help = "make parts of it in a CTE: `WITH part AS (SELECT …) SELECT …`"
+    return EngineError(f"the SQL is nested too deeply for flowc's engine: {what}", code="sql-too-deep", help=help)
+
+
+def is_too_deep(error: BaseException) -> bool:
+    """Whether the engine says so itself."""
+    return "RecursionLimitExceeded" in str(error)
 
 
 def new_context(spill: Path | None = None, **settings: str) -> Any:

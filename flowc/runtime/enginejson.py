@@ -1,4 +1,4 @@
-"""JSON and texts for queries on the engine: what the compiler's `flowc_json…`, `flowc_document…`, `flowc_text…` mean.
+"""JSON, texts and numbers for queries on the engine: what `flowc_json…`, `flowc_text…`, `flowc_numeric…` … mean.
 
 The engine takes functions of exact types only, so each call that takes values of any type has a name of its own, and
 is registered for what the engine says that it is given.
@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.runtime.arrow import arrow_field, nests_fields
 from flowc.runtime.decimaltext import plain_digits
 from flowc.runtime.enginecontext import register
+from flowc.runtime.enginenumbers import numeric, rounded, whole
 from flowc.runtime.functiontypes import engine_type
 from flowc.runtime.jsonbtext import contains, has_all, has_any, has_key, jsonb, key, with_value
 from flowc.runtime.jsonparts import (
@@ -37,17 +37,18 @@ from flowc.types import DataType, Kind
 
 CODE = "invalid-json"
 
-_OF_ANY = r"flowc_(?:json|jsonb|document|text|joined|output|outputs|whole)_\d+"
+_KINDS = "json|jsonb|document|text|joined|output|outputs|whole|numeric|round"
+_OF_ANY = rf"flowc_(?:{_KINDS})_\d+"
 _CALLED = re.compile(rf"\b{_OF_ANY}\b")
-_ANY = re.compile(r"\bflowc_(?:jsonb?|document|text|joined|output|outputs|whole)_\w+")
+_ANY = re.compile(rf"\bflowc_(?:{_KINDS})_\w+")
 _REFUSED = re.compile(rf"call to '({_OF_ANY})' function: coercion from (.*?) to the signature", re.DOTALL)
 _NOTHING = pa.binary(77)
 """A type that no value has, and that the engine makes of none: it takes only what is always NULL."""
 _JSON = arrow_field(Column("value", DataType(Kind.JSON)))
 _ANYTHING, _LIST = "arrow_typeof", "make_array"
 """Functions of the engine that take every type: one gives text, the other a list."""
-_INSTEAD = {"flowc_outputs": _LIST, "flowc_whole": ""}
-"""In the place of others; what is cast to an integer is one without a function."""
+_INSTEAD = {"flowc_outputs": _LIST, "flowc_whole": "", "flowc_numeric": "", "flowc_round": "round"}
+"""In the place of others; what is cast to a number is one without a function."""
 _TEXT, _TEXTS = pa.field("value", pa.string()), pa.field("value", pa.list_(pa.string()))
 
 
@@ -89,9 +90,10 @@ def _register(context: Any, name: str, takes: pa.DataType) -> None:
     if kind == "flowc_document" and (nests_fields(takes) or pa.types.is_list(takes)):
         kind = "flowc_json"
     function, gives = _FUNCTIONS[kind]
+    made = takes
     if takes != _NOTHING:
-        function(pa.array([], takes))  # raises for a type that it has nothing for, before any row is read
-    register(context, name, function, [takes], gives)
+        made = function(pa.array([], takes)).type  # raises for a type that it has nothing for, before any row is read
+    register(context, name, function, [takes], gives or made)
 
 
 def _as_it_is(values: pa.Array) -> pa.Array:
@@ -99,18 +101,6 @@ def _as_it_is(values: pa.Array) -> pa.Array:
     kind = values.type
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     return values.cast(pa.string()) if texts else made_json(values)
-
-
-def _whole(values: pa.Array) -> pa.Array:
-    """The text of the integer that PostgreSQL rounds a number to; of other values, the text that it casts from."""
-    if pa.types.is_decimal(values.type):
-        rounded = pc.round(values, round_mode="half_towards_infinity")
-        return rounded.cast(pa.decimal256(76, 0)).cast(pa.string())
-    if pa.types.is_floating(values.type):
-        values = pc.round(values.cast(pa.float64()), round_mode="half_to_even")
-    elif not pa.types.is_boolean(values.type):
-        return values.cast(pa.string())
-    return values.cast(pa.int64()).cast(pa.string())
 
 
 def _jsonb_part(documents: pa.Array, steps: pa.Array) -> pa.Array:
@@ -150,7 +140,7 @@ _PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.
 }
 """Functions of documents and texts, by name: what they take and give."""
 
-_FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field]] = {
+_FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field | None]] = {
     "flowc_json": (made_json, _JSON),
     "flowc_jsonb": (made_jsonb, _JSON),
     "flowc_document": (_as_it_is, _JSON),
@@ -158,8 +148,11 @@ _FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field]] = {
     "flowc_joined": (joined, _TEXT),
     "flowc_output": (output, _TEXT),
     "flowc_outputs": (outputs, _TEXTS),
-    "flowc_whole": (_whole, _TEXT),
+    "flowc_whole": (whole, _TEXT),
+    "flowc_numeric": (numeric, None),
+    "flowc_round": (rounded, None),
 }
+"""Functions of any type, by name: the function, and what it gives where that is the same whatever it takes."""
 
 
 def _refused(context: Any, sql: str) -> tuple[str, str] | None:

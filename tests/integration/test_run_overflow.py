@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -306,10 +308,74 @@ pipelines:
     assert any(words in said for words in ("overflow in", "out of range", "value-does-not-fit")), said
 
 
-@pytest.mark.parametrize("terms", [48, 49])
-def test_a_sum_that_nests_too_deeply_for_the_engine_is_refused(project, terms):
-    """Its parser tried for ever: each sum of 32-bit integers is in a CAST and in brackets of its own."""
-    sum = " + ".join(["CAST(i AS integer)"] * terms)
-    done = Files(project).run(f"SELECT {sum} AS v FROM source WHERE i = 1", dialect="")
-    assert done.code == (0 if terms < 49 else 1), done.err
-    assert ("error[sql-too-deep]" in done.err) == (terms == 49)
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("CAST(f + 0.005 AS numeric(10,2))", [Decimal("1.01"), Decimal("2.01")]),
+        ("CAST(f / 3 AS numeric(20,18))", [Decimal("0.333333333333333"), Decimal("0.666666666666667")]),
+        ("CAST(CAST(f / 3 AS real) AS numeric(20,18))", [Decimal("0.333333"), Decimal("0.666667")]),
+        ("CAST(f * 1e-7 AS numeric(20,9))", [Decimal("0.0000001"), Decimal("0.0000002")]),
+        ("CAST(price AS numeric(12,1))", [1, 2]),
+        ("CAST(NULLIF(f, 1) AS numeric(10,2))", [2, None]),
+        ("round(f + 0.5)", [2, 2]),
+        ("round(price + 0.5)", [2, 3]),
+        ("round(n / 2)", [0, float(2**62)]),
+    ],
+)
+def test_numbers_of_files_whose_types_are_not_declared_are_postgresqls(files, expression, wanted):
+    assert files.value(expression, dialect="") == wanted
+
+
+LONG = {"i": "CAST(i AS integer)", "n": "n", "f": "f", "price": "price"}
+
+
+@pytest.mark.parametrize("terms", [17, 49, 500])
+@pytest.mark.parametrize("column", LONG)
+def test_a_long_sum_is_computed_whatever_its_type(project, column, terms):
+    """Its parser tried for ever where each sum of 32-bit integers was in a CAST and in brackets of its own."""
+    files = Files(project)
+    sum = " + ".join([LONG[column]] * (terms - 1) + ["1"])
+    assert files.value(sum + " AS v FROM source WHERE id = 1 --", dialect="") == [terms]
+
+
+@pytest.mark.parametrize(("column", "bits"), [("i", 32), ("n", 64)])
+def test_a_long_sum_fails_where_one_of_its_steps_overflows(project, column, bits):
+    files = Files(project)
+    sum = " + ".join([LONG[column], "1", *["0"] * 20, "- 1"]).replace("+ -", "-")
+    refused(files.run(f"SELECT {sum} AS v FROM source", dialect=""), " + 1` overflows", f"a {bits}-bit integer")
+
+
+@pytest.mark.parametrize("column", ["n", "u"])
+def test_integers_before_other_numbers_in_a_long_sum_are_not_let_wrap(project, column):
+    files = Files(project)
+    sum = " + ".join([column, column, *["f"] * 20])
+    assert files.value(f"{sum} AS v FROM source WHERE id = 1 --", dialect="") == [22.0]
+    refused(files.run(f"SELECT {sum} AS v FROM source", dialect=""), f"`{column} + {column}` overflows")
+
+
+NESTED = {
+    "n": ("(n + ", ")", 32),
+    "1": ("(CAST(i AS integer) + ", ")", 23),
+    "f": ("abs(", ")", 96),
+    "id": ("CASE WHEN id > 0 THEN ", " END", 96),
+}
+
+
+@pytest.mark.parametrize("inner", NESTED)
+def test_what_nests_too_deeply_for_the_engine_is_told_by_lint(project, inner):
+    """A level less runs, and lint says nothing of it."""
+    before, after, most = NESTED[inner]
+    files = Files(project)
+    for levels in (most, most + 1):
+        files.write(f"SELECT {before * levels}{inner}{after * levels} AS v FROM source WHERE id = 1", dialect="")
+        linted, done = project.flowc("lint"), project.flowc("run", "--once")
+        codes = ["error[sql-too-deep]" in told.out + told.err for told in (linted, done)]
+        assert codes == [levels > most] * 2, (levels, linted.out, done.err)
+
+
+@pytest.mark.parametrize(("operator", "operand"), [("+", "n"), ("||", "'a'"), ("*", "1")])
+def test_more_terms_than_the_engine_takes_are_told_by_lint(project, operator, operand):
+    files = Files(project)
+    for terms in (500, 501):
+        files.write(f"SELECT {f' {operator} '.join([operand] * terms)} AS v FROM source", dialect="")
+        assert ("error[sql-too-deep]" in project.flowc("lint").out) == (terms > 500)

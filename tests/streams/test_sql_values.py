@@ -25,6 +25,8 @@ NOON = dt.datetime(2024, 5, 6, 12, 0)
         ("concat(CAST(name AS timestamp), '|')", "2024-05-06 12:00:00|"),
         ("CAST(id AS double precision)::text", "1"),
         ("'n' || CAST(1e20 AS double precision)", "n1e+20"),
+        ("CAST(CAST(id AS double precision) * 1.005 AS numeric(10,2))::text", "1.01"),
+        ("round(CAST(id AS double precision) + 1.5)::text", "2"),
         ("concat_ws(',', CAST(0.0000001 AS double precision), CAST(0.5 AS double precision))", "1e-07,0.5"),
     ],
 )

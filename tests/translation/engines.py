@@ -126,14 +126,7 @@ def _stored(value: object) -> object:
 @contextmanager
 def open_postgres(dsn: str) -> Iterator[Run]:
     """A PostgreSQL database with temporary tables; every query runs in a transaction that is rolled back."""
-    with psycopg.connect(dsn, options="-c timezone=UTC") as session:
-        session.adapters.register_loader("float4", _Reals)
-        for kind in ("json", "jsonb"):
-            session.adapters.register_loader(kind, _Documents)
-        for table, rows in ROWS.items():
-            session.execute(_ddl(table, "postgres").replace("CREATE TABLE", "CREATE TEMPORARY TABLE"))
-            session.cursor().executemany(_insert(table, "%s"), rows)
-        session.commit()
+    with _postgres_session(dsn) as session:
 
         def run(sql: str) -> Rows:
             try:
@@ -144,6 +137,32 @@ def open_postgres(dsn: str) -> Iterator[Run]:
                 session.rollback()
 
         yield run
+
+
+@contextmanager
+def open_postgres_types(dsn: str) -> Iterator[Callable[[str], list[str]]]:
+    """What gives the names that PostgreSQL has for the types of a query's columns, over the same tables."""
+    with _postgres_session(dsn) as session:
+
+        def types(sql: str) -> list[str]:
+            columns = session.execute(sql.encode(), prepare=False).description or ()
+            session.rollback()
+            return [column.type_display for column in columns]
+
+        yield types
+
+
+@contextmanager
+def _postgres_session(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(dsn, options="-c timezone=UTC") as session:
+        session.adapters.register_loader("float4", _Reals)
+        for kind in ("json", "jsonb"):
+            session.adapters.register_loader(kind, _Documents)
+        for table, rows in ROWS.items():
+            session.execute(_ddl(table, "postgres").replace("CREATE TABLE", "CREATE TEMPORARY TABLE"))
+            session.cursor().executemany(_insert(table, "%s"), rows)
+        session.commit()
+        yield session
 
 
 @contextmanager

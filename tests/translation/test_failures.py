@@ -58,6 +58,7 @@ make_date(2023, 2, 30)
 make_date(2023, n::int + 10, 1) FROM metrics
 chr(0)
 width_bucket(x, 1, 1, 5) FROM metrics
+x::numeric(3,2) FROM metrics
 substring(status from 1 for -1) FROM orders
 date_trunc('fortnight', placed_at) FROM orders
 (SELECT n FROM metrics)
@@ -87,12 +88,48 @@ max(quantity::int) + 2147483647 FROM orders
 sum(quantity::int + 2147483647) FROM orders
 count(*) FROM orders GROUP BY quantity::int + 2147483647
 id FROM orders WHERE quantity::int + 2147483647 > 0
+cardinality(ARRAY[1,2]) * 2147483647
+array_length(ARRAY[1,2], 1) * 2147483647
+array_position(ARRAY[1,2], 2) * 2147483647
+octet_length('ab') * 2147483647
+bit_length('ab') * 2147483647
+strpos('ab', 'b') * 2147483647
+ascii('a') * 2147483647
+(date '2024-01-01' - date '1990-01-01') * 2147483647
+(shipped_on - date '1990-01-01') * 2147483647 FROM orders
+(1 | 2) * 2147483647
+(1 # 2) * 2147483647
+(3 & 2) * 2147483647
+(~5) * 2147483647
+(1 << 30) * 2
+(1::smallint << 14) * 3::smallint
+ntile(2) OVER () * 2147483647 FROM orders
+bit_and(quantity::int) * 2147483647 FROM orders WHERE id = 3
+bit_xor(quantity::int) * 2147483647 FROM orders
+v * 2147483647 FROM (SELECT unnest(ARRAY[1,2]) AS v) AS t
+v * 2147483647 FROM unnest(ARRAY[1,2]) AS v
+n * 2147483647 FROM generate_series(1,3) AS n
+n * 2147483647 FROM generate_series(1,3) AS s(n)
+(ARRAY[2,3])[1] * 2147483647
+(array_agg(quantity::int))[1] * 2147483647 FROM orders
+regexp_count('aa', 'a') * 2147483647
+width_bucket(5.35, 0.024, 10.06, 5) * 2147483647
+jsonb_array_length('[1,2]'::jsonb) * 2147483647
+lag(quantity::int) OVER (ORDER BY id) * 2147483647 FROM orders
+greatest(2, 3, NULL) * 2147483647
+coalesce(NULL, 2) * 2147483647
+'5' * 2147483647
+a.id * 2147483647 FROM (SELECT 2 AS id) AS a JOIN (SELECT 2::bigint AS id) AS b USING (id)
+id * 2147483647 FROM (SELECT 2 AS id) AS a FULL JOIN (SELECT 3 AS id) AS b USING (id)
+quantity::int + 2147483647 - 2147483647 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 FROM orders
 """.strip().splitlines()
 FITTING = """
 quantity::int + 2147483640 FROM orders
 2147483647 + 1::bigint
 sum(2147483647) FROM orders
 quantity + 2147483647 FROM orders
+n * 2147483647 FROM generate_series(1::bigint,3) AS s(n)
+(quantity + 2147483647 - 2147483647 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1)::int FROM orders
 2147483647 * 2.0
 """.strip().splitlines()
 SOUND = """
@@ -161,6 +198,15 @@ def test_integers_of_few_bits_overflow_on_flowcs_engine(runs: dict[str, Run]):
             sorted(runs[engine](sql)) for engine, sql in (("datafusion", text), ("postgres", f"SELECT {line}"))
         )
         assert found == expected, line
+
+
+@pytest.mark.parametrize("line", ["round(x, 2) FROM metrics", "trunc(rating, 1) FROM orders"])
+def test_floats_are_not_rounded_to_places(line: str, runs: dict[str, Run]):
+    with pytest.raises(Failed):
+        runs["postgres"](f"SELECT {line}")
+    text, why = translated(case(line), "datafusion")
+    assert text is None
+    assert "of a float to places" in why
 
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != "postgres"])

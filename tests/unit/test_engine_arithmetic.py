@@ -30,6 +30,7 @@ class Session:
         self.plans = 0
 
     def register(self, name, function, takes, gives):
+        self.given = gives
         self.context.register_udf(datafusion.udf(function, takes, gives, "immutable", name))
 
     def plan(self, sql):
@@ -175,3 +176,24 @@ def test_a_sum_beyond_32_bits_names_its_operands():
     with pytest.raises(Exception, match="overflow"):
         context.sql(text).collect()
     assert failures[0].message == "`a + a` overflows: 2147483647 + 2147483647 does not fit a 32-bit integer"
+
+
+def test_a_long_row_of_integers_is_one_call(session):
+    row = " - ".join(["a + b * 2"] * 10)
+    text = session.checked(f"SELECT {row} AS v FROM t")
+    assert text.count("flowc_") - text.count("flowc_multiply") == 1
+    assert "- " not in text
+
+
+def test_a_long_row_of_floats_and_decimals_stays_as_it_is(session):
+    for operand in ("x", "p"):
+        row = " + ".join([operand] * 20)
+        assert session.checked(f"SELECT {row} AS v FROM t") == f"SELECT ({row}) AS v FROM t"
+
+
+def test_two_casts_around_a_long_row_are_of_all_its_steps(session):
+    row = " + ".join(["b"] * 20)
+    narrow, wide = (f"SELECT {'CAST(' * n}{row}{' AS INT)' * n} AS v FROM t" for n in (2, 1))
+    for sql, wanted in ((narrow, pa.int32()), (wide, pa.int64())):
+        session.checked(sql)
+        assert session.given == wanted

@@ -19,7 +19,7 @@ from flowc.plan import FunctionPlan
 from flowc.source import MappedText, Segment, Span
 from flowc.types import UNKNOWN
 
-_CODES = {"syntax": "sql-syntax", "function": "unknown-function", "binding": "query-refused"}
+_CODES = {"syntax": "sql-syntax", "function": "unknown-function", "binding": "query-refused", "depth": "sql-too-deep"}
 _SHORT = 4
 """Shorter values are in words of every kind."""
 _LAST = re.compile(r"(?:\w+|\S)\Z")

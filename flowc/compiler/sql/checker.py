@@ -71,7 +71,7 @@ class Refusal:
     well. `function` is a refusal for a function that the engine does not have, whose `name` it is.
     """
 
-    kind: Literal["syntax", "function", "binding"]
+    kind: Literal["syntax", "function", "binding", "depth"]
     message: str
     offset: int | None = None
     length: int | None = None

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
 
+from flowc.compiler.sql.commontype import DOUBLE, INTEGERS, WHOLE_ENGINES, common_type
 from flowc.compiler.sql.meaning.core import integer_value
 from flowc.compiler.sql.meaning.datafusion_json import gives_json
+from flowc.compiler.sql.meaning.datafusion_numbers import CHOSEN
 from flowc.compiler.sql.scope import Value
 from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
-DOUBLE = DataType(Kind.FLOAT64)
 INTEGER = DataType(Kind.INT32)
 DATE = DataType(Kind.DATE)
 
@@ -58,23 +59,32 @@ _OF_TEXT = (exp.DPipe, exp.Concat, exp.Substring, exp.Trim, exp.Reverse, exp.Lef
 """Text when they are given text: some engines have them for arrays, bytes and JSON too."""
 _OF_TIME = (exp.TimestampTrunc, exp.DateTrunc, exp.DateBin, exp.AtTimeZone)
 _LEAST = (exp.Greatest, exp.Least)
-_AS_ITS_OPERAND = (exp.Neg, exp.Abs, exp.BitwiseNot, exp.BitwiseLeftShift, exp.BitwiseRightShift)
+_AS_ITS_OPERAND = (
+    exp.Neg, exp.Abs, exp.BitwiseNot, exp.BitwiseLeftShift, exp.BitwiseRightShift, exp.BitwiseAndAgg,
+    exp.BitwiseOrAgg, exp.BitwiseXorAgg, exp.ArrayAppend, exp.ArrayPrepend, exp.ArrayConcat, exp.ArrayRemove,
+)  # fmt: skip
 _TYPED_ENGINES = ("postgres", "duckdb", "datafusion")
 """Engines whose conditions are booleans and whose dates are dates."""
 
-_PLACES = (exp.StrPosition, exp.Ascii, exp.Unicode, exp.ByteLength, exp.BitLength)
+COUNTS = (
+    exp.StrPosition, exp.Ascii, exp.Unicode, exp.ByteLength, exp.BitLength, exp.ArraySize, exp.ArrayPosition,
+    exp.Ntile, exp.WidthBucket, exp.RegexpCount, exp.RegexpInstr, exp.Grouping,
+)  # fmt: skip
+NAMED_COUNTS = frozenset(
+    ("cardinality", "octet_length", "array_ndims", "array_lower", "array_upper", "json_array_length",
+     "jsonb_array_length", "get_byte", "get_bit", "num_nulls", "num_nonnulls", "generate_subscripts", "scale",
+     "min_scale", "hashtext")
+)  # fmt: skip
+"""Functions whose result is an `integer` of PostgreSQL, whatever they are given."""
 _BY_ENGINE: Mapping[type[exp.Expression], Mapping[str, DataType]] = {
     exp.CurrentTimestamp: {"postgres": TIMESTAMPTZ, "duckdb": TIMESTAMPTZ, "datafusion": TIMESTAMPTZ},
     exp.Length: {"postgres": INTEGER, "duckdb": BIGINT, "sqlite": BIGINT, "datafusion": INTEGER},
-    **{node: {"postgres": INTEGER, "datafusion": INTEGER} for node in _PLACES},
+    **{node: {"postgres": INTEGER, "datafusion": INTEGER} for node in COUNTS},
 }
 RETURNS, GIVEN = "flowc.returns", "flowc.given"
 """Under these keys a call of a function of the project says in its metadata what it returns, and what it is given."""
 
-_INTEGERS = (Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64, Kind.INT128)
-_WHOLE_ENGINES = ("postgres", "datafusion")
-"""Engines that compute with integers in the types that they have, and divide them to whole numbers."""
-_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Mod)
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor)
 
 
 def cast_type(target: exp.DataType, engine: str) -> DataType:
@@ -106,6 +116,8 @@ def _array_type(target: exp.DataType, engine: str) -> DataType:
 def annotate(node: exp.Expression, value: Value) -> None:
     """Leaves the type of an expression on its node, in sqlglot's words, for its generators."""
     kind = _ANNOTATIONS.get(value.type.kind)
+    if value.chosen:
+        node.meta[CHOSEN] = True
     if kind is not None:
         node.type = exp.DataType(this=kind, nested=kind is _D.ARRAY)
 
@@ -117,28 +129,7 @@ def literal_type(node: exp.Literal) -> DataType:
     if not node.is_int:
         return UNKNOWN
     value = int(node.this)
-    return next((DataType(k) for k in _INTEGERS[2:] if value <= INTEGER_RANGES[k][1]), UNKNOWN)
-
-
-def common_type(types: Sequence[DataType], engine: str = "") -> DataType:
-    """The type that CASE, COALESCE or a set operation gives its branches; unknown when that is not plain.
-
-    Beside JSON, PostgreSQL has nothing but JSON, NULL, and a text between quotes that is JSON then.
-    """
-    kinds = set(types)
-    if len(kinds) == 1:
-        return types[0]
-    if engine in _WHOLE_ENGINES and (json := next((t for t in types if t.kind is Kind.JSON), None)) is not None:
-        return json
-    if not types or UNKNOWN in kinds:
-        return UNKNOWN
-    if all(t.kind in _INTEGERS for t in types):
-        return max(types, key=lambda t: _INTEGERS.index(t.kind))
-    if all(t.kind is Kind.TEXT for t in types):
-        return TEXT
-    if all(t.is_number for t in types) and any(t.kind is Kind.FLOAT64 for t in types):
-        return DOUBLE
-    return UNKNOWN
+    return next((DataType(k) for k in INTEGERS[2:] if value <= INTEGER_RANGES[k][1]), UNKNOWN)
 
 
 def _sum(value: Value, engine: str) -> DataType:
@@ -191,27 +182,55 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
         return TEXT if is_text else UNKNOWN, cls is exp.Concat or any(v.nullable for v in values)
     if cls in _AGGREGATES and values:
         return _AGGREGATES[cls](values[0], engine), True
-    if cls in _LEAST and all(v.type.is_number for v in values):
-        return common_type([v.type for v in values]), True
-    if engine in _TYPED_ENGINES and (time := _time(node, values)) is not None:
+    if cls in _LEAST and (kinds := typed_values(_given(node), values)) and all(kind.is_number for kind in kinds):
+        return common_type(kinds), True
+    if engine in _TYPED_ENGINES and (time := _time(node, values, engine)) is not None:
         return time, any(v.nullable for v in values)
     if isinstance(node, _ARITHMETIC) and len(values) == 2:
         return _arithmetic(node, values, engine), any(v.nullable for v in values)
     if cls is exp.Div and len(values) == 2:
         return _quotient(node, values, engine), True
-    if cls is exp.Neg and engine in _WHOLE_ENGINES and integer_value(node) == INTEGER_RANGES[Kind.INT32][0]:
+    if cls is exp.Neg and engine in WHOLE_ENGINES and integer_value(node) == INTEGER_RANGES[Kind.INT32][0]:
         return INTEGER, False
     if cls in _AS_ITS_OPERAND and values:
         return values[0].type, values[0].nullable
+    if engine in WHOLE_ENGINES and (array := _of_array(node, values)) is not None:
+        return array, True
+    if cls is exp.Anonymous and str(node.this).lower() in NAMED_COUNTS and engine in WHOLE_ENGINES:
+        return INTEGER, True
     if cls in _BY_ENGINE:
         return _BY_ENGINE[cls].get(engine, UNKNOWN), any(v.nullable for v in values)
     return UNKNOWN, True
 
 
-def _time(node: exp.Expression, values: Sequence[Value]) -> DataType | None:
-    """The type of a timestamp that is made of another; None for anything else."""
+def typed_values(nodes: Sequence[exp.Expression], values: Sequence[Value]) -> list[DataType]:
+    """The types of values of which a node gives one; NULL has none of its own."""
+    return [value.type for node, value in zip(nodes, values, strict=True) if not isinstance(node, exp.Null)]
+
+
+def _given(node: exp.Expression) -> list[exp.Expression]:
+    return [node.this, *node.expressions]
+
+
+def _of_array(node: exp.Expression, values: Sequence[Value]) -> DataType | None:
+    """The type of an array that is made, of an element, or of the rows of one; None for anything else."""
+    types = [value.type for value in values]
+    if isinstance(node, exp.Array) and (element := common_type(types)) != UNKNOWN:
+        return DataType(Kind.ARRAY, element=element)
+    if isinstance(node, exp.ArrayAgg) and types and types[0] != UNKNOWN:
+        return DataType(Kind.ARRAY, element=types[0])
+    if isinstance(node, exp.Bracket | exp.Explode) and types and types[0].element is not None:
+        sliced = any(isinstance(index, exp.Slice) for index in node.expressions)
+        return types[0] if sliced else types[0].element
+    return common_type(types[:2]) if isinstance(node, exp.GenerateSeries) else None
+
+
+def _time(node: exp.Expression, values: Sequence[Value], engine: str) -> DataType | None:
+    """The type of a timestamp that is made of another, or of the days between dates; None for anything else."""
     given = next((v.type for v in values if v.type.kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)), None)
     moved = isinstance(node, exp.Add | exp.Sub) and isinstance(node.expression, exp.Interval)
+    if isinstance(node, exp.Sub) and len(values) == 2 and all(v.type.kind is Kind.DATE for v in values):
+        return INTEGER if engine in WHOLE_ENGINES else None
     if given is None or not (moved or isinstance(node, (*_OF_TIME, *_LEAST))):
         return None
     if isinstance(node, _LEAST):
@@ -221,13 +240,21 @@ def _time(node: exp.Expression, values: Sequence[Value]) -> DataType | None:
     return given
 
 
+def _is_text(node: exp.Expression) -> bool:
+    inner = node.unnest()
+    return isinstance(inner, exp.Literal) and inner.is_string
+
+
 def _arithmetic(node: exp.Expression, values: Sequence[Value], engine: str) -> DataType:
-    left, right = values[0].type, values[1].type
-    if left.kind in _INTEGERS and right.kind in _INTEGERS:
+    left, right = (value.type for value in values)
+    if engine in WHOLE_ENGINES and any(map(_is_text, (node.left, node.right))):
+        # A text between quotes beside a number is one of its type.
+        left = right = right if _is_text(node.left) else left
+    if left.kind in INTEGERS and right.kind in INTEGERS:
         wider = common_type([left, right])
         if engine == "sqlite":
             return BIGINT
-        return wider if _INTEGERS.index(wider.kind) >= (1 if engine in _WHOLE_ENGINES else 2) else UNKNOWN
+        return wider if INTEGERS.index(wider.kind) >= (1 if engine in WHOLE_ENGINES else 2) else UNKNOWN
     if left.is_number and right.is_number and (left.is_float or right.is_float):
         return DOUBLE if Kind.FLOAT64 in (left.kind, right.kind) else UNKNOWN
     return UNKNOWN
@@ -235,7 +262,7 @@ def _arithmetic(node: exp.Expression, values: Sequence[Value], engine: str) -> D
 
 def _quotient(node: exp.Expression, values: Sequence[Value], engine: str) -> DataType:
     """What a double is divided by, or divides, is a double; what whole numbers and decimals give, engines differ in."""
-    if engine in _WHOLE_ENGINES and node.args.get("typed") and all(v.type.kind in _INTEGERS for v in values):
+    if engine in WHOLE_ENGINES and node.args.get("typed") and all(v.type.kind in INTEGERS for v in values):
         return common_type([v.type for v in values])
     is_double = all(v.type.is_number for v in values) and any(v.type.kind is Kind.FLOAT64 for v in values)
     return DOUBLE if is_double else UNKNOWN

@@ -13,14 +13,15 @@ from sqlglot import exp
 
 from flowc.catalog import TableName
 from flowc.compiler.sql.binding import judge_expression, judge_query
-from flowc.compiler.sql.exprtypes import common_type
+from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.inferfrom import Find, Sources, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
+from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
 from flowc.compiler.sql.relations import DOCUMENTS, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Resolver, Scope, Value
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
-from flowc.types import UNKNOWN, Kind
+from flowc.types import UNKNOWN, DataType, Kind
 
 _ALIAS_IN_SELECT = ("duckdb",)
 _ALIAS_IN_WHERE = ("duckdb", "sqlite")
@@ -104,7 +105,12 @@ class _Inference(Sources):
         base = self._bases[id(first)] = self.query(first, outer, ctes)
         if base.fields is None or any(part.args.get("by_name") for part in union.find_all(exp.SetOperation)):
             return replace(base, fields=None)
-        return replace(base, fields=tuple(replace(f, type=UNKNOWN, nullable=True) for f in base.fields))
+        return replace(base, fields=tuple(replace(f, type=self._kept(f), nullable=True) for f in base.fields))
+
+    def _kept(self, first: Field) -> DataType:
+        """The type of a column of a recursive CTE: PostgreSQL's whole numbers stay what they are in the first rows."""
+        keeps = first.type.is_integer and self.parsed.dialect == "postgres"
+        return first.type if keeps else UNKNOWN
 
     def _named(self, relation: Relation, alias: exp.TableAlias | None) -> Relation:
         if alias is None or not alias.this:
@@ -197,7 +203,7 @@ class _Inference(Sources):
             elif fields is not None:
                 fields.extend(found)
             for one in found or ():
-                value = Value(one.type, one.nullable, one.origins)
+                value = Value(one.type, one.nullable, one.origins, chosen=one.chosen)
                 scope.aliases.setdefault(field_key(one.name, self.engine), value)
         return None if fields is None else tuple(fields)
 
@@ -207,7 +213,8 @@ class _Inference(Sources):
         value = self.value(node, scope, ctes)
         if isinstance(node, _COLUMN_MAKERS):
             return None
-        return [Field(self._name_of(node), value.type, value.nullable, value.origins)]
+        chosen = self.annotate and self.engine == "datafusion" and has_chosen_digits(node, self.parsed.dialect)
+        return [Field(self._name_of(node), value.type, value.nullable, value.origins, chosen)]
 
     def _name_of(self, node: exp.Expression) -> str:
         """The name of an output column; empty when the engine makes one up."""
@@ -266,4 +273,7 @@ def _note_documents(node: exp.Query, fields: Iterable[Field] | None) -> None:
 
 def _union_field(same: list[Field], engine: str) -> Field:
     origins = frozenset().union(*(f.origins for f in same))
-    return Field(same[0].name, common_type([f.type for f in same], engine), any(f.nullable for f in same), origins)
+    return Field(
+        same[0].name, common_type([f.type for f in same], engine), any(f.nullable for f in same), origins,
+        any(f.chosen for f in same),
+    )  # fmt: skip

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from flowc.catalog import TableName
+from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.infervalue import Ctes, Expressions, identifier_of
 from flowc.compiler.sql.relations import DOCUMENTS, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Scope, find_field
 from flowc.compiler.sql.sqltext import SqlTree
-from flowc.types import Kind
+from flowc.types import UNKNOWN, DataType, Kind
 
+_SERIES = "generate_series"
 Find = Callable[[TableName], Relation | None]
 
 
@@ -96,6 +98,7 @@ class Sources(Expressions):
         """The name by which columns can name a relation; one that nobody can write where it has none of its own."""
         alias = node.args.get("alias")
         own = node.this if isinstance(node, exp.Table) else None
+        own = exp.to_identifier(_SERIES) if isinstance(own, exp.GenerateSeries) else own
         identifier = alias.this if alias is not None and alias.this else own
         key = fold(identifier, self.engine) if isinstance(identifier, exp.Identifier) else ""
         return key if key and key not in scope.relations else f" {len(scope.relations)}"
@@ -112,8 +115,22 @@ class Sources(Expressions):
         if isinstance(node, exp.Lateral) and isinstance(node.this, exp.Subquery):
             inner = self.query(node.this, scope, ctes)
             return renamed(inner, node.args.get("alias"), self.engine)
+        if isinstance(node, exp.Lateral) and isinstance(node.this, exp.GenerateSeries):
+            return self._function(node, _SERIES, self.value(node.this, scope, ctes).type)
+        if isinstance(node, exp.Unnest) and len(node.expressions) == 1:
+            element = self.value(node.expressions[0], scope, ctes).type.element or UNKNOWN
+            return self._function(node, "unnest", element)
         self.visit(node, scope, ctes)
-        return Relation(None, "a table function", values=_gives_values(node))
+        return Relation(None, "a table function")
+
+    def _function(self, node: exp.Expression, name: str, kind: DataType) -> Relation:
+        """A table function, of whose columns the first is known by the name that it is given."""
+        alias = node.args.get("alias")
+        if (node.args.get("ordinality") or node.args.get("offset")) and not (alias is not None and alias.columns):
+            return Relation(None, "a table function")
+        named = alias.columns[0] if alias is not None and alias.columns else alias.this if alias is not None else None
+        name = fold(identifier_of(named), self.engine) if named is not None else name
+        return Relation(None, "a table function", values=(Field(name, kind),))
 
     def _parenthesised(self, node: exp.Subquery, scope: Scope, ctes: Ctes) -> Relation:
         """`(a JOIN b …)`: its tables are visible outside."""
@@ -124,8 +141,10 @@ class Sources(Expressions):
     def table(self, node: exp.Table, scope: Scope, ctes: Ctes) -> Relation:
         """A CTE, a declared table or a table function, by its name."""
         if not isinstance(node.this, exp.Identifier):
+            if isinstance(node.this, exp.GenerateSeries):
+                return self._function(node, _SERIES, self.value(node.this, scope, ctes).type)
             self.visit(node.this or node, scope, ctes)
-            return Relation(None, "a table function", values=_gives_values(node))
+            return Relation(None, "a table function")
         if node.args.get("db") is None and (cte := ctes.get(fold(node.this, self.engine))) is not None:
             return renamed(cte, node.args.get("alias"), self.engine)
         name = self._table_name(node)
@@ -140,15 +159,6 @@ class Sources(Expressions):
         return TableName(".".join(parts[:-1]) or None, parts[-1])
 
 
-def _gives_values(node: exp.Expression) -> bool:
-    """Whether what is called in FROM gives single values, under the name of the table."""
-    call = node if isinstance(node, exp.Unnest) else node.this
-    if not isinstance(call, exp.GenerateSeries | exp.Unnest) or len(call.expressions) > 1:
-        return False
-    alias = node.args.get("alias") or call.args.get("alias")
-    return not ((alias and alias.columns) or node.args.get("ordinality") or call.args.get("offset"))
-
-
 def renamed(relation: Relation, alias: exp.TableAlias | None, engine: str) -> Relation:
     """The relation with the column names that an alias gives it."""
     names = alias.columns if isinstance(alias, exp.TableAlias) else []
@@ -160,6 +170,11 @@ def renamed(relation: Relation, alias: exp.TableAlias | None, engine: str) -> Re
 
 
 def _merged_star(left: list[Field], right: list[Field], names: set[str], engine: str) -> list[Field]:
-    merged = [f for f in left if field_key(f.name, engine) in names]
+    others = {field_key(f.name, engine): f.type for f in right}
+    merged = [
+        replace(f, type=common_type([f.type, others.get(key, f.type)]))
+        for f in left
+        if (key := field_key(f.name, engine)) in names
+    ]
     rest = [f for f in (*left, *right) if field_key(f.name, engine) not in names]
     return [*merged, *rest]

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from flowc.compiler.ir import Origin
+from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.decimaltexts import wrong_with_texts
-from flowc.compiler.sql.exprtypes import annotate, cast_type, common_type, function_type, literal_type
+from flowc.compiler.sql.exprtypes import annotate, cast_type, function_type, literal_type, typed_values
 from flowc.compiler.sql.relations import Relation, fold
 from flowc.compiler.sql.scope import Resolver, Scope, Value
 from flowc.types import UNKNOWN
@@ -71,7 +72,8 @@ class Expressions(ABC):
         relation = self.query(node, scope, ctes)
         if relation.fields is None or len(relation.fields) != 1:
             return Value()
-        return Value(relation.fields[0].type, True, relation.fields[0].origins)
+        only = relation.fields[0]
+        return Value(only.type, True, only.origins, chosen=only.chosen)
 
     def _chain(self, node: exp.Connector, scope: Scope, ctes: Ctes) -> Value:
         """AND and OR in a loop: a thousand conditions are not a thousand frames."""
@@ -105,7 +107,8 @@ class Expressions(ABC):
         if isinstance(node, exp.Cast):
             return Value(cast_type(node.to, self.engine), values[0].nullable or isinstance(node, exp.TryCast), origins)
         if isinstance(node, exp.Coalesce):
-            return Value(common_type([v.type for v in values], self.engine), all(v.nullable for v in values), origins)
+            kinds = typed_values([node.this, *node.expressions], values)
+            return Value(common_type(kinds, self.engine), all(v.nullable for v in values), origins)
         if isinstance(node, exp.Window):
             nullable = values[0].nullable and not isinstance(node.this, _WINDOW_NOT_NULL)
             return Value(values[0].type, nullable, origins)

@@ -32,6 +32,8 @@ class Field:
     type: DataType = UNKNOWN
     nullable: bool = True
     origins: frozenset[Origin] = frozenset()
+    chosen: bool = False
+    """It holds decimals whose digits PostgreSQL chooses by the values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class Relation:
     """Its types are what flowc makes of the SQL that fills it, not what somebody declares."""
     key: tuple[str, ...] | None = None
     """The primary key of a table; empty where it has none, None where that is not known."""
-    values: bool = False
-    """Its rows are single values of a function, which its name stands for."""
+    values: tuple[Field, ...] = ()
+    """What is known of an open relation: the column that a table function gives."""
 
     @staticmethod
     def of_table(name: TableName, columns: Iterable[Column] | None, title: str, span: Span | None = None) -> Relation:

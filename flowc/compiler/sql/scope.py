@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from flowc.compiler.ir import Origin
+from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.relations import ROW, Field, Relation, field_key, fold
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Note, Reporter, did_you_mean
@@ -35,6 +36,8 @@ class Value:
     origins: frozenset[Origin] = frozenset()
     stored: bool = False
     """It is a column of a table, as its engine keeps it."""
+    chosen: bool = False
+    """A decimal whose digits PostgreSQL chooses by the values."""
 
 
 @dataclass
@@ -96,15 +99,15 @@ class Resolver:
             if len(found) > 1 and key not in level.merged and not level.loose:
                 self._report_ambiguous(column, [relation for relation, _ in found])
             if found:
-                return _value_of(*found[0])
+                return _merged(found) if key in level.merged else _value_of(*found[0])
             if level.aliases_visible and key in level.aliases:
                 return level.aliases[key]
+            if (value := _open_value(level.relations.values(), key, self.engine)) is not None:
+                return value
             if (row := level.relations.get(key)) is not None:
-                if row.values:
-                    return Value()
                 known = row.fields is not None
                 column.meta[ROW] = tuple((f.name, f.type.kind) for f in row.fields or ()) if known else None
-                return Value()
+                return Value(chosen=any(f.chosen for f in row.fields or ()))
             if level.is_open:
                 return Value(origins=_open_origins(level, column.name))
         if key not in _PSEUDO and not _is_date_part(column):
@@ -121,7 +124,8 @@ class Resolver:
             if found is not None:
                 return _value_of(relation, found)
             if relation.fields is None:
-                return Value(origins=_origins_of(relation, column.name))
+                known = _open_value([relation], key, self.engine)
+                return known or Value(origins=_origins_of(relation, column.name))
             if key not in _PSEUDO:
                 self._report_unknown(column, scope, relation)
             return Value()
@@ -203,7 +207,19 @@ def _candidates(scope: Scope, key: str) -> list[tuple[Relation, Field]]:
 
 
 def _value_of(relation: Relation, field_: Field) -> Value:
-    return Value(field_.type, field_.nullable, field_.origins, relation.table is not None)
+    return Value(field_.type, field_.nullable, field_.origins, relation.table is not None, field_.chosen)
+
+
+def _open_value(relations: Iterable[Relation], key: str, engine: str) -> Value | None:
+    """What is known of a column of open relations; None for one that none of them is known to have."""
+    known = [field_ for relation in relations for field_ in relation.values if field_key(field_.name, engine) == key]
+    return Value(known[0].type) if len(known) == 1 else None
+
+
+def _merged(found: list[tuple[Relation, Field]]) -> Value:
+    """A column that a join makes of one of each side: it holds the values of both."""
+    value = _value_of(*found[0])
+    return replace(value, type=common_type([field_.type for _, field_ in found]))
 
 
 def _origins_of(relation: Relation, column: str) -> frozenset[Origin]:

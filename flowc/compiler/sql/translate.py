@@ -23,6 +23,8 @@ from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter, Severity
 
 DATAFUSION = "datafusion"
+MOST_TERMS = 500
+"""In a row of operators: the engine takes a time for it that grows with the square of their number."""
 
 __all__ = ["DataFusion", "translate", "translate_expression"]
 
@@ -40,6 +42,11 @@ def translate(parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
 def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
     """The tree as text for `engine`; None after an error."""
     before = len(reporter.found)
+    if engine == DATAFUSION and parsed.dialect != engine and (long := _too_long(parsed.tree)) is not None:
+        message = f"more than {MOST_TERMS} terms stand in a row, which flowc's engine does not take"
+        helps = ["put parts of them in a CTE: `WITH parts AS (SELECT a + b AS ab, …) SELECT ab + …`"]
+        reporter.error("sql-too-deep", message, parsed.span(long), helps=helps)
+        return None
     if engine == DATAFUSION:
         parsed = with_json(parsed, reporter)
     if parsed.dialect == engine:
@@ -62,6 +69,17 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
     named = names_of_relations(tree)
     text = _generated(numbered(tree), parsed, engine, reporter)
     return text if text is None or _has_functions(text, named, parsed, engine, reporter) else None
+
+
+def _too_long(tree: exp.Expression) -> exp.Expression | None:
+    """The operand in which a row of operators begins that is too long; AND and OR are read as lists."""
+    for node in tree.find_all(exp.Binary):
+        start, terms = node, 1
+        while isinstance(start, exp.Binary) and not isinstance(start, exp.Connector):
+            start, terms = start.this, terms + 1
+            if terms > MOST_TERMS:
+                return node.expression
+    return None
 
 
 def _has_functions(text: str, named: Collection[str], parsed: SqlTree, engine: str, reporter: Reporter) -> bool:

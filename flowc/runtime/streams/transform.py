@@ -14,7 +14,7 @@ from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import Arithmetic
 from flowc.runtime.arithmetic import CODE, Query, overflowed
 from flowc.runtime.arrow import arrow_field, columns_of, nests_fields, plain
-from flowc.runtime.enginecontext import new_context, planned_schema, register
+from flowc.runtime.enginecontext import demand_shallow, new_context, planned_schema, register
 from flowc.runtime.enginejson import register_json, register_parts, without_json
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, mistyped, register_all
@@ -62,6 +62,7 @@ class Transform:
         self._sql = self._guard(lambda: self._checked(sql, arithmetic))
 
     def _checked(self, sql: str, arithmetic: tuple[Arithmetic, ...]) -> str:
+        demand_shallow(sql)
         if arithmetic:
             computing = Query(sql, arithmetic, self._computes, self._failures.append)
             sql = computing.checked(lambda text: self._context.sql(without_json(text)))

@@ -11,12 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
 from flowc.diagnostics import did_you_mean
-from flowc.errors import FlowcError
+from flowc.errors import EngineError, FlowcError
+from flowc.runtime.arithmetic import Query
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.engine import engine_schema
-from flowc.runtime.enginecontext import new_context, register
+from flowc.runtime.enginecontext import demand_shallow, is_too_deep, new_context, register, too_deep
 from flowc.runtime.enginejson import register_json, register_parts
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, nulls
@@ -42,6 +44,9 @@ _END = re.compile(r"\.? (?:No function matches|Valid fields are|You might need|C
 
 
 _OPERATOR = re.compile(r"\b(?:AND|OR|UNION)\b|[-+*/|]", re.IGNORECASE)
+_NESTED = re.compile(r"[()\[\]]|\b(?:CASE|NOT)\b|[-+*]", re.IGNORECASE)
+_FEW = 40
+"""What has fewer of these is not too deep, whatever it is."""
 _MOST_OPERATORS = 1500
 """Above this the engine is not asked: its optimizer takes a time that grows with the square of a list of conditions."""
 _TIME = pa.timestamp("us", "UTC")
@@ -67,6 +72,8 @@ class _Engine:
 
     def refusal(self, statement: Statement) -> Refusal | None:
         """Why the engine does not take a statement."""
+        if statement.runs is not None and (deep := self._too_deep(statement, statement.runs)) is not None:
+            return deep
         small = len(_OPERATOR.findall(statement.runs or "")) <= _MOST_OPERATORS
         if statement.runs is not None and small and statement.typed and all(map(self._has, statement.tables)):
             for plan in statement.functions:
@@ -76,6 +83,23 @@ class _Engine:
             register_json(self._context, statement.runs)
             return self._planned(statement, statement.runs)
         return self.unparsed(statement) if statement.native else None
+
+    def _too_deep(self, statement: Statement, sql: str) -> Refusal | None:
+        """Why the engine cannot read a statement with all that a run puts around its computations."""
+        if len(_NESTED.findall(sql)) < _FEW:
+            return None
+        try:
+            text = Query(sql, arithmetic(sql), lambda *_: None, lambda _: None).nesting()
+            demand_shallow(text)
+            refused = _error(lambda: self._context.sql(text))
+            if refused is None or not is_too_deep(refused):
+                return None
+            refusal = too_deep("its brackets and calls stand in more levels than it reads")
+        except RecursionError:
+            refusal = too_deep("more levels than flowc reads itself")
+        except EngineError as error:
+            refusal = error
+        return Refusal("depth", str(refusal), _deepest(statement), helps=(refusal.help or "",))
 
     def unparsed(self, statement: Statement) -> Refusal | None:
         """Why the engine cannot read a statement."""
@@ -123,6 +147,16 @@ def _error(work: Callable[[], Any]) -> BaseException | None:
 def _now(asked: pa.Array) -> pa.Array:
     # Not NULL: the engine computes with it when it plans.
     return pa.repeat(pa.scalar(0, _TIME), len(asked))
+
+
+def _deepest(statement: Statement) -> int | None:
+    """The offset of the bracket that is in most others; None where there is none."""
+    depth, deepest, place = 0, 0, None
+    for found in _NESTED.finditer(statement.text.text, statement.start):
+        depth += (found[0] == "(") - (found[0] == ")")
+        if depth > deepest:
+            deepest, place = depth, found.start()
+    return place
 
 
 def _nests(kind: DataType) -> bool:

@@ -162,9 +162,12 @@ _HALF_TO_EVEN = "CASE WHEN ABS(:x - TRUNC(:x)) = 0.5 THEN ROUND(:x / 2) * 2 ELSE
 def round_float(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A half of a float goes to the even number where the author's dialect rounds it so."""
     even, away = pair.source in ("postgres", "mysql"), pair.engine in ("duckdb", "datafusion", "sqlite")
-    if not even or not away or node.args.get("decimals") or number_of(node.this) is not Number.FLOAT:
+    if not even or not away or node.args.get("decimals"):
         return None
-    return build(_HALF_TO_EVEN, x=node.this)
+    number = number_of(node.this)
+    if number in (None, Number.FRACTION) and pair.source in EXACT and pair.engine == "datafusion":
+        return call("flowc_round", node.this)
+    return build(_HALF_TO_EVEN, x=node.this) if number is Number.FLOAT else None
 
 
 def _half(value: exp.Expression, pair: Pair) -> exp.Expression | None:

@@ -31,7 +31,7 @@ from flowc.compiler.sql.meaning.datafusion_nested import (
     struct,
     subquery_array,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, NUMBERS, Number, number_of
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, NUMBERS, as_numeric
 from flowc.compiler.sql.meaning.datafusion_patterns import as_postgres, named, replace
 from flowc.compiler.sql.meaning.datafusion_postgres import POSTGRES
 from flowc.compiler.sql.meaning.datafusion_queries import quantified
@@ -140,11 +140,8 @@ def _column_type(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     if to.this in (exp.DataType.Type.JSON, exp.DataType.Type.JSONB):
         return value.copy()
-    if to.this is exp.DataType.Type.DECIMAL and not to.expressions and pair.source in EXACT:
-        number = number_of(value)
-        if number is Number.DECIMAL:
-            return value.copy()
-        return exp.cast(value.copy(), "DECIMAL(20, 0)") if number is Number.INTEGER else None
+    if to.this is exp.DataType.Type.DECIMAL and pair.source in EXACT:
+        return as_numeric(value, to)
     return cast_to_text(node, pair)
 
 

@@ -30,7 +30,8 @@ from flowc.compiler.sql.meaning.datafusion_documents import (
     with_shown,
 )
 from flowc.compiler.sql.meaning.datafusion_equality import with_comparison
-from flowc.compiler.sql.meaning.datafusion_numbers import mark_free_numbers
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, mark_free_numbers
+from flowc.compiler.sql.meaning.datafusion_texts import no_chosen_digits_within
 from flowc.compiler.sql.relations import DOCUMENTS, ROW
 from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.diagnostics import Reporter
@@ -42,7 +43,10 @@ _DIALECTS = ("postgres", "datafusion", "duckdb")
 """Those whose operators these are; in others `->` and `->>` mean other things."""
 
 _MADE, _MADE_B = "flowc_json", "flowc_jsonb"
-_OF_ANY = (_MADE, _MADE_B, READ, "flowc_text", "flowc_joined", "flowc_output", "flowc_outputs", "flowc_whole")
+_OF_ANY = (
+    _MADE, _MADE_B, READ, "flowc_text", "flowc_joined", "flowc_output", "flowc_outputs", "flowc_whole", "flowc_numeric",
+    "flowc_round",
+)  # fmt: skip
 _PUT = "put a value under a key with `jsonb_set`, or make the whole with `jsonb_build_object` or `jsonb_build_array`"
 _STRUCT, _RAW = "named_struct", "flowc_json"
 
@@ -141,6 +145,8 @@ def _reword(node: exp.Expression, dialect: str) -> None:
             raise Untranslatable("a part of JSON by a path")
         node.replace(_extracted(node))
         return
+    if dialect in EXACT:
+        no_chosen_digits_within(node)
     whole, value = node, _made(node)
     while isinstance(whole.parent, _AROUND) and whole.arg_key == "this":
         whole = whole.parent

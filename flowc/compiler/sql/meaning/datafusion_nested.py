@@ -47,7 +47,7 @@ def map_of(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def array_size(node: exp.Expression, pair: Pair) -> exp.Expression:
     """The number of elements; array_length of an empty array is NULL in PostgreSQL."""
-    if pair.source == "postgres" and not isinstance(node.parent, exp.Func) and node.expression is not None:
+    if pair.source == "postgres" and node.expression is not None:
         return build("NULLIF(CAST(cardinality(:a) AS BIGINT), 0)", a=node.this)
     return exp.cast(call("cardinality", node.this), "BIGINT")
 

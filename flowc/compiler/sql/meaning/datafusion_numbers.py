@@ -17,6 +17,7 @@ from flowc.compiler.sql.meaning.core import (
     Untranslatable,
     build,
     call,
+    integer_value,
     text_value,
     type_of,
 )
@@ -73,7 +74,8 @@ _AS_THEIR_OPERAND = (
 def number_of(node: exp.Expression) -> Number | None:
     """What kind of number a node gives, followed into arithmetic; None where that is not known."""
     if isinstance(node, _AS_THEIR_OPERAND):
-        return number_of(node.this)
+        number = number_of(node.this)
+        return _rounded(node, number) if isinstance(node, _ROUNDING) else number
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
         return _together(number_of(node.left), number_of(node.right))
     if isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
@@ -87,6 +89,16 @@ def number_of(node: exp.Expression) -> Number | None:
     if kind is _DECIMAL:
         return Number.DECIMAL
     return Number.FLOAT if kind in exp.DataType.FLOAT_TYPES else None
+
+
+_ROUNDING = (exp.Round, exp.Trunc, exp.Ceil, exp.Floor)
+
+
+def _rounded(node: exp.Expression, number: Number | None) -> Number | None:
+    """To places, only decimals are rounded; whole numbers without any become floats."""
+    if node.args.get("decimals") is not None:
+        return Number.DECIMAL
+    return Number.FLOAT if number is Number.INTEGER and not node.this.find(exp.Avg) else number
 
 
 def _together(left: Number | None, right: Number | None) -> Number | None:
@@ -110,6 +122,17 @@ def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if kind is Number.FRACTION:
         return build("CAST(:a AS DOUBLE) / :b", "datafusion", a=node.left, b=node.right)
     return build(_QUOTIENT, "datafusion", a=node.left, b=node.right) if kind is Number.DECIMAL else None
+
+
+_PRODUCT = "CAST(CAST(:a AS DECIMAL(76, 20)) * CAST(:b AS DECIMAL(76, 20)) AS DECIMAL(38, 20))"
+"""Of two decimals with twenty places, for whose product DataFusion has no type."""
+
+
+def _multiply(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    sides = [side.unnest() for side in (node.left, node.right)]
+    if pair.source not in EXACT or not all(isinstance(side, exp.Cast) and side.to.sql() == _FREE for side in sides):
+        return None
+    return build(_PRODUCT, "datafusion", a=sides[0], b=sides[1])
 
 
 def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -198,9 +221,44 @@ def _is_real(node: exp.Expression) -> bool:
     return _is_real(inner.this) if isinstance(inner, exp.Neg | exp.Abs) else type_of(inner) is _FLOAT
 
 
-def _no_short_digits(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT and node.args["to"].this is _DECIMAL and _is_real(node.this):
-        raise Untranslatable("a float of 32 bits as a decimal, of which six digits are kept: CAST it to float8 first")
+_FREE = "DECIMAL(38, 20)"
+"""A numeric without a scale, where its digits are chosen by the values."""
+
+
+def as_numeric(value: exp.Expression, to: exp.DataType) -> exp.Expression | None:
+    """A cast to a numeric: floats, and what may be one, go through as many digits as they surely have."""
+    number = number_of(value)
+    if number in (Number.INTEGER, Number.DECIMAL) and not value.find(exp.Avg):
+        if to.expressions:
+            return None
+        return value.copy() if number is Number.DECIMAL else exp.cast(value.copy(), "DECIMAL(20, 0)")
+    if number is None and (type_of(value) is not None or isinstance(value.unnest(), exp.Null | exp.Extract)):
+        # Parts of times have at most as many digits as a double keeps, of which it surely has sixteen.
+        return None if to.expressions else exp.cast(value.copy(), _FREE)
+    return exp.cast(call("flowc_numeric", value), to.copy() if to.expressions else _FREE)
+
+
+def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`round` and `trunc` of a decimal, which has as many places as they say."""
+    places = node.args.get("decimals")
+    if pair.source not in EXACT or (places is None and number_of(node) is not Number.FLOAT):
+        return None
+    if places is None:
+        return exp.cast(node.this.copy(), "DOUBLE") if number_of(node.this) is Number.INTEGER else None
+    if number_of(node.this) is Number.FLOAT and not node.this.find(*_OF_DECIMALS_TOO):
+        raise Untranslatable(f"{node.key}() of a float to places", "CAST it first: `round(CAST(x AS numeric), 2)`")
+    new = node.copy()
+    if number_of(node.this) is Number.INTEGER:
+        new.set("this", as_numeric(node.this, exp.DataType.build("DECIMAL")))
+    count = integer_value(places)
+    if count is None or count > _MOST_PLACES:
+        return new
+    return exp.cast(new, f"DECIMAL(38, {max(count, 0)})")
+
+
+_MOST_PLACES = 30
+_OF_DECIMALS_TOO = (exp.Sqrt, exp.Ln, exp.Exp)
+"""In PostgreSQL they give a decimal of a decimal; here, a float of as many digits as that surely has."""
 
 
 def _digits(node: exp.Expression, pair: Pair) -> None:
@@ -307,8 +365,14 @@ def mark_free_numbers(root: exp.Expression, pair: Pair) -> None:
             rule(node, pair)
 
 
+CHOSEN = "flowc_chosen"
+"""On what holds decimals whose digits PostgreSQL chooses by their values, as a query within says."""
 WIDENED, _ROWS = "flowc_widened", "flowc_rows"
 """On columns that may be decimals with more places than PostgreSQL's; on numbers that are values of rows."""
+CHOSEN = "flowc_chosen"
+"""On what holds decimals whose digits PostgreSQL chooses by their values, as a query within says."""
+WIDENED = "flowc_widened"
+"""On columns that may be decimals with more places than PostgreSQL's."""
 
 
 def _first_values(rows: exp.Expression) -> list[exp.Expression]:
@@ -338,7 +402,7 @@ ANCHORS: Rules = {
 
 LITERALS: Rules = {
     exp.Literal: (_literal,),
-    exp.Cast: (_no_short_digits, _digits),
+    exp.Cast: (_digits,),
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
 }
 """First of all, so that what is made of the author's numbers later knows what they are."""
@@ -353,4 +417,6 @@ NUMBERS: Rules = {
     exp.Coalesce: (_same_kind,),
     exp.Div: (_divide,),
     exp.Mod: (_no_floats,),
+    exp.Mul: (_multiply,),
+    **dict.fromkeys((exp.Round, exp.Trunc), (_to_places,)),
 }

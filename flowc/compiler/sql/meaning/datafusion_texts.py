@@ -20,12 +20,13 @@ from flowc.compiler.sql.meaning.core import (
     call,
     type_of,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, WIDENED, Number, is_wide, number_of, values_of
+from flowc.compiler.sql.meaning.datafusion_numbers import CHOSEN, EXACT, WIDENED, Number, is_wide, number_of, values_of
 
 _TYPE = exp.DataType.Type
 _JSON = (_TYPE.JSON, _TYPE.JSONB)
 _SAME = frozenset((*exp.DataType.TEXT_TYPES, *INTEGERS, _TYPE.DATE, _TYPE.BOOLEAN, *_JSON))
 """Types whose values have the same text in both."""
+_NO_NUMBERS = _SAME - INTEGERS
 _CONDITIONS = (exp.Boolean, exp.Predicate, exp.Connector, exp.Not, exp.Null)
 _GIVES_DIGITS = (exp.Round, exp.Trunc, exp.Cast, exp.TryCast)
 _PARTS = {"EPOCH": 6, "SECOND": 6, "SECONDS": 6, "MILLISECOND": 3, "MILLISECONDS": 3}
@@ -38,6 +39,8 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     `how` is what makes it: a cast (`text`), `||` (`joined`) or `concat` (`output`).
     """
     kind = type_of(value)
+    if pair.source in EXACT and kind not in _NO_NUMBERS:
+        _no_chosen_within(value)
     if pair.source not in EXACT:
         return _text_of_time(value, kind, zoned=pair.source == "duckdb")
     if kind in _SAME or isinstance(value.unnest(), _CONDITIONS):
@@ -50,8 +53,6 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     part = value.unnest()
     if isinstance(part, exp.Extract):
         return _of_part(part)
-    if isinstance(part, exp.Avg) and number is not Number.FLOAT:
-        raise Untranslatable(_CHOSEN)
     if number is Number.INTEGER:
         _no_quotient(value)
         return None
@@ -60,6 +61,11 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     return text
 
 
+_MIXED = "the text of what is one of several numbers, whose scales may differ: CAST it"
+_CHOSEN_WITHIN = (
+    "the text of a number that a query within gives, whose digits PostgreSQL chooses by its values: round() it there"
+)
+_FREE = "the text of a numeric without a scale: CAST it AS numeric(p, s)"
 _CHOSEN = "the text of a quotient or a mean of decimals, whose digits PostgreSQL chooses by their values: round() it"
 
 
@@ -71,26 +77,58 @@ def _of_decimal(value: exp.Expression) -> exp.Expression | None:
     return None
 
 
+def has_chosen_digits(value: exp.Expression, source: str) -> bool:
+    """Whether an expression gives decimals whose digits PostgreSQL chooses by their values."""
+    value = value.unalias()
+    if source not in EXACT or type_of(value) in _NO_NUMBERS:
+        return False
+    try:
+        _no_chosen_within(value)
+        number = number_of(value)
+        if number in (Number.DECIMAL, Number.FRACTION):
+            _no_chosen_digits(value)
+        elif number is Number.INTEGER:
+            _no_quotient(value)
+    except Untranslatable:
+        return True
+    except RecursionError:  # which is told where the query is translated
+        return False
+    return False
+
+
+def _no_chosen_within(value: exp.Expression) -> None:
+    if any(CHOSEN in node.meta for node in value.walk(prune=_ends)):
+        raise Untranslatable(_CHOSEN_WITHIN)
+
+
+def _ends(node: exp.Expression) -> bool:
+    """Whether the numbers in a node are not what it gives."""
+    return _settles(node) or isinstance(node, exp.Predicate | exp.Connector | exp.Count)
+
+
 def _no_chosen_digits(value: exp.Expression) -> None:
     for node in value.walk(prune=_settles):
         if isinstance(node, exp.Div | exp.Avg):
             raise Untranslatable(_CHOSEN)
         if _is_mixed(node):
-            raise Untranslatable("the text of what is one of several numbers, whose scales may differ: CAST it")
+            raise Untranslatable(_MIXED)
         if _is_unbounded(node):
-            raise Untranslatable("the text of a numeric without a scale: CAST it AS numeric(p, s)")
+            raise Untranslatable(_FREE)
 
 
 def no_chosen_digits_within(values: exp.Expression) -> None:
     """Raises Untranslatable where a document is made of a number whose digits PostgreSQL chooses."""
-    for node in values.walk():
+    for node in values.walk(prune=_ends):
         if number_of(node) in (Number.DECIMAL, Number.FRACTION) or _is_widened(node):
             _no_chosen_digits(node)
+    _no_chosen_within(values)
 
 
 def _no_quotient(value: exp.Expression) -> None:
-    if any(isinstance(node, exp.Div) and is_wide(node.left, node.right) for node in value.walk(prune=_settles)):
-        raise Untranslatable(_CHOSEN)
+    """What whole numbers give that are means, or quotients of sums of bigints, are decimals."""
+    for node in value.walk(prune=_settles):
+        if isinstance(node, exp.Avg) or (isinstance(node, exp.Div) and is_wide(node.left, node.right)):
+            raise Untranslatable(_CHOSEN)
 
 
 def _settles(node: exp.Expression) -> bool:
@@ -189,6 +227,8 @@ def _is_text(node: exp.Expression) -> bool:
 
 def _elements(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """array_to_string: the elements as `concat` writes them."""
+    if pair.source in EXACT:
+        no_chosen_digits_within(node.this)
     given = node.this.unnest()
     plain = isinstance(given, exp.Array) and all(type_of(each) in _PLAIN for each in given.expressions)
     if pair.source not in EXACT or plain or isinstance(given, exp.Split):
