@@ -68,7 +68,7 @@ def command(
     paths = specs_only(specs)
     migrations = [path for path in paths if holds_migrations(path)]
     if projects := [path for path in paths if path not in migrations]:
-        linted = stages.linted(projects, reporter, environment=environment, env=os.environ, checker=checker())
+        linted = stages.lint(projects, reporter, environment=environment, env=os.environ, checker=checker())
         if linted:
             refuse_unplannable(*linted, reporter)
         _check_disabled(linted[0].project.disabled if linted else (), reporter)

@@ -22,7 +22,7 @@ from flowc.service.checking import checker
 def lint(paths: Sequence[Path], environment: str | None) -> tuple[CheckedSpec, Ir]:
     """The lowered project. With errors, shows them and exits with code 1."""
     reporter = Reporter()
-    found = stages.linted(paths, reporter, environment=environment, env=os.environ, checker=checker())
+    found = stages.lint(paths, reporter, environment=environment, env=os.environ, checker=checker())
     say_errors(reporter.sorted())
     if found is None or reporter.has_errors:
         say(summary(reporter.found))

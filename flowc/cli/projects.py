@@ -33,8 +33,9 @@ def take(arguments: tuple[str, ...], of: str | None, yes: bool, environment: str
     """Take TABLE over from the project that owns it: that leaves it alone from then on.
 
     TABLE is one of `tables:`, or CONNECTION.TABLE. With it go the watermarks of the pipelines here that load it, and
-    all that is kept of the streams here that write it, where they have the names that they had there. The table and its
-    rows stay as they are. Shows what there is and asks, unless `--yes` is given. Stop what loads the table first.
+    all that is kept of the streams here that write it, where they have the names that they had there. A stream of
+    several tables goes on when all of them are taken: its state goes with the first one. The table and its rows stay
+    as they are. Shows what there is and asks, unless `--yes` is given. Stop what loads the table first.
     """
     if not arguments:
         raise click.UsageError("say which table: `flowc project take TABLE`")

@@ -45,7 +45,7 @@ def prepare_whole(
     """
     without_pandas()
     reporter = Reporter()
-    found = stages.linted(paths, reporter, environment=environment, env=os.environ, checker=checker)
+    found = stages.lint(paths, reporter, environment=environment, env=os.environ, checker=checker)
     show(reporter.sorted())
     if found is None or reporter.has_errors:
         say(f"{summary(reporter.found)}; nothing was planned")

@@ -23,7 +23,7 @@ from flowc.compiler.passes.secret_reference import unset_references
 from flowc.compiler.sql.checker import Checker
 from flowc.diagnostics import Reporter, Severity
 
-__all__ = ["check_project", "lint", "linted", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
+__all__ = ["check_project", "lint", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -86,25 +86,11 @@ def lint(
     env: Mapping[str, str] = _NOTHING,
     root: Path | None = None,
     checker: Checker | None = None,
-) -> Ir | None:
-    """Everything that can be known without connecting, all of it reported in one go.
+) -> tuple[CheckedSpec, Ir] | None:
+    """Everything that can be known without connecting, all of it reported in one go; None when there are no specs.
 
     The checker, if there is one, is asked whether engines take the queries.
     """
-    found = linted(paths, reporter, environment=environment, env=env, root=root, checker=checker)
-    return found[1] if found is not None else None
-
-
-def linted(
-    paths: Sequence[Path],
-    reporter: Reporter,
-    *,
-    environment: str | None = None,
-    env: Mapping[str, str] = _NOTHING,
-    root: Path | None = None,
-    checker: Checker | None = None,
-) -> tuple[CheckedSpec, Ir] | None:
-    """`lint`, with the project that the Ir was made of; None when there are no specs."""
     checked = check_project(paths, reporter, environment=environment, env=env, root=root)
     if checked is None:
         return None

@@ -26,6 +26,9 @@ def taking_text(taking: Taking, style: Style) -> str:
     lines += [f"{yield_}; while its specs declare it, they are refused"] if taking.owned else []
     stays = ", ".join(f"`{each.name}`" for each in taking.moving)
     lines += [f"what is kept of {stays} goes with it" if stays else "no pipeline or stream here writes it"]
+    for stream, others in taking.beside:
+        tables = ", ".join(f"`{printable(each)}`" for each in others)
+        lines += [f"`{stream}` writes {tables} too: take that as well before it runs here; its state goes now"]
     return "\n".join(lines)
 
 

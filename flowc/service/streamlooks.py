@@ -19,7 +19,7 @@ from flowc.service.sessions import Sessions
 from flowc.service.streamdiscovery import remembered
 from flowc.service.streams import planned, typed
 from flowc.service.streamsides import described
-from flowc.service.streamstatus import COUNTED, Ends, ends_of, held_by, lag_of
+from flowc.service.streamstatus import COUNTED, Ends, ends_of, held_by, lag_of, require_own
 from flowc.stream import StreamPlan
 
 _Made = tuple[Apply, tuple[Column, ...] | None]
@@ -92,13 +92,19 @@ class StreamLooks:
         return self._looks[name]
 
     def standing(self, name: str) -> Standing:
-        """Where a stream goes on, and how much is behind that where its brokers tell."""
+        """Where a stream goes on, and how much is behind that where its brokers tell.
+
+        Raises UsageError where that is kept of a project of another name, as a run of the stream does.
+        """
         plan = self.look(name).plan if name in self.streams else None
         if plan is None:
             return Standing()
         try:
+            require_own(plan, self.sessions)
             held = held_by(plan, self.sessions)
-        except FlowcError:
+        except FlowcError as error:
+            if error.code == "project-renamed":
+                raise
             return Standing()
         ends, at = self._ends(plan, held) if held.positions else {}, held.positions
         counted = {source.name for source in plan.sources if source.kind in COUNTED}

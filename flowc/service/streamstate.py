@@ -60,6 +60,13 @@ def stored(stream: str, plan: StatePlan, sessions: Sessions) -> Held:
     return Held(max(restored.last, restored.checkpoint.epoch), restored.positions, restored.logs)
 
 
+def require_own_state(stream: str, plan: StatePlan, sessions: Sessions) -> None:
+    """Raises UsageError where a project of another name keeps the stream's state; looks only."""
+    if _is_there(plan, sessions):
+        with closing(open_state(stream, plan, sessions)) as store:
+            store.require_own()
+
+
 def recalled(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, str]:
     """What a stream remembers by name; looks only."""
     if not _is_there(plan, sessions):

@@ -19,7 +19,7 @@ from flowc.service.deadletters import dead_letters, kept_by
 from flowc.service.sessions import Sessions
 from flowc.service.streams import plan_of
 from flowc.service.streamsources import opened_sources
-from flowc.service.streamstate import FILE, FOLDER, stored
+from flowc.service.streamstate import FILE, FOLDER, require_own_state, stored
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
 
 Ends = Mapping[Partition, int]
@@ -108,6 +108,15 @@ def held_by(plan: StreamPlan, sessions: Sessions) -> Held:
         return stored(plan.name, plan.state, sessions)
     (target,) = plan.targets
     return _of_table(target, sessions) if isinstance(target, TableTarget) else _of_topic(target, plan, sessions)
+
+
+def require_own(plan: StreamPlan, sessions: Sessions) -> None:
+    """Raises UsageError where what is stored of a stream is of a project of another name, as its run would."""
+    for target in plan.targets:
+        if isinstance(target, TableTarget) and target.positions and sessions.is_there(target.connection):
+            DatabaseWriter(target, sessions.target(target.connection)).require_own()
+    if plan.state is not None:
+        require_own_state(plan.name, plan.state, sessions)
 
 
 def _of_table(target: TableTarget, sessions: Sessions) -> Held:

@@ -108,6 +108,14 @@ class Taking(Renaming):
         """Those among them that are streams."""
         return [each for each in self.moving if isinstance(each, Stream)]
 
+    @property
+    def beside(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The streams that write other tables too, each with those: they are taken one by one, and its state once."""
+        for stream in self.streams:
+            others = [f"{t.connection}.{t.name}" for t in _targets(stream) if not self._is_it(t)]
+            if others:
+                yield stream.name, tuple(dict.fromkeys(others))
+
     def _is_it(self, target: Target) -> bool:
         mine = self._subject
         same = self.sessions.same(target.connection, mine.connection)
@@ -242,7 +250,10 @@ def _nothing(subject: Subject, why: str) -> UsageError:
     return UsageError(f"`{subject}` cannot be taken over: {why}", code="nothing-to-take", help=_APPLY)
 
 
-_APPLY = "a table that is nobody's is taken up by `flowc apply`; `flowc plan` says whose it is"
+_APPLY = (
+    "a declared table that is nobody's is taken up by `flowc apply`, one that a stream writes by its first run; "
+    "`flowc plan` says whose it is"
+)
 
 
 def taking(checked: CheckedSpec, ir: Ir, sessions: Sessions, given: str, of: str | None) -> Taking:

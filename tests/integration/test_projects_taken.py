@@ -153,3 +153,28 @@ def test_a_taking_over_that_was_interrupted_is_run_once_more(store: Store, made:
     orders.write("ticks-2.jsonl", '{"id": 1, "name": "again"}\n{"id": 2, "name": "more"}\n')
     done(shop, "run", "--once", "ticks")
     assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
+
+
+def test_a_stream_of_several_tables_goes_on_when_all_of_them_are_taken(store: Store, made: Make):
+    orders, shop = made("orders"), made("shop", table="orders")
+    for project in (orders, shop):
+        two_targets(project, orders, "orders_ticks", "others")
+        text = (project.path / "specs/project.yaml").read_text().partition("tables:")[0]
+        streams = (project.path / "specs/project.yaml").read_text().partition("streams:")[2]
+        streams = streams.replace("    source:", "    state: { connection: wh }\n    source:")
+        project.write("specs/project.yaml", f"{text}streams:{streams}")
+    done(orders, "plan")
+    done(orders, "run", "--once")
+    done(orders, "plan")
+    orders.write("ticks-2.jsonl", '{"id": 2, "name": "more"}\n')
+    for table, other in (("orders_ticks", "others"), ("others", "orders_ticks")):
+        for words in (("plan",), ("run", "--once")):
+            said = refused(shop, *words)
+            assert "project `orders` has a stream of that name that writes" in said, words
+            assert f"project take wh.{table} --from orders`" in said
+        told = done(shop, "project", "take", f"wh.{table}", "--from", "orders", "--yes")
+        assert f"`ticks` writes `wh.{other}` too: take that as well before it runs here" in told
+    done(shop, "plan")
+    done(shop, "run", "--once")
+    assert store.rows("SELECT id FROM orders_ticks") == [(1,), (2,)]
+    assert store.rows("SELECT id FROM others") == [(1,), (2,)]

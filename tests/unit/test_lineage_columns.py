@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from flowc.compiler import stages
-from flowc.compiler.ir import Ir
 from flowc.compiler.lineage import graph
 from flowc.diagnostics import Reporter
 from tests.unit.project import write
@@ -31,11 +30,11 @@ pipelines:
 def lineage(tmp_path, pipelines: str) -> dict[str, set[str]]:
     """Each column of the targets, with the columns that it is made of."""
     reporter = Reporter()
-    ir = stages.lint([write(tmp_path, BASE.format(pipelines=pipelines))], reporter)
-    assert isinstance(ir, Ir)
+    linted = stages.lint([write(tmp_path, BASE.format(pipelines=pipelines))], reporter)
+    assert linted is not None
     assert not reporter.has_errors, [d.message for d in reporter.sorted()]
     made: dict[str, set[str]] = {}
-    for flow in graph(ir, columns=True).columns:
+    for flow in graph(linted[1], columns=True).columns:
         made.setdefault(f"{flow.target.name}.{flow.target_column}", set()).add(f"{flow.source}.{flow.source_column}")
     return made
 

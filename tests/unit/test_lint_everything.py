@@ -103,9 +103,9 @@ def test_what_is_broken_never_runs(tmp_path: Path) -> None:
         "  fine: { sql: SELECT 1 AS id, to: t }\n"
     )
     reporter = Reporter()
-    ir = stages.lint([write(tmp_path, BASE + text)], reporter)
-    assert ir is not None
-    assert [p.name for p in ir.pipelines] == ["fine"]
+    linted = stages.lint([write(tmp_path, BASE + text)], reporter)
+    assert linted is not None
+    assert [p.name for p in linted[1].pipelines] == ["fine"]
 
 
 def test_a_value_that_was_cut_at_a_comma_is_not_judged(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tests.unit.project import BASE, Found, found, write
 def test_a_trap_is_a_warning(tmp_path: Path, sql: str, problems: list[Found]):
     text = f'{BASE}pipelines:\n  p: {{ sql: "{sql}", to: {{ connection: db, table: out }} }}\n'
     reporter = Reporter()
-    ir = stages.lint([write(tmp_path, text)], reporter)
+    linted = stages.lint([write(tmp_path, text)], reporter)
     assert found(reporter.sorted()) == problems
-    assert ir is not None
-    assert ir.pipeline("p") is not None
+    assert linted is not None
+    assert linted[1].pipeline("p") is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -129,6 +129,12 @@ class DatabaseStore:
         with self._transaction():
             found = [self.database.execute(statement) for statement in self.sql.claim]
         return bool(found and found[0])
+
+    def require_own(self) -> None:
+        """Raises UsageError where a project of another name keeps the stream's state here. Looks only."""
+        if self.look() == Restored():
+            with suppress(EngineError):  # no stream has made the tables yet
+                self._refuse_renamed()
 
     def _refuse_renamed(self) -> None:
         rows = self.database.query(self.sql.strangers).to_pylist() if self.sql.strangers else []

@@ -112,10 +112,19 @@ class DatabaseWriter:
         if self._is_unclaimed(mine):
             self._claim()
             return self._read()
-        others = () if mine else sorted({str(row["project"]) for row in found if self._is_stored(row)})
+        self._require_own(found)
+        return found
+
+    def require_own(self) -> None:
+        """Raises UsageError where what is held of the table is of another project's stream of that name. Looks only."""
+        self.look()
+        if self._placed:
+            self._require_own(self._read())
+
+    def _require_own(self, found: list[dict[str, Any]]) -> None:
+        others = () if self._of_table(found) else sorted({str(row["project"]) for row in found if self._is_stored(row)})
         if others:
             raise self._renamed(others[0])
-        return found
 
     def _is_stored(self, row: Mapping[str, Any]) -> bool:
         """Whether a position is of the table, under any name of it."""
