@@ -146,7 +146,7 @@ def shown_value(array: pa.Array, row: int) -> object:
 def _in_words(one: pa.Array) -> object:
     try:
         return one.cast(pa.string())[0].as_py()
-    except pa.ArrowNotImplementedError:  # a list
+    except pa.ArrowException:  # Arrow writes no lists
         return " ".join(one.to_string().split())
 
 
