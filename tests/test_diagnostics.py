@@ -77,7 +77,7 @@ def lint(blocks: list[Block], folder: Path) -> Reporter:
         (folder / "specs" / (block.arguments or f"project{number or ''}.yaml")).write_text(block.text, "utf-8")
     reporter = Reporter()
     with chdir(folder):
-        found = stages.linted([Path("specs")], reporter, checker=checker())
+        found = stages.lint([Path("specs")], reporter, checker=checker())
         if found is not None:
             refuse_unplannable(*found, reporter)
     return reporter

@@ -67,8 +67,14 @@ def _decimal(kind: DataType) -> pa.DataType:
 def arrow_field(column: Column) -> pa.Field:
     """The Arrow field of a column; its metadata keep the type where Arrow's own is not enough to tell."""
     kind = arrow_type(column.type)
-    exact = column.type.kind is Kind.UNKNOWN or data_type(kind) == column.type
+    exact = _holds_unknown(column.type) or data_type(kind) == column.type
     return pa.field(column.name, kind, metadata=None if exact else {TYPE: str(column.type).encode()})
+
+
+def _holds_unknown(kind: DataType) -> bool:
+    """Whether a type, or a part of it, is none that could be told."""
+    parts = [field for _, field in kind.fields] + ([kind.element] if kind.element is not None else [])
+    return kind.kind is Kind.UNKNOWN or any(map(_holds_unknown, parts))
 
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:

@@ -173,6 +173,8 @@ def _to_float(array: pa.Array, source: DataType, target: DataType, _zone: str | 
     if not source.is_number:
         raise _refuse()
     wanted = arrow_type(target)
+    if pa.types.is_float16(array.type):  # fits all others, and Arrow compares none
+        return array.cast(wanted)
     if source.is_float:
         return _same_back(array, array.cast(wanted, safe=False))
     if pa.types.is_integer(array.type):

@@ -19,7 +19,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import EngineRead, FilesRead, TableRead
 from flowc.runtime.arithmetic import CODE, Query, overflowed
-from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, nests_fields, plain, relist
+from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, data_type, nests_fields, plain, relist
 from flowc.runtime.aside import Aside
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors.files import Files
@@ -43,7 +43,7 @@ from flowc.runtime.functions import Load, mistyped, no_functions, register_all
 from flowc.runtime.jsonnumbers import small_numbers
 from flowc.runtime.jsontext import made_json
 from flowc.runtime.names import quoted
-from flowc.runtime.parquet import register_parquet
+from flowc.runtime.parquet import damaged, register_parquet
 from flowc.runtime.pump import Pump
 from flowc.runtime.rowpieces import Rows
 from flowc.runtime.rowwise import good_rows, is_rowwise, looked_at, rows_of
@@ -73,6 +73,7 @@ class Engine:
         self._aside = aside or Aside()
         self._spool = Spool()
         self._parts: list[Part] = []
+        self._parquet: tuple[Path, ...] = ()
         self._failures: list[DataError] = []
         self._functions = 0
         self._rows = USUAL
@@ -139,7 +140,7 @@ class Engine:
                 extreme=lambda sql, column: self._extreme(sql, column, read, files),
             )  # fmt: skip
         else:
-            register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
+            self._parquet += register_parquet(self._context, name, read, files, folder=folder, fitted=self._fitted)
 
     def _put_rows(self, name: str, found: Rows, files: Files, read: FilesRead, *, rows: bool) -> None:
         """Registers rows of files of which bad ones are set aside, all of them before the first is used.
@@ -271,15 +272,15 @@ class Engine:
         register(self._context, name, function, takes, gives)
 
     def _stream(self, frame: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        stream = self._guard(frame.execute_stream)
+        stream, row = self._guard(frame.execute_stream), 1
         while True:
             batch = self._guard(lambda: next(stream, None))
             if batch is None:
                 break
-            arrays = [_plainly(array) for array in batch.to_pyarrow().columns]
-            yield pa.RecordBatch.from_arrays(
-                [a.cast(f.type) if a.type != f.type else a for a, f in zip(arrays, schema, strict=True)], schema=schema
-            )
+            pairs = zip(batch.to_pyarrow().columns, schema, strict=True)
+            arrays = [_planned(_plainly(array), field, row, self._place) for array, field in pairs]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+            row += len(arrays[0])
 
     def _guard(self, work: Callable[[], Any]) -> Any:
         """The result of `work`, with the engine's failures as ours."""
@@ -303,6 +304,8 @@ class Engine:
             return EngineError(f"the engine broke down: {words}", code="engine-panic")
         if any(sign in str(error) for sign in _FILE_SIGNS) and (found := fault(self._parts, self._spool.folder)):
             return found
+        if "Parquet" in str(error) and (found := damaged(self._parquet)):
+            return found
         if overflowed(error):
             return DataError(words, code=CODE, help="compute with a wider type, such as DECIMAL(38,0), in the SQL")
         return mistyped(error) or EngineError(words, code="query-refused")
@@ -313,6 +316,20 @@ def _plainly(array: pa.Array) -> pa.Array:
     if not nests_fields(array.type):
         return plain(array)
     return relist(array, _plainly(array.values)) if pa.types.is_list(array.type) else made_json(array)
+
+
+def _planned(array: pa.Array, field: pa.Field, row: int, place: Place | None) -> pa.Array:
+    """The values in the type of their column; `row` is the number of the first.
+
+    Raises DataError for one that it cannot hold.
+    """
+    if array.type == field.type:
+        return array
+    try:
+        return array.cast(field.type)
+    except pa.ArrowException:  # finer than the type, beyond it, or of a type that Arrow does not convert
+        batch = pa.RecordBatch.from_arrays([array], names=[field.name])
+        return fit(batch, [Column(field.name, data_type(field))], first_row=row, place=place).column(0)
 
 
 _MEASURED, _TOGETHER = 1 << 20, 32 << 20

@@ -131,14 +131,23 @@ def shown_value(array: pa.Array, row: int) -> object:
     """One value for a message; what Python cannot hold (text that is not UTF-8, far times) as its raw form."""
     if (special := _special_time(array, row)) is not None:
         return special
+    if pa.types.is_time64(array.type) and array.type.unit == "ns":
+        return _in_words(array.slice(row, 1))  # Python has no nanoseconds
     try:
         value: object = array[row].as_py()
     except UnicodeDecodeError:
         return array[row].cast(pa.binary()).as_py()
     except (ValueError, OverflowError):
         # Far from the years that Python has.
-        return array.slice(row, 1).cast(pa.string())[0].as_py()
+        return _in_words(array.slice(row, 1))
     return value
+
+
+def _in_words(one: pa.Array) -> object:
+    try:
+        return one.cast(pa.string())[0].as_py()
+    except pa.ArrowException:  # Arrow writes no lists
+        return " ".join(one.to_string().split())
 
 
 def _special_time(array: pa.Array, row: int) -> str | None:

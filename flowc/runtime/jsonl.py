@@ -10,7 +10,6 @@ import io
 import json
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ from flowc.runtime.jsonnumbers import (
     exact_types,
     spelling,
 )
+from flowc.runtime.jsonodd import Pairs, odd_in
 from flowc.runtime.jsononce import demand_once
 from flowc.runtime.jsonstructs import is_struct, struct_values
 from flowc.runtime.jsontexts import Texts
@@ -54,7 +54,6 @@ _KEYS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[
 _NULL = re.compile(rb"\n[ \t\r]*null")
 _ODD = re.compile(rb"\n(?:(?<!}\n)(?<!}\r\n)|(?![ \t]*\{|\Z))")
 """A line that does not begin and end as an object does. Where none is odd, as many rows as lines are one in each."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _JSON = pa.json_()
 """Stands in a raw schema for a field that is kept as text."""
 _NATIVE = (Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT, *INTEGER_RANGES)
@@ -329,7 +328,7 @@ def told(path: Path, line: int, why: str | tuple[Column, object], shape: JsonSha
 def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object] | None:
     """What is wrong with a line: words, or the column and its value."""
     try:
-        held = json.loads(line, object_pairs_hook=_Pairs)
+        held = json.loads(line, object_pairs_hook=Pairs)
         if not isinstance(held, dict):
             return "it is not a JSON object"
     except json.JSONDecodeError as error:
@@ -340,31 +339,10 @@ def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object
         _schema(line) if shape is None else _read_line(line, shape.raw, guessed=shape.guessed)
     except (ValueError, RecursionError) as error:
         with suppress(RecursionError):
-            if odd := _odd_in(held):
+            if odd := odd_in(held):
                 return odd
         return (_misfit(line, held, shape) if shape else None) or str(error).removesuffix(" in row 0")
     return _misfit(line, held, shape) if shape else None
-
-
-class _Pairs(dict[str, object]):
-    """An object that knows which of its keys stood in it twice."""
-
-    def __init__(self, pairs: list[tuple[str, object]]) -> None:
-        super().__init__(pairs)
-        names = [name for name, _ in pairs]
-        more = Counter(names).items() if len(self) < len(names) else ()
-        self.twice = next((name for name, count in more if count > 1), None)
-
-
-def _odd_in(held: object) -> str | None:
-    """What is odd about a document that JSON allows: a key that stands twice in an object, or half of a character."""
-    if isinstance(held, str):
-        half = _SURROGATE.search(held)
-        return f"it holds `\\u{ord(half[0]):04x}`, which is half of a character" if half else None
-    if isinstance(held, _Pairs) and held.twice is not None:
-        return f"the field `{held.twice}` stands in it twice"
-    parts = [*held, *held.values()] if isinstance(held, dict) else held if isinstance(held, list) else []
-    return next(filter(None, map(_odd_in, parts)), None)
 
 
 def _read_line(line: bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) -> pa.RecordBatch | pa.Table:

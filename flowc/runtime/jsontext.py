@@ -20,6 +20,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.errors import DataError
 from flowc.runtime.decimaltext import decimal_text
 from flowc.runtime.hexadecimal import hex_text, uuid_text
 from flowc.runtime.jsonbtext import jsonb
@@ -29,6 +30,8 @@ Write = Callable[[pa.Array, int], pa.StringArray]
 """The text of every value, in a style."""
 
 _NULL = "null"
+_FAR = "<value out of range"
+"""What Arrow's text of a time begins with that is far from the years that it writes."""
 TYPE = b"flowc.type"
 """The key of a field's metadata under which its exact type stands."""
 _SPECIAL = r'["\\\x00-\x1f]'
@@ -102,7 +105,17 @@ def _float(array: pa.Array, style: int) -> pa.StringArray:
 def _timestamp(array: pa.Array, style: int) -> pa.StringArray:
     if array.type.tz is not None and array.type.tz != "UTC":
         array = array.cast(pa.timestamp(array.type.unit, "UTC"))
-    return _time(pc.replace_substring(array.cast(pa.string()), " ", "T", max_replacements=1), style)
+    return _time(pc.replace_substring(_written(array), " ", "T", max_replacements=1), style)
+
+
+def _written(array: pa.Array) -> pa.StringArray:
+    """Dates and times as text, in place of which Arrow writes words for those far from the years that it knows."""
+    text = array.cast(pa.string())
+    far = pc.index(pc.fill_null(pc.starts_with(text, _FAR), False), True).as_py()
+    if far >= 0:
+        message = f"a `{array.type}` in a value with parts is too far from today for a text: {text[far]}"
+        raise DataError(message, code="value-does-not-fit", help="leave it out of the SQL, or mend the source")
+    return text
 
 
 def _time(text: pa.StringArray, style: int) -> pa.StringArray:
@@ -240,7 +253,7 @@ _WRITE: tuple[tuple[Callable[[pa.DataType], bool], Write], ...] = (
         or _TYPES.is_fixed_size_binary(of),
         _bytes,
     ),
-    (_TYPES.is_date, lambda array, _: quoted(array.cast(pa.date32()).cast(pa.string()))),
+    (_TYPES.is_date, lambda array, _: quoted(_written(array.cast(pa.date32())))),
     (_TYPES.is_time, lambda array, style: _time(array.cast(pa.string()), style)),
     (_TYPES.is_timestamp, _timestamp),
     (_TYPES.is_struct, _struct),

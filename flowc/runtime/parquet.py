@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,55 @@ def _schema(path: Path, most: int) -> pa.Schema:
     try:
         found = pq.read_metadata(path)
         demand_few(path, found.num_columns, most)
-        return found.schema.to_arrow_schema()
+        schema = found.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, str(error)) from None
+    if twice := next((name for name in schema.names if schema.names.count(name) > 1), None):
+        raise unreadable(path, f"it has several columns `{twice}`", "give each a name of its own")
+    return schema
+
+
+def _written(file: pq.ParquetFile) -> pa.Schema:
+    """The Arrow types that were written: what reads a file by itself takes its decimals as they are."""
+    kept = (file.metadata.metadata or {}).get(b"ARROW:schema")
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(kept))) if kept else file.schema_arrow
+
+
+def _dictionary_of_decimals(kind: pa.DataType) -> pa.DataType | None:
+    if pa.types.is_dictionary(kind):
+        return kind.value_type if pa.types.is_decimal(kind.value_type) else None
+    inside = (_dictionary_of_decimals(kind.field(place).type) for place in range(kind.num_fields))
+    return next(filter(None, inside), None)
+
+
+def damaged(paths: Iterable[Path]) -> DataError | None:
+    """The first column of files in whose bytes something is wrong: they are read again, column by column.
+
+    What the engine alone cannot read is a dictionary of decimals.
+    """
+    for path in paths:
+        try:
+            with pq.ParquetFile(path) as file:
+                for field in _written(file):
+                    if (values := _dictionary_of_decimals(field.type)) is not None:
+                        words = f"its column `{field.name}` is a dictionary of `{data_type(values)}`"
+                        return unreadable(path, words, "write the numbers themselves, without a dictionary in Arrow")
+                for place in range(file.metadata.num_columns):
+                    name = file.metadata.schema.column(place).path
+                    if why := _wrong_in(file, name):
+                        return unreadable(path, f"column `{name}`: {why}", "write the file anew")
+        except (pa.ArrowException, OSError) as error:
+            return unreadable(path, str(error))
+    return None
+
+
+def _wrong_in(file: pq.ParquetFile, name: str) -> str:
+    try:
+        for batch in file.iter_batches(columns=[name]):
+            batch.validate(full=True)
+    except (pa.ArrowException, OSError) as error:
+        return str(error)
+    return ""
 
 
 def _chosen(schema: pa.Schema, column: Column, path: Path, fitted: Callable[[str, DataType, Column], str]) -> str:

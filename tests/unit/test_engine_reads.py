@@ -199,6 +199,7 @@ def test_rows_of_json_are_read_while_others_are_put_away(tmp_path, monkeypatch):
     monkeypatch.setattr(lines, "BLOCK", 1 << 10)
     (tmp_path / "a.jsonl").write_text("".join(f'{{"n": {i}}}\n' for i in range(10_000)))
     read, away, ahead = list[Piece](), list[pa.RecordBatch](), list[int]()
+    others = threading.enumerate()
     pieces, put = JsonRows.pieces, Spool.put
 
     def watched(self, path):
@@ -224,7 +225,7 @@ def test_rows_of_json_are_read_while_others_are_put_away(tmp_path, monkeypatch):
     with Engine(lambda _: Files({"uri": str(tmp_path)})) as engine, pytest.raises(DataError, match="no more"):
         engine.read(EngineRead((("source", source),), None))
     assert ahead == [1] * 20
-    assert not [thread for thread in threading.enumerate() if thread.name == "flowc-read"]
+    until(lambda: not [new for new in threading.enumerate() if new.name == "flowc-read" and new not in others])
 
 
 def test_a_pump_closes_what_it_reads_when_left_early():

@@ -43,16 +43,18 @@ _ENCODED_LIST = (
 )
 
 
-def _spelled(kind: DataType) -> str:
-    return _native(kind) or DUCKDB.spell[kind.kind]
+def _spelled(kind: DataType) -> str | None:
+    return _native(kind) or DUCKDB.spell.get(kind.kind)
 
 
 def _native(kind: DataType) -> str | None:
     if kind.kind is Kind.ARRAY and kind.element is not None:
-        return f"{_spelled(kind.element)}[]"
+        element = _spelled(kind.element)
+        return f"{element}[]" if element else None
     if kind.kind is Kind.STRUCT:
-        fields = ('"' + name.replace('"', '""') + f'" {_spelled(field)}' for name, field in kind.fields)
-        return "STRUCT(" + ", ".join(fields) + ")"
+        fields = [(name, _spelled(field)) for name, field in kind.fields]
+        parts = ('"' + name.replace('"', '""') + f'" {spelled}' for name, spelled in fields)
+        return "STRUCT(" + ", ".join(parts) + ")" if all(spelled for _, spelled in fields) else None
     if kind.kind is Kind.DECIMAL:
         return _decimal(kind)
     if kind.kind is Kind.TIMESTAMP and kind.precision is not None:
