@@ -117,8 +117,9 @@ class Sources(Expressions):
             return renamed(inner, node.args.get("alias"), self.engine)
         if isinstance(node, exp.Lateral) and isinstance(node.this, exp.GenerateSeries):
             return self._function(node, _SERIES, self.value(node.this, scope, ctes).type)
-        if isinstance(node, exp.Unnest) and len(node.expressions) == 1:
-            element = self.value(node.expressions[0], scope, ctes).type.element or UNKNOWN
+        unnest = node.this if isinstance(node, exp.Lateral) else node
+        if isinstance(unnest, exp.Unnest) and len(unnest.expressions) == 1:
+            element = self.value(unnest.expressions[0], scope, ctes).type.element or UNKNOWN
             return self._function(node, "unnest", element)
         self.visit(node, scope, ctes)
         return Relation(None, "a table function")
