@@ -34,6 +34,10 @@ REFUSED = [
     ("SELECT id FROM t ORDER BY @(SELECT max(a) FROM u WHERE u.id = t.id)", "this subquery as a value", "join"),
     ("SELECT id FROM t WHERE a = @(SELECT max(a) FROM u WHERE u.id IN (SELECT v.id FROM u v WHERE v.a = t.a))",
      "this subquery: it names", "LEFT JOIN"),
+    ("SELECT id FROM t WHERE a IS DISTINCT FROM @(SELECT a FROM u WHERE u.id = t.id)", "this subquery as a value",
+     "aggregate"),
+    ("SELECT s.id, @EXISTS (SELECT 1 FROM u WHERE u.id = s.id) AS e FROM (SELECT id FROM t) AS s", "this EXISTS",
+     "LEFT JOIN"),
 ]  # fmt: skip
 TAKEN = [
     "SELECT id, (SELECT count(*) FROM u WHERE u.id = t.id) > 0 AS e FROM t",
@@ -68,6 +72,17 @@ def test_a_lateral_in_the_words_of_the_engine_is_refused_at_its_place(folder):
     assert "--> specs/a.yaml:9:35\n" in out
     assert "row_number()" in out
     assert folder.flowc("run", "--once").code == 1
+
+
+def test_of_many_queries_each_is_judged_at_its_place(folder):
+    head, pipeline = SPECS.split("  p:\n")
+    wrong, right = "SELECT id, EXISTS (SELECT 1 FROM u WHERE u.id = t.id) AS e FROM t", "SELECT id FROM t"
+    numbers = range(120)
+    parts = [f"  p{i}:\n{pipeline.format(sql=wrong if i in (3, 59, 60, 119) else right)}" for i in numbers]
+    folder.write("specs/a.yaml", head.format() + "".join(parts))
+    out = folder.flowc("lint", "--format", "concise").out
+    lines = [5 + 7 * i + 4 for i in (3, 59, 60, 119)]
+    assert [int(line.split(":")[1]) for line in out.splitlines() if "query-refused" in line] == lines, out
 
 
 @pytest.mark.parametrize("sql", TAKEN)

@@ -8,7 +8,6 @@ is no refusal.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
 from flowc.compiler.sql.checker import Checker, Refusal, Statement
@@ -58,7 +57,10 @@ def _refusals(name: str, statements: Sequence[Statement]) -> Iterator[Refusal | 
     if name != _RUNNER or len(statements) < _MANY:
         yield from map(engine(), statements)
         return
+    # Imported when it is needed, which is not in most projects.
+    from concurrent.futures import ThreadPoolExecutor
+
     middle = len(statements) // 2
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(2) as threads:
         for part in threads.map(lambda part: list(map(engine(), part)), (statements[:middle], statements[middle:])):
             yield from part
