@@ -26,13 +26,13 @@ class TableName:
     def parse(text: str) -> TableName:
         """Splits `schema.table`; a name without a dot has no schema. As in SQL, a part may stand in double quotes.
 
-        Raises ValueError for a quote that is not closed and for a part that is empty.
+        Raises ValueError for a quote that is not closed, a part that is empty, and NUL, which no database stores.
         """
         parts: list[str] = []
         end = -1
         while end < len(text):
             part = _PART.match(text, end + 1)
-            if part is None:
+            if part is None or "\0" in text:
                 raise ValueError(f"`{text}` is not the name of a table")
             parts.append(part["bare"] or part["quoted"].replace('""', '"'))
             end = part.end()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.fuzz.campaign import Campaign
@@ -22,12 +23,13 @@ from tests.fuzz.kinds import KINDS
 
 
 def main() -> int:
-    """Runs a campaign; 1 when it found something."""
+    """Runs a campaign, or what there is time for until Ctrl-C; 1 when it found something."""
     options = _parser().parse_args()
     first, count = (options.number, 1) if options.number is not None else (0, options.count)
     campaign = Campaign(count, options.seed, tuple(options.only), tuple(options.plant), options.out, first=first)
     started = time.monotonic()
-    campaign.run(options.jobs)
+    with suppress(KeyboardInterrupt):
+        campaign.run(options.jobs)
     sys.stdout.write(f"{report(campaign)}, in {time.monotonic() - started:.0f} s\n")
     return 1 if campaign.found else 0
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,16 +47,21 @@ class Campaign:
         """Examines all of them in so many processes at once."""
         lanes = [_Lane(self, self.first + lane, jobs) for lane in range(min(jobs, self.count))]
         with selectors.DefaultSelector() as selector:
-            while open_lanes := [lane for lane in lanes if lane.alive(selector)]:
-                for key, _ in selector.select(timeout=1.0):
-                    key.data.hear()
-                for lane in open_lanes:
-                    lane.mind()
-                if self.first_only and self.found:
-                    break
-            for lane in lanes:
-                lane.stop()
+            try:
+                self._watch(lanes, selector)
+            finally:
+                for lane in lanes:
+                    lane.stop()
         return self
+
+    def _watch(self, lanes: Sequence[_Lane], selector: selectors.BaseSelector) -> None:
+        while open_lanes := [lane for lane in lanes if lane.alive(selector)]:
+            for key, _ in selector.select(timeout=1.0):
+                key.data.hear()
+            for lane in open_lanes:
+                lane.mind()
+            if self.first_only and self.found:
+                return
 
     def take(self, told: dict[str, Any]) -> None:
         """Counts what a process told of one mutant, and keeps the mutant where something is wrong with it."""

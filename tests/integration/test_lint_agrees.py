@@ -96,3 +96,12 @@ def test_secrets_are_hidden_where_connections_is_misspelled(folder: Inside, spec
     assert found.code == 1
     assert "postgres" in found.out
     assert not [each for each in ("a'b", "hunter2") if each in found.out]
+
+
+def test_a_table_whose_name_holds_nul_is_refused_at_its_place(folder: Inside):
+    target = '{ connection: db, table: "a\\0b" }'
+    pipeline = f"{{ from: db, sql: SELECT 1 AS id, to: {target}, expect: [{{ not_null: [id] }}] }}"
+    folder.write("specs/a.yaml", f"{HEAD}pipelines: {{ p: {pipeline} }}\n")
+    found = folder.flowc("lint", "--json")
+    errors = [(each["code"], each["line"]) for each in found.json if each["severity"] == "error"]
+    assert (found.code, errors) == (1, [("control-character", 2), ("bad-value", 2)])
