@@ -30,7 +30,8 @@ from flowc.compiler.sql.meaning.datafusion_documents import (
     with_shown,
 )
 from flowc.compiler.sql.meaning.datafusion_equality import with_comparison
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, mark_free_numbers
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
+from flowc.compiler.sql.meaning.datafusion_places import mark_free_numbers
 from flowc.compiler.sql.meaning.datafusion_texts import no_chosen_digits_within
 from flowc.compiler.sql.relations import DOCUMENTS, ROW
 from flowc.compiler.sql.sqltext import SqlTree, copied

@@ -11,7 +11,8 @@ from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
 from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
 from flowc.compiler.sql.meaning.datafusion_joins import MERGED
-from flowc.compiler.sql.meaning.datafusion_numbers import ANCHORS, LITERALS, SUMS
+from flowc.compiler.sql.meaning.datafusion_numbers import LITERALS, SUMS
+from flowc.compiler.sql.meaning.datafusion_places import ANCHORS
 from flowc.compiler.sql.meaning.datafusion_queries import QUANTIFIED
 from flowc.compiler.sql.meaning.datafusion_texts import TEXTS as VALUE_TEXTS
 from flowc.compiler.sql.meaning.failures import FAILURES
