@@ -171,6 +171,8 @@ def scd2(table: Table, rows: Sequence[Row], how: History, now: int) -> dict[Coun
             for version in versions:
                 if version.end is None and version.mark is not None:
                     version.mark = None
+                    if (key, version.start) not in result.counted:  # else its correction has taken the mark
+                        result.counted.add((key, max(batches[key])))
         elif how.ttl is not None:
             for version in versions:
                 expiry = version.start + how.ttl

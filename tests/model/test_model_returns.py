@@ -122,3 +122,43 @@ def test_a_key_that_is_back_expires_too_and_then_stays_closed(engine: Engine) ->
     assert versions(engine) == meant((1, 4, "a"), (4, None, "a"))
     runs(engine, how, (12, []), (13, [row(1, "a")]))
     assert versions(engine) == meant((1, 4, "a"), (4, 10, "a"))
+
+
+SOFT = (
+    ([(1, "a")], (0, 1, 0), [(1, None, "a")]),
+    ([(1, "b")], (0, 1, 0), [(1, None, "b")]),
+    ([(0, "b")], (1, 1, 0), [(0, 1, "b"), (1, None, "a")]),
+    ([(3, "b")], (1, 1, 0), [(1, 3, "a"), (3, None, "b")]),
+    ([(3, "a")], (0, 1, 0), [(1, None, "a")]),
+    ([(1, "b"), (3, "b")], (0, 1, 1), [(1, None, "b")]),
+    ([(0, "b"), (1, "a")], (1, 1, 0), [(0, 1, "b"), (1, None, "a")]),
+    ([(0, "a")], (0, 1, 0), [(0, None, "a")]),
+)
+"""A key that held `a` since 1 and was marked at 5: its rows at 8, how many of versions and rows they insert, update and
+leave, and its versions then. The last row of a key is what takes its mark, where none corrects what has it."""
+
+
+def test_a_marked_key_that_is_back_is_updated_and_not_unchanged_too(engine: Engine) -> None:
+    engine.reset()
+    apply = applied(engine, History(h.KEYS, h.COMPARE, "at", deletes="soft"))
+    other = row(1, "a", 50)
+    load(engine, apply, [*(row(1, "a", key) for key in range(len(SOFT))), other], 2)
+    load(engine, apply, [other], 5)
+    back = [row(*each, key) for key, (came, _, _) in enumerate(SOFT) for each in came]
+    counts = load(engine, apply, [*back, other], 8)
+    inserted, updated, left = map(sum, zip(*(expected for _, expected, _ in SOFT), strict=True))
+    assert (counts[Counter.INSERTED], counts[Counter.UPDATED], counts[Counter.DELETED]) == (inserted, updated, 0)
+    assert (counts[Counter.READ], counts[Counter.UNCHANGED]) == (len(back) + 1, left + 1)
+    for key, (_, _, expected) in enumerate(SOFT):
+        assert versions(engine, key) == meant(*expected)
+    assert {r["deleted_at"] for r in engine.query("SELECT * FROM tgt") if r["is_current"]} == {None}
+
+
+def test_without_event_times_a_marked_key_that_is_back_is_updated(engine: Engine) -> None:
+    engine.reset()
+    apply = applied(engine, History(h.KEYS, h.COMPARE, None, deletes="soft", allow_empty=True))
+    for now, rows in ((2, [1, 2, 3]), (5, [3])):
+        load(engine, apply, [row(1, "a", key) for key in rows], now)
+    counts = load(engine, apply, [row(1, "b" if key == 2 else "a", key) for key in (1, 2, 3)], 8)
+    assert (counts[Counter.READ], counts[Counter.UNCHANGED]) == (3, 1)
+    assert (counts[Counter.INSERTED], counts[Counter.UPDATED]) == (1, 2)

@@ -48,9 +48,14 @@ def scd2(load: Load) -> Iterator[Step]:
         yield from _back(load, instants)
     if load.apply.ttl is not None:
         yield Execute("close expired versions of other keys", _expire(load, instants), Counter.UPDATED)
+    number = 1 if load.apply.deletes == "soft" else 0
+    yield from copies(load, ROWS, number)
+    yield Measure("rows that changed nothing", _unchanged(load, instants), Counter.UNCHANGED)
+    yield from without_copies(load, ROWS, number)
+    if load.apply.deletes == "soft":
+        yield _returned(load)
     if load.apply.deletes != "ignore":
         yield from _gone(load, instants)
-    yield Measure("rows that changed nothing", _unchanged(load), Counter.UNCHANGED)
     for name in (RUNS, CHANGES, *((BACK,) if load.apply.deletes == "close" else ())):
         yield Execute("drop the worked-out history", f"{load.dialect.drop_temporary} {table(load.temporary(name))}")
 
@@ -147,8 +152,6 @@ def _write(load: Load) -> Iterator[Execute]:
     source = table(load.temporary(CHANGES))
     yield Execute("end versions that others follow", _rewrite(load, source, 0), Counter.UPDATED)
     yield Execute("correct versions and move their start", _rewrite(load, source, 1), Counter.UPDATED)
-    if load.apply.deletes == "soft":
-        yield _returned(load)
     yield Execute("insert new versions", _insert(load, source), Counter.INSERTED)
 
 
@@ -253,11 +256,21 @@ def _gone(load: Load, instants: Instants) -> Iterator[Step]:
     yield Execute(f"{deletes} delete of keys that are gone", sql, Counter.DELETED)
 
 
-def _unchanged(load: Load) -> str:
-    changed, written = table(load.temporary(CHANGES)), "(flowc_old_from IS NULL OR flowc_written = 1)"
-    counted = f"(SELECT count(*) FROM {load.rows}) - (SELECT count(*) FROM {changed} WHERE {written})"
+def _unchanged(load: Load, instants: Instants) -> str:
+    """How many rows neither are in a change nor brought their key back; what they are to unmark is still marked."""
+    keys = idents(load.keys)
+    changed = f"{table(load.temporary(CHANGES))} WHERE flowc_old_from IS NULL OR flowc_written = 1"
+    counted = [f"SELECT {keys}, flowc_from FROM {changed}"]
     if load.apply.deletes == "close":
-        once = f"SELECT 1 FROM {changed} AS c WHERE {load.equal(load.keys, 'b', 'c')} AND c.flowc_from = b.flowc_t"
-        back = f"{table(load.temporary(BACK))} AS b WHERE NOT EXISTS ({once} AND {written})"
-        counted += f" - (SELECT count(*) FROM {back})"
-    return f"SELECT {counted}"
+        counted.append(f"SELECT {keys}, flowc_t FROM {table(load.temporary(BACK))}")
+    elif load.apply.deletes == "soft":
+        counted.append(f"SELECT {idents(load.keys, 'r')}, r.flowc_t FROM {_marked_back(load, instants)}")
+    return f"SELECT (SELECT count(*) FROM {load.rows}) - (SELECT count(*) FROM ({' UNION '.join(counted)}) AS c)"
+
+
+def _marked_back(load: Load, instants: Instants) -> str:
+    """The marked keys that are back, as `r`, each with the time of its last row."""
+    keys, (t,) = idents(load.keys), load.aliases("t")
+    last = f"SELECT {keys}, max({instants.arrived('')}) AS flowc_t FROM {load.again(ROWS, 1)} GROUP BY {keys}"
+    held = f"{load.equal(load.keys, t, 'r')} AND {qualified(IS_CURRENT, t)} AND {marked(load, t)}"
+    return f"({last}) AS r JOIN {load.target} AS {t} ON {held}"
