@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from flowc.compiler.streamplan.filetargets import files_target
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.streams.targets.fileformats import maker
 from flowc.runtime.streams.targets.files import FilesWriter
 from flowc.source import SourceFile, Span
 from flowc.stream import FilesTarget, Roll
@@ -49,6 +51,23 @@ def _files(folder: Path) -> list[Path]:
 
 def _ids(folder: Path) -> list[int]:
     return sorted(json.loads(line)["id"] for path in _files(folder) for line in path.read_text().splitlines())
+
+
+@pytest.mark.parametrize(("form", "how"), [
+    *(("jsonl", how) for how in ("none", "gzip", "zstd", "bzip2", "lz4", "xz", "brotli")),
+    ("parquet", "zstd"), ("orc", "zstd"),
+])  # fmt: skip
+def test_a_file_on_a_full_disk_is_let_go_without_a_word(form: str, how: str, capfd: pytest.CaptureFixture[str]) -> None:
+    file = maker(_plan(form=form, write={"compression": how}), COLUMNS)(Path("/dev/full"))
+    rows = pa.table({"id": list(range(200)), "name": [os.urandom(3000).hex() for _ in range(200)]})
+    with pytest.raises(OSError, match="No space left") if form != "orc" else nullcontext():
+        for each in rows.cast(arrow_schema(COLUMNS)).to_batches():
+            file.write(each)
+            file.spill()
+            file.write(each)
+    file.abandon()
+    del file
+    assert capfd.readouterr() == ("", "")
 
 
 def test_nothing_is_seen_before_a_file_is_whole(tmp_path: Path) -> None:

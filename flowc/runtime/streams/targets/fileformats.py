@@ -86,9 +86,9 @@ class TextFile:
         sync(self._path)
 
     def abandon(self) -> None:
-        with suppress(OSError):  # what compresses ends with words of its own when its file was closed before
-            self._stream.close()
-        self._raw.close()
+        for each in (self._stream, self._raw):  # what they still hold cannot be written where the disk is full
+            with suppress(OSError, pa.ArrowException):
+                each.close()
 
 
 class ColumnFile:
@@ -146,7 +146,8 @@ class ColumnFile:
     def abandon(self) -> None:
         self._waiting = []
         self._writer.is_open = False  # else its end writes a footer into the closed file
-        self._stream.close()
+        with suppress(OSError):
+            self._stream.close()
 
 
 def maker(plan: FilesTarget, columns: Sequence[Column]) -> Callable[[Path], Growing]:
