@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import lzma
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
@@ -86,9 +87,10 @@ class TextFile:
         sync(self._path)
 
     def abandon(self) -> None:
-        for each in (self._stream, self._raw):  # what they still hold cannot be written where the disk is full
-            with suppress(OSError, pa.ArrowException):
-                each.close()
+        _discard(self._raw)
+        with suppress(pa.ArrowException):  # some cannot end what they failed to write
+            self._stream.close()
+        self._raw.close()
 
 
 class ColumnFile:
@@ -146,8 +148,14 @@ class ColumnFile:
     def abandon(self) -> None:
         self._waiting = []
         self._writer.is_open = False  # else its end writes a footer into the closed file
-        with suppress(OSError):
-            self._stream.close()
+        _discard(self._stream)
+        self._stream.close()
+
+
+def _discard(file: BinaryIO) -> None:
+    """Has all that is yet written to a file go nowhere: on a full disk, its end would fail as well."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), file.fileno())
 
 
 def maker(plan: FilesTarget, columns: Sequence[Column]) -> Callable[[Path], Growing]:
