@@ -278,7 +278,7 @@ class Engine:
             if batch is None:
                 break
             pairs = zip(batch.to_pyarrow().columns, schema, strict=True)
-            arrays = [_planned(_plainly(array), field, row, self._place) for array, field in pairs]
+            arrays = [_planned(_plainly(array, field.name), field, row, self._place) for array, field in pairs]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
             row += len(arrays[0])
 
@@ -311,11 +311,13 @@ class Engine:
         return mistyped(error) or EngineError(words, code="query-refused")
 
 
-def _plainly(array: pa.Array) -> pa.Array:
-    """Values in plain types; those with named parts are JSON as SQL makes it."""
+def _plainly(array: pa.Array, column: str) -> pa.Array:
+    """Values of a column in plain types; those with named parts are JSON as SQL makes it."""
     if not nests_fields(array.type):
         return plain(array)
-    return relist(array, _plainly(array.values)) if pa.types.is_list(array.type) else made_json(array)
+    if pa.types.is_list(array.type):
+        return relist(array, _plainly(array.values, column))
+    return made_json(array, column)
 
 
 def _planned(array: pa.Array, field: pa.Field, row: int, place: Place | None) -> pa.Array:

@@ -165,7 +165,7 @@ def _plainly(found: pa.Table) -> pa.RecordBatch:
     for field, column in zip(found.schema, found.columns, strict=True):
         nests = nests_fields(field.type)
         with counted():
-            arrays.append(made_json(_one(column)) if nests else plain(_one(column)))
+            arrays.append(made_json(_one(column), field.name) if nests else plain(_one(column)))
         fields.append(arrow_field(Column(field.name, _JSON)) if nests else pa.field(field.name, arrays[-1].type))
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
