@@ -41,7 +41,7 @@ from flowc.runtime.enginewords import spoken
 from flowc.runtime.fit import Place, fit, misfit_in_file
 from flowc.runtime.functions import Load, mistyped, no_functions, register_all
 from flowc.runtime.jsonnumbers import small_numbers
-from flowc.runtime.jsontext import made_json
+from flowc.runtime.jsontext import made_json, of_column
 from flowc.runtime.names import quoted
 from flowc.runtime.parquet import damaged, register_parquet
 from flowc.runtime.pump import Pump
@@ -317,7 +317,7 @@ def _plainly(array: pa.Array, column: str) -> pa.Array:
         return plain(array)
     if pa.types.is_list(array.type):
         return relist(array, _plainly(array.values, column))
-    return made_json(array, column)
+    return of_column(column, lambda: made_json(array))
 
 
 def _planned(array: pa.Array, field: pa.Field, row: int, place: Place | None) -> pa.Array:

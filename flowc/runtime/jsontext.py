@@ -51,14 +51,17 @@ class TooFar(DataError):
     """A time that no text can show."""
 
 
-def made_json(array: pa.Array, column: str = "") -> pa.StringArray:
-    """As `json_text`, in the words of PostgreSQL's `to_jsonb`. `column` is named in errors."""
+def of_column(name: str, write: Callable[[], pa.Array]) -> pa.Array:
+    """What `write` makes of a column; a time that no text can show is told with its name."""
     try:
-        return _where_valid(array, _text(array, _JSON))
+        return write()
     except TooFar as error:
-        if not column:
-            raise
-        raise TooFar(f"column `{column}`: {error.message}", code=error.code, help=error.help) from None
+        raise DataError(f"column `{name}`: {error.message}", code=error.code, help=error.help) from None
+
+
+def made_json(array: pa.Array) -> pa.StringArray:
+    """As `json_text`, in the words of PostgreSQL's `to_jsonb`."""
+    return _where_valid(array, _text(array, _JSON))
 
 
 def made_jsonb(array: pa.Array) -> pa.StringArray:

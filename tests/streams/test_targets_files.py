@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ from flowc.compiler.streamplan.filetargets import files_target
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.streams.targets.contract import Fenced
-from flowc.runtime.streams.targets.fileformats import maker
 from flowc.runtime.streams.targets.files import FilesWriter
 from flowc.source import SourceFile, Span
 from flowc.stream import FilesTarget, Roll
@@ -51,26 +49,6 @@ def _files(folder: Path) -> list[Path]:
 
 def _ids(folder: Path) -> list[int]:
     return sorted(json.loads(line)["id"] for path in _files(folder) for line in path.read_text().splitlines())
-
-
-@pytest.mark.parametrize(("form", "how"), [
-    *(("jsonl", how) for how in ("none", "gzip", "zstd", "bzip2", "lz4", "xz", "brotli")),
-    ("parquet", "zstd"), ("orc", "zstd"),
-])  # fmt: skip
-@pytest.mark.parametrize("count", [1, 300])
-def test_a_file_on_a_full_disk_is_let_go_without_a_word(
-    form: str, how: str, count: int, capfd: pytest.CaptureFixture[str]
-) -> None:
-    file = maker(_plan(form=form, write={"compression": how}), COLUMNS)(Path("/dev/full"))
-    rows = pa.table({"id": list(range(count)), "name": [os.urandom(3000).hex() for _ in range(count)]})
-    with suppress(OSError):  # or at its end, where what is written waits in memory
-        for each in rows.cast(arrow_schema(COLUMNS)).to_batches():
-            file.write(each)
-            file.spill()
-            file.write(each)
-    file.abandon()
-    del file
-    assert capfd.readouterr() == ("", "")
 
 
 def test_nothing_is_seen_before_a_file_is_whole(tmp_path: Path) -> None:
@@ -391,7 +369,6 @@ GIVEN_UP = """
 import gc, pathlib, sys
 from tests.streams.epochs import numbered
 from tests.streams.test_targets_files import COLUMNS, _plan
-from flowc.runtime.streams.targets.fileformats import maker
 path, form, compression = sys.argv[1:]
 file = maker(_plan(form=form, write={"compression": compression}), COLUMNS)(pathlib.Path(path))
 file.write(numbered(0, 100))
