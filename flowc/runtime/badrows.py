@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +13,7 @@ from flowc.catalog import Column
 from flowc.runtime.arrow import data_type, plain
 from flowc.runtime.convert import Misfit, convert
 from flowc.runtime.fit import CODE, fit, shorten, shown_value
+from flowc.runtime.jsontext import of_column
 from flowc.runtime.misfits import certain_misfits
 from flowc.types import DataType
 
@@ -55,7 +57,9 @@ def fit_rows(batch: pa.RecordBatch, columns: Sequence[Column], timezone: str | N
     if batch.num_columns != len(columns):
         return GoodRows(fit(batch, columns, timezone), first_indices(batch.num_rows), ())
     found = Findings(batch.num_rows)
-    arrays = [plain(array) for array in batch.columns]
+    arrays = [
+        of_column(column.name, partial(plain, array)) for array, column in zip(batch.columns, columns, strict=True)
+    ]
     for array, field, column in zip(arrays, batch.schema, columns, strict=True):
         _find(found, array, data_type(field), column, timezone)
     rows = found.good()

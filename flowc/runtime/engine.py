@@ -41,7 +41,7 @@ from flowc.runtime.enginewords import spoken
 from flowc.runtime.fit import Place, fit, misfit_in_file
 from flowc.runtime.functions import Load, mistyped, no_functions, register_all
 from flowc.runtime.jsonnumbers import small_numbers
-from flowc.runtime.jsontext import made_json
+from flowc.runtime.jsontext import made_json, of_column
 from flowc.runtime.names import quoted
 from flowc.runtime.parquet import damaged, register_parquet
 from flowc.runtime.pump import Pump
@@ -278,7 +278,7 @@ class Engine:
             if batch is None:
                 break
             pairs = zip(batch.to_pyarrow().columns, schema, strict=True)
-            arrays = [_planned(_plainly(array), field, row, self._place) for array, field in pairs]
+            arrays = [_planned(_plainly(array, field.name), field, row, self._place) for array, field in pairs]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
             row += len(arrays[0])
 
@@ -311,11 +311,13 @@ class Engine:
         return mistyped(error) or EngineError(words, code="query-refused")
 
 
-def _plainly(array: pa.Array) -> pa.Array:
-    """Values in plain types; those with named parts are JSON as SQL makes it."""
+def _plainly(array: pa.Array, column: str) -> pa.Array:
+    """Values of a column in plain types; those with named parts are JSON as SQL makes it."""
     if not nests_fields(array.type):
         return plain(array)
-    return relist(array, _plainly(array.values)) if pa.types.is_list(array.type) else made_json(array)
+    if pa.types.is_list(array.type):
+        return relist(array, _plainly(array.values, column))
+    return of_column(column, lambda: made_json(array))
 
 
 def _planned(array: pa.Array, field: pa.Field, row: int, place: Place | None) -> pa.Array:

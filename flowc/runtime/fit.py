@@ -6,6 +6,7 @@ Batches are converted as a whole, column by column; only when that fails is the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +15,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError, EngineError
 from flowc.runtime.arrow import arrow_field, arrow_type, data_type, plain
 from flowc.runtime.convert import Misfit, convert
+from flowc.runtime.jsontext import of_column
 from flowc.types import DataType, Kind
 
 CODE = "value-does-not-fit"
@@ -71,7 +73,7 @@ def fit(
 def _fit_column(
     array: pa.Array, source: DataType, column: Column, timezone: str | None, first_row: int, place: Place | None
 ) -> pa.Array:
-    array = plain(array)
+    array = of_column(column.name, partial(plain, array))
     if array.null_count and not column.nullable:
         row = pc.index(array.is_null(), True).as_py()
         raise misfit(column, None, source, place(first_row + row) if place else None)

@@ -40,7 +40,7 @@ from flowc.runtime.jsonnumbers import (
     exact_types,
     spelling,
 )
-from flowc.runtime.jsonodd import Pairs, odd_in
+from flowc.runtime.jsonodd import Pairs, demand_no_constant, demand_no_constants, odd_in
 from flowc.runtime.jsononce import demand_once
 from flowc.runtime.jsonstructs import is_struct, struct_values
 from flowc.runtime.jsontexts import Texts
@@ -152,6 +152,7 @@ def _schema(lines: bytes) -> pa.Schema:
     if _NULL.search(b"\n" + lines):
         raise ValueError("a line is `null`, which is not a JSON object")  # Arrow dies of it
     options = arrow_json.ReadOptions(block_size=max(len(lines) + 1, _BLOCK))
+    demand_no_constants(lines)
     return arrow_json.read_json(io.BytesIO(lines), options).schema
 
 
@@ -197,6 +198,7 @@ def rows_of(lines: bytes, shape: JsonShape) -> pa.RecordBatch:
     """The rows of whole lines. Raises ValueError where a line is no object, or a value does not fit its column."""
     found = parsed(lines, shape.raw, guessed=shape.guessed)
     arrays = [_given(_plain(found.column(c.name)), c, shape.raw.field(c.name)) for c in shape.columns]
+    demand_no_constants(lines)
     return pa.RecordBatch.from_arrays(arrays, schema=shape.schema)
 
 
@@ -342,7 +344,15 @@ def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object
             if odd := odd_in(held):
                 return odd
         return (_misfit(line, held, shape) if shape else None) or str(error).removesuffix(" in row 0")
-    return _misfit(line, held, shape) if shape else None
+    return (_misfit(line, held, shape) if shape else None) or _not_finite(line)
+
+
+def _not_finite(line: bytes) -> str | None:
+    try:
+        demand_no_constant(line)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _read_line(line: bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) -> pa.RecordBatch | pa.Table:

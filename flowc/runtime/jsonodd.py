@@ -1,4 +1,7 @@
-"""What JSON allows in a document and flowc does not: a key that stands twice in an object, and halves of characters."""
+"""What JSON allows in a document and flowc does not: a key that stands twice in an object, and halves of characters.
+
+And what JSON has not and Arrow reads: `NaN` and infinities.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,22 @@ import re
 from collections import Counter
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+NOT_FINITE = (b"NaN", b"Inf")
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BARE = re.compile(rb"-?(?:NaN|Inf(?:inity)?)")
+
+
+def demand_no_constant(document: bytes) -> None:
+    """Raises ValueError where a document holds a NaN or an infinity, in a field that is read or not."""
+    if any(word in document for word in NOT_FINITE) and (found := _BARE.search(_TEXT.sub(b"", document))):
+        raise ValueError(f"it holds `{found[0].decode()}`, which no JSON has")
+
+
+def demand_no_constants(lines: bytes) -> None:
+    """As `demand_no_constant`, for a document on each line."""
+    if any(word in lines for word in NOT_FINITE):
+        for line in lines.split(b"\n"):
+            demand_no_constant(line)
 
 
 class Pairs(dict[str, object]):

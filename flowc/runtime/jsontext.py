@@ -47,6 +47,18 @@ def json_text(array: pa.Array) -> pa.StringArray:
     return _where_valid(array, _text(array, _PLAIN))
 
 
+class TooFar(DataError):
+    """A time that no text can show."""
+
+
+def of_column(name: str, write: Callable[[], pa.Array]) -> pa.Array:
+    """What `write` makes of a column; a time that no text can show is told with its name."""
+    try:
+        return write()
+    except TooFar as error:
+        raise DataError(f"column `{name}`: {error.message}", code=error.code, help=error.help) from None
+
+
 def made_json(array: pa.Array) -> pa.StringArray:
     """As `json_text`, in the words of PostgreSQL's `to_jsonb`."""
     return _where_valid(array, _text(array, _JSON))
@@ -114,7 +126,7 @@ def _written(array: pa.Array) -> pa.StringArray:
     far = pc.index(pc.fill_null(pc.starts_with(text, _FAR), False), True).as_py()
     if far >= 0:
         message = f"a `{array.type}` in a value with parts is too far from today for a text: {text[far]}"
-        raise DataError(message, code="value-does-not-fit", help="leave it out of the SQL, or mend the source")
+        raise TooFar(message, code="value-does-not-fit", help="leave it out of the SQL, or mend the source")
     return text
 
 

@@ -150,7 +150,7 @@ def test_a_nanosecond_that_is_lost_is_told_in_a_new_table_too(project):
 
 def test_types_that_delta_lacks_are_refused(project):
     parquet(project, pa.array([1], pa.time64("us")))
-    assert "delta cannot store a column of type time" in project.flowc("run", "--once").err
+    assert "delta cannot store column `v`, which is of type time" in project.flowc("run", "--once").err
     with pytest.raises(UsageError, match="delta cannot store a column of type interval"):
         spell(parse_type("interval"), DIALECTS["delta"])
 

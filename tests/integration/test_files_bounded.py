@@ -118,22 +118,25 @@ def peak(project, name: str) -> int:
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
-def test_a_line_of_gigabytes_in_a_small_file_takes_no_memory(project, form):
+@pytest.mark.parametrize(("name", "table"), [("kept", "t"), ("strict", ""), ("follow", "s")])
+def test_a_line_of_gigabytes_in_a_small_file_takes_no_memory(project, form, name, table):
+    """Held as a whole, it alone would take nearly as much as may be taken."""
     path = project.path / "in" / f"a.{form}.gz"
     path.parent.mkdir()
     begin, end = text(form, [50, 60]).split("x" * 20)[0], row(form, 9, 50)
     with gzip.open(path, "wb", 1) as file:
         file.write(begin.encode())
-        for _ in range(12):
+        for _ in range(9):
             file.write(b"x" * (1 << 25))
         file.write((('"},\n' if form == "json" else '"}\n' if form == "jsonl" else "\n") + end).encode())
         file.write(b"]" if form == "json" else b"\n")
     write(project, f"a.{form}.gz", "")
-    for name in ("kept", "strict", "follow"):
-        assert peak(project, name) < 350, name
-    assert ids(project) == ids(project, "s") == [9]
-    ((_, _, words, _),) = bad_rows(project, f"a.{form}.gz")
-    assert "and `max_line` is 16MiB" in words
+    assert peak(project, name) < 350
+    if table:
+        assert ids(project, table) == [9]
+    if name == "kept":
+        ((_, _, words, _),) = bad_rows(project, f"a.{form}.gz")
+        assert "and `max_line` is 16MiB" in words
 
 
 def test_a_value_over_several_lines_has_the_limit_too(project):
@@ -219,10 +222,10 @@ def test_messages_with_too_many_fields_are_an_error():
 
 
 @pytest.mark.parametrize(("form", "rows", "size"), [
-    ("jsonl", 2100, 1 << 20), *((form, 20_000, 20_000) for form in ("csv", "csv.gz", "json")),
+    ("jsonl", 800, 1 << 20), *((form, 20_000, 20_000) for form in ("csv", "csv.gz", "json")),
 ])  # fmt: skip
 def test_batches_are_bounded_by_bytes(project, form, rows, size):
-    """Of rows of a mebibyte, 8192 have more bytes than Arrow counts; of smaller ones, they took gigabytes of memory."""
+    """Rows of a mebibyte came together, all that are here; of smaller ones, 8192 took gigabytes of memory."""
     path = project.path / "in" / f"a.{form}"
     path.parent.mkdir()
     with gzip.open(path, "wb", 1) if form.endswith("gz") else path.open("wb") as file:

@@ -148,3 +148,31 @@ def test_a_number_that_no_float_is_as_small_as_is_a_bad_row(project, form, kind,
     put(project.path / "in", f"a.{form}", lines(plain, [held.replace("N", n) for n in kept]))
     done = project.flowc("run", "strict", "--once")
     assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json"])
+def test_what_is_no_number_of_json_is_a_bad_row_in_a_field_that_no_column_names_too(project, form):
+    """Arrow reads it, and a row was good or not as the fields were that somebody asked for."""
+    bad = ["NaN", "Infinity", "-Infinity", "[1, NaN]", '{"a": -Infinity}']
+    good = ['"NaN"', '"a \\" NaN"', '{"Infinity": "-Infinity"}', '["Inf"]', "null"]
+    values = [good[0], *bad, *good[1:]]
+    rows = [f'{{"id": {at}, "n": 1, "more": {value}}}' for at, value in enumerate(values, 1)]
+    text = "".join(f"{row}\n" for row in rows) if form == "jsonl" else "[" + ",\n".join(rows) + "]"
+    put(project.path / "in", f"a.{form}", text)
+    write(project, f"a.{form}", "numeric(38,2)")
+    done = project.flowc("run", "load", "--once", "--json")
+    assert done.code == 0, done.err
+    kept = (project.path / f"in/bad/load/a.{form}.bad.jsonl").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in kept] == [2, 3, 4, 5, 6]
+    assert json.loads(kept[0])["error"] == "it holds `NaN`, which no JSON has"
+    assert [at for at, _ in loaded(project, "t")] == [1, 7, 8, 9, 10]
+    done = project.flowc("run", "strict", "--once")
+    assert "line 2: it holds `NaN`, which no JSON has" in done.err
+    spec, columns = (project.path / "specs/p.yaml").read_text(), ', columns: { id: bigint, n: "numeric(38,2)" }'
+    table, _, pipelines = spec.partition("pipelines")
+    project.write("specs/p.yaml", f"{table}pipelines{pipelines.replace(columns, '')}")
+    assert "line 2: it holds `NaN`, which no JSON has" in project.flowc("run", "strict", "--once").err
+    write(project, f"a.{form}", "numeric(38,2)")
+    done = project.flowc("run", "follow", "--once", "--json")
+    assert (done.json[0]["status"], done.json[0]["bad_rows"]) == ("ok", len(bad)), done.out
+    assert [at for at, _ in loaded(project, "s")] == [1, 7, 8, 9, 10]

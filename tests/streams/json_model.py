@@ -40,10 +40,9 @@ def refuse(name: str) -> Any:
     raise Bad(name)
 
 
-def parse(text: str, *, constants: bool = True) -> Any:
-    """The document, numbers as text; NaN is let through where only Arrow reads, and a value with it is then refused."""
-    constant = Number if constants else refuse
-    return json.loads(text, object_pairs_hook=Pairs, parse_int=Number, parse_float=Number, parse_constant=constant)
+def parse(text: str) -> Any:
+    """The document, numbers as text; NaN and infinities are none."""
+    return json.loads(text, object_pairs_hook=Pairs, parse_int=Number, parse_float=Number, parse_constant=refuse)
 
 
 def decode(message: bytes | None, columns: dict[str, tuple[DataType, bool]]) -> Any:

@@ -93,6 +93,31 @@ def test_bad_rows_are_isolated_with_their_bytes(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_rows_that_are_not_utf_8_and_have_too_few_or_too_many_fields_are_bad_rows_and_no_more(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], ending: str, ragged: bool
+) -> None:
+    rows = [b"id,name,rest", b"1,a,\xff", b"2,\xe9", b"3,b,\xff,d", b"4", b"5,\xff,", b"\xff", b"6,\xc3\xa9,"]
+    put(tmp_path, "a.csv", ending.encode().join([*rows, b""]))
+    of = source(tmp_path, Memory())
+    (batch,) = drain(of)[0].to_batches()
+    options = CsvOptions(ragged=ragged)
+    decoded = CsvDecoder(_COLUMNS, options, of.headers).decode(batch)
+    filled = [(4, None)] * ragged
+    assert [tuple(row.values()) for row in decoded.batch.to_pylist()] == [(1, "a"), *filled, (6, "é")]
+    short = [(2, 2), (4, 1), (6, 1)]
+    said = {
+        2: "column `name`: the text is not UTF-8", 3: "it has 4 fields where 3 are expected",
+        5: "column `name`: the text is not UTF-8", 6: "column `id`: the text is not UTF-8",
+        **({} if ragged else {at: f"it has {count} fields where 3 are expected" for at, count in short}),
+    }  # fmt: skip
+    assert {batch.column("_offset")[row.index].as_py(): row.message for row in decoded.bad} == said
+    only = CsvDecoder(_COLUMNS, options, of.headers).decode(batch.slice(2, 1))  # none is left
+    assert (only.batch.num_rows, len(only.bad)) == (0, 1)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_files_that_are_still_written_are_left_and_found_when_they_are_whole(tmp_path: Path) -> None:
     facts = Memory()
     path = put(tmp_path, "a.csv", "id,name\n1,a\n")

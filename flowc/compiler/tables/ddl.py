@@ -29,15 +29,15 @@ def _spelled(kind: DataType, dialect: Dialect) -> str | None:
     return dialect.native(kind) or dialect.spell.get(kind.kind)
 
 
-def spell(kind: DataType, dialect: Dialect) -> str:
-    """A type in the engine's words.
+def spell(kind: DataType, dialect: Dialect, name: str = "") -> str:
+    """A type in the engine's words; `name` is that of the column, for errors.
 
     Raises UsageError for one it cannot store.
     """
     spelled = _spelled(stored(kind, dialect), dialect)
     if spelled is None:
         raise UsageError(
-            f"{dialect.name} cannot store a column of type {kind}",
+            f"{dialect.name} cannot store {f'column `{name}`, which is' if name else 'a column'} of type {kind}",
             code="unstorable-type",
             help="CAST the column in the SQL to a type it has, for instance text",
         )
@@ -101,7 +101,7 @@ def column_definition(column: Column, dialect: Dialect) -> str:
 
 
 def _type_words(column: Column, dialect: Dialect) -> str:
-    return column.spelled if column.spelled is not None else column.own or spell(column.type, dialect)
+    return column.spelled if column.spelled is not None else column.own or spell(column.type, dialect, column.name)
 
 
 def create_schema(name: str, dialect: Dialect) -> str:
@@ -228,7 +228,7 @@ def _natively(column: Column, dialect: Dialect) -> str:
     """The type of a column as the table has it from which the column is."""
     native = column.native or Native()
     collation = f" COLLATE {native.collation}" if native.collation else ""
-    return (native.spelled or spell(column.type, dialect)) + collation
+    return (native.spelled or spell(column.type, dialect, column.name)) + collation
 
 
 def create_temporary_like(name: TableName, query: str, dialect: Dialect) -> str:

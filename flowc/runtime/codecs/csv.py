@@ -27,6 +27,8 @@ from flowc.types import TEXT, Kind
 
 Fields = tuple[pa.Int64Array, list[pa.Array]]
 """The indices of the rows that could be split into fields, and the bytes of each field by column."""
+_ASCII = bytes(range(128)) + b"?" * 128
+"""Other letters for those that neither end a row nor a field."""
 
 
 @dataclass
@@ -93,17 +95,19 @@ class CsvDecoder:
         for row in odd:
             if row not in short:
                 _miscounted(rows[row.number - 1].as_py(), row.actual_columns, row.expected_columns, found)
-        return self._filled((kept, columns), rows, short, names, wanted, found) if short else (kept, columns)
+        return self._filled((kept, columns), rows, values, short, names, wanted, found) if short else (kept, columns)
 
     def _filled(
-        self, made: Fields, rows: pa.Array, short: list[Any], names: tuple[str, ...], wanted: tuple[str, ...],
-        found: Findings,
+        self, made: Fields, rows: pa.Array, values: pa.Array, short: list[Any], names: tuple[str, ...],
+        wanted: tuple[str, ...], found: Findings,
     ) -> Fields:  # fmt: skip
         """The rows together with those that lack their last fields, which are NULL."""
-        comma = self.options.delimiter
-        texts = [(row.text + comma * (row.expected_columns - row.actual_columns)).encode() for row in short]
-        own = rows.take(pa.array([row.number - 1 for row in short], pa.int64()))
-        more, fields = self._split(own, pa.array(texts, pa.binary()), names, wanted, found)
+        comma, at = self.options.delimiter.encode(), pa.array([row.number - 1 for row in short], pa.int64())
+        texts = [
+            given.removesuffix(b"\r") + comma * (row.expected_columns - row.actual_columns)
+            for row, given in zip(short, values.take(at).to_pylist(), strict=True)
+        ]
+        more, fields = self._split(rows.take(at), pa.array(texts, pa.binary()), names, wanted, found)
         together = pa.concat_arrays([made[0], more])
         order = pc.sort_indices(together)
         return together.take(order), [pa.concat_arrays(pair).take(order) for pair in zip(made[1], fields, strict=True)]
@@ -123,11 +127,23 @@ class CsvDecoder:
         ]
 
     def _parsed(self, values: pa.Array, names: tuple[str, ...], wanted: tuple[str, ...], odd: list[Any]) -> pa.Table:
+        """The fields of the rows that have as many as there are names; `odd` is told of the others."""
+        if not _is_utf8(values):  # Arrow can tell of no row that is not: its call fails before it comes to us
+            shown = self._read(_joined(values).to_pybytes().translate(_ASCII), names, wanted, odd)
+            if shown.num_rows + len(odd) != len(values):
+                return shown
+            at = pa.array([row.number - 1 for row in odd], pa.int64())
+            values = values.filter(pc.invert(pc.is_in(first_indices(len(values)), at)))
+        return self._read(_joined(values), names, wanted, odd)
+
+    def _read(
+        self, lines: pa.Buffer | bytes, names: tuple[str, ...], wanted: tuple[str, ...], odd: list[Any]
+    ) -> pa.Table:
         def skip(row: Any) -> str:
             odd.append(row)
             return "skip"
 
-        lines = pc.binary_join(pa.ListArray.from_arrays([0, len(values)], values), b"\n")[0].as_buffer()
+        lines = pa.py_buffer(lines or b"\n")
         read = arrow_csv.ReadOptions(use_threads=False, block_size=lines.size + 1, column_names=names)
         rules = arrow_csv.ParseOptions(
             delimiter=self.options.delimiter, quote_char=self.options.quote,
@@ -178,6 +194,18 @@ def _by_file(messages: pa.RecordBatch) -> Iterator[tuple[int, int, pa.BinaryArra
     for number, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
         yield number, first, values.slice(first, end - first)
         first = end
+
+
+def _joined(values: pa.BinaryArray) -> pa.Buffer:
+    return pc.binary_join(pa.ListArray.from_arrays([0, len(values)], values), b"\n")[0].as_buffer()
+
+
+def _is_utf8(values: pa.BinaryArray) -> bool:
+    try:
+        values.cast(pa.string())
+    except ValueError:
+        return False
+    return True
 
 
 def _closed(rows: pa.Array, values: pa.Array, whole: pa.Array, found: Findings) -> tuple[pa.Array, pa.Array]:

@@ -19,6 +19,7 @@ import pyarrow.json as arrow_json
 from flowc.runtime.arrow import relist
 from flowc.runtime.codecs.shapes import Fields, holds_decimal, is_cut, is_decimal, raw_type
 from flowc.runtime.jsonnumbers import doubtful_decimals
+from flowc.runtime.jsonodd import NOT_FINITE, demand_no_constant
 from flowc.runtime.jsononce import demand_once
 from flowc.runtime.spelled import to_decimal
 from flowc.types import UNKNOWN, DataType, Kind
@@ -54,6 +55,9 @@ def _parse(texts: pa.StringArray, fields: Fields) -> list[pa.Array]:
     schema = pa.schema([pa.field(name, raw_type(kind)) for name, kind in fields])
     options = arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     table = _table(texts, options)
+    for word in NOT_FINITE:  # Arrow reads it, and in a field that nobody reads, nobody would see it
+        for text in texts.filter(pc.match_substring(texts, word)).to_pylist():
+            demand_no_constant(text.encode())
     if table.num_rows != len(texts):
         raise ValueError("it holds more than one JSON document")
     return [table.column(name).combine_chunks() for name, _ in fields]

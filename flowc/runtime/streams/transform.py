@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from flowc.runtime.enginecontext import demand_shallow, new_context, planned_sch
 from flowc.runtime.enginejson import register_json, register_parts, without_json
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, mistyped, register_all
-from flowc.runtime.jsontext import made_json
+from flowc.runtime.jsontext import made_json, of_column
 from flowc.runtime.streams.lookups import Version, Versions
 from flowc.runtime.streams.oversize import counted, oversized
 from flowc.stream import NOW
@@ -165,7 +166,8 @@ def _plainly(found: pa.Table) -> pa.RecordBatch:
     for field, column in zip(found.schema, found.columns, strict=True):
         nests = nests_fields(field.type)
         with counted():
-            arrays.append(made_json(_one(column)) if nests else plain(_one(column)))
+            write = made_json if nests else plain
+            arrays.append(of_column(field.name, partial(write, _one(column))))
         fields.append(arrow_field(Column(field.name, _JSON)) if nests else pa.field(field.name, arrays[-1].type))
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 

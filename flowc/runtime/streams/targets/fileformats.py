@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import lzma
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 
@@ -86,7 +87,8 @@ class TextFile:
         sync(self._path)
 
     def abandon(self) -> None:
-        with suppress(OSError):  # what compresses ends with words of its own when its file was closed before
+        _discard(self._raw)
+        with suppress(pa.ArrowException):  # some cannot end what they failed to write
             self._stream.close()
         self._raw.close()
 
@@ -146,7 +148,14 @@ class ColumnFile:
     def abandon(self) -> None:
         self._waiting = []
         self._writer.is_open = False  # else its end writes a footer into the closed file
+        _discard(self._stream)
         self._stream.close()
+
+
+def _discard(file: BinaryIO) -> None:
+    """Has all that is yet written to a file go nowhere: on a full disk, its end would fail as well."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), file.fileno())
 
 
 def maker(plan: FilesTarget, columns: Sequence[Column]) -> Callable[[Path], Growing]:
