@@ -94,10 +94,12 @@ class Pump(Generic[T]):
             pass
         except BaseException as error:
             failure = error
-        finally:
+        try:
             close = getattr(self._items, "close", None)
             if close is not None:
                 close()
+        except BaseException as error:
+            failure = failure or error
         self._queue.put(_End(failure))
 
     def _has_room(self) -> bool:

@@ -26,7 +26,8 @@ class Scratch:
         self.path = Path(self._folder.name)
         made = self.path / f"{_LOCK}.new"
         self._lock = made.open("x")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # where files cannot be locked, none is found to be let go
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
         made.rename(self.path / _LOCK)  # nobody sees it before it is locked
 
     def close(self) -> None:
@@ -38,7 +39,7 @@ class Scratch:
 @cache
 def _remove_left(folder: str) -> None:
     """Removes the folders of processes that are no more, once in each process."""
-    with os.scandir(folder) as entries:
+    with suppress(OSError), os.scandir(folder) as entries:  # a folder may take files in and show none
         for entry in entries:
             if entry.name.startswith(_PREFIX):
                 with suppress(OSError):  # gone since, in use, or somebody else's

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
+from typing import Any
 
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
@@ -24,6 +25,8 @@ from flowc.runtime.connector import Database
 
 LEASE = 30.0
 """Seconds that a lock outlives the last sign of life of its owner."""
+_LONGEST = 1_000_000.0
+"""Seconds that one statement waits at most: engines take no limit that is much longer."""
 SHARED = "apply"
 """The lock of flowc's own tables, which all projects of a database share; older versions hold it for a whole apply."""
 
@@ -156,7 +159,8 @@ def _acquire(lock: _Lock, patience: Patience) -> None:
     with patience.waiting() as end:
         _ensure(lock.database, lock.dialect, end)
         while True:
-            holder = _try(lock, end)
+            with _bounded(lock.database, lock.dialect, end):
+                holder = _try(lock)
             if holder is None:
                 return
             if time.monotonic() >= end:
@@ -168,8 +172,9 @@ def _ensure(database: Database, dialect: Dialect, end: float) -> None:
     """Makes the table of locks; two that do so at once may get in each other's way, and one tries again."""
     while True:
         try:
-            for statement in sql.ensure_locks(dialect):
-                database.execute(statement)
+            with _bounded(database, dialect, end):
+                for statement in sql.ensure_locks(dialect):
+                    database.execute(statement)
             return
         except FlowcError:
             if time.monotonic() >= end:
@@ -177,14 +182,14 @@ def _ensure(database: Database, dialect: Dialect, end: float) -> None:
             time.sleep(0.1)
 
 
-def _try(lock: _Lock, end: float) -> Holder | None:
+def _try(lock: _Lock) -> Holder | None:
     """Takes the lock; who holds it where somebody does."""
     database, dialect = lock.database, lock.dialect
     try:
-        _bounded(lock, sql.take_lock(lock.name, lock.owner, LEASE, dialect), end)
+        database.execute(sql.take_lock(lock.name, lock.owner, LEASE, dialect))
         return None
     except (DataError, EngineError, TransientError):
-        rows = database.query(sql.read_lock(lock.name, dialect)).to_pylist()
+        rows = _read(lock)
     if not rows:
         return Holder("somebody", datetime.now(UTC), datetime.now(UTC))
     holder = Holder(**rows[0])
@@ -193,22 +198,32 @@ def _try(lock: _Lock, end: float) -> Holder | None:
     over = sql.drop_lock if is_gone(holder.owner) else sql.expire_lock if holder.expired else None
     if over is not None:
         with suppress(TransientError):  # a transaction of the owner holds it still
-            _bounded(lock, over(lock.name, holder.owner, dialect), end)
+            database.execute(over(lock.name, holder.owner, dialect))
     return holder
 
 
-def _bounded(lock: _Lock, statement: str, end: float) -> None:
-    """Executes a statement that may wait for a transaction of somebody else, and no longer than until then."""
-    limit = lock.dialect.functions.get("lock_wait")
-    if limit is None:
-        lock.database.execute(statement)
-        return
-    left = max(0.001, end - time.monotonic())
-    lock.database.execute(limit.format(ms=ceil(left * 1000), s=ceil(left)))
+def _read(lock: _Lock) -> list[dict[str, Any]]:
+    """Who holds the lock; nobody where it is free, or where the whole table is somebody's."""
     try:
-        lock.database.execute(statement)
+        rows: list[dict[str, Any]] = lock.database.query(sql.read_lock(lock.name, lock.dialect)).to_pylist()
+    except TransientError:
+        return []
+    return rows
+
+
+@contextmanager
+def _bounded(database: Database, dialect: Dialect, end: float) -> Iterator[None]:
+    """Each statement inside may wait for transactions of others, and no longer than until then."""
+    limit = dialect.functions.get("lock_wait")
+    if limit is None:
+        yield
+        return
+    left = min(_LONGEST, max(0.001, end - time.monotonic()))
+    database.execute(limit.format(ms=ceil(left * 1000), s=ceil(left)))
+    try:
+        yield
     finally:
-        lock.database.execute(limit.format(ms="DEFAULT", s="DEFAULT"))
+        database.execute(limit.format(ms="DEFAULT", s="DEFAULT"))
 
 
 def _held(holder: Holder) -> UsageError:

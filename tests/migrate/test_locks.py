@@ -16,7 +16,7 @@ import psycopg
 import pymysql
 import pytest
 
-from flowc.errors import UsageError
+from flowc.errors import FlowcError, UsageError
 from flowc.runtime.connectors import open_database
 from flowc.service import locks
 from tests.commands import Done, Folder, Inside
@@ -130,6 +130,28 @@ def test_what_was_waited_for_one_lock_is_not_waited_for_the_next(store: Store, p
             assert refused.value.code == "apply-locked"
             assert patience.left == 0
     assert time.monotonic() - begun >= 0.5
+
+
+@servers
+def test_a_lock_that_is_free_is_taken_however_long_it_may_be_waited_for(store: Store, project: Inside):
+    with closing(open_database(store.kind, {"url": store.dsn})) as database:
+        for seconds in (2_592_000.0, 1e12, float("inf")):
+            with locks.apply_lock(database, store.kind, locks.Patience(seconds), None):
+                pass
+
+
+@servers
+def test_a_table_of_locks_that_is_somebody_s_is_not_waited_for_longer_than_was_said(store: Store, project: Inside):
+    with _busy(store) as other:
+        all_of_it = "TABLE {} IN ACCESS EXCLUSIVE MODE" if store.kind == "postgres" else "TABLES {} WRITE"
+        other.cursor().execute(f"LOCK {all_of_it.format(_locks(store))}")
+        begun, patience = time.monotonic(), locks.Patience(1.0)
+        with closing(open_database(store.kind, {"url": store.dsn})) as database:
+            lock = locks.apply_lock(database, store.kind, patience, None)
+            with pytest.raises(FlowcError), lock:
+                pass
+        assert time.monotonic() - begun < 30
+        other.rollback()
 
 
 @servers

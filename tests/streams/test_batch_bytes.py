@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowc.errors import EngineError
+from flowc.runtime.connectors import filestream
 from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.oversize import counted, one_batch
@@ -134,6 +135,16 @@ def peak(folder: Path, kafka: str, topic: str, most: str) -> int:
     command = [sys.executable, "-c", MEASURED, "run", "large", "--once"]
     subprocess.run(command, cwd=folder, env=made.environment(), check=True, capture_output=True)
     return int((folder / "peak.txt").read_text()) >> 10
+
+
+def test_texts_that_parquet_keeps_once_are_counted_where_they_stand(tmp_path: Path) -> None:
+    rows = pa.table({"note": pa.array(["x" * 20_000]).take(pa.array([0] * 8_000))})
+    (tmp_path / "in").mkdir()
+    pq.write_table(rows, tmp_path / "in" / "a.parquet")
+    assert (tmp_path / "in" / "a.parquet").stat().st_size < 10_000
+    blocks = list(filestream._parquet(tmp_path / "in" / "a.parquet", 0, 10))
+    assert sum(len(block.values) for block in blocks) == 8_000
+    assert max(block.values.nbytes for block in blocks) <= 40 << 20
 
 
 def test_memory_does_not_grow_with_the_size_of_messages(tmp_path: Path, kafka: str) -> None:

@@ -75,3 +75,11 @@ def test_folders_that_are_made_and_removed_at_once_disturb_nobody(tmp_path):
             holder.end(sign)
     Holder(tmp_path).end()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_temporary_folder_that_shows_nothing_takes_one_all_the_same(tmp_path, monkeypatch):
+    def closed(_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(scratch.os, "scandir", closed)
+    scratch._remove_left.__wrapped__(str(tmp_path))

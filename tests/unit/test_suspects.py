@@ -81,22 +81,26 @@ def test_all_deadly_messages_are_found_and_no_other(
     """A worker holds so many epochs at a time, and dies of the first deadly message among them."""
     deadly = {(p, at) for p, at in wanted if p < len(lengths) and at < lengths[p]}
     suspects, stored, written = Suspects(), dict.fromkeys(range(len(lengths)), 0), list[Place]()
+    aside = set[Place]()
     for deaths in count():
         assert deaths <= 9 * len(deadly) + 1
-        died = one_worker(suspects.care(), lengths, stored, written, deadly, size, depth)
-        if died is None:
+        told, died = one_worker(suspects.care(), lengths, stored, written, deadly, size, depth)
+        for each in told:
+            suspects.wrote(each)
+        if not died:
             break
-        suspects.died(died, signal.SIGSEGV)
-    aside = {(p, at) for (_, p), found in suspects.care().aside.items() for at in found}
+        suspects.died(told[-1], signal.SIGSEGV)
+        aside |= {(p, at) for (_, p), found in suspects.care().aside.items() for at in found}
     assert aside == deadly
+    assert suspects.care() == Care({}, {at: {} for at in suspects.care().aside})
     assert sorted(written) == sorted((p, at) for p, length in enumerate(lengths) for at in range(length))
 
 
 def one_worker(
     care: Care, lengths: list[int], stored: dict[int, int], written: list[Place], deadly: set[Place], size: int,
     depth: int,
-) -> InHand | None:  # fmt: skip
-    """Runs a worker to its end; what it had in hand when it died, None where it did not."""
+) -> tuple[list[InHand], bool]:  # fmt: skip
+    """Runs a worker to its end; what it told of its hand, and whether it died."""
     left = list[Piece]()
     at = dict(stored)
     while any(at[p] < length for p, length in enumerate(lengths)):
@@ -109,12 +113,12 @@ def one_worker(
         while left and len(held) < depth and careful.begins(left[0], 0.0):
             held.append(left.pop(0))
         if deadly.intersection(places(held[0])) - marked(held[0]):
-            return told[-1]
+            return told, True
         done = held.pop(0)
         careful.wrote(done.polled.ranges)
         written += places(done)
         stored |= {r.partition: r.end for r in done.polled.ranges}
-    return None
+    return told, False
 
 
 def marked(piece: Piece) -> set[Place]:
@@ -144,3 +148,30 @@ def test_a_death_elsewhere_or_with_empty_hands_sets_nothing_aside() -> None:
 def told_reason(number: int) -> str:
     name = signal.Signals(number).name
     return f"the worker died of signal {number} ({name}) while it was processed, 3 times in a row"
+
+
+def test_deaths_before_a_message_was_written_do_not_count_after_it() -> None:
+    suspects, one = Suspects(), polled({0: (1, 2)})
+    for _ in range(2):
+        suspects.died(hand(one), signal.SIGKILL)
+    told = list[InHand]()
+    careful = Careful(suspects.care(), told.append)
+    careful.begins(Piece(one), 0.0)
+    careful.wrote(one.ranges)
+    suspects.wrote(told[-1])
+    assert suspects.died(hand(one), signal.SIGKILL) is None
+    assert suspects.care().aside == {}
+
+
+def test_a_run_that_ended_has_nothing_in_hand() -> None:
+    told = list[InHand]()
+    careful = Careful(Care(), told.append)
+    careful.begins(Piece(polled({0: (1, 2)})), 0.0)
+    careful.empties()
+    assert told[-1] == InHand()
+
+
+def test_deaths_that_setting_aside_does_not_end_tell_nothing_more() -> None:
+    suspects = Suspects()
+    told = [suspects.died(hand(polled({0: (1, 2)})), signal.SIGKILL) is not None for _ in range(8)]
+    assert told == [False, True, True, False, False, False, False, False]

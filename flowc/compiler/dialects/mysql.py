@@ -202,7 +202,7 @@ MYSQL = Dialect(
             f"(convert_tz({_BEFORE}, '+00:00', {{1}}) = {{0}}) = (convert_tz({_AFTER}, '+00:00', {{1}}) = {{0}}))))"
         ),
         "clock": "now(6)",
-        "lock_wait": "SET SESSION innodb_lock_wait_timeout = {s}",
+        "lock_wait": "SET SESSION innodb_lock_wait_timeout = {s}, lock_wait_timeout = {s}",
         "add_seconds": "({0} + INTERVAL {1} SECOND)",
         "cursor": "CAST({0} AS CHAR)",
         "cursor_float": "CAST({0} + 0e0 AS CHAR)",

@@ -47,8 +47,8 @@ _LOOK = 1.0
 _EVER = -(1 << 63)
 """Before every modification: a file may be said to be older than 1970."""
 _LINES = (1 << SHIFT) - 1
-_TOGETHER = 65_536
-"""Rows of Parquet that are decoded together, where they are not large."""
+_TOGETHER, _UNSURE = 65_536, 512
+"""Rows of Parquet that are decoded together: where they are not large, and where they may be."""
 _FIELDS: Mapping[str, pa.DataType] = {
     "_key": pa.binary(),
     "_headers": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
@@ -328,6 +328,23 @@ def _since(start: str) -> int:
     return at * 1_000_000
 
 
+def _rows_together(group: Any) -> int:
+    """How many rows of a group to decode together.
+
+    What they take in the file tells, but where texts stand in a dictionary, and any row may be as large as all of it.
+    """
+    size: int = group.total_byte_size
+    count: int = max(1, group.num_rows)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    held = (c for c in columns if c.physical_type == "BYTE_ARRAY" and _DICTIONARY & {*c.encodings})
+    texts = sum(int(c.total_uncompressed_size) for c in held)
+    together = min(_TOGETHER, MAX_BYTES // max(1, size // count))
+    return max(1, min(together, max(_UNSURE, MAX_BYTES // max(1, texts))))
+
+
+_DICTIONARY = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
+
+
 def parquet_rows(path: Path) -> int:
     """How many rows a file says that it has."""
     import pyarrow.parquet as pq
@@ -347,8 +364,7 @@ def _parquet(path: Path, row: int, most: int) -> Iterator[Records]:
             if at + count <= row:
                 at += count
                 continue
-            of_a_row = file.metadata.row_group(group).total_byte_size // max(1, count)
-            together = max(1, min(_TOGETHER, MAX_BYTES // max(1, of_a_row)))
+            together = _rows_together(file.metadata.row_group(group))
             for batch in file.iter_batches(together, row_groups=[group]):
                 values = pa.StructArray.from_arrays(batch.columns, fields=list(batch.schema))
                 lines, at = pc.add(first_indices(len(values)), at), at + len(values)

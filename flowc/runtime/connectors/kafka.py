@@ -137,7 +137,7 @@ class KafkaSource:
             for partition in gone:
                 for kept in (self._next, self._begun, self._reached, self._unrecorded):
                     kept.pop(partition, None)
-            self._kept = [message for message in self._kept if message.partition() not in gone]
+            self._kept[:] = [message for message in self._kept if message.partition() not in gone]
             membership.revoked(gone)
 
         incremental = is_incremental(self._settings)
@@ -255,7 +255,7 @@ class KafkaSource:
 
         What one call of the client gives is bounded by what the client holds; what is too much of it is kept.
         """
-        found, self._kept = self._kept, []
+        found = self._kept  # what a rebalance takes away while it is gathered goes from it
         size = arrow.size(found)
         end = time.monotonic() + (max_wait if found else max(max_wait, _FIRST))
         while len(found) < max_rows and size < max_bytes and self._failure is None:

@@ -50,9 +50,7 @@ class Careful:
             before(epoch)
             self.wrote(epoch.ranges)
 
-        with self._changed:
-            self._hand.clear()
-            self._told()
+        self.empties()
         run.written, run.reading = written, lambda reader: CarefulReader(reader, self)
 
     def begins(self, piece: Piece, wait: float) -> bool:
@@ -68,12 +66,18 @@ class Careful:
         """What was read with these ranges is written."""
         with self._changed:
             self._hand.pop(ranges, None)
+            self._told(ranges)
+
+    def empties(self) -> None:
+        """Nothing is in hand any more: a run ended, or begins."""
+        with self._changed:
+            self._hand.clear()
             self._told()
 
     def _may(self, piece: Piece) -> bool:
         return not self._hand or not (piece.alone or any(other.alone for other in self._hand.values()))
 
-    def _told(self) -> None:
+    def _told(self, written: Sequence[Range] = ()) -> None:
         polled = [piece.polled for piece in self._hand.values()]
         spans: dict[Partition, tuple[int, int]] = {}
         for range_ in (range_ for each in polled for range_ in each.ranges):
@@ -81,7 +85,8 @@ class Careful:
             spans[range_.at] = min(start, range_.start), max(end, range_.end)
         first = next((_place(each) for each in polled if each.messages.num_rows), None)
         ranges = tuple((*at, *span) for at, span in spans.items())
-        self.tell(InHand(ranges, sum(each.messages.num_rows for each in polled), first))
+        done = tuple((*range_.at, range_.start, range_.end) for range_ in written)
+        self.tell(InHand(ranges, sum(each.messages.num_rows for each in polled), first, done))
         self._changed.notify_all()
 
 

@@ -49,7 +49,9 @@ class Minded:
         """Takes in what it tells."""
         if line.report is not None:
             self.report, self.status = line.report, line.report.status
-        self.hand = line.hand or self.hand
+        if line.hand is not None:
+            self.hand = line.hand
+            self.suspects.wrote(line.hand)
         if line.failure is not None:
             self._fail(line.failure)
 

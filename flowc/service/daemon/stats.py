@@ -95,6 +95,8 @@ class InHand:
     ranges: tuple[tuple[str, int, int, int], ...] = ()
     rows: int = 0
     first: tuple[str, int, int] | None = None
+    written: tuple[tuple[str, int, int, int], ...] = ()
+    """Ranges, the last that were in hand before, of which all is written now."""
 
 
 @dataclass(frozen=True)

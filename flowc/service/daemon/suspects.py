@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flowc.runtime.streams.epoch import Partition
 from flowc.service.daemon.stats import InHand
@@ -58,6 +58,8 @@ class Suspects:
     def died(self, hand: InHand, number: int) -> str | None:
         """A worker was killed by a signal. What that tells, for people; None where it tells nothing more."""
         with self._lock:
+            if hand.first is not None and hand.rows == 1 and hand.first[2] in self._aside.get(hand.first[:2], {}):
+                return None  # set aside already, and that has not helped
             told = [self._narrowed((source, partition), start, end, hand.rows)
                     for source, partition, start, end in hand.ranges if start < end]  # fmt: skip
             if not any(told):
@@ -66,6 +68,19 @@ class Suspects:
                 return f"what it had in hand is taken {_together(hand.rows)} messages at a time"
             assert hand.first is not None
             return self._judged(hand.first[:2], hand.first[2], number)
+
+    def wrote(self, hand: InHand) -> None:
+        """A worker has written messages: whatever comes before the end of these is suspected no more."""
+        with self._lock:
+            for source, partition, _, end in hand.written:
+                at = (source, partition)
+                for place in [place for place in self._aside.get(at, {}) if place < end]:
+                    del self._aside[at][place]
+                zone = self._zones.get(at)
+                if zone is not None and zone.end <= end:
+                    del self._zones[at]
+                elif zone is not None and zone.start < end:
+                    self._zones[at] = replace(zone, start=end)
 
     def _narrowed(self, at: Partition, start: int, end: int, rows: int) -> bool:
         """Whether a death with these messages in hand tells more of what was known."""

@@ -97,6 +97,7 @@ class Worker:
             self.channel.event("error", traceback.format_exc())
             return sessions.redacted(TransientError(f"{type(error).__name__}: {error}", code="worker-lost"))
         finally:
+            self._careful.empties()
             sessions.close()
             others.close()
         return None
