@@ -60,6 +60,29 @@ def test_column_and_value_are_told(project, store, way):
         store.run("DROP TABLE IF EXISTS raw")
 
 
+MADE = """tables:
+  t:
+    connection: w
+    columns: { id: bigint primary key, code: varchar(9), size: bigint not null }
+    indexes: [{ columns: [code], unique: true }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value"), [((2, "same", 5), "code", "same"), ((2, "b", None), "size", "NULL")]
+)
+def test_column_and_value_are_told_of_a_table_that_the_load_makes(project, store, row, column, value):
+    store.run("CREATE TABLE raw (id BIGINT, code VARCHAR(9), size BIGINT)", "INSERT INTO raw VALUES (1, 'same', 1)")
+    store.run(f"INSERT INTO raw VALUES ({', '.join('NULL' if v is None else repr(v) for v in row)})")
+    source = {"source": "from: w, sql: 'SELECT id, code, size FROM raw'", "how": "mode: merge"}
+    project.write("specs/p.yaml", SPEC.format(connection=store.connection, tables=MADE, **source))
+    done = project.flowc("run", "--once")
+    assert done.code == 1
+    shown = done.err.partition("error[constraint-violated]")[2]
+    assert column in shown, done
+    assert value.lower() in shown.lower(), done
+
+
 @pytest.mark.parametrize("store", ["duckdb", "postgres", "mysql"], indirect=True)
 @pytest.mark.parametrize("way", ["straight", "staged"])
 def test_a_row_without_its_parent_is_told(project, store, way):
