@@ -51,6 +51,10 @@ _BLOCK = 1 << 20
 _SAMPLE = 64 << 20
 """Bytes of lines, more than which are not looked at for their types."""
 _KEYS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LINES = msgspec.json.Encoder()
+_EMPTY = msgspec.Raw(b"{}")
+_WITHIN = re.compile(r"Column\(/.*/.*\) changed from", re.S)
+"""What Arrow says of fields within fields that disagree about their kind."""
 _NULL = re.compile(rb"\n[ \t\r]*null")
 _ODD = re.compile(rb"\n(?:(?<!}\n)(?<!}\r\n)|(?![ \t]*\{|\Z))")
 """A line that does not begin and end as an object does. Where none is odd, as many rows as lines are one in each."""
@@ -151,6 +155,30 @@ def _demand_few(sample: bytes, path: Path, most: int) -> None:
 def _schema(lines: bytes) -> pa.Schema:
     if _NULL.search(b"\n" + lines):
         raise ValueError("a line is `null`, which is not a JSON object")  # Arrow dies of it
+    try:
+        return _arrow_schema(lines)
+    except pa.ArrowInvalid as error:
+        bare = _emptied(lines) if _WITHIN.search(str(error)) else b""
+        if not bare:
+            raise
+    return _arrow_schema(bare)
+
+
+def _emptied(lines: bytes) -> bytes:
+    """The lines with nothing in the objects that fields hold: such a field is JSON, whatever is in them.
+
+    Nothing where one of them cannot be read.
+    """
+    try:
+        rows = [_KEYS.decode(line) for line in lines.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return b""
+    return _LINES.encode_lines(
+        {name: _EMPTY if bytes(value).startswith(b"{") else value for name, value in row.items()} for row in rows
+    )
+
+
+def _arrow_schema(lines: bytes) -> pa.Schema:
     options = arrow_json.ReadOptions(block_size=max(len(lines) + 1, _BLOCK))
     return arrow_json.read_json(io.BytesIO(lines), options).schema
 
