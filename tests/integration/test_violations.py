@@ -94,6 +94,26 @@ def test_a_row_without_its_parent_is_told(project, store, way):
     assert "777" in shown
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_sqlite_takes_a_row_without_its_parent_unless_a_check_finds_it(project, store):
+    store.run("CREATE TABLE parents (no BIGINT PRIMARY KEY)", "INSERT INTO parents VALUES (1)")
+    store.run("CREATE TABLE t (id BIGINT, size BIGINT REFERENCES parents (no) ON DELETE CASCADE)")
+    store.run("CREATE TABLE raw (id BIGINT, size BIGINT)", "INSERT INTO raw VALUES (1, 1), (2, 7)")
+    check = "expect: [{ name: parent, sql: size IS NULL OR size IN (SELECT no FROM parents) }]"
+    given = {"connection": store.connection, "tables": "", "source": "from: w, table: raw"}
+    project.write("specs/p.yaml", SPEC.format(how=f"mode: append, {check}", **given))
+    assert "the quality check `parent` failed: 1 of 2 rows" in project.flowc("run", "--once").err
+    project.write("specs/p.yaml", SPEC.format(how="mode: append", **given))
+    assert project.flowc("run", "--once").code == 0
+    assert store.rows("SELECT id FROM t ORDER BY id") == [(1,), (2,)]
+    store.run("DELETE FROM raw")
+    emptied = SPEC.replace("table: t }", "table: parents }")
+    given["source"] = "from: w, sql: 'SELECT id AS no FROM raw'"
+    project.write("specs/p.yaml", emptied.format(how="mode: truncate, allow_empty: true", **given))
+    assert project.flowc("run", "--once").code == 0
+    assert store.rows("SELECT (SELECT count(*) FROM parents), (SELECT count(*) FROM t)") == [(0, 2)]
+
+
 def test_values_of_two_columns_that_are_unique_together_are_told(project, store):
     store.run("CREATE TABLE t (id BIGINT, code VARCHAR(9), size BIGINT, UNIQUE (code, size))")
     shown = _message(project, store, "straight", [(3, "c", 777), (2, "c", 1), (4, "c", 777)])
