@@ -6,7 +6,6 @@ field that is a json column, declared or because it holds objects, is the very t
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -31,7 +30,7 @@ from flowc.runtime.convert import convert
 from flowc.runtime.csvquotes import lines_of
 from flowc.runtime.fit import guessed_wrong, shorten
 from flowc.runtime.jsonarray import Lines, json_lines
-from flowc.runtime.jsonkinds import Line, at_odds
+from flowc.runtime.jsonkinds import Line, at_odds, schema_of
 from flowc.runtime.jsonnumbers import (
     decimal_fields,
     demand_kept,
@@ -51,11 +50,6 @@ _BLOCK = 1 << 20
 _SAMPLE = 64 << 20
 """Bytes of lines, more than which are not looked at for their types."""
 _KEYS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_LINES = msgspec.json.Encoder()
-_EMPTY = msgspec.Raw(b"{}")
-_WITHIN = re.compile(r"Column\(/.*/.*\) changed from", re.S)
-"""What Arrow says of fields within fields that disagree about their kind."""
-_NULL = re.compile(rb"\n[ \t\r]*null")
 _ODD = re.compile(rb"\n(?:(?<!}\n)(?<!}\r\n)|(?![ \t]*\{|\Z))")
 """A line that does not begin and end as an object does. Where none is odd, as many rows as lines are one in each."""
 _JSON = pa.json_()
@@ -122,7 +116,7 @@ def _inferred(paths: Sequence[Path], options: JsonOptions, *, skips: bool) -> pa
         sample = b"".join(line for line in sample.splitlines(keepends=True) if not wrong_in(line, None))
     try:
         _demand_few(sample, first[0][0] if first else paths[0], options.max_columns)
-        return _exact_numbers(_as_text(_schema(sample)), sample)
+        return _exact_numbers(_as_text(schema_of(sample)), sample)
     except ValueError as error:
         raise _located(first, skips=skips) or unreadable(paths[0], str(error)) from None
 
@@ -150,37 +144,6 @@ def _demand_few(sample: bytes, path: Path, most: int) -> None:
             continue
         if len(names) > most:
             raise too_many(path, f"its first rows have {len(names)} fields and more", most)
-
-
-def _schema(lines: bytes) -> pa.Schema:
-    if _NULL.search(b"\n" + lines):
-        raise ValueError("a line is `null`, which is not a JSON object")  # Arrow dies of it
-    try:
-        return _arrow_schema(lines)
-    except pa.ArrowInvalid as error:
-        bare = _emptied(lines) if _WITHIN.search(str(error)) else b""
-        if not bare:
-            raise
-    return _arrow_schema(bare)
-
-
-def _emptied(lines: bytes) -> bytes:
-    """The lines with nothing in the objects that fields hold: such a field is JSON, whatever is in them.
-
-    Nothing where one of them cannot be read.
-    """
-    try:
-        rows = [_KEYS.decode(line) for line in lines.splitlines() if line.strip()]
-    except (ValueError, RecursionError):
-        return b""
-    return _LINES.encode_lines(
-        {name: _EMPTY if bytes(value).startswith(b"{") else value for name, value in row.items()} for row in rows
-    )
-
-
-def _arrow_schema(lines: bytes) -> pa.Schema:
-    options = arrow_json.ReadOptions(block_size=max(len(lines) + 1, _BLOCK))
-    return arrow_json.read_json(io.BytesIO(lines), options).schema
 
 
 def _exact_numbers(schema: pa.Schema, sample: bytes) -> pa.Schema:
@@ -328,12 +291,12 @@ def _located(first: Sequence[tuple[Path, Lines]], *, skips: bool) -> DataError |
                 return told(path, *bad, None)
             own = [line for line, (_, why) in zip(own, wrong, strict=True) if not why]
         whole += own
-    return at_odds(whole, _schema)
+    return at_odds(whole)
 
 
 def _is_sample(lines: bytes) -> bool:
     try:
-        _schema(lines)
+        schema_of(lines)
     except (ValueError, RecursionError):
         return False
     return True
@@ -364,7 +327,7 @@ def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object
     except (ValueError, RecursionError) as error:
         return str(error)
     try:
-        _schema(line) if shape is None else _read_line(line, shape.raw, guessed=shape.guessed)
+        schema_of(line) if shape is None else _read_line(line, shape.raw, guessed=shape.guessed)
     except (ValueError, RecursionError) as error:
         with suppress(RecursionError):
             if odd := odd_in(held):
