@@ -11,9 +11,17 @@ A user's mistake in a spec is a `Diagnostic`, and a bug of flowc any other excep
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flowc.source import MappedText
+
 
 class FlowcError(Exception):
-    """A failure with a code (kebab-case, `flowc explain CODE`), a message in the user's words and the mend."""
+    """A failure with a code (kebab-case, `flowc explain CODE`), a message in the user's words and the mend.
+
+    `written` is the SQL of the specs that failed, where it is known.
+    """
 
     def __init__(self, message: str, *, code: str, help: str | None = None, details: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -21,6 +29,7 @@ class FlowcError(Exception):
         self.code = code
         self.help = help
         self.details = details
+        self.written: MappedText | None = None
 
 
 class UsageError(FlowcError):
@@ -37,6 +46,16 @@ class TransientError(FlowcError):
 
 class EngineError(FlowcError):
     """A database or library refused the work."""
+
+
+@contextmanager
+def written_at(text: MappedText | None) -> Iterator[None]:
+    """Has failures of the work know which SQL of the specs failed; None where it is none."""
+    try:
+        yield
+    except FlowcError as error:
+        error.written = error.written or text
+        raise
 
 
 def unusable_file(error: OSError) -> UsageError:

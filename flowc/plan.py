@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from flowc.catalog import Column, Table, TableName
+from flowc.source import MappedText
 from flowc.types import BIGINT, TEXT, DataType
 
 PROJECT = "project"
@@ -44,10 +45,11 @@ class Counter(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueryRead:
-    """Rows of a query on a database connection."""
+    """Rows of a query on a database connection; `written` is where its author wrote it."""
 
     connection: str
     sql: str
+    written: MappedText | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,8 @@ says that the file was read."""
 class Execute:
     """Runs a statement; the rows it touched are added to `counts`, and to `also` where they mean two things.
 
-    Around one of the user's own, `same` are two statements: the first marks the transaction, the second fails where
-    another one is open after it, or none.
+    Around one of the user's own, which is `written` in the specs, `same` are two statements: the first marks the
+    transaction, the second fails where another one is open after it, or none.
     """
 
     purpose: str
@@ -169,6 +171,7 @@ class Execute:
     counts: Counter | None = None
     also: Counter | None = None
     same: tuple[str, str] | None = None
+    written: MappedText | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +234,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """A quality check: `sql` returns one row (failed, total). Allowed: `max_failures` rows or `max_ratio` of them."""
+    """A quality check: `sql` returns one row (failed, total). Allowed: `max_failures` rows or `max_ratio` of them.
+
+    `written` is its condition in the specs.
+    """
 
     name: str
     sql: str
     error: bool = True
     max_failures: int = 0
     max_ratio: float | None = None
+    written: MappedText | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def list_(specs: tuple[str, ...], form: str, environment: str | None) -> None:
     Parked ones were replayed as often as `max_attempts` says, and failed each time.
     """
     paths, names = specs_and_names(specs)
-    whole = prepare_whole(paths, environment)
+    whole = prepare_whole(paths, environment, names=names)
     found = [_of(name, whole) for name in names or keeping(whole.checked)]
     counted = [(letters, letters.counts()) for letters in found]
     whole.sessions.close()

@@ -26,7 +26,7 @@ def one_of(arguments: Sequence[str], environment: str | None, words: str) -> tup
         said = f"{len(names)} were given" if names else "none was given"
         message = f"`flowc {words}` takes the name of one stream, and {said}"
         raise UsageError(message, code="missing-name", help=f"write it behind: `flowc {words} STREAM`")
-    return prepare_whole(paths, environment), names[0]
+    return prepare_whole(paths, environment, names=names), names[0]
 
 
 def known_stream(name: str, whole: Whole) -> str:

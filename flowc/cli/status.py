@@ -30,7 +30,7 @@ def command(specs: tuple[str, ...], form: str, environment: str | None) -> int:
     could not be looked at.
     """
     paths, names = specs_and_names(specs)
-    whole = prepare_whole(paths, environment)
+    whole = prepare_whole(paths, environment, names=names)
     found, loads = _looked(whole, names)
     whole.sessions.close()
     if form == "json":

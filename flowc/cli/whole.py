@@ -18,6 +18,7 @@ from flowc.diagnostics import Diagnostic, Reporter, did_you_mean
 from flowc.errors import UsageError
 from flowc.render.diagnostics import summary
 from flowc.runtime.lean import without_pandas
+from flowc.service.blame import blame
 from flowc.service.plans import close_selection
 from flowc.service.scope import scope_of
 from flowc.service.secrets import Resolver
@@ -38,16 +39,20 @@ def prepare_whole(
     environment: str | None,
     show: Callable[[Iterable[Diagnostic]], None] = say_errors,
     checker: Checker | None = None,
+    names: Sequence[str] = (),
 ) -> Whole:
     """Compiles the project and shows what it finds. Any error ends the command with code 1.
 
-    With a checker, engines are asked about the queries, as `flowc lint` does.
+    With `names`, those inside of pipelines that are not named do not, and such pipelines are left out. With a checker,
+    engines are asked about the queries, as `flowc lint` does.
     """
     without_pandas()
     reporter = Reporter()
     found = stages.lint(paths, reporter, environment=environment, env=os.environ, checker=checker)
     show(reporter.sorted())
-    if found is None or reporter.has_errors:
+    if found is None or (
+        blame(reporter.found, found[0].project.pipelines).stopping(names) if names else reporter.has_errors
+    ):
         say(f"{summary(reporter.found)}; nothing was planned")
         raise click.exceptions.Exit(1)
     checked, ir = found

@@ -42,6 +42,8 @@ class Source:
     """Where each of `columns` comes from, in the same order; known where there is `sql`."""
     skips: bool = False
     """Rows of its files that cannot be read are set aside."""
+    source: MappedText | None = None
+    """Maps `sql` back for diagnostics."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -112,8 +114,19 @@ class Incremental:
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement of the user's own around a load; `source` maps it back for diagnostics."""
+
+    sql: str
+    source: MappedText
+
+
+@dataclass(frozen=True, slots=True)
 class Expectation:
-    """A quality check; `sql` is a condition in the target's dialect that holds for good rows."""
+    """A quality check; `sql` is a condition in the target's dialect that holds for good rows.
+
+    `source` maps it back for diagnostics.
+    """
 
     name: str
     kind: Literal["not_null", "unique", "sql"]
@@ -122,6 +135,7 @@ class Expectation:
     error: bool
     max_failures: int
     max_ratio: float | None
+    source: MappedText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +177,8 @@ class Apply:
     normalize: tuple[Normalize, ...]
     derived: tuple[str, ...]
     """Target columns made by a `derive` normaliser, so the source need not have them."""
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    before: tuple[Statement, ...]
+    after: tuple[Statement, ...]
     expect: tuple[Expectation, ...]
     timezone: str | None
     span: Span

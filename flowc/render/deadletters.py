@@ -93,8 +93,8 @@ def replayed_text(report: Replayed) -> str:
     """What a replay did, on one line."""
     parked = f", {report.parked} parked" if report.parked else ""
     left = f", {report.unjudged} left (`dedupe` may not have judged them)" if report.unjudged else ""
-    left = (f", {report.repeats} of them repeats" if report.repeats else "") + left
     rows = f"{report.rows} row{'' if report.rows == 1 else 's'}"
+    rows += f" ({report.repeats} gave none, as `dedupe` dropped what it repeats)" if report.repeats else ""
     return f"{report.stream}: {report.replayed} replayed into {rows}, {report.failed} failed again{parked}{left}"
 
 
@@ -124,8 +124,6 @@ def _hex(data: bytes | None) -> str | None:
     return None if data is None else data.hex()
 
 
-def _time(moment: datetime | str | None) -> str | None:
-    """An instant as ISO 8601 in UTC; engines without a type of their own for it give its text."""
-    if moment is None or isinstance(moment, str):
-        return moment
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+def _time(moment: datetime | None) -> str | None:
+    """An instant as ISO 8601 in UTC."""
+    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -16,8 +16,14 @@ def ir_json(ir: Ir) -> str:
 def _pipeline(pipeline: Pipeline) -> dict[str, object]:
     shown = _object(pipeline)
     if pipeline.applies:
-        shown["applies"] = [{**_object(apply), "input": _node(apply.input)} for apply in pipeline.applies]
+        shown["applies"] = [_load(apply) for apply in pipeline.applies]
     return {"node": "pipeline", **shown}
+
+
+def _load(apply: Apply) -> dict[str, object]:
+    hooks = {"before": apply.before, "after": apply.after}
+    texts = {key: [statement.sql for statement in found] for key, found in hooks.items() if found}
+    return {**_object(apply), "input": _node(apply.input), **texts}
 
 
 def _stream(stream: Stream) -> dict[str, object]:

@@ -16,6 +16,7 @@ from flowc.errors import DataError
 from flowc.runtime.arrow import data_type
 from flowc.runtime.aside import row_shown
 from flowc.runtime.connectors.files import ASIDE, CsvOptions, csv_bytes, unreadable
+from flowc.runtime.csvlook import look
 from flowc.runtime.fit import guessed_wrong, shorten
 
 _FIELDS = re.compile(r"incorrect number of fields for line (?P<row>\d+), expected (?P<wanted>\d+) got (?P<found>\d+)")
@@ -65,6 +66,8 @@ def csv_error(words: str, path: Path, schema: pa.Schema, options: CsvOptions, *,
     # The engine counts rows, and the header as one: here from one, for values from nought.
     if said := _FIELDS.search(words):
         line, values = _row(path, options, int(said["row"]) - options.header)
+        if any("\n" in value for value in values):
+            look(path, options, deep=True)  # raises where a stray quote has taken lines along: that is what is wrong
         words = f"line {line} has {said['found']} fields where {said['wanted']} are expected"
         error = unreadable(path, words, ASIDE)
         error.details = (row_shown(options.delimiter.join(values)),)

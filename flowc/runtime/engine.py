@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.catalog import Column
-from flowc.errors import DataError, EngineError, FlowcError
+from flowc.errors import DataError, EngineError, FlowcError, written_at
 from flowc.plan import EngineRead, FilesRead, TableRead
 from flowc.runtime.arithmetic import CODE, Query, overflowed
 from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, data_type, nests_fields, plain, relist
@@ -121,10 +121,11 @@ class Engine:
             return
         if isinstance(database, Files):
             raise EngineError(f"`{source.connection}` is no database", code="query-refused")
-        if not rows:
-            self._put(name, pa.schema([arrow_field(c) for c in database.describe(source.sql)]), iter(()))
-            return
-        self._put(name, *database.read(source.sql))
+        with written_at(source.written):
+            if rows:
+                self._put(name, *database.read(source.sql))
+            else:
+                self._put(name, pa.schema([arrow_field(c) for c in database.describe(source.sql)]), iter(()))
 
     def _register_files(self, name: str, read: FilesRead, *, rows: bool) -> None:
         files = self._sources(read.connection)

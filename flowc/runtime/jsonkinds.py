@@ -1,16 +1,20 @@
-"""Lines of JSON that are as they should be one by one, and disagree about the kind of a field."""
+"""The kinds of fields in lines of JSON, and lines that are as they should be one by one, and disagree about one."""
 
 from __future__ import annotations
 
+import io
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
+import pyarrow.json as arrow_json
 
 from flowc.errors import DataError
 from flowc.runtime.connectors.files import unreadable
+from flowc.runtime.jsonodd import demand_no_constants
 
 Line = tuple[Path, int, bytes]
 """The file of a line, its number there, and the line."""
@@ -19,18 +23,53 @@ _CHANGED = re.compile(r"Column\((?P<path>/.*)\) changed from (?P<was>\w+) to (?P
 _KINDS = {
     "string": "a text", "number": "a number", "boolean": "true or false", "array": "a list", "object": "an object",
 }  # fmt: skip
+_LINES = msgspec.json.Encoder()
+_EMPTY = msgspec.Raw(b"{}")
+_WITHIN = re.compile(r"Column\(/.*/.*\) changed from", re.S)
+"""What Arrow says of fields within fields that disagree about their kind."""
+_NULL = re.compile(rb"\n[ \t\r]*null")
 _KEYS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def at_odds(lines: Sequence[Line], infer: Callable[[bytes], object]) -> DataError | None:
-    """The error for the first line whose field has another kind than in those before it; None where there is none.
+def schema_of(lines: bytes) -> pa.Schema:
+    """The types of the fields in whole lines. Raises ValueError where they disagree, or are no objects of JSON."""
+    if _NULL.search(b"\n" + lines):
+        raise ValueError("a line is `null`, which is not a JSON object")  # Arrow dies of it
+    demand_no_constants(lines)
+    try:
+        return _arrow_schema(lines)
+    except pa.ArrowInvalid as error:
+        bare = _emptied(lines) if _WITHIN.search(str(error)) else b""
+        if not bare:
+            raise
+    return _arrow_schema(bare)
 
-    `infer` finds the types of whole lines, and raises Arrow's ValueError where they disagree.
+
+def _emptied(lines: bytes) -> bytes:
+    """The lines with nothing in the objects that fields hold: such a field is JSON, whatever is in them.
+
+    Nothing where one of them cannot be read.
     """
+    try:
+        rows = [_KEYS.decode(line) for line in lines.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return b""
+    return _LINES.encode_lines(
+        {name: _EMPTY if bytes(value).startswith(b"{") else value for name, value in row.items()} for row in rows
+    )
+
+
+def _arrow_schema(lines: bytes) -> pa.Schema:
+    options = arrow_json.ReadOptions(block_size=len(lines) + 1)
+    return arrow_json.read_json(io.BytesIO(lines), options).schema
+
+
+def at_odds(lines: Sequence[Line]) -> DataError | None:
+    """The error for the first line whose field has another kind than in those before it; None where there is none."""
 
     def words(count: int) -> str:
         try:
-            infer(b"".join(line + b"\n" for _, _, line in lines[:count]))
+            schema_of(b"".join(line + b"\n" for _, _, line in lines[:count]))
         except ValueError as error:
             return str(error)
         return ""

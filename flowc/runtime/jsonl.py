@@ -6,7 +6,6 @@ field that is a json column, declared or because it holds objects, is the very t
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -31,7 +30,7 @@ from flowc.runtime.convert import convert
 from flowc.runtime.csvquotes import lines_of
 from flowc.runtime.fit import guessed_wrong, shorten
 from flowc.runtime.jsonarray import Lines, json_lines
-from flowc.runtime.jsonkinds import Line, at_odds
+from flowc.runtime.jsonkinds import Line, at_odds, schema_of
 from flowc.runtime.jsonnumbers import (
     decimal_fields,
     demand_kept,
@@ -51,7 +50,6 @@ _BLOCK = 1 << 20
 _SAMPLE = 64 << 20
 """Bytes of lines, more than which are not looked at for their types."""
 _KEYS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_NULL = re.compile(rb"\n[ \t\r]*null")
 _ODD = re.compile(rb"\n(?:(?<!}\n)(?<!}\r\n)|(?![ \t]*\{|\Z))")
 """A line that does not begin and end as an object does. Where none is odd, as many rows as lines are one in each."""
 _JSON = pa.json_()
@@ -118,7 +116,7 @@ def _inferred(paths: Sequence[Path], options: JsonOptions, *, skips: bool) -> pa
         sample = b"".join(line for line in sample.splitlines(keepends=True) if not wrong_in(line, None))
     try:
         _demand_few(sample, first[0][0] if first else paths[0], options.max_columns)
-        return _exact_numbers(_as_text(_schema(sample)), sample)
+        return _exact_numbers(_as_text(schema_of(sample)), sample)
     except ValueError as error:
         raise _located(first, skips=skips) or unreadable(paths[0], str(error)) from None
 
@@ -146,14 +144,6 @@ def _demand_few(sample: bytes, path: Path, most: int) -> None:
             continue
         if len(names) > most:
             raise too_many(path, f"its first rows have {len(names)} fields and more", most)
-
-
-def _schema(lines: bytes) -> pa.Schema:
-    if _NULL.search(b"\n" + lines):
-        raise ValueError("a line is `null`, which is not a JSON object")  # Arrow dies of it
-    options = arrow_json.ReadOptions(block_size=max(len(lines) + 1, _BLOCK))
-    demand_no_constants(lines)
-    return arrow_json.read_json(io.BytesIO(lines), options).schema
 
 
 def _exact_numbers(schema: pa.Schema, sample: bytes) -> pa.Schema:
@@ -302,12 +292,12 @@ def _located(first: Sequence[tuple[Path, Lines]], *, skips: bool) -> DataError |
                 return told(path, *bad, None)
             own = [line for line, (_, why) in zip(own, wrong, strict=True) if not why]
         whole += own
-    return at_odds(whole, _schema)
+    return at_odds(whole)
 
 
 def _is_sample(lines: bytes) -> bool:
     try:
-        _schema(lines)
+        schema_of(lines)
     except (ValueError, RecursionError):
         return False
     return True
@@ -338,7 +328,7 @@ def wrong_in(line: bytes, shape: JsonShape | None) -> str | tuple[Column, object
     except (ValueError, RecursionError) as error:
         return str(error)
     try:
-        _schema(line) if shape is None else _read_line(line, shape.raw, guessed=shape.guessed)
+        schema_of(line) if shape is None else _read_line(line, shape.raw, guessed=shape.guessed)
     except (ValueError, RecursionError) as error:
         with suppress(RecursionError):
             if odd := odd_in(held):

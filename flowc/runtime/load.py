@@ -20,13 +20,14 @@ from typing import TypeVar
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.errors import DataError, EngineError, FlowcError
+from flowc.errors import DataError, EngineError, FlowcError, written_at
 from flowc.plan import (
     BAD_ROWS,
     Attach,
     Counter,
     EngineRead,
     Execute,
+    Expect,
     FilesRead,
     Ingest,
     KeepBadRows,
@@ -170,7 +171,8 @@ def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
 
 def _carry_out(steps: Sequence[Step], run: _Run) -> None:
     for run.at, part in enumerate(steps):
-        _STEPS[type(part)](part, run)
+        with written_at(part.written if isinstance(part, Execute | Expect) else None):
+            _STEPS[type(part)](part, run)
 
 
 def _explained(plan: LoadPlan, run: _Run, failed: DataError) -> None:

@@ -86,15 +86,19 @@ def look(error: FlowcError, plan: LoadPlan, database: Explaining) -> None:
 def look_again(error: FlowcError, plan: LoadPlan, database: Explaining, repeat: Callable[[], Handed | None]) -> None:
     """The same after that transaction has been undone; `repeat` makes things in another one as they were.
 
-    It gives the rows that were handed over last, which are searched where the plan has no query of its rows.
+    It gives the rows that were handed over last, which are searched where the plan has no query of its rows. A table
+    that the load itself has made is only there again when that was repeated.
     """
     with suppress(FlowcError):
-        found = database.violated(plan.table, error.message)
-        if not found or _known(error, found):
+        found, gone = database.violated(plan.table, error.message), database.table(plan.table) is None
+        if not gone and (not found or _known(error, found)):
             return
         try:
             database.begin()
-            _look(error, found, plan, database, repeat())
+            handed = repeat()
+            found = database.violated(plan.table, error.message) if gone else found
+            if found and not (gone and _known(error, found)):
+                _look(error, found, plan, database, handed)
         finally:
             database.rollback()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from flowc.catalog import TableName
+from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import MAX_ATTEMPTS, Chosen, letters_sql
@@ -15,16 +15,20 @@ from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.errors import UsageError
 from flowc.plan import kept_name
 from flowc.runtime.connector import Database, TableStore
+from flowc.runtime.fit import fit
 from flowc.runtime.streams.letterbox import fitted
 from flowc.runtime.streams.lettertopic import TopicLetters
+from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.sessions import Sessions
 from flowc.service.streams import plan_of
 from flowc.service.streamstate import replayed_name, stored
 from flowc.stream import LettersSql, StatePlan, StreamPlan, TableTarget, TopicTarget
+from flowc.types import TIMESTAMPTZ
 
 Letter = Mapping[str, Any]
 """One dead letter, of the columns of `flowc.stream.DEAD_LETTER`."""
+_TIMES = (Column("oldest", TIMESTAMPTZ), Column("newest", TIMESTAMPTZ))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,16 @@ class DeadLetters:
             return _counted(self._in_topic(), self.attempts)
         if (sql := self.sql()) is None:
             return []
-        rows = self.database().query(sql.counts.format(attempts=self.attempts)).to_pylist()
-        return [Counted(str(row["error_code"]), int(row["letters"]), row["oldest"], row["newest"], int(row["parked"]))
-                for row in rows]  # fmt: skip
+        found = self.database().query(sql.counts.format(attempts=self.attempts))
+        times = (
+            fit(one_batch(found.select(["oldest", "newest"]).to_batches()), _TIMES).to_pylist()
+            if found.num_rows
+            else ()
+        )
+        return [
+            Counted(str(row["error_code"]), int(row["letters"]), **time, parked=int(row["parked"]))
+            for row, time in zip(found.to_pylist(), times, strict=True)
+        ]
 
     def shown(self, limit: int, codes: Sequence[str] = ()) -> list[Letter]:
         """The oldest of them."""

@@ -188,7 +188,9 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
     report.counts, report.expects, report.shown = result.counts, result.expects, result.shown
     report.notes += result.notes
     if isinstance(result.error, FlowcError):
-        report.error = run.sessions.redacted(result.error)
+        error = run.sessions.redacted(result.error)
+        if error.written is None or not report_refusal(error, None, reporter):
+            report.error = error
     elif result.error is not None:
         raise result.error
 

@@ -1,4 +1,4 @@
-"""What an engine says of a query, shown at its place in the spec."""
+"""What an engine says of a query, a quality check or a statement around a load, shown at its place in the spec."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from flowc.source import MappedText
 _LINE = re.compile(r"LINE (\d+): ")
 _WORD = re.compile(r"[\w.]+|\S")
 _NAMED = re.compile(r"""["`']([^"`'\n]+)["`']|(?:column|named|function|table):? ([\w.]+)""", re.IGNORECASE)
+_OF_A_PART = frozenset({"query-refused", "value-refused", "constraint-violated", "access-denied"})
+"""What an engine says of a part of the specs that is known: of the query of a load, values tell more than its text."""
 _CONTEXT = 24
 """So many characters before the mark of an engine tell one occurrence of a word from another."""
 
 
 def report_refusal(error: FlowcError, query: Sql | Source | None, reporter: Reporter) -> bool:
-    """Reports the refusal of a query where its author wrote it; False when it is none, or no query of the specs."""
-    source = query.source if isinstance(query, Sql) else None
-    if error.code != "query-refused" or source is None:
+    """Reports the refusal of SQL where its author wrote it; False when it is none, or no SQL of the specs.
+
+    What was refused is `query`, or the part of the specs that the error itself knows.
+    """
+    source = error.written or (query.source if isinstance(query, Sql) else None)
+    if source is None or error.code not in (_OF_A_PART if error.written else ("query-refused",)):
         return False
     start, end = _place(error, source)
     message = " ".join(error.message.split())
@@ -29,8 +34,12 @@ def report_refusal(error: FlowcError, query: Sql | Source | None, reporter: Repo
 
 
 def _place(error: FlowcError, source: MappedText) -> tuple[int, int]:
-    """Where in the query: at the engine's mark, else at the first name that it gives, else all of it."""
-    for line, before, word in (*_marked(error.details), *_names(error.message)):
+    """Where in the query: at the engine's mark, else at the first name that it gives, else all of it.
+
+    What an engine says of values names those, and they may be anywhere.
+    """
+    names = _names(error.message) if error.code == "query-refused" else ()
+    for line, before, word in (*_marked(error.details), *names):
         start = sum(len(each) for each in source.text.splitlines(keepends=True)[:line])
         pattern = re.compile(rf"(?<!\w){re.escape(before)}(?P<word>{re.escape(word)})(?!\w)", re.IGNORECASE)
         if (found := pattern.search(source.text, start)) is not None:

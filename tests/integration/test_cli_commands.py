@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from flowc.cli.main import COMMANDS, LATER
-from tests.commands import Folder
+from tests.commands import Folder, Inside
 
 SPECS = """
 connections:
@@ -240,3 +240,16 @@ def test_a_bug_is_reported_without_a_traceback(folder, monkeypatch, capsys):
 
 def test_sarif_and_json_are_whole_documents_when_nothing_is_wrong(folder):
     assert json.loads(folder.flowc("lint", "--format", "sarif").out)["runs"][0]["results"] == []
+
+
+HOOKS = """connections: { w: { kind: sqlite, path: w.db } }
+pipelines:
+  p: { from: w, table: s, to: { connection: w, table: t }, mode: append, before: [SELECT 1], after: [DELETE FROM u] }
+"""
+
+
+def test_the_ir_shows_statements_around_a_load_as_texts(tmp_path):
+    made = Inside(tmp_path)
+    made.write("specs/a.yaml", HOOKS)
+    [ir] = made.flowc("compile", "p", "--to", "ir").json
+    assert [ir["applies"][0][key] for key in ("before", "after")] == [["SELECT 1"], ["DELETE FROM u"]]

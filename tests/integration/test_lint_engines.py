@@ -308,6 +308,12 @@ def test_names_that_are_nearly_those_of_tables(tmp_path: Path, name: str, wanted
     assert found(tmp_path, on("db", f"SELECT id FROM {name}")) == wanted
 
 
+def test_a_name_that_several_pipelines_read_is_no_slip(tmp_path: Path) -> None:
+    read = "{{ from: db, sql: SELECT id FROM mart.invoice, to: {{ connection: db, table: {} }}, mode: append }}"
+    several = "".join(f"  {name}: {read.format(name)}\n" for name in ("one", "two"))
+    assert found(tmp_path, f"pipelines:\n{several}") == []
+
+
 def test_a_reference_without_its_end(tmp_path: Path) -> None:
     path = write(
         tmp_path, 'connections:\n  db: { kind: postgres, url: "${WH_URL" }\n  ok: { kind: postgres, url: "${A}" }\n'

@@ -230,3 +230,21 @@ def test_a_plan_knows_that_a_load_has_run(folder, targets, kind):
     shown = folder.flowc("plan").out
     assert "first run" not in shown
     assert "its next run reads on from its watermark, 2026-01-03" in shown
+
+
+def test_errors_of_other_pipelines_keep_no_named_load_from_being_moved(folder, targets):
+    write(folder, targets["sqlite"], mode="merge")
+    run(folder)
+    broken = (
+        "pipelines: { other: { from: { connection: target, table: t }, sql: SELECT no FROM source, to: nowhere } }\n"
+    )
+    folder.write("specs/broken.yaml", broken)
+    assert folder.flowc("status").code == 1
+    assert watermark(folder) == "2026-01-03"
+    moved = folder.flowc("rewind", "fill", "--to", "2026-01-01", "--yes")
+    assert moved.code == 0, moved.err
+    assert "specs/broken.yaml" in moved.err
+    assert watermark(folder) == "2026-01-01"
+    assert folder.flowc("rewind", "other", "--to", "earliest", "--yes").code == 1
+    folder.write("specs/broken.yaml", "tables: { t2: { connection: nowhere } }\n")
+    assert folder.flowc("status", "fill").code == 1

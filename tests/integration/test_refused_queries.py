@@ -56,3 +56,62 @@ def test_what_hides_the_words_of_the_server_is_left_out(folder, postgres, mysql)
     sql = "SELECT 1 / (oid::int - oid::int) AS a FROM pg_class"
     folder.write("specs/a.yaml", CONNECTIONS.format(postgres=postgres, mysql=mysql, source="postgres", sql=sql))
     assert "p, duckdb.x: division by zero\n" in folder.flowc("run", "--once").err
+
+
+PARTS = """connections:
+  postgres: {{ kind: postgres, url: "{postgres}" }}
+  mysql: {{ kind: mysql, url: "{mysql}" }}
+  sqlite: {{ kind: sqlite, path: a.db }}
+  duckdb: {{ kind: duckdb, path: a.duckdb }}
+  files: {{ kind: files, uri: . }}
+pipelines:
+  p:
+    from: {source}
+    sql: SELECT {columns} FROM {table}
+    to: {{ connection: {target}, table: refused_parts }}
+    mode: truncate
+"""
+KINDS = ("postgres", "mysql", "sqlite", "duckdb")
+SOURCES = ("postgres", "information_schema.tables"), ("mysql", "information_schema.tables"), ("sqlite", "sqlite_master")
+
+
+@pytest.mark.parametrize(("kind", "table"), [*SOURCES, ("duckdb", "information_schema.tables")], ids=KINDS)
+@pytest.mark.parametrize("command", [("run", "--once"), ("preview", "p")], ids=lambda words: words[0])
+def test_a_refused_query_of_a_source_is_shown_in_that_source(folder, postgres, mysql, command, kind, table):
+    source = f'{{ s: {{ connection: {kind}, sql: "SELECT 1 AS code, codex FROM {table}" }} }}'
+    spec = PARTS.format(postgres=postgres, mysql=mysql, source=source, columns="code", table="s", target="duckdb")
+    folder.write("specs/a.yaml", spec)
+    done = folder.flowc(*command)
+    shown = done.out + done.err
+    assert done.code == 1, shown
+    assert "error[query-refused]: " in shown
+    assert f"--> specs/a.yaml:9:{spec.splitlines()[8].index('codex') + 1}\n" in shown
+
+
+FILLED = """    before:
+      - CREATE TEMPORARY TABLE refused_keys (k INTEGER PRIMARY KEY)
+      - INSERT INTO refused_keys VALUES (1)
+"""
+HOOKS = [
+    ('expect: [{ name: ok, sql: "codd > 1" }]', "codd", "query-refused"),
+    ('before: ["UPDATE refused_parts SET nocol = 1"]', "nocol", "query-refused"),
+    ('after: ["DELETE FROM refused_parts", "UPDATE refused_parts SET nocol = 1"]', "nocol", "query-refused"),
+    ('after: ["INSERT INTO refused_keys VALUES (1)"]', "INSERT", "constraint-violated"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("part", "marked", "code"), HOOKS, ids=lambda words: words.partition(":")[0])
+def test_what_an_engine_refuses_around_a_load_is_shown_at_its_place(folder, postgres, mysql, kind, part, marked, code):
+    source = "{ connection: files, path: a.csv }"
+    head = PARTS.format(postgres=postgres, mysql=mysql, source=source, columns="*", table="source", target=kind)
+    made = head + (FILLED if code == "constraint-violated" else "")
+    folder.write("specs/a.yaml", head)
+    assert folder.flowc("run", "--once").code == 0
+    folder.write("specs/a.yaml", f"{made}    {part}\n")
+    done = folder.flowc("run", "--once")
+    assert done.code == 1, done.err
+    assert f"error[{code}]: " in done.err
+    lines = f"{made}    {part}\n".splitlines()
+    assert f"--> specs/a.yaml:{len(lines)}:{lines[-1].index(marked) + 1}\n" in done.err
+    assert "LINE" not in done.err

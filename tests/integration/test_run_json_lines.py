@@ -46,3 +46,34 @@ def test_a_number_beyond_all_doubles_is_what_is_told(project: Inside, tmp_path) 
     )
     project.write("specs/p.yaml", spec)
     assert "line 1: column `payload`: `1e999` does not fit its type `double`" in project.flowc("run", "--once").err
+
+
+GUESSED = """
+connections:
+  inbox: {{ kind: files, uri: data }}
+  w: {store}
+pipelines:
+  p: {{ from: {{ connection: inbox, path: a.jsonl }}, to: {{ connection: w, table: t }}, mode: append }}
+"""
+WITHIN = (
+    '{"tags":["a",1.50]}', '{"tags":[1]}', '{"tags":{"b":1}}', '{"a/b":{"c":1,"c":"x"}}', '{"tags":null}', "{}", "null",
+)  # fmt: skip
+
+
+def test_objects_of_any_shape_arrive_where_no_type_is_declared(project: Inside, tmp_path) -> None:
+    store = Store("sqlite", tmp_path)
+    lines = [f'{{"id": {i}, "who/m": {text}, "n": [1, 2]}}\n' for i, text in enumerate(WITHIN)]
+    project.write("data/a.jsonl", "\n".join(lines))
+    project.write("specs/p.yaml", GUESSED.format(store=store.connection))
+    done = project.flowc("run", "--once")
+    assert done.code == 0, done.err
+    found = store.raw('SELECT id, "who/m", n FROM t ORDER BY id')
+    wanted = [(i, None if text == "null" else text, "[1,2]") for i, text in enumerate(WITHIN)]
+    assert [(row[0], row[1], row[2].replace(" ", "")) for row in found] == wanted
+
+
+def test_an_object_and_a_list_in_one_field_are_told_with_their_line(project: Inside, tmp_path) -> None:
+    project.write("data/a.jsonl", '{"who": {"tags": ["a", 1]}}\n{"who": {"tags": 2}}\n{"who": [1]}\n')
+    project.write("specs/p.yaml", GUESSED.format(store=Store("sqlite", tmp_path).connection))
+    words = "line 3: its field `who` holds a list, where lines before it hold an object"
+    assert words in project.flowc("run", "--once").err

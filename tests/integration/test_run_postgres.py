@@ -166,3 +166,24 @@ def test_arrays_in_arrays_are_refused_with_what_to_do(project, postgres):
     assert "error[incompatible-types]: u, b.u: column `c` of type integer[][]: arrays in arrays" in done.err
     assert "to_json(c)" in done.err
     assert target.rows("SELECT CAST(c AS TEXT) FROM t") == [("[[1, 2], [3]]",)]
+
+
+NUMBERED = """
+connections: {{ a: {postgres} }}
+pipelines:
+  p: {{ from: a, sql: "SELECT 5 AS id, 'abc' AS k", to: {{ connection: a, table: t }}, mode: append }}
+"""
+
+
+def test_a_value_for_what_the_database_numbers_is_answered_by_what_a_spec_can_do(project, postgres):
+    store = Store("postgres", project.path, postgres)
+    store.run("CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY, k text)")
+    spec = NUMBERED.format(postgres=store.connection)
+    project.write("specs/p.yaml", spec)
+    done = project.flowc("run", "--once")
+    assert done.code == 1
+    assert "help: leave the column out: the database gives it its value" in done.err
+    assert "OVERRIDING" not in done.err
+    project.write("specs/p.yaml", spec.replace("5 AS id, ", ""))
+    assert project.flowc("run", "--once").code == 0
+    assert store.rows("SELECT id, k FROM t") == [(1, "abc")]

@@ -74,6 +74,41 @@ def test_a_load_that_infers_names_it_too(project):
     assert "line 501: a quote opens a value that never ends" in done.err
 
 
+WIDE = """
+connections:
+  d: {{ kind: files, uri: . }}
+  w: {{ kind: sqlite, path: w.db }}
+pipelines:
+  load:
+    from: {{ connection: d, path: a.csv, format: csv{more} }}
+    to: {{ connection: w, table: t }}
+    mode: truncate
+"""
+FAULTS = [
+    ('sku,"title,price\n', "1,x,2\n", "line 1"),
+    ('\r\n\r\n"sku,title,price\r\n', "1,x,2\n", "line 3"),
+    ("sku,title,price\n", '1,x,2\n2,"x,2\n', "line 3"),
+    ("sku,title,price\n", '1,"x\ny",2\n2,"x,2\n', "line 4"),
+]
+
+
+@pytest.mark.parametrize(("header", "rows", "line"), FAULTS)
+@pytest.mark.parametrize("more", ["", ", columns: { sku: bigint, title: text, price: bigint }"])
+def test_a_quote_that_takes_delimiters_along_is_told_with_its_line(project, header, rows, line, more):
+    project.write("specs/p.yaml", WIDE.format(more=more))
+    (project.path / "a.csv").write_bytes((header + rows + "7,y,8\n" * 600).encode())
+    done = project.flowc("run", "--once")
+    assert done.code == 1
+    assert f"{line}: a quote opens a value that never ends" in done.err
+
+
+@pytest.mark.parametrize("more", ["", ", columns: { sku: bigint, title: text, price: bigint }"])
+def test_of_a_row_with_too_few_fields_no_quote_is_told_that_is_closed(project, more):
+    project.write("specs/p.yaml", WIDE.format(more=more))
+    project.write("a.csv", 'sku,title,price\n1,"x\ny"\n7,"y",8\n')
+    assert "line 2 has 2 fields where 3 are expected" in project.flowc("run", "--once").err
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("other", ["x", '"x"'])
 def test_a_stream_sets_that_row_aside_alone(project, ending, other):

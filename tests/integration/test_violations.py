@@ -60,6 +60,29 @@ def test_column_and_value_are_told(project, store, way):
         store.run("DROP TABLE IF EXISTS raw")
 
 
+MADE = """tables:
+  t:
+    connection: w
+    columns: { id: bigint primary key, code: varchar(9), size: bigint not null }
+    indexes: [{ columns: [code], unique: true }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value"), [((2, "same", 5), "code", "same"), ((2, "b", None), "size", "NULL")]
+)
+def test_column_and_value_are_told_of_a_table_that_the_load_makes(project, store, row, column, value):
+    store.run("CREATE TABLE raw (id BIGINT, code VARCHAR(9), size BIGINT)", "INSERT INTO raw VALUES (1, 'same', 1)")
+    store.run(f"INSERT INTO raw VALUES ({', '.join('NULL' if v is None else repr(v) for v in row)})")
+    source = {"source": "from: w, sql: 'SELECT id, code, size FROM raw'", "how": "mode: merge"}
+    project.write("specs/p.yaml", SPEC.format(connection=store.connection, tables=MADE, **source))
+    done = project.flowc("run", "--once")
+    assert done.code == 1
+    shown = done.err.partition("error[constraint-violated]")[2]
+    assert column in shown, done
+    assert value.lower() in shown.lower(), done
+
+
 @pytest.mark.parametrize("store", ["duckdb", "postgres", "mysql"], indirect=True)
 @pytest.mark.parametrize("way", ["straight", "staged"])
 def test_a_row_without_its_parent_is_told(project, store, way):
@@ -69,6 +92,26 @@ def test_a_row_without_its_parent_is_told(project, store, way):
     shown = _message(project, store, way, [(3, "c", 1), (2, "b", 777)])
     assert "size" in shown
     assert "777" in shown
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_sqlite_takes_a_row_without_its_parent_unless_a_check_finds_it(project, store):
+    store.run("CREATE TABLE parents (no BIGINT PRIMARY KEY)", "INSERT INTO parents VALUES (1)")
+    store.run("CREATE TABLE t (id BIGINT, size BIGINT REFERENCES parents (no) ON DELETE CASCADE)")
+    store.run("CREATE TABLE raw (id BIGINT, size BIGINT)", "INSERT INTO raw VALUES (1, 1), (2, 7)")
+    check = "expect: [{ name: parent, sql: size IS NULL OR size IN (SELECT no FROM parents) }]"
+    given = {"connection": store.connection, "tables": "", "source": "from: w, table: raw"}
+    project.write("specs/p.yaml", SPEC.format(how=f"mode: append, {check}", **given))
+    assert "the quality check `parent` failed: 1 of 2 rows" in project.flowc("run", "--once").err
+    project.write("specs/p.yaml", SPEC.format(how="mode: append", **given))
+    assert project.flowc("run", "--once").code == 0
+    assert store.rows("SELECT id FROM t ORDER BY id") == [(1,), (2,)]
+    store.run("DELETE FROM raw")
+    emptied = SPEC.replace("table: t }", "table: parents }")
+    given["source"] = "from: w, sql: 'SELECT id AS no FROM raw'"
+    project.write("specs/p.yaml", emptied.format(how="mode: truncate, allow_empty: true", **given))
+    assert project.flowc("run", "--once").code == 0
+    assert store.rows("SELECT (SELECT count(*) FROM parents), (SELECT count(*) FROM t)") == [(0, 2)]
 
 
 def test_values_of_two_columns_that_are_unique_together_are_told(project, store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,6 +92,9 @@ def test_letters_are_listed_shown_replayed_and_gone(tmp_path: Path, kafka: str, 
     assert "row-fails" in folder.flowc("dlq", "list").out
     letters = folder.flowc("dlq", "show", "clean", "--json").json
     assert sorted((letter["partition"], letter["offset"]) for letter in letters) == [(0, n) for n in (*bad, 100)]
+    times = {time for code in found["codes"] for time in (code["oldest"], code["newest"])}
+    assert times == {letter["failed_at"] for letter in letters}
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time) for time in times), times
     first = next(letter for letter in letters if letter["offset"] == 3)
     # The password of the tests' MySQL is the beginning of the topic's name, and is masked.
     assert (first["topic"][-12:], first["key_hex"], first["attempt"]) == (topic[-12:], "6bff", 1)

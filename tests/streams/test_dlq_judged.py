@@ -97,6 +97,18 @@ def test_what_fails_again_stays_unseen_and_what_passed_is_not_asked_again(tmp_pa
     assert folder.flowc("dlq", "replay", "clean", "--code", "undecodable-message").out == words
 
 
+def test_repeats_among_letters_are_told_of_those_that_came_through(tmp_path: Path, kafka: str) -> None:
+    wh = ("sqlite", {"path": str(tmp_path / "wh.db")})
+    topic = fresh(kafka)
+    _broken(kafka, topic, (1, 1))
+    produce(kafka, topic, [Message(b"\xff\xfe")])
+    folder = made(tmp_path, kafka, topic, wh, "state in a file", "id")
+    run(folder)
+    done = _mended(folder).flowc("dlq", "replay", "clean")
+    words = "2 replayed into 1 row (1 gave none, as `dedupe` dropped what it repeats), 1 failed again"
+    assert done.out == f"clean: {words}\n"
+
+
 def test_letters_that_do_not_tell_are_left(tmp_path: Path, kafka: str) -> None:
     """Those of an earlier version: `value-does-not-fit` is found before `dedupe`, and behind it."""
     wh = ("sqlite", {"path": str(tmp_path / "wh.db")})

@@ -95,6 +95,7 @@ def expectations(load: Load) -> Iterator[Expect]:
             wanted.error,
             wanted.max_failures,
             wanted.max_ratio,
+            wanted.source,
         )
 
 

@@ -28,7 +28,7 @@ def _source_read(source: Source) -> QueryRead | FilesRead | TableRead:
             source.connection, source.path, source.format or "csv", source.options, source.columns, skips=source.skips
         )
     if source.sql is not None:
-        return QueryRead(source.connection, source.sql)
+        return QueryRead(source.connection, source.sql, source.source)
     if source.table is None:
         raise ValueError(f"source {source.id} has neither path, query nor table")
     if not queried(source.kind):

@@ -8,7 +8,7 @@ from typing import Any
 
 from flowc.catalog import Column, Table
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Apply
+from flowc.compiler.ir import Apply, Statement
 from flowc.compiler.loads.append import append, stream, truncate
 from flowc.compiler.loads.attach import attach, bring
 from flowc.compiler.loads.badrows import bad_row_tables, keep_bad_rows
@@ -178,9 +178,10 @@ def _bad_rows(load: Load) -> Iterator[Step]:
     return iter(()) if load.rehearsal else keep_bad_rows(load)
 
 
-def _own(load: Load, purpose: str, statements: Sequence[str]) -> Iterator[Execute]:
+def _own(load: Load, purpose: str, statements: Sequence[Statement]) -> Iterator[Execute]:
     """The user's own statements, none of which may end the transaction."""
-    return (Execute(purpose, sql, same=load.dialect.same_transaction) for sql in statements)
+    same = load.dialect.same_transaction
+    return (Execute(purpose, statement.sql, same=same, written=statement.source) for statement in statements)
 
 
 def _create(load: Load) -> Iterator[Execute]:

@@ -12,7 +12,7 @@ from flowc.catalog import Column, Table
 from flowc.compiler.checked import CheckedPipeline, CheckedTarget
 from flowc.compiler.dialects import DIALECTS, as_read
 from flowc.compiler.front.spec import ColumnSpec, ExpectSpec, Name, PipelineSpec
-from flowc.compiler.ir import Apply, Expectation, Incremental, Normalize, Source, Sql, Target
+from flowc.compiler.ir import Apply, Expectation, Incremental, Normalize, Source, Sql, Statement, Target
 from flowc.compiler.loads.desired import declared_table, with_history
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.loads.normalize import is_derived, normalize_column
@@ -105,7 +105,7 @@ def lower_apply(
         roles={(role, name.value): name.span for role, name in _roles(spec, target)},
     )
     hooks, kind = (*apply.before, *apply.after), target.connection.kind.value
-    apply = replace(apply, guarded=any(is_untold(sql, kind) for sql in hooks))
+    apply = replace(apply, guarded=any(is_untold(hook.sql, kind) for hook in hooks))
     if columns is not None:
         _check_columns(apply, columns, table, lowering.reporter)
     return apply
@@ -173,7 +173,7 @@ def _incremental(pipeline: CheckedPipeline) -> Incremental | None:
     return Incremental(spec.column.value, start, spec.lag, in_sql)
 
 
-def _statements(key: str, texts: tuple[MappedText, ...], writer: _Writer) -> tuple[str, ...]:
+def _statements(key: str, texts: tuple[MappedText, ...], writer: _Writer) -> tuple[Statement, ...]:
     """What stands under `before` or `after`. What would end the transaction is reported."""
     rendered = [found for text in texts if (found := writer.rendered(text, writer.dialect)) is not None]
     for text in rendered:
@@ -184,7 +184,7 @@ def _statements(key: str, texts: tuple[MappedText, ...], writer: _Writer) -> tup
             note_hook(writer.lowering, text, writer.dialect)
             if keys := writer.lowering.table_keys(writer.target.connection.name.value):
                 keys.check_statement(text, writer.dialect, writer.lowering.reporter)
-    return tuple(as_read(text.text, writer.dialect) for text in rendered)
+    return tuple(Statement(as_read(text.text, writer.dialect), text) for text in rendered)
 
 
 # Conditions over the loaded rows
@@ -273,10 +273,11 @@ def _expectations(writer: _Writer, table: Table | None) -> tuple[Expectation, ..
 
 
 def _expectation(writer: _Writer, spec: ExpectSpec, number: int, relation: Relation) -> Expectation:
-    sql, columns = None, tuple(c.value for c in spec.columns)
+    sql, source, columns = None, None, tuple(c.value for c in spec.columns)
     if spec.sql is not None:
         parsed = writer.parsed(spec.sql, parse_condition)
         sql = _checked(writer, parsed, relation, condition=True) if parsed else None
+        source = parsed.own if parsed else None
     known = None if relation.fields is None else [f.name for f in relation.fields]
     for column in spec.columns:
         if known is not None and column.value not in known:
@@ -285,7 +286,7 @@ def _expectation(writer: _Writer, spec: ExpectSpec, number: int, relation: Relat
             writer.lowering.reporter.error("unknown-column", message, column.span, helps=helps)
     name = spec.name.value if spec.name else f"{spec.kind}({', '.join(columns)})" if columns else f"sql_{number}"
     kind: Any = spec.kind
-    return Expectation(name, kind, columns, sql, spec.error, spec.max_failures, spec.max_ratio)
+    return Expectation(name, kind, columns, sql, spec.error, spec.max_failures, spec.max_ratio, source)
 
 
 # Normalisers

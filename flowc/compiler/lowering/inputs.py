@@ -187,7 +187,10 @@ def _source(
         columns = _columns(found.fields)
         relation = replace(Relation.of_table(own, columns, f"source `{source.name}`", spec.span), inferred=True)
         sql, origins = as_read(tree.text.text, kind), origins_of(found.fields)
-        return Source(ident_, source.name, connection, kind, sql=sql, columns=columns, origins=origins), relation
+        node = Source(
+            ident_, source.name, connection, kind, sql=sql, columns=columns, origins=origins, source=tree.text
+        )
+        return node, relation
     if spec.table is not None:
         table = TableName.parse(spec.table.value)
         columns = _known(lowering.finder(connection, kind)(table))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -16,8 +17,13 @@ _NEAR = 0.87
 
 
 def report_near_misses(inputs: Iterable[Input], lowering: Lowering) -> None:
-    """Warns of tables that are read under a name that may be misspelled."""
-    for read in (read for given in inputs for read in given.reads if read.kind in DIALECTS):
+    """Warns of tables that are read under a name that may be misspelled.
+
+    One that several pipelines read is no slip of the pen: whether it is there, a connection alone can tell.
+    """
+    found = [{_key(read): read for read in given.reads if read.kind in DIALECTS} for given in inputs]
+    often = Counter(key for reads in found for key in reads)
+    for read in (read for reads in found for key, read in reads.items() if often[key] == 1):
         if lowering.catalogue.find(read.connection, read.kind, read.table) is None:
             near = _near(read, lowering)
             if near is not None:
@@ -26,9 +32,13 @@ def report_near_misses(inputs: Iterable[Input], lowering: Lowering) -> None:
                 lowering.reporter.warning("misspelled-table", message, read.span, helps=helps)
 
 
+def _key(read: Read) -> tuple[str, str, str]:
+    return table_key(read.connection, read.kind, read.table)
+
+
 def _near(read: Read, lowering: Lowering) -> TableName | None:
     """The known table of the same schema with nearly the same name; digits tell tables apart."""
-    _, schema, name = table_key(read.connection, read.kind, read.table)
+    _, schema, name = _key(read)
     known = {
         table.lower(): table
         for connection, where, table in lowering.catalogue.names()

@@ -47,8 +47,8 @@ def _settings(apply: Apply) -> Iterator[tuple[str, str]]:
     yield "on_bad_row", _bad_rows(apply)
     yield "normalize", "; ".join(map(_normalized, apply.normalize))
     yield "timezone", apply.timezone or ""
-    yield "before", "; ".join(apply.before)
-    yield "after", "; ".join(apply.after)
+    yield "before", "; ".join(statement.sql for statement in apply.before)
+    yield "after", "; ".join(statement.sql for statement in apply.after)
     yield "expect", "; ".join(expectation.name for expectation in apply.expect)
 
 

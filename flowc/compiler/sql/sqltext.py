@@ -56,6 +56,12 @@ class SqlTree:
         """The text as the author wrote it."""
         return self.text.text[self.start :]
 
+    @property
+    def own(self) -> MappedText:
+        """What the author wrote, with its map back."""
+        size = len(self.written)
+        return self.text.derive(self.written, [Segment(0, size, self.start, self.start + size)])
+
     def span(self, node: exp.Expression) -> Span:
         """Where a node was written: the smallest range of its tokens."""
         offsets = [(n.meta["start"], n.meta["end"] + 1) for n in _with_positions(node)]

@@ -7,6 +7,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from flowc.durations import size_text
@@ -15,6 +16,8 @@ from flowc.runtime.connectors.files import BROKEN, LARGEST, Bytes, CsvOptions, c
 from flowc.runtime.connectors.lines import TooLong, pieces
 
 csv.field_size_limit(LARGEST)  # the module's own is 128 KiB, and no limit of CSV
+_OPEN = "unexpected end of data"
+"""What the module says of a quote that is not closed."""
 _SEPARATOR = re.compile("[\u0085\u2028\u2029]")
 
 
@@ -44,13 +47,18 @@ def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
 
 
 def _first_row(stream: Bytes, options: CsvOptions) -> tuple[str, ...]:
-    last = [""]
+    lines = _Lines(options)
     rows = csv.reader(
-        _lines(stream, options, last), delimiter=options.delimiter, quotechar=options.quote,
+        lines.of(stream), delimiter=options.delimiter, quotechar=options.quote,
         escapechar=options.escape, strict=True,
     )  # fmt: skip
-    first = tuple(next(filter(None, rows), ()))
-    if last[0].endswith("\r"):
+    try:
+        first = tuple(next(filter(None, rows), ()))
+    except csv.Error as error:
+        if str(error) != _OPEN:
+            raise
+        raise csv.Error(f"line {lines.first}: a quote opens a value that never ends") from error
+    if lines.last.endswith("\r"):
         raise csv.Error("its first line ends in a carriage return alone, and lines end in line feeds")
     return first
 
@@ -67,19 +75,31 @@ def csv_names(path: Path, options: CsvOptions, read: FilesRead) -> tuple[str, ..
     return names
 
 
-def _lines(stream: Bytes, options: CsvOptions, last: list[str]) -> Iterator[str]:
-    """The lines that a record may reach over, the `last` one kept: a quoted name may hold line ends, not for ever."""
-    left, mark = options.max_line + 1, "utf-8-sig"
-    for piece in pieces(stream, options.max_line):
-        if isinstance(piece, TooLong):
-            raise csv.Error(f"of its first row, {piece.why}")
-        for line in io.StringIO(piece.decode(mark, "replace"), newline=""):
-            left -= len(line)
-            if left < 0:
-                raise csv.Error(
-                    f"its first row has more than {size_text(options.max_line)}, its `max_line`; is a quote not closed?"
-                )
-            last[0] = line
-            if not (options.comment and line.startswith(options.comment)):
-                yield line
-        mark = "utf-8"
+@dataclass
+class _Lines:
+    """The lines that a record may reach over: a quoted name may hold line ends, not for ever.
+
+    Kept are the number of the `first` one that is not blank, and the `last` one.
+    """
+
+    options: CsvOptions
+    first: int = 0
+    last: str = ""
+
+    def of(self, stream: Bytes) -> Iterator[str]:
+        """Those of a file, without comments."""
+        options = self.options
+        left, mark, number = options.max_line + 1, "utf-8-sig", options.skip_rows
+        for piece in pieces(stream, options.max_line):
+            if isinstance(piece, TooLong):
+                raise csv.Error(f"of its first row, {piece.why}")
+            for line in io.StringIO(piece.decode(mark, "replace"), newline=""):
+                left, number = left - len(line), number + 1
+                if left < 0:
+                    most = size_text(options.max_line)
+                    raise csv.Error(f"its first row has more than {most}, its `max_line`; is a quote not closed?")
+                self.last = line
+                if not (options.comment and line.startswith(options.comment)):
+                    self.first = self.first or (number if line.strip("\r\n") else 0)
+                    yield line
+            mark = "utf-8"

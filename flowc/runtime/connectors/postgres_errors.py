@@ -31,6 +31,9 @@ _CLASSES: dict[str, tuple[type[FlowcError], str]] = {
     "23": (DataError, "constraint-violated"),
 }
 _NUL_HELP = "PostgreSQL's text holds no NUL character; take it out in the SQL, for instance with replace()"
+_NUMBERED = "428C9"
+_NUMBERED_HELP = "leave the column out: the database gives it its value"
+"""Loads write no OVERRIDING SYSTEM VALUE, which the server would have."""
 
 
 class _Said(NamedTuple):
@@ -50,8 +53,8 @@ def failure(error: Exception) -> FlowcError:
         lost = "connection" in words.lower() or "ssl" in words.lower() or "socket" in words.lower()
         return TransientError(words, code="connection-lost") if lost else EngineError(words, code="query-refused")
     kind, code = _STATES.get(state) or _CLASSES.get(state[:2]) or (EngineError, "query-refused")
-    nul = state == "22021" and "0x00" in words
-    return kind(f"{words}{place}", code=code, help=_NUL_HELP if nul else hint, details=tuple(excerpt.splitlines()))
+    help = _NUL_HELP if state == "22021" and "0x00" in words else _NUMBERED_HELP if state == _NUMBERED else hint
+    return kind(f"{words}{place}", code=code, help=help, details=tuple(excerpt.splitlines()))
 
 
 def _said(error: Exception) -> _Said:
