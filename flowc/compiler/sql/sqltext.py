@@ -243,6 +243,10 @@ def _report_parse_error(text: MappedText, tokens: list[Token], error: ParseError
             continue
         seen.add(index)
         token = tokens[index]
+        if tokens[max(0, index - 1)].token_type is TokenType.PARAMETER:  # PostgreSQL's `@ x`
+            span = text.span(tokens[index - 1].start, tokens[index - 1].end + 1)
+            reporter.error("sql-syntax", "`@` is not read as an operator", span, helps=["write `abs(x)` for `@ x`"])
+            continue
         helps = _typo_help(tokens, index)
         message = _parse_message(str(found["description"]), at_end=index == len(tokens) - 1)
         reporter.error("sql-syntax", message, text.span(token.start, token.end + 1), helps=helps)

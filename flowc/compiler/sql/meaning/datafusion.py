@@ -40,7 +40,7 @@ from flowc.compiler.sql.meaning.datafusion_spans import SPANS
 from flowc.compiler.sql.meaning.datafusion_texts import TEXTS, cast_to_text
 from flowc.compiler.sql.meaning.datafusion_times import TIMES
 from flowc.compiler.sql.meaning.dates import DATES
-from flowc.compiler.sql.meaning.formats import strftime
+from flowc.compiler.sql.meaning.formats import demand_whole, rest_of_time, strftime
 from flowc.compiler.sql.meaning.postgres_arrays import array_aggregate, comprehension, within_group
 from flowc.compiler.sql.meaning.relations import (
     all_columns,
@@ -90,13 +90,14 @@ def _parsed(kind: str) -> Rewrite:
     """A text as date or timestamp. Seconds must be read, so a text without them gets some."""
 
     def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression:
-        form, text = strftime(node, pair), node.this
+        form, text = demand_whole(strftime(node, pair)), node.this
         to = "TIMESTAMPTZ" if kind == "TIMESTAMP" and pair.source == "postgres" else kind
         if not any(mark in form for mark in ("%H", "%M", "%S", "%I", "%s")):
             day = call("to_date", text, exp.Literal.string(form))
             return day if kind == "DATE" else exp.cast(day, to)
-        if "%S" not in form:
-            text, form = exp.Concat(expressions=[text.copy(), exp.Literal.string(":00")]), f"{form}:%S"
+        if rest := rest_of_time(form):
+            text = exp.Concat(expressions=[text.copy(), exp.Literal.string(":00" * (len(rest) // 3))])
+            form += rest
         return exp.cast(call("to_timestamp_micros", text, exp.Literal.string(form)), to)
 
     return rewrite

@@ -242,6 +242,15 @@ def as_numeric(value: exp.Expression, to: exp.DataType) -> exp.Expression | None
     return exp.cast(call("flowc_numeric", value), to.copy() if to.expressions else _FREE)
 
 
+def _to_whole(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`floor` and `ceil` of a decimal, which may have a digit more before the point than its type has."""
+    if pair.source not in EXACT or number_of(node.this) is not Number.DECIMAL:
+        return None
+    new = node.copy()
+    new.set("this", build("(:a + CAST(0 AS DECIMAL(1, 0)))", a=node.this))
+    return new
+
+
 def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`round` and `trunc` of a decimal, which has as many places as they say."""
     places = node.args.get("decimals")
@@ -302,4 +311,5 @@ NUMBERS: Rules = {
     exp.Mod: (_no_floats,),
     exp.Mul: (_multiply,),
     **dict.fromkeys((exp.Round, exp.Trunc), (_to_places,)),
+    **dict.fromkeys((exp.Ceil, exp.Floor), (_to_whole,)),
 }

@@ -18,6 +18,7 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
+from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
 
 _SOURCE = "postgres"
 _TYPE = exp.DataType.Type
@@ -117,7 +118,26 @@ def _is_interval(node: exp.Expression) -> bool:
 
 
 _COMPARED = (_ours(_rows),)
+_NO_WINDOWS = {exp.Where: "WHERE", exp.Having: "HAVING", exp.Join: "ON", exp.Group: "GROUP BY"}
+
+
+def _placed(node: exp.Expression, pair: Pair) -> None:
+    """Window functions are computed after those clauses."""
+    clause = node.find_ancestor(*_NO_WINDOWS, exp.Query)
+    if (name := _NO_WINDOWS.get(type(clause))) is not None:
+        raise Untranslatable(f"a window function in {name}", "compute it in a subquery, and ask for its column outside")
+
+
+def _counted(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """DataFusion counts no floats roughly, but texts; -0.0 is 0.0."""
+    if number_of(node.this) in (Number.FLOAT, Number.FRACTION):
+        return call("approx_distinct", exp.cast(build("(:a + 0.0)", "datafusion", a=node.this), "TEXT"))
+    return call("approx_distinct", exp.cast(node.this.copy(), "TEXT")) if type_of(node.this) is None else None
+
+
 POSTGRES: Rules = {
+    exp.ApproxDistinct: (_counted,),
+    exp.Window: (_placed,),
     exp.ArrayOverlaps: (_ours(lambda n, p: call("array_has_any", n.this, n.expression)),),
     exp.ArrayRemove: (_ours(lambda n, p: call("array_remove_all", n.this, n.expression)),),
     exp.Between: (_ours(_between),),

@@ -114,16 +114,34 @@ _PARTS = {
 }
 """Parts that DataFusion lacks or cuts, by those that it has, which are integers and divide to one."""
 
-_LACKING = ("JULIAN", "TIMEZONE", "TIMEZONE_HOUR", "TIMEZONE_MINUTE")
+_READ = frozenset((
+    "YEAR", "YEARS", "QUARTER", "MONTH", "MONTHS", "WEEK", "WEEKS", "DAY", "DAYS", "HOUR", "HOURS", "MINUTE", "MINUTES",
+    "MILLISECOND", "MILLISECONDS", "MICROSECOND", "MICROSECONDS", "DOW", "DOY", "ISODOW", "ISOYEAR", "EPOCH",
+))  # fmt: skip
+"""Parts that DataFusion has under the same names."""
+
+_SHORT = {
+    short: part
+    for part, words in {
+        "YEAR": "Y YR YRS", "QUARTER": "QTR", "MONTH": "MON MONS", "WEEK": "W", "DAY": "D", "HOUR": "H HR HRS",
+        "MINUTE": "M MIN MINS", "SECOND": "S SEC SECS", "MILLISECOND": "MS MSEC MSECS MSECOND MSECONDS",
+        "MICROSECOND": "US USEC USECS USECOND USECONDS", "CENTURY": "C CENT CENTURIES", "DECADE": "DEC DECS DECADES",
+        "MILLENNIUM": "MIL MILS MILLENNIA",
+    }.items()
+    for short in words.split()
+}  # fmt: skip
+"""PostgreSQL's short names and plurals, some of which mean another part in DataFusion."""
+
+_NAMED = sorted(part.lower() for part in (*_PARTS, *_READ) if not part.endswith("S"))
 
 
 def _extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    part = node.name.upper()
-    if pair.source != "postgres" or part not in (*_PARTS, *_LACKING):
+    part = _SHORT.get(node.name.upper(), node.name.upper())
+    if pair.source != "postgres" or node.name.upper() in _READ:
         return None
-    if part in _LACKING:
-        raise Untranslatable(f"the part {part.lower()} of a date")
-    return build(_PARTS[part], a=node.expression)
+    if part not in _PARTS and part not in _READ:
+        raise Untranslatable(f"the part {part.lower()} of a date", f"the parts are {', '.join(_NAMED)}")
+    return build(_PARTS.get(part, f"EXTRACT({part} FROM :a)"), a=node.expression)
 
 
 _UNITS = frozenset(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sqlglot import exp
-from sqlglot.dialects.dialect import Dialect
 
 from flowc.compiler.sql.meaning.core import (
     SAID,
@@ -22,12 +21,7 @@ from flowc.compiler.sql.meaning.core import (
     type_of,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
-
-_STRICT = ("postgres", "redshift", "materialize", "risingwave", "bigquery", "snowflake", "tsql", "oracle")
-"""Dialects in which a function of a number that it is not defined for is an error."""
-
-_LENIENT = ("mysql", "sqlite", "spark", "spark2", "databricks", "hive", "clickhouse", "doris", "starrocks", "duckdb")
-"""Dialects in which it is NULL or a number that is none, so that nothing has to be checked."""
+from flowc.compiler.sql.meaning.undefined import Answer, answers, by_zero, engine_by_zero, kept
 
 _FAILS: Mapping[str, str] = {
     "sqlite": "CASE WHEN {0} THEN FLOWC_FAIL('{1}', :a) ELSE :a END",
@@ -76,27 +70,27 @@ def _asked(node: exp.Expression) -> exp.Expression | None:
     return exp.and_(*found) if found else None
 
 
-def raises(pair: Pair) -> bool:
-    """Whether a division by zero is an error of the author's dialect, and none of the engine's own."""
-    return pair.engine != "postgres" and not Dialect.get_or_raise(pair.source).SAFE_DIVISION
-
-
 def _divided(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    divisor = node.expression
-    if not raises(pair) or pair.source in _LENIENT or node.args.get("safe") or _is_never_zero(divisor):
+    assert isinstance(node, exp.Binary)
+    divisor = node.right
+    if _is_never_zero(divisor):
         return None
-    if pair.engine in ("duckdb", "datafusion") and not _may_be_infinite(node, pair.engine):
+    wanted = kept(by_zero(node, pair.source), pair.engine)
+    if wanted is Answer.FLOAT or wanted is engine_by_zero(node, pair):
         return None
     new = node.copy()
-    new.set("expression", fails(node, divisor, ":a = 0", _ZERO, pair.engine))
+    if wanted is Answer.NULL:
+        new.set("expression", _null_where(divisor, ":a = 0"))
+        new.set("safe", False)
+    else:
+        new.set("expression", fails(node, divisor, ":a = 0", _ZERO, pair.engine))
     return new
 
 
-def _may_be_infinite(node: exp.Expression, engine: str) -> bool:
-    """Whether an engine that divides no integers by zero divides these; those of DuckDB divide decimals as floats."""
-    known = {number_of(node.left), number_of(node.right)}
-    floats = {Number.FLOAT, Number.FRACTION, *((Number.DECIMAL,) if engine == "duckdb" else ())}
-    return isinstance(node, exp.Div) and (None in known or bool(known & floats))
+def _null_where(value: exp.Expression, where: str) -> exp.Expression:
+    new = build(f"CASE WHEN NOT ({where}) THEN :a END", a=value)
+    new.type = value.type
+    return new
 
 
 def _is_never_zero(node: exp.Expression) -> bool:
@@ -110,25 +104,42 @@ def _is_never_zero(node: exp.Expression) -> bool:
     return isinstance(value, exp.Nullif) and integer_value(value.expression) == 0
 
 
-def _of(where: str, words: str, fine: Callable[[float], bool], *, but: tuple[str, ...] = ()) -> Rewrite:
+def _of(
+    where: str, words: str, fine: Callable[[float], bool], *, but: tuple[str, ...] = (), logarithm: bool = False
+) -> Rewrite:
     """A function of a number for which it is not defined where `where` holds; `but` are engines that say so."""
 
     def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         key = "expression" if isinstance(node, exp.Log) and node.args.get("expression") is not None else "this"
-        if pair.source not in _STRICT or pair.engine in ("postgres", *but):
-            return None
+        said = answers(pair.source)
+        wanted = kept(said.logarithms if logarithm else said.functions, pair.engine)
+        own = Answer.FAILS if pair.engine in ("postgres", *but) else Answer.NULL if _is_without(pair) else Answer.FLOAT
         value = node.args[key].unnest()
-        if isinstance(value, exp.Literal) and not value.is_string and fine(float(value.this)):
+        known = isinstance(value, exp.Literal) and not value.is_string and fine(float(value.this))
+        if known or wanted in (own, Answer.FLOAT):
             return None
-        new = node.copy()
-        new.set(key, fails(node, node.args[key], where, words, pair.engine))
+        new, asked = node.copy(), node.args[key]
+        nulled = wanted is Answer.NULL
+        new.set(key, _null_where(asked, where) if nulled else fails(node, asked, where, words, pair.engine))
         return new
 
     return rewrite
 
 
+def _is_without(pair: Pair) -> bool:
+    return kept(Answer.FLOAT, pair.engine) is Answer.FAILS
+
+
+def _exponent(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Beyond the numbers that there are: MySQL fails by itself, SQLite has the infinity."""
+    return _too_large(node, pair) if answers(pair.source).functions is Answer.FAILS else None
+
+
+_too_large = _of(":a > 709.782712893384", "an exponent out of range", lambda v: v < 709, but=("mysql",))
+
+
 def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if pair.source not in _STRICT or pair.engine in ("postgres", "mysql"):
+    if kept(answers(pair.source).functions, pair.engine) is not Answer.FAILS or pair.engine in ("postgres", "mysql"):
         return None
     if (integer_value(node.expression) or -1) >= 0:
         return None
@@ -154,7 +165,7 @@ def _bucket(node: exp.Expression, pair: Pair) -> None:
 
 
 def _never(node: exp.Expression, pair: Pair, what: str, when: Callable[[], bool]) -> None:
-    if pair.source in _STRICT and pair.engine != "postgres" and when():
+    if answers(pair.source).functions is Answer.FAILS and pair.engine != "postgres" and when():
         raise Untranslatable(f"{what}, which is an error of {pair.source}")
 
 
@@ -164,9 +175,9 @@ FAILURES: Rules = {
     exp.WidthBucket: (_bucket,),
     **dict.fromkeys((exp.Div, exp.IntDiv, exp.Mod), (_divided,)),
     exp.Sqrt: (_of(":a < 0", "the square root of a negative number", lambda v: True, but=("datafusion",)),),
-    exp.Ln: (_of(":a <= 0", "the logarithm of zero or less", bool),),
-    exp.Log: (_of(":a <= 0", "the logarithm of zero or less", bool),),
-    exp.Exp: (_of(":a > 709.782712893384", "an exponent out of range", lambda v: v < 709, but=("mysql",)),),
+    exp.Ln: (_of(":a <= 0", "the logarithm of zero or less", bool, logarithm=True),),
+    exp.Log: (_of(":a <= 0", "the logarithm of zero or less", bool, logarithm=True),),
+    exp.Exp: (_exponent,),
     exp.Acos: (_of(_BEYOND, "an arc cosine of more than one", lambda v: v <= 1),),
     exp.Asin: (_of(_BEYOND, "an arc sine of more than one", lambda v: v <= 1),),
     exp.Pow: (_power,),

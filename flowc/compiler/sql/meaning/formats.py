@@ -73,6 +73,49 @@ def _plain(text: str) -> str:
     return text.replace("%", "%%")
 
 
+_SEVERAL = {"%F": "%Y-%m-%d", "%T": "%H:%M:%S", "%R": "%H:%M", "%D": "%m/%d/%y"}
+_ALIKE = {
+    "%y": "%Y", "%b": "%m", "%B": "%m", "%h": "%m", "%e": "%d", "%-d": "%d", "%-m": "%m", "%-H": "%H", "%k": "%H",
+    "%-I": "%I", "%l": "%I", "%-M": "%M", "%-S": "%S", "%P": "%p", "%-j": "%j", "%w": "%u",
+    "%3f": "%f", "%6f": "%f", "%9f": "%f",
+}  # fmt: skip
+_DAYS = ({"%Y", "%m", "%d"}, {"%Y", "%j"}, {"%G", "%V", "%u"})
+_HOURS = ({"%H"}, {"%I", "%p"})
+
+
+def demand_whole(form: str) -> str:
+    """The format, refused where a part between its largest and its smallest is missing or said twice.
+
+    Engines that read texts by strftime fail without a day, and drop an hour without minutes or take it for another.
+    """
+    for short, long in _SEVERAL.items():
+        form = form.replace(short, long)
+    marks = _fields(form)
+    if "%s" in marks:
+        return form
+    fields, days = set(marks), {"%Y", "%m", "%d", "%j", "%G", "%V", "%u"}
+    if len(fields) < len(marks):
+        raise Untranslatable("a format that says a part twice")
+    if fields & days not in _DAYS:
+        raise Untranslatable("a format without a whole date", "add what is missing to the text: `t || '-01'`")
+    hours = fields & {"%H", "%I", "%p"}
+    below = [mark in fields for mark in ("%M", "%S", "%f")]
+    if (hours and hours not in _HOURS) or (any(below) and not hours) or below != sorted(below, reverse=True):
+        raise Untranslatable("a format of a time without its hour (HH24, or HH12 and AM) or its minutes before seconds")
+    return form
+
+
+def rest_of_time(form: str) -> str:
+    """What a format with hours lacks up to seconds."""
+    fields = _fields(form)
+    return "".join(f":{mark}" for mark in ("%M", "%S") if mark not in fields)
+
+
+def _fields(form: str) -> list[str]:
+    marks = re.findall(r"%[-\d]?[a-zA-Z]", form.replace("%%", ""))
+    return [_ALIKE.get(mark, mark) for mark in marks]
+
+
 _TO_MARKS = {
     "%Y": "YYYY",
     "%y": "YY",

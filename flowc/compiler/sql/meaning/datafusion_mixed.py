@@ -1,0 +1,82 @@
+"""Values of types that PostgreSQL does not bring together, which DataFusion would cast in silence: refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import COMPARISONS, Pair, Rules, Untranslatable, type_of
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, values_of
+
+_TYPE = exp.DataType.Type
+_FAMILIES = (
+    exp.DataType.NUMERIC_TYPES,
+    exp.DataType.TEXT_TYPES,
+    {_TYPE.DATE, _TYPE.TIMESTAMP, _TYPE.TIMESTAMPNTZ, _TYPE.TIMESTAMPTZ, _TYPE.TIMESTAMPLTZ, _TYPE.DATETIME},
+    {_TYPE.BOOLEAN},
+)
+_MEND = "CAST one of them to the type of the other"
+
+
+def _refuse_mixed(values: Sequence[exp.Expression], what: str) -> None:
+    """Refuses values of several families; a text between quotes takes the type of what is beside it."""
+    found: dict[int, str] = {}
+    for value in map(exp.Expression.unnest, values):
+        kind = None if isinstance(value, exp.Literal) and value.is_string else type_of(value)
+        for place, family in enumerate(_FAMILIES):
+            if kind in family:
+                found.setdefault(place, str(kind.value).lower() if kind is not None else "")
+    if len(found) > 1:
+        first, second, *_ = found.values()
+        raise Untranslatable(f"{what} of {first} and {second}, which PostgreSQL does not have", _MEND)
+
+
+def _compared(node: exp.Expression, pair: Pair) -> None:
+    if pair.source in EXACT:
+        _refuse_mixed([node.this, node.expression], "a comparison")
+
+
+def _listed(node: exp.Expression, pair: Pair) -> None:
+    if pair.source in EXACT:
+        for value in node.expressions:
+            _refuse_mixed([node.this, value], "a comparison")
+
+
+def _between(node: exp.Expression, pair: Pair) -> None:
+    if pair.source in EXACT:
+        for key in ("low", "high"):
+            _refuse_mixed([node.this, node.args[key]], "a comparison")
+
+
+def _together(node: exp.Expression, pair: Pair) -> None:
+    if pair.source not in EXACT:
+        return
+    _refuse_mixed(values_of(node), node.key.upper())
+    if isinstance(node, exp.Case) and node.this is not None:
+        for branch in node.args["ifs"]:
+            _refuse_mixed([node.this, branch.this], "a comparison")
+
+
+def _united(node: exp.Expression, pair: Pair) -> None:
+    left, right = (_columns(side) for side in (node.this, node.expression))
+    if pair.source in EXACT and len(left) == len(right):
+        for values in zip(left, right, strict=True):
+            _refuse_mixed(values, f"{node.key.upper()}")
+
+
+def _columns(query: exp.Expression) -> list[exp.Expression]:
+    query = query.unnest()
+    if isinstance(query, exp.SetOperation):
+        return _columns(query.this)
+    return [column.unalias() for column in query.expressions] if isinstance(query, exp.Select) else []
+
+
+MIXED: Rules = {
+    **dict.fromkeys((*COMPARISONS, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Nullif), (_compared,)),
+    **dict.fromkeys((exp.Case, exp.Coalesce, exp.Greatest, exp.Least), (_together,)),
+    **dict.fromkeys((exp.Union, exp.Except, exp.Intersect), (_united,)),
+    exp.In: (_listed,),
+    exp.Between: (_between,),
+}
+"""Before any of the author's words is reworded."""

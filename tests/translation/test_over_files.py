@@ -1,0 +1,115 @@
+"""What PostgreSQL's SQL says and flowc's own engine would not: the same there, or refused before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.translation.corpus import Case
+from tests.translation.engines import Failed, Run, open_datafusion, open_postgres
+from tests.translation.outcomes import translated
+
+SAME = """
+floor(-0.5)
+ceil(CAST('0.5' AS numeric(2,2)))
+floor(-99.5::numeric(3,1))
+ceil(99999999.5) * 2
+floor(sum(amount)) FROM orders
+ceil(amount)::text FROM orders
+floor(-amount) FROM orders
+ceil(x) FROM metrics
+floor(amount / 3) FROM orders
+extract(hr FROM placed_at) FROM orders
+extract(m FROM placed_at) FROM orders
+date_part('mon', placed_at) FROM orders
+extract(sec FROM placed_at) FROM orders
+to_char(placed_at, 'YYYY') || '%' FROM orders
+to_char(placed_at, 'YYYYMM') FROM orders WHERE status LIKE '%a%'
+count(*) FROM orders WHERE id IN (SELECT row_number() OVER () FROM customers)
+id FROM (SELECT id, row_number() OVER (ORDER BY id) AS r FROM orders) AS t WHERE r = 1
+abs(-5.0)
+greatest(id, amount, rating) FROM orders
+id FROM orders WHERE coalesce(shipped_on, placed_at) > '2024-01-20'
+id FROM orders WHERE shipped_on < placed_at AND placed_at >= '2024-01-02' AND id = '2'
+nullif(status, 'open') FROM orders
+CASE status WHEN 'paid' THEN amount ELSE 0 END FROM orders
+coalesce(id::text, note) FROM orders
+id FROM orders WHERE id IN (1, 2.0, '3')
+count(*) FROM (SELECT id FROM orders UNION ALL SELECT amount FROM orders UNION ALL SELECT NULL) AS t
+count(*) FROM (SELECT status FROM orders UNION ALL SELECT 'none') AS t
+""".strip().splitlines()
+
+REFUSED = {
+    "to_char(placed_at, 'YYYY%m') FROM orders": "`%` in a format of to_char",
+    "trim(to_char(placed_at, 'YYYY%')) FROM orders": "`%` in a format of to_char",
+    "to_date(status, '%Y') FROM orders": "`%` in a format of to_date",
+    "id FROM orders WHERE row_number() OVER (ORDER BY id) = 1": "a window function in WHERE",
+    "count(*) FROM orders HAVING row_number() OVER () = 1": "a window function in HAVING",
+    "1 FROM orders AS o JOIN customers AS c ON row_number() OVER () = c.id": "a window function in ON",
+    "extract(nope FROM shipped_on) FROM orders": "the part nope of a date",
+    "date_part('nope', placed_at) FROM orders": "the part nope of a date",
+    "greatest(shipped_on, id) FROM orders": "GREATEST of date and bigint",
+    "coalesce(id, note) FROM orders": "COALESCE of bigint and",
+    "id FROM orders UNION ALL SELECT note FROM orders": "UNION of bigint and",
+    "CASE WHEN id > 1 THEN id ELSE note END FROM orders": "CASE of bigint and",
+    "CASE id WHEN note THEN 1 END FROM orders": "a comparison of bigint and",
+    "nullif(id, note) FROM orders": "a comparison of bigint and",
+    "id FROM orders WHERE note = id": "a comparison of ",
+    "id FROM orders WHERE note < amount": "a comparison of ",
+    "id FROM orders WHERE note = 5": "a comparison of ",
+    "id FROM orders WHERE note IN ('a', 5)": "a comparison of ",
+    "id FROM orders WHERE id BETWEEN 1 AND note": "a comparison of ",
+    "id FROM orders WHERE shipped_on > 20240101": "a comparison of date and",
+    "id FROM orders WHERE (id > 1) = 1": "a comparison of boolean and",
+    "@ -5.0": "`@`",
+    "@ x FROM metrics": "`@`",
+    "x * @x FROM metrics": "`@`",
+}
+
+
+@pytest.fixture(scope="module")
+def runs(postgres_module: str) -> Iterator[dict[str, Run]]:
+    with open_postgres(postgres_module) as postgres, open_datafusion() as own:
+        yield {"postgres": postgres, "datafusion": own}
+
+
+def _translated(line: str) -> tuple[str | None, str]:
+    return translated(Case("files", "postgres", line, f"SELECT {line}", ()), "datafusion")
+
+
+@pytest.mark.parametrize("line", SAME)
+def test_it_is_the_same_there(line: str, runs: dict[str, Run]):
+    text, why = _translated(line)
+    assert text is not None, why
+    assert sorted(map(repr, _plain(runs["datafusion"](text)))) == sorted(
+        map(repr, _plain(runs["postgres"](f"SELECT {line}")))
+    )
+
+
+def _plain(rows: list[tuple[object, ...]]) -> list[object]:
+    return [value if isinstance(value, str | None) else round(float(str(value)), 9) for (value,) in rows]
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_it_is_refused_where_postgresql_refuses_it_or_no_tree_keeps_it(line: str, runs: dict[str, Run]):
+    if "`" not in REFUSED[line]:
+        with pytest.raises(Failed):
+            runs["postgres"](f"SELECT {line}")
+    text, why = _translated(line)
+    assert text is None
+    assert REFUSED[line] in why
+
+
+@pytest.mark.parametrize("nothing", ["NULL", "NULL::float8"])
+def test_distinct_floats_are_counted(nothing: str, runs: dict[str, Run]):
+    values = f"(VALUES (0.0::float8), (-0.5::float8), ('NaN'::float8), (0.0::float8), ({nothing})) AS t(v)"
+    text, why = _translated(f"approx_distinct(v) FROM {values}")
+    assert text is not None, why
+    assert runs["datafusion"](text) == [(3,)]
+
+
+def test_a_zero_is_the_negative_zero(runs: dict[str, Run]):
+    text, why = _translated("approx_distinct(v * 0) FROM (VALUES (1.0::float8), (-1.0::float8)) AS t(v)")
+    assert text is not None, why
+    assert runs["datafusion"](text) == [(1,)]
