@@ -16,6 +16,7 @@ from flowc.compiler.sql.binding import judge_expression, judge_query
 from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.inferfrom import Find, Sources, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
 from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
 from flowc.compiler.sql.relations import DOCUMENTS, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Resolver, Scope, Value
@@ -214,7 +215,15 @@ class _Inference(Sources):
         if isinstance(node, _COLUMN_MAKERS):
             return None
         chosen = self.annotate and self.engine == "datafusion" and has_chosen_digits(node, self.parsed.dialect)
-        return [Field(self._name_of(node), value.type, value.nullable, value.origins, chosen)]
+        kind = DataType(Kind.DECIMAL) if self._is_inner_decimal(node, value) else value.type
+        return [Field(self._name_of(node), kind, value.nullable, value.origins, chosen)]
+
+    def _is_inner_decimal(self, node: exp.Expression, value: Value) -> bool:
+        """Whether a column that only a query around it reads is a decimal by what computes it."""
+        exact = self.annotate and self.engine == "datafusion" and self.parsed.dialect in EXACT
+        if not exact or value.type != UNKNOWN or node.find_ancestor(exp.Subquery, exp.CTE) is None:
+            return False
+        return number_of(node.unalias()) is Number.DECIMAL
 
     def _name_of(self, node: exp.Expression) -> str:
         """The name of an output column; empty when the engine makes one up."""
