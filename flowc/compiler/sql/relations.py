@@ -21,6 +21,8 @@ ROW = "flowc.row"
 """Under this key, what names a whole row says its columns: names and kinds, None where they are not known."""
 DOCUMENTS = "flowc.documents"
 """Under this key, a query says the places of its columns that are JSON, from 1 on, and a join that it merges some."""
+INPUT = "flowc.input"
+"""Under this key, a column says that its name is that of an output column too."""
 _FOLDING = ("postgres", "datafusion")
 
 

@@ -13,7 +13,7 @@ from sqlglot import exp
 from flowc.compiler.sql.meaning.core import Untranslatable, call, integer_value, type_of
 from flowc.compiler.sql.meaning.datafusion_documents import GIVE_DOCUMENTS, JSON, document_of, is_jsonb, named
 from flowc.compiler.sql.meaning.datafusion_numbers import values_of
-from flowc.compiler.sql.relations import DOCUMENTS
+from flowc.compiler.sql.relations import DOCUMENTS, INPUT
 
 _KEPT = ("flowc_jsonb", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_jsonb_set")
 """Functions whose documents have the one form of `jsonb`."""
@@ -198,7 +198,8 @@ def _outside(part: exp.Expression) -> Iterator[exp.Expression]:
 
 def _is_output(value: exp.Expression, query: exp.Expression | None) -> bool:
     """Whether a clause names an output column that is JSON, by its place or its name."""
-    if not isinstance(query, exp.Query):
+    grouped = isinstance(value.parent, exp.Group)
+    if not isinstance(query, exp.Query) or (grouped and INPUT in value.meta):
         return False
     found, place = _output(value, query), integer_value(value)
     return (found is not None and _is_json(found)) or place in query.meta.get(DOCUMENTS, ())

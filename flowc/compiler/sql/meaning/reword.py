@@ -14,7 +14,7 @@ from flowc.compiler.sql.meaning.datafusion_joins import MERGED
 from flowc.compiler.sql.meaning.datafusion_kinds import KINDS
 from flowc.compiler.sql.meaning.datafusion_numbers import SUMS
 from flowc.compiler.sql.meaning.datafusion_places import ANCHORS
-from flowc.compiler.sql.meaning.datafusion_queries import QUANTIFIED
+from flowc.compiler.sql.meaning.datafusion_queries import ORDERS, QUANTIFIED
 from flowc.compiler.sql.meaning.datafusion_texts import TEXTS as VALUE_TEXTS
 from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.java_formats import JAVA_FORMATS
@@ -26,7 +26,7 @@ from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.diagnostics import Reporter
 
 _FIRST: Mapping[str, Sequence[Rules]] = {
-    "datafusion": (QUANTIFIED, {**ANCHORS, **MERGED}, KINDS, INTEGERS, VALUE_TEXTS, SUMS, FAILURES)
+    "datafusion": ({**QUANTIFIED, **ORDERS}, {**ANCHORS, **MERGED}, KINDS, INTEGERS, VALUE_TEXTS, SUMS, FAILURES)
 }
 """What an engine needs to know of the author's own words, before any of them is reworded."""
 
