@@ -276,8 +276,13 @@ def _branches(node: exp.SetOperation) -> list[exp.Expression]:
 
 def _note_documents(node: exp.Query, fields: Iterable[Field] | None) -> None:
     """Leaves on a query which of its columns are JSON, for a translation that compares its rows."""
-    if places := {place for place, field in enumerate(fields or (), 1) if field.type.kind is Kind.JSON}:
+    if places := {place for place, field in enumerate(fields or (), 1) if _has_json(field.type)}:
         node.meta[DOCUMENTS] = node.meta.get(DOCUMENTS, frozenset()) | places
+
+
+def _has_json(kind: DataType) -> bool:
+    """Whether values of a type are documents, or arrays of them."""
+    return kind.kind is Kind.JSON or (kind.element is not None and _has_json(kind.element))
 
 
 def _union_field(same: list[Field], engine: str) -> Field:

@@ -62,7 +62,7 @@ class Sources(Expressions):
             self._check_using(identifier, [before, added])
         scope.merged |= names
         merged = (find_field(r, name, self.engine) for name in names for r in (*before, *added))
-        if any(f is not None and f.type.kind is Kind.JSON for f in merged):
+        if any(f is not None and Kind.JSON in (f.type.kind, f.type.element and f.type.element.kind) for f in merged):
             join.meta[DOCUMENTS] = True
         return names
 

@@ -149,6 +149,17 @@ def _wide_float(node: exp.Expression, pair: Pair) -> None:
             side.replace(exp.cast(side.copy(), "DOUBLE"))
 
 
+def _real_sum(node: exp.Expression, pair: Pair) -> None:
+    """A sum of floats of 32 bits is one; DataFusion's has 64."""
+    given = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
+    if pair.source not in EXACT or not is_real(given):
+        return
+    whole = node
+    while isinstance(whole.parent, exp.Filter | exp.Window) and whole.parent.this is whole:
+        whole = whole.parent
+    whole.replace(exp.cast(whole.copy(), "FLOAT"))
+
+
 def _digits(node: exp.Expression, pair: Pair) -> None:
     """A text of a number with an exponent, which DataFusion reads as no decimal."""
     to, value = node.args["to"], node.this
@@ -163,6 +174,7 @@ def _digits(node: exp.Expression, pair: Pair) -> None:
 KINDS: Rules = {
     exp.Literal: (_literal,),
     exp.Cast: (_digits,),
+    exp.Sum: (_real_sum,),
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
     **dict.fromkeys(_CHOOSING, (_same_kind,)),
     **dict.fromkeys((exp.Union, exp.Intersect, exp.Except), (_columns,)),

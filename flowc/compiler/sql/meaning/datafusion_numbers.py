@@ -141,7 +141,13 @@ def _is_wide_sum(node: exp.Expression) -> bool:
         value = value.this
     if isinstance(value, exp.Add | exp.Sub | exp.Mul):
         return _is_wide_sum(value.left) or _is_wide_sum(value.right)
-    return isinstance(value, exp.Sum) and type_of(value.this) is exp.DataType.Type.BIGINT
+    return isinstance(value, exp.Sum) and _is_bigint(value.this)
+
+
+def _is_bigint(value: exp.Expression) -> bool:
+    """Whether PostgreSQL has a whole number in 64 bits, in which all that are written are here."""
+    written = integer_value(value)
+    return type_of(value) is exp.DataType.Type.BIGINT if written is None else not -(2**31) <= written < 2**31
 
 
 def _average(node: exp.Expression, pair: Pair) -> exp.Expression | None:

@@ -16,6 +16,7 @@ from flowc.compiler.sql.meaning.datafusion_numbers import SUMS
 from flowc.compiler.sql.meaning.datafusion_places import ANCHORS
 from flowc.compiler.sql.meaning.datafusion_queries import ORDERS, QUANTIFIED
 from flowc.compiler.sql.meaning.datafusion_texts import TEXTS as VALUE_TEXTS
+from flowc.compiler.sql.meaning.datafusion_times import ZONED
 from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.java_formats import JAVA_FORMATS
 from flowc.compiler.sql.meaning.likes import LIKES
@@ -26,7 +27,15 @@ from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.diagnostics import Reporter
 
 _FIRST: Mapping[str, Sequence[Rules]] = {
-    "datafusion": ({**QUANTIFIED, **ORDERS}, {**ANCHORS, **MERGED}, KINDS, INTEGERS, VALUE_TEXTS, SUMS, FAILURES)
+    "datafusion": (
+        {**QUANTIFIED, **ORDERS, **ZONED},
+        {**ANCHORS, **MERGED},
+        KINDS,
+        INTEGERS,
+        VALUE_TEXTS,
+        SUMS,
+        FAILURES,
+    )
 }
 """What an engine needs to know of the author's own words, before any of them is reworded."""
 
