@@ -18,7 +18,7 @@ from flowc.compiler.sql.inferfrom import Find, Sources, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
 from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
-from flowc.compiler.sql.relations import DOCUMENTS, Field, Relation, field_key, fold, output_name
+from flowc.compiler.sql.relations import DOCUMENTS, STAR, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Resolver, Scope, Value
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
@@ -238,6 +238,10 @@ class _Inference(Sources):
     def _star(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> list[Field] | None:
         star = node if isinstance(node, exp.Star) else node.this
         fields = scope.star
+        if scope.merged and isinstance(node, exp.Star):
+            names = [field_key(one.name, self.engine) for one in fields or ()]
+            once = bool(names) and len({*names}) == len(names)
+            node.meta[STAR] = [(name, scope.first_with(name)) for name in names] if once else None
         if isinstance(node, exp.Column):
             relation = scope.relations.get(fold(node.args["table"], self.engine))
             if relation is None:

@@ -63,6 +63,11 @@ class Scope:
             yield scope
             scope = scope.parent
 
+    def first_with(self, key: str) -> str:
+        """The name of the first relation that has a column; empty where none has that can be named."""
+        found = (name for name, relation in self.relations.items() if find_field(relation, key, self.engine))
+        return next(found, "").strip()
+
     @property
     def is_open(self) -> bool:
         """Whether a relation here may have columns that are not known."""

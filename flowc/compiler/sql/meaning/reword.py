@@ -10,7 +10,7 @@ from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgr
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
 from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
-from flowc.compiler.sql.meaning.datafusion_joins import MERGED
+from flowc.compiler.sql.meaning.datafusion_joins import MERGED, STARS
 from flowc.compiler.sql.meaning.datafusion_kinds import KINDS
 from flowc.compiler.sql.meaning.datafusion_numbers import SUMS
 from flowc.compiler.sql.meaning.datafusion_places import ANCHORS
@@ -28,7 +28,7 @@ from flowc.diagnostics import Reporter
 
 _FIRST: Mapping[str, Sequence[Rules]] = {
     "datafusion": (
-        {**QUANTIFIED, **ORDERS, **ZONED},
+        {**QUANTIFIED, **ORDERS, **ZONED, **STARS},
         {**ANCHORS, **MERGED},
         KINDS,
         INTEGERS,
