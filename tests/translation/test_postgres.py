@@ -116,7 +116,7 @@ def _document(text: str) -> object:
 
 def test_the_chapters_are_wide():
     assert sum(len(lines(chapter)) for chapter in CHAPTERS) >= 1000
-    assert sum(line.startswith(REFUSED) for chapter in CHAPTERS for line in lines(chapter)) <= 220
+    assert sum(line.startswith(REFUSED) for chapter in CHAPTERS for line in lines(chapter)) <= 250
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

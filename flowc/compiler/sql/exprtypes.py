@@ -119,7 +119,9 @@ def annotate(node: exp.Expression, value: Value) -> None:
     if value.chosen:
         node.meta[CHOSEN] = True
     if kind is not None:
-        node.type = exp.DataType(this=kind, nested=kind is _D.ARRAY)
+        of_json = value.type.element is not None and value.type.element.kind is Kind.JSON
+        elements = [exp.DataType(this=_D.JSON)] if of_json else []
+        node.type = exp.DataType(this=kind, nested=kind is _D.ARRAY, expressions=elements)
 
 
 def literal_type(node: exp.Literal) -> DataType:

@@ -16,8 +16,9 @@ from flowc.compiler.sql.binding import judge_expression, judge_query
 from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.inferfrom import Find, Sources, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
 from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
-from flowc.compiler.sql.relations import DOCUMENTS, Field, Relation, field_key, fold, output_name
+from flowc.compiler.sql.relations import DOCUMENTS, STAR, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Resolver, Scope, Value
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
@@ -214,7 +215,15 @@ class _Inference(Sources):
         if isinstance(node, _COLUMN_MAKERS):
             return None
         chosen = self.annotate and self.engine == "datafusion" and has_chosen_digits(node, self.parsed.dialect)
-        return [Field(self._name_of(node), value.type, value.nullable, value.origins, chosen)]
+        kind = DataType(Kind.DECIMAL) if self._is_inner_decimal(node, value) else value.type
+        return [Field(self._name_of(node), kind, value.nullable, value.origins, chosen)]
+
+    def _is_inner_decimal(self, node: exp.Expression, value: Value) -> bool:
+        """Whether a column that only a query around it reads is a decimal by what computes it."""
+        exact = self.annotate and self.engine == "datafusion" and self.parsed.dialect in EXACT
+        if not exact or value.type != UNKNOWN or node.find_ancestor(exp.Subquery, exp.CTE) is None:
+            return False
+        return number_of(node.unalias()) is Number.DECIMAL
 
     def _name_of(self, node: exp.Expression) -> str:
         """The name of an output column; empty when the engine makes one up."""
@@ -229,6 +238,10 @@ class _Inference(Sources):
     def _star(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> list[Field] | None:
         star = node if isinstance(node, exp.Star) else node.this
         fields = scope.star
+        if scope.merged and isinstance(node, exp.Star):
+            names = [field_key(one.name, self.engine) for one in fields or ()]
+            once = bool(names) and len({*names}) == len(names)
+            node.meta[STAR] = [(name, scope.first_with(name)) for name in names] if once else None
         if isinstance(node, exp.Column):
             relation = scope.relations.get(fold(node.args["table"], self.engine))
             if relation is None:
@@ -267,8 +280,13 @@ def _branches(node: exp.SetOperation) -> list[exp.Expression]:
 
 def _note_documents(node: exp.Query, fields: Iterable[Field] | None) -> None:
     """Leaves on a query which of its columns are JSON, for a translation that compares its rows."""
-    if places := {place for place, field in enumerate(fields or (), 1) if field.type.kind is Kind.JSON}:
+    if places := {place for place, field in enumerate(fields or (), 1) if _has_json(field.type)}:
         node.meta[DOCUMENTS] = node.meta.get(DOCUMENTS, frozenset()) | places
+
+
+def _has_json(kind: DataType) -> bool:
+    """Whether values of a type are documents, or arrays of them."""
+    return kind.kind is Kind.JSON or (kind.element is not None and _has_json(kind.element))
 
 
 def _union_field(same: list[Field], engine: str) -> Field:

@@ -47,22 +47,23 @@ class Sources(Expressions):
 
     def _merged_names(
         self, join: exp.Join, scope: Scope, ctes: Ctes, using: Iterable[exp.Expression], *, nullable: bool
-    ) -> set[str]:
-        """Adds the joined relation; returns the columns that USING or NATURAL makes one."""
+    ) -> dict[str, None]:
+        """Adds the joined relation; returns the columns that USING or NATURAL makes one, in their order."""
         before = list(scope.relations.values())
         added = self.add(join.this, scope, ctes, nullable=nullable)
-        names = {fold(u if isinstance(u, exp.Identifier) else u.this, self.engine) for u in using}
+        names = dict.fromkeys(fold(u if isinstance(u, exp.Identifier) else u.this, self.engine) for u in using)
         if (join.method or "").upper() == "NATURAL":
             if any(r.fields is None for r in (*before, *added)):
                 scope.loose, scope.star = True, None
-                return set()
-            left = {field_key(f.name, self.engine) for r in before for f in r.fields or ()}
-            names = left & {field_key(f.name, self.engine) for r in added for f in r.fields or ()}
+                return {}
+            right = {field_key(f.name, self.engine) for r in added for f in r.fields or ()}
+            left = dict.fromkeys(field_key(f.name, self.engine) for r in before for f in r.fields or ())
+            names = {name: None for name in left if name in right}
         for identifier in using:
             self._check_using(identifier, [before, added])
-        scope.merged |= names
+        scope.merged |= names.keys()
         merged = (find_field(r, name, self.engine) for name in names for r in (*before, *added))
-        if any(f is not None and f.type.kind is Kind.JSON for f in merged):
+        if any(f is not None and Kind.JSON in (f.type.kind, f.type.element and f.type.element.kind) for f in merged):
             join.meta[DOCUMENTS] = True
         return names
 
@@ -170,11 +171,12 @@ def renamed(relation: Relation, alias: exp.TableAlias | None, engine: str) -> Re
     return replace(relation, fields=tuple(fields))
 
 
-def _merged_star(left: list[Field], right: list[Field], names: set[str], engine: str) -> list[Field]:
+def _merged_star(left: list[Field], right: list[Field], names: dict[str, None], engine: str) -> list[Field]:
     others = {field_key(f.name, engine): f.type for f in right}
+    order = {name: place for place, name in enumerate(names)}
     merged = [
         replace(f, type=common_type([f.type, others.get(key, f.type)]))
-        for f in left
+        for f in sorted(left, key=lambda f: order.get(field_key(f.name, engine), len(order)))
         if (key := field_key(f.name, engine)) in names
     ]
     rest = [f for f in (*left, *right) if field_key(f.name, engine) not in names]

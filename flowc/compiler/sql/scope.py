@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from flowc.compiler.ir import Origin
 from flowc.compiler.sql.commontype import common_type
-from flowc.compiler.sql.relations import ROW, Field, Relation, field_key, fold
+from flowc.compiler.sql.relations import INPUT, ROW, Field, Relation, field_key, fold
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Note, Reporter, did_you_mean
 from flowc.types import UNKNOWN, DataType, Kind
@@ -63,6 +63,11 @@ class Scope:
             yield scope
             scope = scope.parent
 
+    def first_with(self, key: str) -> str:
+        """The name of the first relation that has a column; empty where none has that can be named."""
+        found = (name for name, relation in self.relations.items() if find_field(relation, key, self.engine))
+        return next(found, "").strip()
+
     @property
     def is_open(self) -> bool:
         """Whether a relation here may have columns that are not known."""
@@ -98,6 +103,8 @@ class Resolver:
             found = _candidates(level, key)
             if len(found) > 1 and key not in level.merged and not level.loose:
                 self._report_ambiguous(column, [relation for relation, _ in found])
+            if found and key in level.aliases:
+                column.meta[INPUT] = True
             if found:
                 return _merged(found) if key in level.merged else _value_of(*found[0])
             if level.aliases_visible and key in level.aliases:

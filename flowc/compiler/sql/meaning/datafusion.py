@@ -191,9 +191,11 @@ def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     zoned = kind in ZONED_TIMES or kind is exp.DataType.Type.DATE
     instant = exp.cast(node.this.copy(), "TIMESTAMPTZ") if kind is exp.DataType.Type.DATE else node.this
     there = call("arrow_cast", instant, exp.Literal.string(f'Timestamp(Microsecond, Some("{zone}"))'))
-    if not zoned or pair.source in _KEEPS_INSTANT:
+    if pair.source in _KEEPS_INSTANT:
         there.type = exp.DataType.build("timestamptz")
         return there
+    if not zoned:
+        return exp.cast(there, "TIMESTAMPTZ")  # whose days and hours are those of the session's zone
     local = call("to_local_time", there)
     local.type = exp.DataType.build("timestamp")
     return local

@@ -13,7 +13,7 @@ from sqlglot import exp
 from flowc.compiler.sql.meaning.core import Untranslatable, call, integer_value, type_of
 from flowc.compiler.sql.meaning.datafusion_documents import GIVE_DOCUMENTS, JSON, document_of, is_jsonb, named
 from flowc.compiler.sql.meaning.datafusion_numbers import values_of
-from flowc.compiler.sql.relations import DOCUMENTS
+from flowc.compiler.sql.relations import DOCUMENTS, INPUT
 
 _KEPT = ("flowc_jsonb", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_jsonb_set")
 """Functions whose documents have the one form of `jsonb`."""
@@ -42,7 +42,13 @@ def _is_json(value: exp.Expression) -> bool:
         return named(bare.this) == "flowc_json_elements"
     if isinstance(bare, exp.Case | exp.Coalesce):
         return any(map(_is_json, values_of(bare)))
-    return type_of(value) in JSON or is_jsonb(bare) or named(bare) in GIVE_DOCUMENTS
+    return _is_array(value) or type_of(value) in JSON or is_jsonb(bare) or named(bare) in GIVE_DOCUMENTS
+
+
+def _is_array(value: exp.Expression) -> bool:
+    """Whether a value is known to be an array of documents."""
+    kind = value.unnest().type
+    return kind is not None and any(isinstance(each, exp.DataType) and each.this in JSON for each in kind.expressions)
 
 
 def _alike(operands: Sequence[exp.Expression]) -> None:
@@ -60,7 +66,7 @@ def _key(value: exp.Expression) -> exp.Expression:
     bare = value.unnest()
     if isinstance(bare, exp.Null):
         return value.copy()
-    if isinstance(bare, exp.Tuple | exp.Array | exp.ArrayAgg | exp.Any | exp.All):
+    if isinstance(bare, exp.Tuple | exp.Array | exp.ArrayAgg | exp.Any | exp.All) or _is_array(value):
         raise Untranslatable("a comparison of rows or arrays of JSON", "compare the documents one by one")
     made = call("flowc_jsonb_key", formed(value))
     made.type = exp.DataType.build("text")
@@ -198,7 +204,8 @@ def _outside(part: exp.Expression) -> Iterator[exp.Expression]:
 
 def _is_output(value: exp.Expression, query: exp.Expression | None) -> bool:
     """Whether a clause names an output column that is JSON, by its place or its name."""
-    if not isinstance(query, exp.Query):
+    grouped = isinstance(value.parent, exp.Group)
+    if not isinstance(query, exp.Query) or (grouped and INPUT in value.meta):
         return False
     found, place = _output(value, query), integer_value(value)
     return (found is not None and _is_json(found)) or place in query.meta.get(DOCUMENTS, ())
@@ -225,7 +232,8 @@ def _no_order(node: exp.Expression) -> None:
 def _in_arrays(node: exp.Expression) -> None:
     if isinstance(node, exp.Anonymous) and named(node) not in _SEARCHES:
         return
-    if any(isinstance(value.unnest(), exp.Array) and _is_json(value) for value in node.iter_expressions()):
+    given = list(node.iter_expressions())
+    if any(_is_array(value) or (isinstance(value.unnest(), exp.Array) and _is_json(value)) for value in given):
         raise Untranslatable("a search in an array of JSON", "compare the documents one by one")
 
 

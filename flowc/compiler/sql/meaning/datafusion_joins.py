@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
+from flowc.compiler.sql.relations import STAR
 
 _WHAT = "a column without its table that a RIGHT or FULL join merges"
 _MEND = "write `ON a.id = b.id`, and `coalesce(a.id, b.id)` for the column"
@@ -66,6 +68,27 @@ def _say(column: exp.Expression, join: exp.Expression, tables: list[str]) -> Non
     is_output = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"
     column.replace(exp.alias_(whole, column.this.copy()) if is_output else whole)
 
+
+def _expanded(node: exp.Expression, pair: Pair) -> None:
+    """`*` of a join that merges columns, which PostgreSQL puts first and DataFusion leaves where they are."""
+    select = node.parent
+    if pair.source not in EXACT or STAR not in node.meta or not isinstance(select, exp.Select):
+        return
+    if isinstance(select.parent, exp.Exists):
+        return
+    if (names := node.meta[STAR]) is None:
+        raise Untranslatable("`*` of a join that merges columns", "name the columns")
+    both = any((join.side or "").upper() in ("RIGHT", "FULL") for join in select.args.get("joins") or ())
+    node.replace([_column(name, "" if both else table) for name, table in names])
+
+
+def _column(name: str, table: str) -> exp.Expression:
+    quoted = exp.to_identifier(name, quoted=True)
+    return exp.column(quoted, exp.to_identifier(table, quoted=True) if table else None)
+
+
+STARS: Rules = {exp.Star: (_expanded,)}
+"""Before joins are reworded, which give their merged columns of both sides."""
 
 MERGED: Rules = {exp.Join: (_merged,)}
 """Of the author's own columns, before any of them is reworded."""

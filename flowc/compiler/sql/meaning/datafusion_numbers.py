@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
+from collections.abc import Sequence
 from enum import IntEnum
 
 from sqlglot import exp
@@ -17,7 +16,6 @@ from flowc.compiler.sql.meaning.core import (
     build,
     call,
     integer_value,
-    text_value,
     type_of,
 )
 
@@ -29,36 +27,7 @@ CHOSEN = "flowc_chosen"
 WIDENED, IN_ROWS = "flowc_widened", "flowc_rows"
 """On columns that may be decimals with more places than PostgreSQL's; on numbers that are values of rows."""
 
-_MOST_DIGITS = 38
-_EXPONENT = re.compile(r"[0-9.][eE][+-]?[0-9]")
 _DECIMAL = exp.DataType.Type.DECIMAL
-_EXACT_IN = (
-    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Cast,
-    exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs, exp.Sum, exp.Avg,
-)  # fmt: skip
-"""Where it matters whether a number that is written with a point is a decimal or a float. Elsewhere it stays what it is
-for DataFusion, which makes a decimal of a float beside a decimal in CASE and the like."""
-
-
-def _literal(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """`1.15` as a decimal of its digits."""
-    if pair.source not in EXACT or node.args.get("is_string") or node.is_int:
-        return None
-    around = node.parent
-    while isinstance(around, exp.Paren | exp.Neg):
-        around = around.parent
-    in_json = isinstance(around, exp.Anonymous) and str(around.this) == "named_struct"
-    if not (in_json or node.meta.get(IN_ROWS) or isinstance(around, _EXACT_IN)) or _is_float(around.args.get("to")):
-        return None
-    text = format(Decimal(node.this), "f")
-    digits, scale = len(text.replace(".", "").lstrip("0")), len(text.partition(".")[2])
-    if max(digits, scale) > _MOST_DIGITS:
-        return None
-    return exp.cast(exp.Literal.string(text), f"DECIMAL({max(digits, scale, 1)}, {scale})")
-
-
-def _is_float(to: object) -> bool:
-    return isinstance(to, exp.DataType) and to.this in exp.DataType.FLOAT_TYPES
 
 
 class Number(IntEnum):
@@ -72,6 +41,7 @@ class Number(IntEnum):
 
 _AS_THEIR_OPERAND = (
     exp.Paren, exp.Neg, exp.Sum, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Window, exp.Filter, exp.Avg,
+    exp.Min, exp.Max,
 )  # fmt: skip
 
 
@@ -83,8 +53,9 @@ def number_of(node: exp.Expression) -> Number | None:
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
         return _together(number_of(node.left), number_of(node.right))
     if isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
-        kinds = [number_of(value) for value in values_of(node)]
-        return max((kind for kind in kinds if kind is not None), default=None) if None not in kinds else None
+        return _widest(values_of(node))
+    if isinstance(node, exp.Nullif):
+        return _widest([node.this, node.expression])
     if isinstance(node, exp.Count):
         return Number.INTEGER
     kind = type_of(node)
@@ -93,6 +64,11 @@ def number_of(node: exp.Expression) -> Number | None:
     if kind is _DECIMAL:
         return Number.DECIMAL
     return Number.FLOAT if kind in exp.DataType.FLOAT_TYPES else None
+
+
+def _widest(values: Sequence[exp.Expression]) -> Number | None:
+    kinds = [number_of(value) for value in values if not isinstance(value, exp.Null)]
+    return max((kind for kind in kinds if kind is not None), default=None) if None not in kinds else None
 
 
 _ROUNDING = (exp.Round, exp.Trunc, exp.Ceil, exp.Floor)
@@ -165,7 +141,13 @@ def _is_wide_sum(node: exp.Expression) -> bool:
         value = value.this
     if isinstance(value, exp.Add | exp.Sub | exp.Mul):
         return _is_wide_sum(value.left) or _is_wide_sum(value.right)
-    return isinstance(value, exp.Sum) and type_of(value.this) is exp.DataType.Type.BIGINT
+    return isinstance(value, exp.Sum) and _is_bigint(value.this)
+
+
+def _is_bigint(value: exp.Expression) -> bool:
+    """Whether PostgreSQL has a whole number in 64 bits, in which all that are written are here."""
+    written = integer_value(value)
+    return type_of(value) is exp.DataType.Type.BIGINT if written is None else not -(2**31) <= written < 2**31
 
 
 def _average(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -173,24 +155,6 @@ def _average(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if pair.source not in EXACT or number_of(node.this) is not Number.DECIMAL:
         return None
     return exp.Avg(this=exp.cast(node.this.copy(), "DECIMAL(38, 16)"))
-
-
-def _same_kind(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """A float and a decimal in one CASE or COALESCE make a float, as they do in PostgreSQL."""
-    values = values_of(node)
-    kinds = [number_of(value) for value in values]
-    if Number.FLOAT not in kinds:
-        return None
-    to = "FLOAT" if _is_real(node) else "DOUBLE"
-    for value in values if any(map(_is_real, values)) else ():
-        if _is_real(value) != (to == "FLOAT"):
-            value.replace(exp.cast(value.copy(), to))
-    values = values_of(node)
-    kinds = [number_of(value) for value in values]
-    for value, kind in zip(values, kinds, strict=True):
-        if kind is Number.DECIMAL and not isinstance(value.unnest(), exp.Literal):
-            value.replace(exp.cast(value.copy(), "DOUBLE"))
-    return None
 
 
 def values_of(node: exp.Expression) -> list[exp.Expression]:
@@ -205,24 +169,16 @@ def _bit_not(node: exp.Expression, pair: Pair) -> exp.Expression:
     return build("(-1 - :a)", a=node.this)
 
 
-def _wide_float(node: exp.Expression, pair: Pair) -> None:
-    """A float of 32 bits beside any other number counts as one of 64."""
-    sides = (node.left, node.right)
-    if pair.source in EXACT and set(map(_is_real, sides)) == {True, False}:
-        for side in filter(_is_real, sides):
-            side.replace(exp.cast(side.copy(), "DOUBLE"))
-
-
-def _is_real(node: exp.Expression) -> bool:
+def is_real(node: exp.Expression) -> bool:
     """Whether a node is a float of 32 bits, which any whole number or decimal becomes beside one in a CASE."""
     inner = node.unnest()
     if isinstance(inner, exp.Case | exp.Coalesce):
         values = values_of(inner)
-        wide = any(number_of(value) is Number.FLOAT and not _is_real(value) for value in values)
-        return any(map(_is_real, values)) and not wide
+        wide = any(number_of(value) is Number.FLOAT and not is_real(value) for value in values)
+        return any(map(is_real, values)) and not wide
     if isinstance(inner, exp.Add | exp.Sub | exp.Mul | exp.Div):
-        return _is_real(inner.left) and _is_real(inner.right)
-    return _is_real(inner.this) if isinstance(inner, exp.Neg | exp.Abs) else type_of(inner) is _FLOAT
+        return is_real(inner.left) and is_real(inner.right)
+    return is_real(inner.this) if isinstance(inner, exp.Neg | exp.Abs) else type_of(inner) is _FLOAT
 
 
 _FREE = "DECIMAL(38, 20)"
@@ -274,17 +230,6 @@ _OF_DECIMALS_TOO = (exp.Sqrt, exp.Ln, exp.Exp)
 """In PostgreSQL they give a decimal of a decimal; here, a float of as many digits as that surely has."""
 
 
-def _digits(node: exp.Expression, pair: Pair) -> None:
-    """A text of a number with an exponent, which DataFusion reads as no decimal."""
-    to, value = node.args["to"], node.this
-    kind = to.this if isinstance(to, exp.DataType) else None
-    if pair.source not in EXACT or kind is not _DECIMAL or type_of(value) not in exp.DataType.TEXT_TYPES:
-        return
-    text = text_value(value)
-    if text is None or _EXPONENT.search(text):
-        value.replace(call("flowc_text_digits", value))
-
-
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
     if pair.source in EXACT and number_of(node) is Number.FLOAT:
         raise Untranslatable(f"`%` of floats, which {pair.source} does not have")
@@ -292,21 +237,12 @@ def _no_floats(node: exp.Expression, pair: Pair) -> None:
 
 _FLOAT = exp.DataType.Type.FLOAT
 
-LITERALS: Rules = {
-    exp.Literal: (_literal,),
-    exp.Cast: (_digits,),
-    **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
-}
-"""First of all, so that what is made of the author's numbers later knows what they are."""
-
 SUMS: Rules = {exp.Div: (_wide_sums,)}
 """Before a division is told from one of integers."""
 
 NUMBERS: Rules = {
     exp.Avg: (_average,),
     exp.BitwiseNot: (_bit_not,),
-    exp.Case: (_same_kind,),
-    exp.Coalesce: (_same_kind,),
     exp.Div: (_divide,),
     exp.Mod: (_no_floats,),
     exp.Mul: (_multiply,),

@@ -94,6 +94,33 @@ QUANTIFIED: Rules = dict.fromkeys((*COMPARISONS, exp.RegexpLike, exp.RegexpILike
 """Before any of them is reworded."""
 
 
+def _of_input(node: exp.Expression, pair: Pair) -> None:
+    """What rows are ordered by: a name alone is one of the output, in an expression one of a column that is read.
+
+    DataFusion takes the output's in both, and has no way to name the other.
+    """
+    select = node.parent.parent if isinstance(node.parent, exp.Order) else None
+    if pair.source not in EXACT or not isinstance(select, exp.Select) or isinstance(node.this.unnest(), exp.Column):
+        return
+    names = {one.alias.lower() for one in select.selects if one.alias and not _is_named_so(one)}
+    for column in node.this.walk(prune=lambda each: isinstance(each, exp.Query)) if names else ():
+        if isinstance(column, exp.Column) and column.name.lower() in names:
+            raise Untranslatable(
+                f"an order by an expression of `{column.name}`, which is the name of an output column too",
+                "give the output column another name; where it is meant, order by it alone, or repeat its expression",
+            )
+
+
+def _is_named_so(output: exp.Expression) -> bool:
+    """Whether an output column is the column of its name."""
+    inner = output.unalias()
+    return isinstance(inner, exp.Column) and inner.name.lower() == output.alias.lower()
+
+
+ORDERS: Rules = {exp.Ordered: (_of_input,)}
+"""Of the author's own words, before any of them is reworded."""
+
+
 def quantified(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`x = ANY (array)` of other dialects, and comparisons with all or any rows of a subquery."""
     right = node.expression

@@ -18,6 +18,8 @@ from flowc.compiler.sql.meaning.core import (
     Untranslatable,
     build,
     call,
+    integer_value,
+    text_value,
     type_of,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import CHOSEN, EXACT, WIDENED, Number, is_wide, number_of, values_of
@@ -180,12 +182,22 @@ def cast_to_text(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     to, value = node.args["to"], node.this
     if not isinstance(to, exp.DataType) or to.this not in exp.DataType.TEXT_TYPES:
         return None
+    if pair.source in EXACT and to.this in (_TYPE.CHAR, _TYPE.NCHAR) and _is_filled(value, to):
+        raise Untranslatable("char(n), whose texts PostgreSQL fills with blanks", "CAST it AS varchar(n), or AS text")
     text = text_of(value, pair)
     length = _length(to) if pair.source in EXACT or to.expressions else None
     if length is not None:
         whole = exp.cast(value.copy(), "varchar") if text is None else text
         return exp.Left(this=whole, expression=length)
     return text
+
+
+def _is_filled(value: exp.Expression, to: exp.DataType) -> bool:
+    """Whether a `char(n)` may end in blanks, which are no part of it: a single character is what it is."""
+    text, length = text_value(value.unnest()), integer_value(_length(to))
+    if length == 1:
+        return False
+    return text is None or length is None or len(text) < length or text[:length].endswith(" ")
 
 
 def _length(to: exp.DataType) -> exp.Expression | None:

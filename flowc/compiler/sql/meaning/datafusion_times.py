@@ -149,6 +149,24 @@ _UNITS = frozenset(
 )
 
 
+def _truncated_there(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """DATE_TRUNC in a zone: of what a clock there shows."""
+    zone, value = node.args.get("zone"), node.this
+    if pair.source != "postgres" or zone is None:
+        return None
+    if node.text("unit").upper().rstrip("S") not in _OF_DAYS:
+        raise Untranslatable("DATE_TRUNC to less than a day in a zone")
+    if type_of(value) not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
+        raise Untranslatable("DATE_TRUNC in a zone of a value whose type is not known: CAST it")
+    instant = _typed(exp.cast(value.copy(), "TIMESTAMPTZ"), "TIMESTAMPTZ")
+    local = _typed(exp.AtTimeZone(this=instant, zone=zone.copy()), "TIMESTAMP")
+    cut = _typed(exp.TimestampTrunc(this=local, unit=node.args["unit"].copy()), "TIMESTAMP")
+    return _typed(exp.AtTimeZone(this=cut, zone=zone.copy()), "TIMESTAMPTZ")
+
+
+_OF_DAYS = ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
+
+
 def _truncate(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """What DATE_TRUNC gives is a timestamp; that of a date too."""
     unit = node.text("unit").upper().rstrip("S")
@@ -200,6 +218,9 @@ CLOCKS: Rules = {
     exp.Localtimestamp: (_clock("TIMESTAMP"),),
     exp.Localtime: (_clock("TIME"),),
 }
+
+ZONED: Rules = dict.fromkeys((exp.TimestampTrunc, exp.DateTrunc), (_truncated_there,))
+"""Before zones are reworded."""
 
 TIMES: Rules = {
     **CLOCKS,

@@ -10,12 +10,14 @@ from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgr
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
 from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
-from flowc.compiler.sql.meaning.datafusion_joins import MERGED
+from flowc.compiler.sql.meaning.datafusion_joins import MERGED, STARS
+from flowc.compiler.sql.meaning.datafusion_kinds import KINDS
 from flowc.compiler.sql.meaning.datafusion_mixed import MIXED
-from flowc.compiler.sql.meaning.datafusion_numbers import LITERALS, SUMS
+from flowc.compiler.sql.meaning.datafusion_numbers import SUMS
 from flowc.compiler.sql.meaning.datafusion_places import ANCHORS
-from flowc.compiler.sql.meaning.datafusion_queries import QUANTIFIED
+from flowc.compiler.sql.meaning.datafusion_queries import ORDERS, QUANTIFIED
 from flowc.compiler.sql.meaning.datafusion_texts import TEXTS as VALUE_TEXTS
+from flowc.compiler.sql.meaning.datafusion_times import ZONED
 from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.java_formats import JAVA_FORMATS
 from flowc.compiler.sql.meaning.likes import LIKES
@@ -26,7 +28,16 @@ from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.diagnostics import Reporter
 
 _FIRST: Mapping[str, Sequence[Rules]] = {
-    "datafusion": (MIXED, QUANTIFIED, {**ANCHORS, **MERGED}, LITERALS, INTEGERS, VALUE_TEXTS, SUMS, FAILURES)
+    "datafusion": (
+        MIXED,
+        {**QUANTIFIED, **ORDERS, **ZONED, **STARS},
+        {**ANCHORS, **MERGED},
+        KINDS,
+        INTEGERS,
+        VALUE_TEXTS,
+        SUMS,
+        FAILURES,
+    )
 }
 """What an engine needs to know of the author's own words, before any of them is reworded."""
 
