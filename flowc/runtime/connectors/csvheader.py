@@ -11,7 +11,16 @@ from pathlib import Path
 
 from flowc.durations import size_text
 from flowc.plan import FilesRead
-from flowc.runtime.connectors.files import BROKEN, LARGEST, Bytes, CsvOptions, csv_bytes, too_many, unreadable
+from flowc.runtime.connectors.files import (
+    BROKEN,
+    LARGEST,
+    RETURN,
+    Bytes,
+    CsvOptions,
+    csv_bytes,
+    too_many,
+    unreadable,
+)
 from flowc.runtime.connectors.lines import TooLong, pieces
 
 csv.field_size_limit(LARGEST)  # the module's own is 128 KiB, and no limit of CSV
@@ -82,4 +91,6 @@ def _lines(stream: Bytes, options: CsvOptions, last: list[str]) -> Iterator[str]
             last[0] = line
             if not (options.comment and line.startswith(options.comment)):
                 yield line
+            elif line.endswith("\r"):
+                raise csv.Error(f"a comment before its first row {RETURN}")
         mark = "utf-8"
