@@ -263,3 +263,27 @@ def test_how_many_bad_rows_are_not_shown_is_told(project):
     told = project.flowc("run", "kept", "--once").out
     assert told.count("bad row: line") == 5
     assert "bad row: 2 more that are not shown" in told
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
+def test_a_number_that_no_double_holds_is_the_text_of_a_json_column_and_nothing_to_others(project, kind):
+    rows = ["1e999999999", '{"a":[1e999, 1.50]}', '"x"'] if kind == "json" else ['"x"', '"y"', '"z"']
+    lines = [f'{{"id": {number}, "name": {row}, "more": -1e4000}}' for number, row in enumerate(rows, 1)]
+    put(project.path / "in", "a.jsonl", "\n".join(lines))
+    write(project, "a.jsonl", "", f"columns: {{ id: bigint, name: {kind} }}")
+    said = outcomes(project)
+    wanted = list(enumerate(rows if kind == "json" else ["x", "y", "z"], 1))
+    for table in ("t", "s"):
+        with closing(sqlite3.connect(project.path / "w.db")) as database:
+            assert database.execute(f"SELECT id, name FROM {table} ORDER BY id").fetchall() == wanted, said
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
+@pytest.mark.parametrize("more", ["1", "1e999"])
+def test_a_field_that_stands_twice_is_a_bad_row_whatever_stands_beside_it(project, kind, more):
+    lines = ['{"id": 1, "id": 2, "name": "a"}', f'{{"id": 3, "id": 4, "name": "a", "more": {more}}}', '{"id": 5}']
+    put(project.path / "in", "a.jsonl", "\n".join(lines))
+    write(project, "a.jsonl", "", f"columns: {{ id: bigint, name: {kind} }}")
+    outcomes(project)
+    assert ids(project) == ids(project, "s") == [5]
+    assert [found[0] for found in bad_rows(project, "a.jsonl")] == [1, 2]
