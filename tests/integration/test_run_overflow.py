@@ -240,40 +240,6 @@ def test_a_csv_file(files):
     refused(files.project.flowc("run", "--once"), "9223372036854775812")
 
 
-TOO_LARGE = {
-    "CAST(t AS numeric(38,2))": ("1e99", "is too large for the numeric that the SQL casts it to"),
-    "CAST(CAST(t AS double precision) AS numeric(38,2))": (
-        "1e99",
-        "too large for the numeric that the SQL casts it to",
-    ),
-    "CAST(t AS numeric(10,2))": ("-12345678901.5", "`-12345678901.50` is too large for numeric(10,2)"),
-    "CAST(CAST(t AS numeric(38,0)) AS numeric(38,2))": ("1e37", "a number is too large for numeric(38,2)"),
-    "CAST(CAST(t AS bigint) AS numeric(5,2))": ("-1234", "`-1234.00` is too large for numeric(5,2)"),
-}
-
-
-@pytest.mark.parametrize("expression", TOO_LARGE)
-@pytest.mark.parametrize("streams", [False, True])
-def test_a_number_that_a_numeric_does_not_take(files, expression, streams):
-    """Said by the type that the SQL names, and not in the engine's words."""
-    text, words = TOO_LARGE[expression]
-    files.project.write("inbox/t.csv", f"id,t\n1,5\n2,{text}\n")
-    more = f"""
-streams:
-  s:
-    source: {{ connection: drop, path: t.csv, columns: {{ id: bigint, t: text }} }}
-    sql: SELECT {expression} AS v FROM source
-    to: {{ connection: w, table: s, mode: append }}
-    on_error: fail"""
-    files.write(f"SELECT {expression} AS v FROM source", dialect="", more=more if streams else "")
-    text = (files.project.path / "specs/p.yaml").read_text()
-    source = "{ connection: drop, path: t.csv, columns: { id: bigint, t: text } }"
-    files.project.write("specs/p.yaml", text.replace("{ connection: drop, path: t.parquet }", source))
-    done = files.project.flowc("run", "s" if streams else "p", "--once")
-    refused(done, words)
-    assert "Decimal128" not in done.out + done.err
-
-
 @pytest.mark.parametrize("expression", ["n + 1", "n * 3", "-low", "low - 1", "sum(n)", "abs(low)", "sum(n) OVER ()"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("target", ["same", "duckdb"])
