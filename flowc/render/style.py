@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -14,8 +15,9 @@ _CODES = {
     "error": "1;31", "warning": "1;33", "info": "1;34", "help": "1;36", "note": "1;32",
     "frame": "1;34", "bold": "1", "dim": "2", "good": "32", "bad": "31",
 }  # fmt: skip
-_ACTING = re.compile(UNSAFE.pattern.replace("[", "(?![\\n\\t])[", 1))
-_OWN = re.compile(rf"(?P<own>\x1b\[(?:0|{'|'.join(map(re.escape, _CODES.values()))})m)|{_ACTING.pattern}")
+# What nobody else can write begins the colours of a `Style`, until a terminal gets them.
+_OWN = "\x1b" + "".join(chr(0xE000 + byte) for byte in os.urandom(8))
+_ACTING = re.compile(rf"(?P<own>{_OWN})|(?![\n\t]){UNSAFE.pattern}")
 
 COLUMNS = 100
 """How many characters a line may have where no terminal says it."""
@@ -28,8 +30,8 @@ class Style:
     color: bool = False
 
     def paint(self, role: str, text: str) -> str:
-        """`text` in the colour of `role`."""
-        return f"\x1b[{_CODES[role]}m{text}\x1b[0m" if self.color and text else text
+        """`text` in the colour of `role`, once it is `harmless`."""
+        return f"{_OWN}[{_CODES[role]}m{text}{_OWN}[0m" if self.color and text else text
 
     def severity(self, severity: Severity, text: str) -> str:
         """`text` in the colour of a severity."""
@@ -38,9 +40,7 @@ class Style:
 
 def harmless(text: str) -> str:
     """`text` of many lines as a terminal may get it: only line ends, tabs and colours of a `Style` act on it."""
-    if not _ACTING.search(text):
-        return text
-    return _OWN.sub(lambda match: match[0] if match["own"] else printable(match[0]), text)
+    return _ACTING.sub(lambda match: "\x1b" if match["own"] else printable(match[0]), text)
 
 
 def comment(*lines: str) -> str:

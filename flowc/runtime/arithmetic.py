@@ -20,7 +20,8 @@ from flowc.errors import DataError, EngineError
 from flowc.plan import Arithmetic
 from flowc.runtime.chains import Steps, chained, folded
 from flowc.runtime.enginecontext import demand_shallow
-from flowc.runtime.fit import first_failing
+from flowc.runtime.enginewords import spoken
+from flowc.runtime.fit import first_failing, shorten
 
 CODE = "arithmetic-overflow"
 
@@ -266,13 +267,29 @@ def _shortened(words: str) -> str:
     return words if len(words) <= _SHOWN else f"{words[: _SHOWN // 2]} … {words[-_SHOWN // 2 :]}"
 
 
-def overflowed(error: BaseException) -> bool:
-    """Whether the engine itself found that a number, date or interval overflows."""
-    return any(sign in str(error) for sign in _SIGNS)
+def overflow(error: BaseException) -> DataError | None:
+    """The error for a number, date or interval that the engine itself found to overflow; None for another fault."""
+    words = spoken(error)
+    too_large = next((says(found) for sign, says in _TOO_LARGE.items() if (found := re.search(sign, words))), None)
+    if too_large is None and not any(sign in str(error) for sign in _SIGNS):
+        return None
+    return DataError(too_large or words, code=CODE, help="compute with a wider type, such as DECIMAL(38,0), in the SQL")
 
 
+_TOO_LARGE: Mapping[str, Callable[[re.Match[str]], str]] = {
+    # Of a text, the engine says another type than the cast's; of a decimal, its digits without their point.
+    r"Cannot cast string '(-?\d+(?:\.\d*)?)' to value of Decimal": lambda found: (
+        f"{shorten(found[1])} is too large for the numeric that the SQL casts it to"
+    ),
+    r"Cannot cast to Decimal\d+\((\d+), (\d+)\)\. Overflowing": lambda found: (
+        f"a number is too large for numeric({found[1]},{found[2]})"
+    ),
+    r"(-?\d+\.?(\d*)) is too (?:large|small) to store in a Decimal\d+ of precision (\d+)": lambda found: (
+        f"{shorten(found[1])} is too large for numeric({found[3]},{len(found[2])})"
+    ),
+}
 _SIGNS = (
-    "verflow", "Can't cast value", "too large to store in a Decimal", "Timestamp out of range",
+    "verflow", "Can't cast value", "Timestamp out of range",
     "the representable i64 range",
 )  # fmt: skip
 

@@ -54,6 +54,8 @@ class Quoting:
 
     def __init__(self, options: CsvOptions) -> None:
         self.quote, self.comment, self.most = options.quote, options.comment, options.max_line
+        self.remark = rf"^{re.escape(options.comment)}[^\r]*\r?$" if options.comment else None
+        """The pattern of a comment: behind a carriage return within a line may be a row, as others write it."""
         shapes, more = _Shapes.of(options), re.escape(options.delimiter)
         fields = f"(?:{more}{shapes.field})"
         closed = f"^{shapes.inside}{re.escape(options.quote)}"

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError, written_at
 from flowc.plan import EngineRead, FilesRead, TableRead
-from flowc.runtime.arithmetic import CODE, Query, overflowed
+from flowc.runtime.arithmetic import Query, overflow
 from flowc.runtime.arrow import arrow_field, arrow_type, columns_of, data_type, nests_fields, plain, relist
 from flowc.runtime.aside import Aside
 from flowc.runtime.connector import Database, TableStore
@@ -307,9 +307,7 @@ class Engine:
             return found
         if "Parquet" in str(error) and (found := damaged(self._parquet)):
             return found
-        if overflowed(error):
-            return DataError(words, code=CODE, help="compute with a wider type, such as DECIMAL(38,0), in the SQL")
-        return mistyped(error) or EngineError(words, code="query-refused")
+        return overflow(error) or mistyped(error) or EngineError(words, code="query-refused")
 
 
 def _plainly(array: pa.Array, column: str) -> pa.Array:

@@ -42,7 +42,7 @@ from flowc.runtime.jsonnumbers import (
 from flowc.runtime.jsonodd import Pairs, demand_no_constant, demand_no_constants, odd_in
 from flowc.runtime.jsononce import demand_once
 from flowc.runtime.jsonstructs import is_struct, struct_values
-from flowc.runtime.jsontexts import Texts
+from flowc.runtime.jsontexts import TOO_BIG, Texts
 from flowc.runtime.spelled import DOUBLE
 from flowc.types import INTEGER_RANGES, TEXT, DataType, Kind, computed
 
@@ -243,10 +243,15 @@ def parsed(lines: bytes, raw: pa.Schema, *, guessed: bool, strict: bool = True) 
 def _read(lines: bytes, raw: pa.Schema, *, exact: bool) -> pa.RecordBatch | pa.Table:
     texts = _texts(raw, exact=exact)
     if texts is None:
-        return _table(lines, _options(raw, exact=exact))
+        try:
+            return _table(lines, _options(raw, exact=exact))
+        except pa.ArrowInvalid as error:
+            if exact or TOO_BIG not in str(error):
+                raise
+            texts = Texts(raw, (), frozenset(), exact)
     found = texts.read(lines)
     messages = lines_of(lines)
-    for name in texts.names:
+    for name in raw.names:
         demand_once(messages, name)
     return found
 

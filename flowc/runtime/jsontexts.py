@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as arrow_json
 
+TOO_BIG = "Number too big"
+"""What Arrow says of a number that no double holds, be it in a field that it leaves out."""
 _NULL = b"null"
 
 

@@ -31,6 +31,42 @@ def test_lines_that_end_in_carriage_returns_are_told(project, text, ending):
         assert "its first line ends in a carriage return alone, and lines end in line feeds" in said
 
 
+OWN = "holds a carriage return of its own, and lines end in line feeds"
+
+
+@pytest.mark.parametrize(("read", "text", "words"), [
+    ("skip_rows: 1", "x\rid,name\r1,a\r2,b\r", f"line 1, which is skipped, {OWN}"),
+    ("skip_rows: 1", "id,name\r", f"line 1, which is skipped, {OWN}"),
+    ("skip_rows: 2", "x\r\ny\rid,name\n1,a\n", f"line 2, which is skipped, {OWN}"),
+    ("skip_rows: 1", "x" * (1 << 22) + "\rid,name\r1,a", f"line 1, which is skipped, {OWN}"),
+    ("skip_rows: 1, header: false", "x\r1,a\r2,b", f"line 1, which is skipped, {OWN}"),
+    ('comment: "#"', "# x\rid,name\r1,a\r", f"a comment before its first row {OWN}"),
+    ('comment: "#", header: false', "# x\r1,a\r\n# y\r#2,b", f"a comment before its first row {OWN}"),
+    ('comment: "#", skip_rows: 1', "x\n\n# x\rid,name\r1,a", f"a comment before its first row {OWN}"),
+])  # fmt: skip
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("encoding", ["", "utf-16", "cp1252"])
+def test_lines_that_end_in_carriage_returns_are_told_behind_what_is_left_out(
+    project, read, text, words, ending, encoding
+):
+    path = project.path / "in" / f"a.csv{ending}"
+    path.parent.mkdir()
+    packed(path, text.encode(encoding or "utf-8"))
+    write(project, path.name, f"{read}, encoding: {encoding}" if encoding else read)
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
+    for said in outcomes(project):
+        assert words in said
+
+
+def test_rows_behind_a_carriage_return_in_a_comment_are_no_comment(project):
+    put(project.path / "in", "a.csv", "id,name\n1,a\n# x\r2,b\n# é,\r\n#\r3,c\r4,d\n# y,z\r5,e\r\n6,f\n")
+    write(project, "a.csv", 'comment: "#"')
+    outcomes(project)
+    assert ids(project) == ids(project, "s") == [1, 6]
+    assert [found[0] for found in bad_rows(project, "a.csv")] == [3, 5, 6]
+
+
 @pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85"])
 def test_lines_that_end_in_separators_of_unicode_are_told(project, sign):
     """All of the file is its header to every reader of CSV, so it would have no rows."""
@@ -227,3 +263,27 @@ def test_how_many_bad_rows_are_not_shown_is_told(project):
     told = project.flowc("run", "kept", "--once").out
     assert told.count("bad row: line") == 5
     assert "bad row: 2 more that are not shown" in told
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
+def test_a_number_that_no_double_holds_is_the_text_of_a_json_column_and_nothing_to_others(project, kind):
+    rows = ["1e999999999", '{"a":[1e999, 1.50]}', '"x"'] if kind == "json" else ['"x"', '"y"', '"z"']
+    lines = [f'{{"id": {number}, "name": {row}, "more": -1e4000}}' for number, row in enumerate(rows, 1)]
+    put(project.path / "in", "a.jsonl", "\n".join(lines))
+    write(project, "a.jsonl", "", f"columns: {{ id: bigint, name: {kind} }}")
+    said = outcomes(project)
+    wanted = list(enumerate(rows if kind == "json" else ["x", "y", "z"], 1))
+    for table in ("t", "s"):
+        with closing(sqlite3.connect(project.path / "w.db")) as database:
+            assert database.execute(f"SELECT id, name FROM {table} ORDER BY id").fetchall() == wanted, said
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
+@pytest.mark.parametrize("more", ["1", "1e999"])
+def test_a_field_that_stands_twice_is_a_bad_row_whatever_stands_beside_it(project, kind, more):
+    lines = ['{"id": 1, "id": 2, "name": "a"}', f'{{"id": 3, "id": 4, "name": "a", "more": {more}}}', '{"id": 5}']
+    put(project.path / "in", "a.jsonl", "\n".join(lines))
+    write(project, "a.jsonl", "", f"columns: {{ id: bigint, name: {kind} }}")
+    outcomes(project)
+    assert ids(project) == ids(project, "s") == [5]
+    assert [found[0] for found in bad_rows(project, "a.jsonl")] == [1, 2]

@@ -158,11 +158,11 @@ def test_what_the_data_says_counts_when_a_file_is_applied(store: Store, project:
     assert store.rows("SELECT id, legacy FROM customers WHERE id < 3") == [(1, "x"), (2, None)]
 
 
-def colours(project: Inside, **environment: str) -> str:
+def colours(project: Inside, *options: str, **environment: str) -> str:
     """What `plan` prints on a terminal."""
     leader, follower = pty.openpty()
     with subprocess.Popen(
-        project.command("plan"), cwd=project.path, stdout=follower, stderr=follower,
+        project.command("plan", *options), cwd=project.path, stdout=follower, stderr=follower,
         env=project.environment() | {"TERM": "xterm"} | environment,
     ) as running:  # fmt: skip
         os.close(follower)
@@ -185,6 +185,26 @@ def read(leader: int) -> bytes:
 def test_colour_is_for_terminals_that_want_it(project: Inside):
     assert "\x1b[31m- drop column legacy text" in colours(project)
     assert "\x1b" not in colours(project, NO_COLOR="1")
+
+
+ODD = r"""
+tables:
+  odd:
+    connection: store
+    columns: { id: bigint primary key, "\e[31mx": "text default '\e[32m'", "y\e[0m": text }
+"""
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("form", ["text", "sql", "markdown"])
+def test_no_colour_of_others_acts_on_the_terminal(project: Inside, form: str):
+    """Not even one that flowc uses itself."""
+    project.write("specs/odd.yaml", ODD)
+    plain = colours(project, "--sql", "--format", form, NO_COLOR="1")
+    assert "\x1b" not in plain
+    assert "␛[31mx" in plain
+    assert "␛[32m" in plain
+    assert ("\x1b[31m- drop column legacy text\x1b[0m" in colours(project, "--format", form)) == (form == "text")
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
@@ -220,6 +240,7 @@ def test_a_comment_is_not_broken_by_what_stands_in_a_plan():
 
 def test_no_text_of_a_plan_acts_on_the_terminal():
     assert "\x1b" not in migration_text(plan_of(1, "add \x1b[2J", "SELECT '\x1b[2J'"), Style())
+    assert "\x1b" not in migration_markdown(plan_of(1, "add \x1b[31m", "SELECT '\x1b[0m\x1b[1;31m'"))
 
 
 LOAD = """

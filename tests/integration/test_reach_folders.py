@@ -85,12 +85,26 @@ def test_what_is_no_file_below_the_folder_is_refused(what: str, name: str, tmp_p
     assert "odd" in done.out
 
 
-@pytest.mark.parametrize("what", ["file", "pipe", "/dev/zero"])
-def test_a_stream_that_drops_bad_rows_passes_over_it(what: str, tmp_path: Path) -> None:
-    made = _made(tmp_path, on_error="drop")
+@pytest.mark.parametrize(
+    ("what", "path"),
+    [("file", "*.csv"), ("pipe", "*.csv"), ("/dev/zero", "*.csv"), *[("folder", f"{at}**/*.csv") for at in ("", "*/")]],
+)
+@pytest.mark.parametrize("on_error", ["drop", "dlq"])
+def test_a_stream_that_leaves_out_bad_rows_passes_over_it(what: str, path: str, on_error: str, tmp_path: Path) -> None:
+    made = _made(tmp_path, path, on_error)
+    made.write("drop/in/deep/good.csv", "id,name\n2,b\n")
+    os.utime(made.path / "drop/in/deep/good.csv", (2, 2))
     _put(made, what)
+    if what == "folder":
+        os.utime(made.path / "drop/odd", (1, 1), follow_symlinks=False)
     (report,) = made.flowc("run", "watch", "--once", "--json").json
-    assert (report["status"], report["rows"], report["bad_rows"]) == ("ok", 1, 1)
+    assert (report["status"], report["rows"], report["bad_rows"]) == ("ok", 2 if path == "**/*.csv" else 1, 1)
+    (again,) = made.flowc("run", "watch", "--once", "--json").json
+    assert (again["status"], again["messages"]) == ("ok", 0)
+    if on_error == "dlq":
+        (letter,) = made.flowc("dlq", "show", "watch", "--json").json
+        assert letter["topic"] == ("odd" if what == "folder" else "odd.csv")
+        assert letter["code"] == ("unreadable-file" if what == "pipe" else "path-outside")
 
 
 @pytest.mark.parametrize("path", ["*.csv", "**/*.csv", "odd.csv", "in/*.csv"])

@@ -63,24 +63,26 @@ def _decode(message: bytes | None, columns: dict[str, tuple[DataType, bool]]) ->
     if any(names.count(name) > 1 for name in columns):
         raise Bad("twice")
     fields = dict(found)
-    _demand_readable(found)
+    for name, part in found:
+        _demand_readable(name)
+        _demand_readable(part, numbers=name in columns)
     row = {name: value(fields.get(name), kind) for name, (kind, _) in columns.items()}
     if any(row[name] is None and not nullable for name, (_, nullable) in columns.items()):
         raise Bad("missing")
     return row
 
 
-def _demand_readable(found: Any) -> None:
-    """Arrow refuses, wherever it stands, a number that no double comes near, and half of a pair of surrogates."""
+def _demand_readable(found: Any, *, numbers: bool = True) -> None:
+    """Arrow refuses a number that no double comes near, in what is read, and half of a pair of surrogates anywhere."""
     if isinstance(found, str):
         found.encode()
-    if isinstance(found, Number) and math.isinf(float(found)) and found[-1:].isdigit():
+    if numbers and isinstance(found, Number) and math.isinf(float(found)) and found[-1:].isdigit():
         raise Bad("too big")
     for part in found if isinstance(found, list) and not isinstance(found, Pairs) else ():
-        _demand_readable(part)
+        _demand_readable(part, numbers=numbers)
     for name, part in found if isinstance(found, Pairs) else ():
         _demand_readable(name)
-        _demand_readable(part)
+        _demand_readable(part, numbers=numbers)
 
 
 def value(found: Any, kind: DataType) -> Any:

@@ -21,6 +21,7 @@ from flowc.runtime.codecs.shapes import Fields, holds_decimal, is_cut, is_decima
 from flowc.runtime.jsonnumbers import doubtful_decimals
 from flowc.runtime.jsonodd import NOT_FINITE, demand_no_constant
 from flowc.runtime.jsononce import demand_once
+from flowc.runtime.jsontexts import TOO_BIG
 from flowc.runtime.spelled import to_decimal
 from flowc.types import UNKNOWN, DataType, Kind
 
@@ -54,13 +55,28 @@ def _parse(texts: pa.StringArray, fields: Fields) -> list[pa.Array]:
     demand_objects(texts)
     schema = pa.schema([pa.field(name, raw_type(kind)) for name, kind in fields])
     options = arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-    table = _table(texts, options)
+    try:
+        table = _table(texts, options)
+    except pa.ArrowInvalid as error:
+        if TOO_BIG not in str(error):
+            raise
+        # Arrow looks even into what it leaves out, and stops at a number too great for a double there.
+        table = _table(_alone(texts, tuple(name for name, _ in fields)), options)
     for word in NOT_FINITE:  # Arrow reads it, and in a field that nobody reads, nobody would see it
         for text in texts.filter(pc.match_substring(texts, word)).to_pylist():
             demand_no_constant(text.encode())
     if table.num_rows != len(texts):
         raise ValueError("it holds more than one JSON document")
     return [table.column(name).combine_chunks() for name, _ in fields]
+
+
+def _alone(texts: pa.StringArray, names: tuple[str, ...]) -> pa.StringArray:
+    """The objects with some of their fields alone. Raises ValueError for one that has such a field twice."""
+    messages = texts.cast(pa.binary())
+    for name in names:
+        demand_once(messages, name)
+    encode, decode = msgspec.json.Encoder().encode, _cutter(names).decode
+    return pa.array([encode(decode(message)) for message in messages.to_pylist()], pa.binary()).cast(pa.string())
 
 
 def _table(texts: pa.StringArray, options: arrow_json.ParseOptions) -> pa.Table:

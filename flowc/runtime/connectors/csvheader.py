@@ -12,7 +12,16 @@ from pathlib import Path
 
 from flowc.durations import size_text
 from flowc.plan import FilesRead
-from flowc.runtime.connectors.files import BROKEN, LARGEST, Bytes, CsvOptions, csv_bytes, too_many, unreadable
+from flowc.runtime.connectors.files import (
+    BROKEN,
+    LARGEST,
+    RETURN,
+    Bytes,
+    CsvOptions,
+    csv_bytes,
+    too_many,
+    unreadable,
+)
 from flowc.runtime.connectors.lines import TooLong, pieces
 
 csv.field_size_limit(LARGEST)  # the module's own is 128 KiB, and no limit of CSV
@@ -102,4 +111,6 @@ class _Lines:
                 if not (options.comment and line.startswith(options.comment)):
                     self.first = self.first or (number if line.strip("\r\n") else 0)
                     yield line
+                elif line.endswith("\r"):
+                    raise csv.Error(f"a comment before its first row {RETURN}")
             mark = "utf-8"

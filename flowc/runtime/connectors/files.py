@@ -9,6 +9,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ ASIDE = "mend the file or the read options, or set bad rows aside: `on_bad_row: 
 """The mend of a row that cannot be read."""
 MARK = b"\xef\xbb\xbf"
 """What text in UTF-8 may begin with."""
+RETURN = "holds a carriage return of its own, and lines end in line feeds"
+"""What is wrong with a line that may be several to whoever wrote it."""
+_RETURN = re.compile(rb"\r(?!\n|\Z)")
 _MARKS = ("delimiter", "quote", "escape", "comment")
 
 
@@ -241,14 +245,29 @@ def without_mark(opened: Callable[[], Bytes]) -> Bytes:
 
 
 def csv_bytes(path: Path, options: CsvOptions) -> Bytes:
-    """The bytes of a CSV file in UTF-8, from the row on with which it begins."""
+    """The bytes of a CSV file in UTF-8, from the row on with which it begins.
+
+    Raises:
+        DataError: a row that is skipped holds a carriage return of its own, so that others may be skipped with it.
+    """
     stream = opened(path)
     if not is_utf8(options.encoding):
         stream = io.BufferedReader(Recoded(stream, str(options.encoding)))
-    for _ in range(options.skip_rows):
-        while not (part := stream.readline(BLOCK)).endswith(b"\n") and part:
-            pass
+    for number in range(options.skip_rows):
+        if _holds_return(stream):
+            raise unreadable(path, f"line {number + 1}, which is skipped, {RETURN}")
     return stream
+
+
+def _holds_return(stream: Bytes) -> bool:
+    """Reads a line, of which no more than a block is held; whether a carriage return stands in it, not at its end."""
+    found, last = False, b""
+    while part := stream.readline(BLOCK):
+        found = found or _RETURN.search(last + part) is not None
+        last = part[-1:]
+        if last == b"\n":
+            break
+    return found or last == b"\r"
 
 
 def too_many(path: Path, words: str, most: int) -> DataError:

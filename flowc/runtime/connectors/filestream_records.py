@@ -96,8 +96,8 @@ def _wanted(found: Records, quoting: Quoting | None, begin: int) -> Records:
     values = found.values
     empty = pc.match_substring_regex(values, _BLANK if quoting is None else _EMPTY)
     left = pc.or_(empty, pc.less(found.lines, begin))
-    if quoting is not None and quoting.comment:
-        left = pc.or_(left, pc.starts_with(values, quoting.comment))
+    if quoting is not None and quoting.remark:
+        left = pc.or_(left, pc.match_substring_regex(values, quoting.remark))
     if not left.true_count:
         return found
     kept = pc.invert(left)

@@ -78,8 +78,7 @@ class Folder:
     def names(self, pattern: str, start: Path | None = None) -> Iterator[str]:
         """The paths that a pattern finds from `start` on, in no order; `**` goes through no link to a folder.
 
-        Raises:
-            DataError: `**` comes to a link that leads out of the folder.
+        Where `**` comes to a link that leads out of the folder, that is found: it is to be refused as a file is.
         """
         base = start or self.path
         before, deep, after = f"/{pattern}/".partition("/**/")
@@ -87,12 +86,15 @@ class Folder:
             yield from glob.iglob(pattern, root_dir=base)
             return
         for top in glob.iglob(before[1:], root_dir=base) if before else ("",):
-            for parent, folders, _ in os.walk(self.require(base / top)):
-                folders[:] = [name for name in folders if not name.startswith(".")]
-                for name in folders:
-                    self.require(Path(parent, name))
+            if not self.holds(base / top):
+                yield top
+                continue
+            for parent, folders, _ in os.walk(base / top):
                 below = os.path.relpath(parent, base)
-                yield from (os.path.normpath(f"{below}/{name}") for name in self.names(after[:-1] or "*", Path(parent)))
+                folders[:] = [name for name in folders if not name.startswith(".")]
+                found = (name for name in folders if not self.holds(Path(parent, name)))
+                for name in (*found, *self.names(after[:-1] or "*", Path(parent))):
+                    yield os.path.normpath(f"{below}/{name}")
 
 
 def _kind(mode: int) -> str:

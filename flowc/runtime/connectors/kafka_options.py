@@ -22,6 +22,8 @@ _SECURITY = {
 }
 _EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
 _FILES = ("ca_file", "cert_file", "key_file")
+_RECEIVED, _OVERHEAD = "receive.message.max.bytes", 512
+"""What may come at a time, and how much of that no message takes."""
 _DEFAULTS: Mapping[str, object] = {
     "client.id": "flowc",
     "isolation.level": "read_committed",
@@ -30,8 +32,10 @@ _DEFAULTS: Mapping[str, object] = {
     "fetch.queue.backoff.ms": 10,
     "reconnect.backoff.max.ms": 2000,
     # As much as a broker may send: a message of more than librdkafka's own 100 MB would never be read.
-    "receive.message.max.bytes": 2_000_000_000,
+    _RECEIVED: 2_000_000_000,
 }
+_ABOVE = {_RECEIVED: ("fetch.max.bytes", _OVERHEAD), "reconnect.backoff.max.ms": ("reconnect.backoff.ms", 0)}
+"""Settings that librdkafka wants to be no lower than others, and by how much."""
 _OWN: Mapping[str, object] = {
     "enable.auto.commit": "false",
     "enable.auto.offset.store": "false",
@@ -57,6 +61,8 @@ _OWN_PRODUCER: Mapping[str, object] = {
 }
 _SMALLEST, _PARTITION = 1 << 10, 1 << 20
 """The least that is asked for at a time, and what is asked for of each partition at most: librdkafka's own."""
+_MESSAGE = 1_000_000
+"""librdkafka's own `message.max.bytes`, to which no more than is fetched at a time may be set."""
 _TAKEN = {"bootstrap.servers": "bootstrap_servers", "group.id": "group_id"}
 
 
@@ -65,9 +71,12 @@ def held(given: Mapping[str, object], most: int) -> dict[str, object]:
 
     What the connection says itself stays. A message that is larger is fetched all the same.
     """
-    kilobytes = max(1, most >> 10)
-    made = {"queued.max.messages.kbytes": kilobytes, "fetch.max.bytes": max(most, _SMALLEST)}
+    kilobytes, room = max(1, most >> 10), _number(given, _RECEIVED, most + _OVERHEAD) - _OVERHEAD
+    least = _number(given, "message.max.bytes", _SMALLEST)
+    fetched = _number(given, "fetch.max.bytes", max(min(most, room), least))
+    made = {"queued.max.messages.kbytes": kilobytes, "fetch.max.bytes": fetched}
     made["fetch.message.max.bytes"] = max(_SMALLEST, min(most, _PARTITION))
+    made["message.max.bytes"] = max(_SMALLEST, min(fetched, _MESSAGE))
     return {**made, **given}
 
 
@@ -131,9 +140,23 @@ def start_time(start: str) -> int | None:
 
 
 def _defaults(given: Mapping[str, object]) -> dict[str, object]:
-    """Kafka's newer group protocol has its strategy on the broker."""
+    """What is set where the connection does not, in librdkafka's bounds of what it does set.
+
+    Kafka's newer group protocol has its strategy on the broker.
+    """
     left = ("partition.assignment.strategy",) if _new_protocol(given) else ()
-    return {name: value for name, value in _DEFAULTS.items() if name not in left}
+    above = {name: _number(given, lower, 0) + more for name, (lower, more) in _ABOVE.items()}
+    return {
+        name: max(value, above[name]) if name in above and isinstance(value, int) else value
+        for name, value in _DEFAULTS.items()
+        if name not in left
+    }
+
+
+def _number(given: Mapping[str, object], name: str, default: int) -> int:
+    """What the connection sets; what is no number librdkafka refuses itself."""
+    value = str(given.get(name, default))
+    return int(value) if value.isdecimal() else default
 
 
 def _new_protocol(made: Mapping[str, object]) -> bool:

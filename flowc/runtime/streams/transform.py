@@ -13,7 +13,7 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import Arithmetic
-from flowc.runtime.arithmetic import CODE, Query, overflowed
+from flowc.runtime.arithmetic import Query, overflow
 from flowc.runtime.arrow import arrow_field, columns_of, nests_fields, plain
 from flowc.runtime.enginecontext import demand_shallow, new_context, planned_schema, register
 from flowc.runtime.enginejson import register_json, register_parts, without_json
@@ -149,9 +149,7 @@ class Transform:
             return first
         if (large := oversized(error)) is not None:
             return large
-        if overflowed(error):
-            return DataError(spoken(error), code=CODE, help="compute with a wider type in the SQL")
-        return mistyped(error) or EngineError(spoken(error), code="query-refused")
+        return overflow(error) or mistyped(error) or EngineError(spoken(error), code="query-refused")
 
 
 def kept(error: FlowcError) -> FlowcError:
