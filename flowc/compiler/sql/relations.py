@@ -19,6 +19,8 @@ from flowc.types import UNKNOWN, DataType
 
 ROW = "flowc.row"
 """Under this key, what names a whole row says its columns: names and kinds, None where they are not known."""
+OWNERS = "flowc.owners"
+"""Under this key, a column without a table says in which relations of FROM it is, by the names that they have there."""
 DOCUMENTS = "flowc.documents"
 """Under this key, a query says the places of its columns that are JSON, from 1 on, and a join that it merges some."""
 _FOLDING = ("postgres", "datafusion")

@@ -11,6 +11,7 @@ from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
 from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
 from flowc.compiler.sql.meaning.datafusion_joins import MERGED
+from flowc.compiler.sql.meaning.datafusion_names import NAMES
 from flowc.compiler.sql.meaning.datafusion_numbers import LITERALS, SUMS
 from flowc.compiler.sql.meaning.datafusion_places import ANCHORS
 from flowc.compiler.sql.meaning.datafusion_queries import QUANTIFIED
@@ -25,7 +26,7 @@ from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.diagnostics import Reporter
 
 _FIRST: Mapping[str, Sequence[Rules]] = {
-    "datafusion": (QUANTIFIED, {**ANCHORS, **MERGED}, LITERALS, INTEGERS, VALUE_TEXTS, SUMS, FAILURES)
+    "datafusion": (NAMES, QUANTIFIED, {**ANCHORS, **MERGED}, LITERALS, INTEGERS, VALUE_TEXTS, SUMS, FAILURES)
 }
 """What an engine needs to know of the author's own words, before any of them is reworded."""
 
