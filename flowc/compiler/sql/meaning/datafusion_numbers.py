@@ -72,6 +72,7 @@ class Number(IntEnum):
 
 _AS_THEIR_OPERAND = (
     exp.Paren, exp.Neg, exp.Sum, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Window, exp.Filter, exp.Avg,
+    exp.Nullif,
 )  # fmt: skip
 
 
@@ -161,8 +162,8 @@ def is_wide(*operands: exp.Expression) -> bool:
 
 def _is_wide_sum(node: exp.Expression) -> bool:
     value = node.unnest()
-    while isinstance(value, exp.Window | exp.Filter):
-        value = value.this
+    while isinstance(value, exp.Window | exp.Filter | exp.Nullif):
+        value = value.this.unnest()
     if isinstance(value, exp.Add | exp.Sub | exp.Mul):
         return _is_wide_sum(value.left) or _is_wide_sum(value.right)
     return isinstance(value, exp.Sum) and type_of(value.this) is exp.DataType.Type.BIGINT
