@@ -281,6 +281,17 @@ def _set(node: exp.Expression) -> None:
         raise Untranslatable(f"{node.key.upper()} of JSON, which compares rows", f"select it {_BY_PART}{mend}")
 
 
+def _values(node: exp.Expression) -> None:
+    """Makes texts between quotes and NULL JSON beside JSON, as PostgreSQL reads them."""
+    rows = [row.expressions if isinstance(row, exp.Tuple) else [row] for row in node.expressions]
+    for column in zip(*rows, strict=False):
+        for value in column if any(map(_is_json, column)) else ():
+            if isinstance(value, exp.Null) or (isinstance(value, exp.Literal) and value.is_string):
+                value.replace(call("flowc_jsonb_of", exp.cast(value.copy(), "varchar")))
+            elif not _is_json(value):
+                raise Untranslatable("VALUES of JSON beside others", "CAST each of them AS jsonb")
+
+
 def _join(node: exp.Expression) -> None:
     if DOCUMENTS in node.meta:
         raise Untranslatable("a join USING columns of JSON", "join ON a.doc = b.doc")
@@ -301,4 +312,5 @@ _COMPARED: Mapping[type[exp.Expression], Callable[[exp.Expression], None]] = {
     exp.Select: _grouped,
     exp.Ordered: _ordered,
     exp.Join: _join,
+    exp.Values: _values,
 }
