@@ -249,8 +249,24 @@ def _bracket(self: Any, node: exp.Bracket) -> str:
     return f"{self.sql(node, 'this')}[{place}]"
 
 
+_NO_CALLS = (exp.Case, exp.If, exp.Cast, exp.TryCast, exp.Array)
+"""Functions for sqlglot whose parts stand in no list of arguments."""
+
+
+def _equal(self: Any, node: exp.EQ) -> str:
+    """An equality, in brackets where an argument starts with it: `f(a = b)` gives the parameter `a` a value."""
+    text = str(self.binary(node, "="))
+    start, around = node, node.parent
+    while isinstance(around, exp.Binary) and around.this is start:
+        start, around = around, around.parent
+    in_list = isinstance(around, exp.Func | exp.Distinct | exp.Order | exp.IgnoreNulls)
+    bare = isinstance(node.this, exp.Column) and not node.this.table
+    return f"({text})" if bare and in_list and not isinstance(around, (exp.Binary, *_NO_CALLS)) else text
+
+
 _STRUCTURE: Mapping[type[exp.Expression], Render] = {
     exp.Bracket: _bracket,
+    exp.EQ: _equal,
     exp.BitwiseXor: lambda self, e: f"({self.sql(e, 'this')} ^ {self.sql(e, 'expression')})",
     exp.IgnoreNulls: lambda self, e: f"{self.sql(e, 'this')} IGNORE NULLS",
     exp.Literal: _literal,

@@ -1,6 +1,6 @@
 """What is read in another way than PostgreSQL reads it, found in the words of a query: refused, for no tree shows it.
 
-`date '2024-01-31'::text` is a date from there on, and an interval of units and a time of day has lost its time.
+`date '2024-01-31'::text` is a date from there on, and an interval has lost what is behind its first unit.
 A `%` in a format cannot be told from the marks of strftime, in which trees keep formats.
 """
 
@@ -11,10 +11,10 @@ import re
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Token, TokenType
 
+from flowc.compiler.sql.clocks import POSTGRES, with_named_clock
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 
-_DIALECTS = ("postgres", "redshift", "materialize", "risingwave")
 _PART = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*[a-z]+"
 _ANY_PART, _PARTS = re.compile(_PART, re.IGNORECASE), re.compile(rf"(?:{_PART})+\s*", re.IGNORECASE)
 _MAY_BE = re.compile(r"interval|::|@|\bto_\w+.*%", re.IGNORECASE | re.DOTALL)
@@ -27,7 +27,7 @@ _TYPES = frozenset((
 
 def report_misread(parsed: SqlTree, reporter: Reporter) -> None:
     """Reports each such place of a query that is to be translated."""
-    if parsed.dialect not in _DIALECTS or not _MAY_BE.search(parsed.text.text):
+    if parsed.dialect not in POSTGRES or not _MAY_BE.search(parsed.text.text):
         return
     tokens = Dialect.get_or_raise(parsed.dialect).tokenize(parsed.text.text)
     calls: list[str] = []
@@ -55,7 +55,7 @@ _PERCENT = "leave it out of the format: `to_char(d, 'YYYY') || '%'`, or `replace
 
 def _misread(before: Token, text: Token, after: Token | None) -> tuple[str, ...]:
     part = before.token_type is TokenType.INTERVAL and _ANY_PART.match(text.text)
-    if part and not _PARTS.fullmatch(text.text):
+    if part and not _PARTS.fullmatch(with_named_clock(text.text)):
         return ("an interval of anything but numbers and units", "write `interval '1 day 2 hours'`")
     cast = after is not None and after.token_type is TokenType.DCOLON
     if cast and (before.token_type in _TYPES or before.text.upper() == "ZONE"):

@@ -19,10 +19,10 @@ from flowc.types import UNKNOWN, DataType
 
 ROW = "flowc.row"
 """Under this key, what names a whole row says its columns: names and kinds, None where they are not known."""
+OWNERS = "flowc.owners"
+"""Under this key, a column without a table says in which relations of FROM it is, by the names that they have there."""
 DOCUMENTS = "flowc.documents"
 """Under this key, a query says the places of its columns that are JSON, from 1 on, and a join that it merges some."""
-INPUT = "flowc.input"
-"""Under this key, a column says that its name is that of an output column too."""
 STAR = "flowc.star"
 """Under this key, a `*` of a join that merges columns says the names that it stands for, each with the first table that
 has it; None where they are unknown, or one is there twice."""

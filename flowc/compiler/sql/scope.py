@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from flowc.compiler.ir import Origin
 from flowc.compiler.sql.commontype import common_type
-from flowc.compiler.sql.relations import INPUT, ROW, Field, Relation, field_key, fold
+from flowc.compiler.sql.relations import OWNERS, ROW, Field, Relation, field_key, fold
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Note, Reporter, did_you_mean
 from flowc.types import UNKNOWN, DataType, Kind
@@ -103,9 +103,8 @@ class Resolver:
             found = _candidates(level, key)
             if len(found) > 1 and key not in level.merged and not level.loose:
                 self._report_ambiguous(column, [relation for relation, _ in found])
-            if found and key in level.aliases:
-                column.meta[INPUT] = True
             if found:
+                column.meta[OWNERS] = tuple(n for n, r in level.relations.items() if find_field(r, key, level.engine))
                 return _merged(found) if key in level.merged else _value_of(*found[0])
             if level.aliases_visible and key in level.aliases:
                 return level.aliases[key]

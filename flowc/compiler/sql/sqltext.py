@@ -16,6 +16,7 @@ from sqlglot.tokens import Token, TokenType
 import flowc.compiler.dialects.datafusion_sqlglot  # noqa: F401 it makes its dialect known to sqlglot
 from flowc.compiler.sql.arrows import with_parts
 from flowc.compiler.sql.bounds import is_bounded
+from flowc.compiler.sql.clocks import name_clocks
 from flowc.compiler.sql.joins import all_conditions_said
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
@@ -203,6 +204,7 @@ def _has_no_stray_comma(text: MappedText, body: list[Token], dialect: str, repor
 
 def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Reporter) -> SqlTree | None:
     parser = Dialect.get_or_raise(dialect).parser(error_level=ErrorLevel.RAISE, max_errors=20)
+    name_clocks(tokens, dialect)
     try:
         tree = parser.parse(tokens, text.text)[0]
     except ParseError as error:

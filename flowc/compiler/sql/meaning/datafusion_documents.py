@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Untranslatable, call, text_value, type_of
+from flowc.compiler.sql.meaning.core import INTEGERS, Untranslatable, call, text_value, type_of
 from flowc.compiler.sql.meaning.datafusion_texts import no_chosen_digits_within
 from flowc.compiler.sql.relations import ROW
 
@@ -148,6 +148,8 @@ def _cast(node: exp.Cast) -> exp.Expression | None:
     if isinstance(node.to, exp.DataType) and node.to.this in exp.DataType.TEXT_TYPES:
         with_shown([node.this])
         return None
+    if isinstance(node.to, exp.DataType) and node.to.this in _EXACT and type_of(node.this) in JSON:
+        return _number(node)
     if not isinstance(node.to, exp.DataType) or node.to.this not in JSON or isinstance(node.this, exp.Null):
         return None
     value, binary = node.this, node.to.this is _TYPE.JSONB
@@ -156,6 +158,19 @@ def _cast(node: exp.Cast) -> exp.Expression | None:
     if not formed and not is_taken_apart(node):
         new = call("flowc_jsonb_of" if binary else "flowc_json_valid", new)
     new.type = exp.DataType.build("jsonb" if binary else "json")
+    return new
+
+
+_EXACT = (*INTEGERS, _TYPE.DECIMAL)
+
+
+def _number(node: exp.Cast) -> exp.Expression:
+    """A number of a document: in a form without an exponent; a whole one of a decimal, which is rounded."""
+    form = call("flowc_jsonb_of", document_of(node.this))
+    form.type = exp.DataType.build("jsonb")
+    value = form if node.to.this is _TYPE.DECIMAL else exp.cast(form, "DECIMAL(76, 50)")
+    new = exp.cast(value, node.to.copy())
+    new.type = node.to.copy()
     return new
 
 

@@ -13,7 +13,7 @@ from sqlglot import exp
 from flowc.compiler.sql.meaning.core import Untranslatable, call, integer_value, type_of
 from flowc.compiler.sql.meaning.datafusion_documents import GIVE_DOCUMENTS, JSON, document_of, is_jsonb, named
 from flowc.compiler.sql.meaning.datafusion_numbers import values_of
-from flowc.compiler.sql.relations import DOCUMENTS, INPUT
+from flowc.compiler.sql.relations import DOCUMENTS, OWNERS, fold
 
 _KEPT = ("flowc_jsonb", "flowc_jsonb_get", "flowc_jsonb_of", "flowc_jsonb_set")
 """Functions whose documents have the one form of `jsonb`."""
@@ -167,15 +167,49 @@ def _grouped(node: exp.Expression) -> None:
     for value in group.expressions:
         if _is_output(value, node):
             value.replace(_named(value, node))
-    for value in filter(_is_json, list(group.expressions)):
+    documents = list(filter(_is_json, group.expressions))
+    if documents:
+        _say_outputs(group, node)
+    others = [_resolved(value.unnest()) for value in group.expressions if value not in documents]
+    for value in documents:
         if value.find(exp.Query, exp.Explode):
             raise Untranslatable("GROUP BY of JSON that a query or a function of rows gives", "name it in a CTE")
         bare = value.unnest()
         shown = call("flowc_jsonb_of", exp.Min(this=bare.copy()))
         shown.type = exp.DataType.build("jsonb")
-        for used in [each for part in _after_groups(node) for each in _outside(part) if each == bare]:
+        for used in [each for part in _after_groups(node) for each in _uses(part, bare, others)]:
             used.replace(shown.copy())
         value.replace(_key(value))
+
+
+def _say_outputs(group: exp.Expression, select: exp.Query) -> None:
+    """Puts what outputs are made of into the place of their names and numbers, for they are changed later."""
+    for value in list(group.expressions):
+        meant = None if OWNERS in value.meta else _output(value, select)
+        if meant is not None and not meant.is_star:
+            value.replace(meant.copy())
+
+
+def _uses(part: exp.Expression, grouped: exp.Expression, others: Sequence[exp.Expression]) -> list[exp.Expression]:
+    """The places of a document by which rows are grouped, but those in other expressions by which they are too."""
+    wanted = _resolved(grouped)
+    return [
+        each
+        for each in _outside(part, others)
+        if type(each) is type(grouped) and (each == grouped or _resolved(each) == wanted)
+    ]
+
+
+def _resolved(value: exp.Expression) -> exp.Expression:
+    """An expression whose columns are named in one way, however they are written."""
+    new = value.copy()
+    for column in [new] if isinstance(new, exp.Column) else list(new.find_all(exp.Column)):
+        table = column.args.get("table")
+        owner = fold(table, "datafusion") if table is not None else next(iter(column.meta.get(OWNERS, ())), None)
+        if isinstance(column.this, exp.Identifier):
+            column.set("this", exp.to_identifier(fold(column.this, "datafusion"), quoted=True))
+            column.set("table", exp.to_identifier(owner, quoted=True))
+    return new
 
 
 def _named(value: exp.Expression, select: exp.Query) -> exp.Expression:
@@ -196,16 +230,28 @@ def _after_groups(select: exp.Expression) -> list[exp.Expression]:
     return [*select.expressions, *(part for part in parts if part is not None)]
 
 
-def _outside(part: exp.Expression) -> Iterator[exp.Expression]:
-    """The nodes that are in no aggregate, nor in a query of their own."""
-    inner = (exp.AggFunc, exp.Query)
-    return (node for node in part.walk(prune=lambda each: isinstance(each, inner)) if not isinstance(node, inner))
+def _outside(part: exp.Expression, others: Sequence[exp.Expression]) -> Iterator[exp.Expression]:
+    """The nodes that are in no aggregate of groups, no query of their own, and none of these other expressions."""
+
+    def is_within(node: exp.Expression) -> bool:
+        gathers = isinstance(node, exp.AggFunc) and not _is_over_groups(node)
+        return gathers or isinstance(node, exp.Query) or (bool(others) and _resolved(node) in others)
+
+    return (node for node in part.walk(prune=is_within) if not is_within(node))
+
+
+def _is_over_groups(node: exp.Expression) -> bool:
+    """Whether a function looks at a window of groups."""
+    around = node.parent
+    while isinstance(around, exp.IgnoreNulls | exp.RespectNulls | exp.Filter):
+        around = around.parent
+    return isinstance(around, exp.Window)
 
 
 def _is_output(value: exp.Expression, query: exp.Expression | None) -> bool:
     """Whether a clause names an output column that is JSON, by its place or its name."""
     grouped = isinstance(value.parent, exp.Group)
-    if not isinstance(query, exp.Query) or (grouped and INPUT in value.meta):
+    if not isinstance(query, exp.Query) or (grouped and OWNERS in value.meta):
         return False
     found, place = _output(value, query), integer_value(value)
     return (found is not None and _is_json(found)) or place in query.meta.get(DOCUMENTS, ())
@@ -243,6 +289,17 @@ def _set(node: exp.Expression) -> None:
         raise Untranslatable(f"{node.key.upper()} of JSON, which compares rows", f"select it {_BY_PART}{mend}")
 
 
+def _values(node: exp.Expression) -> None:
+    """Makes texts between quotes and NULL JSON beside JSON, as PostgreSQL reads them."""
+    rows = [row.expressions if isinstance(row, exp.Tuple) else [row] for row in node.expressions]
+    for column in zip(*rows, strict=False):
+        for value in column if any(map(_is_json, column)) else ():
+            if isinstance(value, exp.Null) or (isinstance(value, exp.Literal) and value.is_string):
+                value.replace(call("flowc_jsonb_of", exp.cast(value.copy(), "varchar")))
+            elif not _is_json(value):
+                raise Untranslatable("VALUES of JSON beside others", "CAST each of them AS jsonb")
+
+
 def _join(node: exp.Expression) -> None:
     if DOCUMENTS in node.meta:
         raise Untranslatable("a join USING columns of JSON", "join ON a.doc = b.doc")
@@ -263,4 +320,5 @@ _COMPARED: Mapping[type[exp.Expression], Callable[[exp.Expression], None]] = {
     exp.Select: _grouped,
     exp.Ordered: _ordered,
     exp.Join: _join,
+    exp.Values: _values,
 }

@@ -137,8 +137,8 @@ def is_wide(*operands: exp.Expression) -> bool:
 
 def _is_wide_sum(node: exp.Expression) -> bool:
     value = node.unnest()
-    while isinstance(value, exp.Window | exp.Filter):
-        value = value.this
+    while isinstance(value, exp.Window | exp.Filter | exp.Nullif):
+        value = value.this.unnest()
     if isinstance(value, exp.Add | exp.Sub | exp.Mul):
         return _is_wide_sum(value.left) or _is_wide_sum(value.right)
     return isinstance(value, exp.Sum) and _is_bigint(value.this)

@@ -97,13 +97,13 @@ QUANTIFIED: Rules = dict.fromkeys((*COMPARISONS, exp.RegexpLike, exp.RegexpILike
 def _of_input(node: exp.Expression, pair: Pair) -> None:
     """What rows are ordered by: a name alone is one of the output, in an expression one of a column that is read.
 
-    DataFusion takes the output's in both, and has no way to name the other.
+    DataFusion takes the output's in both, and has no way to name the other but in aggregates.
     """
     select = node.parent.parent if isinstance(node.parent, exp.Order) else None
     if pair.source not in EXACT or not isinstance(select, exp.Select) or isinstance(node.this.unnest(), exp.Column):
         return
     names = {one.alias.lower() for one in select.selects if one.alias and not _is_named_so(one)}
-    for column in node.this.walk(prune=lambda each: isinstance(each, exp.Query)) if names else ():
+    for column in node.this.walk(prune=lambda each: isinstance(each, exp.Query | exp.AggFunc)) if names else ():
         if isinstance(column, exp.Column) and column.name.lower() in names:
             raise Untranslatable(
                 f"an order by an expression of `{column.name}`, which is the name of an output column too",

@@ -7,6 +7,8 @@ are refused.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import (
@@ -51,7 +53,7 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     if number is None and any(map(_is_widened, value.walk(prune=_settles))):
         _no_chosen_digits(value)
     if number in (Number.DECIMAL, Number.FRACTION):
-        return _of_decimal(value)
+        return _of_one(value.unnest(), pair, how) or _of_decimal(value)
     part = value.unnest()
     if isinstance(part, exp.Extract):
         return _of_part(part)
@@ -63,12 +65,37 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     return text
 
 
-_MIXED = "the text of what is one of several numbers, whose scales may differ: CAST it"
+_MIXED = (
+    "the text of what is one of several numbers, whose scales may differ: CAST it, as in `CAST(x AS numeric(10, 2))`"
+)
 _CHOSEN_WITHIN = (
     "the text of a number that a query within gives, whose digits PostgreSQL chooses by its values: round() it there"
 )
 _FREE = "the text of a numeric without a scale: CAST it AS numeric(p, s)"
 _CHOSEN = "the text of a quotient or a mean of decimals, whose digits PostgreSQL chooses by their values: round() it"
+
+
+def _of_one(node: exp.Expression, pair: Pair, how: str) -> exp.Expression | None:
+    """The text of one of several numbers: one of their texts, which are decimals with the digits of each."""
+    exact = (Number.INTEGER, Number.DECIMAL)
+    if not isinstance(node, exp.Case | exp.Coalesce) or any(number_of(each) not in exact for each in values_of(node)):
+        return None
+    new = node.copy()
+    for each in values_of(new):
+        written = _written(each)
+        each.replace(written or text_of(each, pair, how) or exp.cast(each.copy(), "varchar"))
+    new.type = exp.DataType.build("text")
+    return new
+
+
+def _written(value: exp.Expression) -> exp.Expression | None:
+    """The text of a number that is written out."""
+    bare = value.unnest()
+    digits = bare.this.unnest() if isinstance(bare, exp.Neg) else bare
+    if not isinstance(digits, exp.Literal) or digits.is_string:
+        return None
+    number = Decimal(digits.this)
+    return exp.Literal.string(format(-number if digits is not bare and number else number, "f"))
 
 
 def _of_decimal(value: exp.Expression) -> exp.Expression | None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from sqlglot import exp
 
+from flowc.compiler.sql.clocks import with_named_clock
 from flowc.compiler.sql.meaning.core import (
     NAIVE_TIMES,
     OURS,
@@ -25,7 +26,6 @@ from flowc.compiler.sql.meaning.core import (
 _TYPE = exp.DataType.Type
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
 _ZONE = r"(:[0-9]{2}([.][0-9]+)?)[ ]*(Z|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
-_CLOCK = re.compile(r"(?<!\S)([+-]?)([0-9]+):([0-9]{2})(?::([0-9]{2}(?:\.[0-9]+)?))?(?!\S)")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 
 
@@ -82,13 +82,8 @@ def _clocked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     ):
         return None
     new = node.copy()
-    new.set("this", exp.Literal.string(_CLOCK.sub(_named_parts, text)))
+    new.set("this", exp.Literal.string(with_named_clock(text)))
     return new
-
-
-def _named_parts(clock: re.Match[str]) -> str:
-    units = zip(clock.groups()[1:], ("hours", "minutes", "seconds"), strict=True)
-    return " ".join(f"{clock[1]}{part} {unit}" for part, unit in units if part is not None)
 
 
 def _canonical(text: str, kind: exp.DataType.Type) -> str:

@@ -13,6 +13,7 @@ from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
 from flowc.compiler.sql.meaning.datafusion_joins import MERGED, STARS
 from flowc.compiler.sql.meaning.datafusion_kinds import KINDS
 from flowc.compiler.sql.meaning.datafusion_mixed import MIXED
+from flowc.compiler.sql.meaning.datafusion_names import NAMES
 from flowc.compiler.sql.meaning.datafusion_numbers import SUMS
 from flowc.compiler.sql.meaning.datafusion_places import ANCHORS
 from flowc.compiler.sql.meaning.datafusion_queries import ORDERS, QUANTIFIED
@@ -30,6 +31,7 @@ from flowc.diagnostics import Reporter
 _FIRST: Mapping[str, Sequence[Rules]] = {
     "datafusion": (
         MIXED,
+        NAMES,
         {**QUANTIFIED, **ORDERS, **ZONED, **STARS},
         {**ANCHORS, **MERGED},
         KINDS,
