@@ -17,7 +17,7 @@ from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.sql.hazards import report_hazards
 from flowc.compiler.sql.meaning.datafusion_json import is_json, numbered, with_json
 from flowc.compiler.sql.meaning.functions import missing_functions, names_of_relations
-from flowc.compiler.sql.meaning.reword import reword
+from flowc.compiler.sql.meaning.reword import TooLarge, reword
 from flowc.compiler.sql.misread import report_misread
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter, Severity
@@ -25,6 +25,8 @@ from flowc.diagnostics import Reporter, Severity
 DATAFUSION = "datafusion"
 MOST_TERMS = 500
 """In a row of operators: the engine takes a time for it that grows with the square of their number."""
+
+_NAMED = ("compute the inner calls in a CTE: `WITH part AS (SELECT round(a) AS b …) SELECT round(b) … FROM part`",)
 
 __all__ = ["DataFusion", "translate", "translate_expression"]
 
@@ -58,6 +60,10 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         report_hazards(SqlTree(tree, parsed.text, parsed.dialect), engine, reporter)
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.span(parsed.tree))
+        return None
+    except TooLarge as grown:
+        message = f"the calls in each other are too large for {engine}, which is given some of their values twice"
+        reporter.error("sql-too-large", message, parsed.span(grown.node), helps=_NAMED)
         return None
     except (SqlglotError, ValueError, TypeError, AttributeError, KeyError):
         # A call with too few arguments parses, and has no part that a rewording looks for; found by fuzzing.
