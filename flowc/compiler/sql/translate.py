@@ -97,9 +97,10 @@ def _has_functions(text: str, named: Collection[str], parsed: SqlTree, engine: s
         reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
         return False
     helps = [f"write it in {engine}'s SQL and say `dialect: {engine}`"]
+    span = parsed.span(parsed.tree) if missing else None  # once: it takes a look at the whole tree
     for name in missing:
         message = f"`{name}` of {parsed.dialect} has no translation to {engine}"
-        reporter.error("untranslatable-sql", message, parsed.span(parsed.tree), helps=helps)
+        reporter.error("untranslatable-sql", message, span, helps=helps)
     return not missing
 
 
