@@ -81,3 +81,7 @@ def test_what_the_text_of_a_call_copies_is_copied_once(tmp_path: Path, levels: i
 @pytest.mark.parametrize("windows", ["w0 AS (ORDER BY id), w1 AS (w0)", "w0 AS ()", "w0 AS (), w1 AS (w0 ORDER BY id)"])
 def test_a_window_may_only_name_another(tmp_path: Path, windows: str):
     assert codes(tmp_path, f"SELECT id FROM lines WINDOW {windows}") == ["batch-dependent"]
+
+
+def test_a_call_of_json_without_an_argument_is_told(tmp_path: Path):
+    assert codes(tmp_path, "SELECT jsonb_exists(id) AS id FROM lines") == ["untranslatable-sql"]

@@ -50,7 +50,11 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         reporter.error("sql-too-deep", message, parsed.span(long), helps=helps)
         return None
     if engine == DATAFUSION:
-        parsed = with_json(parsed, reporter)
+        try:
+            parsed = with_json(parsed, reporter)
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError):
+            _report_unread(parsed, engine, reporter)
+            return None
     if parsed.dialect == engine:
         failed = len(reporter.found) > before
         return None if failed else _generated(numbered(parsed.tree.copy()), parsed, engine, reporter)
@@ -67,14 +71,18 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         return None
     except (SqlglotError, ValueError, TypeError, AttributeError, KeyError):
         # A call with too few arguments parses, and has no part that a rewording looks for; found by fuzzing.
-        message = f"the SQL cannot be translated from {parsed.dialect} to {engine}: a call lacks an argument"
-        reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
+        _report_unread(parsed, engine, reporter)
         return None
     if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
         return None
     named = names_of_relations(tree)
     text = _generated(numbered(tree), parsed, engine, reporter)
     return text if text is None or _has_functions(text, named, parsed, engine, reporter) else None
+
+
+def _report_unread(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
+    message = f"the SQL cannot be translated from {parsed.dialect} to {engine}: a call lacks an argument"
+    reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
 
 
 def _too_long(tree: exp.Expression) -> exp.Expression | None:
