@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sqlglot import exp
+
 from tests.fuzz.mutant import Chance, Mutant, spec
 
 SIZE = 100_000
@@ -37,6 +39,15 @@ def _sql(head: str, part: str, tail: str = "") -> Callable[[], str]:
         TABLE
         + "pipelines:\n  p:\n    from: db\n    to: { connection: db, table: o }\n    sql: |\n"
         + _lines(one(head, part, tail))
+    )
+
+
+def _streamed(sql: str) -> Callable[[], str]:
+    return lambda: (
+        HEAD.replace("{ db:", "{ f: { kind: files, uri: ., format: jsonl }, db:")
+        + 'streams:\n  s:\n    source: { connection: f, path: "*.jsonl", columns: { id: bigint } }\n'
+        + "    to: { connection: db, table: o, mode: append }\n    sql: |\n"
+        + _lines(sql)
     )
 
 
@@ -106,6 +117,12 @@ SHAPES: dict[str, Callable[[], str]] = {
     "ctes": _sql("WITH ", "c{i} AS (SELECT id FROM t),\n", " z AS (SELECT 1 AS id) SELECT id FROM z"),
     "chained ctes": lambda: TABLE + "pipelines:\n  p:\n    from: db\n    to: { connection: db, table: o }\n    sql: |\n" + _lines("WITH c0 AS (SELECT * FROM t)\n" + "".join(f", c{i} AS (SELECT * FROM c{i - 1})\n" for i in range(1, 1500)) + "SELECT * FROM c1499"),
     "doubling ctes": lambda: TABLE + "pipelines:\n  p:\n    from: db\n    to: { connection: db, table: o }\n    sql: |\n" + _lines("WITH c0 AS (SELECT * FROM t)\n" + "".join(f", c{i} AS (SELECT a.id FROM c{i - 1} a JOIN c{i - 1} b USING (id))\n" for i in range(1, 40)) + "SELECT * FROM c39"),
+    "doubling unions": _streamed("WITH c0 AS (SELECT id FROM source)" + "".join(f", c{i} AS (SELECT id FROM c{i - 1} UNION ALL SELECT id FROM c{i - 1})" for i in range(1, 60)) + " SELECT id FROM c59"),
+    "doubling joins": _streamed("WITH c0 AS (SELECT id FROM source)" + "".join(f", c{i} AS (SELECT a.id FROM c{i - 1} a JOIN c{i - 1} b ON a.id = b.id)" for i in range(1, 60)) + " SELECT id FROM c59"),
+    "stars of stars": _streamed("WITH c0 AS (SELECT * FROM source)" + "".join(f", c{i} AS (SELECT *, * FROM c{i - 1})" for i in range(1, 30)) + " SELECT id FROM c29"),
+    "stars of stars in a database": _pipelines("WITH c0 AS (SELECT * FROM t)" + "".join(f", c{i} AS (SELECT *, * FROM c{i - 1})" for i in range(1, 30)) + " SELECT id FROM c29"),
+    "named windows": _streamed("SELECT id FROM source WINDOW w0 AS (ORDER BY id)" + "".join(f", w{i} AS (w{i - 1})" for i in range(1, 1000))),
+    "unknown functions": _streamed("SELECT " + ", ".join(f"f{i}(id) AS c{i}" for i in range(5000)) + " FROM source"),
     "functions": _sql("SELECT ", "lower(", "name"),
     "conditions": _sql("SELECT id FROM t WHERE ", "id = {i} OR\n", " id = 0"),
     "concatenated": _sql("SELECT name", " || 'a{i}'\n", " AS name FROM t"),
@@ -123,6 +140,16 @@ SHAPES: dict[str, Callable[[], str]] = {
 }  # fmt: skip
 
 
+def nested_calls(name: str, depth: int) -> str:
+    """A stream that calls a function of its own values."""
+    return _streamed(f"SELECT {f'{name}(' * depth}id{')' * depth} AS id FROM source")()
+
+
+FUNCTIONS = sorted(name.lower() for kind in exp.ALL_FUNCTIONS for name in kind.sql_names())
+
+
 def mutant(chance: Chance) -> Mutant:
-    """One of the shapes."""
+    """One of the shapes, or calls of some function in each other."""
+    if chance.random() < 0.5:
+        return spec(nested_calls(chance.choice(FUNCTIONS), chance.choice([5, 40, 145])))
     return spec(SHAPES[chance.choice(sorted(SHAPES))]())

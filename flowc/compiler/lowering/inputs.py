@@ -21,6 +21,7 @@ from flowc.compiler.names.badrows import TEXT_FORMATS, file_format, skips_bad
 from flowc.compiler.quote import ident
 from flowc.compiler.quote import table as quoted_table
 from flowc.compiler.sql.infer import Inferred, infer
+from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablerefs import outer_tables
@@ -148,7 +149,7 @@ def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) 
     def find(name: TableName) -> Relation | None:
         return None if name.schema else relations.get(name.name)
 
-    if not announce(given.query, lowering):
+    if not is_small(given.query, lowering.reporter) or not announce(given.query, lowering):
         return None
     found = infer(given.query, DATAFUSION, find, lowering.reporter)
     _check_sources(given.query, found, relations, lowering)

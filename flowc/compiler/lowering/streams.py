@@ -37,6 +37,7 @@ from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.names.raw import column_at, keys_at, name_at, place
 from flowc.compiler.names.resolve import known_dialect
 from flowc.compiler.sql.infer import infer
+from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
 from flowc.diagnostics import Reporter, did_you_mean
@@ -66,6 +67,8 @@ def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
     before = len(lowering.reporter.found)
     sources = tuple(_sources(stream, lowering))
     query, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
+    if query is not None and not is_small(query, lowering.reporter):
+        return None
     query = with_own_stars(query, _hidden(query, sources)) if query is not None else None
     functions = lowering.functions
     relations = dict(_relations(stream, sources, lookups))

@@ -14,7 +14,7 @@ from sqlglot import exp
 from flowc.catalog import TableName
 from flowc.compiler.sql.binding import judge_expression, judge_query
 from flowc.compiler.sql.commontype import common_type
-from flowc.compiler.sql.inferfrom import Find, Sources, renamed
+from flowc.compiler.sql.inferfrom import Find, Sources, TooManyColumns, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
 from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
@@ -47,6 +47,10 @@ def infer(parsed: SqlTree, engine: str, find: Find, reporter: Reporter) -> Infer
         relation = inference.query(parsed.tree, None, {})
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.text.span(0, len(parsed.text.text)))
+        return Inferred(None, ())
+    except TooManyColumns as many:
+        helps = ("list the columns that are needed in the place of `*`",)
+        reporter.error("sql-too-large", str(many), parsed.span(many.node), helps=helps)
         return Inferred(None, ())
     judge_query(parsed, engine, find, reporter)
     return Inferred(relation.fields, tuple(inference.reads))
@@ -203,6 +207,7 @@ class _Inference(Sources):
                 fields = None
             elif fields is not None:
                 fields.extend(found)
+                self.demand_few(projection, len(found), len(fields))
             for one in found or ():
                 value = Value(one.type, one.nullable, one.origins, chosen=one.chosen)
                 scope.aliases.setdefault(field_key(one.name, self.engine), value)

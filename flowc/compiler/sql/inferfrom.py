@@ -15,8 +15,20 @@ from flowc.compiler.sql.scope import Scope, find_field
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.types import UNKNOWN, DataType, Kind
 
+MAX_COLUMNS = 10_000
+"""Of a query; databases have 2,000 at most."""
+_MAX_ALL = 1_000_000
+"""Columns that stand behind all the `*` and tables of a text."""
 _SERIES = "generate_series"
 Find = Callable[[TableName], Relation | None]
+
+
+class TooManyColumns(Exception):
+    """A query has more columns than any engine takes; `node` is where."""
+
+    def __init__(self, node: exp.Expression, what: str) -> None:
+        super().__init__(what)
+        self.node = node
 
 
 @dataclass
@@ -26,6 +38,16 @@ class Sources(Expressions):
     parsed: SqlTree
     find: Find
     reads: dict[TableName, None] = field(default_factory=dict)
+    columns: int = 0
+    """How many were listed so far."""
+
+    def demand_few(self, node: exp.Expression, listed: int, together: int) -> None:
+        """Counts columns that a part of a query lists, of so many together; raises TooManyColumns."""
+        self.columns += listed
+        if together > MAX_COLUMNS:
+            raise TooManyColumns(node, f"the query has more than {MAX_COLUMNS:,} columns")
+        if self.columns > _MAX_ALL:
+            raise TooManyColumns(node, f"the queries of this SQL have more than {_MAX_ALL:,} columns together")
 
     def join(self, join: exp.Join, scope: Scope, ctes: Ctes) -> None:
         """Puts what JOIN names into the scope, with the columns that it merges and hides."""
@@ -87,6 +109,7 @@ class Sources(Expressions):
             scope.star = None
         elif scope.star is not None:
             scope.star.extend(relation.fields)
+            self.demand_few(node, len(relation.fields), 0)
         nested = [*(node.args.get("joins") or ()), *(node.args.get("laterals") or ())]
         for inner in nested:
             if isinstance(inner, exp.Join):

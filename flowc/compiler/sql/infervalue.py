@@ -109,7 +109,7 @@ class Expressions(ABC):
         if isinstance(node, exp.Coalesce):
             kinds = typed_values([node.this, *node.expressions], values)
             return Value(common_type(kinds, self.engine), all(v.nullable for v in values), origins)
-        if isinstance(node, exp.Window):
+        if isinstance(node, exp.Window) and values:
             nullable = values[0].nullable and not isinstance(node.this, _WINDOW_NOT_NULL)
             return Value(values[0].type, nullable, origins)
         if isinstance(node, exp.Null):

@@ -17,7 +17,7 @@ from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.sql.hazards import report_hazards
 from flowc.compiler.sql.meaning.datafusion_json import is_json, numbered, with_json
 from flowc.compiler.sql.meaning.functions import missing_functions, names_of_relations
-from flowc.compiler.sql.meaning.reword import reword
+from flowc.compiler.sql.meaning.reword import TooLarge, reword
 from flowc.compiler.sql.misread import report_misread
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter, Severity
@@ -25,6 +25,8 @@ from flowc.diagnostics import Reporter, Severity
 DATAFUSION = "datafusion"
 MOST_TERMS = 500
 """In a row of operators: the engine takes a time for it that grows with the square of their number."""
+
+_NAMED = ("compute the inner calls in a CTE: `WITH part AS (SELECT round(a) AS b …) SELECT round(b) … FROM part`",)
 
 __all__ = ["DataFusion", "translate", "translate_expression"]
 
@@ -48,7 +50,11 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         reporter.error("sql-too-deep", message, parsed.span(long), helps=helps)
         return None
     if engine == DATAFUSION:
-        parsed = with_json(parsed, reporter)
+        try:
+            parsed = with_json(parsed, reporter)
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError):
+            _report_unread(parsed, engine, reporter)
+            return None
     if parsed.dialect == engine:
         failed = len(reporter.found) > before
         return None if failed else _generated(numbered(parsed.tree.copy()), parsed, engine, reporter)
@@ -59,16 +65,24 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.span(parsed.tree))
         return None
+    except TooLarge as grown:
+        message = f"the calls in each other are too large for {engine}, which is given some of their values twice"
+        reporter.error("sql-too-large", message, parsed.span(grown.node), helps=_NAMED)
+        return None
     except (SqlglotError, ValueError, TypeError, AttributeError, KeyError):
         # A call with too few arguments parses, and has no part that a rewording looks for; found by fuzzing.
-        message = f"the SQL cannot be translated from {parsed.dialect} to {engine}: a call lacks an argument"
-        reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
+        _report_unread(parsed, engine, reporter)
         return None
     if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
         return None
     named = names_of_relations(tree)
     text = _generated(numbered(tree), parsed, engine, reporter)
     return text if text is None or _has_functions(text, named, parsed, engine, reporter) else None
+
+
+def _report_unread(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
+    message = f"the SQL cannot be translated from {parsed.dialect} to {engine}: a call lacks an argument"
+    reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
 
 
 def _too_long(tree: exp.Expression) -> exp.Expression | None:
@@ -91,9 +105,10 @@ def _has_functions(text: str, named: Collection[str], parsed: SqlTree, engine: s
         reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
         return False
     helps = [f"write it in {engine}'s SQL and say `dialect: {engine}`"]
+    span = parsed.span(parsed.tree) if missing else None  # once: it takes a look at the whole tree
     for name in missing:
         message = f"`{name}` of {parsed.dialect} has no translation to {engine}"
-        reporter.error("untranslatable-sql", message, parsed.span(parsed.tree), helps=helps)
+        reporter.error("untranslatable-sql", message, span, helps=helps)
     return not missing
 
 

@@ -240,9 +240,19 @@ def no_text_number(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
+def decode(node: exp.Expression, pair: Pair) -> exp.Expression:
+    """CASE whose NULL is equal to NULL."""
+    value, *rest = node.expressions
+    default = rest[-1].copy() if len(rest) % 2 else None
+    pairs = zip(rest[::2], rest[1::2], strict=False)
+    tests = [exp.If(this=exp.NullSafeEQ(this=value.copy(), expression=s.copy()), true=r.copy()) for s, r in pairs]
+    return exp.Case(ifs=tests, default=default)
+
+
 COMMON: Rules = {
     **DATE_PARTS,
     exp.Anonymous: (named,),
+    exp.DecodeCase: (decode,),
     exp.Length: (length_of_list,),
     exp.First: (first_value,),
     exp.Last: (first_value,),

@@ -46,7 +46,6 @@ from flowc.compiler.sql.meaning.mysql_numbers import (
 )
 from flowc.compiler.sql.meaning.mysql_patterns import PATTERNS
 from flowc.compiler.sql.meaning.mysql_queries import (
-    decode,
     filtered,
     nvl2,
     offset_alone,
@@ -75,7 +74,6 @@ _QUERIES: Rules = {
     exp.Group: (rollup,),
     exp.Fetch: (fetch_first,),
     exp.Nvl2: (nvl2,),
-    exp.DecodeCase: (decode,),
     exp.ToDouble: (lambda n, p: exp.cast(n.this.copy(), "DOUBLE"),),
     exp.CTE: (plain_cte,),
     exp.Subquery: (derived_alias,),

@@ -117,15 +117,6 @@ def nvl2(node: exp.Expression, pair: Pair) -> exp.Expression:
     return exp.Case(ifs=[exp.If(this=known, true=node.args["true"].copy())], default=node.args["false"].copy())
 
 
-def decode(node: exp.Expression, pair: Pair) -> exp.Expression:
-    """CASE whose NULL is equal to NULL."""
-    value, *rest = node.expressions
-    default = rest[-1].copy() if len(rest) % 2 else None
-    pairs = zip(rest[::2], rest[1::2], strict=False)
-    tests = [exp.If(this=exp.NullSafeEQ(this=value.copy(), expression=s.copy()), true=r.copy()) for s, r in pairs]
-    return exp.Case(ifs=tests, default=default)
-
-
 def one_key(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A frame of values needs an order by a single number, and NULLs have taken another place."""
     spec, order = node.args.get("spec"), node.args.get("order")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from sqlglot import exp
 
@@ -52,17 +54,52 @@ _ENGINES: Mapping[str, Sequence[Rules]] = {
 }
 
 
+_PARTS, _PARTS_PER_NODE = 10_000, 5
+"""How many parts what takes the place of one node may have: some rules write an argument twice, and calls nest."""
+_WORK, _WORK_PER_NODE = 500_000, 20
+"""The same of all that takes the place of nodes."""
+
+
+class TooLarge(Exception):
+    """What the engine gets in the place of a node would have too many parts; `node` is it."""
+
+    def __init__(self, node: exp.Expression) -> None:
+        super().__init__("too many parts")
+        self.node = node
+
+
+@dataclass(slots=True)
+class _Growth:
+    """How many parts may still be written."""
+
+    parts: int
+    work: int
+
+    @staticmethod
+    def of(tree: exp.Expression) -> _Growth:
+        nodes = sum(1 for _ in tree.walk())
+        return _Growth(_PARTS + _PARTS_PER_NODE * nodes, _WORK + _WORK_PER_NODE * nodes)
+
+    def take(self, node: exp.Expression, new: exp.Expression) -> None:
+        """Counts what takes the place of a node; raises TooLarge."""
+        size = sum(1 for _ in islice(new.walk(), self.parts + 1))
+        self.work -= size
+        if size > self.parts or self.work < 0:
+            raise TooLarge(node)
+
+
 def reword(parsed: SqlTree, engine: str, reporter: Reporter) -> exp.Expression:
-    """A copy of the tree with every rule of the engine applied; reports what cannot be kept."""
+    """A copy of the tree with every rule of the engine applied; reports what cannot be kept; raises TooLarge."""
     pair = Pair(parsed.dialect, engine)
     root = exp.Paren(this=copied(parsed.tree))
     shared = (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, common.COMMON, RELATIONS, ZONES)
+    growth = _Growth.of(root)
     nodes: list[exp.Expression] = []
     for rules in (*_FIRST.get(engine, (SUMS, FAILURES)), *shared, *_ENGINES.get(engine, ())):
         nodes = nodes or [node for node in root.walk() if node is not root]
         if found := [node for node in nodes if type(node) in rules]:
             for node in reversed(found):
-                _reword_node(node, rules, pair, parsed, reporter)
+                _reword_node(node, rules, pair, parsed, reporter, growth)
             nodes = []  # a rule may have changed them
     if engine == "mysql":
         same_names(root)
@@ -71,7 +108,9 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter) -> exp.Expression:
     return tree
 
 
-def _reword_node(node: exp.Expression, rules: Rules, pair: Pair, parsed: SqlTree, reporter: Reporter) -> None:
+def _reword_node(
+    node: exp.Expression, rules: Rules, pair: Pair, parsed: SqlTree, reporter: Reporter, growth: _Growth
+) -> None:
     for rewrite in rules[type(node)]:
         try:
             new = rewrite(node, pair)
@@ -87,6 +126,7 @@ def _reword_node(node: exp.Expression, rules: Rules, pair: Pair, parsed: SqlTree
             reporter.error("untranslatable-sql", message, parsed.span(node))
             return
         if new is not None:
+            growth.take(node, new)
             kind = new.args["to"] if isinstance(new, exp.Cast) else new.type
             if kind is None or kind.this is exp.DataType.Type.UNKNOWN:
                 kind = node.args["to"] if isinstance(node, exp.Cast) else node.type

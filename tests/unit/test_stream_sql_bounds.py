@@ -1,0 +1,87 @@
+"""SQL that is short and large for flowc's engine is refused before the work, and what is a little smaller is read."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from flowc.compiler import stages
+from flowc.diagnostics import Reporter
+from flowc.service.checking import checker
+from tests.unit.project import write
+
+LONGEST = 6
+"""Seconds of the processor, on a busy machine."""
+
+PROJECT = """
+connections:
+  f: {{ kind: files, uri: ., format: jsonl }}
+  w: {{ kind: duckdb, path: a.duckdb }}
+streams:
+  p:
+    sources: {{ lines: {{ connection: f, path: "*.jsonl", columns: {{ id: bigint, ids: "bigint[]", v: double }} }} }}
+    sql: {sql}
+    to: {{ connection: w, table: o, mode: append }}
+"""
+
+
+def codes(folder: Path, sql: str) -> list[str]:
+    """The codes that lint gives to a stream."""
+    specs = write(folder, PROJECT.format(sql=sql))
+    reporter, started = Reporter(), time.process_time()
+    stages.lint([specs], reporter, checker=checker())
+    assert time.process_time() - started < LONGEST
+    return [diagnostic.code for diagnostic in reporter.sorted()]
+
+
+def doubling(step: str, levels: int) -> str:
+    """CTEs that each read the one before twice."""
+    steps = "".join(f", t{i} AS ({step.format(f't{i - 1}')})" for i in range(1, levels))
+    return f"WITH t0 AS (SELECT id FROM lines){steps} SELECT id FROM t{levels - 1}"
+
+
+def nested(call: str, levels: int) -> str:
+    """Calls in each other."""
+    return f"SELECT {call * levels}id{')' * levels} AS id FROM lines"
+
+
+UNION = "SELECT id FROM {0} UNION ALL SELECT id FROM {0}"
+CHAIN = "SELECT id FROM {0}"
+STARS = "SELECT *, * FROM {0}"
+
+
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [
+        (doubling(UNION, 10), doubling(UNION, 11)),
+        (doubling(CHAIN, 39), doubling(CHAIN, 40)),
+        (doubling(CHAIN, 39), doubling(CHAIN, 2_300)),
+        (doubling(UNION, 10), doubling(UNION, 60)),
+        (doubling(STARS, 14), doubling(STARS, 15)),
+        (doubling(STARS, 14), doubling(STARS, 39)),
+        (" UNION ALL ".join(["SELECT id FROM lines"] * 400), " UNION ALL ".join(["SELECT id FROM lines"] * 1_001)),
+        (nested("round(", 3), nested("round(", 145)),
+        (nested("round(", 2), nested("round(", 40)),
+    ],
+)
+def test_what_grows_in_the_engine_is_refused_before_it_does(tmp_path: Path, small: str, large: str):
+    assert "sql-too-large" not in codes(tmp_path, small)
+    assert codes(tmp_path, large) == ["sql-too-large"]
+
+
+@pytest.mark.parametrize(("levels", "expected"), [(2, []), (145, ["sql-too-deep"])])
+def test_what_the_text_of_a_call_copies_is_copied_once(tmp_path: Path, levels: int, expected: list[str]):
+    """`decode(id, decode(id, …), 1)` reads its value twice."""
+    call = "decode(id, " * levels + "id" + ", 1)" * levels
+    assert codes(tmp_path, f"SELECT {call} AS id FROM lines") == expected
+
+
+@pytest.mark.parametrize("windows", ["w0 AS (ORDER BY id), w1 AS (w0)", "w0 AS ()", "w0 AS (), w1 AS (w0 ORDER BY id)"])
+def test_a_window_may_only_name_another(tmp_path: Path, windows: str):
+    assert codes(tmp_path, f"SELECT id FROM lines WINDOW {windows}") == ["batch-dependent"]
+
+
+def test_a_call_of_json_without_an_argument_is_told(tmp_path: Path):
+    assert codes(tmp_path, "SELECT jsonb_exists(id) AS id FROM lines") == ["untranslatable-sql"]
