@@ -98,7 +98,7 @@ def _same_kind(node: exp.Expression, pair: Pair) -> None:
 
 def _stay_real(node: exp.Expression, group: Sequence[exp.Expression]) -> bool:
     """Whether what is chosen is a float of 32 bits, which a decimal becomes beside one."""
-    return isinstance(node, exp.Case | exp.Coalesce) and is_real(node)
+    return isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least) and is_real(node)
 
 
 def _as_floats(values: Sequence[exp.Expression], *, real: bool) -> None:

@@ -172,7 +172,7 @@ def _bit_not(node: exp.Expression, pair: Pair) -> exp.Expression:
 def is_real(node: exp.Expression) -> bool:
     """Whether a node is a float of 32 bits, which any whole number or decimal becomes beside one in a CASE."""
     inner = node.unnest()
-    if isinstance(inner, exp.Case | exp.Coalesce):
+    if isinstance(inner, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
         values = values_of(inner)
         wide = any(number_of(value) is Number.FLOAT and not is_real(value) for value in values)
         return any(map(is_real, values)) and not wide
