@@ -19,6 +19,9 @@ MAX_JOINED = 128
 MAX_QUERIES = 40
 """Queries that read from each other in a row; conditions are moved through all of them, and grow on the way."""
 
+MAX_TAKEN = 8
+"""`coalesce` in each other's values but the last, each of which the engine's optimizer looks at several times."""
+
 _HELPS = ("write what is read so often to a table of its own, in a pipeline or stream before this one",)
 
 
@@ -44,7 +47,25 @@ def is_small(parsed: SqlTree, reporter: Reporter) -> bool:
     if sizes.found is not None:
         node, message = sizes.found
         reporter.error("sql-too-large", message, parsed.span(node), helps=_HELPS)
-    return sizes.found is None
+    deep = _too_many_taken(parsed.tree)
+    if deep is not None:
+        message = f"more than {MAX_TAKEN} levels of `coalesce` or BETWEEN in each other"
+        help_ = "`coalesce(coalesce(a, b), c)` is `coalesce(a, b, c)`; the last value of each may be another one"
+        reporter.error("sql-too-deep", message, parsed.span(deep), helps=(help_,))
+    return sizes.found is None and deep is None
+
+
+def _too_many_taken(root: exp.Expression) -> exp.Expression | None:
+    """The innermost value that has too many such levels, if there is one."""
+    levels = dict[int, int]()
+    for node in reversed(list(root.walk())):
+        taken = isinstance(node, exp.Coalesce | exp.Between)
+        last = node.expressions[-1] if taken and node.expressions else None
+        parts = (levels[id(part)] + (taken and part is not last) for part in node.iter_expressions())
+        levels[id(node)] = max(parts, default=0)
+        if levels[id(node)] > MAX_TAKEN:
+            return node
+    return None
 
 
 @dataclass(slots=True)
