@@ -102,11 +102,11 @@ def test_what_an_engine_says_holds_no_value_of_the_environment(tmp_path: Path) -
     assert (error.code, "***" in error.message, "hunter2" in error.message) == ("query-refused", True, False)
 
 
-def test_a_text_that_no_engine_can_be_given_ends_nothing(tmp_path: Path) -> None:
+def test_a_text_that_no_engine_can_be_given_is_told_before_one_is_asked(tmp_path: Path) -> None:
     reporter, env = Reporter(), {"NAME": "\udcff"}  # what Python makes of a byte that is no UTF-8
     sql = "SELECT '{{ env.NAME }}' AS n FROM mart.invoices"
     stages.lint([write(tmp_path, "env: [TOKEN, NAME]\n" + BASE + on("db", sql))], reporter, env=env, checker=checker())
-    assert reporter.sorted() == []
+    assert [found.code for found in reporter.sorted()] == ["template-error"]
 
 
 ELSEWHERE = [

@@ -85,3 +85,20 @@ def test_a_window_may_only_name_another(tmp_path: Path, windows: str):
 
 def test_a_call_of_json_without_an_argument_is_told(tmp_path: Path):
     assert codes(tmp_path, "SELECT jsonb_exists(id) AS id FROM lines") == ["untranslatable-sql"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        ("coalesce(abs(", "), 1)"),
+        ("coalesce(", ", 1, 2)"),
+        ("(", " BETWEEN 1 AND 2)::int"),
+    ],
+)
+def test_values_that_the_optimizer_looks_at_again_and_again_are_bounded(tmp_path: Path, sql: tuple[str, str]):
+    def query(levels: int) -> str:
+        return f"SELECT {sql[0] * levels}id{sql[1] * levels} AS x FROM lines"
+
+    assert codes(tmp_path, query(8)) == []
+    assert codes(tmp_path, query(9)) == ["sql-too-deep"]
+    assert codes(tmp_path, f"SELECT {'coalesce(id, ' * 20}1{')' * 20} AS x FROM lines") == []

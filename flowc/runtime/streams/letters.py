@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.instants import held, outside
-from flowc.runtime.jsontext import json_text
+from flowc.runtime.jsontext import TooFar, json_text
 from flowc.runtime.streams.letternotes import JUDGED, LEFT_OUT, TIME, noted
 from flowc.stream import DEAD_LETTER, SourcePlan, StreamPlan, TableTarget
 
@@ -85,7 +85,33 @@ def _left_out(dead: pa.RecordBatch, headers: pa.Array) -> pa.Array:
 
 def _message(values: pa.Array) -> pa.Array:
     """The bytes of messages; of rows of Parquet, which have none, JSON."""
-    return (json_text(values) if pa.types.is_struct(values.type) else values).cast(pa.binary())
+    return (_rows(values) if pa.types.is_struct(values.type) else values).cast(pa.binary())
+
+
+def _rows(values: pa.StructArray) -> pa.Array:
+    try:
+        return json_text(values)
+    except TooFar:
+        # One by one, for only what no text can show is to be a number.
+        return pa.concat_arrays([_row(values.slice(place, 1)) for place in range(len(values))])
+
+
+def _row(value: pa.StructArray) -> pa.Array:
+    try:
+        return json_text(value)
+    except TooFar:
+        parts, names = [_number(part) for part in value.flatten()], [field.name for field in value.type]
+    try:
+        return json_text(pa.StructArray.from_arrays(parts, names))
+    except TooFar:
+        return pa.array([None], pa.string())
+
+
+def _number(values: pa.Array) -> pa.Array:
+    """Days and instants as the numbers that they are kept as."""
+    if pa.types.is_date32(values.type):
+        return values.cast(pa.int32())
+    return values.cast(pa.int64()) if pa.types.is_timestamp(values.type) else values
 
 
 def _repeated(text: str, count: int) -> pa.Array:
