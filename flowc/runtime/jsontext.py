@@ -30,8 +30,9 @@ Write = Callable[[pa.Array, int], pa.StringArray]
 """The text of every value, in a style."""
 
 _NULL = "null"
-_FAR = "<value out of range"
-"""What Arrow's text of a time begins with that is far from the years that it writes."""
+_FAR = 950_000_000_000
+"""Seconds from 1970 within which Arrow writes the year that it is: it counts years in sixteen bits."""
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 TYPE = b"flowc.type"
 """The key of a field's metadata under which its exact type stands."""
 _SPECIAL = r'["\\\x00-\x1f]'
@@ -121,13 +122,16 @@ def _timestamp(array: pa.Array, style: int) -> pa.StringArray:
 
 
 def _written(array: pa.Array) -> pa.StringArray:
-    """Dates and times as text, in place of which Arrow writes words for those far from the years that it knows."""
-    text = array.cast(pa.string())
-    far = pc.index(pc.fill_null(pc.starts_with(text, _FAR), False), True).as_py()
-    if far >= 0:
-        message = f"a `{array.type}` in a value with parts is too far from today for a text: {text[far]}"
+    """Dates and times as text. Raises TooFar for those far from the years that Arrow knows."""
+    days = pa.types.is_date32(array.type)
+    numbers = array.cast(pa.int32() if days else pa.int64())
+    most = _FAR // 86_400 if days else min(_FAR * _PER_SECOND[array.type.unit], (1 << 63) - 1)
+    ends = pc.min_max(numbers).as_py()
+    far = next((end for end in (ends["max"], ends["min"]) if end is not None and abs(end) > most), None)
+    if far is not None:
+        message = f"a `{array.type}` in a value with parts is too far from today for a text: {far}"
         raise TooFar(message, code="value-does-not-fit", help="leave it out of the SQL, or mend the source")
-    return text
+    return array.cast(pa.string())
 
 
 def _time(text: pa.StringArray, style: int) -> pa.StringArray:

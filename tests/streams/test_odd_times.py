@@ -212,8 +212,7 @@ def test_an_event_time_of_a_file_that_is_far_away_is_bad(
     good = {1, 2} if kind == pa.timestamp("ns") else {2}
     assert {row["id"] for row in rows(("duckdb", {"path": str(tmp_path / "wh.db")}), "SELECT id FROM clean")} == good
     letters = made.flowc("dlq", "show", "clean", "--json").json
-    written = "294247-01-10" if far == FAR["us"] else str(number)
-    assert [written in letter["message"] for letter in letters] == [True] * (2 - len(good))
+    assert [str(number) in letter["message"] for letter in letters] == [True] * (2 - len(good))
 
 
 FILES = """
