@@ -269,12 +269,15 @@ def _shortened(words: str) -> str:
 
 def overflow(error: BaseException) -> DataError | None:
     """The error for a number, date or interval that the engine itself found to overflow; None for another fault."""
-    words = spoken(error)
+    words = _LONG.sub(lambda run: run[0][:100] + run[0][-100:], spoken(error))
     too_large = next((says(found) for sign, says in _TOO_LARGE.items() if (found := re.search(sign, words))), None)
     if too_large is None and not any(sign in str(error) for sign in _SIGNS):
         return None
     return DataError(too_large or words, code=CODE, help="compute with a wider type, such as DECIMAL(38,0), in the SQL")
 
+
+_LONG = re.compile(r"\d{201,}")
+"""Digits that are of no numeric: a text of millions of them would be looked through for as long as forever."""
 
 _TOO_LARGE: Mapping[str, Callable[[re.Match[str]], str]] = {
     # Of a text, the engine says another type than the cast's; of a decimal, its digits without their point.

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from flowc.compiler.ir import Apply, Expectation, Incremental
+from flowc.compiler.ir import Apply, Expectation, Incremental, Statement
 from flowc.errors import FlowcError
 from flowc.plan import LoadPlan
 from flowc.runtime.connector import Database
 from flowc.runtime.load import run_load
+from flowc.source import MappedText, SourceFile
 from tests.model import histories as h
 from tests.model.engines import WAYS, Engine
 from tests.model.loads import load, plan, state
@@ -29,6 +30,7 @@ SECOND = [
     {"k1": 3, "K 2": "x", "a": "3", "b": 0, "note": "n", "at": 3},
 ]
 UNIQUE = Expectation("unique", "unique", ("k1",), None, False, 0, None)
+AFTER = Statement("SELECT 1", MappedText.whole(SourceFile("specs.yaml", "SELECT 1")))
 CASES = {
     "append": {"mode": "append", "keys": ()},
     "append incremental": {"mode": "append", "incremental": Incremental("at", None, 0.0, False)},
@@ -37,7 +39,7 @@ CASES = {
     "merge": {"mode": "merge", "deletes": "hard", "dedupe": '"at"', "expect": (UNIQUE,)},
     "merge soft": {"mode": "merge", "deletes": "soft", "soft_delete_column": "deleted_at"},
     "scd2": {"mode": "scd2", "event_time": "at", "deletes": "close", "expect": (UNIQUE,)},
-    "scd2 ttl": {"mode": "scd2", "event_time": "at", "ttl": 86400.0, "deletes": "hard", "after": ("SELECT 1",)},
+    "scd2 ttl": {"mode": "scd2", "event_time": "at", "ttl": 86400.0, "deletes": "hard", "after": (AFTER,)},
 }
 
 

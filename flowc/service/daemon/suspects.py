@@ -74,8 +74,6 @@ class Suspects:
         with self._lock:
             for source, partition, _, end in hand.written:
                 at = (source, partition)
-                for place in [place for place in self._aside.get(at, {}) if place < end]:
-                    del self._aside[at][place]
                 zone = self._zones.get(at)
                 if zone is not None and zone.end <= end:
                     del self._zones[at]
