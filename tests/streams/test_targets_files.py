@@ -369,6 +369,7 @@ GIVEN_UP = """
 import gc, pathlib, sys
 from tests.streams.epochs import numbered
 from tests.streams.test_targets_files import COLUMNS, _plan
+from flowc.runtime.streams.targets.fileformats import maker
 path, form, compression = sys.argv[1:]
 file = maker(_plan(form=form, write={"compression": compression}), COLUMNS)(pathlib.Path(path))
 file.write(numbered(0, 100))
