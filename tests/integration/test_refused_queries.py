@@ -8,7 +8,7 @@ import pytest
 
 from tests.commands import Folder, Inside
 
-CONNECTIONS = """connections:
+HEAD = """connections:
   postgres: {{ kind: postgres, url: "{postgres}" }}
   mysql: {{ kind: mysql, url: "{mysql}" }}
   sqlite: {{ kind: sqlite, path: a.db }}
@@ -17,10 +17,15 @@ CONNECTIONS = """connections:
 pipelines:
   p:
     from: {source}
+"""
+CONNECTIONS = (
+    HEAD
+    + """\
     sql: |
       {sql}
     to: {{ connection: duckdb, table: x }}
 """
+)
 # The query, where it is marked (line from the first of the SQL, column), and some of the hint.
 CASES = [
     ("postgres", "SELECT relname, relnam AS x\n      FROM pg_class", (0, 23), "Perhaps you meant to reference"),
@@ -58,19 +63,14 @@ def test_what_hides_the_words_of_the_server_is_left_out(folder, postgres, mysql)
     assert "p, duckdb.x: division by zero\n" in folder.flowc("run", "--once").err
 
 
-PARTS = """connections:
-  postgres: {{ kind: postgres, url: "{postgres}" }}
-  mysql: {{ kind: mysql, url: "{mysql}" }}
-  sqlite: {{ kind: sqlite, path: a.db }}
-  duckdb: {{ kind: duckdb, path: a.duckdb }}
-  files: {{ kind: files, uri: . }}
-pipelines:
-  p:
-    from: {source}
+PARTS = (
+    HEAD
+    + """\
     sql: SELECT {columns} FROM {table}
     to: {{ connection: {target}, table: refused_parts }}
     mode: truncate
 """
+)
 KINDS = ("postgres", "mysql", "sqlite", "duckdb")
 SOURCES = ("postgres", "information_schema.tables"), ("mysql", "information_schema.tables"), ("sqlite", "sqlite_master")
 

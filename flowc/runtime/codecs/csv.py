@@ -91,9 +91,11 @@ class CsvDecoder:
             return rows, columns
         at = pa.array([row.number - 1 for row in odd], pa.int64())
         kept = rows.filter(pc.invert(pc.is_in(first_indices(len(rows)), at)))
-        short = [row for row in odd if self.options.ragged and row.actual_columns < row.expected_columns]
+        short = list[Any]()
         for row in odd:
-            if row not in short:
+            if self.options.ragged and row.actual_columns < row.expected_columns:
+                short.append(row)
+            else:
                 _miscounted(rows[row.number - 1].as_py(), row.actual_columns, row.expected_columns, found)
         return self._filled((kept, columns), rows, values, short, names, wanted, found) if short else (kept, columns)
 
