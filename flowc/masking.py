@@ -23,7 +23,7 @@ _NAME = re.compile(
     r"signature|credentials?|jaas\.config|oauthbearer\.config|key\.pem|(?:^|[._-])sig)$",
     re.IGNORECASE,
 )
-_BEFORE = r"://(?:\$\{[^{}]*\}|[^\s/?#:'\"`$]|\$(?!\{))*:"
+_BEFORE = r":/+(?:\$\{[^{}]*\}|[^\s/?#:'\"`$]|\$(?!\{))*:"
 _USER = re.compile(_BEFORE + "(?P<secret>.+)@", re.DOTALL)
 _IN_PROSE = re.compile(_BEFORE + r"(?P<secret>[^\s'\"`]+)@")
 _QUERY = re.compile(r"[?&;](?P<name>[\w.%-]+)=(?P<secret>.*?)(?=&[\w.%-]+=|$)", re.DOTALL)
@@ -85,7 +85,7 @@ def mask_address(text: str) -> str:
 
 def places_in_prose(text: str) -> list[Place]:
     """Where passwords stand in the addresses that occur in a text, each of them without spaces and quotes."""
-    found = (match.span("secret") for match in _IN_PROSE.finditer(text) if "://" in text)
+    found = (match.span("secret") for match in _IN_PROSE.finditer(text) if ":/" in text)
     return [(start, end) for start, end in found if written_out(text[start:end])]
 
 

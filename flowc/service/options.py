@@ -52,7 +52,7 @@ def absolute(path: str, root: Path) -> str:
     """A local path, starting at the project root; `:memory:` and addresses (`s3://…`) stay as they are."""
     if path.startswith(":") or "://" in path:
         return path.removeprefix("file://") if path.startswith("file:///") else path
-    return os.path.normpath(root / Path(path).expanduser())
+    return os.path.normpath(root / os.path.expanduser(path))
 
 
 def _check_address(url: str, connection: str) -> None:

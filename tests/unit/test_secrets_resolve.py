@@ -175,6 +175,7 @@ def test_short_secrets_do_not_garble_text() -> None:
     [
         ("postgres://u:pw@h/d", "postgres://u:***@h/d"),
         ("postgres://u:p@s/s]w@h/d", "postgres://u:***@h/d"),
+        ("mysql:/u:p/'q\"w@h/d", "mysql:/u:***@h/d"),
         ("postgres://u:${PW}@h/d", "postgres://u:${PW}@h/d"),
         ("postgres://${env:USER}:${env:PW}@h/d", "postgres://${env:USER}:${env:PW}@h/d"),
         ("postgres://h/d?a=b:c@d", "postgres://h/d?a=b:c@d"),
@@ -194,6 +195,7 @@ CONNECTIONS = """
 connections:
   pg: { kind: postgres, url: "postgres://u:${PW}@h/d" }
   lite: { kind: sqlite, path: data/a.db }
+  nobody: { kind: sqlite, path: ~no-such-user/a.db }
   memory: { kind: duckdb, path: ":memory:" }
   by_url: { kind: duckdb, url: "duckdb:///b.db" }
   absolute: { kind: sqlite, url: "sqlite:////tmp/c.db" }
@@ -208,7 +210,7 @@ def test_options_are_ready_to_open(tmp_path: Path) -> None:
     resolver = Resolver({"PW": "hunter2"}, tmp_path)
     opened = {name: open_options(c, resolver) for name, c in project.connections.items()}
     assert {name: o.values.get("path") or o.values.get("uri") or o.values["url"] for name, o in opened.items()} == {
-        "pg": "postgres://u:hunter2@h/d", "lite": f"{tmp_path}/data/a.db", "memory": ":memory:",
+        "pg": "postgres://u:hunter2@h/d", "lite": f"{tmp_path}/data/a.db", "nobody": f"{tmp_path}/~no-such-user/a.db", "memory": ":memory:",
         "by_url": f"{tmp_path}/b.db", "absolute": "/tmp/c.db", "drop": f"{tmp_path}/inbox", "bucket": "s3://b/c",
     }  # fmt: skip
     assert resolver.redact("hunter2 k3yx k3y") == "*** k3yx ***"

@@ -51,6 +51,12 @@ def check_output(
     _report_missing(apply, missing, columns, reporter)
 
 
+def check_undeclared(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
+    """Reports what cannot be written of a query into a table that is not known, and that may have to be made of it."""
+    _check_names(apply, columns, reporter)
+    check_needed(apply, columns, reporter)
+
+
 def check_needed(
     apply: Apply, columns: tuple[Column, ...], reporter: Reporter, *, declared: Table | None = None
 ) -> None:
