@@ -217,7 +217,7 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
     if (table := live or apply.target.table) is not None:
         check_output(apply, columns, table, reporter, live=True)
     else:
-        check_undeclared(apply, columns, reporter)
+        check_undeclared(apply, columns, reporter, live=True)
     if reporter.has_errors:
         return None
     plan = plan_load(

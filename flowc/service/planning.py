@@ -95,9 +95,12 @@ def _reporting(apply: Apply, reporter: Reporter) -> Iterator[None]:
 
 
 def _assumed(apply: Apply) -> tuple[Column, ...] | None:
-    """The source's columns; where only the live system knows a type, the declared target's stands for it."""
+    """The source's columns; where only the live system knows a type, the declared target's stands for it.
+
+    None where there is one that only the live system knows, or has a name for.
+    """
     columns, table = apply.input.columns, apply.target.table
-    if columns is None:
+    if columns is None or not all(column.name for column in columns):
         return None
     known = {column.name.lower(): column.type for column in table.columns} if table else {}
     typed = [
@@ -110,7 +113,8 @@ def _assumed(apply: Apply) -> tuple[Column, ...] | None:
 def _report_unknown(apply: Apply, tables: Mapping[str, Table], reporter: Reporter) -> None:
     message = f"the load of `{apply.pipeline}` cannot be shown: the columns of its source are not known"
     known = {str(table.name) for table in tables.values()}
-    helps = [*_undeclared(apply.input, known), f"ask the live system with `flowc validate {apply.pipeline}`"]
+    unnamed = ["name each column of the query: `… AS column_name`"] if apply.input.columns else []
+    helps = [*unnamed, *_undeclared(apply.input, known), f"ask the live system with `flowc validate {apply.pipeline}`"]
     reporter.error("unknown-source-columns", message, apply.span, helps=helps)
 
 

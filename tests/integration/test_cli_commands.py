@@ -77,6 +77,15 @@ def test_compile_says_which_table_to_declare(folder):
     assert "declare `shop.unknown`" in done.err
 
 
+def test_compile_makes_no_table_with_a_column_without_a_name(folder):
+    more = "pipelines: { more: { from: store, sql: 'SELECT 1, 2.5', to: { connection: store, table: made } } }"
+    folder.write("specs/more.yaml", more)
+    assert folder.flowc("lint", "specs").code == 0
+    done = folder.flowc("compile", "more")
+    assert done.code == 1
+    assert "help: name each column of the query: `… AS column_name`" in done.err
+
+
 def test_graph_in_three_forms(folder):
     text = folder.flowc("graph", "--columns").out
     assert "store.dim\n  sync (merge)\n    <- raw.shop.customers" in text

@@ -210,7 +210,8 @@ def test_options_are_ready_to_open(tmp_path: Path) -> None:
     resolver = Resolver({"PW": "hunter2"}, tmp_path)
     opened = {name: open_options(c, resolver) for name, c in project.connections.items()}
     assert {name: o.values.get("path") or o.values.get("uri") or o.values["url"] for name, o in opened.items()} == {
-        "pg": "postgres://u:hunter2@h/d", "lite": f"{tmp_path}/data/a.db", "nobody": f"{tmp_path}/~no-such-user/a.db", "memory": ":memory:",
+        "pg": "postgres://u:hunter2@h/d", "lite": f"{tmp_path}/data/a.db", "nobody": f"{tmp_path}/~no-such-user/a.db",
+        "memory": ":memory:",
         "by_url": f"{tmp_path}/b.db", "absolute": "/tmp/c.db", "drop": f"{tmp_path}/inbox", "bucket": "s3://b/c",
     }  # fmt: skip
     assert resolver.redact("hunter2 k3yx k3y") == "*** k3yx ***"

@@ -31,7 +31,8 @@ def check_output(
     """
     before = len(reporter.found)
     apply = replace(apply, keys=()) if lacks_numbers(apply, columns, table) else apply
-    _check_names(apply, columns, reporter)
+    _check_named(apply, columns, reporter)
+    _check_once(apply, columns, reporter)
     unnamed = len(reporter.found) > before
     check_needed(apply, columns, reporter, declared=None if live else table)
     if unnamed:
@@ -51,9 +52,14 @@ def check_output(
     _report_missing(apply, missing, columns, reporter)
 
 
-def check_undeclared(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
-    """Reports what cannot be written of a query into a table that is not known, and that may have to be made of it."""
-    _check_names(apply, columns, reporter)
+def check_undeclared(apply: Apply, columns: tuple[Column, ...], reporter: Reporter, *, live: bool = False) -> None:
+    """Reports what cannot be written of a query into a table that is not known, and that may have to be made of it.
+
+    A column without a name may get one from the engine: that is seen by `live` alone.
+    """
+    if live:
+        _check_named(apply, columns, reporter)
+    _check_once(apply, columns, reporter)
     check_needed(apply, columns, reporter)
 
 
@@ -130,11 +136,14 @@ def _add(name: str, names: Iterable[str]) -> tuple[str, ...]:
     return did_you_mean(name, names) or (f"select it: `SELECT …, {name}`",)
 
 
-def _check_names(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
+def _check_named(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
     for i, column in enumerate(columns):
         if not column.name or column.name == "?column?":
             message = f"output column {i + 1} of `{apply.pipeline}` has no name"
             reporter.error("unnamed-column", message, _span(apply, i), helps=["name it: `… AS column_name`"])
+
+
+def _check_once(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
     names = [c.name for c in columns]
     for name, count in Counter(name for name in names if name).items():
         if count > 1:
