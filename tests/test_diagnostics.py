@@ -12,7 +12,6 @@ import pytest
 
 from flowc import render
 from flowc.compiler import stages
-from flowc.compiler.migrationlint.lint import lint_migration
 from flowc.diagnostics import Reporter
 from flowc.service.checking import checker
 from flowc.service.planning import refuse_unplannable
@@ -65,13 +64,11 @@ def pages() -> list[Path]:
 
 def examples(page: Path, heading: str) -> list[Block]:
     cases = [case for case in read_cases(page) if case.title == heading]
-    return [block for case in cases for block in case.blocks if block.word in ("yaml", "sql")]
+    return [block for case in cases for block in case.blocks if block.word == "yaml"]
 
 
 def lint(blocks: list[Block], folder: Path) -> Reporter:
-    """Lints a page's yaml block as a project of one file, its sql block as a migration in the dialect that it names."""
-    if blocks[0].word == "sql":
-        return lint_sql(blocks)
+    """Lints a page's yaml block as a project of one file."""
     (folder / "specs").mkdir()
     for number, block in enumerate(blocks):
         (folder / "specs" / (block.arguments or f"project{number or ''}.yaml")).write_text(block.text, "utf-8")
@@ -80,14 +77,6 @@ def lint(blocks: list[Block], folder: Path) -> Reporter:
         found = stages.lint([Path("specs")], reporter, checker=checker())
         if found is not None:
             refuse_unplannable(*found, reporter)
-    return reporter
-
-
-def lint_sql(blocks: list[Block]) -> Reporter:
-    reporter = Reporter()
-    for block in blocks:
-        for diagnostic in lint_migration(block.text, block.arguments or "postgres", in_transaction=None):
-            reporter.add(diagnostic)
     return reporter
 
 

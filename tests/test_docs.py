@@ -270,7 +270,6 @@ def test_every_page_can_be_found_from_the_index():
         "make_reference.py",
         "make_cli_reference.py",
         "make_engine_reference.py",
-        "make_migration_reference.py",
         "make_safety_reference.py",
     ],
 )

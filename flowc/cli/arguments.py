@@ -36,6 +36,8 @@ def specs_only(arguments: Sequence[str]) -> list[Path]:
     for argument in arguments:
         if not exists(argument):
             raise missing_specs(argument)
+        if argument.endswith(".sql") and Path(argument).is_file():
+            raise UsageError(f"`{argument}` is SQL, and specs are YAML", code="missing-specs", help=_MAKE)
     return [Path(argument) for argument in arguments] or [_default()]
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -16,8 +14,7 @@ from flowc.cli.console import out, say, style_for
 from flowc.compiler import stages
 from flowc.compiler.front.spec import Name
 from flowc.compiler.front.specfiles import specs_around
-from flowc.compiler.migrationlint.files import holds_migrations, read_migrations
-from flowc.diagnostics import Reporter, did_you_mean, disabled_in
+from flowc.diagnostics import Reporter, did_you_mean
 from flowc.render.diagnostics import FORMATS, render, rooted, summary
 from flowc.render.pages import codes, page
 from flowc.service.checking import checker
@@ -27,57 +24,22 @@ from flowc.service.planning import refuse_unplannable
 _DOCUMENTS = ("json", "sarif")
 # Formats of code hosts, which know files by their paths in the repository.
 _ATTACHED = ("github", "sarif")
-_DIALECTS = ("postgres", "mysql", "mariadb", "sqlite", "duckdb")
-
-
-def _version(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    """`10.11` as numbers."""
-    if value is None:
-        return None
-    if not re.fullmatch(r"\d{1,4}(\.\d{1,4}){0,3}", value):
-        raise click.BadParameter("write numbers with dots, for instance 14 or 10.11")
-    return tuple(int(part) for part in value.split("."))
 
 
 @click.command()
 @click.argument("specs", nargs=-1)
 @format_option(*(form for form in FORMATS if form not in ("text", "json")), what="one JSON list")
-@click.option("--dialect", type=click.Choice(_DIALECTS), default="postgres", help="What `.sql` files are written for.")
-@click.option(
-    "--in-transaction/--no-transaction",
-    "around",
-    default=None,
-    help="Whether what runs a `.sql` file puts it into a transaction.",
-)
-@click.option("--server-version", "version", callback=_version, help="The version of the server, for instance 14.")
 @environment_option
-def command(
-    specs: tuple[str, ...],
-    form: str,
-    dialect: str,
-    around: bool | None,
-    version: tuple[int, ...] | None,
-    environment: str | None,
-) -> int:
-    """Check specs and migrations without connecting to anything.
+def command(specs: tuple[str, ...], form: str, environment: str | None) -> int:
+    """Check specs without connecting to anything.
 
-    Schema, names, SQL, types and rules of SPECS (files or folders, default `specs`). A `.sql` file, or a folder of
-    them without YAML, is read as migrations: what they would lock, lose or break. Exit code 1 when there are errors.
+    Schema, names, SQL, types and rules of SPECS (files or folders, default `specs`). Exit code 1 when there are errors.
     """
     reporter = Reporter()
-    paths = specs_only(specs)
-    migrations = [path for path in paths if holds_migrations(path)]
-    if projects := [path for path in paths if path not in migrations]:
-        linted = stages.lint(projects, reporter, environment=environment, env=os.environ, checker=checker())
-        if linted:
-            refuse_unplannable(*linted, reporter)
-        _check_disabled(linted[0].project.disabled if linted else (), reporter)
-    for files in read_migrations(migrations, reporter):
-        _check_disabled([code for file in files for code in disabled_in(file)], reporter)
-        # Loaded when there are migrations: it takes a tenth of the time of linting a spec.
-        rules = import_module("flowc.compiler.migrationlint.lint")
-        for found in rules.lint_migrations(files, dialect, in_transaction=around, server_version=version):
-            reporter.add(found)
+    linted = stages.lint(specs_only(specs), reporter, environment=environment, env=os.environ, checker=checker())
+    if linted:
+        refuse_unplannable(*linted, reporter)
+    _check_disabled(linted[0].project.disabled if linted else (), reporter)
     problems = reporter.sorted()
     if form in _ATTACHED:
         problems = rooted(problems, _repository())

@@ -23,7 +23,7 @@ from flowc.runtime.interrupts import end_at_the_second
 # Name: (module of flowc.cli, its one line). A module is loaded when its command runs; `--help` loads none.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Make a project that runs."),
-    "lint": ("lint", "Check specs and migrations without connecting to anything."),
+    "lint": ("lint", "Check specs without connecting to anything."),
     "compile": ("compile", "Show what pipelines and streams compile to: IR, SQL, plan."),
     "graph": ("graph", "Show how data flows between tables, files and topics, and their columns."),
     "plan": ("plan", "Show what `apply` would change, in databases and in loads."),

@@ -56,6 +56,12 @@ def test_lint_of_nothing_is_an_error_of_usage(folder, name):
     assert "error[missing-specs]" in done.err
 
 
+def test_lint_of_sql_says_that_specs_are_yaml(folder):
+    folder.write("m/1.sql", "DROP TABLE old;")
+    done = folder.flowc("lint", "m/1.sql")
+    assert (done.code, "error[missing-specs]: `m/1.sql` is SQL, and specs are YAML" in done.err) == (2, True)
+
+
 def test_compile_shows_sql_ir_and_plan(folder):
     sql = folder.flowc("compile", "sync")
     assert sql.code == 0

@@ -13,7 +13,7 @@ EVERYWHERE = (
 ENDS = {
     "postgres": (
         *EVERYWHERE, "ABORT", "PREPARE TRANSACTION 'x'", "SELECT 1; COMMIT; SELECT 2", "SELECT 'a\\'; COMMIT; --'",
-        "/* a /* b */ c */ COMMIT", "SELECT $$;$$; COMMIT",
+        "/* a /* b */ c */ COMMIT", "SELECT $$;$$; COMMIT", "COMMIT; SELECT 'open", "SELECT $1,$2; COMMIT",
     ),
     "duckdb": (*EVERYWHERE, "ABORT", "SELECT 1; COMMIT; BEGIN"),
     "sqlite": (*EVERYWHERE, "END TRANSACTION"),

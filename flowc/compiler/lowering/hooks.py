@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from sqlglot.tokens import Token
 
-from flowc.compiler.migrationlint.statements import read_migration
-from flowc.compiler.migrationlint.tokens import tokenize, word_of, words
+from flowc.compiler.sql.statements import read_statements, tokenize, word_of, words
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText
 
@@ -57,22 +56,21 @@ def check_hook(text: MappedText, key: str, kind: str, reporter: Reporter, *, bar
     """
     if kind not in _KINDS:
         return
-    found = read_migration(MappedText(_as_run(text.text, kind), text.file, text.segments), kind).statements
+    found = read_statements(MappedText(_as_run(text.text, kind), text.file, text.segments), kind)
     # MySQL runs one statement at a time: what follows a semicolon belongs to a block.
     for statement in found[:1] if kind == _MYSQL else found:
-        tokens = tokenize(statement.sql, kind)[0]
-        ending = _ending(tokens, kind)
+        ending = _ending(statement.tokens, kind)
         if ending is not None:
             message = f"`{ending.words}` under `{key}` {ending.does}"
             reporter.error("transaction-ended", message, statement.span, helps=(ending.mend,))
-        elif (moving := _moving(tokens, kind)) and (kind == _MYSQL or (bare and key == "before")):
+        elif (moving := _moving(statement.tokens, kind)) and (kind == _MYSQL or (bare and key == "before")):
             message = f"`{moving}` under `{key}` changes which table the load means by its name"
             reporter.error("moved-target", message, statement.span, helps=(_NAMED[kind == _MYSQL],))
 
 
 def is_untold(sql: str, kind: str) -> bool:
     """Whether the statement may end the transaction, for all that its text tells."""
-    found = _words(tokenize(_as_run(sql, kind), kind)[0]) if kind == _MYSQL else []
+    found = _words(tokenize(_as_run(sql, kind), kind)) if kind == _MYSQL else []
     return bool(found) and (found[0] not in _PLAIN or found[:2] == ["SET", "STATEMENT"])
 
 

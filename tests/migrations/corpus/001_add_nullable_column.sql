@@ -1,2 +1,0 @@
--- expect 1: missing-lock-timeout
-ALTER TABLE customers ADD COLUMN nickname text;

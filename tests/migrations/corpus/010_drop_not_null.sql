@@ -1,2 +1,0 @@
--- expect 1: missing-lock-timeout, dropped-not-null
-alter table only public.users alter column phone drop not null;

@@ -1,2 +1,0 @@
--- expect 1: blocking-index-drop, missing-lock-timeout
-DROP INDEX IF EXISTS app.users_email;

@@ -1,3 +1,0 @@
-SET lock_timeout = '3s';
-ALTER TABLE accounts ADD CONSTRAINT balance_positive CHECK (balance >= 0) NOT VALID;
-ALTER TABLE accounts VALIDATE CONSTRAINT balance_positive;

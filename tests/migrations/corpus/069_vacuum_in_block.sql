@@ -1,4 +1,0 @@
--- expect 2: refused-in-transaction
-BEGIN;
-VACUUM orders;
-COMMIT;
