@@ -246,7 +246,7 @@ class _Inference(Sources):
         if scope.merged and isinstance(node, exp.Star):
             names = [field_key(one.name, self.engine) for one in fields or ()]
             once = bool(names) and len({*names}) == len(names)
-            node.meta[STAR] = [(name, scope.first_with(name)) for name in names] if once else None
+            node.meta[STAR] = [(name, scope.shown(name)) for name in names] if once else None
         if isinstance(node, exp.Column):
             relation = scope.relations.get(fold(node.args["table"], self.engine))
             if relation is None:

@@ -58,33 +58,10 @@ def _late(select: exp.Expression) -> Iterator[exp.Column]:
                 yield column
 
 
-def _merged(node: exp.Expression, pair: Pair) -> None:
-    """Gives columns that several joins merge the table of the first: the others have its values, or NULL.
-
-    RIGHT and FULL joins are told of where they are.
-    """
-    joins = node.args.get("joins") or ()
-    names = {name.name.lower() for join in joins for name in join.args.get("using") or ()}
-    if pair.source not in EXACT or len(joins) < 2 or any((join.side or "").upper() in _OF_BOTH for join in joins):
-        return
-    for column in list(node.find_all(exp.Column)) if names else ():
-        if column.table or column.name.lower() not in names or column.parent_select is not node:
-            continue
-        if (table := _table(column)) is None or len(column.meta[OWNERS]) < 2:
-            continue
-        owned = exp.column(column.this.copy(), table)
-        owned.type = column.type
-        is_output = column.parent is node and column.arg_key == "expressions"
-        column.replace(exp.alias_(owned, column.this.copy()) if is_output else owned)
-
-
-_OF_BOTH = ("RIGHT", "FULL")
-
-
 def _table(column: exp.Expression) -> exp.Identifier | None:
     owners = column.meta.get(OWNERS)
     return exp.to_identifier(owners[0], quoted=True) if owners else None
 
 
-NAMES: Rules = {exp.Select: (_called, _merged, _owned)}
+NAMES: Rules = {exp.Select: (_called, _owned)}
 """Of the author's own columns, before any of them is reworded."""
