@@ -66,6 +66,8 @@ class Sources(Expressions):
             scope.star = _merged_star(star, scope.star[len(star) :], names, self.engine)
         if names:
             self._merge(join, scope, names, before, ctes)
+        elif (join.method or "").upper() == "NATURAL" and not scope.loose:
+            join.meta[MERGED] = exp.true()
         if on := join.args.get("on"):
             self.value(on, scope, ctes)
 

@@ -29,6 +29,8 @@ first value that is not NULL it is; None where they are unknown, or one is there
 MERGED = "flowc.merged"
 """Under this key, a column without a table that joins merge says the tables whose first value that is not NULL it is,
 and a join that merges columns its condition; None where that is not known."""
+OUTER = "flowc.outer"
+"""Under this key, a column says that it is one of a query around its own."""
 _FOLDING = ("postgres", "datafusion")
 
 

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from flowc.compiler.ir import Origin
 from flowc.compiler.sql.commontype import common_type
-from flowc.compiler.sql.relations import MERGED, OWNERS, ROW, Field, Merged, Relation, field_key, fold
+from flowc.compiler.sql.relations import MERGED, OUTER, OWNERS, ROW, Field, Merged, Relation, field_key, fold
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Note, Reporter, did_you_mean
 from flowc.types import UNKNOWN, DataType, Kind
@@ -111,6 +111,8 @@ class Resolver:
             owners = tuple(n for n, r in level.relations.items() if find_field(r, key, level.engine))
             if len(found) > 1 and self._is_ambiguous(owners, level.merged.get(key)) and not level.loose:
                 self._report_ambiguous(column, [relation for relation, _ in found])
+            if found and level is not scope:
+                column.meta[OUTER] = True
             if key in level.merged:
                 column.meta[MERGED] = _visible(level.merged[key].shown, scope, level)
             if found:
@@ -140,6 +142,8 @@ class Resolver:
             relation = level.relations.get(table)
             if relation is None:
                 continue
+            if level is not scope:
+                column.meta[OUTER] = True
             found = find_field(relation, key, self.engine)
             if found is not None:
                 return _value_of(relation, found)

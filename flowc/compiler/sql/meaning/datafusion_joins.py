@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Untranslatable
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
-from flowc.compiler.sql.relations import MERGED, STAR, fold, shown
+from flowc.compiler.sql.relations import MERGED, OUTER, STAR, fold, shown
 from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.diagnostics import Reporter
 
@@ -61,8 +61,8 @@ def _say_joins(select: exp.Select, dialect: str) -> None:
         if stars and dialect in EXACT:
             raise Untranslatable(_STAR, "name the columns")
         return
-    for star in stars:
-        if (names := star.meta.get(STAR)) is None:
+    for star in (star for star in stars if STAR in star.meta):
+        if (names := star.meta[STAR]) is None:
             raise Untranslatable(_STAR, "name the columns")
         star.replace([_output(name, tables) for name, tables in names])
     for join in joins:
@@ -89,6 +89,7 @@ def _say_column(column: exp.Column, root: exp.Expression) -> None:
     new.type = column.type
     for side in new.find_all(exp.Column):
         side.type = column.type
+        side.meta.update({key: column.meta[key] for key in (OUTER,) if key in column.meta})
         side.this.meta.update(column.this.meta)
     inner: exp.Expression = column
     while isinstance(inner.parent, exp.Paren):

@@ -261,13 +261,17 @@ def star_without(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def fetch_first(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """FETCH FIRST as LIMIT."""
     no_ties(node, pair)
-    return exp.Limit(expression=node.args["count"].copy()) if node.args.get("count") else None
+    count = node.args.get("count")
+    return exp.Limit(expression=count.copy() if count is not None else exp.Literal.number(1))
 
 
 def no_ties(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """FETCH … WITH TIES."""
-    if node.args.get("limit_options") and node.args["limit_options"].args.get("with_ties"):
+    """FETCH … WITH TIES, and of a share of the rows."""
+    options = node.args.get("limit_options")
+    if options is not None and options.args.get("with_ties"):
         raise Untranslatable("FETCH … WITH TIES")
+    if options is not None and options.args.get("percent"):
+        raise Untranslatable("FETCH … PERCENT")
     return None
 
 

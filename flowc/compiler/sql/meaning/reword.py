@@ -13,6 +13,8 @@ from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
 from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
 from flowc.compiler.sql.meaning.datafusion_kinds import KINDS
+from flowc.compiler.sql.meaning.datafusion_lazy import LAZY
+from flowc.compiler.sql.meaning.datafusion_members import MEMBERS
 from flowc.compiler.sql.meaning.datafusion_mixed import MIXED
 from flowc.compiler.sql.meaning.datafusion_names import NAMES
 from flowc.compiler.sql.meaning.datafusion_numbers import SUMS
@@ -34,7 +36,7 @@ _FIRST: Mapping[str, Sequence[Rules]] = {
         MIXED,
         NAMES,
         {**QUANTIFIED, **ORDERS, **ZONED},
-        ANCHORS,
+        {**ANCHORS, **MEMBERS, **LAZY},
         KINDS,
         INTEGERS,
         VALUE_TEXTS,
