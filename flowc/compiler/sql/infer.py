@@ -13,12 +13,13 @@ from sqlglot import exp
 
 from flowc.catalog import TableName
 from flowc.compiler.sql.binding import judge_expression, judge_query
-from flowc.compiler.sql.commontype import common_type
+from flowc.compiler.sql.commontype import WHOLE_ENGINES, common_type
 from flowc.compiler.sql.inferfrom import Find, Sources, TooManyColumns, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
 from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
-from flowc.compiler.sql.relations import DOCUMENTS, STAR, Field, Relation, field_key, fold, output_name
+from flowc.compiler.sql.outputs import called
+from flowc.compiler.sql.relations import CALLED, DOCUMENTS, STAR, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Resolver, Scope, Value
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
@@ -226,7 +227,7 @@ class _Inference(Sources):
     def _is_inner_decimal(self, node: exp.Expression, value: Value) -> bool:
         """Whether a column that only a query around it reads is a decimal by what computes it."""
         exact = self.annotate and self.engine == "datafusion" and self.parsed.dialect in EXACT
-        if not exact or value.type != UNKNOWN or node.find_ancestor(exp.Subquery, exp.CTE) is None:
+        if not exact or value.type != UNKNOWN or not _is_read(node):
             return False
         return number_of(node.unalias()) is Number.DECIMAL
 
@@ -238,7 +239,10 @@ class _Inference(Sources):
             return output_name(node.this, self.engine)
         if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier):
             return output_name(node.expression, self.engine)
-        return ""
+        if self.parsed.dialect not in EXACT or self.engine not in WHOLE_ENGINES or not _is_read(node):
+            return ""
+        node.meta[CALLED] = name = called(node, self.parsed.text.text)
+        return name
 
     def _star(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> list[Field] | None:
         star = node if isinstance(node, exp.Star) else node.this
@@ -266,6 +270,11 @@ class _Inference(Sources):
             elif key not in excluded:
                 out.append(one)
         return out
+
+
+def _is_read(output: exp.Expression) -> bool:
+    """Whether another query reads what one gives."""
+    return output.find_ancestor(exp.Subquery, exp.CTE) is not None
 
 
 def _row(row: exp.Expression) -> list[exp.Expression]:

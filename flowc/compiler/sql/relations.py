@@ -31,6 +31,8 @@ MERGED = "flowc.merged"
 and a join that merges columns its condition; None where that is not known."""
 OUTER = "flowc.outer"
 """Under this key, a column says that it is one of a query around its own."""
+CALLED = "flowc.called"
+"""Under this key, an output of a query within says the name that PostgreSQL gives it of what computes it."""
 _FOLDING = ("postgres", "datafusion")
 
 

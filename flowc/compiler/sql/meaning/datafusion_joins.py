@@ -12,8 +12,9 @@ from dataclasses import replace
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Untranslatable
+from flowc.compiler.sql.meaning.datafusion_names import name_outputs
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
-from flowc.compiler.sql.relations import MERGED, OUTER, STAR, fold, shown
+from flowc.compiler.sql.relations import CALLED, MERGED, OUTER, STAR, fold, shown
 from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.diagnostics import Reporter
 
@@ -24,13 +25,15 @@ _MEND = "write `ON a.id = b.id`, and `coalesce(a.id, b.id)` for the column"
 
 def with_conditions(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     """The query whose joins say their conditions and merge nothing; what cannot be kept is reported."""
-    if not any(isinstance(node, exp.Join) and _merges(node) for node in parsed.tree.walk()):
+    if not any(CALLED in node.meta or (isinstance(node, exp.Join) and _is_other(node)) for node in parsed.tree.walk()):
         return parsed
     root = exp.Paren(this=copied(parsed.tree))
     for node in list(root.find_all(exp.Select, exp.Column)):
         try:
             if isinstance(node, exp.Select):
+                name_outputs(node)
                 _say_joins(node, parsed.dialect)
+                _turn_joins(node)
             elif MERGED in node.meta:
                 _say_column(node, root)
         except Untranslatable as refusal:
@@ -41,12 +44,20 @@ def with_conditions(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     return replace(parsed, tree=tree)
 
 
+def _is_other(join: exp.Join) -> bool:
+    return _merges(join) or _side(join) == "RIGHT"
+
+
+def _side(join: exp.Join) -> str:
+    return (join.side or "").upper()
+
+
 def _merges(join: exp.Join) -> bool:
     return bool(join.args.get("using")) or (join.method or "").upper() == "NATURAL"
 
 
 def _is_of_both(join: exp.Join) -> bool:
-    return (join.side or "").upper() in ("RIGHT", "FULL")
+    return _side(join) in ("RIGHT", "FULL")
 
 
 def _say_joins(select: exp.Select, dialect: str) -> None:
@@ -69,6 +80,46 @@ def _say_joins(select: exp.Select, dialect: str) -> None:
         join.set("on", join.meta[MERGED].copy())
         join.set("using", None)
         join.set("method", None)
+
+
+def _turn_joins(select: exp.Select) -> None:
+    """RIGHT joins as LEFT ones of what they join to.
+
+    The engine takes a condition of WHERE on a column of the left for one on that of its name on the right.
+    """
+    joins, first = select.args.get("joins") or [], select.args.get("from_")
+    plain = not any(_merges(join) or isinstance(join.this, exp.Lateral | exp.Unnest) for join in joins)
+    if first is None or not plain or all(_side(join) != "RIGHT" for join in joins):
+        return
+    if not _are_listed(select, [first.this, *(join.this for join in joins)]):
+        return
+    head, since = first.this, list[exp.Expression]()
+    for join in joins:
+        since.append(join)
+        if _side(join) == "RIGHT":
+            *inner, _ = since
+            if inner:
+                head.set("joins", [*(head.args.get("joins") or ()), *inner])
+                head = exp.Subquery(this=head)
+            beside = join.this
+            join.set("this", head)
+            join.set("side", "LEFT")
+            head, since = beside, [join]
+    first.set("this", head)
+    select.set("joins", since)
+
+
+def _are_listed(select: exp.Select, tables: Sequence[exp.Expression]) -> bool:
+    """Writes `*` as those of the tables, in their order; False where that cannot be."""
+    stars = [one for one in select.expressions if isinstance(one, exp.Star)]
+    if not stars or isinstance(select.parent, exp.Exists):
+        return True
+    names = [table.args["alias"].this if table.alias else table.this for table in tables]
+    if any(any(star.args.values()) for star in stars) or not all(isinstance(name, exp.Identifier) for name in names):
+        return False
+    for star in stars:
+        star.replace([exp.Column(this=exp.Star(), table=name.copy()) for name in names])
+    return True
 
 
 def _output(name: str, tables: Sequence[str]) -> exp.Expression:
