@@ -93,7 +93,7 @@ class Sources(Expressions):
         return names
 
     def _merge(self, join: exp.Join, scope: Scope, names: Iterable[str], before: Iterable[str], ctes: Ctes) -> None:
-        """Says which values the columns have that a join makes one, and leaves on it the condition that it stands for."""
+        """Says what the columns show that a join makes one, and leaves on it the condition that it stands for."""
         left, right = list(before), [name for name in scope.relations if name not in before]
         plain = len(right) == 1 and not isinstance(join.find_ancestor(exp.Join, exp.Select), exp.Join)
         tests: list[exp.Expression | None] = []

@@ -20,7 +20,7 @@ def called(node: exp.Expression, text: str) -> str:
     while isinstance(node, _AROUND):
         node = node.this
     if isinstance(node, exp.Column):
-        return node.name
+        return str(node.name)
     if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select) and len(node.this.selects) == 1:
         return _of_item(node.this.selects[0], text)
     if isinstance(node, exp.Case):
@@ -34,7 +34,7 @@ def called(node: exp.Expression, text: str) -> str:
 
 
 def _of_item(item: exp.Expression, text: str) -> str:
-    return item.alias if isinstance(item, exp.Alias) else called(item, text)
+    return str(item.alias) if isinstance(item, exp.Alias) else called(item, text)
 
 
 def _written(node: exp.Expression, text: str) -> str:

@@ -64,7 +64,7 @@ class Scope:
             scope = scope.parent
 
     def shown(self, key: str) -> tuple[str, ...]:
-        """The names of the relations whose first value that is not NULL a column of `*` is; empty where none is known."""
+        """The relations whose first value that is not NULL a column of `*` is; empty where none can be named."""
         if key in self.merged:
             return self.merged[key].shown or ()
         found = [name for name, relation in self.relations.items() if find_field(relation, key, self.engine)]

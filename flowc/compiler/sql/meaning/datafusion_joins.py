@@ -161,6 +161,6 @@ def _is_output(column: exp.Column) -> bool:
         return False
     clause: exp.Expression = column
     while clause.parent is not key:
-        clause = clause.parent  # type: ignore[assignment]
+        clause = clause.parent
     names = [one.alias_or_name for one in select.expressions]
     return clause.arg_key in ("order", "on") and column.name in names

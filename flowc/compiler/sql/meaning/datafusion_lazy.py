@@ -1,4 +1,4 @@
-"""What AND, OR and CASE do not ask for, which DataFusion computes for all rows of a batch, and fails in: not asked there.
+"""What AND, OR and CASE do not ask for, and DataFusion computes for all rows of a batch: it fails in none of them.
 
 Its AND looks at the right side of all rows when some pass the left one, and its optimizer makes AND and OR of a CASE of
 conditions. A CASE with a value behind it stays what it is.

@@ -11,9 +11,7 @@ from sqlglot import exp
 from flowc.compiler.sql.meaning.core import Pair, Rules, build
 from flowc.compiler.sql.relations import OUTER
 
-_MEMBER = (
-    "CASE WHEN :found THEN TRUE WHEN :rows = 0 THEN FALSE WHEN :x IS NULL OR :nulls > 0 THEN NULL ELSE FALSE END"
-)
+_MEMBER = "CASE WHEN :found THEN TRUE WHEN :rows = 0 THEN FALSE WHEN :x IS NULL OR :nulls > 0 THEN NULL ELSE FALSE END"
 _PLAIN = ("group", "distinct", "having", "limit", "offset", "fetch", "windows", "qualify", "order")
 
 
@@ -26,7 +24,7 @@ def _member(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     counted, known = _counts(rows)
     new = build(_MEMBER, "datafusion", found=node, x=value, rows=counted, nulls=known)
-    new.find(exp.In).meta[_DONE] = True  # type: ignore[union-attr]
+    new.find(exp.In).meta[_DONE] = True
     return exp.paren(new, copy=False)
 
 
