@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Pair, Rules, build
+from flowc.compiler.sql.meaning.relations import is_condition
 from flowc.compiler.sql.relations import OUTER
 
 _MEMBER = "CASE WHEN :found THEN TRUE WHEN :rows = 0 THEN FALSE WHEN :x IS NULL OR :nulls > 0 THEN NULL ELSE FALSE END"
@@ -23,9 +24,8 @@ def _member(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if not isinstance(rows, exp.Query) or len(rows.selects) != 1 or rows.is_star:
         return None
     counted, known = _counts(rows)
-    new = build(_MEMBER, "datafusion", found=node, x=value, rows=counted, nulls=known)
-    new.find(exp.In).meta[_DONE] = True
-    return exp.paren(new, copy=False)
+    node.meta[_DONE] = True
+    return exp.paren(build(_MEMBER, "datafusion", found=node, x=value, rows=counted, nulls=known), copy=False)
 
 
 _DONE = "flowc.member"
@@ -39,12 +39,15 @@ def _is_kept(node: exp.Expression) -> bool:
     while isinstance(inner.parent, exp.Not | exp.Paren):
         inner = inner.parent
         negated ^= isinstance(inner, exp.Not)
-    joined = exp.And | exp.Paren if negated else exp.And | exp.Or | exp.Paren
-    while isinstance(inner.parent, joined):
+    if not is_condition(inner):
+        return isinstance(node.find_ancestor(exp.Where, exp.Having, exp.Join, exp.Select), exp.Select)
+    while isinstance(inner.parent, exp.And | exp.Paren):
         inner = inner.parent
-    if not isinstance(inner.parent, exp.Where | exp.Having | exp.Join):
-        return isinstance(node.find_ancestor(exp.Where, exp.Having, exp.Select), exp.Select)
-    return not negated or (node.this.find(exp.Column) is not None and not _reads_around(node.args["query"]))
+    return not negated or (
+        not isinstance(inner.parent, exp.Or)
+        and node.this.find(exp.Column) is not None
+        and not _reads_around(node.args["query"])
+    )
 
 
 def _reads_around(query: exp.Expression) -> bool:

@@ -213,13 +213,23 @@ def _is_nameless(item: exp.Expression) -> bool:
     return isinstance(item, exp.AggFunc | exp.Binary | exp.Func | exp.Subquery | exp.Window)
 
 
+def is_condition(node: exp.Expression) -> bool:
+    """Whether a node is a condition that AND and OR alone join to others, where NULL is as good as false."""
+    while isinstance(node.parent, exp.And | exp.Or | exp.Paren):
+        node = node.parent
+    return isinstance(node.parent, exp.Where | exp.Having | exp.Join)
+
+
 def row_in_query(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`(a, b) IN (SELECT …)` as EXISTS."""
     query, row = node.args.get("query"), node.this
     if query is None or not isinstance(row, exp.Tuple):
         return None
-    if isinstance(node.parent, exp.Not):
-        raise Untranslatable("NOT IN of rows")
+    if isinstance(node.parent, exp.Not) or not is_condition(node):
+        raise Untranslatable(
+            "NOT IN of rows" if isinstance(node.find_ancestor(exp.Not, exp.Query), exp.Not) else "IN of rows in a value",
+            "write EXISTS, or NOT EXISTS, with a condition for each column",
+        )
     names = [f"_{i}" for i in range(1, len(row.expressions) + 1)]
     rows = exp.Subquery(
         this=query.unnest().copy(),
