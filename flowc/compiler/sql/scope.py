@@ -108,16 +108,16 @@ class Resolver:
             if key in level.parameters:
                 return Value()
             found = _candidates(level, key)
-            owners = tuple(n for n, r in level.relations.items() if find_field(r, key, level.engine))
-            if len(found) > 1 and self._is_ambiguous(owners, level.merged.get(key)) and not level.loose:
-                self._report_ambiguous(column, [relation for relation, _ in found])
-            if found and level is not scope:
-                column.meta[OUTER] = True
-            if key in level.merged:
-                column.meta[MERGED] = _visible(level.merged[key].shown, scope, level)
+            merged = level.merged.get(key)
+            if merged is not None:
+                column.meta[MERGED] = _visible(merged.shown, scope, level)
             if found:
-                column.meta[OWNERS] = owners
-                return _merged(found) if key in level.merged else _value_of(*found[0])
+                column.meta[OWNERS] = tuple(n for n, r in level.relations.items() if find_field(r, key, level.engine))
+                if level is not scope:
+                    column.meta[OUTER] = True
+                if len(found) > 1 and self._is_ambiguous(column, merged) and not level.loose:
+                    self._report_ambiguous(column, [relation for relation, _ in found])
+                return _merged(found) if merged is not None else _value_of(*found[0])
             if level.aliases_visible and key in level.aliases:
                 return level.aliases[key]
             if (value := _open_value(level.relations.values(), key, self.engine)) is not None:
@@ -132,9 +132,9 @@ class Resolver:
             self._report_unknown(column, scope)
         return Value()
 
-    def _is_ambiguous(self, owners: Iterable[str], merged: Merged | None) -> bool:
+    def _is_ambiguous(self, column: exp.Column, merged: Merged | None) -> bool:
         """Whether several relations have a column that no join makes one; DuckDB takes the merged one."""
-        return merged is None or (self.parsed.dialect != "duckdb" and not merged.of.issuperset(owners))
+        return merged is None or (self.parsed.dialect != "duckdb" and not merged.of.issuperset(column.meta[OWNERS]))
 
     def _qualified(self, column: exp.Column, scope: Scope) -> Value:
         table, key = fold(column.args["table"], self.engine), fold(column.this, self.engine)

@@ -52,7 +52,8 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         return None
     if engine == DATAFUSION:
         try:
-            parsed = with_json(with_conditions(parsed, reporter), reporter)
+            said = with_conditions(parsed, reporter) if parsed.dialect != engine else parsed
+            parsed = with_json(said, reporter)
         except (ValueError, TypeError, AttributeError, KeyError, IndexError):
             _report_unread(parsed, engine, reporter)
             return None

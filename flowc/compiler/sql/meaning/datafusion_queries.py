@@ -116,10 +116,10 @@ def _of_input(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     names = {one.alias.lower() for one in outputs if one.alias and not _is_named_so(one)}
     if not names or not any(_reads_input(key.this, names) for key in order.expressions):
         return None
-    if node.args.get("distinct") is not None and all(isinstance(key.this.unnest(), exp.Column) for key in order.expressions):
+    whole, is_distinct = [_name_of(one) for one in outputs], node.args.get("distinct") is not None
+    if is_distinct and all(isinstance(key.this.unnest(), exp.Column) for key in order.expressions):
         return None
-    whole = [_name_of(one) for one in outputs]
-    if node.args.get("distinct") is not None or node.is_star or "" in whole or len({*whole}) < len(whole):
+    if is_distinct or node.is_star or "" in whole or len({*whole}) < len(whole):
         raise Untranslatable(
             "an order by an expression of a column whose name an output column has too",
             "give the output column another name; where it is meant, order by it alone, or repeat its expression",

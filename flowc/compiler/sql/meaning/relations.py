@@ -225,11 +225,11 @@ def row_in_query(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     query, row = node.args.get("query"), node.this
     if query is None or not isinstance(row, exp.Tuple):
         return None
-    if isinstance(node.parent, exp.Not) or not is_condition(node):
-        raise Untranslatable(
-            "NOT IN of rows" if isinstance(node.find_ancestor(exp.Not, exp.Query), exp.Not) else "IN of rows in a value",
-            "write EXISTS, or NOT EXISTS, with a condition for each column",
+    if not is_condition(node):
+        what = (
+            "NOT IN of rows" if isinstance(node.find_ancestor(exp.Not, exp.Query), exp.Not) else "IN of rows in a value"
         )
+        raise Untranslatable(what, "write EXISTS, or NOT EXISTS, with a condition for each column")
     names = [f"_{i}" for i in range(1, len(row.expressions) + 1)]
     rows = exp.Subquery(
         this=query.unnest().copy(),
