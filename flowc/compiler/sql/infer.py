@@ -14,6 +14,7 @@ from sqlglot import exp
 from flowc.catalog import TableName
 from flowc.compiler.sql.binding import judge_expression, judge_query
 from flowc.compiler.sql.commontype import WHOLE_ENGINES, common_type
+from flowc.compiler.sql.exprtypes import annotate
 from flowc.compiler.sql.inferfrom import Find, Sources, TooManyColumns, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
@@ -178,6 +179,8 @@ class _Inference(Sources):
         if where := node.args.get("where"):
             scope.aliases_visible = self.engine in _ALIAS_IN_WHERE
             self.value(where, scope, ctes)
+        names = [field_key(one.name, self.engine) for one in fields or ()]
+        scope.outputs = frozenset(name for name in names if name and names.count(name) == 1)
         self._tail(node, scope, ctes)
         return Relation(fields, "the query")
 
@@ -194,8 +197,21 @@ class _Inference(Sources):
             part = node.args.get(clause)
             scope.aliases_visible = clause != "having" or self.engine != "postgres"
             for child in part if isinstance(part, list) else (part,):
-                if isinstance(child, exp.Expression):
+                if isinstance(child, exp.Order):
+                    self._order(child, scope, ctes)
+                elif isinstance(child, exp.Expression):
                     self.value(child, scope, ctes)
+
+    def _order(self, order: exp.Order, scope: Scope, ctes: Ctes) -> None:
+        """ORDER BY, where a name alone is an output, whatever tables have a column of that name."""
+        for key in order.expressions:
+            column = key.this.unnest()
+            is_name = isinstance(column, exp.Column) and not column.table and isinstance(column.this, exp.Identifier)
+            value = scope.aliases.get(fold(column.this, self.engine)) if is_name else None
+            if value is None or fold(column.this, self.engine) not in scope.outputs:
+                self.value(key, scope, ctes)
+            elif self.annotate:
+                annotate(column, value)
 
     # SELECT list
 

@@ -53,6 +53,8 @@ class Scope:
     loose: bool = False
     """Nothing is ambiguous: a NATURAL join over an open relation merged unknown columns."""
     aliases: dict[str, Value] = field(default_factory=dict)
+    outputs: frozenset[str] = frozenset()
+    """The names that one output has each, which ORDER BY takes before a column of that name."""
     aliases_visible: bool = False
     parameters: frozenset[str] = frozenset()
 
