@@ -23,16 +23,17 @@ def _chain(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     assert isinstance(node, exp.Connector)
     if type(node.parent) is type(node):
         return None
+    fails = [_may_fail(part, pair) for part in node.flatten(unnest=False)]
+    if not any(fails[1:]):
+        return None
     new = node.copy()
     before: list[exp.Expression] = []
-    is_changed = False
-    for part in list(new.flatten(unnest=False)):
-        if not _may_fail(part, pair):
+    for part, fail in zip(list(new.flatten(unnest=False)), fails, strict=True):
+        if not fail:
             before += [] if part.find(exp.Query) else [part]
         elif before:
             part.replace(_where_undecided(part, before, is_and=isinstance(node, exp.And)))
-            is_changed = True
-    return new if is_changed else None
+    return new
 
 
 def _where_undecided(part: exp.Expression, before: list[exp.Expression], *, is_and: bool) -> exp.Expression:
