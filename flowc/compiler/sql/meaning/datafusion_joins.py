@@ -38,7 +38,9 @@ def with_conditions(parsed: SqlTree, reporter: Reporter) -> SqlTree:
                 _say_column(node, root)
         except Untranslatable as refusal:
             message = f"{refusal} (from {parsed.dialect} to datafusion)"
-            reporter.error("untranslatable-sql", message, parsed.span(node), helps=[refusal.mend or _MEND])
+            if all(found.message != message for found in reporter.found):
+                place = next(filter(_merges, node.find_all(exp.Join)), node)
+                reporter.error("untranslatable-sql", message, parsed.span(place), helps=[refusal.mend or _MEND])
     tree = root.this
     tree.parent = None
     return replace(parsed, tree=tree)
