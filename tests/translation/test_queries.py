@@ -9,7 +9,7 @@ from tests.translation.engines import Failed, Rows, Run, open_datafusion, open_p
 from tests.translation.queries import Queries
 from tests.translation.test_postgres import agree, translated
 
-EXAMPLES = int(os.environ.get("FLOWC_MODEL_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("FLOWC_MODEL_EXAMPLES", "80"))
 """Always the same ones; more begin with these."""
 LEAST = 0.9
 """The share of those that PostgreSQL runs which flowc's engine runs too."""
