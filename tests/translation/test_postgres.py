@@ -57,7 +57,8 @@ def translated(sql: str) -> tuple[str | None, str]:
     if tree is None:
         return None, reporter.found[0].message
     infer(tree, "datafusion", RELATIONS.get, reporter)
-    return translate(tree, "datafusion", reporter), "; ".join(d.message for d in reporter.found)
+    text = None if reporter.has_errors else translate(tree, "datafusion", reporter)
+    return text, "; ".join(d.message for d in reporter.found)
 
 
 def difference(line: str, postgres: Run, datafusion: Run) -> str | None:

@@ -13,12 +13,14 @@ from sqlglot import exp
 
 from flowc.catalog import TableName
 from flowc.compiler.sql.binding import judge_expression, judge_query
-from flowc.compiler.sql.commontype import common_type
+from flowc.compiler.sql.commontype import WHOLE_ENGINES, common_type
+from flowc.compiler.sql.exprtypes import annotate
 from flowc.compiler.sql.inferfrom import Find, Sources, TooManyColumns, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
 from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
-from flowc.compiler.sql.relations import DOCUMENTS, STAR, Field, Relation, field_key, fold, output_name
+from flowc.compiler.sql.outputs import called
+from flowc.compiler.sql.relations import CALLED, DOCUMENTS, STAR, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Resolver, Scope, Value
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
@@ -177,6 +179,8 @@ class _Inference(Sources):
         if where := node.args.get("where"):
             scope.aliases_visible = self.engine in _ALIAS_IN_WHERE
             self.value(where, scope, ctes)
+        names = [field_key(one.name, self.engine) for one in fields or ()]
+        scope.outputs = frozenset(name for name in names if name and names.count(name) == 1)
         self._tail(node, scope, ctes)
         return Relation(fields, "the query")
 
@@ -193,8 +197,21 @@ class _Inference(Sources):
             part = node.args.get(clause)
             scope.aliases_visible = clause != "having" or self.engine != "postgres"
             for child in part if isinstance(part, list) else (part,):
-                if isinstance(child, exp.Expression):
+                if isinstance(child, exp.Order):
+                    self._order(child, scope, ctes)
+                elif isinstance(child, exp.Expression):
                     self.value(child, scope, ctes)
+
+    def _order(self, order: exp.Order, scope: Scope, ctes: Ctes) -> None:
+        """ORDER BY, where a name alone is an output, whatever tables have a column of that name."""
+        for key in order.expressions:
+            column = key.this.unnest()
+            is_name = isinstance(column, exp.Column) and not column.table and isinstance(column.this, exp.Identifier)
+            value = scope.aliases.get(fold(column.this, self.engine)) if is_name else None
+            if value is None or fold(column.this, self.engine) not in scope.outputs:
+                self.value(key, scope, ctes)
+            elif self.annotate:
+                annotate(column, value)
 
     # SELECT list
 
@@ -226,7 +243,7 @@ class _Inference(Sources):
     def _is_inner_decimal(self, node: exp.Expression, value: Value) -> bool:
         """Whether a column that only a query around it reads is a decimal by what computes it."""
         exact = self.annotate and self.engine == "datafusion" and self.parsed.dialect in EXACT
-        if not exact or value.type != UNKNOWN or node.find_ancestor(exp.Subquery, exp.CTE) is None:
+        if not exact or value.type != UNKNOWN or not _is_read(node):
             return False
         return number_of(node.unalias()) is Number.DECIMAL
 
@@ -238,7 +255,10 @@ class _Inference(Sources):
             return output_name(node.this, self.engine)
         if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier):
             return output_name(node.expression, self.engine)
-        return ""
+        if self.parsed.dialect not in EXACT or self.engine not in WHOLE_ENGINES or not _is_read(node):
+            return ""
+        node.meta[CALLED] = name = called(node, self.parsed.text.text)
+        return name
 
     def _star(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> list[Field] | None:
         star = node if isinstance(node, exp.Star) else node.this
@@ -246,7 +266,7 @@ class _Inference(Sources):
         if scope.merged and isinstance(node, exp.Star):
             names = [field_key(one.name, self.engine) for one in fields or ()]
             once = bool(names) and len({*names}) == len(names)
-            node.meta[STAR] = [(name, scope.first_with(name)) for name in names] if once else None
+            node.meta[STAR] = [(name, scope.shown(name)) for name in names] if once else None
         if isinstance(node, exp.Column):
             relation = scope.relations.get(fold(node.args["table"], self.engine))
             if relation is None:
@@ -266,6 +286,11 @@ class _Inference(Sources):
             elif key not in excluded:
                 out.append(one)
         return out
+
+
+def _is_read(output: exp.Expression) -> bool:
+    """Whether another query reads what one gives."""
+    return output.find_ancestor(exp.Subquery, exp.CTE) is not None
 
 
 def _row(row: exp.Expression) -> list[exp.Expression]:

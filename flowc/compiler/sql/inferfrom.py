@@ -10,8 +10,8 @@ from sqlglot import exp
 from flowc.catalog import TableName
 from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.infervalue import Ctes, Expressions, identifier_of
-from flowc.compiler.sql.relations import DOCUMENTS, Field, Relation, field_key, fold, output_name
-from flowc.compiler.sql.scope import Scope, find_field
+from flowc.compiler.sql.relations import DOCUMENTS, MERGED, Field, Merged, Relation, field_key, fold, output_name, shown
+from flowc.compiler.sql.scope import Scope, find_field, is_named
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.types import UNKNOWN, DataType, Kind
 
@@ -64,6 +64,10 @@ class Sources(Expressions):
             scope.star = star
         elif names and star is not None and scope.star is not None:
             scope.star = _merged_star(star, scope.star[len(star) :], names, self.engine)
+        if names:
+            self._merge(join, scope, names, before, ctes)
+        elif (join.method or "").upper() == "NATURAL" and not scope.loose:
+            join.meta[MERGED] = exp.true()
         if on := join.args.get("on"):
             self.value(on, scope, ctes)
 
@@ -83,11 +87,31 @@ class Sources(Expressions):
             names = {name: None for name in left if name in right}
         for identifier in using:
             self._check_using(identifier, [before, added])
-        scope.merged |= names.keys()
         merged = (find_field(r, name, self.engine) for name in names for r in (*before, *added))
         if any(f is not None and Kind.JSON in (f.type.kind, f.type.element and f.type.element.kind) for f in merged):
             join.meta[DOCUMENTS] = True
         return names
+
+    def _merge(self, join: exp.Join, scope: Scope, names: Iterable[str], before: Iterable[str], ctes: Ctes) -> None:
+        """Says what the columns show that a join makes one, and leaves on it the condition that it stands for."""
+        left, right = list(before), [name for name in scope.relations if name not in before]
+        plain = len(right) == 1 and not isinstance(join.find_ancestor(exp.Join, exp.Select), exp.Join)
+        tests: list[exp.Expression | None] = []
+        for name in names:
+            one = scope.merged.get(name) or self._holder(name, left, scope)
+            other = self._holder(name, right, scope)
+            scope.merged[name] = _made_one(one, other, (join.side or "").upper() if plain else None)
+            known = plain and one.shown and other.shown
+            tests.append(exp.EQ(this=shown(one.shown, name), expression=shown(other.shown, name)) if known else None)
+        join.meta[MERGED] = on = exp.and_(*tests) if all(tests) else None
+        if self.annotate and on is not None:
+            self.value(on, scope, ctes)
+
+    def _holder(self, name: str, relations: list[str], scope: Scope) -> Merged:
+        """Which of these relations has a column."""
+        found = [one for one in relations if find_field(scope.relations[one], name, self.engine)]
+        found = found or [one for one in relations if scope.relations[one].fields is None]
+        return Merged(frozenset(found), tuple(found) if len(found) == 1 and is_named(found[0]) else None)
 
     def _check_using(self, identifier: exp.Expression, sides: list[list[Relation]]) -> None:
         name = identifier if isinstance(identifier, exp.Identifier) else identifier.this
@@ -192,6 +216,13 @@ def renamed(relation: Relation, alias: exp.TableAlias | None, engine: str) -> Re
     new = [output_name(identifier_of(n), engine) for n in names]
     fields = [replace(f, name=new[i]) if i < len(new) else f for i, f in enumerate(relation.fields)]
     return replace(relation, fields=tuple(fields))
+
+
+def _made_one(left: Merged, right: Merged, side: str | None) -> Merged:
+    """The column that a join makes of one of each side; of no known values where the side of the join is not."""
+    both = left.shown + right.shown if left.shown and right.shown else None
+    taken = {None: None, "RIGHT": right.shown, "FULL": both}.get(side, left.shown)
+    return Merged(left.of | right.of, taken)
 
 
 def _merged_star(left: list[Field], right: list[Field], names: dict[str, None], engine: str) -> list[Field]:

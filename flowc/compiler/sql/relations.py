@@ -24,8 +24,15 @@ OWNERS = "flowc.owners"
 DOCUMENTS = "flowc.documents"
 """Under this key, a query says the places of its columns that are JSON, from 1 on, and a join that it merges some."""
 STAR = "flowc.star"
-"""Under this key, a `*` of a join that merges columns says the names that it stands for, each with the first table that
-has it; None where they are unknown, or one is there twice."""
+"""Under this key, a `*` of a join that merges columns says the names that it stands for, each with the tables whose
+first value that is not NULL it is; None where they are unknown, or one is there twice."""
+MERGED = "flowc.merged"
+"""Under this key, a column without a table that joins merge says the tables whose first value that is not NULL it is,
+and a join that merges columns its condition; None where that is not known."""
+OUTER = "flowc.outer"
+"""Under this key, a column says that it is one of a query around its own."""
+CALLED = "flowc.called"
+"""Under this key, an output of a query within says the name that PostgreSQL gives it of what computes it."""
 _FOLDING = ("postgres", "datafusion")
 
 
@@ -70,6 +77,15 @@ class Relation:
         if self.fields is None:
             return self
         return replace(self, fields=tuple(replace(f, nullable=True) for f in self.fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A column that USING or NATURAL makes one, by the names that relations have in FROM."""
+
+    of: frozenset[str]
+    shown: tuple[str, ...] | None
+    """Those whose first value that is not NULL it is; None where that is not known."""
 
 
 @dataclass
@@ -131,3 +147,12 @@ def output_name(identifier: exp.Identifier, engine: str) -> str:
     """The name that a result column gets from an alias or column name."""
     name: str = identifier.name
     return name.lower() if engine in _FOLDING and not identifier.args.get("quoted") else name
+
+
+def shown(tables: Iterable[str] | None, name: str) -> exp.Expression:
+    """The first value that is not NULL of the columns of a name that tables have."""
+    columns = [
+        exp.column(exp.to_identifier(name, quoted=True), exp.to_identifier(table, quoted=True))
+        for table in tables or ()
+    ]
+    return columns[0] if len(columns) == 1 else exp.Coalesce(this=columns[0], expressions=columns[1:])

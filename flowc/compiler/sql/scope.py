@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from flowc.compiler.ir import Origin
 from flowc.compiler.sql.commontype import common_type
-from flowc.compiler.sql.relations import OWNERS, ROW, Field, Relation, field_key, fold
+from flowc.compiler.sql.relations import MERGED, OUTER, OWNERS, ROW, Field, Merged, Relation, field_key, fold
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Note, Reporter, did_you_mean
 from flowc.types import UNKNOWN, DataType, Kind
@@ -48,11 +48,13 @@ class Scope:
     parent: Scope | None = None
     relations: dict[str, Relation] = field(default_factory=dict)
     star: list[Field] | None = field(default_factory=list)
-    merged: set[str] = field(default_factory=set)
+    merged: dict[str, Merged] = field(default_factory=dict)
     """Columns that USING or NATURAL made one, so that a bare name is not ambiguous."""
     loose: bool = False
     """Nothing is ambiguous: a NATURAL join over an open relation merged unknown columns."""
     aliases: dict[str, Value] = field(default_factory=dict)
+    outputs: frozenset[str] = frozenset()
+    """The names that one output has each, which ORDER BY takes before a column of that name."""
     aliases_visible: bool = False
     parameters: frozenset[str] = frozenset()
 
@@ -63,15 +65,22 @@ class Scope:
             yield scope
             scope = scope.parent
 
-    def first_with(self, key: str) -> str:
-        """The name of the first relation that has a column; empty where none has that can be named."""
-        found = (name for name, relation in self.relations.items() if find_field(relation, key, self.engine))
-        return next(found, "").strip()
+    def shown(self, key: str) -> tuple[str, ...]:
+        """The relations whose first value that is not NULL a column of `*` is; empty where none can be named."""
+        if key in self.merged:
+            return self.merged[key].shown or ()
+        found = [name for name, relation in self.relations.items() if find_field(relation, key, self.engine)]
+        return tuple(name for name in found[:1] if is_named(name))
 
     @property
     def is_open(self) -> bool:
         """Whether a relation here may have columns that are not known."""
         return self.loose or any(r.fields is None for r in self.relations.values())
+
+
+def is_named(key: str) -> bool:
+    """Whether columns can name a relation by this key of a scope."""
+    return bool(key) and not key.startswith(" ")
 
 
 def find_field(relation: Relation, key: str, engine: str) -> Field | None:
@@ -101,11 +110,16 @@ class Resolver:
             if key in level.parameters:
                 return Value()
             found = _candidates(level, key)
-            if len(found) > 1 and key not in level.merged and not level.loose:
-                self._report_ambiguous(column, [relation for relation, _ in found])
+            merged = level.merged.get(key)
+            if merged is not None:
+                column.meta[MERGED] = _visible(merged.shown, scope, level)
             if found:
                 column.meta[OWNERS] = tuple(n for n, r in level.relations.items() if find_field(r, key, level.engine))
-                return _merged(found) if key in level.merged else _value_of(*found[0])
+                if level is not scope:
+                    column.meta[OUTER] = True
+                if len(found) > 1 and self._is_ambiguous(column, merged) and not level.loose:
+                    self._report_ambiguous(column, [relation for relation, _ in found])
+                return _merged(found) if merged is not None else _value_of(*found[0])
             if level.aliases_visible and key in level.aliases:
                 return level.aliases[key]
             if (value := _open_value(level.relations.values(), key, self.engine)) is not None:
@@ -120,12 +134,18 @@ class Resolver:
             self._report_unknown(column, scope)
         return Value()
 
+    def _is_ambiguous(self, column: exp.Column, merged: Merged | None) -> bool:
+        """Whether several relations have a column that no join makes one; DuckDB takes the merged one."""
+        return merged is None or (self.parsed.dialect != "duckdb" and not merged.of.issuperset(column.meta[OWNERS]))
+
     def _qualified(self, column: exp.Column, scope: Scope) -> Value:
         table, key = fold(column.args["table"], self.engine), fold(column.this, self.engine)
         for level in scope.outwards():
             relation = level.relations.get(table)
             if relation is None:
                 continue
+            if level is not scope:
+                column.meta[OUTER] = True
             found = find_field(relation, key, self.engine)
             if found is not None:
                 return _value_of(relation, found)
@@ -205,6 +225,16 @@ class Resolver:
             helps = (f"this query reads `{'`, `'.join(tables[:6])}`",)
         message = f"`{name}` is not a table of this query"
         self.reporter.error("unknown-table-alias", message, self.parsed.span(column.args["table"]), helps=helps)
+
+
+def _visible(names: tuple[str, ...] | None, scope: Scope, owner: Scope) -> tuple[str, ...] | None:
+    """The names of relations of an outer scope, where no relation in between has one of them."""
+    for level in scope.outwards():
+        if level is owner:
+            break
+        if any(name in level.relations for name in names or ()):
+            return None
+    return names
 
 
 def _candidates(scope: Scope, key: str) -> list[tuple[Relation, Field]]:

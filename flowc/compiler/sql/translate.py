@@ -15,6 +15,7 @@ from sqlglot.errors import SqlglotError, TokenError, UnsupportedError
 from flowc.compiler.dialects import as_read
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.sql.hazards import report_hazards
+from flowc.compiler.sql.meaning.datafusion_joins import with_conditions
 from flowc.compiler.sql.meaning.datafusion_json import is_json, numbered, with_json
 from flowc.compiler.sql.meaning.functions import missing_functions, names_of_relations
 from flowc.compiler.sql.meaning.reword import TooLarge, reword
@@ -51,7 +52,8 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
         return None
     if engine == DATAFUSION:
         try:
-            parsed = with_json(parsed, reporter)
+            said = with_conditions(parsed, reporter) if parsed.dialect != engine else parsed
+            parsed = with_json(said, reporter)
         except (ValueError, TypeError, AttributeError, KeyError, IndexError):
             _report_unread(parsed, engine, reporter)
             return None

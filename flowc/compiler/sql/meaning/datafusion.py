@@ -201,8 +201,35 @@ def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return local
 
 
+def _ranked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A number of a row as other integers: DataFusion's has no sign, and is divided to a decimal."""
+    is_rank = isinstance(node.this, exp.RowNumber | exp.Rank | exp.DenseRank)
+    return exp.cast(node.copy(), "BIGINT") if is_rank else None
+
+
+def _closed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """IS DISTINCT FROM in parentheses: the engine's parser takes AND and OR behind it for a part of its right side."""
+    return None if isinstance(node.parent, exp.Paren) else exp.paren(node.copy(), copy=False)
+
+
+def _beside_distinct(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A sum beside DISTINCT values: the engine's optimizer would sum it twice, and flowc's sums are of other types."""
+    select = node.parent_select
+    distinct = select is not None and any(_is_distinct(each, select) for each in select.find_all(exp.Distinct))
+    if not distinct or isinstance(node.parent, exp.Filter | exp.Window) or isinstance(node.this, exp.Distinct):
+        return None
+    return exp.Filter(this=node.copy(), expression=exp.Where(this=exp.true()))
+
+
+def _is_distinct(node: exp.Expression, select: exp.Expression) -> bool:
+    return isinstance(node.parent, exp.AggFunc) and node.parent_select is select
+
+
 _OWN: Rules = {
     **DATES,
+    exp.Window: (_ranked,),
+    **dict.fromkeys((exp.NullSafeEQ, exp.NullSafeNEQ), (_closed,)),
+    exp.Sum: (_beside_distinct,),
     exp.AtTimeZone: (_at_zone,),
     exp.Dot: (_part,),
     exp.Sign: (renamed("signum"),),

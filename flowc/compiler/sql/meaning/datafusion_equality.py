@@ -301,7 +301,7 @@ def _values(node: exp.Expression) -> None:
 
 
 def _join(node: exp.Expression) -> None:
-    if DOCUMENTS in node.meta:
+    if DOCUMENTS in node.meta and node.args.get("on") is None:
         raise Untranslatable("a join USING columns of JSON", "join ON a.doc = b.doc")
 
 

@@ -1,94 +1,168 @@
-"""Columns that RIGHT and FULL joins merge of both sides: DataFusion takes the left one alone, which may be NULL."""
+"""Joins that merge columns, for DataFusion: it compares with the left one alone, and takes that, which may be NULL.
+
+Each USING and NATURAL becomes the condition that it stands for, and a merged column what it shows: of a RIGHT join the
+right one, of a FULL one the first of both that is not NULL.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
+from flowc.compiler.sql.meaning.core import Untranslatable
+from flowc.compiler.sql.meaning.datafusion_names import name_outputs
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
-from flowc.compiler.sql.relations import STAR
+from flowc.compiler.sql.relations import CALLED, MERGED, OUTER, STAR, fold, shown
+from flowc.compiler.sql.sqltext import SqlTree, copied
+from flowc.diagnostics import Reporter
 
 _WHAT = "a column without its table that a RIGHT or FULL join merges"
+_STAR = "`*` of a join that merges columns"
 _MEND = "write `ON a.id = b.id`, and `coalesce(a.id, b.id)` for the column"
 
 
-def _merged(node: exp.Expression, pair: Pair) -> None:
-    """Says for each merged column from which sides it comes; refused where that is not plain."""
-    names = {name.name.lower() for name in node.args.get("using") or ()}
-    if (node.side or "").upper() not in ("RIGHT", "FULL") or not (names or (node.method or "").upper() == "NATURAL"):
+def with_conditions(parsed: SqlTree, reporter: Reporter) -> SqlTree:
+    """The query whose joins say their conditions and merge nothing; what cannot be kept is reported."""
+    if not any(CALLED in node.meta or (isinstance(node, exp.Join) and _is_other(node)) for node in parsed.tree.walk()):
+        return parsed
+    root = exp.Paren(this=copied(parsed.tree))
+    for node in list(root.find_all(exp.Select, exp.Column)):
+        try:
+            if isinstance(node, exp.Select):
+                name_outputs(node)
+                _say_joins(node, parsed.dialect)
+                _turn_joins(node)
+            elif MERGED in node.meta:
+                _say_column(node, root)
+        except Untranslatable as refusal:
+            message = f"{refusal} (from {parsed.dialect} to datafusion)"
+            if all(found.message != message for found in reporter.found):
+                place = next(filter(_merges, node.find_all(exp.Join)), node)
+                reporter.error("untranslatable-sql", message, parsed.span(place), helps=[refusal.mend or _MEND])
+    tree = root.this
+    tree.parent = None
+    return replace(parsed, tree=tree)
+
+
+def _is_other(join: exp.Join) -> bool:
+    return _merges(join) or _side(join) == "RIGHT"
+
+
+def _side(join: exp.Join) -> str:
+    return (join.side or "").upper()
+
+
+def _merges(join: exp.Join) -> bool:
+    return bool(join.args.get("using")) or (join.method or "").upper() == "NATURAL"
+
+
+def _is_of_both(join: exp.Join) -> bool:
+    return _side(join) in ("RIGHT", "FULL")
+
+
+def _say_joins(select: exp.Select, dialect: str) -> None:
+    """Puts the conditions of joins into their places, and the columns of `*`."""
+    joins = [join for join in select.find_all(exp.Join) if _merges(join) and join.parent_select is select]
+    stars = [] if isinstance(select.parent, exp.Exists) else [s for s in select.expressions if isinstance(s, exp.Star)]
+    if not joins:
         return
-    select = node.parent
-    used = [found for part in _clauses(select) for found in _bare(part, names)]
-    sides = _sides(select, node) if names else None
-    if used and (sides is None or any(column.parent_select is not select for column in used)):
-        raise Untranslatable(_WHAT, _MEND)
-    for column in used:
-        _say(column, node, sides or [])
-
-
-def _clauses(select: exp.Expression | None) -> Iterator[exp.Expression]:
-    """The clauses of a SELECT that see what it joins."""
-    for key, part in select.args.items() if select is not None else ():
-        if key not in ("with_", "from_", "joins"):
-            yield from (
-                each for each in (part if isinstance(part, list) else [part]) if isinstance(each, exp.Expression)
-            )
-
-
-def _bare(part: exp.Expression, names: set[str]) -> Iterator[exp.Expression]:
-    """Columns without a table and `*`, but that of `count(*)`; of a NATURAL join, whose names are not written, all."""
-    for node in part.walk():
-        if isinstance(node, exp.Star):
-            is_merged = not isinstance(node.parent, exp.Count | exp.Column)
-        else:
-            is_merged = isinstance(node, exp.Column) and not node.table and (not names or node.name.lower() in names)
-        if is_merged:
-            yield node
-
-
-def _sides(select: exp.Expression | None, join: exp.Expression) -> list[str] | None:
-    """The names of the two tables of a SELECT that joins no more; None for another."""
-    given = select.args.get("from_") if select is not None else None
-    if select is None or given is None or len(select.args["joins"]) != 1:
-        return None
-    tables = [given.this.alias_or_name, join.this.alias_or_name]
-    return tables if all(tables) and len({*tables}) == 2 else None
-
-
-def _say(column: exp.Expression, join: exp.Expression, tables: list[str]) -> None:
-    if isinstance(column, exp.Star):
-        raise Untranslatable(_WHAT, _MEND)
-    sides = [exp.column(column.this.copy(), exp.to_identifier(table)) for table in tables]
-    for side in sides:
-        side.type = column.type
-    whole = sides[1] if (join.side or "").upper() == "RIGHT" else exp.Coalesce(this=sides[0], expressions=[sides[1]])
-    whole.type = column.type
-    is_output = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"
-    column.replace(exp.alias_(whole, column.this.copy()) if is_output else whole)
-
-
-def _expanded(node: exp.Expression, pair: Pair) -> None:
-    """`*` of a join that merges columns, which PostgreSQL puts first and DataFusion leaves where they are."""
-    select = node.parent
-    if pair.source not in EXACT or STAR not in node.meta or not isinstance(select, exp.Select):
+    if any(join.meta.get(MERGED) is None for join in joins) or (stars and dialect not in EXACT):
+        if any(map(_is_of_both, joins)) and (stars or len(joins) > 1):
+            raise Untranslatable(_WHAT)
+        if stars and dialect in EXACT:
+            raise Untranslatable(_STAR, "name the columns")
         return
-    if isinstance(select.parent, exp.Exists):
+    for star in (star for star in stars if STAR in star.meta):
+        if (names := star.meta[STAR]) is None:
+            raise Untranslatable(_STAR, "name the columns")
+        star.replace([_output(name, tables) for name, tables in names])
+    for join in joins:
+        join.set("on", join.meta[MERGED].copy())
+        join.set("using", None)
+        join.set("method", None)
+
+
+def _turn_joins(select: exp.Select) -> None:
+    """RIGHT joins as LEFT ones of what they join to.
+
+    The engine takes a condition of WHERE on a column of the left for one on that of its name on the right.
+    """
+    joins, first = select.args.get("joins") or [], select.args.get("from_")
+    plain = not any(_merges(join) or isinstance(join.this, exp.Lateral | exp.Unnest) for join in joins)
+    if first is None or not plain or all(_side(join) != "RIGHT" for join in joins):
         return
-    if (names := node.meta[STAR]) is None:
-        raise Untranslatable("`*` of a join that merges columns", "name the columns")
-    both = any((join.side or "").upper() in ("RIGHT", "FULL") for join in select.args.get("joins") or ())
-    node.replace([_column(name, "" if both else table) for name, table in names])
+    if not _are_listed(select, [first.this, *(join.this for join in joins)]):
+        return
+    head, since = first.this, list[exp.Expression]()
+    for join in joins:
+        since.append(join)
+        if _side(join) == "RIGHT":
+            *inner, _ = since
+            if inner:
+                head.set("joins", [*(head.args.get("joins") or ()), *inner])
+                head = exp.Subquery(this=head)
+            beside = join.this
+            join.set("this", head)
+            join.set("side", "LEFT")
+            head, since = beside, [join]
+    first.set("this", head)
+    select.set("joins", since)
 
 
-def _column(name: str, table: str) -> exp.Expression:
+def _are_listed(select: exp.Select, tables: Sequence[exp.Expression]) -> bool:
+    """Writes `*` as those of the tables, in their order; False where that cannot be."""
+    stars = [one for one in select.expressions if isinstance(one, exp.Star)]
+    if not stars or isinstance(select.parent, exp.Exists):
+        return True
+    names = [table.args["alias"].this if table.alias else table.this for table in tables]
+    if any(any(star.args.values()) for star in stars) or not all(isinstance(name, exp.Identifier) for name in names):
+        return False
+    for star in stars:
+        star.replace([exp.Column(this=exp.Star(), table=name.copy()) for name in names])
+    return True
+
+
+def _output(name: str, tables: Sequence[str]) -> exp.Expression:
     quoted = exp.to_identifier(name, quoted=True)
-    return exp.column(quoted, exp.to_identifier(table, quoted=True) if table else None)
+    return exp.alias_(shown(tables, name), quoted) if tables else exp.column(quoted)
 
 
-STARS: Rules = {exp.Star: (_expanded,)}
-"""Before joins are reworded, which give their merged columns of both sides."""
+def _say_column(column: exp.Column, root: exp.Expression) -> None:
+    """Puts what a merged column shows into its place, but where it names an output."""
+    tables = column.meta[MERGED]
+    if tables is None:
+        if any(_merges(join) and _is_of_both(join) for join in root.find_all(exp.Join)):
+            raise Untranslatable(_WHAT)
+        return
+    if _is_output(column):
+        return
+    new = shown(tables, fold(column.this, "datafusion"))
+    new.type = column.type
+    for side in new.find_all(exp.Column):
+        side.type = column.type
+        side.meta.update({key: column.meta[key] for key in (OUTER,) if key in column.meta})
+        side.this.meta.update(column.this.meta)
+    inner: exp.Expression = column
+    while isinstance(inner.parent, exp.Paren):
+        inner = inner.parent
+    is_item = isinstance(inner.parent, exp.Select) and inner.arg_key == "expressions"
+    column.replace(new)
+    if is_item:
+        whole = new if inner is column else inner
+        whole.replace(exp.alias_(whole.copy(), column.this.copy()))
 
-MERGED: Rules = {exp.Join: (_merged,)}
-"""Of the author's own columns, before any of them is reworded."""
+
+def _is_output(column: exp.Column) -> bool:
+    """Whether a column is an output by its name: ORDER BY and DISTINCT ON look there first."""
+    select, key = column.parent_select, column.parent
+    while isinstance(key, exp.Paren | exp.Ordered | exp.Order | exp.Tuple):
+        key = key.parent
+    if not isinstance(select, exp.Select) or not (key is select or (isinstance(key, exp.Distinct))):
+        return False
+    clause: exp.Expression = column
+    while clause.parent is not key:
+        clause = clause.parent
+    names = [one.alias_or_name for one in select.expressions]
+    return clause.arg_key in ("order", "on") and column.name in names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sqlglot import exp
@@ -32,6 +33,35 @@ def _refuse_mixed(values: Sequence[exp.Expression], what: str) -> None:
         raise Untranslatable(f"{what} of {first} and {second}, which PostgreSQL does not have", _MEND)
 
 
+def _read(values: Sequence[exp.Expression]) -> None:
+    """Reads texts between quotes as the numbers or truths that are beside them, where DataFusion makes texts of all."""
+    kinds = [type_of(value) for value in values if not _is_text(value)]
+    for kind in _WIDEST:
+        if kind in kinds and all(each is None or each in _READ for each in kinds):
+            for value in filter(_is_text, values):
+                value.replace(_as(value, kind))
+            return
+
+
+def _is_text(value: exp.Expression) -> bool:
+    bare = value.unnest()
+    return isinstance(bare, exp.Literal) and bare.is_string
+
+
+def _as(value: exp.Expression, kind: exp.DataType.Type) -> exp.Expression:
+    text = value.unnest().name.strip()
+    if kind is _TYPE.DECIMAL and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
+        number = exp.Literal.number(text.lstrip("-"))
+        return exp.Neg(this=number) if text.startswith("-") else number
+    new = exp.cast(value.copy(), exp.DataType(this=kind))
+    new.type = exp.DataType(this=kind)
+    return new
+
+
+_WIDEST = (_TYPE.DOUBLE, _TYPE.FLOAT, _TYPE.DECIMAL, _TYPE.BIGINT, _TYPE.INT, _TYPE.SMALLINT, _TYPE.BOOLEAN)
+_READ = frozenset((*_WIDEST, _TYPE.NULL))
+
+
 def _compared(node: exp.Expression, pair: Pair) -> None:
     if pair.source in EXACT:
         _refuse_mixed([node.this, node.expression], "a comparison")
@@ -53,6 +83,7 @@ def _together(node: exp.Expression, pair: Pair) -> None:
     if pair.source not in EXACT:
         return
     _refuse_mixed(values_of(node), node.key.upper())
+    _read(values_of(node))
     if isinstance(node, exp.Case) and node.this is not None:
         for branch in node.args["ifs"]:
             _refuse_mixed([node.this, branch.this], "a comparison")
@@ -63,6 +94,7 @@ def _united(node: exp.Expression, pair: Pair) -> None:
     if pair.source in EXACT and len(left) == len(right):
         for values in zip(left, right, strict=True):
             _refuse_mixed(values, f"{node.key.upper()}")
+            _read(values)
 
 
 def _columns(query: exp.Expression) -> list[exp.Expression]:

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Pair, Rules
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
-from flowc.compiler.sql.relations import OWNERS
+from flowc.compiler.sql.relations import CALLED, OWNERS
 
 
-def _called(node: exp.Expression, pair: Pair) -> None:
-    """Names functions that a query within gives without an alias, as PostgreSQL does: by the function."""
-    if pair.source not in EXACT or node.find_ancestor(exp.Subquery, exp.CTE) is None:
-        return
-    called = [_name(item, pair) for item in node.expressions]
-    names = [name or item.alias_or_name.lower() for item, name in zip(node.expressions, called, strict=True)]
-    for item, name in zip(list(node.expressions), called, strict=True):
-        if name is not None and names.count(name) == 1:
-            item.replace(exp.alias_(item.copy(), name, quoted=True))
-
-
-def _name(item: exp.Expression, pair: Pair) -> str | None:
-    while isinstance(item, exp.Window | exp.Filter | exp.IgnoreNulls | exp.WithinGroup):
-        item = item.this
-    if not isinstance(item, exp.Func) or isinstance(item, _NAMED_OTHERWISE):
-        return None
-    called = _FUNCTION.match(item.sql(pair.source))
-    return called[1].lower() if called is not None else None
-
-
-_FUNCTION = re.compile(r"(\w+)\(")
-_NAMED_OTHERWISE = (exp.Cast, exp.TryCast, exp.Case, exp.Connector, exp.Explode, exp.Unnest)
+def name_outputs(select: exp.Select) -> None:
+    """Names what a query within gives without an alias, as PostgreSQL does."""
+    names = [item.meta.get(CALLED) or item.alias_or_name.lower() for item in select.expressions]
+    for item, name in zip(list(select.expressions), names, strict=True):
+        if item.meta.get(CALLED) and names.count(name) == 1:
+            named = exp.Alias(alias=exp.to_identifier(name, quoted=True))
+            item.replace(named)
+            named.set("this", item)
 
 
 def _owned(node: exp.Expression, pair: Pair) -> None:
@@ -58,33 +43,10 @@ def _late(select: exp.Expression) -> Iterator[exp.Column]:
                 yield column
 
 
-def _merged(node: exp.Expression, pair: Pair) -> None:
-    """Gives columns that several joins merge the table of the first: the others have its values, or NULL.
-
-    RIGHT and FULL joins are told of where they are.
-    """
-    joins = node.args.get("joins") or ()
-    names = {name.name.lower() for join in joins for name in join.args.get("using") or ()}
-    if pair.source not in EXACT or len(joins) < 2 or any((join.side or "").upper() in _OF_BOTH for join in joins):
-        return
-    for column in list(node.find_all(exp.Column)) if names else ():
-        if column.table or column.name.lower() not in names or column.parent_select is not node:
-            continue
-        if (table := _table(column)) is None or len(column.meta[OWNERS]) < 2:
-            continue
-        owned = exp.column(column.this.copy(), table)
-        owned.type = column.type
-        is_output = column.parent is node and column.arg_key == "expressions"
-        column.replace(exp.alias_(owned, column.this.copy()) if is_output else owned)
-
-
-_OF_BOTH = ("RIGHT", "FULL")
-
-
 def _table(column: exp.Expression) -> exp.Identifier | None:
     owners = column.meta.get(OWNERS)
     return exp.to_identifier(owners[0], quoted=True) if owners else None
 
 
-NAMES: Rules = {exp.Select: (_called, _merged, _owned)}
+NAMES: Rules = {exp.Select: (_owned,)}
 """Of the author's own columns, before any of them is reworded."""

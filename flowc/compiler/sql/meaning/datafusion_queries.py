@@ -6,8 +6,19 @@ import re
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import COMPARISONS, INTEGERS, Pair, Rules, Untranslatable, build, call, text_value
+from flowc.compiler.sql.meaning.core import (
+    COMPARISONS,
+    INTEGERS,
+    Pair,
+    Rules,
+    Untranslatable,
+    build,
+    call,
+    integer_value,
+    text_value,
+)
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
+from flowc.compiler.sql.relations import fold
 
 _WORDS = {"some": exp.Any, "any": exp.Any, "all": exp.All}
 _PLAIN_ITEM = re.compile(r"[^\s{},\"\\]+(?: +[^\s{},\"\\]+)*")
@@ -94,21 +105,66 @@ QUANTIFIED: Rules = dict.fromkeys((*COMPARISONS, exp.RegexpLike, exp.RegexpILike
 """Before any of them is reworded."""
 
 
-def _of_input(node: exp.Expression, pair: Pair) -> None:
+def _of_input(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """What rows are ordered by: a name alone is one of the output, in an expression one of a column that is read.
 
-    DataFusion takes the output's in both, and has no way to name the other but in aggregates.
+    DataFusion takes the output's in both. So such an expression becomes a column of a query within.
     """
-    select = node.parent.parent if isinstance(node.parent, exp.Order) else None
-    if pair.source not in EXACT or not isinstance(select, exp.Select) or isinstance(node.this.unnest(), exp.Column):
-        return
-    names = {one.alias.lower() for one in select.selects if one.alias and not _is_named_so(one)}
-    for column in node.this.walk(prune=lambda each: isinstance(each, exp.Query | exp.AggFunc)) if names else ():
-        if isinstance(column, exp.Column) and column.name.lower() in names:
-            raise Untranslatable(
-                f"an order by an expression of `{column.name}`, which is the name of an output column too",
-                "give the output column another name; where it is meant, order by it alone, or repeat its expression",
-            )
+    order, outputs = node.args.get("order"), node.expressions
+    if pair.source not in EXACT or not isinstance(node, exp.Select) or order is None:
+        return None
+    names = {one.alias.lower() for one in outputs if one.alias and not _is_named_so(one)}
+    if not names or not any(_reads_input(key.this, names) for key in order.expressions):
+        return None
+    whole, is_distinct = [_name_of(one) for one in outputs], node.args.get("distinct") is not None
+    if is_distinct and all(isinstance(key.this.unnest(), exp.Column) for key in order.expressions):
+        return None
+    if is_distinct or node.is_star or "" in whole or len({*whole}) < len(whole):
+        raise Untranslatable(
+            "an order by an expression of a column whose name an output column has too",
+            "give the output column another name; where it is meant, order by it alone, or repeat its expression",
+        )
+    return _ordered_outside(node, whole)
+
+
+def _reads_input(key: exp.Expression, names: set[str]) -> bool:
+    """Whether a key names a column that is read and has the name of another output; aggregates are no matter."""
+    bare = key.unnest()
+    if isinstance(bare, exp.Column) and not bare.table:
+        return False
+    columns = bare.walk(prune=lambda each: isinstance(each, exp.Query | exp.AggFunc))
+    return any(isinstance(column, exp.Column) and column.name.lower() in names for column in columns)
+
+
+def _ordered_outside(select: exp.Select, outputs: list[str]) -> exp.Expression:
+    """A query that orders the rows of another by columns of that, which it does not give."""
+    rows, outer = select.copy(), exp.Select()
+    for part in ("with_", "order", "limit", "offset"):
+        outer.set(part, rows.args.get(part))
+        rows.set(part, None)
+    for place, key in enumerate(outer.args["order"].expressions):
+        bare, name = key.this.unnest(), f"_by{place}"
+        named = isinstance(bare, exp.Column) and not bare.table and _name_of(bare) in outputs
+        if not named and integer_value(bare) is None:
+            rows.append("expressions", exp.alias_(key.this.copy(), name, quoted=True))
+            key.set("this", _column(name, bare))
+    outer.set("expressions", [_column(name, one) for name, one in zip(outputs, select.expressions, strict=True)])
+    inner = exp.Subquery(this=rows, alias=exp.TableAlias(this=exp.to_identifier("_ordered")))
+    outer.set("from_", exp.From(this=inner))
+    return outer
+
+
+def _name_of(output: exp.Expression) -> str:
+    """The name of an output column; empty where it has none of its own."""
+    name = output.args["alias"] if isinstance(output, exp.Alias) else output.this
+    known = isinstance(output, exp.Alias | exp.Column) and isinstance(name, exp.Identifier)
+    return fold(name, "datafusion") if known else ""
+
+
+def _column(name: str, like: exp.Expression) -> exp.Expression:
+    new = exp.column(name, quoted=True)
+    new.type = like.unalias().type
+    return new
 
 
 def _is_named_so(output: exp.Expression) -> bool:
@@ -117,7 +173,7 @@ def _is_named_so(output: exp.Expression) -> bool:
     return isinstance(inner, exp.Column) and inner.name.lower() == output.alias.lower()
 
 
-ORDERS: Rules = {exp.Ordered: (_of_input,)}
+ORDERS: Rules = {exp.Select: (_of_input,)}
 """Of the author's own words, before any of them is reworded."""
 
 

@@ -73,7 +73,7 @@ def _asked(node: exp.Expression) -> exp.Expression | None:
 def _divided(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     assert isinstance(node, exp.Binary)
     divisor = node.right
-    if _is_never_zero(divisor):
+    if is_never_zero(divisor):
         return None
     wanted = kept(by_zero(node, pair.source), pair.engine)
     if wanted is Answer.FLOAT or wanted is engine_by_zero(node, pair):
@@ -93,7 +93,8 @@ def _null_where(value: exp.Expression, where: str) -> exp.Expression:
     return new
 
 
-def _is_never_zero(node: exp.Expression) -> bool:
+def is_never_zero(node: exp.Expression) -> bool:
+    """Whether a divisor is seen to be another number than zero, or NULL."""
     value = node.unnest()
     if isinstance(value, exp.Cast):
         value = value.this.unnest()

@@ -213,13 +213,23 @@ def _is_nameless(item: exp.Expression) -> bool:
     return isinstance(item, exp.AggFunc | exp.Binary | exp.Func | exp.Subquery | exp.Window)
 
 
+def is_condition(node: exp.Expression) -> bool:
+    """Whether a node is a condition that AND and OR alone join to others, where NULL is as good as false."""
+    while isinstance(node.parent, exp.And | exp.Or | exp.Paren):
+        node = node.parent
+    return isinstance(node.parent, exp.Where | exp.Having | exp.Join)
+
+
 def row_in_query(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`(a, b) IN (SELECT …)` as EXISTS."""
     query, row = node.args.get("query"), node.this
     if query is None or not isinstance(row, exp.Tuple):
         return None
-    if isinstance(node.parent, exp.Not):
-        raise Untranslatable("NOT IN of rows")
+    if not is_condition(node):
+        what = (
+            "NOT IN of rows" if isinstance(node.find_ancestor(exp.Not, exp.Query), exp.Not) else "IN of rows in a value"
+        )
+        raise Untranslatable(what, "write EXISTS, or NOT EXISTS, with a condition for each column")
     names = [f"_{i}" for i in range(1, len(row.expressions) + 1)]
     rows = exp.Subquery(
         this=query.unnest().copy(),
@@ -261,13 +271,17 @@ def star_without(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def fetch_first(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """FETCH FIRST as LIMIT."""
     no_ties(node, pair)
-    return exp.Limit(expression=node.args["count"].copy()) if node.args.get("count") else None
+    count = node.args.get("count")
+    return exp.Limit(expression=count.copy() if count is not None else exp.Literal.number(1))
 
 
 def no_ties(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """FETCH … WITH TIES."""
-    if node.args.get("limit_options") and node.args["limit_options"].args.get("with_ties"):
+    """FETCH … WITH TIES, and of a share of the rows."""
+    options = node.args.get("limit_options")
+    if options is not None and options.args.get("with_ties"):
         raise Untranslatable("FETCH … WITH TIES")
+    if options is not None and options.args.get("percent"):
+        raise Untranslatable("FETCH … PERCENT")
     return None
 
 

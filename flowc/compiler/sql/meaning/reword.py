@@ -12,8 +12,9 @@ from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgr
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
 from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
-from flowc.compiler.sql.meaning.datafusion_joins import MERGED, STARS
 from flowc.compiler.sql.meaning.datafusion_kinds import KINDS
+from flowc.compiler.sql.meaning.datafusion_lazy import LAZY
+from flowc.compiler.sql.meaning.datafusion_members import MEMBERS
 from flowc.compiler.sql.meaning.datafusion_mixed import MIXED
 from flowc.compiler.sql.meaning.datafusion_names import NAMES
 from flowc.compiler.sql.meaning.datafusion_numbers import SUMS
@@ -34,8 +35,8 @@ _FIRST: Mapping[str, Sequence[Rules]] = {
     "datafusion": (
         MIXED,
         NAMES,
-        {**QUANTIFIED, **ORDERS, **ZONED, **STARS},
-        {**ANCHORS, **MERGED},
+        {**QUANTIFIED, **ORDERS, **ZONED},
+        {**ANCHORS, **MEMBERS, **LAZY},
         KINDS,
         INTEGERS,
         VALUE_TEXTS,

@@ -1,0 +1,78 @@
+"""What AND, OR and CASE do not ask for, and DataFusion computes for all rows of a batch: it fails in none of them.
+
+Its AND looks at the right side of all rows when some pass the left one, and its optimizer makes AND and OR of a CASE of
+conditions. A CASE with a value behind it stays what it is.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import Pair, Rules, type_of
+from flowc.compiler.sql.meaning.datafusion_numbers import values_of
+from flowc.compiler.sql.meaning.failures import is_never_zero
+from flowc.compiler.sql.meaning.undefined import Answer, by_zero, engine_by_zero, kept
+
+_DIVISIONS = (exp.Div, exp.IntDiv, exp.Mod)
+_OF_NUMBERS = (*_DIVISIONS, exp.Sqrt, exp.Ln, exp.Log, exp.Exp, exp.Pow)
+_CONDITIONS = (exp.Predicate, exp.Connector, exp.Not, exp.Boolean)
+
+
+def _chain(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A row of AND or OR in which each part that may fail is asked for where those before it leave it undecided."""
+    assert isinstance(node, exp.Connector)
+    if type(node.parent) is type(node):
+        return None
+    fails = [_may_fail(part, pair) for part in node.flatten(unnest=False)]
+    if not any(fails[1:]):
+        return None
+    new = node.copy()
+    before: list[exp.Expression] = []
+    for part, fail in zip(list(new.flatten(unnest=False)), fails, strict=True):
+        if not fail:
+            before += [] if part.find(exp.Query) else [part]
+        elif before:
+            part.replace(_where_undecided(part, before, is_and=isinstance(node, exp.And)))
+    return new
+
+
+def _where_undecided(part: exp.Expression, before: list[exp.Expression], *, is_and: bool) -> exp.Expression:
+    guard = (exp.and_ if is_and else exp.or_)(*before)
+    decided = exp.If(this=exp.false() if is_and else exp.true(), true=exp.null())
+    return exp.Case(this=exp.paren(guard, copy=False), ifs=[decided], default=part.copy())
+
+
+def _may_fail(part: exp.Expression, pair: Pair) -> bool:
+    """Whether the engine itself fails in a part for some values."""
+    for node in part.walk(prune=lambda each: isinstance(each, exp.Query)):
+        if isinstance(node, _DIVISIONS) and not is_never_zero(node.expression):
+            wanted = kept(by_zero(node, pair.source), pair.engine)
+            if wanted is Answer.FAILS and engine_by_zero(node, pair) is Answer.FAILS:
+                return True
+        if _reads_text(node):
+            return True
+    return False
+
+
+def _reads_text(node: exp.Expression) -> bool:
+    if not isinstance(node, exp.Cast) or isinstance(node, exp.TryCast) or isinstance(node.this, exp.Literal):
+        return False
+    texts = exp.DataType.TEXT_TYPES
+    return type_of(node.this) in texts and type_of(node) not in texts
+
+
+def _case(node: exp.Expression, pair: Pair) -> None:
+    """A CASE of conditions, a part of which may fail."""
+    values = values_of(node)
+    is_condition = type_of(node) is exp.DataType.Type.BOOLEAN or isinstance(values[0].unnest(), _CONDITIONS)
+    tests = [branch.this for branch in node.args["ifs"][1:]]
+    if node.this is None and is_condition and any(map(_is_partial, [*values, *tests])):
+        node.set("this", exp.true())
+
+
+def _is_partial(value: exp.Expression) -> bool:
+    return any(isinstance(node, _OF_NUMBERS) or _reads_text(node) for node in value.walk())
+
+
+LAZY: Rules = {**dict.fromkeys((exp.And, exp.Or), (_chain,)), exp.Case: (_case,)}
+"""Of the author's own words, before any of them is reworded."""
