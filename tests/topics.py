@@ -168,7 +168,7 @@ def event(number: int) -> bytes:
 
 def fill(address: str, topic: str, count: int, partitions: int, make: Callable[[int], bytes] = event) -> None:
     """Produces events 0 to `count`, in turn to each partition; quick enough for millions."""
-    producer = producing(address, linger_ms=50, queue_buffering_max_messages=500_000, batch_size=1_000_000)
+    producer = _kept(address, (("linger_ms", 50), ("queue_buffering_max_messages", 500_000), ("batch_size", 1_000_000)))
     for number in range(count):
         while True:
             try:
