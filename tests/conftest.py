@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.running import running
 from tests.services import service
 from tests.services.databases import Databases
 from tests.services.mysql import fresh_database
+from tests.stores import KINDS, Store, address
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +72,9 @@ def mysql_module(mysql_address: str) -> Iterator[str]:
     """The DSN of an empty database for this module."""
     with fresh_database(mysql_address) as dsn:
         yield dsn
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty database of each kind in turn."""
+    return Store(request.param, tmp_path, address(request, request.param))

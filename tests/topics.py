@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
@@ -34,7 +35,7 @@ def fresh(address: str, partitions: int = 1, **config: str) -> str:
     name = f"flowc-{uuid.uuid4().hex[:12]}"
     settings = {key.replace("_", "."): value for key, value in config.items()}
     topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings)
-    admin = _admin(address)  # it must outlive the call
+    admin = _admin(address)
     until(lambda: _made(admin, topic), lambda: f"the broker does not make topic `{name}`")
     until(lambda: _led(admin, name) == partitions, lambda: f"topic `{name}` has no leaders", pause=0.01)
     return name
@@ -110,9 +111,19 @@ def drop_all(address: str, beginning: str) -> None:
 
 def produce(address: str, topic: str, messages: Iterable[Message], **config: object) -> None:
     """Produces messages and waits until the broker has them; raises when it refuses one."""
-    producer = producing(address, **config)
-    send(producer, topic, messages)
-    flush(producer)
+    producer = _kept(address, tuple(config.items()))
+    try:
+        send(producer, topic, messages)
+        flush(producer)
+    except BaseException:
+        _kept.cache_clear()  # the next one is not to hear of what this one was refused
+        raise
+
+
+@cache
+def _kept(address: str, config: tuple[tuple[str, object], ...]) -> Any:
+    """A producer for all messages of this process: each new one waits half a second for its identity."""
+    return producing(address, **dict(config))
 
 
 def producing(address: str, **config: object) -> Any:
@@ -157,7 +168,7 @@ def event(number: int) -> bytes:
 
 def fill(address: str, topic: str, count: int, partitions: int, make: Callable[[int], bytes] = event) -> None:
     """Produces events 0 to `count`, in turn to each partition; quick enough for millions."""
-    producer = producing(address, linger_ms=50, queue_buffering_max_messages=500_000, batch_size=1_000_000)
+    producer = _kept(address, (("linger_ms", 50), ("queue_buffering_max_messages", 500_000), ("batch_size", 1_000_000)))
     for number in range(count):
         while True:
             try:
@@ -196,6 +207,7 @@ def committed(address: str, topic: str) -> list[Any]:
 
 def _reader(address: str, isolation: str) -> Any:
     settings = {"group.id": "x", "enable.partition.eof": True, "log_level": 0, "isolation.level": isolation}
+    settings["fetch.wait.max.ms"] = 10  # the end is told when the broker has waited so long for more
     return Consumer({"bootstrap.servers": address, **settings})
 
 
@@ -208,5 +220,6 @@ def _refused(error: object, message: object) -> None:
     assert error is None, f"the broker refused a message: {error}"
 
 
+@cache
 def _admin(address: str) -> Any:
     return AdminClient({"bootstrap.servers": address, "log_level": 0})

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
 import yaml
 
 from tests.existing.making import imported, made
 from tests.existing.rich import LEFT, TYPES
-from tests.stores import KINDS, Store, address
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(request.param, tmp_path, address(request, request.param))
+from tests.stores import Store
 
 
 def test_an_import_says_what_it_does_not_hold_and_nothing_follows_from_it(store: Store):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.commands import Done, Inside
 from tests.existing.making import imported
-from tests.stores import KINDS, Store, address
+from tests.stores import Store
 
 TABLES = {
     "postgres": """
@@ -42,11 +40,6 @@ CREATE TABLE people (
 }
 ROWS = "code,status,mail,address,flags,region,n\nA1,won,a@b,10.0.0.1,1010,DE,1.50\nB2,new,c@d,10.0.0.2,0001,FR,2.25\n"
 _COLUMNS = "code: text, status: text, mail: text, address: text, flags: text, region: text, n: 'numeric(9,2)'"
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(request.param, tmp_path, address(request, request.param))
 
 
 def _load(store: Store, mode: str, select: str, rows: str = ROWS) -> tuple[Inside, Done]:

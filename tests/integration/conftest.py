@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.commands import Inside
-from tests.stores import KINDS, Store, address
+from tests.stores import SERVERS, address
 
 
 @pytest.fixture
@@ -17,19 +16,26 @@ def project(tmp_path: Path) -> Inside:
     return Inside(tmp_path)
 
 
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """An empty database of each kind in turn."""
-    return Store(request.param, tmp_path, address(request, request.param))
+class _Targets:
+    """A connection to an empty place of each kind, as specs write it; a server's is made when it is asked for."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._request = request
+
+    def __getitem__(self, kind: str) -> str:
+        if kind in SERVERS:
+            return f"{{ kind: {kind}, url: '{address(self._request, kind)}' }}"
+        return _EMBEDDED[kind]
+
+
+_EMBEDDED = {
+    "sqlite": "{ kind: sqlite, path: target.db }",
+    "duckdb": "{ kind: duckdb, path: target.duckdb }",
+    "delta": "{ kind: delta, uri: lake }",
+}
 
 
 @pytest.fixture
-def targets(postgres: str, mysql: str) -> Mapping[str, str]:
-    """A connection to an empty place of each kind, as specs write it."""
-    return {
-        "sqlite": "{ kind: sqlite, path: target.db }",
-        "duckdb": "{ kind: duckdb, path: target.duckdb }",
-        "postgres": f"{{ kind: postgres, url: '{postgres}' }}",
-        "mysql": f"{{ kind: mysql, url: '{mysql}' }}",
-        "delta": "{ kind: delta, uri: lake }",
-    }
+def targets(request: pytest.FixtureRequest) -> _Targets:
+    """A connection to an empty place of each kind, by that."""
+    return _Targets(request)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
 import sqlglot
 
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.sql.tablerefs import outer_tables
-from tests.stores import KINDS, Store, address
+from tests.stores import Store
 
 TWO = "invoices AS (SELECT 2 AS id)"
 LOOP = "SELECT 2 AS id UNION ALL"
@@ -30,11 +27,6 @@ QUERIES = (
     f"WITH RECURSIVE invoices AS ({LOOP} (WITH y AS (SELECT id FROM invoices) SELECT id + 1 FROM y WHERE id < 3)) "
     "SELECT id FROM invoices",
 )
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(request.param, tmp_path, address(request, request.param))
 
 
 def test_a_query_reads_the_tables_that_the_engine_reads(store: Store) -> None:

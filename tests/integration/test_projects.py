@@ -10,14 +10,9 @@ import pytest
 
 from tests.commands import Inside
 from tests.older import make_older, own
-from tests.stores import KINDS, Store, address
+from tests.stores import Store
 
 KEPT = ("migrations", "migration_steps", "watermarks", "positions")
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(request.param, tmp_path, address(request, request.param))
 
 
 Make = Callable[..., Inside]

@@ -14,14 +14,9 @@ from tests.commands import Inside
 from tests.migrate.edits import FINE, REFUSED, Edit
 from tests.migrate.looking import declared, look, plain, values
 from tests.migrate.projects import column_names, fill, specs
-from tests.stores import KINDS, Store, address
+from tests.stores import Store
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(request.param, tmp_path, address(request, request.param))
 
 
 @pytest.fixture

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.commands import Inside
 from tests.migrate.looking import look, values
 from tests.migrate.projects import specs
-from tests.stores import KINDS, Store, address
+from tests.stores import Store
 
 BEFORE = "columns: { id: bigint primary key, a: integer }"
 AFTER = "columns: { id: bigint primary key, a: bigint not null }"
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(request.param, tmp_path, address(request, request.param))
 
 
 @pytest.fixture

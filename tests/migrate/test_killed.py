@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from flowc.service import locks
@@ -11,7 +9,7 @@ from tests.commands import Inside
 from tests.migrate.killing import killed
 from tests.migrate.looking import declared, look, values
 from tests.migrate.projects import specs
-from tests.stores import KINDS, Store, address
+from tests.stores import Store
 
 BEFORE = """columns:
   id: bigint primary key
@@ -29,11 +27,6 @@ indexes: [{ columns: [d] }]"""
 ROWS = "INSERT INTO t (id, a, b, c) VALUES (1, 5, 'x', 'gone'), (2, -7, NULL, NULL), (3, 9, 'y', NULL)"
 KEPT = [["1", "5", "x", None], ["2", "-7", None, None], ["3", "9", "y", None]]
 ALLOWED = ("--yes", "--allow-destructive", "w.t.c")
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(request.param, tmp_path, address(request, request.param))
 
 
 def begin_anew(store: Store, project: Inside) -> None:

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psycopg
 import pymysql
@@ -21,16 +20,11 @@ from flowc.service import locks
 from tests.commands import Done, Folder, Inside
 from tests.migrate.projects import specs
 from tests.migrate.test_locks import _hold, _locks
-from tests.stores import KINDS, SERVERS, Store, address
+from tests.stores import SERVERS, Store
 from tests.waiting import until
 
 BEFORE = "columns: { id: bigint primary key, a: integer, b: integer }"
 AFTER = "columns: { id: bigint primary key, a: bigint, b: integer }"
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(request.param, tmp_path, address(request, request.param))
 
 
 @pytest.fixture

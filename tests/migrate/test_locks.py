@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -22,16 +21,11 @@ from flowc.service import locks
 from tests.commands import Done, Folder, Inside
 from tests.migrate.edits import FINE
 from tests.migrate.projects import fill, specs
-from tests.stores import KINDS, SERVERS, Store, address
+from tests.stores import SERVERS, Store
 from tests.waiting import PATIENCE, until
 
 BEFORE = "columns: { id: bigint primary key, a: integer, b: integer }"
 AFTER = BEFORE + "\nindexes: [{ columns: [a] }, { columns: [b] }]"
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(request.param, tmp_path, address(request, request.param))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
@@ -14,17 +13,12 @@ from flowc.service import applying
 from tests.commands import Folder, Inside
 from tests.migrate.looking import look
 from tests.migrate.projects import specs
-from tests.stores import KINDS, Store, address
+from tests.stores import Store
 from tests.waiting import PATIENCE
 
 BEFORE = "columns: { id: bigint primary key, a: integer, b: text }"
 AFTER = "columns: { id: bigint primary key, a: bigint, b: text, c: text }"
 LESS = "columns: { id: bigint primary key }"
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return Store(request.param, tmp_path, address(request, request.param))
 
 
 @pytest.fixture

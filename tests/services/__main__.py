@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from tests.services import SERVICES, MissingService, service, variable
@@ -16,13 +17,17 @@ def main(arguments: Sequence[str]) -> int:
     given = list(arguments)
     checked = given[1:] if given[:1] == ["--check"] else []
     environment = dict(os.environ)
-    with ExitStack() as stack:
-        for name in checked or SERVICES:
+    # A server may be tied to the thread that started it, so these live until all are stopped.
+    with ThreadPoolExecutor(len(SERVICES)) as pool, ExitStack() as stack:
+
+        def start(name: str) -> None:
             try:
                 environment[variable(name)] = stack.enter_context(service(name))
                 sys.stderr.write(f"{name}: ready\n")
             except MissingService as missing:
                 sys.stderr.write(f"{name}: {missing}\n")
+
+        list(pool.map(start, checked or SERVICES))
         if given[:1] == ["--check"]:
             return 0 if all(variable(name) in environment for name in checked or SERVICES) else 1
         return subprocess.run(given, env=environment, check=False).returncode

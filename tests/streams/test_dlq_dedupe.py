@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.waiting import PATIENCE, until
 DEDUPE = "dedupe: { keys: [id], within: 30d }\n    watermark: { lateness: 30d }"
 SHARED = f"{DEDUPE}\n    state: {{ connection: wh }}"
 BAD = tuple(range(0, 60, 3))
+Process = subprocess.Popen[str]
 PLACES = {
     "state in a file": (TO, DEDUPE),
     "state in the target's transactions": (TO, SHARED),
@@ -42,6 +44,29 @@ def broken(folder: Path, kafka: str, wh: Place, place: str) -> tuple[str, Folder
     run(folder_)
     assert counted(folder_) == (len(BAD), 0)
     return topic, made(folder, kafka, topic, wh, place, MENDED)
+
+
+def check_killed_replay(folder: Folder, kafka: str, topic: str, wh: Place, point: str) -> None:
+    """Kills a replay; the next one, behind more messages and a run, finishes it."""
+    assert killed(folder, point) == -signal.SIGKILL
+    fill(kafka, topic, 60, ())
+    run(folder)
+    done = folder.flowc("dlq", "replay", "clean", "--json")
+    assert done.json["status"] == "ok", done.json
+    assert counted(folder) == (0, 0)
+    assert ids(wh) == list(range(60))
+
+
+def check_beside(worker: Process, replay: Process, folder: Folder, wh: Place, count: int) -> None:
+    """A worker and a replay at once: each of so many ids is there once, and no letter is left."""
+    replay.communicate(timeout=PATIENCE)
+    until(lambda: is_replayed(folder))
+    until(lambda: len(ids(wh)) >= count)
+    worker.send_signal(signal.SIGTERM)
+    _, said = worker.communicate(timeout=PATIENCE)
+    assert worker.returncode == 0, said
+    assert counted(folder) == (0, 0)
+    assert ids(wh) == list(range(count))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -97,13 +122,7 @@ def test_a_replay_that_is_killed_is_finished_by_the_next(
 ) -> None:
     wh = ("postgres", {"url": postgres})
     topic, folder = broken(tmp_path, kafka, wh, place)
-    assert killed(folder, point) == -signal.SIGKILL
-    fill(kafka, topic, 60, ())
-    run(folder)
-    done = folder.flowc("dlq", "replay", "clean", "--json")
-    assert done.json["status"] == "ok", done.json
-    assert counted(folder) == (0, 0)
-    assert ids(wh) == list(range(60))
+    check_killed_replay(folder, kafka, topic, wh, point)
 
 
 def test_a_replay_beside_a_running_worker(tmp_path: Path, kafka: str, postgres: str) -> None:
@@ -112,11 +131,4 @@ def test_a_replay_beside_a_running_worker(tmp_path: Path, kafka: str, postgres: 
     worker = folder.start("run", "clean", "--log-format", "json")
     replay = folder.start("dlq", "replay", "clean", "--json")
     fill(kafka, topic, 2000, ())
-    replay.communicate(timeout=PATIENCE)
-    until(lambda: is_replayed(folder))
-    until(lambda: len(ids(wh)) >= 2000)
-    worker.send_signal(signal.SIGTERM)
-    _, said = worker.communicate(timeout=PATIENCE)
-    assert worker.returncode == 0, said
-    assert counted(folder) == (0, 0)
-    assert ids(wh) == list(range(2000))
+    check_beside(worker, replay, folder, wh, 2000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from flowc.runtime.connectors import open_database
 from flowc.service.streams import run_stream
 from tests.commands import Done, Folder
 from tests.streams.test_dlq import Place, counted, fill, run
-from tests.streams.test_dlq_dedupe import PLACES, made
-from tests.streams.test_dlq_killed import ids, is_replayed, killed
+from tests.streams.test_dlq_dedupe import PLACES, check_beside, check_killed_replay, made
+from tests.streams.test_dlq_killed import ids
 from tests.topics import Message, fresh, produce
-from tests.waiting import PATIENCE, until
 
 BAD = tuple(range(0, 60, 3))
 TWINS = tuple(n for n in BAD if n % 2 == 0)
@@ -139,13 +137,7 @@ def test_a_replay_that_is_killed_is_finished_by_the_next(
 ) -> None:
     wh = ("postgres", {"url": postgres})
     topic, folder = _with_letters(tmp_path, kafka, wh, place)
-    assert killed(folder, point) == -signal.SIGKILL
-    fill(kafka, topic, 60, ())
-    run(folder)
-    done = folder.flowc("dlq", "replay", "clean", "--json")
-    assert done.json["status"] == "ok", done.json
-    assert counted(folder) == (0, 0)
-    assert ids(wh) == list(range(60))
+    check_killed_replay(folder, kafka, topic, wh, point)
 
 
 @pytest.mark.parametrize("place", ["state in a file", "state in the target's transactions"])
@@ -156,14 +148,7 @@ def test_a_replay_beside_a_busy_worker(tmp_path: Path, kafka: str, postgres: str
     fill(kafka, topic, 1000, ())
     replay = folder.start("dlq", "replay", "clean", "--json")
     fill(kafka, topic, 1500, ())
-    replay.communicate(timeout=PATIENCE)
-    until(lambda: is_replayed(folder))
-    until(lambda: len(ids(wh)) >= 1500)
-    worker.send_signal(signal.SIGTERM)
-    _, said = worker.communicate(timeout=PATIENCE)
-    assert worker.returncode == 0, said
-    assert counted(folder) == (0, 0)
-    assert ids(wh) == list(range(1500))
+    check_beside(worker, replay, folder, wh, 1500)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Inside
-from tests.stores import KINDS, Store, address
+from tests.stores import Store
 from tests.streams.filefolder import put
 
 PROJECT = """
@@ -25,12 +25,6 @@ streams:
 """
 SQL = "SELECT id, note FROM source"
 TO = "{ connection: wh, table: orders }"
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """An empty database of each kind."""
-    return Store(request.param, tmp_path, address(request, request.param))
 
 
 def _run(store: Store, sql: str = SQL, to: str = TO, tables: str = "", more: str = "") -> tuple[str | None, str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from tests import topics
 from tests.commands import Done, Inside
-from tests.stores import KINDS, Store, address
+from tests.stores import Store
 from tests.streams.filefolder import put
 
 PROJECT = """
@@ -29,12 +28,6 @@ streams:
 SQL = "SELECT id, note FROM source"
 TO = "{ connection: wh, table: orders }"
 CHECKED = "CREATE TABLE orders (id BIGINT, note VARCHAR(9) CHECK (note <> 'bad'))"
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """An empty database of each kind."""
-    return Store(request.param, tmp_path, address(request, request.param))
 
 
 def _folder(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.commands import ROOT
 
 
 def loaded_after(lines: str) -> str:
@@ -21,6 +25,15 @@ def test_arrays_are_made_without_pandas():
     pytest.importorskip("pandas")
     assert loaded_after("pa.array([1])") == "True"
     assert loaded_after("without_pandas(); pa.array([1]); pa.RecordBatch.from_pylist([{'a': 1}])") == "False"
+
+
+@pytest.mark.parametrize("command", ["lint", "compile", "plan", "run --once"])
+def test_commands_of_files_and_databases_do_without_pandas(command: str, tmp_path: Path):
+    pytest.importorskip("pandas")
+    project = shutil.copytree(ROOT / "specs" / "quickstart", tmp_path / "project")
+    lines = f"from flowc.cli.main import run; import os; os.chdir({str(project)!r}); sys.stdout = sys.stderr"
+    ran = f"assert run({command.split()!r}) == 0; sys.stdout = sys.__stdout__"
+    assert loaded_after(f"{lines}; {ran}") == "False"
 
 
 def test_pandas_can_be_imported_afterwards():

@@ -53,6 +53,8 @@ def _asked(name: str, statements: Sequence[Statement]) -> Iterator[tuple[Stateme
 
 def _refusals(name: str, statements: Sequence[Statement]) -> Iterator[Refusal | None]:
     """What an engine says of each statement."""
+    if name == _RUNNER:  # whose libraries load pandas where it is installed, for which nobody here has a use
+        import_module("flowc.runtime.lean").without_pandas()
     engine = import_module(f"{__name__}.{name}").engine
     if name != _RUNNER or len(statements) < _MANY:
         yield from map(engine(), statements)
