@@ -132,10 +132,11 @@ def marked(piece: Piece) -> set[Place]:
     return {place for place, told in zip(places(piece), unread, strict=False) if told}
 
 
-def test_what_was_intended_stays_as_it_was() -> None:
+def test_what_was_intended_stays_as_it_was_and_is_alone_in_hand_where_it_is_suspected() -> None:
     whole = polled({0: (0, 10)})
     again = Polled("s", whole.messages, whole.ranges, 0.0, Intent(1, 0, whole.ranges))
-    assert list(pieces(again, {("s", 0, ""): Zone(0, 10, 10, 1)})) == [Piece(again)]
+    assert list(pieces(again, {("s", 0, ""): Zone(0, 10, 10, 1)})) == [Piece(again, alone=True)]
+    assert list(pieces(again, {("s", 0, ""): Zone(10, 20, 10, 1)})) == [Piece(again)]
 
 
 def test_a_death_elsewhere_or_with_empty_hands_sets_nothing_aside() -> None:

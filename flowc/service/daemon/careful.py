@@ -142,20 +142,21 @@ def _is_unread(polled: Polled) -> bool:
 
 def pieces(polled: Polled, zones: Mapping[Origin, Zone]) -> Iterator[Piece]:
     """Messages, with those of zones few at a time and first. An epoch that was intended before stays as it is."""
-    met = [range_ for range_ in polled.ranges if polled.intent is None and _meets(range_, zones.get(range_.origin))]
+    met = [range_ for range_ in polled.ranges if _meets(range_, zones.get(range_.origin))]
+    if polled.intent is not None or not met:
+        yield Piece(polled, alone=bool(met))
+        return
     # What was set aside comes before all others: where that is no help, they are not to be set aside as well.
     met.sort(key=lambda range_: zones[range_.origin].deaths > 0)
     # Beginnings without messages are to be stored first of all.
-    more = [range_ for range_ in polled.ranges if range_.start == range_.end] if met else []
+    more = [range_ for range_ in polled.ranges if range_.start == range_.end]
     for range_ in met:
         zone = zones[range_.origin]
         for part in _parts(range_, zone, polled.messages):
             yield Piece(_of(polled, (*more, part)), zone.start <= part.start < zone.end)
             more = []
-    rest = tuple(range_ for range_ in polled.ranges if range_ not in met and (not met or range_.start < range_.end))
-    if not met:
-        yield Piece(polled)
-    elif rest:
+    rest = tuple(range_ for range_ in polled.ranges if range_ not in met and range_.start < range_.end)
+    if rest:
         yield Piece(_of(polled, rest))
 
 
