@@ -26,8 +26,8 @@ LEASE = 30.0
 """Seconds that a lock outlives the last sign of life of its owner."""
 _LONGEST = 1_000_000.0
 """Seconds that one statement waits at most: engines take no limit that is much longer."""
-_BUSY = "write-conflict"
-"""The code of what a transaction of others kept waiting too long."""
+_BUSY, _DENIED = "write-conflict", "access-denied"
+"""The codes of what a transaction of others kept waiting too long, and of what no waiting helps."""
 SHARED = "apply"
 """The lock of flowc's own tables, which all projects of a database share; older versions hold it for a whole apply."""
 
@@ -174,7 +174,7 @@ def _ensure(database: Database, dialect: Dialect, end: float) -> None:
                     database.execute(statement)
             return
         except FlowcError as error:
-            if time.monotonic() >= end:
+            if error.code == _DENIED or time.monotonic() >= end:
                 raise _worded(error, dialect) from None
             time.sleep(0.1)
 
@@ -187,6 +187,8 @@ def _try(lock: _Lock, end: float) -> FlowcError | None:
             database.execute(sql.take_lock(lock.name, lock.owner, LEASE, dialect))
         return None
     except (DataError, EngineError, TransientError) as error:
+        if error.code == _DENIED:
+            raise
         refused = _worded(error, dialect)
     try:
         return _contested(lock, refused, end)

@@ -17,7 +17,7 @@ import psycopg
 import pymysql
 import pytest
 
-from flowc.errors import UsageError
+from flowc.errors import FlowcError, UsageError
 from flowc.runtime.connectors import open_database
 from flowc.service import locks
 from tests.commands import Done, Folder, Inside
@@ -185,6 +185,19 @@ def test_what_keeps_the_lock_from_being_taken_is_said_where_nobody_has_it(store:
     done = project.flowc("apply", "--yes", "--lock-timeout", "0.3")
     assert (done.code, "no space left on device" in done.err) == (2, True), done.err
     assert "another apply" not in done.err
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["no table", "a table"])
+def test_who_may_not_take_the_lock_is_told_at_once(postgres: str, made: bool):
+    with closing(open_database("postgres", {"url": postgres})) as database:
+        if made:
+            with locks.shared_lock(database, "postgres", locks.Patience(0)):
+                pass
+        database.execute("SET ROLE pg_read_all_data")
+        begun = time.monotonic()
+        with pytest.raises(FlowcError) as denied, locks.shared_lock(database, "postgres", locks.Patience(60)):
+            pass
+    assert (denied.value.code, time.monotonic() - begun < 30) == ("access-denied", True)
 
 
 @servers
