@@ -26,8 +26,9 @@ LEASE = 30.0
 """Seconds that a lock outlives the last sign of life of its owner."""
 _LONGEST = 1_000_000.0
 """Seconds that one statement waits at most: engines take no limit that is much longer."""
-_BUSY, _DENIED = "write-conflict", "access-denied"
-"""The codes of what a transaction of others kept waiting too long, and of what no waiting helps."""
+_BUSY, _TAKEN, _DENIED = "write-conflict", "constraint-violated", "access-denied"
+"""The codes of what a transaction of others kept waiting too long, of a lock that somebody has, and of what no waiting
+helps."""
 SHARED = "apply"
 """The lock of flowc's own tables, which all projects of a database share; older versions hold it for a whole apply."""
 
@@ -232,15 +233,15 @@ def _bounded(database: Database, dialect: Dialect, end: float) -> Iterator[None]
 
 
 def _worded(error: FlowcError, dialect: Dialect) -> FlowcError:
-    """What is said of a statement that was refused: in words of our own where it waited for a transaction of others."""
-    if error.code != _BUSY:
+    """What is said of a statement that was refused: in words of our own where others were in its way."""
+    words = {
+        _BUSY: f"a transaction of somebody else holds `{sql.locks_table(dialect)}`, flowc's table of locks",
+        _TAKEN: "another apply was at work here until this moment",
+    }.get(error.code)
+    if words is None:
         return error
-    return UsageError(
-        f"a transaction of somebody else holds `{sql.locks_table(dialect)}`, flowc's table of locks",
-        code="apply-locked",
-        help="find it among the sessions of the database and end it, or wait for it with `--lock-timeout 600`",
-        details=(error.message,),
-    )
+    help = "wait for it with `--lock-timeout 600`, or look for it among the sessions of the database"
+    return UsageError(words, code="apply-locked", help=help, details=(error.message,))
 
 
 def _held(holder: Holder) -> UsageError:

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 import pymysql
 import pytest
 
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.connectors import open_database
+from flowc.runtime.connectors.sqlite import SQLite
 from flowc.service import locks
 from tests.commands import Done, Folder, Inside
 from tests.migrate.edits import FINE
@@ -185,6 +187,27 @@ def test_what_keeps_the_lock_from_being_taken_is_said_where_nobody_has_it(store:
     done = project.flowc("apply", "--yes", "--lock-timeout", "0.3")
     assert (done.code, "no space left on device" in done.err) == (2, True), done.err
     assert "another apply" not in done.err
+
+
+class Freed(SQLite):
+    """A database of which the lock is given back as soon as somebody asks whose it is."""
+
+    def query(self, sql: str) -> pa.Table:
+        if "flowc_locks" in sql:
+            self.execute("DELETE FROM flowc_locks")
+        return super().query(sql)
+
+
+def test_a_lock_that_is_given_back_at_the_last_moment_was_another_apply_s():
+    with closing(Freed({"path": ":memory:"})) as database:
+        with locks.shared_lock(database, "sqlite", locks.Patience(0)):
+            pass
+        database.execute("INSERT INTO flowc_locks VALUES ('apply', 'elsewhere:1:1', '2026-01-01', '2999-01-01')")
+        with pytest.raises(UsageError) as refused, locks.shared_lock(database, "sqlite", locks.Patience(0)):
+            pass
+        assert refused.value.code == "apply-locked"
+        with locks.shared_lock(database, "sqlite", locks.Patience(0)):
+            pass
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["no table", "a table"])
