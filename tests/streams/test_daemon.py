@@ -12,7 +12,7 @@ import pytest
 
 from flowc.runtime.connectors import open_database
 from tests.commands import Folder
-from tests.daemons import daemon, metrics
+from tests.daemons import daemon, lives, metrics
 from tests.topics import Message, fresh, produce
 
 PROJECT = """
@@ -135,12 +135,7 @@ def test_workers_end_with_a_daemon_that_is_killed(tmp_path: Path, kafka: str) ->
         pid = running.worker("clean")["pid"]
         running.process.kill()
         running.process.wait()
-        running.until(lambda: not _lives(pid))
-
-
-def _lives(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+        running.until(lambda: not lives(pid))
 
 
 def test_a_stream_that_gives_up_does_not_stop_the_others(tmp_path: Path, kafka: str, postgres: str) -> None:
@@ -217,7 +212,7 @@ def test_a_second_signal_ends_everything_at_once(tmp_path: Path, kafka: str) -> 
         assert running.process.poll() is None
         running.process.terminate()
         assert running.process.wait(120) == 128 + signal.SIGTERM
-        running.until(lambda: not _lives(pid))
+        running.until(lambda: not lives(pid))
 
 
 def _sleeps(pid: int) -> bool:

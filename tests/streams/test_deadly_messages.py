@@ -12,10 +12,10 @@ import pytest
 from flowc.errors import FlowcError
 from flowc.runtime.connectors import open_database
 from tests.commands import Folder
-from tests.daemons import Running, daemon
+from tests.daemons import Running, daemon, lives
 from tests.streams.filefolder import put
 from tests.topics import Message, fresh, produce
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 PROJECT = """
 connections:
@@ -180,11 +180,9 @@ def tested(ids):
 """
 
 
-def test_a_death_is_noticed_while_a_process_lives_that_the_worker_began(tmp_path: Path, kafka: str) -> None:
+def test_a_process_that_the_worker_began_ends_with_it_and_does_not_hide_its_death(tmp_path: Path, kafka: str) -> None:
     folder = project(tmp_path, kafka, ("sqlite", "path: wh.db"), [], "SIGKILL", "on_error: dlq")
     folder.write("deadly.py", FORKING)
-    try:
-        with daemon(folder) as running:
-            arrive(running, [], "sqlite", {"path": str(tmp_path / "wh.db")})
-    finally:
-        os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+    with daemon(folder) as running:
+        arrive(running, [], "sqlite", {"path": str(tmp_path / "wh.db")})
+    until(lambda: not lives(int((tmp_path / "child").read_text())))
