@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -67,6 +68,12 @@ def daemon(folder: Folder, *arguments: str) -> Iterator[Running]:
         finally:
             process.kill()
             process.wait()
+
+
+def lives(pid: int) -> bool:
+    """Whether there is such a process; one that has ended and nobody has asked after is none."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def metrics(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

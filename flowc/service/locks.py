@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from math import ceil
-from typing import Any
 
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
@@ -27,6 +26,9 @@ LEASE = 30.0
 """Seconds that a lock outlives the last sign of life of its owner."""
 _LONGEST = 1_000_000.0
 """Seconds that one statement waits at most: engines take no limit that is much longer."""
+_BUSY, _TAKEN, _DENIED = "write-conflict", "constraint-violated", "access-denied"
+"""The codes of what a transaction of others kept waiting too long, of a lock that somebody has, and of what no waiting
+helps."""
 SHARED = "apply"
 """The lock of flowc's own tables, which all projects of a database share; older versions hold it for a whole apply."""
 
@@ -158,13 +160,9 @@ class _Lock:
 def _acquire(lock: _Lock, patience: Patience) -> None:
     with patience.waiting() as end:
         _ensure(lock.database, lock.dialect, end)
-        while True:
-            with _bounded(lock.database, lock.dialect, end):
-                holder = _try(lock)
-            if holder is None:
-                return
+        while (refused := _try(lock, end)) is not None:
             if time.monotonic() >= end:
-                raise _held(holder)
+                raise refused
             time.sleep(0.1)
 
 
@@ -172,48 +170,55 @@ def _ensure(database: Database, dialect: Dialect, end: float) -> None:
     """Makes the table of locks; two that do so at once may get in each other's way, and one tries again."""
     while True:
         try:
-            with _bounded(database, dialect, end):
-                for statement in sql.ensure_locks(dialect):
+            for statement in sql.ensure_locks(dialect):
+                with _bounded(database, dialect, end):
                     database.execute(statement)
             return
-        except FlowcError:
-            if time.monotonic() >= end:
-                raise
+        except FlowcError as error:
+            if error.code == _DENIED or time.monotonic() >= end:
+                raise _worded(error, dialect) from None
             time.sleep(0.1)
 
 
-def _try(lock: _Lock) -> Holder | None:
-    """Takes the lock; who holds it where somebody does."""
+def _try(lock: _Lock, end: float) -> FlowcError | None:
+    """Takes the lock; what is said where that cannot be done, for instance because somebody has it."""
     database, dialect = lock.database, lock.dialect
     try:
-        database.execute(sql.take_lock(lock.name, lock.owner, LEASE, dialect))
+        with _bounded(database, dialect, end):
+            database.execute(sql.take_lock(lock.name, lock.owner, LEASE, dialect))
         return None
-    except (DataError, EngineError, TransientError):
-        rows = _read(lock)
+    except (DataError, EngineError, TransientError) as error:
+        if error.code == _DENIED:
+            raise
+        refused = _worded(error, dialect)
+    try:
+        return _contested(lock, refused, end)
+    except TransientError as error:
+        if error.code != _BUSY:
+            raise
+        return refused
+
+
+def _contested(lock: _Lock, refused: FlowcError, end: float) -> FlowcError | None:
+    """What is said of who has the lock, which is taken away from who is gone; `refused` where nobody has it."""
+    database, dialect = lock.database, lock.dialect
+    with _bounded(database, dialect, end):
+        rows = database.query(sql.read_lock(lock.name, dialect)).to_pylist()
     if not rows:
-        return Holder("somebody", datetime.now(UTC), datetime.now(UTC))
+        return refused
     holder = Holder(**rows[0])
     if holder.owner == lock.owner:
         return None
     over = sql.drop_lock if is_gone(holder.owner) else sql.expire_lock if holder.expired else None
     if over is not None:
-        with suppress(TransientError):  # a transaction of the owner holds it still
+        with suppress(TransientError), _bounded(database, dialect, end):  # a transaction of the owner holds it still
             database.execute(over(lock.name, holder.owner, dialect))
-    return holder
-
-
-def _read(lock: _Lock) -> list[dict[str, Any]]:
-    """Who holds the lock; nobody where it is free, or where the whole table is somebody's."""
-    try:
-        rows: list[dict[str, Any]] = lock.database.query(sql.read_lock(lock.name, lock.dialect)).to_pylist()
-    except TransientError:
-        return []
-    return rows
+    return _held(holder)
 
 
 @contextmanager
 def _bounded(database: Database, dialect: Dialect, end: float) -> Iterator[None]:
-    """Each statement inside may wait for transactions of others, and no longer than until then."""
+    """The statement inside may wait for transactions of others, and no longer than until then."""
     limit = dialect.functions.get("lock_wait")
     if limit is None:
         yield
@@ -223,7 +228,20 @@ def _bounded(database: Database, dialect: Dialect, end: float) -> Iterator[None]
     try:
         yield
     finally:
-        database.execute(limit.format(ms="DEFAULT", s="DEFAULT"))
+        with suppress(FlowcError):  # of a connection that is lost, what is raised inside tells
+            database.execute(dialect.functions["lock_wait_over"])
+
+
+def _worded(error: FlowcError, dialect: Dialect) -> FlowcError:
+    """What is said of a statement that was refused: in words of our own where others were in its way."""
+    words = {
+        _BUSY: f"a transaction of somebody else holds `{sql.locks_table(dialect)}`, flowc's table of locks",
+        _TAKEN: "another apply was at work here until this moment",
+    }.get(error.code)
+    if words is None:
+        return error
+    help = "wait for it with `--lock-timeout 600`, or look for it among the sessions of the database"
+    return UsageError(words, code="apply-locked", help=help, details=(error.message,))
 
 
 def _held(holder: Holder) -> UsageError:
@@ -251,7 +269,8 @@ def _prove(lock: _Lock) -> None:
 def _release(lock: _Lock) -> None:
     try:
         lock.database.rollback()
-        lock.database.execute(sql.drop_lock(lock.name, lock.owner, lock.dialect))
+        with _bounded(lock.database, lock.dialect, time.monotonic() + LEASE):
+            lock.database.execute(sql.drop_lock(lock.name, lock.owner, lock.dialect))
     except FlowcError:
         return  # the lease ends by itself
 

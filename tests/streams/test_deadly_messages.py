@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,10 @@ import pytest
 from flowc.errors import FlowcError
 from flowc.runtime.connectors import open_database
 from tests.commands import Folder
-from tests.daemons import Running, daemon
+from tests.daemons import Running, daemon, lives
 from tests.streams.filefolder import put
 from tests.topics import Message, fresh, produce
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 PROJECT = """
 connections:
@@ -40,20 +40,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 def tested(ids):
+    time.sleep({pause})
     if pc.any(pc.is_in(ids, value_set=pa.array([{dead}], pa.int64()))).as_py():
         os.kill(os.getpid(), signal.{signal})
         time.sleep(60)  # the signal may reach another thread, and this one is not to go on until then
     return ids
 """
-PARTITIONS, COUNT = 3, 600
+PARTITIONS, FEW, MANY = 3, 15, 90
+"""Of few messages each is taken alone at once, many are cut once before that; `test_suspects` has more."""
 
 
-def project(path: Path, kafka: str, place: tuple[str, str], dead: list[int], number: str, rest: str) -> Folder:
+def project(
+    path: Path, kafka: str, place: tuple[str, str], dead: list[int], number: str, rest: str, count: int = FEW
+) -> Folder:
     topic, folder = fresh(kafka, PARTITIONS), Folder(path)
-    produce(kafka, topic, [Message(b'{"id": %d}' % n, partition=n % PARTITIONS) for n in range(COUNT)])
+    produce(kafka, topic, [Message(b'{"id": %d}' % n, partition=n % PARTITIONS) for n in range(count)])
     kind, where = place
     folder.write("specs/s.yaml", PROJECT.format(kafka=kafka, kind=kind, place=where, topic=topic, rest=rest))
-    folder.write("deadly.py", DEADLY.format(dead=", ".join(map(str, dead)), signal=number))
+    folder.write("deadly.py", DEADLY.format(dead=", ".join(map(str, dead)), signal=number, pause=0 if dead else 0.02))
     return folder
 
 
@@ -74,7 +78,7 @@ streams:
 """
 
 
-def ids(kind: str, place: dict[str, object]) -> list[int]:
+def ids(kind: str, place: Mapping[str, object]) -> list[int]:
     """What has arrived; nothing where there is no table yet."""
     database = open_database(kind, place)
     try:
@@ -86,19 +90,23 @@ def ids(kind: str, place: dict[str, object]) -> list[int]:
         database.close()
 
 
-def arrive(running: Running, dead: list[int], kind: str, place: dict[str, object]) -> None:
+def arrive(running: Running, dead: list[int], kind: str, place: Mapping[str, object], count: int = FEW) -> None:
     """All but the deadly ones arrive, once."""
-    wanted = [n for n in range(COUNT) if n not in dead]
+    wanted = [n for n in range(count) if n not in dead]
     running.until(lambda: len(ids(kind, place)) >= len(wanted), 3 * PATIENCE)
     assert running.stop() == 0
     assert ids(kind, place) == wanted
 
 
-@pytest.mark.parametrize(("dead", "number"), [([340], "SIGSEGV"), ([0, 1, 599], "SIGKILL")], ids=["one", "several"])
-def test_what_kills_the_worker_is_a_dead_letter(tmp_path: Path, kafka: str, dead: list[int], number: str) -> None:
-    folder = project(tmp_path, kafka, ("sqlite", "path: wh.db"), dead, number, "on_error: dlq")
+@pytest.mark.parametrize(
+    ("dead", "number", "count"), [([52], "SIGSEGV", MANY), ([0, 3], "SIGKILL", FEW)], ids=["one", "neighbours"]
+)
+def test_what_kills_the_worker_is_a_dead_letter(
+    tmp_path: Path, kafka: str, dead: list[int], number: str, count: int
+) -> None:
+    folder = project(tmp_path, kafka, ("sqlite", "path: wh.db"), dead, number, "on_error: dlq", count)
     with daemon(folder) as running:
-        arrive(running, dead, "sqlite", {"path": str(tmp_path / "wh.db")})
+        arrive(running, dead, "sqlite", {"path": str(tmp_path / "wh.db")}, count)
     letters = folder.flowc("dlq", "show", "clean", "--json").json
     found = sorted((letter["message"], letter["code"], letter["left_out"]) for letter in letters)
     assert found == sorted((f'{{"id": {n}}}', "worker-lost", False) for n in dead)
@@ -108,33 +116,31 @@ def test_what_kills_the_worker_is_a_dead_letter(tmp_path: Path, kafka: str, dead
 def test_a_row_of_a_file_is_found_in_a_stream_that_remembers(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.write("specs/s.yaml", FILES)
-    folder.write("deadly.py", DEADLY.format(dead="7, 340", signal="SIGSEGV"))
+    folder.write("deadly.py", DEADLY.format(dead="2, 8", signal="SIGSEGV", pause=0))
     for number, name in enumerate(("a", "b")):
-        lines = "".join(f'{{"id": {n}}}\n' for n in range(number * 300, number * 300 + 300))
+        lines = "".join(f'{{"id": {n}}}\n' for n in range((0, 7)[number], (7, FEW)[number]))
         put(tmp_path / "in", f"{name}.jsonl", lines, number)
     with daemon(folder) as running:
-        arrive(running, [7, 340], "sqlite", {"path": str(tmp_path / "wh.db")})
+        arrive(running, [2, 8], "sqlite", {"path": str(tmp_path / "wh.db")})
     letters = folder.flowc("dlq", "show", "clean", "--json").json
-    assert sorted(letter["message"] for letter in letters) == ['{"id": 340}', '{"id": 7}']
+    assert sorted(letter["message"] for letter in letters) == ['{"id": 2}', '{"id": 8}']
 
 
 def test_a_stream_that_is_to_fail_names_the_message(tmp_path: Path, kafka: str) -> None:
-    folder = project(tmp_path, kafka, ("sqlite", "path: wh.db"), [340], "SIGSEGV", "on_error: fail")
+    folder = project(tmp_path, kafka, ("sqlite", "path: wh.db"), [10], "SIGSEGV", "on_error: fail")
     with daemon(folder) as running:
         running.until(lambda: running.worker("clean")["status"] == "failed")
         error = running.worker("clean")["error"]
         assert error["code"] == "worker-lost"
-        assert (
-            f"[{340 % PARTITIONS}] at {340 // PARTITIONS}: the worker died of signal 11 (SIGSEGV)" in error["message"]
-        )
+        assert "[1] at 3: the worker died of signal 11 (SIGSEGV)" in error["message"]
         assert running.stop() == 1
     found = ids("sqlite", {"path": str(tmp_path / "wh.db")})
-    assert len(found) == len(set(found)) < COUNT
-    assert 1700 not in found
+    assert len(found) == len(set(found)) < FEW
+    assert 10 not in found
 
 
 def test_workers_that_share_partitions_share_what_is_known(tmp_path: Path, kafka: str, postgres: str) -> None:
-    dead = [340]
+    dead = [10]
     folder = project(
         tmp_path, kafka, ("postgres", f'url: "{postgres}"'), dead, "SIGSEGV", "on_error: dlq\n    parallelism: 2"
     )
@@ -144,13 +150,39 @@ def test_workers_that_share_partitions_share_what_is_known(tmp_path: Path, kafka
 
 
 def test_who_kills_workers_from_outside_sets_nothing_aside(tmp_path: Path, kafka: str) -> None:
-    rest = "on_error: dlq\n    batch: { max_rows: 20 }"
-    folder = project(tmp_path, kafka, ("sqlite", "path: wh.db"), [], "SIGKILL", rest)
+    rest = "on_error: dlq\n    batch: { max_rows: 2 }"
+    folder = project(tmp_path, kafka, ("sqlite", "path: wh.db"), [], "SIGKILL", rest, 300)
+    killed, seen, place = set[int](), 0, {"path": str(tmp_path / "wh.db")}
     with daemon(folder) as running:
-        for _ in range(8):
-            running.until(lambda: running.worker("clean").get("pid"))
-            time.sleep(0.4)
-            if pid := running.worker("clean").get("pid"):
+        while len(killed) < 6 and (found := len(ids("sqlite", place))) < 300:
+            pid = running.worker("clean").get("pid")
+            if pid is not None and pid not in killed and found > seen:
                 os.kill(int(pid), signal.SIGKILL)
-        arrive(running, [], "sqlite", {"path": str(tmp_path / "wh.db")})
+                killed.add(int(pid))
+                seen = found
+        assert len(killed) >= 3
+        arrive(running, [], "sqlite", place, 300)
     assert folder.flowc("dlq", "show", "clean", "--json").json == []
+
+
+FORKING = """
+import os, signal, time
+
+def tested(ids):
+    if not os.path.exists("child"):
+        child = os.fork()
+        if not child:
+            time.sleep(600)
+        open("child", "w").write(str(child))
+        os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(60)
+    return ids
+"""
+
+
+def test_a_process_that_the_worker_began_ends_with_it_and_does_not_hide_its_death(tmp_path: Path, kafka: str) -> None:
+    folder = project(tmp_path, kafka, ("sqlite", "path: wh.db"), [], "SIGKILL", "on_error: dlq")
+    folder.write("deadly.py", FORKING)
+    with daemon(folder) as running:
+        arrive(running, [], "sqlite", {"path": str(tmp_path / "wh.db")})
+    until(lambda: not lives(int((tmp_path / "child").read_text())))

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import signal
-from itertools import count
+from collections import deque
+from dataclasses import dataclass, field, replace
+from itertools import count, pairwise
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.runtime.streams.epoch import Intent, Range
 from flowc.runtime.streams.loop import Polled
-from flowc.service.daemon.careful import Careful, Piece, pieces, without
+from flowc.service.daemon.careful import Careful, CarefulReader, Piece, pieces, without
 from flowc.service.daemon.stats import InHand
-from flowc.service.daemon.suspects import Care, Suspects, Zone
+from flowc.service.daemon.suspects import Care, Finding, Suspects, Zone
 
 Place = tuple[int, int]
 SCHEMA = pa.schema([("_value", pa.binary()), ("_partition", pa.int32()), ("_offset", pa.int64())])
 
 
-def polled(ranges: dict[int, tuple[int, int]], step: int = 1) -> Polled:
+def polled(ranges: dict[int, tuple[int, int]], step: int = 1, log: str = "") -> Polled:
     """Messages at every `step`th offset of ranges of partitions."""
     places = [(p, at) for p, (start, end) in ranges.items() for at in range(start, end) if at % step == 0]
     rows = [{"_value": b"x", "_partition": p, "_offset": at} for p, at in places]
-    found = tuple(Range("s", p, start, end) for p, (start, end) in ranges.items())
+    found = tuple(Range("s", p, start, end, log) for p, (start, end) in ranges.items())
     return Polled("s", pa.RecordBatch.from_pylist(rows, schema=SCHEMA), found, 0.0)
 
 
@@ -50,7 +53,9 @@ def test_pieces_are_the_messages_in_their_order(
     given: dict[int, tuple[int, int]], zones: dict[int, tuple[int, int, int]], step: int
 ) -> None:
     whole = polled({p: (start, start + length) for p, (start, length) in given.items()}, step)
-    suspects = {("s", p): Zone(start, start + length, 9, together) for p, (start, length, together) in zones.items()}
+    suspects = {
+        ("s", p, ""): Zone(start, start + length, 9, together) for p, (start, length, together) in zones.items()
+    }
     found = list(pieces(whole, suspects))
     for range_ in whole.ranges:
         at = range_.start
@@ -65,7 +70,7 @@ def test_pieces_are_the_messages_in_their_order(
     for piece in found:
         if piece.alone:
             (partition,) = {r.partition for r in piece.polled.ranges if r.start < r.end}
-            assert piece.polled.messages.num_rows <= suspects["s", partition].together
+            assert piece.polled.messages.num_rows <= suspects["s", partition, ""].together
 
 
 @settings(max_examples=150, deadline=None)
@@ -90,7 +95,7 @@ def test_all_deadly_messages_are_found_and_no_other(
         if not died:
             break
         suspects.died(told[-1], signal.SIGSEGV)
-        aside |= {(p, at) for (_, p), found in suspects.care().aside.items() for at in found}
+        aside |= {(p, at) for (_, p, _), found in suspects.care().aside.items() for at in found}
     assert aside == deadly
     assert suspects.care().zones == {}
     assert sorted(written) == sorted((p, at) for p, length in enumerate(lengths) for at in range(length))
@@ -127,10 +132,11 @@ def marked(piece: Piece) -> set[Place]:
     return {place for place, told in zip(places(piece), unread, strict=False) if told}
 
 
-def test_what_was_intended_stays_as_it_was() -> None:
+def test_what_was_intended_stays_as_it_was_and_is_alone_in_hand_where_it_is_suspected() -> None:
     whole = polled({0: (0, 10)})
     again = Polled("s", whole.messages, whole.ranges, 0.0, Intent(1, 0, whole.ranges))
-    assert list(pieces(again, {("s", 0): Zone(0, 10, 10, 1)})) == [Piece(again)]
+    assert list(pieces(again, {("s", 0, ""): Zone(0, 10, 10, 1)})) == [Piece(again, alone=True)]
+    assert list(pieces(again, {("s", 0, ""): Zone(10, 20, 10, 1)})) == [Piece(again)]
 
 
 def test_a_death_elsewhere_or_with_empty_hands_sets_nothing_aside() -> None:
@@ -142,7 +148,7 @@ def test_a_death_elsewhere_or_with_empty_hands_sets_nothing_aside() -> None:
     assert list(pieces(polled({0: (0, 40)}), suspects.care().zones)) == [Piece(polled({0: (0, 40)}))]
     told = [suspects.died(hand(polled({0: (50, 51)})), signal.SIGKILL) for _ in range(3)]
     assert told[0] is None
-    assert suspects.care().aside == {("s", 0): {50: told_reason(9)}}
+    assert suspects.care().aside == {("s", 0, ""): {50: told_reason(9)}}
 
 
 def told_reason(number: int) -> str:
@@ -171,7 +177,115 @@ def test_a_run_that_ended_has_nothing_in_hand() -> None:
     assert told[-1] == InHand()
 
 
-def test_deaths_that_setting_aside_does_not_end_tell_nothing_more() -> None:
-    suspects = Suspects()
-    told = [suspects.died(hand(polled({0: (1, 2)})), signal.SIGKILL) is not None for _ in range(8)]
-    assert told == [False, True, True, False, False, False, False, False]
+@dataclass
+class Daemon:
+    """The deaths of workers, each of which holds what the one before it was told to be careful with."""
+
+    suspects: Suspects = field(default_factory=Suspects)
+
+    def dies(self, whole: Polled, number: int = signal.SIGKILL) -> Finding | None:
+        """A worker dies with its first piece in hand, or with all where none is to be alone."""
+        return self.suspects.died(hand(*(piece.polled for piece in self.held(whole))), number)
+
+    def writes(self, whole: Polled) -> None:
+        """A worker writes its first piece, or all where none is to be alone."""
+        told = list[InHand]()
+        for piece in self.held(whole):
+            careful = Careful(self.suspects.care(), told.append)
+            assert careful.begins(piece, 0.0)
+            careful.wrote(piece.polled.ranges)
+        for each in told:
+            self.suspects.wrote(each)
+
+    def held(self, whole: Polled) -> list[Piece]:
+        care = self.suspects.care()
+        found = list(pieces(without(whole, care.aside), care.zones))
+        return found[:1] if found[0].alone else found
+
+    def aside(self) -> set[tuple[int, int]]:
+        return {(p, at) for (_, p, _), found in self.suspects.care().aside.items() for at in found}
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_what_workers_die_of_without_any_message_is_no_message(partitions: int) -> None:
+    """They die whatever they hold; nothing is set aside for longer than the next death, ever more seldom."""
+    daemon, whole = Daemon(), polled(dict.fromkeys(range(partitions), (0, 40)))
+    found = [(daemon.dies(whole), daemon.aside())[1] for _ in range(200)]
+    assert any(found)
+    assert max(map(len, found)) == 1
+    assert sum(map(bool, found)) <= 6
+    assert all(not after for before, after in pairwise(found) if before)
+
+
+def test_deaths_that_setting_aside_does_not_end_lead_no_further() -> None:
+    daemon, one = Daemon(), polled({0: (1, 2)})
+    told = [daemon.dies(one) for _ in range(12)]
+    assert [finding is not None and finding.nearer for finding in told] == [False, True, True, *[False] * 9]
+    assert told[3] is not None
+    assert "is taken up again" in told[3].words
+
+
+def test_what_is_beside_a_message_that_is_set_aside_is_processed() -> None:
+    two = without(polled({0: (1, 3)}), {("s", 0, ""): {1: "why"}})
+    first, second = pieces(two, {("s", 0, ""): Zone(1, 3, 2, 1)})
+    assert [hand(each.polled).spared for each in (first, second)] == [True, False]
+
+
+def test_a_message_that_was_set_aside_and_written_stays_set_aside() -> None:
+    daemon, one = Daemon(), polled({0: (1, 2)})
+    for _ in range(3):
+        daemon.dies(one)
+    daemon.writes(one)
+    for _ in range(9):
+        daemon.dies(polled({0: (2, 3)}))
+    assert (0, 1) in daemon.aside()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGRTMIN])
+def test_signals_that_only_others_send_tell_nothing(number: int) -> None:
+    daemon, one = Daemon(), polled({0: (1, 2)})
+    assert [daemon.dies(one, number) for _ in range(8)] == [None] * 8
+    assert daemon.suspects.care() == Care()
+
+
+def test_a_topic_that_was_made_again_is_not_suspected_of_what_was_in_the_first() -> None:
+    daemon, first, second = Daemon(), polled({0: (7, 8)}, log="a"), polled({0: (7, 8)}, log="b")
+    for deaths in range(3):
+        care = daemon.suspects.care()
+        assert list(pieces(without(second, care.aside), care.zones)) == [Piece(second)], deaths
+        daemon.dies(first)
+    assert "_unread" not in without(second, daemon.suspects.care().aside).messages.schema.names
+    assert "_unread" in without(first, daemon.suspects.care().aside).messages.schema.names
+    assert daemon.dies(second) is None
+
+
+@dataclass
+class Always:
+    """A reader of which there is always more."""
+
+    source: str
+    at: int = 0
+
+    def poll(self, wait: float) -> Polled | None:
+        whole = polled({0: (self.at, self.at + 1)})
+        self.at += 1
+        return replace(whole, source=self.source, ranges=(replace(whole.ranges[0], source=self.source),))
+
+    ended: bool = False
+
+
+def test_suspects_of_one_source_have_their_turn_while_others_have_ever_more() -> None:
+    """Nothing is read either while they are in hand: what is read then could be what the worker dies of."""
+    careful = Careful(Care({("a", 0, ""): Zone(0, 4, 4, 1)}), lambda _: None)
+    mine, other = CarefulReader(Always("a"), careful), CarefulReader(Always("b"), careful)
+    held: deque[Polled] = deque()
+    for turn in range(60):
+        held += [each for reader in (other, mine) if (each := reader.poll(0.0)) is not None]
+        if turn % 2 or len(held) == 1:
+            if any(each.source == "a" and each.ranges[0].start < 4 for each in held):
+                assert len(held) == 1
+                assert other.poll(0.0) is None
+                assert mine.poll(0.0) is None
+            careful.wrote(held.popleft().ranges)
+    assert isinstance(mine.inner, Always)
+    assert mine.inner.at > 8

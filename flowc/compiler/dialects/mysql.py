@@ -203,6 +203,7 @@ MYSQL = Dialect(
         ),
         "clock": "now(6)",
         "lock_wait": "SET SESSION innodb_lock_wait_timeout = {s}, lock_wait_timeout = {s}",
+        "lock_wait_over": "SET SESSION innodb_lock_wait_timeout = DEFAULT, lock_wait_timeout = DEFAULT",
         "add_seconds": "({0} + INTERVAL {1} SECOND)",
         "cursor": "CAST({0} AS CHAR)",
         "cursor_float": "CAST({0} + 0e0 AS CHAR)",

@@ -146,6 +146,7 @@ POSTGRES = Dialect(
         "clock": "clock_timestamp()",
         "kept_row": " FOR KEY SHARE",
         "lock_wait": "SET lock_timeout = {ms}",
+        "lock_wait_over": "SET lock_timeout = DEFAULT",
         "add_seconds": "({0} + {1} * INTERVAL '1 second')",
         "cursor": "CAST({0} AS TEXT)",
         "cursor_float": "CAST(CAST({0} AS DOUBLE PRECISION) AS TEXT)",

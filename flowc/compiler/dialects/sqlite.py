@@ -126,6 +126,8 @@ SQLITE = Dialect(
         "parse_timestamp": "flowc_parse_timestamp({0}, {1}, {2})",
         "parse_timestamptz": "flowc_parse_timestamp({0}, {1}, {2})",
         "at_zone": "flowc_at_zone({0}, {1})",
+        "lock_wait": "PRAGMA busy_timeout = {ms}",
+        "lock_wait_over": "PRAGMA busy_timeout = 30000",  # as the session is opened with
         "clock": "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00')",
         "add_seconds": "flowc_add_seconds({0}, {1})",
         "canonical_time": "flowc_temporal({0}, {1})",

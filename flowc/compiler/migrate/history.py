@@ -65,6 +65,11 @@ def ensure_locks(dialect: Dialect) -> tuple[str, ...]:
     return ensure_state(LOCKS, _LOCKS, ("name",), dialect)
 
 
+def locks_table(dialect: Dialect) -> str:
+    """What the table of locks is called, for people."""
+    return str(dialect.state_table(LOCKS))
+
+
 def read_history(project: str, dialect: Dialect, *, old: bool = False) -> str:
     """All versions of a project and those of none, oldest first, without their snapshots.
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Partition = tuple[str, int]
 """A source's name and the number of one of its partitions."""
+Origin = tuple[str, int, str]
+"""A partition, and what tells the log from another of that name; see `Range.log`."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,6 +36,11 @@ class Range:
     def at(self) -> Partition:
         """The partition it is of."""
         return self.source, self.partition
+
+    @property
+    def origin(self) -> Origin:
+        """The partition and the log it is of."""
+        return self.source, self.partition, self.log
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.runtime.streams.epoch import Epoch, Partition, Range
+from flowc.runtime.streams.epoch import Epoch, Origin, Range
 from flowc.runtime.streams.loop import Polled, Reader
 from flowc.runtime.streams.replay import within
 from flowc.runtime.streams.run import StreamRun
@@ -40,6 +40,8 @@ class Careful:
     care: Care
     tell: Callable[[InHand], None]
     _hand: dict[tuple[Range, ...], Piece] = field(default_factory=dict)
+    _next: Piece | None = None
+    """What is to be alone in hand, before anything else is taken."""
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def attach(self, run: StreamRun) -> None:
@@ -53,11 +55,19 @@ class Careful:
         self.empties()
         run.written, run.reading = written, lambda reader: CarefulReader(reader, self)
 
+    def reads(self, wait: float) -> bool:
+        """Whether more may be read within some seconds: not beside what is alone in hand, which is not to be blamed."""
+        with self._changed:
+            return self._changed.wait_for(self._is_open, min(wait, _TICK))
+
     def begins(self, piece: Piece, wait: float) -> bool:
         """Takes a piece in hand; False where what is there has to be written first, and is not within some seconds."""
         with self._changed:
+            if piece.alone and self._next is None:
+                self._next = piece
             if not self._changed.wait_for(lambda: self._may(piece), min(wait, _TICK)):
                 return False
+            self._next = None
             self._hand[piece.polled.ranges] = piece
             self._told()
             return True
@@ -72,21 +82,26 @@ class Careful:
         """Nothing is in hand any more: a run ended, or begins."""
         with self._changed:
             self._hand.clear()
+            self._next = None
             self._told()
 
     def _may(self, piece: Piece) -> bool:
-        return not self._hand or not (piece.alone or any(other.alone for other in self._hand.values()))
+        return not self._hand if piece is self._next else self._is_open()
+
+    def _is_open(self) -> bool:
+        return self._next is None and not any(piece.alone for piece in self._hand.values())
 
     def _told(self, written: Sequence[Range] = ()) -> None:
         polled = [piece.polled for piece in self._hand.values()]
-        spans: dict[Partition, tuple[int, int]] = {}
+        spans: dict[Origin, tuple[int, int]] = {}
         for range_ in (range_ for each in polled for range_ in each.ranges):
-            start, end = spans.get(range_.at, (range_.start, range_.end))
-            spans[range_.at] = min(start, range_.start), max(end, range_.end)
-        first = next((_place(each) for each in polled if each.messages.num_rows), None)
-        ranges = tuple((*at, *span) for at, span in spans.items())
-        done = tuple((*range_.at, range_.start, range_.end) for range_ in written)
-        self.tell(InHand(ranges, sum(each.messages.num_rows for each in polled), first, done))
+            start, end = spans.get(range_.origin, (range_.start, range_.end))
+            spans[range_.origin] = min(start, range_.start), max(end, range_.end)
+        full = [each for each in polled if each.messages.num_rows]
+        rows = sum(each.messages.num_rows for each in full)
+        ranges = tuple((*origin, *span) for origin, span in spans.items())
+        done = tuple((*range_.origin, range_.start, range_.end) for range_ in written)
+        self.tell(InHand(ranges, rows, _place(full[0]) if full else None, done, rows == 1 and _is_unread(full[0])))
         self._changed.notify_all()
 
 
@@ -101,7 +116,7 @@ class CarefulReader:
     def poll(self, wait: float) -> Polled | None:
         """The next messages."""
         if not self._left:
-            polled = self.inner.poll(wait)
+            polled = self.inner.poll(wait) if self.careful.reads(wait) else None
             if polled is None:
                 return None
             self._left.extend(pieces(without(polled, self.careful.care.aside), self.careful.care.zones))
@@ -115,25 +130,33 @@ class CarefulReader:
         return self.inner.ended and not self._left
 
 
-def _place(polled: Polled) -> tuple[str, int, int]:
+def _place(polled: Polled) -> tuple[str, int, str, int]:
     partition, offset = (polled.messages.column(name)[0].as_py() for name in ("_partition", "_offset"))
-    return polled.source, partition, offset
+    log = next(range_.log for range_ in polled.ranges if range_.partition == partition)
+    return polled.source, partition, log, offset
 
 
-def pieces(polled: Polled, zones: Mapping[Partition, Zone]) -> Iterator[Piece]:
+def _is_unread(polled: Polled) -> bool:
+    return "_unread" in polled.messages.schema.names and polled.messages.column("_unread").null_count == 0
+
+
+def pieces(polled: Polled, zones: Mapping[Origin, Zone]) -> Iterator[Piece]:
     """Messages, with those of zones few at a time and first. An epoch that was intended before stays as it is."""
-    met = [range_ for range_ in polled.ranges if polled.intent is None and _meets(range_, zones.get(range_.at))]
+    met = [range_ for range_ in polled.ranges if _meets(range_, zones.get(range_.origin))]
+    if polled.intent is not None or not met:
+        yield Piece(polled, alone=bool(met))
+        return
+    # What was set aside comes before all others: where that is no help, they are not to be set aside as well.
+    met.sort(key=lambda range_: zones[range_.origin].deaths > 0)
     # Beginnings without messages are to be stored first of all.
-    more = [range_ for range_ in polled.ranges if range_.start == range_.end] if met else []
+    more = [range_ for range_ in polled.ranges if range_.start == range_.end]
     for range_ in met:
-        zone = zones[range_.at]
+        zone = zones[range_.origin]
         for part in _parts(range_, zone, polled.messages):
             yield Piece(_of(polled, (*more, part)), zone.start <= part.start < zone.end)
             more = []
-    rest = tuple(range_ for range_ in polled.ranges if range_ not in met and (not met or range_.start < range_.end))
-    if not met:
-        yield Piece(polled)
-    elif rest:
+    rest = tuple(range_ for range_ in polled.ranges if range_ not in met and range_.start < range_.end)
+    if rest:
         yield Piece(_of(polled, rest))
 
 
@@ -155,11 +178,11 @@ def _of(polled: Polled, ranges: Sequence[Range]) -> Polled:
     return replace(polled, messages=messages, ranges=tuple(ranges))
 
 
-def without(polled: Polled, aside: Mapping[Partition, Mapping[int, str]]) -> Polled:
+def without(polled: Polled, aside: Mapping[Origin, Mapping[int, str]]) -> Polled:
     """Messages with those that are set aside marked as ones that cannot be read."""
     messages = polled.messages
-    told = [(partition, offset, reason) for (source, partition), found in aside.items() if source == polled.source
-            for offset, reason in found.items()]  # fmt: skip
+    told = [(range_.partition, offset, reason) for range_ in polled.ranges
+            for offset, reason in aside.get(range_.origin, {}).items()]  # fmt: skip
     if not (told and messages.num_rows) or "_unread" in messages.schema.names:
         return polled
     which = np.zeros(messages.num_rows, np.int64)

@@ -37,7 +37,10 @@ def main() -> None:
     without_pandas()
     size = int.from_bytes(sys.stdin.buffer.read(8), "big")
     jobs: tuple[Job, ...] = pickle.loads(sys.stdin.buffer.read(size))
-    wire = Wire(os.fdopen(os.dup(1), "wb"), Resolver(os.environ, Path(jobs[0].checked.project.root)))
+    told = os.dup(1)
+    # What a user's function forks may outlive us, and the daemon takes us for alive until nobody holds this.
+    os.register_at_fork(after_in_child=lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), told))
+    wire = Wire(os.fdopen(told, "wb"), Resolver(os.environ, Path(jobs[0].checked.project.root)))
     os.dup2(2, 1)  # what a library or a user's function prints is no line of ours
     process = Channel(wire, jobs)
     _capture(process)

@@ -64,16 +64,15 @@ class Minded:
         if self.failure is not None:
             return None
         told = self.suspects.died(self.hand, killed) if killed else None
-        if told or self.report.counts.epochs or seconds > self.job.policy.max_backoff:
+        if (told is not None and told.nearer) or self.report.counts.epochs or seconds > self.job.policy.max_backoff:
             self._backoff.reset()
         wait = self._backoff.next()
         if wait is None:
             self._fail(Failure("worker-lost", f"the worker {how}, {self._backoff.attempts} times in a row"))
             return None
         self.status = "restarting"
-        self._say(
-            "warning", "; ".join((f"the worker {how}", *([told] if told else []), f"it starts again in {wait:.1f} s"))
-        )
+        more = [told.words] if told is not None else []
+        self._say("warning", "; ".join((f"the worker {how}", *more, f"it starts again in {wait:.1f} s")))
         return wait
 
     def end(self) -> None:

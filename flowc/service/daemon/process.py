@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
-from flowc.service.daemon.job import FINAL
 from flowc.service.daemon.minded import Minded
 from flowc.service.daemon.stats import Event, Line
 
@@ -66,9 +67,8 @@ class Process:
         while staying and not self._stopping.is_set():
             began = time.monotonic()
             code = self._run(staying)
-            if self._stopping.is_set() or code in (0, FINAL):
-                break
-            staying = self._again(staying, code, time.monotonic() - began)
+            if not self._stopping.is_set():
+                staying = self._again(staying, code, time.monotonic() - began)
         for worker in self.workers:
             worker.end()
 
@@ -104,6 +104,8 @@ class Process:
         except BrokenPipeError:
             pass
         code = process.wait()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # what a user's function began there, with sockets that it inherited
         process.stdout.close()
         return code
 

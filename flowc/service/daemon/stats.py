@@ -87,16 +87,18 @@ class Report:
 
 @dataclass(frozen=True)
 class InHand:
-    """What a worker has read and not written: source, partition, start and end of each range, and how many messages.
+    """What a worker has read and not written: source, partition, log, start and end of each range; how many messages.
 
-    `first` is where the first of them stands: source, partition and offset.
+    `first` is where the first of them stands: source, partition, log and offset.
     """
 
-    ranges: tuple[tuple[str, int, int, int], ...] = ()
+    ranges: tuple[tuple[str, int, str, int, int], ...] = ()
     rows: int = 0
-    first: tuple[str, int, int] | None = None
-    written: tuple[tuple[str, int, int, int], ...] = ()
+    first: tuple[str, int, str, int] | None = None
+    written: tuple[tuple[str, int, str, int, int], ...] = ()
     """Ranges, the last that were in hand before, of which all is written now."""
+    spared: bool = False
+    """Whether it is a single message that is set aside, which nobody processes."""
 
 
 @dataclass(frozen=True)
