@@ -115,9 +115,13 @@ def _has(table: Table | None, name: str) -> bool:
 
 
 def _span(apply: Apply, index: int) -> Span:
-    """Where an output column is written in the SQL; the target's name in `to` when that is not known."""
+    """Where an output column is written in the SQL, its last `*` when that is not known; where there is none, `to`."""
     spans = apply.input.spans if isinstance(apply.input, Sql) else ()
-    return spans[index] if index < len(spans) else apply.span
+    return spans[index] if index < len(spans) else [apply.span, *_stars(apply)][-1]
+
+
+def _stars(apply: Apply) -> tuple[Span, ...]:
+    return apply.input.stars if isinstance(apply.input, Sql) else ()
 
 
 def _add(name: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -134,7 +138,8 @@ def _check_names(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) 
         if count > 1:
             span = _span(apply, len(names) - 1 - names[::-1].index(name))
             message = f"output column `{name}` appears {count} times in `{apply.pipeline}`"
-            reporter.error("duplicate-output-column", message, span, helps=[f"rename one: `… AS {name}_2`"])
+            listed = "list the columns in the place of `*`, and " if span in _stars(apply) else ""
+            reporter.error("duplicate-output-column", message, span, helps=[f"{listed}rename one: `… AS {name}_2`"])
 
 
 def _technical(apply: Apply) -> set[str]:

@@ -26,6 +26,8 @@ DOCUMENTS = "flowc.documents"
 STAR = "flowc.star"
 """Under this key, a `*` of a join that merges columns says the names that it stands for, each with the first table that
 has it; None where they are unknown, or one is there twice."""
+LISTED = "flowc.listed"
+"""Under this key, an item of a SELECT list says how many columns it is."""
 _FOLDING = ("postgres", "datafusion")
 
 
@@ -39,6 +41,8 @@ class Field:
     origins: frozenset[Origin] = frozenset()
     chosen: bool = False
     """It holds decimals whose digits PostgreSQL chooses by the values."""
+    null: bool = False
+    """It is NULL in every row, and of no type of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Relation:
     key: tuple[str, ...] | None = None
     """The primary key of a table; empty where it has none, None where that is not known."""
     values: tuple[Field, ...] = ()
-    """What is known of an open relation: the column that a table function gives."""
+    """What is known of an open relation: the column that a table function gives, those that are NULL beside a `*`."""
 
     @staticmethod
     def of_table(name: TableName, columns: Iterable[Column] | None, title: str, span: Span | None = None) -> Relation:
