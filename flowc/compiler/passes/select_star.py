@@ -28,7 +28,8 @@ def select_star(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None
 
 def _open(star: exp.Expression, stream: Stream) -> Source | Lookup | None:
     """What a `*` reads whose columns nobody declares: what it names, or else a source before a lookup."""
-    found = [each for each in (*stream.sources, *stream.lookups) if each.columns is None]
+    read: tuple[Source | Lookup, ...] = (*stream.sources, *stream.lookups)
+    found = [each for each in read if each.columns is None]
     named = star.text("table").lower()
     return next((each for each in found if each.name.lower() == named), found[0] if found else None)
 
