@@ -22,7 +22,7 @@ from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.lowering.context import Watermark
 from flowc.compiler.lowering.lower import lower_pipeline
-from flowc.compiler.lowering.output import check_needed, check_output
+from flowc.compiler.lowering.output import check_made, check_output
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import EngineError, FlowcError
 from flowc.plan import LoadPlan
@@ -219,7 +219,7 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
         columns = _untyped_nulls(apply.input, columns)
         check_output(apply, columns, table, reporter, live=True)
     else:
-        check_needed(apply, columns, reporter)
+        check_made(apply, columns, reporter, live=True)
     if reporter.has_errors:
         return None
     plan = plan_load(

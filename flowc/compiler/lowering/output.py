@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from flowc.catalog import Column, Table
-from flowc.compiler.ir import Apply, Sql
+from flowc.compiler.ir import Apply, Source, Sql
 from flowc.compiler.loads.load import HISTORY, find_column, is_numbered, lacks_numbers
 from flowc.compiler.loads.softdelete import DEFAULT as SOFT_DELETE_COLUMN
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.lowering.mends import can_cast, output_words
+from flowc.compiler.names.tables import CASELESS
 from flowc.compiler.sql.sqltext import names_in
 from flowc.compiler.tables.narrowing import Fit, fit
 from flowc.diagnostics import Note, Reporter, did_you_mean
@@ -49,6 +49,12 @@ def check_output(
     missing = [c for c in table.columns if _is_left_out(apply, c, columns)]
     missing = [c for c in missing if not is_numbered(c, table, apply.target.kind)]
     _report_missing(apply, missing, columns, reporter)
+
+
+def check_made(apply: Apply, columns: tuple[Column, ...], reporter: Reporter, *, live: bool = False) -> None:
+    """Reports what of a query's output cannot be a table that the load makes; `live` as in `check_output`."""
+    _check_names(apply, columns, reporter, named=not live and isinstance(apply.input, Sql))
+    check_needed(apply, columns, reporter)
 
 
 def check_needed(
@@ -128,18 +134,39 @@ def _add(name: str, names: Iterable[str]) -> tuple[str, ...]:
     return did_you_mean(name, names) or (f"select it: `SELECT …, {name}`",)
 
 
-def _check_names(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
+def _check_names(apply: Apply, columns: tuple[Column, ...], reporter: Reporter, *, named: bool = False) -> None:
+    """With `named`, the engine gives a name to a column that has none."""
     for i, column in enumerate(columns):
-        if not column.name or column.name == "?column?":
-            message = f"output column {i + 1} of `{apply.pipeline}` has no name"
-            reporter.error("unnamed-column", message, _span(apply, i), helps=["name it: `… AS column_name`"])
-    names = [c.name for c in columns]
-    for name, count in Counter(name for name in names if name).items():
-        if count > 1:
-            span = _span(apply, len(names) - 1 - names[::-1].index(name))
-            message = f"output column `{name}` appears {count} times in `{apply.pipeline}`"
+        if not named and column.name in ("", "?column?"):
+            message = f"output column {i + 1} of {_read(apply)} has no name"
+            reporter.error(
+                "unnamed-column", message, _span(apply, i), helps=_mend(apply, "name it: `… AS column_name`")
+            )
+    caseless, same = apply.target.kind in CASELESS, dict[str, list[int]]()
+    for i, column in enumerate(columns):
+        same.setdefault(column.name.casefold() if caseless else column.name, []).append(i)
+    for places in same.values():
+        name, first = columns[places[-1]].name, columns[places[0]].name
+        if len(places) > 1 and name:
+            span = _span(apply, places[-1])
+            message = f"output column `{name}` appears {len(places)} times in {_read(apply)}"
+            if first != name:
+                message = f"output columns `{first}` and `{name}` of {_read(apply)} differ only in case"
             listed = "list the columns in the place of `*`, and " if span in _stars(apply) else ""
-            reporter.error("duplicate-output-column", message, span, helps=[f"{listed}rename one: `… AS {name}_2`"])
+            helps = _mend(apply, f"{listed}rename one: `… AS {name}_2`")
+            reporter.error("duplicate-output-column", message, span, helps=helps)
+
+
+def _read(apply: Apply) -> str:
+    """What a load reads, in words: its file, or else its query."""
+    node = apply.input
+    return f"`{node.path}`" if isinstance(node, Source) and node.path is not None else f"`{apply.pipeline}`"
+
+
+def _mend(apply: Apply, of_query: str) -> list[str]:
+    """How a column gets another name: in the query; of a file that is read as it is, it is left out."""
+    declare = "declare the columns of the source that are wanted, and no others: `columns: { … }`"
+    return [declare if isinstance(apply.input, Source) and apply.input.path is not None else of_query]
 
 
 def _technical(apply: Apply) -> set[str]:

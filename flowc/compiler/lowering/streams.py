@@ -21,7 +21,7 @@ from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls
 from flowc.compiler.lowering.inputs import origins_of, output_spans, output_stars
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
-from flowc.compiler.lowering.output import check_needed, check_output
+from flowc.compiler.lowering.output import check_made, check_output
 from flowc.compiler.lowering.streamquery import stream_text, traced_text, with_own_stars
 from flowc.compiler.lowering.streamsources import joined, read_options, source_format, union_text
 from flowc.compiler.lowering.streamtargets import (
@@ -104,7 +104,7 @@ def _check_target(apply: Apply, columns: tuple[Column, ...], reporter: Reporter)
     if apply.target.table is not None:
         check_output(missing, columns, apply.target.table, reporter)
     else:
-        check_needed(missing, columns, reporter)
+        check_made(missing, columns, reporter)
 
 
 def _asked(query: SqlTree | None) -> tuple[str, ...]:
