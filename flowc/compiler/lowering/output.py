@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flowc.catalog import Column, Table
 from flowc.compiler.ir import Apply, Source, Sql
-from flowc.compiler.loads.load import HISTORY, find_column, is_numbered, lacks_numbers
+from flowc.compiler.loads.load import HISTORY, find_column, finder, is_numbered, lacks_numbers
 from flowc.compiler.loads.softdelete import DEFAULT as SOFT_DELETE_COLUMN
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.lowering.mends import can_cast, output_words
@@ -36,8 +36,9 @@ def check_output(
     check_needed(apply, columns, reporter, declared=None if live else table)
     if unnamed:
         return
+    of_table, given = finder(table.columns), finder(columns)
     for i, column in enumerate(columns):
-        wanted = find_column(table.columns, column.name)
+        wanted = of_table(column.name)
         if wanted is None:
             _report_unknown(apply, column, _span(apply, i), table, reporter)
         elif (wanted.default or "").startswith(_COMPUTED):
@@ -46,7 +47,7 @@ def check_output(
             _check_type(apply, column, _span(apply, i), wanted, reporter)
             if not live:  # engines describe every column of a query as nullable
                 _check_nullable(apply, column, _span(apply, i), wanted, reporter)
-    missing = [c for c in table.columns if _is_left_out(apply, c, columns)]
+    missing = [c for c in table.columns if given(c.name) is None and _is_required(apply, c)]
     missing = [c for c in missing if not is_numbered(c, table, apply.target.kind)]
     _report_missing(apply, missing, columns, reporter)
 
@@ -181,10 +182,6 @@ def _is_required(apply: Apply, wanted: Column) -> bool:
     known = _technical(apply) | set(apply.derived)
     reported = wanted.name in apply.keys
     return not wanted.nullable and wanted.default is None and wanted.name not in known and not reported
-
-
-def _is_left_out(apply: Apply, wanted: Column, columns: tuple[Column, ...]) -> bool:
-    return find_column(columns, wanted.name) is None and _is_required(apply, wanted)
 
 
 def _report_missing(apply: Apply, missing: list[Column], columns: tuple[Column, ...], reporter: Reporter) -> None:
