@@ -111,6 +111,8 @@ class Column:
     """What keeps the engine from dropping it and from changing its type, in words: a view, a generated column."""
     own: str | None = None
     """The type by its name in the database, where flowc has no word for it (`inet`, `crm.status`): specs may say it."""
+    named: tuple[str, ...] = field(default=(), compare=False)
+    """Of a live one: the database's own types that are the same, where it keeps no name of a type (DuckDB)."""
     native: Native | None = field(default=None, compare=False)
     """Of a live one: None where the type is all there is to know."""
 

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say
 from flowc.cli.project import chosen, lint
 from flowc.compiler.lineage import Graph, graph
 from flowc.errors import UsageError
-from flowc.render.graph import graph_mermaid, graph_text
+from flowc.render.graph import graph_json, graph_mermaid, graph_text
 from flowc.render.graph_html import graph_html
 from flowc.render.style import printable
 
 
 @click.command()
 @click.argument("specs", nargs=-1)
-@click.option("--format", "form", type=click.Choice(("text", "mermaid", "html")), default="text", help="The form.")
+@format_option("mermaid", "html")
 @click.option("--columns", is_flag=True, help="Follow columns, not only tables.")
 @click.option("--out", "file", type=click.Path(path_type=Path), help="Write to FILE instead of standard output.")
 @environment_option
@@ -41,7 +41,8 @@ def command(specs: tuple[str, ...], form: str, columns: bool, file: Path | None,
 def _text(found: Graph, form: str, project: str) -> str:
     if form == "html":
         return graph_html(found, f"Lineage of {project}")
-    return graph_mermaid(found) if form == "mermaid" else graph_text(found)
+    form_of = {"json": graph_json, "mermaid": graph_mermaid}.get(form, graph_text)
+    return form_of(found)
 
 
 def _write(file: Path, text: str) -> None:

@@ -72,11 +72,15 @@ class Sql:
     origins: tuple[tuple[Origin, ...], ...] | None = None
     """Where each of `columns` comes from, in the same order."""
     spans: tuple[Span, ...] = ()
-    """Where each of `columns` is written, in the same order; empty where that is not known (a `*`)."""
+    """Where each of `columns` is written, in the same order: those of a `*` at it; empty where that is not known."""
     functions: tuple[FunctionPlan, ...] = ()
     """The functions of the project that it calls, each under its `called`."""
     dialect: str = ""
     """The dialect of `source`."""
+    nulls: tuple[str, ...] = ()
+    """Columns that are NULL in every row, whatever type the engine says they have."""
+    stars: tuple[Span, ...] = ()
+    """Where each `*` of the output is written."""
 
 
 @dataclass(frozen=True, slots=True)

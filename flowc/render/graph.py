@@ -1,4 +1,4 @@
-"""Lineage as text and as a Mermaid flowchart."""
+"""Lineage as text, as JSON and as a Mermaid flowchart."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from flowc.compiler.lineage import ColumnFlow, Dataset, Graph, Writer
+from flowc.render.plain import as_json
 from flowc.render.style import printable
 
 _ENTITIES = {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;"}
@@ -18,6 +19,22 @@ def graph_text(graph: Graph) -> str:
         writers = (writer for writer in graph.writers if writer.target == target)
         blocks.append("\n".join([printable(str(target)), *(line for each in writers for line in _lines(graph, each))]))
     return "\n\n".join(blocks)
+
+
+def graph_json(graph: Graph) -> str:
+    """Datasets, who writes them and what flows; columns where they were followed."""
+    flows = [
+        {"source": f.source, "target": f.target, "writer": f.writer.name, "stream": f.writer.stream, "lookup": f.lookup}
+        for f in graph.flows
+    ]
+    columns = [
+        {
+            "source": f.source, "source_column": f.source_column, "target": f.target, "target_column": f.target_column,
+            "writer": f.pipeline, "stream": f.stream,
+        }
+        for f in graph.columns
+    ]  # fmt: skip
+    return as_json({"datasets": graph.datasets, "writers": graph.writers, "flows": flows, "columns": columns})
 
 
 def graph_mermaid(graph: Graph) -> str:

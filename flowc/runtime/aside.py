@@ -36,6 +36,13 @@ class Unread:
     why: BadRow
     told: DataError | None = None
     """The error of a load that takes no such row, where its format has words of its own."""
+    element: int | None = None
+    """Its number in the array that the file is, from one: all elements may stand on one line."""
+
+    @property
+    def place(self) -> str:
+        """Where it is in the file, in words."""
+        return place(self.line, self.element)
 
     @property
     def code(self) -> str:
@@ -47,9 +54,9 @@ class Unread:
         if self.told is not None:
             error = self.told
         elif self.why.code == UNDECODABLE:
-            error = unreadable(path, f"line {self.line}: {self.why.message}", ASIDE)
+            error = unreadable(path, f"{self.place}: {self.why.message}", ASIDE)
         else:
-            message = f"{self.why.message}, in line {self.line} of `{shown(path)}`"
+            message = f"{self.why.message}, in {self.place} of `{shown(path)}`"
             error = DataError(message, code=self.why.code, help=ASIDE)
         if self.why.code == UNDECODABLE and self.raw:
             error.details = (row_shown(_text(self.raw)),)
@@ -85,7 +92,7 @@ class Aside:
         """
         self.bad += len(rows)
         more = rows[: _SHOWN - len(self.places)]
-        self.places += [f"line {row.line} of `{file}`: {brief(row.why.message)}" for row in more]
+        self.places += [f"{row.place} of `{file}`: {brief(row.why.message)}" for row in more]
         most = self.rules.max_count if self.rules else None
         if most is not None and self.bad > most:
             raise self._too_many(f"there are more than {most} bad rows")
@@ -158,7 +165,7 @@ class Aside:
 def _batch(pipeline: str, rows: Sequence[tuple[str, Unread | None]]) -> pa.RecordBatch:
     """Rows as `BAD_ROWS` has them. Bad rows are few: here, and nowhere else, they are looked at one by one."""
     values = [
-        (pipeline, file, row.line, row.code, brief(row.why.message), _text(row.raw))
+        (pipeline, file, row.line, row.code, brief(_why(row)), _text(row.raw))
         if row is not None
         else (pipeline, file, None, None, None, None)
         for file, row in rows
@@ -167,6 +174,15 @@ def _batch(pipeline: str, rows: Sequence[tuple[str, Unread | None]]) -> pa.Recor
         return pa.RecordBatch.from_pylist([], schema=SCHEMA)
     arrays = [pa.array(column, kind) for column, kind in zip(zip(*values, strict=True), SCHEMA.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def place(line: int, element: int | None) -> str:
+    """Words for where a row begins."""
+    return f"line {line}" if element is None else f"line {line}, element {element}"
+
+
+def _why(row: Unread) -> str:
+    return row.why.message if row.element is None else f"element {row.element}: {row.why.message}"
 
 
 def row_shown(text: str) -> str:

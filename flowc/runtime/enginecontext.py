@@ -59,7 +59,8 @@ def is_too_deep(error: BaseException) -> bool:
 def new_context(spill: Path | None = None, **settings: str) -> Any:
     """A session of the engine, with what flowc's SQL relies on; `settings` are those of `datafusion.execution`.
 
-    What does not fit into memory goes to the folder `spill`, or else into one of the engine's own.
+    What does not fit into memory goes to the folder `spill`, one that does not outlive a killed process (`scratch`);
+    without one, it fails.
     """
     # Imported when first needed: it takes longer to load than most loads take.
     import datafusion
@@ -73,7 +74,7 @@ def new_context(spill: Path | None = None, **settings: str) -> Any:
     }
     chosen = {f"datafusion.execution.{name}": value for name, value in settings.items()}
     runtime = datafusion.RuntimeEnvBuilder().with_fair_spill_pool(_memory())
-    runtime = runtime.with_disk_manager_specified(spill) if spill else runtime.with_disk_manager_os()
+    runtime = runtime.with_disk_manager_specified(spill) if spill else runtime.with_disk_manager_disabled()
     return datafusion.SessionContext(datafusion.SessionConfig({**fixed, **chosen}), runtime)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +33,23 @@ Places = npt.NDArray[np.int64]
 class Lines:
     """Whole lines of JSON, and the number of the line of the file on which each begins, from one.
 
-    Where one is too `long`, it stands alone, and none of its bytes are there.
+    Where one is too `long`, it stands alone, and none of its bytes are there. Those of an array are its elements, of
+    which so many stand `before` them.
     """
 
     data: bytes
     numbers: Places
     long: TooLong | None = None
+    before: int | None = None
+
+    def nth(self, index: int) -> int | None:
+        """The number of one of them in the array, from one; None where they are lines of their own."""
+        return None if self.before is None else self.before + 1 + index
+
+    @property
+    def elements(self) -> Places | None:
+        """The numbers of all of them."""
+        return None if self.before is None else np.arange(len(self.numbers)) + (self.before + 1)
 
     @property
     def texts(self) -> list[bytes]:
@@ -49,7 +60,7 @@ class Lines:
         """The first of them; of one that is too long, nothing is left."""
         if self.long is not None or count < len(self.numbers):
             texts = [] if self.long else self.texts[:count]
-            return Lines(b"".join(text + b"\n" for text in texts), self.numbers[: len(texts)])
+            return Lines(b"".join(text + b"\n" for text in texts), self.numbers[: len(texts)], before=self.before)
         return self
 
 
@@ -133,6 +144,8 @@ class _Elements:
         self._line, self._begin = line, None
         """The line that was come to, and that on which the element begins."""
         self._some = False
+        self._count = 0
+        """How many elements have ended."""
 
     _begin: int | None
 
@@ -143,7 +156,9 @@ class _Elements:
             cuts = _cuts(block, self._depth, self._within)
             self._depth, self._within = cuts.depth, cuts.within
             if len(cuts.commas) or cuts.end is not None:
-                yield from self._ended(block, cuts)
+                for found in self._ended(block, cuts):
+                    yield replace(found, before=self._count)
+                    self._count += len(found.numbers)
             else:
                 self._keep(block)
             if cuts.end is not None:
@@ -152,7 +167,7 @@ class _Elements:
             block = self._block()
         raise unreadable(
             self._path,
-            f"the array does not end: the element on line {self._begin or self._line} is not closed, "
+            f"the array does not end: element {self._count + 1}, on line {self._begin or self._line}, is not closed, "
             "or its bracket is missing",
         )
 

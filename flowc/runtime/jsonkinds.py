@@ -16,8 +16,8 @@ from flowc.errors import DataError
 from flowc.runtime.connectors.files import unreadable
 from flowc.runtime.jsonodd import demand_no_constants
 
-Line = tuple[Path, int, bytes]
-"""The file of a line, its number there, and the line."""
+Line = tuple[Path, str, bytes]
+"""The file of a line, where it is there in words, and the line."""
 
 _CHANGED = re.compile(r"Column\((?P<path>/.*)\) changed from (?P<was>\w+) to (?P<now>\w+)", re.S)
 _KINDS = {
@@ -79,10 +79,10 @@ def at_odds(lines: Sequence[Line]) -> DataError | None:
     found = _CHANGED.search(words(count))
     if found is None:
         return None
-    path, number, line = lines[count - 1]
+    path, place, line = lines[count - 1]
     name = _field(line, found["path"])
     was, now = _KINDS.get(found["was"], found["was"]), _KINDS.get(found["now"], found["now"])
-    error = unreadable(path, f"line {number}: its field `{name}` holds {now}, where lines before it hold {was}")
+    error = unreadable(path, f"{place}: its field `{name}` holds {now}, where lines before it hold {was}")
     error.help = f"declare the columns, this one as what takes any shape: columns: {{ {name}: json, … }}"
     return error
 

@@ -23,6 +23,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type, plain
+from flowc.runtime.aside import place
 from flowc.runtime.codecs.jsonvalues import demand_finite
 from flowc.runtime.codecs.shapes import decoded_field
 from flowc.runtime.connectors.files import ASIDE, JsonOptions, intact, too_many, unreadable
@@ -289,11 +290,11 @@ def _located(first: Sequence[tuple[Path, Lines]], *, skips: bool) -> DataError |
     """The error with the file and the line that it is about; None where that is not found."""
     whole = list[Line]()
     for path, part in first:
-        lines = zip(part.numbers.tolist(), part.texts, strict=True)
-        own = [(path, number, line) for number, line in lines if line.strip()]
+        lines = [(i, text) for i, text in enumerate(part.texts) if text.strip()]
+        own = [(path, place(int(part.numbers[i]), part.nth(i)), text) for i, text in lines]
         if not _is_sample(part.data):
-            wrong = [(number, wrong_in(line, None)) for _, number, line in own]
-            if not skips and (bad := next(((number, why) for number, why in wrong if why), None)):
+            wrong = [(where, wrong_in(line, None)) for _, where, line in own]
+            if not skips and (bad := next(((where, why) for where, why in wrong if why), None)):
                 return told(path, *bad, None)
             own = [line for line, (_, why) in zip(own, wrong, strict=True) if not why]
         whole += own
@@ -308,17 +309,17 @@ def _is_sample(lines: bytes) -> bool:
     return True
 
 
-def told(path: Path, line: int, why: str | tuple[Column, object], shape: JsonShape | None) -> DataError:
-    """The error for a line, with what is wrong with it."""
+def told(path: Path, place: str, why: str | tuple[Column, object], shape: JsonShape | None) -> DataError:
+    """The error for a line, with what is wrong with it. `place` says where it is."""
     if isinstance(why, str):
-        return unreadable(path, f"line {line}: {why}", ASIDE)
+        return unreadable(path, f"{place}: {why}", ASIDE)
     column, value = why
     if value is None and not column.nullable:
-        words = f"line {line}: column `{column.name}` takes no NULL, and the row has no value for it"
+        words = f"{place}: column `{column.name}` takes no NULL, and the row has no value for it"
         return unreadable(path, words, ASIDE)
     if shape is not None and shape.guessed:
-        return guessed_wrong(column, value, f"line {line} of `{path}`")
-    words = f"line {line}: column `{column.name}`: {shorten(value)} does not fit its type `{column.type}`"
+        return guessed_wrong(column, value, f"{place} of `{path}`")
+    words = f"{place}: column `{column.name}`: {shorten(value)} does not fit its type `{column.type}`"
     return unreadable(path, words, ASIDE)
 
 

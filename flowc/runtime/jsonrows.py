@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.plan import FilesRead
-from flowc.runtime.aside import Unread
+from flowc.runtime.aside import Unread, place
 from flowc.runtime.badrows import MISSING, BadRow, isolate
 from flowc.runtime.codecs.contract import UNDECODABLE
 from flowc.runtime.connectors.files import Files, intact, json_options
@@ -42,22 +42,23 @@ class JsonRows:
 
     def _piece(self, path: Path, lines: Lines) -> Piece:
         if lines.long is not None:
-            bad = Unread(int(lines.numbers[0]), b"", BadRow(0, UNDECODABLE, lines.long.why))
+            bad = Unread(int(lines.numbers[0]), b"", BadRow(0, UNDECODABLE, lines.long.why), element=lines.nth(0))
             return Piece(self._none(), lines.numbers[:0], (bad,))
         try:
-            return Piece(self._batch(lines.data, len(lines.numbers)), lines.numbers, ())
+            return Piece(self._batch(lines.data, len(lines.numbers)), lines.numbers, (), lines.elements)
         except (ValueError, RecursionError):
             return self._sifted(path, lines)
 
     def _sifted(self, path: Path, lines: Lines) -> Piece:
         texts = [text.strip() for text in lines.texts]
         full = [i for i, text in enumerate(texts) if text]
-        array, numbers = pa.array([texts[i] for i in full], pa.binary()), lines.numbers[full]
+        array = pa.array([texts[i] for i in full], pa.binary())
         bad = sorted(isolate(self._check, array))
         good = np.setdiff1d(np.arange(len(array)), bad)
         batch = self._batch(_together(array.take(pa.array(good))), len(good)) if len(good) else self._none()
-        unread = tuple(self._unread(path, int(numbers[at]), at, array[at].as_py()) for at in bad)
-        return Piece(batch, numbers[good], unread)
+        unread = tuple(self._unread(path, lines, full[at], at, array[at].as_py()) for at in bad)
+        kept = np.array(full, np.int64)[good]
+        return Piece(batch, lines.numbers[kept], unread, None if lines.elements is None else lines.elements[kept])
 
     def _none(self) -> pa.RecordBatch:
         return pa.RecordBatch.from_pylist([], schema=self.schema)
@@ -74,10 +75,11 @@ class JsonRows:
             raise ValueError("it is not one JSON object")
         return batch
 
-    def _unread(self, path: Path, number: int, at: int, line: bytes) -> Unread:
+    def _unread(self, path: Path, lines: Lines, index: int, at: int, line: bytes) -> Unread:
         why = wrong_in(line, self._shape) or "it is not one JSON object"
         row = BadRow(at, UNDECODABLE, why) if isinstance(why, str) else _misfit(at, *why)
-        return Unread(number, line, row, told(path, number, why, self._shape))
+        number, element = int(lines.numbers[index]), lines.nth(index)
+        return Unread(number, line, row, told(path, place(number, element), why, self._shape), element)
 
 
 def _misfit(at: int, column: Column, value: object) -> BadRow:

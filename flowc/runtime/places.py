@@ -12,7 +12,7 @@ from flowc.runtime.connectors.files import Files, csv_options
 from flowc.runtime.csvlines import csv_line
 from flowc.runtime.engine import Engine, Sources
 from flowc.runtime.fit import CODE, Place, fit
-from flowc.runtime.rowwise import is_rowwise, line_of, looked_at, rows_of
+from flowc.runtime.rowwise import is_rowwise, looked_at, place_of, rows_of
 
 
 def misplaced(step: Ingest, sources: Sources, error: DataError) -> DataError | None:
@@ -71,6 +71,6 @@ def _place(read: FilesRead, path: Path, files: Files) -> Place:
         return lambda row: f"row {row} of `{path}`"
     if is_rowwise(read, looked_at(read, files, deep=True)):
         rows = rows_of(replace(read, path=str(path.absolute())), files)
-        return lambda row: f"line {line_of(rows, path, row)} of `{path}`"
+        return lambda row: f"{place_of(rows, path, row)} of `{path}`"
     options = csv_options(read, files)
     return lambda row: f"line {csv_line(path, options, row)} of `{path}`"

@@ -14,11 +14,15 @@ from flowc.runtime.aside import Unread
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some rows of a file, the lines on which they begin, from one, and the rows among them that cannot be read."""
+    """Some rows of a file, the lines on which they begin, from one, and the rows among them that cannot be read.
+
+    `elements` are the numbers of the rows in the array that the file is.
+    """
 
     batch: pa.RecordBatch
     lines: Any
     bad: tuple[Unread, ...]
+    elements: Any = None
 
 
 class Rows(Protocol):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flowc.plan import FilesRead
-from flowc.runtime.aside import Aside
+from flowc.runtime.aside import Aside, place
 from flowc.runtime.connectors.csvheader import header
 from flowc.runtime.connectors.files import CsvOptions, Files, csv_options
 from flowc.runtime.connectors.folder import shown
@@ -76,10 +76,10 @@ def good_rows(rows: Rows, files: Files, aside: Aside | None) -> Iterator[pa.Reco
             yield piece.batch
 
 
-def line_of(rows: Rows, path: Path, row: int) -> int:
-    """The line on which the `row`-th row of a file that can be read begins, both from one."""
+def place_of(rows: Rows, path: Path, row: int) -> str:
+    """The line on which the `row`-th row of a file that can be read begins, both from one, in words."""
     for piece in rows.pieces(path):
         if row <= piece.batch.num_rows:
-            return int(piece.lines[row - 1])
+            return place(int(piece.lines[row - 1]), None if piece.elements is None else int(piece.elements[row - 1]))
         row -= piece.batch.num_rows
-    return 0
+    return place(0, None)

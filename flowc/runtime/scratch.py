@@ -5,6 +5,7 @@ Each holds a file that is locked by the system for as long as its process lives,
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -34,6 +35,17 @@ class Scratch:
         """Removes it with all that is in it."""
         self._folder.cleanup()
         self._lock.close()
+
+
+@cache
+def of_process() -> Path | None:
+    """A folder that all of this process may use, and that ends with it; None where no file can be made."""
+    try:
+        scratch = Scratch()
+    except OSError:
+        return None
+    atexit.register(scratch.close)
+    return scratch.path
 
 
 @cache

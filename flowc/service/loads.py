@@ -16,13 +16,13 @@ from typing import Protocol
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.ir import Apply, Mode, Pipeline, Source
+from flowc.compiler.ir import Apply, Mode, Pipeline, Source, Sql
 from flowc.compiler.loads.load import Reread
 from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.lowering.context import Watermark
 from flowc.compiler.lowering.lower import lower_pipeline
-from flowc.compiler.lowering.output import check_output, check_undeclared
+from flowc.compiler.lowering.output import check_made, check_output
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import EngineError, FlowcError
 from flowc.plan import LoadPlan
@@ -33,6 +33,7 @@ from flowc.service.refusals import report_refusal
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
 from flowc.service.sessions import Sessions, not_runnable, runnable
 from flowc.service.watermarks import bound_of, stored_watermark
+from flowc.types import UNKNOWN
 
 
 class Observer(Protocol):
@@ -215,9 +216,10 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
         return None
     apply, columns = read_on
     if (table := live or apply.target.table) is not None:
+        columns = _untyped_nulls(apply.input, columns)
         check_output(apply, columns, table, reporter, live=True)
     else:
-        check_undeclared(apply, columns, reporter, live=True)
+        check_made(apply, columns, reporter, live=True)
     if reporter.has_errors:
         return None
     plan = plan_load(
@@ -259,6 +261,12 @@ def _reading_on(
     if filled is None:
         return None
     return filled, columns if read_of(filled.input) == read_of(guessed.input) else _columns(run, filled)
+
+
+def _untyped_nulls(node: Source | Sql, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Columns that hold nothing but NULL fit one of any type, where the engine makes some type up for them."""
+    nulls = node.nulls if isinstance(node, Sql) else frozenset[str]()
+    return tuple(replace(column, type=UNKNOWN) if column.name in nulls else column for column in columns)
 
 
 def _filled_in(run: Run, pipeline: str, index: int, watermark: Watermark, reporter: Reporter) -> Apply | None:

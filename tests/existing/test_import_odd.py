@@ -70,6 +70,40 @@ def test_blanks_and_control_characters_stay_as_they_are(
     assert all(line.isprintable() for line in remarks), remarks
 
 
+MADE = {
+    "duckdb": (
+        "CREATE TYPE mood AS ENUM ('sad', 'ok');\nCREATE SCHEMA crm;\nCREATE TYPE crm.status AS ENUM ('new', 'won');\n"
+        "CREATE TYPE crm.amount AS DECIMAL(10,2)",
+        ("main.mood", '"mood"', "main.mood[]", "crm.status", '"crm"."status"', "CRM.amount"),
+    ),
+    "postgres": (
+        "CREATE TYPE mood AS ENUM ('sad', 'ok');\nCREATE SCHEMA crm;\nCREATE TYPE crm.status AS ENUM ('new', 'won');\n"
+        "CREATE DOMAIN crm.amount AS numeric(10,2)",
+        ("public.mood", "public.mood[]", "crm.status", '"crm"."status"', "CRM.amount"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"), [("duckdb", ""), ("postgres", ""), ("postgres", "?options=-csearch_path%3Dcrm,public")]
+)
+def test_a_type_that_was_made_in_the_database_is_there_by_its_name(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, path: str
+) -> None:
+    store = Store(kind, tmp_path, address(request, kind) + path)
+    statements, types = MADE[kind]
+    project = made(store, statements)
+    columns = {f"c{i}": {"type": own} for i, own in enumerate(types)}
+    project.write("specs/t.yaml", yaml.safe_dump({"tables": {"t": {"connection": "w", "columns": columns}}}))
+    assert project.flowc("apply", "--yes").code == 0
+    plan = project.flowc("plan", "--detailed-exitcode")
+    assert plan.code == 0, plan.out
+    assert project.flowc("drift").code == 0
+    columns["c0"] = {"type": "crm.status"}
+    project.write("specs/t.yaml", yaml.safe_dump({"tables": {"t": {"connection": "w", "columns": columns}}}))
+    assert "change type of c0" in project.flowc("plan").out
+
+
 def test_values_of_an_enum_differ_by_their_blanks() -> None:
     assert same_name("ENUM( 'a , b' )", "enum('a , b')")
     assert not same_name("enum('a , b')", "enum('a,b')")

@@ -171,6 +171,33 @@ def test_types_are_inferred_from_the_good_rows(project, tmp_path, name):
     assert [row[0] for row in lite(tmp_path).rows("SELECT id FROM t ORDER BY id")] == [1, 4]
 
 
+ARRAYS = {
+    "declared": (COLUMNS, b'[{"id": 1, "name": "a"}, {"id": "x"}, 3,\n{"id": 4}, {"id": 5} {}]',
+                 [(1, 2), (1, 3), (2, 5)]),
+    "inferred": ("read: { infer_rows: 1 }", b' [\n{"id": 1},{"id": 2.5},{"id": 3}, {"id": "x"}]', [(2, 2), (2, 4)]),
+    "too long": (f"{COLUMNS}\n      read: {{ max_line: 1KB }}",
+                 b'[{"id": 1}, {"name": "%s"}, {"id": 3}, nope]' % (b"x" * 5000), [(1, 2), (1, 4)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ARRAYS)
+def test_elements_of_an_array_are_counted(project, tmp_path, way):
+    """All of them may stand on one line."""
+    source, text, bad = ARRAYS[way]
+    put(project, "a.json", text)
+    write(project, lite(tmp_path), "on_bad_row: skip", path="a.json", source=source)
+    target = run(project)
+    assert target["error"] is None
+    shown = [note.partition(" of ")[0] for note in target["notes"]]
+    assert shown == [f"bad row: line {line}, element {element}" for line, element in bad]
+    write(project, lite(tmp_path), "on_bad_row: quarantine", path="a.json", source=source)
+    assert run(project)["error"] is None
+    kept = lite(tmp_path).rows("SELECT line, error FROM flowc_bad_rows ORDER BY 2")
+    assert [(line, str(error).partition(":")[0]) for line, error in kept] == [(a, f"element {b}") for a, b in bad]
+    write(project, lite(tmp_path), "", path="a.json", source=source)
+    assert f"line {bad[0][0]}, element {bad[0][1]}" in run(project)["error"]["message"]
+
+
 def test_a_query_over_files_sees_the_good_rows(project, tmp_path):
     put(project, "a.csv", CSV)
     put(project, "b.jsonl", JSON)

@@ -102,12 +102,15 @@ def test_an_array_is_read_as_lines_are(project, indent, more, ending, monkeypatc
 
 
 @pytest.mark.parametrize(("data", "words"), [
-    (b'[\n{"id": 1, "name": "a"},\n\n{"id": "x"}]', "line 4: column `id`: `x` does not fit its type `bigint`"),
-    (b'[\n{"id": 1,\n "name": null}]', "line 2: column `name` takes no NULL"),
-    (b'[{"id": 1, "name": "a"},\n, {"id": 2, "name": "a"}]', "line 2: it is no JSON"),
-    (b'[{"id": 1, "name": "a"},\n{"id": 2, "name": "a"}', "the array does not end"),
+    (b'[\n{"id": 1, "name": "a"},\n\n{"id": "x"}]',
+     "line 4, element 2: column `id`: `x` does not fit its type `bigint`"),
+    (b'[\n{"id": 1,\n "name": null}]', "line 2, element 1: column `name` takes no NULL"),
+    (b'[{"id": 1, "name": "a"},\n, {"id": 2, "name": "a"}]', "line 2, element 2: it is no JSON"),
+    (b'[{"id": 1, "name": "a"},\n{"id": 2, "name": "a"}',
+     "the array does not end: element 2, on line 2, is not closed"),
     (b'[{"id": 1, "name": "a"}]\n{"id": 2}', "something follows the array"),
-    (b'[{"id": 1, "name": "a"},\n{"id": 2, "name": "a"},\n{"id": 3, "name": "a", "price": 1.005}]', "line 3"),
+    (b'[{"id": 1, "name": "a"},\n{"id": 2, "name": "a"},\n{"id": 3, "name": "a", "price": 1.005}]',
+     "line 3, element 3"),
 ])  # fmt: skip
 def test_what_is_wrong_in_an_array_is_named_by_line(project, data, words):
     packed(project.path / "a.json", data)

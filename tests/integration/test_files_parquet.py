@@ -82,6 +82,22 @@ def test_what_cannot_be_read_is_told_with_file_and_column(project, odd, words):
     assert words in tried(project, pa.table({"id": range(len(ODD[odd])), "v": ODD[odd]}))[0]
 
 
+NAMES = {
+    ("a", "A"): "output columns `a` and `A` of `a.parquet` differ only in case",
+    ("a", ""): "output column 2 of `a.parquet` has no name",
+    ("a", "a"): "it has several columns `a`",
+}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+@pytest.mark.parametrize("names", NAMES)
+def test_names_that_no_table_has_are_told_with_the_file(project, names, kind):
+    for said in tried(project, pa.table([[1], [2]], names=list(names)), kind):
+        assert NAMES[names] in said
+    if names != ("a", "a"):
+        assert tried(project, pa.table([[1], [2]], names=list(names)), kind, "columns: { a: bigint }")[0] == ""
+
+
 def test_values_of_odd_types_are_kept(project):
     names = ["duration", "map", "large list", "half"]
     assert "error" not in "".join(tried(project, pa.table({name: ODD[name] for name in names}), "duckdb"))

@@ -59,6 +59,23 @@ def test_lines_that_end_in_carriage_returns_are_told_behind_what_is_left_out(
         assert words in said
 
 
+@pytest.mark.parametrize(("name", "read", "text", "words"), [
+    ("a.csv", "skip_rows: 3", "id,name\n1,a\n", "it has 2 lines, and `skip_rows` leaves out 3"),
+    ("a.csv.gz", "skip_rows: 9, header: false, encoding: utf-16", "1,a", "it has 1 line, and `skip_rows` leaves out 9"),
+    ("a.csv", "skip_rows: 2", "x\ny\n", ""),
+    ("a.csv", "skip_rows: 2", "", ""),
+])  # fmt: skip
+def test_a_file_that_ends_before_its_rows_begin_is_told(project, name, read, text, words):
+    (project.path / "in").mkdir()
+    packed(project.path / "in" / name, text.encode("utf-16" if "utf-16" in read else "utf-8"))
+    write(project, name, read)
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
+    for said in outcomes(project, "strict", "follow"):
+        assert words in said
+        assert ("cannot be read" in said) == bool(words), said
+
+
 def test_rows_behind_a_carriage_return_in_a_comment_are_no_comment(project):
     put(project.path / "in", "a.csv", "id,name\n1,a\n# x\r2,b\n# é,\r\n#\r3,c\r4,d\n# y,z\r5,e\r\n6,f\n")
     write(project, "a.csv", 'comment: "#"')

@@ -41,6 +41,16 @@ def test_text_shows_names_as_they_are(named):
     ]
 
 
+def test_json_tells_programs_the_same(named):
+    project, name = named
+    told = project.flowc("graph", "--json", "--columns").json
+    assert told["datasets"] == [{"connection": "w", "name": "raw"}, {"connection": "w", "name": name}]
+    assert [(c["source_column"], c["target_column"]) for c in told["columns"]] == [
+        ("id", 'a "q" [b] </script> #1;'),
+        ("v", "v"),
+    ]
+
+
 LINES = re.compile(r'flowchart LR|  (?:subgraph )?(?:  )?\w+\["[^"]*"\]|  end|  \w+ -->(?:\|"[^"]*"\|)? \w+')
 
 

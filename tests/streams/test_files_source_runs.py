@@ -93,6 +93,11 @@ def test_a_bad_row_is_shown_with_its_file_and_line(tmp_path: Path) -> None:
     failed = made.flowc("run", "clean", "--once")
     assert failed.code == 1
     assert "`a.csv`, line 4: column `id`: `x` does not fit `bigint`" in failed.err
+    spec = (tmp_path / "specs" / "s.yaml").read_text()
+    made.write("specs/s.yaml", spec.replace("format: csv", "format: json").replace("*.csv", "*.json"))
+    put(tmp_path / "drop", "a.json", '[{"id": 1}, {"id": "x"}]')
+    failed = made.flowc("run", "clean", "--once")
+    assert '`a.json`, line or element 2: column `id`: `"x"` does not fit `bigint`' in failed.err
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])

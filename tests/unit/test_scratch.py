@@ -21,13 +21,30 @@ scratch.close()
 """
 
 
+STREAM = """
+import sys
+import pyarrow as pa
+from flowc.runtime import enginecontext
+from flowc.runtime.streams.transform import Transform
+enginecontext._memory = lambda: 24 << 20
+context = Transform("SELECT a FROM source", {"source": pa.schema([("a", pa.string())])})._context
+parts = [[str((i * 7919 + j) % 1000003) * 10 for i in range(20_000)] for j in range(40)]
+context.register_record_batches("t", [[pa.RecordBatch.from_pydict({"a": part}) for part in parts]])
+rows = context.sql("SELECT a FROM t ORDER BY a").execute_stream()
+next(rows)
+print(".", flush=True)
+sys.stdin.read()
+"""
+"""A stream whose SQL does not fit into memory."""
+
+
 class Holder:
     """A process that has such a folder below `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, does: str = HOLDER) -> None:
         given = os.environ | {"TMPDIR": str(folder)}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=given
+            [sys.executable, "-c", does], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=given
         )
         assert self.process.stdout is not None
         self.path = Path(self.process.stdout.readline().strip())
@@ -53,6 +70,21 @@ def test_what_a_killed_process_leaves_is_removed_by_the_next(tmp_path):
     living.end()
     next_one.end()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flowc-link", "flowc-mine", "other"]
+
+
+def test_what_the_engine_of_a_stream_puts_aside_goes_too(tmp_path):
+    killed, ended = Holder(tmp_path, STREAM), Holder(tmp_path, STREAM)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 0]) > 2
+    killed.end(signal.SIGKILL)
+    ended.end()
+    assert list(tmp_path.iterdir())
+    Holder(tmp_path).end()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_can_make_no_file_has_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(scratch.tempfile, "tempdir", str(tmp_path / "none"))
+    assert scratch.of_process.__wrapped__() is None
 
 
 def test_what_is_of_another_user_stays(tmp_path, monkeypatch):

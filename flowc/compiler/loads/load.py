@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -102,9 +102,9 @@ class Load:
     def loaded(self) -> tuple[Loaded, ...]:
         """The target's columns that the source or a normaliser fills, in the target's order."""
         own = HISTORY if self.apply.mode == "scd2" else ()
-        normalizers = {n.column: n for n in self.apply.normalize}
+        normalizers, source = {n.column: n for n in self.apply.normalize}, finder(self.columns)
         found = (
-            Loaded(column, find_column(self.columns, column.name), normalizers.get(column.name))
+            Loaded(column, source(column.name), normalizers.get(column.name))
             for column in self.table.columns
             if column.name not in own
         )
@@ -250,9 +250,18 @@ def free_name(alias: str, taken: Container[str]) -> str:
 
 def find_column(columns: Iterable[Column], name: str) -> Column | None:
     """The column of that name, else the only one that differs from it in case alone."""
+    return finder(columns)(name)
+
+
+def finder(columns: Iterable[Column]) -> Callable[[str], Column | None]:
+    """`find_column` for many names: to look through thousands of columns for each of as many takes seconds."""
     held = tuple(columns)
-    exact = next((c for c in held if c.name == name), None)
-    if exact is not None:
-        return exact
-    near = [c for c in held if c.name.lower() == name.lower()]
-    return near[0] if len(near) == 1 else None
+    exact = {column.name: column for column in reversed(held)}
+
+    def found(name: str) -> Column | None:
+        if name in exact:
+            return exact[name]
+        near = [column for column in held if column.name.lower() == name.lower()]
+        return near[0] if len(near) == 1 else None
+
+    return found

@@ -20,7 +20,7 @@ from flowc.compiler.lowering.asking import failed, note_hook, note_part
 from flowc.compiler.lowering.context import Lowering, sqlglot_name
 from flowc.compiler.lowering.functioncalls import check_reach
 from flowc.compiler.lowering.hooks import check_hook, is_untold
-from flowc.compiler.lowering.output import check_freshness, check_output, check_undeclared
+from flowc.compiler.lowering.output import check_freshness, check_made, check_output
 from flowc.compiler.names.badrows import quarantine_of
 from flowc.compiler.quote import ident, quoted
 from flowc.compiler.sql.infer import check_expression
@@ -116,7 +116,7 @@ def _check_columns(apply: Apply, columns: tuple[Column, ...], table: Table | Non
     if table is not None:
         check_output(apply, columns, table, reporter)
     else:
-        check_undeclared(apply, columns, reporter)
+        check_made(apply, columns, reporter)
 
 
 def _roles(spec: PipelineSpec, target: CheckedTarget) -> Iterator[tuple[str, Name]]:

@@ -22,7 +22,7 @@ from flowc.compiler.quote import ident
 from flowc.compiler.quote import table as quoted_table
 from flowc.compiler.sql.infer import Inferred, infer
 from flowc.compiler.sql.placed import is_small
-from flowc.compiler.sql.relations import Field, Relation
+from flowc.compiler.sql.relations import LISTED, Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablerefs import outer_tables
 from flowc.compiler.sql.translate import translate
@@ -226,7 +226,10 @@ def _sql(
     columns = _columns(found.fields)
     name, origins = f"{pipeline.spec.name.value}.sql", origins_of(found.fields)
     spans = output_spans(query, found)
-    node = Sql(name, inputs, engine, text, found.reads, columns, query.text, origins, spans, functions, query.dialect)
+    node = Sql(
+        name, inputs, engine, text, found.reads, columns, query.text, origins, spans, functions,
+        dialect=query.dialect, nulls=found.nulls, stars=output_stars(query),
+    )  # fmt: skip
     return Lowered(node, found.fields)
 
 
@@ -236,13 +239,24 @@ def origins_of(fields: Iterable[Field] | None) -> tuple[tuple[Origin, ...], ...]
 
 
 def output_spans(query: SqlTree, found: Inferred) -> tuple[Span, ...]:
-    """Where each output column is written: its alias, or its expression."""
+    """Where each output column is written: its alias, its expression, or the `*` that it comes of."""
+    spans: list[Span] = []
+    for item in _items(query):
+        place = query.span(item.args["alias"] if isinstance(item, exp.Alias) else item)
+        spans += [place] * item.meta.get(LISTED, 0)
+    return tuple(spans) if len(spans) == len(found.fields or ()) else ()
+
+
+def output_stars(query: SqlTree) -> tuple[Span, ...]:
+    """Where each `*` of the output is written."""
+    return tuple(query.span(item) for item in _items(query) if item.is_star)
+
+
+def _items(query: SqlTree) -> list[exp.Expression]:
     node = query.tree
     while isinstance(node, exp.SetOperation | exp.Subquery):
         node = node.this
-    if not isinstance(node, exp.Select) or found.fields is None or len(node.expressions) != len(found.fields):
-        return ()
-    return tuple(query.span(e.args["alias"] if isinstance(e, exp.Alias) else e) for e in node.expressions)
+    return node.expressions if isinstance(node, exp.Select) else []
 
 
 def _renamed(

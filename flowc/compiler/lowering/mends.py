@@ -53,5 +53,9 @@ def _words(parsed: SqlTree, item: exp.Expression) -> str | None:
         return None
     end = alias.meta.get("start") if isinstance(alias, exp.Identifier) else max(e for _, e in places)
     words = _AS.sub("", parsed.text.text[min(s for s, _ in places) : end]).strip()
-    is_whole = words.count("(") == words.count(")") and "\n" not in words and len(words) <= _LONGEST
+    is_whole = (
+        all(words.count(a) == words.count(b) for a, b in ("()", "[]", "{}"))
+        and "\n" not in words
+        and len(words) <= _LONGEST
+    )
     return words if words and is_whole else None

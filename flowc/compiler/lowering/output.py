@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from flowc.catalog import Column, Table
-from flowc.compiler.ir import Apply, Sql
-from flowc.compiler.loads.load import HISTORY, find_column, is_numbered, lacks_numbers
+from flowc.compiler.ir import Apply, Source, Sql
+from flowc.compiler.loads.load import HISTORY, find_column, finder, is_numbered, lacks_numbers
 from flowc.compiler.loads.softdelete import DEFAULT as SOFT_DELETE_COLUMN
 from flowc.compiler.lowering.context import sqlglot_name
 from flowc.compiler.lowering.mends import can_cast, output_words
+from flowc.compiler.names.tables import CASELESS
 from flowc.compiler.sql.sqltext import names_in
 from flowc.compiler.tables.narrowing import Fit, fit
 from flowc.diagnostics import Note, Reporter, did_you_mean
@@ -31,14 +31,14 @@ def check_output(
     """
     before = len(reporter.found)
     apply = replace(apply, keys=()) if lacks_numbers(apply, columns, table) else apply
-    _check_named(apply, columns, reporter)
-    _check_once(apply, columns, reporter)
+    _check_names(apply, columns, reporter)
     unnamed = len(reporter.found) > before
     check_needed(apply, columns, reporter, declared=None if live else table)
     if unnamed:
         return
+    of_table, given = finder(table.columns), finder(columns)
     for i, column in enumerate(columns):
-        wanted = find_column(table.columns, column.name)
+        wanted = of_table(column.name)
         if wanted is None:
             _report_unknown(apply, column, _span(apply, i), table, reporter)
         elif (wanted.default or "").startswith(_COMPUTED):
@@ -47,19 +47,14 @@ def check_output(
             _check_type(apply, column, _span(apply, i), wanted, reporter)
             if not live:  # engines describe every column of a query as nullable
                 _check_nullable(apply, column, _span(apply, i), wanted, reporter)
-    missing = [c for c in table.columns if _is_left_out(apply, c, columns)]
+    missing = [c for c in table.columns if given(c.name) is None and _is_required(apply, c)]
     missing = [c for c in missing if not is_numbered(c, table, apply.target.kind)]
     _report_missing(apply, missing, columns, reporter)
 
 
-def check_undeclared(apply: Apply, columns: tuple[Column, ...], reporter: Reporter, *, live: bool = False) -> None:
-    """Reports what cannot be written of a query into a table that is not known, and that may have to be made of it.
-
-    A column without a name may get one from the engine: that is seen by `live` alone.
-    """
-    if live:
-        _check_named(apply, columns, reporter)
-    _check_once(apply, columns, reporter)
+def check_made(apply: Apply, columns: tuple[Column, ...], reporter: Reporter, *, live: bool = False) -> None:
+    """Reports what of a query's output cannot be a table that the load makes; `live` as in `check_output`."""
+    _check_names(apply, columns, reporter, named=not live and isinstance(apply.input, Sql))
     check_needed(apply, columns, reporter)
 
 
@@ -127,29 +122,52 @@ def _has(table: Table | None, name: str) -> bool:
 
 
 def _span(apply: Apply, index: int) -> Span:
-    """Where an output column is written in the SQL; the target's name in `to` when that is not known."""
+    """Where an output column is written in the SQL, its last `*` when that is not known; where there is none, `to`."""
     spans = apply.input.spans if isinstance(apply.input, Sql) else ()
-    return spans[index] if index < len(spans) else apply.span
+    return spans[index] if index < len(spans) else [apply.span, *_stars(apply)][-1]
+
+
+def _stars(apply: Apply) -> tuple[Span, ...]:
+    return apply.input.stars if isinstance(apply.input, Sql) else ()
 
 
 def _add(name: str, names: Iterable[str]) -> tuple[str, ...]:
     return did_you_mean(name, names) or (f"select it: `SELECT …, {name}`",)
 
 
-def _check_named(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
+def _check_names(apply: Apply, columns: tuple[Column, ...], reporter: Reporter, *, named: bool = False) -> None:
+    """With `named`, the engine gives a name to a column that has none."""
     for i, column in enumerate(columns):
-        if not column.name or column.name == "?column?":
-            message = f"output column {i + 1} of `{apply.pipeline}` has no name"
-            reporter.error("unnamed-column", message, _span(apply, i), helps=["name it: `… AS column_name`"])
+        if not named and column.name in ("", "?column?"):
+            message = f"output column {i + 1} of {_read(apply)} has no name"
+            reporter.error(
+                "unnamed-column", message, _span(apply, i), helps=_mend(apply, "name it: `… AS column_name`")
+            )
+    caseless, same = apply.target.kind in CASELESS, dict[str, list[int]]()
+    for i, column in enumerate(columns):
+        same.setdefault(column.name.casefold() if caseless else column.name, []).append(i)
+    for places in same.values():
+        name, first = columns[places[-1]].name, columns[places[0]].name
+        if len(places) > 1 and name:
+            span = _span(apply, places[-1])
+            message = f"output column `{name}` appears {len(places)} times in {_read(apply)}"
+            if first != name:
+                message = f"output columns `{first}` and `{name}` of {_read(apply)} differ only in case"
+            listed = "list the columns in the place of `*`, and " if span in _stars(apply) else ""
+            helps = _mend(apply, f"{listed}rename one: `… AS {name}_2`")
+            reporter.error("duplicate-output-column", message, span, helps=helps)
 
 
-def _check_once(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
-    names = [c.name for c in columns]
-    for name, count in Counter(name for name in names if name).items():
-        if count > 1:
-            span = _span(apply, len(names) - 1 - names[::-1].index(name))
-            message = f"output column `{name}` appears {count} times in `{apply.pipeline}`"
-            reporter.error("duplicate-output-column", message, span, helps=[f"rename one: `… AS {name}_2`"])
+def _read(apply: Apply) -> str:
+    """What a load reads, in words: its file, or else its query."""
+    node = apply.input
+    return f"`{node.path}`" if isinstance(node, Source) and node.path is not None else f"`{apply.pipeline}`"
+
+
+def _mend(apply: Apply, of_query: str) -> list[str]:
+    """How a column gets another name: in the query; of a file that is read as it is, it is left out."""
+    declare = "declare the columns of the source that are wanted, and no others: `columns: { … }`"
+    return [declare if isinstance(apply.input, Source) and apply.input.path is not None else of_query]
 
 
 def _technical(apply: Apply) -> set[str]:
@@ -164,10 +182,6 @@ def _is_required(apply: Apply, wanted: Column) -> bool:
     known = _technical(apply) | set(apply.derived)
     reported = wanted.name in apply.keys
     return not wanted.nullable and wanted.default is None and wanted.name not in known and not reported
-
-
-def _is_left_out(apply: Apply, wanted: Column, columns: tuple[Column, ...]) -> bool:
-    return find_column(columns, wanted.name) is None and _is_required(apply, wanted)
 
 
 def _report_missing(apply: Apply, missing: list[Column], columns: tuple[Column, ...], reporter: Reporter) -> None:

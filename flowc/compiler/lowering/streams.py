@@ -19,9 +19,9 @@ from flowc.compiler.loads.load import find_column
 from flowc.compiler.lowering.asking import failed, note_query
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls
-from flowc.compiler.lowering.inputs import origins_of, output_spans
+from flowc.compiler.lowering.inputs import origins_of, output_spans, output_stars
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
-from flowc.compiler.lowering.output import check_output, check_undeclared
+from flowc.compiler.lowering.output import check_made, check_output
 from flowc.compiler.lowering.streamquery import stream_text, traced_text, with_own_stars
 from flowc.compiler.lowering.streamsources import joined, read_options, source_format, union_text
 from flowc.compiler.lowering.streamtargets import (
@@ -104,7 +104,7 @@ def _check_target(apply: Apply, columns: tuple[Column, ...], reporter: Reporter)
     if apply.target.table is not None:
         check_output(missing, columns, apply.target.table, reporter)
     else:
-        check_undeclared(missing, columns, reporter)
+        check_made(missing, columns, reporter)
 
 
 def _asked(query: SqlTree | None) -> tuple[str, ...]:
@@ -199,8 +199,12 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec
     note_query(lowering, query, found.reads, find, ENGINE, functions=called(query, lowering.functions), runs=text)
     fields = _output(query, found.fields) if found.fields is not None else None
     columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
-    name, spans = f"{stream.name.value}.sql", output_spans(query, found)
-    return Sql(name, (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans, (), query.dialect)
+    placed, kept = zip(output_spans(query, found), found.fields or (), strict=False), frozenset(fields or ())
+    spans = tuple(span for span, field in placed if field in kept)
+    return Sql(
+        f"{stream.name.value}.sql", (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans,
+        dialect=query.dialect, stars=output_stars(query),
+    )  # fmt: skip
 
 
 def _output(query: SqlTree, fields: tuple[Field, ...]) -> tuple[Field, ...]:

@@ -10,7 +10,7 @@ from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.tablenames import check_length
 from flowc.diagnostics import Note, Reporter
 
-_CASELESS = frozenset({"duckdb", "sqlite", "mysql", "delta"})
+CASELESS = frozenset({"duckdb", "sqlite", "mysql", "delta"})
 """Kinds of connections for which columns whose names differ only in case are one."""
 
 _CASELESS_TABLES = frozenset({"duckdb", "sqlite"})
@@ -110,7 +110,7 @@ def _check_case(table: TableSpec, lookup: Lookup) -> None:
             continue
         note = Note("the other one is here", first.span)
         message = f"columns `{first.value}` and `{column.name.value}` differ only in case"
-        caseless = connection is not None and connection.kind.value in _CASELESS
+        caseless = connection is not None and connection.kind.value in CASELESS
         report = lookup.reporter.error if caseless else lookup.reporter.warning
         report("case-clash", message, column.name.span, notes=(note,), helps=("rename one of them",))
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from sqlglot import exp
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.ir import Ir, Sql
+from flowc.compiler.ir import Ir, Lookup, Source, Sql, Stream
 from flowc.compiler.passes.sql_texts import stream_dialect
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
 from flowc.diagnostics import Reporter
 
 
 def select_star(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
-    """Warns of streams whose columns are those of the first messages, and whose target has others."""
+    """Warns of streams whose columns are those of the first messages or of a lookup, and whose target has others."""
     for stream in ir.streams if ir is not None else ():
         node = stream.input
         table = next((apply.target for apply in stream.applies if apply.target.table is not None), None)
@@ -21,9 +21,25 @@ def select_star(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None
         parsed = parse_query(node.source, stream_dialect(checked.project.streams[stream.name]), Reporter())
         star = _star(parsed) if parsed is not None else None
         if parsed is not None and star is not None:
-            message = f"this `*` is what the first messages hold, and `{table.name}` takes its declared columns only"
-            helps = ("name the columns, or declare those of the source: `columns: { … }`",)
-            reporter.warning("select-star", message, parsed.span(star), helps=helps)
+            what, mend = _words(_open(star, stream))
+            message = f"this `*` is what {what}, and `{table.name}` takes its declared columns only"
+            reporter.warning("select-star", message, parsed.span(star), helps=(f"name the columns{mend}",))
+
+
+def _open(star: exp.Expression, stream: Stream) -> Source | Lookup | None:
+    """What a `*` reads whose columns nobody declares: what it names, or else a source before a lookup."""
+    read: tuple[Source | Lookup, ...] = (*stream.sources, *stream.lookups)
+    found = [each for each in read if each.columns is None]
+    named = star.text("table").lower()
+    return next((each for each in found if each.name.lower() == named), found[0] if found else None)
+
+
+def _words(read: Source | Lookup | None) -> tuple[str, str]:
+    if isinstance(read, Source):
+        return "the first messages hold", ", or declare those of the source: `columns: { … }`"
+    if isinstance(read, Lookup):
+        return f"the lookup `{read.name}` holds when the stream starts", ", or declare its table under `tables`"
+    return "is known when the stream runs", ""
 
 
 def _star(parsed: SqlTree) -> exp.Expression | None:

@@ -20,7 +20,7 @@ from flowc.compiler.sql.infervalue import Ctes, identifier_of
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
 from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
 from flowc.compiler.sql.outputs import called
-from flowc.compiler.sql.relations import CALLED, DOCUMENTS, STAR, Field, Relation, field_key, fold, output_name
+from flowc.compiler.sql.relations import CALLED, DOCUMENTS, LISTED, STAR, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Resolver, Scope, Value
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
@@ -40,6 +40,8 @@ class Inferred:
 
     fields: tuple[Field, ...] | None
     reads: tuple[TableName, ...]
+    nulls: tuple[str, ...] = ()
+    """The columns of the output that are NULL in every row, those among them that stand beside an open `*`."""
 
 
 def infer(parsed: SqlTree, engine: str, find: Find, reporter: Reporter) -> Inferred:
@@ -55,7 +57,8 @@ def infer(parsed: SqlTree, engine: str, find: Find, reporter: Reporter) -> Infer
         reporter.error("sql-too-large", str(many), parsed.span(many.node), helps=helps)
         return Inferred(None, ())
     judge_query(parsed, engine, find, reporter)
-    return Inferred(relation.fields, tuple(inference.reads))
+    nulls = tuple(f.name for f in relation.fields or relation.values if f.null)
+    return Inferred(relation.fields, tuple(inference.reads), nulls)
 
 
 def check_expression(parsed: SqlTree, engine: str, relation: Relation, reporter: Reporter) -> Value:
@@ -112,7 +115,9 @@ class _Inference(Sources):
         base = self._bases[id(first)] = self.query(first, outer, ctes)
         if base.fields is None or any(part.args.get("by_name") for part in union.find_all(exp.SetOperation)):
             return replace(base, fields=None)
-        return replace(base, fields=tuple(replace(f, type=self._kept(f), nullable=True) for f in base.fields))
+        return replace(
+            base, fields=tuple(replace(f, type=self._kept(f), nullable=True, null=False) for f in base.fields)
+        )
 
     def _kept(self, first: Field) -> DataType:
         """The type of a column of a recursive CTE: PostgreSQL's whole numbers stay what they are in the first rows."""
@@ -158,7 +163,12 @@ class _Inference(Sources):
             return Relation(None, "VALUES")
         prefix, start = _VALUES_NAMES.get(self.parsed.dialect, ("column", 1))
         fields = [
-            Field(f"{prefix}{i + start}", common_type([v.type for v in c], self.engine), any(v.nullable for v in c))
+            Field(
+                f"{prefix}{i + start}",
+                common_type([v.type for v in c], self.engine),
+                any(v.nullable for v in c),
+                null=all(v.null for v in c),
+            )
             for i, c in enumerate(zip(*rows, strict=True))
         ]
         return renamed(Relation(tuple(fields), "VALUES"), node.args.get("alias"), self.engine)
@@ -174,7 +184,7 @@ class _Inference(Sources):
             self.join(join, scope, ctes)
         for lateral in node.args.get("laterals") or ():
             self.add(lateral, scope, ctes)
-        fields = self._projections(node, scope, ctes)
+        fields, nulls = self._projections(node, scope, ctes)
         _note_documents(node, fields)
         if where := node.args.get("where"):
             scope.aliases_visible = self.engine in _ALIAS_IN_WHERE
@@ -182,7 +192,7 @@ class _Inference(Sources):
         names = [field_key(one.name, self.engine) for one in fields or ()]
         scope.outputs = frozenset(name for name in names if name and names.count(name) == 1)
         self._tail(node, scope, ctes)
-        return Relation(fields, "the query")
+        return Relation(fields, "the query", values=nulls if fields is None else ())
 
     def _check_select(self, node: exp.Select) -> None:
         if into := node.args.get("into"):
@@ -215,8 +225,12 @@ class _Inference(Sources):
 
     # SELECT list
 
-    def _projections(self, node: exp.Select, scope: Scope, ctes: Ctes) -> tuple[Field, ...] | None:
+    def _projections(
+        self, node: exp.Select, scope: Scope, ctes: Ctes
+    ) -> tuple[tuple[Field, ...] | None, tuple[Field, ...]]:
+        """All fields, where they are known, and those that are NULL."""
         fields: list[Field] | None = []
+        nulls: list[Field] = []
         scope.aliases_visible = self.engine in _ALIAS_IN_SELECT
         for projection in node.expressions:
             found = self._projection(projection, scope, ctes)
@@ -224,11 +238,13 @@ class _Inference(Sources):
                 fields = None
             elif fields is not None:
                 fields.extend(found)
+                projection.meta[LISTED] = len(found)
                 self.demand_few(projection, len(found), len(fields))
+            nulls += (one for one in found or () if one.null)
             for one in found or ():
-                value = Value(one.type, one.nullable, one.origins, chosen=one.chosen)
+                value = Value(one.type, one.nullable, one.origins, chosen=one.chosen, null=one.null)
                 scope.aliases.setdefault(field_key(one.name, self.engine), value)
-        return None if fields is None else tuple(fields)
+        return None if fields is None else tuple(fields), tuple(nulls)
 
     def _projection(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> list[Field] | None:
         if isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star)):
@@ -238,7 +254,7 @@ class _Inference(Sources):
             return None
         chosen = self.annotate and self.engine == "datafusion" and has_chosen_digits(node, self.parsed.dialect)
         kind = DataType(Kind.DECIMAL) if self._is_inner_decimal(node, value) else value.type
-        return [Field(self._name_of(node), kind, value.nullable, value.origins, chosen)]
+        return [Field(self._name_of(node), kind, value.nullable, value.origins, chosen, value.null)]
 
     def _is_inner_decimal(self, node: exp.Expression, value: Value) -> bool:
         """Whether a column that only a query around it reads is a decimal by what computes it."""
@@ -282,7 +298,7 @@ class _Inference(Sources):
             key = field_key(one.name, self.engine)
             if key in replaced:
                 value = self.value(replaced[key], scope, ctes)
-                out.append(Field(one.name, value.type, value.nullable, value.origins))
+                out.append(Field(one.name, value.type, value.nullable, value.origins, null=value.null))
             elif key not in excluded:
                 out.append(one)
         return out
@@ -323,5 +339,5 @@ def _union_field(same: list[Field], engine: str) -> Field:
     origins = frozenset().union(*(f.origins for f in same))
     return Field(
         same[0].name, common_type([f.type for f in same], engine), any(f.nullable for f in same), origins,
-        any(f.chosen for f in same),
+        any(f.chosen for f in same), all(f.null for f in same),
     )  # fmt: skip

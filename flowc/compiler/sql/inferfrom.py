@@ -211,8 +211,10 @@ class Sources(Expressions):
 def renamed(relation: Relation, alias: exp.TableAlias | None, engine: str) -> Relation:
     """The relation with the column names that an alias gives it."""
     names = alias.columns if isinstance(alias, exp.TableAlias) else []
-    if not names or relation.fields is None:
+    if not names:
         return relation
+    if relation.fields is None:
+        return replace(relation, values=())
     new = [output_name(identifier_of(n), engine) for n in names]
     fields = [replace(f, name=new[i]) if i < len(new) else f for i, f in enumerate(relation.fields)]
     return replace(relation, fields=tuple(fields))

@@ -73,7 +73,7 @@ class Expressions(ABC):
         if relation.fields is None or len(relation.fields) != 1:
             return Value()
         only = relation.fields[0]
-        return Value(only.type, True, only.origins, chosen=only.chosen)
+        return Value(only.type, True, only.origins, chosen=only.chosen, null=only.null)
 
     def _chain(self, node: exp.Connector, scope: Scope, ctes: Ctes) -> Value:
         """AND and OR in a loop: a thousand conditions are not a thousand frames."""
@@ -108,16 +108,18 @@ class Expressions(ABC):
             return Value(cast_type(node.to, self.engine), values[0].nullable or isinstance(node, exp.TryCast), origins)
         if isinstance(node, exp.Coalesce):
             kinds = typed_values([node.this, *node.expressions], values)
-            return Value(common_type(kinds, self.engine), all(v.nullable for v in values), origins)
+            return Value(
+                common_type(kinds, self.engine), all(v.nullable for v in values), origins, null=_all_null(values)
+            )
         if isinstance(node, exp.Window) and values:
             nullable = values[0].nullable and not isinstance(node.this, _WINDOW_NOT_NULL)
             return Value(values[0].type, nullable, origins)
         if isinstance(node, exp.Null):
-            return Value(UNKNOWN, True)
+            return Value(UNKNOWN, True, null=True)
         kind, nullable = function_type(node, values, self.engine)
         if isinstance(node, _AGGREGATES) and values and _is_grouped(node):
             nullable = values[0].nullable
-        return Value(kind, nullable, origins)
+        return Value(kind, nullable, origins, null=isinstance(node, exp.Alias | exp.Paren) and _all_null(values))
 
     def _judge(self, node: exp.Expression, values: list[Value]) -> None:
         wrong = None if self.rows else wrong_with_texts(node, values, self.engine)
@@ -140,7 +142,7 @@ class Expressions(ABC):
             values.append(self.value(default, scope, ctes))
         known = [v.type for v, result in zip(values, results, strict=True) if not isinstance(result, exp.Null)]
         nullable = default is None or any(v.nullable for v in values)
-        return Value(common_type(known, self.engine), nullable, _joined([*tests, *values]))
+        return Value(common_type(known, self.engine), nullable, _joined([*tests, *values]), null=_all_null(values))
 
     def visit(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> None:
         """Resolves the names in the parts of a node."""
@@ -157,6 +159,10 @@ def _children(node: exp.Expression) -> list[exp.Expression]:
         for child in (value if isinstance(value, list) else (value,))
         if isinstance(child, exp.Expression) and not isinstance(child, exp.Identifier | exp.Var | exp.DataType)
     ]
+
+
+def _all_null(values: Iterable[Value]) -> bool:
+    return all(value.null for value in values)
 
 
 def _joined(values: Iterable[Value]) -> frozenset[Origin]:

@@ -33,6 +33,8 @@ OUTER = "flowc.outer"
 """Under this key, a column says that it is one of a query around its own."""
 CALLED = "flowc.called"
 """Under this key, an output of a query within says the name that PostgreSQL gives it of what computes it."""
+LISTED = "flowc.listed"
+"""Under this key, an item of a SELECT list says how many columns it is."""
 _FOLDING = ("postgres", "datafusion")
 
 
@@ -46,6 +48,8 @@ class Field:
     origins: frozenset[Origin] = frozenset()
     chosen: bool = False
     """It holds decimals whose digits PostgreSQL chooses by the values."""
+    null: bool = False
+    """It is NULL in every row, and of no type of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Relation:
     key: tuple[str, ...] | None = None
     """The primary key of a table; empty where it has none, None where that is not known."""
     values: tuple[Field, ...] = ()
-    """What is known of an open relation: the column that a table function gives."""
+    """What is known of an open relation: the column that a table function gives, those that are NULL beside a `*`."""
 
     @staticmethod
     def of_table(name: TableName, columns: Iterable[Column] | None, title: str, span: Span | None = None) -> Relation:

@@ -38,6 +38,8 @@ class Value:
     """It is a column of a table, as its engine keeps it."""
     chosen: bool = False
     """A decimal whose digits PostgreSQL chooses by the values."""
+    null: bool = False
+    """It is NULL in every row, and of no type of its own."""
 
 
 @dataclass
@@ -243,19 +245,20 @@ def _candidates(scope: Scope, key: str) -> list[tuple[Relation, Field]]:
 
 
 def _value_of(relation: Relation, field_: Field) -> Value:
-    return Value(field_.type, field_.nullable, field_.origins, relation.table is not None, field_.chosen)
+    return Value(field_.type, field_.nullable, field_.origins, relation.table is not None, field_.chosen, field_.null)
 
 
 def _open_value(relations: Iterable[Relation], key: str, engine: str) -> Value | None:
     """What is known of a column of open relations; None for one that none of them is known to have."""
     known = [field_ for relation in relations for field_ in relation.values if field_key(field_.name, engine) == key]
-    return Value(known[0].type) if len(known) == 1 else None
+    return Value(known[0].type, null=known[0].null) if len(known) == 1 else None
 
 
 def _merged(found: list[tuple[Relation, Field]]) -> Value:
     """A column that a join makes of one of each side: it holds the values of both."""
     value = _value_of(*found[0])
-    return replace(value, type=common_type([field_.type for _, field_ in found]))
+    kind = common_type([field_.type for _, field_ in found])
+    return replace(value, type=kind, null=all(field_.null for _, field_ in found))
 
 
 def _origins_of(relation: Relation, column: str) -> frozenset[Origin]:

@@ -57,7 +57,8 @@ def same_column(declared: Column, live: Column, dialect: Dialect) -> bool:
     A type by its own name is that of the live column by name; a word of flowc's is what its values are to flowc.
     """
     if declared.own is not None:
-        return live.own is not None and same_name(declared.own, live.own)
+        names = live.named if live.own is None else (live.own, *live.named)
+        return any(same_name(declared.own, name) for name in names)
     if same_type(declared.type, live.type, dialect):
         return True
     return ROW_ID in live.beyond and declared.type == dialect.holds.get(live.type.kind)

@@ -18,6 +18,7 @@ _COLLATED = re.compile(
     r"""(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>\w+))\s+VARCHAR\s+COLLATE\s+(?P<collation>[\w.]+)""", re.IGNORECASE
 )
 _BINARY = ("binary", "c", "posix")
+_ARRAY = re.compile(r"(\[[0-9]*\])+$")
 _GENERATED = re.compile(r"\bGENERATED\s+ALWAYS\b|\bCOLLATE\b", re.IGNORECASE)
 
 
@@ -105,7 +106,33 @@ def read_columns(ask: Ask, name: TableName, *, temporary: bool) -> tuple[Column,
         "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns() "
         f"WHERE {where} ORDER BY column_index"
     )
-    return tuple(Column(r[0], type_of(r[1]), bool(r[2]), r[3], r[4], spelled=r[1], own=own_name(r[1])) for r in rows)
+    made = {} if temporary else _made_types(ask)
+    return tuple(
+        Column(
+            r[0], type_of(r[1]), bool(r[2]), r[3], r[4], spelled=r[1], own=own_name(r[1]), named=_names_of(r[1], made)
+        )
+        for r in rows
+    )
+
+
+def _made_types(ask: Ask) -> Mapping[str, list[str]]:
+    """The types that were made in the database, by what they stand for: a column is told by that alone."""
+    rows = ask(
+        "SELECT schema_name, type_name, schema_name = current_schema() FROM duckdb_types() "
+        "WHERE NOT internal AND database_name = current_database()"
+    )
+    whole = [f"{quoted(schema)}.{quoted(name)}" for schema, name, _ in rows]
+    found: dict[str, list[str]] = {}
+    described = ask(f"DESCRIBE SELECT {', '.join(f'NULL::{name}' for name in whole)}") if whole else ()
+    for name, (_, short, own), (_, spelled, *_) in zip(whole, rows, described, strict=True):
+        found.setdefault(spelled, []).extend([name, quoted(short)] if own else [name])
+    return found
+
+
+def _names_of(spelled: str, made: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """Other names of a type, or of the arrays of one."""
+    element = _ARRAY.sub("", spelled)
+    return tuple(name + spelled[len(element) :] for name in made.get(element, ()))
 
 
 def _indexes(ask: Ask, name: TableName, columns: Sequence[Column]) -> tuple[Index, ...]:

@@ -248,12 +248,17 @@ def csv_bytes(path: Path, options: CsvOptions) -> Bytes:
     """The bytes of a CSV file in UTF-8, from the row on with which it begins.
 
     Raises:
-        DataError: a row that is skipped holds a carriage return of its own, so that others may be skipped with it.
+        DataError: a row that is skipped holds a carriage return of its own, so that others may be skipped with it, or
+            all of its rows are skipped, and more.
     """
     stream = opened(path)
     if not is_utf8(options.encoding):
         stream = io.BufferedReader(Recoded(stream, str(options.encoding)))
-    for number in range(options.skip_rows):
+    is_empty = not stream.peek(1)
+    for number in range(0 if is_empty else options.skip_rows):
+        if not stream.peek(1):
+            words = f"it has {number} line{'s' * (number > 1)}, and `skip_rows` leaves out {options.skip_rows}"
+            raise unreadable(path, words)
         if _holds_return(stream):
             raise unreadable(path, f"line {number + 1}, which is skipped, {RETURN}")
     return stream

@@ -337,10 +337,14 @@ def _failed(rows: pa.RecordBatch, index: int, error: FlowcError) -> BadRow:
     return BadRow(rows.column(ROW)[index].as_py(), code, str(error))
 
 
+_UNITS = {"parquet": "row", "json": "line or element"}
+"""What messages of a file are counted in: one of JSON holds an object a line, or is an array."""
+
+
 def _origin(source: SourcePlan, messages: pa.RecordBatch, row: BadRow) -> Origin:
     partition, offset = (messages.column(name)[row.index].as_py() for name in ("_partition", "_offset"))
     if source.kind == "files":
-        unit = "row" if source.format == "parquet" else "line"
+        unit = _UNITS.get(source.format, "line")
         return Origin(messages.column("_topic")[row.index].as_py(), partition, offset, row, unit)
     return Origin(source.address, partition, offset, row)
 

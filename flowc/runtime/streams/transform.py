@@ -20,6 +20,7 @@ from flowc.runtime.enginejson import register_json, register_parts, without_json
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, mistyped, register_all
 from flowc.runtime.jsontext import made_json, of_column
+from flowc.runtime.scratch import of_process
 from flowc.runtime.streams.lookups import Version, Versions
 from flowc.runtime.streams.oversize import counted, oversized
 from flowc.stream import NOW
@@ -48,7 +49,7 @@ class Transform:
         functions: Sequence[Function] = (),
     ) -> None:
         # One partition: an epoch is small, and the other core decodes the next one.
-        self._context = new_context(target_partitions="1")
+        self._context = new_context(of_process(), target_partitions="1")
         self._failures: list[DataError] = []
         self.now = 0
         """What the time is in the query, in microseconds since 1970 UTC; see `flowc.stream.NOW`."""
