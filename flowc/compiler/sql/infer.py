@@ -16,7 +16,7 @@ from flowc.compiler.sql.binding import judge_expression, judge_query
 from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.inferfrom import Find, Sources, TooManyColumns, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
+from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
 from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
 from flowc.compiler.sql.relations import DOCUMENTS, STAR, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Resolver, Scope, Value
@@ -225,8 +225,7 @@ class _Inference(Sources):
 
     def _is_inner_decimal(self, node: exp.Expression, value: Value) -> bool:
         """Whether a column that only a query around it reads is a decimal by what computes it."""
-        exact = self.annotate and self.engine == "datafusion" and self.parsed.dialect in EXACT
-        if not exact or value.type != UNKNOWN or node.find_ancestor(exp.Subquery, exp.CTE) is None:
+        if not self.exact or value.type != UNKNOWN or node.find_ancestor(exp.Subquery, exp.CTE) is None:
             return False
         return number_of(node.unalias()) is Number.DECIMAL
 

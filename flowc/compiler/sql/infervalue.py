@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from flowc.compiler.ir import Origin
-from flowc.compiler.sql.commontype import common_type
+from flowc.compiler.sql.commontype import DOUBLE, common_type
 from flowc.compiler.sql.decimaltexts import wrong_with_texts
 from flowc.compiler.sql.exprtypes import annotate, cast_type, function_type, literal_type, typed_values
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, MEANS, POWERS, Number, number_of
 from flowc.compiler.sql.relations import Relation, fold
 from flowc.compiler.sql.scope import Resolver, Scope, Value
 from flowc.types import UNKNOWN
@@ -32,6 +33,11 @@ class Expressions(ABC):
     """Leave the types on the nodes, for a translation that depends on them."""
     rows: bool = field(default=False, kw_only=True)
     """Expressions over rows that a load holds, which it makes compare by value itself."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether flowc's own engine is made to compute the decimals of PostgreSQL."""
+        return self.annotate and self.engine == "datafusion" and self.resolver.parsed.dialect in EXACT
 
     @abstractmethod
     def query(self, node: exp.Expression, outer: Scope | None, ctes: Ctes) -> Relation:
@@ -115,6 +121,8 @@ class Expressions(ABC):
         if isinstance(node, exp.Null):
             return Value(UNKNOWN, True)
         kind, nullable = function_type(node, values, self.engine)
+        if self.exact and isinstance(node, (*MEANS, *POWERS)):
+            kind = DOUBLE if number_of(node) is Number.FLOAT else UNKNOWN
         if isinstance(node, _AGGREGATES) and values and _is_grouped(node):
             nullable = values[0].nullable
         return Value(kind, nullable, origins)

@@ -22,6 +22,7 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
+from flowc.compiler.sql.meaning.datafusion_decimals import DECIMALS, as_float
 from flowc.compiler.sql.meaning.datafusion_nested import (
     JSON,
     array_size,
@@ -143,6 +144,8 @@ def _column_type(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return value.copy()
     if to.this is exp.DataType.Type.DECIMAL and pair.source in EXACT:
         return as_numeric(value, to)
+    if pair.source in EXACT and (made := as_float(value, to)) is not None:
+        return made
     return cast_to_text(node, pair)
 
 
@@ -270,10 +273,11 @@ RULES: Rules = {
         *SPANS.get(kind, ()),
         *POSTGRES.get(kind, ()),
         *NUMBERS.get(kind, ()),
+        *DECIMALS.get(kind, ()),
         *TIMES.get(kind, ()),
         *_OWN.get(kind, ()),
         *ROWS.get(kind, ()),
     )
-    for kind in dict.fromkeys((*SPANS, *POSTGRES, *NUMBERS, *TIMES, *_OWN, *ROWS))
+    for kind in dict.fromkeys((*SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *TIMES, *_OWN, *ROWS))
 }
 """PostgreSQL's words first, which are what most of the SQL is written in."""

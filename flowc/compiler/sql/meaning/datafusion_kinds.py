@@ -13,14 +13,23 @@ from decimal import Decimal
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import COMPARISONS, Pair, Rules, call, text_value, type_of
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, IN_ROWS, Number, is_real, number_of, values_of
+from flowc.compiler.sql.meaning.datafusion_numbers import (
+    EXACT,
+    IN_ROWS,
+    MEANS,
+    POWERS,
+    Number,
+    is_real,
+    number_of,
+    values_of,
+)
 
 _MOST_DIGITS = 38
 _EXPONENT = re.compile(r"[0-9.][eE][+-]?[0-9]")
 _DECIMAL = exp.DataType.Type.DECIMAL
 _COMPUTING = (
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Cast,
-    exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs, exp.Sum, exp.Avg, exp.Min, exp.Max,
+    exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs, exp.Sum, exp.Min, exp.Max, *MEANS,
 )  # fmt: skip
 """Whose numbers with a point are decimals, whatever is beside them; other functions of the engine take floats."""
 _COMPARING = (*COMPARISONS, exp.NullSafeEQ, exp.NullSafeNEQ)
@@ -48,6 +57,8 @@ def _is_exact(literal: exp.Expression) -> bool:
         return True
     if isinstance(around, _COMPUTING):
         return not _is_float(around.args.get("to"))
+    if isinstance(around, POWERS):
+        return number_of(around) is Number.DECIMAL
     around = around.parent if isinstance(around, exp.If | exp.Tuple) else around
     groups = _groups(around) if isinstance(around, _CHOOSING) else ()
     return any(_are_exact(group) for group in groups if any(each is value for each in group))

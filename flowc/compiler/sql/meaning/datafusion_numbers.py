@@ -40,9 +40,14 @@ class Number(IntEnum):
 
 
 _AS_THEIR_OPERAND = (
-    exp.Paren, exp.Neg, exp.Sum, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Window, exp.Filter, exp.Avg,
+    exp.Paren, exp.Neg, exp.Sum, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Window, exp.Filter,
     exp.Min, exp.Max,
 )  # fmt: skip
+DEVIATIONS = (exp.Stddev, exp.StddevPop, exp.StddevSamp, exp.Variance, exp.VariancePop)
+MEANS = (exp.Avg, *DEVIATIONS)
+"""Decimals of whole numbers and decimals, and floats of floats."""
+POWERS = (exp.Sqrt, exp.Exp, exp.Ln, exp.Log, exp.Pow)
+"""Decimals of decimals, and floats of floats and of whole numbers alone."""
 
 
 def number_of(node: exp.Expression) -> Number | None:
@@ -50,6 +55,9 @@ def number_of(node: exp.Expression) -> Number | None:
     if isinstance(node, _AS_THEIR_OPERAND):
         number = number_of(node.this)
         return _rounded(node, number) if isinstance(node, _ROUNDING) else number
+    if isinstance(node, (*MEANS, *POWERS)):
+        # Where they are floats of all numbers, as in most dialects, their type says so.
+        return Number.FLOAT if type_of(node) in exp.DataType.FLOAT_TYPES else _computed(node)
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
         return _together(number_of(node.left), number_of(node.right))
     if isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
@@ -66,6 +74,30 @@ def number_of(node: exp.Expression) -> Number | None:
     return Number.FLOAT if kind in exp.DataType.FLOAT_TYPES else None
 
 
+def gathered(node: exp.Expression) -> exp.Expression:
+    """What an aggregate is given of each row, DISTINCT or not."""
+    given = node.this
+    return given.expressions[0] if isinstance(given, exp.Distinct) and len(given.expressions) == 1 else given
+
+
+def _computed(node: exp.Expression) -> Number | None:
+    """What a mean, a power, a root or a logarithm is: `log10` has a whole number as its base, whatever it is of."""
+    if isinstance(node, MEANS):
+        number = number_of(gathered(node))
+        return Number.DECIMAL if number is Number.INTEGER else number
+    given = [node.this, *([node.expression] if node.args.get("expression") is not None else [])]
+    if isinstance(node, exp.Log) and integer_value(node.this) == _TEN and len(given) > 1:
+        given = given[1:]
+    kinds = [number_of(value) for value in given]
+    if isinstance(node, exp.Log) and len(given) > 1 and None not in kinds and Number.FLOAT not in kinds:
+        return Number.DECIMAL
+    number = kinds[0] if len(kinds) == 1 else _together(kinds[0], kinds[1])
+    return Number.FLOAT if number is Number.INTEGER else number
+
+
+_TEN = 10
+
+
 def _widest(values: Sequence[exp.Expression]) -> Number | None:
     kinds = [number_of(value) for value in values if not isinstance(value, exp.Null)]
     return max((kind for kind in kinds if kind is not None), default=None) if None not in kinds else None
@@ -78,7 +110,7 @@ def _rounded(node: exp.Expression, number: Number | None) -> Number | None:
     """To places, only decimals are rounded; whole numbers without any become floats."""
     if node.args.get("decimals") is not None:
         return Number.DECIMAL
-    return Number.FLOAT if number is Number.INTEGER and not node.this.find(exp.Avg) else number
+    return Number.FLOAT if number is Number.INTEGER else number
 
 
 def _together(left: Number | None, right: Number | None) -> Number | None:
@@ -110,7 +142,7 @@ _PRODUCT = "CAST(CAST(:a AS DECIMAL(76, 20)) * CAST(:b AS DECIMAL(76, 20)) AS DE
 
 def _multiply(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     sides = [side.unnest() for side in (node.left, node.right)]
-    if pair.source not in EXACT or not all(isinstance(side, exp.Cast) and side.to.sql() == _FREE for side in sides):
+    if pair.source not in EXACT or not all(isinstance(side, exp.Cast) and side.to.sql() == FREE for side in sides):
         return None
     return build(_PRODUCT, "datafusion", a=sides[0], b=sides[1])
 
@@ -150,13 +182,6 @@ def _is_bigint(value: exp.Expression) -> bool:
     return type_of(value) is exp.DataType.Type.BIGINT if written is None else not -(2**31) <= written < 2**31
 
 
-def _average(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """The mean of decimals, to as many places."""
-    if pair.source not in EXACT or number_of(node.this) is not Number.DECIMAL:
-        return None
-    return exp.Avg(this=exp.cast(node.this.copy(), "DECIMAL(38, 16)"))
-
-
 def values_of(node: exp.Expression) -> list[exp.Expression]:
     """The values of which a node gives one."""
     if isinstance(node, exp.Case):
@@ -181,21 +206,21 @@ def is_real(node: exp.Expression) -> bool:
     return is_real(inner.this) if isinstance(inner, exp.Neg | exp.Abs) else type_of(inner) is _FLOAT
 
 
-_FREE = "DECIMAL(38, 20)"
+FREE = "DECIMAL(38, 20)"
 """A numeric without a scale, where its digits are chosen by the values."""
 
 
 def as_numeric(value: exp.Expression, to: exp.DataType) -> exp.Expression | None:
     """A cast to a numeric: floats, and what may be one, go through as many digits as they surely have."""
     number = number_of(value)
-    if number in (Number.INTEGER, Number.DECIMAL) and not value.find(exp.Avg):
+    if number in (Number.INTEGER, Number.DECIMAL):
         if to.expressions:
             return None
         return value.copy() if number is Number.DECIMAL else exp.cast(value.copy(), "DECIMAL(20, 0)")
     if number is None and (type_of(value) is not None or isinstance(value.unnest(), exp.Null | exp.Extract)):
         # Parts of times have at most as many digits as a double keeps, of which it surely has sixteen.
-        return None if to.expressions else exp.cast(value.copy(), _FREE)
-    return exp.cast(call("flowc_numeric", value), to.copy() if to.expressions else _FREE)
+        return None if to.expressions else exp.cast(value.copy(), FREE)
+    return exp.cast(call("flowc_numeric", value), to.copy() if to.expressions else FREE)
 
 
 def _to_whole(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -214,7 +239,7 @@ def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     if places is None:
         return exp.cast(node.this.copy(), "DOUBLE") if number_of(node.this) is Number.INTEGER else None
-    if number_of(node.this) is Number.FLOAT and not node.this.find(*_OF_DECIMALS_TOO):
+    if number_of(node.this) is Number.FLOAT:
         raise Untranslatable(f"{node.key}() of a float to places", "CAST it first: `round(CAST(x AS numeric), 2)`")
     new = node.copy()
     if number_of(node.this) is Number.INTEGER:
@@ -226,8 +251,6 @@ def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 _MOST_PLACES = 30
-_OF_DECIMALS_TOO = (exp.Sqrt, exp.Ln, exp.Exp)
-"""In PostgreSQL they give a decimal of a decimal; here, a float of as many digits as that surely has."""
 
 
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
@@ -241,7 +264,6 @@ SUMS: Rules = {exp.Div: (_wide_sums,)}
 """Before a division is told from one of integers."""
 
 NUMBERS: Rules = {
-    exp.Avg: (_average,),
     exp.BitwiseNot: (_bit_not,),
     exp.Div: (_divide,),
     exp.Mod: (_no_floats,),

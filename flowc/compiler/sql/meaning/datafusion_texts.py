@@ -24,7 +24,17 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import CHOSEN, EXACT, WIDENED, Number, is_wide, number_of, values_of
+from flowc.compiler.sql.meaning.datafusion_numbers import (
+    CHOSEN,
+    EXACT,
+    MEANS,
+    POWERS,
+    WIDENED,
+    Number,
+    is_wide,
+    number_of,
+    values_of,
+)
 
 _TYPE = exp.DataType.Type
 _JSON = (_TYPE.JSON, _TYPE.JSONB)
@@ -72,7 +82,7 @@ _CHOSEN_WITHIN = (
     "the text of a number that a query within gives, whose digits PostgreSQL chooses by its values: round() it there"
 )
 _FREE = "the text of a numeric without a scale: CAST it AS numeric(p, s)"
-_CHOSEN = "the text of a quotient or a mean of decimals, whose digits PostgreSQL chooses by their values: round() it"
+_CHOSEN = "the text of a quotient, a mean, a power, a root or a logarithm of decimals, whose digits PostgreSQL chooses by their values: round() it"
 
 
 def _of_one(node: exp.Expression, pair: Pair, how: str) -> exp.Expression | None:
@@ -137,7 +147,7 @@ def _ends(node: exp.Expression) -> bool:
 
 def _no_chosen_digits(value: exp.Expression) -> None:
     for node in value.walk(prune=_settles):
-        if isinstance(node, exp.Div | exp.Avg):
+        if isinstance(node, (exp.Div, *MEANS, *POWERS)):
             raise Untranslatable(_CHOSEN)
         if _is_mixed(node):
             raise Untranslatable(_MIXED)
@@ -154,9 +164,9 @@ def no_chosen_digits_within(values: exp.Expression) -> None:
 
 
 def _no_quotient(value: exp.Expression) -> None:
-    """What whole numbers give that are means, or quotients of sums of bigints, are decimals."""
+    """What whole numbers give that are quotients of sums of bigints are decimals."""
     for node in value.walk(prune=_settles):
-        if isinstance(node, exp.Avg) or (isinstance(node, exp.Div) and is_wide(node.left, node.right)):
+        if isinstance(node, exp.Div) and is_wide(node.left, node.right):
             raise Untranslatable(_CHOSEN)
 
 

@@ -27,7 +27,7 @@ _FAILS: Mapping[str, str] = {
     "sqlite": "CASE WHEN {0} THEN FLOWC_FAIL('{1}', :a) ELSE :a END",
     "duckdb": "CASE WHEN {0} THEN ERROR('{1}') ELSE :a END",
     "mysql": "CASE WHEN {0} THEN CHAR_LENGTH(CONCAT('{1}', :a)) + 9223372036854775807 + 1 ELSE :a END",
-    "datafusion": "CASE WHEN :a IS NULL OR NOT ({0}) THEN :a"
+    "datafusion": "CASE WHEN ({0}) IS NOT TRUE THEN :a"
     " WHEN CAST('{1}' || left(CAST(random() AS VARCHAR), 0) AS BOOLEAN) THEN :a END",
 }
 """A value that is an error of the engine where a condition holds. MySQL has no function for that: a number out of
