@@ -32,6 +32,7 @@ from flowc.runtime.jsonparts import (
     json_part_text,
     json_valid,
 )  # fmt: skip
+from flowc.runtime.letters import lower, upper
 from flowc.runtime.jsontext import made_json, made_jsonb
 from flowc.runtime.postgrestext import joined, output, outputs, to_text
 from flowc.types import DataType, Kind
@@ -41,7 +42,7 @@ CODE = "invalid-json"
 _KINDS = "json|jsonb|document|text|joined|output|outputs|whole|numeric|round|exact|mean"
 _OF_ANY = rf"flowc_(?:{_KINDS})_\d+"
 _CALLED = re.compile(rf"\b{_OF_ANY}\b")
-_ANY = re.compile(rf"\bflowc_(?:{_KINDS}|decimal)_\w+")
+_ANY = re.compile(rf"\bflowc_(?:(?:{_KINDS}|decimal)_\w+|lower|upper)\b")
 _REFUSED = re.compile(rf"call to '({_OF_ANY})' function: coercion from (.*?) to the signature", re.DOTALL)
 _NOTHING = pa.binary(77)
 """A type that no value has, and that the engine makes of none: it takes only what is always NULL."""
@@ -134,6 +135,8 @@ _PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.
     "flowc_jsonb_has_any": (has_any, (_S, _KEYS), _BOOL),
     "flowc_jsonb_has_all": (has_all, (_S, _KEYS), _BOOL),
     "flowc_jsonb_set": (with_value, (_S, _KEYS, _S, pa.bool_()), _JSON),
+    "flowc_lower": (lower, (_S,), _TEXT),
+    "flowc_upper": (upper, (_S,), _TEXT),
     "flowc_text_digits": (plain_digits, (_S,), _TEXT),
     "flowc_json_typeof": (json_kind, (_S,), _TEXT),
     "flowc_json_length": (json_length, (_S,), _LENGTH),

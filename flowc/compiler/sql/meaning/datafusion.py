@@ -23,6 +23,7 @@ from flowc.compiler.sql.meaning.core import (
     type_of,
 )
 from flowc.compiler.sql.meaning.datafusion_decimals import DECIMALS, as_float
+from flowc.compiler.sql.meaning.datafusion_floats import FLOATS
 from flowc.compiler.sql.meaning.datafusion_nested import (
     JSON,
     array_size,
@@ -81,6 +82,11 @@ def _regexp_like(node: exp.Expression, pair: Pair) -> exp.Expression:
         if (text := text_value(node.expression)) is not None:
             pattern = exp.Literal.string(f"^({text})$")
     return negated(node, call("regexp_like", node.this, pattern))
+
+
+def _cased(name: str) -> Rewrite:
+    """Texts in small or capital letters, letter by letter: the engine makes SS of ß."""
+    return lambda node, pair: call(name, node.this) if pair.source in EXACT else None
 
 
 def _to_char(node: exp.Expression, pair: Pair) -> exp.Expression:
@@ -209,6 +215,8 @@ _OWN: Rules = {
     exp.AtTimeZone: (_at_zone,),
     exp.Dot: (_part,),
     exp.Sign: (renamed("signum"),),
+    exp.Lower: (_cased("flowc_lower"),),
+    exp.Upper: (_cased("flowc_upper"),),
     exp.RegexpExtract: (as_postgres(_regexp_extract, match=True),),
     exp.RegexpLike: (as_postgres(_regexp_like),),
     exp.RegexpILike: (as_postgres(None),),
@@ -274,10 +282,11 @@ RULES: Rules = {
         *POSTGRES.get(kind, ()),
         *NUMBERS.get(kind, ()),
         *DECIMALS.get(kind, ()),
+        *FLOATS.get(kind, ()),
         *TIMES.get(kind, ()),
         *_OWN.get(kind, ()),
         *ROWS.get(kind, ()),
     )
-    for kind in dict.fromkeys((*SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *TIMES, *_OWN, *ROWS))
+    for kind in dict.fromkeys((*SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *_OWN, *ROWS))
 }
 """PostgreSQL's words first, which are what most of the SQL is written in."""

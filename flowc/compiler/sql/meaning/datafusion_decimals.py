@@ -92,13 +92,15 @@ def as_float(value: exp.Expression, to: exp.DataType) -> exp.Expression | None:
 
 
 def _is_short(value: exp.Expression) -> bool:
-    """Whether a decimal has few digits as a rule: a column, or one that a cast says so of."""
+    """Whether a decimal has few digits as a rule: a column, or one that is written or cast so."""
     inner = value.unnest()
     if isinstance(inner, exp.Cast):
         sizes = [integer_value(size.this) or 0 for size in inner.to.expressions]
         return bool(sizes) and sizes[0] <= _SHORT
     if isinstance(inner, exp.Sum | exp.Min | exp.Max | exp.Neg | exp.Abs | exp.Window | exp.Filter):
         return _is_short(inner.this)
+    if isinstance(inner, exp.Literal):
+        return len(inner.this) <= _SHORT
     return isinstance(inner, exp.Column) and CHOSEN not in inner.meta
 
 

@@ -29,7 +29,7 @@ _EXPONENT = re.compile(r"[0-9.][eE][+-]?[0-9]")
 _DECIMAL = exp.DataType.Type.DECIMAL
 _COMPUTING = (
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Cast,
-    exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs, exp.Sum, exp.Min, exp.Max, *MEANS,
+    exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs, exp.Sum, exp.Min, exp.Max, exp.ArrayAgg, *MEANS,
 )  # fmt: skip
 """Whose numbers with a point are decimals, whatever is beside them; other functions of the engine take floats."""
 _COMPARING = (*COMPARISONS, exp.NullSafeEQ, exp.NullSafeNEQ)
@@ -53,7 +53,7 @@ def _is_exact(literal: exp.Expression) -> bool:
     while isinstance(value.parent, exp.Paren | exp.Neg):
         value = value.parent
     around = value.parent
-    if literal.meta.get(IN_ROWS) or (isinstance(around, exp.Anonymous) and str(around.this) == "named_struct"):
+    if literal.meta.get(IN_ROWS) or (isinstance(around, exp.Anonymous) and _makes_json(str(around.this))):
         return True
     if isinstance(around, _COMPUTING):
         return not _is_float(around.args.get("to"))
@@ -62,6 +62,10 @@ def _is_exact(literal: exp.Expression) -> bool:
     around = around.parent if isinstance(around, exp.If | exp.Tuple) else around
     groups = _groups(around) if isinstance(around, _CHOOSING) else ()
     return any(_are_exact(group) for group in groups if any(each is value for each in group))
+
+
+def _makes_json(function: str) -> bool:
+    return function == "named_struct" or function.startswith("flowc_json")
 
 
 def _is_float(to: object) -> bool:

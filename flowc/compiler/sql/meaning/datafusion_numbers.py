@@ -137,14 +137,37 @@ def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 _PRODUCT = "CAST(CAST(:a AS DECIMAL(76, 20)) * CAST(:b AS DECIMAL(76, 20)) AS DECIMAL(38, 20))"
-"""Of two decimals with twenty places, for whose product DataFusion has no type."""
+"""Of decimals with so many places that DataFusion has no type for their product."""
+_MOST_DIGITS = 38
 
 
 def _multiply(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    sides = [side.unnest() for side in (node.left, node.right)]
-    if pair.source not in EXACT or not all(isinstance(side, exp.Cast) and side.to.sql() == FREE for side in sides):
+    if pair.source not in EXACT or number_of(node) is not Number.DECIMAL:
         return None
-    return build(_PRODUCT, "datafusion", a=sides[0], b=sides[1])
+    if _places_of(node.left) + _places_of(node.right) <= _MOST_DIGITS:
+        return None
+    return build(_PRODUCT, "datafusion", a=node.left, b=node.right)
+
+
+def _places_of(node: exp.Expression) -> int:
+    """The places that a decimal has on the engine, as far as its text tells."""
+    inner = node.unnest()
+    if isinstance(inner, exp.Cast):
+        sizes = [integer_value(size.this) or 0 for size in inner.to.expressions]
+        return sizes[1] if len(sizes) > 1 and inner.to.this is _DECIMAL else 0
+    if isinstance(inner, exp.Mul):
+        return min(_places_of(inner.left) + _places_of(inner.right), _MOST_DIGITS)
+    if isinstance(inner, exp.Add | exp.Sub | exp.Mod):
+        return max(_places_of(inner.left), _places_of(inner.right))
+    if isinstance(inner, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
+        return max(map(_places_of, values_of(inner)), default=0)
+    if isinstance(inner, _AS_THEIR_OPERAND):
+        return _places_of(inner.this)
+    made = isinstance(inner, exp.Anonymous) and number_of(inner) is Number.DECIMAL
+    return _FREE_PLACES if made or inner.meta.keys() & {CHOSEN, WIDENED} else 0
+
+
+_FREE_PLACES = 20
 
 
 def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -253,6 +276,18 @@ def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 _MOST_PLACES = 30
 
 
+def _offset(node: exp.Expression, pair: Pair) -> None:
+    """What stands in for a row that there is not has its own places, and the engine those of the rows alone."""
+    default = node.args.get("default")
+    bare = default.unnest() if default is not None else None
+    digits = bare.this if isinstance(bare, exp.Neg) else bare
+    if pair.source not in EXACT or not isinstance(digits, exp.Literal) or digits.is_string or digits.is_int:
+        return
+    if number_of(node.this) in (Number.INTEGER, Number.DECIMAL):
+        places = len(digits.this.partition(".")[2])
+        node.this.replace(build(f"(:a + CAST(0 AS DECIMAL(38, {places})))", "datafusion", a=node.this))
+
+
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
     if pair.source in EXACT and number_of(node) is Number.FLOAT:
         raise Untranslatable(f"`%` of floats, which {pair.source} does not have")
@@ -268,6 +303,7 @@ NUMBERS: Rules = {
     exp.Div: (_divide,),
     exp.Mod: (_no_floats,),
     exp.Mul: (_multiply,),
+    **dict.fromkeys((exp.Lag, exp.Lead), (_offset,)),
     **dict.fromkeys((exp.Round, exp.Trunc), (_to_places,)),
     **dict.fromkeys((exp.Ceil, exp.Floor), (_to_whole,)),
 }

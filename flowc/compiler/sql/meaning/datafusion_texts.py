@@ -219,7 +219,8 @@ def cast_to_text(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     to, value = node.args["to"], node.this
     if not isinstance(to, exp.DataType) or to.this not in exp.DataType.TEXT_TYPES:
         return None
-    if pair.source in EXACT and to.this in (_TYPE.CHAR, _TYPE.NCHAR) and _is_filled(value, to):
+    fixed = pair.source in EXACT and to.this in (_TYPE.CHAR, _TYPE.NCHAR)
+    if fixed and (_is_filled(value, to) or _is_beside_blanks(node)):
         raise Untranslatable("char(n), whose texts PostgreSQL fills with blanks", "CAST it AS varchar(n), or AS text")
     text = text_of(value, pair)
     length = _length(to) if pair.source in EXACT or to.expressions else None
@@ -230,11 +231,16 @@ def cast_to_text(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def _is_filled(value: exp.Expression, to: exp.DataType) -> bool:
-    """Whether a `char(n)` may end in blanks, which are no part of it: a single character is what it is."""
+    """Whether a `char(n)` may end in blanks, which are no part of it."""
     text, length = text_value(value.unnest()), integer_value(_length(to))
-    if length == 1:
-        return False
     return text is None or length is None or len(text) < length or text[:length].endswith(" ")
+
+
+def _is_beside_blanks(node: exp.Expression) -> bool:
+    """Whether a `char(n)` is compared with a text that ends in blanks, which count for nothing there."""
+    around = node.parent
+    beside = around.iter_expressions() if isinstance(around, exp.Predicate) else ()
+    return any((text_value(each.unnest()) or "").endswith(" ") for each in beside)
 
 
 def _length(to: exp.DataType) -> exp.Expression | None:
