@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import DataError
+from flowc.runtime import enginedecimals as decimals
 from flowc.runtime.arrow import arrow_field, nests_fields
 from flowc.runtime.decimaltext import plain_digits
-from flowc.runtime import enginedecimals as decimals
 from flowc.runtime.enginecontext import register
 from flowc.runtime.enginenumbers import exact, mean, numeric, rounded, whole
 from flowc.runtime.functiontypes import engine_type
@@ -32,8 +32,8 @@ from flowc.runtime.jsonparts import (
     json_part_text,
     json_valid,
 )  # fmt: skip
-from flowc.runtime.letters import lower, upper
 from flowc.runtime.jsontext import made_json, made_jsonb
+from flowc.runtime.letters import lower, upper
 from flowc.runtime.postgrestext import joined, output, outputs, to_text
 from flowc.types import DataType, Kind
 

@@ -9,7 +9,7 @@ from sqlglot import exp
 from flowc.compiler.sql.commontype import DOUBLE, INTEGERS, WHOLE_ENGINES, common_type
 from flowc.compiler.sql.meaning.core import integer_value
 from flowc.compiler.sql.meaning.datafusion_json import gives_json
-from flowc.compiler.sql.meaning.datafusion_numbers import CHOSEN
+from flowc.compiler.sql.meaning.datafusion_numbers import CHOSEN, WIDE
 from flowc.compiler.sql.scope import Value
 from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
@@ -118,6 +118,8 @@ def annotate(node: exp.Expression, value: Value) -> None:
     kind = _ANNOTATIONS.get(value.type.kind)
     if value.chosen:
         node.meta[CHOSEN] = True
+    if value.wide:
+        node.meta[WIDE] = True
     if kind is not None:
         of_json = value.type.element is not None and value.type.element.kind is Kind.JSON
         elements = [exp.DataType(this=_D.JSON)] if of_json else []

@@ -16,7 +16,7 @@ from flowc.compiler.sql.binding import judge_expression, judge_query
 from flowc.compiler.sql.commontype import common_type
 from flowc.compiler.sql.inferfrom import Find, Sources, TooManyColumns, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
-from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
+from flowc.compiler.sql.meaning.datafusion_numbers import Number, is_wide, number_of
 from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
 from flowc.compiler.sql.relations import DOCUMENTS, STAR, Field, Relation, field_key, fold, output_name
 from flowc.compiler.sql.scope import Resolver, Scope, Value
@@ -209,7 +209,7 @@ class _Inference(Sources):
                 fields.extend(found)
                 self.demand_few(projection, len(found), len(fields))
             for one in found or ():
-                value = Value(one.type, one.nullable, one.origins, chosen=one.chosen)
+                value = Value(one.type, one.nullable, one.origins, chosen=one.chosen, wide=one.wide)
                 scope.aliases.setdefault(field_key(one.name, self.engine), value)
         return None if fields is None else tuple(fields)
 
@@ -221,7 +221,8 @@ class _Inference(Sources):
             return None
         chosen = self.annotate and self.engine == "datafusion" and has_chosen_digits(node, self.parsed.dialect)
         kind = DataType(Kind.DECIMAL) if self._is_inner_decimal(node, value) else value.type
-        return [Field(self._name_of(node), kind, value.nullable, value.origins, chosen)]
+        wide = self.exact and is_wide(node.unalias())
+        return [Field(self._name_of(node), kind, value.nullable, value.origins, chosen, wide)]
 
     def _is_inner_decimal(self, node: exp.Expression, value: Value) -> bool:
         """Whether a column that only a query around it reads is a decimal by what computes it."""
@@ -297,5 +298,5 @@ def _union_field(same: list[Field], engine: str) -> Field:
     origins = frozenset().union(*(f.origins for f in same))
     return Field(
         same[0].name, common_type([f.type for f in same], engine), any(f.nullable for f in same), origins,
-        any(f.chosen for f in same),
+        any(f.chosen for f in same), any(f.wide for f in same),
     )  # fmt: skip

@@ -79,7 +79,7 @@ class Expressions(ABC):
         if relation.fields is None or len(relation.fields) != 1:
             return Value()
         only = relation.fields[0]
-        return Value(only.type, True, only.origins, chosen=only.chosen)
+        return Value(only.type, True, only.origins, chosen=only.chosen, wide=only.wide)
 
     def _chain(self, node: exp.Connector, scope: Scope, ctes: Ctes) -> Value:
         """AND and OR in a loop: a thousand conditions are not a thousand frames."""

@@ -39,6 +39,8 @@ class Field:
     origins: frozenset[Origin] = frozenset()
     chosen: bool = False
     """It holds decimals whose digits PostgreSQL chooses by the values."""
+    wide: bool = False
+    """It holds sums of whole numbers, which PostgreSQL divides as decimals."""
 
 
 @dataclass(frozen=True, slots=True)

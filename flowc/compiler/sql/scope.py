@@ -38,6 +38,8 @@ class Value:
     """It is a column of a table, as its engine keeps it."""
     chosen: bool = False
     """A decimal whose digits PostgreSQL chooses by the values."""
+    wide: bool = False
+    """A sum of whole numbers, which PostgreSQL divides as a decimal."""
 
 
 @dataclass
@@ -213,7 +215,7 @@ def _candidates(scope: Scope, key: str) -> list[tuple[Relation, Field]]:
 
 
 def _value_of(relation: Relation, field_: Field) -> Value:
-    return Value(field_.type, field_.nullable, field_.origins, relation.table is not None, field_.chosen)
+    return Value(field_.type, field_.nullable, field_.origins, relation.table is not None, field_.chosen, field_.wide)
 
 
 def _open_value(relations: Iterable[Relation], key: str, engine: str) -> Value | None:

@@ -18,6 +18,7 @@ from flowc.compiler.sql.meaning.datafusion_numbers import (
     FREE,
     Number,
     gathered,
+    is_real,
     number_of,
 )
 
@@ -79,7 +80,7 @@ def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         made.type = exp.DataType.build("decimal")
         return made
     for part in parts:
-        if number_of(part) is Number.DECIMAL:
+        if number_of(part) is Number.DECIMAL or is_real(part):
             part.replace(exp.cast(part.copy(), "DOUBLE"))
     return call(name, *parts) if name == "log10" else None
 

@@ -16,6 +16,7 @@ from flowc.compiler.sql.meaning.core import (
     build,
     call,
     integer_value,
+    mark,
     type_of,
 )
 
@@ -24,6 +25,8 @@ EXACT = ("postgres", "redshift", "materialize", "risingwave")
 
 CHOSEN = "flowc_chosen"
 """On what holds decimals whose digits PostgreSQL chooses by their values, as a query within says."""
+WIDE = "flowc_wide"
+"""On columns that hold sums of whole numbers, which PostgreSQL divides as decimals, as a query within says."""
 WIDENED, IN_ROWS = "flowc_widened", "flowc_rows"
 """On columns that may be decimals with more places than PostgreSQL's; on numbers that are values of rows."""
 
@@ -175,14 +178,23 @@ def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if pair.source not in EXACT or pair.engine == "postgres":
         return None
     wide = [side for side in ("this", "expression") if _is_wide_sum(node.args[side])]
-    if any(number_of(node.args[side]) is not Number.INTEGER for side in ("this", "expression")):
-        return None
-    if not wide:
+    kinds = {number_of(node.args[side]) for side in ("this", "expression")}
+    if wide and pair.engine == "datafusion" and None in kinds and Number.FLOAT not in kinds:
+        return _unknown_quotient(node, wide)
+    if not wide or kinds != {Number.INTEGER}:
         return None
     new = node.copy()
     for side in wide:
         new.set(side, exp.cast(node.args[side].copy(), "DECIMAL(38, 0)"))
     return new
+
+
+def _unknown_quotient(node: exp.Expression, wide: Sequence[str]) -> exp.Expression:
+    """A quotient of sums of columns whose types nobody declares: of decimals, where they are whole numbers."""
+    new = mark(node.copy())
+    for side in wide:
+        new.set(side, call("flowc_exact", node.args[side]))
+    return call("flowc_mean", new)
 
 
 def is_wide(*operands: exp.Expression) -> bool:
@@ -196,13 +208,18 @@ def _is_wide_sum(node: exp.Expression) -> bool:
         value = value.this.unnest()
     if isinstance(value, exp.Add | exp.Sub | exp.Mul):
         return _is_wide_sum(value.left) or _is_wide_sum(value.right)
-    return isinstance(value, exp.Sum) and _is_bigint(value.this)
+    return bool(value.meta.get(WIDE)) or (isinstance(value, exp.Sum) and _is_bigint(value.this))
 
 
 def _is_bigint(value: exp.Expression) -> bool:
-    """Whether PostgreSQL has a whole number in 64 bits, in which all that are written are here."""
+    """Whether PostgreSQL has a whole number in 64 bits, in which all that are written are here.
+
+    So it has one of a type that nobody declares, if it is a whole number.
+    """
     written = integer_value(value)
-    return type_of(value) is exp.DataType.Type.BIGINT if written is None else not -(2**31) <= written < 2**31
+    if written is not None:
+        return not -(2**31) <= written < 2**31
+    return type_of(value) is exp.DataType.Type.BIGINT or (type_of(value) is None and number_of(value) is None)
 
 
 def values_of(node: exp.Expression) -> list[exp.Expression]:

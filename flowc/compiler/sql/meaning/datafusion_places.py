@@ -29,7 +29,8 @@ def _anchored(node: exp.Expression, pair: Pair) -> None:
 def _in_rows(node: exp.Expression, pair: Pair) -> None:
     """Decimals that are written as values of rows or of an array: exact ones, where none beside them is a float.
 
-    DataFusion gives all of them the places of the longest; in PostgreSQL each keeps its own, as a query around them sees.
+    DataFusion gives all of them the places of the longest; in PostgreSQL each keeps its own, which a query
+    around them sees.
     """
     if pair.source not in EXACT or isinstance(node.parent, exp.SetOperation):
         return

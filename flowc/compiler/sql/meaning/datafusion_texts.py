@@ -60,7 +60,7 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     if kind in _SAME or isinstance(value.unnest(), _CONDITIONS):
         return None
     number = number_of(value)
-    if number is None and any(map(_is_widened, value.walk(prune=_settles))):
+    if number is None and any(_is_widened(node) or _is_mean(node) for node in value.walk(prune=_settles)):
         _no_chosen_digits(value)
     if number in (Number.DECIMAL, Number.FRACTION):
         return _of_one(value.unnest(), pair, how) or _of_decimal(value)
@@ -82,7 +82,10 @@ _CHOSEN_WITHIN = (
     "the text of a number that a query within gives, whose digits PostgreSQL chooses by its values: round() it there"
 )
 _FREE = "the text of a numeric without a scale: CAST it AS numeric(p, s)"
-_CHOSEN = "the text of a quotient, a mean, a power, a root or a logarithm of decimals, whose digits PostgreSQL chooses by their values: round() it"
+_CHOSEN = (
+    "the text of a quotient, mean, power or root of decimals, whose digits PostgreSQL chooses by their values:"
+    " round() it"
+)
 
 
 def _of_one(node: exp.Expression, pair: Pair, how: str) -> exp.Expression | None:
@@ -163,6 +166,11 @@ def no_chosen_digits_within(values: exp.Expression) -> None:
     _no_chosen_within(values)
 
 
+def _is_mean(node: exp.Expression) -> bool:
+    """Whether what nobody declares is a decimal of such digits, if it is a whole number."""
+    return isinstance(node, MEANS) or (isinstance(node, exp.Div) and is_wide(node.left, node.right))
+
+
 def _no_quotient(value: exp.Expression) -> None:
     """What whole numbers give that are quotients of sums of bigints are decimals."""
     for node in value.walk(prune=_settles):
@@ -233,6 +241,8 @@ def cast_to_text(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def _is_filled(value: exp.Expression, to: exp.DataType) -> bool:
     """Whether a `char(n)` may end in blanks, which are no part of it."""
     text, length = text_value(value.unnest()), integer_value(_length(to))
+    if length == 1 and type_of(value) not in (None, *exp.DataType.TEXT_TYPES):
+        return False  # no number and no date is an empty text
     return text is None or length is None or len(text) < length or text[:length].endswith(" ")
 
 
