@@ -50,7 +50,7 @@ def _number(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         _of("abs({})", inner),
         _of("coalesce({}, {})", inner, inner),
         _of("{}({})", st.sampled_from(["sqrt", "exp", "ln", "log", "log10", "ceil", "round"]), inner),
-        _of("power({}, {})", inner, st.one_of(_written, inner)),
+        _of("power({}, {})", inner, _written),
         _of("nullif({}, {})", inner, inner),
         _of("CAST({} AS {})", inner, st.sampled_from(_NUMBERS)),
     )
@@ -118,7 +118,7 @@ expressions = st.one_of(
     _of_rows(),
     _of("({} {} {})", numbers, st.sampled_from(["=", "<>", "<", ">=", "IS DISTINCT FROM"]), numbers),
     _of("({} {} IN ({}, {}))", numbers, st.sampled_from(["", "NOT"]), numbers, numbers),
-    _of("CASE {} WHEN {} THEN {} ELSE {} END", *[numbers] * 4),
+    _of("CASE {} WHEN {} THEN {} ELSE {} END", *[st.one_of(value(_NUMBERS), _written)] * 2, numbers, numbers),
     _of("{}('{}')", st.sampled_from(["upper", "lower"]), _cased),
     documents,
     _of("({} ->> {})", documents, st.sampled_from(_STEPS)),

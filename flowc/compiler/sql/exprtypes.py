@@ -165,7 +165,6 @@ _AGGREGATES: Mapping[type[exp.Expression], Callable[[Value, str], DataType]] = {
     exp.Lead: lambda value, _: value.type,
     exp.NthValue: lambda value, _: value.type,
     exp.AnyValue: lambda value, _: value.type,
-    exp.Nullif: lambda value, _: value.type,
 }
 
 
@@ -184,6 +183,8 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
     if cls in _OF_TEXT:
         is_text = any(v.type.kind is Kind.TEXT for v in values)
         return TEXT if is_text else UNKNOWN, cls is exp.Concat or any(v.nullable for v in values)
+    if cls is exp.Nullif and len(values) > 1:
+        return _nullif(values, engine), True
     if cls in _AGGREGATES and values:
         return _AGGREGATES[cls](values[0], engine), True
     if cls in _LEAST and (kinds := typed_values(_given(node), values)) and all(kind.is_number for kind in kinds):
@@ -205,6 +206,14 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
     if cls in _BY_ENGINE:
         return _BY_ENGINE[cls].get(engine, UNKNOWN), any(v.nullable for v in values)
     return UNKNOWN, True
+
+
+def _nullif(values: Sequence[Value], engine: str) -> DataType:
+    """The type of the first value; that of both where PostgreSQL compares a whole number with another."""
+    first, second = (value.type for value in values[:2])
+    if engine not in WHOLE_ENGINES or not first.is_integer or second.is_integer or not second.is_number:
+        return first
+    return common_type([first, second], engine)
 
 
 def typed_values(nodes: Sequence[exp.Expression], values: Sequence[Value]) -> list[DataType]:

@@ -72,17 +72,17 @@ def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     parts = [node.args[key] for key in ("this", "expression") if node.args.get(key) is not None]
     exact, name = number_of(node) is Number.DECIMAL, _NAMES[type(node)]
-    if isinstance(node, exp.Log) and (len(parts) == 1 or integer_value(parts[0]) == _TEN):
+    ten = isinstance(node, exp.Log) and (len(parts) == 1 or integer_value(parts[0]) == _TEN)
+    if ten:
         # Of the engine's own logarithms, only this one has 3 of 1000.
         parts, name = parts[-1:], "log10"
     if exact:
         made = call(f"flowc_decimal_{name}", *(_as(part, _TAKEN) for part in parts))
         made.type = exp.DataType.build("decimal")
         return made
-    for part in parts:
-        if number_of(part) is Number.DECIMAL or is_real(part):
-            part.replace(exp.cast(part.copy(), "DOUBLE"))
-    return call(name, *parts) if name == "log10" else None
+    for part in [part for part in parts if number_of(part) is Number.DECIMAL or is_real(part)]:
+        part.replace(exp.cast(part.copy(), "DOUBLE"))
+    return call(name, node.expression if node.args.get("expression") is not None else node.this) if ten else None
 
 
 def as_float(value: exp.Expression, to: exp.DataType) -> exp.Expression | None:

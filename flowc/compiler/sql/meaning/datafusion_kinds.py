@@ -108,7 +108,10 @@ def _same_kind(node: exp.Expression, pair: Pair) -> None:
     """A float and a decimal that are compared, or are values of one CASE or the like, are floats."""
     for group in _groups(node):
         if any(number_of(value) is Number.FLOAT for value in group):
+            stays_real = isinstance(node, exp.Nullif) and is_real(node.this)
             _as_floats(group, real=not isinstance(node, _COMPARING) and _stay_real(node, group))
+            if stays_real:
+                node.replace(exp.cast(node.copy(), "FLOAT"))
 
 
 def _stay_real(node: exp.Expression, group: Sequence[exp.Expression]) -> bool:
@@ -164,6 +167,12 @@ def _wide_float(node: exp.Expression, pair: Pair) -> None:
             side.replace(exp.cast(side.copy(), "DOUBLE"))
 
 
+def _wide_whole(node: exp.Expression, pair: Pair) -> None:
+    """A float of 32 bits is rounded to one of 64."""
+    if pair.source in EXACT and is_real(node.this):
+        node.this.replace(exp.cast(node.this.copy(), "DOUBLE"))
+
+
 def _real_sum(node: exp.Expression, pair: Pair) -> None:
     """A sum of floats of 32 bits is one; DataFusion's has 64."""
     given = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
@@ -191,6 +200,7 @@ KINDS: Rules = {
     exp.Cast: (_digits,),
     exp.Sum: (_real_sum,),
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
+    **dict.fromkeys((exp.Round, exp.Trunc, exp.Ceil, exp.Floor), (_wide_whole,)),
     **dict.fromkeys(_CHOOSING, (_same_kind,)),
     **dict.fromkeys((exp.Union, exp.Intersect, exp.Except), (_columns,)),
 }

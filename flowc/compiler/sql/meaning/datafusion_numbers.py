@@ -264,19 +264,21 @@ def as_numeric(value: exp.Expression, to: exp.DataType) -> exp.Expression | None
 
 
 def _to_whole(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """`floor` and `ceil` of a decimal, which may have a digit more before the point than its type has."""
+    """`floor` and `ceil` of a decimal, which may have a digit more before the point than it has, and no places."""
     if pair.source not in EXACT or number_of(node.this) is not Number.DECIMAL:
         return None
     new = node.copy()
     new.set("this", build("(:a + CAST(0 AS DECIMAL(1, 0)))", a=node.this))
-    return new
+    return exp.cast(new, "DECIMAL(38, 0)")
 
 
 def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`round` and `trunc` of a decimal, which has as many places as they say."""
     places = node.args.get("decimals")
-    if pair.source not in EXACT or (places is None and number_of(node) is not Number.FLOAT):
+    if pair.source not in EXACT or (places is None and number_of(node) not in (Number.FLOAT, Number.DECIMAL)):
         return None
+    if places is None and number_of(node) is Number.DECIMAL:
+        return exp.cast(node.copy(), "DECIMAL(38, 0)") if isinstance(node, exp.Trunc) else None
     if places is None:
         return exp.cast(node.this.copy(), "DOUBLE") if number_of(node.this) is Number.INTEGER else None
     if number_of(node.this) is Number.FLOAT:

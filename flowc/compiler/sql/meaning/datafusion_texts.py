@@ -184,6 +184,11 @@ def _settles(node: exp.Expression) -> bool:
 
 
 def _is_mixed(node: exp.Expression) -> bool:
+    if isinstance(node, exp.Nullif):
+        # The engine gives what it compares as many places as both have.
+        return Number.INTEGER not in (number_of(node.this), number_of(node.expression)) or (
+            number_of(node) is Number.DECIMAL and number_of(node.this) is Number.INTEGER
+        )
     if not isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
         return False
     known = {value.to.sql() if isinstance(value, exp.Cast) else value.sql() for value in values_of(node)}
