@@ -6,8 +6,10 @@ twentieth. Arrow has no kernels for them, so they are made one by one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from decimal import Context, Decimal, Overflow
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -17,7 +19,7 @@ TAKES, GIVES = pa.decimal256(76, 38), pa.decimal128(38, 20)
 _DIGITS, _PLACES, _BASE = 16, 20, 4
 """The least digits of a result, the most places, and how many digits PostgreSQL keeps together."""
 _EXACT = Context(prec=120)
-_CLOSE = Context(prec=60)
+_CLOSE = Context(prec=46)
 _TOO_GREAT = Decimal(10) ** 18
 
 
@@ -83,12 +85,14 @@ def _exp(value: Decimal) -> Decimal:
 
 
 def _ln(value: Decimal) -> Decimal:
-    return _rounded(_logarithm(value), _place_of_ln(value), value)
+    made = _logarithm(value)
+    return _rounded(made, _place_of(value, made), value)
 
 
 def _log(base: Decimal, value: Decimal) -> Decimal:
-    places = _place_of_ln(value) - _place_of_ln(base)
-    return _rounded(_CLOSE.divide(_logarithm(value), _logarithm(base)), places, base, value)
+    above, below = _logarithm(value), _logarithm(base)
+    places = _place_of(value, above) - _place_of(base, below)
+    return _rounded(_CLOSE.divide(above, below), places, base, value)
 
 
 def _power(base: Decimal, exponent: Decimal) -> Decimal:
@@ -122,16 +126,17 @@ def _weight(value: Decimal) -> int:
     return value.adjusted() // _BASE if value else 0
 
 
-def _place_of_ln(value: Decimal) -> int:
+def _place_of(value: Decimal, logarithm: Decimal) -> int:
     """The power of ten of the first digit of a logarithm, about as PostgreSQL takes it."""
     if _NEAR_ONE[0] <= value <= _NEAR_ONE[1]:
         return (value - 1).adjusted() if value != 1 else 0
-    return int(_CLOSE.log10(abs(_logarithm(value))))
+    return int(math.log10(abs(logarithm)))
 
 
 _NEAR_ONE = (Decimal("0.9"), Decimal("1.1"))
 
 
+@lru_cache(maxsize=64)
 def _logarithm(value: Decimal) -> Decimal:
     """Raises InvalidOperation for zero, whose logarithm is minus infinity to the library."""
     return _CLOSE.ln(value or Decimal(-1))

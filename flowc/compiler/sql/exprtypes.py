@@ -91,6 +91,8 @@ def cast_type(target: exp.DataType, engine: str) -> DataType:
     """The flowc type of a CAST's target; unknown where engines differ in what they mean by it."""
     if engine in _LOOSE_ENGINES or not isinstance(target, exp.DataType):
         return UNKNOWN
+    if target.this is _D.FLOAT and engine in WHOLE_ENGINES:
+        return DataType(Kind.FLOAT32)
     kind = _CASTS.get(target.this)
     if kind is None or (target.this is _D.ARRAY):
         return _array_type(target, engine)
@@ -211,7 +213,8 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
 def _nullif(values: Sequence[Value], engine: str) -> DataType:
     """The type of the first value; that of both where PostgreSQL compares a whole number with another."""
     first, second = (value.type for value in values[:2])
-    if engine not in WHOLE_ENGINES or not first.is_integer or second.is_integer or not second.is_number:
+    same = second.is_integer or not (second.is_number or second == UNKNOWN)
+    if engine not in WHOLE_ENGINES or not first.is_integer or same:
         return first
     return common_type([first, second], engine)
 
