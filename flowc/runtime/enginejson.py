@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import DataError
+from flowc.runtime import enginedecimals as decimals
 from flowc.runtime.arrow import arrow_field, nests_fields
 from flowc.runtime.decimaltext import plain_digits
 from flowc.runtime.enginecontext import register
-from flowc.runtime.enginenumbers import numeric, rounded, whole
+from flowc.runtime.enginenumbers import exact, mean, numeric, rounded, whole
 from flowc.runtime.functiontypes import engine_type
 from flowc.runtime.jsonbtext import contains, has_all, has_any, has_key, jsonb, key, with_value
 from flowc.runtime.jsonparts import (
@@ -32,22 +33,24 @@ from flowc.runtime.jsonparts import (
     json_valid,
 )  # fmt: skip
 from flowc.runtime.jsontext import made_json, made_jsonb
+from flowc.runtime.letters import lower, upper
 from flowc.runtime.postgrestext import joined, output, outputs, to_text
 from flowc.types import DataType, Kind
 
 CODE = "invalid-json"
 
-_KINDS = "json|jsonb|document|text|joined|output|outputs|whole|numeric|round"
+_KINDS = "json|jsonb|document|text|joined|output|outputs|whole|numeric|round|exact|mean"
 _OF_ANY = rf"flowc_(?:{_KINDS})_\d+"
 _CALLED = re.compile(rf"\b{_OF_ANY}\b")
-_ANY = re.compile(rf"\bflowc_(?:{_KINDS})_\w+")
+_ANY = re.compile(rf"\bflowc_(?:(?:{_KINDS}|decimal)_\w+|lower|upper)\b")
 _REFUSED = re.compile(rf"call to '({_OF_ANY})' function: coercion from (.*?) to the signature", re.DOTALL)
 _NOTHING = pa.binary(77)
 """A type that no value has, and that the engine makes of none: it takes only what is always NULL."""
 _JSON = arrow_field(Column("value", DataType(Kind.JSON)))
 _ANYTHING, _LIST = "arrow_typeof", "make_array"
 """Functions of the engine that take every type: one gives text, the other a list."""
-_INSTEAD = {"flowc_outputs": _LIST, "flowc_whole": "", "flowc_numeric": "", "flowc_round": "round"}
+_INSTEAD = {"flowc_outputs": _LIST, "flowc_whole": "", "flowc_numeric": "", "flowc_round": "round",
+            "flowc_exact": "", "flowc_mean": ""}  # fmt: skip
 """In the place of others; what is cast to a number is one without a function."""
 _TEXT, _TEXTS = pa.field("value", pa.string()), pa.field("value", pa.list_(pa.string()))
 
@@ -118,6 +121,7 @@ def _elements(documents: pa.Array) -> pa.Array:
 _S, _KEYS = pa.string(), pa.list_(pa.string())
 _BOOL, _LENGTH = pa.field("value", pa.bool_()), pa.field("value", pa.int32())
 _DOCUMENTS = pa.field("value", pa.list_(_JSON.with_name("item")))
+_ONE, _DECIMAL = (decimals.TAKES,), pa.field("value", decimals.GIVES)
 _PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.Field]] = {
     "flowc_json_get": (json_part, (_S, _S), _JSON),
     "flowc_json_text": (json_part_text, (_S, _S), _TEXT),
@@ -131,14 +135,19 @@ _PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.
     "flowc_jsonb_has_any": (has_any, (_S, _KEYS), _BOOL),
     "flowc_jsonb_has_all": (has_all, (_S, _KEYS), _BOOL),
     "flowc_jsonb_set": (with_value, (_S, _KEYS, _S, pa.bool_()), _JSON),
+    "flowc_lower": (lower, (_S,), _TEXT),
+    "flowc_upper": (upper, (_S,), _TEXT),
     "flowc_text_digits": (plain_digits, (_S,), _TEXT),
     "flowc_json_typeof": (json_kind, (_S,), _TEXT),
     "flowc_json_length": (json_length, (_S,), _LENGTH),
     "flowc_json_elements": (_elements, (_S,), _DOCUMENTS),
     "flowc_json_element_texts": (json_element_texts, (_S,), _TEXTS),
     "flowc_json_keys": (json_keys, (_S,), _TEXTS),
-}
-"""Functions of documents and texts, by name: what they take and give."""
+    **{f"flowc_decimal_{part.__name__}": (part, _ONE, _DECIMAL)
+       for part in (decimals.sqrt, decimals.exp, decimals.ln, decimals.log10)},
+    **{f"flowc_decimal_{part.__name__}": (part, _ONE * 2, _DECIMAL) for part in (decimals.log, decimals.power)},
+}  # fmt: skip
+"""Functions of documents, texts and decimals, by name: what they take and give."""
 
 _FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field | None]] = {
     "flowc_json": (made_json, _JSON),
@@ -151,6 +160,8 @@ _FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field | None]]
     "flowc_whole": (whole, _TEXT),
     "flowc_numeric": (numeric, None),
     "flowc_round": (rounded, None),
+    "flowc_exact": (exact, None),
+    "flowc_mean": (mean, None),
 }
 """Functions of any type, by name: the function, and what it gives where that is the same whatever it takes."""
 
@@ -173,5 +184,8 @@ def _caught(part: Callable[..., pa.Array], fail: Callable[[DataError], None]) ->
             failure = DataError(str(error), code=CODE, help="functions and operators of JSON take documents alone")
             fail(failure)
             raise failure from error
+        except DataError as error:
+            fail(error)
+            raise
 
     return called

@@ -49,12 +49,44 @@ def _number(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         _of("(- {})", inner),
         _of("abs({})", inner),
         _of("coalesce({}, {})", inner, inner),
+        _of("{}({})", st.sampled_from(["sqrt", "exp", "ln", "log", "log10", "ceil", "round"]), inner),
+        _of("power({}, {})", inner, _written),
+        _of("nullif({}, {})", inner, inner),
         _of("CAST({} AS {})", inner, st.sampled_from(_NUMBERS)),
     )
 
 
-numbers = st.recursive(value(_NUMBERS), _number, max_leaves=4)
+_written = st.sampled_from(["0.1", "0.10", "0.0", "1.5", "2", "-0.0", "1.005", "0.333", "12.50"])
+"""Numbers as they are written, whose types nobody says."""
+
+numbers = st.recursive(st.one_of(value(_NUMBERS), _written), _number, max_leaves=4)
+_exact = st.recursive(st.one_of(value(_NUMBERS[:-1]), _written), lambda inner: _of("(- {})", inner), max_leaves=2)
+"""Without floats of 32 bits, of which PostgreSQL makes what stands beside them in a list."""
 anything = st.one_of(numbers, value())
+_rows = st.sampled_from(_NUMBERS).flatmap(
+    lambda kind: st.lists(value([kind]), min_size=1, max_size=4).map(lambda rows: ", ".join(f"({row})" for row in rows))
+)
+_gathered = st.sampled_from(
+    [f"{name}({how}v)" for name in ("avg", "sum", "stddev", "var_pop", "count", "max") for how in ("", "DISTINCT ")]
+)
+_cased = st.text("a\xdf\u0131\u0130\u03a3\u03c3\u03c2\xe9\u01c5\u0149\ufb011 _-", max_size=6)
+
+
+def _of_rows() -> st.SearchStrategy[str]:
+    """Aggregates, groups, set operations and windows over a few numbers."""
+    table = "(VALUES {}) AS t(v)"
+    return st.one_of(
+        _of(f"(SELECT {{}} FROM {table})", _gathered, _rows),
+        _of(f"(SELECT {{}} {{}} {{}} FROM {table})", _gathered, st.sampled_from(["/", "*", "=", "<"]), _written, _rows),
+        _of(f"(SELECT sum(v) / count(*) FROM {table})", _rows),
+        _of(f"(SELECT avg(v) FILTER (WHERE v > {{}}) FROM {table})", _written, _rows),
+        _of(f"(SELECT sum(m) FROM (SELECT avg(v) OVER (PARTITION BY v) AS m FROM {table}) AS u)", _rows),
+        _of(f"(SELECT max(n) FROM (SELECT rank() OVER (ORDER BY v) / 2 AS n FROM {table}) AS u)", _rows),
+        _of(f"(SELECT max(n) FROM (SELECT count(*) OVER (PARTITION BY v) AS n FROM {table}) AS u)", _rows),
+        _of(f"(SELECT max(n) FROM (SELECT count(*) AS n FROM {table} GROUP BY v) AS u)", _rows),
+        _of("(SELECT count(*) FROM (SELECT {} AS v UNION SELECT {} UNION SELECT {}) AS u)", *[numbers] * 3),
+        _of("(SELECT v + {} = {} FROM (SELECT {} AS v) AS u)", _written, _written, numbers),
+    )
 
 
 def _document(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -85,6 +117,11 @@ expressions = st.one_of(
     st.integers(2**53, 2**90).map(lambda value: f"CAST('{float(value)!r}'::float8 AS text)"),
     st.integers(2**24, 2**60).map(lambda value: f"CAST('{value}'::float4 AS text)"),
     _of("CAST('{}e{}'::text AS numeric(20,4))", st.sampled_from(["1", "-2.50", " .5"]), st.integers(-4, 9)),
+    _of_rows(),
+    _of("({} {} {})", numbers, st.sampled_from(["=", "<>", "<", ">=", "IS DISTINCT FROM"]), numbers),
+    _of("({} {} IN ({}, {}))", _exact, st.sampled_from(["", "NOT"]), _exact, _exact),
+    _of("CASE {} WHEN {} THEN {} ELSE {} END", *[st.one_of(value(_NUMBERS), _written)] * 2, numbers, numbers),
+    _of("{}('{}')", st.sampled_from(["upper", "lower"]), _cased),
     documents,
     _of("({} ->> {})", documents, st.sampled_from(_STEPS)),
     _of("({} {} {})", documents, st.sampled_from(["@>", "<@", "=", "<>"]), documents),

@@ -9,6 +9,7 @@ from enum import StrEnum
 from sqlglot import exp
 
 from flowc.compiler.sql.infer import infer
+from flowc.compiler.sql.inferfrom import Find
 from flowc.compiler.sql.relations import Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
 from flowc.compiler.sql.translate import translate
@@ -51,13 +52,13 @@ def parsed(case: Case) -> SqlTree | str:
     return tree if tree is not None else reporter.found[0].message
 
 
-def translated(case: Case, engine: str) -> tuple[str | None, str]:
-    """The case's query for an engine; None and the reason where it cannot be kept."""
+def translated(case: Case, engine: str, find: Find = RELATIONS.get) -> tuple[str | None, str]:
+    """The case's query for an engine; None and the reason where it cannot be kept. `find` gives declared tables."""
     tree = parsed(case)
     if isinstance(tree, str):
         return None, tree
     reporter = Reporter()
-    infer(tree, engine, RELATIONS.get, reporter)
+    infer(tree, engine, find, reporter)
     text = translate(tree, engine, reporter)
     return text, "; ".join(d.message for d in reporter.found)
 

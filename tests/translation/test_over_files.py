@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from flowc.compiler.sql.inferfrom import Find
 from tests.translation.corpus import Case
 from tests.translation.engines import Failed, Run, open_datafusion, open_postgres
-from tests.translation.outcomes import translated
+from tests.translation.outcomes import RELATIONS, translated
 
 SAME = """
 floor(-0.5)
@@ -39,6 +40,88 @@ id FROM orders WHERE id IN (1, 2.0, '3')
 count(*) FROM (SELECT id FROM orders UNION ALL SELECT amount FROM orders UNION ALL SELECT NULL) AS t
 count(*) FROM (SELECT status FROM orders UNION ALL SELECT 'none') AS t
 """.strip().splitlines()
+
+UNDECLARED = """
+sum(id) / 2 FROM orders
+sum(id) / count(*) FROM orders
+sum(quantity) / sum(id) FROM orders
+100 * sum(id) / 7 FROM orders
+100.0 * sum(id) / 7 FROM orders
+sum(id) / 2.0 FROM orders
+(sum(id) + 1) / 2 FROM orders
+sum(id) OVER () / 4 FROM orders
+sum(id) FILTER (WHERE id > 1) / nullif(count(*), 0) FROM orders
+sum(x) / 2 FROM metrics
+sum(x) / count(*) FROM metrics
+avg(id) = 3.5 FROM orders
+avg(id) / 2 FROM orders
+avg(id) * 0.1 FROM orders
+avg(id)::int FROM orders
+round(avg(id), 2) FROM orders
+round(avg(id), 2)::text FROM orders
+avg(x) FROM metrics
+avg(x) * 0.1 FROM metrics
+sum(id) = 21 FROM orders
+id / 2 FROM orders
+id / 2.0 FROM orders
+id * 0.1 FROM orders
+id * 0.1 = 0.3 FROM orders
+id + 1 FROM orders
+id * 2147483647 FROM orders
+id * 3000000000 FROM orders
+quantity % 2 FROM orders
+id ^ 2 FROM orders
+power(id, 2) FROM orders
+sqrt(id) FROM orders
+stddev(id) FROM orders
+abs(quantity) FROM orders
+-id FROM orders
+round(id) FROM orders
+round(id / 2) FROM orders
+floor(id) / 2 FROM orders
+id::text FROM orders
+CASE WHEN id > 2 THEN 1 ELSE id END / 2 FROM orders
+coalesce(quantity, 0) / 2 FROM orders
+greatest(id, 2.5) / 2 FROM orders
+least(id, 2) / 2 FROM orders
+id / quantity FROM orders WHERE quantity <> 0
+id = 1.0 FROM orders
+id IN (1, 2.0) FROM orders
+id BETWEEN 0.5 AND 1.5 FROM orders
+max(id) / 4 FROM orders
+count(*) / 4 FROM orders
+SELECT s / 2 FROM (SELECT sum(id) AS s FROM orders) t
+SELECT a / 2 FROM (SELECT avg(id) AS a FROM orders) t
+SELECT m / 2 FROM (SELECT max(id) AS m FROM orders) t
+id << 2 FROM orders
+id & 3 FROM orders
+to_jsonb(id) FROM orders
+id::numeric / 3 FROM orders
+id::float8 / 3 FROM orders
+CASE WHEN x > 0 THEN x ELSE 0.5 END FROM metrics
+coalesce(x, 0.1) FROM metrics
+x = 0.5 FROM metrics
+x * 0.1 FROM metrics
+x IN (0.5, 2.5) FROM metrics
+nullif(x, 0.5) FROM metrics
+greatest(x, 0.1) FROM metrics
+id * id * id FROM orders
+row_number() OVER (ORDER BY id) / 2 FROM orders
+sum(id) OVER (ORDER BY id) / 2 FROM orders
+sum(id + 1) / 4 FROM orders
+sum(id * 2) / 4 FROM orders
+sum(CASE WHEN id > 1 THEN id ELSE 0 END) / 4 FROM orders
+sum(CASE WHEN id > 1 THEN 1 ELSE 0 END) / 4 FROM orders
+sum(1) / 4 FROM orders
+sum(length(status)) / 4 FROM orders
+sum(quantity)::int / 4 FROM orders
+round(sum(id) / count(*), 2) FROM orders
+variance(id) * 2 FROM orders
+id % 0.7 FROM orders
+mod(id, 2) FROM orders
+div(id, 2) FROM orders
+""".strip().splitlines()
+"""Over columns whose types nobody declares: a whole number is a `bigint`, and one with a point a `double`."""
 
 REFUSED = {
     "to_char(placed_at, 'YYYY%m') FROM orders": "`%` in a format of to_char",
@@ -74,8 +157,12 @@ def runs(postgres_module: str) -> Iterator[dict[str, Run]]:
         yield {"postgres": postgres, "datafusion": own}
 
 
-def _translated(line: str) -> tuple[str | None, str]:
-    return translated(Case("files", "postgres", line, f"SELECT {line}", ()), "datafusion")
+def _translated(line: str, find: Find = RELATIONS.get) -> tuple[str | None, str]:
+    return translated(Case("files", "postgres", line, _query(line), ()), "datafusion", find)
+
+
+def _query(line: str) -> str:
+    return line if line.startswith("SELECT") else f"SELECT {line}"
 
 
 @pytest.mark.parametrize("line", SAME)
@@ -87,8 +174,21 @@ def test_it_is_the_same_there(line: str, runs: dict[str, Run]):
     )
 
 
+@pytest.mark.parametrize("line", UNDECLARED)
+def test_it_is_the_same_over_columns_that_nobody_declares(line: str, runs: dict[str, Run]):
+    text, why = _translated(line, lambda _: None)
+    assert text is not None, why
+    assert sorted(map(repr, _plain(runs["datafusion"](text)))) == sorted(
+        map(repr, _plain(runs["postgres"](_query(line))))
+    )
+
+
+def test_the_text_of_a_mean_of_columns_that_nobody_declares_is_refused():
+    assert "whose digits PostgreSQL chooses" in _translated("avg(id)::text FROM orders", lambda _: None)[1]
+
+
 def _plain(rows: list[tuple[object, ...]]) -> list[object]:
-    return [value if isinstance(value, str | None) else round(float(str(value)), 9) for (value,) in rows]
+    return [value if isinstance(value, str | bool | None) else round(float(str(value)), 9) for (value,) in rows]
 
 
 @pytest.mark.parametrize("line", REFUSED)

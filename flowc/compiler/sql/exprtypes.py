@@ -9,7 +9,7 @@ from sqlglot import exp
 from flowc.compiler.sql.commontype import DOUBLE, INTEGERS, WHOLE_ENGINES, common_type
 from flowc.compiler.sql.meaning.core import integer_value
 from flowc.compiler.sql.meaning.datafusion_json import gives_json
-from flowc.compiler.sql.meaning.datafusion_numbers import CHOSEN
+from flowc.compiler.sql.meaning.datafusion_numbers import CHOSEN, WIDE
 from flowc.compiler.sql.scope import Value
 from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
 
@@ -91,6 +91,8 @@ def cast_type(target: exp.DataType, engine: str) -> DataType:
     """The flowc type of a CAST's target; unknown where engines differ in what they mean by it."""
     if engine in _LOOSE_ENGINES or not isinstance(target, exp.DataType):
         return UNKNOWN
+    if target.this is _D.FLOAT and engine in WHOLE_ENGINES:
+        return DataType(Kind.FLOAT32)
     kind = _CASTS.get(target.this)
     if kind is None or (target.this is _D.ARRAY):
         return _array_type(target, engine)
@@ -118,6 +120,8 @@ def annotate(node: exp.Expression, value: Value) -> None:
     kind = _ANNOTATIONS.get(value.type.kind)
     if value.chosen:
         node.meta[CHOSEN] = True
+    if value.wide:
+        node.meta[WIDE] = True
     if kind is not None:
         of_json = value.type.element is not None and value.type.element.kind is Kind.JSON
         elements = [exp.DataType(this=_D.JSON)] if of_json else []
@@ -163,7 +167,6 @@ _AGGREGATES: Mapping[type[exp.Expression], Callable[[Value, str], DataType]] = {
     exp.Lead: lambda value, _: value.type,
     exp.NthValue: lambda value, _: value.type,
     exp.AnyValue: lambda value, _: value.type,
-    exp.Nullif: lambda value, _: value.type,
 }
 
 
@@ -182,6 +185,8 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
     if cls in _OF_TEXT:
         is_text = any(v.type.kind is Kind.TEXT for v in values)
         return TEXT if is_text else UNKNOWN, cls is exp.Concat or any(v.nullable for v in values)
+    if cls is exp.Nullif and len(values) > 1:
+        return _nullif(values, engine), True
     if cls in _AGGREGATES and values:
         return _AGGREGATES[cls](values[0], engine), True
     if cls in _LEAST and (kinds := typed_values(_given(node), values)) and all(kind.is_number for kind in kinds):
@@ -203,6 +208,15 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
     if cls in _BY_ENGINE:
         return _BY_ENGINE[cls].get(engine, UNKNOWN), any(v.nullable for v in values)
     return UNKNOWN, True
+
+
+def _nullif(values: Sequence[Value], engine: str) -> DataType:
+    """The type of the first value; that of both where PostgreSQL compares a whole number with another."""
+    first, second = (value.type for value in values[:2])
+    same = second.is_integer or not (second.is_number or second == UNKNOWN)
+    if engine not in WHOLE_ENGINES or not first.is_integer or same:
+        return first
+    return common_type([first, second], engine)
 
 
 def typed_values(nodes: Sequence[exp.Expression], values: Sequence[Value]) -> list[DataType]:

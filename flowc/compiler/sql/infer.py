@@ -17,7 +17,7 @@ from flowc.compiler.sql.commontype import WHOLE_ENGINES, common_type
 from flowc.compiler.sql.exprtypes import annotate
 from flowc.compiler.sql.inferfrom import Find, Sources, TooManyColumns, renamed
 from flowc.compiler.sql.infervalue import Ctes, identifier_of
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, is_wide, number_of
 from flowc.compiler.sql.meaning.datafusion_texts import has_chosen_digits
 from flowc.compiler.sql.outputs import called
 from flowc.compiler.sql.relations import CALLED, DOCUMENTS, LISTED, STAR, Field, Relation, field_key, fold, output_name
@@ -242,7 +242,7 @@ class _Inference(Sources):
                 self.demand_few(projection, len(found), len(fields))
             nulls += (one for one in found or () if one.null)
             for one in found or ():
-                value = Value(one.type, one.nullable, one.origins, chosen=one.chosen, null=one.null)
+                value = Value(one.type, one.nullable, one.origins, chosen=one.chosen, null=one.null, wide=one.wide)
                 scope.aliases.setdefault(field_key(one.name, self.engine), value)
         return None if fields is None else tuple(fields), tuple(nulls)
 
@@ -254,12 +254,12 @@ class _Inference(Sources):
             return None
         chosen = self.annotate and self.engine == "datafusion" and has_chosen_digits(node, self.parsed.dialect)
         kind = DataType(Kind.DECIMAL) if self._is_inner_decimal(node, value) else value.type
-        return [Field(self._name_of(node), kind, value.nullable, value.origins, chosen, value.null)]
+        wide = self.exact and is_wide(node.unalias())
+        return [Field(self._name_of(node), kind, value.nullable, value.origins, chosen, value.null, wide)]
 
     def _is_inner_decimal(self, node: exp.Expression, value: Value) -> bool:
         """Whether a column that only a query around it reads is a decimal by what computes it."""
-        exact = self.annotate and self.engine == "datafusion" and self.parsed.dialect in EXACT
-        if not exact or value.type != UNKNOWN or not _is_read(node):
+        if not self.exact or value.type != UNKNOWN or not _is_read(node):
             return False
         return number_of(node.unalias()) is Number.DECIMAL
 
@@ -339,5 +339,5 @@ def _union_field(same: list[Field], engine: str) -> Field:
     origins = frozenset().union(*(f.origins for f in same))
     return Field(
         same[0].name, common_type([f.type for f in same], engine), any(f.nullable for f in same), origins,
-        any(f.chosen for f in same), all(f.null for f in same),
+        any(f.chosen for f in same), all(f.null for f in same), any(f.wide for f in same),
     )  # fmt: skip

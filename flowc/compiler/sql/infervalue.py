@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from flowc.compiler.ir import Origin
-from flowc.compiler.sql.commontype import common_type
+from flowc.compiler.sql.commontype import DOUBLE, common_type
 from flowc.compiler.sql.decimaltexts import wrong_with_texts
 from flowc.compiler.sql.exprtypes import annotate, cast_type, function_type, literal_type, typed_values
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, MEANS, POWERS, Number, number_of
 from flowc.compiler.sql.relations import Relation, fold
 from flowc.compiler.sql.scope import Resolver, Scope, Value
 from flowc.types import UNKNOWN
@@ -32,6 +33,11 @@ class Expressions(ABC):
     """Leave the types on the nodes, for a translation that depends on them."""
     rows: bool = field(default=False, kw_only=True)
     """Expressions over rows that a load holds, which it makes compare by value itself."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether flowc's own engine is made to compute the decimals of PostgreSQL."""
+        return self.annotate and self.engine == "datafusion" and self.resolver.parsed.dialect in EXACT
 
     @abstractmethod
     def query(self, node: exp.Expression, outer: Scope | None, ctes: Ctes) -> Relation:
@@ -73,7 +79,7 @@ class Expressions(ABC):
         if relation.fields is None or len(relation.fields) != 1:
             return Value()
         only = relation.fields[0]
-        return Value(only.type, True, only.origins, chosen=only.chosen, null=only.null)
+        return Value(only.type, True, only.origins, chosen=only.chosen, null=only.null, wide=only.wide)
 
     def _chain(self, node: exp.Connector, scope: Scope, ctes: Ctes) -> Value:
         """AND and OR in a loop: a thousand conditions are not a thousand frames."""
@@ -117,6 +123,8 @@ class Expressions(ABC):
         if isinstance(node, exp.Null):
             return Value(UNKNOWN, True, null=True)
         kind, nullable = function_type(node, values, self.engine)
+        if self.exact and isinstance(node, (*MEANS, *POWERS)):
+            kind = DOUBLE if number_of(node) is Number.FLOAT else UNKNOWN
         if isinstance(node, _AGGREGATES) and values and _is_grouped(node):
             nullable = values[0].nullable
         return Value(kind, nullable, origins, null=isinstance(node, exp.Alias | exp.Paren) and _all_null(values))

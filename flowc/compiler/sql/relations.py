@@ -50,6 +50,8 @@ class Field:
     """It holds decimals whose digits PostgreSQL chooses by the values."""
     null: bool = False
     """It is NULL in every row, and of no type of its own."""
+    wide: bool = False
+    """It holds sums of whole numbers, which PostgreSQL divides as decimals."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ class Value:
     """A decimal whose digits PostgreSQL chooses by the values."""
     null: bool = False
     """It is NULL in every row, and of no type of its own."""
+    wide: bool = False
+    """A sum of whole numbers, which PostgreSQL divides as a decimal."""
 
 
 @dataclass
@@ -245,7 +247,10 @@ def _candidates(scope: Scope, key: str) -> list[tuple[Relation, Field]]:
 
 
 def _value_of(relation: Relation, field_: Field) -> Value:
-    return Value(field_.type, field_.nullable, field_.origins, relation.table is not None, field_.chosen, field_.null)
+    return Value(
+        field_.type, field_.nullable, field_.origins, relation.table is not None, field_.chosen, field_.null,
+        field_.wide,
+    )  # fmt: skip
 
 
 def _open_value(relations: Iterable[Relation], key: str, engine: str) -> Value | None:

@@ -148,10 +148,8 @@ _WITHOUT_PLACES = (exp.Null, exp.Predicate, exp.Connector, exp.Not)
 
 
 def _number_with_places(value: exp.Expression, pair: Pair) -> Number | None:
-    """What kind of number is rounded: means of integers and parts of times have places."""
+    """What kind of number is rounded: parts of times have places."""
     number = number_of(value)
-    if number is Number.INTEGER and value.find(exp.Avg):
-        return Number.DECIMAL
     return Number.DECIMAL if number is None and pair.source in EXACT and value.find(exp.Extract) else number
 
 

@@ -22,6 +22,8 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
+from flowc.compiler.sql.meaning.datafusion_decimals import DECIMALS, as_float
+from flowc.compiler.sql.meaning.datafusion_floats import FLOATS
 from flowc.compiler.sql.meaning.datafusion_nested import (
     JSON,
     array_size,
@@ -80,6 +82,11 @@ def _regexp_like(node: exp.Expression, pair: Pair) -> exp.Expression:
         if (text := text_value(node.expression)) is not None:
             pattern = exp.Literal.string(f"^({text})$")
     return negated(node, call("regexp_like", node.this, pattern))
+
+
+def _cased(name: str) -> Rewrite:
+    """Texts in small or capital letters, letter by letter: the engine makes SS of ß."""
+    return lambda node, pair: call(name, node.this) if pair.source in EXACT else None
 
 
 def _to_char(node: exp.Expression, pair: Pair) -> exp.Expression:
@@ -143,6 +150,8 @@ def _column_type(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return value.copy()
     if to.this is exp.DataType.Type.DECIMAL and pair.source in EXACT:
         return as_numeric(value, to)
+    if pair.source in EXACT and (made := as_float(value, to)) is not None:
+        return made
     return cast_to_text(node, pair)
 
 
@@ -233,6 +242,8 @@ _OWN: Rules = {
     exp.AtTimeZone: (_at_zone,),
     exp.Dot: (_part,),
     exp.Sign: (renamed("signum"),),
+    exp.Lower: (_cased("flowc_lower"),),
+    exp.Upper: (_cased("flowc_upper"),),
     exp.RegexpExtract: (as_postgres(_regexp_extract, match=True),),
     exp.RegexpLike: (as_postgres(_regexp_like),),
     exp.RegexpILike: (as_postgres(None),),
@@ -297,10 +308,12 @@ RULES: Rules = {
         *SPANS.get(kind, ()),
         *POSTGRES.get(kind, ()),
         *NUMBERS.get(kind, ()),
+        *DECIMALS.get(kind, ()),
+        *FLOATS.get(kind, ()),
         *TIMES.get(kind, ()),
         *_OWN.get(kind, ()),
         *ROWS.get(kind, ()),
     )
-    for kind in dict.fromkeys((*SPANS, *POSTGRES, *NUMBERS, *TIMES, *_OWN, *ROWS))
+    for kind in dict.fromkeys((*SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *_OWN, *ROWS))
 }
 """PostgreSQL's words first, which are what most of the SQL is written in."""

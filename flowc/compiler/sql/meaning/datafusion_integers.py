@@ -80,10 +80,17 @@ def _counted(node: exp.Expression, pair: Pair) -> None:
     """What counts and places are is an `integer` in PostgreSQL; DataFusion has other types for it, with no sign too."""
     inner = node.this if isinstance(node, exp.Window) else node
     named = isinstance(inner, exp.Anonymous) and str(inner.this).lower() in NAMED_COUNTS
-    if pair.source not in EXACT or not (named or isinstance(inner, COUNTS)) or isinstance(node.parent, exp.Window):
+    counts = named or isinstance(inner, (*COUNTS, *_RANKS))
+    if pair.source not in EXACT or not counts or isinstance(node.parent, exp.Window):
         return
     if _kind(node) is _TYPE.INT:
         _around(node, _TYPE.INT)
+    elif isinstance(node, exp.Window) and isinstance(inner, _RANKS):
+        _around(node, _TYPE.BIGINT)
+
+
+_RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank)
+"""A `bigint` in PostgreSQL; without a sign on the engine, whose quotients of such numbers have places."""
 
 
 def _around(node: exp.Expression, kind: exp.DataType.Type) -> None:

@@ -13,14 +13,23 @@ from decimal import Decimal
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import COMPARISONS, Pair, Rules, call, text_value, type_of
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, IN_ROWS, Number, is_real, number_of, values_of
+from flowc.compiler.sql.meaning.datafusion_numbers import (
+    EXACT,
+    IN_ROWS,
+    MEANS,
+    POWERS,
+    Number,
+    is_real,
+    number_of,
+    values_of,
+)
 
 _MOST_DIGITS = 38
 _EXPONENT = re.compile(r"[0-9.][eE][+-]?[0-9]")
 _DECIMAL = exp.DataType.Type.DECIMAL
 _COMPUTING = (
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Cast,
-    exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs, exp.Sum, exp.Avg, exp.Min, exp.Max,
+    exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs, exp.Sum, exp.Min, exp.Max, exp.ArrayAgg, *MEANS,
 )  # fmt: skip
 """Whose numbers with a point are decimals, whatever is beside them; other functions of the engine take floats."""
 _COMPARING = (*COMPARISONS, exp.NullSafeEQ, exp.NullSafeNEQ)
@@ -44,13 +53,19 @@ def _is_exact(literal: exp.Expression) -> bool:
     while isinstance(value.parent, exp.Paren | exp.Neg):
         value = value.parent
     around = value.parent
-    if literal.meta.get(IN_ROWS) or (isinstance(around, exp.Anonymous) and str(around.this) == "named_struct"):
+    if literal.meta.get(IN_ROWS) or (isinstance(around, exp.Anonymous) and _makes_json(str(around.this))):
         return True
     if isinstance(around, _COMPUTING):
         return not _is_float(around.args.get("to"))
+    if isinstance(around, POWERS):
+        return number_of(around) is Number.DECIMAL
     around = around.parent if isinstance(around, exp.If | exp.Tuple) else around
     groups = _groups(around) if isinstance(around, _CHOOSING) else ()
     return any(_are_exact(group) for group in groups if any(each is value for each in group))
+
+
+def _makes_json(function: str) -> bool:
+    return function == "named_struct" or function.startswith("flowc_json")
 
 
 def _is_float(to: object) -> bool:
@@ -93,7 +108,10 @@ def _same_kind(node: exp.Expression, pair: Pair) -> None:
     """A float and a decimal that are compared, or are values of one CASE or the like, are floats."""
     for group in _groups(node):
         if any(number_of(value) is Number.FLOAT for value in group):
+            stays_real = isinstance(node, exp.Nullif) and is_real(node.this)
             _as_floats(group, real=not isinstance(node, _COMPARING) and _stay_real(node, group))
+            if stays_real:
+                node.replace(exp.cast(node.copy(), "FLOAT"))
 
 
 def _stay_real(node: exp.Expression, group: Sequence[exp.Expression]) -> bool:
@@ -149,6 +167,12 @@ def _wide_float(node: exp.Expression, pair: Pair) -> None:
             side.replace(exp.cast(side.copy(), "DOUBLE"))
 
 
+def _wide_whole(node: exp.Expression, pair: Pair) -> None:
+    """A float of 32 bits is rounded to one of 64."""
+    if pair.source in EXACT and is_real(node.this):
+        node.this.replace(exp.cast(node.this.copy(), "DOUBLE"))
+
+
 def _real_sum(node: exp.Expression, pair: Pair) -> None:
     """A sum of floats of 32 bits is one; DataFusion's has 64."""
     given = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
@@ -176,6 +200,7 @@ KINDS: Rules = {
     exp.Cast: (_digits,),
     exp.Sum: (_real_sum,),
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
+    **dict.fromkeys((exp.Round, exp.Trunc, exp.Ceil, exp.Floor), (_wide_whole,)),
     **dict.fromkeys(_CHOOSING, (_same_kind,)),
     **dict.fromkeys((exp.Union, exp.Intersect, exp.Except), (_columns,)),
 }

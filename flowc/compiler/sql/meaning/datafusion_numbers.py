@@ -16,6 +16,7 @@ from flowc.compiler.sql.meaning.core import (
     build,
     call,
     integer_value,
+    mark,
     type_of,
 )
 
@@ -24,6 +25,8 @@ EXACT = ("postgres", "redshift", "materialize", "risingwave")
 
 CHOSEN = "flowc_chosen"
 """On what holds decimals whose digits PostgreSQL chooses by their values, as a query within says."""
+WIDE = "flowc_wide"
+"""On columns that hold sums of whole numbers, which PostgreSQL divides as decimals, as a query within says."""
 WIDENED, IN_ROWS = "flowc_widened", "flowc_rows"
 """On columns that may be decimals with more places than PostgreSQL's; on numbers that are values of rows."""
 
@@ -40,9 +43,14 @@ class Number(IntEnum):
 
 
 _AS_THEIR_OPERAND = (
-    exp.Paren, exp.Neg, exp.Sum, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Window, exp.Filter, exp.Avg,
+    exp.Paren, exp.Neg, exp.Sum, exp.Round, exp.Trunc, exp.Ceil, exp.Floor, exp.Abs, exp.Window, exp.Filter,
     exp.Min, exp.Max,
 )  # fmt: skip
+DEVIATIONS = (exp.Stddev, exp.StddevPop, exp.StddevSamp, exp.Variance, exp.VariancePop)
+MEANS = (exp.Avg, *DEVIATIONS)
+"""Decimals of whole numbers and decimals, and floats of floats."""
+POWERS = (exp.Sqrt, exp.Exp, exp.Ln, exp.Log, exp.Pow)
+"""Decimals of decimals, and floats of floats and of whole numbers alone."""
 
 
 def number_of(node: exp.Expression) -> Number | None:
@@ -50,6 +58,9 @@ def number_of(node: exp.Expression) -> Number | None:
     if isinstance(node, _AS_THEIR_OPERAND):
         number = number_of(node.this)
         return _rounded(node, number) if isinstance(node, _ROUNDING) else number
+    if isinstance(node, (*MEANS, *POWERS)):
+        # Where they are floats of all numbers, as in most dialects, their type says so.
+        return Number.FLOAT if type_of(node) in exp.DataType.FLOAT_TYPES else _computed(node)
     if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
         return _together(number_of(node.left), number_of(node.right))
     if isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
@@ -66,6 +77,30 @@ def number_of(node: exp.Expression) -> Number | None:
     return Number.FLOAT if kind in exp.DataType.FLOAT_TYPES else None
 
 
+def gathered(node: exp.Expression) -> exp.Expression:
+    """What an aggregate is given of each row, DISTINCT or not."""
+    given = node.this
+    return given.expressions[0] if isinstance(given, exp.Distinct) and len(given.expressions) == 1 else given
+
+
+def _computed(node: exp.Expression) -> Number | None:
+    """What a mean, a power, a root or a logarithm is: `log10` has a whole number as its base, whatever it is of."""
+    if isinstance(node, MEANS):
+        number = number_of(gathered(node))
+        return Number.DECIMAL if number is Number.INTEGER else number
+    given = [node.this, *([node.expression] if node.args.get("expression") is not None else [])]
+    if isinstance(node, exp.Log) and integer_value(node.this) == _TEN and len(given) > 1:
+        given = given[1:]
+    kinds = [number_of(value) for value in given]
+    if isinstance(node, exp.Log) and len(given) > 1 and None not in kinds and Number.FLOAT not in kinds:
+        return Number.DECIMAL
+    number = kinds[0] if len(kinds) == 1 else _together(kinds[0], kinds[1])
+    return Number.FLOAT if number is Number.INTEGER else number
+
+
+_TEN = 10
+
+
 def _widest(values: Sequence[exp.Expression]) -> Number | None:
     kinds = [number_of(value) for value in values if not isinstance(value, exp.Null)]
     return max((kind for kind in kinds if kind is not None), default=None) if None not in kinds else None
@@ -78,7 +113,7 @@ def _rounded(node: exp.Expression, number: Number | None) -> Number | None:
     """To places, only decimals are rounded; whole numbers without any become floats."""
     if node.args.get("decimals") is not None:
         return Number.DECIMAL
-    return Number.FLOAT if number is Number.INTEGER and not node.this.find(exp.Avg) else number
+    return Number.FLOAT if number is Number.INTEGER else number
 
 
 def _together(left: Number | None, right: Number | None) -> Number | None:
@@ -105,14 +140,37 @@ def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 _PRODUCT = "CAST(CAST(:a AS DECIMAL(76, 20)) * CAST(:b AS DECIMAL(76, 20)) AS DECIMAL(38, 20))"
-"""Of two decimals with twenty places, for whose product DataFusion has no type."""
+"""Of decimals with so many places that DataFusion has no type for their product."""
+_MOST_DIGITS = 38
 
 
 def _multiply(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    sides = [side.unnest() for side in (node.left, node.right)]
-    if pair.source not in EXACT or not all(isinstance(side, exp.Cast) and side.to.sql() == _FREE for side in sides):
+    if pair.source not in EXACT or number_of(node) is not Number.DECIMAL:
         return None
-    return build(_PRODUCT, "datafusion", a=sides[0], b=sides[1])
+    if _places_of(node.left) + _places_of(node.right) <= _MOST_DIGITS:
+        return None
+    return build(_PRODUCT, "datafusion", a=node.left, b=node.right)
+
+
+def _places_of(node: exp.Expression) -> int:
+    """The places that a decimal has on the engine, as far as its text tells."""
+    inner = node.unnest()
+    if isinstance(inner, exp.Cast):
+        sizes = [integer_value(size.this) or 0 for size in inner.to.expressions]
+        return sizes[1] if len(sizes) > 1 and inner.to.this is _DECIMAL else 0
+    if isinstance(inner, exp.Mul):
+        return min(_places_of(inner.left) + _places_of(inner.right), _MOST_DIGITS)
+    if isinstance(inner, exp.Add | exp.Sub | exp.Mod):
+        return max(_places_of(inner.left), _places_of(inner.right))
+    if isinstance(inner, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
+        return max(map(_places_of, values_of(inner)), default=0)
+    if isinstance(inner, _AS_THEIR_OPERAND):
+        return _places_of(inner.this)
+    made = isinstance(inner, exp.Anonymous) and number_of(inner) is Number.DECIMAL
+    return _FREE_PLACES if made or inner.meta.keys() & {CHOSEN, WIDENED} else 0
+
+
+_FREE_PLACES = 20
 
 
 def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -120,14 +178,23 @@ def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if pair.source not in EXACT or pair.engine == "postgres":
         return None
     wide = [side for side in ("this", "expression") if _is_wide_sum(node.args[side])]
-    if any(number_of(node.args[side]) is not Number.INTEGER for side in ("this", "expression")):
-        return None
-    if not wide:
+    kinds = {number_of(node.args[side]) for side in ("this", "expression")}
+    if wide and pair.engine == "datafusion" and None in kinds and Number.FLOAT not in kinds:
+        return _unknown_quotient(node, wide)
+    if not wide or kinds != {Number.INTEGER}:
         return None
     new = node.copy()
     for side in wide:
         new.set(side, exp.cast(node.args[side].copy(), "DECIMAL(38, 0)"))
     return new
+
+
+def _unknown_quotient(node: exp.Expression, wide: Sequence[str]) -> exp.Expression:
+    """A quotient of sums of columns whose types nobody declares: of decimals, where they are whole numbers."""
+    new = mark(node.copy())
+    for side in wide:
+        new.set(side, call("flowc_exact", node.args[side]))
+    return call("flowc_mean", new)
 
 
 def is_wide(*operands: exp.Expression) -> bool:
@@ -141,20 +208,18 @@ def _is_wide_sum(node: exp.Expression) -> bool:
         value = value.this.unnest()
     if isinstance(value, exp.Add | exp.Sub | exp.Mul):
         return _is_wide_sum(value.left) or _is_wide_sum(value.right)
-    return isinstance(value, exp.Sum) and _is_bigint(value.this)
+    return bool(value.meta.get(WIDE)) or (isinstance(value, exp.Sum) and _is_bigint(value.this))
 
 
 def _is_bigint(value: exp.Expression) -> bool:
-    """Whether PostgreSQL has a whole number in 64 bits, in which all that are written are here."""
+    """Whether PostgreSQL has a whole number in 64 bits, in which all that are written are here.
+
+    So it has one of a type that nobody declares, if it is a whole number.
+    """
     written = integer_value(value)
-    return type_of(value) is exp.DataType.Type.BIGINT if written is None else not -(2**31) <= written < 2**31
-
-
-def _average(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """The mean of decimals, to as many places."""
-    if pair.source not in EXACT or number_of(node.this) is not Number.DECIMAL:
-        return None
-    return exp.Avg(this=exp.cast(node.this.copy(), "DECIMAL(38, 16)"))
+    if written is not None:
+        return not -(2**31) <= written < 2**31
+    return type_of(value) is exp.DataType.Type.BIGINT or (type_of(value) is None and number_of(value) is None)
 
 
 def values_of(node: exp.Expression) -> list[exp.Expression]:
@@ -181,40 +246,42 @@ def is_real(node: exp.Expression) -> bool:
     return is_real(inner.this) if isinstance(inner, exp.Neg | exp.Abs) else type_of(inner) is _FLOAT
 
 
-_FREE = "DECIMAL(38, 20)"
+FREE = "DECIMAL(38, 20)"
 """A numeric without a scale, where its digits are chosen by the values."""
 
 
 def as_numeric(value: exp.Expression, to: exp.DataType) -> exp.Expression | None:
     """A cast to a numeric: floats, and what may be one, go through as many digits as they surely have."""
     number = number_of(value)
-    if number in (Number.INTEGER, Number.DECIMAL) and not value.find(exp.Avg):
+    if number in (Number.INTEGER, Number.DECIMAL):
         if to.expressions:
             return None
         return value.copy() if number is Number.DECIMAL else exp.cast(value.copy(), "DECIMAL(20, 0)")
     if number is None and (type_of(value) is not None or isinstance(value.unnest(), exp.Null | exp.Extract)):
         # Parts of times have at most as many digits as a double keeps, of which it surely has sixteen.
-        return None if to.expressions else exp.cast(value.copy(), _FREE)
-    return exp.cast(call("flowc_numeric", value), to.copy() if to.expressions else _FREE)
+        return None if to.expressions else exp.cast(value.copy(), FREE)
+    return exp.cast(call("flowc_numeric", value), to.copy() if to.expressions else FREE)
 
 
 def _to_whole(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """`floor` and `ceil` of a decimal, which may have a digit more before the point than its type has."""
+    """`floor` and `ceil` of a decimal, which may have a digit more before the point than it has, and no places."""
     if pair.source not in EXACT or number_of(node.this) is not Number.DECIMAL:
         return None
     new = node.copy()
     new.set("this", build("(:a + CAST(0 AS DECIMAL(1, 0)))", a=node.this))
-    return new
+    return exp.cast(new, "DECIMAL(38, 0)")
 
 
 def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`round` and `trunc` of a decimal, which has as many places as they say."""
     places = node.args.get("decimals")
-    if pair.source not in EXACT or (places is None and number_of(node) is not Number.FLOAT):
+    if pair.source not in EXACT or (places is None and number_of(node) not in (Number.FLOAT, Number.DECIMAL)):
         return None
+    if places is None and number_of(node) is Number.DECIMAL:
+        return exp.cast(node.copy(), "DECIMAL(38, 0)") if isinstance(node, exp.Trunc) else None
     if places is None:
         return exp.cast(node.this.copy(), "DOUBLE") if number_of(node.this) is Number.INTEGER else None
-    if number_of(node.this) is Number.FLOAT and not node.this.find(*_OF_DECIMALS_TOO):
+    if number_of(node.this) is Number.FLOAT:
         raise Untranslatable(f"{node.key}() of a float to places", "CAST it first: `round(CAST(x AS numeric), 2)`")
     new = node.copy()
     if number_of(node.this) is Number.INTEGER:
@@ -226,8 +293,18 @@ def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 _MOST_PLACES = 30
-_OF_DECIMALS_TOO = (exp.Sqrt, exp.Ln, exp.Exp)
-"""In PostgreSQL they give a decimal of a decimal; here, a float of as many digits as that surely has."""
+
+
+def _offset(node: exp.Expression, pair: Pair) -> None:
+    """What stands in for a row that there is not has its own places, and the engine those of the rows alone."""
+    default = node.args.get("default")
+    bare = default.unnest() if default is not None else None
+    digits = bare.this if isinstance(bare, exp.Neg) else bare
+    if pair.source not in EXACT or not isinstance(digits, exp.Literal) or digits.is_string or digits.is_int:
+        return
+    if number_of(node.this) in (Number.INTEGER, Number.DECIMAL):
+        places = len(digits.this.partition(".")[2])
+        node.this.replace(build(f"(:a + CAST(0 AS DECIMAL(38, {places})))", "datafusion", a=node.this))
 
 
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
@@ -241,11 +318,11 @@ SUMS: Rules = {exp.Div: (_wide_sums,)}
 """Before a division is told from one of integers."""
 
 NUMBERS: Rules = {
-    exp.Avg: (_average,),
     exp.BitwiseNot: (_bit_not,),
     exp.Div: (_divide,),
     exp.Mod: (_no_floats,),
     exp.Mul: (_multiply,),
+    **dict.fromkeys((exp.Lag, exp.Lead), (_offset,)),
     **dict.fromkeys((exp.Round, exp.Trunc), (_to_places,)),
     **dict.fromkeys((exp.Ceil, exp.Floor), (_to_whole,)),
 }

@@ -29,9 +29,10 @@ def _anchored(node: exp.Expression, pair: Pair) -> None:
 def _in_rows(node: exp.Expression, pair: Pair) -> None:
     """Decimals that are written as values of rows or of an array: exact ones, where none beside them is a float.
 
-    DataFusion gives all of them the places of the longest; in PostgreSQL each keeps its own.
+    DataFusion gives all of them the places of the longest; in PostgreSQL each keeps its own, which a query
+    around them sees.
     """
-    if pair.source not in EXACT or not _is_inside(node):
+    if pair.source not in EXACT or isinstance(node.parent, exp.SetOperation):
         return
     for values in _columns(node):
         written = [value for value in map(_bare, values) if isinstance(value, exp.Literal) and _is_point(value)]
@@ -41,7 +42,7 @@ def _in_rows(node: exp.Expression, pair: Pair) -> None:
         if kinds <= {Number.INTEGER, Number.DECIMAL}:
             for value in written:
                 value.meta[IN_ROWS] = True
-        if len({*map(_places, values)} - {-1}) > 1:
+        if _is_inside(node) and len({*map(_places, values)} - {-1}) > 1:
             node.meta[WIDENED] = True
             for column in node.root().find_all(exp.Column):
                 column.meta[WIDENED] = True
@@ -49,8 +50,6 @@ def _in_rows(node: exp.Expression, pair: Pair) -> None:
 
 def _is_inside(node: exp.Expression) -> bool:
     """Whether other parts of the query read what a node gives."""
-    if isinstance(node.parent, exp.SetOperation) or (isinstance(node, exp.Select) and len(node.selects) == 0):
-        return False
     return isinstance(node, exp.Array) or node.find_ancestor(exp.Subquery, exp.CTE, exp.From, exp.Join) is not None
 
 

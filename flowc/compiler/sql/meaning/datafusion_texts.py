@@ -24,7 +24,17 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import CHOSEN, EXACT, WIDENED, Number, is_wide, number_of, values_of
+from flowc.compiler.sql.meaning.datafusion_numbers import (
+    CHOSEN,
+    EXACT,
+    MEANS,
+    POWERS,
+    WIDENED,
+    Number,
+    is_wide,
+    number_of,
+    values_of,
+)
 
 _TYPE = exp.DataType.Type
 _JSON = (_TYPE.JSON, _TYPE.JSONB)
@@ -50,7 +60,7 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     if kind in _SAME or isinstance(value.unnest(), _CONDITIONS):
         return None
     number = number_of(value)
-    if number is None and any(map(_is_widened, value.walk(prune=_settles))):
+    if number is None and any(_is_widened(node) or _is_mean(node) for node in value.walk(prune=_settles)):
         _no_chosen_digits(value)
     if number in (Number.DECIMAL, Number.FRACTION):
         return _of_one(value.unnest(), pair, how) or _of_decimal(value)
@@ -72,7 +82,10 @@ _CHOSEN_WITHIN = (
     "the text of a number that a query within gives, whose digits PostgreSQL chooses by its values: round() it there"
 )
 _FREE = "the text of a numeric without a scale: CAST it AS numeric(p, s)"
-_CHOSEN = "the text of a quotient or a mean of decimals, whose digits PostgreSQL chooses by their values: round() it"
+_CHOSEN = (
+    "the text of a quotient, mean, power or root of decimals, whose digits PostgreSQL chooses by their values:"
+    " round() it"
+)
 
 
 def _of_one(node: exp.Expression, pair: Pair, how: str) -> exp.Expression | None:
@@ -137,7 +150,7 @@ def _ends(node: exp.Expression) -> bool:
 
 def _no_chosen_digits(value: exp.Expression) -> None:
     for node in value.walk(prune=_settles):
-        if isinstance(node, exp.Div | exp.Avg):
+        if isinstance(node, (exp.Div, *MEANS, *POWERS)):
             raise Untranslatable(_CHOSEN)
         if _is_mixed(node):
             raise Untranslatable(_MIXED)
@@ -153,10 +166,15 @@ def no_chosen_digits_within(values: exp.Expression) -> None:
     _no_chosen_within(values)
 
 
+def _is_mean(node: exp.Expression) -> bool:
+    """Whether what nobody declares is a decimal of such digits, if it is a whole number."""
+    return isinstance(node, MEANS) or (isinstance(node, exp.Div) and is_wide(node.left, node.right))
+
+
 def _no_quotient(value: exp.Expression) -> None:
-    """What whole numbers give that are means, or quotients of sums of bigints, are decimals."""
+    """What whole numbers give that are quotients of sums of bigints are decimals."""
     for node in value.walk(prune=_settles):
-        if isinstance(node, exp.Avg) or (isinstance(node, exp.Div) and is_wide(node.left, node.right)):
+        if isinstance(node, exp.Div) and is_wide(node.left, node.right):
             raise Untranslatable(_CHOSEN)
 
 
@@ -166,6 +184,11 @@ def _settles(node: exp.Expression) -> bool:
 
 
 def _is_mixed(node: exp.Expression) -> bool:
+    if isinstance(node, exp.Nullif):
+        # The engine gives what it compares as many places as both have.
+        return Number.INTEGER not in (number_of(node.this), number_of(node.expression)) or (
+            number_of(node) is Number.DECIMAL and number_of(node.this) is Number.INTEGER
+        )
     if not isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
         return False
     known = {value.to.sql() if isinstance(value, exp.Cast) else value.sql() for value in values_of(node)}
@@ -209,7 +232,8 @@ def cast_to_text(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     to, value = node.args["to"], node.this
     if not isinstance(to, exp.DataType) or to.this not in exp.DataType.TEXT_TYPES:
         return None
-    if pair.source in EXACT and to.this in (_TYPE.CHAR, _TYPE.NCHAR) and _is_filled(value, to):
+    fixed = pair.source in EXACT and to.this in (_TYPE.CHAR, _TYPE.NCHAR)
+    if fixed and (_is_filled(value, to) or _is_beside_blanks(node)):
         raise Untranslatable("char(n), whose texts PostgreSQL fills with blanks", "CAST it AS varchar(n), or AS text")
     text = text_of(value, pair)
     length = _length(to) if pair.source in EXACT or to.expressions else None
@@ -220,11 +244,18 @@ def cast_to_text(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def _is_filled(value: exp.Expression, to: exp.DataType) -> bool:
-    """Whether a `char(n)` may end in blanks, which are no part of it: a single character is what it is."""
+    """Whether a `char(n)` may end in blanks, which are no part of it."""
     text, length = text_value(value.unnest()), integer_value(_length(to))
-    if length == 1:
-        return False
+    if length == 1 and type_of(value) not in (None, *exp.DataType.TEXT_TYPES):
+        return False  # no number and no date is an empty text
     return text is None or length is None or len(text) < length or text[:length].endswith(" ")
+
+
+def _is_beside_blanks(node: exp.Expression) -> bool:
+    """Whether a `char(n)` is compared with a text that ends in blanks, which count for nothing there."""
+    around = node.parent
+    beside = around.iter_expressions() if isinstance(around, exp.Predicate) else ()
+    return any((text_value(each.unnest()) or "").endswith(" ") for each in beside)
 
 
 def _length(to: exp.DataType) -> exp.Expression | None:

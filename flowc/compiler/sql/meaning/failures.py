@@ -20,14 +20,14 @@ from flowc.compiler.sql.meaning.core import (
     integer_value,
     type_of,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
 from flowc.compiler.sql.meaning.undefined import Answer, answers, by_zero, engine_by_zero, kept
 
 _FAILS: Mapping[str, str] = {
     "sqlite": "CASE WHEN {0} THEN FLOWC_FAIL('{1}', :a) ELSE :a END",
     "duckdb": "CASE WHEN {0} THEN ERROR('{1}') ELSE :a END",
     "mysql": "CASE WHEN {0} THEN CHAR_LENGTH(CONCAT('{1}', :a)) + 9223372036854775807 + 1 ELSE :a END",
-    "datafusion": "CASE WHEN :a IS NULL OR NOT ({0}) THEN :a"
+    "datafusion": "CASE WHEN ({0}) IS NOT TRUE THEN :a"
     " WHEN CAST('{1}' || left(CAST(random() AS VARCHAR), 0) AS BOOLEAN) THEN :a END",
 }
 """A value that is an error of the engine where a condition holds. MySQL has no function for that: a number out of
@@ -133,9 +133,18 @@ def _is_without(pair: Pair) -> bool:
 
 def _exponent(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Beyond the numbers that there are: MySQL fails by itself, SQLite has the infinity."""
-    return _too_large(node, pair) if answers(pair.source).functions is Answer.FAILS else None
+    if answers(pair.source).functions is not Answer.FAILS:
+        return None
+    vanishes = pair.engine == "datafusion" and pair.source in EXACT and number_of(node.this) is not Number.DECIMAL
+    return (_out_of_range if vanishes else _too_large)(node, pair)
 
 
+_out_of_range = _of(
+    ":a > 709.782712893384 OR (:a < -745.1332191019412 AND :a > -1e308)",
+    "an exponent out of range",
+    lambda v: -745 < v < 709,
+)
+"""Of floats, PostgreSQL gives none that is zero for its size."""
 _too_large = _of(":a > 709.782712893384", "an exponent out of range", lambda v: v < 709, but=("mysql",))
 
 

@@ -1,0 +1,118 @@
+"""Means, deviations, powers, roots and logarithms on DataFusion, which PostgreSQL computes as decimals of decimals.
+
+DataFusion has floats for them. Means are made of decimals that hold any sum; the others of decimals one by one, by
+functions of flowc's own (`runtime/enginedecimals`). What is made of floats, or of whole numbers alone, stays a float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from flowc.compiler.sql.meaning.core import Pair, Rules, call, integer_value
+from flowc.compiler.sql.meaning.datafusion_numbers import (
+    CHOSEN,
+    DEVIATIONS,
+    EXACT,
+    FREE,
+    Number,
+    gathered,
+    is_real,
+    number_of,
+)
+
+_SUMMED = "DECIMAL(76, 18)"
+"""Holds the sum of any numbers; the engine's mean of them has four places more, which are rounded to those of FREE."""
+_TAKEN = "DECIMAL(76, 38)"
+"""Holds every decimal of 38 digits, wherever its point is."""
+
+
+def _mean(node: exp.Expression, pair: Pair) -> None:
+    """The mean of whole numbers or decimals; of what is not known, as it turns out."""
+    given = gathered(node)
+    kind = number_of(node) if pair.source in EXACT else Number.FLOAT
+    if kind in (Number.DECIMAL, Number.FRACTION):
+        given.replace(_as(given, _SUMMED))
+        _around(node, exp.Cast(to=exp.DataType.build(FREE)))
+    elif kind is None and not isinstance(given, exp.Null):
+        given.replace(call("flowc_exact", given))
+        _around(node, call("flowc_mean"))
+
+
+def _deviation(node: exp.Expression, pair: Pair) -> None:
+    """A deviation or variance of whole numbers or decimals, of as many digits as a float surely has."""
+    if pair.source in EXACT and number_of(node) is Number.DECIMAL:
+        given = gathered(node)
+        given.replace(exp.cast(given.copy(), "DOUBLE"))
+        cast = exp.Cast(this=call("flowc_numeric"), to=exp.DataType.build(FREE))
+        _around(node, cast, cast.this)
+
+
+def _as(value: exp.Expression, kind: str) -> exp.Expression:
+    """A cast, of a decimal of other digits too, which the library takes for the same."""
+    return exp.Cast(this=value.copy(), to=exp.DataType.build(kind))
+
+
+def _around(node: exp.Expression, outer: exp.Expression, inner: exp.Expression | None = None) -> None:
+    """Puts a cast or a call around an aggregate with its FILTER and its OVER, as they stand."""
+    whole = node
+    while isinstance(whole.parent, exp.Filter | exp.Window) and whole.parent.this is whole:
+        whole = whole.parent
+    if isinstance(outer, exp.Cast):
+        outer.type = exp.DataType.build("decimal")
+    inner = inner or outer
+    whole.replace(outer)
+    inner.set(*("this", whole) if isinstance(inner, exp.Cast) else ("expressions", [whole]))
+
+
+def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A power, a root or a logarithm: of decimals, to the digits that PostgreSQL gives."""
+    if pair.source not in EXACT:
+        return None
+    parts = [node.args[key] for key in ("this", "expression") if node.args.get(key) is not None]
+    exact, name = number_of(node) is Number.DECIMAL, _NAMES[type(node)]
+    ten = isinstance(node, exp.Log) and (len(parts) == 1 or integer_value(parts[0]) == _TEN)
+    if ten:
+        # Of the engine's own logarithms, only this one has 3 of 1000.
+        parts, name = parts[-1:], "log10"
+    if exact:
+        made = call(f"flowc_decimal_{name}", *(_as(part, _TAKEN) for part in parts))
+        made.type = exp.DataType.build("decimal")
+        return made
+    for part in [part for part in parts if number_of(part) is Number.DECIMAL or is_real(part)]:
+        part.replace(exp.cast(part.copy(), "DOUBLE"))
+    return call(name, node.expression if node.args.get("expression") is not None else node.this) if ten else None
+
+
+def as_float(value: exp.Expression, to: exp.DataType) -> exp.Expression | None:
+    """A cast of a decimal of many digits to a float, which the engine alone would miss by a digit or two."""
+    if to.this not in exp.DataType.FLOAT_TYPES or number_of(value) is not Number.DECIMAL or _is_short(value):
+        return None
+    return exp.Cast(this=exp.cast(value.copy(), "varchar"), to=to.copy())
+
+
+def _is_short(value: exp.Expression) -> bool:
+    """Whether a decimal has few digits as a rule: a column, or one that is written or cast so."""
+    inner = value.unnest()
+    if isinstance(inner, exp.Cast):
+        sizes = [integer_value(size.this) or 0 for size in inner.to.expressions]
+        return bool(sizes) and sizes[0] <= _SHORT
+    if isinstance(inner, exp.Sum | exp.Min | exp.Max | exp.Neg | exp.Abs | exp.Window | exp.Filter):
+        return _is_short(inner.this)
+    if isinstance(inner, exp.Literal):
+        return len(inner.this) <= _SHORT
+    return isinstance(inner, exp.Column) and CHOSEN not in inner.meta
+
+
+_SHORT = 15
+_TEN = 10
+_NAMES: Mapping[type[exp.Expression], str] = {
+    exp.Sqrt: "sqrt", exp.Exp: "exp", exp.Ln: "ln", exp.Log: "log", exp.Pow: "power",
+}  # fmt: skip
+
+DECIMALS: Rules = {
+    exp.Avg: (_mean,),
+    **dict.fromkeys(DEVIATIONS, (_deviation,)),
+    **dict.fromkeys(_NAMES, (_power,)),
+}

@@ -1,0 +1,147 @@
+"""Powers, roots and logarithms of decimals: what `flowc_decimal_power` and the like mean, as PostgreSQL gives them.
+
+Each has at least sixteen digits, and is rounded to the place to which PostgreSQL computes it, but for places beyond the
+twentieth. Arrow has no kernels for them, so they are made one by one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from decimal import Context, Decimal, Overflow
+from functools import lru_cache
+
+import pyarrow as pa
+
+from flowc.errors import DataError
+
+TAKES, GIVES = pa.decimal256(76, 38), pa.decimal128(38, 20)
+_DIGITS, _PLACES, _BASE = 16, 20, 4
+"""The least digits of a result, the most places, and how many digits PostgreSQL keeps together."""
+_EXACT = Context(prec=120)
+_CLOSE = Context(prec=46)
+_TOO_GREAT = Decimal(10) ** 18
+
+
+def sqrt(values: pa.Array) -> pa.Array:
+    """Square roots of TAKES as GIVES. Raises DataError for what has none, or is too large."""
+    return _made("sqrt", _sqrt, values)
+
+
+def exp(values: pa.Array) -> pa.Array:
+    """Powers of e of TAKES as GIVES. Raises DataError for those that are too large."""
+    return _made("exp", _exp, values)
+
+
+def ln(values: pa.Array) -> pa.Array:
+    """Natural logarithms of TAKES as GIVES. Raises DataError for what has none."""
+    return _made("ln", _ln, values)
+
+
+def log10(values: pa.Array) -> pa.Array:
+    """Logarithms to the base of ten of TAKES as GIVES. Raises DataError for what has none."""
+    return _made("log", lambda value: _log(Decimal(10), value), values)
+
+
+def log(bases: pa.Array, values: pa.Array) -> pa.Array:
+    """Logarithms of TAKES as GIVES, each to a base. Raises DataError for what has none."""
+    return _made("log", _log, bases, values)
+
+
+def power(bases: pa.Array, exponents: pa.Array) -> pa.Array:
+    """Powers of TAKES as GIVES. Raises DataError for what has none, or is too large."""
+    return _made("power", _power, bases, exponents)
+
+
+def _made(name: str, function: Callable[..., Decimal], *arrays: pa.Array) -> pa.Array:
+    rows = zip(*(array.to_pylist() for array in arrays), strict=True)
+    return pa.array([None if None in row else _one(name, function, *row) for row in rows], GIVES)
+
+
+def _one(name: str, function: Callable[..., Decimal], *values: Decimal) -> Decimal:
+    shown = ", ".join(f"{value.normalize(_EXACT):f}" for value in values)
+    try:
+        made = function(*values)
+    except Overflow:
+        made = _TOO_GREAT
+    except ArithmeticError as error:
+        raise DataError(f"{name}({shown}) is not defined", code="arithmetic-overflow", help=_DEFINED) from error
+    if abs(made) >= _TOO_GREAT:
+        raise DataError(f"{name}({shown}) is too large for numeric(38,20)", code="arithmetic-overflow", help=_FLOAT)
+    return made
+
+
+_FLOAT = "compute it of a float, which has room for it: `CAST(x AS float8)`"
+_DEFINED = "leave such rows out, or make NULL of them with CASE"
+
+
+def _sqrt(value: Decimal) -> Decimal:
+    half = _quotient((_weight(value) + 1) * _BASE, 2) - 1
+    return _rounded(_CLOSE.sqrt(value), half, value)
+
+
+def _exp(value: Decimal) -> Decimal:
+    return _rounded(_CLOSE.exp(value), int(float(value) * _LOG_E), value)
+
+
+def _ln(value: Decimal) -> Decimal:
+    made = _logarithm(value)
+    return _rounded(made, _place_of(value, made), value)
+
+
+def _log(base: Decimal, value: Decimal) -> Decimal:
+    above, below = _logarithm(value), _logarithm(base)
+    places = _place_of(value, above) - _place_of(base, below)
+    return _rounded(_CLOSE.divide(above, below), places, base, value)
+
+
+def _power(base: Decimal, exponent: Decimal) -> Decimal:
+    if exponent == exponent.to_integral_value():
+        made = _EXACT.power(base, exponent) if exponent else Decimal(1)
+        return _rounded(made, min(made.adjusted() if made else 0, 0), base)
+    if not base and exponent > 0:
+        return Decimal(0)
+    logarithm = _CLOSE.multiply(_logarithm(base), exponent)
+    return _rounded(_CLOSE.exp(logarithm), int(float(logarithm) * _LOG_E), base, exponent)
+
+
+_LOG_E = 0.434294481903252
+
+
+def _rounded(made: Decimal, magnitude: int, *given: Decimal) -> Decimal:
+    """A result to sixteen digits, the first of them at a power of ten, or to the places of what it is made of."""
+    if abs(made) >= _TOO_GREAT:
+        return made
+    places = max(_DIGITS - magnitude, 0, *(_places(value) for value in given))
+    return made.quantize(Decimal(1).scaleb(-min(places, _PLACES)), rounding="ROUND_HALF_UP", context=_EXACT)
+
+
+def _places(value: Decimal) -> int:
+    exponent = value.normalize(_EXACT).as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
+
+
+def _weight(value: Decimal) -> int:
+    """The power of 10000 of the first digit of a number in that base."""
+    return value.adjusted() // _BASE if value else 0
+
+
+def _place_of(value: Decimal, logarithm: Decimal) -> int:
+    """The power of ten of the first digit of a logarithm, about as PostgreSQL takes it."""
+    if _NEAR_ONE[0] <= value <= _NEAR_ONE[1]:
+        return (value - 1).adjusted() if value != 1 else 0
+    return int(math.log10(abs(logarithm)))
+
+
+_NEAR_ONE = (Decimal("0.9"), Decimal("1.1"))
+
+
+@lru_cache(maxsize=64)
+def _logarithm(value: Decimal) -> Decimal:
+    """Raises InvalidOperation for zero, whose logarithm is minus infinity to the library."""
+    return _CLOSE.ln(value or Decimal(-1))
+
+
+def _quotient(value: int, divisor: int) -> int:
+    """Cut towards zero, as C divides."""
+    return int(value / divisor)
