@@ -6,6 +6,7 @@ takes the process along. What it tells goes as lines of JSON to its standard out
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import pickle
@@ -19,7 +20,7 @@ from pathlib import Path
 from flowc.runtime.interrupts import end_at_the_second
 from flowc.runtime.lean import without_pandas
 from flowc.service.daemon.channel import Channel, Wire
-from flowc.service.daemon.job import Job
+from flowc.service.daemon.job import STOPPED, Job
 from flowc.service.daemon.worker import Worker
 from flowc.service.secrets import Resolver
 
@@ -38,14 +39,13 @@ def main() -> None:
     size = int.from_bytes(sys.stdin.buffer.read(8), "big")
     jobs: tuple[Job, ...] = pickle.loads(sys.stdin.buffer.read(size))
     wire = Wire(os.fdopen(os.dup(1), "wb"), Resolver(os.environ, Path(jobs[0].checked.project.root)))
-    os.dup2(2, 1)  # what a library or a user's function prints is no line of ours
     process = Channel(wire, jobs)
     _capture(process)
     logging.getLogger("flowc").addHandler(Forward(process))
     workers = [Worker(job, Channel(wire, (job,), number)) for number, job in enumerate(jobs)]
     _listen(workers)
     code = _run(workers)
-    os._exit(code)  # a client that still says good-bye to its broker does not hold us up
+    os._exit(code or STOPPED)  # a client that still says good-bye to its broker does not hold us up
 
 
 def _run(workers: Sequence[Worker]) -> int:
@@ -83,8 +83,9 @@ class Forward(logging.Handler):
 
 
 def _capture(process: Channel) -> None:
-    """Whatever is written to standard error becomes lines of the log."""
+    """Whatever a library or a user's function writes to standard output or error becomes lines of the log."""
     source, sink = os.pipe()
+    os.dup2(sink, 1)
     os.dup2(sink, 2)
     os.close(sink)
 
@@ -94,6 +95,8 @@ def _capture(process: Channel) -> None:
                 if line.strip():
                     process.event("warning", line.rstrip())
 
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=True)
     threading.Thread(target=pump, name="flowc-stderr", daemon=True).start()
 
 

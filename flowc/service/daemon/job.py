@@ -1,4 +1,4 @@
-"""What a worker has to do, and how a process says that all of its workers gave up."""
+"""What a worker has to do, and how a process says that all of its workers gave up, or were stopped."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from flowc.service.daemon.suspects import Care
 
 FINAL = 3
 """The exit code of a process with a worker that gave up: it has told why, and is not to be started again."""
+STOPPED = 4
+"""That of one whose workers were stopped. A user's function may leave with 0, and has stopped nothing."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from flowc.service.daemon.job import FINAL
+from flowc.service.daemon.job import FINAL, STOPPED
 from flowc.service.daemon.minded import Minded
 from flowc.service.daemon.stats import Event, Line
 
@@ -66,7 +66,7 @@ class Process:
         while staying and not self._stopping.is_set():
             began = time.monotonic()
             code = self._run(staying)
-            if self._stopping.is_set() or code in (0, FINAL):
+            if self._stopping.is_set() or code in (STOPPED, FINAL):
                 break
             staying = self._again(staying, code, time.monotonic() - began)
         for worker in self.workers:
