@@ -72,7 +72,7 @@ class _Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answers in a thread, in the place of the one that has the least time left where there is no other."""
-        longest = sorted(tuple(self._awaited.items()), key=lambda each: each[1])[:1]
+        longest = sorted(list(self._awaited.items()), key=lambda each: each[1])[:1]
         if self._room.acquire(blocking=False) or (
             self._hang_up([client for client, _ in longest]) and self._room.acquire(timeout=1)
         ):
