@@ -145,6 +145,30 @@ def test_functions_in_what_is_no_module(project: Inside, what: str) -> None:
     assert "`odd.py`" in done.out
 
 
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_streams_that_are_closed_are_nowhere(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    folder = Folder(tmp_path)
+    folder.write("specs/main.yaml", STREAM + LOAD.removeprefix(SPECS))
+    close = " ".join(f"{number}>&-" for number in closed)
+    script = f"exec {sys.executable} -m flowc plan {close}"
+    done = subprocess.run(["sh", "-c", script], env=folder.environment(), capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr, "table a.t" in done.stdout) == (0, "", 1 not in closed)
+
+
+@pytest.mark.parametrize("command", [("plan",), ("--help",), ("explain", "no-specs"), ("run", "--once", "--json")])
+def test_output_that_nothing_takes_is_told(tmp_path: Path, command: tuple[str, ...]) -> None:
+    folder = Folder(tmp_path)
+    folder.write("specs/main.yaml", STREAM)
+    folder.write("inbox/a.jsonl", '{"id": 1}\n')
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            folder.command(*command), env=folder.environment(), stdout=full, stderr=subprocess.PIPE, text=True,
+            cwd=tmp_path,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("error[unwritable-file]: the output cannot be written: no space left on device\n")
+
+
 SILENT = "class E(Exception):\n    def __str__(self): raise ZeroDivisionError\n"
 
 

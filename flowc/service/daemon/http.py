@@ -72,7 +72,7 @@ class _Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answers in a thread, in the place of the one that has the least time left where there is no other."""
-        longest = sorted(list(self._awaited.items()), key=lambda each: each[1])[:1]
+        longest = sorted(self._awaited.copy().items(), key=lambda each: each[1])[:1]
         if self._room.acquire(blocking=False) or (
             self._hang_up([client for client, _ in longest]) and self._room.acquire(timeout=1)
         ):
@@ -84,7 +84,7 @@ class _Server(ThreadingHTTPServer):
     def service_actions(self) -> None:
         """Hangs up on those who take too long to say what they ask; called about twice a second."""
         now = time.monotonic()
-        self._hang_up([client for client, until in tuple(self._awaited.items()) if until < now])
+        self._hang_up([client for client, until in self._awaited.copy().items() if until < now])
 
     def awaits(self, client: socket.socket, seconds: float) -> None:
         """It is the client's turn, to ask or to read what it is told, for at most so long."""
