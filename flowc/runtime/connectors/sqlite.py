@@ -29,6 +29,11 @@ _BATCH = 20_000
 _BUSY_SECONDS = 30.0
 _VIEW = "flowc_described"
 _BACK = "check the path, or bring the file back"
+_UNUSABLE = {
+    sqlite3.SQLITE_CORRUPT: _BACK, sqlite3.SQLITE_NOTADB: _BACK,
+    sqlite3.SQLITE_FULL: "make room on its disk", sqlite3.SQLITE_IOERR: "check its disk and its folder",
+}  # fmt: skip
+"""What SQLite says of a file as a whole, by its codes, and the mend."""
 
 # What the values of an expression are, by SQLite's names of their storage classes.
 _STORED = {"integer": BIGINT, "real": DataType(Kind.FLOAT64), "text": TEXT, "blob": DataType(Kind.BINARY)}
@@ -195,9 +200,8 @@ class SQLite:
             raise EngineError(message, code="connection-failed", help=_BACK) from error
 
     def _failed(self, error: Exception) -> FlowcError:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            message = f"cannot use `{self._path}`: {error}"
-            return EngineError(message, code="connection-failed", help=_BACK)
+        if mend := _UNUSABLE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF):
+            return EngineError(f"cannot use `{self._path}`: {error}", code="connection-failed", help=mend)
         return _failure(error)
 
 
