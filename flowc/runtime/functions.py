@@ -163,7 +163,8 @@ def _words(error: BaseException) -> str:
         said = str(error)
     except BaseException as failed:
         said = f"its text cannot be made ({type(failed).__name__})"
-    return f"{type(error).__name__}: {said if len(said) <= _SAID else said[:_SAID] + '…'}"
+    shown = said if len(said) <= _SAID else f"{said[:_SAID]}…"
+    return f"{type(error).__name__}: {shown}" if said else type(error).__name__
 
 
 def _module(name: str, root: Path) -> ModuleType:

@@ -176,12 +176,12 @@ SILENT = "class E(Exception):\n    def __str__(self): raise ZeroDivisionError\n"
     ("module", "words"),
     [
         ("class B(BaseException): pass\nraise B('x')", "cannot be loaded from `odd:f`: B: x\n"),
-        ("raise GeneratorExit", "cannot be loaded from `odd:f`: GeneratorExit: \n"),
+        ("raise GeneratorExit", "cannot be loaded from `odd:f`: GeneratorExit\n"),
         ("raise ValueError('A' * 10_000_000)", "cannot be loaded from `odd:f`: ValueError: AAAA"),
         (SILENT + "raise E", "cannot be loaded from `odd:f`: E: its text cannot be made (ZeroDivisionError)\n"),
         (SILENT + "def f(a): raise E", "function `f` failed: E: its text cannot be made (ZeroDivisionError)\n"),
         ("class B(BaseException): pass\ndef f(a): raise B('x')", "function `f` failed: B: x\n"),
-        ("def f(a): raise KeyboardInterrupt", "function `f` failed: KeyboardInterrupt: \n"),
+        ("def f(a): raise KeyboardInterrupt", "function `f` failed: KeyboardInterrupt\n"),
     ],
 )
 def test_functions_that_fail_in_ways_of_their_own(project: Inside, module: str, words: str) -> None:
