@@ -59,7 +59,7 @@ def command(
     if file is not None:
         saved = read_plan(file, environment)
         whole = prepare_whole([Path(path) for path in saved.specs], saved.environment)
-        check_project(saved, whole.checked.project.name)
+        check_project(saved, whole.checked.project.name, whole.checked.project.connections)
         refuse_destructive(saved.plan, allowed)
         yes = False
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
@@ -99,6 +100,7 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Runs the command line and exits."""
+    _open_closed_streams()
     given = sys.argv[1:]
     arguments = [argument for argument in given if argument != "--debug"]
     # Compiling makes many objects and keeps nearly all of them: looking for garbage took a third of a lint's time.
@@ -132,7 +134,7 @@ def _run(arguments: Sequence[str], *, debug: bool) -> int:
             say(traceback.format_exc().rstrip())
             return 2
         if isinstance(error, OSError):
-            error = unusable_file(error) if error.filename is not None else _homeless() or error
+            error = unusable_file(error) if error.filename is not None else _homeless() or _full(error) or error
         return _show_failure(error) if isinstance(error, FlowcError) else _show_bug(error, arguments)
     return code if isinstance(code, int) else 0
 
@@ -145,6 +147,23 @@ def _homeless() -> UsageError | None:
         message = "the working folder was removed"
         return UsageError(message, code="unusable-file", help="change into a folder that is there")
     return None
+
+
+def _full(error: OSError) -> UsageError | None:
+    """What is wrong with standard output, or a file, that takes no more."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF):
+        return None
+    message = f"the output cannot be written: {(error.strerror or 'failed').lower()}"
+    return UsageError(message, code="unwritable-file", help="make room, or write it elsewhere")
+
+
+def _open_closed_streams() -> None:
+    """What the caller closed is nowhere: else the next file that is opened takes its place, and what is printed."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDWR)
+            os.dup2(handle, number)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False))
 
 
 def _show_refusal(error: click.ClickException) -> int:
@@ -165,9 +184,9 @@ def _show_bug(error: Exception, arguments: Sequence[str]) -> int:
 
 
 def _leave(code: int) -> None:
-    """Exits; a reader that went away must not turn the interpreter's last flush into an error."""
+    """Exits; a reader that went away, or a full disk, must not turn the interpreter's last flush into an error."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)

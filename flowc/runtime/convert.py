@@ -32,6 +32,9 @@ CAST_HELP = "write the conversion you mean as a CAST in the SQL, or as a normali
 ZONE_HELP = "say the zone of the source's times with `timezone:`, or convert them in the SQL with `AT TIME ZONE`"
 NAIVE_HELP = "convert it in the SQL, for instance with `AT TIME ZONE 'UTC'`"
 
+_DAY = 86_400 * 10**6
+"""Microseconds; a time of so many is 24:00:00."""
+
 Convert = Callable[[pa.Array, DataType, DataType, str | None], pa.Array]
 
 _TEXTS = (Kind.TEXT, Kind.UNKNOWN)
@@ -232,7 +235,11 @@ def _to_time(array: pa.Array, source: DataType, target: DataType, _zone: str | N
         array = pc.binary_join_element_wise("1970-01-01", array, " ").cast(pa.timestamp("us")).cast(pa.time64("us"))
     elif source.kind is not Kind.TIME:
         raise _refuse()
-    return _digits(array.cast(pa.time64("us")), target)
+    made = array.cast(pa.time64("us"))
+    ends = pc.min_max(made.view(pa.int64()))
+    if ends["min"].is_valid and not 0 <= ends["min"].as_py() <= ends["max"].as_py() <= _DAY:
+        raise Misfit(": it is no time of a day")  # files hold such, and DuckDB breaks down when it shows one
+    return _digits(made, target)
 
 
 def _to_timestamp(array: pa.Array, source: DataType, target: DataType, _zone: str | None) -> pa.Array:

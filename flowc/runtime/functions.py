@@ -30,6 +30,8 @@ _PROJECT = "flowc_project"
 """The package that holds modules of a project whose names are others'; for each root another."""
 _METHODS = (("update", "update_batch"), ("merge", "merge_batch"), ("state",), ("evaluate",))
 """What an aggregate has, under one of these names."""
+_SAID = 2000
+"""How much is shown of what an author's code says when it fails."""
 
 Fail = Callable[[DataError], None]
 
@@ -67,9 +69,8 @@ class Function:
         """What `work` returns; what the author's code raises is told with the function's name."""
         try:
             return work()
-        except (Exception, SystemExit) as error:
-            words = f"{type(error).__name__}: {error}"
-            failure = DataError(f"function `{self.plan.name}` failed: {words}", code=CODE)
+        except BaseException as error:  # of any sort: the engine calls this in threads that no signal comes to
+            failure = DataError(f"function `{self.plan.name}` failed: {_words(error)}", code=CODE)
             fail(failure)
             raise failure from error
 
@@ -148,10 +149,22 @@ def _loaded(plan: FunctionPlan, root: Path) -> Any:
     try:
         found = getattr(_module(module_name, root), name)
         _check_kind(plan, found)
-    except (Exception, SystemExit) as error:  # a script that ends the process is no module
-        message = f"function `{plan.name}` cannot be loaded from `{plan.python}`: {type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a script that ends the process is no module
+        message = f"function `{plan.name}` cannot be loaded from `{plan.python}`: {_words(error)}"
         raise UsageError(message, code="function-not-loaded", help=f"it is looked for under `{root}`") from error
     return found
+
+
+def _words(error: BaseException) -> str:
+    """What the author's code raised: its class may be the author's too, and fail to say anything, or never end."""
+    try:
+        said = str(error)
+    except BaseException as failed:
+        said = f"its text cannot be made ({type(failed).__name__})"
+    shown = said if len(said) <= _SAID else f"{said[:_SAID]}…"
+    return f"{type(error).__name__}: {shown}" if said else type(error).__name__
 
 
 def _module(name: str, root: Path) -> ModuleType:

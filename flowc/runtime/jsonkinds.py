@@ -15,6 +15,7 @@ import pyarrow.json as arrow_json
 from flowc.errors import DataError
 from flowc.runtime.connectors.files import unreadable
 from flowc.runtime.jsonodd import demand_no_constants
+from flowc.runtime.names import nameless
 
 Line = tuple[Path, str, bytes]
 """The file of a line, where it is there in words, and the line."""
@@ -36,6 +37,13 @@ def schema_of(lines: bytes) -> pa.Schema:
     if _NULL.search(b"\n" + lines):
         raise ValueError("a line is `null`, which is not a JSON object")  # Arrow dies of it
     demand_no_constants(lines)
+    found = _types(lines)
+    if wrong := nameless(found.names):
+        raise ValueError(wrong)
+    return found
+
+
+def _types(lines: bytes) -> pa.Schema:
     try:
         return _arrow_schema(lines)
     except pa.ArrowInvalid as error:

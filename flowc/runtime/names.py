@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from flowc.catalog import TableName
@@ -48,3 +49,9 @@ def derived(sql: str, names: Iterable[str], chosen: Iterable[str]) -> str:
     The query stands on lines of its own, for it may end in a comment.
     """
     return f"SELECT {', '.join(chosen)} FROM (\n{without_end(sql)}\n) AS flowc_query({listed(names)})"
+
+
+def nameless(names: Iterable[str]) -> str:
+    """What is wrong with a name that holds a NUL: what hands columns on ends it there, and finds no values for it."""
+    found = next((name for name in names if "\0" in name), None)
+    return "" if found is None else f"the name of its column {json.dumps(found)} holds a NUL"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from flowc.errors import UsageError
+from flowc.errors import EngineError, UsageError
 
 
 def text(options: Mapping[str, object], name: str) -> str | None:
@@ -32,6 +32,14 @@ def database_path(options: Mapping[str, object], kind: str) -> str:
         raise UsageError(f"a {kind} connection needs a `path`", code="unusable-option", help=f"path: app.{kind}")
     root = text(options, "root")
     return path if path == ":memory:" or root is None else str(Path(root) / path)
+
+
+def demand_file(path: str) -> None:
+    """Raises EngineError where the file of a database is a pipe or a device: opening it might never end."""
+    place = Path(path)
+    if place.exists() and not place.is_file() and not place.is_dir():
+        message = f"cannot open `{path}`: it is not a file"
+        raise EngineError(message, code="connection-failed", help="check the path")
 
 
 def _from_url(url: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_field, data_type
-from flowc.runtime.connectors.files import Files, demand_few, parquet_options, unreadable
+from flowc.runtime.connectors.files import Files, demand_columns, parquet_options, unreadable
 from flowc.runtime.names import quoted
 from flowc.types import DataType
 
@@ -82,13 +83,32 @@ def _unlike(path: Path, own: pa.Schema, others: pa.Schema) -> DataError:
 def _schema(path: Path, most: int) -> pa.Schema:
     try:
         found = pq.read_metadata(path)
-        demand_few(path, found.num_columns, most)
+        demand_columns(path, found, most)
         schema = found.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, str(error)) from None
-    if twice := next((name for name in schema.names if schema.names.count(name) > 1), None):
+    if twice := next((name for name, count in Counter(schema.names).items() if count > 1), None):
         raise unreadable(path, f"it has several columns `{twice}`", "give each a name of its own")
+    if not all(map(_is_utf8, _beside(found.metadata, schema))):
+        raise unreadable(path, "what it holds beside its columns is not UTF-8", "write it without that metadata")
     return schema
+
+
+def _beside(told: Mapping[bytes, bytes] | None, fields: Iterable[pa.Field]) -> Iterator[bytes]:
+    """What is told of a file or a type, and of the fields in it: keys and values."""
+    for key, value in (told or {}).items():
+        yield from (key, value)
+    for field in fields:
+        inside = (field.type.field(place) for place in range(field.type.num_fields))
+        yield from _beside(field.metadata, inside)
+
+
+def _is_utf8(told: bytes) -> bool:
+    try:
+        told.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _written(file: pq.ParquetFile) -> pa.Schema:

@@ -10,6 +10,7 @@ import yaml
 
 from flowc.catalog import Column, Index, Table, TableName
 from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.yamlscalars import plain_value
 from flowc.compiler.tables.difference import default_form
 from flowc.compiler.tables.state import own_tables
 from flowc.controls import printable
@@ -88,11 +89,16 @@ def _counter(table: Table, database: Database) -> Iterator[str]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what YAML takes for ends of lines as escapes, for as they are they would be read as blanks."""
+    """Writes texts so that YAML 1.2 reads them as they are.
+
+    What it takes for ends of lines are escapes, for else they would be blanks; numbers as `1e5`, which YAML 1.1 does
+    not know, stand in quotes.
+    """
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _BREAKS.search(text) else None)
+    style = '"' if _BREAKS.search(text) else None if plain_value(text) == text else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _BREAKS = re.compile("[\x85\u2028\u2029]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -71,10 +71,10 @@ def read_plan(path: Path, environment: str | None = None) -> SavedPlan:
 def _read(path: Path) -> SavedPlan:
     try:
         fields = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # a ValueError: no JSON, or no UTF-8
         raise _unreadable(f"`{path}` is not a plan: {error}") from None
     if fields.get("format") != FORMAT:
-        found = f"format {fields['format']}" if "format" in fields else "no format"
+        found = f"format {fields['format']}" if isinstance(fields.get("format"), int) else "no format"
         raise _unreadable(f"`{path}` has {found}, and this version of flowc reads format {FORMAT}")
     if fields.pop(_HASH, None) != _hash(fields):
         raise _unreadable(f"`{path}` was changed after it was made")
@@ -103,14 +103,19 @@ class Drifted:
     wanted: str | None
 
 
-def check_project(saved: SavedPlan, project: str) -> None:
-    """Raises UsageError where the plan was made for a project of another name than that of the specs."""
+def check_project(saved: SavedPlan, project: str, connections: Collection[str]) -> None:
+    """Raises UsageError where the plan was made for a project of another name, or for a connection that there is not.
+
+    `connections` are those of the specs.
+    """
+    help = "make a new one with `flowc plan --out FILE`"
     if saved.plan.project != project:
-        raise UsageError(
-            f"the plan was made for project `{saved.plan.project}`, and the specs are of project `{project}`",
-            code="stale-plan",
-            help="make a new one with `flowc plan --out FILE`",
-        )
+        message = f"the plan was made for project `{saved.plan.project}`, and the specs are of project `{project}`"
+        raise UsageError(message, code="stale-plan", help=help)
+    for database in saved.plan.databases:
+        if database.connection not in connections:
+            message = f"the plan changes `{database.connection}`, and the specs have no such connection"
+            raise UsageError(message, code="stale-plan", help=help)
 
 
 def check_fresh(saved: DatabasePlan, now: DatabasePlan, history: History, plan_id: str) -> DatabasePlan:

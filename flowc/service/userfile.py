@@ -65,6 +65,8 @@ def _end(text: str, offset: int) -> int:
 
 def _text(path: Path) -> str:
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(f"{path} is not a file")
         return path.read_text(encoding="utf-8-sig") if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read `{path}`", code="unreadable-file", help="check the file") from error

@@ -22,19 +22,32 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("kind", list(ROWS))
-@pytest.mark.parametrize("damage", ["first", "middle", "cut", "none"])
+DAMAGES = ("first", "middle", "cut", "none", "pipe", "device")
+
+
+@pytest.mark.parametrize(("kind", "damage"), [*((k, d) for k in ROWS for d in DAMAGES), ("sqlite", "words")])
 def test_a_broken_database_is_told_by_its_path(project, kind, damage):
     path = project.path / "broken.db"
     with closing(open_database(kind, {"path": str(path)})) as database:
         database.execute(ROWS[kind])
     data = path.read_bytes()
-    half, noise = len(data) // 2, os.urandom(20_000)
-    path.write_bytes({
-        "first": noise + data[len(noise):], "middle": data[:half] + noise + data[half + len(noise):],
-        "cut": data[:half], "none": b"id,name\n" * 1000,
-    }[damage])  # fmt: skip
+    path.unlink()
+    if damage == "pipe":
+        os.mkfifo(path)
+    elif damage == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_bytes(_damaged(data)[damage])
     project.write("specs/p.yaml", SPEC.format(kind=kind))
     told = project.flowc("run", "p", "--once").err
     assert "error[connection-failed]" in told
     assert "broken.db`: " in told
+
+
+def _damaged(data: bytes) -> dict[str, bytes]:
+    half, noise = len(data) // 2, os.urandom(20_000)
+    return {
+        "first": noise + data[len(noise):], "middle": data[:half] + noise + data[half + len(noise):],
+        "cut": data[:half], "none": b"id,name\n" * 1000,
+        "words": data.replace(b"CREATE TABLE", b"CREATE \xd9ABLE"),  # SQLite quotes it in what it says
+    }  # fmt: skip

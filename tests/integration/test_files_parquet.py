@@ -58,6 +58,8 @@ ODD = {
     "map": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
     "map of maps": pa.array([[("a", [(1, 2)])]], pa.map_(pa.string(), pa.map_(pa.int64(), pa.int64()))),
     "large list": pa.array([["a"]], pa.large_list(pa.large_string())),
+    "before a day": pa.array([0, -1], pa.int64()).view(pa.time64("us")),
+    "after a day": pa.array([0, 86_400_001 * 5], pa.int32()).view(pa.time32("ms")),
     "fixed list": pa.array([[1, 2]], pa.list_(pa.int64(), 2)),
 }  # fmt: skip
 
@@ -73,6 +75,8 @@ def test_odd_types_arrive_or_are_told(project, odd, kind):
 
 @pytest.mark.parametrize(("odd", "words"), [
     ("nanoseconds", "column `v`: `00:00:00.000001001` (time) does not fit `time`, in row 1 of `"),
+    ("before a day", "(time) does not fit `time`: it is no time of a day, in row 2 of `"),
+    ("after a day", "(time) does not fit `time`: it is no time of a day, in row 2 of `"),
     ("decimals", "in/a.parquet` cannot be read: its column `v` is a dictionary of `numeric(10,2)`"),
     ("decimals in a struct", "in/a.parquet` cannot be read: its column `v` is a dictionary of `numeric(10,2)`"),
     ("no text", "in/a.parquet` cannot be read: column `v`: "),
@@ -117,6 +121,27 @@ def test_columns_are_bounded_with_those_within_others(project):
     assert "max_columns" not in stream
     for words in tried(project, table, read="read: { infer_rows: 8 }"):
         assert "Parquet has no option `infer_rows`" in words
+
+
+@pytest.mark.parametrize("table", [
+    {"id": [1], "a\0b": [2]}, {"id": [1], "v": pa.array([{"a\0b": 2}])}, {"id": [1], "a": [3], "a\0b": [2]},
+])  # fmt: skip
+def test_a_name_with_a_nul_is_told(project, table):
+    """The engine knows it only as far as the NUL, where its values are NULL."""
+    for read in ("", "columns: { id: bigint }"):
+        for words in tried(project, pa.table(table), read=read):
+            assert 'a\\u0000b" holds a NUL' in words
+
+
+@pytest.mark.parametrize("where", ["file", "field", "within"])
+def test_metadata_of_other_bytes_is_told_by_its_file(project, where):
+    """The engine takes none of a file that holds such."""
+    bytes_, field = {"kind": b"\xff\0"}, pa.field("v", pa.int64())
+    odd = field.with_metadata(bytes_) if where != "file" else field
+    schema = pa.schema([pa.field("s", pa.struct([odd])) if where == "within" else odd])
+    schema = schema.with_metadata(bytes_) if where == "file" else schema
+    words = tried(project, pa.table([[{"v": 5}] if where == "within" else [5]], schema=schema))[0]
+    assert "in/a.parquet` cannot be read: what it holds beside its columns is not UTF-8" in words
 
 
 class Keys(encryption.KmsClient):

@@ -95,6 +95,21 @@ def test_lines_that_end_in_separators_of_unicode_are_told(project, sign):
         assert f"its header holds U+{ord(sign):04X}, a line separator, and lines end in line feeds" in said
 
 
+@pytest.mark.parametrize(("form", "text", "more"), [
+    ("csv", "id,name,name\0more\n1,a,x\n", DECLARED), ("csv", "id,name,name\0more\n1,a,x\n", ""),
+    ("jsonl", '{"id": 1, "name": "a", "name\\u0000more": "x"}\n', ""),
+    ("json", '[{"id": 1, "name": "a", "name\\u0000more": "x"}]', ""),
+])  # fmt: skip
+def test_a_column_with_a_nul_in_its_name_is_told(project, form, text, more):
+    """The engine knows it only as far as the NUL, where its values are NULL, or another column's."""
+    put(project.path / "in", f"a.{form}", text)
+    write(project, f"a.{form}", "", more)
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
+    for said in outcomes(project, "strict", "follow"):
+        assert 'name\\u0000more" holds a NUL' in said
+
+
 def test_a_carriage_return_of_its_own_in_a_row_is_bad_everywhere(project):
     put(project.path / "in", "a.csv", 'id,name\r\n1,a\r\n2,b\r3,c\r\n4,"d\re"\r\n')
     write(project, "a.csv", "")

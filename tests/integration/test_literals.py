@@ -98,7 +98,7 @@ def test_columns_of_every_character(database: Database) -> None:
     assert [column.name for column in database.tables([table])[table].columns] == names
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", [*SAMPLES, "1e5", "0o17", "null", "~", "2020-01-01", "- a", "a: b #c"])
 def test_import_takes_any_name(name: str, store: Store, project: Inside) -> None:
     store.run(f"CREATE TABLE {_own(store, name)} ({_own(store, name)} VARCHAR(50) PRIMARY KEY)")
     project.write("specs/s.yaml", f"connections:\n  db: {store.connection}\n")

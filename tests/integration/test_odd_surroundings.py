@@ -61,6 +61,8 @@ def test_names_may_be_longer_than_a_file_may_be_called(project: Inside, command:
         (("run", "--http", "é" * 70 + ".example:80"), "unusable-option"),
         (("run", "--http", "..:80"), "unusable-option"),
         (("run", "--http", "[::1:80"), "unusable-option"),
+        (("run", "--http", ""), "unusable-option"),
+        (("run", "--http", "127.0.0.1:80\n"), "unusable-option"),
         (("dlq", "purge", "s", "--older-than", "9" * 30 + "d"), "unreadable-argument"),
         (("dlq", "purge", "s", "--older-than", "9" * 400 + "d"), "unreadable-argument"),
         (("dlq", "purge", "s", "--older-than", "800000d"), "unreadable-argument"),
@@ -74,21 +76,23 @@ def test_absurd_options_are_told(project: Inside, command: tuple[str, ...], code
 
 COMMANDS = (
     ("lint",), ("plan",), ("apply", "--yes"), ("run", "--once"), ("status",), ("preview", "s"), ("connections", "list"),
-    ("rewind", "s", "--to", "earliest", "--yes"), ("drift",),
+    ("rewind", "s", "--to", "earliest", "--yes"), ("drift",), ("connections", "set", "c", "kind=sqlite", "path=c.db"),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "path", [".flowc", ".flowc/state.db", ".flowc/connections.yaml", "home/.flowc", "home/.flowc/connections.yaml"]
 )
-@pytest.mark.parametrize("what", ["a file", "a folder", "noise"])
+@pytest.mark.parametrize("what", ["a file", "a folder", "noise", "fifo", "device"])
 def test_whatever_lies_where_flowc_keeps_things(project: Inside, path: str, what: str) -> None:
     """A folder stands for a file that nobody may read, which root may."""
     project.write("specs/main.yaml", STREAM)
     project.write("inbox/a.jsonl", '{"id": 1}\n')
     place = project.path / path
     place.parent.mkdir(parents=True, exist_ok=True)
-    if what == "a folder":
+    if what in ("fifo", "device"):
+        put(place, what)
+    elif what == "a folder":
         place.mkdir()
     else:
         place.write_bytes(b"" if what == "a file" else os.urandom(9000))
@@ -139,6 +143,55 @@ def test_functions_in_what_is_no_module(project: Inside, what: str) -> None:
     done = project.flowc("lint")
     assert done.code == 1
     assert "`odd.py`" in done.out
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_streams_that_are_closed_are_nowhere(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    folder = Folder(tmp_path)
+    folder.write("specs/main.yaml", STREAM + LOAD.removeprefix(SPECS))
+    close = " ".join(f"{number}>&-" for number in closed)
+    script = f"exec {sys.executable} -m flowc plan {close}"
+    done = subprocess.run(["sh", "-c", script], env=folder.environment(), capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr, "table a.t" in done.stdout) == (0, "", 1 not in closed)
+
+
+@pytest.mark.parametrize("command", [("plan",), ("--help",), ("explain", "no-specs"), ("run", "--once", "--json")])
+def test_output_that_nothing_takes_is_told(tmp_path: Path, command: tuple[str, ...]) -> None:
+    folder = Folder(tmp_path)
+    folder.write("specs/main.yaml", STREAM)
+    folder.write("inbox/a.jsonl", '{"id": 1}\n')
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            folder.command(*command), env=folder.environment(), stdout=full, stderr=subprocess.PIPE, text=True,
+            cwd=tmp_path,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("error[unwritable-file]: the output cannot be written: no space left on device\n")
+
+
+SILENT = "class E(Exception):\n    def __str__(self): raise ZeroDivisionError\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("class B(BaseException): pass\nraise B('x')", "cannot be loaded from `odd:f`: B: x\n"),
+        ("raise GeneratorExit", "cannot be loaded from `odd:f`: GeneratorExit\n"),
+        ("raise ValueError('A' * 10_000_000)", "cannot be loaded from `odd:f`: ValueError: AAAA"),
+        (SILENT + "raise E", "cannot be loaded from `odd:f`: E: its text cannot be made (ZeroDivisionError)\n"),
+        (SILENT + "def f(a): raise E", "function `f` failed: E: its text cannot be made (ZeroDivisionError)\n"),
+        ("class B(BaseException): pass\ndef f(a): raise B('x')", "function `f` failed: B: x\n"),
+        ("def f(a): raise KeyboardInterrupt", "function `f` failed: KeyboardInterrupt\n"),
+    ],
+)
+def test_functions_that_fail_in_ways_of_their_own(project: Inside, module: str, words: str) -> None:
+    function = "functions: { f: { python: 'odd:f', args: [bigint], returns: bigint } }\n"
+    project.write("specs/main.yaml", STREAM.replace("SELECT id", "SELECT f(id) AS id") + function)
+    project.write("inbox/a.jsonl", '{"id": 1}\n')
+    project.write("odd.py", module + "\n")
+    done = project.flowc("run", "--once")
+    assert (done.code, words in done.err) == (1, True), done.err[-4000:]
+    assert len(done.err) < 4000
 
 
 @pytest.mark.parametrize("what", ["fifo", "device", "noise"])

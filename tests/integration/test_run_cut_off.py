@@ -46,6 +46,7 @@ def test_a_full_disk_leaves_the_target_as_it_was(tmp_path, kind, mode):
     )
     assert (cut.returncode, "Traceback" in cut.stderr, "error[internal]" in cut.stderr) == (1, False, False), cut.stderr
     assert "error[" in cut.stderr
+    assert kind != "sqlite" or "store.sqlite`: " in cut.stderr
     assert store.rows("SELECT * FROM piled") == before
     assert project.flowc("run", "--once").code == 0
     assert store.rows("SELECT count(*), count(DISTINCT id) FROM piled") == [(ROWS * 10, ROWS * 10)]

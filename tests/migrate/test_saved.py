@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 
 import pytest
@@ -99,6 +100,17 @@ def test_a_selection_leaves_the_rest_as_it_is(store: Store, project: Inside):
 
 
 one_store = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+
+
+@one_store
+def test_a_plan_for_a_connection_that_the_specs_have_no_more_is_refused(store: Store, project: Inside):
+    specs(project, store, {"t": AFTER, "other": LESS})
+    project.flowc("plan", "--out", "plan.json")
+    spec = project.path / "specs" / "project.yaml"
+    spec.write_text(re.sub(r"\bw\b", "elsewhere", spec.read_text()))
+    done = project.flowc("apply", "plan.json")
+    assert done.code == 2, done.err
+    assert "error[stale-plan]: the plan changes `w`, and the specs have no such connection" in done.err
 
 
 @one_store

@@ -113,7 +113,12 @@ def test_a_plan_of_one_environment_is_not_applied_to_another(project: Inside):
     assert apply(project, "--env", "staging")[0] == 0
 
 
-def test_a_file_of_endless_depth_is_no_plan(project: Inside):
-    (project.path / "plan.json").write_text('{"a":' * 100_000)
+@pytest.mark.parametrize(
+    "data",
+    [b'{"a":' * 100_000, b'{"a": "\xff"}', b"\xff", b'{"format": "' + b"x" * 1_000_000 + b'"}'],
+    ids=["depth", "bytes", "byte", "long"],
+)
+def test_what_is_no_plan(project: Inside, data: bytes):
+    (project.path / "plan.json").write_bytes(data)
     code, told = apply(project)
-    assert (code, "unreadable-plan" in told) == (2, True), told
+    assert (code, "unreadable-plan" in told, len(told) < 1000) == (2, True, True), told[:1000]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -57,6 +58,31 @@ def test_workers_of_a_daemon_import_nothing_of_the_working_folder(folder: Folder
         running.until(lambda: running.worker("clean")["rows"] == 2)
         assert running.stop() == 0
     assert not (folder.path / "ran").exists(), (folder.path / "ran").read_text()
+
+
+LEAVES = """
+import os
+print('{{"printed": 1}}')
+os.write(1, b"written\\n")
+
+def twice(numbers):
+    if not os.path.exists({mark!r}):
+        open({mark!r}, "w").close()
+        os._exit(0)
+    return numbers
+"""
+
+
+def test_a_function_that_ends_its_process_has_stopped_nothing_and_what_it_prints_is_a_line_of_the_log(
+    folder: Folder,
+) -> None:
+    folder.write("own/doubling.py", LEAVES.format(mark=str(folder.path / "left")))
+    with daemon(folder, "--log-format", "json") as running:
+        running.until(lambda: running.worker("clean")["rows"] == 2)
+        assert running.stop() == 0
+        said = [json.loads(line)["message"] for line in running.log().splitlines()]
+    assert [said.count(words) for words in ('{"printed": 1}', "written")] == [2, 2]
+    assert any(words.startswith("the worker ended with exit code 0; it starts again in") for words in said)
 
 
 def test_a_command_imports_nothing_of_the_working_folder(folder: Folder) -> None:

@@ -81,6 +81,23 @@ def test_clients_that_wait_do_not_pile_up_and_shut_nobody_out(address: str) -> N
     until(lambda: threading.active_count() == before)
 
 
+def test_clients_that_do_not_read_their_answers_shut_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "_MOST", 2)
+    server = serve("127.0.0.1:0", PAGES, TOLD.append)
+    address = f"127.0.0.1:{server.server_port}"
+    readers = [connected(address) for _ in range(http._MOST)]
+    try:
+        for client in readers:
+            client.sendall(b"GET /long HTTP/1.0\r\n\r\n")
+            assert client.recv(1)
+        assert answered(address)
+    finally:
+        for client in readers:
+            client.close()
+        server.shutdown()
+        server.server_close()
+
+
 def test_clients_that_drip_and_come_again_shut_nobody_out(address: str) -> None:
     ended = threading.Event()
 

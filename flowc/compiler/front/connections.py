@@ -15,7 +15,7 @@ from flowc.compiler.front.hiding import hide_secrets
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.spec import ConnectionSpec
-from flowc.compiler.front.specfiles import display, read_text
+from flowc.compiler.front.specfiles import display, is_readable, read_text
 from flowc.compiler.front.yamltree import Entry, Scalar, TreeMap, parse, plain
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Located, SourceFile, Span
@@ -133,7 +133,7 @@ def _may_read(path: Path, reach: Reach, reporter: Reporter) -> bool:
 
 
 def _file_layer(path: Path, reporter: Reporter) -> Mapping[str, ConnectionSpec]:
-    if not path.is_file() or (file := read_text(path, reporter)) is None:
+    if not path.exists() or not is_readable(path, reporter) or (file := read_text(path, reporter)) is None:
         return {}
     root = parse(file, reporter)
     hide_secrets(file, root)

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.errors import DataError
+from flowc.runtime.names import nameless
 from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, UNKNOWN, DataType, Kind
 
 _SAMPLE = 10_000
@@ -40,6 +41,9 @@ def discover(values: pa.BinaryArray | pa.LargeBinaryArray) -> tuple[Column, ...]
         if len(kind.fields) > _MOST:
             message = f"the first messages have more than {_MOST} fields"
             raise DataError(message, code="unknown-source-columns", help="declare `columns`")
+    if wrong := nameless(name for name, _ in kind.fields):
+        message = f"of the first messages, {wrong}"
+        raise DataError(message, code="unknown-source-columns", help="declare `columns`")
     return tuple(Column(name, _settled(field)) for name, field in kind.fields)
 
 

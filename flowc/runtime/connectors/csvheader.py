@@ -23,6 +23,7 @@ from flowc.runtime.connectors.files import (
     unreadable,
 )
 from flowc.runtime.connectors.lines import TooLong, pieces
+from flowc.runtime.names import nameless
 
 csv.field_size_limit(LARGEST)  # the module's own is 128 KiB, and no limit of CSV
 _OPEN = "unexpected end of data"
@@ -49,6 +50,8 @@ def header(path: Path, options: CsvOptions) -> tuple[str, ...]:
     if found := next(filter(None, map(_SEPARATOR.search, first)), None):
         words = f"its header holds U+{ord(found[0]):04X}, a line separator, and lines end in line feeds"
         raise unreadable(path, words)
+    if wrong := nameless(first):
+        raise unreadable(path, wrong)
     if len(set(first)) < len(first):
         twice = next(name for name, count in Counter(first).items() if count > 1)
         raise unreadable(path, f"its header names `{twice}` twice")

@@ -30,7 +30,7 @@ from flowc.runtime.connectors.duckdb_values import (
     type_of,
 )
 from flowc.runtime.names import derived, listed, qualified, quoted
-from flowc.runtime.options import database_path
+from flowc.runtime.options import database_path, demand_file
 from flowc.runtime.violations import Violation
 from flowc.types import Kind
 
@@ -63,6 +63,7 @@ class DuckDB:
     def open(self) -> None:
         if self._connection is not None:
             return
+        demand_file(self._path)
         try:
             self._connection = duckdb.connect(self._path)
             self._connection.execute("SET TimeZone = 'UTC'")

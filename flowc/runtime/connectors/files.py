@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +25,7 @@ from flowc.plan import FilesRead
 from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.lines import BLOCK
 from flowc.runtime.connectors.recoded import Recoded, is_utf8
+from flowc.runtime.names import nameless
 from flowc.runtime.options import text
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"}
@@ -283,10 +284,12 @@ def too_many(path: Path, words: str, most: int) -> DataError:
     )
 
 
-def demand_few(path: Path, columns: int, most: int) -> None:
-    """Raises DataError where a file of Parquet has too many columns, counted with those within others."""
-    if columns > most:
-        raise too_many(path, f"it has {columns} columns, counted with those within others", most)
+def demand_columns(path: Path, metadata: Any, most: int) -> None:
+    """Raises DataError where a file of Parquet has too many columns, with those within others, or one of no name."""
+    if metadata.num_columns > most:
+        raise too_many(path, f"it has {metadata.num_columns} columns, counted with those within others", most)
+    if wrong := nameless(metadata.schema.column(place).path for place in range(metadata.num_columns)):
+        raise unreadable(path, wrong, "give the column another name")
 
 
 def intact(path: Path, parts: Iterator[T]) -> Iterator[T]:

@@ -22,7 +22,7 @@ from flowc.runtime.connectors.files import (
     JsonOptions,
     ParquetOptions,
     csv_options,
-    demand_few,
+    demand_columns,
     json_options,
     opened,
     parquet_options,
@@ -357,7 +357,7 @@ def _parquet(path: Path, row: int, most: int) -> Iterator[Records]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        demand_few(path, file.metadata.num_columns, most)
+        demand_columns(path, file.metadata, most)
         at = 0
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows

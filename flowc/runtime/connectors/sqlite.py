@@ -21,13 +21,19 @@ from flowc.runtime.connectors.sqlite_functions import register
 from flowc.runtime.connectors.sqlite_rehearsal import rehearse
 from flowc.runtime.connectors.sqlite_values import load, read_type, store
 from flowc.runtime.names import listed, qualified, quoted, without_end
-from flowc.runtime.options import database_path
+from flowc.runtime.options import database_path, demand_file
 from flowc.runtime.violations import Violation
 from flowc.types import BIGINT, TEXT, UNKNOWN, DataType, Kind, parse_type
 
 _BATCH = 20_000
 _BUSY_SECONDS = 30.0
 _VIEW = "flowc_described"
+_BACK = "check the path, or bring the file back"
+_UNUSABLE = {
+    sqlite3.SQLITE_CORRUPT: _BACK, sqlite3.SQLITE_NOTADB: _BACK,
+    sqlite3.SQLITE_FULL: "make room on its disk", sqlite3.SQLITE_IOERR: "check its disk and its folder",
+}  # fmt: skip
+"""What SQLite says of a file as a whole, by its codes, and the mend."""
 
 # What the values of an expression are, by SQLite's names of their storage classes.
 _STORED = {"integer": BIGINT, "real": DataType(Kind.FLOAT64), "text": TEXT, "blob": DataType(Kind.BINARY)}
@@ -46,6 +52,7 @@ class SQLite:
     def open(self) -> None:
         if self._connection is not None:
             return
+        demand_file(self._path)
         try:
             connection = sqlite3.connect(
                 self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -188,11 +195,13 @@ class SQLite:
             return self._session.execute(sql)
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise self._failed(error) from error
+        except UnicodeDecodeError as error:  # what SQLite says of a damaged file quotes what stands in it
+            message = f"cannot use `{self._path}`: {error.object.decode('utf-8', errors='replace')}"
+            raise EngineError(message, code="connection-failed", help=_BACK) from error
 
     def _failed(self, error: Exception) -> FlowcError:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            message = f"cannot use `{self._path}`: {error}"
-            return EngineError(message, code="connection-failed", help="check the path, or bring the file back")
+        if mend := _UNUSABLE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF):
+            return EngineError(f"cannot use `{self._path}`: {error}", code="connection-failed", help=mend)
         return _failure(error)
 
 

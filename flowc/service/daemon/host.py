@@ -6,6 +6,7 @@ takes the process along. What it tells goes as lines of JSON to its standard out
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import pickle
@@ -41,7 +42,6 @@ def main() -> None:
     # What a user's function forks may outlive us, and the daemon takes us for alive until nobody holds this.
     os.register_at_fork(after_in_child=lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), told))
     wire = Wire(os.fdopen(told, "wb"), Resolver(os.environ, Path(jobs[0].checked.project.root)))
-    os.dup2(2, 1)  # what a library or a user's function prints is no line of ours
     process = Channel(wire, jobs)
     _capture(process)
     logging.getLogger("flowc").addHandler(Forward(process))
@@ -86,8 +86,9 @@ class Forward(logging.Handler):
 
 
 def _capture(process: Channel) -> None:
-    """Whatever is written to standard error becomes lines of the log."""
+    """Whatever a library or a user's function writes to standard output or error becomes lines of the log."""
     source, sink = os.pipe()
+    os.dup2(sink, 1)
     os.dup2(sink, 2)
     os.close(sink)
 
@@ -97,6 +98,8 @@ def _capture(process: Channel) -> None:
                 if line.strip():
                     process.event("warning", line.rstrip())
 
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=True)
     threading.Thread(target=pump, name="flowc-stderr", daemon=True).start()
 
 

@@ -21,6 +21,8 @@ _MOST = 32
 """How many clients are answered at a time."""
 _ASKING = 2.0
 """Seconds that a client may take for its request: none can keep a place by saying nothing, or a byte now and then."""
+_READING = 10.0
+"""Seconds that it may take to read its answer, while nobody else waits for its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ def serve(address: str, pages: Pages, tell: Callable[[str], None]) -> ThreadingH
     try:
         server = _Server(found["six"] or found["host"], int(found["port"]), _handler(pages), tell)
     except (OSError, ValueError) as error:  # a name that can be no host's is a ValueError
-        message = f"cannot listen at {address}: {(getattr(error, 'strerror', None) or str(error)).lower()}"
+        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "no host has such a name"
+        message = f"cannot listen at {address}: {reason}"
         raise UsageError(message, code="unusable-option", help="give `--http` another HOST:PORT") from None
     threading.Thread(target=server.serve_forever, name="flowc-http", daemon=True).start()
     return server
@@ -64,27 +67,32 @@ class _Server(ThreadingHTTPServer):
         if host:
             self.address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         self._room, self._tell = threading.BoundedSemaphore(_MOST), tell
-        self._asking: dict[socket.socket, float] = {}
+        self._awaited: dict[socket.socket, float] = {}
         super().__init__((host, port), handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answers in a thread, in the place of the one who has been asking longest where there is no other."""
+        """Answers in a thread, in the place of the one that has the least time left where there is no other."""
+        longest = sorted(self._awaited.copy().items(), key=lambda each: each[1])[:1]
         if self._room.acquire(blocking=False) or (
-            self._hang_up(tuple(self._asking)[:1]) and self._room.acquire(timeout=1)
+            self._hang_up([client for client, _ in longest]) and self._room.acquire(timeout=1)
         ):
-            self._asking[request] = time.monotonic()
+            self.awaits(request, _ASKING)
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def service_actions(self) -> None:
         """Hangs up on those who take too long to say what they ask; called about twice a second."""
-        late = time.monotonic() - _ASKING
-        self._hang_up([client for client, since in tuple(self._asking.items()) if since < late])
+        now = time.monotonic()
+        self._hang_up([client for client, until in self._awaited.copy().items() if until < now])
+
+    def awaits(self, client: socket.socket, seconds: float) -> None:
+        """It is the client's turn, to ask or to read what it is told, for at most so long."""
+        self._awaited[client] = time.monotonic() + seconds
 
     def heard(self, client: socket.socket) -> None:
         """The request is read: what is left is ours to do."""
-        self._asking.pop(client, None)
+        self._awaited.pop(client, None)
 
     def _hang_up(self, clients: Sequence[socket.socket]) -> bool:
         """Has those who answer these clients end, and says whether there are any."""
@@ -114,7 +122,7 @@ def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
 
         server_version = "flowc"
         sys_version = ""
-        timeout = 10
+        timeout = _READING
 
         def parse_request(self) -> bool:
             found = super().parse_request()
@@ -126,6 +134,8 @@ def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
             make = pages.get(self.path.partition("?")[0])
             page = make() if make is not None else Page("there are: " + " ".join(sorted(pages)) + "\n", 404)
             data = page.text.encode()
+            assert isinstance(self.server, _Server)
+            self.server.awaits(self.connection, _READING)
             self.send_response(page.status)
             self.send_header("Content-Type", page.kind)
             self.send_header("Content-Length", str(len(data)))
