@@ -42,6 +42,17 @@ def _sql(head: str, part: str, tail: str = "") -> Callable[[], str]:
     )
 
 
+def _over_files(sql: str) -> str:
+    """Pipelines of flowc's own engine."""
+    columns = "{ id: bigint, v: double }"
+    source = f"{{ t: {{ connection: f, path: '*.jsonl', columns: {columns} }} }}"
+    return (
+        HEAD.replace("{ db:", "{ f: { kind: files, uri: ., format: jsonl }, db:")
+        + "pipelines:\n"
+        + many(f"  p{{i}}: {{ from: {source}, sql: {sql!r}, to: {{ connection: db, table: o{{i}} }} }}\n")
+    )
+
+
 def _streamed(sql: str) -> Callable[[], str]:
     return lambda: (
         HEAD.replace("{ db:", "{ f: { kind: files, uri: ., format: jsonl }, db:")
@@ -124,6 +135,9 @@ SHAPES: dict[str, Callable[[], str]] = {
     "named windows": _streamed("SELECT id FROM source WINDOW w0 AS (ORDER BY id)" + "".join(f", w{i} AS (w{i - 1})" for i in range(1, 1000))),
     "unknown functions": _streamed("SELECT " + ", ".join(f"f{i}(id) AS c{i}" for i in range(5000)) + " FROM source"),
     "functions": _sql("SELECT ", "lower(", "name"),
+    "hard calls": lambda: _over_files("SELECT round(round(round(v))) AS x FROM t"),
+    "hard rows": lambda: _over_files("SELECT id" + " + id" * 498 + " AS x FROM t"),
+    "hard levels": lambda: _over_files("SELECT " + "abs(" * 90 + "id" + ")" * 90 + " AS x FROM t"),
     "conditions": _sql("SELECT id FROM t WHERE ", "id = {i} OR\n", " id = 0"),
     "concatenated": _sql("SELECT name", " || 'a{i}'\n", " AS name FROM t"),
     "one string": lambda: TABLE + "pipelines:\n  p: { from: db, to: t, sql: \"SELECT '" + "a" * SIZE + "' AS name\" }\n",

@@ -22,6 +22,7 @@ TABLE = NamedTable(TableName(None, "s"), (Column("a", DataType(Kind.INT64)), Col
         ("duckdb", f"SELECT {'nullif(' * 30}a{', 1)' * 30} AS x FROM s"),
         ("duckdb", f"SELECT {'split_part(' * 30}t{(chr(44) + chr(39) + 'a' + chr(39) + ', 1)') * 30} AS x FROM s"),
         ("datafusion", f"SELECT a FROM s WHERE {' OR '.join(f'a = {i}' for i in range(3000))}"),
+        ("datafusion", f"SELECT {'abs(' * 90}a{')' * 90} AS x FROM s"),
     ],
 )
 def test_no_query_keeps_an_engine_busy(engine: str, sql: str):
@@ -30,3 +31,19 @@ def test_no_query_keeps_an_engine_busy(engine: str, sql: str):
     started = time.thread_time()
     assert asked(Statement(engine, engine, "", text, (TABLE,), runs=sql)) is None
     assert time.thread_time() - started < 3
+
+
+def test_many_hard_queries_keep_the_engine_no_longer_than_some():
+    """What it would be asked of all of them is too much: some are judged, and then what is simple."""
+    hard, simple = f"SELECT nope{' + a' * 450} AS x FROM s", "SELECT nope FROM s"
+    asked = import_module("flowc.service.checking.datafusion").engine()
+    started = time.thread_time()
+    judged = [asked(_of(hard)) is not None for _ in range(30)]
+    assert time.thread_time() - started < 5
+    assert all(judged[:3])
+    assert sum(judged) < 15
+    assert asked(_of(simple)) is not None
+
+
+def _of(sql: str) -> Statement:
+    return Statement("postgres", "datafusion", "", MappedText.whole(SourceFile("q.sql", sql)), (TABLE,), runs=sql)

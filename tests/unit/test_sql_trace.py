@@ -65,6 +65,13 @@ def test_each_row_tells_the_row_that_it_came_of(sql: str) -> None:
     assert sorted(map(str, made.select(kept).to_pylist())) == sorted(map(str, plain.select(kept).to_pylist()))
 
 
+def test_a_long_row_of_unions_is_traced() -> None:
+    tree = sqlglot.parse_one(" UNION ALL ".join(["SELECT row FROM source"] * 1_000), dialect=DataFusion)
+    carried = traced(tree, frozenset(("source",)), frozenset())
+    assert carried is not None
+    assert carried.sql(DataFusion).count(ROW) == 1_000
+
+
 @pytest.mark.parametrize("sql", REFUSED)
 def test_what_looks_at_many_rows_is_not_traced(sql: str) -> None:
     assert traced(sqlglot.parse_one(sql, dialect=DataFusion), frozenset(("source",)), frozenset(("own",))) is None

@@ -64,6 +64,7 @@ STARS = "SELECT *, * FROM {0}"
         (" UNION ALL ".join(["SELECT id FROM lines"] * 400), " UNION ALL ".join(["SELECT id FROM lines"] * 1_001)),
         (nested("round(", 3), nested("round(", 145)),
         (nested("round(", 2), nested("round(", 40)),
+        (nested("to_array(", 8), nested("to_array(", 145)),
     ],
 )
 def test_what_grows_in_the_engine_is_refused_before_it_does(tmp_path: Path, small: str, large: str):
@@ -83,8 +84,9 @@ def test_a_window_may_only_name_another(tmp_path: Path, windows: str):
     assert codes(tmp_path, f"SELECT id FROM lines WINDOW {windows}") == ["batch-dependent"]
 
 
-def test_a_call_of_json_without_an_argument_is_told(tmp_path: Path):
-    assert codes(tmp_path, "SELECT jsonb_exists(id) AS id FROM lines") == ["untranslatable-sql"]
+@pytest.mark.parametrize("call", ["jsonb_exists(id)", "j_s_o_n_cast(id, 1)"])
+def test_a_call_of_json_in_an_odd_form_is_told(tmp_path: Path, call: str):
+    assert codes(tmp_path, f"SELECT {call} AS id FROM lines") == ["untranslatable-sql"]
 
 
 @pytest.mark.parametrize(

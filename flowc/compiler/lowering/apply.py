@@ -230,7 +230,7 @@ def _checked(writer: _Writer, parsed: SqlTree, relation: Relation, *, condition:
     return (
         as_read(parsed.written, writer.dialect)
         if parsed.dialect == writer.dialect
-        else translate_expression(parsed, writer.dialect, reporter)
+        else translate_expression(parsed, writer.dialect, reporter, writer.lowering.allowance)
     )
 
 

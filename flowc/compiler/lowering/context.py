@@ -15,6 +15,7 @@ from flowc.compiler.lowering.tablekeys import TableKeys, as_source, home_of
 from flowc.compiler.names.environment import readable_variables
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.quote import quoted, quoted_table
+from flowc.compiler.sql.allowance import Allowance
 from flowc.compiler.sql.checker import Checker, Statement
 from flowc.compiler.sql.inferfrom import Find
 from flowc.compiler.sql.literals import sql_literal, typed_literal
@@ -52,6 +53,8 @@ class Lowering:
     checker: Checker | None = None
     statements: list[Statement] = field(default_factory=list)
     """What the checker is to be asked about."""
+    allowance: Allowance = field(default_factory=Allowance)
+    """How much may be written in the place of all of the project's SQL."""
     _keys: dict[str, TableKeys] = field(default_factory=dict)
 
     @cached_property

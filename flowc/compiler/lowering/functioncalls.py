@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functions import Functions, Untyped
+from flowc.compiler.sql.allowance import Allowance
 from flowc.compiler.sql.exprtypes import GIVEN, RETURNS
 from flowc.compiler.sql.meaning.core import mark
 from flowc.compiler.sql.meaning.datafusion_json import is_json
@@ -84,15 +85,17 @@ def check_reach(query: SqlTree, connection: str, kind: str, mend: str, lowering:
     return not calls
 
 
-def engine_text(query: SqlTree, engine: str, functions: Functions, reporter: Reporter) -> str | None:
+def engine_text(
+    query: SqlTree, engine: str, functions: Functions, reporter: Reporter, allowance: Allowance
+) -> str | None:
     """The query for an engine that has the functions under their `called`; None after an error.
 
     What was written for this engine keeps its words.
     """
     if query.dialect == engine and not any(map(is_json, query.tree.walk())):
-        return translate(_with_own_words(query, functions), engine, reporter)
+        return translate(_with_own_words(query, functions), engine, reporter, allowance)
     own = with_own_calls(query, functions) if called(query, functions) else query
-    return translate_expression(own, engine, reporter)
+    return translate_expression(own, engine, reporter, allowance)
 
 
 def with_own_calls(query: SqlTree, functions: Functions) -> SqlTree:

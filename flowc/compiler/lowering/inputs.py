@@ -117,7 +117,7 @@ def _on_database(pipeline: CheckedPipeline, given: Input, lowering: Lowering) ->
         found = infer(given.query, kind, find, lowering.reporter)
         if not reached:
             return None
-        text = translate(given.query, sqlglot_name(kind), lowering.reporter)
+        text = translate(given.query, sqlglot_name(kind), lowering.reporter, lowering.allowance)
         if not failed(lowering.reporter, before):
             note_query(lowering, given.query, found.reads, find, kind, connection)
         inputs = [
@@ -155,7 +155,7 @@ def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) 
     _check_sources(given.query, found, relations, lowering)
     check_calls(given.query, lowering.functions, lowering.reporter)
     functions = called(given.query, lowering.functions)
-    text = engine_text(given.query, DATAFUSION, lowering.functions, lowering.reporter)
+    text = engine_text(given.query, DATAFUSION, lowering.functions, lowering.reporter, lowering.allowance)
     if not failed(lowering.reporter, before):
         note_query(lowering, given.query, found.reads, find, DATAFUSION, functions=functions, runs=text)
     return _sql(pipeline, given.query, found, text, inputs, DATAFUSION, functions)

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from flowc.compiler.lowering.functioncalls import called, with_own_calls
 from flowc.compiler.lowering.functions import Functions, Untyped
+from flowc.compiler.sql.allowance import Allowance
 from flowc.compiler.sql.meaning.core import call
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.trace import traced
@@ -19,10 +20,14 @@ from flowc.stream import NOW
 _NAMED = ("now", "current_timestamp", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
 
 
-def stream_text(query: SqlTree, engine: str, functions: Functions, reporter: Reporter) -> str | None:
+def stream_text(
+    query: SqlTree, engine: str, functions: Functions, reporter: Reporter, allowance: Allowance
+) -> str | None:
     """The query for `engine`; None after an error."""
     own = _with_own(query, functions)
-    return translate(query, engine, reporter) if own is query else translate_expression(own, engine, reporter)
+    if own is query:
+        return translate(query, engine, reporter, allowance)
+    return translate_expression(own, engine, reporter, allowance)
 
 
 def with_own_stars(query: SqlTree, hidden: Mapping[str, Collection[str]]) -> SqlTree:

@@ -193,7 +193,7 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec
     found = infer(query, ENGINE, find, lowering.reporter)
     _check_reads(query, found.reads, relations, stream, lowering)
     check_calls(query, lowering.functions, lowering.reporter)
-    text = stream_text(query, ENGINE, lowering.functions, lowering.reporter)
+    text = stream_text(query, ENGINE, lowering.functions, lowering.reporter, lowering.allowance)
     if text is None or failed(lowering.reporter, before):
         return None
     note_query(lowering, query, found.reads, find, ENGINE, functions=called(query, lowering.functions), runs=text)

@@ -31,6 +31,8 @@ _WRITE = ("write a query; statements around a load go to `before:` and `after:`"
 _AFTER_LIST = frozenset(
     (TokenType.COMMA, TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.R_PAREN)
 )
+_TYPELESS_CAST = "J_S_O_N_CAST"
+"""What the parser takes for a cast wherever it is called: one without a type, which no reader of casts expects."""
 _STARTS = ("SELECT", "WITH", "FROM", "VALUES", "TABLE")
 _TABLE_WORDS = ("PIVOT", "UNPIVOT", "SUMMARIZE", "DESCRIBE")
 _KEYWORDS = re.findall(
@@ -204,6 +206,7 @@ def _has_no_stray_comma(text: MappedText, body: list[Token], dialect: str, repor
 
 def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Reporter) -> SqlTree | None:
     parser = Dialect.get_or_raise(dialect).parser(error_level=ErrorLevel.RAISE, max_errors=20)
+    parser.FUNCTIONS.pop(_TYPELESS_CAST, None)
     name_clocks(tokens, dialect)
     try:
         tree = parser.parse(tokens, text.text)[0]

@@ -52,9 +52,18 @@ class _Tracer:
             plain = _given(node) <= {"this", "alias"} and not _renamed(node)
             return plain and self.query(node.this, carriers)
         if isinstance(node, exp.Union):
-            whole = _given(node) <= _ALLOWED_UNION and not node.args.get("distinct")
-            return whole and self.query(node.this, carriers) and self.query(node.expression, carriers)
+            return self._union(node, carriers)
         return isinstance(node, exp.Select) and self._select(node, carriers)
+
+    def _union(self, node: exp.Union, carriers: frozenset[str]) -> bool:
+        """Each branch in turn, for a long row of them is too deep on its left to call oneself for."""
+        step: exp.Expression = node
+        while isinstance(step, exp.Union) and (step is node or step.args.get("with_") is None):
+            whole = _given(step) <= _ALLOWED_UNION and not step.args.get("distinct")
+            if not whole or not self.query(step.expression, carriers):
+                return False
+            step = step.this
+        return self.query(step, carriers)
 
     def _select(self, node: exp.Select, carriers: frozenset[str]) -> bool:
         from_ = node.args.get("from_")

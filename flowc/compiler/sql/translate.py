@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlglot import ErrorLevel, exp
-from sqlglot.dialects.dialect import Dialect
+from sqlglot import exp
 from sqlglot.errors import SqlglotError, TokenError, UnsupportedError
 
 from flowc.compiler.dialects import as_read
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
+from flowc.compiler.sql.allowance import Allowance, TooLarge
 from flowc.compiler.sql.hazards import report_hazards
 from flowc.compiler.sql.meaning.datafusion_joins import with_conditions
 from flowc.compiler.sql.meaning.datafusion_json import is_json, numbered, with_json
 from flowc.compiler.sql.meaning.functions import missing_functions, names_of_relations
-from flowc.compiler.sql.meaning.reword import TooLarge, reword
+from flowc.compiler.sql.meaning.reword import reword
 from flowc.compiler.sql.misread import report_misread
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter, Severity
@@ -32,19 +32,22 @@ _NAMED = ("compute the inner calls in a CTE: `WITH part AS (SELECT round(a) AS b
 __all__ = ["DataFusion", "translate", "translate_expression"]
 
 
-def translate(parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
+def translate(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowance | None = None) -> str | None:
     """The query for `engine` (a sqlglot dialect), verbatim when it was written for it; None after an error.
 
-    Types that were inferred and left on the tree's nodes say what cannot be seen in the text.
+    The allowance is that of the project that the query is of. Types that were inferred and left on the tree's nodes say
+    what cannot be seen in the text.
     """
     if parsed.dialect == engine and not (engine == DATAFUSION and any(map(is_json, parsed.tree.walk()))):
         return as_read(parsed.text.text, engine)
-    return translate_expression(parsed, engine, reporter)
+    return translate_expression(parsed, engine, reporter, allowance)
 
 
-def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
+def translate_expression(
+    parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowance | None = None
+) -> str | None:
     """The tree as text for `engine`; None after an error."""
-    before = len(reporter.found)
+    before, allowance = len(reporter.found), allowance or Allowance()
     if engine == DATAFUSION and parsed.dialect != engine and (long := _too_long(parsed.tree)) is not None:
         message = f"more than {MOST_TERMS} terms stand in a row, which flowc's engine does not take"
         helps = ["put parts of them in a CTE: `WITH parts AS (SELECT a + b AS ab, …) SELECT ab + …`"]
@@ -59,17 +62,17 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
             return None
     if parsed.dialect == engine:
         failed = len(reporter.found) > before
-        return None if failed else _generated(numbered(parsed.tree.copy()), parsed, engine, reporter)
+        allowance.admit(parsed.tree)
+        return None if failed else _generated(numbered(parsed.tree.copy()), parsed, engine, reporter, allowance)
     report_misread(parsed, reporter)
     try:
-        tree = reword(parsed, engine, reporter)
+        tree = reword(parsed, engine, reporter, allowance)
         report_hazards(SqlTree(tree, parsed.text, parsed.dialect), engine, reporter)
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.span(parsed.tree))
         return None
     except TooLarge as grown:
-        message = f"the calls in each other are too large for {engine}, which is given some of their values twice"
-        reporter.error("sql-too-large", message, parsed.span(grown.node), helps=_NAMED)
+        _report_large(parsed, grown, engine, reporter)
         return None
     except (SqlglotError, ValueError, TypeError, AttributeError, KeyError):
         # A call with too few arguments parses, and has no part that a rewording looks for; found by fuzzing.
@@ -78,7 +81,7 @@ def translate_expression(parsed: SqlTree, engine: str, reporter: Reporter) -> st
     if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
         return None
     named = names_of_relations(tree)
-    text = _generated(numbered(tree), parsed, engine, reporter)
+    text = _generated(numbered(tree), parsed, engine, reporter, allowance)
     return text if text is None or _has_functions(text, named, parsed, engine, reporter) else None
 
 
@@ -87,10 +90,17 @@ def _report_unread(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
     reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
 
 
+def _report_large(parsed: SqlTree, grown: TooLarge, engine: str, reporter: Reporter) -> None:
+    message = f"the calls in each other are too large for {engine}, which is given some of their values twice"
+    reporter.error("sql-too-large", message, parsed.span(grown.node or parsed.tree), helps=_NAMED)
+
+
 def _too_long(tree: exp.Expression) -> exp.Expression | None:
     """The operand in which a row of operators begins that is too long; AND and OR are read as lists."""
     for node in tree.find_all(exp.Binary):
         start, terms = node, 1
+        if isinstance(node.parent, exp.Binary) and node.parent.this is node:
+            continue  # it is counted from where the row ends
         while isinstance(start, exp.Binary) and not isinstance(start, exp.Connector):
             start, terms = start.this, terms + 1
             if terms > MOST_TERMS:
@@ -114,13 +124,16 @@ def _has_functions(text: str, named: Collection[str], parsed: SqlTree, engine: s
     return not missing
 
 
-def _generated(tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter) -> str | None:
+def _generated(
+    tree: exp.Expression, parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowance
+) -> str | None:
     """The text of a tree, which is changed on the way."""
     helps = [f"write it in {engine} with `dialect: {engine}`"]
-    generator = Dialect.get_or_raise(engine).generator(unsupported_level=ErrorLevel.RAISE, max_unsupported=20)
     span = parsed.span(parsed.tree)
     try:
-        return str(generator.generate(tree, copy=False))
+        return allowance.text(tree, engine)
+    except TooLarge as grown:
+        _report_large(parsed, grown, engine, reporter)
     except UnsupportedError as error:
         for message in dict.fromkeys(str(error).split("\n")):
             text = f"{_lower(message)} (from {parsed.dialect} to {engine})"

@@ -18,7 +18,7 @@ from flowc.errors import EngineError, FlowcError
 from flowc.runtime.arithmetic import Query
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.engine import engine_schema
-from flowc.runtime.enginecontext import demand_shallow, is_too_deep, new_context, register, too_deep
+from flowc.runtime.enginecontext import demand_shallow, depth_of, is_too_deep, new_context, register, too_deep
 from flowc.runtime.enginejson import register_json, register_parts
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, nulls
@@ -47,8 +47,10 @@ _OPERATOR = re.compile(r"\b(?:AND|OR|UNION)\b|[-+*/|]", re.IGNORECASE)
 _NESTED = re.compile(r"[()\[\]]|\b(?:CASE|NOT)\b|[-+*]", re.IGNORECASE)
 _FEW = 40
 """What has fewer of these is not too deep, whatever it is."""
-_MOST_OPERATORS = 1500
-"""Above this the engine is not asked: its optimizer takes a time that grows with the square of a list of conditions."""
+_WORK, _WORK_PER_CHARACTER = 900_000, 4
+"""What the engine is asked for at most, and more for each character that was written; then it is not asked."""
+_DEPTH, _GROWTH, _GROWN = 4, 20, 4
+"""What levels and characters count, in operators; a text is larger than its author's from so many times on."""
 _TIME = pa.timestamp("us", "UTC")
 _OFFSET = "_offset"
 """A column that messages have beside their own."""
@@ -68,21 +70,32 @@ class _Engine:
     def __init__(self) -> None:
         self._context: Any = new_context()
         self._tables: dict[str, NamedTable] = {}
+        self._left = _WORK
         register(self._context, NOW, _now, [pa.int64()], _TIME)
 
     def refusal(self, statement: Statement) -> Refusal | None:
         """Why the engine does not take a statement."""
-        if statement.runs is not None and (deep := self._too_deep(statement, statement.runs)) is not None:
+        runs = statement.runs if self._affords(statement) else None
+        if runs is not None and (deep := self._too_deep(statement, runs)) is not None:
             return deep
-        small = len(_OPERATOR.findall(statement.runs or "")) <= _MOST_OPERATORS
-        if statement.runs is not None and small and statement.typed and all(map(self._has, statement.tables)):
+        if runs is not None and statement.typed and all(map(self._has, statement.tables)):
             for plan in statement.functions:
                 stand_in = Function(plan, object if plan.aggregate else nulls)
                 stand_in.register(self._context, lambda failure: None)
-            register_parts(self._context, statement.runs, lambda failure: None)
-            register_json(self._context, statement.runs)
-            return self._planned(statement, statement.runs)
+            register_parts(self._context, runs, lambda failure: None)
+            register_json(self._context, runs)
+            return self._planned(statement, runs)
         return self.unparsed(statement) if statement.native else None
+
+    def _affords(self, statement: Statement) -> bool:
+        """Whether to ask about a statement: the engine takes a time that grows with the square of what is in a row."""
+        runs, size = statement.runs or "", len(statement.text.text)
+        grown = max(0, len(runs) - _GROWN * size)
+        work = len(_OPERATOR.findall(runs)) ** 2 + _DEPTH * depth_of(runs) ** 2 + _GROWTH * grown
+        self._left += _WORK_PER_CHARACTER * size
+        affords = work <= self._left
+        self._left -= work if affords else 0
+        return affords
 
     def _too_deep(self, statement: Statement, sql: str) -> Refusal | None:
         """Why the engine cannot read a statement with all that a run puts around its computations."""

@@ -242,7 +242,7 @@ def is_real(node: exp.Expression) -> bool:
         wide = any(number_of(value) is Number.FLOAT and not is_real(value) for value in values)
         return any(map(is_real, values)) and not wide
     if isinstance(inner, exp.Add | exp.Sub | exp.Mul | exp.Div):
-        return is_real(inner.left) and is_real(inner.right)
+        return is_real(inner.right) and is_real(inner.left)  # a long row goes on at its left
     return is_real(inner.this) if isinstance(inner, exp.Neg | exp.Abs) else type_of(inner) is _FLOAT
 
 

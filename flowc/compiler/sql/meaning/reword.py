@@ -8,6 +8,7 @@ from itertools import islice
 
 from sqlglot import exp
 
+from flowc.compiler.sql.allowance import Allowance, TooLarge
 from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgres, sqlite
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
@@ -57,44 +58,29 @@ _ENGINES: Mapping[str, Sequence[Rules]] = {
 
 _PARTS, _PARTS_PER_NODE = 10_000, 5
 """How many parts what takes the place of one node may have: some rules write an argument twice, and calls nest."""
-_WORK, _WORK_PER_NODE = 500_000, 20
-"""The same of all that takes the place of nodes."""
-
-
-class TooLarge(Exception):
-    """What the engine gets in the place of a node would have too many parts; `node` is it."""
-
-    def __init__(self, node: exp.Expression) -> None:
-        super().__init__("too many parts")
-        self.node = node
 
 
 @dataclass(slots=True)
 class _Growth:
-    """How many parts may still be written."""
+    """How many parts may take the place of one node, and of all of them."""
 
     parts: int
-    work: int
-
-    @staticmethod
-    def of(tree: exp.Expression) -> _Growth:
-        nodes = sum(1 for _ in tree.walk())
-        return _Growth(_PARTS + _PARTS_PER_NODE * nodes, _WORK + _WORK_PER_NODE * nodes)
+    all: Allowance
 
     def take(self, node: exp.Expression, new: exp.Expression) -> None:
         """Counts what takes the place of a node; raises TooLarge."""
         size = sum(1 for _ in islice(new.walk(), self.parts + 1))
-        self.work -= size
-        if size > self.parts or self.work < 0:
+        if size > self.parts:
             raise TooLarge(node)
+        self.all.take(size, node)
 
 
-def reword(parsed: SqlTree, engine: str, reporter: Reporter) -> exp.Expression:
+def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowance) -> exp.Expression:
     """A copy of the tree with every rule of the engine applied; reports what cannot be kept; raises TooLarge."""
     pair = Pair(parsed.dialect, engine)
     root = exp.Paren(this=copied(parsed.tree))
     shared = (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, common.COMMON, RELATIONS, ZONES)
-    growth = _Growth.of(root)
+    growth = _Growth(_PARTS + _PARTS_PER_NODE * allowance.admit(root), allowance)
     nodes: list[exp.Expression] = []
     for rules in (*_FIRST.get(engine, (SUMS, FAILURES)), *shared, *_ENGINES.get(engine, ())):
         nodes = nodes or [node for node in root.walk() if node is not root]

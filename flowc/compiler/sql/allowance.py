@@ -1,0 +1,62 @@
+"""How much may be written in the place of SQL: in proportion to what its author wrote, over a whole project.
+
+Rules of ours and of sqlglot write some values twice or more, and where calls stand in each other, each level does so
+again. What is written is what engines have to read in turn, and most SQL needs less than one part for each of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlglot import ErrorLevel, exp
+from sqlglot.dialects.dialect import Dialect
+
+PARTS, PARTS_PER_NODE = 120_000, 10
+"""How many parts may be written: so many in any project, and more for each part of its SQL."""
+_LEAVES = (exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Star, exp.Placeholder, exp.Anonymous, exp.DataType)
+"""What every value ends with, or nearly: where values double, these do."""
+
+
+class TooLarge(Exception):
+    """More would be written than is allowed; `node` is what for, where that is known."""
+
+    def __init__(self, node: exp.Expression | None = None) -> None:
+        super().__init__("too many parts")
+        self.node = node
+
+
+@dataclass(slots=True)
+class Allowance:
+    """How many parts may still be written."""
+
+    left: int = PARTS
+
+    def admit(self, tree: exp.Expression) -> int:
+        """Allows what a tree of the author's may need; the number of its parts."""
+        nodes = sum(1 for _ in tree.walk())
+        self.left += PARTS_PER_NODE * nodes
+        return nodes
+
+    def take(self, parts: int, node: exp.Expression | None = None) -> None:
+        """Counts what is written; raises TooLarge."""
+        self.left -= parts
+        if self.left < 0:
+            raise TooLarge(node)
+
+    def text(self, tree: exp.Expression, dialect: str) -> str:
+        """The text of a tree, which is changed on the way; raises sqlglot's errors and TooLarge.
+
+        Counted on the instance, for no Python class may inherit from sqlglot's generators.
+        """
+        generator = Dialect.get_or_raise(dialect).generator(unsupported_level=ErrorLevel.RAISE, max_unsupported=20)
+        known = generator._dispatch
+        counted = {kind: partial(self._counted, known[kind]) for kind in _LEAVES if kind in known}
+        generator._dispatch = {**known, **counted}
+        return str(generator.generate(tree, copy=False))
+
+    def _counted(self, write: Callable[[Any, Any], str], generator: Any, node: exp.Expression) -> str:
+        self.take(1)
+        return write(generator, node)

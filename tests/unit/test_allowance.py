@@ -1,0 +1,62 @@
+"""What is written in the place of SQL is bounded, for one query and for all of a project, by what its author wrote."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from sqlglot import exp
+
+from flowc.compiler.sql.allowance import Allowance, TooLarge
+from flowc.compiler.sql.sqltext import parse_query
+from flowc.compiler.sql.translate import translate
+from flowc.diagnostics import Reporter
+from flowc.source import MappedText, SourceFile
+
+ENGINES = ["postgres", "mysql", "sqlite", "duckdb", "datafusion"]
+
+
+def written(sql: str, dialect: str, engine: str, allowance: Allowance) -> list[str]:
+    """What is reported of a query in the place of which another one is written."""
+    reporter = Reporter()
+    tree = parse_query(MappedText.whole(SourceFile("query.sql", sql)), dialect, reporter)
+    assert tree is not None
+    assert (translate(tree, engine, reporter, allowance) is None) == bool(reporter.found)
+    return [d.code for d in reporter.found]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_as_much_is_written_as_is_allowed(engine: str):
+    tree = exp.select(*[f"a{i}" for i in range(20)])
+    assert Allowance(20).text(tree.copy(), engine).count("a") == 20
+    with pytest.raises(TooLarge):
+        Allowance(19).text(tree, engine)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "engine", "opening", "closing", "most"),
+    [
+        ("duckdb", "postgres", "array_contains(a, ", ")", 6),
+        ("duckdb", "postgres", "arg_min(a, ", ")", 4),
+        ("postgres", "datafusion", "to_array(", ")", 6),
+    ],
+)
+def test_calls_that_double_their_values_are_refused_soon(
+    dialect: str, engine: str, opening: str, closing: str, most: int
+):
+    def query(depth: int) -> str:
+        return f"SELECT {opening * depth}b{closing * depth} AS x FROM t"
+
+    assert "sql-too-large" not in written(query(most), dialect, engine, Allowance(5_000))
+    started = time.thread_time()
+    assert written(query(30), dialect, engine, Allowance(5_000)) == ["sql-too-large"]
+    assert time.thread_time() - started < 2
+
+
+def test_queries_of_a_project_share_what_is_allowed():
+    shared = Allowance(5_000)
+    hard, simple = "SELECT round(round(round(CAST(a AS double precision)))) AS x FROM t", "SELECT a + 1 AS x FROM t"
+    found = [written(hard, "postgres", "datafusion", shared) for _ in range(30)]
+    assert found[:5] == [[]] * 5
+    assert found[-1] == ["sql-too-large"]
+    assert written(simple, "postgres", "datafusion", shared) == []
