@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -14,12 +15,14 @@ from pathlib import Path
 from flowc.controls import UNSAFE
 from flowc.masking import _spellings
 from tests.commands import Done, Inside
-from tests.fuzz.mutant import SECRET, Chance, Mutant
+from tests.fuzz.mutant import SECRET, SPEC, Chance, Mutant
 
 SLOWEST = 5.0
 """Seconds that a command may take."""
 MEMORY = 2**30
 """Bytes that it may need beyond what the process had before."""
+OLD = 1_000_000_000
+"""When the first file was written: a stream passes over what may still be."""
 BEYOND = {"unknown-source-columns", "unusable-file", "not-runnable-yet"}
 """What only a live system knows, or the system of files, or a later version does."""
 LINT_FORMS = ("text", "concise", "json", "github", "sarif")
@@ -28,7 +31,7 @@ AFTER_LINT = (
     ("graph", "--columns", "--format", "html"), ("graph", "--columns", "--format", "mermaid"),
 )  # fmt: skip
 PLAN_FORMS = ("text", "json", "markdown", "sql")
-JSON = {("--format", "json"), ("--format", "sarif"), ("--to", "ir"), ("--to", "plan"), ("--once", "--json")}
+JSON = {("--format", "json"), ("--format", "sarif"), ("--to", "ir"), ("--to", "plan")}
 _ACTS = re.compile(UNSAFE.pattern.replace("[", "(?!\n)[", 1))
 SPELLED = tuple(sorted(_spellings(SECRET)))
 """The secret as outputs may spell it."""
@@ -91,7 +94,7 @@ class Observed(Inside):
         self.check_shown(done.err, (*arguments, "2>"))
         is_sql = arguments[-2:] in (("--to", "sql"), ("--format", "sql"))
         self.check_shown(done.out, arguments, acts=not is_sql)  # statements are what they are; a terminal gets pictures
-        if done.out and arguments[-2:] in JSON:
+        if done.out and (arguments[-2:] in JSON or arguments[-1] == "--json"):
             try:
                 json.loads(done.out)
             except ValueError as error:
@@ -137,10 +140,14 @@ def _status(name: str) -> int:
 def examine(mutant: Mutant, folder: Path, chance: Chance) -> list[Finding]:
     """Writes the mutant into the folder, which is emptied first, and runs commands on it."""
     shutil.rmtree(folder, ignore_errors=True)
-    for name, content in mutant.files.items():
+    for age, (name, content) in enumerate(mutant.files.items()):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
+        os.utime(folder / name, (OLD + age, OLD + age))
     project = Observed(folder, mutant)
+    if mutant.demands and SPEC not in mutant.files:
+        mutant.demands(project, mutant, chance)
+        return project.findings
     form = chance.choice(LINT_FORMS)
     linted = project.observe("lint", "--format", form)
     if linted.code not in (0, 1):
@@ -154,6 +161,9 @@ def examine(mutant: Mutant, folder: Path, chance: Chance) -> list[Finding]:
 
 def _after_lint(project: Observed, mutant: Mutant, chance: Chance) -> None:
     """Lint has passed it: nothing else may refuse it."""
+    if mutant.demands:
+        mutant.demands(project, mutant, chance)
+        return
     command = chance.choice(AFTER_LINT)
     _demand(project, project.observe(*command), 0, *command)
     if mutant.plan:

@@ -143,7 +143,9 @@ BROKEN = {
     "jsonl.gz": {
         "1.jsonl.gz": b"none", "2.jsonl.gz": GZ[:30], "3.jsonl.gz": GZ[:12] + b"\xff" * 40, "4.jsonl.gz": b"\x1f\x8b",
     },
-    "parquet": {"1.parquet": b"none", "2.parquet": b"", "3.parquet": _parquet(id=[1])[:40], "4.parquet": b"PAR1" * 9},
+    "parquet": {
+        "1.parquet": b"none", "2.parquet": b"", "3.parquet": _parquet(id=[1])[:40], "4.parquet": _parquet(other=[1]),
+    },
 }  # fmt: skip
 WHOLE = {
     "csv": b"id,name\n5,e\n",

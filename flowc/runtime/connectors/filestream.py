@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.catalog import Column
 from flowc.errors import DataError, EngineError
 from flowc.plan import FilesRead
 from flowc.runtime.badrows import first_indices
@@ -22,7 +23,6 @@ from flowc.runtime.connectors.files import (
     JsonOptions,
     ParquetOptions,
     csv_options,
-    demand_few,
     json_options,
     opened,
     parquet_options,
@@ -241,7 +241,7 @@ class FileSource:
     def _opened(self, path: Path, number: int, line: int) -> Iterator[Records]:
         Folder(self._files.folder).file(path)
         if self._read.format == "parquet":
-            return _parquet(path, line, self._parquet.max_columns)
+            return _parquet(path, line, self._parquet.max_columns, () if self._read.inferred else self._read.columns or ())
         if self._options is None:
             return records(self._pieces(path), path, None, line)
         self.headers[number]  # read while the file is known to be there
@@ -352,12 +352,17 @@ def parquet_rows(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
-def _parquet(path: Path, row: int, most: int) -> Iterator[Records]:
-    """The rows of a file from a number on, as structs. Raises DataError where it has more columns than `most`."""
+def _parquet(path: Path, row: int, most: int, demanded: Iterable[Column]) -> Iterator[Records]:
+    """The rows of a file from a number on, as structs.
+
+    Raises DataError where it has more columns than `most`, two of one name, or not those that are demanded.
+    """
     import pyarrow.parquet as pq
 
+    from flowc.runtime.parquet import demand_columns, file_schema
+
+    demand_columns(path, file_schema(path, most), demanded)
     with pq.ParquetFile(path) as file:
-        demand_few(path, file.metadata.num_columns, most)
         at = 0
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
