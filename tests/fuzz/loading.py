@@ -45,13 +45,19 @@ def _alike(chance: Chance) -> Mutant:
     names = ["id", *chance.sample(sorted(VALUES), chance.choice([1, 3, len(VALUES)]))]
     odd = chance.choice([0.1, 0.5])
     rows = [
-        {"id": number, **{name: None if chance.random() < odd / 3 else chance.choice(VALUES[name][2]) for name in names[1:]}}
+        {
+            "id": number,
+            **{name: None if chance.random() < odd / 3 else chance.choice(VALUES[name][2]) for name in names[1:]},
+        }
         for number in range(chance.choice([1, 4, 30]))
     ]
     types = {"id": "bigint", **{name: VALUES[name][0] for name in names[1:]}}
     to = {"connection": "out", "mode": chance.choice(["append", "merge", "truncate", "scd2"]), "keys": ["id"]}
     pipelines = {
-        form: {"from": {"connection": "drop", "path": f"a.{form}", "format": form, "columns": types}, "to": {**to, "table": form}}
+        form: {
+            "from": {"connection": "drop", "path": f"a.{form}", "format": form, "columns": types},
+            "to": {**to, "table": form},
+        }
         for form in FORMS
     }
     files = {f"data/a.{form}": write(rows, names) for form, write in FORMS.items()}
@@ -110,7 +116,11 @@ def alike(project: Observed, mutant: Mutant, chance: Chance) -> None:
 def _aside(chance: Chance) -> Mutant:
     form = chance.choice(["jsonl", "jsonl", "csv", "csv", "json"])
     source = {"connection": "drop", "path": f"whole.{form}", "format": form, "columns": COLUMNS}
-    pipeline = {"from": source, "to": {"connection": "out", "table": "t", "mode": chance.choice(["append", "truncate"])}, "on_bad_row": chance.choice(["skip", "quarantine"])}
+    pipeline = {
+        "from": source,
+        "to": {"connection": "out", "table": "t", "mode": chance.choice(["append", "truncate"])},
+        "on_bad_row": chance.choice(["skip", "quarantine"]),
+    }
     return _project({"p": pipeline}, chance, {f"data/whole.{form}": filled(records(chance, form), form, chance)}, aside)
 
 

@@ -15,7 +15,14 @@ from tests.fuzz.datafiles import VALUES
 from tests.fuzz.mutant import Chance
 from tests.fuzz.texts import changed
 
-COLUMNS = {"id": "bigint", "name": "text", "price": "numeric(10,2)", "sold": "date", "seen": "timestamptz", "data": "json"}
+COLUMNS = {
+    "id": "bigint",
+    "name": "text",
+    "price": "numeric(10,2)",
+    "sold": "date",
+    "seen": "timestamptz",
+    "data": "json",
+}
 HEADER = b",".join(name.encode() for name in COLUMNS)
 FIRST = 700_000_001
 """The least `id` of a right record: no hostile one comes to it by chance."""
@@ -35,7 +42,14 @@ BLANKS = b" \t\r"
 
 def good(number: int) -> dict[str, Any]:
     """A right record."""
-    return {"id": number, "name": f"good{number}", "price": 1.5, "sold": "2020-01-01", "seen": "2020-01-01T00:00:00Z", "data": {}}
+    return {
+        "id": number,
+        "name": f"good{number}",
+        "price": 1.5,
+        "sold": "2020-01-01",
+        "seen": "2020-01-01T00:00:00Z",
+        "data": {},
+    }
 
 
 def line_of(row: dict[str, Any], form: str) -> bytes:

@@ -1,5 +1,7 @@
 """Requests to the daemon's HTTP server that nobody should send: it answers or hangs up, and goes on."""
 
+# ruff: noqa: E501 -- a table of cases reads best with one case in a line
+
 from __future__ import annotations
 
 import socket
@@ -14,8 +16,30 @@ from tests.fuzz.rules import Observed
 from tests.fuzz.texts import changed
 
 _METHODS = ("GET", "GET", "GET", "HEAD", "POST", "PUT", "OPTIONS", "get", "", "G" * 9000, "PRI *")
-_PATHS = ("/healthz", "/metrics?a=b", "/", "*", "/../etc/passwd", "/%2e%2e/%00", "//h/healthz", "http://h/healthz", "/" + "a" * 70_000, "")
-_VERSIONS = ("HTTP/1.1", "HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/9" + "9" * 20, "HTTP/1.-1", "HTTP/1.1.1", "http/1.1", "", "HTTP/\u0661.1")
+_PATHS = (
+    "/healthz",
+    "/metrics?a=b",
+    "/",
+    "*",
+    "/../etc/passwd",
+    "/%2e%2e/%00",
+    "//h/healthz",
+    "http://h/healthz",
+    "/" + "a" * 70_000,
+    "",
+)
+_VERSIONS = (
+    "HTTP/1.1",
+    "HTTP/1.0",
+    "HTTP/0.9",
+    "HTTP/2.0",
+    "HTTP/9" + "9" * 20,
+    "HTTP/1.-1",
+    "HTTP/1.1.1",
+    "http/1.1",
+    "",
+    "HTTP/\u0661.1",
+)
 _HEADERS = ("Host: h", "Connection: keep-alive", "Expect: 100-continue", "Content-Length: -1", "Content-Length: 99999", "Transfer-Encoding: chunked", "Upgrade: h2c",
             ": a", "a", " a: b", "a:" + "b" * 70_000, "a\x00: b", "\u00e9: \u00e9", "Cookie: \x1b[31m")  # fmt: skip
 PAGES = {"/healthz": lambda: Page("ok\n"), "/metrics": lambda: Page("flowc_rows_total 1\n")}
@@ -55,10 +79,9 @@ def answered(project: Observed, mutant: Mutant, chance: Chance) -> None:
 def _sent(request: bytes) -> bytes:
     """What the server answers until it hangs up; a reset is what a client gets that sends more than is read."""
     found = b""
-    with socket.create_connection(_server().server_address[:2], 10) as client:
-        with suppress(OSError):
-            client.sendall(request)
-            client.shutdown(socket.SHUT_WR)
-            while read := client.recv(1 << 16):
-                found += read
+    with socket.create_connection(_server().server_address[:2], 10) as client, suppress(OSError):
+        client.sendall(request)
+        client.shutdown(socket.SHUT_WR)
+        while read := client.recv(1 << 16):
+            found += read
     return found

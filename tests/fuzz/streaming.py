@@ -41,7 +41,11 @@ def mutant(chance: Chance) -> Mutant:
         stream["dedupe"] = {"keys": [chance.choice(["id", "name"])], "within": "10m"}
     if chance.random() < 0.5:
         stream["batch"] = {"max_rows": chance.choice([1, 2, 7])}
-    connections = {"drop": {"kind": "files", "uri": "data"}, "out": STORES[kind], "letters": {"kind": "sqlite", "path": "letters.db"}}
+    connections = {
+        "drop": {"kind": "files", "uri": "data"},
+        "out": STORES[kind],
+        "letters": {"kind": "sqlite", "path": "letters.db"},
+    }
     project = {"connections": connections, "streams": {"s": stream}}
     files = dict(_file(form, chance) for _ in range(chance.choice([1, 1, 2])))
     return Mutant({SPEC: json.dumps(project).encode(), **files}, demands=demanded)
@@ -67,10 +71,13 @@ def demanded(project: Observed, mutant: Mutant, chance: Chance) -> None:
     run = _Run(project, mutant)
     done = run.once()
     if run.on_error == "fail":
-        before = run.rows()
-        again = run.once()
-        if (again.code, run.rows()) != (done.code, before):
+        before, again = run.rows(), run.once()
+        after = run.rows()  # a run that fails may have been about to write what stood before the bad message
+        lost = run.keeps_all and Counter(before) - Counter(after)
+        if again.code != done.code or lost or (done.code == 0 and before != after):
             run.note("again", f"{done.out}{again.out}")
+        if done.code == 0:
+            run.judge()
         return
     if done.code != 0:
         run.note("stops", done.out)
@@ -101,7 +108,7 @@ class _Run:
         self._whole = len(whole) == len(given)
         self._given = {place: line for name in whole for place, line in placed(name, given[name], self._form)}
         self._each = any(self._stream["sql"] == sql.format(p=PLACE) for sql in EACH)
-        self._all = "mode" not in self._stream["to"] and "dedupe" not in self._stream
+        self.keeps_all = "mode" not in self._stream["to"] and "dedupe" not in self._stream
 
     def once(self) -> Any:
         return self.project.observe("run", "s", "--once", "--json")
@@ -122,7 +129,7 @@ class _Run:
             self.note("bytes", str(other))
         if self._whole and (made := set(places) - set(self._given)):
             self.note("made up", str(sorted(made)))
-        if self._all and self._each and self.on_error == "dlq" and (lost := set(self._given) - set(places)):
+        if self.keeps_all and self._each and self.on_error == "dlq" and (lost := set(self._given) - set(places)):
             self.note("lost", str([(place, self._given[place]) for place in sorted(lost)]))
         if report is not None:
             self._count(report, len(rows), len(letters))
@@ -131,7 +138,7 @@ class _Run:
     def _count(self, report: dict[str, int], rows: int, letters: int) -> None:
         said = report["messages"], report["rows"], report["bad_rows"]
         fits = letters in (0, said[2]) if self.on_error == "drop" else letters == said[2]
-        if self._all:
+        if self.keeps_all:
             fits = fits and rows == said[1] and (rows + said[2] == said[0] or not self._each)
         if not fits or (self._whole and said[0] != len(self._given)):
             self.note("count", f"{report} with {rows} rows, {letters} letters, {len(self._given)} records")

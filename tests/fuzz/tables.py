@@ -70,7 +70,10 @@ def fill(folder: Path, kind: str, chance: Chance) -> None:
         for (table,) in database.execute(_TABLES[kind]).fetchall():
             columns = database.execute(f"SELECT * FROM {_quoted(table)} LIMIT 0").description
             for number in range(chance.choice([0, 1, 3])):
-                values = [chance.choice([number, None, f"{number}", "2020-01-01", True, 1.5]) if at else number for at in range(len(columns))]
+                values = [
+                    chance.choice([number, None, f"{number}", "2020-01-01", True, 1.5]) if at else number
+                    for at in range(len(columns))
+                ]
                 with suppress(sqlite3.Error, duckdb.Error):  # what does not fit
                     database.execute(f"INSERT INTO {_quoted(table)} VALUES ({', '.join('?' * len(values))})", values)
         database.commit()

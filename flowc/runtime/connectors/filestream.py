@@ -35,7 +35,7 @@ from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.kafka_options import start_time
 from flowc.runtime.connectors.lines import TooLong, pieces
 from flowc.runtime.csvquotes import Quoting
-from flowc.runtime.jsonarray import json_lines
+from flowc.runtime.jsonarray import json_pieces
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.oversize import one_batch
@@ -241,7 +241,9 @@ class FileSource:
     def _opened(self, path: Path, number: int, line: int) -> Iterator[Records]:
         Folder(self._files.folder).file(path)
         if self._read.format == "parquet":
-            return _parquet(path, line, self._parquet.max_columns, () if self._read.inferred else self._read.columns or ())
+            return _parquet(
+                path, line, self._parquet.max_columns, () if self._read.inferred else self._read.columns or ()
+            )
         if self._options is None:
             return records(self._pieces(path), path, None, line)
         self.headers[number]  # read while the file is known to be there
@@ -251,7 +253,7 @@ class FileSource:
     def _pieces(self, path: Path) -> Iterator[bytes | TooLong]:
         if self._read.format not in ("json", "jsonl"):
             return pieces(without_mark(lambda: opened(path)), self._limits.max_line)
-        return (lines.long or lines.data for lines in json_lines(path, self._limits.max_line))
+        return json_pieces(path, self._limits.max_line)
 
     def _header(self, number: int) -> tuple[str, ...]:
         assert self._options is not None
