@@ -14,7 +14,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_field, data_type
-from flowc.runtime.connectors.files import Files, demand_few, parquet_options, unreadable
+from flowc.runtime.connectors.files import Files, demand_few, demand_names, parquet_options, unreadable
 from flowc.runtime.names import quoted
 from flowc.types import DataType
 
@@ -55,9 +55,9 @@ def _whole(schema: pa.Schema, read: FilesRead) -> pa.Schema:
 
 
 def _unified(paths: tuple[Path, ...], most: int) -> pa.Schema:
-    schema = file_schema(paths[0], most)
+    schema = _schema(paths[0], most)
     for path in paths[1:]:
-        own = file_schema(path, most)
+        own = _schema(path, most)
         try:
             schema = pa.unify_schemas([schema, own], promote_options="permissive")
         except pa.ArrowException:
@@ -79,23 +79,15 @@ def _unlike(path: Path, own: pa.Schema, others: pa.Schema) -> DataError:
     return unreadable(path, "its columns have other types than those of the files before it")
 
 
-def file_schema(path: Path, most: int) -> pa.Schema:
-    """The columns of a file. Raises DataError where it cannot be read, has more than `most`, or two of one name."""
+def _schema(path: Path, most: int) -> pa.Schema:
     try:
         found = pq.read_metadata(path)
         demand_few(path, found.num_columns, most)
         schema = found.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
-        raise unreadable(path, str(error)) from error
-    if twice := next((name for name in schema.names if schema.names.count(name) > 1), None):
-        raise unreadable(path, f"it has several columns `{twice}`", "give each a name of its own")
+        raise unreadable(path, str(error)) from None
+    demand_names(path, schema.names)
     return schema
-
-
-def demand_columns(path: Path, schema: pa.Schema, columns: Iterable[Column]) -> None:
-    """Raises DataError where a file lacks a declared column."""
-    if missing := next((column.name for column in columns if column.name not in schema.names), None):
-        raise unreadable(path, f"it has no column `{missing}`, only " + ", ".join(f"`{n}`" for n in schema.names))
 
 
 def _written(file: pq.ParquetFile) -> pa.Schema:
@@ -142,6 +134,6 @@ def _wrong_in(file: pq.ParquetFile, name: str) -> str:
 
 
 def _chosen(schema: pa.Schema, column: Column, path: Path, fitted: Callable[[str, DataType, Column], str]) -> str:
-    demand_columns(path, schema, (column,))
+    demand_names(path, schema.names, (column,))
     source, name = data_type(schema.field(column.name)), quoted(column.name)
     return name if source == column.type and column.nullable else f"{fitted(name, source, column)} AS {name}"

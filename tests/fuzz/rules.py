@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,10 +69,12 @@ class Observed(Inside):
 
     def observe(self, *arguments: str) -> Done:
         """What the command did, once all rules that hold for any command are checked."""
-        started = own_time()
+        started, worked, stood = own_time(), time.process_time(), time.monotonic() - _waited()
         with _memory(self._note_memory, arguments):
             done = self.done(*arguments)
-        took = own_time() - started
+        # Where its threads waited for a processor, and it for them, the machine was slow.
+        own, busy = own_time() - started, time.process_time() - worked
+        took = min(own, max(busy, time.monotonic() - _waited() - stood))
         if took > SLOWEST:
             self.note("slow", arguments, f"{took:.1f} s")
         if "error[internal]" in done.err or "Traceback (most" in done.err:
@@ -108,6 +110,15 @@ class Observed(Inside):
             self.note("encoding", arguments, next(line for line in text.splitlines() if not _encodes(line)))
         if found := next((each for each in SPELLED if each in text), None):
             self.note("secret", arguments, next((line for line in text.splitlines() if found in line), text))
+
+
+def _waited() -> float:
+    """How long the threads of this process waited for a processor, together."""
+    waited = 0
+    for file in Path("/proc/self/task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that ended
+            waited += int(file.read_text().split()[1])
+    return waited / 1e9
 
 
 def own_time(process: int | str = "self") -> float:

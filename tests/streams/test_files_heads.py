@@ -144,7 +144,8 @@ BROKEN = {
         "1.jsonl.gz": b"none", "2.jsonl.gz": GZ[:30], "3.jsonl.gz": GZ[:12] + b"\xff" * 40, "4.jsonl.gz": b"\x1f\x8b",
     },
     "parquet": {
-        "1.parquet": _parquet("id", "id"), "2.parquet": b"", "3.parquet": _parquet("id")[:40], "4.parquet": _parquet("a"),
+        "1.parquet": _parquet("id", "id"), "2.parquet": b"", "3.parquet": _parquet("id")[:40],
+        "4.parquet": _parquet("other"),
     },
 }  # fmt: skip
 WHOLE = {

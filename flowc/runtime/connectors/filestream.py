@@ -23,6 +23,8 @@ from flowc.runtime.connectors.files import (
     JsonOptions,
     ParquetOptions,
     csv_options,
+    demand_few,
+    demand_names,
     json_options,
     opened,
     parquet_options,
@@ -361,10 +363,9 @@ def _parquet(path: Path, row: int, most: int, demanded: Iterable[Column]) -> Ite
     """
     import pyarrow.parquet as pq
 
-    from flowc.runtime.parquet import demand_columns, file_schema
-
-    demand_columns(path, file_schema(path, most), demanded)
     with pq.ParquetFile(path) as file:
+        demand_few(path, file.metadata.num_columns, most)
+        demand_names(path, file.schema_arrow.names, demanded)
         at = 0
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
