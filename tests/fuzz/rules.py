@@ -163,7 +163,7 @@ def examine(mutant: Mutant, folder: Path, chance: Chance) -> list[Finding]:
     linted = project.observe("lint", "--format", form)
     if linted.code not in (0, 1):
         project.note("lint", ("lint",), linted.err)
-    if linted.code == 0:
+    if linted.code == 0 and not project.findings:
         _after_lint(project, mutant, chance)
     elif chance.random() < 0.1:
         _demand(project, project.observe("compile"), 1, "compile")
