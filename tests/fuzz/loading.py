@@ -129,7 +129,7 @@ def aside(project: Observed, mutant: Mutant, chance: Chance) -> None:
     spec = json.loads(mutant.files[SPEC])
     pipeline, kind = spec["pipelines"]["p"], spec["connections"]["out"]["kind"]
     name = next(name for name in mutant.files if name != SPEC)
-    if not is_whole(mutant.files[name], pipeline["from"]["format"]):
+    if not is_whole(name, mutant.files[name], pipeline["from"]["format"]):
         return
     given = dict(placed(Path(name).name, mutant.files[name], pipeline["from"]["format"]))
     good = good_ids(iter(given.values()), pipeline["from"]["format"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,15 +125,23 @@ def filled(lines: list[bytes], form: str, chance: Chance) -> bytes:
     return (HEADER + end if form == "csv" else b"") + b"".join(blanks)
 
 
-def is_whole(data: bytes, form: str) -> bool:
+def is_whole(name: str, data: bytes, form: str) -> bool:
     """Whether it is told where records end: a file that begins with a bracket is an array, and has to end as one."""
-    is_array = data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
-    return not is_array if form == "jsonl" else form != "json" or (is_array and data.endswith(b"\n]"))
+    try:
+        plain = _plain(name, data)
+    except (OSError, EOFError, zlib.error):  # an archive that was made smaller
+        return False
+    is_array = plain.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    return not is_array if form == "jsonl" else form != "json" or (is_array and plain.endswith(b"\n]"))
+
+
+def _plain(name: str, data: bytes) -> bytes:
+    return gzip.decompress(data) if name.endswith(".gz") else data
 
 
 def placed(name: str, data: bytes, form: str) -> Iterator[tuple[tuple[str, int], bytes]]:
     """The records of a whole file, each with the name of the file and the number of its line or element."""
-    lines = (gzip.decompress(data) if name.endswith(".gz") else data).split(b"\n")
+    lines = _plain(name, data).split(b"\n")
     if form == "json":
         yield from (((name, number), line.removesuffix(b",")) for number, line in enumerate(filter(None, lines[1:-1])))
         return

@@ -104,7 +104,7 @@ class _Run:
         self.on_error = self._stream["on_error"]
         self._form = self._stream["source"]["format"]
         given = {Path(name).name: data for name, data in mutant.files.items() if name.startswith("data/")}
-        whole = [name for name, data in given.items() if "whole" in name and is_whole(data, self._form)]
+        whole = [name for name, data in given.items() if "whole" in name and is_whole(name, data, self._form)]
         self._whole = len(whole) == len(given)
         self._given = {place: line for name in whole for place, line in placed(name, given[name], self._form)}
         self._each = any(self._stream["sql"] == sql.format(p=PLACE) for sql in EACH)
