@@ -139,5 +139,5 @@ def _applied(project: Observed, kind: str, chance: Chance) -> bool:
         return False
     again = project.observe("plan", "--detailed-exitcode")
     if again.code != 0:
-        project.note("again", ("plan",), again.out + again.err)
+        project.note("refused" if "error[" in again.err else "again", ("plan",), again.out + again.err)
     return True
