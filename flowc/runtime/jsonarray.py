@@ -71,9 +71,28 @@ def json_lines(path: Path, most: int) -> Iterator[Lines]:
         DataError: the array does not end, or something else follows it.
     """
     with without_mark(lambda: opened(path)) as stream:
-        line = 1 + _blank_lines(stream)
-        is_array = stream.peek(1)[:1] == b"["
-        yield from _Elements(stream, path, most, line).lines() if is_array else _lines(stream, most, line)
+        yield from _found(stream, path, most, _blank_lines(stream))
+
+
+def json_pieces(path: Path, most: int) -> Iterator[bytes | TooLong]:
+    """The same lines one after the other as `pieces` has them, which tells of each which one of its file it is.
+
+    So blank lines that a file of lines begins with are there; of an array, elements are counted.
+    """
+    with without_mark(lambda: opened(path)) as stream:
+        blank = _blank_lines(stream)
+        for at in range(0, 0 if _is_array(stream) else blank, lines.BLOCK):
+            yield b"\n" * min(blank - at, lines.BLOCK)
+        yield from (found.long or found.data for found in _found(stream, path, most, blank))
+
+
+def _found(stream: Bytes, path: Path, most: int, blank: int) -> Iterator[Lines]:
+    elements = _Elements(stream, path, most, 1 + blank).lines()
+    return elements if _is_array(stream) else _lines(stream, most, 1 + blank)
+
+
+def _is_array(stream: Bytes) -> bool:
+    return stream.peek(1)[:1] == b"["
 
 
 def _blank_lines(stream: Bytes) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_field, data_type
-from flowc.runtime.connectors.files import Files, demand_columns, parquet_options, unreadable
+from flowc.runtime.connectors.files import Files, demand_columns, demand_names, parquet_options, unreadable
 from flowc.runtime.names import quoted
 from flowc.types import DataType
 
@@ -87,8 +86,7 @@ def _schema(path: Path, most: int) -> pa.Schema:
         schema = found.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, str(error)) from None
-    if twice := next((name for name, count in Counter(schema.names).items() if count > 1), None):
-        raise unreadable(path, f"it has several columns `{twice}`", "give each a name of its own")
+    demand_names(path, schema.names)
     if not all(map(_is_utf8, _beside(found.metadata, schema))):
         raise unreadable(path, "what it holds beside its columns is not UTF-8", "write it without that metadata")
     return schema
@@ -155,7 +153,6 @@ def _wrong_in(file: pq.ParquetFile, name: str) -> str:
 
 
 def _chosen(schema: pa.Schema, column: Column, path: Path, fitted: Callable[[str, DataType, Column], str]) -> str:
-    if column.name not in schema.names:
-        raise unreadable(path, f"it has no column `{column.name}`, only " + ", ".join(f"`{n}`" for n in schema.names))
+    demand_names(path, schema.names, (column,))
     source, name = data_type(schema.field(column.name)), quoted(column.name)
     return name if source == column.type and column.nullable else f"{fitted(name, source, column)} AS {name}"

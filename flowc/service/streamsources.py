@@ -107,7 +107,7 @@ def decoding_of(source: SourcePlan) -> Decoding:
     """
     columns = source.columns or ()
     if source.format == "parquet":
-        return _of_values(ParquetDecoder(columns, source.inferred))
+        return _of_values(ParquetDecoder(columns))
     if source.format == "raw":
         if [column.name for column in columns] != ["value"] or columns[0].type.kind not in (Kind.TEXT, Kind.BINARY):
             message = f"source `{source.name}` is raw, and a raw message is one column `value`, binary or text"

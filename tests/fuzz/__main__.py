@@ -1,4 +1,4 @@
-"""Mutants of specs, SQL, templates, names and files: nothing may fail in flowc, whatever they hold.
+"""Mutants of specs, SQL, templates, names, files, messages, tests and requests: nothing may fail in flowc for them.
 
 python -m tests.fuzz                          1,000 mutants
 python -m tests.fuzz --count 100000 --seed 7  more, and others

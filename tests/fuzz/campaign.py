@@ -20,6 +20,8 @@ from tests.fuzz.rules import own_time
 ROOT = Path(__file__).resolve().parents[2]
 STUCK = 60.0
 """Seconds after which a process that told nothing is ended."""
+MEMORY = Path("/dev/shm")
+"""Where Linux keeps files in memory: a disk that others keep busy is no fault of a command."""
 BATCH = 500
 """How many mutants one process examines: what adds up in it is not taken for what one of them needs."""
 KEPT = 3
@@ -118,7 +120,8 @@ class _Lane:
             "faults": campaign.faults, "smaller": not campaign.first_only,
         }  # fmt: skip
         command = [sys.executable, "-m", "tests.fuzz.child", json.dumps(asked)]
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+        self._folder = tempfile.TemporaryDirectory(prefix="flowc-fuzz-", dir=MEMORY if MEMORY.is_dir() else None)
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", "TMPDIR": self._folder.name}
         pipe, self._errors = subprocess.PIPE, tempfile.TemporaryFile()  # noqa: SIM115 -- as long as the process
         self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=self._errors)
         self._heard = own_time(self._process.pid)
@@ -159,4 +162,5 @@ class _Lane:
             self._process.kill()
             self._process.wait()
             self._process.stdout.close()
+            self._folder.cleanup()
             self._process, self._buffer, self._stuck = None, b"", False

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.fuzz.faults import plant
 from tests.fuzz.kinds import made
-from tests.fuzz.mutant import Mutant
+from tests.fuzz.mutant import SPEC, Mutant
 from tests.fuzz.rules import Finding, examine
 
 ADDRESSES = 8 * 2**30
@@ -75,8 +75,18 @@ def _examined(mutant: Mutant, folder: Path, state: object) -> list[Finding]:
 
 
 def smaller(mutant: Mutant, signature: str, folder: Path, state: object) -> Mutant:
-    """The mutant without lines, or parts of its line, that it needs not to be found, as far as time allows."""
-    end, tries, name = time.monotonic() + PATIENCE, 0, "specs/mutant.yaml"
+    """The mutant without lines, or parts of its line, that it needs not to be found, as far as time allows.
+
+    These are lines of its data, where it has some, and else of its spec.
+    """
+    end = time.monotonic() + PATIENCE
+    for name in [name for name in mutant.files if name != SPEC] or [SPEC]:
+        mutant = _shortened(mutant, name, signature, folder, state, end)
+    return mutant
+
+
+def _shortened(mutant: Mutant, name: str, signature: str, folder: Path, state: object, end: float) -> Mutant:
+    tries = 0
     separator = b"\n" if mutant.files[name].count(b"\n") > 3 else b","
     parts = mutant.files[name].split(separator)
     size = max(1, len(parts) // 2)

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.fuzz.mutant import Chance, Mutant
+from tests.fuzz.mutant import SPEC, Chance, Mutant
 from tests.fuzz.names import NAMES
 from tests.fuzz.texts import changed
 
@@ -169,4 +169,4 @@ def mutant(chance: Chance) -> Mutant:
         "connections": {"drop": {"kind": "files", "uri": "data"}, "db": {"kind": kind, "path": "fuzz.db"}},
         "pipelines": {"p": pipeline},
     }
-    return Mutant({"specs/mutant.yaml": json.dumps(project).encode(), f"data/{name}": data}, run=True)
+    return Mutant({SPEC: json.dumps(project).encode(), f"data/{name}": data}, run=True)

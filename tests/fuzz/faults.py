@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+import pyarrow as pa
 
 from flowc import masking
 from flowc.cli import compile as compiling
@@ -14,6 +18,10 @@ from flowc.compiler import stages
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.render import diagnostics
+from flowc.runtime.aside import Aside
+from flowc.runtime.connectors import duckdb_catalog, sqlite_catalog
+from flowc.runtime.streams import compute
+from flowc.service import testing, testing_compare
 from tests.fuzz.mutant import SECRET
 
 
@@ -98,12 +106,68 @@ def _breaks_json() -> None:
     masking._is_json = lambda text: False
 
 
-FAULTS: dict[str, tuple[Callable[[], None], str]] = {
-    "raises": (_raises, "internal"), "dies": (_dies, "died"), "sleeps": (_sleeps, "slow"), "hangs": (_hangs, "hangs"),
-    "eats": (_eats, "memory"), "refuses": (_refuses, "refused"), "plan refuses": (_plan_refuses, "refused"),
-    "acts": (_acts, "control"), "tells": (_tells, "secret"), "breaks json": (_breaks_json, "json"),
+def _loses() -> None:
+    """A stream of whose dead letters each epoch keeps all but one."""
+    letters = compute.letters
+    compute.letters = lambda *given: letters(*given).slice(1)
+
+
+def _doubles() -> None:
+    """A stream that writes a row of each epoch twice."""
+    epoch = compute.Epoch
+    compute.Epoch = lambda intent, rows, *more, **named: epoch(intent, _doubled(rows), *more, **named)
+
+
+def _doubled(rows: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.concat_batches([rows, rows.slice(0, 1)])
+
+
+def _stays() -> None:
+    """A look at tables that sees no index, so that each plan makes them."""
+    sqlite_catalog._indexes = duckdb_catalog._indexes = lambda *_, **__: ()
+
+
+def _test_raises() -> None:
+    """A test that fails in flowc itself when rows are missing."""
+
+    def raises(*_: object) -> Any:
+        raise KeyError("planted")
+
+    testing_compare._missing = raises
+
+
+def _test_passes() -> None:
+    """A test that minds no row which is missing."""
+    compare = testing.compare
+    testing.compare = lambda *given: replace(compare(*given), missing=())
+
+
+def _miscounts() -> None:
+    """A load that does not count the first of the bad rows of a file."""
+    add = Aside.add
+    Aside.add = lambda self, file, rows: add(self, file, rows[1:])
+
+
+def _request_raises() -> None:
+    """A server that fails where it refuses a request."""
+
+    def raises(*_: object, **__: object) -> None:
+        raise KeyError("planted")
+
+    BaseHTTPRequestHandler.send_error = raises
+
+
+FAULTS: dict[str, tuple[Callable[[], None], str, str]] = {
+    "raises": (_raises, "internal", ""), "dies": (_dies, "died", ""), "sleeps": (_sleeps, "slow", ""),
+    "hangs": (_hangs, "hangs", ""),
+    "eats": (_eats, "memory", ""), "refuses": (_refuses, "refused", ""), "plan refuses": (_plan_refuses, "refused", ""),
+    "acts": (_acts, "control", ""), "tells": (_tells, "secret", ""), "breaks json": (_breaks_json, "json", ""),
+    "loses": (_loses, "count", "streams"), "doubles": (_doubles, "twice", "streams"),
+    "stays": (_stays, "again", "applies"),
+    "test raises": (_test_raises, "internal", "tests"), "test passes": (_test_passes, "passes", "tests"),
+    "miscounts": (_miscounts, "count", "loads"), "request raises": (_request_raises, "internal", "http"),
 }  # fmt: skip
-"""Each fault, and the rule that it breaks."""
+"""Each fault, the rule that it breaks, and the kind of mutants that is there to find it, where it is one."""
 
 
 def plant(name: str) -> None:

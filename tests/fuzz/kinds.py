@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import random
 
-from tests.fuzz import datafiles, large, names, servers, statements, templates, texts, trees
+from tests.fuzz import (
+    applying,
+    datafiles,
+    large,
+    loading,
+    names,
+    projecttests,
+    requests,
+    servers,
+    statements,
+    streaming,
+    templates,
+    texts,
+    trees,
+)
 from tests.fuzz.mutant import Maker, Mutant
 
 KINDS: dict[str, tuple[Maker, int]] = {
@@ -16,6 +30,11 @@ KINDS: dict[str, tuple[Maker, int]] = {
     "files": (datafiles.mutant, 8),
     "servers": (servers.mutant, 3),
     "words": (servers.words, 3),
+    "applies": (applying.mutant, 3),
+    "tests": (projecttests.mutant, 4),
+    "http": (requests.mutant, 2),
+    "loads": (loading.mutant, 3),
+    "streams": (streaming.mutant, 4),
     "large": (large.mutant, 0),
 }
 """Large specs take seconds each: a test measures every shape, and a campaign has them where it is told to."""

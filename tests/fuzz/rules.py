@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from flowc.controls import UNSAFE
 from flowc.masking import _spellings
 from tests.commands import Done, Inside
-from tests.fuzz.mutant import SECRET, Chance, Mutant
+from tests.fuzz.mutant import SECRET, SPEC, Chance, Mutant
 
 SLOWEST = 5.0
 """Seconds that a command may take."""
 MEMORY = 2**30
 """Bytes that it may need beyond what the process had before."""
+OLD = 1_000_000_000
+"""When the first file was written: a stream passes over what may still be."""
 BEYOND = {"unknown-source-columns", "unusable-file", "not-runnable-yet"}
 """What only a live system knows, or the system of files, or a later version does."""
 LINT_FORMS = ("text", "concise", "json", "github", "sarif")
@@ -28,7 +31,7 @@ AFTER_LINT = (
     ("graph", "--columns", "--format", "html"), ("graph", "--columns", "--format", "mermaid"),
 )  # fmt: skip
 PLAN_FORMS = ("text", "json", "markdown", "sql")
-JSON = {("--format", "json"), ("--format", "sarif"), ("--to", "ir"), ("--to", "plan"), ("--once", "--json")}
+JSON = {("--format", "json"), ("--format", "sarif"), ("--to", "ir"), ("--to", "plan")}
 _ACTS = re.compile(UNSAFE.pattern.replace("[", "(?!\n)[", 1))
 SPELLED = tuple(sorted(_spellings(SECRET)))
 """The secret as outputs may spell it."""
@@ -66,10 +69,12 @@ class Observed(Inside):
 
     def observe(self, *arguments: str) -> Done:
         """What the command did, once all rules that hold for any command are checked."""
-        started = own_time()
+        started, worked, stood = own_time(), time.process_time(), time.monotonic() - _waited()
         with _memory(self._note_memory, arguments):
             done = self.done(*arguments)
-        took = own_time() - started
+        # Where its threads waited for a processor, and it for them, the machine was slow.
+        own, busy = own_time() - started, time.process_time() - worked
+        took = min(own, max(busy, time.monotonic() - _waited() - stood))
         if took > SLOWEST:
             self.note("slow", arguments, f"{took:.1f} s")
         if "error[internal]" in done.err or "Traceback (most" in done.err:
@@ -91,7 +96,7 @@ class Observed(Inside):
         self.check_shown(done.err, (*arguments, "2>"))
         is_sql = arguments[-2:] in (("--to", "sql"), ("--format", "sql"))
         self.check_shown(done.out, arguments, acts=not is_sql)  # statements are what they are; a terminal gets pictures
-        if done.out and arguments[-2:] in JSON:
+        if done.out and (arguments[-2:] in JSON or arguments[-1] == "--json"):
             try:
                 json.loads(done.out)
             except ValueError as error:
@@ -105,6 +110,15 @@ class Observed(Inside):
             self.note("encoding", arguments, next(line for line in text.splitlines() if not _encodes(line)))
         if found := next((each for each in SPELLED if each in text), None):
             self.note("secret", arguments, next((line for line in text.splitlines() if found in line), text))
+
+
+def _waited() -> float:
+    """How long the threads of this process waited for a processor, together."""
+    waited = 0
+    for file in Path("/proc/self/task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that ended
+            waited += int(file.read_text().split()[1])
+    return waited / 1e9
 
 
 def own_time(process: int | str = "self") -> float:
@@ -137,15 +151,19 @@ def _status(name: str) -> int:
 def examine(mutant: Mutant, folder: Path, chance: Chance) -> list[Finding]:
     """Writes the mutant into the folder, which is emptied first, and runs commands on it."""
     shutil.rmtree(folder, ignore_errors=True)
-    for name, content in mutant.files.items():
+    for age, (name, content) in enumerate(mutant.files.items()):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
+        os.utime(folder / name, (OLD + age, OLD + age))
     project = Observed(folder, mutant)
+    if mutant.demands and SPEC not in mutant.files:
+        mutant.demands(project, mutant, chance)
+        return project.findings
     form = chance.choice(LINT_FORMS)
     linted = project.observe("lint", "--format", form)
     if linted.code not in (0, 1):
         project.note("lint", ("lint",), linted.err)
-    if linted.code == 0:
+    if linted.code == 0 and not project.findings:
         _after_lint(project, mutant, chance)
     elif chance.random() < 0.1:
         _demand(project, project.observe("compile"), 1, "compile")
@@ -154,6 +172,9 @@ def examine(mutant: Mutant, folder: Path, chance: Chance) -> list[Finding]:
 
 def _after_lint(project: Observed, mutant: Mutant, chance: Chance) -> None:
     """Lint has passed it: nothing else may refuse it."""
+    if mutant.demands:
+        mutant.demands(project, mutant, chance)
+        return
     command = chance.choice(AFTER_LINT)
     _demand(project, project.observe(*command), 0, *command)
     if mutant.plan:

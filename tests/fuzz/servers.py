@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
-from tests.fuzz.mutant import SECRET, STATE_WORDS, Chance, Mutant
+from tests.fuzz.mutant import SECRET, SPEC, STATE_WORDS, Chance, Mutant
 from tests.fuzz.names import NAMES
 
 SPELLED = (
@@ -42,7 +42,7 @@ def mutant(chance: Chance) -> Mutant:
     text = json.dumps(project, ensure_ascii=False)
     if chance.random() < 0.1:
         text = text.replace(chance.choice([",", "}", '"', ":"]), "", 1)
-    return Mutant({"specs/mutant.yaml": text.encode()}, refused=True)
+    return Mutant({SPEC: text.encode()}, refused=True)
 
 
 def words(chance: Chance) -> Mutant:
@@ -55,4 +55,4 @@ def words(chance: Chance) -> Mutant:
         },
         "pipelines": {"p": {"from": "db", "sql": "SELECT id FROM u", "to": {"connection": "file", "table": chance.choice(["v", "ok", "new"])}}},
     }  # fmt: skip
-    return Mutant({"specs/mutant.yaml": json.dumps(project).encode()}, run=True, word=chance.choice(STATE_WORDS))
+    return Mutant({SPEC: json.dumps(project).encode()}, run=True, word=chance.choice(STATE_WORDS))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -69,25 +70,25 @@ def add_key(tree: Any, chance: Chance) -> None:
     known = [(node, key) for node, key in _places(tree) if isinstance(node, dict) and key in beside]
     node, key = chance.choice(known)
     new = chance.choice(sorted(beside[key]))
-    node[new] = chance.choice(examples[new] or ODD)
+    node[new] = deepcopy(chance.choice(examples[new] or ODD))
 
 
 def example(tree: Any, chance: Chance) -> None:
     examples, _ = schema()
     known = [(node, key) for node, key in _places(tree) if isinstance(node, dict) and examples.get(key)]
     node, key = chance.choice(known)
-    node[key] = chance.choice(examples[key])
+    node[key] = deepcopy(chance.choice(examples[key]))
 
 
 def odd(tree: Any, chance: Chance) -> None:
     node, key = chance.choice(list(_places(tree)))
-    node[key] = chance.choice(ODD)
+    node[key] = deepcopy(chance.choice(ODD))  # or the next change would change it for all mutants
 
 
 def move(tree: Any, chance: Chance) -> None:
     places = list(_places(tree))
     (node, key), (other, at) = chance.choice(places), chance.choice(places)
-    node[key] = json.loads(json.dumps(other[at])) if at in other or isinstance(other, list) else None
+    node[key] = deepcopy(other[at]) if at in other or isinstance(other, list) else None
 
 
 def drop(tree: Any, chance: Chance) -> None:

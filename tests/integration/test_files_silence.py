@@ -128,7 +128,7 @@ def test_two_objects_on_one_line_are_a_bad_row_everywhere(project, form):
     _, strict, _ = outcomes(project)
     assert ids(project) == ids(project, "s") == [1, 5]
     assert [found[0] for found in bad_rows(project, f"a.{form}")] == ([2] if form == "json" else [2, 3, 4])
-    assert "line 2: it is no JSON: Extra data" in strict
+    assert f"line 2{', element 2' if form == 'json' else ''}: it is no JSON: Extra data" in strict
 
 
 @pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
@@ -251,7 +251,8 @@ def test_lines_that_disagree_about_a_field_are_told_by_file_line_and_field(proje
             text = "\n".join(rows) if form == "jsonl" else "[" + ",\n".join(rows) + "]"
             put(project.path / "in", f"{number}.{form}", text)
         told = project.flowc("run", "p", "--once").err
-        assert f"{file}.{form}` cannot be read: line {line}: {words}" in told
+        place = f"line {line}, element {line}" if form == "json" else f"line {line}"
+        assert f"{file}.{form}` cannot be read: {place}: {words}" in told
         assert f"columns: {{ {name}: json, … }}" in told
 
 

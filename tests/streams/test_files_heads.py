@@ -129,9 +129,9 @@ def _same(folder: Path, text: str, *, header: bool) -> None:
     assert sorted(found, key=str) == rows, repr(text)
 
 
-def _parquet(**columns: list[int]) -> bytes:
+def _parquet(*columns: str) -> bytes:
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink)
+    pq.write_table(pa.table([[5]] * len(columns), list(columns)), sink)
     return sink.getvalue()
 
 
@@ -143,12 +143,15 @@ BROKEN = {
     "jsonl.gz": {
         "1.jsonl.gz": b"none", "2.jsonl.gz": GZ[:30], "3.jsonl.gz": GZ[:12] + b"\xff" * 40, "4.jsonl.gz": b"\x1f\x8b",
     },
-    "parquet": {"1.parquet": b"none", "2.parquet": b"", "3.parquet": _parquet(id=[1])[:40], "4.parquet": b"PAR1" * 9},
+    "parquet": {
+        "1.parquet": _parquet("id", "id"), "2.parquet": b"", "3.parquet": _parquet("id")[:40],
+        "4.parquet": _parquet("other"),
+    },
 }  # fmt: skip
 WHOLE = {
     "csv": b"id,name\n5,e\n",
     "jsonl.gz": gzip.compress(b'{"id":5,"name":"e"}\n'),
-    "parquet": _parquet(id=[5]),
+    "parquet": _parquet("id"),
 }
 
 

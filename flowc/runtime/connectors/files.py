@@ -11,7 +11,8 @@ import io
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -19,6 +20,7 @@ from typing import Any, TypeVar, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.catalog import Column
 from flowc.durations import parse_size, size_text
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.plan import FilesRead
@@ -290,6 +292,14 @@ def demand_columns(path: Path, metadata: Any, most: int) -> None:
         raise too_many(path, f"it has {metadata.num_columns} columns, counted with those within others", most)
     if wrong := nameless(metadata.schema.column(place).path for place in range(metadata.num_columns)):
         raise unreadable(path, wrong, "give the column another name")
+
+
+def demand_names(path: Path, names: Sequence[str], columns: Iterable[Column] = ()) -> None:
+    """Raises DataError where of the names of a file's columns two are the same, or one of these columns is missing."""
+    if (twice := next((name for name, count in Counter(names).items() if count > 1), None)) is not None:
+        raise unreadable(path, f"it has several columns `{twice}`", "give each a name of its own")
+    if missing := next((column for column in columns if column.name not in names), None):
+        raise unreadable(path, f"it has no column `{missing.name}`, only " + ", ".join(f"`{name}`" for name in names))
 
 
 def intact(path: Path, parts: Iterator[T]) -> Iterator[T]:

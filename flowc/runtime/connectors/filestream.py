@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.catalog import Column
 from flowc.errors import DataError, EngineError
 from flowc.plan import FilesRead
 from flowc.runtime.badrows import first_indices
@@ -23,6 +24,7 @@ from flowc.runtime.connectors.files import (
     ParquetOptions,
     csv_options,
     demand_columns,
+    demand_names,
     json_options,
     opened,
     parquet_options,
@@ -35,7 +37,7 @@ from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.kafka_options import start_time
 from flowc.runtime.connectors.lines import TooLong, pieces
 from flowc.runtime.csvquotes import Quoting
-from flowc.runtime.jsonarray import json_lines
+from flowc.runtime.jsonarray import json_pieces
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.oversize import one_batch
@@ -241,7 +243,9 @@ class FileSource:
     def _opened(self, path: Path, number: int, line: int) -> Iterator[Records]:
         Folder(self._files.folder).file(path)
         if self._read.format == "parquet":
-            return _parquet(path, line, self._parquet.max_columns)
+            return _parquet(
+                path, line, self._parquet.max_columns, () if self._read.inferred else self._read.columns or ()
+            )
         if self._options is None:
             return records(self._pieces(path), path, None, line)
         self.headers[number]  # read while the file is known to be there
@@ -251,7 +255,7 @@ class FileSource:
     def _pieces(self, path: Path) -> Iterator[bytes | TooLong]:
         if self._read.format not in ("json", "jsonl"):
             return pieces(without_mark(lambda: opened(path)), self._limits.max_line)
-        return (lines.long or lines.data for lines in json_lines(path, self._limits.max_line))
+        return json_pieces(path, self._limits.max_line)
 
     def _header(self, number: int) -> tuple[str, ...]:
         assert self._options is not None
@@ -352,12 +356,16 @@ def parquet_rows(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
-def _parquet(path: Path, row: int, most: int) -> Iterator[Records]:
-    """The rows of a file from a number on, as structs. Raises DataError where it has more columns than `most`."""
+def _parquet(path: Path, row: int, most: int, demanded: Iterable[Column]) -> Iterator[Records]:
+    """The rows of a file from a number on, as structs.
+
+    Raises DataError where it has more columns than `most`, two of one name, or not those that are demanded.
+    """
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         demand_columns(path, file.metadata, most)
+        demand_names(path, file.schema_arrow.names, demanded)
         at = 0
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
