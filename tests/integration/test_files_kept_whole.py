@@ -30,7 +30,7 @@ def test_a_number_of_json_that_no_float_holds_is_a_bad_row(project, form, kind):
     project.write("specs/p.yaml", spec.replace("SELECT id, name", "SELECT id, 'x' AS name"))
     _, strict, _ = outcomes(project)
     assert ids(project) == ids(project, "s") == [2, 3]
-    assert "line 1: column `v`" in strict
+    assert f"line 1{', element 1' if form == 'json' else ''}: column `v`" in strict
 
 
 DUCK = """
@@ -86,7 +86,7 @@ def test_an_array_is_one_however_its_first_bytes_come(project, parts, line, pack
     _, strict, _ = outcomes(project)
     assert ids(project) == ids(project, "s") == [1]
     assert [found[0] for found in bad_rows(project, name)] == [line]
-    assert f"line {line}: it is not a JSON object" in strict
+    assert f"line {line}, element 2: it is not a JSON object" in strict
 
 
 def test_a_mark_in_parts_is_no_part_of_a_header(project):
@@ -105,8 +105,9 @@ def test_null_in_place_of_an_object_is_a_bad_row_everywhere(project, form):
     _, strict, follow = outcomes(project)
     assert ids(project) == ids(project, "s") == [1, 3]
     assert [found[0] for found in bad_rows(project, f"a.{form}")] == [2, 4]
-    assert "line 2: it is not a JSON object" in strict
-    assert "line 4: `null` is not a JSON object" in follow
+    element, of_stream = (", element 2", " or element") if form == "json" else ("", "")
+    assert f"line 2{element}: it is not a JSON object" in strict
+    assert f"line{of_stream} 4: `null` is not a JSON object" in follow
 
 
 @pytest.mark.parametrize("rows", [["\ufeffx,1", "y,2"], ["\ufeff,1", "\ufeff\ufeffz,2"], ["\ufeffx,1", "y,no", "y"]])
