@@ -50,8 +50,11 @@ _JSON = arrow_field(Column("value", DataType(Kind.JSON)))
 _ANYTHING, _LIST = "arrow_typeof", "make_array"
 """Functions of the engine that take every type: one gives text, the other a list."""
 _INSTEAD = {"flowc_outputs": _LIST, "flowc_whole": "", "flowc_numeric": "", "flowc_round": "round",
-            "flowc_exact": "", "flowc_mean": ""}  # fmt: skip
+            "flowc_exact": ""}  # fmt: skip
 """In the place of others; what is cast to a number is one without a function."""
+_MEAN = re.compile(r"\bflowc_mean_\d+\(")
+_DECIMAL_OR_FLOAT = "coalesce(CAST(NULL AS DECIMAL(38, 20)), "
+"""In the place of a mean: it gives a float of a float, and else a decimal."""
 _TEXT, _TEXTS = pa.field("value", pa.string()), pa.field("value", pa.list_(pa.string()))
 
 
@@ -62,6 +65,7 @@ def calls_json(sql: str) -> bool:
 
 def without_json(sql: str) -> str:
     """The query with a function of the engine in the place of those whose types are not known: to be planned only."""
+    sql = _MEAN.sub(_DECIMAL_OR_FLOAT, sql)
     return _CALLED.sub(lambda called: _INSTEAD.get(called[0].rpartition("_")[0], _ANYTHING), sql)
 
 

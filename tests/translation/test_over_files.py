@@ -120,6 +120,23 @@ variance(id) * 2 FROM orders
 id % 0.7 FROM orders
 mod(id, 2) FROM orders
 div(id, 2) FROM orders
+sum(id) / count(*) * 100 FROM orders
+sum(id) * 100 / count(*) FROM orders
+100 * (sum(id) / count(*)) FROM orders
+sum(id) / count(*) + 1 FROM orders
+sum(id) / count(*) - sum(quantity) / count(*) FROM orders
+coalesce(sum(id), 0) / count(*) FROM orders
+coalesce(sum(id), 0) / nullif(count(*), 0) * 100 FROM orders
+CASE WHEN count(*) > 0 THEN sum(id) / count(*) * 1.5 END FROM orders
+sum(id) / count(*) > 3.4 FROM orders
+extract(month FROM placed_at) / 5 FROM orders
+(extract(month FROM placed_at) - 1) / 3 * 10 FROM orders
+(sum(id) / count(*)) ^ 2 FROM orders
+sum(id) / 4 % 3 FROM orders
+-(sum(id) / 4) FROM orders
+abs(sum(id) / 4) FROM orders
+SELECT q.a / q.b * 100 FROM (SELECT sum(id) AS a, count(*) AS b FROM orders) q
+sum(x) / count(*) * 100 FROM metrics
 """.strip().splitlines()
 """Over columns whose types nobody declares: a whole number is a `bigint`, and one with a point a `double`."""
 

@@ -125,6 +125,9 @@ class Expressions(ABC):
         kind, nullable = function_type(node, values, self.engine)
         if self.exact and isinstance(node, (*MEANS, *POWERS)):
             kind = DOUBLE if number_of(node) is Number.FLOAT else UNKNOWN
+        if self.exact and isinstance(node, exp.Extract) and self.resolver.parsed.dialect != "redshift":
+            # As its operands, for all that is made of it; what leaves the query is the engine's own number.
+            node.type = exp.DataType.build("decimal")
         if isinstance(node, _AGGREGATES) and values and _is_grouped(node):
             nullable = values[0].nullable
         return Value(kind, nullable, origins, null=isinstance(node, exp.Alias | exp.Paren) and _all_null(values))

@@ -136,7 +136,15 @@ def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     kind = _together(number_of(node.left), number_of(node.right))
     if kind is Number.FRACTION:
         return build("CAST(:a AS DOUBLE) / :b", "datafusion", a=node.left, b=node.right)
-    return build(_QUOTIENT, "datafusion", a=node.left, b=node.right) if kind is Number.DECIMAL else None
+    if kind is not Number.DECIMAL:
+        return None
+    # Of floats, which the engine has for these parts of times, so many places would not be theirs.
+    for part in [part for part in node.find_all(exp.Extract) if part.name.upper() in _IN_FLOATS]:
+        part.replace(exp.cast(part.copy(), "DECIMAL(20, 6)"))
+    return build(_QUOTIENT, "datafusion", a=node.left, b=node.right)
+
+
+_IN_FLOATS = ("EPOCH", "MILLISECOND", "MILLISECONDS")
 
 
 _PRODUCT = "CAST(CAST(:a AS DECIMAL(76, 20)) * CAST(:b AS DECIMAL(76, 20)) AS DECIMAL(38, 20))"
@@ -208,6 +216,8 @@ def _is_wide_sum(node: exp.Expression) -> bool:
         value = value.this.unnest()
     if isinstance(value, exp.Add | exp.Sub | exp.Mul):
         return _is_wide_sum(value.left) or _is_wide_sum(value.right)
+    if isinstance(value, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
+        return any(map(_is_wide_sum, values_of(value)))
     return bool(value.meta.get(WIDE)) or (isinstance(value, exp.Sum) and _is_bigint(value.this))
 
 

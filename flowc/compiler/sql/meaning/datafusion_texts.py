@@ -62,11 +62,11 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     number = number_of(value)
     if number is None and any(_is_widened(node) or _is_mean(node) for node in value.walk(prune=_settles)):
         _no_chosen_digits(value)
-    if number in (Number.DECIMAL, Number.FRACTION):
-        return _of_one(value.unnest(), pair, how) or _of_decimal(value)
     part = value.unnest()
     if isinstance(part, exp.Extract):
         return _of_part(part)
+    if number in (Number.DECIMAL, Number.FRACTION):
+        return _of_one(part, pair, how) or _of_decimal(value)
     if number is Number.INTEGER:
         _no_quotient(value)
         return None

@@ -101,9 +101,9 @@ def _canonical(text: str, kind: exp.DataType.Type) -> str:
 
 
 _PARTS = {
-    "CENTURY": "((EXTRACT(YEAR FROM :a) + 99) / 100)",
-    "DECADE": "(EXTRACT(YEAR FROM :a) / 10)",
-    "MILLENNIUM": "((EXTRACT(YEAR FROM :a) + 999) / 1000)",
+    "CENTURY": "CAST((EXTRACT(YEAR FROM :a) + 99) / 100 AS DECIMAL(18, 0))",
+    "DECADE": "CAST(EXTRACT(YEAR FROM :a) / 10 AS DECIMAL(18, 0))",
+    "MILLENNIUM": "CAST((EXTRACT(YEAR FROM :a) + 999) / 1000 AS DECIMAL(18, 0))",
     "SECOND": "(EXTRACT(MICROSECOND FROM :a) / 1000000.0)",
     "SECONDS": "(EXTRACT(MICROSECOND FROM :a) / 1000000.0)",
 }
