@@ -125,7 +125,8 @@ class Expressions(ABC):
         kind, nullable = function_type(node, values, self.engine)
         if self.exact and isinstance(node, (*MEANS, *POWERS)):
             kind = DOUBLE if number_of(node) is Number.FLOAT else UNKNOWN
-        if self.exact and isinstance(node, exp.Extract) and self.resolver.parsed.dialect != "redshift":
+        dialect = self.resolver.parsed.dialect
+        if isinstance(node, exp.Extract) and self.annotate and dialect in EXACT and dialect != "redshift":
             # As its operands, for all that is made of it; what leaves the query is the engine's own number.
             node.type = exp.DataType.build("decimal")
         if isinstance(node, _AGGREGATES) and values and _is_grouped(node):

@@ -212,3 +212,11 @@ SELECT extract(milliseconds FROM placed_at), extract(microseconds FROM placed_at
 -- duckdb: milliseconds are whole
 SELECT extract(milliseconds FROM placed_at) FROM orders WHERE id = 5
 --> 30123
+
+-- postgres: parts of times divide as decimals
+SELECT extract(month FROM placed_at) / 5, (extract(month FROM placed_at) - 1) / 4, 3 / extract(month FROM placed_at) FROM orders WHERE id = 5
+--> 2.4 | 2.75 | 0.25
+
+-- postgres: sums within COALESCE and CASE divide as decimals
+SELECT coalesce(sum(id), 0) / 4, CASE WHEN count(*) > 0 THEN sum(id) / count(*) ELSE 0 END FROM orders
+--> 5.25 | 3.5

@@ -185,16 +185,29 @@ def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """PostgreSQL's sum of bigints is a decimal, and divides as one."""
     if pair.source not in EXACT or pair.engine == "postgres":
         return None
+    if pair.engine != "datafusion" and (
+        parts := [side for side in ("this", "expression") if _of_times(node.args[side])]
+    ):
+        return _with_casts(node, parts, "DECIMAL(38, 6)")
     wide = [side for side in ("this", "expression") if _is_wide_sum(node.args[side])]
     kinds = {number_of(node.args[side]) for side in ("this", "expression")}
     if wide and pair.engine == "datafusion" and None in kinds and Number.FLOAT not in kinds:
         return _unknown_quotient(node, wide)
     if not wide or kinds != {Number.INTEGER}:
         return None
+    return _with_casts(node, wide, "DECIMAL(38, 0)")
+
+
+def _with_casts(node: exp.Expression, sides: Sequence[str], kind: str) -> exp.Expression:
     new = node.copy()
-    for side in wide:
-        new.set(side, exp.cast(node.args[side].copy(), "DECIMAL(38, 0)"))
+    for side in sides:
+        new.set(side, exp.cast(node.args[side].copy(), kind))
     return new
+
+
+def _of_times(value: exp.Expression) -> bool:
+    """Whether it is a decimal for the parts of times in it, which other engines have as whole numbers."""
+    return number_of(value) is Number.DECIMAL and value.find(exp.Extract) is not None
 
 
 def _unknown_quotient(node: exp.Expression, wide: Sequence[str]) -> exp.Expression:
