@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 
 from flowc.errors import FlowcError, TransientError
-from flowc.masking import mask_address, redact
+from flowc.masking import mask_address, mask_addresses, redact
 from flowc.render import full
 from flowc.service.options import open_options, shown_options
 from flowc.service.secrets import Resolver
@@ -189,6 +189,18 @@ def test_short_secrets_do_not_garble_text() -> None:
 )
 def test_addresses_are_shown_without_secrets(address: str, shown: str | None) -> None:
     assert mask_address(address) == (shown or 'm.PlainLoginModule required username="u" password="***";')
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("`kind` cannot be `postgres://t/'o\"ken@h/d`", "`kind` cannot be `postgres://***@h/d`"),
+        ("at mysql:/u:pw@h and s3://t%2Foken@b", "at mysql:/u:***@h and s3://***@b"),
+        ("postgres://u@h/d, file:///a/b@c", "postgres://u@h/d, file:///a/b@c"),
+    ],
+)
+def test_prose_is_shown_without_secrets(text: str, shown: str) -> None:
+    assert mask_addresses(text) == shown
 
 
 CONNECTIONS = """

@@ -30,9 +30,10 @@ class TooLarge(Exception):
 
 @dataclass(slots=True)
 class Allowance:
-    """How many parts may still be written."""
+    """How many parts may still be written; once they are spent, no more SQL of the project is."""
 
     left: int = PARTS
+    spent: bool = False
 
     def admit(self, tree: exp.Expression) -> int:
         """Allows what a tree of the author's may need; the number of its parts."""
@@ -44,6 +45,7 @@ class Allowance:
         """Counts what is written; raises TooLarge."""
         self.left -= parts
         if self.left < 0:
+            self.spent = True
             raise TooLarge(node)
 
     def text(self, tree: exp.Expression, dialect: str) -> str:

@@ -48,6 +48,8 @@ def translate_expression(
 ) -> str | None:
     """The tree as text for `engine`; None after an error."""
     before, allowance = len(reporter.found), allowance or Allowance()
+    if allowance.spent:  # as was reported
+        return None
     if engine == DATAFUSION and parsed.dialect != engine and (long := _too_long(parsed.tree)) is not None:
         message = f"more than {MOST_TERMS} terms stand in a row, which flowc's engine does not take"
         helps = ["put parts of them in a CTE: `WITH parts AS (SELECT a + b AS ab, …) SELECT ab + …`"]

@@ -110,6 +110,8 @@ def greatest(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         name = "MAX" if isinstance(node, exp.Greatest) else "MIN"
         if not skips or len(arguments) < 2:
             return call(name, *arguments)
+        if len(arguments) > _ROTATED:
+            raise Untranslatable(f"`{node.key}` of more than {_ROTATED} values")
         rotated = [arguments[i:] + arguments[:i] for i in range(len(arguments))]
         return call(name, *[exp.Coalesce(this=r[0].copy(), expressions=[a.copy() for a in r[1:]]) for r in rotated])
     if skips or pair.engine not in ("postgres", "datafusion"):
@@ -117,6 +119,10 @@ def greatest(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     nulls = exp.or_(*[exp.Is(this=a.copy(), expression=exp.null()) for a in arguments])
     bare = type(node)(this=node.this.copy(), expressions=[a.copy() for a in node.expressions], ignore_nulls=True)
     return exp.Case(ifs=[exp.If(this=nulls, true=exp.null())], default=bare)
+
+
+_ROTATED = 40
+"""Each value is written once for each of them, and SQLite gives a function few more arguments."""
 
 
 def cast_to_integer(node: exp.Expression, pair: Pair) -> exp.Expression | None:
