@@ -21,7 +21,8 @@ def written(sql: str, dialect: str, engine: str, allowance: Allowance) -> list[s
     reporter = Reporter()
     tree = parse_query(MappedText.whole(SourceFile("query.sql", sql)), dialect, reporter)
     assert tree is not None
-    assert (translate(tree, engine, reporter, allowance) is None) == bool(reporter.found)
+    spent = allowance.spent
+    assert (translate(tree, engine, reporter, allowance) is None) == (spent or bool(reporter.found))
     return [d.code for d in reporter.found]
 
 
@@ -56,7 +57,33 @@ def test_calls_that_double_their_values_are_refused_soon(
 def test_queries_of_a_project_share_what_is_allowed():
     shared = Allowance(5_000)
     hard, simple = "SELECT round(round(round(CAST(a AS double precision)))) AS x FROM t", "SELECT a + 1 AS x FROM t"
-    found = [written(hard, "postgres", "datafusion", shared) for _ in range(30)]
-    assert found[:5] == [[]] * 5
-    assert found[-1] == ["sql-too-large"]
-    assert written(simple, "postgres", "datafusion", shared) == []
+    found = []
+    while not shared.spent:
+        found.append(written(hard, "postgres", "datafusion", shared))
+    assert len(found) > 5
+    assert found == [*[[]] * (len(found) - 1), ["sql-too-large"]]
+    assert written(hard, "postgres", "datafusion", shared) == written(simple, "postgres", "datafusion", shared) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "dialect", "engine"),
+    [("greatest", 40, "postgres", "sqlite"), ("least", 40, "postgres", "sqlite"), ("greatest", 40, "duckdb", "sqlite")],
+)
+def test_values_that_are_each_written_for_all_others_are_counted_first(name: str, most: int, dialect: str, engine: str):
+    def call(count: int) -> str:
+        return f"SELECT {name}({', '.join(f'a{i}' for i in range(count))}) AS x FROM t"
+
+    assert written(call(most), dialect, engine, Allowance()) == []
+    started = time.thread_time()
+    assert written(call(15_000), dialect, engine, Allowance()) == ["untranslatable-sql"]
+    assert written(call(most + 1), dialect, engine, Allowance()) == ["untranslatable-sql"]
+    assert time.thread_time() - started < 5
+
+
+def test_a_long_row_that_is_refused_at_each_node_is_refused_in_seconds():
+    """Each node of it holds all those before it, and is looked at no more once enough is told."""
+    row = f"SELECT {' || '.join(['a'] * 240)} AS x FROM t"
+    started = time.thread_time()
+    found = [written(row, "postgres", "mysql", Allowance()) for _ in range(60)]
+    assert time.thread_time() - started < 10  # 20 s without
+    assert found == [["untranslatable-sql"]] * 60

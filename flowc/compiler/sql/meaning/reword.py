@@ -56,6 +56,8 @@ _ENGINES: Mapping[str, Sequence[Rules]] = {
 }
 
 
+_REFUSALS = 30
+"""Told of one query; its other nodes may be refused for the same, each after a look at all that is in it."""
 _PARTS, _PARTS_PER_NODE = 10_000, 5
 """How many parts what takes the place of one node may have: some rules write an argument twice, and calls nest."""
 
@@ -66,6 +68,8 @@ class _Growth:
 
     parts: int
     all: Allowance
+    refused: int = 0
+    """How often a rule could not keep what a node means."""
 
     def take(self, node: exp.Expression, new: exp.Expression) -> None:
         """Counts what takes the place of a node; raises TooLarge."""
@@ -87,6 +91,8 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowanc
         if found := [node for node in nodes if type(node) in rules]:
             for node in reversed(found):
                 _reword_node(node, rules, pair, parsed, reporter, growth)
+                if growth.refused > _REFUSALS:
+                    return root.this
             nodes = []  # a rule may have changed them
     if engine == "mysql":
         same_names(root)
@@ -102,6 +108,7 @@ def _reword_node(
         try:
             new = rewrite(node, pair)
         except Untranslatable as refusal:
+            growth.refused += 1
             message = f"{refusal} (from {pair.source} to {pair.engine})"
             helps = [refusal.mend or f"write it in {pair.engine}'s SQL and say `dialect: {pair.engine}`"]
             if all(found.message != message for found in reporter.found):  # some rules are applied twice
@@ -109,6 +116,7 @@ def _reword_node(
             return
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             # A shape of the node that the rule was not written for: what it means is not known.
+            growth.refused += 1
             message = f"`{node.key}` in this form (from {pair.source} to {pair.engine})"
             reporter.error("untranslatable-sql", message, parsed.span(node))
             return
