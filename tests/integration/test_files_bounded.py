@@ -90,12 +90,14 @@ def test_a_line_over_the_limit_is_a_bad_row(project, form, read, most):
     done = project.flowc("run", "kept", "--once", "--json")
     assert done.code == 0, done.err
     assert ids(project) == [1, 2, 4, 5]
+    of_array = [f"element {at}: " if form == "json" else "" for at in (3, 6)]
     assert bad_rows(project, f"a.{form}") == [
-        (first + 2, "unreadable-file", words[0], ""), (first + 5, "unreadable-file", words[1], ""),
-    ]  # fmt: skip
+        (first + 2, "unreadable-file", of_array[0] + words[0], ""),
+        (first + 5, "unreadable-file", of_array[1] + words[1], ""),
+    ]
     done = project.flowc("run", "strict", "--once")
     assert done.code == 1
-    assert f"line {first + 2}: {words[0]}" in done.err
+    assert f"line {first + 2}{', element 3' if form == 'json' else ''}: {words[0]}" in done.err
     done = project.flowc("run", "follow", "--once", "--json")
     assert (done.json[0]["status"], done.json[0]["bad_rows"]) == ("ok", 2), done.out
     assert ids(project, "s") == [1, 2, 4, 5]

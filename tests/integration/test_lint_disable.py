@@ -85,8 +85,6 @@ def test_what_names_no_warning_is_told_where_it_is_written(folder, code, said):
     out = folder.flowc("lint", "--format", "concise").out
     for place in ("specs/a.yaml:1:32", "specs/a.yaml:9:35", "specs/a.yaml:15:53", "a.sql:2:32"):
         assert f"{place}: warning[{said}" in out, out
-    folder.write("m/1.sql", f"SELECT 1;  -- flowc: disable={code}\n")
-    assert f"m/1.sql:1:30: warning[{said}" in folder.flowc("lint", "m", "--format", "concise").out
 
 
 def test_errors_are_never_disabled(folder):

@@ -28,7 +28,7 @@ REFUSED = [
      " UNION ALL SELECT CASE WHEN @EXISTS (SELECT 1 FROM u) THEN 1 END FROM t", "this EXISTS", "LEFT JOIN"),
     ("SELECT id, id @IN (SELECT id FROM u) AS e FROM t", "this IN", "LEFT JOIN"),
     ("SELECT id, CASE WHEN id @NOT IN (SELECT id FROM u) THEN 1 END AS e FROM t", "this IN", "LEFT JOIN"),
-    ("SELECT id FROM t WHERE id NOT @IN (SELECT id FROM u WHERE u.a = t.a)", "a NOT IN whose", "NOT EXISTS"),
+    ("SELECT id FROM t WHERE id NOT IN @(SELECT id FROM u WHERE u.a <> t.a)", "this subquery as a value", "join"),
     ("SELECT id, @(SELECT max(a) FROM u WHERE u.id > t.id) AS e FROM t", "this subquery as a value", "GROUP BY"),
     ("SELECT id, @(SELECT a FROM u WHERE u.id = t.id) AS e FROM t", "this subquery as a value", "aggregate"),
     ("SELECT id FROM t ORDER BY @(SELECT max(a) FROM u WHERE u.id = t.id)", "this subquery as a value", "join"),

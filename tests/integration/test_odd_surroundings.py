@@ -194,14 +194,6 @@ def test_functions_that_fail_in_ways_of_their_own(project: Inside, module: str, 
     assert len(done.err) < 4000
 
 
-@pytest.mark.parametrize("what", ["fifo", "device", "noise"])
-def test_migrations_in_what_is_no_file(project: Inside, what: str) -> None:
-    put(project.write("migrations/001.sql", "SELECT 1;").with_name("002.sql"), what)
-    done = project.flowc("lint", "migrations")
-    assert done.code == 1
-    assert "002.sql" in done.out
-
-
 def put(place: Path, what: str) -> None:
     """What nobody may read to its end, or as text."""
     if what == "fifo":

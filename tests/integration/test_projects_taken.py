@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tests.commands import Inside
-from tests.integration.test_projects import Make, done, made, refused, store
+from tests.integration.test_projects import Make, done, made, refused
 from tests.older import make_older, own
 from tests.stores import Store
 
-__all__ = ["made", "store"]  # fixtures
+__all__ = ["made"]  # fixtures
 
 
 def without_orders(project: Inside) -> None:

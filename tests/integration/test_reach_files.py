@@ -90,7 +90,7 @@ def test_a_module_of_functions_is_a_file_of_the_project(made: Inside) -> None:
     assert "error" not in _lint(made, "allow_paths: [../elsewhere]")
 
 
-def test_specs_and_migrations_that_are_links_out_are_not_read(made: Inside) -> None:
+def test_specs_that_are_links_out_are_not_read(made: Inside) -> None:
     (made.path / "specs").mkdir()
     (made.path / "specs" / "x.yaml").symlink_to(made.path.parent / "elsewhere" / "x.sql")
     assert "error[path-outside]: `specs/x.yaml` is a link that leads out of the project" in _lint(made, "")
@@ -100,11 +100,7 @@ def test_specs_and_migrations_that_are_links_out_are_not_read(made: Inside) -> N
     said = _lint(made, "")
     assert "error[path-outside]: `.flowc/connections.yaml` leads through a link out of the project" in said
     assert f"`allow_paths: ['{made.path.parent / 'elsewhere'}']`" in said
-    made.write("migrations/1.sql", "SELECT 1;")
-    (made.path / "migrations" / "2.sql").symlink_to(made.path.parent / "elsewhere" / "x.sql")
-    done = made.flowc("lint", "migrations")
-    assert "error[path-outside]: `migrations/2.sql` is a link" in done.out
-    assert "hunter2" not in done.out
+    assert "hunter2" not in said
 
 
 def test_the_folder_of_flowc_may_be_a_link_to_a_volume(made: Inside) -> None:

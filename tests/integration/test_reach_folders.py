@@ -233,7 +233,7 @@ def test_a_second_signal_ends_a_run_whose_function_hangs(name: str, tmp_path: Pa
         _signal(process, signal.SIGINT)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE)
-        assert process.returncode == 130
+        assert process.returncode in (130, -signal.SIGINT)  # the first one may have been enough to leave
     finally:
         process.kill()
 

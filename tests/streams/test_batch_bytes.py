@@ -142,7 +142,7 @@ def test_texts_that_parquet_keeps_once_are_counted_where_they_stand(tmp_path: Pa
     (tmp_path / "in").mkdir()
     pq.write_table(rows, tmp_path / "in" / "a.parquet")
     assert (tmp_path / "in" / "a.parquet").stat().st_size < 10_000
-    blocks = list(filestream._parquet(tmp_path / "in" / "a.parquet", 0, 10))
+    blocks = list(filestream._parquet(tmp_path / "in" / "a.parquet", 0, 10, ()))
     assert sum(len(block.values) for block in blocks) == 8_000
     assert max(block.values.nbytes for block in blocks) <= 40 << 20
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.stores import Store
-from tests.streams.test_refused_rows import _folder, _run, _send, store
-
-__all__ = ["store"]
+from tests.streams.test_refused_rows import _folder, _run, _send
 
 
 @pytest.mark.parametrize(

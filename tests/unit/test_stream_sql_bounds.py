@@ -72,7 +72,7 @@ def test_what_grows_in_the_engine_is_refused_before_it_does(tmp_path: Path, smal
     assert codes(tmp_path, large) == ["sql-too-large"]
 
 
-@pytest.mark.parametrize(("levels", "expected"), [(2, []), (145, ["sql-too-deep"])])
+@pytest.mark.parametrize(("levels", "expected"), [(2, []), (145, ["sql-too-large"])])
 def test_what_the_text_of_a_call_copies_is_copied_once(tmp_path: Path, levels: int, expected: list[str]):
     """`decode(id, decode(id, …), 1)` reads its value twice."""
     call = "decode(id, " * levels + "id" + ", 1)" * levels

@@ -220,8 +220,22 @@ class _Inference(Sources):
             value = scope.aliases.get(fold(column.this, self.engine)) if is_name else None
             if value is None or fold(column.this, self.engine) not in scope.outputs:
                 self.value(key, scope, ctes)
-            elif self.annotate:
+                continue
+            self._judge(key, [self._of_output(order.parent, column, scope, ctes) or value])
+            if self.annotate:
                 annotate(column, value)
+
+    def _of_output(self, select: exp.Expression | None, name: exp.Column, scope: Scope, ctes: Ctes) -> Value | None:
+        """The value of an output that is a column as it is, which its table may keep in another way than others."""
+        items = select.expressions if isinstance(select, exp.Select) else []
+        same = (item.unalias() for item in items if item.alias_or_name.lower() == name.name.lower())
+        column = next((item for item in same if isinstance(item, exp.Column)), None)
+        if column is None:
+            return None
+        visible, scope.aliases_visible = scope.aliases_visible, False
+        found = self.value(column, scope, ctes)
+        scope.aliases_visible = visible
+        return found
 
     # SELECT list
 

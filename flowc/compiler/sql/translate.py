@@ -46,14 +46,9 @@ def translate(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allow
 def translate_expression(
     parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowance | None = None
 ) -> str | None:
-    """The tree as text for `engine`; None after an error."""
+    """The tree as text for `engine`; None after an error, which may have been that of another query of the project."""
     before, allowance = len(reporter.found), allowance or Allowance()
-    if allowance.spent:  # as was reported
-        return None
-    if engine == DATAFUSION and parsed.dialect != engine and (long := _too_long(parsed.tree)) is not None:
-        message = f"more than {MOST_TERMS} terms stand in a row, which flowc's engine does not take"
-        helps = ["put parts of them in a CTE: `WITH parts AS (SELECT a + b AS ab, …) SELECT ab + …`"]
-        reporter.error("sql-too-deep", message, parsed.span(long), helps=helps)
+    if allowance.spent or _is_too_long(parsed, engine, reporter):
         return None
     if engine == DATAFUSION:
         try:
@@ -85,6 +80,17 @@ def translate_expression(
     named = names_of_relations(tree)
     text = _generated(numbered(tree), parsed, engine, reporter, allowance)
     return text if text is None or _has_functions(text, named, parsed, engine, reporter) else None
+
+
+def _is_too_long(parsed: SqlTree, engine: str, reporter: Reporter) -> bool:
+    """Whether a row of operators is longer than flowc's engine takes, which is then reported."""
+    long = _too_long(parsed.tree) if engine == DATAFUSION and parsed.dialect != engine else None
+    if long is None:
+        return False
+    message = f"more than {MOST_TERMS} terms stand in a row, which flowc's engine does not take"
+    helps = ["put parts of them in a CTE: `WITH parts AS (SELECT a + b AS ab, …) SELECT ab + …`"]
+    reporter.error("sql-too-deep", message, parsed.span(long), helps=helps)
+    return True
 
 
 def _report_unread(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
