@@ -29,6 +29,7 @@ from flowc.runtime.csvlook import USUAL, spells
 from flowc.runtime.enginecontext import (
     LARGE_BATCH,
     demand_shallow,
+    frame_of,
     is_too_deep,
     new_context,
     planned_schema,
@@ -245,7 +246,7 @@ class Engine:
         """The query, with its arithmetic checked, and the columns that it yields, under the names that were written."""
         sql = _text(read)
         demand_shallow(sql)
-        written = self._guard(lambda: self._planned(sql) if read.sql is not None else self._whole(read))
+        written = self._guard(lambda: self._planned(sql))
         checked = self._guard(lambda: self._checked(sql, read)) if read.arithmetic else sql
         frame = self._guard(lambda: self._with_json(checked)) if calls_json(sql) or read.arithmetic else written
         schema = self._guard(lambda: planned_schema(self._context, frame))
@@ -254,11 +255,7 @@ class Engine:
 
     def _planned(self, sql: str) -> Any:
         """The plan of a query whose JSON is not made yet."""
-        return self._context.sql(without_json(sql))
-
-    def _whole(self, read: EngineRead) -> Any:
-        """The plan of all rows of an input. That of `SELECT *` takes the square of its columns."""
-        return self._context.table(quoted(read.inputs[0][0]))
+        return frame_of(self._context, without_json(sql))
 
     def _checked(self, sql: str, read: EngineRead) -> str:
         return Query(sql, read.arithmetic, self._computes, self._failures.append).checked(self._planned)

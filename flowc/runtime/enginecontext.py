@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from flowc.errors import EngineError
+from flowc.runtime.names import quoted
 
 _MEMORY_SHARE = 0.5
 LARGE_BATCH = 131_072
@@ -43,6 +44,18 @@ def depth_of(sql: str) -> int:
         elif (last == ")" or last == "D") and len(around) > 1:
             depth -= around.pop()
     return deepest
+
+
+def frame_of(context: Any, sql: str) -> Any:
+    """A query as the engine plans it; `SELECT *` alone without its parser, which takes the square of the columns."""
+    whole = _WHOLE.fullmatch(sql)
+    name = "" if whole is None else (whole["quoted"] or whole["bare"].lower()).replace('""', '"')
+    return context.table(quoted(name)) if name and context.table_exist(quoted(name)) else context.sql(sql)
+
+
+_WHOLE = re.compile(
+    r"""\s*SELECT\s+\*\s+FROM\s+(?:(?P<bare>[a-z_][a-z0-9_]*)|"(?P<quoted>(?:[^"]|"")+)")\s*""", re.IGNORECASE
+)
 
 
 def too_deep(what: str) -> EngineError:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from importlib import import_module
 
+import pyarrow as pa
 import pytest
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.sql.checker import NamedTable, Statement
+from flowc.runtime.enginecontext import frame_of, new_context
 from flowc.source import MappedText, SourceFile
 from flowc.types import DataType, Kind
 
@@ -31,6 +33,26 @@ def test_no_query_keeps_an_engine_busy(engine: str, sql: str):
     started = time.thread_time()
     assert asked(Statement(engine, engine, "", text, (TABLE,), runs=sql)) is None
     assert time.thread_time() - started < 3
+
+
+def test_all_columns_of_a_wide_table_are_planned_in_a_time_that_grows_with_their_number():
+    wide = tuple(Column(f"c{n}", DataType(Kind.INT64)) for n in range(9_999))
+    table, sql = NamedTable(TableName(None, "s"), wide), "SELECT *\nFROM s"
+    asked = import_module("flowc.service.checking.datafusion").engine()
+    started = time.thread_time()
+    text = MappedText.whole(SourceFile("q.sql", sql))
+    assert asked(Statement("datafusion", "datafusion", "", text, (table,), runs=sql)) is None
+    assert time.thread_time() - started < 2  # 9 s by the engine's parser
+
+
+def test_all_of_a_table_is_what_the_engine_reads_in_its_place():
+    context = new_context()
+    for name in ("s", "A b", 'q"q'):
+        context.register_record_batches(name, [[pa.record_batch({"x": [1], "Y": ["a"]})]])
+    for sql in ("SELECT * FROM s", "select *  from S ", 'SELECT * FROM "A b"', 'SELECT * FROM "q""q"'):
+        assert frame_of(context, sql).to_pydict() == context.sql(sql).to_pydict() == {"x": [1], "Y": ["a"]}
+    with pytest.raises(Exception, match="not found"):
+        frame_of(context, "SELECT * FROM nothing")
 
 
 def test_many_hard_queries_keep_the_engine_no_longer_than_some():

@@ -6,6 +6,7 @@ open, follows columns to their origins on the way, and is several times faster.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -189,8 +190,8 @@ class _Inference(Sources):
         if where := node.args.get("where"):
             scope.aliases_visible = self.engine in _ALIAS_IN_WHERE
             self.value(where, scope, ctes)
-        names = [field_key(one.name, self.engine) for one in fields or ()]
-        scope.outputs = frozenset(name for name in names if name and names.count(name) == 1)
+        names = Counter(field_key(one.name, self.engine) for one in fields or ())
+        scope.outputs = frozenset(name for name, count in names.items() if name and count == 1)
         self._tail(node, scope, ctes)
         return Relation(fields, "the query", values=nulls if fields is None else ())
 

@@ -18,7 +18,7 @@ from flowc.errors import EngineError, FlowcError
 from flowc.runtime.arithmetic import Query
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.engine import engine_schema
-from flowc.runtime.enginecontext import demand_shallow, depth_of, is_too_deep, new_context, register, too_deep
+from flowc.runtime.enginecontext import demand_shallow, depth_of, frame_of, is_too_deep, new_context, register, too_deep
 from flowc.runtime.enginejson import register_json, register_parts
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, nulls
@@ -122,7 +122,7 @@ class _Engine:
     def _planned(self, statement: Statement, sql: str) -> Refusal | None:
         # Which subqueries the engine can run is known when it has planned how.
         plan = "execution_plan" if may_hold(sql) else "optimized_logical_plan"
-        error = _error(lambda: getattr(self._context.sql(sql), plan)())
+        error = _error(lambda: getattr(frame_of(self._context, sql), plan)())
         if error is None:
             return None
         found = self.unparsed(statement) if statement.native and _UNPARSED.search(str(error)) else None
