@@ -19,7 +19,7 @@ from flowc.cli.console import reveal, say, style_for
 from flowc.diagnostics import did_you_mean
 from flowc.errors import FlowcError, UsageError, unusable_file
 from flowc.render.failure import bug, failure
-from flowc.runtime.interrupts import end_at_the_next, end_at_the_second
+from flowc.runtime.interrupts import end_at_the_second
 
 # Name: (module of flowc.cli, its one line). A module is loaded when its command runs; `--help` loads none.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -189,5 +189,4 @@ def _leave(code: int) -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    end_at_the_next()
     sys.exit(code)

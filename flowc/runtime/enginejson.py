@@ -18,7 +18,7 @@ from flowc.runtime import enginedecimals as decimals
 from flowc.runtime.arrow import arrow_field, nests_fields
 from flowc.runtime.decimaltext import plain_digits
 from flowc.runtime.enginecontext import register
-from flowc.runtime.enginenumbers import exact, mean, numeric, rounded, whole
+from flowc.runtime.enginenumbers import numeric, rounded, whole
 from flowc.runtime.functiontypes import engine_type
 from flowc.runtime.jsonbtext import contains, has_all, has_any, has_key, jsonb, key, with_value
 from flowc.runtime.jsonparts import (
@@ -39,7 +39,7 @@ from flowc.types import DataType, Kind
 
 CODE = "invalid-json"
 
-_KINDS = "json|jsonb|document|text|joined|output|outputs|whole|numeric|round|exact|mean"
+_KINDS = "json|jsonb|document|text|joined|output|outputs|whole|numeric|round"
 _OF_ANY = rf"flowc_(?:{_KINDS})_\d+"
 _CALLED = re.compile(rf"\b{_OF_ANY}\b")
 _ANY = re.compile(rf"\bflowc_(?:(?:{_KINDS}|decimal)_\w+|lower|upper)\b")
@@ -49,12 +49,8 @@ _NOTHING = pa.binary(77)
 _JSON = arrow_field(Column("value", DataType(Kind.JSON)))
 _ANYTHING, _LIST = "arrow_typeof", "make_array"
 """Functions of the engine that take every type: one gives text, the other a list."""
-_INSTEAD = {"flowc_outputs": _LIST, "flowc_whole": "", "flowc_numeric": "", "flowc_round": "round",
-            "flowc_exact": ""}  # fmt: skip
+_INSTEAD = {"flowc_outputs": _LIST, "flowc_whole": "", "flowc_numeric": "", "flowc_round": "round"}
 """In the place of others; what is cast to a number is one without a function."""
-_MEAN = re.compile(r"\bflowc_mean_\d+\(")
-_DECIMAL_OR_FLOAT = "coalesce(CAST(NULL AS DECIMAL(38, 20)), "
-"""In the place of a mean: it gives a float of a float, and else a decimal."""
 _TEXT, _TEXTS = pa.field("value", pa.string()), pa.field("value", pa.list_(pa.string()))
 
 
@@ -65,7 +61,6 @@ def calls_json(sql: str) -> bool:
 
 def without_json(sql: str) -> str:
     """The query with a function of the engine in the place of those whose types are not known: to be planned only."""
-    sql = _MEAN.sub(_DECIMAL_OR_FLOAT, sql)
     return _CALLED.sub(lambda called: _INSTEAD.get(called[0].rpartition("_")[0], _ANYTHING), sql)
 
 
@@ -164,8 +159,6 @@ _FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field | None]]
     "flowc_whole": (whole, _TEXT),
     "flowc_numeric": (numeric, None),
     "flowc_round": (rounded, None),
-    "flowc_exact": (exact, None),
-    "flowc_mean": (mean, None),
 }
 """Functions of any type, by name: the function, and what it gives where that is the same whatever it takes."""
 

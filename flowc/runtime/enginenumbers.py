@@ -1,4 +1,4 @@
-"""Numbers of types that the engine alone knows: what `flowc_whole`, `flowc_numeric`, `flowc_mean` … mean."""
+"""Numbers of types that the engine alone knows: what `flowc_whole`, `flowc_numeric` … mean."""
 
 from __future__ import annotations
 
@@ -58,22 +58,6 @@ def rounded(values: pa.Array) -> pa.Array:
     if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type) or pa.types.is_null(values.type)):
         raise EngineError(f"round() of a value of the type {values.type}", code="query-refused")
     return pc.round(values.cast(pa.float64(), safe=False), round_mode="half_to_even")
-
-
-def exact(values: pa.Array) -> pa.Array:
-    """Whole numbers and decimals as decimals that hold any sum of them; anything else as it is."""
-    if pa.types.is_integer(values.type):
-        values = values.cast(pa.decimal128(20, 0))
-    if not pa.types.is_decimal(values.type):
-        return values
-    return values.cast(pa.decimal256(76, max(values.type.scale, 18)))
-
-
-def mean(values: pa.Array) -> pa.Array:
-    """Decimals as a numeric without a scale; anything else as it is."""
-    if not pa.types.is_decimal(values.type):
-        return values
-    return pc.round(values, 20, round_mode="half_towards_infinity").cast(pa.decimal128(38, 20))
 
 
 def _rounded(values: pa.Array) -> pa.Array:

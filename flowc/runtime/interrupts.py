@@ -28,12 +28,6 @@ def end_at_the_second() -> None:
     threading.Thread(target=_watch, args=(numbers,), name="flowc-signals", daemon=True).start()
 
 
-def end_at_the_next() -> None:
-    """From now on, for a process that leaves: the thread that reads signals does not outlive the interpreter's end."""
-    for number in _ENDING:
-        signal.signal(number, signal.SIG_DFL)
-
-
 def _watch(numbers: int) -> None:
     seen = 0
     while number := os.read(numbers, 1):

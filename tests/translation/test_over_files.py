@@ -136,6 +136,36 @@ sum(id) / 4 % 3 FROM orders
 -(sum(id) / 4) FROM orders
 abs(sum(id) / 4) FROM orders
 SELECT q.a / q.b * 100 FROM (SELECT sum(id) AS a, count(*) AS b FROM orders) q
+max(id)/avg(id) FROM orders
+100/avg(id) FROM orders
+count(*)/avg(id) FROM orders
+avg(quantity) / avg(id) FROM orders
+(max(id)-avg(id))/avg(id) FROM orders
+avg(quantity) * avg(id) FROM orders
+(sum(quantity)/count(*)) * (sum(id)/count(*)) FROM orders
+sum(quantity)/sum(id)*avg(id) FROM orders
+sum(quantity) / sum(id)::numeric FROM orders
+sum(quantity)::numeric / sum(id) FROM orders
+quantity::numeric / sum(quantity) OVER () FROM orders
+sum(id) OVER (ORDER BY id)::numeric / sum(id) OVER () FROM orders
+sum(quantity) / avg(id) FROM orders
+avg(CASE WHEN status='paid' THEN quantity ELSE 0.0 END) FROM orders
+sum(CASE WHEN status='paid' THEN amount ELSE 0 END)/count(*) FROM orders
+exp(-0.1 * quantity) FROM orders
+100 * quantity / sum(quantity) OVER () FROM orders
+count(*)/sum(id) FROM orders
+1/sum(id) FROM orders
+(id+1)/sum(id) OVER () FROM orders
+SELECT id / a.s FROM orders, (SELECT sum(id) AS s FROM orders) a
+SELECT id / a.m FROM orders, (SELECT sum(id)/count(*) AS m FROM orders) a
+id / (SELECT sum(id) FROM orders) FROM orders
+round(power(1.05, id), 4) FROM orders
+round(100.0 * sum(id) / count(*), 1) FROM orders
+round(avg(id), 2) FROM orders
+round(sum(id) / count(*), 2) FROM orders
+round(sum(quantity) * 100.0 / sum(id), 2) FROM orders
+round(100 * quantity / sum(quantity) OVER (), 2) FROM orders
+SELECT count(*) FROM (SELECT status FROM orders GROUP BY status HAVING count(*) > 1) q
 sum(x) / count(*) * 100 FROM metrics
 """.strip().splitlines()
 """Over columns whose types nobody declares: a whole number is a `bigint`, and one with a point a `double`."""

@@ -274,7 +274,12 @@ class _Inference(Sources):
 
     def _is_inner_decimal(self, node: exp.Expression, value: Value) -> bool:
         """Whether a column that only a query around it reads is a decimal by what computes it."""
-        if not self.exact or value.type != UNKNOWN or not _is_read(node):
+        if not self.exact or not _is_read(node):
+            return False
+        quotient = node.unalias()
+        if isinstance(quotient, exp.Div) and is_wide(quotient.left, quotient.right):
+            return number_of(quotient) is not None
+        if value.type != UNKNOWN:
             return False
         return number_of(node.unalias()) is Number.DECIMAL
 

@@ -161,7 +161,9 @@ def pieces(polled: Polled, zones: Mapping[Origin, Zone]) -> Iterator[Piece]:
 
 
 def _meets(range_: Range, zone: Zone | None) -> bool:
-    return zone is not None and zone.together > 0 and range_.start < zone.end and zone.start < range_.end
+    """Whether messages of a zone are in a range, which may be the beginning of a partition, with none."""
+    within_it = zone is not None and zone.together > 0 and range_.start < zone.end and zone.start < range_.end
+    return within_it and range_.start < range_.end
 
 
 def _parts(range_: Range, zone: Zone, messages: pa.RecordBatch) -> list[Range]:

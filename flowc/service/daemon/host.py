@@ -6,6 +6,7 @@ takes the process along. What it tells goes as lines of JSON to its standard out
 
 from __future__ import annotations
 
+import fcntl
 import io
 import logging
 import os
@@ -14,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -71,6 +73,9 @@ def _run(workers: Sequence[Worker]) -> int:
     return max(codes)
 
 
+_ROOM, _LINE = 1 << 20, 1 << 16
+
+
 class Forward(logging.Handler):
     """Hands the log of libraries on, as lines of the worker whose thread it is."""
 
@@ -88,13 +93,15 @@ class Forward(logging.Handler):
 def _capture(process: Channel) -> None:
     """Whatever a library or a user's function writes to standard output or error becomes lines of the log."""
     source, sink = os.pipe()
+    with suppress(OSError):  # who writes much and holds Python's lock meanwhile would wait for the thread that reads it
+        fcntl.fcntl(sink, fcntl.F_SETPIPE_SZ, _ROOM)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     os.close(sink)
 
     def pump() -> None:
         with os.fdopen(source, errors="replace") as lines:
-            for line in lines:
+            while line := lines.readline(_LINE):
                 if line.strip():
                     process.event("warning", line.rstrip())
 

@@ -16,6 +16,7 @@ from flowc.compiler.sql.meaning.datafusion_numbers import (
     DEVIATIONS,
     EXACT,
     FREE,
+    OF_UNKNOWN,
     Number,
     gathered,
     is_real,
@@ -29,15 +30,11 @@ _TAKEN = "DECIMAL(76, 38)"
 
 
 def _mean(node: exp.Expression, pair: Pair) -> None:
-    """The mean of whole numbers or decimals; of what is not known, as it turns out."""
-    given = gathered(node)
-    kind = number_of(node) if pair.source in EXACT else Number.FLOAT
-    if kind in (Number.DECIMAL, Number.FRACTION):
+    """The mean of whole numbers or decimals; of what nobody declares, the engine's float stays one."""
+    if pair.source in EXACT and number_of(node) in (Number.DECIMAL, Number.FRACTION):
+        given = gathered(node)
         given.replace(_as(given, _SUMMED))
         _around(node, exp.Cast(to=exp.DataType.build(FREE)))
-    elif kind is None and not isinstance(given, exp.Null):
-        given.replace(call("flowc_exact", given))
-        _around(node, call("flowc_mean"))
 
 
 def _deviation(node: exp.Expression, pair: Pair) -> None:
@@ -80,6 +77,8 @@ def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         made = call(f"flowc_decimal_{name}", *(_as(part, _TAKEN) for part in parts))
         made.type = exp.DataType.build("decimal")
         return made
+    if number_of(node) is Number.FRACTION:
+        node.meta[OF_UNKNOWN] = True
     for part in [part for part in parts if number_of(part) is Number.DECIMAL or is_real(part)]:
         part.replace(exp.cast(part.copy(), "DOUBLE"))
     return call(name, node.expression if node.args.get("expression") is not None else node.this) if ten else None

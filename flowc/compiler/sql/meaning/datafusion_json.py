@@ -46,7 +46,6 @@ _DIALECTS = ("postgres", "datafusion", "duckdb")
 _MADE, _MADE_B = "flowc_json", "flowc_jsonb"
 _OF_ANY = (
     _MADE, _MADE_B, READ, "flowc_text", "flowc_joined", "flowc_output", "flowc_outputs", "flowc_whole", "flowc_numeric",
-    "flowc_exact", "flowc_mean",
     "flowc_round",
 )  # fmt: skip
 _PUT = "put a value under a key with `jsonb_set`, or make the whole with `jsonb_build_object` or `jsonb_build_array`"

@@ -30,6 +30,9 @@ WIDE = "flowc_wide"
 WIDENED, IN_ROWS = "flowc_widened", "flowc_rows"
 """On columns that may be decimals with more places than PostgreSQL's; on numbers that are values of rows."""
 
+OF_UNKNOWN = "flowc_of_unknown"
+"""On what is a float here, and may be a decimal in PostgreSQL for all that is made of it."""
+
 _DECIMAL = exp.DataType.Type.DECIMAL
 
 
@@ -55,6 +58,8 @@ POWERS = (exp.Sqrt, exp.Exp, exp.Ln, exp.Log, exp.Pow)
 
 def number_of(node: exp.Expression) -> Number | None:
     """What kind of number a node gives, followed into arithmetic; None where that is not known."""
+    if node.meta.get(OF_UNKNOWN):
+        return Number.FRACTION
     if isinstance(node, _AS_THEIR_OPERAND):
         number = number_of(node.this)
         return _rounded(node, number) if isinstance(node, _ROUNDING) else number
@@ -135,7 +140,9 @@ def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     kind = _together(number_of(node.left), number_of(node.right))
     if kind is Number.FRACTION:
-        return build("CAST(:a AS DOUBLE) / :b", "datafusion", a=node.left, b=node.right)
+        new = build("CAST(:a AS DOUBLE) / :b", "datafusion", a=node.left, b=node.right)
+        new.meta[OF_UNKNOWN] = True
+        return new
     if kind is not Number.DECIMAL:
         return None
     # Of floats, which the engine has for these parts of times, so many places would not be theirs.
@@ -192,7 +199,7 @@ def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     wide = [side for side in ("this", "expression") if _is_wide_sum(node.args[side])]
     kinds = {number_of(node.args[side]) for side in ("this", "expression")}
     if wide and pair.engine == "datafusion" and None in kinds and Number.FLOAT not in kinds:
-        return _unknown_quotient(node, wide)
+        return _unknown_quotient(node)
     if not wide or kinds != {Number.INTEGER}:
         return None
     return _with_casts(node, wide, "DECIMAL(38, 0)")
@@ -210,12 +217,12 @@ def _of_times(value: exp.Expression) -> bool:
     return number_of(value) is Number.DECIMAL and value.find(exp.Extract) is not None
 
 
-def _unknown_quotient(node: exp.Expression, wide: Sequence[str]) -> exp.Expression:
-    """A quotient of sums of columns whose types nobody declares: of decimals, where they are whole numbers."""
+def _unknown_quotient(node: exp.Expression) -> exp.Expression:
+    """A quotient of sums of columns whose types nobody declares: a float, which has fifteen of the decimal's digits."""
     new = mark(node.copy())
-    for side in wide:
-        new.set(side, call("flowc_exact", node.args[side]))
-    return call("flowc_mean", new)
+    new.set("this", exp.cast(new.left.copy(), "DOUBLE"))
+    new.meta[OF_UNKNOWN] = True
+    return new
 
 
 def is_wide(*operands: exp.Expression) -> bool:
@@ -227,6 +234,8 @@ def _is_wide_sum(node: exp.Expression) -> bool:
     value = node.unnest()
     while isinstance(value, exp.Window | exp.Filter | exp.Nullif):
         value = value.this.unnest()
+    if isinstance(value, exp.Select) and len(value.selects) == 1:
+        return _is_wide_sum(value.selects[0].unalias())
     if isinstance(value, exp.Add | exp.Sub | exp.Mul):
         return _is_wide_sum(value.left) or _is_wide_sum(value.right)
     if isinstance(value, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):

@@ -130,8 +130,22 @@ _SHORT = {
 _NAMED = sorted(part.lower() for part in (*_PARTS, *_READ) if not part.endswith("S"))
 
 
+_WITHIN = ("HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND")
+
+
 def _extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     part = _SHORT.get(node.name.upper(), node.name.upper())
+    value = node.expression.unnest()
+    if (
+        part.rstrip("S") in _WITHIN
+        and isinstance(value, exp.Sub)
+        and type_of(value) is None
+        and pair.source == "postgres"
+    ):
+        # The engine counts all of them that are in the whole difference.
+        raise Untranslatable(
+            f"the {part.lower()} of a difference of what is not known to be times", "CAST both to timestamp"
+        )
     if pair.source != "postgres" or node.name.upper() in _READ:
         return None
     if part not in _PARTS and part not in _READ:

@@ -140,7 +140,7 @@ def _exponent(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 _out_of_range = _of(
-    ":a > 709.782712893384 OR (:a < -745.1332191019412 AND :a > -1e308)",
+    ":a > 709.782712893384 OR (:a < -745.1332191019412 AND CAST(:a AS DOUBLE) > -1e308)",
     "an exponent out of range",
     lambda v: -745 < v < 709,
 )
