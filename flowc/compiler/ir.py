@@ -44,6 +44,8 @@ class Source:
     """Rows of its files that cannot be read are set aside."""
     source: MappedText | None = None
     """Maps `sql` back for diagnostics."""
+    found: bool = False
+    """`columns` are those that its rows were found to have: no spec declares them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -32,6 +32,7 @@ from flowc.service.planning import connections, home
 from flowc.service.refusals import report_refusal
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
 from flowc.service.sessions import Sessions, not_runnable, runnable
+from flowc.service.sourcecolumns import Found, found_columns, over
 from flowc.service.watermarks import bound_of, stored_watermark
 from flowc.types import UNKNOWN
 
@@ -251,13 +252,14 @@ def _reading_on(
     run: Run, pipeline: str, index: int, apply: Apply, watermark: str | None, reporter: Reporter
 ) -> tuple[Apply, tuple[Column, ...]] | None:
     """The load with its watermark in the SQL where its author placed it, and the source's columns; None for errors."""
-    incremental = apply.incremental
+    incremental, found = apply.incremental, found_columns(apply.input, run.sessions)
     if watermark is None or incremental is None or not incremental.in_sql:
-        return apply, _columns(run, apply)
+        typed = _typed(run, pipeline, index, apply, found, reporter)
+        return None if typed is None else (typed, _columns(run, typed))
     # How a value is written depends on the cursor's type, which only the source can tell.
-    guessed = _filled_in(run, pipeline, index, watermark, Reporter()) or apply
+    guessed = _filled_in(run, pipeline, index, watermark, found, Reporter()) or apply
     columns = _columns(run, guessed)
-    filled = _filled_in(run, pipeline, index, bound_of(guessed, incremental, columns, watermark), reporter)
+    filled = _filled_in(run, pipeline, index, bound_of(guessed, incremental, columns, watermark), found, reporter)
     if filled is None:
         return None
     return filled, columns if read_of(filled.input) == read_of(guessed.input) else _columns(run, filled)
@@ -269,8 +271,18 @@ def _untyped_nulls(node: Source | Sql, columns: tuple[Column, ...]) -> tuple[Col
     return tuple(replace(column, type=UNKNOWN) if column.name in nulls else column for column in columns)
 
 
-def _filled_in(run: Run, pipeline: str, index: int, watermark: Watermark, reporter: Reporter) -> Apply | None:
-    lowered = lower_pipeline(run.checked, pipeline, reporter, watermark=watermark, env=run.env)
+def _typed(
+    run: Run, pipeline: str, index: int, apply: Apply, found: Found, reporter: Reporter
+) -> Apply | None:  # fmt: skip
+    """The load with its SQL written for the columns of its sources; None for errors."""
+    made = _filled_in(run, pipeline, index, None, found, reporter) if found else apply
+    return replace(apply, input=over(made.input, apply.input)) if made is not None else None
+
+
+def _filled_in(
+    run: Run, pipeline: str, index: int, watermark: Watermark, found: Found, reporter: Reporter
+) -> Apply | None:
+    lowered = lower_pipeline(run.checked, pipeline, reporter, watermark=watermark, env=run.env, found=found)
     return None if lowered is None or reporter.has_errors else _anew(lowered.applies[index], run.reread)
 
 

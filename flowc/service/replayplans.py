@@ -23,7 +23,6 @@ from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.deadletters import DeadLetters
 from flowc.service.streamdiscovery import discovered
 from flowc.service.streams import lowered_stream, planned
-from flowc.service.streamsides import described
 from flowc.service.streamsources import opened_sources
 from flowc.service.streamtargets import LettersWriter, looking
 from flowc.stream import StreamPlan, TableTarget
@@ -59,7 +58,7 @@ def fetching(letters: DeadLetters) -> Fetch:
 def replay_plan(letters: DeadLetters, checked: CheckedSpec, ir: Ir, name: str) -> StreamPlan:
     """The stream's plan under another name, so that its epochs are counted apart; the place of letters comes last."""
     sessions = letters.sessions
-    found = described(discovered(checked, lowered_stream(ir, letters.stream), sessions), sessions)
+    found = discovered(checked, lowered_stream(ir, letters.stream), sessions)
     plan = planned(checked.project.streams[letters.stream], _renamed(found, name), looking(sessions))
     _refuse(plan, letters.stream)
     if plan.letters is not None:

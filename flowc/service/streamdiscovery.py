@@ -1,14 +1,14 @@
 """The columns of sources that declare none: found in what comes first, and remembered with the state of the stream.
 
-A restart has the same columns, so that a target's table stays as it is. Fields that come later are ignored.
+A restart has the same columns, so that a target's table stays as it is. Fields that come later are ignored. Those of
+lookups are asked of their databases.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.engine import Engine
 from flowc.service.sessions import Sessions
+from flowc.service.streamsides import described
 from flowc.service.streamsources import FORMATS, StoredFacts
 from flowc.service.streamstate import recalled
 from flowc.types import TEXT, UNKNOWN, DataType, Kind, parse_type
@@ -40,15 +41,23 @@ _FILES = 10
 
 
 def discovered(checked: CheckedSpec, stream: Stream, sessions: Sessions, facts: Facts | None = None) -> Stream:
-    """The stream with the columns of all its sources. `facts` stand for what it remembers, where that is not touched.
+    """The stream with the columns of all its sources and lookups.
+
+    `facts` stand for what it remembers, where that is not touched.
 
     Raises:
         TransientError: there is nothing yet to find them in.
         UsageError: the stream's SQL does not fit them.
     """
+    found = described(stream.lookups, sessions) | _discovered(stream, sessions, facts)
+    return over_found(checked, stream, found, sessions.resolver.env) if found else stream
+
+
+def _discovered(stream: Stream, sessions: Sessions, facts: Facts | None) -> dict[str, tuple[Column, ...]]:
+    """The columns of its sources; nothing where one is of a kind whose messages tell none."""
     unknown = [source for source in stream.sources if source.columns is None]
     if not unknown or any(source.format not in FORMATS.get(source.kind, ()) for source in unknown):
-        return stream
+        return {}
     connection, kind = stream.state or (None, EMBEDDED)
     owner = Owner(stream.project, stream.name)
     facts = facts or StoredFacts(stream.name, state_plan(owner, connection, kind), sessions)
@@ -59,7 +68,7 @@ def discovered(checked: CheckedSpec, stream: Stream, sessions: Sessions, facts: 
         found[source.name] = _read(text) if text is not None else _found(source, stream, sessions)
         if text is None:
             facts.remember({_fact(source.name): _written(found[source.name])})
-    return _lowered(checked, stream, found, sessions)
+    return found
 
 
 def remembered(checked: CheckedSpec, stream: Stream, sessions: Sessions) -> Stream:
@@ -70,8 +79,9 @@ def remembered(checked: CheckedSpec, stream: Stream, sessions: Sessions) -> Stre
     unknown = [source.name for source in stream.sources if source.columns is None]
     plan = state_plan(Owner(stream.project, stream.name), *(stream.state or (None, EMBEDDED)))
     kept = recalled(stream.name, plan, sessions) if unknown else {}
-    found = {name: _read(kept[_fact(name)]) for name in unknown if _fact(name) in kept}
-    return _lowered(checked, stream, found, sessions) if found and len(found) == len(unknown) else stream
+    sources = {name: _read(kept[_fact(name)]) for name in unknown if _fact(name) in kept}
+    found = described(stream.lookups, sessions) | (sources if len(sources) == len(unknown) else {})
+    return over_found(checked, stream, found, sessions.resolver.env) if found else stream
 
 
 def _fact(source: str) -> str:
@@ -79,25 +89,20 @@ def _fact(source: str) -> str:
     return f"columns.{source}"
 
 
-def _lowered(
-    checked: CheckedSpec, stream: Stream, found: dict[str, tuple[Column, ...]], sessions: Sessions
-) -> Stream:  # fmt: skip
+def over_found(
+    checked: CheckedSpec, stream: Stream, found: dict[str, tuple[Column, ...]], env: Mapping[str, str]
+) -> Stream:
+    """The stream with the columns that its sources and lookups were found to have.
+
+    Raises UsageError where its SQL does not fit them.
+    """
     reporter = Reporter()
-    made = lower_stream(checked, stream.name, found, reporter, env=sessions.resolver.env)
+    made = lower_stream(checked, stream.name, found, reporter, env=env)
     if made is None:
         wrong = next(each for each in reporter.sorted() if each.severity is Severity.ERROR)
         message = f"stream `{stream.name}`, with the columns that were found: {wrong.message}"
         raise UsageError(message, code=wrong.code, help="; ".join(wrong.helps) or "declare `columns`")
-    sources = tuple(_marked(source) if source.name in found else source for source in made.sources)
-    own = next((source for source in sources if made.input in made.sources and len(sources) == 1), None)
-    if own is None:
-        return replace(made, sources=sources)
-    applies = tuple(replace(apply, input=own) for apply in made.applies)
-    return replace(made, sources=sources, input=own, applies=applies)
-
-
-def _marked(source: Source) -> Source:
-    return replace(source, options={**source.options, "inferred": True})
+    return made
 
 
 def _found(source: Source, stream: Stream, sessions: Sessions) -> tuple[Column, ...]:

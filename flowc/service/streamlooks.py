@@ -18,7 +18,6 @@ from flowc.runtime.streams.targets.contract import Held
 from flowc.service.sessions import Sessions
 from flowc.service.streamdiscovery import remembered
 from flowc.service.streams import planned, typed
-from flowc.service.streamsides import described
 from flowc.service.streamstatus import COUNTED, Ends, ends_of, held_by, lag_of, require_own
 from flowc.stream import StreamPlan
 
@@ -131,7 +130,7 @@ class StreamLooks:
 
     def _looked(self, stream: Stream) -> Look:
         try:
-            stream = typed(described(remembered(self.checked, stream, self.sessions), self.sessions))
+            stream = typed(remembered(self.checked, stream, self.sessions))
             return _planned(self.checked, stream)
         except UsageError as error:
             words = self.sessions.redacted(error).message

@@ -22,7 +22,7 @@ from flowc.runtime.streams.reader import SourceReader
 from flowc.service.sessions import Sessions
 from flowc.service.streamdiscovery import discovered
 from flowc.service.streams import lowered_stream, planned
-from flowc.service.streamsides import described, opened_lookups
+from flowc.service.streamsides import opened_lookups
 from flowc.service.streamsources import opened_sources
 from flowc.stream import BatchLimits, StreamPlan
 
@@ -49,7 +49,7 @@ def preview_stream(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions, 
     No position is stored, no group is joined, no target and no state is opened. Raises FlowcError where a source or a
     lookup cannot be read, or the stream cannot run.
     """
-    stream = described(discovered(checked, lowered_stream(ir, name), sessions, Passing()), sessions)
+    stream = discovered(checked, lowered_stream(ir, name), sessions, Passing())
     plan = planned(checked.project.streams[name], stream)
     # There is nothing behind the end of a topic to look at.
     start = "earliest" if plan.start == "latest" else plan.start

@@ -26,7 +26,7 @@ from flowc.runtime.streams.transform import Transform
 from flowc.service.livetables import demand_tables
 from flowc.service.sessions import Sessions
 from flowc.service.streamdiscovery import discovered
-from flowc.service.streamsides import described, opened_lookups, planning
+from flowc.service.streamsides import opened_lookups, planning
 from flowc.service.streamsources import FORMATS, opened_sources
 from flowc.service.streamstate import judged_epoch, state_of
 from flowc.service.streamtargets import looking, writers_of
@@ -105,7 +105,7 @@ def _run(
 
 def plan_of(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -> StreamPlan:
     """The plan of the stream of that name. Raises UsageError for what this version cannot run."""
-    stream = described(discovered(checked, lowered_stream(ir, name), sessions), sessions)
+    stream = discovered(checked, lowered_stream(ir, name), sessions)
     return planned(checked.project.streams[name], stream, looking(sessions))
 
 

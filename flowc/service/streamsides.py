@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from flowc.catalog import Column
 from flowc.compiler.ir import Lookup, Stream
 from flowc.errors import FlowcError
 from flowc.runtime.connector import Database
@@ -30,19 +31,17 @@ class Empty:
         return self.versions
 
 
-def described(stream: Stream, sessions: Sessions) -> Stream:
-    """The stream with the columns of every lookup, asked of its connection where no spec declares them."""
-    return replace(stream, lookups=tuple(_described(lookup, sessions) for lookup in stream.lookups))
+def described(lookups: Iterable[Lookup], sessions: Sessions) -> dict[str, tuple[Column, ...]]:
+    """The columns of lookups that no spec declares, asked of their connections; by the names of the lookups."""
+    return {lookup.name: _described(lookup, sessions) for lookup in lookups if lookup.columns is None}
 
 
-def _described(lookup: Lookup, sessions: Sessions) -> Lookup:
-    if lookup.columns is not None:
-        return lookup
+def _described(lookup: Lookup, sessions: Sessions) -> tuple[Column, ...]:
     database = _session(lookup.connection, sessions)
     try:
         with about(lookup.name):
             database.open()
-            return replace(lookup, columns=database.describe(lookup.query))
+            return database.describe(lookup.query)
     finally:
         database.close()
 

@@ -28,6 +28,7 @@ from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.targets.contract import Held, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.sessions import Sessions
+from flowc.service.streamdiscovery import over_found
 from flowc.service.streams import planned
 from flowc.service.streamsources import decoding_of
 from flowc.service.streamtargets import looking
@@ -46,7 +47,7 @@ def run_stream_test(test: RawSpec, name: str, project: Project, sessions: Sessio
     Raises FlowcError for what the stream fails with, and Misplaced for what cannot be tested so.
     """
     seed = Seed(test, project.checked, sessions)
-    stream = _given(_lowered(test, name, project), seed)
+    stream = _given(_lowered(test, name, project), seed, project)
     spec = project.checked.project.streams[name]
     columns = planned(spec, stream).targets[0].columns
     for apply in stream.applies:
@@ -71,9 +72,12 @@ def _lowered(test: RawSpec, name: str, project: Project) -> Stream:
     return stream
 
 
-def _given(stream: Stream, seed: Seed) -> Stream:
+def _given(stream: Stream, seed: Seed, project: Project) -> Stream:
     """The stream with the given rows in the place of its sources and lookups."""
     lookups = tuple(_lookup(lookup, seed) for lookup in stream.lookups)
+    pairs = zip(stream.lookups, lookups, strict=True)
+    found = {given.name: given.columns for own, given in pairs if own.columns is None and given.columns is not None}
+    stream = over_found(project.checked, stream, found, project.env) if found else stream
     names = [source.name for source in stream.sources]
     seed.used.update(name for name in names if name in seed.given)
     seed.check_used([*names, *(lookup.name for lookup in lookups)], [apply.target for apply in stream.applies])

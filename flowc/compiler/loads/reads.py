@@ -24,8 +24,10 @@ def read_of(node: Sql | Source) -> Read:
 
 def _source_read(source: Source) -> QueryRead | FilesRead | TableRead:
     if source.path is not None:
+        # The types of Parquet are its own, and need no telling.
+        columns = None if source.found and source.format == "parquet" else source.columns
         return FilesRead(
-            source.connection, source.path, source.format or "csv", source.options, source.columns, skips=source.skips
+            source.connection, source.path, source.format or "csv", source.options, columns, source.found, source.skips
         )
     if source.sql is not None:
         return QueryRead(source.connection, source.sql, source.source)

@@ -49,7 +49,7 @@ class Lowering:
     watermarks: Mapping[str, Watermark] = field(default_factory=dict)
     catalogue: Catalogue = field(default_factory=Catalogue)
     found: Mapping[str, tuple[Column, ...]] = field(default_factory=dict)
-    """Columns that were found in sources of the one stream that is lowered, by the name of the source."""
+    """Columns that were found in sources of the one pipeline or stream that is lowered, by the name of the source."""
     checker: Checker | None = None
     statements: list[Statement] = field(default_factory=list)
     """What the checker is to be asked about."""

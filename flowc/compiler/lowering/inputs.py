@@ -178,29 +178,30 @@ def _source(
 ) -> tuple[Source, Relation] | None:
     spec, connection, kind = source.spec, source.connection.name.value, source.connection.kind.value
     ident_ = f"{pipeline.spec.name.value}.{source.name}"
-    own = TableName(None, source.name)
+    own, told = TableName(None, source.name), lowering.found.get(source.name)
     if source.name in given.sources:
         tree, before, find = given.sources[source.name], len(lowering.reporter.found), lowering.finder(connection, kind)
         check_reach(tree, connection, kind, IN_PIPELINE, lowering)
         found = infer(tree, kind, find, lowering.reporter)
         if not failed(lowering.reporter, before):
             note_query(lowering, tree, found.reads, find, kind, connection)
-        columns = _columns(found.fields)
+        columns = told or _columns(found.fields)
         relation = replace(Relation.of_table(own, columns, f"source `{source.name}`", spec.span), inferred=True)
         sql, origins = as_read(tree.text.text, kind), origins_of(found.fields)
         node = Source(
-            ident_, source.name, connection, kind, sql=sql, columns=columns, origins=origins, source=tree.text
-        )
+            ident_, source.name, connection, kind, sql=sql, columns=columns, origins=origins, source=tree.text,
+            found=bool(told),
+        )  # fmt: skip
         return node, relation
     if spec.table is not None:
         table = TableName.parse(spec.table.value)
-        columns = _known(lowering.finder(connection, kind)(table))
+        columns = told or _known(lowering.finder(connection, kind)(table))
         relation = Relation.of_table(own, columns, f"source `{source.name}`", spec.span)
-        return Source(ident_, source.name, connection, kind, table, columns=columns), relation
+        return Source(ident_, source.name, connection, kind, table, columns=columns, found=bool(told)), relation
     declared = (
         tuple(Column(c.name.value, c.type.value, c.nullable) for c in spec.columns)
         if spec.columns is not None
-        else None
+        else told
     )
     path = spec.path.value if spec.path else None
     form = file_format(source)
@@ -208,6 +209,7 @@ def _source(
     node = Source(
         ident_, source.name, connection, kind, path=path, format=form,
         options=dict(spec.read), columns=declared, skips=skips_bad(pipeline.spec.bad_rows) and form in TEXT_FORMATS,
+        found=bool(told),
     )  # fmt: skip
     return node, relation
 

@@ -55,6 +55,7 @@ def _table(stream: RawSpec, path: str, lookup: Lookup, lowering: Lowering) -> Lo
         return None
     columns = _columns(lowering.finder(lookup.connection, lookup.kind)(name))
     chosen = "*" if columns is None else idents(column.name for column in columns)
+    columns = lowering.found.get(lookup.name, columns)
     return replace(lookup, query=f"SELECT {chosen} FROM {table(name)}", columns=columns, reads=(name,), table=name)
 
 
@@ -70,7 +71,7 @@ def _query(stream: RawSpec, path: str, lookup: Lookup, lowering: Lowering) -> Lo
         note_query(lowering, parsed, found.reads, find, lookup.kind, lookup.connection)
     lookup = replace(lookup, query=parsed.text.text, reads=found.reads)
     if found.fields is None or any(field.type.kind == "unknown" for field in found.fields):
-        return lookup
+        return replace(lookup, columns=lowering.found.get(lookup.name))
     columns = tuple(Column(field.name, field.type, field.nullable) for field in found.fields)
     return replace(lookup, columns=columns, origins=origins_of(found.fields))
 

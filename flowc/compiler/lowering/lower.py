@@ -27,6 +27,7 @@ from flowc.diagnostics import Reporter
 from flowc.source import Span
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_COLUMNS: Mapping[str, tuple[Column, ...]] = MappingProxyType({})
 _Writers = Mapping[tuple[str, str, str], list[str]]
 
 
@@ -72,8 +73,11 @@ def lower_pipeline(
     *,
     watermark: Watermark = None,
     env: Mapping[str, str] = _NOTHING,
+    found: Mapping[str, tuple[Column, ...]] = _NO_COLUMNS,
 ) -> Pipeline | None:
     """One pipeline, its template filled in with the stored watermark; None when it has errors.
+
+    `found` are columns that no spec declares and that its sources were found to have, by the names of the sources.
 
     The pipelines that it reads from are lowered too, for their columns; what is wrong with them is not reported.
     """
@@ -86,7 +90,7 @@ def lower_pipeline(
     waits = _upstream(name, inputs, lowering)
     pipeline = None
     for step in in_order(waits, lowering.reporter):
-        lowering.reporter = reporter if step == name else Reporter()
+        lowering.reporter, lowering.found = (reporter, found) if step == name else (Reporter(), {})
         pipeline = _pipeline(step, inputs[step], waits[step], lowering)
     return pipeline
 

@@ -140,11 +140,12 @@ def _sources(stream: RawSpec, lowering: Lowering) -> Iterator[Source]:
             continue
         address = name_at(stream, f"{path}.topic") or name_at(stream, f"{path}.path")
         event_time, read = name_at(stream, f"{path}.event_time"), read_options(stream, path)
+        declared = _declared(stream, path)
         yield Source(
             f"{stream.name.value}.{name}", name, connection.value, spec.kind.value,
             path=address.value if address else None, format=source_format(stream, path, spec),
             options={**({"event_time": event_time.value} if event_time else {}), **read},
-            columns=_declared(stream, path) or lowering.found.get(name),
+            columns=declared or lowering.found.get(name), found=declared is None and name in lowering.found,
         )  # fmt: skip
 
 

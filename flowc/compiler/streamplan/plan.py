@@ -93,5 +93,5 @@ def _source(source: Source, stream: Stream) -> SourcePlan:
     return SourcePlan(
         source.name, source.connection, source.kind, source.path or "", source.format or "json", source.columns,
         stream.extras, str(event_time) if event_time else None, read if isinstance(read, Mapping) else {},
-        beside=needed(stream), inferred=source.options.get("inferred") is True,
+        beside=needed(stream), inferred=source.found,
     )  # fmt: skip

@@ -16,7 +16,6 @@ from flowc.compiler.sql.meaning.datafusion_numbers import (
     DEVIATIONS,
     EXACT,
     FREE,
-    OF_UNKNOWN,
     Number,
     gathered,
     is_real,
@@ -30,7 +29,7 @@ _TAKEN = "DECIMAL(76, 38)"
 
 
 def _mean(node: exp.Expression, pair: Pair) -> None:
-    """The mean of whole numbers or decimals; of what nobody declares, the engine's float stays one."""
+    """The mean of whole numbers or decimals."""
     if pair.source in EXACT and number_of(node) in (Number.DECIMAL, Number.FRACTION):
         given = gathered(node)
         given.replace(_as(given, _SUMMED))
@@ -77,8 +76,6 @@ def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         made = call(f"flowc_decimal_{name}", *(_as(part, _TAKEN) for part in parts))
         made.type = exp.DataType.build("decimal")
         return made
-    if number_of(node) is Number.FRACTION:
-        node.meta[OF_UNKNOWN] = True
     for part in [part for part in parts if number_of(part) is Number.DECIMAL or is_real(part)]:
         part.replace(exp.cast(part.copy(), "DOUBLE"))
     return call(name, node.expression if node.args.get("expression") is not None else node.this) if ten else None

@@ -30,9 +30,6 @@ WIDE = "flowc_wide"
 WIDENED, IN_ROWS = "flowc_widened", "flowc_rows"
 """On columns that may be decimals with more places than PostgreSQL's; on numbers that are values of rows."""
 
-OF_UNKNOWN = "flowc_of_unknown"
-"""On what is a float here, and may be a decimal in PostgreSQL for all that is made of it."""
-
 _DECIMAL = exp.DataType.Type.DECIMAL
 
 
@@ -58,8 +55,6 @@ POWERS = (exp.Sqrt, exp.Exp, exp.Ln, exp.Log, exp.Pow)
 
 def number_of(node: exp.Expression) -> Number | None:
     """What kind of number a node gives, followed into arithmetic; None where that is not known."""
-    if node.meta.get(OF_UNKNOWN):
-        return Number.FRACTION
     if isinstance(node, _AS_THEIR_OPERAND):
         number = number_of(node.this)
         return _rounded(node, number) if isinstance(node, _ROUNDING) else number
@@ -115,9 +110,9 @@ _ROUNDING = (exp.Round, exp.Trunc, exp.Ceil, exp.Floor)
 
 
 def _rounded(node: exp.Expression, number: Number | None) -> Number | None:
-    """To places, only decimals are rounded; whole numbers without any become floats."""
+    """Whole numbers become decimals to places, and floats without any."""
     if node.args.get("decimals") is not None:
-        return Number.DECIMAL
+        return number if number is Number.FLOAT else Number.DECIMAL
     return Number.FLOAT if number is Number.INTEGER else number
 
 
@@ -140,9 +135,7 @@ def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     kind = _together(number_of(node.left), number_of(node.right))
     if kind is Number.FRACTION:
-        new = build("CAST(:a AS DOUBLE) / :b", "datafusion", a=node.left, b=node.right)
-        new.meta[OF_UNKNOWN] = True
-        return new
+        return build("CAST(:a AS DOUBLE) / :b", "datafusion", a=node.left, b=node.right)
     if kind is not Number.DECIMAL:
         return None
     # Of floats, which the engine has for these parts of times, so many places would not be theirs.
@@ -198,8 +191,6 @@ def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return _with_casts(node, parts, "DECIMAL(38, 6)")
     wide = [side for side in ("this", "expression") if _is_wide_sum(node.args[side])]
     kinds = {number_of(node.args[side]) for side in ("this", "expression")}
-    if wide and pair.engine == "datafusion" and None in kinds and Number.FLOAT not in kinds:
-        return _unknown_quotient(node)
     if not wide or kinds != {Number.INTEGER}:
         return None
     return _with_casts(node, wide, "DECIMAL(38, 0)")
@@ -215,14 +206,6 @@ def _with_casts(node: exp.Expression, sides: Sequence[str], kind: str) -> exp.Ex
 def _of_times(value: exp.Expression) -> bool:
     """Whether it is a decimal for the parts of times in it, which other engines have as whole numbers."""
     return number_of(value) is Number.DECIMAL and value.find(exp.Extract) is not None
-
-
-def _unknown_quotient(node: exp.Expression) -> exp.Expression:
-    """A quotient of sums of columns whose types nobody declares: a float, which has fifteen of the decimal's digits."""
-    new = mark(node.copy())
-    new.set("this", exp.cast(new.left.copy(), "DOUBLE"))
-    new.meta[OF_UNKNOWN] = True
-    return new
 
 
 def is_wide(*operands: exp.Expression) -> bool:
@@ -244,14 +227,11 @@ def _is_wide_sum(node: exp.Expression) -> bool:
 
 
 def _is_bigint(value: exp.Expression) -> bool:
-    """Whether PostgreSQL has a whole number in 64 bits, in which all that are written are here.
-
-    So it has one of a type that nobody declares, if it is a whole number.
-    """
+    """Whether PostgreSQL has a whole number in 64 bits, in which all that are written are here."""
     written = integer_value(value)
     if written is not None:
         return not -(2**31) <= written < 2**31
-    return type_of(value) is exp.DataType.Type.BIGINT or (type_of(value) is None and number_of(value) is None)
+    return type_of(value) is exp.DataType.Type.BIGINT
 
 
 def values_of(node: exp.Expression) -> list[exp.Expression]:
@@ -314,7 +294,7 @@ def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if places is None:
         return exp.cast(node.this.copy(), "DOUBLE") if number_of(node.this) is Number.INTEGER else None
     if number_of(node.this) is Number.FLOAT:
-        raise Untranslatable(f"{node.key}() of a float to places", "CAST it first: `round(CAST(x AS numeric), 2)`")
+        return None if node.meta.get(OURS) else _float_to_places(node, places)
     new = node.copy()
     if number_of(node.this) is Number.INTEGER:
         new.set("this", as_numeric(node.this, exp.DataType.build("DECIMAL")))
@@ -325,6 +305,16 @@ def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 _MOST_PLACES = 30
+
+
+def _float_to_places(node: exp.Expression, places: exp.Expression) -> exp.Expression:
+    """Of a float, which PostgreSQL does not round to places: what a numeric of its digits is rounded to, as a float.
+
+    The engine's own computes with powers of ten, which makes 0.28 of `trunc(0.29, 2)`; it has what no numeric holds.
+    """
+    fitting = build("CASE WHEN ABS(:x) < 1e15 THEN :x END", "datafusion", x=node.this)
+    exact = type(node)(this=exp.cast(call("flowc_numeric", fitting), FREE), decimals=places.copy())
+    return build("COALESCE(CAST(:a AS DOUBLE), :b)", "datafusion", a=mark(exact), b=mark(node.copy()))
 
 
 def _offset(node: exp.Expression, pair: Pair) -> None:
