@@ -375,7 +375,8 @@ def describe(read: Read, sources: Sources, functions: Load = no_functions) -> tu
     if isinstance(plain, QueryRead):
         source = sources(plain.connection)
         if not isinstance(source, Files):
-            return source.describe(plain.sql)
+            with written_at(plain.written):
+                return source.describe(plain.sql)
         raise DataError(f"`{plain.connection}` is no database", code="query-refused")
     with Engine(sources, functions=functions) as engine:
         return engine.describe(_engine_read(plain))

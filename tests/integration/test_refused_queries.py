@@ -34,7 +34,6 @@ CASES = [
     ("mysql", "SELECT table_name, nocol AS x\n      FROM information_schema.tables", (0, 26), ""),
     ("sqlite", "SELECT name, nocol AS x\n      FROM sqlite_master", (0, 20), ""),
     ("duckdb", "SELECT 'nothere' AS a\n      FROM nothere", (1, 12), ""),
-    ("{ connection: files, path: a.csv }", "SELECT a, b AS x,\n      nocol FROM source", (1, 7), ""),
 ]
 
 
@@ -55,6 +54,19 @@ def test_a_refused_query_is_shown_at_its_place(folder, postgres, mysql, command,
     assert f"--> specs/a.yaml:{11 + place[0]}:{place[1]}\n" in shown
     assert hint in shown
     assert "LINE 1" not in shown
+
+
+@pytest.mark.parametrize("command", [("run", "--once"), ("validate",), ("preview", "p")], ids=lambda words: words[0])
+def test_a_column_that_files_turn_out_to_lack_is_shown_at_its_place(folder, postgres, mysql, command):
+    sql = "SELECT a, b AS x,\n      colour FROM source"
+    folder.write("a.csv", "a,b,color\n1,2,red\n")
+    source = "{ connection: files, path: a.csv }"
+    folder.write("specs/a.yaml", CONNECTIONS.format(postgres=postgres, mysql=mysql, source=source, sql=sql))
+    done = folder.flowc(*command)
+    assert done.code == 1, done.out + done.err
+    assert "error[unknown-column]: column `colour` does not exist in source `source`" in done.out + done.err
+    assert "--> specs/a.yaml:12:7\n" in done.out + done.err
+    assert "did you mean `color`?" in done.out + done.err
 
 
 def test_what_hides_the_words_of_the_server_is_left_out(folder, postgres, mysql):
@@ -93,7 +105,7 @@ FILLED = """    before:
       - INSERT INTO refused_keys VALUES (1)
 """
 HOOKS = [
-    ('expect: [{ name: ok, sql: "codd > 1" }]', "codd", "query-refused"),
+    ('expect: [{ name: ok, sql: "codd > 1" }]', "codd", "unknown-column"),
     ('before: ["UPDATE refused_parts SET nocol = 1"]', "nocol", "query-refused"),
     ('after: ["DELETE FROM refused_parts", "UPDATE refused_parts SET nocol = 1"]', "nocol", "query-refused"),
     ('after: ["INSERT INTO refused_keys VALUES (1)"]', "INSERT", "constraint-violated"),
