@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 
+import duckdb
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.commands import Inside
@@ -135,3 +140,86 @@ def test_a_failure_replaces_no_table_with_null(project: Inside, store: Store, op
     assert words.lower() in failed.err.lower()
     assert store.raw("SELECT id, x FROM report ORDER BY id") == before
     assert [row[1] for row in before] != [None, None]
+
+
+FOUND = """
+round(n / 2.0)
+lag(n, 1, 0.5) OVER (ORDER BY n)
+avg(n) OVER ()
+sum(n) OVER () / count(*) OVER ()
+n / 2
+n / 2.0
+n * 0.1 = 0.3
+x * 0.1
+(x / 3)::numeric(12,6)
+p / 3
+sum(p) OVER () / 7
+avg(p) OVER () / 3
+power(p, 2)
+sqrt(n::numeric)
+extract(epoch FROM t - '2026-01-01 00:00:00.25'::timestamp)
+CASE WHEN n > 1 THEN 100 / (n - 1) END
+n > 1 AND 10 / (n - 1) > 4
+coalesce(p, 0) / n
+to_char(t, 'YYYY-MM')
+t::text
+p::text
+date_trunc('month', t)::date::text
+greatest(n, 2.5) / 2
+round((p / 7)::numeric, 3)::text
+stddev(n) OVER ()
+n::numeric / 3
+(p * 1.15)::text
+sum(x) OVER () / 3
+"""
+"""Each differed, or failed, where nothing told the types of its columns."""
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "table"])
+def test_columns_that_nobody_declares_are_those_that_are_found(project: Inside, postgres: str, form: str) -> None:
+    kinds = {"n": "bigint", "x": "double precision", "p": "numeric(10,2)", "t": "timestamp"}
+    if form in ("csv", "jsonl"):  # in which a number with a point is a double, and JSON has no times
+        kinds |= {"p": "double precision"} | ({"t": "text"} if form == "jsonl" else {})
+    told = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+    parts = [part for part in FOUND.strip().splitlines() if form != "jsonl" or not re.search(r"\bt\b", part)]
+    sql = "SELECT " + ", ".join(f"{part} AS c{i}" for i, part in enumerate(parts)) + " FROM {} ORDER BY n"
+    with psycopg.connect(postgres, autocommit=True) as server:
+        server.execute(f"CREATE TABLE rows ({told})")
+        server.execute(
+            "INSERT INTO rows VALUES (1, 0.5, 10.25, '2026-01-02 10:00:00.5'), (2, 2.25, 3.10, '2026-02-03 00:00:00'),"
+            " (3, -1.75, NULL, '2025-12-31 23:59:59.75'), (5, 1e-3, 0.07, '2026-01-01 00:00:00')"
+        )
+        expected = server.execute(sql.format("rows")).fetchall()
+        _written(server.execute("SELECT * FROM rows").fetchall(), kinds, project, form)
+    source = "{ connection: w, table: rows }" if form == "table" else f"{{ connection: inbox, path: rows.{form} }}"
+    store = f"{{ kind: postgres, url: '{postgres}' }}"
+    project.write(
+        "specs/p.yaml",
+        f"connections: {{ inbox: {{ kind: files, uri: data }}, w: {store}, d: {{ kind: duckdb, path: d.duckdb }} }}\n"
+        f'pipelines: {{ p: {{ from: {{ rows: {source} }}, sql: "{sql.format("rows")}",\n'
+        "    to: { connection: d, table: out }, mode: truncate } }\n",
+    )
+    done = project.flowc("run", "--once")
+    assert done.code == 0, done.err
+    with duckdb.connect(project.path / "d.duckdb") as target:
+        found = target.execute("SELECT * FROM out ORDER BY rowid").fetchall()
+    for part, had, wanted in zip(parts, zip(*found, strict=True), zip(*expected, strict=True), strict=True):
+        assert sorted(map(_plain, had), key=repr) == sorted(map(_plain, wanted), key=repr), part
+
+
+def _plain(value: object) -> object:
+    return f"{float(value):.12g}" if isinstance(value, float | Decimal) else str(value)
+
+
+def _written(rows: list[tuple[object, ...]], kinds: dict[str, str], project: Inside, form: str) -> None:
+    names = list(kinds)
+    if form == "parquet":
+        types = [pa.int64(), pa.float64(), pa.decimal128(10, 2), pa.timestamp("us")]
+        columns = [pa.array(c, t) for c, t in zip(zip(*rows, strict=True), types, strict=True)]
+        (project.path / "data").mkdir(exist_ok=True)
+        pq.write_table(pa.table(columns, names), project.path / "data/rows.parquet")
+    elif form == "jsonl":
+        project.write("data/rows.jsonl", "".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows))
+    elif form == "csv":
+        lines = [",".join("" if v is None else str(v) for v in row) for row in rows]
+        project.write("data/rows.csv", "\n".join([",".join(names), *lines]) + "\n")
