@@ -108,6 +108,8 @@ class Reporter:
     """
 
     found: list[Diagnostic] = field(default_factory=list)
+    errors: int = 0
+    """How many errors were told, with those that were kept before, of a text that two pipelines share."""
     _seen: set[tuple[str, str, int]] = field(default_factory=set)
     _disabled: frozenset[str] = frozenset()
 
@@ -126,6 +128,7 @@ class Reporter:
         """Keeps a diagnostic unless its code is disabled or was reported at the same place."""
         if self._left_out(diagnostic):
             return
+        self.errors += diagnostic.severity is Severity.ERROR
         diagnostic = _without_secrets(diagnostic)
         span = diagnostic.span
         key = (diagnostic.code, span.file.path if span else diagnostic.message, span.start if span else -1)

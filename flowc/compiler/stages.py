@@ -21,7 +21,7 @@ from flowc.compiler.names.resolve import resolve
 from flowc.compiler.passes import run_lints
 from flowc.compiler.passes.secret_reference import unset_references
 from flowc.compiler.sql.checker import Checker
-from flowc.diagnostics import Reporter, Severity
+from flowc.diagnostics import Reporter
 
 __all__ = ["check_project", "lint", "load_project", "lower", "lower_pipeline", "resolve", "run_lints"]
 
@@ -55,11 +55,11 @@ def _read(path: Path, reporter: Reporter) -> CheckedFile | None:
     file = read_text(path, reporter)
     if file is None:
         return None
-    before = len(reporter.found)
+    before = reporter.errors
     root = parse(file, reporter)
     hide_secrets(file, root)
     if root is None:
-        failed = any(d.severity is Severity.ERROR for d in reporter.found[before:])
+        failed = reporter.errors > before
         return None if failed else CheckedFile(TreeMap.empty(file), frozenset())
     broken = check(root, reporter)
     return CheckedFile(root, broken) if isinstance(root, TreeMap) else None

@@ -28,9 +28,10 @@ class Blame:
     def stopping(self, names: Sequence[str]) -> tuple[Diagnostic, ...]:
         """The errors that keep a run of `names` (all when empty) from starting."""
         if names:
-            return (*self.shared, *(d for name in names for d in self.own.get(name, ())))
-        rest = (d for found in self.own.values() for d in found if d.code not in HARMLESS_ELSEWHERE)
-        return (*self.shared, *rest)
+            own = (d for name in names for d in self.own.get(name, ()))
+        else:
+            own = (d for found in self.own.values() for d in found if d.code not in HARMLESS_ELSEWHERE)
+        return (*self.shared, *dict.fromkeys(own))
 
 
 def blame(diagnostics: Sequence[Diagnostic], pipelines: Mapping[str, PipelineSpec]) -> Blame:
@@ -41,23 +42,24 @@ def blame(diagnostics: Sequence[Diagnostic], pipelines: Mapping[str, PipelineSpe
     for diagnostic in diagnostics:
         if diagnostic.severity is not Severity.ERROR:
             continue
-        name = _owner(diagnostic.span, pipelines, trees) if diagnostic.span else None
-        if name is None:
-            shared.append(diagnostic)
-        else:
+        names = _owners(diagnostic.span, pipelines, trees) if diagnostic.span else []
+        for name in names:
             own.setdefault(name, []).append(diagnostic)
+        if not names:
+            shared.append(diagnostic)
     return Blame(tuple(shared), {name: tuple(found) for name, found in own.items()})
 
 
-def _owner(span: Span, pipelines: Mapping[str, PipelineSpec], trees: dict[str, dict[str, Span]]) -> str | None:
+def _owners(span: Span, pipelines: Mapping[str, PipelineSpec], trees: dict[str, dict[str, Span]]) -> list[str]:
+    """The pipeline in which it stands, or all that share the file of SQL."""
     path = span.file.path
     if path not in trees:
         trees[path] = _entries(span.file) if path.endswith((".yaml", ".yml")) else {}
     for name, entry in trees[path].items():
         if entry.start <= span.start < max(entry.end, entry.start + 1):
-            return name
-    files = (name for name, spec in pipelines.items() if spec.sql is not None and spec.sql.file.path == path)
-    return None if trees[path] else next(files, None)
+            return [name]
+    files = [name for name, spec in pipelines.items() if spec.sql is not None and spec.sql.file.path == path]
+    return [] if trees[path] else files
 
 
 def _entries(file: SourceFile) -> dict[str, Span]:

@@ -10,6 +10,7 @@ import pytest
 from flowc.compiler.ir import Ir, Source, Sql
 from flowc.compiler.lowering.lower import lower, lower_pipeline
 from flowc.diagnostics import Reporter
+from flowc.service.blame import blame
 from tests.unit.project import Found, check, found
 
 HEAD = """
@@ -287,3 +288,32 @@ def test_lowering_the_same_project_twice_gives_the_same(tmp_path: Path):
         lowered(tmp_path, text)[0].pipelines[0].applies[0].target
         == lowered(tmp_path, text)[0].pipelines[0].applies[0].target
     )
+
+
+REFUSED_TWICE = """
+  one: { from: { a: { connection: drop, path: a.csv } }, sql: "SELECT k FROM a EXCEPT ALL SELECT k FROM a", to: dim }
+  two: { from: { a: { connection: drop, path: a.csv } }, sql: "SELECT k FROM a EXCEPT ALL SELECT k FROM a", to: strict }
+"""
+SHARED = """
+  one: {{ from: {{ connection: drop, path: a.csv, columns: {{ id: bigint }} }}, sql_file: q.sql, to: dim }}
+  two: {{ from: {{ connection: drop, path: a.csv, columns: {{ id: bigint }} }}, sql_file: q.sql, to: strict }}
+"""
+
+
+def test_a_query_that_is_refused_in_the_words_of_another_is_refused_too(tmp_path: Path):
+    ir, problems = lowered(tmp_path, REFUSED_TWICE)
+    assert ir.pipelines == ()
+    assert [problem.code for problem in problems] == ["untranslatable-sql"] * 2
+
+
+@pytest.mark.parametrize("sql", ["SELECT ident FROM source", "SELECT id FROM source EXCEPT ALL SELECT id FROM source"])
+def test_what_is_wrong_with_a_shared_file_is_wrong_with_each_pipeline_of_it(tmp_path: Path, sql: str):
+    (tmp_path / "q.sql").write_text(sql)
+    ir, problems = lowered(tmp_path, SHARED.format())
+    assert ir.pipelines == ()
+    assert len(problems) == 1
+    checked, _ = check(tmp_path, HEAD + SHARED.format())
+    assert checked is not None
+    reporter = Reporter()
+    lower(checked, reporter)
+    assert {*blame(reporter.found, checked.project.pipelines).own} == {"one", "two"}

@@ -37,13 +37,13 @@ def build_table(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> TableSp
     assert isinstance(node, TreeMap)
     key = Located(entry.key.text, content(entry.key))
     columns_node = node.get("columns")
-    before = len(context.reporter.found)
+    before = context.reporter.errors
     found = (
         tuple(_column(e, context) for e in columns_node.entries.values()) if isinstance(columns_node, TreeMap) else ()
     )
     if not found or gaps & _PLACE:
         return None
-    gaps = gaps | {"columns"} if len(context.reporter.found) > before else gaps
+    gaps = gaps | {"columns"} if context.reporter.errors > before else gaps
     primary = _primary_key(node, found, context)
     return TableSpec(
         key=key,

@@ -16,7 +16,7 @@ from flowc.compiler.ir import Apply, Expectation, Incremental, Normalize, Source
 from flowc.compiler.loads.desired import declared_table, with_history
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.loads.normalize import is_derived, normalize_column
-from flowc.compiler.lowering.asking import failed, note_hook, note_part
+from flowc.compiler.lowering.asking import note_hook, note_part
 from flowc.compiler.lowering.context import Lowering, sqlglot_name
 from flowc.compiler.lowering.functioncalls import check_reach
 from flowc.compiler.lowering.hooks import check_hook, is_untold
@@ -177,10 +177,10 @@ def _statements(key: str, texts: tuple[MappedText, ...], writer: _Writer) -> tup
     """What stands under `before` or `after`. What would end the transaction is reported."""
     rendered = [found for text in texts if (found := writer.rendered(text, writer.dialect)) is not None]
     for text in rendered:
-        before = len(writer.lowering.reporter.found)
+        before = writer.lowering.reporter.errors
         kind, bare = writer.target.connection.kind.value, writer.target.name.schema is None
         check_hook(text, key, kind, writer.lowering.reporter, bare=bare)
-        if not failed(writer.lowering.reporter, before):
+        if writer.lowering.reporter.errors == before:
             note_hook(writer.lowering, text, writer.dialect)
             if keys := writer.lowering.table_keys(writer.target.connection.name.value):
                 keys.check_statement(text, writer.dialect, writer.lowering.reporter)
@@ -221,11 +221,11 @@ def _checked(writer: _Writer, parsed: SqlTree, relation: Relation, *, condition:
         return None
     if not _is_plain(parsed, reporter) or not _stays_at_home(writer, parsed):
         return None
-    before = len(reporter.found)
+    before = reporter.errors
     value = check_expression(parsed, writer.dialect, relation, reporter)
     if condition:
         _check_condition(parsed, value.type, reporter)
-    if not failed(reporter, before):
+    if reporter.errors == before:
         note_part(writer.lowering, parsed, relation, writer.dialect)
     return (
         as_read(parsed.written, writer.dialect)
@@ -329,7 +329,7 @@ def _normalizer(writer: _Writer, column: ColumnSpec) -> Normalize | None:
 
 def _arguments_parse(writer: _Writer, column: ColumnSpec) -> bool:
     """Checks the SQL in `sql` and `derive` normalisers, which is in the target's dialect."""
-    before = len(writer.lowering.reporter.found)
+    before = writer.lowering.reporter.errors
     rows = _rows(writer)
     for normalizer in column.normalize:
         argument = normalizer.argument
@@ -338,7 +338,7 @@ def _arguments_parse(writer: _Writer, column: ColumnSpec) -> bool:
             parsed = parse_condition(text, writer.dialect, writer.lowering.reporter)
             if parsed is not None:
                 _checked(writer, parsed, rows)
-    return len(writer.lowering.reporter.found) == before
+    return writer.lowering.reporter.errors == before
 
 
 def _argument_text(argument: Located[Any], reference: str) -> MappedText:

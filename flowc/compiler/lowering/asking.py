@@ -14,7 +14,6 @@ from flowc.compiler.sql.constants import constants
 from flowc.compiler.sql.inferfrom import Find
 from flowc.compiler.sql.relations import Relation
 from flowc.compiler.sql.sqltext import SqlTree
-from flowc.diagnostics import Reporter, Severity
 from flowc.plan import FunctionPlan
 from flowc.source import MappedText, Segment, Span
 from flowc.types import UNKNOWN
@@ -120,8 +119,3 @@ def _span(statement: Statement, refusal: Refusal) -> Span:
     token = _TOKEN.match(text.text, offset)
     length = refusal.length or (len(token[0]) if token else 1)
     return text.span(offset, min(offset + length, end))
-
-
-def failed(reporter: Reporter, since: int) -> bool:
-    """Whether errors were found after the first `since` reports: what an engine says would only repeat them."""
-    return any(d.severity is Severity.ERROR for d in reporter.found[since:])

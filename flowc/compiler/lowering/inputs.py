@@ -13,7 +13,7 @@ from flowc.compiler.dialects import as_read
 from flowc.compiler.front.spec import Name
 from flowc.compiler.ir import Origin, Source, Sql
 from flowc.compiler.loads.normalize import is_derived
-from flowc.compiler.lowering.asking import failed, note_query
+from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering, sqlglot_name
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls, check_reach, engine_text
 from flowc.compiler.lowering.tablekeys import as_source, home_of
@@ -111,14 +111,14 @@ def _on_database(pipeline: CheckedPipeline, given: Input, lowering: Lowering) ->
     database = pipeline.database
     assert database is not None
     connection, kind = database.name.value, database.kind.value
-    find, before = lowering.finder(connection, kind), len(lowering.reporter.found)
+    find, before = lowering.finder(connection, kind), lowering.reporter.errors
     if given.query is not None:
         reached = check_reach(given.query, connection, kind, IN_SOURCES, lowering)
         found = infer(given.query, kind, find, lowering.reporter)
         if not reached:
             return None
         text = translate(given.query, sqlglot_name(kind), lowering.reporter, lowering.allowance)
-        if not failed(lowering.reporter, before):
+        if lowering.reporter.errors == before:
             note_query(lowering, given.query, found.reads, find, kind, connection)
         inputs = [
             Source(f"{pipeline.spec.name.value}.{name}", name.name, connection, kind, name, columns=_known(find(name)))
@@ -135,7 +135,7 @@ def _on_database(pipeline: CheckedPipeline, given: Input, lowering: Lowering) ->
 
 
 def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) -> Lowered | None:
-    before = len(lowering.reporter.found)
+    before = lowering.reporter.errors
     pairs = [_source(pipeline, source, given, lowering) for source in pipeline.sources]
     lowered = [pair for pair in pairs if pair is not None]
     if len(lowered) < len(pairs):
@@ -156,7 +156,7 @@ def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) 
     check_calls(given.query, lowering.functions, lowering.reporter)
     functions = called(given.query, lowering.functions)
     text = engine_text(given.query, DATAFUSION, lowering.functions, lowering.reporter, lowering.allowance)
-    if not failed(lowering.reporter, before):
+    if lowering.reporter.errors == before:
         note_query(lowering, given.query, found.reads, find, DATAFUSION, functions=functions, runs=text)
     return _sql(pipeline, given.query, found, text, inputs, DATAFUSION, functions)
 
@@ -180,10 +180,10 @@ def _source(
     ident_ = f"{pipeline.spec.name.value}.{source.name}"
     own, told = TableName(None, source.name), lowering.found.get(source.name)
     if source.name in given.sources:
-        tree, before, find = given.sources[source.name], len(lowering.reporter.found), lowering.finder(connection, kind)
+        tree, before, find = given.sources[source.name], lowering.reporter.errors, lowering.finder(connection, kind)
         check_reach(tree, connection, kind, IN_PIPELINE, lowering)
         found = infer(tree, kind, find, lowering.reporter)
-        if not failed(lowering.reporter, before):
+        if lowering.reporter.errors == before:
             note_query(lowering, tree, found.reads, find, kind, connection)
         columns = told or _columns(found.fields)
         relation = replace(Relation.of_table(own, columns, f"source `{source.name}`", spec.span), inferred=True)
@@ -282,13 +282,13 @@ def _renamed(
 
 
 def _check_renames(pairs: tuple[tuple[Name, Name], ...], relation: Relation, lowering: Lowering) -> bool:
-    before = len(lowering.reporter.found)
+    before = lowering.reporter.errors
     names = [f.name for f in relation.fields or ()]
     for _, old in pairs:
         if old.value not in names:
             message = f"column `{old.value}` does not exist in {relation.title}"
             lowering.reporter.error("unknown-column", message, old.span, helps=did_you_mean(old.value, names))
-    return len(lowering.reporter.found) == before
+    return lowering.reporter.errors == before
 
 
 def _renamed_fields(

@@ -14,7 +14,7 @@ from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
 from flowc.compiler.ir import Ir, Pipeline, Stream
 from flowc.compiler.loads.desired import declared_table, history_columns, with_history
 from flowc.compiler.lowering.apply import event_type, lower_apply
-from flowc.compiler.lowering.asking import failed, report_refusals
+from flowc.compiler.lowering.asking import report_refusals
 from flowc.compiler.lowering.context import Lowering, Watermark
 from flowc.compiler.lowering.inputs import Input, lower_input, read_input
 from flowc.compiler.lowering.nearmisses import report_near_misses
@@ -168,10 +168,10 @@ def _pipeline(name: str, given: Input, waits: Waits, lowering: Lowering) -> Pipe
 
 
 def _lowered(name: str, given: Input, waits: Waits, lowering: Lowering) -> Pipeline | None:
-    pipeline, before = lowering.checked.pipelines[name], len(lowering.reporter.found)
+    pipeline, before = lowering.checked.pipelines[name], lowering.reporter.errors
     lowered = lower_input(pipeline, given, lowering)
     columns = None
-    is_sound = not failed(lowering.reporter, before)  # else what follows would only repeat the mistake
+    is_sound = lowering.reporter.errors == before  # else what follows would only repeat the mistake
     if lowered is not None and lowered.fields is not None and is_sound:
         columns = tuple(Column(f.name, f.type, f.nullable) for f in lowered.fields)
     for target in pipeline.targets:
@@ -179,7 +179,7 @@ def _lowered(name: str, given: Input, waits: Waits, lowering: Lowering) -> Pipel
     if lowered is None:
         return None
     applies = tuple(lower_apply(pipeline, t, lowered.node, columns, lowering) for t in pipeline.targets)
-    if name in lowering.checked.failed or failed(lowering.reporter, before):
+    if name in lowering.checked.failed or lowering.reporter.errors > before:
         return None
     spec = pipeline.spec
     schedule = spec.schedule.value if spec.schedule else None

@@ -29,10 +29,10 @@ def check_output(
 
     `live` says that the columns were described by the engine and the table read from it.
     """
-    before = len(reporter.found)
+    before = reporter.errors
     apply = replace(apply, keys=()) if lacks_numbers(apply, columns, table) else apply
     _check_names(apply, columns, reporter)
-    unnamed = len(reporter.found) > before
+    unnamed = reporter.errors > before
     check_needed(apply, columns, reporter, declared=None if live else table)
     if unnamed:
         return

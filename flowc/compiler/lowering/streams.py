@@ -16,7 +16,7 @@ from flowc.compiler.dialects import OWN
 from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Apply, Lookup, Source, Sql, Stream
 from flowc.compiler.loads.load import find_column
-from flowc.compiler.lowering.asking import failed, note_query
+from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls
 from flowc.compiler.lowering.inputs import origins_of, output_spans, output_stars
@@ -64,7 +64,7 @@ def lower_found(name: str, lowering: Lowering) -> Stream | None:
 
 
 def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
-    before = len(lowering.reporter.found)
+    before = lowering.reporter.errors
     sources = tuple(_sources(stream, lowering))
     query, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
     if query is not None and not is_small(query, lowering.reporter):
@@ -83,7 +83,7 @@ def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
         for apply in applies:
             _check_target(apply, columns, lowering.reporter)
         check_named(stream, columns, lowering)
-    if failed(lowering.reporter, before):
+    if lowering.reporter.errors > before:
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
     names = frozenset(source.name for source in sources)
@@ -186,7 +186,7 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec
     """The query, with its columns where they are known; None where it has errors, or uses what is not inferred yet."""
     if any(_name(node) in WINDOWS for node in query.tree.find_all(exp.Func)) or not announce(query, lowering):
         return None
-    before = len(lowering.reporter.found)
+    before = lowering.reporter.errors
 
     def find(name: TableName) -> Relation | None:
         return None if name.schema else relations.get(name.name)
@@ -195,7 +195,7 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec
     _check_reads(query, found.reads, relations, stream, lowering)
     check_calls(query, lowering.functions, lowering.reporter)
     text = stream_text(query, ENGINE, lowering.functions, lowering.reporter, lowering.allowance)
-    if text is None or failed(lowering.reporter, before):
+    if text is None or lowering.reporter.errors > before:
         return None
     note_query(lowering, query, found.reads, find, ENGINE, functions=called(query, lowering.functions), runs=text)
     fields = _output(query, found.fields) if found.fields is not None else None

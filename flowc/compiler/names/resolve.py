@@ -25,7 +25,7 @@ from flowc.compiler.names.tablenames import table_name
 from flowc.compiler.names.tables import check_tables
 from flowc.compiler.names.targets import resolve_targets
 from flowc.compiler.names.timing import check_timing
-from flowc.diagnostics import Reporter, Severity, did_you_mean
+from flowc.diagnostics import Reporter, did_you_mean
 
 DATAFUSION = "datafusion"
 
@@ -38,13 +38,13 @@ def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
     pipelines: dict[str, CheckedPipeline] = {}
     failed: set[str] = {name for section, name in _pairs(spec) if section == "pipelines"}
     for name, pipeline in spec.pipelines.items():
-        before, gaps = len(reporter.found), gaps_of(pipeline, spec)
+        before, gaps = reporter.errors, gaps_of(pipeline, spec)
         with sure_only(lookup, gaps):
             resolved = _pipeline(pipeline, lookup)
         if resolved:
             pipelines[name] = resolved
         whole = resolved is not None and not gaps and len(resolved.targets) == len(pipeline.to)
-        if not whole or any(d.severity is Severity.ERROR for d in reporter.found[before:]):
+        if not whole or reporter.errors > before:
             failed.add(name)
     check_streams(spec, lookup)
     return CheckedSpec(spec, pipelines, frozenset(failed))

@@ -281,7 +281,7 @@ def _report_unknown_names(template: MappedText, tokens: list[_Token], values: Va
     known = {*_context(values), *_SANDBOX.globals}
     unknown = meta.find_undeclared_variables(_SANDBOX.parse(template.text)) - known
     code = [t for t in tokens if t.kind in ("name", "operator", "string", "integer", "float")]
-    before = len(reporter.found)
+    before = reporter.errors
     for i, token in enumerate(code):
         previous = code[i - 1].text if i else ""
         if token.kind != "name" or previous == ".":
@@ -291,7 +291,7 @@ def _report_unknown_names(template: MappedText, tokens: list[_Token], values: Va
         elif token.text in ("var", "env") and i + 2 < len(code) and code[i + 1].text == ".":
             guarded = i + 3 < len(code) and code[i + 3].text in ("is", "|")
             _check_member(template, token, code[i + 2], values, reporter, guarded=guarded)
-    return len(reporter.found) > before
+    return reporter.errors > before
 
 
 def _report_name(template: MappedText, token: _Token, reporter: Reporter) -> None:

@@ -21,7 +21,7 @@ from flowc.compiler.sql.meaning.functions import missing_functions, names_of_rel
 from flowc.compiler.sql.meaning.reword import reword
 from flowc.compiler.sql.misread import report_misread
 from flowc.compiler.sql.sqltext import SqlTree
-from flowc.diagnostics import Reporter, Severity
+from flowc.diagnostics import Reporter
 
 DATAFUSION = "datafusion"
 MOST_TERMS = 500
@@ -47,7 +47,7 @@ def translate_expression(
     parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowance | None = None
 ) -> str | None:
     """The tree as text for `engine`; None after an error, which may have been that of another query of the project."""
-    before, allowance = len(reporter.found), allowance or Allowance()
+    before, allowance = reporter.errors, allowance or Allowance()
     if allowance.spent or _is_too_long(parsed, engine, reporter):
         return None
     if engine == DATAFUSION:
@@ -58,7 +58,7 @@ def translate_expression(
             _report_unread(parsed, engine, reporter)
             return None
     if parsed.dialect == engine:
-        failed = len(reporter.found) > before
+        failed = reporter.errors > before
         allowance.admit(parsed.tree)
         return None if failed else _generated(numbered(parsed.tree.copy()), parsed, engine, reporter, allowance)
     report_misread(parsed, reporter)
@@ -75,7 +75,7 @@ def translate_expression(
         # A call with too few arguments parses, and has no part that a rewording looks for; found by fuzzing.
         _report_unread(parsed, engine, reporter)
         return None
-    if any(d.severity is Severity.ERROR for d in reporter.found[before:]):
+    if reporter.errors > before:
         return None
     named = names_of_relations(tree)
     text = _generated(numbered(tree), parsed, engine, reporter, allowance)

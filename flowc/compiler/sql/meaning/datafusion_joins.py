@@ -27,7 +27,7 @@ def with_conditions(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     """The query whose joins say their conditions and merge nothing; what cannot be kept is reported."""
     if not any(CALLED in node.meta or (isinstance(node, exp.Join) and _is_other(node)) for node in parsed.tree.walk()):
         return parsed
-    root = exp.Paren(this=copied(parsed.tree))
+    root, told = exp.Paren(this=copied(parsed.tree)), set[str]()
     for node in list(root.find_all(exp.Select, exp.Column)):
         try:
             if isinstance(node, exp.Select):
@@ -38,7 +38,8 @@ def with_conditions(parsed: SqlTree, reporter: Reporter) -> SqlTree:
                 _say_column(node, root)
         except Untranslatable as refusal:
             message = f"{refusal} (from {parsed.dialect} to datafusion)"
-            if all(found.message != message for found in reporter.found):
+            if message not in told:
+                told.add(message)
                 place = next(filter(_merges, node.find_all(exp.Join)), node)
                 reporter.error("untranslatable-sql", message, parsed.span(place), helps=[refusal.mend or _MEND])
     tree = root.this

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from sqlglot import exp
@@ -70,6 +70,8 @@ class _Growth:
     all: Allowance
     refused: int = 0
     """How often a rule could not keep what a node means."""
+    told: set[str] = field(default_factory=set)
+    """What was said of that."""
 
     def take(self, node: exp.Expression, new: exp.Expression) -> None:
         """Counts what takes the place of a node; raises TooLarge."""
@@ -111,7 +113,8 @@ def _reword_node(
             growth.refused += 1
             message = f"{refusal} (from {pair.source} to {pair.engine})"
             helps = [refusal.mend or f"write it in {pair.engine}'s SQL and say `dialect: {pair.engine}`"]
-            if all(found.message != message for found in reporter.found):  # some rules are applied twice
+            if message not in growth.told:  # some rules are applied twice
+                growth.told.add(message)
                 reporter.error("untranslatable-sql", message, parsed.span(node), helps=helps)
             return
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
