@@ -49,7 +49,7 @@ from flowc.runtime.pump import Pump
 from flowc.runtime.rowpieces import Rows
 from flowc.runtime.rowwise import good_rows, is_rowwise, looked_at, rows_of
 from flowc.runtime.spool import Spool
-from flowc.types import UNKNOWN, DataType, computed
+from flowc.types import UNKNOWN, DataType, Kind, computed
 
 Sources = Callable[[str], Database | Files]
 """Opens what a connection's name stands for. A database must be a session of its own, used for this read alone."""
@@ -370,8 +370,13 @@ def _emptied(
 
 
 def engine_schema(columns: Iterable[Column]) -> pa.Schema:
-    """The schema that rows of these columns have in the engine."""
-    return pa.schema([pa.field(c.name, arrow_type(computed(c.type))) for c in columns])
+    """The schema that rows of these columns have in the engine, where documents say that they are more than texts."""
+    return pa.schema([_engine_field(column) for column in columns])
+
+
+def _engine_field(column: Column) -> pa.Field:
+    kind = computed(column.type)
+    return arrow_field(Column(column.name, kind)) if kind.kind is Kind.JSON else pa.field(column.name, arrow_type(kind))
 
 
 def _fitted_batches(

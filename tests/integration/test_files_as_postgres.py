@@ -223,3 +223,22 @@ def _written(rows: list[tuple[object, ...]], kinds: dict[str, str], project: Ins
     elif form == "csv":
         lines = [",".join("" if v is None else str(v) for v in row) for row in rows]
         project.write("data/rows.csv", "\n".join([",".join(names), *lines]) + "\n")
+
+
+def test_objects_that_are_found_in_json_are_documents(project: Inside) -> None:
+    project.write("data/a.jsonl", '{"id": 1, "m": {"a": {"k": 1.50}}}\n')
+    project.write(
+        "specs/p.yaml",
+        "connections: { inbox: { kind: files, uri: data }, d: { kind: duckdb, path: d.duckdb } }\n"
+        "pipelines: { p: { from: { connection: inbox, path: a.jsonl }, to: { connection: d, table: t },\n"
+        "    sql: \"SELECT m, jsonb_build_object('x', m) AS o, m::text AS t FROM source\" } }\n",
+    )
+    done = project.flowc("run", "--once")
+    assert done.code == 0, done.err
+    with duckdb.connect(project.path / "d.duckdb") as target:
+        assert target.execute("SELECT * FROM t").fetchall() == [
+            ('{"a": {"k": 1.50}}', '{"x": {"a": {"k": 1.50}}}', '{"a": {"k": 1.50}}')
+        ]
+        assert [kind for (kind,) in target.execute("SELECT column_type FROM (DESCRIBE t)").fetchall()] == [
+            "JSON", "JSON", "VARCHAR",
+        ]  # fmt: skip
