@@ -83,7 +83,7 @@ def register_csv(
     texts = [_linked(folder / f"{name.encode().hex()}-{i}", *group, options, looks) for i, group in enumerate(groups)]
     guessed = read.inferred or read.columns is None
     columns = _inferred(texts, folder) if read.columns is None else read.columns
-    parts = [_typed(part, columns, whole=read.columns is not None, guessed=guessed) for part in texts]
+    parts = [_typed(part, columns, guessed=guessed) for part in texts]
     for i, part in enumerate(parts):
         _register(context, f"{name}:{i}", part, fitted, extreme)
     union = " UNION ALL BY NAME ".join(f"SELECT * FROM {quoted(f'{name}:{i}')}" for i in range(len(parts)))
@@ -102,10 +102,10 @@ def _linked(
     return Part(tuple(group), links, suffix, schema, make, options, ())
 
 
-def _typed(part: Part, columns: Sequence[Column], *, whole: bool, guessed: bool) -> Part:
-    """The files read as those of the columns that they have; with `whole`, they must have all."""
+def _typed(part: Part, columns: Sequence[Column], *, guessed: bool) -> Part:
+    """The files read as those of the columns that they have: of all that are declared, and of some that were found."""
     names = frozenset(part.schema.names)
-    missing = next((column.name for column in columns if column.name not in names), None) if whole else None
+    missing = None if guessed else next((column.name for column in columns if column.name not in names), None)
     if missing is not None:
         there = ", ".join(f"`{name}`" for name in part.schema.names)
         raise unreadable(part.paths[0], f"it has no column `{missing}`, only {there}")

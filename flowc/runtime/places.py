@@ -50,7 +50,7 @@ def _whole(read: Read) -> bool:
 def _typed(read: FilesRead, sources: Sources) -> FilesRead:
     """The read with the columns that its files have together: alone, each might seem to have others."""
     if read.columns is not None:
-        return replace(read, inferred=read.format == "parquet")
+        return replace(read, inferred=read.inferred or read.format == "parquet")
     with Engine(sources) as engine:
         return replace(read, columns=engine.describe(EngineRead((("source", read),), None)), inferred=True)
 

@@ -242,3 +242,18 @@ def test_objects_that_are_found_in_json_are_documents(project: Inside) -> None:
         assert [kind for (kind,) in target.execute("SELECT column_type FROM (DESCRIBE t)").fetchall()] == [
             "JSON", "JSON", "VARCHAR",
         ]  # fmt: skip
+
+
+def test_found_columns_may_be_absent_from_some_files(project: Inside) -> None:
+    project.write("data/m1.csv", "id,e\n1,x\n")
+    project.write("data/m2.csv", "id,f\n2,2.5\n")
+    project.write(
+        "specs/p.yaml",
+        "connections: { inbox: { kind: files, uri: data }, d: { kind: duckdb, path: d.duckdb } }\n"
+        'pipelines: { p: { from: { connection: inbox, path: "m*.csv" }, to: { connection: d, table: t },\n'
+        "    sql: 'SELECT id, e, f FROM source' } }\n",
+    )
+    done = project.flowc("run", "--once")
+    assert done.code == 0, done.err
+    with duckdb.connect(project.path / "d.duckdb") as target:
+        assert target.execute("SELECT * FROM t ORDER BY id").fetchall() == [(1, "x", None), (2, None, 2.5)]
