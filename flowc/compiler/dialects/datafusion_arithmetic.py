@@ -69,6 +69,8 @@ class _Scan:
         self._found: list[tuple[_Words, Arithmetic]] = []
         self._sql = sql
         self._tokens: list[Any] = DataFusion().tokenize(sql)
+        self._types: list[TokenType] = [token.token_type for token in self._tokens]
+        self._words = [*map(_word, self._tokens)]
         self._at = 0
         self._select = self._selects = 0
 
@@ -135,7 +137,7 @@ class _Scan:
         """What follows an operand and belongs to it."""
         while True:
             kind, word = self._type(), self._word()
-            following = self._tokens[self._at + 1].token_type if self._at + 1 < len(self._tokens) else None
+            following = self._types[self._at + 1] if self._at + 1 < len(self._types) else None
             if kind is TokenType.DOT:
                 self._at += 2
                 if self._type() is TokenType.L_PAREN:
@@ -225,21 +227,25 @@ class _Scan:
         return tuple(made)
 
     def _type(self) -> TokenType | None:
-        return self._tokens[self._at].token_type if self._at < len(self._tokens) else None
+        return self._types[self._at] if self._at < len(self._types) else None
 
     def _word(self) -> str:
-        """The current token in capitals, when it is a word without quotes."""
-        kind = self._type()
-        if kind is None or kind in _LITERALS or kind is TokenType.IDENTIFIER:
-            return '"' if kind is TokenType.IDENTIFIER else ""
-        text = str(self._tokens[self._at].text).upper()
-        return text if text[0].isalpha() or text[0] == "_" else ""
+        return self._words[self._at] if self._at < len(self._words) else ""
 
     def _starts_operand(self) -> bool:
         kind, word = self._type(), self._word()
         if word:
             return word not in _BEFORE_OPERANDS and not word.endswith(" BY")
         return kind in _OPEN or kind in _LITERALS or kind in (TokenType.DASH, TokenType.PLUS, TokenType.DOT)
+
+
+def _word(token: Any) -> str:
+    """A token in capitals when it is a word without quotes, and a quote for one with them."""
+    kind = token.token_type
+    if kind in _LITERALS or kind is TokenType.IDENTIFIER:
+        return '"' if kind is TokenType.IDENTIFIER else ""
+    text = str(token.text).upper()
+    return text if text[0].isalpha() or text[0] == "_" else ""
 
 
 def _words(tokens: list[Any]) -> str:

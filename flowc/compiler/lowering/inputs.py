@@ -163,10 +163,10 @@ def _on_datafusion(pipeline: CheckedPipeline, given: Input, lowering: Lowering) 
 
 def _check_sources(query: SqlTree, found: Inferred, relations: Mapping[str, Relation], lowering: Lowering) -> None:
     """SQL on DataFusion can read nothing but the named sources."""
-    spans, tables = dict(_tables(query, DATAFUSION)), lowering.checked.project.tables
+    tables = lowering.checked.project.tables
     for name in found.reads:
         if name.schema or name.name not in relations:
-            span = spans.get(name, query.span(query.tree))
+            span = dict(_tables(query, DATAFUSION)).get(name, query.span(query.tree))
             helps = did_you_mean(name.name, relations) or (f"its sources are `{'`, `'.join(relations)}`",)
             if not name.schema and (table := tables.get(name.name)) is not None:
                 helps = as_source(name.name, home_of(table, lowering.checked.project))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from flowc.compiler.front.spec import Name, PipelineSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.diagnostics import Reporter, did_you_mean
@@ -26,6 +28,7 @@ def _check_schedule(schedule: Name, reporter: Reporter) -> None:
         reporter.error("bad-schedule", f"the schedule `{schedule.value}` {fault}", schedule.span, helps=helps)
 
 
+@lru_cache(maxsize=128)
 def cron_fault(expression: str) -> str | None:
     """What is wrong with a cron expression; None when nothing is."""
     if expression in _ALIASES:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
@@ -40,25 +41,27 @@ class TableWriter:
 
 def shared_tables(checked: CheckedSpec, ir: Ir | None) -> list[list[TableWriter]]:
     """The writers of each table that has several, pipelines first."""
-    found: dict[tuple[str, str, str], list[TableWriter]] = {}
+    found: dict[tuple[str, str, str], list[Callable[[], TableWriter]]] = {}
     for place, writer in _writers(checked, ir):
         found.setdefault(place, []).append(writer)
-    return [writers for writers in found.values() if len(writers) > 1]
+    return [[writer() for writer in writers] for writers in found.values() if len(writers) > 1]
 
 
-def _writers(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[tuple[str, str, str], TableWriter]]:
+def _writers(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[tuple[str, str, str], Callable[[], TableWriter]]]:
+    """The place of each table that is written and what tells by whom: asked of few, for most have one writer."""
     for pipeline in checked.pipelines.values():
         for target in pipeline.targets:
             connection = target.connection
-            yield table_key(connection.name.value, connection.kind.value, target.name), _of_pipeline(pipeline, target)
+            place = table_key(connection.name.value, connection.kind.value, target.name)
+            yield place, partial(_of_pipeline, pipeline, target)
     for stream in ir.streams if ir is not None else ():
         for apply in stream.applies:
-            yield _place(apply.target), _of_stream(stream, apply)
+            yield _place(apply.target), partial(_of_stream, stream, apply)
         letters = letters_place(stream) if stream.on_error == "dlq" else None
         if isinstance(letters, Target):
             span = letters_span(checked.project.streams[stream.name])
-            mode = DEAD_LETTERS
-            yield _place(letters), TableWriter(stream.name, True, letters.name, mode, False, (), span, span)
+            writer = partial(TableWriter, stream.name, True, letters.name, DEAD_LETTERS, False, (), span, span)
+            yield _place(letters), writer
 
 
 def _place(target: Target) -> tuple[str, str, str]:

@@ -39,6 +39,7 @@ _BREAKS = frozenset(
     (_T.COMMA, _T.SELECT, _T.FROM, _T.WHERE, _T.GROUP_BY, _T.ORDER_BY, _T.HAVING, _T.QUALIFY, _T.LIMIT, _T.JOIN, _T.ON,
      _T.USING, _T.WHEN, _T.THEN, _T.ELSE, _T.SEMICOLON)
 )  # fmt: skip
+_ANGLES, _CONDITIONS = frozenset((_T.LT, _T.GT)), frozenset((_T.ON, _T.USING))
 _UNJOINED = {_T.JOIN: 1, _T.CROSS: -1, _T.NATURAL: -1}
 _READ_AGAIN = {"IF": 2, "SORT_ARRAY": 2, "BINARY": 3}
 """Words beside the names of types that make the parser read what follows so many times."""
@@ -73,16 +74,15 @@ class _Counter:
         kind = token.token_type
         if kind in _OPERANDS and self.levels[-1].times == 1:
             return False
-        self.nesting += (kind in _OPENERS) - (kind in _CLOSERS) + self._angle(kind, before)
-        self.joins = 0 if kind in (_T.ON, _T.USING) else self.joins + _UNJOINED.get(kind, 0)
+        self.nesting += (kind in _OPENERS) - (kind in _CLOSERS) + (self._angle(kind, before) if kind in _ANGLES else 0)
+        self.joins = 0 if kind in _CONDITIONS else self.joins + _UNJOINED.get(kind, 0)
         if kind in _CLOSERS and len(self.levels) > 1:
             self.levels.pop()
         self._in_a_row(kind, self.levels[-1])
-        times = self._readings(kind, before)
         if kind in _OPENERS:
-            self.levels.append(_Level(self.levels[-1].times * times))
+            self.levels.append(_Level(self.levels[-1].times * self._readings(kind, before)))
         elif kind is _T.LT:
-            self.levels[-1].times *= times
+            self.levels[-1].times *= self._readings(kind, before)
         self.steps += self.levels[-1].times - 1
         return True
 

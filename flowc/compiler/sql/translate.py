@@ -84,7 +84,8 @@ def translate_expression(
 
 def _is_too_long(parsed: SqlTree, engine: str, reporter: Reporter) -> bool:
     """Whether a row of operators is longer than flowc's engine takes, which is then reported."""
-    long = _too_long(parsed.tree) if engine == DATAFUSION and parsed.dialect != engine else None
+    is_asked = engine == DATAFUSION and parsed.dialect != engine and len(parsed.written) > 2 * MOST_TERMS
+    long = _too_long(parsed.tree) if is_asked else None
     if long is None:
         return False
     message = f"more than {MOST_TERMS} terms stand in a row, which flowc's engine does not take"
@@ -137,7 +138,6 @@ def _generated(
 ) -> str | None:
     """The text of a tree, which is changed on the way."""
     helps = [f"write it in {engine} with `dialect: {engine}`"]
-    span = parsed.span(parsed.tree)
     try:
         return allowance.text(tree, engine)
     except TooLarge as grown:
@@ -145,12 +145,12 @@ def _generated(
     except UnsupportedError as error:
         for message in dict.fromkeys(str(error).split("\n")):
             text = f"{_lower(message)} (from {parsed.dialect} to {engine})"
-            reporter.error("untranslatable-sql", text, span, helps=helps)
+            reporter.error("untranslatable-sql", text, parsed.span(parsed.tree), helps=helps)
     except RecursionError:
-        reporter.error("sql-too-deep", "the SQL is nested too deeply", span)
+        reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.span(parsed.tree))
     except (SqlglotError, ValueError, TypeError, AttributeError, KeyError):
         message = f"the SQL cannot be translated from {parsed.dialect} to {engine}"
-        reporter.error("untranslatable-sql", message, span, helps=helps)
+        reporter.error("untranslatable-sql", message, parsed.span(parsed.tree), helps=helps)
     return None
 
 

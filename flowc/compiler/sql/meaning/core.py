@@ -131,7 +131,7 @@ def type_of(node: exp.Expression | None) -> SqlType.Type | None:
     """The type of a node's values, None when it is not known."""
     if isinstance(node, exp.Paren):
         return type_of(node.this)
-    if isinstance(node, exp.Cast | exp.TryCast):
+    if isinstance(node, exp.Cast):
         return SqlType.Type(node.to.this) if isinstance(node.to, exp.DataType) else None
     if isinstance(node, exp.Literal):
         if node.is_string and node.type is not None and node.type.this in SqlType.TEMPORAL_TYPES:

@@ -99,14 +99,14 @@ def document_of(value: exp.Expression) -> exp.Expression:
     return value.copy() if known else call(READ, value)
 
 
-_OWN = (*_KEYS, exp.JSONBDeleteAtPath, exp.JSONBExists)
-_DOCUMENTS = (exp.Cast, *_JOINED, *_OWN, *_CONTAIN, exp.Sub)
+OWN = (*_KEYS, exp.JSONBDeleteAtPath, exp.JSONBExists)
+_DOCUMENTS = (exp.Cast, *_JOINED, *OWN, *_CONTAIN, exp.Sub)
 _CALLED = frozenset((*_MEASURES, *_ROWS, "jsonb_set"))
 
 
 def is_of_documents(node: exp.Expression) -> bool:
     """Whether a node is an operator or a function that takes documents alone."""
-    return isinstance(node, _OWN) or named(node) in _CALLED
+    return isinstance(node, OWN) or named(node) in _CALLED
 
 
 def with_document(node: exp.Expression, dialect: str) -> bool:

@@ -25,7 +25,8 @@ _MEND = "write `ON a.id = b.id`, and `coalesce(a.id, b.id)` for the column"
 
 def with_conditions(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     """The query whose joins say their conditions and merge nothing; what cannot be kept is reported."""
-    if not any(CALLED in node.meta or (isinstance(node, exp.Join) and _is_other(node)) for node in parsed.tree.walk()):
+    nodes = parsed.tree.walk()
+    if not any(node.meta_get(CALLED) is not None or (isinstance(node, exp.Join) and _is_other(node)) for node in nodes):
         return parsed
     root, told = exp.Paren(this=copied(parsed.tree)), set[str]()
     for node in list(root.find_all(exp.Select, exp.Column)):

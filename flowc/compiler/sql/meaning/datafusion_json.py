@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 from sqlglot import exp
 
@@ -15,6 +17,7 @@ from flowc.compiler.sql.meaning.core import Pair, Untranslatable, call, integer_
 from flowc.compiler.sql.meaning.datafusion_documents import (
     JSON,
     OPERATORS,
+    OWN,
     PATHS,
     READ,
     TEXT_OPERATORS,
@@ -115,9 +118,16 @@ def _tells_of_json(node: exp.Expression) -> bool:
     kind = node.to if isinstance(node, exp.Cast) else node.type
     if isinstance(kind, exp.DataType) and kind.this in JSON:
         return True
-    if isinstance(node, exp.Select | exp.SetOperation | exp.Join):
-        return DOCUMENTS in node.meta
-    return is_json(node) or is_of_documents(node) or named(node) == _STRUCT
+    form: Any = type(node)
+    if not _may_tell(form):
+        return False
+    return bool(node.meta_get(DOCUMENTS)) or is_json(node) or is_of_documents(node) or named(node) == _STRUCT
+
+
+@cache
+def _may_tell(form: type[exp.Expression]) -> bool:
+    """Whether nodes of a kind can tell of JSON by more than their type."""
+    return issubclass(form, (exp.Select, exp.SetOperation, exp.Join, exp.Anonymous, *_FORMS, *OWN))
 
 
 def _may_hold(node: exp.Expression) -> bool:

@@ -51,24 +51,34 @@ MEANS = (exp.Avg, *DEVIATIONS)
 """Decimals of whole numbers and decimals, and floats of floats."""
 POWERS = (exp.Sqrt, exp.Exp, exp.Ln, exp.Log, exp.Pow)
 """Decimals of decimals, and floats of floats and of whole numbers alone."""
+_COMPUTED = (*MEANS, *POWERS)
+_PLAIN = (exp.Column, exp.Literal)
+_OF_BOTH = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
+_OF_ANY = (exp.Case, exp.Coalesce, exp.Greatest, exp.Least)
 
 
 def number_of(node: exp.Expression) -> Number | None:
     """What kind of number a node gives, followed into arithmetic; None where that is not known."""
+    if isinstance(node, _PLAIN):
+        return _of_type(node)
     if isinstance(node, _AS_THEIR_OPERAND):
         number = number_of(node.this)
         return _rounded(node, number) if isinstance(node, _ROUNDING) else number
-    if isinstance(node, (*MEANS, *POWERS)):
+    if isinstance(node, _COMPUTED):
         # Where they are floats of all numbers, as in most dialects, their type says so.
         return Number.FLOAT if type_of(node) in exp.DataType.FLOAT_TYPES else _computed(node)
-    if isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod):
+    if isinstance(node, _OF_BOTH):
         return _together(number_of(node.left), number_of(node.right))
-    if isinstance(node, exp.Case | exp.Coalesce | exp.Greatest | exp.Least):
+    if isinstance(node, _OF_ANY):
         return _widest(values_of(node))
     if isinstance(node, exp.Nullif):
         return _widest([node.this, node.expression])
     if isinstance(node, exp.Count):
         return Number.INTEGER
+    return _of_type(node)
+
+
+def _of_type(node: exp.Expression) -> Number | None:
     kind = type_of(node)
     if kind in INTEGERS:
         return Number.INTEGER

@@ -139,7 +139,7 @@ def has_chosen_digits(value: exp.Expression, source: str) -> bool:
 
 
 def _no_chosen_within(value: exp.Expression) -> None:
-    if any(CHOSEN in node.meta for node in value.walk(prune=_ends)):
+    if any(node.meta_get(CHOSEN) for node in value.walk(prune=_ends)):
         raise Untranslatable(_CHOSEN_WITHIN)
 
 

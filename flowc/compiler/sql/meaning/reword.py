@@ -87,15 +87,17 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowanc
     root = exp.Paren(this=copied(parsed.tree))
     shared = (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, common.COMMON, RELATIONS, ZONES)
     growth = _Growth(_PARTS + _PARTS_PER_NODE * allowance.admit(root), allowance)
-    nodes: list[exp.Expression] = []
+    nodes, kinds = list[exp.Expression](), set[type]()
     for rules in (*_FIRST.get(engine, (SUMS, FAILURES)), *shared, *_ENGINES.get(engine, ())):
-        nodes = nodes or [node for node in root.walk() if node is not root]
-        if found := [node for node in nodes if type(node) in rules]:
-            for node in reversed(found):
+        if root._hash is None:  # as at first, and once a rule has changed any part of it
+            hash(root)
+            nodes = list(root.this.walk())
+            kinds = set(map(type, nodes))
+        if not rules.keys().isdisjoint(kinds):
+            for node in [node for node in reversed(nodes) if type(node) in rules]:
                 _reword_node(node, rules, pair, parsed, reporter, growth)
                 if growth.refused > _REFUSALS:
                     return root.this
-            nodes = []  # a rule may have changed them
     if engine == "mysql":
         same_names(root)
     tree = root.this

@@ -28,8 +28,8 @@ def known_functions(engine: str) -> frozenset[str] | None:
 
 def names_of_relations(tree: exp.Expression) -> frozenset[str]:
     """The names that a query gives to what it reads, in lower case: columns in parentheses may follow them."""
-    aliases = {node.this.name for node in tree.find_all(exp.TableAlias) if node.this is not None}
-    return frozenset(name.lower() for name in aliases.union(node.alias for node in tree.find_all(*_NAMED)))
+    named = tree.find_all(exp.TableAlias, *_NAMED)
+    return frozenset((node.name if isinstance(node, exp.TableAlias) else node.alias).lower() for node in named)
 
 
 def missing_functions(text: str, named: Collection[str], engine: str) -> Iterator[str]:
@@ -39,12 +39,11 @@ def missing_functions(text: str, named: Collection[str], engine: str) -> Iterato
         return
     tokens = Dialect.get_or_raise(engine).tokenize(text)
     for before, token, following in zip([None, *tokens], tokens, tokens[1:], strict=False):
-        name = token.text.lower()
-        if before is not None and before.token_type is TokenType.ALIAS:
+        if following.token_type is not TokenType.L_PAREN or token.token_type is not TokenType.VAR:
             continue
+        name = token.text.lower()
         if (
-            token.token_type is TokenType.VAR
-            and following.token_type is TokenType.L_PAREN
+            (before is None or before.token_type is not TokenType.ALIAS)
             and name not in known
             and name not in named
             and name not in _WORDS
