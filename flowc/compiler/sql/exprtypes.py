@@ -123,8 +123,8 @@ def annotate(node: exp.Expression, value: Value) -> None:
     if value.wide:
         node.meta[WIDE] = True
     if kind is not None:
-        of_json = value.type.element is not None and value.type.element.kind is Kind.JSON
-        elements = [exp.DataType(this=_D.JSON)] if of_json else []
+        element = _ANNOTATIONS.get(value.type.element.kind) if value.type.element is not None else None
+        elements = [exp.DataType(this=element)] if element is not None else []
         node.type = exp.DataType(this=kind, nested=kind is _D.ARRAY, expressions=elements)
 
 

@@ -138,8 +138,6 @@ def _counted(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 POSTGRES: Rules = {
     exp.ApproxDistinct: (_counted,),
     exp.Window: (_placed,),
-    exp.ArrayOverlaps: (_ours(lambda n, p: call("array_has_any", n.this, n.expression)),),
-    exp.ArrayRemove: (_ours(lambda n, p: call("array_remove_all", n.this, n.expression)),),
     exp.Between: (_ours(_between),),
     exp.BitString: (_lacking("a string of bits"),),
     exp.HexString: (_lacking("a string of bits"),),
