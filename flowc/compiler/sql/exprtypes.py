@@ -34,7 +34,7 @@ _ANNOTATIONS: Mapping[Kind, exp.DataType.Type] = {
     Kind.BOOL: _D.BOOLEAN, Kind.INT8: _D.TINYINT, Kind.INT16: _D.SMALLINT, Kind.INT32: _D.INT, Kind.INT64: _D.BIGINT,
     Kind.INT128: _D.INT128, Kind.FLOAT32: _D.FLOAT, Kind.FLOAT64: _D.DOUBLE, Kind.DECIMAL: _D.DECIMAL,
     Kind.TEXT: _D.TEXT, Kind.DATE: _D.DATE, Kind.TIMESTAMP: _D.TIMESTAMP, Kind.TIMESTAMPTZ: _D.TIMESTAMPTZ,
-    Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY,
+    Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY, Kind.INTERVAL: _D.INTERVAL,
 }  # fmt: skip
 
 # Result types that do not depend on the arguments; None for "NULL when an argument is".
@@ -53,7 +53,7 @@ _FIXED: Mapping[type[exp.Expression], tuple[DataType, bool | None]] = {
     exp.RegexpReplace: (TEXT, True), exp.TimeToStr: (TEXT, True), exp.ToChar: (TEXT, True),
     exp.CurrentDate: (DATE, False),
     exp.Sqrt: (DOUBLE, True), exp.Ln: (DOUBLE, True), exp.Exp: (DOUBLE, True),
-    exp.JSONExtractScalar: (TEXT, True),
+    exp.JSONExtractScalar: (TEXT, True), exp.Interval: (DataType(Kind.INTERVAL), False),
 }  # fmt: skip
 _OF_TEXT = (exp.DPipe, exp.Concat, exp.Substring, exp.Trim, exp.Reverse, exp.Left, exp.Right)
 """Text when they are given text: some engines have them for arrays, bytes and JSON too."""

@@ -125,7 +125,9 @@ def _like(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     if pattern is None or escape is None:
         raise Untranslatable("LIKE with an escape character in a pattern that is not a literal")
-    text = pattern.replace("\\", "\\\\") if not escape else pattern.replace("\\", "\\\\").replace(escape * 2, "\0").replace(escape, "\\").replace("\0", escape)
+    text = pattern.replace("\\", "\\\\")
+    if escape:
+        text = text.replace(escape * 2, "\0").replace(escape, "\\").replace("\0", escape)
     like = node.this.copy()
     like.set("expression", exp.Literal.string(text))
     return like
@@ -333,6 +335,8 @@ RULES: Rules = {
         *_OWN.get(kind, ()),
         *ROWS.get(kind, ()),
     )
-    for kind in dict.fromkeys((*ARRAYS, *SPANS, *INTERVALS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *_OWN, *ROWS))
+    for kind in dict.fromkeys(
+        (*ARRAYS, *SPANS, *INTERVALS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *_OWN, *ROWS)
+    )
 }
 """PostgreSQL's words first, which are what most of the SQL is written in."""

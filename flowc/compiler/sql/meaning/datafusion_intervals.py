@@ -37,7 +37,7 @@ def _compared(node: exp.Expression, pair: Pair) -> None:
     values = list(_values(node))
     if not any(map(_is_ours, values)):
         return
-    if isinstance(node, exp.In) and node.args.get("query") is not None or any(map(is_span, values)):
+    if (isinstance(node, exp.In) and node.args.get("query") is not None) or any(map(is_span, values)):
         raise Untranslatable("an interval among others in IN", "compare extract(epoch FROM …) of each")
     for value in values:
         if not isinstance(value.unnest(), exp.Null):

@@ -26,6 +26,9 @@ from flowc.compiler.sql.meaning.core import (
 _TYPE = exp.DataType.Type
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
 _ZONE = r"(:[0-9]{2}([.][0-9]+)?)[ ]*(Z|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
+_SHORTER = re.compile(r"[.]\d{7}")
+"""A fraction that PostgreSQL rounds, and others cut."""
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.]\d+)?)?")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 
 
@@ -57,7 +60,7 @@ def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     to, value = node.args["to"], node.this
     if pair.source != "postgres" or not isinstance(to, exp.DataType):
         return None
-    if to.this not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
+    if to.this not in (_TYPE.DATE, _TYPE.TIME, *NAIVE_TIMES, *ZONED_TIMES):
         return None
     if (text := text_value(value)) is not None:
         new = node.copy()
@@ -88,6 +91,11 @@ def _clocked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def _canonical(text: str, kind: exp.DataType.Type) -> str:
     """A literal in ISO's form; a zone is left out of what has none, as PostgreSQL does."""
+    if _SHORTER.search(text) or (kind is _TYPE.TIME and not _CLOCK.fullmatch(text)):
+        form = "hh:mm:ss.ffffff" if kind is _TYPE.TIME else "YYYY-MM-DD hh:mm:ss.ffffff"
+        raise Untranslatable(f"`{text}` as a {kind.value.lower()}: write it as `{form}`")
+    if kind is _TYPE.TIME:
+        return text
     try:
         padded = _DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text, count=1)
         if kind is _TYPE.DATE:
