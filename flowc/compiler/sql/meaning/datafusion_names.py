@@ -34,14 +34,16 @@ def _owned(node: exp.Expression, pair: Pair) -> None:
 
 
 def _called(node: exp.Expression, pair: Pair) -> None:
-    """Orders by an output where PostgreSQL calls one so, as `amount::text`, and not by the column that it is made of."""
+    """Orders by an output where PostgreSQL calls one so, as `amount::text`, and not by the column within it."""
     order = node.args.get("order")
     made = [item for item in node.expressions if not isinstance(item, exp.Alias | exp.Column)]
     for key in order.expressions if order is not None and pair.source in EXACT and made else ():
         name = key.this.name.lower() if isinstance(key.this, exp.Column) and not key.this.table else ""
         found = [item for item in made if name and called(item, "").lower() == name]
         if len(found) == 1:
-            key.this.replace(found[0].copy())
+            distinct = node.args.get("distinct") is not None and not node.args["distinct"].args.get("on")
+            place = exp.Literal.number(node.expressions.index(found[0]) + 1)
+            key.this.replace(place if distinct and not node.is_star else found[0].copy())
 
 
 def _late(select: exp.Expression) -> Iterator[exp.Column]:
