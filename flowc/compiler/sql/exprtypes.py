@@ -34,7 +34,7 @@ _ANNOTATIONS: Mapping[Kind, exp.DataType.Type] = {
     Kind.BOOL: _D.BOOLEAN, Kind.INT8: _D.TINYINT, Kind.INT16: _D.SMALLINT, Kind.INT32: _D.INT, Kind.INT64: _D.BIGINT,
     Kind.INT128: _D.INT128, Kind.FLOAT32: _D.FLOAT, Kind.FLOAT64: _D.DOUBLE, Kind.DECIMAL: _D.DECIMAL,
     Kind.TEXT: _D.TEXT, Kind.DATE: _D.DATE, Kind.TIMESTAMP: _D.TIMESTAMP, Kind.TIMESTAMPTZ: _D.TIMESTAMPTZ,
-    Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY, Kind.INTERVAL: _D.INTERVAL,
+    Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY, Kind.INTERVAL: _D.INTERVAL, Kind.BINARY: _D.VARBINARY,
 }  # fmt: skip
 
 # Result types that do not depend on the arguments; None for "NULL when an argument is".

@@ -137,6 +137,8 @@ def _length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     kind = type_of(node.this)
     if kind in exp.DataType.ARRAY_TYPES or isinstance(node.this, exp.Split | exp.Array):
         return exp.cast(call("cardinality", node.this), "BIGINT")
+    if kind in (exp.DataType.Type.VARBINARY, exp.DataType.Type.BINARY):
+        return build("(character_length(encode(:a, 'hex')) / 2)", a=node.this)
     name = "octet_length" if pair.source == "mysql" and node.args.get("binary") else "character_length"
     return call(name, node.this)
 
