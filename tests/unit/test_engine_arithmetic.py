@@ -192,7 +192,9 @@ def test_a_long_row_of_decimals_stays_as_it_is(session):
 
 def test_a_long_row_of_floats_is_one_call(session):
     row = " + ".join(["x"] * 20)
-    assert session.checked(f"SELECT {row} AS v FROM t") == f"SELECT flowc_add_19({row.replace('+', ',')}) AS v FROM t"
+    assert (
+        session.checked(f"SELECT {row} AS v FROM t") == f"SELECT flowc_add_19({row.replace(' +', ' , ')}) AS v FROM t"
+    )
 
 
 def test_two_casts_around_a_long_row_are_of_all_its_steps(session):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sqlglot import exp
+from sqlglot.optimizer.annotate_types import annotate_types
 
 from flowc.compiler.sql.meaning.core import (
     INTEGERS,
@@ -219,6 +220,35 @@ def _rows_of_rows(node: exp.Expression, pair: Pair) -> None:
     if isinstance(given, exp.Array) and any(isinstance(each, exp.Array) for each in given.expressions):
         raise Untranslatable("the elements of an array of arrays")
 
+
+def _indexed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A place that is computed: the engine counts from the end below one, and the library may have counted it less."""
+    index = node.expressions[0] if len(node.expressions) == 1 and not node.args.get("offset") else None
+    if index is None or integer_value(index) is not None or text_value(index) is not None:
+        return None
+    new = node.copy()
+    if isinstance(index, exp.Slice):
+        for key, least in (("this", 1), ("expression", 0)):
+            bound = index.args.get(key)
+            if bound is not None and integer_value(bound) is None:
+                new.expressions[0].set(key, build(f"CASE WHEN :i < {least} THEN {least} ELSE :i END", i=bound))
+        return new
+    place = build(":i + 1", i=index) if _is_read_as_integer(index) else index
+    new.set("expressions", [build("CASE WHEN :i > 0 THEN :i END", i=place)])
+    new.set("offset", 1)
+    return new
+
+
+def _is_read_as_integer(index: exp.Expression) -> bool:
+    """Whether the library saw a whole number when it read it, from which it takes one."""
+    bare = index.copy()
+    for part in bare.walk():
+        part.type = None
+    return type_of(annotate_types(bare, dialect="postgres")) in INTEGERS
+
+
+INDEXES: Rules = {exp.Bracket: (_ours(_indexed),)}
+"""Before anything is reworded."""
 
 ARRAYS: Rules = {
     exp.ArrayContainsAll: (_ours(_beside_text), _ours(_contains)),
