@@ -247,7 +247,18 @@ def _is_read_as_integer(index: exp.Expression) -> bool:
     return type_of(annotate_types(bare, dialect="postgres")) in INTEGERS
 
 
-INDEXES: Rules = {exp.Bracket: (_ours(_indexed),)}
+def _distinct(node: exp.Expression, pair: Pair) -> None:
+    """Values that are gathered once each: PostgreSQL sorts them for it, where the engine has them in any order."""
+    given = node.this
+    value = given.expressions[0] if isinstance(given, exp.Distinct) and len(given.expressions) == 1 else None
+    if value is not None and not (isinstance(value, exp.Anonymous) and value.name == "named_struct"):
+        given.replace(exp.Order(this=given.copy(), expressions=[exp.Ordered(this=value.copy(), nulls_first=False)]))
+
+
+INDEXES: Rules = {
+    exp.Bracket: (_ours(_indexed),),
+    **dict.fromkeys((exp.ArrayAgg, exp.GroupConcat), (_ours(_distinct),)),
+}
 """Before anything is reworded."""
 
 ARRAYS: Rules = {

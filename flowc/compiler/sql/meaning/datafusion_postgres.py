@@ -130,6 +130,13 @@ def _window_of_another(node: exp.Expression, pair: Pair) -> None:
         raise Untranslatable("a window made of another one", "write it out: `OVER (PARTITION BY … ORDER BY …)`")
 
 
+def _padded(node: exp.Expression, pair: Pair) -> None:
+    """To no less than nothing, where the engine panics."""
+    length = node.expression
+    if integer_value(length) is None:
+        length.replace(build("CASE WHEN :n > 0 THEN :n ELSE 0 * :n END", n=length))
+
+
 def _number_beside(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A text between quotes beside a number is one of its type."""
     for side, other in (("this", "expression"), ("expression", "this")):
@@ -175,6 +182,7 @@ def _counted(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 POSTGRES: Rules = {
     exp.ApproxDistinct: (_counted,),
     exp.Window: (_placed, _ours(_window_of_another)),
+    exp.Pad: (_ours(_padded),),
     exp.Encode: (_ours(_of_base64),),
     exp.In: (_ours(_beside_bytes),),
     exp.Between: (_ours(_between),),
