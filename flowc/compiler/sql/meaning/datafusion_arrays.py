@@ -249,15 +249,39 @@ def _is_read_as_integer(index: exp.Expression) -> bool:
 
 def _distinct(node: exp.Expression, pair: Pair) -> None:
     """Values that are gathered once each: PostgreSQL sorts them for it, where the engine has them in any order."""
-    given = node.this
-    value = given.expressions[0] if isinstance(given, exp.Distinct) and len(given.expressions) == 1 else None
+    value = _once(node)
     if value is not None and not (isinstance(value, exp.Anonymous) and value.name == "named_struct"):
-        given.replace(exp.Order(this=given.copy(), expressions=[exp.Ordered(this=value.copy(), nulls_first=False)]))
+        node.set("this", _sorted(value))
+
+
+def _distinct_text(node: exp.Expression, pair: Pair) -> None:
+    """The same of texts: by way of an array, since the engine has one order for all texts that it joins."""
+    value, mark = _once(node), node.args.get("separator")
+    if value is None or text_value(mark) is None:
+        return
+    around = node.parent if isinstance(node.parent, exp.Filter) else None
+    known = exp.Not(this=exp.Is(this=value.copy(), expression=exp.null()))
+    kept = known if around is None else exp.and_(around.expression.this.copy(), known)
+    gathered = exp.Filter(this=exp.ArrayAgg(this=_sorted(value)), expression=exp.Where(this=kept))
+    made = call("array_to_string", gathered, mark)
+    made.type = exp.DataType.build("text")
+    (around or node).replace(made)
+
+
+def _once(node: exp.Expression) -> exp.Expression | None:
+    given = node.this
+    return given.expressions[0] if isinstance(given, exp.Distinct) and len(given.expressions) == 1 else None
+
+
+def _sorted(value: exp.Expression) -> exp.Expression:
+    key = exp.Ordered(this=value.copy(), nulls_first=False)
+    return exp.Order(this=exp.Distinct(expressions=[value.copy()]), expressions=[key])
 
 
 INDEXES: Rules = {
     exp.Bracket: (_ours(_indexed),),
-    **dict.fromkeys((exp.ArrayAgg, exp.GroupConcat), (_ours(_distinct),)),
+    exp.ArrayAgg: (_ours(_distinct),),
+    exp.GroupConcat: (_ours(_distinct_text),),
 }
 """Before anything is reworded."""
 
