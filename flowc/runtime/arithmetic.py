@@ -2,8 +2,8 @@
 
 The compiler says where a query computes; the engine says with what types. Integers are computed by Arrow's checked
 kernels, in 64 bits, and have to fit the fewer that a CAST around them says; sums of integers are made of decimals, and
-have to fit 64 bits again. Floats and dates stay as they are, for the engine checks those itself, and so do decimals
-except in long sums.
+have to fit 64 bits again. What floats give is looked at for infinities that none of them had. Dates stay as they are,
+for the engine checks those itself, and so do decimals except in long sums.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ Register = Callable[[str, Callable[..., pa.Array], list[pa.DataType], pa.DataTyp
 """Gives the engine a function: its name, the function of arrays, the types it takes, the type it returns."""
 
 _INTEGER, _SMALL, _SIGNED, _UNSIGNED, _PLAIN = "INT", "SMALLINT", "BIGINT", "BIGINT UNSIGNED", ""
+_DOUBLE, _REAL = "DOUBLE", "FLOAT"
 _ARROW: Mapping[str, pa.DataType] = {
     _INTEGER: pa.int32(), _SMALL: pa.int16(), _SIGNED: pa.int64(), _UNSIGNED: pa.uint64(),
+    _DOUBLE: pa.float64(), _REAL: pa.float32(),
 }  # fmt: skip
 _CAST = re.compile(rf" AS ({_INTEGER}|{_SMALL})\)")
 _TOTAL = pa.decimal128(30, 0)
@@ -79,7 +81,8 @@ class Query:
         while (refused := self._refused(units, types, plan)) is not None:
             name, given = refused
             units = _split(units, name, given)
-            types[name] = _settled(types[name], given)
+            kind = next(steps[-1].kind for steps in units if steps[-1].name == name)
+            types[name] = _settled(types[name], given, kind)
             types = {steps[-1].name: types.get(steps[-1].name, _SIGNED) for steps in units}
         for steps in units:
             self._register(steps, types[steps[-1].name], narrow.get(steps[-1].name), total=True)
@@ -144,7 +147,7 @@ class Query:
             return
         integer, each = _ARROW[kind], steps[-1]
         if each.kind != "sum":
-            gives = _ARROW[narrow or kind]
+            gives = _ARROW[kind if kind in _FLOATS else narrow or kind]
             function = folded(self._step(step, integer, gives) for step in steps)
             if each.kind == "negate":
                 function = self._step(each, integer, gives)
@@ -157,6 +160,8 @@ class Query:
 
     def _step(self, each: Arithmetic, integer: pa.DataType, gives: pa.DataType) -> Callable[..., pa.Array]:
         sign, compute = _COMPUTE[each.kind]
+        if pa.types.is_floating(gives):
+            return self._caught(_bounded(compute), each, sign, gives)
         return self._caught(compute if gives == integer else _within(gives, compute), each, sign, gives)
 
     def _caught(
@@ -191,15 +196,45 @@ def _shown(plan: Any) -> list[list[str]]:
     return [sorted(line.split(", ")) for line in plan.logical_plan().display_indent().splitlines()]
 
 
-def _settled(kind: str, given: str) -> str:
+_FLOATS = (_DOUBLE, _REAL)
+
+
+def _settled(kind: str, given: str, computes: str) -> str:
     """The next thing to take the operands for, when they are not of `kind` but of the engine's types `given`."""
-    operands = given.split(", ")
+    operands = _BETWEEN.split(given)
+    if kind not in _FLOATS and computes in _OVERFLOWING and (found := _float_of(operands)) is not None:
+        return found
     if kind != _UNSIGNED and all(t.startswith("UInt") or t == "Null" for t in operands):
         return _UNSIGNED
     if kind in (_INTEGER, _SMALL) and all(t.startswith(("Int", "UInt")) or t == "Null" for t in operands):
         return _SIGNED
     wide = _WIDE_SUM.fullmatch(given)
     return f"DECIMAL(38,{wide[2]})" if wide and int(wide[1]) > _SAFE_DIGITS else _PLAIN
+
+
+_OVERFLOWING = ("add", "subtract", "multiply")
+
+
+def _float_of(operands: list[str]) -> str | None:
+    """The type of floats in which operands are computed from the first on; None for others."""
+    if {*operands} == {"Float32"}:
+        return _REAL
+    numbers = all(each.startswith(("Int", "UInt", "Float", "Decimal")) or each == "Null" for each in operands)
+    return _DOUBLE if numbers and "Float64" in operands[:2] else None
+
+
+def _bounded(compute: Callable[..., pa.Array]) -> Callable[..., pa.Array]:
+    """What is computed of floats; ArrowInvalid where finite ones give an infinity."""
+
+    def computed(*arrays: pa.Array) -> pa.Array:
+        made = compute(*arrays)
+        if pc.all(pc.is_finite(made)).as_py() is False:
+            given = [pc.is_finite(array) for array in arrays]
+            if pc.any(pc.and_not(pc.and_(*given), pc.is_finite(made))).as_py():
+                raise pa.ArrowInvalid("overflow")
+        return made
+
+    return computed
 
 
 def _split(units: list[Steps], name: str, given: str) -> list[Steps]:
@@ -254,6 +289,9 @@ def _overflow(
     row = first_failing(lambda part: compute(*part.flatten()), rows)
     values = [str(array[row].as_py()) for array in arrays]
     shown = f" {sign} ".join(values) if len(values) > 1 else f"{sign}({values[0]})" if sign else values[0]
+    if pa.types.is_floating(gives):
+        help = "leave such rows out, or compute it of numerics: CAST an operand AS numeric"
+        return DataError(f"`{words}` overflows: {shown} does not fit a float", code=CODE, help=help)
     message = f"`{words}` overflows: {shown} does not fit a {gives.bit_width}-bit integer"
     wider = "DECIMAL(38,0)" if gives.bit_width == 64 else "BIGINT"
     return DataError(message, code=CODE, help=f"compute with more digits: CAST an operand AS {wider}")

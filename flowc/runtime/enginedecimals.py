@@ -1,7 +1,7 @@
 """Powers, roots and logarithms of decimals: what `flowc_decimal_power` and the like mean, as PostgreSQL gives them.
 
-Each has at least sixteen digits, and is rounded to the place to which PostgreSQL computes it, but for places beyond the
-twentieth. Arrow has no kernels for them, so they are made one by one.
+Each has at least sixteen digits, and is rounded to the place to which PostgreSQL computes it; what needs places beyond
+the twentieth is an error, but for whole powers. Arrow has no kernels for them, so they are made one by one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from flowc.errors import DataError
 TAKES, GIVES = pa.decimal256(76, 38), pa.decimal128(38, 20)
 _DIGITS, _PLACES, _BASE = 16, 20, 4
 """The least digits of a result, the most places, and how many digits PostgreSQL keeps together."""
+_VANISHING = 6000
+"""The power of e that PostgreSQL takes for zero."""
 _EXACT = Context(prec=120)
 _CLOSE = Context(prec=46)
 _TOO_GREAT = Decimal(10) ** 18
@@ -64,11 +66,18 @@ def _one(name: str, function: Callable[..., Decimal], *values: Decimal) -> Decim
         made = function(*values)
     except Overflow:
         made = _TOO_GREAT
+    except _TooSmall as error:
+        message = f"{name}({shown}) is too small for numeric(38,20), which has not all of its digits"
+        raise DataError(message, code="arithmetic-overflow", help=_FLOAT) from error
     except ArithmeticError as error:
         raise DataError(f"{name}({shown}) is not defined", code="arithmetic-overflow", help=_DEFINED) from error
     if abs(made) >= _TOO_GREAT:
         raise DataError(f"{name}({shown}) is too large for numeric(38,20)", code="arithmetic-overflow", help=_FLOAT)
     return made
+
+
+class _TooSmall(Exception):
+    """Twenty places hold less than sixteen digits of a result."""
 
 
 _FLOAT = "compute it of a float, which has room for it: `CAST(x AS float8)`"
@@ -81,6 +90,8 @@ def _sqrt(value: Decimal) -> Decimal:
 
 
 def _exp(value: Decimal) -> Decimal:
+    if value <= -_VANISHING:
+        return Decimal(0)
     return _rounded(_CLOSE.exp(value), int(float(value) * _LOG_E), value)
 
 
@@ -98,7 +109,11 @@ def _log(base: Decimal, value: Decimal) -> Decimal:
 def _power(base: Decimal, exponent: Decimal) -> Decimal:
     if exponent == exponent.to_integral_value():
         made = _EXACT.power(base, exponent) if exponent else Decimal(1)
-        return _rounded(made, min(made.adjusted() if made else 0, 0), base)
+        places = max(_DIGITS - min(made.adjusted() if made else 0, 0), _places(base))
+        kept = made if abs(made) >= _TOO_GREAT else _to_places(made, min(places, _PLACES))
+        if made and not kept:
+            raise _TooSmall
+        return kept
     if not base and exponent > 0:
         return Decimal(0)
     logarithm = _CLOSE.multiply(_logarithm(base), exponent)
@@ -113,7 +128,14 @@ def _rounded(made: Decimal, magnitude: int, *given: Decimal) -> Decimal:
     if abs(made) >= _TOO_GREAT:
         return made
     places = max(_DIGITS - magnitude, 0, *(_places(value) for value in given))
-    return made.quantize(Decimal(1).scaleb(-min(places, _PLACES)), rounding="ROUND_HALF_UP", context=_EXACT)
+    kept = _to_places(made, min(places, _PLACES))
+    if places > _PLACES and kept != _to_places(made, _DIGITS - made.adjusted() - 1):
+        raise _TooSmall
+    return kept
+
+
+def _to_places(value: Decimal, places: int) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-places), rounding="ROUND_HALF_UP", context=_EXACT)
 
 
 def _places(value: Decimal) -> int:

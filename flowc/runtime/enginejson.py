@@ -15,6 +15,7 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.runtime import enginedecimals as decimals
+from flowc.runtime import enginefloats as floats
 from flowc.runtime.arrow import arrow_field, nests_fields
 from flowc.runtime.decimaltext import plain_digits
 from flowc.runtime.enginecontext import register
@@ -42,7 +43,7 @@ CODE = "invalid-json"
 _KINDS = "json|jsonb|document|text|joined|output|outputs|whole|numeric|round"
 _OF_ANY = rf"flowc_(?:{_KINDS})_\d+"
 _CALLED = re.compile(rf"\b{_OF_ANY}\b")
-_ANY = re.compile(rf"\bflowc_(?:(?:{_KINDS}|decimal)_\w+|lower|upper)\b")
+_ANY = re.compile(rf"\bflowc_(?:(?:{_KINDS}|decimal|float)_\w+|lower|upper)\b")
 _REFUSED = re.compile(rf"call to '({_OF_ANY})' function: coercion from (.*?) to the signature", re.DOTALL)
 _NOTHING = pa.binary(77)
 """A type that no value has, and that the engine makes of none: it takes only what is always NULL."""
@@ -120,6 +121,7 @@ def _elements(documents: pa.Array) -> pa.Array:
 _S, _KEYS = pa.string(), pa.list_(pa.string())
 _BOOL, _LENGTH = pa.field("value", pa.bool_()), pa.field("value", pa.int32())
 _DOCUMENTS = pa.field("value", pa.list_(_JSON.with_name("item")))
+_DOUBLE = pa.field("value", pa.float64())
 _ONE, _DECIMAL = (decimals.TAKES,), pa.field("value", decimals.GIVES)
 _PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.Field]] = {
     "flowc_json_get": (json_part, (_S, _S), _JSON),
@@ -145,8 +147,11 @@ _PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.
     **{f"flowc_decimal_{part.__name__}": (part, _ONE, _DECIMAL)
        for part in (decimals.sqrt, decimals.exp, decimals.ln, decimals.log10)},
     **{f"flowc_decimal_{part.__name__}": (part, _ONE * 2, _DECIMAL) for part in (decimals.log, decimals.power)},
+    "flowc_float_power": (floats.power, (pa.float64(), pa.float64()), _DOUBLE),
+    "flowc_float_real": (floats.real, (pa.float64(),), pa.field("value", pa.float32())),
+    "flowc_float_finite": (floats.finite, (pa.float64(),), _DOUBLE),
 }  # fmt: skip
-"""Functions of documents, texts and decimals, by name: what they take and give."""
+"""Functions of documents, texts and numbers, by name: what they take and give."""
 
 _FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field | None]] = {
     "flowc_json": (made_json, _JSON),

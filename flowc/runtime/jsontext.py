@@ -24,7 +24,7 @@ from flowc.errors import DataError
 from flowc.runtime.decimaltext import decimal_text
 from flowc.runtime.hexadecimal import hex_text, uuid_text
 from flowc.runtime.jsonbtext import jsonb
-from flowc.runtime.postgrestext import output
+from flowc.runtime.postgrestext import output, shortest
 
 Write = Callable[[pa.Array, int], pa.StringArray]
 """The text of every value, in a style."""
@@ -62,12 +62,18 @@ def of_column(name: str, write: Callable[[], pa.Array]) -> pa.Array:
 
 def made_json(array: pa.Array) -> pa.StringArray:
     """As `json_text`, in the words of PostgreSQL's `to_jsonb`."""
-    return _where_valid(array, _text(array, _JSON))
+    return _where_valid(_itself(array), _text(array, _JSON))
 
 
 def made_jsonb(array: pa.Array) -> pa.StringArray:
     """As `made_json`, in the one form that PostgreSQL's `jsonb` has."""
-    return _where_valid(array, _text(array, _JSONB))
+    return _where_valid(_itself(array), _text(array, _JSONB))
+
+
+def _itself(array: pa.Array) -> pa.Array:
+    """The documents, where values are no more than those: NULL is one of none."""
+    alone = pa.types.is_struct(array.type) and array.type.num_fields == 1 and array.type.field(0).name == RAW
+    return array.flatten()[0] if alone else array
 
 
 def raw(texts: pa.StringArray) -> pa.StructArray:
@@ -103,7 +109,7 @@ def _extension(array: pa.Array, style: int) -> pa.StringArray:
 
 def _float(array: pa.Array, style: int) -> pa.StringArray:
     wide = array.cast(pa.float32()) if pa.types.is_float16(array.type) else array
-    text = wide.cast(pa.string())
+    text = shortest(wide.cast(pa.string()), wide) if style else wide.cast(pa.string())
     if style == _JSONB:
         text = jsonb(pc.if_else(pc.is_finite(wide), text, None))
     if pc.all(pc.is_finite(wide)).as_py() is not False:

@@ -84,7 +84,7 @@ def _float(array: pa.Array) -> pa.StringArray:
     for words, said in _SPECIAL_FLOATS if not pc.all(pc.is_finite(array)).as_py() else ():
         text = pc.if_else(pc.equal(text, words), said, text)
     size = pc.abs(array)
-    text = _between_neighbours(text, array, size)
+    text = shortest(text, array)
     if pc.any(pc.less(size, 1e-4)).as_py():
         text = _replaced(text, _SMALL_FLOATS)
     if _TYPES.is_float32(array.type):
@@ -93,13 +93,13 @@ def _float(array: pa.Array) -> pa.StringArray:
     return _without_exponent(text, array, plain) if pc.any(plain).as_py() else text
 
 
-def _between_neighbours(text: pa.StringArray, array: pa.Array, size: pa.Array) -> pa.StringArray:
+def shortest(text: pa.StringArray, array: pa.Array) -> pa.StringArray:
     """Shortest digits that lie nearer to a float than to any other; Arrow takes those in the middle of two as well.
 
     Only whole numbers that a float does not hold exactly have digits so few.
     """
     exact = _EXACT[array.type]
-    doubtful = pc.fill_null(pc.and_(pc.greater_equal(size, exact), pc.is_finite(array)), False)
+    doubtful = pc.fill_null(pc.and_(pc.greater_equal(pc.abs(array), exact), pc.is_finite(array)), False)
     if not pc.any(doubtful).as_py():
         return text
     values = array.filter(doubtful).to_numpy(zero_copy_only=False)

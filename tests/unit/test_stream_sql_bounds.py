@@ -79,9 +79,14 @@ def test_what_the_text_of_a_call_copies_is_copied_once(tmp_path: Path, levels: i
     assert codes(tmp_path, f"SELECT {call} AS id FROM lines") == expected
 
 
-@pytest.mark.parametrize("windows", ["w0 AS (ORDER BY id), w1 AS (w0)", "w0 AS ()", "w0 AS (), w1 AS (w0 ORDER BY id)"])
+@pytest.mark.parametrize("windows", ["w0 AS (ORDER BY id), w1 AS (w0)", "w0 AS ()"])
 def test_a_window_may_only_name_another(tmp_path: Path, windows: str):
     assert codes(tmp_path, f"SELECT id FROM lines WINDOW {windows}") == ["batch-dependent"]
+
+
+def test_a_window_may_not_add_to_another(tmp_path: Path):
+    windows = "w0 AS (), w1 AS (w0 ORDER BY id)"
+    assert codes(tmp_path, f"SELECT id FROM lines WINDOW {windows}") == ["untranslatable-sql"]
 
 
 @pytest.mark.parametrize("call", ["jsonb_exists(id)", "j_s_o_n_cast(id, 1)"])

@@ -34,7 +34,7 @@ _ANNOTATIONS: Mapping[Kind, exp.DataType.Type] = {
     Kind.BOOL: _D.BOOLEAN, Kind.INT8: _D.TINYINT, Kind.INT16: _D.SMALLINT, Kind.INT32: _D.INT, Kind.INT64: _D.BIGINT,
     Kind.INT128: _D.INT128, Kind.FLOAT32: _D.FLOAT, Kind.FLOAT64: _D.DOUBLE, Kind.DECIMAL: _D.DECIMAL,
     Kind.TEXT: _D.TEXT, Kind.DATE: _D.DATE, Kind.TIMESTAMP: _D.TIMESTAMP, Kind.TIMESTAMPTZ: _D.TIMESTAMPTZ,
-    Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY,
+    Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY, Kind.INTERVAL: _D.INTERVAL, Kind.BINARY: _D.VARBINARY,
 }  # fmt: skip
 
 # Result types that do not depend on the arguments; None for "NULL when an argument is".
@@ -53,7 +53,7 @@ _FIXED: Mapping[type[exp.Expression], tuple[DataType, bool | None]] = {
     exp.RegexpReplace: (TEXT, True), exp.TimeToStr: (TEXT, True), exp.ToChar: (TEXT, True),
     exp.CurrentDate: (DATE, False),
     exp.Sqrt: (DOUBLE, True), exp.Ln: (DOUBLE, True), exp.Exp: (DOUBLE, True),
-    exp.JSONExtractScalar: (TEXT, True),
+    exp.JSONExtractScalar: (TEXT, True), exp.Interval: (DataType(Kind.INTERVAL), False),
 }  # fmt: skip
 _OF_TEXT = (exp.DPipe, exp.Concat, exp.Substring, exp.Trim, exp.Reverse, exp.Left, exp.Right)
 """Text when they are given text: some engines have them for arrays, bytes and JSON too."""
@@ -123,8 +123,8 @@ def annotate(node: exp.Expression, value: Value) -> None:
     if value.wide:
         node.meta[WIDE] = True
     if kind is not None:
-        of_json = value.type.element is not None and value.type.element.kind is Kind.JSON
-        elements = [exp.DataType(this=_D.JSON)] if of_json else []
+        element = _ANNOTATIONS.get(value.type.element.kind) if value.type.element is not None else None
+        elements = [exp.DataType(this=element)] if element is not None else []
         node.type = exp.DataType(this=kind, nested=kind is _D.ARRAY, expressions=elements)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import (
@@ -22,8 +24,10 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
+from flowc.compiler.sql.meaning.datafusion_arrays import ARRAYS
 from flowc.compiler.sql.meaning.datafusion_decimals import DECIMALS, as_float
 from flowc.compiler.sql.meaning.datafusion_floats import FLOATS
+from flowc.compiler.sql.meaning.datafusion_intervals import INTERVALS
 from flowc.compiler.sql.meaning.datafusion_nested import (
     JSON,
     array_size,
@@ -121,7 +125,9 @@ def _like(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     if pattern is None or escape is None:
         raise Untranslatable("LIKE with an escape character in a pattern that is not a literal")
-    text = pattern.replace("\\", "\\\\").replace(escape * 2, "\0").replace(escape, "\\").replace("\0", escape)
+    text = pattern.replace("\\", "\\\\")
+    if escape:
+        text = text.replace(escape * 2, "\0").replace(escape, "\\").replace("\0", escape)
     like = node.this.copy()
     like.set("expression", exp.Literal.string(text))
     return like
@@ -131,6 +137,8 @@ def _length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     kind = type_of(node.this)
     if kind in exp.DataType.ARRAY_TYPES or isinstance(node.this, exp.Split | exp.Array):
         return exp.cast(call("cardinality", node.this), "BIGINT")
+    if kind in (exp.DataType.Type.VARBINARY, exp.DataType.Type.BINARY):
+        return build("(character_length(encode(:a, 'hex')) / 2)", a=node.this)
     name = "octet_length" if pair.source == "mysql" and node.args.get("binary") else "character_length"
     return call(name, node.this)
 
@@ -190,6 +198,18 @@ _KEEPS_INSTANT = ("trino", "presto", "athena", "tsql")
 """Dialects in which AT TIME ZONE of an instant is that instant; in the others it is what a clock there shows."""
 
 
+_ABBREVIATED = {"CET": "+01:00", "MET": "+01:00", "EET": "+02:00", "WET": "+00:00"}
+"""Zones that PostgreSQL has without summer time by these names."""
+_OFFSET = re.compile(r"([+-])(\d{1,2})(?::?(\d{2}))?")
+
+
+def _named_zone(zone: str) -> str:
+    """A zone by the engine's name. A sign counts to the west in PostgreSQL."""
+    if (found := _OFFSET.fullmatch(zone.strip())) is not None:
+        return f"{'-' if found[1] == '+' else '+'}{int(found[2]):02}:{found[3] or '00'}"
+    return _ABBREVIATED.get(zone.upper(), zone)
+
+
 def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """An instant as a clock of the zone shows it; what a clock shows as an instant."""
     kind, zone = type_of(node.this), text_value(node.args.get("zone"))
@@ -197,6 +217,7 @@ def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         raise Untranslatable("AT TIME ZONE of a value whose type is not known: CAST it")
     if zone is None:
         raise Untranslatable("AT TIME ZONE with a zone that is not a literal")
+    zone = _named_zone(zone) if pair.source in EXACT else zone
     zoned = kind in ZONED_TIMES or kind is exp.DataType.Type.DATE
     instant = exp.cast(node.this.copy(), "TIMESTAMPTZ") if kind is exp.DataType.Type.DATE else node.this
     there = call("arrow_cast", instant, exp.Literal.string(f'Timestamp(Microsecond, Some("{zone}"))'))
@@ -305,7 +326,9 @@ _OWN: Rules = {
 
 RULES: Rules = {
     kind: (
+        *ARRAYS.get(kind, ()),
         *SPANS.get(kind, ()),
+        *INTERVALS.get(kind, ()),
         *POSTGRES.get(kind, ()),
         *NUMBERS.get(kind, ()),
         *DECIMALS.get(kind, ()),
@@ -314,6 +337,8 @@ RULES: Rules = {
         *_OWN.get(kind, ()),
         *ROWS.get(kind, ()),
     )
-    for kind in dict.fromkeys((*SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *_OWN, *ROWS))
+    for kind in dict.fromkeys(
+        (*ARRAYS, *SPANS, *INTERVALS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *_OWN, *ROWS)
+    )
 }
 """PostgreSQL's words first, which are what most of the SQL is written in."""

@@ -6,11 +6,13 @@ functions of flowc's own (`runtime/enginedecimals`). What is made of floats, or 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, call, integer_value
+from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, call, integer_value
 from flowc.compiler.sql.meaning.datafusion_numbers import (
     CHOSEN,
     DEVIATIONS,
@@ -34,6 +36,28 @@ def _mean(node: exp.Expression, pair: Pair) -> None:
         given = gathered(node)
         given.replace(_as(given, _SUMMED))
         _around(node, exp.Cast(to=exp.DataType.build(FREE)))
+
+
+def _moving(node: exp.Expression, pair: Pair) -> None:
+    """A sum or mean over a frame that moves, for which the engine takes away again what it added: NaN would stay."""
+    given = gathered(node)
+    if pair.source not in EXACT or number_of(given) is not Number.FLOAT or not _moves(node):
+        return
+    made = call("flowc_float_finite", exp.cast(given.copy(), "DOUBLE"))
+    made.type = exp.DataType.build("double")
+    given.replace(made)
+
+
+def _moves(node: exp.Expression) -> bool:
+    """Whether an aggregate is over a frame whose begin moves."""
+    whole = node
+    while isinstance(whole.parent, exp.Filter | exp.Window) and whole.parent.this is whole:
+        whole = whole.parent
+    spec = whole.args.get("spec") if isinstance(whole, exp.Window) else None
+    if isinstance(whole, exp.Window) and spec is None and (select := whole.parent_select) is not None:
+        named = [each for each in select.args.get("windows") or () if each.this.name == whole.alias]
+        spec = named[0].args.get("spec") if named else None
+    return spec is not None and str(spec.args.get("start")).upper() != "UNBOUNDED"
 
 
 def _deviation(node: exp.Expression, pair: Pair) -> None:
@@ -78,14 +102,50 @@ def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return made
     for part in [part for part in parts if number_of(part) is Number.DECIMAL or is_real(part)]:
         part.replace(exp.cast(part.copy(), "DOUBLE"))
+    if isinstance(node, exp.Pow) and number_of(node) is Number.FLOAT:
+        made = call("flowc_float_power", node.this, node.expression)
+        made.type = exp.DataType.build("double")
+        return made
     return call(name, node.expression if node.args.get("expression") is not None else node.this) if ten else None
 
 
 def as_float(value: exp.Expression, to: exp.DataType) -> exp.Expression | None:
     """A cast of a decimal of many digits to a float, which the engine alone would miss by a digit or two."""
-    if to.this not in exp.DataType.FLOAT_TYPES or number_of(value) is not Number.DECIMAL or _is_short(value):
+    if to.this not in exp.DataType.FLOAT_TYPES:
+        return None
+    if isinstance(value, exp.Literal) and _is_no_float(str(value.this)):
+        raise Untranslatable(f"`{str(value.this)[:40]}` as a float, which holds no number so large or so small")
+    if to.this is exp.DataType.Type.FLOAT and not is_real(value) and _may_exceed(value):
+        made = call("flowc_float_real", exp.cast(value.copy(), "DOUBLE"))
+        made.type = exp.DataType.build("float")
+        return made
+    if number_of(value) is not Number.DECIMAL or _is_short(value):
         return None
     return exp.Cast(this=exp.cast(value.copy(), "varchar"), to=to.copy())
+
+
+_MOST_REAL, _LEAST_REAL = 3.4028234e38, 1.2e-38
+
+
+def _may_exceed(value: exp.Expression) -> bool:
+    """Whether a value may be larger or smaller than floats of 32 bits, as far as is known."""
+    text = value.this if isinstance(value, exp.Literal) else ""
+    try:
+        return number_of(value) is Number.FLOAT if not text else not _is_within(abs(float(text)))
+    except ValueError:
+        return False
+
+
+def _is_no_float(text: str) -> bool:
+    try:
+        value = float(text)
+    except ValueError:
+        return False
+    return (math.isinf(value) and "n" not in text.lower()) or (value == 0 and re.search("[1-9]", text) is not None)
+
+
+def _is_within(size: float) -> bool:
+    return size == 0 or _LEAST_REAL < size < _MOST_REAL or not math.isfinite(size)
 
 
 def _is_short(value: exp.Expression) -> bool:
@@ -108,7 +168,8 @@ _NAMES: Mapping[type[exp.Expression], str] = {
 }  # fmt: skip
 
 DECIMALS: Rules = {
-    exp.Avg: (_mean,),
-    **dict.fromkeys(DEVIATIONS, (_deviation,)),
+    exp.Sum: (_moving,),
+    exp.Avg: (_moving, _mean),
+    **dict.fromkeys(DEVIATIONS, (_moving, _deviation)),
     **dict.fromkeys(_NAMES, (_power,)),
 }

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import COMPARISONS, Pair, Rules, call, text_value, type_of
+from flowc.compiler.sql.meaning.core import COMPARISONS, Pair, Rules, Untranslatable, call, text_value, type_of
 from flowc.compiler.sql.meaning.datafusion_numbers import (
     EXACT,
     IN_ROWS,
@@ -24,7 +24,8 @@ from flowc.compiler.sql.meaning.datafusion_numbers import (
     values_of,
 )
 
-_MOST_DIGITS = 38
+_MOST_DIGITS, _MOST = 38, 2**63
+"""Digits of a decimal, and the greatest whole number that is one of the engine's, with its sign."""
 _EXPONENT = re.compile(r"[0-9.][eE][+-]?[0-9]")
 _DECIMAL = exp.DataType.Type.DECIMAL
 _COMPUTING = (
@@ -38,7 +39,9 @@ _CHOOSING = (exp.Case, exp.Coalesce, exp.Greatest, exp.Least, exp.Nullif, exp.In
 
 def _literal(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`1.15` as a decimal of its digits."""
-    if pair.source not in EXACT or node.args.get("is_string") or node.is_int or not _is_exact(node):
+    if pair.source not in EXACT or node.args.get("is_string"):
+        return None
+    if int(node.this) <= _MOST if node.is_int else not _is_exact(node):
         return None
     text = format(Decimal(node.this), "f")
     digits, scale = len(text.replace(".", "").lstrip("0")), len(text.partition(".")[2])
@@ -112,6 +115,29 @@ def _same_kind(node: exp.Expression, pair: Pair) -> None:
             _as_floats(group, real=not isinstance(node, _COMPARING) and _stay_real(node, group))
             if stays_real:
                 node.replace(exp.cast(node.copy(), "FLOAT"))
+
+
+def _real_list(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Several values that are written out are of one type in PostgreSQL: beside a float of 32 bits, all are one."""
+    written = [value for value in node.expressions if value.find(exp.Column) is None]
+    texts = [value for value in written if text_value(value) is not None]
+    group = [node.this, *written]
+    if pair.source not in EXACT or not any(map(is_real, group)) or len(written) < (1 if texts else 2):
+        return None
+    if any(number_of(value) is Number.FLOAT and not is_real(value) for value in group):
+        return None
+    if len(written) < len(node.expressions):
+        raise Untranslatable("columns and numbers in one list beside a real", "write two: `x IN (…) OR x IN (…)`")
+    items = [_as_real(value) for value in written]
+    if is_real(node.this):
+        return exp.In(this=node.this.copy(), expressions=items)
+    # What is looked for becomes none of them.
+    wide = [exp.cast(value, "DOUBLE") for value in (node.this.copy(), *items)]
+    return exp.In(this=wide[0], expressions=wide[1:])
+
+
+def _as_real(value: exp.Expression) -> exp.Expression:
+    return value.copy() if is_real(value) else exp.cast(value.copy(), "FLOAT")
 
 
 def _stay_real(node: exp.Expression, group: Sequence[exp.Expression]) -> bool:
@@ -202,6 +228,7 @@ KINDS: Rules = {
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
     **dict.fromkeys((exp.Round, exp.Trunc, exp.Ceil, exp.Floor), (_wide_whole,)),
     **dict.fromkeys(_CHOOSING, (_same_kind,)),
+    exp.In: (_real_list, _same_kind),
     **dict.fromkeys((exp.Union, exp.Intersect, exp.Except), (_columns,)),
 }
 """First of all, so that what is made of the author's numbers later knows what they are."""

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Pair, Rules
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
+from flowc.compiler.sql.outputs import called
 from flowc.compiler.sql.relations import CALLED, OWNERS
 
 
@@ -32,6 +33,19 @@ def _owned(node: exp.Expression, pair: Pair) -> None:
             column.set("table", table)
 
 
+def _called(node: exp.Expression, pair: Pair) -> None:
+    """Orders by an output where PostgreSQL calls one so, as `amount::text`, and not by the column within it."""
+    order = node.args.get("order")
+    made = [item for item in node.expressions if not isinstance(item, exp.Alias | exp.Column)]
+    for key in order.expressions if order is not None and pair.source in EXACT and made else ():
+        name = key.this.name.lower() if isinstance(key.this, exp.Column) and not key.this.table else ""
+        found = [item for item in made if name and called(item, "").lower() == name]
+        if len(found) == 1:
+            distinct = node.args.get("distinct") is not None and not node.args["distinct"].args.get("on")
+            place = exp.Literal.number(node.expressions.index(found[0]) + 1)
+            key.this.replace(place if distinct and not node.is_star else found[0].copy())
+
+
 def _late(select: exp.Expression) -> Iterator[exp.Column]:
     """The columns without a table in HAVING and in expressions of ORDER BY, but those of queries within."""
     having, order = select.args.get("having"), select.args.get("order")
@@ -48,5 +62,5 @@ def _table(column: exp.Expression) -> exp.Identifier | None:
     return exp.to_identifier(owners[0], quoted=True) if owners else None
 
 
-NAMES: Rules = {exp.Select: (_owned,)}
+NAMES: Rules = {exp.Select: (_owned, _called)}
 """Of the author's own columns, before any of them is reworded."""

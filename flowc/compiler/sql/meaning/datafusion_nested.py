@@ -63,7 +63,8 @@ def subquery_array(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     rows.set("order", None)
     ordered = exp.Order(this=value.copy(), expressions=[e.copy() for e in order.expressions]) if order else value.copy()
     rows.set("expressions", [exp.ArrayAgg(this=ordered)])
-    return exp.Subquery(this=rows)
+    # No rows are an empty array.
+    return call("coalesce", exp.Subquery(this=rows), exp.Array(expressions=[]))
 
 
 def contains_all(node: exp.Expression, pair: Pair) -> exp.Expression | None:

@@ -83,14 +83,58 @@ def _before(place: exp.Expression | None) -> bool:
 
 def _bytes(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A text of hexadecimal digits as bytes."""
-    text, to = text_value(node.this), node.args["to"]
-    if text is None or not isinstance(to, exp.DataType) or to.this not in (_TYPE.VARBINARY, _TYPE.BINARY):
-        return None
+    to = node.args["to"]
+    return _bytes_of(node.this) if isinstance(to, exp.DataType) and to.this in _BYTES else None
+
+
+_BYTES = (_TYPE.VARBINARY, _TYPE.BINARY)
+
+
+def _bytes_of(value: exp.Expression) -> exp.Expression | None:
+    text = text_value(value) or ""
     if text.startswith("\\x"):
         return exp.HexString(this=text[2:])
     if "\\" in text:
         raise Untranslatable("such an escape in bytes")
     return None
+
+
+def _beside_bytes(node: exp.Expression, pair: Pair) -> None:
+    """A text between quotes beside bytes is bytes, in PostgreSQL's form."""
+    values = [value for value in (node.this, node.args.get("expression"), *node.expressions) if value is not None]
+    if any(type_of(value) in _BYTES for value in values):
+        for value in values:
+            if "\\" in (text_value(value) or "") and (made := _bytes_of(value)) is not None:
+                value.replace(made)
+
+
+def _of_base64(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Filled up to groups of four, in lines of 76."""
+    if (text_value(node.args.get("charset")) or "").lower() != "base64":
+        return None
+    padded = call("encode", node.this, exp.Literal.string("base64pad"))
+    return call("regexp_replace", padded, *map(exp.Literal.string, ("(.{76})", "${1}\n", "g")))
+
+
+def _to_boolean(node: exp.Expression, pair: Pair) -> None:
+    """PostgreSQL casts whole numbers of 32 bits alone."""
+    to, value = node.args["to"], node.this.unnest()
+    known = isinstance(value, exp.Column | exp.Cast) and type_of(value) in exp.DataType.NUMERIC_TYPES
+    if isinstance(to, exp.DataType) and to.this is _TYPE.BOOLEAN and known and type_of(value) is not _TYPE.INT:
+        raise Untranslatable("a number other than an integer as a boolean", "compare it: `x <> 0`")
+
+
+def _window_of_another(node: exp.Expression, pair: Pair) -> None:
+    """The engine leaves out what the other one says."""
+    if node.args.get("alias") is not None and any(node.args.get(key) for key in ("partition_by", "order", "spec")):
+        raise Untranslatable("a window made of another one", "write it out: `OVER (PARTITION BY … ORDER BY …)`")
+
+
+def _padded(node: exp.Expression, pair: Pair) -> None:
+    """To no less than nothing, where the engine panics."""
+    length = node.expression
+    if integer_value(length) is None:
+        length.replace(build("CASE WHEN :n > 0 THEN :n ELSE 0 * :n END", n=length))
 
 
 def _number_beside(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -117,7 +161,7 @@ def _is_interval(node: exp.Expression) -> bool:
     return isinstance(value, exp.Interval) or type_of(value) is _TYPE.INTERVAL
 
 
-_COMPARED = (_ours(_rows),)
+_COMPARED = (_ours(_rows), _ours(_beside_bytes))
 _NO_WINDOWS = {exp.Where: "WHERE", exp.Having: "HAVING", exp.Join: "ON", exp.Group: "GROUP BY"}
 
 
@@ -137,15 +181,16 @@ def _counted(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 POSTGRES: Rules = {
     exp.ApproxDistinct: (_counted,),
-    exp.Window: (_placed,),
-    exp.ArrayOverlaps: (_ours(lambda n, p: call("array_has_any", n.this, n.expression)),),
-    exp.ArrayRemove: (_ours(lambda n, p: call("array_remove_all", n.this, n.expression)),),
+    exp.Window: (_placed, _ours(_window_of_another)),
+    exp.Pad: (_ours(_padded),),
+    exp.Encode: (_ours(_of_base64),),
+    exp.In: (_ours(_beside_bytes),),
     exp.Between: (_ours(_between),),
     exp.BitString: (_lacking("a string of bits"),),
     exp.HexString: (_lacking("a string of bits"),),
     exp.UnicodeString: (_lacking("a text with U&"),),
     exp.Bracket: (_ours(_element),),
-    exp.Cast: (_ours(_bytes),),
+    exp.Cast: (_ours(_bytes), _ours(_to_boolean)),
     exp.CurrentUser: (_lacking("the name of a user"),),
     exp.SessionUser: (_lacking("the name of a user"),),
     exp.Overlaps: (_lacking("OVERLAPS"),),

@@ -17,6 +17,7 @@ from flowc.compiler.sql.meaning.core import (
     integer_value,
     text_value,
 )
+from flowc.compiler.sql.meaning.datafusion_arrays import plain_floats
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
 from flowc.compiler.sql.relations import fold
 
@@ -97,7 +98,8 @@ def _with_column(node: exp.Expression, array: exp.Expression, *, every: bool) ->
         raise Untranslatable(
             "a comparison with elements of an array that is not written out, but for `= ANY`, `<> ALL`"
         )
-    found = exp.paren(build(_IS_ANY, "datafusion", a=array, x=node.this), copy=False)
+    (value, elements) = plain_floats(node.this, array)
+    found = exp.paren(build(_IS_ANY, "datafusion", a=elements, x=value), copy=False)
     return exp.paren(exp.Not(this=found), copy=False) if every else found
 
 

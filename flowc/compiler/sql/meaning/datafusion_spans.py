@@ -42,7 +42,7 @@ _PARTS = {
 }
 
 
-def _is_span(node: exp.Expression) -> bool:
+def is_span(node: exp.Expression) -> bool:
     """Whether a value is the difference of two times."""
     value = node.unnest()
     if isinstance(value, exp.Column):
@@ -57,16 +57,17 @@ def _is_named_span(column: exp.Column) -> bool:
     """Whether each value that a query within the statement gives this name to is such a difference."""
     found = [one.this for one in column.root().find_all(exp.Alias) if one.alias == column.name]
     given = [value for value in found if not isinstance(value.unnest(), exp.Column)]
-    return bool(given) and all(map(_is_span, given))
+    return bool(given) and all(map(is_span, given))
 
 
-def _is_interval(node: exp.Expression) -> bool:
+def is_interval(node: exp.Expression) -> bool:
+    """Whether a value is known to be an interval."""
     value = node.unnest()
     return isinstance(value, exp.Interval) or type_of(value) is _TYPE.INTERVAL
 
 
 def _micros(node: exp.Expression) -> exp.Expression:
-    if _is_span(node):
+    if is_span(node):
         return build(_MICROS, a=node)
     value = node.unnest()
     text = None
@@ -88,9 +89,9 @@ def _compared(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     sides = [key for key in ("this", "expression", "low", "high") if node.args.get(key) is not None]
     columns = any(isinstance(node.args[key].unnest(), exp.Column) for key in sides)
-    if columns and not any(_is_interval(node.args[key]) for key in sides):
+    if columns and not any(is_interval(node.args[key]) for key in sides):
         return None
-    spans = [_is_span(node.args[key]) for key in sides]
+    spans = [is_span(node.args[key]) for key in sides]
     if all(spans) or not any(spans):
         return None
     new = node.copy()
@@ -100,7 +101,7 @@ def _compared(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def _part(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if pair.source != "postgres" or not _is_span(node.expression):
+    if pair.source != "postgres" or not is_span(node.expression):
         return None
     part = node.name.upper()
     part = part.removesuffix("S") if part != "S" else part

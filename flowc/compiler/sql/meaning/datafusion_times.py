@@ -26,6 +26,16 @@ from flowc.compiler.sql.meaning.core import (
 _TYPE = exp.DataType.Type
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
 _ZONE = r"(:[0-9]{2}([.][0-9]+)?)[ ]*(Z|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
+_SHORTER = re.compile(r"[.]\d{7}")
+"""A fraction that PostgreSQL rounds, and others cut."""
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.]\d+)?)?")
+_CLOCKS_OF_DIGITS = (
+    (r"^ *([0-9]{2})([0-9]{2})([0-9]{2}) *$", r"\1:\2:\3"),
+    (r"^ *([0-9]{2})([0-9]{2}) *$", r"\1:\2"),
+    (r"^ *([0-9]+) *$", r"\1 as a time"),
+)
+"""Texts of which the engine makes nanoseconds; the last is no time."""
+_SECONDS = "CASE WHEN regexp_like(:a, '^ *[+-]?[0-9.]+ *$') THEN trim(:a) || ' seconds' ELSE :a END"
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 
 
@@ -57,11 +67,17 @@ def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     to, value = node.args["to"], node.this
     if pair.source != "postgres" or not isinstance(to, exp.DataType):
         return None
-    if to.this not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
+    if to.this not in (_TYPE.DATE, _TYPE.TIME, *NAIVE_TIMES, *ZONED_TIMES):
         return None
     if (text := text_value(value)) is not None:
         new = node.copy()
         new.set("this", exp.Literal.string(_canonical(text.strip(), to.this)))
+        return new
+    if to.this is _TYPE.TIME and type_of(value) in exp.DataType.TEXT_TYPES:
+        new = node.copy()
+        for pattern, clock in _CLOCKS_OF_DIGITS:
+            value = call("regexp_replace", value, exp.Literal.string(pattern), exp.Literal.string(clock))
+        new.set("this", value)
         return new
     if to.this in NAIVE_TIMES and type_of(value) in exp.DataType.TEXT_TYPES:
         new = node.copy()
@@ -74,6 +90,8 @@ def _clocked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """The hours, minutes and seconds of an interval, which DataFusion reads by their names alone."""
     text, unit = text_value(node.this), node.args.get("unit")
     to = node.args.get("to")
+    if pair.source == "postgres" and to is not None and to.this is _TYPE.INTERVAL and _may_be_seconds(node.this):
+        return exp.cast(build(_SECONDS, "datafusion", a=node.this), "INTERVAL")
     if (
         pair.source != "postgres"
         or text is None
@@ -82,12 +100,26 @@ def _clocked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     ):
         return None
     new = node.copy()
-    new.set("this", exp.Literal.string(with_named_clock(text)))
+    number = re.fullmatch(r"\s*[+-]?[0-9.]+\s*", text)
+    new.set("this", exp.Literal.string(f"{text.strip()} seconds" if number else with_named_clock(text)))
     return new
+
+
+def _may_be_seconds(value: exp.Expression) -> bool:
+    """Whether a text that is computed may be a number without a unit."""
+    ends = value.unnest()
+    while isinstance(ends, exp.DPipe):
+        ends = ends.expression.unnest()
+    return type_of(value) in exp.DataType.TEXT_TYPES and text_value(ends) is None
 
 
 def _canonical(text: str, kind: exp.DataType.Type) -> str:
     """A literal in ISO's form; a zone is left out of what has none, as PostgreSQL does."""
+    if _SHORTER.search(text) or (kind is _TYPE.TIME and not _CLOCK.fullmatch(text)):
+        form = "hh:mm:ss.ffffff" if kind is _TYPE.TIME else "YYYY-MM-DD hh:mm:ss.ffffff"
+        raise Untranslatable(f"`{text}` as a {kind.value.lower()}: write it as `{form}`")
+    if kind is _TYPE.TIME:
+        return text
     try:
         padded = _DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text, count=1)
         if kind is _TYPE.DATE:

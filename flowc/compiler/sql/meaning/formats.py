@@ -12,7 +12,7 @@ from flowc.compiler.sql.meaning.core import OURS, Pair, Untranslatable, text_val
 _MARKS = (
     ("YYYY", "%Y"), ("IYYY", "%G"), ("YY", "%y"), ("HH24", "%H"), ("HH12", "%I"), ("MONTH", None), ("Month", None),
     ("TMMonth", "%B"), ("FMMonth", "%B"), ("FMDay", "%A"), ("TMDay", "%A"), ("TMMon", "%b"), ("Mon", "%b"), ("MON", None),  # noqa: E501
-    ("MMMM", "%B"), ("MM", "%m"), ("MI", "%M"), ("SS", "%S"), ("MS", "%3f"), ("US", "%6f"), ("FF6", "%6f"), ("FF3", "%3f"), ("FF9", "%9f"),  # noqa: E501
+    ("MMMM", "%B"), ("MM", "%m"), ("MI", "%M"), ("SSSSS", None), ("SSSS", None), ("SS", "%S"), ("MS", "%3f"), ("US", "%6f"), ("FF6", "%6f"), ("FF3", "%3f"), ("FF9", "%9f"),  # noqa: E501
     ("DDD", "%j"), ("DD", "%d"), ("DY", None), ("Dy", "%a"), ("Day", None), ("IW", "%V"), ("WW", None), ("ID", "%u"),
     ("AM", "%p"), ("PM", "%p"), ("HH", "%I"), ("Q", None), ("D", None),
 )  # fmt: skip
