@@ -66,12 +66,23 @@ def test_names_may_be_longer_than_a_file_may_be_called(project: Inside, command:
         (("dlq", "purge", "s", "--older-than", "9" * 30 + "d"), "unreadable-argument"),
         (("dlq", "purge", "s", "--older-than", "9" * 400 + "d"), "unreadable-argument"),
         (("dlq", "purge", "s", "--older-than", "800000d"), "unreadable-argument"),
+        (("plan", "--rollback-to", "²"), "unknown-version"),
+        (("plan", "--rollback-to", "9" * 5000), "unknown-version"),
     ],
 )
 def test_absurd_options_are_told(project: Inside, command: tuple[str, ...], code: str) -> None:
     project.write("specs/main.yaml", STREAM.replace("sql:", "on_error: dlq, dead_letter: { table: letters }, sql:"))
     done = project.flowc(*command)
     assert (done.code, f"error[{code}]" in done.err) == (2, True), done.err
+
+
+@pytest.mark.parametrize("option", ["--lock-timeout", "--table-lock-timeout", "--statement-timeout"])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "-1", "1e400", "1e300", "soon", "", "2000001"])
+def test_seconds_that_nobody_can_wait_are_refused(project: Inside, option: str, seconds: str) -> None:
+    project.write("specs/main.yaml", STREAM)
+    done = project.flowc("apply", "--yes", option, seconds)
+    assert (done.code, f"`{seconds}` is no number of seconds from 0 to 2000000" in done.err) == (2, True), done.err
+    assert project.flowc("apply", "--yes", option, "2000000").code == 0
 
 
 COMMANDS = (
