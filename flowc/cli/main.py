@@ -19,6 +19,7 @@ from flowc.cli.console import reveal, say, style_for
 from flowc.diagnostics import did_you_mean
 from flowc.errors import FlowcError, UsageError, unusable_file
 from flowc.render.failure import bug, failure
+from flowc.runtime.exits import refuse_exits
 from flowc.runtime.interrupts import end_at_the_second
 
 # Name: (module of flowc.cli, its one line). A module is loaded when its command runs; `--help` loads none.
@@ -106,6 +107,7 @@ def main() -> None:
     # Compiling makes many objects and keeps nearly all of them: looking for garbage took a third of a lint's time.
     gc.set_threshold(2_000_000 if arguments[:1] == ["lint"] else 200_000, 20, 100)
     end_at_the_second()
+    refuse_exits()
     _leave(run(arguments, debug=arguments != given))
 
 
