@@ -180,6 +180,44 @@ def test_output_that_nothing_takes_is_told(tmp_path: Path, command: tuple[str, .
     assert done.stderr.startswith("error[unwritable-file]: the output cannot be written: no space left on device\n")
 
 
+FULL = """
+import errno, os, sys
+from flowc.cli import explain, main
+def fails(**_):
+    print("begun" * {times}, file=sys.{stream})
+    raise OSError(errno.{number}, os.strerror(errno.{number}))
+explain.command.callback = fails
+main.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        ("ENOSPC", "error[unusable-file]: a file cannot be written or read: no space left on device"),
+        ("EIO", "error[unusable-file]: a file cannot be written or read: input/output error"),
+        ("EBADF", "error[internal]: flowc failed, and the fault is its own"),
+    ],
+)
+def test_a_file_that_fails_is_not_taken_for_the_output(number: str, words: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL.format(number=number, times=1, stream="stdout"), "explain", "x"]
+    done = subprocess.run(command, env=Folder(tmp_path).environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, words)
+
+
+@pytest.mark.parametrize("times", [1, 1_000_000])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nothing_takes_is_told_whatever_its_size(times: int, unbuffered: str, tmp_path: Path) -> None:
+    script = FULL.format(number="EBADF", times=times, stream="stdout").replace("    raise", "    return 0; raise")
+    env = {**Folder(tmp_path).environment(), "PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-c", script, "explain", "x"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, env=env, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2, "error[unwritable-file]: the output cannot be written: no space left on device",
+    )  # fmt: skip
+
+
 SILENT = "class E(Exception):\n    def __str__(self): raise ZeroDivisionError\n"
 
 
