@@ -15,6 +15,7 @@ from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_field, data_type
 from flowc.runtime.connectors.files import Files, demand_columns, demand_names, parquet_options, unreadable
+from flowc.runtime.enginecontext import selected
 from flowc.runtime.names import quoted
 from flowc.types import DataType
 
@@ -43,8 +44,9 @@ def register_parquet(
     schema = _whole(_unified(paths, most), read)
     raw = f"{name}:raw"
     context.register_parquet(raw, str(links), schema=schema.remove_metadata())
-    chosen = ", ".join(_chosen(schema, column, paths[0], fitted) for column in read.columns) if read.columns else "*"
-    context.register_view(name, context.sql(f"SELECT {chosen} FROM {quoted(raw)}"))
+    columns = [(_chosen(schema, c, paths[0], fitted), c.name) for c in read.columns or ()]
+    columns = columns or [(quoted(column), column) for column in schema.names]
+    context.register_view(name, selected(context, raw, columns))
     return paths
 
 
@@ -155,4 +157,4 @@ def _wrong_in(file: pq.ParquetFile, name: str) -> str:
 def _chosen(schema: pa.Schema, column: Column, path: Path, fitted: Callable[[str, DataType, Column], str]) -> str:
     demand_names(path, schema.names, (column,))
     source, name = data_type(schema.field(column.name)), quoted(column.name)
-    return name if source == column.type and column.nullable else f"{fitted(name, source, column)} AS {name}"
+    return name if source == column.type and column.nullable else fitted(name, source, column)
