@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from flowc.cli.arguments import environment_option, specs_and_names
+from flowc.cli.arguments import environment_option, seconds, specs_and_names
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for, width_of
 from flowc.cli.whole import Whole, prepare_whole, selection
@@ -39,11 +39,15 @@ class _Talk:
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--allow-destructive", "allowed", multiple=True, metavar="OBJECT", help="Allow this loss; `all` for any.")
-@click.option("--lock-timeout", default=10.0, metavar="SECONDS", help="Wait so long for another apply.")
+@click.option("--lock-timeout", type=seconds, default=10.0, metavar="SECONDS", help="Wait so long for another apply.")
 @click.option(
-    "--table-lock-timeout", default=5.0, metavar="SECONDS", help="Let a statement wait so long for its table."
-)
-@click.option("--statement-timeout", default=0.0, metavar="SECONDS", help="Stop a statement after so long; 0: never.")
+    "--table-lock-timeout", type=seconds, default=5.0, metavar="SECONDS",
+    help="Let a statement wait so long for its table.",
+)  # fmt: skip
+@click.option(
+    "--statement-timeout", type=seconds, default=0.0, metavar="SECONDS",
+    help="Stop a statement after so long; 0: never.",
+)  # fmt: skip
 @environment_option
 def command(
     arguments: tuple[str, ...], selected: tuple[str, ...], yes: bool, allowed: tuple[str, ...], lock_timeout: float,

@@ -10,12 +10,28 @@ from typing import Any, TypeVar
 import click
 
 from flowc.compiler.front.specfiles import specs_around
+from flowc.controls import printable
 from flowc.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_SPECS = "specs"
 _MAKE = "name a folder of YAML files or one YAML file, or make a project with `flowc init`"
+
+
+_LONGEST = 2_000_000.0
+"""Seconds, 23 days; PostgreSQL counts milliseconds in 32 bits."""
+
+
+def seconds(given: str | float) -> float:
+    """The value of an option: seconds that can be waited, so no NaN, none below zero and none without an end."""
+    try:
+        number = float(given)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= _LONGEST:
+        raise click.BadParameter(f"`{printable(str(given))}` is no number of seconds from 0 to {_LONGEST:.0f}")
+    return number
 
 
 def specs_and_names(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:

@@ -64,7 +64,9 @@ def list_(specs: tuple[str, ...], form: str, environment: str | None) -> None:
 
 @command.command("show")
 @click.argument("specs", nargs=-1, metavar="[SPECS]... STREAM")
-@click.option("--limit", default=20, metavar="N", type=click.IntRange(1), help="Show at most N. Default: 20.")
+@click.option(
+    "--limit", default=20, metavar="N", type=click.IntRange(1, 1_000_000), help="Show at most N. Default: 20."
+)
 @_codes_option
 @format_option(what="one JSON list")
 @environment_option

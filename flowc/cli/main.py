@@ -16,9 +16,11 @@ import click
 
 from flowc import __version__
 from flowc.cli.console import reveal, say, style_for
+from flowc.cli.streams import Unwritten, own_streams, unwritten
 from flowc.diagnostics import did_you_mean
 from flowc.errors import FlowcError, UsageError, unusable_file
 from flowc.render.failure import bug, failure
+from flowc.runtime.exits import refuse_exits
 from flowc.runtime.interrupts import end_at_the_second
 
 # Name: (module of flowc.cli, its one line). A module is loaded when its command runs; `--help` loads none.
@@ -100,13 +102,14 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Runs the command line and exits."""
-    _open_closed_streams()
+    own_streams()
     given = sys.argv[1:]
     arguments = [argument for argument in given if argument != "--debug"]
     lints = arguments[:1] == ["lint"]
     # Compiling makes many objects and keeps nearly all of them: looking for garbage took a third of a lint's time.
     gc.set_threshold(2_000_000 if lints else 200_000, 20, 100)
     end_at_the_second()
+    refuse_exits()
     code = run(arguments, debug=arguments != given)
     if lints:  # which holds nothing open: the interpreter would look through all of them once more as it ends
         gc.freeze()
@@ -137,7 +140,9 @@ def _run(arguments: Sequence[str], *, debug: bool) -> int:
         if debug:
             say(traceback.format_exc().rstrip())
             return 2
-        if isinstance(error, OSError):
+        if isinstance(error, Unwritten):
+            error = unwritten(error)
+        elif isinstance(error, OSError):
             error = unusable_file(error) if error.filename is not None else _homeless() or _full(error) or error
         return _show_failure(error) if isinstance(error, FlowcError) else _show_bug(error, arguments)
     return code if isinstance(code, int) else 0
@@ -154,20 +159,12 @@ def _homeless() -> UsageError | None:
 
 
 def _full(error: OSError) -> UsageError | None:
-    """What is wrong with standard output, or a file, that takes no more."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF):
+    """What is wrong with a file of which the system does not say which one it is."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         return None
-    message = f"the output cannot be written: {(error.strerror or 'failed').lower()}"
-    return UsageError(message, code="unwritable-file", help="make room, or write it elsewhere")
-
-
-def _open_closed_streams() -> None:
-    """What the caller closed is nowhere: else the next file that is opened takes its place, and what is printed."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            handle = os.open(os.devnull, os.O_RDWR)
-            os.dup2(handle, number)
-            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False))
+    message = f"a file cannot be written or read: {(error.strerror or 'failed').lower()}"
+    help = "look for a disk that is full or damaged: the project's, that of `TMPDIR`, that of a database"
+    return UsageError(message, code="unusable-file", help=help)
 
 
 def _show_refusal(error: click.ClickException) -> int:

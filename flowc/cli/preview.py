@@ -25,9 +25,9 @@ from flowc.service.previews import preview
 
 @click.command()
 @click.argument("arguments", nargs=-1, metavar="[SPECS]... NAME")
-@click.option("--rows", type=click.IntRange(min=0), default=10, show_default=True, help="How many rows to show.")
+@click.option("--rows", type=click.IntRange(0, 1_000_000), default=10, show_default=True, help="How many rows to show.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True,
+    "--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True,
     help="Of a stream: how many messages of each source to read.",
 )  # fmt: skip
 @format_option()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,21 @@ def frame_of(context: Any, sql: str) -> Any:
 _WHOLE = re.compile(
     r"""\s*SELECT\s+\*\s+FROM\s+(?:(?P<bare>[a-z_][a-z0-9_]*)|"(?P<quoted>(?:[^"]|"")+)")\s*""", re.IGNORECASE
 )
+
+
+def selected(context: Any, table: str, columns: Iterable[tuple[str, str]]) -> Any:
+    """Columns of a table as a query: of each its SQL, and what it is called.
+
+    As one query, the engine's parser would take the square of their number.
+    """
+    import datafusion
+
+    frame = context.table(quoted(table))
+    made = [
+        datafusion.col(sql) if sql == quoted(column) else frame.parse_sql_expr(sql).alias(column)
+        for sql, column in columns
+    ]
+    return frame.select(*made)
 
 
 def too_deep(what: str) -> EngineError:

@@ -23,6 +23,7 @@ from flowc.errors import DataError, UsageError
 from flowc.plan import FunctionPlan
 from flowc.runtime.enginecontext import register
 from flowc.runtime.enginejson import without_json
+from flowc.runtime.exits import in_their_code
 from flowc.runtime.functiontypes import declared_type, given_types, refused_call, scalar, spoken_types, taken
 
 CODE = "function-failed"
@@ -68,7 +69,8 @@ class Function:
     def guarded(self, fail: Fail, work: Callable[[], Any]) -> Any:
         """What `work` returns; what the author's code raises is told with the function's name."""
         try:
-            return work()
+            with in_their_code():
+                return work()
         except BaseException as error:  # of any sort: the engine calls this in threads that no signal comes to
             failure = DataError(f"function `{self.plan.name}` failed: {_words(error)}", code=CODE)
             fail(failure)
@@ -147,7 +149,8 @@ def mistyped(error: BaseException) -> DataError | None:
 def _loaded(plan: FunctionPlan, root: Path) -> Any:
     module_name, _, name = plan.python.partition(":")
     try:
-        found = getattr(_module(module_name, root), name)
+        with in_their_code():
+            found = getattr(_module(module_name, root), name)
         _check_kind(plan, found)
     except KeyboardInterrupt:
         raise

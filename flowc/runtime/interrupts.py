@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from os import _exit  # which functions of a project are kept from
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _last: list[Callable[[], None]] = []
@@ -35,4 +36,4 @@ def _watch(numbers: int) -> None:
         if seen > 1:
             for what in _last:
                 what()
-            os._exit(128 + number[0])
+            _exit(128 + number[0])

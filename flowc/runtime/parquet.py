@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,15 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_field, data_type
-from flowc.runtime.connectors.files import Files, demand_columns, demand_names, parquet_options, unreadable
+from flowc.runtime.connectors.files import (
+    Files,
+    demand_columns,
+    demand_names,
+    has_nul,
+    parquet_options,
+    unreadable,
+)
+from flowc.runtime.enginecontext import selected
 from flowc.runtime.names import quoted
 from flowc.types import DataType
 
@@ -40,11 +48,13 @@ def register_parquet(
     links.mkdir()
     for i, path in enumerate(paths):
         (links / f"{i:06}.parquet").symlink_to(path.resolve())
-    schema = _whole(_unified(paths, most), read)
+    wanted = () if read.inferred else [column.name for column in read.columns or ()]
+    schema = _whole(_unified(paths, most, wanted), read)
     raw = f"{name}:raw"
     context.register_parquet(raw, str(links), schema=schema.remove_metadata())
-    chosen = ", ".join(_chosen(schema, column, paths[0], fitted) for column in read.columns) if read.columns else "*"
-    context.register_view(name, context.sql(f"SELECT {chosen} FROM {quoted(raw)}"))
+    columns = [(_chosen(schema, c, paths[0], fitted), c.name) for c in read.columns or ()]
+    columns = columns or [(quoted(column), column) for column in schema.names]
+    context.register_view(name, selected(context, raw, columns))
     return paths
 
 
@@ -54,10 +64,10 @@ def _whole(schema: pa.Schema, read: FilesRead) -> pa.Schema:
     return pa.schema([*schema, *(arrow_field(column) for column in lacking)])
 
 
-def _unified(paths: tuple[Path, ...], most: int) -> pa.Schema:
-    schema = _schema(paths[0], most)
+def _unified(paths: tuple[Path, ...], most: int, wanted: Sequence[str]) -> pa.Schema:
+    schema = _schema(paths[0], most, wanted)
     for path in paths[1:]:
-        own = _schema(path, most)
+        own = _schema(path, most, wanted)
         try:
             schema = pa.unify_schemas([schema, own], promote_options="permissive")
         except pa.ArrowException:
@@ -79,17 +89,18 @@ def _unlike(path: Path, own: pa.Schema, others: pa.Schema) -> DataError:
     return unreadable(path, "its columns have other types than those of the files before it")
 
 
-def _schema(path: Path, most: int) -> pa.Schema:
+def _schema(path: Path, most: int, wanted: Sequence[str]) -> pa.Schema:
+    """The columns of a file, of those that are `wanted` alone where the engine could not tell others apart."""
     try:
         found = pq.read_metadata(path)
-        demand_columns(path, found, most)
+        demand_columns(path, found, most, wanted)
         schema = found.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, str(error)) from None
     demand_names(path, schema.names)
     if not all(map(_is_utf8, _beside(found.metadata, schema))):
         raise unreadable(path, "what it holds beside its columns is not UTF-8", "write it without that metadata")
-    return schema
+    return pa.schema([field for field in schema if field.name in wanted]) if has_nul(schema) else schema
 
 
 def _beside(told: Mapping[bytes, bytes] | None, fields: Iterable[pa.Field]) -> Iterator[bytes]:
@@ -155,4 +166,4 @@ def _wrong_in(file: pq.ParquetFile, name: str) -> str:
 def _chosen(schema: pa.Schema, column: Column, path: Path, fitted: Callable[[str, DataType, Column], str]) -> str:
     demand_names(path, schema.names, (column,))
     source, name = data_type(schema.field(column.name)), quoted(column.name)
-    return name if source == column.type and column.nullable else f"{fitted(name, source, column)} AS {name}"
+    return name if source == column.type and column.nullable else fitted(name, source, column)

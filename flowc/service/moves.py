@@ -15,7 +15,7 @@ from flowc.runtime.streams.source import Source
 from flowc.stream import StreamPlan
 
 _DATE = re.compile(r"\d{4}-\d\d")
-_OFFSETS = re.compile(r"(?:(?P<source>[^:,]+):)?(?P<partition>[0-9]+):(?P<offset>[0-9]+)")
+_OFFSETS = re.compile(r"(?:(?P<source>[^:,]+):)?(?P<partition>[0-9]{1,20}):(?P<offset>[0-9]{1,20})")
 
 
 @dataclass(frozen=True, slots=True)

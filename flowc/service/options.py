@@ -18,7 +18,7 @@ from flowc.service.secrets import Resolver
 
 _PATHS = frozenset({"path", "uri", "ca_file", "cert_file", "key_file", "credentials_file", "private_key_file"})
 _STRANGE = re.compile(r"[@/?#\[\]\s]|%(?![0-9A-Fa-f]{2})")
-_FILE_URL = re.compile(r"^(?:duckdb|sqlite):(?://)?/?(?P<path>.*)$")
+_FILE_URL = re.compile(r"(?i:duckdb|sqlite)(?:\+[a-z0-9]+)?:(?://)?/?(?P<path>.*)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,10 @@ def open_options(connection: ConnectionSpec, resolver: Resolver) -> OpenOptions:
         _check_address(url, connection.name.value)
     if kind in ("sqlite", "duckdb") and isinstance(values.get("url"), str):
         match = _FILE_URL.match(str(values.pop("url")))
-        values["path"] = match["path"] if match and match["path"] else ":memory:"
+        if match is None:  # one in memory would take all rows, and forget them
+            message = f"the `url` of connection `{connection.name.value}` is no address of {kind}"
+            raise UsageError(message, code="unusable-option", help=f"url: {kind}:///app.db")
+        values["path"] = match["path"] or ":memory:"
     for key in values.keys() & _PATHS:
         values[key] = absolute(str(values[key]), resolver.root)
     return OpenOptions(kind, values)

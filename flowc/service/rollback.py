@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from flowc.compiler.checked import CheckedSpec
@@ -13,6 +14,8 @@ from flowc.service.history import History, read_snapshot
 from flowc.service.live import history_of
 from flowc.service.plans import Wanted, plan_database, wanted_of
 from flowc.service.sessions import Sessions
+
+_VERSION = re.compile("[0-9]{1,18}")
 
 
 def plan_rollback(ir: Ir, sessions: Sessions, connection: str, version: int) -> MigrationPlan:
@@ -28,7 +31,7 @@ def rollback_target(checked: CheckedSpec, ir: Ir, sessions: Sessions, text: str)
     Raises UsageError for text that names none, and for a number alone where there are several databases.
     """
     named, _, number = text.rpartition(":")
-    if not number.isdigit() or (named and named not in checked.project.connections):
+    if not _VERSION.fullmatch(number) or (named and named not in checked.project.connections):
         message = f"`{text}` is not a version"
         raise UsageError(message, code="unknown-version", help="write VERSION or CONNECTION:VERSION")
     known = [wanted.connection for wanted in wanted_of(checked, ir, sessions) if wanted.tables]

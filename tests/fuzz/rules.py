@@ -23,8 +23,8 @@ MEMORY = 2**30
 """Bytes that it may need beyond what the process had before."""
 OLD = 1_000_000_000
 """When the first file was written: a stream passes over what may still be."""
-BEYOND = {"unknown-source-columns", "unusable-file", "not-runnable-yet"}
-"""What only a live system knows, or the system of files, or a later version does."""
+BEYOND = {"unknown-source-columns", "unusable-file", "not-runnable-yet", "unset-variable"}
+"""What only a live system knows, or the system of files, or where it runs, or a later version does."""
 LINT_FORMS = ("text", "concise", "json", "github", "sarif")
 AFTER_LINT = (
     ("compile", "--to", "sql"), ("compile", "--to", "ir"), ("compile", "--to", "plan"), ("graph",),
@@ -35,6 +35,8 @@ JSON = {("--format", "json"), ("--format", "sarif"), ("--to", "ir"), ("--to", "p
 _ACTS = re.compile(UNSAFE.pattern.replace("[", "(?!\n)[", 1))
 SPELLED = tuple(sorted(_spellings(SECRET)))
 """The secret as outputs may spell it."""
+_SQL_BLOCK = re.compile(r"^(`{3,})sql\n.*?^\1$", re.DOTALL | re.MULTILINE)
+"""Statements in Markdown, which may hold a tab in a name."""
 _CODE = re.compile(r"error\[([\w-]+)\]")
 
 
@@ -95,7 +97,8 @@ class Observed(Inside):
     def _check_text(self, done: Done, arguments: tuple[str, ...]) -> None:
         self.check_shown(done.err, (*arguments, "2>"))
         is_sql = arguments[-2:] in (("--to", "sql"), ("--format", "sql"))
-        self.check_shown(done.out, arguments, acts=not is_sql)  # statements are what they are; a terminal gets pictures
+        shown = _SQL_BLOCK.sub(lambda found: found[0].replace("\t", " "), done.out)
+        self.check_shown(shown, arguments, acts=not is_sql)  # statements are what they are; a terminal gets pictures
         if done.out and (arguments[-2:] in JSON or arguments[-1] == "--json"):
             try:
                 json.loads(done.out)

@@ -253,6 +253,8 @@ def test_the_password_is_never_shown(mysql):
         ("mysql://u:p@h/d?ssl-mode=MAYBE", "unknown `ssl-mode`"),
         ("mysql://u:p@h/d?charset=latin1", "unknown option `charset`"),
         ("mysql://u:p@h/d?connect-timeout=0", "no number of seconds"),
+        ("mysql://u:p@h/d?connect-timeout=%C2%B2", "no number of seconds"),
+        ("mysql://u:p@h/d?connect-timeout=99999999999999999999", "no number of seconds"),
         ("mysql://u:p@h/d?ssl-ca=/nowhere", "cannot be read"),
     ],
 )

@@ -101,3 +101,18 @@ def test_places_of_faulty_yaml(project: Inside, text: str, code: str, at: str) -
             text.count("\n", 0, offset) + 1,
             offset - text.rfind("\n", 0, offset),
         )
+
+
+def test_a_nul_in_a_name_has_a_place(project: Inside) -> None:
+    files = "connections: { in: { kind: files, uri: . } }\npipelines:\n  p: { from: { connection: in, path: '*.csv' },"
+    declared = (
+        'connections: { db: { kind: sqlite, path: a.db } }\ntables:\n  t: { connection: db, columns: { "\\0": text } }'
+    )
+    for text in (
+        f"{declared}\npipelines:\n  p: {{ from: {{ connection: db, table: t }}, columns: {{ a: b }}, to: t }}\n",
+        f'{files} columns: {{ "\\0": a }}, to: {{ connection: in, path: out.csv }} }}\n',
+    ):
+        project.write("specs/a.yaml", text)
+        done = project.flowc("lint", "specs", "--format", "json")
+        assert "control-character" in [found["code"] for found in done.json]
+        assert all(found["line"] for found in done.json)

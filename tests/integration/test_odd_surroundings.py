@@ -66,12 +66,23 @@ def test_names_may_be_longer_than_a_file_may_be_called(project: Inside, command:
         (("dlq", "purge", "s", "--older-than", "9" * 30 + "d"), "unreadable-argument"),
         (("dlq", "purge", "s", "--older-than", "9" * 400 + "d"), "unreadable-argument"),
         (("dlq", "purge", "s", "--older-than", "800000d"), "unreadable-argument"),
+        (("plan", "--rollback-to", "²"), "unknown-version"),
+        (("plan", "--rollback-to", "9" * 5000), "unknown-version"),
     ],
 )
 def test_absurd_options_are_told(project: Inside, command: tuple[str, ...], code: str) -> None:
     project.write("specs/main.yaml", STREAM.replace("sql:", "on_error: dlq, dead_letter: { table: letters }, sql:"))
     done = project.flowc(*command)
     assert (done.code, f"error[{code}]" in done.err) == (2, True), done.err
+
+
+@pytest.mark.parametrize("option", ["--lock-timeout", "--table-lock-timeout", "--statement-timeout"])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "-1", "1e400", "1e300", "soon", "", "2000001"])
+def test_seconds_that_nobody_can_wait_are_refused(project: Inside, option: str, seconds: str) -> None:
+    project.write("specs/main.yaml", STREAM)
+    done = project.flowc("apply", "--yes", option, seconds)
+    assert (done.code, f"`{seconds}` is no number of seconds from 0 to 2000000" in done.err) == (2, True), done.err
+    assert project.flowc("apply", "--yes", option, "2000000").code == 0
 
 
 COMMANDS = (
@@ -167,6 +178,44 @@ def test_output_that_nothing_takes_is_told(tmp_path: Path, command: tuple[str, .
         )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith("error[unwritable-file]: the output cannot be written: no space left on device\n")
+
+
+FULL = """
+import errno, os, sys
+from flowc.cli import explain, main
+def fails(**_):
+    print("begun" * {times}, file=sys.{stream})
+    raise OSError(errno.{number}, os.strerror(errno.{number}))
+explain.command.callback = fails
+main.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        ("ENOSPC", "error[unusable-file]: a file cannot be written or read: no space left on device"),
+        ("EIO", "error[unusable-file]: a file cannot be written or read: input/output error"),
+        ("EBADF", "error[internal]: flowc failed, and the fault is its own"),
+    ],
+)
+def test_a_file_that_fails_is_not_taken_for_the_output(number: str, words: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL.format(number=number, times=1, stream="stdout"), "explain", "x"]
+    done = subprocess.run(command, env=Folder(tmp_path).environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, words)
+
+
+@pytest.mark.parametrize("times", [1, 1_000_000])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nothing_takes_is_told_whatever_its_size(times: int, unbuffered: str, tmp_path: Path) -> None:
+    script = FULL.format(number="EBADF", times=times, stream="stdout").replace("    raise", "    return 0; raise")
+    env = {**Folder(tmp_path).environment(), "PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-c", script, "explain", "x"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, env=env, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2, "error[unwritable-file]: the output cannot be written: no space left on device",
+    )  # fmt: skip
 
 
 SILENT = "class E(Exception):\n    def __str__(self): raise ZeroDivisionError\n"

@@ -104,6 +104,16 @@ def test_keys_are_bytes_of_a_message(kafka: str) -> None:
         of.close()
 
 
+def test_headers_are_bytes_of_a_message(kafka: str) -> None:
+    topic = fresh(kafka)
+    produce(kafka, topic, [Message(b"v", headers=[("h", b"x" * 300), ("none", None), ("h", b"y" * 300)])] * 6)
+    of = reading(kafka, topic)
+    try:
+        assert [polled.messages.num_rows for polled in polls(of, 6, 100, 1000)] == [1] * 6
+    finally:
+        of.close()
+
+
 def test_rows_of_a_file_come_together_up_to_so_many_bytes(tmp_path: Path) -> None:
     made = [400, 400, 400, 5000, 100, 100, 400, 400, 5000]
     put(tmp_path, "a.jsonl", "".join("x" * size + "\n" for size in made))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from flowc.service.daemon.spill import relay
 from tests.commands import Folder, Inside
 from tests.daemons import daemon
 from tests.streams.filefolder import put
@@ -83,6 +87,66 @@ def test_a_function_that_ends_its_process_has_stopped_nothing_and_what_it_prints
         said = [json.loads(line)["message"] for line in running.log().splitlines()]
     assert [said.count(words) for words in ('{"printed": 1}', "written")] == [2, 2]
     assert any(words.startswith("the worker ended with exit code 0; it starts again in") for words in said)
+
+
+LOUD = """
+import ctypes
+
+def twice(numbers):
+    line = b"x" * 99 + b"\\n"
+    held = ctypes.PyDLL(None)  # which keeps Python's lock while it writes
+    for _ in range({times}):
+        assert held.write(1, line * 10_000, 1_000_000) > 0
+    return numbers
+"""
+
+
+def test_native_code_that_prints_much_and_holds_the_lock_does_not_wait_for_itself(folder: Folder) -> None:
+    folder.write("own/doubling.py", LOUD.format(times=5))
+    with daemon(folder, "--log-format", "json") as running:
+        running.until(lambda: running.worker("clean")["rows"] == 2)
+        assert running.stop() == 0
+        said = running.log()
+    assert "it starts again" not in said
+    assert said.count('"' + "x" * 99 + '"') > 1000
+
+
+def test_what_is_printed_while_nobody_reads_is_bounded_and_the_rest_counted() -> None:
+    (taken, sink), (source, given) = os.pipe(), os.pipe()
+    relaying = threading.Thread(target=relay, args=(taken, given, 300_000))
+    relaying.start()
+    for _ in range(100):
+        os.write(sink, b"x" * 10_000)
+    os.close(sink)
+    time.sleep(0.2)
+    read = b"".join(iter(lambda: os.read(source, 1 << 16) if relaying.is_alive() or ready(source) else b"", b""))
+    relaying.join()
+    kept, _, said = read.partition(b"\n")
+    assert 300_000 <= len(kept) < 500_000
+    assert said == b"%d bytes more were printed than could be kept\n" % (1_000_000 - len(kept))
+
+
+def ready(source: int) -> bool:
+    """Whether there is something to read."""
+    return bool(select.select([source], [], [], 0)[0])
+
+
+@pytest.mark.parametrize("where", ["module", "function", "thread"])
+def test_a_function_that_ends_a_run_is_an_error_that_names_it(where: str, folder: Folder) -> None:
+    leave = "os._exit(0)"
+    thread = "t = threading.Thread(target=os._exit, args=(0,)); t.start(); t.join()"
+    inside = {"module": "pass", "function": leave, "thread": f"{thread}; raise ValueError('left')"}[where]
+    fork = "os.fork() or os._exit(0)"  # which ends nobody but itself
+    text = f"import os, threading\n{leave if where == 'module' else fork}\ndef twice(numbers):\n    {inside}\n"
+    folder.write("own/doubling.py", f"{text}    return numbers\n")
+    command = folder.command("run", "clean", "--once", "--json")
+    done = subprocess.run(command, cwd=folder.path, env=folder.environment(), capture_output=True, text=True)
+    code = {"module": "function-not-loaded", "function": "function-failed", "thread": "function-failed"}[where]
+    said = "ValueError: left" if where == "thread" else "os._exit(0) would end the whole run"
+    error = json.loads(done.stdout)[0]["error"]
+    assert (done.returncode, error["code"]) == (1, code), done.stderr
+    assert "function `twice`" in error["message"]
+    assert said in error["message"]
 
 
 def test_a_command_imports_nothing_of_the_working_folder(folder: Folder) -> None:

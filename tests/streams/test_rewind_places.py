@@ -34,11 +34,12 @@ def folder(tmp_path: Path) -> Inside:
 PLACES = {
     "0:1,0:2": "`0:1,0:2` names partition 0 twice",
     "0:99999999999999999999": "`0:99999999999999999999` is beyond the end of what the source holds",
+    "0:" + "9" * 5000: f"`0:{'9' * 5000}` is no place in a source of stream `s`",
     "\u0660:\u0661": "`\u0660:\u0661` is no place in a source of stream `s`",
 }
 
 
-@pytest.mark.parametrize("to", PLACES)
+@pytest.mark.parametrize("to", PLACES, ids=lambda to: to[:30])
 def test_a_place_that_is_none_is_told_as_that(folder: Inside, to: str) -> None:
     done = folder.flowc("rewind", "s", "--to", to, "--yes")
     assert (done.code, "error[unreadable-argument]: " + PLACES[to] in done.err) == (2, True), done.err

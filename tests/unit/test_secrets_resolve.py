@@ -242,6 +242,15 @@ def test_options_are_ready_to_open(tmp_path: Path) -> None:
     assert "hunter2" not in repr(opened)
 
 
+@pytest.mark.parametrize("url", ["postgres://u:hunter2@h/d", "app.db"])
+def test_an_address_of_another_kind_opens_no_database_in_memory(url: str, tmp_path: Path) -> None:
+    project, _ = load(tmp_path, "connections: { db: { kind: sqlite, url: '${URL}' } }")
+    assert project is not None
+    with pytest.raises(FlowcError) as failed:
+        open_options(project.connections["db"], Resolver({"URL": url}, tmp_path))
+    assert failed.value.message == "the `url` of connection `db` is no address of sqlite"
+
+
 def test_options_are_shown_without_secrets(tmp_path: Path) -> None:
     project, _ = load(tmp_path, CONNECTIONS + '  plain: { kind: postgres, url: "postgres://u:hunter2@h/d" }\n')
     assert project is not None

@@ -51,6 +51,26 @@ def test_what_is_no_literal_secret(tmp_path: Path, connection: str) -> None:
     assert lints(tmp_path, f"connections: {{ c: {connection} }}") == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "url", "said"),
+    [
+        ("sqlite", "postgres://${U}@h", "`url` of connection `c` is an address of postgres, and its kind is `sqlite`"),
+        ("duckdb", "sqlite:///a.db", "`url` of connection `c` is an address of sqlite, and its kind is `duckdb`"),
+        ("duckdb", "app.db", "`url` of connection `c` is no address of `duckdb`"),
+        ("postgres", "oracle://h/d", "`url` of connection `c` is no address of `postgres`"),
+        ("mysql", "postgresql://h/d", "`url` of connection `c` is an address of postgres, and its kind is `mysql`"),
+        ("rabbitmq", "mysql://h/d", "`url` of connection `c` is an address of mysql, and its kind is `rabbitmq`"),
+        ("postgres", "host=h user=u", ""),
+        ("redshift", "postgresql://h/d", ""),
+        ("sqlite", "${PG_URL}", ""),
+        ("mysql", "mariadb://h/d", ""),
+    ],
+)  # fmt: skip
+def test_addresses_of_another_kind(tmp_path: Path, kind: str, url: str, said: str) -> None:
+    found = lints(tmp_path, f"connections: {{ c: {{ kind: {kind}, url: '{url}' }} }}")
+    assert found == ([("unusable-option", said)] if said else [])
+
+
 @pytest.mark.parametrize("reference", ["${vualt:a#b}", "${}", "${vault:a}", "${env:}", "${a b}"])
 def test_references_that_nothing_resolves(tmp_path: Path, reference: str) -> None:
     text = f"connections: {{ c: {{ kind: kafka, bootstrap_servers: h, security: {{ password: '{reference}' }} }} }}"

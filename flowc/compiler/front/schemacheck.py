@@ -318,6 +318,8 @@ def _is_template(node: Node) -> bool:
     return isinstance(node, TreeMap) and node.span.file.text.startswith("{{", node.span.start)
 
 
+_PLAIN = 1e15
+"""Below it, a whole number that was written as a float is written out in the help."""
 _TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -341,6 +343,8 @@ def _retyped(wanted: list[str], node: Scalar, rules: tuple[Rule, ...]) -> tuple[
         return (f"add its unit: `{text}B`, `{text}KiB` or `{text}MiB`",)
     if "integer" in wanted and text.isdecimal():
         return (f"write it without quotes: `{text}`",)
+    if "integer" in wanted and isinstance(node.value, float) and node.value.is_integer():
+        return (f"write `{node.value:.0f}`",) if abs(node.value) < _PLAIN else ()
     return (f'put it in quotes: `"{text}"`',) if "string" in wanted else ()
 
 

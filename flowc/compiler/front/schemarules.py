@@ -130,13 +130,9 @@ _SCALAR_TYPES: dict[type, str] = {
 
 
 def has_type(node: Node, types: frozenset[str]) -> bool:
-    """Whether the node is of one of the types; an empty set means any."""
-    if not types:
-        return True
+    """Whether the node is of one of the types; an empty set means any. `5.0` is no whole number here."""
     found = type_of(node)
-    if found in types or (found == "integer" and "number" in types):
-        return True
-    return found == "number" and "integer" in types and isinstance(node, Scalar) and float(node.value or 0).is_integer()
+    return not types or found in types or (found == "integer" and "number" in types)
 
 
 def accepts(rule: Rule, node: Node) -> bool:
@@ -196,9 +192,10 @@ def scalar_fault(rule: Rule, node: Scalar) -> str | None:
             return "pattern"
         return _size_fault(rule, value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if value < rule.schema.get("minimum", value):
+        least, most = rule.schema.get("minimum"), rule.schema.get("maximum")
+        if least is not None and not value >= least:  # NaN is not at least anything
             return "minimum"
-        if value > rule.schema.get("maximum", value):
+        if most is not None and value > most:
             return "maximum"
     return None
 

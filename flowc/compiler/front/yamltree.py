@@ -167,6 +167,7 @@ class _Composer:
         span = self._span(start, event.end_mark.index)
         if "\0" in text:
             self._reporter.error("control-character", "the value holds a NUL character", span)
+            text = text.replace("\0", "\N{SYMBOL FOR NULL}")  # what quotes names takes none
         self._add(Scalar(span, text, text if text_wanted else plain_value(text), style), event.anchor, 1)
 
     def _alias(self, event: Any) -> None:

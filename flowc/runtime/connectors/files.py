@@ -286,12 +286,25 @@ def too_many(path: Path, words: str, most: int) -> DataError:
     )
 
 
-def demand_columns(path: Path, metadata: Any, most: int) -> None:
-    """Raises DataError where a file of Parquet has too many columns, with those within others, or one of no name."""
+def demand_columns(path: Path, metadata: Any, most: int, wanted: Iterable[str] = ()) -> None:
+    """Raises DataError where a file of Parquet has too many columns, with those within others, or one of no name.
+
+    Where only the columns `wanted` are read, others may be called whatever they are.
+    """
     if metadata.num_columns > most:
         raise too_many(path, f"it has {metadata.num_columns} columns, counted with those within others", most)
-    if wrong := nameless(metadata.schema.column(place).path for place in range(metadata.num_columns)):
+    names = [metadata.schema.column(place).path for place in range(metadata.num_columns)]
+    if (wrong := nameless(names)) and wanted:
+        parents = tuple(f"{name}." for name in wanted)
+        wrong = nameless(name for name in names if name in wanted or name.startswith(parents))
+    if wrong:
         raise unreadable(path, wrong, "give the column another name")
+
+
+def has_nul(kind: Any) -> bool:
+    """Whether a field of a schema or a type, or one within it, has a NUL in its name."""
+    fields = kind if isinstance(kind, pa.Schema) else (kind.field(place) for place in range(kind.num_fields))
+    return any("\0" in field.name or has_nul(field.type) for field in fields)
 
 
 def demand_names(path: Path, names: Sequence[str], columns: Iterable[Column] = ()) -> None:

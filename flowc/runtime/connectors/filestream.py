@@ -25,6 +25,7 @@ from flowc.runtime.connectors.files import (
     csv_options,
     demand_columns,
     demand_names,
+    has_nul,
     json_options,
     opened,
     parquet_options,
@@ -364,8 +365,10 @@ def _parquet(path: Path, row: int, most: int, demanded: Iterable[Column]) -> Ite
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        demand_columns(path, file.metadata, most)
+        wanted = [column.name for column in demanded]
+        demand_columns(path, file.metadata, most, wanted)
         demand_names(path, file.schema_arrow.names, demanded)
+        columns = wanted if has_nul(file.schema_arrow) else None
         at = 0
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
@@ -373,9 +376,9 @@ def _parquet(path: Path, row: int, most: int, demanded: Iterable[Column]) -> Ite
                 at += count
                 continue
             # Arrow tells of a column that is encrypted here; where its place is asked for first, it ends the process.
-            next(file.iter_batches(1, row_groups=[group]), None)
+            next(file.iter_batches(1, row_groups=[group], columns=columns), None)
             together = _rows_together(file.metadata.row_group(group))
-            for batch in file.iter_batches(together, row_groups=[group]):
+            for batch in file.iter_batches(together, row_groups=[group], columns=columns):
                 values = pa.StructArray.from_arrays(batch.columns, fields=list(batch.schema))
                 lines, at = pc.add(first_indices(len(values)), at), at + len(values)
                 if at > row:

@@ -49,8 +49,10 @@ def each(messages: Messages, method: str) -> Iterable[Any]:
 
 
 def size(messages: Messages) -> int:
-    """The bytes of messages: their values and keys."""
-    return sum(map(len, messages)) + sum(map(len, filter(None, each(messages, "key"))))
+    """The bytes of messages: their values, keys and headers."""
+    headers = chain.from_iterable(filter(None, _headers(messages)))
+    keys = sum(map(len, filter(None, each(messages, "key"))))
+    return sum(map(len, messages)) + keys + sum(len(name or "") + len(value or b"") for name, value in headers)
 
 
 def within(messages: Messages, most: int) -> int:
@@ -104,13 +106,14 @@ def _times(messages: Messages) -> dict[str, pa.Array]:
 def _headers(messages: Messages) -> list[Any]:
     """The headers of each message. Where a name is not UTF-8 the client gives none of them, and one without a name is.
 
-    It must not be asked twice: what it gives then has holes.
+    That one is given what it is told to have: asked twice, the client gives something with holes.
     """
     found, left = list[Any](), iter(each(messages, "headers"))
     while len(found) < len(messages):
         try:
             found.extend(left)
         except (SystemError, UnicodeDecodeError):
+            messages[len(found)].set_headers(list(_NAMELESS))
             found.append(_NAMELESS)
     return found
 

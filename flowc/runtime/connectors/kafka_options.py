@@ -36,6 +36,8 @@ _DEFAULTS: Mapping[str, object] = {
 }
 _ABOVE = {_RECEIVED: ("fetch.max.bytes", _OVERHEAD), "reconnect.backoff.max.ms": ("reconnect.backoff.ms", 0)}
 """Settings that librdkafka wants to be no lower than others, and by how much."""
+_DIGITS = 18
+"""Of numbers that are set; longer ones librdkafka refuses."""
 _OWN: Mapping[str, object] = {
     "enable.auto.commit": "false",
     "enable.auto.offset.store": "false",
@@ -71,9 +73,9 @@ def held(given: Mapping[str, object], most: int) -> dict[str, object]:
 
     What the connection says itself stays. A message that is larger is fetched all the same.
     """
-    kilobytes, room = max(1, most >> 10), _number(given, _RECEIVED, most + _OVERHEAD) - _OVERHEAD
-    least = _number(given, "message.max.bytes", _SMALLEST)
-    fetched = _number(given, "fetch.max.bytes", max(min(most, room), least))
+    kilobytes, room = max(1, most >> 10), number(given, _RECEIVED, most + _OVERHEAD) - _OVERHEAD
+    least = number(given, "message.max.bytes", _SMALLEST)
+    fetched = number(given, "fetch.max.bytes", max(min(most, room), least))
     made = {"queued.max.messages.kbytes": kilobytes, "fetch.max.bytes": fetched}
     made["fetch.message.max.bytes"] = max(_SMALLEST, min(most, _PARTITION))
     made["message.max.bytes"] = max(_SMALLEST, min(fetched, _MESSAGE))
@@ -145,7 +147,7 @@ def _defaults(given: Mapping[str, object]) -> dict[str, object]:
     Kafka's newer group protocol has its strategy on the broker.
     """
     left = ("partition.assignment.strategy",) if _new_protocol(given) else ()
-    above = {name: _number(given, lower, 0) + more for name, (lower, more) in _ABOVE.items()}
+    above = {name: number(given, lower, 0) + more for name, (lower, more) in _ABOVE.items()}
     return {
         name: max(value, above[name]) if name in above and isinstance(value, int) else value
         for name, value in _DEFAULTS.items()
@@ -153,10 +155,10 @@ def _defaults(given: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _number(given: Mapping[str, object], name: str, default: int) -> int:
+def number(given: Mapping[str, object], name: str, default: int) -> int:
     """What the connection sets; what is no number librdkafka refuses itself."""
     value = str(given.get(name, default))
-    return int(value) if value.isdecimal() else default
+    return int(value) if value.isdecimal() and len(value) <= _DIGITS else default
 
 
 def _new_protocol(made: Mapping[str, object]) -> bool:

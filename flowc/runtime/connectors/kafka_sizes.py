@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import EngineError
+from flowc.runtime.connectors.kafka_options import number
 from flowc.runtime.extras import driver
 
 _UNTOLD = 1_000_000
@@ -68,7 +69,7 @@ def told_limits(client: Any, topics: Iterable[str], seconds: float) -> dict[str,
 def limits(told: Mapping[str, int], topics: Iterable[str], settings: Mapping[str, object]) -> dict[str, int]:
     """The largest message that is sent to each topic: never more than the connection's own `message.max.bytes`."""
     own = settings.get(_LIMIT)
-    most = _MOST if own is None else int(str(own))
+    most = number(settings, _LIMIT, _MOST)
     return {topic: min(told.get(topic, _UNTOLD if own is None else most), most) for topic in topics}
 
 
@@ -76,6 +77,6 @@ def sized(limits: Mapping[str, int], settings: Mapping[str, object]) -> dict[str
     """What a producer is told, so that it makes no batch that one of the topics refuses."""
     if not limits:
         return {}
-    full = int(str(settings.get(_FULL, _BATCH)))
+    full = number(settings, _FULL, _BATCH)
     largest = max(_LEAST, min(max(limits.values()), _MOST))
     return {_LIMIT: largest, _FULL: max(1, min(full, *(max(1, limit - _FRAME) for limit in limits.values())))}

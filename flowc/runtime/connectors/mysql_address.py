@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from functools import cache
@@ -66,8 +67,8 @@ def _options(query: str) -> dict[str, str]:
 def _seconds(given: str | None) -> int:
     if given is None:
         return _CONNECT_SECONDS
-    if not given.isdigit() or int(given) == 0:
-        raise _unusable("has a `connect-timeout` that is no number of seconds")
+    if not re.fullmatch("[0-9]{1,6}", given) or int(given) == 0:
+        raise _unusable("has a `connect-timeout` that is no number of seconds up to 999999")
     return int(given)
 
 

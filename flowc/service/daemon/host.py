@@ -6,7 +6,6 @@ takes the process along. What it tells goes as lines of JSON to its standard out
 
 from __future__ import annotations
 
-import fcntl
 import io
 import logging
 import os
@@ -15,7 +14,6 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from flowc.runtime.interrupts import end_at_the_second
 from flowc.runtime.lean import without_pandas
 from flowc.service.daemon.channel import Channel, Wire
 from flowc.service.daemon.job import Job
+from flowc.service.daemon.spill import spilling
 from flowc.service.daemon.worker import Worker
 from flowc.service.secrets import Resolver
 
@@ -36,6 +35,7 @@ SPEAKER: ContextVar[Channel | None] = ContextVar("speaker", default=None)
 
 def main() -> None:
     """Reads the jobs, runs them, and leaves with the exit code of the worst."""
+    source, sink = spilling()
     end_at_the_second()
     without_pandas()
     size = int.from_bytes(sys.stdin.buffer.read(8), "big")
@@ -45,7 +45,7 @@ def main() -> None:
     os.register_at_fork(after_in_child=lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), told))
     wire = Wire(os.fdopen(told, "wb"), Resolver(os.environ, Path(jobs[0].checked.project.root)))
     process = Channel(wire, jobs)
-    _capture(process)
+    _capture(process, source, sink)
     logging.getLogger("flowc").addHandler(Forward(process))
     workers = [Worker(job, Channel(wire, (job,), number)) for number, job in enumerate(jobs)]
     _listen(workers)
@@ -73,7 +73,7 @@ def _run(workers: Sequence[Worker]) -> int:
     return max(codes)
 
 
-_ROOM, _LINE = 1 << 20, 1 << 16
+_LINE = 1 << 16
 
 
 class Forward(logging.Handler):
@@ -90,11 +90,8 @@ class Forward(logging.Handler):
         speaker.event(level, record.getMessage(), {"logger": record.name})
 
 
-def _capture(process: Channel) -> None:
+def _capture(process: Channel, source: int, sink: int) -> None:
     """Whatever a library or a user's function writes to standard output or error becomes lines of the log."""
-    source, sink = os.pipe()
-    with suppress(OSError):  # who writes much and holds Python's lock meanwhile would wait for the thread that reads it
-        fcntl.fcntl(sink, fcntl.F_SETPIPE_SZ, _ROOM)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     os.close(sink)
