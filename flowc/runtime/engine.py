@@ -200,11 +200,12 @@ class Engine:
             return made
 
         given = pa.string() if source is UNKNOWN else arrow_type(source)
-        gives = pa.null() if column.type == UNKNOWN else arrow_type(column.type)
+        gives: pa.DataType | pa.Field = pa.null() if column.type == UNKNOWN else arrow_type(column.type)
+        gives = _engine_field(column) if column.type.kind is Kind.JSON else gives
         return self._function("flowc_fit", exactly, given, gives, sql)
 
     def _function(
-        self, name: str, function: Callable[..., pa.Array], takes: pa.DataType, gives: pa.DataType, sql: str
+        self, name: str, function: Callable[..., pa.Array], takes: pa.DataType, gives: pa.DataType | pa.Field, sql: str
     ) -> str:
         """SQL that calls a function which is known to this session alone."""
         self._functions += 1
