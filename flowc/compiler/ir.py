@@ -83,8 +83,6 @@ class Sql:
     """Columns that are NULL in every row, whatever type the engine says they have."""
     stars: tuple[Span, ...] = ()
     """Where each `*` of the output is written."""
-    chosen: tuple[str, ...] = ()
-    """The columns that hold decimals whose digits PostgreSQL chooses by the values: means, quotients, powers."""
 
 
 @dataclass(frozen=True, slots=True)

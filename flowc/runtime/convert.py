@@ -184,12 +184,28 @@ def _to_float(array: pa.Array, source: DataType, target: DataType, _zone: str | 
         made = array.cast(wanted, safe=False)
         _demand_equal(made.cast(array.type), array)
         return made
+    if pa.types.is_decimal(array.type) and array.type.scale >= _COMPUTED_PLACES:
+        return _nearest(decimal_text(array), wanted)
     made = array.cast(wanted)
     if pa.types.is_decimal(array.type):
         _demand_equal(to_decimal(made.cast(pa.string()), array.type), array)
     elif not pc.all(same_number(array, made.cast(pa.string()))).as_py():
         raise Misfit
     return made
+
+
+_COMPUTED_PLACES = 20
+"""So many places have means, quotients, powers and roots of decimals on flowc's own engine, however many they need."""
+_LAST_WHOLE = {pa.float32(): 2.0**24, pa.float64(): 2.0**53}
+
+
+def _nearest(texts: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """The floats nearest to decimals, of which no digit before the point may be lost."""
+    made = texts.cast(wanted)
+    great = pc.greater(pc.abs(made), _LAST_WHOLE[wanted])
+    if pc.any(great).as_py() and not pc.all(same_number(texts, made.cast(pa.string())).filter(great)).as_py():
+        raise Misfit
+    return _in_range(texts, made)
 
 
 def _same_back(array: pa.Array, made: pa.Array) -> pa.Array:

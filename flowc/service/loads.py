@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Protocol
 
-from flowc.catalog import Column, Table
+from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Mode, Pipeline, Source, Sql
-from flowc.compiler.loads.load import Reread, finder
-from flowc.compiler.loads.reads import ENGINE, read_of, with_floats
+from flowc.compiler.loads.load import Reread
+from flowc.compiler.loads.reads import read_of
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.lowering.context import Watermark
 from flowc.compiler.lowering.lower import lower_pipeline
@@ -34,7 +34,7 @@ from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
 from flowc.service.sessions import Sessions, not_runnable, runnable
 from flowc.service.sourcecolumns import Found, found_columns, over
 from flowc.service.watermarks import bound_of, stored_watermark
-from flowc.types import UNKNOWN, DataType, Kind
+from flowc.types import UNKNOWN
 
 
 class Observer(Protocol):
@@ -218,9 +218,6 @@ def prepare(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporte
     apply, columns = read_on
     if (table := live or apply.target.table) is not None:
         columns = _untyped_nulls(apply.input, columns)
-        if isinstance(apply.input, Sql) and (names := _as_floats(apply.input, columns, table)):
-            apply = replace(apply, input=with_floats(apply.input, [column.name for column in columns], names))
-            columns = tuple(replace(c, type=DataType(Kind.FLOAT64)) if c.name in names else c for c in columns)
         check_output(apply, columns, table, reporter, live=True)
     else:
         check_made(apply, columns, reporter, live=True)
@@ -280,13 +277,6 @@ def _typed(
     """The load with its SQL written for the columns of its sources; None for errors."""
     made = _filled_in(run, pipeline, index, None, found, reporter) if found else apply
     return replace(apply, input=over(made.input, apply.input)) if made is not None else None
-
-
-def _as_floats(node: Sql, columns: tuple[Column, ...], table: Table) -> tuple[str, ...]:
-    """Means, quotients and the like that go into floats: there they are the nearest ones, as in PostgreSQL."""
-    chosen = node.chosen if node.engine == ENGINE else ()
-    floats = finder([column for column in table.columns if column.type.is_float])
-    return tuple(c.name for c in columns if c.name in chosen and c.type.kind is Kind.DECIMAL and floats(c.name))
 
 
 def _filled_in(

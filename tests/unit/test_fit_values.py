@@ -32,6 +32,7 @@ def fitted(array, target, *, source=None, timezone=None, nullable=True):
     return fit(batch(array, source), [column], timezone)
 
 
+MEANS = pa.decimal128(38, 20)
 FITS = [
     (pa.array([1.0, -0.0, None, 2.0**53], F64), "bigint", [1, 0, None, 2**53]),
     (pa.array([-128, 127], I64), "tinyint", [-128, 127]),
@@ -46,6 +47,8 @@ FITS = [
     (pa.array([D("1.50"), D("-2.00")]), "numeric(2,1)", [D("1.5"), D("-2.0")]),
     (pa.array([D("5.00")]), "integer", [5]),
     (pa.array([D("0.10"), D("12.25")]), "double", [0.1, 12.25]),
+    (pa.array([D("2.66666666666666666667"), D(0), None], MEANS), "double", [2.6666666666666665, 0.0, None]),
+    (pa.array([D("0.33333333333333333333")], MEANS), "real", [0.3333333432674408]),
     (pa.array([D("0.00000001")]), "numeric", ["0.00000001"]),
     (pa.array([0, 1, None], I64), "boolean", [False, True, None]),
     (pa.array(["abc", "日本語", None]), "varchar(3)", ["abc", "日本語", None]),
@@ -90,6 +93,8 @@ MISFITS = [
     (pa.array([D("1.25")]), "numeric(10,1)", 1, "1.25"),
     (pa.array([D("1.25")]), "integer", 1, "1.25"),
     (pa.array([D("12345678901234567.89")]), "double", 1, "12345678901234567.89"),
+    (pa.array([D(1), D("12345678901234567.89")], MEANS), "double", 2, "12345678901234567.89"),
+    (pa.array([D("0.12345678901234567")]), "double", 1, "0.12345678901234567"),
     (pa.array([0, 2], I64), "boolean", 2, "2"),
     (pa.array([True]), "integer", 1, "True"),
     (pa.array(["1"]), "integer", 1, "1"),

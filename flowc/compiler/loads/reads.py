@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
-
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
@@ -75,13 +72,6 @@ def repeated(read: Read, column: str, name: str) -> Read:
     """A read with one of its columns once more, under another name, as the last one."""
     again = f"flowc_source.{ident(column)} AS {ident(name)}"
     return _around(read, f"SELECT flowc_source.*, {again} FROM (\n{query_text(read)}\n) AS flowc_source")
-
-
-def with_floats(node: Sql, columns: Sequence[str], names: Collection[str]) -> Sql:
-    """A query of the engine with some of its columns, which are decimals, as the floats nearest to them."""
-    # By way of text: the engine itself misses the nearest one by a digit or two.
-    chosen = (f"CAST(CAST({ident(c)} AS varchar) AS double) AS {ident(c)}" if c in names else ident(c) for c in columns)
-    return replace(node, text=f"SELECT {', '.join(chosen)} FROM (\n{bare(node.text)}\n) AS flowc_source")
 
 
 def _around(read: Read, sql: str) -> Read:

@@ -231,7 +231,6 @@ def _sql(
     node = Sql(
         name, inputs, engine, text, found.reads, columns, query.text, origins, spans, functions,
         dialect=query.dialect, nulls=found.nulls, stars=output_stars(query),
-        chosen=tuple(field.name for field in found.fields or () if field.chosen),
     )  # fmt: skip
     return Lowered(node, found.fields)
 
