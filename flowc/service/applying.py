@@ -26,7 +26,7 @@ from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import Change, DatabasePlan, Snapshot, Statement
 from flowc.runtime.connector import Database, TableStore
 from flowc.service.history import claim_history, encode_snapshot
-from flowc.service.locks import Patience, apply_lock, owner_name, shared_lock
+from flowc.service.locks import TABLE_LOCK, Patience, apply_lock, owner_name, shared_lock, waiting_for
 from flowc.service.prechecks import ask, count, failed, judged
 from flowc.service.scope import Scope
 
@@ -51,7 +51,7 @@ class Limits:
     """How long to wait, in seconds: for another apply, for a lock on a table, and for one statement (0: for ever)."""
 
     lock: float = 10.0
-    table_lock: float = 5.0
+    table_lock: float = TABLE_LOCK
     statement: float = 0.0
 
 
@@ -104,7 +104,7 @@ def apply_database(work: Apply) -> Applied:
 
     Raises FlowcError where it stops: the statements before are done and recorded, what is transactional is undone.
     """
-    began, patience = time.monotonic(), Patience(work.limits.lock)
+    began, patience = time.monotonic(), Patience(work.limits.lock, work.limits.table_lock)
     with apply_lock(*work.control, patience, work.second, work.project) as prove:
         with shared_lock(*work.control, patience):
             claim_history(*work.control, work.scope, work.kind)
@@ -206,8 +206,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _record(work: Apply, statement: str) -> None:
-    work.control[0].execute(statement)
+def _record(work: Apply, statement: str, into: str = sql.MIGRATIONS) -> None:
+    database = work.control[0]
+    with waiting_for(work.dialect.state_table(into), database):
+        database.execute(statement)
 
 
 def _limit(work: Apply) -> None:
@@ -289,7 +291,8 @@ def _together(work: Apply, version: int, group: list[Numbered], total: int, prov
     _recount(work, group)
     for number, change, statement in group:
         work.watcher.begins(work.kind, statement, number, total)
-        database.execute(statement.sql)
+        with waiting_for(change.object, database):
+            database.execute(statement.sql)
         if statement.recheck:
             _recheck((change,), database)
         if statement.bare is not None:
@@ -297,8 +300,9 @@ def _together(work: Apply, version: int, group: list[Numbered], total: int, prov
         _record(
             work,
             sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect),
+            sql.STEPS,
         )
-        _record(work, sql.end_step(work.project, version, number, _now(), dialect))
+        _record(work, sql.end_step(work.project, version, number, _now(), dialect), sql.STEPS)
     _record(work, sql.advance(work.project, version, group[-1][0], dialect))
     database.commit()
 
@@ -351,12 +355,15 @@ def _alone(work: Apply, version: int, entry: Numbered, total: int, prove: Callab
     _recheck(_parts(work, [change]), work.database)
     _recount(work, [entry])
     work.watcher.begins(work.kind, statement, number, total)
-    _record(work, sql.forget_step(work.project, version, number, dialect))
+    _record(work, sql.forget_step(work.project, version, number, dialect), sql.STEPS)
     _record(
-        work, sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect)
+        work,
+        sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect),
+        sql.STEPS,
     )
-    _guarded(work, change, statement)
-    _record(work, sql.end_step(work.project, version, number, _now(), dialect))
+    with waiting_for(change.object, work.database):
+        _guarded(work, change, statement)
+    _record(work, sql.end_step(work.project, version, number, _now(), dialect), sql.STEPS)
     _record(work, sql.advance(work.project, version, number, dialect))
 
 

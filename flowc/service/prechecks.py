@@ -8,6 +8,7 @@ from dataclasses import replace
 from flowc.errors import DataError, EngineError
 from flowc.migration import Change, Precheck, TableChanges
 from flowc.runtime.connector import Database, TableStore
+from flowc.service.locks import waiting_for
 
 
 def judged(tables: Sequence[TableChanges], database: Database) -> tuple[TableChanges, ...]:
@@ -23,8 +24,9 @@ def _judged(table: TableChanges, database: Database) -> TableChanges:
 
 def _judge(change: Change, database: Database) -> Change:
     """What no statement makes is not asked about: why is said already."""
-    checks = () if change.blocked else tuple(ask(check, database) for check in change.prechecks)
-    lost = count(change.rows, database) if change.rows else None
+    with waiting_for(change.object, database):
+        checks = () if change.blocked else tuple(ask(check, database) for check in change.prechecks)
+        lost = count(change.rows, database) if change.rows else None
     return replace(change, prechecks=checks, lost=lost)
 
 
