@@ -28,6 +28,7 @@ MOST_TERMS = 500
 """In a row of operators: the engine takes a time for it that grows with the square of their number."""
 
 _NAMED = ("compute the inner calls in a CTE: `WITH part AS (SELECT round(a) AS b …) SELECT round(b) … FROM part`",)
+_SHARED = ("make the SQL smaller that is reported before, or give it a project of its own",)
 
 __all__ = ["DataFusion", "translate", "translate_expression"]
 
@@ -46,8 +47,10 @@ def translate(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allow
 def translate_expression(
     parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowance | None = None
 ) -> str | None:
-    """The tree as text for `engine`; None after an error, which may have been that of another query of the project."""
+    """The tree as text for `engine`; None after an error. Once the allowance is spent, everything is one."""
     before, allowance = len(reporter.found), allowance or Allowance()
+    if allowance.spent:
+        _report_spent(parsed, engine, reporter)
     if allowance.spent or _is_too_long(parsed, engine, reporter):
         return None
     if engine == DATAFUSION:
@@ -101,6 +104,11 @@ def _report_unread(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
 def _report_large(parsed: SqlTree, grown: TooLarge, engine: str, reporter: Reporter) -> None:
     message = f"the calls in each other are too large for {engine}, which is given some of their values twice"
     reporter.error("sql-too-large", message, parsed.span(grown.node or parsed.tree), helps=_NAMED)
+
+
+def _report_spent(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
+    message = f"this is not written for {engine}: SQL before it took all that may be written for one project"
+    reporter.error("sql-too-large", message, parsed.span(parsed.tree), helps=_SHARED)
 
 
 def _too_long(tree: exp.Expression) -> exp.Expression | None:
