@@ -114,7 +114,7 @@ def run_load(
     A `FlowcError` of any step is in the result's `error`, with the target as it was before; any other exception, such
     as KeyboardInterrupt, undoes the load too and goes on to the caller. `sources` opens a connection by its name: a
     session that is used for one read, or a folder of files; `functions` loads those of the project. `guard` raises
-    where the table may not be written, and is asked under the lock of loads. `commit=False` undoes everything at the end.
+    where the table may not be written, and is asked under the lock of loads. `commit=False` undoes all at the end.
     """
     result = LoadResult(plan.pipeline, str(plan.table), plan.mode)
     run = _Run(target, sources, progress, result, functions=functions)
