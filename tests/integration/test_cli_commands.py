@@ -76,6 +76,15 @@ pipelines:
     assert "2 errors; nothing was run" in done.err
 
 
+def test_lint_does_not_call_an_event_time_that_nobody_declares_no_time(folder):
+    history = "mode: scd2, keys: [id], event_time: upd, ttl: 30d, to: { connection: store, table: h }"
+    query = 'sql: "SELECT id, {} AS upd FROM shop.anything"'
+    for column, code in (("changed", 0), ("1", 1)):
+        folder.write("specs/more.yaml", f"pipelines:\n  h: {{ from: raw, {query.format(column)}, {history} }}\n")
+        done = folder.flowc("lint", "--format", "concise")
+        assert (done.code, "event-time-not-a-time" in done.out) == (code, code == 1), done.out
+
+
 @pytest.mark.parametrize("name", ["none", "none.yaml", "a/b"])
 def test_lint_of_nothing_is_an_error_of_usage(folder, name):
     done = folder.flowc("lint", name)
