@@ -14,13 +14,13 @@ from sqlglot.errors import SqlglotError, TokenError, UnsupportedError
 from flowc.compiler.dialects import as_read
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.sql.allowance import Allowance, TooLarge
-from flowc.compiler.sql.hazards import report_hazards
+from flowc.compiler.sql.hazards import report_hazards, report_missing
 from flowc.compiler.sql.meaning.datafusion_joins import with_conditions
 from flowc.compiler.sql.meaning.datafusion_json import is_json, numbered, with_json
 from flowc.compiler.sql.meaning.functions import missing_functions, names_of_relations
 from flowc.compiler.sql.meaning.reword import reword
 from flowc.compiler.sql.misread import report_misread
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.sqltext import SqlTree, names_in
 from flowc.diagnostics import Reporter, Severity
 
 DATAFUSION = "datafusion"
@@ -132,11 +132,11 @@ def _has_functions(text: str, named: Collection[str], parsed: SqlTree, engine: s
         message = f"the SQL cannot be translated from {parsed.dialect} to {engine}"
         reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
         return False
-    helps = [f"write it in {engine}'s SQL and say `dialect: {engine}`"]
-    span = parsed.span(parsed.tree) if missing else None  # once: it takes a look at the whole tree
-    for name in missing:
-        message = f"`{name}` of {parsed.dialect} has no translation to {engine}"
-        reporter.error("untranslatable-sql", message, span, helps=helps)
+    if missing:
+        span = parsed.span(parsed.tree)  # once: it takes a look at the whole tree
+        words = names_in(parsed.text.text, parsed.dialect)
+        for name in missing:
+            report_missing(name, parsed.dialect, engine, span, reporter, written=name.lower() in words)
     return not missing
 
 
