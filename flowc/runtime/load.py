@@ -165,7 +165,7 @@ def _transact(plan: LoadPlan, run: _Run, guard: Callable[[], None] | None, *, co
         else:
             run.target.rollback()
     except BaseException as failed:
-        if isinstance(failed, DataError) and failed.code == violations.CODE:
+        if isinstance(failed, DataError) and failed.code in violations.CODES:
             _explained(plan, run, failed)
         else:
             _undo(run.target, failed)

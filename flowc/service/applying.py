@@ -123,6 +123,7 @@ def apply_database(work: Apply) -> Applied:
 
 
 _UNTOUCHED = "the data does not allow what is planned; nothing was changed"
+_NO_WAY = "what is planned cannot be done as it is; nothing was changed"
 _MORE = "more rows would be lost than when the plan was made; nothing was changed"
 _MORE_NOW = "more rows would be lost than when the plan was made; what was done before is recorded, the rest not begun"
 _STOPPED = "the data no longer allows what is planned; what was done before is recorded, and the rest was not begun"
@@ -133,8 +134,15 @@ def refuse_blocked(changes: Sequence[Change], message: str = _UNTOUCHED) -> None
     reasons = [f"{change.object}{_place(change)}: {reason}" for change in changes for reason in failed(change)]
     if reasons:
         helps = [check.help for change in changes for check in change.prechecks if check.failed]
-        help = helps[0] if helps else "change the declaration"
-        raise UsageError(message, code="precheck-failed", help=help, details=tuple(reasons))
+        if not helps and message == _UNTOUCHED:
+            message = _NO_WAY
+        helps += [_mend(change.blocked) for change in changes if change.blocked]
+        raise UsageError(message, code="precheck-failed", help=helps[0], details=tuple(reasons))
+
+
+def _mend(blocked: str) -> str:
+    """What would mend it: why no statement makes a change ends with that, behind a colon."""
+    return blocked.rpartition(": ")[2] if ": " in blocked else "change the declaration"
 
 
 def _place(change: Change) -> str:

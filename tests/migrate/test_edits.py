@@ -128,3 +128,15 @@ def test_data_that_does_not_allow_an_edit_is_counted_and_nothing_is_changed(stor
 
 def _told(edit: Edit, words: str) -> bool:
     return any(f"w.{edit.table}" in line and edit.refused in line for line in words.splitlines())
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_what_is_in_the_way_is_said_to_be_taken_away(store: Store):
+    project = Inside(store.folder, {"STORE": store.dsn})
+    specs(project, store, {"t": "columns: { id: bigint primary key, a: integer }"})
+    assert project.flowc("apply", "--yes").code == 0
+    store.run("CREATE VIEW v AS SELECT a FROM t")
+    specs(project, store, {"t": "columns: { id: bigint primary key, a: bigint }"})
+    done = project.flowc("apply", "--yes")
+    assert "error[precheck-failed]: what is planned cannot be done as it is; nothing was changed" in done.err
+    assert "help: drop it first and make it again afterwards, or change it by hand" in done.err

@@ -99,7 +99,10 @@ def test_a_mistyped_keyword_is_recognised():
         ("postgres", "datafusion", "similarity(a, a)", ("flowc's own engine has no `similarity`", "")),
         (
             "duckdb", "sqlite", "list_sum(a)",
-            ("`array_sum` of duckdb has no translation to sqlite", "write it in sqlite's SQL and say `dialect: sqlite`"),
+            (
+                "`array_sum` of duckdb has no translation to sqlite",
+                "write it in sqlite's SQL and say `dialect: sqlite`",
+            ),
         ),
     ],
 )  # fmt: skip
