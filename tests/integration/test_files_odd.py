@@ -289,3 +289,22 @@ def test_a_file_of_a_header_alone_makes_no_table_and_says_what_would(project, tm
     assert error["message"] == "nothing tells the type of column `id`, and sqlite makes none without"
     assert "`columns: { id: bigint }`" in error["help"]
     assert "load once there are some" in error["help"]
+
+
+def test_outputs_without_a_name_are_called_as_postgres_calls_them(project, tmp_path):
+    (tmp_path / "a.csv").write_text("x,max,upper\n1,2,a\n3,4,b\n")
+    queries = {
+        "SELECT max(x) FROM source": ["max"],
+        "SELECT count(*), upper(upper), CAST(max AS text), x + 1 FROM source GROUP BY upper, max, x ORDER BY upper": [
+            "count", "upper", "max", "_c4",
+        ],
+        "SELECT max(x), max(max) FROM source": ["_c1", "_c2"],
+        "SELECT max(max) FROM source GROUP BY upper HAVING max(max) > 0": ["max"],
+    }  # fmt: skip
+    source, to = "from: { connection: d, path: a.csv, format: csv }", "to: { connection: w, table: t%d }, mode: append"
+    pipelines = [f'p{i}: {{ {source}, sql: "{sql}", {to % i} }}' for i, sql in enumerate(queries)]
+    project.write("specs/p.yaml", SPECS_OF_OTHERS.format(pipelines=", ".join(pipelines), streams=""))
+    assert project.flowc("run", "--once").code == 0
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as store:
+        made = [[column[1] for column in store.execute(f"PRAGMA table_info(t{i})")] for i in range(len(queries))]
+    assert made == list(queries.values())
