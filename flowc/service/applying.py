@@ -27,7 +27,7 @@ from flowc.migration import Change, DatabasePlan, Snapshot, Statement
 from flowc.runtime.connector import Database, TableStore
 from flowc.service.history import claim_history, encode_snapshot
 from flowc.service.locks import TABLE_LOCK, Patience, apply_lock, owner_name, shared_lock, waiting_for
-from flowc.service.prechecks import ask, count, failed, judged
+from flowc.service.prechecks import ask, count, judged, refuse_blocked
 from flowc.service.scope import Scope
 
 _SILENT = ("alter_type", "add_column", "alter_generation", "rebuild_table")
@@ -122,31 +122,9 @@ def apply_database(work: Apply) -> Applied:
     return Applied(plan.connection, version, total, time.monotonic() - began)
 
 
-_UNTOUCHED = "the data does not allow what is planned; nothing was changed"
-_NO_WAY = "what is planned cannot be done as it is; nothing was changed"
 _MORE = "more rows would be lost than when the plan was made; nothing was changed"
 _MORE_NOW = "more rows would be lost than when the plan was made; what was done before is recorded, the rest not begun"
 _STOPPED = "the data no longer allows what is planned; what was done before is recorded, and the rest was not begun"
-
-
-def refuse_blocked(changes: Sequence[Change], message: str = _UNTOUCHED) -> None:
-    """Raises UsageError for changes that the data, or the engine, does not allow."""
-    reasons = [f"{change.object}{_place(change)}: {reason}" for change in changes for reason in failed(change)]
-    if reasons:
-        helps = [check.help for change in changes for check in change.prechecks if check.failed]
-        if not helps and message == _UNTOUCHED:
-            message = _NO_WAY
-        helps += [_mend(change.blocked) for change in changes if change.blocked]
-        raise UsageError(message, code="precheck-failed", help=helps[0], details=tuple(reasons))
-
-
-def _mend(blocked: str) -> str:
-    """What would mend it: why no statement makes a change ends with that, behind a colon."""
-    return blocked.rpartition(": ")[2] if ": " in blocked else "change the declaration"
-
-
-def _place(change: Change) -> str:
-    return "" if change.place is None else f" ({change.place})"
 
 
 def refuse_losses(changes: Iterable[Change], approved: Mapping[str, int], message: str = _MORE) -> None:
