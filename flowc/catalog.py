@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from flowc.types import DataType
 
+READS = ", which reads "
+"""What stands between a view that depends on a table and the columns that it reads, where they are known."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:

@@ -23,14 +23,13 @@ _NAME = re.compile(
     r"signature|credentials?|jaas\.config|oauthbearer\.config|key\.pem|(?:^|[._-])sig)$",
     re.IGNORECASE,
 )
-_BEFORE = r":/{1,3}(?:\$\{[^{}]*\}|[^\s/?#:'\"`$]|\$(?!\{)){0,256}:"
-_USER = re.compile(_BEFORE + "(?P<secret>.+)@", re.DOTALL)
-_IN_PROSE = re.compile(_BEFORE + r"(?P<secret>[^\s'\"`]{1,4096})@")
-"""Bounded, for a text without an end may begin as many addresses as it has letters."""
+_HEAD = re.compile(r":/++(?:\$\{[^{}]*\}|[^\s/?#:'\"`])*+:")
+"""An address up to its password. Possessive, as a text without an end may begin as many addresses as it has letters."""
+_WORD_END = re.compile(r"[\s'\"`]|$")
 _QUERY = re.compile(r"[?&;](?P<name>[\w.%-]+)=(?P<secret>.*?)(?=&[\w.%-]+=|$)", re.DOTALL)
 _WORDS = re.compile(
     r"(?:^|(?<=\s))(?P<name>[\w.-]+)\s*=\s*"
-    r"(?:(?:'(?P<single>(?:[^'\\]|\\.)*)'|\"(?P<double>(?:[^\"\\]|\\.)*)\")(?=[\s;]|$)|(?P<bare>.+?)(?=\s+[\w.-]+\s*=|$))",
+    r"(?:(?:'(?P<single>(?:[^'\\]|\\.)*)'|\"(?P<double>(?:[^\"\\]|\\.)*)\")(?=[\s;]|$)|(?P<bare>.+?)(?=(?<!\s)\s++[\w.-]++\s*+=|$))",
     re.DOTALL,
 )
 _PARAMETER = re.compile(r"[?&;=]")
@@ -48,7 +47,8 @@ def secret_places(text: str) -> list[Place]:
 
     A password may hold what an address is made of, so the last `@` ends it: rather too much is found than a piece less.
     """
-    found = {match.span("secret") for match in _USER.finditer(text)}
+    head = _HEAD.search(text)
+    found = {(head.end(), text.rfind("@"))} if head else set()
     for pattern in (_QUERY, _WORDS):
         named = (match for match in pattern.finditer(text) if names_secret(unquote(match["name"])))
         found |= {match.span(match.lastgroup or 0) for match in named}
@@ -86,8 +86,17 @@ def mask_address(text: str) -> str:
 
 def places_in_prose(text: str) -> list[Place]:
     """Where passwords stand in the addresses that occur in a text, each of them without spaces and quotes."""
-    found = (match.span("secret") for match in _IN_PROSE.finditer(text) if ":/" in text and "@" in text)
-    return [(start, end) for start, end in found if written_out(text[start:end])]
+    return [place for place in _passwords(text) if written_out(text[slice(*place)])] if "@" in text else []
+
+
+def _passwords(text: str) -> Iterator[Place]:
+    """Each up to the last `@` of its word: all that is between may be of the password."""
+    end = 0
+    for head in _HEAD.finditer(text):
+        if head.end() > end and (match := _WORD_END.search(text, head.end())) is not None:
+            end = match.start()
+            if (at := text.rfind("@", head.end(), end)) > head.end():
+                yield head.end(), at
 
 
 def mask_addresses(text: str) -> str:

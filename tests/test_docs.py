@@ -53,7 +53,7 @@ PIPELINE = {
     "sql": "SELECT customer_id, email, name, updated_at FROM customers",
     "to": "customers",
 }
-RUNNABLE = ("flowc", "cd", "mkdir", "export", "sed", "cp", "mv", "cat", "python", "curl")
+RUNNABLE = ("flowc", "cd", "(cd", "mkdir", "export", "sed", "cp", "mv", "cat", "python", "curl")
 SERVERS = {"KAFKA": "kafka", "WAREHOUSE_URL": "postgres"}
 """Names of variables, and the fixture whose address they hold in the tests."""
 TOPICS = "tutorial_"

@@ -62,12 +62,12 @@ def command(
     file = _plan_file(arguments)
     if file is not None:
         saved = read_plan(file, environment)
-        whole = prepare_whole([Path(path) for path in saved.specs], saved.environment)
+        whole = prepare_whole([Path(path) for path in saved.specs], saved.environment, lock_wait=limits.table_lock)
         check_project(saved, whole.checked.project.name, whole.checked.project.connections)
         refuse_destructive(saved.plan, allowed)
         yes = False
     else:
-        whole, saved = _planned(arguments, selected, environment, allowed)
+        whole, saved = _planned(arguments, selected, environment, allowed, limits)
         if saved.plan.empty:
             yes = True
         elif not yes and not _agreed():
@@ -86,10 +86,11 @@ def _plan_file(arguments: tuple[str, ...]) -> Path | None:
 
 
 def _planned(
-    arguments: tuple[str, ...], selected: tuple[str, ...], environment: str | None, allowed: tuple[str, ...]
-) -> tuple[Whole, SavedPlan]:
+    arguments: tuple[str, ...], selected: tuple[str, ...], environment: str | None, allowed: tuple[str, ...],
+    limits: Limits,
+) -> tuple[Whole, SavedPlan]:  # fmt: skip
     paths, names = specs_and_names(arguments)
-    whole = prepare_whole(paths, environment, checker=checker())
+    whole = prepare_whole(paths, environment, checker=checker(), lock_wait=limits.table_lock)
     chosen = (*names, *selected)
     plan = make_plan(whole.checked, whole.ir, whole.sessions, selection(chosen, whole))
     out(migration_text(plan, style_for(sys.stdout), columns=width_of(sys.stdout)))

@@ -19,6 +19,7 @@ from flowc.errors import UsageError
 from flowc.render.style import printable
 from flowc.service.importing import import_tables
 from flowc.service.live import history_of
+from flowc.service.locks import TABLE_LOCK
 from flowc.service.scope import Scope, scope_of
 from flowc.service.secrets import Resolver
 from flowc.service.sessions import Sessions
@@ -49,7 +50,7 @@ def command(
     resolver = Resolver(os.environ, root)
     conceal(resolver.masker)
     project = _project(specs, environment)
-    sessions = Sessions(found, resolver, scope_of(project) if project else Scope())
+    sessions = Sessions(found, resolver, scope_of(project) if project else Scope(), TABLE_LOCK)
     database = sessions.target(connection)
     declared = _known(project, connection)
     imported = import_tables(database, kind, connection, tables, declared, history_of(sessions, connection))

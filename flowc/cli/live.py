@@ -44,14 +44,14 @@ def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None
     reporter = Reporter()
     checked = stages.check_project(paths, reporter, environment=environment, env=os.environ)
     if checked is None:
-        raise _stop(reporter, len(reporter.found))
+        raise _stop(reporter)
     ir = lower(checked, reporter, env=os.environ)
     run_lints(checked, ir, reporter)
     found = blame(reporter.found, checked.project.pipelines)
     _check_names(checked, found, names)
     stopping = found.stopping(names)
-    if stopping:
-        raise _stop(reporter, len(stopping))
+    if stopping or any(ir.pipeline(name) is None for name in names):
+        raise _stop(reporter)
     say_errors(reporter.sorted())
     resolver = Resolver(os.environ, Path(checked.project.root))
     conceal(resolver.masker)
@@ -81,7 +81,7 @@ def single(names: Sequence[str], command: str) -> str:
     return names[0]
 
 
-def _stop(reporter: Reporter, stopping: int) -> click.exceptions.Exit:
+def _stop(reporter: Reporter) -> click.exceptions.Exit:
     say_errors(reporter.sorted())
     say(f"{summary(reporter.found)}; nothing was run")
     return click.exceptions.Exit(1)

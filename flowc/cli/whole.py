@@ -19,6 +19,7 @@ from flowc.errors import UsageError
 from flowc.render.diagnostics import summary
 from flowc.runtime.lean import without_pandas
 from flowc.service.blame import blame
+from flowc.service.locks import TABLE_LOCK
 from flowc.service.plans import close_selection
 from flowc.service.scope import scope_of
 from flowc.service.secrets import Resolver
@@ -40,11 +41,12 @@ def prepare_whole(
     show: Callable[[Iterable[Diagnostic]], None] = say_errors,
     checker: Checker | None = None,
     names: Sequence[str] = (),
+    lock_wait: float = TABLE_LOCK,
 ) -> Whole:
     """Compiles the project and shows what it finds. Any error ends the command with code 1.
 
     With `names`, those inside of pipelines that are not named do not, and such pipelines are left out. With a checker,
-    engines are asked about the queries, as `flowc lint` does.
+    engines are asked about the queries, as `flowc lint` does. `lock_wait` is how long sessions wait for others.
     """
     without_pandas()
     reporter = Reporter()
@@ -58,7 +60,8 @@ def prepare_whole(
     checked, ir = found
     resolver = Resolver(os.environ, Path(checked.project.root))
     conceal(resolver.masker)
-    return Whole(checked, ir, Sessions(checked.project.connections, resolver, scope_of(checked.project)))
+    sessions = Sessions(checked.project.connections, resolver, scope_of(checked.project), lock_wait)
+    return Whole(checked, ir, sessions)
 
 
 def selection(names: Sequence[str], whole: Whole) -> frozenset[str]:

@@ -104,6 +104,7 @@ def run_load(
     target: Database,
     sources: Sources,
     *,
+    guard: Callable[[], None] | None = None,
     functions: Load = no_functions,
     progress: Progress | None = None,
     commit: bool = True,
@@ -112,13 +113,13 @@ def run_load(
 
     A `FlowcError` of any step is in the result's `error`, with the target as it was before; any other exception, such
     as KeyboardInterrupt, undoes the load too and goes on to the caller. `sources` opens a connection by its name: a
-    session that is used for one read, or a folder of files; `functions` loads those of the project. `commit=False`
-    undoes everything at the end.
+    session that is used for one read, or a folder of files; `functions` loads those of the project. `guard` raises
+    where the table may not be written, and is asked under the lock of loads. `commit=False` undoes all at the end.
     """
     result = LoadResult(plan.pipeline, str(plan.table), plan.mode)
     run = _Run(target, sources, progress, result, functions=functions)
     try:
-        _transact(plan, run, commit=commit)
+        _transact(plan, run, guard, commit=commit)
     except FlowcError as error:
         run.result.error = error
     finally:
@@ -148,7 +149,7 @@ def _nowhere(connection: str) -> Database | Files:
     raise DataError(f"`{connection}` is not read: the rows are at hand", code="query-refused")
 
 
-def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
+def _transact(plan: LoadPlan, run: _Run, guard: Callable[[], None] | None, *, commit: bool) -> None:
     require_transactions(run.target, plan.writes)
     for step in plan.prepare:
         run.target.execute(step.sql)
@@ -156,13 +157,15 @@ def _transact(plan: LoadPlan, run: _Run, *, commit: bool) -> None:
         _begin(plan, run.target)
         if plan.lock:
             run.target.lock(plan.table)
+        if guard is not None:
+            guard()
         _carry_out(plan.steps, run)
         if commit:
             run.target.commit()
         else:
             run.target.rollback()
     except BaseException as failed:
-        if isinstance(failed, DataError) and failed.code == violations.CODE:
+        if isinstance(failed, DataError) and failed.code in violations.CODES:
             _explained(plan, run, failed)
         else:
             _undo(run.target, failed)

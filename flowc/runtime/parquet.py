@@ -14,6 +14,7 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import arrow_field, data_type
+from flowc.runtime.connectors.filelooks import not_parquet
 from flowc.runtime.connectors.files import (
     Files,
     demand_columns,
@@ -96,7 +97,7 @@ def _schema(path: Path, most: int, wanted: Sequence[str]) -> pa.Schema:
         demand_columns(path, found, most, wanted)
         schema = found.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
-        raise unreadable(path, str(error)) from None
+        raise unreadable(path, *(not_parquet(path) or (str(error),))) from None
     demand_names(path, schema.names)
     if not all(map(_is_utf8, _beside(found.metadata, schema))):
         raise unreadable(path, "what it holds beside its columns is not UTF-8", "write it without that metadata")

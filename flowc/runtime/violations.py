@@ -24,6 +24,8 @@ from flowc.runtime.names import listed, qualified, quoted
 Handed = tuple[Ingest, pa.RecordBatch]
 """Rows that were handed to a database, and the step that did it."""
 CODE = "constraint-violated"
+CODES = (CODE, "value-refused")
+"""The codes of what a constraint, or a type that the database made itself, does not let in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ def look_again(error: FlowcError, plan: LoadPlan, database: Explaining, repeat: 
     that the load itself has made is only there again when that was repeated.
     """
     with suppress(FlowcError):
-        found, gone = database.violated(plan.table, error.message), database.table(plan.table) is None
+        found = database.violated(plan.table, error.message)
+        gone = error.code == CODE and database.table(plan.table) is None
         if not gone and (not found or _known(error, found)):
             return
         try:

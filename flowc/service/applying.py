@@ -26,8 +26,8 @@ from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.migration import Change, DatabasePlan, Snapshot, Statement
 from flowc.runtime.connector import Database, TableStore
 from flowc.service.history import claim_history, encode_snapshot
-from flowc.service.locks import Patience, apply_lock, owner_name, shared_lock
-from flowc.service.prechecks import ask, count, failed, judged
+from flowc.service.locks import TABLE_LOCK, Patience, apply_lock, owner_name, shared_lock, waiting_for
+from flowc.service.prechecks import ask, count, judged, refuse_blocked
 from flowc.service.scope import Scope
 
 _SILENT = ("alter_type", "add_column", "alter_generation", "rebuild_table")
@@ -51,7 +51,7 @@ class Limits:
     """How long to wait, in seconds: for another apply, for a lock on a table, and for one statement (0: for ever)."""
 
     lock: float = 10.0
-    table_lock: float = 5.0
+    table_lock: float = TABLE_LOCK
     statement: float = 0.0
 
 
@@ -104,7 +104,7 @@ def apply_database(work: Apply) -> Applied:
 
     Raises FlowcError where it stops: the statements before are done and recorded, what is transactional is undone.
     """
-    began, patience = time.monotonic(), Patience(work.limits.lock)
+    began, patience = time.monotonic(), Patience(work.limits.lock, work.limits.table_lock)
     with apply_lock(*work.control, patience, work.second, work.project) as prove:
         with shared_lock(*work.control, patience):
             claim_history(*work.control, work.scope, work.kind)
@@ -122,23 +122,9 @@ def apply_database(work: Apply) -> Applied:
     return Applied(plan.connection, version, total, time.monotonic() - began)
 
 
-_UNTOUCHED = "the data does not allow what is planned; nothing was changed"
 _MORE = "more rows would be lost than when the plan was made; nothing was changed"
 _MORE_NOW = "more rows would be lost than when the plan was made; what was done before is recorded, the rest not begun"
 _STOPPED = "the data no longer allows what is planned; what was done before is recorded, and the rest was not begun"
-
-
-def refuse_blocked(changes: Sequence[Change], message: str = _UNTOUCHED) -> None:
-    """Raises UsageError for changes that the data, or the engine, does not allow."""
-    reasons = [f"{change.object}{_place(change)}: {reason}" for change in changes for reason in failed(change)]
-    if reasons:
-        helps = [check.help for change in changes for check in change.prechecks if check.failed]
-        help = helps[0] if helps else "change the declaration"
-        raise UsageError(message, code="precheck-failed", help=help, details=tuple(reasons))
-
-
-def _place(change: Change) -> str:
-    return "" if change.place is None else f" ({change.place})"
 
 
 def refuse_losses(changes: Iterable[Change], approved: Mapping[str, int], message: str = _MORE) -> None:
@@ -206,8 +192,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _record(work: Apply, statement: str) -> None:
-    work.control[0].execute(statement)
+def _record(work: Apply, statement: str, into: str = sql.MIGRATIONS) -> None:
+    database = work.control[0]
+    with waiting_for(work.dialect.state_table(into), database):
+        database.execute(statement)
 
 
 def _limit(work: Apply) -> None:
@@ -289,7 +277,8 @@ def _together(work: Apply, version: int, group: list[Numbered], total: int, prov
     _recount(work, group)
     for number, change, statement in group:
         work.watcher.begins(work.kind, statement, number, total)
-        database.execute(statement.sql)
+        with waiting_for(change.object, database):
+            database.execute(statement.sql)
         if statement.recheck:
             _recheck((change,), database)
         if statement.bare is not None:
@@ -297,8 +286,9 @@ def _together(work: Apply, version: int, group: list[Numbered], total: int, prov
         _record(
             work,
             sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect),
+            sql.STEPS,
         )
-        _record(work, sql.end_step(work.project, version, number, _now(), dialect))
+        _record(work, sql.end_step(work.project, version, number, _now(), dialect), sql.STEPS)
     _record(work, sql.advance(work.project, version, group[-1][0], dialect))
     database.commit()
 
@@ -351,12 +341,15 @@ def _alone(work: Apply, version: int, entry: Numbered, total: int, prove: Callab
     _recheck(_parts(work, [change]), work.database)
     _recount(work, [entry])
     work.watcher.begins(work.kind, statement, number, total)
-    _record(work, sql.forget_step(work.project, version, number, dialect))
+    _record(work, sql.forget_step(work.project, version, number, dialect), sql.STEPS)
     _record(
-        work, sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect)
+        work,
+        sql.start_step(work.project, version, number, statement_hash(statement), statement.sql, _now(), dialect),
+        sql.STEPS,
     )
-    _guarded(work, change, statement)
-    _record(work, sql.end_step(work.project, version, number, _now(), dialect))
+    with waiting_for(change.object, work.database):
+        _guarded(work, change, statement)
+    _record(work, sql.end_step(work.project, version, number, _now(), dialect), sql.STEPS)
     _record(work, sql.advance(work.project, version, number, dialect))
 
 

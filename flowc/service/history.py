@@ -16,6 +16,7 @@ from flowc.errors import UsageError
 from flowc.migration import Snapshot
 from flowc.runtime.connector import Database
 from flowc.runtime.renewal import is_old, renewed
+from flowc.service.locks import waiting_for
 from flowc.service.scope import Scope, plain_name
 
 _FORMAT = 1
@@ -77,12 +78,14 @@ def read_history(database: Database, kind: str, scope: Scope, of: str | None = N
     `kind` is that of the database in which the history is, `of` that of its tables where it is another one.
     """
     dialect = DIALECTS[kind]
-    there = database.table(dialect.state_table(sql.MIGRATIONS))
-    if there is None:
-        return History()
-    old = is_old(there)
-    rows = database.query(sql.read_history(scope.project, dialect, old=old)).to_pylist()
-    held = database.query(sql.read_snapshots(dialect, old=old)).to_pylist()
+    name = dialect.state_table(sql.MIGRATIONS)
+    with waiting_for(name, database):
+        there = database.table(name)
+        if there is None:
+            return History()
+        old = is_old(there)
+        rows = database.query(sql.read_history(scope.project, dialect, old=old)).to_pylist()
+        held = database.query(sql.read_snapshots(dialect, old=old)).to_pylist()
     return _history(rows, held, scope, _Named(of or kind, database))
 
 
@@ -141,9 +144,11 @@ def read_snapshot(database: Database, kind: str, version: int, history: History,
 def claim_history(database: Database, kind: str, scope: Scope, of: str | None = None) -> None:
     """Makes the tables of the history, or renews them, and takes up what an older version left of the project."""
     dialect = DIALECTS[kind]
-    for statement in sql.ensure_history(dialect):
-        database.execute(statement)
-    renewed(database, sql.renew_history(dialect))
+    names = "` or `".join(str(dialect.state_table(name)) for name in (sql.MIGRATIONS, sql.STEPS))
+    with waiting_for(names, database):
+        for statement in sql.ensure_history(dialect):
+            database.execute(statement)
+        renewed(database, sql.renew_history(dialect))
     if read_history(database, kind, scope, of).unclaimed:
         database.begin()
         for statement in sql.move_history("", scope.project, dialect):

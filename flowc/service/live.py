@@ -10,6 +10,7 @@ import msgspec
 
 from flowc.catalog import Table, TableName
 from flowc.service.history import History, read_history
+from flowc.service.locks import waiting_for
 from flowc.service.sessions import Sessions
 
 
@@ -29,7 +30,9 @@ def read_live(sessions: Sessions, connection: str, names: Iterable[TableName]) -
     database = sessions.target(connection)
     history = history_of(sessions, connection)
     held = (entry.table.name for entry in history.snapshot.tables)
-    return Live(database.tables(tuple(dict.fromkeys((*names, *held)))), history, there=True)
+    wanted = tuple(dict.fromkeys((*names, *held)))
+    with waiting_for(", ".join(map(str, wanted)), database):
+        return Live(database.tables(wanted), history, there=True)
 
 
 def history_of(sessions: Sessions, connection: str, *, make: bool = False) -> History:

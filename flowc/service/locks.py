@@ -26,6 +26,10 @@ LEASE = 30.0
 """Seconds that a lock outlives the last sign of life of its owner."""
 _LONGEST = 1_000_000.0
 """Seconds that one statement waits at most: engines take no limit that is much longer."""
+TABLE_LOCK = 5.0
+"""Seconds that a statement waits for a table, where nobody says otherwise."""
+_FOR_EVER = ("postgres", "mysql")
+"""Servers whose statements wait for locks without end, or as good as that."""
 _BUSY, _TAKEN, _DENIED = "write-conflict", "constraint-violated", "access-denied"
 """The codes of what a transaction of others kept waiting too long, of a lock that somebody has, and of what no waiting
 helps."""
@@ -108,7 +112,7 @@ def apply_lock(
 
     Raises UsageError when somebody else holds it for longer than that.
     """
-    held = _Lock(database, DIALECTS[kind], lock_of(project), owner_name())
+    held = _Lock(database, DIALECTS[kind], lock_of(project), owner_name(), patience.after)
     _acquire(held, patience)
     beat = _Heartbeat(second, held)
     try:
@@ -125,7 +129,7 @@ def shared_lock(database: Database, kind: str, patience: Patience) -> Iterator[N
 
     Raises UsageError when somebody else holds it for longer than there is patience.
     """
-    held = _Lock(database, DIALECTS[kind], SHARED, owner_name())
+    held = _Lock(database, DIALECTS[kind], SHARED, owner_name(), patience.after)
     _acquire(held, patience)
     try:
         yield
@@ -135,9 +139,13 @@ def shared_lock(database: Database, kind: str, patience: Patience) -> Iterator[N
 
 @dataclass
 class Patience:
-    """The seconds that may be waited for locks, one after the other."""
+    """The seconds that may be waited for locks, one after the other.
+
+    `after` is how long other statements of the session wait, None as its server says.
+    """
 
     left: float
+    after: float | None = None
 
     @contextmanager
     def waiting(self) -> Iterator[float]:
@@ -155,28 +163,29 @@ class _Lock:
     dialect: Dialect
     name: str
     owner: str
+    after: float | None = None
 
 
 def _acquire(lock: _Lock, patience: Patience) -> None:
     with patience.waiting() as end:
-        _ensure(lock.database, lock.dialect, end)
+        _ensure(lock, end)
         while (refused := _try(lock, end)) is not None:
             if time.monotonic() >= end:
                 raise refused
             time.sleep(0.1)
 
 
-def _ensure(database: Database, dialect: Dialect, end: float) -> None:
+def _ensure(lock: _Lock, end: float) -> None:
     """Makes the table of locks; two that do so at once may get in each other's way, and one tries again."""
     while True:
         try:
-            for statement in sql.ensure_locks(dialect):
-                with _bounded(database, dialect, end):
-                    database.execute(statement)
+            for statement in sql.ensure_locks(lock.dialect):
+                with _bounded(lock, end):
+                    lock.database.execute(statement)
             return
         except FlowcError as error:
             if error.code == _DENIED or time.monotonic() >= end:
-                raise _worded(error, dialect) from None
+                raise _worded(error, lock.dialect) from None
             time.sleep(0.1)
 
 
@@ -184,7 +193,7 @@ def _try(lock: _Lock, end: float) -> FlowcError | None:
     """Takes the lock; what is said where that cannot be done, for instance because somebody has it."""
     database, dialect = lock.database, lock.dialect
     try:
-        with _bounded(database, dialect, end):
+        with _bounded(lock, end):
             database.execute(sql.take_lock(lock.name, lock.owner, LEASE, dialect))
         return None
     except (DataError, EngineError, TransientError) as error:
@@ -202,7 +211,7 @@ def _try(lock: _Lock, end: float) -> FlowcError | None:
 def _contested(lock: _Lock, refused: FlowcError, end: float) -> FlowcError | None:
     """What is said of who has the lock, which is taken away from who is gone; `refused` where nobody has it."""
     database, dialect = lock.database, lock.dialect
-    with _bounded(database, dialect, end):
+    with _bounded(lock, end):
         rows = database.query(sql.read_lock(lock.name, dialect)).to_pylist()
     if not rows:
         return refused
@@ -211,25 +220,51 @@ def _contested(lock: _Lock, refused: FlowcError, end: float) -> FlowcError | Non
         return None
     over = sql.drop_lock if is_gone(holder.owner) else sql.expire_lock if holder.expired else None
     if over is not None:
-        with suppress(TransientError), _bounded(database, dialect, end):  # a transaction of the owner holds it still
+        with suppress(TransientError), _bounded(lock, end):  # a transaction of the owner holds it still
             database.execute(over(lock.name, holder.owner, dialect))
     return _held(holder)
 
 
 @contextmanager
-def _bounded(database: Database, dialect: Dialect, end: float) -> Iterator[None]:
+def _bounded(lock: _Lock, end: float) -> Iterator[None]:
     """The statement inside may wait for transactions of others, and no longer than until then."""
-    limit = dialect.functions.get("lock_wait")
+    database, limit = lock.database, lock.dialect.functions.get("lock_wait")
     if limit is None:
         yield
         return
-    left = min(_LONGEST, max(0.001, end - time.monotonic()))
-    database.execute(limit.format(ms=ceil(left * 1000), s=ceil(left)))
+    database.execute(_limited(limit, end - time.monotonic()))
     try:
         yield
     finally:
         with suppress(FlowcError):  # of a connection that is lost, what is raised inside tells
-            database.execute(dialect.functions["lock_wait_over"])
+            database.execute(lock.dialect.functions["lock_wait_over"])
+            limit_waits(database, lock.after)
+
+
+def _limited(limit: str, seconds: float) -> str:
+    left = min(_LONGEST, max(0.001, seconds))
+    return limit.format(ms=ceil(left * 1000), s=ceil(left))
+
+
+def limit_waits(database: Database, seconds: float | None) -> None:
+    """Has statements of a session wait for others so long at most, on servers that would let them wait for ever."""
+    if seconds is not None and database.kind in _FOR_EVER:
+        database.execute(_limited(DIALECTS[database.kind].functions["lock_wait"], seconds))
+
+
+@contextmanager
+def waiting_for(name: object, database: Database) -> Iterator[None]:
+    """Says of statements that waited too long what they waited for."""
+    try:
+        yield
+    except TransientError as error:
+        if error.code != _BUSY or error.help is not None or database.kind not in _FOR_EVER:
+            raise
+        help = (
+            "look for it among the sessions of the database, or let `flowc apply --table-lock-timeout 60` wait longer"
+        )
+        said = f"another session is in the way of `{name}`, and holds a lock of it"
+        raise TransientError(said, code=_BUSY, help=help, details=(error.message,)) from None
 
 
 def _worded(error: FlowcError, dialect: Dialect) -> FlowcError:
@@ -269,7 +304,7 @@ def _prove(lock: _Lock) -> None:
 def _release(lock: _Lock) -> None:
     try:
         lock.database.rollback()
-        with _bounded(lock.database, lock.dialect, time.monotonic() + LEASE):
+        with _bounded(lock, time.monotonic() + LEASE):
             lock.database.execute(sql.drop_lock(lock.name, lock.owner, lock.dialect))
     except FlowcError:
         return  # the lease ends by itself

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from flowc.catalog import TableName
 from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.ir import Target
 from flowc.compiler.tables.state import own_tables
 from flowc.errors import UsageError
 from flowc.migration import Managed, PipelineChange
 from flowc.service.history import History
+from flowc.service.live import history_of
 from flowc.service.scope import plain_name
 from flowc.service.sessions import Sessions
 
@@ -29,6 +31,15 @@ def refuse_owned(names: Sequence[TableName], connection: str, kind: str, history
     found = {name: owner for name in names if (owner := history.owner(name, kind)) is not None}
     if found:
         raise _owned(found, connection, sessions.scope.project)
+
+
+def refuse_taken(target: Target, sessions: Sessions) -> None:
+    """Raises UsageError where the declared table that a load writes is another project's, as one that was taken is."""
+    if target.table is None:
+        return
+    owner = history_of(sessions, target.connection).owner(target.name, target.kind)
+    if owner:
+        raise _owned({target.name: owner}, target.connection, sessions.scope.project)
 
 
 def _owned(found: dict[TableName, str], connection: str, project: str) -> UsageError:

@@ -18,7 +18,7 @@ from flowc.diagnostics import Reporter
 from flowc.errors import FlowcError
 from flowc.plan import LoadPlan
 from flowc.service.blame import blame
-from flowc.types import TEXT, UNKNOWN
+from flowc.types import TEXT, TIMESTAMPTZ, UNKNOWN
 
 LOAD_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """Stands for the time of the load, so that the same specs always give the same text."""
@@ -97,12 +97,15 @@ def _reporting(apply: Apply, reporter: Reporter) -> Iterator[None]:
 def _assumed(apply: Apply) -> tuple[Column, ...] | None:
     """The source's columns; where only the live system knows a type, the declared target's stands for it.
 
+    An event time that nobody declares is taken for a time, and everything else for a text.
+
     None where there is one that only the live system knows, or has a name for.
     """
     columns, table = apply.input.columns, apply.target.table
     if columns is None or not all(column.name for column in columns):
         return None
-    known = {column.name.lower(): column.type for column in table.columns} if table else {}
+    known = {apply.event_time.lower(): TIMESTAMPTZ} if apply.event_time is not None else {}
+    known |= {column.name.lower(): column.type for column in table.columns} if table else {}
     typed = [
         replace(column, type=known.get(column.name.lower(), TEXT)) if column.type == UNKNOWN else column
         for column in columns

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from flowc.errors import DataError, EngineError
+from flowc.errors import DataError, EngineError, UsageError
 from flowc.migration import Change, Precheck, TableChanges
 from flowc.runtime.connector import Database, TableStore
+from flowc.service.locks import waiting_for
+
+_UNTOUCHED = "the data does not allow what is planned; nothing was changed"
+_NO_WAY = "what is planned cannot be done as it is; nothing was changed"
 
 
 def judged(tables: Sequence[TableChanges], database: Database) -> tuple[TableChanges, ...]:
@@ -23,8 +27,9 @@ def _judged(table: TableChanges, database: Database) -> TableChanges:
 
 def _judge(change: Change, database: Database) -> Change:
     """What no statement makes is not asked about: why is said already."""
-    checks = () if change.blocked else tuple(ask(check, database) for check in change.prechecks)
-    lost = count(change.rows, database) if change.rows else None
+    with waiting_for(change.object, database):
+        checks = () if change.blocked else tuple(ask(check, database) for check in change.prechecks)
+        lost = count(change.rows, database) if change.rows else None
     return replace(change, prechecks=checks, lost=lost)
 
 
@@ -50,3 +55,23 @@ def failed(change: Change) -> tuple[str, ...]:
         elif check.count:
             found.append(check.said)
     return tuple(found)
+
+
+def refuse_blocked(changes: Sequence[Change], message: str = _UNTOUCHED) -> None:
+    """Raises UsageError for changes that the data, or the engine, does not allow."""
+    reasons = [f"{change.object}{_place(change)}: {reason}" for change in changes for reason in failed(change)]
+    if reasons:
+        helps = [check.help for change in changes for check in change.prechecks if check.failed]
+        if not helps and message == _UNTOUCHED:
+            message = _NO_WAY
+        helps += [_mend(change.blocked) for change in changes if change.blocked]
+        raise UsageError(message, code="precheck-failed", help=helps[0], details=tuple(reasons))
+
+
+def _mend(blocked: str) -> str:
+    """What would mend it: why no statement makes a change ends with that, behind a colon."""
+    return blocked.rpartition(": ")[2] if ": " in blocked else "change the declaration"
+
+
+def _place(change: Change) -> str:
+    return "" if change.place is None else f" ({change.place})"

@@ -8,6 +8,7 @@ from pathlib import Path
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.errors import EngineError, UsageError
 from flowc.runtime.connectors import CONNECTORS, open_database
+from flowc.runtime.connectors.kafka_brokers import brokers
 from flowc.service.options import open_options
 from flowc.service.secrets import Resolver
 
@@ -17,9 +18,13 @@ def reach(connection: ConnectionSpec, resolver: Resolver) -> str:
     options = open_options(connection, resolver)
     if options.kind == "files":
         return _files(str(options.values.get("uri", "")))
+    if options.kind == "kafka":
+        return brokers(options.values)
     if options.kind not in CONNECTORS:
         message = f"connections of kind `{options.kind}` cannot be opened in this version"
-        raise UsageError(message, code="not-runnable-yet", help=f"it opens {', '.join(sorted(CONNECTORS))} and files")
+        raise UsageError(
+            message, code="not-runnable-yet", help=f"it opens {', '.join(sorted(CONNECTORS))}, kafka and files"
+        )
     path = options.values.get("path")
     if path is not None and path != ":memory:" and not Path(str(path)).exists():
         return _creatable(Path(str(path)))

@@ -20,6 +20,7 @@ from flowc.runtime.connectors import CONNECTORS, open_database
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.functions import Function, load_functions
 from flowc.runtime.private import make_private
+from flowc.service.locks import limit_waits
 from flowc.service.options import OpenOptions, open_options
 from flowc.service.scope import Scope
 from flowc.service.secrets import Resolver
@@ -37,6 +38,8 @@ class Sessions:
     connections: Mapping[str, ConnectionSpec]
     resolver: Resolver
     scope: Scope = field(default_factory=Scope)
+    lock_wait: float | None = None
+    """How many seconds statements wait for others; None as servers say, which is for ever."""
     _options: dict[str, OpenOptions] = field(default_factory=dict, repr=False)
     silent: dict[str, FlowcError] = field(default_factory=dict, repr=False)
     """Why connections gave no answer to one that only looks, which does not ask them twice."""
@@ -142,7 +145,9 @@ class Sessions:
         key = self.place(connection), role
         if key not in self._open:
             options = self.options(connection)
-            self._open[key] = open_database(options.kind, options.values)
+            database = open_database(options.kind, options.values)
+            limit_waits(database, self.lock_wait)
+            self._open[key] = database
         return self._open[key]
 
 

@@ -18,6 +18,7 @@ from flowc.errors import UsageError
 from flowc.plan import PROJECT
 from flowc.runtime.connector import Database, TableStore, stored_name
 from flowc.runtime.renewal import is_old, renewed
+from flowc.service.locks import waiting_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,14 @@ def _stored(apply: Apply, target: Database, *, claim: bool) -> Sequence[dict[str
         found = target.watermarks(apply.target.name).sort_by([("loaded_at", "descending")]).to_pylist()
         return [row for row in found if row["pipeline_name"] == apply.pipeline]
     dialect = DIALECTS[apply.target.kind]
-    there = target.table(dialect.state_table(WATERMARKS))
-    if there is None:
-        return ()
-    old = is_old(there) and not (claim and renewed(target, (renew_watermarks(dialect),)))
-    query = of_pipeline(apply.pipeline, dialect, old=old)
-    rows: list[dict[str, Any]] = target.query(query).to_pylist()
+    name = dialect.state_table(WATERMARKS)
+    with waiting_for(name, target):
+        there = target.table(name)
+        if there is None:
+            return ()
+        old = is_old(there) and not (claim and renewed(target, (renew_watermarks(dialect),)))
+        query = of_pipeline(apply.pipeline, dialect, old=old)
+        rows: list[dict[str, Any]] = target.query(query).to_pylist()
     return rows
 
 

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from flowc.cli.main import COMMANDS, LATER
+from flowc.compiler.sql.allowance import Allowance
 from tests.commands import Folder, Inside
 
 SPECS = """
@@ -47,6 +48,41 @@ def test_lint_says_what_is_wrong_on_stdout_and_counts_on_stderr(folder):
     sarif = folder.flowc("lint", "--format", "sarif").json
     assert sarif["runs"][0]["results"][0]["ruleId"] == "unknown-table"
     assert folder.flowc("lint", "specs/project.yaml", "--format", "json").json == []
+
+
+def test_a_named_pipeline_whose_sql_is_not_written_is_not_nothing_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(Allowance.__init__, "__defaults__", (5_000, False))
+    project, doubling = Inside(tmp_path), f"{'to_array(' * 30}id{')' * 30}"
+    project.write("rows.csv", "id\n1\n")
+    project.write(
+        "specs/project.yaml",
+        f"""
+connections: {{ data: {{ kind: files, uri: {tmp_path} }}, store: {{ kind: sqlite, path: store.db }} }}
+pipelines:
+  a_hard:
+    from: {{ rows: {{ connection: data, path: rows.csv, columns: {{ id: bigint }} }} }}
+    sql: SELECT {doubling} AS x FROM rows
+    to: {{ connection: store, table: hard }}
+    mode: append
+  easy:
+    from: {{ rows: {{ connection: data, path: rows.csv, columns: {{ id: bigint }} }} }}
+    sql: SELECT id + 1 AS id FROM rows
+    to: {{ connection: store, table: easy }}
+    mode: append
+""",
+    )
+    done = project.flowc("run", "easy", "--once")
+    assert (done.code, done.out, done.err.count("error[sql-too-large]")) == (1, "", 2), done.err
+    assert "2 errors; nothing was run" in done.err
+
+
+def test_lint_does_not_call_an_event_time_that_nobody_declares_no_time(folder):
+    history = "mode: scd2, keys: [id], event_time: upd, ttl: 30d, to: { connection: store, table: h }"
+    query = 'sql: "SELECT id, {} AS upd FROM shop.anything"'
+    for column, code in (("changed", 0), ("1", 1)):
+        folder.write("specs/more.yaml", f"pipelines:\n  h: {{ from: raw, {query.format(column)}, {history} }}\n")
+        done = folder.flowc("lint", "--format", "concise")
+        assert (done.code, "event-time-not-a-time" in done.out) == (code, code == 1), done.out
 
 
 @pytest.mark.parametrize("name", ["none", "none.yaml", "a/b"])

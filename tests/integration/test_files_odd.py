@@ -231,3 +231,80 @@ pipelines:
     said = done.json["pipelines"][0]["targets"][0]["error"]["message"]
     assert words.format(tmp_path) in said
     assert "flowc-" not in said
+
+
+def written_as(form):
+    """A row as the bytes of a file."""
+    if form == "parquet":
+        pq.write_table(pa.table({"id": [1]}), out := io.BytesIO())
+        return out.getvalue()
+    return b'{"id": 1}\n' if form == "jsonl" else b"id\n1\n"
+
+
+OTHERS = {
+    # a name, its format, and what it is instead
+    ("a.csv", "csv", written_as("parquet")): "this looks like Parquet",
+    ("b.jsonl", "jsonl", written_as("parquet")): "this looks like Parquet",
+    ("c.json", "json", written_as("parquet")): "this looks like Parquet",
+    ("d.csv", "csv", gzip.compress(written_as("csv"))): "this looks like gzip, and its name does not say so",
+    ("e.csv.gz", "csv", bz2.compress(written_as("csv"))): "this looks like bz2, and its name does not say so",
+    ("f.csv.gz", "csv", written_as("csv")): "its name says gzip, and it is none",
+    ("g.jsonl.zst", "jsonl", written_as("jsonl")): "its name says zstd, and it is none",
+    ("h.csv.xz", "csv", written_as("csv")): "its name says xz, and it is none",
+    ("i.csv", "csv", b"PK\x03\x04" + bytes(60)): "this looks like a zip archive",
+    ("j.parquet", "parquet", written_as("csv")): "this is no Parquet, and looks like CSV",
+    ("k.parquet", "parquet", written_as("jsonl")): "this is no Parquet, and looks like JSON",
+    ("l.parquet", "parquet", gzip.compress(written_as("csv"))): "this is no Parquet, and looks like gzip",
+    ("m.parquet", "parquet", b""): "this is no Parquet",
+}
+SPECS_OF_OTHERS = """
+connections: {{ d: {{ kind: files, uri: . }}, w: {{ kind: sqlite, path: store.sqlite }} }}
+pipelines: {{ {pipelines} }}
+streams: {{ {streams} }}
+"""
+
+
+def test_files_of_another_format_than_is_said_are_told_by_their_first_bytes(project, tmp_path):
+    pipelines, streams = [], []
+    for i, (name, form, data) in enumerate(OTHERS):
+        (tmp_path / name).write_bytes(data)
+        source = f"connection: d, path: {name}, format: {form}"
+        to = f"to: {{ connection: w, table: t{i} }}, mode: append"
+        pipelines += [f"p{i}: {{ from: {{ {source} }}, {to} }}"]
+        streams += [f"s{i}: {{ source: {{ {source}, columns: {{ id: bigint }} }}, {to} }}"]
+    project.write("specs/p.yaml", SPECS_OF_OTHERS.format(pipelines=", ".join(pipelines), streams=", ".join(streams)))
+    done = project.flowc("run", "--once", "--json").json
+    loads = {each["name"]: each["targets"][0]["error"]["message"] for each in done["pipelines"]}
+    running = {each["stream"]: each["error"]["message"] for each in done["streams"]}
+    for i, ((name, _, _), words) in enumerate(OTHERS.items()):
+        for said in (loads[f"p{i}"], running[f"s{i}"]):
+            assert f"/{name}` cannot be read: {words}" in said, (name, said)
+
+
+def test_a_file_of_a_header_alone_makes_no_table_and_says_what_would(project, tmp_path):
+    (tmp_path / "a.csv").write_text("id,name\n")
+    one = "{ from: { connection: d, path: a.csv, format: csv }, to: { connection: w, table: t }, mode: append }"
+    project.write("specs/p.yaml", SPECS_OF_OTHERS.format(pipelines=f"p: {one}", streams=""))
+    error = project.flowc("run", "--once", "--json").json["pipelines"][0]["targets"][0]["error"]
+    assert error["message"] == "nothing tells the type of column `id`, and sqlite makes none without"
+    assert "`columns: { id: bigint }`" in error["help"]
+    assert "load once there are some" in error["help"]
+
+
+def test_outputs_without_a_name_are_called_as_postgres_calls_them(project, tmp_path):
+    (tmp_path / "a.csv").write_text("x,max,upper\n1,2,a\n3,4,b\n")
+    queries = {
+        "SELECT max(x) FROM source": ["max"],
+        "SELECT count(*), upper(upper), CAST(max AS text), x + 1 FROM source GROUP BY upper, max, x ORDER BY upper": [
+            "count", "upper", "max", "_c4",
+        ],
+        "SELECT max(x), max(max) FROM source": ["_c1", "_c2"],
+        "SELECT max(max) FROM source GROUP BY upper HAVING max(max) > 0": ["max"],
+    }  # fmt: skip
+    source, to = "from: { connection: d, path: a.csv, format: csv }", "to: { connection: w, table: t%d }, mode: append"
+    pipelines = [f'p{i}: {{ {source}, sql: "{sql}", {to % i} }}' for i, sql in enumerate(queries)]
+    project.write("specs/p.yaml", SPECS_OF_OTHERS.format(pipelines=", ".join(pipelines), streams=""))
+    assert project.flowc("run", "--once").code == 0
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as store:
+        made = [[column[1] for column in store.execute(f"PRAGMA table_info(t{i})")] for i in range(len(queries))]
+    assert made == list(queries.values())

@@ -90,7 +90,7 @@ def test_a_rename_moves_what_lakes_folders_and_stores_hold(tmp_path: Path, lake:
     (tmp_path / "orders/rows.csv").write_text("id,name\n2,orders\n3,more\n")
     (tmp_path / "orders/ticks-2.jsonl").write_text('{"id": 2, "name": "more"}\n')
     refused = today.flowc("run", "--once", "load")
-    assert "error[project-renamed]" in refused.err + refused.out
+    assert "error[table-of-another-project]" in refused.err + refused.out
     told = done(today, "project", "rename", "orders", "today", "--yes")
     assert {"lake.ticks", "out:all", "lake.orders", "store"} <= set(told.split())
     assert "No changes" in done(today, "plan")
@@ -116,7 +116,7 @@ def test_a_table_is_taken_over_with_what_lies_with_it(tmp_path: Path, lake: Lake
     done(shop, "run", "--once", "load")
     assert rows(lake, "orders") == [(1, "orders"), (2, "orders"), (3, "more")]
     refused = orders.flowc("run", "--once", "load")
-    assert "error[project-renamed]" in refused.err + refused.out
+    assert "error[table-of-another-project]" in refused.err + refused.out
     done(orders, "run", "--once", "ticks")
     assert rows(lake, "ticks") == [(1, "orders"), (2, "more")]
     done(orders, "project", "take", "orders", "--yes")

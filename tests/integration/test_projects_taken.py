@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowc.service import loads
 from tests.commands import Inside
 from tests.integration.test_projects import Make, done, made, refused
 from tests.older import make_older, own
@@ -36,12 +37,31 @@ def test_a_table_is_taken_over_with_the_watermark_of_its_load(store: Store, made
     assert store.rows("SELECT id, name FROM orders") == [(1, "orders"), (2, "orders"), (3, "more")]
     assert "take house.orders" not in done(shop, "plan", "--history")
     assert "project take wh.orders`" in refused(orders, "plan")
-    assert "error[project-renamed]" in refused(orders, "run", "--once", "load")
+    assert "error[table-of-another-project]" in refused(orders, "run", "--once", "load")
     done(orders, "run", "--once", "ticks")
     without_orders(orders)
     done(orders, "apply", "--yes")
     assert store.rows("SELECT count(*) FROM orders") == [(3,)]
     assert "error[nothing-to-take]" in refused(shop, "project", "take", "orders", "--yes")
+
+
+def test_a_load_of_a_table_that_was_taken_stops_whatever_it_is_called(store: Store, made: Make, monkeypatch):
+    orders, shop = made("orders"), made("shop", table="orders")
+    without_pipelines = (shop.path / "specs/project.yaml").read_text().partition("pipelines:")[0]
+    shop.write("specs/project.yaml", without_pipelines)
+    text = (orders.path / "specs/project.yaml").read_text()
+    text = text.replace("mode: append\n    incremental: { column: id }", "mode: truncate")
+    orders.write("specs/project.yaml", text)
+    done(orders, "apply", "--yes")
+    done(orders, "run", "--once", "load")
+    done(shop, "project", "take", "orders", "--yes")
+    orders.write("rows.csv", "id,name\n9,over\n")
+    said = refused(orders, "run", "--once", "load")
+    assert "table `wh.orders` belongs to project `shop`" in said
+    look, asked = loads.refuse_taken, []
+    monkeypatch.setattr(loads, "refuse_taken", lambda *given: asked.append(1) if not asked else look(*given))
+    assert "error[table-of-another-project]" in refused(orders, "run", "--once", "load"), "taken after the first look"
+    assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
 
 
 def test_a_stream_is_taken_over_with_the_table_that_it_writes(store: Store, made: Make):

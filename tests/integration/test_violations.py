@@ -83,6 +83,27 @@ def test_column_and_value_are_told_of_a_table_that_the_load_makes(project, store
     assert value.lower() in shown.lower(), done
 
 
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+@pytest.mark.parametrize("way", ["straight", "files"])
+def test_the_column_is_told_of_values_that_a_type_of_the_database_refuses(project, store, way):
+    store.run("CREATE TYPE mood AS ENUM ('ok')", "CREATE DOMAIN email AS text CHECK (value LIKE '%@%')")
+    store.run("CREATE TABLE t (id BIGINT, code mood, size BIGINT)", "CREATE TABLE u (code email)")
+    source, how = WAYS[way]
+    refused = {"t": ('enum mood: "furious" (`code` is `furious`)',), "u": ('"email_check"', "(of `code`)")}
+    for table, words in refused.items():
+        spec = SPEC.format(connection=store.connection, tables="", source=source, how=how)
+        project.write("specs/p.yaml", spec.replace("table: t }", f"table: {table} }}"))
+        columns, row = ("id,code,size", "1,furious,2") if table == "t" else ("code,size", "furious,2")
+        project.write("raw.csv", f"{columns}\n{row}\n")
+        values = row.replace("furious", "'furious'")
+        store.run("DROP TABLE IF EXISTS raw", "CREATE TABLE raw (id BIGINT, code text, size BIGINT)")
+        store.run(f"INSERT INTO raw ({columns}) VALUES ({values})")
+        if table == "u":
+            store.run("ALTER TABLE u ADD size BIGINT", "ALTER TABLE raw DROP id")
+        done = project.flowc("run", "--once")
+        assert (done.code, all(each in done.err for each in words)) == (1, True), done.err
+
+
 @pytest.mark.parametrize("store", ["duckdb", "postgres", "mysql"], indirect=True)
 @pytest.mark.parametrize("way", ["straight", "staged"])
 def test_a_row_without_its_parent_is_told(project, store, way):

@@ -128,3 +128,29 @@ def test_data_that_does_not_allow_an_edit_is_counted_and_nothing_is_changed(stor
 
 def _told(edit: Edit, words: str) -> bool:
     return any(f"w.{edit.table}" in line and edit.refused in line for line in words.splitlines())
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_what_is_in_the_way_is_said_to_be_taken_away(store: Store):
+    project = Inside(store.folder, {"STORE": store.dsn})
+    specs(project, store, {"t": "columns: { id: bigint primary key, a: integer }"})
+    assert project.flowc("apply", "--yes").code == 0
+    store.run("CREATE VIEW v AS SELECT a FROM t")
+    specs(project, store, {"t": "columns: { id: bigint primary key, a: bigint }"})
+    done = project.flowc("apply", "--yes")
+    assert "error[precheck-failed]: what is planned cannot be done as it is; nothing was changed" in done.err
+    assert "help: drop it first and make it again afterwards, or change it by hand" in done.err
+
+
+@pytest.mark.parametrize("store", ["mysql"], indirect=True)
+def test_a_view_that_reads_a_column_that_goes_is_told(store: Store):
+    project = Inside(store.folder, {"STORE": store.dsn})
+    specs(project, store, {"t": "columns: { id: bigint primary key, a: integer, b: integer, c: integer }"})
+    assert project.flowc("apply", "--yes").code == 0
+    store.run("CREATE VIEW v AS SELECT x.id, x.a FROM t AS x WHERE x.b > 0")
+    specs(project, store, {"t": "columns: { id: bigint primary key }"})
+    told = project.flowc("plan").out
+    for column in ("a", "b"):
+        assert f"view v reads `{column}`, and fails without it" in told
+    assert "reads `c`" not in told
+    assert "note: view v depends on the table" in told

@@ -119,6 +119,25 @@ def test_an_owner_whose_transaction_goes_on_is_not_waited_for_longer_than_was_sa
     assert done.code == 0, done.err
 
 
+@servers
+@pytest.mark.parametrize("table", ["flowc.migrations", "t"])
+def test_no_look_at_a_table_that_another_session_holds_waits_for_ever(store: Store, project: Inside, table: str):
+    specs(project, store, {"t": "columns: { id: bigint primary key, a: smallint, b: integer }"})
+    name, begun = table if store.kind == "postgres" else table.replace(".", "_"), time.monotonic()
+    with _busy(store) as other:
+        other.rollback()
+        modes = {"postgres": f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE", "mysql": f"LOCK TABLES {name} WRITE"}
+        other.cursor().execute(modes[store.kind])
+        done = project.flowc("apply", "--yes", "--table-lock-timeout", "0.2", "--lock-timeout", "0.5")
+    assert (done.code, "error[write-conflict]" in done.err) == (2, True), done.err
+    told = "w.t.a" if table == "t" else name.replace("flowc", "***")  # which is the password too
+    assert f"is in the way of `{told}`" in done.err
+    assert "--table-lock-timeout" in done.err
+    assert time.monotonic() - begun < PATIENCE
+    done = project.flowc("apply", "--yes")
+    assert done.code == 0, done.err
+
+
 def test_what_was_waited_for_one_lock_is_not_waited_for_the_next(store: Store, project: Inside):
     _hold(store, "elsewhere:1:1", 3600)
     options = {"url": store.dsn} if store.dsn else {"path": str(store.folder / f"{store.file}.{store.kind}")}

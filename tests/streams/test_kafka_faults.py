@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
 
-from flowc.errors import FlowcError
+from flowc.errors import FlowcError, TransientError
 from flowc.runtime.connectors.kafka import KafkaSource
+from flowc.runtime.connectors.kafka_brokers import brokers
 from flowc.runtime.streams.source import Membership
+from tests.commands import Done, Inside
 from tests.running import running
 from tests.services.kafka import PASSWORD, USER, Broker, own_broker
 from tests.topics import fresh, numbered, produce
@@ -88,6 +93,31 @@ def test_users_are_let_in(kafka: str, listeners: Mapping[str, str], name: str, m
     source.assign({})
     assert read(source, 3) == [b"0", b"1", b"2"]
     source.close()
+
+
+def test_checks_of_connections_open_them(kafka: str, listeners: Mapping[str, str], tmp_path: Path) -> None:
+    fresh(kafka)
+    project = Inside(tmp_path)
+
+    def said(given: Mapping[str, object]) -> Done:
+        project.write("specs/k.yaml", json.dumps({"connections": {"k": {"kind": "kafka", **given}}}))
+        done = project.flowc("connections", "check")
+        assert (project.flowc("doctor").code, "secret" in done.err) == (done.code, False)
+        return done
+
+    for good in ({"bootstrap_servers": kafka}, options(listeners, "tls", ca_file=listeners["ca"])):
+        done = said(good)
+        assert done.code == 0, done.err
+        assert re.match(r"k  kafka: 1 broker, [\d,]+ topics?, ", done.out)
+    done = said(options(listeners, "sasl", password="wrong-secret"))
+    assert (done.code, "error[access-denied]: k: " in done.err) == (1, True), done.err
+
+
+def test_brokers_that_do_not_answer_are_waited_for_no_longer_than_that() -> None:
+    began = time.monotonic()
+    with pytest.raises(TransientError) as caught:
+        brokers({"bootstrap_servers": "127.0.0.1:9"}, 1.0)
+    assert (caught.value.code, time.monotonic() - began < PATIENCE) == ("connection-failed", True)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])

@@ -83,6 +83,20 @@ def test_across_systems_and_through_the_queries_of_sources(tmp_path):
     }  # fmt: skip
 
 
+def test_parts_of_structs_are_made_of_the_columns_that_hold_them(tmp_path):
+    source = (
+        '{ connection: f, path: "*.csv", format: jsonl, columns: { id: bigint, c: "struct(n text, d struct(m int))" } }'
+    )
+    sql = (
+        "SELECT s.c.n AS a, c.n AS b, upper(s.c.n) AS d, c.d.m + 1 AS e, (s.c).n AS f, "
+        "q.z.n AS g, s.c.d.m AS h FROM source s CROSS JOIN (SELECT c AS z FROM source) q"
+    )
+    found = lineage(
+        tmp_path, f"  p: {{ from: {source}, sql: '{sql}', to: {{ connection: w, table: o }}, mode: append }}"
+    )
+    assert found == {f"o.{name}": {"f.*.csv.c"} for name in "abdefgh"}
+
+
 def test_a_query_of_a_source_that_is_copied_whole(tmp_path):
     found = lineage(
         tmp_path,

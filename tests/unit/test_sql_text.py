@@ -80,9 +80,40 @@ def test_a_mistake_without_a_place_is_reported_too():
 
 
 def test_a_mistyped_keyword_is_recognised():
-    for text, word in (("selct a", "SELECT"), ("SELECT a fro t", "FROM"), ("SELECT a FROM t GRUP BY a", "GROUP")):
+    for text, word in (
+        ("selct a", "SELECT"), ("SELECT a fro t", "FROM"), ("SELECT a FROM t GRUP BY a", "GROUP"),
+        ("SELECT id FORM orders", "FROM"), ("SELECT id FRM groups", "FROM"),
+    ):  # fmt: skip
         _, _, found = parsed(text)
         assert f"did you mean `{word}`" in found[0].helps[0]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "engine", "call", "said"),
+    [
+        ("postgres", "datafusion", "uper(a)", ("PostgreSQL has no function `uper`", "did you mean `upper`?")),
+        ("duckdb", "postgres", "lowr(a)", ("DuckDB has no function `lowr`", "did you mean `lower`?")),
+        ("mysql", "datafusion", "uper(a)", ("MySQL has no function `uper`", "did you mean `upper`?")),
+        ("spark", "datafusion", "uper(a)", ("flowc's own engine has no `uper`", "did you mean `upper`?")),
+        ("postgres", "datafusion", "pg_backend_pid()", ("flowc's own engine has no `pg_backend_pid`", "")),
+        ("postgres", "datafusion", "similarity(a, a)", ("flowc's own engine has no `similarity`", "")),
+        (
+            "duckdb", "sqlite", "list_sum(a)",
+            (
+                "`array_sum` of duckdb has no translation to sqlite",
+                "write it in sqlite's SQL and say `dialect: sqlite`",
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_a_function_that_there_is_not_is_told_from_one_that_the_engine_has_not(
+    dialect: str, engine: str, call: str, said: tuple[str, str]
+):
+    tree, _, _ = parsed(f"SELECT {call} AS x FROM t", dialect=dialect)
+    assert tree is not None
+    reporter = Reporter()
+    assert translate(tree, engine, reporter) is None
+    assert [(d.message, "".join(d.helps)) for d in reporter.found] == [said]
 
 
 def test_messages_have_no_terminal_codes_and_show_no_classes():

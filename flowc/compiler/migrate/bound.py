@@ -18,8 +18,9 @@ def hindered(verb: str, name: str, words: Iterable[str]) -> str | None:
     found = tuple(dict.fromkeys(words))
     if not found:
         return None
-    there = "there is" if len(found) == 1 else "there are"
-    return f"the engine does not {verb} `{name}` while {there} {', '.join(found)}: change it by hand"
+    there, them = ("there is", "it") if len(found) == 1 else ("there are", "them")
+    mend = f"drop {them} first and make {them} again afterwards, or change it by hand"
+    return f"the engine does not {verb} `{name}` while {there} {', '.join(found)}: {mend}"
 
 
 def made_by_engine(alteration: Alteration) -> str | None:

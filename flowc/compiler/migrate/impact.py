@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from flowc.catalog import READS
 from flowc.compiler.lineage import ColumnFlow, Dataset, Graph, dataset
 from flowc.migration import Change, TableChanges
 
@@ -85,5 +86,10 @@ def _downstream(start: tuple[Dataset, str], readers: Readers) -> Iterator[tuple[
 
 
 def _dependents(change: Change, table: TableChanges) -> Iterator[str]:
-    if table.live is not None and change.kind != "drop_not_null":
-        yield from (f"{dependent} depends on the table" for dependent in table.live.dependents)
+    gone = f"`{change.before if change.kind == 'rename_column' else change.column}`"
+    for dependent in table.live.dependents if table.live is not None and change.kind != "drop_not_null" else ():
+        name, _, read = dependent.partition(READS)
+        if change.kind in ("drop_column", "rename_column") and gone in read.split(", "):
+            yield f"{name} reads {gone}, and fails without it: drop the view, or make it anew"
+        else:
+            yield f"{name} depends on the table"

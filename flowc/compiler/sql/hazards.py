@@ -7,17 +7,24 @@ one kind of node and says why it cannot be kept, or nothing. Rules come from run
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
+from flowc.compiler.sql.binding.catalog import postgres
+from flowc.compiler.sql.binding.mysqlcatalog import mysql
 from flowc.compiler.sql.meaning.core import OURS
 from flowc.compiler.sql.meaning.functions import known_functions
 from flowc.compiler.sql.meaning.mysql import unknown_in_mysql
 from flowc.compiler.sql.sqltext import SqlTree
-from flowc.diagnostics import Reporter
+from flowc.diagnostics import Reporter, did_you_mean
+from flowc.source import Span
 
-MYSQL = "mysql"
+MYSQL, ENGINE = "mysql", "datafusion"
+_TITLES = {
+    "postgres": "PostgreSQL", "duckdb": "DuckDB", "sqlite": "SQLite", MYSQL: "MySQL", ENGINE: "flowc's own engine",
+}  # fmt: skip
 Rule = Callable[[exp.Expression, str, str], str | None]
 
 _PORTABLE: Mapping[str, frozenset[str]] = {
@@ -44,9 +51,43 @@ def report_hazards(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
         reason = rule(node, parsed.dialect, engine) if rule else None
         if engine == MYSQL and not reason and (unknown := unknown_in_mysql(node)):
             reason = f"{unknown} of {parsed.dialect} is not known to mean the same in {engine}"
-        if reason:
-            helps = [f"write it in {engine}'s SQL and say `dialect: {engine}`"]
-            reporter.error("untranslatable-sql", reason, parsed.span(node), helps=helps)
+        if reason and rule is _unknown_function:
+            report_missing(str(node.this), parsed.dialect, engine, parsed.span(node), reporter)
+        elif reason:
+            reporter.error("untranslatable-sql", reason, parsed.span(node), helps=_written_in(engine))
+
+
+def report_missing(
+    name: str, dialect: str, engine: str, span: Span, reporter: Reporter, *, written: bool = True
+) -> None:  # fmt: skip
+    """Reports a function that is called in a dialect and cannot be in `engine`: for there is none, or none there.
+
+    One that is not `written` by the author stands for another one.
+    """
+    of_dialect, of_engine = _all_of(dialect), known_functions(engine) or frozenset()
+    if written and of_dialect is not None and name.lower() not in of_dialect:
+        message = f"{_TITLES.get(dialect, dialect)} has no function `{name}`"
+        reporter.error("unknown-function", message, span, helps=did_you_mean(name, of_dialect))
+    elif written and engine == ENGINE and name.lower() not in of_engine:
+        helps = did_you_mean(name, of_engine) if of_dialect is None else ()
+        reporter.error("untranslatable-sql", f"flowc's own engine has no `{name}`", span, helps=helps)
+    else:
+        message = f"`{name}` of {dialect} has no translation to {engine}"
+        reporter.error("untranslatable-sql", message, span, helps=_written_in(engine))
+
+
+@cache
+def _all_of(dialect: str) -> frozenset[str] | None:
+    """The functions of a dialect with those of its extensions; None for one of which no list is kept."""
+    if dialect == MYSQL:
+        return frozenset(mysql())
+    known = known_functions(dialect)
+    catalog = postgres() if dialect == "postgres" else None
+    return known.union(catalog.names, catalog.extensions) if known and catalog else known
+
+
+def _written_in(engine: str) -> tuple[str, ...]:
+    return (f"write it in {engine}'s SQL and say `dialect: {engine}`",)
 
 
 def _unknown_function(node: exp.Expression, dialect: str, engine: str) -> str | None:
@@ -58,12 +99,12 @@ def _unknown_function(node: exp.Expression, dialect: str, engine: str) -> str | 
 
 def _beyond(name: str, dialect: str, engine: str) -> bool:
     """Whether an engine of flowc's own has a function that the dialect has not: there is nothing else it could mean."""
-    return engine == "datafusion" and name in (known_functions(engine) or ()) and name not in _names_of(dialect)
+    return engine == ENGINE and name in (known_functions(engine) or ()) and name not in _names_of(dialect)
 
 
 def _names_of(dialect: str) -> frozenset[str]:
     """The functions of a dialect; where they are not known, those of the engine, of which none is beyond it then."""
-    return known_functions(dialect) or known_functions("datafusion") or frozenset()
+    return known_functions(dialect) or known_functions(ENGINE) or frozenset()
 
 
 def _division(node: exp.Expression, dialect: str, engine: str) -> str | None:

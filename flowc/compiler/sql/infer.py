@@ -284,17 +284,20 @@ class _Inference(Sources):
         return number_of(node.unalias()) is Number.DECIMAL
 
     def _name_of(self, node: exp.Expression) -> str:
-        """The name of an output column; empty when the engine makes one up."""
+        """The name of an output column; empty when the engine makes one up.
+
+        What nobody reads but the load gets PostgreSQL's name where it is written, if no other column has that.
+        """
         if isinstance(node, exp.Alias):
             return output_name(node.args["alias"], self.engine)
         if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier):
             return output_name(node.this, self.engine)
         if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier):
             return output_name(node.expression, self.engine)
-        if self.parsed.dialect not in EXACT or self.engine not in WHOLE_ENGINES or not _is_read(node):
+        if self.parsed.dialect not in EXACT or self.engine not in WHOLE_ENGINES:
             return ""
         node.meta[CALLED] = name = called(node, self.parsed.text.text)
-        return name
+        return name if _is_read(node) else ""
 
     def _star(self, node: exp.Expression, scope: Scope, ctes: Ctes) -> list[Field] | None:
         star = node if isinstance(node, exp.Star) else node.this

@@ -161,7 +161,21 @@ class Resolver:
             return Value()
         if not self._may_be_part(column, scope):
             self._report_unknown_alias(column, scope)
-        return Value()
+        return Value(origins=self._holder(column, scope))
+
+    def _holder(self, column: exp.Column, scope: Scope) -> frozenset[Origin]:
+        """What the column is made of that holds a part: the first name is its own, or that of its table."""
+        first, second = column.parts[0], column.parts[1]
+        for level in scope.outwards():
+            relation = level.relations.get(fold(first, self.engine))
+            if relation is not None:
+                held = find_field(relation, fold(second, self.engine), self.engine)
+                return held.origins if held else _origins_of(relation, second.name)
+            if found := _candidates(level, fold(first, self.engine)):
+                return found[0][1].origins
+            if level.is_open:
+                return _open_origins(level, first.name)
+        return frozenset()
 
     def _may_be_part(self, column: exp.Column, scope: Scope) -> bool:
         """Whether `name.field`, or a longer path, can read a part of a column."""
@@ -256,7 +270,7 @@ def _value_of(relation: Relation, field_: Field) -> Value:
 def _open_value(relations: Iterable[Relation], key: str, engine: str) -> Value | None:
     """What is known of a column of open relations; None for one that none of them is known to have."""
     known = [field_ for relation in relations for field_ in relation.values if field_key(field_.name, engine) == key]
-    return Value(known[0].type, null=known[0].null) if len(known) == 1 else None
+    return Value(known[0].type, origins=known[0].origins, null=known[0].null) if len(known) == 1 else None
 
 
 def _merged(found: list[tuple[Relation, Field]]) -> Value:

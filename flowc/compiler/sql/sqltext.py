@@ -272,11 +272,15 @@ def _parse_message(description: str, *, at_end: bool) -> str:
 
 
 def _typo_help(tokens: list[Token], index: int) -> tuple[str, ...]:
-    """A near keyword for the word at fault or one of the two before it: `fro` parses as an alias."""
+    """A near keyword for the word at fault or one of the two before it: `fro` parses as an alias.
+
+    The plural of one is a name: `SELECT id FORM orders` is not short of an ORDER.
+    """
     for token in reversed(tokens[max(0, index - 2) : index + 1]):
         if token.token_type is TokenType.VAR:
-            near = get_close_matches(token.text.upper(), _KEYWORDS, n=1, cutoff=0.74)
-            if near and near[0] != token.text.upper():
+            word = token.text.upper()
+            near = get_close_matches(word, _KEYWORDS, n=1, cutoff=0.74)
+            if near and word not in (near[0], f"{near[0]}S"):
                 return (f"did you mean `{near[0]}` instead of `{token.text}`?",)
     return ()
 

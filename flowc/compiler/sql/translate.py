@@ -14,13 +14,13 @@ from sqlglot.errors import SqlglotError, TokenError, UnsupportedError
 from flowc.compiler.dialects import as_read
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.sql.allowance import Allowance, TooLarge
-from flowc.compiler.sql.hazards import report_hazards
+from flowc.compiler.sql.hazards import report_hazards, report_missing
 from flowc.compiler.sql.meaning.datafusion_joins import with_conditions
 from flowc.compiler.sql.meaning.datafusion_json import is_json, numbered, with_json
 from flowc.compiler.sql.meaning.functions import missing_functions, names_of_relations
 from flowc.compiler.sql.meaning.reword import reword
 from flowc.compiler.sql.misread import report_misread
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.sqltext import SqlTree, names_in
 from flowc.diagnostics import Reporter
 
 DATAFUSION = "datafusion"
@@ -28,6 +28,7 @@ MOST_TERMS = 500
 """In a row of operators: the engine takes a time for it that grows with the square of their number."""
 
 _NAMED = ("compute the inner calls in a CTE: `WITH part AS (SELECT round(a) AS b …) SELECT round(b) … FROM part`",)
+_SHARED = ("make the SQL smaller that is reported before, or give it a project of its own",)
 
 __all__ = ["DataFusion", "translate", "translate_expression"]
 
@@ -46,8 +47,10 @@ def translate(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allow
 def translate_expression(
     parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowance | None = None
 ) -> str | None:
-    """The tree as text for `engine`; None after an error, which may have been that of another query of the project."""
+    """The tree as text for `engine`; None after an error. Once the allowance is spent, everything is one."""
     before, allowance = reporter.errors, allowance or Allowance()
+    if allowance.spent:
+        _report_spent(parsed, engine, reporter)
     if allowance.spent or _is_too_long(parsed, engine, reporter):
         return None
     if engine == DATAFUSION:
@@ -104,6 +107,11 @@ def _report_large(parsed: SqlTree, grown: TooLarge, engine: str, reporter: Repor
     reporter.error("sql-too-large", message, parsed.span(grown.node or parsed.tree), helps=_NAMED)
 
 
+def _report_spent(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
+    message = f"this is not written for {engine}: SQL before it took all that may be written for one project"
+    reporter.error("sql-too-large", message, parsed.span(parsed.tree), helps=_SHARED)
+
+
 def _too_long(tree: exp.Expression) -> exp.Expression | None:
     """The operand in which a row of operators begins that is too long; AND and OR are read as lists."""
     for node in tree.find_all(exp.Binary):
@@ -125,11 +133,11 @@ def _has_functions(text: str, named: Collection[str], parsed: SqlTree, engine: s
         message = f"the SQL cannot be translated from {parsed.dialect} to {engine}"
         reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
         return False
-    helps = [f"write it in {engine}'s SQL and say `dialect: {engine}`"]
-    span = parsed.span(parsed.tree) if missing else None  # once: it takes a look at the whole tree
-    for name in missing:
-        message = f"`{name}` of {parsed.dialect} has no translation to {engine}"
-        reporter.error("untranslatable-sql", message, span, helps=helps)
+    if missing:
+        span = parsed.span(parsed.tree)  # once: it takes a look at the whole tree
+        words = names_in(parsed.text.text, parsed.dialect)
+        for name in missing:
+            report_missing(name, parsed.dialect, engine, span, reporter, written=name.lower() in words)
     return not missing
 
 

@@ -10,7 +10,7 @@ from flowc.catalog import Column, Index, Native, Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.errors import UsageError
-from flowc.types import DataType, Kind, parse_type
+from flowc.types import UNKNOWN, DataType, Kind, parse_type
 
 _LONGEST_NAME = 63
 """Bytes. PostgreSQL cuts longer names, so flowc does not make them."""
@@ -35,6 +35,14 @@ def spell(kind: DataType, dialect: Dialect, name: str = "") -> str:
     Raises UsageError for one it cannot store.
     """
     spelled = _spelled(stored(kind, dialect), dialect)
+    if spelled is None and kind == UNKNOWN:
+        column = f"column `{name}`" if name else "a column"
+        raise UsageError(
+            f"nothing tells the type of {column}, and {dialect.name} makes none without",
+            code="unstorable-type",
+            help=f"declare it for the source or the table, as `columns: {{ {name or 'id'}: bigint }}` does, or CAST it "
+            "in the SQL; of a file without rows, load once there are some",
+        )
     if spelled is None:
         raise UsageError(
             f"{dialect.name} cannot store {f'column `{name}`, which is' if name else 'a column'} of type {kind}",

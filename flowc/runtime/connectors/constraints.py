@@ -23,6 +23,14 @@ _MYSQL_NULL = re.compile(r"Column '(.*)' cannot be null")
 _MYSQL_CHECK = re.compile(r"(?:CONSTRAINT [`\"](.+?)[`\"] failed for|Check constraint '(.+?)' is violated)")
 _MYSQL_PARENT = re.compile(r"add or update a child row.*FOREIGN KEY \((.+?)\) REFERENCES ([^(]+) \((.+?)\)", re.DOTALL)
 _POSTGRES_CHECK = re.compile(r'violates check constraint "(.+?)"')
+_POSTGRES_TYPE = re.compile(
+    r'^(?:invalid input value for enum (?P<enum>.+?): "(?P<value>.*)"|value for domain (?P<domain>.+?) violates )',
+    re.DOTALL,
+)
+_POSTGRES_OF_TYPE = (
+    "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass({table}) AND atttypid = to_regtype({name}) "
+    "AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+)
 _POSTGRES_ROW = re.compile(r"Failing row contains \((.*)\)", re.DOTALL)
 _POSTGRES_COLUMNS = (
     "SELECT a.attname, a.attnum = ANY(k.conkey) FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid "
@@ -112,7 +120,17 @@ def _mysql_check(ask: Ask, table: Table, name: str) -> tuple[Violation, ...]:
 
 
 def of_postgres(ask: Ask, table: Table | None, words: str) -> tuple[Violation, ...]:
-    """PostgreSQL tells everything but the columns of a check; of a row it tells all values without their names."""
+    """PostgreSQL tells everything but the columns of a check; of a row it tells all values without their names.
+
+    Of a value that a type of the database's own does not take, it names the type, and the value where that is an enum.
+    """
+    kind = _POSTGRES_TYPE.match(words)
+    if kind is not None and table is not None:
+        name = kind["enum"] or kind["domain"]
+        names = {"table": literal(qualified(table.name)), "name": literal(name)}
+        typed = [row[0] for row in ask(_POSTGRES_OF_TYPE.format(**names))]
+        told = ((typed[0], kind["value"]),) if len(typed) == 1 and kind["enum"] else ()
+        return tuple(Violation((column,), values=told) for column in typed)
     check = _POSTGRES_CHECK.search(words)
     if check is None or table is None:
         return ()

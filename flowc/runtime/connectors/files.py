@@ -24,6 +24,7 @@ from flowc.catalog import Column
 from flowc.durations import parse_size, size_text
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.plan import FilesRead
+from flowc.runtime.connectors.filelooks import not_text
 from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.lines import BLOCK
 from flowc.runtime.connectors.recoded import Recoded, is_utf8
@@ -224,8 +225,10 @@ Bytes = io.BufferedReader | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
 
 
 def opened(path: Path) -> Bytes:
-    """A file's bytes, decompressed."""
+    """A file's bytes, decompressed. Raises DataError for one of no text, or not compressed as its name says."""
     how = compression(path)
+    if (wrong := not_text(path, how)) is not None:
+        raise unreadable(path, *wrong)
     if how == "gzip":
         return gzip.GzipFile(path)
     if how == "bz2":

@@ -17,6 +17,7 @@ from flowc.errors import DataError, EngineError
 from flowc.plan import FilesRead
 from flowc.runtime.badrows import first_indices
 from flowc.runtime.connectors.csvheader import csv_names
+from flowc.runtime.connectors.filelooks import not_parquet
 from flowc.runtime.connectors.files import (
     BROKEN,
     Files,
@@ -235,7 +236,8 @@ class FileSource:
 
     def _broken(self, path: Path, line: int, error: Exception) -> Records:
         """One bad message in place of what is left of a file. What the machine is at fault for is no fault of it."""
-        fault = error if isinstance(error, DataError) else unreadable(path, str(error))
+        other = not_parquet(path) if self._read.format == "parquet" and not isinstance(error, DataError) else None
+        fault = error if isinstance(error, DataError) else unreadable(path, *(other or (str(error),)))
         if not self._skips or getattr(error.__cause__ or error, "errno", None) is not None:
             raise fault from None
         self._registry.check(self._at >> SHIFT)  # of a file that was changed, nothing is known

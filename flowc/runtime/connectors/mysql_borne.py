@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from flowc.catalog import Column, Table, counts
+from flowc.catalog import READS, Column, Table, counts
 from flowc.runtime.connectors.mysql_types import Ask, is_mariadb, place
 
 _KEYS = """
@@ -33,7 +33,8 @@ WHERE t.table_schema = {schema} AND t.table_name = {name} AND t.constraint_type 
 """,
 }
 _VIEWS = """
-SELECT table_name FROM information_schema.views WHERE table_schema NOT IN ('sys', 'mysql')
+SELECT table_name, replace(view_definition, '"', '`') FROM information_schema.views
+WHERE table_schema NOT IN ('sys', 'mysql')
 AND locate(concat('`', {schema}, '`.`', replace({own}, '`', '``'), '`'), replace(view_definition, '"', '`')) > 0
 ORDER BY table_name
 """
@@ -58,7 +59,7 @@ def with_borne(ask: Ask, table: Table) -> Table:
     beyond += ["partitions"] if "partitioned" in options.lower() else []
     bound = _bound(table, (*own.items(), *other.items()), checks, str(divided or ""))
     columns = tuple(replace(c, bound=tuple(dict.fromkeys(bound[c.name]))) for c in table.columns)
-    hanging = (*table.dependents, *(f"foreign key {name}" for name in other), *_views(ask, parts))
+    hanging = (*table.dependents, *(f"foreign key {name}" for name in other), *_views(ask, table, parts))
     return replace(table, columns=columns, beyond=tuple(beyond), dependents=hanging)
 
 
@@ -105,5 +106,8 @@ def _says(expression: str, name: str) -> bool:
     return any(f"{mark}{name.replace(mark, mark * 2)}{mark}" in expression for mark in ('"', "`"))
 
 
-def _views(ask: Ask, parts: dict[str, str]) -> Iterator[str]:
-    yield from (f"view {row[0]}" for row in ask(_VIEWS.format(**parts)))
+def _views(ask: Ask, table: Table, parts: dict[str, str]) -> Iterator[str]:
+    """The views that name the table, with the columns of it that they read: the server writes each behind its table."""
+    for name, definition in ask(_VIEWS.format(**parts)):
+        read = [f"`{column}`" for column in table.column_names if f".`{column.replace('`', '``')}`" in definition]
+        yield f"view {name}{READS}{', '.join(read)}" if read else f"view {name}"
