@@ -15,6 +15,7 @@ from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, TIMESTAMPTZ, UNKN
 
 INTEGER = DataType(Kind.INT32)
 DATE = DataType(Kind.DATE)
+INTERVAL = DataType(Kind.INTERVAL)
 
 _D = exp.DataType.Type
 _CASTS: Mapping[exp.DataType.Type, Kind] = {
@@ -34,7 +35,7 @@ _ANNOTATIONS: Mapping[Kind, exp.DataType.Type] = {
     Kind.BOOL: _D.BOOLEAN, Kind.INT8: _D.TINYINT, Kind.INT16: _D.SMALLINT, Kind.INT32: _D.INT, Kind.INT64: _D.BIGINT,
     Kind.INT128: _D.INT128, Kind.FLOAT32: _D.FLOAT, Kind.FLOAT64: _D.DOUBLE, Kind.DECIMAL: _D.DECIMAL,
     Kind.TEXT: _D.TEXT, Kind.DATE: _D.DATE, Kind.TIMESTAMP: _D.TIMESTAMP, Kind.TIMESTAMPTZ: _D.TIMESTAMPTZ,
-    Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY,
+    Kind.TIME: _D.TIME, Kind.INTERVAL: _D.INTERVAL, Kind.UUID: _D.UUID, Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY,
 }  # fmt: skip
 
 # Result types that do not depend on the arguments; None for "NULL when an argument is".
@@ -140,6 +141,8 @@ def literal_type(node: exp.Literal) -> DataType:
 
 def _sum(value: Value, engine: str) -> DataType:
     kind = value.type.kind
+    if kind is Kind.INTERVAL and engine in WHOLE_ENGINES:
+        return INTERVAL
     if kind in (Kind.INT8, Kind.INT16, Kind.INT32):
         return DataType(Kind.INT128) if engine == "duckdb" else BIGINT
     if kind is Kind.INT64:
@@ -151,6 +154,8 @@ def _sum(value: Value, engine: str) -> DataType:
 
 
 def _average(value: Value, engine: str) -> DataType:
+    if value.type.kind is Kind.INTERVAL and engine in WHOLE_ENGINES:
+        return INTERVAL
     if value.type.is_float or (value.type.is_integer and engine != "postgres"):
         return DOUBLE
     return DataType(Kind.DECIMAL) if value.type.is_number and engine == "postgres" else UNKNOWN
@@ -244,9 +249,15 @@ def _of_array(node: exp.Expression, values: Sequence[Value]) -> DataType | None:
 def _time(node: exp.Expression, values: Sequence[Value], engine: str) -> DataType | None:
     """The type of a timestamp that is made of another, or of the days between dates; None for anything else."""
     given = next((v.type for v in values if v.type.kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)), None)
-    moved = isinstance(node, exp.Add | exp.Sub) and isinstance(node.expression, exp.Interval)
-    if isinstance(node, exp.Sub) and len(values) == 2 and all(v.type.kind is Kind.DATE for v in values):
-        return INTEGER if engine in WHOLE_ENGINES else None
+    others = [v.type.kind for v in values if v.type is not given]
+    moved = isinstance(node, exp.Add | exp.Sub) and (
+        isinstance(node.expression, exp.Interval) or others == [Kind.INTERVAL]
+    )
+    kinds = [v.type.kind for v in values]
+    if isinstance(node, exp.Sub) and len(kinds) == 2 and _is_text(node.expression):
+        kinds = [kinds[0]] * 2
+    if engine in WHOLE_ENGINES and (made := _of_interval(node, kinds)) is not None:
+        return made
     if given is None or not (moved or isinstance(node, (*_OF_TIME, *_LEAST))):
         return None
     if isinstance(node, _LEAST):
@@ -254,6 +265,21 @@ def _time(node: exp.Expression, values: Sequence[Value], engine: str) -> DataTyp
     if isinstance(node, exp.AtTimeZone):
         return DataType(Kind.TIMESTAMP) if given.kind is Kind.TIMESTAMPTZ else TIMESTAMPTZ
     return given
+
+
+def _of_interval(node: exp.Expression, kinds: Sequence[Kind]) -> DataType | None:
+    """The type of what is made of intervals, or of the difference of two times; None for anything else."""
+    if isinstance(node, exp.Interval) or (isinstance(node, _LEAST) and {*kinds} == {Kind.INTERVAL}):
+        return INTERVAL
+    if len(kinds) != 2 or not isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div):
+        return None
+    if Kind.INTERVAL in kinds:
+        other = kinds[1] if kinds[0] is Kind.INTERVAL else kinds[0]
+        moved = {Kind.DATE: DataType(Kind.TIMESTAMP), Kind.TIME: DataType(Kind.TIME)}
+        return None if other in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ) else moved.get(other, INTERVAL)
+    if not isinstance(node, exp.Sub) or not {*kinds} <= {Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}:
+        return None
+    return INTEGER if {*kinds} == {Kind.DATE} else INTERVAL
 
 
 def _is_text(node: exp.Expression) -> bool:

@@ -15,7 +15,7 @@ from flowc.compiler.sql.exprtypes import annotate, cast_type, function_type, lit
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, MEANS, POWERS, Number, number_of
 from flowc.compiler.sql.relations import Relation, fold
 from flowc.compiler.sql.scope import Resolver, Scope, Value
-from flowc.types import UNKNOWN
+from flowc.types import UNKNOWN, Kind
 
 Ctes = dict[str, Relation]
 
@@ -123,7 +123,7 @@ class Expressions(ABC):
         if isinstance(node, exp.Null):
             return Value(UNKNOWN, True, null=True)
         kind, nullable = function_type(node, values, self.engine)
-        if self.exact and isinstance(node, (*MEANS, *POWERS)):
+        if self.exact and isinstance(node, (*MEANS, *POWERS)) and kind.kind is not Kind.INTERVAL:
             kind = DOUBLE if number_of(node) is Number.FLOAT else UNKNOWN
         dialect = self.resolver.parsed.dialect
         if isinstance(node, exp.Extract) and self.annotate and dialect in EXACT and dialect != "redshift":

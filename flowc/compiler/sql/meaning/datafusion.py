@@ -41,6 +41,7 @@ from flowc.compiler.sql.meaning.datafusion_rows import ROWS
 from flowc.compiler.sql.meaning.datafusion_spans import SPANS
 from flowc.compiler.sql.meaning.datafusion_texts import TEXTS, cast_to_text
 from flowc.compiler.sql.meaning.datafusion_times import TIMES
+from flowc.compiler.sql.meaning.datafusion_zones import instant_of, zone_of
 from flowc.compiler.sql.meaning.dates import DATES
 from flowc.compiler.sql.meaning.formats import demand_whole, rest_of_time, strftime
 from flowc.compiler.sql.meaning.postgres_arrays import array_aggregate, comprehension, within_group
@@ -194,9 +195,12 @@ def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """An instant as a clock of the zone shows it; what a clock shows as an instant."""
     kind, zone = type_of(node.this), text_value(node.args.get("zone"))
     if kind is None:
-        raise Untranslatable("AT TIME ZONE of a value whose type is not known: CAST it")
+        mend = "say what it is: `CAST(… AS timestamptz)`, or `CAST(… AS timestamp)`"
+        raise Untranslatable("AT TIME ZONE of a value whose type is not known", mend)
     if zone is None:
         raise Untranslatable("AT TIME ZONE with a zone that is not a literal")
+    if pair.source == "postgres":
+        zone = zone_of(zone)
     zoned = kind in ZONED_TIMES or kind is exp.DataType.Type.DATE
     instant = exp.cast(node.this.copy(), "TIMESTAMPTZ") if kind is exp.DataType.Type.DATE else node.this
     there = call("arrow_cast", instant, exp.Literal.string(f'Timestamp(Microsecond, Some("{zone}"))'))
@@ -204,6 +208,8 @@ def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         there.type = exp.DataType.build("timestamptz")
         return there
     if not zoned:
+        if pair.source == "postgres" and "/" in zone:
+            there = instant_of(node.this, zone)
         return exp.cast(there, "TIMESTAMPTZ")  # whose days and hours are those of the session's zone
     local = call("to_local_time", there)
     local.type = exp.DataType.build("timestamp")
