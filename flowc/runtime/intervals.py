@@ -77,32 +77,37 @@ def _numbers(array: pa.Array, numbers: np.ndarray) -> pa.Array:
 
 def of_parts(months: pa.Array, days: pa.Array, micros: pa.Array) -> pa.Array:
     """Intervals of sums of their parts. Raises DataError for what no interval holds."""
-    given = [pc.fill_null(part, 0).to_numpy(zero_copy_only=False) for part in (months, days, micros)]
-    return _made(*given, months.is_valid())
+    return _made(_filled(months), _filled(days), _filled(micros), months.is_valid())
+
+
+def _filled(part: pa.Array) -> np.ndarray:
+    numbers: np.ndarray = pc.fill_null(part, 0).to_numpy(zero_copy_only=False)
+    return numbers
 
 
 def mean(months: pa.Array, days: pa.Array, micros: pa.Array, count: pa.Array) -> pa.Array:
     """Sums of intervals divided by their number: what is left of a month goes into days, of a day into the time."""
-    counted = pc.if_else(pc.greater(count, 0), count, 1).to_numpy(zero_copy_only=False)
-    given = [pc.fill_null(part, 0).to_numpy(zero_copy_only=False) for part in (months, days, micros)]
-    whole = [_cut(part, counted) for part in given[:2]]
-    of_month = (given[0] - whole[0] * counted) * 30
-    more = _cut(of_month, counted)
+    counted = np.maximum(_filled(count), 1)
+    of_months, of_days = _cut(_filled(months), counted), _cut(_filled(days), counted)
+    left = (_filled(months) - of_months * counted) * 30
+    more = _cut(left, counted)
     # Less than two days for each counted interval, in exact integers until they are divided once.
-    rest = (given[1] - whole[1] * counted + of_month - more * counted) * _DAY
-    micros = given[2] + _nearest(rest, counted) * counted
-    return _made(whole[0], whole[1] + more, _nearest(micros, counted), months.is_valid())
+    rest = (_filled(days) - of_days * counted + left - more * counted) * _DAY
+    time = _filled(micros) + _nearest(rest, counted) * counted
+    return _made(of_months, of_days + more, _nearest(time, counted), months.is_valid())
 
 
 def _cut(number: np.ndarray, by: np.ndarray) -> np.ndarray:
-    return np.sign(number) * (np.abs(number) // by)
+    whole: np.ndarray = np.sign(number) * (np.abs(number) // by)
+    return whole
 
 
 def _nearest(number: np.ndarray, by: np.ndarray) -> np.ndarray:
     """The quotient, a half of which goes to the even number."""
     whole = _cut(number, by)
     odd = whole % 2
-    return whole - odd + np.rint((number - whole * by) / by + odd).astype(np.int64)
+    nearest: np.ndarray = whole - odd + np.rint((number - whole * by) / by + odd).astype(np.int64)
+    return nearest
 
 
 def _made(months: np.ndarray, days: np.ndarray, micros: np.ndarray, valid: pa.Array) -> pa.Array:
@@ -111,10 +116,8 @@ def _made(months: np.ndarray, days: np.ndarray, micros: np.ndarray, valid: pa.Ar
         raise DataError("an interval is too large", code="arithmetic-overflow", help="compute with its EPOCH")
     made = np.zeros(len(days), _PARTS)
     made["months"], made["days"], made["nanos"] = months, days, micros * 1000
-    null = valid.false_count > 0
-    validity = pa.array(valid).buffers()[1] if null else None
-    if null and valid.offset:
-        validity = pa.array(valid.to_numpy(zero_copy_only=False)).buffers()[1]
+    # Made anew, for that of a slice may begin within a byte.
+    validity = pa.array(valid.to_numpy(zero_copy_only=False)).buffers()[1] if valid.false_count else None
     return pa.Array.from_buffers(INTERVAL, len(made), [validity, pa.py_buffer(made)])
 
 

@@ -41,7 +41,7 @@ from flowc.compiler.sql.meaning.datafusion_rows import ROWS
 from flowc.compiler.sql.meaning.datafusion_spans import SPANS
 from flowc.compiler.sql.meaning.datafusion_texts import TEXTS, cast_to_text
 from flowc.compiler.sql.meaning.datafusion_times import TIMES
-from flowc.compiler.sql.meaning.datafusion_zones import instant_of, zone_of
+from flowc.compiler.sql.meaning.datafusion_zones import instant_of, of_no_type, zone_of
 from flowc.compiler.sql.meaning.dates import DATES
 from flowc.compiler.sql.meaning.formats import demand_whole, rest_of_time, strftime
 from flowc.compiler.sql.meaning.postgres_arrays import array_aggregate, comprehension, within_group
@@ -196,7 +196,7 @@ def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     kind, zone = type_of(node.this), text_value(node.args.get("zone"))
     if kind is None:
         mend = "say what it is: `CAST(… AS timestamptz)`, or `CAST(… AS timestamp)`"
-        raise Untranslatable("AT TIME ZONE of a value whose type is not known", mend)
+        return of_no_type(node, "AT TIME ZONE of a value whose type is not known", mend)
     if zone is None:
         raise Untranslatable("AT TIME ZONE with a zone that is not a literal")
     if pair.source == "postgres":

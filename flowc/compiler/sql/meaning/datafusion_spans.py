@@ -133,18 +133,16 @@ def _difference(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def _compared(node: exp.Expression, pair: Pair) -> None:
     """Intervals compare by their microseconds."""
+    if not any(_is_interval(part) or isinstance(part, exp.Tuple | exp.Paren) for part in node.iter_expressions()):
+        return
     for group in groups_of(node):
         if not any(map(_is_interval, group)):
             continue
-        if isinstance(node.expression, exp.Any | exp.All) or any(isinstance(each, exp.Query) for each in group[1:]):
-            if not all(isinstance(each, exp.Subquery) and _is_interval(each) for each in group if _is_query(each)):
-                raise Untranslatable("an interval beside rows of a query in this form", _COMPUTE)
+        queries = [value for value in group if isinstance(value, exp.Query | exp.Any | exp.All)]
+        if not all(isinstance(query, exp.Subquery) and _is_interval(query) for query in queries):
+            raise Untranslatable("an interval beside rows of a query in this form", _COMPUTE)
         for value in group:
             value.replace(_span(value))
-
-
-def _is_query(value: exp.Expression) -> bool:
-    return isinstance(value, exp.Query | exp.Any | exp.All)
 
 
 def _case(node: exp.Expression, pair: Pair) -> None:

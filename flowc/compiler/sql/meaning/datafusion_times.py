@@ -23,6 +23,7 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
+from flowc.compiler.sql.meaning.datafusion_zones import of_no_type
 
 _TYPE = exp.DataType.Type
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
@@ -174,9 +175,8 @@ def _extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         and pair.source == "postgres"
     ):
         # The engine counts all of them that are in the whole difference.
-        raise Untranslatable(
-            f"the {part.lower()} of a difference of what is not known to be times", "CAST both to timestamp"
-        )
+        what = f"the {part.lower()} of a difference of what is not known to be times"
+        return of_no_type(node, what, "say what both are: `CAST(… AS timestamp)`")
     if pair.source != "postgres" or node.name.upper() in _READ:
         return None
     if part not in _PARTS and part not in _READ:
@@ -197,9 +197,8 @@ def _truncated_there(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if node.text("unit").upper().rstrip("S") not in _OF_DAYS:
         raise Untranslatable("DATE_TRUNC to less than a day in a zone")
     if type_of(value) not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
-        raise Untranslatable(
-            "DATE_TRUNC in a zone of a value whose type is not known", "say what it is: `CAST(… AS timestamptz)`"
-        )
+        mend = "say what it is: `CAST(… AS timestamptz)`"
+        return of_no_type(node, "DATE_TRUNC in a zone of a value whose type is not known", mend)
     instant = _typed(exp.cast(value.copy(), "TIMESTAMPTZ"), "TIMESTAMPTZ")
     local = _typed(exp.AtTimeZone(this=instant, zone=zone.copy()), "TIMESTAMP")
     cut = _typed(exp.TimestampTrunc(this=local, unit=node.args["unit"].copy()), "TIMESTAMP")
@@ -253,7 +252,9 @@ def _rounded(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if to.this not in (*NAIVE_TIMES, *ZONED_TIMES) or digits is None or digits >= 6:
         return None
     if digits not in _CUT:
-        raise Untranslatable(f"a timestamp of {digits} digits", "round to seconds or milliseconds, or cut it: DATE_TRUNC")
+        raise Untranslatable(
+            f"a timestamp of {digits} digits", "round to seconds or milliseconds, or cut it: DATE_TRUNC"
+        )
     unit, half = _CUT[digits]
     kind = "TIMESTAMP" if to.this in NAIVE_TIMES else "TIMESTAMPTZ"
     later = f"(CASE WHEN :a < CAST('2000-01-01 00:00:00' AS {kind}) THEN :a + INTERVAL '{half - 1} microseconds'"

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Untranslatable, build, call
+from flowc.compiler.sql.relations import OPEN
 
 _ABBREVIATIONS = {
     "UTC": "+00:00", "GMT": "+00:00", "Z": "+00:00", "ZULU": "+00:00", "WET": "+00:00", "CET": "+01:00",
@@ -25,6 +26,16 @@ _INSTANT = f"CASE WHEN {_LOCAL.format(f'(:x - {_AFTER})')} = :x THEN :x - {_AFTE
 
 So a time that summer time leaves out is one of winter time, and of two such times the later one is meant.
 """
+
+
+def of_no_type(node: exp.Expression, what: str, mend: str) -> exp.Expression:
+    """In the place of what hangs on a type that is found when a source is read, and the query translated anew.
+
+    Raises Untranslatable where no type will be found. The engine lacks the function.
+    """
+    if not any(column.meta.get(OPEN) for column in node.root().find_all(exp.Column)):
+        raise Untranslatable(what, mend)
+    return call("flowc_untyped", node.args.get("expression") or node.this)
 
 
 def zone_of(name: str) -> str:
