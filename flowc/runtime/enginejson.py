@@ -165,7 +165,7 @@ _FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field | None]]
     "flowc_whole": (whole, _TEXT),
     "flowc_numeric": (numeric, None),
     "flowc_round": (rounded, None),
-    **{f"flowc_interval{part}": (function, pa.field("value", gives)) for part, (function, gives) in OF_ANY.items()},
+    **{f"flowc_interval{part}": (function, gives) for part, (function, gives) in OF_ANY.items()},
 }
 """Functions of any type, by name: the function, and what it gives where that is the same whatever it takes."""
 

@@ -39,8 +39,8 @@ def parts(array: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def interval(array: pa.Array) -> pa.Array:
-    """Durations as the intervals that PostgreSQL's difference of two times is; intervals as they are."""
-    return array if pa.types.is_interval(array.type) else _made(*parts(array), array.is_valid())
+    """Durations as the intervals that PostgreSQL's difference of two times is; other values as they are."""
+    return _made(*parts(array), array.is_valid()) if pa.types.is_duration(array.type) else array
 
 
 def span(array: pa.Array) -> pa.Array:
@@ -121,8 +121,9 @@ def _made(months: np.ndarray, days: np.ndarray, micros: np.ndarray, valid: pa.Ar
     return pa.Array.from_buffers(INTERVAL, len(made), [validity, pa.py_buffer(made)])
 
 
-OF_ANY: dict[str, tuple[Callable[[pa.Array], pa.Array], pa.DataType]] = {
-    "": (interval, INTERVAL),
-    **{f"_{part.__name__}": (part, pa.int64()) for part in (span, epoch, months, days, clock)},
+_NUMBER = pa.field("value", pa.int64())
+OF_ANY: dict[str, tuple[Callable[[pa.Array], pa.Array], pa.Field | None]] = {
+    "": (interval, None),
+    **{f"_{part.__name__}": (part, _NUMBER) for part in (span, epoch, months, days, clock)},
 }
-"""Functions of intervals and durations, by name, and what they give."""
+"""Functions of intervals and durations, by name, and what they give; None for what depends on what they take."""

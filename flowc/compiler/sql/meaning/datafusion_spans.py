@@ -108,9 +108,17 @@ def _span(node: exp.Expression) -> exp.Expression:
     if isinstance(value, exp.Interval | exp.Cast) and (micros := _written(value)) is not None:
         new = exp.cast(exp.Literal.number(abs(micros)), "BIGINT")
         return exp.Neg(this=new) if micros < 0 else new
-    if isinstance(value, exp.Anonymous) and value.this == _INTERVAL:
-        return build(_MICROS, a=value.expressions[0])
+    if (difference := _of_difference(value)) is not None:
+        return build(_MICROS, a=difference)
     return _of(_SPAN, node)
+
+
+def _of_difference(value: exp.Expression) -> exp.Expression | None:
+    """The difference that an interval is made of, where the engine has not to see that it groups by the interval."""
+    select = value.parent_select
+    matched = select is not None and (select.args.get("group") or select.args.get("distinct"))
+    made = isinstance(value, exp.Anonymous) and value.this == _INTERVAL and _is_interval(value)
+    return value.expressions[0] if made and not matched else None
 
 
 def _of(name: str, node: exp.Expression) -> exp.Expression:
@@ -124,6 +132,9 @@ def _ours(rewrite: Rewrite) -> Rewrite:
 
 
 def _difference(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    kinds = [type_of(node.left), type_of(node.right)]
+    if None in kinds and any(kind in _TIMES for kind in kinds):
+        return call(_INTERVAL, node)  # which leaves alone what is no difference of times
     if not _is_sub(node):
         return None
     new = call(_INTERVAL, node)
@@ -168,6 +179,9 @@ def _ordered(node: exp.Expression, pair: Pair) -> None:
         return
     if isinstance(node.find_ancestor(exp.WithinGroup, exp.Query), exp.WithinGroup):
         raise Untranslatable("a percentile of intervals", _COMPUTE)
+    select = node.find_ancestor(exp.Query)
+    if isinstance(select, exp.Select) and (distinct := select.args.get("distinct")) and not distinct.args.get("on"):
+        return  # of what is selected, which are differences
     node.this.replace(_span(node.this))
 
 
@@ -284,9 +298,10 @@ def _part(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     part = part.removesuffix("S") if part != "S" else part
     if part not in _PARTS:
         raise Untranslatable(f"the part {part.lower()} of an interval")
-    if isinstance(value, exp.Anonymous) and value.this == _INTERVAL and part in _OF_DIFFERENCES:
-        return build(_OF_DIFFERENCES[part], a=value.expressions[0])
-    return build(_PARTS[part], a=value)
+    difference = _of_difference(value) if part in _OF_DIFFERENCES else None
+    new = build(_PARTS[part], a=value) if difference is None else build(_OF_DIFFERENCES[part], a=difference)
+    divided = isinstance(node.find_ancestor(exp.Div, exp.Query), exp.Div)
+    return exp.cast(new, "DECIMAL(20, 6)") if divided and "." in _PARTS[part] else new
 
 
 _SORTED = (exp.Select, exp.Union, exp.Intersect, exp.Except, exp.Distinct, exp.Min, exp.Max, exp.Greatest, exp.Least)

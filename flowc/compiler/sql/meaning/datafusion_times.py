@@ -60,6 +60,8 @@ def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     to, value = node.args["to"], node.this
     if pair.source != "postgres" or not isinstance(to, exp.DataType):
         return None
+    if to.this in (_TYPE.TIME, _TYPE.INTERVAL):
+        return _read_clock(node) if to.this is _TYPE.TIME else _read_interval(node)
     if to.this not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
         return None
     if (text := text_value(value)) is not None:
@@ -71,6 +73,42 @@ def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         new.set("this", call("regexp_replace", value, exp.Literal.string(_ZONE), exp.Literal.string(r"\1")))
         return new
     return None
+
+
+def _read_clock(node: exp.Expression) -> exp.Expression | None:
+    """A text as a time of day; DataFusion takes `0930` for no time at all."""
+    new, text = node.copy(), text_value(node.this)
+    if text is not None:
+        found = _CLOCK.fullmatch(text.strip())
+        if found is None or int(found["hour"]) > 23:
+            raise Untranslatable(f"`{text}` as a time", "write it as `hh:mm:ss`")
+        new.set("this", exp.Literal.string(_clock_of(found)))
+        return new
+    if type_of(node.this) not in exp.DataType.TEXT_TYPES:
+        return None
+    value = node.this
+    for pattern, instead in _BARE_CLOCKS:
+        value = call("regexp_replace", value, exp.Literal.string(pattern), exp.Literal.string(instead))
+    new.set("this", value)
+    return new
+
+
+def _read_interval(node: exp.Expression) -> exp.Expression | None:
+    """A text as an interval: a number alone is one of seconds, and of months to DataFusion."""
+    if text_value(node.this) is not None or type_of(node.this) not in exp.DataType.TEXT_TYPES:
+        return None
+    new = node.copy()
+    pattern = exp.Literal.string(r"^\s*([+-]?[0-9]+([.][0-9]+)?)\s*$")
+    new.set("this", call("regexp_replace", node.this, pattern, exp.Literal.string(r"\1 seconds")))
+    return new
+
+
+_CLOCK = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d{1,6})?))?")
+_BARE_CLOCKS = (
+    (r"^\s*([0-9]{2})([0-9]{2})\s*$", r"\1:\2"),
+    (r"^\s*([0-9]{2})([0-9]{2})([0-9]{2}([.][0-9]+)?)\s*$", r"\1:\2:\3"),
+    (r"^\s*([0-9]+)\s*$", r"\1 as a time"),  # which is none, and so fails
+)
 
 
 def _clocked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
