@@ -21,6 +21,7 @@ from flowc.runtime.decimaltext import plain_digits
 from flowc.runtime.enginecontext import register
 from flowc.runtime.enginenumbers import numeric, rounded, whole
 from flowc.runtime.functiontypes import engine_type
+from flowc.runtime.intervals import INTERVAL, OF_ANY, mean, of_parts
 from flowc.runtime.jsonbtext import contains, has_all, has_any, has_key, jsonb, key, with_value
 from flowc.runtime.jsonparts import (
     NotJson,
@@ -40,17 +41,20 @@ from flowc.types import DataType, Kind
 
 CODE = "invalid-json"
 
-_KINDS = "json|jsonb|document|text|joined|output|outputs|whole|numeric|round"
+_KINDS = "json|jsonb|document|text|joined|output|outputs|whole|numeric|round|interval(?:_[a-z]+)?"
 _OF_ANY = rf"flowc_(?:{_KINDS})_\d+"
-_CALLED = re.compile(rf"\b{_OF_ANY}\b")
-_ANY = re.compile(rf"\bflowc_(?:(?:{_KINDS}|decimal|float)_\w+|lower|upper)\b")
+_CALLED, _OPENED = re.compile(rf"\b{_OF_ANY}\b"), re.compile(rf"\b({_OF_ANY})\(")
+_ANY = re.compile(rf"\bflowc_(?:(?:{_KINDS}|decimal|float|interval)_\w+|lower|upper)\b")
 _REFUSED = re.compile(rf"call to '({_OF_ANY})' function: coercion from (.*?) to the signature", re.DOTALL)
 _NOTHING = pa.binary(77)
 """A type that no value has, and that the engine makes of none: it takes only what is always NULL."""
 _JSON = arrow_field(Column("value", DataType(Kind.JSON)))
-_ANYTHING, _LIST = "arrow_typeof", "make_array"
-"""Functions of the engine that take every type: one gives text, the other a list."""
-_INSTEAD = {"flowc_outputs": _LIST, "flowc_whole": "", "flowc_numeric": "", "flowc_round": "round"}
+_ANYTHING, _LIST, _COUNT = "arrow_typeof(", "make_array(", "date_part('day', "
+"""Functions of the engine that take every type, or every interval: they give a text, a list, a whole number."""
+_INSTEAD = {
+    "flowc_outputs": _LIST, "flowc_whole": "(", "flowc_numeric": "(", "flowc_round": "round(", "flowc_interval": "(",
+    **{f"flowc_interval{part}": _COUNT for part in OF_ANY if part},
+}  # fmt: skip
 """In the place of others; what is cast to a number is one without a function."""
 _TEXT, _TEXTS = pa.field("value", pa.string()), pa.field("value", pa.list_(pa.string()))
 
@@ -62,7 +66,7 @@ def calls_json(sql: str) -> bool:
 
 def without_json(sql: str) -> str:
     """The query with a function of the engine in the place of those whose types are not known: to be planned only."""
-    return _CALLED.sub(lambda called: _INSTEAD.get(called[0].rpartition("_")[0], _ANYTHING), sql)
+    return _OPENED.sub(lambda called: _INSTEAD.get(called[1].rpartition("_")[0], _ANYTHING), sql)
 
 
 def register_parts(context: Any, sql: str, fail: Callable[[DataError], None]) -> None:
@@ -146,6 +150,8 @@ _PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.
     "flowc_json_keys": (json_keys, (_S,), _TEXTS),
     **{f"flowc_decimal_{part.__name__}": (part, _ONE, _DECIMAL)
        for part in (decimals.sqrt, decimals.exp, decimals.ln, decimals.log10)},
+    "flowc_interval_sum": (of_parts, (pa.int64(),) * 3, pa.field("value", INTERVAL)),
+    "flowc_interval_mean": (mean, (pa.int64(),) * 4, pa.field("value", INTERVAL)),
     **{f"flowc_decimal_{part.__name__}": (part, _ONE * 2, _DECIMAL) for part in (decimals.log, decimals.power)},
     "flowc_float_power": (floats.power, (pa.float64(), pa.float64()), _DOUBLE),
     "flowc_float_real": (floats.real, (pa.float64(),), pa.field("value", pa.float32())),
@@ -164,6 +170,7 @@ _FUNCTIONS: Mapping[str, tuple[Callable[[pa.Array], pa.Array], pa.Field | None]]
     "flowc_whole": (whole, _TEXT),
     "flowc_numeric": (numeric, None),
     "flowc_round": (rounded, None),
+    **{f"flowc_interval{part}": (function, gives) for part, (function, gives) in OF_ANY.items()},
 }
 """Functions of any type, by name: the function, and what it gives where that is the same whatever it takes."""
 

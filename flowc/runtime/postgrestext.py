@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from flowc.errors import EngineError
 from flowc.runtime.decimaltext import decimal_text
 from flowc.runtime.hexadecimal import hex_text, uuid_text
+from flowc.runtime.intervals import parts
 
 _TYPES = pa.types
 _TEXTS = (_TYPES.is_string, _TYPES.is_large_string, _TYPES.is_string_view)
@@ -40,7 +41,7 @@ _MOST_DIGITS = 18
 _QUOTED_ELEMENT = r'^$|[{}",\\ \t\n\r\x0b\x0c]|^(?i:null)$'
 _FIRST = -62_135_596_800_000_000
 """The beginning of the year 1, in microseconds."""
-_DAY, _SECOND = 86_400_000_000, 1_000_000
+_SECOND = 1_000_000
 
 
 def to_text(array: pa.Array) -> pa.StringArray:
@@ -168,21 +169,8 @@ def _list(array: pa.Array) -> pa.StringArray:
     return pc.if_else(array.is_valid(), text, None) if array.null_count else text
 
 
-def _duration(array: pa.Array) -> pa.StringArray:
-    """What lies between two times, in days and hours."""
-    micros = array.cast(pa.duration("us"), safe=False).cast(pa.int64())
-    found = pc.fill_null(micros, 0).to_numpy(zero_copy_only=False)
-    days = np.trunc(found / _DAY).astype(np.int64)
-    return _interval_text(array, np.zeros(len(found), np.int64), days, found - days * _DAY)
-
-
-_MONTHS_DAYS_NANOS = np.dtype([("months", "<i4"), ("days", "<i4"), ("nanos", "<i8")])
-
-
 def _interval(array: pa.Array) -> pa.StringArray:
-    parts = np.frombuffer(array.buffers()[1] or b"", _MONTHS_DAYS_NANOS, len(array), 16 * array.offset)
-    months, days, nanos = (parts[name].astype(np.int64) for name in ("months", "days", "nanos"))
-    return _interval_text(array, months, days, np.sign(nanos) * (np.abs(nanos) // 1000))
+    return _interval_text(array, *parts(array))
 
 
 def _interval_text(array: pa.Array, months: np.ndarray, days: np.ndarray, micros: np.ndarray) -> pa.StringArray:
@@ -233,8 +221,7 @@ _WRITE: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Strin
     (_TYPES.is_date, lambda array: _of_era(array.cast(pa.date32())).cast(pa.string())),
     (_TYPES.is_time, lambda array: _seconds(array.cast(pa.time64("us"), safe=False).cast(pa.string()))),
     (_TYPES.is_timestamp, _timestamp),
-    (_TYPES.is_duration, _duration),
-    (_TYPES.is_interval, _interval),
+    (lambda of: _TYPES.is_duration(of) or _TYPES.is_interval(of), _interval),
     (
         lambda of: _TYPES.is_binary(of) or _TYPES.is_large_binary(of) or _TYPES.is_binary_view(of)
         or _TYPES.is_fixed_size_binary(of),

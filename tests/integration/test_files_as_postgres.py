@@ -171,6 +171,13 @@ stddev(n) OVER ()
 n::numeric / 3
 (p * 1.15)::text
 sum(x) OVER () / 3
+t - timestamp '2026-01-01' > interval '1 day'
+max(t - timestamp '2026-01-01') OVER () > interval '30 days'
+(t - timestamp '2025-12-01')::text
+extract(hour FROM t - timestamp '2025-12-01')
+rank() OVER (ORDER BY t - timestamp '2026-01-01' DESC)
+extract(epoch FROM t AT TIME ZONE 'Europe/Berlin')
+coalesce(nullif(t, '2026-02-03'), '2026-1-1 10:00')
 """
 """Each differed, or failed, where nothing told the types of its columns."""
 
@@ -205,6 +212,27 @@ def test_columns_that_nobody_declares_are_those_that_are_found(project: Inside, 
         found = target.execute("SELECT * FROM out ORDER BY rowid").fetchall()
     for part, had, wanted in zip(parts, zip(*found, strict=True), zip(*expected, strict=True), strict=True):
         assert sorted(map(_plain, had), key=repr) == sorted(map(_plain, wanted), key=repr), part
+
+
+def test_a_difference_of_times_has_days_where_it_is_kept(project: Inside, postgres: str) -> None:
+    project.write(
+        "data/t.csv", "a,b\n2024-03-01 02:30:00,2024-04-20 00:00:00\n2024-03-31 02:30:00,2024-03-31 00:00:00\n"
+    )
+    project.write(
+        "specs/p.yaml",
+        f"connections: {{ inbox: {{ kind: files, uri: data }}, w: {{ kind: postgres, url: '{postgres}' }} }}\n"
+        "pipelines: { p: { from: { rows: { connection: inbox, path: t.csv } }, to: { connection: w, table: out },\n"
+        '    sql: "SELECT b - a AS i, (SELECT avg(b - a) FROM rows) AS m, '
+        "a AT TIME ZONE 'Europe/Berlin' AS z FROM rows\" } }\n",
+    )
+    done = project.flowc("run", "--once")
+    assert done.code == 0, done.err
+    with psycopg.connect(postgres, options="-c timezone=UTC") as server:
+        found = server.execute("SELECT i::text, extract(day FROM i), m::text, z::text FROM out ORDER BY z").fetchall()
+    assert found == [
+        ("49 days 21:30:00", 49, "24 days 21:30:00", "2024-03-01 01:30:00+00"),
+        ("-02:30:00", 0, "24 days 21:30:00", "2024-03-31 01:30:00+00"),
+    ]
 
 
 def _plain(value: object) -> object:

@@ -16,6 +16,7 @@ import psycopg
 import pyarrow as pa
 from datafusion import SessionConfig, SessionContext, udf
 from psycopg.adapt import Loader
+from psycopg.types.string import TextLoader
 
 from flowc.catalog import Column, Table
 from flowc.compiler.dialects import DIALECTS
@@ -26,6 +27,7 @@ from flowc.runtime.arrow import arrow_type
 from flowc.runtime.connectors import sqlite_functions
 from flowc.runtime.connectors.mysql import MySQL
 from flowc.runtime.enginejson import register_json, register_parts, without_json
+from flowc.runtime.postgrestext import output
 from flowc.types import DataType, Kind
 from tests.translation.tables import ROWS
 
@@ -156,6 +158,7 @@ def open_postgres_types(dsn: str) -> Iterator[Callable[[str], list[str]]]:
 def _postgres_session(dsn: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(dsn, options="-c timezone=UTC") as session:
         session.adapters.register_loader("float4", _Reals)
+        session.adapters.register_loader("interval", TextLoader)
         for kind in ("json", "jsonb"):
             session.adapters.register_loader(kind, _Documents)
         for table, rows in ROWS.items():
@@ -222,8 +225,13 @@ def _kept_by_mysql(column: Column) -> Column:
 
 
 def _rows(table: pa.Table) -> Rows:
-    columns = [_microseconds(column).to_pylist() for column in table.columns]
+    columns = [_shown(column).to_pylist() for column in table.columns]
     return list(zip(*columns, strict=True)) if columns else [()] * table.num_rows
+
+
+def _shown(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """Intervals as PostgreSQL writes them, whose months and days Python's own type has not; durations stay."""
+    return output(column.combine_chunks()) if pa.types.is_interval(column.type) else _microseconds(column)
 
 
 def _microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -11,6 +11,8 @@ INTEGERS = (Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64, Kind.INT128)
 """The signed ones, the wider the later."""
 
 
+_MOMENTS = (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
+"""Each becomes any later one beside it."""
 WHOLE_ENGINES = ("postgres", "datafusion")
 """Engines that compute with integers in the types that they have, and divide them to whole numbers."""
 
@@ -27,6 +29,8 @@ def common_type(types: Sequence[DataType], engine: str = "") -> DataType:
         return json
     if not types or UNKNOWN in kinds:
         return UNKNOWN
+    if engine in WHOLE_ENGINES and all(t.kind in _MOMENTS for t in types):
+        return DataType(max((t.kind for t in types), key=_MOMENTS.index))
     if all(t.kind in INTEGERS for t in types):
         return max(types, key=lambda t: INTEGERS.index(t.kind))
     if all(t.kind is Kind.TEXT for t in types):

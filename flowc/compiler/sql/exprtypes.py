@@ -15,6 +15,8 @@ from flowc.types import BIGINT, BOOLEAN, INTEGER_RANGES, TEXT, TIMESTAMPTZ, UNKN
 
 INTEGER = DataType(Kind.INT32)
 DATE = DataType(Kind.DATE)
+INTERVAL = DataType(Kind.INTERVAL)
+_TIMESTAMP = DataType(Kind.TIMESTAMP)
 
 _D = exp.DataType.Type
 _CASTS: Mapping[exp.DataType.Type, Kind] = {
@@ -34,7 +36,8 @@ _ANNOTATIONS: Mapping[Kind, exp.DataType.Type] = {
     Kind.BOOL: _D.BOOLEAN, Kind.INT8: _D.TINYINT, Kind.INT16: _D.SMALLINT, Kind.INT32: _D.INT, Kind.INT64: _D.BIGINT,
     Kind.INT128: _D.INT128, Kind.FLOAT32: _D.FLOAT, Kind.FLOAT64: _D.DOUBLE, Kind.DECIMAL: _D.DECIMAL,
     Kind.TEXT: _D.TEXT, Kind.DATE: _D.DATE, Kind.TIMESTAMP: _D.TIMESTAMP, Kind.TIMESTAMPTZ: _D.TIMESTAMPTZ,
-    Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY, Kind.INTERVAL: _D.INTERVAL, Kind.BINARY: _D.VARBINARY,
+    Kind.TIME: _D.TIME, Kind.INTERVAL: _D.INTERVAL, Kind.UUID: _D.UUID, Kind.JSON: _D.JSON, Kind.ARRAY: _D.ARRAY,
+    Kind.BINARY: _D.VARBINARY,
 }  # fmt: skip
 
 # Result types that do not depend on the arguments; None for "NULL when an argument is".
@@ -51,7 +54,7 @@ _FIXED: Mapping[type[exp.Expression], tuple[DataType, bool | None]] = {
     exp.Upper: (TEXT, None), exp.Lower: (TEXT, None), exp.Replace: (TEXT, None), exp.ConcatWs: (TEXT, True),
     exp.Initcap: (TEXT, None), exp.MD5: (TEXT, None), exp.GroupConcat: (TEXT, True),
     exp.RegexpReplace: (TEXT, True), exp.TimeToStr: (TEXT, True), exp.ToChar: (TEXT, True),
-    exp.CurrentDate: (DATE, False),
+    exp.CurrentDate: (DATE, False), exp.StrToDate: (DATE, True),
     exp.Sqrt: (DOUBLE, True), exp.Ln: (DOUBLE, True), exp.Exp: (DOUBLE, True),
     exp.JSONExtractScalar: (TEXT, True), exp.Interval: (DataType(Kind.INTERVAL), False),
 }  # fmt: skip
@@ -76,6 +79,7 @@ NAMED_COUNTS = frozenset(
      "min_scale", "hashtext")
 )  # fmt: skip
 """Functions whose result is an `integer` of PostgreSQL, whatever they are given."""
+_DAY = "make_date"
 _BY_ENGINE: Mapping[type[exp.Expression], Mapping[str, DataType]] = {
     exp.CurrentTimestamp: {"postgres": TIMESTAMPTZ, "duckdb": TIMESTAMPTZ, "datafusion": TIMESTAMPTZ},
     exp.Length: {"postgres": INTEGER, "duckdb": BIGINT, "sqlite": BIGINT, "datafusion": INTEGER},
@@ -84,6 +88,8 @@ _BY_ENGINE: Mapping[type[exp.Expression], Mapping[str, DataType]] = {
 RETURNS, GIVEN = "flowc.returns", "flowc.given"
 """Under these keys a call of a function of the project says in its metadata what it returns, and what it is given."""
 
+_READ = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL)
+"""A text between quotes beside one of them is one."""
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor)
 
 
@@ -140,6 +146,8 @@ def literal_type(node: exp.Literal) -> DataType:
 
 def _sum(value: Value, engine: str) -> DataType:
     kind = value.type.kind
+    if kind is Kind.INTERVAL and engine in WHOLE_ENGINES:
+        return INTERVAL
     if kind in (Kind.INT8, Kind.INT16, Kind.INT32):
         return DataType(Kind.INT128) if engine == "duckdb" else BIGINT
     if kind is Kind.INT64:
@@ -151,6 +159,8 @@ def _sum(value: Value, engine: str) -> DataType:
 
 
 def _average(value: Value, engine: str) -> DataType:
+    if value.type.kind is Kind.INTERVAL and engine in WHOLE_ENGINES:
+        return INTERVAL
     if value.type.is_float or (value.type.is_integer and engine != "postgres"):
         return DOUBLE
     return DataType(Kind.DECIMAL) if value.type.is_number and engine == "postgres" else UNKNOWN
@@ -203,8 +213,8 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
         return values[0].type, values[0].nullable
     if engine in WHOLE_ENGINES and (array := _of_array(node, values)) is not None:
         return array, True
-    if cls is exp.Anonymous and str(node.this).lower() in NAMED_COUNTS and engine in WHOLE_ENGINES:
-        return INTEGER, True
+    if cls is exp.Anonymous and engine in WHOLE_ENGINES and (name := str(node.this).lower()) in (*NAMED_COUNTS, _DAY):
+        return DATE if name == _DAY else INTEGER, True
     if cls in _BY_ENGINE:
         return _BY_ENGINE[cls].get(engine, UNKNOWN), any(v.nullable for v in values)
     return UNKNOWN, True
@@ -220,8 +230,10 @@ def _nullif(values: Sequence[Value], engine: str) -> DataType:
 
 
 def typed_values(nodes: Sequence[exp.Expression], values: Sequence[Value]) -> list[DataType]:
-    """The types of values of which a node gives one; NULL has none of its own."""
-    return [value.type for node, value in zip(nodes, values, strict=True) if not isinstance(node, exp.Null)]
+    """The types of values of which a node gives one; NULL has none of its own, nor has a text beside a time."""
+    pairs = [(node, value) for node, value in zip(nodes, values, strict=True) if not isinstance(node, exp.Null)]
+    timed = any(value.type.kind in _READ for _, value in pairs)
+    return [value.type for node, value in pairs if not (timed and _is_text(node))]
 
 
 def _given(node: exp.Expression) -> list[exp.Expression]:
@@ -244,16 +256,41 @@ def _of_array(node: exp.Expression, values: Sequence[Value]) -> DataType | None:
 def _time(node: exp.Expression, values: Sequence[Value], engine: str) -> DataType | None:
     """The type of a timestamp that is made of another, or of the days between dates; None for anything else."""
     given = next((v.type for v in values if v.type.kind in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)), None)
-    moved = isinstance(node, exp.Add | exp.Sub) and isinstance(node.expression, exp.Interval)
-    if isinstance(node, exp.Sub) and len(values) == 2 and all(v.type.kind is Kind.DATE for v in values):
-        return INTEGER if engine in WHOLE_ENGINES else None
+    others = [v.type.kind for v in values if v.type is not given]
+    moved = isinstance(node, exp.Add | exp.Sub) and (
+        isinstance(node.expression, exp.Interval) or others == [Kind.INTERVAL]
+    )
+    kinds = [v.type.kind for v in values]
+    if isinstance(node, exp.Sub) and len(kinds) == 2 and _is_text(node.expression):
+        kinds = [kinds[0]] * 2
+    if engine in WHOLE_ENGINES and (made := _of_times(node, kinds)) is not None:
+        return made
     if given is None or not (moved or isinstance(node, (*_OF_TIME, *_LEAST))):
         return None
     if isinstance(node, _LEAST):
-        return common_type([v.type for v in values])
+        return common_type(typed_values(_given(node), values), engine)
     if isinstance(node, exp.AtTimeZone):
         return DataType(Kind.TIMESTAMP) if given.kind is Kind.TIMESTAMPTZ else TIMESTAMPTZ
     return given
+
+
+def _of_times(node: exp.Expression, kinds: Sequence[Kind]) -> DataType | None:
+    """The type of what is made of times and intervals; None for anything else."""
+    if isinstance(node, exp.Interval) or (isinstance(node, _LEAST) and {*kinds} == {Kind.INTERVAL}):
+        return INTERVAL
+    if len(kinds) != 2 or not isinstance(node, exp.Add | exp.Sub | exp.Mul | exp.Div):
+        return None
+    if Kind.INTERVAL in kinds:
+        other = kinds[1] if kinds[0] is Kind.INTERVAL else kinds[0]
+        moved = {Kind.DATE: _TIMESTAMP, Kind.TIME: DataType(Kind.TIME)}
+        return None if other in (Kind.TIMESTAMP, Kind.TIMESTAMPTZ) else moved.get(other, INTERVAL)
+    if isinstance(node, exp.Add) and {*kinds} == {Kind.DATE, Kind.TIME}:
+        return _TIMESTAMP
+    if kinds[0] is Kind.DATE and kinds[1] in INTEGERS and isinstance(node, exp.Add | exp.Sub):
+        return DATE
+    if not isinstance(node, exp.Sub) or not {*kinds} <= {Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}:
+        return None
+    return INTEGER if {*kinds} == {Kind.DATE} else INTERVAL
 
 
 def _is_text(node: exp.Expression) -> bool:

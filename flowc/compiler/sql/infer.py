@@ -32,6 +32,7 @@ _ALIAS_IN_WHERE = ("duckdb", "sqlite")
 _VALUES_NAMES = {"duckdb": ("col", 0), "spark": ("col", 1), "databricks": ("col", 1), "mysql": ("column_", 0)}
 _COLUMN_MAKERS = (exp.Aliases, exp.Explode, exp.Posexplode, exp.Inline, exp.Unnest)
 """Functions in a SELECT list that may make several columns, with names of their own."""
+_TEMPORAL = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL)
 _LATE_CLAUSES = ("group", "having", "qualify", "order", "windows", "distinct", "sort", "cluster", "distribute")
 
 
@@ -121,8 +122,8 @@ class _Inference(Sources):
         )
 
     def _kept(self, first: Field) -> DataType:
-        """The type of a column of a recursive CTE: PostgreSQL's whole numbers stay what they are in the first rows."""
-        keeps = first.type.is_integer and self.parsed.dialect == "postgres"
+        """The type of a column of a recursive CTE: PostgreSQL's are those of the first rows, numerics without scale."""
+        keeps = (first.type.is_integer or first.type.kind in _TEMPORAL) and self.parsed.dialect == "postgres"
         return first.type if keeps else UNKNOWN
 
     def _named(self, relation: Relation, alias: exp.TableAlias | None) -> Relation:

@@ -15,10 +15,11 @@ from flowc.compiler.sql.exprtypes import annotate, cast_type, function_type, lit
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, MEANS, POWERS, Number, number_of
 from flowc.compiler.sql.relations import Relation, fold
 from flowc.compiler.sql.scope import Resolver, Scope, Value
-from flowc.types import UNKNOWN
+from flowc.types import UNKNOWN, Kind
 
 Ctes = dict[str, Relation]
 
+_TIMES = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL)
 _AGGREGATES = (exp.Sum, exp.Avg, exp.Min, exp.Max)
 _WINDOW_NOT_NULL = (exp.Count, exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile)
 
@@ -120,10 +121,12 @@ class Expressions(ABC):
         if isinstance(node, exp.Window) and values:
             nullable = values[0].nullable and not isinstance(node.this, _WINDOW_NOT_NULL)
             return Value(values[0].type, nullable, origins)
+        if isinstance(node, exp.Filter) and values and values[0].type.kind in _TIMES:
+            return Value(values[0].type, True, origins)
         if isinstance(node, exp.Null):
             return Value(UNKNOWN, True, null=True)
         kind, nullable = function_type(node, values, self.engine)
-        if self.exact and isinstance(node, (*MEANS, *POWERS)):
+        if self.exact and isinstance(node, (*MEANS, *POWERS)) and kind.kind is not Kind.INTERVAL:
             kind = DOUBLE if number_of(node) is Number.FLOAT else UNKNOWN
         dialect = self.resolver.parsed.dialect
         if isinstance(node, exp.Extract) and self.annotate and dialect in EXACT and dialect != "redshift":
@@ -152,7 +155,7 @@ class Expressions(ABC):
         if default is not None:
             results.append(default)
             values.append(self.value(default, scope, ctes))
-        known = [v.type for v, result in zip(values, results, strict=True) if not isinstance(result, exp.Null)]
+        known = typed_values(results, values)
         nullable = default is None or any(v.nullable for v in values)
         return Value(common_type(known, self.engine), nullable, _joined([*tests, *values]), null=_all_null(values))
 

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from flowc.compiler.ir import Origin
 from flowc.compiler.sql.commontype import common_type
-from flowc.compiler.sql.relations import MERGED, OUTER, OWNERS, ROW, Field, Merged, Relation, field_key, fold
+from flowc.compiler.sql.relations import MERGED, OPEN, OUTER, OWNERS, ROW, Field, Merged, Relation, field_key, fold
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Note, Reporter, did_you_mean
 from flowc.types import UNKNOWN, DataType, Kind
@@ -133,6 +133,7 @@ class Resolver:
                 column.meta[ROW] = tuple((f.name, f.type.kind) for f in row.fields or ()) if known else None
                 return Value(chosen=any(f.chosen for f in row.fields or ()))
             if level.is_open:
+                column.meta[OPEN] = True
                 return Value(origins=_open_origins(level, column.name))
         if key not in _PSEUDO and not _is_date_part(column):
             self._report_unknown(column, scope)
@@ -154,6 +155,7 @@ class Resolver:
             if found is not None:
                 return _value_of(relation, found)
             if relation.fields is None:
+                column.meta[OPEN] = True
                 known = _open_value([relation], key, self.engine)
                 return known or Value(origins=_origins_of(relation, column.name))
             if key not in _PSEUDO:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import (
@@ -27,7 +25,6 @@ from flowc.compiler.sql.meaning.core import (
 from flowc.compiler.sql.meaning.datafusion_arrays import ARRAYS
 from flowc.compiler.sql.meaning.datafusion_decimals import DECIMALS, as_float
 from flowc.compiler.sql.meaning.datafusion_floats import FLOATS
-from flowc.compiler.sql.meaning.datafusion_intervals import INTERVALS
 from flowc.compiler.sql.meaning.datafusion_nested import (
     JSON,
     array_size,
@@ -45,6 +42,7 @@ from flowc.compiler.sql.meaning.datafusion_rows import ROWS
 from flowc.compiler.sql.meaning.datafusion_spans import SPANS
 from flowc.compiler.sql.meaning.datafusion_texts import TEXTS, cast_to_text
 from flowc.compiler.sql.meaning.datafusion_times import TIMES
+from flowc.compiler.sql.meaning.datafusion_zones import instant_of, of_no_type, zone_of
 from flowc.compiler.sql.meaning.dates import DATES
 from flowc.compiler.sql.meaning.formats import demand_whole, rest_of_time, strftime
 from flowc.compiler.sql.meaning.postgres_arrays import array_aggregate, comprehension, within_group
@@ -198,26 +196,16 @@ _KEEPS_INSTANT = ("trino", "presto", "athena", "tsql")
 """Dialects in which AT TIME ZONE of an instant is that instant; in the others it is what a clock there shows."""
 
 
-_ABBREVIATED = {"CET": "+01:00", "MET": "+01:00", "EET": "+02:00", "WET": "+00:00"}
-"""Zones that PostgreSQL has without summer time by these names."""
-_OFFSET = re.compile(r"([+-])(\d{1,2})(?::?(\d{2}))?")
-
-
-def _named_zone(zone: str) -> str:
-    """A zone by the engine's name. A sign counts to the west in PostgreSQL."""
-    if (found := _OFFSET.fullmatch(zone.strip())) is not None:
-        return f"{'-' if found[1] == '+' else '+'}{int(found[2]):02}:{found[3] or '00'}"
-    return _ABBREVIATED.get(zone.upper(), zone)
-
-
 def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """An instant as a clock of the zone shows it; what a clock shows as an instant."""
     kind, zone = type_of(node.this), text_value(node.args.get("zone"))
     if kind is None:
-        raise Untranslatable("AT TIME ZONE of a value whose type is not known: CAST it")
+        mend = "say what it is: `CAST(… AS timestamptz)`, or `CAST(… AS timestamp)`"
+        return of_no_type(node, "AT TIME ZONE of a value whose type is not known", mend)
     if zone is None:
         raise Untranslatable("AT TIME ZONE with a zone that is not a literal")
-    zone = _named_zone(zone) if pair.source in EXACT else zone
+    if pair.source == "postgres":
+        zone = zone_of(zone)
     zoned = kind in ZONED_TIMES or kind is exp.DataType.Type.DATE
     instant = exp.cast(node.this.copy(), "TIMESTAMPTZ") if kind is exp.DataType.Type.DATE else node.this
     there = call("arrow_cast", instant, exp.Literal.string(f'Timestamp(Microsecond, Some("{zone}"))'))
@@ -225,6 +213,8 @@ def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         there.type = exp.DataType.build("timestamptz")
         return there
     if not zoned:
+        if pair.source == "postgres" and "/" in zone:
+            there = instant_of(node.this, zone)
         return exp.cast(there, "TIMESTAMPTZ")  # whose days and hours are those of the session's zone
     local = call("to_local_time", there)
     local.type = exp.DataType.build("timestamp")
@@ -328,7 +318,6 @@ RULES: Rules = {
     kind: (
         *ARRAYS.get(kind, ()),
         *SPANS.get(kind, ()),
-        *INTERVALS.get(kind, ()),
         *POSTGRES.get(kind, ()),
         *NUMBERS.get(kind, ()),
         *DECIMALS.get(kind, ()),
@@ -337,8 +326,6 @@ RULES: Rules = {
         *_OWN.get(kind, ()),
         *ROWS.get(kind, ()),
     )
-    for kind in dict.fromkeys(
-        (*ARRAYS, *SPANS, *INTERVALS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *_OWN, *ROWS)
-    )
+    for kind in dict.fromkeys((*ARRAYS, *SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *_OWN, *ROWS))
 }
 """PostgreSQL's words first, which are what most of the SQL is written in."""

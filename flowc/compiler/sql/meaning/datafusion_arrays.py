@@ -269,8 +269,9 @@ def _distinct_text(node: exp.Expression, pair: Pair) -> None:
 
 
 def _once(node: exp.Expression) -> exp.Expression | None:
-    given = node.this
-    return given.expressions[0] if isinstance(given, exp.Distinct) and len(given.expressions) == 1 else None
+    """What is gathered once each; intervals are ordered by what they are not told apart by, so they have no order."""
+    values = node.this.expressions if isinstance(node.this, exp.Distinct) else []
+    return values[0] if len(values) == 1 and type_of(values[0]) is not exp.DataType.Type.INTERVAL else None
 
 
 def _sorted(value: exp.Expression) -> exp.Expression:

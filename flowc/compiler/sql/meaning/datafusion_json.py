@@ -50,6 +50,7 @@ _MADE, _MADE_B = "flowc_json", "flowc_jsonb"
 _OF_ANY = (
     _MADE, _MADE_B, READ, "flowc_text", "flowc_joined", "flowc_output", "flowc_outputs", "flowc_whole", "flowc_numeric",
     "flowc_round",
+    *(f"flowc_interval{part}" for part in ("", "_span", "_epoch", "_months", "_days", "_clock")),
 )  # fmt: skip
 _PUT = "put a value under a key with `jsonb_set`, or make the whole with `jsonb_build_object` or `jsonb_build_array`"
 _STRUCT, _RAW = "named_struct", "flowc_json"

@@ -63,7 +63,7 @@ def _is_exact(literal: exp.Expression) -> bool:
     if isinstance(around, POWERS):
         return number_of(around) is Number.DECIMAL
     around = around.parent if isinstance(around, exp.If | exp.Tuple) else around
-    groups = _groups(around) if isinstance(around, _CHOOSING) else ()
+    groups = groups_of(around) if isinstance(around, _CHOOSING) else ()
     return any(_are_exact(group) for group in groups if any(each is value for each in group))
 
 
@@ -82,7 +82,7 @@ def _are_exact(values: Sequence[exp.Expression]) -> bool:
     }
 
 
-def _groups(node: exp.Expression) -> Iterator[Sequence[exp.Expression]]:
+def groups_of(node: exp.Expression) -> Iterator[Sequence[exp.Expression]]:
     """The values that a node compares, or gives one of: those of each group become of one kind."""
     if isinstance(node, exp.Case):
         yield values_of(node)
@@ -109,7 +109,7 @@ def _operands(node: exp.Expression) -> list[exp.Expression | None]:
 
 def _same_kind(node: exp.Expression, pair: Pair) -> None:
     """A float and a decimal that are compared, or are values of one CASE or the like, are floats."""
-    for group in _groups(node):
+    for group in groups_of(node):
         if any(number_of(value) is Number.FLOAT for value in group):
             stays_real = isinstance(node, exp.Nullif) and is_real(node.this)
             _as_floats(group, real=not isinstance(node, _COMPARING) and _stay_real(node, group))

@@ -161,6 +161,13 @@ def _is_interval(node: exp.Expression) -> bool:
     return isinstance(value, exp.Interval) or type_of(value) is _TYPE.INTERVAL
 
 
+def _shown(node: exp.Expression, pair: Pair) -> None:
+    if _is_interval(node):
+        raise Untranslatable("to_char of an interval", "take its parts: `extract(day FROM …)`, or all of it: `::text`")
+    if _is_number(node):
+        raise Untranslatable("to_char of a number", "round it and write it as a text: `round(x, 2)::text`")
+
+
 _COMPARED = (_ours(_rows), _ours(_beside_bytes))
 _NO_WINDOWS = {exp.Where: "WHERE", exp.Having: "HAVING", exp.Join: "ON", exp.Group: "GROUP BY"}
 
@@ -195,10 +202,8 @@ POSTGRES: Rules = {
     exp.SessionUser: (_lacking("the name of a user"),),
     exp.Overlaps: (_lacking("OVERLAPS"),),
     exp.RegexpInstr: (_lacking("REGEXP_INSTR with so many arguments", lambda n: n.args.get("option") is not None),),
-    exp.TimeToStr: (_lacking("to_char of numbers and intervals", lambda n: _is_number(n) or _is_interval(n)),),
-    exp.ToChar: (_lacking("to_char of numbers and intervals", lambda n: _is_number(n) or _is_interval(n)),),
+    **dict.fromkeys((exp.TimeToStr, exp.ToChar), (_ours(_shown),)),
     exp.TimestampTrunc: (_lacking("DATE_TRUNC of an interval", _is_interval),),
-    exp.Div: (_lacking("an interval divided by a number", _is_interval),),
     exp.TimeFromParts: (_lacking("make_time"),),
     exp.Add: (_ours(_number_beside),),
     exp.Sub: (_ours(_number_beside),),

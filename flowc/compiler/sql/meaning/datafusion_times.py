@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from sqlglot import exp
 
@@ -18,25 +18,18 @@ from flowc.compiler.sql.meaning.core import (
     Untranslatable,
     build,
     call,
+    integer_value,
     mark,
     text_value,
     type_of,
 )
+from flowc.compiler.sql.meaning.datafusion_zones import of_no_type
 
 _TYPE = exp.DataType.Type
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
 _ZONE = r"(:[0-9]{2}([.][0-9]+)?)[ ]*(Z|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
-_SHORTER = re.compile(r"[.]\d{7}")
-"""A fraction that PostgreSQL rounds, and others cut."""
-_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.]\d+)?)?")
-_CLOCKS_OF_DIGITS = (
-    (r"^ *([0-9]{2})([0-9]{2})([0-9]{2}) *$", r"\1:\2:\3"),
-    (r"^ *([0-9]{2})([0-9]{2}) *$", r"\1:\2"),
-    (r"^ *([0-9]+) *$", r"\1 as a time"),
-)
-"""Texts of which the engine makes nanoseconds; the last is no time."""
-_SECONDS = "CASE WHEN regexp_like(:a, '^ *[+-]?[0-9.]+ *$') THEN trim(:a) || ' seconds' ELSE :a END"
-_DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
+_BARE = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*")
+_INTERVAL = re.compile(r"(?:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*[a-z]+)+\s*", re.IGNORECASE)
 
 
 def now() -> exp.Expression:
@@ -67,17 +60,13 @@ def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     to, value = node.args["to"], node.this
     if pair.source != "postgres" or not isinstance(to, exp.DataType):
         return None
-    if to.this not in (_TYPE.DATE, _TYPE.TIME, *NAIVE_TIMES, *ZONED_TIMES):
+    if to.this in (_TYPE.TIME, _TYPE.INTERVAL):
+        return _read_clock(node) if to.this is _TYPE.TIME else _read_interval(node)
+    if to.this not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
         return None
     if (text := text_value(value)) is not None:
         new = node.copy()
         new.set("this", exp.Literal.string(_canonical(text.strip(), to.this)))
-        return new
-    if to.this is _TYPE.TIME and type_of(value) in exp.DataType.TEXT_TYPES:
-        new = node.copy()
-        for pattern, clock in _CLOCKS_OF_DIGITS:
-            value = call("regexp_replace", value, exp.Literal.string(pattern), exp.Literal.string(clock))
-        new.set("this", value)
         return new
     if to.this in NAIVE_TIMES and type_of(value) in exp.DataType.TEXT_TYPES:
         new = node.copy()
@@ -86,12 +75,46 @@ def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
+def _read_clock(node: exp.Expression) -> exp.Expression | None:
+    """A text as a time of day; DataFusion takes `0930` for no time at all."""
+    new, text = node.copy(), text_value(node.this)
+    if text is not None:
+        found = _CLOCK.fullmatch(text.strip())
+        if found is None or int(found["hour"]) > 23:
+            raise Untranslatable(f"`{text}` as a time", "write it as `hh:mm:ss`")
+        new.set("this", exp.Literal.string(_clock_of(found)))
+        return new
+    if type_of(node.this) not in exp.DataType.TEXT_TYPES:
+        return None
+    value = node.this
+    for pattern, instead in _BARE_CLOCKS:
+        value = call("regexp_replace", value, exp.Literal.string(pattern), exp.Literal.string(instead))
+    new.set("this", value)
+    return new
+
+
+def _read_interval(node: exp.Expression) -> exp.Expression | None:
+    """A text as an interval: a number alone is one of seconds, and of months to DataFusion."""
+    if text_value(node.this) is not None or type_of(node.this) not in exp.DataType.TEXT_TYPES:
+        return None
+    new = node.copy()
+    pattern = exp.Literal.string(r"^\s*([+-]?[0-9]+([.][0-9]+)?)\s*$")
+    new.set("this", call("regexp_replace", node.this, pattern, exp.Literal.string(r"\1 seconds")))
+    return new
+
+
+_CLOCK = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d{1,6})?))?")
+_BARE_CLOCKS = (
+    (r"^\s*([0-9]{2})([0-9]{2})\s*$", r"\1:\2"),
+    (r"^\s*([0-9]{2})([0-9]{2})([0-9]{2}([.][0-9]+)?)\s*$", r"\1:\2:\3"),
+    (r"^\s*([0-9]+)\s*$", r"\1 as a time"),  # which is none, and so fails
+)
+
+
 def _clocked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """The hours, minutes and seconds of an interval, which DataFusion reads by their names alone."""
     text, unit = text_value(node.this), node.args.get("unit")
     to = node.args.get("to")
-    if pair.source == "postgres" and to is not None and to.this is _TYPE.INTERVAL and _may_be_seconds(node.this):
-        return exp.cast(build(_SECONDS, "datafusion", a=node.this), "INTERVAL")
     if (
         pair.source != "postgres"
         or text is None
@@ -99,39 +122,54 @@ def _clocked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         or (to is not None and to.this is not _TYPE.INTERVAL)
     ):
         return None
+    named = with_named_clock(text)
+    if _BARE.fullmatch(named):
+        named = f"{named.strip()} seconds"
+    if not _INTERVAL.fullmatch(named):
+        raise Untranslatable(f"`{text}` as an interval", "write it in numbers and units: `interval '1 day 2 hours'`")
     new = node.copy()
-    number = re.fullmatch(r"\s*[+-]?[0-9.]+\s*", text)
-    new.set("this", exp.Literal.string(f"{text.strip()} seconds" if number else with_named_clock(text)))
+    new.set("this", exp.Literal.string(named))
     return new
-
-
-def _may_be_seconds(value: exp.Expression) -> bool:
-    """Whether a text that is computed may be a number without a unit."""
-    ends = value.unnest()
-    while isinstance(ends, exp.DPipe):
-        ends = ends.expression.unnest()
-    return type_of(value) in exp.DataType.TEXT_TYPES and text_value(ends) is None
 
 
 def _canonical(text: str, kind: exp.DataType.Type) -> str:
     """A literal in ISO's form; a zone is left out of what has none, as PostgreSQL does."""
-    if _SHORTER.search(text) or (kind is _TYPE.TIME and not _CLOCK.fullmatch(text)):
-        form = "hh:mm:ss.ffffff" if kind is _TYPE.TIME else "YYYY-MM-DD hh:mm:ss.ffffff"
-        raise Untranslatable(f"`{text}` as a {kind.value.lower()}: write it as `{form}`")
-    if kind is _TYPE.TIME:
-        return text
+    found = _MOMENT.fullmatch(text)
     try:
-        padded = _DAY.sub(lambda m: f"{m[1]}-{int(m[2]):02}-{int(m[3]):02}", text, count=1)
-        if kind is _TYPE.DATE:
-            return datetime.fromisoformat(padded).date().isoformat()
-        moment = datetime.fromisoformat(padded)
+        if found is None or (not found["between"] and len(found["month"] + found["day"]) < 4):
+            raise ValueError(text)
+        day = date(int(found["year"]), int(found["month"]), int(found["day"]))
+        moment = datetime.fromisoformat(f"{day.isoformat()} {_clock_of(found)}{_offset_of(found)}")
     except ValueError:
-        raise Untranslatable(f"`{text}` as a {kind.value.lower()}: write it as `YYYY-MM-DD hh:mm:ss`") from None
+        mend = _CLOCKED.get(text.lower()) or _FORMS.get(kind, _MOMENTS)
+        raise Untranslatable(f"`{text}` as a {kind.value.lower()}", f"write {mend}") from None
+    if kind is _TYPE.DATE:
+        return moment.date().isoformat()
     if kind in NAIVE_TIMES:
         return moment.replace(tzinfo=None).isoformat(" ")
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).isoformat(" ")
 
 
+def _clock_of(found: re.Match[str]) -> str:
+    return f"{int(found['hour'] or 0):02}:{found['minute'] or '00'}:{found['second'] or '00'}"
+
+
+def _offset_of(found: re.Match[str]) -> str:
+    zone, sign = found["zone"] or "", found["sign"]
+    return f"{sign}{int(found['hours']):02}:{found['minutes'] or '00'}" if sign else "+00:00" if zone else ""
+
+
+_MOMENT = re.compile(
+    r"(?P<year>\d{4})(?P<between>[-/.]?)(?P<month>\d{1,2})(?P=between)(?P<day>\d{1,2})"
+    r"(?:(?:T|[ ]+T?)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d{1,6})?))?"
+    r"[ ]*(?P<zone>Z|UTC|GMT|(?P<sign>[+-])(?P<hours>\d{1,2})(?::?(?P<minutes>\d{2}))?)?)?",
+    re.IGNORECASE,
+)
+_MOMENTS = "it as `YYYY-MM-DD hh:mm:ss`, a zone behind it as `+hh:mm`"
+_FORMS = {_TYPE.DATE: "it as `YYYY-MM-DD`"}
+_CLOCKED = {
+    "now": "`now()`", "today": "`current_date`", "tomorrow": "`current_date + 1`", "yesterday": "`current_date - 1`",
+}  # fmt: skip
 _PARTS = {
     "CENTURY": "CAST((EXTRACT(YEAR FROM :a) + 99) / 100 AS DECIMAL(18, 0))",
     "DECADE": "CAST(EXTRACT(YEAR FROM :a) / 10 AS DECIMAL(18, 0))",
@@ -175,9 +213,8 @@ def _extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         and pair.source == "postgres"
     ):
         # The engine counts all of them that are in the whole difference.
-        raise Untranslatable(
-            f"the {part.lower()} of a difference of what is not known to be times", "CAST both to timestamp"
-        )
+        what = f"the {part.lower()} of a difference of what is not known to be times"
+        return of_no_type(node, what, "say what both are: `CAST(… AS timestamp)`")
     if pair.source != "postgres" or node.name.upper() in _READ:
         return None
     if part not in _PARTS and part not in _READ:
@@ -198,7 +235,8 @@ def _truncated_there(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if node.text("unit").upper().rstrip("S") not in _OF_DAYS:
         raise Untranslatable("DATE_TRUNC to less than a day in a zone")
     if type_of(value) not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
-        raise Untranslatable("DATE_TRUNC in a zone of a value whose type is not known: CAST it")
+        mend = "say what it is: `CAST(… AS timestamptz)`"
+        return of_no_type(node, "DATE_TRUNC in a zone of a value whose type is not known", mend)
     instant = _typed(exp.cast(value.copy(), "TIMESTAMPTZ"), "TIMESTAMPTZ")
     local = _typed(exp.AtTimeZone(this=instant, zone=zone.copy()), "TIMESTAMP")
     cut = _typed(exp.TimestampTrunc(this=local, unit=node.args["unit"].copy()), "TIMESTAMP")
@@ -235,6 +273,35 @@ def _moved(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
+def _binned(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """DATE_BIN with where its first bin begins, which would be left out."""
+    origin = node.args.get("origin") or node.args.get("unit")  # where the parser puts what is third
+    if pair.source != "postgres" or origin is None:
+        return None
+    return call("date_bin", node.this, node.expression, origin)
+
+
+def _rounded(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """A time with fewer digits of its seconds, halves away from the year 2000; the engine cuts it, or leaves all."""
+    to = node.args["to"]
+    if pair.source != "postgres" or not isinstance(to, exp.DataType) or not to.expressions:
+        return None
+    digits = integer_value(to.expressions[0].this)
+    if to.this not in (*NAIVE_TIMES, *ZONED_TIMES) or digits is None or digits >= 6:
+        return None
+    if digits not in _CUT:
+        raise Untranslatable(
+            f"a timestamp of {digits} digits", "round to seconds or milliseconds, or cut it: DATE_TRUNC"
+        )
+    unit, half = _CUT[digits]
+    kind = "TIMESTAMP" if to.this in NAIVE_TIMES else "TIMESTAMPTZ"
+    later = f"(CASE WHEN :a < CAST('2000-01-01 00:00:00' AS {kind}) THEN :a + INTERVAL '{half - 1} microseconds'"
+    whole = build(f"DATE_TRUNC('{unit}', {later} ELSE :a + INTERVAL '{half} microseconds' END))", a=_read(
+        exp.cast(node.this.copy(), kind), pair) or exp.cast(node.this.copy(), kind))  # fmt: skip
+    return _typed(whole, kind)
+
+
+_CUT = {0: ("second", 500_000), 3: ("millisecond", 500)}
 _COUNTED = {"YEAR": "year", "MONTH": "month", "WEEK": "week", "DAY": "day", "HOUR": "hour", "MINUTE": "minute",
             "SECOND": "second"}  # fmt: skip
 
@@ -265,7 +332,8 @@ ZONED: Rules = dict.fromkeys((exp.TimestampTrunc, exp.DateTrunc), (_truncated_th
 
 TIMES: Rules = {
     **CLOCKS,
-    exp.Cast: (_read, _clocked),
+    exp.Cast: (_rounded, _read, _clocked),
+    exp.DateBin: (_binned,),
     exp.Interval: (_clocked,),
     exp.Add: (_moved,),
     exp.Sub: (_moved,),

@@ -14,7 +14,7 @@ _MARKS = (
     ("TMMonth", "%B"), ("FMMonth", "%B"), ("FMDay", "%A"), ("TMDay", "%A"), ("TMMon", "%b"), ("Mon", "%b"), ("MON", None),  # noqa: E501
     ("MMMM", "%B"), ("MM", "%m"), ("MI", "%M"), ("SSSSS", None), ("SSSS", None), ("SS", "%S"), ("MS", "%3f"), ("US", "%6f"), ("FF6", "%6f"), ("FF3", "%3f"), ("FF9", "%9f"),  # noqa: E501
     ("DDD", "%j"), ("DD", "%d"), ("DY", None), ("Dy", "%a"), ("Day", None), ("IW", "%V"), ("WW", None), ("ID", "%u"),
-    ("AM", "%p"), ("PM", "%p"), ("HH", "%I"), ("Q", None), ("D", None),
+    ("AM", "%p"), ("PM", "%p"), ("HH", "%I"), ("Q", None), ("D", None), ("SSSSS", None), ("SSSS", None), ("IDDD", None),
 )  # fmt: skip
 _MARK = re.compile("|".join([r'"[^"]*"', *(mark for mark, _ in sorted(_MARKS, key=lambda m: -len(m[0])))]))
 _WORDS = dict(_MARKS)
