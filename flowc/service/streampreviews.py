@@ -14,6 +14,7 @@ from flowc.compiler.ir import Ir
 from flowc.runtime.arrow import columns_of
 from flowc.runtime.connectors.filestream_registry import Passing
 from flowc.runtime.fit import shown_value
+from flowc.runtime.postgrestext import output
 from flowc.runtime.streams.compute import Compute, Origin
 from flowc.runtime.streams.epoch import Intent
 from flowc.runtime.streams.loop import Polled
@@ -104,7 +105,9 @@ def _tuples(rows: pa.RecordBatch) -> list[tuple[object, ...]]:
 
 
 def _values(column: pa.Array) -> list[object]:
-    """The values of a column; times that Python has not are their text."""
+    """The values of a column; times that Python has not are their text, as intervals are."""
+    if pa.types.is_interval(column.type):
+        return list(output(column).to_pylist())
     try:
         return list(column.to_pylist())
     except (ValueError, OverflowError):

@@ -7,7 +7,8 @@ import datetime
 import pyarrow as pa
 import pytest
 
-from flowc.errors import EngineError
+from flowc.errors import DataError, EngineError
+from flowc.runtime.intervals import interval, mean, of_parts, span
 from flowc.runtime.jsonbtext import jsonb, key, with_value
 from flowc.runtime.jsonparts import NotJson
 from flowc.runtime.postgrestext import joined, output, outputs, to_text
@@ -19,6 +20,17 @@ def test_slices_and_nulls_keep_their_places():
     assert outputs(lists).to_pylist() == [["a b", None, ""], None, []]
     spans = pa.array([pa.MonthDayNano([1, 0, 0]), None, pa.MonthDayNano([13, -1, 7_200_000_000_000])]).slice(1)
     assert output(spans).to_pylist() == [None, "1 year 1 mon -1 days +02:00:00"]
+
+
+def test_intervals_of_slices_and_what_none_holds():
+    spans = pa.array([0, None, -90_000_000_000, 2**62], pa.duration("us")).slice(1)
+    assert output(interval(spans.slice(0, 2))).to_pylist() == [None, "-1 days -01:00:00"]
+    assert span(interval(spans.slice(0, 2))).to_pylist() == [None, -90_000_000_000]
+    numbers = [pa.array([part, None], pa.int64()) for part in (2**31, 0, 0)]
+    with pytest.raises(DataError, match="an interval is too large"):
+        of_parts(*numbers)
+    halves = (pa.array([3, None], pa.int64()), pa.array([-3, None], pa.int64()), pa.array([3, None], pa.int64()))
+    assert output(mean(*halves, pa.array([2, 0], pa.int64()))).to_pylist() == ["1 mon 14 days -11:59:59.999998", None]
 
 
 def test_a_cast_and_concat_write_booleans_each_in_their_way():

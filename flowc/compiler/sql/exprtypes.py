@@ -54,7 +54,7 @@ _FIXED: Mapping[type[exp.Expression], tuple[DataType, bool | None]] = {
     exp.Upper: (TEXT, None), exp.Lower: (TEXT, None), exp.Replace: (TEXT, None), exp.ConcatWs: (TEXT, True),
     exp.Initcap: (TEXT, None), exp.MD5: (TEXT, None), exp.GroupConcat: (TEXT, True),
     exp.RegexpReplace: (TEXT, True), exp.TimeToStr: (TEXT, True), exp.ToChar: (TEXT, True),
-    exp.CurrentDate: (DATE, False), exp.StrToDate: (DATE, True),
+    exp.CurrentDate: (DATE, False), exp.StrToDate: (DATE, None),
     exp.Sqrt: (DOUBLE, True), exp.Ln: (DOUBLE, True), exp.Exp: (DOUBLE, True),
     exp.JSONExtractScalar: (TEXT, True), exp.Interval: (DataType(Kind.INTERVAL), False),
 }  # fmt: skip
@@ -79,7 +79,6 @@ NAMED_COUNTS = frozenset(
      "min_scale", "hashtext")
 )  # fmt: skip
 """Functions whose result is an `integer` of PostgreSQL, whatever they are given."""
-_DAY = "make_date"
 _BY_ENGINE: Mapping[type[exp.Expression], Mapping[str, DataType]] = {
     exp.CurrentTimestamp: {"postgres": TIMESTAMPTZ, "duckdb": TIMESTAMPTZ, "datafusion": TIMESTAMPTZ},
     exp.Length: {"postgres": INTEGER, "duckdb": BIGINT, "sqlite": BIGINT, "datafusion": INTEGER},
@@ -213,8 +212,8 @@ def function_type(node: exp.Expression, values: Sequence[Value], engine: str) ->
         return values[0].type, values[0].nullable
     if engine in WHOLE_ENGINES and (array := _of_array(node, values)) is not None:
         return array, True
-    if cls is exp.Anonymous and engine in WHOLE_ENGINES and (name := str(node.this).lower()) in (*NAMED_COUNTS, _DAY):
-        return DATE if name == _DAY else INTEGER, True
+    if cls is exp.Anonymous and str(node.this).lower() in NAMED_COUNTS and engine in WHOLE_ENGINES:
+        return INTEGER, True
     if cls in _BY_ENGINE:
         return _BY_ENGINE[cls].get(engine, UNKNOWN), any(v.nullable for v in values)
     return UNKNOWN, True
