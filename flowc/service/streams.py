@@ -15,7 +15,7 @@ from flowc.compiler.ir import Ir, Source, Sql, Stream
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import Live, unseen
 from flowc.durations import parse_duration, parse_size
-from flowc.errors import FlowcError, UsageError
+from flowc.errors import EngineError, FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.streams.compute import Compute, Origin, fail, schema_of
 from flowc.runtime.streams.epoch import Epoch
@@ -24,6 +24,7 @@ from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.transform import Transform
 from flowc.service.livetables import demand_tables
+from flowc.service.owners import refuse_taken
 from flowc.service.sessions import Sessions
 from flowc.service.streamdiscovery import discovered
 from flowc.service.streamsides import opened_lookups, planning
@@ -74,6 +75,7 @@ def run_stream(
     """
     report, began = StreamReport(name), monotonic()
     try:
+        require_own(ir, name, sessions)
         plan = plan_of(checked, ir, name, sessions)
         replays = judged_epoch(plan, sessions)
         while (met := _run(plan, sessions, report, pause, drain=drain, stopping=stopping)) is not None:
@@ -107,6 +109,19 @@ def plan_of(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -> Stre
     """The plan of the stream of that name. Raises UsageError for what this version cannot run."""
     stream = discovered(checked, lowered_stream(ir, name), sessions)
     return planned(checked.project.streams[name], stream, looking(sessions))
+
+
+def require_own(ir: Ir, name: str, sessions: Sessions) -> None:
+    """Raises UsageError where a declared table that the stream writes is another project's, as one that was taken is.
+
+    A user who may not read whose the tables are is not told.
+    """
+    for apply in lowered_stream(ir, name).applies:
+        try:
+            refuse_taken(apply.target, sessions)
+        except EngineError as error:
+            if error.code != "access-denied":
+                raise
 
 
 def lowered_stream(ir: Ir, name: str) -> Stream:

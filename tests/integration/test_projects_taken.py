@@ -50,8 +50,8 @@ def test_a_load_of_a_table_that_was_taken_stops_whatever_it_is_called(store: Sto
     without_pipelines = (shop.path / "specs/project.yaml").read_text().partition("pipelines:")[0]
     shop.write("specs/project.yaml", without_pipelines)
     text = (orders.path / "specs/project.yaml").read_text()
-    text = text.replace("mode: append\n    incremental: { column: id }", "mode: truncate")
-    orders.write("specs/project.yaml", text)
+    orders_text = text.replace("mode: append\n    incremental: { column: id }", "mode: truncate")
+    orders.write("specs/project.yaml", orders_text)
     done(orders, "apply", "--yes")
     done(orders, "run", "--once", "load")
     done(shop, "project", "take", "orders", "--yes")
@@ -61,6 +61,10 @@ def test_a_load_of_a_table_that_was_taken_stops_whatever_it_is_called(store: Sto
     look, asked = loads.refuse_taken, []
     monkeypatch.setattr(loads, "refuse_taken", lambda *given: asked.append(1) if not asked else look(*given))
     assert "error[table-of-another-project]" in refused(orders, "run", "--once", "load"), "taken after the first look"
+    text = orders_text.replace("to: { connection: wh, table: orders_ticks }", "to: orders")
+    orders.write("specs/project.yaml", text)
+    said = refused(orders, "run", "--once", "ticks")
+    assert "error[table-of-another-project]" in said, "a stream of it stops when it starts"
     assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
 
 
