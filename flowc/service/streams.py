@@ -15,7 +15,7 @@ from flowc.compiler.ir import Ir, Source, Sql, Stream
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import Live, unseen
 from flowc.durations import parse_duration, parse_size
-from flowc.errors import EngineError, FlowcError, UsageError
+from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.streams.compute import Compute, Origin, fail, schema_of
 from flowc.runtime.streams.epoch import Epoch
@@ -24,7 +24,7 @@ from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.transform import Transform
 from flowc.service.livetables import demand_tables
-from flowc.service.owners import refuse_taken
+from flowc.service.owners import Owners
 from flowc.service.sessions import Sessions
 from flowc.service.streamdiscovery import discovered
 from flowc.service.streamsides import opened_lookups, planning
@@ -112,16 +112,10 @@ def plan_of(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -> Stre
 
 
 def require_own(ir: Ir, name: str, sessions: Sessions) -> None:
-    """Raises UsageError where a declared table that the stream writes is another project's, as one that was taken is.
-
-    A user who may not read whose the tables are is not told.
-    """
+    """Raises UsageError where a declared table that the stream writes is another project's, as if taken."""
+    owners = Owners(sessions)
     for apply in lowered_stream(ir, name).applies:
-        try:
-            refuse_taken(apply.target, sessions)
-        except EngineError as error:
-            if error.code != "access-denied":
-                raise
+        owners.refuse(apply.target)
 
 
 def lowered_stream(ir: Ir, name: str) -> Stream:
