@@ -40,7 +40,7 @@ class Owners:
 
     sessions: Sessions
     _seen: dict[str, tuple[History, object]] = field(default_factory=dict)
-    """The history of each connection whose user may read it, and what tells another one from it."""
+    """The history of each connection whose user may read it, and what tells another one from it, in today's tables."""
 
     def refuse(self, target: Target) -> None:
         """Raises UsageError where the table is another project's, as one that was taken is."""
@@ -52,7 +52,9 @@ class Owners:
     def refuse_anew(self, target: Target) -> None:
         """The same after a first look: what was found then holds while nobody applies and takes."""
         history, count = self._seen.get(target.connection, (History(), None))
-        if target.table is not None and history.versions and self._count(target) != count:
+        if target.table is None or not history.versions:
+            return
+        if count is None or self._count(target) != count:
             self._refuse(target, history_of(self.sessions, target.connection))
 
     def _look(self, target: Target) -> tuple[History, object]:
