@@ -28,7 +28,7 @@ from flowc.errors import EngineError, FlowcError
 from flowc.plan import LoadPlan
 from flowc.runtime.load import LoadProgress, describe, run_load
 from flowc.service.livetables import differing
-from flowc.service.owners import refuse_taken
+from flowc.service.owners import Owners
 from flowc.service.planning import connections, home
 from flowc.service.refusals import report_refusal
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
@@ -67,8 +67,10 @@ class Run:
     """What loads read instead of what their watermarks say."""
     shown: int = 0
     """How many rows a rehearsal shows of each load."""
-    unread: set[str] = field(default_factory=set, repr=False)
-    """The connections whose user may not read whose the tables are."""
+    owners: Owners = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "owners", Owners(self.sessions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def _preflight(run: Run) -> dict[str, PipelineReport]:
         try:
             require_runnable(pipeline)
             for apply in pipeline.applies:
-                _refuse_taken(run, apply)
+                run.owners.refuse(apply.target)
             found.targets = [failed for apply in pipeline.applies if (failed := _differing(run, apply))]
         except FlowcError as error:
             found.error, found.status = run.sessions.redacted(error), Status.FAILED
@@ -133,18 +135,6 @@ def require_runnable(pipeline: Pipeline) -> None:
         if apply.target.kind not in DIALECTS or not runnable(apply.target.kind):
             target = apply.target
             raise not_runnable(pipeline.name, f"its target `{target.connection}` is of kind `{target.kind}`")
-
-
-def _refuse_taken(run: Run, apply: Apply) -> None:
-    """Raises UsageError where the table is another project's; a user who may not read that is not asked again."""
-    connection = apply.target.connection
-    try:
-        if connection not in run.unread:
-            refuse_taken(apply.target, run.sessions)
-    except EngineError as error:
-        if error.code != "access-denied":
-            raise
-        run.unread.add(connection)
 
 
 def _differing(run: Run, apply: Apply) -> TargetReport | None:
@@ -198,7 +188,7 @@ def _load(run: Run, pipeline: str, index: int, apply: Apply, reporter: Reporter,
         prepared.plan,
         run.sessions.target(apply.target.connection),
         run.sessions.source,
-        guard=lambda: _refuse_taken(run, apply),
+        guard=lambda: run.owners.refuse_anew(apply.target),
         functions=run.sessions.functions,
         progress=run.observer.progressed,
         commit=run.commit,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from flowc.catalog import TableName
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Target
+from flowc.compiler.migrate.history import count_versions
 from flowc.compiler.tables.state import own_tables
-from flowc.errors import UsageError
+from flowc.errors import EngineError, UsageError
 from flowc.migration import Managed, PipelineChange
 from flowc.service.history import History
 from flowc.service.live import history_of
@@ -33,13 +34,45 @@ def refuse_owned(names: Sequence[TableName], connection: str, kind: str, history
         raise _owned(found, connection, sessions.scope.project)
 
 
-def refuse_taken(target: Target, sessions: Sessions) -> None:
-    """Raises UsageError where the declared table that a load writes is another project's, as one that was taken is."""
-    if target.table is None:
-        return
-    owner = history_of(sessions, target.connection).owner(target.name, target.kind)
-    if owner:
-        raise _owned({target.name: owner}, target.connection, sessions.scope.project)
+@dataclass
+class Owners:
+    """Whose the declared tables are that loads and streams write. A user who may not read that is not told."""
+
+    sessions: Sessions
+    _seen: dict[str, tuple[History, object]] = field(default_factory=dict)
+    """The history of each connection whose user may read it, and what tells another one from it, in today's tables."""
+
+    def refuse(self, target: Target) -> None:
+        """Raises UsageError where the table is another project's, as one that was taken is."""
+        if target.table is not None:
+            if target.connection not in self._seen:
+                self._seen[target.connection] = self._look(target)
+            self._refuse(target, self._seen[target.connection][0])
+
+    def refuse_anew(self, target: Target) -> None:
+        """The same after a first look: what was found then holds while nobody applies and takes."""
+        history, count = self._seen.get(target.connection, (History(), None))
+        if target.table is None or not history.versions:
+            return
+        if count is None or self._count(target) != count:
+            self._refuse(target, history_of(self.sessions, target.connection))
+
+    def _look(self, target: Target) -> tuple[History, object]:
+        try:
+            history = history_of(self.sessions, target.connection)
+            return history, self._count(target) if history.versions and not history.unclaimed else None
+        except EngineError as error:
+            if error.code != "access-denied":
+                raise
+            return History(), None
+
+    def _count(self, target: Target) -> object:
+        database, kind = self.sessions.control(target.connection)
+        return database.query(count_versions(self.sessions.scope.project, DIALECTS[kind])).to_pylist()
+
+    def _refuse(self, target: Target, history: History) -> None:
+        if owner := history.owner(target.name, target.kind):
+            raise _owned({target.name: owner}, target.connection, self.sessions.scope.project)
 
 
 def _owned(found: dict[TableName, str], connection: str, project: str) -> UsageError:

@@ -24,6 +24,7 @@ from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.transform import Transform
 from flowc.service.livetables import demand_tables
+from flowc.service.owners import Owners
 from flowc.service.sessions import Sessions
 from flowc.service.streamdiscovery import discovered
 from flowc.service.streamsides import opened_lookups, planning
@@ -74,6 +75,7 @@ def run_stream(
     """
     report, began = StreamReport(name), monotonic()
     try:
+        require_own(ir, name, sessions)
         plan = plan_of(checked, ir, name, sessions)
         replays = judged_epoch(plan, sessions)
         while (met := _run(plan, sessions, report, pause, drain=drain, stopping=stopping)) is not None:
@@ -107,6 +109,13 @@ def plan_of(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -> Stre
     """The plan of the stream of that name. Raises UsageError for what this version cannot run."""
     stream = discovered(checked, lowered_stream(ir, name), sessions)
     return planned(checked.project.streams[name], stream, looking(sessions))
+
+
+def require_own(ir: Ir, name: str, sessions: Sessions) -> None:
+    """Raises UsageError where a declared table that the stream writes is another project's, as if taken."""
+    owners = Owners(sessions)
+    for apply in lowered_stream(ir, name).applies:
+        owners.refuse(apply.target)
 
 
 def lowered_stream(ir: Ir, name: str) -> Stream:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flowc.service import loads
+from functools import partial
+
+from flowc.service.owners import Owners
 from tests.commands import Inside
 from tests.integration.test_projects import Make, done, made, refused
 from tests.older import make_older, own
@@ -50,17 +52,25 @@ def test_a_load_of_a_table_that_was_taken_stops_whatever_it_is_called(store: Sto
     without_pipelines = (shop.path / "specs/project.yaml").read_text().partition("pipelines:")[0]
     shop.write("specs/project.yaml", without_pipelines)
     text = (orders.path / "specs/project.yaml").read_text()
-    text = text.replace("mode: append\n    incremental: { column: id }", "mode: truncate")
-    orders.write("specs/project.yaml", text)
+    orders_text = text.replace("mode: append\n    incremental: { column: id }", "mode: truncate")
+    orders.write("specs/project.yaml", orders_text)
     done(orders, "apply", "--yes")
     done(orders, "run", "--once", "load")
-    done(shop, "project", "take", "orders", "--yes")
     orders.write("rows.csv", "id,name\n9,over\n")
+    look, taken = Owners.refuse, partial(done, shop, "project", "take", "orders", "--yes")
+    monkeypatch.setattr(Owners, "refuse", lambda self, target: (look(self, target), taken()))
+    if store.kind != "duckdb":  # whose file one process holds
+        said = refused(orders, "run", "--once", "load")
+        assert "error[table-of-another-project]" in said, "taken after the first look"
+    else:
+        taken()
+    monkeypatch.undo()
     said = refused(orders, "run", "--once", "load")
     assert "table `wh.orders` belongs to project `shop`" in said
-    look, asked = loads.refuse_taken, []
-    monkeypatch.setattr(loads, "refuse_taken", lambda *given: asked.append(1) if not asked else look(*given))
-    assert "error[table-of-another-project]" in refused(orders, "run", "--once", "load"), "taken after the first look"
+    text = orders_text.replace("to: { connection: wh, table: orders_ticks }", "to: orders")
+    orders.write("specs/project.yaml", text)
+    said = refused(orders, "run", "--once", "ticks")
+    assert "error[table-of-another-project]" in said, "a stream of it stops when it starts"
     assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
 
 

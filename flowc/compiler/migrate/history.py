@@ -101,6 +101,12 @@ def read_snapshots(dialect: Dialect, *, old: bool = False) -> str:
     )
 
 
+def count_versions(project: str, dialect: Dialect) -> str:
+    """How many versions there are, and how many of a project: another number once anything was applied or taken."""
+    mine = f"SUM(CASE WHEN {ident(PROJECT)} = {text(project, dialect)} THEN 1 ELSE 0 END)"
+    return f"SELECT COUNT(*) AS n, {mine} AS mine FROM {_name(MIGRATIONS, dialect)}"
+
+
 def read_snapshot(project: str, version: int, dialect: Dialect, *, old: bool = False) -> str:
     """The snapshot of one version that was finished."""
     of = f"{ident('version')} = {version}" if old else _of(project, version, dialect)

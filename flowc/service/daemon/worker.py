@@ -19,7 +19,7 @@ from flowc.service.daemon.restart import Backoff
 from flowc.service.daemon.watch import Watch
 from flowc.service.scope import scope_of
 from flowc.service.sessions import Sessions
-from flowc.service.streams import Pause, StreamReport, assembled, no_pause, plan_of
+from flowc.service.streams import Pause, StreamReport, assembled, no_pause, plan_of, require_own
 from flowc.stream import StreamPlan, TableTarget
 
 _EVERY = 1.0
@@ -103,6 +103,7 @@ class Worker:
         return None
 
     def _assembled(self, sessions: Sessions, others: Sessions) -> StreamRun:
+        require_own(self.job.ir, self.job.stream, sessions)
         plan = plan_of(self.job.checked, self.job.ir, self.job.stream, sessions)
         report = StreamReport(self.job.stream)
         run = assembled(plan, sessions, report, once=False, pause=self.pause)
