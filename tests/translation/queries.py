@@ -128,6 +128,35 @@ class Queries:
             return self.random.choice(bare)
         return self.random.choice(named) if named else self._one(*_LITERALS[kind])
 
+    def _read(self, source: _From) -> tuple[_From, str]:
+        """What a subquery reads that is compared with a row around it, with the conditions of its WHERE."""
+        within = self._from(0)
+        kinds = [self._one("i", "i", "t") for _ in range(self.random.choice((1, 1, 2)))]
+        tests = [f"{self._column(within, k, True)} = {self._column(source, k, True)}" for k in kinds]
+        tests += [self._condition(within, -1)] if self._chance(0.3) else []
+        if self._chance(0.2):
+            left, right = self._column(within, "i", True), self._column(source, "i", True)
+            return within, " OR ".join([*tests, f"{left} {self._one('<', '>', '<>')} {right}"])
+        return within, " AND ".join(tests)
+
+    def _beside(self, source: _From) -> str:
+        """A condition on rows that are compared with a row around them."""
+        within, tests = self._read(source)
+        rows, kind = f" FROM {within.text} WHERE {tests}", self._one("i", "t")
+        rows += f" GROUP BY {self._column(within, kind, True)} HAVING count(*) > 1" if self._chance(0.15) else ""
+        item = self._one("1", "*", "count(*)", "1", "1") if " HAVING " not in rows else "1"
+        if self._chance(0.6):
+            return f"{self._one('', 'NOT ')}EXISTS (SELECT {item}{rows})"
+        member = self._one(f"max({self._column(within, kind, True)})", self._column(within, kind, True))
+        return f"{self._column(source, kind)} {self._one('', 'NOT ')}IN (SELECT {member}{rows})"
+
+    def _counted(self, source: _From) -> str:
+        """A number of rows that are compared with a row around them."""
+        within, tests = self._read(source)
+        column = self._column(within, "i", True)
+        value = self._one("count(*)", f"count({column})", f"max({column})", f"coalesce(sum({column}), -1)")
+        return f"(SELECT {value} FROM {within.text} WHERE {tests})"
+
     def _value(self, source: _From, kind: str, depth: int) -> str:
         chance = self.random.random()
         if depth < 0 or chance < 0.5:
@@ -137,7 +166,9 @@ class Queries:
             return f"coalesce({', '.join(inner)})"
         if chance < 0.75:
             return f"CASE WHEN {self._condition(source, depth - 1)} THEN {inner[0]} ELSE {inner[1]} END"
-        if chance < 0.8 and depth > 0:
+        if chance < 0.79 and depth > 0 and kind == "i":
+            return self._counted(source)
+        if chance < 0.82 and depth > 0:
             within = self._from(0)
             return f"(SELECT max({self._column(within, kind, True)}) FROM {within.text})"
         return f"({inner[0]} || {inner[1]})" if kind == "t" else f"({inner[0]} {self._one('+', '-', '*')} {inner[1]})"
@@ -152,6 +183,8 @@ class Queries:
         if chance < 0.2 and depth > 0:
             within = self._from(0)
             return f"{left} {self._one('', 'NOT ')}IN (SELECT {self._column(within, kind, True)} FROM {within.text})"
+        if chance < 0.27 and depth > 0:
+            return self._beside(source)
         if chance < 0.35:
             both = [self._condition(source, depth - 1) for _ in range(2)] if depth > 0 else [f"{left} IS NULL"] * 2
             return f"({both[0]} {self._one('AND', 'OR')} {both[1]})"

@@ -57,7 +57,8 @@ def _reads_around(query: exp.Expression) -> bool:
 def _counts(rows: exp.Query) -> tuple[exp.Expression, exp.Expression]:
     """How many rows a query has, and in how many of them its column is NULL."""
     select = rows.copy()
-    if isinstance(rows, exp.Select) and not any(rows.args.get(key) for key in _PLAIN) and not rows.find(exp.AggFunc):
+    gathered = any(each.parent_select is rows for each in rows.find_all(exp.AggFunc))
+    if isinstance(rows, exp.Select) and not any(rows.args.get(key) for key in _PLAIN) and not gathered:
         value = rows.selects[0].unalias()
     else:
         select.selects[0].replace(exp.alias_(select.selects[0].unalias().copy(), "v"))

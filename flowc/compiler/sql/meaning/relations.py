@@ -176,7 +176,8 @@ def having_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         e.alias.lower(): e.this for e in node.expressions if isinstance(e, exp.Alias) and e.this.find(exp.AggFunc)
     }
     for column in list(having.find_all(exp.Column)):
-        if not column.table and column.name.lower() in aliases and column.find_ancestor(exp.AggFunc) is None:
+        is_alias = not column.table and column.name.lower() in aliases and column.parent_select is node
+        if is_alias and column.find_ancestor(exp.AggFunc) is None:
             column.replace(exp.paren(aliases[column.name.lower()].copy()))
     return None
 

@@ -12,6 +12,7 @@ from flowc.compiler.sql.allowance import Allowance, TooLarge
 from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgres, sqlite
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
+from flowc.compiler.sql.meaning.datafusion_correlated import CORRELATED
 from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
 from flowc.compiler.sql.meaning.datafusion_kinds import KINDS
 from flowc.compiler.sql.meaning.datafusion_lazy import LAZY
@@ -34,6 +35,7 @@ from flowc.diagnostics import Reporter
 
 _FIRST: Mapping[str, Sequence[Rules]] = {
     "datafusion": (
+        CORRELATED,
         MIXED,
         NAMES,
         {**QUANTIFIED, **ORDERS, **ZONED},
