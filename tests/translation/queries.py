@@ -74,7 +74,7 @@ class Queries:
             tail = f" GROUP BY {', '.join(groups)}" if groups else ""
             tail += f" HAVING count(*) > {self._value(source, 'i', -1)}" if self._chance(0.2) else ""
         else:
-            values = [self._value(source, kind, depth) for kind in kinds]
+            values = [self._windowed(source, kind) or self._value(source, kind, depth) for kind in kinds]
         distinct = "DISTINCT " if self._chance(0.1) else ""
         listed = ", ".join(f"{value} AS {name}" for value, name in zip(values, names, strict=True))
         self.last = None if distinct or tail else source
@@ -102,14 +102,18 @@ class Queries:
         """Joins one more relation; returns the columns that become one."""
         kind = self._one(*_JOINS)
         if common and self._chance(0.5):
-            merged = self.random.sample(common, 1)
-            found.text += f" {kind} {text} USING ({merged[0]})"
+            merged = self.random.sample(common, min(len(common), self.random.choice((1, 1, 2))))
+            found.text += f" {kind} {text} USING ({', '.join(merged)})"
             return merged
         if all(one in common or not shown.get(one) for one, _ in columns) and self._chance(0.3):
             found.text += f" NATURAL {kind} {text}"
             return common
         beside = _From("", [(name, columns)])
         found.text += f" {kind} {text} ON {self._column(found, 'i', True)} = {self._column(beside, 'i', True)}"
+        if self._chance(0.3):
+            which, either = self._one("i", "t"), _From("", [*found.relations, (name, columns)])
+            value = self._column(beside, which, True) if self._chance(0.5) else self._one(*_LITERALS[which])
+            found.text += f" AND {self._column(either, which, True)} {self._one('=', '=', '=', '>=')} {value}"
         return []
 
     def _source(self, depth: int) -> tuple[str, str, Columns]:
@@ -172,6 +176,14 @@ class Queries:
             within = self._from(0)
             return f"(SELECT max({self._column(within, kind, True)}) FROM {within.text})"
         return f"({inner[0]} || {inner[1]})" if kind == "t" else f"({inner[0]} {self._one('+', '-', '*')} {inner[1]})"
+
+    def _windowed(self, source: _From, kind: str) -> str | None:
+        """What a window gives that ties do not change, for some of the numbers."""
+        if kind != "i" or self._chance(0.85):
+            return None
+        column, key = self._column(source, "i"), self._column(source, self._one("i", "t"))
+        over = self._one(f"PARTITION BY {key}", f"ORDER BY {key} NULLS FIRST", f"ORDER BY {key} DESC")
+        return f"{self._one('rank()', 'count(*)', f'max({column})', f'count({column})')} OVER ({over})"
 
     def _gathered(self, source: _From, kind: str) -> str:
         value = self._value(source, kind, 0)
