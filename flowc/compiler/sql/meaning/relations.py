@@ -242,6 +242,15 @@ def row_in_query(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return exp.Exists(this=exp.select("1").from_(rows).where(*tests))
 
 
+def row_is_null(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`(a, b) IS NULL` and `IS NOT NULL`, which PostgreSQL says of all of the values, and the engine of the row."""
+    row = node.this.unnest() if pair.source == "postgres" else None
+    if not isinstance(row, exp.Tuple) or not isinstance(node.expression, exp.Null):
+        return None
+    tests = [type(node)(**{**node.args, "this": exp.paren(each.copy())}) for each in row.expressions]
+    return exp.paren(exp.and_(*tests, copy=False), copy=False)
+
+
 def semi_join(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """DataFusion says LEFT SEMI and LEFT ANTI, and has no USING there."""
     if (node.args.get("kind") or "").upper() in ("SEMI", "ANTI") and not node.args.get("side"):
