@@ -19,6 +19,7 @@ _MEND = (
     "join to a subquery that is grouped by what it is compared with: `LEFT JOIN (SELECT b.id, count(*) AS n FROM b"
     " GROUP BY b.id) q ON q.id = a.id`"
 )
+_MEND_ROWS = "take one value of them by an aggregate, as `max(…)`, or join to the table"
 _ROWS, _APART = "_q", "flowc.apart"
 _SETS = (exp.Cube, exp.Rollup, exp.GroupingSets)
 
@@ -92,7 +93,7 @@ def _scalar(node: exp.Expression, pair: Pair) -> None:
             select.set("limit", None)
         _demand_rows(select)
         if not _is_one_row(select):
-            raise _refusal("and may have several rows", "take one value of them, as by `max(…)`, or join to the table")
+            raise _refusal("and may have several rows", _MEND_ROWS)
         _aggregate(select)
 
 
