@@ -31,6 +31,7 @@ from flowc.runtime.enginecontext import (
     demand_shallow,
     frame_of,
     is_too_deep,
+    keep_full_joins,
     new_context,
     planned_schema,
     register,
@@ -108,6 +109,7 @@ class Engine:
             self._aside.done()
         if self._rows < USUAL:
             take_batches(self._context, self._rows)
+        keep_full_joins(self._context, _text(read))
         register_parts(self._context, _text(read), self._failures.append)
         if functions:
             self._guard(lambda: register_all(functions, self._context, _text(read), self._failures.append))

@@ -115,6 +115,19 @@ def register(
     context.register_udf(datafusion.udf(function, takes, gives, "immutable", name))
 
 
+def keep_full_joins(context: Any, sql: str) -> None:
+    """Has a session run the FULL joins of a query as such.
+
+    The engine makes RIGHT ones of them, and then takes a condition on a column of one side for one on that of its name
+    on the other.
+    """
+    if _FULL.search(sql) is not None:
+        context.remove_optimizer_rule("eliminate_outer_join")
+
+
+_FULL = re.compile(r"\bFULL\b", re.IGNORECASE)
+
+
 def planned_schema(context: Any, frame: Any) -> pa.Schema:
     """The names and NULLs of a query as they are written, and the types that its rows have.
 

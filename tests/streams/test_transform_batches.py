@@ -29,6 +29,12 @@ def test_each_batch_is_seen_and_no_other() -> None:
     assert transform(_batch()).schema.names == ["id", "name"]
 
 
+def test_a_full_join_keeps_rows_whose_other_side_is_missing() -> None:
+    sides = "(SELECT * FROM source WHERE id > 5) x FULL JOIN source y ON x.id = y.id AND x.name = y.name"
+    transform = _transform(f"SELECT x.id AS one, y.id AS other FROM {sides} WHERE y.id <> 0 AND x.id IS NULL")
+    assert transform(_batch((1, "a"), (9, "b"))).to_pylist() == [{"one": None, "other": 1}]
+
+
 def test_a_column_of_several_types_is_described_as_its_rows_are() -> None:
     transform = _transform("SELECT CASE WHEN id = 1 THEN 0 ELSE CAST(1.25 AS DECIMAL(10, 2)) END AS v FROM source")
     assert [column.type for column in transform.columns()] == [data_type(transform(_batch((1, "a"))).schema.field("v"))]

@@ -26,6 +26,7 @@ from flowc.runtime.arithmetic import Query
 from flowc.runtime.arrow import arrow_type
 from flowc.runtime.connectors import sqlite_functions
 from flowc.runtime.connectors.mysql import MySQL
+from flowc.runtime.enginecontext import keep_full_joins
 from flowc.runtime.enginejson import register_json, register_parts, without_json
 from flowc.runtime.postgrestext import output
 from flowc.types import DataType, Kind
@@ -171,15 +172,15 @@ def _postgres_session(dsn: str) -> Iterator[psycopg.Connection[Any]]:
 @contextmanager
 def open_datafusion() -> Iterator[Run]:
     """DataFusion over Arrow tables."""
-    options = {"datafusion.execution.time_zone": "+00:00", "datafusion.sql_parser.dialect": "duckdb"}
-    session = SessionContext(SessionConfig(options).with_target_partitions(1))
-    for table, rows in ROWS.items():
-        session.register_record_batches(str(table.name), [[_batch(table, rows)]])
-
-    def register(name: str, function: Any, takes: list[pa.DataType], gives: pa.DataType) -> None:
-        session.register_udf(udf(function, takes, gives, "immutable", name))
+    sessions = [_datafusion(), _datafusion()]
+    keep_full_joins(sessions[1], "FULL")
 
     def run(sql: str) -> Rows:
+        session = sessions["FULL" in sql]
+
+        def register(name: str, function: Any, takes: list[pa.DataType], gives: pa.DataType) -> None:
+            session.register_udf(udf(function, takes, gives, "immutable", name))
+
         try:
             register_parts(session, sql, lambda error: None)
             query = Query(sql, arithmetic(sql), register, lambda error: None)
@@ -190,6 +191,14 @@ def open_datafusion() -> Iterator[Run]:
             raise Failed(_line(error)) from error
 
     yield run
+
+
+def _datafusion() -> SessionContext:
+    options = {"datafusion.execution.time_zone": "+00:00", "datafusion.sql_parser.dialect": "duckdb"}
+    session = SessionContext(SessionConfig(options).with_target_partitions(1))
+    for table, rows in ROWS.items():
+        session.register_record_batches(str(table.name), [[_batch(table, rows)]])
+    return session
 
 
 def _batch(table: Table, rows: Sequence[Sequence[object]]) -> pa.RecordBatch:

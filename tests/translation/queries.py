@@ -74,7 +74,7 @@ class Queries:
             tail = f" GROUP BY {', '.join(groups)}" if groups else ""
             tail += f" HAVING count(*) > {self._value(source, 'i', -1)}" if self._chance(0.2) else ""
         else:
-            values = [self._value(source, kind, depth) for kind in kinds]
+            values = [self._windowed(source, kind) or self._value(source, kind, depth) for kind in kinds]
         distinct = "DISTINCT " if self._chance(0.1) else ""
         listed = ", ".join(f"{value} AS {name}" for value, name in zip(values, names, strict=True))
         self.last = None if distinct or tail else source
@@ -102,14 +102,18 @@ class Queries:
         """Joins one more relation; returns the columns that become one."""
         kind = self._one(*_JOINS)
         if common and self._chance(0.5):
-            merged = self.random.sample(common, 1)
-            found.text += f" {kind} {text} USING ({merged[0]})"
+            merged = self.random.sample(common, min(len(common), self.random.choice((1, 1, 2))))
+            found.text += f" {kind} {text} USING ({', '.join(merged)})"
             return merged
         if all(one in common or not shown.get(one) for one, _ in columns) and self._chance(0.3):
             found.text += f" NATURAL {kind} {text}"
             return common
         beside = _From("", [(name, columns)])
         found.text += f" {kind} {text} ON {self._column(found, 'i', True)} = {self._column(beside, 'i', True)}"
+        if self._chance(0.3):
+            which, either = self._one("i", "t"), _From("", [*found.relations, (name, columns)])
+            value = self._column(beside, which, True) if self._chance(0.5) else self._one(*_LITERALS[which])
+            found.text += f" AND {self._column(either, which, True)} {self._one('=', '=', '=', '>=')} {value}"
         return []
 
     def _source(self, depth: int) -> tuple[str, str, Columns]:
@@ -128,6 +132,35 @@ class Queries:
             return self.random.choice(bare)
         return self.random.choice(named) if named else self._one(*_LITERALS[kind])
 
+    def _read(self, source: _From) -> tuple[_From, str]:
+        """What a subquery reads that is compared with a row around it, with the conditions of its WHERE."""
+        within = self._from(0)
+        kinds = [self._one("i", "i", "t") for _ in range(self.random.choice((1, 1, 2)))]
+        tests = [f"{self._column(within, k, True)} = {self._column(source, k, True)}" for k in kinds]
+        tests += [self._condition(within, -1)] if self._chance(0.3) else []
+        if self._chance(0.2):
+            left, right = self._column(within, "i", True), self._column(source, "i", True)
+            return within, " OR ".join([*tests, f"{left} {self._one('<', '>', '<>')} {right}"])
+        return within, " AND ".join(tests)
+
+    def _beside(self, source: _From) -> str:
+        """A condition on rows that are compared with a row around them."""
+        within, tests = self._read(source)
+        rows, kind = f" FROM {within.text} WHERE {tests}", self._one("i", "t")
+        rows += f" GROUP BY {self._column(within, kind, True)} HAVING count(*) > 1" if self._chance(0.15) else ""
+        item = self._one("1", "*", "count(*)", "1", "1") if " HAVING " not in rows else "1"
+        if self._chance(0.6):
+            return f"{self._one('', 'NOT ')}EXISTS (SELECT {item}{rows})"
+        member = self._one(f"max({self._column(within, kind, True)})", self._column(within, kind, True))
+        return f"{self._column(source, kind)} {self._one('', 'NOT ')}IN (SELECT {member}{rows})"
+
+    def _counted(self, source: _From) -> str:
+        """A number of rows that are compared with a row around them."""
+        within, tests = self._read(source)
+        column = self._column(within, "i", True)
+        value = self._one("count(*)", f"count({column})", f"max({column})", f"coalesce(sum({column}), -1)")
+        return f"(SELECT {value} FROM {within.text} WHERE {tests})"
+
     def _value(self, source: _From, kind: str, depth: int) -> str:
         chance = self.random.random()
         if depth < 0 or chance < 0.5:
@@ -137,10 +170,20 @@ class Queries:
             return f"coalesce({', '.join(inner)})"
         if chance < 0.75:
             return f"CASE WHEN {self._condition(source, depth - 1)} THEN {inner[0]} ELSE {inner[1]} END"
-        if chance < 0.8 and depth > 0:
+        if chance < 0.79 and depth > 0 and kind == "i":
+            return self._counted(source)
+        if chance < 0.82 and depth > 0:
             within = self._from(0)
             return f"(SELECT max({self._column(within, kind, True)}) FROM {within.text})"
         return f"({inner[0]} || {inner[1]})" if kind == "t" else f"({inner[0]} {self._one('+', '-', '*')} {inner[1]})"
+
+    def _windowed(self, source: _From, kind: str) -> str | None:
+        """What a window gives that ties do not change, for some of the numbers."""
+        if kind != "i" or self._chance(0.85):
+            return None
+        column, key = self._column(source, "i"), self._column(source, self._one("i", "t"))
+        over = self._one(f"PARTITION BY {key}", f"ORDER BY {key} NULLS FIRST", f"ORDER BY {key} DESC")
+        return f"{self._one('rank()', 'count(*)', f'max({column})', f'count({column})')} OVER ({over})"
 
     def _gathered(self, source: _From, kind: str) -> str:
         value = self._value(source, kind, 0)
@@ -152,6 +195,8 @@ class Queries:
         if chance < 0.2 and depth > 0:
             within = self._from(0)
             return f"{left} {self._one('', 'NOT ')}IN (SELECT {self._column(within, kind, True)} FROM {within.text})"
+        if chance < 0.27 and depth > 0:
+            return self._beside(source)
         if chance < 0.35:
             both = [self._condition(source, depth - 1) for _ in range(2)] if depth > 0 else [f"{left} IS NULL"] * 2
             return f"({both[0]} {self._one('AND', 'OR')} {both[1]})"

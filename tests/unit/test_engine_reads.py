@@ -42,6 +42,12 @@ def test_times_are_zoned(tmp_path):
     assert made.schema.field("t").type.tz == "UTC"
 
 
+def test_a_full_join_keeps_rows_whose_other_side_is_missing(tmp_path):
+    sides = "(SELECT n AS a, n FROM source WHERE n > 5) x FULL JOIN (SELECT n AS b, n FROM source) y ON x.n = y.n"
+    made = result(tmp_path, f"SELECT x.n AS one, y.n AS other FROM {sides} AND a = b WHERE y.n <> 0 AND x.n IS NULL")
+    assert sorted(made["other"].to_pylist()) == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("sql", "kind", "values"),
     [

@@ -15,7 +15,7 @@ from flowc.errors import DataError, EngineError, FlowcError
 from flowc.plan import Arithmetic
 from flowc.runtime.arithmetic import Query, overflow
 from flowc.runtime.arrow import arrow_field, columns_of, nests_fields, plain
-from flowc.runtime.enginecontext import demand_shallow, new_context, planned_schema, register
+from flowc.runtime.enginecontext import demand_shallow, keep_full_joins, new_context, planned_schema, register
 from flowc.runtime.enginejson import register_json, register_parts, without_json
 from flowc.runtime.enginewords import spoken
 from flowc.runtime.functions import Function, mistyped, register_all
@@ -58,6 +58,7 @@ class Transform:
         self._look_up()
         for name, schema in schemas.items():
             self._context.register_batch(name, pa.RecordBatch.from_pylist([], schema=schema))
+        keep_full_joins(self._context, sql)
         register_parts(self._context, sql, self._failures.append)
         if functions:
             self._guard(lambda: register_all(functions, self._context, sql, self._failures.append))

@@ -57,6 +57,7 @@ from flowc.compiler.sql.meaning.relations import (
     no_lateral,
     plain_cte,
     row_in_query,
+    row_is_null,
     semi_join,
     unnest_as_rows,
 )
@@ -295,6 +296,7 @@ _OWN: Rules = {
     exp.Unnest: (unnest_as_rows,),
     exp.Lateral: (lateral_view, no_lateral),
     exp.In: (in_unnest, row_in_query),
+    exp.Is: (row_is_null,),
     exp.IgnoreNulls: (array_aggregate,),
     exp.WithinGroup: (within_group,),
     exp.ArrayUniqueAgg: (template("ARRAY_AGG(DISTINCT :this) FILTER (WHERE NOT :this IS NULL)"),),

@@ -6,7 +6,7 @@ right one, of a FULL one the first of both that is not NULL.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
@@ -91,13 +91,52 @@ def _turn_joins(select: exp.Select) -> None:
 
     The engine takes a condition of WHERE on a column of the left for one on that of its name on the right.
     """
-    joins, first = select.args.get("joins") or [], select.args.get("from_")
-    plain = not any(_merges(join) or isinstance(join.this, exp.Lateral | exp.Unnest) for join in joins)
-    if first is None or not plain or all(_side(join) != "RIGHT" for join in joins):
+    first = select.args.get("from_")
+    chains = [] if first is None else [select, *_in_brackets(select)]
+    turned = [chain for chain in chains if any(_side(join) == "RIGHT" for join in _chained(chain))]
+    if not turned or not all(map(_can_turn, turned)) or not _are_listed(select, list(_tables(select))):
         return
-    if not _are_listed(select, [first.this, *(join.this for join in joins)]):
-        return
-    head, since = first.this, list[exp.Expression]()
+    for chain in turned:
+        _turn(chain)
+
+
+def _in_brackets(node: exp.Expression) -> Iterator[exp.Subquery]:
+    """The joins in parentheses that stand in a FROM, outer ones first."""
+    for source in (_first(node), *(join.this for join in _chained(node))):
+        if isinstance(source, exp.Subquery) and isinstance(source.this, exp.Table | exp.Subquery):
+            yield source
+            yield from _in_brackets(source)
+
+
+def _first(chain: exp.Expression) -> exp.Expression:
+    """What a list of joins begins with: that of a SELECT, or one in parentheses."""
+    found = chain.args["from_"].this if isinstance(chain, exp.Select) else chain.this
+    assert isinstance(found, exp.Expression)
+    return found
+
+
+def _chained(chain: exp.Expression) -> list[exp.Join]:
+    holder = chain if isinstance(chain, exp.Select) else chain.this
+    return holder.args.get("joins") or []
+
+
+def _can_turn(chain: exp.Expression) -> bool:
+    joins = _chained(chain)
+    return len(joins) == 1 or not any(map(_merges, joins))
+
+
+def _tables(chain: exp.Expression) -> Iterator[exp.Expression]:
+    """What stands in a FROM and can be named, in its order."""
+    for source in (_first(chain), *(join.this for join in _chained(chain))):
+        if isinstance(source, exp.Subquery) and isinstance(source.this, exp.Table | exp.Subquery):
+            yield from _tables(source)
+        else:
+            yield source
+
+
+def _turn(chain: exp.Expression) -> None:
+    joins, head, since = _chained(chain), _first(chain), list[exp.Expression]()
+    (chain if isinstance(chain, exp.Select) else head).set("joins", None)
     for join in joins:
         since.append(join)
         if _side(join) == "RIGHT":
@@ -109,8 +148,9 @@ def _turn_joins(select: exp.Select) -> None:
             join.set("this", head)
             join.set("side", "LEFT")
             head, since = beside, [join]
-    first.set("this", head)
-    select.set("joins", since)
+    holder = chain if isinstance(chain, exp.Select) else head
+    (chain.args["from_"] if isinstance(chain, exp.Select) else chain).set("this", head)
+    holder.set("joins", since)
 
 
 def _are_listed(select: exp.Select, tables: Sequence[exp.Expression]) -> bool:

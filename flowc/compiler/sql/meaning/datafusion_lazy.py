@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, type_of
+from flowc.compiler.sql.meaning.core import INTEGERS, Pair, Rules, build, type_of
 from flowc.compiler.sql.meaning.datafusion_numbers import values_of
 from flowc.compiler.sql.meaning.failures import is_never_zero
 from flowc.compiler.sql.meaning.undefined import Answer, by_zero, engine_by_zero, kept
@@ -26,20 +26,39 @@ def _chain(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     fails = [_may_fail(part, pair) for part in node.flatten(unnest=False)]
     if not any(fails[1:]):
         return None
-    new = node.copy()
-    before: list[exp.Expression] = []
+    new, is_and = node.copy(), isinstance(node, exp.And)
+    before, failing = list[exp.Expression](), list[exp.Expression]()
     for part, fail in zip(list(new.flatten(unnest=False)), fails, strict=True):
         if not fail:
             before += [] if part.find(exp.Query) else [part]
-        elif before:
-            part.replace(_where_undecided(part, before, is_and=isinstance(node, exp.And)))
+            continue
+        guarded = part.copy()
+        for guard in reversed(failing[-_NESTED:]):
+            guarded = _where_undecided(guarded, [guard], is_and=is_and)
+        failing += [] if part.find(exp.Query) else [part.copy()]
+        part.replace(_where_undecided(guarded, before, is_and=is_and) if before else guarded)
     return new
+
+
+_NESTED = 4
+"""So many parts that may fail are asked before another one: each is computed again there."""
 
 
 def _where_undecided(part: exp.Expression, before: list[exp.Expression], *, is_and: bool) -> exp.Expression:
     guard = (exp.and_ if is_and else exp.or_)(*before)
     decided = exp.If(this=exp.false() if is_and else exp.true(), true=exp.null())
     return exp.Case(this=exp.paren(guard, copy=False), ifs=[decided], default=part.copy())
+
+
+def _having(node: exp.Expression, pair: Pair) -> None:
+    """Parts of HAVING that may fail and gather nothing, which the engine asks of rows that WHERE leaves out."""
+    bare = node.this.unnest()
+    for part in list(bare.flatten()) if isinstance(bare, exp.And) else [bare]:
+        if _may_fail(part, pair) and not part.find(exp.AggFunc, exp.Query):
+            part.replace(build(_IN_GROUPS, "datafusion", part=part))
+
+
+_IN_GROUPS = "CASE COUNT(*) < 0 WHEN TRUE THEN NULL ELSE :part END"
 
 
 def _may_fail(part: exp.Expression, pair: Pair) -> bool:
@@ -49,9 +68,21 @@ def _may_fail(part: exp.Expression, pair: Pair) -> bool:
             wanted = kept(by_zero(node, pair.source), pair.engine)
             if wanted is Answer.FAILS and engine_by_zero(node, pair) is Answer.FAILS:
                 return True
-        if _reads_text(node):
+        if _reads_text(node) or _is_partly_defined(node):
             return True
     return False
+
+
+def _is_partly_defined(node: exp.Expression) -> bool:
+    """Whether it is a function that fails for some values, of a value that is not written out."""
+    if isinstance(node, _OF_NUMBERS) and not isinstance(node, _DIVISIONS):
+        return node.find(exp.Column) is not None
+    if isinstance(node, exp.Cast) and not isinstance(node, exp.TryCast):
+        return type_of(node) in INTEGERS and type_of(node.this) in exp.DataType.REAL_TYPES
+    if isinstance(node, exp.Substring):
+        length = node.args.get("length")
+        return length is not None and length.find(exp.Column) is not None
+    return isinstance(node, exp.StrToDate | exp.StrToTime) and not isinstance(node.this, exp.Literal)
 
 
 def _reads_text(node: exp.Expression) -> bool:
@@ -74,5 +105,5 @@ def _is_partial(value: exp.Expression) -> bool:
     return any(isinstance(node, _OF_NUMBERS) or _reads_text(node) for node in value.walk())
 
 
-LAZY: Rules = {**dict.fromkeys((exp.And, exp.Or), (_chain,)), exp.Case: (_case,)}
+LAZY: Rules = {**dict.fromkeys((exp.And, exp.Or), (_chain,)), exp.Case: (_case,), exp.Having: (_having,)}
 """Of the author's own words, before any of them is reworded."""

@@ -25,7 +25,19 @@ def _member(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     counted, known = _counts(rows)
     node.meta[_DONE] = True
-    return exp.paren(build(_MEMBER, "datafusion", found=node, x=value, rows=counted, nulls=known), copy=False)
+    found = _found(value, rows) if _is_output(node) else node
+    return exp.paren(build(_MEMBER, "datafusion", found=found, x=value, rows=counted, nulls=known), copy=False)
+
+
+def _found(value: exp.Expression, rows: exp.Query) -> exp.Expression:
+    """Whether a value is among the rows, where the engine has numbers of rows alone: in what a query gives."""
+    each, name = exp.to_identifier("_v"), exp.to_identifier("_r")
+    listed = exp.Subquery(this=rows.copy(), alias=exp.TableAlias(this=name, columns=[each]))
+    column = exp.column("_v", "_r")
+    column.type = rows.selects[0].type
+    same = exp.EQ(this=column, expression=exp.paren(value.copy(), copy=False))
+    counted = exp.select(exp.Count(this=exp.Star())).from_(listed).where(same)
+    return exp.GT(this=exp.Subquery(this=counted), expression=exp.Literal.number(0))
 
 
 _DONE = "flowc.member"
@@ -35,19 +47,26 @@ def _is_kept(node: exp.Expression) -> bool:
     """Whether the engine keeps what a condition means where it stands."""
     if node.meta.get(_DONE):
         return True
+    if _is_output(node):
+        return _reads_around(node.args["query"]) or node.this.find(exp.Query) is not None
     inner, negated = node, False
     while isinstance(inner.parent, exp.Not | exp.Paren):
         inner = inner.parent
         negated ^= isinstance(inner, exp.Not)
     if not is_condition(inner):
-        return isinstance(node.find_ancestor(exp.Where, exp.Having, exp.Join, exp.Select), exp.Select)
+        return False
     while isinstance(inner.parent, exp.And | exp.Paren):
         inner = inner.parent
     return not negated or (
         not isinstance(inner.parent, exp.Or)
         and node.this.find(exp.Column) is not None
+        and node.this.find(exp.Query, exp.Null, exp.Nullif) is None
         and not _reads_around(node.args["query"])
     )
+
+
+def _is_output(node: exp.Expression) -> bool:
+    return isinstance(node.find_ancestor(exp.Where, exp.Having, exp.Join, exp.Select), exp.Select)
 
 
 def _reads_around(query: exp.Expression) -> bool:
@@ -57,7 +76,8 @@ def _reads_around(query: exp.Expression) -> bool:
 def _counts(rows: exp.Query) -> tuple[exp.Expression, exp.Expression]:
     """How many rows a query has, and in how many of them its column is NULL."""
     select = rows.copy()
-    if isinstance(rows, exp.Select) and not any(rows.args.get(key) for key in _PLAIN) and not rows.find(exp.AggFunc):
+    gathered = any(each.parent_select is rows for each in rows.find_all(exp.AggFunc))
+    if isinstance(rows, exp.Select) and not any(rows.args.get(key) for key in _PLAIN) and not gathered:
         value = rows.selects[0].unalias()
     else:
         select.selects[0].replace(exp.alias_(select.selects[0].unalias().copy(), "v"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, build, call, refused, type_of
+from flowc.compiler.sql.meaning.core import Pair, Untranslatable, build, call, refused, type_of
 
 JSON = (
     exp.JSONExtract,
@@ -52,19 +52,24 @@ def array_size(node: exp.Expression, pair: Pair) -> exp.Expression:
     return exp.cast(call("cardinality", node.this), "BIGINT")
 
 
+_NOT_PLAIN = ("group", "having", "distinct", "limit", "offset", "fetch", "qualify")
+_IN_FROM = "select from them: `ARRAY(SELECT q.x FROM (SELECT DISTINCT x FROM t) q)`"
+
+
 def subquery_array(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`ARRAY(SELECT …)`: the rows' order is kept by array_agg over them."""
     query = node.expressions[0] if len(node.expressions) == 1 else None
-    if not isinstance(query, exp.Select) or len(query.expressions) != 1 or query.args.get("limit"):
+    if not isinstance(query, exp.Query) or len(query.selects) != 1:
         return None
+    if not isinstance(query, exp.Select) or query.is_star or any(query.args.get(part) for part in _NOT_PLAIN):
+        raise Untranslatable("an array of rows that are grouped, distinct, limited or of a set operation", _IN_FROM)
     rows = query.copy()
     order = rows.args.get("order")
     value = rows.expressions[0].unalias()
     rows.set("order", None)
     ordered = exp.Order(this=value.copy(), expressions=[e.copy() for e in order.expressions]) if order else value.copy()
     rows.set("expressions", [exp.ArrayAgg(this=ordered)])
-    # No rows are an empty array.
-    return call("coalesce", exp.Subquery(this=rows), exp.Array(expressions=[]))
+    return call("coalesce", exp.Subquery(this=rows), call("make_array"))
 
 
 def contains_all(node: exp.Expression, pair: Pair) -> exp.Expression | None:

@@ -176,7 +176,8 @@ def having_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         e.alias.lower(): e.this for e in node.expressions if isinstance(e, exp.Alias) and e.this.find(exp.AggFunc)
     }
     for column in list(having.find_all(exp.Column)):
-        if not column.table and column.name.lower() in aliases and column.find_ancestor(exp.AggFunc) is None:
+        is_alias = not column.table and column.name.lower() in aliases and column.parent_select is node
+        if is_alias and column.find_ancestor(exp.AggFunc) is None:
             column.replace(exp.paren(aliases[column.name.lower()].copy()))
     return None
 
@@ -239,6 +240,15 @@ def row_in_query(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         exp.EQ(this=exp.column(n, table="_q"), expression=e.copy()) for n, e in zip(names, row.expressions, strict=True)
     ]
     return exp.Exists(this=exp.select("1").from_(rows).where(*tests))
+
+
+def row_is_null(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`(a, b) IS NULL` and `IS NOT NULL`, which PostgreSQL says of all of the values, and the engine of the row."""
+    row = node.this.unnest() if pair.source == "postgres" else None
+    if not isinstance(row, exp.Tuple) or not isinstance(node.expression, exp.Null):
+        return None
+    tests = [type(node)(**{**node.args, "this": exp.paren(each.copy())}) for each in row.expressions]
+    return exp.paren(exp.and_(*tests, copy=False), copy=False)
 
 
 def semi_join(node: exp.Expression, pair: Pair) -> exp.Expression | None:

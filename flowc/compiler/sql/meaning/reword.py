@@ -13,6 +13,7 @@ from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgr
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
 from flowc.compiler.sql.meaning.datafusion_arrays import INDEXES
+from flowc.compiler.sql.meaning.datafusion_correlated import CORRELATED
 from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
 from flowc.compiler.sql.meaning.datafusion_kinds import KINDS
 from flowc.compiler.sql.meaning.datafusion_lazy import LAZY
@@ -35,6 +36,7 @@ from flowc.diagnostics import Reporter
 
 _FIRST: Mapping[str, Sequence[Rules]] = {
     "datafusion": (
+        CORRELATED,
         {**INDEXES, **MIXED},
         NAMES,
         {**QUANTIFIED, **ORDERS, **ZONED},
