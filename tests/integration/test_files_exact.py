@@ -72,10 +72,10 @@ def test_a_number_arrives_as_it_is_spelled(loaded, form, values, kind, into):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_no_type_of_numbers_keeps_is_text(loaded, form):
+def test_what_no_type_of_numbers_keeps_stays_as_it_is_written(loaded, form):
     values = ["1" * 40, "2"]
     (loaded.folder / f"a.{form}").write_text(written(form, values))
-    assert loaded(f"a.{form}", form, "text") == ("text", values)
+    assert loaded(f"a.{form}", form, "text") == ("text" if form == "csv" else "json", values)
 
 
 @pytest.mark.parametrize("form", FORMS)

