@@ -54,7 +54,7 @@ def register_parquet(
     raw = f"{name}:raw"
     context.register_parquet(raw, str(links), schema=schema.remove_metadata())
     columns = [(_chosen(schema, c, paths[0], fitted), c.name) for c in read.columns or ()]
-    columns = columns or [(quoted(column), column) for column in schema.names]
+    columns = columns or [(_in_utc(field), field.name) for field in schema]
     context.register_view(name, selected(context, raw, columns))
     return paths
 
@@ -167,4 +167,16 @@ def _wrong_in(file: pq.ParquetFile, name: str) -> str:
 def _chosen(schema: pa.Schema, column: Column, path: Path, fitted: Callable[[str, DataType, Column], str]) -> str:
     demand_names(path, schema.names, (column,))
     source, name = data_type(schema.field(column.name)), quoted(column.name)
-    return name if source == column.type and column.nullable else fitted(name, source, column)
+    kept = source == column.type and column.nullable
+    return _in_utc(schema.field(column.name)) if kept else fitted(name, source, column)
+
+
+_UNITS = {"s": "Second", "ms": "Millisecond", "us": "Microsecond", "ns": "Nanosecond"}
+
+
+def _in_utc(field: pa.Field) -> str:
+    """SQL for a column: an instant of any zone is one of UTC, in which all others are taken apart."""
+    name, kind = quoted(field.name), field.type
+    if not pa.types.is_timestamp(kind) or kind.tz in (None, "UTC"):
+        return name
+    return f"arrow_cast({name}, 'Timestamp({_UNITS[kind.unit]}, Some(\"UTC\"))')"

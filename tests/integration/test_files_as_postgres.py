@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import duckdb
@@ -285,3 +286,21 @@ def test_found_columns_may_be_absent_from_some_files(project: Inside) -> None:
     assert done.code == 0, done.err
     with duckdb.connect(project.path / "d.duckdb") as target:
         assert target.execute("SELECT * FROM t ORDER BY id").fetchall() == [(1, "x", None), (2, None, 2.5)]
+
+
+def test_instants_of_parquet_are_taken_apart_in_utc_whatever_their_zone(project: Inside) -> None:
+    moment = pa.array([datetime(2026, 1, 1, 1, tzinfo=UTC)], pa.timestamp("us", "America/New_York"))
+    (project.path / "data").mkdir()
+    pq.write_table(pa.table({"v": moment}), project.path / "data/a.parquet")
+    for columns in ("", ", columns: { v: timestamptz }"):
+        project.write(
+            "specs/p.yaml",
+            "connections: { inbox: { kind: files, uri: data }, d: { kind: duckdb, path: d.duckdb } }\n"
+            f"pipelines: {{ p: {{ from: {{ connection: inbox, path: a.parquet{columns} }}, mode: truncate,\n"
+            '    sql: "SELECT v::date::text AS d, extract(hour FROM v)::int AS h, v::text AS t FROM source",\n'
+            "    to: { connection: d, table: t } } }\n",
+        )
+        done = project.flowc("run", "--once")
+        assert done.code == 0, done.err
+        with duckdb.connect(project.path / "d.duckdb") as target:
+            assert target.execute("SELECT * FROM t").fetchall() == [("2026-01-01", 1, "2026-01-01 01:00:00+00")]

@@ -58,7 +58,7 @@ def pieces(sql):
     [
         ("SELECT a + b * 2 - 3 FROM t", ["b * 2", "a + b * 2", "a + b * 2 - 3"]),
         ("SELECT (a + b) * -c::int FROM t", ["a + b", "-c::int", "(a + b) * -c::int"]),
-        ("SELECT 'a' || b + 1, -5, 2 * 3, x * 0.5, d - INTERVAL '1' DAY FROM t", ["'a' || b + 1"]),
+        ("SELECT 'a' || b + 1, -5, 2 * 3, y + 0.5, x * 0.5, d - INTERVAL '1' DAY FROM t", ["'a' || b + 1", "x * 0.5"]),
         ("SELECT *, t.*, count(*) FROM t", []),
         ("SELECT '1 + 1', \"a - b\", $$a * b$$ -- a + b\n FROM t /* - x */", []),
         (

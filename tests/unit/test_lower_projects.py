@@ -317,3 +317,9 @@ def test_what_is_wrong_with_a_shared_file_is_wrong_with_each_pipeline_of_it(tmp_
     reporter = Reporter()
     lower(checked, reporter)
     assert {*blame(reporter.found, checked.project.pipelines).own} == {"one", "two"}
+
+
+def test_a_file_of_sql_that_is_not_there_is_told_to_each_pipeline_that_names_it(tmp_path: Path):
+    checked, problems = check(tmp_path, HEAD + SHARED.format())
+    assert [problem.code for problem in problems] == ["missing-file"] * 2
+    assert checked is not None

@@ -97,7 +97,7 @@ class _Scan:
             self._at += 1
             self._expression(strength)
             kind = _KINDS.get(self._tokens[operator].token_type)
-            if kind and not self._harmless(start, operator):
+            if kind and not self._harmless(kind, start, operator):
                 self._note(kind, start, operator)
 
     def _operand(self) -> None:
@@ -191,12 +191,12 @@ class _Scan:
             inner, outer = self._tokens[first].start, self._tokens[last - 1].end + 1
             self._add("sum", start, inner, outer)
 
-    def _harmless(self, start: int, operator: int) -> bool:
-        """Whether literals alone tell that integers do not overflow here."""
+    def _harmless(self, kind: str, start: int, operator: int) -> bool:
+        """Whether literals alone tell that integers do not overflow here, and floats neither."""
         sides = (self._tokens[start:operator], self._tokens[operator + 1 : self._at])
         numbers = [s[0].text for s in sides if len(s) == 1 and s[0].token_type is TokenType.NUMBER]
-        if any(not number.isdigit() for number in numbers):
-            return True
+        if broken := [number for number in numbers if not number.isdigit()]:
+            return kind != "multiply" and all(number.replace(".", "", 1).isdigit() for number in broken)
         spans = any(s[0].token_type is TokenType.INTERVAL for s in sides)
         return spans or (len(numbers) == 2 and all(len(number) <= _SMALL for number in numbers))
 

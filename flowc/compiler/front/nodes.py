@@ -93,9 +93,8 @@ def sql(node: TreeMap, context: Context) -> MappedText | None:
 
 
 def _sql_file(node: Scalar, context: Context) -> MappedText | None:
-    if node.text not in context.files:
-        context.files[node.text] = _read(node, context)
-    file = context.files[node.text]
+    file = context.files.get(node.text) or _read(node, context)  # what cannot be read is told to each that names it
+    context.files[node.text] = file
     return MappedText.whole(file) if file else None
 
 

@@ -148,6 +148,15 @@ def _is_within(size: float) -> bool:
     return size == 0 or _LEAST_REAL < size < _MOST_REAL or not math.isfinite(size)
 
 
+def _beside_float(node: exp.Expression, pair: Pair) -> None:
+    """A decimal of many digits beside a float is the float nearest to it."""
+    sides = (node.left, node.right)
+    if pair.source in EXACT and {*map(number_of, sides)} == {Number.DECIMAL, Number.FLOAT}:
+        for side in [side for side in sides if number_of(side) is Number.DECIMAL]:
+            if (made := as_float(side, exp.DataType.build("double"))) is not None:
+                side.replace(made)
+
+
 def _is_short(value: exp.Expression) -> bool:
     """Whether a decimal has few digits as a rule: a column, or one that is written or cast so."""
     inner = value.unnest()
@@ -172,4 +181,5 @@ DECIMALS: Rules = {
     exp.Avg: (_moving, _mean),
     **dict.fromkeys(DEVIATIONS, (_moving, _deviation)),
     **dict.fromkeys(_NAMES, (_power,)),
+    **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_beside_float,)),
 }

@@ -300,8 +300,8 @@ def _part(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         raise Untranslatable(f"the part {part.lower()} of an interval")
     difference = _of_difference(value) if part in _OF_DIFFERENCES else None
     new = build(_PARTS[part], a=value) if difference is None else build(_OF_DIFFERENCES[part], a=difference)
-    divided = isinstance(node.find_ancestor(exp.Div, exp.Query), exp.Div)
-    return exp.cast(new, "DECIMAL(20, 6)") if divided and "." in _PARTS[part] else new
+    divided = isinstance(node.find_ancestor(exp.Div, exp.Query), exp.Div)  # all parts are decimals in PostgreSQL
+    return exp.cast(new, f"DECIMAL(20, {6 if '.' in _PARTS[part] else 0})") if divided else new
 
 
 _SORTED = (exp.Select, exp.Union, exp.Intersect, exp.Except, exp.Distinct, exp.Min, exp.Max, exp.Greatest, exp.Least)
