@@ -28,6 +28,8 @@ from flowc.compiler.sql.meaning.datafusion_zones import of_no_type
 _TYPE = exp.DataType.Type
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
 _ZONE = r"(:[0-9]{2}([.][0-9]+)?)[ ]*(Z|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
+_MINUTES = r"^[ ]*([0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2})[ ]*(Z|[+-][0-9]{2}(:?[0-9]{2})?)?[ ]*$"
+"""A text of a time without seconds, which the engine does not read."""
 _BARE = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*")
 _INTERVAL = re.compile(r"(?:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*[a-z]+)+\s*", re.IGNORECASE)
 
@@ -68,11 +70,14 @@ def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         new = node.copy()
         new.set("this", exp.Literal.string(_canonical(text.strip(), to.this)))
         return new
-    if to.this in NAIVE_TIMES and type_of(value) in exp.DataType.TEXT_TYPES:
-        new = node.copy()
-        new.set("this", call("regexp_replace", value, exp.Literal.string(_ZONE), exp.Literal.string(r"\1")))
-        return new
-    return None
+    if to.this is _TYPE.DATE or type_of(value) not in exp.DataType.TEXT_TYPES:
+        return None
+    new = node.copy()
+    value = call("regexp_replace", value, exp.Literal.string(_MINUTES), exp.Literal.string(r"\1:00\2"))
+    if to.this in NAIVE_TIMES:
+        value = call("regexp_replace", value, exp.Literal.string(_ZONE), exp.Literal.string(r"\1"))
+    new.set("this", value)
+    return new
 
 
 def _read_clock(node: exp.Expression) -> exp.Expression | None:
@@ -313,8 +318,11 @@ def _times(node: exp.Expression, pair: Pair) -> exp.Expression | None:
             continue
         unit = _COUNTED.get(interval.text("unit").upper().rstrip("S"))
         each = (text_value(interval.this) or "").strip()
+        what = "an interval times what is no whole number, or an interval of several units"
+        if type_of(count) is None and unit is not None and each.isdigit():
+            return of_no_type(node, what, "say that it is one: `CAST(… AS bigint)`")
         if unit is None or not each.isdigit() or type_of(count) not in exp.DataType.INTEGER_TYPES:
-            raise Untranslatable("an interval times what is no whole number, or an interval of several units")
+            raise Untranslatable(what)
         words = build(f"CAST(:n * {int(each)} AS VARCHAR) || ' {unit}s'", n=exp.cast(count.copy(), "BIGINT"))
         return _typed(exp.cast(words, "INTERVAL"), "INTERVAL")
     return None
