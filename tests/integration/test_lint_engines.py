@@ -250,7 +250,7 @@ FAULTY = [
     ("SELECT page,, id FROM source", "sql-syntax", ","),
     ("SELECT id, page, count(*) AS n FROM source GROUP BY page", "query-refused", "id"),
     ("SELECT sum(page) AS s FROM source", "query-refused", "sum"),
-    ("SELECT id, nope(page) AS x FROM source", "untranslatable-sql", "nope(page"),
+    ("SELECT id, nope(page) AS x FROM source", "unknown-function", "nope(page"),
     ("SELECT sum(plain) AS s FROM source", "query-refused", "sum"),
     ("SELECT id FROM source WHERE sum(amount) > 1", "query-refused", None),
 ]

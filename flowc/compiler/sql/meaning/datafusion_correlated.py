@@ -175,7 +175,7 @@ def _correlated(query: exp.Expression | None) -> exp.Select | None:
     if not isinstance(query, exp.Query):
         return None
     outer = [each for each in query.find_all(exp.Column) if OUTER in each.meta and _reads_beyond(each, query)]
-    if not outer:
+    if not outer or any(_is_in_from(column, query) for column in outer):
         return None
     select = query.unnest()
     if not isinstance(select, exp.Select):
@@ -194,6 +194,12 @@ def _correlated(query: exp.Expression | None) -> exp.Select | None:
     if any(ROW in column.meta for column in select.find_all(exp.Column)):
         raise _refusal("and a row as a whole")
     return select
+
+
+def _is_in_from(column: exp.Expression, query: exp.Query) -> bool:
+    """Whether it is an argument of what a query reads, such as an array: these are told where they are reworded."""
+    source = column.find_ancestor(exp.From, exp.Query)
+    return isinstance(source, exp.From) and source.parent is query.unnest()
 
 
 def _conditions(select: exp.Select) -> list[exp.Expression]:
