@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from flowc.service.owners import Owners
@@ -25,7 +26,7 @@ def test_a_table_is_taken_over_with_the_watermark_of_its_load(store: Store, made
     done(orders, "apply", "--yes")
     done(orders, "run", "--once")
     shop = made("shop", table="orders")
-    specs = (shop.path / "specs/project.yaml").read_text().partition("streams:")[0].replace("wh", "house")
+    specs = re.sub(r"\bwh\b", "house", (shop.path / "specs/project.yaml").read_text().partition("streams:")[0])
     shop.write("specs/project.yaml", specs)
     shop.write("rows.csv", "id,name\n2,again\n3,more\n")
     assert "project take house.orders`" in refused(shop, "plan")
