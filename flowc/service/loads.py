@@ -279,9 +279,7 @@ def _untyped_nulls(node: Source | Sql, columns: tuple[Column, ...]) -> tuple[Col
     return tuple(replace(column, type=UNKNOWN) if column.name in nulls else column for column in columns)
 
 
-def _typed(
-    run: Run, pipeline: str, index: int, apply: Apply, found: Found, reporter: Reporter
-) -> Apply | None:  # fmt: skip
+def _typed(run: Run, pipeline: str, index: int, apply: Apply, found: Found, reporter: Reporter) -> Apply | None:
     """The load with its SQL written for the columns of its sources; None for errors."""
     made = _filled_in(run, pipeline, index, None, found, reporter) if found else apply
     return replace(apply, input=over(made.input, apply.input)) if made is not None else None
