@@ -61,8 +61,8 @@ what others wait for, and the statements. The tables below are made by the plann
   since.
 - **Nobody waits long.** On PostgreSQL and MySQL, a statement that cannot have its lock within `--table-lock-timeout` (5
   seconds) gives up, so that those behind it go on, and is tried again, five times in all. An invalid index that an
-  attempt left is dropped before the next one. What a plan reads, flowc's own tables and those that a precheck asks, waits
-  as long, once: `write-conflict` then names the table that another session holds.
+  attempt left is dropped before the next one. What a plan reads, flowc's own tables and those that a precheck asks,
+  waits as long, once: `write-conflict` then names the table that another session holds.
 - **Recorded.** `flowc_migrations` holds every apply, and `flowc_migration_steps` every statement with its hash.
   For Delta tables they are, with the lock, in an SQLite file of the lake, `_flowc/flowc.sqlite`.
 - **Others may be first.** A commit of a Delta table fails where another writer committed since the table was looked at.
