@@ -137,7 +137,9 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     return lambda name: open_database(kind, {"path": str(tmp_path / f"{name}.db")})
 
 
-def _plan(kind: str, number: int, state: str | None, within: int | None = 30, targets: int = 1) -> StreamPlan:
+def _plan(
+    kind: str, number: int, state: str | None, within: int | None = 30, targets: int = 1, key: str = "id"
+) -> StreamPlan:
     name = f"s{number}"
     node = Source(f"{name}.source", "source", "bus", "kafka", path="events", columns=_COLUMNS)
     applies = tuple(
@@ -148,7 +150,7 @@ def _plan(kind: str, number: int, state: str | None, within: int | None = 30, ta
             timezone=None, span=_SPAN,
         ) for each in range(targets)
     )  # fmt: skip
-    dedupe = None if within is None else Repeats(("id",), within * 1_000_000, _SPAN)
+    dedupe = None if within is None else Repeats((key,), within * 1_000_000, _SPAN)
     stream = Stream(
         name, (node,), node, applies, (), _SPAN, dedupe=dedupe, lateness=3_600_000_000,
         state=None if state is None else (state, kind),
@@ -316,3 +318,21 @@ def test_a_checkpoint_holds_what_changed_and_nothing_else(opened: Open) -> None:
         StreamRun(plan, {"source": log}, compute, [writer], store).run()
     database.close()
     assert written == [128, 1]
+
+
+def test_what_a_dedupe_remembered_that_was_removed_is_not_taken_for_that_of_another(opened: Open) -> None:
+    """Ids 5 and 6 are remembered first; then numbers are, of which 5 and 6 are not."""
+    kind, messages = _kind(opened), [(5, 0), (6, 1), (1, 2), (5, 3)]
+
+    def run(key: str | None, *more: tuple[int, int]) -> None:
+        messages.extend(more)
+        plan = _plan(kind, 0, "state", None if key is None else 3600, targets=2, key=key or "id")
+        Worker(plan, opened).run(Log({0: messages}, 1))
+
+    run("id")
+    run(None, (5, 4))
+    run("n", (8, 5), (9, 6))
+    assert _rows(opened, 0) == [(1, 2), (5, 0), (5, 4), (6, 1), (8, 5), (9, 6)]
+    # And what it remembers now, it does.
+    with pytest.raises(UsageError, match="was changed"):
+        run("id")

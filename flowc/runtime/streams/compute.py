@@ -25,7 +25,7 @@ from flowc.runtime.streams.misfits import Spelled, Taken, misfits, taken
 from flowc.runtime.streams.operators.chain import chained
 from flowc.runtime.streams.operators.contract import Operator
 from flowc.runtime.streams.rowwise import Made, Rowwise
-from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.runtime.streams.state.contract import Checkpoint, Group
 from flowc.runtime.streams.transform import Transform
 from flowc.runtime.streams.watermark import Watermarks
 from flowc.stream import ROW, SourcePlan, StreamPlan
@@ -93,6 +93,8 @@ class Compute:
     _rowwise: Rowwise | None = field(default=None, init=False)
     _takes: tuple[Taken | Spelled, ...] = field(default=(), init=False)
     _empty: dict[str, pa.RecordBatch] = field(default_factory=dict, init=False)
+    _left: tuple[Group, ...] = field(default=(), init=False)
+    """What is kept for operators that are gone, as empty: nothing that comes under their names has written it."""
     _telling: threading.Lock = field(default_factory=threading.Lock, init=False)
     """Messages are found bad by the thread that computes and by the one that writes."""
 
@@ -235,19 +237,26 @@ class Compute:
             self.lookups.close()
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Takes the state that was kept.
+        """Takes the state that was kept. What no operator of the last checkpoint has written is not taken.
 
         Raises UsageError for state that means something else now.
         """
         self.watermarks.restore(checkpoint)
+        known = checkpoint.fingerprints
         for operator in self.operators:
-            if checkpoint.fingerprints.get(operator.name, operator.fingerprint) != operator.fingerprint:
+            if known.get(operator.name, operator.fingerprint) != operator.fingerprint:
                 raise _changed(operator.name, self.plan.name)
-            operator.restore(group for group in checkpoint.groups if group.operator == operator.name)
+            kept = checkpoint.groups if operator.name in known else ()
+            operator.restore(group for group in kept if group.operator == operator.name)
+        names = {operator.name for operator in self.operators}
+        self._left = tuple(
+            replace(group, data=b"") for group in checkpoint.groups if group.operator not in names & known.keys()
+        )
 
     def snapshot(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint with what changed of the state since the last one."""
-        groups = tuple(group for operator in self.operators for group in operator.snapshot())
+        groups = (*self._left, *(group for operator in self.operators for group in operator.snapshot()))
+        self._left = ()
         prints = {operator.name: operator.fingerprint for operator in self.operators}
         marks = dict(self.watermarks.marks())
         return replace(checkpoint, watermarks=marks, groups=groups, fingerprints=prints)
