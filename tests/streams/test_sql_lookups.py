@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from flowc.catalog import Column
@@ -12,7 +13,7 @@ from flowc.errors import DataError, FlowcError
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams import lookups as module
-from flowc.runtime.streams.lookups import Lookups
+from flowc.runtime.streams.lookups import Lookups, Version, Versions
 from flowc.stream import LookupPlan
 from flowc.types import BIGINT, TEXT
 from tests.streams.compiled import Computed, plan
@@ -40,7 +41,7 @@ def _lookups(tmp_path: Path, refresh: float | None = None, query: str = "SELECT 
     return Lookups([LookupPlan("users", "ref", query, COLUMNS, refresh)], opened)
 
 
-def _computed(tmp_path: Path, lookups: Lookups, sql: str = JOIN) -> Computed:
+def _computed(tmp_path: Path, lookups: Versions, sql: str = JOIN) -> Computed:
     more = "lookups: { users: { connection: wh, table: users } }"
     declared = plan(tmp_path, sql, more=more, lookups={"users": COLUMNS})
     return Computed(declared, {"lookups": lookups})
@@ -98,3 +99,27 @@ def test_bad_rows_are_found_beside_a_lookup(tmp_path: Path, database: Database) 
         {"n": 1, "country": "de"}
     ]
     assert [line.split(":")[0] for line in computed.bad][:1] == ["1 row-fails"]
+
+
+class Refreshing:
+    """A lookup that is read anew whenever anybody asks for it."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def current(self) -> Mapping[str, Version]:
+        self.number += 1
+        rows = pa.RecordBatch.from_pylist([{"id": n, "country": str(self.number)} for n in range(600)])
+        return {"users": Version(self.number, rows.schema, (rows,))}
+
+    def close(self) -> None: ...
+
+
+def test_an_epoch_sees_one_version_however_often_its_query_runs(tmp_path: Path) -> None:
+    """A row that fails is searched for by many statements, some of which make the rows of the others."""
+    query = "SELECT s.id, u.country, 10 / s.id AS tenth FROM source s JOIN users u ON s.id = u.id"
+    computed = _computed(tmp_path, Refreshing(), query)
+    for _ in range(2):
+        rows = computed.rows([{"id": n} for n in range(600)])
+        assert len(rows) == 599
+        assert len({row["country"] for row in rows}) == 1

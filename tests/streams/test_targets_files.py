@@ -8,10 +8,12 @@ import gzip
 import json
 import lzma
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from flowc.compiler.streamplan.filetargets import files_target
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.streams.targets.fileformats import TextFile
 from flowc.runtime.streams.targets.files import FilesWriter
 from flowc.source import SourceFile, Span
 from flowc.stream import FilesTarget, Roll
@@ -112,6 +115,56 @@ def test_a_worker_that_is_cut_off_anywhere_loses_and_repeats_nothing(tmp_path: P
     again.close()
     assert _ids(tmp_path) == list(range(70))
     assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("fails", ["write", "finish"])
+def test_what_was_taken_in_part_is_never_published(tmp_path: Path, fails: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk in the second of two files, and a timer that comes before anybody lets go of the folder."""
+    writer = FilesWriter(_plan(age=0.1, partition_by=("name",)), "s", str(tmp_path))
+    writer.open()
+    assert writer.write(epoch(1, numbered(1).slice(0, 1))) == 0
+    opened: list[Any] = []
+
+    def full(file: TextFile, *_: object) -> None:
+        opened.append(file)
+        if len(opened) == 2:
+            raise OSError(28, "No space left on device")
+        real(file, *_)
+
+    real = getattr(TextFile, fails)
+    monkeypatch.setattr(TextFile, fails, full)
+    with pytest.raises(EngineError, match="No space"):
+        writer.write(epoch(2, numbered(2)))
+        writer.flush()
+    monkeypatch.undo()
+    time.sleep(0.3)
+    with pytest.raises(EngineError, match="No space"):
+        writer.write(epoch(3, numbered(3)))
+    assert not _files(tmp_path)
+    held = writer.open().epoch
+    assert held == 0
+    for each in (epoch(1, numbered(1).slice(0, 1)), epoch(2, numbered(2))):
+        writer.write(each)
+    assert writer.flush() == 2
+    writer.close()
+    assert _ids(tmp_path) == [0, *range(10, 20)]
+
+
+def test_a_publish_that_fails_while_nothing_comes_is_told(tmp_path: Path) -> None:
+    writer = FilesWriter(_plan(age=0.05), "s", str(tmp_path))
+    writer.open()
+    writer.write(numbers(1)[0])
+    shutil.rmtree(tmp_path / "rows")
+    (tmp_path / "rows").write_text("")
+
+    def told() -> bool:
+        with suppress(EngineError):
+            writer.check()
+            return False
+        return True
+
+    until(told)
+    writer.close()
 
 
 _WORKER = """

@@ -193,7 +193,7 @@ class Compute:
             rows = self._operated(source, rows, intent)
         bad: list[BadRow] = []
         if self._transform is not None:
-            self._transform.now = intent.time
+            self._transform.begin(intent.time)
             batches = {**self._empty, source.name: rows}
             made = self._rowwise(batches, source.name) if self._rowwise else Made(self._transform(batches))
             bad += [_failed(rows, index, error) for index, error in made.failed]

@@ -22,7 +22,7 @@ from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable
 from flowc.runtime.streams.oversize import counted
 from flowc.runtime.streams.replay import Replay
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
-from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Writer, measured
+from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Publishing, Writer, measured
 from flowc.runtime.streams.watermark import in_order
 from flowc.stream import StreamPlan
 
@@ -143,10 +143,14 @@ class StreamRun:
     def _look(self) -> None:
         """Now and then while nothing comes: whether targets and store are there, and the stream is where it was left.
 
-        Raises Fenced where it is not: nothing else would tell a worker that has nothing to write.
+        Raises Fenced where it is not, and what failed when the time had come to publish: nothing else would tell a
+        worker that has nothing to write.
         """
         if time.monotonic() - self._looked < _LOOK:
             return
+        for writer in self.writers:
+            if isinstance(writer, Publishing):
+                writer.check()
         targets = zip(self.writers, self.plan.targets, strict=False)
         held = [writer.look() for writer, target in targets if target.keeps_positions]
         moved = self.alone and not self._intends and held[0].positions != self._stored

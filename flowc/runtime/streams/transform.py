@@ -51,8 +51,7 @@ class Transform:
         # One partition: an epoch is small, and the other core decodes the next one.
         self._context = new_context(of_process(), target_partitions="1")
         self._failures: list[DataError] = []
-        self.now = 0
-        """What the time is in the query, in microseconds since 1970 UTC; see `flowc.stream.NOW`."""
+        self._now = 0
         register(self._context, NOW, self._time, [pa.int64()], _TIME)
         self._lookups, self._seen = lookups, dict[str, Version]()
         self._look_up()
@@ -80,7 +79,15 @@ class Transform:
 
     def _time(self, asked: pa.Array) -> pa.Array:
         # Planned anew for each batch, the call is a literal by the time the query runs.
-        return pa.repeat(pa.scalar(self.now, _TIME), len(asked))
+        return pa.repeat(pa.scalar(self._now, _TIME), len(asked))
+
+    def begin(self, time: int) -> None:
+        """Begins an epoch: all that is run of it sees one time, and one version of each lookup.
+
+        `time` is in microseconds since 1970 UTC; see `flowc.stream.NOW`.
+        """
+        self._now = time
+        self._look_up()
 
     def columns(self) -> tuple[Column, ...]:
         """What the query yields, as the engine plans it; values with named parts become JSON."""
@@ -97,7 +104,6 @@ class Transform:
         return self._run(_CAST.sub("TRY_CAST(", self._sql), batches)
 
     def _run(self, sql: str, batches: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
-        self._look_up()
         for name, batch in batches.items():
             self._context.deregister_table(name)
             self._context.register_batch(name, batch)

@@ -74,6 +74,14 @@ class Writer(Protocol):
 
 
 @runtime_checkable
+class Publishing(Writer, Protocol):
+    """A target that makes epochs durable between two calls, too, as time passes."""
+
+    def check(self) -> None:
+        """Raises what failed there: a stream to which nothing comes writes nothing that would tell it."""
+
+
+@runtime_checkable
 class Measuring(Writer, Protocol):
     """A target that takes no row above a size, which it knows before it writes."""
 

@@ -101,6 +101,10 @@ class DeltaWriter:
         """Commits what was gathered."""
         return self._rolling.flush()
 
+    def check(self) -> None:
+        """Raises what failed since the last call."""
+        self._rolling.check()
+
     def close(self) -> None:
         """Leaves; what was not committed is forgotten."""
         with self._rolling.lock:

@@ -96,6 +96,10 @@ class FilesWriter:
         with speaking(self._log.folder):
             return self._rolling.flush()
 
+    def check(self) -> None:
+        """Raises what failed since the last call."""
+        self._rolling.check()
+
     def close(self) -> None:
         """Leaves; what was not published is forgotten."""
         with self._rolling.lock:

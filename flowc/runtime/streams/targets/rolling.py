@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-
-from flowc.errors import FlowcError
 
 
 @dataclass
@@ -28,7 +26,8 @@ class Rolling:
     _durable: int = field(default=0, init=False)
     _waits: bool = field(default=False, init=False)
     _timer: threading.Timer | None = field(default=None, init=False)
-    _failure: FlowcError | None = field(default=None, init=False)
+    _failure: BaseException | None = field(default=None, init=False)
+    """What ended the publishing, until `begin`."""
 
     def begin(self, durable: int) -> None:
         """Starts anew behind the last durable epoch."""
@@ -37,9 +36,12 @@ class Rolling:
 
     @contextmanager
     def taking(self) -> Iterator[None]:
-        """While an epoch is taken, nothing is published. Raises what failed in the meantime."""
-        with self.lock:
-            self._raise()
+        """While an epoch is taken, nothing is published, and nothing ever where that fails.
+
+        Raises what failed in the meantime.
+        """
+        with self.lock, self._ending():
+            self.check()
             yield
 
     def took(self, number: int, *, rows: int, full: bool) -> int:
@@ -56,10 +58,15 @@ class Rolling:
     def flush(self) -> int:
         """Makes durable what was taken."""
         with self.lock:
-            self._raise()
+            self.check()
             if self._waits:
                 self._publish()
             return self._durable
+
+    def check(self) -> None:
+        """Raises what failed since `begin`: what the timer publishes fails when nobody calls."""
+        if self._failure is not None:
+            raise self._failure
 
     def stop(self) -> None:
         """Forgets what was taken; nothing is published any more."""
@@ -67,8 +74,19 @@ class Rolling:
             self._cancel()
             self._failure = None
 
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """What fails meanwhile is the end: an epoch may be taken in part, or a file be finished that nobody named."""
+        try:
+            yield
+        except BaseException as error:
+            self._cancel()
+            self._failure = error
+            raise
+
     def _publish(self) -> None:
-        self.publish(self._taken)
+        with self._ending():
+            self.publish(self._taken)
         self._durable = self._taken
         self._cancel()
 
@@ -82,16 +100,10 @@ class Rolling:
     def _expire(self) -> None:
         with self.lock:
             if self._waits and threading.current_thread() is self._timer:
-                try:
+                with suppress(BaseException):  # of any sort: who calls `check` raises it
                     self._publish()
-                except FlowcError as error:  # the next call tells of it
-                    self._failure = error
 
     def _cancel(self) -> None:
         timer, self._timer, self._waits = self._timer, None, False
         if timer is not None:
             timer.cancel()
-
-    def _raise(self) -> None:
-        if self._failure is not None:
-            raise self._failure
