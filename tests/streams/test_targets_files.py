@@ -134,8 +134,7 @@ def test_what_was_taken_in_part_is_never_published(tmp_path: Path, fails: str, m
     real = getattr(TextFile, fails)
     monkeypatch.setattr(TextFile, fails, full)
     with pytest.raises(EngineError, match="No space"):
-        writer.write(epoch(2, numbered(2)))
-        writer.flush()
+        (writer.write(epoch(2, numbered(2))), writer.flush())
     monkeypatch.undo()
     time.sleep(0.3)
     with pytest.raises(EngineError, match="No space"):
