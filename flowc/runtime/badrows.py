@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -171,9 +171,9 @@ def _isolate(check: Check, array: pa.Array, marks: pa.Array | None) -> dict[int,
     return found
 
 
-def refused(check: Check, array: pa.Array) -> list[tuple[int, ValueError]]:
-    """Every value that `check` refuses and its words, by bisection: cheap when they are few."""
-    spans, found = [(0, len(array))], []
+def refused(check: Check, array: pa.Array) -> Iterator[tuple[int, ValueError]]:
+    """Every value that `check` refuses and its words, in order, by bisection: cheap when they are few."""
+    spans = [(0, len(array))]
     while spans:
         start, stop = spans.pop()
         try:
@@ -181,7 +181,6 @@ def refused(check: Check, array: pa.Array) -> list[tuple[int, ValueError]]:
         except ValueError as error:
             middle = (start + stop) // 2
             if stop - start <= 1:
-                found.append((start, error))
+                yield start, error
             else:
                 spans += [(middle, stop), (start, middle)]
-    return found

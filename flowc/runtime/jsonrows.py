@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow as pa
 from flowc.catalog import Column
 from flowc.plan import FilesRead
 from flowc.runtime.aside import Unread, place
-from flowc.runtime.badrows import MISSING, BadRow, isolate
+from flowc.runtime.badrows import MISSING, BadRow, isolate, refused
 from flowc.runtime.codecs.contract import UNDECODABLE
 from flowc.runtime.connectors.files import Files, intact, json_options
 from flowc.runtime.fit import CODE, shorten
@@ -53,15 +54,21 @@ class JsonRows:
         texts = [text.strip() for text in lines.texts]
         full = [i for i, text in enumerate(texts) if text]
         array = pa.array([texts[i] for i in full], pa.binary())
-        bad = sorted(isolate(self._check, array))
+        bad = sorted(isolate(self._check, array)) if self.read.skips else self._first_bad(array)
+        unread = tuple(self._unread(path, lines, full[at], at, array[at].as_py()) for at in bad)
+        if bad and not self.read.skips:
+            return Piece(self._none(), lines.numbers[:0], unread)
         good = np.setdiff1d(np.arange(len(array)), bad)
         batch = self._batch(_together(array.take(pa.array(good))), len(good)) if len(good) else self._none()
-        unread = tuple(self._unread(path, lines, full[at], at, array[at].as_py()) for at in bad)
         kept = np.array(full, np.int64)[good]
         return Piece(batch, lines.numbers[kept], unread, None if lines.elements is None else lines.elements[kept])
 
     def _none(self) -> pa.RecordBatch:
         return pa.RecordBatch.from_pylist([], schema=self.schema)
+
+    def _first_bad(self, array: pa.BinaryArray) -> list[int]:
+        """The one that ends the load: of others nobody asks."""
+        return [at for at, _ in islice(refused(self._check, array), 1)]
 
     def _check(self, part: pa.BinaryArray) -> None:
         try:
