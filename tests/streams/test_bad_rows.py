@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import random
 from decimal import Decimal as D
 
@@ -106,6 +107,16 @@ def test_a_slice_of_messages():
     decoded = JsonDecoder((Column("a", parse_type("bigint")),)).decode(values)
     assert (decoded.batch.to_pydict(), decoded.rows.to_pylist()) == ({"a": [1, 2]}, [2, 3])
     assert ([row.index for row in decoded.bad], decoded.skipped.to_pylist()) == ([0], [1])
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\tb", "a\x00b", "é", "a.b", "$[0]", " "])
+def test_columns_of_any_name_hold_bad_values(name):
+    columns = (Column(name, parse_type("bigint")), Column("n", parse_type("bigint")))
+    messages = [json.dumps({name: value, "n": 1}).encode() for value in (1, "x", 3)] + [b"{", b'{"n": "x"}']
+    decoded = JsonDecoder(columns).decode(pa.array(messages, pa.binary()))
+    assert decoded.batch.to_pylist() == [{name: 1, "n": 1}, {name: 3, "n": 1}]
+    assert [row.index for row in decoded.bad] == [1, 3, 4]
+    assert f"column `{name}`: " in decoded.bad[0].message
 
 
 def test_json_columns_are_the_very_text():

@@ -30,6 +30,8 @@ _BY_KIND: dict[Kind, Any] = {
         for kind, (low, high) in INTEGER_RANGES.items() if kind not in (Kind.UINT64, Kind.INT128)
     },
 }  # fmt: skip
+_UNSPELLABLE = re.compile(r'["\\\x00-\x1f]')
+"""In a name that JSON writes with an escape, which the library takes for no field: the parse judges what is in it."""
 _FIELD = re.compile(r" - at `\$(?:\.(?P<path>.*))?`$")
 
 
@@ -54,8 +56,9 @@ def _decoder(fields: Fields) -> Any:
 
 
 def _struct(fields: Fields) -> Any:
-    kinds = [(f"f{i}", _optional(kind), None) for i, (_, kind) in enumerate(fields)]
-    return msgspec.defstruct("Row", kinds, rename={f"f{i}": name for i, (name, _) in enumerate(fields)}, gc=False)
+    spelled = [(name, kind) for name, kind in fields if not _UNSPELLABLE.search(name)]
+    kinds = [(f"f{i}", _optional(kind), None) for i, (_, kind) in enumerate(spelled)]
+    return msgspec.defstruct("Row", kinds, rename={f"f{i}": name for i, (name, _) in enumerate(spelled)}, gc=False)
 
 
 def _optional(kind: DataType) -> Any:
