@@ -93,7 +93,7 @@ def _read(reader: SourceReader, limit: int) -> list[Polled]:
 
 def _add(found: StreamPreview, compute: Compute, polled: Polled) -> None:
     now = time_ns() // 1000
-    watermark = compute.watermarks.look(now)
+    watermark = compute.watermarks.look(now, polled.source, polled.ranges)
     epoch = compute(polled, Intent(1, now, polled.ranges, watermark))
     found.columns = compute.typed(columns_of(epoch.rows.schema))
     found.messages += epoch.messages

@@ -54,6 +54,11 @@ class Given:
         """Whether all were read."""
         return self._next >= len(self.messages)
 
+    @property
+    def caught_up(self) -> bool:
+        """Nothing is silent while there is more."""
+        return self.ended
+
     def committed(self, positions: Mapping[Partition, int]) -> None:
         """Nobody watches."""
 

@@ -14,7 +14,9 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from flowc.catalog import Column
 from flowc.errors import TransientError
+from flowc.runtime.streams.targets.contract import Measuring
 from flowc.runtime.streams.targets.kafka import KafkaWriter
+from flowc.service.daemon.watch import Watch, WatchedWriter
 from flowc.stream import TopicTarget
 from flowc.types import BIGINT, TEXT
 from tests.streams.epochs import ROWS, epoch
@@ -177,5 +179,8 @@ def test_a_limit_that_was_lowered_is_learned_of(kafka: str) -> None:
     number = writer.open().epoch + 1
     rows = pa.RecordBatch.from_pylist([{"id": 1, "name": "a"}, {"id": 2, "name": noise}], schema=ROWS)
     assert [bad.index for bad in writer.oversized(epoch(number, rows))] == [1]
+    watched = WatchedWriter(writer, Watch())  # as a daemon has it
+    assert isinstance(watched, Measuring)
+    assert [bad.index for bad in watched.oversized(epoch(number, rows))] == [1]
     assert writer.write(epoch(number, rows.slice(0, 1))) == number
     writer.close()

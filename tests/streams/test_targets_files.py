@@ -28,9 +28,10 @@ from flowc.compiler.ir import FilesOutput
 from flowc.compiler.streamplan.filetargets import files_target
 from flowc.errors import DataError, EngineError, UsageError
 from flowc.runtime.arrow import arrow_schema
-from flowc.runtime.streams.targets.contract import Fenced
+from flowc.runtime.streams.targets.contract import Fenced, Publishing
 from flowc.runtime.streams.targets.fileformats import TextFile
 from flowc.runtime.streams.targets.files import FilesWriter
+from flowc.service.daemon.watch import Watch, WatchedWriter
 from flowc.source import SourceFile, Span
 from flowc.stream import FilesTarget, Roll
 from flowc.types import BIGINT, TEXT, DataType, Kind, parse_type
@@ -156,9 +157,12 @@ def test_a_publish_that_fails_while_nothing_comes_is_told(tmp_path: Path) -> Non
     shutil.rmtree(tmp_path / "rows")
     (tmp_path / "rows").write_text("")
 
+    watched = WatchedWriter(writer, Watch())  # as a daemon has it
+    assert isinstance(watched, Publishing)
+
     def told() -> bool:
         with suppress(EngineError):
-            writer.check()
+            watched.check()
             return False
         return True
 

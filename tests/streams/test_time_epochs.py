@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from time import sleep
 
 import pyarrow as pa
 import pytest
 
 from flowc.runtime.streams.compute import Compute, Decoding
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
+from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Group
@@ -80,15 +82,22 @@ SCHEMA = pa.schema(
 
 
 class Quiet(Log):
-    """A topic that stays silent for some polls when all is read, and then ends."""
+    """A topic that stays silent when all is read, until its stream has looked at the clock some more times."""
 
     silence: int = 0
+    looks: int = 0
+
+    def poll(self, wait: float) -> Polled | None:
+        polled = super().poll(wait)
+        if polled is not None:
+            self.looks = 0
+        else:
+            sleep(0.0005)
+        return polled
 
     @property
     def ended(self) -> bool:
-        if super().ended:
-            self.silence -= 1
-        return self.silence < 0
+        return super().ended and self.looks > self.silence
 
 
 def model(messages: Messages) -> list[tuple[int, int]]:
@@ -129,10 +138,16 @@ class Worker:
         decoding = {"source": Decoding(states._ROWS, states._decoded)}
         compute = Compute(plan, decoding, lambda _: None, self.operators(plan))  # type: ignore[arg-type]
         time = itertools.count(0, _TICK)
+
+        def clock() -> int:
+            if isinstance(log, Quiet):
+                log.looks += 1
+            return next(time)
+
         try:
             StreamRun(
                 plan, {"source": log}, compute, writers, store, written=self.epochs.append, pause=self.pause,
-                clock=lambda: next(time), drain=self.drain,
+                clock=clock, drain=self.drain,
             ).run()  # fmt: skip
         finally:
             target.close()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from itertools import groupby
+
 import pyarrow as pa
 
-from flowc.runtime.streams.epoch import Range
+from flowc.runtime.streams.epoch import Epoch, Intent, Range
+from flowc.runtime.streams.loop import Loop, Polled, Turn
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.watermark import WHOLE, Watermarks, in_order
 from flowc.stream import WatermarkPlan
@@ -25,56 +29,114 @@ def _made(plan: WatermarkPlan, partitions: int = 2, sources: tuple[str, ...] = (
 def test_it_is_the_least_of_the_partitions_less_the_lateness() -> None:
     marks = _made(WatermarkPlan(lateness=10))
     marks.advance("s", pa.array([0, 0, 1]), _times(100, 250, 180))
-    assert marks.look(0) == 170
+    assert marks.look(0, "s") == 170
 
 
 def test_a_partition_that_gave_nothing_holds_it_back() -> None:
     marks = _made(WatermarkPlan())
     marks.advance("s", pa.array([0]), _times(100))
-    assert marks.look(0) is None
+    assert marks.look(0, "s") is None
     marks.advance("s", pa.array([1]), _times(40))
-    assert marks.look(0) == 40
+    assert marks.look(0, "s") == 40
 
 
 def test_a_source_that_nothing_is_known_of_holds_it_back() -> None:
     marks = Watermarks(WatermarkPlan(), ("s", "t"))
     marks.advance("s", pa.array([0]), _times(100))
-    assert marks.look(0) is None
+    assert marks.look(0, "s") is None
     marks.advance("t", pa.array([0]), _times(70))
-    assert marks.look(0) == 70
+    assert marks.look(0, "s") == 70
 
 
 def test_it_never_goes_back() -> None:
     marks = _made(WatermarkPlan(), 1)
     marks.advance("s", pa.array([0]), _times(100))
-    assert marks.look(0) == 100
+    assert marks.look(0, "s") == 100
     marks.advance("s", pa.array([0]), _times(50))
     marks.ranges([Range("s", 1, 0, 0)])
     marks.advance("s", pa.array([1]), _times(60))
-    assert marks.look(0) == 100
+    assert marks.look(0, "s") == 100
 
 
 def test_a_silent_partition_is_set_aside_while_others_are_read() -> None:
     marks = _made(WatermarkPlan(idle=5 * SECOND))
     for second in range(5):
-        marks.look(second * SECOND)
+        marks.look(second * SECOND, "s")
         marks.advance("s", pa.array([0]), _times(second))
         assert marks.value is None
-    assert marks.look(5 * SECOND) == 4
+    assert marks.look(5 * SECOND, "s") == 4
 
 
 def test_a_pause_of_the_stream_itself_is_no_silence() -> None:
     marks = _made(WatermarkPlan(idle=5 * SECOND))
-    marks.look(0)
+    marks.look(0, "s")
     marks.advance("s", pa.array([0]), _times(100))
-    assert marks.look(3600 * SECOND) is None
+    assert marks.look(3600 * SECOND, "s") is None
+
+
+def test_what_may_wait_behind_other_messages_is_not_silent() -> None:
+    marks = _made(WatermarkPlan(idle=2 * SECOND))
+    for second in range(9):
+        marks.advance("s", pa.array([0]), _times(100 + second))
+        assert marks.look(second * SECOND, "s", caught_up=False) is None
+    assert [marks.look(n * SECOND, "s") for n in range(9, 11)] == [None, 108]
+
+
+class Busy:
+    """A source that always has one more message, until it ends; each poll takes some time."""
+
+    log = ""
+
+    def __init__(self, name: str, start: int, polls: int) -> None:
+        self.name, self.start, self.polls, self.read = name, start, polls, 0
+
+    def poll(self, wait: float) -> Polled | None:
+        rows = pa.RecordBatch.from_pylist([{"_partition": 0, "_event_ts": self.start + self.read}], schema=ROW)
+        self.read += 1
+        return Polled(self.name, rows, (Range(self.name, 0, self.read - 1, self.read),), 0.0)
+
+    @property
+    def ended(self) -> bool:
+        return self.read >= self.polls
+
+    @property
+    def caught_up(self) -> bool:
+        return self.ended
+
+
+ROW = pa.schema([("_partition", pa.int32()), ("_event_ts", pa.timestamp("us", "UTC"))])
+
+
+def test_what_waits_for_slow_commits_is_not_silent() -> None:
+    """Two busy sources, one of which is far behind the other: its rows are never late."""
+    marks = Watermarks(WatermarkPlan(idle=SECOND // 8), ("a", "b"))
+    late, taken = [], []
+
+    def compute(turn: Turn) -> Epoch | None:
+        ranges = turn.polled.ranges if turn.polled is not None else ()
+        watermark = marks.look(time.monotonic_ns() // 1000, turn.source, ranges, caught_up=turn.caught_up)
+        if turn.polled is None:
+            return None
+        taken.append(turn.source)
+        rows = turn.polled.messages
+        (at,) = rows.column("_event_ts").cast(pa.int64()).to_pylist()
+        late.extend([(turn.source, at)] if watermark is not None and at < watermark else [])
+        marks.ranges(turn.polled.ranges)
+        marks.advance(turn.source, rows.column("_partition"), rows.column("_event_ts"))
+        return Epoch(Intent(len(taken), 0, turn.polled.ranges), rows, 1)
+
+    readers = {"a": Busy("a", 10**9, 10), "b": Busy("b", 0, 10)}
+    Loop(readers, compute, lambda _: time.sleep(0.09)).run()
+    assert late == []
+    assert sorted(taken) == ["a"] * 10 + ["b"] * 10
+    assert max(len(list(run)) for _, run in groupby(taken[2:-2])) <= 2, "they are taken in turn"
 
 
 def test_when_all_are_silent_it_goes_on_with_the_clock() -> None:
     marks = _made(WatermarkPlan(idle=2 * SECOND), 1)
-    marks.look(0)
+    marks.look(0, "s")
     marks.advance("s", pa.array([0]), _times(100))
-    assert [marks.look(n * SECOND) for n in range(1, 5)] == [100, 100, 100 + SECOND, 100 + 2 * SECOND]
+    assert [marks.look(n * SECOND, "s") for n in range(1, 5)] == [100, 100, 100 + SECOND, 100 + 2 * SECOND]
 
 
 def test_it_survives_a_restart() -> None:
@@ -85,11 +147,11 @@ def test_it_survives_a_restart() -> None:
     assert kept.watermarks == {("s", 0): 100, ("s", 1): 50, WHOLE: 70}
     again = Watermarks(marks.plan, ("s",))
     again.restore(kept)
-    assert again.look(0) == 70
+    assert again.look(0, "s") == 70
     again.advance("s", pa.array([0, 1]), _times(200, 150))
-    assert again.look(0) == 70, "partition 2 is known, and gave nothing yet"
+    assert again.look(0, "s") == 70, "partition 2 is known, and gave nothing yet"
     again.advance("s", pa.array([2]), _times(120))
-    assert again.look(0) == 120
+    assert again.look(0, "s") == 120
 
 
 def test_messages_are_put_in_the_order_of_their_partitions() -> None:

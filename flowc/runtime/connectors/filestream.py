@@ -180,6 +180,11 @@ class FileSource:
         rows = one_batch(parts) if parts else self._messages(pa.array([], pa.binary()), pa.array([], pa.int64()), None)
         return Polled(self.name, rows, (Range(self.name, 0, start, self._at),), time.time())
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether every file that is known is read."""
+        return self._at >> SHIFT >= len(self._registry.files)
+
     def _due(self) -> bool:
         return not self._once and time.monotonic() >= self._looked
 

@@ -75,6 +75,7 @@ class KafkaSource:
         self._advised = 0.0
         self._asked = 0.0
         self._paused: set[int] = set()
+        self._filled = True  # whether more may be there than the last poll gave
         self._kept: list[Any] = []  # what the client gave beyond the bytes that were asked for
 
     @property
@@ -148,6 +149,7 @@ class KafkaSource:
         self._discover()
         self._advise_now_and_then()
         messages = self._gather(max_rows, max_wait, max_bytes)
+        self._filled = bool(self._kept) or len(messages) >= max_rows
         if self.trouble is not None and not messages:
             self._ask_again()
         read_at = time.time()
@@ -162,6 +164,11 @@ class KafkaSource:
             return None
         oldest = arrow.made_at(messages[0]) if messages else None
         return Polled(self.name, arrow.batch(messages, self._columns, where), ranges, read_at, oldest=oldest)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last poll handed on all that was there."""
+        return not self._filled and self.trouble is None
 
     def pause(self, partitions: Iterable[int]) -> None:
         """Stops reading these partitions, without leaving them."""

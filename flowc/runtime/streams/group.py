@@ -70,6 +70,11 @@ class GroupReader:
         """What tells the log that is read from another of its name."""
         return self.source.log
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last poll handed on all that was there."""
+        return self.source.caught_up
+
     def committed(self, positions: Mapping[Partition, int]) -> None:
         """Notes what is written, and tells the broker."""
         own = self._own(positions)

@@ -2,8 +2,12 @@
 
 ```
 reader of each source ──polled──▶ worker ──epoch──▶ commit (the caller's thread)
-                        2 deep            2 deep
+                        a slot            2 deep
+                        for each
 ```
+
+The worker takes from the sources in turn. A reader goes on polling until it has messages in hand, so that a source is
+silent only while nothing of it is waiting anywhere here.
 
 The parts that take time are native and let other threads run. What fails anywhere ends the loop with that error; what
 was not committed is read again from what is stored.
@@ -13,7 +17,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -43,6 +48,16 @@ class Polled:
     """When the first of the messages came to be, in seconds since 1970, where the source tells it cheaply."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the worker takes of one source: messages, or none."""
+
+    source: str
+    polled: Polled | None = None
+    caught_up: bool = False
+    """Whether all that was there is taken, so that what gave nothing is silent."""
+
+
 class Reader(Protocol):
     """Where messages of one source come from, from the position it was given on."""
 
@@ -52,6 +67,10 @@ class Reader(Protocol):
     @property
     def ended(self) -> bool:
         """Whether all is read that there was when a run that ends began."""
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last poll handed on all that was there. Not while the source cannot be read."""
 
 
 class Seekable(Reader, Protocol):
@@ -76,14 +95,87 @@ def _nothing() -> None:
 
 
 @dataclass
-class Loop:
-    """One run of one stream.
+class _Slot:
+    """What one reader has for the worker."""
 
-    `compute` makes an epoch of what was polled (None: of time that has passed); `commit` makes it durable.
+    source: str
+    polled: deque[tuple[Polled, bool]] = field(default_factory=deque)
+    """Messages, and whether the source was caught up behind them."""
+    holds: bool = False
+    """Whether its reader has more messages, for which there is no room here yet."""
+    silent: bool | None = None
+    """Whether the source was caught up in polls that gave nothing, where the worker has not taken that."""
+    ended: bool = False
+
+
+class _Inbox:
+    """What the readers have for the worker, each in a slot of its own. All that is read here is read under its lock."""
+
+    def __init__(self, sources: Iterable[str], broken: threading.Event) -> None:
+        self._slots = {source: _Slot(source) for source in sources}
+        self._room = max(_DEPTH // len(self._slots), 1)
+        self._turns, self._broken, self._changed = deque(self._slots.values()), broken, threading.Condition()
+
+    def put(self, source: str, polled: Polled | None, caught_up: bool) -> None:
+        """Hands on what a poll gave; waits for room, but with nothing in hand."""
+        slot = self._slots[source]
+        with self._changed:
+            if polled is None:
+                slot.silent = caught_up
+            else:
+                slot.silent, slot.holds = None, True
+                self._changed.wait_for(lambda: len(slot.polled) < self._room or self._broken.is_set())
+                slot.polled.append((polled, caught_up))
+                slot.holds = False
+            self._changed.notify_all()
+
+    def end(self, source: str) -> None:
+        """No more comes of a source."""
+        with self._changed:
+            self._slots[source].ended = True
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Ends all waiting, once the run is broken."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def take(self) -> Turn | None:
+        """What there is of the source whose turn it is; None when all have ended, or the run is broken."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._broken.is_set() or self._is_over() or self._next() is not None)
+            slot = None if self._broken.is_set() else self._next()
+            if slot is None:
+                return None
+            while self._turns[-1] is not slot:
+                self._turns.rotate(-1)
+            turn = self._taken(slot)
+            self._changed.notify_all()
+            return turn
+
+    def _is_over(self) -> bool:
+        return all(slot.ended and not slot.polled for slot in self._turns)
+
+    def _next(self) -> _Slot | None:
+        return next((slot for slot in self._turns if slot.polled or (slot.silent is not None and not slot.ended)), None)
+
+    def _taken(self, slot: _Slot) -> Turn:
+        if slot.polled:
+            polled, caught_up = slot.polled.popleft()
+            return Turn(slot.source, polled, caught_up and not slot.polled and not slot.holds)
+        caught_up, slot.silent = bool(slot.silent), None
+        return Turn(slot.source, None, caught_up)
+
+
+@dataclass
+class Loop:
+    """One run of one stream. `readers` are told by the names of their sources.
+
+    `compute` makes an epoch of what was polled, or of time that has passed; `commit` makes it durable.
     """
 
-    readers: Sequence[Reader]
-    compute: Callable[[Polled | None], Epoch | None]
+    readers: Mapping[str, Reader]
+    compute: Callable[[Turn], Epoch | None]
     commit: Callable[[Epoch], None]
     wait: float = 0.02
     idle: Callable[[], None] = _nothing
@@ -98,16 +190,16 @@ class Loop:
 
         Raises what failed in any of its threads.
         """
-        raw: queue.Queue[Any] = queue.Queue(_DEPTH)
-        ready: queue.Queue[Any] = queue.Queue(_DEPTH)
-        reading = [thread("read", self._guard, self._read, reader, raw) for reader in self.readers]
-        threads = [*reading, thread("work", self._guard, self._work, raw, ready, len(reading))]
+        inbox, ready = _Inbox(self.readers, self._broken), queue.Queue[Epoch | None](_DEPTH)
+        reading = [thread("read", self._guard, self._read, source, inbox) for source in self.readers]
+        threads = [*reading, thread("work", self._guard, self._work, inbox, ready)]
         for each in threads:
             each.start()
         try:
             count = self._commit(ready)
         finally:
             self._broken.set()
+            inbox.wake()
             for each in threads:
                 each.join()
         if self._failures:
@@ -121,35 +213,32 @@ class Loop:
             self._failures.append(error)
             self._broken.set()
 
-    def _read(self, reader: Reader, raw: queue.Queue[Any]) -> None:
+    def _read(self, source: str, inbox: _Inbox) -> None:
+        reader = self.readers[source]
         while not (self._broken.is_set() or self.stopping.is_set()):
             polled = reader.poll(self.wait)
             ended = reader.ended
             if polled is not None or not ended:
-                self._put(raw, (polled,))
+                inbox.put(source, polled, reader.caught_up)
             if ended:
                 break  # what comes behind the end is not waited for
-        self._put(raw, None)
+        inbox.end(source)
 
-    def _work(self, raw: queue.Queue[Any], ready: queue.Queue[Any], readers: int) -> None:
-        while readers and not self._broken.is_set():
-            taken = self._take(raw)
-            if taken is None:
-                readers -= 1
-                continue
-            epoch = self.compute(taken[0])
+    def _work(self, inbox: _Inbox, ready: queue.Queue[Epoch | None]) -> None:
+        while (turn := inbox.take()) is not None:
+            epoch = self.compute(turn)
             if epoch is not None:
                 self._put(ready, epoch)
         self._put(ready, None)
 
-    def _commit(self, ready: queue.Queue[Any]) -> int:
+    def _commit(self, ready: queue.Queue[Epoch | None]) -> int:
         count = 0
-        while (epoch := self._take(ready, self.idle)) is not None:
+        while (epoch := self._take(ready)) is not None:
             self.commit(epoch)
             count += 1
         return count
 
-    def _put(self, into: queue.Queue[Any], item: object) -> None:
+    def _put(self, into: queue.Queue[Epoch | None], item: Epoch | None) -> None:
         """Puts, unless the run is broken: then nobody takes any more."""
         while not self._broken.is_set():
             try:
@@ -158,10 +247,10 @@ class Loop:
             except queue.Full:
                 continue
 
-    def _take(self, source: queue.Queue[Any], idle: Callable[[], None] = _nothing) -> Any:
+    def _take(self, ready: queue.Queue[Epoch | None]) -> Epoch | None:
         while not self._broken.is_set():
             try:
-                return source.get(timeout=_TICK)
+                return ready.get(timeout=_TICK)
             except queue.Empty:
-                idle()
+                self.idle()
         return None

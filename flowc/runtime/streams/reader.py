@@ -35,6 +35,11 @@ class SourceReader:
         """What tells the log that is read from another of its name."""
         return self.source.log
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last poll handed on all that was there."""
+        return self.source.caught_up
+
     def committed(self, positions: Mapping[Partition, int]) -> None:
         """Tells the broker what is stored, for those who watch lag."""
         self.source.commit(self._own(positions))

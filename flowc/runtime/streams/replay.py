@@ -42,6 +42,11 @@ class Replay:
         """Whether all of them are read."""
         return self._done == len(self.intents)
 
+    @property
+    def caught_up(self) -> bool:
+        """What was silent is in the intents."""
+        return False
+
     def poll(self, wait: float) -> Polled | None:
         """The messages of the next intent."""
         if self.ended:

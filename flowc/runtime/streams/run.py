@@ -18,7 +18,7 @@ from flowc.errors import DataError
 from flowc.runtime.streams.begin import adoptable, beginnings, check_held, check_log, intends, opened
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, after, logs_after
-from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable
+from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable, Turn
 from flowc.runtime.streams.oversize import counted
 from flowc.runtime.streams.replay import Replay
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
@@ -136,7 +136,7 @@ class StreamRun:
         return intends(self.plan)
 
     def _loop(self) -> Loop:
-        readers = [self.reading(reader) for reader in self.readers.values()]
+        readers = {name: self.reading(reader) for name, reader in self.readers.items()}
         wait, stopping = self.plan.batch.max_wait, self.stopping
         return Loop(readers, self._epoch, self._commit, wait, idle=self._look, stopping=stopping)
 
@@ -160,7 +160,8 @@ class StreamRun:
 
     def _replay(self, intents: Sequence[Intent]) -> None:
         replay = Replay(self.readers, intents, self.stopping)
-        Loop([self.reading(replay)], self._again, self._commit, self.plan.batch.max_wait, stopping=self.stopping).run()
+        reader = {"replay": self.reading(replay)}
+        Loop(reader, self._again, self._commit, self.plan.batch.max_wait, stopping=self.stopping).run()
 
     def _restore(self, restored: Restored, held: Sequence[Held]) -> Restored:
         """Takes in where the stream is; gives what the store holds by then."""
@@ -192,17 +193,18 @@ class StreamRun:
             reader.seek(positions)
             check_log(self._logs, name, reader.log)
 
-    def _epoch(self, polled: Polled | None) -> Epoch | None:
+    def _epoch(self, turn: Turn) -> Epoch | None:
         """The worker's part: what becomes of what was polled, or of the time that has passed."""
-        watermark = self.compute.watermarks.look(self.clock())
-        if polled is not None:
-            return self._made(polled, watermark)
+        ranges = turn.polled.ranges if turn.polled is not None else ()
+        watermark = self.compute.watermarks.look(self.clock(), turn.source, ranges, caught_up=turn.caught_up)
+        if turn.polled is not None:
+            return self._made(turn.polled, watermark)
         due = watermark is not None and self.compute.due(watermark)
         return self._made(self._nothing(), watermark) if due else None
 
-    def _again(self, polled: Polled | None) -> Epoch | None:
+    def _again(self, turn: Turn) -> Epoch | None:
         """The worker's part in a replay: time makes no epochs, for those that it made were intended as well."""
-        return None if polled is None else self._made(polled, None)
+        return None if turn.polled is None else self._made(turn.polled, None)
 
     def _nothing(self) -> Polled:
         """No messages. The positions stand still, but each is looked at, so that a zombie is found out."""

@@ -96,6 +96,13 @@ class Source(Protocol):
         Each range starts where the one before it ended.
         """
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last poll handed on all that was there: what it gave nothing of has nothing to give.
+
+        Not while the source cannot be reached.
+        """
+
     def pause(self, partitions: Iterable[int]) -> None:
         """Stops reading these partitions, without leaving them; what is in hand of them still comes."""
 

@@ -5,7 +5,8 @@ partitions that count, and never goes back. A partition that was never heard of 
 is set aside: then it was silent for `idle` while the stream was reading. When all are set aside, the watermark goes on
 from the highest mark as time passes.
 
-Silence is measured while the stream reads, not by the clock on the wall: what a slow target holds back is not silent.
+Silence is measured while a source is read and has nothing more to give, not by the clock on the wall: what a slow
+target holds back is not silent, nor what waits behind other messages or cannot be reached.
 """
 
 from __future__ import annotations
@@ -37,14 +38,20 @@ class Watermarks:
     _marks: dict[Partition, int] = field(default_factory=dict, init=False)
     _silent: dict[Partition, int] = field(default_factory=dict, init=False)
     """The partitions that are known, and for how many microseconds each gave no row."""
-    _looked: int | None = field(default=None, init=False)
+    _looked: dict[str, int] = field(default_factory=dict, init=False)
+    """When each source was taken from last."""
 
-    def look(self, time: int) -> int | None:
-        """The watermark at a time of the stream's clock; called whenever the stream has polled, rows or none."""
-        passed = min(max(time - (time if self._looked is None else self._looked), 0), _STEP)
-        self._looked = time
-        for at in {*self._silent, *((name, -1) for name in self.sources)}:
+    def look(self, time: int, source: str, ranges: Iterable[Range] = (), *, caught_up: bool = True) -> int | None:
+        """The watermark at a time of the stream's clock; called whenever a source was taken from, messages or none.
+
+        It is the one before the messages of these ranges. `caught_up` says that nothing more of the source waits
+        anywhere: then its partitions that gave nothing were silent since the last time.
+        """
+        passed = min(max(time - self._looked.get(source, time), 0), _STEP) if caught_up else 0
+        self._looked[source] = time
+        for at in {*(at for at in self._silent if at[0] == source), (source, -1)}:
             self._silent[at] = self._silent.get(at, 0) + passed
+        self._silent.update({range_.at: 0 for range_ in ranges if range_.end > range_.start})
         found = self._found()
         if found is not None:
             self.at_least(found)
@@ -73,7 +80,7 @@ class Watermarks:
         """Goes on where a checkpoint was."""
         self._marks = {at: mark for at, mark in checkpoint.watermarks.items() if at != WHOLE}
         self._silent = dict.fromkeys((*checkpoint.positions, *self._marks), 0)
-        self.value, self._looked = checkpoint.watermarks.get(WHOLE), None
+        self.value, self._looked = checkpoint.watermarks.get(WHOLE), {}
 
     def marks(self) -> Mapping[Partition, int]:
         """What a checkpoint keeps."""

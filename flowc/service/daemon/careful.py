@@ -112,11 +112,13 @@ class CarefulReader:
     inner: Reader
     careful: Careful
     _left: deque[Piece] = field(default_factory=deque)
+    _reads: bool = field(default=True, init=False)
 
     def poll(self, wait: float) -> Polled | None:
         """The next messages."""
         if not self._left:
-            polled = self.inner.poll(wait) if self.careful.reads(wait) else None
+            self._reads = self.careful.reads(wait)
+            polled = self.inner.poll(wait) if self._reads else None
             if polled is None:
                 return None
             self._left.extend(pieces(without(polled, self.careful.care.aside), self.careful.care.zones))
@@ -128,6 +130,11 @@ class CarefulReader:
     def ended(self) -> bool:
         """Whether all is read that is to be."""
         return self.inner.ended and not self._left
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether nothing more was there; not while what is there may not be read."""
+        return self._reads and self.inner.caught_up and not self._left
 
 
 def _place(polled: Polled) -> tuple[str, int, str, int]:

@@ -13,7 +13,7 @@ from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition
 from flowc.runtime.streams.loop import Polled, Seekable
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.targets.contract import Held, Judge, Writer
+from flowc.runtime.streams.targets.contract import Held, Judge, Measuring, Publishing, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.daemon.stats import Report
 from flowc.service.streams import StreamReport, no_pause
@@ -157,6 +157,11 @@ class WatchedReader:
         """Whether all is read that is to be."""
         return self.inner.ended
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether nothing more was there."""
+        return self.inner.caught_up
+
     def committed(self, positions: Mapping[Partition, int]) -> None:
         """Passes on what is stored."""
         self._store(positions)
@@ -220,6 +225,15 @@ class WatchedWriter:
     def refused(self, epoch: Epoch, most: int | None = None) -> Sequence[BadRow]:
         """The rows that the target refuses."""
         return self.inner.refused(epoch, most) if isinstance(self.inner, Judge) else ()
+
+    def oversized(self, epoch: Epoch) -> Sequence[BadRow]:
+        """The rows that are too large for the target."""
+        return self.inner.oversized(epoch) if isinstance(self.inner, Measuring) else ()
+
+    def check(self) -> None:
+        """Raises what failed between two calls."""
+        if isinstance(self.inner, Publishing):
+            self.inner.check()
 
     def flush(self) -> int:
         """Makes durable what was taken."""
