@@ -34,8 +34,8 @@ def mutant(chance: Chance) -> Mutant:
     connection: dict[str, object] = {"kind": kind, "url": url}
     if chance.random() < 0.1:
         # What stands where a user does is shown where no address is expected.
-        wrong = ["pasword", "options", "url ", *(["kind"] if ":" in url.partition("@")[0].partition("//")[2] else [])]
-        connection[chance.choice(wrong)] = url
+        wrong = ["options", "url ", "kind"] if ":" in url.partition("@")[0].partition("//")[2] else []
+        connection[chance.choice(["pasword", *wrong])] = url
     project = {
         "connections": {"pg": connection},
         "tables": {"t": {"connection": "pg", "columns": {"id": "bigint primary key"}}},
