@@ -39,32 +39,32 @@ class Owners:
     """Whose the declared tables are that loads and streams write. A user who may not read that is not told."""
 
     sessions: Sessions
-    _seen: dict[str, tuple[History, object]] = field(default_factory=dict)
-    """The history of each connection whose user may read it, and what tells another one from it, in today's tables."""
+    _seen: dict[str, tuple[History, object] | None] = field(default_factory=dict)
+    """The history of each connection, and what tells another one from it, in today's tables; None where the user may
+    not read it."""
 
     def refuse(self, target: Target) -> None:
         """Raises UsageError where the table is another project's, as one that was taken is."""
         if target.table is not None:
             if target.connection not in self._seen:
                 self._seen[target.connection] = self._look(target)
-            self._refuse(target, self._seen[target.connection][0])
+            seen = self._seen[target.connection]
+            self._refuse(target, seen[0] if seen is not None else History())
 
     def refuse_anew(self, target: Target) -> None:
         """The same after a first look: what was found then holds while nobody applies and takes."""
-        history, count = self._seen.get(target.connection, (History(), None))
-        if target.table is None or not history.versions:
-            return
-        if count is None or self._count(target) != count:
+        seen = self._seen.get(target.connection)
+        if target.table is not None and seen is not None and (seen[1] is None or self._count(target) != seen[1]):
             self._refuse(target, history_of(self.sessions, target.connection))
 
-    def _look(self, target: Target) -> tuple[History, object]:
+    def _look(self, target: Target) -> tuple[History, object] | None:
         try:
             history = history_of(self.sessions, target.connection)
             return history, self._count(target) if history.versions and not history.unclaimed else None
         except EngineError as error:
             if error.code != "access-denied":
                 raise
-            return History(), None
+            return None
 
     def _count(self, target: Target) -> object:
         database, kind = self.sessions.control(target.connection)

@@ -75,6 +75,19 @@ def test_a_load_of_a_table_that_was_taken_stops_whatever_it_is_called(store: Sto
     assert store.rows("SELECT id FROM orders") == [(1,), (2,)]
 
 
+def test_a_load_stops_where_another_project_was_the_first_to_apply_meanwhile(store: Store, made: Make, monkeypatch):
+    orders, shop = made("orders"), made("shop", table="orders")
+    done(shop, "apply", "--yes")
+    store.run(f"DELETE FROM {own(store, 'migrations')}")
+    look, applied = Owners.refuse, partial(done, shop, "apply", "--yes")
+    if store.kind == "duckdb":  # whose file one process holds
+        applied()
+    else:
+        monkeypatch.setattr(Owners, "refuse", lambda self, target: (look(self, target), applied()))
+    assert "error[table-of-another-project]" in refused(orders, "run", "--once", "load")
+    assert store.rows("SELECT id FROM orders") == []
+
+
 def test_a_stream_is_taken_over_with_the_table_that_it_writes(store: Store, made: Make):
     orders, shop = made("orders"), made("shop", table="orders")
     for project in (orders, shop):
