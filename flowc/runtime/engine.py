@@ -39,7 +39,7 @@ from flowc.runtime.enginecontext import (
     too_deep,
 )
 from flowc.runtime.enginejson import calls_json, register_json, register_parts, without_json
-from flowc.runtime.enginewords import spoken
+from flowc.runtime.enginewords import refused, spoken
 from flowc.runtime.fit import Place, fit, misfit_in_file
 from flowc.runtime.functions import Load, mistyped, no_functions, register_all
 from flowc.runtime.jsonnumbers import small_numbers
@@ -307,7 +307,7 @@ class Engine:
             return found
         if "Parquet" in str(error) and (found := damaged(self._parquet)):
             return found
-        return overflow(error) or mistyped(error) or EngineError(words, code="query-refused")
+        return overflow(error) or mistyped(error) or refused(error)
 
 
 def _plainly(array: pa.Array, column: str) -> pa.Array:

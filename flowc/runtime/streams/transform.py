@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.errors import DataError, EngineError, FlowcError
+from flowc.errors import DataError, FlowcError
 from flowc.plan import Arithmetic
 from flowc.runtime.arithmetic import Query, overflow
 from flowc.runtime.arrow import arrow_field, columns_of, nests_fields, plain
 from flowc.runtime.enginecontext import demand_shallow, keep_full_joins, new_context, planned_schema, register
 from flowc.runtime.enginejson import register_json, register_parts, without_json
-from flowc.runtime.enginewords import spoken
+from flowc.runtime.enginewords import refused
 from flowc.runtime.functions import Function, mistyped, register_all
 from flowc.runtime.jsontext import made_json, of_column
 from flowc.runtime.scratch import of_process
@@ -157,7 +157,7 @@ class Transform:
             return first
         if (large := oversized(error)) is not None:
             return large
-        return overflow(error) or mistyped(error) or EngineError(spoken(error), code="query-refused")
+        return overflow(error) or mistyped(error) or refused(error)
 
 
 def kept(error: FlowcError) -> FlowcError:

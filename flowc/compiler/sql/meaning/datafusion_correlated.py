@@ -67,8 +67,7 @@ def _member(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         raise Untranslatable(f"rows IN {_WHAT}", "write EXISTS with a condition for each column")
     _demand_rows(select)
     if _is_one_row(select):
-        _aggregate(select)
-        return exp.EQ(this=node.this.copy(), expression=exp.Subquery(this=select.copy()))
+        return exp.EQ(this=node.this.copy(), expression=_aggregated(select))
     select.set("distinct", None)
     _list_rows(select)
     return None
@@ -83,7 +82,7 @@ def _quantified(node: exp.Expression, pair: Pair) -> None:
         _list_rows(select)
 
 
-def _scalar(node: exp.Expression, pair: Pair) -> None:
+def _scalar(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """The value of one row."""
     around = (exp.From, exp.Join, exp.Lateral, exp.Exists, exp.Any, exp.All, exp.SetOperation, exp.Subquery)
     is_rows = isinstance(node.parent, around) or node.arg_key == "query"
@@ -94,7 +93,8 @@ def _scalar(node: exp.Expression, pair: Pair) -> None:
         _demand_rows(select)
         if not _is_one_row(select):
             raise _refusal("and may have several rows", _MEND_ROWS)
-        _aggregate(select)
+        return _aggregated(select)
+    return None
 
 
 def _array(node: exp.Expression, pair: Pair) -> None:
@@ -133,12 +133,32 @@ def _list_rows(select: exp.Select) -> None:
     select.set("expressions", [column])
 
 
-def _aggregate(select: exp.Select) -> None:
+def _aggregated(select: exp.Select) -> exp.Expression:
+    """The value of a query that is one row, made of queries that give one aggregate each.
+
+    The engine gives NULL where no row matches, and knows better of counts alone: what is made of an aggregate beside it
+    may be folded into a constant first.
+    """
     if select.args.get("having") is not None:
         raise _refusal("with HAVING")
     select.set("distinct", None)
     _demand_equal(select)
-    _read_apart(select)
+    value = exp.paren(select.selects[0].unalias())
+    for one in [_whole(each) for each in value.find_all(exp.AggFunc) if each.find_ancestor(exp.Query) is None]:
+        part = select.copy()
+        part.set("expressions", [one.copy()])
+        _read_apart(part)
+        row = exp.Subquery(this=part)
+        row.type = one.type
+        one.replace(row)
+    return value
+
+
+def _whole(aggregate: exp.Expression) -> exp.Expression:
+    """An aggregate with its FILTER and its order."""
+    while isinstance(aggregate.parent, exp.Filter | exp.WithinGroup) and aggregate.arg_key == "this":
+        aggregate = aggregate.parent
+    return aggregate
 
 
 def _demand_equal(select: exp.Select) -> None:
