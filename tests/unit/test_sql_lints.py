@@ -11,6 +11,23 @@ from flowc.diagnostics import Reporter
 from tests.unit.project import BASE, Found, found, write
 
 
+@pytest.mark.parametrize("dialect", ["datafusion", "duckdb", "bigquery"])
+@pytest.mark.parametrize(
+    ("sql", "word"),
+    [
+        ("SELECT id FROM x JOIN y USING name()", "name"),
+        ("SELECT id FROM x JOIN y USING (id, 1 + 1)", "+"),
+        ("SELECT * REPLACE (upper(name)) FROM x", "upper(name"),
+        ("SELECT x.* REPLACE y (upper(name) AS name) FROM x", "y (upper(name) AS name"),
+    ],
+)
+def test_what_has_to_be_a_name_is_one(tmp_path: Path, dialect: str, sql: str, word: str):
+    text = f'{BASE}pipelines:\n  p: {{ sql: "{sql}", dialect: {dialect}, to: {{ connection: db, table: out }} }}\n'
+    reporter = Reporter()
+    stages.lint([write(tmp_path, text)], reporter)
+    assert ("sql-syntax", word) in [(code, shown) for code, shown in found(reporter.sorted())]
+
+
 @pytest.mark.parametrize(
     ("sql", "problems"),
     [

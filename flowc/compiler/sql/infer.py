@@ -313,12 +313,10 @@ class _Inference(Sources):
                 self.resolver.value(exp.Column(this=exp.to_identifier("*"), table=node.args["table"].copy()), scope)
                 return None
             fields = None if relation.fields is None else list(relation.fields)
-        replacing = star.args.get("replace") or ()
-        unsaid = any(not isinstance(e, exp.Alias) for e in replacing)
-        if star.args.get("rename") or star.args.get("ilike") or unsaid or fields is None:
+        if star.args.get("rename") or star.args.get("ilike") or fields is None:
             return None
         excluded = {fold(identifier_of(e), self.engine) for e in star.args.get("except_") or ()}
-        replaced = {fold(e.args["alias"], self.engine): e.this for e in replacing}
+        replaced = {fold(e.args["alias"], self.engine): e.this for e in star.args.get("replace") or ()}
         out = []
         for one in fields:
             key = field_key(one.name, self.engine)

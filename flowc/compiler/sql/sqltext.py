@@ -223,7 +223,7 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
     parsed = SqlTree(tree if tree is None else with_parts(tree, dialect), text, dialect)
     if not _is_query(parsed, reporter) or not all_conditions_said(text, tokens, dialect, reporter):
         return None
-    return parsed
+    return parsed if _has_names(parsed, tokens, reporter) else None
 
 
 def _is_query(parsed: SqlTree, reporter: Reporter) -> bool:
@@ -234,6 +234,24 @@ def _is_query(parsed: SqlTree, reporter: Reporter) -> bool:
             "not-a-query", f"`{verb}` is not a query: a pipeline's SQL selects rows", parsed.span(tree), helps=_WRITE
         )
         return False
+    return True
+
+
+def _has_names(parsed: SqlTree, tokens: list[Token], reporter: Reporter) -> bool:
+    """Whether USING and the REPLACE of a star name columns: the parser takes any expression there."""
+    if not any(token.text.upper() in ("USING", "REPLACE") for token in tokens):
+        return True
+    for node in parsed.tree.find_all(exp.Join, exp.Star):
+        for part in node.args.get("using") or ():
+            if not isinstance(part if isinstance(part, exp.Identifier) else part.this, exp.Identifier):
+                helps = ["write `USING (name, …)`"]
+                reporter.error("sql-syntax", "USING takes names of columns", parsed.span(part), helps=helps)
+                return False
+        for part in node.args.get("replace") or ():
+            if not isinstance(part, exp.Alias):
+                helps = ["write `* REPLACE (value AS name)`"]
+                reporter.error("sql-syntax", "REPLACE takes values with names", parsed.span(part), helps=helps)
+                return False
     return True
 
 
