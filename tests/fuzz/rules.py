@@ -23,7 +23,7 @@ MEMORY = 2**30
 """Bytes that it may need beyond what the process had before."""
 OLD = 1_000_000_000
 """When the first file was written: a stream passes over what may still be."""
-BEYOND = {"unknown-source-columns", "unusable-file", "not-runnable-yet", "unset-variable"}
+BEYOND = {"unknown-source-columns", "unusable-file", "not-runnable-yet", "unset-variable", "connection-failed"}
 """What only a live system knows, or the system of files, or where it runs, or a later version does."""
 LINT_FORMS = ("text", "concise", "json", "github", "sarif")
 AFTER_LINT = (
