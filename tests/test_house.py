@@ -118,3 +118,21 @@ def test_layers():
     lint = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+TIME_OF_DAY = {"flowc/cli/dlq.py", "flowc/service/daemon/watch.py"}
+"""Where it is reckoned with: `--older-than` is about times that were written down, latency about those of brokers."""
+
+
+def test_no_time_is_measured_by_a_clock_that_is_set():
+    """What waits, ends or is renewed goes by `time.monotonic()`; the time of day is only written down."""
+    asked = re.compile(r"\b(?:time\.time|(?<!monotonic_)time_ns|datetime\.(?:now|utcnow))\(")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in PACKAGE
+        if asked.search(path.read_text("utf-8"))
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Compare) or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub))
+        if asked.search(ast.unparse(node))
+    }
+    assert found == TIME_OF_DAY

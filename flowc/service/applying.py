@@ -114,9 +114,9 @@ def apply_database(work: Apply) -> Applied:
         work.planned = plan.changes
         refuse_blocked(plan.changes)
         refuse_losses(plan.changes, work.approved, _MORE)
-        with shared_lock(*work.control, patience):
+        with shared_lock(*work.control, patience) as prove_shared:
             work.unowned()  # what another project has begun with since
-            version = _begin(work, plan)
+            version = _begin(work, plan, (prove_shared, prove))
         _run(work, plan, version, prove)
     total = sum(len(change.statements) for change in plan.changes)
     return Applied(plan.connection, version, total, time.monotonic() - began)
@@ -147,12 +147,12 @@ def _rows(number: int) -> str:
     return f"{number:,} row" if number == 1 else f"{number:,} rows"
 
 
-def _begin(work: Apply, plan: DatabasePlan) -> int:
+def _begin(work: Apply, plan: DatabasePlan, proofs: Iterable[Callable[[], None]]) -> int:
     """Records the version that begins; from now on no other project takes its tables for nobody's."""
     version, total = plan.version + 1, sum(len(change.statements) for change in plan.changes)
     snapshot = encode_snapshot(replace(plan.snapshot, begun=_objects(plan.changes)))
     start = (work.project, version, work.plan_id, total, owner_name(), __version__, _now(), snapshot, work.dialect)
-    _record(work, sql.start(*start))
+    _record_proved(work, sql.start(*start), proofs)
     return version
 
 
@@ -163,11 +163,12 @@ def _run(work: Apply, plan: DatabasePlan, version: int, prove: Callable[[], None
         for group in _groups(statements):
             _group(work, version, group, len(statements), prove)
         snapshot = encode_snapshot(_found(work, plan))
-        prove()
-        _record(work, sql.finish(work.project, version, "done", _now(), snapshot, None, work.dialect))
+        done = sql.finish(work.project, version, "done", _now(), snapshot, None, work.dialect)
+        _record_proved(work, done, (prove,))
     except FlowcError as error:
         with suppress(FlowcError):  # the connection may be what failed; the next apply finds the version open
             work.database.rollback()
+            work.control[0].rollback()  # another one where tables are files
             _record(work, sql.finish(work.project, version, "failed", _now(), None, error.message, work.dialect))
         raise
 
@@ -196,6 +197,16 @@ def _record(work: Apply, statement: str, into: str = sql.MIGRATIONS) -> None:
     database = work.control[0]
     with waiting_for(work.dialect.state_table(into), database):
         database.execute(statement)
+
+
+def _record_proved(work: Apply, statement: str, proofs: Iterable[Callable[[], None]]) -> None:
+    """Records what only those may who hold their locks until it is committed."""
+    database = work.control[0]
+    database.begin()
+    for prove in proofs:
+        prove()
+    _record(work, statement)
+    database.commit()
 
 
 def _limit(work: Apply) -> None:
@@ -336,10 +347,10 @@ def _alone(work: Apply, version: int, entry: Numbered, total: int, prove: Callab
     """A statement that commits by itself."""
     number, change, statement = entry
     dialect = work.dialect
-    prove()
     _look(work.database, statement)
     _recheck(_parts(work, [change]), work.database)
     _recount(work, [entry])
+    prove()
     work.watcher.begins(work.kind, statement, number, total)
     _record(work, sql.forget_step(work.project, version, number, dialect), sql.STEPS)
     _record(

@@ -1,7 +1,7 @@
 """One apply at a time: a lock in the database, with an owner and a lease that a thread renews.
 
 A lock whose owner is a process that this one can see, and that is gone, is taken over at once; any other one when its
-lease ends by the clock of the database.
+lease ends by the clock of the database, or was seen to be the same for as long as a lease lasts: clocks are set.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
+from uuid import uuid4
 
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
@@ -62,6 +63,11 @@ def owner_name() -> str:
     return ":".join((socket.gethostname(), str(os.getpid()), _started(os.getpid()), *_realm()))
 
 
+def _new_owner() -> str:
+    """This process, as one of the holders in it: its threads are no less strangers to each other."""
+    return f"{owner_name()}#{uuid4().hex}"
+
+
 def _realm() -> tuple[str, str]:
     """The namespace in which this process has its number, and the boot of the machine; empty where they have no name.
 
@@ -89,7 +95,7 @@ def is_gone(owner: str) -> bool:
 
     Owners that name no namespace (of other systems, and of earlier versions) are not judged.
     """
-    _, process, began, *realm = [*owner.rsplit(":", 4), "", ""][:5]
+    _, process, began, *realm = [*owner.partition("#")[0].rsplit(":", 4), "", ""][:5]
     if tuple(realm) != _realm() or not all(realm) or not process.isdigit():
         return False
     try:
@@ -112,7 +118,7 @@ def apply_lock(
 
     Raises UsageError when somebody else holds it for longer than that.
     """
-    held = _Lock(database, DIALECTS[kind], lock_of(project), owner_name(), patience.after)
+    held = _Lock(database, DIALECTS[kind], lock_of(project), _new_owner(), patience.after)
     _acquire(held, patience)
     beat = _Heartbeat(second, held)
     try:
@@ -124,15 +130,15 @@ def apply_lock(
 
 
 @contextmanager
-def shared_lock(database: Database, kind: str, patience: Patience) -> Iterator[None]:
-    """Holds the lock of flowc's own tables, for a moment.
+def shared_lock(database: Database, kind: str, patience: Patience) -> Iterator[Callable[[], None]]:
+    """Holds the lock of flowc's own tables, for a moment, and gives a function that proves it is still held.
 
     Raises UsageError when somebody else holds it for longer than there is patience.
     """
-    held = _Lock(database, DIALECTS[kind], SHARED, owner_name(), patience.after)
+    held = _Lock(database, DIALECTS[kind], SHARED, _new_owner(), patience.after)
     _acquire(held, patience)
     try:
-        yield
+        yield lambda: _prove(held)
     finally:
         _release(held)
 
@@ -166,10 +172,25 @@ class _Lock:
     after: float | None = None
 
 
+@dataclass
+class _Watched:
+    """Since when a lease is seen as it is, by a clock that nobody sets."""
+
+    lease: tuple[str, datetime] | None = None
+    since: float = 0.0
+
+    def outlived(self, holder: Holder) -> bool:
+        """Whether it was neither renewed nor given back for as long as a lease lasts."""
+        if self.lease != (holder.owner, holder.expires_at):
+            self.lease, self.since = (holder.owner, holder.expires_at), time.monotonic()
+        return time.monotonic() - self.since > LEASE
+
+
 def _acquire(lock: _Lock, patience: Patience) -> None:
     with patience.waiting() as end:
         _ensure(lock, end)
-        while (refused := _try(lock, end)) is not None:
+        watched = _Watched()
+        while (refused := _try(lock, end, watched)) is not None:
             if time.monotonic() >= end:
                 raise refused
             time.sleep(0.1)
@@ -189,7 +210,7 @@ def _ensure(lock: _Lock, end: float) -> None:
             time.sleep(0.1)
 
 
-def _try(lock: _Lock, end: float) -> FlowcError | None:
+def _try(lock: _Lock, end: float, watched: _Watched) -> FlowcError | None:
     """Takes the lock; what is said where that cannot be done, for instance because somebody has it."""
     database, dialect = lock.database, lock.dialect
     try:
@@ -201,14 +222,14 @@ def _try(lock: _Lock, end: float) -> FlowcError | None:
             raise
         refused = _worded(error, dialect)
     try:
-        return _contested(lock, refused, end)
+        return _contested(lock, refused, end, watched)
     except TransientError as error:
         if error.code != _BUSY:
             raise
         return refused
 
 
-def _contested(lock: _Lock, refused: FlowcError, end: float) -> FlowcError | None:
+def _contested(lock: _Lock, refused: FlowcError, end: float, watched: _Watched) -> FlowcError | None:
     """What is said of who has the lock, which is taken away from who is gone; `refused` where nobody has it."""
     database, dialect = lock.database, lock.dialect
     with _bounded(lock, end):
@@ -216,13 +237,21 @@ def _contested(lock: _Lock, refused: FlowcError, end: float) -> FlowcError | Non
     if not rows:
         return refused
     holder = Holder(**rows[0])
-    if holder.owner == lock.owner:
+    if holder.owner == lock.owner:  # what was answered as a failure had been done
         return None
-    over = sql.drop_lock if is_gone(holder.owner) else sql.expire_lock if holder.expired else None
-    if over is not None:
+    if (over := _over(lock, holder, watched)) is not None:
         with suppress(TransientError), _bounded(lock, end):  # a transaction of the owner holds it still
-            database.execute(over(lock.name, holder.owner, dialect))
+            database.execute(over)
     return _held(holder)
+
+
+def _over(lock: _Lock, holder: Holder, watched: _Watched) -> str | None:
+    """What takes a lock away from who is gone or was silent for too long, unless it is renewed meanwhile."""
+    if is_gone(holder.owner):
+        return sql.drop_lock(lock.name, holder.owner, lock.dialect)
+    if watched.outlived(holder):
+        return sql.outlive_lock(lock.name, holder.owner, holder.expires_at, lock.dialect)
+    return sql.expire_lock(lock.name, holder.owner, lock.dialect) if holder.expired else None
 
 
 @contextmanager

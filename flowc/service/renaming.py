@@ -176,9 +176,8 @@ class Renaming:
         database, dialect = kept.database, DIALECTS[kept.kind]
         patience = Patience(_LOCK)
         with ExitStack() as locks:
-            for project in (self.old, self.new):
-                locks.enter_context(apply_lock(database, kept.kind, patience, None, project))
-            locks.enter_context(shared_lock(database, kept.kind, patience))
+            held = [apply_lock(database, kept.kind, patience, None, project) for project in (self.old, self.new)]
+            proofs = [locks.enter_context(lock) for lock in (*held, shared_lock(database, kept.kind, patience))]
             renewed(database, _renewals(kept.kind))
             more = tuple(self._more(kept))
             moves = [
@@ -187,6 +186,8 @@ class Renaming:
             ]
             database.begin()
             try:
+                for prove in proofs:
+                    prove()
                 self._hold(kept)
                 for statement in (*moves, *kept.letters, *more):
                     database.execute(statement)

@@ -9,13 +9,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pymysql
 import pytest
 
+from flowc.errors import UsageError
+from flowc.runtime.connector import Database
+from flowc.runtime.connectors import open_database
 from flowc.service import locks
 from tests.commands import Done, Folder, Inside
 from tests.migrate.projects import specs
@@ -240,3 +243,138 @@ def test_the_owner_of_this_process_names_where_it_runs():
     assert len(boot) == 36
     assert not locks.is_gone(locks.owner_name())
     assert locks.is_gone(f"{host}:{process}:1:{namespace}:{boot}")
+
+
+@contextmanager
+def session(store: Store) -> Iterator[Database]:
+    options = {"url": store.dsn} if store.dsn else {"path": str(store.folder / f"store.{store.kind}")}
+    with closing(open_database(store.kind, options)) as database:
+        database.open()
+        yield database
+
+
+def refused(database: Database, store: Store, seconds: float = 0.2) -> str:
+    """With what code the lock is refused, if it is."""
+    try:
+        with locks.apply_lock(database, store.kind, locks.Patience(seconds), None):
+            return ""
+    except UsageError as error:
+        return error.code
+
+
+def let_expire(database: Database, store: Store) -> None:
+    """What a clock does that is set an hour ahead."""
+    past = "'2001-01-01 00:00:00.000000'" if store.kind == "mysql" else "'2001-01-01 00:00:00.000000+00:00'"
+    database.execute(f"UPDATE {_locks(store)} SET expires_at = {past}")
+
+
+def test_two_holders_of_one_process_are_strangers(store: Store):
+    with session(store) as one, session(store) as other:
+        with locks.apply_lock(one, store.kind, locks.Patience(5), None) as prove:
+            assert refused(other, store) == "apply-locked"
+            prove()
+        assert refused(other, store, 5) == ""
+
+
+def test_who_lost_the_lock_notices_before_its_transaction_commits(store: Store):
+    with session(store) as one, session(store) as other:
+        with locks.apply_lock(one, store.kind, locks.Patience(5), None) as prove:
+            one.begin()
+            prove()
+            assert refused(other, store) == "apply-locked", "the transaction that has proved it is shut in"
+            one.rollback()
+            let_expire(other, store)
+            with locks.apply_lock(other, store.kind, locks.Patience(5), None) as proved:
+                one.begin()
+                with pytest.raises(UsageError) as lost:
+                    prove()
+                one.rollback()
+                proved()
+        assert lost.value.code == "apply-lock-lost"
+        assert refused(one, store, 5) == ""
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"], indirect=True)
+def test_an_apply_that_lost_the_shared_lock_claims_no_table(
+    store: Store, project: Inside, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        "flowc.service.migrating.refuse_owned",
+        lambda *_: store.run(f"UPDATE {_locks(store)} SET owner = 'elsewhere:1:1' WHERE name = 'apply'"),
+    )
+    versions = f"SELECT count(*) FROM {_locks(store).replace('locks', 'migrations')}"
+    before = store.raw(versions)
+    done = project.flowc("apply", "--yes")
+    assert (done.code, "error[apply-lock-lost]" in done.err) == (2, True), done.err
+    assert store.raw(versions) == before
+    assert store.raw(f"SELECT owner FROM {_locks(store)}") == [("elsewhere:1:1",)]
+
+
+class Meddled:
+    """A database in which something happens as soon as somebody has asked whose the lock is."""
+
+    def __init__(self, inner: Database, then: Callable[[], None]) -> None:
+        self._inner, self._then = inner, then
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def query(self, sql: str) -> object:
+        found = self._inner.query(sql)
+        self._then()
+        return found
+
+
+@pytest.mark.parametrize("lease", [30.0, 0.3], ids=["ended by the clock", "seen for as long as it lasts"])
+def test_a_lease_that_is_renewed_when_it_was_looked_at_stays(
+    store: Store, lease: float, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(locks, "LEASE", lease)
+    with session(store) as one, session(store) as other:
+        with locks.shared_lock(one, store.kind, locks.Patience(5)):
+            pass
+        later = (datetime.now(UTC) + timedelta(hours=n) for n in range(1, 1000))
+        zone = "" if store.kind == "mysql" else "+00:00"
+
+        def renew() -> None:
+            expires = next(later).strftime("%Y-%m-%d %H:%M:%S.%f") + zone
+            one.execute(f"UPDATE {_locks(store)} SET expires_at = '{expires}'")
+
+        _hold(store, "elsewhere:1:1", -5 if lease > 1 else 3600)
+        with pytest.raises(UsageError), locks.shared_lock(Meddled(other, renew), store.kind, locks.Patience(1.5)):  # type: ignore[arg-type]
+            pass
+        assert store.raw(f"SELECT owner FROM {_locks(store)}") == [("elsewhere:1:1",)]
+
+
+def test_a_lease_that_a_clock_made_too_long_is_waited_for_no_longer_than_a_lease(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    """The clock was years ahead when a machine died that held it, and was set right since."""
+    with session(store) as one:
+        assert refused(one, store, 5) == ""
+        monkeypatch.setattr(locks, "LEASE", 0.5)
+        now = datetime.now(UTC)
+        _hold(store, "elsewhere:1:1", 10 * 365 * 86400)
+        with locks.shared_lock(one, store.kind, locks.Patience(20)):
+            assert (datetime.now(UTC) - now).total_seconds() > 0.5
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_machine_s_own_clock_that_jumps_lets_no_two_hold_the_lock(store: Store, hours: int):
+    jumped = (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    with ExitStack() as stack:
+        one, other = (stack.enter_context(session(store)) for _ in range(2))
+        other._connection.create_function("strftime", 2, lambda *_: jumped)  # type: ignore[attr-defined]
+        prove = stack.enter_context(locks.apply_lock(one, store.kind, locks.Patience(5), None))
+        taken = locks.apply_lock(other, store.kind, locks.Patience(1), None)
+        if hours < 0:
+            with pytest.raises(UsageError, match="another apply"), taken:
+                pass
+            prove()
+            return
+        with taken:
+            one.begin()
+            with pytest.raises(UsageError, match="the lock was lost"):
+                prove()
+            one.rollback()

@@ -153,7 +153,7 @@ class Clock:
     def looked_at(self) -> int:
         """Nanoseconds, of a machine that stalls for long before it looks."""
         now, self.now = self.now, self.now + 1.8
-        return _FRESH + int(now * 1e9)
+        return int(now * 1e9)
 
 
 _FRESH = 1_000_000_000 * 10**9
@@ -166,7 +166,7 @@ def test_a_file_that_was_just_written_is_read_by_a_run_that_ends_however_slow_th
     put(tmp_path, "a.csv", "id,name\n1,a\n")
     of, clock = source(tmp_path, Memory()), Clock()
     monkeypatch.setattr(filestream, "time", clock)
-    of._registry.clock = clock.looked_at
+    of._registry.clock, of._registry.steady = lambda: _FRESH, clock.looked_at
     of.open()
     of.assign({})
     assert of.end_offsets() == {0: 1 << SHIFT}
@@ -222,14 +222,32 @@ def test_two_workers_never_give_one_number_to_two_files(tmp_path: Path) -> None:
         drain(source(tmp_path, Meddled()))
 
 
-def test_where_a_stream_starts_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("start", "read"),
+    [("earliest", "old new future past"), ("2001-09-09T01:48:00Z", "new future"), ("2200-01-01T00:00:00Z", ""),
+     ("1960-01-01T00:00:00Z", "old new future"), ("latest", "")],
+)  # fmt: skip
+def test_a_start_leaves_out_of_what_is_there_and_of_nothing_that_comes(tmp_path: Path, start: str, read: str) -> None:
     facts = Memory()
-    put(tmp_path, "old.csv", "id,name\n1,a\n", 0)
-    put(tmp_path, "new.csv", "id,name\n2,a\n", 100)
-    late = source(tmp_path, facts, start="2001-09-09T01:48:00Z")
-    assert drain(late)[0].column("_topic").to_pylist() == ["new.csv"]
-    assert drain(source(tmp_path, facts, start="earliest"))[0].column("_topic").to_pylist() == ["new.csv"]
-    assert drain(source(tmp_path, Memory(), start="latest"))[0].num_rows == 0
+    ages = {"old": 0, "new": 100, "future": 4_000_000_000, "past": -2_000_000_000}
+    for name, age in ages.items():
+        put(tmp_path, f"{name}.csv", f"id,name\n1,{name}\n", age)
+    assert _names(tmp_path, facts, start) == set(read.split())
+    for name, age in ages.items():  # as a copy that keeps times, or a clock that was set back
+        put(tmp_path, f"later_{name}.csv", f"id,name\n1,later_{name}\n", age)
+    put(tmp_path, "part/old.csv", "id,name\n1,old\n", 0)
+    (tmp_path / "part/old.csv").rename(tmp_path / "moved.csv")
+    later = {*read.split(), "moved", *(f"later_{name}" for name in ages)}
+    assert _names(tmp_path, facts, "earliest") == later
+    if "old" not in read:
+        put(tmp_path, "old.csv", "id,name\n1,changed\n", -1)  # another file by now
+        assert _names(tmp_path, facts, "earliest") == {*later, "old"}
+
+
+def _names(folder: Path, facts: Memory, start: str) -> set[str]:
+    """The names of the files that are read from the beginning on."""
+    found, _ = drain(source(folder, facts, start=start))
+    return {Path(str(topic)).stem for topic in found.to_pydict().get("_topic", ())}
 
 
 def test_what_a_file_says_beside_its_rows(tmp_path: Path) -> None:
@@ -300,3 +318,34 @@ def test_positions_lose_and_repeat_nothing(files: list[list[tuple[int, str]]], s
                 at = polled.ranges[0].end
                 found += _rows(of, pa.Table.from_batches([polled.messages]))
         assert found == [(n % 1000, text or None) for rows in files for n, text in rows]
+
+
+_ARRIVAL = st.tuples(st.integers(-2 * 10**9, 7 * 10**8), st.integers(1, 4), st.integers(0, 5))
+"""The age of a file, its rows, and how many rows are taken after it has come."""
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(_ARRIVAL, min_size=1, max_size=10),
+    st.integers(1, 3),
+    st.sampled_from(["earliest", "latest", "2001-09-09T01:46:40Z"]),
+)
+def test_times_of_files_lose_and_repeat_nothing(arrivals: list[tuple[int, int, int]], there: int, start: str) -> None:
+    """Files come with any times, between runs that are cut off; all that comes after the start is read once."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, facts, at, found, wanted = Path(place), Memory(), 0, list[object](), list[object]()
+        for number, (age, rows, taken) in enumerate([*arrivals, (0, 1, 100), (0, 1, 100)]):
+            put(folder, f"{number}.csv", "id,name\n" + f"{number},a\n" * rows, age)
+            if number >= there or start == "earliest" or (start != "latest" and age >= 0):
+                wanted += [number] * rows
+            if number + 1 < there:
+                continue  # the stream has not begun
+            of = source(folder, facts, start=start)
+            of.open()
+            of.assign({0: at} if at else {})
+            while taken > 0 and (polled := of.poll(taken, 0.001)) is not None:
+                assert polled.ranges[0].start == at
+                at, taken = polled.ranges[0].end, taken - max(1, polled.messages.num_rows)
+                if polled.messages.num_rows:
+                    found += [row[0] for row in _rows(of, pa.Table.from_batches([polled.messages]))]  # type: ignore[index]
+        assert sorted(found) == sorted(wanted)  # type: ignore[type-var]

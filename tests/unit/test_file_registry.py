@@ -1,25 +1,101 @@
-"""Files that a stream finds get their numbers when they are whole, by a clock that may be set."""
+"""Files that a stream finds get their numbers when they are whole, and what was there at its start may not count."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from flowc.runtime.connectors.filestream_registry import Passing, Registry
+import pytest
+
+from flowc.runtime.connectors import filestream_registry
+from flowc.runtime.connectors.filestream_registry import EVER, Passing, Registry
 
 HOUR, SECOND = 3600 * 10**9, 10**9
+NOON = 1_800_000_000 * SECOND
 
 
-def test_a_clock_that_is_set_back_holds_up_no_file(tmp_path: Path) -> None:
-    now = [1_800_000_000 * SECOND]
-    registry = Registry("s", tmp_path, "*.csv", Passing(), lambda: now[0])
-    file = tmp_path / "a.csv"
-    file.write_text("id\n1\n")
-    os.utime(file, ns=(now[0], now[0]))
-    registry.begin(0)
-    assert registry.look()
-    now[0] -= HOUR
-    assert registry.look()
-    now[0] += 3 * SECOND
-    assert not registry.look()
-    assert [seen.path for seen in registry.files] == ["a.csv"]
+class Clocks:
+    """The time of day, which jumps, and the time that passes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.day, self.passed = NOON, 0
+        self.registry = Registry("s", folder, "*.csv", Passing(), lambda: self.day, lambda: self.passed)
+
+    def wait(self, seconds: float, jump: int = 0) -> None:
+        self.passed += int(seconds * SECOND)
+        self.day += int(seconds * SECOND) + jump
+
+    def look(self) -> list[str]:
+        self.registry.look()
+        return [seen.path for seen in self.registry.files]
+
+
+def write(folder: Path, name: str, modified: int, text: str = "id\n1\n") -> None:
+    (folder / name).write_text(text)
+    os.utime(folder / name, ns=(modified, modified))
+
+
+@pytest.mark.parametrize("jump", [-HOUR, 0, HOUR])
+@pytest.mark.parametrize("server", [-HOUR, 0, HOUR])
+def test_a_file_is_whole_when_it_stays_for_two_seconds_whatever_clocks_say(
+    tmp_path: Path, jump: int, server: int
+) -> None:
+    """`server` is how far the clock that writes the times of files is from that of this machine."""
+    at = Clocks(tmp_path)
+    at.registry.begin(-EVER)
+    assert at.look() == []
+    at.wait(1)
+    write(tmp_path, "a.csv", at.day + server)
+    assert at.look() == []
+    at.wait(1.5, jump)
+    write(tmp_path, "a.csv", at.day + server, "id\n1\n2\n")
+    assert at.look() == []
+    at.wait(1.5)
+    assert at.look() == []
+    at.wait(0.5)
+    assert at.look() == ["a.csv"]
+
+
+def test_at_the_first_look_files_tell_how_long_they_have_been_whole(tmp_path: Path) -> None:
+    write(tmp_path, "old.csv", NOON - HOUR)
+    write(tmp_path, "young.csv", NOON - SECOND)
+    write(tmp_path, "before1970.csv", -HOUR)
+    write(tmp_path, "future.csv", NOON + HOUR)
+    at = Clocks(tmp_path)
+    assert at.look() == ["before1970.csv", "old.csv"]
+    at.wait(1, -HOUR)
+    assert at.look()[2:] == ["young.csv"]
+    at.wait(1)
+    assert at.look()[3:] == ["future.csv"]
+
+
+def test_what_does_not_count_of_a_large_folder_is_remembered_in_few_facts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filestream_registry, "_TOGETHER", 60)
+    for number in range(150):
+        (tmp_path / f"{number}.csv").touch()
+    at = Clocks(tmp_path)
+    at.registry.begin(EVER)
+    facts = at.registry.facts.facts()
+    assert len(facts) == 4
+    assert max(map(len, facts.values())) == 60 * 16 * 4 / 3
+    again = Clocks(tmp_path)
+    again.registry.facts = at.registry.facts
+    again.registry.load()
+    write(tmp_path, "more.csv", 0)
+    assert again.look() == ["more.csv"]
+
+
+def test_what_an_older_version_left_out_stays_left_out(tmp_path: Path) -> None:
+    """It kept only from when on files count."""
+    write(tmp_path, "old.csv", NOON - HOUR)
+    at = Clocks(tmp_path)
+    at.registry.facts.remember({"files.s.since": str(NOON)})
+    at.registry.load()
+    assert at.look() == []
+    write(tmp_path, "copy.csv", NOON - HOUR)
+    at.wait(1)
+    assert at.look() == []
+    at.wait(2)
+    assert at.look() == ["copy.csv"]

@@ -207,6 +207,11 @@ def expire_lock(name: str, owner: str, dialect: Dialect) -> str:
     return f"{drop_lock(name, owner, dialect)} AND {_expired(dialect)}"
 
 
+def outlive_lock(name: str, owner: str, expires_at: datetime, dialect: Dialect) -> str:
+    """Takes a lock away whose lease is the one that was seen."""
+    return f"{drop_lock(name, owner, dialect)} AND {ident('expires_at')} = {_value(expires_at, dialect)}"
+
+
 def read_lock(name: str, dialect: Dialect) -> str:
     """Who holds a lock, since when, until when, and whether that is over."""
     held = f"{ident('name')} = {text(name, dialect)}"

@@ -34,7 +34,7 @@ from flowc.runtime.connectors.files import (
     without_mark,
 )
 from flowc.runtime.connectors.filestream_records import Records, csv_records, records
-from flowc.runtime.connectors.filestream_registry import SHIFT, Facts, Registry
+from flowc.runtime.connectors.filestream_registry import EVER, SHIFT, Facts, Registry
 from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.kafka_options import start_time
 from flowc.runtime.connectors.lines import TooLong, pieces
@@ -48,8 +48,6 @@ from flowc.stream import MAX_BYTES
 
 _LOOK = 1.0
 """Seconds between two looks into the folder."""
-_EVER = -(1 << 63)
-"""Before every modification: a file may be said to be older than 1970."""
 _LINES = (1 << SHIFT) - 1
 _TOGETHER, _UNSURE = 65_536, 512
 """Rows of Parquet that are decoded together: where they are not large, and where they may be."""
@@ -333,10 +331,10 @@ def _within(values: pa.Array, most: int) -> int:
 
 
 def _since(start: str) -> int:
-    """The modification, in nanoseconds, from which on files count."""
+    """The modification, in nanoseconds, from which on files count that are there at the start."""
     at = start_time(start)
     if at is None:
-        return time.time_ns() if start == "latest" else _EVER
+        return EVER if start == "latest" else -EVER
     return at * 1_000_000
 
 

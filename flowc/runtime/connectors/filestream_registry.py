@@ -2,15 +2,21 @@
 
 A number stays with its file for ever. The offset of a row is its file's number times 2^40, plus the number of its line
 (in Parquet: of its row), so that a position is one whole number that only grows.
+
+Where a stream starts later than with the first file, what was there then and does not count is remembered. All else
+counts, whenever it says that it was changed: copies keep older times, and clocks are set.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
@@ -20,8 +26,12 @@ from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.streams.targets.contract import Fenced
 
 SHIFT = 40
-_SETTLED = 2.0
-"""Seconds for which a file must not have changed before it is taken to be whole."""
+EVER = 1 << 80
+"""Later than any modification; its negative is before all of them."""
+_SETTLED = 2 * 10**9
+"""Nanoseconds for which a file must not have changed before it is taken to be whole."""
+_DIGEST, _TOGETHER = 16, 4096
+"""Bytes by which a file that does not count is remembered, and how many of them stand in one fact."""
 _UNFINISHED = (".tmp", ".part")
 
 
@@ -59,61 +69,80 @@ class Seen:
     size: int
 
 
-def _now() -> int:
-    return time.time_ns()
-
-
 @dataclass
 class Registry:
-    """The files of one source. `clock` gives nanoseconds since 1970 UTC."""
+    """The files of one source. `clock` gives nanoseconds since 1970 UTC, `steady` those of a clock that nobody sets."""
 
     source: str
     folder: Path
     path: str
     facts: Facts
-    clock: Callable[[], int] = _now
+    clock: Callable[[], int] = time.time_ns
+    steady: Callable[[], int] = time.monotonic_ns
     files: list[Seen] = field(default_factory=list, init=False)
     _since: int | None = field(default=None, init=False)
+    _left: frozenset[bytes] | None = field(default=None, init=False)
+    """The digests of the files that were there at the start and do not count."""
     _known: dict[str, Seen] = field(default_factory=dict, init=False)
     _young: dict[Seen, int] = field(default_factory=dict, init=False)
-    """Files that may still be written, and when they were first seen as they are."""
+    """Files that may still be written, and since when they are as they are."""
+    _looked: bool = field(default=False, init=False)
 
     def load(self) -> None:
         """Takes what was remembered."""
         found = self.facts.facts()
         since = found.get(self._named("since"))
         self._since = None if since is None else int(since)
-        self.files = []
-        while (text := found.get(self._named(str(len(self.files))))) is not None:
-            kept = json.loads(text)
-            self.files.append(Seen(kept["mtime"], kept["path"], kept["size"]))
+        self.files = [_seen(text) for text in self._numbered("", found)]
         self._known = {seen.path: seen for seen in self.files}
+        if self._left is None and (parts := list(self._numbered("left.", found))):
+            self._left = frozenset(_digests(parts))
 
     def begin(self, since: int) -> None:
-        """Remembers that only files changed since then (nanoseconds) count; what an earlier start said stays."""
+        """Remembers the files that do not count: they are there, and were changed before `since` (nanoseconds).
+
+        What an earlier start said stays.
+        """
         if self._since is None:
-            self._since = since
-            self.facts.remember({self._named("since"): str(since)})
+            self._leave(since)
+
+    def _leave(self, since: int) -> None:
+        there = () if since <= -EVER else self._there()
+        left = [_digest(seen) for seen in there if seen.mtime < since and seen.path not in self._known]
+        parts = (left[first : first + _TOGETHER] for first in range(0, max(1, len(left)), _TOGETHER))
+        facts = {self._named(f"left.{n}"): b64encode(b"".join(part)).decode() for n, part in enumerate(parts)}
+        self.facts.remember({self._named("since"): str(since), **facts})
+        self._since, self._left = since, frozenset(left)
 
     def look(self) -> bool:
         """Gives numbers to the whole files that have none; says whether others are still being written.
+
+        Only at the first look do files tell by their own times how long they have been as they are.
 
         Raises:
             DataError: a file that has a number is another one now.
             Fenced: another worker gives numbers at the same time.
         """
-        now, fresh = self.clock(), dict[Seen, int]()
+        if self._left is None and self._since is not None:  # an older version kept no more
+            self._leave(self._since)
+        now = self.steady()
+        fresh = {seen: self._young.get(seen, now - self._age(seen)) for seen in self._fresh()}
+        self._looked = True
+        self._young = {seen: at for seen, at in fresh.items() if now - at < _SETTLED}
+        self._register(sorted(fresh.keys() - self._young.keys()))
+        return bool(self._young)
+
+    def _fresh(self) -> Iterator[Seen]:
+        """The files that count and have no number."""
         for seen in self._there():
             known = self._known.get(seen.path)
             if known is not None and known != seen:
                 raise changed(self.folder / seen.path)
-            if known is None and (self._since is None or seen.mtime >= self._since):
-                fresh[seen] = min(self._young.get(seen, now), now)  # a clock may be set back
-        settled = int(_SETTLED * 1e9)
-        whole = sorted(seen for seen, at in fresh.items() if now - max(0, min(at, seen.mtime)) >= settled)
-        self._young = {seen: at for seen, at in fresh.items() if seen not in set(whole)}
-        self._register(whole)
-        return bool(self._young)
+            if known is None and not (self._left and _digest(seen) in self._left):
+                yield seen
+
+    def _age(self, seen: Seen) -> int:
+        return 0 if self._looked else max(0, self.clock() - seen.mtime)
 
     def _register(self, whole: list[Seen]) -> None:
         if not whole:
@@ -125,6 +154,13 @@ class Registry:
         self.load()
         if self.files[first : first + len(fresh)] != fresh:
             raise Fenced(f"another worker reads the files of source `{self.source}`")
+
+    def _numbered(self, what: str, found: Mapping[str, str]) -> Iterator[str]:
+        """The facts of that name, from the first one on."""
+        number = 0
+        while (text := found.get(self._named(f"{what}{number}"))) is not None:
+            yield text
+            number += 1
 
     def _named(self, what: str) -> str:
         return f"files.{self.source}.{what}"
@@ -171,6 +207,20 @@ def changed(path: Path) -> Exception:
     error = unreadable(path, "it was changed after the stream had begun to read it")
     error.help = "a stream reads each file once: bring it back as it was, and give new rows in a file of a new name"
     return error
+
+
+def _seen(text: str) -> Seen:
+    kept = json.loads(text)
+    return Seen(kept["mtime"], kept["path"], kept["size"])
+
+
+def _digest(seen: Seen) -> bytes:
+    return blake2b(b"%d %d %b" % (seen.mtime, seen.size, os.fsencode(seen.path)), digest_size=_DIGEST).digest()
+
+
+def _digests(parts: Iterable[str]) -> Iterator[bytes]:
+    for part in map(b64decode, parts):
+        yield from (part[at : at + _DIGEST] for at in range(0, len(part), _DIGEST))
 
 
 def _text(seen: Seen) -> str:
