@@ -65,18 +65,9 @@ In the replacement `\1` to `\9` are what the groups matched, `\\` is a backslash
 in their own case only; code points are compared, without collations.
 
 What engines do differently is an error of `flowc lint`: word boundaries, flags, looking ahead or behind, back
-references, possessive repetitions, and a pattern that matches no characters at all (`a*`).
-
-PostgreSQL takes the longest match and other engines the first. So a pattern has to be one where these are the same:
-
-- it ends in `$`: `,? *(Inc|Corp|Corporation)\.?$`;
-- or only single characters and sets are repeated, all as often or all as seldom as can be, and its alternatives are of
-  one length: `<.*?>`, `(\d+)(st|nd|rd|th)`;
-- or it has alternatives behind nothing that is repeated, of which any two begin differently or the longer comes first:
-  `^(https|http)://(www\.)?`, `\r?\n|\r`, `^\s+|\s+$`.
-
-What is repeated may not be nothing (`(a*)*`). A group that the replacement names may not be repeated itself, and
-alternatives beside it have to begin differently. What does not fit can often be split into several `regex_replace`.
+references, possessive repetitions; a pattern that matches no characters at all (`a*`); lazy repetitions beside greedy
+ones or alternatives; alternatives of which the first that matches is not the longest (`(a|ab)c?`, which PostgreSQL
+reads the other way round); a group named in the replacement that is repeated, or that could match in two ways.
 """,
 }
 INTO = {"parse_int": "bigint", "parse_numeric": "numeric(12,2)", "parse_timestamp": "timestamp"}

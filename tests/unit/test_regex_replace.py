@@ -142,10 +142,7 @@ TAKEN = (
     (r"^\s+|\s+$", "", "\t a b\r\n", "a b"),
     (r"<.*?>", "", "<b>x</b>", "x"),
     (r"(\d{3})(\d{4})", r"\1-\2", "5551234", "555-1234"),
-    (r"(\d+)(st|nd|rd|th)", r"\1", "1st 22nd", "1 22"),
-    (r"\r?\n|\r", " ", "a\r\nb\rc\n", "a b c "),
-    (r",? *(INC|CORP|CORPORATION|(?:CO)+)\.?$", "", "A, COCO.", "A"),
-    (r"^(https|http)://(www\.)?", "", "http://www.a http://b", "a http://b"),
+    (r"((?:ab)+)c", r"<\1>", "ababc", "<abab>"),
     (r"(^|[^0-9A-Za-z_])inc", r"\1Inc.", "inc incs xinc", "Inc. Inc.s xinc"),
     (r"^(\+|00)49", "0", "004989", "089"),
     (r"[[:digit:]]+", "#", "a12b\u0663", "a#b\u0663"),
@@ -186,15 +183,9 @@ REFUSED = {
     "(a*)*": "repeats what may be nothing",
     "a*b+?": "lazy",
     "(a|b).*?c": "lazy",
-    "(a|ab)c?": "match more",
-    "^(mr|mrs) ?": "match more",
-    "(ab)+": "repeats more than one character",
-    "(?:ab)??c": "repeats more than one character",
-    r"\d+(\.\d+)?": "alternatives behind a repetition",
-    r"( +|-)(a|bc)": "alternatives behind a repetition",
-    "(aa|bbb)(aa|bbb)(aa|bbb)(aa|bbb)(aa|bbb)(aa|bbb)(aa|bbb)(aa|bbb)": "more than 200 ways",
+    "(a|ab)c?": "matches more",
     "^": "nothing",
-    "ca?(ab)?": "alternatives behind a repetition",
+    "ca?(ab)?": "matches more",
     "(?:a{200}){200}": "too large",
     "(" * 300 + "a" + ")" * 300: "more than 50 groups in each other at its character 51",
 }
@@ -208,7 +199,7 @@ def test_what_engines_read_differently_is_refused(pattern: str, words: str):
     assert raised.value.help
 
 
-@pytest.mark.parametrize("pattern", ["([ab])+", "(?:(a)|b)+", "(a|ab)(c|bcd)(d*)", "(?:ab|(a)b)c"])
+@pytest.mark.parametrize("pattern", ["(ab)+", "(?:(a)|b)+", "(a|ab)(c|bcd)(d*)", "(a|ab){2}(b*)"])
 def test_groups_that_engines_remember_differently_are_not_named(pattern: str):
     assert accepted(pattern, "-")
     assert not accepted(pattern, r"\1")

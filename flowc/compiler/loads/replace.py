@@ -11,7 +11,7 @@ import re
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.quote import text
 from flowc.compiler.regex.reader import PatternError, parse
-from flowc.compiler.regex.same import Fault, check
+from flowc.compiler.regex.same import fault
 from flowc.compiler.regex.tree import Group, nodes, write
 from flowc.errors import UsageError
 
@@ -44,10 +44,8 @@ def replaced(value: str, pattern: str, replacement: str, dialect: Dialect) -> st
             f"the pattern `{pattern}` has {error.words} at its character {error.at + 1}", code=_CODE, help=mend
         ) from None
     named = _named(replacement, sum(isinstance(n, Group) and n.number > 0 for n in nodes(tree)))
-    try:
-        check(tree, named)
-    except Fault as fault:
-        raise UsageError(f"the pattern `{pattern}` {fault.words}", code=_CODE, help=fault.mend) from None
+    if found := fault(tree, named):
+        raise UsageError(f"the pattern `{pattern}` {found.words}", code=_CODE, help=found.mend)
     pattern, new = text(write(tree, dialect.pattern_edges), dialect), text(replacement, dialect)
     if "replacement" in dialect.functions and (dollars := _dollars(replacement)) != replacement:
         new = dialect.function("replacement", new, text(dollars, dialect))

@@ -5,7 +5,7 @@ A tree means the same wherever it is written; only `$` and `\b` have words of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 Codes = tuple[tuple[int, int], ...]
@@ -81,21 +81,21 @@ def write(node: Node, edges: Mapping[str, str] = _NO_WORDS) -> str:
             return "|".join(write(branch, edges) for branch in node.branches)
 
 
-def lengths(node: Node) -> tuple[int, int | None]:
-    """The lengths of the shortest text that matches and of the longest, None where there is none."""
+def shortest(node: Node) -> int:
+    """The length of the shortest text that matches."""
     match node:
         case Chars():
-            return 1, 1
+            return 1
         case Edge():
-            return 0, 0
+            return 0
+        case Group():
+            return shortest(node.inner)
         case Repeat():
-            least, most = lengths(node.part)
-            return node.least * least, None if node.most is None or most is None else node.most * most
-    found = [lengths(part) for part in inside(node)]
-    ends = [most for _, most in found if most is not None]
-    shortest: Callable[[Iterable[int]], int] = min if isinstance(node, Choice) else sum
-    longest: Callable[[Iterable[int]], int] = max if isinstance(node, Choice) else sum
-    return shortest(least for least, _ in found), longest(ends) if len(ends) == len(found) else None
+            return node.least * shortest(node.part)
+        case Sequence():
+            return sum(shortest(part) for part in node.parts)
+        case Choice():
+            return min(shortest(branch) for branch in node.branches)
 
 
 def nodes(node: Node) -> Iterator[Node]:

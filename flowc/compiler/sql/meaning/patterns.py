@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from flowc.compiler.regex.reader import POSIX, PatternError, Syntax, parse
-from flowc.compiler.regex.tree import Group, Repeat, is_plain, lengths, nodes, write
+from flowc.compiler.regex.tree import Group, Repeat, is_plain, nodes, shortest, write
 from flowc.compiler.sql.meaning.core import Untranslatable
 
 _LINE_ENDS = r"\n\r\u0085\u2028\u2029"
@@ -107,7 +107,7 @@ def _pattern(
     found, plain = tuple(nodes(tree)), is_plain(tree)
     lazy = any(isinstance(n, Repeat) and n.lazy for n in found)
     groups = sum(isinstance(n, Group) and n.number > 0 for n in found)
-    return Pattern(text, groups, lengths(tree)[0], plain, source not in _LONGEST or (plain and not lazy))
+    return Pattern(text, groups, shortest(tree), plain, source not in _LONGEST or (plain and not lazy))
 
 
 def python_replacement(text: str, source: str, groups: int) -> str:
