@@ -1,14 +1,12 @@
-"""Writes the pages of `docs/reference/` that follow from the code: dialects, codes, modules.
+"""Writes the pages of `docs/reference/` that follow from the code: dialects, codes.
 
     python scripts/make_engine_reference.py [--check]
 
-`types.md` and `normalisers.md` show what the dialects say; `diagnostics.md` lists `docs/diagnostics/`,
-`modules.md` the modules of flowc with the first line of each docstring.
+`types.md` and `normalisers.md` show what the dialects say; `diagnostics.md` lists `docs/diagnostics/`.
 """
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -225,20 +223,6 @@ Every problem that flowc reports has a code. `flowc explain CODE` shows its page
     yield _table(["code", "what it means"], rows)
 
 
-def modules() -> Iterator[str]:
-    """Every module, by folder, in its own words."""
-    yield f"# Modules\n\n{NOTE}\nWhat each module is for. [Architecture](../architecture.md) says how they fit.\n"
-    for folder in sorted({path.parent for path in (ROOT / "flowc").rglob("*.py")}):
-        yield f"\n## {folder.relative_to(ROOT).as_posix()}/\n\n"
-        paths = sorted(folder.glob("*.py"))
-        yield _table(["module", "is for"], ([f"`{path.name}`", _first_line(path)] for path in paths))
-
-
-def _first_line(path: Path) -> str:
-    words = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    return " ".join(words.split("\n\n")[0].split()).replace("|", "\\|")
-
-
 def _table(headers: list[str], rows: Iterable[list[str]]) -> str:
     lines = [headers, ["---"] * len(headers), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
@@ -248,7 +232,6 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "types.md": types,
     "normalisers.md": normalisers,
     "diagnostics.md": diagnostics,
-    "modules.md": modules,
 }
 
 

@@ -5,6 +5,7 @@ A case is one heading with the blocks below it. Text outside fences, and fences 
 
 from __future__ import annotations
 
+import fcntl
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,9 +96,13 @@ def read_cases(path: Path) -> list[Case]:
 
 def rewrite(case: Case, outputs: dict[int, str]) -> None:
     """Replaces the text of some of a case's blocks (by their place in the case) in its file."""
-    current = next(c for c in read_cases(case.path) if c.title == case.title)
-    lines = case.path.read_text("utf-8").split("\n")
-    for index in sorted(outputs, reverse=True):
-        block = current.blocks[index]
-        lines[block.first : block.last] = outputs[index].split("\n")[:-1]
-    case.path.write_text("\n".join(lines), "utf-8")
+    with case.path.open("r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # other workers rewrite other cases of the file
+        current = next(c for c in read_cases(case.path) if c.title == case.title)
+        lines = file.read().split("\n")
+        for index in sorted(outputs, reverse=True):
+            block = current.blocks[index]
+            lines[block.first : block.last] = outputs[index].split("\n")[:-1]
+        file.seek(0)
+        file.write("\n".join(lines))
+        file.truncate()

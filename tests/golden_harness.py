@@ -7,12 +7,15 @@ Inputs:
 Outputs:
     ```diagnostics                everything lint finds, or `no diagnostics`
     ```sql DIALECT [PIPELINE] [new] [watermark=VALUE]
-                                  the statements of the loads when their targets live in that engine
+                                  the statements of the loads when their targets live in that engine, as `flowc compile`
+                                  prints them, in short lines
+    ```diff DIALECT …             how those of another engine (or of another load) differ from the `sql` block before
     ```ir|plan [PIPELINE]         what `flowc compile --to` prints
     ```run [PIPELINE…]            what `flowc run --once` prints, and its exit code where it is not 0
     ```rows CONNECTION TABLE      rows of an embedded database (or of a SELECT); all pipelines run first when an input
                                   changed since the last run
-    ```console                    `$ command` lines, each with what it prints; the exit code last where it is not 0
+    ```console                    `$ command` lines, each with what it prints (SQL of loads in short lines); the exit
+                                  code last where it is not 0
 
 A `sql` block shows a load into a table that exists as declared; with `new` the load that creates it. Blocks are taken
 in order, so a second `csv` after a `rows` is the second day.
@@ -40,10 +43,11 @@ from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.names.resolve import resolve
 from flowc.diagnostics import Reporter
+from flowc.render.plans import plan_sql
 from flowc.service.checking import checker
 from tests import warm
 from tests.golden_format import INPUTS, Block, Case
-from tests.golden_plans import plan_text
+from tests.golden_sql import difference, laid_out
 
 ROOT = Path(__file__).resolve().parents[1]
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -58,6 +62,8 @@ class Project:
 
     folder: Path
     changed: bool = True
+    sql: str = ""
+    """What the last `sql` block shows."""
 
     def put(self, block: Block) -> None:
         """Takes one input block in."""
@@ -136,6 +142,16 @@ def diagnostics(project: Project, block: Block) -> str:
 
 def sql(project: Project, block: Block) -> str:
     """The statements of every load (or of one pipeline's) with the targets on another engine."""
+    project.sql = _statements(project, block)
+    return project.sql
+
+
+def diff(project: Project, block: Block) -> str:
+    """How the statements differ from those of the last `sql` block."""
+    return difference(project.sql, _statements(project, block))
+
+
+def _statements(project: Project, block: Block) -> str:
     dialect, *words = block.arguments.split()
     options = dict(word.split("=", 1) for word in words if "=" in word)
     names = [word for word in words if word != "new" and "=" not in word]
@@ -145,7 +161,7 @@ def sql(project: Project, block: Block) -> str:
     assert not reporter.has_errors, shown(reporter)
     applies = [apply for pipeline in ir.pipelines for apply in pipeline.applies]
     texts = [_load_text(apply, new="new" in words, watermark=options.get("watermark")) for apply in applies]
-    return "\n".join(texts)
+    return laid_out("\n".join(texts))
 
 
 def _lower_for(
@@ -186,7 +202,7 @@ def _load_text(apply: Apply, *, new: bool, watermark: str | None) -> str:
         now=NOW,
         same_database=same,
     )
-    return plan_text(plan)
+    return f"{plan_sql(plan)}\n"
 
 
 def _reads(source: Sql) -> set[str]:
@@ -249,7 +265,9 @@ def _console_output(project: Project, command: str) -> str:
     assert words[0] == "flowc", "only flowc's own commands can be shown"
     done = project.flowc(words[1:])
     project.changed = project.changed and words[1] != "run"
-    return steady(done.stdout + done.stderr) + _exit_line(done.returncode)
+    is_sql = words[1] == "compile" and ("--to" not in words or words[-1] == "sql")
+    said = laid_out(done.stdout) if is_sql else done.stdout
+    return steady(said + done.stderr) + _exit_line(done.returncode)
 
 
 def _exit_line(code: int) -> str:
@@ -266,6 +284,7 @@ def steady(text: str) -> str:
 PRODUCERS: dict[str, Callable[[Project, Block], str]] = {
     "diagnostics": diagnostics,
     "sql": sql,
+    "diff": diff,
     "ir": compiled,
     "plan": compiled,
     "run": run,

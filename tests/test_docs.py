@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 import pytest
 import yaml
@@ -33,6 +35,7 @@ from flowc.compiler import stages
 from flowc.diagnostics import Reporter
 from flowc.service.checking import checker
 from tests import warm
+from tests.commands import Inside
 from tests.golden_format import Block, Case, read_cases
 from tests.golden_harness import steady
 from tests.services.machine import free_port
@@ -56,6 +59,18 @@ PIPELINE = {
 RUNNABLE = ("flowc", "cd", "(cd", "mkdir", "export", "sed", "cp", "mv", "cat", "python", "curl")
 SERVERS = {"KAFKA": "kafka", "WAREHOUSE_URL": "postgres"}
 """Names of variables, and the fixture whose address they hold in the tests."""
+STOP = re.compile(r"^(\d+)\. `(\w+)` in `(flowc/[\w/]+\.py)`:", re.MULTILINE)
+"""A stop of the way from a line of YAML to a row."""
+STOPPING = """
+connections:
+  a: { kind: sqlite, path: a.db }
+  b: { kind: sqlite, path: b.db }
+tables:
+  people: { connection: a, columns: { id: bigint primary key, name: text } }
+  kept: { connection: b, columns: { id: bigint primary key, name: text } }
+pipelines:
+  keep: { from: a, sql: "SELECT id, name FROM people", to: kept, mode: merge }
+"""
 TOPICS = "tutorial_"
 """How the names of topics in the docs begin; they are removed before and after."""
 ADDRESS = "127.0.0.1:9464"
@@ -278,6 +293,28 @@ def test_the_reference_is_current(script: str):
         [sys.executable, ROOT / "scripts" / script, "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_line_of_yaml_stops_where_the_architecture_says(tmp_path: Path):
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    stops = [(number, path, name) for number, name, path in STOP.findall(page)]
+    assert [int(number) for number, *_ in stops] == list(range(1, 11))
+    run, entered = Inside(tmp_path), []
+
+    def entering(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            entered.append((frame.f_code.co_filename, frame.f_code.co_qualname))
+
+    run.write("specs/project.yaml", STOPPING)
+    sqlite3.connect(tmp_path / "a.db").executescript("CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT);")
+    run.flowc("run", "--once")  # with what is imported then, and not to be followed
+    sys.setprofile(entering)
+    try:
+        assert run.flowc("run", "--once").code == 0
+    finally:
+        sys.setprofile(None)
+    first = [entered.index((str(ROOT / path), name)) for _, path, name in stops]
+    assert first == sorted(first)
 
 
 def test_the_hook_and_the_action_do_what_they_say(tmp_path: Path):

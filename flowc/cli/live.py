@@ -28,7 +28,7 @@ from flowc.service.sessions import Sessions, not_runnable
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class ChosenPipelines:
     """What to work on: the chosen pipelines in dependency order, and those that errors of their own keep back."""
 
     checked: CheckedSpec
@@ -38,7 +38,7 @@ class Live:
     ir: Ir
 
 
-def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None) -> Live:
+def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None) -> ChosenPipelines:
     """Compiles the project. Errors that concern the chosen pipelines are shown and end the command with code 1."""
     without_pandas()
     reporter = Reporter()
@@ -55,7 +55,7 @@ def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None
     say_errors(reporter.sorted())
     resolver = Resolver(os.environ, Path(checked.project.root))
     conceal(resolver.masker)
-    return Live(
+    return ChosenPipelines(
         checked,
         tuple(p for p in ir.pipelines if (not names or p.name in names) and p.name not in found.own),
         () if names else _broken(found),
@@ -64,7 +64,7 @@ def prepare(paths: Sequence[Path], names: Sequence[str], environment: str | None
     )
 
 
-def one(live: Live, name: str) -> Pipeline:
+def one(live: ChosenPipelines, name: str) -> Pipeline:
     """The only chosen pipeline; an error when it could not be compiled."""
     found = next((pipeline for pipeline in live.pipelines if pipeline.name == name), None)
     if found is None:

@@ -87,7 +87,7 @@ def _step(step: Step) -> str:
         case Attach():
             return _attach(step)
         case Check():
-            told = comment(f"{step.purpose}: error `{step.code}` when this returns rows")
+            told = comment(f"{step.purpose}: error `{step.code}` when this returns rows:", step.message)
             return f"{told}\n{ended(step.sql)}"
         case Expect():
             return f"{comment(f'expect {step.name}: {_tolerance(step)}')}\n{ended(step.sql)}"
@@ -106,9 +106,12 @@ def statement(step: Execute) -> str:
 
 
 def _attach(step: Attach) -> str:
-    told = f"{step.purpose}: {step.table.name} {columns_text(step.table.columns)}"
+    parts = f", partitioned by {', '.join(step.table.partition_by)}" if step.table.partition_by else ""
+    does = "adds to it, whatever others add meanwhile" if step.blind else "changes it"
+    does = "replaces all of it" if step.replaces else does
     rows = f", rows found again by {', '.join(step.identity)}" if step.identity else ""
-    return comment(told, f"the commit changes it{rows}")
+    told = f"{step.purpose}: {step.table.name} {columns_text(step.table.columns)}{parts}"
+    return comment(told, f"the commit {does}{rows}")
 
 
 def _ingest(step: Ingest, read: str) -> str:

@@ -187,6 +187,7 @@ REFUSED = {
     "^": "nothing",
     "ca?(ab)?": "matches more",
     "(?:a{200}){200}": "too large",
+    "(" * 300 + "a" + ")" * 300: "more than 50 groups in each other at its character 51",
 }
 
 

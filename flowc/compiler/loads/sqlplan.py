@@ -22,7 +22,7 @@ from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
 from flowc.compiler.loads.shown import after_writing, before_writing
 from flowc.compiler.loads.softdelete import soft_column
-from flowc.compiler.loads.staging import dropping, fields, in_source_order, plain, selected_values, staging
+from flowc.compiler.loads.staging import dropping, fields, fits_as_is, in_source_order, selected_values, staging
 from flowc.compiler.loads.watermark import remember, resume, state_tables, with_cursor
 from flowc.compiler.quote import idents
 from flowc.compiler.tables.ddl import create_schema, create_table
@@ -196,7 +196,7 @@ def streams(load: Load) -> bool:
     """Whether rows go straight into the target: nothing has to be looked at before they are written."""
     apply = load.apply
     asks = apply.keys or apply.dedupe or apply.incremental or apply.expect or _replaces_what_it_reads(load)
-    return apply.mode in ("append", "truncate") and not asks and not load.shown and not load.extras and plain(load)
+    return apply.mode in ("append", "truncate") and not asks and not load.shown and not load.extras and fits_as_is(load)
 
 
 def _replaces_what_it_reads(load: Load) -> bool:

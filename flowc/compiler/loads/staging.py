@@ -153,7 +153,7 @@ def _extra(load: Load, column: Column) -> Field:
     return Field(column.name, column, kept, kept, Conversion(_one_form(ident(column.name), kept.type, load)))
 
 
-def plain(load: Load) -> bool:
+def fits_as_is(load: Load) -> bool:
     """Whether every row can be written as it arrives, or as one expression makes it inside the same database."""
     if any(f.unparsed or f.sent for f in fields(load)):
         return False
@@ -164,7 +164,7 @@ def plain(load: Load) -> bool:
 
 def one_step(load: Load) -> bool:
     """Whether the table of rows is filled from the source at once."""
-    return plain(load) and load.apply.dedupe is None
+    return fits_as_is(load) and load.apply.dedupe is None
 
 
 def staging(load: Load) -> Iterator[Step]:

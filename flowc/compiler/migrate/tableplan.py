@@ -18,14 +18,14 @@ from flowc.compiler.quote import table
 from flowc.compiler.tables.ddl import create_schema
 from flowc.migration import Change, Managed, Risk, Statement, TableChanges, WantedTable
 
-Live = Mapping[TableName, Table]
+LiveTables = Mapping[TableName, Table]
 
 
 def plan_tables(
     connection: str,
     kind: str,
     wanted: Sequence[WantedTable],
-    live: Live,
+    live: LiveTables,
     managed: Sequence[Managed],
     others: Sequence[TableChanges] = (),
 ) -> tuple[TableChanges, ...]:

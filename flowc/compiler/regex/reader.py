@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from flowc.compiler.regex.tree import Chars, Choice, Codes, Edge, Group, Node, Repeat, Sequence, joined, write
 
-_MOST_COUNT = 255
+_MOST_COUNT, _DEEPEST = 255, 50
 _COUNT = re.compile(r"\{(\d{1,3})(?:(,)(\d{0,3}))?\}")
 _POSIX_NAME = re.compile(r":(\w+):\]")
 _SPECIAL, _SPECIAL_IN_BRACKETS = r"\.^$*+?()[]{}|", r"\[]^-&~|"
@@ -67,6 +67,7 @@ class _Reader:
     syntax: Syntax
     at: int = 0
     groups: int = 0
+    depth: int = 0
 
     @property
     def _next(self) -> str:
@@ -158,10 +159,14 @@ class _Reader:
         else:
             self.groups += 1
             number = self.groups
+        if self.depth == _DEEPEST:
+            raise PatternError(f"more than {_DEEPEST} groups in each other", start)
+        self.depth += 1
         inner = self.branches()
         if self._next != ")":
             raise PatternError("`(` without its pair", start)
         self.at += 1
+        self.depth -= 1
         return Group(inner, number)
 
     def _escape(self, start: int) -> Node:
