@@ -273,6 +273,15 @@ def test_rows_that_lack_most_columns_are_few_at_a_time(tmp_path, form, declared,
         assert [number for piece in pieces for number in piece.elements] == list(range(1, count + 1))
 
 
+@pytest.mark.parametrize(("columns", "epochs"), [(400, 1), (401, 2)])
+def test_an_epoch_of_many_columns_has_fewer_rows(project, columns, epochs):
+    put(project.path / "in", "a.jsonl", "{}\n" * (CELLS // 401 + 1))
+    more = ", ".join(f"c{number}: bigint" for number in range(columns - 2))
+    write(project, "a.jsonl", "", f"columns: {{ id: bigint, name: text, {more} }}")
+    done = project.flowc("run", "follow", "--once", "--json")
+    assert (done.json[0]["messages"], done.json[0]["epochs"]) == (CELLS // 401 + 1, epochs), done.err
+
+
 def test_types_of_lines_that_lack_most_fields_are_those_of_all_together():
     """Found a few lines at a time; the fields stand in the order of the lines, and what disagrees does so far apart."""
     odd = [1, 1.5, None, "a", "2024-01-01 00:00:00", True, [], [1], [1.5], [None], {}, {"a": 1}, [{"a": [1]}]]
