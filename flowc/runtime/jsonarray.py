@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from flowc.runtime.connectors import lines
 from flowc.runtime.connectors.files import Bytes, opened, unreadable, without_mark
-from flowc.runtime.connectors.lines import TooLong, among, line_ends, pieces
+from flowc.runtime.connectors.lines import TooLong, among, apart, line_ends, pieces
 
 _BLANK = b" \t\r\n"
 _SPACE = 64
@@ -55,6 +55,15 @@ class Lines:
     def texts(self) -> list[bytes]:
         """The lines one by one, without their ends."""
         return self.data.removesuffix(b"\n").split(b"\n")
+
+    def apart(self, count: int) -> Iterator[Lines]:
+        """All of them, so many at a time."""
+        if len(self.numbers) <= count:
+            yield self
+            return
+        for start, data in zip(range(0, len(self.numbers), count), apart(self.data, count), strict=True):
+            before = None if self.before is None else self.before + start
+            yield Lines(data, self.numbers[start : start + count], before=before)
 
     def first(self, count: int) -> Lines:
         """The first of them; of one that is too long, nothing is left."""

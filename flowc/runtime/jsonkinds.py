@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,8 +14,10 @@ import pyarrow.json as arrow_json
 
 from flowc.errors import DataError
 from flowc.runtime.connectors.files import unreadable
+from flowc.runtime.connectors.lines import apart
 from flowc.runtime.jsonodd import demand_no_constants
 from flowc.runtime.names import nameless
+from flowc.runtime.rowpieces import CELLS
 
 Line = tuple[Path, str, bytes]
 """The file of a line, where it is there in words, and the line."""
@@ -28,6 +30,7 @@ _LINES = msgspec.json.Encoder()
 _EMPTY = msgspec.Raw(b"{}")
 _WITHIN = re.compile(r"Column\(/.*/.*\) changed from", re.S)
 """What Arrow says of fields within fields that disagree about their kind."""
+_EXAMPLES = {pa.null(): None, pa.bool_(): True, pa.int64(): 1, pa.float64(): 1.5}
 _NULL = re.compile(rb"\n[ \t\r]*null")
 _KEYS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -68,8 +71,33 @@ def _emptied(lines: bytes) -> bytes:
 
 
 def _arrow_schema(lines: bytes) -> pa.Schema:
+    schemas = list(map(_schema_together, _few(lines)))
+    examples = ({field.name: _example(field.type) for field in schema} for schema in schemas)
+    return schemas[0] if len(schemas) == 1 else _schema_together(_LINES.encode_lines(examples))
+
+
+def _few(lines: bytes) -> Iterator[bytes]:
+    """Whole lines, so few at once that the NULLs are few with which Arrow fills in what only some of them have."""
+    count = lines.count(b"\n")
+    if count < 2 or count * lines.count(b":") <= CELLS:
+        yield lines
+        return
+    for half in apart(lines, (count + 1) // 2):
+        yield from _few(half)
+
+
+def _schema_together(lines: bytes) -> pa.Schema:
     options = arrow_json.ReadOptions(block_size=len(lines) + 1)
     return arrow_json.read_json(io.BytesIO(lines), options).schema
+
+
+def _example(kind: pa.DataType) -> object:
+    """A value of which Arrow makes the type."""
+    if pa.types.is_list(kind):
+        return [_example(kind.value_type)]
+    if pa.types.is_struct(kind):
+        return {field.name: _example(field.type) for field in kind.fields}
+    return "2000-01-01" if pa.types.is_timestamp(kind) else _EXAMPLES.get(kind, "")
 
 
 def at_odds(lines: Sequence[Line]) -> DataError | None:

@@ -68,11 +68,8 @@ class JsonShape:
     raw: pa.Schema
     columns: tuple[Column, ...]
     guessed: bool
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of the rows."""
-        return pa.schema(list(map(_field, self.columns)))
+    schema: pa.Schema
+    """Of the rows."""
 
 
 def json_shape(read: FilesRead, options: JsonOptions, paths: Sequence[Path]) -> JsonShape:
@@ -84,7 +81,8 @@ def json_shape(read: FilesRead, options: JsonOptions, paths: Sequence[Path]) -> 
     found = _declared(read.columns) if read.columns else _inferred(paths, options, skips=read.skips)
     columns = read.columns or tuple(_text_for_times(field) for field in found)
     raw = pa.schema([pa.field(field.name, _roomy(field.type)) for field in found])
-    return JsonShape(raw, tuple(columns), guessed=read.inferred or not read.columns)
+    guessed = read.inferred or not read.columns
+    return JsonShape(raw, tuple(columns), guessed, pa.schema(list(map(_field, columns))))
 
 
 def _declared(columns: Sequence[Column]) -> pa.Schema:

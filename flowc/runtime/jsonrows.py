@@ -19,7 +19,7 @@ from flowc.runtime.connectors.files import Files, intact, json_options
 from flowc.runtime.fit import CODE, shorten
 from flowc.runtime.jsonarray import Lines, json_lines
 from flowc.runtime.jsonl import json_shape, rows_of, told, wrong_in
-from flowc.runtime.rowpieces import Piece
+from flowc.runtime.rowpieces import Piece, most_rows
 
 
 @dataclass
@@ -39,7 +39,8 @@ class JsonRows:
     def pieces(self, path: Path) -> Iterator[Piece]:
         """The rows of one file, some megabytes of lines at a time."""
         for lines in intact(path, json_lines(path, self._options.max_line)):
-            yield self._piece(path, lines)
+            for part in lines.apart(most_rows(self._shape.columns)):
+                yield self._piece(path, part)
 
     def _piece(self, path: Path, lines: Lines) -> Piece:
         if lines.long is not None:

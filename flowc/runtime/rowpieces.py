@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from flowc.catalog import Column
 from flowc.runtime.aside import Unread
+from flowc.types import DataType
+
+CELLS = 8_000_000
+"""So many values are held at once, with the NULLs of rows that lack a column."""
+
+
+def most_rows(columns: Iterable[Column]) -> int:
+    """How many rows of these columns are held at once, counted with the fields within others."""
+    return CELLS // max(1, sum(_width(column.type) for column in columns)) or 1
+
+
+def _width(kind: DataType) -> int:
+    return 1 + sum(_width(field) for _, field in kind.fields) + (_width(kind.element) if kind.element else 0)
 
 
 @dataclass(frozen=True, slots=True)

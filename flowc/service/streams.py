@@ -17,6 +17,7 @@ from flowc.compiler.streamplan.targets import FindTable, unseen
 from flowc.durations import parse_duration, parse_size
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
+from flowc.runtime.rowpieces import most_rows
 from flowc.runtime.streams.compute import Compute, Origin, fail, schema_of
 from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.lettersjudged import MET
@@ -144,6 +145,8 @@ def planned(spec: RawSpec, stream: Stream, live: FindTable = unseen) -> StreamPl
     whole = typed(stream)
     if not whole.unplanned:
         demand_tables(whole, live, letters=stream.on_error == "dlq")
+    most = min((most_rows(source.columns or ()) for source in whole.sources), default=limits.max_rows)
+    limits = replace(limits, max_rows=min(limits.max_rows, most))
     return plan_stream(whole, limits, start, delivery=delivery, live=live)
 
 

@@ -12,10 +12,18 @@ from contextlib import closing
 from functools import cache
 
 import pyarrow as pa
+import pyarrow.json as arrow_json
 import pytest
 
+from flowc.catalog import Column
 from flowc.errors import DataError
+from flowc.plan import FilesRead
 from flowc.runtime.codecs.discover import discover
+from flowc.runtime.connectors.files import Files
+from flowc.runtime.jsonkinds import schema_of
+from flowc.runtime.jsonrows import JsonRows
+from flowc.runtime.rowpieces import CELLS
+from flowc.types import BIGINT
 from tests.streams.filefolder import put
 
 SPEC = """
@@ -231,6 +239,59 @@ def test_messages_with_too_many_fields_are_an_error():
     assert len(discover(messages(10_000))) == 10_000
     with pytest.raises(DataError, match="more than 10000 fields"):
         discover(messages(10_001))
+
+
+def test_fields_within_others_count_among_those_of_messages():
+    def messages(count: int) -> pa.BinaryArray:
+        within = [{"o": {f"c{n}": 1}} for n in range(count // 2)] + [{"l": [{f"c{n}": 1}]} for n in range(count // 2)]
+        return pa.array([json.dumps(message).encode() for message in within], pa.binary())
+
+    assert [len(column.type.fields) for column in discover(messages(9_998))] == [4_999, 0]
+    with pytest.raises(DataError, match="more than 10000 fields, counted with those within others"):
+        discover(messages(10_000))
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json"])
+@pytest.mark.parametrize("declared", [False, True])
+@pytest.mark.parametrize(("columns", "count", "together"), [
+    (1_000, CELLS // 1_000, 1), (1_000, CELLS // 1_000 + 1, 2), (8, 10_001, 1), (9_999, 1, 1),
+])  # fmt: skip
+def test_rows_that_lack_most_columns_are_few_at_a_time(tmp_path, form, declared, columns, count, together):
+    """Each value that is not there takes memory and time as one that is; lines and elements keep their numbers."""
+    rows = [json.dumps({f"c{number % columns}": number}) for number in range(max(count, columns))][-count:]
+    rows[0] = json.dumps(dict.fromkeys((f"c{number}" for number in range(columns)), 1))
+    put(tmp_path / "in", f"a.{form}", "[" + ",\n".join(rows) + "]" if form == "json" else "\n".join(rows) + "\n")
+    given = tuple(Column(f"c{number}", BIGINT) for number in range(columns)) if declared else None
+    found = JsonRows(FilesRead("d", f"a.{form}", form, {}, given), Files({"uri": "in"}, tmp_path))
+    pieces = list(found.pieces(found.paths[0]))
+    assert len(pieces) == together
+    assert sum(piece.batch.num_rows for piece in pieces) == count
+    assert [line for piece in pieces for line in piece.lines] == list(range(1, count + 1))
+    last = pieces[-1].batch.slice(pieces[-1].batch.num_rows - 1).to_pylist()[0]
+    assert {name: value for name, value in last.items() if value is not None} == json.loads(rows[-1])
+    if form == "json":
+        assert [number for piece in pieces for number in piece.elements] == list(range(1, count + 1))
+
+
+@pytest.mark.parametrize(("columns", "epochs"), [(400, 1), (401, 2)])
+def test_an_epoch_of_many_columns_has_fewer_rows(project, columns, epochs):
+    put(project.path / "in", "a.jsonl", "{}\n" * (CELLS // 401 + 1))
+    more = ", ".join(f"c{number}: bigint" for number in range(columns - 2))
+    write(project, "a.jsonl", "", f"columns: {{ id: bigint, name: text, {more} }}")
+    done = project.flowc("run", "follow", "--once", "--json")
+    assert (done.json[0]["messages"], done.json[0]["epochs"]) == (CELLS // 401 + 1, epochs), done.err
+
+
+def test_types_of_lines_that_lack_most_fields_are_those_of_all_together():
+    """Found a few lines at a time; the fields stand in the order of the lines, and what disagrees does so far apart."""
+    odd = [1, 1.5, None, "a", "2024-01-01 00:00:00", True, [], [1], [1.5], [None], {}, {"a": 1}, [{"a": [1]}]]
+    lines = [{"id": number, f"c{number}": odd[number % len(odd)]} for number in range(5_000)]
+    lines += [{"c0": 2.5}, {"c2": "b"}, {"c4": "no time"}, {"c6": ["a"]}, {"c9": [True]}, {"c10": {"b": 1}}]
+    data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    options = arrow_json.ReadOptions(block_size=len(data) + 1)
+    assert schema_of(data) == arrow_json.read_json(io.BytesIO(data), options).schema
+    with pytest.raises(ValueError, match=r"Column\(/c1\) changed from number to string"):
+        schema_of(data + b'{"c1": "a"}\n')
 
 
 @pytest.mark.parametrize(("form", "rows", "size"), [

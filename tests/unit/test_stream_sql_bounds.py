@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlglot import parse_one
 
 from flowc.compiler import stages
+from flowc.compiler.sql.tablerefs import outer_tables
 from flowc.diagnostics import Reporter
 from flowc.service.checking import checker
 from tests.unit.project import write
@@ -111,3 +113,25 @@ def test_values_that_the_optimizer_looks_at_again_and_again_are_bounded(tmp_path
     assert codes(tmp_path, query(8)) == []
     assert codes(tmp_path, query(9)) == ["sql-too-deep"]
     assert codes(tmp_path, f"SELECT {'coalesce(id, ' * 20}1{')' * 20} AS x FROM lines") == []
+
+
+def many(item: str, count: int) -> str:
+    """A SELECT of so many items, of which each has a number of its own."""
+    return f"SELECT {', '.join(item.format(number) for number in range(count))} FROM lines"
+
+
+@pytest.mark.parametrize(("sql", "code"), [
+    (many("sum(id) OVER (ORDER BY id) AS a{}", 1_400), ["batch-dependent"]),
+    (many("id", 5_500), ["duplicate-output-column"]), (many("f{}(id)", 1_000), ["unknown-function"] * 1_000),
+])  # fmt: skip
+def test_what_stands_in_one_select_thousands_of_times_takes_its_own_time(tmp_path: Path, sql: str, code: list[str]):
+    """Each item looked at all of the others."""
+    assert codes(tmp_path, sql) == code
+
+
+def test_the_tables_of_thousands_of_ctes_are_found_at_once():
+    """Each was compared with all CTEs before it."""
+    tree = parse_one(f"WITH {', '.join(f'c{number} AS (SELECT id FROM s)' for number in range(5_000))} SELECT 1")
+    started = time.process_time()
+    assert len(list(outer_tables(tree, "postgres"))) == 5_000
+    assert time.process_time() - started < 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from flowc.compiler.front.specfiles import project_root, read_text
-from flowc.compiler.front.yamltree import TreeMap, parse, plain
+from flowc.compiler.front.yamltree import MAX_ALIASED, MAX_DEPTH, TreeMap, parse, plain
 from flowc.diagnostics import Diagnostic, Reporter, Severity
 from flowc.source import SourceFile
 from tests.unit.project import load
@@ -86,6 +87,16 @@ def test_aliases_cannot_explode() -> None:
     bomb += "".join(f"{b}: &{b} [{','.join(['*' + a] * 10)}]\n" for a, b in pairwise(names))
     _, diagnostics = read(bomb)
     assert [d.code for d in diagnostics] == ["alias-expansion"]
+
+
+@pytest.mark.parametrize(("text", "most", "code"), [
+    (lambda count: f"a: {'[' * (count - 1)}{']' * (count - 1)}", MAX_DEPTH, "nesting-too-deep"),
+    # each alias stands for a list and its ten values
+    (lambda count: f"a: &a [{'1, ' * 10}]\nb: [{'*a, ' * count}]", MAX_ALIASED // 11, "alias-expansion"),
+])  # fmt: skip
+def test_what_is_just_within_a_limit_is_read(text: Callable[[int], str], most: int, code: str) -> None:
+    assert read(text(most))[1] == []
+    assert [found.code for found in read(text(most + 1))[1]] == [code]
 
 
 def test_empty_files_are_a_warning(tmp_path: Path) -> None:

@@ -15,44 +15,54 @@ Edit = tuple[int, int, str]
 
 def outer_tables(tree: exp.Expression, engine: str) -> Iterator[exp.Table]:
     """The nodes of tables that are named, as they are written: what is no CTE where it stands."""
+    named = _Named(engine)
     for table in tree.find_all(exp.Table):
         is_hint = table.arg_key == "indexed" or isinstance(table.parent, exp.Lock | exp.JoinHint)
-        named = isinstance(table.this, exp.Identifier) and not is_hint
-        if named and (table.args.get("db") or not _is_cte(table, engine)):
+        is_named = isinstance(table.this, exp.Identifier) and not is_hint
+        if is_named and (table.args.get("db") or not named.holds(table)):
             yield table
 
 
-def _is_cte(table: exp.Table, engine: str) -> bool:
-    name = fold(table.this, engine)
-    node: exp.Expression = table
-    while node.parent is not None:
-        parent = node.parent
-        if isinstance(parent, exp.With):
-            ctes: Sequence[exp.Expression] = _seen(parent, node, table, engine)
-        else:
-            with_ = parent.args.get("with_")
-            ctes = with_.expressions if with_ is not None and with_ is not node else ()
-        if any(fold(cte.args["alias"].this, engine) == name for cte in ctes):
-            return True
-        node = parent
-    return False
+class _Named:
+    """The CTEs of each WITH by their names, so that a table is not compared with all of them."""
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+        self._ctes: dict[int, dict[str, list[exp.Expression]]] = {}
+
+    def holds(self, table: exp.Table) -> bool:
+        """Whether a table is one of the CTEs where it stands."""
+        name = fold(table.this, self._engine)
+        node: exp.Expression = table
+        while (parent := node.parent) is not None:
+            inside = isinstance(parent, exp.With)
+            with_ = parent if inside else parent.args.get("with_")
+            if with_ is not None and with_ is not node:
+                ctes = self._of(with_).get(name, ())
+                if any(not inside or _sees(node, cte, table, self._engine) for cte in ctes):
+                    return True
+            node = parent
+        return False
+
+    def _of(self, with_: exp.With) -> dict[str, list[exp.Expression]]:
+        if id(with_) not in self._ctes:
+            found = self._ctes[id(with_)] = dict[str, list[exp.Expression]]()
+            for cte in with_.expressions:
+                found.setdefault(fold(cte.args["alias"].this, self._engine), []).append(cte)
+        return self._ctes[id(with_)]
 
 
-def _seen(with_: exp.With, cte: exp.Expression, table: exp.Table, engine: str) -> list[exp.Expression]:
-    """The CTEs of a WITH that a table in one of them may be.
+def _sees(inside: exp.Expression, cte: exp.Expression, table: exp.Table, engine: str) -> bool:
+    """Whether a table inside of one CTE of a WITH may be another, or the same.
 
     SQLite sees all of them always, others all of a recursive one; DuckDB and DataFusion see those before, and where it
     is recursive, in the second branch of a UNION, the CTE itself.
     """
-    ctes: list[exp.Expression] = with_.expressions
-    before = ctes[: cte.index]
-    if engine == "sqlite":
-        return ctes
-    if not with_.args.get("recursive"):
-        return before
-    if engine not in ("duckdb", "datafusion"):
-        return ctes
-    return [*before, cte] if _is_recursive(cte, table) else before
+    if engine == "sqlite" or cte.index < inside.index:
+        return True
+    if not inside.parent.args.get("recursive"):
+        return False
+    return engine not in ("duckdb", "datafusion") or (cte is inside and _is_recursive(inside, table))
 
 
 def _is_recursive(cte: exp.Expression, table: exp.Table) -> bool:

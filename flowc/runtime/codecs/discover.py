@@ -7,7 +7,7 @@ text that looks like a time today may not tomorrow; what differs from message to
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import reduce
+from dataclasses import dataclass, field
 from itertools import islice
 
 import msgspec
@@ -23,6 +23,8 @@ _MOST = 10_000
 _DOUBLE = DataType(Kind.FLOAT64)
 _NUMERIC = DataType(Kind.DECIMAL)
 _JSON = DataType(Kind.JSON)
+_STRUCT, _ARRAY = DataType(Kind.STRUCT), DataType(Kind.ARRAY)
+_KINDS: dict[type, DataType] = {bool: BOOLEAN, float: _DOUBLE, str: TEXT, dict: _STRUCT, list: _ARRAY}
 _WIDTH = {BIGINT: 0, _DOUBLE: 1, _NUMERIC: 2}
 """Numbers, each of which holds what those before it hold."""
 
@@ -33,18 +35,18 @@ def discover(values: pa.BinaryArray | pa.LargeBinaryArray) -> tuple[Column, ...]
     Messages that are no objects are passed over; no columns come of none.
 
     Raises:
-        DataError: they have more than 10,000 fields.
+        DataError: they have more than 10,000 fields, counted with those within others.
     """
-    kind = UNKNOWN
+    whole, fields = _Seen(), 0
     for found in _objects(values):
-        kind = _wider(kind, _seen(found))
-        if len(kind.fields) > _MOST:
-            message = f"the first messages have more than {_MOST} fields"
+        fields += whole.add(found)
+        if fields > _MOST:
+            message = f"the first messages have more than {_MOST} fields, counted with those within others"
             raise DataError(message, code="unknown-source-columns", help="declare `columns`")
-    if wrong := nameless(name for name, _ in kind.fields):
+    if wrong := nameless(whole.parts):
         message = f"of the first messages, {wrong}"
         raise DataError(message, code="unknown-source-columns", help="declare `columns`")
-    return tuple(Column(name, _settled(field)) for name, field in kind.fields)
+    return tuple(Column(name, part.settled()) for name, part in whole.parts.items())
 
 
 def _objects(values: pa.Array) -> Iterable[dict[str, object]]:
@@ -57,16 +59,46 @@ def _objects(values: pa.Array) -> Iterable[dict[str, object]]:
             yield found
 
 
-def _seen(value: object) -> DataType:
-    """The type of one value; UNKNOWN for null."""
+@dataclass(slots=True)
+class _Seen:
+    """What the values of one field were, and those of its parts: of an object's fields, and of a list's elements, `""`.
+
+    `kind` is UNKNOWN for null, and says nothing of the parts.
+    """
+
+    kind: DataType = UNKNOWN
+    parts: dict[str, _Seen] = field(default_factory=dict)
+
+    def add(self, value: object) -> int:
+        """Takes in one more value; how many fields it has that none before it had."""
+        self.kind, new = _wider(self.kind, _kind(value)), 0
+        for name, part in _parts(value):
+            if name not in self.parts:
+                self.parts[name] = _Seen()
+                new += isinstance(value, dict)
+            new += self.parts[name].add(part)
+        return new
+
+    def settled(self) -> DataType:
+        """The type with json wherever nothing was seen: json holds whatever comes."""
+        if self.kind == _STRUCT and self.parts:
+            return DataType(Kind.STRUCT, fields=tuple((name, part.settled()) for name, part in self.parts.items()))
+        if self.kind == _ARRAY and self.parts and (element := self.parts[""].settled()) != _JSON:
+            return DataType(Kind.ARRAY, element=element)
+        return _JSON if self.kind in (UNKNOWN, _STRUCT, _ARRAY) else self.kind
+
+
+def _parts(value: object) -> Iterable[tuple[str, object]]:
     if isinstance(value, dict):
-        return DataType(Kind.STRUCT, fields=tuple((name, _seen(field)) for name, field in value.items()))
-    if isinstance(value, list):
-        return DataType(Kind.ARRAY, element=reduce(_wider, map(_seen, value), UNKNOWN))
+        return value.items()
+    return (("", part) for part in value) if isinstance(value, list) else ()
+
+
+def _kind(value: object) -> DataType:
     if isinstance(value, int) and not isinstance(value, bool):
         low, high = INTEGER_RANGES[Kind.INT64]
         return BIGINT if low <= value <= high else _NUMERIC
-    return {bool: BOOLEAN, float: _DOUBLE, str: TEXT}.get(type(value), UNKNOWN)
+    return _KINDS.get(type(value), UNKNOWN)
 
 
 def _wider(one: DataType, other: DataType) -> DataType:
@@ -75,28 +107,4 @@ def _wider(one: DataType, other: DataType) -> DataType:
         return one
     if one == UNKNOWN:
         return other
-    if one in _WIDTH and other in _WIDTH:
-        return max(one, other, key=_WIDTH.__getitem__)
-    if one.kind is other.kind is Kind.STRUCT:
-        return _joined(dict(one.fields), dict(other.fields))
-    if one.kind is other.kind is Kind.ARRAY:
-        return DataType(Kind.ARRAY, element=_wider(one.element or UNKNOWN, other.element or UNKNOWN))
-    return _JSON
-
-
-def _joined(one: dict[str, DataType], other: dict[str, DataType]) -> DataType:
-    names = dict.fromkeys((*one, *other))
-    fields = ((name, _wider(one.get(name, UNKNOWN), other.get(name, UNKNOWN))) for name in names)
-    return DataType(Kind.STRUCT, fields=tuple(fields))
-
-
-def _settled(kind: DataType) -> DataType:
-    """The type with json wherever nothing was seen: json holds whatever comes."""
-    if kind == UNKNOWN or (kind.kind is Kind.STRUCT and not kind.fields):
-        return _JSON
-    if kind.kind is Kind.ARRAY:
-        element = _settled(kind.element or UNKNOWN)
-        return _JSON if element == _JSON else DataType(Kind.ARRAY, element=element)
-    if kind.kind is Kind.STRUCT:
-        return DataType(Kind.STRUCT, fields=tuple((name, _settled(field)) for name, field in kind.fields))
-    return kind
+    return max(one, other, key=_WIDTH.__getitem__) if one in _WIDTH and other in _WIDTH else _JSON

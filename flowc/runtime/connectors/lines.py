@@ -72,6 +72,17 @@ def among(lines: bytes, most: int) -> Iterator[bytes | TooLong]:
         yield lines[at:]
 
 
+def apart(lines: bytes, count: int) -> Iterator[bytes]:
+    """Whole lines, so many at a time."""
+    ends = line_ends(lines)[count - 1 :: count].tolist() if len(lines) > count else []
+    start = 0
+    for end in ends:
+        yield lines[start : end + 1]
+        start = end + 1
+    if start < len(lines):
+        yield lines[start:]
+
+
 def line_ends(data: bytes) -> npt.NDArray[np.int64]:
     """The places of all line feeds."""
     return np.flatnonzero(np.frombuffer(data, np.uint8) == _LF)

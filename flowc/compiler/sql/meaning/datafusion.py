@@ -235,15 +235,21 @@ def _closed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def _beside_distinct(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A sum beside DISTINCT values: the engine's optimizer would sum it twice, and flowc's sums are of other types."""
-    select = node.parent_select
-    distinct = select is not None and any(_is_distinct(each, select) for each in select.find_all(exp.Distinct))
-    if not distinct or isinstance(node.parent, exp.Filter | exp.Window) or isinstance(node.this, exp.Distinct):
+    select = None if isinstance(node.parent, exp.Filter | exp.Window) else node.parent_select
+    if select is None or isinstance(node.this, exp.Distinct) or not _aggregates_distinct(select):
         return None
     return exp.Filter(this=node.copy(), expression=exp.Where(this=exp.true()))
 
 
-def _is_distinct(node: exp.Expression, select: exp.Expression) -> bool:
-    return isinstance(node.parent, exp.AggFunc) and node.parent_select is select
+def _aggregates_distinct(select: exp.Expression) -> bool:
+    """Whether an aggregate of a SELECT itself has DISTINCT values; looked for once, however many sums ask."""
+    if _DISTINCT not in select.meta:
+        found = (each for each in select.find_all(exp.Distinct) if isinstance(each.parent, exp.AggFunc))
+        select.meta[_DISTINCT] = any(each.parent_select is select for each in found)
+    return bool(select.meta[_DISTINCT])
+
+
+_DISTINCT = "flowc.distinct"
 
 
 _OWN: Rules = {

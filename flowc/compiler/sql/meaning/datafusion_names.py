@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from sqlglot import exp
@@ -15,11 +16,16 @@ from flowc.compiler.sql.relations import CALLED, OWNERS
 def name_outputs(select: exp.Select) -> None:
     """Names what a query within gives without an alias, as PostgreSQL does."""
     names = [item.meta.get(CALLED) or item.alias_or_name.lower() for item in select.expressions]
-    for item, name in zip(list(select.expressions), names, strict=True):
-        if item.meta.get(CALLED) and names.count(name) == 1:
-            named = exp.Alias(alias=exp.to_identifier(name, quoted=True))
-            item.replace(named)
-            named.set("this", item)
+    counts = Counter(names)
+    items = [_once(item, name, counts) for item, name in zip(select.expressions, names, strict=True)]
+    if any(isinstance(item, exp.Alias) and item.parent is None for item in items):
+        select.set("expressions", items)
+
+
+def _once(item: exp.Expression, name: str, counts: Counter[str]) -> exp.Expression:
+    """An item with the name that it is called by, where no other is called so."""
+    is_named = item.meta.get(CALLED) and counts[name] == 1
+    return exp.Alias(this=item, alias=exp.to_identifier(name, quoted=True)) if is_named else item
 
 
 def _owned(node: exp.Expression, pair: Pair) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build, call
@@ -184,17 +186,21 @@ def having_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def distinct_names(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """DataFusion wants each column of a SELECT to have its own name."""
-    seen: set[object] = set()
-    for place, item in enumerate(list(node.expressions), 1):
+    seen, items = set[object](), list(node.expressions)
+    taken = Counter(item.alias_or_name for item in items)
+    for place, item in enumerate(items, 1):
         if _has_name(item):
             continue
         cast_column = isinstance(item, exp.Cast) and isinstance(item.this, exp.Column)
         key = _written(item.this if cast_column else item)
         if _is_nameless(item) or key in seen:
-            taken = {e.alias_or_name for e in node.expressions}
-            name = item.this.name if cast_column and item.this.name not in taken else f"_c{place}"
-            item.replace(exp.alias_(item.copy(), name, quoted=True))
+            name = item.this.name if cast_column and not taken[item.this.name] else f"_c{place}"
+            taken.subtract((item.alias_or_name,))
+            taken.update((name,))
+            items[place - 1] = exp.alias_(item.copy(), name, quoted=True)
         seen.add(key)
+    if any(new is not old for new, old in zip(items, node.expressions, strict=True)):
+        node.set("expressions", items)
     return None
 
 
