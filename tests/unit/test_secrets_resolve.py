@@ -206,6 +206,15 @@ def test_addresses_are_shown_without_secrets(address: str, shown: str | None) ->
             "postgres://u@h/d, file:///a/b@c, 'https://'||host||'@'",
             "postgres://u@h/d, file:///a/b@c, 'https://'||host||'@'",
         ),
+        ("ATTACH 'md:d?motherduck_token=t0ken' AS d", "ATTACH 'md:d?motherduck_token=***' AS d"),
+        (
+            "https://b.example/x?X-Amz-Signature=0f3a&v=12345 is gone",
+            "https://b.example/x?X-Amz-Signature=***&v=12345 is gone",
+        ),
+        (
+            "https://u:pw@h/x?sig=0f3a%3D, x?token=${TOKEN}, '%?token=%'",
+            "https://u:***@h/x?sig=***, x?token=${TOKEN}, '%?token=%'",
+        ),
         (f"at postgres://u:{'p' * 5_000}@h: no", "at postgres://u:***@h: no"),
         (f"at postgres://///{'u' * 300}:pw@h and x://a:b/c:d@e", f"at postgres://///{'u' * 300}:***@h and x://a:***@e"),
     ],
