@@ -32,6 +32,7 @@ _WORDS = re.compile(
     r"(?:(?:'(?P<single>(?:[^'\\]|\\.)*)'|\"(?P<double>(?:[^\"\\]|\\.)*)\")(?=[\s;]|$)|(?P<bare>.+?)(?=(?<!\s)\s++[\w.-]++\s*+=|$))",
     re.DOTALL,
 )
+_NAMED = re.compile(r"[?&](?P<name>[\w.%-]+)=(?P<secret>(?:\$\{[^{}]*\}|[^\s'\"`&,;)])+)")
 _PARAMETER = re.compile(r"[?&;=]")
 _PORT = re.compile(r"\d+(?:[/?#,]|$)")
 _JSON_TEXT = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")(?P<key>\s*:)?')
@@ -85,8 +86,16 @@ def mask_address(text: str) -> str:
 
 
 def places_in_prose(text: str) -> list[Place]:
-    """Where passwords stand in the addresses that occur in a text, each of them without spaces and quotes."""
-    return [place for place in _passwords(text) if written_out(text[slice(*place)])] if "@" in text else []
+    """Where secrets stand in the addresses that occur in a text, each of them without spaces and quotes."""
+    found = [*(_passwords(text) if "@" in text else ()), *_parameters(text)]
+    return sorted(place for place in found if written_out(text[slice(*place)]))
+
+
+def _parameters(text: str) -> Iterator[Place]:
+    """Those named by a parameter: `md:orders?motherduck_token=…`."""
+    for match in _NAMED.finditer(text):
+        if len(match["secret"]) >= _SHORT and names_secret(unquote(match["name"])):
+            yield match.span("secret")
 
 
 def _passwords(text: str) -> Iterator[Place]:
@@ -100,7 +109,7 @@ def _passwords(text: str) -> Iterator[Place]:
 
 
 def mask_addresses(text: str) -> str:
-    """Prose with the passwords masked of the addresses in it."""
+    """Prose with the secrets masked of the addresses in it."""
     return _without(text, places_in_prose(text))
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from flowc.compiler.front.connections import EMBEDDED
 from flowc.compiler.front.kinds import secret_options, secrets_of
 from flowc.compiler.front.spec import ConnectionSpec
 from flowc.errors import UsageError
+from flowc.locations import PATH_OPTIONS, local_path, url_path
 from flowc.masking import MASK, REFERENCE, is_password, mask_address, names_secret, secret_places
 from flowc.service.secrets import Resolver
 
-_PATHS = frozenset({"path", "uri", "ca_file", "cert_file", "key_file", "credentials_file", "private_key_file"})
 _STRANGE = re.compile(r"[@/?#\[\]\s]|%(?![0-9A-Fa-f]{2})")
-_FILE_URL = re.compile(r"(?i:duckdb|sqlite)(?:\+[a-z0-9]+)?:(?://)?/?(?P<path>.*)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +40,25 @@ def open_options(connection: ConnectionSpec, resolver: Resolver) -> OpenOptions:
         resolver.masker.remember_secret(secret.value)
     if isinstance(url := values.get("url"), str):
         _check_address(url, connection.name.value)
-    if kind in ("sqlite", "duckdb") and isinstance(values.get("url"), str):
-        match = _FILE_URL.match(str(values.pop("url")))
-        if match is None:  # one in memory would take all rows, and forget them
+    if kind in EMBEDDED and isinstance(url, str):
+        path = url_path(url, _called("url", connection))
+        if path is None:  # one in memory would take all rows, and forget them
             message = f"the `url` of connection `{connection.name.value}` is no address of {kind}"
             raise UsageError(message, code="unusable-option", help=f"url: {kind}:///app.db")
-        values["path"] = match["path"] or ":memory:"
-    for key in values.keys() & _PATHS:
-        values[key] = absolute(str(values[key]), resolver.root)
+        values["path"] = local_path(path, _called("url", connection))
+        del values["url"]
+    for key in values.keys() & PATH_OPTIONS:
+        values[key] = _absolute(local_path(str(values[key]), _called(key, connection)), resolver.root)
     return OpenOptions(kind, values)
 
 
-def absolute(path: str, root: Path) -> str:
-    """A local path, starting at the project root; `:memory:` and addresses (`s3://…`) stay as they are."""
-    if path.startswith(":") or "://" in path:
-        return path.removeprefix("file://") if path.startswith("file:///") else path
-    return os.path.normpath(root / os.path.expanduser(path))
+def _called(option: str, connection: ConnectionSpec) -> str:
+    return f"`{option}` of connection `{connection.name.value}`"
+
+
+def _absolute(path: str, root: Path) -> str:
+    """A path starting at the project root; `:memory:` stays as it is."""
+    return path if path.startswith(":") else os.path.normpath(root / os.path.expanduser(path))
 
 
 def _check_address(url: str, connection: str) -> None:

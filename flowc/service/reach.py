@@ -29,7 +29,7 @@ def reach(connection: ConnectionSpec, resolver: Resolver) -> str:
     if path is not None and path != ":memory:" and not Path(str(path)).exists():
         return _creatable(Path(str(path)))
     folder = str(options.values.get("uri", "."))
-    if "://" not in folder and not Path(folder).exists():
+    if not Path(folder).exists():
         return "no folder yet, the first run creates it"
     database = open_database(options.kind, options.values)
     try:
@@ -48,9 +48,6 @@ def _creatable(path: Path) -> str:
 
 
 def _files(uri: str) -> str:
-    if "://" in uri:
-        message = "files in object stores cannot be opened in this version"
-        raise UsageError(message, code="not-runnable-yet", help="use a local folder as `uri`")
     if not Path(uri).is_dir() and not glob(uri):
         raise EngineError(f"there is no folder `{uri}`", code="connection-failed", help=f"create it: `mkdir -p {uri}`")
     return f"files: {sum(1 for entry in Path(uri).rglob('*') if entry.is_file())} below {uri}"

@@ -68,7 +68,10 @@ def test_a_listed_variable_is_read(tmp_path: Path) -> None:
     assert "undefined-environment-variable" in made.flowc("lint").out
 
 
-@pytest.mark.parametrize("name", ["SHOP_PASSWORD", "PROD_PASSWORD", "PGPASSWORD", "FLOWC_DSN_SHOP"])
+@pytest.mark.parametrize(
+    "name",
+    ["SHOP_PASSWORD", "PROD_PASSWORD", "PGPASSWORD", "FLOWC_DSN_SHOP", "motherduck_token", "AZURE_STORAGE_ACCOUNT_KEY"],
+)
 def test_what_connections_use_cannot_be_listed(name: str, tmp_path: Path) -> None:
     made = _project(tmp_path, f"'{{{{ env.{name} }}}}'", f"env: [REGION, {name}]")
     for command in ("lint", "compile"):

@@ -6,13 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from flowc.errors import FlowcError, TransientError
+from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.masking import mask_address, mask_addresses, redact
 from flowc.render import full
 from flowc.service.options import open_options, shown_options
@@ -161,7 +162,8 @@ def test_a_value_is_a_secret_unless_its_place_is_known_to_hold_none(
     (tmp_path / "x").write_text("report")
     given = {"X": "report", "MY_TOKEN": "report", "PW": "hunter2", "URL": "postgres://u:hunter2@h"}
     resolver = Resolver(given, tmp_path)
-    open_options(project.connections["c"], resolver)
+    with suppress(UsageError):  # what cannot be opened is a secret all the same
+        open_options(project.connections["c"], resolver)
     assert resolver.redact("the report") == ("the ***" if secret else "the report")
     if "{PW}" in option or "{URL}" in option:
         assert resolver.redact("hunter2, unter2") == "***, ***"
@@ -204,6 +206,15 @@ def test_addresses_are_shown_without_secrets(address: str, shown: str | None) ->
             "postgres://u@h/d, file:///a/b@c, 'https://'||host||'@'",
             "postgres://u@h/d, file:///a/b@c, 'https://'||host||'@'",
         ),
+        ("ATTACH 'md:d?motherduck_token=t0ken' AS d", "ATTACH 'md:d?motherduck_token=***' AS d"),
+        (
+            "https://b.example/x?X-Amz-Signature=0f3a&v=12345 is gone",
+            "https://b.example/x?X-Amz-Signature=***&v=12345 is gone",
+        ),
+        (
+            "https://u:pw@h/x?sig=0f3a%3D, x?token=${TOKEN}, '%?token=%'",
+            "https://u:***@h/x?sig=***, x?token=${TOKEN}, '%?token=%'",
+        ),
         (f"at postgres://u:{'p' * 5_000}@h: no", "at postgres://u:***@h: no"),
         (f"at postgres://///{'u' * 300}:pw@h and x://a:b/c:d@e", f"at postgres://///{'u' * 300}:***@h and x://a:***@e"),
     ],
@@ -232,7 +243,7 @@ connections:
   by_url: { kind: duckdb, url: "duckdb:///b.db" }
   absolute: { kind: sqlite, url: "sqlite:////tmp/c.db" }
   drop: { kind: files, uri: in/../inbox }
-  bucket: { kind: files, uri: s3://b/c, options: { secret_access_key: "k3y" } }
+  bucket: { kind: files, uri: file:///b/c, options: { secret_access_key: "k3y" } }
 """
 
 
@@ -244,7 +255,7 @@ def test_options_are_ready_to_open(tmp_path: Path) -> None:
     assert {name: o.values.get("path") or o.values.get("uri") or o.values["url"] for name, o in opened.items()} == {
         "pg": "postgres://u:hunter2@h/d", "lite": f"{tmp_path}/data/a.db", "nobody": f"{tmp_path}/~no-such-user/a.db",
         "memory": ":memory:",
-        "by_url": f"{tmp_path}/b.db", "absolute": "/tmp/c.db", "drop": f"{tmp_path}/inbox", "bucket": "s3://b/c",
+        "by_url": f"{tmp_path}/b.db", "absolute": "/tmp/c.db", "drop": f"{tmp_path}/inbox", "bucket": "/b/c",
     }  # fmt: skip
     assert resolver.redact("hunter2 k3yx k3y") == "*** k3yx ***"
     assert resolver.redact("the end of it is unter2") == "the end of it is ***"
@@ -260,12 +271,33 @@ def test_an_address_of_another_kind_opens_no_database_in_memory(url: str, tmp_pa
     assert failed.value.message == "the `url` of connection `db` is no address of sqlite"
 
 
+@pytest.mark.parametrize(
+    ("option", "place", "said"),
+    [
+        ("uri", "s3://key:hunter2@b/c", "`uri` of connection `{c` is an address of an object store"),
+        ("uri", "hunter2:x", "`uri` of connection `{c` is no path on this machine"),
+        ("path", "md:d?motherduck_token=hunter2", "`path` of connection `{c` is an address of MotherDuck"),
+        ("url", "duckdb:md:d?motherduck_token=hunter2", "`url` of connection `{c` is an address of MotherDuck"),
+        ("url", "duckdb:///d?motherduck_token=hunter2", "`url` of connection `{c` has parameters behind a `?`"),
+    ],
+)
+def test_references_to_places_that_are_not_on_this_machine(option: str, place: str, said: str, tmp_path: Path) -> None:
+    """Never a file of that name, which would hold the token."""
+    kind = "files" if option == "uri" else "duckdb"
+    project, _ = load(tmp_path, f"connections: {{ '{{c': {{ kind: {kind}, {option}: '${{P}}' }} }}")
+    assert project is not None
+    with pytest.raises(FlowcError) as failed:
+        open_options(project.connections["{c"], Resolver({"P": place}, tmp_path))
+    assert failed.value.message.startswith(said)
+    assert "hunter2" not in failed.value.message + str(failed.value.help)
+
+
 def test_options_are_shown_without_secrets(tmp_path: Path) -> None:
     project, _ = load(tmp_path, CONNECTIONS + '  plain: { kind: postgres, url: "postgres://u:hunter2@h/d" }\n')
     assert project is not None
     assert [dict(shown_options(project.connections[n])) for n in ("pg", "plain", "bucket")] == [
         {"url": "postgres://u:${PW}@h/d"}, {"url": "postgres://u:***@h/d"},
-        {"uri": "s3://b/c", "options": {"secret_access_key": "***"}},
+        {"uri": "file:///b/c", "options": {"secret_access_key": "***"}},
     ]  # fmt: skip
 
 

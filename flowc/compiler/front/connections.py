@@ -25,6 +25,8 @@ SCHEMES = {
     "sqlite": "sqlite", "redshift": "redshift", "amqp": "rabbitmq", "amqps": "rabbitmq",
 }  # fmt: skip
 """The kind of a connection by the scheme of its DSN."""
+EMBEDDED = frozenset({"sqlite", "duckdb"})
+"""The kinds of databases that are files."""
 
 USER_FILE = ".flowc/connections.yaml"
 _PREFIX = "FLOWC_DSN"

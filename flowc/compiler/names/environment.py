@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from flowc.compiler.front.spec import ProjectSpec
 from flowc.diagnostics import Reporter
 
-_CREDENTIALS = frozenset(
-    ("VAULT_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD", "MYSQL_PWD", "FLOWC_DSN")
-)
-"""What clients of stores and databases look for, whether a connection names it or not."""
+_CREDENTIALS = frozenset((
+    "VAULT_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_CLIENT_SECRET",
+    "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN",
+    "GOOGLE_SERVICE_ACCOUNT_KEY", "MOTHERDUCK_TOKEN", "PGPASSWORD", "MYSQL_PWD", "FLOWC_DSN",
+))  # fmt: skip
+"""What clients of stores and databases look for, named by a connection or not, some of them in small letters."""
 _DSN = "FLOWC_DSN_"
 
 
@@ -31,4 +33,4 @@ def check_environment(project: ProjectSpec, reporter: Reporter) -> None:
 def _use(variable: str, project: ProjectSpec) -> str | None:
     if connection := project.kept_from_sql.get(variable):
         return f"connection `{connection}` uses it"
-    return "it opens connections" if variable in _CREDENTIALS or variable.startswith(_DSN) else None
+    return "it opens connections" if variable.upper() in _CREDENTIALS or variable.startswith(_DSN) else None

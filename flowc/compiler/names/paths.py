@@ -9,6 +9,7 @@ from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.spec import ConnectionSpec, Name, ProjectSpec, RawSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.raw import name_at
+from flowc.locations import without_scheme
 
 
 def reach(project: ProjectSpec) -> Reach:
@@ -29,9 +30,9 @@ def check_module(function: RawSpec, lookup: Lookup) -> None:
 def check_below(path: Name, connection: ConnectionSpec, lookup: Lookup) -> bool:
     """Whether a path stays below the connection's `uri`, as it is written; where links lead is seen when it is used."""
     uri = str(connection.options.get("uri", "."))
-    base = os.path.normpath(os.path.join(lookup.project.root, uri.removeprefix("file://")))
+    base = os.path.normpath(os.path.join(lookup.project.root, without_scheme(uri)))
     whole = os.path.normpath(os.path.join(base, path.value.replace("\\", "/")))
-    if ("://" in uri and not uri.startswith("file://")) or "${" in uri:
+    if "${" in uri:
         base, whole = "/base", os.path.normpath(os.path.join("/base", path.value))
     if PurePath(whole).is_relative_to(base):
         return True

@@ -16,6 +16,7 @@ from flowc.compiler.passes.misplaced_dead_letters import misplaced_dead_letters
 from flowc.compiler.passes.not_repeatable import not_repeatable
 from flowc.compiler.passes.null_comparison import null_comparison
 from flowc.compiler.passes.open_pivot import open_pivot
+from flowc.compiler.passes.place_elsewhere import place_elsewhere
 from flowc.compiler.passes.secret_literal import secret_literal
 from flowc.compiler.passes.secret_reference import secret_reference
 from flowc.compiler.passes.select_star import select_star
@@ -28,9 +29,9 @@ from flowc.diagnostics import Reporter
 Lint = Callable[[CheckedSpec, Ir | None, Reporter], None]
 
 LINTS: tuple[Lint, ...] = (
-    secret_literal, secret_reference, foreign_address, shared_target, conflicting_merge_keys, misplaced_dead_letters,
-    unlike_files, append_at_least_once, merge_key_not_unique, unstable_key, select_star, null_comparison,
-    limit_without_order, open_pivot, window_columns, not_repeatable, batch_dependent,
+    secret_literal, secret_reference, foreign_address, place_elsewhere, shared_target, conflicting_merge_keys,
+    misplaced_dead_letters, unlike_files, append_at_least_once, merge_key_not_unique, unstable_key, select_star,
+    null_comparison, limit_without_order, open_pivot, window_columns, not_repeatable, batch_dependent,
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.connections import SCHEMES
+from flowc.compiler.front.connections import EMBEDDED, SCHEMES
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter
 
@@ -22,8 +22,7 @@ def foreign_address(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) ->
             continue
         match = _SCHEME.match(url)
         other = SCHEMES.get(match[1].lower()) if match else None
-        embedded = kind in ("sqlite", "duckdb")
-        if other == kind or (kind, other) in _ALSO or not (embedded or (match and match[2])):
+        if other == kind or (kind, other) in _ALSO or not (kind in EMBEDDED or (match and match[2])):
             continue
         what = f"an address of {other}, and its kind is" if other else "no address of"
         message = f"`url` of connection `{connection.name.value}` is {what} `{kind}`"
@@ -34,4 +33,4 @@ def foreign_address(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) ->
 def _first(kind: str) -> str:
     """What addresses of a kind begin with."""
     scheme = next(scheme for scheme, named in SCHEMES.items() if named == kind)
-    return f"{scheme}:///" if kind in ("sqlite", "duckdb") else f"{scheme}://"
+    return f"{scheme}:///" if kind in EMBEDDED else f"{scheme}://"

@@ -16,6 +16,7 @@ import pyarrow.dataset as datasets
 
 from flowc.catalog import Column, Table, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
+from flowc.locations import local_path
 from flowc.runtime.arrow import data_type
 from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.extras import driver
@@ -34,10 +35,7 @@ class Lake:
 
     def __init__(self, options: Mapping[str, object]) -> None:
         uri = text(options, "uri") or "."
-        if "://" in uri and not uri.startswith("file://"):
-            message = f"Delta tables in `{uri.partition('://')[0]}://` cannot be read or written yet"
-            raise UsageError(message, code="not-runnable-yet", help="uri: ./lake")
-        self.folder = Path(text(options, "root") or "") / uri.removeprefix("file://")
+        self.folder = Path(text(options, "root") or "") / local_path(uri, "`uri`")
 
     @property
     def own(self) -> Path:

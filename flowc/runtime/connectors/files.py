@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from flowc.catalog import Column
 from flowc.durations import parse_size, size_text
 from flowc.errors import DataError, EngineError, UsageError
+from flowc.locations import local_path
 from flowc.plan import FilesRead
 from flowc.runtime.connectors.filelooks import not_text
 from flowc.runtime.connectors.folder import Folder, shown
@@ -60,10 +61,7 @@ class Files:
 
     def __init__(self, options: Mapping[str, object], root: Path | None = None) -> None:
         uri = text(options, "uri") or "."
-        if "://" in uri and not uri.startswith("file://"):
-            message = f"`{uri.partition('://')[0]}://` files cannot be read yet"
-            raise UsageError(message, code="not-runnable-yet", help="uri: ./folder")
-        self.folder = (root or Path()) / uri.removeprefix("file://")
+        self.folder = (root or Path()) / local_path(uri, "`uri`")
         self.options = cast("Mapping[str, object]", options.get("read") or {})
 
     def find(self, path: str) -> tuple[Path, ...]:

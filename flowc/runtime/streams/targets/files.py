@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.errors import UsageError
+from flowc.locations import local_path
 from flowc.runtime.connectors.folder import Folder
 from flowc.runtime.fit import fit
 from flowc.runtime.streams.epoch import Epoch
@@ -54,10 +54,7 @@ class FilesWriter:
     _full: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        if "://" in self.uri and not self.uri.startswith("file://"):
-            message = f"`{self.plan.name}`: files in `{self.uri.partition('://')[0]}://` cannot be written yet"
-            raise UsageError(message, code="not-runnable-yet", help="uri: ./folder")
-        self._home = Path(self.uri.removeprefix("file://"))
+        self._home = Path(local_path(self.uri, "`uri`"))
         self._log = FileLog(self._home / self.plan.address, self.stream, self.pause, self.was)
         self._rolling = Rolling(self._publish, self.plan.roll.age)
         self._columns = tuple(c for c in self.plan.columns if c.name not in self.plan.partition_by)
