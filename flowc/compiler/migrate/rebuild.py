@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from flowc.catalog import Column, Index, Table, TableName, counts
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.quote import ident, idents, table
 from flowc.compiler.tables.ddl import comments, create_index, create_table
@@ -22,19 +23,19 @@ def rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[
     made = rebuilt_table(situation, alterations)
     name, new = situation.live.name, _new_name(situation.live.name)
     bare = replace(made, name=new, indexes=tuple(i for i in made.indexes if i.constraint), comment=None)
-    create = create_table(bare, replace(situation.dialect, comments=False))
-    statements = [
-        Statement(f"DROP TABLE IF EXISTS {table(new)}", "clear away what an earlier attempt left"),
-        *(Statement(sql, "make the table as it will be") for sql in create),
-        Statement(_copy(made, new, situation), "copy the rows", rewrites=True, scans=True),
-        Statement(f"DROP TABLE {table(name)}", "drop the table as it was"),
-        Statement(f"ALTER TABLE {table(new)} RENAME TO {ident(name.name)}", "put the new one in its place"),
-    ]
     indexes = (_index(index, situation) for index in made.indexes if not index.constraint)
-    statements += [Statement(sql, "index it") for sql in indexes]
-    if situation.dialect.comments:
-        statements += [Statement(sql, "describe it") for sql in comments(made, situation.dialect)]
-    return tuple(statements)
+    described = comments(made, situation.dialect) if situation.dialect.comments else ()
+    create = create_table(bare, replace(situation.dialect, comments=False))
+    steps = [
+        (Act.DROP_TABLE, f"DROP TABLE IF EXISTS {table(new)}", "clear away what an earlier attempt left"),
+        *((Act.MAKE_TABLE, sql, "make the table as it will be") for sql in create),
+        (Act.COPY_ROWS, _copy(made, new, situation), "copy the rows"),
+        (Act.DROP_TABLE, f"DROP TABLE {table(name)}", "drop the table as it was"),
+        (Act.RENAME_TABLE, f"ALTER TABLE {table(new)} RENAME TO {ident(name.name)}", "put the new one in its place"),
+        *((Act.CREATE_INDEX, sql, "index it") for sql in indexes),
+        *((Act.COMMENT, sql, "describe it") for sql in described),
+    ]
+    return tuple(statement(*step, situation.dialect) for step in steps)
 
 
 def _new_name(name: TableName) -> TableName:

@@ -13,6 +13,7 @@ from flowc.compiler.migrate.bound import made_by_engine
 from flowc.compiler.migrate.compare import Comparison, compare
 from flowc.compiler.migrate.describe import describe, index_words, written
 from flowc.compiler.migrate.engines import ENGINES
+from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.words import Engine
 from flowc.compiler.quote import table
 from flowc.compiler.tables.ddl import create_schema
@@ -55,7 +56,7 @@ def _one(wanted: WantedTable, live: Table | None, last: Managed | None) -> Table
 def created(wanted: WantedTable) -> Change:
     """The change that makes a table. Raises UsageError for one that the engine cannot have."""
     engine = ENGINES[wanted.kind]
-    statements = _committed(engine.create(wanted.table, DIALECTS[wanted.kind]), engine)
+    statements = engine.create(wanted.table, DIALECTS[wanted.kind])
     parts = _parts(wanted.table)
     return Change(
         "create_table", wanted.label, Risk.ADDITIVE, "create table",
@@ -81,8 +82,7 @@ def _changes(found: Comparison, engine: Engine) -> tuple[Change, ...]:
     if any(statements is None for statements in spelled):
         return _rebuilt(found, engine, described)
     return tuple(
-        replace(change, statements=_committed(statements or (), engine))
-        for change, statements in zip(described, spelled, strict=True)
+        replace(change, statements=statements or ()) for change, statements in zip(described, spelled, strict=True)
     )
 
 
@@ -98,7 +98,7 @@ def _combined(found: Comparison, engine: Engine, described: Sequence[Change]) ->
     if not described or engine.combine is None:
         return ()
     blocked = any(change.blocked for change in described)
-    statements = () if blocked else _committed(engine.combine(found.situation, found.alterations), engine)
+    statements = () if blocked else engine.combine(found.situation, found.alterations)
     if len(described) == 1:
         return (replace(described[0], statements=statements),)
     label = found.situation.label
@@ -120,16 +120,12 @@ def _spell(
     return tuple(replace(s, repair=True) for s in statements) if statements and repairs else statements
 
 
-def _committed(statements: Sequence[Statement], engine: Engine) -> tuple[Statement, ...]:
-    return tuple(s if engine.together else replace(s, transactional=False) for s in statements)
-
-
 def _rebuilt(found: Comparison, engine: Engine, described: Sequence[Change]) -> tuple[Change, ...]:
     label = found.situation.label
     assert engine.rebuild is not None, label
     lost = _lost(found, engine)
     blocked = lost or any(change.blocked for change in described)
-    statements = () if blocked else _committed(engine.rebuild(found.situation, found.alterations), engine)
+    statements = () if blocked else engine.rebuild(found.situation, found.alterations)
     parts = tuple(replace(change, part_of=label) for change in described)
     summary = "make the table anew with the changes above: the engine cannot make them in place"
     return (
@@ -161,7 +157,7 @@ def _dropped(connection: str, kind: str, entry: Managed, live: Table) -> TableCh
         "drop the table, which the specs no longer declare",
         before=", ".join(_parts(live)),
         parts=_parts(live),
-        statements=() if blocked else _committed(engine.drop(live, DIALECTS[kind]), engine),
+        statements=() if blocked else engine.drop(live, DIALECTS[kind]),
         blocked=blocked,
         rows=f"SELECT count(*) FROM {table(live.name)}",
         notes=_notes("drop_table", engine),
@@ -178,9 +174,8 @@ def _with_schemas(found: Sequence[TableChanges], dialect: Dialect) -> Iterator[T
         if creates and schema and schema not in made and dialect.schemas and not dialect.attached:
             made.add(schema)
             first = changes.changes[0]
-            together = ENGINES[changes.kind].together
-            statement = Statement(create_schema(schema, dialect), f"make the schema {schema}", transactional=together)
+            make = statement(Act.MAKE_SCHEMA, create_schema(schema, dialect), f"make the schema {schema}", dialect)
             changes = replace(
-                changes, changes=(replace(first, statements=(statement, *first.statements)), *changes.changes[1:])
+                changes, changes=(replace(first, statements=(make, *first.statements)), *changes.changes[1:])
             )
         yield changes

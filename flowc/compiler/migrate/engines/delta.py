@@ -13,7 +13,9 @@ from dataclasses import replace
 from flowc.catalog import Column, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.loads.attach import table_to_be
+from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.rebuild import kept_value, rebuilt_table
 from flowc.compiler.migrate.words import Engine, alter
 from flowc.compiler.quote import ident, idents, table, text
@@ -25,7 +27,7 @@ def _create(wanted: Table, dialect: Dialect) -> tuple[Statement, ...]:
     made = table_to_be(wanted)
     sql = f"CREATE TABLE {_definition(made, dialect)}"
     commit = TableCommit(CommitKind.CREATE, replace(made, indexes=()), _none_of(made.columns, dialect))
-    return (Statement(sql, f"make {wanted.name}", commit=commit),)
+    return (replace(statement(Act.MAKE_TABLE, sql, f"make {wanted.name}", dialect), commit=commit),)
 
 
 def _definition(made: Table, dialect: Dialect) -> str:
@@ -48,15 +50,23 @@ def _none_of(columns: tuple[Column, ...], dialect: Dialect) -> str:
     return f"SELECT {values} WHERE 1 = 0"
 
 
-def _drop(live: Table, _: Dialect) -> tuple[Statement, ...]:
+def _drop(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
     commit = TableCommit(CommitKind.DROP, Table(live.name, ()))
-    return (Statement(f"DROP TABLE {table(live.name)}", f"drop {live.name}", commit=commit),)
+    return tuple(replace(drop, commit=commit) for drop in words.drop_table(live, dialect))
+
+
+_ACTS = {
+    CommitKind.ADD_COLUMN: Act.ADD_COLUMN,
+    CommitKind.DROP_NOT_NULL: Act.DROP_NOT_NULL,
+    CommitKind.COMMENT_COLUMN: Act.COMMENT,
+}
 
 
 def _logged(kind: CommitKind, column: Column, situation: Situation, action: str, rows: str = "") -> Statement:
     """A change of one column that only the log says."""
     commit = TableCommit(kind, Table(situation.live.name, (column,)), rows)
-    return Statement(alter(situation, action), f"{kind.replace('_', ' ')} {column.name}", commit=commit)
+    purpose = f"{kind.replace('_', ' ')} {column.name}"
+    return replace(statement(_ACTS[kind], alter(situation, action), purpose, situation.dialect), commit=commit)
 
 
 def _add_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
@@ -88,10 +98,8 @@ def _comment_column(alteration: Alteration, situation: Situation) -> tuple[State
 
 
 def _comment_table(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    name, comment = situation.live.name, alteration.comment or ""
-    commit = TableCommit(CommitKind.COMMENT_TABLE, Table(name, (), comment=comment))
-    sql = f"COMMENT ON TABLE {table(name)} IS {text(comment, situation.dialect)}"
-    return (Statement(sql, "describe the table", commit=commit),)
+    commit = TableCommit(CommitKind.COMMENT_TABLE, Table(situation.live.name, (), comment=alteration.comment or ""))
+    return tuple(replace(comment, commit=commit) for comment in words.comment_table(alteration, situation))
 
 
 def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
@@ -104,11 +112,8 @@ def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple
     )
     sql = f"CREATE OR REPLACE TABLE {_definition(made, situation.dialect)} AS\n{rows}"
     described = (a for a in alterations if a.kind == "comment_table")
-    whole = Statement(
-        sql, "write the table anew", lock="a writer that comes first makes it begin again", rewrites=True, scans=True,
-        commit=commit,
-    )  # fmt: skip
-    return (whole, *(statement for alteration in described for statement in _comment_table(alteration, situation)))
+    whole = replace(statement(Act.WRITE_ANEW, sql, "write the table anew", situation.dialect), commit=commit)
+    return (whole, *(comment for alteration in described for comment in _comment_table(alteration, situation)))
 
 
 def _rewritten(situation: Situation, alterations: tuple[Alteration, ...]) -> Table:
@@ -150,7 +155,6 @@ DELTA = Engine(
         "comment_column": _comment_column,
         "comment_table": _comment_table,
     },
-    together=False,
     rebuild=_rebuild,
     create=_create,
     drop=_drop,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.facts import Act
 from flowc.compiler.migrate.rebuild import rebuild
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, Words, alter, is_constant, one
@@ -45,7 +46,7 @@ def _alter_type(alteration: Alteration, situation: Situation) -> tuple[Statement
         return None
     kind, value = spell(now.type, situation.dialect), retype(was, now, situation).value
     action = f"ALTER COLUMN {ident(was.name)} SET DATA TYPE {kind} USING {value}"
-    return one(alter(situation, action), f"change the type of {was.name}")
+    return one(Act.ALTER_TYPE, situation, alter(situation, action), f"change the type of {was.name}")
 
 
 def _loses(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[str, ...]:

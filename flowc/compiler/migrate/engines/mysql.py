@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from flowc.catalog import Column, Table
-from flowc.compiler.dialect import Dialect
-from flowc.compiler.migrate import words
+from flowc.catalog import Column
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.engines.mysql_refusals import held, keeps
+from flowc.compiler.migrate.facts import Act, combined
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.migrate.words import Engine, alter
 from flowc.compiler.quote import ident, idents, table, text
@@ -24,32 +23,35 @@ from flowc.types import Kind
 
 _ANEW = ("alter_type", "set_not_null", "drop_not_null", "alter_generation", "comment_column")
 """What writes a column's definition anew."""
-_COPIED = ("alter_type", "set_not_null", "drop_not_null", "alter_generation", "add_key", "drop_key")
-"""What writes the whole table anew."""
-_MOMENT = "readers and writers wait for a moment (metadata lock)"
 _COUNTER = "AUTO_INCREMENT"
 
 
 def _combine(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
     clauses = [*_columns(situation, alterations), *_others(situation, alterations)]
-    kinds = {alteration.kind for alteration in alterations}
     guarded = any(_silent(alteration, situation) for alteration in alterations)
-    name = table(situation.live.name)
-    statement = Statement(
-        alter(situation, ",\n  ".join(clauses)), f"alter {situation.live.name}", lock=_lock(kinds, guarded),
-        rewrites=bool(kinds.intersection(_COPIED)), scans=bool(kinds.intersection((*_COPIED, "create_index"))),
-        guard=(f"LOCK TABLES {name} WRITE", "UNLOCK TABLES") if guarded else None,
-    )  # fmt: skip
-    return (statement,)
+    acts = {_ACTS[alteration.kind] for alteration in alterations} | ({Act.LOCK_TABLE} if guarded else set())
+    sql, name = alter(situation, ",\n  ".join(clauses)), table(situation.live.name)
+    made = combined(acts, sql, f"alter {situation.live.name}", situation.dialect)
+    return (replace(made, guard=(f"LOCK TABLES {name} WRITE", "UNLOCK TABLES") if guarded else None),)
 
 
-def _lock(kinds: set[str], guarded: bool) -> str:
-    """What others wait for. Most changes of a type copy the table, which only readers outlive."""
-    if guarded:
-        return "readers and writers wait (LOCK TABLES … WRITE)"
-    if kinds.intersection(("alter_type", "alter_generation")):
-        return "writers wait (ALGORITHM=COPY), readers for a moment (metadata lock)"
-    return _MOMENT
+_ACTS = {
+    "add_column": Act.ADD_COLUMN,
+    "drop_column": Act.DROP_COLUMN,
+    "rename_column": Act.RENAME_COLUMN,
+    "alter_type": Act.ALTER_TYPE,
+    "set_default": Act.SET_DEFAULT,
+    "drop_default": Act.DROP_DEFAULT,
+    "set_not_null": Act.SET_NOT_NULL,
+    "drop_not_null": Act.DROP_NOT_NULL,
+    "alter_generation": Act.ALTER_GENERATION,
+    "add_key": Act.ADD_KEY,
+    "drop_key": Act.DROP_KEY,
+    "create_index": Act.CREATE_INDEX,
+    "drop_index": Act.DROP_INDEX,
+    "comment_column": Act.COMMENT,
+    "comment_table": Act.COMMENT,
+}
 
 
 def _silent(alteration: Alteration, situation: Situation) -> bool:
@@ -152,15 +154,9 @@ def _refuses(alteration: Alteration, situation: Situation) -> str | None:
     return f"the column's definition would lose {', '.join(lost)}: change it by hand" if lost else None
 
 
-def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
-    return tuple(replace(statement, lock=_MOMENT) for statement in words.drop_table(live, dialect))
-
-
 MYSQL = Engine(
     {},
-    together=False,
     combine=_combine,
-    drop=_drop_table,
     refuses=_refuses,
     keeps=keeps,
     limits=(

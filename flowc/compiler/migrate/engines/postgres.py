@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
 from flowc.catalog import Column, Index, Table, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import words
@@ -16,10 +20,11 @@ from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.compare import key_index
 from flowc.compiler.migrate.engines.postgres_leftovers import drop_leftovers
 from flowc.compiler.migrate.engines.postgres_refusals import has_heirs, keeps, refuses
-from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE, SHARE_UPDATE, require
+from flowc.compiler.migrate.engines.postgres_require import require
 from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shadow, wants_shadow
+from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.retype import retype
-from flowc.compiler.migrate.words import Engine, Words, alter
+from flowc.compiler.migrate.words import Engine, alter, index_in_schema, one
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import column_definition, create_index, index_name, made_name, spell
 from flowc.compiler.tables.made import expression, is_stored, way
@@ -27,13 +32,27 @@ from flowc.migration import Statement
 from flowc.types import TEMPORAL, DataType, Kind
 
 
-def _brief(found: Words) -> Words:
-    """Words whose statement holds everybody off, for a moment."""
+def _add_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    filled = _fills(alteration.column.default, situation.dialect)
+    return words.add_column(alteration, situation, Act.ADD_COLUMN_FILLED if filled else Act.ADD_COLUMN)
 
-    def brief(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-        return tuple(replace(s, lock=EXCLUSIVE) for s in found(alteration, situation) or ())
 
-    return brief
+def _fills(default: str | None, dialect: Dialect) -> bool:
+    """Whether the rows that are there get a value each, so that they are written. Of no function is that denied."""
+    if counts(default):
+        return way(default) != "computed" or is_stored(default)
+    try:
+        tree = sqlglot.parse_one(default or "NULL", read=dialect.sqlglot)
+    except SqlglotError:
+        return True
+    return any(not isinstance(call, _ONCE) for call in tree.find_all(exp.Func))
+
+
+_ONCE = (
+    exp.Cast, exp.Array, exp.Case, exp.If, exp.Coalesce, exp.And, exp.Or,
+    exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.Localtimestamp, exp.CurrentUser,
+)  # fmt: skip
+"""What is the same for all rows of a statement."""
 
 
 def _set_not_null(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
@@ -58,24 +77,23 @@ def _retyped(was: Column, now: Column, using: str, situation: Situation) -> tupl
 
     A counter stays on: it is no wish of the specs, and its numbers fit every type that the column may get.
     """
-    name, kind = ident(now.name), spell(now.type, situation.dialect)
+    name, kind, typed = ident(now.name), spell(now.type, situation.dialect), f"change the type of {now.name}"
     carried = was.carried if now.type.kind in _CARRYING else ()
     collation = "".join(f" {words}" for words in carried if words.startswith("COLLATE") and now.type.kind is Kind.TEXT)
-    steps = [(f"TYPE {kind}{collation}{using}", f"change the type of {now.name}")]
-    steps += [(f"SET {words}", "as it was kept before") for words in carried if not words.startswith("COLLATE")]
+    act = Act.ALTER_TYPE if using else Act.ALTER_TYPE_KEEPING_BYTES
+    steps = [(act, f"TYPE {kind}{collation}{using}", typed)]
+    kept = [words for words in carried if not words.startswith("COLLATE")]
+    steps += [(Act.SET_STORAGE, f"SET {words}", "as it was kept before") for words in kept]
     if was.default is not None and not counts(was.default):
-        steps.insert(0, ("DROP DEFAULT", "take the default off"))
-        steps += [(f"SET DEFAULT {now.default}", "put the default on")] if now.default is not None else []
+        steps.insert(0, (Act.DROP_DEFAULT, "DROP DEFAULT", "take the default off"))
+        put = (Act.SET_DEFAULT, f"SET DEFAULT {now.default}", "put the default on")
+        steps += [put] if now.default is not None else []
+    actions = [(act, alter(situation, f"ALTER COLUMN {name} {action}"), purpose) for act, action, purpose in steps]
     counter = _COUNTER.fullmatch(was.default or "") if now.type.kind in _COUNTED else None
-    widened = "ALTER SEQUENCE {} AS {}".format(counter[1].replace("''", "'"), kind) if counter else ""
-    changes = tuple(
-        Statement(
-            alter(situation, f"ALTER COLUMN {name} {action}"), purpose, lock=EXCLUSIVE,
-            rewrites=bool(using) and action.startswith("TYPE"),
-        )
-        for action, purpose in steps
-    )  # fmt: skip
-    return (*changes, Statement(widened, f"let the counter of {now.name} count as far")) if widened else changes
+    if counter:
+        widened = "ALTER SEQUENCE {} AS {}".format(counter[1].replace("''", "'"), kind)
+        actions.append((Act.WIDEN_COUNTER, widened, f"let the counter of {now.name} count as far"))
+    return tuple(statement(*action, situation.dialect) for action in actions)
 
 
 _CARRYING = (Kind.TEXT, Kind.BINARY, Kind.JSON, Kind.ARRAY)
@@ -87,7 +105,8 @@ _COUNTED = (Kind.INT16, Kind.INT32, Kind.INT64)
 
 def _alone_with(situation: Situation) -> Statement:
     lock = f"LOCK TABLE {table(situation.live.name)} IN ACCESS EXCLUSIVE MODE"
-    return Statement(lock, "let nobody write while the values are looked at", lock=EXCLUSIVE, recheck=True)
+    purpose = "let nobody write while the values are looked at"
+    return replace(statement(Act.LOCK_TABLE, lock, purpose, situation.dialect), recheck=True)
 
 
 def keeps_bytes(old: DataType, new: DataType) -> bool:
@@ -110,10 +129,10 @@ def _index(index: Index, situation: Situation) -> Statement:
     purpose = f"index {', '.join(index.columns)}"
     if not situation.live.plain:
         # Indexes of partitioned tables cannot be built concurrently.
-        return Statement(sql, purpose, lock="SHARE", scans=True)
+        return statement(Act.CREATE_INDEX, sql, purpose, situation.dialect)
     concurrently = sql.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
-    undo = _unfinished(index, situation)
-    return Statement(concurrently, purpose, transactional=False, lock=SHARE_UPDATE, scans=True, undo=undo)
+    made = statement(Act.CREATE_INDEX_CONCURRENTLY, concurrently, purpose, situation.dialect)
+    return replace(made, undo=_unfinished(index, situation))
 
 
 def _unfinished(index: Index, situation: Situation) -> tuple[str, str]:
@@ -132,28 +151,26 @@ def _drop_index(alteration: Alteration, situation: Situation) -> tuple[Statement
     assert index is not None
     if index.constraint:
         drop = alter(situation, f"DROP CONSTRAINT {ident(index.name or '')}")
-        return (Statement(drop, f"drop the constraint {index.name}", lock=EXCLUSIVE),)
-    (statement,) = words.drop_index(alteration, situation) or ()
+        return one(Act.DROP_CONSTRAINT, situation, drop, f"drop the constraint {index.name}")
     if not situation.live.plain:
-        return (replace(statement, lock=EXCLUSIVE),)
-    sql = statement.sql.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
-    return (replace(statement, sql=sql, transactional=False, lock=SHARE_UPDATE),)
+        return words.drop_index(alteration, situation) or ()
+    sql = f"DROP INDEX CONCURRENTLY {index_in_schema(index, situation)}"
+    return one(Act.DROP_INDEX_CONCURRENTLY, situation, sql, f"drop index {index.name}")
 
 
 def _add_key(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
     live, key = situation.live, alteration.key
     if not live.plain:
-        action = f"ADD PRIMARY KEY ({idents(key)})"
-        return (Statement(alter(situation, action), "add the primary key", lock=EXCLUSIVE, scans=True),)
+        return one(Act.ADD_KEY, situation, alter(situation, f"ADD PRIMARY KEY ({idents(key)})"), "add the primary key")
     index, name = Index(key, unique=True, name=key_index(live.name)), ident(key_name(situation))
     built = [i for i in (replace(index, name=key_name(situation)), index) if i in situation.renamed_live.indexes]
     build = () if built else (_index(index, situation),)
     used = ident((built or [index])[0].name or "")
     use = alter(situation, f"ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {used}")
     return (
-        *(statement for column in key if _may_be_null(column, situation) for statement in require(column, situation)),
+        *(required for column in key if _may_be_null(column, situation) for required in require(column, situation)),
         *build,
-        Statement(use, "make it the primary key", lock=EXCLUSIVE),
+        *one(Act.ADD_KEY_BY_INDEX, situation, use, "make it the primary key"),
     )
 
 
@@ -178,43 +195,36 @@ def _alter_generation(alteration: Alteration, situation: Situation) -> tuple[Sta
         action = "DROP EXPRESSION" if way(was) == "computed" else "DROP IDENTITY"
     else:
         action = f"SET {now.upper().partition(' AS IDENTITY')[0]}" if was else f"ADD {now}"
-    statements = words.one(alter(situation, f"ALTER COLUMN {ident(name)} {action}"), f"alter {name}", EXCLUSIVE)
-    return statements if was else (*statements, _counted_on(alteration.column, situation))
+    sql = alter(situation, f"ALTER COLUMN {ident(name)} {action}")
+    statements = one(Act.ALTER_GENERATION, situation, sql, f"alter {name}")
+    return statements if was else (*statements, *_counted_on(alteration.column, situation))
 
 
 def _computed_anew(was: Column, now: Column, situation: Situation) -> tuple[Statement, ...]:
+    purpose = f"compute {now.name} anew"
     if situation.live.recomputes and is_stored(was.default) == is_stored(now.default):
         action = f"ALTER COLUMN {ident(now.name)} SET EXPRESSION AS ({expression(now.default)})"
-        return (Statement(alter(situation, action), f"compute {now.name} anew", lock=EXCLUSIVE, rewrites=True),)
+        return one(Act.COMPUTE_ANEW, situation, alter(situation, action), purpose)
     added = column_definition(replace(now, own=was.own, nullable=True), situation.dialect)
     action = f"DROP COLUMN {ident(now.name)}, ADD COLUMN {added}"
-    made = Statement(alter(situation, action), f"compute {now.name} anew", lock=EXCLUSIVE, rewrites=True)
+    made = one(Act.COMPUTE_ANEW, situation, alter(situation, action), purpose)
     comment = was.comment if now.comment is None else None
     kept = Alteration("comment_column", was, now, comment=comment)
-    told = words.comment_column(kept, situation) if comment else ()
-    return (made, *told)
+    return (*made, *(words.comment_column(kept, situation) if comment else ()))
 
 
-def _counted_on(column: Column, situation: Situation) -> Statement:
+def _counted_on(column: Column, situation: Situation) -> tuple[Statement, ...]:
     """The numbers that are there are taken."""
     name, held = text(column.name, situation.dialect), ident(column.name)
     found = table(situation.live.name)
     last = f"SELECT greatest(max({held}), 0) + 1 FROM {found}"
     counter = f"pg_get_serial_sequence({text(found, situation.dialect)}, {name})"
-    return Statement(f"SELECT setval({counter}, ({last}), false)", f"count on in {column.name}", scans=True)
+    return one(Act.COUNT_ON, situation, f"SELECT setval({counter}, ({last}), false)", f"count on in {column.name}")
 
 
 def _drop_key(_: Alteration, situation: Situation) -> tuple[Statement, ...]:
     name = situation.live.key_name or key_name(situation)
-    drop = alter(situation, f"DROP CONSTRAINT {ident(name)}")
-    return (Statement(drop, "drop the primary key", lock=EXCLUSIVE),)
-
-
-def _comment(found: Words) -> Words:
-    def comment(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-        return tuple(replace(s, lock=SHARE_UPDATE) for s in found(alteration, situation) or ())
-
-    return comment
+    return one(Act.DROP_KEY, situation, alter(situation, f"DROP CONSTRAINT {ident(name)}"), "drop the primary key")
 
 
 def _tells(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
@@ -245,29 +255,29 @@ def _tells_of_column(alteration: Alteration, situation: Situation) -> tuple[str,
 
 def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
     """A function that an apply left does not go with the table whose trigger it was."""
-    found = tuple(replace(statement, lock=EXCLUSIVE) for statement in words.drop_table(live, dialect))
-    left = (entry.name for entry in live.leftovers if entry.kind == "function")
-    return (*found, *(Statement(f"DROP FUNCTION {name}", "clear away what an apply left") for name in left))
+    left = (f"DROP FUNCTION {entry.name}" for entry in live.leftovers if entry.kind == "function")
+    cleared = (statement(Act.DROP_FUNCTION, sql, "clear away what an apply left", dialect) for sql in left)
+    return (*words.drop_table(live, dialect), *cleared)
 
 
 POSTGRES = Engine(
     {
         "drop_leftovers": drop_leftovers,
-        "add_column": _brief(words.add_column),
-        "drop_column": _brief(words.drop_column),
-        "rename_column": _brief(words.rename_column),
+        "add_column": _add_column,
+        "drop_column": words.drop_column,
+        "rename_column": words.rename_column,
         "alter_type": _alter_type,
-        "set_default": _brief(words.set_default),
-        "drop_default": _brief(words.drop_default),
+        "set_default": words.set_default,
+        "drop_default": words.drop_default,
         "set_not_null": _set_not_null,
-        "drop_not_null": _brief(words.drop_not_null),
+        "drop_not_null": words.drop_not_null,
         "alter_generation": _alter_generation,
         "add_key": _add_key,
         "drop_key": _drop_key,
         "create_index": _create_index,
         "drop_index": _drop_index,
-        "comment_table": _comment(words.comment_table),
-        "comment_column": _comment(words.comment_column),
+        "comment_table": words.comment_table,
+        "comment_column": words.comment_column,
     },
     drop=_drop_table,
     refuses=refuses,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from flowc.catalog import counts, names_word
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.rebuild import rebuild
 from flowc.compiler.migrate.words import Engine, is_constant
 from flowc.compiler.quote import text
@@ -46,14 +47,19 @@ def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple
     Indexes and triggers are made again from SQLite's own text, and only then are columns renamed: SQLite changes the
     names in all of them itself. Indexes that are new come last, for they have the new names.
     """
-    before = situation.unrenamed
+    before, dialect = situation.unrenamed, situation.dialect
     kept = tuple(_unrenamed(a, situation) for a in alterations if a.kind not in _LATER)
     _, *triggers = situation.live.create_sql or ("",)
     return (
-        Statement("PRAGMA legacy_alter_table = ON", "leave views and foreign keys as they are written"),
+        statement(
+            Act.SET_PRAGMA,
+            "PRAGMA legacy_alter_table = ON",
+            "leave views and foreign keys as they are written",
+            dialect,
+        ),
         *rebuild(before, kept),
-        *(Statement(sql, "make a trigger again") for sql in triggers),
-        Statement("PRAGMA legacy_alter_table = OFF", "and back"),
+        *(statement(Act.CREATE_TRIGGER, sql, "make a trigger again", dialect) for sql in triggers),
+        statement(Act.SET_PRAGMA, "PRAGMA legacy_alter_table = OFF", "and back", dialect),
         *(s for a in alterations if a.kind == "rename_column" for s in words.rename_column(a, situation)),
         *(s for a in alterations if a.kind == "create_index" for s in words.make_index(a, situation)),
     )
