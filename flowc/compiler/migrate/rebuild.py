@@ -6,6 +6,7 @@ from collections.abc import Container
 from dataclasses import replace
 
 from flowc.catalog import Column, Index, Table, TableName, counts
+from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.retype import retype
@@ -50,13 +51,13 @@ def _index(index: Index, situation: Situation) -> str:
 
 def rebuilt_table(situation: Situation, alterations: tuple[Alteration, ...]) -> Table:
     """The table after all alterations: the wanted columns in live order, and what is left alone."""
-    dropped = {a.was.name for a in alterations if a.kind == "drop_column" and a.was}
-    said = {a.was.name for a in alterations if a.kind in ("set_default", "drop_default") and a.was}
+    dropped = {a.name for a in alterations if isinstance(a, kinds.DropColumn)}
+    said = {a.was.name for a in alterations if isinstance(a, kinds.SetDefault | kinds.DropDefault)}
     columns = [_column(c, situation, said) for c in situation.live.columns if c.name not in dropped]
     known = {c.name for c in columns}
     columns += [c for c in situation.wanted.columns if c.name not in known]
     live, wanted = situation.live, situation.wanted
-    keeps = not wanted.primary_key and not any(a.kind == "drop_key" for a in alterations)
+    keeps = not wanted.primary_key and not any(isinstance(a, kinds.DropKey) for a in alterations)
     key = situation.renamed_live.primary_key if keeps else wanted.primary_key
     comment = live.comment if wanted.comment is None else wanted.comment
     return Table(live.name, tuple(columns), key, _indexes(situation, alterations), comment)
@@ -76,9 +77,9 @@ def _column(live: Column, situation: Situation, said: Container[str]) -> Column:
 
 
 def _indexes(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Index, ...]:
-    gone = [a.index for a in alterations if a.kind == "drop_index"]
+    gone = [a.index for a in alterations if isinstance(a, kinds.DropIndex)]
     kept = [i for i in situation.renamed_live.indexes if i not in gone]
-    return (*kept, *(a.index for a in alterations if a.kind == "create_index" and a.index))
+    return (*kept, *(a.index for a in alterations if isinstance(a, kinds.CreateIndex)))
 
 
 def _copy(made: Table, new: TableName, situation: Situation) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from flowc.catalog import Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.alteration import Alteration, DropIndex, DropLeftovers, Situation
 from flowc.compiler.migrate.bound import made_by_engine
 from flowc.compiler.migrate.compare import Comparison, compare
 from flowc.compiler.migrate.describe import describe, index_words, written
@@ -111,12 +111,11 @@ def _spell(
     alteration: Alteration, situation: Situation, engine: Engine, *, blocked: bool
 ) -> tuple[Statement, ...] | None:
     """What is refused has no statements: there may be no words for it."""
-    words = engine.words.get(alteration.kind)
-    if words and blocked:
+    if blocked:
         return ()
-    statements = words(alteration, situation) if words else None
-    unfinished = alteration.index is not None and not alteration.index.valid
-    repairs = unfinished or alteration.kind == "drop_leftovers"
+    statements = engine.words(alteration, situation)
+    unfinished = isinstance(alteration, DropIndex) and not alteration.index.valid
+    repairs = unfinished or isinstance(alteration, DropLeftovers)
     return tuple(replace(s, repair=True) for s in statements) if statements and repairs else statements
 
 

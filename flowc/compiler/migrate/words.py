@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from flowc.catalog import Index, Table
 from flowc.compiler.dialect import Dialect
+from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.quote import ident, table, text
@@ -15,9 +16,6 @@ from flowc.compiler.tables.ddl import column_definition, create_index, create_ta
 from flowc.migration import Precheck, Statement
 
 _CONSTANT = re.compile(r"^\s*\(*\s*([+-]?[0-9.]+|'([^']|'')*'|NULL|TRUE|FALSE)\s*\)*\s*$", re.IGNORECASE)
-
-Words = Callable[[Alteration, Situation], tuple[Statement, ...] | None]
-"""The statements of one alteration; None where the engine can only rebuild the table for it."""
 
 
 def make_table(wanted: Table, dialect: Dialect) -> tuple[Statement, ...]:
@@ -35,16 +33,16 @@ def drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
 class Engine:
     """How an engine changes a table that is there.
 
-    `words` by kind of alteration; a kind that is missing means a rebuild. `rebuild` makes the table anew; `loses` says
-    what it would lose, and `unchanged` asks whether the table still is what it was planned from. `combine` makes all
-    changes of a table by one statement, where no word of an alteration does. `refuses` says why an alteration cannot be
-    made, `keeps` why a table cannot be dropped, and `tells` what else is to be known of an alteration.
+    `words` are the statements of one alteration, None where the engine can only rebuild the table for it. `rebuild`
+    makes it anew, `loses` says what it would lose, and `unchanged` asks whether it still is what it was planned from.
+    `combine` makes all changes of a table by one statement, in place of `words`. `refuses` says why an alteration
+    cannot be made, `keeps` why a table cannot be dropped, and `tells` what else is to be known of an alteration.
     `limits` say how long a statement may wait (`{lock_ms}`, `{lock_s}`) and run (`{statement_ms}`, `{statement_s}`), 0
     meaning for ever. `create` and `drop` are the statements of whole tables; `notes` are told with each change of a
     kind.
     """
 
-    words: Mapping[str, Words]
+    words: Callable[[Alteration, Situation], tuple[Statement, ...] | None] = lambda _, __: None
     rebuild: Callable[[Situation, tuple[Alteration, ...]], tuple[Statement, ...]] | None = None
     loses: Callable[[Situation, tuple[Alteration, ...]], tuple[str, ...]] = lambda _, __: ()
     unchanged: Callable[[Situation], tuple[Precheck, ...]] = lambda _: ()
@@ -73,59 +71,63 @@ def alter(situation: Situation, action: str) -> str:
     return f"ALTER TABLE {table(situation.live.name)} {action}"
 
 
-def add_column(alteration: Alteration, situation: Situation, act: Act = Act.ADD_COLUMN) -> tuple[Statement, ...]:
+def add_column(alteration: kinds.AddColumn, situation: Situation, act: Act = Act.ADD_COLUMN) -> tuple[Statement, ...]:
     """Adds a column with its default and nullability."""
-    definition = column_definition(alteration.column, situation.dialect)
+    definition = column_definition(alteration.now, situation.dialect)
     action = alter(situation, f"ADD COLUMN {definition}")
-    return one(act, situation, action, f"add {alteration.column.name}")
+    return one(act, situation, action, f"add {alteration.name}")
 
 
-def drop_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def drop_column(alteration: kinds.DropColumn, situation: Situation) -> tuple[Statement, ...]:
     """Drops a column."""
-    name = alteration.column.name
+    name = alteration.name
     return one(Act.DROP_COLUMN, situation, alter(situation, f"DROP COLUMN {ident(name)}"), f"drop {name}")
 
 
-def rename_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def rename_column(alteration: kinds.RenameColumn, situation: Situation) -> tuple[Statement, ...]:
     """Renames a column."""
-    assert alteration.was is not None
-    old, new = alteration.was.name, alteration.column.name
+    old, new = alteration.was.name, alteration.name
     action = alter(situation, f"RENAME COLUMN {ident(old)} TO {ident(new)}")
     return one(Act.RENAME_COLUMN, situation, action, f"rename {old}")
 
 
-def set_default(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def set_default(alteration: kinds.SetDefault, situation: Situation) -> tuple[Statement, ...]:
     """Sets a column's default for rows to come."""
-    column = alteration.column
+    column = alteration.now
     action = f"ALTER COLUMN {ident(column.name)} SET DEFAULT {column.default}"
     return one(Act.SET_DEFAULT, situation, alter(situation, action), f"set the default of {column.name}")
 
 
-def column_action(act: Act, action: str, purpose: str) -> Words:
-    """Words for `ALTER COLUMN name action`."""
-
-    def words(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-        name = alteration.column.name
-        return one(act, situation, alter(situation, f"ALTER COLUMN {ident(name)} {action}"), f"{purpose} {name}")
-
-    return words
+def drop_default(alteration: kinds.DropDefault, situation: Situation) -> tuple[Statement, ...]:
+    """Takes a column's default away."""
+    return _of_column(Act.DROP_DEFAULT, "DROP DEFAULT", alteration, situation, "drop the default of")
 
 
-drop_default = column_action(Act.DROP_DEFAULT, "DROP DEFAULT", "drop the default of")
-set_not_null = column_action(Act.SET_NOT_NULL, "SET NOT NULL", "require")
-drop_not_null = column_action(Act.DROP_NOT_NULL, "DROP NOT NULL", "allow NULL in")
+def set_not_null(alteration: kinds.SetNotNull, situation: Situation) -> tuple[Statement, ...]:
+    """Makes a column NOT NULL."""
+    return _of_column(Act.SET_NOT_NULL, "SET NOT NULL", alteration, situation, "require")
 
 
-def make_index(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def drop_not_null(alteration: kinds.DropNotNull, situation: Situation) -> tuple[Statement, ...]:
+    """Lets a column be NULL."""
+    return _of_column(Act.DROP_NOT_NULL, "DROP NOT NULL", alteration, situation, "allow NULL in")
+
+
+def _of_column(
+    act: Act, action: str, alteration: kinds.ColumnChange, situation: Situation, purpose: str
+) -> tuple[Statement, ...]:
+    name = alteration.name
+    return one(act, situation, alter(situation, f"ALTER COLUMN {ident(name)} {action}"), f"{purpose} {name}")
+
+
+def make_index(alteration: kinds.CreateIndex, situation: Situation) -> tuple[Statement, ...]:
     """Creates an index."""
-    assert alteration.index is not None
     sql = create_index(situation.live.name, alteration.index, situation.dialect)
     return one(Act.CREATE_INDEX, situation, sql, f"index {', '.join(alteration.index.columns)}")
 
 
-def drop_index(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+def drop_index(alteration: kinds.DropIndex, situation: Situation) -> tuple[Statement, ...] | None:
     """Drops an index by name; one that a constraint owns goes with the table as it was."""
-    assert alteration.index is not None
     if alteration.index.constraint:
         return None
     sql = f"DROP INDEX {index_in_schema(alteration.index, situation)}"
@@ -138,15 +140,15 @@ def index_in_schema(index: Index, situation: Situation) -> str:
     return f"{ident(schema) + '.' if schema else ''}{ident(index.name or '')}"
 
 
-def comment_table(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def comment_table(alteration: kinds.CommentTable, situation: Situation) -> tuple[Statement, ...]:
     """Comments on the table."""
-    words = text(alteration.comment or "", situation.dialect)
+    words = text(alteration.comment, situation.dialect)
     sql = f"COMMENT ON TABLE {table(situation.live.name)} IS {words}"
     return one(Act.COMMENT, situation, sql, "describe the table")
 
 
-def comment_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def comment_column(alteration: kinds.CommentColumn, situation: Situation) -> tuple[Statement, ...]:
     """Comments on a column."""
-    name, words = alteration.column.name, text(alteration.comment or "", situation.dialect)
+    name, words = alteration.name, text(alteration.comment or "", situation.dialect)
     sql = f"COMMENT ON COLUMN {table(situation.live.name)}.{ident(name)} IS {words}"
     return one(Act.COMMENT, situation, sql, f"describe {name}")

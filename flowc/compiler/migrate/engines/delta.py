@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import assert_never
 
 from flowc.catalog import Column, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.loads.attach import table_to_be
+from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act, statement
@@ -69,9 +71,9 @@ def _logged(kind: CommitKind, column: Column, situation: Situation, action: str,
     return replace(statement(_ACTS[kind], alter(situation, action), purpose, situation.dialect), commit=commit)
 
 
-def _add_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+def _add_column(alteration: kinds.AddColumn, situation: Situation) -> tuple[Statement, ...] | None:
     """The rows that are there hold nothing in it, so it needs no value of its own."""
-    column = _added(alteration.column, situation)
+    column = _added(alteration.now, situation)
     if column.default is not None or not column.nullable:
         return None
     action = f"ADD COLUMNS ({_column(column, situation.dialect)})"
@@ -85,20 +87,20 @@ def _added(column: Column, situation: Situation) -> Column:
     return replace(column, nullable=True) if keyed else column
 
 
-def _drop_not_null(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    column = alteration.column
+def _drop_not_null(alteration: kinds.DropNotNull, situation: Situation) -> tuple[Statement, ...]:
+    column = alteration.now
     action = f"ALTER COLUMN {ident(column.name)} DROP NOT NULL"
     return (_logged(CommitKind.DROP_NOT_NULL, column, situation, action),)
 
 
-def _comment_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    column = alteration.column
+def _comment_column(alteration: kinds.CommentColumn, situation: Situation) -> tuple[Statement, ...]:
+    column = alteration.now
     action = f"ALTER COLUMN {ident(column.name)} COMMENT {text(column.comment or '', situation.dialect)}"
     return (_logged(CommitKind.COMMENT_COLUMN, column, situation, action),)
 
 
-def _comment_table(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    commit = TableCommit(CommitKind.COMMENT_TABLE, Table(situation.live.name, (), comment=alteration.comment or ""))
+def _comment_table(alteration: kinds.CommentTable, situation: Situation) -> tuple[Statement, ...]:
+    commit = TableCommit(CommitKind.COMMENT_TABLE, Table(situation.live.name, (), comment=alteration.comment))
     return tuple(replace(comment, commit=commit) for comment in words.comment_table(alteration, situation))
 
 
@@ -111,7 +113,7 @@ def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple
         CommitKind.REWRITE, replace(made, comment=None), rows, situation.live.columns, situation.renamed
     )
     sql = f"CREATE OR REPLACE TABLE {_definition(made, situation.dialect)} AS\n{rows}"
-    described = (a for a in alterations if a.kind == "comment_table")
+    described = (a for a in alterations if isinstance(a, kinds.CommentTable))
     whole = replace(statement(Act.WRITE_ANEW, sql, "write the table anew", situation.dialect), commit=commit)
     return (whole, *(comment for alteration in described for comment in _comment_table(alteration, situation)))
 
@@ -147,14 +149,29 @@ def _new(column: Column, dialect: Dialect) -> str:
     return f"CAST({value} AS {spell(column.type, dialect)})"
 
 
+def _words(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+    """What the log alone says."""
+    match alteration:
+        case kinds.AddColumn():
+            return _add_column(alteration, situation)
+        case kinds.DropNotNull():
+            return _drop_not_null(alteration, situation)
+        case kinds.CommentColumn():
+            return _comment_column(alteration, situation)
+        case kinds.CommentTable():
+            return _comment_table(alteration, situation)
+        case (
+            kinds.DropColumn() | kinds.RenameColumn() | kinds.AlterType() | kinds.SetDefault() | kinds.DropDefault()
+            | kinds.SetNotNull() | kinds.AlterGeneration() | kinds.AddKey() | kinds.DropKey() | kinds.CreateIndex()
+            | kinds.DropIndex() | kinds.AlterPartitions() | kinds.DropLeftovers()
+        ):  # fmt: skip
+            return None
+    assert_never(alteration)
+
+
 _OLD_FILES = "the files of the version before stay until VACUUM, and older versions can be read meanwhile"
 DELTA = Engine(
-    {
-        "add_column": _add_column,
-        "drop_not_null": _drop_not_null,
-        "comment_column": _comment_column,
-        "comment_table": _comment_table,
-    },
+    _words,
     rebuild=_rebuild,
     create=_create,
     drop=_drop,

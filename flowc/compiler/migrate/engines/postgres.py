@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import assert_never
 
 import sqlglot
 from sqlglot import exp
@@ -15,6 +16,7 @@ from sqlglot.errors import SqlglotError
 
 from flowc.catalog import Column, Index, Table, counts
 from flowc.compiler.dialect import Dialect
+from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate import words
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.compare import key_index
@@ -32,8 +34,8 @@ from flowc.migration import Statement
 from flowc.types import TEMPORAL, DataType, Kind
 
 
-def _add_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    filled = _fills(alteration.column.default, situation.dialect)
+def _add_column(alteration: kinds.AddColumn, situation: Situation) -> tuple[Statement, ...]:
+    filled = _fills(alteration.now.default, situation.dialect)
     return words.add_column(alteration, situation, Act.ADD_COLUMN_FILLED if filled else Act.ADD_COLUMN)
 
 
@@ -55,14 +57,9 @@ _ONCE = (
 """What is the same for all rows of a statement."""
 
 
-def _set_not_null(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    return require(alteration.column.name, situation)
-
-
-def _alter_type(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def _alter_type(alteration: kinds.AlterType, situation: Situation) -> tuple[Statement, ...]:
     """Under the column's old name: it is renamed afterwards."""
-    assert alteration.was is not None
-    was, now = alteration.was, replace(alteration.column, name=alteration.was.name)
+    was, now = alteration.was, replace(alteration.now, name=alteration.was.name)
     if keeps_bytes(was.type, now.type):
         return _retyped(was, now, "", situation)
     if wants_shadow(was, situation):
@@ -119,11 +116,6 @@ def keeps_bytes(old: DataType, new: DataType) -> bool:
     return old.kind is new.kind and old.kind in TEMPORAL and new.places >= old.places
 
 
-def _create_index(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    assert alteration.index is not None
-    return (_index(alteration.index, situation),)
-
-
 def _index(index: Index, situation: Situation) -> Statement:
     sql = create_index(situation.live.name, index, situation.dialect)
     purpose = f"index {', '.join(index.columns)}"
@@ -146,9 +138,8 @@ def _unfinished(index: Index, situation: Situation) -> tuple[str, str]:
     return there, f"DROP INDEX CONCURRENTLY {name}"
 
 
-def _drop_index(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def _drop_index(alteration: kinds.DropIndex, situation: Situation) -> tuple[Statement, ...]:
     index = alteration.index
-    assert index is not None
     if index.constraint:
         drop = alter(situation, f"DROP CONSTRAINT {ident(index.name or '')}")
         return one(Act.DROP_CONSTRAINT, situation, drop, f"drop the constraint {index.name}")
@@ -158,8 +149,8 @@ def _drop_index(alteration: Alteration, situation: Situation) -> tuple[Statement
     return one(Act.DROP_INDEX_CONCURRENTLY, situation, sql, f"drop index {index.name}")
 
 
-def _add_key(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    live, key = situation.live, alteration.key
+def _add_key(key: tuple[str, ...], situation: Situation) -> tuple[Statement, ...]:
+    live = situation.live
     if not live.plain:
         return one(Act.ADD_KEY, situation, alter(situation, f"ADD PRIMARY KEY ({idents(key)})"), "add the primary key")
     index, name = Index(key, unique=True, name=key_index(live.name)), ident(key_name(situation))
@@ -184,20 +175,18 @@ def _may_be_null(column: str, situation: Situation) -> bool:
     return live is not None and live.nullable
 
 
-def _alter_generation(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def _alter_generation(alteration: kinds.AlterGeneration, situation: Situation) -> tuple[Statement, ...]:
     """A computed column is made anew by versions that cannot give it another expression; a counter counts on."""
-    assert alteration.was is not None
-    was, now = alteration.was.default, alteration.column.default
-    name = alteration.column.name
+    was, now, name = alteration.was.default, alteration.now.default, alteration.name
     if way(was) == way(now) == "computed":
-        return _computed_anew(alteration.was, alteration.column, situation)
+        return _computed_anew(alteration.was, alteration.now, situation)
     if now is None:
         action = "DROP EXPRESSION" if way(was) == "computed" else "DROP IDENTITY"
     else:
         action = f"SET {now.upper().partition(' AS IDENTITY')[0]}" if was else f"ADD {now}"
     sql = alter(situation, f"ALTER COLUMN {ident(name)} {action}")
     statements = one(Act.ALTER_GENERATION, situation, sql, f"alter {name}")
-    return statements if was else (*statements, *_counted_on(alteration.column, situation))
+    return statements if was else (*statements, *_counted_on(alteration.now, situation))
 
 
 def _computed_anew(was: Column, now: Column, situation: Situation) -> tuple[Statement, ...]:
@@ -209,7 +198,7 @@ def _computed_anew(was: Column, now: Column, situation: Situation) -> tuple[Stat
     action = f"DROP COLUMN {ident(now.name)}, ADD COLUMN {added}"
     made = one(Act.COMPUTE_ANEW, situation, alter(situation, action), purpose)
     comment = was.comment if now.comment is None else None
-    kept = Alteration("comment_column", was, now, comment=comment)
+    kept = kinds.CommentColumn(was, now, comment)
     return (*made, *(words.comment_column(kept, situation) if comment else ()))
 
 
@@ -222,14 +211,14 @@ def _counted_on(column: Column, situation: Situation) -> tuple[Statement, ...]:
     return one(Act.COUNT_ON, situation, f"SELECT setval({counter}, ({last}), false)", f"count on in {column.name}")
 
 
-def _drop_key(_: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def _drop_key(situation: Situation) -> tuple[Statement, ...]:
     name = situation.live.key_name or key_name(situation)
     return one(Act.DROP_KEY, situation, alter(situation, f"DROP CONSTRAINT {ident(name)}"), "drop the primary key")
 
 
 def _tells(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
     """What goes with a column, what changes with it, and what a change of type costs others on a large table."""
-    heirs = has_heirs(situation.live) and (alteration.was or alteration.now)
+    heirs = has_heirs(situation.live) and isinstance(alteration, kinds.ColumnAlteration)
     return (*((_WITH_HEIRS,) if heirs else ()), *_tells_of_column(alteration, situation))
 
 
@@ -237,11 +226,15 @@ _WITH_HEIRS = "tables that inherit from it change with it: declare them so too, 
 
 
 def _tells_of_column(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
-    was, now = alteration.was, alteration.now
-    if alteration.kind == "drop_column" and was is not None and was.beyond:
-        return (f"what hangs on it goes too, or keeps it from going: {', '.join(was.beyond)}",)
-    if alteration.kind != "alter_type" or was is None or now is None:
-        return ()
+    match alteration:
+        case kinds.DropColumn(was) if was.beyond:
+            return (f"what hangs on it goes too, or keeps it from going: {', '.join(was.beyond)}",)
+        case kinds.AlterType(was, now):
+            return _tells_of_type(was, now, situation)
+    return ()
+
+
+def _tells_of_type(was: Column, now: Column, situation: Situation) -> tuple[str, ...]:
     if not is_large(situation) or keeps_bytes(was.type, now.type):
         return ()
     if found := borne(was, situation):
@@ -260,25 +253,54 @@ def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
     return (*words.drop_table(live, dialect), *cleared)
 
 
+def _words(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    if isinstance(alteration, kinds.ColumnAlteration):
+        return _of_column(alteration, situation)
+    match alteration:
+        case kinds.AddKey(key):
+            return _add_key(key, situation)
+        case kinds.DropKey():
+            return _drop_key(situation)
+        case kinds.CreateIndex(index):
+            return (_index(index, situation),)
+        case kinds.DropIndex():
+            return _drop_index(alteration, situation)
+        case kinds.CommentTable():
+            return words.comment_table(alteration, situation)
+        case kinds.DropLeftovers():
+            return drop_leftovers(situation)
+        case kinds.AlterPartitions():
+            raise AssertionError(alteration)
+    assert_never(alteration)
+
+
+def _of_column(alteration: kinds.ColumnAlteration, situation: Situation) -> tuple[Statement, ...]:
+    match alteration:
+        case kinds.AddColumn():
+            return _add_column(alteration, situation)
+        case kinds.DropColumn():
+            return words.drop_column(alteration, situation)
+        case kinds.RenameColumn():
+            return words.rename_column(alteration, situation)
+        case kinds.AlterType():
+            return _alter_type(alteration, situation)
+        case kinds.SetDefault():
+            return words.set_default(alteration, situation)
+        case kinds.DropDefault():
+            return words.drop_default(alteration, situation)
+        case kinds.SetNotNull():
+            return require(alteration.name, situation)
+        case kinds.DropNotNull():
+            return words.drop_not_null(alteration, situation)
+        case kinds.AlterGeneration():
+            return _alter_generation(alteration, situation)
+        case kinds.CommentColumn():
+            return words.comment_column(alteration, situation)
+    assert_never(alteration)
+
+
 POSTGRES = Engine(
-    {
-        "drop_leftovers": drop_leftovers,
-        "add_column": _add_column,
-        "drop_column": words.drop_column,
-        "rename_column": words.rename_column,
-        "alter_type": _alter_type,
-        "set_default": words.set_default,
-        "drop_default": words.drop_default,
-        "set_not_null": _set_not_null,
-        "drop_not_null": words.drop_not_null,
-        "alter_generation": _alter_generation,
-        "add_key": _add_key,
-        "drop_key": _drop_key,
-        "create_index": _create_index,
-        "drop_index": _drop_index,
-        "comment_table": words.comment_table,
-        "comment_column": words.comment_column,
-    },
+    _words,
     drop=_drop_table,
     refuses=refuses,
     keeps=keeps,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowc.catalog import Leftover
-from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.alteration import Situation
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.words import alter
 from flowc.compiler.quote import ident, table
@@ -18,7 +18,7 @@ _ACTS = {
 """By kind of what is left, in the order in which it goes: each may hang on the ones after it."""
 
 
-def drop_leftovers(_: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def drop_leftovers(situation: Situation) -> tuple[Statement, ...]:
     """Drops all of it, whatever the specs say by now."""
     left = sorted(situation.live.leftovers, key=lambda entry: list(_ACTS).index(entry.kind))
     return tuple(statement(_ACTS[e.kind], _sql(e, situation), f"drop {e.name}", situation.dialect) for e in left)
