@@ -67,7 +67,7 @@ def _columns(situation: Situation, managed: Table | None, *, dropped: bool) -> I
         was = situation.live.column(situation.old_name(now.name))
         if was is None:
             yield kinds.AddColumn(now)
-            if now.comment and situation.dialect.comments and not situation.dialect.inline_comments:
+            if now.comment and situation.dialect.tables.comments and not situation.dialect.tables.inline_comments:
                 yield kinds.CommentColumn(None, now, now.comment)
         else:
             applied = managed.column(was.name) if managed else None
@@ -245,7 +245,7 @@ def _partitions(situation: Situation) -> Iterator[Alteration]:
 
 
 def _keeps_comments(dialect: Dialect) -> bool:
-    return dialect.comments or dialect.attached
+    return dialect.tables.comments or dialect.attached
 
 
 def _table_comment(situation: Situation) -> Iterator[Alteration]:

@@ -235,9 +235,9 @@ def _create_index(alteration: kinds.CreateIndex, situation: Situation) -> Change
 
 def _taken(index: Index, situation: Situation) -> str | None:
     """Why an index cannot have its name: another one has it, which does not do the same and is not flowc's to drop."""
-    name = situation.dialect.fold(index.name or index_name(situation.live.name, index.columns))
+    name = situation.dialect.names.fold(index.name or index_name(situation.live.name, index.columns))
     for other in situation.live.indexes:
-        if not other.declarable and not situation.whole and situation.dialect.fold(other.name or "") == name:
+        if not other.declarable and not situation.whole and situation.dialect.names.fold(other.name or "") == name:
             return (
                 f"`{other.name}` is there, an {index_words(other)}, which is not the same: give this one another name"
             )

@@ -170,7 +170,7 @@ def _with_schemas(found: Sequence[TableChanges], dialect: Dialect) -> Iterator[T
     for changes in found:
         schema = changes.name.schema
         creates = any(change.kind == "create_table" and change.statements for change in changes.changes[:1])
-        if creates and schema and schema not in made and dialect.schemas and not dialect.attached:
+        if creates and schema and schema not in made and dialect.names.schemas and not dialect.attached:
             made.add(schema)
             first = changes.changes[0]
             make = statement(Act.MAKE_SCHEMA, create_schema(schema, dialect), f"make the schema {schema}", dialect)

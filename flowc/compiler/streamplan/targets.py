@@ -150,8 +150,8 @@ def table_target(apply: Apply, columns: tuple[Column, ...], stream: Stream, live
     create = tuple(_create(wanted, dialect))
     return TableTarget(
         apply.target.connection, apply.target.kind, wanted.name, columns, load, positions, create, apply.keys,
-        savepoints=dialect.savepoints,
-        lock=load.lock and bool(apply.keys) and not dialect.row_waits,
+        savepoints=dialect.transactions.savepoints,
+        lock=load.lock and bool(apply.keys) and not dialect.transactions.row_waits,
     )  # fmt: skip
 
 
@@ -193,6 +193,6 @@ def _load(apply: Apply, columns: tuple[Column, ...], live: Table | None) -> Load
 
 def _create(wanted: Table, dialect: Dialect) -> Iterator[str]:
     schema = wanted.name.schema
-    if schema and dialect.schemas:
+    if schema and dialect.names.schemas:
         yield create_schema(schema, dialect)
     yield from create_table(wanted, dialect)

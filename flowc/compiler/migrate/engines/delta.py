@@ -143,7 +143,7 @@ def _values(made: Table, situation: Situation) -> Iterator[tuple[str, str]]:
 
 
 def _new(column: Column, dialect: Dialect) -> str:
-    default = "NULL" if column.default is None else dialect.author(column.default)
+    default = "NULL" if column.default is None else dialect.literals.author(column.default)
     # A remark in the author's SQL ends with its line.
     value = f"(\n{default}\n)" if "--" in default else default
     return f"CAST({value} AS {spell(column.type, dialect)})"

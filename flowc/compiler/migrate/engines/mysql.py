@@ -81,7 +81,7 @@ def _column(was: Column, now: Column, changed: set[type], situation: Situation) 
         yield f"RENAME COLUMN {ident(was.name)} TO {ident(now.name)}"
     # A clause names the column as it is before the statement.
     if kinds.SetDefault in changed:
-        yield f"ALTER COLUMN {ident(was.name)} SET DEFAULT ({situation.dialect.author(now.default or '')})"
+        yield f"ALTER COLUMN {ident(was.name)} SET DEFAULT ({situation.dialect.literals.author(now.default or '')})"
     if kinds.DropDefault in changed:
         yield f"ALTER COLUMN {ident(was.name)} DROP DEFAULT"
 
