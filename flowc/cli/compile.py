@@ -14,7 +14,7 @@ from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter
 from flowc.plan import LoadPlan
 from flowc.render.ir import ir_json
-from flowc.render.plain import as_json
+from flowc.render.json_values import as_json
 from flowc.render.plans import plan_object, plan_sql
 from flowc.render.streamplans import stream_object, stream_sql
 from flowc.service.planning import offline_plans

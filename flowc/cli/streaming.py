@@ -16,8 +16,8 @@ from flowc.cli.progress import Progress
 from flowc.cli.report import show
 from flowc.cli.stopping import stopping
 from flowc.compiler.loads.load import Reread
+from flowc.render.json_values import as_json
 from flowc.render.loads import run_object, run_text
-from flowc.render.plain import as_json
 from flowc.render.streams import stream_failures, stream_object, streams_text
 from flowc.service.loads import Run
 from flowc.service.once import run_both
