@@ -33,7 +33,7 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True)
-class Ways:
+class DaemonOptions:
     """How a daemon is watched: an address of HTTP, the format and the lowest level of its log."""
 
     http: str | None = None
@@ -41,11 +41,11 @@ class Ways:
     log_level: str = "info"
 
 
-def run_daemon(paths: Sequence[Path], names: Sequence[str], environment: str | None, ways: Ways) -> int:
+def run_daemon(paths: Sequence[Path], names: Sequence[str], environment: str | None, options: DaemonOptions) -> int:
     """Runs streams until a signal, or until none is left; exit code 1 when one of them failed."""
-    log = _Log(ways)
+    log = _Log(options)
     opened = open_project(
-        paths, environment, "nothing was run", show=log.diagnostics if ways.log_format == "json" else say_errors
+        paths, environment, "nothing was run", show=log.diagnostics if options.log_format == "json" else say_errors
     )
     streams = _chosen(names, opened, log)
     jobs = _jobs(streams, opened)
@@ -54,11 +54,11 @@ def run_daemon(paths: Sequence[Path], names: Sequence[str], environment: str | N
     stop = threading.Event()
     with ExitStack() as stack:
         _on_signals(daemon, stop, stack)
-        if ways.http is not None:
-            server = serve(ways.http, _pages(daemon), lambda words: log(Event("error", words)))
+        if options.http is not None:
+            server = serve(options.http, _pages(daemon), lambda words: log(Event("error", words)))
             stack.callback(server.shutdown)
         daemon.start()
-        view = stack.enter_context(_View(daemon, ways))
+        view = stack.enter_context(_View(daemon, options))
         while daemon.alive and not stop.wait(_TICK):
             view.update()
         daemon.stop()
@@ -123,13 +123,13 @@ def _pages(daemon: Daemon) -> dict[str, Any]:
 class _Log:
     """Writes events to stderr, one at a time."""
 
-    ways: Ways
+    options: DaemonOptions
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, event: Event) -> None:
-        if LEVELS.index(event.level) < LEVELS.index(self.ways.log_level):
+        if LEVELS.index(event.level) < LEVELS.index(self.options.log_level):
             return
-        text = log_json(event) if self.ways.log_format == "json" else log_text(event, style_for(sys.stderr))
+        text = log_json(event) if self.options.log_format == "json" else log_text(event, style_for(sys.stderr))
         with self._lock:
             say(text)
             sys.stderr.flush()
@@ -147,14 +147,14 @@ class _View:
     """On a terminal a table that is kept up to date, elsewhere a line for each worker twice a minute."""
 
     daemon: Daemon
-    ways: Ways
+    options: DaemonOptions
     _live: Any = None
     _rates: dict[int, float] = field(default_factory=dict)
     _seen: dict[int, tuple[float, int]] = field(default_factory=dict)
     _said: float = field(default_factory=time.monotonic)
 
     def __enter__(self) -> _View:
-        if is_terminal(sys.stderr) and self.ways.log_format == "text":
+        if is_terminal(sys.stderr) and self.options.log_format == "text":
             from rich.console import Console
             from rich.live import Live
 

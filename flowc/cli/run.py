@@ -65,9 +65,9 @@ def command(
         if form == "json":
             message = "`--json` prints the report of a run that ends"
             raise UsageError(message, code="conflicting-options", help="add `--once`, or use `--log-format json`")
-        from flowc.cli.daemon import Ways, run_daemon
+        from flowc.cli.daemon import DaemonOptions, run_daemon
 
-        return run_daemon(paths, names, environment, Ways(http, log_format, log_level))
+        return run_daemon(paths, names, environment, DaemonOptions(http, log_format, log_level))
     streams, pipelines = _split(paths, names, environment) if names else (None, ())
     if reread and streams:
         message = f"`{streams[0]}` is a stream: `--full`, `--from` and `--to` are for loads"

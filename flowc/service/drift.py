@@ -15,7 +15,7 @@ from flowc.compiler.migrate.tableplan import plan_tables
 from flowc.compiler.tables.difference import known_default, same_column
 from flowc.compiler.tables.spelling import respelled
 from flowc.migration import DatabasePlan, Managed, MigrationPlan, TableChanges, WantedTable
-from flowc.service.live import Live, read_live
+from flowc.service.livedatabase import LiveDatabase, read_live_database
 from flowc.service.plans import Wanted, wanted_of
 from flowc.service.sessions import Sessions
 
@@ -30,7 +30,7 @@ def find_drift(checked: CheckedSpec, ir: Ir, sessions: Sessions, ignore: Sequenc
 
 
 def _drift(wanted: Wanted, sessions: Sessions, ignore: Sequence[str]) -> DatabasePlan:
-    live = read_live(sessions, wanted.connection, ())
+    live = read_live_database(sessions, wanted.connection, ())
     tables = drifted(wanted.connection, wanted.kind, live)
     # What an apply that did not end set out to change was changed by flowc, or is still to be.
     ours = live.history.begun
@@ -53,7 +53,7 @@ def _ignored(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def drifted(connection: str, kind: str, live: Live) -> tuple[TableChanges, ...]:
+def drifted(connection: str, kind: str, live: LiveDatabase) -> tuple[TableChanges, ...]:
     """The live tables as the wanted ones, and as if they were there those that the last apply found at its end."""
     applied = live.history.snapshot.tables
     known = {entry.table.name: _before(entry, live.tables.get(entry.table.name), DIALECTS[kind]) for entry in applied}

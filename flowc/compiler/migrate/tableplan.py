@@ -19,14 +19,12 @@ from flowc.compiler.quote import table
 from flowc.compiler.tables.ddl import create_schema
 from flowc.migration import Change, Managed, Risk, Statement, TableChanges, WantedTable
 
-Live = Mapping[TableName, Table]
-
 
 def plan_tables(
     connection: str,
     kind: str,
     wanted: Sequence[WantedTable],
-    live: Live,
+    live: Mapping[TableName, Table],
     managed: Sequence[Managed],
     others: Sequence[TableChanges] = (),
 ) -> tuple[TableChanges, ...]:

@@ -24,7 +24,7 @@ from flowc.plan import LoadPlan
 from flowc.stream import DEAD_LETTER, PositionSql, TableTarget, TargetPlan, TopicTarget
 from flowc.types import UNKNOWN
 
-Live = Callable[[Target], Table | None]
+LiveTableOf = Callable[[Target], Table | None]
 """The table of a target as it is now, None where there is none, or where nobody has looked."""
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """Nothing that a stream's load writes depends on the time of the load."""
@@ -36,7 +36,7 @@ def unseen(_: Target) -> Table | None:
 
 
 def stream_targets(
-    stream: Stream, columns: tuple[Column, ...], *, letters: bool, live: Live = unseen
+    stream: Stream, columns: tuple[Column, ...], *, letters: bool, live: LiveTableOf = unseen
 ) -> tuple[tuple[TargetPlan, ...], TargetPlan | None]:
     """What a stream writes with the rows of `columns`, and where its dead letters go besides, with `letters`.
 
@@ -78,7 +78,7 @@ def _letters(stream: Stream) -> Target | Output:
     raise UsageError(message, code="missing-key", help="say where they go: `dead_letter: {topic: …}`")
 
 
-def _with_letters(target: TargetPlan, wanted: Target | Output, stream: Stream, live: Live) -> TargetPlan | None:
+def _with_letters(target: TargetPlan, wanted: Target | Output, stream: Stream, live: LiveTableOf) -> TargetPlan | None:
     """The target with the dead letters in its own transactions, None where it cannot take them."""
     if isinstance(target, TopicTarget) and isinstance(wanted, TopicOutput):
         return replace(target, dead_topic=wanted.topic) if target.connection == wanted.connection else None
@@ -90,7 +90,7 @@ def _with_letters(target: TargetPlan, wanted: Target | Output, stream: Stream, l
     return replace(target, dead=dead.load, create_dead=dead.create, positions=_claiming(target.positions, dead, stream))
 
 
-def _letters_alone(wanted: Target | Output, stream: Stream, live: Live) -> TargetPlan:
+def _letters_alone(wanted: Target | Output, stream: Stream, live: LiveTableOf) -> TargetPlan:
     if isinstance(wanted, TopicOutput):
         return letters_topic(wanted)
     if isinstance(wanted, Target):

@@ -15,7 +15,7 @@ from flowc.service.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveDatabase:
     """Tables by name, and the history. `there` tells whether there is a database at all."""
 
     tables: Mapping[TableName, Table] = field(default_factory=dict)
@@ -23,16 +23,16 @@ class Live:
     there: bool = False
 
 
-def read_live(sessions: Sessions, connection: str, names: Iterable[TableName]) -> Live:
+def read_live_database(sessions: Sessions, connection: str, names: Iterable[TableName]) -> LiveDatabase:
     """The named tables that are there, those of the history among them, and the history."""
     if not sessions.is_there(connection):
-        return Live()
+        return LiveDatabase()
     database = sessions.target(connection)
     history = history_of(sessions, connection)
     held = (entry.table.name for entry in history.snapshot.tables)
     wanted = tuple(dict.fromkeys((*names, *held)))
     with waiting_for(", ".join(map(str, wanted)), database):
-        return Live(database.tables(wanted), history, there=True)
+        return LiveDatabase(database.tables(wanted), history, there=True)
 
 
 def history_of(sessions: Sessions, connection: str, *, make: bool = False) -> History:
