@@ -9,12 +9,12 @@ from flowc.catalog import Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.migrate.alteration import Alteration, DropIndex, DropLeftovers, Situation
-from flowc.compiler.migrate.bound import made_by_engine
 from flowc.compiler.migrate.compare import Comparison, compare
 from flowc.compiler.migrate.describe import describe, index_words, written
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.migrate.facts import Act, statement
-from flowc.compiler.migrate.words import Engine
+from flowc.compiler.migrate.refusals import made_by_engine
+from flowc.compiler.migrate.statements import Engine
 from flowc.compiler.quote import table
 from flowc.compiler.tables.ddl import create_schema
 from flowc.migration import Change, Managed, Risk, Statement, TableChanges, WantedTable
@@ -111,7 +111,7 @@ def _spell(
     """What is refused has no statements: there may be no words for it."""
     if blocked:
         return ()
-    statements = engine.words(alteration, situation)
+    statements = engine.statements(alteration, situation)
     unfinished = isinstance(alteration, DropIndex) and not alteration.index.valid
     repairs = unfinished or isinstance(alteration, DropLeftovers)
     return tuple(replace(s, repair=True) for s in statements) if statements and repairs else statements

@@ -15,11 +15,11 @@ from flowc.catalog import Column, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.loads.attach import table_to_be
 from flowc.compiler.migrate import alteration as kinds
-from flowc.compiler.migrate import words
+from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.rebuild import kept_value, rebuilt_table
-from flowc.compiler.migrate.words import Engine, alter
+from flowc.compiler.migrate.statements import Engine, alter
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import spell
 from flowc.migration import CommitKind, Statement, TableCommit
@@ -54,7 +54,7 @@ def _none_of(columns: tuple[Column, ...], dialect: Dialect) -> str:
 
 def _drop(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
     commit = TableCommit(CommitKind.DROP, Table(live.name, ()))
-    return tuple(replace(drop, commit=commit) for drop in words.drop_table(live, dialect))
+    return tuple(replace(drop, commit=commit) for drop in statements.drop_table(live, dialect))
 
 
 _ACTS = {
@@ -101,7 +101,7 @@ def _comment_column(alteration: kinds.CommentColumn, situation: Situation) -> tu
 
 def _comment_table(alteration: kinds.CommentTable, situation: Situation) -> tuple[Statement, ...]:
     commit = TableCommit(CommitKind.COMMENT_TABLE, Table(situation.live.name, (), comment=alteration.comment))
-    return tuple(replace(comment, commit=commit) for comment in words.comment_table(alteration, situation))
+    return tuple(replace(comment, commit=commit) for comment in statements.comment_table(alteration, situation))
 
 
 def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
@@ -149,7 +149,7 @@ def _new(column: Column, dialect: Dialect) -> str:
     return f"CAST({value} AS {spell(column.type, dialect)})"
 
 
-def _words(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
     """What the log alone says."""
     match alteration:
         case kinds.AddColumn():
@@ -171,7 +171,7 @@ def _words(alteration: Alteration, situation: Situation) -> tuple[Statement, ...
 
 _OLD_FILES = "the files of the version before stay until VACUUM, and older versions can be read meanwhile"
 DELTA = Engine(
-    _words,
+    _statements,
     rebuild=_rebuild,
     create=_create,
     drop=_drop,

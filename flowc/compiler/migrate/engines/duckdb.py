@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import assert_never
 
 from flowc.compiler.migrate import alteration as kinds
-from flowc.compiler.migrate import words
+from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act
 from flowc.compiler.migrate.rebuild import rebuild
 from flowc.compiler.migrate.retype import retype
-from flowc.compiler.migrate.words import Engine, alter, is_constant, one
+from flowc.compiler.migrate.statements import Engine, alter, is_constant, one
 from flowc.compiler.quote import ident
 from flowc.compiler.tables.ddl import spell
 from flowc.migration import Statement
@@ -25,7 +25,7 @@ def _add_column(alteration: kinds.AddColumn, situation: Situation) -> tuple[Stat
     """A NOT NULL column cannot join a table in place, whatever it holds, unless a constant fills it."""
     column = alteration.now
     filled = column.default is not None and is_constant(column.default) and _is_free(situation)
-    return words.add_column(alteration, situation) if column.nullable or filled else None
+    return statements.add_column(alteration, situation) if column.nullable or filled else None
 
 
 def _alter_type(alteration: kinds.AlterType, situation: Situation) -> tuple[Statement, ...] | None:
@@ -44,22 +44,22 @@ def _loses(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[s
     return tuple(f"index {index.name}" for index in held)
 
 
-def _words(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
     match alteration:
         case kinds.AddColumn():
             return _add_column(alteration, situation)
         case kinds.SetDefault():
-            return words.set_default(alteration, situation)
+            return statements.set_default(alteration, situation)
         case kinds.DropDefault():
-            return words.drop_default(alteration, situation)
+            return statements.drop_default(alteration, situation)
         case kinds.CreateIndex():
-            return words.make_index(alteration, situation)
+            return statements.make_index(alteration, situation)
         case kinds.DropIndex():
-            return words.drop_index(alteration, situation)
+            return statements.drop_index(alteration, situation)
         case kinds.CommentTable():
-            return words.comment_table(alteration, situation)
+            return statements.comment_table(alteration, situation)
         case kinds.CommentColumn():
-            return words.comment_column(alteration, situation)
+            return statements.comment_column(alteration, situation)
         case kinds.DropColumn() | kinds.RenameColumn() | kinds.AlterType() | kinds.SetNotNull() | kinds.DropNotNull():
             return _of_free_column(alteration, situation) if _is_free(situation, alteration.was.name) else None
         case (
@@ -77,16 +77,16 @@ def _of_free_column(
     match alteration:
         case kinds.DropColumn():
             # Indexes are made before columns go, and then hold on to the table.
-            return None if situation.wanted.indexes else words.drop_column(alteration, situation)
+            return None if situation.wanted.indexes else statements.drop_column(alteration, situation)
         case kinds.RenameColumn():
-            return words.rename_column(alteration, situation)
+            return statements.rename_column(alteration, situation)
         case kinds.AlterType():
             return _alter_type(alteration, situation)
         case kinds.SetNotNull():
-            return words.set_not_null(alteration, situation)
+            return statements.set_not_null(alteration, situation)
         case kinds.DropNotNull():
-            return words.drop_not_null(alteration, situation)
+            return statements.drop_not_null(alteration, situation)
     assert_never(alteration)
 
 
-DUCKDB = Engine(_words, rebuild=rebuild, loses=_loses)
+DUCKDB = Engine(_statements, rebuild=rebuild, loses=_loses)

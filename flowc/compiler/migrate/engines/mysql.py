@@ -16,7 +16,7 @@ from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.engines.mysql_refusals import held, keeps
 from flowc.compiler.migrate.facts import Act, combined
 from flowc.compiler.migrate.retype import retype
-from flowc.compiler.migrate.words import Engine, alter
+from flowc.compiler.migrate.statements import Engine, alter
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import column_definition, index_clause
 from flowc.compiler.tables.made import way

@@ -8,7 +8,7 @@ from typing import assert_never
 from flowc.catalog import Column, Index, Table
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.bound import DIVIDES, FOREIGN, alike, from_others, hindered, not_whole
+from flowc.compiler.migrate.refusals import DIVIDES, FOREIGN, alike, from_others, hindered, not_whole
 from flowc.compiler.tables.made import is_stored, way
 
 _VERSIONED = "system versioning"

@@ -17,7 +17,7 @@ from sqlglot.errors import SqlglotError
 from flowc.catalog import Column, Index, Table, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import alteration as kinds
-from flowc.compiler.migrate import words
+from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.compare import key_index
 from flowc.compiler.migrate.engines.postgres_leftovers import drop_leftovers
@@ -26,7 +26,7 @@ from flowc.compiler.migrate.engines.postgres_require import require
 from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shadow, wants_shadow
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.retype import retype
-from flowc.compiler.migrate.words import Engine, alter, index_in_schema, one
+from flowc.compiler.migrate.statements import Engine, alter, index_in_schema, one
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import column_definition, create_index, index_name, made_name, spell
 from flowc.compiler.tables.made import expression, is_stored, way
@@ -36,7 +36,7 @@ from flowc.types import TEMPORAL, DataType, Kind
 
 def _add_column(alteration: kinds.AddColumn, situation: Situation) -> tuple[Statement, ...]:
     filled = _fills(alteration.now.default, situation.dialect)
-    return words.add_column(alteration, situation, Act.ADD_COLUMN_FILLED if filled else Act.ADD_COLUMN)
+    return statements.add_column(alteration, situation, Act.ADD_COLUMN_FILLED if filled else Act.ADD_COLUMN)
 
 
 def _fills(default: str | None, dialect: Dialect) -> bool:
@@ -144,7 +144,7 @@ def _drop_index(alteration: kinds.DropIndex, situation: Situation) -> tuple[Stat
         drop = alter(situation, f"DROP CONSTRAINT {ident(index.name or '')}")
         return one(Act.DROP_CONSTRAINT, situation, drop, f"drop the constraint {index.name}")
     if not situation.live.plain:
-        return words.drop_index(alteration, situation) or ()
+        return statements.drop_index(alteration, situation) or ()
     sql = f"DROP INDEX CONCURRENTLY {index_in_schema(index, situation)}"
     return one(Act.DROP_INDEX_CONCURRENTLY, situation, sql, f"drop index {index.name}")
 
@@ -185,8 +185,8 @@ def _alter_generation(alteration: kinds.AlterGeneration, situation: Situation) -
     else:
         action = f"SET {now.upper().partition(' AS IDENTITY')[0]}" if was else f"ADD {now}"
     sql = alter(situation, f"ALTER COLUMN {ident(name)} {action}")
-    statements = one(Act.ALTER_GENERATION, situation, sql, f"alter {name}")
-    return statements if was else (*statements, *_counted_on(alteration.now, situation))
+    altered = one(Act.ALTER_GENERATION, situation, sql, f"alter {name}")
+    return altered if was else (*altered, *_counted_on(alteration.now, situation))
 
 
 def _computed_anew(was: Column, now: Column, situation: Situation) -> tuple[Statement, ...]:
@@ -199,7 +199,7 @@ def _computed_anew(was: Column, now: Column, situation: Situation) -> tuple[Stat
     made = one(Act.COMPUTE_ANEW, situation, alter(situation, action), purpose)
     comment = was.comment if now.comment is None else None
     kept = kinds.CommentColumn(was, now, comment)
-    return (*made, *(words.comment_column(kept, situation) if comment else ()))
+    return (*made, *(statements.comment_column(kept, situation) if comment else ()))
 
 
 def _counted_on(column: Column, situation: Situation) -> tuple[Statement, ...]:
@@ -250,10 +250,10 @@ def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
     """A function that an apply left does not go with the table whose trigger it was."""
     left = (f"DROP FUNCTION {entry.name}" for entry in live.leftovers if entry.kind == "function")
     cleared = (statement(Act.DROP_FUNCTION, sql, "clear away what an apply left", dialect) for sql in left)
-    return (*words.drop_table(live, dialect), *cleared)
+    return (*statements.drop_table(live, dialect), *cleared)
 
 
-def _words(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
     if isinstance(alteration, kinds.ColumnAlteration):
         return _of_column(alteration, situation)
     match alteration:
@@ -266,7 +266,7 @@ def _words(alteration: Alteration, situation: Situation) -> tuple[Statement, ...
         case kinds.DropIndex():
             return _drop_index(alteration, situation)
         case kinds.CommentTable():
-            return words.comment_table(alteration, situation)
+            return statements.comment_table(alteration, situation)
         case kinds.DropLeftovers():
             return drop_leftovers(situation)
         case kinds.AlterPartitions():
@@ -279,28 +279,28 @@ def _of_column(alteration: kinds.ColumnAlteration, situation: Situation) -> tupl
         case kinds.AddColumn():
             return _add_column(alteration, situation)
         case kinds.DropColumn():
-            return words.drop_column(alteration, situation)
+            return statements.drop_column(alteration, situation)
         case kinds.RenameColumn():
-            return words.rename_column(alteration, situation)
+            return statements.rename_column(alteration, situation)
         case kinds.AlterType():
             return _alter_type(alteration, situation)
         case kinds.SetDefault():
-            return words.set_default(alteration, situation)
+            return statements.set_default(alteration, situation)
         case kinds.DropDefault():
-            return words.drop_default(alteration, situation)
+            return statements.drop_default(alteration, situation)
         case kinds.SetNotNull():
             return require(alteration.name, situation)
         case kinds.DropNotNull():
-            return words.drop_not_null(alteration, situation)
+            return statements.drop_not_null(alteration, situation)
         case kinds.AlterGeneration():
             return _alter_generation(alteration, situation)
         case kinds.CommentColumn():
-            return words.comment_column(alteration, situation)
+            return statements.comment_column(alteration, situation)
     assert_never(alteration)
 
 
 POSTGRES = Engine(
-    _words,
+    _statements,
     drop=_drop_table,
     refuses=refuses,
     keeps=keeps,

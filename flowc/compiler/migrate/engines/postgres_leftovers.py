@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowc.catalog import Leftover
 from flowc.compiler.migrate.alteration import Situation
 from flowc.compiler.migrate.facts import Act, statement
-from flowc.compiler.migrate.words import alter
+from flowc.compiler.migrate.statements import alter
 from flowc.compiler.quote import ident, table
 from flowc.migration import Statement
 

@@ -8,8 +8,8 @@ from typing import assert_never
 from flowc.catalog import Column, Index, Table
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.bound import FOREIGN, alike, from_others, hindered, not_whole, unordered
 from flowc.compiler.migrate.engines.postgres_require import require_name
+from flowc.compiler.migrate.refusals import FOREIGN, alike, from_others, hindered, not_whole, unordered
 from flowc.compiler.tables.made import is_stored, way
 
 _INHERITED = "a table that it is inherited from"

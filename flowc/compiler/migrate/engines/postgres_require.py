@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowc.catalog import REQUIRED_MARK
 from flowc.compiler.migrate.alteration import Situation
 from flowc.compiler.migrate.facts import Act, statement
-from flowc.compiler.migrate.words import alter
+from flowc.compiler.migrate.statements import alter
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.ddl import made_name
 from flowc.migration import Statement

@@ -14,7 +14,7 @@ from flowc.compiler.migrate.alteration import Situation
 from flowc.compiler.migrate.compare import SHADOW
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.retype import Retype, retype
-from flowc.compiler.migrate.words import alter
+from flowc.compiler.migrate.statements import alter
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.ddl import column_definition
 from flowc.migration import Statement

@@ -7,11 +7,11 @@ from typing import assert_never
 
 from flowc.catalog import counts, names_word
 from flowc.compiler.migrate import alteration as kinds
-from flowc.compiler.migrate import words
+from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.rebuild import rebuild
-from flowc.compiler.migrate.words import Engine, is_constant
+from flowc.compiler.migrate.statements import Engine, is_constant
 from flowc.compiler.quote import text
 from flowc.compiler.tables.made import is_stored, way
 from flowc.migration import Precheck, Statement
@@ -24,13 +24,13 @@ def _add_column(alteration: kinds.AddColumn, situation: Situation) -> tuple[Stat
     constant = computed or column.default is None or is_constant(column.default)
     if not constant or (not column.nullable and column.default is None):
         return None
-    return words.add_column(alteration, situation)
+    return statements.add_column(alteration, situation)
 
 
 def _drop_column(alteration: kinds.DropColumn, situation: Situation) -> tuple[Statement, ...] | None:
     name = alteration.name
     used = name in situation.live.primary_key or any(name in index.columns for index in situation.live.indexes)
-    return None if used else words.drop_column(alteration, situation)
+    return None if used else statements.drop_column(alteration, situation)
 
 
 def _alter_generation(alteration: kinds.AlterGeneration, situation: Situation) -> tuple[Statement, ...] | None:
@@ -39,7 +39,7 @@ def _alter_generation(alteration: kinds.AlterGeneration, situation: Situation) -
     if any(way(default) != "computed" or is_stored(default) for default in kept):
         return None
     dropped = _drop_column(kinds.DropColumn(alteration.was), situation)
-    return (*dropped, *words.add_column(kinds.AddColumn(alteration.now), situation)) if dropped else None
+    return (*dropped, *statements.add_column(kinds.AddColumn(alteration.now), situation)) if dropped else None
 
 
 def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
@@ -61,8 +61,8 @@ def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple
         *rebuild(before, kept),
         *(statement(Act.CREATE_TRIGGER, sql, "make a trigger again", dialect) for sql in triggers),
         statement(Act.SET_PRAGMA, "PRAGMA legacy_alter_table = OFF", "and back", dialect),
-        *(s for a in alterations if isinstance(a, kinds.RenameColumn) for s in words.rename_column(a, situation)),
-        *(s for a in alterations if isinstance(a, kinds.CreateIndex) for s in words.make_index(a, situation)),
+        *(s for a in alterations if isinstance(a, kinds.RenameColumn) for s in statements.rename_column(a, situation)),
+        *(s for a in alterations if isinstance(a, kinds.CreateIndex) for s in statements.make_index(a, situation)),
     )
 
 
@@ -96,20 +96,20 @@ def _unchanged(situation: Situation) -> tuple[Precheck, ...]:
     return (Precheck(f"SELECT count(*) FROM sqlite_master WHERE {found}", message, again, told=False),)
 
 
-def _words(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
     match alteration:
         case kinds.AddColumn():
             return _add_column(alteration, situation)
         case kinds.DropColumn():
             return _drop_column(alteration, situation)
         case kinds.RenameColumn():
-            return words.rename_column(alteration, situation)
+            return statements.rename_column(alteration, situation)
         case kinds.AlterGeneration():
             return _alter_generation(alteration, situation)
         case kinds.CreateIndex():
-            return words.make_index(alteration, situation)
+            return statements.make_index(alteration, situation)
         case kinds.DropIndex():
-            return words.drop_index(alteration, situation)
+            return statements.drop_index(alteration, situation)
         case (
             kinds.AlterType() | kinds.SetDefault() | kinds.DropDefault() | kinds.SetNotNull() | kinds.DropNotNull()
             | kinds.CommentColumn() | kinds.AddKey() | kinds.DropKey() | kinds.AlterPartitions() | kinds.CommentTable()
@@ -119,4 +119,4 @@ def _words(alteration: Alteration, situation: Situation) -> tuple[Statement, ...
     assert_never(alteration)
 
 
-SQLITE = Engine(_words, rebuild=_rebuild, loses=_loses, unchanged=_unchanged)
+SQLITE = Engine(_statements, rebuild=_rebuild, loses=_loses, unchanged=_unchanged)

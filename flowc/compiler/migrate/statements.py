@@ -33,16 +33,16 @@ def drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
 class Engine:
     """How an engine changes a table that is there.
 
-    `words` are the statements of one alteration, None where the engine can only rebuild the table for it. `rebuild`
-    makes it anew, `loses` says what it would lose, and `unchanged` asks whether it still is what it was planned from.
-    `combine` makes all changes of a table by one statement, in place of `words`. `refuses` says why an alteration
+    `statements` are those of one alteration, None where the engine can only rebuild the table for it. `rebuild` makes
+    it anew, `loses` says what it would lose, and `unchanged` asks whether it still is what it was planned from.
+    `combine` makes all changes of a table by one statement, in place of `statements`. `refuses` says why an alteration
     cannot be made, `keeps` why a table cannot be dropped, and `tells` what else is to be known of an alteration.
     `limits` say how long a statement may wait (`{lock_ms}`, `{lock_s}`) and run (`{statement_ms}`, `{statement_s}`), 0
     meaning for ever. `create` and `drop` are the statements of whole tables; `notes` are told with each change of a
     kind.
     """
 
-    words: Callable[[Alteration, Situation], tuple[Statement, ...] | None] = lambda _, __: None
+    statements: Callable[[Alteration, Situation], tuple[Statement, ...] | None] = lambda _, __: None
     rebuild: Callable[[Situation, tuple[Alteration, ...]], tuple[Statement, ...]] | None = None
     loses: Callable[[Situation, tuple[Alteration, ...]], tuple[str, ...]] = lambda _, __: ()
     unchanged: Callable[[Situation], tuple[Precheck, ...]] = lambda _: ()
