@@ -18,7 +18,7 @@ from flowc.compiler.dialect import (
     TypeWords,
     WriteRules,
 )
-from flowc.compiler.dialects.mysql_words import as_sessions_read_it
+from flowc.compiler.dialects.mysql_ansi import as_sessions_read_it
 from flowc.compiler.timeformat import pieces
 from flowc.types import DataType, Kind
 

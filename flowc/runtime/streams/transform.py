@@ -17,7 +17,7 @@ from flowc.runtime.arithmetic import Query, overflow
 from flowc.runtime.arrow import arrow_field, columns_of, nests_fields, plain
 from flowc.runtime.enginecontext import demand_shallow, keep_full_joins, new_context, planned_schema, register
 from flowc.runtime.enginejson import register_json, register_parts, without_json
-from flowc.runtime.enginewords import spoken
+from flowc.runtime.enginemessages import engine_message
 from flowc.runtime.functions import Function, mistyped, register_all
 from flowc.runtime.jsontext import made_json, of_column
 from flowc.runtime.scratch import of_process
@@ -151,7 +151,7 @@ class Transform:
             return first
         if (large := oversized(error)) is not None:
             return large
-        return overflow(error) or mistyped(error) or EngineError(spoken(error), code="query-refused")
+        return overflow(error) or mistyped(error) or EngineError(engine_message(error), code="query-refused")
 
 
 def kept(error: FlowcError) -> FlowcError:

@@ -12,7 +12,7 @@ _RAISED = re.compile(r"PyErr \{ type: <class 'flowc\.[\w.]+'>, value: \w+\((['\"
 """What a function of flowc's own raised inside of the engine."""
 
 
-def spoken(error: BaseException) -> str:
+def engine_message(error: BaseException) -> str:
     """An error's words on one line."""
     if (raised := _RAISED.search(str(error))) is not None:
         return raised[2]
