@@ -55,20 +55,29 @@ class TableCommit:
     renamed: tuple[tuple[str, str], ...] = ()
 
 
+class Rows(StrEnum):
+    """What a statement does to the rows that are there, from little to much."""
+
+    LEFT = "not touched"
+    INSIDE = "in place"
+    """The engine does it inside the statement, in ways of its own."""
+    READ = "read once"
+    WRITTEN = "written anew"
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One statement of a change.
 
     `transactional` tells whether it may share a transaction with its neighbours, `lock` what others wait for while it
-    runs, in the engine's words. `rewrites` and `scans` tell whether it writes, or reads, the whole table.
+    runs, in the engine's words, and `rows` what it does to those that are there.
     """
 
     sql: str
     purpose: str
     transactional: bool = True
     lock: str | None = None
-    rewrites: bool = False
-    scans: bool = False
+    rows: Rows = Rows.LEFT
     repair: bool = False
     """It only clears away what an interrupted apply left."""
     recheck: bool = False
@@ -81,6 +90,16 @@ class Statement:
     """What is run before it, so that nobody else writes and the prechecks can be asked once more, and what after it."""
     commit: TableCommit | None = None
     """What is done instead where no engine runs the SQL."""
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether it writes the whole table anew."""
+        return self.rows is Rows.WRITTEN
+
+    @property
+    def scans(self) -> bool:
+        """Whether it reads the whole table."""
+        return self.rows in (Rows.READ, Rows.WRITTEN)
 
 
 _SINGULAR = (

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flowc.catalog import Column, Index, Table, TableName
+from flowc.compiler.migrate.facts import FACTS, Facts
 from flowc.compiler.migrate.tableplan import plan_tables
-from flowc.migration import Change, Managed, Statement, WantedTable
+from flowc.migration import Change, Managed, Rows, Statement, WantedTable
 from flowc.render.migration_sql import statement_lines
 from flowc.service.prechecks import failed
 from flowc.types import parse_type
@@ -100,6 +101,13 @@ type is changed in place: readers and writers wait while the table is written an
 keeps all of it. What is hung on it while a second column is filled stops the apply. A domain and a type that flowc has
 no word for have rules of their own: such a column's type is not changed.
 
+## Statement by statement
+
+What a plan says of each of its statements is looked up in these tables. A lock is held until the transaction of its
+statement ends, so that others wait for the rest of that too. *Apart* are statements that commit by themselves. DuckDB
+and SQLite have one writer, so all others wait whatever the statement.
+"""
+CHANGES = """
 ## Change by change
 
 *Transaction* says whether the statements share one, so that a failure undoes them all. *Table* says what is done to
@@ -200,18 +208,31 @@ def main() -> int:
 
 
 def page() -> Iterator[str]:
-    """The prose, then each case."""
+    """The prose, then what each statement does, then each case."""
     yield INTRODUCTION
+    for engine, kind in ENGINES.items():
+        yield from table_of_facts(engine, kind)
+    yield CHANGES
     for case in CASES:
         yield f"\n### {case.title}\n\n{case.words}\n\n"
         yield from section({label: planned(case, kind) for label, kind in ENGINES.items()})
+
+
+def table_of_facts(engine: str, kind: str) -> Iterator[str]:
+    """What each statement of an engine does, those that do the same together."""
+    alike: dict[Facts, list[str]] = defaultdict(list)
+    for act, does in FACTS[kind].items():
+        alike[does].append(act)
+    yield f"\n### {engine}\n\n| statements | others | rows | |\n| --- | --- | --- | --- |\n"
+    for does, acts in alike.items():
+        yield f"| {'; '.join(acts)} | {does.waiting} | {does.rows} | {'apart' if does.apart else ''} |\n"
 
 
 def section(found: Mapping[str, tuple[Change, ...]]) -> Iterator[str]:
     """What the engines say, and then do."""
     yield "| engine | class | asked before | locks | transaction | table |\n| --- | --- | --- | --- | --- | --- |\n"
     for engine, changes in found.items():
-        yield f"| {engine} | " + " | ".join(facts(changes, engine)) + " |\n"
+        yield f"| {engine} | " + " | ".join(facts(changes)) + " |\n"
     scripts: dict[str, list[str]] = defaultdict(list)
     for engine, changes in found.items():
         scripts["\n".join(line for s in statements(changes) for line in statement_lines(s))].append(engine)
@@ -220,7 +241,7 @@ def section(found: Mapping[str, tuple[Change, ...]]) -> Iterator[str]:
             yield f"\n{', '.join(engines)}:\n\n```sql\n{script}\n```\n"
 
 
-def facts(changes: tuple[Change, ...], engine: str) -> Iterator[str]:
+def facts(changes: tuple[Change, ...]) -> Iterator[str]:
     """The cells of an engine's row."""
     refused = next((reason for change in changes for reason in failed(change)), None)
     first = next((change for change in changes if change.kind not in ("rebuild_table", "alter_table")), None)
@@ -235,7 +256,7 @@ def facts(changes: tuple[Change, ...], engine: str) -> Iterator[str]:
     done = statements(changes)
     yield ", ".join(dict.fromkeys(statement.lock for statement in done if statement.lock))
     yield transaction(done)
-    yield work(done, engine)
+    yield work(done)
 
 
 def counted(change: Change) -> list[str]:
@@ -260,13 +281,9 @@ def transaction(done: list[Statement]) -> str:
     return "none" if together == {False} else "around all but the ones marked"
 
 
-def work(done: list[Statement], engine: str) -> str:
+def work(done: list[Statement]) -> str:
     """What is done to the rows. Of DuckDB and SQLite the planner does not know what they do inside a statement."""
-    if any(statement.rewrites for statement in done):
-        return "written anew"
-    if any(statement.scans for statement in done):
-        return "read once"
-    return "in place" if engine in ("DuckDB", "SQLite") else "not touched"
+    return max((statement.rows for statement in done), key=list(Rows).index, default=Rows.LEFT)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.crash.worker import DONE, FAILED, Job
-from flowc.cli.whole import Whole
+from flowc.cli.opened import OpenProject
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.daemon import job as daemon
 from flowc.service.daemon.channel import Channel, Wire
@@ -28,12 +28,12 @@ class Member(Job):
 
     messages: int = 0
 
-    def work(self, whole: Whole) -> int:
+    def work(self, opened: OpenProject) -> int:
         """Runs the daemon's worker."""
-        job = daemon.Job(whole.checked, whole.ir, self.stream, workers=2, policy=_RESTARTS)
+        job = daemon.Job(opened.checked, opened.ir, self.stream, workers=2, policy=_RESTARTS)
         with self.log.open("ab") as log:
-            worker = Worker(job, Channel(Wire(log, whole.sessions.resolver), (job,)), pause=self._slow())
-            threading.Thread(target=self._until_done, args=(worker, whole), daemon=True).start()
+            worker = Worker(job, Channel(Wire(log, opened.sessions.resolver), (job,)), pause=self._slow())
+            threading.Thread(target=self._until_done, args=(worker, opened), daemon=True).start()
             return FAILED if worker.run() else DONE
 
     def _slow(self) -> Pause:
@@ -46,11 +46,11 @@ class Member(Job):
 
         return slow
 
-    def _until_done(self, worker: Worker, whole: Whole) -> None:
+    def _until_done(self, worker: Worker, opened: OpenProject) -> None:
         while worker.watch.report.status != "running":
             time.sleep(_REST)  # before that there may be no table of positions
-        sessions = Sessions(worker.job.checked.project.connections, whole.sessions.resolver)
-        (target,) = plan_of(whole.checked, whole.ir, self.stream, sessions).targets
+        sessions = Sessions(worker.job.checked.project.connections, opened.sessions.resolver)
+        (target,) = plan_of(opened.checked, opened.ir, self.stream, sessions).targets
         assert isinstance(target, TableTarget)
         stored = DatabaseWriter(target, sessions.target(target.connection))
         while sum(stored.held().positions.values()) < self.messages:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowc.cli.main import run
-from flowc.cli.whole import Whole, prepare_whole
+from flowc.cli.opened import OpenProject, open_project
 from flowc.service.streams import Pause, run_stream
 
 _AGAIN = 40
@@ -63,11 +63,11 @@ class Job:
         os.chdir(self.folder)
         os.environ.update(self.env)
         self.tune()
-        return self.work(prepare_whole([Path("specs")], None))
+        return self.work(open_project([Path("specs")], None, "nothing was run"))
 
-    def work(self, whole: Whole) -> int:
+    def work(self, opened: OpenProject) -> int:
         """What is done in the process; how it ends."""
-        report = run_stream(whole.checked, whole.ir, self.stream, whole.sessions, self.reached())
+        report = run_stream(opened.checked, opened.ir, self.stream, opened.sessions, self.reached())
         if report.error is not None:
             self.log.open("a").write(f"{report.error.code}: {report.error.message}\n")
         return FAILED if report.error else DONE
@@ -93,13 +93,13 @@ class Job:
 class Steady(Job):
     """A run that begins again whenever another one has moved on, until it has caught up."""
 
-    def work(self, whole: Whole) -> int:
+    def work(self, opened: OpenProject) -> int:
         """Runs again and again."""
         for _ in range(_AGAIN):
-            if (code := super().work(whole)) == DONE:
+            if (code := super().work(opened)) == DONE:
                 return code
             time.sleep(0.05)
-            whole = prepare_whole([Path("specs")], None)
+            opened = open_project([Path("specs")], None, "nothing was run")
         return FAILED
 
 

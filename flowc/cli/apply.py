@@ -10,7 +10,8 @@ import click
 from flowc.cli.arguments import environment_option, seconds, specs_and_names
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for, width_of
-from flowc.cli.whole import Whole, prepare_whole, selection
+from flowc.cli.opened import OpenProject, open_project
+from flowc.cli.selection import selection
 from flowc.errors import FlowcError
 from flowc.migration import Statement
 from flowc.render.migration import migration_text
@@ -30,6 +31,9 @@ class _Talk:
 
     def retries(self, statement: Statement, error: FlowcError, seconds: float) -> None:
         say(f"waiting {seconds:g} s, then again: {printable(error.message)}")
+
+
+_UNDONE = "nothing was changed"
 
 
 @click.command()
@@ -62,18 +66,20 @@ def command(
     file = _plan_file(arguments)
     if file is not None:
         saved = read_plan(file, environment)
-        whole = prepare_whole([Path(path) for path in saved.specs], saved.environment, lock_wait=limits.table_lock)
-        check_project(saved, whole.checked.project.name, whole.checked.project.connections)
+        opened = open_project(
+            [Path(path) for path in saved.specs], saved.environment, _UNDONE, lock_wait=limits.table_lock
+        )
+        check_project(saved, opened.checked.project.name, opened.checked.project.connections)
         refuse_destructive(saved.plan, allowed)
         yes = False
     else:
-        whole, saved = _planned(arguments, selected, environment, allowed, limits)
+        opened, saved = _planned(arguments, selected, environment, allowed, limits)
         if saved.plan.empty:
             yes = True
         elif not yes and not _agreed():
-            say("nothing was changed")
+            say(_UNDONE)
             return 1
-    request = Request(whole.checked, whole.ir, whole.sessions, saved, _Talk(), limits, looked_at=not yes)
+    request = Request(opened.checked, opened.ir, opened.sessions, saved, _Talk(), limits, looked_at=not yes)
     for done in carry_out(request):
         out(f"{printable(done.connection)}: version {done.version}, {done.statements} statements, {done.seconds:.2f} s")
     return 0
@@ -88,15 +94,15 @@ def _plan_file(arguments: tuple[str, ...]) -> Path | None:
 def _planned(
     arguments: tuple[str, ...], selected: tuple[str, ...], environment: str | None, allowed: tuple[str, ...],
     limits: Limits,
-) -> tuple[Whole, SavedPlan]:  # fmt: skip
+) -> tuple[OpenProject, SavedPlan]:  # fmt: skip
     paths, names = specs_and_names(arguments)
-    whole = prepare_whole(paths, environment, checker=checker(), lock_wait=limits.table_lock)
+    opened = open_project(paths, environment, _UNDONE, checker=checker(), lock_wait=limits.table_lock)
     chosen = (*names, *selected)
-    plan = make_plan(whole.checked, whole.ir, whole.sessions, selection(chosen, whole))
+    plan = make_plan(opened.checked, opened.ir, opened.sessions, selection(chosen, opened))
     out(migration_text(plan, style_for(sys.stdout), columns=width_of(sys.stdout)))
     refuse_destructive(plan, allowed)
     specs = tuple(str(path) for path in paths)
-    return whole, SavedPlan(plan, specs, environment, tuple(sorted(chosen)))
+    return opened, SavedPlan(plan, specs, environment, tuple(sorted(chosen)))
 
 
 def _agreed() -> bool:

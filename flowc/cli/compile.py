@@ -8,13 +8,13 @@ import click
 
 from flowc.cli.arguments import environment_option, specs_and_names
 from flowc.cli.console import out, say_errors
-from flowc.cli.project import chosen, lint
+from flowc.cli.project import chosen, compiled
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.diagnostics import Reporter
 from flowc.plan import LoadPlan
 from flowc.render.ir import ir_json
-from flowc.render.plain import as_json
+from flowc.render.json_values import as_json
 from flowc.render.plans import plan_object, plan_sql
 from flowc.render.streamplans import stream_object, stream_sql
 from flowc.service.planning import offline_plans
@@ -49,7 +49,7 @@ def command(specs: tuple[str, ...], forms: tuple[str, ...], new: bool, environme
     to exist as declared; load times are shown as 2000-01-01.
     """
     paths, names = specs_and_names(specs)
-    checked, whole = lint(paths, environment)
+    checked, whole = compiled(paths, environment)
     ir, reporter = chosen(whole, names), Reporter()
     planning = set(forms) != {"ir"}
     loads = offline_plans(ir.pipelines, ir.tables, reporter, new=new) if planning else ()

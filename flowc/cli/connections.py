@@ -22,7 +22,7 @@ from flowc.compiler.front.yamltree import Scalar, parse
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.errors import FlowcError, UsageError
 from flowc.render.failure import failure
-from flowc.render.plain import as_json
+from flowc.render.json_values import as_json
 from flowc.render.style import printable
 from flowc.render.tables import table
 from flowc.service.options import shown_options

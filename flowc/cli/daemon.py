@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from flowc.cli.console import is_terminal, say, say_errors, style_for
-from flowc.cli.whole import Whole, prepare_whole
+from flowc.cli.opened import OpenProject, open_project
 from flowc.diagnostics import Diagnostic, Severity, did_you_mean
 from flowc.errors import UsageError
 from flowc.render.daemon import HEADERS, LEVELS, live_rows, log_json, log_text, progress_events, status_json
@@ -44,10 +44,12 @@ class DaemonOptions:
 def run_daemon(paths: Sequence[Path], names: Sequence[str], environment: str | None, options: DaemonOptions) -> int:
     """Runs streams until a signal, or until none is left; exit code 1 when one of them failed."""
     log = _Log(options)
-    whole = prepare_whole(paths, environment, log.diagnostics if options.log_format == "json" else say_errors)
-    streams = _chosen(names, whole, log)
-    jobs = _jobs(streams, whole)
-    files = [files_for_one(job.stream, whole.ir, whole.sessions) for job in jobs]
+    opened = open_project(
+        paths, environment, "nothing was run", show=log.diagnostics if options.log_format == "json" else say_errors
+    )
+    streams = _chosen(names, opened, log)
+    jobs = _jobs(streams, opened)
+    files = [files_for_one(job.stream, opened.ir, opened.sessions) for job in jobs]
     daemon = Daemon(jobs, together(files), log)
     stop = threading.Event()
     with ExitStack() as stack:
@@ -64,9 +66,9 @@ def run_daemon(paths: Sequence[Path], names: Sequence[str], environment: str | N
     return 1 if daemon.failed else 0
 
 
-def _chosen(names: Sequence[str], whole: Whole, log: _Log) -> tuple[str, ...]:
+def _chosen(names: Sequence[str], opened: OpenProject, log: _Log) -> tuple[str, ...]:
     """The streams to run. Raises UsageError for a name that there is not, and where there is no stream."""
-    project = whole.checked.project
+    project = opened.checked.project
     for name in names:
         if name not in project.streams and name not in project.pipelines:
             known = (*project.streams, *project.pipelines)
@@ -83,13 +85,13 @@ def _chosen(names: Sequence[str], whole: Whole, log: _Log) -> tuple[str, ...]:
     return streams
 
 
-def _jobs(streams: Sequence[str], whole: Whole) -> list[Job]:
+def _jobs(streams: Sequence[str], opened: OpenProject) -> list[Job]:
     found = []
     for name in streams:
-        spec = whole.checked.project.streams[name].value
+        spec = opened.checked.project.streams[name].value
         workers = int(str(spec.get("parallelism", 1)))
         policy = RestartPolicy.of(spec.get("restart"))
-        found += [Job(whole.checked, whole.ir, name, number + 1, workers, policy) for number in range(workers)]
+        found += [Job(opened.checked, opened.ir, name, number + 1, workers, policy) for number in range(workers)]
     return found
 
 

@@ -13,7 +13,7 @@ from flowc.cli.arguments import environment_option, format_option, specs_and_nam
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import known_stream, one_stream
-from flowc.cli.whole import Whole, prepare_whole
+from flowc.cli.opened import OpenProject, open_project
 from flowc.compiler.streamplan.letters import Chosen
 from flowc.controls import json_text
 from flowc.durations import parse_duration
@@ -50,10 +50,10 @@ def list_(specs: tuple[str, ...], form: str, environment: str | None) -> None:
     Parked ones were replayed as often as `max_attempts` says, and failed each time.
     """
     paths, names = specs_and_names(specs)
-    whole = prepare_whole(paths, environment, names=names)
-    found = [_of(name, whole) for name in names or keeping(whole.checked)]
+    opened = open_project(paths, environment, "nothing was counted", names=names)
+    found = [_of(name, opened) for name in names or keeping(opened.checked)]
     counted = [(letters, letters.counts()) for letters in found]
-    whole.sessions.close()
+    opened.sessions.close()
     if form == "json":
         out(json_text(counts_objects(counted)))
         return
@@ -72,9 +72,9 @@ def list_(specs: tuple[str, ...], form: str, environment: str | None) -> None:
 @environment_option
 def show(specs: tuple[str, ...], limit: int, codes: tuple[str, ...], form: str, environment: str | None) -> None:
     """Show the oldest dead letters of a stream: where each stood, why it is dead, and its bytes."""
-    whole, letters = _one(specs, environment, "dlq show")
+    opened, letters = _one(specs, environment, "dlq show", "nothing was shown")
     found = letters.shown(limit, codes)
-    whole.sessions.close()
+    opened.sessions.close()
     if form == "json":
         out(json_text([letter_object(letter) for letter in found]))
         return
@@ -96,9 +96,9 @@ def replay_(specs: tuple[str, ...], codes: tuple[str, ...], parked: bool, form: 
     attempt more. The stream's own worker may run meanwhile; where `dedupe` has to judge letters, it is interrupted,
     and goes on. Exit code 1 when letters failed again.
     """
-    whole, letters = _one(specs, environment, "dlq replay")
-    report = replay(letters, whole.checked, whole.ir, Chosen(codes), parked=parked)
-    whole.sessions.close()
+    opened, letters = _one(specs, environment, "dlq replay", "nothing was replayed")
+    report = replay(letters, opened.checked, opened.ir, Chosen(codes), parked=parked)
+    opened.sessions.close()
     out(json_text(replayed_object(report)) if form == "json" else replayed_text(report))
     if report.error is not None and form != "json":
         sys.stdout.flush()
@@ -115,13 +115,13 @@ def replay_(specs: tuple[str, ...], codes: tuple[str, ...], parked: bool, form: 
 def purge(specs: tuple[str, ...], age: str | None, codes: tuple[str, ...], yes: bool, environment: str | None) -> int:
     """Remove dead letters of a stream for good."""
     chosen = Chosen(codes, _before(age))
-    whole, letters = _one(specs, environment, "dlq purge")
+    opened, letters = _one(specs, environment, "dlq purge", "nothing was removed")
     count = letters.purgeable(chosen)
     if count and not yes and not agreed(f"Remove {count} dead letters of `{letters.stream}`?", "use `--yes`"):
         say("nothing was removed")
         return 1
     removed = letters.purge(chosen) if count else 0
-    whole.sessions.close()
+    opened.sessions.close()
     out(printable(f"{letters.stream}: {removed} removed"))
     return 0
 
@@ -139,10 +139,10 @@ def _before(age: str | None) -> datetime | None:
         raise UsageError(message, code="unreadable-argument", help=help) from None
 
 
-def _one(specs: Sequence[str], environment: str | None, words: str) -> tuple[Whole, DeadLetters]:
-    whole, name = one_stream(specs, environment, words)
-    return whole, _of(name, whole)
+def _one(specs: Sequence[str], environment: str | None, words: str, undone: str) -> tuple[OpenProject, DeadLetters]:
+    opened, name = one_stream(specs, environment, words, undone)
+    return opened, _of(name, opened)
 
 
-def _of(name: str, whole: Whole) -> DeadLetters:
-    return dead_letters(whole.checked, whole.ir, known_stream(name, whole), whole.sessions)
+def _of(name: str, opened: OpenProject) -> DeadLetters:
+    return dead_letters(opened.checked, opened.ir, known_stream(name, opened), opened.sessions)

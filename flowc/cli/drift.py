@@ -8,7 +8,7 @@ import click
 
 from flowc.cli.arguments import environment_option, format_option, specs_only
 from flowc.cli.console import out, style_for, width_of
-from flowc.cli.whole import prepare_whole
+from flowc.cli.opened import open_project
 from flowc.controls import json_text
 from flowc.render.migration import drift_text
 from flowc.render.migration_json import migration_object
@@ -27,9 +27,9 @@ def command(specs: tuple[str, ...], ignore: tuple[str, ...], form: str, environm
     Compares the live tables with what was applied last, and shows the statements that would make the same change.
     Reads only. Exit code 1 when there is drift.
     """
-    whole = prepare_whole(specs_only(specs), environment)
-    found = find_drift(whole.checked, whole.ir, whole.sessions, ignore)
-    whole.sessions.close()
+    opened = open_project(specs_only(specs), environment, "nothing was compared")
+    found = find_drift(opened.checked, opened.ir, opened.sessions, ignore)
+    opened.sessions.close()
     if form == "json":
         out(json_text(migration_object(found, plan_hash(found))))
     else:

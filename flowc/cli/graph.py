@@ -8,7 +8,7 @@ import click
 
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say
-from flowc.cli.project import chosen, lint
+from flowc.cli.project import chosen, compiled
 from flowc.compiler.lineage import Graph, graph
 from flowc.errors import UsageError
 from flowc.render.graph import graph_json, graph_mermaid, graph_text
@@ -28,7 +28,7 @@ def command(specs: tuple[str, ...], form: str, columns: bool, file: Path | None,
     SPECS are files or folders, default `specs`; NAMEs limit the graph to these pipelines and streams.
     """
     paths, names = specs_and_names(specs)
-    _, ir = lint(paths, environment)
+    _, ir = compiled(paths, environment)
     found = graph(chosen(ir, names), columns=columns)
     text = _text(found, form, paths[0].resolve().parent.name)
     if file is None:

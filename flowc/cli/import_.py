@@ -18,7 +18,7 @@ from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.render.style import printable
 from flowc.service.importing import import_tables
-from flowc.service.live import history_of
+from flowc.service.livedatabase import history_of
 from flowc.service.locks import TABLE_LOCK
 from flowc.service.scope import Scope, scope_of
 from flowc.service.secrets import Resolver

@@ -9,7 +9,8 @@ import click
 
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import concealed, out, say, style_for, width_of
-from flowc.cli.whole import Whole, prepare_whole, selection
+from flowc.cli.opened import OpenProject, open_project
+from flowc.cli.selection import selection
 from flowc.controls import json_text
 from flowc.migration import MigrationPlan
 from flowc.render.migration import migration_text, versions_text
@@ -48,12 +49,12 @@ def command(
     can work, and changes nothing. Exit code 0; with `--detailed-exitcode`, 2 when there are changes.
     """
     paths, names = specs_and_names(arguments)
-    whole = prepare_whole(paths, environment, checker=checker())
+    opened = open_project(paths, environment, "nothing was planned", checker=checker())
     if history:
-        out(versions_text(read_versions(whole.checked, whole.ir, whole.sessions), style_for(sys.stdout)))
+        out(versions_text(read_versions(opened.checked, opened.ir, opened.sessions), style_for(sys.stdout)))
         return 0
-    plan, version = _planned(whole, (*names, *selected), rollback)
-    whole.sessions.close()
+    plan, version = _planned(opened, (*names, *selected), rollback)
+    opened.sessions.close()
     identity = plan_hash(plan)
     if file is not None:
         specs = tuple(str(path) for path in paths)
@@ -81,9 +82,9 @@ def _shown(plan: MigrationPlan, identity: str, form: str) -> str:
     return migration_text(plan, style_for(sys.stdout), columns=width_of(sys.stdout))
 
 
-def _planned(whole: Whole, chosen: tuple[str, ...], rollback: str | None) -> tuple[MigrationPlan, int | None]:
+def _planned(opened: OpenProject, chosen: tuple[str, ...], rollback: str | None) -> tuple[MigrationPlan, int | None]:
     """The plan, and the version that it goes back to."""
     if rollback is None:
-        return make_plan(whole.checked, whole.ir, whole.sessions, selection(chosen, whole)), None
-    connection, version = rollback_target(whole.checked, whole.ir, whole.sessions, rollback)
-    return plan_rollback(whole.ir, whole.sessions, connection, version), version
+        return make_plan(opened.checked, opened.ir, opened.sessions, selection(chosen, opened)), None
+    connection, version = rollback_target(opened.checked, opened.ir, opened.sessions, rollback)
+    return plan_rollback(opened.ir, opened.sessions, connection, version), version

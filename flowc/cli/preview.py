@@ -12,15 +12,15 @@ import click
 
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say, style_for
-from flowc.cli.live import one, prepare, single
+from flowc.cli.opened import one, open_pipelines, open_project, single
 from flowc.cli.progress import Progress
+from flowc.cli.project import stream_names
 from flowc.cli.report import show
-from flowc.cli.whole import prepare_whole
-from flowc.compiler import stages
-from flowc.diagnostics import Reporter
 from flowc.render.loads import preview_json, preview_text
 from flowc.service.loads import Run
 from flowc.service.previews import preview
+
+_UNDONE = "nothing was read"
 
 
 @click.command()
@@ -44,31 +44,26 @@ def command(arguments: tuple[str, ...], rows: int, limit: int, form: str, enviro
     """
     paths, names = specs_and_names(arguments)
     name = single(names, "preview")
-    if _is_stream(paths, name, environment):
+    if name in stream_names(paths, environment):
         return _look(paths, name, environment, rows=rows, limit=limit, as_json=form == "json")
-    live = prepare(paths, names, environment)
+    opened = open_pipelines(paths, names, environment, _UNDONE)
     with Progress() as progress:
-        run = Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ)
-        found = preview(run, one(live, name), rows)
+        run = Run(opened.checked, opened.pipelines, opened.sessions, progress, env=os.environ)
+        found = preview(run, one(opened, name), rows)
     text = preview_json(found, rows) if form == "json" else preview_text(found, style_for(sys.stdout), rows)
     show(found, text, as_json=form == "json")
     say("nothing was changed")
     return 1 if found.failed else 0
 
 
-def _is_stream(paths: Sequence[Path], name: str, environment: str | None) -> bool:
-    project = stages.load_project(paths, Reporter(), environment=environment, env=os.environ)
-    return project is not None and name in project.streams
-
-
 def _look(paths: Sequence[Path], name: str, environment: str | None, *, rows: int, limit: int, as_json: bool) -> int:
-    whole = prepare_whole(paths, environment)
+    opened = open_project(paths, environment, _UNDONE)
     service = importlib.import_module("flowc.service.streampreviews")
     render = importlib.import_module("flowc.render.streampreviews")
     try:
-        found = service.preview_stream(whole.checked, whole.ir, name, whole.sessions, limit)
+        found = service.preview_stream(opened.checked, opened.ir, name, opened.sessions, limit)
     finally:
-        whole.sessions.close()
+        opened.sessions.close()
     if as_json:
         out(render.stream_preview_json(found, rows))
     else:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -13,21 +13,73 @@ from flowc.cli.console import say, say_errors
 from flowc.compiler import stages
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
-from flowc.diagnostics import Reporter, did_you_mean
+from flowc.compiler.sql.checker import Checker
+from flowc.diagnostics import Diagnostic, Reporter, Severity, did_you_mean
 from flowc.errors import UsageError
 from flowc.render.diagnostics import summary
 from flowc.service.checking import checker
 
 
-def lint(paths: Sequence[Path], environment: str | None) -> tuple[CheckedSpec, Ir]:
-    """The lowered project. With errors, shows them and exits with code 1."""
+@dataclass(frozen=True, slots=True)
+class Linted:
+    """A project as far as it compiles, and all that was found in it; `undone` are the words for what errors prevent."""
+
+    checked: CheckedSpec
+    ir: Ir
+    found: tuple[Diagnostic, ...]
+    undone: str
+    show: Callable[[Iterable[Diagnostic]], None]
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether an error was found, wherever."""
+        return any(each.severity is Severity.ERROR for each in self.found)
+
+    def stopped(self) -> click.exceptions.Exit:
+        """Shows what was found, and gives the end of the command."""
+        return stopped(self.found, self.undone, self.show)
+
+
+def lint(
+    paths: Sequence[Path],
+    environment: str | None,
+    undone: str = "",
+    *,
+    checker: Checker | None = None,
+    show: Callable[[Iterable[Diagnostic]], None] = say_errors,
+) -> Linted:
+    """The project, without a look at what is wrong with it. Where there are no specs, ends the command with code 1.
+
+    With a checker, engines are asked about the queries.
+    """
     reporter = Reporter()
-    found = stages.lint(paths, reporter, environment=environment, env=os.environ, checker=checker())
-    say_errors(reporter.sorted())
-    if found is None or reporter.has_errors:
-        say(summary(reporter.found))
-        raise click.exceptions.Exit(1)
-    return found
+    found = stages.lint(paths, reporter, environment=environment, env=os.environ, checker=checker)
+    if found is None:
+        raise stopped(reporter.sorted(), undone, show)
+    return Linted(*found, tuple(reporter.sorted()), undone, show)
+
+
+def stopped(
+    found: Sequence[Diagnostic], undone: str, show: Callable[[Iterable[Diagnostic]], None] = say_errors
+) -> click.exceptions.Exit:
+    """Shows what was found and that, for it, something is `undone`; the end of the command, with code 1."""
+    show(found)
+    say("; ".join(filter(None, (summary(found), undone))))
+    return click.exceptions.Exit(1)
+
+
+def compiled(paths: Sequence[Path], environment: str | None) -> tuple[CheckedSpec, Ir]:
+    """The lowered project, for commands that only show it. With errors, shows them and exits with code 1."""
+    linted = lint(paths, environment, checker=checker())
+    if linted.has_errors:
+        raise linted.stopped()
+    return linted.checked, linted.ir
+
+
+def stream_names(paths: Sequence[Path], environment: str | None) -> Collection[str]:
+    """The streams of the specs, as far as they can be read; whatever is wrong is for others to tell."""
+    project = stages.load_project(paths, Reporter(), environment=environment, env=os.environ)
+    return project.streams if project is not None else ()
 
 
 def chosen(ir: Ir, names: Sequence[str]) -> Ir:

@@ -10,7 +10,7 @@ import click
 from flowc.cli.arguments import environment_option, specs_only
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
-from flowc.cli.whole import prepare_whole
+from flowc.cli.opened import open_project
 from flowc.render.renaming import renaming_text, taking_text
 from flowc.render.style import printable
 from flowc.service.renaming import Renaming
@@ -40,8 +40,8 @@ def take(arguments: tuple[str, ...], of: str | None, yes: bool, environment: str
     if not arguments:
         raise click.UsageError("say which table: `flowc project take TABLE`")
     *specs, name = arguments
-    whole = prepare_whole([Path(path) for path in specs_only(specs)], environment)
-    moved = taking(whole.checked, whole.ir, whole.sessions, name, "" if of == _NOBODY else of)
+    opened = open_project([Path(path) for path in specs_only(specs)], environment, "nothing was taken over")
+    moved = taking(opened.checked, opened.ir, opened.sessions, name, "" if of == _NOBODY else of)
     try:
         moved.look()
         out(taking_text(moved, style_for(sys.stdout)))
@@ -69,8 +69,8 @@ def rename(arguments: tuple[str, ...], yes: bool, environment: str | None) -> in
     if len(arguments) < 2:
         raise click.UsageError("say two names: `flowc project rename OLD NEW`")
     *specs, old, new = arguments
-    whole = prepare_whole([Path(path) for path in specs_only(specs)], environment)
-    renaming = Renaming(whole.checked, whole.ir, whole.sessions, "" if old == _NOBODY else old, new)
+    opened = open_project([Path(path) for path in specs_only(specs)], environment, "nothing was renamed")
+    renaming = Renaming(opened.checked, opened.ir, opened.sessions, "" if old == _NOBODY else old, new)
     try:
         renaming.look()
         out(renaming_text(renaming, style_for(sys.stdout)))

@@ -10,7 +10,7 @@ from flowc.cli.arguments import environment_option
 from flowc.cli.asking import agreed
 from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import known_stream, one_of
-from flowc.cli.whole import Whole
+from flowc.cli.opened import OpenProject
 from flowc.compiler.ir import Pipeline
 from flowc.render.resets import moves_text
 from flowc.render.rewinding import moved_text, rewind_text
@@ -39,29 +39,29 @@ def command(specs: tuple[str, ...], to: str, yes: bool, environment: str | None)
 
     Shows what would happen and asks, unless `--yes` is given.
     """
-    whole, name = one_of(specs, environment, "rewind")
-    pipeline = whole.ir.pipeline(name)
+    opened, name = one_of(specs, environment, "rewind", "nothing was moved")
+    pipeline = opened.ir.pipeline(name)
     try:
         if pipeline is not None:
-            return _load(whole, pipeline, to, yes=yes)
-        return _stream(whole, known_stream(name, whole), to, yes=yes)
+            return _load(opened, pipeline, to, yes=yes)
+        return _stream(opened, known_stream(name, opened), to, yes=yes)
     finally:
-        whole.sessions.close()
+        opened.sessions.close()
 
 
-def _load(whole: Whole, pipeline: Pipeline, to: str, *, yes: bool) -> int:
-    moves = plan_moves(pipeline, whole.sessions, to)
+def _load(opened: OpenProject, pipeline: Pipeline, to: str, *, yes: bool) -> int:
+    moves = plan_moves(pipeline, opened.sessions, to)
     out(moves_text(moves))
     if not yes and not agreed(f"Move `{pipeline.name}`?", "use `--yes`"):
         say("nothing was moved")
         return 1
-    make_moves(moves, whole.sessions)
+    make_moves(moves, opened.sessions)
     out(printable(f"{pipeline.name}: moved"))
     return 0
 
 
-def _stream(whole: Whole, name: str, to: str, *, yes: bool) -> int:
-    rewind = prepare_rewind(whole.checked, whole.ir, name, whole.sessions, to)
+def _stream(opened: OpenProject, name: str, to: str, *, yes: bool) -> int:
+    rewind = prepare_rewind(opened.checked, opened.ir, name, opened.sessions, to)
     try:
         out(rewind_text(rewind, style_for(sys.stdout)))
         if not yes and not agreed(f"Move `{name}`?", "use `--yes`"):

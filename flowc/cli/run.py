@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
+from flowc.cli.project import stream_names
 from flowc.cli.streaming import run_everything, run_streams
-from flowc.compiler import stages
 from flowc.compiler.loads.load import Reread
-from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 
 
@@ -96,6 +94,5 @@ def _split(
     paths: Sequence[Path], names: Sequence[str], environment: str | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of streams, and the others."""
-    project = stages.load_project(paths, Reporter(), environment=environment, env=os.environ)
-    known = () if project is None else project.streams
+    known = stream_names(paths, environment)
     return tuple(name for name in names if name in known), tuple(name for name in names if name not in known)

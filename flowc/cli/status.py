@@ -10,7 +10,7 @@ import click
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say, style_for
 from flowc.cli.onestream import known_stream
-from flowc.cli.whole import Whole, prepare_whole
+from flowc.cli.opened import OpenProject, open_project
 from flowc.controls import json_text
 from flowc.render.resets import standing_failures, standing_object, standings_text
 from flowc.render.streamstatus import status_failures, status_object, status_text
@@ -30,9 +30,9 @@ def command(specs: tuple[str, ...], form: str, environment: str | None) -> int:
     could not be looked at.
     """
     paths, names = specs_and_names(specs)
-    whole = prepare_whole(paths, environment, names=names)
-    found, loads = _looked(whole, names)
-    whole.sessions.close()
+    opened = open_project(paths, environment, "nothing was looked at", names=names)
+    found, loads = _looked(opened, names)
+    opened.sessions.close()
     if form == "json":
         shown = [*map(status_object, found), *map(standing_object, loads)]
         out(json_text(shown))
@@ -41,14 +41,14 @@ def command(specs: tuple[str, ...], form: str, environment: str | None) -> int:
     return 1 if any(at.error for at in found) or any(at.error for at in loads) else 0
 
 
-def _looked(whole: Whole, names: Sequence[str]) -> tuple[Sequence[StreamStatus], Sequence[Standing]]:
-    pipelines = [each for each in whole.ir.pipelines if not names or each.name in names]
+def _looked(opened: OpenProject, names: Sequence[str]) -> tuple[Sequence[StreamStatus], Sequence[Standing]]:
+    pipelines = [each for each in opened.ir.pipelines if not names or each.name in names]
     loads = {each.name for each in pipelines}
-    streams = [known_stream(name, whole) for name in names if name not in loads] or (
-        [] if names else list(whole.checked.project.streams)
+    streams = [known_stream(name, opened) for name in names if name not in loads] or (
+        [] if names else list(opened.checked.project.streams)
     )
-    found = [stream_status(whole.checked, whole.ir, name, whole.sessions) for name in streams]
-    return found, standings(pipelines, whole.sessions)
+    found = [stream_status(opened.checked, opened.ir, name, opened.sessions) for name in streams]
+    return found, standings(pipelines, opened.sessions)
 
 
 def _show(found: Sequence[StreamStatus], loads: Sequence[Standing], *, partitions: bool) -> None:

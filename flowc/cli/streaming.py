@@ -11,14 +11,13 @@ from pathlib import Path
 import click
 
 from flowc.cli.console import out, say, style_for
-from flowc.cli.live import prepare
+from flowc.cli.opened import open_pipelines, open_project
 from flowc.cli.progress import Progress
 from flowc.cli.report import show
 from flowc.cli.stopping import stopping
-from flowc.cli.whole import prepare_whole
 from flowc.compiler.loads.load import Reread
+from flowc.render.json_values import as_json
 from flowc.render.loads import run_object, run_text
-from flowc.render.plain import as_json
 from flowc.render.streams import stream_failures, stream_object, streams_text
 from flowc.service.loads import Run
 from flowc.service.once import run_both
@@ -32,11 +31,11 @@ def run_streams(
     paths: Sequence[Path], names: Sequence[str], environment: str | None, *, json: bool, drain: bool
 ) -> int:
     """Runs streams one after the other; exit code 1 when one failed."""
-    whole = prepare_whole(paths, environment)
-    run = partial(run_stream, whole.checked, whole.ir, sessions=whole.sessions, drain=drain)
+    opened = open_project(paths, environment, "nothing was run")
+    run = partial(run_stream, opened.checked, opened.ir, sessions=opened.sessions, drain=drain)
     with stopping() as stop:
         reports = [run(name, stopping=stop.event) for name in names if not stop.number]
-    whole.sessions.close()
+    opened.sessions.close()
     if json:
         out(as_json([stream_object(report) for report in reports]))
     else:
@@ -55,21 +54,21 @@ def run_everything(
     reread: Reread | None = None,
 ) -> int:
     """Runs pipelines (all, when none is named) and streams (all for None); exit code 1 when one failed."""
-    live = prepare(paths, pipelines, environment)
+    opened = open_pipelines(paths, pipelines, environment, "nothing was run")
     if reread is not None:
-        check_reread(reread, live.pipelines, live.ir)
-    streams = tuple(live.checked.project.streams) if streams is None else streams
-    if streams and not live.checked.project.pipelines:
+        check_reread(reread, opened.pipelines, opened.ir)
+    streams = tuple(opened.checked.project.streams) if streams is None else streams
+    if streams and not opened.checked.project.pipelines:
         return run_streams(paths, streams, environment, json=json, drain=drain)
-    own = Sessions(live.checked.project.connections, live.sessions.resolver, live.sessions.scope)
+    own = Sessions(opened.checked.project.connections, opened.sessions.resolver, opened.sessions.scope)
     with Progress() as progress:
-        run = Run(live.checked, live.pipelines, live.sessions, progress, env=os.environ, reread=reread)
-        catch_up = partial(run_stream, live.checked, live.ir, sessions=own, drain=drain)
-        both = run_both(run, live.ir, streams, lambda name: _unless_stopped(catch_up, name), live.broken)
+        run = Run(opened.checked, opened.pipelines, opened.sessions, progress, env=os.environ, reread=reread)
+        catch_up = partial(run_stream, opened.checked, opened.ir, sessions=own, drain=drain)
+        both = run_both(run, opened.ir, streams, lambda name: _unless_stopped(catch_up, name), opened.broken)
     own.close()
-    chosen = {pipeline.name for pipeline in live.pipelines}
+    chosen = {pipeline.name for pipeline in opened.pipelines}
     report = both.pipelines
-    report.waiting = waiting_keys(p for name, p in live.checked.project.pipelines.items() if name in chosen)
+    report.waiting = waiting_keys(p for name, p in opened.checked.project.pipelines.items() if name in chosen)
     if json:
         told = {"streams": [stream_object(each) for each in both.streams]} if both.streams else {}
         show(report, as_json({**run_object(report), **told}), as_json=True)

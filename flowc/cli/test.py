@@ -9,11 +9,11 @@ import sys
 import click
 
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
-from flowc.cli.console import out, say, say_errors, style_for
+from flowc.cli.console import out, say, style_for
+from flowc.cli.project import stopped
 from flowc.compiler import stages
 from flowc.compiler.front.spec import ProjectSpec
 from flowc.diagnostics import Reporter
-from flowc.render.diagnostics import summary
 from flowc.render.tests import outcome_text, outcomes_json, outcomes_summary
 from flowc.runtime.lean import without_pandas
 
@@ -33,10 +33,8 @@ def command(arguments: tuple[str, ...], form: str, environment: str | None) -> i
     project = stages.load_project(paths, reporter, environment=environment, env=os.environ)
     if project is not None:
         stages.lower(stages.resolve(project, reporter), reporter, env=os.environ)
-    say_errors(reporter.sorted())
     if project is None or reporter.has_errors:
-        say(f"{summary(reporter.found)}; nothing was tested")
-        return 1
+        raise stopped(reporter.sorted(), "nothing was tested")
     return _run(project, names, as_json=form == "json")
 
 

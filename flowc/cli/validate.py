@@ -9,7 +9,7 @@ import click
 
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, style_for
-from flowc.cli.live import prepare
+from flowc.cli.opened import open_pipelines
 from flowc.cli.progress import Progress
 from flowc.render.validations import validations_json, validations_text
 from flowc.service.loads import Run
@@ -28,7 +28,7 @@ def command(arguments: tuple[str, ...], explain: bool, form: str, environment: s
     when a pipeline could not run as things are.
     """
     paths, names = specs_and_names(arguments)
-    live = prepare(paths, names, environment)
-    found = validate(Run(live.checked, live.pipelines, live.sessions, Progress(quiet=True), env=os.environ))
+    opened = open_pipelines(paths, names, environment, "nothing was validated")
+    found = validate(Run(opened.checked, opened.pipelines, opened.sessions, Progress(quiet=True), env=os.environ))
     out(validations_json(found) if form == "json" else validations_text(found, style_for(sys.stdout), explain=explain))
-    return 1 if live.broken or not all(validation.ok for validation in found) else 0
+    return 1 if opened.broken or not all(validation.ok for validation in found) else 0

@@ -19,137 +19,89 @@ def ascii_fold(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """One engine's SQL."""
+class TypeWords:
+    """How types are spelled, and which others stand for those that the engine lacks."""
 
-    name: str
-    """The kind of connection that speaks it."""
-    sqlglot: str
-    """The sqlglot dialect that reads and writes it."""
     spell: Mapping[Kind, str]
     """What the engine calls a kind of type. One that is missing cannot be stored."""
     native: Callable[[DataType], str | None] = lambda _: None
+    """Spellings that need more than that table (arrays, lengths, digits); None for a type that does not."""
     cast: Mapping[Kind, str] = field(default_factory=dict)
     """How `{x}` is cast to a kind, where CAST does not take the words that columns are declared with.
 
     `{places}` are the fractional digits of its seconds.
     """
-    """Spellings that need more than that table (arrays, lengths, digits); None for a type that does not."""
-    attached: bool = False
-    """SQL runs beside the tables, not in them: a load brings in the rows it may touch, and its commit carries the
-    changes over. Such tables hold columns and types; keys are the spec's, and their rows are read by the engine."""
+    widen: Mapping[Kind, DataType] = field(default_factory=dict)
+    """The type that holds every value of a kind the engine lacks."""
+    holds: Mapping[Kind, DataType] = field(default_factory=dict)
+    """What a column of a kind holds in tables that no spec declares, where the engine makes less of its name."""
+    in_keys: Mapping[Kind, DataType] = field(default_factory=dict)
+    """The type that a column of a key has when its own has no length, where keys need one."""
+    widest: tuple[int, int] | None = (38, 38)
+    """The most digits of a decimal and the most of its fraction; None where it needs to have no limit."""
+    short_floats: tuple[Kind, ...] = ()
+    """Floats that may have fewer digits as a text than they hold."""
+    array_depth: bool = True
+    """The type of an array says how many dimensions it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameRules:
+    """What names the engine takes, and where tables are."""
+
     schemas: bool = True
     """Tables live in schemas; else flowc's own tables are prefixed `flowc_`."""
-    transactional_ddl: bool = True
-    """A transaction that is rolled back takes its CREATE and ALTER with it."""
-    update_from: bool = True
-    """It has `UPDATE … FROM`; else `UPDATE … JOIN`."""
-    on_conflict: bool = True
-    """INSERT has ON CONFLICT; else it has ON DUPLICATE KEY UPDATE."""
-    delete: str = "DELETE FROM {table} AS {alias}"
-    """The head of a DELETE from `{table}` under an `{alias}`."""
+    state_schema: str = "flowc"
+    """Where flowc's own tables are; their prefix where there are no schemas."""
     default_schema: str | None = None
     """The schema of a table that is named without one."""
+    longest: int | None = None
+    """The most bytes of a name, or characters where `in_characters`; None without a limit that matters."""
+    in_characters: bool = False
+    """`longest` counts characters."""
+    index_in_schema: bool = False
+    """An index's name carries the schema and its table's does not."""
+    fold: Callable[[str], str] = lambda name: name
+    """The one form of all spellings that name the same column, quoted or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralRules:
+    """How values are written."""
+
+    typed: bool = True
+    """A literal of a temporal type is a CAST; else its canonical text."""
+    utc: str = "UTC"
+    """A name of UTC that the engine knows as a time zone."""
+    zoned: bool = True
+    """The text of an instant may end in its offset from UTC; else it is in UTC and has none."""
+    doubled_backslash: bool = False
+    """A backslash in a text literal is written twice."""
+    escaped_text: bool = False
+    r"""A text literal with a backslash is written `E'…'`, so that no setting can change its meaning."""
+    kept_as_values: bool = False
+    """A plain default is kept as a value of its column's type, not as its author wrote it."""
+    author: Callable[[str], str] = lambda text: text
+    """SQL that its author wrote for the engine, as flowc's sessions of it read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRules:
+    """How tables are made, and what is part of that."""
+
     comments: bool = False
     """Tables and columns have comments."""
     inline_comments: bool = False
     """They are part of CREATE TABLE; else they have statements of their own."""
-    temporary: str = "CREATE TEMPORARY TABLE"
-    """Begins the statement that creates a temporary table."""
-    state_schema: str = "flowc"
-    """Where flowc's own tables are; their prefix where there are no schemas."""
-    drop_temporary: str = "DROP TABLE"
-    temporary_schema: str | None = "temp"
-    """The schema in which a session's temporary tables are found; None where they have that of the session."""
-    temporary_columns: tuple[str, ...] = ()
-    """Columns that every temporary table needs beside its own, as CREATE TABLE has them."""
-    reopens: bool = True
-    """A statement may read one temporary table in several places; else it reads copies."""
-    nested_windows: bool = True
-    """A window function may stand anywhere in an expression; else each is a column of its own."""
-    table_options: str = ""
+    options: str = ""
     """What follows the columns of a table."""
     inline_indexes: bool = False
     """Indexes are part of CREATE TABLE."""
     index_length: int | None = None
     """The most characters of a text that an index holds; None without limit."""
-    key_types: Mapping[Kind, DataType] = field(default_factory=dict)
-    """The type that a column of a key has when its own has no length, where keys need one."""
-    temporary_options: str = ""
-    """What follows the columns of a temporary table that lives for one transaction."""
-    analyze: str = ""
-    """Refreshes the planner's statistics of `{table}`; empty where the engine keeps them itself."""
-    settings: tuple[str, ...] = ()
-    """Statements that give a load's transaction the means for large joins."""
-    upserts: bool = False
-    """`INSERT … ON CONFLICT` beats UPDATE with a join."""
-    written_rows: str = ""
-    """A query of how many rows the last statement wrote, where there is one."""
-    returned_new: str = ""
-    """What RETURNING of an upsert says of a row that is new, in a table that is known to be plain."""
-    index_rows: bool = False
-    """Large joins against rows need an index on their keys; other engines hash."""
-    binary_order: str = ""
-    """Makes a text sort by its code points, whatever the database's collation."""
-    text_by_value: str = "{x}"
-    """A text `{x}` of a column of any native type so that it compares by its code points."""
-    collated: str = "{x} COLLATE {collation}"
-    """A text `{x}` so that it compares by a collation; `{charset}` is what its name begins with."""
-    native_cast: str = "{x}"
-    """A value `{x}` for a column of a native type `{type}`, where storing it alone does not convert it."""
-    stored_alike: Mapping[Kind, str] = field(default_factory=dict)
-    """What is compared of `{x}`, as it was sent and as it is stored, to see that a native type kept it."""
-    nulls_last: str = "{x} NULLS LAST"
-    """Orders by `{x}`, NULLs after all values."""
-    row_id: str = "rowid"
-    """The column that tells apart rows that are equal."""
-    same: str = "{a} IS NOT DISTINCT FROM {b}"
-    """Equality of two values where NULL equals NULL."""
-    differ: str = "{a} IS DISTINCT FROM {b}"
-    """Its opposite."""
-    typed_literals: bool = True
-    """A literal of a temporal type is a CAST; else its canonical text."""
-    utc: str = "UTC"
-    """A name of UTC that the engine knows as a time zone."""
-    zoned_literals: bool = True
-    """The text of an instant may end in its offset from UTC; else it is in UTC and has none."""
-    keeps_values: bool = False
-    """A plain default is kept as a value of its column's type, not as its author wrote it."""
-    doubled_backslash: bool = False
-    """A backslash in a text literal is written twice."""
-    author: Callable[[str], str] = lambda text: text
-    """SQL that its author wrote for the engine, as flowc's sessions of it read it."""
-    escaped_text: bool = False
-    r"""A text literal with a backslash is written `E'…'`, so that no setting can change its meaning."""
-    widest: tuple[int, int] | None = (38, 38)
-    """The most digits of a decimal and the most of its fraction; None where it needs to have no limit."""
-    short_floats: tuple[Kind, ...] = ()
-    """Floats that may have fewer digits as a text than they hold."""
-    widen: Mapping[Kind, DataType] = field(default_factory=dict)
-    """The type that holds every value of a kind the engine lacks."""
-    holds: Mapping[Kind, DataType] = field(default_factory=dict)
-    """What a column of a kind holds in tables that no spec declares, where the engine makes less of its name."""
-    comparable: Mapping[Kind, str] = field(default_factory=dict)
-    """How `{x}` of a kind is made comparable by value, where `=` does not do it."""
-    finite: Mapping[Kind, str] = field(default_factory=dict)
-    """The condition that `{x}` of a kind is a value like others: no NaN, nothing infinite, a year from 1 to 9999."""
-    decimal_order: str = ""
-    """Makes texts that hold decimals compare by value, where long ones are kept as such."""
-    encoded: Mapping[Kind, str] = field(default_factory=dict)
-    """How `{x}` of a kind becomes text that does not depend on the session's settings."""
-    encoded_whole: Mapping[Kind, str] = field(default_factory=dict)
-    """The same with its tag and its length before it, where a function of flowc's own makes it: it is called once."""
-    functions: Mapping[str, str] = field(default_factory=dict)
-    """Templates of the functions that loads and normalisers use, by flowc's name for them."""
-    longest_name: int | None = None
-    """The most bytes of a name, or characters where `name_characters`; None without a limit that matters."""
-    name_characters: bool = False
-    """`longest_name` counts characters."""
-    pattern_edges: Mapping[str, str] = field(default_factory=dict)
-    """What stands for `$`, the very end of a text, in a pattern, where it is another word."""
-    ensure_table: tuple[str, ...] = ("CREATE TABLE IF NOT EXISTS {table} ({columns})",)
+    ensure: tuple[str, ...] = ("CREATE TABLE IF NOT EXISTS {table} ({columns})",)
     """Creates one of flowc's own tables where it is missing; `{schema}`, `{table}`, `{text}` and `{columns}`."""
-    renew_table: tuple[str, ...] = (
+    renew: tuple[str, ...] = (
         "CREATE TABLE {new} ({columns})",
         "INSERT INTO {new} ({names}) SELECT {old} FROM {table} AS o",
         "DROP TABLE {table}",
@@ -162,32 +114,137 @@ class Dialect:
     """Creates a user's schema where it is missing; `{block}` is `schema_block` as a text literal."""
     schema_block: str = ""
     """The body of a block that creates `{schema}`, whose name as a literal is `{text}`, where it is missing."""
-    same_transaction: tuple[str, str] | None = ("SAVEPOINT flowc_statement", "RELEASE SAVEPOINT flowc_statement")
+
+
+@dataclass(frozen=True, slots=True)
+class TemporaryTables:
+    """The tables of one session."""
+
+    create: str = "CREATE TEMPORARY TABLE"
+    """Begins the statement that creates a temporary table."""
+    drop: str = "DROP TABLE"
+    schema: str | None = "temp"
+    """The schema in which a session's temporary tables are found; None where they have that of the session."""
+    columns: tuple[str, ...] = ()
+    """Columns that every temporary table needs beside its own, as CREATE TABLE has them."""
+    options: str = ""
+    """What follows the columns of a temporary table that lives for one transaction."""
+    reopens: bool = True
+    """A statement may read one temporary table in several places; else it reads copies."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRules:
+    """How rows are changed, and what that needs to be fast."""
+
+    update_from: bool = True
+    """It has `UPDATE … FROM`; else `UPDATE … JOIN`."""
+    on_conflict: bool = True
+    """INSERT has ON CONFLICT; else it has ON DUPLICATE KEY UPDATE."""
+    delete: str = "DELETE FROM {table} AS {alias}"
+    """The head of a DELETE from `{table}` under an `{alias}`."""
+    upserts: bool = False
+    """`INSERT … ON CONFLICT` beats UPDATE with a join."""
+    written_rows: str = ""
+    """A query of how many rows the last statement wrote, where there is one."""
+    returned_new: str = ""
+    """What RETURNING of an upsert says of a row that is new, in a table that is known to be plain."""
+    index_rows: bool = False
+    """Large joins against rows need an index on their keys; other engines hash."""
+    analyze: str = ""
+    """Refreshes the planner's statistics of `{table}`; empty where the engine keeps them itself."""
+    row_id: str = "rowid"
+    """The column that tells apart rows that are equal."""
+    native_cast: str = "{x}"
+    """A value `{x}` for a column of a native type `{type}`, where storing it alone does not convert it."""
+    nested_windows: bool = True
+    """A window function may stand anywhere in an expression; else each is a column of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparisons:
+    """How values are compared and ordered, whatever the settings of the database."""
+
+    same: str = "{a} IS NOT DISTINCT FROM {b}"
+    """Equality of two values where NULL equals NULL."""
+    differ: str = "{a} IS DISTINCT FROM {b}"
+    """Its opposite."""
+    comparable: Mapping[Kind, str] = field(default_factory=dict)
+    """How `{x}` of a kind is made comparable by value, where `=` does not do it."""
+    finite: Mapping[Kind, str] = field(default_factory=dict)
+    """The condition that `{x}` of a kind is a value like others: no NaN, nothing infinite, a year from 1 to 9999."""
+    decimal_order: str = ""
+    """Makes texts that hold decimals compare by value, where long ones are kept as such."""
+    binary_order: str = ""
+    """Makes a text sort by its code points, whatever the database's collation."""
+    text_by_value: str = "{x}"
+    """A text `{x}` of a column of any native type so that it compares by its code points."""
+    collated: str = "{x} COLLATE {collation}"
+    """A text `{x}` so that it compares by a collation; `{charset}` is what its name begins with."""
+    stored_alike: Mapping[Kind, str] = field(default_factory=dict)
+    """What is compared of `{x}`, as it was sent and as it is stored, to see that a native type kept it."""
+    nulls_last: str = "{x} NULLS LAST"
+    """Orders by `{x}`, NULLs after all values."""
+    encoded: Mapping[Kind, str] = field(default_factory=dict)
+    """How `{x}` of a kind becomes text that does not depend on the session's settings."""
+    encoded_whole: Mapping[Kind, str] = field(default_factory=dict)
+    """The same with its tag and its length before it, where a function of flowc's own makes it: it is called once."""
+    number: str = "{x}"
+    """`{x}` as an exact number, for checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRules:
+    """What a transaction holds together."""
+
+    ddl: bool = True
+    """A transaction that is rolled back takes its CREATE and ALTER with it."""
+    settings: tuple[str, ...] = ()
+    """Statements that give a load's transaction the means for large joins."""
+    same: tuple[str, str] | None = ("SAVEPOINT flowc_statement", "RELEASE SAVEPOINT flowc_statement")
     """Marks a transaction; and fails where the one that is open, if any, is not the one that was marked. None where
     no statement can end it."""
     savepoints: bool = True
     """A part of a transaction can be taken back."""
-    array_depth: bool = True
-    """The type of an array says how many dimensions it has."""
-    index_in_schema: bool = False
-    """An index's name carries the schema and its table's does not."""
     row_waits: bool = True
     """A transaction waits for another one that changed the same row; else one of the two fails."""
-    cast_number: str = "{x}"
-    """`{x}` as an exact number, for checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One engine's SQL."""
+
+    name: str
+    """The kind of connection that speaks it."""
+    sqlglot: str
+    """The sqlglot dialect that reads and writes it."""
+    types: TypeWords
+    names: NameRules = NameRules()
+    literals: LiteralRules = LiteralRules()
+    tables: TableRules = TableRules()
+    temporary: TemporaryTables = TemporaryTables()
+    writes: WriteRules = WriteRules()
+    compare: Comparisons = Comparisons()
+    transactions: TransactionRules = TransactionRules()
+    attached: bool = False
+    """SQL runs beside the tables, not in them: a load brings in the rows it may touch, and its commit carries the
+    changes over. Such tables hold columns and types; keys are the spec's, and their rows are read by the engine."""
+    functions: Mapping[str, str] = field(default_factory=dict)
+    """Templates of the functions that loads and normalisers use, by flowc's name for them."""
+    pattern_edges: Mapping[str, str] = field(default_factory=dict)
+    """What stands for `$`, the very end of a text, in a pattern, where it is another word."""
     time_format: Callable[[str], str] = lambda text: text
     """A strptime format in the engine's own letters."""
-    fold: Callable[[str], str] = lambda name: name
-    """The one form of all spellings that name the same column, quoted or not."""
 
     def too_long(self, name: str) -> bool:
         """Whether the engine would refuse a name, or cut it."""
-        size = len(name if self.name_characters else name.encode())
-        return self.longest_name is not None and size > self.longest_name
+        size = len(name if self.names.in_characters else name.encode())
+        return self.names.longest is not None and size > self.names.longest
 
     def state_table(self, name: str) -> TableName:
         """The name of one of flowc's own tables, for instance `flowc.watermarks` or `flowc_watermarks`."""
-        return TableName(self.state_schema, name) if self.schemas else TableName(None, f"{self.state_schema}_{name}")
+        schema = self.names.state_schema
+        return TableName(schema, name) if self.names.schemas else TableName(None, f"{schema}_{name}")
 
     def function(self, name: str, *arguments: str) -> str:
         """A call of one of `functions`: `{0}`, `{1}` … stand for the arguments."""

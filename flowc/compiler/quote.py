@@ -52,9 +52,9 @@ def quoted_table(name: TableName, dialect: str) -> str:
 def text(value: str, dialect: Dialect) -> str:
     """A text literal."""
     quoted = "'" + _storable(value).replace("'", "''") + "'"
-    if dialect.escaped_text and "\\" in quoted:
+    if dialect.literals.escaped_text and "\\" in quoted:
         return "E" + quoted.replace("\\", "\\\\")
-    return quoted.replace("\\", "\\\\") if dialect.doubled_backslash else quoted
+    return quoted.replace("\\", "\\\\") if dialect.literals.doubled_backslash else quoted
 
 
 def instant(moment: datetime) -> str:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from flowc.controls import json_text
 from flowc.render.style import Style, printable, printable_lines
-from flowc.service.daemon.minded import Minded
 from flowc.service.daemon.stats import Event
 from flowc.service.daemon.supervisor import Daemon
+from flowc.service.daemon.workerstate import WorkerState
 
 LEVELS = ("debug", "info", "warning", "error")
 HEADERS = ("stream", "state", "rows", "rows/s", "lag", "p50", "p99", "restarts")
@@ -50,7 +50,7 @@ def status_json(daemon: Daemon) -> str:
     return json_text({"ready": daemon.ready, "workers": [_object(worker) for worker in daemon.workers]})
 
 
-def _object(worker: Minded) -> dict[str, object]:
+def _object(worker: WorkerState) -> dict[str, object]:
     counts, failure = worker.counts, worker.failure
     return {
         "stream": worker.job.stream, "worker": worker.job.worker, "pid": worker.pid, "status": worker.status,
@@ -67,7 +67,7 @@ def live_rows(daemon: Daemon, rates: Mapping[int, float]) -> list[tuple[str, str
     return [_live(worker, rates.get(i, 0.0)) for i, worker in enumerate(daemon.workers)]
 
 
-def _live(worker: Minded, rate: float) -> tuple[str, str, tuple[str, ...]]:
+def _live(worker: WorkerState, rate: float) -> tuple[str, str, tuple[str, ...]]:
     counts, name = worker.counts, worker.job.stream
     name = f"{name}[{worker.job.worker}]" if worker.job.workers > 1 else name
     lag = sum(sum(partitions.values()) for partitions in worker.report.lag.values())

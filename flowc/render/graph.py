@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from flowc.compiler.lineage import ColumnFlow, Dataset, Graph, Writer
-from flowc.render.plain import as_json
+from flowc.render.json_values import as_json
 from flowc.render.style import printable
 
 _ENTITIES = {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flowc.compiler.ir import Apply, Ir, Output, Pipeline, Source, Sql, Stream, Target
-from flowc.render.plain import as_json, plain
+from flowc.render.json_values import as_json, json_value
 
 
 def ir_json(ir: Ir) -> str:
@@ -59,6 +59,6 @@ def _node(node: Source | Sql) -> dict[str, object]:
 
 
 def _object(value: object) -> dict[str, object]:
-    shown = plain(value)
+    shown = json_value(value)
     assert isinstance(shown, dict)
     return shown

@@ -9,7 +9,7 @@ from flowc.errors import FlowcError
 from flowc.plan import Counter, ExpectResult, ShownRow
 from flowc.render.diagnostics import as_object, full
 from flowc.render.failure import error_object, failure
-from flowc.render.plain import as_json
+from flowc.render.json_values import as_json
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.service.report import PipelineReport, RunReport, Status, TargetReport

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
-from flowc.service.daemon.minded import Minded
 from flowc.service.daemon.stats import BOUNDS, PHASES, Histogram
 from flowc.service.daemon.supervisor import Daemon
+from flowc.service.daemon.workerstate import WorkerState
 
 _COUNTERS = {
     "rows": ("flowc_rows_total", "Rows that the targets were given."),
@@ -27,7 +27,7 @@ def metrics_text(daemon: Daemon) -> str:
     return "\n".join(_lines(daemon.workers, daemon.began)) + "\n"
 
 
-def _lines(workers: Sequence[Minded], began: float) -> Iterator[str]:
+def _lines(workers: Sequence[WorkerState], began: float) -> Iterator[str]:
     counts = [(_of(worker), worker.counts) for worker in workers]
     for key, (name, help) in _COUNTERS.items():
         yield from _family(name, "counter", help, [(labels, getattr(c, key)) for labels, c in counts])
@@ -50,7 +50,7 @@ def _lines(workers: Sequence[Minded], began: float) -> Iterator[str]:
     yield from _family("flowc_start_time_seconds", "gauge", "When the daemon began.", [({}, round(began, 3))])
 
 
-def _of(worker: Minded) -> Labels:
+def _of(worker: WorkerState) -> Labels:
     return {"stream": worker.job.stream, "worker": worker.job.worker}
 
 

@@ -8,7 +8,7 @@ from difflib import unified_diff
 from textwrap import wrap
 
 from flowc.migration import Change, DatabasePlan, MigrationPlan, PipelineChange, Risk, Statement, TableChanges
-from flowc.render.migration_words import (
+from flowc.render.migration_remarks import (
     Remark,
     change_mark,
     remarks,

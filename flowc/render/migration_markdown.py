@@ -8,8 +8,7 @@ from itertools import accumulate
 
 from flowc.migration import Change, MigrationPlan, PipelineChange, TableChanges
 from flowc.render.migration import pipeline_remarks, sql_diff
-from flowc.render.migration_sql import migration_sql
-from flowc.render.migration_words import (
+from flowc.render.migration_remarks import (
     change_mark,
     remarks,
     standing_words,
@@ -17,6 +16,7 @@ from flowc.render.migration_words import (
     table_mark,
     table_notes,
 )
+from flowc.render.migration_sql import migration_sql
 from flowc.render.style import harmless, printable
 from flowc.service.prechecks import failed
 

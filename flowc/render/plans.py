@@ -23,7 +23,7 @@ from flowc.plan import (
     Step,
     TableRead,
 )
-from flowc.render.plain import plain
+from flowc.render.json_values import json_value
 from flowc.render.style import comment
 
 
@@ -57,7 +57,7 @@ def plan_object(plan: LoadPlan, rows: str | None = None) -> dict[str, object]:
 
 
 def _step_object(step: Step, rows: str | None) -> dict[str, object]:
-    shown = plain(step)
+    shown = json_value(step)
     assert isinstance(shown, dict)
     if isinstance(step, Ingest):
         shown["read"] = _read_object(step.read) if rows is None else {"read": rows}
@@ -65,7 +65,7 @@ def _step_object(step: Step, rows: str | None) -> dict[str, object]:
 
 
 def _read_object(read: Read) -> dict[str, object]:
-    shown = plain(read)
+    shown = json_value(read)
     assert isinstance(shown, dict)
     if isinstance(read, EngineRead):
         shown["inputs"] = {name: _read_object(entry) for name, entry in read.inputs}

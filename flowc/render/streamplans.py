@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.plan import Execute
-from flowc.render.plain import plain
+from flowc.render.json_values import json_value
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
 from flowc.render.style import comment
 from flowc.stream import (
@@ -33,7 +33,7 @@ def stream_sql(plan: StreamPlan) -> str:
 
 def stream_object(plan: StreamPlan) -> dict[str, object]:
     """A stream for JSON. Targets say their type in `target`; the rows that their loads read are an epoch's."""
-    shown = plain(plan)
+    shown = json_value(plan)
     assert isinstance(shown, dict)
     shown["targets"] = [_target_object(target) for target in plan.targets]
     if plan.letters is not None:
@@ -44,7 +44,7 @@ def stream_object(plan: StreamPlan) -> dict[str, object]:
 
 
 def _target_object(target: TargetPlan) -> dict[str, object]:
-    shown = plain(target)
+    shown = json_value(target)
     assert isinstance(shown, dict)
     if isinstance(target, TableTarget):
         loads = {"load": target.load, "first": target.first}

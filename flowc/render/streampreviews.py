@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowc.catalog import Column
-from flowc.render.plain import as_json
+from flowc.render.json_values import as_json
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.service.streampreviews import StreamPreview

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from flowc.render.diagnostics import as_object, full
 from flowc.render.failure import error_object, failure
-from flowc.render.plain import as_json
+from flowc.render.json_values import as_json
 from flowc.render.style import Style, printable
 from flowc.service.validation import Validation
 

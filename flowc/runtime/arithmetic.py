@@ -20,7 +20,7 @@ from flowc.errors import DataError, EngineError
 from flowc.plan import Arithmetic
 from flowc.runtime.chains import Steps, chained, folded
 from flowc.runtime.enginecontext import demand_shallow
-from flowc.runtime.enginewords import spoken
+from flowc.runtime.enginemessages import engine_message
 from flowc.runtime.fit import first_failing, shorten
 
 CODE = "arithmetic-overflow"
@@ -307,7 +307,7 @@ def _shortened(words: str) -> str:
 
 def overflow(error: BaseException) -> DataError | None:
     """The error for a number, date or interval that the engine itself found to overflow; None for another fault."""
-    words = _LONG.sub(lambda run: run[0][:100] + run[0][-100:], spoken(error))
+    words = _LONG.sub(lambda run: run[0][:100] + run[0][-100:], engine_message(error))
     too_large = next((says(found) for sign, says in _TOO_LARGE.items() if (found := re.search(sign, words))), None)
     if too_large is None and not any(sign in str(error) for sign in _SIGNS):
         return None

@@ -23,7 +23,7 @@ from flowc.runtime.connectors.files import CsvOptions, Files, compression, csv_o
 from flowc.runtime.csvlines import csv_error
 from flowc.runtime.csvlook import Look
 from flowc.runtime.csvtypes import Sample, inferred
-from flowc.runtime.enginewords import spoken
+from flowc.runtime.enginemessages import engine_message
 from flowc.runtime.names import literal, quoted
 from flowc.types import INTEGER_RANGES, UNKNOWN, Kind
 
@@ -202,7 +202,7 @@ def _first_rows(part: Part, index: int, count: int, folder: Path) -> pa.Table:
         context.register_csv("raw", raw, options=part.make(part.schema))
         return context.sql(f"SELECT {chosen} FROM raw LIMIT {count}").to_arrow_table().cast(part.schema)
     except Exception as error:  # the engine has no class of errors of its own
-        raise fault([part], folder) or unreadable(part.paths[index], spoken(error)) from None
+        raise fault([part], folder) or unreadable(part.paths[index], engine_message(error)) from None
 
 
 def _alone() -> Any:
@@ -242,5 +242,5 @@ def fault(parts: Sequence[Part], folder: Path) -> DataError | None:
             for _ in _alone().read_csv(str(alone), options=part.make(part.schema)).execute_stream():
                 pass
         except Exception as error:  # the engine has no class of errors of its own
-            return csv_error(spoken(error), path, part.schema, part.options, guessed=part.guessed)
+            return csv_error(engine_message(error), path, part.schema, part.options, guessed=part.guessed)
     return None

@@ -39,7 +39,7 @@ from flowc.runtime.enginecontext import (
     too_deep,
 )
 from flowc.runtime.enginejson import calls_json, register_json, register_parts, without_json
-from flowc.runtime.enginewords import refused, spoken
+from flowc.runtime.enginemessages import engine_message, refused
 from flowc.runtime.fit import Place, fit, misfit_in_file
 from flowc.runtime.functions import Load, mistyped, no_functions, register_all
 from flowc.runtime.jsonnumbers import small_numbers
@@ -298,7 +298,7 @@ class Engine:
     def _failure(self, error: BaseException) -> FlowcError:
         if self._failures:
             return self._failures[0]
-        words = spoken(error)
+        words = engine_message(error)
         if is_too_deep(error):
             return too_deep("its brackets and calls stand in more levels than it reads")
         if type(error).__name__ == "PanicException":

@@ -15,7 +15,7 @@ from flowc.compiler.migrate.tableplan import plan_tables
 from flowc.compiler.tables.difference import known_default, same_column
 from flowc.compiler.tables.spelling import respelled
 from flowc.migration import DatabasePlan, Managed, MigrationPlan, TableChanges, WantedTable
-from flowc.service.live import LiveDatabase, read_live
+from flowc.service.livedatabase import LiveDatabase, read_live_database
 from flowc.service.plans import Wanted, wanted_of
 from flowc.service.sessions import Sessions
 
@@ -30,7 +30,7 @@ def find_drift(checked: CheckedSpec, ir: Ir, sessions: Sessions, ignore: Sequenc
 
 
 def _drift(wanted: Wanted, sessions: Sessions, ignore: Sequence[str]) -> DatabasePlan:
-    live = read_live(sessions, wanted.connection, ())
+    live = read_live_database(sessions, wanted.connection, ())
     tables = drifted(wanted.connection, wanted.kind, live)
     # What an apply that did not end set out to change was changed by flowc, or is still to be.
     ours = live.history.begun

@@ -118,7 +118,7 @@ _NOT_HELD = "# The database has more, which no spec holds and flowc leaves alone
 def _is_own(name: TableName, kind: str) -> bool:
     """Whether flowc keeps what it knows in a table; where schemas are databases, in one of those too."""
     own = own_tables(DIALECTS[kind])
-    plain = name if DIALECTS[kind].schemas else TableName(None, name.name)
+    plain = name if DIALECTS[kind].names.schemas else TableName(None, name.name)
     return plain in own or name.name.startswith("_flowc")
 
 

@@ -8,8 +8,8 @@ from collections.abc import Container, Iterator
 from flowc.catalog import ROW_ID, Column, Index, Table, counts
 from flowc.compiler.front.owntypes import own_name
 from flowc.compiler.front.types import type_fault
-from flowc.compiler.migrate.bound import FOREIGN, from_others
 from flowc.compiler.migrate.describe import index_words
+from flowc.compiler.migrate.refusals import FOREIGN, from_others
 from flowc.types import UNKNOWN, DataType, parse_type
 
 _HELD = re.compile(

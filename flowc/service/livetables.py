@@ -8,7 +8,7 @@ from flowc.catalog import Column, Table
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Stream
 from flowc.compiler.lowering.output import check_output
-from flowc.compiler.streamplan.targets import FindTable, letters_apply
+from flowc.compiler.streamplan.targets import LiveTableOf, letters_apply
 from flowc.compiler.tables.difference import differences
 from flowc.diagnostics import Reporter, Severity
 from flowc.errors import UsageError
@@ -31,7 +31,7 @@ def differing(apply: Apply, live: Table | None) -> UsageError | None:
     )
 
 
-def demand_tables(stream: Stream, live: FindTable, *, letters: bool) -> None:
+def demand_tables(stream: Stream, live: LiveTableOf, *, letters: bool) -> None:
     """Looks at every table that a stream writes, with `letters` at that of its dead letters too.
 
     Raises UsageError for one that is not as declared, lacks a column of the output or wants one that the output lacks,

@@ -13,7 +13,7 @@ from flowc.migration import DatabasePlan, MigrationPlan
 from flowc.runtime.connector import Database, TableStore
 from flowc.runtime.connectors import open_database
 from flowc.service.applying import Applied, Apply, Limits, Watcher, apply_database
-from flowc.service.live import history_of
+from flowc.service.livedatabase import history_of
 from flowc.service.owners import refuse_owned
 from flowc.service.plans import Wanted, close_selection, plan_database, plan_hash, wanted_of
 from flowc.service.prechecks import refuse_blocked

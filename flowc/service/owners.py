@@ -14,7 +14,7 @@ from flowc.compiler.tables.state import own_tables
 from flowc.errors import EngineError, UsageError
 from flowc.migration import Managed, PipelineChange
 from flowc.service.history import History
-from flowc.service.live import history_of
+from flowc.service.livedatabase import history_of
 from flowc.service.scope import plain_name
 from flowc.service.sessions import Sessions
 

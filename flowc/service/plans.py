@@ -37,7 +37,7 @@ from flowc.migration import (
 )
 from flowc.runtime.connector import Database
 from flowc.service.history import History, Version
-from flowc.service.live import fingerprint, read_live
+from flowc.service.livedatabase import fingerprint, read_live_database
 from flowc.service.owners import refuse_owned, with_owner, without_owned
 from flowc.service.planning import offline_plans
 from flowc.service.prechecks import judged
@@ -134,7 +134,7 @@ def plan_database(
 ) -> DatabasePlan:
     """The plan of one database; with `ask`, its prechecks are asked."""
     made = wanted.looks.names(wanted.connection, select) if wanted.looks else ()
-    live = read_live(sessions, wanted.connection, (*(table.table.name for table in wanted.tables), *made))
+    live = read_live_database(sessions, wanted.connection, (*(table.table.name for table in wanted.tables), *made))
     before = live.history.snapshot
     refuse_owned([t.table.name for t in wanted.tables], wanted.connection, wanted.kind, live.history, sessions)
     chosen = _selected(wanted, select)
@@ -239,7 +239,7 @@ def _after(before: Snapshot, chosen: Wanted, wanted: Wanted, select: frozenset[s
 def read_versions(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> dict[str, tuple[Version, ...]]:
     """The applied versions of each database that the project writes."""
     wanted = (entry for entry in wanted_of(checked, ir, sessions) if entry.tables or entry.pipelines)
-    return {entry.connection: read_live(sessions, entry.connection, ()).history.versions for entry in wanted}
+    return {entry.connection: read_live_database(sessions, entry.connection, ()).history.versions for entry in wanted}
 
 
 def close_selection(names: Iterable[str], checked: CheckedSpec, ir: Ir) -> frozenset[str]:

@@ -11,7 +11,7 @@ from flowc.compiler.lineage import graph
 from flowc.errors import UsageError
 from flowc.migration import MigrationPlan, Snapshot, WantedTable
 from flowc.service.history import History, read_snapshot
-from flowc.service.live import history_of
+from flowc.service.livedatabase import history_of
 from flowc.service.plans import Wanted, plan_database, wanted_of
 from flowc.service.sessions import Sessions
 

@@ -16,7 +16,7 @@ _FOLDED = ("sqlite", "duckdb")
 
 def plain_name(name: TableName, kind: str, here: str | None = None) -> TableName:
     """The one form of a table's names in a database: without the schema that a name without one means, or `here`."""
-    fold = DIALECTS[kind].fold if kind in _FOLDED else str
+    fold = DIALECTS[kind].names.fold if kind in _FOLDED else str
     schema = None if name.schema in (None, here or _DEFAULT_SCHEMA.get(kind)) else fold(str(name.schema))
     return TableName(schema, fold(name.name))
 

@@ -13,7 +13,7 @@ from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Ir, Source, Sql, Stream
 from flowc.compiler.streamplan.plan import plan_stream
-from flowc.compiler.streamplan.targets import FindTable, unseen
+from flowc.compiler.streamplan.targets import LiveTableOf, unseen
 from flowc.durations import parse_duration, parse_size
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
@@ -128,7 +128,7 @@ def lowered_stream(ir: Ir, name: str) -> Stream:
     return found
 
 
-def planned(spec: RawSpec, stream: Stream, live: FindTable = unseen) -> StreamPlan:
+def planned(spec: RawSpec, stream: Stream, live: LiveTableOf = unseen) -> StreamPlan:
     """The plan of a stream; `live` tells of its tables as they are now.
 
     Raises UsageError for what this version cannot run.

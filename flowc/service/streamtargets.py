@@ -10,7 +10,7 @@ from typing import cast
 
 from flowc.catalog import Table
 from flowc.compiler.ir import Target
-from flowc.compiler.streamplan.targets import FindTable
+from flowc.compiler.streamplan.targets import LiveTableOf
 from flowc.runtime.arrow import empty
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.epoch import Epoch
@@ -28,7 +28,7 @@ def writers_of(plan: StreamPlan, sessions: Sessions, pause: Pause) -> list[Write
     return [_writer(target, plan, sessions, pause) for target in targets]
 
 
-def looking(sessions: Sessions) -> FindTable:
+def looking(sessions: Sessions) -> LiveTableOf:
     """Tells of the tables that are written as they are now."""
 
     @cache

@@ -28,7 +28,7 @@ from flowc.plan import PROJECT
 from flowc.runtime.connector import Database, stored_name
 from flowc.runtime.renewal import is_old
 from flowc.service.history import History, claim_history, encode_snapshot, read_history
-from flowc.service.live import history_of
+from flowc.service.livedatabase import history_of
 from flowc.service.locks import owner_name
 from flowc.service.owners import table_of
 from flowc.service.renaming import Kept, Renaming

@@ -76,6 +76,25 @@ pipelines:
     assert "2 errors; nothing was run" in done.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "undone"),
+    [
+        (("plan",), "planned"), (("apply", "--yes"), "changed"), (("drift",), "compared"), (("run", "--once"), "run"),
+        (("run",), "run"), (("preview", "p"), "read"), (("validate",), "validated"), (("status",), "looked at"),
+        (("dlq", "list"), "counted"), (("dlq", "show", "s"), "shown"), (("dlq", "replay", "s"), "replayed"),
+        (("dlq", "purge", "s"), "removed"), (("rewind", "s", "--to", "now"), "moved"), (("test",), "tested"),
+        (("project", "take", "t"), "taken over"), (("project", "rename", "a", "b"), "renamed"),
+    ],
+)  # fmt: skip
+def test_a_command_says_what_errors_in_the_specs_keep_it_from(tmp_path, arguments, undone):
+    project = Inside(tmp_path)
+    project.write("specs/p.yaml", "tables:\n  t: { connection: nowhere, columns: { id: bigint } }\n")
+    project.write("specs/q.yaml", "pipelines:\n  p: { from: nowhere, mode: append, to: t }\n")
+    done = project.flowc(*arguments)
+    assert (done.code, done.out) == (1, ""), done.err
+    assert done.err.rstrip().endswith(f"; nothing was {undone}")
+
+
 def test_lint_does_not_call_an_event_time_that_nobody_declares_no_time(folder):
     history = "mode: scd2, keys: [id], event_time: upd, ttl: 30d, to: { connection: store, table: h }"
     query = 'sql: "SELECT id, {} AS upd FROM shop.anything"'

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowc.catalog import TableName
-from flowc.cli.whole import prepare_whole
+from flowc.cli.opened import open_project
 from flowc.errors import TransientError, UsageError
 from flowc.runtime.connector import TableStore
 from flowc.service.resets import make_moves, plan_moves
@@ -151,7 +151,7 @@ def test_a_watermark_lies_with_a_delta_table(folder, targets):
 def test_a_move_that_a_load_overtakes_changes_nothing(folder, targets, kind, to):
     write(folder, targets[kind], mode="merge")
     run(folder)
-    whole = prepare_whole([folder.path / "specs"], None)
+    whole = open_project([folder.path / "specs"], None, "")
     pipeline = whole.ir.pipeline("fill")
     assert pipeline is not None
     moves = plan_moves(pipeline, whole.sessions, to)
@@ -168,7 +168,7 @@ def test_a_move_that_a_load_overtakes_changes_nothing(folder, targets, kind, to)
 def test_a_commit_between_the_look_and_the_move_of_a_delta_table_stops_it(folder, targets):
     write(folder, targets["delta"], mode="append")
     run(folder)
-    whole = prepare_whole([folder.path / "specs"], None)
+    whole = open_project([folder.path / "specs"], None, "")
     store = whole.sessions.target("target")
     assert isinstance(store, TableStore)
     name = TableName(None, "t")

@@ -135,7 +135,7 @@ def test_an_end_that_nothing_forbade_is_noticed_at_once(request, tmp_path, kind,
         store.run("CREATE PROCEDURE p() COMMIT", "CREATE PROCEDURE q() BEGIN COMMIT; START TRANSACTION; END")
     at = {"url": store.dsn} if kind in SERVERS else {"path": str(tmp_path / f"store.{kind}")}
     target = open_database(kind, at)
-    same = DIALECTS[kind].same_transaction
+    same = DIALECTS[kind].transactions.same
     steps = (Execute("after", sql, same=same), Execute("insert", "INSERT INTO t VALUES (1)"))
     for commit in (True, False):
         plan = LoadPlan("p", "w", TableName(None, "t"), "append", steps)
@@ -149,7 +149,7 @@ def test_no_statement_of_a_load_is_taken_for_one_that_ends_it(tmp_path):
     """Marks are the session's own: two loads in a row, one of them undone, do not see each other's."""
     target = open_database("duckdb", {"path": str(tmp_path / "x.duckdb")})
     target.execute("CREATE TABLE t (id BIGINT)")
-    step = Execute("after", "INSERT INTO t VALUES (1)", same=DIALECTS["duckdb"].same_transaction)
+    step = Execute("after", "INSERT INTO t VALUES (1)", same=DIALECTS["duckdb"].transactions.same)
     plan = LoadPlan("p", "w", TableName(None, "t"), "append", (step, step))
     for commit in (False, True, True):
         assert run_load(plan, target, lambda name: target, commit=commit).error is None

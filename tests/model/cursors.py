@@ -143,7 +143,7 @@ def fits(cursor: Cursor, kind: str) -> bool:
         return False
     dialect = DIALECTS[kind]
     return all(
-        dialect.native(s) or s.kind in dialect.spell
+        dialect.types.native(s) or s.kind in dialect.types.spell
         for s in (stored(k, dialect) for k in (cursor.source, cursor.target))
     )
 

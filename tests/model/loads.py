@@ -93,7 +93,7 @@ def state(engine: Engine) -> list:
     """
     tables = (TARGET, engine.watermarks)
     found = [sorted_rows(engine.query(f"SELECT * FROM {table(t)}")) if engine.exists(t) else None for t in tables]
-    return found if DIALECTS[engine.kind].transactional_ddl else [rows or None for rows in found]
+    return found if DIALECTS[engine.kind].transactions.ddl else [rows or None for rows in found]
 
 
 def stored(engine: Engine) -> str | None:

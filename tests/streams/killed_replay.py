@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from flowc.cli.whole import prepare_whole
+from flowc.cli.opened import open_project
 from flowc.compiler.streamplan.letters import Chosen
 from flowc.service.deadletterreplay import replay
 from flowc.service.deadletters import dead_letters
@@ -20,7 +20,7 @@ def main(point: str) -> None:
         if name == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    whole = prepare_whole([Path("specs")], None)
+    whole = open_project([Path("specs")], None, "")
     letters = dead_letters(whole.checked, whole.ir, "clean", whole.sessions)
     report = replay(letters, whole.checked, whole.ir, Chosen(), pause=pause)
     if report.error is not None:

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from flowc.cli.whole import prepare_whole
+from flowc.cli.opened import open_project
 from flowc.service.rewinding import prepare_rewind
 
 
@@ -18,7 +18,7 @@ def main(point: str) -> None:
         if name == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    whole = prepare_whole([Path("specs")], None)
+    whole = open_project([Path("specs")], None, "")
     rewind = prepare_rewind(whole.checked, whole.ir, "s", whole.sessions, "earliest", pause)
     rewind.make()
 

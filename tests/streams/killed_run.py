@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from flowc.cli.whole import prepare_whole
+from flowc.cli.opened import open_project
 from flowc.service.streams import run_stream
 
 
@@ -20,7 +20,7 @@ def main(stream: str, point: str, after: int) -> None:
         if name == point and seen.count(point) > after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    whole = prepare_whole([Path("specs")], None)
+    whole = open_project([Path("specs")], None, "")
     report = run_stream(whole.checked, whole.ir, stream, whole.sessions, pause)
     if report.error is not None:
         raise report.error

@@ -23,10 +23,10 @@ from flowc.runtime.threads import thread
 from flowc.service.daemon.channel import Channel, Wire
 from flowc.service.daemon.host import SPEAKER, Forward
 from flowc.service.daemon.job import FINAL, Job
-from flowc.service.daemon.minded import Minded
 from flowc.service.daemon.restart import RestartPolicy
 from flowc.service.daemon.stats import Counts, Event, Failure, Line, Report
 from flowc.service.daemon.worker import Worker
+from flowc.service.daemon.workerstate import WorkerState
 from flowc.service.secrets import Resolver
 from tests.commands import Folder
 from tests.daemons import daemon
@@ -52,8 +52,8 @@ def lines(of: Wire) -> list[dict[str, Any]]:
 
 def test_each_worker_waits_by_its_own_policy_and_what_it_committed() -> None:
     said: list[Event] = []
-    quick = Minded(job("quick", min_backoff="100ms", max_backoff="1m"), said.append)
-    slow = Minded(job("slow", min_backoff="10s", max_backoff="1m", max_restarts=2), said.append)
+    quick = WorkerState(job("quick", min_backoff="100ms", max_backoff="1m"), said.append)
+    slow = WorkerState(job("slow", min_backoff="10s", max_backoff="1m", max_restarts=2), said.append)
     for _ in range(2):
         for worker in (quick, slow):
             worker.begin(1)
@@ -69,7 +69,7 @@ def test_each_worker_waits_by_its_own_policy_and_what_it_committed() -> None:
 
 
 def test_one_that_gave_up_stays_down_with_its_process() -> None:
-    worker = Minded(job(), lambda _: None)
+    worker = WorkerState(job(), lambda _: None)
     worker.begin(1)
     worker.hear(Line(0, failure=Failure("missing-topic", "no topic")))
     assert (worker.status, worker.pid, worker.lost("died", 1.0)) == ("failed", None, None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.cli.whole import prepare_whole
+from flowc.cli.opened import open_project
 from flowc.runtime.connectors import open_database
 from flowc.service.streams import run_stream
 from tests.commands import Done, Folder
@@ -166,7 +166,7 @@ def test_a_worker_that_catches_up_goes_on_behind_a_replay(
         if at == point and not replays:
             replays.append(folder.flowc("dlq", "replay", "clean", "--json"))
 
-    whole = prepare_whole([tmp_path / "specs"], None)
+    whole = open_project([tmp_path / "specs"], None, "")
     report = run_stream(whole.checked, whole.ir, "clean", whole.sessions, replay)
     whole.sessions.close()
     assert replays[0].json["replayed"] == 30, replays[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.cli.whole import prepare_whole
+from flowc.cli.opened import open_project
 from flowc.errors import UsageError
 from flowc.render.rewinding import moved_text, rewind_text
 from flowc.render.style import Style
@@ -30,7 +30,7 @@ LETTERS = "SELECT id, CAST(name AS BIGINT) AS name FROM source"
 def rewinding(folder: Folder, to: str, pause: Pause = no_pause) -> Iterator[Rewind]:
     """A rewind that was announced, and not yet agreed to."""
     with chdir(folder.path):
-        whole = prepare_whole([Path("specs")], None)
+        whole = open_project([Path("specs")], None, "")
         rewind = prepare_rewind(whole.checked, whole.ir, "s", whole.sessions, to, pause)
         try:
             yield rewind
@@ -171,7 +171,7 @@ def test_an_epoch_that_one_of_two_targets_holds_is_not_lost_in_the_other(
 
 def broken(folder: Folder) -> None:
     """A run that is cut off when the first of two targets holds an epoch."""
-    whole = prepare_whole([Path("specs")], None)
+    whole = open_project([Path("specs")], None, "")
     report = run_stream(whole.checked, whole.ir, "s", whole.sessions, CutAt("target 0"))
     whole.sessions.close()
     assert report.error is not None

@@ -62,7 +62,7 @@ class Failed(Exception):
 
 def _ddl(table: Table, kind: str) -> str:
     dialect = DIALECTS[kind]
-    types = ((c.name, dialect.native(c.type) or dialect.spell[c.type.kind]) for c in table.columns)
+    types = ((c.name, dialect.types.native(c.type) or dialect.types.spell[c.type.kind]) for c in table.columns)
     return f"CREATE TABLE {table.name} ({', '.join(f'{name} {spelled}' for name, spelled in types)})"
 
 

@@ -20,7 +20,7 @@ def translated(sql: str, dialect: str) -> tuple[str | None, str]:
     assert tree is not None
     infer(tree, "mysql", RELATIONS.get, reporter)
     text = translate(tree, "mysql", reporter)
-    short = text.replace(MYSQL.binary_order, " COLLATE EXACT") if text is not None else None
+    short = text.replace(MYSQL.compare.binary_order, " COLLATE EXACT") if text is not None else None
     return short, "; ".join(d.message for d in reporter.found)
 
 

@@ -27,4 +27,4 @@ OWN = "postgres"
 
 def as_read(text: str, engine: str) -> str:
     """SQL that its author wrote for an engine, as flowc's sessions of it read it."""
-    return DIALECTS[engine].author(text) if engine in DIALECTS else text
+    return DIALECTS[engine].literals.author(text) if engine in DIALECTS else text

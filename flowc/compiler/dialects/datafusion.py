@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialect import Dialect, NameRules, TransactionRules, TypeWords, WriteRules
 from flowc.types import DataType, Kind
 
 
 def _native(kind: DataType) -> str | None:
     if kind.kind is Kind.ARRAY and kind.element is not None:
-        spelled = _native(kind.element) or DATAFUSION.spell.get(kind.element.kind)
+        spelled = _native(kind.element) or DATAFUSION.types.spell.get(kind.element.kind)
         return f"{spelled}[]" if spelled else None
     if kind.kind is Kind.DECIMAL:
         return f"DECIMAL({kind.precision or 38},{kind.scale or (10 if kind.precision is None else 0)})"
@@ -18,31 +18,39 @@ def _native(kind: DataType) -> str | None:
 DATAFUSION = Dialect(
     name="datafusion",
     sqlglot="datafusion",
-    spell={
-        Kind.BOOL: "BOOLEAN",
-        Kind.INT8: "TINYINT",
-        Kind.INT16: "SMALLINT",
-        Kind.INT32: "INT",
-        Kind.INT64: "BIGINT",
-        Kind.UINT8: "TINYINT UNSIGNED",
-        Kind.UINT16: "SMALLINT UNSIGNED",
-        Kind.UINT32: "INT UNSIGNED",
-        Kind.UINT64: "BIGINT UNSIGNED",
-        Kind.FLOAT32: "REAL",
-        Kind.FLOAT64: "DOUBLE",
-        Kind.TEXT: "VARCHAR",
-        Kind.BINARY: "BYTEA",
-        Kind.DATE: "DATE",
-        Kind.TIME: "TIME",
-        Kind.TIMESTAMP: "TIMESTAMP",
-        Kind.TIMESTAMPTZ: "TIMESTAMP WITH TIME ZONE",
-        Kind.INTERVAL: "INTERVAL",
-    },
-    native=_native,
-    cast={Kind.TIME: "arrow_cast({x}, 'Time64(Microsecond)')"},
-    schemas=False,
-    transactional_ddl=False,
-    update_from=False,
+    types=TypeWords(
+        spell={
+            Kind.BOOL: "BOOLEAN",
+            Kind.INT8: "TINYINT",
+            Kind.INT16: "SMALLINT",
+            Kind.INT32: "INT",
+            Kind.INT64: "BIGINT",
+            Kind.UINT8: "TINYINT UNSIGNED",
+            Kind.UINT16: "SMALLINT UNSIGNED",
+            Kind.UINT32: "INT UNSIGNED",
+            Kind.UINT64: "BIGINT UNSIGNED",
+            Kind.FLOAT32: "REAL",
+            Kind.FLOAT64: "DOUBLE",
+            Kind.TEXT: "VARCHAR",
+            Kind.BINARY: "BYTEA",
+            Kind.DATE: "DATE",
+            Kind.TIME: "TIME",
+            Kind.TIMESTAMP: "TIMESTAMP",
+            Kind.TIMESTAMPTZ: "TIMESTAMP WITH TIME ZONE",
+            Kind.INTERVAL: "INTERVAL",
+        },
+        native=_native,
+        cast={Kind.TIME: "arrow_cast({x}, 'Time64(Microsecond)')"},
+    ),
+    names=NameRules(
+        schemas=False,
+    ),
+    writes=WriteRules(
+        update_from=False,
+    ),
+    transactions=TransactionRules(
+        ddl=False,
+    ),
     functions={
         "md5": "md5({0})",
         "length": "character_length({0})",

@@ -35,7 +35,7 @@ _WIDER = {
 
 def _inner(kind: DataType) -> str | None:
     """The spelling of a type inside another one."""
-    return _native(kind) or DELTA.spell.get(_WIDER.get(kind.kind, kind).kind)
+    return _native(kind) or DELTA.types.spell.get(_WIDER.get(kind.kind, kind).kind)
 
 
 def _native(kind: DataType) -> str | None:
@@ -47,18 +47,30 @@ def _native(kind: DataType) -> str | None:
         if not all(spelled for _, spelled in fields):
             return None
         return "STRUCT(" + ", ".join('"' + name.replace('"', '""') + f'" {spelled}' for name, spelled in fields) + ")"
-    return DUCKDB.native(kind) if kind.kind is Kind.DECIMAL else None
+    return DUCKDB.types.native(kind) if kind.kind is Kind.DECIMAL else None
 
 
 DELTA = replace(
     DUCKDB,
     name="delta",
+    types=replace(
+        DUCKDB.types,
+        spell={kind: spelled for kind, spelled in DUCKDB.types.spell.items() if kind not in _LACKS},
+        native=_native,
+        widen=_WIDER,
+    ),
+    names=replace(
+        DUCKDB.names,
+        default_schema=None,
+        fold=lambda name: name,
+    ),
+    tables=replace(
+        DUCKDB.tables,
+        comments=False,
+    ),
+    transactions=replace(
+        DUCKDB.transactions,
+        same=None,
+    ),
     attached=True,
-    default_schema=None,
-    comments=False,
-    spell={kind: spelled for kind, spelled in DUCKDB.spell.items() if kind not in _LACKS},
-    native=_native,
-    widen=_WIDER,
-    fold=lambda name: name,
-    same_transaction=None,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowc.compiler.dialect import Dialect, ascii_fold
+from flowc.compiler.dialect import Comparisons, Dialect, NameRules, TableRules, TransactionRules, TypeWords, ascii_fold
 from flowc.types import DataType, Kind
 
 _UNITS = {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 9: "TIMESTAMP_NS"}
@@ -44,7 +44,7 @@ _ENCODED_LIST = (
 
 
 def _spelled(kind: DataType) -> str | None:
-    return _native(kind) or DUCKDB.spell.get(kind.kind)
+    return _native(kind) or DUCKDB.types.spell.get(kind.kind)
 
 
 def _native(kind: DataType) -> str | None:
@@ -89,53 +89,69 @@ _ZONE_MISFIT = (
 DUCKDB = Dialect(
     name="duckdb",
     sqlglot="duckdb",
-    spell={
-        Kind.BOOL: "BOOLEAN",
-        Kind.INT8: "TINYINT",
-        Kind.INT16: "SMALLINT",
-        Kind.INT32: "INTEGER",
-        Kind.INT64: "BIGINT",
-        Kind.INT128: "HUGEINT",
-        Kind.UINT8: "UTINYINT",
-        Kind.UINT16: "USMALLINT",
-        Kind.UINT32: "UINTEGER",
-        Kind.UINT64: "UBIGINT",
-        Kind.FLOAT32: "FLOAT",
-        Kind.FLOAT64: "DOUBLE",
-        Kind.TEXT: "VARCHAR",
-        Kind.BINARY: "BLOB",
-        Kind.DATE: "DATE",
-        Kind.TIME: "TIME",
-        Kind.TIMESTAMP: "TIMESTAMP",
-        Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
-        Kind.INTERVAL: "INTERVAL",
-        Kind.UUID: "UUID",
-        Kind.JSON: "JSON",
-    },
-    native=_native,
-    default_schema="main",
-    savepoints=False,
-    same_transaction=(
-        "SET VARIABLE flowc_transaction = txid_current()",
-        "SELECT CASE WHEN getvariable('flowc_transaction') = txid_current() THEN 0 ELSE error('another one') END",
+    types=TypeWords(
+        spell={
+            Kind.BOOL: "BOOLEAN",
+            Kind.INT8: "TINYINT",
+            Kind.INT16: "SMALLINT",
+            Kind.INT32: "INTEGER",
+            Kind.INT64: "BIGINT",
+            Kind.INT128: "HUGEINT",
+            Kind.UINT8: "UTINYINT",
+            Kind.UINT16: "USMALLINT",
+            Kind.UINT32: "UINTEGER",
+            Kind.UINT64: "UBIGINT",
+            Kind.FLOAT32: "FLOAT",
+            Kind.FLOAT64: "DOUBLE",
+            Kind.TEXT: "VARCHAR",
+            Kind.BINARY: "BLOB",
+            Kind.DATE: "DATE",
+            Kind.TIME: "TIME",
+            Kind.TIMESTAMP: "TIMESTAMP",
+            Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
+            Kind.INTERVAL: "INTERVAL",
+            Kind.UUID: "UUID",
+            Kind.JSON: "JSON",
+        },
+        native=_native,
     ),
-    comments=True,
-    text_by_value='{x} COLLATE "binary"',
-    comparable={Kind.JSON: _JSON_BY_VALUE, Kind.INTERVAL: "CAST({x} AS VARCHAR)"},
-    finite={
-        **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "isfinite({x})"),
-        **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "year({x}) BETWEEN 1 AND 9999"),
-    },
-    encoded={
-        # An infinite instant has no number of microseconds.
-        Kind.TIMESTAMPTZ: "coalesce(CAST(epoch_us({x}) AS VARCHAR), CAST({x} AS VARCHAR))",
-        Kind.JSON: f"CAST(json({{x}}) AS VARCHAR) || {_LONG_NUMBERED}",
-        # All NaN are equal, whatever their sign, and so are both zeros.
-        **dict.fromkeys(
-            (Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN isnan({x}) THEN 'nan' ELSE CAST({x} + 0 AS VARCHAR) END"
+    names=NameRules(
+        default_schema="main",
+        fold=ascii_fold,
+    ),
+    tables=TableRules(
+        comments=True,
+        ensure=(
+            "CREATE SCHEMA IF NOT EXISTS {schema}",
+            "CREATE TABLE IF NOT EXISTS {table} ({columns})",
         ),
-        Kind.BINARY: "hex({x})",
-    },
+    ),
+    compare=Comparisons(
+        text_by_value='{x} COLLATE "binary"',
+        comparable={Kind.JSON: _JSON_BY_VALUE, Kind.INTERVAL: "CAST({x} AS VARCHAR)"},
+        finite={
+            **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "isfinite({x})"),
+            **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "year({x}) BETWEEN 1 AND 9999"),
+        },
+        encoded={
+            # An infinite instant has no number of microseconds.
+            Kind.TIMESTAMPTZ: "coalesce(CAST(epoch_us({x}) AS VARCHAR), CAST({x} AS VARCHAR))",
+            Kind.JSON: f"CAST(json({{x}}) AS VARCHAR) || {_LONG_NUMBERED}",
+            # All NaN are equal, whatever their sign, and so are both zeros.
+            **dict.fromkeys(
+                (Kind.FLOAT32, Kind.FLOAT64), "CASE WHEN isnan({x}) THEN 'nan' ELSE CAST({x} + 0 AS VARCHAR) END"
+            ),
+            Kind.BINARY: "hex({x})",
+        },
+    ),
+    transactions=TransactionRules(
+        savepoints=False,
+        same=(
+            "SET VARIABLE flowc_transaction = txid_current()",
+            "SELECT CASE WHEN getvariable('flowc_transaction') = txid_current() THEN 0 ELSE error('another one') END",
+        ),
+        row_waits=False,
+    ),
     functions={
         "md5": "md5({0})",
         "encoded_list": _ENCODED_LIST,
@@ -170,10 +186,4 @@ DUCKDB = Dialect(
         "cursor_timestamptz": "strftime(make_timestamp(epoch_us({0})), '%Y-%m-%d %H:%M:%S.%f') || '+00:00'",
         "cursor_timestamp": "strftime(CAST({0} AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%f')",
     },
-    row_waits=False,
-    ensure_table=(
-        "CREATE SCHEMA IF NOT EXISTS {schema}",
-        "CREATE TABLE IF NOT EXISTS {table} ({columns})",
-    ),
-    fold=ascii_fold,
 )

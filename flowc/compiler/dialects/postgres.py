@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from flowc.compiler.dialect import Dialect
+from flowc.compiler.dialect import (
+    Comparisons,
+    Dialect,
+    LiteralRules,
+    NameRules,
+    TableRules,
+    TemporaryTables,
+    TransactionRules,
+    TypeWords,
+    WriteRules,
+)
 from flowc.compiler.timeformat import pieces
 from flowc.types import DataType, Kind
 
@@ -27,14 +37,14 @@ def _time_format(template: str) -> str:
 def _native(kind: DataType) -> str | None:
     if kind.kind is Kind.ARRAY and kind.element is not None:
         element = kind.element if kind.element.kind is not Kind.STRUCT else DataType(Kind.JSON)
-        spelled = _native(element) or POSTGRES.spell.get(element.kind)
+        spelled = _native(element) or POSTGRES.types.spell.get(element.kind)
         return f"{spelled}[]" if spelled else None
     if kind.kind is Kind.TEXT and kind.length is not None:
         return f"VARCHAR({kind.length})"
     if kind.kind is Kind.DECIMAL and kind.precision is not None:
         return f"NUMERIC({kind.precision},{kind.scale or 0})"
     if kind.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ) and kind.precision is not None and kind.precision < 6:
-        return f"{POSTGRES.spell[kind.kind]}({kind.precision})"
+        return f"{POSTGRES.types.spell[kind.kind]}({kind.precision})"
     return None
 
 
@@ -56,70 +66,103 @@ _ZONE_MISFIT = (
 POSTGRES = Dialect(
     name="postgres",
     sqlglot="postgres",
-    spell={
-        Kind.BOOL: "BOOLEAN",
-        Kind.INT16: "SMALLINT",
-        Kind.INT32: "INTEGER",
-        Kind.INT64: "BIGINT",
-        Kind.FLOAT32: "REAL",
-        Kind.FLOAT64: "DOUBLE PRECISION",
-        Kind.DECIMAL: "NUMERIC",
-        Kind.TEXT: "TEXT",
-        Kind.BINARY: "BYTEA",
-        Kind.DATE: "DATE",
-        Kind.TIME: "TIME",
-        Kind.TIMESTAMP: "TIMESTAMP",
-        Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
-        Kind.INTERVAL: "INTERVAL",
-        Kind.UUID: "UUID",
-        Kind.JSON: "JSONB",
-    },
-    native=_native,
-    longest_name=63,
-    default_schema="public",
-    comments=True,
-    temporary_schema="pg_temp",
-    temporary_options=" ON COMMIT DROP",
-    analyze="ANALYZE {table}",
-    settings=(
-        # A join that does not fit spills in parts, and each part then writes all over the target.
-        "SELECT set_config('work_mem', '128MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < 134217728",
+    types=TypeWords(
+        spell={
+            Kind.BOOL: "BOOLEAN",
+            Kind.INT16: "SMALLINT",
+            Kind.INT32: "INTEGER",
+            Kind.INT64: "BIGINT",
+            Kind.FLOAT32: "REAL",
+            Kind.FLOAT64: "DOUBLE PRECISION",
+            Kind.DECIMAL: "NUMERIC",
+            Kind.TEXT: "TEXT",
+            Kind.BINARY: "BYTEA",
+            Kind.DATE: "DATE",
+            Kind.TIME: "TIME",
+            Kind.TIMESTAMP: "TIMESTAMP",
+            Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
+            Kind.INTERVAL: "INTERVAL",
+            Kind.UUID: "UUID",
+            Kind.JSON: "JSONB",
+        },
+        native=_native,
+        widest=None,
+        array_depth=False,
+        widen={
+            Kind.INT8: DataType(Kind.INT16),
+            Kind.UINT8: DataType(Kind.INT16),
+            Kind.UINT16: DataType(Kind.INT32),
+            Kind.UINT32: DataType(Kind.INT64),
+            Kind.UINT64: DataType(Kind.DECIMAL, precision=20, scale=0),
+            Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
+            Kind.STRUCT: DataType(Kind.JSON),
+        },
     ),
-    upserts=True,
-    returned_new="xmax = 0",
-    row_id="ctid",
-    widest=None,
-    binary_order=' COLLATE "C"',
-    text_by_value='CAST({x} AS TEXT) COLLATE "C"',
-    native_cast="CAST({x} AS {type})",
-    stored_alike={Kind.INTERVAL: "CAST({x} AS TEXT)"},
-    keeps_values=True,
-    escaped_text=True,
-    array_depth=False,
-    widen={
-        Kind.INT8: DataType(Kind.INT16),
-        Kind.UINT8: DataType(Kind.INT16),
-        Kind.UINT16: DataType(Kind.INT32),
-        Kind.UINT32: DataType(Kind.INT64),
-        Kind.UINT64: DataType(Kind.DECIMAL, precision=20, scale=0),
-        Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
-        Kind.STRUCT: DataType(Kind.JSON),
-    },
-    # Months, days and hours are apart in an interval, though it holds 30 days and a month equal.
-    comparable={Kind.JSON: "CAST({x} AS JSONB)", Kind.INTERVAL: "CAST({x} AS TEXT)"},
-    finite={
-        # Of a NaN and of infinities nothing can be taken so that zero is left.
-        **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL), "{x} - {x} = 0"),
-        **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "({x} >= '0001-01-01' AND {x} < '10000-01-01')"),
-    },
-    encoded={
-        Kind.TIMESTAMPTZ: "CAST(CAST({x} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TEXT)",
-        Kind.JSON: "CAST(CAST({x} AS JSONB) AS TEXT)",
-        Kind.FLOAT32: "CAST({x} + 0 AS TEXT)",
-        Kind.FLOAT64: "CAST({x} + 0 AS TEXT)",
-        Kind.DECIMAL: "CAST(trim_scale({x}) AS TEXT)",
-        Kind.BINARY: "encode({x}, 'hex')",
-    },
+    names=NameRules(
+        longest=63,
+        default_schema="public",
+    ),
+    literals=LiteralRules(
+        kept_as_values=True,
+        escaped_text=True,
+    ),
+    tables=TableRules(
+        comments=True,
+        ensure_schema="DO {block}",
+        schema_block="BEGIN IF to_regnamespace({text}) IS NULL THEN CREATE SCHEMA IF NOT EXISTS {schema}; END IF; END",
+        ensure=(
+            "DO $flowc$ BEGIN IF to_regclass({text}) IS NULL THEN PERFORM pg_advisory_xact_lock(hashtext({text})); "
+            "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE IF NOT EXISTS {table} ({columns}); END IF; END $flowc$",
+        ),
+        # The table stays the one on which rights were granted.
+        renew=(
+            "LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE",
+            "ALTER TABLE {table} RENAME COLUMN {was} TO {now}",
+            "ALTER TABLE {table} ADD COLUMN {project} DEFAULT '', DROP CONSTRAINT {constraint}, "
+            "ADD PRIMARY KEY ({key})",
+            'ALTER TABLE {table} ALTER COLUMN "project" DROP DEFAULT',
+        ),
+    ),
+    temporary=TemporaryTables(
+        schema="pg_temp",
+        options=" ON COMMIT DROP",
+    ),
+    writes=WriteRules(
+        analyze="ANALYZE {table}",
+        upserts=True,
+        returned_new="xmax = 0",
+        row_id="ctid",
+        native_cast="CAST({x} AS {type})",
+    ),
+    compare=Comparisons(
+        binary_order=' COLLATE "C"',
+        text_by_value='CAST({x} AS TEXT) COLLATE "C"',
+        stored_alike={Kind.INTERVAL: "CAST({x} AS TEXT)"},
+        # Months, days and hours are apart in an interval, though it holds 30 days and a month equal.
+        comparable={Kind.JSON: "CAST({x} AS JSONB)", Kind.INTERVAL: "CAST({x} AS TEXT)"},
+        finite={
+            # Of a NaN and of infinities nothing can be taken so that zero is left.
+            **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL), "{x} - {x} = 0"),
+            **dict.fromkeys(
+                (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "({x} >= '0001-01-01' AND {x} < '10000-01-01')"
+            ),
+        },
+        encoded={
+            Kind.TIMESTAMPTZ: "CAST(CAST({x} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TEXT)",
+            Kind.JSON: "CAST(CAST({x} AS JSONB) AS TEXT)",
+            Kind.FLOAT32: "CAST({x} + 0 AS TEXT)",
+            Kind.FLOAT64: "CAST({x} + 0 AS TEXT)",
+            Kind.DECIMAL: "CAST(trim_scale({x}) AS TEXT)",
+            Kind.BINARY: "encode({x}, 'hex')",
+        },
+        number="CAST({x} AS NUMERIC)",
+    ),
+    transactions=TransactionRules(
+        settings=(
+            # A join that does not fit spills in parts, and each part then writes all over the target.
+            "SELECT set_config('work_mem', '128MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < 134217728",
+        ),
+    ),
     functions={
         "md5": "md5({0})",
         "length": "char_length({0})",
@@ -156,19 +199,5 @@ POSTGRES = Dialect(
         "cursor_timestamptz": "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00:00'",
         "cursor_timestamp": "to_char({0}, 'YYYY-MM-DD HH24:MI:SS.US')",
     },
-    ensure_schema="DO {block}",
-    schema_block="BEGIN IF to_regnamespace({text}) IS NULL THEN CREATE SCHEMA IF NOT EXISTS {schema}; END IF; END",
-    ensure_table=(
-        "DO $flowc$ BEGIN IF to_regclass({text}) IS NULL THEN PERFORM pg_advisory_xact_lock(hashtext({text})); "
-        "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE IF NOT EXISTS {table} ({columns}); END IF; END $flowc$",
-    ),
-    # The table stays the one on which rights were granted.
-    renew_table=(
-        "LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE",
-        "ALTER TABLE {table} RENAME COLUMN {was} TO {now}",
-        "ALTER TABLE {table} ADD COLUMN {project} DEFAULT '', DROP CONSTRAINT {constraint}, ADD PRIMARY KEY ({key})",
-        'ALTER TABLE {table} ALTER COLUMN "project" DROP DEFAULT',
-    ),
-    cast_number="CAST({x} AS NUMERIC)",
     time_format=_time_format,
 )

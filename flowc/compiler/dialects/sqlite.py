@@ -28,7 +28,16 @@ The others return NULL for NULL.
 
 from __future__ import annotations
 
-from flowc.compiler.dialect import Dialect, ascii_fold
+from flowc.compiler.dialect import (
+    Comparisons,
+    Dialect,
+    LiteralRules,
+    NameRules,
+    TableRules,
+    TypeWords,
+    WriteRules,
+    ascii_fold,
+)
 from flowc.types import DataType, Kind
 
 _EXACT_DIGITS = 15
@@ -55,63 +64,78 @@ def _native(kind: DataType) -> str | None:
 SQLITE = Dialect(
     name="sqlite",
     sqlglot="sqlite",
-    spell={
-        Kind.BOOL: "BOOLEAN",
-        Kind.INT8: "TINYINT",
-        Kind.INT16: "SMALLINT",
-        Kind.INT32: "INTEGER",
-        Kind.INT64: "BIGINT",
-        Kind.UINT8: "UTINYINT",
-        Kind.UINT16: "USMALLINT",
-        Kind.UINT32: "UINTEGER",
-        Kind.FLOAT64: "DOUBLE",
-        Kind.TEXT: "TEXT",
-        Kind.BINARY: "BLOB",
-        Kind.DATE: "DATE",
-        Kind.TIME: "TIME",
-        Kind.TIMESTAMP: "TIMESTAMP",
-        Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
-        Kind.UUID: "UUID",
-        Kind.JSON: "JSON TEXT",
-    },
-    native=_native,
-    schemas=False,
-    default_schema="main",
-    text_by_value="{x} COLLATE BINARY",
-    stored_alike={
-        # Without its column's affinity, which would make a number of a text that looks like one.
-        Kind.TEXT: "(+{x}) COLLATE BINARY",
-        **dict.fromkeys((Kind.DECIMAL, Kind.INT128, Kind.JSON), "flowc_json_canonical(CAST({x} AS TEXT))"),
-    },
-    same="{a} IS {b}",
-    differ="{a} IS NOT {b}",
-    typed_literals=False,
-    short_floats=(Kind.FLOAT32, Kind.FLOAT64),
-    index_rows=True,
-    upserts=True,
-    written_rows="SELECT changes()",
-    widen={
-        Kind.FLOAT32: DataType(Kind.FLOAT64),
-        Kind.UINT64: DataType(Kind.DECIMAL, precision=20, scale=0),
-        Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
-        Kind.STRUCT: DataType(Kind.JSON),
-    },
-    holds={Kind.INT32: DataType(Kind.INT64)},
-    comparable={Kind.JSON: "flowc_json_canonical({x})"},
-    finite={
-        **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "{x} - {x} = 0"),
-        Kind.DECIMAL: "{x} GLOB '*[0-9]*'",
-        **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "{x} GLOB '[0-9][0-9][0-9][0-9]-*'"),
-    },
-    decimal_order=" COLLATE flowc_decimal",
-    encoded={
-        Kind.JSON: "flowc_json_canonical({x})",
-        Kind.BINARY: "hex({x})",
-    },
-    encoded_whole={
-        **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "flowc_encoded_float({x})"),
-        Kind.DECIMAL: "flowc_encoded_decimal({x})",
-    },
+    types=TypeWords(
+        spell={
+            Kind.BOOL: "BOOLEAN",
+            Kind.INT8: "TINYINT",
+            Kind.INT16: "SMALLINT",
+            Kind.INT32: "INTEGER",
+            Kind.INT64: "BIGINT",
+            Kind.UINT8: "UTINYINT",
+            Kind.UINT16: "USMALLINT",
+            Kind.UINT32: "UINTEGER",
+            Kind.FLOAT64: "DOUBLE",
+            Kind.TEXT: "TEXT",
+            Kind.BINARY: "BLOB",
+            Kind.DATE: "DATE",
+            Kind.TIME: "TIME",
+            Kind.TIMESTAMP: "TIMESTAMP",
+            Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
+            Kind.UUID: "UUID",
+            Kind.JSON: "JSON TEXT",
+        },
+        native=_native,
+        short_floats=(Kind.FLOAT32, Kind.FLOAT64),
+        widen={
+            Kind.FLOAT32: DataType(Kind.FLOAT64),
+            Kind.UINT64: DataType(Kind.DECIMAL, precision=20, scale=0),
+            Kind.INT128: DataType(Kind.DECIMAL, precision=39, scale=0),
+            Kind.STRUCT: DataType(Kind.JSON),
+        },
+        holds={Kind.INT32: DataType(Kind.INT64)},
+    ),
+    names=NameRules(
+        schemas=False,
+        default_schema="main",
+        index_in_schema=True,
+        fold=ascii_fold,
+    ),
+    literals=LiteralRules(
+        typed=False,
+    ),
+    tables=TableRules(
+        ensure=("CREATE TABLE IF NOT EXISTS {table} ({columns})",),
+    ),
+    writes=WriteRules(
+        index_rows=True,
+        upserts=True,
+        written_rows="SELECT changes()",
+    ),
+    compare=Comparisons(
+        text_by_value="{x} COLLATE BINARY",
+        stored_alike={
+            # Without its column's affinity, which would make a number of a text that looks like one.
+            Kind.TEXT: "(+{x}) COLLATE BINARY",
+            **dict.fromkeys((Kind.DECIMAL, Kind.INT128, Kind.JSON), "flowc_json_canonical(CAST({x} AS TEXT))"),
+        },
+        same="{a} IS {b}",
+        differ="{a} IS NOT {b}",
+        comparable={Kind.JSON: "flowc_json_canonical({x})"},
+        finite={
+            **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "{x} - {x} = 0"),
+            Kind.DECIMAL: "{x} GLOB '*[0-9]*'",
+            **dict.fromkeys((Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ), "{x} GLOB '[0-9][0-9][0-9][0-9]-*'"),
+        },
+        decimal_order=" COLLATE flowc_decimal",
+        encoded={
+            Kind.JSON: "flowc_json_canonical({x})",
+            Kind.BINARY: "hex({x})",
+        },
+        encoded_whole={
+            **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), "flowc_encoded_float({x})"),
+            Kind.DECIMAL: "flowc_encoded_decimal({x})",
+        },
+    ),
     pattern_edges={"$": r"\Z"},
     functions={
         "md5": "flowc_md5({0})",
@@ -140,7 +164,4 @@ SQLITE = Dialect(
         "cursor_timestamptz": "{0}",
         "cursor_timestamp": "{0}",
     },
-    ensure_table=("CREATE TABLE IF NOT EXISTS {table} ({columns})",),
-    index_in_schema=True,
-    fold=ascii_fold,
 )

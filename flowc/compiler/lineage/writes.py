@@ -114,7 +114,7 @@ def _connection(apply: Apply, node: Sql | Source) -> str:
 def dataset(connection: str, kind: str, name: TableName) -> Dataset:
     """A table as lineage names it: without its schema where that is the engine's default."""
     dialect = DIALECTS.get(kind)
-    schema = None if dialect is not None and name.schema == dialect.default_schema else name.schema
+    schema = None if dialect is not None and name.schema == dialect.names.default_schema else name.schema
     return Dataset(connection, str(TableName(schema, name.name)))
 
 

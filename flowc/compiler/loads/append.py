@@ -69,18 +69,18 @@ def already_loaded(load: Load) -> str:
     t, s = load.aliases("t", "s")
     same = load.equal(load.keys, t, s)
     if cursor is not None and cursor.name in load.names:
-        same += " AND " + load.dialect.same.format(a=qualified(cursor.name, t), b=qualified(cursor.name, s))
+        same += " AND " + load.dialect.compare.same.format(a=qualified(cursor.name, t), b=qualified(cursor.name, s))
     return delete(load, load.rows, s, f"EXISTS (SELECT 1 FROM {load.target} AS {t} WHERE {same})")
 
 
 def _loaded_copies(load: Load) -> str:
     """The n-th copy of a row goes when the target holds at least n copies."""
-    rid, content = load.dialect.row_id, row_digest(load, load.names, "x")
+    rid, content = load.dialect.writes.row_id, row_digest(load, load.names, "x")
     cursor = cursor_column(load)
     recent = ""
     if cursor is not None and cursor.name in load.names:
         name = ident(cursor.name)
-        order = load.dialect.decimal_order if is_decimal_text(cursor.type, load.dialect) else ""
+        order = load.dialect.compare.decimal_order if is_decimal_text(cursor.type, load.dialect) else ""
         # Not min(), which some types lack.
         least = f"(SELECT {name} FROM {load.again(ROWS, 2)} WHERE {name} IS NOT NULL ORDER BY {name}{order} LIMIT 1)"
         recent = f" WHERE x.{name}{order} >= {least} OR x.{name} IS NULL"
@@ -115,7 +115,7 @@ def stream(load: Load, step: Ingest | Execute) -> Iterator[Step]:
 def _remember_rows(load: Load) -> Execute:
     dialect, held = load.dialect, table(load.temporary(HELD))
     query = f"SELECT count(*) AS n FROM {load.held}"
-    return Execute("count the old rows", f"{dialect.temporary} {held}{dialect.temporary_options} AS {query}")
+    return Execute("count the old rows", f"{dialect.temporary.create} {held}{dialect.temporary.options} AS {query}")
 
 
 def _still_empty(load: Load) -> Iterator[Step]:
@@ -124,4 +124,4 @@ def _still_empty(load: Load) -> Iterator[Step]:
     empty = f"NOT EXISTS (SELECT 1 FROM {load.target})"
     sql = f"SELECT n AS {ident('rows that would go')} FROM {held} WHERE n > 0 AND {empty}"
     yield Check(refused.purpose, f"{sql} LIMIT {EVIDENCE}", refused.code, refused.message, refused.help)
-    yield Execute("drop the count", f"{load.dialect.drop_temporary} {held}")
+    yield Execute("drop the count", f"{load.dialect.temporary.drop} {held}")

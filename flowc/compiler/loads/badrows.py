@@ -46,7 +46,7 @@ def _into(name: TableName, load: Load) -> Iterator[Step]:
     kept_as = kept_name(load.apply.project, load.apply.pipeline)
     own = f"{ident('pipeline')} = {text(kept_as, load.dialect)}"
     files = f"SELECT {ident('file')} FROM {table(staged)} WHERE {ident('line')} IS NULL"
-    if load.dialect.transactional_ddl:
+    if load.dialect.transactions.ddl:
         yield from make_place(load)
     yield Execute("create the staging table of bad rows", create_temporary(staged, BAD_ROWS, load.dialect))
     yield StageBadRows("the bad rows", staged, kept_as)
@@ -55,4 +55,4 @@ def _into(name: TableName, load: Load) -> Iterator[Step]:
         "keep the bad rows",
         f"INSERT INTO {kept} ({columns}) SELECT {columns} FROM {table(staged)} WHERE {ident('line')} IS NOT NULL",
     )
-    yield Execute("drop the staging table of bad rows", f"{load.dialect.drop_temporary} {table(staged)}")
+    yield Execute("drop the staging table of bad rows", f"{load.dialect.temporary.drop} {table(staged)}")

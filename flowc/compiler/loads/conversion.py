@@ -71,7 +71,7 @@ Rule = Callable[[Pair], Conversion | None]
 
 
 def _rule(source: DataType, target: DataType, dialect: Dialect) -> Rule | None:
-    if not dialect.typed_literals:
+    if not dialect.literals.typed:
         return convert_untyped
     if source.kind is Kind.UNKNOWN:
         return _unknown
@@ -94,14 +94,14 @@ def _integer_to_integer(pair: Pair) -> Conversion:
     narrow_low, narrow_high = INTEGER_RANGES[pair.target.kind]
     if narrow_low <= low and high <= narrow_high:
         return Conversion(pair.cast)
-    return Conversion(pair.cast, f"NOT {_range(pair, pair.dialect.cast_number.format(x=pair.x))}")
+    return Conversion(pair.cast, f"NOT {_range(pair, pair.dialect.compare.number.format(x=pair.x))}")
 
 
 def _integer_to_decimal(pair: Pair) -> Conversion:
     room = _room(pair.target)
     if room is None or room >= DIGITS[pair.source.kind]:
         return Conversion(pair.cast)
-    number = pair.dialect.cast_number.format(x=pair.x)  # the least integer of a type has no absolute value in it
+    number = pair.dialect.compare.number.format(x=pair.x)  # the least integer of a type has no absolute value in it
     return Conversion(pair.cast, f"({number} >= {10**room} OR {number} <= -{10**room})")
 
 
@@ -142,9 +142,9 @@ def _float_to_decimal(pair: Pair) -> Conversion:
 
 def _widest_of(kind: DataType, pair: Pair) -> str:
     """A decimal type with the whole digits of `kind` and as many more of the fraction as the engine has."""
-    if pair.dialect.widest is None:
+    if pair.dialect.types.widest is None:
         return spell(DataType(Kind.DECIMAL), pair.dialect)
-    digits, most = pair.dialect.widest
+    digits, most = pair.dialect.types.widest
     room = _room(kind)
     return f"DECIMAL({digits},{min(most, digits - (28 if room is None else room))})"
 
@@ -180,7 +180,7 @@ def _cast(pair: Pair) -> Conversion:
 def _to_instant(pair: Pair) -> Conversion | None:
     if pair.timezone is None:
         return None
-    named = pair.dialect.utc if pair.timezone == "UTC" else pair.timezone
+    named = pair.dialect.literals.utc if pair.timezone == "UTC" else pair.timezone
     local, zone = pair.cast_as(DataType(Kind.TIMESTAMP)), text(named, pair.dialect)
     misfit = pair.dialect.function("zone_misfit", local, zone)
     if pair.source.kind is Kind.TIMESTAMP and pair.source.places > pair.target.places:

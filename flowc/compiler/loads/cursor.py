@@ -190,15 +190,15 @@ def literal(value: str, kind: DataType, dialect: Dialect) -> str:
     """A literal of the column's type from its canonical text."""
     if kind.is_float:
         quoted = text(repr(float(value)), dialect)
-        return cast(quoted, _DOUBLE, dialect) if dialect.typed_literals else dialect.function("double", quoted)
+        return cast(quoted, _DOUBLE, dialect) if dialect.literals.typed else dialect.function("double", quoted)
     if kind.is_number:
         return _exact_number(Decimal(value), kind, dialect)
     quoted = text(value, dialect)
     if kind.kind is Kind.BINARY:
         return dialect.function("from_hex", quoted)
-    if not dialect.typed_literals or not spellable((Column("c", kind),), dialect) or kind.kind in _TEXTS:
+    if not dialect.literals.typed or not spellable((Column("c", kind),), dialect) or kind.kind in _TEXTS:
         return quoted
-    if kind.kind is Kind.TIMESTAMPTZ and not dialect.zoned_literals:
+    if kind.kind is Kind.TIMESTAMPTZ and not dialect.literals.zoned:
         quoted = text(value.removesuffix("+00:00"), dialect)
     return cast(quoted, kind, dialect)
 
@@ -211,8 +211,8 @@ def _exact_number(number: Decimal, kind: DataType, dialect: Dialect) -> str:
     plain = format(number, "f")
     if kind.is_integer:
         return plain
-    if not dialect.typed_literals:
-        return f"{text(plain, dialect)}{dialect.decimal_order}"
+    if not dialect.literals.typed:
+        return f"{text(plain, dialect)}{dialect.compare.decimal_order}"
     fits = kind.precision is None or number.adjusted() < kind.precision - (scale or 0)
     # A bare literal is a float to some engines.
     return cast(text(plain, dialect), kind, dialect) if fits else plain
@@ -251,7 +251,7 @@ def finite(x: str, kind: DataType, dialect: Dialect) -> str:
 
     Such values are greater than all that will ever come, or less; they are loaded and move nothing.
     """
-    template = dialect.finite.get(kind.kind, "{x} IS NOT NULL")
+    template = dialect.compare.finite.get(kind.kind, "{x} IS NOT NULL")
     return template.format(x=x)
 
 

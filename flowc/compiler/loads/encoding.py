@@ -39,7 +39,7 @@ def _written(load: Load, name: str, alias: str) -> tuple[str, str]:
     """The tag of a column's type, and its value as text."""
     kind = _kind(load, name)
     plain = cast("{x}", TEXT, load.dialect)
-    return _TAGS.get(kind, "v"), load.dialect.encoded.get(kind, plain).format(x=qualified(name, alias))
+    return _TAGS.get(kind, "v"), load.dialect.compare.encoded.get(kind, plain).format(x=qualified(name, alias))
 
 
 def _kind(load: Load, name: str) -> Kind:
@@ -48,7 +48,7 @@ def _kind(load: Load, name: str) -> Kind:
 
 
 def _encoded(load: Load, name: str, alias: str) -> str:
-    whole = load.dialect.encoded_whole.get(_kind(load, name))
+    whole = load.dialect.compare.encoded_whole.get(_kind(load, name))
     if whole is not None:
         return whole.format(x=qualified(name, alias))
     tag, written = _written(load, name, alias)

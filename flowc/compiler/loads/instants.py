@@ -62,7 +62,7 @@ class Instants:
 
     @property
     def _typed(self) -> bool:
-        return self.load.dialect.typed_literals
+        return self.load.dialect.literals.typed
 
     def closed(self, alias: str) -> str:
         """Where an old version was closed by a delete or by its successor; NULL where it is open or only expired."""

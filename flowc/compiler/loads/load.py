@@ -156,11 +156,11 @@ class Load:
 
     def temporary(self, name: str) -> TableName:
         """One of the load's own temporary tables."""
-        return TableName(self.dialect.temporary_schema, name)
+        return TableName(self.dialect.temporary.schema, name)
 
     def again(self, name: str, number: int) -> str:
         """The quoted name of one of them for one more place in a statement, where it may be read in one place alone."""
-        return table(self.temporary(name if self.dialect.reopens else f"{name}_{number}"))
+        return table(self.temporary(name if self.dialect.temporary.reopens else f"{name}_{number}"))
 
     def aliases(self, *wanted: str) -> tuple[str, ...]:
         """Aliases for tables in a statement with subqueries, other than the names of all columns.
@@ -207,7 +207,7 @@ class Load:
         collation = column.native.collation if column is not None and column.native is not None else None
         if collation is None:
             return x
-        return self.dialect.collated.format(x=x, collation=collation, charset=collation.partition("_")[0])
+        return self.dialect.compare.collated.format(x=x, collation=collation, charset=collation.partition("_")[0])
 
     def comparable(self, name: str, x: str) -> str:
         """A value of a column of the rows in a form that compares by value."""
@@ -215,8 +215,8 @@ class Load:
         if column is None:
             return x
         if column.native is not None and column.type.kind in _TEXTUAL:
-            return self.dialect.text_by_value.format(x=x)
-        return self.dialect.comparable.get(column.type.kind, "{x}").format(x=x)
+            return self.dialect.compare.text_by_value.format(x=x)
+        return self.dialect.compare.comparable.get(column.type.kind, "{x}").format(x=x)
 
     def as_stored(self, name: str, x: str) -> str:
         """A value of a column of a native type in the form in which it is compared with what was sent."""
@@ -224,7 +224,9 @@ class Load:
         assert column is not None  # the rows have it
         kind = column.type.kind
         x = cast(x, column.type, self.dialect) if kind is Kind.ARRAY else x
-        own = self.dialect.stored_alike.get(kind) or (self.dialect.text_by_value if kind in _TEXTUAL else None)
+        own = self.dialect.compare.stored_alike.get(kind) or (
+            self.dialect.compare.text_by_value if kind in _TEXTUAL else None
+        )
         if own is not None:
             return own.format(x=x)
         return cast(x, column.type, self.dialect) if column.type.is_integer else x
@@ -232,7 +234,7 @@ class Load:
     def differs(self, names: Iterable[str], left: str, right: str) -> str:
         """The condition that rows differ in any of the columns, NULLs compared as values."""
         sides = ((self.comparable(n, qualified(n, left)), self.comparable(n, qualified(n, right))) for n in names)
-        return self.any_of(self.dialect.differ.format(a=a, b=b) for a, b in sides)
+        return self.any_of(self.dialect.compare.differ.format(a=a, b=b) for a, b in sides)
 
     @staticmethod
     def any_of(conditions: Iterable[str]) -> str:

@@ -112,7 +112,7 @@ class _Found:
 
     def _rank(self, node: exp.Expression) -> None:
         """Makes a value a text with the collation. In its place, so that what is within is still judged."""
-        ranked = exp.Collate(expression=exp.Var(this=self._dialect.decimal_order.split()[-1]))
+        ranked = exp.Collate(expression=exp.Var(this=self._dialect.compare.decimal_order.split()[-1]))
         node.replace(ranked)
         if not isinstance(node, exp.Column) or not self.is_one(node):
             node = exp.Anonymous(this="flowc_number_text", expressions=[node])

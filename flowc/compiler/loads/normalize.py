@@ -112,7 +112,7 @@ def _parse_int(value: Value, _: NormalizeSpec) -> Value:
 
 def parsed_int(x: str, dialect: Dialect) -> tuple[str, DataType]:
     """The text `x` as a whole number, NULL where it is none, and the number's type."""
-    kind = DataType(Kind.INT128) if Kind.INT128 in dialect.spell else DataType(Kind.DECIMAL)
+    kind = DataType(Kind.INT128) if Kind.INT128 in dialect.types.spell else DataType(Kind.DECIMAL)
     return dialect.function("parse_int", x), kind
 
 
@@ -123,17 +123,17 @@ def _parse_numeric(value: Value, _: NormalizeSpec) -> Value:
 def parsed_numeric(x: str, target: DataType, dialect: Dialect) -> tuple[str, DataType]:
     """The text `x` as a number for a column of type `target`, NULL where it is none, and the number's type."""
     kind = _readable(target, dialect)
-    spelled = spell(kind, dialect) if dialect.typed_literals else text(str(kind), dialect)
+    spelled = spell(kind, dialect) if dialect.literals.typed else text(str(kind), dialect)
     return dialect.function("parse_numeric", x, spelled), kind
 
 
 def _readable(target: DataType, dialect: Dialect) -> DataType:
     """The type into which a number is read, exactly, so that the column's type can be judged from it."""
-    if Kind.DECIMAL in dialect.spell:
+    if Kind.DECIMAL in dialect.types.spell:
         return DataType(Kind.DECIMAL)
     if target.is_float:
         return target
-    if not dialect.typed_literals:
+    if not dialect.literals.typed:
         return UNKNOWN
     return DataType(Kind.DECIMAL, precision=38, scale=_scale(target))
 
@@ -156,7 +156,7 @@ def _default(value: Value, spec: NormalizeSpec) -> Value:
     given = spec.argument.value if spec.argument else None
     if not isinstance(given, str | int | float) or (isinstance(given, float) and not isfinite(given)):
         raise _bad_argument(spec, "{ default: unknown }")
-    wanted, typed = value.type or value.target, value.dialect.typed_literals
+    wanted, typed = value.type or value.target, value.dialect.literals.typed
     # SQLite takes a text as it is, so it is still to be fitted to its column.
     kind = UNKNOWN if isinstance(given, str) and wanted.kind is not Kind.TEXT and not typed else value.type
     return value.to(f"coalesce({value.sql}, {_literal(given, wanted, value.dialect)})", kind)
@@ -167,20 +167,20 @@ def _literal(given: str | float, wanted: DataType, dialect: Dialect) -> str:
     if isinstance(given, bool):
         word = str(given).lower()
         if wanted.kind is not Kind.TEXT:
-            return word if dialect.typed_literals else str(int(given))
+            return word if dialect.literals.typed else str(int(given))
         return text(word, dialect)
     if isinstance(given, str) or wanted.kind is Kind.TEXT:
-        read = "" if dialect.zoned_literals else dialect.functions.get(f"text_{wanted.kind}", "")
+        read = "" if dialect.literals.zoned else dialect.functions.get(f"text_{wanted.kind}", "")
         return read.format(text(str(given), dialect)) or text(str(given), dialect)
     return repr(given)
 
 
 def _derive(value: Value, spec: NormalizeSpec) -> Value:
-    return value.to(f"(\n{value.dialect.author(_text_argument(spec))}\n)")
+    return value.to(f"(\n{value.dialect.literals.author(_text_argument(spec))}\n)")
 
 
 def _sql(value: Value, spec: NormalizeSpec) -> Value:
-    return value.to("(\n" + value.dialect.author(_text_argument(spec)).replace("{value}", value.sql) + "\n)")
+    return value.to("(\n" + value.dialect.literals.author(_text_argument(spec)).replace("{value}", value.sql) + "\n)")
 
 
 def _text_argument(spec: NormalizeSpec) -> str:

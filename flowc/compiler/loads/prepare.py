@@ -22,13 +22,13 @@ _CREATE = "CREATE TABLE"
 
 def prepare(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
     """Removes what a failed load left in the session, and creates what is missing."""
-    if load.dialect.transactional_ddl or load.dialect.temporary_schema is not None:
+    if load.dialect.transactions.ddl or load.dialect.temporary.schema is not None:
         return
     names = [STAGE, ROWS, RUNS, CHANGES, BACK, HELD, REFUSED, *(STAGED for _ in bad_row_tables(load))]
     counted = ((ROWS, ROW_COPIES), (RUNS, RUN_COPIES))
     copies = [load.again(name, i + 1) for name, number in counted for i in range(number)]
     yield _drop(load, [*(table(load.temporary(name)) for name in names), *copies])
-    head = load.dialect.temporary if rehearsal else _CREATE
+    head = load.dialect.temporary.create if rehearsal else _CREATE
     if not load.exists:
         created = create_table(load.table, load.dialect, f"{head} IF NOT EXISTS")
         yield from (Execute("create the target", sql) for sql in created)
@@ -39,11 +39,11 @@ def prepare(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
 
 
 def _drop(load: Load, names: list[str]) -> Execute:
-    sql = f"{load.dialect.drop_temporary} IF EXISTS {', '.join(names)}"
+    sql = f"{load.dialect.temporary.drop} IF EXISTS {', '.join(names)}"
     return Execute("no temporary tables of earlier loads", sql)
 
 
 def tidy(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
     """Removes what a rehearsal made."""
-    if rehearsal and not load.dialect.transactional_ddl and load.dialect.temporary_schema is None:
+    if rehearsal and not load.dialect.transactions.ddl and load.dialect.temporary.schema is None:
         yield _drop(load, [load.target, table(load.dialect.state_table(WATERMARKS))])

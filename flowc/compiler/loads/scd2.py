@@ -57,7 +57,7 @@ def scd2(load: Load) -> Iterator[Step]:
     if load.apply.deletes != "ignore":
         yield from _gone(load, instants)
     for name in (RUNS, CHANGES, *((BACK,) if load.apply.deletes == "close" else ())):
-        yield Execute("drop the worked-out history", f"{load.dialect.drop_temporary} {table(load.temporary(name))}")
+        yield Execute("drop the worked-out history", f"{load.dialect.temporary.drop} {table(load.temporary(name))}")
 
 
 def _respelled(load: Load) -> Execute:
@@ -65,7 +65,7 @@ def _respelled(load: Load) -> Execute:
     t, s = load.aliases("t", "s")
     sets = [f"{ident(k)} = {qualified(k, t)}" for k in load.folding]
     condition = f"{load.equal(load.keys, t, s)} AND ({load.differs(load.folding, t, s)})"
-    if load.dialect.update_from:
+    if load.dialect.writes.update_from:
         sql = f"UPDATE {load.rows} AS {s} SET {', '.join(sets)} FROM {load.target} AS {t} WHERE {condition}"
     else:
         assigned = ", ".join(f"{s}.{assignment}" for assignment in sets)
@@ -118,7 +118,7 @@ def _ties(load: Load, instants: Instants) -> Check:
 
 
 def _drop_copies(load: Load, instants: Instants) -> str:
-    rid = load.dialect.row_id
+    rid = load.dialect.writes.row_id
     by = idents(load.keys) + ("" if instants.column is None else f", {instants.arrived('')}")
     source = load.again(ROWS, 1)
     numbered = f"SELECT {rid} AS rid, row_number() OVER (PARTITION BY {by} ORDER BY {rid}) AS copy FROM {source}"
@@ -128,24 +128,24 @@ def _drop_copies(load: Load, instants: Instants) -> str:
 def _work_out(load: Load, instants: Instants) -> Iterator[Execute]:
     dialect = load.dialect
     run_table, change_table = (table(load.temporary(name)) for name in (RUNS, CHANGES))
-    head = dialect.temporary
+    head = dialect.temporary.create
     yield from copies(load, ROWS, ROW_COPIES)
     yield Execute(
         "lay out the history of these keys",
-        f"{head} {run_table}{dialect.temporary_options} AS {runs(load, instants)}",
+        f"{head} {run_table}{dialect.temporary.options} AS {runs(load, instants)}",
     )
     yield from without_copies(load, ROWS, ROW_COPIES)
-    if dialect.analyze:
-        yield Execute("statistics of the history", dialect.analyze.format(table=run_table))
+    if dialect.writes.analyze:
+        yield Execute("statistics of the history", dialect.writes.analyze.format(table=run_table))
     number = RUN_COPIES if opens_again(load) else 0
     yield from copies(load, RUNS, number)
     yield Execute(
         "work out what changes",
-        f"{head} {change_table}{dialect.temporary_options} AS {changes(load, instants, run_table)}",
+        f"{head} {change_table}{dialect.temporary.options} AS {changes(load, instants, run_table)}",
     )
     yield from without_copies(load, RUNS, number)
-    if dialect.analyze:
-        yield Execute("statistics of the changes", dialect.analyze.format(table=change_table))
+    if dialect.writes.analyze:
+        yield Execute("statistics of the changes", dialect.writes.analyze.format(table=change_table))
 
 
 def _write(load: Load) -> Iterator[Execute]:
@@ -170,7 +170,7 @@ def _back(load: Load, instants: Instants) -> Iterator[Step]:
     Rows past that have opened a version already. What was closed as it began never held, and is opened itself.
     """
     source = table(load.temporary(BACK))
-    head = f"{load.dialect.temporary} {source}{load.dialect.temporary_options}"
+    head = f"{load.dialect.temporary.create} {source}{load.dialect.temporary.options}"
     yield Execute("look for keys that are back", f"{head} AS {returned(load, instants)}")
     yield Execute("open corrected versions that had not begun", _rewrite(load, source, 0))
     yield Execute("open versions that had not begun", _rewrite(load, source, 1), Counter.UPDATED)
@@ -232,7 +232,7 @@ def _expire(load: Load, instants: Instants) -> str:
 
 
 def _false(load: Load) -> str:
-    return "false" if load.dialect.typed_literals else "0"
+    return "false" if load.dialect.literals.typed else "0"
 
 
 def _gone(load: Load, instants: Instants) -> Iterator[Step]:

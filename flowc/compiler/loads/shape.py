@@ -45,7 +45,7 @@ def live_table(apply: Apply, live: Table, columns: tuple[Column, ...], dialect: 
     declared = apply.target.table
     if declared is None:
         return replace(
-            live, columns=tuple(replace(c, type=dialect.holds.get(c.type.kind, c.type)) for c in live.columns)
+            live, columns=tuple(replace(c, type=dialect.types.holds.get(c.type.kind, c.type)) for c in live.columns)
         )
     declared = _without_arrays(declared, dialect)
     live = respelled(live, declared.column_names, dialect)

@@ -40,7 +40,7 @@ def mark(load: Load) -> str:
     """The assignment that marks a row."""
     name, kind = soft_column(load)
     if kind is Kind.BOOL:
-        return f"{ident(name)} = {'true' if load.dialect.typed_literals else '1'}"
+        return f"{ident(name)} = {'true' if load.dialect.literals.typed else '1'}"
     column = load.table.column(name)
     assert column is not None  # soft_column has seen it
     return f"{ident(name)} = {now_literal(load.now, column.type, load.dialect)}"
@@ -53,4 +53,4 @@ def unmark(load: Load) -> str:
 
 
 def _false(load: Load) -> str:
-    return "false" if load.dialect.typed_literals else "0"
+    return "false" if load.dialect.literals.typed else "0"

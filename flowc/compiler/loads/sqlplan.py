@@ -159,7 +159,7 @@ def _steps(load: Load) -> Iterator[Step]:
         yield from _own(load, "after", apply.after)
         return
     if apply.mode in ("merge", "scd2"):
-        yield from (Execute("memory for the joins", sql) for sql in load.dialect.settings)
+        yield from (Execute("memory for the joins", sql) for sql in load.dialect.transactions.settings)
     yield from staging(load)
     yield from _bad_rows(load)
     yield from remember(load)  # of all that was read, so before rows already loaded are dropped from it
@@ -180,14 +180,14 @@ def _bad_rows(load: Load) -> Iterator[Step]:
 
 def _own(load: Load, purpose: str, statements: Sequence[Statement]) -> Iterator[Execute]:
     """The user's own statements, none of which may end the transaction."""
-    same = load.dialect.same_transaction
+    same = load.dialect.transactions.same
     return (Execute(purpose, statement.sql, same=same, written=statement.source) for statement in statements)
 
 
 def _create(load: Load) -> Iterator[Execute]:
-    if not load.dialect.transactional_ddl:
+    if not load.dialect.transactions.ddl:
         return
-    if load.table.name.schema and load.dialect.schemas:
+    if load.table.name.schema and load.dialect.names.schemas:
         yield Execute("create the schema", create_schema(load.table.name.schema, load.dialect))
     yield from (Execute("create the target", sql) for sql in create_table(load.table, load.dialect))
 

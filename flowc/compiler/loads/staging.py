@@ -86,7 +86,7 @@ def _natively(load: Load, field: Field) -> Field:
     if native.exact and not load.same_database and field.staged is not None and field.value.sql == ident(field.name):
         return replace(field, wanted=wanted, staged=replace(field.staged, native=own))
     x = field.value.sql
-    stored = load.dialect.native_cast.format(x=x, type=native.spelled) if native.spelled else x
+    stored = load.dialect.writes.native_cast.format(x=x, type=native.spelled) if native.spelled else x
     value = replace(field.value, sql=stored)
     return replace(field, wanted=wanted, value=value, sent=None if native.exact else x)
 
@@ -113,7 +113,7 @@ def _field(load: Load, loaded: Loaded) -> Field:
 
 def _normalised(source: Column | None, load: Load) -> DataType:
     """The type of what a normaliser makes that does not say it. A decimal is to be written as its column has it."""
-    if source is None or load.dialect.typed_literals or source.type.kind is Kind.DECIMAL:
+    if source is None or load.dialect.literals.typed or source.type.kind is Kind.DECIMAL:
         return UNKNOWN
     return source.type
 
@@ -129,7 +129,7 @@ def _by_value(load: Load, normalize: Normalize) -> Normalize:
 
 def _held(kind: DataType, target: DataType, load: Load) -> DataType:
     """The type of a column of the same database, judged as that of an undeclared target is: by what it holds."""
-    judged = load.apply.target.table is None and load.dialect.holds.get(kind.kind) == target
+    judged = load.apply.target.table is None and load.dialect.types.holds.get(kind.kind) == target
     return target if judged else kind
 
 
@@ -175,15 +175,15 @@ def staging(load: Load) -> Iterator[Step]:
         yield from _arrive(load, STAGE, tuple(f.staged for f in fields(load) if f.staged is not None))
         yield from _misfits(load)
         yield from _convert(load)
-    if _indexed(load) and not load.dialect.inline_indexes:
+    if _indexed(load) and not load.dialect.tables.inline_indexes:
         yield Execute("index the rows", _index(load))
-    if load.dialect.analyze:
-        yield Execute("statistics of the rows", load.dialect.analyze.format(table=load.rows))
+    if load.dialect.writes.analyze:
+        yield Execute("statistics of the rows", load.dialect.writes.analyze.format(table=load.rows))
 
 
 def _indexed(load: Load) -> bool:
     """Whether later steps walk through an index of the rows, the faster the more its order is that of the rows."""
-    return load.dialect.index_rows and load.apply.mode in ("merge", "scd2")
+    return load.dialect.writes.index_rows and load.apply.mode in ("merge", "scd2")
 
 
 def _index(load: Load) -> str:
@@ -194,23 +194,23 @@ def _index(load: Load) -> str:
 def dropping(load: Load) -> Iterator[Step]:
     """Removes the temporary tables again; a load that fails has them rolled back."""
     for name in (ROWS,) if one_step(load) else (STAGE, ROWS):
-        yield Execute("drop the staging table", f"{load.dialect.drop_temporary} {table(load.temporary(name))}")
+        yield Execute("drop the staging table", f"{load.dialect.temporary.drop} {table(load.temporary(name))}")
 
 
 def copies(load: Load, name: str, number: int) -> Iterator[Execute]:
     """So many copies of one of the load's tables, where a statement may read it in one place alone."""
-    if load.dialect.reopens:
+    if load.dialect.temporary.reopens:
         return
     for i in range(1, number + 1):
-        head = f"{load.dialect.temporary} {load.again(name, i)}{load.dialect.temporary_options}"
+        head = f"{load.dialect.temporary.create} {load.again(name, i)}{load.dialect.temporary.options}"
         yield Execute("a copy to read beside it", f"{head} AS SELECT * FROM {table(load.temporary(name))}")
 
 
 def without_copies(load: Load, name: str, number: int) -> Iterator[Execute]:
     """Removes them again."""
-    if number and not load.dialect.reopens:
+    if number and not load.dialect.temporary.reopens:
         names = ", ".join(load.again(name, i) for i in range(1, number + 1))
-        yield Execute("drop the copies", f"{load.dialect.drop_temporary} {names}")
+        yield Execute("drop the copies", f"{load.dialect.temporary.drop} {names}")
 
 
 def selection(load: Load) -> str:
@@ -269,7 +269,7 @@ def _temporary(load: Load, name: str, columns: tuple[Column, ...], query: str) -
 
 def _inline_index(load: Load, name: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """The columns of an index that is made with the table of rows; none where it is made after it or not at all."""
-    if name != ROWS or not (_indexed(load) and load.dialect.inline_indexes):
+    if name != ROWS or not (_indexed(load) and load.dialect.tables.inline_indexes):
         return ()
     index = tuple(c for key in load.keys for c in columns if c.name == key)
     return () if any(c.type.kind in _UNORDERED for c in index) else index
@@ -318,7 +318,7 @@ def _changed(load: Load, field: Field) -> Check:
     native, kept = field.wanted.native, ident(field.kept.name)
     assert native is not None  # such a column alone keeps what was sent
     back = cast(ident(field.name), TEXT, load.dialect)
-    differ = load.dialect.differ.format(
+    differ = load.dialect.compare.differ.format(
         a=load.as_stored(field.name, ident(field.name)), b=load.as_stored(field.name, kept)
     )
     return Check(
@@ -347,10 +347,10 @@ def _first_of_each(load: Load, query: str, names: str) -> str:
 
 
 def _sortable(load: Load, field: Field) -> str:
-    collation = load.dialect.binary_order if field.wanted.type.kind is Kind.TEXT else ""
+    collation = load.dialect.compare.binary_order if field.wanted.type.kind is Kind.TEXT else ""
     if is_decimal_text(field.wanted.type, load.dialect):
-        collation = load.dialect.decimal_order
-    return load.dialect.nulls_last.format(x=f"{ident(field.name)}{collation}")
+        collation = load.dialect.compare.decimal_order
+    return load.dialect.compare.nulls_last.format(x=f"{ident(field.name)}{collation}")
 
 
 def _instant(load: Load) -> tuple[str, ...]:

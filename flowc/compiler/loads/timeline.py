@@ -40,7 +40,7 @@ def points(load: Load, instants: Instants) -> str:
     corrects = f"{meets} AND ({load.differs(load.compare, o, n)})"
     held = f"SELECT 1 FROM {load.rows} AS {n} WHERE {load.equal(load.keys, o, n)}"
     was = f"{instants.closed(o)} AS flowc_close, {qualified(VALID_TO, o)} AS flowc_was"
-    nothing = cast("NULL", instants.kind, load.dialect) if load.dialect.typed_literals else "NULL"
+    nothing = cast("NULL", instants.kind, load.dialect) if load.dialect.literals.typed else "NULL"
     kept, fixed, new = (load.again(ROWS, i) for i in (1, 2, 3))
     return (
         f"SELECT {idents(names, o)}, {start} AS flowc_t, {was}, 1 AS flowc_old, 0 AS flowc_fixed "
@@ -74,14 +74,14 @@ def runs(load: Load, instants: Instants) -> str:
     first = f"{window.over('row_number()')} = 1 OR {_differs_from(load, window, 'lag')}"
     changed = window.select(f"s.*, CASE WHEN {first} THEN 1 ELSE 0 END AS flowc_change", segments, "s")
     # Without the neighbours' values, which would be as many columns again as the target has.
-    own = "h.*" if load.dialect.nested_windows else f"{idents(load.names, 'h')}, {', '.join(_CARRIED)}"
+    own = "h.*" if load.dialect.writes.nested_windows else f"{idents(load.names, 'h')}, {', '.join(_CARRIED)}"
     return f"SELECT {own}, sum(flowc_change) OVER ({segment}) AS flowc_run\nFROM (\n{changed}\n) AS h"
 
 
 def _differs_from(load: Load, window: Window, neighbour: str) -> str:
     """Whether a point differs from its neighbour (`lag` or `lead`) in the window."""
     return load.any_of(
-        load.dialect.differ.format(
+        load.dialect.compare.differ.format(
             a=load.comparable(n, window.over(f"{neighbour}({ident(n)})")), b=load.comparable(n, ident(n))
         )
         for n in load.compare
@@ -144,7 +144,7 @@ def changes(load: Load, instants: Instants, relation: str) -> str:
         f"SELECT v.*, CASE WHEN {stops} THEN flowc_stop ELSE flowc_next END AS flowc_end\nFROM (\n{versions}\n) AS v"
     )
     final = f"SELECT e.*, {instants.end('flowc_end')} AS flowc_to\nFROM (\n{ended}\n) AS e"
-    moved = load.dialect.differ.format(a="flowc_to", b="flowc_was")
+    moved = load.dialect.compare.differ.format(a="flowc_to", b="flowc_was")
     return (
         f"SELECT {idents(load.names)}, flowc_from, flowc_to, flowc_old_from, flowc_written\nFROM (\n{final}\n) AS f "
         f"WHERE flowc_old_from IS NULL OR flowc_written = 1 OR {moved}"

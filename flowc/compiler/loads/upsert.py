@@ -27,7 +27,10 @@ def upsertable(load: Load) -> bool:
         return False
     keys = set(load.keys)
     whole = (index for index in load.table.indexes if index.unique and index.valid and not index.where)
-    return load.dialect.upserts and keys in [set(load.table.primary_key), *(set(index.columns) for index in whole)]
+    return load.dialect.writes.upserts and keys in [
+        set(load.table.primary_key),
+        *(set(index.columns) for index in whole),
+    ]
 
 
 def upsert(load: Load, sets: str, condition: str) -> Iterator[Step]:
@@ -38,13 +41,13 @@ def upsert(load: Load, sets: str, condition: str) -> Iterator[Step]:
         f"WHERE 1 = 1 ORDER BY {idents(load.keys)} "
         f"ON CONFLICT ({idents(load.keys)}) DO UPDATE SET {sets} WHERE {condition}"
     )
-    if load.dialect.returned_new and (load.table.plain or not load.exists):
-        yield from _counting(load, statement, load.dialect.returned_new)
+    if load.dialect.writes.returned_new and (load.table.plain or not load.exists):
+        yield from _counting(load, statement, load.dialect.writes.returned_new)
         return
     yield Measure("count new keys", _new_keys(load), Counter.INSERTED)
-    if load.dialect.written_rows:
+    if load.dialect.writes.written_rows:
         yield Execute(_PURPOSE, statement)
-        yield Measure(_WRITTEN, load.dialect.written_rows, Counter.UPDATED, (Counter.INSERTED,))
+        yield Measure(_WRITTEN, load.dialect.writes.written_rows, Counter.UPDATED, (Counter.INSERTED,))
         return
     yield from _counting(load, statement, None)
 
@@ -53,7 +56,9 @@ def _counting(load: Load, statement: str, fresh: str | None) -> Iterator[Step]:
     """An upsert that counts what it returns: all rows written, and with `fresh` those that are new."""
     counts = table(load.temporary(COUNTS))
     columns = "fresh BIGINT, n BIGINT" if fresh else "n BIGINT"
-    yield Execute("a place to count", f"{load.dialect.temporary} {counts} ({columns}){load.dialect.temporary_options}")
+    yield Execute(
+        "a place to count", f"{load.dialect.temporary.create} {counts} ({columns}){load.dialect.temporary.options}"
+    )
     counted = "count(*) FILTER (WHERE fresh), count(*)" if fresh else "count(*)"
     returned = f"({fresh}) AS fresh" if fresh else "1"
     yield Execute(

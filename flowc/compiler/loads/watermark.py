@@ -118,7 +118,7 @@ def resume(load: Load) -> Iterator[Execute | Check]:
     """A place for the watermark, and the proof that no other load has moved it since this one was planned."""
     if load.apply.incremental is None or load.rehearsal:  # which may find what an older version made
         return
-    if load.dialect.transactional_ddl:
+    if load.dialect.transactions.ddl:
         yield from place(load)
     state = table(load.dialect.state_table(WATERMARKS))
     if load.dialect.attached:
@@ -217,7 +217,7 @@ def _upsert(load: Load, column: Column, state: str) -> str:
     query = f"SELECT {values} FROM ({_greatest(load, column)}) AS m WHERE {name} IS NOT NULL"
     into = f"INSERT INTO {state} ({', '.join(ident(c.name) for c in _COLUMNS)}) {query}"
     moving = [ident(c) for c in ("column_name", "value", "loaded_at")]
-    if not dialect.on_conflict:
+    if not dialect.writes.on_conflict:
         return f"{into} ON DUPLICATE KEY UPDATE {', '.join(f'{state}.{c} = VALUES({c})' for c in moving)}"
     sets = ", ".join(f"{c} = excluded.{c}" for c in moving)
     return f"{into} ON CONFLICT ({', '.join(map(ident, _KEY))}) DO UPDATE SET {sets}"
@@ -232,6 +232,6 @@ def _greatest(load: Load, column: Column) -> str:
         given = canonical(load.watermark, column, load.apply.timezone)
         past.append(f"{value} > {literal(given, kind, dialect)}")
     arrived = load.rows if one_step(load) else load.stage
-    ranked = value + (dialect.decimal_order if is_decimal_text(kind, dialect) else "")
+    ranked = value + (dialect.compare.decimal_order if is_decimal_text(kind, dialect) else "")
     shown = name if value == name else f"{value} AS {name}"
     return f"SELECT {shown} FROM {arrived} WHERE {' AND '.join(past)} ORDER BY {ranked} DESC LIMIT 1"

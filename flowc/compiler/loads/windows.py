@@ -22,7 +22,7 @@ class Window:
 
     def over(self, call: str) -> str:
         """The value of `lead(x)`, `lag(x)` or `row_number()` over the window."""
-        if self.dialect.nested_windows:
+        if self.dialect.writes.nested_windows:
             return f"{call} OVER w"
         if call not in self.calls:
             self.calls.append(call)

@@ -158,9 +158,9 @@ class Lowering:
 
 def _literal(given: object, lag: float, pipeline: CheckedPipeline, dialect: str) -> str:
     engine = DIALECTS.get(pipeline.engine)
-    untyped, escapes = engine is not None and not engine.typed_literals, dialect == "mysql"
+    untyped, escapes = engine is not None and not engine.literals.typed, dialect == "mysql"
     if isinstance(given, Bound):
-        order = engine.decimal_order if engine is not None else ""
+        order = engine.compare.decimal_order if engine is not None else ""
         return typed_literal(given.value, given.type, untyped=untyped, escapes=escapes, order=order)
     start = pipeline.spec.incremental.start if pipeline.spec.incremental else None
     numeric = start is not None and isinstance(start.value, int | float)

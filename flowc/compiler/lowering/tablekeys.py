@@ -110,7 +110,7 @@ class TableKeys:
     @property
     def _default_schema(self) -> str | None:
         dialect = DIALECTS.get(self.kind)
-        return dialect.default_schema if dialect is not None else None
+        return dialect.names.default_schema if dialect is not None else None
 
     def _meant(self, node: exp.Table) -> Sequence[TableSpec]:
         return self.keys.get(fold(node.this, self.kind), ()) if not node.args.get("db") else ()

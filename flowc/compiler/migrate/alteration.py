@@ -1,34 +1,179 @@
-"""One way in which a live table is to change, before any engine's words."""
+"""The ways in which a live table can change, before any engine's words: a class for each, and what it happens to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from flowc.catalog import Column, Index, Table
 from flowc.compiler.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)
-class Alteration:
-    """What changes: `was` and `now` are the column before and after, under its old and new name.
+class AddColumn:
+    """A column that is new."""
 
-    `index` is the index of `create_index` and `drop_index`, `key` the primary key of `add_key`, or the
-    columns of `alter_partitions`.
-    """
-
-    kind: str
-    was: Column | None = None
-    now: Column | None = None
-    index: Index | None = None
-    key: tuple[str, ...] = ()
-    comment: str | None = None
+    kind: ClassVar[str] = "add_column"
+    now: Column
 
     @property
-    def column(self) -> Column:
-        """The column it is about, as it will be where it stays."""
-        found = self.now or self.was
-        assert found is not None, self.kind
-        return found
+    def name(self) -> str:
+        """The column's name in the end."""
+        return self.now.name
+
+
+@dataclass(frozen=True, slots=True)
+class DropColumn:
+    """A column that goes."""
+
+    kind: ClassVar[str] = "drop_column"
+    was: Column
+
+    @property
+    def name(self) -> str:
+        """The column's name, under which it goes."""
+        return self.was.name
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChange:
+    """What changes of a column that stays: `was` and `now` have its old and its new name."""
+
+    was: Column
+    now: Column
+
+    @property
+    def name(self) -> str:
+        """The column's name in the end."""
+        return self.now.name
+
+
+@dataclass(frozen=True, slots=True)
+class RenameColumn(ColumnChange):
+    """It goes by another name."""
+
+    kind: ClassVar[str] = "rename_column"
+
+
+@dataclass(frozen=True, slots=True)
+class AlterType(ColumnChange):
+    """Its type."""
+
+    kind: ClassVar[str] = "alter_type"
+
+
+@dataclass(frozen=True, slots=True)
+class SetDefault(ColumnChange):
+    """It gets a default, or another one."""
+
+    kind: ClassVar[str] = "set_default"
+
+
+@dataclass(frozen=True, slots=True)
+class DropDefault(ColumnChange):
+    """It has none any more."""
+
+    kind: ClassVar[str] = "drop_default"
+
+
+@dataclass(frozen=True, slots=True)
+class SetNotNull(ColumnChange):
+    """It may no longer be NULL."""
+
+    kind: ClassVar[str] = "set_not_null"
+
+
+@dataclass(frozen=True, slots=True)
+class DropNotNull(ColumnChange):
+    """It may be NULL."""
+
+    kind: ClassVar[str] = "drop_not_null"
+
+
+@dataclass(frozen=True, slots=True)
+class AlterGeneration(ColumnChange):
+    """How the engine makes its values, or whether it does."""
+
+    kind: ClassVar[str] = "alter_generation"
+
+
+@dataclass(frozen=True, slots=True)
+class CommentColumn:
+    """The comment of a column; `was` is None of one that is new."""
+
+    kind: ClassVar[str] = "comment_column"
+    was: Column | None
+    now: Column
+    comment: str | None
+
+    @property
+    def name(self) -> str:
+        """The column's name in the end."""
+        return self.now.name
+
+
+@dataclass(frozen=True, slots=True)
+class CommentTable:
+    """The comment of the table."""
+
+    kind: ClassVar[str] = "comment_table"
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddKey:
+    """A primary key of these columns, by their new names."""
+
+    kind: ClassVar[str] = "add_key"
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropKey:
+    """The primary key of these columns, by their new names."""
+
+    kind: ClassVar[str] = "drop_key"
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateIndex:
+    """An index that is new."""
+
+    kind: ClassVar[str] = "create_index"
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class DropIndex:
+    """An index that goes; one that is not valid was left unfinished."""
+
+    kind: ClassVar[str] = "drop_index"
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class AlterPartitions:
+    """The columns by which the table is divided into files, by their new names."""
+
+    kind: ClassVar[str] = "alter_partitions"
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropLeftovers:
+    """All that an apply that did not end has left."""
+
+    kind: ClassVar[str] = "drop_leftovers"
+
+
+ColumnAlteration = (
+    AddColumn | DropColumn | RenameColumn | AlterType | SetDefault | DropDefault | SetNotNull | DropNotNull
+    | AlterGeneration | CommentColumn
+)  # fmt: skip
+TableAlteration = AddKey | DropKey | CreateIndex | DropIndex | AlterPartitions | CommentTable | DropLeftovers
+Alteration = ColumnAlteration | TableAlteration
+"""One way in which a table is to change. Its `kind` is the word for it in plans."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from flowc.catalog import Column, Index, Table, TableName, counts
 from flowc.compiler.dialect import Dialect
+from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.describe import index_words
 from flowc.compiler.tables.ddl import index_name, keyed_table, made_name
@@ -23,9 +24,9 @@ SHADOW = "__flowc"
 """Ends the name of a column that a change of type fills before it takes the old one's place."""
 
 _ORDER = (
-    "drop_leftovers", "drop_index", "drop_key", "alter_type", "rename_column", "drop_default", "add_column",
-    "set_default", "set_not_null", "alter_generation", "drop_not_null", "add_key", "create_index", "drop_column",
-    "alter_partitions", "comment_column", "comment_table",
+    kinds.DropLeftovers, kinds.DropIndex, kinds.DropKey, kinds.AlterType, kinds.RenameColumn, kinds.DropDefault,
+    kinds.AddColumn, kinds.SetDefault, kinds.SetNotNull, kinds.AlterGeneration, kinds.DropNotNull, kinds.AddKey,
+    kinds.CreateIndex, kinds.DropColumn, kinds.AlterPartitions, kinds.CommentColumn, kinds.CommentTable,
 )  # fmt: skip
 
 
@@ -48,15 +49,15 @@ def compare(wanted: WantedTable, live: Table, last: Managed | None, dialect: Dia
     situation = Situation(live, made, dialect, wanted.label, renamed, wanted.whole, last.live if last else None)
     # Tables that no engine keeps have no keys and no indexes: those are the spec's.
     key = () if dialect.attached else tuple(_key(situation, managed))
-    dropped = any(alteration.kind == "drop_key" for alteration in key)
+    dropped = any(isinstance(alteration, kinds.DropKey) for alteration in key)
     lost = tuple(_dropped(situation, managed))
-    found = [Alteration("drop_leftovers")] if live.leftovers else []
+    found: list[Alteration] = [kinds.DropLeftovers()] if live.leftovers else []
     found += [*_columns(situation, managed, dropped=dropped), *lost, *key]
-    gone = [alteration.column.name for alteration in lost]
+    gone = [alteration.name for alteration in lost]
     found += _partitions(situation) if dialect.attached else _indexes(situation, managed, gone)
     found += _table_comment(situation)
-    found.sort(key=lambda alteration: _ORDER.index(alteration.kind))
-    going = tuple(alteration.index for alteration in found if alteration.kind == "drop_index" and alteration.index)
+    found.sort(key=lambda alteration: _ORDER.index(type(alteration)))
+    going = tuple(alteration.index for alteration in found if isinstance(alteration, kinds.DropIndex))
     return Comparison(situation, tuple(found), tuple(_unmanaged(situation, managed, going)))
 
 
@@ -65,9 +66,9 @@ def _columns(situation: Situation, managed: Table | None, *, dropped: bool) -> I
     for now in situation.wanted.columns:
         was = situation.live.column(situation.old_name(now.name))
         if was is None:
-            yield Alteration("add_column", now=now)
-            if now.comment and situation.dialect.comments and not situation.dialect.inline_comments:
-                yield Alteration("comment_column", now=now, comment=now.comment)
+            yield kinds.AddColumn(now)
+            if now.comment and situation.dialect.tables.comments and not situation.dialect.tables.inline_comments:
+                yield kinds.CommentColumn(None, now, now.comment)
         else:
             applied = managed.column(was.name) if managed else None
             yield from _column(was, now, applied, situation, dropped=dropped)
@@ -80,12 +81,12 @@ def _column(
 ) -> Iterator[Alteration]:
     dialect = situation.dialect
     if was.name != now.name:
-        yield Alteration("rename_column", was, now)
+        yield kinds.RenameColumn(was, now)
     if not _same_type(was, now, applied, situation):
-        yield Alteration("alter_type", was, now)
+        yield kinds.AlterType(was, now)
     yield from _nullability(was, now, situation, dropped=dropped)
     if _keeps_comments(dialect) and now.comment is not None and now.comment != was.comment:
-        yield Alteration("comment_column", was, now, comment=now.comment)
+        yield kinds.CommentColumn(was, now, now.comment)
 
 
 def _same_type(was: Column, now: Column, applied: Column | None, situation: Situation) -> bool:
@@ -102,7 +103,7 @@ def _nullability(was: Column, now: Column, situation: Situation, *, dropped: boo
     kept = was.name in situation.live.primary_key and (not wanted or situation.renamed_live.primary_key == wanted)
     if now.name in wanted or (kept and not dropped) or was.nullable == now.nullable:
         return
-    yield Alteration("drop_not_null" if now.nullable else "set_not_null", was, now)
+    yield kinds.DropNotNull(was, now) if now.nullable else kinds.SetNotNull(was, now)
 
 
 def _default(was: Column, now: Column, applied: Column | None, situation: Situation) -> Iterator[Alteration]:
@@ -115,9 +116,9 @@ def _default(was: Column, now: Column, applied: Column | None, situation: Situat
     before, after = (known_default(column.default, now, situation.dialect) for column in (was, now))
     if after is None:
         if before is not None:
-            yield Alteration("drop_default", was, now)
+            yield kinds.DropDefault(was, now)
     elif not _is_default(before, after, applied, was, now, situation):
-        yield Alteration("set_default", was, now)
+        yield kinds.SetDefault(was, now)
 
 
 def _is_left(was: Column, now: Column, applied: Column | None, situation: Situation) -> bool:
@@ -155,7 +156,7 @@ def _untouched(was: Column, situation: Situation) -> bool:
 def _generation(was: Column, now: Column, applied: Column | None, situation: Situation) -> Iterator[Alteration]:
     ways = {way(was.default), way(now.default)}
     if len(ways) > 1 or not _is_made(was, now, applied, situation):
-        yield Alteration("alter_generation", was, now)
+        yield kinds.AlterGeneration(was, now)
 
 
 def _is_made(was: Column, now: Column, applied: Column | None, situation: Situation) -> bool:
@@ -169,10 +170,10 @@ def _is_made(was: Column, now: Column, applied: Column | None, situation: Situat
     return same and is_stored(was.default) == is_stored(now.default)
 
 
-def _dropped(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
+def _dropped(situation: Situation, managed: Table | None) -> Iterator[kinds.DropColumn]:
     for was in _extra(situation):
         if managed is not None and managed.column(was.name) is not None:
-            yield Alteration("drop_column", was)
+            yield kinds.DropColumn(was)
 
 
 def _extra(situation: Situation) -> Iterator[Column]:
@@ -189,9 +190,9 @@ def _key(situation: Situation, managed: Table | None) -> Iterator[Alteration]:
     if held == wanted or (not wanted and not (managed and managed.primary_key)):
         return
     if held:
-        yield Alteration("drop_key", key=held)
+        yield kinds.DropKey(held)
     if wanted:
-        yield Alteration("add_key", key=wanted)
+        yield kinds.AddKey(wanted)
 
 
 def _indexes(situation: Situation, managed: Table | None, gone: Sequence[str]) -> Iterator[Alteration]:
@@ -203,12 +204,12 @@ def _indexes(situation: Situation, managed: Table | None, gone: Sequence[str]) -
         # An index that flowc would not make is nobody's but its author's, whatever its name.
         ours = (index.declarable or situation.whole) and (index.name in names or _applied(index, situation, managed))
         if _left(index, situation):
-            yield Alteration("drop_index", index=replace(index, valid=False))
+            yield kinds.DropIndex(replace(index, valid=False))
         elif any(index.names(column) for column in gone) or (index.identity not in wanted and ours):
-            yield Alteration("drop_index", index=index)
+            yield kinds.DropIndex(index)
     for identity, index in wanted.items():
         if identity not in held:
-            yield Alteration("create_index", index=index)
+            yield kinds.CreateIndex(index)
 
 
 def _left(index: Index, situation: Situation) -> bool:
@@ -240,17 +241,17 @@ def _applied(index: Index, situation: Situation, managed: Table | None) -> bool:
 def _partitions(situation: Situation) -> Iterator[Alteration]:
     wanted = situation.wanted.partition_by
     if wanted != tuple(map(situation.new_name, situation.live.partition_by)):
-        yield Alteration("alter_partitions", key=wanted)
+        yield kinds.AlterPartitions(wanted)
 
 
 def _keeps_comments(dialect: Dialect) -> bool:
-    return dialect.comments or dialect.attached
+    return dialect.tables.comments or dialect.attached
 
 
 def _table_comment(situation: Situation) -> Iterator[Alteration]:
     comment = situation.wanted.comment
     if _keeps_comments(situation.dialect) and comment is not None and comment != situation.live.comment:
-        yield Alteration("comment_table", comment=comment)
+        yield kinds.CommentTable(comment)
 
 
 def _unmanaged(situation: Situation, managed: Table | None, going: Sequence[Index]) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import assert_never
 
 from flowc.catalog import ROW_ID, Column, Index, Table
+from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.quote import ident, idents, table
@@ -17,8 +19,53 @@ from flowc.types import Kind
 
 def describe(alteration: Alteration, situation: Situation) -> Change:
     """The change without its statements."""
-    change = _DESCRIBE[alteration.kind](alteration, situation)
-    return replace(change, kind=alteration.kind)
+    return replace(_described(alteration, situation), kind=alteration.kind)
+
+
+def _described(alteration: Alteration, situation: Situation) -> Change:
+    if isinstance(alteration, kinds.ColumnAlteration):
+        return _of_column(alteration, situation)
+    match alteration:
+        case kinds.AddKey():
+            return _add_key(alteration, situation)
+        case kinds.DropKey():
+            return _drop_key(alteration, situation)
+        case kinds.CreateIndex():
+            return _create_index(alteration, situation)
+        case kinds.DropIndex():
+            return _drop_index(alteration, situation)
+        case kinds.AlterPartitions():
+            return _alter_partitions(alteration, situation)
+        case kinds.CommentTable():
+            return _comment_table(alteration, situation)
+        case kinds.DropLeftovers():
+            return _drop_leftovers(situation)
+    assert_never(alteration)
+
+
+def _of_column(alteration: kinds.ColumnAlteration, situation: Situation) -> Change:
+    match alteration:
+        case kinds.AddColumn():
+            return _add_column(alteration, situation)
+        case kinds.DropColumn():
+            return _drop_column(alteration, situation)
+        case kinds.RenameColumn():
+            return _rename_column(alteration, situation)
+        case kinds.AlterType():
+            return _alter_type(alteration, situation)
+        case kinds.SetNotNull():
+            return _set_not_null(alteration, situation)
+        case kinds.DropNotNull():
+            return _drop_not_null(alteration, situation)
+        case kinds.SetDefault():
+            return _set_default(alteration, situation)
+        case kinds.DropDefault():
+            return _drop_default(alteration, situation)
+        case kinds.AlterGeneration():
+            return _alter_generation(alteration, situation)
+        case kinds.CommentColumn():
+            return _comment_column(alteration, situation)
+    assert_never(alteration)
 
 
 def _change(situation: Situation, part: str, risk: Risk, summary: str, **more: object) -> Change:
@@ -26,8 +73,8 @@ def _change(situation: Situation, part: str, risk: Risk, summary: str, **more: o
     return replace(Change("", name, risk, summary, column=part or None), **more)  # type: ignore[arg-type]
 
 
-def _add_column(alteration: Alteration, situation: Situation) -> Change:
-    column = alteration.column
+def _add_column(alteration: kinds.AddColumn, situation: Situation) -> Change:
+    column = alteration.now
     optional = column.nullable or column.default is not None
     check = () if optional else (_no_rows(column, situation),)
     risk = Risk.ADDITIVE if optional else Risk.DATA_DEPENDENT
@@ -44,24 +91,22 @@ def _no_rows(column: Column, situation: Situation) -> Precheck:
     )
 
 
-def _drop_column(alteration: Alteration, situation: Situation) -> Change:
-    column = alteration.column
+def _drop_column(alteration: kinds.DropColumn, situation: Situation) -> Change:
+    column = alteration.was
     rows = f"SELECT count({ident(column.name)}) FROM {table(situation.live.name)}"
     summary, before = f"drop column {written(column)}", written(column)
     return _change(situation, column.name, Risk.DESTRUCTIVE, summary, before=before, rows=rows)
 
 
-def _rename_column(alteration: Alteration, situation: Situation) -> Change:
-    assert alteration.was is not None
-    old, new = alteration.was.name, alteration.column.name
+def _rename_column(alteration: kinds.RenameColumn, situation: Situation) -> Change:
+    old, new = alteration.was.name, alteration.name
     note = f"readers that say `{old}` fail from then on"
     summary = f"rename column {old} to {new}"
     return _change(situation, new, Risk.INCOMPATIBLE, summary, before=old, after=new, notes=(note,))
 
 
-def _alter_type(alteration: Alteration, situation: Situation) -> Change:
-    assert alteration.was is not None
-    was, now = alteration.was, alteration.column
+def _alter_type(alteration: kinds.AlterType, situation: Situation) -> Change:
+    was, now = alteration.was, alteration.now
     found = retype(was, now, situation)
     summary = f"change type of {now.name} from {was.kind} to {now.kind}"
     checks = (_misfit(was, now, found.misfit, situation),) if found.misfit else ()
@@ -84,9 +129,8 @@ def _misfit(was: Column, now: Column, misfit: str, situation: Situation) -> Prec
     )
 
 
-def _set_not_null(alteration: Alteration, situation: Situation) -> Change:
-    assert alteration.was is not None
-    was, now = alteration.was.name, alteration.column.name
+def _set_not_null(alteration: kinds.SetNotNull, situation: Situation) -> Change:
+    was, now = alteration.was.name, alteration.name
     check = null_check((was,), situation.live, f"{{count}} rows have no `{now}`")
     summary = f"make {now} NOT NULL"
     return _change(situation, now, Risk.DATA_DEPENDENT, summary, before="NULL", after="NOT NULL", prechecks=(check,))
@@ -100,30 +144,27 @@ def null_check(columns: tuple[str, ...], live: Table, message: str) -> Precheck:
     )
 
 
-def _drop_not_null(alteration: Alteration, situation: Situation) -> Change:
-    name = alteration.column.name
+def _drop_not_null(alteration: kinds.DropNotNull, situation: Situation) -> Change:
+    name = alteration.name
     return _change(situation, name, Risk.WIDENING, f"let {name} be NULL", before="NOT NULL", after="NULL")
 
 
-def _set_default(alteration: Alteration, situation: Situation) -> Change:
-    assert alteration.was is not None
-    now = alteration.column
+def _set_default(alteration: kinds.SetDefault, situation: Situation) -> Change:
+    now = alteration.now
     summary = f"set default of {now.name} to {now.default}"
     return _change(situation, now.name, Risk.ADDITIVE, summary, before=alteration.was.default, after=now.default)
 
 
-def _drop_default(alteration: Alteration, situation: Situation) -> Change:
-    assert alteration.was is not None
+def _drop_default(alteration: kinds.DropDefault, situation: Situation) -> Change:
     was = alteration.was
-    note = f"writers that leave `{alteration.column.name}` out store NULL from then on"
-    summary = f"drop default of {alteration.column.name}"
-    return _change(situation, alteration.column.name, Risk.INCOMPATIBLE, summary, before=was.default, notes=(note,))
+    note = f"writers that leave `{alteration.name}` out store NULL from then on"
+    summary = f"drop default of {alteration.name}"
+    return _change(situation, alteration.name, Risk.INCOMPATIBLE, summary, before=was.default, notes=(note,))
 
 
-def _alter_generation(alteration: Alteration, situation: Situation) -> Change:
-    assert alteration.was is not None
-    was, now = alteration.was.default, alteration.column.default
-    name, risk, notes = _generated(alteration.column.name, was, now)
+def _alter_generation(alteration: kinds.AlterGeneration, situation: Situation) -> Change:
+    was, now = alteration.was.default, alteration.now.default
+    name, risk, notes = _generated(alteration.name, was, now)
     summary = f"make {name} {now}" if now else f"let {name} no longer be {was}"
     old = alteration.was.name
     check = null_check((old,), situation.live, f"{{count}} rows have no `{name}`")
@@ -141,7 +182,7 @@ def _generated(name: str, was: str | None, now: str | None) -> tuple[str, Risk, 
     return name, Risk.WIDENING, ()
 
 
-def _add_key(alteration: Alteration, situation: Situation) -> Change:
+def _add_key(alteration: kinds.AddKey, situation: Situation) -> Change:
     key, old = alteration.key, tuple(map(situation.old_name, alteration.key))
     shown = ", ".join(key)
     checks: tuple[Precheck, ...]
@@ -171,16 +212,15 @@ def repeat_check(columns: tuple[str, ...], live: Table, message: str) -> Prechec
     return Precheck(f"SELECT count(*) FROM ({repeated}) AS q", message, "remove the repeats first")
 
 
-def _drop_key(alteration: Alteration, situation: Situation) -> Change:
+def _drop_key(alteration: kinds.DropKey, situation: Situation) -> Change:
     shown = ", ".join(alteration.key)
     held = [situation.live.column(situation.old_name(name)) for name in alteration.key]
     notes = ("nothing keeps repeats of the key out from then on", *_unnumbered(*held))
     return _change(situation, "", Risk.WIDENING, f"drop primary key ({shown})", before=f"({shown})", notes=notes)
 
 
-def _create_index(alteration: Alteration, situation: Situation) -> Change:
+def _create_index(alteration: kinds.CreateIndex, situation: Situation) -> Change:
     index = alteration.index
-    assert index is not None
     old = tuple(map(situation.old_name, index.columns))
     checks: tuple[Precheck, ...] = ()
     if index.unique and all(situation.live.column(name) for name in old):
@@ -195,9 +235,9 @@ def _create_index(alteration: Alteration, situation: Situation) -> Change:
 
 def _taken(index: Index, situation: Situation) -> str | None:
     """Why an index cannot have its name: another one has it, which does not do the same and is not flowc's to drop."""
-    name = situation.dialect.fold(index.name or index_name(situation.live.name, index.columns))
+    name = situation.dialect.names.fold(index.name or index_name(situation.live.name, index.columns))
     for other in situation.live.indexes:
-        if not other.declarable and not situation.whole and situation.dialect.fold(other.name or "") == name:
+        if not other.declarable and not situation.whole and situation.dialect.names.fold(other.name or "") == name:
             return (
                 f"`{other.name}` is there, an {index_words(other)}, which is not the same: give this one another name"
             )
@@ -211,27 +251,26 @@ def index_words(index: Index) -> str:
     return f"{'unique ' if index.unique else ''}index on ({', '.join(index.columns)}){by}{where}"
 
 
-def _drop_index(alteration: Alteration, situation: Situation) -> Change:
+def _drop_index(alteration: kinds.DropIndex, situation: Situation) -> Change:
     index = alteration.index
-    assert index is not None
     broken = "" if index.valid else f", which was left unfinished as `{index.name}`"
     summary = f"drop {index_words(index)}{broken}"
     return _change(situation, "", Risk.WIDENING, summary, before=index_words(index))
 
 
-def _alter_partitions(alteration: Alteration, situation: Situation) -> Change:
+def _alter_partitions(alteration: kinds.AlterPartitions, situation: Situation) -> Change:
     before, after = (
-        f"({', '.join(names)})" if names else None for names in (situation.live.partition_by, alteration.key)
+        f"({', '.join(names)})" if names else None for names in (situation.live.partition_by, alteration.columns)
     )
     summary = f"partition the table by {after}" if after else "partition the table no more"
-    checks = tuple(_empty_parts(alteration.key, situation))
+    checks = tuple(_empty_parts(alteration.columns, situation))
     risk = Risk.DATA_DEPENDENT if checks else Risk.WIDENING
     return _change(situation, "", risk, summary, before=before, after=after, prechecks=checks)
 
 
-def _empty_parts(key: tuple[str, ...], situation: Situation) -> Iterator[Precheck]:
+def _empty_parts(columns: tuple[str, ...], situation: Situation) -> Iterator[Precheck]:
     """A partition of an empty text is read back as NULL."""
-    for name in key:
+    for name in columns:
         was = situation.live.column(situation.old_name(name))
         if was is not None and was.type.kind is Kind.TEXT and was.name not in situation.live.partition_by:
             yield Precheck(
@@ -241,13 +280,13 @@ def _empty_parts(key: tuple[str, ...], situation: Situation) -> Iterator[Prechec
             )
 
 
-def _comment_column(alteration: Alteration, situation: Situation) -> Change:
-    name = alteration.column.name
+def _comment_column(alteration: kinds.CommentColumn, situation: Situation) -> Change:
+    name = alteration.name
     before = alteration.was.comment if alteration.was else None
     return _change(situation, name, Risk.ADDITIVE, f"comment on {name}", before=before, after=alteration.comment)
 
 
-def _comment_table(alteration: Alteration, situation: Situation) -> Change:
+def _comment_table(alteration: kinds.CommentTable, situation: Situation) -> Change:
     before, after = situation.live.comment, alteration.comment
     return _change(situation, "", Risk.ADDITIVE, "comment on the table", before=before, after=after)
 
@@ -260,27 +299,6 @@ def written(column: Column) -> str:
     return " ".join(parts)
 
 
-def _drop_leftovers(_: Alteration, situation: Situation) -> Change:
+def _drop_leftovers(situation: Situation) -> Change:
     shown = ", ".join(f"{entry.kind} `{entry.name}`" for entry in situation.live.leftovers)
     return _change(situation, "", Risk.WIDENING, f"drop what an apply that did not end has left: {shown}", before=shown)
-
-
-_DESCRIBE: Mapping[str, Callable[[Alteration, Situation], Change]] = {
-    "drop_leftovers": _drop_leftovers,
-    "add_column": _add_column,
-    "drop_column": _drop_column,
-    "rename_column": _rename_column,
-    "alter_type": _alter_type,
-    "set_not_null": _set_not_null,
-    "drop_not_null": _drop_not_null,
-    "set_default": _set_default,
-    "drop_default": _drop_default,
-    "alter_generation": _alter_generation,
-    "add_key": _add_key,
-    "drop_key": _drop_key,
-    "create_index": _create_index,
-    "drop_index": _drop_index,
-    "alter_partitions": _alter_partitions,
-    "comment_column": _comment_column,
-    "comment_table": _comment_table,
-}

@@ -246,7 +246,7 @@ def _value(value: object, dialect: Dialect) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, datetime):
-        written = instant(value) if dialect.zoned_literals else instant(value).removesuffix("+00:00")
+        written = instant(value) if dialect.literals.zoned else instant(value).removesuffix("+00:00")
         quoted = text(written, dialect)
-        return cast(quoted, TIMESTAMPTZ, dialect) if dialect.typed_literals else quoted
+        return cast(quoted, TIMESTAMPTZ, dialect) if dialect.literals.typed else quoted
     return text(str(value), dialect)

@@ -6,7 +6,9 @@ from collections.abc import Container
 from dataclasses import replace
 
 from flowc.catalog import Column, Index, Table, TableName, counts
+from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.retype import retype
 from flowc.compiler.quote import ident, idents, table
 from flowc.compiler.tables.ddl import comments, create_index, create_table
@@ -22,19 +24,19 @@ def rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[
     made = rebuilt_table(situation, alterations)
     name, new = situation.live.name, _new_name(situation.live.name)
     bare = replace(made, name=new, indexes=tuple(i for i in made.indexes if i.constraint), comment=None)
-    create = create_table(bare, replace(situation.dialect, comments=False))
-    statements = [
-        Statement(f"DROP TABLE IF EXISTS {table(new)}", "clear away what an earlier attempt left"),
-        *(Statement(sql, "make the table as it will be") for sql in create),
-        Statement(_copy(made, new, situation), "copy the rows", rewrites=True, scans=True),
-        Statement(f"DROP TABLE {table(name)}", "drop the table as it was"),
-        Statement(f"ALTER TABLE {table(new)} RENAME TO {ident(name.name)}", "put the new one in its place"),
-    ]
     indexes = (_index(index, situation) for index in made.indexes if not index.constraint)
-    statements += [Statement(sql, "index it") for sql in indexes]
-    if situation.dialect.comments:
-        statements += [Statement(sql, "describe it") for sql in comments(made, situation.dialect)]
-    return tuple(statements)
+    described = comments(made, situation.dialect) if situation.dialect.tables.comments else ()
+    create = create_table(bare, replace(situation.dialect, tables=replace(situation.dialect.tables, comments=False)))
+    steps = [
+        (Act.DROP_TABLE, f"DROP TABLE IF EXISTS {table(new)}", "clear away what an earlier attempt left"),
+        *((Act.MAKE_TABLE, sql, "make the table as it will be") for sql in create),
+        (Act.COPY_ROWS, _copy(made, new, situation), "copy the rows"),
+        (Act.DROP_TABLE, f"DROP TABLE {table(name)}", "drop the table as it was"),
+        (Act.RENAME_TABLE, f"ALTER TABLE {table(new)} RENAME TO {ident(name.name)}", "put the new one in its place"),
+        *((Act.CREATE_INDEX, sql, "index it") for sql in indexes),
+        *((Act.COMMENT, sql, "describe it") for sql in described),
+    ]
+    return tuple(statement(*step, situation.dialect) for step in steps)
 
 
 def _new_name(name: TableName) -> TableName:
@@ -49,13 +51,13 @@ def _index(index: Index, situation: Situation) -> str:
 
 def rebuilt_table(situation: Situation, alterations: tuple[Alteration, ...]) -> Table:
     """The table after all alterations: the wanted columns in live order, and what is left alone."""
-    dropped = {a.was.name for a in alterations if a.kind == "drop_column" and a.was}
-    said = {a.was.name for a in alterations if a.kind in ("set_default", "drop_default") and a.was}
+    dropped = {a.name for a in alterations if isinstance(a, kinds.DropColumn)}
+    said = {a.was.name for a in alterations if isinstance(a, kinds.SetDefault | kinds.DropDefault)}
     columns = [_column(c, situation, said) for c in situation.live.columns if c.name not in dropped]
     known = {c.name for c in columns}
     columns += [c for c in situation.wanted.columns if c.name not in known]
     live, wanted = situation.live, situation.wanted
-    keeps = not wanted.primary_key and not any(a.kind == "drop_key" for a in alterations)
+    keeps = not wanted.primary_key and not any(isinstance(a, kinds.DropKey) for a in alterations)
     key = situation.renamed_live.primary_key if keeps else wanted.primary_key
     comment = live.comment if wanted.comment is None else wanted.comment
     return Table(live.name, tuple(columns), key, _indexes(situation, alterations), comment)
@@ -75,9 +77,9 @@ def _column(live: Column, situation: Situation, said: Container[str]) -> Column:
 
 
 def _indexes(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Index, ...]:
-    gone = [a.index for a in alterations if a.kind == "drop_index"]
+    gone = [a.index for a in alterations if isinstance(a, kinds.DropIndex)]
     kept = [i for i in situation.renamed_live.indexes if i not in gone]
-    return (*kept, *(a.index for a in alterations if a.kind == "create_index" and a.index))
+    return (*kept, *(a.index for a in alterations if isinstance(a, kinds.CreateIndex)))
 
 
 def _copy(made: Table, new: TableName, situation: Situation) -> str:

@@ -37,7 +37,7 @@ def retype(was: Column, now: Column, situation: Situation) -> Retype:
     if new.kind is Kind.TEXT and old.kind is not Kind.TEXT:
         return _as_text(x, old, new, dialect)
     try:
-        conversion = convert(x, old, new, dialect, dialect.utc)
+        conversion = convert(x, old, new, dialect, dialect.literals.utc)
     except DataError:
         return _refused(x, old, new)
     if conversion.misfit:
@@ -53,7 +53,7 @@ def _by_hand(was: Column, now: Column) -> Retype:
 
 def _cast(x: str, new: DataType, dialect: Dialect, value: str) -> str:
     """The value, with a cast where the conversion left the column as it is."""
-    return f"CAST({x} AS {spell(new, dialect)})" if value == x and dialect.typed_literals else value
+    return f"CAST({x} AS {spell(new, dialect)})" if value == x and dialect.literals.typed else value
 
 
 def _as_text(x: str, old: DataType, new: DataType, dialect: Dialect) -> Retype:
@@ -64,7 +64,7 @@ def _as_text(x: str, old: DataType, new: DataType, dialect: Dialect) -> Retype:
     misfits = []
     if old.kind is Kind.BOOL:
         value = f"CASE WHEN {x} THEN 'true' WHEN NOT {x} THEN 'false' END"
-    elif old.kind in dialect.short_floats:
+    elif old.kind in dialect.types.short_floats:
         value = dialect.functions.get("float_text", value).format(x)
         misfits.append(f"{cast(value, old, dialect)} <> {x}")
     if new.length is not None:

@@ -8,24 +8,23 @@ from dataclasses import replace
 from flowc.catalog import Table, TableName
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.bound import made_by_engine
+from flowc.compiler.migrate.alteration import Alteration, DropIndex, DropLeftovers, Situation
 from flowc.compiler.migrate.compare import Comparison, compare
 from flowc.compiler.migrate.describe import describe, index_words, written
 from flowc.compiler.migrate.engines import ENGINES
-from flowc.compiler.migrate.words import Engine
+from flowc.compiler.migrate.facts import Act, statement
+from flowc.compiler.migrate.refusals import made_by_engine
+from flowc.compiler.migrate.statements import Engine
 from flowc.compiler.quote import table
 from flowc.compiler.tables.ddl import create_schema
 from flowc.migration import Change, Managed, Risk, Statement, TableChanges, WantedTable
-
-LiveTables = Mapping[TableName, Table]
 
 
 def plan_tables(
     connection: str,
     kind: str,
     wanted: Sequence[WantedTable],
-    live: LiveTables,
+    live: Mapping[TableName, Table],
     managed: Sequence[Managed],
     others: Sequence[TableChanges] = (),
 ) -> tuple[TableChanges, ...]:
@@ -55,7 +54,7 @@ def _one(wanted: WantedTable, live: Table | None, last: Managed | None) -> Table
 def created(wanted: WantedTable) -> Change:
     """The change that makes a table. Raises UsageError for one that the engine cannot have."""
     engine = ENGINES[wanted.kind]
-    statements = _committed(engine.create(wanted.table, DIALECTS[wanted.kind]), engine)
+    statements = engine.create(wanted.table, DIALECTS[wanted.kind])
     parts = _parts(wanted.table)
     return Change(
         "create_table", wanted.label, Risk.ADDITIVE, "create table",
@@ -81,8 +80,7 @@ def _changes(found: Comparison, engine: Engine) -> tuple[Change, ...]:
     if any(statements is None for statements in spelled):
         return _rebuilt(found, engine, described)
     return tuple(
-        replace(change, statements=_committed(statements or (), engine))
-        for change, statements in zip(described, spelled, strict=True)
+        replace(change, statements=statements or ()) for change, statements in zip(described, spelled, strict=True)
     )
 
 
@@ -98,7 +96,7 @@ def _combined(found: Comparison, engine: Engine, described: Sequence[Change]) ->
     if not described or engine.combine is None:
         return ()
     blocked = any(change.blocked for change in described)
-    statements = () if blocked else _committed(engine.combine(found.situation, found.alterations), engine)
+    statements = () if blocked else engine.combine(found.situation, found.alterations)
     if len(described) == 1:
         return (replace(described[0], statements=statements),)
     label = found.situation.label
@@ -111,17 +109,12 @@ def _spell(
     alteration: Alteration, situation: Situation, engine: Engine, *, blocked: bool
 ) -> tuple[Statement, ...] | None:
     """What is refused has no statements: there may be no words for it."""
-    words = engine.words.get(alteration.kind)
-    if words and blocked:
+    if blocked:
         return ()
-    statements = words(alteration, situation) if words else None
-    unfinished = alteration.index is not None and not alteration.index.valid
-    repairs = unfinished or alteration.kind == "drop_leftovers"
+    statements = engine.statements(alteration, situation)
+    unfinished = isinstance(alteration, DropIndex) and not alteration.index.valid
+    repairs = unfinished or isinstance(alteration, DropLeftovers)
     return tuple(replace(s, repair=True) for s in statements) if statements and repairs else statements
-
-
-def _committed(statements: Sequence[Statement], engine: Engine) -> tuple[Statement, ...]:
-    return tuple(s if engine.together else replace(s, transactional=False) for s in statements)
 
 
 def _rebuilt(found: Comparison, engine: Engine, described: Sequence[Change]) -> tuple[Change, ...]:
@@ -129,7 +122,7 @@ def _rebuilt(found: Comparison, engine: Engine, described: Sequence[Change]) -> 
     assert engine.rebuild is not None, label
     lost = _lost(found, engine)
     blocked = lost or any(change.blocked for change in described)
-    statements = () if blocked else _committed(engine.rebuild(found.situation, found.alterations), engine)
+    statements = () if blocked else engine.rebuild(found.situation, found.alterations)
     parts = tuple(replace(change, part_of=label) for change in described)
     summary = "make the table anew with the changes above: the engine cannot make them in place"
     return (
@@ -161,7 +154,7 @@ def _dropped(connection: str, kind: str, entry: Managed, live: Table) -> TableCh
         "drop the table, which the specs no longer declare",
         before=", ".join(_parts(live)),
         parts=_parts(live),
-        statements=() if blocked else _committed(engine.drop(live, DIALECTS[kind]), engine),
+        statements=() if blocked else engine.drop(live, DIALECTS[kind]),
         blocked=blocked,
         rows=f"SELECT count(*) FROM {table(live.name)}",
         notes=_notes("drop_table", engine),
@@ -175,12 +168,11 @@ def _with_schemas(found: Sequence[TableChanges], dialect: Dialect) -> Iterator[T
     for changes in found:
         schema = changes.name.schema
         creates = any(change.kind == "create_table" and change.statements for change in changes.changes[:1])
-        if creates and schema and schema not in made and dialect.schemas and not dialect.attached:
+        if creates and schema and schema not in made and dialect.names.schemas and not dialect.attached:
             made.add(schema)
             first = changes.changes[0]
-            together = ENGINES[changes.kind].together
-            statement = Statement(create_schema(schema, dialect), f"make the schema {schema}", transactional=together)
+            make = statement(Act.MAKE_SCHEMA, create_schema(schema, dialect), f"make the schema {schema}", dialect)
             changes = replace(
-                changes, changes=(replace(first, statements=(statement, *first.statements)), *changes.changes[1:])
+                changes, changes=(replace(first, statements=(make, *first.statements)), *changes.changes[1:])
             )
         yield changes

@@ -25,7 +25,11 @@ def wrong_with_texts(node: exp.Expression, values: Sequence[Value], engine: str)
     A column of a table is such a text; of what a query computes, the engine alone knows how it is kept.
     """
     dialect = DIALECTS.get(engine)
-    if dialect is None or not dialect.decimal_order or any(isinstance(v, exp.Collate) for v in node.iter_expressions()):
+    if (
+        dialect is None
+        or not dialect.compare.decimal_order
+        or any(isinstance(v, exp.Collate) for v in node.iter_expressions())
+    ):
         return None
     texts = [v.type for v in values if v.stored and is_decimal_text(v.type, dialect)]
     if not texts:
@@ -35,6 +39,6 @@ def wrong_with_texts(node: exp.Expression, values: Sequence[Value], engine: str)
         return f"{kept}, and computes with 15 digits of it", "write CAST(… AS REAL) where 15 digits are enough"
     same = all(v.type == texts[0] for v in values)
     if isinstance(node, _RANKING) or (isinstance(node, _EQUAL) and not same):
-        help = f"write `column{dialect.decimal_order}`, and numbers beside it in quotes: '9.50'"
+        help = f"write `column{dialect.compare.decimal_order}`, and numbers beside it in quotes: '9.50'"
         return f"{kept}, and compares it by its characters", help
     return None

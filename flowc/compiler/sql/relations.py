@@ -125,7 +125,7 @@ def table_key(connection: str, kind: str, name: TableName) -> tuple[str, str, st
     dialect = DIALECTS.get(kind)
     if dialect is not None and dialect.attached:
         return connection, name.schema or "", name.name
-    default = dialect.default_schema if dialect is not None else None
+    default = dialect.names.default_schema if dialect is not None else None
     schema = (name.schema or default or "").lower()
     return connection, schema, name.name if kind in _FOLDING else name.name.lower()
 

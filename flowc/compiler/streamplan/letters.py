@@ -82,9 +82,9 @@ def _conditions(chosen: Chosen, dialect: Dialect) -> Iterator[str]:
 
 
 def _instant(moment: datetime, dialect: Dialect) -> str:
-    written = instant(moment) if dialect.zoned_literals else instant(moment).removesuffix("+00:00")
+    written = instant(moment) if dialect.literals.zoned else instant(moment).removesuffix("+00:00")
     quoted = text(written, dialect)
-    return cast(quoted, TIMESTAMPTZ, dialect) if dialect.typed_literals else quoted
+    return cast(quoted, TIMESTAMPTZ, dialect) if dialect.literals.typed else quoted
 
 
 def _literal(value: str, dialect: Dialect) -> str:

@@ -10,7 +10,7 @@ from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.ir import Source, Sql, Stream
 from flowc.compiler.streamplan.operators import needed, plan_operators
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
-from flowc.compiler.streamplan.targets import FindTable, stream_targets, unseen
+from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
 from flowc.errors import UsageError
 from flowc.stream import ROW, BatchLimits, LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget, WatermarkPlan
 from flowc.types import Kind
@@ -22,7 +22,7 @@ def plan_stream(
     start: str,
     *,
     delivery: str = "exactly_once",
-    live: FindTable = unseen,
+    live: LiveTableOf = unseen,
 ) -> StreamPlan:
     """The plan of a stream whose columns are known.
 

@@ -24,7 +24,7 @@ from flowc.plan import LoadPlan
 from flowc.stream import DEAD_LETTER, PositionSql, TableTarget, TargetPlan, TopicTarget
 from flowc.types import UNKNOWN
 
-FindTable = Callable[[Target], Table | None]
+LiveTableOf = Callable[[Target], Table | None]
 """The table of a target as it is now, None where there is none, or where nobody has looked."""
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """Nothing that a stream's load writes depends on the time of the load."""
@@ -36,7 +36,7 @@ def unseen(_: Target) -> Table | None:
 
 
 def stream_targets(
-    stream: Stream, columns: tuple[Column, ...], *, letters: bool, live: FindTable = unseen
+    stream: Stream, columns: tuple[Column, ...], *, letters: bool, live: LiveTableOf = unseen
 ) -> tuple[tuple[TargetPlan, ...], TargetPlan | None]:
     """What a stream writes with the rows of `columns`, and where its dead letters go besides, with `letters`.
 
@@ -78,7 +78,7 @@ def _letters(stream: Stream) -> Target | Output:
     raise UsageError(message, code="missing-key", help="say where they go: `dead_letter: {topic: …}`")
 
 
-def _with_letters(target: TargetPlan, wanted: Target | Output, stream: Stream, live: FindTable) -> TargetPlan | None:
+def _with_letters(target: TargetPlan, wanted: Target | Output, stream: Stream, live: LiveTableOf) -> TargetPlan | None:
     """The target with the dead letters in its own transactions, None where it cannot take them."""
     if isinstance(target, TopicTarget) and isinstance(wanted, TopicOutput):
         return replace(target, dead_topic=wanted.topic) if target.connection == wanted.connection else None
@@ -90,7 +90,7 @@ def _with_letters(target: TargetPlan, wanted: Target | Output, stream: Stream, l
     return replace(target, dead=dead.load, create_dead=dead.create, positions=_claiming(target.positions, dead, stream))
 
 
-def _letters_alone(wanted: Target | Output, stream: Stream, live: FindTable) -> TargetPlan:
+def _letters_alone(wanted: Target | Output, stream: Stream, live: LiveTableOf) -> TargetPlan:
     if isinstance(wanted, TopicOutput):
         return letters_topic(wanted)
     if isinstance(wanted, Target):
@@ -150,8 +150,8 @@ def table_target(apply: Apply, columns: tuple[Column, ...], stream: Stream, live
     create = tuple(_create(wanted, dialect))
     return TableTarget(
         apply.target.connection, apply.target.kind, wanted.name, columns, load, positions, create, apply.keys,
-        savepoints=dialect.savepoints,
-        lock=load.lock and bool(apply.keys) and not dialect.row_waits,
+        savepoints=dialect.transactions.savepoints,
+        lock=load.lock and bool(apply.keys) and not dialect.transactions.row_waits,
     )  # fmt: skip
 
 
@@ -193,6 +193,6 @@ def _load(apply: Apply, columns: tuple[Column, ...], live: Table | None) -> Load
 
 def _create(wanted: Table, dialect: Dialect) -> Iterator[str]:
     schema = wanted.name.schema
-    if schema and dialect.schemas:
+    if schema and dialect.names.schemas:
         yield create_schema(schema, dialect)
     yield from create_table(wanted, dialect)

@@ -20,13 +20,13 @@ _MARK = 8
 
 def stored(kind: DataType, dialect: Dialect) -> DataType:
     """The type in which an engine keeps values of `kind`: itself, or a wider one it has."""
-    if kind.kind is Kind.ARRAY and kind.element is not None and not dialect.native(kind):
+    if kind.kind is Kind.ARRAY and kind.element is not None and not dialect.types.native(kind):
         return DataType(Kind.JSON)
-    return kind if _spelled(kind, dialect) else dialect.widen.get(kind.kind, kind)
+    return kind if _spelled(kind, dialect) else dialect.types.widen.get(kind.kind, kind)
 
 
 def _spelled(kind: DataType, dialect: Dialect) -> str | None:
-    return dialect.native(kind) or dialect.spell.get(kind.kind)
+    return dialect.types.native(kind) or dialect.types.spell.get(kind.kind)
 
 
 def spell(kind: DataType, dialect: Dialect, name: str = "") -> str:
@@ -65,9 +65,9 @@ def reported(declared: DataType, dialect: Dialect) -> DataType:
 
 def too_long(name: str, dialect: Dialect) -> UsageError:
     """The error of a name that is longer than the engine's names."""
-    unit = "characters" if dialect.name_characters else "bytes"
+    unit = "characters" if dialect.names.in_characters else "bytes"
     return UsageError(
-        f"the name `{name}` is longer than the {dialect.longest_name} {unit} that {dialect.name} has for one",
+        f"the name `{name}` is longer than the {dialect.names.longest} {unit} that {dialect.name} has for one",
         code="name-too-long",
         help="give it a shorter name",
     )
@@ -75,13 +75,13 @@ def too_long(name: str, dialect: Dialect) -> UsageError:
 
 def cast(x: str, kind: DataType, dialect: Dialect) -> str:
     """The value `x` cast to a type. Raises UsageError for one that the engine cannot store."""
-    template = dialect.cast.get(stored(kind, dialect).kind)
+    template = dialect.types.cast.get(stored(kind, dialect).kind)
     return template.format(x=x, places=kind.places) if template else f"CAST({x} AS {spell(kind, dialect)})"
 
 
 def is_decimal_text(kind: DataType, dialect: Dialect) -> bool:
     """Whether an engine keeps the decimals of a type as texts, so that it compares them by their characters."""
-    if not dialect.decimal_order:
+    if not dialect.compare.decimal_order:
         return False
     kept = stored(kind, dialect)
     return kept.kind is Kind.DECIMAL and "TEXT" in spell(kept, dialect)
@@ -99,11 +99,11 @@ def column_definition(column: Column, dialect: Dialect) -> str:
     if column.default is not None and made:
         parts.append(column.default)
     elif column.default is not None:
-        default = dialect.author(column.default)
+        default = dialect.literals.author(column.default)
         parts.append(f"DEFAULT (\n{default}\n)" if "--" in default else f"DEFAULT ({default})")
     if not column.nullable:
         parts.append("NOT NULL")
-    if dialect.inline_comments and column.comment:
+    if dialect.tables.inline_comments and column.comment:
         parts.append(f"COMMENT {text(column.comment, dialect)}")
     return " ".join(parts)
 
@@ -115,8 +115,8 @@ def _type_words(column: Column, dialect: Dialect) -> str:
 def create_schema(name: str, dialect: Dialect) -> str:
     """The statement that creates a schema where it is missing, also for a user who may not create one."""
     schema = ident(name)
-    block = dialect.schema_block.format(schema=schema, text=text(schema, dialect))
-    return dialect.ensure_schema.format(schema=schema, block=text(block, dialect))
+    block = dialect.tables.schema_block.format(schema=schema, text=text(schema, dialect))
+    return dialect.tables.ensure_schema.format(schema=schema, block=text(block, dialect))
 
 
 def create_table(wanted: Table, dialect: Dialect, head: str = "CREATE TABLE") -> tuple[str, ...]:
@@ -132,25 +132,25 @@ def create_table(wanted: Table, dialect: Dialect, head: str = "CREATE TABLE") ->
         lines.append(f"PRIMARY KEY ({idents(wanted.primary_key)})")
     lines += [f"UNIQUE ({idents(index.columns)})" for index in wanted.indexes if index.constraint]
     free = [index for index in wanted.indexes if not index.constraint]
-    if dialect.inline_indexes:
+    if dialect.tables.inline_indexes:
         lines += [index_clause(wanted, index, dialect) for index in free]
     body = ",\n  ".join(lines)
     statements = [f"{head} {table(wanted.name)} (\n  {body}\n){_options(wanted, dialect)}"]
-    if not dialect.inline_indexes:
+    if not dialect.tables.inline_indexes:
         statements += [create_index(wanted.name, index, dialect) for index in free]
-    if dialect.comments and not dialect.inline_comments:
+    if dialect.tables.comments and not dialect.tables.inline_comments:
         statements += comments(wanted, dialect)
     return tuple(statements)
 
 
 def _options(wanted: Table, dialect: Dialect) -> str:
-    comment = f" COMMENT = {text(wanted.comment, dialect)}" if dialect.inline_comments and wanted.comment else ""
-    return dialect.table_options + comment
+    comment = f" COMMENT = {text(wanted.comment, dialect)}" if dialect.tables.inline_comments and wanted.comment else ""
+    return dialect.tables.options + comment
 
 
 def keyed(column: Column, wanted: Table, dialect: Dialect) -> Column:
     """The column as the table has it: in a key, with the length that the engine's keys need."""
-    kind = dialect.key_types.get(column.type.kind)
+    kind = dialect.types.in_keys.get(column.type.kind)
     in_key = any(column.name in key for key in (wanted.primary_key, *(i.columns for i in wanted.indexes if i.unique)))
     return replace(column, type=kind) if kind and in_key and column.type.length is None else column
 
@@ -171,7 +171,7 @@ def index_clause(wanted: Table, index: Index, dialect: Dialect) -> str:
 
 
 def _indexed_part(column: Column, dialect: Dialect) -> str:
-    limit, kind = dialect.index_length, column.type
+    limit, kind = dialect.tables.index_length, column.type
     endless = kind.kind in (Kind.TEXT, Kind.BINARY, Kind.UNKNOWN)
     own = column.native.spelled if column.native is not None else None
     whole = own is not None and not any(word in own.lower() for word in ("text", "blob"))
@@ -192,7 +192,7 @@ def create_index(name: TableName, index: Index, dialect: Dialect) -> str:
         return index.sql
     label = index.name or index_name(name, index.columns)
     indexed, on = ident(label), table(name)
-    if dialect.index_in_schema:
+    if dialect.names.index_in_schema:
         indexed, on = table(TableName(name.schema, label)), ident(name.name)
     where = f" WHERE {index.where}" if index.where else ""
     return f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {indexed} ON {on} ({idents(index.columns)}){where}"
@@ -226,10 +226,10 @@ def create_temporary(
     name: TableName, columns: tuple[Column, ...], dialect: Dialect, index: tuple[Column, ...] = ()
 ) -> str:
     """The statement that creates a temporary table for one transaction, with an index where one is asked for."""
-    lines = [*(f"{ident(c.name)} {_natively(c, dialect)}" for c in columns), *dialect.temporary_columns]
+    lines = [*(f"{ident(c.name)} {_natively(c, dialect)}" for c in columns), *dialect.temporary.columns]
     if index:
         lines.append(f"KEY ({', '.join(_indexed_part(c, dialect) for c in index)})")
-    return f"{dialect.temporary} {table(name)} ({', '.join(lines)}){dialect.temporary_options}"
+    return f"{dialect.temporary.create} {table(name)} ({', '.join(lines)}){dialect.temporary.options}"
 
 
 def _natively(column: Column, dialect: Dialect) -> str:
@@ -241,6 +241,6 @@ def _natively(column: Column, dialect: Dialect) -> str:
 
 def create_temporary_like(name: TableName, query: str, dialect: Dialect) -> str:
     """The same for the columns of a query whose types have no words; it stays empty."""
-    own = f" ({', '.join(dialect.temporary_columns)})" if dialect.temporary_columns else ""
-    head = f"{dialect.temporary} {table(name)}{own}{dialect.temporary_options}"
+    own = f" ({', '.join(dialect.temporary.columns)})" if dialect.temporary.columns else ""
+    head = f"{dialect.temporary.create} {table(name)}{own}{dialect.temporary.options}"
     return f"{head} AS SELECT * FROM (\n{query}\n) AS q WHERE 1 = 0"

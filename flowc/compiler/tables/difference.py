@@ -61,14 +61,16 @@ def same_column(declared: Column, live: Column, dialect: Dialect) -> bool:
         return any(same_name(declared.own, name) for name in names)
     if same_type(declared.type, live.type, dialect):
         return True
-    return ROW_ID in live.beyond and declared.type == dialect.holds.get(live.type.kind)
+    return ROW_ID in live.beyond and declared.type == dialect.types.holds.get(live.type.kind)
 
 
 def _plain(kind: DataType, dialect: Dialect) -> DataType:
     """Without differences in writing: six fractional digits are the default."""
     if kind.kind is Kind.ARRAY and kind.element is not None:
         element = _plain(kind.element, dialect)
-        return element if element.kind is Kind.ARRAY and not dialect.array_depth else replace(kind, element=element)
+        return (
+            element if element.kind is Kind.ARRAY and not dialect.types.array_depth else replace(kind, element=element)
+        )
     if kind.kind is Kind.STRUCT:
         return replace(kind, fields=tuple((name, _plain(field, dialect)) for name, field in kind.fields))
     return replace(kind, precision=None) if kind.kind in TEMPORAL and kind.precision == 6 else kind
@@ -122,8 +124,10 @@ def known_default(text: str | None, column: Column, dialect: Dialect) -> str | N
         return _LITERAL + _TRUTH.get(literal.lower(), literal)
     if column.type.is_number:
         literal = {"true": "1", "false": "0"}.get(literal, literal)
-    value = default_value(literal, column.type) if dialect.keeps_values else literal
-    return _LITERAL + (_told(value) if dialect.keeps_values and column.type.kind in dialect.short_floats else value)
+    value = default_value(literal, column.type) if dialect.literals.kept_as_values else literal
+    return _LITERAL + (
+        _told(value) if dialect.literals.kept_as_values and column.type.kind in dialect.types.short_floats else value
+    )
 
 
 def _told(number: str) -> str:
@@ -182,7 +186,7 @@ def _named(node: exp.Expr, dialect: Dialect, renamed: Mapping[str, str]) -> exp.
     """With names as the engine compares them: an engine quotes them, and writes functions in its own case."""
     if isinstance(node, exp.Identifier):
         name = renamed.get(node.name, node.name)
-        return exp.Identifier(this=dialect.fold(name if node.args.get("quoted") else name.lower()), quoted=False)
+        return exp.Identifier(this=dialect.names.fold(name if node.args.get("quoted") else name.lower()), quoted=False)
     if type(node) is exp.Anonymous:
         node.set("this", node.name.lower())  # in its place, for a new one would not be looked into
     return node

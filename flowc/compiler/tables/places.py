@@ -12,6 +12,6 @@ _ANY_CASE = ("sqlite", "duckdb")
 def table_place(kind: str, name: TableName) -> tuple[str, str]:
     """The schema and the name, the default schema written out, without case where that never counts."""
     dialect = DIALECTS.get(kind)
-    default = dialect.default_schema if dialect is not None else None
+    default = dialect.names.default_schema if dialect is not None else None
     schema = name.schema or default or ""
     return (schema.lower(), name.name.lower()) if kind in _ANY_CASE else (schema, name.name)

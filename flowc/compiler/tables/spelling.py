@@ -19,8 +19,8 @@ def respelled(table: Table, names: Iterable[str], dialect: Dialect) -> Table:
     """The table with its columns as `names` spell them; of two spellings the first counts."""
     known: dict[str, str] = {}
     for name in names:
-        known.setdefault(dialect.fold(name), name)
-    return table.with_names({c.name: known.get(dialect.fold(c.name), c.name) for c in table.columns})
+        known.setdefault(dialect.names.fold(name), name)
+    return table.with_names({c.name: known.get(dialect.names.fold(c.name), c.name) for c in table.columns})
 
 
 def words(text: str, dialect: Dialect, renamed: Mapping[str, str] = NO_NAMES) -> tuple[str, ...]:

@@ -46,9 +46,9 @@ def ensure_table(state: TableName, columns: Sequence[Column], key: Sequence[str]
         "text": text(table(state), dialect),
         "columns": _columns(whole, dialect),
     }
-    if dialect.schemas and state.schema is None:
+    if dialect.names.schemas and state.schema is None:
         return (f"CREATE TABLE IF NOT EXISTS {parts['table']} ({parts['columns']})",)
-    return tuple(template.format(**parts) for template in dialect.ensure_table)
+    return tuple(template.format(**parts) for template in dialect.tables.ensure)
 
 
 def renewal(name: str, columns: Sequence[Column], key: Sequence[str], dialect: Dialect) -> Renewal:
@@ -74,7 +74,7 @@ def renewal(name: str, columns: Sequence[Column], key: Sequence[str], dialect: D
     }
     called = next((column.name for column in columns if column.name in WAS), None)
     parts |= {"was": ident(WAS[called]), "now": ident(called)} if called else {}
-    templates = (template for template in dialect.renew_table if called or "{was}" not in template)
+    templates = (template for template in dialect.tables.renew if called or "{was}" not in template)
     return Renewal(state, tuple(template.format(**parts) for template in templates))
 
 
@@ -85,7 +85,7 @@ def _columns(whole: Table, dialect: Dialect) -> str:
 
 def _column(column: Column, whole: Table, dialect: Dialect) -> str:
     length = _LENGTHS.get(column.name)
-    if length and column.name in whole.primary_key and dialect.key_types:
+    if length and column.name in whole.primary_key and dialect.types.in_keys:
         column = replace(column, type=DataType(Kind.TEXT, length=length))
     kind = spell(keyed(column, whole, dialect).type, dialect)
     return f"{ident(column.name)} {kind}{'' if column.nullable else ' NOT NULL'}"

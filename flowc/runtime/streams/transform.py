@@ -17,7 +17,7 @@ from flowc.runtime.arithmetic import Query, overflow
 from flowc.runtime.arrow import arrow_field, columns_of, nests_fields, plain
 from flowc.runtime.enginecontext import demand_shallow, keep_full_joins, new_context, planned_schema, register
 from flowc.runtime.enginejson import register_json, register_parts, without_json
-from flowc.runtime.enginewords import refused
+from flowc.runtime.enginemessages import refused
 from flowc.runtime.functions import Function, mistyped, register_all
 from flowc.runtime.jsontext import made_json, of_column
 from flowc.runtime.scratch import of_process

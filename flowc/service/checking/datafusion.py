@@ -20,7 +20,7 @@ from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.engine import engine_schema
 from flowc.runtime.enginecontext import demand_shallow, depth_of, frame_of, is_too_deep, new_context, register, too_deep
 from flowc.runtime.enginejson import register_json, register_parts
-from flowc.runtime.enginewords import spoken
+from flowc.runtime.enginemessages import engine_message
 from flowc.runtime.functions import Function, nulls
 from flowc.service.checking.places import place_of
 from flowc.service.checking.subqueries import may_hold, refused
@@ -213,7 +213,7 @@ def _unbound(statement: Statement, error: BaseException) -> Refusal | None:
 
 
 def _words(error: BaseException) -> str:
-    words = spoken(error)
+    words = engine_message(error)
     while (shorter := _NOISE.sub("", words)) != words:
         words = shorter
     return _END.split(words)[0].rstrip(".")

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from flowc.service.daemon.minded import Minded
 from flowc.service.daemon.stats import Event, Line
+from flowc.service.daemon.workerstate import WorkerState
 
-Started = Sequence[tuple[Minded, float]]
+Started = Sequence[tuple[WorkerState, float]]
 """Workers, and the seconds that each is to wait before it begins."""
 
 
@@ -27,7 +27,7 @@ Started = Sequence[tuple[Minded, float]]
 class Process:
     """A process and the workers in it. When it dies, each comes back after a wait of its own."""
 
-    workers: Sequence[Minded]
+    workers: Sequence[WorkerState]
     log: Callable[[Event], None]
     _stopping: threading.Event = field(default_factory=threading.Event)
     _process: subprocess.Popen[bytes] | None = None

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from flowc.service.daemon.job import Job
-from flowc.service.daemon.minded import Minded
 from flowc.service.daemon.process import Process
 from flowc.service.daemon.stats import Event
 from flowc.service.daemon.suspects import Suspects
+from flowc.service.daemon.workerstate import WorkerState
 
 _PATIENCE = 10.0
 """Seconds that workers may take to stop."""
@@ -23,13 +23,13 @@ class Daemon:
     jobs: Sequence[Job]
     shared: Sequence[Sequence[int]]
     log: Callable[[Event], None]
-    workers: list[Minded] = field(init=False)
+    workers: list[WorkerState] = field(init=False)
     began: float = field(default_factory=time.time)
     _processes: list[Process] = field(init=False)
 
     def __post_init__(self) -> None:
         suspects = {job.stream: Suspects() for job in self.jobs}
-        self.workers = [Minded(job, self.log, suspects=suspects[job.stream]) for job in self.jobs]
+        self.workers = [WorkerState(job, self.log, suspects=suspects[job.stream]) for job in self.jobs]
         self._processes = [Process([self.workers[number] for number in each], self.log) for each in self.shared]
 
     @property

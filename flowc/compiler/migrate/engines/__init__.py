@@ -9,7 +9,7 @@ from flowc.compiler.migrate.engines.duckdb import DUCKDB
 from flowc.compiler.migrate.engines.mysql import MYSQL
 from flowc.compiler.migrate.engines.postgres import POSTGRES
 from flowc.compiler.migrate.engines.sqlite import SQLITE
-from flowc.compiler.migrate.words import Engine
+from flowc.compiler.migrate.statements import Engine
 
 ENGINES: Mapping[str, Engine] = {
     "postgres": POSTGRES,

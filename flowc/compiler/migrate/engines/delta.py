@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import assert_never
 
 from flowc.catalog import Column, Table
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.loads.attach import table_to_be
+from flowc.compiler.migrate import alteration as kinds
+from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.rebuild import kept_value, rebuilt_table
-from flowc.compiler.migrate.words import Engine, alter
+from flowc.compiler.migrate.statements import Engine, alter
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import spell
 from flowc.migration import CommitKind, Statement, TableCommit
@@ -25,7 +29,7 @@ def _create(wanted: Table, dialect: Dialect) -> tuple[Statement, ...]:
     made = table_to_be(wanted)
     sql = f"CREATE TABLE {_definition(made, dialect)}"
     commit = TableCommit(CommitKind.CREATE, replace(made, indexes=()), _none_of(made.columns, dialect))
-    return (Statement(sql, f"make {wanted.name}", commit=commit),)
+    return (replace(statement(Act.MAKE_TABLE, sql, f"make {wanted.name}", dialect), commit=commit),)
 
 
 def _definition(made: Table, dialect: Dialect) -> str:
@@ -48,20 +52,28 @@ def _none_of(columns: tuple[Column, ...], dialect: Dialect) -> str:
     return f"SELECT {values} WHERE 1 = 0"
 
 
-def _drop(live: Table, _: Dialect) -> tuple[Statement, ...]:
+def _drop(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
     commit = TableCommit(CommitKind.DROP, Table(live.name, ()))
-    return (Statement(f"DROP TABLE {table(live.name)}", f"drop {live.name}", commit=commit),)
+    return tuple(replace(drop, commit=commit) for drop in statements.drop_table(live, dialect))
+
+
+_ACTS = {
+    CommitKind.ADD_COLUMN: Act.ADD_COLUMN,
+    CommitKind.DROP_NOT_NULL: Act.DROP_NOT_NULL,
+    CommitKind.COMMENT_COLUMN: Act.COMMENT,
+}
 
 
 def _logged(kind: CommitKind, column: Column, situation: Situation, action: str, rows: str = "") -> Statement:
     """A change of one column that only the log says."""
     commit = TableCommit(kind, Table(situation.live.name, (column,)), rows)
-    return Statement(alter(situation, action), f"{kind.replace('_', ' ')} {column.name}", commit=commit)
+    purpose = f"{kind.replace('_', ' ')} {column.name}"
+    return replace(statement(_ACTS[kind], alter(situation, action), purpose, situation.dialect), commit=commit)
 
 
-def _add_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+def _add_column(alteration: kinds.AddColumn, situation: Situation) -> tuple[Statement, ...] | None:
     """The rows that are there hold nothing in it, so it needs no value of its own."""
-    column = _added(alteration.column, situation)
+    column = _added(alteration.now, situation)
     if column.default is not None or not column.nullable:
         return None
     action = f"ADD COLUMNS ({_column(column, situation.dialect)})"
@@ -75,23 +87,21 @@ def _added(column: Column, situation: Situation) -> Column:
     return replace(column, nullable=True) if keyed else column
 
 
-def _drop_not_null(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    column = alteration.column
+def _drop_not_null(alteration: kinds.DropNotNull, situation: Situation) -> tuple[Statement, ...]:
+    column = alteration.now
     action = f"ALTER COLUMN {ident(column.name)} DROP NOT NULL"
     return (_logged(CommitKind.DROP_NOT_NULL, column, situation, action),)
 
 
-def _comment_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    column = alteration.column
+def _comment_column(alteration: kinds.CommentColumn, situation: Situation) -> tuple[Statement, ...]:
+    column = alteration.now
     action = f"ALTER COLUMN {ident(column.name)} COMMENT {text(column.comment or '', situation.dialect)}"
     return (_logged(CommitKind.COMMENT_COLUMN, column, situation, action),)
 
 
-def _comment_table(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    name, comment = situation.live.name, alteration.comment or ""
-    commit = TableCommit(CommitKind.COMMENT_TABLE, Table(name, (), comment=comment))
-    sql = f"COMMENT ON TABLE {table(name)} IS {text(comment, situation.dialect)}"
-    return (Statement(sql, "describe the table", commit=commit),)
+def _comment_table(alteration: kinds.CommentTable, situation: Situation) -> tuple[Statement, ...]:
+    commit = TableCommit(CommitKind.COMMENT_TABLE, Table(situation.live.name, (), comment=alteration.comment))
+    return tuple(replace(comment, commit=commit) for comment in statements.comment_table(alteration, situation))
 
 
 def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
@@ -103,12 +113,9 @@ def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple
         CommitKind.REWRITE, replace(made, comment=None), rows, situation.live.columns, situation.renamed
     )
     sql = f"CREATE OR REPLACE TABLE {_definition(made, situation.dialect)} AS\n{rows}"
-    described = (a for a in alterations if a.kind == "comment_table")
-    whole = Statement(
-        sql, "write the table anew", lock="a writer that comes first makes it begin again", rewrites=True, scans=True,
-        commit=commit,
-    )  # fmt: skip
-    return (whole, *(statement for alteration in described for statement in _comment_table(alteration, situation)))
+    described = (a for a in alterations if isinstance(a, kinds.CommentTable))
+    whole = replace(statement(Act.WRITE_ANEW, sql, "write the table anew", situation.dialect), commit=commit)
+    return (whole, *(comment for alteration in described for comment in _comment_table(alteration, situation)))
 
 
 def _rewritten(situation: Situation, alterations: tuple[Alteration, ...]) -> Table:
@@ -136,21 +143,35 @@ def _values(made: Table, situation: Situation) -> Iterator[tuple[str, str]]:
 
 
 def _new(column: Column, dialect: Dialect) -> str:
-    default = "NULL" if column.default is None else dialect.author(column.default)
+    default = "NULL" if column.default is None else dialect.literals.author(column.default)
     # A remark in the author's SQL ends with its line.
     value = f"(\n{default}\n)" if "--" in default else default
     return f"CAST({value} AS {spell(column.type, dialect)})"
 
 
+def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+    """What the log alone says."""
+    match alteration:
+        case kinds.AddColumn():
+            return _add_column(alteration, situation)
+        case kinds.DropNotNull():
+            return _drop_not_null(alteration, situation)
+        case kinds.CommentColumn():
+            return _comment_column(alteration, situation)
+        case kinds.CommentTable():
+            return _comment_table(alteration, situation)
+        case (
+            kinds.DropColumn() | kinds.RenameColumn() | kinds.AlterType() | kinds.SetDefault() | kinds.DropDefault()
+            | kinds.SetNotNull() | kinds.AlterGeneration() | kinds.AddKey() | kinds.DropKey() | kinds.CreateIndex()
+            | kinds.DropIndex() | kinds.AlterPartitions() | kinds.DropLeftovers()
+        ):  # fmt: skip
+            return None
+    assert_never(alteration)
+
+
 _OLD_FILES = "the files of the version before stay until VACUUM, and older versions can be read meanwhile"
 DELTA = Engine(
-    {
-        "add_column": _add_column,
-        "drop_not_null": _drop_not_null,
-        "comment_column": _comment_column,
-        "comment_table": _comment_table,
-    },
-    together=False,
+    _statements,
     rebuild=_rebuild,
     create=_create,
     drop=_drop,

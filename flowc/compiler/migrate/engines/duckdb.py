@@ -2,74 +2,91 @@
 
 from __future__ import annotations
 
-from flowc.compiler.migrate import words
+from typing import assert_never
+
+from flowc.compiler.migrate import alteration as kinds
+from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.facts import Act
 from flowc.compiler.migrate.rebuild import rebuild
 from flowc.compiler.migrate.retype import retype
-from flowc.compiler.migrate.words import Engine, Words, alter, is_constant, one
+from flowc.compiler.migrate.statements import Engine, alter, is_constant, one
 from flowc.compiler.quote import ident
 from flowc.compiler.tables.ddl import spell
 from flowc.migration import Statement
 
 
-def _free(found: Words) -> Words:
-    """Words that hold only while no index is on the table and the column is in no key."""
-
-    def free(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
-        was = alteration.was.name if alteration.was else None
-        if situation.live.indexes or was in situation.live.primary_key:
-            return None
-        return found(alteration, situation)
-
-    return free
+def _is_free(situation: Situation, column: str = "") -> bool:
+    """Whether no index is on the table, and the column is in no key."""
+    return not situation.live.indexes and column not in situation.live.primary_key
 
 
-def _add_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
-    column = alteration.column
-    if column.nullable:
-        return words.add_column(alteration, situation)
-    # A NOT NULL column cannot join a table in place, whatever it holds, unless a constant fills it.
-    filled = column.default is not None and is_constant(column.default)
-    return _free(words.add_column)(alteration, situation) if filled else None
+def _add_column(alteration: kinds.AddColumn, situation: Situation) -> tuple[Statement, ...] | None:
+    """A NOT NULL column cannot join a table in place, whatever it holds, unless a constant fills it."""
+    column = alteration.now
+    filled = column.default is not None and is_constant(column.default) and _is_free(situation)
+    return statements.add_column(alteration, situation) if column.nullable or filled else None
 
 
-def _drop_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
-    """Indexes are made before columns go, and then hold on to the table."""
-    return None if situation.wanted.indexes else _free(words.drop_column)(alteration, situation)
-
-
-def _alter_type(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
-    assert alteration.was is not None
-    was, now = alteration.was, alteration.column
+def _alter_type(alteration: kinds.AlterType, situation: Situation) -> tuple[Statement, ...] | None:
+    was, now = alteration.was, alteration.now
     if was.default is not None:
         return None
     kind, value = spell(now.type, situation.dialect), retype(was, now, situation).value
     action = f"ALTER COLUMN {ident(was.name)} SET DATA TYPE {kind} USING {value}"
-    return one(alter(situation, action), f"change the type of {was.name}")
+    return one(Act.ALTER_TYPE, situation, alter(situation, action), f"change the type of {was.name}")
 
 
 def _loses(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[str, ...]:
     """Indexes by expression of columns that go by another name then."""
-    renamed = [a.was.name for a in alterations if a.kind == "rename_column" and a.was]
+    renamed = [a.was.name for a in alterations if isinstance(a, kinds.RenameColumn)]
     held = [index for index in situation.live.indexes if index.beyond and any(map(index.names, renamed))]
     return tuple(f"index {index.name}" for index in held)
 
 
-DUCKDB = Engine(
-    {
-        "add_column": _add_column,
-        "drop_column": _drop_column,
-        "rename_column": _free(words.rename_column),
-        "alter_type": _free(_alter_type),
-        "set_default": words.set_default,
-        "drop_default": words.drop_default,
-        "set_not_null": _free(words.set_not_null),
-        "drop_not_null": _free(words.drop_not_null),
-        "create_index": words.make_index,
-        "drop_index": words.drop_index,
-        "comment_table": words.comment_table,
-        "comment_column": words.comment_column,
-    },
-    rebuild=rebuild,
-    loses=_loses,
-)
+def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+    match alteration:
+        case kinds.AddColumn():
+            return _add_column(alteration, situation)
+        case kinds.SetDefault():
+            return statements.set_default(alteration, situation)
+        case kinds.DropDefault():
+            return statements.drop_default(alteration, situation)
+        case kinds.CreateIndex():
+            return statements.make_index(alteration, situation)
+        case kinds.DropIndex():
+            return statements.drop_index(alteration, situation)
+        case kinds.CommentTable():
+            return statements.comment_table(alteration, situation)
+        case kinds.CommentColumn():
+            return statements.comment_column(alteration, situation)
+        case kinds.DropColumn() | kinds.RenameColumn() | kinds.AlterType() | kinds.SetNotNull() | kinds.DropNotNull():
+            return _of_free_column(alteration, situation) if _is_free(situation, alteration.was.name) else None
+        case (
+            kinds.AddKey() | kinds.DropKey() | kinds.AlterGeneration() | kinds.AlterPartitions()
+            | kinds.DropLeftovers()
+        ):  # fmt: skip
+            return None
+    assert_never(alteration)
+
+
+def _of_free_column(
+    alteration: kinds.DropColumn | kinds.RenameColumn | kinds.AlterType | kinds.SetNotNull | kinds.DropNotNull,
+    situation: Situation,
+) -> tuple[Statement, ...] | None:
+    match alteration:
+        case kinds.DropColumn():
+            # Indexes are made before columns go, and then hold on to the table.
+            return None if situation.wanted.indexes else statements.drop_column(alteration, situation)
+        case kinds.RenameColumn():
+            return statements.rename_column(alteration, situation)
+        case kinds.AlterType():
+            return _alter_type(alteration, situation)
+        case kinds.SetNotNull():
+            return statements.set_not_null(alteration, situation)
+        case kinds.DropNotNull():
+            return statements.drop_not_null(alteration, situation)
+    assert_never(alteration)
+
+
+DUCKDB = Engine(_statements, rebuild=rebuild, loses=_loses)

@@ -6,98 +6,94 @@ definition anew; what flowc's definition would not say (ON UPDATE, an enum's val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import assert_never
 
-from flowc.catalog import Column, Table
-from flowc.compiler.dialect import Dialect
-from flowc.compiler.migrate import words
+from flowc.catalog import Column
+from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.engines.mysql_refusals import held, keeps
+from flowc.compiler.migrate.facts import Act, combined
 from flowc.compiler.migrate.retype import retype
-from flowc.compiler.migrate.words import Engine, alter
+from flowc.compiler.migrate.statements import Engine, alter
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import column_definition, index_clause
 from flowc.compiler.tables.made import way
 from flowc.migration import Statement
 from flowc.types import Kind
 
-_ANEW = ("alter_type", "set_not_null", "drop_not_null", "alter_generation", "comment_column")
+_ANEW = (kinds.AlterType, kinds.SetNotNull, kinds.DropNotNull, kinds.AlterGeneration, kinds.CommentColumn)
 """What writes a column's definition anew."""
-_COPIED = ("alter_type", "set_not_null", "drop_not_null", "alter_generation", "add_key", "drop_key")
-"""What writes the whole table anew."""
-_MOMENT = "readers and writers wait for a moment (metadata lock)"
 _COUNTER = "AUTO_INCREMENT"
 
 
 def _combine(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
     clauses = [*_columns(situation, alterations), *_others(situation, alterations)]
-    kinds = {alteration.kind for alteration in alterations}
     guarded = any(_silent(alteration, situation) for alteration in alterations)
-    name = table(situation.live.name)
-    statement = Statement(
-        alter(situation, ",\n  ".join(clauses)), f"alter {situation.live.name}", lock=_lock(kinds, guarded),
-        rewrites=bool(kinds.intersection(_COPIED)), scans=bool(kinds.intersection((*_COPIED, "create_index"))),
-        guard=(f"LOCK TABLES {name} WRITE", "UNLOCK TABLES") if guarded else None,
-    )  # fmt: skip
-    return (statement,)
+    acts = {_act(alteration) for alteration in alterations} | ({Act.LOCK_TABLE} if guarded else set())
+    sql, name = alter(situation, ",\n  ".join(clauses)), table(situation.live.name)
+    made = combined(acts, sql, f"alter {situation.live.name}", situation.dialect)
+    return (replace(made, guard=(f"LOCK TABLES {name} WRITE", "UNLOCK TABLES") if guarded else None),)
 
 
-def _lock(kinds: set[str], guarded: bool) -> str:
-    """What others wait for. Most changes of a type copy the table, which only readers outlive."""
-    if guarded:
-        return "readers and writers wait (LOCK TABLES … WRITE)"
-    if kinds.intersection(("alter_type", "alter_generation")):
-        return "writers wait (ALGORITHM=COPY), readers for a moment (metadata lock)"
-    return _MOMENT
+def _act(alteration: Alteration) -> Act:
+    """All others are called what their acts are."""
+    match alteration:
+        case kinds.CommentColumn() | kinds.CommentTable():
+            return Act.COMMENT
+        case kinds.AlterPartitions() | kinds.DropLeftovers():
+            raise AssertionError(alteration)
+    return Act[alteration.kind.upper()]
 
 
 def _silent(alteration: Alteration, situation: Situation) -> bool:
     """Whether the engine would change or make up values without a word, were rows to come after the precheck."""
-    if alteration.kind == "alter_type":
-        assert alteration.was is not None
-        return retype(alteration.was, alteration.column, situation).misfit is not None
-    if alteration.kind == "alter_generation":
-        return way(alteration.column.default) == "numbered"
-    column = alteration.now
-    return alteration.kind == "add_column" and column is not None and not column.nullable and column.default is None
+    match alteration:
+        case kinds.AlterType(was, now):
+            return retype(was, now, situation).misfit is not None
+        case kinds.AlterGeneration(_, now):
+            return way(now.default) == "numbered"
+        case kinds.AddColumn(now):
+            return not now.nullable and now.default is None
+    return False
 
 
 def _columns(situation: Situation, alterations: Sequence[Alteration]) -> Iterator[str]:
     """The clauses of the columns that stay, each column once."""
-    kinds: dict[str, set[str]] = {}
+    changed: dict[str, set[type]] = {}
     for alteration in alterations:
-        if alteration.was is not None and alteration.now is not None:
-            kinds.setdefault(alteration.was.name, set()).add(alteration.kind)
-    for name, found in kinds.items():
+        if isinstance(alteration, kinds.ColumnChange | kinds.CommentColumn) and alteration.was is not None:
+            changed.setdefault(alteration.was.name, set()).add(type(alteration))
+    for name, found in changed.items():
         was, now = situation.live.column(name), situation.wanted.column(situation.new_name(name))
         assert was is not None, name
         assert now is not None, name
         yield from _column(was, now, found, situation)
 
 
-def _column(was: Column, now: Column, kinds: set[str], situation: Situation) -> Iterator[str]:
-    if kinds.intersection(_ANEW):
+def _column(was: Column, now: Column, changed: set[type], situation: Situation) -> Iterator[str]:
+    if changed.intersection(_ANEW):
         verb = f"CHANGE COLUMN {ident(was.name)}" if was.name != now.name else "MODIFY COLUMN"
-        yield f"{verb} {_definition(was, now, kinds, situation)}"
+        yield f"{verb} {_definition(was, now, changed, situation)}"
         return
-    if "rename_column" in kinds:
+    if kinds.RenameColumn in changed:
         yield f"RENAME COLUMN {ident(was.name)} TO {ident(now.name)}"
     # A clause names the column as it is before the statement.
-    if "set_default" in kinds:
-        yield f"ALTER COLUMN {ident(was.name)} SET DEFAULT ({situation.dialect.author(now.default or '')})"
-    if "drop_default" in kinds:
+    if kinds.SetDefault in changed:
+        yield f"ALTER COLUMN {ident(was.name)} SET DEFAULT ({situation.dialect.literals.author(now.default or '')})"
+    if kinds.DropDefault in changed:
         yield f"ALTER COLUMN {ident(was.name)} DROP DEFAULT"
 
 
-def _definition(was: Column, now: Column, kinds: set[str], situation: Situation) -> str:
+def _definition(was: Column, now: Column, changed: set[type], situation: Situation) -> str:
     """The column as it will be: what no alteration is about stays as it is."""
-    nullable = "drop_not_null" in kinds or (was.nullable and "set_not_null" not in kinds)
-    changed = bool(kinds.intersection(("set_default", "drop_default", "alter_generation")))
-    default = now.default if changed else was.default
+    nullable = kinds.DropNotNull in changed or (was.nullable and kinds.SetNotNull not in changed)
+    filled = changed.intersection((kinds.SetDefault, kinds.DropDefault, kinds.AlterGeneration))
+    default = now.default if filled else was.default
     comment = now.comment if now.comment is not None else was.comment
     counter = (default or "").upper() == _COUNTER
-    spelled = None if "alter_type" in kinds else was.spelled
+    spelled = None if kinds.AlterType in changed else was.spelled
     made = Column(now.name, now.type, nullable, None if counter else default, comment, spelled=spelled)
     key = now.name in situation.wanted.primary_key
     written = column_definition(replace(made, nullable=False) if key else made, situation.dialect)
@@ -105,62 +101,50 @@ def _definition(was: Column, now: Column, kinds: set[str], situation: Situation)
 
 
 def _others(situation: Situation, alterations: Sequence[Alteration]) -> Iterator[str]:
+    """The clauses of everything else."""
+    dialect = situation.dialect
     for alteration in alterations:
-        if alteration.kind in _CLAUSES:
-            yield _CLAUSES[alteration.kind](alteration, situation)
-
-
-def _add_column(alteration: Alteration, situation: Situation) -> str:
-    column = alteration.column
-    required = replace(column, nullable=False) if column.name in situation.wanted.primary_key else column
-    return f"ADD COLUMN {column_definition(required, situation.dialect)}"
-
-
-def _add_index(alteration: Alteration, situation: Situation) -> str:
-    assert alteration.index is not None
-    return f"ADD {index_clause(situation.wanted, alteration.index, situation.dialect)}"
-
-
-def _drop_index(alteration: Alteration, _: Situation) -> str:
-    assert alteration.index is not None
-    return f"DROP INDEX {ident(alteration.index.name or '')}"
-
-
-_CLAUSES: Mapping[str, Callable[[Alteration, Situation], str]] = {
-    "add_column": _add_column,
-    "drop_column": lambda alteration, _: f"DROP COLUMN {ident(alteration.column.name)}",
-    "add_key": lambda alteration, _: f"ADD PRIMARY KEY ({idents(alteration.key)})",
-    "drop_key": lambda _, __: "DROP PRIMARY KEY",
-    "create_index": _add_index,
-    "drop_index": _drop_index,
-    "comment_table": lambda a, situation: f"COMMENT = {text(a.comment or '', situation.dialect)}",
-}
+        match alteration:
+            case kinds.AddColumn(now):
+                required = replace(now, nullable=False) if now.name in situation.wanted.primary_key else now
+                yield f"ADD COLUMN {column_definition(required, dialect)}"
+            case kinds.DropColumn(was):
+                yield f"DROP COLUMN {ident(was.name)}"
+            case kinds.AddKey(key):
+                yield f"ADD PRIMARY KEY ({idents(key)})"
+            case kinds.DropKey():
+                yield "DROP PRIMARY KEY"
+            case kinds.CreateIndex(index):
+                yield f"ADD {index_clause(situation.wanted, index, dialect)}"
+            case kinds.DropIndex(index):
+                yield f"DROP INDEX {ident(index.name or '')}"
+            case kinds.CommentTable(comment):
+                yield f"COMMENT = {text(comment, dialect)}"
+            case kinds.ColumnChange() | kinds.CommentColumn():
+                pass
+            case kinds.AlterPartitions() | kinds.DropLeftovers():
+                raise AssertionError(alteration)
+            case _:
+                assert_never(alteration)
 
 
 def _refuses(alteration: Alteration, situation: Situation) -> str | None:
     """A definition that is written anew must say all that the old one said."""
-    was = alteration.was
     if words_of := held(alteration, situation):
         return words_of
-    if alteration.kind not in _ANEW or was is None:
+    if not isinstance(alteration, _ANEW) or alteration.was is None:
         return None
-    if alteration.kind == "alter_type" and was.type.kind is Kind.BOOL and alteration.column.type.kind is Kind.TEXT:
+    was, now = alteration.was, alteration.now
+    if isinstance(alteration, kinds.AlterType) and was.type.kind is Kind.BOOL and now.type.kind is Kind.TEXT:
         return "the engine would write 1 and 0 for true and false: add a column, fill it, and drop the old one"
-    computed = way(was.default) == "computed" and alteration.kind != "alter_generation"
+    computed = way(was.default) == "computed" and not isinstance(alteration, kinds.AlterGeneration)
     generated = ("a generated value",) if computed else ()
     lost = (*was.beyond, *generated)
     return f"the column's definition would lose {', '.join(lost)}: change it by hand" if lost else None
 
 
-def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
-    return tuple(replace(statement, lock=_MOMENT) for statement in words.drop_table(live, dialect))
-
-
 MYSQL = Engine(
-    {},
-    together=False,
     combine=_combine,
-    drop=_drop_table,
     refuses=_refuses,
     keeps=keeps,
     limits=(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
+from typing import assert_never
 
-from flowc.catalog import Index, Table
+from flowc.catalog import Column, Index, Table
+from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.bound import DIVIDES, FOREIGN, alike, from_others, hindered, not_whole
+from flowc.compiler.migrate.refusals import DIVIDES, FOREIGN, alike, from_others, hindered, not_whole
 from flowc.compiler.tables.made import is_stored, way
 
 _VERSIONED = "system versioning"
-_FREE = ("create_index", "drop_index", "comment_table")
+_FREE = (kinds.CreateIndex, kinds.DropIndex, kinds.CommentTable)
 """What the engine does to a table whose old rows it keeps."""
 _COUNTER = "AUTO_INCREMENT"
 _SETS_NULL = "which sets it NULL"
@@ -18,10 +20,37 @@ _SETS_NULL = "which sets it NULL"
 
 def held(alteration: Alteration, situation: Situation) -> str | None:
     """Why an alteration cannot be made, in words."""
-    if _VERSIONED in situation.live.beyond and alteration.kind not in _FREE:
+    if _VERSIONED in situation.live.beyond and not isinstance(alteration, _FREE):
         return hindered("change", situation.label, (_VERSIONED,))
-    found = _REFUSALS.get(alteration.kind)
-    return found(alteration, situation) if found else None
+    return _refused(alteration, situation)
+
+
+def _refused(alteration: Alteration, situation: Situation) -> str | None:
+    match alteration:
+        case kinds.AlterType(was, now):
+            return _alter_type(was, now, situation)
+        case kinds.DropColumn(was):
+            return hindered("drop", was.name, was.bound)
+        case kinds.RenameColumn(was):
+            return hindered("rename", was.name, (words for words in was.bound if words == DIVIDES))
+        case kinds.SetNotNull(was):
+            return hindered("require", was.name, (words for words in was.bound if _SETS_NULL in words))
+        case kinds.AlterGeneration(was, now):
+            return _alter_generation(was, now, situation)
+        case kinds.DropKey(key):
+            return hindered("drop the key", ", ".join(key), _needing(Index(key, unique=True), situation))
+        case kinds.DropIndex(index):
+            return hindered("drop the index", index.name or "", _needing(index, situation))
+        case kinds.CreateIndex(index):
+            return not_whole(index.columns, situation) if index.unique else None
+        case kinds.AddKey(key):
+            return not_whole(key, situation)
+        case (
+            kinds.AddColumn() | kinds.SetDefault() | kinds.DropDefault() | kinds.DropNotNull() | kinds.CommentColumn()
+            | kinds.CommentTable() | kinds.AlterPartitions() | kinds.DropLeftovers()
+        ):  # fmt: skip
+            return None
+    assert_never(alteration)
 
 
 def keeps(live: Table) -> str | None:
@@ -29,32 +58,14 @@ def keeps(live: Table) -> str | None:
     return hindered("drop", str(live.name), (words for words in live.dependents if words.startswith(FOREIGN)))
 
 
-def _alter_type(alteration: Alteration, situation: Situation) -> str | None:
-    was, now = alteration.was, alteration.column
-    assert was is not None
+def _alter_type(was: Column, now: Column, situation: Situation) -> str | None:
     found = [words for words in was.bound if words.startswith(FOREIGN) or words == DIVIDES]
     if not alike(was.type, now.type):
         found += [f"index {index.name}" for index in situation.live.indexes if index.beyond and index.names(was.name)]
     return hindered("change the type of", was.name, found)
 
 
-def _drop_column(alteration: Alteration, _: Situation) -> str | None:
-    return hindered("drop", alteration.column.name, alteration.column.bound)
-
-
-def _rename_column(alteration: Alteration, _: Situation) -> str | None:
-    assert alteration.was is not None
-    return hindered("rename", alteration.was.name, (words for words in alteration.was.bound if words == DIVIDES))
-
-
-def _set_not_null(alteration: Alteration, _: Situation) -> str | None:
-    assert alteration.was is not None
-    return hindered("require", alteration.was.name, (words for words in alteration.was.bound if _SETS_NULL in words))
-
-
-def _alter_generation(alteration: Alteration, situation: Situation) -> str | None:
-    was, now = alteration.was, alteration.column
-    assert was is not None
+def _alter_generation(was: Column, now: Column, situation: Situation) -> str | None:
     if way(was.default) == "computed":
         if now.default is None and not is_stored(was.default):
             return f"`{now.name}` is stored nowhere: add a column of another name, fill it from this one, and drop it"
@@ -72,17 +83,6 @@ def _alter_generation(alteration: Alteration, situation: Situation) -> str | Non
     return f"{words}: change it by hand" if pointing else None
 
 
-def _drop_key(alteration: Alteration, situation: Situation) -> str | None:
-    shown = ", ".join(alteration.key)
-    return hindered("drop the key", shown, _needing(Index(alteration.key, unique=True), situation))
-
-
-def _drop_index(alteration: Alteration, situation: Situation) -> str | None:
-    index = alteration.index
-    assert index is not None
-    return hindered("drop the index", index.name or "", _needing(index, situation))
-
-
 def _needing(index: Index, situation: Situation) -> Iterator[str]:
     """What needs the index: foreign keys and a counter of its first column, for which there is no other one."""
     live = situation.renamed_live
@@ -94,22 +94,3 @@ def _needing(index: Index, situation: Situation) -> Iterator[str]:
     yield from (words for words in first.bound if words.startswith(FOREIGN))
     if (first.default or "").upper() == _COUNTER:
         yield _COUNTER
-
-
-def _create_index(alteration: Alteration, situation: Situation) -> str | None:
-    index = alteration.index
-    assert index is not None
-    return not_whole(index.columns, situation) if index.unique else None
-
-
-_REFUSALS: Mapping[str, Callable[[Alteration, Situation], str | None]] = {
-    "alter_type": _alter_type,
-    "drop_column": _drop_column,
-    "rename_column": _rename_column,
-    "set_not_null": _set_not_null,
-    "alter_generation": _alter_generation,
-    "drop_key": _drop_key,
-    "drop_index": _drop_index,
-    "create_index": _create_index,
-    "add_key": lambda alteration, situation: not_whole(alteration.key, situation),
-}

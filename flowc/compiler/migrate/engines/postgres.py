@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import assert_never
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from flowc.catalog import Column, Index, Table, counts
 from flowc.compiler.dialect import Dialect
-from flowc.compiler.migrate import words
+from flowc.compiler.migrate import alteration as kinds
+from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.compare import key_index
 from flowc.compiler.migrate.engines.postgres_leftovers import drop_leftovers
 from flowc.compiler.migrate.engines.postgres_refusals import has_heirs, keeps, refuses
-from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE, SHARE_UPDATE, require
+from flowc.compiler.migrate.engines.postgres_require import require
 from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shadow, wants_shadow
+from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.retype import retype
-from flowc.compiler.migrate.words import Engine, Words, alter
+from flowc.compiler.migrate.statements import Engine, alter, index_in_schema, one
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.ddl import column_definition, create_index, index_name, made_name, spell
 from flowc.compiler.tables.made import expression, is_stored, way
@@ -27,23 +34,32 @@ from flowc.migration import Statement
 from flowc.types import TEMPORAL, DataType, Kind
 
 
-def _brief(found: Words) -> Words:
-    """Words whose statement holds everybody off, for a moment."""
-
-    def brief(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-        return tuple(replace(s, lock=EXCLUSIVE) for s in found(alteration, situation) or ())
-
-    return brief
+def _add_column(alteration: kinds.AddColumn, situation: Situation) -> tuple[Statement, ...]:
+    filled = _fills(alteration.now.default, situation.dialect)
+    return statements.add_column(alteration, situation, Act.ADD_COLUMN_FILLED if filled else Act.ADD_COLUMN)
 
 
-def _set_not_null(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    return require(alteration.column.name, situation)
+def _fills(default: str | None, dialect: Dialect) -> bool:
+    """Whether the rows that are there get a value each, so that they are written. Of no function is that denied."""
+    if counts(default):
+        return way(default) != "computed" or is_stored(default)
+    try:
+        tree = sqlglot.parse_one(default or "NULL", read=dialect.sqlglot)
+    except SqlglotError:
+        return True
+    return any(not isinstance(call, _ONCE) for call in tree.find_all(exp.Func))
 
 
-def _alter_type(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+_ONCE = (
+    exp.Cast, exp.Array, exp.Case, exp.If, exp.Coalesce, exp.And, exp.Or,
+    exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.Localtimestamp, exp.CurrentUser,
+)  # fmt: skip
+"""What is the same for all rows of a statement."""
+
+
+def _alter_type(alteration: kinds.AlterType, situation: Situation) -> tuple[Statement, ...]:
     """Under the column's old name: it is renamed afterwards."""
-    assert alteration.was is not None
-    was, now = alteration.was, replace(alteration.column, name=alteration.was.name)
+    was, now = alteration.was, replace(alteration.now, name=alteration.was.name)
     if keeps_bytes(was.type, now.type):
         return _retyped(was, now, "", situation)
     if wants_shadow(was, situation):
@@ -58,24 +74,23 @@ def _retyped(was: Column, now: Column, using: str, situation: Situation) -> tupl
 
     A counter stays on: it is no wish of the specs, and its numbers fit every type that the column may get.
     """
-    name, kind = ident(now.name), spell(now.type, situation.dialect)
+    name, kind, typed = ident(now.name), spell(now.type, situation.dialect), f"change the type of {now.name}"
     carried = was.carried if now.type.kind in _CARRYING else ()
     collation = "".join(f" {words}" for words in carried if words.startswith("COLLATE") and now.type.kind is Kind.TEXT)
-    steps = [(f"TYPE {kind}{collation}{using}", f"change the type of {now.name}")]
-    steps += [(f"SET {words}", "as it was kept before") for words in carried if not words.startswith("COLLATE")]
+    act = Act.ALTER_TYPE if using else Act.ALTER_TYPE_KEEPING_BYTES
+    steps = [(act, f"TYPE {kind}{collation}{using}", typed)]
+    kept = [words for words in carried if not words.startswith("COLLATE")]
+    steps += [(Act.SET_STORAGE, f"SET {words}", "as it was kept before") for words in kept]
     if was.default is not None and not counts(was.default):
-        steps.insert(0, ("DROP DEFAULT", "take the default off"))
-        steps += [(f"SET DEFAULT {now.default}", "put the default on")] if now.default is not None else []
+        steps.insert(0, (Act.DROP_DEFAULT, "DROP DEFAULT", "take the default off"))
+        put = (Act.SET_DEFAULT, f"SET DEFAULT {now.default}", "put the default on")
+        steps += [put] if now.default is not None else []
+    actions = [(act, alter(situation, f"ALTER COLUMN {name} {action}"), purpose) for act, action, purpose in steps]
     counter = _COUNTER.fullmatch(was.default or "") if now.type.kind in _COUNTED else None
-    widened = "ALTER SEQUENCE {} AS {}".format(counter[1].replace("''", "'"), kind) if counter else ""
-    changes = tuple(
-        Statement(
-            alter(situation, f"ALTER COLUMN {name} {action}"), purpose, lock=EXCLUSIVE,
-            rewrites=bool(using) and action.startswith("TYPE"),
-        )
-        for action, purpose in steps
-    )  # fmt: skip
-    return (*changes, Statement(widened, f"let the counter of {now.name} count as far")) if widened else changes
+    if counter:
+        widened = "ALTER SEQUENCE {} AS {}".format(counter[1].replace("''", "'"), kind)
+        actions.append((Act.WIDEN_COUNTER, widened, f"let the counter of {now.name} count as far"))
+    return tuple(statement(*action, situation.dialect) for action in actions)
 
 
 _CARRYING = (Kind.TEXT, Kind.BINARY, Kind.JSON, Kind.ARRAY)
@@ -87,7 +102,8 @@ _COUNTED = (Kind.INT16, Kind.INT32, Kind.INT64)
 
 def _alone_with(situation: Situation) -> Statement:
     lock = f"LOCK TABLE {table(situation.live.name)} IN ACCESS EXCLUSIVE MODE"
-    return Statement(lock, "let nobody write while the values are looked at", lock=EXCLUSIVE, recheck=True)
+    purpose = "let nobody write while the values are looked at"
+    return replace(statement(Act.LOCK_TABLE, lock, purpose, situation.dialect), recheck=True)
 
 
 def keeps_bytes(old: DataType, new: DataType) -> bool:
@@ -100,20 +116,15 @@ def keeps_bytes(old: DataType, new: DataType) -> bool:
     return old.kind is new.kind and old.kind in TEMPORAL and new.places >= old.places
 
 
-def _create_index(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    assert alteration.index is not None
-    return (_index(alteration.index, situation),)
-
-
 def _index(index: Index, situation: Situation) -> Statement:
     sql = create_index(situation.live.name, index, situation.dialect)
     purpose = f"index {', '.join(index.columns)}"
     if not situation.live.plain:
         # Indexes of partitioned tables cannot be built concurrently.
-        return Statement(sql, purpose, lock="SHARE", scans=True)
+        return statement(Act.CREATE_INDEX, sql, purpose, situation.dialect)
     concurrently = sql.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
-    undo = _unfinished(index, situation)
-    return Statement(concurrently, purpose, transactional=False, lock=SHARE_UPDATE, scans=True, undo=undo)
+    made = statement(Act.CREATE_INDEX_CONCURRENTLY, concurrently, purpose, situation.dialect)
+    return replace(made, undo=_unfinished(index, situation))
 
 
 def _unfinished(index: Index, situation: Situation) -> tuple[str, str]:
@@ -127,33 +138,30 @@ def _unfinished(index: Index, situation: Situation) -> tuple[str, str]:
     return there, f"DROP INDEX CONCURRENTLY {name}"
 
 
-def _drop_index(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def _drop_index(alteration: kinds.DropIndex, situation: Situation) -> tuple[Statement, ...]:
     index = alteration.index
-    assert index is not None
     if index.constraint:
         drop = alter(situation, f"DROP CONSTRAINT {ident(index.name or '')}")
-        return (Statement(drop, f"drop the constraint {index.name}", lock=EXCLUSIVE),)
-    (statement,) = words.drop_index(alteration, situation) or ()
+        return one(Act.DROP_CONSTRAINT, situation, drop, f"drop the constraint {index.name}")
     if not situation.live.plain:
-        return (replace(statement, lock=EXCLUSIVE),)
-    sql = statement.sql.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
-    return (replace(statement, sql=sql, transactional=False, lock=SHARE_UPDATE),)
+        return statements.drop_index(alteration, situation) or ()
+    sql = f"DROP INDEX CONCURRENTLY {index_in_schema(index, situation)}"
+    return one(Act.DROP_INDEX_CONCURRENTLY, situation, sql, f"drop index {index.name}")
 
 
-def _add_key(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    live, key = situation.live, alteration.key
+def _add_key(key: tuple[str, ...], situation: Situation) -> tuple[Statement, ...]:
+    live = situation.live
     if not live.plain:
-        action = f"ADD PRIMARY KEY ({idents(key)})"
-        return (Statement(alter(situation, action), "add the primary key", lock=EXCLUSIVE, scans=True),)
+        return one(Act.ADD_KEY, situation, alter(situation, f"ADD PRIMARY KEY ({idents(key)})"), "add the primary key")
     index, name = Index(key, unique=True, name=key_index(live.name)), ident(key_name(situation))
     built = [i for i in (replace(index, name=key_name(situation)), index) if i in situation.renamed_live.indexes]
     build = () if built else (_index(index, situation),)
     used = ident((built or [index])[0].name or "")
     use = alter(situation, f"ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {used}")
     return (
-        *(statement for column in key if _may_be_null(column, situation) for statement in require(column, situation)),
+        *(required for column in key if _may_be_null(column, situation) for required in require(column, situation)),
         *build,
-        Statement(use, "make it the primary key", lock=EXCLUSIVE),
+        *one(Act.ADD_KEY_BY_INDEX, situation, use, "make it the primary key"),
     )
 
 
@@ -167,59 +175,50 @@ def _may_be_null(column: str, situation: Situation) -> bool:
     return live is not None and live.nullable
 
 
-def _alter_generation(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def _alter_generation(alteration: kinds.AlterGeneration, situation: Situation) -> tuple[Statement, ...]:
     """A computed column is made anew by versions that cannot give it another expression; a counter counts on."""
-    assert alteration.was is not None
-    was, now = alteration.was.default, alteration.column.default
-    name = alteration.column.name
+    was, now, name = alteration.was.default, alteration.now.default, alteration.name
     if way(was) == way(now) == "computed":
-        return _computed_anew(alteration.was, alteration.column, situation)
+        return _computed_anew(alteration.was, alteration.now, situation)
     if now is None:
         action = "DROP EXPRESSION" if way(was) == "computed" else "DROP IDENTITY"
     else:
         action = f"SET {now.upper().partition(' AS IDENTITY')[0]}" if was else f"ADD {now}"
-    statements = words.one(alter(situation, f"ALTER COLUMN {ident(name)} {action}"), f"alter {name}", EXCLUSIVE)
-    return statements if was else (*statements, _counted_on(alteration.column, situation))
+    sql = alter(situation, f"ALTER COLUMN {ident(name)} {action}")
+    altered = one(Act.ALTER_GENERATION, situation, sql, f"alter {name}")
+    return altered if was else (*altered, *_counted_on(alteration.now, situation))
 
 
 def _computed_anew(was: Column, now: Column, situation: Situation) -> tuple[Statement, ...]:
+    purpose = f"compute {now.name} anew"
     if situation.live.recomputes and is_stored(was.default) == is_stored(now.default):
         action = f"ALTER COLUMN {ident(now.name)} SET EXPRESSION AS ({expression(now.default)})"
-        return (Statement(alter(situation, action), f"compute {now.name} anew", lock=EXCLUSIVE, rewrites=True),)
+        return one(Act.COMPUTE_ANEW, situation, alter(situation, action), purpose)
     added = column_definition(replace(now, own=was.own, nullable=True), situation.dialect)
     action = f"DROP COLUMN {ident(now.name)}, ADD COLUMN {added}"
-    made = Statement(alter(situation, action), f"compute {now.name} anew", lock=EXCLUSIVE, rewrites=True)
+    made = one(Act.COMPUTE_ANEW, situation, alter(situation, action), purpose)
     comment = was.comment if now.comment is None else None
-    kept = Alteration("comment_column", was, now, comment=comment)
-    told = words.comment_column(kept, situation) if comment else ()
-    return (made, *told)
+    kept = kinds.CommentColumn(was, now, comment)
+    return (*made, *(statements.comment_column(kept, situation) if comment else ()))
 
 
-def _counted_on(column: Column, situation: Situation) -> Statement:
+def _counted_on(column: Column, situation: Situation) -> tuple[Statement, ...]:
     """The numbers that are there are taken."""
     name, held = text(column.name, situation.dialect), ident(column.name)
     found = table(situation.live.name)
     last = f"SELECT greatest(max({held}), 0) + 1 FROM {found}"
     counter = f"pg_get_serial_sequence({text(found, situation.dialect)}, {name})"
-    return Statement(f"SELECT setval({counter}, ({last}), false)", f"count on in {column.name}", scans=True)
+    return one(Act.COUNT_ON, situation, f"SELECT setval({counter}, ({last}), false)", f"count on in {column.name}")
 
 
-def _drop_key(_: Alteration, situation: Situation) -> tuple[Statement, ...]:
+def _drop_key(situation: Situation) -> tuple[Statement, ...]:
     name = situation.live.key_name or key_name(situation)
-    drop = alter(situation, f"DROP CONSTRAINT {ident(name)}")
-    return (Statement(drop, "drop the primary key", lock=EXCLUSIVE),)
-
-
-def _comment(found: Words) -> Words:
-    def comment(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
-        return tuple(replace(s, lock=SHARE_UPDATE) for s in found(alteration, situation) or ())
-
-    return comment
+    return one(Act.DROP_KEY, situation, alter(situation, f"DROP CONSTRAINT {ident(name)}"), "drop the primary key")
 
 
 def _tells(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
     """What goes with a column, what changes with it, and what a change of type costs others on a large table."""
-    heirs = has_heirs(situation.live) and (alteration.was or alteration.now)
+    heirs = has_heirs(situation.live) and isinstance(alteration, kinds.ColumnAlteration)
     return (*((_WITH_HEIRS,) if heirs else ()), *_tells_of_column(alteration, situation))
 
 
@@ -227,11 +226,15 @@ _WITH_HEIRS = "tables that inherit from it change with it: declare them so too, 
 
 
 def _tells_of_column(alteration: Alteration, situation: Situation) -> tuple[str, ...]:
-    was, now = alteration.was, alteration.now
-    if alteration.kind == "drop_column" and was is not None and was.beyond:
-        return (f"what hangs on it goes too, or keeps it from going: {', '.join(was.beyond)}",)
-    if alteration.kind != "alter_type" or was is None or now is None:
-        return ()
+    match alteration:
+        case kinds.DropColumn(was) if was.beyond:
+            return (f"what hangs on it goes too, or keeps it from going: {', '.join(was.beyond)}",)
+        case kinds.AlterType(was, now):
+            return _tells_of_type(was, now, situation)
+    return ()
+
+
+def _tells_of_type(was: Column, now: Column, situation: Situation) -> tuple[str, ...]:
     if not is_large(situation) or keeps_bytes(was.type, now.type):
         return ()
     if found := borne(was, situation):
@@ -245,30 +248,59 @@ def _tells_of_column(alteration: Alteration, situation: Situation) -> tuple[str,
 
 def _drop_table(live: Table, dialect: Dialect) -> tuple[Statement, ...]:
     """A function that an apply left does not go with the table whose trigger it was."""
-    found = tuple(replace(statement, lock=EXCLUSIVE) for statement in words.drop_table(live, dialect))
-    left = (entry.name for entry in live.leftovers if entry.kind == "function")
-    return (*found, *(Statement(f"DROP FUNCTION {name}", "clear away what an apply left") for name in left))
+    left = (f"DROP FUNCTION {entry.name}" for entry in live.leftovers if entry.kind == "function")
+    cleared = (statement(Act.DROP_FUNCTION, sql, "clear away what an apply left", dialect) for sql in left)
+    return (*statements.drop_table(live, dialect), *cleared)
+
+
+def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement, ...]:
+    if isinstance(alteration, kinds.ColumnAlteration):
+        return _of_column(alteration, situation)
+    match alteration:
+        case kinds.AddKey(key):
+            return _add_key(key, situation)
+        case kinds.DropKey():
+            return _drop_key(situation)
+        case kinds.CreateIndex(index):
+            return (_index(index, situation),)
+        case kinds.DropIndex():
+            return _drop_index(alteration, situation)
+        case kinds.CommentTable():
+            return statements.comment_table(alteration, situation)
+        case kinds.DropLeftovers():
+            return drop_leftovers(situation)
+        case kinds.AlterPartitions():
+            raise AssertionError(alteration)
+    assert_never(alteration)
+
+
+def _of_column(alteration: kinds.ColumnAlteration, situation: Situation) -> tuple[Statement, ...]:
+    match alteration:
+        case kinds.AddColumn():
+            return _add_column(alteration, situation)
+        case kinds.DropColumn():
+            return statements.drop_column(alteration, situation)
+        case kinds.RenameColumn():
+            return statements.rename_column(alteration, situation)
+        case kinds.AlterType():
+            return _alter_type(alteration, situation)
+        case kinds.SetDefault():
+            return statements.set_default(alteration, situation)
+        case kinds.DropDefault():
+            return statements.drop_default(alteration, situation)
+        case kinds.SetNotNull():
+            return require(alteration.name, situation)
+        case kinds.DropNotNull():
+            return statements.drop_not_null(alteration, situation)
+        case kinds.AlterGeneration():
+            return _alter_generation(alteration, situation)
+        case kinds.CommentColumn():
+            return statements.comment_column(alteration, situation)
+    assert_never(alteration)
 
 
 POSTGRES = Engine(
-    {
-        "drop_leftovers": drop_leftovers,
-        "add_column": _brief(words.add_column),
-        "drop_column": _brief(words.drop_column),
-        "rename_column": _brief(words.rename_column),
-        "alter_type": _alter_type,
-        "set_default": _brief(words.set_default),
-        "drop_default": _brief(words.drop_default),
-        "set_not_null": _set_not_null,
-        "drop_not_null": _brief(words.drop_not_null),
-        "alter_generation": _alter_generation,
-        "add_key": _add_key,
-        "drop_key": _drop_key,
-        "create_index": _create_index,
-        "drop_index": _drop_index,
-        "comment_table": _comment(words.comment_table),
-        "comment_column": _comment(words.comment_column),
-    },
+    _statements,
     drop=_drop_table,
     refuses=refuses,
     keeps=keeps,

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from flowc.catalog import Leftover
-from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE
-from flowc.compiler.migrate.words import alter
+from flowc.compiler.migrate.alteration import Situation
+from flowc.compiler.migrate.facts import Act, statement
+from flowc.compiler.migrate.statements import alter
 from flowc.compiler.quote import ident, table
 from flowc.migration import Statement
 
-_ORDER = ("trigger", "function", "constraint", "column")
+_ACTS = {
+    "trigger": Act.DROP_TRIGGER,
+    "function": Act.DROP_FUNCTION,
+    "constraint": Act.DROP_CONSTRAINT,
+    "column": Act.DROP_COLUMN,
+}
+"""By kind of what is left, in the order in which it goes: each may hang on the ones after it."""
 
 
-def drop_leftovers(_: Alteration, situation: Situation) -> tuple[Statement, ...]:
-    """Drops all of it, whatever the specs say by now. Each may hang on the ones after it."""
-    left = sorted(situation.live.leftovers, key=lambda entry: _ORDER.index(entry.kind))
-    return tuple(Statement(_drop_leftover(e, situation), f"drop {e.name}", lock=EXCLUSIVE) for e in left)
+def drop_leftovers(situation: Situation) -> tuple[Statement, ...]:
+    """Drops all of it, whatever the specs say by now."""
+    left = sorted(situation.live.leftovers, key=lambda entry: list(_ACTS).index(entry.kind))
+    return tuple(statement(_ACTS[e.kind], _sql(e, situation), f"drop {e.name}", situation.dialect) for e in left)
 
 
-def _drop_leftover(entry: Leftover, situation: Situation) -> str:
+def _sql(entry: Leftover, situation: Situation) -> str:
     if entry.kind == "function":
         return f"DROP FUNCTION {entry.name}"
     if entry.kind == "trigger":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from typing import assert_never
 
 from flowc.catalog import Column, Index, Table
+from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate.alteration import Alteration, Situation
-from flowc.compiler.migrate.bound import FOREIGN, alike, from_others, hindered, not_whole, unordered
 from flowc.compiler.migrate.engines.postgres_require import require_name
+from flowc.compiler.migrate.refusals import FOREIGN, alike, from_others, hindered, not_whole, unordered
 from flowc.compiler.tables.made import is_stored, way
 
 _INHERITED = "a table that it is inherited from"
@@ -16,8 +18,40 @@ _IDENTITY = "AS IDENTITY"
 
 def refuses(alteration: Alteration, situation: Situation) -> str | None:
     """Why an alteration cannot be made, in words."""
-    found = _REFUSALS.get(alteration.kind)
-    return (found(alteration, situation) if found else None) or _of_type(alteration, situation)
+    return _refused(alteration, situation) or _of_type(alteration, situation)
+
+
+def _refused(alteration: Alteration, situation: Situation) -> str | None:
+    match alteration:
+        case kinds.AlterType(was, now):
+            return _alter_type(was, now, situation)
+        case kinds.DropColumn(was):
+            own = (words for words in was.bound if not words.startswith(FOREIGN))
+            return hindered("drop", was.name, (*own, *from_others(was.bound)))
+        case kinds.RenameColumn(was):
+            return hindered("rename", was.name, (words for words in was.bound if words == _INHERITED))
+        case kinds.DropNotNull(was):
+            return _drop_not_null(was)
+        case kinds.SetNotNull(was):
+            return _set_not_null(was)
+        case kinds.AlterGeneration(was, now):
+            return _alter_generation(was, now, situation)
+        case kinds.DropKey(key):
+            return hindered("drop the key", ", ".join(key), _pointed_at(key, situation))
+        case kinds.DropIndex(index):
+            needed = index.columns if index.unique and not _has_twin(index, situation) else ()
+            return hindered("drop the index", index.name or "", _pointed_at(needed, situation))
+        case kinds.CreateIndex(index):
+            undivided = not_whole(index.columns, situation) if index.unique else None
+            return unordered(index, situation, _UNORDERED) or undivided
+        case kinds.AddKey(key):
+            return not_whole(key, situation)
+        case (
+            kinds.AddColumn() | kinds.SetDefault() | kinds.DropDefault() | kinds.CommentColumn()
+            | kinds.CommentTable() | kinds.AlterPartitions() | kinds.DropLeftovers()
+        ):  # fmt: skip
+            return None
+    assert_never(alteration)
 
 
 def keeps(live: Table) -> str | None:
@@ -35,13 +69,11 @@ def has_heirs(live: Table) -> bool:
 
 def _of_type(alteration: Alteration, situation: Situation) -> str | None:
     made = [words for words in situation.live.beyond if words.startswith("a type that the table is of")]
-    shape = alteration.kind in ("add_column", "drop_column", "alter_type", "rename_column")
+    shape = isinstance(alteration, kinds.AddColumn | kinds.DropColumn | kinds.AlterType | kinds.RenameColumn)
     return hindered("change", situation.label, made) if shape else None
 
 
-def _alter_type(alteration: Alteration, situation: Situation) -> str | None:
-    was, now = alteration.was, alteration.column
-    assert was is not None
+def _alter_type(was: Column, now: Column, situation: Situation) -> str | None:
     if (was.default or "").startswith("GENERATED ALWAYS AS ("):
         return "the column is computed from others: change it by hand"
     if _IDENTITY in (was.default or "") and not now.type.is_integer:
@@ -68,35 +100,19 @@ def _of_another_type(was: Column, now: Column, situation: Situation) -> Iterator
     yield from (f"index {index.name}" for index in particular)
 
 
-def _drop_column(alteration: Alteration, situation: Situation) -> str | None:
-    was = alteration.column
-    own = (words for words in was.bound if not words.startswith(FOREIGN))
-    return hindered("drop", was.name, (*own, *from_others(was.bound)))
+def _drop_not_null(was: Column) -> str | None:
+    numbered = [was.default or ""] if _IDENTITY in (was.default or "") else []
+    inherited = [words for words in was.bound if words == _INHERITED]
+    return hindered("let NULL be in", was.name, numbered + inherited)
 
 
-def _rename_column(alteration: Alteration, _: Situation) -> str | None:
-    assert alteration.was is not None
-    inherited = (words for words in alteration.was.bound if words == _INHERITED)
-    return hindered("rename", alteration.was.name, inherited)
+def _set_not_null(was: Column) -> str | None:
+    name = require_name(was.name)
+    taken = [f"constraint {name}" for words in was.beyond if words.startswith(f"constraint {name} on ")]
+    return hindered("require", was.name, taken)
 
 
-def _drop_not_null(alteration: Alteration, _: Situation) -> str | None:
-    assert alteration.was is not None
-    numbered = [alteration.was.default or ""] if _IDENTITY in (alteration.was.default or "") else []
-    inherited = [words for words in alteration.was.bound if words == _INHERITED]
-    return hindered("let NULL be in", alteration.was.name, numbered + inherited)
-
-
-def _set_not_null(alteration: Alteration, _: Situation) -> str | None:
-    assert alteration.was is not None
-    name = require_name(alteration.was.name)
-    taken = [f"constraint {name}" for words in alteration.was.beyond if words.startswith(f"constraint {name} on ")]
-    return hindered("require", alteration.was.name, taken)
-
-
-def _alter_generation(alteration: Alteration, situation: Situation) -> str | None:
-    was, now = alteration.was, alteration.column
-    assert was is not None
+def _alter_generation(was: Column, now: Column, situation: Situation) -> str | None:
     if way(was.default) == way(now.default) == "computed":
         if situation.live.recomputes and is_stored(was.default) == is_stored(now.default):
             return None
@@ -123,26 +139,6 @@ _USED = ("column ", "function ", "type ", "the type ", "the domain ", "operator 
 """What a computed column uses, and its type, which it keeps."""
 
 
-def _drop_key(alteration: Alteration, situation: Situation) -> str | None:
-    columns = (situation.live.column(situation.old_name(name)) for name in alteration.key)
-    return hindered("drop the key", ", ".join(alteration.key), _pointed_at(columns))
-
-
-def _drop_index(alteration: Alteration, situation: Situation) -> str | None:
-    index = alteration.index
-    assert index is not None
-    columns = (situation.live.column(situation.old_name(name)) for name in index.columns)
-    needed = index.unique and not _has_twin(index, situation)
-    return hindered("drop the index", index.name or "", _pointed_at(columns)) if needed else None
-
-
-def _create_index(alteration: Alteration, situation: Situation) -> str | None:
-    index = alteration.index
-    assert index is not None
-    undivided = not_whole(index.columns, situation) if index.unique else None
-    return unordered(index, situation, _UNORDERED) or undivided
-
-
 _UNORDERED = ("point", "line", "lseg", "box", "path", "polygon", "circle", "xml", "json")
 
 
@@ -151,20 +147,8 @@ def _has_twin(index: Index, situation: Situation) -> bool:
     return set(index.columns) == set(situation.renamed_live.primary_key)
 
 
-def _pointed_at(columns: Iterator[Column | None]) -> Iterator[str]:
-    for column in columns:
+def _pointed_at(columns: Iterable[str], situation: Situation) -> Iterator[str]:
+    """The foreign keys of other tables to these columns, which are named as they will be."""
+    for name in columns:
+        column = situation.live.column(situation.old_name(name))
         yield from from_others(column.bound) if column is not None else ()
-
-
-_REFUSALS: Mapping[str, Callable[[Alteration, Situation], str | None]] = {
-    "alter_type": _alter_type,
-    "drop_column": _drop_column,
-    "rename_column": _rename_column,
-    "drop_not_null": _drop_not_null,
-    "set_not_null": _set_not_null,
-    "alter_generation": _alter_generation,
-    "drop_key": _drop_key,
-    "drop_index": _drop_index,
-    "create_index": _create_index,
-    "add_key": lambda alteration, situation: not_whole(alteration.key, situation),
-}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from flowc.catalog import REQUIRED_MARK
 from flowc.compiler.migrate.alteration import Situation
-from flowc.compiler.migrate.words import alter
+from flowc.compiler.migrate.facts import Act, statement
+from flowc.compiler.migrate.statements import alter
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.ddl import made_name
 from flowc.migration import Statement
-
-EXCLUSIVE = "ACCESS EXCLUSIVE"
-SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE"
 
 
 def require_name(column: str) -> str:
@@ -21,16 +19,14 @@ def require_name(column: str) -> str:
 def require(column: str, situation: Situation) -> tuple[Statement, ...]:
     """Makes a column NOT NULL. PostgreSQL believes a validated constraint and does not read the table under a lock."""
     name, quoted = ident(require_name(column)), ident(column)
-
-    def statement(action: str, purpose: str) -> Statement:
-        return Statement(alter(situation, action), purpose, lock=EXCLUSIVE)
-
-    validate = alter(situation, f"VALIDATE CONSTRAINT {name}")
+    add = f"ADD CONSTRAINT {name} CHECK ({quoted} IS NOT NULL) NOT VALID"
     mark = f"COMMENT ON CONSTRAINT {name} ON {table(situation.live.name)} IS {text(REQUIRED_MARK, situation.dialect)}"
-    return (
-        statement(f"ADD CONSTRAINT {name} CHECK ({quoted} IS NOT NULL) NOT VALID", f"refuse new rows without {column}"),
-        Statement(mark, "mark it as flowc's", lock="ACCESS SHARE"),
-        Statement(validate, "look at the rows that are there", transactional=False, lock=SHARE_UPDATE, scans=True),
-        statement(f"ALTER COLUMN {quoted} SET NOT NULL", f"require {column}"),
-        statement(f"DROP CONSTRAINT {name}", "the column says it now"),
+    require = alter(situation, f"ALTER COLUMN {quoted} SET NOT NULL")
+    steps = (
+        (Act.ADD_CHECK, alter(situation, add), f"refuse new rows without {column}"),
+        (Act.COMMENT_CHECK, mark, "mark it as flowc's"),
+        (Act.VALIDATE_CHECK, alter(situation, f"VALIDATE CONSTRAINT {name}"), "look at the rows that are there"),
+        (Act.SET_NOT_NULL_PROVEN, require, f"require {column}"),
+        (Act.DROP_CONSTRAINT, alter(situation, f"DROP CONSTRAINT {name}"), "the column says it now"),
     )
+    return tuple(statement(*step, situation.dialect) for step in steps)

@@ -6,14 +6,15 @@ is known to hold the same value in both. A column that bears what the second one
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import md5
 
 from flowc.catalog import SHADOW_MARK, Column, Table, counts
 from flowc.compiler.migrate.alteration import Situation
 from flowc.compiler.migrate.compare import SHADOW
-from flowc.compiler.migrate.engines.postgres_require import EXCLUSIVE
+from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.retype import Retype, retype
-from flowc.compiler.migrate.words import alter
+from flowc.compiler.migrate.statements import alter
 from flowc.compiler.quote import ident, table, text
 from flowc.compiler.tables.ddl import column_definition
 from flowc.migration import Statement
@@ -53,11 +54,10 @@ def shadow(was: Column, now: Column, situation: Situation) -> tuple[Statement, .
     found = retype(was, Column(now.name, now.type), situation)
     return (
         *_expand(was, Column(new, now.type), found.value, situation),
-        Statement(_fill(was.name, new, situation), "fill it piece by piece", transactional=False,
-                  lock="ROW EXCLUSIVE", rewrites=True, scans=True),
+        statement(Act.FILL_COLUMN, _fill(was.name, new, situation), "fill it piece by piece", situation.dialect),
         *_prove(was, now, found, situation),
         *_swap(was, now, new, situation),
-    )  # fmt: skip
+    )
 
 
 def _names(column: str, situation: Situation) -> tuple[str, str]:
@@ -74,13 +74,15 @@ def _expand(was: Column, new: Column, value: str, situation: Situation) -> tuple
     hang = f"CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {live} FOR EACH ROW EXECUTE FUNCTION {function}()"
     add = alter(situation, f"ADD COLUMN {column_definition(new, dialect)}")
     always = alter(situation, f"ENABLE ALWAYS TRIGGER {trigger}")
-    return (
-        Statement(add, "a second column of the new type", lock=EXCLUSIVE),
-        Statement(comment, "mark it as flowc's", lock=EXCLUSIVE),
-        Statement(_function(function, was.name, new.name, value, situation), "what keeps it up to date"),
-        Statement(hang, "keep it up to date", lock=EXCLUSIVE),
-        Statement(always, "for rows that a replica is sent, too", lock=EXCLUSIVE),
+    made = _function(function, was.name, new.name, value, situation)
+    steps = (
+        (Act.ADD_COLUMN, add, "a second column of the new type"),
+        (Act.COMMENT, comment, "mark it as flowc's"),
+        (Act.MAKE_FUNCTION, made, "what keeps it up to date"),
+        (Act.CREATE_TRIGGER, hang, "keep it up to date"),
+        (Act.ENABLE_TRIGGER, always, "for rows that a replica is sent, too"),
     )
+    return tuple(statement(*step, dialect) for step in steps)
 
 
 def _function(function: str, old: str, new: str, value: str, situation: Situation) -> str:
@@ -128,10 +130,9 @@ def _prove(was: Column, now: Column, found: Retype, situation: Situation) -> tup
     )
     lock = f"LOCK TABLE {live} IN ACCESS EXCLUSIVE MODE"
     bare = Table(situation.live.name, (was,))
-    return (
-        Statement(lock, "let nobody write while all values are compared", lock=EXCLUSIVE, bare=bare),
-        Statement(f"DO {text(body, dialect)}", "compare all values", lock=EXCLUSIVE, scans=True),
-    )
+    locked = statement(Act.LOCK_TABLE, lock, "let nobody write while all values are compared", dialect)
+    compared = statement(Act.COMPARE_COLUMNS, f"DO {text(body, dialect)}", "compare all values", dialect)
+    return (replace(locked, bare=bare), compared)
 
 
 def _swap(was: Column, now: Column, new: str, situation: Situation) -> tuple[Statement, ...]:
@@ -139,16 +140,16 @@ def _swap(was: Column, now: Column, new: str, situation: Situation) -> tuple[Sta
     live, column = table(situation.live.name), ident(now.name)
     function, trigger = _names(was.name, situation)
     comment = "NULL" if was.comment is None else text(was.comment, situation.dialect)
+    new_column = alter(situation, f"RENAME COLUMN {ident(new)} TO {column}")
+    required = alter(situation, f"ALTER COLUMN {column} SET NOT NULL")
+    default = alter(situation, f"ALTER COLUMN {column} SET DEFAULT {now.default}")
     steps = [
-        (f"DROP TRIGGER {trigger} ON {live}", "stop keeping up"),
-        (f"DROP FUNCTION {function}()", "clear away"),
-        (alter(situation, f"DROP COLUMN {ident(was.name)}"), "the old column goes"),
-        (alter(situation, f"RENAME COLUMN {ident(new)} TO {column}"), "the new one takes its place"),
-        (f"COMMENT ON COLUMN {live}.{column} IS {comment}", "with its comment"),
+        (Act.DROP_TRIGGER, f"DROP TRIGGER {trigger} ON {live}", "stop keeping up"),
+        (Act.DROP_FUNCTION, f"DROP FUNCTION {function}()", "clear away"),
+        (Act.DROP_COLUMN, alter(situation, f"DROP COLUMN {ident(was.name)}"), "the old column goes"),
+        (Act.RENAME_COLUMN, new_column, "the new one takes its place"),
+        (Act.COMMENT, f"COMMENT ON COLUMN {live}.{column} IS {comment}", "with its comment"),
     ]
-    kept = [("NOT NULL", "as it is required")] if not (was.nullable or now.nullable) else []
-    kept += [(f"DEFAULT {now.default}", "with its default")] if now.default is not None else []
-    steps += [(alter(situation, f"ALTER COLUMN {column} SET {what}"), purpose) for what, purpose in kept]
-    return tuple(
-        Statement(sql, purpose, lock=EXCLUSIVE, scans=purpose == "as it is required") for sql, purpose in steps
-    )
+    steps += [] if was.nullable or now.nullable else [(Act.SET_NOT_NULL, required, "as it is required")]
+    steps += [] if now.default is None else [(Act.SET_DEFAULT, default, "with its default")]
+    return tuple(statement(*step, situation.dialect) for step in steps)

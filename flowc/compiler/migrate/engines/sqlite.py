@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import assert_never
 
 from flowc.catalog import counts, names_word
-from flowc.compiler.migrate import words
+from flowc.compiler.migrate import alteration as kinds
+from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.facts import Act, statement
 from flowc.compiler.migrate.rebuild import rebuild
-from flowc.compiler.migrate.words import Engine, is_constant
+from flowc.compiler.migrate.statements import Engine, is_constant
 from flowc.compiler.quote import text
 from flowc.compiler.tables.made import is_stored, way
 from flowc.migration import Precheck, Statement
 
 
-def _add_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
-    column = alteration.column
+def _add_column(alteration: kinds.AddColumn, situation: Situation) -> tuple[Statement, ...] | None:
+    column = alteration.now
     # SQLite computes a column that is not stored when it is read.
     computed = counts(column.default) and not (column.default or "").endswith("STORED")
     constant = computed or column.default is None or is_constant(column.default)
     if not constant or (not column.nullable and column.default is None):
         return None
-    return words.add_column(alteration, situation)
+    return statements.add_column(alteration, situation)
 
 
-def _drop_column(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
-    name = alteration.column.name
+def _drop_column(alteration: kinds.DropColumn, situation: Situation) -> tuple[Statement, ...] | None:
+    name = alteration.name
     used = name in situation.live.primary_key or any(name in index.columns for index in situation.live.indexes)
-    return None if used else words.drop_column(alteration, situation)
+    return None if used else statements.drop_column(alteration, situation)
 
 
-def _alter_generation(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+def _alter_generation(alteration: kinds.AlterGeneration, situation: Situation) -> tuple[Statement, ...] | None:
     """What is computed when it is read may go and come again."""
-    assert alteration.was is not None
-    kept = (alteration.was.default, alteration.column.default)
+    kept = (alteration.was.default, alteration.now.default)
     if any(way(default) != "computed" or is_stored(default) for default in kept):
         return None
-    dropped = _drop_column(alteration, situation)
-    return (*dropped, *words.add_column(alteration, situation)) if dropped else None
+    dropped = _drop_column(kinds.DropColumn(alteration.was), situation)
+    return (*dropped, *statements.add_column(kinds.AddColumn(alteration.now), situation)) if dropped else None
 
 
 def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[Statement, ...]:
@@ -46,25 +48,30 @@ def _rebuild(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple
     Indexes and triggers are made again from SQLite's own text, and only then are columns renamed: SQLite changes the
     names in all of them itself. Indexes that are new come last, for they have the new names.
     """
-    before = situation.unrenamed
-    kept = tuple(_unrenamed(a, situation) for a in alterations if a.kind not in _LATER)
+    before, dialect = situation.unrenamed, situation.dialect
+    kept = tuple(_unrenamed(a, situation) for a in alterations if not isinstance(a, _LATER))
     _, *triggers = situation.live.create_sql or ("",)
     return (
-        Statement("PRAGMA legacy_alter_table = ON", "leave views and foreign keys as they are written"),
+        statement(
+            Act.SET_PRAGMA,
+            "PRAGMA legacy_alter_table = ON",
+            "leave views and foreign keys as they are written",
+            dialect,
+        ),
         *rebuild(before, kept),
-        *(Statement(sql, "make a trigger again") for sql in triggers),
-        Statement("PRAGMA legacy_alter_table = OFF", "and back"),
-        *(s for a in alterations if a.kind == "rename_column" for s in words.rename_column(a, situation)),
-        *(s for a in alterations if a.kind == "create_index" for s in words.make_index(a, situation)),
+        *(statement(Act.CREATE_TRIGGER, sql, "make a trigger again", dialect) for sql in triggers),
+        statement(Act.SET_PRAGMA, "PRAGMA legacy_alter_table = OFF", "and back", dialect),
+        *(s for a in alterations if isinstance(a, kinds.RenameColumn) for s in statements.rename_column(a, situation)),
+        *(s for a in alterations if isinstance(a, kinds.CreateIndex) for s in statements.make_index(a, situation)),
     )
 
 
-_LATER = ("rename_column", "create_index")
+_LATER = (kinds.RenameColumn, kinds.CreateIndex)
 """What is done once the table has been made anew."""
 
 
 def _unrenamed(alteration: Alteration, situation: Situation) -> Alteration:
-    if alteration.index is None:
+    if not isinstance(alteration, kinds.DropIndex):
         return alteration
     columns = tuple(map(situation.old_name, alteration.index.columns))
     return replace(alteration, index=replace(alteration.index, columns=columns))
@@ -72,7 +79,7 @@ def _unrenamed(alteration: Alteration, situation: Situation) -> Alteration:
 
 def _loses(situation: Situation, alterations: tuple[Alteration, ...]) -> tuple[str, ...]:
     """Triggers that name a column that goes; SQLite finds out only when one of them runs."""
-    gone = [a.column.name for a in alterations if a.kind == "drop_column"]
+    gone = [a.name for a in alterations if isinstance(a, kinds.DropColumn)]
     _, *triggers = situation.live.create_sql or ("",)
     bound = [sql for sql in triggers if any(names_word(sql, name) for name in gone)]
     return tuple(" ".join(sql.split()[1:3]).lower() for sql in bound)
@@ -89,16 +96,27 @@ def _unchanged(situation: Situation) -> tuple[Precheck, ...]:
     return (Precheck(f"SELECT count(*) FROM sqlite_master WHERE {found}", message, again, told=False),)
 
 
-SQLITE = Engine(
-    {
-        "add_column": _add_column,
-        "drop_column": _drop_column,
-        "rename_column": words.rename_column,
-        "alter_generation": _alter_generation,
-        "create_index": words.make_index,
-        "drop_index": words.drop_index,
-    },
-    rebuild=_rebuild,
-    loses=_loses,
-    unchanged=_unchanged,
-)
+def _statements(alteration: Alteration, situation: Situation) -> tuple[Statement, ...] | None:
+    match alteration:
+        case kinds.AddColumn():
+            return _add_column(alteration, situation)
+        case kinds.DropColumn():
+            return _drop_column(alteration, situation)
+        case kinds.RenameColumn():
+            return statements.rename_column(alteration, situation)
+        case kinds.AlterGeneration():
+            return _alter_generation(alteration, situation)
+        case kinds.CreateIndex():
+            return statements.make_index(alteration, situation)
+        case kinds.DropIndex():
+            return statements.drop_index(alteration, situation)
+        case (
+            kinds.AlterType() | kinds.SetDefault() | kinds.DropDefault() | kinds.SetNotNull() | kinds.DropNotNull()
+            | kinds.CommentColumn() | kinds.AddKey() | kinds.DropKey() | kinds.AlterPartitions() | kinds.CommentTable()
+            | kinds.DropLeftovers()
+        ):  # fmt: skip
+            return None
+    assert_never(alteration)
+
+
+SQLITE = Engine(_statements, rebuild=_rebuild, loses=_loses, unchanged=_unchanged)

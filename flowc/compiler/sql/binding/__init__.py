@@ -15,7 +15,7 @@ from flowc.catalog import TableName
 from flowc.compiler.sql.binding.catalog import postgres
 from flowc.compiler.sql.binding.frame import Frame, Judge, Source
 from flowc.compiler.sql.binding.mysql import MysqlQueries
-from flowc.compiler.sql.binding.mysqlwords import check_words
+from flowc.compiler.sql.binding.mysqltokens import check_words
 from flowc.compiler.sql.binding.queries import Queries
 from flowc.compiler.sql.binding.text import literal
 from flowc.compiler.sql.binding.types import declared

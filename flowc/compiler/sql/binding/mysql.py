@@ -14,7 +14,7 @@ from flowc.compiler.sql.binding.callrules import arguments
 from flowc.compiler.sql.binding.expressions import column
 from flowc.compiler.sql.binding.frame import Fields, Frame
 from flowc.compiler.sql.binding.mysqlcatalog import MysqlFunction, mysql
-from flowc.compiler.sql.binding.mysqlwords import is_reserved, is_unit
+from flowc.compiler.sql.binding.mysqltokens import is_reserved, is_unit
 from flowc.compiler.sql.binding.queries import Queries
 from flowc.compiler.sql.binding.resolve import Type
 from flowc.compiler.sql.binding.strangers import MYSQL, report_unknown

@@ -14,7 +14,7 @@ from flowc.compiler.dialects.mysql import MYSQL
 from flowc.compiler.sql.meaning.core import SAID, Rewrite, Test, Untranslatable, always, build, refused, type_of
 
 _TYPE = exp.DataType.Type
-_EXACT = MYSQL.binary_order.removeprefix(" COLLATE ")
+_EXACT = MYSQL.compare.binary_order.removeprefix(" COLLATE ")
 
 
 class Kind(StrEnum):

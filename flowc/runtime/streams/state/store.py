@@ -22,7 +22,14 @@ from flowc.runtime.connector import Database, require_transactions
 from flowc.runtime.renewal import is_old, renewed
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.state.contract import Checkpoint, Group, Restored
-from flowc.runtime.streams.state.words import checkpoint_text, intent_text, meant, read_checkpoint, read_intent, spelled
+from flowc.runtime.streams.state.encoding import (
+    checkpoint_text,
+    decoded,
+    encoded,
+    intent_text,
+    read_checkpoint,
+    read_intent,
+)
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.stream import StateSql
 from flowc.types import BIGINT, TEXT, DataType, Kind
@@ -155,7 +162,7 @@ class DatabaseStore:
 
     def _groups(self) -> Iterator[Group]:
         for row in self.database.query(self._filled("groups")).to_pylist():
-            yield Group(meant(row["operator"]), int(row["group_number"]), bytes(row["data"]))
+            yield Group(decoded(row["operator"]), int(row["group_number"]), bytes(row["data"]))
 
     def _intents(self, after: int, templates: Mapping[str, str] | None = None) -> Iterator[Intent]:
         template = (templates or self.sql.templates)["intents"]
@@ -234,7 +241,7 @@ class DatabaseStore:
 
     def _facts(self, templates: Mapping[str, str]) -> dict[str, str]:
         rows = self.database.query(templates["facts"].format()).to_pylist()
-        return {meant(row["name"]): meant(row["body"]) for row in rows}
+        return {decoded(row["name"]): decoded(row["body"]) for row in rows}
 
     def recalled(self) -> dict[str, str]:
         """What is remembered by name, for those who only watch: nothing is made."""
@@ -245,15 +252,15 @@ class DatabaseStore:
         """Adds facts, or replaces them."""
         with self._transaction():
             for name, value in facts.items():
-                self.database.execute(self._filled("forget", name=spelled(name)))
-                self.database.execute(self._filled("remember", name=spelled(name), body=spelled(value)))
+                self.database.execute(self._filled("forget", name=encoded(name)))
+                self.database.execute(self._filled("remember", name=encoded(name), body=encoded(value)))
 
     def _keep(self, point: Checkpoint, before: int) -> None:
         self._move("save", epoch=point.epoch, before=before, body=checkpoint_text(point))
         groups = sorted(point.groups, key=lambda group: group.operator)
         for operator, changed in groupby(groups, key=lambda group: group.operator):
             numbers = ", ".join(str(group.number) for group in changed)
-            self.database.execute(self._filled("drop", operator=spelled(operator), numbers=numbers))
+            self.database.execute(self._filled("drop", operator=encoded(operator), numbers=numbers))
         full = [group for group in groups if group.data]
         if full:
             self.database.ingest(self.sql.groups, _COLUMNS, self._batches(full), temporary=False)
@@ -263,7 +270,7 @@ class DatabaseStore:
             piece = groups[start : start + _PIECE]
             columns = (
                 [self.sql.project] * len(piece), [self.stream] * len(piece),
-                [spelled(group.operator) for group in piece],
+                [encoded(group.operator) for group in piece],
                 [group.number for group in piece], [group.data for group in piece],
             )  # fmt: skip
             arrays = [pa.array(values, of.type) for values, of in zip(columns, _SCHEMA, strict=True)]

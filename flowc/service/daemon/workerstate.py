@@ -12,7 +12,7 @@ from flowc.service.daemon.suspects import Suspects
 
 
 @dataclass
-class Minded:
+class WorkerState:
     """One worker. `status` is starting, running, degraded, restarting, failed or stopped."""
 
     job: Job

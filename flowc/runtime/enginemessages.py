@@ -15,7 +15,7 @@ _RAISED = re.compile(r"PyErr \{ type: <class 'flowc\.[\w.]+'>, value: \w+\((['\"
 """What a function of flowc's own raised inside of the engine."""
 
 
-def spoken(error: BaseException) -> str:
+def engine_message(error: BaseException) -> str:
     """An error's words on one line."""
     if (raised := _RAISED.search(str(error))) is not None:
         return raised[2]
@@ -81,6 +81,6 @@ def unrun(words: str) -> Unrun | None:
 
 def refused(error: BaseException) -> EngineError:
     """What is said of a query that the engine does not run."""
-    words = spoken(error)
+    words = engine_message(error)
     form = unrun(words)
     return EngineError(form.message if form else words, code="query-refused", help=form.helps[0] if form else None)

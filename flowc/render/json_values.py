@@ -14,24 +14,24 @@ from flowc.types import DataType
 _KINDS = (bool, int, float, str)
 
 
-def plain(value: object) -> object:
+def json_value(value: object) -> object:
     """`value` as dicts, lists and scalars. Where something was written is left out, and so is what is empty."""
     if value is None or (isinstance(value, _KINDS) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
-        return plain(value.value)
+        return json_value(value.value)
     if isinstance(value, (DataType, TableName)):
         return str(value)
     if isinstance(value, MappedText):
         return value.text
     if isinstance(value, Located):
-        return plain(value.value)
+        return json_value(value.value)
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): json_value(item) for key, item in value.items()}
     if is_dataclass(value):
         return _fields(value)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
+        return [json_value(item) for item in value]
     return str(value)
 
 
@@ -41,7 +41,7 @@ def _fields(value: object) -> dict[str, object]:
         item = getattr(value, field.name)
         if isinstance(item, MappedText) or _is_place(item) or item is None or item in ((), {}):
             continue
-        shown[field.name] = plain(item)
+        shown[field.name] = json_value(item)
     return shown
 
 
@@ -52,5 +52,5 @@ def _is_place(item: object) -> bool:
 
 
 def as_json(value: object) -> str:
-    """Indented JSON of `plain(value)`."""
-    return json_text(plain(value))
+    """Indented JSON of `json_value(value)`."""
+    return json_text(json_value(value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 
 from flowc.catalog import Index
-from flowc.compiler.migrate.alteration import Alteration, Situation
+from flowc.compiler.migrate.alteration import Alteration, AlterGeneration, Situation
 from flowc.compiler.tables.made import way
 from flowc.types import DataType, Kind
 
@@ -25,10 +25,9 @@ def hindered(verb: str, name: str, words: Iterable[str]) -> str | None:
 
 def made_by_engine(alteration: Alteration) -> str | None:
     """Why no engine changes how it makes the values of a column, or makes them from now on."""
-    if alteration.kind != "alter_generation":
+    if not isinstance(alteration, AlterGeneration):
         return None
-    assert alteration.was is not None
-    name, before, after = alteration.column.name, alteration.was.default, alteration.column.default
+    name, before, after = alteration.name, alteration.was.default, alteration.now.default
     if (way(before), way(after)) in _CHANGES and (way(after) or after is None):
         return None
     if after is None or (way(before) and not way(after)):

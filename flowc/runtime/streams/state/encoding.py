@@ -15,13 +15,13 @@ Value = TypeVar("Value")
 _BARE = ' {}[]",:.()<>/=+'
 
 
-def spelled(text: str) -> str:
+def encoded(text: str) -> str:
     """A text that can stand in a literal of every dialect."""
     return quote(text, safe=_BARE)
 
 
-def meant(text: str) -> str:
-    """The text that was spelled so."""
+def decoded(text: str) -> str:
+    """The text that was encoded."""
     return unquote(text)
 
 
@@ -33,7 +33,7 @@ def intent_text(intent: Intent) -> str:
 
 def read_intent(number: int, text: str) -> Intent:
     """The intent of such a text."""
-    found = json.loads(meant(text))
+    found = json.loads(decoded(text))
     return Intent(number, found["time"], tuple(Range(*values) for values in found["ranges"]), found["watermark"])
 
 
@@ -47,13 +47,13 @@ def read_checkpoint(epoch: int, text: str) -> Checkpoint:
     """The checkpoint of such a text, without its state; an empty one for an empty text."""
     if not text:
         return Checkpoint(epoch)
-    found = json.loads(meant(text))
+    found = json.loads(decoded(text))
     return Checkpoint(epoch, _by_partition(found["positions"]), _by_partition(found["watermarks"]), (),
                       found["fingerprints"], _by_partition(found["logs"]))  # fmt: skip
 
 
 def _text(value: object) -> str:
-    return spelled(json.dumps(value, separators=(",", ":")))
+    return encoded(json.dumps(value, separators=(",", ":")))
 
 
 def _listed(of: Mapping[Partition, object]) -> list[list[object]]:

@@ -23,7 +23,7 @@ class LiveDatabase:
     there: bool = False
 
 
-def read_live(sessions: Sessions, connection: str, names: Iterable[TableName]) -> LiveDatabase:
+def read_live_database(sessions: Sessions, connection: str, names: Iterable[TableName]) -> LiveDatabase:
     """The named tables that are there, those of the history among them, and the history."""
     if not sessions.is_there(connection):
         return LiveDatabase()
