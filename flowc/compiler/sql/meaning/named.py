@@ -98,8 +98,7 @@ def _json_size(arguments: list[exp.Expression], pair: Pair) -> exp.Expression | 
     value = arguments[0]
     if len(arguments) > 1:
         value = exp.JSONExtract(this=value, expression=parse_path(text_value(arguments[1])))
-    names = {"postgres": "JSONB_ARRAY_LENGTH", "mysql": "JSON_LENGTH"}
-    return call(names.get(pair.engine, "JSON_ARRAY_LENGTH"), value)
+    return call("JSONB_ARRAY_LENGTH" if pair.engine == "postgres" else "JSON_ARRAY_LENGTH", value)
 
 
 def parse_path(path: str | None) -> exp.Expression:

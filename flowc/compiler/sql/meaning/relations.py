@@ -266,7 +266,7 @@ def plain_cte(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def derived_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A subquery in FROM must have a name in PostgreSQL 15."""
-    if isinstance(node.parent, exp.From | exp.Join) and not node.alias:
+    if isinstance(node.parent, exp.From | exp.Join) and isinstance(node.this, exp.Query) and not node.alias:
         node.set("alias", exp.TableAlias(this=exp.to_identifier("_s")))
     return None
 
