@@ -86,7 +86,7 @@ def beside_table(node: exp.Expression, table: str, column: str, array: exp.Expre
 
 
 def _exploded(select: exp.Select, gone: exp.Expression, table: str, column: str, array: exp.Expression) -> None:
-    from_ = select.args["from_"].this
+    from_ = select.args["from_"].this if select.args.get("from_") is not None else None
     owner = array.find(exp.Column)
     if (
         owner is None

@@ -122,12 +122,6 @@ def _reword_node(
                 growth.told.add(message)
                 reporter.error("untranslatable-sql", message, parsed.span(node), helps=helps)
             return
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            # A shape of the node that the rule was not written for: what it means is not known.
-            growth.refused += 1
-            message = f"`{node.key}` in this form (from {pair.source} to {pair.engine})"
-            reporter.error("untranslatable-sql", message, parsed.span(node))
-            return
         if new is not None:
             growth.take(node, new)
             kind = new.args["to"] if isinstance(new, exp.Cast) else new.type
