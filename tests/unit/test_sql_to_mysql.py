@@ -81,6 +81,7 @@ def test_the_meaning_is_kept(dialect: str, sql: str, expected: str):
         ("postgres", "SELECT id FROM metrics WHERE id IN (SELECT rank() OVER (ORDER BY id) FROM orders)", "IN rows of"),
         ("postgres", "SELECT max(id) FROM orders HAVING max(id) IN (SELECT n FROM metrics)", "a subquery in HAVING"),
         ("sqlite", "SELECT id FROM orders WHERE status LIKE 'P%'", "LIKE of a pattern"),
+        ("tsql", "SELECT id FROM orders WHERE status LIKE '[a-p]%'", "LIKE of a pattern"),
         ("spark", "SELECT last_value(note) IGNORE NULLS OVER (ORDER BY id) FROM orders", "`ignorenulls` of spark"),
     ],
 )

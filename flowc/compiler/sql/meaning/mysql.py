@@ -275,7 +275,11 @@ def _texts(node: exp.Expression, pair: Pair) -> exp.Expression:
         return said("CHAR_LENGTH(:a)", a=node.this)
     if isinstance(node, exp.DPipe):
         return said("CONCAT(:a, :b)", a=node.this, b=node.expression)
-    if "\\" in (text_value(node.expression) or "\\") or isinstance(node.parent, exp.Escape) or pair.source == "sqlite":
+    if (
+        "\\" in (text_value(node.expression) or "\\")
+        or isinstance(node.parent, exp.Escape)
+        or pair.source in ("sqlite", "tsql")
+    ):
         raise Untranslatable("LIKE of a pattern that is not a literal, or has a backslash or another escape")
     return negated(node, said("(:a LIKE :p)", a=exactly(node.this), p=node.expression))
 

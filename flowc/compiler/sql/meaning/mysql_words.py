@@ -123,7 +123,7 @@ def compare(values: Sequence[exp.Expression], what: str) -> None:
 
 def _read_as_times(values: Sequence[exp.Expression]) -> None:
     """Reads the literals among times as the times that they are."""
-    types = {type_of(value) for value in values if text_value(value) is None}
+    types = {type_of(value) or _TYPE.TIMESTAMP for value in values if text_value(value) is None}
     kind = next((each for each in types if each is not _TYPE.DATE), _TYPE.DATE)
     for value in values:
         if (text := text_value(value)) is not None:
