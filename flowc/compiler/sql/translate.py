@@ -55,7 +55,8 @@ def translate_expression(
         _report_spent(parsed, engine, reporter)
     if allowance.spent or _is_too_long(parsed, engine, reporter):
         return None
-    report_arguments(parsed, reporter)
+    if parsed.dialect != engine or engine == DATAFUSION:
+        report_arguments(parsed, reporter)
     if reporter.errors > before:
         return None
     if engine == DATAFUSION:
