@@ -7,6 +7,7 @@ import random
 import pytest
 from sqlglot import exp
 
+from flowc.compiler.dialects import datafusion_sqlglot
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.meaning import common
 from flowc.compiler.sql.sqltext import parse_query
@@ -71,3 +72,19 @@ def test_a_bug_in_a_rule_is_no_refusal(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(common.COMMON, exp.Sum, (rule,))
     with pytest.raises(KeyError, match="planted"):
         translated("SELECT sum(id) FROM orders", "duckdb", "postgres")
+
+
+def test_a_bug_in_a_handler_of_the_generator_is_none_either(monkeypatch: pytest.MonkeyPatch):
+    def handler(generator: object, node: exp.Expression) -> str:
+        raise KeyError("planted")
+
+    monkeypatch.setitem(datafusion_sqlglot._STRUCTURE, exp.Star, handler)
+    monkeypatch.setitem(globals(), "__name__", "flowc.planted")
+    with pytest.raises(KeyError, match="planted"):
+        translated("SELECT count(*) FROM orders", "duckdb", "datafusion")
+
+
+def test_what_fails_in_the_generator_itself_is_refused():
+    text, ((message, _),) = translated("SELECT array_insert(id, true, id, amount) FROM orders", "presto", "datafusion")
+    assert text is None
+    assert message == "the SQL cannot be translated from presto to datafusion"

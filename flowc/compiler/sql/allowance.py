@@ -80,6 +80,7 @@ class Allowance:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether code of flowc's was at work behind the generator."""
-    frames = [frame.f_globals["__name__"] for frame, _ in walk_tb(error.__traceback__)]
-    return any(name.startswith("flowc.") and name != __name__ for name in frames)
+    """Whether code of flowc's failed, in a handler that the generator calls."""
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    name = str(frame.f_globals["__name__"])
+    return name.startswith("flowc.") and name != __name__

@@ -202,7 +202,7 @@ def _written(item: exp.Expression) -> object:
     """What is alike for expressions that are written alike."""
     if isinstance(item, exp.Column) and all(isinstance(part, exp.Identifier) for part in item.parts):
         return tuple((part.name, bool(part.args.get("quoted"))) for part in item.parts)
-    return item.sql()
+    return item
 
 
 def _has_name(item: exp.Expression) -> bool:
