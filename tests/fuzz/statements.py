@@ -9,6 +9,8 @@ import re
 from functools import cache
 from typing import Any
 
+from sqlglot import exp
+
 from tests.fuzz.mutant import Chance, Mutant, spec
 from tests.lint_corpus import corpus as linted
 from tests.translation import corpus as translated
@@ -65,7 +67,20 @@ def splice(tokens: list[str], chance: Chance) -> None:
     tokens[at : at + chance.choice([0, 1, 3])] = other[start : start + chance.choice([1, 3, 8, 30])]
 
 
-CHANGES = (swap, drop, wrap, wrap, odd, odd, splice)
+@cache
+def functions() -> list[str]:
+    """Every function that the parser knows."""
+    return sorted({name.lower() for function in exp.ALL_FUNCTIONS for name in function.sql_names()})
+
+
+def call(tokens: list[str], chance: Chance) -> None:
+    """A function with any number of arguments, most of which it does not take."""
+    at, count = chance.randrange(len(tokens)), chance.choice([0, 1, 1, 2, 3, 4])
+    given = ", ".join(chance.choice((*ODD, "id", "name", "1", "x -> x")) for _ in range(count))
+    tokens[at : at + chance.choice([0, 1])] = [f" {chance.choice(functions())}({given}) "]
+
+
+CHANGES = (swap, drop, wrap, wrap, odd, odd, splice, call)
 
 
 def statement(chance: Chance) -> str:

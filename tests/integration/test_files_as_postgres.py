@@ -125,7 +125,12 @@ pipelines:
 
 @pytest.mark.parametrize(
     ("operator", "words"),
-    [("/ zero", "division by zero"), ("% zero", "division by zero"), ("* 0 + CAST(word AS bigint)", "")],
+    [
+        ("/ zero", "division by zero"),
+        ("/ CAST(zero AS double precision)", "division by zero"),
+        ("% zero", "division by zero"),
+        ("* 0 + CAST(word AS bigint)", ""),
+    ],
 )
 def test_a_failure_replaces_no_table_with_null(project: Inside, store: Store, operator: str, words: str) -> None:
     if store.kind == "postgres":
@@ -133,7 +138,11 @@ def test_a_failure_replaces_no_table_with_null(project: Inside, store: Store, op
     store.run("CREATE TABLE source_rows (id BIGINT, n BIGINT, zero BIGINT, word VARCHAR(20))")
     store.run("INSERT INTO source_rows VALUES (1, 10, 2, '7'), (2, 10, 1, '8')")
     project.write("specs/p.yaml", FAILING.format(store=store.connection, operator=operator))
-    assert project.flowc("run", "--once").code == 0
+    first = project.flowc("run", "--once")
+    if store.kind == "mysql" and operator in ("/ zero", "* 0 + CAST(word AS bigint)"):
+        assert "untranslatable-sql" in first.err  # they are to be written for it
+        return
+    assert first.code == 0
     before = store.raw("SELECT id, x FROM report ORDER BY id")
     store.run("UPDATE source_rows SET zero = 0, word = 'seven' WHERE id = 2")
     failed = project.flowc("run", "--once")

@@ -29,7 +29,10 @@ translated to every engine, run there, and its rows compared by value: numbers t
 UTC, texts exactly. {lines} more expressions and queries of PostgreSQL are run on PostgreSQL and on DataFusion, which
 must agree (`tests/translation/postgres`), and what fails in PostgreSQL must fail or be refused on every engine. A
 midnight counts as its date. On SQLite, which has no such types, 0 and 1 count as booleans, ISO text as dates and times,
-and JSON text as arrays; on MySQL, where MariaDB runs, 0 and 1 count as booleans and JSON text as arrays.
+and JSON text as arrays; on MySQL, where MariaDB runs, 0 and 1 count as booleans and JSON text as arrays. To MySQL only
+plain queries are translated (joins, conditions, groups, orders, CTEs, UNION, CASE, comparisons, `+ - *`, simple
+aggregates and windows): what is beyond, such as JSON, patterns, parts of dates and most functions of texts, is to be
+written for it, with `dialect: mysql`.
 
 `passed` of `all`; in parentheses how many were **refused with a diagnostic**, and after a `!` how many are known to
 fail with the engine's own error. A query that gives other rows without a diagnostic fails the tests.
@@ -42,7 +45,7 @@ _LIMITS = """
   apart: there, SQL of other dialects compares texts by their code points (`COLLATE`). `upper` and `lower` of letters
   beyond ASCII follow the database's locale on PostgreSQL.
 - A text that cannot be read as a number or a date fails when it is cast with a plain CAST; write TRY_CAST, or use a
-  normaliser. On MySQL the error is "out of range", or it is refused as a literal.
+  normaliser. To MySQL such a cast is refused.
 - Types of columns decide some translations (whole-number division, rounding, dates in SQLite). Declare the tables that
   the SQL reads; where a type is not known and matters, the translation is refused.
 - Which letters beyond ASCII a `\\w` matches follows the locale on PostgreSQL; on SQLite it matches all of them.

@@ -34,8 +34,6 @@ _PORTABLE: Mapping[str, frozenset[str]] = {
                          "atan", "atan2", "ascii", "chr", "replace")),
     "datafusion": frozenset(("sign", "trunc", "ltrim", "rtrim", "btrim", "degrees", "radians", "sin", "cos", "tan",
                              "asin", "acos", "atan", "atan2", "ascii", "chr", "replace")),
-    "mysql": frozenset(("sign", "degrees", "radians", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "ascii",
-                        "replace", "conv")),
     "sqlite": frozenset(("sign", "trunc", "ltrim", "rtrim", "replace")),
 }  # fmt: skip
 """Functions that sqlglot does not model and that mean the same wherever they are."""

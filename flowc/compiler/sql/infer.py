@@ -316,7 +316,8 @@ class _Inference(Sources):
         if star.args.get("rename") or star.args.get("ilike") or fields is None:
             return None
         excluded = {fold(identifier_of(e), self.engine) for e in star.args.get("except_") or ()}
-        replaced = {fold(e.args["alias"], self.engine): e.this for e in star.args.get("replace") or ()}
+        given = [e for e in star.args.get("replace") or () if isinstance(e, exp.Alias)]
+        replaced = {fold(e.args["alias"], self.engine): e.this for e in given}
         out = []
         for one in fields:
             key = field_key(one.name, self.engine)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
@@ -31,8 +32,8 @@ _WRITE = ("write a query; statements around a load go to `before:` and `after:`"
 _AFTER_LIST = frozenset(
     (TokenType.COMMA, TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.R_PAREN)
 )
-_TYPELESS_CAST = "J_S_O_N_CAST"
-"""What the parser takes for a cast wherever it is called: one without a type, which no reader of casts expects."""
+_MADE_UP = re.compile(r"(?:[A-Z]_){2,}|TS_OR_DS_")
+"""Names that the parser makes of its own classes', as `J_S_O_N_OBJECT`: no dialect has such functions."""
 _STARTS = ("SELECT", "WITH", "FROM", "VALUES", "TABLE")
 _TABLE_WORDS = ("PIVOT", "UNPIVOT", "SUMMARIZE", "DESCRIBE")
 _KEYWORDS = re.findall(
@@ -206,7 +207,7 @@ def _has_no_stray_comma(text: MappedText, body: list[Token], dialect: str, repor
 
 def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Reporter) -> SqlTree | None:
     parser = Dialect.get_or_raise(dialect).parser(error_level=ErrorLevel.RAISE, max_errors=20)
-    parser.FUNCTIONS.pop(_TYPELESS_CAST, None)
+    _forget_made_up(dialect)
     name_clocks(tokens, dialect)
     try:
         tree = parser.parse(tokens, text.text)[0]
@@ -217,13 +218,36 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
         reporter.error("sql-too-deep", "the SQL is nested too deeply", text.span(0, len(text.text)))
         return None
     except (ValueError, TypeError, AttributeError, IndexError, KeyError, AssertionError):
-        # sqlglot raises these for some texts that are not SQL (fuzzed); none of its words help the author.
+        # sqlglot's own parser raises these for some texts that are not SQL (fuzzed); none of its words help the author.
+        # No code of flowc's runs in it.
         reporter.error("sql-syntax", f"the SQL cannot be read as {dialect}", text.span(0, len(text.text)))
         return None
     parsed = SqlTree(tree if tree is None else with_parts(tree, dialect), text, dialect)
-    if not _is_query(parsed, reporter) or not all_conditions_said(text, tokens, dialect, reporter):
+    is_sound = _is_query(parsed, reporter) and _is_formed(parsed, reporter)
+    if not is_sound or not all_conditions_said(text, tokens, dialect, reporter):
         return None
     return parsed if _has_names(parsed, tokens, reporter) else None
+
+
+@cache
+def _forget_made_up(dialect: str) -> None:
+    functions = Dialect.get_or_raise(dialect).parser().FUNCTIONS
+    for name in [name for name in functions if _MADE_UP.match(name)]:
+        del functions[name]
+
+
+def _is_formed(parsed: SqlTree, reporter: Reporter) -> bool:
+    """The parser takes any expression for a column's name in USING, and for a query beside UNION."""
+    for node in parsed.tree.find_all(exp.Join, exp.SetOperation):
+        names = [name.this if isinstance(name, exp.Column) else name for name in node.args.get("using") or ()]
+        if not all(isinstance(name, exp.Identifier) for name in names):
+            reporter.error("sql-syntax", "USING takes names of columns", parsed.span(node))
+            return False
+        sides = (node.this, node.expression) if isinstance(node, exp.SetOperation) else ()
+        if not all(isinstance(side, exp.Query | exp.Values | exp.Table | exp.Paren) for side in sides):
+            reporter.error("sql-syntax", f"{node.key.upper()} takes queries", parsed.span(node))
+            return False
+    return True
 
 
 def _is_query(parsed: SqlTree, reporter: Reporter) -> bool:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sqlglot import exp
-from sqlglot.errors import SqlglotError, TokenError, UnsupportedError
+from sqlglot.errors import TokenError, UnsupportedError
 
 from flowc.compiler.dialects import as_read
 from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
-from flowc.compiler.sql.allowance import Allowance, TooLarge
+from flowc.compiler.sql.allowance import Allowance, TooLarge, Unwritten
+from flowc.compiler.sql.arguments import report_arguments
 from flowc.compiler.sql.hazards import report_hazards, report_missing
 from flowc.compiler.sql.meaning.datafusion_constants import hide_constants
 from flowc.compiler.sql.meaning.datafusion_joins import with_conditions
@@ -54,13 +55,12 @@ def translate_expression(
         _report_spent(parsed, engine, reporter)
     if allowance.spent or _is_too_long(parsed, engine, reporter):
         return None
+    if parsed.dialect != engine or engine == DATAFUSION:
+        report_arguments(parsed, reporter)
+    if reporter.errors > before:
+        return None
     if engine == DATAFUSION:
-        try:
-            said = with_conditions(parsed, reporter) if parsed.dialect != engine else parsed
-            parsed = with_json(said, reporter)
-        except (ValueError, TypeError, AttributeError, KeyError, IndexError):
-            _report_unread(parsed, engine, reporter)
-            return None
+        parsed = with_json(with_conditions(parsed, reporter) if parsed.dialect != engine else parsed, reporter)
     if parsed.dialect == engine:
         failed = reporter.errors > before
         allowance.admit(parsed.tree)
@@ -76,10 +76,6 @@ def translate_expression(
         return None
     except TooLarge as grown:
         _report_large(parsed, grown, engine, reporter)
-        return None
-    except (SqlglotError, ValueError, TypeError, AttributeError, KeyError):
-        # A call with too few arguments parses, and has no part that a rewording looks for; found by fuzzing.
-        _report_unread(parsed, engine, reporter)
         return None
     if reporter.errors > before:
         return None
@@ -98,11 +94,6 @@ def _is_too_long(parsed: SqlTree, engine: str, reporter: Reporter) -> bool:
     helps = ["put parts of them in a CTE: `WITH parts AS (SELECT a + b AS ab, …) SELECT ab + …`"]
     reporter.error("sql-too-deep", message, parsed.span(long), helps=helps)
     return True
-
-
-def _report_unread(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
-    message = f"the SQL cannot be translated from {parsed.dialect} to {engine}: a call lacks an argument"
-    reporter.error("untranslatable-sql", message, parsed.span(parsed.tree))
 
 
 def _report_large(parsed: SqlTree, grown: TooLarge, engine: str, reporter: Reporter) -> None:
@@ -159,7 +150,7 @@ def _generated(
             reporter.error("untranslatable-sql", text, parsed.span(parsed.tree), helps=helps)
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.span(parsed.tree))
-    except (SqlglotError, ValueError, TypeError, AttributeError, KeyError):
+    except Unwritten:
         message = f"the SQL cannot be translated from {parsed.dialect} to {engine}"
         reporter.error("untranslatable-sql", message, parsed.span(parsed.tree), helps=helps)
     return None

@@ -108,6 +108,8 @@ def to_number(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if node.args.get("format"):
         return None
     precision, scale = integer_value(node.args.get("precision")) or 38, integer_value(node.args.get("scale")) or 0
+    if not 0 <= scale <= precision:
+        raise Untranslatable(f"a number of {precision} digits, {scale} of them behind the point")
     kind = exp.DataType.build(f"DECIMAL({precision}, {scale})", dialect="postgres")
     if node.args.get("safe"):
         return exp.TryCast(this=node.this.copy(), to=kind)

@@ -75,7 +75,7 @@ def substring(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return exp.Substring(this=text, start=begin, length=node.args.get("length"))
 
 
-_FROM_END = ("duckdb", "sqlite", "mysql")
+_FROM_END = ("duckdb", "sqlite")
 """Engines that count a negative position from the end."""
 
 

@@ -186,6 +186,8 @@ def unit_of(node: exp.Expression) -> str:
         day = unit.name.upper()
         return "WEEK" if day == "MONDAY" else f"WEEK({day})"
     name = (unit.name if unit is not None else "DAY").upper()
+    if not name:
+        raise Untranslatable("a unit of time that is not a word")
     return UNITS.get(name, name)
 
 

@@ -344,6 +344,8 @@ def _read_apart(select: exp.Select) -> None:
 
 
 def _is_joined(select: exp.Select) -> bool:
+    if select.args.get("from_") is None:
+        raise Untranslatable("a subquery of the query around it without FROM")
     source = select.args["from_"].this
     return any(node.args.get(part) for node in (select, source) for part in ("joins", "laterals")) or _is_paren(source)
 

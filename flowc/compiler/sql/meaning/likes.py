@@ -11,9 +11,9 @@ ESCAPING = ("postgres", "redshift", "spark", "databricks", "hive", "bigquery", "
 
 
 def backslash(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """A pattern that may hold a backslash, between dialects that do not agree on it. MySQL has rules of its own."""
+    """A pattern that may hold a backslash, between dialects that do not agree on it."""
     escapes, pattern = pair.source in ESCAPING, text_value(node.expression)
-    if escapes == (pair.engine in ESCAPING) or pair.engine == "mysql" or isinstance(node.parent, exp.Escape):
+    if escapes == (pair.engine in ESCAPING) or isinstance(node.parent, exp.Escape):
         return None
     if pattern is not None and "\\" not in pattern:
         return None

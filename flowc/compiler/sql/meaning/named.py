@@ -40,6 +40,8 @@ def _field(arguments: list[exp.Expression], pair: Pair) -> exp.Expression:
 
 
 def _add_days(arguments: list[exp.Expression], pair: Pair) -> exp.Expression | None:
+    if len(arguments) != 2:
+        return None
     date, days = arguments
     if isinstance(days, exp.Interval):
         return exp.DateAdd(this=date, expression=days.this, unit=days.args.get("unit"))
@@ -98,8 +100,7 @@ def _json_size(arguments: list[exp.Expression], pair: Pair) -> exp.Expression | 
     value = arguments[0]
     if len(arguments) > 1:
         value = exp.JSONExtract(this=value, expression=parse_path(text_value(arguments[1])))
-    names = {"postgres": "JSONB_ARRAY_LENGTH", "mysql": "JSON_LENGTH"}
-    return call(names.get(pair.engine, "JSON_ARRAY_LENGTH"), value)
+    return call("JSONB_ARRAY_LENGTH" if pair.engine == "postgres" else "JSON_ARRAY_LENGTH", value)
 
 
 def parse_path(path: str | None) -> exp.Expression:
@@ -125,5 +126,17 @@ def _timestamp(node: exp.Expression) -> exp.Expression:
 
 def named(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A function that sqlglot does not know, by its name."""
-    rule = _NAMED.get(node.name.upper())
-    return rule(list(node.expressions), pair) if rule is not None else None
+    name = node.name.upper()
+    if (rule := _NAMED.get(name)) is None:
+        return None
+    if len(node.expressions) < _LEAST.get(name, 1):
+        raise Untranslatable(f"a call of `{node.name}` that lacks an argument")
+    return rule(list(node.expressions), pair)
+
+
+_LEAST = {
+    **dict.fromkeys(("UNIX_TIMESTAMP", "JSON_ARRAY", "JSON_BUILD_OBJECT", "JSONB_BUILD_OBJECT"), 0),
+    **dict.fromkeys(("PMOD", "EQUAL_NULL", "FIND_IN_SET"), 2),
+    "DATE_FROM_PARTS": 3,
+}
+"""How many arguments a function takes at least; one, where it is not said."""

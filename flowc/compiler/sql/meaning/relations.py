@@ -88,7 +88,7 @@ def beside_table(node: exp.Expression, table: str, column: str, array: exp.Expre
 
 
 def _exploded(select: exp.Select, gone: exp.Expression, table: str, column: str, array: exp.Expression) -> None:
-    from_ = select.args["from_"].this
+    from_ = select.args["from_"].this if select.args.get("from_") is not None else None
     owner = array.find(exp.Column)
     if (
         owner is None
@@ -208,7 +208,7 @@ def _written(item: exp.Expression) -> object:
     """What is alike for expressions that are written alike."""
     if isinstance(item, exp.Column) and all(isinstance(part, exp.Identifier) for part in item.parts):
         return tuple((part.name, bool(part.args.get("quoted"))) for part in item.parts)
-    return item.sql()
+    return item
 
 
 def _has_name(item: exp.Expression) -> bool:
@@ -272,7 +272,7 @@ def plain_cte(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def derived_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A subquery in FROM must have a name in PostgreSQL 15."""
-    if isinstance(node.parent, exp.From | exp.Join) and not node.alias:
+    if isinstance(node.parent, exp.From | exp.Join) and isinstance(node.this, exp.Query) and not node.alias:
         node.set("alias", exp.TableAlias(this=exp.to_identifier("_s")))
     return None
 

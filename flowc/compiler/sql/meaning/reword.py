@@ -11,7 +11,7 @@ from sqlglot import exp
 from flowc.compiler.sql.allowance import Allowance, TooLarge
 from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgres, sqlite
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
-from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable
+from flowc.compiler.sql.meaning.core import SAID, Pair, Rules, Untranslatable
 from flowc.compiler.sql.meaning.datafusion_arrays import INDEXES
 from flowc.compiler.sql.meaning.datafusion_correlated import CORRELATED
 from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
@@ -28,7 +28,6 @@ from flowc.compiler.sql.meaning.datafusion_times import ZONED
 from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.java_formats import JAVA_FORMATS
 from flowc.compiler.sql.meaning.likes import LIKES
-from flowc.compiler.sql.meaning.mysql_queries import same_names
 from flowc.compiler.sql.meaning.relations import RELATIONS
 from flowc.compiler.sql.meaning.texts import TEXTS
 from flowc.compiler.sql.sqltext import SqlTree, copied
@@ -102,7 +101,7 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowanc
                 if growth.refused > _REFUSALS:
                     return root.this
     if engine == "mysql":
-        same_names(root)
+        mysql.same_names(root)
     tree = root.this
     tree.parent = None
     return tree
@@ -111,22 +110,17 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowanc
 def _reword_node(
     node: exp.Expression, rules: Rules, pair: Pair, parsed: SqlTree, reporter: Reporter, growth: _Growth
 ) -> None:
-    for rewrite in rules[type(node)]:
+    for rewrite in () if node.meta.get(SAID) else rules[type(node)]:
         try:
             new = rewrite(node, pair)
         except Untranslatable as refusal:
             growth.refused += 1
+            node.meta[SAID] = True  # this much: it is not to be refused again for another reason
             message = f"{refusal} (from {pair.source} to {pair.engine})"
             helps = [refusal.mend or f"write it in {pair.engine}'s SQL and say `dialect: {pair.engine}`"]
             if message not in growth.told:  # some rules are applied twice
                 growth.told.add(message)
                 reporter.error("untranslatable-sql", message, parsed.span(node), helps=helps)
-            return
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            # A shape of the node that the rule was not written for: what it means is not known.
-            growth.refused += 1
-            message = f"`{node.key}` in this form (from {pair.source} to {pair.engine})"
-            reporter.error("untranslatable-sql", message, parsed.span(node))
             return
         if new is not None:
             growth.take(node, new)

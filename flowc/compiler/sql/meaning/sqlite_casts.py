@@ -12,6 +12,7 @@ from flowc.compiler.sql.meaning.core import (
     Untranslatable,
     build,
     call,
+    integer_value,
     text_value,
     type_of,
 )
@@ -101,10 +102,12 @@ def _to_date(value: exp.Expression, pair: Pair) -> exp.Expression:
 
 def _in_range(number: exp.Expression, to: exp.DataType, pair: Pair) -> exp.Expression:
     """A number of a decimal type, which has so many digits before its point."""
-    sizes = [int(part.this.name) for part in to.expressions]
+    sizes = [integer_value(part.this) for part in to.expressions]
+    if None in sizes:
+        raise Untranslatable("a type whose size is not a number")
     if not sizes or pair.source in _NULL_OR_ZERO:
         return number
-    digits = sizes[0] - (sizes[1] if len(sizes) > 1 else 0)
+    digits = (sizes[0] or 0) - ((sizes[1] or 0) if len(sizes) > 1 else 0)
     return call("flowc_digits", number, exp.Literal.number(digits))
 
 

@@ -182,8 +182,6 @@ def hexadecimal(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if pair.engine == "sqlite":
         text = call("PRINTF", exp.Literal.string("%x" if small else "%X"), value)
         return build("CASE WHEN NOT :a IS NULL THEN :t END", a=value, t=text)
-    if pair.engine == "mysql":
-        return call("LOWER", call("HEX", value)) if small else call("HEX", value)
     return call("LOWER" if small else "UPPER", call("TO_HEX", value))
 
 
