@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +31,8 @@ class Fault:
 
     path: Path
     keyword: str
-    """`either` where each alternative lacks a key of its own."""
     value: Any
-    """What the keyword says; of `required` the key that is missing, of `additionalProperties` the unknown ones."""
+    """What the keyword says; of `required` the keys that one is missing of, of `additionalProperties` the unknown."""
     schemas: tuple[Schema, ...]
     """What the value was to be: one schema, or several where any of them would do."""
     named: bool = False
@@ -50,7 +49,7 @@ def judged(node: Node) -> Any:
 
 
 def _finite(number: float) -> float:
-    """The nearest number that JSON knows; that which is none fits no bound from below."""
+    """The nearest number that JSON knows; `.nan` fits no bound from below."""
     most = sys.float_info.max
     return -most if math.isnan(number) else max(-most, min(number, most))
 
@@ -76,7 +75,10 @@ def faults(value: Any) -> Iterator[Fault]:
 def node_at(node: Node, path: Path) -> Node:
     """What a path leads to."""
     for step in path:
-        node = node.entries[str(step)].value if isinstance(node, TreeMap) else node.items[int(step)]
+        if isinstance(node, TreeMap):
+            node = node.entries[str(step)].value
+        elif isinstance(node, Sequence):
+            node = node.items[int(step)]
     return node
 
 
@@ -92,8 +94,11 @@ def _told(error: ValidationError) -> Iterator[Fault]:
         yield from _meant(error)
         return
     keyword = "type" if name == "x-whole" else name
-    said = [_key(key) for key in value] if keyword == "additionalProperties" else value
-    yield Fault(_path(error), keyword, said, (_schema(error),), _is_named(error))
+    if keyword == "required":
+        value = (value,)
+    elif keyword == "additionalProperties":
+        value = tuple(map(_key, value))
+    yield Fault(_path(error), keyword, value, (_schema(error),), _is_named(error))
 
 
 def _meant(error: ValidationError) -> Iterator[Fault]:
@@ -103,22 +108,22 @@ def _meant(error: ValidationError) -> Iterator[Fault]:
     schemas = tuple(schema for schema, _ in typed)
     if not typed:
         yield Fault(at, "type", None, tuple(schema for schema, _ in options), _is_named(error))
-    elif (key := _discriminator(schemas)) and isinstance(error.instance, dict):
-        yield from _of_kind(at, key, error.instance, typed)
+    elif "discriminator" in (says := _schema(error).says):
+        yield from _of_kind(at, says["discriminator"]["propertyName"], error.instance, typed)
     elif lacking := _lacking(at, typed):
-        yield Fault(at, "either", lacking, schemas)
+        yield Fault(at, "required", lacking, schemas)
     else:
         for found in min(typed, key=lambda option: len(_unfit(at, option)))[1]:
             yield from _told(found)
 
 
-def _of_kind(at: Path, key: str, value: Mapping[str, Any], typed: list[_Option]) -> Iterator[Fault]:
+def _of_kind(at: Path, key: str, value: Any, typed: list[_Option]) -> Iterator[Fault]:
     """Where a key says which alternative is meant."""
     first, kinds = typed[0][0], tuple(schema.properties[key] for schema, _ in typed)
     chosen = [errors for schema, errors in typed if schema.properties[key].allowed == (value.get(key),)]
     if key not in value:
-        near = [name for name in value if name not in first.properties and did_you_mean(name, (key,))]
-        yield Fault(at, "required", key, (first, *kinds))
+        near = tuple(name for name in value if name not in first.properties and did_you_mean(name, (key,)))
+        yield Fault(at, "required", (key,), kinds)
         yield Fault(at, "additionalProperties", near, (first,))
     elif not chosen:
         yield Fault((*at, key), "enum" if isinstance(value[key], str) else "type", None, kinds)
@@ -136,18 +141,12 @@ def _options(error: ValidationError) -> Iterator[_Option]:
             yield schema, errors
 
 
-def _discriminator(schemas: tuple[Schema, ...]) -> str | None:
-    """The key whose constant tells the alternatives apart."""
-    known = [schema.properties for schema in schemas]
-    return next((k for k in known[0] if all(k in own and "const" in own[k].says for own in known)), None)
-
-
-def _lacking(at: Path, options: list[_Option]) -> list[str] | None:
+def _lacking(at: Path, options: list[_Option]) -> tuple[str, ...] | None:
     """The keys of which one is missing, where each alternative has one of its own and knows all that is there."""
     keys = [[e.kind.value for e in errors if e.kind.name == "required" and _path(e) == at] for _, errors in options]
     if len({key for own in keys for key in own}) < 2 or any(len(own) != 1 for own in keys):
         return None
-    return None if all(_unfit(at, option) for option in options) else [own[0] for own in keys]
+    return None if all(_unfit(at, option) for option in options) else tuple(own[0] for own in keys)
 
 
 def _unfit(at: Path, option: _Option) -> set[str]:

@@ -31,7 +31,9 @@ def mapping_form(schemas: tuple[Schema, ...], node: Scalar) -> str | None:
     own = schema.properties[key]
     value = [plain(node)] if own.items else plain(node)
     shown = [
-        (k, value if k == key else example(schema, k)) for k in schema.properties if k == key or k in schema.required
+        (k, value if k == key else example(schema, k))
+        for k in schema.properties
+        if k == key or k in schema.says.get("required", ())
     ]
     return flow(dict(shown))
 
@@ -105,7 +107,7 @@ def _objects(schemas: tuple[Schema, ...]) -> Iterator[Schema]:
 
 def _score(own: Schema, key: str, schema: Schema, node: Scalar) -> int:
     """How likely a key was meant: a value of a strict form says more than a text, a required key more than another."""
-    needed = key in schema.required
+    needed = key in schema.says.get("required", ())
     if own.says.get("x-secret"):
         return 0
     if own.items:

@@ -33,9 +33,8 @@ def salvage(section: str, entry: Entry) -> Salvaged | None:
     found = _faults(section, node)
     gaps = frozenset([*cut_values(node), *(gap for fault in found for gap in _gaps(fault))])
     while lost := dict(_lost(found, node)):
-        held = {
-            path[:size] for path in lost for size in range(len(path))
-        }  # they may do without what is lost below them
+        # What holds a lost part may be sound without it.
+        held = {path[:size] for path in lost for size in range(len(path))}
         rest = {path: named for path, named in lost.items() if path not in held}
         node = TreeMap(node.span, dict(_kept(node, (), rest)))
         found = _faults(section, node)
@@ -53,7 +52,7 @@ def _gaps(fault: Fault) -> Iterator[str]:
     elif fault.keyword == "additionalProperties":
         yield from (meant_key(key, fault.schemas[0].properties) or ANY_KEY for key in fault.value)
     elif fault.keyword == "required":
-        yield fault.value
+        yield from fault.value
 
 
 def _lost(found: Iterable[Fault], node: TreeMap) -> Iterator[tuple[Path, bool]]:
@@ -69,7 +68,7 @@ def _is_emptied(node: Node, path: Path) -> bool:
     """Whether only the name is left; the rest of a value that was cut stands without one, too."""
     *above, name = path
     holder, value = node_at(node, tuple(above)), node_at(node, path)
-    is_rest = isinstance(holder, TreeMap) and name in rests(holder)
+    is_rest = isinstance(holder, TreeMap) and name in set(rests(holder))
     return isinstance(value, Scalar) and value.value is None and not is_rest
 
 

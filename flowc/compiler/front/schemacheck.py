@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flowc.compiler.front.cutvalues import cut_item, cut_values, quote_it, rests
-from flowc.compiler.front.faults import Fault, Path, faults, judged, meant_key, pieces
+from flowc.compiler.front.faults import Fault, Path, faults, judged, meant_key, node_at, pieces
 from flowc.compiler.front.forms import address_form, example, example_form, flow, list_form, mapping_form, reshaped
 from flowc.compiler.front.schemas import Schema, type_of, validator
 from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap
@@ -21,9 +21,7 @@ _TYPE_WORDS = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
     "null": "nothing", "object": "a mapping", "array": "a list",
 }  # fmt: skip
-_BOUNDS = {"minimum": "at least", "maximum": "at most", "x-least": "at least", "x-most": "at most"}
-_SIZES = {"minItems": "at least", "minProperties": "at least", "maxItems": "at most", "maxProperties": "at most"}
-_KEYS = ("additionalProperties", "required", "either")
+_KEYS = ("additionalProperties", "required")
 """What is told of a mapping together, since a key that is unknown may be the one that is missing, misspelled."""
 MAX_LISTED = 16
 
@@ -40,15 +38,13 @@ class _Place:
     @staticmethod
     def of(root: Node, path: Path) -> tuple[_Place, Node]:
         """The place that a path leads to, and the node there."""
-        node, keys, span = root, [], Span(root.span.file, root.span.start, root.span.start)
+        node, span = root, Span(root.span.file, root.span.start, root.span.start)
         for step in path:
-            if isinstance(node, TreeMap):
-                keys.append(str(step))
-                node, span = node.entries[str(step)].value, node.entries[str(step)].key.span
-            elif isinstance(node, Sequence):
-                node = node.items[int(step)]
-                span = _head(node)
-        return _Place(tuple(keys), span, item=bool(path) and isinstance(path[-1], int)), node
+            key = node.entries[str(step)].key if isinstance(node, TreeMap) else None
+            node = node_at(node, (step,))
+            span = key.span if key else _head(node)
+        keys = tuple(step for step in path if isinstance(step, str))
+        return _Place(keys, span, item=bool(path) and isinstance(path[-1], int)), node
 
     def __str__(self) -> str:
         """For instance: `retry` of pipeline `sync`."""
@@ -106,13 +102,9 @@ class _Explainer:
         if isinstance(node, Scalar):
             self._scalar(fault, node, place)
             return
-        schema = fault.schemas[0]
-        word = "Properties" if isinstance(node, TreeMap) else "Items"
-        exact = schema.says.get(f"min{word}") == schema.says.get(f"max{word}")
-        size = len(node.entries if isinstance(node, TreeMap) else node.items)
-        noun = f"{'key' if isinstance(node, TreeMap) else 'value'}{'s' * (fault.value != 1)}"
-        bound = "exactly" if exact else _SIZES[fault.keyword]
-        self._error(place, "bad-value", f"{place} must hold {bound} {fault.value} {noun}, not {size}", _head(node))
+        size, noun = (len(node.entries), "key") if isinstance(node, TreeMap) else (len(node.items), "value")
+        count = f"{_bound(fault)} {fault.value} {noun}{'s' * (fault.value != 1)}"
+        self._error(place, "bad-value", f"{place} must hold {count}, not {size}", _head(node))
 
     def _keys(self, found: list[Fault], node: TreeMap, place: _Place) -> None:
         known = {key: fault.schemas[0] for fault in found if fault.keyword == _KEYS[0] for key in fault.value}
@@ -121,13 +113,8 @@ class _Explainer:
         for key in unknown:
             if key not in cut:
                 self._unknown_key(known[key], key, node, place)
-        if cut:
-            self._cut(node, cut, place)
-        missing = [fault for fault in found if fault.keyword == "required" and not _misspelled(fault.value, unknown)]
-        if missing:
-            self._missing(missing, node, unknown, place)
-        elif either := next((fault for fault in found if fault.keyword == "either"), None):
-            self._either(either, unknown, place)
+        self._cut(node, cut, place)
+        self._missing([fault for fault in found if fault.keyword == "required"], node, unknown, place)
 
     def _cut(self, node: TreeMap, unknown: set[str], place: _Place) -> None:
         """Unknown keys that are rests of values: one report for each value."""
@@ -150,27 +137,21 @@ class _Explainer:
         self._error(place, "unknown-key", f"unknown key `{key}` in {place}", node.entries[key].key.span, helps=helps)
 
     def _missing(self, found: list[Fault], node: TreeMap, unknown: list[str], place: _Place) -> None:
-        helps: tuple[str, ...] = ()
-        names: list[str] = []
-        for fault in found:
-            key, (schema, *kinds) = fault.value, fault.schemas
-            if key == "connection" and any(address_form(schema, node, name) for name in unknown):
+        names, helps = [], list[str]()
+        for keys, schemas in ((fault.value, fault.schemas) for fault in found):
+            if any(did_you_mean(name, keys) for name in unknown):
                 continue
-            names.append(f"`{key}`")
-            if kinds:
-                helps += _listing(f"add `{key}`, one of", (str(kind.allowed[0]) for kind in kinds))
-            elif key in schema.properties:
-                helps += (f"add `{key}: {_example(schema, key)}`",)
+            if keys == ("connection",) and any(address_form(schemas[0], node, name) for name in unknown):
+                continue
+            names.append(" or ".join(f"`{key}`" for key in keys))
+            if len(keys) < len(schemas):
+                helps += _listing(f"add `{keys[0]}`, one of", (str(schema.allowed[0]) for schema in schemas))
+            else:
+                pairs = ((s, key) for s, key in zip(schemas, keys, strict=True) if key in s.properties)
+                helps += (f"add `{key}: {flow(example(schema, key))}`" for schema, key in pairs)
         if names:
-            self._error(place, "missing-key", f"{place} needs {' and '.join(names)}", place.span, helps=helps)
-
-    def _either(self, fault: Fault, unknown: list[str], place: _Place) -> None:
-        if any(_misspelled(key, unknown) for key in fault.value):
-            return
-        message = f"{place} needs {' or '.join(f'`{key}`' for key in fault.value)}"
-        pairs = ((s, key) for s, key in zip(fault.schemas, fault.value, strict=True) if key in s.properties)
-        helps = tuple(f"add `{key}: {flow(example(schema, key))}`" for schema, key in pairs)
-        self._error(place, "missing-key", message, place.span, helps=helps)
+            message = f"{place} needs {' and '.join(names)}"
+            self._error(place, "missing-key", message, place.span, helps=tuple(helps))
 
     def _scalar(self, fault: Fault, node: Scalar, place: _Place) -> None:
         if fault.keyword in ("enum", "const"):
@@ -178,10 +159,10 @@ class _Explainer:
             helps = did_you_mean(node.text, words) or _listing("allowed", words)
             self._error(place, "bad-value", f"{place} cannot be `{node.text}`", node.span, helps=helps)
             return
-        (schema,) = fault.schemas
         found = "not empty text" if node.text == "" else f"not `{node.text}`"
-        message = f"{place} must be {_wanted(schema, fault.keyword)}, {found}"
-        self._error(place, "bad-value", message, node.span, helps=_such_as(schema))
+        says = fault.schemas[0].says
+        helps = (f"for instance `{says['examples'][0]}`",) if "examples" in says and "pattern" in says else ()
+        self._error(place, "bad-value", f"{place} must be {_wanted(fault)}, {found}", node.span, helps=helps)
 
     def _wrong_type(self, schemas: tuple[Schema, ...], node: Node, place: _Place) -> None:
         if _is_template(node):  # already reported: a mapping cannot be a key
@@ -209,32 +190,25 @@ def _head(node: Node) -> Span:
     return Span(node.span.file, node.span.start, min(node.span.start + 1, node.span.end))
 
 
-def _misspelled(key: str, unknown: list[str]) -> bool:
-    return any(did_you_mean(name, (key,)) for name in unknown)
-
-
 def _type_word(kind: str, schemas: tuple[Schema, ...]) -> str:
     named = (s.says["x-type"] for s in schemas if "x-type" in s.says and kind in s.types)
     return next(named, _TYPE_WORDS[kind])
 
 
-def _wanted(schema: Schema, keyword: str) -> str:
-    if keyword in _BOUNDS:
-        return f"{_BOUNDS[keyword]} {schema.says[keyword]}"
-    if keyword == "maxLength":
-        return f"at most {schema.says[keyword]} character{'s' * (schema.says[keyword] != 1)} long"
-    return str(schema.says.get("x-type", "text"))
+def _wanted(fault: Fault) -> str:
+    says = fault.schemas[0].says
+    if fault.keyword in ("minimum", "maximum", "x-least", "x-most"):
+        return f"{_bound(fault)} {says[fault.keyword]}"
+    if fault.keyword == "maxLength":
+        return f"{_bound(fault)} {fault.value} character{'s' * (fault.value != 1)} long"
+    return str(says.get("x-type", "text"))
 
 
-def _such_as(schema: Schema) -> tuple[str, ...]:
-    examples = schema.says.get("examples", ())
-    return (f"for instance `{examples[0]}`",) if examples and "pattern" in schema.says else ()
-
-
-def _example(schema: Schema, key: str) -> str:
-    """What a key may say, where that is short."""
-    found = example(schema, key)
-    return str(found) if isinstance(found, (str, int, float)) else "…"
+def _bound(fault: Fault) -> str:
+    says, what = fault.schemas[0].says, fault.keyword[3:]
+    if says.get(f"min{what}", says) == says.get(f"max{what}"):
+        return "exactly"
+    return "at least" if fault.keyword.startswith(("min", "x-least")) else "at most"
 
 
 def _is_template(node: Node) -> bool:

@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from posixpath import dirname, join, normpath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonschema_rs import Draft202012Validator, RegexOptions, Registry
 
 from flowc import resources
 from flowc.durations import parse_size
 
+if TYPE_CHECKING:
+    from jsonschema_rs import KeywordValidator
+
 PROJECT = "project.json#"
 """The schema of one spec file."""
 
 _URI = "flowc:///"
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null", list: "array"}
+
+
+def _keyword(fits: Callable[[Any, Any], bool]) -> type[KeywordValidator]:
+    """A keyword of flowc's own, by whether a value fits what the keyword says."""
+
+    class Keyword:
+        def __init__(self, parent_schema: dict[str, Any], value: Any, schema_path: list[str | int]) -> None:
+            del parent_schema, schema_path
+            self._said = value
+
+        def validate(self, instance: Any) -> None:
+            if not fits(instance, self._said):
+                raise ValueError
+
+    return Keyword
+
+
+_KEYWORDS = {
+    "x-whole": _keyword(lambda value, _: not isinstance(value, float)),  # JSON Schema takes 5.0 for an integer, too
+    "x-least": _keyword(lambda size, least: parse_size(size) >= parse_size(least)),  # bounds of sizes, which are texts
+    "x-most": _keyword(lambda size, most: parse_size(size) <= parse_size(most)),
+}
 
 
 @cache
@@ -31,17 +56,15 @@ def load(name: str) -> Mapping[str, Any]:
 @cache
 def validator(location: str = PROJECT) -> Draft202012Validator:
     """The judge by the schema at a location like `project.json#/$defs/size`. Its time is linear in what it judges."""
-    keywords = {"x-whole": _Whole, "x-least": _Least, "x-most": _Most}
-    return Draft202012Validator(
-        {"$ref": _URI + location}, registry=_registry(), pattern_options=RegexOptions(), keywords=keywords
-    )
+    reference = {"$ref": _URI + location}
+    return Draft202012Validator(reference, registry=_registry(), pattern_options=RegexOptions(), keywords=_KEYWORDS)
 
 
 @cache
 def _registry() -> Registry:
     root = resources.root("schemas")
     names = ["project.json", *(f"connectors/{path.name}" for path in (root / "connectors").glob("*.json"))]
-    return Registry([(_URI + name, load(name)) for name in names])
+    return Registry([(_URI + name, dict(load(name))) for name in names])
 
 
 def type_of(value: object) -> str:
@@ -92,11 +115,6 @@ class Schema:
         own = self.says.get("type", [type_of(value) for value in self.allowed])
         return frozenset([own] if isinstance(own, str) else own).union(*(branch.types for branch in self.branches))
 
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The keys that must be there."""
-        return tuple(self.says.get("required", ()))
-
     def accepts(self, value: object) -> bool:
         """Whether the value is what the schema asks for."""
         return validator(self.location).is_valid(value)
@@ -114,34 +132,3 @@ def schema_at(location: str) -> Schema:
     path, _, pointer = reference.partition("#")
     name = found.location.partition("#")[0]
     return schema_at(f"{normpath(join(dirname(name), path)) if path else name}#{pointer}")
-
-
-class _Whole:
-    """`x-whole`: a number that is written as a whole one; JSON Schema takes `5.0` for an integer, too."""
-
-    def __init__(self, parent: Mapping[str, Any], value: Any, path: list[str | int]) -> None:
-        del parent, value, path
-
-    def validate(self, instance: object) -> None:
-        if isinstance(instance, float):
-            raise ValueError
-
-
-class _Least:
-    """`x-least`: the least size there may be, like `1B`; `minimum` knows numbers only."""
-
-    def __init__(self, parent: Mapping[str, Any], value: str, path: list[str | int]) -> None:
-        del parent, path
-        self.bound = parse_size(value)
-
-    def validate(self, instance: str) -> None:
-        if parse_size(instance) < self.bound:
-            raise ValueError
-
-
-class _Most(_Least):
-    """`x-most`: the greatest size there may be."""
-
-    def validate(self, instance: str) -> None:
-        if parse_size(instance) > self.bound:
-            raise ValueError
