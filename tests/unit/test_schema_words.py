@@ -96,6 +96,8 @@ from flowc.source import SourceFile
         ("connections: { k: { kind: kafka, bootstrap_servers: b, properties: { 1: [] } } }", ("wrong-type", "[", "`properties.1` of connection `k` must be text or a number or true or false, not a list", None)),
         ("pipelines: { p: { to: t, 7: x } }", ("unknown-key", "7", "unknown key `7` in pipeline `p`", ...)),
         ("pipelines: { p: { to: t, incremental: .nan } }", ("wrong-type", ".nan", "`incremental` of pipeline `p` must be a mapping, not a number", "for instance `{column: updated_at, start: 2020-01-01, lag: 5m}`")),
+        ('pipelines: { p: { to: t, ttl: "30s\\n" } }', ("bad-value", '"30s\\n"', "`ttl` of pipeline `p` must be a duration, not `30s\n`", "for instance `30s`")),
+        ("functions: { f: { python: 'm-x:fonction' } }", ("bad-value", "'m-x:fonction'", "`python` of function `f` must be `module:name`, not `m-x:fonction`", ...)),
         ("project: '-'", ("bad-value", "'-'", "`project` must be text, not `-`", "for instance `orders`")),
         ("pipelines: { p: { to: t, expect: [{ max_failures: x, severity: warn }] } }", ("missing-key", "max_failures", "`expect` of pipeline `p` needs `not_null` or `unique` or `sql`", ...)),
     ],
