@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jsonschema_rs import ValidationError
@@ -20,9 +20,6 @@ Path = tuple[str | int, ...]
 
 _MARK, _NUMERIC = "\0", "+0123456789"
 """What a key begins with that would be lost from a path if it is empty, and read as an item's if it is a number."""
-_ALTERNATIVES = ("anyOf", "oneOf")
-_Option = tuple[Schema, list[ValidationError]]
-"""An alternative, and what keeps the value from being it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +32,23 @@ class Fault:
     """What the keyword says; of `required` the keys that one is missing of, of `additionalProperties` the unknown."""
     schemas: tuple[Schema, ...]
     """What the value was to be: one schema, or several where any of them would do."""
-    named: bool = False
-    """Whether the last key of the path is a name of the author's, and not a key of the language."""
+    way: Path = ()
+    """The way through the schemas that led to the keyword."""
+
+    @property
+    def named(self) -> bool:
+        """Whether the last key of the path is a name of the author's, and not a key of the language."""
+        steps, last = iter(self.way), ""
+        for step in steps:
+            if step in ("properties", "anyOf", "oneOf"):
+                next(steps, None)
+            if step in ("properties", "additionalProperties", "items"):
+                last = str(step)
+        return last == "additionalProperties"
+
+
+_Option = tuple[Schema, list[Fault]]
+"""An alternative, and what keeps the value from being it."""
 
 
 def judged(node: Node) -> Any:
@@ -69,7 +81,7 @@ def pieces(value: Any) -> Iterator[Any]:
 def faults(value: Any) -> Iterator[Fault]:
     """In what the plain value of a file is not of the language's shape."""
     for error in validator().iter_errors(value):
-        yield from _told(error)
+        yield from _chosen(_fault(error))
 
 
 def node_at(node: Node, path: Path) -> Node:
@@ -88,101 +100,85 @@ def meant_key(key: str, known: Iterable[str]) -> str | None:
     return next((name for name in known if near and near == did_you_mean(key, (name,))), None)
 
 
-def _told(error: ValidationError) -> Iterator[Fault]:
-    name, value = error.kind.name, error.kind.value
-    if name in _ALTERNATIVES:
-        yield from _meant(error)
-        return
-    keyword = "type" if name == "x-whole" else name
-    if keyword == "required":
+def _fault(error: ValidationError) -> Fault:
+    keyword, value = error.kind.name, error.kind.value
+    if keyword in ("anyOf", "oneOf"):
+        value = [[_fault(below) for below in branch] for branch in value]
+    elif keyword == "required":
         value = (value,)
     elif keyword == "additionalProperties":
         value = tuple(map(_key, value))
-    yield Fault(_path(error), keyword, value, (_schema(error),), _is_named(error))
-
-
-def _meant(error: ValidationError) -> Iterator[Fault]:
-    """What keeps a value from being the alternative that the author evidently meant."""
-    at, options = _path(error), list(_options(error))
-    typed = [option for option in options if not any(_is_type(e) and _path(e) == at for e in option[1])]
-    schemas = tuple(schema for schema, _ in typed)
-    if not typed:
-        yield Fault(at, "type", None, tuple(schema for schema, _ in options), _is_named(error))
-    elif "discriminator" in (says := _schema(error).says):
-        yield from _of_kind(at, says["discriminator"]["propertyName"], error.instance, typed)
-    elif lacking := _lacking(at, typed):
-        yield Fault(at, "required", lacking, schemas)
-    else:
-        for found in min(typed, key=lambda option: len(_unfit(at, option)))[1]:
-            yield from _told(found)
-
-
-def _of_kind(at: Path, key: str, value: Any, typed: list[_Option]) -> Iterator[Fault]:
-    """Where a key says which alternative is meant."""
-    first, kinds = typed[0][0], tuple(schema.properties[key] for schema, _ in typed)
-    chosen = [errors for schema, errors in typed if schema.properties[key].allowed == (value.get(key),)]
-    if key not in value:
-        near = tuple(name for name in value if name not in first.properties and did_you_mean(name, (key,)))
-        yield Fault(at, "required", (key,), kinds)
-        yield Fault(at, "additionalProperties", near, (first,))
-    elif not chosen:
-        yield Fault((*at, key), "enum" if isinstance(value[key], str) else "type", None, kinds)
-    for errors in chosen:
-        for error in errors:
-            yield from _told(error)
-
-
-def _options(error: ValidationError) -> Iterator[_Option]:
-    """The alternatives, and those of an alternative that is nothing but a choice itself."""
-    for schema, errors in zip(_schema(error).branches, error.kind.value, strict=True):
-        if schema.branches and "type" not in schema.says:
-            yield from _options(errors[0])
-        else:
-            yield schema, errors
-
-
-def _lacking(at: Path, options: list[_Option]) -> tuple[str, ...] | None:
-    """The keys of which one is missing, where each alternative has one of its own and knows all that is there."""
-    keys = [[e.kind.value for e in errors if e.kind.name == "required" and _path(e) == at] for _, errors in options]
-    if len({key for own in keys for key in own}) < 2 or any(len(own) != 1 for own in keys):
-        return None
-    return None if all(_unfit(at, option) for option in options) else tuple(own[0] for own in keys)
-
-
-def _unfit(at: Path, option: _Option) -> set[str]:
-    """The keys that an alternative does not know, and whose values it cannot take for names' either."""
-    schema, errors = option
-    found: set[str] = set()
-    for error in errors:
-        if error.kind.name == "additionalProperties" and _path(error) == at:
-            found.update(error.kind.value)
-        elif _is_type(error) and len(error.instance_path) == len(at) + 1:
-            found.add(str(error.instance_path[-1]))
-    return found - schema.properties.keys()
-
-
-def _is_type(error: ValidationError) -> bool:
-    return error.kind.name in ("type", "x-whole")
-
-
-def _path(error: ValidationError) -> Path:
-    return tuple(_key(step) if isinstance(step, str) else step for step in error.instance_path)
+    elif keyword == "x-whole":
+        keyword = "type"
+    path = tuple(_key(step) if isinstance(step, str) else step for step in error.instance_path)
+    schema = schema_at(str(error.absolute_keyword_location).rpartition("/")[0])
+    return Fault(path, keyword, value, (schema,), tuple(error.evaluation_path))
 
 
 def _key(given: str) -> str:
     return given.removeprefix(_MARK)
 
 
-def _schema(error: ValidationError) -> Schema:
-    return schema_at(str(error.absolute_keyword_location).rpartition("/")[0])
+def _chosen(fault: Fault) -> Iterator[Fault]:
+    """The fault itself; of alternatives what keeps the value from being the one that the author evidently meant."""
+    if fault.keyword not in ("anyOf", "oneOf"):
+        yield fault
+        return
+    options = list(_options(fault))
+    typed = [option for option in options if not any(f.keyword == "type" and f.path == fault.path for f in option[1])]
+    schemas = tuple(schema for schema, _ in typed or options)
+    unfit = [_unfit(fault.path, option) for option in typed]
+    discriminator = fault.schemas[0].says.get("discriminator")
+    if not typed:
+        yield replace(fault, keyword="type", schemas=schemas)
+    elif discriminator:
+        yield from _of_kind(fault, discriminator["propertyName"], typed)
+    elif lacking := _lacking(fault.path, typed, unfit):
+        yield replace(fault, keyword="required", value=lacking, schemas=schemas)
+    else:
+        meant = min(zip(unfit, typed, strict=True), key=lambda each: len(each[0]))[1]
+        for below in meant[1]:
+            yield from _chosen(below)
 
 
-def _is_named(error: ValidationError) -> bool:
-    """Whether the value's key is one of `additionalProperties`, by the way through the schemas."""
-    steps, last = iter(error.evaluation_path), ""
-    for step in steps:
-        if step in ("properties", "anyOf", "oneOf"):
-            next(steps, None)
-        if step in ("properties", "additionalProperties", "items"):
-            last = str(step)
-    return last == "additionalProperties"
+def _of_kind(fault: Fault, key: str, typed: list[_Option]) -> Iterator[Fault]:
+    """Where a key says which alternative is meant."""
+    at = (*fault.path, key)
+    chosen = [found for _, found in typed if not any(f.keyword == "const" and f.path == at for f in found)]
+    schemas = tuple(schema for schema, _ in typed)
+    if not chosen:
+        yield Fault(at, "const", None, tuple(schema.properties[key] for schema in schemas))
+    elif len(chosen) > 1:
+        yield replace(fault, keyword="required", value=(key,), schemas=schemas)
+    else:
+        for below in chosen[0]:
+            yield from _chosen(below)
+
+
+def _options(fault: Fault) -> Iterator[_Option]:
+    """The alternatives, and those of an alternative that is nothing but a choice itself."""
+    for schema, found in zip(fault.schemas[0].branches, fault.value, strict=True):
+        if schema.branches and "type" not in schema.says:
+            yield from _options(found[0])
+        else:
+            yield schema, found
+
+
+def _lacking(at: Path, options: list[_Option], unfit: list[set[str]]) -> tuple[str, ...] | None:
+    """The keys of which one is missing, where each alternative has one of its own and knows all that is there."""
+    keys = [[f.value[0] for f in found if f.keyword == "required" and f.path == at] for _, found in options]
+    if all(unfit) or any(len(own) != 1 for own in keys) or len({own[0] for own in keys}) < 2:
+        return None
+    return tuple(own[0] for own in keys)
+
+
+def _unfit(at: Path, option: _Option) -> set[str]:
+    """The keys that an alternative does not know, and whose values it cannot take for names' either."""
+    schema, faults = option
+    found: set[str] = set()
+    for fault in faults:
+        if fault.keyword == "additionalProperties" and fault.path == at:
+            found.update(fault.value)
+        elif fault.keyword == "type" and len(fault.path) == len(at) + 1:
+            found.add(str(fault.path[-1]))
+    return found - schema.properties.keys()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from flowc.compiler.front.cutvalues import cut_values, rests
 from flowc.compiler.front.faults import Fault, Path, faults, judged, meant_key, node_at
@@ -57,19 +58,20 @@ def _gaps(fault: Fault) -> Iterator[str]:
 
 def _lost(found: Iterable[Fault], node: TreeMap) -> Iterator[tuple[Path, bool]]:
     """The paths of what cannot be read, each with whether its name stays."""
+
+    @cache
+    def bare(path: Path) -> set[str]:
+        """The names in a mapping that have no value, but for rests of values that were cut."""
+        holder = node_at(node, path)
+        entries = holder.entries if isinstance(holder, TreeMap) else {}
+        empty = {key for key, e in entries.items() if isinstance(e.value, Scalar) and e.value.value is None}
+        return empty.difference(rests(holder)) if isinstance(holder, TreeMap) else empty
+
     for fault in found:
         if fault.keyword == "additionalProperties":
             yield from (((*fault.path, key), False) for key in fault.value)
-        elif fault.path and not (fault.named and _is_emptied(node, fault.path)):
+        elif fault.path and not (fault.named and fault.path[-1] in bare(fault.path[:-1])):
             yield fault.path, fault.named
-
-
-def _is_emptied(node: Node, path: Path) -> bool:
-    """Whether only the name is left; the rest of a value that was cut stands without one, too."""
-    *above, name = path
-    holder, value = node_at(node, tuple(above)), node_at(node, path)
-    is_rest = isinstance(holder, TreeMap) and name in set(rests(holder))
-    return isinstance(value, Scalar) and value.value is None and not is_rest
 
 
 def _kept(node: TreeMap, path: Path, lost: Mapping[Path, bool]) -> Iterator[tuple[str, Entry]]:

@@ -99,6 +99,9 @@ class _Explainer:
                 self._keys([fault for fault in own if fault.keyword in _KEYS], node, place)
 
     def _bad_value(self, fault: Fault, node: Node, place: _Place) -> None:
+        if fault.keyword == "const" and not (isinstance(node, Scalar) and isinstance(node.value, str)):
+            self._wrong_type(fault.schemas, node, place)
+            return
         if isinstance(node, Scalar):
             self._scalar(fault, node, place)
             return
@@ -108,6 +111,8 @@ class _Explainer:
 
     def _keys(self, found: list[Fault], node: TreeMap, place: _Place) -> None:
         known = {key: fault.schemas[0] for fault in found if fault.keyword == _KEYS[0] for key in fault.value}
+        for fault in found:
+            known |= {key: fault.schemas[0] for key in node.entries if _may_be_kind(key, fault)}
         unknown = [key for key in node.entries if key in known]
         cut = set(rests(node)) & set(unknown)
         for key in unknown:
@@ -145,7 +150,8 @@ class _Explainer:
                 continue
             names.append(" or ".join(f"`{key}`" for key in keys))
             if len(keys) < len(schemas):
-                helps += _listing(f"add `{keys[0]}`, one of", (str(schema.allowed[0]) for schema in schemas))
+                kinds = (str(schema.properties[keys[0]].allowed[0]) for schema in schemas)
+                helps += _listing(f"add `{keys[0]}`, one of", kinds)
             else:
                 pairs = ((s, key) for s, key in zip(schemas, keys, strict=True) if key in s.properties)
                 helps += (f"add `{key}: {flow(example(schema, key))}`" for schema, key in pairs)
@@ -188,6 +194,12 @@ def _head(node: Node) -> Span:
     if isinstance(node, Scalar):
         return node.span
     return Span(node.span.file, node.span.start, min(node.span.start + 1, node.span.end))
+
+
+def _may_be_kind(key: str, fault: Fault) -> bool:
+    """Whether a key is the missing one that says which alternative is meant, misspelled."""
+    of_kinds = fault.keyword == "required" and len(fault.value) < len(fault.schemas)
+    return of_kinds and key not in fault.schemas[0].properties and bool(did_you_mean(key, fault.value))
 
 
 def _type_word(kind: str, schemas: tuple[Schema, ...]) -> str:
