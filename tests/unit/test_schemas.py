@@ -16,7 +16,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from flowc import resources
-from flowc.compiler.front.faults import faults, judged, node_at
+from flowc.compiler.front.faults import Fault, faults, judged, node_at
 from flowc.compiler.front.kinds import kinds
 from flowc.compiler.front.salvage import salvage
 from flowc.compiler.front.schemacheck import check
@@ -51,13 +51,13 @@ def verdicts(value: object) -> tuple[bool, bool]:
     broken = check(tree, reporter)
     assert bool(broken) == reporter.has_errors
     for section, name in (entry for entry in broken if len(entry) == 2 and entry[0] in SALVAGED):
-        assert_sound(section, tree, name)
+        assert_sound(section, tree, name, broken[section, name])
     return valid, not broken
 
 
-def assert_sound(section: str, tree: Any, name: str) -> None:
+def assert_sound(section: str, tree: Any, name: str, told: tuple[Fault, ...]) -> None:
     """What is kept of an entry lacks at most keys of its own, and what the author's names stand for."""
-    found = salvage(section, tree.entries[section].value.entries[name])
+    found = salvage(section, tree.entries[section].value.entries[name], told)
     assert (found is None) == (not isinstance(tree.entries[section].value.entries[name].value, TreeMap))
     for fault in faults({section: {name: judged(found.node)}}) if found else ():
         left = node_at(found.node, fault.path[2:])

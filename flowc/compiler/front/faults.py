@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,17 +38,16 @@ class Fault:
     @property
     def named(self) -> bool:
         """Whether the last key of the path is a name of the author's, and not a key of the language."""
-        steps, last = iter(self.way), ""
-        for step in steps:
-            if step in ("properties", "anyOf", "oneOf"):
-                next(steps, None)
-            if step in ("properties", "additionalProperties", "items"):
-                last = str(step)
-        return last == "additionalProperties"
+        steps = [step for step in self.way if step in ("properties", "additionalProperties", "items")]
+        return steps[-1:] == ["additionalProperties"]
 
 
 _Option = tuple[Schema, list[Fault]]
 """An alternative, and what keeps the value from being it."""
+
+
+Broken = Mapping[tuple[str, ...], tuple[Fault, ...]]
+"""What is wrong in the entries of a file, each as `(section, name)`."""
 
 
 def judged(node: Node) -> Any:

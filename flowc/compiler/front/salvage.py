@@ -26,25 +26,24 @@ class Salvaged:
     gaps: frozenset[str]
 
 
-def salvage(section: str, entry: Entry) -> Salvaged | None:
-    """What can still be read of a broken entry of a section; None when it is no mapping."""
-    node = entry.value
+def salvage(section: str, entry: Entry, told: Iterable[Fault]) -> Salvaged | None:
+    """What can still be read of an entry of a section, in which that is wrong; None when it is no mapping."""
+    node, found = entry.value, _own(told)
     if not isinstance(node, TreeMap):
         return None
-    found = _faults(section, node)
     gaps = frozenset([*cut_values(node), *(gap for fault in found for gap in _gaps(fault))])
     while lost := dict(_lost(found, node)):
         # What holds a lost part may be sound without it.
         held = {path[:size] for path in lost for size in range(len(path))}
         rest = {path: named for path, named in lost.items() if path not in held}
         node = TreeMap(node.span, dict(_kept(node, (), rest)))
-        found = _faults(section, node)
+        found = _own(faults({section: {"entry": judged(node)}}))
     return Salvaged(node, gaps)
 
 
-def _faults(section: str, node: TreeMap) -> list[Fault]:
-    """What is wrong with an entry; paths start at it."""
-    return [replace(fault, path=fault.path[2:]) for fault in faults({section: {"entry": judged(node)}})]
+def _own(found: Iterable[Fault]) -> list[Fault]:
+    """Faults with paths that start at the entry."""
+    return [replace(fault, path=fault.path[2:]) for fault in found]
 
 
 def _gaps(fault: Fault) -> Iterator[str]:

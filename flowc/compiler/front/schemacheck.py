@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flowc.compiler.front.cutvalues import cut_item, cut_values, quote_it, rests
-from flowc.compiler.front.faults import Fault, Path, faults, judged, meant_key, node_at, pieces
+from flowc.compiler.front.faults import Broken, Fault, Path, faults, judged, meant_key, node_at, pieces
 from flowc.compiler.front.forms import address_form, example, example_form, flow, list_form, mapping_form, reshaped
 from flowc.compiler.front.schemas import Schema, type_of, validator
 from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap
@@ -58,7 +58,7 @@ class _Place:
         return f"`{'.'.join(rest[1:])}` of {owner}" if rest[1:] else owner
 
 
-def check(root: Node, reporter: Reporter) -> frozenset[tuple[str, ...]]:
+def check(root: Node, reporter: Reporter) -> Broken:
     """Reports everything in which a spec file is not of the language's shape.
 
     Returns the entries that are broken, each as `(section, name)`; a section or file that is broken as a whole is
@@ -66,11 +66,13 @@ def check(root: Node, reporter: Reporter) -> frozenset[tuple[str, ...]]:
     """
     value = judged(root)
     if validator().is_valid(value):
-        return frozenset()
-    explainer = _Explainer(root, reporter)
+        return {}
+    broken: dict[tuple[str, ...], tuple[Fault, ...]] = {}
     for piece in pieces(value):
-        explainer.explain(faults(piece))
-    return frozenset(explainer.broken)
+        explainer, found = _Explainer(root, reporter), tuple(faults(piece))
+        explainer.explain(found)
+        broken.update(dict.fromkeys(explainer.broken, found))
+    return broken
 
 
 class _Explainer:
