@@ -32,14 +32,8 @@ class Fault:
     """What the keyword says; of `required` the keys that one is missing of, of `additionalProperties` the unknown."""
     schemas: tuple[Schema, ...]
     """What the value was to be: one schema, or several where any of them would do."""
-    way: Path = ()
-    """The way through the schemas that led to the keyword."""
-
-    @property
-    def named(self) -> bool:
-        """Whether the last key of the path is a name of the author's, and not a key of the language."""
-        steps = [step for step in self.way if step in ("properties", "additionalProperties", "items")]
-        return steps[-1:] == ["additionalProperties"]
+    named: bool = False
+    """Whether the last key of the path is a name of the author's, and not a key of the language."""
 
 
 _Option = tuple[Schema, list[Fault]]
@@ -111,7 +105,8 @@ def _fault(error: ValidationError) -> Fault:
         keyword = "type"
     path = tuple(_key(step) if isinstance(step, str) else step for step in error.instance_path)
     schema = schema_at(str(error.absolute_keyword_location).rpartition("/")[0])
-    return Fault(path, keyword, value, (schema,), tuple(error.evaluation_path))
+    ways = [step for step in error.evaluation_path if step in ("properties", "additionalProperties", "items")]
+    return Fault(path, keyword, value, (schema,), named=ways[-1:] == ["additionalProperties"])
 
 
 def _key(given: str) -> str:
@@ -129,7 +124,7 @@ def _chosen(fault: Fault) -> Iterator[Fault]:
     unfit = [_unfit(fault.path, option) for option in typed]
     discriminator = fault.schemas[0].says.get("discriminator")
     if not typed:
-        yield replace(fault, keyword="type", schemas=schemas)
+        yield replace(fault, keyword="type", value=None, schemas=schemas)
     elif discriminator:
         yield from _of_kind(fault, discriminator["propertyName"], typed)
     elif lacking := _lacking(fault.path, typed, unfit):
