@@ -32,7 +32,8 @@ from typing import IO, Any
 LIBRARIES = (
     "flowc.cli.opened", "flowc.cli.run", "flowc.cli.plan", "flowc.cli.apply", "flowc.cli.lint", "flowc.service.streams",
     "sqlglot.optimizer", "datafusion", "duckdb", "deltalake", "confluent_kafka", "psycopg", "pgpq", "pymysql",
-    "adbc_driver_postgresql.dbapi", "pyarrow.parquet", "pyarrow.dataset", "jinja2", "jsonschema", "rich.console",
+    "adbc_driver_postgresql.dbapi", "pyarrow.parquet", "pyarrow.dataset", "jinja2", "jsonschema", "jsonschema_rs",
+    "rich.console",
 )  # fmt: skip
 """Also those that few commands need; which command imports what is for `test_runtime_lean`."""
 ROOT = Path(__file__).resolve().parent.parent

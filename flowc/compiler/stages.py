@@ -60,7 +60,7 @@ def _read(path: Path, reporter: Reporter) -> CheckedFile | None:
     hide_secrets(file, root)
     if root is None:
         failed = reporter.errors > before
-        return None if failed else CheckedFile(TreeMap.empty(file), frozenset())
+        return None if failed else CheckedFile(TreeMap.empty(file), {})
     broken = check(root, reporter)
     return CheckedFile(root, broken) if isinstance(root, TreeMap) else None
 

@@ -1,1 +1,1 @@
-"""Executes plans. Never imports sqlglot, yaml or jsonschema: all SQL reaches it as finished text."""
+"""Executes plans. Never imports sqlglot, yaml or jsonschema_rs: all SQL reaches it as finished text."""

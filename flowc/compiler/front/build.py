@@ -11,6 +11,7 @@ from flowc.compiler.front import nodes
 from flowc.compiler.front.build_pipelines import build_pipeline
 from flowc.compiler.front.build_tables import build_table
 from flowc.compiler.front.connections import build_connection, layered_connections
+from flowc.compiler.front.faults import Broken, Fault
 from flowc.compiler.front.nodes import Context, content, sql
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.references import variables
@@ -41,7 +42,7 @@ class CheckedFile:
     """The tree of one spec file, and which of its entries have the wrong shape."""
 
     root: TreeMap
-    broken: frozenset[tuple[str, ...]]
+    broken: Broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Merged:
 
     sections: Mapping[str, Mapping[str, Entry]]
     broken: frozenset[tuple[str, ...]]
+    faults: Broken
+    """What is wrong in those entries that count where a name is given twice."""
 
     def sound(self, section: str) -> Iterator[tuple[str, Entry]]:
         """The entries of a section whose shape is right."""
@@ -62,7 +65,7 @@ class Merged:
         for name, entry in self.sections.get(section, {}).items():
             if (section, name) not in self.broken:
                 yield name, entry, NO_GAPS
-            elif found := salvage(section, entry):
+            elif found := salvage(section, entry, self.faults.get((section, name), ())):
                 yield name, Entry(entry.key, found.node), found.gaps
 
 
@@ -165,14 +168,17 @@ def _build(
 def _merge(files: Sequence[CheckedFile], context: Context) -> Merged:
     sections: dict[str, dict[str, Entry]] = {}
     broken: set[tuple[str, ...]] = set()
+    faults: dict[tuple[str, ...], tuple[Fault, ...]] = {}
     for file in files:
-        broken |= file.broken
+        broken |= file.broken.keys()
         for section, holder in file.root.entries.items():
             if section == "lint" or not isinstance(holder.value, TreeMap) or (section,) in file.broken:
                 continue
             for name, entry in holder.value.entries.items():
+                if name not in sections.get(section, {}):
+                    faults[section, name] = file.broken.get((section, name), ())
                 _put(sections.setdefault(section, {}), section, name, entry, context)
-    return Merged(sections, frozenset(broken))
+    return Merged(sections, frozenset(broken), faults)
 
 
 def _put(known: dict[str, Entry], section: str, name: str, entry: Entry, context: Context) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from flowc.compiler.front.schemarules import Rule, accepts
+from flowc.compiler.front.schemas import Schema
 from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap, plain
 
 _SHORT = 60
@@ -13,47 +13,55 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 _UNQUOTED = re.compile(r"[A-Za-z_$./%0-9*(][^,\[\]{}#:'\"]*")
 
 
-def mapping_form(rules: tuple[Rule, ...], node: Scalar) -> str | None:
+def mapping_form(schemas: tuple[Schema, ...], node: Scalar) -> str | None:
     """The mapping that the author of a scalar evidently meant; None when no key would take the scalar.
 
     Never of a URL, which may hold a password.
     """
     if "://" in node.text:
-        return _url_form(rules, node.text.partition(":")[0])
+        return _url_form(schemas, node.text.partition(":")[0])
     found = [
-        (_score(own, key, rule, node), rule, key) for rule in _objects(rules) for key, own in rule.properties.items()
+        (_score(own, key, schema, node), schema, key)
+        for schema in _objects(schemas)
+        for key, own in schema.properties.items()
     ]
-    points, rule, key = max(found, key=lambda f: f[0], default=(0, None, ""))
-    if not points or rule is None:
+    points, schema, key = max(found, key=lambda f: f[0], default=(0, None, ""))
+    if not points or schema is None:
         return None
-    own = rule.properties[key]
-    value = [plain(node)] if "array" in own.types else plain(node)
-    shown = [(k, value if k == key else example(rule, k)) for k in rule.properties if k == key or k in rule.required]
+    own = schema.properties[key]
+    value = [plain(node)] if own.items else plain(node)
+    shown = [
+        (k, value if k == key else example(schema, k))
+        for k in schema.properties
+        if k == key or k in schema.says.get("required", ())
+    ]
     return flow(dict(shown))
 
 
-def _url_form(rules: tuple[Rule, ...], scheme: str) -> str | None:
-    kinds = (str(rule.properties["kind"].schema.get("const")) for rule in _objects(rules) if "url" in rule.properties)
+def _url_form(schemas: tuple[Schema, ...], scheme: str) -> str | None:
+    kinds = (
+        str(schema.properties["kind"].says.get("const")) for schema in _objects(schemas) if "url" in schema.properties
+    )
     kind = next((kind for kind in kinds if scheme.startswith(kind)), None)
     return f'{{kind: {kind}, url: "${{DATABASE_URL}}"}}' if kind else None
 
 
-def list_form(rule: Rule, node: Scalar) -> str:
+def list_form(schema: Schema, node: Scalar) -> str:
     """The list that the author of a scalar evidently meant."""
-    items = rule.items
-    form = mapping_form((items,), node) if items is not None and "string" not in _types(items) else None
+    items = schema.items
+    form = mapping_form((items,), node) if items is not None and "string" not in items.types else None
     return f"[{form or node.text}]"
 
 
-def example_form(rules: tuple[Rule, ...]) -> str | None:
+def example_form(schemas: tuple[Schema, ...]) -> str | None:
     """An example of the mapping that is wanted."""
-    examples = (rule.schema["examples"][0] for rule in (*rules, *_objects(rules)) if rule.schema.get("examples"))
+    examples = (schema.says["examples"][0] for schema in (*schemas, *_objects(schemas)) if schema.says.get("examples"))
     return next((flow(example) for example in examples if isinstance(example, dict)), None)
 
 
-def reshaped(wanted: list[str], node: Node, rules: tuple[Rule, ...]) -> tuple[str, ...]:
+def reshaped(wanted: list[str], node: Node, schemas: tuple[Schema, ...]) -> tuple[str, ...]:
     """How to write a list or mapping that stands where something else is wanted."""
-    if wanted == ["object"] and (form := example_form(rules)):
+    if wanted == ["object"] and (form := example_form(schemas)):
         return (f"for instance `{form}`",)
     if wanted == ["array"] and isinstance(node, TreeMap):
         return (f"write it as a list: `[{flow(plain(node))}]`",) if _is_short(node) else ("write `- ` before it",)
@@ -63,13 +71,13 @@ def reshaped(wanted: list[str], node: Node, rules: tuple[Rule, ...]) -> tuple[st
     return (f"write `{only.text}`",) if wanted == ["string"] and isinstance(only, Scalar) else ()
 
 
-def address_form(rule: Rule, node: TreeMap, key: str) -> str | None:
+def address_form(schema: Schema, node: TreeMap, key: str) -> str | None:
     """`{warehouse: orders}` as the place it evidently means."""
     value = node.get(key)
-    if "connection" not in rule.properties or "connection" in node.entries or not isinstance(value, Scalar):
+    if "connection" not in schema.properties or "connection" in node.entries or not isinstance(value, Scalar):
         return None
     address = (
-        "path" if "path" in rule.properties and re.search(r"[*/]|\.(csv|jsonl|json|parquet)", value.text) else "table"
+        "path" if "path" in schema.properties and re.search(r"[*/]|\.(csv|jsonl|json|parquet)", value.text) else "table"
     )
     return f"write `{flow({'connection': key, address: value.text})}`"
 
@@ -89,32 +97,28 @@ def flow(value: object) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _objects(rules: tuple[Rule, ...]) -> Iterator[Rule]:
-    for rule in rules:
-        if rule.properties:
-            yield rule
+def _objects(schemas: tuple[Schema, ...]) -> Iterator[Schema]:
+    for schema in schemas:
+        if schema.properties:
+            yield schema
         else:
-            yield from _objects(rule.branches)
+            yield from _objects(schema.branches)
 
 
-def _types(rule: Rule) -> frozenset[str]:
-    return rule.types or frozenset(t for branch in rule.branches for t in _types(branch))
-
-
-def _score(own: Rule, key: str, rule: Rule, node: Scalar) -> int:
+def _score(own: Schema, key: str, schema: Schema, node: Scalar) -> int:
     """How likely a key was meant: a value of a strict form says more than a text, a required key more than another."""
-    needed = key in rule.required
-    if own.schema.get("x-secret"):
+    needed = key in schema.says.get("required", ())
+    if own.says.get("x-secret"):
         return 0
-    if "array" in own.types:
-        fits = own.items is not None and accepts(own.items, node) and _NAME.fullmatch(node.text) is not None
+    if own.items:
+        fits = own.items.accepts(plain(node)) and _NAME.fullmatch(node.text) is not None
         return (2 + needed) * fits
-    is_sql = own.schema.get("x-sql") and " " in node.text
-    strict = bool(own.allowed) or own.pattern is not None or "string" not in _types(own) or bool(is_sql)
-    return (1 + 2 * strict + needed) * accepts(own, node)
+    is_sql = own.says.get("x-sql") and " " in node.text
+    strict = bool(own.allowed) or "pattern" in own.says or "string" not in own.types or bool(is_sql)
+    return (1 + 2 * strict + needed) * own.accepts(plain(node))
 
 
-def example(rule: Rule, key: str) -> object:
+def example(schema: Schema, key: str) -> object:
     """What a key may say: the example beside its `$ref`, else that of what it refers to."""
-    examples = rule.schema["properties"][key].get("examples") or rule.properties[key].schema.get("examples") or ["…"]
-    return rule.properties[key].schema.get("const", examples[0])
+    examples = schema.says["properties"][key].get("examples") or schema.properties[key].says.get("examples") or ["…"]
+    return schema.properties[key].says.get("const", examples[0])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from flowc.compiler.front.kinds import may_name_secret, secret_names
-from flowc.compiler.front.schemarules import project_rule
+from flowc.compiler.front.schemas import load
 from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap
 from flowc.masking import Place, places_in_prose, secret_places, written_out
 from flowc.source import SourceFile
@@ -44,7 +44,7 @@ def _options(root: Node) -> Iterator[Place]:
     holders = [root]
     if isinstance(environments, TreeMap):
         holders += [e.value for e in environments.entries.values() if isinstance(e.value, TreeMap)]
-    others = project_rule().schema["properties"].keys() - {"connections"}
+    others = load("project.json")["properties"].keys() - {"connections"}
     for holder in holders:
         for key, entry in holder.entries.items():
             if key not in others:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from flowc.compiler.front.schemarules import load
+from flowc.compiler.front.schemas import load
 from flowc.masking import Place, names_secret, public_in_address, secret_places
 
 LOAD_SOURCE = "load-source"

@@ -6,14 +6,13 @@ broken value is replaced by nothing and the name stays, so that nobody calls it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from flowc.compiler.front.cutvalues import cut_values, rests
-from flowc.compiler.front.schemacheck import meant_branch
-from flowc.compiler.front.schemarules import Rule, accepts, has_type, project_rule
+from flowc.compiler.front.faults import Fault, Path, faults, judged, meant_key, node_at
 from flowc.compiler.front.yamltree import Entry, Node, Scalar, Sequence, TreeMap
-from flowc.diagnostics import did_you_mean
 
 ANY_KEY = "*"
 """The gap that an unknown key leaves which resembles no known one: it may stand for any."""
@@ -27,65 +26,70 @@ class Salvaged:
     gaps: frozenset[str]
 
 
-def salvage(section: str, entry: Entry) -> Salvaged | None:
-    """What can still be read of a broken entry of a section; None when it is no mapping."""
-    rule = project_rule().properties[section].additional
-    if not isinstance(rule, Rule) or not isinstance(entry.value, TreeMap):
+def salvage(section: str, entry: Entry, told: Iterable[Fault]) -> Salvaged | None:
+    """What can still be read of an entry of a section, in which that is wrong; None when it is no mapping."""
+    node, found = entry.value, _own(told)
+    if not isinstance(node, TreeMap):
         return None
-    if rule.branches and not rule.properties:
-        return None
-    return Salvaged(_kept(rule, entry.value), frozenset(_gaps(rule, entry.value)))
+    gaps = frozenset([*cut_values(node), *(gap for fault in found for gap in _gaps(fault))])
+    while lost := dict(_lost(found, node)):
+        # What holds a lost part may be sound without it.
+        held = {path[:size] for path in lost for size in range(len(path))}
+        rest = {path: named for path, named in lost.items() if path not in held}
+        node = TreeMap(node.span, dict(_kept(node, (), rest)))
+        found = _own(faults({section: {"entry": judged(node)}}))
+    return Salvaged(node, gaps)
 
 
-def _gaps(rule: Rule, node: TreeMap) -> Iterator[str]:
-    yield from cut_values(node)
-    for key, entry in node.entries.items():
-        own = rule.properties.get(key)
-        if own is None:
-            yield next(
-                (k for k in rule.properties if did_you_mean(key, rule.properties) == did_you_mean(key, (k,))), ANY_KEY
-            )
-        elif not accepts(own, entry.value):
-            yield key
-    yield from (key for key in rule.required if key not in node.entries)
+def _own(found: Iterable[Fault]) -> list[Fault]:
+    """Faults with paths that start at the entry."""
+    return [replace(fault, path=fault.path[2:]) for fault in found]
 
 
-def _sound(rule: Rule, node: Node) -> Node | None:
-    """The node without what its rule does not accept; None when nothing is left that could be read."""
-    if accepts(rule, node):
-        return node
-    if rule.branches and not rule.properties:
-        branch = meant_branch(rule, node)
-        return _sound(branch, node) if branch else None
-    if isinstance(node, Scalar) or not has_type(node, rule.types):
-        return None
-    found = _items(rule, node) if isinstance(node, Sequence) else _kept(rule, node)
-    return found if accepts(_leniently(rule), found) else None
+def _gaps(fault: Fault) -> Iterator[str]:
+    if fault.path:
+        yield str(fault.path[0])
+    elif fault.keyword == "additionalProperties":
+        yield from (meant_key(key, fault.schemas[0].properties) or ANY_KEY for key in fault.value)
+    elif fault.keyword == "required":
+        yield from fault.value
 
 
-def _leniently(rule: Rule) -> Rule:
-    """The rule without what is said of values: they may be missing where names are the user's own."""
-    return replace(
-        rule, schema={k: v for k, v in rule.schema.items() if k not in ("additionalProperties", "properties", "items")}
-    )
+def _lost(found: Iterable[Fault], node: TreeMap) -> Iterator[tuple[Path, bool]]:
+    """The paths of what cannot be read, each with whether its name stays."""
+
+    @cache
+    def bare(path: Path) -> set[str]:
+        """The names in a mapping that have no value, but for rests of values that were cut."""
+        holder = node_at(node, path)
+        entries = holder.entries if isinstance(holder, TreeMap) else {}
+        empty = {key for key, e in entries.items() if isinstance(e.value, Scalar) and e.value.value is None}
+        return empty.difference(rests(holder)) if isinstance(holder, TreeMap) else empty
+
+    for fault in found:
+        if fault.keyword == "additionalProperties":
+            yield from (((*fault.path, key), False) for key in fault.value)
+        elif fault.path and not (fault.named and fault.path[-1] in bare(fault.path[:-1])):
+            yield fault.path, fault.named
 
 
-def _items(rule: Rule, node: Sequence) -> Sequence:
-    items = rule.items
-    kept = (_sound(items, item) for item in node.items) if items else iter(node.items)
-    return Sequence(node.span, tuple(item for item in kept if item is not None))
-
-
-def _kept(rule: Rule, node: TreeMap) -> TreeMap:
-    return TreeMap(node.span, dict(_entries(rule, node)))
-
-
-def _entries(rule: Rule, node: TreeMap) -> Iterator[tuple[str, Entry]]:
+def _kept(node: TreeMap, path: Path, lost: Mapping[Path, bool]) -> Iterator[tuple[str, Entry]]:
     cut, rest = cut_values(node), set(rests(node))
+    names = any(lost.get((*path, key)) for key in rest)
     for key, entry in node.entries.items():
-        own, known = rule.properties.get(key, rule.additional), key in rule.properties
-        if own is False or key in rest:
+        below = (*path, key)
+        if key in rest:
             continue
-        value = None if key in cut else _sound(own, entry.value) if isinstance(own, Rule) else entry.value
-        if value is not None or not known:
-            yield key, Entry(entry.key, value or Scalar(entry.value.span, "", None, None))
+        if key not in cut and below not in lost:
+            yield key, Entry(entry.key, _readable(entry.value, below, lost))
+        elif lost.get(below, names):
+            yield key, Entry(entry.key, Scalar(entry.value.span, "", None, None))
+
+
+def _readable(node: Node, path: Path, lost: Mapping[Path, bool]) -> Node:
+    if isinstance(node, TreeMap):
+        return TreeMap(node.span, dict(_kept(node, path, lost)))
+    if isinstance(node, Sequence):
+        items = ((item, (*path, number)) for number, item in enumerate(node.items))
+        return Sequence(node.span, tuple(_readable(item, below, lost) for item, below in items if below not in lost))
+    return node
