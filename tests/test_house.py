@@ -37,7 +37,7 @@ TEXTS = sorted(
 
 LONGEST_FUNCTION = 40
 MEDIAN_FUNCTION = 10
-LONGEST_FILE = 400
+LONGEST_FILE = 600
 
 # Spelt in parts, so that this file does not hold what it forbids.
 UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX", "Not" + "Implemented" + "Error")) + r"\b")
