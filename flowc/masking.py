@@ -23,7 +23,7 @@ _NAME = re.compile(
     r"signature|credentials?|jaas\.config|oauthbearer\.config|key\.pem|(?:^|[._-])sig)$",
     re.IGNORECASE,
 )
-_HEAD = re.compile(r":/++(?:\$\{[^{}]*\}|[^\s?#:'\"`])*+:")
+_HEAD = re.compile(r":/++(?:\$\{[^{}]*\}|[^\s/?#:'\"`])*+:")
 """An address up to its password. Possessive, as a text without an end may begin as many addresses as it has letters."""
 _WORD_END = re.compile(r"[\s'\"`]|$")
 _QUERY = re.compile(r"[?&;](?P<name>[\w.%-]+)=(?P<secret>.*?)(?=&[\w.%-]+=|$)", re.DOTALL)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote
 
 from tests.fuzz.mutant import SECRET, SPEC, STATE_WORDS, Chance, Mutant
@@ -34,7 +35,7 @@ def mutant(chance: Chance) -> Mutant:
     connection: dict[str, object] = {"kind": kind, "url": url}
     if chance.random() < 0.1:
         # What stands where a user does is shown where no address is expected.
-        wrong = ["options", "url ", "kind"] if ":" in url.partition("@")[0].partition("//")[2] else []
+        wrong = ["options", "url ", "kind"] if re.match(r"\w+://\w*:", url) else []
         connection[chance.choice(["pasword", *wrong])] = url
     project = {
         "connections": {"pg": connection},

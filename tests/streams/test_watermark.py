@@ -82,6 +82,15 @@ def test_what_may_wait_behind_other_messages_is_not_silent() -> None:
     assert [marks.look(n * SECOND, "s") for n in range(9, 11)] == [None, 108]
 
 
+def test_a_partition_of_which_no_message_is_a_row_is_silent() -> None:
+    marks = _made(WatermarkPlan(idle=2 * SECOND))
+    found = []
+    for second in range(5):
+        found.append(marks.look(second * SECOND, "s", [Range("s", part, second, second + 1) for part in (0, 1)]))
+        marks.advance("s", pa.array([0]), _times(100 + second))
+    assert found == [None, None, None, 102, 103]
+
+
 class Busy:
     """A source that always has one more message, until it ends; each poll takes some time."""
 
@@ -130,6 +139,15 @@ def test_what_waits_for_slow_commits_is_not_silent() -> None:
     assert late == []
     assert sorted(taken) == ["a"] * 10 + ["b"] * 10
     assert max(len(list(run)) for _, run in groupby(taken[2:-2])) <= 2, "they are taken in turn"
+
+
+def test_a_source_that_has_ended_is_told_with_what_others_give() -> None:
+    """A run that ends: nothing more comes of the short one, which holds back nothing once it was silent."""
+    ended: list[tuple[str, ...]] = []
+    readers = {"a": Busy("a", 0, 6), "b": Busy("b", 0, 1)}
+    Loop(readers, lambda turn: ended.append(turn.ended), lambda _: None).run()
+    assert len(ended) == 7
+    assert set(ended[-1]) >= {"b"} | set(ended[3])
 
 
 def test_when_all_are_silent_it_goes_on_with_the_clock() -> None:

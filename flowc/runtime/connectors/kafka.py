@@ -75,7 +75,6 @@ class KafkaSource:
         self._advised = 0.0
         self._asked = 0.0
         self._paused: set[int] = set()
-        self._filled = True  # whether more may be there than the last poll gave
         self._kept: list[Any] = []  # what the client gave beyond the bytes that were asked for
 
     @property
@@ -149,7 +148,6 @@ class KafkaSource:
         self._discover()
         self._advise_now_and_then()
         messages = self._gather(max_rows, max_wait, max_bytes)
-        self._filled = bool(self._kept) or len(messages) >= max_rows
         if self.trouble is not None and not messages:
             self._ask_again()
         read_at = time.time()
@@ -167,8 +165,9 @@ class KafkaSource:
 
     @property
     def caught_up(self) -> bool:
-        """Whether the last poll handed on all that was there."""
-        return not self._filled and self.trouble is None
+        """Whether all is handed on that is known to be there; of each partition the broker has told where it ends."""
+        known = self._known_ends()
+        return self.trouble is None and all(known.get(p, at + 1) <= at for p, at in self._next.items())
 
     def pause(self, partitions: Iterable[int]) -> None:
         """Stops reading these partitions, without leaving them."""
@@ -196,9 +195,13 @@ class KafkaSource:
 
     def lag(self, stored: Mapping[int, int]) -> Mapping[int, int]:
         """Messages of each partition behind what is stored, as far as the client knows. For the thread that polls."""
-        known = {p: self._consumer.get_watermark_offsets(place, cached=True) for p, place in self._owned_places()}
-        ends = {p: found[1] for p, found in known.items() if found is not None and found[1] >= 0}
+        ends = self._known_ends()
         return {p: max(0, end - max(stored.get(p, 0), self._begun[p])) for p, end in ends.items()}
+
+    def _known_ends(self) -> dict[int, int]:
+        """Where partitions end, as far as the broker has told since they are read."""
+        known = {p: self._consumer.get_watermark_offsets(place, cached=True) for p, place in self._owned_places()}
+        return {p: found[1] for p, found in known.items() if found is not None and found[1] >= 0}
 
     def _owned_places(self) -> list[tuple[int, Any]]:
         return [(p, self._kafka.TopicPartition(self._topic, p)) for p in self._next]

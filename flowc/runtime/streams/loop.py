@@ -56,6 +56,8 @@ class Turn:
     polled: Polled | None = None
     caught_up: bool = False
     """Whether all that was there is taken, so that what gave nothing is silent."""
+    ended: tuple[str, ...] = ()
+    """The sources of which all is taken that this run reads."""
 
 
 class Reader(Protocol):
@@ -143,7 +145,9 @@ class _Inbox:
     def take(self) -> Turn | None:
         """What there is of the source whose turn it is; None when all have ended, or the run is broken."""
         with self._changed:
-            self._changed.wait_for(lambda: self._broken.is_set() or self._is_over() or self._next() is not None)
+            self._changed.wait_for(
+                lambda: self._broken.is_set() or len(self._over()) == len(self._turns) or self._next() is not None
+            )
             slot = None if self._broken.is_set() else self._next()
             if slot is None:
                 return None
@@ -153,8 +157,8 @@ class _Inbox:
             self._changed.notify_all()
             return turn
 
-    def _is_over(self) -> bool:
-        return all(slot.ended and not slot.polled for slot in self._turns)
+    def _over(self) -> tuple[str, ...]:
+        return tuple(slot.source for slot in self._turns if slot.ended and not slot.polled)
 
     def _next(self) -> _Slot | None:
         return next((slot for slot in self._turns if slot.polled or (slot.silent is not None and not slot.ended)), None)
@@ -162,9 +166,9 @@ class _Inbox:
     def _taken(self, slot: _Slot) -> Turn:
         if slot.polled:
             polled, caught_up = slot.polled.popleft()
-            return Turn(slot.source, polled, caught_up and not slot.polled and not slot.holds)
+            return Turn(slot.source, polled, caught_up and not slot.polled and not slot.holds, self._over())
         caught_up, slot.silent = bool(slot.silent), None
-        return Turn(slot.source, None, caught_up)
+        return Turn(slot.source, None, caught_up, self._over())
 
 
 @dataclass

@@ -195,8 +195,10 @@ class StreamRun:
 
     def _epoch(self, turn: Turn) -> Epoch | None:
         """The worker's part: what becomes of what was polled, or of the time that has passed."""
-        ranges = turn.polled.ranges if turn.polled is not None else ()
-        watermark = self.compute.watermarks.look(self.clock(), turn.source, ranges, caught_up=turn.caught_up)
+        ranges, now = turn.polled.ranges if turn.polled is not None else (), self.clock()
+        for source in turn.ended:
+            self.compute.watermarks.look(now, source)
+        watermark = self.compute.watermarks.look(now, turn.source, ranges, caught_up=turn.caught_up)
         if turn.polled is not None:
             return self._made(turn.polled, watermark)
         due = watermark is not None and self.compute.due(watermark)

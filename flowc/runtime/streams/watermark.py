@@ -38,6 +38,8 @@ class Watermarks:
     _marks: dict[Partition, int] = field(default_factory=dict, init=False)
     _silent: dict[Partition, int] = field(default_factory=dict, init=False)
     """The partitions that are known, and for how many microseconds each gave no row."""
+    _owed: dict[Partition, int] = field(default_factory=dict, init=False)
+    """The silence of those that gave messages, which counts unless a row comes of these."""
     _looked: dict[str, int] = field(default_factory=dict, init=False)
     """When each source was taken from last."""
 
@@ -49,9 +51,10 @@ class Watermarks:
         """
         passed = min(max(time - self._looked.get(source, time), 0), _STEP) if caught_up else 0
         self._looked[source] = time
+        moved = {range_.at for range_ in ranges if range_.end > range_.start}
         for at in {*(at for at in self._silent if at[0] == source), (source, -1)}:
-            self._silent[at] = self._silent.get(at, 0) + passed
-        self._silent.update({range_.at: 0 for range_ in ranges if range_.end > range_.start})
+            self._silent[at] = self._silent.get(at, 0) + self._owed.pop(at, 0) + passed * (at not in moved)
+        self._owed.update(dict.fromkeys(moved, passed))
         found = self._found()
         if found is not None:
             self.at_least(found)
@@ -72,14 +75,14 @@ class Watermarks:
         highest = rows.group_by("partition").aggregate([("time", "max")])
         for partition, time in zip(*(highest.column(n).to_pylist() for n in ("partition", "time_max")), strict=True):
             at = source, partition
-            self._silent[at] = 0
+            self._silent[at] = self._owed[at] = 0
             if time is not None:
                 self._marks[at] = max(time - self.plan.lateness, self._marks.get(at, time - self.plan.lateness))
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on where a checkpoint was."""
         self._marks = {at: mark for at, mark in checkpoint.watermarks.items() if at != WHOLE}
-        self._silent = dict.fromkeys((*checkpoint.positions, *self._marks), 0)
+        self._silent, self._owed = dict.fromkeys((*checkpoint.positions, *self._marks), 0), {}
         self.value, self._looked = checkpoint.watermarks.get(WHOLE), {}
 
     def marks(self) -> Mapping[Partition, int]:

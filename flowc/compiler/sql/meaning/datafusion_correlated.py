@@ -67,7 +67,8 @@ def _member(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         raise Untranslatable(f"rows IN {_WHAT}", "write EXISTS with a condition for each column")
     _demand_rows(select)
     if _is_one_row(select):
-        return exp.EQ(this=node.this.copy(), expression=_aggregated(select))
+        _aggregate(select)
+        return exp.EQ(this=node.this.copy(), expression=exp.Subquery(this=select.copy()))
     select.set("distinct", None)
     _list_rows(select)
     return None
@@ -82,7 +83,7 @@ def _quantified(node: exp.Expression, pair: Pair) -> None:
         _list_rows(select)
 
 
-def _scalar(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+def _scalar(node: exp.Expression, pair: Pair) -> None:
     """The value of one row."""
     around = (exp.From, exp.Join, exp.Lateral, exp.Exists, exp.Any, exp.All, exp.SetOperation, exp.Subquery)
     is_rows = isinstance(node.parent, around) or node.arg_key == "query"
@@ -93,8 +94,7 @@ def _scalar(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         _demand_rows(select)
         if not _is_one_row(select):
             raise _refusal("and may have several rows", _MEND_ROWS)
-        return _aggregated(select)
-    return None
+        _aggregate(select)
 
 
 def _array(node: exp.Expression, pair: Pair) -> None:
@@ -133,32 +133,47 @@ def _list_rows(select: exp.Select) -> None:
     select.set("expressions", [column])
 
 
-def _aggregated(select: exp.Select) -> exp.Expression:
-    """The value of a query that is one row, made of queries that give one aggregate each.
-
-    The engine gives NULL where no row matches, and knows better of counts alone: what is made of an aggregate beside it
-    may be folded into a constant first.
-    """
+def _aggregate(select: exp.Select) -> None:
     if select.args.get("having") is not None:
         raise _refusal("with HAVING")
+    if _may_be_known(select.selects[0].unalias()):
+        raise _refusal("and gives a value that may be known without its rows", _MEND_ROWS)
     select.set("distinct", None)
     _demand_equal(select)
-    value = exp.paren(select.selects[0].unalias())
-    for one in [_whole(each) for each in value.find_all(exp.AggFunc) if each.find_ancestor(exp.Query) is None]:
-        part = select.copy()
-        part.set("expressions", [one.copy()])
-        _read_apart(part)
-        row = exp.Subquery(this=part)
-        row.type = one.type
-        one.replace(row)
-    return value
+    _read_apart(select)
 
 
-def _whole(aggregate: exp.Expression) -> exp.Expression:
-    """An aggregate with its FILTER and its order."""
-    while isinstance(aggregate.parent, exp.Filter | exp.WithinGroup) and aggregate.arg_key == "this":
-        aggregate = aggregate.parent
-    return aggregate
+def _may_be_known(value: exp.Expression) -> bool:
+    """Whether the engine may fold a value into a constant: it gives NULL then where no row matches.
+
+    It knows that counts are never NULL, and leaves out what does not decide.
+    """
+    return any(map(_may_fold, value.walk()))
+
+
+def _may_fold(node: exp.Expression) -> bool:
+    match node:
+        case exp.Is() | exp.NullSafeEQ() | exp.NullSafeNEQ():
+            return not isinstance(node.this.unnest(), exp.AggFunc) or _is_counted(node.this)
+        case exp.And() | exp.Or():
+            return not (_is_of_rows(node.this) and _is_of_rows(node.expression))
+        case exp.Case():
+            return not all(_is_of_rows(part.this) for part in node.args["ifs"])
+        case exp.Coalesce():
+            return any(not _is_of_rows(part) for part in (node.this, *node.expressions[:-1]))
+        case exp.Mul() | exp.Mod() | exp.BitwiseAnd():
+            return _is_counted(node) and not (_is_of_rows(node.this) and _is_of_rows(node.expression))
+        case exp.Binary():
+            return _is_counted(node) and node.this == node.expression
+    return False
+
+
+def _is_of_rows(node: exp.Expression) -> bool:
+    return node.find(exp.AggFunc) is not None
+
+
+def _is_counted(node: exp.Expression) -> bool:
+    return node.find(exp.Count, exp.CountIf, exp.ApproxDistinct) is not None
 
 
 def _demand_equal(select: exp.Select) -> None:
