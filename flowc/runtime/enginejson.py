@@ -150,6 +150,8 @@ _PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.
     "flowc_json_keys": (json_keys, (_S,), _TEXTS),
     **{f"flowc_decimal_{part.__name__}": (part, _ONE, _DECIMAL)
        for part in (decimals.sqrt, decimals.exp, decimals.ln, decimals.log10)},
+    "flowc_decimal_micros": (decimals.micros, (pa.int64(),), pa.field("value", decimals.MICROS)),
+    "flowc_decimal_millis": (decimals.millis, (pa.int64(),), pa.field("value", decimals.MILLIS)),
     "flowc_interval_sum": (of_parts, (pa.int64(),) * 3, pa.field("value", INTERVAL)),
     "flowc_interval_mean": (mean, (pa.int64(),) * 4, pa.field("value", INTERVAL)),
     **{f"flowc_decimal_{part.__name__}": (part, _ONE * 2, _DECIMAL) for part in (decimals.log, decimals.power)},

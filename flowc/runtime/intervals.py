@@ -50,7 +50,11 @@ def span(array: pa.Array) -> pa.Array:
 
 
 def epoch(array: pa.Array) -> pa.Array:
-    """The microseconds that EXTRACT(EPOCH …) counts: a year has 365.25 days."""
+    """The microseconds that EXTRACT(EPOCH …) counts, of times too: a year of an interval has 365.25 days."""
+    if pa.types.is_date(array.type) or pa.types.is_timestamp(array.type):
+        return array.cast(pa.timestamp("us", getattr(array.type, "tz", None)), safe=False).cast(pa.int64())
+    if pa.types.is_time(array.type):
+        return array.cast(pa.time64("us"), safe=False).cast(pa.int64())
     months, days, micros = parts(array)
     years, rest = np.sign(months) * (np.abs(months) // 12), np.sign(months) * (np.abs(months) % 12)
     return _numbers(array, years * (_DAY * 1461 // 4) + (rest * 30 + days) * _DAY + micros)

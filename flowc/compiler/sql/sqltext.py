@@ -16,7 +16,7 @@ from sqlglot.tokens import Token, TokenType
 import flowc.compiler.dialects.datafusion_sqlglot  # noqa: F401 it makes its dialect known to sqlglot
 from flowc.compiler.sql.arrows import with_parts
 from flowc.compiler.sql.bounds import is_bounded
-from flowc.compiler.sql.clocks import name_clocks
+from flowc.compiler.sql.clocks import name_clocks, name_parts
 from flowc.compiler.sql.joins import all_conditions_said
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
@@ -208,6 +208,7 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
     parser = Dialect.get_or_raise(dialect).parser(error_level=ErrorLevel.RAISE, max_errors=20)
     parser.FUNCTIONS.pop(_TYPELESS_CAST, None)
     name_clocks(tokens, dialect)
+    name_parts(parser, dialect)
     try:
         tree = parser.parse(tokens, text.text)[0]
     except ParseError as error:

@@ -35,6 +35,7 @@ from flowc.compiler.sql.meaning.datafusion_nested import (
     subquery_array,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, NUMBERS, as_numeric
+from flowc.compiler.sql.meaning.datafusion_parts import PARTS
 from flowc.compiler.sql.meaning.datafusion_patterns import as_postgres, named, replace
 from flowc.compiler.sql.meaning.datafusion_postgres import POSTGRES
 from flowc.compiler.sql.meaning.datafusion_queries import quantified
@@ -325,9 +326,10 @@ RULES: Rules = {
         *DECIMALS.get(kind, ()),
         *FLOATS.get(kind, ()),
         *TIMES.get(kind, ()),
+        *PARTS.get(kind, ()),
         *_OWN.get(kind, ()),
         *ROWS.get(kind, ()),
     )
-    for kind in dict.fromkeys((*ARRAYS, *SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *_OWN, *ROWS))
+    for kind in dict.fromkeys((*ARRAYS, *SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *PARTS, *_OWN, *ROWS))
 }
 """PostgreSQL's words first, which are what most of the SQL is written in."""

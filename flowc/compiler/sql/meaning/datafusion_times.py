@@ -175,58 +175,6 @@ _FORMS = {_TYPE.DATE: "it as `YYYY-MM-DD`"}
 _CLOCKED = {
     "now": "`now()`", "today": "`current_date`", "tomorrow": "`current_date + 1`", "yesterday": "`current_date - 1`",
 }  # fmt: skip
-_PARTS = {
-    "CENTURY": "CAST((EXTRACT(YEAR FROM :a) + 99) / 100 AS DECIMAL(18, 0))",
-    "DECADE": "CAST(EXTRACT(YEAR FROM :a) / 10 AS DECIMAL(18, 0))",
-    "MILLENNIUM": "CAST((EXTRACT(YEAR FROM :a) + 999) / 1000 AS DECIMAL(18, 0))",
-    "SECOND": "(EXTRACT(MICROSECOND FROM :a) / 1000000.0)",
-    "SECONDS": "(EXTRACT(MICROSECOND FROM :a) / 1000000.0)",
-}
-"""Parts that DataFusion lacks or cuts, by those that it has, which are integers and divide to one."""
-
-_READ = frozenset((
-    "YEAR", "YEARS", "QUARTER", "MONTH", "MONTHS", "WEEK", "WEEKS", "DAY", "DAYS", "HOUR", "HOURS", "MINUTE", "MINUTES",
-    "MILLISECOND", "MILLISECONDS", "MICROSECOND", "MICROSECONDS", "DOW", "DOY", "ISODOW", "ISOYEAR", "EPOCH",
-))  # fmt: skip
-"""Parts that DataFusion has under the same names."""
-
-_SHORT = {
-    short: part
-    for part, words in {
-        "YEAR": "Y YR YRS", "QUARTER": "QTR", "MONTH": "MON MONS", "WEEK": "W", "DAY": "D", "HOUR": "H HR HRS",
-        "MINUTE": "M MIN MINS", "SECOND": "S SEC SECS", "MILLISECOND": "MS MSEC MSECS MSECOND MSECONDS",
-        "MICROSECOND": "US USEC USECS USECOND USECONDS", "CENTURY": "C CENT CENTURIES", "DECADE": "DEC DECS DECADES",
-        "MILLENNIUM": "MIL MILS MILLENNIA",
-    }.items()
-    for short in words.split()
-}  # fmt: skip
-"""PostgreSQL's short names and plurals, some of which mean another part in DataFusion."""
-
-_NAMED = sorted(part.lower() for part in (*_PARTS, *_READ) if not part.endswith("S"))
-
-
-_WITHIN = ("HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND")
-
-
-def _extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    part = _SHORT.get(node.name.upper(), node.name.upper())
-    value = node.expression.unnest()
-    if (
-        part.rstrip("S") in _WITHIN
-        and isinstance(value, exp.Sub)
-        and type_of(value) is None
-        and pair.source == "postgres"
-    ):
-        # The engine counts all of them that are in the whole difference.
-        what = f"the {part.lower()} of a difference of what is not known to be times"
-        return of_no_type(node, what, "say what both are: `CAST(… AS timestamp)`")
-    if pair.source != "postgres" or node.name.upper() in _READ:
-        return None
-    if part not in _PARTS and part not in _READ:
-        raise Untranslatable(f"the part {part.lower()} of a date", f"the parts are {', '.join(_NAMED)}")
-    return build(_PARTS.get(part, f"EXTRACT({part} FROM :a)"), a=node.expression)
-
-
 _UNITS = frozenset(
     ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 )
@@ -346,7 +294,6 @@ TIMES: Rules = {
     exp.Add: (_moved,),
     exp.Sub: (_moved,),
     exp.Mul: (_times,),
-    exp.Extract: (_extract,),
     exp.TimestampTrunc: (_truncate,),
     exp.DateTrunc: (_truncate,),
 }
