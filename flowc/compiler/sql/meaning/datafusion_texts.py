@@ -35,6 +35,7 @@ from flowc.compiler.sql.meaning.datafusion_numbers import (
     number_of,
     values_of,
 )
+from flowc.compiler.sql.meaning.datafusion_zones import of_no_type
 
 _TYPE = exp.DataType.Type
 _JSON = (_TYPE.JSON, _TYPE.JSONB)
@@ -61,6 +62,8 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     if number is None and any(_is_widened(node) or _is_mean(node) for node in value.walk(prune=_settles)):
         _no_chosen_digits(value)
     part = value.unnest()
+    if (untyped := _demand_time(part)) is not None:
+        return untyped
     if number in (Number.DECIMAL, Number.FRACTION):
         return _of_one(part, pair, how) or _of_decimal(value)
     if number is Number.INTEGER:
@@ -146,8 +149,7 @@ def _ends(node: exp.Expression) -> bool:
 
 def _no_chosen_digits(value: exp.Expression) -> None:
     for node in value.walk(prune=_settles):
-        if isinstance(node, exp.Extract) and node.name.upper() == "EPOCH" and type_of(node.expression) is None:
-            raise Untranslatable("the text of the part epoch of what is not known to be a timestamp")
+        _demand_time(node)
         if isinstance(node, (exp.Div, *MEANS, *POWERS)):
             raise Untranslatable(_CHOSEN)
         if _is_mixed(node):
@@ -162,6 +164,14 @@ def no_chosen_digits_within(values: exp.Expression) -> None:
         if number_of(node) in (Number.DECIMAL, Number.FRACTION) or _is_widened(node):
             _no_chosen_digits(node)
     _no_chosen_within(values)
+
+
+def _demand_time(node: exp.Expression) -> exp.Expression | None:
+    """In the place of the seconds of what may be a date, which alone have no places; None for another node."""
+    if not isinstance(node, exp.Extract) or node.name.upper() != "EPOCH" or type_of(node.expression) is not None:
+        return None
+    what = "the text of the part epoch of what is not known to be a timestamp"
+    return of_no_type(node, what, "say what it is: `CAST(… AS timestamp)`")
 
 
 def _is_mean(node: exp.Expression) -> bool:
