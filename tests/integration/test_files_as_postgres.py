@@ -303,7 +303,7 @@ _PARTS_OF_INSTANTS = """
   listed: { from: FROM, to: { connection: d, table: listed }, mode: truncate,
     sql: "SELECT extract(hour FROM l[1])::int AS h, date_trunc('day', l[2])::text AS d, l::text AS t FROM source" }
   rows: { from: FROM, to: { connection: d, table: rows }, mode: truncate,
-    sql: "SELECT date_trunc('day', u)::date::text AS d, count(*) AS n FROM (SELECT unnest(l) AS u FROM source) q GROUP BY 1" }
+    sql: "SELECT date_trunc('day', u)::text AS d, count(*) AS n FROM (SELECT unnest(l) AS u FROM source) q GROUP BY 1" }
 """
 _OF_STRUCTS = """
   nested: { from: FROM, to: { connection: d, table: nested }, mode: truncate,
@@ -338,5 +338,5 @@ def test_instants_of_parquet_are_taken_apart_in_utc_whatever_their_zones(project
         assert found["plain"] == [("2026-01-01", 1, "2026-01-01 01:00:00+00")] * 3
         each = '{"2026-01-01 01:00:00+00","2026-01-01 01:00:00+00"}'
         assert found["listed"] == [(1, "2026-01-01 00:00:00+00", each)] * 3
-        assert found["rows"] == [("2026-01-01", 6)]
+        assert found["rows"] == [("2026-01-01 00:00:00+00", 6)]
         assert nested == [("01:00", "2026-01-01", "2026-01-01")] * 3

@@ -21,7 +21,7 @@ TABLES: Mapping[str, Columns] = {
     ),
     "customers": (("id", "i"), ("name", "t"), ("country", "t")),
     "metrics": (("id", "i"), ("n", "i"), ("d", "i")),
-}
+}  # fmt: skip
 _JOINS = ("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")
 _NAMES = ("id", "n", "d", "status", "name", "z", '"Id"', "count")
 _PARTS = ("epoch", "milliseconds", "microseconds", "second", "hour", "day", "month", "dow")

@@ -109,7 +109,8 @@ def _parsed(kind: str) -> Rewrite:
         if rest := rest_of_time(form):
             text = exp.Concat(expressions=[text.copy(), exp.Literal.string(":00" * (len(rest) // 3))])
             form += rest
-        return exp.cast(call("to_timestamp_micros", text, exp.Literal.string(form)), to)
+        read = call("to_timestamp_micros", text, exp.Literal.string(form))
+        return exp.cast(call("flowc_time_read", read), to)
 
     return rewrite
 

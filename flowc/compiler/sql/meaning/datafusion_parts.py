@@ -17,7 +17,6 @@ from flowc.compiler.sql.meaning.core import (
     Rules,
     Untranslatable,
     build,
-    call,
     type_of,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
