@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from sqlglot import exp
@@ -27,8 +28,19 @@ from flowc.compiler.sql.meaning.datafusion_zones import of_no_type
 
 _TYPE = exp.DataType.Type
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
-_ZONE = r"(:[0-9]{2}([.][0-9]+)?)[ ]*(Z|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
-_MINUTES = r"^[ ]*([0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2})[ ]*(Z|[+-][0-9]{2}(:?[0-9]{2})?)?[ ]*$"
+_OFFSET = "(Z|UTC|GMT|[+-][0-9]{1,2}(:?[0-9]{2})?)"
+_ZONE = rf"(?i)(:[0-9]{{2}}([.][0-9]+)?)[ ]*{_OFFSET}[ ]*$"
+_ZONES = (
+    (r"(?i)(:[0-9]{2}([.][0-9]+)?)[ ]*(Z|UTC|GMT)[ ]*$", "${1}Z"),
+    (r"(:[0-9]{2}([.][0-9]+)?)[ ]*([+-])([0-9](:?[0-9]{2})?)[ ]*$", "${1}${3}0${4}"),
+)
+"""Zones as the engine reads them: by one letter, or with two digits for their hours."""
+_DAY = (
+    "(?i)^[ ]*([0-9]{4}-[0-9]{1,2}-[0-9]{1,2})[ T]+([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?[ ]*"
+    f"{_OFFSET}?[ ]*$"
+)
+"""A text of a date with a time behind it, which the engine does not read."""
+_MINUTES = rf"(?i)^[ ]*([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9]{{2}}:[0-9]{{2}})[ ]*{_OFFSET}?[ ]*$"
 """A text of a time without seconds, which the engine does not read."""
 _BARE = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*")
 _INTERVAL = re.compile(r"(?:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*[a-z]+)+\s*", re.IGNORECASE)
@@ -70,12 +82,18 @@ def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         new = node.copy()
         new.set("this", exp.Literal.string(_canonical(text.strip(), to.this)))
         return new
-    if to.this is _TYPE.DATE or type_of(value) not in exp.DataType.TEXT_TYPES:
+    if type_of(value) not in exp.DataType.TEXT_TYPES:
         return None
-    new = node.copy()
-    value = call("regexp_replace", value, exp.Literal.string(_MINUTES), exp.Literal.string(r"\1:00\2"))
-    if to.this in NAIVE_TIMES:
-        value = call("regexp_replace", value, exp.Literal.string(_ZONE), exp.Literal.string(r"\1"))
+    if to.this is _TYPE.DATE:
+        return _with_text(node, ((_DAY, r"\1"),))
+    return _with_text(node, ((_MINUTES, r"\1:00\2"), *([(_ZONE, r"\1")] if to.this in NAIVE_TIMES else _ZONES)))
+
+
+def _with_text(node: exp.Expression, spelled: Sequence[tuple[str, str]]) -> exp.Expression:
+    """A cast of the text that is left when patterns are replaced, one after the other."""
+    new, value = node.copy(), node.this
+    for pattern, instead in spelled:
+        value = call("regexp_replace", value, exp.Literal.string(pattern), exp.Literal.string(instead))
     new.set("this", value)
     return new
 
@@ -91,21 +109,14 @@ def _read_clock(node: exp.Expression) -> exp.Expression | None:
         return new
     if type_of(node.this) not in exp.DataType.TEXT_TYPES:
         return None
-    value = node.this
-    for pattern, instead in _BARE_CLOCKS:
-        value = call("regexp_replace", value, exp.Literal.string(pattern), exp.Literal.string(instead))
-    new.set("this", value)
-    return new
+    return _with_text(node, _BARE_CLOCKS)
 
 
 def _read_interval(node: exp.Expression) -> exp.Expression | None:
     """A text as an interval: a number alone is one of seconds, and of months to DataFusion."""
     if text_value(node.this) is not None or type_of(node.this) not in exp.DataType.TEXT_TYPES:
         return None
-    new = node.copy()
-    pattern = exp.Literal.string(r"^\s*([+-]?[0-9]+([.][0-9]+)?)\s*$")
-    new.set("this", call("regexp_replace", node.this, pattern, exp.Literal.string(r"\1 seconds")))
-    return new
+    return _with_text(node, ((r"^\s*([+-]?[0-9]+([.][0-9]+)?)\s*$", r"\1 seconds"),))
 
 
 _CLOCK = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d{1,6})?))?")
