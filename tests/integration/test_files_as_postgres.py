@@ -340,3 +340,17 @@ def test_instants_of_parquet_are_taken_apart_in_utc_whatever_their_zones(project
         assert found["listed"] == [(1, "2026-01-01 00:00:00+00", each)] * 3
         assert found["rows"] == [("2026-01-01 00:00:00+00", 6)]
         assert nested == [("01:00", "2026-01-01", "2026-01-01")] * 3
+
+
+def test_what_fails_as_in_postgresql_says_why(project: Inside) -> None:
+    project.write("data/a.csv", "n\n10000000000\n")
+    project.write(
+        "specs/p.yaml",
+        "connections: { inbox: { kind: files, uri: data }, d: { kind: duckdb, path: d.duckdb } }\n"
+        "pipelines: { p: { from: { connection: inbox, path: a.csv }, to: { connection: d, table: t },\n"
+        "    sql: 'SELECT exp(n) AS e FROM source' } }\n",
+    )
+    done = project.flowc("run", "--once")
+    assert done.code == 1
+    assert "an exponent out of range" in done.err
+    assert "Boolean" not in done.err

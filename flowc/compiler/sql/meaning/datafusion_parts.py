@@ -77,8 +77,8 @@ _EPOCHS: Mapping[_TYPE | None, str] = {
 
 _EXACTLY = {
     "EPOCH": ("flowc_decimal_micros(:n)", "DECIMAL(20, 6)"),
-    "SECOND": ("flowc_decimal_micros(:n)", "DECIMAL(20, 6)"),
-    "MILLISECOND": ("flowc_decimal_millis(:n)", "DECIMAL(20, 3)"),
+    "SECOND": ("flowc_decimal_micros(:n)", "DECIMAL(8, 6)"),
+    "MILLISECOND": ("flowc_decimal_millis(:n)", "DECIMAL(8, 3)"),
 }
 _IN_FLOATS = {
     "EPOCH": ":n / 1000000.0",
