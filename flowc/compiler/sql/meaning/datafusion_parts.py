@@ -68,7 +68,7 @@ _OF_DIFFERENCES = {
     "MINUTE": f"({MICROS} / {_MINUTE} % 60)",
     **dict.fromkeys(("SECOND", "MILLISECOND", "MICROSECOND"), f"({MICROS} % {_MINUTE})"),
 }
-_EPOCHS: Mapping[_TYPE | None, str] = {
+_EPOCHS: Mapping[object, str] = {
     **dict.fromkeys((*NAIVE_TIMES, *ZONED_TIMES), "CAST(arrow_cast(:a, 'Timestamp(Microsecond, None)') AS BIGINT)"),
     _TYPE.DATE: "CAST(arrow_cast(:a, 'Timestamp(Second, None)') AS BIGINT)",
     _TYPE.TIME: "CAST(arrow_cast(:a, 'Time64(Microsecond)') AS BIGINT)",
