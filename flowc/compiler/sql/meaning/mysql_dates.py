@@ -71,7 +71,7 @@ def extracted(name: str, value: exp.Expression) -> exp.Expression:
     if name not in _PARTS:
         raise Untranslatable(f"{name} of a date, which MySQL lacks")
     new = said(_PARTS[name], a=value)
-    new.type = exp.DataType.build("DOUBLE" if " / " in _PARTS[name] else "INT")
+    new.unnest().type = exp.DataType.build("DOUBLE" if " / " in _PARTS[name] else "INT")
     return new
 
 
