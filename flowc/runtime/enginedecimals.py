@@ -1,7 +1,8 @@
-"""Powers, roots and logarithms of decimals: what `flowc_decimal_power` and the like mean, as PostgreSQL gives them.
+"""Decimals that the engine has no functions for: of parts of times, and powers, roots and logarithms of decimals.
 
-Each has at least sixteen digits, and is rounded to the place to which PostgreSQL computes it; what needs places beyond
-the twentieth is an error, but for whole powers. Arrow has no kernels for them, so they are made one by one.
+They are what `flowc_decimal_micros`, `flowc_decimal_power` and the like mean. Powers, roots and logarithms are made one
+by one, for Arrow has no kernels for them: each has at least sixteen digits, and is rounded to the place to which
+PostgreSQL computes it; what needs places beyond the twentieth is an error, but for whole powers.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from collections.abc import Callable
 from decimal import Context, Decimal, Overflow
 from functools import lru_cache
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowc.errors import DataError
 
 TAKES, GIVES = pa.decimal256(76, 38), pa.decimal128(38, 20)
+MICROS, MILLIS = pa.decimal128(20, 6), pa.decimal128(20, 3)
 _DIGITS, _PLACES, _BASE = 16, 20, 4
 """The least digits of a result, the most places, and how many digits PostgreSQL keeps together."""
 _VANISHING = 6000
@@ -53,6 +57,25 @@ def log(bases: pa.Array, values: pa.Array) -> pa.Array:
 def power(bases: pa.Array, exponents: pa.Array) -> pa.Array:
     """Powers of TAKES as GIVES. Raises DataError for what has none, or is too large."""
     return _made("power", _power, bases, exponents)
+
+
+def micros(whole: pa.Array) -> pa.Array:
+    """Millionths, which are whole numbers of 64 bits, as MICROS."""
+    return _behind_point(whole, MICROS)
+
+
+def millis(whole: pa.Array) -> pa.Array:
+    """Thousandths, which are whole numbers of 64 bits, as MILLIS."""
+    return _behind_point(whole, MILLIS)
+
+
+def _behind_point(whole: pa.Array, kind: pa.Decimal128Type) -> pa.Array:
+    """Decimals of the digits of whole numbers: none is divided."""
+    numbers = pc.fill_null(whole, 0).to_numpy()
+    digits = np.empty((len(numbers), 2), "<i8")
+    digits[:, 0], digits[:, 1] = numbers, numbers >> 63
+    made = pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(digits)])
+    return pc.if_else(whole.is_valid(), made, None) if whole.null_count else made
 
 
 def _made(name: str, function: Callable[..., Decimal], *arrays: pa.Array) -> pa.Array:

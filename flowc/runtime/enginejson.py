@@ -21,7 +21,7 @@ from flowc.runtime.decimaltext import plain_digits
 from flowc.runtime.enginecontext import register
 from flowc.runtime.enginenumbers import numeric, rounded, whole
 from flowc.runtime.functiontypes import engine_type
-from flowc.runtime.intervals import INTERVAL, OF_ANY, mean, of_parts
+from flowc.runtime.intervals import INSTANT, INTERVAL, OF_ANY, instant, mean, of_parts
 from flowc.runtime.jsonbtext import contains, has_all, has_any, has_key, jsonb, key, with_value
 from flowc.runtime.jsonparts import (
     NotJson,
@@ -44,7 +44,7 @@ CODE = "invalid-json"
 _KINDS = "json|jsonb|document|text|joined|output|outputs|whole|numeric|round|interval(?:_[a-z]+)?"
 _OF_ANY = rf"flowc_(?:{_KINDS})_\d+"
 _CALLED, _OPENED = re.compile(rf"\b{_OF_ANY}\b"), re.compile(rf"\b({_OF_ANY})\(")
-_ANY = re.compile(rf"\bflowc_(?:(?:{_KINDS}|decimal|float|interval)_\w+|lower|upper)\b")
+_ANY = re.compile(rf"\bflowc_(?:(?:{_KINDS}|decimal|float|interval|time)_\w+|lower|upper)\b")
 _REFUSED = re.compile(rf"call to '({_OF_ANY})' function: coercion from (.*?) to the signature", re.DOTALL)
 _NOTHING = pa.binary(77)
 """A type that no value has, and that the engine makes of none: it takes only what is always NULL."""
@@ -150,6 +150,9 @@ _PARTS: Mapping[str, tuple[Callable[..., pa.Array], tuple[pa.DataType, ...], pa.
     "flowc_json_keys": (json_keys, (_S,), _TEXTS),
     **{f"flowc_decimal_{part.__name__}": (part, _ONE, _DECIMAL)
        for part in (decimals.sqrt, decimals.exp, decimals.ln, decimals.log10)},
+    "flowc_decimal_micros": (decimals.micros, (pa.int64(),), pa.field("value", decimals.MICROS)),
+    "flowc_decimal_millis": (decimals.millis, (pa.int64(),), pa.field("value", decimals.MILLIS)),
+    "flowc_time_read": (instant, (INSTANT,), pa.field("value", INSTANT)),
     "flowc_interval_sum": (of_parts, (pa.int64(),) * 3, pa.field("value", INTERVAL)),
     "flowc_interval_mean": (mean, (pa.int64(),) * 4, pa.field("value", INTERVAL)),
     **{f"flowc_decimal_{part.__name__}": (part, _ONE * 2, _DECIMAL) for part in (decimals.log, decimals.power)},

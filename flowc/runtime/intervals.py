@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError
 
-INTERVAL = pa.month_day_nano_interval()
+INTERVAL, INSTANT = pa.month_day_nano_interval(), pa.timestamp("us", "+00:00")
 _PARTS = np.dtype([("months", "<i4"), ("days", "<i4"), ("nanos", "<i8")])
 _DAY = 86_400_000_000
 _SMALL, _LARGE = np.iinfo(np.int32), 2**63 // 1000
@@ -50,10 +50,19 @@ def span(array: pa.Array) -> pa.Array:
 
 
 def epoch(array: pa.Array) -> pa.Array:
-    """The microseconds that EXTRACT(EPOCH …) counts: a year has 365.25 days."""
+    """The microseconds that EXTRACT(EPOCH …) counts, of times too: a year of an interval has 365.25 days."""
+    if pa.types.is_date(array.type) or pa.types.is_timestamp(array.type):
+        return array.cast(pa.timestamp("us", getattr(array.type, "tz", None)), safe=False).cast(pa.int64())
+    if pa.types.is_time(array.type):
+        return array.cast(pa.time64("us"), safe=False).cast(pa.int64())
     months, days, micros = parts(array)
     years, rest = np.sign(months) * (np.abs(months) // 12), np.sign(months) * (np.abs(months) % 12)
     return _numbers(array, years * (_DAY * 1461 // 4) + (rest * 30 + days) * _DAY + micros)
+
+
+def instant(array: pa.Array) -> pa.Array:
+    """Instants of UTC. What the engine reads of a column by a format has no zone, though it says that it has."""
+    return array.cast(pa.int64()).cast(INSTANT)
 
 
 def months(array: pa.Array) -> pa.Array:

@@ -54,7 +54,7 @@ def register_parquet(
     raw = f"{name}:raw"
     context.register_parquet(raw, str(links), schema=schema.remove_metadata())
     columns = [(_chosen(schema, c, paths[0], fitted), c.name) for c in read.columns or ()]
-    columns = columns or [(_in_utc(field), field.name) for field in schema]
+    columns = columns or [(quoted(field.name), field.name) for field in schema]
     context.register_view(name, selected(context, raw, columns))
     return paths
 
@@ -101,7 +101,30 @@ def _schema(path: Path, most: int, wanted: Sequence[str]) -> pa.Schema:
     demand_names(path, schema.names)
     if not all(map(_is_utf8, _beside(found.metadata, schema))):
         raise unreadable(path, "what it holds beside its columns is not UTF-8", "write it without that metadata")
-    return pa.schema([field for field in schema if field.name in wanted]) if has_nul(schema) else schema
+    fields = [field for field in schema if field.name in wanted] if has_nul(schema) else schema
+    return pa.schema([field.with_type(_in_utc(field.type)) for field in fields])
+
+
+def _in_utc(kind: pa.DataType) -> pa.DataType:
+    """A type with the instants in it, of whatever zones, in UTC, in which all are taken apart."""
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return pa.timestamp(kind.unit, "UTC")
+    if pa.types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _in_utc(kind.value_type), kind.ordered)
+    inside = [kind.field(place) for place in range(kind.num_fields)]
+    made = [field.with_type(_in_utc(field.type)) for field in inside]
+    return kind if made == inside else _nested(kind, made)
+
+
+def _nested(kind: pa.DataType, fields: list[pa.Field]) -> pa.DataType:
+    """The type of structs, maps or lists that are made like those of another, with other parts in them."""
+    if pa.types.is_struct(kind):
+        return pa.struct(fields)
+    if pa.types.is_map(kind):
+        return pa.map_(fields[0].type.field(0), fields[0].type.field(1), kind.keys_sorted)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(fields[0], kind.list_size)
+    return pa.large_list(fields[0]) if pa.types.is_large_list(kind) else pa.list_(fields[0])
 
 
 def _beside(told: Mapping[bytes, bytes] | None, fields: Iterable[pa.Field]) -> Iterator[bytes]:
@@ -168,15 +191,4 @@ def _chosen(schema: pa.Schema, column: Column, path: Path, fitted: Callable[[str
     demand_names(path, schema.names, (column,))
     source, name = data_type(schema.field(column.name)), quoted(column.name)
     kept = source == column.type and column.nullable
-    return _in_utc(schema.field(column.name)) if kept else fitted(name, source, column)
-
-
-_UNITS = {"s": "Second", "ms": "Millisecond", "us": "Microsecond", "ns": "Nanosecond"}
-
-
-def _in_utc(field: pa.Field) -> str:
-    """SQL for a column: an instant of any zone is one of UTC, in which all others are taken apart."""
-    name, kind = quoted(field.name), field.type
-    if not pa.types.is_timestamp(kind) or kind.tz in (None, "UTC"):
-        return name
-    return f"arrow_cast({name}, 'Timestamp({_UNITS[kind.unit]}, Some(\"UTC\"))')"
+    return name if kept else fitted(name, source, column)

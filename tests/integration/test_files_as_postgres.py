@@ -185,6 +185,15 @@ t - timestamp '2026-01-01' > interval '1 day'
 max(t - timestamp '2026-01-01') OVER () > interval '30 days'
 (t - timestamp '2025-12-01')::text
 extract(hour FROM t - timestamp '2025-12-01')
+extract(epoch FROM t) + 0.1 = 1767348000.6
+extract(epoch FROM t - timestamp '2025-12-01')::text
+extract(second FROM t)::text
+date_part('second', t)::text
+date_part('hour', t) * 0.1 = 2.3
+floor(avg(extract(epoch FROM timestamp '2026-01-01 17:00:00' - date_trunc('year', t))) OVER () / 3600)
+avg(extract(epoch FROM t - timestamp '2026-01-01')) OVER ()
+(SELECT s / 3600 = 17 FROM (SELECT extract(epoch FROM timestamp '2026-01-01 17:00:00' - min(t)) AS s FROM rows) q)
+(SELECT max(s)::text FROM (SELECT extract(epoch FROM t) AS s FROM rows) q)
 rank() OVER (ORDER BY t - timestamp '2026-01-01' DESC)
 extract(epoch FROM t AT TIME ZONE 'Europe/Berlin')
 coalesce(nullif(t, '2026-02-03'), '2026-1-1 10:00')
@@ -297,19 +306,60 @@ def test_found_columns_may_be_absent_from_some_files(project: Inside) -> None:
         assert target.execute("SELECT * FROM t ORDER BY id").fetchall() == [(1, "x", None), (2, None, 2.5)]
 
 
-def test_instants_of_parquet_are_taken_apart_in_utc_whatever_their_zone(project: Inside) -> None:
-    moment = pa.array([datetime(2026, 1, 1, 1, tzinfo=UTC)], pa.timestamp("us", "America/New_York"))
+_PARTS_OF_INSTANTS = """
+  plain: { from: FROM, to: { connection: d, table: plain }, mode: truncate,
+    sql: "SELECT v::date::text AS d, extract(hour FROM v)::int AS h, v::text AS t FROM source" }
+  listed: { from: FROM, to: { connection: d, table: listed }, mode: truncate,
+    sql: "SELECT extract(hour FROM l[1])::int AS h, date_trunc('day', l[2])::text AS d, l::text AS t FROM source" }
+  rows: { from: FROM, to: { connection: d, table: rows }, mode: truncate,
+    sql: "SELECT date_trunc('day', u)::text AS d, count(*) AS n FROM (SELECT unnest(l) AS u FROM source) q GROUP BY 1" }
+"""
+_OF_STRUCTS = """
+  nested: { from: FROM, to: { connection: d, table: nested }, mode: truncate,
+    sql: "SELECT to_char(s.t, 'HH24:MI') AS c, (o[1]).t::date::text AS d, f[1]::date::text AS f FROM source" }
+"""
+
+
+def test_instants_of_parquet_are_taken_apart_in_utc_whatever_their_zones(project: Inside) -> None:
+    moment = datetime(2026, 1, 1, 1, tzinfo=UTC)
     (project.path / "data").mkdir()
-    pq.write_table(pa.table({"v": moment}), project.path / "data/a.parquet")
-    for columns in ("", ", columns: { v: timestamptz }"):
+    for file, zone in enumerate(("America/New_York", "Europe/Berlin", "UTC")):
+        kind = pa.timestamp("us", zone)
+        columns = {
+            "v": (moment, kind), "l": ([moment] * 2, pa.list_(kind)), "s": ({"t": moment}, pa.struct({"t": kind})),
+            "o": ([{"t": moment}], pa.list_(pa.struct({"t": kind}))), "f": ([moment] * 2, pa.list_(kind, 2)),
+        }  # fmt: skip
+        table = pa.table({name: pa.array([value], of) for name, (value, of) in columns.items()})
+        pq.write_table(table, project.path / f"data/a{file}.parquet")
+    for declared in ("", ", columns: { v: timestamptz, l: 'timestamptz[]' }"):
+        made = _PARTS_OF_INSTANTS + (_OF_STRUCTS if not declared else "")
+        source = f'{{ connection: inbox, path: "a*.parquet"{declared} }}'
         project.write(
             "specs/p.yaml",
             "connections: { inbox: { kind: files, uri: data }, d: { kind: duckdb, path: d.duckdb } }\n"
-            f"pipelines: {{ p: {{ from: {{ connection: inbox, path: a.parquet{columns} }}, mode: truncate,\n"
-            '    sql: "SELECT v::date::text AS d, extract(hour FROM v)::int AS h, v::text AS t FROM source",\n'
-            "    to: { connection: d, table: t } } }\n",
+            f"pipelines:{made.replace('FROM, to', f'{source}, to')}",
         )
         done = project.flowc("run", "--once")
         assert done.code == 0, done.err
         with duckdb.connect(project.path / "d.duckdb") as target:
-            assert target.execute("SELECT * FROM t").fetchall() == [("2026-01-01", 1, "2026-01-01 01:00:00+00")]
+            found = {name: target.execute(f"SELECT * FROM {name}").fetchall() for name in ("plain", "listed", "rows")}
+            nested = target.execute("SELECT * FROM nested").fetchall()
+        assert found["plain"] == [("2026-01-01", 1, "2026-01-01 01:00:00+00")] * 3
+        each = '{"2026-01-01 01:00:00+00","2026-01-01 01:00:00+00"}'
+        assert found["listed"] == [(1, "2026-01-01 00:00:00+00", each)] * 3
+        assert found["rows"] == [("2026-01-01 00:00:00+00", 6)]
+        assert nested == [("01:00", "2026-01-01", "2026-01-01")] * 3
+
+
+def test_what_fails_as_in_postgresql_says_why(project: Inside) -> None:
+    project.write("data/a.csv", "n\n10000000000\n")
+    project.write(
+        "specs/p.yaml",
+        "connections: { inbox: { kind: files, uri: data }, d: { kind: duckdb, path: d.duckdb } }\n"
+        "pipelines: { p: { from: { connection: inbox, path: a.csv }, to: { connection: d, table: t },\n"
+        "    sql: 'SELECT exp(n) AS e FROM source' } }\n",
+    )
+    done = project.flowc("run", "--once")
+    assert done.code == 1
+    assert "an exponent out of range" in done.err
+    assert "Boolean" not in done.err

@@ -89,6 +89,40 @@ def _of_rows() -> st.SearchStrategy[str]:
     )
 
 
+_moments = value(["timestamp", "timestamptz"])
+_PARTS = ("epoch", "second", "milliseconds", "microseconds", "minute", "hour", "day", "month", "year", "quarter")
+
+
+def _parts(of: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Parts of times, as decimals and as floats."""
+    part = st.sampled_from(_PARTS)
+    return st.one_of(_of("extract({} FROM {})", part, of), _of("date_part('{}', {})", part, of))
+
+
+_differences = _of("(CAST('{}' AS timestamp) - {})", st.sampled_from(VALUES["timestamp"]), value(["timestamp"]))
+_timed = _parts(st.one_of(_moments, _differences, value(["interval"])))
+
+
+def _of_times() -> st.SearchStrategy[str]:
+    """Parts of times as they are, and through queries, aggregates and windows."""
+    rows = st.lists(value(["timestamp"]), min_size=1, max_size=4).map(
+        lambda rows: ", ".join(f"({row})" for row in rows)
+    )
+    within = st.sampled_from(("v", f"(v - CAST('{VALUES['timestamp'][1]}' AS timestamp))"))
+    computed = st.sampled_from(("{} / {}", "floor({} / {})", "CAST(({} / {}) AS bigint)", "{} * {} = 0.5", "{} + {}"))
+    through = st.tuples(computed, _written).map(lambda found: found[0].format("v", found[1]))
+    gathered = st.sampled_from(("avg", "sum", "max", "count"))
+    return st.one_of(
+        _of("CAST({} AS text)", _timed),
+        _of("({} {} {})", _timed, st.sampled_from(["+", "-", "*", "/", "=", "<"]), st.one_of(_written, _timed)),
+        _of("(SELECT {} FROM (SELECT {} AS v) AS u)", st.one_of(through, st.just("CAST(v AS text)")), _timed),
+        _of("(SELECT {}({}) FROM (VALUES {}) AS t(v))", gathered, _parts(within), rows),
+        _of("(SELECT {} FROM (SELECT {}({}) AS v FROM (VALUES {}) AS t(v)) AS u)", through, gathered, _parts(within),
+            rows),
+        _of("(SELECT max(n) FROM (SELECT avg({}) OVER () AS n FROM (VALUES {}) AS t(v)) AS u)", _parts(within), rows),
+    )  # fmt: skip
+
+
 def _document(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         _of("({} -> {})", inner, st.sampled_from(_STEPS)),
@@ -118,6 +152,7 @@ expressions = st.one_of(
     st.integers(2**24, 2**60).map(lambda value: f"CAST('{value}'::float4 AS text)"),
     _of("CAST('{}e{}'::text AS numeric(20,4))", st.sampled_from(["1", "-2.50", " .5"]), st.integers(-4, 9)),
     _of_rows(),
+    _of_times(),
     _of("({} {} {})", numbers, st.sampled_from(["=", "<>", "<", ">=", "IS DISTINCT FROM"]), numbers),
     _of("({} {} IN ({}, {}))", _exact, st.sampled_from(["", "NOT"]), _exact, _exact),
     _of("CASE {} WHEN {} THEN {} ELSE {} END", *[st.one_of(value(_NUMBERS), _written)] * 2, numbers, numbers),

@@ -8,16 +8,28 @@ from dataclasses import dataclass, field
 from random import Random
 
 Columns = Sequence[tuple[str, str]]
-"""Names of columns, each with `i` for a whole number or `t` for a text."""
+"""Names of columns, each with `i` for a whole number, `t` for a text, or `m` for a time, of which parts are taken."""
 
 TABLES: Mapping[str, Columns] = {
-    "orders": (("id", "i"), ("customer_id", "i"), ("quantity", "i"), ("status", "t"), ("note", "t")),
+    "orders": (
+        ("id", "i"),
+        ("customer_id", "i"),
+        ("quantity", "i"),
+        ("status", "t"),
+        ("note", "t"),
+        ("placed_at", "m"),
+    ),
     "customers": (("id", "i"), ("name", "t"), ("country", "t")),
     "metrics": (("id", "i"), ("n", "i"), ("d", "i")),
-}
+}  # fmt: skip
 _JOINS = ("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")
 _NAMES = ("id", "n", "d", "status", "name", "z", '"Id"', "count")
-_LITERALS = {"i": ("0", "1", "10", "-3", "NULL::bigint"), "t": ("'paid'", "''", "'GB'", "NULL::text")}
+_PARTS = ("epoch", "milliseconds", "microseconds", "second", "hour", "day", "month", "dow")
+_LITERALS = {
+    "m": ("timestamp '2024-02-01 17:00:00.25'",),
+    "i": ("0", "1", "10", "-3", "NULL::bigint"),
+    "t": ("'paid'", "''", "'GB'", "NULL::text"),
+}
 
 
 @dataclass
@@ -177,7 +189,15 @@ class Queries:
         if chance < 0.82 and depth > 0:
             within = self._from(0)
             return f"(SELECT max({self._column(within, kind, True)}) FROM {within.text})"
+        if chance < 0.86 and kind == "i":
+            return self._part(source)
         return f"({inner[0]} || {inner[1]})" if kind == "t" else f"({inner[0]} {self._one('+', '-', '*')} {inner[1]})"
+
+    def _part(self, source: _From) -> str:
+        """A part of a time or of a difference of two, or a quotient of it."""
+        column, later = self._column(source, "m"), self._one("", f" - {self._one(*_LITERALS['m'])}")
+        part = f"extract({self._one(*(_PARTS[:6] if later else _PARTS))} FROM {column}{later})"
+        return f"floor({part} / {self._one('7', '60', '0.5')})" if self._chance(0.3) else part
 
     def _windowed(self, source: _From, kind: str) -> str | None:
         """What a window gives that ties do not change, for some of the numbers."""

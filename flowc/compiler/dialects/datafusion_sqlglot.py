@@ -55,6 +55,13 @@ def _part(part: str) -> Render:
     return lambda self, e: str(self.func("date_part", exp.Literal.string(part), e.this))
 
 
+def _cast(self: Any, node: exp.Cast) -> str:
+    """A time of day in microseconds, as those of files are: the engine compares none with its own of nanoseconds."""
+    if node.to.this is not exp.DataType.Type.TIME:
+        return str(self.cast_sql(node))
+    return f"arrow_cast({self.sql(node, 'this')}, 'Time64(Microsecond)')"
+
+
 def _date_diff(self: Any, node: exp.Expression) -> str:
     """The number of boundaries of a unit between two times."""
     unit = (node.text("unit") or "DAY").upper()
@@ -165,6 +172,7 @@ _TRANSFORMS: Mapping[type[exp.Expression], Render] = {
     exp.Year: _part("year"),
     exp.DayOfWeek: lambda self, e: f"(date_part('dow', {self.sql(e, 'this')}) + 1)",
     exp.DayOfWeekIso: lambda self, e: f"((date_part('dow', {self.sql(e, 'this')}) + 6) % 7 + 1)",
+    exp.Cast: _cast,
     exp.Extract: lambda self, e: f"date_part('{e.name.lower()}', {self.sql(e, 'expression')})",
     exp.GroupConcat: _group_concat,
     exp.IntDiv: _missing("division of integers by `DIV`"),

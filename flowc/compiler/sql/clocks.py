@@ -1,15 +1,22 @@
-"""The time of day in an interval, `1 day 02:03:04`, by the names of its parts: the parser drops it behind a unit."""
+"""What the parser loses of times in PostgreSQL's dialects.
+
+The time of day in an interval, `1 day 02:03:04`, is given the names of its parts, for it is dropped behind a unit; and
+`date_part` is told from `extract`, for it gives floats.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+from sqlglot import exp
 from sqlglot.tokens import Token, TokenType
 
 POSTGRES = ("postgres", "redshift", "materialize", "risingwave")
 """Dialects that write intervals in PostgreSQL's form."""
+DATE_PART = "flowc_date_part"
 _CLOCK = re.compile(r"(?<!\S)([+-]?)([0-9]+):([0-9]{2})(?::([0-9]{2}(?:\.[0-9]+)?))?(?!\S)")
 
 
@@ -23,6 +30,23 @@ def name_clocks(tokens: Sequence[Token], dialect: str) -> None:
     for before, token in pairwise(tokens) if dialect in POSTGRES else ():
         if before.token_type is TokenType.INTERVAL and token.token_type is TokenType.STRING and " " in token.text:
             token.text = with_named_clock(token.text)
+
+
+def name_parts(parser: Any, dialect: str) -> None:
+    """Has a parser read `date_part` as the float of what EXTRACT gives."""
+    if dialect in POSTGRES:
+        parser.FUNCTION_PARSERS["DATE_PART"] = _date_part
+
+
+def _date_part(parser: Any) -> exp.Expression:
+    cast = exp.Cast(this=parser._parse_date_part(), to=exp.DataType.build("double"))
+    cast.meta[DATE_PART] = True
+    return cast
+
+
+def is_date_part(node: exp.Expression | None) -> bool:
+    """Whether a node is such a float."""
+    return isinstance(node, exp.Cast) and DATE_PART in node.meta
 
 
 def _named_parts(clock: re.Match[str]) -> str:

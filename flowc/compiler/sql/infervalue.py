@@ -130,7 +130,6 @@ class Expressions(ABC):
             kind = DOUBLE if number_of(node) is Number.FLOAT else UNKNOWN
         dialect = self.resolver.parsed.dialect
         if isinstance(node, exp.Extract) and self.annotate and dialect in EXACT and dialect != "redshift":
-            # As its operands, for all that is made of it; what leaves the query is the engine's own number.
             node.type = exp.DataType.build("decimal")
         if isinstance(node, _AGGREGATES) and values and _is_grouped(node):
             nullable = values[0].nullable

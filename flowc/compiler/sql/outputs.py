@@ -6,11 +6,14 @@ import re
 
 from sqlglot import exp
 
+from flowc.compiler.sql.clocks import is_date_part
+
 _AROUND = (exp.Window, exp.Filter, exp.IgnoreNulls, exp.RespectNulls, exp.WithinGroup, exp.Paren, exp.Cast, exp.Collate)
 _FORMS: dict[type[exp.Expression], str] = {
     exp.Exists: "exists", exp.Array: "array", exp.AtTimeZone: "timezone", exp.Coalesce: "coalesce",
     exp.CurrentDate: "current_date", exp.CurrentTimestamp: "current_timestamp", exp.Substring: "substring",
     exp.StrPosition: "position", exp.Overlay: "overlay", exp.GroupConcat: "string_agg", exp.Floor: "floor",
+    exp.Extract: "extract",
 }  # fmt: skip
 _TRIMS = {"LEADING": "ltrim", "TRAILING": "rtrim"}
 
@@ -18,6 +21,8 @@ _TRIMS = {"LEADING": "ltrim", "TRAILING": "rtrim"}
 def called(node: exp.Expression, text: str) -> str:
     """The name of an output in PostgreSQL; empty where it has none of its own. `text` is what positions count in."""
     while isinstance(node, _AROUND):
+        if is_date_part(node):
+            return "date_part"
         node = node.this
     if isinstance(node, exp.Column):
         return str(node.name)

@@ -17,7 +17,7 @@ from sqlglot.tokens import Token, TokenType
 import flowc.compiler.dialects.datafusion_sqlglot  # noqa: F401 it makes its dialect known to sqlglot
 from flowc.compiler.sql.arrows import with_parts
 from flowc.compiler.sql.bounds import is_bounded
-from flowc.compiler.sql.clocks import name_clocks
+from flowc.compiler.sql.clocks import name_clocks, name_parts
 from flowc.compiler.sql.joins import all_conditions_said
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
@@ -209,6 +209,7 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
     parser = Dialect.get_or_raise(dialect).parser(error_level=ErrorLevel.RAISE, max_errors=20)
     _forget_made_up(dialect)
     name_clocks(tokens, dialect)
+    name_parts(parser, dialect)
     try:
         tree = parser.parse(tokens, text.text)[0]
     except ParseError as error:
@@ -226,7 +227,7 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
     is_sound = _is_query(parsed, reporter) and _is_formed(parsed, reporter)
     if not is_sound or not all_conditions_said(text, tokens, dialect, reporter):
         return None
-    return parsed if _has_names(parsed, tokens, reporter) else None
+    return parsed
 
 
 @cache
@@ -237,12 +238,18 @@ def _forget_made_up(dialect: str) -> None:
 
 
 def _is_formed(parsed: SqlTree, reporter: Reporter) -> bool:
-    """The parser takes any expression for a column's name in USING, and for a query beside UNION."""
-    for node in parsed.tree.find_all(exp.Join, exp.SetOperation):
-        names = [name.this if isinstance(name, exp.Column) else name for name in node.args.get("using") or ()]
-        if not all(isinstance(name, exp.Identifier) for name in names):
-            reporter.error("sql-syntax", "USING takes names of columns", parsed.span(node))
-            return False
+    """Whether what has to be a name or a query is one: the parser takes any expression there."""
+    for node in parsed.tree.find_all(exp.Join, exp.Star, exp.SetOperation):
+        for part in node.args.get("using") or ():
+            if not isinstance(part.this if isinstance(part, exp.Column) else part, exp.Identifier):
+                helps = ["write `USING (name, …)`"]
+                reporter.error("sql-syntax", "USING takes names of columns", parsed.span(part), helps=helps)
+                return False
+        for part in node.args.get("replace") or ():
+            if not isinstance(part, exp.Alias):
+                helps = ["write `* REPLACE (value AS name)`"]
+                reporter.error("sql-syntax", "REPLACE takes values with names", parsed.span(part), helps=helps)
+                return False
         sides = (node.this, node.expression) if isinstance(node, exp.SetOperation) else ()
         if not all(isinstance(side, exp.Query | exp.Values | exp.Table | exp.Paren) for side in sides):
             reporter.error("sql-syntax", f"{node.key.upper()} takes queries", parsed.span(node))
@@ -258,24 +265,6 @@ def _is_query(parsed: SqlTree, reporter: Reporter) -> bool:
             "not-a-query", f"`{verb}` is not a query: a pipeline's SQL selects rows", parsed.span(tree), helps=_WRITE
         )
         return False
-    return True
-
-
-def _has_names(parsed: SqlTree, tokens: list[Token], reporter: Reporter) -> bool:
-    """Whether USING and the REPLACE of a star name columns: the parser takes any expression there."""
-    if not any(token.text.upper() in ("USING", "REPLACE") for token in tokens):
-        return True
-    for node in parsed.tree.find_all(exp.Join, exp.Star):
-        for part in node.args.get("using") or ():
-            if not isinstance(part if isinstance(part, exp.Identifier) else part.this, exp.Identifier):
-                helps = ["write `USING (name, …)`"]
-                reporter.error("sql-syntax", "USING takes names of columns", parsed.span(part), helps=helps)
-                return False
-        for part in node.args.get("replace") or ():
-            if not isinstance(part, exp.Alias):
-                helps = ["write `* REPLACE (value AS name)`"]
-                reporter.error("sql-syntax", "REPLACE takes values with names", parsed.span(part), helps=helps)
-                return False
     return True
 
 

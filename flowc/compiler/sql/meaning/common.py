@@ -136,7 +136,7 @@ def cast_to_integer(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def _as_cut_or_rounded(value: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Between an engine that cuts and one that rounds."""
-    number = _number_with_places(value, pair)
+    number = number_of(value)
     if number is Number.INTEGER or (number is None and type_of(value) is not None):
         return None
     if number in (None, Number.FRACTION) and pair.source in EXACT and pair.engine == "datafusion":
@@ -151,12 +151,6 @@ def _as_cut_or_rounded(value: exp.Expression, pair: Pair) -> exp.Expression | No
 
 
 _WITHOUT_PLACES = (exp.Null, exp.Predicate, exp.Connector, exp.Not)
-
-
-def _number_with_places(value: exp.Expression, pair: Pair) -> Number | None:
-    """What kind of number is rounded: parts of times have places."""
-    number = number_of(value)
-    return Number.DECIMAL if number is None and pair.source in EXACT and value.find(exp.Extract) else number
 
 
 _HALF_TO_EVEN = "CASE WHEN ABS(:x - TRUNC(:x)) = 0.5 THEN ROUND(:x / 2) * 2 ELSE ROUND(:x) END"

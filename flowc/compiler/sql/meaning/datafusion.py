@@ -35,6 +35,7 @@ from flowc.compiler.sql.meaning.datafusion_nested import (
     subquery_array,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, NUMBERS, as_numeric
+from flowc.compiler.sql.meaning.datafusion_parts import PARTS
 from flowc.compiler.sql.meaning.datafusion_patterns import as_postgres, named, replace
 from flowc.compiler.sql.meaning.datafusion_postgres import POSTGRES
 from flowc.compiler.sql.meaning.datafusion_queries import quantified
@@ -108,7 +109,8 @@ def _parsed(kind: str) -> Rewrite:
         if rest := rest_of_time(form):
             text = exp.Concat(expressions=[text.copy(), exp.Literal.string(":00" * (len(rest) // 3))])
             form += rest
-        return exp.cast(call("to_timestamp_micros", text, exp.Literal.string(form)), to)
+        read = call("to_timestamp_micros", text, exp.Literal.string(form))
+        return exp.cast(call("flowc_time_read", read), to)
 
     return rewrite
 
@@ -331,9 +333,10 @@ RULES: Rules = {
         *DECIMALS.get(kind, ()),
         *FLOATS.get(kind, ()),
         *TIMES.get(kind, ()),
+        *PARTS.get(kind, ()),
         *_OWN.get(kind, ()),
         *ROWS.get(kind, ()),
     )
-    for kind in dict.fromkeys((*ARRAYS, *SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *_OWN, *ROWS))
+    for kind in dict.fromkeys((*ARRAYS, *SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *PARTS, *_OWN, *ROWS))
 }
 """PostgreSQL's words first, which are what most of the SQL is written in."""

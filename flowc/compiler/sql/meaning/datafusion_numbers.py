@@ -148,13 +148,7 @@ def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return build("CAST(:a AS DOUBLE) / :b", "datafusion", a=node.left, b=node.right)
     if kind is not Number.DECIMAL:
         return None
-    # Of floats, which the engine has for these parts of times, so many places would not be theirs.
-    for part in [part for part in node.find_all(exp.Extract) if part.name.upper() in _IN_FLOATS]:
-        part.replace(exp.cast(part.copy(), "DECIMAL(20, 6)"))
     return build(_QUOTIENT, "datafusion", a=node.left, b=node.right)
-
-
-_IN_FLOATS = ("EPOCH", "MILLISECOND", "MILLISECONDS")
 
 
 _PRODUCT = "CAST(CAST(:a AS DECIMAL(76, 20)) * CAST(:b AS DECIMAL(76, 20)) AS DECIMAL(38, 20))"
@@ -279,8 +273,7 @@ def as_numeric(value: exp.Expression, to: exp.DataType) -> exp.Expression | None
         if to.expressions:
             return None
         return value.copy() if number is Number.DECIMAL else exp.cast(value.copy(), "DECIMAL(20, 0)")
-    if number is None and (type_of(value) is not None or isinstance(value.unnest(), exp.Null | exp.Extract)):
-        # Parts of times have at most as many digits as a double keeps, of which it surely has sixteen.
+    if number is None and (type_of(value) is not None or isinstance(value.unnest(), exp.Null)):
         return None if to.expressions else exp.cast(value.copy(), FREE)
     return exp.cast(call("flowc_numeric", value), to.copy() if to.expressions else FREE)
 

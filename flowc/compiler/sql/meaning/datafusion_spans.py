@@ -31,15 +31,15 @@ from flowc.compiler.sql.meaning.datafusion_numbers import values_of
 
 _TYPE = exp.DataType.Type
 _TIMES = (*NAIVE_TIMES, *ZONED_TIMES, _TYPE.DATE)
-_INTERVAL, _SPAN, _CLOCK, _DAYS, _MONTHS = (
+_INTERVAL, _SPAN, CLOCK, DAYS, MONTHS = (
     f"flowc_interval{part}" for part in ("", "_span", "_clock", "_days", "_months")
 )
-_MICROS = "CAST(arrow_cast(:a, 'Duration(Microsecond)') AS BIGINT)"
-_DAY = 86_400_000_000
+MICROS = "CAST(arrow_cast(:a, 'Duration(Microsecond)') AS BIGINT)"
+DAY = 86_400_000_000
 _SIZES = {
     "microsecond": 1, "millisecond": 1000, "second": 1_000_000, "sec": 1_000_000, "minute": 60_000_000,
-    "min": 60_000_000, "hour": 3_600_000_000, "day": _DAY, "week": 7 * _DAY, "month": 30 * _DAY, "mon": 30 * _DAY,
-    "year": 360 * _DAY,
+    "min": 60_000_000, "hour": 3_600_000_000, "day": DAY, "week": 7 * DAY, "month": 30 * DAY, "mon": 30 * DAY,
+    "year": 360 * DAY,
 }  # fmt: skip
 _ONE = re.compile(r"\s*([+-]?\d+)\s+([a-z]+?)s?(?=\s|$)", re.IGNORECASE)
 _CHOSEN = (exp.Coalesce, exp.Greatest, exp.Least, exp.Case)
@@ -73,7 +73,7 @@ def _is_difference(node: exp.Expression, seen: frozenset[str] = frozenset()) -> 
     if isinstance(value, _GIVES_ITS_OWN):
         return _is_difference(value.this, seen)
     if isinstance(value, exp.Interval | exp.Cast):
-        return (micros := _written(value)) is not None and abs(micros) < 30 * _DAY and not _has_months(value)
+        return (micros := _written(value)) is not None and abs(micros) < 30 * DAY and not _has_months(value)
     is_ours = isinstance(value, exp.Anonymous) and value.this == _INTERVAL
     return is_ours or isinstance(value, exp.Null) or _is_sub(value)
 
@@ -87,9 +87,9 @@ def _text_of(value: exp.Expression) -> str:
 def _has_months(value: exp.Expression) -> bool:
     """Whether a written interval has another form than a difference: months, a whole day in hours, or two signs."""
     found = [(int(count), unit.lower()) for count, unit in _ONE.findall(_text_of(value))]
-    small = sum(count * _SIZES[unit] for count, unit in found if _SIZES[unit] < _DAY)
+    small = sum(count * _SIZES[unit] for count, unit in found if _SIZES[unit] < DAY)
     signs = {count > 0 for count, _ in found if count}
-    return any(_SIZES[unit] > 7 * _DAY for _, unit in found) or abs(small) >= _DAY or len(signs) > 1
+    return any(_SIZES[unit] > 7 * DAY for _, unit in found) or abs(small) >= DAY or len(signs) > 1
 
 
 def _written(value: exp.Expression) -> int | None:
@@ -108,12 +108,12 @@ def _span(node: exp.Expression) -> exp.Expression:
     if isinstance(value, exp.Interval | exp.Cast) and (micros := _written(value)) is not None:
         new = exp.cast(exp.Literal.number(abs(micros)), "BIGINT")
         return exp.Neg(this=new) if micros < 0 else new
-    if (difference := _of_difference(value)) is not None:
-        return build(_MICROS, a=difference)
+    if (difference := of_difference(value)) is not None:
+        return build(MICROS, a=difference)
     return _of(_SPAN, node)
 
 
-def _of_difference(value: exp.Expression) -> exp.Expression | None:
+def of_difference(value: exp.Expression) -> exp.Expression | None:
     """The difference that an interval is made of, where the engine has not to see that it groups by the interval."""
     select = value.parent_select
     matched = select is not None and (select.args.get("group") or select.args.get("distinct"))
@@ -226,7 +226,7 @@ def _summed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     if isinstance(inner.this, exp.Distinct):
         raise Untranslatable(f"{inner.key.upper()} of DISTINCT intervals", _COMPUTE)
-    sums = [_around(node, inner, exp.Sum(this=_of(part, inner.this))) for part in (_MONTHS, _DAYS, _CLOCK)]
+    sums = [_around(node, inner, exp.Sum(this=_of(part, inner.this))) for part in (MONTHS, DAYS, CLOCK)]
     if isinstance(inner, exp.Sum):
         new = call("flowc_interval_sum", *sums)
     else:
@@ -267,43 +267,6 @@ def _negated(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return new
 
 
-_PARTS = {
-    "EPOCH": "(flowc_interval_epoch(:a) / 1000000.0)",
-    "YEAR": f"({_MONTHS}(:a) / 12)",
-    "QUARTER": f"({_MONTHS}(:a) % 12 / 3 + 1)",
-    "MONTH": f"({_MONTHS}(:a) % 12)",
-    "DAY": f"{_DAYS}(:a)",
-    "HOUR": f"({_CLOCK}(:a) / 3600000000)",
-    "MINUTE": f"({_CLOCK}(:a) / 60000000 % 60)",
-    "SECOND": f"({_CLOCK}(:a) % 60000000 / 1000000.0)",
-    "MILLISECOND": f"({_CLOCK}(:a) % 60000000 / 1000.0)",
-    "MICROSECOND": f"({_CLOCK}(:a) % 60000000)",
-}
-_OF_DIFFERENCES = {
-    "EPOCH": f"({_MICROS} / 1000000.0)",
-    "DAY": f"({_MICROS} / {_DAY})",
-    "HOUR": f"({_MICROS} / 3600000000 % 24)",
-    "MINUTE": f"({_MICROS} / 60000000 % 60)",
-    "SECOND": f"({_MICROS} % 60000000 / 1000000.0)",
-    "MILLISECOND": f"({_MICROS} % 60000000 / 1000.0)",
-    "MICROSECOND": f"({_MICROS} % 60000000)",
-}
-
-
-def _part(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    value = node.expression.unnest()
-    if not _is_interval(value):
-        return None
-    part = node.name.upper()
-    part = part.removesuffix("S") if part != "S" else part
-    if part not in _PARTS:
-        raise Untranslatable(f"the part {part.lower()} of an interval")
-    difference = _of_difference(value) if part in _OF_DIFFERENCES else None
-    new = build(_PARTS[part], a=value) if difference is None else build(_OF_DIFFERENCES[part], a=difference)
-    divided = isinstance(node.find_ancestor(exp.Div, exp.Query), exp.Div)  # all parts are decimals in PostgreSQL
-    return exp.cast(new, f"DECIMAL(20, {6 if '.' in _PARTS[part] else 0})") if divided else new
-
-
 _SORTED = (exp.Select, exp.Union, exp.Intersect, exp.Except, exp.Distinct, exp.Min, exp.Max, exp.Greatest, exp.Least)
 
 SPANS: Rules = {
@@ -319,6 +282,5 @@ SPANS: Rules = {
         **dict.fromkeys((exp.Sum, exp.Avg, exp.Filter), (_summed,)),
         **dict.fromkeys((exp.Div, exp.Mul), (_no_number,)),
         exp.Neg: (_negated,),
-        exp.Extract: (_part,),
     }.items()
 }

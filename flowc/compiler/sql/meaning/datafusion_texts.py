@@ -35,6 +35,7 @@ from flowc.compiler.sql.meaning.datafusion_numbers import (
     number_of,
     values_of,
 )
+from flowc.compiler.sql.meaning.datafusion_zones import of_no_type
 
 _TYPE = exp.DataType.Type
 _JSON = (_TYPE.JSON, _TYPE.JSONB)
@@ -42,9 +43,7 @@ _SAME = frozenset((*exp.DataType.TEXT_TYPES, *INTEGERS, _TYPE.DATE, _TYPE.BOOLEA
 """Types whose values have the same text in both."""
 _NO_NUMBERS = _SAME - INTEGERS
 _CONDITIONS = (exp.Boolean, exp.Predicate, exp.Connector, exp.Not, exp.Null)
-_GIVES_DIGITS = (exp.Round, exp.Trunc, exp.Cast, exp.TryCast)
-_PARTS = {"EPOCH": 6, "SECOND": 6, "SECONDS": 6, "MILLISECOND": 3, "MILLISECONDS": 3}
-"""Parts of times that have a fraction, and its digits."""
+_GIVES_DIGITS = (exp.Round, exp.Trunc, exp.Cast, exp.TryCast, exp.Extract)
 
 
 def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Expression | None:
@@ -63,8 +62,8 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     if number is None and any(_is_widened(node) or _is_mean(node) for node in value.walk(prune=_settles)):
         _no_chosen_digits(value)
     part = value.unnest()
-    if isinstance(part, exp.Extract):
-        return _of_part(part)
+    if (untyped := _demand_time(part)) is not None:
+        return untyped
     if number in (Number.DECIMAL, Number.FRACTION):
         return _of_one(part, pair, how) or _of_decimal(value)
     if number is Number.INTEGER:
@@ -150,6 +149,7 @@ def _ends(node: exp.Expression) -> bool:
 
 def _no_chosen_digits(value: exp.Expression) -> None:
     for node in value.walk(prune=_settles):
+        _demand_time(node)
         if isinstance(node, (exp.Div, *MEANS, *POWERS)):
             raise Untranslatable(_CHOSEN)
         if _is_mixed(node):
@@ -164,6 +164,14 @@ def no_chosen_digits_within(values: exp.Expression) -> None:
         if number_of(node) in (Number.DECIMAL, Number.FRACTION) or _is_widened(node):
             _no_chosen_digits(node)
     _no_chosen_within(values)
+
+
+def _demand_time(node: exp.Expression) -> exp.Expression | None:
+    """In the place of the seconds of what may be a date, which alone have no places; None for another node."""
+    if not isinstance(node, exp.Extract) or node.name.upper() != "EPOCH" or type_of(node.expression) is not None:
+        return None
+    what = "the text of the part epoch of what is not known to be a timestamp"
+    return of_no_type(node, what, "say what it is: `CAST(… AS timestamp)`")
 
 
 def _is_mean(node: exp.Expression) -> bool:
@@ -206,14 +214,6 @@ def _is_unbounded(node: exp.Expression) -> bool:
         return True
     free = isinstance(to, exp.DataType) and to.this is _TYPE.DECIMAL and not to.expressions
     return free and number_of(node.this) not in (Number.INTEGER, Number.DECIMAL)
-
-
-def _of_part(part: exp.Extract) -> exp.Expression | None:
-    """A part of a time is a decimal, of so many digits as it can have."""
-    digits, kind = _PARTS.get(part.name.upper(), 0), type_of(part.expression)
-    if digits and kind not in (*NAIVE_TIMES, *ZONED_TIMES):
-        raise Untranslatable(f"the text of the part {part.name.lower()} of what is not known to be a timestamp")
-    return exp.cast(exp.cast(part.copy(), f"DECIMAL(38, {digits})"), "varchar")
 
 
 def _text_of_time(value: exp.Expression, kind: object, *, zoned: bool) -> exp.Expression | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from sqlglot import exp
@@ -27,8 +28,19 @@ from flowc.compiler.sql.meaning.datafusion_zones import of_no_type
 
 _TYPE = exp.DataType.Type
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
-_ZONE = r"(:[0-9]{2}([.][0-9]+)?)[ ]*(Z|[+-][0-9]{1,2}(:?[0-9]{2})?)$"
-_MINUTES = r"^[ ]*([0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2})[ ]*(Z|[+-][0-9]{2}(:?[0-9]{2})?)?[ ]*$"
+_OFFSET = "(Z|UTC|GMT|[+-][0-9]{1,2}(:?[0-9]{2})?)"
+_ZONE = rf"(?i)(:[0-9]{{2}}([.][0-9]+)?)[ ]*{_OFFSET}[ ]*$"
+_ZONES = (
+    (r"(?i)(:[0-9]{2}([.][0-9]+)?)[ ]*(Z|UTC|GMT)[ ]*$", "${1}Z"),
+    (r"(:[0-9]{2}([.][0-9]+)?)[ ]*([+-])([0-9](:?[0-9]{2})?)[ ]*$", "${1}${3}0${4}"),
+)
+"""Zones as the engine reads them: by one letter, or with two digits for their hours."""
+_DAY = (
+    "(?i)^[ ]*([0-9]{4}-[0-9]{1,2}-[0-9]{1,2})[ T]+([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?[ ]*"
+    f"{_OFFSET}?[ ]*$"
+)
+"""A text of a date with a time behind it, which the engine does not read."""
+_MINUTES = rf"(?i)^[ ]*([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9]{{2}}:[0-9]{{2}})[ ]*{_OFFSET}?[ ]*$"
 """A text of a time without seconds, which the engine does not read."""
 _BARE = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*")
 _INTERVAL = re.compile(r"(?:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*[a-z]+)+\s*", re.IGNORECASE)
@@ -70,12 +82,18 @@ def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         new = node.copy()
         new.set("this", exp.Literal.string(_canonical(text.strip(), to.this)))
         return new
-    if to.this is _TYPE.DATE or type_of(value) not in exp.DataType.TEXT_TYPES:
+    if type_of(value) not in exp.DataType.TEXT_TYPES:
         return None
-    new = node.copy()
-    value = call("regexp_replace", value, exp.Literal.string(_MINUTES), exp.Literal.string(r"\1:00\2"))
-    if to.this in NAIVE_TIMES:
-        value = call("regexp_replace", value, exp.Literal.string(_ZONE), exp.Literal.string(r"\1"))
+    if to.this is _TYPE.DATE:
+        return _with_text(node, ((_DAY, r"\1"),))
+    return _with_text(node, ((_MINUTES, r"\1:00\2"), *([(_ZONE, r"\1")] if to.this in NAIVE_TIMES else _ZONES)))
+
+
+def _with_text(node: exp.Expression, spelled: Sequence[tuple[str, str]]) -> exp.Expression:
+    """A cast of the text that is left when patterns are replaced, one after the other."""
+    new, value = node.copy(), node.this
+    for pattern, instead in spelled:
+        value = call("regexp_replace", value, exp.Literal.string(pattern), exp.Literal.string(instead))
     new.set("this", value)
     return new
 
@@ -91,21 +109,14 @@ def _read_clock(node: exp.Expression) -> exp.Expression | None:
         return new
     if type_of(node.this) not in exp.DataType.TEXT_TYPES:
         return None
-    value = node.this
-    for pattern, instead in _BARE_CLOCKS:
-        value = call("regexp_replace", value, exp.Literal.string(pattern), exp.Literal.string(instead))
-    new.set("this", value)
-    return new
+    return _with_text(node, _BARE_CLOCKS)
 
 
 def _read_interval(node: exp.Expression) -> exp.Expression | None:
     """A text as an interval: a number alone is one of seconds, and of months to DataFusion."""
     if text_value(node.this) is not None or type_of(node.this) not in exp.DataType.TEXT_TYPES:
         return None
-    new = node.copy()
-    pattern = exp.Literal.string(r"^\s*([+-]?[0-9]+([.][0-9]+)?)\s*$")
-    new.set("this", call("regexp_replace", node.this, pattern, exp.Literal.string(r"\1 seconds")))
-    return new
+    return _with_text(node, ((r"^\s*([+-]?[0-9]+([.][0-9]+)?)\s*$", r"\1 seconds"),))
 
 
 _CLOCK = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d{1,6})?))?")
@@ -175,58 +186,6 @@ _FORMS = {_TYPE.DATE: "it as `YYYY-MM-DD`"}
 _CLOCKED = {
     "now": "`now()`", "today": "`current_date`", "tomorrow": "`current_date + 1`", "yesterday": "`current_date - 1`",
 }  # fmt: skip
-_PARTS = {
-    "CENTURY": "CAST((EXTRACT(YEAR FROM :a) + 99) / 100 AS DECIMAL(18, 0))",
-    "DECADE": "CAST(EXTRACT(YEAR FROM :a) / 10 AS DECIMAL(18, 0))",
-    "MILLENNIUM": "CAST((EXTRACT(YEAR FROM :a) + 999) / 1000 AS DECIMAL(18, 0))",
-    "SECOND": "(EXTRACT(MICROSECOND FROM :a) / 1000000.0)",
-    "SECONDS": "(EXTRACT(MICROSECOND FROM :a) / 1000000.0)",
-}
-"""Parts that DataFusion lacks or cuts, by those that it has, which are integers and divide to one."""
-
-_READ = frozenset((
-    "YEAR", "YEARS", "QUARTER", "MONTH", "MONTHS", "WEEK", "WEEKS", "DAY", "DAYS", "HOUR", "HOURS", "MINUTE", "MINUTES",
-    "MILLISECOND", "MILLISECONDS", "MICROSECOND", "MICROSECONDS", "DOW", "DOY", "ISODOW", "ISOYEAR", "EPOCH",
-))  # fmt: skip
-"""Parts that DataFusion has under the same names."""
-
-_SHORT = {
-    short: part
-    for part, words in {
-        "YEAR": "Y YR YRS", "QUARTER": "QTR", "MONTH": "MON MONS", "WEEK": "W", "DAY": "D", "HOUR": "H HR HRS",
-        "MINUTE": "M MIN MINS", "SECOND": "S SEC SECS", "MILLISECOND": "MS MSEC MSECS MSECOND MSECONDS",
-        "MICROSECOND": "US USEC USECS USECOND USECONDS", "CENTURY": "C CENT CENTURIES", "DECADE": "DEC DECS DECADES",
-        "MILLENNIUM": "MIL MILS MILLENNIA",
-    }.items()
-    for short in words.split()
-}  # fmt: skip
-"""PostgreSQL's short names and plurals, some of which mean another part in DataFusion."""
-
-_NAMED = sorted(part.lower() for part in (*_PARTS, *_READ) if not part.endswith("S"))
-
-
-_WITHIN = ("HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND")
-
-
-def _extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    part = _SHORT.get(node.name.upper(), node.name.upper())
-    value = node.expression.unnest()
-    if (
-        part.rstrip("S") in _WITHIN
-        and isinstance(value, exp.Sub)
-        and type_of(value) is None
-        and pair.source == "postgres"
-    ):
-        # The engine counts all of them that are in the whole difference.
-        what = f"the {part.lower()} of a difference of what is not known to be times"
-        return of_no_type(node, what, "say what both are: `CAST(… AS timestamp)`")
-    if pair.source != "postgres" or node.name.upper() in _READ:
-        return None
-    if part not in _PARTS and part not in _READ:
-        raise Untranslatable(f"the part {part.lower()} of a date", f"the parts are {', '.join(_NAMED)}")
-    return build(_PARTS.get(part, f"EXTRACT({part} FROM :a)"), a=node.expression)
-
-
 _UNITS = frozenset(
     ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 )
@@ -346,7 +305,6 @@ TIMES: Rules = {
     exp.Add: (_moved,),
     exp.Sub: (_moved,),
     exp.Mul: (_times,),
-    exp.Extract: (_extract,),
     exp.TimestampTrunc: (_truncate,),
     exp.DateTrunc: (_truncate,),
 }

@@ -48,7 +48,7 @@ def extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return _part("SECOND", build("DATE_TRUNC('second', :a)", a=value))
     if part in ("SECOND", "SECONDS") and pair.engine == "duckdb":
         return build("EXTRACT(MICROSECOND FROM :a) / 1000000.0", "duckdb", a=value)
-    if part in ("MILLISECOND", "MILLISECONDS"):
+    if part in ("MILLISECOND", "MILLISECONDS") and pair.engine != "datafusion":
         return _milliseconds(value, pair)
     return _part(_NAMES[part], value) if part in _NAMES else None
 

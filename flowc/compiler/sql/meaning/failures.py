@@ -28,11 +28,11 @@ _FAILS: Mapping[str, str] = {
     "duckdb": "CASE WHEN {0} THEN ERROR('{1}') ELSE :a END",
     "mysql": "CASE WHEN {0} THEN CHAR_LENGTH(CONCAT('{1}', :a)) + 9223372036854775807 + 1 ELSE :a END",
     "datafusion": "CASE WHEN ({0}) IS NOT TRUE THEN :a"
-    " WHEN CAST('{1}' || left(CAST(random() AS VARCHAR), 0) AS BOOLEAN) THEN :a END",
+    " WHEN CAST('fails: {1}' || left(CAST(random() AS VARCHAR), 0) AS BOOLEAN) THEN :a END",
 }
 """A value that is an error of the engine where a condition holds. MySQL has no function for that: a number out of
-range, which it shows with the words. DataFusion's is a text that is no boolean, and chance keeps it from being computed
-before it is asked for."""
+range, which it shows with the words. DataFusion's is a text that is no boolean, which `runtime/enginewords` knows by
+how it begins, and chance keeps it from being computed before it is asked for."""
 
 _MOST, _CHECKED = 4, "flowc_checked"
 _ZERO = "division by zero"
