@@ -161,7 +161,7 @@ FAULTS: dict[str, tuple[Callable[[], None], str, str]] = {
     "raises": (_raises, "internal", ""), "dies": (_dies, "died", ""), "sleeps": (_sleeps, "slow", ""),
     "hangs": (_hangs, "hangs", ""),
     "eats": (_eats, "memory", ""), "refuses": (_refuses, "refused", ""), "plan refuses": (_plan_refuses, "refused", ""),
-    "acts": (_acts, "control", ""), "tells": (_tells, "secret", ""), "breaks json": (_breaks_json, "json", ""),
+    "acts": (_acts, "control", ""), "tells": (_tells, "secret", ""), "breaks json": (_breaks_json, "json", "words"),
     "loses": (_loses, "count", "streams"), "doubles": (_doubles, "twice", "streams"),
     "stays": (_stays, "again", "applies"),
     "test raises": (_test_raises, "internal", "tests"), "test passes": (_test_passes, "passes", "tests"),
