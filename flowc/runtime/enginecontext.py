@@ -144,6 +144,12 @@ def take_batches(context: Any, rows: int) -> None:
     context.sql(f"SET datafusion.execution.batch_size = {rows}")
 
 
+def ignore_statistics(context: Any) -> None:
+    """From here on, a session takes nothing that files tell of their values for what is in them."""
+    for name in ("collect_statistics", "parquet.enable_page_index", "parquet.bloom_filter_on_read"):
+        context.sql(f"SET datafusion.execution.{name} = false")
+
+
 def _memory() -> int:
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return int(pages * size * _MEMORY_SHARE)

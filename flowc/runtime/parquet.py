@@ -23,7 +23,7 @@ from flowc.runtime.connectors.files import (
     parquet_options,
     unreadable,
 )
-from flowc.runtime.enginecontext import selected
+from flowc.runtime.enginecontext import ignore_statistics, selected
 from flowc.runtime.names import quoted
 from flowc.types import DataType
 
@@ -52,11 +52,21 @@ def register_parquet(
     wanted = () if read.inferred else [column.name for column in read.columns or ()]
     schema = _whole(_unified(paths, most, wanted), read)
     raw = f"{name}:raw"
-    context.register_parquet(raw, str(links), schema=schema.remove_metadata())
+    known = not any(map(_holds_floats, schema.types))
+    if not known:
+        ignore_statistics(context)
+    context.register_parquet(raw, str(links), parquet_pruning=known, schema=schema.remove_metadata())
     columns = [(_chosen(schema, c, paths[0], fitted), c.name) for c in read.columns or ()]
     columns = columns or [(quoted(field.name), field.name) for field in schema]
     context.register_view(name, selected(context, raw, columns))
     return paths
+
+
+def _holds_floats(kind: pa.DataType) -> bool:
+    """Whether NaN may be in it, of which what a file tells of its least and greatest values is silent."""
+    if pa.types.is_dictionary(kind):
+        return _holds_floats(kind.value_type)
+    return pa.types.is_floating(kind) or any(_holds_floats(kind.field(n).type) for n in range(kind.num_fields))
 
 
 def _whole(schema: pa.Schema, read: FilesRead) -> pa.Schema:

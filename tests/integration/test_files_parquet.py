@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -35,6 +36,39 @@ def tried(project, table: pa.Table | bytes, kind: str = "sqlite", read: str = ""
     project.write("specs/p.yaml", SPEC.format(kind=kind).replace(", READ", f", {read}" if read else ""))
     load, stream = project.flowc("run", "p", "--once"), project.flowc("run", "s", "--once")
     return load.err, stream.err + stream.out
+
+
+NAN = float("nan")
+OF_NAN = {
+    "SELECT id, n FROM source": {(1, "NaN"), (2, "0.1"), (3, "0.1")},
+    "SELECT id, n FROM source WHERE n > 0.5": {(1, "NaN")},
+    "SELECT max(id) AS id, max(n) AS n FROM source": {(3, "NaN")},
+    "SELECT id, n FROM source WHERE n <= 0.1": {(2, "0.1"), (3, "0.1")},
+    "SELECT id, n FROM source ORDER BY n DESC, id LIMIT 1": {(1, "NaN")},
+    "SELECT s.id, o.n FROM source s JOIN source o ON s.n = o.n AND s.id = 1": {(1, "NaN")},
+}
+"""What a query gives; what a Parquet file tells of its least and greatest values says nothing of NaN."""
+
+
+@pytest.mark.parametrize("declared", ["", ", columns: { id: bigint, n: double }"])
+@pytest.mark.parametrize("sql", OF_NAN)
+def test_nan_is_read_whatever_the_statistics_say(project, sql: str, declared: str):
+    (project.path / "in").mkdir()
+    pq.write_table(pa.table({"id": [1, 2, 3], "n": [NAN, 0.1, 0.1]}), project.path / "in/a.parquet")
+    spec = f"""
+connections: {{ d: {{ kind: files, uri: in }}, w: {{ kind: duckdb, path: w.duckdb }} }}
+pipelines:
+  p:
+    from: {{ connection: d, path: a.parquet{declared} }}
+    sql: {sql}
+    to: {{ connection: w, table: t }}
+    mode: append
+"""
+    project.write("specs/p.yaml", spec)
+    assert project.flowc("run", "--once").code == 0
+    with duckdb.connect(project.path / "w.duckdb") as session:
+        found = session.execute("SELECT id, n FROM t").fetchall()
+    assert {(id_, "NaN" if n != n else str(n)) for id_, n in found} == OF_NAN[sql]
 
 
 NUMBERS = pa.array([Decimal("1.50"), Decimal("2.25")], pa.decimal128(10, 2))

@@ -153,3 +153,59 @@ def test_without_event_time(project, store):
     project.write("specs/p.yaml", spec.replace("event_time: seen", "dedupe: { order_by: seen desc }"))
     send(project, store, (1, "c", 3), (1, "d", 4))
     assert [(h[0], h[1]) for h in history(store)] == [(1, "a"), (1, "b"), (1, "d"), (2, "x")]
+
+
+def timed(project, store, more=""):
+    """A history whose versions begin at the time of the load."""
+    begin(project, store)
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace(", event_time: seen", more))
+
+
+def at(store, year):
+    """The begin of a year as an instant."""
+    return f"'{year}-01-01 00:00:00{'.000000+00:00' if store.kind == 'sqlite' else ''}'"
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_a_load_before_the_current_version_is_an_error(project, store, name):
+    timed(project, store)
+    send(project, store, (1, "a", 1), (2, "x", 1))
+    store.run(f"UPDATE dim SET valid_from = {at(store, 2037)} WHERE id = 1")
+    assert counts(send(project, store, (2, "y", 1)))["dim"] == (1, 1, 1, 0, 0)
+    before = history(store)
+    done = send(project, store, (1, name, 1))
+    assert (done.code, done.json["pipelines"][0]["targets"][0]["error"]["code"]) == (1, "later-version")
+    assert "id = `1`, valid_from = `2037-01-01 00:00:00" in done.out
+    assert history(store) == before
+    store.run(f"UPDATE dim SET valid_from = {at(store, 2026)} WHERE id = 1")
+    assert counts(send(project, store, (1, "b", 1)))["dim"] == (1, 1, 1, 0, 0)
+    assert [h[1] for h in history(store) if h[3] is None] == ["b", "y"]
+
+
+def test_a_load_before_the_end_of_a_closed_version_is_an_error(project, store):
+    timed(project, store, ", deletes: close")
+    send(project, store, (1, "a", 1), (2, "x", 1))
+    send(project, store, (2, "x", 1))
+    store.run(f"UPDATE dim SET valid_to = {at(store, 2037)} WHERE id = 1")
+    assert counts(send(project, store, (2, "x", 1)))["dim"] == (1, 0, 0, 0, 1)
+    assert '"code": "later-version"' in send(project, store, (1, "b", 1), (2, "x", 1)).out
+
+
+def test_a_load_before_the_begin_of_what_it_would_close_is_an_error(project, store):
+    timed(project, store, ", deletes: close")
+    send(project, store, (1, "a", 1), (2, "x", 1))
+    store.run(f"UPDATE dim SET valid_from = {at(store, 2037)} WHERE id = 1")
+    before = history(store)
+    assert '"code": "later-version"' in send(project, store, (2, "x", 1)).out
+    assert history(store) == before
+
+
+@pytest.mark.parametrize("time", ["timestamp(0)", "date"])
+def test_loads_within_one_unit_of_a_coarse_time_lose_no_change(project, store, time):
+    timed(project, store)
+    spec = (project.path / "specs/p.yaml").read_text()
+    project.write("specs/p.yaml", spec.replace("seen: timestamp }", f"seen: timestamp, valid_from: {time} }}"))
+    for name in "abc":
+        assert send(project, store, (1, name, 1)).code == 0
+        assert store.rows("SELECT name FROM dim WHERE is_current") == [(name,)]

@@ -31,6 +31,17 @@ def test_a_working_folder_that_was_removed_is_told(tmp_path: Path) -> None:
     assert done.stderr.startswith("error[unusable-file]: the working folder was removed\n")
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_letters_that_the_output_lacks_end_no_command(tmp_path: Path, encoding: str) -> None:
+    folder = Folder(tmp_path)
+    folder.write("specs/a.yaml", SPECS.replace("t: {", "ordeřs→: {"))
+    environment = {**folder.environment(), "PYTHONIOENCODING": encoding}
+    words = (sys.executable, "-m", "flowc", "plan")
+    done = subprocess.run(words, env=environment, capture_output=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr.decode(encoding)) == (0, "")
+    assert "orde\\u0159s\\u2192" in done.stdout.decode(encoding)
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -158,6 +158,8 @@ Table = dict[tuple, list[Version]]
 
 def scd2(table: Table, rows: Sequence[Row], how: History, now: int) -> dict[Counter, int]:
     read, batches = len(rows), _batches(rows, how, now)
+    if how.time is None:
+        _none_later(table, batches, how, now)
     before = {key: {id(v): v.facts() for v in versions} for key, versions in table.items()}
     result = _Result()
     for key, points in batches.items():
@@ -186,6 +188,18 @@ def scd2(table: Table, rows: Sequence[Row], how: History, now: int) -> dict[Coun
     deleted = _scd2_deletes(table, batches, how, now)
     unchanged = sum(map(len, batches.values())) - len(result.counted)
     return counted(read=read, inserted=inserted, updated=updated, deleted=deleted, unchanged=unchanged)
+
+
+def _none_later(table: Table, batches: dict[tuple, Any], how: History, now: int) -> None:
+    """A load at its own time, by a clock that was set back, changes nothing that is later."""
+    for key, versions in table.items():
+        for version in versions:
+            gone = how.deletes == "close" and version.end is None
+            ends = version.end is not None and (how.ttl is None or version.end != version.start + how.ttl)
+            if version.start > now and (key in batches or gone):
+                raise Refused("later-version")
+            if key in batches and ends and version.end > now:
+                raise Refused("later-version")
 
 
 @dataclass

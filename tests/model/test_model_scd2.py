@@ -94,9 +94,9 @@ def hashes(engine: Engine, how: History) -> None:
     assert len({content for content, _ in pairs}) == len({digest for _, digest in pairs}) == len(pairs)
 
 
-def runs(batch: st.SearchStrategy, most: int = 4) -> st.SearchStrategy:
+def runs(batch: st.SearchStrategy, most: int = 4, pauses: tuple[int, int] = (0, 6)) -> st.SearchStrategy:
     """Batches, each some days after the one before, and arriving in a way of its own."""
-    return st.lists(st.tuples(st.integers(0, 6), st.sampled_from(WAYS), batch), min_size=1, max_size=most)
+    return st.lists(st.tuples(st.integers(*pauses), st.sampled_from(WAYS), batch), min_size=1, max_size=most)
 
 
 @st.composite
@@ -150,6 +150,16 @@ def test_ties_and_nulls(engine: Engine, batches: list, order: str | None) -> Non
     ttl=st.none() | st.integers(1, 4),
 )
 def test_time_of_the_load(engine: Engine, batches: list, deletes: str, ttl: int | None) -> None:
+    check(engine, History(h.KEYS, h.COMPARE, None, ttl=ttl, deletes=deletes, allow_empty=True), batches)
+
+
+@h.BUDGET
+@given(
+    batches=runs(h.agreeing(most=3, odd=999, ticks=(0, 0)), pauses=(-3, 3)),
+    deletes=st.sampled_from(["ignore", "hard", "soft", "close"]),
+    ttl=st.none() | st.integers(1, 4),
+)
+def test_a_clock_that_is_set_back(engine: Engine, batches: list, deletes: str, ttl: int | None) -> None:
     check(engine, History(h.KEYS, h.COMPARE, None, ttl=ttl, deletes=deletes, allow_empty=True), batches)
 
 

@@ -6,7 +6,7 @@ one of them is at most the greatest of the source, so that a read from it on lea
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Context, Decimal
 from struct import pack, unpack
 from zoneinfo import ZoneInfo
@@ -218,13 +218,17 @@ def _exact_number(number: Decimal, kind: DataType, dialect: Dialect) -> str:
     return cast(text(plain, dialect), kind, dialect) if fits else plain
 
 
-def now_literal(now: datetime, kind: DataType, dialect: Dialect) -> str:
-    """The load's time as a value of a temporal type; without a zone it is UTC."""
-    moment = now.astimezone(UTC)
+def now_text(now: datetime, kind: DataType) -> str:
+    """The load's time as a temporal type shows it; without a zone it is UTC."""
     if kind.kind is Kind.DATE:
-        return literal(date(moment.year, moment.month, moment.day).isoformat(), kind, dialect)
-    shown = instant(moment)
-    return literal(shown if kind.kind is Kind.TIMESTAMPTZ else shown.removesuffix("+00:00"), kind, dialect)
+        return now.astimezone(UTC).date().isoformat()
+    shown = instant(now)
+    return shown if kind.kind is Kind.TIMESTAMPTZ else shown.removesuffix("+00:00")
+
+
+def now_literal(now: datetime, kind: DataType, dialect: Dialect) -> str:
+    """The load's time as a value of a temporal type."""
+    return literal(now_text(now, kind), kind, dialect)
 
 
 def kept(x: str, kind: DataType, dialect: Dialect) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.compiler.loads.checks import EVIDENCE, empty_source, null_keys, one_spelling
+from flowc.compiler.loads.cursor import now_text
 from flowc.compiler.loads.encoding import row_digest
 from flowc.compiler.loads.instants import Instants
 from flowc.compiler.loads.load import HISTORY, IS_CURRENT, ROW_HASH, ROWS, VALID_FROM, VALID_TO, Load
@@ -42,6 +43,8 @@ def scd2(load: Load) -> Iterator[Step]:
     yield _ties(load, instants)
     yield Execute("drop exact copies of rows", _drop_copies(load, instants))
     yield from without_copies(load, ROWS, 1)
+    yield from _lay_out(load, instants)
+    yield from _later(load, instants)
     yield from _work_out(load, instants)
     yield from _write(load)
     if load.apply.deletes == "close":
@@ -125,27 +128,54 @@ def _drop_copies(load: Load, instants: Instants) -> str:
     return f"DELETE FROM {load.rows} WHERE {rid} IN (SELECT rid FROM ({numbered}) AS n WHERE copy > 1)"
 
 
-def _work_out(load: Load, instants: Instants) -> Iterator[Execute]:
-    dialect = load.dialect
-    run_table, change_table = (table(load.temporary(name)) for name in (RUNS, CHANGES))
-    head = dialect.temporary.create
+def _lay_out(load: Load, instants: Instants) -> Iterator[Execute]:
+    dialect, runs_table = load.dialect, table(load.temporary(RUNS))
     yield from copies(load, ROWS, ROW_COPIES)
     yield Execute(
         "lay out the history of these keys",
-        f"{head} {run_table}{dialect.temporary.options} AS {runs(load, instants)}",
+        f"{dialect.temporary.create} {runs_table}{dialect.temporary.options} AS {runs(load, instants)}",
     )
     yield from without_copies(load, ROWS, ROW_COPIES)
     if dialect.writes.analyze:
-        yield Execute("statistics of the history", dialect.writes.analyze.format(table=run_table))
+        yield Execute("statistics of the history", dialect.writes.analyze.format(table=runs_table))
+
+
+def _work_out(load: Load, instants: Instants) -> Iterator[Execute]:
+    dialect = load.dialect
+    run_table, change_table = (table(load.temporary(name)) for name in (RUNS, CHANGES))
     number = RUN_COPIES if opens_again(load) else 0
     yield from copies(load, RUNS, number)
     yield Execute(
         "work out what changes",
-        f"{head} {change_table}{dialect.temporary.options} AS {changes(load, instants, run_table)}",
+        f"{dialect.temporary.create} {change_table}{dialect.temporary.options} AS {changes(load, instants, run_table)}",
     )
     yield from without_copies(load, RUNS, number)
     if dialect.writes.analyze:
         yield Execute("statistics of the changes", dialect.writes.analyze.format(table=change_table))
+
+
+def _later(load: Load, instants: Instants) -> Iterator[Check]:
+    """What a load at its own time may not find: its rows would become history of content that stays current.
+
+    `deletes: close` would let a version that begins later end where it begins, as if it had never held.
+    """
+    if instants.column is not None:
+        return
+    keys, now, times = idents(load.keys), instants.now, f"{ident(VALID_FROM)}, {ident(VALID_TO)}"
+    loaded = f"flowc_t AS {ident(VALID_FROM)}, flowc_close AS {ident(VALID_TO)} FROM {table(load.temporary(RUNS))}"
+    found = [f"{keys}, {loaded} WHERE flowc_old = 1 AND (flowc_t > {now} OR flowc_close > {now})"]
+    if load.apply.deletes == "close":
+        found.append(f"{keys}, {times} FROM {load.target} WHERE {ident(IS_CURRENT)} AND {ident(VALID_FROM)} > {now}")
+    for query in found:
+        yield Check(
+            "no version is later than the load",
+            f"SELECT {query} ORDER BY {keys}, {ident(VALID_FROM)} LIMIT {EVIDENCE}",
+            "later-version",
+            f"`{load.label}` holds versions of keys ({', '.join(f'`{k}`' for k in load.keys)}) that begin or end after "
+            f"this load, whose time is {now_text(load.now, instants.kind)}",
+            "the clock was set back, or another load came in between: load again when that time has passed, "
+            "or say with `event_time` since when rows hold",
+        )
 
 
 def _write(load: Load) -> Iterator[Execute]:
