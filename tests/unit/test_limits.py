@@ -189,6 +189,27 @@ def replayed(attempt: int, folder: Path) -> list[str]:
     return [] if made.flowc("dlq", "replay", "s", "--json").json["failed"] else ["parked"]
 
 
+PARTED = """
+connections: { drop: { kind: files, uri: ./drop }, lake: { kind: files, uri: ./lake } }
+streams:
+  s:
+    source: { connection: drop, path: "*.jsonl", format: jsonl, columns: { id: bigint, n: bigint } }
+    to: { connection: lake, path: out, format: jsonl, partition_by: [id] }
+    batch: { max_rows: @ }
+"""
+
+
+def more_files(folders: int, folder: Path) -> list[str]:
+    """Whether two epochs into so many folders each are more than a file in each of them."""
+    made = Inside(folder)
+    made.write("specs/s.yaml", PARTED.replace("@", str(folders)))
+    made.write("drop/a.jsonl", "".join(f'{{"id": {id_}, "n": {n}}}\n' for n in range(2) for id_ in range(folders)))
+    assert made.flowc("run", "s", "--once").code == 0
+    files = [path.read_text("utf-8") for path in (folder / "lake").rglob("*.jsonl")]
+    assert sum(text.count("\n") for text in files) == 2 * folders
+    return ["more files"] if len(files) > folders else []
+
+
 Case = Callable[[int, Path], list[str]]
 
 
@@ -372,6 +393,7 @@ LIMITS = {
     "the name of a folder, `column=value`, of `partition_by`": Limit(
         of("runtime.streams.targets.hive", "_LONGEST"), lambda n, _: folder_name(n), "value-does-not-fit", "{} bytes"
     ),
+    "folders of `partition_by` in which a file is open": Limit(of("runtime.streams.targets.files", "_OPEN_FILES"), more_files),
     "times that a dead letter is replayed": Limit(
         of("compiler.streamplan.letters", "MAX_ATTEMPTS"), replayed, by="`dead_letter.max_attempts`"
     ),
@@ -523,3 +545,21 @@ def test_a_number_of_a_spec_is_within_what_its_schema_says(place: str, least: in
     spec = BOUNDED[place]
     for number, told in ((least, []), (most, []), (least - 1, ["bad-value"]), (most + 1, ["bad-value"])):
         assert shaped(spec.replace("@", str(number))) == told, number
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"), [("duration", PIPELINE % "timeout: @"), ("size", STREAM_ % "batch: { max_bytes: @ }")]
+)
+def test_a_number_with_a_unit_has_as_many_digits_as_its_schema_says(kind: str, spec: str):
+    schema = schemas.load("project.json")["$defs"][kind]
+    digits = re.findall(r"\{1,(\d+)\}[^a-zA-Z]*([a-zA-Z]+)", schema["pattern"])
+    assert re.findall(r"\d+", schema["description"]) == [count for count, _ in digits]
+    for count, unit in digits:
+        assert shaped(spec.replace("@", "9" * int(count) + unit)) == []
+        assert shaped(spec.replace("@", "9" * (int(count) + 1) + unit)) == ["bad-value"]
+
+
+@pytest.mark.parametrize("name", ["delimiter", "quote", "escape", "comment"])
+def test_a_mark_of_csv_is_one_character(name: str):
+    assert shaped((READ % name).replace("@", '";"')) == []
+    assert shaped((READ % name).replace("@", '";;"')) == ["bad-value"]
