@@ -93,8 +93,16 @@ def _rows(schema: Schema, prefix: str) -> Iterator[str]:
     required = set(schema.get("required", ()))
     for name, value in _properties(schema).items():
         key = f"**`{prefix}{name}`**" if name in required else f"`{prefix}{name}`"
-        yield f"| {key} | {_type(value)} | {_cell(value.get('description', ''))} | {_example(value)} |"
+        words = " ".join((value.get("description", ""), *_bounds(value)))
+        yield f"| {key} | {_type(value)} | {_cell(words)} | {_example(value)} |"
         yield from _rows(value, f"{prefix}{name}.")
+
+
+def _bounds(schema: Schema) -> Iterator[str]:
+    """Between which numbers a number must be, in a sentence."""
+    for form in (schema, *schema.get("anyOf", ())):
+        if "maximum" in form:
+            yield f"From {form['minimum']:,} to {form['maximum']:,}."
 
 
 def _type(schema: Schema) -> str:

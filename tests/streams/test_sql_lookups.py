@@ -83,7 +83,13 @@ def test_a_lookup_that_cannot_be_read_at_the_start_is_an_error(tmp_path: Path, d
 def test_a_lookup_that_is_too_large_is_refused(
     tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 10)
+    """The real limit would take gigabytes."""
+    lookups = _lookups(tmp_path)
+    lookups.open()
+    size = sum(batch.nbytes for batch in lookups.current()["users"].batches)
+    monkeypatch.setattr(module, "MAX_BYTES", size)
+    _lookups(tmp_path).open()
+    monkeypatch.setattr(module, "MAX_BYTES", size - 1)
     with pytest.raises(DataError) as failure:
         _lookups(tmp_path).open()
     assert failure.value.code == "lookup-too-large"

@@ -95,4 +95,5 @@ pipelines:
     )
     done = made.flowc("run", "p", "--once")
     assert done.code == 1
+    assert "error[value-refused]" in done.err
     assert "takes more than 2 seconds of computing for one text" in done.err

@@ -140,6 +140,11 @@ def test_a_runaway_template_is_stopped(text: str):
     [
         "{{ '%1999999999d' % 1 }}",
         "{{ '%.1999999999f' % 1 }}",
+        "{{ '%(a)1999999999d' % {'a': 1} }}",
+        "{{ '%(a(b))5.1999999999f' % {'a(b)': 1} }}",
+        "{{ ('%(a)9999d' * 90000) % {'a': 1} }}",
+        "{{ ('%(a)s' * 1000) % {'a': 'x' * 900000} }}",
+        "{{ ('%(a' ~ 'b)1999999999d') % {'ab': 1} }}",
         "{{ '%*d' % (1999999999, 1) }}",
         "{{ '{:1999999999}'.format(1) }}",
         "{{ 1 | round(1999999999) }}",
@@ -178,10 +183,12 @@ def test_nothing_in_a_template_multiplies_time_or_memory(text: str):
 def test_a_template_may_do_as_much_as_its_limits():
     whole, problems = rendered("{% for i in range(" + str(MAX_ITERATIONS // 2) + ") %}{{ i }},{% endfor %}")
     assert (problems, whole is not None) == ([], True)
-    for width, codes in ((MAX_WIDTH - 1, []), (MAX_WIDTH, ["template-too-large"])):
+    for width, codes in ((MAX_WIDTH, []), (MAX_WIDTH + 1, ["template-too-large"])):
         result, problems = rendered("{{ '%" + str(width) + "d' % 1 }}")
         assert [code for code, _ in problems] == codes
         assert result is None or len(result.text) == width
+    for text in ("{{ '%(a)s, %(a)05d and 20000 more' % {'a': 7} }}", "{{ '%s 20000' % 1 }}"):
+        assert rendered(text)[1] == []
     for calls, codes in ((MAX_WORK // 100, []), (MAX_WORK // 40, ["template-too-large"])):
         macro = "{% macro m() %}{% endmacro %}{% for i in range(" + str(calls) + ") %}{% set x = m() %}{% endfor %}"
         assert [code for code, _ in rendered(macro)[1]] == codes

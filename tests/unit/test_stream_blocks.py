@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowc.compiler import stages
+from flowc.compiler.names.windows import LARGEST_EPOCH
 from flowc.diagnostics import Reporter
 from tests.unit.project import BASE, Found, found, write
 
@@ -48,8 +49,9 @@ def linted(folder: Path, text: str) -> list[Found]:
         (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, allowed_lateness: 5s }}", [("conflicting-options", "5s")]),
         (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, late: dlq }}", [("missing-key", "dlq")]),
         (f"{ONE}, dedupe: {{ keys: [event_id], within: 1m }}", [("unknown-column", "event_id")]),
-        (f"{ONE}, batch: {{ max_bytes: 256MiB }}", []),
-        (f"{ONE}, batch: {{ max_bytes: 257MiB }}", [("bad-value", "257MiB")]),
+        (f"{ONE}, batch: {{ max_bytes: 1B }}", []),
+        (f"{ONE}, batch: {{ max_bytes: {LARGEST_EPOCH}B }}", []),
+        (f"{ONE}, batch: {{ max_bytes: {LARGEST_EPOCH + 1}B }}", [("bad-value", f"{LARGEST_EPOCH + 1}B")]),
         (f"{ONE}, batch: {{ max_bytes: 0B }}", [("bad-value", "0B")]),
         (f"{ONE}, mode: merge, keys: [idd]", [("unknown-column", "idd")]),
         (f"{ONE[:-5]}to: {{ connection: db, table: x, mode: merge }}", [("missing-keys", "merge")]),

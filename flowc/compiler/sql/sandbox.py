@@ -24,7 +24,9 @@ _MAX_BITS = 4096
 _CALL = 50
 _ITEM = 5
 _CHARACTERS = 32
-_WIDTH = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{5})")
+_FORMAT, _KEYED_FORMAT = re.compile(r"%[^a-zA-Z%]*"), re.compile(r"[%)][^a-zA-Z%)]*")
+"""Flags, width and precision of a value that `%` puts into a text; those of `%(name)s` stand behind the name."""
+_WIDTH = re.compile(r"\*|\d+")
 
 _FILTERS = re.findall(
     r"\w+",
@@ -57,16 +59,19 @@ class Sandbox(SandboxedEnvironment):
         self.filters = {name: self._charged(function) for name, function in known.items()}
         self.filters |= {"flowc_count": self._count, "flowc_charge": self._charge}
         self.tests = {name: self._charged(cast(Callable[..., Any], function)) for name, function in self.tests.items()}
-        self.globals = {name: self.globals[name] for name in ("range", "dict", "namespace")}
+        self.globals = {"range": _range, **{name: self.globals[name] for name in ("dict", "namespace")}}
         self._left, self._work = MAX_ITERATIONS, MAX_WORK
 
-    def run(self, source: str, context: Mapping[str, object]) -> str:
-        """The rendered text. Raises jinja2's errors, TooMuchWork, and what a filter raises for odd arguments."""
+    def run(self, source: str, context: Mapping[str, object], most: int = MAX_SIZE) -> str:
+        """The rendered text, of `most` characters.
+
+        Raises jinja2's errors, TooMuchWork, and what a filter raises for odd arguments.
+        """
         self._left, self._work = MAX_ITERATIONS, MAX_WORK
         size, parts = 0, []
         for part in self.from_string(source).generate(context):
             size += len(part)
-            if size > MAX_SIZE:
+            if size > most:
                 raise TooMuchWork
             parts.append(part)
         return "".join(parts)
@@ -98,8 +103,8 @@ class Sandbox(SandboxedEnvironment):
         self._charge((left, right))
         if operator == "**" and not (isinstance(right, int) and abs(right) <= _MAX_BITS):
             raise TooMuchWork
-        if operator == "%" and isinstance(left, str) and _WIDTH.search(left):
-            raise TooMuchWork
+        if operator == "%" and isinstance(left, str):
+            _demand_narrow(left, right)
         for value, times in ((left, right), (right, left)):
             if operator == "*" and hasattr(value, "__len__") and isinstance(times, int):
                 _bounded(len(value) * times)
@@ -190,6 +195,25 @@ class Sandbox(SandboxedEnvironment):
 def _bounded(size: int) -> None:
     if size > MAX_SIZE:
         raise TooMuchWork
+
+
+def _range(*bounds: int) -> range:
+    """The global `range`, which nothing needs to be longer than all loops together may turn."""
+    made = range(*bounds)
+    if made[MAX_ITERATIONS:]:  # its length may be more than an integer of C
+        raise TooMuchWork
+    return made
+
+
+def _demand_narrow(text: str, values: object) -> None:
+    """Bounds what `%` makes of a text: the width of each value, where `*` has it from elsewhere, and all together."""
+    is_keyed = "%(" in text
+    specs = (_KEYED_FORMAT if is_keyed else _FORMAT).findall(text)
+    widths = [width.lstrip("0") or "0" for spec in specs for width in _WIDTH.findall(spec)]
+    if any(width == "*" or len(width) > len(str(MAX_WIDTH)) or int(width) > MAX_WIDTH for width in widths):
+        raise TooMuchWork
+    longest = max((len(str(value)) for value in values.values()), default=0) if isinstance(values, Mapping) else 0
+    _bounded(sum(map(int, widths)) + is_keyed * text.count("%(") * longest)
 
 
 def _replace(value: object, old: object, new: object, count: int = -1) -> str:

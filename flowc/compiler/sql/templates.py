@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta
 
-from flowc.compiler.sql.sandbox import Sandbox, TooMuchWork
+from flowc.compiler.sql.sandbox import MAX_SIZE, Sandbox, TooMuchWork
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import MappedText, Segment, Span
 
@@ -22,6 +22,8 @@ _OPEN, _CLOSE = "\ue0f0", "\ue0f1"
 _MARK = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 _HALF = re.compile("[\ud800-\udfff]")
 _SANDBOX = Sandbox()
+_MARKED = 10
+"""How much longer than what it shows a text becomes by marks, one for each value that is shown."""
 _NAMES = ("var", "env", "ref", "watermark", "incremental")
 
 
@@ -149,7 +151,7 @@ def _render(template: MappedText, tokens: list[_Token], values: Values, reporter
     context = _context(values)
     try:
         plain = _SANDBOX.run(template.text, context)
-        marked = _SANDBOX.run(_with_marks(tokens), context)
+        marked = _SANDBOX.run(_with_marks(tokens), context, _MARKED * MAX_SIZE)
         _check_characters(plain)
     except UndefinedError as error:
         _report_undefined(template, tokens, str(error), reporter)
