@@ -6,8 +6,8 @@ import json
 import re
 
 _CONTROLS = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
-# C1 controls start escape sequences too; bidirectional marks reorder what a reader sees.
-_CONTROLS |= dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "�")
+# C1 controls start escape sequences too, some separators end lines, and bidirectional marks reorder what a reader sees.
+_CONTROLS |= dict.fromkeys((*range(0x80, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A)), "�")
 UNSAFE = re.compile("[" + "".join(re.escape(chr(code)) for code in _CONTROLS) + "]")
 _RAW = re.compile(rf"(?!\n){UNSAFE.pattern}|[\ud800-\udfff]")
 """What JSON may hold as it is, and no text for people or programs should."""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.commands import Inside
 
-EVIL = "\nFAKE\x1b[2J\x9b31m\x1b]0;t\x07\u202e\u2067\x85\rFAKE`|*</title><b>%::error::,\"']#--> */"
+EVIL = "\nFAKE\x1b[2J\x9b31m\x1b]0;t\x07\u202e\u2028\u2067\x85\rFAKE`|*</title><b>%::error::,\"']#--> */"
 """What ends a line, a colour, a title, a code span, a cell, a tag, an annotation, a label and a comment."""
 ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 TEXTS = (
