@@ -51,11 +51,14 @@ def mutant(chance: Chance) -> Mutant:
 def words(chance: Chance) -> Mutant:
     """A project that can be planned, beside a secret that is a word which outputs hold anyway."""
     project = {
-        "connections": {"db": {"kind": "duckdb", "path": "fuzz.db"}, "file": {"kind": "sqlite", "url": "sqlite:///${FUZZ_WORD}.db?token=${FUZZ_WORD}"}},
+        "connections": {
+            "db": {"kind": "files", "uri": ".", "options": {"session_token": "${FUZZ_WORD}"}},
+            "file": {"kind": "sqlite", "path": "${FUZZ_WORD}.db"},
+        },
         "tables": {
             "t": {"connection": "file", "columns": {"id": "bigint primary key", "ok": "text"}},
-            "u": {"connection": "db", "columns": {"id": "bigint"}},
         },
-        "pipelines": {"p": {"from": "db", "sql": "SELECT id FROM u", "to": {"connection": "file", "table": chance.choice(["v", "ok", "new"])}}},
+        "pipelines": {"p": {"from": {"connection": "db", "path": "u.csv"}, "sql": "SELECT id FROM source", "to": {"connection": "file", "table": chance.choice(["v", "ok", "new"])}}},
     }  # fmt: skip
-    return Mutant({SPEC: json.dumps(project).encode()}, run=True, word=chance.choice(STATE_WORDS))
+    files = {SPEC: json.dumps(project).encode(), "u.csv": b"id\n1\n"}
+    return Mutant(files, run=True, word=chance.choice(STATE_WORDS))

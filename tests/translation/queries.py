@@ -171,8 +171,7 @@ class Queries:
         within, tests = self._read(source)
         column = self._column(within, "i", True)
         value = self._one("count(*)", f"count({column})", f"max({column})", f"coalesce(sum({column}), -1)")
-        # What the engine may fold although no row has matched.
-        value = self._one(value, value, f"coalesce(7, {value})", f"CASE WHEN {value} IS NOT NULL THEN 1 ELSE 2 END")
+        value = self._one(value, value, value, f"CASE WHEN max({column}) IS NOT NULL THEN {value} ELSE 2 END")
         return f"(SELECT {value} FROM {within.text} WHERE {tests})"
 
     def _value(self, source: _From, kind: str, depth: int) -> str:
