@@ -63,9 +63,19 @@ def owner_name() -> str:
     return ":".join((socket.gethostname(), str(os.getpid()), _started(os.getpid()), *_realm()))
 
 
-def _new_owner() -> str:
+_HOLDERS: set[str] = set()
+"""The owners of this process that hold a lock, or wait for one."""
+
+
+@contextmanager
+def _holder() -> Iterator[str]:
     """This process, as one of the holders in it: its threads are no less strangers to each other."""
-    return f"{owner_name()}#{uuid4().hex}"
+    owner = f"{owner_name()}#{uuid4().hex}"
+    _HOLDERS.add(owner)
+    try:
+        yield owner
+    finally:
+        _HOLDERS.discard(owner)
 
 
 def _realm() -> tuple[str, str]:
@@ -91,10 +101,12 @@ def _started(process: int) -> str:
 
 
 def is_gone(owner: str) -> bool:
-    """Whether the owner was a process that this one would see, and that no longer runs.
+    """Whether the owner was a process that this one would see, and that no longer runs, or a holder in this one.
 
     Owners that name no namespace (of other systems, and of earlier versions) are not judged.
     """
+    if owner.startswith(f"{owner_name()}#"):
+        return owner not in _HOLDERS
     _, process, began, *realm = [*owner.partition("#")[0].rsplit(":", 4), "", ""][:5]
     if tuple(realm) != _realm() or not all(realm) or not process.isdigit():
         return False
@@ -118,15 +130,16 @@ def apply_lock(
 
     Raises UsageError when somebody else holds it for longer than that.
     """
-    held = _Lock(database, DIALECTS[kind], lock_of(project), _new_owner(), patience.after)
-    _acquire(held, patience)
-    beat = _Heartbeat(second, held)
-    try:
-        beat.start()
-        yield lambda: _prove(held)
-    finally:
-        beat.stop()
-        _release(held)
+    with _holder() as owner:
+        held = _Lock(database, DIALECTS[kind], lock_of(project), owner, patience.after)
+        _acquire(held, patience)
+        beat = _Heartbeat(second, held)
+        try:
+            beat.start()
+            yield lambda: _prove(held)
+        finally:
+            beat.stop()
+            _release(held)
 
 
 @contextmanager
@@ -135,12 +148,13 @@ def shared_lock(database: Database, kind: str, patience: Patience) -> Iterator[C
 
     Raises UsageError when somebody else holds it for longer than there is patience.
     """
-    held = _Lock(database, DIALECTS[kind], SHARED, _new_owner(), patience.after)
-    _acquire(held, patience)
-    try:
-        yield lambda: _prove(held)
-    finally:
-        _release(held)
+    with _holder() as owner:
+        held = _Lock(database, DIALECTS[kind], SHARED, owner, patience.after)
+        _acquire(held, patience)
+        try:
+            yield lambda: _prove(held)
+        finally:
+            _release(held)
 
 
 @dataclass
