@@ -108,13 +108,13 @@ def is_gone(owner: str) -> bool:
     if owner.startswith(f"{owner_name()}#"):
         return owner not in _HOLDERS
     _, process, began, *realm = [*owner.partition("#")[0].rsplit(":", 4), "", ""][:5]
-    if tuple(realm) != _realm() or not all(realm) or not process.isdigit():
+    if tuple(realm) != _realm() or not all(realm):
         return False
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError, ValueError):  # a row that was damaged names no process
         return False
     return bool(began) and _started(int(process)) != began
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flowc.errors import TransientError
 from flowc.runtime.connectors import filestream_registry
 from flowc.runtime.connectors.filestream_registry import EVER, Passing, Registry
 
@@ -99,3 +100,15 @@ def test_what_an_older_version_left_out_stays_left_out(tmp_path: Path) -> None:
     assert at.look() == []
     at.wait(2)
     assert at.look() == ["copy.csv"]
+
+
+def test_nothing_is_left_out_for_ever_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    folder = tmp_path / "share"
+    at = Clocks(folder)
+    with pytest.raises(TransientError, match="is not there"):
+        at.registry.begin(EVER)
+    folder.mkdir()
+    write(folder, "old.csv", NOON - HOUR)
+    at.registry.begin(EVER)
+    assert at.look() == []
+    Clocks(tmp_path / "none").registry.begin(-EVER)

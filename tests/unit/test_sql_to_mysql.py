@@ -80,8 +80,8 @@ def test_the_meaning_is_kept(dialect: str, sql: str, expected: str):
         ("postgres", "SELECT greatest(n, d) FROM metrics", "GREATEST and LEAST that skip NULL"),
         ("postgres", "SELECT id FROM metrics WHERE id IN (SELECT rank() OVER (ORDER BY id) FROM orders)", "IN rows of"),
         ("postgres", "SELECT max(id) FROM orders HAVING max(id) IN (SELECT n FROM metrics)", "a subquery in HAVING"),
-        ("sqlite", "SELECT id FROM orders WHERE status LIKE 'P%'", "LIKE of a pattern"),
-        ("tsql", "SELECT id FROM orders WHERE status LIKE '[a-p]%'", "LIKE of a pattern"),
+        ("sqlite", "SELECT id FROM orders WHERE status LIKE 'P%'", "SQL of sqlite for MySQL"),
+        ("tsql", "SELECT id FROM orders WHERE status LIKE '[a-p]%'", "SQL of tsql for MySQL"),
         ("spark", "SELECT last_value(note) IGNORE NULLS OVER (ORDER BY id) FROM orders", "`ignorenulls` of spark"),
     ],
 )

@@ -20,7 +20,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
-from flowc.errors import EngineError
+from flowc.errors import EngineError, TransientError
 from flowc.runtime.connectors.files import keeps_bad_rows, unreadable
 from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.streams.targets.contract import Fenced
@@ -102,8 +102,18 @@ class Registry:
         """Remembers the files that do not count: they are there, and were changed before `since` (nanoseconds).
 
         What an earlier start said stays.
+
+        Raises:
+            TransientError: the folder is not there, so that nobody can tell what does not count.
         """
         if self._since is None:
+            if since > -EVER and not self.folder.is_dir():
+                raise TransientError(
+                    f"`{self.folder}`, the folder of source `{self.source}`, is not there, and `start` leaves out "
+                    "what is in it when the stream first starts",
+                    code="file-not-found",
+                    help="make the folder, or mount it",
+                )
             self._leave(since)
 
     def _leave(self, since: int) -> None:

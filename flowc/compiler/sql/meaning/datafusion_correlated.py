@@ -136,44 +136,62 @@ def _list_rows(select: exp.Select) -> None:
 def _aggregate(select: exp.Select) -> None:
     if select.args.get("having") is not None:
         raise _refusal("with HAVING")
-    if _may_be_known(select.selects[0].unalias()):
+    if not _is_kept(select.selects[0].unalias()):
         raise _refusal("and gives a value that may be known without its rows", _MEND_ROWS)
     select.set("distinct", None)
     _demand_equal(select)
     _read_apart(select)
 
 
-def _may_be_known(value: exp.Expression) -> bool:
-    """Whether the engine may fold a value into a constant: it gives NULL then where no row matches.
+def _is_kept(value: exp.Expression) -> bool:
+    """Whether a value is known to need its aggregates, whatever the engine folds: it gives NULL for a constant of none.
 
-    It knows that counts are never NULL, and leaves out what does not decide.
+    What cannot be NULL, such as a count or COALESCE with a constant, it leaves out of what it does not decide.
     """
-    return any(map(_may_fold, value.walk()))
-
-
-def _may_fold(node: exp.Expression) -> bool:
-    match node:
-        case exp.Is() | exp.NullSafeEQ() | exp.NullSafeNEQ():
-            return not isinstance(node.this.unnest(), exp.AggFunc) or _is_counted(node.this)
-        case exp.And() | exp.Or():
-            return not (_is_of_rows(node.this) and _is_of_rows(node.expression))
-        case exp.Case():
-            return not all(_is_of_rows(part.this) for part in node.args["ifs"])
+    value = value.unnest()
+    parts = [part for part in value.iter_expressions() if not isinstance(part, exp.DataType | exp.Var)]
+    match value:
+        case exp.AggFunc() | exp.Filter() | exp.WithinGroup():
+            return True
+        case exp.Is():
+            plain = isinstance(value.this.unnest(), exp.AggFunc) and value.find(*_COUNTS) is None
+            return _is_kept(value.this) if isinstance(value.expression, exp.Boolean) else plain
+        case exp.Between():
+            return _is_kept(value.this) and not any(value.args[end].find(exp.AggFunc) for end in ("low", "high"))
         case exp.Coalesce():
-            return any(not _is_of_rows(part) for part in (node.this, *node.expressions[:-1]))
-        case exp.Mul() | exp.Mod() | exp.BitwiseAnd():
-            return _is_counted(node) and not (_is_of_rows(node.this) and _is_of_rows(node.expression))
+            return all(map(_is_kept, (value.this, *value.expressions[:-1]))) and _is_fine(value.expressions[-1:])
+        case exp.Case():
+            tests = [value.this] if value.this is not None else [part.this for part in value.args["ifs"]]
+            results = [*(part.args["true"] for part in value.args["ifs"]), value.args.get("default")]
+            return all(map(_is_kept, tests)) and _is_fine(results)
+        case exp.NullSafeEQ() | exp.NullSafeNEQ() if isinstance(value.expression.unnest(), exp.Null):
+            return False
+        case exp.In():
+            return value.args.get("query") is None and _is_kept(value.this) and _is_fine(value.expressions)
+        case exp.Connector():
+            return all(map(_is_kept, parts)) and value.find(exp.Not) is None
         case exp.Binary():
-            return _is_counted(node) and node.this == node.expression
-    return False
+            alike = value.this.unnest() == value.expression.unnest()
+            return type(value) in _KEEPING and not alike and any(map(_is_kept, parts)) and _is_fine(parts)
+        case exp.Predicate() | exp.StartsWith() | exp.EndsWith() | exp.Contains():
+            return False
+    return any(map(_is_kept, parts)) and _is_fine(parts)
 
 
-def _is_of_rows(node: exp.Expression) -> bool:
-    return node.find(exp.AggFunc) is not None
+def _is_fine(parts: Sequence[exp.Expression | None]) -> bool:
+    """Whether parts of a value are constants other than 0 and 1, with which products are known, or need aggregates."""
+    found = [part for part in parts if part is not None]
+    constants = [part for part in found if part.find(exp.AggFunc) is None]
+    products = any(isinstance(part.parent, exp.Mul | exp.Mod) for part in found)
+    known = products and any(part.find(exp.Literal) is None or part.unnest().name in ("0", "1") for part in constants)
+    return not known and all(map(_is_kept, (part for part in found if part.find(exp.AggFunc) is not None)))
 
 
-def _is_counted(node: exp.Expression) -> bool:
-    return node.find(exp.Count, exp.CountIf, exp.ApproxDistinct) is not None
+_COUNTS = (exp.Count, exp.CountIf, exp.ApproxDistinct)
+_KEEPING = {
+    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.DPipe, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT,
+    exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.SafeDivide,
+}  # fmt: skip
 
 
 def _demand_equal(select: exp.Select) -> None:

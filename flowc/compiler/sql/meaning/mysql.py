@@ -93,7 +93,15 @@ def _group(node: exp.Expression, pair: Pair) -> None:
         raise Untranslatable("ROLLUP, CUBE and GROUPING SETS, which MySQL has otherwise")
     for key in node.expressions:
         is_text = isinstance(compared(_chosen(key), "GROUP BY"), exp.Collate)
+        if is_text and node.parent is not None and _reads_alone(node.parent.args.get("having"), key.name):
+            raise Untranslatable("HAVING by a text that rows are grouped by, and not by an aggregate")
         key.replace(exactly(key, is_text=is_text))
+
+
+def _reads_alone(having: exp.Expression | None, name: str) -> bool:
+    """Whether a column of that name is read outside of an aggregate: once texts are grouped exactly, it is another."""
+    columns = having.find_all(exp.Column) if having is not None else ()
+    return any(c.name.lower() == name.lower() and c.find_ancestor(exp.AggFunc) is None for c in columns)
 
 
 def _chosen(key: exp.Expression) -> exp.Expression:
@@ -323,6 +331,8 @@ _MEANT: Rules = {
     **dict.fromkeys((exp.Like, exp.DPipe, exp.Length), (_texts,)),
 }
 RULES: Sequence[Rules] = (_QUERIES, _MEANT)
+SOURCES = frozenset(("postgres", "datafusion", "duckdb", "spark", "databricks", "bigquery", "snowflake"))
+"""The dialects whose meaning the rules know."""
 
 
 def _by_values(spec: exp.Expression) -> bool:

@@ -86,6 +86,10 @@ class _Growth:
 def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowance) -> exp.Expression:
     """A copy of the tree with every rule of the engine applied; reports what cannot be kept; raises TooLarge."""
     pair = Pair(parsed.dialect, engine)
+    if engine == "mysql" and pair.source not in mysql.SOURCES:
+        helps = ["write it in MySQL's SQL and say `dialect: mysql`"]
+        reporter.error("untranslatable-sql", f"SQL of {pair.source} for MySQL", parsed.span(parsed.tree), helps=helps)
+        return parsed.tree
     root = exp.Paren(this=copied(parsed.tree))
     shared = (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, common.COMMON, RELATIONS, ZONES)
     growth = _Growth(_PARTS + _PARTS_PER_NODE * allowance.admit(root), allowance)
