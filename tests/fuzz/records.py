@@ -41,6 +41,11 @@ BLANKS = b" \t\r"
 """What may be around a record, and is no part of it."""
 
 
+def bare(line: bytes) -> bytes:
+    """A record without what may be around it, and without a byte order mark, which the first one of a file loses."""
+    return line.strip(BLANKS).removeprefix(b"\xef\xbb\xbf").strip(BLANKS)
+
+
 def good(number: int) -> dict[str, Any]:
     """A right record."""
     return {

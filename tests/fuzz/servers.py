@@ -33,17 +33,17 @@ def mutant(chance: Chance) -> Mutant:
         k=kind, s=chance.choice(SPELLED), n=chance.choice([name for name in NAMES if name.isprintable()])
     )
     connection: dict[str, object] = {"kind": kind, "url": url}
+    # What stands where a user does is shown where no address is expected, and in a file that is no YAML.
+    has_password = re.match(r"\w+://\w*:", url) is not None
     if chance.random() < 0.1:
-        # What stands where a user does is shown where no address is expected.
-        wrong = ["options", "url ", "kind"] if re.match(r"\w+://\w*:", url) else []
-        connection[chance.choice(["pasword", *wrong])] = url
+        connection[chance.choice(["pasword", *(["options", "url ", "kind"] if has_password else [])])] = url
     project = {
         "connections": {"pg": connection},
         "tables": {"t": {"connection": "pg", "columns": {"id": "bigint primary key"}}},
         "pipelines": {"p": {"from": "pg", "sql": "SELECT 1 AS id", "to": "t"}},
     }
     text = json.dumps(project, ensure_ascii=False)
-    if chance.random() < 0.1:
+    if has_password and chance.random() < 0.1:
         text = text.replace(chance.choice([",", "}", '"', ":"]), "", 1)
     return Mutant({SPEC: text.encode()}, refused=True)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.fuzz.datafiles import as_parquet, damaged, rows
 from tests.fuzz.mutant import SPEC, Chance, Mutant
-from tests.fuzz.records import BLANKS, COLUMNS, filled, good_ids, is_whole, placed, records
+from tests.fuzz.records import COLUMNS, bare, filled, good_ids, is_whole, placed, records
 from tests.fuzz.rules import Observed
 from tests.fuzz.tables import STORES, rows_of
 
@@ -124,7 +124,7 @@ class _Run:
             self.note("twice", str(twice))
         if missing := good_ids(iter(self._given.values()), self._form) - {number for _, number in rows}:
             self.note("good", f"{sorted(missing)} are not in the target")
-        kept = ((place, line.strip(BLANKS), self._given.get(place, line).strip(BLANKS)) for place, line in letters)
+        kept = ((place, bare(line), bare(self._given.get(place, line))) for place, line in letters)
         if other := [letter for letter in kept if letter[1] != letter[2]]:
             self.note("bytes", str(other))
         if self._whole and (made := set(places) - set(self._given)):

@@ -14,6 +14,7 @@ import pytest
 from flowc.catalog import Column, Index, TableName
 from flowc.errors import DataError, EngineError, FlowcError, TransientError, UsageError
 from flowc.runtime.arrow import arrow_schema
+from flowc.runtime.connectors import open_database
 from flowc.runtime.connectors.mysql import MySQL, _LocalForbidden
 from flowc.runtime.connectors.mysql_address import connect_arguments
 from flowc.types import parse_type
@@ -46,6 +47,15 @@ def put(session: MySQL, kinds: tuple[Column, ...], rows: list[tuple[Any, ...]]) 
 
 def held(session: MySQL) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in session.query("SELECT * FROM t").to_pylist()]
+
+
+@pytest.mark.parametrize("kind", ["mysql", "postgres"])
+@pytest.mark.parametrize("host", ["..", "a..b", "x" * 70])
+def test_a_host_that_has_no_such_name_is_told(kind: str, host: str) -> None:
+    with pytest.raises(FlowcError) as raised:
+        open_database(kind, {"url": f"{kind}://u:secret@{host}/d"}).open()
+    assert raised.value.code in ("unusable-option", "connection-failed")
+    assert "secret" not in str(raised.value)
 
 
 def test_a_table_is_described(session):

@@ -96,7 +96,19 @@ def _context(mode: str, options: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def connected(pymysql: Any, arguments: Mapping[str, Any]) -> Any:
-    """A session by what `connect_arguments` gave, and more that the driver takes."""
+    """A session by what `connect_arguments` gave, and more that the driver takes.
+
+    Raises UsageError for a host that has no such name: it is no failure of the driver's.
+    """
+    try:
+        return _connected(pymysql, arguments)
+    except UnicodeError as error:
+        if "idna" not in str(error):
+            raise
+        raise _unusable("names a host that no machine can be called") from None
+
+
+def _connected(pymysql: Any, arguments: Mapping[str, Any]) -> Any:
     if arguments.keys() & {"ssl", "ssl_disabled"}:
         return pymysql.connect(**arguments)
     # Where TLS is preferred and nobody checks who answers, the driver would read all authorities for each session.

@@ -36,6 +36,11 @@ _TRAVEL = TableName("pg_temp", "flowc_travel")
 _TOUCHING = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")
 
 
+def _unusable(what: str) -> UsageError:
+    help = "url: postgres://user:${PASSWORD}@host:5432/database"
+    return UsageError(f"the connection's `url` {what}", code="unusable-option", help=help)
+
+
 class Postgres:
     """One session of a PostgreSQL database."""
 
@@ -56,6 +61,10 @@ class Postgres:
             self._connection.execute(_SETTINGS)
         except psycopg.Error as error:
             raise unreachable(error, secrets) from None
+        except UnicodeError as error:
+            if "idna" not in str(error):
+                raise
+            raise _unusable("names a host that no machine can be called") from None
 
     def _address(self) -> tuple[str, tuple[str, ...]]:
         """The connection string for both drivers, and what of it must not be shown."""
@@ -63,9 +72,7 @@ class Postgres:
         try:
             parts = conninfo.conninfo_to_dict(self._url)
         except psycopg.Error:
-            message = "the connection's `url` is not a PostgreSQL address"
-            help = "url: postgres://user:${PASSWORD}@host:5432/database"
-            raise UsageError(message, code="unusable-option", help=help) from None
+            raise _unusable("is not a PostgreSQL address") from None
         parts.setdefault("application_name", "flowc")
         parts.setdefault("connect_timeout", "15")
         secrets = tuple(str(parts[name]) for name in ("password", "sslpassword") if parts.get(name))
