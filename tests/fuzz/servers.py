@@ -33,10 +33,10 @@ def mutant(chance: Chance) -> Mutant:
         k=kind, s=chance.choice(SPELLED), n=chance.choice([name for name in NAMES if name.isprintable()])
     )
     connection: dict[str, object] = {"kind": kind, "url": url}
-    # What stands where a user does is shown where no address is expected, and in a file that is no YAML.
+    # A user without a password is shown where no address is expected, and in a file that is no YAML.
     has_password = re.match(r"\w+://\w*:", url) is not None
-    if chance.random() < 0.1:
-        connection[chance.choice(["pasword", *(["options", "url ", "kind"] if has_password else [])])] = url
+    if has_password and chance.random() < 0.1:
+        connection[chance.choice(["pasword", "options", "url ", "kind"])] = url
     project = {
         "connections": {"pg": connection},
         "tables": {"t": {"connection": "pg", "columns": {"id": "bigint primary key"}}},
