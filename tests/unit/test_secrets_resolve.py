@@ -16,8 +16,8 @@ import pytest
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.masking import mask_address, mask_addresses, redact
 from flowc.render import full
-from flowc.service.options import open_options, shown_options
-from flowc.service.secrets import Resolver
+from flowc.service.access.options import open_options, shown_options
+from flowc.service.access.secrets import Resolver
 from tests.unit.project import load
 
 
