@@ -6,11 +6,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from flowc.errors import FlowcError, TransientError, UsageError
 
 _TIMEOUT = 10.0
+
+
+class _Encrypted(HTTPRedirectHandler):
+    """Goes where Vault's standby sends, with the token; but what was asked over TLS is never asked without."""
+
+    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
+        """The request at the new address."""
+        if req.type == "https" and not newurl.lower().startswith("https:"):
+            raise URLError("it sends to an address without TLS, which the token is kept from")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def read_vault(reference: str, env: Mapping[str, str]) -> str:
@@ -42,7 +52,7 @@ def _vault_get(path: str, env: Mapping[str, str]) -> dict[str, Any] | None:
     if env.get("VAULT_NAMESPACE"):
         headers["X-Vault-Namespace"] = env["VAULT_NAMESPACE"]
     try:
-        with urlopen(Request(address, headers=headers), timeout=_TIMEOUT) as answer:
+        with build_opener(_Encrypted).open(Request(address, headers=headers), timeout=_TIMEOUT) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
     except HTTPError as error:
