@@ -17,7 +17,7 @@ from flowc.render.migration_remarks import (
     table_mark,
     table_notes,
 )
-from flowc.render.style import Style, printable
+from flowc.render.style import Style, printable, width
 from flowc.render.tables import table
 from flowc.service.access.history import Version
 
@@ -42,10 +42,13 @@ class _Page:
         """The text in lines that fit beside an indentation, those after the first by four more."""
         inner = len(text) - len(text.lstrip(" ")) + 4
         room = max(_NARROWEST, self.style.columns - indent)
-        return wrap(
-            printable(self.style.conceal(text)), room, subsequent_indent=" " * inner, break_long_words=False,
+        # `wrap` counts characters: behind one that takes two cells stands another meanwhile
+        wide = "".join(each + "\0" * (width(each) - 1) for each in printable(self.style.conceal(text)))
+        lines = wrap(
+            wide, room, subsequent_indent=" " * inner, break_long_words=False,
             break_on_hyphens=False, replace_whitespace=False, drop_whitespace=True,
         ) or [""]  # fmt: skip
+        return [line.replace("\0", "") for line in lines]
 
 
 def migration_text(plan: MigrationPlan, style: Style, *, sql: bool = True) -> str:

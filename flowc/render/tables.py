@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 
 _GAP = 2
 _LONGEST = 500
-_NARROWEST = 16
-"""Cells that each column keeps, or what it needs: with fewer, a row is shown as a list of its columns."""
+_NARROWEST = 10
+"""Cells that a column of words keeps, or what it needs; where there are fewer, a row is a list of its columns."""
 _MOST = 1000
 """Rows to fold, for it takes a while; a terminal breaks the lines of more by itself."""
-_PLAIN: Mapping[str, str] = {}
 
 
 def table(
@@ -30,14 +29,15 @@ def table(
     """
     texts = _texts([headers, *rows], style)
     widths = [max(map(width, column)) for column in zip(*texts, strict=True)]
-    shown = [[style.paint("bold", header) for header in texts[0]]]
-    shown += [[style.paint(roles.get(i, _PLAIN).get(text), text) for i, text in enumerate(row)] for row in texts[1:]]
+    shown = [[style.paint("bold", header) for header in texts[0]], *(_painted(row, roles, style) for row in texts[1:])]
     gaps = _GAP * (len(widths) - 1)
-    if not style.terminal or sum(widths) + gaps <= style.columns or len(rows) > _MOST:
-        spaces = ([" " * (most - width(text)) for most, text in zip(widths, row, strict=True)] for row in texts)
-        return "\n".join(_line(row, beside, right) for row, beside in zip(shown, spaces, strict=True))
-    fits = sum(min(each, _NARROWEST) for each in widths) + gaps <= style.columns
-    return style.drawn(_grid(shown, right) if fits else _grid(_turned(shown), ()))
+    if not style.terminal or sum(widths) + gaps <= style.columns or not 0 < len(rows) <= _MOST:
+        return "\n".join(_line(row, each, widths, right) for row, each in zip(shown, texts, strict=True))
+    least = sum(each if i in right else min(each, _NARROWEST) for i, each in enumerate(widths))
+    if least + gaps <= style.columns:
+        return style.drawn(_grid(shown, right, whole=right))
+    names = (0,) if 2 * max(map(width, texts[0])) <= style.columns else ()
+    return style.drawn(_grid(_turned(shown), right=(), whole=names))
 
 
 def text_of(value: object) -> str:
@@ -59,8 +59,15 @@ def _texts(rows: Sequence[Sequence[object]], style: Style) -> list[list[str]]:
     return [[printable(cut(next(cells))) for _ in row] for row in rows]
 
 
-def _line(row: Sequence[str], spaces: Sequence[str], right: Sequence[int]) -> str:
-    padded = (spaces[i] + text if i in right else text + spaces[i] for i, text in enumerate(row))
+def _painted(row: list[str], roles: Mapping[int, Mapping[str, str]], style: Style) -> list[str]:
+    return [style.paint(roles[i].get(text), text) if i in roles else text for i, text in enumerate(row)]
+
+
+def _line(row: Sequence[str], texts: Sequence[str], widths: Sequence[int], right: Sequence[int]) -> str:
+    padded = []
+    for i, text in enumerate(row):
+        space = " " * (widths[i] - width(texts[i]))
+        padded.append(space + text if i in right else text + space)
     return (" " * _GAP).join(padded).rstrip()
 
 
@@ -70,13 +77,14 @@ def _turned(shown: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
     return [line for row in rows for line in (("", ""), *zip(headers, row, strict=True))][1:]
 
 
-def _grid(rows: Sequence[Sequence[str]], right: Sequence[int]) -> Table:
+def _grid(rows: Sequence[Sequence[str]], right: Sequence[int], whole: Sequence[int]) -> Table:
+    """Painted cells, broken into lines but for those of the columns `whole`."""
     from rich.table import Table
     from rich.text import Text
 
     grid = Table.grid(padding=(0, _GAP, 0, 0))
     for i in range(len(rows[0])):
-        grid.add_column(justify="right" if i in right else "left", overflow="fold")
+        grid.add_column(justify="right" if i in right else "left", overflow="fold", no_wrap=i in whole)
     for row in rows:
         grid.add_row(*(Text.from_ansi(harmless(cell)) for cell in row))
     return grid
