@@ -14,7 +14,10 @@ from flowc.service.daemon.workerstate import WorkerState
 
 LEVELS = ("debug", "info", "warning", "error")
 _HEADERS = ("stream", "state", "rows", "rows/s", "lag", "p50", "p99", "restarts")
-_ROLES = {"running": "good", "degraded": "warning", "restarting": "warning", "failed": "bad"}
+_ROLES = {
+    "starting": "dim", "running": "good", "degraded": "warning", "restarting": "warning", "failed": "bad",
+    "stopped": "dim",
+}  # fmt: skip
 
 
 def log_text(event: Event, style: Style, now: datetime | None = None) -> str:
