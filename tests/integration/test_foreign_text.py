@@ -140,6 +140,13 @@ def test_a_terminal_gets_no_data_that_acts_on_it(tmp_path: Path, columns: int) -
         assert ACTING.search(re.sub(rf"\x1b\[(?:0|1|2|1;3\d|3\d)m|\r\n|{LIVE}", "", shown)) is None, (command, shown)
 
 
+def test_a_dumb_terminal_gets_what_a_file_gets(tmp_path: Path) -> None:
+    folder = Inside(tmp_path)
+    folder.write("specs/main.yaml", specs(EVIL))
+    shown = on_terminal(folder, "connections", "list", columns=20, TERM="dumb")
+    assert shown.replace("\r\n", "\n") == folder.flowc("connections", "list").out
+
+
 @pytest.mark.parametrize("columns", [20, 60, 200])
 def test_a_preview_on_a_terminal_folds_its_rows_and_masks_before(tmp_path: Path, columns: int, postgres: str) -> None:
     folder = Inside(tmp_path)
