@@ -15,8 +15,8 @@ _GAP = 2
 _LONGEST = 500
 _NARROWEST = 10
 """Cells that a column of words keeps, or what it needs; where there are fewer, a row is a list of its columns."""
-_MOST = 1000
-"""Rows to fold, for it takes a while; a terminal breaks the lines of more by itself."""
+_MOST = 500
+"""Rows to fold, at about a millisecond each; a terminal breaks the lines of more by itself."""
 
 
 def table(
