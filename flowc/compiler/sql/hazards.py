@@ -15,8 +15,8 @@ from sqlglot.dialects.dialect import Dialect
 from flowc.compiler.sql.binding.catalog import postgres
 from flowc.compiler.sql.binding.mysqlcatalog import mysql
 from flowc.compiler.sql.meaning.core import OURS
+from flowc.compiler.sql.meaning.engines import ENGINES
 from flowc.compiler.sql.meaning.functions import known_functions
-from flowc.compiler.sql.meaning.mysql import unknown_in_mysql
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Span
@@ -27,28 +27,18 @@ _TITLES = {
 }  # fmt: skip
 Rule = Callable[[exp.Expression, str, str], str | None]
 
-_PORTABLE: Mapping[str, frozenset[str]] = {
-    "postgres": frozenset(("sign", "trunc", "ltrim", "rtrim", "btrim", "degrees", "radians", "sin", "cos", "tan",
-                           "asin", "acos", "atan", "atan2", "every", "ascii", "chr", "replace")),
-    "duckdb": frozenset(("sign", "trunc", "ltrim", "rtrim", "degrees", "radians", "sin", "cos", "tan", "asin", "acos",
-                         "atan", "atan2", "ascii", "chr", "replace")),
-    "datafusion": frozenset(("sign", "trunc", "ltrim", "rtrim", "btrim", "degrees", "radians", "sin", "cos", "tan",
-                             "asin", "acos", "atan", "atan2", "ascii", "chr", "replace")),
-    "sqlite": frozenset(("sign", "trunc", "ltrim", "rtrim", "replace")),
-}  # fmt: skip
-"""Functions that sqlglot does not model and that mean the same wherever they are."""
-
 _REAL = (exp.DType.DOUBLE, exp.DType.FLOAT, exp.DType.DECIMAL)
 _INTEGER = (exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT, exp.DType.INT128)
 
 
 def report_hazards(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
     """Reports every construct whose translation to `engine` is not known to mean the same."""
+    doubts = ENGINES[engine].doubt
     for node in parsed.tree.walk():
         rule = RULES.get(type(node))
         reason = rule(node, parsed.dialect, engine) if rule else None
-        if engine == MYSQL and not reason and (unknown := unknown_in_mysql(node)):
-            reason = f"{unknown} of {parsed.dialect} is not known to mean the same in {engine}"
+        if not reason and (doubt := doubts(node)):
+            reason = f"{doubt} of {parsed.dialect} is not known to mean the same in {engine}"
         if reason and rule is _unknown_function:
             report_missing(str(node.this), parsed.dialect, engine, parsed.span(node), reporter)
         elif reason:
@@ -90,7 +80,7 @@ def _written_in(engine: str) -> tuple[str, ...]:
 
 def _unknown_function(node: exp.Expression, dialect: str, engine: str) -> str | None:
     name = str(node.this).lower()
-    if node.meta.get(OURS) or name in _PORTABLE.get(engine, ()) or _beyond(name, dialect, engine):
+    if node.meta.get(OURS) or name in ENGINES[engine].portable or _beyond(name, dialect, engine):
         return None
     return f"`{name}` of {dialect} has no translation to {engine}"
 

@@ -7,7 +7,8 @@ up, and what a rewrite returns is not visited again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from functools import lru_cache
 
 import sqlglot
@@ -15,12 +16,66 @@ from sqlglot import exp
 from sqlglot.expressions import DataType as SqlType
 
 
+class Answer(Enum):
+    """What a dialect, or an engine, makes of a number that is not defined."""
+
+    FAILS = "an error"
+    NULL = "NULL"
+    FLOAT = "an infinity or NaN"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """What an engine has and lacks: all that rules ask of it which other engines share."""
+
+    name: str
+    """Also that of its dialect for sqlglot."""
+    undefined: Answer
+    """What it makes of a number that is not defined; one that says NULL has no infinity and no NaN."""
+    first: Sequence[Rules]
+    """What it needs to know of the author's own words, before any of them is reworded."""
+    rules: Sequence[Rules]
+    """How it spells what the shared rules leave."""
+    instead: Mapping[Rewrite, Rewrite | None] = field(default_factory=dict)
+    """Its own rules in the place of shared ones; None where it has itself what they reword."""
+    named: Mapping[str, Named] = field(default_factory=dict)
+    """Its own functions in the place of those that sqlglot does not know, by their names."""
+    portable: frozenset[str] = frozenset()
+    """Functions of it that sqlglot does not model and that mean the same wherever they are."""
+    sources: frozenset[str] | None = None
+    """The dialects of which its rules know the meaning; None for all."""
+    doubt: Callable[[exp.Expression], str | None] = lambda node: None
+    """Why a reworded node, itself and not what is in it, is not known to mean the same; None where it is."""
+    finish: Callable[[exp.Expression], None] = lambda tree: None
+    """Changes a reworded tree in place."""
+    fails: str | None = None
+    """A value that is an error where `{0}` holds, which is told as `{1}`; None where it has none."""
+    fails_at: frozenset[type[exp.Expression]] = frozenset()
+    """Functions that fail where they are not defined, whatever others do."""
+    exact: bool = False
+    """It keeps decimals of PostgreSQL exact, and tells what kind a number is where no type does."""
+    cuts: bool = False
+    """A cast of a fraction to an integer cuts; it rounds on other engines."""
+    rounds_away: bool = False
+    """A half of a float is rounded away from zero."""
+    casts_even: bool = False
+    """A half of a float that is cast to an integer goes to the even number."""
+    from_end: bool = False
+    """A negative position in a text counts from the end."""
+    skips_null: bool = False
+    """GREATEST and LEAST leave NULL out."""
+    joins_numbers: bool = True
+    """Numbers are put together as texts are."""
+    escapes_like: bool = False
+    """A backslash in LIKE escapes by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """From which dialect to which engine."""
 
     source: str
-    engine: str
+    engine: Engine
 
 
 class Untranslatable(Exception):
@@ -35,6 +90,7 @@ class Untranslatable(Exception):
 
 
 Rewrite = Callable[[exp.Expression, Pair], exp.Expression | None]
+Named = Callable[[list[exp.Expression], Pair], exp.Expression | None]
 Test = Callable[[exp.Expression], object]
 Rules = Mapping[type[exp.Expression], Sequence[Rewrite]]
 
@@ -127,6 +183,20 @@ def mark(node: exp.Expression) -> exp.Expression:
     return node
 
 
+def typed(node: exp.Expression, kind: str | SqlType.Type) -> exp.Expression:
+    """The node, whose values are said to be of a type."""
+    node.type = SqlType.build(kind)
+    return node
+
+
+def with_part(node: exp.Expression, **parts: object) -> exp.Expression:
+    """A copy of the node with other parts."""
+    new = node.copy()
+    for part, value in parts.items():
+        new.set(part, value)
+    return new
+
+
 def type_of(node: exp.Expression | None) -> SqlType.Type | None:
     """The type of a node's values, None when it is not known."""
     if isinstance(node, exp.Paren):
@@ -190,6 +260,11 @@ def unit_of(node: exp.Expression) -> str:
         raise Untranslatable("a unit of time that is not a word")
     return UNITS.get(name, name)
 
+
+PLAIN_WORDS = frozenset(("sign", "trunc", "ltrim", "rtrim", "replace"))
+"""Functions that sqlglot does not model and that mean the same wherever they are."""
+MATH_WORDS = frozenset(("degrees", "radians", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "ascii", "chr"))
+"""The same, which SQLite has otherwise."""
 
 UNITS = {
     "DD": "DAY",

@@ -18,6 +18,7 @@ from flowc.compiler.sql.meaning.core import (
     integer_value,
     text_value,
     type_of,
+    typed,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
 
@@ -263,9 +264,7 @@ def _distinct_text(node: exp.Expression, pair: Pair) -> None:
     known = exp.Not(this=exp.Is(this=value.copy(), expression=exp.null()))
     kept = known if around is None else exp.and_(around.expression.this.copy(), known)
     gathered = exp.Filter(this=exp.ArrayAgg(this=_sorted(value)), expression=exp.Where(this=kept))
-    made = call("array_to_string", gathered, mark)
-    made.type = exp.DataType.build("text")
-    (around or node).replace(made)
+    (around or node).replace(typed(call("array_to_string", gathered, mark), "text"))
 
 
 def _once(node: exp.Expression) -> exp.Expression | None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, call, integer_value
+from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, call, integer_value, typed
 from flowc.compiler.sql.meaning.datafusion_numbers import (
     CHOSEN,
     DEVIATIONS,
@@ -43,9 +43,7 @@ def _moving(node: exp.Expression, pair: Pair) -> None:
     given = gathered(node)
     if pair.source not in EXACT or number_of(given) is not Number.FLOAT or not _moves(node):
         return
-    made = call("flowc_float_finite", exp.cast(given.copy(), "DOUBLE"))
-    made.type = exp.DataType.build("double")
-    given.replace(made)
+    given.replace(typed(call("flowc_float_finite", exp.cast(given.copy(), "DOUBLE")), "double"))
 
 
 def _moves(node: exp.Expression) -> bool:
@@ -97,15 +95,11 @@ def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         # Of the engine's own logarithms, only this one has 3 of 1000.
         parts, name = parts[-1:], "log10"
     if exact:
-        made = call(f"flowc_decimal_{name}", *(_as(part, _TAKEN) for part in parts))
-        made.type = exp.DataType.build("decimal")
-        return made
+        return typed(call(f"flowc_decimal_{name}", *(_as(part, _TAKEN) for part in parts)), "decimal")
     for part in [part for part in parts if number_of(part) is Number.DECIMAL or is_real(part)]:
         part.replace(exp.cast(part.copy(), "DOUBLE"))
     if isinstance(node, exp.Pow) and number_of(node) is Number.FLOAT:
-        made = call("flowc_float_power", node.this, node.expression)
-        made.type = exp.DataType.build("double")
-        return made
+        return typed(call("flowc_float_power", node.this, node.expression), "double")
     return call(name, node.expression if node.args.get("expression") is not None else node.this) if ten else None
 
 
@@ -116,9 +110,7 @@ def as_float(value: exp.Expression, to: exp.DataType) -> exp.Expression | None:
     if isinstance(value, exp.Literal) and _is_no_float(str(value.this)):
         raise Untranslatable(f"`{str(value.this)[:40]}` as a float, which holds no number so large or so small")
     if to.this is exp.DataType.Type.FLOAT and not is_real(value) and _may_exceed(value):
-        made = call("flowc_float_real", exp.cast(value.copy(), "DOUBLE"))
-        made.type = exp.DataType.build("float")
-        return made
+        return typed(call("flowc_float_real", exp.cast(value.copy(), "DOUBLE")), "float")
     if number_of(value) is not Number.DECIMAL or _is_short(value):
         return None
     return exp.Cast(this=exp.cast(value.copy(), "varchar"), to=to.copy())

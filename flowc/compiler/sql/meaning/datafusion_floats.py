@@ -9,7 +9,7 @@ import re
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, build, call
+from flowc.compiler.sql.meaning.core import Pair, Rules, build, call, typed
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, is_real, number_of
 
 _KEYS = "nanvl(:a + 0.0, CAST('NaN' AS DOUBLE))"
@@ -30,9 +30,7 @@ _SIGNED = re.compile(r"\s*(-|\+?nan)", re.IGNORECASE)
 def _put(value: exp.Expression) -> None:
     """Puts a float with one zero and one NaN into the place of a value."""
     if _may_differ(value):
-        new = build(_KEYS, "datafusion", a=value)
-        new.type = exp.DataType.build("double")
-        value.replace(new)
+        value.replace(typed(build(_KEYS, "datafusion", a=value), "double"))
 
 
 def _listed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -62,8 +60,7 @@ def _nullif(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if pair.source not in EXACT or not (_may_differ(node.this) or _may_differ(node.expression)):
         return None
     new = build("CASE WHEN NOT :a = :b THEN :a WHEN :b IS NULL THEN :a END", a=node.this, b=node.expression)
-    new.type = exp.DataType.build("double")
-    return new
+    return typed(new, "double")
 
 
 def _window(node: exp.Expression, pair: Pair) -> None:
@@ -92,9 +89,7 @@ def _negated(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if pair.source not in EXACT or not _may_differ(node.this):
         return None
     kind = "FLOAT" if is_real(node.this) else "DOUBLE"
-    new = call("nanvl", node, exp.cast(exp.Literal.string("NaN"), kind))
-    new.type = exp.DataType.build(kind)
-    return new
+    return typed(call("nanvl", node, exp.cast(exp.Literal.string("NaN"), kind)), kind)
 
 
 FLOATS: Rules = {

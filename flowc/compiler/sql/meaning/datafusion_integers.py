@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from flowc.compiler.sql.exprtypes import COUNTS, NAMED_COUNTS
-from flowc.compiler.sql.meaning.core import Pair, Rules, build, integer_value
+from flowc.compiler.sql.meaning.core import Pair, Rules, build, integer_value, typed
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
 from flowc.plan import LONG_CHAIN
 
@@ -95,8 +95,7 @@ _RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank)
 
 def _around(node: exp.Expression, kind: exp.DataType.Type) -> None:
     """Puts a CAST around a node as it stands: a copy at each step of a long sum would take long."""
-    cast = exp.Cast(to=exp.DataType.build(kind))
-    cast.type = exp.DataType.build(kind)
+    cast = typed(exp.Cast(to=exp.DataType.build(kind)), kind)
     node.replace(cast)
     cast.set("this", node)
 

@@ -18,6 +18,7 @@ from flowc.compiler.sql.meaning.core import (
     integer_value,
     mark,
     type_of,
+    with_part,
 )
 
 EXACT = ("postgres", "redshift", "materialize", "risingwave")
@@ -187,17 +188,19 @@ _FREE_PLACES = 20
 
 def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """PostgreSQL's sum of bigints is a decimal, and divides as one."""
-    if pair.source not in EXACT or pair.engine == "postgres":
+    if pair.source not in EXACT:
         return None
-    if pair.engine != "datafusion" and (
-        parts := [side for side in ("this", "expression") if _of_times(node.args[side])]
-    ):
-        return _with_casts(node, parts, "DECIMAL(38, 6)")
     wide = [side for side in ("this", "expression") if _is_wide_sum(node.args[side])]
     kinds = {number_of(node.args[side]) for side in ("this", "expression")}
     if not wide or kinds != {Number.INTEGER}:
         return None
     return _with_casts(node, wide, "DECIMAL(38, 0)")
+
+
+def _parts_of_times(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Parts of times that are decimals, which an engine has as whole numbers."""
+    parts = [side for side in ("this", "expression") if _of_times(node.args[side])] if pair.source in EXACT else []
+    return _with_casts(node, parts, "DECIMAL(38, 6)") if parts else None
 
 
 def _with_casts(node: exp.Expression, sides: Sequence[str], kind: str) -> exp.Expression:
@@ -208,7 +211,7 @@ def _with_casts(node: exp.Expression, sides: Sequence[str], kind: str) -> exp.Ex
 
 
 def _of_times(value: exp.Expression) -> bool:
-    """Whether it is a decimal for the parts of times in it, which other engines have as whole numbers."""
+    """Whether it is a decimal for the parts of times in it."""
     return number_of(value) is Number.DECIMAL and value.find(exp.Extract) is not None
 
 
@@ -282,9 +285,7 @@ def _to_whole(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`floor` and `ceil` of a decimal, which may have a digit more before the point than it has, and no places."""
     if pair.source not in EXACT or number_of(node.this) is not Number.DECIMAL:
         return None
-    new = node.copy()
-    new.set("this", build("(:a + CAST(0 AS DECIMAL(1, 0)))", a=node.this))
-    return exp.cast(new, "DECIMAL(38, 0)")
+    return exp.cast(with_part(node, this=build("(:a + CAST(0 AS DECIMAL(1, 0)))", a=node.this)), "DECIMAL(38, 0)")
 
 
 def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -342,6 +343,8 @@ _FLOAT = exp.DataType.Type.FLOAT
 
 SUMS: Rules = {exp.Div: (_wide_sums,)}
 """Before a division is told from one of integers."""
+QUOTIENTS: Rules = {exp.Div: (_parts_of_times, _wide_sums)}
+"""The same where parts of times are whole numbers."""
 
 NUMBERS: Rules = {
     exp.BitwiseNot: (_bit_not,),

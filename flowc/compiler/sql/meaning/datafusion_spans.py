@@ -25,6 +25,7 @@ from flowc.compiler.sql.meaning.core import (
     integer_value,
     text_value,
     type_of,
+    typed,
 )
 from flowc.compiler.sql.meaning.datafusion_kinds import groups_of
 from flowc.compiler.sql.meaning.datafusion_numbers import values_of
@@ -122,9 +123,7 @@ def of_difference(value: exp.Expression) -> exp.Expression | None:
 
 
 def _of(name: str, node: exp.Expression) -> exp.Expression:
-    new = call(name, node)
-    new.type = exp.DataType.build("bigint")
-    return new
+    return typed(call(name, node), "bigint")
 
 
 def _ours(rewrite: Rewrite) -> Rewrite:
@@ -137,9 +136,7 @@ def _difference(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return call(_INTERVAL, node)  # which leaves alone what is no difference of times
     if not _is_sub(node):
         return None
-    new = call(_INTERVAL, node)
-    new.type = exp.DataType.build("interval")
-    return new
+    return typed(call(_INTERVAL, node), "interval")
 
 
 def _compared(node: exp.Expression, pair: Pair) -> None:
@@ -231,8 +228,7 @@ def _summed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         new = call("flowc_interval_sum", *sums)
     else:
         new = call("flowc_interval_mean", *sums, _around(node, inner, exp.Count(this=inner.this.copy())))
-    new.type = exp.DataType.build("interval")
-    return new
+    return typed(new, "interval")
 
 
 def _summand(node: exp.Expression) -> exp.Expression:
@@ -262,9 +258,7 @@ def _negated(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if not _is_interval(node.this):
         return None
     nothing = exp.Interval(this=exp.Literal.string("0"), unit=exp.var("DAYS"))
-    new = exp.paren(exp.Sub(this=nothing, expression=node.this.copy()), copy=False)
-    new.type = exp.DataType.build("interval")
-    return new
+    return typed(exp.paren(exp.Sub(this=nothing, expression=node.this.copy()), copy=False), "interval")
 
 
 _SORTED = (exp.Select, exp.Union, exp.Intersect, exp.Except, exp.Distinct, exp.Min, exp.Max, exp.Greatest, exp.Least)

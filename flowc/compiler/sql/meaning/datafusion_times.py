@@ -23,6 +23,8 @@ from flowc.compiler.sql.meaning.core import (
     mark,
     text_value,
     type_of,
+    typed,
+    with_part,
 )
 from flowc.compiler.sql.meaning.datafusion_zones import of_no_type
 
@@ -48,12 +50,7 @@ _INTERVAL = re.compile(r"(?:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*[a-z]+)+\s*", re.IGNOR
 
 def now() -> exp.Expression:
     """The time of the query in microseconds; DataFusion's has nanoseconds, which no column takes."""
-    return _typed(mark(exp.cast(call("now"), "TIMESTAMPTZ")), "TIMESTAMPTZ")
-
-
-def _typed(node: exp.Expression, kind: str) -> exp.Expression:
-    node.type = exp.DataType.build(kind)
-    return node
+    return typed(mark(exp.cast(call("now"), "TIMESTAMPTZ")), "TIMESTAMPTZ")
 
 
 def _clock(kind: str) -> Rewrite:
@@ -79,9 +76,7 @@ def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if to.this not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
         return None
     if (text := text_value(value)) is not None:
-        new = node.copy()
-        new.set("this", exp.Literal.string(_canonical(text.strip(), to.this)))
-        return new
+        return with_part(node, this=exp.Literal.string(_canonical(text.strip(), to.this)))
     if type_of(value) not in exp.DataType.TEXT_TYPES:
         return None
     if to.this is _TYPE.DATE:
@@ -143,9 +138,7 @@ def _clocked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         named = f"{named.strip()} seconds"
     if not _INTERVAL.fullmatch(named):
         raise Untranslatable(f"`{text}` as an interval", "write it in numbers and units: `interval '1 day 2 hours'`")
-    new = node.copy()
-    new.set("this", exp.Literal.string(named))
-    return new
+    return with_part(node, this=exp.Literal.string(named))
 
 
 def _canonical(text: str, kind: exp.DataType.Type) -> str:
@@ -201,10 +194,10 @@ def _truncated_there(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if type_of(value) not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
         mend = "say what it is: `CAST(… AS timestamptz)`"
         return of_no_type(node, "DATE_TRUNC in a zone of a value whose type is not known", mend)
-    instant = _typed(exp.cast(value.copy(), "TIMESTAMPTZ"), "TIMESTAMPTZ")
-    local = _typed(exp.AtTimeZone(this=instant, zone=zone.copy()), "TIMESTAMP")
-    cut = _typed(exp.TimestampTrunc(this=local, unit=node.args["unit"].copy()), "TIMESTAMP")
-    return _typed(exp.AtTimeZone(this=cut, zone=zone.copy()), "TIMESTAMPTZ")
+    instant = typed(exp.cast(value.copy(), "TIMESTAMPTZ"), "TIMESTAMPTZ")
+    local = typed(exp.AtTimeZone(this=instant, zone=zone.copy()), "TIMESTAMP")
+    cut = typed(exp.TimestampTrunc(this=local, unit=node.args["unit"].copy()), "TIMESTAMP")
+    return typed(exp.AtTimeZone(this=cut, zone=zone.copy()), "TIMESTAMPTZ")
 
 
 _OF_DAYS = ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
@@ -219,9 +212,7 @@ def _truncate(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         raise Untranslatable(f"DATE_TRUNC to {unit.lower()}")
     if type_of(node.this) is not _TYPE.DATE:
         return None
-    new = node.copy()
-    new.set("this", exp.cast(node.this.copy(), "TIMESTAMP"))
-    return new
+    return with_part(node, this=exp.cast(node.this.copy(), "TIMESTAMP"))
 
 
 def _moved(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -233,7 +224,7 @@ def _moved(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         if type_of(value) is _TYPE.DATE and (isinstance(moves, exp.Interval) or type_of(moves) is _TYPE.INTERVAL):
             new = node.copy()
             new.set(side, exp.cast(value.copy(), "TIMESTAMP"))
-            return _typed(new, "TIMESTAMP")
+            return typed(new, "TIMESTAMP")
     return None
 
 
@@ -262,7 +253,7 @@ def _rounded(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     later = f"(CASE WHEN :a < CAST('2000-01-01 00:00:00' AS {kind}) THEN :a + INTERVAL '{half - 1} microseconds'"
     whole = build(f"DATE_TRUNC('{unit}', {later} ELSE :a + INTERVAL '{half} microseconds' END))", a=_read(
         exp.cast(node.this.copy(), kind), pair) or exp.cast(node.this.copy(), kind))  # fmt: skip
-    return _typed(whole, kind)
+    return typed(whole, kind)
 
 
 _CUT = {0: ("second", 500_000), 3: ("millisecond", 500)}
@@ -283,7 +274,7 @@ def _times(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         if unit is None or not each.isdigit() or type_of(count) not in exp.DataType.INTEGER_TYPES:
             raise Untranslatable(what)
         words = build(f"CAST(:n * {int(each)} AS VARCHAR) || ' {unit}s'", n=exp.cast(count.copy(), "BIGINT"))
-        return _typed(exp.cast(words, "INTERVAL"), "INTERVAL")
+        return typed(exp.cast(words, "INTERVAL"), "INTERVAL")
     return None
 
 

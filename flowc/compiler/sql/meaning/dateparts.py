@@ -18,6 +18,9 @@ _NAMES = {
 }
 """Parts by names that only some dialects have, and by the usual one."""
 
+WHOLE_SECONDS = ("duckdb", "mysql", "bigquery", "snowflake")
+"""Dialects whose seconds of a time are without their fraction."""
+
 _SUNDAY_WEEK = "CAST(FLOOR((EXTRACT(DOY FROM :a) + 6 - EXTRACT(DOW FROM :a)) / 7) AS INT)"
 """The week counted from Sunday, 0 before the first one."""
 
@@ -44,20 +47,9 @@ def extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return week_day(exp.DayOfWeek(this=value), pair)
     if part == "WEEK" and pair.source == "bigquery":
         return build(_SUNDAY_WEEK, a=value)
-    if part in ("SECOND", "SECONDS") and pair.source in ("duckdb", "mysql", "bigquery", "snowflake"):
+    if part in ("SECOND", "SECONDS") and pair.source in WHOLE_SECONDS:
         return _part("SECOND", build("DATE_TRUNC('second', :a)", a=value))
-    if part in ("SECOND", "SECONDS") and pair.engine == "duckdb":
-        return build("EXTRACT(MICROSECOND FROM :a) / 1000000.0", "duckdb", a=value)
-    if part in ("MILLISECOND", "MILLISECONDS") and pair.engine != "datafusion":
-        return _milliseconds(value, pair)
     return _part(_NAMES[part], value) if part in _NAMES else None
-
-
-def _milliseconds(value: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Seconds and their fraction in thousandths; with microseconds behind the point in PostgreSQL."""
-    if pair.engine == "postgres":
-        return build("CAST(TRUNC(EXTRACT(MILLISECONDS FROM :a)) AS INT)", a=value)
-    return build("EXTRACT(MICROSECONDS FROM :a) / 1000.0", a=value) if pair.source == "postgres" else None
 
 
 def _part(name: str, value: exp.Expression) -> exp.Expression:

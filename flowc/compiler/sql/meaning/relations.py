@@ -27,9 +27,7 @@ def unnest_as_rows(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if not isinstance(node.parent, exp.From | exp.Join | exp.Lateral):
         return None
     if len(node.expressions) != 1:
-        if pair.engine == "datafusion":
-            raise Untranslatable("UNNEST of several arrays")
-        return None
+        raise Untranslatable("UNNEST of several arrays")
     alias, array = node.args.get("alias"), node.expressions[0]
     if alias is None and isinstance(node.parent, exp.Lateral):
         alias = node.parent.args.get("alias")
@@ -143,25 +141,32 @@ def named_values(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
-def all_columns(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """`ORDER BY ALL` and `GROUP BY ALL` by ordinals, where the engine lacks them."""
-    order, group = node.args.get("order"), node.args.get("group")
-    known = not any(e.is_star for e in node.expressions)
+def order_by_all(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`ORDER BY ALL` by ordinals."""
+    order = node.args.get("order")
     if order is not None and len(order.expressions) == 1 and _is_all(order.expressions[0]):
-        if not known:
-            raise Untranslatable("ORDER BY ALL of a star")
         last = order.expressions[0]
         places = [
             exp.Ordered(this=exp.Literal.number(i), desc=last.args.get("desc"), nulls_first=False)
-            for i in range(1, len(node.expressions) + 1)
+            for i, _ in _numbered(node, "ORDER BY ALL")
         ]
         order.set("expressions", places)
-    if group is not None and group.args.get("all") and pair.engine != "datafusion":
-        if not known:
-            raise Untranslatable("GROUP BY ALL of a star")
-        places = [exp.Literal.number(i) for i, e in enumerate(node.expressions, 1) if not e.find(exp.AggFunc)]
+    return None
+
+
+def group_by_all(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`GROUP BY ALL` by ordinals, where the engine lacks it."""
+    group = node.args.get("group")
+    if group is not None and group.args.get("all"):
+        places = [exp.Literal.number(i) for i, e in _numbered(node, "GROUP BY ALL") if not e.find(exp.AggFunc)]
         node.set("group", exp.Group(expressions=places) if places else None)
     return None
+
+
+def _numbered(node: exp.Expression, what: str) -> list[tuple[int, exp.Expression]]:
+    if any(e.is_star for e in node.expressions):
+        raise Untranslatable(f"{what} of a star")
+    return list(enumerate(node.expressions, 1))
 
 
 def _is_all(node: exp.Expression) -> bool:
@@ -172,7 +177,7 @@ def _is_all(node: exp.Expression) -> bool:
 def having_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Aliases in HAVING, which only some engines resolve."""
     having = node.args.get("having")
-    if having is None or pair.engine not in ("postgres", "datafusion"):
+    if having is None:
         return None
     aliases = {
         e.alias.lower(): e.this for e in node.expressions if isinstance(e, exp.Alias) and e.this.find(exp.AggFunc)
@@ -324,7 +329,7 @@ def no_flatten(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def union_by_name(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """UNION BY NAME."""
-    if node.args.get("by_name") and pair.engine != "duckdb":
+    if node.args.get("by_name"):
         raise Untranslatable("UNION BY NAME")
     return None
 

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from flowc.compiler.sql.meaning.calendar import convert_zone
+from flowc.compiler.sql.meaning.common import greatest
 from flowc.compiler.sql.meaning.core import (
     COMPARISONS,
     OURS,
+    PLAIN_WORDS,
+    Answer,
+    Engine,
     Pair,
     Rewrite,
     Rules,
@@ -27,10 +32,10 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
+from flowc.compiler.sql.meaning.datafusion_numbers import QUOTIENTS, Number, number_of
 from flowc.compiler.sql.meaning.dates import DIFFERENCES, SHIFTS
-from flowc.compiler.sql.meaning.failures import one_row
-from flowc.compiler.sql.meaning.relations import all_columns, fetch_first, star_without
+from flowc.compiler.sql.meaning.failures import FAILURES, one_row
+from flowc.compiler.sql.meaning.relations import fetch_first, group_by_all, order_by_all, star_without
 from flowc.compiler.sql.meaning.sqlite_casts import cast, try_cast
 from flowc.compiler.sql.meaning.sqlite_dates import (
     arithmetic,
@@ -46,6 +51,7 @@ from flowc.compiler.sql.meaning.sqlite_dates import (
     truncate,
 )
 from flowc.compiler.sql.meaning.sqlite_patterns import PATTERNS
+from flowc.compiler.sql.meaning.texts import hexadecimal, unsigned
 
 _DIALECT = "sqlite"
 
@@ -187,6 +193,27 @@ def _right(node: exp.Expression, pair: Pair) -> exp.Expression:
     return call("SUBSTR", node.this, build(f"-{count}", _DIALECT))
 
 
+def _extreme(node: exp.Expression, pair: Pair) -> exp.Expression:
+    """GREATEST and LEAST: MAX and MIN, which are NULL for any NULL."""
+    arguments, name = [node.this, *node.expressions], "MAX" if isinstance(node, exp.Greatest) else "MIN"
+    if not node.args.get("ignore_nulls") or len(arguments) < 2:
+        return call(name, *arguments)
+    if len(arguments) > _ROTATED:
+        raise Untranslatable(f"`{node.key}` of more than {_ROTATED} values")
+    rotated = [arguments[i:] + arguments[:i] for i in range(len(arguments))]
+    return call(name, *[exp.Coalesce(this=r[0].copy(), expressions=[a.copy() for a in r[1:]]) for r in rotated])
+
+
+_ROTATED = 40
+"""Each value is written once for each of them, and SQLite gives a function few more arguments."""
+
+
+def _hexadecimal(node: exp.Expression, pair: Pair) -> exp.Expression:
+    value = unsigned(node.this, pair)
+    text = call("PRINTF", exp.Literal.string("%x" if pair.source == "postgres" else "%X"), value)
+    return build("CASE WHEN NOT :a IS NULL THEN :t END", a=value, t=text)
+
+
 def _union(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if isinstance(node.this, exp.Subquery) or isinstance(node.expression, exp.Subquery):
         raise Untranslatable("set operations of queries in parentheses, which SQLite lacks")
@@ -201,7 +228,7 @@ _JSON_TEXT = (
 
 _ARRAYS = _lacking("arrays")
 
-PORTABLE: Rules = {
+_PORTABLE: Rules = {
     **dict.fromkeys(DIFFERENCES, (difference,)),
     exp.StrToTime: (_lacking("reading times by a format"),),
     exp.StrToDate: (_lacking("reading dates by a format"),),
@@ -209,7 +236,7 @@ PORTABLE: Rules = {
 }
 """What can be said by parts of dates, which the next table spells."""
 
-RULES: Rules = {
+_RULES: Rules = {
     exp.Extract: (extract,),
     exp.Year: (part("YEAR"),),
     exp.Month: (part("MONTH"),),
@@ -272,7 +299,7 @@ RULES: Rules = {
     exp.Left: (_left,),
     exp.Right: (_right,),
     exp.Star: (star_without,),
-    exp.Select: (all_columns,),
+    exp.Select: (order_by_all, group_by_all),
     exp.Subquery: (one_row,),
     exp.JSONArrayAgg: (_lacking("an order inside an aggregate"),),
     exp.WindowSpec: (_lacking("a frame of an interval", lambda n: n.find(exp.Interval)),),
@@ -286,3 +313,20 @@ RULES: Rules = {
     exp.Distinct: (_distinct,),
     exp.Join: (_join,),
 }
+
+ENGINE = Engine(
+    name="sqlite",
+    undefined=Answer.NULL,
+    fails="CASE WHEN {0} THEN FLOWC_FAIL('{1}', :a) ELSE :a END",
+    cuts=True,
+    rounds_away=True,
+    from_end=True,
+    first=(QUOTIENTS, FAILURES),
+    rules=(_PORTABLE, _RULES),
+    instead={greatest: _extreme, hexadecimal: _hexadecimal, convert_zone: None},
+    named={
+        **dict.fromkeys(("JSONB_BUILD_OBJECT", "JSON_BUILD_OBJECT"), lambda a, _: call("JSON_OBJECT", *a)),
+        "JSON_ARRAY": lambda a, _: call("JSON_ARRAY", *a),
+    },
+    portable=PLAIN_WORDS,
+)
