@@ -101,6 +101,14 @@ def greatest(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return exp.Case(ifs=[exp.If(this=nulls, true=exp.null())], default=bare)
 
 
+def cast_to_own_type(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Types that its author's database alone has, such as `regclass`; SQLite takes any name for one of numbers."""
+    to = node.args["to"]
+    if not isinstance(to.this, exp.DataType.Type) or to.this is exp.DataType.Type.USERDEFINED:
+        raise Untranslatable(f"a cast to `{to.sql(pair.source).lower()}`")
+    return None
+
+
 def cast_to_integer(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A fraction becomes an integer by rounding or by cutting, as the author's dialect does it."""
     to, value = node.args["to"], node.this
@@ -223,8 +231,7 @@ COMMON: Rules = {
     exp.Substring: (substring,),
     exp.Greatest: (greatest,),
     exp.Least: (greatest,),
-    exp.Cast: (cast_to_integer,),
-    exp.TryCast: (cast_to_integer,),
+    **dict.fromkeys((exp.Cast, exp.TryCast), (cast_to_own_type, cast_to_integer)),
     exp.Round: (round_float,),
     exp.Join: (straight_join,),
     exp.Group: (rollup,),

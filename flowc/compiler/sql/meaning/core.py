@@ -202,7 +202,7 @@ def type_of(node: exp.Expression | None) -> SqlType.Type | None:
     if isinstance(node, exp.Paren):
         return type_of(node.this)
     if isinstance(node, exp.Cast):
-        return SqlType.Type(node.to.this) if isinstance(node.to, exp.DataType) else None
+        return node.to.this if isinstance(node.to.this, SqlType.Type) else None
     if isinstance(node, exp.Literal):
         if node.is_string and node.type is not None and node.type.this in SqlType.TEMPORAL_TYPES:
             return SqlType.Type(node.type.this)
@@ -212,9 +212,8 @@ def type_of(node: exp.Expression | None) -> SqlType.Type | None:
     if isinstance(node, exp.Neg):
         return type_of(node.this)
     kind = node.type if node is not None else None
-    if kind is None or kind.this in (SqlType.Type.UNKNOWN, SqlType.Type.NULL):
-        return None
-    return SqlType.Type(kind.this)
+    known = kind.this if kind is not None and isinstance(kind.this, SqlType.Type) else None
+    return None if known in (SqlType.Type.UNKNOWN, SqlType.Type.NULL) else known
 
 
 def negated(node: exp.Expression, new: exp.Expression) -> exp.Expression:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build, integer_value, type_of, unit_of
@@ -23,6 +25,18 @@ WHOLE_SECONDS = ("duckdb", "mysql", "bigquery", "snowflake")
 
 _SUNDAY_WEEK = "CAST(FLOOR((EXTRACT(DOY FROM :a) + 6 - EXTRACT(DOW FROM :a)) / 7) AS INT)"
 """The week counted from Sunday, 0 before the first one."""
+
+
+def named_by_node(node: exp.Expression, pair: Pair) -> exp.Expression:
+    """A part that has a node of its own."""
+    value = node.this.this if isinstance(node.this, exp.TsOrDsToDate) else node.this
+    return _part(_OF_NODES[type(node)], value if type_of(value) in exp.DataType.TEMPORAL_TYPES else node.this)
+
+
+_OF_NODES: Mapping[type[exp.Expression], str] = {
+    exp.Year: "YEAR", exp.Quarter: "QUARTER", exp.Month: "MONTH", exp.Day: "DAY", exp.DayOfMonth: "DAY",
+    exp.Hour: "HOUR", exp.Minute: "MINUTE", exp.DayOfYear: "DOY", exp.DayOfWeekIso: "ISODOW",
+}  # fmt: skip
 
 
 def week_day(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -121,6 +135,7 @@ def add_months(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 DATE_PARTS: Rules = {
+    **dict.fromkeys(_OF_NODES, (named_by_node,)),
     exp.DayOfWeek: (week_day,),
     exp.Extract: (extract,),
     exp.Week: (week,),

@@ -24,7 +24,7 @@ from flowc.compiler.sql.meaning.core import (
     type_of,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import QUOTIENTS
-from flowc.compiler.sql.meaning.dateparts import WHOLE_SECONDS
+from flowc.compiler.sql.meaning.dateparts import WHOLE_SECONDS, named_by_node
 from flowc.compiler.sql.meaning.dates import date_difference
 from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.formats import strftime
@@ -186,7 +186,6 @@ _RULES: Rules = {
     exp.Extract: (second,),
     exp.IntDiv: (_bracketed,),
     exp.Length: (length,),
-    exp.ByteLength: (template("OCTET_LENGTH(ENCODE(:this))", _DIALECT),),
     exp.Cast: (varchar_length, decimal_default),
     exp.ArraySize: (array_size,),
     exp.TimeToStr: (date_format,),
@@ -201,7 +200,6 @@ _RULES: Rules = {
     exp.JSONBContainsTopKey: (has_key,),
     exp.ArrayContainsAll: (jsonb,),
     exp.RegexpSplit: (renamed("STRING_SPLIT_REGEX"),),
-    exp.JSONFormat: (lambda n, p: exp.cast(call("TO_JSON", n.this), "TEXT"),),
     exp.JSONArrayAgg: (json_array,),
 }
 
@@ -215,8 +213,9 @@ ENGINE = Engine(
     first=(QUOTIENTS, FAILURES),
     rules=(_RULES,),
     instead={
-        named_part: lambda n, p: named_part(n, p) if n.args.get("abbreviated") else None,
+        named_part: None,
         time_slice: _time_slice,
+        named_by_node: None,
         position: None,
         ends_with: None,
         contains: None,

@@ -30,6 +30,7 @@ from flowc.compiler.sql.meaning.core import (
     type_of,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import QUOTIENTS
+from flowc.compiler.sql.meaning.dateparts import named_by_node
 from flowc.compiler.sql.meaning.failures import FAILURES, fails
 from flowc.compiler.sql.meaning.mysql_words import (
     Kind,
@@ -404,6 +405,7 @@ ENGINE = Engine(
     sources=frozenset(("postgres", "datafusion", "duckdb", "spark", "databricks", "bigquery", "snowflake")),
     first=(QUOTIENTS, FAILURES),
     rules=(_QUERIES, _MEANT),
+    instead={named_by_node: None},
     doubt=_unknown,
     finish=_same_names,
 )

@@ -22,6 +22,7 @@ from flowc.compiler.sql.meaning.core import (
     template,
     type_of,
 )
+from flowc.compiler.sql.meaning.dateparts import named_by_node
 from flowc.compiler.sql.meaning.dates import DATES
 from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.formats import strftime, to_marks
@@ -100,14 +101,6 @@ def lacking(what: str) -> Rewrite:
     return refused(f"{what}, which PostgreSQL lacks")
 
 
-def part(name: str) -> Rewrite:
-    """A part of a date."""
-    return lambda node, pair: build(
-        f"CAST(EXTRACT({name} FROM :a) AS INT)",
-        a=node.this.this if isinstance(node.this, exp.TsOrDsToDate) else node.this,
-    )
-
-
 def format_date(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A date as text."""
     return call("TO_CHAR", node.this, exp.Literal.string(to_marks(strftime(node, pair))))
@@ -177,13 +170,7 @@ _RULES: Rules = {
     exp.VarMap: (lacking("maps"),),
     exp.Join: (no_asof,),
     exp.Explode: (lambda n, p: n.this.copy() if isinstance(n.this, exp.GenerateSeries) else None,),
-    exp.Hour: (part("HOUR"),),
-    exp.Minute: (part("MINUTE"),),
     exp.Second: (template("CAST(TRUNC(EXTRACT(SECOND FROM :this)) AS INT)"),),
-    exp.Quarter: (part("QUARTER"),),
-    exp.DayOfYear: (part("DOY"),),
-    exp.DayOfWeekIso: (part("ISODOW"),),
-    exp.DayOfMonth: (part("DAY"),),
     exp.DateBin: (date_bin,),
     exp.RegexpExtract: (from_start, regexp_extract),
     exp.RegexpExtractAll: (
@@ -247,7 +234,7 @@ ENGINE = Engine(
     escapes_like=True,
     first=(FAILURES,),
     rules=(_RULES,),
-    instead={width_bucket: None},
+    instead={width_bucket: None, named_by_node: lambda n, p: exp.cast(named_by_node(n, p), "INT")},
     named={"JSON_ARRAY": lambda a, _: call("JSONB_BUILD_ARRAY", *a), **json_sizes("JSONB_ARRAY_LENGTH")},
     portable=PLAIN_WORDS | MATH_WORDS | {"btrim", "every"},
 )

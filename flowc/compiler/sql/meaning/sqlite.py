@@ -46,8 +46,6 @@ from flowc.compiler.sql.meaning.sqlite_dates import (
     extract,
     extracted,
     format,
-    part,
-    second,
     truncate,
 )
 from flowc.compiler.sql.meaning.sqlite_patterns import PATTERNS
@@ -238,16 +236,7 @@ _PORTABLE: Rules = {
 
 _RULES: Rules = {
     exp.Extract: (extract,),
-    exp.Year: (part("YEAR"),),
-    exp.Month: (part("MONTH"),),
-    exp.Day: (part("DAY"),),
-    exp.DayOfMonth: (part("DAY"),),
-    exp.Hour: (part("HOUR"),),
-    exp.Minute: (part("MINUTE"),),
-    exp.Second: (second,),
-    exp.Quarter: (part("QUARTER"),),
-    exp.DayOfYear: (part("DOY"),),
-    exp.DayOfWeekIso: (part("ISODOW"),),
+    exp.Second: (template("CAST(STRFTIME('%S', :this) AS INTEGER)", _DIALECT),),
     exp.TimestampTrunc: (truncate,),
     exp.DateTrunc: (truncate,),
     exp.Cast: (cast,),
@@ -257,7 +246,7 @@ _RULES: Rules = {
     exp.Sub: (arithmetic,),
     exp.Mul: (_lacking("a number times an interval", lambda n: n.find(exp.Interval)),),
     **dict.fromkeys(SHIFTS, (date_add,)),
-    exp.TimeToUnix: (lambda n, p: extracted("EPOCH", n.this, p),),
+    exp.TimeToUnix: (lambda n, p: extracted("EPOCH", n.this),),
     exp.UnixSeconds: (template("CAST(STRFTIME('%s', :this) AS INTEGER)", _DIALECT),),
     exp.UnixToTime: (_from_epoch,),
     exp.AtTimeZone: (_lacking("time zones"),),
