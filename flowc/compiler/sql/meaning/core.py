@@ -6,7 +6,7 @@ up, and what a rewrite returns is not visited again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -159,6 +159,21 @@ def renamed(name: str) -> Rewrite:
         return call(name, *(node.args[key] for key in ("this", "expression") if node.args.get(key) is not None))
 
     return rewrite
+
+
+def of(sources: Container[str], rules: Rules) -> Rules:
+    """Rules of what is written in some dialects alone."""
+
+    def within(rule: Rewrite) -> Rewrite:
+        return lambda node, pair: rule(node, pair) if pair.source in sources else None
+
+    return {kind: tuple(map(within, each)) for kind, each in rules.items()}
+
+
+def merged(*tables: Rules) -> Rules:
+    """One table, in which the rules of the first come first."""
+    kinds = dict.fromkeys(kind for table in tables for kind in table)
+    return {kind: tuple(rule for table in tables for rule in table.get(kind, ())) for kind in kinds}
 
 
 def always(node: exp.Expression) -> bool:

@@ -20,7 +20,9 @@ from flowc.compiler.sql.meaning.core import (
     call,
     has_interval,
     integer_value,
+    merged,
     negated,
+    of,
     refused,
     renamed,
     template,
@@ -58,7 +60,7 @@ from flowc.compiler.sql.meaning.datafusion_rows import ROWS
 from flowc.compiler.sql.meaning.datafusion_spans import SPANS
 from flowc.compiler.sql.meaning.datafusion_texts import TEXTS as VALUE_TEXTS
 from flowc.compiler.sql.meaning.datafusion_texts import cast_to_text
-from flowc.compiler.sql.meaning.datafusion_times import TIMES, ZONED
+from flowc.compiler.sql.meaning.datafusion_times import CLOCKS, TIMES, ZONED
 from flowc.compiler.sql.meaning.datafusion_zones import instant_of, of_no_type, zone_of
 from flowc.compiler.sql.meaning.dates import DATES
 from flowc.compiler.sql.meaning.failures import FAILURES
@@ -290,6 +292,7 @@ def _to_number(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 _OWN: Rules = {
     **DATES,
+    exp.BitwiseNot: (template("(-1 - :this)"),),
     exp.Window: (_ranked,),
     **dict.fromkeys((exp.NullSafeEQ, exp.NullSafeNEQ), (_closed,)),
     exp.Sum: (_beside_distinct,),
@@ -361,21 +364,11 @@ _OWN: Rules = {
     exp.Explode: (refused("the elements of a series", lambda n: isinstance(n.this, exp.GenerateDateArray)),),
 }
 
-_RULES: Rules = {
-    kind: (
-        *ARRAYS.get(kind, ()),
-        *SPANS.get(kind, ()),
-        *POSTGRES.get(kind, ()),
-        *NUMBERS.get(kind, ()),
-        *DECIMALS.get(kind, ()),
-        *FLOATS.get(kind, ()),
-        *TIMES.get(kind, ()),
-        *PARTS.get(kind, ()),
-        *_OWN.get(kind, ()),
-        *ROWS.get(kind, ()),
-    )
-    for kind in dict.fromkeys((*ARRAYS, *SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *PARTS, *_OWN, *ROWS))
-}
+_OURS = ("postgres",)
+_RULES = merged(
+    of(EXACT, ARRAYS), of(_OURS, SPANS), POSTGRES, of(EXACT, NUMBERS), of(EXACT, DECIMALS), of(EXACT, FLOATS),
+    CLOCKS, of(_OURS, TIMES), PARTS, _OWN, ROWS,
+)  # fmt: skip
 """PostgreSQL's words first, which are what most of the SQL is written in."""
 
 ENGINE = Engine(
@@ -394,12 +387,12 @@ ENGINE = Engine(
     escapes_like=True,
     first=(
         CORRELATED,
-        {**INDEXES, **MIXED},
-        NAMES,
-        {**QUANTIFIED, **ORDERS, **ZONED},
+        of(EXACT, {**INDEXES, **MIXED}),
+        of(EXACT, NAMES),
+        {**QUANTIFIED, **ORDERS, **of(_OURS, ZONED)},
         {**ANCHORS, **MEMBERS, **LAZY},
         KINDS,
-        INTEGERS,
+        of(EXACT, INTEGERS),
         VALUE_TEXTS,
         SUMS,
         FAILURES,

@@ -10,7 +10,6 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from flowc.compiler.sql.meaning.core import (
     INTEGERS,
     Pair,
-    Rewrite,
     Rules,
     Untranslatable,
     build,
@@ -20,7 +19,7 @@ from flowc.compiler.sql.meaning.core import (
     type_of,
     typed,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
+from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
 
 _TYPE = exp.DataType.Type
 _ONE_OF_EACH = "nanvl(:a + 0.0, CAST('NaN' AS DOUBLE))"
@@ -32,10 +31,6 @@ _KEPT = {
     _TYPE.FLOAT: frozenset({_TYPE.FLOAT, _TYPE.DOUBLE}),
 }
 """What DataFusion makes of elements of a type as PostgreSQL does."""
-
-
-def _ours(rewrite: Rewrite) -> Rewrite:
-    return lambda node, pair: rewrite(node, pair) if pair.source in EXACT else None
 
 
 def is_array(node: exp.Expression) -> bool:
@@ -279,23 +274,23 @@ def _sorted(value: exp.Expression) -> exp.Expression:
 
 
 INDEXES: Rules = {
-    exp.Bracket: (_ours(_indexed),),
-    exp.ArrayAgg: (_ours(_distinct),),
-    exp.GroupConcat: (_ours(_distinct_text),),
+    exp.Bracket: (_indexed,),
+    exp.ArrayAgg: (_distinct,),
+    exp.GroupConcat: (_distinct_text,),
 }
 """Before anything is reworded."""
 
 ARRAYS: Rules = {
-    exp.ArrayContainsAll: (_ours(_beside_text), _ours(_contains)),
-    exp.ArrayContainedBy: (_ours(_beside_text), _ours(_contained)),
-    exp.ArrayOverlaps: (_ours(_beside_text), _ours(_overlaps)),
-    exp.ArrayRemove: (_ours(_removed),),
-    exp.ArrayPosition: (_ours(_position),),
-    exp.ArraySize: (_ours(_size),),
-    **dict.fromkeys((exp.EQ, exp.NEQ), (_ours(_beside_text), _ours(_equal))),
-    **dict.fromkeys((exp.GT, exp.GTE, exp.LT, exp.LTE), (_ours(_ordered),)),
-    **dict.fromkeys((exp.Greatest, exp.Least, exp.Max, exp.Min), (_ours(_chosen),)),
-    exp.Cast: (_ours(_cast),),
-    exp.DPipe: (_ours(_beside_text),),
-    **dict.fromkeys((exp.Unnest, exp.Explode), (_ours(_rows_of_rows),)),
+    exp.ArrayContainsAll: (_beside_text, _contains),
+    exp.ArrayContainedBy: (_beside_text, _contained),
+    exp.ArrayOverlaps: (_beside_text, _overlaps),
+    exp.ArrayRemove: (_removed,),
+    exp.ArrayPosition: (_position,),
+    exp.ArraySize: (_size,),
+    **dict.fromkeys((exp.EQ, exp.NEQ), (_beside_text, _equal)),
+    **dict.fromkeys((exp.GT, exp.GTE, exp.LT, exp.LTE), (_ordered,)),
+    **dict.fromkeys((exp.Greatest, exp.Least, exp.Max, exp.Min), (_chosen,)),
+    exp.Cast: (_cast,),
+    exp.DPipe: (_beside_text,),
+    **dict.fromkeys((exp.Unnest, exp.Explode), (_rows_of_rows,)),
 }

@@ -81,7 +81,7 @@ def _counted(node: exp.Expression, pair: Pair) -> None:
     inner = node.this if isinstance(node, exp.Window) else node
     named = isinstance(inner, exp.Anonymous) and str(inner.this).lower() in NAMED_COUNTS
     counts = named or isinstance(inner, (*COUNTS, *_RANKS))
-    if pair.source not in EXACT or not counts or isinstance(node.parent, exp.Window):
+    if not counts or isinstance(node.parent, exp.Window):
         return
     if _kind(node) is _TYPE.INT:
         _around(node, _TYPE.INT)
@@ -103,7 +103,7 @@ def _around(node: exp.Expression, kind: exp.DataType.Type) -> None:
 def _shifted(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Bits that leave the left end are gone, and the number of places is one below 32."""
     kind = _kind(node)
-    if pair.source not in EXACT or kind is None:
+    if kind is None:
         return None
     if isinstance(node, exp.BitwiseRightShift):
         return build(f"CAST((CAST(:a AS INT) >> (:b & 31)) AS {kind.value})", a=node.this, b=node.expression)

@@ -17,7 +17,6 @@ from flowc.compiler.sql.meaning.core import (
     NAIVE_TIMES,
     ZONED_TIMES,
     Pair,
-    Rewrite,
     Rules,
     Untranslatable,
     build,
@@ -124,10 +123,6 @@ def of_difference(value: exp.Expression) -> exp.Expression | None:
 
 def _of(name: str, node: exp.Expression) -> exp.Expression:
     return typed(call(name, node), "bigint")
-
-
-def _ours(rewrite: Rewrite) -> Rewrite:
-    return lambda node, pair: rewrite(node, pair) if pair.source == "postgres" else None
 
 
 def _difference(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -264,17 +259,14 @@ def _negated(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 _SORTED = (exp.Select, exp.Union, exp.Intersect, exp.Except, exp.Distinct, exp.Min, exp.Max, exp.Greatest, exp.Least)
 
 SPANS: Rules = {
-    kind: tuple(map(_ours, rules))
-    for kind, rules in {
-        exp.Sub: (_difference,),
-        **dict.fromkeys((*COMPARISONS, exp.Between, exp.In, exp.NullSafeEQ, exp.NullSafeNEQ), (_compared,)),
-        exp.Case: (_case,),
-        exp.Nullif: (_unequal,),
-        exp.Ordered: (_ordered,),
-        **dict.fromkeys(_SORTED, (_alike,)),
-        exp.Window: (_alike, _summed),
-        **dict.fromkeys((exp.Sum, exp.Avg, exp.Filter), (_summed,)),
-        **dict.fromkeys((exp.Div, exp.Mul), (_no_number,)),
-        exp.Neg: (_negated,),
-    }.items()
+    exp.Sub: (_difference,),
+    **dict.fromkeys((*COMPARISONS, exp.Between, exp.In, exp.NullSafeEQ, exp.NullSafeNEQ), (_compared,)),
+    exp.Case: (_case,),
+    exp.Nullif: (_unequal,),
+    exp.Ordered: (_ordered,),
+    **dict.fromkeys(_SORTED, (_alike,)),
+    exp.Window: (_alike, _summed),
+    **dict.fromkeys((exp.Sum, exp.Avg, exp.Filter), (_summed,)),
+    **dict.fromkeys((exp.Div, exp.Mul), (_no_number,)),
+    exp.Neg: (_negated,),
 }

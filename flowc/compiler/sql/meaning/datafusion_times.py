@@ -69,7 +69,7 @@ def _named_clock(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A text as a date or time. What DataFusion reads otherwise is written out, or refused."""
     to, value = node.args["to"], node.this
-    if pair.source != "postgres" or not isinstance(to, exp.DataType):
+    if not isinstance(to, exp.DataType):
         return None
     if to.this in (_TYPE.TIME, _TYPE.INTERVAL):
         return _read_clock(node) if to.this is _TYPE.TIME else _read_interval(node)
@@ -126,12 +126,7 @@ def _clocked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """The hours, minutes and seconds of an interval, which DataFusion reads by their names alone."""
     text, unit = text_value(node.this), node.args.get("unit")
     to = node.args.get("to")
-    if (
-        pair.source != "postgres"
-        or text is None
-        or unit is not None
-        or (to is not None and to.this is not _TYPE.INTERVAL)
-    ):
+    if text is None or unit is not None or (to is not None and to.this is not _TYPE.INTERVAL):
         return None
     named = with_named_clock(text)
     if _BARE.fullmatch(named):
@@ -187,7 +182,7 @@ _UNITS = frozenset(
 def _truncated_there(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """DATE_TRUNC in a zone: of what a clock there shows."""
     zone, value = node.args.get("zone"), node.this
-    if pair.source != "postgres" or zone is None:
+    if zone is None:
         return None
     if node.text("unit").upper().rstrip("S") not in _OF_DAYS:
         raise Untranslatable("DATE_TRUNC to less than a day in a zone")
@@ -206,8 +201,6 @@ _OF_DAYS = ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 def _truncate(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """What DATE_TRUNC gives is a timestamp; that of a date too."""
     unit = node.text("unit").upper().rstrip("S")
-    if pair.source != "postgres":
-        return None
     if unit not in _UNITS:
         raise Untranslatable(f"DATE_TRUNC to {unit.lower()}")
     if type_of(node.this) is not _TYPE.DATE:
@@ -217,8 +210,6 @@ def _truncate(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def _moved(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A date plus or minus an interval is a timestamp."""
-    if pair.source != "postgres":
-        return None
     for side, other in (("this", "expression"), ("expression", "this")):
         value, moves = node.args[side], node.args[other].unnest()
         if type_of(value) is _TYPE.DATE and (isinstance(moves, exp.Interval) or type_of(moves) is _TYPE.INTERVAL):
@@ -231,7 +222,7 @@ def _moved(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def _binned(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """DATE_BIN with where its first bin begins, which would be left out."""
     origin = node.args.get("origin") or node.args.get("unit")  # where the parser puts what is third
-    if pair.source != "postgres" or origin is None:
+    if origin is None:
         return None
     return call("date_bin", node.this, node.expression, origin)
 
@@ -239,7 +230,7 @@ def _binned(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def _rounded(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A time with fewer digits of its seconds, halves away from the year 2000; the engine cuts it, or leaves all."""
     to = node.args["to"]
-    if pair.source != "postgres" or not isinstance(to, exp.DataType) or not to.expressions:
+    if not isinstance(to, exp.DataType) or not to.expressions:
         return None
     digits = integer_value(to.expressions[0].this)
     if to.this not in (*NAIVE_TIMES, *ZONED_TIMES) or digits is None or digits >= 6:
@@ -283,19 +274,16 @@ CLOCKS: Rules = {
     exp.CurrentTimestamp: (_clock("TIMESTAMPTZ"),),
     exp.Localtimestamp: (_clock("TIMESTAMP"),),
     exp.Localtime: (_clock("TIME"),),
+    exp.Mul: (_times,),
 }
 
 ZONED: Rules = dict.fromkeys((exp.TimestampTrunc, exp.DateTrunc), (_truncated_there,))
 """Before zones are reworded."""
 
 TIMES: Rules = {
-    **CLOCKS,
     exp.Cast: (_rounded, _read, _clocked),
     exp.DateBin: (_binned,),
     exp.Interval: (_clocked,),
-    exp.Add: (_moved,),
-    exp.Sub: (_moved,),
-    exp.Mul: (_times,),
-    exp.TimestampTrunc: (_truncate,),
-    exp.DateTrunc: (_truncate,),
+    **dict.fromkeys((exp.Add, exp.Sub), (_moved,)),
+    **dict.fromkeys((exp.TimestampTrunc, exp.DateTrunc), (_truncate,)),
 }
