@@ -54,7 +54,7 @@ from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, NUMBERS, SUMS, 
 from flowc.compiler.sql.meaning.datafusion_parts import PARTS
 from flowc.compiler.sql.meaning.datafusion_patterns import as_postgres, named, replace
 from flowc.compiler.sql.meaning.datafusion_places import ANCHORS
-from flowc.compiler.sql.meaning.datafusion_postgres import POSTGRES
+from flowc.compiler.sql.meaning.datafusion_postgres import PLACES, POSTGRES
 from flowc.compiler.sql.meaning.datafusion_queries import ORDERS, QUANTIFIED, quantified
 from flowc.compiler.sql.meaning.datafusion_rows import ROWS
 from flowc.compiler.sql.meaning.datafusion_spans import SPANS
@@ -99,12 +99,7 @@ def _regexp_extract(node: exp.Expression, pair: Pair) -> exp.Expression:
 
 
 def _regexp_like(node: exp.Expression, pair: Pair) -> exp.Expression:
-    pattern = node.expression
-    if node.args.get("full_match"):
-        pattern = build("'^(' || :p || ')$'", p=pattern)
-        if (text := text_value(node.expression)) is not None:
-            pattern = exp.Literal.string(f"^({text})$")
-    return negated(node, call("regexp_like", node.this, pattern))
+    return negated(node, call("regexp_like", node.this, node.expression))
 
 
 def _cased(name: str) -> Rewrite:
@@ -366,8 +361,8 @@ _OWN: Rules = {
 
 _OURS = ("postgres",)
 _RULES = merged(
-    of(EXACT, ARRAYS), of(_OURS, SPANS), POSTGRES, of(EXACT, NUMBERS), of(EXACT, DECIMALS), of(EXACT, FLOATS),
-    CLOCKS, of(_OURS, TIMES), PARTS, _OWN, ROWS,
+    of(EXACT, ARRAYS), of(_OURS, SPANS), PLACES, of(_OURS, POSTGRES), of(EXACT, NUMBERS), of(EXACT, DECIMALS),
+    of(EXACT, FLOATS), CLOCKS, of(_OURS, TIMES), PARTS, _OWN, ROWS,
 )  # fmt: skip
 """PostgreSQL's words first, which are what most of the SQL is written in."""
 
