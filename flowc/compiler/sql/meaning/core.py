@@ -281,26 +281,8 @@ MATH_WORDS = frozenset(("degrees", "radians", "sin", "cos", "tan", "asin", "acos
 """The same, which SQLite has otherwise."""
 
 UNITS = {
-    "DD": "DAY",
-    "D": "DAY",
-    "DAYS": "DAY",
-    "MM": "MONTH",
-    "MON": "MONTH",
-    "MONTHS": "MONTH",
-    "YY": "YEAR",
-    "YYYY": "YEAR",
-    "YEARS": "YEAR",
-    "Q": "QUARTER",
-    "QTR": "QUARTER",
-    "HH": "HOUR",
-    "HOURS": "HOUR",
-    "MI": "MINUTE",
-    "MINUTES": "MINUTE",
-    "SS": "SECOND",
-    "SECONDS": "SECOND",
-    "ISOWEEK": "WEEK",
-    "WEEKS": "WEEK",
-    "WK": "WEEK",
-    "MILLISECONDS": "MILLISECOND",
-    "MICROSECONDS": "MICROSECOND",
-}
+    "DD": "DAY", "D": "DAY", "DAYS": "DAY", "MM": "MONTH", "MON": "MONTH", "MONTHS": "MONTH", "YY": "YEAR",
+    "YYYY": "YEAR", "YEARS": "YEAR", "Q": "QUARTER", "QTR": "QUARTER", "HH": "HOUR", "HOURS": "HOUR", "MI": "MINUTE",
+    "MINUTES": "MINUTE", "SS": "SECOND", "SECONDS": "SECOND", "ISOWEEK": "WEEK", "WEEKS": "WEEK", "WK": "WEEK",
+    "MILLISECONDS": "MILLISECOND", "MICROSECONDS": "MICROSECOND",
+}  # fmt: skip

@@ -10,14 +10,9 @@ from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build, 
 from flowc.compiler.sql.meaning.named import SUNDAY_IS_ONE
 
 _NAMES = {
-    "ISOWEEK": "WEEK",
-    "DAYOFYEAR": "DOY",
-    "EPOCH_SECOND": "EPOCH",
-    "DAYOFWEEKISO": "ISODOW",
-    "DAYOFWEEK_ISO": "ISODOW",
-    "WEEKISO": "WEEK",
-    "YEAROFWEEKISO": "ISOYEAR",
-}
+    "ISOWEEK": "WEEK", "DAYOFYEAR": "DOY", "EPOCH_SECOND": "EPOCH", "DAYOFWEEKISO": "ISODOW",
+    "DAYOFWEEK_ISO": "ISODOW", "WEEKISO": "WEEK", "YEAROFWEEKISO": "ISOYEAR",
+}  # fmt: skip
 """Parts by names that only some dialects have, and by the usual one."""
 
 WHOLE_SECONDS = ("duckdb", "mysql", "bigquery", "snowflake")

@@ -6,7 +6,7 @@ from collections import Counter
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build, call
+from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build, call, of, refused
 
 _ZERO_OFFSET = ("bigquery",)
 _NAMED_BY_TABLE = ("bigquery", "postgres")
@@ -282,11 +282,12 @@ def derived_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
-def star_without(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """A star without some columns, which the engine lacks."""
-    if node.args.get("except_") or node.args.get("except") or node.args.get("replace"):
-        raise Untranslatable("`*` with EXCEPT or REPLACE")
-    return None
+star_without = refused(
+    "`*` with EXCEPT or REPLACE", lambda n: any(n.args.get(key) for key in ("except_", "except", "replace"))
+)
+no_asof = refused("an ASOF join", lambda n: (n.args.get("method") or "").upper() == "ASOF")
+no_lateral = refused("LATERAL over a subquery", lambda n: isinstance(n.this, exp.Subquery))
+union_by_name = refused("UNION BY NAME", lambda n: n.args.get("by_name"))
 
 
 def fetch_first(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -306,36 +307,8 @@ def no_ties(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
-def no_asof(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """ASOF joins."""
-    if (node.args.get("method") or "").upper() == "ASOF":
-        raise Untranslatable("an ASOF join")
-    return None
-
-
-def no_lateral(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """A subquery that sees the tables beside it."""
-    if isinstance(node.this, exp.Subquery):
-        raise Untranslatable("LATERAL over a subquery")
-    return None
-
-
-def no_flatten(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Snowflake's FLATTEN has columns that others lack."""
-    if pair.source == "snowflake" and node.find(exp.Kwarg):
-        raise Untranslatable("FLATTEN")
-    return None
-
-
-def union_by_name(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """UNION BY NAME."""
-    if node.args.get("by_name"):
-        raise Untranslatable("UNION BY NAME")
-    return None
-
-
 RELATIONS: Rules = {
-    exp.Lateral: (no_flatten,),
+    **of(("snowflake",), {exp.Lateral: (refused("FLATTEN", lambda n: n.find(exp.Kwarg)),)}),
     exp.Union: (union_by_name,),
     exp.Values: (named_values,),
 }

@@ -137,24 +137,13 @@ def _element(node: exp.Expression, pair: Pair) -> exp.Expression:
     return call("JSON_EXTRACT", node.this, exp.Literal.string(place))
 
 
-def _group(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if any(node.args.get(key) for key in ("rollup", "cube", "grouping_sets")) or node.find(
-        exp.Rollup, exp.Cube, exp.GroupingSets
-    ):
-        raise Untranslatable("GROUPING SETS, ROLLUP and CUBE, which SQLite lacks")
-    return None
+def _has_sets(group: exp.Expression) -> bool:
+    keys = ("rollup", "cube", "grouping_sets")
+    return any(map(group.args.get, keys)) or group.find(exp.Rollup, exp.Cube, exp.GroupingSets) is not None
 
 
-def _ordered(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if isinstance(node.this, exp.Order):
-        raise Untranslatable("an order inside an aggregate, which SQLite before 3.44 lacks")
-    return None
-
-
-def _distinct(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if node.args.get("on"):
-        raise Untranslatable("DISTINCT ON, whose rows SQLite would give in another order")
-    return None
+def _has_bracketed(node: exp.Expression) -> bool:
+    return isinstance(node.this, exp.Subquery) or isinstance(node.expression, exp.Subquery)
 
 
 def _join(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -210,12 +199,6 @@ def _hexadecimal(node: exp.Expression, pair: Pair) -> exp.Expression:
     value = unsigned(node.this, pair)
     text = call("PRINTF", exp.Literal.string("%x" if pair.source == "postgres" else "%X"), value)
     return build("CASE WHEN NOT :a IS NULL THEN :t END", a=value, t=text)
-
-
-def _union(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if isinstance(node.this, exp.Subquery) or isinstance(node.expression, exp.Subquery):
-        raise Untranslatable("set operations of queries in parentheses, which SQLite lacks")
-    return None
 
 
 _JSON_TEXT = (
@@ -292,14 +275,19 @@ _RULES: Rules = {
     exp.Subquery: (one_row,),
     exp.JSONArrayAgg: (_lacking("an order inside an aggregate"),),
     exp.WindowSpec: (_lacking("a frame of an interval", lambda n: n.find(exp.Interval)),),
-    exp.Union: (_union,),
-    exp.Except: (_union,),
-    exp.Intersect: (_union,),
+    **dict.fromkeys(
+        (exp.Union, exp.Except, exp.Intersect),
+        (_lacking("set operations of queries in parentheses", _has_bracketed),),
+    ),
     exp.Count: (_lacking("COUNT of distinct rows", lambda n: n.find(exp.Tuple)),),
     exp.Fetch: (fetch_first,),
-    exp.Group: (_group,),
-    exp.GroupConcat: (_ordered,),
-    exp.Distinct: (_distinct,),
+    exp.Group: (_lacking("GROUPING SETS, ROLLUP and CUBE", _has_sets),),
+    exp.GroupConcat: (
+        refused(
+            "an order inside an aggregate, which SQLite before 3.44 lacks", lambda n: isinstance(n.this, exp.Order)
+        ),
+    ),
+    exp.Distinct: (refused("DISTINCT ON, whose rows SQLite would give in another order", lambda n: n.args.get("on")),),
     exp.Join: (_join,),
 }
 

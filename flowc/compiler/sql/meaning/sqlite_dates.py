@@ -23,14 +23,8 @@ from flowc.compiler.sql.meaning.sqlite_casts import canonical
 _DIALECT = "sqlite"
 _TYPE = exp.DataType.Type
 _PARTS = {
-    "YEAR": "%Y",
-    "MONTH": "%m",
-    "DAY": "%d",
-    "HOUR": "%H",
-    "MINUTE": "%M",
-    "DOW": "%w",
-    "DOY": "%j",
-}
+    "YEAR": "%Y", "MONTH": "%m", "DAY": "%d", "HOUR": "%H", "MINUTE": "%M", "DOW": "%w", "DOY": "%j",
+}  # fmt: skip
 
 _FRACTION = "CAST('0' || SUBSTR(:a, 20, 7) AS REAL)"
 

@@ -85,12 +85,9 @@ from_start = refused(
 """For engines that have no others."""
 
 
-def no_limit(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """A split into so many parts at the most; -1 is no limit in Spark."""
-    limit = node.args.get("limit")
-    if limit is not None and integer_value(limit) not in (0, -1):
-        raise Untranslatable("a split into a number of parts")
-    return None
+no_limit = refused(
+    "a split into a number of parts", lambda n: n.args.get("limit") and integer_value(n.args["limit"]) not in (0, -1)
+)
 
 
 def regexp_substr(node: exp.Expression, pair: Pair) -> exp.Expression | None:
