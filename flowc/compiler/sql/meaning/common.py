@@ -187,9 +187,11 @@ def width_bucket(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     )  # fmt: skip
 
 
-def length_of_list(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """DuckDB's len of a list."""
-    return exp.ArraySize(this=node.this.copy()) if isinstance(node.this, exp.Split | exp.Array) else None
+def length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """DuckDB's len of a list, and MySQL's of bytes."""
+    if isinstance(node.this, exp.Split | exp.Array):
+        return exp.ArraySize(this=node.this.copy())
+    return exp.ByteLength(this=node.this.copy()) if pair.source == "mysql" and node.args.get("binary") else None
 
 
 def first_value(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -220,7 +222,7 @@ COMMON: Rules = {
     **DATE_PARTS,
     exp.Anonymous: (named,),
     exp.DecodeCase: (decode,),
-    exp.Length: (length_of_list,),
+    exp.Length: (length,),
     exp.First: (first_value,),
     exp.Last: (first_value,),
     exp.Add: (no_text_number,),

@@ -154,8 +154,7 @@ def _length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return exp.cast(call("cardinality", node.this), "BIGINT")
     if kind in (exp.DataType.Type.VARBINARY, exp.DataType.Type.BINARY):
         return build("(character_length(encode(:a, 'hex')) / 2)", a=node.this)
-    name = "octet_length" if pair.source == "mysql" and node.args.get("binary") else "character_length"
-    return call(name, node.this)
+    return call("character_length", node.this)
 
 
 def _set_operation(node: exp.Expression, pair: Pair) -> exp.Expression | None:

@@ -34,13 +34,6 @@ from flowc.compiler.sql.meaning.texts import contains, ends_with, position
 _DIALECT = "duckdb"
 
 
-def length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Bytes where MySQL counts them."""
-    if pair.source == "mysql" and node.args.get("binary"):
-        return build("OCTET_LENGTH(ENCODE(:a))", _DIALECT, a=node.this)
-    return call("LENGTH", node.this) if node.args.get("binary") else None
-
-
 def varchar_length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """DuckDB ignores the length of a text; a cast elsewhere cuts."""
     to = node.args["to"]
@@ -185,7 +178,7 @@ _RULES: Rules = {
     exp.Div: (divide,),
     exp.Extract: (second,),
     exp.IntDiv: (_bracketed,),
-    exp.Length: (length,),
+    exp.Length: (lambda n, p: call("LENGTH", n.this) if n.args.get("binary") else None,),
     exp.Cast: (varchar_length, decimal_default),
     exp.ArraySize: (array_size,),
     exp.TimeToStr: (date_format,),

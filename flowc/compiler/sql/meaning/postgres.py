@@ -81,11 +81,8 @@ def json_path(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Characters, bytes where MySQL counts them, or elements."""
-    kind = type_of(node.this)
-    if kind in exp.DataType.ARRAY_TYPES:
-        return call("CARDINALITY", node.this)
-    return call("OCTET_LENGTH", node.this) if pair.source == "mysql" and node.args.get("binary") else None
+    """Characters or elements."""
+    return call("CARDINALITY", node.this) if type_of(node.this) in exp.DataType.ARRAY_TYPES else None
 
 
 def negative_place(node: exp.Expression, pair: Pair) -> exp.Expression | None:

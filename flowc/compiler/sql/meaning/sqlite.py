@@ -111,11 +111,7 @@ def _mod(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def _length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if type_of(node.this) in exp.DataType.ARRAY_TYPES:
-        return call("JSON_ARRAY_LENGTH", node.this)
-    if pair.source == "mysql" and node.args.get("binary"):
-        return build("LENGTH(CAST(:a AS BLOB))", _DIALECT, a=node.this)
-    return None
+    return call("JSON_ARRAY_LENGTH", node.this) if type_of(node.this) in exp.DataType.ARRAY_TYPES else None
 
 
 def _array_size(node: exp.Expression, pair: Pair) -> exp.Expression:
