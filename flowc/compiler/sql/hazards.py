@@ -22,9 +22,6 @@ from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Span
 
 MYSQL, ENGINE = "mysql", "datafusion"
-_TITLES = {
-    "postgres": "PostgreSQL", "duckdb": "DuckDB", "sqlite": "SQLite", MYSQL: "MySQL", ENGINE: "flowc's own engine",
-}  # fmt: skip
 Rule = Callable[[exp.Expression, str, str], str | None]
 
 _REAL = (exp.DType.DOUBLE, exp.DType.FLOAT, exp.DType.DECIMAL)
@@ -54,11 +51,12 @@ def report_missing(
     """
     of_dialect, of_engine = _all_of(dialect), known_functions(engine) or frozenset()
     if written and of_dialect is not None and name.lower() not in of_dialect:
-        message = f"{_TITLES.get(dialect, dialect)} has no function `{name}`"
+        title = ENGINES[dialect].title if dialect in ENGINES else dialect
+        message = f"{title} has no function `{name}`"
         reporter.error("unknown-function", message, span, helps=did_you_mean(name, of_dialect))
     elif written and engine == ENGINE and name.lower() not in of_engine:
         helps = did_you_mean(name, of_engine) if of_dialect is None else ()
-        reporter.error("untranslatable-sql", f"flowc's own engine has no `{name}`", span, helps=helps)
+        reporter.error("untranslatable-sql", f"{ENGINES[engine].title} has no `{name}`", span, helps=helps)
     else:
         message = f"`{name}` of {dialect} has no translation to {engine}"
         reporter.error("untranslatable-sql", message, span, helps=_written_in(engine))

@@ -30,6 +30,8 @@ class Engine:
 
     name: str
     """Also that of its dialect for sqlglot."""
+    title: str
+    """What messages call it."""
     undefined: Answer
     """What it makes of a number that is not defined; one that says NULL has no infinity and no NaN."""
     first: Sequence[Rules]

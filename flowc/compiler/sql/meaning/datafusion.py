@@ -367,6 +367,7 @@ _RULES = merged(
 
 ENGINE = Engine(
     name="datafusion",
+    title="flowc's own engine",
     undefined=Answer.FLOAT,
     # A text that is no boolean, which `runtime/enginewords` knows by how it begins; chance keeps it from being computed
     # before it is asked for.

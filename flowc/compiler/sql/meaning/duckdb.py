@@ -198,6 +198,7 @@ _RULES: Rules = {
 
 ENGINE = Engine(
     name="duckdb",
+    title="DuckDB",
     undefined=Answer.FLOAT,
     fails="CASE WHEN {0} THEN ERROR('{1}') ELSE :a END",
     rounds_away=True,

@@ -398,6 +398,7 @@ def _same_names(tree: exp.Expression) -> None:
 
 ENGINE = Engine(
     name=SAID,
+    title="MySQL",
     undefined=Answer.NULL,
     # MySQL has no function for that: a number out of range, which it shows with the words.
     fails="CASE WHEN {0} THEN CHAR_LENGTH(CONCAT('{1}', :a)) + 9223372036854775807 + 1 ELSE :a END",

@@ -224,6 +224,7 @@ _RULES: Rules = {
 
 ENGINE = Engine(
     name="postgres",
+    title="PostgreSQL",
     undefined=Answer.FAILS,
     casts_even=True,
     skips_null=True,

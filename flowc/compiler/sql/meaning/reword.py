@@ -66,8 +66,9 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowanc
     """A copy of the tree with every rule of the engine applied; reports what cannot be kept; raises TooLarge."""
     pair = Pair(parsed.dialect, ENGINES[engine])
     if pair.engine.sources is not None and pair.source not in pair.engine.sources:
-        helps = ["write it in MySQL's SQL and say `dialect: mysql`"]
-        reporter.error("untranslatable-sql", f"SQL of {pair.source} for MySQL", parsed.span(parsed.tree), helps=helps)
+        title = pair.engine.title
+        helps = [f"write it in {title}'s SQL and say `dialect: {engine}`"]
+        reporter.error("untranslatable-sql", f"SQL of {pair.source} for {title}", parsed.span(parsed.tree), helps=helps)
         return parsed.tree
     root = exp.Paren(this=copied(parsed.tree))
     growth = _Growth(_PARTS + _PARTS_PER_NODE * allowance.admit(root), allowance)

@@ -289,6 +289,7 @@ _RULES: Rules = {
 
 ENGINE = Engine(
     name="sqlite",
+    title="SQLite",
     undefined=Answer.NULL,
     fails="CASE WHEN {0} THEN FLOWC_FAIL('{1}', :a) ELSE :a END",
     cuts=True,
