@@ -179,6 +179,7 @@ _RULES: Rules = {
     exp.Extract: (second,),
     exp.IntDiv: (_bracketed,),
     exp.Length: (lambda n, p: call("LENGTH", n.this) if n.args.get("binary") else None,),
+    exp.ByteLength: (template("OCTET_LENGTH(ENCODE(:this))", _DIALECT),),
     exp.Cast: (varchar_length, decimal_default),
     exp.ArraySize: (array_size,),
     exp.TimeToStr: (date_format,),
