@@ -1,4 +1,5 @@
 -- taken: queries of all shapes
+SELECT @@q.area AS centre FROM (SELECT CAST('((0,0),(2,2))' AS box) AS area) q;
 SELECT status <> ALL (ARRAY['paid', 'open']) AS a, amount > ALL ('{1,2}'::numeric[]) AS b FROM orders;
 SELECT now() - placed_at > interval '30 days' AS old, extract(hour FROM now() - placed_at) AS h FROM orders;
 SELECT 1 AS one;

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from flowc.compiler.dialects import datafusion_sqlglot
 from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.meaning import common
+from flowc.compiler.sql.meaning import reword
 from flowc.compiler.sql.sqltext import parse_query
 from flowc.compiler.sql.translate import translate
 from flowc.diagnostics import Reporter
@@ -69,7 +69,7 @@ def test_a_bug_in_a_rule_is_no_refusal(monkeypatch: pytest.MonkeyPatch):
     def rule(node: exp.Expression, pair: object) -> None:
         raise KeyError("planted")
 
-    monkeypatch.setitem(common.COMMON, exp.Sum, (rule,))
+    monkeypatch.setitem(reword._TABLES, "postgres", ({exp.Sum: (rule,)},))
     with pytest.raises(KeyError, match="planted"):
         translated("SELECT sum(id) FROM orders", "duckdb", "postgres")
 

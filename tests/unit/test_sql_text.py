@@ -119,6 +119,38 @@ def test_a_function_that_there_is_not_is_told_from_one_that_the_engine_has_not(
     assert [(d.message, "".join(d.helps)) for d in reporter.found] == [said]
 
 
+@pytest.mark.parametrize("engine", ["datafusion", "duckdb", "mysql", "sqlite"])
+@pytest.mark.parametrize("own", ["regclass", "regtype", "mood"])
+def test_a_cast_to_a_type_that_one_database_alone_has_is_refused(engine: str, own: str):
+    tree, _, _ = parsed(f"SELECT CAST('t' AS {own}) AS x FROM t", dialect="postgres")
+    assert tree is not None
+    reporter = Reporter()
+    assert translate(tree, engine, reporter) is None
+    assert reporter.found[0].message == f"a cast to `{own}` (from postgres to {engine})"
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["to_timestamp(a)", "to_timestamp(a, '%d/%m/%Y')", "to_date(a)", "to_date(a, '%d/%m/%Y')", "to_char(a, b)",
+     "regexp_like(a, 'x', 'i')", "uuid()"],
+)  # fmt: skip
+def test_words_of_flowcs_engine_stay_as_they_are_beside_json(call: str):
+    tree, _, _ = parsed(f"SELECT json_build_object('x', {call}) AS x FROM t", dialect="datafusion")
+    assert tree is not None
+    assert call in str(translate(tree, "datafusion", Reporter()))
+
+
+@pytest.mark.parametrize(
+    ("engine", "written"),
+    [("duckdb", "STRFTIME(a, '%d/%m/%Y')"), ("postgres", "TO_CHAR(a, 'DD/MM/YYYY')"),
+     ("sqlite", "STRFTIME('%d/%m/%Y', a)")],
+)  # fmt: skip
+def test_formats_of_flowcs_engine_are_those_of_strftime(engine: str, written: str):
+    tree, _, _ = parsed("SELECT to_char(a, '%d/%m/%Y') AS x FROM t", dialect="datafusion")
+    assert tree is not None
+    assert written in str(translate(tree, engine, Reporter()))
+
+
 def test_messages_have_no_terminal_codes_and_show_no_classes():
     for text in ("SELECT (((", "SELECT count( FROM t", "SELECT CAST(a AS FROM t", "WITH a AS (SELECT 1), SELECT 2"):
         for diagnostic in parsed(text)[2]:

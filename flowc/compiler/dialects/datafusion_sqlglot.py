@@ -7,7 +7,6 @@ in no other.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,12 +14,6 @@ from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
 
 Render = Callable[[Any, Any], str]
-
-_CHRONO = {"%f": "%6f", "%L": "%3f"}
-"""strftime's fraction of a second, in the words of Rust's chrono."""
-
-_EPOCH = "date_part('epoch', {})"
-_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}
 
 
 def _renamed(name: str) -> Render:
@@ -41,18 +34,9 @@ def _missing(what: str) -> Render:
     return render
 
 
-def _format(self: Any, node: exp.Expression) -> str:
-    """A strftime format, as sqlglot keeps it, in chrono's words."""
-    template = node.args.get("format")
-    if not isinstance(template, exp.Literal):
-        self.unsupported("the format must be a literal")
-        return "''"
-    text = re.sub(r"%[fL]", lambda m: _CHRONO[m[0]], template.name)
-    return str(self.sql(exp.Literal.string(text)))
-
-
-def _part(part: str) -> Render:
-    return lambda self, e: str(self.func("date_part", exp.Literal.string(part), e.this))
+def _with(name: str, part: str) -> Render:
+    """A function of a value and of what its author wrote for one more part, which no other dialect's words are."""
+    return lambda self, e: str(self.func(name, e.this, e.args.get(part)))
 
 
 def _cast(self: Any, node: exp.Cast) -> str:
@@ -60,36 +44,6 @@ def _cast(self: Any, node: exp.Cast) -> str:
     if node.to.this is not exp.DataType.Type.TIME:
         return str(self.cast_sql(node))
     return f"arrow_cast({self.sql(node, 'this')}, 'Time64(Microsecond)')"
-
-
-def _date_diff(self: Any, node: exp.Expression) -> str:
-    """The number of boundaries of a unit between two times."""
-    unit = (node.text("unit") or "DAY").upper()
-    late, early = self.sql(node, "this"), self.sql(node, "expression")
-    if unit == "DAY":
-        return f"(CAST(CAST({late} AS DATE) AS INT) - CAST(CAST({early} AS DATE) AS INT))"
-    if unit in ("MONTH", "QUARTER", "YEAR"):
-        size = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}[unit]
-        months = [f"(date_part('year', {t}) * 12 + date_part('month', {t}) - 1)" for t in (late, early)]
-        return f"({months[0]} / {size} - {months[1]} / {size})"
-    if unit in _SECONDS:
-        ticks = [f"CAST(floor({_EPOCH.format(t)} / {_SECONDS[unit]}) AS BIGINT)" for t in (late, early)]
-        return f"({ticks[0]} - {ticks[1]})"
-    self.unsupported(f"DataFusion has no difference in units of {unit.lower()}")
-    return ""
-
-
-def _regexp_extract(self: Any, node: exp.RegexpExtract) -> str:
-    if node.args.get("position") or node.args.get("occurrence"):
-        self.unsupported("DataFusion's regexp_match starts at the first match")
-    group, pattern = node.args.get("group"), node.expression
-    wanted = int(group.name) if isinstance(group, exp.Literal) and group.is_int else 0 if group is None else -1
-    if wanted < 0 or not isinstance(pattern, exp.Literal):
-        self.unsupported("the pattern and the group must be literals")
-        return ""
-    if wanted == 0:
-        pattern = exp.Literal.string(f"({pattern.name})")
-    return f"(regexp_match({self.sql(node, 'this')}, {self.sql(pattern)}))[{max(wanted, 1)}]"
 
 
 def _regexp_replace(self: Any, node: exp.RegexpReplace) -> str:
@@ -103,112 +57,41 @@ def _regexp_replace(self: Any, node: exp.RegexpReplace) -> str:
     return str(self.func("regexp_replace", node.this, node.expression, replacement, *extra))
 
 
-def _regexp_like(self: Any, node: exp.RegexpLike) -> str:
-    flag = node.args.get("flag")
-    return str(self.func("regexp_like", node.this, node.expression, flag))
-
-
-def _extreme(direction: str) -> Render:
-    def render(self: Any, node: exp.Expression) -> str:
-        value, key = self.sql(node, "this"), self.sql(node, "expression")
-        return f"first_value({value} ORDER BY {key} {direction} NULLS LAST)"
-
-    return render
-
-
 def _str_position(self: Any, node: exp.StrPosition) -> str:
     if node.args.get("position") or node.args.get("occurrence"):
         self.unsupported("DataFusion's strpos starts at the first character")
     return str(self.func("strpos", node.this, node.args.get("substr")))
 
 
-def _unix_to_time(self: Any, node: exp.UnixToTime) -> str:
-    scale = node.text("scale")
-    names = {"": "to_timestamp_seconds", "0": "to_timestamp_seconds", "3": "to_timestamp_millis",
-             "6": "to_timestamp_micros"}  # fmt: skip
-    if scale not in names:
-        self.unsupported(f"DataFusion has no times of scale {scale}")
-    return str(self.func(names.get(scale, "to_timestamp"), node.this))
-
-
-def _group_concat(self: Any, node: exp.GroupConcat) -> str:
-    separator = self.sql(node, "separator") or "','"
-    value, order = node.this, ""
-    if isinstance(value, exp.Order):
-        order = f" ORDER BY {self.expressions(value, flat=True)}"
-        value = value.this
-    return f"string_agg({self.sql(value)}, {separator}{order})"
-
-
-_JSON = _missing("JSON functions")
+_JSON = (
+    exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract, exp.JSONBExtractScalar, exp.JSONArrayAgg,
+    exp.JSONObjectAgg, exp.ParseJSON,
+)  # fmt: skip
 
 _TRANSFORMS: Mapping[type[exp.Expression], Render] = {
     exp.AnyValue: _renamed("first_value"),
-    exp.ApproxDistinct: lambda self, e: str(self.func("approx_distinct", e.this)),
-    exp.ArgMax: _extreme("DESC"),
-    exp.ArgMin: _extreme("ASC"),
     exp.Array: lambda self, e: f"[{self.expressions(e, flat=True)}]",
     exp.ArrayConcat: _renamed("array_concat"),
     exp.ArrayContains: lambda self, e: str(self.func("array_has", e.this, e.expression)),
-    exp.ArrayDistinct: lambda self, e: str(self.func("array_distinct", e.this)),
-    exp.ArraySize: lambda self, e: str(self.func("cardinality", e.this)),
-    exp.ArrayToString: lambda self, e: str(self.func("array_to_string", e.this, e.expression, e.args.get("null"))),
     exp.CountIf: lambda self, e: f"count(*) FILTER (WHERE {self.sql(e, 'this')})",
     exp.DateBin: lambda self, e: str(self.func("date_bin", e.this, e.expression, e.args.get("origin"))),
-    exp.DateDiff: _date_diff,
-    exp.TsOrDsDiff: _date_diff,
-    exp.DatetimeDiff: _date_diff,
-    exp.TimestampDiff: _date_diff,
-    exp.Day: _part("day"),
-    exp.DayOfMonth: _part("day"),
-    exp.DayOfYear: _part("doy"),
-    exp.Hour: _part("hour"),
-    exp.Minute: _part("minute"),
-    exp.Month: _part("month"),
-    exp.Quarter: _part("quarter"),
-    exp.Second: _part("second"),
-    exp.Week: _part("week"),
-    exp.WeekOfYear: _part("week"),
-    exp.Year: _part("year"),
-    exp.DayOfWeek: lambda self, e: f"(date_part('dow', {self.sql(e, 'this')}) + 1)",
-    exp.DayOfWeekIso: lambda self, e: f"((date_part('dow', {self.sql(e, 'this')}) + 6) % 7 + 1)",
+    exp.Second: lambda self, e: str(self.func("date_part", exp.Literal.string("second"), e.this)),
     exp.Cast: _cast,
     exp.Extract: lambda self, e: f"date_part('{e.name.lower()}', {self.sql(e, 'expression')})",
-    exp.GroupConcat: _group_concat,
-    exp.IntDiv: _missing("division of integers by `DIV`"),
-    exp.JSONExtract: _JSON,
-    exp.JSONExtractScalar: _JSON,
-    exp.JSONBExtract: _JSON,
-    exp.JSONBExtractScalar: _JSON,
-    exp.JSONArrayAgg: _JSON,
-    exp.JSONObjectAgg: _JSON,
-    exp.ParseJSON: _JSON,
+    **dict.fromkeys(_JSON, _missing("JSON functions")),
     exp.Length: lambda self, e: str(self.func("character_length", e.this)),
-    exp.LogicalAnd: lambda self, e: str(self.func("bool_and", e.this)),
-    exp.LogicalOr: lambda self, e: str(self.func("bool_or", e.this)),
     exp.Pivot: _missing("PIVOT"),
-    exp.Rand: lambda self, e: str(self.func("random")),
-    exp.RegexpExtract: _regexp_extract,
-    exp.RegexpLike: _regexp_like,
+    exp.RegexpLike: lambda self, e: str(self.func("regexp_like", e.this, e.expression, e.args.get("flag"))),
     exp.RegexpILike: lambda self, e: str(self.func("regexp_like", e.this, e.expression, exp.Literal.string("i"))),
     exp.RegexpReplace: _regexp_replace,
     exp.Round: lambda self, e: str(self.func("round", e.this, e.args.get("decimals"))),
-    exp.SHA2: lambda self, e: f"encode(sha{e.text('length') or '256'}({self.sql(e, 'this')}), 'hex')",
     exp.ArraySort: lambda self, e: str(self.func("array_sort", e.this)),
-    exp.Split: lambda self, e: str(self.func("string_to_array", e.this, e.expression)),
+    exp.StrToDate: _with("to_date", "format"),
+    exp.StrToTime: _with("to_timestamp", "format"),
+    exp.TimeToStr: _with("to_char", "format"),
     exp.StrPosition: _str_position,
-    exp.StrToDate: lambda self, e: f"to_date({self.sql(e, 'this')}, {_format(self, e)})",
-    exp.StrToTime: lambda self, e: f"to_timestamp_micros({self.sql(e, 'this')}, {_format(self, e)})",
-    exp.StrToUnix: lambda self, e: f"to_unixtime({self.sql(e, 'this')}, {_format(self, e)})",
-    exp.TimeToStr: lambda self, e: f"to_char({self.sql(e, 'this')}, {_format(self, e)})",
-    exp.TimeToUnix: lambda self, e: f"CAST({_EPOCH.format(self.sql(e, 'this'))} AS BIGINT)",
-    exp.ToChar: _missing("to_char of this format"),
     exp.TryCast: lambda self, e: f"TRY_CAST({self.sql(e, 'this')} AS {self.sql(e, 'to')})",
-    exp.Unicode: lambda self, e: str(self.func("ascii", e.this)),
-    exp.UnixToTime: _unix_to_time,
     exp.Uuid: lambda self, e: str(self.func("uuid")),
-    exp.Variance: lambda self, e: str(self.func("var_samp", e.this)),
-    exp.VariancePop: lambda self, e: str(self.func("var_pop", e.this)),
     exp.Xor: lambda self, e: f"({self.sql(e, 'this')} <> {self.sql(e, 'expression')})",
 }
 
@@ -288,6 +171,8 @@ class DataFusion(Postgres):  # type: ignore[misc]
     """The dialect. Division, order of NULLs and array positions are PostgreSQL's."""
 
     NORMALIZE_FUNCTIONS = "lower"
+    TIME_MAPPING: Mapping[str, str] = {}
+    """Its formats are strftime's, as in the tree."""
 
     def generator(self, **options: Any) -> Any:
         """PostgreSQL's generator with other handlers.

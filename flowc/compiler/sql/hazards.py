@@ -15,28 +15,14 @@ from sqlglot.dialects.dialect import Dialect
 from flowc.compiler.sql.binding.catalog import postgres
 from flowc.compiler.sql.binding.mysqlcatalog import mysql
 from flowc.compiler.sql.meaning.core import OURS
+from flowc.compiler.sql.meaning.engines import ENGINES
 from flowc.compiler.sql.meaning.functions import known_functions
-from flowc.compiler.sql.meaning.mysql import unknown_in_mysql
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Span
 
 MYSQL, ENGINE = "mysql", "datafusion"
-_TITLES = {
-    "postgres": "PostgreSQL", "duckdb": "DuckDB", "sqlite": "SQLite", MYSQL: "MySQL", ENGINE: "flowc's own engine",
-}  # fmt: skip
 Rule = Callable[[exp.Expression, str, str], str | None]
-
-_PORTABLE: Mapping[str, frozenset[str]] = {
-    "postgres": frozenset(("sign", "trunc", "ltrim", "rtrim", "btrim", "degrees", "radians", "sin", "cos", "tan",
-                           "asin", "acos", "atan", "atan2", "every", "ascii", "chr", "replace")),
-    "duckdb": frozenset(("sign", "trunc", "ltrim", "rtrim", "degrees", "radians", "sin", "cos", "tan", "asin", "acos",
-                         "atan", "atan2", "ascii", "chr", "replace")),
-    "datafusion": frozenset(("sign", "trunc", "ltrim", "rtrim", "btrim", "degrees", "radians", "sin", "cos", "tan",
-                             "asin", "acos", "atan", "atan2", "ascii", "chr", "replace")),
-    "sqlite": frozenset(("sign", "trunc", "ltrim", "rtrim", "replace")),
-}  # fmt: skip
-"""Functions that sqlglot does not model and that mean the same wherever they are."""
 
 _REAL = (exp.DType.DOUBLE, exp.DType.FLOAT, exp.DType.DECIMAL)
 _INTEGER = (exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT, exp.DType.INT128)
@@ -44,11 +30,12 @@ _INTEGER = (exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGI
 
 def report_hazards(parsed: SqlTree, engine: str, reporter: Reporter) -> None:
     """Reports every construct whose translation to `engine` is not known to mean the same."""
+    doubts = ENGINES[engine].doubt
     for node in parsed.tree.walk():
         rule = RULES.get(type(node))
         reason = rule(node, parsed.dialect, engine) if rule else None
-        if engine == MYSQL and not reason and (unknown := unknown_in_mysql(node)):
-            reason = f"{unknown} of {parsed.dialect} is not known to mean the same in {engine}"
+        if not reason and (doubt := doubts(node)):
+            reason = f"{doubt} of {parsed.dialect} is not known to mean the same in {engine}"
         if reason and rule is _unknown_function:
             report_missing(str(node.this), parsed.dialect, engine, parsed.span(node), reporter)
         elif reason:
@@ -64,11 +51,12 @@ def report_missing(
     """
     of_dialect, of_engine = _all_of(dialect), known_functions(engine) or frozenset()
     if written and of_dialect is not None and name.lower() not in of_dialect:
-        message = f"{_TITLES.get(dialect, dialect)} has no function `{name}`"
+        title = ENGINES[dialect].title if dialect in ENGINES else dialect
+        message = f"{title} has no function `{name}`"
         reporter.error("unknown-function", message, span, helps=did_you_mean(name, of_dialect))
     elif written and engine == ENGINE and name.lower() not in of_engine:
         helps = did_you_mean(name, of_engine) if of_dialect is None else ()
-        reporter.error("untranslatable-sql", f"flowc's own engine has no `{name}`", span, helps=helps)
+        reporter.error("untranslatable-sql", f"{ENGINES[engine].title} has no `{name}`", span, helps=helps)
     else:
         message = f"`{name}` of {dialect} has no translation to {engine}"
         reporter.error("untranslatable-sql", message, span, helps=_written_in(engine))
@@ -90,7 +78,7 @@ def _written_in(engine: str) -> tuple[str, ...]:
 
 def _unknown_function(node: exp.Expression, dialect: str, engine: str) -> str | None:
     name = str(node.this).lower()
-    if node.meta.get(OURS) or name in _PORTABLE.get(engine, ()) or _beyond(name, dialect, engine):
+    if node.meta.get(OURS) or name in ENGINES[engine].portable or _beyond(name, dialect, engine):
         return None
     return f"`{name}` of {dialect} has no translation to {engine}"
 

@@ -16,7 +16,6 @@ from flowc.compiler.dialects.datafusion_sqlglot import DataFusion
 from flowc.compiler.sql.allowance import Allowance, TooLarge, Unwritten
 from flowc.compiler.sql.arguments import report_arguments
 from flowc.compiler.sql.hazards import report_hazards, report_missing
-from flowc.compiler.sql.meaning.datafusion_constants import hide_constants
 from flowc.compiler.sql.meaning.datafusion_joins import with_conditions
 from flowc.compiler.sql.meaning.datafusion_json import is_json, numbered, with_json
 from flowc.compiler.sql.meaning.functions import missing_functions, names_of_relations
@@ -68,8 +67,6 @@ def translate_expression(
     report_misread(parsed, reporter)
     try:
         tree = reword(parsed, engine, reporter, allowance)
-        if engine == DATAFUSION:
-            hide_constants(tree)
         report_hazards(SqlTree(tree, parsed.text, parsed.dialect), engine, reporter)
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", parsed.span(parsed.tree))

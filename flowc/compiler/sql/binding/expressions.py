@@ -366,8 +366,8 @@ def _exists(self: Expressions, node: exp.Expression, frame: Frame) -> Type:
 
 
 def _search(self: Expressions, node: exp.Expression, frame: Frame) -> Type:
-    """`a @@ b`."""
-    given = self.given([*node.expressions, node.this], frame)
+    """`a @@ b`; of `@@ a`, only what is in it is judged."""
+    given = self.given([part for part in (*node.expressions, node.this) if part is not None], frame)
     return operate(self.judge, self.catalog, node, "@@", given) if len(given) == 2 else None
 
 

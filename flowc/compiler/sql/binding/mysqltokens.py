@@ -49,7 +49,6 @@ _VALUES = frozenset(
         " true false null default values",
     )
 )
-_UNIT = re.compile(r"[a-z_]+", re.I)
 
 
 def check_words(judge: Judge, parsed: SqlTree) -> None:

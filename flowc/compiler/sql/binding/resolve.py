@@ -17,7 +17,6 @@ Type = str | None
 _COMPATIBLE = frozenset(
     ("anycompatible", "anycompatiblearray", "anycompatiblenonarray", "anycompatiblerange", "anycompatiblemultirange")
 )
-_ELEMENTS = frozenset(("anyelement", "anynonarray", "anyenum"))
 _RANGES = {
     "int4": "int4range", "int8": "int8range", "numeric": "numrange", "timestamp": "tsrange",
     "timestamptz": "tstzrange", "date": "daterange",

@@ -21,8 +21,6 @@ _DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 def named_part(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """The name of a day or month, short in Snowflake."""
-    if pair.engine == "duckdb" and not node.args.get("abbreviated"):
-        return None
     mark = "a" if isinstance(node, exp.Dayname) else "b"
     mark = mark if node.args.get("abbreviated") else mark.upper()
     return ours(exp.TimeToStr(this=node.this.copy(), format=exp.Literal.string(f"%{mark}")))
@@ -30,28 +28,28 @@ def named_part(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def next_day(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """The next of a day of the week after a date."""
+    return build(f"(:a + {days_to_next(node)})", a=exp.cast(node.this.copy(), "DATE"))
+
+
+def days_to_next(node: exp.Expression) -> str:
+    """How many days there are from a date, `:a`, to its NEXT_DAY."""
     day = (text_value(node.expression) or "").upper()[:2]
     if day not in _DAYS:
         raise Untranslatable("NEXT_DAY of a day that is not a literal")
-    places = f"(({_DAYS.index(day) + 1} - EXTRACT(ISODOW FROM :a) + 6) % 7 + 1)"
-    value = exp.cast(node.this.copy(), "DATE")
-    if pair.engine == "datafusion":
-        return build(f"CAST(CAST(:a AS INT) + CAST({places} AS INT) AS DATE)", a=value)
-    return build(
-        f"(:a + CAST({places.replace('EXTRACT(ISODOW FROM :a)', 'CAST(EXTRACT(ISODOW FROM :a) AS INT)')} AS INT))",
-        a=value,
-    )
+    return f"CAST((({_DAYS.index(day) + 1} - CAST(EXTRACT(ISODOW FROM :a) AS INT) + 6) % 7 + 1) AS INT)"
 
 
 def time_slice(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Snowflake's TIME_SLICE, for units whose length does not change."""
+    return build(f"date_bin({slice_width(node)}, :a, TIMESTAMP '1970-01-01 00:00:00')", a=node.this)
+
+
+def slice_width(node: exp.Expression) -> str:
+    """The interval of a TIME_SLICE."""
     unit, count = unit_of(node), integer_value(node.expression)
     if unit not in ("SECOND", "MINUTE", "HOUR") or count is None or node.args.get("kind"):
         raise Untranslatable(f"TIME_SLICE of {unit}")
-    name = "time_bucket" if pair.engine == "duckdb" else "date_bin"
-    width = f"INTERVAL '{count} {unit.lower()}'"
-    origin = "" if pair.engine == "duckdb" else ", TIMESTAMP '1970-01-01 00:00:00'"
-    return build(f"{name}({width}, :a{origin})", "duckdb" if pair.engine == "duckdb" else "postgres", a=node.this)
+    return f"INTERVAL '{count} {unit.lower()}'"
 
 
 def plain_date(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -94,8 +92,6 @@ def zone_of_spark(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def convert_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A naive timestamp of one zone as one of another."""
-    if pair.engine == "sqlite":
-        return None
     source, target, value = node.args.get("source_tz"), node.args["target_tz"], node.args["timestamp"]
     if source is None:
         raise Untranslatable("CONVERT_TIMEZONE without the zone it comes from")
@@ -111,26 +107,16 @@ def to_number(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if not 0 <= scale <= precision:
         raise Untranslatable(f"a number of {precision} digits, {scale} of them behind the point")
     kind = exp.DataType.build(f"DECIMAL({precision}, {scale})", dialect="postgres")
-    if node.args.get("safe"):
-        return exp.TryCast(this=node.this.copy(), to=kind)
-    wide = (
-        exp.cast(node.this.copy(), f"DECIMAL(38, {min(scale + 6, 30)})")
-        if pair.engine == "datafusion"
-        else node.this.copy()
-    )
-    value = exp.Round(this=wide, decimals=exp.Literal.number(scale)) if pair.engine == "datafusion" else wide
-    return exp.cast(value, kind)
+    return (exp.TryCast if node.args.get("safe") else exp.Cast)(this=node.this.copy(), to=kind)
 
 
-def to_char(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+def to_char(node: exp.Expression, pair: Pair) -> exp.Expression:
     """TO_CHAR and TO_VARCHAR: without a format a cast, with one the text of a date."""
     if node.args.get("format") is None:
         return exp.cast(node.this.copy(), "TEXT")
     if type_of(node.this) in exp.DataType.TEMPORAL_TYPES:
         return exp.TimeToStr(this=node.this.copy(), format=node.args["format"].copy())
-    if pair.engine != "postgres" or pair.source != "postgres":
-        raise Untranslatable("TO_CHAR of what is not known to be a date or timestamp")
-    return None
+    raise Untranslatable("TO_CHAR of what is not known to be a date or timestamp")
 
 
 CALENDAR: Rules = {

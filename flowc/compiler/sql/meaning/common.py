@@ -12,16 +12,16 @@ from flowc.compiler.sql.meaning.core import (
     build,
     call,
     integer_value,
-    is_integer,
     text_value,
     type_of,
+    with_part,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
 from flowc.compiler.sql.meaning.dateparts import DATE_PARTS
 from flowc.compiler.sql.meaning.named import named
 
 _CUTS = ("spark", "databricks", "sqlite", "datafusion")
-"""Dialects whose cast of a fraction to an integer cuts; the others round."""
+"""Dialects of authors whose cast of a fraction to an integer cuts; the others round."""
 
 
 def window(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -30,24 +30,17 @@ def window(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     name = function.name.upper() if isinstance(function, exp.Anonymous) else ""
     if name == "RATIO_TO_REPORT":
         value = function.expressions[0]
-        return build("(:a * 1.0) / :b", a=value, b=_with(node, "this", exp.Sum(this=value.copy())))
+        return build("(:a * 1.0) / :b", a=value, b=with_part(node, this=exp.Sum(this=value.copy())))
     if name == "CONDITIONAL_TRUE_EVENT":
-        return _with(node, "this", build("SUM(CASE WHEN :a THEN 1 ELSE 0 END)", a=function.expressions[0]))
+        return with_part(node, this=build("SUM(CASE WHEN :a THEN 1 ELSE 0 END)", a=function.expressions[0]))
     inner = function.this if isinstance(function, exp.IgnoreNulls | exp.RespectNulls) else function
     places = isinstance(inner, exp.LastValue | exp.FirstValue | exp.NthValue)
     if pair.source == "snowflake" and places and not node.args.get("spec"):
-        return _with(node, "spec", exp.WindowSpec(kind="ROWS", **_WHOLE))
+        return with_part(node, spec=exp.WindowSpec(kind="ROWS", **_WHOLE))
     return None
 
 
 _WHOLE = {"start": "UNBOUNDED", "start_side": "PRECEDING", "end": "UNBOUNDED", "end_side": "FOLLOWING"}
-
-
-def _with(node: exp.Expression, part: str, value: exp.Expression) -> exp.Expression:
-    """A copy of the node with another part."""
-    new = node.copy()
-    new.set(part, value)
-    return new
 
 
 def sum_of_condition(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -66,17 +59,13 @@ def substring(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if value is None or value > 0:
         return None
     if pair.source in ("postgres", "datafusion"):
-        return _before_start(node, value) if pair.engine in _FROM_END else None
+        return _before_start(node, value) if pair.engine.from_end else None
     if value == 0:
         return _from_zero(node, pair)
-    if pair.engine in _FROM_END:
+    if pair.engine.from_end:
         return None
     begin = build("LENGTH(:a) + 1 - :n", a=text, n=-value)
     return exp.Substring(this=text, start=begin, length=node.args.get("length"))
-
-
-_FROM_END = ("duckdb", "sqlite")
-"""Engines that count a negative position from the end."""
 
 
 def _before_start(node: exp.Expression, start: int) -> exp.Expression:
@@ -105,24 +94,19 @@ def _first_group(pattern: exp.Expression) -> exp.Expression:
 def greatest(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """NULL makes the result NULL in some dialects and is skipped in others."""
     arguments = [node.this, *node.expressions]
-    skips = node.args.get("ignore_nulls")
-    if pair.engine == "sqlite":
-        name = "MAX" if isinstance(node, exp.Greatest) else "MIN"
-        if not skips or len(arguments) < 2:
-            return call(name, *arguments)
-        if len(arguments) > _ROTATED:
-            raise Untranslatable(f"`{node.key}` of more than {_ROTATED} values")
-        rotated = [arguments[i:] + arguments[:i] for i in range(len(arguments))]
-        return call(name, *[exp.Coalesce(this=r[0].copy(), expressions=[a.copy() for a in r[1:]]) for r in rotated])
-    if skips or pair.engine not in ("postgres", "datafusion"):
+    if node.args.get("ignore_nulls") or not pair.engine.skips_null:
         return None
     nulls = exp.or_(*[exp.Is(this=a.copy(), expression=exp.null()) for a in arguments])
     bare = type(node)(this=node.this.copy(), expressions=[a.copy() for a in node.expressions], ignore_nulls=True)
     return exp.Case(ifs=[exp.If(this=nulls, true=exp.null())], default=bare)
 
 
-_ROTATED = 40
-"""Each value is written once for each of them, and SQLite gives a function few more arguments."""
+def cast_to_own_type(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Types that its author's database alone has, such as `regclass`; SQLite takes any name for one of numbers."""
+    to = node.args["to"]
+    if not isinstance(to.this, exp.DataType.Type) or to.this is exp.DataType.Type.USERDEFINED:
+        raise Untranslatable(f"a cast to `{to.sql(pair.source).lower()}`")
+    return None
 
 
 def cast_to_integer(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -130,8 +114,8 @@ def cast_to_integer(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     to, value = node.args["to"], node.this
     if not isinstance(to, exp.DataType) or to.this not in INTEGERS:
         return None
-    whole = _as_cut_or_rounded(value, pair) if (pair.source in _CUTS) != (pair.engine in _CUTS) else _half(value, pair)
-    return None if whole is None else _with(node, "this", whole)
+    whole = _as_cut_or_rounded(value, pair) if (pair.source in _CUTS) != pair.engine.cuts else _half(value, pair)
+    return None if whole is None else with_part(node, this=whole)
 
 
 def _as_cut_or_rounded(value: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -139,7 +123,7 @@ def _as_cut_or_rounded(value: exp.Expression, pair: Pair) -> exp.Expression | No
     number = number_of(value)
     if number is Number.INTEGER or (number is None and type_of(value) is not None):
         return None
-    if number in (None, Number.FRACTION) and pair.source in EXACT and pair.engine == "datafusion":
+    if number in (None, Number.FRACTION) and pair.source in EXACT and pair.engine.exact:
         return None if isinstance(value.unnest(), _WITHOUT_PLACES) else call("flowc_whole", value)
     if number is None:
         return None
@@ -159,34 +143,21 @@ _HALF_TO_EVEN = "CASE WHEN ABS(:x - TRUNC(:x)) = 0.5 THEN ROUND(:x / 2) * 2 ELSE
 
 def round_float(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A half of a float goes to the even number where the author's dialect rounds it so."""
-    even, away = pair.source in ("postgres", "mysql"), pair.engine in ("duckdb", "datafusion", "sqlite")
-    if not even or not away or node.args.get("decimals"):
+    even = pair.source in ("postgres", "mysql")
+    if not even or not pair.engine.rounds_away or node.args.get("decimals"):
         return None
     number = number_of(node.this)
-    if number in (None, Number.FRACTION) and pair.source in EXACT and pair.engine == "datafusion":
+    if number in (None, Number.FRACTION) and pair.source in EXACT and pair.engine.exact:
         return call("flowc_round", node.this)
     return build(_HALF_TO_EVEN, x=node.this) if number is Number.FLOAT else None
 
 
 def _half(value: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Between two engines that round: a half of a float goes to the even number or away from zero."""
-    away, even = pair.source in ("bigquery", "snowflake", "mysql"), pair.engine in ("postgres", "duckdb")
-    if not away or not even or type_of(value) not in exp.DataType.FLOAT_TYPES:
+    away = pair.source in ("bigquery", "snowflake", "mysql")
+    if not away or not pair.engine.casts_even or type_of(value) not in exp.DataType.FLOAT_TYPES:
         return None
     return build("SIGN(:x) * FLOOR(ABS(:x) + 0.5)", x=value)
-
-
-def divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Integers divide to an integer in some dialects."""
-    if not node.args.get("typed") or pair.engine != "duckdb":
-        return None
-    if is_integer(node.left) and is_integer(node.right):
-        return exp.IntDiv(this=node.left.copy(), expression=node.right.copy())
-    if type_of(node.left) is None or type_of(node.right) is None:
-        raise Untranslatable(
-            "a division of values whose types are not known: cast them to say whether they are integers"
-        )
-    return None
 
 
 def straight_join(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -209,8 +180,6 @@ def rollup(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def width_bucket(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """The number of the bucket of equal widths."""
-    if pair.engine == "postgres":
-        return None
     x, low, high, count = node.this, node.args["min_value"], node.args["max_value"], node.args["num_buckets"]
     return build(
         "CASE WHEN :x < :low THEN 0 WHEN :x >= :high THEN :n + 1 ELSE CAST(FLOOR((:x - :low) * :n / (:high - :low)) AS INT) + 1 END",  # noqa: E501
@@ -218,9 +187,11 @@ def width_bucket(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     )  # fmt: skip
 
 
-def length_of_list(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """DuckDB's len of a list."""
-    return exp.ArraySize(this=node.this.copy()) if isinstance(node.this, exp.Split | exp.Array) else None
+def length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """DuckDB's len of a list, and MySQL's of bytes."""
+    if isinstance(node.this, exp.Split | exp.Array):
+        return exp.ArraySize(this=node.this.copy())
+    return exp.ByteLength(this=node.this.copy()) if pair.source == "mysql" and node.args.get("binary") else None
 
 
 def first_value(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -251,7 +222,7 @@ COMMON: Rules = {
     **DATE_PARTS,
     exp.Anonymous: (named,),
     exp.DecodeCase: (decode,),
-    exp.Length: (length_of_list,),
+    exp.Length: (length,),
     exp.First: (first_value,),
     exp.Last: (first_value,),
     exp.Add: (no_text_number,),
@@ -262,10 +233,8 @@ COMMON: Rules = {
     exp.Substring: (substring,),
     exp.Greatest: (greatest,),
     exp.Least: (greatest,),
-    exp.Cast: (cast_to_integer,),
-    exp.TryCast: (cast_to_integer,),
+    **dict.fromkeys((exp.Cast, exp.TryCast), (cast_to_own_type, cast_to_integer)),
     exp.Round: (round_float,),
-    exp.Div: (divide,),
     exp.Join: (straight_join,),
     exp.Group: (rollup,),
     exp.WidthBucket: (width_bucket,),

@@ -6,8 +6,9 @@ up, and what a rewrite returns is not visited again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from functools import lru_cache
 
 import sqlglot
@@ -15,12 +16,68 @@ from sqlglot import exp
 from sqlglot.expressions import DataType as SqlType
 
 
+class Answer(Enum):
+    """What a dialect, or an engine, makes of a number that is not defined."""
+
+    FAILS = "an error"
+    NULL = "NULL"
+    FLOAT = "an infinity or NaN"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """What an engine has and lacks: all that rules ask of it which other engines share."""
+
+    name: str
+    """Also that of its dialect for sqlglot."""
+    title: str
+    """What messages call it."""
+    undefined: Answer
+    """What it makes of a number that is not defined; one that says NULL has no infinity and no NaN."""
+    first: Sequence[Rules]
+    """What it needs to know of the author's own words, before any of them is reworded."""
+    rules: Sequence[Rules]
+    """How it spells what the shared rules leave."""
+    instead: Mapping[Rewrite, Rewrite | None] = field(default_factory=dict)
+    """Its own rules in the place of shared ones; None where it has itself what they reword."""
+    named: Mapping[str, Named] = field(default_factory=dict)
+    """Its own functions in the place of those that sqlglot does not know, by their names."""
+    portable: frozenset[str] = frozenset()
+    """Functions of it that sqlglot does not model and that mean the same wherever they are."""
+    sources: frozenset[str] | None = None
+    """The dialects of which its rules know the meaning; None for all."""
+    doubt: Callable[[exp.Expression], str | None] = lambda node: None
+    """Why a reworded node, itself and not what is in it, is not known to mean the same; None where it is."""
+    finish: Callable[[exp.Expression], None] = lambda tree: None
+    """Changes a reworded tree in place."""
+    fails: str | None = None
+    """A value that is an error where `{0}` holds, which is told as `{1}`; None where it has none."""
+    fails_at: frozenset[type[exp.Expression]] = frozenset()
+    """Functions that fail where they are not defined, whatever others do."""
+    exact: bool = False
+    """It keeps decimals of PostgreSQL exact, and tells what kind a number is where no type does."""
+    cuts: bool = False
+    """A cast of a fraction to an integer cuts; it rounds on other engines."""
+    rounds_away: bool = False
+    """A half of a float is rounded away from zero."""
+    casts_even: bool = False
+    """A half of a float that is cast to an integer goes to the even number."""
+    from_end: bool = False
+    """A negative position in a text counts from the end."""
+    skips_null: bool = False
+    """GREATEST and LEAST leave NULL out."""
+    joins_numbers: bool = True
+    """Numbers are put together as texts are."""
+    escapes_like: bool = False
+    """A backslash in LIKE escapes by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """From which dialect to which engine."""
 
     source: str
-    engine: str
+    engine: Engine
 
 
 class Untranslatable(Exception):
@@ -35,6 +92,7 @@ class Untranslatable(Exception):
 
 
 Rewrite = Callable[[exp.Expression, Pair], exp.Expression | None]
+Named = Callable[[list[exp.Expression], Pair], exp.Expression | None]
 Test = Callable[[exp.Expression], object]
 Rules = Mapping[type[exp.Expression], Sequence[Rewrite]]
 
@@ -105,6 +163,21 @@ def renamed(name: str) -> Rewrite:
     return rewrite
 
 
+def of(sources: Container[str], rules: Rules) -> Rules:
+    """Rules of what is written in some dialects alone."""
+
+    def within(rule: Rewrite) -> Rewrite:
+        return lambda node, pair: rule(node, pair) if pair.source in sources else None
+
+    return {kind: tuple(map(within, each)) for kind, each in rules.items()}
+
+
+def merged(*tables: Rules) -> Rules:
+    """One table, in which the rules of the first come first."""
+    kinds = dict.fromkeys(kind for table in tables for kind in table)
+    return {kind: tuple(rule for table in tables for rule in table.get(kind, ())) for kind in kinds}
+
+
 def always(node: exp.Expression) -> bool:
     """The test that every node passes."""
     return True
@@ -127,12 +200,26 @@ def mark(node: exp.Expression) -> exp.Expression:
     return node
 
 
+def typed(node: exp.Expression, kind: str | SqlType.Type) -> exp.Expression:
+    """The node, whose values are said to be of a type."""
+    node.type = SqlType.build(kind)
+    return node
+
+
+def with_part(node: exp.Expression, **parts: object) -> exp.Expression:
+    """A copy of the node with other parts."""
+    new = node.copy()
+    for part, value in parts.items():
+        new.set(part, value)
+    return new
+
+
 def type_of(node: exp.Expression | None) -> SqlType.Type | None:
     """The type of a node's values, None when it is not known."""
     if isinstance(node, exp.Paren):
         return type_of(node.this)
     if isinstance(node, exp.Cast):
-        return SqlType.Type(node.to.this) if isinstance(node.to, exp.DataType) else None
+        return node.to.this if isinstance(node.to.this, SqlType.Type) else None
     if isinstance(node, exp.Literal):
         if node.is_string and node.type is not None and node.type.this in SqlType.TEMPORAL_TYPES:
             return SqlType.Type(node.type.this)
@@ -142,9 +229,8 @@ def type_of(node: exp.Expression | None) -> SqlType.Type | None:
     if isinstance(node, exp.Neg):
         return type_of(node.this)
     kind = node.type if node is not None else None
-    if kind is None or kind.this in (SqlType.Type.UNKNOWN, SqlType.Type.NULL):
-        return None
-    return SqlType.Type(kind.this)
+    known = kind.this if kind is not None and isinstance(kind.this, SqlType.Type) else None
+    return None if known in (SqlType.Type.UNKNOWN, SqlType.Type.NULL) else known
 
 
 def negated(node: exp.Expression, new: exp.Expression) -> exp.Expression:
@@ -191,27 +277,14 @@ def unit_of(node: exp.Expression) -> str:
     return UNITS.get(name, name)
 
 
+PLAIN_WORDS = frozenset(("sign", "trunc", "ltrim", "rtrim", "replace"))
+"""Functions that sqlglot does not model and that mean the same wherever they are."""
+MATH_WORDS = frozenset(("degrees", "radians", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "ascii", "chr"))
+"""The same, which SQLite has otherwise."""
+
 UNITS = {
-    "DD": "DAY",
-    "D": "DAY",
-    "DAYS": "DAY",
-    "MM": "MONTH",
-    "MON": "MONTH",
-    "MONTHS": "MONTH",
-    "YY": "YEAR",
-    "YYYY": "YEAR",
-    "YEARS": "YEAR",
-    "Q": "QUARTER",
-    "QTR": "QUARTER",
-    "HH": "HOUR",
-    "HOURS": "HOUR",
-    "MI": "MINUTE",
-    "MINUTES": "MINUTE",
-    "SS": "SECOND",
-    "SECONDS": "SECOND",
-    "ISOWEEK": "WEEK",
-    "WEEKS": "WEEK",
-    "WK": "WEEK",
-    "MILLISECONDS": "MILLISECOND",
-    "MICROSECONDS": "MICROSECOND",
-}
+    "DD": "DAY", "D": "DAY", "DAYS": "DAY", "MM": "MONTH", "MON": "MONTH", "MONTHS": "MONTH", "YY": "YEAR",
+    "YYYY": "YEAR", "YEARS": "YEAR", "Q": "QUARTER", "QTR": "QUARTER", "HH": "HOUR", "HOURS": "HOUR", "MI": "MINUTE",
+    "MINUTES": "MINUTE", "SS": "SECOND", "SECONDS": "SECOND", "ISOWEEK": "WEEK", "WEEKS": "WEEK", "WK": "WEEK",
+    "MILLISECONDS": "MILLISECOND", "MICROSECONDS": "MICROSECOND",
+}  # fmt: skip

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from flowc.compiler.sql.meaning.calendar import days_to_next, next_day, to_number
 from flowc.compiler.sql.meaning.core import (
     COMPARISONS,
+    MATH_WORDS,
+    PLAIN_WORDS,
     ZONED_TIMES,
+    Answer,
+    Engine,
     Pair,
     Rewrite,
     Rules,
@@ -15,16 +20,27 @@ from flowc.compiler.sql.meaning.core import (
     call,
     has_interval,
     integer_value,
+    merged,
     negated,
+    of,
     refused,
     renamed,
     template,
     text_value,
     type_of,
+    typed,
 )
-from flowc.compiler.sql.meaning.datafusion_arrays import ARRAYS
+from flowc.compiler.sql.meaning.datafusion_arrays import ARRAYS, INDEXES
+from flowc.compiler.sql.meaning.datafusion_constants import hide_constants
+from flowc.compiler.sql.meaning.datafusion_correlated import CORRELATED
 from flowc.compiler.sql.meaning.datafusion_decimals import DECIMALS, as_float
 from flowc.compiler.sql.meaning.datafusion_floats import FLOATS
+from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
+from flowc.compiler.sql.meaning.datafusion_kinds import KINDS
+from flowc.compiler.sql.meaning.datafusion_lazy import LAZY
+from flowc.compiler.sql.meaning.datafusion_members import MEMBERS
+from flowc.compiler.sql.meaning.datafusion_mixed import MIXED
+from flowc.compiler.sql.meaning.datafusion_names import NAMES
 from flowc.compiler.sql.meaning.datafusion_nested import (
     JSON,
     array_size,
@@ -34,21 +50,23 @@ from flowc.compiler.sql.meaning.datafusion_nested import (
     struct,
     subquery_array,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, NUMBERS, as_numeric
+from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, NUMBERS, SUMS, as_numeric
 from flowc.compiler.sql.meaning.datafusion_parts import PARTS
 from flowc.compiler.sql.meaning.datafusion_patterns import as_postgres, named, replace
-from flowc.compiler.sql.meaning.datafusion_postgres import POSTGRES
-from flowc.compiler.sql.meaning.datafusion_queries import quantified
+from flowc.compiler.sql.meaning.datafusion_places import ANCHORS
+from flowc.compiler.sql.meaning.datafusion_postgres import PLACES, POSTGRES
+from flowc.compiler.sql.meaning.datafusion_queries import ORDERS, QUANTIFIED, quantified
 from flowc.compiler.sql.meaning.datafusion_rows import ROWS
 from flowc.compiler.sql.meaning.datafusion_spans import SPANS
-from flowc.compiler.sql.meaning.datafusion_texts import TEXTS, cast_to_text
-from flowc.compiler.sql.meaning.datafusion_times import TIMES
+from flowc.compiler.sql.meaning.datafusion_texts import TEXTS as VALUE_TEXTS
+from flowc.compiler.sql.meaning.datafusion_texts import cast_to_text
+from flowc.compiler.sql.meaning.datafusion_times import CLOCKS, TIMES, ZONED
 from flowc.compiler.sql.meaning.datafusion_zones import instant_of, of_no_type, zone_of
 from flowc.compiler.sql.meaning.dates import DATES
+from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.formats import demand_whole, rest_of_time, strftime
 from flowc.compiler.sql.meaning.postgres_arrays import array_aggregate, comprehension, within_group
 from flowc.compiler.sql.meaning.relations import (
-    all_columns,
     distinct_names,
     fetch_first,
     having_alias,
@@ -56,13 +74,14 @@ from flowc.compiler.sql.meaning.relations import (
     lateral_view,
     no_asof,
     no_lateral,
+    order_by_all,
     plain_cte,
     row_in_query,
     row_is_null,
     semi_join,
     unnest_as_rows,
 )
-from flowc.compiler.sql.meaning.texts import is_plain, unmatched
+from flowc.compiler.sql.meaning.texts import contains, ends_with, from_start, is_plain, unmatched
 
 
 def _regexp_extract(node: exp.Expression, pair: Pair) -> exp.Expression:
@@ -80,12 +99,7 @@ def _regexp_extract(node: exp.Expression, pair: Pair) -> exp.Expression:
 
 
 def _regexp_like(node: exp.Expression, pair: Pair) -> exp.Expression:
-    pattern = node.expression
-    if node.args.get("full_match"):
-        pattern = build("'^(' || :p || ')$'", p=pattern)
-        if (text := text_value(node.expression)) is not None:
-            pattern = exp.Literal.string(f"^({text})$")
-    return negated(node, call("regexp_like", node.this, pattern))
+    return negated(node, call("regexp_like", node.this, node.expression))
 
 
 def _cased(name: str) -> Rewrite:
@@ -140,8 +154,7 @@ def _length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return exp.cast(call("cardinality", node.this), "BIGINT")
     if kind in (exp.DataType.Type.VARBINARY, exp.DataType.Type.BINARY):
         return build("(character_length(encode(:a, 'hex')) / 2)", a=node.this)
-    name = "octet_length" if pair.source == "mysql" and node.args.get("binary") else "character_length"
-    return call(name, node.this)
+    return call("character_length", node.this)
 
 
 def _set_operation(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -213,15 +226,12 @@ def _at_zone(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     instant = exp.cast(node.this.copy(), "TIMESTAMPTZ") if kind is exp.DataType.Type.DATE else node.this
     there = call("arrow_cast", instant, exp.Literal.string(f'Timestamp(Microsecond, Some("{zone}"))'))
     if pair.source in _KEEPS_INSTANT:
-        there.type = exp.DataType.build("timestamptz")
-        return there
+        return typed(there, "timestamptz")
     if not zoned:
         if pair.source == "postgres" and "/" in zone:
             there = instant_of(node.this, zone)
         return exp.cast(there, "TIMESTAMPTZ")  # whose days and hours are those of the session's zone
-    local = call("to_local_time", there)
-    local.type = exp.DataType.build("timestamp")
-    return local
+    return typed(call("to_local_time", there), "timestamp")
 
 
 def _ranked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -254,8 +264,29 @@ def _aggregates_distinct(select: exp.Expression) -> bool:
 _DISTINCT = "flowc.distinct"
 
 
+def _comprehension(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    made = comprehension(node)
+    return None if made is None else call("array_transform", made.this, made.expression)
+
+
+def _next_day(node: exp.Expression, pair: Pair) -> exp.Expression:
+    days = f"CAST(CAST(:a AS INT) + {days_to_next(node)} AS DATE)"
+    return build(days, a=exp.cast(node.this.copy(), "DATE"))
+
+
+def _to_number(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Rounded before a cast that would cut it."""
+    made = to_number(node, pair)
+    if not isinstance(made, exp.Cast) or isinstance(made, exp.TryCast):
+        return made
+    scale = made.to.expressions[1].this
+    wide = exp.cast(node.this.copy(), f"DECIMAL(38, {min(int(scale.this) + 6, 30)})")
+    return exp.cast(exp.Round(this=wide, decimals=scale.copy()), made.to)
+
+
 _OWN: Rules = {
     **DATES,
+    exp.BitwiseNot: (template("(-1 - :this)"),),
     exp.Window: (_ranked,),
     **dict.fromkeys((exp.NullSafeEQ, exp.NullSafeNEQ), (_closed,)),
     exp.Sum: (_beside_distinct,),
@@ -264,7 +295,10 @@ _OWN: Rules = {
     exp.Sign: (renamed("signum"),),
     exp.Lower: (_cased("flowc_lower"),),
     exp.Upper: (_cased("flowc_upper"),),
-    exp.RegexpExtract: (as_postgres(_regexp_extract, match=True),),
+    exp.RegexpExtract: (
+        from_start,
+        as_postgres(_regexp_extract, match=True),
+    ),
     exp.RegexpLike: (as_postgres(_regexp_like),),
     exp.RegexpILike: (as_postgres(None),),
     exp.RegexpReplace: (as_postgres(replace, match=True),),
@@ -280,7 +314,7 @@ _OWN: Rules = {
     **dict.fromkeys(COMPARISONS, (quantified,)),
     exp.Except: (_set_operation,),
     exp.Intersect: (_set_operation,),
-    **TEXTS,
+    **VALUE_TEXTS,
     exp.Cast: (_column_type,),
     **dict.fromkeys(JSON, (no_json,)),
     # Without a double in between, which would cost integers of more than 53 bits their last digits.
@@ -309,7 +343,7 @@ _OWN: Rules = {
     exp.WithinGroup: (within_group,),
     exp.ArrayUniqueAgg: (template("ARRAY_AGG(DISTINCT :this) FILTER (WHERE NOT :this IS NULL)"),),
     exp.RegexpSplit: (_regexp_split,),
-    exp.Array: (comprehension, subquery_array),
+    exp.Array: (_comprehension, subquery_array),
     exp.Mul: (refused("a number times an interval", has_interval),),
     exp.First: (renamed("first_value"),),
     exp.Last: (renamed("last_value"),),
@@ -317,26 +351,54 @@ _OWN: Rules = {
     exp.PercentileDisc: (refused("PERCENTILE_DISC"),),
     exp.CTE: (plain_cte,),
     exp.Join: (no_asof, semi_join),
-    exp.Select: (all_columns, having_alias, distinct_names),
+    exp.Select: (order_by_all, having_alias, distinct_names),
     exp.ArrayContainsAll: (contains_all,),
     exp.Posexplode: (refused("POSEXPLODE"),),
     exp.WindowSpec: (refused("EXCLUDE in a frame", lambda n: n.args.get("exclude")),),
     exp.Explode: (refused("the elements of a series", lambda n: isinstance(n.this, exp.GenerateDateArray)),),
 }
 
-RULES: Rules = {
-    kind: (
-        *ARRAYS.get(kind, ()),
-        *SPANS.get(kind, ()),
-        *POSTGRES.get(kind, ()),
-        *NUMBERS.get(kind, ()),
-        *DECIMALS.get(kind, ()),
-        *FLOATS.get(kind, ()),
-        *TIMES.get(kind, ()),
-        *PARTS.get(kind, ()),
-        *_OWN.get(kind, ()),
-        *ROWS.get(kind, ()),
-    )
-    for kind in dict.fromkeys((*ARRAYS, *SPANS, *POSTGRES, *NUMBERS, *DECIMALS, *FLOATS, *TIMES, *PARTS, *_OWN, *ROWS))
-}
+_OURS = ("postgres",)
+_RULES = merged(
+    of(EXACT, ARRAYS), of(_OURS, SPANS), PLACES, of(_OURS, POSTGRES), of(EXACT, NUMBERS), of(EXACT, DECIMALS),
+    of(EXACT, FLOATS), CLOCKS, of(_OURS, TIMES), PARTS, _OWN, ROWS,
+)  # fmt: skip
 """PostgreSQL's words first, which are what most of the SQL is written in."""
+
+ENGINE = Engine(
+    name="datafusion",
+    title="flowc's own engine",
+    undefined=Answer.FLOAT,
+    # A text that is no boolean, which `runtime/enginewords` knows by how it begins; chance keeps it from being computed
+    # before it is asked for.
+    fails="CASE WHEN ({0}) IS NOT TRUE THEN :a"
+    " WHEN CAST('fails: {1}' || left(CAST(random() AS VARCHAR), 0) AS BOOLEAN) THEN :a END",
+    fails_at=frozenset((exp.Sqrt,)),
+    exact=True,
+    cuts=True,
+    rounds_away=True,
+    skips_null=True,
+    joins_numbers=False,
+    escapes_like=True,
+    first=(
+        CORRELATED,
+        of(EXACT, {**INDEXES, **MIXED}),
+        of(EXACT, NAMES),
+        {**QUANTIFIED, **ORDERS, **of(_OURS, ZONED)},
+        {**ANCHORS, **MEMBERS, **LAZY},
+        KINDS,
+        of(EXACT, INTEGERS),
+        VALUE_TEXTS,
+        SUMS,
+        FAILURES,
+    ),
+    rules=(_RULES,),
+    instead={ends_with: None, contains: None, next_day: _next_day, to_number: _to_number},
+    named={
+        "FIND_IN_SET": lambda a, _: call("find_in_set", *a),
+        "REGEXP_MATCH": lambda a, _: call("regexp_match", *a),
+        **dict.fromkeys(("JSON_ARRAY_LENGTH", "JSON_LENGTH"), lambda a, _: None),
+    },
+    portable=PLAIN_WORDS | MATH_WORDS | {"btrim"},
+    finish=hide_constants,
+)

@@ -10,7 +10,6 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from flowc.compiler.sql.meaning.core import (
     INTEGERS,
     Pair,
-    Rewrite,
     Rules,
     Untranslatable,
     build,
@@ -18,8 +17,9 @@ from flowc.compiler.sql.meaning.core import (
     integer_value,
     text_value,
     type_of,
+    typed,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
+from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
 
 _TYPE = exp.DataType.Type
 _ONE_OF_EACH = "nanvl(:a + 0.0, CAST('NaN' AS DOUBLE))"
@@ -31,10 +31,6 @@ _KEPT = {
     _TYPE.FLOAT: frozenset({_TYPE.FLOAT, _TYPE.DOUBLE}),
 }
 """What DataFusion makes of elements of a type as PostgreSQL does."""
-
-
-def _ours(rewrite: Rewrite) -> Rewrite:
-    return lambda node, pair: rewrite(node, pair) if pair.source in EXACT else None
 
 
 def is_array(node: exp.Expression) -> bool:
@@ -263,9 +259,7 @@ def _distinct_text(node: exp.Expression, pair: Pair) -> None:
     known = exp.Not(this=exp.Is(this=value.copy(), expression=exp.null()))
     kept = known if around is None else exp.and_(around.expression.this.copy(), known)
     gathered = exp.Filter(this=exp.ArrayAgg(this=_sorted(value)), expression=exp.Where(this=kept))
-    made = call("array_to_string", gathered, mark)
-    made.type = exp.DataType.build("text")
-    (around or node).replace(made)
+    (around or node).replace(typed(call("array_to_string", gathered, mark), "text"))
 
 
 def _once(node: exp.Expression) -> exp.Expression | None:
@@ -280,23 +274,23 @@ def _sorted(value: exp.Expression) -> exp.Expression:
 
 
 INDEXES: Rules = {
-    exp.Bracket: (_ours(_indexed),),
-    exp.ArrayAgg: (_ours(_distinct),),
-    exp.GroupConcat: (_ours(_distinct_text),),
+    exp.Bracket: (_indexed,),
+    exp.ArrayAgg: (_distinct,),
+    exp.GroupConcat: (_distinct_text,),
 }
 """Before anything is reworded."""
 
 ARRAYS: Rules = {
-    exp.ArrayContainsAll: (_ours(_beside_text), _ours(_contains)),
-    exp.ArrayContainedBy: (_ours(_beside_text), _ours(_contained)),
-    exp.ArrayOverlaps: (_ours(_beside_text), _ours(_overlaps)),
-    exp.ArrayRemove: (_ours(_removed),),
-    exp.ArrayPosition: (_ours(_position),),
-    exp.ArraySize: (_ours(_size),),
-    **dict.fromkeys((exp.EQ, exp.NEQ), (_ours(_beside_text), _ours(_equal))),
-    **dict.fromkeys((exp.GT, exp.GTE, exp.LT, exp.LTE), (_ours(_ordered),)),
-    **dict.fromkeys((exp.Greatest, exp.Least, exp.Max, exp.Min), (_ours(_chosen),)),
-    exp.Cast: (_ours(_cast),),
-    exp.DPipe: (_ours(_beside_text),),
-    **dict.fromkeys((exp.Unnest, exp.Explode), (_ours(_rows_of_rows),)),
+    exp.ArrayContainsAll: (_beside_text, _contains),
+    exp.ArrayContainedBy: (_beside_text, _contained),
+    exp.ArrayOverlaps: (_beside_text, _overlaps),
+    exp.ArrayRemove: (_removed,),
+    exp.ArrayPosition: (_position,),
+    exp.ArraySize: (_size,),
+    **dict.fromkeys((exp.EQ, exp.NEQ), (_beside_text, _equal)),
+    **dict.fromkeys((exp.GT, exp.GTE, exp.LT, exp.LTE), (_ordered,)),
+    **dict.fromkeys((exp.Greatest, exp.Least, exp.Max, exp.Min), (_chosen,)),
+    exp.Cast: (_cast,),
+    exp.DPipe: (_beside_text,),
+    **dict.fromkeys((exp.Unnest, exp.Explode), (_rows_of_rows,)),
 }

@@ -99,13 +99,8 @@ _ASKED = (
 )
 """As a condition, for each row: a constant is asked for above an aggregate, which gives a row of none."""
 _TURNED = {
-    exp.EQ: exp.EQ,
-    exp.NEQ: exp.NEQ,
-    exp.GT: exp.LT,
-    exp.GTE: exp.LTE,
-    exp.LT: exp.GT,
-    exp.LTE: exp.GTE,
-}
+    exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.GT: exp.LT, exp.GTE: exp.LTE, exp.LT: exp.GT, exp.LTE: exp.GTE,
+}  # fmt: skip
 
 
 def _is_read(column: exp.Expression, test: exp.Expression) -> bool:

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, call, integer_value
+from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, call, integer_value, typed
 from flowc.compiler.sql.meaning.datafusion_numbers import (
     CHOSEN,
     DEVIATIONS,
-    EXACT,
     FREE,
     Number,
     gathered,
@@ -32,7 +31,7 @@ _TAKEN = "DECIMAL(76, 38)"
 
 def _mean(node: exp.Expression, pair: Pair) -> None:
     """The mean of whole numbers or decimals."""
-    if pair.source in EXACT and number_of(node) in (Number.DECIMAL, Number.FRACTION):
+    if number_of(node) in (Number.DECIMAL, Number.FRACTION):
         given = gathered(node)
         given.replace(_as(given, _SUMMED))
         _around(node, exp.Cast(to=exp.DataType.build(FREE)))
@@ -41,11 +40,9 @@ def _mean(node: exp.Expression, pair: Pair) -> None:
 def _moving(node: exp.Expression, pair: Pair) -> None:
     """A sum or mean over a frame that moves, for which the engine takes away again what it added: NaN would stay."""
     given = gathered(node)
-    if pair.source not in EXACT or number_of(given) is not Number.FLOAT or not _moves(node):
+    if number_of(given) is not Number.FLOAT or not _moves(node):
         return
-    made = call("flowc_float_finite", exp.cast(given.copy(), "DOUBLE"))
-    made.type = exp.DataType.build("double")
-    given.replace(made)
+    given.replace(typed(call("flowc_float_finite", exp.cast(given.copy(), "DOUBLE")), "double"))
 
 
 def _moves(node: exp.Expression) -> bool:
@@ -62,7 +59,7 @@ def _moves(node: exp.Expression) -> bool:
 
 def _deviation(node: exp.Expression, pair: Pair) -> None:
     """A deviation or variance of whole numbers or decimals, of as many digits as a float surely has."""
-    if pair.source in EXACT and number_of(node) is Number.DECIMAL:
+    if number_of(node) is Number.DECIMAL:
         given = gathered(node)
         given.replace(exp.cast(given.copy(), "DOUBLE"))
         cast = exp.Cast(this=call("flowc_numeric"), to=exp.DataType.build(FREE))
@@ -88,8 +85,6 @@ def _around(node: exp.Expression, outer: exp.Expression, inner: exp.Expression |
 
 def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A power, a root or a logarithm: of decimals, to the digits that PostgreSQL gives."""
-    if pair.source not in EXACT:
-        return None
     parts = [node.args[key] for key in ("this", "expression") if node.args.get(key) is not None]
     exact, name = number_of(node) is Number.DECIMAL, _NAMES[type(node)]
     ten = isinstance(node, exp.Log) and (len(parts) == 1 or integer_value(parts[0]) == _TEN)
@@ -97,15 +92,11 @@ def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         # Of the engine's own logarithms, only this one has 3 of 1000.
         parts, name = parts[-1:], "log10"
     if exact:
-        made = call(f"flowc_decimal_{name}", *(_as(part, _TAKEN) for part in parts))
-        made.type = exp.DataType.build("decimal")
-        return made
+        return typed(call(f"flowc_decimal_{name}", *(_as(part, _TAKEN) for part in parts)), "decimal")
     for part in [part for part in parts if number_of(part) is Number.DECIMAL or is_real(part)]:
         part.replace(exp.cast(part.copy(), "DOUBLE"))
     if isinstance(node, exp.Pow) and number_of(node) is Number.FLOAT:
-        made = call("flowc_float_power", node.this, node.expression)
-        made.type = exp.DataType.build("double")
-        return made
+        return typed(call("flowc_float_power", node.this, node.expression), "double")
     return call(name, node.expression if node.args.get("expression") is not None else node.this) if ten else None
 
 
@@ -116,9 +107,7 @@ def as_float(value: exp.Expression, to: exp.DataType) -> exp.Expression | None:
     if isinstance(value, exp.Literal) and _is_no_float(str(value.this)):
         raise Untranslatable(f"`{str(value.this)[:40]}` as a float, which holds no number so large or so small")
     if to.this is exp.DataType.Type.FLOAT and not is_real(value) and _may_exceed(value):
-        made = call("flowc_float_real", exp.cast(value.copy(), "DOUBLE"))
-        made.type = exp.DataType.build("float")
-        return made
+        return typed(call("flowc_float_real", exp.cast(value.copy(), "DOUBLE")), "float")
     if number_of(value) is not Number.DECIMAL or _is_short(value):
         return None
     return exp.Cast(this=exp.cast(value.copy(), "varchar"), to=to.copy())
@@ -151,7 +140,7 @@ def _is_within(size: float) -> bool:
 def _beside_float(node: exp.Expression, pair: Pair) -> None:
     """A decimal of many digits beside a float is the float nearest to it."""
     sides = (node.left, node.right)
-    if pair.source in EXACT and {*map(number_of, sides)} == {Number.DECIMAL, Number.FLOAT}:
+    if {*map(number_of, sides)} == {Number.DECIMAL, Number.FLOAT}:
         for side in [side for side in sides if number_of(side) is Number.DECIMAL]:
             if (made := as_float(side, exp.DataType.build("double"))) is not None:
                 side.replace(made)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import INTEGERS, Untranslatable, call, text_value, type_of
+from flowc.compiler.sql.meaning.core import INTEGERS, Untranslatable, call, text_value, type_of, typed
 from flowc.compiler.sql.meaning.datafusion_texts import no_chosen_digits_within
 from flowc.compiler.sql.relations import ROW
 
@@ -157,8 +157,7 @@ def _cast(node: exp.Cast) -> exp.Expression | None:
     formed = is_jsonb(value) if binary else type_of(value) in JSON
     if not formed and not is_taken_apart(node):
         new = call("flowc_jsonb_of" if binary else "flowc_json_valid", new)
-    new.type = exp.DataType.build("jsonb" if binary else "json")
-    return new
+    return typed(new, "jsonb" if binary else "json")
 
 
 _EXACT = (*INTEGERS, _TYPE.DECIMAL)
@@ -187,10 +186,8 @@ def _measured(node: exp.Expression) -> exp.Expression:
 
 def _with_value(node: exp.Expression) -> exp.Expression:
     document, path, value, *create = node.expressions
-    steps = _path(path)
-    new = call("flowc_jsonb_set", document_of(document), steps, _settled(value), *(create or [exp.true()]))
-    new.type = exp.DataType.build("jsonb")
-    return new
+    new = call("flowc_jsonb_set", document_of(document), _path(path), _settled(value), *(create or [exp.true()]))
+    return typed(new, "jsonb")
 
 
 def _path(path: exp.Expression) -> exp.Expression:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Untranslatable, call, integer_value, type_of
+from flowc.compiler.sql.meaning.core import Untranslatable, call, integer_value, type_of, typed
 from flowc.compiler.sql.meaning.datafusion_documents import GIVE_DOCUMENTS, JSON, document_of, is_jsonb, named
 from flowc.compiler.sql.meaning.datafusion_numbers import values_of
 from flowc.compiler.sql.relations import DOCUMENTS, OWNERS, fold
@@ -68,9 +68,7 @@ def _key(value: exp.Expression) -> exp.Expression:
         return value.copy()
     if isinstance(bare, exp.Tuple | exp.Array | exp.ArrayAgg | exp.Any | exp.All) or _is_array(value):
         raise Untranslatable("a comparison of rows or arrays of JSON", "compare the documents one by one")
-    made = call("flowc_jsonb_key", formed(value))
-    made.type = exp.DataType.build("text")
-    return made
+    return typed(call("flowc_jsonb_key", formed(value)), "text")
 
 
 def _sides(node: exp.Expression) -> None:
@@ -112,8 +110,7 @@ def _nullif(node: exp.Expression) -> None:
         return
     same = exp.EQ(this=_key(node.this), expression=_key(node.expression))
     new = exp.Case(ifs=[exp.If(this=same, true=exp.null())], default=node.this.copy())
-    new.type = exp.DataType.build("jsonb" if is_jsonb(node.this) else "json")
-    node.replace(new)
+    node.replace(typed(new, "jsonb" if is_jsonb(node.this) else "json"))
 
 
 def _case(node: exp.Expression) -> None:

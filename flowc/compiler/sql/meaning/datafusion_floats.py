@@ -9,8 +9,8 @@ import re
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, build, call
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, is_real, number_of
+from flowc.compiler.sql.meaning.core import Pair, Rules, build, call, typed
+from flowc.compiler.sql.meaning.datafusion_numbers import Number, is_real, number_of
 
 _KEYS = "nanvl(:a + 0.0, CAST('NaN' AS DOUBLE))"
 
@@ -30,14 +30,12 @@ _SIGNED = re.compile(r"\s*(-|\+?nan)", re.IGNORECASE)
 def _put(value: exp.Expression) -> None:
     """Puts a float with one zero and one NaN into the place of a value."""
     if _may_differ(value):
-        new = build(_KEYS, "datafusion", a=value)
-        new.type = exp.DataType.build("double")
-        value.replace(new)
+        value.replace(typed(build(_KEYS, "datafusion", a=value), "double"))
 
 
 def _listed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     rows = [value.unnest() for value in (node.this, *node.expressions)]
-    if pair.source not in EXACT or node.args.get("query") is not None:
+    if node.args.get("query") is not None:
         return None
     if not all(isinstance(row, exp.Tuple) for row in rows):
         for value in rows:
@@ -52,24 +50,22 @@ def _listed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def _case(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT and node.this is not None:
+    if node.this is not None:
         for value in (node.this, *(branch.this for branch in node.args["ifs"])):
             _put(value)
 
 
 def _nullif(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """What it gives keeps the sign of its zero."""
-    if pair.source not in EXACT or not (_may_differ(node.this) or _may_differ(node.expression)):
+    if not (_may_differ(node.this) or _may_differ(node.expression)):
         return None
     new = build("CASE WHEN NOT :a = :b THEN :a WHEN :b IS NULL THEN :a END", a=node.this, b=node.expression)
-    new.type = exp.DataType.build("double")
-    return new
+    return typed(new, "double")
 
 
 def _window(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT:
-        for value in list(node.args.get("partition_by") or ()):
-            _put(value)
+    for value in list(node.args.get("partition_by") or ()):
+        _put(value)
 
 
 def _ordered(node: exp.Expression, pair: Pair) -> None:
@@ -78,23 +74,21 @@ def _ordered(node: exp.Expression, pair: Pair) -> None:
     around = order.parent if isinstance(order, exp.Order) else None
     decides = order is not None and order.expressions[-1] is not node
     chosen = isinstance(around, exp.Select) and around.args.get("distinct") is None and decides
-    if pair.source in EXACT and (chosen or isinstance(around, exp.Window)):
+    if chosen or isinstance(around, exp.Window):
         _put(node.this)
 
 
 def _distinct(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT and isinstance(node.parent, exp.Count) and len(node.expressions) == 1:
+    if isinstance(node.parent, exp.Count) and len(node.expressions) == 1:
         _put(node.expressions[0])
 
 
 def _negated(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A NaN has no sign."""
-    if pair.source not in EXACT or not _may_differ(node.this):
+    if not _may_differ(node.this):
         return None
     kind = "FLOAT" if is_real(node.this) else "DOUBLE"
-    new = call("nanvl", node, exp.cast(exp.Literal.string("NaN"), kind))
-    new.type = exp.DataType.build(kind)
-    return new
+    return typed(call("nanvl", node, exp.cast(exp.Literal.string("NaN"), kind)), kind)
 
 
 FLOATS: Rules = {

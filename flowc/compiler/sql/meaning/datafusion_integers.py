@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from flowc.compiler.sql.exprtypes import COUNTS, NAMED_COUNTS
-from flowc.compiler.sql.meaning.core import Pair, Rules, build, integer_value
+from flowc.compiler.sql.meaning.core import Pair, Rules, build, integer_value, typed
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
 from flowc.plan import LONG_CHAIN
 
@@ -81,7 +81,7 @@ def _counted(node: exp.Expression, pair: Pair) -> None:
     inner = node.this if isinstance(node, exp.Window) else node
     named = isinstance(inner, exp.Anonymous) and str(inner.this).lower() in NAMED_COUNTS
     counts = named or isinstance(inner, (*COUNTS, *_RANKS))
-    if pair.source not in EXACT or not counts or isinstance(node.parent, exp.Window):
+    if not counts or isinstance(node.parent, exp.Window):
         return
     if _kind(node) is _TYPE.INT:
         _around(node, _TYPE.INT)
@@ -95,8 +95,7 @@ _RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank)
 
 def _around(node: exp.Expression, kind: exp.DataType.Type) -> None:
     """Puts a CAST around a node as it stands: a copy at each step of a long sum would take long."""
-    cast = exp.Cast(to=exp.DataType.build(kind))
-    cast.type = exp.DataType.build(kind)
+    cast = typed(exp.Cast(to=exp.DataType.build(kind)), kind)
     node.replace(cast)
     cast.set("this", node)
 
@@ -104,7 +103,7 @@ def _around(node: exp.Expression, kind: exp.DataType.Type) -> None:
 def _shifted(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Bits that leave the left end are gone, and the number of places is one below 32."""
     kind = _kind(node)
-    if pair.source not in EXACT or kind is None:
+    if kind is None:
         return None
     if isinstance(node, exp.BitwiseRightShift):
         return build(f"CAST((CAST(:a AS INT) >> (:b & 31)) AS {kind.value})", a=node.this, b=node.expression)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Untranslatable, call, integer_value, text_value, type_of
+from flowc.compiler.sql.meaning.core import Untranslatable, call, integer_value, text_value, type_of, typed
 from flowc.compiler.sql.meaning.datafusion_documents import (
     JSON,
     OPERATORS,
@@ -80,7 +80,7 @@ def with_json(parsed: SqlTree, reporter: Reporter) -> SqlTree:
     if not any(map(_tells_of_json, parsed.tree.walk())):
         return parsed
     root = exp.Paren(this=copied(parsed.tree))
-    mark_free_numbers(root, Pair(parsed.dialect, "datafusion"))
+    mark_free_numbers(root, parsed.dialect)
     try:
         rows_of_documents(root, parsed.dialect)
     except Untranslatable as refusal:
@@ -172,9 +172,7 @@ def _reword(node: exp.Expression, dialect: str) -> None:
 
 def _json(value: exp.Expression, *, binary: bool) -> exp.Expression:
     """Values of the engine as JSON text."""
-    made = call(_MADE_B if binary else _MADE, value)
-    made.type = exp.DataType.build("jsonb" if binary else "json")
-    return made
+    return typed(call(_MADE_B if binary else _MADE, value), "jsonb" if binary else "json")
 
 
 def _inside(value: exp.Expression) -> exp.Expression:
@@ -310,8 +308,7 @@ def _extracted(node: exp.Expression) -> exp.Expression:
         document = call(
             "flowc_jsonb_text" if binary or declared else "flowc_json_text", document, exp.Literal.string(".")
         )
-    document.type = exp.DataType.build("text" if not gives_json(node) else "jsonb" if binary else "json")
-    return document
+    return typed(document, "text" if not gives_json(node) else "jsonb" if binary else "json")
 
 
 def _is_column(document: exp.Expression) -> bool:

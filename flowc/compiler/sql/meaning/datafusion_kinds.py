@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import COMPARISONS, Pair, Rules, Untranslatable, call, text_value, type_of
+from flowc.compiler.sql.meaning.core import COMPARISONS, Pair, Rules, Untranslatable, call, of, text_value, type_of
 from flowc.compiler.sql.meaning.datafusion_numbers import (
     EXACT,
     IN_ROWS,
@@ -39,7 +39,7 @@ _CHOOSING = (exp.Case, exp.Coalesce, exp.Greatest, exp.Least, exp.Nullif, exp.In
 
 def _literal(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`1.15` as a decimal of its digits."""
-    if pair.source not in EXACT or node.args.get("is_string"):
+    if node.args.get("is_string"):
         return None
     if int(node.this) <= _MOST if node.is_int else not _is_exact(node):
         return None
@@ -160,7 +160,7 @@ def _columns(node: exp.Expression, pair: Pair) -> None:
     branches = [node]
     while any(isinstance(branch, exp.SetOperation | exp.Subquery) for branch in branches):
         branches = [part for branch in branches for part in _parts(branch)]
-    if pair.source not in EXACT or isinstance(node.parent, exp.SetOperation):
+    if isinstance(node.parent, exp.SetOperation):
         return
     for column in zip(*(branch.selects for branch in branches if isinstance(branch, exp.Select)), strict=False):
         if any(number_of(value.unalias()) is Number.FLOAT for value in column):
@@ -188,21 +188,21 @@ def _as_double(value: exp.Expression) -> None:
 def _wide_float(node: exp.Expression, pair: Pair) -> None:
     """A float of 32 bits beside any other number counts as one of 64."""
     sides = (node.left, node.right)
-    if pair.source in EXACT and set(map(is_real, sides)) == {True, False}:
+    if set(map(is_real, sides)) == {True, False}:
         for side in filter(is_real, sides):
             side.replace(exp.cast(side.copy(), "DOUBLE"))
 
 
 def _wide_whole(node: exp.Expression, pair: Pair) -> None:
     """A float of 32 bits is rounded to one of 64."""
-    if pair.source in EXACT and is_real(node.this):
+    if is_real(node.this):
         node.this.replace(exp.cast(node.this.copy(), "DOUBLE"))
 
 
 def _real_sum(node: exp.Expression, pair: Pair) -> None:
     """A sum of floats of 32 bits is one; DataFusion's has 64."""
     given = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
-    if pair.source not in EXACT or not is_real(given):
+    if not is_real(given):
         return
     whole = node
     while isinstance(whole.parent, exp.Filter | exp.Window) and whole.parent.this is whole:
@@ -214,21 +214,24 @@ def _digits(node: exp.Expression, pair: Pair) -> None:
     """A text of a number with an exponent, which DataFusion reads as no decimal."""
     to, value = node.args["to"], node.this
     kind = to.this if isinstance(to, exp.DataType) else None
-    if pair.source not in EXACT or kind is not _DECIMAL or type_of(value) not in exp.DataType.TEXT_TYPES:
+    if kind is not _DECIMAL or type_of(value) not in exp.DataType.TEXT_TYPES:
         return
     text = text_value(value)
     if text is None or _EXPONENT.search(text):
         value.replace(call("flowc_text_digits", value))
 
 
-KINDS: Rules = {
+_EXACT: Rules = {
     exp.Literal: (_literal,),
     exp.Cast: (_digits,),
     exp.Sum: (_real_sum,),
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div), (_wide_float,)),
     **dict.fromkeys((exp.Round, exp.Trunc, exp.Ceil, exp.Floor), (_wide_whole,)),
+    **dict.fromkeys((exp.Union, exp.Intersect, exp.Except), (_columns,)),
+}
+KINDS: Rules = {
+    **of(EXACT, _EXACT),
     **dict.fromkeys(_CHOOSING, (_same_kind,)),
     exp.In: (_real_list, _same_kind),
-    **dict.fromkeys((exp.Union, exp.Intersect, exp.Except), (_columns,)),
 }
 """First of all, so that what is made of the author's numbers later knows what they are."""

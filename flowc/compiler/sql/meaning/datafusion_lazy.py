@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import INTEGERS, Pair, Rules, build, type_of
+from flowc.compiler.sql.meaning.core import INTEGERS, Answer, Pair, Rules, build, type_of
 from flowc.compiler.sql.meaning.datafusion_numbers import values_of
 from flowc.compiler.sql.meaning.failures import is_never_zero
-from flowc.compiler.sql.meaning.undefined import Answer, by_zero, engine_by_zero, kept
+from flowc.compiler.sql.meaning.undefined import by_zero, engine_by_zero, kept
 
 _DIVISIONS = (exp.Div, exp.IntDiv, exp.Mod)
 _OF_NUMBERS = (*_DIVISIONS, exp.Sqrt, exp.Ln, exp.Log, exp.Exp, exp.Pow)

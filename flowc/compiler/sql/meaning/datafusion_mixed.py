@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import COMPARISONS, Pair, Rules, Untranslatable, type_of
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, values_of
+from flowc.compiler.sql.meaning.datafusion_numbers import values_of
 
 _TYPE = exp.DataType.Type
 _FAMILIES = (
@@ -81,8 +81,7 @@ _READ = frozenset((*_WIDEST, *_TEMPORAL, _TYPE.NULL))
 
 
 def _compared(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT:
-        _pair([node.this, node.expression])
+    _pair([node.this, node.expression])
 
 
 def _pair(values: Sequence[exp.Expression]) -> None:
@@ -91,22 +90,18 @@ def _pair(values: Sequence[exp.Expression]) -> None:
 
 
 def _listed(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT:
-        for value in node.expressions:
-            _refuse_mixed([node.this, value], "a comparison")
-        if node.expressions:
-            _read([node.this, *node.expressions], _COMPARED)
+    for value in node.expressions:
+        _refuse_mixed([node.this, value], "a comparison")
+    if node.expressions:
+        _read([node.this, *node.expressions], _COMPARED)
 
 
 def _between(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT:
-        for key in ("low", "high"):
-            _pair([node.this, node.args[key]])
+    for key in ("low", "high"):
+        _pair([node.this, node.args[key]])
 
 
 def _together(node: exp.Expression, pair: Pair) -> None:
-    if pair.source not in EXACT:
-        return
     _refuse_mixed(values_of(node), node.key.upper())
     _read(values_of(node))
     if isinstance(node, exp.Case) and node.this is not None:
@@ -116,7 +111,7 @@ def _together(node: exp.Expression, pair: Pair) -> None:
 
 def _united(node: exp.Expression, pair: Pair) -> None:
     left, right = (_columns(side) for side in (node.this, node.expression))
-    if pair.source in EXACT and len(left) == len(right):
+    if len(left) == len(right):
         for values in zip(left, right, strict=True):
             _refuse_mixed(values, f"{node.key.upper()}")
             _read(values)
@@ -130,25 +125,21 @@ def _columns(query: exp.Expression) -> list[exp.Expression]:
 
 
 def _rows(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT:
-        for values in zip(*(row.expressions for row in node.expressions), strict=False):
-            _read(values, _TEMPORAL)
+    for values in zip(*(row.expressions for row in node.expressions), strict=False):
+        _read(values, _TEMPORAL)
 
 
 def _elements(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT:
-        _read(node.expressions, _TEMPORAL)
+    _read(node.expressions, _TEMPORAL)
 
 
 def _default(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT and (default := node.args.get("default")) is not None:
+    if (default := node.args.get("default")) is not None:
         _read([node.this, default], _TEMPORAL)
 
 
 def _moved(node: exp.Expression, pair: Pair) -> None:
     """A text beside a time is another to subtract, or what it is moved by; beside an interval it is one."""
-    if pair.source not in EXACT:
-        return
     for text, other in ((node.expression, node.this), (node.this, node.expression)):
         kind = type_of(other)
         if _is_text(text) and kind in _TEMPORAL and not _is_text(other):

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Pair, Rules
-from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
 from flowc.compiler.sql.outputs import called
 from flowc.compiler.sql.relations import CALLED, OWNERS
 
@@ -34,7 +33,7 @@ def _owned(node: exp.Expression, pair: Pair) -> None:
     For PostgreSQL they are columns of the tables there; for DataFusion, outputs.
     """
     outputs = {item.alias.lower() for item in node.expressions if isinstance(item, exp.Alias)}
-    for column in _late(node) if pair.source in EXACT and outputs else ():
+    for column in _late(node) if outputs else ():
         if column.name.lower() in outputs and (table := _table(column)) is not None:
             column.set("table", table)
 
@@ -43,7 +42,7 @@ def _called(node: exp.Expression, pair: Pair) -> None:
     """Orders by an output where PostgreSQL calls one so, as `amount::text`, and not by the column within it."""
     order = node.args.get("order")
     made = [item for item in node.expressions if not isinstance(item, exp.Alias | exp.Column)]
-    for key in order.expressions if order is not None and pair.source in EXACT and made else ():
+    for key in order.expressions if order is not None and made else ():
         name = key.this.name.lower() if isinstance(key.this, exp.Column) and not key.this.table else ""
         found = [item for item in made if name and called(item, "").lower() == name]
         if len(found) == 1:

@@ -7,18 +7,9 @@ from sqlglot import exp
 from flowc.compiler.sql.meaning.core import Pair, Untranslatable, build, call, refused, type_of
 
 JSON = (
-    exp.JSONExtract,
-    exp.JSONExtractScalar,
-    exp.JSONBExtract,
-    exp.JSONBExtractScalar,
-    exp.JSONBContains,
-    exp.JSONBContainsTopKey,
-    exp.JSONObject,
-    exp.JSONArray,
-    exp.JSONArrayAgg,
-    exp.JSONFormat,
-    exp.ParseJSON,
-)
+    exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract, exp.JSONBExtractScalar, exp.JSONBContains,
+    exp.JSONBContainsTopKey, exp.JSONObject, exp.JSONArray, exp.JSONArrayAgg, exp.JSONFormat, exp.ParseJSON,
+)  # fmt: skip
 no_json = refused("JSON functions, which DataFusion lacks: declare the column as `struct(…)` and name its parts")
 
 

@@ -17,7 +17,9 @@ from flowc.compiler.sql.meaning.core import (
     call,
     integer_value,
     mark,
+    of,
     type_of,
+    with_part,
 )
 
 EXACT = ("postgres", "redshift", "materialize", "risingwave")
@@ -141,7 +143,7 @@ _QUOTIENT = "CAST(CAST(:a AS DECIMAL(76, 30)) / :b AS DECIMAL(38, 20))"
 
 def _divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Decimals divide to twenty places, which hold what PostgreSQL gives."""
-    if pair.source not in EXACT or node.meta.get(OURS):
+    if node.meta.get(OURS):
         return None
     kind = _together(number_of(node.left), number_of(node.right))
     if kind is Number.FRACTION:
@@ -157,7 +159,7 @@ _MOST_DIGITS = 38
 
 
 def _multiply(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if pair.source not in EXACT or number_of(node) is not Number.DECIMAL:
+    if number_of(node) is not Number.DECIMAL:
         return None
     if _places_of(node.left) + _places_of(node.right) <= _MOST_DIGITS:
         return None
@@ -187,17 +189,17 @@ _FREE_PLACES = 20
 
 def _wide_sums(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """PostgreSQL's sum of bigints is a decimal, and divides as one."""
-    if pair.source not in EXACT or pair.engine == "postgres":
-        return None
-    if pair.engine != "datafusion" and (
-        parts := [side for side in ("this", "expression") if _of_times(node.args[side])]
-    ):
-        return _with_casts(node, parts, "DECIMAL(38, 6)")
     wide = [side for side in ("this", "expression") if _is_wide_sum(node.args[side])]
     kinds = {number_of(node.args[side]) for side in ("this", "expression")}
     if not wide or kinds != {Number.INTEGER}:
         return None
     return _with_casts(node, wide, "DECIMAL(38, 0)")
+
+
+def _parts_of_times(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Parts of times that are decimals, which an engine has as whole numbers."""
+    parts = [side for side in ("this", "expression") if _of_times(node.args[side])]
+    return _with_casts(node, parts, "DECIMAL(38, 6)") if parts else None
 
 
 def _with_casts(node: exp.Expression, sides: Sequence[str], kind: str) -> exp.Expression:
@@ -208,7 +210,7 @@ def _with_casts(node: exp.Expression, sides: Sequence[str], kind: str) -> exp.Ex
 
 
 def _of_times(value: exp.Expression) -> bool:
-    """Whether it is a decimal for the parts of times in it, which other engines have as whole numbers."""
+    """Whether it is a decimal for the parts of times in it."""
     return number_of(value) is Number.DECIMAL and value.find(exp.Extract) is not None
 
 
@@ -246,10 +248,6 @@ def values_of(node: exp.Expression) -> list[exp.Expression]:
     return [node.this, *node.expressions]
 
 
-def _bit_not(node: exp.Expression, pair: Pair) -> exp.Expression:
-    return build("(-1 - :a)", a=node.this)
-
-
 def is_real(node: exp.Expression) -> bool:
     """Whether a node is a float of 32 bits, which any whole number or decimal becomes beside one in a CASE."""
     inner = node.unnest()
@@ -280,17 +278,15 @@ def as_numeric(value: exp.Expression, to: exp.DataType) -> exp.Expression | None
 
 def _to_whole(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`floor` and `ceil` of a decimal, which may have a digit more before the point than it has, and no places."""
-    if pair.source not in EXACT or number_of(node.this) is not Number.DECIMAL:
+    if number_of(node.this) is not Number.DECIMAL:
         return None
-    new = node.copy()
-    new.set("this", build("(:a + CAST(0 AS DECIMAL(1, 0)))", a=node.this))
-    return exp.cast(new, "DECIMAL(38, 0)")
+    return exp.cast(with_part(node, this=build("(:a + CAST(0 AS DECIMAL(1, 0)))", a=node.this)), "DECIMAL(38, 0)")
 
 
 def _to_places(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """`round` and `trunc` of a decimal, which has as many places as they say."""
     places = node.args.get("decimals")
-    if pair.source not in EXACT or (places is None and number_of(node) not in (Number.FLOAT, Number.DECIMAL)):
+    if places is None and number_of(node) not in (Number.FLOAT, Number.DECIMAL):
         return None
     if places is None and number_of(node) is Number.DECIMAL:
         return exp.cast(node.copy(), "DECIMAL(38, 0)") if isinstance(node, exp.Trunc) else None
@@ -326,7 +322,7 @@ def _offset(node: exp.Expression, pair: Pair) -> None:
     default = node.args.get("default")
     bare = default.unnest() if default is not None else None
     digits = bare.this if isinstance(bare, exp.Neg) else bare
-    if pair.source not in EXACT or not isinstance(digits, exp.Literal) or digits.is_string or digits.is_int:
+    if not isinstance(digits, exp.Literal) or digits.is_string or digits.is_int:
         return
     if number_of(node.this) in (Number.INTEGER, Number.DECIMAL):
         places = len(digits.this.partition(".")[2])
@@ -334,17 +330,18 @@ def _offset(node: exp.Expression, pair: Pair) -> None:
 
 
 def _no_floats(node: exp.Expression, pair: Pair) -> None:
-    if pair.source in EXACT and number_of(node) is Number.FLOAT:
+    if number_of(node) is Number.FLOAT:
         raise Untranslatable(f"`%` of floats, which {pair.source} does not have")
 
 
 _FLOAT = exp.DataType.Type.FLOAT
 
-SUMS: Rules = {exp.Div: (_wide_sums,)}
+SUMS: Rules = of(EXACT, {exp.Div: (_wide_sums,)})
 """Before a division is told from one of integers."""
+QUOTIENTS: Rules = of(EXACT, {exp.Div: (_parts_of_times, _wide_sums)})
+"""The same where parts of times are whole numbers."""
 
 NUMBERS: Rules = {
-    exp.BitwiseNot: (_bit_not,),
     exp.Div: (_divide,),
     exp.Mod: (_no_floats,),
     exp.Mul: (_multiply,),

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules
+from flowc.compiler.sql.meaning.core import Rules
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, IN_ROWS, WIDENED, Number, number_of
 
 
-def _anchored(node: exp.Expression, pair: Pair) -> None:
+def _anchored(node: exp.Expression, source: str) -> None:
     """Decimals that a recursive query starts from, with places for those of its later rows.
 
     DataFusion gives all rows the types of the first ones; PostgreSQL's numeric without a scale has no such bound.
     """
     recursive = isinstance(node.parent, exp.With) and node.parent.args.get("recursive")
-    if pair.source not in EXACT or not recursive or not isinstance(node.this, exp.SetOperation):
+    if source not in EXACT or not recursive or not isinstance(node.this, exp.SetOperation):
         return
     found = [value for value in _first_values(node.this.left) if _is_free(value)]
     for value in found:
@@ -26,13 +26,13 @@ def _anchored(node: exp.Expression, pair: Pair) -> None:
         column.meta[WIDENED] = True
 
 
-def _in_rows(node: exp.Expression, pair: Pair) -> None:
+def _in_rows(node: exp.Expression, source: str) -> None:
     """Decimals that are written as values of rows or of an array: exact ones, where none beside them is a float.
 
     DataFusion gives all of them the places of the longest; in PostgreSQL each keeps its own, which a query
     around them sees.
     """
-    if pair.source not in EXACT or isinstance(node.parent, exp.SetOperation):
+    if source not in EXACT or isinstance(node.parent, exp.SetOperation):
         return
     for values in _columns(node):
         written = [value for value in map(_bare, values) if isinstance(value, exp.Literal) and _is_point(value)]
@@ -91,11 +91,11 @@ def _places(value: exp.Expression) -> int | str:
     return 0 if number_of(value) is Number.INTEGER else str(value.sql())
 
 
-def mark_free_numbers(root: exp.Expression, pair: Pair) -> None:
+def mark_free_numbers(root: exp.Expression, source: str) -> None:
     """Leaves on a query which numbers have more places than PostgreSQL's, before it is reworded."""
     for node in list(root.walk()):
-        for rule in ANCHORS.get(type(node), ()):
-            rule(node, pair)
+        if (marks := _MARKS.get(type(node))) is not None:
+            marks(node, source)
 
 
 def _first_values(rows: exp.Expression) -> list[exp.Expression]:
@@ -115,8 +115,9 @@ def _is_free(value: exp.Expression) -> bool:
     return number_of(value) in (Number.DECIMAL, Number.FRACTION) and not bound
 
 
-ANCHORS: Rules = {
-    exp.CTE: (_anchored,),
-    **dict.fromkeys((exp.Array, exp.Values, exp.Select, exp.Union, exp.Except, exp.Intersect), (_in_rows,)),
+_MARKS: Mapping[type[exp.Expression], Callable[[exp.Expression, str], None]] = {
+    exp.CTE: _anchored,
+    **dict.fromkeys((exp.Array, exp.Values, exp.Select, exp.Union, exp.Except, exp.Intersect), _in_rows),
 }
+ANCHORS: Rules = {kind: (lambda n, p: _MARKS[type(n)](n, p.source),) for kind in _MARKS}
 """Before numbers are reworded, which tells their places."""

@@ -6,9 +6,7 @@ from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import (
     Pair,
-    Rewrite,
     Rules,
-    Test,
     Untranslatable,
     build,
     call,
@@ -22,15 +20,6 @@ from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
 
 _SOURCE = "postgres"
 _TYPE = exp.DataType.Type
-
-
-def _ours(rewrite: Rewrite) -> Rewrite:
-    """The rewrite for SQL of PostgreSQL alone."""
-    return lambda node, pair: rewrite(node, pair) if pair.source == _SOURCE else None
-
-
-def _lacking(what: str, when: Test = lambda _: True) -> Rewrite:
-    return _ours(refused(what, when))
 
 
 def _between(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -168,7 +157,6 @@ def _shown(node: exp.Expression, pair: Pair) -> None:
         raise Untranslatable("to_char of a number", "round it and write it as a text: `round(x, 2)::text`")
 
 
-_COMPARED = (_ours(_rows), _ours(_beside_bytes))
 _NO_WINDOWS = {exp.Where: "WHERE", exp.Having: "HAVING", exp.Join: "ON", exp.Group: "GROUP BY"}
 
 
@@ -186,27 +174,25 @@ def _counted(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return call("approx_distinct", exp.cast(node.this.copy(), "TEXT")) if type_of(node.this) is None else None
 
 
+PLACES: Rules = {exp.ApproxDistinct: (_counted,), exp.Window: (_placed,)}
+"""Of any dialect."""
+
 POSTGRES: Rules = {
-    exp.ApproxDistinct: (_counted,),
-    exp.Window: (_placed, _ours(_window_of_another)),
-    exp.Pad: (_ours(_padded),),
-    exp.Encode: (_ours(_of_base64),),
-    exp.In: (_ours(_beside_bytes),),
-    exp.Between: (_ours(_between),),
-    exp.BitString: (_lacking("a string of bits"),),
-    exp.HexString: (_lacking("a string of bits"),),
-    exp.UnicodeString: (_lacking("a text with U&"),),
-    exp.Bracket: (_ours(_element),),
-    exp.Cast: (_ours(_bytes), _ours(_to_boolean)),
-    exp.CurrentUser: (_lacking("the name of a user"),),
-    exp.SessionUser: (_lacking("the name of a user"),),
-    exp.Overlaps: (_lacking("OVERLAPS"),),
-    exp.RegexpInstr: (_lacking("REGEXP_INSTR with so many arguments", lambda n: n.args.get("option") is not None),),
-    **dict.fromkeys((exp.TimeToStr, exp.ToChar), (_ours(_shown),)),
-    exp.TimestampTrunc: (_lacking("DATE_TRUNC of an interval", _is_interval),),
-    exp.TimeFromParts: (_lacking("make_time"),),
-    exp.Add: (_ours(_number_beside),),
-    exp.Sub: (_ours(_number_beside),),
-    exp.Mul: (_ours(_number_beside),),
-    **dict.fromkeys((exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE), _COMPARED),
+    exp.Window: (_window_of_another,),
+    exp.Pad: (_padded,),
+    exp.Encode: (_of_base64,),
+    exp.In: (_beside_bytes,),
+    exp.Between: (_between,),
+    **dict.fromkeys((exp.BitString, exp.HexString), (refused("a string of bits"),)),
+    exp.UnicodeString: (refused("a text with U&"),),
+    exp.Bracket: (_element,),
+    exp.Cast: (_bytes, _to_boolean),
+    **dict.fromkeys((exp.CurrentUser, exp.SessionUser), (refused("the name of a user"),)),
+    exp.Overlaps: (refused("OVERLAPS"),),
+    exp.RegexpInstr: (refused("REGEXP_INSTR with so many arguments", lambda n: n.args.get("option") is not None),),
+    **dict.fromkeys((exp.TimeToStr, exp.ToChar), (_shown,)),
+    exp.TimestampTrunc: (refused("DATE_TRUNC of an interval", _is_interval),),
+    exp.TimeFromParts: (refused("make_time"),),
+    **dict.fromkeys((exp.Add, exp.Sub, exp.Mul), (_number_beside,)),
+    **dict.fromkeys((exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE), (_rows, _beside_bytes)),
 }

@@ -16,6 +16,7 @@ from flowc.compiler.sql.meaning.core import (
     call,
     integer_value,
     text_value,
+    with_part,
 )
 from flowc.compiler.sql.meaning.datafusion_arrays import plain_floats
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT
@@ -88,9 +89,7 @@ def _item(text: str, kind: object) -> exp.Expression:
 
 
 def _compared(node: exp.Expression, item: exp.Expression) -> exp.Expression:
-    new = node.copy()
-    new.set("expression", item.copy())
-    return exp.paren(new, copy=False)
+    return exp.paren(with_part(node, expression=item.copy()), copy=False)
 
 
 def _with_column(node: exp.Expression, array: exp.Expression, *, every: bool) -> exp.Expression:

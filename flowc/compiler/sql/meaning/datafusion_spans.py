@@ -17,7 +17,6 @@ from flowc.compiler.sql.meaning.core import (
     NAIVE_TIMES,
     ZONED_TIMES,
     Pair,
-    Rewrite,
     Rules,
     Untranslatable,
     build,
@@ -25,6 +24,7 @@ from flowc.compiler.sql.meaning.core import (
     integer_value,
     text_value,
     type_of,
+    typed,
 )
 from flowc.compiler.sql.meaning.datafusion_kinds import groups_of
 from flowc.compiler.sql.meaning.datafusion_numbers import values_of
@@ -122,13 +122,7 @@ def of_difference(value: exp.Expression) -> exp.Expression | None:
 
 
 def _of(name: str, node: exp.Expression) -> exp.Expression:
-    new = call(name, node)
-    new.type = exp.DataType.build("bigint")
-    return new
-
-
-def _ours(rewrite: Rewrite) -> Rewrite:
-    return lambda node, pair: rewrite(node, pair) if pair.source == "postgres" else None
+    return typed(call(name, node), "bigint")
 
 
 def _difference(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -137,9 +131,7 @@ def _difference(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return call(_INTERVAL, node)  # which leaves alone what is no difference of times
     if not _is_sub(node):
         return None
-    new = call(_INTERVAL, node)
-    new.type = exp.DataType.build("interval")
-    return new
+    return typed(call(_INTERVAL, node), "interval")
 
 
 def _compared(node: exp.Expression, pair: Pair) -> None:
@@ -231,8 +223,7 @@ def _summed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         new = call("flowc_interval_sum", *sums)
     else:
         new = call("flowc_interval_mean", *sums, _around(node, inner, exp.Count(this=inner.this.copy())))
-    new.type = exp.DataType.build("interval")
-    return new
+    return typed(new, "interval")
 
 
 def _summand(node: exp.Expression) -> exp.Expression:
@@ -262,25 +253,20 @@ def _negated(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if not _is_interval(node.this):
         return None
     nothing = exp.Interval(this=exp.Literal.string("0"), unit=exp.var("DAYS"))
-    new = exp.paren(exp.Sub(this=nothing, expression=node.this.copy()), copy=False)
-    new.type = exp.DataType.build("interval")
-    return new
+    return typed(exp.paren(exp.Sub(this=nothing, expression=node.this.copy()), copy=False), "interval")
 
 
 _SORTED = (exp.Select, exp.Union, exp.Intersect, exp.Except, exp.Distinct, exp.Min, exp.Max, exp.Greatest, exp.Least)
 
 SPANS: Rules = {
-    kind: tuple(map(_ours, rules))
-    for kind, rules in {
-        exp.Sub: (_difference,),
-        **dict.fromkeys((*COMPARISONS, exp.Between, exp.In, exp.NullSafeEQ, exp.NullSafeNEQ), (_compared,)),
-        exp.Case: (_case,),
-        exp.Nullif: (_unequal,),
-        exp.Ordered: (_ordered,),
-        **dict.fromkeys(_SORTED, (_alike,)),
-        exp.Window: (_alike, _summed),
-        **dict.fromkeys((exp.Sum, exp.Avg, exp.Filter), (_summed,)),
-        **dict.fromkeys((exp.Div, exp.Mul), (_no_number,)),
-        exp.Neg: (_negated,),
-    }.items()
+    exp.Sub: (_difference,),
+    **dict.fromkeys((*COMPARISONS, exp.Between, exp.In, exp.NullSafeEQ, exp.NullSafeNEQ), (_compared,)),
+    exp.Case: (_case,),
+    exp.Nullif: (_unequal,),
+    exp.Ordered: (_ordered,),
+    **dict.fromkeys(_SORTED, (_alike,)),
+    exp.Window: (_alike, _summed),
+    **dict.fromkeys((exp.Sum, exp.Avg, exp.Filter), (_summed,)),
+    **dict.fromkeys((exp.Div, exp.Mul), (_no_number,)),
+    exp.Neg: (_negated,),
 }

@@ -23,6 +23,7 @@ from flowc.compiler.sql.meaning.core import (
     integer_value,
     text_value,
     type_of,
+    typed,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import (
     CHOSEN,
@@ -69,9 +70,7 @@ def text_of(value: exp.Expression, pair: Pair, how: str = "text") -> exp.Express
     if number is Number.INTEGER:
         _no_quotient(value)
         return None
-    text = call(f"flowc_{how}", value)
-    text.type = exp.DataType.build("text")
-    return text
+    return typed(call(f"flowc_{how}", value), "text")
 
 
 _MIXED = (
@@ -96,8 +95,7 @@ def _of_one(node: exp.Expression, pair: Pair, how: str) -> exp.Expression | None
     for each in values_of(new):
         written = _written(each)
         each.replace(written or text_of(each, pair, how) or exp.cast(each.copy(), "varchar"))
-    new.type = exp.DataType.build("text")
-    return new
+    return typed(new, "text")
 
 
 def _written(value: exp.Expression) -> exp.Expression | None:

@@ -23,6 +23,8 @@ from flowc.compiler.sql.meaning.core import (
     mark,
     text_value,
     type_of,
+    typed,
+    with_part,
 )
 from flowc.compiler.sql.meaning.datafusion_zones import of_no_type
 
@@ -48,12 +50,7 @@ _INTERVAL = re.compile(r"(?:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*[a-z]+)+\s*", re.IGNOR
 
 def now() -> exp.Expression:
     """The time of the query in microseconds; DataFusion's has nanoseconds, which no column takes."""
-    return _typed(mark(exp.cast(call("now"), "TIMESTAMPTZ")), "TIMESTAMPTZ")
-
-
-def _typed(node: exp.Expression, kind: str) -> exp.Expression:
-    node.type = exp.DataType.build(kind)
-    return node
+    return typed(mark(exp.cast(call("now"), "TIMESTAMPTZ")), "TIMESTAMPTZ")
 
 
 def _clock(kind: str) -> Rewrite:
@@ -72,16 +69,14 @@ def _named_clock(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def _read(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A text as a date or time. What DataFusion reads otherwise is written out, or refused."""
     to, value = node.args["to"], node.this
-    if pair.source != "postgres" or not isinstance(to, exp.DataType):
+    if not isinstance(to, exp.DataType):
         return None
     if to.this in (_TYPE.TIME, _TYPE.INTERVAL):
         return _read_clock(node) if to.this is _TYPE.TIME else _read_interval(node)
     if to.this not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
         return None
     if (text := text_value(value)) is not None:
-        new = node.copy()
-        new.set("this", exp.Literal.string(_canonical(text.strip(), to.this)))
-        return new
+        return with_part(node, this=exp.Literal.string(_canonical(text.strip(), to.this)))
     if type_of(value) not in exp.DataType.TEXT_TYPES:
         return None
     if to.this is _TYPE.DATE:
@@ -131,21 +126,14 @@ def _clocked(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """The hours, minutes and seconds of an interval, which DataFusion reads by their names alone."""
     text, unit = text_value(node.this), node.args.get("unit")
     to = node.args.get("to")
-    if (
-        pair.source != "postgres"
-        or text is None
-        or unit is not None
-        or (to is not None and to.this is not _TYPE.INTERVAL)
-    ):
+    if text is None or unit is not None or (to is not None and to.this is not _TYPE.INTERVAL):
         return None
     named = with_named_clock(text)
     if _BARE.fullmatch(named):
         named = f"{named.strip()} seconds"
     if not _INTERVAL.fullmatch(named):
         raise Untranslatable(f"`{text}` as an interval", "write it in numbers and units: `interval '1 day 2 hours'`")
-    new = node.copy()
-    new.set("this", exp.Literal.string(named))
-    return new
+    return with_part(node, this=exp.Literal.string(named))
 
 
 def _canonical(text: str, kind: exp.DataType.Type) -> str:
@@ -194,17 +182,17 @@ _UNITS = frozenset(
 def _truncated_there(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """DATE_TRUNC in a zone: of what a clock there shows."""
     zone, value = node.args.get("zone"), node.this
-    if pair.source != "postgres" or zone is None:
+    if zone is None:
         return None
     if node.text("unit").upper().rstrip("S") not in _OF_DAYS:
         raise Untranslatable("DATE_TRUNC to less than a day in a zone")
     if type_of(value) not in (_TYPE.DATE, *NAIVE_TIMES, *ZONED_TIMES):
         mend = "say what it is: `CAST(… AS timestamptz)`"
         return of_no_type(node, "DATE_TRUNC in a zone of a value whose type is not known", mend)
-    instant = _typed(exp.cast(value.copy(), "TIMESTAMPTZ"), "TIMESTAMPTZ")
-    local = _typed(exp.AtTimeZone(this=instant, zone=zone.copy()), "TIMESTAMP")
-    cut = _typed(exp.TimestampTrunc(this=local, unit=node.args["unit"].copy()), "TIMESTAMP")
-    return _typed(exp.AtTimeZone(this=cut, zone=zone.copy()), "TIMESTAMPTZ")
+    instant = typed(exp.cast(value.copy(), "TIMESTAMPTZ"), "TIMESTAMPTZ")
+    local = typed(exp.AtTimeZone(this=instant, zone=zone.copy()), "TIMESTAMP")
+    cut = typed(exp.TimestampTrunc(this=local, unit=node.args["unit"].copy()), "TIMESTAMP")
+    return typed(exp.AtTimeZone(this=cut, zone=zone.copy()), "TIMESTAMPTZ")
 
 
 _OF_DAYS = ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
@@ -213,34 +201,28 @@ _OF_DAYS = ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 def _truncate(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """What DATE_TRUNC gives is a timestamp; that of a date too."""
     unit = node.text("unit").upper().rstrip("S")
-    if pair.source != "postgres":
-        return None
     if unit not in _UNITS:
         raise Untranslatable(f"DATE_TRUNC to {unit.lower()}")
     if type_of(node.this) is not _TYPE.DATE:
         return None
-    new = node.copy()
-    new.set("this", exp.cast(node.this.copy(), "TIMESTAMP"))
-    return new
+    return with_part(node, this=exp.cast(node.this.copy(), "TIMESTAMP"))
 
 
 def _moved(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A date plus or minus an interval is a timestamp."""
-    if pair.source != "postgres":
-        return None
     for side, other in (("this", "expression"), ("expression", "this")):
         value, moves = node.args[side], node.args[other].unnest()
         if type_of(value) is _TYPE.DATE and (isinstance(moves, exp.Interval) or type_of(moves) is _TYPE.INTERVAL):
             new = node.copy()
             new.set(side, exp.cast(value.copy(), "TIMESTAMP"))
-            return _typed(new, "TIMESTAMP")
+            return typed(new, "TIMESTAMP")
     return None
 
 
 def _binned(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """DATE_BIN with where its first bin begins, which would be left out."""
     origin = node.args.get("origin") or node.args.get("unit")  # where the parser puts what is third
-    if pair.source != "postgres" or origin is None:
+    if origin is None:
         return None
     return call("date_bin", node.this, node.expression, origin)
 
@@ -248,7 +230,7 @@ def _binned(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def _rounded(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A time with fewer digits of its seconds, halves away from the year 2000; the engine cuts it, or leaves all."""
     to = node.args["to"]
-    if pair.source != "postgres" or not isinstance(to, exp.DataType) or not to.expressions:
+    if not isinstance(to, exp.DataType) or not to.expressions:
         return None
     digits = integer_value(to.expressions[0].this)
     if to.this not in (*NAIVE_TIMES, *ZONED_TIMES) or digits is None or digits >= 6:
@@ -262,7 +244,7 @@ def _rounded(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     later = f"(CASE WHEN :a < CAST('2000-01-01 00:00:00' AS {kind}) THEN :a + INTERVAL '{half - 1} microseconds'"
     whole = build(f"DATE_TRUNC('{unit}', {later} ELSE :a + INTERVAL '{half} microseconds' END))", a=_read(
         exp.cast(node.this.copy(), kind), pair) or exp.cast(node.this.copy(), kind))  # fmt: skip
-    return _typed(whole, kind)
+    return typed(whole, kind)
 
 
 _CUT = {0: ("second", 500_000), 3: ("millisecond", 500)}
@@ -283,7 +265,7 @@ def _times(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         if unit is None or not each.isdigit() or type_of(count) not in exp.DataType.INTEGER_TYPES:
             raise Untranslatable(what)
         words = build(f"CAST(:n * {int(each)} AS VARCHAR) || ' {unit}s'", n=exp.cast(count.copy(), "BIGINT"))
-        return _typed(exp.cast(words, "INTERVAL"), "INTERVAL")
+        return typed(exp.cast(words, "INTERVAL"), "INTERVAL")
     return None
 
 
@@ -292,19 +274,16 @@ CLOCKS: Rules = {
     exp.CurrentTimestamp: (_clock("TIMESTAMPTZ"),),
     exp.Localtimestamp: (_clock("TIMESTAMP"),),
     exp.Localtime: (_clock("TIME"),),
+    exp.Mul: (_times,),
 }
 
 ZONED: Rules = dict.fromkeys((exp.TimestampTrunc, exp.DateTrunc), (_truncated_there,))
 """Before zones are reworded."""
 
 TIMES: Rules = {
-    **CLOCKS,
     exp.Cast: (_rounded, _read, _clocked),
     exp.DateBin: (_binned,),
     exp.Interval: (_clocked,),
-    exp.Add: (_moved,),
-    exp.Sub: (_moved,),
-    exp.Mul: (_times,),
-    exp.TimestampTrunc: (_truncate,),
-    exp.DateTrunc: (_truncate,),
+    **dict.fromkeys((exp.Add, exp.Sub), (_moved,)),
+    **dict.fromkeys((exp.TimestampTrunc, exp.DateTrunc), (_truncate,)),
 }

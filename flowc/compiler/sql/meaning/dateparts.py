@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build, integer_value, type_of, unit_of
 from flowc.compiler.sql.meaning.named import SUNDAY_IS_ONE
 
 _NAMES = {
-    "ISOWEEK": "WEEK",
-    "DAYOFYEAR": "DOY",
-    "EPOCH_SECOND": "EPOCH",
-    "DAYOFWEEKISO": "ISODOW",
-    "DAYOFWEEK_ISO": "ISODOW",
-    "WEEKISO": "WEEK",
-    "YEAROFWEEKISO": "ISOYEAR",
-}
+    "ISOWEEK": "WEEK", "DAYOFYEAR": "DOY", "EPOCH_SECOND": "EPOCH", "DAYOFWEEKISO": "ISODOW",
+    "DAYOFWEEK_ISO": "ISODOW", "WEEKISO": "WEEK", "YEAROFWEEKISO": "ISOYEAR",
+}  # fmt: skip
 """Parts by names that only some dialects have, and by the usual one."""
+
+WHOLE_SECONDS = ("duckdb", "mysql", "bigquery", "snowflake")
+"""Dialects whose seconds of a time are without their fraction."""
 
 _SUNDAY_WEEK = "CAST(FLOOR((EXTRACT(DOY FROM :a) + 6 - EXTRACT(DOW FROM :a)) / 7) AS INT)"
 """The week counted from Sunday, 0 before the first one."""
+
+
+def named_by_node(node: exp.Expression, pair: Pair) -> exp.Expression:
+    """A part that has a node of its own."""
+    value = node.this.this if isinstance(node.this, exp.TsOrDsToDate) else node.this
+    return _part(_OF_NODES[type(node)], value if type_of(value) in exp.DataType.TEMPORAL_TYPES else node.this)
+
+
+_OF_NODES: Mapping[type[exp.Expression], str] = {
+    exp.Year: "YEAR", exp.Quarter: "QUARTER", exp.Month: "MONTH", exp.Day: "DAY", exp.DayOfMonth: "DAY",
+    exp.Hour: "HOUR", exp.Minute: "MINUTE", exp.DayOfYear: "DOY", exp.DayOfWeekIso: "ISODOW",
+}  # fmt: skip
 
 
 def week_day(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -44,20 +56,9 @@ def extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return week_day(exp.DayOfWeek(this=value), pair)
     if part == "WEEK" and pair.source == "bigquery":
         return build(_SUNDAY_WEEK, a=value)
-    if part in ("SECOND", "SECONDS") and pair.source in ("duckdb", "mysql", "bigquery", "snowflake"):
+    if part in ("SECOND", "SECONDS") and pair.source in WHOLE_SECONDS:
         return _part("SECOND", build("DATE_TRUNC('second', :a)", a=value))
-    if part in ("SECOND", "SECONDS") and pair.engine == "duckdb":
-        return build("EXTRACT(MICROSECOND FROM :a) / 1000000.0", "duckdb", a=value)
-    if part in ("MILLISECOND", "MILLISECONDS") and pair.engine != "datafusion":
-        return _milliseconds(value, pair)
     return _part(_NAMES[part], value) if part in _NAMES else None
-
-
-def _milliseconds(value: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Seconds and their fraction in thousandths; with microseconds behind the point in PostgreSQL."""
-    if pair.engine == "postgres":
-        return build("CAST(TRUNC(EXTRACT(MILLISECONDS FROM :a)) AS INT)", a=value)
-    return build("EXTRACT(MICROSECONDS FROM :a) / 1000.0", a=value) if pair.source == "postgres" else None
 
 
 def _part(name: str, value: exp.Expression) -> exp.Expression:
@@ -129,6 +130,7 @@ def add_months(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 DATE_PARTS: Rules = {
+    **dict.fromkeys(_OF_NODES, (named_by_node,)),
     exp.DayOfWeek: (week_day,),
     exp.Extract: (extract,),
     exp.Week: (week,),

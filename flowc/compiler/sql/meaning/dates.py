@@ -141,14 +141,8 @@ DIFFERENCES = (exp.DateDiff, exp.TimestampDiff, exp.DatetimeDiff, exp.TsOrDsDiff
 """Nodes that count the units between two dates."""
 
 SHIFTS = (
-    exp.DateAdd,
-    exp.DateSub,
-    exp.TsOrDsAdd,
-    exp.TimestampAdd,
-    exp.TimestampSub,
-    exp.DatetimeAdd,
-    exp.DatetimeSub,
-)
+    exp.DateAdd, exp.DateSub, exp.TsOrDsAdd, exp.TimestampAdd, exp.TimestampSub, exp.DatetimeAdd, exp.DatetimeSub,
+)  # fmt: skip
 """Nodes that move a date by units."""
 
 DATES: Rules = {

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from flowc.compiler.sql.meaning.calendar import named_part, slice_width, time_slice
 from flowc.compiler.sql.meaning.core import (
+    MATH_WORDS,
+    OURS,
+    PLAIN_WORDS,
+    Answer,
+    Engine,
     Pair,
     Rules,
     Untranslatable,
     build,
     call,
     integer_value,
+    is_integer,
     renamed,
     template,
     text_value,
     type_of,
 )
+from flowc.compiler.sql.meaning.datafusion_numbers import QUOTIENTS
+from flowc.compiler.sql.meaning.dateparts import WHOLE_SECONDS, named_by_node
 from flowc.compiler.sql.meaning.dates import date_difference
+from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.formats import strftime
-from flowc.compiler.sql.meaning.relations import no_ties, unnest_as_rows
+from flowc.compiler.sql.meaning.relations import no_ties, union_by_name, unnest_as_rows
+from flowc.compiler.sql.meaning.texts import contains, ends_with, position
 
 _DIALECT = "duckdb"
-
-
-def length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Bytes where MySQL counts them."""
-    if pair.source == "mysql" and node.args.get("binary"):
-        return build("OCTET_LENGTH(ENCODE(:a))", _DIALECT, a=node.this)
-    return call("LENGTH", node.this) if node.args.get("binary") else None
 
 
 def varchar_length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -70,7 +74,11 @@ def date_format(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def bigquery_offset(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """BigQuery counts the offset from 0."""
-    return unnest_as_rows(node, pair) if node.args.get("offset") and pair.source == "bigquery" else None
+    return (
+        unnest_as_rows(node, pair)
+        if node.args.get("offset") and pair.source == "bigquery" and len(node.expressions) == 1
+        else None
+    )
 
 
 def substring_index(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -131,6 +139,33 @@ def json_array(node: exp.Expression, pair: Pair) -> exp.Expression:
     return call("TO_JSON", exp.ArrayAgg(this=value))
 
 
+def _time_slice(node: exp.Expression, pair: Pair) -> exp.Expression:
+    return build(f"time_bucket({slice_width(node)}, :a)", _DIALECT, a=node.this)
+
+
+def divide(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Integers divide to an integer in some dialects."""
+    if node.meta.get(OURS) or not node.args.get("typed"):
+        return None
+    if is_integer(node.left) and is_integer(node.right):
+        whole = exp.IntDiv(this=node.left.copy(), expression=node.right.copy())
+        return _bracketed(whole, pair) or whole
+    if type_of(node.left) is None or type_of(node.right) is None:
+        raise Untranslatable(
+            "a division of values whose types are not known: cast them to say whether they are integers"
+        )
+    return None
+
+
+def second(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Seconds with their fraction, and thousandths of them, where the author's dialect has that."""
+    if node.name.upper() in ("SECOND", "SECONDS") and pair.source not in WHOLE_SECONDS:
+        return build("EXTRACT(MICROSECOND FROM :a) / 1000000.0", _DIALECT, a=node.expression)
+    if node.name.upper() in ("MILLISECOND", "MILLISECONDS") and pair.source == "postgres":
+        return build("EXTRACT(MICROSECONDS FROM :a) / 1000.0", a=node.expression)
+    return None
+
+
 def _bracketed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """The operands of div() in brackets: those of `//` bind as they stand."""
     for side in ("this", "expression"):
@@ -139,9 +174,11 @@ def _bracketed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
-RULES: Rules = {
+_RULES: Rules = {
+    exp.Div: (divide,),
+    exp.Extract: (second,),
     exp.IntDiv: (_bracketed,),
-    exp.Length: (length,),
+    exp.Length: (lambda n, p: call("LENGTH", n.this) if n.args.get("binary") else None,),
     exp.ByteLength: (template("OCTET_LENGTH(ENCODE(:this))", _DIALECT),),
     exp.Cast: (varchar_length, decimal_default),
     exp.ArraySize: (array_size,),
@@ -157,6 +194,31 @@ RULES: Rules = {
     exp.JSONBContainsTopKey: (has_key,),
     exp.ArrayContainsAll: (jsonb,),
     exp.RegexpSplit: (renamed("STRING_SPLIT_REGEX"),),
-    exp.JSONFormat: (lambda n, p: exp.cast(call("TO_JSON", n.this), "TEXT"),),
     exp.JSONArrayAgg: (json_array,),
 }
+
+ENGINE = Engine(
+    name="duckdb",
+    title="DuckDB",
+    undefined=Answer.FLOAT,
+    fails="CASE WHEN {0} THEN ERROR('{1}') ELSE :a END",
+    rounds_away=True,
+    casts_even=True,
+    from_end=True,
+    first=(QUOTIENTS, FAILURES),
+    rules=(_RULES,),
+    instead={
+        named_part: None,
+        time_slice: _time_slice,
+        named_by_node: None,
+        position: None,
+        ends_with: None,
+        contains: None,
+        union_by_name: None,
+    },
+    named={
+        **dict.fromkeys(("JSONB_BUILD_OBJECT", "JSON_BUILD_OBJECT"), lambda a, _: call("JSON_OBJECT", *a)),
+        "JSON_ARRAY": lambda a, _: call("JSON_ARRAY", *a),
+    },
+    portable=PLAIN_WORDS | MATH_WORDS,
+)

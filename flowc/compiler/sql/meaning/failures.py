@@ -6,12 +6,13 @@ replace a table with NULLs in another. Casts are checked where they are said (`s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from sqlglot import exp
 
 from flowc.compiler.sql.meaning.core import (
-    SAID,
+    Answer,
+    Engine,
     Pair,
     Rewrite,
     Rules,
@@ -19,27 +20,17 @@ from flowc.compiler.sql.meaning.core import (
     build,
     integer_value,
     type_of,
+    with_part,
 )
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
-from flowc.compiler.sql.meaning.undefined import Answer, answers, by_zero, engine_by_zero, kept
-
-_FAILS: Mapping[str, str] = {
-    "sqlite": "CASE WHEN {0} THEN FLOWC_FAIL('{1}', :a) ELSE :a END",
-    "duckdb": "CASE WHEN {0} THEN ERROR('{1}') ELSE :a END",
-    "mysql": "CASE WHEN {0} THEN CHAR_LENGTH(CONCAT('{1}', :a)) + 9223372036854775807 + 1 ELSE :a END",
-    "datafusion": "CASE WHEN ({0}) IS NOT TRUE THEN :a"
-    " WHEN CAST('fails: {1}' || left(CAST(random() AS VARCHAR), 0) AS BOOLEAN) THEN :a END",
-}
-"""A value that is an error of the engine where a condition holds. MySQL has no function for that: a number out of
-range, which it shows with the words. DataFusion's is a text that is no boolean, which `runtime/enginewords` knows by
-how it begins, and chance keeps it from being computed before it is asked for."""
+from flowc.compiler.sql.meaning.undefined import answers, by_zero, engine_by_zero, kept
 
 _MOST, _CHECKED = 4, "flowc_checked"
 _ZERO = "division by zero"
 
 
 def fails(
-    node: exp.Expression, value: exp.Expression, where: str, words: str, engine: str, /, **parts: exp.Expression
+    node: exp.Expression, value: exp.Expression, where: str, words: str, engine: Engine, /, **parts: exp.Expression
 ) -> exp.Expression:
     """A value of a node, or an error where `where` holds, in which `:a` stands for it.
 
@@ -47,11 +38,11 @@ def fails(
     """
     if (asked := _asked(node)) is not None:
         where, parts = f"({where}) AND COALESCE(:asked, FALSE)", {**parts, "asked": asked}
-    if engine not in _FAILS:
+    if engine.fails is None:
         raise Untranslatable(f"what fails with `{words}`")
     if sum(bool(node.meta.get(_CHECKED)) for node in value.walk()) >= _MOST:
         raise Untranslatable(f"`{words}` to be looked for in operands so deep: compute some of them in a CTE")
-    new = build(_FAILS[engine].format(where, words), SAID if engine == "mysql" else engine, a=value, **parts)
+    new = build(engine.fails.format(where, words), engine.name, a=value, **parts)
     kind = type_of(value) or (exp.DataType.Type.BIGINT if number_of(value) is Number.INTEGER else None)
     if kind is not None:
         new.type = exp.DataType.build(kind)
@@ -105,16 +96,14 @@ def is_never_zero(node: exp.Expression) -> bool:
     return isinstance(value, exp.Nullif) and integer_value(value.expression) == 0
 
 
-def _of(
-    where: str, words: str, fine: Callable[[float], bool], *, but: tuple[str, ...] = (), logarithm: bool = False
-) -> Rewrite:
-    """A function of a number for which it is not defined where `where` holds; `but` are engines that say so."""
+def _of(where: str, words: str, fine: Callable[[float], bool], *, logarithm: bool = False) -> Rewrite:
+    """A function of a number for which it is not defined where `where` holds."""
 
     def rewrite(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         key = "expression" if isinstance(node, exp.Log) and node.args.get("expression") is not None else "this"
         said = answers(pair.source)
         wanted = kept(said.logarithms if logarithm else said.functions, pair.engine)
-        own = Answer.FAILS if pair.engine in ("postgres", *but) else Answer.NULL if _is_without(pair) else Answer.FLOAT
+        own = Answer.FAILS if type(node) in pair.engine.fails_at else pair.engine.undefined
         value = node.args[key].unnest()
         known = isinstance(value, exp.Literal) and not value.is_string and fine(float(value.this))
         if known or wanted in (own, Answer.FLOAT):
@@ -127,15 +116,11 @@ def _of(
     return rewrite
 
 
-def _is_without(pair: Pair) -> bool:
-    return kept(Answer.FLOAT, pair.engine) is Answer.FAILS
-
-
 def _exponent(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Beyond the numbers that there are, SQLite has the infinity."""
     if answers(pair.source).functions is not Answer.FAILS:
         return None
-    vanishes = pair.engine == "datafusion" and pair.source in EXACT and number_of(node.this) is not Number.DECIMAL
+    vanishes = pair.engine.exact and pair.source in EXACT and number_of(node.this) is not Number.DECIMAL
     return (_out_of_range if vanishes else _too_large)(node, pair)
 
 
@@ -149,14 +134,17 @@ _too_large = _of(":a > 709.782712893384", "an exponent out of range", lambda v: 
 
 
 def _power(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if kept(answers(pair.source).functions, pair.engine) is not Answer.FAILS or pair.engine == "postgres":
+    if kept(answers(pair.source).functions, pair.engine) is not Answer.FAILS or _fails_itself(pair):
         return None
     if (integer_value(node.expression) or -1) >= 0:
         return None
     where = "(:a = 0 AND :e < 0) OR (:a < 0 AND :e <> FLOOR(:e))"
-    new = node.copy()
-    new.set("this", fails(node, node.this, where, "a power that is no number", pair.engine, e=node.expression))
-    return new
+    failing = fails(node, node.this, where, "a power that is no number", pair.engine, e=node.expression)
+    return with_part(node, this=failing)
+
+
+def _fails_itself(pair: Pair) -> bool:
+    return pair.engine.undefined is Answer.FAILS
 
 
 _BEYOND = "ABS(:a) > 1"
@@ -175,7 +163,7 @@ def _bucket(node: exp.Expression, pair: Pair) -> None:
 
 
 def _never(node: exp.Expression, pair: Pair, what: str, when: Callable[[], bool]) -> None:
-    if answers(pair.source).functions is Answer.FAILS and pair.engine != "postgres" and when():
+    if answers(pair.source).functions is Answer.FAILS and not _fails_itself(pair) and when():
         raise Untranslatable(f"{what}, which is an error of {pair.source}")
 
 
@@ -184,7 +172,7 @@ FAILURES: Rules = {
     exp.Substring: (_part_of_text,),
     exp.WidthBucket: (_bucket,),
     **dict.fromkeys((exp.Div, exp.IntDiv, exp.Mod), (_divided,)),
-    exp.Sqrt: (_of(":a < 0", "the square root of a negative number", lambda v: True, but=("datafusion",)),),
+    exp.Sqrt: (_of(":a < 0", "the square root of a negative number", lambda v: True),),
     exp.Ln: (_of(":a <= 0", "the logarithm of zero or less", bool, logarithm=True),),
     exp.Log: (_of(":a <= 0", "the logarithm of zero or less", bool, logarithm=True),),
     exp.Exp: (_exponent,),

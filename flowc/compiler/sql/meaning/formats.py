@@ -117,35 +117,11 @@ def _fields(form: str) -> list[str]:
 
 
 _TO_MARKS = {
-    "%Y": "YYYY",
-    "%y": "YY",
-    "%m": "MM",
-    "%d": "DD",
-    "%H": "HH24",
-    "%I": "HH12",
-    "%M": "MI",
-    "%S": "SS",
-    "%f": "US",
-    "%6f": "US",
-    "%3f": "MS",
-    "%B": "FMMonth",
-    "%b": "Mon",
-    "%A": "FMDay",
-    "%a": "Dy",
-    "%j": "DDD",
-    "%G": "IYYY",
-    "%V": "IW",
-    "%u": "ID",
-    "%p": "AM",
-    "%T": "HH24:MI:SS",
-    "%F": "YYYY-MM-DD",
-    "%e": "FMDD",
-    "%L": "MS",
-    "%-d": "FMDD",
-    "%-m": "FMMM",
-    "%-H": "FMHH24",
-    "%%": "%",
-}
+    "%Y": "YYYY", "%y": "YY", "%m": "MM", "%d": "DD", "%H": "HH24", "%I": "HH12", "%M": "MI", "%S": "SS", "%f": "US",
+    "%6f": "US", "%3f": "MS", "%B": "FMMonth", "%b": "Mon", "%A": "FMDay", "%a": "Dy", "%j": "DDD", "%G": "IYYY",
+    "%V": "IW", "%u": "ID", "%p": "AM", "%T": "HH24:MI:SS", "%F": "YYYY-MM-DD", "%e": "FMDD", "%L": "MS",
+    "%-d": "FMDD", "%-m": "FMMM", "%-H": "FMHH24", "%%": "%",
+}  # fmt: skip
 
 
 def to_marks(form: str) -> str:

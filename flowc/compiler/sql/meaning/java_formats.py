@@ -6,7 +6,7 @@ import re
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, text_value
+from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, text_value, with_part
 
 _SPARK = ("spark", "databricks", "hive")
 _READING = (exp.StrToTime, exp.StrToDate, exp.TsOrDsToDate, exp.StrToUnix)
@@ -20,9 +20,7 @@ def java_format(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         return None
     parts = re.split(r"'([^']*)'", form)
     said = "".join(_quoted(part) if at % 2 else _letters(part, node) for at, part in enumerate(parts))
-    new = node.copy()
-    new.set("format", exp.Literal.string(said))
-    return new
+    return with_part(node, format=exp.Literal.string(said))
 
 
 def _quoted(text: str) -> str:

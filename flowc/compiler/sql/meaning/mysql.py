@@ -17,6 +17,8 @@ from flowc.compiler.sql.meaning.core import (
     NAIVE_TIMES,
     SAID,
     ZONED_TIMES,
+    Answer,
+    Engine,
     Pair,
     Rules,
     Untranslatable,
@@ -27,7 +29,9 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
-from flowc.compiler.sql.meaning.failures import fails
+from flowc.compiler.sql.meaning.datafusion_numbers import QUOTIENTS
+from flowc.compiler.sql.meaning.dateparts import named_by_node
+from flowc.compiler.sql.meaning.failures import FAILURES, fails
 from flowc.compiler.sql.meaning.mysql_words import (
     Kind,
     branches,
@@ -39,7 +43,14 @@ from flowc.compiler.sql.meaning.mysql_words import (
     literal_time,
     said,
 )
-from flowc.compiler.sql.meaning.relations import all_columns, derived_alias, fetch_first, plain_cte, star_without
+from flowc.compiler.sql.meaning.relations import (
+    derived_alias,
+    fetch_first,
+    group_by_all,
+    order_by_all,
+    plain_cte,
+    star_without,
+)
 
 _TYPE = exp.DataType.Type
 _ALL_ROWS = 18446744073709551615
@@ -221,11 +232,11 @@ def _cast(node: exp.Expression, pair: Pair) -> exp.Expression:
     if kind is _TYPE.DOUBLE and kind_of(value) is Kind.NUMBER:
         return said("CAST(:a AS DOUBLE)", a=value)
     if known in INTEGERS or known is _TYPE.DECIMAL:
-        return _exact_number(node, value, to)
+        return _exact_number(node, value, to, pair)
     raise Untranslatable(f"a cast to {to.sql()} of such a value")
 
 
-def _exact_number(node: exp.Expression, value: exp.Expression, to: exp.DataType) -> exp.Expression:
+def _exact_number(node: exp.Expression, value: exp.Expression, to: exp.DataType, pair: Pair) -> exp.Expression:
     """An integer or a decimal as another one, or an error where that does not hold it."""
     bound, sizes = _BOUNDS.get(to.this), [integer_value(size.this) or 0 for size in to.expressions]
     fits = bound is not None and bound >= _BOUNDS.get(type_of(value), 2**64)
@@ -237,7 +248,7 @@ def _exact_number(node: exp.Expression, value: exp.Expression, to: exp.DataType)
         digits, places = (*sizes, 0)[:2]
         number = f"CAST(:a AS DECIMAL({digits}, {places}))"
         beyond = f"ABS(ROUND(:a, {places})) >= 1{'0' * (digits - places)}"
-    return said(number, a=value if fits else fails(node, value, beyond, "out of range", SAID))
+    return said(number, a=value if fits else fails(node, value, beyond, "out of range", pair.engine))
 
 
 def _numbers(node: exp.Expression, pair: Pair) -> None:
@@ -293,7 +304,7 @@ def _texts(node: exp.Expression, pair: Pair) -> exp.Expression:
 
 
 _QUERIES: Rules = {
-    exp.Select: (all_columns, _by_position),
+    exp.Select: (order_by_all, group_by_all, _by_position),
     **dict.fromkeys((exp.Union, exp.Intersect, exp.Except), (_by_position,)),
     exp.Fetch: (fetch_first,),
     exp.CTE: (plain_cte,),
@@ -330,9 +341,6 @@ _MEANT: Rules = {
     exp.Count: (refused("COUNT of distinct rows", lambda n: n.find(exp.Tuple)),),
     **dict.fromkeys((exp.Like, exp.DPipe, exp.Length), (_texts,)),
 }
-RULES: Sequence[Rules] = (_QUERIES, _MEANT)
-SOURCES = frozenset(("postgres", "datafusion", "duckdb", "spark", "databricks", "bigquery", "snowflake"))
-"""The dialects whose meaning the rules know."""
 
 
 def _by_values(spec: exp.Expression) -> bool:
@@ -359,8 +367,8 @@ _OF = {
 }
 
 
-def unknown_in_mysql(node: exp.Expression) -> str | None:
-    """Why a node, itself and not what is in it, is not known to mean the same in MySQL; None where it is."""
+def _unknown(node: exp.Expression) -> str | None:
+    """Why a node is not known to mean the same in MySQL."""
     if node.meta.get(SAID):
         return None
     row = isinstance(node, exp.Tuple) and not isinstance(node.parent, exp.Values)
@@ -374,7 +382,7 @@ def unknown_in_mysql(node: exp.Expression) -> str | None:
     return None
 
 
-def same_names(tree: exp.Expression) -> None:
+def _same_names(tree: exp.Expression) -> None:
     """Gives the names of tables the letters with which they are defined, since MySQL tells those apart."""
     defined: dict[str, str] = {}
     for node in tree.find_all(exp.TableAlias, exp.Table):
@@ -386,3 +394,19 @@ def same_names(tree: exp.Expression) -> None:
         mark = used.args.get("table") if isinstance(used, exp.Column) else used.this
         if isinstance(mark, exp.Identifier) and not mark.quoted and mark.name.lower() in defined:
             mark.set("this", defined[mark.name.lower()])
+
+
+ENGINE = Engine(
+    name=SAID,
+    title="MySQL",
+    undefined=Answer.NULL,
+    # MySQL has no function for that: a number out of range, which it shows with the words.
+    fails="CASE WHEN {0} THEN CHAR_LENGTH(CONCAT('{1}', :a)) + 9223372036854775807 + 1 ELSE :a END",
+    escapes_like=True,
+    sources=frozenset(("postgres", "datafusion", "duckdb", "spark", "databricks", "bigquery", "snowflake")),
+    first=(QUOTIENTS, FAILURES),
+    rules=(_QUERIES, _MEANT),
+    instead={named_by_node: None},
+    doubt=_unknown,
+    finish=_same_names,
+)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from sqlglot import exp
 from sqlglot.jsonpath import parse as parse_json_path
 
-from flowc.compiler.sql.meaning.core import Pair, Untranslatable, build, call, text_value, type_of
+from flowc.compiler.sql.meaning.core import Named, Pair, Untranslatable, build, call, text_value, type_of
 
 SUNDAY_IS_ONE = ("spark", "databricks", "mysql", "bigquery")
 """Dialects that count the days of the week from 1 for Sunday."""
 
-Named = Callable[[list[exp.Expression], Pair], exp.Expression | None]
-
-
-def _json_call(name: str, arguments: list[exp.Expression], pair: Pair) -> exp.Expression | None:
-    return call(name, *arguments) if pair.engine in ("duckdb", "sqlite") else None
-
 
 def _find_in_set(arguments: list[exp.Expression], pair: Pair) -> exp.Expression:
     """The place of a text among those between commas, 0 where it is not."""
-    if pair.engine == "datafusion":
-        return call("find_in_set", *arguments)
     before = "SUBSTRING(',' || :s, 1, STRPOS(',' || :s || ',', ',' || :x || ','))"
     return build(
         f"CASE WHEN STRPOS(',' || :s || ',', ',' || :x || ',') = 0 THEN 0"
@@ -54,7 +46,19 @@ def _whole_units(arguments: list[exp.Expression], pair: Pair) -> exp.Expression 
     return exp.TimestampDiff(this=arguments[2], expression=arguments[1], unit=exp.var(unit.upper()))
 
 
-_NAMED: dict[str, Named] = {
+def json_sizes(name: str) -> Mapping[str, Named]:
+    """The number of elements of a JSON array, by an engine's own function."""
+
+    def size(arguments: list[exp.Expression], pair: Pair) -> exp.Expression:
+        value = arguments[0]
+        if len(arguments) > 1:
+            value = exp.JSONExtract(this=value, expression=parse_path(text_value(arguments[1])))
+        return call(name, value)
+
+    return dict.fromkeys(("JSON_ARRAY_LENGTH", "JSON_LENGTH"), size)
+
+
+_NAMED: Mapping[str, Named] = {
     "EVERY": lambda a, _: exp.LogicalAnd(this=a[0]),
     "FIELD": _field,
     "PMOD": lambda a, _: build("((:a % :b) + :b) % :b", a=a[0], b=a[1]),
@@ -70,12 +74,6 @@ _NAMED: dict[str, Named] = {
     "UNIX_TIMESTAMP": lambda a, _: exp.TimeToUnix(this=_timestamp(a[0])) if a else None,
     "TIMESTAMP_SECONDS": lambda a, _: exp.UnixToTime(this=a[0]),
     "OCTET_LENGTH": lambda a, _: exp.ByteLength(this=a[0]),
-    "JSONB_BUILD_OBJECT": lambda a, p: _json_call("JSON_OBJECT", a, p),
-    "JSON_BUILD_OBJECT": lambda a, p: _json_call("JSON_OBJECT", a, p),
-    "JSON_ARRAY": lambda a, p: (
-        call("JSONB_BUILD_ARRAY", *a) if p.engine == "postgres" else _json_call("JSON_ARRAY", a, p)
-    ),
-    "REGEXP_MATCH": lambda a, p: call("regexp_match", *a) if p.engine == "datafusion" else None,
     "REGEXP_SPLIT_TO_ARRAY": lambda a, _: exp.RegexpSplit(this=a[0], expression=a[1]) if len(a) == 2 else None,
     "FIND_IN_SET": _find_in_set,
     "LIST_SUM": lambda a, _: exp.ArraySum(this=a[0]),
@@ -83,24 +81,13 @@ _NAMED: dict[str, Named] = {
     "CARDINALITY": lambda a, _: exp.ArraySize(this=a[0]),
     "MAKE_DATE": lambda a, _: exp.DateFromParts(year=a[0], month=a[1], day=a[2]) if len(a) == 3 else None,
     "YEARWEEK": lambda a, p: _year_week(a[0]) if p.source == "duckdb" and len(a) == 1 else None,
-    "JSON_ARRAY_LENGTH": lambda a, p: _json_size(a, p),
-    "JSON_LENGTH": lambda a, p: _json_size(a, p),
+    **json_sizes("JSON_ARRAY_LENGTH"),
     "DATE_FROM_PARTS": lambda a, _: exp.DateFromParts(year=a[0], month=a[1], day=a[2]),
 }
 
 
 def _year_week(date: exp.Expression) -> exp.Expression:
     return build("CAST(EXTRACT(ISOYEAR FROM :a) * 100 + EXTRACT(WEEK FROM :a) AS INT)", a=date)
-
-
-def _json_size(arguments: list[exp.Expression], pair: Pair) -> exp.Expression | None:
-    """The number of elements of a JSON array."""
-    if pair.engine == "datafusion":
-        return None
-    value = arguments[0]
-    if len(arguments) > 1:
-        value = exp.JSONExtract(this=value, expression=parse_path(text_value(arguments[1])))
-    return call("JSONB_ARRAY_LENGTH" if pair.engine == "postgres" else "JSON_ARRAY_LENGTH", value)
 
 
 def parse_path(path: str | None) -> exp.Expression:
@@ -127,7 +114,7 @@ def _timestamp(node: exp.Expression) -> exp.Expression:
 def named(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A function that sqlglot does not know, by its name."""
     name = node.name.upper()
-    if (rule := _NAMED.get(name)) is None:
+    if (rule := pair.engine.named.get(name) or _NAMED.get(name)) is None:
         return None
     if len(node.expressions) < _LEAST.get(name, 1):
         raise Untranslatable(f"a call of `{node.name}` that lacks an argument")

@@ -53,13 +53,6 @@ def python_pattern(pattern: str, source: str, *, any_case: bool = False) -> Patt
     return _pattern(pattern, source, any_case=any_case, edges={"$": _END.get(source, r"\Z"), "b": r"(?a:\b)"})
 
 
-def engine_pattern(pattern: str, source: str, *, any_case: bool = False) -> Pattern:
-    """The same in the syntax that ICU and PCRE share."""
-    found = _pattern(pattern, source, any_case=any_case, edges={"$": _END.get(source, r"\Z"), "b": _BOUNDARY})
-    text = _ANY_CASE.sub(lambda m: f"[{m[1].lower()}{m[1].upper()}]", found.text).replace("(?ai:", "(?i:")
-    return replace(found, text=re.sub(r"\\u(\w{4})", r"\\x{\1}", text).replace(r"\Z", r"\z"))
-
-
 def rust_pattern(pattern: str, *, match: bool) -> str:
     """A pattern of PostgreSQL in Rust's syntax, which DataFusion reads. With `match`, the text that it takes matters.
 
@@ -85,10 +78,6 @@ def _longest_first(pattern: str) -> bool:
         if any(later.startswith(word) and later != word for i, word in enumerate(words) for later in words[i:]):
             return False
     return True
-
-
-_BOUNDARY = "(?:(?<=[0-9A-Za-z_])(?![0-9A-Za-z_])|(?<![0-9A-Za-z_])(?=[0-9A-Za-z_]))"
-_ANY_CASE = re.compile(r"\(\?ai:([A-Za-z])\)")
 
 
 def _pattern(

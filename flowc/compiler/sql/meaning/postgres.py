@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from flowc.compiler.sql.meaning.common import width_bucket
 from flowc.compiler.sql.meaning.core import (
+    MATH_WORDS,
+    PLAIN_WORDS,
+    Answer,
+    Engine,
     Pair,
     Rewrite,
     Rules,
@@ -17,31 +22,35 @@ from flowc.compiler.sql.meaning.core import (
     template,
     type_of,
 )
+from flowc.compiler.sql.meaning.dateparts import named_by_node
 from flowc.compiler.sql.meaning.dates import DATES
+from flowc.compiler.sql.meaning.failures import FAILURES
 from flowc.compiler.sql.meaning.formats import strftime, to_marks
+from flowc.compiler.sql.meaning.named import json_sizes
 from flowc.compiler.sql.meaning.postgres_arrays import (
     array_aggregate,
     array_filter,
     array_sort,
-    comprehension,
     extreme,
     first_last,
     substring_index,
     transform,
+    transformed,
     unnest_offset,
     within_group,
 )
 from flowc.compiler.sql.meaning.postgres_casts import no_try, text_cast
 from flowc.compiler.sql.meaning.relations import (
-    all_columns,
     derived_alias,
+    group_by_all,
     having_alias,
     in_unnest,
     lateral_view,
     no_asof,
+    order_by_all,
     star_without,
 )
-from flowc.compiler.sql.meaning.texts import unmatched
+from flowc.compiler.sql.meaning.texts import from_start, unmatched
 
 
 def regexp_extract(node: exp.Expression, pair: Pair) -> exp.Expression:
@@ -72,11 +81,8 @@ def json_path(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Characters, bytes where MySQL counts them, or elements."""
-    kind = type_of(node.this)
-    if kind in exp.DataType.ARRAY_TYPES:
-        return call("CARDINALITY", node.this)
-    return call("OCTET_LENGTH", node.this) if pair.source == "mysql" and node.args.get("binary") else None
+    """Characters or elements."""
+    return call("CARDINALITY", node.this) if type_of(node.this) in exp.DataType.ARRAY_TYPES else None
 
 
 def negative_place(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -90,14 +96,6 @@ def negative_place(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def lacking(what: str) -> Rewrite:
     """A rewrite that says no."""
     return refused(f"{what}, which PostgreSQL lacks")
-
-
-def part(name: str) -> Rewrite:
-    """A part of a date."""
-    return lambda node, pair: build(
-        f"CAST(EXTRACT({name} FROM :a) AS INT)",
-        a=node.this.this if isinstance(node.this, exp.TsOrDsToDate) else node.this,
-    )
 
 
 def format_date(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -146,6 +144,13 @@ def date_bin(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return build("DATE_BIN(:w, :a, TIMESTAMP '2000-01-03 00:00:00')", w=node.this, a=node.expression)
 
 
+def _milliseconds(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """Thousandths of a second; PostgreSQL has microseconds behind their point."""
+    if node.name.upper() not in ("MILLISECOND", "MILLISECONDS"):
+        return None
+    return build("CAST(TRUNC(EXTRACT(MILLISECONDS FROM :a)) AS INT)", a=node.expression)
+
+
 def any_value(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A value of the group that is not NULL."""
     if isinstance(node.this, exp.HavingMax):
@@ -153,23 +158,18 @@ def any_value(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return build("(ARRAY_AGG(:a) FILTER (WHERE NOT :a IS NULL))[1]", a=node.this)
 
 
-RULES: Rules = {
+_RULES: Rules = {
     **DATES,
+    exp.Extract: (_milliseconds,),
     exp.Bracket: (negative_place,),
     exp.Struct: (lacking("structs"),),
     exp.ToMap: (lacking("maps"),),
     exp.VarMap: (lacking("maps"),),
     exp.Join: (no_asof,),
     exp.Explode: (lambda n, p: n.this.copy() if isinstance(n.this, exp.GenerateSeries) else None,),
-    exp.Hour: (part("HOUR"),),
-    exp.Minute: (part("MINUTE"),),
     exp.Second: (template("CAST(TRUNC(EXTRACT(SECOND FROM :this)) AS INT)"),),
-    exp.Quarter: (part("QUARTER"),),
-    exp.DayOfYear: (part("DOY"),),
-    exp.DayOfWeekIso: (part("ISODOW"),),
-    exp.DayOfMonth: (part("DAY"),),
     exp.DateBin: (date_bin,),
-    exp.RegexpExtract: (regexp_extract,),
+    exp.RegexpExtract: (from_start, regexp_extract),
     exp.RegexpExtractAll: (
         template("ARRAY(SELECT m[1] FROM REGEXP_MATCHES(:this, '(' || :expression || ')', 'g') AS _t(m))"),
     ),
@@ -210,7 +210,7 @@ RULES: Rules = {
     exp.Round: (round_float,),
     exp.Transform: (transform,),
     exp.ArrayFilter: (array_filter,),
-    exp.Array: (comprehension,),
+    exp.Array: (transformed,),
     exp.Split: (lambda n, p: exp.paren(call("STRING_TO_ARRAY", n.this, n.expression)),),
     exp.RegexpSplit: (lambda n, p: exp.paren(call("REGEXP_SPLIT_TO_ARRAY", n.this, n.expression)),),
     exp.SubstringIndex: (substring_index,),
@@ -218,6 +218,21 @@ RULES: Rules = {
     exp.Lateral: (lateral_view,),
     exp.In: (in_unnest,),
     exp.Subquery: (derived_alias,),
-    exp.Select: (all_columns, having_alias),
+    exp.Select: (order_by_all, group_by_all, having_alias),
     exp.Star: (star_without,),
 }
+
+ENGINE = Engine(
+    name="postgres",
+    title="PostgreSQL",
+    undefined=Answer.FAILS,
+    casts_even=True,
+    skips_null=True,
+    joins_numbers=False,
+    escapes_like=True,
+    first=(FAILURES,),
+    rules=(_RULES,),
+    instead={width_bucket: None, named_by_node: lambda n, p: exp.cast(named_by_node(n, p), "INT")},
+    named={"JSON_ARRAY": lambda a, _: call("JSONB_BUILD_ARRAY", *a), **json_sizes("JSONB_ARRAY_LENGTH")},
+    portable=PLAIN_WORDS | MATH_WORDS | {"btrim", "every"},
+)

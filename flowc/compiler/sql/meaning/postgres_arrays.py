@@ -91,15 +91,19 @@ def array_filter(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return build(f'ARRAY(SELECT "{name}" FROM {elements} WHERE :b ORDER BY _n)', a=node.this, b=function)
 
 
-def comprehension(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """`[f(x) FOR x IN list]`."""
+def comprehension(node: exp.Expression) -> exp.Transform | None:
+    """`[f(x) FOR x IN list]` as a function of each element of the list."""
     inner = node.expressions[0] if len(node.expressions) == 1 else None
     if not isinstance(inner, exp.Comprehension) or inner.args.get("condition"):
         return None
     function = exp.Lambda(this=inner.this.copy(), expressions=[exp.to_identifier(inner.expression.name)])
-    if pair.engine == "datafusion":
-        return call("array_transform", inner.args["iterator"], function)
-    return transform(exp.Transform(this=inner.args["iterator"].copy(), expression=function), pair)
+    return exp.Transform(this=inner.args["iterator"].copy(), expression=function)
+
+
+def transformed(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """The same as an array of PostgreSQL."""
+    made = comprehension(node)
+    return None if made is None else transform(made, pair)
 
 
 def substring_index(node: exp.Expression, pair: Pair) -> exp.Expression | None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build, call
+from flowc.compiler.sql.meaning.core import Pair, Rules, Untranslatable, build, call, of, refused
 
 _ZERO_OFFSET = ("bigquery",)
 _NAMED_BY_TABLE = ("bigquery", "postgres")
@@ -27,9 +27,7 @@ def unnest_as_rows(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     if not isinstance(node.parent, exp.From | exp.Join | exp.Lateral):
         return None
     if len(node.expressions) != 1:
-        if pair.engine == "datafusion":
-            raise Untranslatable("UNNEST of several arrays")
-        return None
+        raise Untranslatable("UNNEST of several arrays")
     alias, array = node.args.get("alias"), node.expressions[0]
     if alias is None and isinstance(node.parent, exp.Lateral):
         alias = node.parent.args.get("alias")
@@ -143,25 +141,32 @@ def named_values(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
-def all_columns(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """`ORDER BY ALL` and `GROUP BY ALL` by ordinals, where the engine lacks them."""
-    order, group = node.args.get("order"), node.args.get("group")
-    known = not any(e.is_star for e in node.expressions)
+def order_by_all(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`ORDER BY ALL` by ordinals."""
+    order = node.args.get("order")
     if order is not None and len(order.expressions) == 1 and _is_all(order.expressions[0]):
-        if not known:
-            raise Untranslatable("ORDER BY ALL of a star")
         last = order.expressions[0]
         places = [
             exp.Ordered(this=exp.Literal.number(i), desc=last.args.get("desc"), nulls_first=False)
-            for i in range(1, len(node.expressions) + 1)
+            for i, _ in _numbered(node, "ORDER BY ALL")
         ]
         order.set("expressions", places)
-    if group is not None and group.args.get("all") and pair.engine != "datafusion":
-        if not known:
-            raise Untranslatable("GROUP BY ALL of a star")
-        places = [exp.Literal.number(i) for i, e in enumerate(node.expressions, 1) if not e.find(exp.AggFunc)]
+    return None
+
+
+def group_by_all(node: exp.Expression, pair: Pair) -> exp.Expression | None:
+    """`GROUP BY ALL` by ordinals, where the engine lacks it."""
+    group = node.args.get("group")
+    if group is not None and group.args.get("all"):
+        places = [exp.Literal.number(i) for i, e in _numbered(node, "GROUP BY ALL") if not e.find(exp.AggFunc)]
         node.set("group", exp.Group(expressions=places) if places else None)
     return None
+
+
+def _numbered(node: exp.Expression, what: str) -> list[tuple[int, exp.Expression]]:
+    if any(e.is_star for e in node.expressions):
+        raise Untranslatable(f"{what} of a star")
+    return list(enumerate(node.expressions, 1))
 
 
 def _is_all(node: exp.Expression) -> bool:
@@ -172,7 +177,7 @@ def _is_all(node: exp.Expression) -> bool:
 def having_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Aliases in HAVING, which only some engines resolve."""
     having = node.args.get("having")
-    if having is None or pair.engine not in ("postgres", "datafusion"):
+    if having is None:
         return None
     aliases = {
         e.alias.lower(): e.this for e in node.expressions if isinstance(e, exp.Alias) and e.this.find(exp.AggFunc)
@@ -277,11 +282,12 @@ def derived_alias(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
-def star_without(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """A star without some columns, which the engine lacks."""
-    if node.args.get("except_") or node.args.get("except") or node.args.get("replace"):
-        raise Untranslatable("`*` with EXCEPT or REPLACE")
-    return None
+star_without = refused(
+    "`*` with EXCEPT or REPLACE", lambda n: any(n.args.get(key) for key in ("except_", "except", "replace"))
+)
+no_asof = refused("an ASOF join", lambda n: (n.args.get("method") or "").upper() == "ASOF")
+no_lateral = refused("LATERAL over a subquery", lambda n: isinstance(n.this, exp.Subquery))
+union_by_name = refused("UNION BY NAME", lambda n: n.args.get("by_name"))
 
 
 def fetch_first(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -301,36 +307,8 @@ def no_ties(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     return None
 
 
-def no_asof(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """ASOF joins."""
-    if (node.args.get("method") or "").upper() == "ASOF":
-        raise Untranslatable("an ASOF join")
-    return None
-
-
-def no_lateral(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """A subquery that sees the tables beside it."""
-    if isinstance(node.this, exp.Subquery):
-        raise Untranslatable("LATERAL over a subquery")
-    return None
-
-
-def no_flatten(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """Snowflake's FLATTEN has columns that others lack."""
-    if pair.source == "snowflake" and node.find(exp.Kwarg):
-        raise Untranslatable("FLATTEN")
-    return None
-
-
-def union_by_name(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """UNION BY NAME."""
-    if node.args.get("by_name") and pair.engine != "duckdb":
-        raise Untranslatable("UNION BY NAME")
-    return None
-
-
 RELATIONS: Rules = {
-    exp.Lateral: (no_flatten,),
+    **of(("snowflake",), {exp.Lateral: (refused("FLATTEN", lambda n: n.find(exp.Kwarg)),)}),
     exp.Union: (union_by_name,),
     exp.Values: (named_values,),
 }

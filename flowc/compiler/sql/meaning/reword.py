@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from sqlglot import exp
 
 from flowc.compiler.sql.allowance import Allowance, TooLarge
-from flowc.compiler.sql.meaning import common, datafusion, duckdb, mysql, postgres, sqlite
 from flowc.compiler.sql.meaning.calendar import CALENDAR, ZONES
-from flowc.compiler.sql.meaning.core import SAID, Pair, Rules, Untranslatable
-from flowc.compiler.sql.meaning.datafusion_arrays import INDEXES
-from flowc.compiler.sql.meaning.datafusion_correlated import CORRELATED
-from flowc.compiler.sql.meaning.datafusion_integers import INTEGERS
-from flowc.compiler.sql.meaning.datafusion_kinds import KINDS
-from flowc.compiler.sql.meaning.datafusion_lazy import LAZY
-from flowc.compiler.sql.meaning.datafusion_members import MEMBERS
-from flowc.compiler.sql.meaning.datafusion_mixed import MIXED
-from flowc.compiler.sql.meaning.datafusion_names import NAMES
-from flowc.compiler.sql.meaning.datafusion_numbers import SUMS
-from flowc.compiler.sql.meaning.datafusion_places import ANCHORS
-from flowc.compiler.sql.meaning.datafusion_queries import ORDERS, QUANTIFIED
-from flowc.compiler.sql.meaning.datafusion_texts import TEXTS as VALUE_TEXTS
-from flowc.compiler.sql.meaning.datafusion_times import ZONED
-from flowc.compiler.sql.meaning.failures import FAILURES
+from flowc.compiler.sql.meaning.common import COMMON
+from flowc.compiler.sql.meaning.core import SAID, Engine, Pair, Rewrite, Rules, Untranslatable
+from flowc.compiler.sql.meaning.engines import ENGINES
 from flowc.compiler.sql.meaning.java_formats import JAVA_FORMATS
 from flowc.compiler.sql.meaning.likes import LIKES
 from flowc.compiler.sql.meaning.relations import RELATIONS
@@ -33,31 +20,23 @@ from flowc.compiler.sql.meaning.texts import TEXTS
 from flowc.compiler.sql.sqltext import SqlTree, copied
 from flowc.diagnostics import Reporter
 
-_FIRST: Mapping[str, Sequence[Rules]] = {
-    "datafusion": (
-        CORRELATED,
-        {**INDEXES, **MIXED},
-        NAMES,
-        {**QUANTIFIED, **ORDERS, **ZONED},
-        {**ANCHORS, **MEMBERS, **LAZY},
-        KINDS,
-        INTEGERS,
-        VALUE_TEXTS,
-        SUMS,
-        FAILURES,
+_SHARED = (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, COMMON, RELATIONS, ZONES)
+
+
+def _tables(engine: Engine) -> tuple[Rules, ...]:
+    """The tables of rules for an engine, in the order in which they are applied."""
+    return (
+        *engine.first,
+        *({kind: _own(rules, engine) for kind, rules in each.items()} for each in _SHARED),
+        *engine.rules,
     )
-}
-"""What an engine needs to know of the author's own words, before any of them is reworded."""
-
-_ENGINES: Mapping[str, Sequence[Rules]] = {
-    "datafusion": (datafusion.RULES,),
-    "duckdb": (duckdb.RULES,),
-    "mysql": mysql.RULES,
-    "postgres": (postgres.RULES,),
-    "sqlite": (sqlite.PORTABLE, sqlite.RULES),
-}
 
 
+def _own(rules: Sequence[Rewrite], engine: Engine) -> tuple[Rewrite, ...]:
+    return tuple(own for rule in rules if (own := engine.instead.get(rule, rule)) is not None)
+
+
+_TABLES = {name: _tables(engine) for name, engine in ENGINES.items()}
 _REFUSALS = 30
 """Told of one query; its other nodes may be refused for the same, each after a look at all that is in it."""
 _PARTS, _PARTS_PER_NODE = 10_000, 5
@@ -85,16 +64,16 @@ class _Growth:
 
 def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowance) -> exp.Expression:
     """A copy of the tree with every rule of the engine applied; reports what cannot be kept; raises TooLarge."""
-    pair = Pair(parsed.dialect, engine)
-    if engine == "mysql" and pair.source not in mysql.SOURCES:
-        helps = ["write it in MySQL's SQL and say `dialect: mysql`"]
-        reporter.error("untranslatable-sql", f"SQL of {pair.source} for MySQL", parsed.span(parsed.tree), helps=helps)
+    pair = Pair(parsed.dialect, ENGINES[engine])
+    if pair.engine.sources is not None and pair.source not in pair.engine.sources:
+        title = pair.engine.title
+        helps = [f"write it in {title}'s SQL and say `dialect: {engine}`"]
+        reporter.error("untranslatable-sql", f"SQL of {pair.source} for {title}", parsed.span(parsed.tree), helps=helps)
         return parsed.tree
     root = exp.Paren(this=copied(parsed.tree))
-    shared = (TEXTS, LIKES, JAVA_FORMATS, CALENDAR, common.COMMON, RELATIONS, ZONES)
     growth = _Growth(_PARTS + _PARTS_PER_NODE * allowance.admit(root), allowance)
     nodes, kinds = list[exp.Expression](), set[type]()
-    for rules in (*_FIRST.get(engine, (SUMS, FAILURES)), *shared, *_ENGINES.get(engine, ())):
+    for rules in _TABLES[engine]:
         if root._hash is None:  # as at first, and once a rule has changed any part of it
             hash(root)
             nodes = list(root.this.walk())
@@ -104,8 +83,7 @@ def reword(parsed: SqlTree, engine: str, reporter: Reporter, allowance: Allowanc
                 _reword_node(node, rules, pair, parsed, reporter, growth)
                 if growth.refused > _REFUSALS:
                     return root.this
-    if engine == "mysql":
-        mysql.same_names(root)
+    pair.engine.finish(root)
     tree = root.this
     tree.parent = None
     return tree
@@ -120,8 +98,8 @@ def _reword_node(
         except Untranslatable as refusal:
             growth.refused += 1
             node.meta[SAID] = True  # this much: it is not to be refused again for another reason
-            message = f"{refusal} (from {pair.source} to {pair.engine})"
-            helps = [refusal.mend or f"write it in {pair.engine}'s SQL and say `dialect: {pair.engine}`"]
+            message = f"{refusal} (from {pair.source} to {pair.engine.name})"
+            helps = [refusal.mend or f"write it in {pair.engine.name}'s SQL and say `dialect: {pair.engine.name}`"]
             if message not in growth.told:  # some rules are applied twice
                 growth.told.add(message)
                 reporter.error("untranslatable-sql", message, parsed.span(node), helps=helps)

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from flowc.compiler.sql.meaning.calendar import convert_zone
+from flowc.compiler.sql.meaning.common import greatest
 from flowc.compiler.sql.meaning.core import (
     COMPARISONS,
     OURS,
+    PLAIN_WORDS,
+    Answer,
+    Engine,
     Pair,
     Rewrite,
     Rules,
@@ -27,10 +32,10 @@ from flowc.compiler.sql.meaning.core import (
     text_value,
     type_of,
 )
-from flowc.compiler.sql.meaning.datafusion_numbers import Number, number_of
+from flowc.compiler.sql.meaning.datafusion_numbers import QUOTIENTS, Number, number_of
 from flowc.compiler.sql.meaning.dates import DIFFERENCES, SHIFTS
-from flowc.compiler.sql.meaning.failures import one_row
-from flowc.compiler.sql.meaning.relations import all_columns, fetch_first, star_without
+from flowc.compiler.sql.meaning.failures import FAILURES, one_row
+from flowc.compiler.sql.meaning.relations import fetch_first, group_by_all, order_by_all, star_without
 from flowc.compiler.sql.meaning.sqlite_casts import cast, try_cast
 from flowc.compiler.sql.meaning.sqlite_dates import (
     arithmetic,
@@ -41,11 +46,10 @@ from flowc.compiler.sql.meaning.sqlite_dates import (
     extract,
     extracted,
     format,
-    part,
-    second,
     truncate,
 )
 from flowc.compiler.sql.meaning.sqlite_patterns import PATTERNS
+from flowc.compiler.sql.meaning.texts import hexadecimal, unsigned
 
 _DIALECT = "sqlite"
 
@@ -107,11 +111,7 @@ def _mod(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 
 def _length(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if type_of(node.this) in exp.DataType.ARRAY_TYPES:
-        return call("JSON_ARRAY_LENGTH", node.this)
-    if pair.source == "mysql" and node.args.get("binary"):
-        return build("LENGTH(CAST(:a AS BLOB))", _DIALECT, a=node.this)
-    return None
+    return call("JSON_ARRAY_LENGTH", node.this) if type_of(node.this) in exp.DataType.ARRAY_TYPES else None
 
 
 def _array_size(node: exp.Expression, pair: Pair) -> exp.Expression:
@@ -133,24 +133,13 @@ def _element(node: exp.Expression, pair: Pair) -> exp.Expression:
     return call("JSON_EXTRACT", node.this, exp.Literal.string(place))
 
 
-def _group(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if any(node.args.get(key) for key in ("rollup", "cube", "grouping_sets")) or node.find(
-        exp.Rollup, exp.Cube, exp.GroupingSets
-    ):
-        raise Untranslatable("GROUPING SETS, ROLLUP and CUBE, which SQLite lacks")
-    return None
+def _has_sets(group: exp.Expression) -> bool:
+    keys = ("rollup", "cube", "grouping_sets")
+    return any(map(group.args.get, keys)) or group.find(exp.Rollup, exp.Cube, exp.GroupingSets) is not None
 
 
-def _ordered(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if isinstance(node.this, exp.Order):
-        raise Untranslatable("an order inside an aggregate, which SQLite before 3.44 lacks")
-    return None
-
-
-def _distinct(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if node.args.get("on"):
-        raise Untranslatable("DISTINCT ON, whose rows SQLite would give in another order")
-    return None
+def _has_bracketed(node: exp.Expression) -> bool:
+    return isinstance(node.this, exp.Subquery) or isinstance(node.expression, exp.Subquery)
 
 
 def _join(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -187,10 +176,25 @@ def _right(node: exp.Expression, pair: Pair) -> exp.Expression:
     return call("SUBSTR", node.this, build(f"-{count}", _DIALECT))
 
 
-def _union(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    if isinstance(node.this, exp.Subquery) or isinstance(node.expression, exp.Subquery):
-        raise Untranslatable("set operations of queries in parentheses, which SQLite lacks")
-    return None
+def _extreme(node: exp.Expression, pair: Pair) -> exp.Expression:
+    """GREATEST and LEAST: MAX and MIN, which are NULL for any NULL."""
+    arguments, name = [node.this, *node.expressions], "MAX" if isinstance(node, exp.Greatest) else "MIN"
+    if not node.args.get("ignore_nulls") or len(arguments) < 2:
+        return call(name, *arguments)
+    if len(arguments) > _ROTATED:
+        raise Untranslatable(f"`{node.key}` of more than {_ROTATED} values")
+    rotated = [arguments[i:] + arguments[:i] for i in range(len(arguments))]
+    return call(name, *[exp.Coalesce(this=r[0].copy(), expressions=[a.copy() for a in r[1:]]) for r in rotated])
+
+
+_ROTATED = 40
+"""Each value is written once for each of them, and SQLite gives a function few more arguments."""
+
+
+def _hexadecimal(node: exp.Expression, pair: Pair) -> exp.Expression:
+    value = unsigned(node.this, pair)
+    text = call("PRINTF", exp.Literal.string("%x" if pair.source == "postgres" else "%X"), value)
+    return build("CASE WHEN NOT :a IS NULL THEN :t END", a=value, t=text)
 
 
 _JSON_TEXT = (
@@ -201,7 +205,7 @@ _JSON_TEXT = (
 
 _ARRAYS = _lacking("arrays")
 
-PORTABLE: Rules = {
+_PORTABLE: Rules = {
     **dict.fromkeys(DIFFERENCES, (difference,)),
     exp.StrToTime: (_lacking("reading times by a format"),),
     exp.StrToDate: (_lacking("reading dates by a format"),),
@@ -209,18 +213,9 @@ PORTABLE: Rules = {
 }
 """What can be said by parts of dates, which the next table spells."""
 
-RULES: Rules = {
+_RULES: Rules = {
     exp.Extract: (extract,),
-    exp.Year: (part("YEAR"),),
-    exp.Month: (part("MONTH"),),
-    exp.Day: (part("DAY"),),
-    exp.DayOfMonth: (part("DAY"),),
-    exp.Hour: (part("HOUR"),),
-    exp.Minute: (part("MINUTE"),),
-    exp.Second: (second,),
-    exp.Quarter: (part("QUARTER"),),
-    exp.DayOfYear: (part("DOY"),),
-    exp.DayOfWeekIso: (part("ISODOW"),),
+    exp.Second: (template("CAST(STRFTIME('%S', :this) AS INTEGER)", _DIALECT),),
     exp.TimestampTrunc: (truncate,),
     exp.DateTrunc: (truncate,),
     exp.Cast: (cast,),
@@ -230,7 +225,7 @@ RULES: Rules = {
     exp.Sub: (arithmetic,),
     exp.Mul: (_lacking("a number times an interval", lambda n: n.find(exp.Interval)),),
     **dict.fromkeys(SHIFTS, (date_add,)),
-    exp.TimeToUnix: (lambda n, p: extracted("EPOCH", n.this, p),),
+    exp.TimeToUnix: (lambda n, p: extracted("EPOCH", n.this),),
     exp.UnixSeconds: (template("CAST(STRFTIME('%s', :this) AS INTEGER)", _DIALECT),),
     exp.UnixToTime: (_from_epoch,),
     exp.AtTimeZone: (_lacking("time zones"),),
@@ -272,17 +267,40 @@ RULES: Rules = {
     exp.Left: (_left,),
     exp.Right: (_right,),
     exp.Star: (star_without,),
-    exp.Select: (all_columns,),
+    exp.Select: (order_by_all, group_by_all),
     exp.Subquery: (one_row,),
     exp.JSONArrayAgg: (_lacking("an order inside an aggregate"),),
     exp.WindowSpec: (_lacking("a frame of an interval", lambda n: n.find(exp.Interval)),),
-    exp.Union: (_union,),
-    exp.Except: (_union,),
-    exp.Intersect: (_union,),
+    **dict.fromkeys(
+        (exp.Union, exp.Except, exp.Intersect),
+        (_lacking("set operations of queries in parentheses", _has_bracketed),),
+    ),
     exp.Count: (_lacking("COUNT of distinct rows", lambda n: n.find(exp.Tuple)),),
     exp.Fetch: (fetch_first,),
-    exp.Group: (_group,),
-    exp.GroupConcat: (_ordered,),
-    exp.Distinct: (_distinct,),
+    exp.Group: (_lacking("GROUPING SETS, ROLLUP and CUBE", _has_sets),),
+    exp.GroupConcat: (
+        refused(
+            "an order inside an aggregate, which SQLite before 3.44 lacks", lambda n: isinstance(n.this, exp.Order)
+        ),
+    ),
+    exp.Distinct: (refused("DISTINCT ON, whose rows SQLite would give in another order", lambda n: n.args.get("on")),),
     exp.Join: (_join,),
 }
+
+ENGINE = Engine(
+    name="sqlite",
+    title="SQLite",
+    undefined=Answer.NULL,
+    fails="CASE WHEN {0} THEN FLOWC_FAIL('{1}', :a) ELSE :a END",
+    cuts=True,
+    rounds_away=True,
+    from_end=True,
+    first=(QUOTIENTS, FAILURES),
+    rules=(_PORTABLE, _RULES),
+    instead={greatest: _extreme, hexadecimal: _hexadecimal, convert_zone: None},
+    named={
+        **dict.fromkeys(("JSONB_BUILD_OBJECT", "JSON_BUILD_OBJECT"), lambda a, _: call("JSON_OBJECT", *a)),
+        "JSON_ARRAY": lambda a, _: call("JSON_ARRAY", *a),
+    },
+    portable=PLAIN_WORDS,
+)

@@ -9,7 +9,6 @@ from sqlglot import exp
 from flowc.compiler.sql.meaning.core import (
     NAIVE_TIMES,
     Pair,
-    Rewrite,
     Untranslatable,
     build,
     call,
@@ -24,14 +23,8 @@ from flowc.compiler.sql.meaning.sqlite_casts import canonical
 _DIALECT = "sqlite"
 _TYPE = exp.DataType.Type
 _PARTS = {
-    "YEAR": "%Y",
-    "MONTH": "%m",
-    "DAY": "%d",
-    "HOUR": "%H",
-    "MINUTE": "%M",
-    "DOW": "%w",
-    "DOY": "%j",
-}
+    "YEAR": "%Y", "MONTH": "%m", "DAY": "%d", "HOUR": "%H", "MINUTE": "%M", "DOW": "%w", "DOY": "%j",
+}  # fmt: skip
 
 _FRACTION = "CAST('0' || SUBSTR(:a, 20, 7) AS REAL)"
 
@@ -63,14 +56,8 @@ _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400, "WEEK": 60480
 _FORMATS = frozenset(("%Y", "%m", "%d", "%H", "%M", "%S", "%j", "%w", "%%"))
 
 
-def part(name: str) -> Rewrite:
-    """A part of a date, by its node."""
-    return lambda node, pair: extracted(name, node.this, pair)
-
-
-def extracted(name: str, value: exp.Expression, pair: Pair) -> exp.Expression:
+def extracted(name: str, value: exp.Expression) -> exp.Expression:
     """A part of a date, by its name."""
-    value = value.this if isinstance(value, exp.TsOrDsToDate) else value
     if name in _PARTS:
         return build(f"CAST(STRFTIME('{_PARTS[name]}', :a) AS INTEGER)", _DIALECT, a=value)
     if name not in _COMPUTED:
@@ -78,14 +65,9 @@ def extracted(name: str, value: exp.Expression, pair: Pair) -> exp.Expression:
     return exp.paren(build(_COMPUTED[name], _DIALECT, a=value), copy=False)
 
 
-def second(node: exp.Expression, pair: Pair) -> exp.Expression:
-    """Whole seconds."""
-    return build("CAST(STRFTIME('%S', :a) AS INTEGER)", _DIALECT, a=node.this)
-
-
 def extract(node: exp.Expression, pair: Pair) -> exp.Expression:
     """EXTRACT."""
-    return extracted(node.name.upper(), node.expression, pair)
+    return extracted(node.name.upper(), node.expression)
 
 
 def truncate(node: exp.Expression, pair: Pair) -> exp.Expression:

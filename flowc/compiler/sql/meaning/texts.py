@@ -14,8 +14,10 @@ from flowc.compiler.sql.meaning.core import (
     call,
     integer_value,
     negated,
+    refused,
     text_value,
     type_of,
+    with_part,
 )
 
 _SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}]")
@@ -70,20 +72,22 @@ def regexp_extract(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     for part in ("group", "occurrence", "position"):
         if (value := node.args.get(part)) is not None and integer_value(value) is None:
             raise Untranslatable(f"the {part} of a pattern that is not a number")
-    if pair.engine in ("postgres", "datafusion") and (
-        integer_value(node.args.get("position")) not in (None, 1)
-        or text_value(node.args.get("parameters")) not in (None, "", "c", "e")
-    ):
-        raise Untranslatable("a match of a pattern from a position or with flags")
     return None
 
 
-def no_limit(node: exp.Expression, pair: Pair) -> exp.Expression | None:
-    """A split into so many parts at the most; -1 is no limit in Spark."""
-    limit = node.args.get("limit")
-    if limit is not None and integer_value(limit) not in (0, -1):
-        raise Untranslatable("a split into a number of parts")
-    return None
+from_start = refused(
+    "a match of a pattern from a position or with flags",
+    lambda n: (
+        integer_value(n.args.get("position")) not in (None, 1)
+        or text_value(n.args.get("parameters")) not in (None, "", "c", "e")
+    ),
+)
+"""For engines that have no others."""
+
+
+no_limit = refused(
+    "a split into a number of parts", lambda n: n.args.get("limit") and integer_value(n.args["limit"]) not in (0, -1)
+)
 
 
 def regexp_substr(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -110,9 +114,7 @@ def regexp_replace(node: exp.Expression, pair: Pair) -> exp.Expression | None:
         raise Untranslatable("a backslash in the replacement of a pattern")
     if not re.search(r"\$\d", text):
         return None
-    new = node.copy()
-    new.set("replacement", exp.Literal.string(re.sub(r"\$(\d)", r"\\\1", text)))
-    return new
+    return with_part(node, replacement=exp.Literal.string(re.sub(r"\$(\d)", r"\\\1", text)))
 
 
 def any_pattern(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -132,7 +134,7 @@ def any_pattern(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 def position(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A search that starts behind the first character."""
     start = integer_value(node.args.get("position"))
-    if node.args.get("position") is None or pair.engine == "duckdb":
+    if node.args.get("position") is None:
         return None
     if start is None or start < 1 or node.args.get("occurrence"):
         raise Untranslatable("a search from a position that is not a number")
@@ -144,21 +146,13 @@ def position(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def ends_with(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Does a text end with another."""
-    return (
-        None
-        if pair.engine in ("duckdb", "datafusion")
-        else build("RIGHT(:a, LENGTH(:b)) = :b", a=node.this, b=node.expression)
-    )
+    return build("RIGHT(:a, LENGTH(:b)) = :b", a=node.this, b=node.expression)
 
 
 def contains(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """Does a text hold another."""
     found = exp.StrPosition(this=node.this.copy(), substr=node.expression.copy())
-    return (
-        None
-        if pair.engine in ("duckdb", "datafusion")
-        else exp.paren(exp.GT(this=found, expression=exp.Literal.number(0)))
-    )
+    return exp.paren(exp.GT(this=found, expression=exp.Literal.number(0)))
 
 
 def slice_of_text(node: exp.Expression, pair: Pair) -> exp.Expression | None:
@@ -176,19 +170,15 @@ def slice_of_text(node: exp.Expression, pair: Pair) -> exp.Expression | None:
 
 def hexadecimal(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """A number in base sixteen, in small letters where the author's dialect has those."""
-    if type_of(node.this) not in exp.DataType.INTEGER_TYPES and integer_value(node.this) is None:
-        raise Untranslatable("HEX of what is not known to be an integer")
-    small, value = pair.source == "postgres", _unsigned(node.this, pair)
-    if pair.engine == "sqlite":
-        text = call("PRINTF", exp.Literal.string("%x" if small else "%X"), value)
-        return build("CASE WHEN NOT :a IS NULL THEN :t END", a=value, t=text)
-    return call("LOWER" if small else "UPPER", call("TO_HEX", value))
+    return call("LOWER" if pair.source == "postgres" else "UPPER", call("TO_HEX", unsigned(node.this, pair)))
 
 
-def _unsigned(value: exp.Expression, pair: Pair) -> exp.Expression:
-    """PostgreSQL's integers of 32 bits have eight digits when they are negative."""
+def unsigned(value: exp.Expression, pair: Pair) -> exp.Expression:
+    """The integer that is written in base sixteen: PostgreSQL's of 32 bits have eight digits when negative."""
     number, kind = integer_value(value), type_of(value)
-    if pair.source != "postgres" or pair.engine == "postgres":
+    if kind not in exp.DataType.INTEGER_TYPES and number is None:
+        raise Untranslatable("HEX of what is not known to be an integer")
+    if pair.source != "postgres":
         return value
     if number is not None:
         return exp.Literal.number(number % 2**32) if -(2**31) <= number < 0 else value
@@ -234,7 +224,7 @@ def bit_words(value: exp.Expression) -> exp.Expression:
 
 def concatenated(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     """concat() of booleans."""
-    if pair.source != "postgres" or pair.engine == "postgres":
+    if pair.source != "postgres":
         return None
     for value in node.expressions:
         if (new := bit_words(value)) != value:
@@ -253,7 +243,7 @@ def text_group(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     inner = value.this if isinstance(value, exp.Order) else value
     if isinstance(inner, exp.Distinct) and len(inner.expressions) == 1:
         inner = inner.expressions[0]
-    if pair.engine in ("postgres", "datafusion") and type_of(inner) in exp.DataType.NUMERIC_TYPES:
+    if not pair.engine.joins_numbers and type_of(inner) in exp.DataType.NUMERIC_TYPES:
         inner.replace(exp.cast(inner.copy(), "text"))
     if node.args.get("separator") is None:
         node.set("separator", exp.Literal.string("" if pair.source == "snowflake" else ","))
@@ -273,9 +263,7 @@ def text_of_variant(node: exp.Expression, pair: Pair) -> exp.Expression | None:
     to = node.args["to"]
     if pair.source == "duckdb" and isinstance(to, exp.DataType) and to.this in exp.DataType.TEXT_TYPES:
         return None
-    new = node.copy()
-    new.set("this", exp.JSONExtractScalar(this=value.this.copy(), expression=value.expression.copy()))
-    return new
+    return with_part(node, this=exp.JSONExtractScalar(this=value.this.copy(), expression=value.expression.copy()))
 
 
 def json_arithmetic(node: exp.Expression, pair: Pair) -> exp.Expression | None:

@@ -8,20 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from sqlglot import exp
 
-from flowc.compiler.sql.meaning.core import Pair
+from flowc.compiler.sql.meaning.core import Answer, Engine, Pair
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, Number, number_of
-
-
-class Answer(Enum):
-    """What a dialect, or an engine, makes of a number that is not defined."""
-
-    FAILS = "an error"
-    NULL = "NULL"
-    FLOAT = "an infinity or NaN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +43,15 @@ _ANSWERS: Mapping[str, Answers] = {
     "clickhouse": Answers(_F, Answer.FAILS, _F, Answer.FAILS, _F, _F, _F),
 }
 
-_WITHOUT_FLOATS = ("mysql", "sqlite")
-"""Engines that have no infinity and no NaN to answer with: they say NULL."""
-
 
 def answers(dialect: str) -> Answers:
     """What a dialect answers."""
     return _ANSWERS.get(dialect, _STANDARD)
 
 
-def kept(answer: Answer, engine: str) -> Answer:
+def kept(answer: Answer, engine: Engine) -> Answer:
     """What is to become of a dialect's answer on an engine: one that cannot be said there is an error, never NULL."""
-    return Answer.FAILS if answer is Answer.FLOAT and engine in _WITHOUT_FLOATS else answer
+    return Answer.FAILS if answer is Answer.FLOAT and engine.undefined is Answer.NULL else answer
 
 
 def by_zero(node: exp.Binary, dialect: str) -> Answer:
@@ -80,15 +68,13 @@ def by_zero(node: exp.Binary, dialect: str) -> Answer:
 
 def engine_by_zero(node: exp.Binary, pair: Pair) -> Answer:
     """What the engine itself answers to a division of that dialect as it is translated."""
-    if pair.engine == "postgres":
-        return Answer.FAILS
-    if pair.engine in _WITHOUT_FLOATS:
-        return Answer.NULL
+    if pair.engine.undefined is not Answer.FLOAT:
+        return pair.engine.undefined
     kinds = {number_of(node.left), number_of(node.right)}
     if not isinstance(node, exp.Div):
         unsure = pair.source not in EXACT and None in kinds
         return Answer.FLOAT if unsure or Number.FLOAT in kinds else Answer.FAILS
     exact = {Number.INTEGER} if node.args.get("typed") else set()
-    if pair.engine == "datafusion" and pair.source in EXACT:
+    if pair.engine.exact and pair.source in EXACT:
         exact = {Number.INTEGER, Number.DECIMAL}
     return Answer.FAILS if kinds <= exact else Answer.FLOAT
