@@ -156,7 +156,7 @@ import sys
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.epoch import Intent, Range
-from flowc.runtime.streams.state.contract import Checkpoint, Group
+from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.store import DatabaseStore
 name, file = sys.argv[1:]
 store = DatabaseStore(name, state_plan(Owner("p", name), None).sql, open_database("sqlite", {"path": file}))
@@ -164,7 +164,7 @@ assert store.open().last == 0
 for number in range(1, 41):
     store.intend(Intent(number, 0, (Range("s", 0, number, number + 1),)))
     if number % 5 == 0:
-        store.save(Checkpoint(number, groups=tuple(Group("d", n, bytes(1000)) for n in range(50))))
+        store.save(Checkpoint(number, segments=tuple(Segment("d", "f", n, number, bytes(1000)) for n in range(50))))
 """
     import subprocess
     import sys

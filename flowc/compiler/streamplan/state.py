@@ -20,30 +20,42 @@ from flowc.types import BIGINT, TEXT, DataType, Kind
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The stream that a state is of, by its project and its name."""
+    """The stream that a state is of, by its project and its name.
+
+    `stream` is the one in whose file it is, where that is another: replays are counted beside their stream.
+    """
 
     project: str
     name: str
+    stream: str = ""
 
 
-CHECKPOINTS, EPOCHS, GROUPS, FACTS = "checkpoints", "epochs", "state", "facts"
+CHECKPOINTS, EPOCHS, SEGMENTS, FACTS = "checkpoints", "epochs", "segments", "facts"
+GROUPS = "state"
+"""Where the version before kept each key group as a whole."""
 EMBEDDED = "sqlite"
 """The kind of the store that a stream has when it names no connection."""
 _STREAM = Column("stream_name", TEXT, nullable=False)
 _EPOCH = Column("epoch", BIGINT, nullable=False)
 _BODY = Column("body", TEXT, nullable=False)
-_OPERATOR = Column("operator", TEXT, nullable=False)
 _NUMBER = Column("group_number", BIGINT, nullable=False)
-GROUP_COLUMNS = (PROJECT_COLUMN, _STREAM, _OPERATOR, _NUMBER, Column("data", DataType(Kind.BINARY), nullable=False))
+_DATA = Column("data", DataType(Kind.BINARY), nullable=False)
+_NUMBERS = ("first_sequence", "sequence", "row_count", "byte_count")
+"""The first and the last of the segments that one was made of, how many rows more there are with it, and its bytes."""
+SEGMENT_COLUMNS = (
+    PROJECT_COLUMN, _STREAM, Column("node", TEXT, nullable=False), Column("fingerprint", TEXT, nullable=False),
+    _NUMBER, *(Column(name, BIGINT, nullable=False) for name in _NUMBERS), _DATA,
+)  # fmt: skip
+_GROUP_COLUMNS = (PROJECT_COLUMN, _STREAM, Column("operator", TEXT, nullable=False), _NUMBER, _DATA)
 _OF = (PROJECT, "stream_name")
 _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
     CHECKPOINTS: ((PROJECT_COLUMN, _STREAM, _EPOCH, Column("intended", BIGINT, nullable=False), _BODY), _OF),
     EPOCHS: ((PROJECT_COLUMN, _STREAM, _EPOCH, _BODY), (*_OF, "epoch")),
-    GROUPS: (GROUP_COLUMNS, (*_OF, "operator", "group_number")),
+    SEGMENTS: (SEGMENT_COLUMNS, (*_OF, "node", "group_number", "first_sequence", "sequence")),
     FACTS: ((PROJECT_COLUMN, _STREAM, Column("name", TEXT, nullable=False), _BODY), (*_OF, "name")),
 }
-_SHARED_FILE = ("PRAGMA journal_mode = WAL",)
-"""Workers of several streams write the embedded store at the same time."""
+_OWN_FILE = ("PRAGMA journal_mode = WAL",)
+"""Readers, and the merging of segments, do not keep the worker of the stream from its embedded store."""
 
 
 def state_reason(operators: Sequence[object], targets: Sequence[TargetPlan]) -> str | None:
@@ -74,34 +86,55 @@ def state_plan(stream: Owner, connection: str | None, kind: str = EMBEDDED, *, s
     dialect = DIALECTS[kind]
     sql = state_sql(stream, dialect)
     if connection is None:
-        sql = replace(sql, ensure=(*_SHARED_FILE, *sql.ensure))
-    return StatePlan(connection, kind, sql, shared)
+        sql = replace(sql, ensure=(*_OWN_FILE, *sql.ensure))
+    return StatePlan(connection, kind, sql, shared, stream=stream.stream or stream.name)
 
 
 def state_sql(stream: Owner, dialect: Dialect) -> StateSql:
     """The statements on a store in one dialect.
 
-    All are templates. `{epoch}`, `{before}` and `{numbers}` are whole numbers; `{body}`, `{name}` and `{operator}`
-    stand in literals.
+    All are templates. `{epoch}`, `{before}`, `{group}` and `{pairs}` are whole numbers; `{body}`, `{name}` and
+    `{node}` stand in literals.
     """
     made = (ensure_state(name, columns, key, dialect) for name, (columns, key) in _TABLES.items())
     ensure = tuple(dict.fromkeys(statement for statements in made for statement in statements))
     tables = tuple(dialect.state_table(name) for name in _TABLES)
     named = _named(stream, dialect, "stream_name")
     return StateSql(
-        ensure, _templates(stream, dialect), dialect.state_table(GROUPS), tables, stream.project,
+        ensure, _templates(stream, dialect), dialect.state_table(SEGMENTS), tables,
+        dialect.state_table(CHECKPOINTS), dialect.state_table(GROUPS), stream.project,
         _reads(_of(Owner("", stream.name), dialect, "s."), dialect),
         _reads(f"WHERE s.{_named(stream, dialect, 'stream')}", dialect),
         renew_state(dialect),
         tuple(move_project(name, "", stream.project, dialect, named.format()) for name in _TABLES),
+        regroup=_regroup(dialect),
     )  # fmt: skip
+
+
+def _regroup(dialect: Dialect) -> dict[str, str]:
+    """How what the version before kept by groups is read and taken out; of all streams that are kept there.
+
+    `{whose}` is that condition, in which `{project}` and `{stream_name}` are finished literals.
+    """
+    groups, points = (table(dialect.state_table(name)) for name in (GROUPS, CHECKPOINTS))
+    return {
+        "streams": f"SELECT {idents([*_OF, 'epoch', 'body'])} FROM {points}",
+        "hold": f"UPDATE {points} SET {ident('intended')} = {ident('intended')}",
+        "groups": f"SELECT {idents(['operator', 'data'])} FROM {groups} WHERE {{whose}}",
+        "whose": " AND ".join(f"{ident(name)} = {{{name}}}" for name in _OF),
+        "body": f"UPDATE {points} SET {ident('body')} = '{{body}}' WHERE {{whose}}",
+        "empty": f"DELETE FROM {groups}",
+        "kept": f"SELECT count(*) AS {ident('n')} FROM {table(dialect.state_table(SEGMENTS))} WHERE {{whose}}",
+        "drop": f"DROP TABLE IF EXISTS {groups}",
+    }
 
 
 def renew_state(dialect: Dialect) -> tuple[Renewal, ...]:
     """How the tables of a store become those of this version where an older one made them."""
-    # Whoever looks asks the table of groups first, which is renewed when all others are.
-    order = sorted(_TABLES, key=lambda name: name == GROUPS)
-    return tuple(renewal(name, *_TABLES[name], dialect) for name in order)
+    before = {**_TABLES, GROUPS: (_GROUP_COLUMNS, (*_OF, "operator", "group_number"))}
+    # Whoever looks asks the table of checkpoints first, which is renewed when all others are.
+    order = sorted((name for name in before if name != SEGMENTS), key=lambda name: name == CHECKPOINTS)
+    return tuple(renewal(name, *before[name], dialect) for name in order)
 
 
 def _strangers(stream: Owner) -> str:
@@ -138,9 +171,10 @@ def _reads(of: str, dialect: Dialect) -> dict[str, str]:
 
 
 def _templates(stream: Owner, dialect: Dialect) -> dict[str, str]:
-    points, log, groups, facts = (table(dialect.state_table(name)) for name in _TABLES)
+    points, log, segments, facts = (table(dialect.state_table(name)) for name in _TABLES)
     own, of = f"{_literal(stream.project, dialect)}, {_literal(stream.name, dialect)}", _of(stream, dialect)
-    epoch, number = ident("epoch"), ident("group_number")
+    epoch, node, group = ident("epoch"), f"{ident('node')} = '{{node}}'", f"{ident('group_number')} = {{group}}"
+    place = ["node", "group_number", "first_sequence", "sequence"]
     # A checkpoint without intents before it is one that was begun with, or that a target keeps in its transactions.
     last = f"CASE WHEN {ident('intended')} < {{epoch}} THEN {{epoch}} ELSE {ident('intended')} END"
     return {
@@ -153,9 +187,16 @@ def _templates(stream: Owner, dialect: Dialect) -> dict[str, str]:
         "prune": f"DELETE FROM {log} {of} AND {epoch} <= {{epoch}}",
         "save": f"UPDATE {points} SET {epoch} = {{epoch}}, {ident('intended')} = {last}, {ident('body')} = '{{body}}' "
         f"{of} AND {epoch} = {{before}}",
-        "groups": f"SELECT {idents(['operator', 'group_number', 'data'])} FROM {groups} {of} "
-        f"ORDER BY {idents(['operator', 'group_number'])}",
-        "drop": f"DELETE FROM {groups} {of} AND {ident('operator')} = '{{operator}}' AND {number} IN ({{numbers}})",
+        "segments": f"SELECT {idents([*place, 'fingerprint', 'row_count', 'data'])} FROM {segments} {of} "
+        f"ORDER BY {idents(place)}",
+        "sizes": f"SELECT {idents([*place, 'fingerprint', 'row_count', 'byte_count'])} FROM {segments} {of} "
+        f"ORDER BY {idents(place)}",
+        "neighbours": f"SELECT {idents([*place, 'data'])} FROM {segments} {of} AND {node} AND {group} "
+        f"AND {ident('first_sequence')} >= {{first}} AND {ident('sequence')} <= {{last}} ORDER BY {idents(place)}",
+        "merge": f"DELETE FROM {segments} {of} AND {node} AND {group} AND ({{pairs}})",
+        "pair": f"({ident('first_sequence')} = {{first}} AND {ident('sequence')} = {{last}})",
+        "replace": f"DELETE FROM {segments} {of} AND {node} AND {group}",
+        "drop": f"DELETE FROM {segments} {of} AND {node}",
         "forget": f"DELETE FROM {facts} {of} AND {ident('name')} = '{{name}}'",
         "remember": f"{_insert(facts, FACTS)} VALUES ({own}, '{{name}}', '{{body}}')",
     }

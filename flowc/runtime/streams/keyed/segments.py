@@ -1,0 +1,136 @@
+"""Segments: what changed in one key group since the segment before, as bytes, and several of them made into one.
+
+A segment is read in the order in which it was written: rows before its `floor` leave, then those that are `gone`, and
+then its own rows come. So any neighbours can be made one without knowing what the rows mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from flowc.errors import EngineError
+from flowc.runtime.streams.keyed.runs import Run
+
+NEVER = -(2**63)
+"""A floor before which there is nothing."""
+_FORMAT = b"2"
+_FIXED = [("_hi", pa.uint64()), ("_lo", pa.uint64()), ("_at", pa.int64()), ("_row", pa.int64())]
+_GONE = pa.schema([("gone", pa.int64())])
+_BEFORE = {b"flowc": b"dedupe", b"format": b"1"}
+"""What marks the groups of the version before."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One segment: rows with their values, the numbers of rows that are gone, and the time before which all are."""
+
+    rows: Run
+    values: pa.RecordBatch | None = None
+    gone: Any = field(default_factory=lambda: np.empty(0, np.int64))
+    floor: int = NEVER
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def data(self) -> bytes:
+        """The segment as bytes."""
+        fixed = [pa.array(column) for column in self.rows.columns]
+        more = self.values.columns if self.values is not None else []
+        fields = [pa.field(*each) for each in _FIXED] + (list(self.values.schema) if self.values is not None else [])
+        marks = {b"flowc": b"keyed", b"format": _FORMAT, b"floor": str(self.floor).encode()}
+        batches = [pa.RecordBatch.from_arrays([*fixed, *more], schema=pa.schema(fields, marks))]
+        if len(self.gone):
+            batches.append(pa.RecordBatch.from_arrays([pa.array(self.gone)], schema=_GONE))
+        sink = pa.BufferOutputStream()
+        for batch in batches:
+            with pa.ipc.new_stream(sink, batch.schema) as writer:
+                writer.write_batch(batch)
+        return bytes(sink.getvalue())
+
+    def where(self, chosen: Any) -> Piece:
+        """Some of its rows."""
+        values = self.values.filter(pa.array(chosen)) if self.values is not None else None
+        return Piece(self.rows.where(chosen), values, self.gone, self.floor)
+
+    def then(self, later: Piece) -> Piece:
+        """Both as one segment."""
+        stays = (self.rows.at >= later.floor) & ~np.isin(self.rows.row, later.gone)
+        kept = self if stays.all() else self.where(stays)
+        # What is gone of the earlier one's own rows is told by their absence.
+        gone = np.concatenate([self.gone, later.gone[~np.isin(later.gone, self.rows.row)]])
+        values = None if self.values is None else pa.concat_batches([kept.values, later.values])
+        return Piece(Run.together(kept.rows, later.rows), values, gone, max(self.floor, later.floor))
+
+
+def read(data: bytes) -> Piece:
+    """The segment of some bytes.
+
+    Raises EngineError (`unreadable-state`) for those of another format.
+    """
+    source = pa.BufferReader(data)
+    with pa.ipc.open_stream(source) as reader:
+        marks = reader.schema.metadata or {}
+        if marks.get(b"flowc") != b"keyed" or marks.get(b"format") != _FORMAT:
+            raise unreadable()
+        batch = reader.read_next_batch()
+        reader.read_all()  # up to its end, behind which the next one begins
+    fixed, more = range(len(_FIXED)), range(len(_FIXED), batch.num_columns)
+    rows = Run(*(batch.column(at).to_numpy() for at in fixed))
+    values = batch.select(list(more)).replace_schema_metadata(None) if more else None
+    gone = np.empty(0, np.int64)
+    if source.tell() < source.size():
+        with pa.ipc.open_stream(source) as reader:
+            gone = reader.read_next_batch().column(0).to_numpy()
+    return Piece(rows, values, gone, int(marks[b"floor"]))
+
+
+def readable(data: bytes) -> bool:
+    """Whether bytes are a segment of this format: operators may have others, which nobody else understands."""
+    try:
+        with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
+            marks = reader.schema.metadata or {}
+    except pa.ArrowInvalid:
+        return False
+    return marks.get(b"flowc") == b"keyed" and marks.get(b"format") == _FORMAT
+
+
+def unreadable() -> EngineError:
+    """What to say of state that another version has written."""
+    message = "what an operator remembers has a format that this version does not read"
+    return EngineError(message, code="unreadable-state", help="run the version of flowc that wrote it")
+
+
+def joined(parts: Iterable[bytes], *, whole: bool) -> Piece:
+    """Neighbours, in their order, as one; `whole` where nothing is before the first of them."""
+    made = reduce(Piece.then, map(read, parts))
+    return Piece(made.rows, made.values) if whole else made
+
+
+def by_group(piece: Piece) -> Iterator[tuple[int, Piece]]:
+    """The rows of each key group; they have none that are gone."""
+    group = piece.rows.group
+    for number in np.unique(group).tolist():
+        yield number, piece.where(group == number)
+
+
+def of_groups(parts: Sequence[bytes]) -> Iterator[tuple[int, Piece]]:
+    """The segments, by key group, that stand for all groups that the version before kept of one operator."""
+    found = [_of_group(data) for data in parts if data]
+    if found:
+        hi, lo, at = (np.concatenate(column) for column in zip(*found, strict=True))
+        yield from by_group(Piece(Run(hi, lo, at, np.arange(len(hi), dtype=np.int64))))
+
+
+def _of_group(data: bytes) -> tuple[Any, Any, Any]:
+    with pa.ipc.open_stream(data) as reader:
+        if reader.schema.metadata != _BEFORE:
+            raise unreadable()
+        rows = reader.read_next_batch()
+    bits = np.frombuffer(rows.column("key").buffers()[1], "<u8")[: 2 * rows.num_rows].reshape(-1, 2)
+    return bits[:, 0].copy(), bits[:, 1].copy(), rows.column("at").to_numpy()
