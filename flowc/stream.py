@@ -296,6 +296,8 @@ class StateSql:
     """A query of other projects that have a stream of that name, where they must be this one under another name."""
     regroup: Mapping[str, str] = field(default_factory=dict)
     """How these become segments, by the name of what a statement does."""
+    taking: Mapping[str, str] = field(default_factory=dict)
+    """How an embedded store takes over what it shared with other streams; see `runtime.streams.state.sharedfile`."""
 
 
 @dataclass(frozen=True, slots=True)

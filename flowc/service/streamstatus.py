@@ -19,7 +19,7 @@ from flowc.service.deadletters import dead_letters, kept_by
 from flowc.service.sessions import Sessions
 from flowc.service.streams import plan_of
 from flowc.service.streamsources import opened_sources
-from flowc.service.streamstate import FILE, FOLDER, require_own_state, stored
+from flowc.service.streamstate import require_own_state, state_file, stored
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
 
 Ends = Mapping[Partition, int]
@@ -98,7 +98,7 @@ def _by_target(plan: StreamPlan) -> bool:
 def _state(plan: StreamPlan) -> str | None:
     if plan.state is None:
         return None
-    return plan.state.connection or f"{FOLDER}/{FILE}"
+    return plan.state.connection or state_file(plan.state.stream)
 
 
 def held_by(plan: StreamPlan, sessions: Sessions) -> Held:

@@ -101,7 +101,7 @@ def test_repeats_are_dropped_in_this_run_and_the_next(
     (report,) = folder.flowc("run", "once", "--once", "--json").json
     assert report["status"] == "ok", report["error"]
     assert _rows(wh) == [(n, 1) for n in range(2100)]
-    assert (tmp_path / ".flowc" / "state.sqlite").exists() == (state == EMBEDDED)
+    assert (tmp_path / ".flowc/state/once.sqlite").exists() == (state == EMBEDDED)
 
 
 @pytest.mark.parametrize("state", [EMBEDDED, SHARED], ids=["embedded", "shared"])
@@ -129,7 +129,7 @@ def test_a_changed_dedupe_and_a_lost_store_stop_the_stream(tmp_path: Path, kafka
     changed = _project(tmp_path, kafka, topic, wh, EMBEDDED, within="11m").flowc("run", "once", "--once")
     assert changed.code == 1
     assert "state-changed" in changed.err
-    for file in (tmp_path / ".flowc").glob("state.sqlite*"):
+    for file in (tmp_path / ".flowc/state").glob("once.sqlite*"):
         file.unlink()
     lost = _project(tmp_path, kafka, topic, wh, EMBEDDED).flowc("run", "once", "--once")
     assert lost.code == 1

@@ -33,6 +33,10 @@ class Owner:
 CHECKPOINTS, EPOCHS, SEGMENTS, FACTS = "checkpoints", "epochs", "segments", "facts"
 GROUPS = "state"
 """Where the version before kept each key group as a whole."""
+REPLAYED, JUDGED = ".dead-letters", ".judged-letters"
+"""Behind the name of a stream, those under which its replays are counted; the second where `dedupe` judges letters."""
+MOVED = '{"moved":true'
+"""How the checkpoint begins, in the file that all streams shared, of one that has a file of its own by now."""
 EMBEDDED = "sqlite"
 """The kind of the store that a stream has when it names no connection."""
 _STREAM = Column("stream_name", TEXT, nullable=False)
@@ -54,6 +58,8 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
     SEGMENTS: (SEGMENT_COLUMNS, (*_OF, "node", "group_number", "first_sequence", "sequence")),
     FACTS: ((PROJECT_COLUMN, _STREAM, Column("name", TEXT, nullable=False), _BODY), (*_OF, "name")),
 }
+_MOVING = ("epoch", "intended", "body")
+"""What changes in the row of a stream that goes on."""
 _OWN_FILE = ("PRAGMA journal_mode = WAL",)
 """Readers, and the merging of segments, do not keep the worker of the stream from its embedded store."""
 
@@ -86,7 +92,7 @@ def state_plan(stream: Owner, connection: str | None, kind: str = EMBEDDED, *, s
     dialect = DIALECTS[kind]
     sql = state_sql(stream, dialect)
     if connection is None:
-        sql = replace(sql, ensure=(*_OWN_FILE, *sql.ensure))
+        sql = replace(sql, ensure=(*_OWN_FILE, *sql.ensure), taking=_taking(stream.stream or stream.name))
     return StatePlan(connection, kind, sql, shared, stream=stream.stream or stream.name)
 
 
@@ -142,6 +148,45 @@ def _strangers(stream: Owner) -> str:
     named = _named(stream, dialect, "stream_name").format()
     others = f"{ident(PROJECT)} NOT IN ('', {text(stream.project, dialect)})"
     return f"SELECT {ident(PROJECT)} FROM {table(dialect.state_table(CHECKPOINTS))} WHERE {named} AND {others} LIMIT 1"
+
+
+def _taking(stream: str) -> dict[str, str]:
+    """How a file takes over what the one that all streams shared, attached as `before`, holds of its stream.
+
+    `{file}` is the other one as a finished literal, and so are `{project}` and `{name}`, of which `whose` chooses.
+    """
+    dialect, columns = DIALECTS[EMBEDDED], {name: idents(c.name for c in of) for name, (of, _) in _TABLES.items()}
+    columns[GROUPS] = idents(column.name for column in _GROUP_COLUMNS)
+    named = ", ".join(_literal(f"{stream}{end}", dialect) for end in ("", REPLAYED, JUDGED))
+    tables = {name: ident(str(dialect.state_table(name))) for name in (*_TABLES, GROUPS)}
+    points, moved = f"before.{tables[CHECKPOINTS]}", _literal(MOVED + "%", dialect)
+    empty = _literal(MOVED + ',"positions":[],"watermarks":[],"fingerprints":{},"logs":[]}', dialect)
+    further = " OR ".join(f"o.{ident(name)} > b.{ident(name)}" for name in ("intended", "epoch"))
+    same = " AND ".join(f"o.{ident(name)} = b.{ident(name)}" for name in _OF)
+    found = {
+        "attach": "ATTACH DATABASE {file} AS before", "detach": "DETACH DATABASE before",
+        "columns": f"SELECT name FROM pragma_table_info('{dialect.state_table(CHECKPOINTS)}', 'before')",
+        # Whoever has gone on in the file of its own is not put back to what somebody has copied here.
+        "left": f"SELECT b.{ident(PROJECT)}, b.{ident('stream_name')}, "
+        f"EXISTS (SELECT 1 FROM main.{tables[CHECKPOINTS]} AS o WHERE {same} AND ({further})) AS is_behind "
+        f"FROM {points} AS b WHERE b.{ident('stream_name')} IN ({named}) AND b.{ident('body')} NOT LIKE {moved}",
+        "whose": f"{ident(PROJECT)} = {{project}} AND {ident('stream_name')} = {{name}}",
+        "groups": f"CREATE TABLE IF NOT EXISTS main.{tables[GROUPS]} AS SELECT * FROM before.{tables[GROUPS]} WHERE 0",
+        "guard": f"CREATE TRIGGER IF NOT EXISTS before.flowc_moved BEFORE UPDATE OF {idents(_MOVING)} "
+        f"ON {tables[CHECKPOINTS]} WHEN OLD.{ident('body')} LIKE {moved} BEGIN SELECT RAISE(ABORT, "
+        "'a newer version of flowc keeps the state of this stream in a file of its own: run that version'); END",
+        "mark": f"UPDATE {points} SET {ident('body')} = CASE WHEN {ident('body')} = '' THEN {empty} "
+        f"ELSE {_literal(MOVED + ',', dialect)} || substr({ident('body')}, 2) END WHERE {{whose}}",
+    }  # fmt: skip
+    for name in (CHECKPOINTS, EPOCHS, FACTS, GROUPS):
+        found[f"clear {name}"] = f"DELETE FROM main.{tables[name]} WHERE {{whose}}"
+        found[f"copy {name}"] = (
+            f"INSERT INTO main.{tables[name]} ({columns[name]}) SELECT {columns[name]} FROM before.{tables[name]} "
+            "WHERE {whose}"
+        )
+        if name != CHECKPOINTS:
+            found[f"take {name}"] = f"DELETE FROM before.{tables[name]} WHERE {{whose}}"
+    return found
 
 
 def _named(stream: Owner, dialect: Dialect, column: str) -> str:

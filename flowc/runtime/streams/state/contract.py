@@ -61,6 +61,10 @@ class NodeState:
     bytes: int = 0
     last_bytes: int = 0
 
+    def plus(self, rows: int, size: int) -> NodeState:
+        """With a segment more."""
+        return replace(self, rows=self.rows + rows, segments=self.segments + 1, bytes=self.bytes + size)
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:

@@ -65,6 +65,11 @@ def marked(text: str) -> tuple[str, dict[str, str]]:
     return _text({**found, "fingerprints": {**found["fingerprints"], **_marked(prints)}}), prints
 
 
+def is_moved(text: str) -> bool:
+    """Whether the checkpoint of such a text has gone on in another file."""
+    return text.startswith('{"moved":true')
+
+
 def _marked(prints: Mapping[str, str]) -> dict[str, str]:
     return {name: _SEGMENTS + value for name, value in prints.items()}
 

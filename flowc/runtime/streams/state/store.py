@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.plan import PROJECT
@@ -25,19 +26,17 @@ from flowc.runtime.streams.state.encoding import (
     decoded,
     encoded,
     intent_text,
+    is_moved,
     read_checkpoint,
     read_intent,
 )
 from flowc.runtime.streams.state.regroup import regroup
 from flowc.runtime.streams.state.segmentrows import read_places, read_segments, write_segments
+from flowc.runtime.streams.state.sharedfile import take_over
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.stream import StateSql
 
 _TRIES = 20
-
-
-def _nothing() -> None:
-    return
 
 
 @dataclass
@@ -53,8 +52,8 @@ class DatabaseStore:
     database: Database
     compactor: Compactor | None = None
     """Merges segments in the background; None where a checkpoint that finds many does it itself, behind its commit."""
-    ready_before: Callable[[], None] = _nothing
-    """Brings what is kept elsewhere, once its tables are there."""
+    shared_file: Path | None = None
+    """Where an embedded store of the version before was, together with those of other streams."""
     saved: Saved | None = field(default=None, init=False)
     _counts: dict[tuple[str, int], int] = field(default_factory=dict, init=False)
     """How many segments each group has."""
@@ -74,7 +73,8 @@ class DatabaseStore:
         self.database.rollback()
         require_transactions(self.database, self.sql.tables)
         self._ensure()
-        self.ready_before()
+        if self.shared_file is not None:
+            take_over(self.database, self.sql, self.shared_file)
         regroup(self.database, self.sql)
         self._begin()
 
@@ -91,11 +91,21 @@ class DatabaseStore:
         self.database.open()
         for templates in self._readable():
             rows = self.database.query(templates["read"].format()).to_pylist()
-            if rows:
+            if rows and not is_moved(str(rows[0]["body"])):
                 epoch, intended = int(rows[0]["epoch"]), int(rows[0]["intended"])
                 intents = tuple(self._intents(epoch, templates))
                 return Restored(read_checkpoint(epoch, str(rows[0]["body"])), intents, intended)
         return Restored()
+
+    def sizes(self) -> dict[str, NodeState]:
+        """What is kept of each node, for those who only watch: nothing is made."""
+        self.database.open()
+        if self.database.table(self.sql.segments) is None:
+            return {}
+        found: dict[str, NodeState] = {}
+        for place in read_places(self.database, self.sql):
+            found[place.node] = found.get(place.node, NodeState()).plus(place.rows, place.size)
+        return found
 
     def _readable(self) -> Sequence[Mapping[str, str]]:
         """The templates by which one who only looks may find what is stored, in their order."""
@@ -285,9 +295,7 @@ class DatabaseStore:
         self._counts = {at: count for at, count in self._counts.items() if at[0] not in point.dropped}
         for segment in _needed(point.segments):
             state, at, size = nodes.get(segment.node, NodeState()), (segment.node, segment.group), len(segment.data)
-            nodes[segment.node] = NodeState(
-                state.rows + segment.rows, state.segments + 1, state.bytes + size, state.last_bytes + size
-            )
+            nodes[segment.node] = replace(state.plus(segment.rows, size), last_bytes=state.last_bytes + size)
             self._counts[at] = self._counts.get(at, 0) + 1
         self._merged(nodes)
         self.saved = Saved(time.time(), seconds, nodes)
@@ -309,8 +317,7 @@ class DatabaseStore:
         self._counts = Counter((segment.node, segment.group) for segment in segments)
         nodes: dict[str, NodeState] = {}
         for each in segments:
-            state = nodes.get(each.node, NodeState())
-            nodes[each.node] = NodeState(state.rows + each.rows, state.segments + 1, state.bytes + len(each.data))
+            nodes[each.node] = nodes.get(each.node, NodeState()).plus(each.rows, len(each.data))
         self.saved = Saved(time.time(), 0.0, nodes)
 
     def _are_many(self) -> bool:
