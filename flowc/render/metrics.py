@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
@@ -17,6 +18,13 @@ _COUNTERS = {
     "errors": ("flowc_errors_total", "Attempts that failed."),
     "bad": ("flowc_bad_rows_total", "Messages that could not be read and were dropped."),
     "dead": ("flowc_dead_letters_total", "Messages that went to dead letters."),
+}
+
+_NODES = {
+    "rows": ("flowc_state_rows", "Rows that a node remembers."),
+    "bytes": ("flowc_state_bytes", "Bytes of them in the store."),
+    "segments": ("flowc_state_segments", "Segments that these are in."),
+    "last_bytes": ("flowc_checkpoint_bytes", "Bytes that the last checkpoint added."),
 }
 
 Labels = Mapping[str, object]
@@ -42,12 +50,26 @@ def _lines(workers: Sequence[WorkerState], began: float) -> Iterator[str]:
         for partition, lag in sorted(partitions.items())
     ]
     yield from _family("flowc_lag", "gauge", "Messages in the log that are not committed yet.", lags)
+    yield from _state(workers)
     phases = [({**labels, "phase": phase}, c.phases[phase]) for labels, c in counts for phase in PHASES]
     yield from _histogram("flowc_epoch_seconds", "Seconds of an epoch, by phase.", phases)
     latencies = [(labels, c.latency) for labels, c in counts]
     help = "Seconds from the time of an epoch's first message to its commit."
     yield from _histogram("flowc_latency_seconds", help, latencies)
     yield from _family("flowc_start_time_seconds", "gauge", "When the daemon began.", [({}, round(began, 3))])
+
+
+def _state(workers: Sequence[WorkerState]) -> Iterator[str]:
+    """What streams remember, by node, and their last checkpoints."""
+    known = [(_of(worker), worker.report.saved) for worker in workers]
+    saved = [(labels, found) for labels, found in known if found is not None]
+    nodes = [({**labels, "node": name}, node) for labels, found in saved for name, node in found.nodes.items()]
+    for key, (name, help) in _NODES.items():
+        yield from _family(name, "gauge", help, [(labels, getattr(node, key)) for labels, node in nodes])
+    ages = [(labels, round(max(0.0, time.time() - found.at), 3)) for labels, found in saved]
+    yield from _family("flowc_checkpoint_age_seconds", "gauge", "Seconds since the last checkpoint.", ages)
+    took = [(labels, round(found.seconds, 6)) for labels, found in saved]
+    yield from _family("flowc_checkpoint_seconds", "gauge", "Seconds that the last checkpoint took.", took)
 
 
 def _of(worker: WorkerState) -> Labels:

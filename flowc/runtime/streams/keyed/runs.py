@@ -31,7 +31,12 @@ class Run:
         """Rows in any order, sorted."""
         if (hi[1:] > hi[:-1]).all():
             return cls(hi, lo, at, row)
-        order = np.lexsort((row, at, lo, hi))
+        order = np.argsort(hi)
+        found = hi[order]
+        same = found[1:] == found[:-1]
+        ties = np.flatnonzero(np.append(same, False) | np.append(False, same))
+        alike = order[ties]
+        order[ties] = alike[np.lexsort((row[alike], at[alike], lo[alike], hi[alike]))]
         return cls(hi[order], lo[order], at[order], row[order])
 
     @classmethod

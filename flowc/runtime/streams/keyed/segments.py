@@ -60,12 +60,17 @@ class Piece:
 
     def then(self, later: Piece) -> Piece:
         """Both as one segment."""
-        stays = (self.rows.at >= later.floor) & ~np.isin(self.rows.row, later.gone)
+        stays = (self.rows.at >= later.floor) & ~_are(self.rows.row, later.gone)
         kept = self if stays.all() else self.where(stays)
         # What is gone of the earlier one's own rows is told by their absence.
-        gone = np.concatenate([self.gone, later.gone[~np.isin(later.gone, self.rows.row)]])
+        gone = np.concatenate([self.gone, later.gone[~_are(later.gone, self.rows.row)]])
         values = None if self.values is None else pa.concat_batches([kept.values, later.values])
         return Piece(Run.together(kept.rows, later.rows), values, gone, max(self.floor, later.floor))
+
+
+def _are(rows: Any, among: Any) -> Any:
+    """Which numbers are among others; most often there are none."""
+    return np.isin(rows, among) if len(rows) and len(among) else np.zeros(len(rows), bool)
 
 
 def read(data: bytes) -> Piece:
