@@ -46,7 +46,7 @@ class Kept:
     def merge(self, group: int, start: int, end: int) -> None:
         parts = self.groups.get(group, [])
         if parts[start:end]:
-            made = joined([part.data for part in parts[start:end]], whole=start == 0)
+            made = joined([part.data for part in parts[start:end]], "t", whole=start == 0)
             rows = sum(part.rows for part in parts[start:end])
             parts[start:end] = [replace(parts[start:end][-1], data=made.data(), rows=rows)]
 
@@ -156,7 +156,7 @@ def test_state_of_another_format_is_not_read() -> None:
     schema = pa.schema([("_hi", pa.uint64())], {"flowc": "keyed", "format": "3"})
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(pa.RecordBatch.from_pylist([], schema=schema))
-    with pytest.raises(EngineError) as found:
+    with pytest.raises(EngineError, match="the state of `t` has a format") as found:
         Table("t", "f").restored([Segment("t", "f", 0, 1, bytes(sink.getvalue()))])
     assert found.value.code == "unreadable-state"
 

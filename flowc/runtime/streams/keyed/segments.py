@@ -73,8 +73,8 @@ def _are(rows: Any, among: Any) -> Any:
     return np.isin(rows, among) if len(rows) and len(among) else np.zeros(len(rows), bool)
 
 
-def read(data: bytes) -> Piece:
-    """The segment of some bytes.
+def read(data: bytes, node: str = "") -> Piece:
+    """The segment of some bytes, which a node has written.
 
     Raises EngineError (`unreadable-state`) for those of another format.
     """
@@ -82,7 +82,7 @@ def read(data: bytes) -> Piece:
     with pa.ipc.open_stream(source) as reader:
         marks = reader.schema.metadata or {}
         if marks.get(b"flowc") != b"keyed" or marks.get(b"format") != _FORMAT:
-            raise unreadable()
+            raise _unreadable(node)
         batch = reader.read_next_batch()
         reader.read_all()  # up to its end, behind which the next one begins
     fixed, more = range(len(_FIXED)), range(len(_FIXED), batch.num_columns)
@@ -105,15 +105,14 @@ def readable(data: bytes) -> bool:
     return marks.get(b"flowc") == b"keyed" and marks.get(b"format") == _FORMAT
 
 
-def unreadable() -> EngineError:
-    """What to say of state that another version has written."""
-    message = "what an operator remembers has a format that this version does not read"
+def _unreadable(node: str) -> EngineError:
+    message = f"the state of `{node}` has a format that this version does not read"
     return EngineError(message, code="unreadable-state", help="run the version of flowc that wrote it")
 
 
-def joined(parts: Iterable[bytes], *, whole: bool) -> Piece:
+def joined(parts: Iterable[bytes], node: str, *, whole: bool) -> Piece:
     """Neighbours, in their order, as one; `whole` where nothing is before the first of them."""
-    made = reduce(Piece.then, map(read, parts))
+    made = reduce(Piece.then, (read(part, node) for part in parts))
     return Piece(made.rows, made.values) if whole else made
 
 
@@ -124,18 +123,18 @@ def by_group(piece: Piece) -> Iterator[tuple[int, Piece]]:
         yield number, piece.where(group == number)
 
 
-def of_groups(parts: Sequence[bytes]) -> Iterator[tuple[int, Piece]]:
+def of_groups(parts: Sequence[bytes], node: str) -> Iterator[tuple[int, Piece]]:
     """The segments, by key group, that stand for all groups that the version before kept of one operator."""
-    found = [_of_group(data) for data in parts if data]
+    found = [_of_group(data, node) for data in parts if data]
     if found:
         hi, lo, at = (np.concatenate(column) for column in zip(*found, strict=True))
         yield from by_group(Piece(Run(hi, lo, at, np.arange(len(hi), dtype=np.int64))))
 
 
-def _of_group(data: bytes) -> tuple[Any, Any, Any]:
+def _of_group(data: bytes, node: str) -> tuple[Any, Any, Any]:
     with pa.ipc.open_stream(data) as reader:
         if reader.schema.metadata != _BEFORE:
-            raise unreadable()
+            raise _unreadable(node)
         rows = reader.read_next_batch()
     bits = np.frombuffer(rows.column("key").buffers()[1], "<u8")[: 2 * rows.num_rows].reshape(-1, 2)
     return bits[:, 0].copy(), bits[:, 1].copy(), rows.column("at").to_numpy()

@@ -162,7 +162,7 @@ class Table:
         made = Table(self.node, self.fingerprint, self.schema, self.max_bytes)
         ordered = sorted(segments, key=lambda each: (each.group, each.sequence))
         groups = groupby(ordered, key=lambda each: each.group)
-        made._take([joined([each.data for each in parts], whole=True) for _, parts in groups])
+        made._take([joined([each.data for each in parts], self.node, whole=True) for _, parts in groups])
         return made
 
     def _take(self, pieces: Sequence[Piece]) -> None:

@@ -91,7 +91,7 @@ def _made(database: Database, sql: StateSql, places: Sequence[Place], *, whole: 
     parts = [bytes(row["data"]) for row in rows]
     if found != [(place.first, place.last) for place in places] or not all(map(readable, parts)):
         return None
-    data = joined(parts, whole=whole).data()
+    data = joined(parts, first.node, whole=whole).data()
     count = sum(place.rows for place in places)
     return Segment(last.node, last.fingerprint, last.group, last.last, data, count)
 

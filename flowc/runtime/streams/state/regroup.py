@@ -59,5 +59,5 @@ def _regroup(database: Database, sql: StateSql, row: dict[str, Any]) -> None:
 def _segments(rows: list[dict[str, Any]], prints: dict[str, str], epoch: int) -> Iterator[Segment]:
     for node, fingerprint in prints.items():
         parts = [bytes(row["data"]) for row in rows if decoded(row["operator"]) == node]
-        for group, piece in of_groups(parts):
+        for group, piece in of_groups(parts, node):
             yield Segment(node, fingerprint, group, epoch, piece.data(), len(piece))
