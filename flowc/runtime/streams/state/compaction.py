@@ -25,7 +25,7 @@ MOST = 8
 """How many segments of one group are left as they are."""
 _TOGETHER = 4 << 20
 """Bytes that one transaction takes, about: others wait for it where a database has one writer."""
-_PATIENCE = 3.0
+_PATIENCE = 2.0
 """Seconds in which what has begun is finished at the end of a run."""
 
 
@@ -180,4 +180,4 @@ class Compactor:
             for merged in compacted(database, self.sql, self.stream, self._hurry.is_set):
                 self.done.put(merged)
         except TransientError:
-            database.rollback()  # the next time it is asked, it tries again
+            database.close()  # the next time it is asked, it connects and tries again
