@@ -6,6 +6,7 @@ then its own rows come. So any neighbours can be made one without knowing what t
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -19,9 +20,11 @@ from flowc.runtime.streams.keyed.runs import Run
 
 NEVER = -(2**63)
 """A floor before which there is nothing."""
-_FORMAT = b"2"
-_FIXED = [("_hi", pa.uint64()), ("_lo", pa.uint64()), ("_at", pa.int64()), ("_row", pa.int64())]
-_GONE = pa.schema([("gone", pa.int64())])
+_MAGIC = b"fks2"
+"""What a segment begins with; another format begins with something else."""
+_HEAD = struct.Struct("<4sII4xq")
+"""That, how many rows, how many that are gone, and the floor. Columns of 64 bits follow, then values as Arrow."""
+_COLUMNS = ("<u8", "<u8", "<i8", "<i8")
 _BEFORE = {b"flowc": b"dedupe", b"format": b"1"}
 """What marks the groups of the version before."""
 
@@ -39,18 +42,17 @@ class Piece:
         return len(self.rows)
 
     def data(self) -> bytes:
-        """The segment as bytes."""
-        fixed = [pa.array(column) for column in self.rows.columns]
-        more = self.values.columns if self.values is not None else []
-        fields = [pa.field(*each) for each in _FIXED] + (list(self.values.schema) if self.values is not None else [])
-        marks = {b"flowc": b"keyed", b"format": _FORMAT, b"floor": str(self.floor).encode()}
-        batches = [pa.RecordBatch.from_arrays([*fixed, *more], schema=pa.schema(fields, marks))]
-        if len(self.gone):
-            batches.append(pa.RecordBatch.from_arrays([pa.array(self.gone)], schema=_GONE))
+        """The segment as bytes: a few more than its rows take, for many segments are small."""
+        columns = (c.astype(kind, copy=False).tobytes() for c, kind in zip(self.rows.columns, _COLUMNS, strict=True))
+        head = _HEAD.pack(_MAGIC, len(self), len(self.gone), self.floor)
+        return b"".join((head, *columns, self.gone.astype("<i8", copy=False).tobytes(), self._values()))
+
+    def _values(self) -> bytes:
+        if self.values is None:
+            return b""
         sink = pa.BufferOutputStream()
-        for batch in batches:
-            with pa.ipc.new_stream(sink, batch.schema) as writer:
-                writer.write_batch(batch)
+        with pa.ipc.new_stream(sink, self.values.schema) as writer:
+            writer.write_batch(self.values)
         return bytes(sink.getvalue())
 
     def where(self, chosen: Any) -> Piece:
@@ -78,31 +80,22 @@ def read(data: bytes, node: str = "") -> Piece:
 
     Raises EngineError (`unreadable-state`) for those of another format.
     """
-    source = pa.BufferReader(data)
-    with pa.ipc.open_stream(source) as reader:
-        marks = reader.schema.metadata or {}
-        if marks.get(b"flowc") != b"keyed" or marks.get(b"format") != _FORMAT:
-            raise _unreadable(node)
-        batch = reader.read_next_batch()
-        reader.read_all()  # up to its end, behind which the next one begins
-    fixed, more = range(len(_FIXED)), range(len(_FIXED), batch.num_columns)
-    rows = Run(*(batch.column(at).to_numpy() for at in fixed))
-    values = batch.select(list(more)).replace_schema_metadata(None) if more else None
-    gone = np.empty(0, np.int64)
-    if source.tell() < source.size():
-        with pa.ipc.open_stream(source) as reader:
-            gone = reader.read_next_batch().column(0).to_numpy()
-    return Piece(rows, values, gone, int(marks[b"floor"]))
+    if not readable(data):
+        raise _unreadable(node)
+    _, count, gone, floor = _HEAD.unpack_from(data)
+    size = 8 * count
+    columns = [np.frombuffer(data, kind, count, _HEAD.size + size * place) for place, kind in enumerate(_COLUMNS)]
+    end = _HEAD.size + size * len(_COLUMNS)
+    values = None
+    if len(data) > end + 8 * gone:
+        with pa.ipc.open_stream(pa.py_buffer(data)[end + 8 * gone :]) as reader:
+            values = reader.read_next_batch()
+    return Piece(Run(*columns), values, np.frombuffer(data, "<i8", gone, end), floor)
 
 
 def readable(data: bytes) -> bool:
     """Whether bytes are a segment of this format: operators may have others, which nobody else understands."""
-    try:
-        with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
-            marks = reader.schema.metadata or {}
-    except pa.ArrowInvalid:
-        return False
-    return marks.get(b"flowc") == b"keyed" and marks.get(b"format") == _FORMAT
+    return data.startswith(_MAGIC)
 
 
 def _unreadable(node: str) -> EngineError:
