@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -71,7 +70,7 @@ def _checkpoint(worker: WorkerState) -> dict[str, object] | None:
     if saved is None:
         return None
     nodes = {name: node_object(node) | {"last_bytes": node.last_bytes} for name, node in saved.nodes.items()}
-    return {"age": max(0.0, time.time() - saved.at), "seconds": saved.seconds, "nodes": nodes}
+    return {"age": worker.report.age, "seconds": saved.seconds, "nodes": nodes}
 
 
 def live_rows(daemon: Daemon, rates: Mapping[int, float]) -> list[tuple[str, str, tuple[str, ...]]]:

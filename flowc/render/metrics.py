@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
@@ -61,12 +60,11 @@ def _lines(workers: Sequence[WorkerState], began: float) -> Iterator[str]:
 
 def _state(workers: Sequence[WorkerState]) -> Iterator[str]:
     """What streams remember, by node, and their last checkpoints."""
-    known = [(_of(worker), worker.report.saved) for worker in workers]
-    saved = [(labels, found) for labels, found in known if found is not None]
+    saved = [(_of(worker), worker.report.saved) for worker in workers if worker.report.saved is not None]
     nodes = [({**labels, "node": name}, node) for labels, found in saved for name, node in found.nodes.items()]
     for key, (name, help) in _NODES.items():
         yield from _family(name, "gauge", help, [(labels, getattr(node, key)) for labels, node in nodes])
-    ages = [(labels, round(max(0.0, time.time() - found.at), 3)) for labels, found in saved]
+    ages = [(_of(worker), round(worker.report.age, 3)) for worker in workers if worker.report.saved is not None]
     yield from _family("flowc_checkpoint_age_seconds", "gauge", "Seconds since the last checkpoint.", ages)
     took = [(labels, round(found.seconds, 6)) for labels, found in saved]
     yield from _family("flowc_checkpoint_seconds", "gauge", "Seconds that the last checkpoint took.", took)

@@ -26,15 +26,15 @@ SHARED = "state.sqlite"
 """The file there that held the state of all streams in the version before."""
 _STATE = "state"
 """The folder there that holds a file for each stream, so that none waits for the commit of another."""
-_LONGEST = 120
+_TOLD = 120
 """Letters of a name that are told by a file's; the rest is told by a hash."""
 
 
 def state_file(stream: str) -> str:
     """The file under the project root that is a stream's embedded store."""
     name = quote(stream, safe=" ")
-    if len(name) > _LONGEST:
-        name = f"{name[:_LONGEST]}-{sha256(stream.encode()).hexdigest()[:16]}"
+    if len(name) > _TOLD:
+        name = f"{name[:_TOLD]}-{sha256(stream.encode()).hexdigest()[:16]}"
     return f"{FOLDER}/{_STATE}/{name}.sqlite"
 
 

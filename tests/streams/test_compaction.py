@@ -15,7 +15,7 @@ from flowc.runtime.connector import Database
 from flowc.runtime.streams.epoch import Intent, Range
 from flowc.runtime.streams.keyed.table import Table
 from flowc.runtime.streams.state import compaction
-from flowc.runtime.streams.state.compaction import MOST, Compactor, compacted
+from flowc.runtime.streams.state.compaction import FEW, Compactor, compacted
 from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.segmentrows import read_places
 from flowc.runtime.streams.state.store import DatabaseStore
@@ -50,7 +50,7 @@ class Cut:
         return counted
 
 
-def _filled(store: DatabaseStore, first: int = 1, last: int = 2 * MOST) -> Table:
+def _filled(store: DatabaseStore, first: int = 1, last: int = 2 * FEW) -> Table:
     """A store with as many checkpoints of rows that come and go, in two groups; the table that wrote them."""
     kept = store.open().checkpoint
     table = Table("a 'node'", "f {x}").restored(kept.segments)
@@ -180,8 +180,8 @@ def test_a_worker_that_runs_has_few_segments_and_its_epochs_wait_for_none(opened
     assert again.saved.nodes["n"].rows == len(table)
     due, _ = table.take_due(10**6)
     assert _rows(found.segments) == list(zip(due.hi.tolist(), due.at.tolist(), due.row.tolist(), strict=True))
-    assert max(again._counts.values()) <= MOST
-    assert min(counts[60:]) <= MOST + 1
+    assert max(again._counts.values()) <= FEW
+    assert min(counts[60:]) <= FEW + 1
 
 
 def test_what_fails_for_good_stops_the_stream_and_what_passes_does_not(opened: Open) -> None:

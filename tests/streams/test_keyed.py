@@ -15,7 +15,7 @@ from flowc.runtime.streams.keyed import table as keyed
 from flowc.runtime.streams.keyed.runs import Run
 from flowc.runtime.streams.keyed.segments import joined, read
 from flowc.runtime.streams.keyed.table import Table
-from flowc.runtime.streams.state.compaction import MOST, due
+from flowc.runtime.streams.state.compaction import FEW, due
 from flowc.runtime.streams.state.contract import Segment
 
 _SCHEMA = pa.schema([("text", pa.string()), ("n", pa.int64())])
@@ -166,7 +166,7 @@ def test_few_segments_are_left_and_each_byte_is_written_again_a_few_times(sizes:
         if start < len(left):
             written += sum(left[start:])
             left[start:] = [sum(left[start:])]
-        assert len(left) <= MOST
+        assert len(left) <= FEW
     assert sum(left) == sum(sizes)
     assert written <= 8 * sum(sizes)
 

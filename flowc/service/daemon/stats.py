@@ -87,6 +87,8 @@ class Report:
     trouble: str | None = None
     saved: Saved | None = None
     """What the stream remembers, and its last checkpoint; None where it has no store."""
+    age: float = 0.0
+    """How many seconds ago that was."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,8 @@ class Watch:
 
     def mind(self) -> None:
         """Called now and then: what is kept is told, and a target that takes too long to answer is out of reach."""
-        self.report.saved = self._store.saved if self._store is not None else None
+        saved = self._store.saved if self._store is not None else None
+        self.report.saved, self.report.age = saved, time.monotonic() - saved.at if saved is not None else 0.0
         asked = self._asked
         if asked is not None and time.monotonic() - asked > _SILENCE:
             self._silent = True

@@ -21,7 +21,7 @@ from flowc.runtime.streams.state.encoding import encoded
 from flowc.runtime.streams.state.segmentrows import Place, read_places, write_segments
 from flowc.stream import StateSql
 
-MOST = 8
+FEW = 8
 """How many segments of one group are left as they are."""
 _TOGETHER = 4 << 20
 """Bytes that one transaction takes, about: others wait for it where a database has one writer."""
@@ -45,10 +45,10 @@ def due(sizes: Sequence[int]) -> int:
     Older ones are left alone that are more than twice as large as all behind them, so that each byte is written again
     a few times only, and what is stored is never much more than what it says.
     """
-    if len(sizes) <= MOST:
+    if len(sizes) <= FEW:
         return len(sizes)
     start, total = len(sizes) - 1, sizes[-1]
-    while start and (sizes[start - 1] <= 2 * total or start > MOST - 1):
+    while start and (sizes[start - 1] <= 2 * total or start > FEW - 1):
         start -= 1
         total += sizes[start]
     return start

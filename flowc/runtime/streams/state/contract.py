@@ -68,7 +68,7 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The last checkpoint that was kept: when (seconds since 1970 UTC), how long that took, and what there is since."""
+    """The last checkpoint that was kept: when (by `time.monotonic`), how long that took, and what there is since."""
 
     at: float
     seconds: float

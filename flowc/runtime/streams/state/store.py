@@ -19,7 +19,7 @@ from flowc.plan import PROJECT
 from flowc.runtime.connector import Database, require_transactions
 from flowc.runtime.renewal import is_old, renewed
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
-from flowc.runtime.streams.state.compaction import MOST, Compactor, compacted
+from flowc.runtime.streams.state.compaction import FEW, Compactor, compacted
 from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Restored, Saved, Segment
 from flowc.runtime.streams.state.encoding import (
     checkpoint_text,
@@ -298,7 +298,7 @@ class DatabaseStore:
             nodes[segment.node] = replace(state.plus(segment.rows, size), last_bytes=state.last_bytes + size)
             self._counts[at] = self._counts.get(at, 0) + 1
         self._merged(nodes)
-        self.saved = Saved(time.time(), seconds, nodes)
+        self.saved = Saved(time.monotonic(), seconds, nodes)
         if self.compactor is not None and self._are_many():
             self.compactor.ask()
 
@@ -318,10 +318,10 @@ class DatabaseStore:
         nodes: dict[str, NodeState] = {}
         for each in segments:
             nodes[each.node] = nodes.get(each.node, NodeState()).plus(each.rows, len(each.data))
-        self.saved = Saved(time.time(), 0.0, nodes)
+        self.saved = Saved(time.monotonic(), 0.0, nodes)
 
     def _are_many(self) -> bool:
-        return max(self._counts.values(), default=0) > MOST
+        return max(self._counts.values(), default=0) > FEW
 
     def _move(self, template: str, **values: object) -> None:
         if self.database.execute(self._filled(template, **values)) != 1:
