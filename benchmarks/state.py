@@ -127,7 +127,7 @@ def _measured(context: Context, name: str, store: DatabaseStore, by_hand: Callab
 def _save(store: DatabaseStore, operator: Dedupe, number: int, *, merge: bool = True) -> int:
     """Keeps what changed as one checkpoint; its bytes."""
     if not merge:
-        store._counts.clear()
+        store._tally.groups.clear()
     segments = tuple(replace(each, sequence=number) for each in operator.snapshot())
     store.save(Checkpoint(number, segments=segments, fingerprints={"dedupe": "f"}))
     return sum(len(each.data) for each in segments)

@@ -172,7 +172,7 @@ def test_a_worker_that_runs_has_few_segments_and_its_epochs_wait_for_none(opened
         store.intend(Intent(number, 0, (Range("s", 0, number, number + 1),)))
         segments = tuple(replace(each, sequence=number) for each in table.snapshot())
         store.save(Checkpoint(number, segments=segments, fingerprints={"n": "f"}))
-        counts.append(max(store._counts.values()))
+        counts.append(_most(store))
     store.close()
     again = opened()
     found = again.open().checkpoint
@@ -180,8 +180,25 @@ def test_a_worker_that_runs_has_few_segments_and_its_epochs_wait_for_none(opened
     assert again.saved.nodes["n"].rows == len(table)
     due, _ = table.take_due(10**6)
     assert _rows(found.segments) == list(zip(due.hi.tolist(), due.at.tolist(), due.row.tolist(), strict=True))
-    assert max(again._counts.values()) <= FEW
+    assert _most(again) <= FEW
     assert min(counts[60:]) <= FEW + 1
+
+
+def _most(store: DatabaseStore) -> int:
+    return max(state.segments for state in store._tally.groups.values())
+
+
+def test_what_is_reckoned_along_is_what_is_there(opened: Open) -> None:
+    store = opened()
+    _filled(store)
+    store.save(Checkpoint(100, segments=(Segment("w", "g", 3, 100, b"12345", 7, whole=True),)))
+    store.save(Checkpoint(101, segments=(Segment("w", "g", 3, 101, b"123", 5, whole=True),)))
+    store.save(Checkpoint(102, segments=(Segment("gone", "g", 3, 102, b"123", 5),)))
+    store.save(Checkpoint(103, segments=(Segment("w", "g", 4, 103, b"12", 1),), dropped=frozenset({"gone"})))
+    assert store.saved is not None
+    told = {name: replace(node, last_bytes=0) for name, node in store.saved.nodes.items()}
+    assert told == opened().sizes()
+    assert (told["w"].rows, told["w"].bytes, store.saved.nodes["w"].last_bytes) == (6, 5, 2)
 
 
 def test_what_fails_for_good_stops_the_stream_and_what_passes_does_not(opened: Open) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from flowc.plan import PROJECT
 from flowc.runtime.connector import Database, require_transactions
 from flowc.runtime.renewal import is_old, renewed
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
-from flowc.runtime.streams.state.compaction import FEW, Compactor, compacted
+from flowc.runtime.streams.state.compaction import Compactor, compacted
 from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Restored, Saved, Segment
 from flowc.runtime.streams.state.encoding import (
     checkpoint_text,
@@ -33,6 +32,7 @@ from flowc.runtime.streams.state.encoding import (
 from flowc.runtime.streams.state.regroup import regroup
 from flowc.runtime.streams.state.segmentrows import read_places, read_segments, write_segments
 from flowc.runtime.streams.state.sharedfile import take_over
+from flowc.runtime.streams.state.tally import Tally
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.stream import StateSql
 
@@ -55,8 +55,7 @@ class DatabaseStore:
     shared_file: Path | None = None
     """Where an embedded store of the version before was, together with those of other streams."""
     saved: Saved | None = field(default=None, init=False)
-    _counts: dict[tuple[str, int], int] = field(default_factory=dict, init=False)
-    """How many segments each group has."""
+    _tally: Tally = field(default_factory=Tally, init=False)
     _point: int = field(default=0, init=False)
     """The epoch of the checkpoint that is stored, as this worker knows it."""
 
@@ -83,7 +82,8 @@ class DatabaseStore:
         epoch, intended, body = self._head()
         self._point = epoch
         checkpoint = replace(read_checkpoint(epoch, body), segments=tuple(read_segments(self.database, self.sql)))
-        self._count(checkpoint.segments)
+        self._tally = Tally.of(checkpoint.segments)
+        self.saved = Saved(time.monotonic(), 0.0, self._tally.nodes)
         return Restored(checkpoint, tuple(self._intents(epoch)), intended)
 
     def look(self) -> Restored:
@@ -224,9 +224,9 @@ class DatabaseStore:
             self._replace(checkpoint)
         self._point = checkpoint.epoch
         self._told(checkpoint, time.perf_counter() - began)
-        if self.compactor is None and self._are_many():
-            compacted(self.database, self.sql, self.stream)
-            self._counts = Counter((place.node, place.group) for place in read_places(self.database, self.sql))
+        if self.compactor is None and self._tally.many:
+            for merged in compacted(self.database, self.sql, self.stream):
+                self._tally.merge(merged)
 
     def move(self, checkpoint: Checkpoint, last: int, beside: Callable[[], None] | None = None) -> None:
         """Puts a checkpoint in place of all that was intended up to the epoch `last`.
@@ -290,38 +290,12 @@ class DatabaseStore:
 
     def _told(self, point: Checkpoint, seconds: float) -> None:
         """Counts what a checkpoint has brought, and asks for merging where a group has many segments by now."""
-        nodes = dict(self.saved.nodes) if self.saved is not None else {}
-        nodes = {name: replace(state, last_bytes=0) for name, state in nodes.items() if name not in point.dropped}
-        self._counts = {at: count for at, count in self._counts.items() if at[0] not in point.dropped}
-        for segment in _needed(point.segments):
-            state, at, size = nodes.get(segment.node, NodeState()), (segment.node, segment.group), len(segment.data)
-            nodes[segment.node] = replace(state.plus(segment.rows, size), last_bytes=state.last_bytes + size)
-            self._counts[at] = self._counts.get(at, 0) + 1
-        self._merged(nodes)
-        self.saved = Saved(time.monotonic(), seconds, nodes)
-        if self.compactor is not None and self._are_many():
-            self.compactor.ask()
-
-    def _merged(self, nodes: dict[str, NodeState]) -> None:
-        """Takes in what was merged in the background."""
+        self._tally.keep(replace(point, segments=tuple(_needed(point.segments))))
         while self.compactor is not None and not self.compactor.done.empty():
-            merged = self.compactor.done.get()
-            at, state = (merged.node, merged.group), nodes.get(merged.node)
-            self._counts[at] = self._counts.get(at, merged.segments) - merged.segments
-            if state is not None:
-                fewer = {"segments": state.segments - merged.segments, "bytes": state.bytes - merged.bytes}
-                nodes[merged.node] = replace(state, **fewer)
-
-    def _count(self, segments: Sequence[Segment]) -> None:
-        """Counts what there is."""
-        self._counts = Counter((segment.node, segment.group) for segment in segments)
-        nodes: dict[str, NodeState] = {}
-        for each in segments:
-            nodes[each.node] = nodes.get(each.node, NodeState()).plus(each.rows, len(each.data))
-        self.saved = Saved(time.monotonic(), 0.0, nodes)
-
-    def _are_many(self) -> bool:
-        return max(self._counts.values(), default=0) > FEW
+            self._tally.merge(self.compactor.done.get())
+        self.saved = Saved(time.monotonic(), seconds, self._tally.nodes)
+        if self.compactor is not None and self._tally.many:
+            self.compactor.ask()
 
     def _move(self, template: str, **values: object) -> None:
         if self.database.execute(self._filled(template, **values)) != 1:
