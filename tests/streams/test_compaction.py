@@ -107,7 +107,7 @@ def test_a_merging_that_is_cut_off_between_any_two_statements_changes_nothing_th
         assert _rows(again.open().checkpoint.segments) == wanted, f"cut off before statement {cut}"
         again.close()
         cut += 1
-    assert cut >= 7
+    assert cut >= 6
     assert _rows(store.open().checkpoint.segments) == wanted
     places = read_places(store.database, store.sql)
     assert len(places) == 2
@@ -124,10 +124,10 @@ def test_what_was_read_before_others_went_on_replaces_nothing_of_theirs(
     table = _filled(store)
     zombie.open()
     wanted = list[tuple[int, int, int]]()
-    replaced = compaction._replaced
+    replaced = compaction._replace
 
     def late(*given: object) -> object:
-        monkeypatch.setattr(compaction, "_replaced", replaced)
+        monkeypatch.setattr(compaction, "_replace", replaced)
         if meanwhile == "merged in part":
             monkeypatch.setattr(compaction, "due", lambda sizes: len(sizes) // 2)
         if meanwhile.startswith("merged"):
@@ -147,7 +147,7 @@ def test_what_was_read_before_others_went_on_replaces_nothing_of_theirs(
         wanted.extend(_rows(store.read().checkpoint.segments))
         return replaced(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(compaction, "_replaced", late)
+    monkeypatch.setattr(compaction, "_replace", late)
     done = compacted(zombie.database, zombie.sql, zombie.stream)
     assert bool(done) == (meanwhile == "added")
     assert _rows(store.open().checkpoint.segments) == wanted
@@ -182,6 +182,31 @@ def test_a_worker_that_runs_has_few_segments_and_its_epochs_wait_for_none(opened
     assert _rows(found.segments) == list(zip(due.hi.tolist(), due.at.tolist(), due.row.tolist(), strict=True))
     assert _most(again) <= FEW
     assert min(counts[60:]) <= FEW + 1
+
+
+@pytest.mark.parametrize(("neighbours", "together"), [(3, 1 << 20), (600, 1), (5, 200)])
+def test_much_is_merged_in_several_transactions(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, neighbours: int, together: int
+) -> None:
+    monkeypatch.setattr(compaction, "_NEIGHBOURS", neighbours)
+    monkeypatch.setattr(compaction, "_TOGETHER", together)
+    store = _untouched(opened)
+    _filled(store, last=24)
+    wanted, before = _rows(store.open().checkpoint.segments), len(read_places(store.database, store.sql))
+    while compacted(store.database, store.sql, store.stream):
+        assert _rows(store.read().checkpoint.segments) == wanted
+    after = read_places(store.database, store.sql)
+    assert len(after) <= 2 * FEW < before
+    assert sum(place.rows for place in after) == len(wanted)
+
+
+def test_segments_of_two_that_wrote_under_one_name_stay_apart(opened: Open) -> None:
+    store = _untouched(opened)
+    _filled(store)
+    data = store.open().checkpoint.segments[0].data
+    store.save(Checkpoint(100, segments=(Segment("a 'node'", "another", 0, 100, data),)))
+    compacted(store.database, store.sql, store.stream)
+    assert {each.fingerprint for each in store.open().checkpoint.segments} == {"f {x}", "another"}
 
 
 def _most(store: DatabaseStore) -> int:

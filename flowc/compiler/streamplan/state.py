@@ -99,8 +99,8 @@ def state_plan(stream: Owner, connection: str | None, kind: str = EMBEDDED, *, s
 def state_sql(stream: Owner, dialect: Dialect) -> StateSql:
     """The statements on a store in one dialect.
 
-    All are templates. `{epoch}`, `{before}`, `{group}` and `{pairs}` are whole numbers; `{body}`, `{name}` and
-    `{node}` stand in literals.
+    All are templates. `{epoch}`, `{before}` and `{group}` are whole numbers; `{body}`, `{name}` and `{node}` stand in
+    literals; `{which}` is made of `of group`, and `{pairs}` of `pair`.
     """
     made = (ensure_state(name, columns, key, dialect) for name, (columns, key) in _TABLES.items())
     ensure = tuple(dict.fromkeys(statement for statements in made for statement in statements))
@@ -236,9 +236,10 @@ def _templates(stream: Owner, dialect: Dialect) -> dict[str, str]:
         f"ORDER BY {idents(place)}",
         "sizes": f"SELECT {idents([*place, 'fingerprint', 'row_count', 'byte_count'])} FROM {segments} {of} "
         f"ORDER BY {idents(place)}",
-        "neighbours": f"SELECT {idents([*place, 'data'])} FROM {segments} {of} AND {node} AND {group} "
-        f"AND {ident('first_sequence')} >= {{first}} AND {ident('sequence')} <= {{last}} ORDER BY {idents(place)}",
-        "merge": f"DELETE FROM {segments} {of} AND {node} AND {group} AND ({{pairs}})",
+        "neighbours": f"SELECT {idents([*place, 'data'])} FROM {segments} {of} AND ({{which}}) "
+        f"ORDER BY {idents(place)}",
+        "merge": f"DELETE FROM {segments} {of} AND ({{which}})",
+        "of group": f"({node} AND {group} AND ({{pairs}}))",
         "pair": f"({ident('first_sequence')} = {{first}} AND {ident('sequence')} = {{last}})",
         "replace": f"DELETE FROM {segments} {of} AND {node} AND {group}",
         "drop": f"DELETE FROM {segments} {of} AND {node}",

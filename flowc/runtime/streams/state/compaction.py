@@ -17,7 +17,7 @@ from flowc.errors import FlowcError, TransientError
 from flowc.runtime.connector import Database
 from flowc.runtime.streams.keyed.segments import joined, readable
 from flowc.runtime.streams.state.contract import Segment
-from flowc.runtime.streams.state.encoding import encoded
+from flowc.runtime.streams.state.encoding import decoded, encoded
 from flowc.runtime.streams.state.segmentrows import Place, read_places, write_segments
 from flowc.stream import StateSql
 
@@ -25,6 +25,8 @@ FEW = 8
 """How many segments of one group are left as they are."""
 _TOGETHER = 4 << 20
 """Bytes that one transaction takes, about: others wait for it where a database has one writer."""
+_NEIGHBOURS = 600
+"""Segments that one transaction replaces: they all stand in its statements."""
 _PATIENCE = 2.0
 """Seconds in which what has begun is finished at the end of a run."""
 
@@ -54,76 +56,95 @@ def due(sizes: Sequence[int]) -> int:
     return start
 
 
-def to_merge(places: Iterable[Place]) -> Iterator[tuple[list[Place], bool]]:
-    """The neighbours that are made one, and whether nothing is before them."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Neighbours that are made one; `whole` where nothing is before them."""
+
+    places: Sequence[Place]
+    whole: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return sum(place.size for place in self.places)
+
+
+def to_merge(places: Iterable[Place]) -> Iterator[list[Run]]:
+    """What is to be merged, as much together as one transaction takes."""
+    together: list[Run] = []
     for _, parts in groupby(places, key=lambda place: (place.node, place.group)):
         found = list(parts)
         start = due([place.size for place in found])
-        if len(found) - start > 1:
-            yield found[start:], start == 0
+        run = Run(found[start : start + _NEIGHBOURS], start == 0)
+        if len(run.places) < 2:
+            continue
+        if sum(len(each.places) for each in together) + len(run.places) > _NEIGHBOURS or (
+            sum(each.size for each in together) + run.size > _TOGETHER and together
+        ):
+            yield together
+            together = []
+        together.append(run)
+    if together:
+        yield together
 
 
 def compacted(database: Database, sql: StateSql, stream: str, stop: Callable[[], bool] = lambda: False) -> list[Merged]:
     """Makes one of all neighbours that have become many; what it did."""
     database.open()
     done: list[Merged] = []
-    waiting: list[tuple[list[Place], Segment | None]] = []
-    for places, whole in to_merge(read_places(database, sql)):
+    for runs in to_merge(read_places(database, sql)):
         if stop():
             break
-        made = _made(database, sql, places, whole=whole)
-        if made is not None:
-            waiting.append((places, made))
-        if sum(len(each.data) for _, each in waiting if each is not None) > _TOGETHER:
-            done += _replaced(database, sql, stream, waiting)
-            waiting = []
-    return done + _replaced(database, sql, stream, waiting)
+        made = list(_made(database, sql, runs))
+        if made and _replace(database, sql, stream, made):
+            done += [
+                Merged(each.node, each.group, len(run.places) - 1, run.size - len(each.data)) for run, each in made
+            ]
+    return done
 
 
-def _made(database: Database, sql: StateSql, places: Sequence[Place], *, whole: bool) -> Segment | None:
-    """Neighbours as one segment; None where they are no more, or nobody but their node can read them."""
-    first, last = places[0], places[-1]
-    query = sql.templates["neighbours"].format(
-        node=encoded(first.node), group=first.group, first=first.first, last=last.last
-    )
-    rows = database.query(query).to_pylist()
-    found = [(int(row["first_sequence"]), int(row["sequence"])) for row in rows]
-    parts = [bytes(row["data"]) for row in rows]
-    if found != [(place.first, place.last) for place in places] or not all(map(readable, parts)):
-        return None
-    data = joined(parts, first.node, whole=whole).data()
-    count = sum(place.rows for place in places)
-    return Segment(last.node, last.fingerprint, last.group, last.last, data, count)
+def _made(database: Database, sql: StateSql, runs: Sequence[Run]) -> Iterator[tuple[Run, Segment]]:
+    """Each run as one segment, but for those that are no more, and those that nobody but their node can read."""
+    parts: dict[tuple[str, int], list[tuple[int, int, bytes]]] = {}
+    for row in database.query(sql.templates["neighbours"].format(which=_which(sql, runs))).to_pylist():
+        at = decoded(row["node"]), int(row["group_number"])
+        parts.setdefault(at, []).append((int(row["first_sequence"]), int(row["sequence"]), bytes(row["data"])))
+    for run in runs:
+        first, last = run.places[0], run.places[-1]
+        found = parts.get((last.node, last.group), [])
+        same = [(place.first, place.last) for place in run.places] == [part[:2] for part in found]
+        alike = len({place.fingerprint for place in run.places}) == 1
+        if same and alike and all(readable(data) for *_, data in found):
+            data = joined([data for *_, data in found], last.node, whole=run.whole).data()
+            rows = sum(place.rows for place in run.places)
+            yield run, Segment(last.node, first.fingerprint, last.group, last.last, data, rows)
 
 
-def _replaced(
-    database: Database, sql: StateSql, stream: str, waiting: Sequence[tuple[list[Place], Segment | None]]
-) -> list[Merged]:
+def _replace(database: Database, sql: StateSql, stream: str, made: Sequence[tuple[Run, Segment]]) -> bool:
     """Puts segments in place of those that they were made of; nothing where one of these is not there any more."""
-    if not waiting:
-        return []
+    which = _which(sql, [run for run, _ in made])
     database.begin()
     try:
-        for places, _ in waiting:
-            if database.execute(_taking(sql, places)) != len(places):
-                database.rollback()
-                return []
-        made = [(each, places[0].first) for places, each in waiting if each is not None]
-        write_segments(database, sql, stream, made)
+        if database.execute(sql.templates["merge"].format(which=which)) != sum(len(run.places) for run, _ in made):
+            database.rollback()
+            return False
+        write_segments(database, sql, stream, ((each, run.places[0].first) for run, each in made))
         database.commit()
     except FlowcError:
         database.rollback()
         raise
-    return [
-        Merged(each.node, each.group, len(places) - 1, sum(place.size for place in places) - len(each.data))
-        for places, each in waiting
-        if each is not None
-    ]
+    return True
 
 
-def _taking(sql: StateSql, places: Sequence[Place]) -> str:
-    pairs = " OR ".join(sql.templates["pair"].format(first=place.first, last=place.last) for place in places)
-    return sql.templates["merge"].format(node=encoded(places[0].node), group=places[0].group, pairs=pairs)
+def _which(sql: StateSql, runs: Iterable[Run]) -> str:
+    """The condition that chooses these segments, each by all that it was made of."""
+    return " OR ".join(
+        sql.templates["of group"].format(
+            node=encoded(run.places[0].node), group=run.places[0].group,
+            pairs=" OR ".join(sql.templates["pair"].format(first=at.first, last=at.last) for at in run.places),
+        )
+        for run in runs
+    )  # fmt: skip
 
 
 @dataclass
