@@ -23,7 +23,7 @@ from flowc.stream import StateSql
 
 FEW = 8
 """How many segments of one group are left as they are."""
-_TOGETHER = 4 << 20
+_TOGETHER = 1 << 20
 """Bytes that one transaction takes, about: others wait for it where a database has one writer."""
 _NEIGHBOURS = 600
 """Segments that one transaction replaces: they all stand in its statements."""
