@@ -26,6 +26,7 @@ from benchmarks import (
     plans,
     poison,
     startup,
+    state,
     streams,
     transfers,
 )
@@ -54,6 +55,7 @@ CASES: Mapping[str, Case] = {
         *streams.CASES,
         *backlog.CASES,
         *poison.CASES,
+        *state.CASES,
     )
 }
 

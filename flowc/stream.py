@@ -257,6 +257,10 @@ class TopicTarget:
 TargetPlan = TableTarget | FilesTarget | TopicTarget
 
 
+MAX_STATE = 2 << 30
+"""How many bytes of memory what one node remembers may take where nothing else is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class DedupePlan:
     """Drops rows whose key was seen within `within` microseconds of event time. `name` tells its state apart."""
@@ -265,6 +269,7 @@ class DedupePlan:
     keys: tuple[str, ...]
     within: int
     fingerprint: str
+    max_bytes: int = MAX_STATE
 
 
 OperatorPlan = DedupePlan
@@ -287,9 +292,13 @@ class StateSql:
 
     ensure: tuple[str, ...]
     templates: Mapping[str, str]
-    groups: TableName
+    segments: TableName
     tables: tuple[TableName, ...]
-    """All of them, `groups` too."""
+    """All of them, `segments` too."""
+    points: TableName
+    """The table of checkpoints, by whose columns older versions are told."""
+    groups: TableName
+    """The table in which the version before kept key groups."""
     project: str = ""
     unclaimed: Mapping[str, str] = field(default_factory=dict)
     """The templates that read, for what an older version left of the stream."""
@@ -300,6 +309,10 @@ class StateSql:
     """Takes up what an older version left; the first touches a row where there is anything."""
     strangers: str = ""
     """A query of other projects that have a stream of that name, where they must be this one under another name."""
+    regroup: Mapping[str, str] = field(default_factory=dict)
+    """How these become segments, by the name of what a statement does."""
+    taking: Mapping[str, str] = field(default_factory=dict)
+    """How an embedded store takes over what it shared with other streams; see `runtime.streams.state.sharedfile`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +329,8 @@ class StatePlan:
     shared: bool = False
     every: float = 10.0
     """Seconds between two checkpoints that are no part of a target's transaction."""
+    stream: str = ""
+    """The stream in whose file it is, without `connection`."""
 
 
 @dataclass(frozen=True, slots=True)

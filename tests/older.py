@@ -1,9 +1,12 @@
-"""flowc's own tables as the version before projects made and filled them."""
+"""flowc's own tables as older versions made and filled them: before there were projects, and before segments."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import pyarrow as pa
+
+from flowc.runtime.names import literal
 from tests.stores import Store
 
 _KEY = {"mysql": "VARCHAR(255)"}
@@ -30,6 +33,8 @@ _TABLES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "state": ("stream k!, operator k!, group_number n!, data b!", ("stream", "operator", "group_number")),
     "facts": ("stream k!, name k!, body t!", ("stream", "name")),
 }  # fmt: skip
+_GROUPS = ("project k!, stream_name k!, operator k!, group_number n!, data b!",
+           ("project", "stream_name", "operator", "group_number"))  # fmt: skip
 _NOW = {"plan": "plan_id", "stream": "stream_name", "pipeline": "pipeline_name"}
 
 
@@ -55,6 +60,39 @@ def make_older(store: Store, names: Sequence[str]) -> None:
             f"INSERT INTO {table} SELECT {names_} FROM {copy}",
             f"DROP TABLE {copy}",
         )
+
+
+def make_groups(store: Store, groups: Iterable[tuple[str, str, str, int, bytes]]) -> None:
+    """Has the state kept by groups: of a project, a stream and an operator, a number and bytes (see `group`)."""
+    columns, key = _GROUPS
+    spelled = ", ".join(f"{_quoted(store, c)} {_type(store, kind)}" for c, kind in map(str.split, columns.split(", ")))
+    keyed = ", ".join(_quoted(store, column) for column in key)
+    table = own(store, "state")
+    store.run(
+        f"DROP TABLE {own(store, 'segments')}",
+        f"CREATE TABLE {table} ({spelled}, PRIMARY KEY ({keyed})){_OPTIONS.get(store.kind, '')}",
+        f"""UPDATE {own(store, "checkpoints")} SET body = replace(body, '"2:', '"')""",
+    )
+    for *texts, number, data in groups:
+        names = ", ".join(literal(text, store.kind) for text in texts)
+        store.run(f"INSERT INTO {table} VALUES ({names}, {number}, {_BYTES[store.kind].format(data.hex())})")
+
+
+_BYTES = {
+    "sqlite": "X'{}'", "mysql": "X'{}'", "duckdb": "from_hex('{}')", "postgres": "decode('{}', 'hex')",
+}  # fmt: skip
+
+
+def group(rows: Sequence[tuple[int, int, int]]) -> bytes:
+    """A group of `dedupe`: the upper and lower 64 bits of keys, and event times."""
+    schema = pa.schema([("key", pa.binary(16)), ("at", pa.int64())], {"flowc": "dedupe", "format": "1"})
+    keys = [hi.to_bytes(8, "little") + lo.to_bytes(8, "little") for hi, lo, _ in rows]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(
+            pa.RecordBatch.from_arrays([pa.array(keys, pa.binary(16)), [at for *_, at in rows]], schema=schema)
+        )
+    return bytes(sink.getvalue())
 
 
 def _quoted(store: Store, name: str) -> str:

@@ -310,7 +310,9 @@ class Stream:
     """What becomes of messages that cannot be read, computed with or written."""
     project: str = ""
     state: tuple[str, str] | None = None
-    """The connection that the state is kept in, and its kind; None for the project's own file."""
+    """The connection that the state is kept in, and its kind; None for a file of the stream's own."""
+    state_bytes: int | None = None
+    """How many bytes of memory what one operator remembers may take, where the spec says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from flowc.controls import json_text
+from flowc.render.streamstatus import node_object
 from flowc.render.style import Style, printable, printable_lines
 from flowc.render.tables import table
 from flowc.service.daemon.stats import Event
@@ -62,8 +63,18 @@ def _object(worker: WorkerState) -> dict[str, object]:
         "epochs": counts.epochs, "bad_rows": counts.bad, "dead_letters": counts.dead, "lag": worker.report.lag,
         "restarts": worker.restarts + counts.retries, "latency_p50": counts.latency.quantile(0.5),
         "latency_p99": counts.latency.quantile(0.99),
+        "checkpoint": _checkpoint(worker),
         "error": None if failure is None else {"code": failure.code, "message": failure.message, "help": failure.help},
     }  # fmt: skip
+
+
+def _checkpoint(worker: WorkerState) -> dict[str, object] | None:
+    """What the stream remembers, and how old that is."""
+    saved = worker.report.saved
+    if saved is None:
+        return None
+    nodes = {name: node_object(node) | {"last_bytes": node.last_bytes} for name, node in saved.nodes.items()}
+    return {"age": worker.report.age, "seconds": saved.seconds, "nodes": nodes}
 
 
 def live_text(daemon: Daemon, rates: Mapping[int, float], style: Style) -> str:

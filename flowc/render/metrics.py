@@ -19,6 +19,13 @@ _COUNTERS = {
     "dead": ("flowc_dead_letters_total", "Messages that went to dead letters."),
 }
 
+_NODES = {
+    "rows": ("flowc_state_rows", "Rows that a node remembers."),
+    "bytes": ("flowc_state_bytes", "Bytes of them in the store."),
+    "segments": ("flowc_state_segments", "Segments that these are in."),
+    "last_bytes": ("flowc_checkpoint_bytes", "Bytes that the last checkpoint added."),
+}
+
 Labels = Mapping[str, object]
 
 
@@ -42,12 +49,25 @@ def _lines(workers: Sequence[WorkerState], began: float) -> Iterator[str]:
         for partition, lag in sorted(partitions.items())
     ]
     yield from _family("flowc_lag", "gauge", "Messages in the log that are not committed yet.", lags)
+    yield from _state(workers)
     phases = [({**labels, "phase": phase}, c.phases[phase]) for labels, c in counts for phase in PHASES]
     yield from _histogram("flowc_epoch_seconds", "Seconds of an epoch, by phase.", phases)
     latencies = [(labels, c.latency) for labels, c in counts]
     help = "Seconds from the time of an epoch's first message to its commit."
     yield from _histogram("flowc_latency_seconds", help, latencies)
     yield from _family("flowc_start_time_seconds", "gauge", "When the daemon began.", [({}, round(began, 3))])
+
+
+def _state(workers: Sequence[WorkerState]) -> Iterator[str]:
+    """What streams remember, by node, and their last checkpoints."""
+    saved = [(_of(worker), worker.report.saved) for worker in workers if worker.report.saved is not None]
+    nodes = [({**labels, "node": name}, node) for labels, found in saved for name, node in found.nodes.items()]
+    for key, (name, help) in _NODES.items():
+        yield from _family(name, "gauge", help, [(labels, getattr(node, key)) for labels, node in nodes])
+    ages = [(_of(worker), round(worker.report.age, 3)) for worker in workers if worker.report.saved is not None]
+    yield from _family("flowc_checkpoint_age_seconds", "gauge", "Seconds since the last checkpoint.", ages)
+    took = [(labels, round(found.seconds, 6)) for labels, found in saved]
+    yield from _family("flowc_checkpoint_seconds", "gauge", "Seconds that the last checkpoint took.", took)
 
 
 def _of(worker: WorkerState) -> Labels:

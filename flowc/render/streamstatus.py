@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
+from flowc.runtime.streams.state.contract import NodeState
 from flowc.service.streams.status import StreamStatus
 
-_HEADERS = ("stream", "epoch", "lag", "dead letters", "positions in", "state in")
+_HEADERS = ("stream", "epoch", "lag", "dead letters", "remembers", "positions in", "state in")
 _PARTITIONS = ("stream", "source", "partition", "next", "end", "lag")
 
 
 def status_text(found: Sequence[StreamStatus], style: Style, *, partitions: bool) -> str:
     """A row for each stream and, with `partitions`, one for each of their partitions."""
-    parts = [table(_HEADERS, [_row(status) for status in found], style, right=(1, 2, 3))]
+    parts = [table(_HEADERS, [_row(status) for status in found], style, right=(1, 2, 3, 4))]
     rows = [
         (status.name, at.source, at.partition, _known(at.next), _known(at.end), _known(at.lag))
         for status in found
@@ -29,7 +30,13 @@ def status_text(found: Sequence[StreamStatus], style: Style, *, partitions: bool
 def _row(status: StreamStatus) -> tuple[object, ...]:
     parked = f" ({status.parked} parked)" if status.parked else ""
     letters = "-" if status.letters is None else f"{status.letters}{parked}"
-    return status.name, status.epoch, _known(status.lag), letters, status.kept_in or "-", status.state or "-"
+    remembered = ", ".join(f"{node.rows:,} rows, {_size(node.bytes)}" for node in status.nodes.values()) or "-"
+    where = status.kept_in or "-", status.state or "-"
+    return status.name, status.epoch, _known(status.lag), letters, remembered, *where
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else f"{size / 2**10:,.1f} KiB"
 
 
 def _known(value: int | None) -> object:
@@ -41,11 +48,17 @@ def status_failures(found: Sequence[StreamStatus], style: Style) -> str:
     return "\n\n".join(f"{printable(status.name)}: {failure(status.error, style)}" for status in found if status.error)
 
 
+def node_object(node: NodeState) -> dict[str, object]:
+    """What is kept of a node, for programs."""
+    return {"rows": node.rows, "bytes": node.bytes, "segments": node.segments}
+
+
 def status_object(status: StreamStatus) -> dict[str, object]:
     """Where a stream is, for programs."""
     return {
         "stream": status.name, "epoch": status.epoch, "lag": status.lag, "positions_in": status.kept_in,
-        "state_in": status.state, "dead_letters": status.letters, "parked": status.parked,
+        "state_in": status.state, "state": {name: node_object(node) for name, node in status.nodes.items()},
+        "dead_letters": status.letters, "parked": status.parked,
         "partitions": [{"source": at.source, "partition": at.partition, "next": at.next, "end": at.end, "lag": at.lag}
                        for at in status.partitions],
         "error": error_object(status.error),

@@ -103,7 +103,15 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize(
-    "path", [".flowc", ".flowc/state.db", ".flowc/connections.yaml", "home/.flowc", "home/.flowc/connections.yaml"]
+    "path",
+    [
+        ".flowc",
+        ".flowc/state",
+        ".flowc/state/s.sqlite",
+        ".flowc/connections.yaml",
+        "home/.flowc",
+        "home/.flowc/connections.yaml",
+    ],
 )
 @pytest.mark.parametrize("what", ["a file", "a folder", "noise", "fifo", "device"])
 def test_whatever_lies_where_flowc_keeps_things(project: Inside, path: str, what: str) -> None:

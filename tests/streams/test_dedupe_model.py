@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.runtime.streams.operators.dedupe import Dedupe
-from flowc.runtime.streams.state.contract import Group
+from flowc.runtime.streams.state.contract import Segment
 from flowc.stream import DedupePlan
 
 Row = tuple[int | None, str | None, int]
@@ -53,19 +54,18 @@ def model(epochs: list[list[Row]], watermarks: list[int | None], within: int) ->
 
 
 def _run(epochs: list[list[Row]], watermarks: list[int | None], within: int, restarts: set[int]) -> list[int]:
-    operator, stored = _operator(within), dict[int, Group]()
+    operator, stored = _operator(within), list[Segment]()
     found: list[int] = []
     first = 0
     for number, (rows, watermark) in enumerate(zip(epochs, watermarks, strict=True)):
         if number in restarts:
             operator = _operator(within)
-            operator.restore(stored.values())
+            operator.restore(stored)
         if watermark is not None:
             operator.on_watermark(watermark)
         found += operator.process(_batch(rows, first), "source").column("n").to_pylist()
         first += len(rows)
-        stored |= {group.number: group for group in operator.snapshot()}
-        stored = {number: group for number, group in stored.items() if group.data}
+        stored += [replace(segment, sequence=number) for segment in operator.snapshot()]
     return found
 
 

@@ -101,7 +101,7 @@ def test_repeats_are_dropped_in_this_run_and_the_next(
     (report,) = folder.flowc("run", "once", "--once", "--json").json
     assert report["status"] == "ok", report["error"]
     assert _rows(wh) == [(n, 1) for n in range(2100)]
-    assert (tmp_path / ".flowc" / "state.sqlite").exists() == (state == EMBEDDED)
+    assert (tmp_path / ".flowc/state/once.sqlite").exists() == (state == EMBEDDED)
 
 
 @pytest.mark.parametrize("state", [EMBEDDED, SHARED], ids=["embedded", "shared"])
@@ -129,7 +129,7 @@ def test_a_changed_dedupe_and_a_lost_store_stop_the_stream(tmp_path: Path, kafka
     changed = _project(tmp_path, kafka, topic, wh, EMBEDDED, within="11m").flowc("run", "once", "--once")
     assert changed.code == 1
     assert "state-changed" in changed.err
-    for file in (tmp_path / ".flowc").glob("state.sqlite*"):
+    for file in (tmp_path / ".flowc/state").glob("once.sqlite*"):
         file.unlink()
     lost = _project(tmp_path, kafka, topic, wh, EMBEDDED).flowc("run", "once", "--once")
     assert lost.code == 1
@@ -156,7 +156,7 @@ import sys
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.epoch import Intent, Range
-from flowc.runtime.streams.state.contract import Checkpoint, Group
+from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.store import DatabaseStore
 name, file = sys.argv[1:]
 store = DatabaseStore(name, state_plan(Owner("p", name), None).sql, open_database("sqlite", {"path": file}))
@@ -164,7 +164,7 @@ assert store.open().last == 0
 for number in range(1, 41):
     store.intend(Intent(number, 0, (Range("s", 0, number, number + 1),)))
     if number % 5 == 0:
-        store.save(Checkpoint(number, groups=tuple(Group("d", n, bytes(1000)) for n in range(50))))
+        store.save(Checkpoint(number, segments=tuple(Segment("d", "f", n, number, bytes(1000)) for n in range(50))))
 """
     import subprocess
     import sys

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import _renew
 from flowc.runtime.streams.epoch import Intent, Range
-from flowc.runtime.streams.state.contract import Checkpoint, Group
+from flowc.runtime.streams.keyed.segments import read
+from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
-from tests.older import make_older, own
+from tests.older import group, make_groups, make_older, own
 from tests.stores import KINDS, Store, address
 
 NAME = "odd {name} of 'a' \\stream\\ 100% ünïcode"
@@ -46,6 +48,10 @@ def opened(made: Store, tmp_path: Path) -> Iterator[Open]:
         store.close()
 
 
+def segment(node: str, group: int, sequence: int, data: bytes, *, whole: bool = False) -> Segment:
+    return Segment(node, "f", group, sequence, data, whole=whole)
+
+
 def _intent(number: int, watermark: int | None = None) -> Intent:
     ranges = (Range("a 'quoted' \\source", 0, number, number + 1), Range("ü%", 7, 0, 0))
     return Intent(number, 1_700_000_000_000_000 + number, ranges, watermark)
@@ -57,8 +63,10 @@ def test_what_is_kept_comes_back(opened: Open) -> None:
     assert (first.checkpoint, first.intents, first.last) == (Checkpoint(), (), 0)
     for number in (1, 2, 3):
         store.intend(_intent(number, -number))
-    groups = (Group("dedupe", 3, b"\x00\xff'\\\n\t\x1a"), Group("odd 'op'", 3, b"x" * 70_000))
-    point = Checkpoint(2, {("ü%", 7): 9, ("source", 0): 2**60}, {("ü%", 7): -5}, groups, {"dedupe": "f'\\"})
+    segments = (
+        Segment("dedupe", "f'\\", 3, 2, b"\x00\xff'\\\n\t\x1a", 7), Segment("odd 'op'", "{x}", 3, 2, b"x" * 70_000, -1),
+    )  # fmt: skip
+    point = Checkpoint(2, {("ü%", 7): 9, ("source", 0): 2**60}, {("ü%", 7): -5}, segments, {"dedupe": "f'\\"})
     store.save(point)
     store.close()
     again = opened().open()
@@ -67,14 +75,24 @@ def test_what_is_kept_comes_back(opened: Open) -> None:
     assert again.last == 3
 
 
-def test_a_checkpoint_replaces_the_groups_that_changed_and_no_others(opened: Open) -> None:
+def test_a_checkpoint_adds_segments_and_drops_those_of_nodes_alone_that_it_names(opened: Open) -> None:
     store = opened()
     store.open()
-    store.save(Checkpoint(1, groups=tuple(Group("a", number, b"old") for number in range(600))))
-    store.save(Checkpoint(2, groups=(Group("a", 5, b"new"), Group("a", 7, b""), Group("b", 6, b"other"))))
-    found = {(group.operator, group.number): group.data for group in opened().open().checkpoint.groups}
-    kept = {("a", number): b"old" for number in range(600) if number not in (5, 7)}
-    assert found == {**kept, ("a", 5): b"new", ("b", 6): b"other"}
+    store.save(Checkpoint(1, segments=tuple(segment("a", number, 1, b"old") for number in range(600))))
+    more = (segment("a", 5, 2, b"new"), segment("b", 6, 2, b"other"), segment("c", 6, 2, b"gone"))
+    store.save(Checkpoint(2, segments=more))
+    store.save(Checkpoint(3, segments=(segment("a", 7, 3, b"whole", whole=True),), dropped=frozenset({"c"})))
+    found = _kept(opened())
+    old = {("a", number): [b"old"] for number in range(600) if number not in (5, 7)}
+    assert found == {**old, ("a", 5): [b"old", b"new"], ("a", 7): [b"whole"], ("b", 6): [b"other"]}
+
+
+def _kept(store: DatabaseStore) -> dict[tuple[str, int], list[bytes]]:
+    """What the store holds of each group, in the order in which it is read."""
+    found: dict[tuple[str, int], list[bytes]] = {}
+    for each in store.open().checkpoint.segments:
+        found.setdefault((each.node, each.group), []).append(each.data)
+    return found
 
 
 def test_a_store_that_begins_with_a_checkpoint_goes_on_from_it(opened: Open) -> None:
@@ -92,7 +110,7 @@ def test_two_streams_know_nothing_of_each_other(opened: Open) -> None:
     one.open()
     other.open()
     one.intend(_intent(1))
-    one.save(Checkpoint(1, groups=(Group("a", 1, b"1"),)))
+    one.save(Checkpoint(1, segments=(segment("a", 1, 1, b"1"),)))
     one.remember({"columns": "x"})
     other.intend(_intent(1))
     assert other.open().intents == (_intent(1),)
@@ -119,12 +137,12 @@ def test_a_zombie_is_fenced_although_what_it_would_collide_with_was_pruned(opene
     other.open()
     for number in (2, 3):
         other.intend(_intent(number))
-    other.save(Checkpoint(3, groups=(Group("a", 1, b"3"),)))
+    other.save(Checkpoint(3, segments=(segment("a", 1, 3, b"3"),)))
     with pytest.raises(Fenced):
         zombie.intend(_intent(2))
     with pytest.raises(Fenced):
-        zombie.save(Checkpoint(1, groups=(Group("a", 1, b"1"),)))
-    assert other.open().checkpoint.groups == (Group("a", 1, b"3"),)
+        zombie.save(Checkpoint(1, segments=(segment("a", 1, 1, b"1"),)))
+    assert other.open().checkpoint.segments == (segment("a", 1, 3, b"3"),)
 
 
 def test_facts_are_added_and_replaced(opened: Open) -> None:
@@ -142,16 +160,16 @@ def test_streams_of_one_name_in_two_projects_do_not_meet(opened: Open) -> None:
     one, other = opened(), opened(project="other")
     one.open()
     one.intend(_intent(1))
-    one.save(Checkpoint(1, {("source", 0): 5}, groups=(Group("a", 1, b"one"),)))
+    one.save(Checkpoint(1, {("source", 0): 5}, segments=(segment("a", 1, 1, b"one"),)))
     one.remember({"fact": "one"})
     one.close()
     assert other.open().last == 0
     assert other.facts() == {}
     other.intend(_intent(1))
-    other.save(Checkpoint(1, {("source", 0): 7}, groups=(Group("a", 1, b"other"),)))
+    other.save(Checkpoint(1, {("source", 0): 7}, segments=(segment("a", 1, 1, b"other"),)))
     other.close()
     again = opened().open()
-    assert (again.checkpoint.positions, [group.data for group in again.checkpoint.groups]) == (
+    assert (again.checkpoint.positions, [each.data for each in again.checkpoint.segments]) == (
         {("source", 0): 5},
         [b"one"],
     )
@@ -162,10 +180,13 @@ def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) 
     first.open()
     first.intend(_intent(1))
     first.intend(_intent(2))
-    point = Checkpoint(1, {("source", 0): 5}, groups=(Group("a", 1, b"kept"),))
+    point = Checkpoint(1, {("source", 0): 5}, fingerprints={"a 'b'": "{f}"})
     first.save(point)
     first.remember({"fact": "kept"})
     first.close()
+    rows = [(n << 50, 7, n - 500) for n in range(1, 9000)]
+    kept = {number: rows[number::3] for number in range(3)}
+    make_groups(made, [(PROJECT, NAME, "a 'b'", number, group(part)) for number, part in kept.items()])
     make_older(made, ("checkpoints", "epochs", "state", "facts"))
     looked = opened()
     assert looked.look().checkpoint.positions == {("source", 0): 5}
@@ -173,23 +194,51 @@ def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) 
     looked.close()
     again = opened()
     found = again.open()
-    assert (found.checkpoint, found.intents, found.last) == (point, (_intent(2),), 2)
+    assert (replace(found.checkpoint, segments=()), found.intents, found.last) == (point, (_intent(2),), 2)
+    assert {(each.node, each.fingerprint, each.sequence) for each in found.checkpoint.segments} == {("a 'b'", "{f}", 1)}
+    assert all(
+        (piece.rows.group == each.group).all() for each in found.checkpoint.segments for piece in [read(each.data)]
+    )
+    assert sum(each.rows for each in found.checkpoint.segments) == len(rows)
+    assert _rows_of(found.checkpoint.segments) == sorted(rows)
     assert again.facts() == {"fact": "kept"}
     again.intend(_intent(3))
     again.close()
     other = opened(project="other")
     assert other.open().last == 0
     other.close()
+    assert opened().open().checkpoint.segments == found.checkpoint.segments
     with pytest.raises(Exception, match=r"(?i)stream"):
         made.run(f"INSERT INTO {own(made, 'checkpoints')} (stream, epoch, intended, body) VALUES ('s', 0, 0, '')")
+    # Workers of the version before find another fingerprint, and no table to write into.
+    ((body,),) = made.rows(f"SELECT body FROM {own(made, 'checkpoints')} WHERE intended = 3")
+    assert '"2:{f}"' in str(body)
+    with pytest.raises(Exception, match=r"(?i)state"):
+        made.run(f"DELETE FROM {own(made, 'state')}")
+
+
+def _rows_of(segments: Iterable[Segment]) -> list[tuple[int, int, int]]:
+    """The keys and times of the rows of segments."""
+    pieces = [read(each.data).rows for each in segments]
+    return sorted(row for run in pieces for row in zip(run.hi.tolist(), run.lo.tolist(), run.at.tolist(), strict=True))
+
+
+def test_state_that_a_worker_of_the_version_before_wrote_behind_it_is_not_taken(opened: Open, made: Store) -> None:
+    first = opened()
+    first.open()
+    first.save(Checkpoint(1, segments=(segment("a", 1, 1, b"kept"),), fingerprints={"a": "f"}))
+    made.run(f"""UPDATE {own(made, "checkpoints")} SET body = replace(body, '"2:', '"')""")
+    assert opened().open().checkpoint.fingerprints == {"a": "1:f"}
 
 
 def test_two_workers_that_renew_the_tables_at_once_lose_nothing(opened: Open, made: Store) -> None:
     first = opened()
     first.open()
-    first.save(Checkpoint(1, {("source", 0): 5}, groups=(Group("a", 1, b"kept"),)))
+    first.save(Checkpoint(1, {("source", 0): 5}, fingerprints={"a": "f"}))
+    make_groups(made, [(PROJECT, NAME, "a", 3, group([(5, 6, 7)]))])
     make_older(made, ("checkpoints", "epochs", "state", "facts"))
     for each in first.sql.renewals:
         for _ in range(2):  # the second one has looked before the first one was done
             _renew(first.database, each)
-    assert first.open().checkpoint.groups == (Group("a", 1, b"kept"),)
+    assert _rows_of(first.open().checkpoint.segments) == [(5, 6, 7)]
+    assert _rows_of(first.open().checkpoint.segments) == [(5, 6, 7)]

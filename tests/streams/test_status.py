@@ -73,7 +73,7 @@ def test_what_cannot_be_reached_is_said(tmp_path: Path, kafka: str, monkeypatch:
     (status,) = done.json
     assert (done.code, status["error"]["code"]) == (1, "connection-failed"), status
     assert [at["next"] for at in status["partitions"]] == [5, 5]
-    assert status["state_in"] == ".flowc/state.sqlite"
+    assert status["state_in"] == ".flowc/state/s.sqlite"
     assert "did you mean `s`" in folder.flowc("status", "sx").err
 
 

@@ -183,7 +183,7 @@ def test_a_topic_of_the_same_cluster_needs_no_state(tmp_path: Path, bus: Bus) ->
         done = folder.flowc("run", bus.stream, "--once", "--json")
         assert (done.json[0]["status"], done.json[0]["messages"]) == ("ok", messages), done.out
     assert bus.written() == list(range(1000))
-    assert not (tmp_path / ".flowc" / "state.sqlite").exists()
+    assert not (tmp_path / ".flowc" / "state").exists()
 
 
 def test_a_second_target_begins_where_the_first_one_is(tmp_path: Path, bus: Bus) -> None:

@@ -22,7 +22,7 @@ from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.contract import Group
+from flowc.runtime.streams.state.contract import Segment
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -68,10 +68,12 @@ class Tumble:
             del self.counts[row["id"] * 1_000_000 // _SIZE]
         return pa.RecordBatch.from_pylist(rows, schema=SCHEMA) if rows else None
 
-    def snapshot(self) -> tuple[Group, ...]:
-        return (Group(self.name, 0, json.dumps(sorted(self.counts.items())).encode()),)
+    def snapshot(self) -> tuple[Segment, ...]:
+        return (
+            Segment(self.name, self.fingerprint, 0, 0, json.dumps(sorted(self.counts.items())).encode(), whole=True),
+        )
 
-    def restore(self, groups: Iterable[Group]) -> None:
+    def restore(self, groups: Iterable[Segment]) -> None:
         self.counts = Counter(dict(pair for group in groups for pair in json.loads(group.data)))
 
 

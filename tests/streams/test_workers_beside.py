@@ -14,7 +14,7 @@ from flowc.runtime.streams.compute import Compute, Decoding, empty_of
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.contract import Checkpoint, Group
+from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -120,14 +120,14 @@ def test_what_a_store_gives_is_of_one_moment(stores: Callable[..., DatabaseStore
     """Positions of one checkpoint with the state of another would let rows through twice."""
     first, other = stores(), stores()
     first.open()
-    first.save(Checkpoint(1, groups=(Group("dedupe", 0, b"1"),)))
+    first.save(Checkpoint(1, segments=(Segment("dedupe", "f", 0, 1, b"1", whole=True),)))
     other.open()
     threads = list[threading.Thread]()
     head = first._head
 
     def save() -> None:
         with suppress(TransientError):  # of an engine that lets nobody wait
-            other.save(Checkpoint(2, groups=(Group("dedupe", 0, b"2"),)))
+            other.save(Checkpoint(2, segments=(Segment("dedupe", "f", 0, 2, b"2", whole=True),)))
 
     def looked() -> tuple[int, int, str]:
         found = head()
@@ -139,7 +139,8 @@ def test_what_a_store_gives_is_of_one_moment(stores: Callable[..., DatabaseStore
     first._head = looked  # type: ignore[method-assign]
     restored = first.open()
     threads[0].join()
-    assert restored.checkpoint.groups == (Group("dedupe", 0, b"%d" % restored.checkpoint.epoch),)
+    epoch = restored.checkpoint.epoch
+    assert restored.checkpoint.segments == (Segment("dedupe", "f", 0, epoch, b"%d" % epoch),)
 
 
 def test_two_members_that_tell_where_partitions_begin_do_not_fence_each_other(opened: Open) -> None:

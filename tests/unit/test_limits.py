@@ -387,6 +387,10 @@ LIMITS = {
     "one column of what the SQL makes of an epoch": Limit(
         2**31, "streams/test_batch_bytes.py::test_more_bytes_than_a_column_counts_are_a_diagnostic", "epoch-too-large", of_size(2**31)
     ),
+    "what one operator of a stream remembers, in memory": Limit(
+        of("stream", "MAX_STATE"), "streams/test_keyed.py::test_what_takes_too_much_is_refused_with_the_mend", "state-too-large",
+        of_size(of("stream", "MAX_STATE")), by=f"`state.max_bytes`, up to {of_size(of('compiler.names.windows', 'LARGEST_STATE'))}",
+    ),
     "a lookup in memory": Limit(
         _LOOKUP, "streams/test_sql_lookups.py::test_a_lookup_that_is_too_large_is_refused", "lookup-too-large", of_size(_LOOKUP)
     ),
@@ -472,7 +476,7 @@ INTERNAL = {
     "runtime.jsonbtext": "digits of PostgreSQL's numeric",
     "runtime.jsonparts": "of places in JSON, as 32 bits count them",
     "runtime.postgrestext": "digits of a float",
-    "runtime.streams.operators.firsts": "which of two ways is taken",
+    "runtime.streams.keyed.firsts": "which of two ways is taken",
     "service.checking.duckdb": "which of two ways is taken",
     "service.access.locks": "a wait of days is one without an end",
 }

@@ -32,7 +32,7 @@ from flowc.compiler.lowering.streamtargets import (
     stream_applies,
     stream_outputs,
 )
-from flowc.compiler.lowering.streamtime import microseconds, repeats, state
+from flowc.compiler.lowering.streamtime import microseconds, repeats, state, state_bytes
 from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.names.raw import column_at, keys_at, name_at, place
 from flowc.compiler.names.resolve import known_dialect
@@ -94,7 +94,7 @@ def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
         called(query, functions) if query is not None else (),
         dedupe=repeats(stream), lateness=microseconds(stream, "watermark.lateness") or 0,
         idle=microseconds(stream, "watermark.idle"), on_error=on_error(stream), state=state(stream, lowering),
-        project=lowering.checked.project.name,
+        state_bytes=state_bytes(stream), project=lowering.checked.project.name,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Repeats
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.names.raw import name_at, names_at, place
-from flowc.durations import parse_duration
+from flowc.durations import parse_duration, parse_size
 
 
 def repeats(stream: RawSpec) -> Repeats | None:
@@ -22,6 +22,12 @@ def state(stream: RawSpec, lowering: Lowering) -> tuple[str, str] | None:
     name = name_at(stream, "state.connection")
     spec = lowering.checked.project.connections.get(name.value) if name else None
     return (name.value, spec.kind.value) if name and spec else None
+
+
+def state_bytes(stream: RawSpec) -> int | None:
+    """How much one operator may remember."""
+    found = name_at(stream, "state.max_bytes")
+    return parse_size(found.value) if found else None
 
 
 def microseconds(stream: RawSpec, path: str) -> int | None:

@@ -62,7 +62,7 @@ def applied_stream(spec: RawSpec, stream: Stream, apply: Apply) -> AppliedPipeli
     settings = tuple(found for key in spec.value if key not in _TOLD_ELSEWHERE for found in _flat(key, spec.value[key]))
     beside = ", ".join(map(_place, stream.outputs))
     settings += tuple((key, value) for key, value in (("keys", ", ".join(apply.keys)), ("beside", beside)) if value)
-    if "state" not in spec.value and _keeps_state(stream):
+    if stream.state is None and _keeps_state(stream):
         settings = (*settings, ("state", _OWN_FILE))
     return replace(held, name=stream.name, settings=settings, stream=True)
 

@@ -18,6 +18,8 @@ METADATA = ("_event_ts", "_key", "_headers", "_partition", "_offset", "_topic")
 """The columns that every source has beside its own."""
 LARGEST_EPOCH = 256 << 20
 """What `batch.max_bytes` may be at most."""
+LARGEST_STATE = 64 << 30
+"""What `state.max_bytes` may be at most."""
 _CHANGING = frozenset({"sql", "sql_file", "cdc"})
 _SOURCES = frozenset({"source", "sources"})
 _DEFAULT_SOFT_DELETE = "deleted_at"
@@ -45,19 +47,17 @@ def check_blocks(stream: RawSpec, targets: Iterable[str], lookup: Lookup) -> Non
     for block in ("window", "join"):
         _check_late(stream, block, paths, lookup)
     _check_cdc(stream, paths, lookup)
-    _check_batch(stream, lookup)
+    # What becomes of an epoch's bytes is to fit into single columns of Arrow.
+    _check_bytes(stream, "batch", LARGEST_EPOCH, "one message that is larger passes all the same", lookup)
+    _check_bytes(stream, "state", LARGEST_STATE, "it is memory that each operator of the stream may take", lookup)
 
 
-def _check_batch(stream: RawSpec, lookup: Lookup) -> None:
-    """How many bytes an epoch may have: what becomes of them is to fit into single columns of Arrow."""
-    most = name_at(stream, "batch.max_bytes")
-    if most is not None and not 0 < parse_size(most.value) <= LARGEST_EPOCH:
-        message = (
-            f"`max_bytes` of stream `{stream.name.value}` must be at least 1B and at most {size_text(LARGEST_EPOCH)}"
-        )
-        lookup.reporter.error(
-            "bad-value", message, most.span, helps=("one message that is larger passes all the same",)
-        )
+def _check_bytes(stream: RawSpec, block: str, largest: int, help: str, lookup: Lookup) -> None:
+    most = name_at(stream, f"{block}.max_bytes")
+    if most is not None and not 0 < parse_size(most.value) <= largest:
+        what = f"`max_bytes` of `{block}` of stream `{stream.name.value}`"
+        message = f"{what} must be at least 1B and at most {size_text(largest)}"
+        lookup.reporter.error("bad-value", message, most.span, helps=(help,))
 
 
 def _check_columns(stream: RawSpec, path: str, lookup: Lookup) -> None:

@@ -6,7 +6,7 @@ import json
 
 from flowc.compiler.ir import Repeats, Source, Stream
 from flowc.errors import UsageError
-from flowc.stream import EXTRAS, DedupePlan, OperatorPlan
+from flowc.stream import EXTRAS, MAX_STATE, DedupePlan, OperatorPlan
 from flowc.types import DataType, Kind
 
 _NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL})
@@ -25,7 +25,8 @@ def plan_operators(stream: Stream) -> tuple[OperatorPlan, ...]:
     if stream.dedupe is None:
         return ()
     kinds = tuple(_kind(key, stream) for key in stream.dedupe.keys)
-    return (DedupePlan("dedupe", stream.dedupe.keys, stream.dedupe.within, _fingerprint(stream.dedupe, kinds)),)
+    most = MAX_STATE if stream.state_bytes is None else stream.state_bytes
+    return (DedupePlan("dedupe", stream.dedupe.keys, stream.dedupe.within, _fingerprint(stream.dedupe, kinds), most),)
 
 
 def needed(stream: Stream) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.catalog import Column
-from flowc.errors import DataError, FlowcError, UsageError
+from flowc.errors import DataError, FlowcError
 from flowc.runtime.badrows import BadRow, brief
 from flowc.runtime.codecs.contract import Decoded
 from flowc.runtime.connectors.filestream_registry import SHIFT
@@ -25,7 +25,8 @@ from flowc.runtime.streams.misfits import Spelled, Taken, misfits, taken
 from flowc.runtime.streams.operators.chain import chained
 from flowc.runtime.streams.operators.contract import Operator
 from flowc.runtime.streams.rowwise import Made, Rowwise
-from flowc.runtime.streams.state.contract import Checkpoint, Group
+from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.runtime.streams.state.nodes import restore_nodes, snapshot_nodes
 from flowc.runtime.streams.transform import Transform
 from flowc.runtime.streams.watermark import Watermarks
 from flowc.stream import ROW, SourcePlan, StreamPlan
@@ -93,8 +94,8 @@ class Compute:
     _rowwise: Rowwise | None = field(default=None, init=False)
     _takes: tuple[Taken | Spelled, ...] = field(default=(), init=False)
     _empty: dict[str, pa.RecordBatch] = field(default_factory=dict, init=False)
-    _left: tuple[Group, ...] = field(default=(), init=False)
-    """What is kept for operators that are gone, as empty: nothing that comes under their names has written it."""
+    _left: frozenset[str] = field(default=frozenset(), init=False)
+    """Of which operators what is kept is dropped: nothing that comes under their names has written it."""
     _telling: threading.Lock = field(default_factory=threading.Lock, init=False)
     """Messages are found bad by the thread that computes and by the one that writes."""
 
@@ -242,30 +243,13 @@ class Compute:
         Raises UsageError for state that means something else now.
         """
         self.watermarks.restore(checkpoint)
-        known = checkpoint.fingerprints
-        for operator in self.operators:
-            if known.get(operator.name, operator.fingerprint) != operator.fingerprint:
-                raise _changed(operator.name, self.plan.name)
-            kept = checkpoint.groups if operator.name in known else ()
-            operator.restore(group for group in kept if group.operator == operator.name)
-        names = {operator.name for operator in self.operators}
-        self._left = tuple(
-            replace(group, data=b"") for group in checkpoint.groups if group.operator not in names & known.keys()
-        )
+        self._left = restore_nodes(self.operators, checkpoint, self.plan.name)
 
     def snapshot(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint with what changed of the state since the last one."""
-        groups = (*self._left, *(group for operator in self.operators for group in operator.snapshot()))
-        self._left = ()
-        prints = {operator.name: operator.fingerprint for operator in self.operators}
-        marks = dict(self.watermarks.marks())
-        return replace(checkpoint, watermarks=marks, groups=groups, fingerprints=prints)
-
-
-def _changed(operator: str, stream: str) -> UsageError:
-    message = f"`{operator}` of stream `{stream}` was changed, and what it remembers was kept by what it was before"
-    help = "undo the change, or give the stream another name: it begins anew, with rows in another table"
-    return UsageError(message, code="state-changed", help=help)
+        found = snapshot_nodes(self.operators, checkpoint, self._left)
+        self._left = frozenset()
+        return replace(found, watermarks=dict(self.watermarks.marks()))
 
 
 def empty_of(schema: pa.Schema) -> pa.RecordBatch:

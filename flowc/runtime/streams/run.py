@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 import pyarrow as pa
 
@@ -289,8 +290,7 @@ class StreamRun:
         assert self.store is not None
         ripe = [point for point in self._pending if point.epoch <= min(self._held)]
         if ripe:
-            groups = {(group.operator, group.number): group for point in ripe for group in point.groups}
-            self.store.save(replace(ripe[-1], groups=tuple(groups.values())))
+            self.store.save(reduce(Checkpoint.then, ripe))
             self._pending = self._pending[len(ripe) :]
             self.pause("checkpoint")
 

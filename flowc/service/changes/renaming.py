@@ -30,7 +30,7 @@ from flowc.runtime.streams.targets.contract import Writer
 from flowc.service.access.locks import Patience, apply_lock, shared_lock
 from flowc.service.access.sessions import Place, Sessions
 from flowc.service.streams.run import no_pause, planned
-from flowc.service.streams.state import FILE, FOLDER
+from flowc.service.streams.state import state_files
 from flowc.service.streams.targets import looking, writers_of
 from flowc.stream import TableTarget
 
@@ -141,12 +141,12 @@ class Renaming:
             yield Kept(name, database, kind, self._rows(database, kind, self.old), tuple(self._letters(name)))
 
     def _embedded(self) -> Iterator[Kept]:
-        file = self.sessions.resolver.root / FOLDER / FILE
-        if file.exists():
+        root = self.sessions.resolver.root
+        for file in state_files(root):
             database = open_database(EMBEDDED, {"path": str(file)})
             self._opened.append(database)
             database.open()
-            yield Kept(f"{FOLDER}/{FILE}", database, EMBEDDED, self._rows(database, EMBEDDED, self.old))
+            yield Kept(str(file.relative_to(root)), database, EMBEDDED, self._rows(database, EMBEDDED, self.old))
 
     def _rows(self, database: Database, kind: str, project: str) -> dict[str, int]:
         """How many rows of a project that move each of flowc's own tables holds, where it holds any."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from flowc.runtime.streams.state.contract import Saved
+
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the buckets of times, in seconds; one more bucket has none."""
 PHASES = ("read", "process", "write", "commit")
@@ -83,6 +85,10 @@ class Report:
     counts: Counts = field(default_factory=Counts)
     lag: dict[str, dict[int, int]] = field(default_factory=dict)
     trouble: str | None = None
+    saved: Saved | None = None
+    """What the stream remembers, and its last checkpoint; None where it has no store."""
+    age: float = 0.0
+    """How many seconds ago that was."""
 
 
 @dataclass(frozen=True)

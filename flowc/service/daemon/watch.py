@@ -13,6 +13,7 @@ from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition
 from flowc.runtime.streams.loop import Polled, Seekable
 from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.state.contract import StateStore
 from flowc.runtime.streams.targets.contract import Held, Judge, Measuring, Publishing, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.daemon.stats import Report
@@ -48,6 +49,7 @@ class Watch:
     _unopened: int = 0
     _asked: float | None = None
     _silent: bool = False
+    _store: StateStore | None = None
 
     def attach(self, run: StreamRun, counted: StreamReport) -> None:
         """Watches a run, which has not begun; its bad rows are counted in `counted`."""
@@ -55,6 +57,7 @@ class Watch:
         self.report.lag.clear()
         self._born.clear()
         self._unopened = len(run.readers)
+        self._store = run.store
         run.readers = {name: WatchedReader(reader, name, self) for name, reader in run.readers.items()}
         run.writers = [WatchedWriter(writer, self) for writer in run.writers]
         run.computed = self._computed
@@ -83,7 +86,9 @@ class Watch:
                 self.report.status, self.report.trouble = "running", None
 
     def mind(self) -> None:
-        """Called now and then: a target that takes too long to answer is out of reach."""
+        """Called now and then: what is kept is told, and a target that takes too long to answer is out of reach."""
+        saved = self._store.saved if self._store is not None else None
+        self.report.saved, self.report.age = saved, time.monotonic() - saved.at if saved is not None else 0.0
         asked = self._asked
         if asked is not None and time.monotonic() - asked > _SILENCE:
             self._silent = True

@@ -148,11 +148,11 @@ class DeadLetters:
         options = self.sessions.options(self.kept.connection).values
         return TopicLetters(self.kept_name, self.kept.topic, options, self.attempts)
 
-    def state(self) -> StatePlan:
-        """Where replays keep how far they are: where the stream keeps its state."""
+    def state(self, name: str | None = None) -> StatePlan:
+        """Where replays, under a name, keep how far they are: where the stream keeps its state."""
         own = self.plan.state
         connection, kind = (own.connection, own.kind) if own is not None else (None, EMBEDDED)
-        return state_plan(Owner(self.plan.project, replayed_name(self.stream)), connection, kind)
+        return state_plan(Owner(self.plan.project, name or replayed_name(self.stream), self.stream), connection, kind)
 
     def _in_topic(self) -> list[Letter]:
         replayed = stored(replayed_name(self.stream), self.state(), self.sessions).positions

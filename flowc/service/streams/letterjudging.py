@@ -8,10 +8,9 @@ from dataclasses import replace
 import pyarrow as pa
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
-from flowc.compiler.streamplan.state import Owner, state_plan, state_sql
+from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.streams.letterbox import LetterBox
 from flowc.runtime.streams.letternotes import JUDGED, parted
 from flowc.runtime.streams.lettersjudged import JudgedRun
@@ -80,9 +79,10 @@ def judging(
     state = letters.plan.state
     assert state is not None
     assert isinstance(own.store, DatabaseStore)
-    owner = Owner(letters.plan.project, name)
-    store = DatabaseStore(name, state_sql(owner, DIALECTS[state.kind]), own.store.database)
+    owner = Owner(letters.plan.project, name, letters.stream)
     plan = replace(plan, state=state_plan(owner, state.connection, state.kind))
+    assert plan.state is not None
+    store = DatabaseStore(name, plan.state.sql, own.store.database, shared_file=own.store.shared_file)
     run = JudgedRun(
         plan, letters.kept_name, box, made.compute, writers, store, fetching(letters), pause,
         own=own, decoders=made.compute.decoders,

@@ -64,7 +64,7 @@ def replay_plan(letters: DeadLetters, checked: CheckedSpec, ir: Ir, name: str) -
     if plan.letters is not None:
         return plan
     targets = sorted(plan.targets, key=lambda target: isinstance(target, TableTarget) and target.dead is not None)
-    return replace(plan, targets=tuple(targets), state=plan.state if len(targets) > 1 else None)
+    return replace(plan, targets=tuple(targets), state=letters.state(name) if len(targets) > 1 else None)
 
 
 def _refuse(plan: StreamPlan, stream: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -189,11 +189,10 @@ class Rewind:
         positions, logs = (
             _positions(self.plan, self.restored, self.held), _logs(self.plan, self.restored, self.held)
         )  # fmt: skip
-        # A group without bytes is one that is removed.
-        groups = tuple(replace(group, data=b"") for group in self.restored.checkpoint.groups)
         return Checkpoint(
-            number, {**positions, **{move.at: move.after for move in self.moves}}, groups=groups,
+            number, {**positions, **{move.at: move.after for move in self.moves}},
             logs={**logs, **{move.at: move.log for move in self.moves if move.log}},
+            dropped=frozenset(segment.node for segment in self.restored.checkpoint.segments),
         )  # fmt: skip
 
     def _from(self, held: Held, checkpoint: Checkpoint) -> Epoch:

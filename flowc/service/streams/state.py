@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote
 
-from flowc.compiler.streamplan.state import Owner, state_plan
+from flowc.compiler.streamplan.state import JUDGED, REPLAYED, Owner, state_plan
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.private import make_private
+from flowc.runtime.streams.state.compaction import Compactor
+from flowc.runtime.streams.state.contract import NodeState, Restored
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Held, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -17,17 +22,37 @@ from flowc.stream import StatePlan, StreamPlan
 
 FOLDER = ".flowc"
 """Where flowc's own files are, under the project root."""
-FILE = "state.sqlite"
+SHARED = "state.sqlite"
+"""The file there that held the state of all streams in the version before."""
+_STATE = "state"
+"""The folder there that holds a file for each stream, so that none waits for the commit of another."""
+_TOLD = 120
+"""Letters of a name that are told by a file's; the rest is told by a hash."""
+
+
+def state_file(stream: str) -> str:
+    """The file under the project root that is a stream's embedded store."""
+    name = quote(stream, safe=" ")
+    if len(name) > _TOLD:
+        name = f"{name[:_TOLD]}-{sha256(stream.encode()).hexdigest()[:16]}"
+    return f"{FOLDER}/{_STATE}/{name}.sqlite"
+
+
+def state_files(root: Path) -> list[Path]:
+    """All embedded stores that there are, that of the version before too."""
+    return [
+        path for path in (root / FOLDER / SHARED, *sorted((root / FOLDER / _STATE).glob("*.sqlite"))) if path.exists()
+    ]
 
 
 def replayed_name(stream: str) -> str:
     """The name under which the epochs of replays are counted."""
-    return f"{stream}.dead-letters"
+    return f"{stream}{REPLAYED}"
 
 
 def judged_name(stream: str) -> str:
     """The name under which the epochs of replays are counted whose letters `dedupe` judges."""
-    return f"{stream}.judged-letters"
+    return f"{stream}{JUDGED}"
 
 
 def judged_epoch(plan: StreamPlan, sessions: Sessions) -> int:
@@ -35,7 +60,7 @@ def judged_epoch(plan: StreamPlan, sessions: Sessions) -> int:
     if plan.state is None or not plan.operators or plan.on_error != "dlq":
         return 0
     name = judged_name(plan.name)
-    state = state_plan(Owner(plan.project, name), plan.state.connection, plan.state.kind)
+    state = state_plan(Owner(plan.project, name, plan.name), plan.state.connection, plan.state.kind)
     return stored(name, state, sessions).epoch
 
 
@@ -44,6 +69,7 @@ def state_of(plan: StreamPlan, writers: Sequence[Writer], sessions: Sessions) ->
     if plan.state is None:
         return None
     store = open_state(plan.name, plan.state, sessions)
+    store.compactor = _merging(plan.name, plan.state, sessions)
     if plan.state.shared:
         (writer,) = writers
         assert isinstance(writer, DatabaseWriter)
@@ -53,36 +79,69 @@ def state_of(plan: StreamPlan, writers: Sequence[Writer], sessions: Sessions) ->
 
 def stored(stream: str, plan: StatePlan, sessions: Sessions) -> Held:
     """The last epoch and the positions that a store knows; looks only."""
-    if not _is_there(plan, sessions):
-        return Held()
-    with closing(open_state(stream, plan, sessions)) as store:
-        restored = store.look()
+    with _looking(stream, plan, sessions) as stores:
+        restored = next((found for store in stores if (found := store.look()) != Restored()), Restored())
     return Held(max(restored.last, restored.checkpoint.epoch), restored.positions, restored.logs)
+
+
+def sizes(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, NodeState]:
+    """What a store keeps of each node of a stream; looks only."""
+    with _looking(stream, plan, sessions) as stores:
+        return next((found for store in stores if (found := store.sizes())), {})
 
 
 def require_own_state(stream: str, plan: StatePlan, sessions: Sessions) -> None:
     """Raises UsageError where a project of another name keeps the stream's state; looks only."""
-    if _is_there(plan, sessions):
-        with closing(open_state(stream, plan, sessions)) as store:
-            store.require_own()
+    with _looking(stream, plan, sessions) as stores:
+        if all(store.look() == Restored() for store in stores):
+            for store in stores:
+                store.require_own()
 
 
 def recalled(stream: str, plan: StatePlan, sessions: Sessions) -> dict[str, str]:
     """What a stream remembers by name; looks only."""
-    if not _is_there(plan, sessions):
-        return {}
-    with closing(open_state(stream, plan, sessions)) as store:
-        return store.recalled()
+    with _looking(stream, plan, sessions) as stores:
+        return next((found for store in stores if (found := store.recalled())), {})
 
 
-def _is_there(plan: StatePlan, sessions: Sessions) -> bool:
-    """Whether there is a file, where a look would make one."""
-    return plan.connection is not None or (sessions.resolver.root / FOLDER / FILE).exists()
+@contextmanager
+def _looking(stream: str, plan: StatePlan, sessions: Sessions) -> Iterator[list[DatabaseStore]]:
+    """The stores that may hold a stream's state: where it has begun in none of its own yet, the shared one."""
+    if plan.connection is not None:
+        with closing(open_state(stream, plan, sessions)) as store:
+            yield [store]
+        return
+    folder = sessions.resolver.root
+    files = [file for file in (folder / state_file(plan.stream), folder / FOLDER / SHARED) if file.exists()]
+    stores = [DatabaseStore(stream, plan.sql, open_database(plan.kind, {"path": str(file)})) for file in files]
+    try:
+        yield stores
+    finally:
+        for store in stores:
+            store.close()
 
 
 def open_state(stream: str, plan: StatePlan, sessions: Sessions) -> DatabaseStore:
     """The store of a stream; one that is shared uses the session of the stream's target."""
-    return DatabaseStore(stream, plan.sql, _database(plan, sessions))
+    return _store(stream, plan, _database(plan, sessions), sessions)
+
+
+def _store(stream: str, plan: StatePlan, database: Database, sessions: Sessions) -> DatabaseStore:
+    shared = sessions.resolver.root / FOLDER / SHARED if plan.connection is None else None
+    return DatabaseStore(stream, plan.sql, database, shared_file=shared)
+
+
+def _merging(stream: str, plan: StatePlan, sessions: Sessions) -> Compactor | None:
+    """What merges its segments beside it; a database in memory has one session for all."""
+    if plan.connection is not None and sessions.in_memory(plan.connection):
+        return None
+
+    @contextmanager
+    def own() -> Iterator[Database]:
+        with own_state(stream, plan, sessions) as store:
+            yield store.database
+
+    return Compactor(plan.sql, stream, own)
 
 
 @contextmanager
@@ -94,7 +153,7 @@ def own_state(stream: str, plan: StatePlan, sessions: Sessions) -> Iterator[Data
         options = sessions.options(plan.connection)
         database = open_database(options.kind, options.values)
     try:
-        yield DatabaseStore(stream, plan.sql, database)
+        yield _store(stream, plan, database, sessions)
     finally:
         if plan.connection is None or not sessions.in_memory(plan.connection):
             database.close()
@@ -103,7 +162,7 @@ def own_state(stream: str, plan: StatePlan, sessions: Sessions) -> Iterator[Data
 def _database(plan: StatePlan, sessions: Sessions) -> Database:
     if plan.connection is not None:
         return sessions.target(plan.connection)
-    file = sessions.resolver.root / FOLDER / FILE
+    file = sessions.resolver.root / state_file(plan.stream)
     file.parent.mkdir(parents=True, exist_ok=True)
     make_private(str(file))
     return open_database(plan.kind, {"path": str(file)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
@@ -13,13 +13,14 @@ from flowc.errors import FlowcError, TransientError
 from flowc.runtime.streams.begin import check_log
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.source import Source
+from flowc.runtime.streams.state.contract import NodeState
 from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.deadletters import dead_letters, kept_by
 from flowc.service.streams.run import plan_of
 from flowc.service.streams.sources import opened_sources
-from flowc.service.streams.state import FILE, FOLDER, require_own_state, stored
+from flowc.service.streams.state import require_own_state, sizes, state_file, stored
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
 
 Ends = Mapping[Partition, int]
@@ -58,6 +59,8 @@ class StreamStatus:
     """Where its positions are."""
     state: str | None = None
     """Where what it remembers is; None where it has no store."""
+    nodes: Mapping[str, NodeState] = field(default_factory=dict)
+    """What is kept there of each of its nodes that remembers."""
     letters: int | None = None
     """Dead letters; None where it keeps none."""
     parked: int = 0
@@ -79,6 +82,7 @@ def stream_status(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -
         status.state = _state(plan)
         status.kept_in = plan.targets[0].name if _by_target(plan) else status.state
         held = held_by(plan, sessions)
+        status.nodes = sizes(plan.name, plan.state, sessions) if plan.state is not None else {}
         status.epoch, status.partitions = held.epoch, tuple(_at(held.positions, {}))
         if kept_by(plan) is not None:
             counts = dead_letters(checked, ir, name, sessions).counts()
@@ -98,7 +102,7 @@ def _by_target(plan: StreamPlan) -> bool:
 def _state(plan: StreamPlan) -> str | None:
     if plan.state is None:
         return None
-    return plan.state.connection or f"{FOLDER}/{FILE}"
+    return plan.state.connection or state_file(plan.state.stream)
 
 
 def held_by(plan: StreamPlan, sessions: Sessions) -> Held:

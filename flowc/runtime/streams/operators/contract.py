@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from flowc.runtime.streams.state.contract import Group
+from flowc.runtime.streams.state.contract import Segment
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,8 +37,8 @@ class Operator(Protocol):
     def on_end(self) -> pa.RecordBatch | None:
         """What comes out because the input has ended. The watermark stays where it is, and more may follow later."""
 
-    def snapshot(self) -> tuple[Group, ...]:
-        """The key groups that changed since the last call."""
+    def snapshot(self) -> tuple[Segment, ...]:
+        """What changed since the last call: at most one segment of each key group."""
 
-    def restore(self, groups: Iterable[Group]) -> None:
+    def restore(self, segments: Iterable[Segment]) -> None:
         """Takes the state that was kept."""

@@ -6,23 +6,22 @@ own, and is not more than `within` before the watermark. Keys with a NULL in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.errors import EngineError
-from flowc.runtime.streams.operators.firsts import firsts
-from flowc.runtime.streams.operators.keys import Hasher
-from flowc.runtime.streams.operators.seen import Entries, Seen
-from flowc.runtime.streams.state.contract import Group
+from flowc.runtime.streams.keyed.firsts import firsts
+from flowc.runtime.streams.keyed.hashes import Hasher
+from flowc.runtime.streams.keyed.table import Table
+from flowc.runtime.streams.state.contract import Segment
 from flowc.stream import DedupePlan
 
-_FORMAT = {"flowc": "dedupe", "format": "1"}
-_SCHEMA = pa.schema([("key", pa.binary(16)), ("at", pa.int64())], _FORMAT)
 _EVER = -(2**62)
+_SLICES = 32
+"""What is old is forgotten so many times in `within`, and not with every epoch."""
 
 
 class Dedupe:
@@ -31,7 +30,8 @@ class Dedupe:
     def __init__(self, plan: DedupePlan) -> None:
         self.name, self.fingerprint = plan.name, plan.fingerprint
         self._keys, self._within = plan.keys, plan.within
-        self._seen, self._hash, self._floor = Seen(plan.within), Hasher(), _EVER
+        self._seen = Table(plan.name, plan.fingerprint, max_bytes=plan.max_bytes)
+        self._hash, self._floor, self._step = Hasher(), _EVER, max(plan.within // _SLICES, 1)
 
     def process(self, batch: pa.RecordBatch, source: str) -> pa.RecordBatch:
         """The rows that are no repeats."""
@@ -42,11 +42,11 @@ class Dedupe:
         hi, lo = self._hash([rows.column(key) for key in self._keys])
         order = np.argsort(hi, kind="stable")
         hi, lo, at = hi[order], lo[order], rows.column("_event_ts").cast(pa.int64()).to_numpy()[order]
-        kept = ~self._seen.near(hi, lo, at, self._floor)
+        kept = ~self._seen.near(hi, lo, at, self._within, self._floor)
         open_ = np.flatnonzero(kept)
         kept[open_] = firsts(hi[open_], lo[open_], at[open_], self._within, self._floor)
         known = kept & (at >= self._floor)
-        self._seen.add(hi[known], lo[known], at[known])
+        self._seen.insert(hi[known], lo[known], at[known])
         if kept.all():
             return batch
         passed = np.ones(batch.num_rows, bool)
@@ -60,39 +60,18 @@ class Dedupe:
     def on_watermark(self, at: int) -> None:
         """Forgets what no row that is not late can repeat."""
         self._floor = at - self._within
-        self._seen.forget(self._floor)
+        self._seen.forget(self._floor - self._floor % self._step)
 
     def on_end(self) -> None:
         """Remembers on: a repeat may come in another run."""
 
-    def snapshot(self) -> tuple[Group, ...]:
-        """The key groups that changed since the last call."""
-        numbers, entries = self._seen.take_changed()
-        ends = np.searchsorted(entries.group, numbers, side="right")
-        starts = np.searchsorted(entries.group, numbers, side="left")
-        keys = np.stack([entries.hi, entries.lo], axis=1).astype("<u8").tobytes()
-        whole = pa.Array.from_buffers(pa.binary(16), len(entries), [None, pa.py_buffer(keys)])
-        batch = pa.RecordBatch.from_arrays([whole, pa.array(entries.at)], schema=_SCHEMA)
-        parts = (batch.slice(start, end - start) for start, end in zip(starts, ends, strict=True))
-        return tuple(Group(self.name, int(n), _bytes(part)) for n, part in zip(numbers, parts, strict=True))
+    def snapshot(self) -> tuple[Segment, ...]:
+        """What changed since the last call."""
+        return self._seen.snapshot()
 
-    def restore(self, groups: Iterable[Group]) -> None:
+    def restore(self, segments: Iterable[Segment]) -> None:
         """Takes the state that was kept."""
-        self._seen, self._floor = Seen(self._within), _EVER
-        found = list(self._read(groups))
-        if found:
-            self._seen.large = Entries.of(*(np.concatenate(column) for column in zip(*found, strict=True)))
-
-    def _read(self, groups: Iterable[Group]) -> Iterator[tuple[Any, Any, Any, Any]]:
-        for group in groups:
-            with pa.ipc.open_stream(group.data) as reader:
-                if reader.schema.metadata != _SCHEMA.metadata:
-                    message = f"the state of `{self.name}` has a format that this version does not read"
-                    raise EngineError(message, code="unreadable-state", help="run the version of flowc that wrote it")
-                rows = reader.read_next_batch()
-            bits = np.frombuffer(rows.column("key").buffers()[1], "<u8")[: 2 * rows.num_rows].reshape(-1, 2)
-            at = rows.column("at").to_numpy()
-            yield bits[:, 0], bits[:, 1], at, np.full(len(at), group.number, np.uint16)
+        self._seen, self._floor = self._seen.restored(segments), _EVER
 
 
 def _judged(batch: pa.RecordBatch, keys: Iterable[str]) -> Any:
@@ -104,13 +83,3 @@ def _judged(batch: pa.RecordBatch, keys: Iterable[str]) -> Any:
     for column in columns:
         valid &= pc.is_valid(column).to_numpy(zero_copy_only=False)
     return np.flatnonzero(valid)
-
-
-def _bytes(part: pa.RecordBatch) -> bytes:
-    """A group as an Arrow stream; nothing for one that is empty."""
-    if not part.num_rows:
-        return b""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, part.schema) as writer:
-        writer.write_batch(part)
-    return bytes(sink.getvalue())

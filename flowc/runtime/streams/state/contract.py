@@ -3,36 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from flowc.runtime.streams.epoch import Intent, Partition, after, logs_after
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """The state of one key group of one operator, in the operator's own bytes; none when it is empty."""
+class Segment:
+    """What changed in one key group of a node since the segment before, in bytes that the node reads.
 
-    operator: str
-    number: int
+    `fingerprint` tells by what it was written. `sequence` is the epoch of the checkpoint that it came with, which no
+    other segment of the group has; a node leaves it 0.
+    """
+
+    node: str
+    fingerprint: str
+    group: int
+    sequence: int
     data: bytes
+    rows: int = 0
+    """How many rows more there are with it, or less."""
+    whole: bool = False
+    """Whether it holds the group as a whole, so that those before it are needed no more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The state after an epoch.
 
-    `groups` are those that changed since the checkpoint before it; of a restored checkpoint, all of them.
-    `watermarks` are those of the partitions, in microseconds; `fingerprints` tell by which operator state was written;
-    `logs` are those that the positions are of, as in `Range`.
+    `segments` hold what changed since the checkpoint before it; of a restored checkpoint, all that there is. Before
+    they come, what is kept of the nodes that are `dropped` goes. `watermarks` are those of the partitions, in
+    microseconds; `fingerprints` are those of the nodes that there were; `logs` are those that the positions are of, as
+    in `Range`.
     """
 
     epoch: int = 0
     positions: Mapping[Partition, int] = field(default_factory=dict)
     watermarks: Mapping[Partition, int] = field(default_factory=dict)
-    groups: tuple[Group, ...] = ()
+    segments: tuple[Segment, ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     logs: Mapping[Partition, str] = field(default_factory=dict)
+    dropped: frozenset[str] = frozenset()
+
+    def then(self, later: Checkpoint) -> Checkpoint:
+        """This one and the next as one."""
+        kept = (segment for segment in self.segments if segment.node not in later.dropped)
+        return replace(later, segments=(*kept, *later.segments), dropped=self.dropped | later.dropped)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """What is kept of a node: rows, segments and their bytes, and of these what came with the last checkpoint."""
+
+    rows: int = 0
+    segments: int = 0
+    bytes: int = 0
+    last_bytes: int = 0
+
+    def plus(self, rows: int, size: int) -> NodeState:
+        """With a segment more."""
+        return replace(self, rows=self.rows + rows, segments=self.segments + 1, bytes=self.bytes + size)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The last checkpoint that was kept: when (by `time.monotonic`), how long that took, and what there is since."""
+
+    at: float
+    seconds: float
+    nodes: Mapping[str, NodeState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +99,9 @@ class StateStore(Protocol):
 
     A store is fenced as targets are: of two workers of one stream, the one that comes second gets `Fenced`.
     """
+
+    saved: Saved | None
+    """What is known of the last checkpoint; None before one is restored or kept."""
 
     def open(self) -> Restored:
         """Connects, makes its tables where they are missing, and gives what is stored, all of one moment."""

@@ -12,6 +12,10 @@ from flowc.runtime.streams.state.contract import Checkpoint
 
 Value = TypeVar("Value")
 
+_SEGMENTS = "2:"
+"""Before each fingerprint of state in segments, so that to the version before it is that of another operator."""
+_GROUPS = "1:"
+"""Before one that lacks it: what the version before has written since is no state of ours."""
 _BARE = ' {}[]",:.()<>/=+'
 
 
@@ -40,7 +44,7 @@ def read_intent(number: int, text: str) -> Intent:
 def checkpoint_text(point: Checkpoint) -> str:
     """A checkpoint without its number and its state."""
     parts = {"positions": _listed(point.positions), "watermarks": _listed(point.watermarks)}
-    return _text({**parts, "fingerprints": dict(point.fingerprints), "logs": _listed(point.logs)})
+    return _text({**parts, "fingerprints": _marked(point.fingerprints), "logs": _listed(point.logs)})
 
 
 def read_checkpoint(epoch: int, text: str) -> Checkpoint:
@@ -49,7 +53,31 @@ def read_checkpoint(epoch: int, text: str) -> Checkpoint:
         return Checkpoint(epoch)
     found = json.loads(decoded(text))
     return Checkpoint(epoch, _by_partition(found["positions"]), _by_partition(found["watermarks"]), (),
-                      found["fingerprints"], _by_partition(found["logs"]))  # fmt: skip
+                      _read(found["fingerprints"]), _by_partition(found["logs"]))  # fmt: skip
+
+
+def marked(text: str) -> tuple[str, dict[str, str]]:
+    """A checkpoint's text of the version before as one of this version, and the fingerprints in it."""
+    if not text:
+        return "", {}
+    found = json.loads(decoded(text))
+    prints = {name: value for name, value in found["fingerprints"].items() if not value.startswith(_SEGMENTS)}
+    return _text({**found, "fingerprints": {**found["fingerprints"], **_marked(prints)}}), prints
+
+
+def is_moved(text: str) -> bool:
+    """Whether the checkpoint of such a text has gone on in another file."""
+    return text.startswith('{"moved":true')
+
+
+def _marked(prints: Mapping[str, str]) -> dict[str, str]:
+    return {name: _SEGMENTS + value for name, value in prints.items()}
+
+
+def _read(prints: Mapping[str, str]) -> dict[str, str]:
+    ours = {name: value for name, value in prints.items() if value.startswith(_SEGMENTS)}
+    others = {name: _GROUPS + value for name, value in prints.items() if name not in ours}
+    return {**{name: value.removeprefix(_SEGMENTS) for name, value in ours.items()}, **others}
 
 
 def _text(value: object) -> str:

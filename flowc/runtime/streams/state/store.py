@@ -11,36 +11,31 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from pathlib import Path
 
-import pyarrow as pa
-
-from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.plan import PROJECT
 from flowc.runtime.connector import Database, require_transactions
 from flowc.runtime.renewal import is_old, renewed
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
-from flowc.runtime.streams.state.contract import Checkpoint, Group, Restored
+from flowc.runtime.streams.state.compaction import Compactor, compacted
+from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Restored, Saved, Segment
 from flowc.runtime.streams.state.encoding import (
     checkpoint_text,
     decoded,
     encoded,
     intent_text,
+    is_moved,
     read_checkpoint,
     read_intent,
 )
+from flowc.runtime.streams.state.regroup import regroup
+from flowc.runtime.streams.state.segmentrows import read_places, read_segments, write_segments
+from flowc.runtime.streams.state.sharedfile import take_over
+from flowc.runtime.streams.state.tally import Tally
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.stream import StateSql
-from flowc.types import BIGINT, TEXT, DataType, Kind
 
-_COLUMNS = (
-    Column(PROJECT, TEXT), Column("stream_name", TEXT), Column("operator", TEXT), Column("group_number", BIGINT),
-    Column("data", DataType(Kind.BINARY)),
-)  # fmt: skip
-_SCHEMA = pa.schema([("p", pa.string()), ("s", pa.string()), ("o", pa.string()), ("n", pa.int64()), ("d", pa.binary())])
-_PIECE = 256
-"""Groups that are written in one batch."""
 _TRIES = 20
 
 
@@ -55,6 +50,12 @@ class DatabaseStore:
     stream: str
     sql: StateSql
     database: Database
+    compactor: Compactor | None = None
+    """Merges segments in the background; None where a checkpoint that finds many does it itself, behind its commit."""
+    shared_file: Path | None = None
+    """Where an embedded store of the version before was, together with those of other streams."""
+    saved: Saved | None = field(default=None, init=False)
+    _tally: Tally = field(default_factory=Tally, init=False)
     _point: int = field(default=0, init=False)
     """The epoch of the checkpoint that is stored, as this worker knows it."""
 
@@ -71,13 +72,18 @@ class DatabaseStore:
         self.database.rollback()
         require_transactions(self.database, self.sql.tables)
         self._ensure()
+        if self.shared_file is not None:
+            take_over(self.database, self.sql, self.shared_file)
+        regroup(self.database, self.sql)
         self._begin()
 
     def read(self) -> Restored:
         """What is stored. In a transaction that holds it, all of it is of one moment."""
         epoch, intended, body = self._head()
         self._point = epoch
-        checkpoint = replace(read_checkpoint(epoch, body), groups=tuple(self._groups()))
+        checkpoint = replace(read_checkpoint(epoch, body), segments=tuple(read_segments(self.database, self.sql)))
+        self._tally = Tally.of(checkpoint.segments)
+        self.saved = Saved(time.monotonic(), 0.0, self._tally.nodes)
         return Restored(checkpoint, tuple(self._intents(epoch)), intended)
 
     def look(self) -> Restored:
@@ -85,18 +91,28 @@ class DatabaseStore:
         self.database.open()
         for templates in self._readable():
             rows = self.database.query(templates["read"].format()).to_pylist()
-            if rows:
+            if rows and not is_moved(str(rows[0]["body"])):
                 epoch, intended = int(rows[0]["epoch"]), int(rows[0]["intended"])
                 intents = tuple(self._intents(epoch, templates))
                 return Restored(read_checkpoint(epoch, str(rows[0]["body"])), intents, intended)
         return Restored()
 
+    def sizes(self) -> dict[str, NodeState]:
+        """What is kept of each node, for those who only watch: nothing is made."""
+        self.database.open()
+        if self.database.table(self.sql.segments) is None:
+            return {}
+        found: dict[str, NodeState] = {}
+        for place in read_places(self.database, self.sql):
+            found[place.node] = found.get(place.node, NodeState()).plus(place.rows, place.size)
+        return found
+
     def _readable(self) -> Sequence[Mapping[str, str]]:
         """The templates by which one who only looks may find what is stored, in their order."""
-        groups = self.database.table(self.sql.groups)
-        if groups is None:
+        points = self.database.table(self.sql.points)
+        if points is None:
             return ()
-        return (self.sql.before,) if is_old(groups) else (self.sql.templates, self.sql.unclaimed)
+        return (self.sql.before,) if is_old(points) else (self.sql.templates, self.sql.unclaimed)
 
     def _ensure(self) -> None:
         """Makes the tables; two workers that do so at once may get in each other's way, and one tries again."""
@@ -160,17 +176,15 @@ class DatabaseStore:
         row = self.database.query(self._filled("read")).to_pylist()[0]
         return int(row["epoch"]), int(row["intended"]), str(row["body"])
 
-    def _groups(self) -> Iterator[Group]:
-        for row in self.database.query(self._filled("groups")).to_pylist():
-            yield Group(decoded(row["operator"]), int(row["group_number"]), bytes(row["data"]))
-
     def _intents(self, after: int, templates: Mapping[str, str] | None = None) -> Iterator[Intent]:
         template = (templates or self.sql.templates)["intents"]
         for row in self.database.query(template.format(epoch=after)).to_pylist():
             yield read_intent(int(row["epoch"]), str(row["body"]))
 
     def close(self) -> None:
-        """Ends the session."""
+        """Ends the session, and what goes on in the background."""
+        if self.compactor is not None:
+            self.compactor.close()
         self.database.close()
 
     def intend(self, intent: Intent) -> None:
@@ -203,11 +217,16 @@ class DatabaseStore:
         Raises:
             Fenced: another worker has kept one since.
         """
-        if checkpoint.epoch == self._point and not checkpoint.groups:
+        if checkpoint.epoch == self._point and not checkpoint.segments and not checkpoint.dropped:
             return
+        began = time.perf_counter()
         with self._transaction():
             self._replace(checkpoint)
         self._point = checkpoint.epoch
+        self._told(checkpoint, time.perf_counter() - began)
+        if self.compactor is None and self._tally.many:
+            for merged in compacted(self.database, self.sql, self.stream):
+                self._tally.merge(merged)
 
     def move(self, checkpoint: Checkpoint, last: int, beside: Callable[[], None] | None = None) -> None:
         """Puts a checkpoint in place of all that was intended up to the epoch `last`.
@@ -217,6 +236,7 @@ class DatabaseStore:
         Raises:
             Fenced: that is not the last one here any more.
         """
+        began = time.perf_counter()
         with self._transaction():
             self.database.execute(self._filled("hold"))
             if self.last() != last:
@@ -225,6 +245,7 @@ class DatabaseStore:
             if beside is not None:
                 beside()
         self._point = checkpoint.epoch
+        self._told(checkpoint, time.perf_counter() - began)
 
     def _replace(self, checkpoint: Checkpoint) -> None:
         self._keep(checkpoint, self._point)
@@ -233,7 +254,9 @@ class DatabaseStore:
     def beside(self, epoch: Epoch) -> None:
         """Keeps the checkpoint of an epoch, in the transaction that is open; that of the epoch before is there."""
         if epoch.checkpoint is not None:
+            began = time.perf_counter()
             self._keep(epoch.checkpoint, epoch.number - 1)
+            self._told(epoch.checkpoint, time.perf_counter() - began)
 
     def facts(self) -> dict[str, str]:
         """What is remembered by name."""
@@ -257,24 +280,22 @@ class DatabaseStore:
 
     def _keep(self, point: Checkpoint, before: int) -> None:
         self._move("save", epoch=point.epoch, before=before, body=checkpoint_text(point))
-        groups = sorted(point.groups, key=lambda group: group.operator)
-        for operator, changed in groupby(groups, key=lambda group: group.operator):
-            numbers = ", ".join(str(group.number) for group in changed)
-            self.database.execute(self._filled("drop", operator=encoded(operator), numbers=numbers))
-        full = [group for group in groups if group.data]
-        if full:
-            self.database.ingest(self.sql.groups, _COLUMNS, self._batches(full), temporary=False)
+        for node in sorted(point.dropped):
+            self.database.execute(self._filled("drop", node=encoded(node)))
+        segments = _needed(point.segments)
+        for segment in segments:
+            if segment.whole:
+                self.database.execute(self._filled("replace", node=encoded(segment.node), group=segment.group))
+        write_segments(self.database, self.sql, self.stream, ((segment, segment.sequence) for segment in segments))
 
-    def _batches(self, groups: Sequence[Group]) -> Iterator[pa.RecordBatch]:
-        for start in range(0, len(groups), _PIECE):
-            piece = groups[start : start + _PIECE]
-            columns = (
-                [self.sql.project] * len(piece), [self.stream] * len(piece),
-                [encoded(group.operator) for group in piece],
-                [group.number for group in piece], [group.data for group in piece],
-            )  # fmt: skip
-            arrays = [pa.array(values, of.type) for values, of in zip(columns, _SCHEMA, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA)
+    def _told(self, point: Checkpoint, seconds: float) -> None:
+        """Counts what a checkpoint has brought, and asks for merging where a group has many segments by now."""
+        self._tally.keep(replace(point, segments=tuple(_needed(point.segments))))
+        while self.compactor is not None and not self.compactor.done.empty():
+            self._tally.merge(self.compactor.done.get())
+        self.saved = Saved(time.monotonic(), seconds, self._tally.nodes)
+        if self.compactor is not None and self._tally.many:
+            self.compactor.ask()
 
     def _move(self, template: str, **values: object) -> None:
         if self.database.execute(self._filled(template, **values)) != 1:
@@ -292,3 +313,16 @@ class DatabaseStore:
         except FlowcError:
             self.database.rollback()
             raise
+
+
+def _needed(segments: Sequence[Segment]) -> list[Segment]:
+    """Those behind which no other one holds the whole group."""
+    found: list[Segment] = []
+    whole: set[tuple[str, int]] = set()
+    for segment in reversed(segments):
+        at = segment.node, segment.group
+        if at not in whole:
+            found.append(segment)
+        if segment.whole:
+            whole.add(at)
+    return found[::-1]

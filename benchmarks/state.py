@@ -1,0 +1,136 @@
+"""Keyed state: checkpoints of a million keys of which few changed, reading them back, and `dedupe` itself.
+
+A checkpoint is held against a transaction that writes as many bytes as one value by the database's own driver.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+
+from benchmarks.context import Context
+from benchmarks.report import Row, seconds
+from flowc.compiler.streamplan.state import Owner, state_plan
+from flowc.runtime.connectors import open_database
+from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.state.compaction import compacted
+from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.runtime.streams.state.store import DatabaseStore
+from flowc.stream import DedupePlan
+
+KEYS, SHARE, CHECKPOINTS, EPOCH = 1_000_000, 100, 20, 20_000
+HOUR = 3_600_000_000
+_PLAN = DedupePlan("dedupe", ("id",), HOUR, "f")
+_ROWS = pa.schema([("id", pa.int64()), ("_event_ts", pa.timestamp("us", "UTC"))])
+
+
+def batch(first: int, count: int) -> pa.RecordBatch:
+    """Rows of keys that nobody has seen, a microsecond apart."""
+    ids = np.arange(first, first + count)
+    return pa.RecordBatch.from_arrays([pa.array(ids), pa.array(ids).cast(_ROWS.field(1).type)], schema=_ROWS)
+
+
+def state_sqlite(context: Context) -> Iterator[Row]:
+    """The embedded store."""
+    folder = Path(tempfile.mkdtemp(dir=context.folder))
+    plan, options = state_plan(Owner("p", "s"), None), {"path": str(folder / "state.sqlite")}
+    (folder / "state.sqlite").touch()
+
+    def by_hand(data: bytes) -> None:
+        with closing(sqlite3.connect(folder / "hand.sqlite", isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("CREATE TABLE IF NOT EXISTS t (data BLOB)")
+            connection.execute("INSERT INTO t VALUES (?)", (data,))
+
+    yield from _measured(context, "sqlite", DatabaseStore("s", plan.sql, open_database("sqlite", options)), by_hand)
+    shutil.rmtree(folder)
+
+
+def state_postgres(context: Context) -> Iterator[Row]:
+    """A store in PostgreSQL."""
+    server = context.postgres
+    server.create("state")
+    plan, dsn = state_plan(Owner("p", "s"), "state", "postgres"), server.dsn("state")
+    with closing(psycopg.connect(dsn)) as connection:
+        connection.execute("CREATE TABLE hand (data bytea)")
+        connection.commit()
+
+        def by_hand(data: bytes) -> None:
+            connection.execute("INSERT INTO hand VALUES (%s)", (data,))
+            connection.commit()
+
+        yield from _measured(
+            context, "postgres", DatabaseStore("s", plan.sql, open_database("postgres", {"url": dsn})), by_hand
+        )
+    server.drop("state")
+
+
+def state_dedupe(context: Context) -> Iterator[Row]:
+    """The operator alone: rows a second, with a checkpoint of every epoch as state beside the rows has, and without."""
+    for kept in (False, True):
+        operator, count, biggest = Dedupe(_PLAN), context.rows(KEYS), 0.0
+        began = time.perf_counter()
+        for first in range(0, count, EPOCH):
+            operator.process(batch(first, EPOCH), "source")
+            operator.on_watermark(first - HOUR)
+            if kept:
+                biggest = max(biggest, sum(len(each.data) for each in operator.snapshot()) / EPOCH)
+        speed = count / (time.perf_counter() - began)
+        what = f"with a checkpoint of every epoch, {biggest:.1f} bytes a row" if kept else "alone"
+        case = f"dedupe of {count:,} new keys, {what}"
+        yield Row(case, f"{speed / 1000:,.0f} k rows/s", "-", "-", ">= 100 k rows/s", speed >= 100_000)
+
+
+def _measured(context: Context, name: str, store: DatabaseStore, by_hand: Callable[[bytes], None]) -> Iterator[Row]:
+    keys, operator, number = context.rows(KEYS), Dedupe(_PLAN), 1
+    store.open()
+    operator.process(batch(0, keys), "source")
+    whole = _save(store, operator, number)
+    times, bare, bytes_, merged = list[float](), list[float](), list[int](), list[float]()
+    chance = np.random.default_rng(1)
+    for _ in range(CHECKPOINTS):
+        number += 1
+        operator.process(batch(int(chance.integers(keys, 2**40)), keys // SHARE), "source")
+        began = time.perf_counter()
+        bytes_.append(_save(store, operator, number, merge=False))
+        times.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        by_hand(bytes(bytes_[-1]))
+        bare.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        compacted(store.database, store.sql, store.stream)
+        merged.append(time.perf_counter() - began)
+    took, hand = statistics.median(times), statistics.median(bare)
+    case = f"checkpoint of 1 % of {keys:,} keys, {name}, {bytes_[-1] / 2**10:,.0f} KiB of {whole / 2**20:.0f} MiB"
+    most = f"{seconds(took)} (at most {seconds(max(times))})"
+    yield Row(case, most, f"one value: {seconds(hand)}", f"{hand / took:.2f}", "< 200 ms", took < 0.2)
+    busy = sum(merged) / len(merged)
+    yield Row(f"merging, a checkpoint, {name}", f"{seconds(busy)} in the background", "-", "-", "-", None)
+    began = time.perf_counter()
+    again = Dedupe(_PLAN)
+    again.restore(store.open().checkpoint.segments)
+    yield Row(f"reading {keys:,} keys back, {name}", seconds(time.perf_counter() - began), "-", "-", "-", None)
+    store.close()
+
+
+def _save(store: DatabaseStore, operator: Dedupe, number: int, *, merge: bool = True) -> int:
+    """Keeps what changed as one checkpoint; its bytes."""
+    if not merge:
+        store._tally.groups.clear()
+    segments = tuple(replace(each, sequence=number) for each in operator.snapshot())
+    store.save(Checkpoint(number, segments=segments, fingerprints={"dedupe": "f"}))
+    return sum(len(each.data) for each in segments)
+
+
+CASES = (state_sqlite, state_postgres, state_dedupe)

@@ -1,0 +1,1 @@
+"""Keyed state: what operators remember by key, and how it is kept."""

@@ -1,0 +1,114 @@
+"""Rows that are told by a key: sorted columns of numbers, searched for a whole batch at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+GROUPS = 64
+"""Key groups: the shards of the state, by the upper bits of the key's hash."""
+_SHIFT = np.uint64(58)
+ROW_BYTES = 32
+"""What a row takes beside its values."""
+
+
+@dataclass
+class Run:
+    """Rows in the order of (hi, lo, at): 128 bits of a key, the row's time, and its number, which no other row has."""
+
+    hi: Any = field(default_factory=lambda: np.empty(0, np.uint64))
+    lo: Any = field(default_factory=lambda: np.empty(0, np.uint64))
+    at: Any = field(default_factory=lambda: np.empty(0, np.int64))
+    row: Any = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.hi)
+
+    @classmethod
+    def of(cls, hi: Any, lo: Any, at: Any, row: Any) -> Run:
+        """Rows in any order, sorted."""
+        if (hi[1:] > hi[:-1]).all():
+            return cls(hi, lo, at, row)
+        order = np.argsort(hi)
+        found = hi[order]
+        same = found[1:] == found[:-1]
+        ties = np.flatnonzero(np.append(same, False) | np.append(False, same))
+        alike = order[ties]
+        order[ties] = alike[np.lexsort((row[alike], at[alike], lo[alike], hi[alike]))]
+        return cls(hi[order], lo[order], at[order], row[order])
+
+    @classmethod
+    def together(cls, *runs: Run) -> Run:
+        """Rows of several, one behind the other: not sorted."""
+        if len(runs) == 1:
+            return runs[0]
+        return cls(*(np.concatenate(columns) for columns in zip(*(run.columns for run in (cls(), *runs)), strict=True)))
+
+    @property
+    def columns(self) -> tuple[Any, Any, Any, Any]:
+        """hi, lo, at and row."""
+        return self.hi, self.lo, self.at, self.row
+
+    @property
+    def group(self) -> Any:
+        """The key group of each row."""
+        return (self.hi >> _SHIFT).astype(np.int64)
+
+    def where(self, chosen: Any) -> Run:
+        """Some of them, by a mask or by their places."""
+        return Run(*(column[chosen] for column in self.columns))
+
+    def places(self, hi: Any, lo: Any, at: Any, *, behind: bool = False) -> Any:
+        """Before which row each (hi, lo, at) stands, or `behind` those that equal it; quick where `hi` is sorted."""
+        found, last = np.searchsorted(self.hi, hi), len(self) - 1
+        alike = np.flatnonzero(self.hi[np.minimum(found, last)] == hi)
+        begin, end = found[alike], found[alike] + 1
+        several = np.flatnonzero(self.hi[np.minimum(end, last)] == hi[alike])
+        end[several] = np.searchsorted(self.hi, hi[alike[several]], side="right")
+        while (open_ := begin < end).any():
+            middle = np.minimum((begin + end) // 2, last)
+            same, there = self.lo[middle] == lo[alike], self.at[middle]
+            earlier = there <= at[alike] if behind else there < at[alike]
+            before = (self.lo[middle] < lo[alike]) | (same & earlier)
+            begin = np.where(open_ & before, middle + 1, begin)
+            end = np.where(open_ & ~before, middle, end)
+        found[alike] = begin
+        return found
+
+    def near(self, hi: Any, lo: Any, at: Any, within: int, floor: int) -> Any:
+        """Which keys have a row at most `within` from `at`, and not before `floor`.
+
+        For rows of which those of one key are more than `within` apart.
+        """
+        if not len(self):
+            return np.zeros(len(hi), bool)
+        after = self.places(hi, lo, at)
+        return self._close(after, hi, lo, at, within, floor) | self._close(after - 1, hi, lo, at, within, floor)
+
+    def _close(self, place: Any, hi: Any, lo: Any, at: Any, within: int, floor: int) -> Any:
+        """Only the two neighbours can be close."""
+        inside = np.clip(place, 0, len(self) - 1)
+        same = (place == inside) & (self.hi[inside] == hi) & (self.lo[inside] == lo)
+        there = self.at[inside]
+        return same & (np.abs(there - at) <= within) & (there >= floor)
+
+    def found(self, hi: Any, lo: Any) -> tuple[Any, Run]:
+        """All rows of some keys: for each the place of its key among those asked for, and the rows."""
+        if not len(self):
+            return np.empty(0, np.int64), self
+        least, most = (np.full(len(hi), bound, np.int64) for bound in (-(2**63), 2**63 - 1))
+        begin, end = self.places(hi, lo, least), self.places(hi, lo, most, behind=True)
+        counts = end - begin
+        asked = np.repeat(np.arange(len(hi)), counts)
+        within = np.arange(len(asked)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return asked, self.where(begin[asked] + within)
+
+    def merged(self, other: Run) -> Run:
+        """Both together."""
+        if not len(self) or not len(other):
+            return self if len(self) else other
+        places = self.places(other.hi, other.lo, other.at)
+        pairs = zip(self.columns, other.columns, strict=True)
+        return Run(*(np.insert(own, places, new) for own, new in pairs))

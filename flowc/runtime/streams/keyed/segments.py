@@ -1,0 +1,133 @@
+"""Segments: what changed in one key group since the segment before, as bytes, and several of them made into one.
+
+A segment is read in the order in which it was written: rows before its `floor` leave, then those that are `gone`, and
+then its own rows come. So any neighbours can be made one without knowing what the rows mean.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from flowc.errors import EngineError
+from flowc.runtime.streams.keyed.runs import Run
+
+NEVER = -(2**63)
+"""A floor before which there is nothing."""
+_MAGIC = b"fks2"
+"""What a segment begins with; another format begins with something else."""
+_HEAD = struct.Struct("<4sII4xq")
+"""That, how many rows, how many that are gone, and the floor. Columns of 64 bits follow, then values as Arrow."""
+_COLUMNS = ("<u8", "<u8", "<i8", "<i8")
+_BEFORE = {b"flowc": b"dedupe", b"format": b"1"}
+"""What marks the groups of the version before."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One segment: rows with their values, the numbers of rows that are gone, and the time before which all are."""
+
+    rows: Run
+    values: pa.RecordBatch | None = None
+    gone: Any = field(default_factory=lambda: np.empty(0, np.int64))
+    floor: int = NEVER
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def data(self) -> bytes:
+        """The segment as bytes: a few more than its rows take, for many segments are small."""
+        columns = (c.astype(kind, copy=False).tobytes() for c, kind in zip(self.rows.columns, _COLUMNS, strict=True))
+        head = _HEAD.pack(_MAGIC, len(self), len(self.gone), self.floor)
+        return b"".join((head, *columns, self.gone.astype("<i8", copy=False).tobytes(), self._values()))
+
+    def _values(self) -> bytes:
+        if self.values is None:
+            return b""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.values.schema) as writer:
+            writer.write_batch(self.values)
+        return bytes(sink.getvalue())
+
+    def where(self, chosen: Any) -> Piece:
+        """Some of its rows."""
+        values = self.values.filter(pa.array(chosen)) if self.values is not None else None
+        return Piece(self.rows.where(chosen), values, self.gone, self.floor)
+
+    def then(self, later: Piece) -> Piece:
+        """Both as one segment."""
+        stays = (self.rows.at >= later.floor) & ~_are(self.rows.row, later.gone)
+        kept = self if stays.all() else self.where(stays)
+        # What is gone of the earlier one's own rows is told by their absence.
+        gone = np.concatenate([self.gone, later.gone[~_are(later.gone, self.rows.row)]])
+        values = None if self.values is None else pa.concat_batches([kept.values, later.values])
+        return Piece(Run.together(kept.rows, later.rows), values, gone, max(self.floor, later.floor))
+
+
+def _are(rows: Any, among: Any) -> Any:
+    """Which numbers are among others; most often there are none."""
+    return np.isin(rows, among) if len(rows) and len(among) else np.zeros(len(rows), bool)
+
+
+def read(data: bytes, node: str = "") -> Piece:
+    """The segment of some bytes, which a node has written.
+
+    Raises EngineError (`unreadable-state`) for those of another format.
+    """
+    if not readable(data):
+        raise _unreadable(node)
+    _, count, gone, floor = _HEAD.unpack_from(data)
+    size = 8 * count
+    columns = [np.frombuffer(data, kind, count, _HEAD.size + size * place) for place, kind in enumerate(_COLUMNS)]
+    end = _HEAD.size + size * len(_COLUMNS)
+    values = None
+    if len(data) > end + 8 * gone:
+        with pa.ipc.open_stream(pa.py_buffer(data)[end + 8 * gone :]) as reader:
+            values = reader.read_next_batch()
+    return Piece(Run(*columns), values, np.frombuffer(data, "<i8", gone, end), floor)
+
+
+def readable(data: bytes) -> bool:
+    """Whether bytes are a segment of this format: operators may have others, which nobody else understands."""
+    return data.startswith(_MAGIC)
+
+
+def _unreadable(node: str) -> EngineError:
+    message = f"the state of `{node}` has a format that this version does not read"
+    return EngineError(message, code="unreadable-state", help="run the version of flowc that wrote it")
+
+
+def joined(parts: Iterable[bytes], node: str, *, whole: bool) -> Piece:
+    """Neighbours, in their order, as one; `whole` where nothing is before the first of them."""
+    made = reduce(Piece.then, (read(part, node) for part in parts))
+    return Piece(made.rows, made.values) if whole else made
+
+
+def by_group(piece: Piece) -> Iterator[tuple[int, Piece]]:
+    """The rows of each key group; they have none that are gone."""
+    group = piece.rows.group
+    for number in np.unique(group).tolist():
+        yield number, piece.where(group == number)
+
+
+def of_groups(parts: Sequence[bytes], node: str) -> Iterator[tuple[int, Piece]]:
+    """The segments, by key group, that stand for all groups that the version before kept of one operator."""
+    found = [_of_group(data, node) for data in parts if data]
+    if found:
+        hi, lo, at = (np.concatenate(column) for column in zip(*found, strict=True))
+        yield from by_group(Piece(Run(hi, lo, at, np.arange(len(hi), dtype=np.int64))))
+
+
+def _of_group(data: bytes, node: str) -> tuple[Any, Any, Any]:
+    with pa.ipc.open_stream(data) as reader:
+        if reader.schema.metadata != _BEFORE:
+            raise _unreadable(node)
+        rows = reader.read_next_batch()
+    bits = np.frombuffer(rows.column("key").buffers()[1], "<u8")[: 2 * rows.num_rows].reshape(-1, 2)
+    return bits[:, 0].copy(), bits[:, 1].copy(), rows.column("at").to_numpy()
