@@ -18,7 +18,7 @@ from flowc.compiler.migrate.facts import FACTS, Facts
 from flowc.compiler.migrate.tableplan import plan_tables
 from flowc.migration import Change, Managed, Rows, Statement, WantedTable
 from flowc.render.migration_sql import statement_lines
-from flowc.service.prechecks import failed
+from flowc.service.changes.prechecks import failed
 from flowc.types import parse_type
 
 ROOT = Path(__file__).resolve().parents[1]

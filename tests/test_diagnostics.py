@@ -14,7 +14,7 @@ from flowc import render
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
 from flowc.service.checking import checker
-from flowc.service.planning import refuse_unplannable
+from flowc.service.loads.planning import refuse_unplannable
 from tests.golden_format import Block, read_cases
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import IO, Any
 
 LIBRARIES = (
-    "flowc.cli.opened", "flowc.cli.run", "flowc.cli.plan", "flowc.cli.apply", "flowc.cli.lint", "flowc.service.streams",
+    "flowc.cli.opened", "flowc.cli.run", "flowc.cli.plan", "flowc.cli.apply", "flowc.cli.lint",
+    "flowc.service.streams.run",
     "sqlglot.optimizer", "datafusion", "duckdb", "deltalake", "confluent_kafka", "psycopg", "pgpq", "pymysql",
     "adbc_driver_postgresql.dbapi", "pyarrow.parquet", "pyarrow.dataset", "jinja2", "jsonschema", "jsonschema_rs",
     "rich.console",

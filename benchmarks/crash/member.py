@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from benchmarks.crash.worker import DONE, FAILED, Job
 from flowc.cli.opened import OpenProject
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.service.access.sessions import Sessions
 from flowc.service.daemon import job as daemon
 from flowc.service.daemon.channel import Channel, Wire
 from flowc.service.daemon.restart import RestartPolicy
 from flowc.service.daemon.worker import Worker
-from flowc.service.sessions import Sessions
-from flowc.service.streams import Pause, plan_of
+from flowc.service.streams.run import Pause, plan_of
 from flowc.stream import TableTarget
 
 _RESTARTS = RestartPolicy(0.05, 0.3)

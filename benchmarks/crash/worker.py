@@ -21,7 +21,7 @@ from pathlib import Path
 
 from flowc.cli.main import run
 from flowc.cli.opened import OpenProject, open_project
-from flowc.service.streams import Pause, run_stream
+from flowc.service.streams.run import Pause, run_stream
 
 _AGAIN = 40
 _LIVING: set[int] = set()

@@ -16,11 +16,11 @@ from flowc.errors import FlowcError
 from flowc.migration import Statement
 from flowc.render.migration import migration_text
 from flowc.render.style import printable
-from flowc.service.applying import Limits
+from flowc.service.changes.applying import Limits
+from flowc.service.changes.migrating import Request, carry_out, refuse_destructive
+from flowc.service.changes.plans import make_plan
+from flowc.service.changes.saved import SavedPlan, check_project, read_plan
 from flowc.service.checking import checker
-from flowc.service.migrating import Request, carry_out, refuse_destructive
-from flowc.service.plans import make_plan
-from flowc.service.saved import SavedPlan, check_project, read_plan
 
 
 class _Talk:

@@ -17,7 +17,7 @@ from flowc.render.ir import ir_json
 from flowc.render.json_values import as_json
 from flowc.render.plans import plan_object, plan_sql
 from flowc.render.streamplans import stream_object, stream_sql
-from flowc.service.planning import offline_plans
+from flowc.service.loads.planning import offline_plans
 from flowc.stream import StreamPlan
 
 FORMS = ("ir", "sql", "plan")
@@ -66,7 +66,7 @@ def _stream_plans(ir: Ir, checked: CheckedSpec, reporter: Reporter) -> tuple[Str
     """The plans of the streams. Only they need an engine, which takes a second to load."""
     if not ir.streams:
         return ()
-    from flowc.service.streamplanning import offline_stream_plans
+    from flowc.service.streams.planning import offline_stream_plans
 
     return offline_stream_plans(ir.streams, checked.project.streams, reporter)
 

@@ -25,10 +25,10 @@ from flowc.render.failure import failure
 from flowc.render.json_values import as_json
 from flowc.render.style import printable
 from flowc.render.tables import table
-from flowc.service.options import shown_options
-from flowc.service.reach import reach
-from flowc.service.secrets import Resolver
-from flowc.service.userfile import flow, read_connections, set_connection
+from flowc.service.access.options import shown_options
+from flowc.service.access.reach import reach
+from flowc.service.access.secrets import Resolver
+from flowc.service.access.userfile import flow, read_connections, set_connection
 from flowc.source import SourceFile
 
 

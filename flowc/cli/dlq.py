@@ -28,8 +28,8 @@ from flowc.render.deadletters import (
 )
 from flowc.render.failure import failure
 from flowc.render.style import printable
-from flowc.service.deadletterreplay import replay
-from flowc.service.deadletters import DeadLetters, dead_letters, keeping
+from flowc.service.streams.deadletters import DeadLetters, dead_letters, keeping
+from flowc.service.streams.letterreplay import replay
 
 _DURATION = re.compile(r"[0-9]+(\.[0-9]+)?(ms|s|m|h|d)")
 _codes_option = click.option("--code", "codes", multiple=True, metavar="CODE", help="Only those of this error code.")

@@ -17,8 +17,8 @@ from flowc.cli.connections import project_connections
 from flowc.cli.console import conceal, out, style_for
 from flowc.errors import FlowcError
 from flowc.render.tables import table
-from flowc.service.reach import reach
-from flowc.service.secrets import Resolver
+from flowc.service.access.reach import reach
+from flowc.service.access.secrets import Resolver
 
 _CORE = ("click", "datafusion", "duckdb", "jinja2", "pyarrow", "pyyaml", "sqlglot")
 _OF_AN_EXTRA = re.compile(r"""(?P<name>[\w.-]+)(?:\[(?P<with>\w+)\])?[^;]*;.*\bextra == ['"](?P<extra>\w+)['"]""")

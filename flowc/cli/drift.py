@@ -12,8 +12,8 @@ from flowc.cli.opened import open_project
 from flowc.controls import json_text
 from flowc.render.migration import drift_text
 from flowc.render.migration_json import migration_object
-from flowc.service.drift import find_drift
-from flowc.service.plans import plan_hash
+from flowc.service.changes.drift import find_drift
+from flowc.service.changes.plans import plan_hash
 
 
 @click.command()

@@ -17,12 +17,12 @@ from flowc.compiler.migrate.engines import ENGINES
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.render.style import printable
-from flowc.service.importing import import_tables
-from flowc.service.livedatabase import history_of
-from flowc.service.locks import TABLE_LOCK
-from flowc.service.scope import Scope, scope_of
-from flowc.service.secrets import Resolver
-from flowc.service.sessions import Sessions
+from flowc.service.access.livedatabase import history_of
+from flowc.service.access.locks import TABLE_LOCK
+from flowc.service.access.scope import Scope, scope_of
+from flowc.service.access.secrets import Resolver
+from flowc.service.access.sessions import Sessions
+from flowc.service.changes.importing import import_tables
 
 
 @click.command()

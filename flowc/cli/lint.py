@@ -18,7 +18,7 @@ from flowc.diagnostics import Reporter, did_you_mean
 from flowc.render.diagnostics import FORMATS, render, rooted, summary
 from flowc.render.pages import codes, page
 from flowc.service.checking import checker
-from flowc.service.planning import refuse_unplannable
+from flowc.service.loads.planning import refuse_unplannable
 
 # Formats that programs read: always a whole document, also when nothing was found.
 _DOCUMENTS = ("json", "sarif")

@@ -15,12 +15,12 @@ from flowc.compiler.sql.checker import Checker
 from flowc.diagnostics import Diagnostic
 from flowc.errors import UsageError
 from flowc.runtime.lean import without_pandas
-from flowc.service.blame import Blame, blame
-from flowc.service.locks import TABLE_LOCK
-from flowc.service.report import PipelineReport, Status
-from flowc.service.scope import scope_of
-from flowc.service.secrets import Resolver
-from flowc.service.sessions import Sessions, not_runnable
+from flowc.service.access.locks import TABLE_LOCK
+from flowc.service.access.scope import scope_of
+from flowc.service.access.secrets import Resolver
+from flowc.service.access.sessions import Sessions, not_runnable
+from flowc.service.loads.blame import Blame, blame
+from flowc.service.loads.report import PipelineReport, Status
 
 
 @dataclass(frozen=True, slots=True)

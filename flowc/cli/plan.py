@@ -18,10 +18,10 @@ from flowc.render.migration_json import migration_object
 from flowc.render.migration_markdown import migration_markdown
 from flowc.render.migration_sql import migration_sql
 from flowc.render.style import printable
+from flowc.service.changes.plans import make_plan, plan_hash, read_versions
+from flowc.service.changes.rollback import plan_rollback, rollback_target
+from flowc.service.changes.saved import SavedPlan, write_plan
 from flowc.service.checking import checker
-from flowc.service.plans import make_plan, plan_hash, read_versions
-from flowc.service.rollback import plan_rollback, rollback_target
-from flowc.service.saved import SavedPlan, write_plan
 
 
 @click.command()

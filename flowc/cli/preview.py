@@ -17,8 +17,7 @@ from flowc.cli.progress import Progress
 from flowc.cli.project import stream_names
 from flowc.cli.report import show
 from flowc.render.loads import preview_json, preview_text
-from flowc.service.loads import Run
-from flowc.service.previews import preview
+from flowc.service.loads.run import Run, preview
 
 _UNDONE = "nothing was read"
 
@@ -58,7 +57,7 @@ def command(arguments: tuple[str, ...], rows: int, limit: int, form: str, enviro
 
 def _look(paths: Sequence[Path], name: str, environment: str | None, *, rows: int, limit: int, as_json: bool) -> int:
     opened = open_project(paths, environment, _UNDONE)
-    service = importlib.import_module("flowc.service.streampreviews")
+    service = importlib.import_module("flowc.service.streams.previews")
     render = importlib.import_module("flowc.render.streampreviews")
     try:
         found = service.preview_stream(opened.checked, opened.ir, name, opened.sessions, limit)

@@ -11,7 +11,7 @@ from typing import Self
 from flowc.cli.console import is_terminal
 from flowc.render.style import printable
 from flowc.runtime.load import LoadProgress
-from flowc.service.report import PipelineReport
+from flowc.service.loads.report import PipelineReport
 
 _EVERY = 0.1
 

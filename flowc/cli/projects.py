@@ -13,8 +13,8 @@ from flowc.cli.console import out, say, style_for
 from flowc.cli.opened import open_project
 from flowc.render.renaming import renaming_text, taking_text
 from flowc.render.style import printable
-from flowc.service.renaming import Renaming
-from flowc.service.taking import taking
+from flowc.service.changes.renaming import Renaming
+from flowc.service.changes.taking import taking
 
 _NOBODY = "-"
 

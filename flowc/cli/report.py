@@ -6,7 +6,7 @@ import sys
 
 from flowc.cli.console import out, say, style_for
 from flowc.render.loads import failures_text, waiting_text
-from flowc.service.report import RunReport
+from flowc.service.loads.report import RunReport
 
 
 def show(report: RunReport, summary: str, *, as_json: bool) -> None:

@@ -15,8 +15,8 @@ from flowc.compiler.ir import Pipeline
 from flowc.render.resets import moves_text
 from flowc.render.rewinding import moved_text, rewind_text
 from flowc.render.style import printable
-from flowc.service.resets import make_moves, plan_moves
-from flowc.service.rewinding import prepare_rewind
+from flowc.service.loads.resets import make_moves, plan_moves
+from flowc.service.streams.rewinding import prepare_rewind
 
 
 @click.command()

@@ -15,7 +15,7 @@ from flowc.errors import FlowcError
 from flowc.masking import REFERENCE
 from flowc.render.failure import failure
 from flowc.render.style import printable
-from flowc.service.secrets import Resolver
+from flowc.service.access.secrets import Resolver
 
 
 @click.group()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flowc.cli.opened import OpenProject
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
-from flowc.service.plans import close_selection
+from flowc.service.changes.plans import close_selection
 
 
 def selection(names: Sequence[str], opened: OpenProject) -> frozenset[str]:

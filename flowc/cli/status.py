@@ -14,8 +14,8 @@ from flowc.cli.opened import OpenProject, open_project
 from flowc.controls import json_text
 from flowc.render.resets import standing_failures, standing_object, standings_text
 from flowc.render.streamstatus import status_failures, status_object, status_text
-from flowc.service.resets import Standing, standings
-from flowc.service.streamstatus import StreamStatus, stream_status
+from flowc.service.loads.resets import Standing, standings
+from flowc.service.streams.status import StreamStatus, stream_status
 
 
 @click.command()

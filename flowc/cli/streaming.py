@@ -19,12 +19,11 @@ from flowc.compiler.loads.load import Reread
 from flowc.render.json_values import as_json
 from flowc.render.loads import run_object, run_text
 from flowc.render.streams import stream_failures, stream_object, streams_text
-from flowc.service.loads import Run
-from flowc.service.once import run_both
-from flowc.service.resets import check_reread
-from flowc.service.sessions import Sessions
-from flowc.service.streams import StreamReport, run_stream
-from flowc.service.waiting import waiting_keys
+from flowc.service.access.sessions import Sessions
+from flowc.service.loads.resets import check_reread
+from flowc.service.loads.run import Run
+from flowc.service.runs.once import run_both, waiting_keys
+from flowc.service.streams.run import StreamReport, run_stream
 
 
 def run_streams(

@@ -40,7 +40,7 @@ def command(arguments: tuple[str, ...], form: str, environment: str | None) -> i
 
 def _run(project: ProjectSpec, names: list[str], *, as_json: bool) -> int:
     without_pandas()
-    testing = importlib.import_module("flowc.service.testing")
+    testing = importlib.import_module("flowc.service.testing.run")
     tests = testing.chosen_tests(project, names)
     if not tests and not as_json:
         say("the specs hold no tests")

@@ -12,8 +12,8 @@ from flowc.cli.console import out, style_for
 from flowc.cli.opened import open_pipelines
 from flowc.cli.progress import Progress
 from flowc.render.validations import validations_json, validations_text
-from flowc.service.loads import Run
-from flowc.service.validation import validate
+from flowc.service.loads.run import Run
+from flowc.service.loads.validation import validate
 
 
 @click.command()

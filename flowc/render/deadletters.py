@@ -9,8 +9,8 @@ from flowc.render.failure import error_object
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, parted, written
-from flowc.service.deadletterreplay import Replayed
-from flowc.service.deadletters import Counted, DeadLetters, Letter
+from flowc.service.streams.deadletters import Counted, DeadLetters, Letter
+from flowc.service.streams.letterreplay import Replayed
 
 _HEADERS = ("stream", "error code", "letters", "parked", "oldest", "newest", "kept in")
 _SHOWN = 500

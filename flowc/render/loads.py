@@ -12,7 +12,7 @@ from flowc.render.failure import error_object, failure
 from flowc.render.json_values import as_json
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.service.report import PipelineReport, RunReport, Status, TargetReport
+from flowc.service.loads.report import PipelineReport, RunReport, Status, TargetReport
 
 _ALWAYS = tuple(counter for counter in Counter if counter is not Counter.BAD)
 _ROLES = {Status.OK: "good", Status.FAILED: "bad", Status.SKIPPED: "dim"}

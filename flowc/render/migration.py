@@ -19,7 +19,7 @@ from flowc.render.migration_remarks import (
 )
 from flowc.render.style import COLUMNS, Style, printable
 from flowc.render.tables import table
-from flowc.service.history import Version
+from flowc.service.access.history import Version
 
 _NARROWEST = 40
 _POSITIONS = 8

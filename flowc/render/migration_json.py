@@ -12,7 +12,7 @@ from flowc.migration import (
     StoredPosition,
     StreamOutput,
 )
-from flowc.service.prechecks import failed
+from flowc.service.changes.prechecks import failed
 
 FORMAT = 1
 """The number of the format. Keys may be added to it; none is removed or changes its meaning."""

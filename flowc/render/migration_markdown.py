@@ -18,7 +18,7 @@ from flowc.render.migration_remarks import (
 )
 from flowc.render.migration_sql import migration_sql
 from flowc.render.style import harmless, printable
-from flowc.service.prechecks import failed
+from flowc.service.changes.prechecks import failed
 
 LONGEST = 60_000
 """Characters; a comment on GitHub holds 65,536."""

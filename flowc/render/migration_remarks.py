@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flowc.migration import Change, MigrationPlan, PipelineChange, Precheck, TableChanges
-from flowc.service.prechecks import failed
+from flowc.service.changes.prechecks import failed
 
 _CARRIERS = ("rebuild_table", "alter_table")
 """What only carries the statements of other changes, which are counted already."""

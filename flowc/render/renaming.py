@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.service.owners import UNNAMED
-from flowc.service.renaming import Renaming
-from flowc.service.taking import Taking
+from flowc.service.access.owners import UNNAMED
+from flowc.service.changes.renaming import Renaming
+from flowc.service.changes.taking import Taking
 
 _WORDS = {
     "migrations": "applied versions", "migration_steps": "recorded statements", "watermarks": "watermarks",

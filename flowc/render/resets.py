@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.service.resets import Move, Standing
+from flowc.service.loads.resets import Move, Standing
 
 _HEADERS = ("load", "target", "cursor", "watermark")
 

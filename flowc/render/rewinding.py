@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.service.moves import Move
-from flowc.service.rewinding import Rewind
+from flowc.service.streams.moves import Move
+from flowc.service.streams.rewinding import Rewind
 
 _KIBI = 1024
 _HEADERS = ("source", "partition", "from", "to", "messages")

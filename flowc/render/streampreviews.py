@@ -8,7 +8,7 @@ from flowc.catalog import Column
 from flowc.render.json_values import as_json
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.service.streampreviews import StreamPreview
+from flowc.service.streams.previews import StreamPreview
 
 
 def stream_preview_text(preview: StreamPreview, rows: int, style: Style) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.service.streams import StreamReport
+from flowc.service.streams.run import StreamReport
 
 _HEADERS = ("stream", "messages", "rows", "bad rows", "epochs", "seconds", "status")
 

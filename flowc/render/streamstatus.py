@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import table
-from flowc.service.streamstatus import StreamStatus
+from flowc.service.streams.status import StreamStatus
 
 _HEADERS = ("stream", "epoch", "lag", "dead letters", "positions in", "state in")
 _PARTITIONS = ("stream", "source", "partition", "next", "end", "lag")

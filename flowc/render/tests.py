@@ -12,8 +12,8 @@ from flowc.render.tables import cell
 from flowc.source import Span
 
 if TYPE_CHECKING:
-    from flowc.service.testing import TestReport
-    from flowc.service.testing_compare import Difference, Missing
+    from flowc.service.testing.compare import Difference, Missing
+    from flowc.service.testing.run import TestReport
 
 
 def outcome_text(report: TestReport, style: Style) -> str:

@@ -8,7 +8,7 @@ from flowc.render.diagnostics import as_object, full
 from flowc.render.failure import error_object, failure
 from flowc.render.json_values import as_json
 from flowc.render.style import Style, printable
-from flowc.service.validation import Validation
+from flowc.service.loads.validation import Validation
 
 
 def validations_text(found: Sequence[Validation], style: Style, *, explain: bool) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowc.catalog import Column
 from flowc.errors import DataError
@@ -35,9 +36,26 @@ from flowc.runtime.jsonparts import (
     json_valid,
 )  # fmt: skip
 from flowc.runtime.jsontext import made_json, made_jsonb
-from flowc.runtime.letters import lower, upper
 from flowc.runtime.postgrestext import joined, output, outputs, to_text
 from flowc.types import DataType, Kind
+
+_SHARP_S = "ß"
+"""Has a capital letter in Arrow, and none in PostgreSQL."""
+
+
+def lower(texts: pa.Array) -> pa.Array:
+    """Texts in small letters as PostgreSQL makes them: each letter becomes one other, whatever stands around it."""
+    return pc.utf8_lower(texts)
+
+
+def upper(texts: pa.Array) -> pa.Array:
+    """Texts in capital letters."""
+    if not pc.any(pc.match_substring(texts, _SHARP_S)).as_py():
+        return pc.utf8_upper(texts)
+    parts = pc.split_pattern(texts, _SHARP_S)
+    capital = pa.ListArray.from_arrays(parts.offsets, pc.utf8_upper(parts.values), mask=parts.is_null())
+    return pc.binary_join(capital, _SHARP_S)
+
 
 CODE = "invalid-json"
 

@@ -21,7 +21,8 @@ from flowc.render import diagnostics
 from flowc.runtime.aside import Aside
 from flowc.runtime.connectors import duckdb_catalog, sqlite_catalog
 from flowc.runtime.streams import compute
-from flowc.service import testing, testing_compare
+from flowc.service.testing import compare as testing_compare
+from flowc.service.testing import run as testing
 from tests.fuzz.mutant import SECRET
 
 

@@ -11,7 +11,7 @@ from flowc.catalog import TableName
 from flowc.cli.opened import open_project
 from flowc.errors import TransientError, UsageError
 from flowc.runtime.connector import TableStore
-from flowc.service.resets import make_moves, plan_moves
+from flowc.service.loads.resets import make_moves, plan_moves
 from tests.commands import Folder, Inside
 
 KINDS = ("sqlite", "duckdb", "postgres", "mysql")

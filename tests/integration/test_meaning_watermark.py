@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowc.service import loads
+from flowc.service.loads import run as loads
 from tests.stores import counts
 
 SPEC = """

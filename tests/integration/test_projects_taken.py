@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from flowc.service.owners import Owners
+from flowc.service.access.owners import Owners
 from tests.commands import Inside
 from tests.integration.test_projects import Make, done, made, refused
 from tests.older import make_older, own

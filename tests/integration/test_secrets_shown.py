@@ -18,10 +18,10 @@ import pytest
 
 from flowc.errors import EngineError
 from flowc.masking import MASK, _tells
+from flowc.service.access.secrets import Resolver
 from flowc.service.daemon.channel import Channel, Wire
 from flowc.service.daemon.job import Job
 from flowc.service.daemon.stats import Counts, Event, Failure, Line, Report
-from flowc.service.secrets import Resolver
 from tests.commands import Done, Folder, Inside
 from tests.daemons import daemon
 

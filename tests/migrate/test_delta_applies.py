@@ -135,7 +135,7 @@ def test_a_column_that_comes_meanwhile_is_not_lost(lake: Lake, project: Inside, 
         lakes.write(lake.path("t"), rows, schema_mode="merge")
 
     meanwhile(monkeypatch, act)
-    monkeypatch.setattr("flowc.service.applying._BACKOFF", 0.01)
+    monkeypatch.setattr("flowc.service.changes.applying._BACKOFF", 0.01)
     done = project.flowc("apply", *ALLOWED)
     assert "error[write-conflict]" in done.err
     again = project.flowc("apply", *ALLOWED)
@@ -265,7 +265,7 @@ def test_a_second_apply_is_refused_while_the_first_one_works(
 def test_the_lease_is_renewed_while_a_table_is_written_anew(
     lake: Lake, project: Inside, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("flowc.service.locks.LEASE", 0.6)
+    monkeypatch.setattr("flowc.service.access.locks.LEASE", 0.6)
     specs(project, {"t": AFTER})
     leases = []
 

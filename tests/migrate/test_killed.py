@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowc.service import locks
+from flowc.service.access import locks
 from tests.commands import Inside
 from tests.migrate.killing import killed
 from tests.migrate.looking import declared, look, values

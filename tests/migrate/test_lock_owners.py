@@ -19,7 +19,7 @@ import pytest
 from flowc.errors import UsageError
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
-from flowc.service import locks
+from flowc.service.access import locks
 from tests.commands import Done, Folder, Inside
 from tests.migrate.projects import specs
 from tests.migrate.test_locks import _hold, _locks
@@ -299,7 +299,7 @@ def test_an_apply_that_lost_the_shared_lock_claims_no_table(
     store: Store, project: Inside, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(
-        "flowc.service.migrating.refuse_owned",
+        "flowc.service.changes.migrating.refuse_owned",
         lambda *_: store.run(f"UPDATE {_locks(store)} SET owner = 'elsewhere:1:1' WHERE name = 'apply'"),
     )
     versions = f"SELECT count(*) FROM {_locks(store).replace('locks', 'migrations')}"

@@ -20,7 +20,7 @@ import pytest
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.connectors import open_database
 from flowc.runtime.connectors.sqlite import SQLite
-from flowc.service import locks
+from flowc.service.access import locks
 from tests.commands import Done, Folder, Inside
 from tests.migrate.projects import specs
 from tests.stores import SERVERS, Store

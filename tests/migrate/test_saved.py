@@ -10,7 +10,7 @@ import subprocess
 import pytest
 import yaml
 
-from flowc.service import applying
+from flowc.service.changes import applying
 from tests.commands import Folder, Inside
 from tests.migrate.looking import look
 from tests.migrate.projects import specs

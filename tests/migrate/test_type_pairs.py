@@ -20,7 +20,7 @@ from flowc.migration import Change, Managed, Risk, TableChanges, WantedTable
 from flowc.runtime.arrow import arrow_type
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
-from flowc.service.prechecks import judged
+from flowc.service.changes.prechecks import judged
 from flowc.types import BIGINT, DataType, Kind
 from tests.migrate.typepairs import TYPES, edges, same
 from tests.stores import KINDS, address

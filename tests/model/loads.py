@@ -17,7 +17,7 @@ from flowc.compiler.quote import table
 from flowc.errors import DataError
 from flowc.plan import Counter, LoadPlan
 from flowc.runtime.load import describe, run_load
-from flowc.service.watermarks import stored_watermark
+from flowc.service.loads.watermarks import stored_watermark
 from tests.model import histories as h
 from tests.model.engines import HERE, OWN, Engine
 from tests.model.model import Refused

@@ -18,7 +18,7 @@ from flowc.runtime.codecs.json import JsonDecoder
 from flowc.runtime.streams.compute import Compute, Decoding, Origin, fail
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.loop import Polled
-from flowc.service.streams import planned
+from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan
 from tests.unit.project import write
 

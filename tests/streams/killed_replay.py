@@ -9,8 +9,8 @@ from pathlib import Path
 
 from flowc.cli.opened import open_project
 from flowc.compiler.streamplan.letters import Chosen
-from flowc.service.deadletterreplay import replay
-from flowc.service.deadletters import dead_letters
+from flowc.service.streams.deadletters import dead_letters
+from flowc.service.streams.letterreplay import replay
 
 
 def main(point: str) -> None:

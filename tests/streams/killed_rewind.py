@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from flowc.cli.opened import open_project
-from flowc.service.rewinding import prepare_rewind
+from flowc.service.streams.rewinding import prepare_rewind
 
 
 def main(point: str) -> None:

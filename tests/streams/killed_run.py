@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from flowc.cli.opened import open_project
-from flowc.service.streams import run_stream
+from flowc.service.streams.run import run_stream
 
 
 def main(stream: str, point: str, after: int) -> None:

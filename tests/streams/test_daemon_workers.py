@@ -20,6 +20,7 @@ from typing import Any, cast
 import pytest
 
 from flowc.runtime.threads import thread
+from flowc.service.access.secrets import Resolver
 from flowc.service.daemon.channel import Channel, Wire
 from flowc.service.daemon.host import SPEAKER, Forward
 from flowc.service.daemon.job import FINAL, Job
@@ -27,7 +28,6 @@ from flowc.service.daemon.restart import RestartPolicy
 from flowc.service.daemon.stats import Counts, Event, Failure, Line, Report
 from flowc.service.daemon.worker import Worker
 from flowc.service.daemon.workerstate import WorkerState
-from flowc.service.secrets import Resolver
 from tests.commands import Folder
 from tests.daemons import daemon
 from tests.streams.test_daemon_shared import WAITS, counted, project, ready, send, stream

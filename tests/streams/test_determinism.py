@@ -29,7 +29,7 @@ from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.service.streams import planned
+from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan, TableTarget
 from tests.streams.epochs import Cut
 from tests.unit.project import write

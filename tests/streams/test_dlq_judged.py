@@ -10,7 +10,7 @@ import pytest
 
 from flowc.cli.opened import open_project
 from flowc.runtime.connectors import open_database
-from flowc.service.streams import run_stream
+from flowc.service.streams.run import run_stream
 from tests.commands import Done, Folder
 from tests.streams.test_dlq import Place, counted, fill, run
 from tests.streams.test_dlq_dedupe import PLACES, check_beside, check_killed_replay, made

@@ -13,9 +13,9 @@ from flowc.cli.opened import open_project
 from flowc.errors import UsageError
 from flowc.render.rewinding import moved_text, rewind_text
 from flowc.render.style import Style
-from flowc.service import rewinding as service
-from flowc.service.rewinding import Rewind, prepare_rewind
-from flowc.service.streams import Pause, no_pause, run_stream
+from flowc.service.streams import rewinding as service
+from flowc.service.streams.rewinding import Rewind, prepare_rewind
+from flowc.service.streams.run import Pause, no_pause, run_stream
 from tests.commands import Folder
 from tests.streams.epochs import Cut, CutAt
 from tests.streams.test_dlq import Place

@@ -14,7 +14,7 @@ import pytest
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.kafka import KafkaWriter
-from flowc.service import rewinding as service
+from flowc.service.streams import rewinding as service
 from flowc.stream import TopicTarget
 from tests.commands import Inside
 from tests.daemons import daemon

@@ -474,7 +474,7 @@ INTERNAL = {
     "runtime.postgrestext": "digits of a float",
     "runtime.streams.operators.firsts": "which of two ways is taken",
     "service.checking.duckdb": "which of two ways is taken",
-    "service.locks": "a wait of days is one without an end",
+    "service.access.locks": "a wait of days is one without an end",
 }
 """Constants that look like limits and that nobody meets, by the start of their modules."""
 CONSTANT = re.compile(r"^_?(?:[A-Z]+_)*(?:MAX|MOST|LONGEST|DEEPEST|LARGEST)(?:_[A-Z]+)*$")

@@ -10,7 +10,7 @@ import pytest
 from flowc.compiler.ir import Ir, Source, Sql
 from flowc.compiler.lowering.lower import lower, lower_pipeline
 from flowc.diagnostics import Reporter
-from flowc.service.blame import blame
+from flowc.service.loads.blame import blame
 from tests.unit.project import Found, check, found
 
 HEAD = """

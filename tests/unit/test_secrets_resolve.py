@@ -7,17 +7,22 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import ClassVar
+from urllib.error import URLError
+from urllib.request import Request
 
 import pytest
 
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.masking import mask_address, mask_addresses, redact
 from flowc.render import full
-from flowc.service.options import open_options, shown_options
-from flowc.service.secrets import Resolver
+from flowc.service.access.options import open_options, shown_options
+from flowc.service.access.secrets import Resolver
+from flowc.service.access.vaults import _Encrypted
 from tests.unit.project import load
 
 
@@ -30,6 +35,11 @@ class Vault(BaseHTTPRequestHandler):
     }
 
     def do_GET(self) -> None:
+        if self.path.startswith("/v1/standby"):
+            self.send_response(307)
+            self.send_header("Location", self.path.replace("standby", "old"))
+            self.end_headers()
+            return
         body = self.secrets.get(self.path)
         good = self.headers["X-Vault-Token"] == "t0ken"
         self.send_response(500 if self.path.endswith("broken") else 403 if not good else 200 if body else 404)
@@ -67,6 +77,16 @@ def test_vault_version_2(tmp_path: Path, vault: dict[str, str], reference: str) 
 def test_vault_version_1(tmp_path: Path, vault: dict[str, str]) -> None:
     resolver = Resolver(vault, tmp_path)
     assert resolver.resolve("${vault:old/shop#url} ${vault:old/shop#data}") == "from-v1 a key called data"
+
+
+def test_a_standby_of_vault_sends_on(tmp_path: Path, vault: dict[str, str]) -> None:
+    assert Resolver(vault, tmp_path).resolve("${vault:standby/shop#url}") == "from-v1"
+
+
+def test_the_token_of_vault_never_leaves_tls() -> None:
+    request = Request("https://vault:8200/v1/kv", headers={"X-Vault-Token": "t0ken"})
+    with pytest.raises(URLError, match="without TLS"):
+        _Encrypted().redirect_request(request, BytesIO(), 307, "", Message(), "HTTP://vault:8200/v1/kv")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from flowc.errors import DataError, EngineError, FlowcError, TransientError
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.connectors import constraints
 from flowc.runtime.connectors import duckdb_catalog as catalog
-from flowc.runtime.connectors.duckdb_rehearsal import rehearse
 from flowc.runtime.connectors.duckdb_values import (
     Counted,
     as_read,
@@ -255,3 +254,35 @@ def _failure(error: duckdb.Error) -> FlowcError:
     found = _EXCERPT.search(words)
     details = tuple(found[0].strip().splitlines()) if found else ()
     return EngineError(_EXCERPT.sub("", words).strip(), code="query-refused", details=details)
+
+
+_COPY = "flowc_rehearsal"
+
+
+def rehearse(connection: Any, statements: Sequence[str]) -> dict[int, str]:
+    """Tries statements on an empty copy of the database in memory: by their places, those that it refuses, and why.
+
+    Nothing where the database cannot be copied.
+    """
+    try:
+        with closing(connection.cursor()) as beside:
+            return _rehearsed(beside, statements)
+    except duckdb.Error:
+        return {}
+    finally:
+        with suppress(duckdb.Error):
+            connection.execute(f"DETACH DATABASE IF EXISTS {_COPY}")
+
+
+def _rehearsed(beside: Any, statements: Sequence[str]) -> dict[int, str]:
+    here = beside.execute("SELECT current_database()").fetchone()[0]
+    beside.execute(f"ATTACH ':memory:' AS {_COPY}")
+    beside.execute(f"COPY FROM DATABASE {quoted(here)} TO {_COPY} (SCHEMA)")
+    beside.execute(f"USE {_COPY}")
+    refused = {}
+    for place, statement in enumerate(statements):
+        try:
+            beside.execute(statement)
+        except duckdb.Error as error:
+            refused[place] = str(error).splitlines()[0]
+    return refused

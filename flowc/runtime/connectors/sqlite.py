@@ -7,7 +7,8 @@ read, and the types of expressions, which declare none, are found by looking at 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +19,6 @@ from flowc.runtime.arrow import TYPE, arrow_field
 from flowc.runtime.connectors import constraints, sqlite_failures
 from flowc.runtime.connectors import sqlite_catalog as catalog
 from flowc.runtime.connectors.sqlite_functions import register
-from flowc.runtime.connectors.sqlite_rehearsal import rehearse
 from flowc.runtime.connectors.sqlite_values import load, read_type, store
 from flowc.runtime.names import listed, qualified, quoted, without_end
 from flowc.runtime.options import database_path, demand_file
@@ -250,3 +250,35 @@ def _failure(error: Exception) -> FlowcError:
     if isinstance(error, sqlite3.DataError | OverflowError) or "decode to UTF-8" in words:
         return DataError(words, code="value-refused")
     return EngineError(words, code="query-refused")
+
+
+_MADE = """
+SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid
+"""
+
+
+def rehearse(ask: Callable[[str], Sequence[Any]], statements: Sequence[str]) -> dict[int, str]:
+    """Tries statements on an empty copy of the database in memory: by their places, those that it refuses, and why.
+
+    Nothing where the database cannot be copied.
+    """
+    made = [row[0] for row in ask(_MADE)]
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        register(copy)
+        try:
+            for statement in made:
+                copy.execute(statement)
+        except sqlite3.Error:
+            return {}
+        return _refused(copy, statements)
+
+
+def _refused(copy: sqlite3.Connection, statements: Sequence[str]) -> dict[int, str]:
+    refused = {}
+    for place, statement in enumerate(statements):
+        try:
+            copy.execute(statement)
+        except sqlite3.Error as error:
+            refused[place] = str(error)
+    return refused

@@ -10,9 +10,9 @@ from typing import BinaryIO
 import msgspec
 
 from flowc.errors import FlowcError
+from flowc.service.access.secrets import Resolver
 from flowc.service.daemon.job import Job
 from flowc.service.daemon.stats import Event, Failure, InHand, Line, Report
-from flowc.service.secrets import Resolver
 
 Fields = Mapping[str, str | int | float | None]
 

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from flowc.runtime.interrupts import end_at_the_second
 from flowc.runtime.lean import without_pandas
+from flowc.service.access.secrets import Resolver
 from flowc.service.daemon.channel import Channel, Wire
 from flowc.service.daemon.job import Job
 from flowc.service.daemon.spill import spilling
 from flowc.service.daemon.worker import Worker
-from flowc.service.secrets import Resolver
 
 _PATIENCE = 10.0
 """Seconds that workers may take to stop."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from flowc.compiler.ir import Ir, Stream
 from flowc.errors import FlowcError
-from flowc.service.sessions import Sessions
+from flowc.service.access.sessions import Sessions
 
 _KIND = "duckdb"
 

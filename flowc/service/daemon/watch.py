@@ -16,7 +16,7 @@ from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.targets.contract import Held, Judge, Measuring, Publishing, Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.daemon.stats import Report
-from flowc.service.streams import StreamReport, no_pause
+from flowc.service.streams.run import StreamReport, no_pause
 
 _EVERY = 0.5
 _PATIENCE = 2.0

@@ -12,14 +12,14 @@ from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.service.access.scope import scope_of
+from flowc.service.access.sessions import Sessions
 from flowc.service.daemon.careful import Careful
 from flowc.service.daemon.channel import Channel
 from flowc.service.daemon.job import FINAL, Job
 from flowc.service.daemon.restart import Backoff
 from flowc.service.daemon.watch import Watch
-from flowc.service.scope import scope_of
-from flowc.service.sessions import Sessions
-from flowc.service.streams import Pause, StreamReport, assembled, no_pause, plan_of, require_own
+from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of, require_own
 from flowc.stream import StreamPlan, TableTarget
 
 _EVERY = 1.0

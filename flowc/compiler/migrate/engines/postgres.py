@@ -14,13 +14,12 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from flowc.catalog import Column, Index, Table, counts
+from flowc.catalog import Column, Index, Leftover, Table, counts
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.migrate import alteration as kinds
 from flowc.compiler.migrate import statements
 from flowc.compiler.migrate.alteration import Alteration, Situation
 from flowc.compiler.migrate.compare import key_index
-from flowc.compiler.migrate.engines.postgres_leftovers import drop_leftovers
 from flowc.compiler.migrate.engines.postgres_refusals import has_heirs, keeps, refuses
 from flowc.compiler.migrate.engines.postgres_require import require
 from flowc.compiler.migrate.engines.postgres_shadow import borne, is_large, shadow, wants_shadow
@@ -313,3 +312,26 @@ POSTGRES = Engine(
         "SET row_security = off",
     ),
 )
+
+
+_ACTS = {
+    "trigger": Act.DROP_TRIGGER,
+    "function": Act.DROP_FUNCTION,
+    "constraint": Act.DROP_CONSTRAINT,
+    "column": Act.DROP_COLUMN,
+}
+"""By kind of what is left, in the order in which it goes: each may hang on the ones after it."""
+
+
+def drop_leftovers(situation: Situation) -> tuple[Statement, ...]:
+    """Drops what an apply that did not end has left in a table, whatever the specs say by now."""
+    left = sorted(situation.live.leftovers, key=lambda entry: list(_ACTS).index(entry.kind))
+    return tuple(statement(_ACTS[e.kind], _sql(e, situation), f"drop {e.name}", situation.dialect) for e in left)
+
+
+def _sql(entry: Leftover, situation: Situation) -> str:
+    if entry.kind == "function":
+        return f"DROP FUNCTION {entry.name}"
+    if entry.kind == "trigger":
+        return f"DROP TRIGGER {ident(entry.name)} ON {table(situation.live.name)}"
+    return alter(situation, f"DROP {entry.kind.upper()} {ident(entry.name)}")

@@ -1,0 +1,165 @@
+"""The open databases of one run: one session for each place, however many connections name it.
+
+A load writes through the place's session. What it streams out of a database comes through a second session of it, so
+that a stream of rows never waits for the statement that consumes it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flowc.compiler.front.spec import ConnectionSpec
+from flowc.errors import FlowcError, UsageError
+from flowc.plan import FunctionPlan
+from flowc.runtime.connector import Database, TableStore
+from flowc.runtime.connectors import CONNECTORS, open_database
+from flowc.runtime.connectors.files import Files
+from flowc.runtime.functions import Function, load_functions
+from flowc.runtime.private import make_private
+from flowc.service.access.locks import limit_waits
+from flowc.service.access.options import OpenOptions, open_options
+from flowc.service.access.scope import Scope
+from flowc.service.access.secrets import Resolver
+
+CONTROL = "sqlite"
+"""The kind of the database in which a lake's history is."""
+_MEMORY = ":memory:"
+Place = tuple[object, ...]
+
+
+@dataclass
+class Sessions:
+    """Opens databases, and resolves their secrets, when they are first asked for."""
+
+    connections: Mapping[str, ConnectionSpec]
+    resolver: Resolver
+    scope: Scope = field(default_factory=Scope)
+    lock_wait: float | None = None
+    """How many seconds statements wait for others; None as servers say, which is for ever."""
+    _options: dict[str, OpenOptions] = field(default_factory=dict, repr=False)
+    silent: dict[str, FlowcError] = field(default_factory=dict, repr=False)
+    """Why connections gave no answer to one that only looks, which does not ask them twice."""
+    _open: dict[tuple[Place, str], Database] = field(default_factory=dict, repr=False)
+
+    def options(self, connection: str) -> OpenOptions:
+        """The kind and options of a connection, with secrets in clear."""
+        if connection not in self._options:
+            self._options[connection] = open_options(self.connections[connection], self.resolver)
+        return self._options[connection]
+
+    def is_there(self, connection: str) -> bool:
+        """Whether there is something to look at: opening a file that is missing would make it."""
+        path = self.options(connection).values.get("path")
+        return not isinstance(path, str) or path == _MEMORY or Path(path).exists()
+
+    def target(self, connection: str) -> Database:
+        """The session that writes."""
+        return self._session(connection, "write")
+
+    def source(self, connection: str) -> Database | Files:
+        """What a load reads from: a session that writes nothing, or a folder of files."""
+        options = self.options(connection)
+        if options.kind == "files":
+            return Files(options.values)
+        # A database in memory is seen by its own session only.
+        return self._session(connection, "write" if self.in_memory(connection) else "read")
+
+    def in_memory(self, connection: str) -> bool:
+        """Whether a connection is of a database that its own session alone sees."""
+        return self.place(connection)[1] == _MEMORY
+
+    def functions(self, plans: Sequence[FunctionPlan]) -> tuple[Function, ...]:
+        """Functions of the project, imported. Raises UsageError where one is not there."""
+        return load_functions(plans, self.resolver.root)
+
+    def control(self, connection: str, *, make: bool = False) -> tuple[Database, str]:
+        """Where the history and the locks of applied plans are, and its kind: the database itself, or a file of a lake.
+
+        Without `make`, a file that is not there stands for an empty one.
+        """
+        target = self.target(connection)
+        if not isinstance(target, TableStore):
+            return target, target.kind
+        file = target.control_file
+        if make:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            make_private(str(file))
+        path = str(file) if make or file.exists() else _MEMORY
+        key = (CONTROL, path), "write"
+        if key not in self._open:
+            self._open[key] = open_database(CONTROL, {"path": path})
+        return self._open[key], CONTROL
+
+    def same(self, left: str, right: str) -> bool:
+        """Whether two connections name one database."""
+        return left == right or self.place(left) == self.place(right)
+
+    def place(self, connection: str) -> Place:
+        """What tells databases apart: the file, or the server, user and database."""
+        options = self.options(connection)
+        path = options.values.get("path", options.values.get("uri"))
+        if path == _MEMORY:
+            return options.kind, _MEMORY, connection
+        if isinstance(path, str) and "path" in options.values:
+            # Two names of one file are one place: a session that reads it would wait for the one that writes it.
+            path = os.path.realpath(path)
+        if path is not None:
+            return options.kind, path
+        parts = urlsplit(str(options.values.get("url", "")))
+        user, _, host = parts.netloc.rpartition("@")
+        return options.kind, host.lower(), user.partition(":")[0], parts.path, parts.query
+
+    def leads(self, connection: str) -> Place:
+        """The place of a connection; one whose secrets are not there leads nowhere else."""
+        try:
+            return self.place(connection)
+        except FlowcError:
+            return (connection,)
+
+    def redacted(self, error: FlowcError) -> FlowcError:
+        """The error, with every secret that was resolved masked in its words."""
+        redact = self.resolver.redact
+        error.message = redact(error.message)
+        error.args = (error.message,)
+        error.help = redact(error.help) if error.help else None
+        error.details = tuple(redact(detail) for detail in error.details)
+        return error
+
+    def renew(self, connection: str) -> None:
+        """Ends the session that writes, with all that statements have set in it; the next one asked for is new."""
+        key = self.place(connection), "write"
+        if key in self._open and _MEMORY not in key[0]:
+            self._open.pop(key).close()
+
+    def close(self) -> None:
+        """Closes all of them; what was not committed is rolled back."""
+        for database in self._open.values():
+            database.close()
+        self._open.clear()
+
+    def _session(self, connection: str, role: str) -> Database:
+        key = self.place(connection), role
+        if key not in self._open:
+            options = self.options(connection)
+            database = open_database(options.kind, options.values)
+            limit_waits(database, self.lock_wait)
+            self._open[key] = database
+        return self._open[key]
+
+
+def runnable(kind: str) -> bool:
+    """Whether this version can open a connection of that kind."""
+    return kind == "files" or kind in CONNECTORS
+
+
+def not_runnable(pipeline: str, what: str) -> UsageError:
+    """The refusal to run what a later version brings."""
+    message = f"`{pipeline}` cannot run yet: {what}"
+    known = ", ".join(f"`{kind}`" for kind in sorted(CONNECTORS))
+    return UsageError(
+        message, code="not-runnable-yet", help=f"this version loads from `files` and {known} into {known}"
+    )

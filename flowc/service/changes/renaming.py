@@ -1,0 +1,273 @@
+"""Gives all that is kept of a project to its new name: in each database in one transaction, then where tables are not.
+
+What was given already is not looked for again, so a rename that was interrupted is run once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.ir import Ir, Stream, Target
+from flowc.compiler.loads.watermark import renew_watermarks
+from flowc.compiler.migrate.engines import ENGINES
+from flowc.compiler.migrate.history import renew_history
+from flowc.compiler.streamplan.letters import rename_letters
+from flowc.compiler.streamplan.positions import renew_positions
+from flowc.compiler.streamplan.state import EMBEDDED, renew_state
+from flowc.compiler.tables.letters import letters_place
+from flowc.compiler.tables.state import KEPT, count_project, move_project, own_tables
+from flowc.errors import EngineError, FlowcError, UsageError
+from flowc.plan import PROJECT, Renewal, kept_name
+from flowc.runtime.connector import Database, TableStore
+from flowc.runtime.connectors import open_database
+from flowc.runtime.renewal import renewed
+from flowc.runtime.streams.targets.contract import Writer
+from flowc.service.access.locks import Patience, apply_lock, shared_lock
+from flowc.service.access.sessions import Place, Sessions
+from flowc.service.streams.run import no_pause, planned
+from flowc.service.streams.state import FILE, FOLDER
+from flowc.service.streams.targets import looking, writers_of
+from flowc.stream import TableTarget
+
+_LOCK = 10.0
+"""Seconds to wait for an apply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a project in one place: rows by the tables of flowc's own that hold them."""
+
+    where: str
+    database: Database
+    kind: str
+    rows: dict[str, int]
+    letters: tuple[str, ...] = ()
+    """Statements that rename the streams in tables of dead letters there."""
+
+
+@dataclass
+class Renaming:
+    """A project that has one name in its databases and another in its specs."""
+
+    checked: CheckedSpec
+    ir: Ir
+    sessions: Sessions
+    old: str
+    new: str
+    found: tuple[Kept, ...] = ()
+    outputs: tuple[tuple[str, str], ...] = ()
+    """Where else something is held: the place, and the stream or pipeline."""
+    _opened: list[Database] = field(default_factory=list, init=False)
+
+    @property
+    def streams(self) -> Sequence[Stream]:
+        """The streams that move."""
+        return self.ir.streams
+
+    def look(self) -> None:
+        """Finds what there is.
+
+        Raises UsageError where nothing is kept under the old name, and where the new one has something of its own.
+        """
+        if self.new != self.checked.project.name:
+            message = f"the specs here are of project `{self.checked.project.name}`, not of `{self.new}`"
+            raise UsageError(message, code="unknown-project", help=f"write `project: {self.new}` in one of them first")
+        every = self._look()
+        if not self.found and not self.outputs:
+            raise _unknown(self.old, every)
+        self._require_apart("they are two projects; give this one another name")
+
+    def make(self) -> None:
+        """Moves it, and what folders, topics and lakes hold of streams and loads.
+
+        Raises UsageError while an apply of either name is at work.
+        """
+        for stream in self.streams:
+            for _, writer in self._writers(stream.name):
+                with closing(writer):
+                    if _holds(writer):
+                        writer.open()  # takes over what is held under the old name
+        for target in _lakes(self.ir):
+            if marks := self._marks(target):
+                now = [{**row, PROJECT: self.new} for row in marks]
+                self._lake(target).set_watermarks(target.name, now, marks)
+        for kept in self.found:
+            self._move(kept)
+
+    def close(self) -> None:
+        """Ends the sessions."""
+        for kept in self._opened:
+            kept.close()
+        self.sessions.close()
+
+    def _look(self) -> list[Kept]:
+        """Finds what there is; gives all places that were looked at."""
+        every = [*self._databases(), *self._embedded()]
+        self.found = tuple(kept for kept in every if kept.rows)
+        self.outputs = tuple(self._outputs())
+        return every
+
+    def _require_apart(self, help: str) -> None:
+        for kept in self.found:
+            taken = self._rows(kept.database, kept.kind, self.new)
+            if set(taken) & set(kept.rows):
+                message = f"{kept.where}: something is kept of project `{self.new}` already, beside `{self.old}`"
+                raise UsageError(message, code="project-exists", help=help)
+
+    def _where(self, name: str, database: Database, kind: str) -> str:
+        """Which rows of one of flowc's own tables move, among those of the project."""
+        return ""
+
+    def _hold(self, kept: Kept) -> None:
+        """Keeps out, until the transaction of a place ends, what must not meet it half done."""
+
+    def _more(self, kept: Kept) -> Iterable[str]:
+        """What else is done in the transaction of a place."""
+        return ()
+
+    def _databases(self) -> Iterator[Kept]:
+        places: dict[Place, str] = {}
+        for name, spec in self.checked.project.connections.items():
+            if spec.kind.value in ENGINES and self.sessions.is_there(name):
+                places.setdefault(self.sessions.place(name), name)
+        for name in places.values():
+            database, kind = self.sessions.control(name)
+            database.open()
+            yield Kept(name, database, kind, self._rows(database, kind, self.old), tuple(self._letters(name)))
+
+    def _embedded(self) -> Iterator[Kept]:
+        file = self.sessions.resolver.root / FOLDER / FILE
+        if file.exists():
+            database = open_database(EMBEDDED, {"path": str(file)})
+            self._opened.append(database)
+            database.open()
+            yield Kept(f"{FOLDER}/{FILE}", database, EMBEDDED, self._rows(database, EMBEDDED, self.old))
+
+    def _rows(self, database: Database, kind: str, project: str) -> dict[str, int]:
+        """How many rows of a project that move each of flowc's own tables holds, where it holds any."""
+        there, dialect = _present(database, kind), DIALECTS[kind]
+        names = dict(zip(KEPT, own_tables(dialect), strict=False))
+        old = {name for name in there if (found := database.table(names[name])) and found.column("project") is None}
+        counted = {}
+        for name in there:
+            if name in old and project:
+                continue
+            where = self._where(name, database, kind)
+            query = count_project(name, None if name in old else project, dialect, where)
+            counted[name] = int(database.query(query).column(0)[0].as_py())
+        return {name: count for name, count in counted.items() if count}
+
+    def _letters(self, connection: str) -> Iterator[str]:
+        for stream in self.streams:
+            place = letters_place(stream)
+            if not isinstance(place, Target) or not self.sessions.same(place.connection, connection):
+                continue
+            dialect = DIALECTS[place.kind]
+            if not dialect.attached and self.sessions.target(connection).table(place.name) is not None:
+                was, now = (kept_name(project, stream.name) for project in (self.old, self.new))
+                yield rename_letters(was, now, place.name, dialect)
+
+    def _move(self, kept: Kept) -> None:
+        database, dialect = kept.database, DIALECTS[kept.kind]
+        patience = Patience(_LOCK)
+        with ExitStack() as locks:
+            held = [apply_lock(database, kept.kind, patience, None, project) for project in (self.old, self.new)]
+            proofs = [locks.enter_context(lock) for lock in (*held, shared_lock(database, kept.kind, patience))]
+            renewed(database, _renewals(kept.kind))
+            more = tuple(self._more(kept))
+            moves = [
+                move_project(name, self.old, self.new, dialect, self._where(name, database, kept.kind))
+                for name in kept.rows
+            ]
+            database.begin()
+            try:
+                for prove in proofs:
+                    prove()
+                self._hold(kept)
+                for statement in (*moves, *kept.letters, *more):
+                    database.execute(statement)
+                database.commit()
+            except FlowcError:
+                database.rollback()
+                raise
+
+    def _outputs(self) -> Iterator[tuple[str, str]]:
+        """The places that are no tables of a database and hold how far a stream or a load is, with its name."""
+        for stream in self.streams:
+            for name, writer in self._writers(stream.name):
+                with closing(writer):
+                    if _holds(writer):
+                        yield name, stream.name
+        for target in _lakes(self.ir):
+            names = dict.fromkeys(str(row["pipeline_name"]) for row in self._marks(target))
+            yield from ((f"{target.connection}.{target.name}", name) for name in names)
+
+    def _marks(self, target: Target) -> list[dict[str, Any]]:
+        """The watermarks of the project that lie with a table."""
+        return [row for row in self._lake(target).watermarks(target.name).to_pylist() if row[PROJECT] == self.old]
+
+    def _lake(self, target: Target) -> TableStore:
+        store = self.sessions.target(target.connection)
+        assert isinstance(store, TableStore)
+        return store
+
+    def _writers(self, stream: str) -> list[tuple[str, Writer]]:
+        """The writers of what a stream writes that is no table of a database, which know its old name."""
+        lowered = next(each for each in self.ir.streams if each.name == stream)
+        try:
+            plan = planned(self.checked.project.streams[stream], lowered, looking(self.sessions))
+        except UsageError:  # one that cannot run has written nothing
+            return []
+        targets = (*plan.targets, *(() if plan.letters is None else (plan.letters,)))
+        others = tuple(t for t in targets if not isinstance(t, TableTarget) or t.kind == "delta")
+        plan = replace(plan, targets=others, letters=None, former=kept_name(self.old, stream))
+        return list(zip((t.name for t in others), writers_of(plan, self.sessions, no_pause), strict=True))
+
+
+def _holds(writer: Writer) -> bool:
+    """Whether something is held under the old name or the new one."""
+    try:
+        held = writer.look()
+    except EngineError:  # no topic, no folder
+        return False
+    return bool(held.epoch or held.positions)
+
+
+def _unknown(old: str, places: Iterable[Kept]) -> UsageError:
+    known = sorted({name for kept in places for name in _projects(kept.database, kept.kind) if name})
+    told = f"there are {', '.join(f'`{name}`' for name in known)}" if known else "nothing of any project is kept there"
+    words = f"project `{old}`" if old else "a project without a name"
+    return UsageError(f"nothing is kept of {words} in the databases of the specs", code="unknown-project", help=told)
+
+
+def _present(database: Database, kind: str) -> Sequence[str]:
+    names = dict(zip(KEPT, own_tables(DIALECTS[kind]), strict=False))
+    there = database.tables(tuple(names[name] for name in KEPT))
+    return [name for name in KEPT if names[name] in there]
+
+
+def _projects(database: Database, kind: str) -> Iterator[str]:
+    dialect = DIALECTS[kind]
+    names = dict(zip(KEPT, own_tables(dialect), strict=False))
+    for name in _present(database, kind):
+        found = database.table(names[name])
+        if found is not None and found.column("project") is not None:
+            rows = database.query(count_project(name, None, dialect, each=True)).to_pylist()
+            yield from (str(row["project"]) for row in rows)
+
+
+def _renewals(kind: str) -> tuple[Renewal, ...]:
+    dialect = DIALECTS[kind]
+    return (*renew_history(dialect), renew_watermarks(dialect), renew_positions(dialect), *renew_state(dialect))
+
+
+def _lakes(ir: Ir) -> Iterator[Target]:
+    for pipeline in ir.pipelines:
+        for apply in pipeline.applies:
+            if apply.incremental is not None and DIALECTS[apply.target.kind].attached:
+                yield apply.target

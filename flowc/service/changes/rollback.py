@@ -1,0 +1,74 @@
+"""The plan back to an earlier applied version of a database: forward, by the same rules and the same gates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Ir
+from flowc.compiler.lineage import graph
+from flowc.errors import UsageError
+from flowc.migration import MigrationPlan, Snapshot, WantedTable
+from flowc.service.access.history import History, read_snapshot
+from flowc.service.access.livedatabase import history_of
+from flowc.service.access.sessions import Sessions
+from flowc.service.changes.plans import Wanted, plan_database, wanted_of
+
+_VERSION = re.compile("[0-9]{1,18}")
+
+
+def plan_rollback(ir: Ir, sessions: Sessions, connection: str, version: int) -> MigrationPlan:
+    """The plan that makes one database's tables what they were after `version`."""
+    wanted = rollback_wanted(sessions, connection, sessions.options(connection).kind, version)
+    found = plan_database(wanted, sessions, graph(ir, columns=True), frozenset())
+    return MigrationPlan((found,), project=sessions.scope.project)
+
+
+def rollback_target(checked: CheckedSpec, ir: Ir, sessions: Sessions, text: str) -> tuple[str, int]:
+    """The database and the version that `CONNECTION:VERSION`, or `VERSION` alone, names.
+
+    Raises UsageError for text that names none, and for a number alone where there are several databases.
+    """
+    named, _, number = text.rpartition(":")
+    if not _VERSION.fullmatch(number) or (named and named not in checked.project.connections):
+        message = f"`{text}` is not a version"
+        raise UsageError(message, code="unknown-version", help="write VERSION or CONNECTION:VERSION")
+    known = [wanted.connection for wanted in wanted_of(checked, ir, sessions) if wanted.tables]
+    if not named and len(known) != 1:
+        choices = " or ".join(f"`{name}:{number}`" for name in known) or "write CONNECTION:VERSION"
+        message = "the project has tables in several databases, and each has versions of its own"
+        raise UsageError(message, code="unknown-version", help=choices)
+    return named or known[0], int(number)
+
+
+def rollback_wanted(sessions: Sessions, connection: str, kind: str, version: int) -> Wanted:
+    """What was wanted after a version. Columns that were renamed since are renamed back."""
+    history = history_of(sessions, connection)
+    then = _snapshot(sessions, connection, version, history)
+    names = _old_names(sessions, connection, version, history)
+    tables = tuple(
+        WantedTable(connection, kind, entry.key, entry.table, _back(entry.table.column_names, names.get(entry.key, {})))
+        for entry in then.tables
+    )
+    return Wanted(connection, kind, tables, then.pipelines)
+
+
+def _back(columns: tuple[str, ...], names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((old, new) for new, old in names.items() if old in columns and new != old)
+
+
+def _snapshot(sessions: Sessions, connection: str, version: int, history: History) -> Snapshot:
+    return read_snapshot(*sessions.control(connection), version, history, sessions.scope)
+
+
+def _old_names(sessions: Sessions, connection: str, version: int, history: History) -> dict[str, dict[str, str]]:
+    """For each table, what the columns of today were called after `version`."""
+    later = [v.version for v in history.versions if v.status == "done" and v.version > version]
+    names: dict[str, dict[str, str]] = {}
+    for number in later:
+        for entry in _snapshot(sessions, connection, number, history).tables:
+            held = names.setdefault(entry.key, {})
+            for new, old in entry.renamed:
+                held[new] = held.pop(old, old)
+    return names

@@ -1,0 +1,104 @@
+"""The watermarks that loads leave in their targets."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flowc.catalog import Column
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.ir import Apply, Incremental
+from flowc.compiler.loads.cursor import bound_value
+from flowc.compiler.loads.load import find_column
+from flowc.compiler.loads.watermark import WATERMARKS, claim_watermark, of_pipeline, renew_watermarks
+from flowc.compiler.lowering.context import Bound
+from flowc.errors import UsageError
+from flowc.plan import PROJECT
+from flowc.runtime.connector import Database, TableStore, stored_name
+from flowc.runtime.renewal import is_old, renewed
+from flowc.service.access.locks import waiting_for
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """What a load goes on from, None before the first one, and the name under which its target keeps it."""
+
+    value: str | None
+    kept: str
+
+
+def stored_watermark(apply: Apply, target: Database, *, claim: bool = False) -> Watermark | None:
+    """The watermark of an incremental load, however its table was spelled when it was stored; None for other loads.
+
+    With `claim`, what an older version left of the load becomes its project's.
+
+    Raises UsageError where a load of that name in another project goes on with the same table.
+    """
+    if apply.incremental is None:
+        return None
+    rows = _stored(apply, target, claim=claim)
+    mine = [row for row in rows if row[PROJECT] == apply.project]
+    found = _watermark(apply, target, mine or [row for row in rows if row[PROJECT] == ""])
+    if found.value is None and not mine:
+        _refuse_renamed(apply, target, [row for row in rows if row[PROJECT]])
+    elif found.value is not None and not mine and claim and not isinstance(target, TableStore):
+        sql = claim_watermark(apply.project, apply.pipeline, found.kept, DIALECTS[apply.target.kind])
+        target.execute(sql)
+    return found
+
+
+def _refuse_renamed(apply: Apply, target: Database, rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        called = f"{apply.target.connection}.{str(row['target']).partition('.')[2]}"  # whatever it calls the database
+        if _watermark(apply, target, [{**row, "target": called}]).value is not None:
+            other = row[PROJECT]
+            renamed = ("flowc", "project", "rename", other, apply.project)
+            taken = ("flowc", "project", "take", f"{apply.target.connection}.{apply.target.name}", "--from", other)
+            raise UsageError(
+                f"project `{other}` has a pipeline of that name that loads `{apply.target.name}`",
+                code="project-renamed",
+                help=f"if this is `{other}` under a new name, run `{shlex.join(renamed)}`; if this pipeline alone was "
+                f"moved here, `{shlex.join(taken)}`; else give the pipeline another name",
+            )
+
+
+def _watermark(apply: Apply, target: Database, rows: Sequence[dict[str, Any]]) -> Watermark:
+    """The watermark among those that are stored, the newest first."""
+    assert apply.incremental is not None
+    prefix = f"{apply.target.connection}."
+    names = [str(row["target"]).removeprefix(prefix) for row in rows if str(row["target"]).startswith(prefix)]
+    kept = prefix + stored_name(names, apply.target.name, target)
+    wanted = kept, apply.incremental.column.lower()
+    own = (str(row["value"]) for row in rows if (row["target"], str(row["column_name"]).lower()) == wanted)
+    return Watermark(next(own, None), kept)
+
+
+def _stored(apply: Apply, target: Database, *, claim: bool) -> Sequence[dict[str, Any]]:
+    """All watermarks of pipelines of that name there, the newest first; with `claim`, their table is renewed."""
+    if isinstance(target, TableStore):  # they lie with the table itself
+        found = target.watermarks(apply.target.name).sort_by([("loaded_at", "descending")]).to_pylist()
+        return [row for row in found if row["pipeline_name"] == apply.pipeline]
+    dialect = DIALECTS[apply.target.kind]
+    name = dialect.state_table(WATERMARKS)
+    with waiting_for(name, target):
+        there = target.table(name)
+        if there is None:
+            return ()
+        old = is_old(there) and not (claim and renewed(target, (renew_watermarks(dialect),)))
+        query = of_pipeline(apply.pipeline, dialect, old=old)
+        rows: list[dict[str, Any]] = target.query(query).to_pylist()
+    return rows
+
+
+def bound_of(apply: Apply, incremental: Incremental, columns: tuple[Column, ...], watermark: str) -> Bound | str:
+    """Where the author's SQL goes on to read, as a value of the cursor that the source has; `start` is the author's.
+
+    Raises UsageError for a watermark that is no value of it.
+    """
+    column = find_column(columns, incremental.column)
+    if column is None:
+        return watermark
+    value = bound_value(replace(incremental, start=None), column, watermark, apply.timezone)
+    return watermark if value is None else Bound(value, column.type)

@@ -1,0 +1,71 @@
+"""One run of everything: streams catch up, and pipelines run upon what they wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from flowc.compiler.front.spec import PipelineSpec
+from flowc.compiler.ir import Ir, Pipeline, Stream
+from flowc.service.loads.report import PipelineReport, RunReport, Status
+from flowc.service.loads.run import Run, run_pipelines
+from flowc.service.streams.run import StreamReport
+
+WAITING = ("schedule", "retry", "timeout", "catch_up", "freshness")
+"""Keys of a pipeline that `run --once` does not act on, in the order in which they are told."""
+
+
+@dataclass(slots=True)
+class Both:
+    """What a run of streams and pipelines did."""
+
+    pipelines: RunReport
+    streams: list[StreamReport] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything failed or was skipped."""
+        return self.pipelines.failed or any(report.error for report in self.streams)
+
+
+def run_both(
+    run: Run, ir: Ir, streams: Sequence[str], catch_up: Callable[[str], StreamReport], broken: Sequence[PipelineReport]
+) -> Both:
+    """Streams first, for pipelines read what they write; but those that look up what a pipeline writes, last.
+
+    A pipeline that reads a table of a stream that failed is skipped.
+    """
+    chosen = [stream for stream in ir.streams if stream.name in streams]
+    last = [stream for stream in chosen if _looks_up(stream, run.pipelines)]
+    first = [(stream, catch_up(stream.name)) for stream in chosen if stream not in last]
+    failed = [stream for stream, report in first if report.error]
+    skipped = {p.name: found for p in run.pipelines if (found := _skipped(p, failed)) is not None}
+    rest = [pipeline for pipeline in run.pipelines if pipeline.name not in skipped]
+    done = run_pipelines(replace(run, pipelines=rest), (*broken, *skipped.values()))
+    return Both(done, [*(report for _, report in first), *(catch_up(stream.name) for stream in last)])
+
+
+def _looks_up(stream: Stream, pipelines: Sequence[Pipeline]) -> bool:
+    written = {(apply.target.connection, apply.target.name.name) for p in pipelines for apply in p.applies}
+    return any((look.connection, read.name) in written for look in stream.lookups for read in look.reads)
+
+
+def _skipped(pipeline: Pipeline, failed: Sequence[Stream]) -> PipelineReport | None:
+    reads = {read for apply in pipeline.applies for read in getattr(apply.input, "reads", ())}
+    found = next((s for s in failed if any(apply.target.name in reads for apply in s.applies)), None)
+    if found is None:
+        return None
+    return PipelineReport(pipeline.name, Status.SKIPPED, reason=f"because stream `{found.name}` failed")
+
+
+def waiting_keys(pipelines: Iterable[PipelineSpec]) -> Mapping[str, tuple[str, ...]]:
+    """The keys that have no effect in a single run, with the names of the pipelines that hold them."""
+    given = {pipeline.name.value: _given(pipeline) for pipeline in pipelines}
+    found = {key: tuple(name for name, keys in given.items() if key in keys) for key in WAITING}
+    return {key: names for key, names in found.items() if names}
+
+
+def _given(pipeline: PipelineSpec) -> set[str]:
+    keys = set(pipeline.settings)
+    keys |= {"schedule"} if pipeline.schedule is not None else set()
+    return keys | ({"freshness"} if pipeline.freshness else set())

@@ -1,0 +1,1 @@
+"""Streams around their runs: put together, looked at, moved, and their dead letters."""

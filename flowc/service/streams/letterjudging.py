@@ -1,0 +1,97 @@
+"""Which dead letters of a stream with `dedupe` it has judged, and the replay of those that it has not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pyarrow as pa
+
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.ir import Ir
+from flowc.compiler.streamplan.letters import Chosen
+from flowc.compiler.streamplan.state import Owner, state_plan, state_sql
+from flowc.runtime.streams.letterbox import LetterBox
+from flowc.runtime.streams.letternotes import JUDGED, parted
+from flowc.runtime.streams.lettersjudged import JudgedRun
+from flowc.runtime.streams.state.store import DatabaseStore
+from flowc.service.streams.deadletters import DeadLetters
+from flowc.service.streams.replayplans import BATCH, decoders_of, fetching, replay_plan, take_out, taking
+from flowc.service.streams.run import Pause, StreamReport, assembled
+from flowc.service.streams.state import judged_name
+from flowc.stream import StreamPlan, TopicTarget
+
+PASSED = ("arithmetic-overflow", "function-failed", "row-fails")
+"""The codes of messages that failed in the SQL, and nowhere else: `dedupe` has let them through and knows them."""
+UNSEEN = ("undecodable-message", "unreadable-file")
+"""The codes of messages that failed before `dedupe`."""
+
+
+def passed(letters: pa.RecordBatch) -> pa.Array:
+    """Which letters are of messages that `dedupe` has let through, so that it is not asked again."""
+    return pa.array([told is True for told in _told(letters)], pa.bool_())
+
+
+def unseen(letters: pa.RecordBatch) -> pa.Array:
+    """Which letters are of messages that `dedupe` has not seen."""
+    return pa.array([told is False for told in _told(letters)], pa.bool_())
+
+
+def _told(letters: pa.RecordBatch) -> list[bool | None]:
+    """Whether `dedupe` has seen their messages; None where letters of an earlier version do not tell."""
+    pairs = zip(letters.column("error_code").to_pylist(), letters.column("headers").to_pylist(), strict=True)
+    return [_seen(code, parted(headers)[1]) for code, headers in pairs]
+
+
+def _seen(code: str, notes: Mapping[str, int]) -> bool | None:
+    if JUDGED in notes:
+        return bool(notes[JUDGED])
+    return True if code in PASSED else False if code in UNSEEN else None
+
+
+def untold(letters: DeadLetters, chosen: Chosen, attempts: int) -> int:
+    """How many letters were left, for they do not tell whether `dedupe` has seen their messages."""
+    box = _box(letters, chosen, attempts, BATCH)
+    count = 0
+    while (batch := box.next()) is not None:
+        count += sum(told is None for told in _told(batch.letters))
+    return count
+
+
+def _box(letters: DeadLetters, chosen: Chosen, attempts: int, limit: int) -> LetterBox:
+    sql = letters.sql(chosen)
+    assert sql is not None
+    return LetterBox(sql, letters.database(), attempts, limit)
+
+
+def judging(
+    letters: DeadLetters, checked: CheckedSpec, ir: Ir, chosen: Chosen, attempts: int, pause: Pause
+) -> JudgedRun:
+    """The replay of letters that `dedupe` has not seen: a run of the stream itself judges them."""
+    name = judged_name(letters.stream)
+    plan = _unplaced(replay_plan(letters, checked, ir, name))
+    made = assembled(plan, letters.sessions, StreamReport(name), pause=pause)
+    made.compute.decoders, made.compute.marks = decoders_of(letters), True
+    own = assembled(letters.plan, letters.sessions, StreamReport(letters.stream))
+    box = _box(letters, chosen, attempts, min(plan.batch.max_rows, BATCH))
+    box.wanted = unseen
+    writers = [taking(writer, letters) for writer in made.writers]
+    state = letters.plan.state
+    assert state is not None
+    assert isinstance(own.store, DatabaseStore)
+    owner = Owner(letters.plan.project, name)
+    store = DatabaseStore(name, state_sql(owner, DIALECTS[state.kind]), own.store.database)
+    plan = replace(plan, state=state_plan(owner, state.connection, state.kind))
+    run = JudgedRun(
+        plan, letters.kept_name, box, made.compute, writers, store, fetching(letters), pause,
+        own=own, decoders=made.compute.decoders,
+    )  # fmt: skip
+    take_out(writers[-1], run, box)
+    return run
+
+
+def _unplaced(plan: StreamPlan) -> StreamPlan:
+    """The plan whose positions a store keeps."""
+    targets = tuple(replace(t, positions=()) if isinstance(t, TopicTarget) else t for t in plan.targets)
+    return replace(plan, state=None, targets=targets)

@@ -1,0 +1,108 @@
+"""What every replay of dead letters is made of: the stream's plan under another name, and what takes letters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+
+import pyarrow as pa
+
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.ir import Ir, Stream
+from flowc.compiler.streamplan.positions import hold_positions
+from flowc.errors import UsageError
+from flowc.runtime.connectors.kafka_fetch import Fetcher
+from flowc.runtime.streams.compute import Decoding
+from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.letterbox import Fetch, LetterBox
+from flowc.runtime.streams.lettersrun import LettersRun, TakingWriter
+from flowc.runtime.streams.targets.contract import Writer
+from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.service.streams.deadletters import DeadLetters
+from flowc.service.streams.discovery import discovered
+from flowc.service.streams.run import lowered_stream, planned
+from flowc.service.streams.sources import opened_sources
+from flowc.service.streams.targets import LettersWriter, looking
+from flowc.stream import StreamPlan, TableTarget
+
+_BACK = "go back to before them: `flowc rewind {}`"
+BATCH = 5_000
+"""Letters of one transaction, whose places stand in its statements."""
+
+
+def decoders_of(letters: DeadLetters) -> Mapping[str, Decoding]:
+    """Those of the stream itself, which knows the files that rows of CSV came from, and the names in their headers."""
+    readers, decoders = opened_sources(letters.plan, letters.sessions, once=True)
+    for source in letters.plan.sources:
+        if source.kind == "files":
+            readers[source.name].source.open()
+    return decoders
+
+
+def fetching(letters: DeadLetters) -> Fetch:
+    """Reads messages of the stream's topics again. Rows of files are not."""
+    sources = {source.name: source for source in letters.plan.sources if source.kind == "kafka"}
+
+    def fetch(name: str, topic: str, partition: int, offset: int, size: int) -> pa.RecordBatch | None:
+        if name not in sources:
+            return None
+        options = letters.sessions.options(sources[name].connection).values
+        with closing(Fetcher(options)) as fetcher:
+            return fetcher.fetch(topic, partition, offset, size)
+
+    return fetch
+
+
+def replay_plan(letters: DeadLetters, checked: CheckedSpec, ir: Ir, name: str) -> StreamPlan:
+    """The stream's plan under another name, so that its epochs are counted apart; the place of letters comes last."""
+    sessions = letters.sessions
+    found = discovered(checked, lowered_stream(ir, letters.stream), sessions)
+    plan = planned(checked.project.streams[letters.stream], _renamed(found, name), looking(sessions))
+    _refuse(plan, letters.stream)
+    if plan.letters is not None:
+        return plan
+    targets = sorted(plan.targets, key=lambda target: isinstance(target, TableTarget) and target.dead is not None)
+    return replace(plan, targets=tuple(targets), state=plan.state if len(targets) > 1 else None)
+
+
+def _refuse(plan: StreamPlan, stream: str) -> None:
+    parquet = next((source.name for source in plan.sources if source.format == "parquet"), None)
+    if parquet is not None:
+        message = f"the dead letters of stream `{stream}` cannot be replayed: `{parquet}` are rows of Parquet"
+        raise UsageError(message, code="not-runnable-yet", help=_BACK.format(stream))
+
+
+def _renamed(stream: Stream, name: str) -> Stream:
+    """The stream under another name, and without `dedupe`: what is replayed of it has passed that."""
+    return replace(
+        stream, name=name, dedupe=None, applies=tuple(replace(apply, pipeline=name) for apply in stream.applies)
+    )
+
+
+def taking(writer: Writer, letters: DeadLetters) -> Writer:
+    """The writer as one that lets the stream's own worker wait while it writes."""
+    if isinstance(writer, LettersWriter):
+        return LettersWriter(taking(writer.table, letters))
+    if not isinstance(writer, DatabaseWriter):
+        return writer
+    hold = hold_positions(letters.plan.project, letters.stream, DIALECTS[writer.plan.kind])
+
+    def first(_: Epoch) -> None:
+        writer.database.execute(hold)
+
+    return TakingWriter(writer.plan, writer.database, pause=writer.pause, first=first)
+
+
+def take_out(writer: Writer, run: LettersRun, box: LetterBox) -> None:
+    """Has a writer take the letters in hand out of the table in its own transactions."""
+    table = writer.table if isinstance(writer, LettersWriter) else writer
+    assert isinstance(table, TakingWriter)
+    hold = table.first
+
+    def first(epoch: Epoch) -> None:
+        hold(epoch)
+        box.remove(run.taken, exactly=run.store is None)
+
+    table.first = first

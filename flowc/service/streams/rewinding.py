@@ -1,0 +1,297 @@
+"""Moves a stream to other positions: in its targets, and in its store with the state that belongs to them.
+
+The move is an epoch of its own that has no rows. It has the next number, so that targets that know only the number of
+their last epoch skip nothing afterwards. Positions move by compare-and-set, and what is done is found anew from exactly
+those that are moved: a running worker goes on until then, is fenced, and goes on from there.
+
+Where a store knows the positions, the move is intended in it first. From then on no worker begins an epoch; what it has
+in hand every target gets, and only then is the stream moved.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Ir
+from flowc.errors import TransientError, UsageError
+from flowc.runtime.streams.begin import beginnings, check_held, intends, opened
+from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
+from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.state.contract import Checkpoint, Restored
+from flowc.runtime.streams.targets.contract import Fenced, Held
+from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.service.access.sessions import Sessions
+from flowc.service.streams.moves import Move, moves_to
+from flowc.service.streams.overtaken import Overtaken
+from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of
+from flowc.service.streams.targets import table_of
+from flowc.stream import StreamPlan, TableTarget, TopicTarget
+
+_TRIES = 20
+_UNFENCED_TRIES = 5
+_BEYOND = 1000
+"""So much greater is the number of a move that a worker might overwrite."""
+_SECONDS = 1.0
+"""A worker that does so does it within that time."""
+_PATIENCE = 5.0
+"""Seconds in which a worker that runs gives each target the epoch that it has in hand."""
+_PAUSE = 0.05
+
+
+@dataclass
+class Rewind:
+    """A move of a stream that can be made. `close` it in any case."""
+
+    plan: StreamPlan
+    run: StreamRun = field(repr=False)
+    restored: Restored
+    held: Sequence[Held]
+    moves: tuple[Move, ...]
+    """What will be done as far as is known now; after `make`, exactly what was done."""
+    overtaken: Overtaken
+    letters: int = field(init=False)
+    """How many dead letters go, for their messages are read again."""
+    _patience: float = field(default_factory=lambda: _PATIENCE, init=False)
+
+    def __post_init__(self) -> None:
+        self.letters = self.overtaken.count(self.moves)
+
+    @property
+    def again(self) -> int:
+        """About how many messages will be read again."""
+        return sum(move.again for move in self.moves if move.counted)
+
+    @property
+    def skipped(self) -> int:
+        """About how many messages will not be read at all."""
+        return sum(move.skipped for move in self.moves if move.counted)
+
+    @property
+    def forward(self) -> bool:
+        """Whether a partition is moved on, over what was not read."""
+        return any(move.skipped for move in self.moves)
+
+    @property
+    def doubling(self) -> tuple[str, ...]:
+        """The targets that will hold rows of what is read again twice."""
+        merging = (isinstance(target, TableTarget) and target.load.mode != "append" for target in self.plan.targets)
+        return tuple(target.name for target, once in zip(self.plan.targets, merging, strict=True) if not once)
+
+    def make(self) -> None:
+        """Makes the move, however a running worker goes on meanwhile.
+
+        Raises UsageError, and moves nothing, where it would do what was not announced (`stream-moved`), and where a
+        worker undoes it (`rewind-undone`); FlowcError: a move that was cut off is finished by making it again.
+        """
+        announced, tries = self.moves, _TRIES if self._fences else _UNFENCED_TRIES
+        for left in reversed(range(tries)):
+            try:
+                (self._move_with_store if intends(self.plan) else self._move_target)(announced)
+                self.letters = self.overtaken.removed
+                return
+            except Fenced as error:
+                if not left:
+                    raise error if self._fences else self._undone(tries) from error
+            except TransientError as error:
+                if not left or error.code != "write-conflict":
+                    raise
+            time.sleep(_PAUSE)
+
+    def _undone(self, tries: int) -> UsageError:
+        message = f"stream `{self.plan.name}` was moved {tries} times, and a worker wrote its own positions over it"
+        help = "without transactions (`delivery: at_least_once`) nothing stops that worker: stop it, then rewind"
+        return UsageError(message, code="rewind-undone", help=help)
+
+    def _move_target(self, announced: Sequence[Move]) -> None:
+        """Where the only target knows the positions."""
+        (writer,) = self.run.writers
+        with self.overtaken.removed_by(writer, lambda: self.moves):
+            if isinstance(writer, DatabaseWriter):
+                writer.move(lambda held: self._epoch(held, announced))
+                return
+            epoch = self._epoch(writer.open(), announced)
+            writer.write(epoch)
+        if not self._fences:
+            time.sleep(_SECONDS)
+            if writer.look().epoch < epoch.number:
+                raise Fenced(f"a worker undid the move of stream `{self.plan.name}`")
+
+    def _epoch(self, held: Held, announced: Sequence[Move]) -> Epoch:
+        """The move of the only target from what it holds."""
+        self.restored = self.run.store.read() if self.run.store is not None else Restored()
+        self.held = [held]
+        self._look_again(announced)
+        checkpoint = self._checkpoint(held.epoch + (1 if self._fences else _BEYOND))
+        return self._from(held, checkpoint)
+
+    def _move_with_store(self, announced: Sequence[Move]) -> None:
+        """Where a store does."""
+        store = self.run.store
+        assert store is not None
+        self.restored, self.held = opened(self.plan, store, self.run.writers, looking=True)
+        check_held(self.restored, self.held, self.plan)
+        self._look_again(announced)  # before anybody is interrupted
+        self.restored = store.shut(_now())
+        self.run.pause("shut")
+        self._await_targets()
+        self._look_again(announced)
+        _check_pending(self.plan, self.restored, self.held, self.moves)
+        shut = self.restored.last + 1
+        checkpoint = self._checkpoint(max(shut, *(there.epoch for there in self.held)) + 1)
+        store.move(checkpoint, shut)
+        self.run.pause("moved in the store")
+        for writer, held in zip(self.run.writers, self.held, strict=True):
+            table = table_of(writer)
+            if held.positions and table is not None:
+                with self.overtaken.removed_by(writer, lambda: self.moves):
+                    self._move_along(table, checkpoint)
+
+    def _move_along(self, table: DatabaseWriter, checkpoint: Checkpoint) -> None:
+        """Has a target follow its store, which has moved: there is no way back from here."""
+        for left in reversed(range(_TRIES)):
+            try:
+                table.move(lambda held: self._from(held, checkpoint))
+                return
+            except TransientError as error:
+                if not left or error.code != "write-conflict":
+                    raise
+                time.sleep(_PAUSE)
+
+    def _await_targets(self) -> None:
+        """Until every target that can tell holds what was intended before, or nobody goes on with it.
+
+        A worker that has begun again goes on behind the epoch that shut it out: it is waited for only once.
+        """
+        until, self._patience = time.monotonic() + self._patience, _PAUSE
+        self.held = [writer.look() for writer in self.run.writers]
+        while _pending(self.restored, self._telling()) and time.monotonic() < until:
+            time.sleep(_PAUSE)
+            self.held = [writer.look() for writer in self.run.writers]
+
+    def _telling(self) -> list[Held]:
+        """What those hold that tell of each epoch at once; others gather several, or pass over those without rows."""
+        return [held for writer, held in zip(self.run.writers, self.held, strict=True) if table_of(writer) is not None]
+
+    def _look_again(self, announced: Sequence[Move]) -> None:
+        """What of the announced is to be done from where the stream stands by now.
+
+        Raises UsageError where it would be more.
+        """
+        stands, logs = _stands(self.plan, self.restored, self.held), _logs(self.plan, self.restored, self.held)
+        self.moves = tuple(move.by_now(stands[move.at], logs.get(move.at, "")) for move in announced)
+
+    def _checkpoint(self, number: int) -> Checkpoint:
+        positions, logs = (
+            _positions(self.plan, self.restored, self.held), _logs(self.plan, self.restored, self.held)
+        )  # fmt: skip
+        # A group without bytes is one that is removed.
+        groups = tuple(replace(group, data=b"") for group in self.restored.checkpoint.groups)
+        return Checkpoint(
+            number, {**positions, **{move.at: move.after for move in self.moves}}, groups=groups,
+            logs={**logs, **{move.at: move.log for move in self.moves if move.log}},
+        )  # fmt: skip
+
+    def _from(self, held: Held, checkpoint: Checkpoint) -> Epoch:
+        """The epoch that moves a target which keeps positions from where it stands itself."""
+        ranges = tuple(
+            Range(*at, held.positions.get(at, position), position, checkpoint.logs.get(at, ""))
+            for at, position in sorted(checkpoint.positions.items())
+            if held.positions.get(at) != position or held.logs.get(at) != checkpoint.logs.get(at)
+        )
+        return Epoch(Intent(checkpoint.epoch, _now(), ranges), _NO_ROWS, 0, checkpoint=checkpoint)
+
+    @property
+    def _fences(self) -> bool:
+        """Whether a worker that the move overtakes is shut out."""
+        (*_, target) = self.plan.targets
+        return intends(self.plan) or not isinstance(target, TopicTarget) or target.transactions
+
+    def close(self) -> None:
+        """Leaves everything."""
+        self.run.close()
+
+
+_NO_ROWS = pa.RecordBatch.from_pylist([], schema=pa.schema([]))
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def prepare_rewind(
+    checked: CheckedSpec, ir: Ir, stream: str, sessions: Sessions, to: str, pause: Pause = no_pause
+) -> Rewind:
+    """Looks where a stream is, and where it is to go; moves nothing, and interrupts no worker.
+
+    `to` is `earliest`, `latest`, an instant with its zone, or offsets: `0:1500,1:1400`, or `source:0:1500`. Partitions
+    that are not named stay where they are.
+
+    Raises UsageError for a stream that has read nothing, and for a place that is none; EngineError for one that the
+    topic no longer has.
+    """
+    plan = plan_of(checked, ir, stream, sessions)
+    run = assembled(plan, sessions, StreamReport(stream), pause=pause)
+    try:
+        restored, held = opened(plan, run.store, run.writers, looking=True)
+        if intends(plan):
+            check_held(restored, held, plan)
+        stands, logs = _stands(plan, restored, held), _logs(plan, restored, held)
+        if not stands:
+            message = f"stream `{stream}` has read nothing yet"
+            raise UsageError(message, code="unknown-selection", help="`start` says where it begins")
+        named = tuple(moves_to(to, plan, run, stands, logs))
+        moves = (*named, *_left(plan, restored, held, stands, {move.at for move in named}))
+        return Rewind(plan, run, restored, held, moves, Overtaken.of(plan, run.writers, sessions))
+    except BaseException:
+        run.close()
+        raise
+
+
+def _positions(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Mapping[Partition, int]:
+    return restored.positions if intends(plan) else held[0].positions
+
+
+def _logs(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Mapping[Partition, str]:
+    return restored.logs if intends(plan) else held[0].logs
+
+
+def _stands(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> dict[Partition, int]:
+    """Up to where each partition was read. After a rewind that was cut off, targets stand further than the store."""
+    positions, logs = _positions(plan, restored, held), _logs(plan, restored, held)
+    return {
+        at: max(position, *(there.positions.get(at, 0) for there in held if there.logs.get(at) == logs.get(at)), 0)
+        for at, position in positions.items()
+    }
+
+
+def _left(
+    plan: StreamPlan, restored: Restored, held: Sequence[Held], stands: Mapping[Partition, int], named: set[Partition]
+) -> Iterator[Move]:
+    """What a rewind that was cut off has left to do in partitions that this one does not name."""
+    counted = {source.name: source.kind == "kafka" for source in plan.sources}
+    logs = _logs(plan, restored, held)
+    for at, position in sorted(_positions(plan, restored, held).items()):
+        if at not in named and stands[at] != position:
+            yield Move(*at, stands[at], position, counted[at[0]], logs.get(at, ""))
+
+
+def _pending(restored: Restored, held: Sequence[Held]) -> list[Intent]:
+    """The epochs with messages that some targets may lack."""
+    least = min((there.epoch for there in held), default=restored.last)
+    return [i for i in restored.intents if i.number > least and any(range_.end > range_.start for range_ in i.ranges)]
+
+
+def _check_pending(plan: StreamPlan, restored: Restored, held: Sequence[Held], moves: Sequence[Move]) -> None:
+    """What some targets hold and others do not must be read again, or it would be lost in those.
+
+    Raises UsageError where it is not.
+    """
+    goals = {move.at: move.after for move in moves}
+    if any(goals.get(at, start + 1) > start for at, start in beginnings(_pending(restored, held)).items()):
+        message = f"not every target of stream `{plan.name}` holds its last epoch"
+        raise UsageError(message, code="not-runnable-yet", help=f"run it first: `flowc run {plan.name} --once`")

@@ -1,0 +1,215 @@
+"""Runs streams: what the compiler planned, on a live broker and a live database, until the end that there is now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Event
+from time import monotonic
+
+from flowc.catalog import Column
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.ir import Ir, Source, Sql, Stream
+from flowc.compiler.streamplan.plan import plan_stream
+from flowc.compiler.streamplan.targets import LiveTableOf, unseen
+from flowc.durations import parse_duration, parse_size
+from flowc.errors import FlowcError, UsageError
+from flowc.runtime.codecs.shapes import decoded_schema
+from flowc.runtime.rowpieces import most_rows
+from flowc.runtime.streams.compute import Compute, Origin, fail, schema_of
+from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.lettersjudged import MET
+from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.run import StreamRun
+from flowc.runtime.streams.transform import Transform
+from flowc.service.access.livetables import demand_tables
+from flowc.service.access.owners import Owners
+from flowc.service.access.sessions import Sessions
+from flowc.service.streams.discovery import discovered
+from flowc.service.streams.sides import opened_lookups, planning
+from flowc.service.streams.sources import FORMATS, opened_sources
+from flowc.service.streams.state import judged_epoch, state_of
+from flowc.service.streams.targets import looking, writers_of
+from flowc.stream import BatchLimits, StreamPlan
+from flowc.types import computed
+
+
+@dataclass
+class StreamReport:
+    """What one run of a stream did."""
+
+    name: str
+    messages: int = 0
+    rows: int = 0
+    bad: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
+    error: FlowcError | None = None
+    stopped: bool = False
+    """Whether it was asked to end before it had caught up."""
+    examples: list[str] = field(default_factory=list)
+
+
+Pause = Callable[[str], None]
+"""Called with the name of each point between two steps of an epoch."""
+
+
+def no_pause(_: str) -> None:
+    """Goes on at once."""
+
+
+def run_stream(
+    checked: CheckedSpec,
+    ir: Ir,
+    name: str,
+    sessions: Sessions,
+    pause: Pause = no_pause,
+    *,
+    drain: bool = False,
+    stopping: Event | None = None,
+) -> StreamReport:
+    """Catches up with the end of the stream's source as it is now. What fails is in the report.
+
+    With `drain` that end counts as the end of the input. `stopping`, set from outside, ends the run before.
+    """
+    report, began = StreamReport(name), monotonic()
+    try:
+        require_own(ir, name, sessions)
+        plan = plan_of(checked, ir, name, sessions)
+        replays = judged_epoch(plan, sessions)
+        while (met := _run(plan, sessions, report, pause, drain=drain, stopping=stopping)) is not None:
+            before, replays = replays, judged_epoch(plan, sessions)
+            if replays == before:  # another worker did it, and not a replay of dead letters
+                raise met
+    except FlowcError as error:
+        report.error = sessions.redacted(error)
+    report.seconds, report.stopped = monotonic() - began, stopping is not None and stopping.is_set()
+    return report
+
+
+def _run(
+    plan: StreamPlan, sessions: Sessions, report: StreamReport, pause: Pause, *, drain: bool, stopping: Event | None
+) -> FlowcError | None:
+    """Runs a plan to the end of its sources; why it was shut out, if somebody went on with the stream."""
+    run = assembled(plan, sessions, report, pause=pause)
+    try:
+        run.drain, run.stopping = drain, stopping or run.stopping
+        run.run()
+        return None
+    except FlowcError as error:
+        if error.code not in MET:
+            raise
+        return error
+    finally:
+        run.close()
+
+
+def plan_of(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -> StreamPlan:
+    """The plan of the stream of that name. Raises UsageError for what this version cannot run."""
+    stream = discovered(checked, lowered_stream(ir, name), sessions)
+    return planned(checked.project.streams[name], stream, looking(sessions))
+
+
+def require_own(ir: Ir, name: str, sessions: Sessions) -> None:
+    """Raises UsageError where a declared table that the stream writes is another project's, as if taken."""
+    owners = Owners(sessions)
+    for apply in lowered_stream(ir, name).applies:
+        owners.refuse(apply.target)
+
+
+def lowered_stream(ir: Ir, name: str) -> Stream:
+    """The stream of that name. Raises UsageError for one whose specs are not whole."""
+    found = next((stream for stream in ir.streams if stream.name == name), None)
+    if found is None:
+        message = f"stream `{name}` cannot run: its specs are not whole"
+        raise UsageError(message, code="not-runnable-yet", help="see what is wrong with `flowc lint`")
+    return found
+
+
+def planned(spec: RawSpec, stream: Stream, live: LiveTableOf = unseen) -> StreamPlan:
+    """The plan of a stream; `live` tells of its tables as they are now.
+
+    Raises UsageError for what this version cannot run.
+    """
+    batch = spec.value.get("batch")
+    limits = BatchLimits()
+    if isinstance(batch, Mapping):
+        wait = parse_duration(str(batch["max_wait"])) if "max_wait" in batch else limits.max_wait
+        most = parse_size(str(batch["max_bytes"])) if "max_bytes" in batch else limits.max_bytes
+        limits = BatchLimits(int(str(batch.get("max_rows", limits.max_rows))), wait, most)
+    start = str(spec.value.get("start", "earliest"))
+    delivery = str(spec.value.get("delivery", "exactly_once"))
+    _refuse(stream)
+    whole = typed(stream)
+    if not whole.unplanned:
+        demand_tables(whole, live, letters=stream.on_error == "dlq")
+    most = min((most_rows(source.columns or ()) for source in whole.sources), default=limits.max_rows)
+    limits = replace(limits, max_rows=min(limits.max_rows, most))
+    return plan_stream(whole, limits, start, delivery=delivery, live=live)
+
+
+def typed(stream: Stream) -> Stream:
+    """The stream with columns of types that the engine computes with.
+
+    Those of its query are as the engine plans them: it alone knows every function's type.
+    """
+    node = stream.input
+    if not isinstance(node, Sql) or any(source.columns is None for source in stream.sources):
+        return stream
+    stream = replace(stream, sources=tuple(replace(each, columns=_computed(each)) for each in stream.sources))
+    schemas = {source.name: schema_of(decoded_schema(source.columns or ()), stream.extras) for source in stream.sources}
+    lookups, functions = planning(stream)
+    made = Transform(node.text, schemas, arithmetic(node.text), lookups=lookups, functions=functions)
+    columns = made.columns()
+    typed = replace(node, columns=columns)
+    return replace(stream, input=typed, applies=tuple(replace(apply, input=typed) for apply in stream.applies))
+
+
+def _computed(source: Source) -> tuple[Column, ...]:
+    return tuple(replace(column, type=computed(column.type)) for column in source.columns or ())
+
+
+def _refuse(stream: Stream) -> None:
+    reasons = [f"it reads `{source.kind}`" for source in stream.sources if source.kind not in FORMATS]
+    reasons += [f"it decodes `{s.format}`" for s in stream.sources if s.format not in FORMATS.get(s.kind, ())]
+    reasons += [] if stream.applies or stream.outputs else ["it writes nothing"]
+    if reasons:
+        message = f"stream `{stream.name}` cannot run yet: {reasons[0]}"
+        help = "this version runs streams from Kafka (json, raw) and from files (csv, jsonl, json, parquet)"
+        raise UsageError(message, code="not-runnable-yet", help=help)
+
+
+def assembled(
+    plan: StreamPlan, sessions: Sessions, report: StreamReport, *, once: bool = True, pause: Pause = no_pause
+) -> StreamRun:
+    """A run of a plan, ready to begin; what it does is counted in `report`. With `once` it ends where sources end."""
+    readers, decoders = opened_sources(plan, sessions, once=once)
+    writers = writers_of(plan, sessions, pause)
+    compute = Compute(
+        plan, decoders, _on_bad(plan, report), [Dedupe(operator) for operator in plan.operators],
+        lookups=opened_lookups(plan, sessions), functions=sessions.functions(plan.functions),
+    )  # fmt: skip
+    store = state_of(plan, writers, sessions)
+    return StreamRun(plan, readers, compute, writers, store, written=_counted(report), pause=pause)
+
+
+def _counted(report: StreamReport) -> Callable[[Epoch], None]:
+    def written(epoch: Epoch) -> None:
+        report.messages += epoch.messages
+        report.rows += epoch.rows.num_rows
+        report.epochs += 1
+
+    return written
+
+
+def _on_bad(plan: StreamPlan, report: StreamReport) -> Callable[[Sequence[Origin]], None]:
+    if plan.on_error == "fail":
+        return fail
+
+    def dropped(rows: Sequence[Origin]) -> None:
+        report.bad += len(rows)
+        report.examples += [str(row) for row in rows[: 5 - len(report.examples)]]
+
+    return dropped

@@ -1,0 +1,70 @@
+"""What stands beside a stream's messages: its lookups, and the functions of the project that its SQL calls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from flowc.catalog import Column
+from flowc.compiler.ir import Lookup, Stream
+from flowc.errors import FlowcError
+from flowc.runtime.connector import Database
+from flowc.runtime.connectors import open_database
+from flowc.runtime.engine import engine_schema
+from flowc.runtime.functions import Function, nulls
+from flowc.runtime.streams.lookups import Lookups, Version, about
+from flowc.service.access.sessions import Sessions
+from flowc.stream import StreamPlan
+
+_log = logging.getLogger("flowc.lookups")
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Lookups without rows, for a query that is only planned."""
+
+    versions: Mapping[str, Version]
+
+    def current(self) -> Mapping[str, Version]:
+        """Their schemas."""
+        return self.versions
+
+
+def described(lookups: Iterable[Lookup], sessions: Sessions) -> dict[str, tuple[Column, ...]]:
+    """The columns of lookups that no spec declares, asked of their connections; by the names of the lookups."""
+    return {lookup.name: _described(lookup, sessions) for lookup in lookups if lookup.columns is None}
+
+
+def _described(lookup: Lookup, sessions: Sessions) -> tuple[Column, ...]:
+    database = _session(lookup.connection, sessions)
+    try:
+        with about(lookup.name):
+            database.open()
+            return database.describe(lookup.query)
+    finally:
+        database.close()
+
+
+def planning(stream: Stream) -> tuple[Empty, tuple[Function, ...]]:
+    """What a query needs to be planned: lookups without rows, and functions that are never called."""
+    versions = {each.name: Version(0, engine_schema(each.columns or ()), ()) for each in stream.lookups}
+    return Empty(versions), tuple(Function(plan, nulls) for plan in stream.functions)
+
+
+def opened_lookups(plan: StreamPlan, sessions: Sessions) -> Lookups:
+    """The lookups of a plan, read and refreshed until they are closed; what fails in the background is logged."""
+
+    def failed(name: str, error: FlowcError) -> None:
+        words = sessions.redacted(error).message
+        _log.warning("lookup `%s` of stream `%s` was not read again: %s", name, plan.name, words)
+
+    made = Lookups(plan.lookups, lambda connection: _session(connection, sessions), failed)
+    made.open()
+    return made
+
+
+def _session(connection: str, sessions: Sessions) -> Database:
+    """A session of its own: it is used by another thread."""
+    options = sessions.options(connection)
+    return open_database(options.kind, options.values)

@@ -1,0 +1,120 @@
+"""Opens the sources of streams: how each is read, and how what comes of it is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flowc.compiler.streamplan.state import Owner, state_plan
+from flowc.errors import UsageError
+from flowc.plan import FilesRead
+from flowc.runtime.codecs.csv import CsvDecoder
+from flowc.runtime.codecs.json import JsonDecoder
+from flowc.runtime.codecs.parquet import ParquetDecoder
+from flowc.runtime.codecs.raw import RawDecoder
+from flowc.runtime.connectors.files import Files, csv_options
+from flowc.runtime.connectors.filestream import FileSource
+from flowc.runtime.connectors.filestream_registry import Facts
+from flowc.runtime.connectors.kafka import KafkaSource
+from flowc.runtime.streams.compute import Decoding, columns_of
+from flowc.runtime.streams.reader import SourceReader
+from flowc.runtime.streams.source import Source
+from flowc.runtime.streams.state.store import DatabaseStore
+from flowc.service.access.sessions import Sessions
+from flowc.service.streams.state import own_state
+from flowc.stream import SourcePlan, StatePlan, StreamPlan
+from flowc.types import Kind
+
+FORMATS = {"kafka": ("json", "raw"), "files": ("csv", "jsonl", "json", "parquet")}
+"""What can be read of each kind of source."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFacts:
+    """What a stream remembers, each time through a session of its own: readers run beside those who write."""
+
+    stream: str
+    plan: StatePlan
+    sessions: Sessions
+
+    def facts(self) -> dict[str, str]:
+        """What is remembered."""
+        return self._with(lambda store: store.facts())
+
+    def remember(self, facts: Mapping[str, str]) -> None:
+        """Adds facts, or replaces them."""
+        self._with(lambda store: store.remember(facts))
+
+    def _with(self, work: Callable[[DatabaseStore], Answer]) -> Answer:
+        with own_state(self.stream, self.plan, self.sessions) as store:
+            store.ready()
+            return work(store)
+
+
+def opened_sources(
+    plan: StreamPlan, sessions: Sessions, *, once: bool, facts: Facts | None = None
+) -> tuple[dict[str, SourceReader], dict[str, Decoding]]:
+    """The readers of a plan's sources and their decoders, by name. With `once` they end where sources end.
+
+    `facts` stand for what the stream remembers, where it must not be touched.
+    """
+    readers: dict[str, SourceReader] = {}
+    reader: Source
+    decoders: dict[str, Decoding] = {}
+    for source in plan.sources:
+        if source.kind == "files":
+            reader, decoders[source.name] = _files(source, plan, sessions, once, facts)
+        else:
+            reader, decoders[source.name] = _kafka(source, plan, sessions, once)
+        readers[source.name] = SourceReader(reader, plan.batch, once=once)
+    return readers, decoders
+
+
+def _kafka(source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool) -> tuple[KafkaSource, Decoding]:
+    reading = KafkaSource(
+        source.name, source.address, sessions.options(source.connection).values,
+        columns=columns_of(source, letters=plan.on_error == "dlq"), start=plan.start, group=f"flowc-{plan.kept}",
+        once=once, max_bytes=plan.batch.max_bytes,
+    )  # fmt: skip
+    return reading, decoding_of(source)
+
+
+def _files(
+    source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool, facts: Facts | None
+) -> tuple[FileSource, Decoding]:
+    files = Files(sessions.options(source.connection).values, sessions.resolver.root)
+    read = FilesRead(source.connection, source.address, source.format, source.read, source.columns, source.inferred)
+    facts = facts or StoredFacts(
+        plan.name, plan.state or plan.facts or state_plan(Owner(plan.project, plan.name), None), sessions
+    )
+    asked = columns_of(source, letters=plan.on_error == "dlq")
+    reading = FileSource(
+        source.name, files, read, facts, columns=asked, start=plan.start, once=once, skips=plan.on_error != "fail"
+    )
+    if source.format != "csv":
+        return reading, decoding_of(source)
+    decoder = CsvDecoder(source.columns or (), csv_options(read, files), reading.headers, source.inferred)
+    return reading, Decoding(decoder.schema, decoder.decode)
+
+
+def decoding_of(source: SourcePlan) -> Decoding:
+    """How messages are decoded that need nothing but their bytes.
+
+    Raises UsageError for columns that its format cannot have.
+    """
+    columns = source.columns or ()
+    if source.format == "parquet":
+        return _of_values(ParquetDecoder(columns))
+    if source.format == "raw":
+        if [column.name for column in columns] != ["value"] or columns[0].type.kind not in (Kind.TEXT, Kind.BINARY):
+            message = f"source `{source.name}` is raw, and a raw message is one column `value`, binary or text"
+            raise UsageError(message, code="unsupported-type", help="columns: { value: text }, or none")
+        return _of_values(RawDecoder(columns[0].type.kind is Kind.TEXT))
+    return _of_values(JsonDecoder(columns))
+
+
+def _of_values(decoder: JsonDecoder | RawDecoder | ParquetDecoder) -> Decoding:
+    return Decoding(decoder.schema, lambda messages: decoder.decode(messages.column("_value")))

@@ -1,0 +1,165 @@
+"""Where streams are: their stored positions against the ends of their sources. Looks only, and interrupts nobody."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.ir import Ir
+from flowc.errors import FlowcError, TransientError
+from flowc.runtime.streams.begin import check_log
+from flowc.runtime.streams.epoch import Partition
+from flowc.runtime.streams.source import Source
+from flowc.runtime.streams.targets.contract import Held
+from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.service.access.sessions import Sessions
+from flowc.service.streams.deadletters import dead_letters, kept_by
+from flowc.service.streams.run import plan_of
+from flowc.service.streams.sources import opened_sources
+from flowc.service.streams.state import FILE, FOLDER, require_own_state, stored
+from flowc.stream import StreamPlan, TableTarget, TopicTarget
+
+Ends = Mapping[Partition, int]
+COUNTED = ("kafka",)
+"""Kinds of sources whose offsets count messages; those in files do not."""
+
+
+def lag_of(position: int, end: int | None) -> int | None:
+    """The messages from a position to the end, None where that is not known."""
+    return None if end is None else max(0, end - position)
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A partition: the offset that is read next, None before the first epoch; the end, where offsets count messages."""
+
+    source: str
+    partition: int
+    next: int | None
+    end: int | None
+
+    @property
+    def lag(self) -> int | None:
+        """Messages that are not read yet, as far as they can be counted."""
+        return lag_of(self.next, self.end) if self.next is not None else None
+
+
+@dataclass
+class StreamStatus:
+    """Where one stream is."""
+
+    name: str
+    epoch: int = 0
+    partitions: tuple[At, ...] = ()
+    kept_in: str | None = None
+    """Where its positions are."""
+    state: str | None = None
+    """Where what it remembers is; None where it has no store."""
+    letters: int | None = None
+    """Dead letters; None where it keeps none."""
+    parked: int = 0
+    error: FlowcError | None = None
+    """Why something could not be looked at."""
+
+    @property
+    def lag(self) -> int | None:
+        """Messages of all partitions that are not read yet."""
+        found = [at.lag for at in self.partitions if at.lag is not None]
+        return sum(found) if found else None
+
+
+def stream_status(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -> StreamStatus:
+    """Where a stream is. What fails is in the status."""
+    status = StreamStatus(name)
+    try:
+        plan = plan_of(checked, ir, name, sessions)
+        status.state = _state(plan)
+        status.kept_in = plan.targets[0].name if _by_target(plan) else status.state
+        held = held_by(plan, sessions)
+        status.epoch, status.partitions = held.epoch, tuple(_at(held.positions, {}))
+        if kept_by(plan) is not None:
+            counts = dead_letters(checked, ir, name, sessions).counts()
+            status.letters = sum(count.letters for count in counts)
+            status.parked = sum(count.parked for count in counts)
+        status.partitions = tuple(_at(held.positions, ends_of(plan, held, sessions)))
+    except FlowcError as error:
+        status.error = sessions.redacted(error)
+    return status
+
+
+def _by_target(plan: StreamPlan) -> bool:
+    """Whether the only target knows the positions, and no store beside it."""
+    return plan.state is None or plan.state.shared
+
+
+def _state(plan: StreamPlan) -> str | None:
+    if plan.state is None:
+        return None
+    return plan.state.connection or f"{FOLDER}/{FILE}"
+
+
+def held_by(plan: StreamPlan, sessions: Sessions) -> Held:
+    """What is stored of a stream: in its only target, or in its store."""
+    if not _by_target(plan):
+        assert plan.state is not None
+        return stored(plan.name, plan.state, sessions)
+    (target,) = plan.targets
+    return _of_table(target, sessions) if isinstance(target, TableTarget) else _of_topic(target, plan, sessions)
+
+
+def require_own(plan: StreamPlan, sessions: Sessions) -> None:
+    """Raises UsageError where what is stored of a stream is of a project of another name, as its run would."""
+    for target in plan.targets:
+        if isinstance(target, TableTarget) and target.positions and sessions.is_there(target.connection):
+            DatabaseWriter(target, sessions.target(target.connection)).require_own()
+    if plan.state is not None:
+        require_own_state(plan.name, plan.state, sessions)
+
+
+def _of_table(target: TableTarget, sessions: Sessions) -> Held:
+    if not sessions.is_there(target.connection):
+        return Held()
+    return DatabaseWriter(target, sessions.target(target.connection)).look()
+
+
+def _of_topic(target: object, plan: StreamPlan, sessions: Sessions) -> Held:
+    assert isinstance(target, TopicTarget)
+    kafka = importlib.import_module("flowc.runtime.streams.targets.kafka")
+    options = sessions.options(target.connection).values
+    with closing(kafka.KafkaWriter(target, plan.kept, options, was=plan.was)) as writer:
+        held: Held = writer.look()
+        return held
+
+
+def ends_of(plan: StreamPlan, held: Held, sessions: Sessions) -> Ends:
+    """The ends of the topics that the stored positions are of.
+
+    Raises FlowcError, also for a topic that was made anew; a broker that does not answer is asked once.
+    """
+    counted = [source for source in plan.sources if source.kind in COUNTED]
+    for source in counted:
+        if source.connection in sessions.silent:
+            raise sessions.silent[source.connection]
+    readers, _ = opened_sources(replace(plan, sources=tuple(counted)), sessions, once=False)
+    found: dict[Partition, int] = {}
+    for source in counted:
+        try:
+            found |= _ends(readers[source.name].source, held)
+        except TransientError as error:
+            sessions.silent[source.connection] = error
+            raise
+    return found
+
+
+def _ends(source: Source, held: Held) -> Ends:
+    with closing(source):
+        source.open()
+        check_log(held.logs, source.name, source.log)
+        return {(source.name, partition): end for partition, end in source.end_offsets().items()}
+
+
+def _at(positions: Mapping[Partition, int], ends: Ends) -> list[At]:
+    return [At(*at, positions.get(at), ends.get(at)) for at in sorted({*positions, *ends})]

@@ -1,0 +1,98 @@
+"""Opens what a stream writes: databases, lakes, folders and topics."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import cast
+
+from flowc.catalog import Table
+from flowc.compiler.ir import Target
+from flowc.compiler.streamplan.targets import LiveTableOf
+from flowc.runtime.arrow import empty
+from flowc.runtime.connectors import open_database
+from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.targets.contract import Held, Writer
+from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.service.access.sessions import Sessions
+from flowc.stream import DEAD_LETTER, FilesTarget, StreamPlan, TableTarget, TargetPlan, TopicTarget
+
+Pause = Callable[[str], None]
+
+
+def writers_of(plan: StreamPlan, sessions: Sessions, pause: Pause) -> list[Writer]:
+    """A writer for each target, and one for dead letters that are in none of them."""
+    targets = (*plan.targets, *(() if plan.letters is None else (plan.letters,)))
+    return [_writer(target, plan, sessions, pause) for target in targets]
+
+
+def looking(sessions: Sessions) -> LiveTableOf:
+    """Tells of the tables that are written as they are now."""
+
+    @cache
+    def live(target: Target) -> Table | None:
+        if not sessions.is_there(target.connection):
+            return None
+        database = sessions.target(target.connection)
+        database.open()
+        return database.table(target.name)
+
+    return live
+
+
+def _writer(target: TargetPlan, plan: StreamPlan, sessions: Sessions, pause: Pause) -> Writer:
+    options = sessions.options(target.connection)
+    if isinstance(target, FilesTarget):
+        files = importlib.import_module("flowc.runtime.streams.targets.files")
+        return cast(Writer, files.FilesWriter(target, plan.kept, str(options.values.get("uri", ".")), pause, plan.was))
+    if isinstance(target, TopicTarget):
+        kafka = importlib.import_module("flowc.runtime.streams.targets.kafka")
+        return cast(Writer, kafka.KafkaWriter(target, plan.kept, options.values, pause, plan.was))
+    table = _table_writer(target, plan, sessions, pause)
+    return LettersWriter(table) if target.letters else table
+
+
+def _table_writer(target: TableTarget, plan: StreamPlan, sessions: Sessions, pause: Pause) -> Writer:
+    if target.kind != "delta":
+        return DatabaseWriter(target, sessions.target(target.connection), pause=pause)
+    delta = importlib.import_module("flowc.runtime.streams.targets.delta")
+    # A session of its own: it commits from a thread of its own when the stream falls silent.
+    options = sessions.options(target.connection)
+    database = open_database(options.kind, options.values)
+    return cast(Writer, delta.DeltaWriter(target, plan.kept, database, plan.was, pause))
+
+
+@dataclass
+class LettersWriter:
+    """Writes the dead letters of epochs into a table as if they were its rows."""
+
+    table: Writer
+
+    def open(self) -> Held:
+        """As the table."""
+        return self.table.open()
+
+    def look(self) -> Held:
+        """As the table."""
+        return self.table.look()
+
+    def write(self, epoch: Epoch) -> int:
+        """Takes the dead letters of an epoch."""
+        rows = epoch.dead if epoch.dead is not None else empty(DEAD_LETTER)
+        return self.table.write(replace(epoch, rows=rows, dead=None))
+
+    def flush(self) -> int:
+        """As the table."""
+        return self.table.flush()
+
+    def close(self) -> None:
+        """As the table."""
+        self.table.close()
+
+
+def table_of(writer: Writer) -> DatabaseWriter | None:
+    """The writer of a database that writes what another one is given, or is that one."""
+    table = writer.table if isinstance(writer, LettersWriter) else writer
+    return table if isinstance(table, DatabaseWriter) else None

@@ -1,0 +1,144 @@
+"""Tests of pipelines: the load itself, in embedded databases that hold the rows that are given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pyarrow as pa
+
+from flowc.catalog import Column, TableName
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
+from flowc.compiler.lowering.lower import lower_pipeline
+from flowc.compiler.names.raw import place
+from flowc.compiler.names.resolve import resolve
+from flowc.compiler.quote import table
+from flowc.diagnostics import Reporter, Severity
+from flowc.errors import DataError, UsageError
+from flowc.runtime.load import LoadProgress
+from flowc.service.access.sessions import Sessions
+from flowc.service.loads.report import PipelineReport
+from flowc.service.loads.run import Run, run_pipelines
+from flowc.service.testing.rows import Misplaced
+from flowc.service.testing.seed import UNTESTABLE, Seed
+
+_TEXTS = re.compile(r"'(?:[^']|'')*'")
+_CLOCK = re.compile(
+    r"\b(?:now\s*\(|current_timestamp|current_date|current_time|localtimestamp|localtime)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project with embedded databases, and what its SQL templates may read as `env.NAME`."""
+
+    checked: CheckedSpec
+    ir: Ir
+    env: Mapping[str, str]
+
+
+class _Silent:
+    """Is told what a run does, and says nothing."""
+
+    def started(self, pipeline: str, target: str) -> None:
+        return
+
+    def progressed(self, progress: LoadProgress) -> None:
+        return
+
+    def ended(self, pipeline: PipelineReport) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a target holds after a test."""
+
+    columns: tuple[Column, ...]
+    rows: pa.Table
+
+
+def run_pipeline_test(test: RawSpec, name: str, project: Project, sessions: Sessions, now: datetime) -> Written:
+    """Gives the rows, runs the load, and reads its target.
+
+    Raises FlowcError for what the load refuses, and Misplaced for what cannot be tested so.
+    """
+    pipeline = next((found for found in project.ir.pipelines if found.name == name), None)
+    if pipeline is None:
+        raise _uncompiled(test, name, project)
+    if len(pipeline.applies) != 1:
+        message = f"pipeline `{name}` writes {len(pipeline.applies)} targets, and a test tells the rows of one"
+        raise Misplaced(message, place(test, "pipeline"), code=UNTESTABLE, help="test a pipeline of one target")
+    _check_clock(test, pipeline.applies[0].input)
+    apply = _given(test, pipeline.applies[0], project, sessions)
+    _load(replace(pipeline, applies=(apply,), depends_on=()), project, sessions, now)
+    return read_table(apply.target.connection, apply.target.name, sessions)
+
+
+def _uncompiled(test: RawSpec, name: str, project: Project) -> Misplaced:
+    reporter = Reporter()
+    resolve(project.checked.project, reporter)
+    lower_pipeline(project.checked, name, reporter, env=project.env)
+    reasons = [found.message for found in reporter.found if found.severity is Severity.ERROR]
+    message = f"pipeline `{name}` cannot be tested: it does not compile for DuckDB, which tests run on"
+    help = f"there, {reasons[0]}" if reasons else "run it on its own databases"
+    return Misplaced(message, place(test, "pipeline"), code=UNTESTABLE, help=help)
+
+
+def _check_clock(test: RawSpec, node: Sql | Source) -> None:
+    """`now` sets the time of the load; what a query of a database says of the time comes from the engine."""
+    text = _TEXTS.sub("", node.text) if isinstance(node, Sql) else ""
+    if "now" in test.value and _CLOCK.search(text):
+        message = "`now` does not reach the SQL of a pipeline, and this one asks for the time"
+        help = "leave `now` out, and the columns that come of it out of `expect`"
+        raise Misplaced(message, place(test, "now"), code=UNTESTABLE, help=help)
+
+
+def _given(test: RawSpec, apply: Apply, project: Project, sessions: Sessions) -> Apply:
+    """The load with its sources replaced by the rows that are given."""
+    seed, node = Seed(test, project.checked, sessions), apply.input
+    made: Sql | Source = node
+    if _not_read(apply):
+        seed.target(apply.target, node.columns)
+    if isinstance(node, Source):
+        made = seed.source(node)
+        listed = [node.name, *([str(node.table)] if node.table else [])]
+    elif node.engine == "datafusion":
+        made = replace(node, inputs=tuple(seed.source(source) for source in node.inputs))
+        listed = [source.name for source in node.inputs]
+    else:
+        seed.reads(node)
+        listed = [str(read) for read in node.reads]
+    seed.check_used(listed, [apply.target])
+    return replace(apply, input=made, quarantine=None)
+
+
+def _not_read(apply: Apply) -> bool:
+    """Whether rows under the target's name are the target's: they are, unless a source has that name."""
+    node = apply.input
+    sources = (node,) if isinstance(node, Source) else node.inputs if node.engine == "datafusion" else ()
+    return apply.target.name.name not in {source.name for source in sources}
+
+
+def _load(pipeline: Pipeline, project: Project, sessions: Sessions, now: datetime) -> None:
+    run = Run(project.checked, (pipeline,), sessions, _Silent(), env=project.env, now=lambda: now)
+    report = run_pipelines(run).pipelines[-1]
+    error = report.error or next((target.error for target in report.targets if target.error), None)
+    found = [d for t in report.targets for d in t.diagnostics]
+    if error is not None:
+        raise error
+    if found:
+        raise DataError(found[0].message, code=found[0].code, help=next(iter(found[0].helps), None))
+
+
+def read_table(connection: str, name: TableName, sessions: Sessions) -> Written:
+    """The columns and rows of a table. Raises UsageError where it is not there."""
+    database = sessions.target(connection)
+    live = database.table(name)
+    if live is None:
+        raise UsageError(f"`{name}` was not made", code=UNTESTABLE)
+    return Written(live.columns, database.query(f"SELECT * FROM {table(name)}"))

@@ -1,0 +1,139 @@
+"""The tables that a test gives rows to, made in its embedded databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from flowc.catalog import Column, Table, TableName
+from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.dialects import DIALECTS
+from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.ir import Source, Sql, Target
+from flowc.compiler.loads.desired import declared_table
+from flowc.compiler.names.raw import keys_at, place
+from flowc.compiler.tables.ddl import create_schema, create_table
+from flowc.service.access.sessions import Sessions
+from flowc.service.testing.embedded import ENGINE, GIVEN
+from flowc.service.testing.rows import Misplaced, arrow_rows, inferred, rows_at
+from flowc.types import UNKNOWN
+
+UNTESTABLE = "not-testable"
+_DIALECT = DIALECTS[ENGINE]
+
+
+@dataclass
+class Seed:
+    """Gives the rows of one test to what reads them. `used` are the names that were given somewhere."""
+
+    test: RawSpec
+    checked: CheckedSpec
+    sessions: Sessions
+
+    def __post_init__(self) -> None:
+        self.used: set[str] = set()
+
+    @property
+    def given(self) -> list[str]:
+        """The names that rows are given to."""
+        return [key.value for key in keys_at(self.test, "given")]
+
+    def source(self, source: Source) -> Source:
+        """A source of the engine, with the rows that are given to it: a table of an embedded database."""
+        if source.name not in self.given and source.table is not None and source.table.name in self.given:
+            self.table(source.connection, source.table, source.columns)
+            return source
+        name = TableName(None, source.name)
+        self._make(GIVEN, name, self._columns(source), self._named(source.name, source.columns))
+        return replace(source, connection=GIVEN, kind=ENGINE, table=name, sql=None, path=None, options={})
+
+    def reads(self, node: Sql) -> None:
+        """The tables that a query reads in its database."""
+        for read in node.reads:
+            self.table(node.inputs[0].connection, read, None)
+
+    def table(self, connection: str, name: TableName, columns: tuple[Column, ...] | None) -> None:
+        """One table that is read by its name, with the rows that are given to it, or none where it is declared."""
+        declared = self._declared(connection, name)
+        key = next((k for k in (declared[0] if declared else "", str(name), name.name) if k in self.given), None)
+        columns = declared[1].columns if declared is not None else columns
+        if self.sessions.target(connection).table(name) is None:
+            self._make(connection, name, columns, key or self._named(str(name), columns))
+
+    def lookup(self, name: str, columns: tuple[Column, ...] | None) -> tuple[Column, ...]:
+        """A lookup's rows, as a table of its name among the given ones; gives its columns."""
+        key = self._named(name, columns)
+        columns = self._known(key, columns)
+        self._fill(GIVEN, Table(TableName(None, name), columns), key)
+        return columns
+
+    def target(self, target: Target, columns: tuple[Column, ...] | None) -> None:
+        """The rows that the target holds before, where some are given; of an undeclared one in `columns`, if known."""
+        key = self._before(target)
+        if key is None:
+            return
+        sure = columns is not None and all(column.type != UNKNOWN for column in columns)
+        made = self._known(key, columns if sure else None)
+        self._fill(target.connection, target.table or Table(target.name, made, target.primary_key), key)
+
+    def _before(self, target: Target) -> str | None:
+        """The name under which rows of a target are given."""
+        declared = self._declared(target.connection, target.name)
+        names = (declared[0] if declared else "", str(target.name), target.name.name)
+        return next((name for name in names if name in self.given), None)
+
+    def check_used(self, listed: Iterable[str], targets: Iterable[Target]) -> None:
+        """Raises Misplaced for rows that nothing reads and no target holds."""
+        listed, targets = list(listed), list(targets)
+        holding = {self._before(target) for target in targets}
+        for key in keys_at(self.test, "given"):
+            if key.value not in self.used | holding:
+                message = f"test `{self.test.name.value}` gives rows to `{key.value}`, which is not read"
+                names = ", ".join(
+                    f"`{name}`" for name in dict.fromkeys([*listed, *(str(target.name) for target in targets)])
+                )
+                raise Misplaced(message, key.span, code="unknown-table", help=f"rows can be given to {names}")
+
+    def _declared(self, connection: str, name: TableName) -> tuple[str, Table] | None:
+        for key, spec in self.checked.project.tables.items():
+            if spec.connection.value == connection and spec.table_name == name:
+                return key, declared_table(spec)
+        return None
+
+    def _columns(self, source: Source) -> tuple[Column, ...] | None:
+        declared = self._declared(source.connection, source.table) if source.table is not None else None
+        return source.columns or (declared[1].columns if declared else None)
+
+    def _named(self, name: str, columns: tuple[Column, ...] | None) -> str:
+        """The name, when rows are given to it, or its columns are declared so that it can be empty."""
+        if name in self.given or columns is not None:
+            return name
+        message = f"test `{self.test.name.value}` gives no rows to `{name}`, which is read"
+        help = f"add `{name}:` under `given`, or declare its columns: it is then empty"
+        raise Misplaced(message, place(self.test, "given"), code=UNTESTABLE, help=help)
+
+    def _make(self, connection: str, name: TableName, columns: tuple[Column, ...] | None, key: str) -> None:
+        self._fill(connection, Table(name, self._known(key, columns)), key)
+
+    def _known(self, key: str, columns: tuple[Column, ...] | None) -> tuple[Column, ...]:
+        """Declared columns, made to take what a test leaves out, or those of the rows."""
+        declared = tuple(replace(column, nullable=True, default=None) for column in columns or ())
+        columns = declared or inferred(rows_at(self.test, f"given.{key}"))
+        if not columns:
+            message = f"the columns of `{key}` are not known: it is not declared, and no row is given"
+            raise Misplaced(message, place(self.test, f"given.{key}"), code=UNTESTABLE, help="give it a row")
+        return columns
+
+    def _fill(self, connection: str, table: Table, key: str) -> None:
+        self.used.add(key)
+        path = f"given.{key}"
+        batch = arrow_rows(self.test, path, rows_at(self.test, path), table.columns)
+        database = self.sessions.target(connection)
+        database.begin()
+        if table.name.schema is not None:
+            database.execute(create_schema(table.name.schema, _DIALECT))
+        for statement in create_table(table, _DIALECT):
+            database.execute(statement)
+        if batch.num_rows:
+            database.ingest(table.name, table.columns, iter([batch]), temporary=False)
+        database.commit()
