@@ -72,6 +72,8 @@ class SourcePlan:
     """Columns as `extras` that operators ask for, and the SQL does not."""
     inferred: bool = False
     """Whether the columns were found, not declared."""
+    holds: str = "messages"
+    """What the system holds: messages, files, or rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -464,9 +464,9 @@ class TestSpec:
     gaps: Gaps = NO_GAPS
 
     @property
-    def subject(self) -> Name | None:
-        """What it tests."""
-        return self.pipeline or self.stream
+    def subject(self) -> Name:
+        """What it tests; its own name where that is missing."""
+        return self.pipeline or self.stream or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,23 @@ def formats(kind: str) -> tuple[str, ...]:
     return found.formats if found is not None else ()
 
 
+def counts(kind: str) -> bool:
+    """Whether positions in sources of a kind count messages."""
+    found = source_kind(kind)
+    return found is not None and found.counted
+
+
+def is_shared(kind: str) -> bool:
+    """Whether several workers can read parts of one source."""
+    found = source_kind(kind)
+    return found is not None and found.shared
+
+
+def is_folder(kind: str) -> bool:
+    """Whether systems of a kind are folders of files."""
+    return noun(kind) == "files"
+
+
 @cache
 def address_keys() -> frozenset[str]:
     """The keys that name something of a connection, of any kind."""

@@ -62,8 +62,6 @@ def lower_found(name: str, lowering: Lowering) -> Stream | None:
 
 def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     before, spec = lowering.reporter.errors, stream.spec
-    if stream.dialect is None:
-        return None
     sources = tuple(_source(source, stream, lowering) for source in stream.sources)
     query, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
     if query is not None and not is_small(query, lowering.reporter):
@@ -82,7 +80,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         for apply in applies:
             _check_target(apply, columns, lowering.reporter)
         check_named(stream, columns, lowering)
-    if lowering.reporter.errors > before:
+    if lowering.reporter.errors > before or stream.dialect is None:
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
     names = frozenset(source.name for source in sources)
@@ -122,12 +120,12 @@ def _hidden(query: SqlTree, sources: tuple[Source, ...]) -> dict[str, tuple[str,
 
 
 def _query(stream: CheckedStream, sources: tuple[Source, ...], lowering: Lowering) -> SqlTree | None:
-    text, dialect = stream.spec.sql, stream.dialect or OWN
+    text, dialect = stream.spec.sql, stream.dialect
     if text is None and len(sources) > 1 and stream.spec.join is None:
         union = union_text(stream.spec, sources, lowering.reporter)
         return parse_query(union, OWN, lowering.reporter) if union is not None else None
-    rendered = lowering.plain(text, None, dialect) if text else None
-    return parse_query(rendered, dialect, lowering.reporter) if rendered else None
+    rendered = lowering.plain(text, None, dialect) if text and dialect else None
+    return parse_query(rendered, dialect, lowering.reporter) if rendered and dialect else None
 
 
 def _source(source: CheckedStreamSource, stream: CheckedStream, lowering: Lowering) -> Source:

@@ -32,15 +32,13 @@ def stream_outputs(stream: CheckedStream) -> Iterator[Output]:
 
 def check_named(stream: CheckedStream, columns: tuple[Column, ...], lowering: Lowering) -> None:
     """Reports columns of the output that targets name and the SQL does not return: of message keys, of partitions."""
-    known, stream_name = [column.name for column in columns], stream.spec.name.value
-    for target in stream.targets:
-        parts = target.spec.partition_by if target.table is None else ()
-        for key, names in (("key", target.spec.key), ("partition_by", parts)):
-            for name in names:
-                if name.value not in known:
-                    message = f"the output of stream `{stream_name}` has no column `{name.value}` for `{key}`"
-                    helps = did_you_mean(name.value, known) or (f"select it: `SELECT …, {name.value}`",)
-                    lowering.reporter.error("unknown-column", message, name.span, helps=helps)
+    known, declared = [column.name for column in columns], [t.spec for t in stream.targets if t.table is not None]
+    for spec in stream.spec.to:
+        for key, names in (("key", spec.key), ("partition_by", () if spec in declared else spec.partition_by)):
+            for name in (name for name in names if name.value not in known):
+                message = f"the output of stream `{stream.spec.name.value}` has no column `{name.value}` for `{key}`"
+                helps = did_you_mean(name.value, known) or (f"select it: `SELECT …, {name.value}`",)
+                lowering.reporter.error("unknown-column", message, name.span, helps=helps)
 
 
 def dead_letter(stream: CheckedStream) -> Target | Output | None:

@@ -261,9 +261,10 @@ def _letters(
 
 
 def _check_letters(stream: CheckedStream, lookup: Lookup) -> None:
-    """Whether there is a place for bad rows, where they are kept."""
-    kept = "dead_letter" in stream.spec.given or any(is_database(t.connection.kind.value) for t in stream.targets)
-    if stream.on_error == "dlq" and not kept and stream.spec.on_error is not None:
+    """Whether there is a place for bad rows, where they are kept; a target that is not known may be one."""
+    spec = stream.spec
+    kept = "dead_letter" in spec.given or any(is_database(each.connection.kind.value) for each in stream.targets)
+    if stream.on_error == "dlq" and spec.on_error is not None and not kept and len(stream.targets) == len(spec.to):
         message = "`on_error: dlq` needs `dead_letter` where no target is a table of a database"
         helps = ("add `dead_letter: {topic: …}`",)
-        lookup.reporter.error("missing-key", message, stream.spec.on_error.span, helps=helps)
+        lookup.reporter.error("missing-key", message, spec.on_error.span, helps=helps)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from flowc.catalog import Column
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.compiler.front.streamkinds import noun
 from flowc.compiler.ir import Source, Sql, Stream
 from flowc.compiler.streamplan.operators import needed, plan_operators
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
@@ -86,5 +87,5 @@ def _source(source: Source, stream: Stream) -> SourcePlan:
     return SourcePlan(
         source.name, source.connection, source.kind, source.path or "", source.format or "json", source.columns,
         stream.extras, str(event_time) if event_time else None, read if isinstance(read, Mapping) else {},
-        beside=needed(stream), inferred=source.found,
+        beside=needed(stream), inferred=source.found, holds=noun(source.kind),
     )  # fmt: skip

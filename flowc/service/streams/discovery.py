@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.streamkinds import formats
 from flowc.compiler.ir import Source, Stream
 from flowc.compiler.lowering.lower import lower_stream
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
@@ -29,7 +30,7 @@ from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.engine import Engine
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.sides import described
-from flowc.service.streams.sources import FORMATS, StoredFacts
+from flowc.service.streams.sources import StoredFacts
 from flowc.service.streams.state import recalled
 from flowc.types import TEXT, UNKNOWN, DataType, Kind, parse_type
 
@@ -56,7 +57,7 @@ def discovered(checked: CheckedSpec, stream: Stream, sessions: Sessions, facts: 
 def _discovered(stream: Stream, sessions: Sessions, facts: Facts | None) -> dict[str, tuple[Column, ...]]:
     """The columns of its sources; nothing where one is of a kind whose messages tell none."""
     unknown = [source for source in stream.sources if source.columns is None]
-    if not unknown or any(source.format not in FORMATS.get(source.kind, ()) for source in unknown):
+    if not unknown or any(source.format not in formats(source.kind) for source in unknown):
         return {}
     connection, kind = stream.state or (None, EMBEDDED)
     owner = Owner(stream.project, stream.name)
@@ -106,8 +107,7 @@ def over_found(
 
 
 def _found(source: Source, stream: Stream, sessions: Sessions) -> tuple[Column, ...]:
-    skips = stream.on_error != "fail"
-    columns = _in_files(source, sessions, skips=skips) if source.kind == "files" else _in_topic(source, sessions)
+    columns = _LOOKS[source.kind](source, sessions, skips=stream.on_error != "fail")
     if not columns:
         message = f"there is nothing yet in source `{source.name}` to find its columns in"
         raise TransientError(
@@ -126,7 +126,7 @@ def _storable(column: Column) -> Column:
     return Column(column.name, kind if same else DataType(Kind.JSON))
 
 
-def _in_topic(source: Source, sessions: Sessions) -> tuple[Column, ...]:
+def _in_topic(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Column, ...]:
     topic = KafkaSource(
         source.name, source.path or "", sessions.options(source.connection).values, columns=("_value",),
         group=f"flowc-discovery-{source.id}", once=True,
@@ -178,6 +178,10 @@ def _in_files(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Colum
 
     parts = (paths[first : first + _FILES] for first in range(0, len(paths), _FILES))
     return next(filter(None, (_readable(part, described) if skips else described(part) for part in parts)), ())
+
+
+_LOOKS = {"files": _in_files, "kafka": _in_topic}
+"""How columns are found, by the kind of connection."""
 
 
 def _readable(paths: Sequence[Path], described: Callable[[Sequence[Path]], tuple[Column, ...]]) -> tuple[Column, ...]:

@@ -26,9 +26,6 @@ from flowc.service.streams.state import own_state
 from flowc.stream import SourcePlan, StatePlan, StreamPlan
 from flowc.types import Kind
 
-FORMATS = {"kafka": ("json", "raw"), "files": ("csv", "jsonl", "json", "parquet")}
-"""What can be read of each kind of source."""
-
 Answer = TypeVar("Answer")
 
 
@@ -62,18 +59,16 @@ def opened_sources(
     `facts` stand for what the stream remembers, where it must not be touched.
     """
     readers: dict[str, SourceReader] = {}
-    reader: Source
     decoders: dict[str, Decoding] = {}
     for source in plan.sources:
-        if source.kind == "files":
-            reader, decoders[source.name] = _files(source, plan, sessions, once, facts)
-        else:
-            reader, decoders[source.name] = _kafka(source, plan, sessions, once)
+        reader, decoders[source.name] = _OPENERS[source.kind](source, plan, sessions, once, facts)
         readers[source.name] = SourceReader(reader, plan.batch, once=once)
     return readers, decoders
 
 
-def _kafka(source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool) -> tuple[KafkaSource, Decoding]:
+def _kafka(
+    source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool, _: Facts | None
+) -> tuple[Source, Decoding]:
     reading = KafkaSource(
         source.name, source.address, sessions.options(source.connection).values,
         columns=columns_of(source, letters=plan.on_error == "dlq"), start=plan.start, group=f"flowc-{plan.kept}",
@@ -84,7 +79,7 @@ def _kafka(source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool)
 
 def _files(
     source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool, facts: Facts | None
-) -> tuple[FileSource, Decoding]:
+) -> tuple[Source, Decoding]:
     files = Files(sessions.options(source.connection).values, sessions.resolver.root)
     read = FilesRead(source.connection, source.address, source.format, source.read, source.columns, source.inferred)
     facts = facts or StoredFacts(
@@ -98,6 +93,10 @@ def _files(
         return reading, decoding_of(source)
     decoder = CsvDecoder(source.columns or (), csv_options(read, files), reading.headers, source.inferred)
     return reading, Decoding(decoder.schema, decoder.decode)
+
+
+_OPENERS = {"files": _files, "kafka": _kafka}
+"""How sources are opened, by the kind of connection."""
 
 
 def decoding_of(source: SourcePlan) -> Decoding:

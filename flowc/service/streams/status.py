@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.streamkinds import counts
 from flowc.compiler.ir import Ir
 from flowc.errors import FlowcError, TransientError
 from flowc.runtime.streams.begin import check_log
@@ -23,8 +24,6 @@ from flowc.service.streams.state import FILE, FOLDER, require_own_state, stored
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
 
 Ends = Mapping[Partition, int]
-COUNTED = ("kafka",)
-"""Kinds of sources whose offsets count messages; those in files do not."""
 
 
 def lag_of(position: int, end: int | None) -> int | None:
@@ -139,7 +138,7 @@ def ends_of(plan: StreamPlan, held: Held, sessions: Sessions) -> Ends:
 
     Raises FlowcError, also for a topic that was made anew; a broker that does not answer is asked once.
     """
-    counted = [source for source in plan.sources if source.kind in COUNTED]
+    counted = [source for source in plan.sources if counts(source.kind)]
     for source in counted:
         if source.connection in sessions.silent:
             raise sessions.silent[source.connection]
