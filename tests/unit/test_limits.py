@@ -395,7 +395,7 @@ LIMITS = {
     ),
     "folders of `partition_by` in which a file is open": Limit(of("runtime.streams.targets.files", "_OPEN_FILES"), more_files),
     "times that a dead letter is replayed": Limit(
-        of("compiler.streamplan.letters", "MAX_ATTEMPTS"), replayed, by="`dead_letter.max_attempts`"
+        of("stream", "MAX_ATTEMPTS"), replayed, by="`dead_letter.max_attempts`"
     ),
     "what is kept of the words about a bad row": Limit(
         of("runtime.badrows", "_WORDS"), lambda n, _: cut_words(n), unit="{} characters"

@@ -193,7 +193,7 @@ def _target(node: Node) -> TargetSpec:
         primary_key=names(node.get("primary_key")),
         partition_by=names(node.get("partition_by")),
         key=(own,) if (own := name(key)) else names(key),
-        addresses=addresses(node),
+        addresses={key: named for key, named in addresses(node).items() if key != "table"},
         format=name(node.get("format")),
         write=plain_map(node.get("write")),
         roll=_roll(mapping(node.get("roll"))),

@@ -207,7 +207,7 @@ def _parsed(name: Name) -> TableName | None:
 def _check_options(spec: TargetSpec, connection: ConnectionSpec, lookup: Lookup) -> None:
     """Reports a target that does not say what it writes, and what it says that its kind cannot heed."""
     kind, report = target_kind(connection.kind.value), lookup.reporter.error
-    if spec.connection is not None and not any(key in spec.addresses for key in kind.addresses):
+    if spec.connection is not None and not any(key in spec.given for key in kind.addresses):
         words = " or ".join(f"`{key}`" for key in kind.addresses)
         message = f"the target in `{connection.name.value}` needs {words}"
         report("missing-key", message, spec.connection.span, helps=(f"add `{kind.addresses[0]}:`",))
