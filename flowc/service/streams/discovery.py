@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.streamkinds import formats
+from flowc.compiler.front.streamkinds import formats, is_folder
 from flowc.compiler.ir import Source, Stream
 from flowc.compiler.lowering.lower import lower_stream
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
@@ -26,11 +26,11 @@ from flowc.runtime.codecs.discover import discover
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.connectors.filestream_registry import Facts, Passing, Registry
 from flowc.runtime.connectors.folder import Folder
-from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.engine import Engine
+from flowc.runtime.streams.source import Source as Reading
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.sides import described
-from flowc.service.streams.sources import StoredFacts
+from flowc.service.streams.sources import StoredFacts, sampled
 from flowc.service.streams.state import recalled
 from flowc.types import TEXT, UNKNOWN, DataType, Kind, parse_type
 
@@ -107,7 +107,9 @@ def over_found(
 
 
 def _found(source: Source, stream: Stream, sessions: Sessions) -> tuple[Column, ...]:
-    columns = _LOOKS[source.kind](source, sessions, skips=stream.on_error != "fail")
+    skips = stream.on_error != "fail"
+    in_files = is_folder(source.kind)
+    columns = _in_files(source, sessions, skips=skips) if in_files else _in_messages(sampled(source, sessions))
     if not columns:
         message = f"there is nothing yet in source `{source.name}` to find its columns in"
         raise TransientError(
@@ -126,11 +128,7 @@ def _storable(column: Column) -> Column:
     return Column(column.name, kind if same else DataType(Kind.JSON))
 
 
-def _in_topic(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Column, ...]:
-    topic = KafkaSource(
-        source.name, source.path or "", sessions.options(source.connection).values, columns=("_value",),
-        group=f"flowc-discovery-{source.id}", once=True,
-    )  # fmt: skip
+def _in_messages(topic: Reading) -> tuple[Column, ...]:
     try:
         topic.open()
         topic.assign({})
@@ -178,10 +176,6 @@ def _in_files(source: Source, sessions: Sessions, *, skips: bool) -> tuple[Colum
 
     parts = (paths[first : first + _FILES] for first in range(0, len(paths), _FILES))
     return next(filter(None, (_readable(part, described) if skips else described(part) for part in parts)), ())
-
-
-_LOOKS = {"files": _in_files, "kafka": _in_topic}
-"""How columns are found, by the kind of connection."""
 
 
 def _readable(paths: Sequence[Path], described: Callable[[Sequence[Path]], tuple[Column, ...]]) -> tuple[Column, ...]:

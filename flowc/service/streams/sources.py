@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from flowc.compiler.ir import Source as Node
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.errors import UsageError
 from flowc.plan import FilesRead
@@ -61,7 +62,7 @@ def opened_sources(
     readers: dict[str, SourceReader] = {}
     decoders: dict[str, Decoding] = {}
     for source in plan.sources:
-        reader, decoders[source.name] = _OPENERS[source.kind](source, plan, sessions, once, facts)
+        reader, decoders[source.name] = OPENERS[source.kind](source, plan, sessions, once, facts)
         readers[source.name] = SourceReader(reader, plan.batch, once=once)
     return readers, decoders
 
@@ -95,8 +96,22 @@ def _files(
     return reading, Decoding(decoder.schema, decoder.decode)
 
 
-_OPENERS = {"files": _files, "kafka": _kafka}
+def _kafka_sample(source: Node, sessions: Sessions) -> Source:
+    return KafkaSource(
+        source.name, source.path or "", sessions.options(source.connection).values, columns=("_value",),
+        group=f"flowc-discovery-{source.id}", once=True,
+    )  # fmt: skip
+
+
+OPENERS = {"files": _files, "kafka": _kafka}
 """How sources are opened, by the kind of connection."""
+_SAMPLES = {"kafka": _kafka_sample}
+"""How messages are looked at that no stream reads, by the kind of connection."""
+
+
+def sampled(source: Node, sessions: Sessions) -> Source:
+    """Reads messages of a source from the first to the last that is there, for their columns; nothing is stored."""
+    return _SAMPLES[source.kind](source, sessions)
 
 
 def decoding_of(source: SourcePlan) -> Decoding:
