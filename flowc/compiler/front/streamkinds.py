@@ -19,7 +19,7 @@ _AGAIN = "each message is written at least once: without transactions some are t
 class SourceKind:
     """How streams read a kind of system."""
 
-    address: str
+    address: str = "table"
     """The key that says what of a connection is read."""
     formats: tuple[str, ...] = ()
     """Those that this version reads; none where it cannot read such systems yet."""
@@ -54,10 +54,9 @@ _TABLES = TargetKind("table", ("table",), ("mode", "keys", "primary_key"))
 
 
 @cache
-def source_kind(kind: str) -> SourceKind | None:
-    """How streams read systems of a kind; None where they never do."""
-    said = _said(kind).get("source")
-    return SourceKind(**_values(said)) if said else None
+def source_kind(kind: str) -> SourceKind:
+    """How streams read systems of a kind, if they do; pipelines name what they read by the same key."""
+    return SourceKind(**_values(_said(kind).get("source", {})))
 
 
 @cache
@@ -73,30 +72,6 @@ def noun(kind: str) -> str:
     return str(_said(kind).get("noun", "rows"))
 
 
-def address(kind: str) -> str:
-    """The key that says what of a connection is read."""
-    found = source_kind(kind)
-    return found.address if found is not None else "table"
-
-
-def formats(kind: str) -> tuple[str, ...]:
-    """What streams read of systems of a kind in this version."""
-    found = source_kind(kind)
-    return found.formats if found is not None else ()
-
-
-def counts(kind: str) -> bool:
-    """Whether positions in sources of a kind count messages."""
-    found = source_kind(kind)
-    return found is not None and found.counted
-
-
-def is_shared(kind: str) -> bool:
-    """Whether several workers can read parts of one source."""
-    found = source_kind(kind)
-    return found is not None and found.shared
-
-
 def is_folder(kind: str) -> bool:
     """Whether systems of a kind are folders of files."""
     return noun(kind) == "files"
@@ -105,8 +80,7 @@ def is_folder(kind: str) -> bool:
 @cache
 def address_keys() -> frozenset[str]:
     """The keys that name something of a connection, of any kind."""
-    read = {address(kind) for kind in kinds()}
-    return frozenset(read.union(*(target_kind(kind).addresses for kind in kinds())))
+    return frozenset(key for kind in kinds() for key in (source_kind(kind).address, *target_kind(kind).addresses))
 
 
 def _said(kind: str) -> dict[str, Any]:

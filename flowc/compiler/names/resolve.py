@@ -13,7 +13,7 @@ from flowc.compiler.checked import CheckedPipeline, CheckedSource, CheckedSpec, 
 from flowc.compiler.dialects import OWN
 from flowc.compiler.front.kinds import LOAD_SOURCE, able, can, dialect, is_database
 from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSpec, ProjectSpec
-from flowc.compiler.front.streamkinds import address
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Deletes
 from flowc.compiler.names.combinations import check_combinations
 from flowc.compiler.names.dialects import DATAFUSION, known_dialect
@@ -111,7 +111,7 @@ def _database(name: Name, lookup: Lookup) -> ConnectionSpec | None:
     if is_database(kind) and can(kind, LOAD_SOURCE):
         return connection
     if can(kind, LOAD_SOURCE):
-        key = address(kind)
+        key = source_kind(kind).address
         message = f"`{name.value}` is no database: say which {key} of it to read"
         helps = (f"write `from: {{connection: {name.value}, {key}: …}}`",)
         lookup.reporter.error("unsupported-source", message, name.span, helps=helps)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import fields, replace
 from itertools import chain
-from typing import cast
+from typing import TypeVar, cast
 
 from flowc.catalog import TableName
 from flowc.compiler.checked import (
@@ -34,7 +35,7 @@ from flowc.compiler.front.spec import (
     TableSpec,
     TargetSpec,
 )
-from flowc.compiler.front.streamkinds import address, target_kind
+from flowc.compiler.front.streamkinds import source_kind, target_kind
 from flowc.compiler.ir import Delivery, Mode, OnError
 from flowc.compiler.names.combinations import BY_KEY
 from flowc.compiler.names.dialects import known_dialect
@@ -46,7 +47,10 @@ from flowc.compiler.names.streamplaces import check_places
 from flowc.compiler.names.tablenames import table_name
 from flowc.compiler.names.targets import DEFAULT_MODE
 from flowc.compiler.names.windows import check_blocks
+from flowc.source import Located
 from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy
+
+T = TypeVar("T", BatchLimits, RestartPolicy)
 
 _EXCLUSIVE = (("source", "sources"), ("cdc", "window"), ("cdc", "join"))
 
@@ -78,28 +82,17 @@ def _stream(spec: StreamSpec, lookup: Lookup) -> CheckedStream:
         spec.start.value if spec.start else "earliest",
         cast(OnError, spec.on_error.value if spec.on_error else "fail"),
         cast(Delivery, spec.delivery.value if spec.delivery else "exactly_once"),
-        _batch(spec.batch),
+        _over(BatchLimits(), spec.batch),
         spec.parallelism or 1,
-        _restart(spec.restart),
+        _over(RestartPolicy(), spec.restart),
     )  # fmt: skip
 
 
-def _batch(spec: BatchSpec) -> BatchLimits:
-    least = BatchLimits()
-    return BatchLimits(
-        least.max_rows if spec.max_rows is None else spec.max_rows,
-        least.max_wait if spec.max_wait is None else spec.max_wait,
-        least.max_bytes if spec.max_bytes is None else spec.max_bytes.value,
-    )
-
-
-def _restart(spec: RestartSpec) -> RestartPolicy:
-    usual = RestartPolicy()
-    return RestartPolicy(
-        usual.min_backoff if spec.min_backoff is None else spec.min_backoff,
-        usual.max_backoff if spec.max_backoff is None else spec.max_backoff,
-        spec.max_restarts,
-    )
+def _over(usual: T, spec: BatchSpec | RestartSpec) -> T:
+    """What is usual, but for what a spec says."""
+    said = {each.name: getattr(spec, each.name) for each in fields(spec)}
+    given = {key: held.value if isinstance(held, Located) else held for key, held in said.items() if held is not None}
+    return replace(usual, **given)
 
 
 def _check_keys_of(spec: StreamSpec, lookup: Lookup) -> None:
@@ -130,7 +123,7 @@ def _source(spec: StreamSourceSpec, lookup: Lookup) -> CheckedStreamSource | Non
     connection = _used(spec.connection, STREAM_SOURCE, "read from", lookup)
     if connection is None:
         return None
-    wanted = address(connection.kind.value)
+    wanted = source_kind(connection.kind.value).address
     if can(connection.kind.value, STREAM_SOURCE):
         _check_address(spec, wanted, connection, lookup)
     _check_path(spec.addresses.get("path"), connection, lookup)

@@ -8,7 +8,7 @@ from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedTarget
 from flowc.compiler.front.kinds import LOAD_TARGET, able, can, is_database
 from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec, TableSpec, TargetSpec
-from flowc.compiler.front.streamkinds import address
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Mode
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.paths import check_below
@@ -85,7 +85,7 @@ def _declared(target: TargetSpec, lookup: Lookup) -> tuple[ConnectionSpec, Table
 def _address(target: TargetSpec, connection: ConnectionSpec, lookup: Lookup) -> str | None:
     """What the target names in its connection: a table, or the path of files."""
     kind, reporter = connection.kind.value, lookup.reporter
-    wanted = address(kind)
+    wanted = source_kind(kind).address
     if not can(kind, LOAD_TARGET):
         return connection.name.value
     found = target.table or target.addresses.get("path")

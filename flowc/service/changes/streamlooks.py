@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.streamkinds import counts
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Apply, Stream
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.migrate.streams import outputs_of
@@ -107,7 +107,7 @@ class StreamLooks:
                 raise
             return Standing()
         ends, at = self._ends(plan, held) if held.positions else {}, held.positions
-        counted = {source.name for source in plan.sources if counts(source.kind)}
+        counted = {source.name for source in plan.sources if source_kind(source.kind).counted}
         found = (StoredPosition(*place, at[place], lag_of(at[place], ends.get(place))) for place in sorted(at))
         return Standing(len(at), tuple(position for position in found if position.source in counted))
 

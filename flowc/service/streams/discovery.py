@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.streamkinds import formats, is_folder
+from flowc.compiler.front.streamkinds import is_folder, source_kind
 from flowc.compiler.ir import Source, Stream
 from flowc.compiler.lowering.lower import lower_stream
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
@@ -57,7 +57,7 @@ def discovered(checked: CheckedSpec, stream: Stream, sessions: Sessions, facts: 
 def _discovered(stream: Stream, sessions: Sessions, facts: Facts | None) -> dict[str, tuple[Column, ...]]:
     """The columns of its sources; nothing where one is of a kind whose messages tell none."""
     unknown = [source for source in stream.sources if source.columns is None]
-    if not unknown or any(source.format not in formats(source.kind) for source in unknown):
+    if not unknown or any(source.format not in source_kind(source.kind).formats for source in unknown):
         return {}
     connection, kind = stream.state or (None, EMBEDDED)
     owner = Owner(stream.project, stream.name)

@@ -10,7 +10,7 @@ from time import monotonic
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.front.streamkinds import formats
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Ir, Source, Sql, Stream
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
@@ -162,9 +162,11 @@ def _computed(source: Source) -> tuple[Column, ...]:
 
 
 def _refuse(stream: Stream) -> None:
-    reasons = [f"it reads `{source.kind}`" for source in stream.sources if not formats(source.kind)]
+    reasons = [f"it reads `{source.kind}`" for source in stream.sources if not source_kind(source.kind).formats]
     reasons += [
-        f"it decodes `{source.format}`" for source in stream.sources if source.format not in formats(source.kind)
+        f"it decodes `{source.format}`"
+        for source in stream.sources
+        if source.format not in source_kind(source.kind).formats
     ]
     reasons += [] if stream.applies or stream.outputs else ["it writes nothing"]
     if reasons:

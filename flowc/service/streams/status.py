@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.streamkinds import counts
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Ir
 from flowc.errors import FlowcError, TransientError
 from flowc.runtime.streams.begin import check_log
@@ -138,7 +138,7 @@ def ends_of(plan: StreamPlan, held: Held, sessions: Sessions) -> Ends:
 
     Raises FlowcError, also for a topic that was made anew; a broker that does not answer is asked once.
     """
-    counted = [source for source in plan.sources if counts(source.kind)]
+    counted = [source for source in plan.sources if source_kind(source.kind).counted]
     for source in counted:
         if source.connection in sessions.silent:
             raise sessions.silent[source.connection]
