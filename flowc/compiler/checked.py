@@ -6,19 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowc.catalog import TableName
-from flowc.compiler.front.spec import (
-    ConnectionSpec,
-    DeadLetterSpec,
-    LookupSpec,
-    Name,
-    PipelineSpec,
-    ProjectSpec,
-    SourceSpec,
-    StreamSourceSpec,
-    StreamSpec,
-    TableSpec,
-    TargetSpec,
-)
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec, SourceSpec, TableSpec, TargetSpec
+from flowc.compiler.front.streamspec import DeadLetterSpec, LookupSpec, StreamSourceSpec, StreamSpec
 from flowc.compiler.ir import Deletes, Delivery, Mode, OnError
 from flowc.source import Span
 from flowc.stream import BatchLimits, RestartPolicy

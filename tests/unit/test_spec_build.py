@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowc.compiler.front.columndef import split_definition
-from flowc.compiler.front.spec import ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
 from flowc.durations import parse_duration, parse_share, parse_size
 from tests.unit.project import BASE, found, load
 

@@ -16,19 +16,11 @@ from flowc.compiler.front.build_tests import build_test
 from flowc.compiler.front.connections import build_connection, layered_connections
 from flowc.compiler.front.faults import Broken, Fault
 from flowc.compiler.front.nodes import Context
+from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.references import variables
 from flowc.compiler.front.salvage import salvage
-from flowc.compiler.front.spec import (
-    NO_GAPS,
-    ConnectionSpec,
-    Gaps,
-    Json,
-    Name,
-    PipelineSpec,
-    ProjectSpec,
-    TableSpec,
-)
+from flowc.compiler.front.spec import NO_GAPS, ConnectionSpec, Gaps, Json, Name, PipelineSpec, TableSpec
 from flowc.compiler.front.yamltree import Entry, TreeMap, plain
 from flowc.diagnostics import Note, did_you_mean, disabled_in
 

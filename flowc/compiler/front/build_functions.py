@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from flowc.compiler.front.nodes import Context, content, name
-from flowc.compiler.front.spec import NO_GAPS, FunctionSpec, Gaps
+from flowc.compiler.front.spec import NO_GAPS, Gaps
+from flowc.compiler.front.streamspec import FunctionSpec
 from flowc.compiler.front.types import known_type
 from flowc.compiler.front.yamltree import Entry, Node, Sequence, TreeMap
 from flowc.source import Located

@@ -20,16 +20,14 @@ from flowc.compiler.front.nodes import (
     sql,
     whole,
 )
-from flowc.compiler.front.spec import (
-    NO_GAPS,
+from flowc.compiler.front.spec import NO_GAPS, Gaps, Name
+from flowc.compiler.front.streamspec import (
     BatchSpec,
     CdcSpec,
     DeadLetterSpec,
-    Gaps,
     JoinSpec,
     LateSpec,
     LookupSpec,
-    Name,
     RepeatsSpec,
     RestartSpec,
     StreamSourceSpec,

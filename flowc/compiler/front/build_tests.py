@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from flowc.compiler.front.nodes import Context, content, given, name
-from flowc.compiler.front.spec import NO_GAPS, Gaps, RowSpec, RowsSpec, TestSpec
+from flowc.compiler.front.spec import NO_GAPS, Gaps
+from flowc.compiler.front.streamspec import RowSpec, RowsSpec, TestSpec
 from flowc.compiler.front.yamltree import Entry, Sequence, TreeMap, plain
 from flowc.source import Located
 

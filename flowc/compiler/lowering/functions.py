@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowc.compiler.front.spec import FunctionSpec
+from flowc.compiler.front.streamspec import FunctionSpec
 from flowc.plan import FunctionPlan
 from flowc.types import UNKNOWN, parse_type
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedStream
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.front.spec import LookupSpec
+from flowc.compiler.front.streamspec import LookupSpec
 from flowc.compiler.ir import Lookup
 from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlglot import exp
 
 from flowc.catalog import Column
-from flowc.compiler.front.spec import StreamSpec
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Source
 from flowc.compiler.quote import ident
 from flowc.compiler.sql.sqltext import SqlTree

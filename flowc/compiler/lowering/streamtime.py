@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowc.compiler.front.spec import StreamSpec
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Repeats
 
 

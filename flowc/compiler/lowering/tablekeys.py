@@ -17,7 +17,8 @@ from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.connections import find_connection
-from flowc.compiler.front.spec import ConnectionSpec, ProjectSpec, TableSpec
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ConnectionSpec, TableSpec
 from flowc.compiler.quote import quoted, quoted_table
 from flowc.compiler.sql.relations import field_key, fold, output_name, table_key
 from flowc.compiler.sql.sqltext import SqlTree

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from flowc.catalog import Index
-from flowc.compiler.front.spec import ColumnSpec, ProjectSpec, StreamSpec, TableSpec
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ColumnSpec, TableSpec
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.migrate.describe import index_words
 from flowc.migration import Change, TableChanges
 from flowc.source import Span

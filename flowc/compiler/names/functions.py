@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlglot.dialects.dialect import Dialect
 
-from flowc.compiler.front.spec import FunctionSpec, Name
+from flowc.compiler.front.spec import Name
+from flowc.compiler.front.streamspec import FunctionSpec
 from flowc.compiler.names.doubt import sure_only
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.paths import check_module

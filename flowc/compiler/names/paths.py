@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePath
 
+from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.reach import Reach
-from flowc.compiler.front.spec import ConnectionSpec, FunctionSpec, Name, ProjectSpec
+from flowc.compiler.front.spec import ConnectionSpec, Name
+from flowc.compiler.front.streamspec import FunctionSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.locations import without_scheme
 

@@ -12,7 +12,8 @@ from typing import cast
 from flowc.compiler.checked import CheckedPipeline, CheckedSource, CheckedSpec, CheckedTarget
 from flowc.compiler.dialects import OWN
 from flowc.compiler.front.kinds import LOAD_SOURCE, able, can, dialect, is_database
-from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSpec, ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSpec
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Deletes
 from flowc.compiler.names.combinations import check_combinations

@@ -24,18 +24,9 @@ from flowc.compiler.checked import (
 from flowc.compiler.dialects import OWN
 from flowc.compiler.front.connections import find_connection
 from flowc.compiler.front.kinds import DEAD_LETTER, LOOKUP, STATE, STREAM_SOURCE, STREAM_TARGET, able, can, is_database
-from flowc.compiler.front.spec import (
-    BatchSpec,
-    ConnectionSpec,
-    DeadLetterSpec,
-    Name,
-    RestartSpec,
-    StreamSourceSpec,
-    StreamSpec,
-    TableSpec,
-    TargetSpec,
-)
+from flowc.compiler.front.spec import ConnectionSpec, Name, TableSpec, TargetSpec
 from flowc.compiler.front.streamkinds import source_kind, target_kind
+from flowc.compiler.front.streamspec import BatchSpec, DeadLetterSpec, RestartSpec, StreamSourceSpec, StreamSpec
 from flowc.compiler.ir import Delivery, Mode, OnError
 from flowc.compiler.names.combinations import BY_KEY
 from flowc.compiler.names.dialects import known_dialect

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowc.compiler.front.spec import RowsSpec, SourceColumn, TargetSpec, TestSpec
+from flowc.compiler.front.spec import SourceColumn, TargetSpec
+from flowc.compiler.front.streamspec import RowsSpec, TestSpec
 from flowc.compiler.names.doubt import sure_only
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.windows import source_columns

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from flowc.compiler.checked import CheckedStream
-from flowc.compiler.front.spec import (
-    CdcSpec,
-    JoinSpec,
-    LateSpec,
-    Name,
-    SourceColumn,
-    StreamSourceSpec,
-    StreamSpec,
-    TableSpec,
-    WindowSpec,
-)
+from flowc.compiler.front.spec import Name, SourceColumn, TableSpec
+from flowc.compiler.front.streamspec import CdcSpec, JoinSpec, LateSpec, StreamSourceSpec, StreamSpec, WindowSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.targets import DEFAULT_MODE
 from flowc.compiler.names.timing import check_timezone

@@ -8,7 +8,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import TokenType
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.spec import StreamSpec
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Ir, Sql
 from flowc.compiler.passes.chance import CHANCE
 from flowc.diagnostics import Reporter

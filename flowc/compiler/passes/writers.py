@@ -8,7 +8,7 @@ from functools import partial
 
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
-from flowc.compiler.front.spec import StreamSpec
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Apply, Ir, Stream, Target
 from flowc.compiler.sql.relations import table_key
 from flowc.compiler.tables.letters import letters_place

@@ -11,7 +11,7 @@ import msgspec
 from flowc import __version__
 from flowc.catalog import Table, TableName
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.spec import ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.ir import Apply, Ir, Stream
 from flowc.compiler.lineage import Graph, graph
 from flowc.compiler.migrate.engines import ENGINES

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.compiler.front.spec import RowsSpec
+from flowc.compiler.front.streamspec import RowsSpec
 from flowc.service.testing.rows import Row, arrow_rows
 from flowc.source import Span
 from flowc.types import Kind

@@ -9,7 +9,7 @@ from time import monotonic
 
 import pyarrow as pa
 
-from flowc.compiler.front.spec import RowSpec, RowsSpec, TestSpec
+from flowc.compiler.front.streamspec import RowSpec, RowsSpec, TestSpec
 from flowc.runtime.connectors.files import CsvOptions
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.loop import Polled

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.spec import TestSpec
+from flowc.compiler.front.streamspec import TestSpec
 from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
 from flowc.compiler.lowering.lower import lower_pipeline
 from flowc.compiler.names.resolve import resolve

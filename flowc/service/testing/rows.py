@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.compiler.front.spec import Json, RowsSpec
+from flowc.compiler.front.spec import Json
+from flowc.compiler.front.streamspec import RowsSpec
 from flowc.errors import DataError
 from flowc.runtime.codecs.json import JsonDecoder
 from flowc.source import Span

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
-from flowc.compiler.front.spec import ProjectSpec, TestSpec
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.streamspec import TestSpec
 from flowc.diagnostics import did_you_mean
 from flowc.errors import FlowcError, UsageError
 from flowc.service.loads.planning import LOAD_TIME

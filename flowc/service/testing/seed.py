@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.front.spec import RowsSpec, TestSpec
+from flowc.compiler.front.streamspec import RowsSpec, TestSpec
 from flowc.compiler.ir import Source, Sql, Target
 from flowc.compiler.loads.desired import declared_table
 from flowc.compiler.tables.ddl import create_schema, create_table

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.compiler.front.spec import TestSpec
+from flowc.compiler.front.streamspec import TestSpec
 from flowc.compiler.ir import Lookup, Source, Stream
 from flowc.compiler.quote import ident
 from flowc.runtime.arrow import empty
