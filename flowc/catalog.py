@@ -58,7 +58,9 @@ _PART = re.compile(r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>[^".][^.]*))(?=\.|$)
 
 
 def names_word(sql: str, name: str) -> bool:
-    """Whether a name stands in a statement as a word, in any case."""
+    """Whether a name stands in a statement as a word, in any case; one without a letter or digit does so in quotes."""
+    if not re.search(r"\w", name):
+        return re.search(rf"""[`"\[]{re.escape(name)}[`"\]]""", sql) is not None
     return re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", sql, re.IGNORECASE) is not None
 
 

@@ -5,7 +5,7 @@ All SQL is finished text but for whole numbers, which stand as `{partition}`, `{
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flowc.catalog import Column, TableName
@@ -82,10 +82,11 @@ class PositionSql:
 
     `read` gives rows of (project, target, source, partition, next, epoch, log_id), also of the stream's other targets
     there, and of streams of that name in other projects.
-    `hold` keeps workers from moving any of this target's until the transaction ends. `begin` records a partition that
-    was never read, and `advance` moves one on: it touches one row when the position is still `{start}`, and none when
-    another worker has moved it. They hold `{target}`, the table's name there, the last two also `{source}`, as in
-    `sources`, as finished literals, and `{log}` of letters, digits, `-` and `_`.
+    `hold` keeps workers from moving any of this target's until the transaction ends. `begin` records partitions that
+    were never read, and `advance` moves others on, all of an epoch in one statement: it touches a row for each whose
+    position is still `{start}`, and none for those that another worker has moved. They hold `{target}`, the table's
+    name there, as a finished literal. What stands in them for each partition is made of `begun` (in place of `{rows}`),
+    `ends`, `logs` and `moved`: these hold `{source}`, as in `sources`, and `{log}` of letters, digits, `-` and `_`.
     """
 
     table: TableName
@@ -94,6 +95,10 @@ class PositionSql:
     hold: str
     begin: str
     advance: str
+    begun: str
+    ends: str
+    logs: str
+    moved: str
     sources: tuple[tuple[str, str], ...] = ()
     target: str = ""
     """The table as its spec spells it, as a literal: what `{target}` is where no other name of it is stored."""
@@ -103,6 +108,16 @@ class PositionSql:
     renewal: Renewal | None = None
     claim: tuple[str, ...] = ()
     """Takes up what an older version left of the stream, which is of no project."""
+
+    def beginning(self, places: Sequence[Mapping[str, object]], **filled: object) -> str:
+        """The statement that records partitions; of each, what the templates hold."""
+        return self.begin.format(rows=", ".join(self.begun.format(**place, **filled) for place in places), **filled)
+
+    def advancing(self, places: Sequence[Mapping[str, object]], **filled: object) -> str:
+        """The statement that moves partitions on; of each, what the templates hold."""
+        ends, logs = (" ".join(part.format(**place) for place in places) for part in (self.ends, self.logs))
+        moved = " OR ".join(self.moved.format(**place) for place in places)
+        return self.advance.format(ends=ends, logs=logs, moved=moved, **filled)
 
 
 @dataclass(frozen=True, slots=True)

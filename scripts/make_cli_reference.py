@@ -16,7 +16,8 @@ HEADER = """# The command line
 <!-- Written by scripts/make_cli_reference.py from the commands' help. Change that, then run it. -->
 
 Data goes to standard output, talk to standard error. Colour and progress appear only on a terminal, and `NO_COLOR` is
-honoured. What a code in brackets means, `flowc explain CODE` says.
+honoured. Tables are as wide as what they hold, and fold on a terminal that is too narrow; a cell shows up to 500
+characters of a value, and JSON holds all of it. What a code in brackets means, `flowc explain CODE` says.
 """
 
 

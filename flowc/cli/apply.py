@@ -9,7 +9,7 @@ import click
 
 from flowc.cli.arguments import environment_option, seconds, specs_and_names
 from flowc.cli.asking import agreed
-from flowc.cli.console import out, say, style_for, width_of
+from flowc.cli.console import out, say, style_for
 from flowc.cli.opened import OpenProject, open_project
 from flowc.cli.selection import selection
 from flowc.errors import FlowcError
@@ -99,7 +99,7 @@ def _planned(
     opened = open_project(paths, environment, _UNDONE, checker=checker(), lock_wait=limits.table_lock)
     chosen = (*names, *selected)
     plan = make_plan(opened.checked, opened.ir, opened.sessions, selection(chosen, opened))
-    out(migration_text(plan, style_for(sys.stdout), columns=width_of(sys.stdout)))
+    out(migration_text(plan, style_for(sys.stdout)))
     refuse_destructive(plan, allowed)
     specs = tuple(str(path) for path in paths)
     return opened, SavedPlan(plan, specs, environment, tuple(sorted(chosen)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from shutil import get_terminal_size
 from typing import TextIO
 
 from flowc.diagnostics import Diagnostic, Severity
@@ -28,12 +27,8 @@ def reveal() -> None:
 
 def style_for(stream: TextIO) -> Style:
     """Colour on a terminal, unless `NO_COLOR` is set or the terminal is dumb."""
-    return Style(color=is_terminal(stream) and not os.environ.get("NO_COLOR"))
-
-
-def width_of(stream: TextIO) -> int:
-    """How many characters a line may have: as the terminal, or `COLUMNS`, says; 100 for a file."""
-    return get_terminal_size((COLUMNS, 24)).columns if stream.isatty() or "COLUMNS" in os.environ else COLUMNS
+    terminal = is_terminal(stream)
+    return Style(terminal and not os.environ.get("NO_COLOR"), _width(stream), terminal, concealed)
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -41,16 +36,26 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def _width(stream: TextIO) -> int:
+    """How many characters a line may have: as `COLUMNS`, or the terminal, says; 100 for a file."""
+    told = os.environ.get("COLUMNS", "")
+    return (int(told) if told.isdecimal() else 0) or _columns(stream) or COLUMNS
+
+
+def _columns(stream: TextIO) -> int:
+    return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+
+
 def out(text: str) -> None:
     """Writes data."""
     if text:
-        print(_shown(text, sys.stdout), file=sys.stdout)
+        print(shown(text, sys.stdout), file=sys.stdout)
 
 
 def say(text: str) -> None:
     """Talks to the person."""
     if text:
-        print(_shown(mask_addresses(text), sys.stderr, pieces=True), file=sys.stderr)
+        print(shown(mask_addresses(text), sys.stderr, pieces=True), file=sys.stderr)
 
 
 def say_errors(diagnostics: Iterable[Diagnostic]) -> None:
@@ -66,7 +71,7 @@ def concealed(text: str, *, pieces: bool = False) -> str:
     return text
 
 
-def _shown(text: str, stream: TextIO, *, pieces: bool = False) -> str:
+def shown(text: str, stream: TextIO, *, pieces: bool = False) -> str:
     """The text without secrets and, on a terminal, without what could act on it."""
     text = concealed(text, pieces=pieces)
     return harmless(text) if stream.isatty() else text

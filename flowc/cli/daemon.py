@@ -13,11 +13,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from flowc.cli.console import is_terminal, say, say_errors, style_for
+from flowc.cli.console import say, say_errors, style_for
 from flowc.cli.opened import OpenProject, open_project
+from flowc.cli.progress import Show, bottom
 from flowc.diagnostics import Diagnostic, Severity, did_you_mean
 from flowc.errors import UsageError
-from flowc.render.daemon import HEADERS, LEVELS, live_rows, log_json, log_text, progress_events, status_json
+from flowc.render.daemon import LEVELS, live_text, log_json, log_text, progress_events, status_json
 from flowc.render.metrics import metrics_text
 from flowc.runtime.interrupts import before_the_end
 from flowc.service.daemon.http import Page, serve
@@ -57,7 +58,7 @@ def run_daemon(paths: Sequence[Path], names: Sequence[str], environment: str | N
             server = serve(options.http, _pages(daemon), lambda words: log(Event("error", words)))
             stack.callback(server.shutdown)
         daemon.start()
-        view = stack.enter_context(_View(daemon, options))
+        view = _View(daemon, stack.enter_context(bottom(stays=True)) if options.log_format == "text" else None)
         while daemon.alive and not stop.wait(_TICK):
             view.update()
         daemon.stop()
@@ -145,24 +146,10 @@ class _View:
     """On a terminal a table that is kept up to date, elsewhere a line for each worker twice a minute."""
 
     daemon: Daemon
-    options: DaemonOptions
-    _live: Any = None
+    show: Show | None
     _rates: dict[int, float] = field(default_factory=dict)
     _seen: dict[int, tuple[float, int]] = field(default_factory=dict)
     _said: float = field(default_factory=time.monotonic)
-
-    def __enter__(self) -> _View:
-        if is_terminal(sys.stderr) and self.options.log_format == "text":
-            from rich.console import Console
-            from rich.live import Live
-
-            self._live = Live(console=Console(stderr=True), auto_refresh=False)
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def update(self) -> None:
         """Shows how it goes now."""
@@ -172,20 +159,9 @@ class _View:
             if now - at >= 2.0:
                 self._rates[i] = (worker.counts.rows - rows) / (now - at) if at else 0.0
                 self._seen[i] = (now, worker.counts.rows)
-        if self._live is not None:
-            self._live.update(_table(self.daemon, self._rates), refresh=True)
+        if self.show is not None:
+            self.show(live_text(self.daemon, self._rates, style_for(sys.stderr)))
         elif now - self._said >= _PLAIN_EVERY:
             self._said = now
             for event in progress_events(self.daemon, self._rates):
                 self.daemon.log(event)
-
-
-def _table(daemon: Daemon, rates: dict[int, float]) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    colors = {"good": "green", "warning": "yellow", "bad": "red", "dim": "dim"}
-    table = Table(*HEADERS, box=None, pad_edge=False)
-    for role, state, (name, *cells) in live_rows(daemon, rates):
-        table.add_row(Text(name), Text(state, style=colors[role]), *(Text(cell, justify="right") for cell in cells))
-    return table

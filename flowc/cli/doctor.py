@@ -22,6 +22,7 @@ from flowc.service.access.secrets import Resolver
 
 _CORE = ("click", "datafusion", "duckdb", "jinja2", "pyarrow", "pyyaml", "sqlglot")
 _OF_AN_EXTRA = re.compile(r"""(?P<name>[\w.-]+)(?:\[(?P<with>\w+)\])?[^;]*;.*\bextra == ['"](?P<extra>\w+)['"]""")
+_ROLES = {1: {"yes": "good", "no": "bad"}}
 _NOT_FOR_USERS = ("all", "dev")
 
 
@@ -37,10 +38,10 @@ def command(specs: tuple[str, ...], environment: str | None) -> int:
     rows = [("flowc", __version__), ("python", platform.python_version()), *((name, _version(name)) for name in _CORE)]
     out(table(("package", "version"), rows, style))
     extras = [_extra(extra, packages) for extra, packages in _extras("flowc").items()]
-    out("\n" + table(("extra", "installed", "what"), extras, style))
+    out("\n" + table(("extra", "installed", "what"), extras, style, roles=_ROLES))
     reached = _connections(specs, environment)
     if reached:
-        out("\n" + table(("connection", "works", "what"), reached, style))
+        out("\n" + table(("connection", "works", "what"), reached, style, roles=_ROLES))
     return 1 if any(row[1] == "no" for row in reached) else 0
 
 

@@ -7,7 +7,7 @@ import sys
 import click
 
 from flowc.cli.arguments import environment_option, format_option, specs_only
-from flowc.cli.console import out, style_for, width_of
+from flowc.cli.console import out, style_for
 from flowc.cli.opened import open_project
 from flowc.controls import json_text
 from flowc.render.migration import drift_text
@@ -33,5 +33,5 @@ def command(specs: tuple[str, ...], ignore: tuple[str, ...], form: str, environm
     if form == "json":
         out(json_text(migration_object(found, plan_hash(found))))
     else:
-        out(drift_text(found, style_for(sys.stdout), columns=width_of(sys.stdout)))
+        out(drift_text(found, style_for(sys.stdout)))
     return 1 if found.changes else 0

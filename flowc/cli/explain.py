@@ -11,6 +11,7 @@ from flowc.cli.console import out, style_for
 from flowc.diagnostics import did_you_mean
 from flowc.errors import UsageError
 from flowc.render.pages import codes, explain, page
+from flowc.render.tables import table
 
 _HEADLINE = re.compile(r"(?:error|warning|info)\[(.*)\]")
 """A code as a message shows it."""
@@ -35,10 +36,8 @@ def command(code: str | None) -> None:
 
 
 def _all() -> str:
-    known = codes()
-    longest = max((len(code) for code in known), default=0)
-    pages = ((code, page(code)) for code in known)
-    return "\n".join(f"{code:<{longest}}  {_first_sentence(found.summary)}" for code, found in pages if found)
+    rows = [(code, _first_sentence(found.summary)) for code in codes() if (found := page(code))]
+    return table(("code", "meaning"), rows, style_for(sys.stdout))
 
 
 def _first_sentence(text: str) -> str:

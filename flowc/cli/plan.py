@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
-from flowc.cli.console import concealed, out, say, style_for, width_of
+from flowc.cli.console import concealed, out, say, style_for
 from flowc.cli.opened import OpenProject, open_project
 from flowc.cli.selection import selection
 from flowc.controls import json_text
@@ -79,7 +79,7 @@ def _shown(plan: MigrationPlan, identity: str, form: str) -> str:
         return migration_sql(plan)
     if form == "markdown":
         return migration_markdown(plan)
-    return migration_text(plan, style_for(sys.stdout), columns=width_of(sys.stdout))
+    return migration_text(plan, style_for(sys.stdout))
 
 
 def _planned(opened: OpenProject, chosen: tuple[str, ...], rollback: str | None) -> tuple[MigrationPlan, int | None]:

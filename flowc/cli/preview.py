@@ -13,7 +13,7 @@ import click
 from flowc.cli.arguments import environment_option, format_option, specs_and_names
 from flowc.cli.console import out, say, style_for
 from flowc.cli.opened import one, open_pipelines, open_project, single
-from flowc.cli.progress import Progress
+from flowc.cli.progress import progress
 from flowc.cli.project import stream_names
 from flowc.cli.report import show
 from flowc.render.loads import preview_json, preview_text
@@ -46,8 +46,8 @@ def command(arguments: tuple[str, ...], rows: int, limit: int, form: str, enviro
     if name in stream_names(paths, environment):
         return _look(paths, name, environment, rows=rows, limit=limit, as_json=form == "json")
     opened = open_pipelines(paths, names, environment, _UNDONE)
-    with Progress() as progress:
-        run = Run(opened.checked, opened.pipelines, opened.sessions, progress, env=os.environ)
+    with progress() as observer:
+        run = Run(opened.checked, opened.pipelines, opened.sessions, observer, env=os.environ)
         found = preview(run, one(opened, name), rows)
     text = preview_json(found, rows) if form == "json" else preview_text(found, style_for(sys.stdout), rows)
     show(found, text, as_json=form == "json")

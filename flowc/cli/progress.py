@@ -1,62 +1,71 @@
-"""What a person sees while loads run: on a terminal a line per target with rows and rate, elsewhere nothing."""
+"""What a person sees at the bottom of a terminal while something runs, drawn by rich; elsewhere nothing."""
 
 from __future__ import annotations
 
 import sys
-from shutil import get_terminal_size
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from time import monotonic
-from types import TracebackType
-from typing import Self
 
-from flowc.cli.console import is_terminal
+from flowc.cli.console import is_terminal, shown
 from flowc.render.style import printable
 from flowc.runtime.load import LoadProgress
 from flowc.service.loads.report import PipelineReport
 
+Show = Callable[[str], None]
+
 _EVERY = 0.1
 
 
+@contextmanager
+def bottom(*, stays: bool = False) -> Iterator[Show | None]:
+    """Gives what shows lines there in place of the last, under all else that is said; in the end they stay, or go."""
+    if not is_terminal(sys.stderr):
+        yield None
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    with Live(console=console, auto_refresh=False, transient=not stays, redirect_stdout=False) as live:
+        console.show_cursor(True)  # nobody would after a signal that ends us at once
+        yield lambda text: live.update(Text.from_ansi(shown(text, sys.stderr), overflow="fold"), refresh=True)
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A line on how loads go, for as long as they run."""
+    with bottom() as show:
+        yield Progress(show)
+
+
+@dataclass
 class Progress:
-    """Keeps one line at the bottom of the terminal up to date."""
+    """Shows which load runs, with its rows and rate; nothing where there is nowhere to show it."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._shown = is_terminal(sys.stderr) and not quiet
-        self._label = ""
-        self._drawn = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._clear()
+    show: Show | None = None
+    _label: str = ""
+    _drawn: float = 0.0
 
     def started(self, pipeline: str, target: str) -> None:
         """A load begins."""
         self._label = f"{pipeline} → {target}"
-        self._drawn = 0.0
         self._draw("…")
 
     def progressed(self, progress: LoadProgress) -> None:
         """Rows have moved."""
-        if not self._shown or monotonic() - self._drawn < _EVERY:
-            return
-        rate = progress.rows / max(progress.seconds, 0.001)
-        self._draw(f"{progress.rows:,} rows  {rate:,.0f} rows/s")
+        if monotonic() - self._drawn >= _EVERY:
+            rate = progress.rows / max(progress.seconds, 0.001)
+            self._draw(f"{progress.rows:,} rows  {rate:,.0f} rows/s")
 
     def ended(self, pipeline: PipelineReport) -> None:
         """A pipeline is done."""
-        self._clear()
+        if self.show:
+            self.show("")
 
     def _draw(self, words: str) -> None:
-        if self._shown:
+        if self.show:
             self._drawn = monotonic()
-            columns = get_terminal_size().columns - 1
-            sys.stderr.write("\r\x1b[2K" + f"{printable(self._label)}  {words}"[:columns])
-            sys.stderr.flush()
-
-    def _clear(self) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
+            self.show(printable(f"{self._label}  {words}"))

@@ -12,7 +12,7 @@ import click
 
 from flowc.cli.console import out, say, style_for
 from flowc.cli.opened import open_pipelines, open_project
-from flowc.cli.progress import Progress
+from flowc.cli.progress import progress
 from flowc.cli.report import show
 from flowc.cli.stopping import stopping
 from flowc.compiler.loads.load import Reread
@@ -60,8 +60,8 @@ def run_everything(
     if streams and not opened.checked.project.pipelines:
         return run_streams(paths, streams, environment, json=json, drain=drain)
     own = Sessions(opened.checked.project.connections, opened.sessions.resolver, opened.sessions.scope)
-    with Progress() as progress:
-        run = Run(opened.checked, opened.pipelines, opened.sessions, progress, env=os.environ, reread=reread)
+    with progress() as observer:
+        run = Run(opened.checked, opened.pipelines, opened.sessions, observer, env=os.environ, reread=reread)
         catch_up = partial(run_stream, opened.checked, opened.ir, sessions=own, drain=drain)
         both = run_both(run, opened.ir, streams, lambda name: _unless_stopped(catch_up, name), opened.broken)
     own.close()

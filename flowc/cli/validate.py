@@ -29,6 +29,6 @@ def command(arguments: tuple[str, ...], explain: bool, form: str, environment: s
     """
     paths, names = specs_and_names(arguments)
     opened = open_pipelines(paths, names, environment, "nothing was validated")
-    found = validate(Run(opened.checked, opened.pipelines, opened.sessions, Progress(quiet=True), env=os.environ))
+    found = validate(Run(opened.checked, opened.pipelines, opened.sessions, Progress(), env=os.environ))
     out(validations_json(found) if form == "json" else validations_text(found, style_for(sys.stdout), explain=explain))
     return 1 if opened.broken or not all(validation.ok for validation in found) else 0

@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 
 from flowc.controls import json_text
 from flowc.render.style import Style, printable, printable_lines
+from flowc.render.tables import table
 from flowc.service.daemon.stats import Event
 from flowc.service.daemon.supervisor import Daemon
 from flowc.service.daemon.workerstate import WorkerState
 
 LEVELS = ("debug", "info", "warning", "error")
-HEADERS = ("stream", "state", "rows", "rows/s", "lag", "p50", "p99", "restarts")
-_ROLES = {"running": "good", "degraded": "warning", "restarting": "warning", "failed": "bad"}
+_HEADERS = ("stream", "state", "rows", "rows/s", "lag", "p50", "p99", "restarts")
+_ROLES = {
+    "starting": "dim", "running": "good", "degraded": "warning", "restarting": "warning", "failed": "bad",
+    "stopped": "dim",
+}  # fmt: skip
 
 
 def log_text(event: Event, style: Style, now: datetime | None = None) -> str:
@@ -62,22 +66,19 @@ def _object(worker: WorkerState) -> dict[str, object]:
     }  # fmt: skip
 
 
-def live_rows(daemon: Daemon, rates: Mapping[int, float]) -> list[tuple[str, str, tuple[str, ...]]]:
-    """For each worker its state's role and text, and the other cells, in the order of `HEADERS`."""
-    return [_live(worker, rates.get(i, 0.0)) for i, worker in enumerate(daemon.workers)]
+def live_text(daemon: Daemon, rates: Mapping[int, float], style: Style) -> str:
+    """A row for each worker."""
+    rows = [_live(worker, rates.get(i, 0.0)) for i, worker in enumerate(daemon.workers)]
+    return table(_HEADERS, rows, style, right=range(2, len(_HEADERS)), roles={1: _ROLES})
 
 
-def _live(worker: WorkerState, rate: float) -> tuple[str, str, tuple[str, ...]]:
+def _live(worker: WorkerState, rate: float) -> tuple[str, ...]:
     counts, name = worker.counts, worker.job.stream
     name = f"{name}[{worker.job.worker}]" if worker.job.workers > 1 else name
     lag = sum(sum(partitions.values()) for partitions in worker.report.lag.values())
     times = (_milliseconds(counts.latency.quantile(share)) for share in (0.5, 0.99))
     restarts = str(worker.restarts + counts.retries)
-    return (
-        _ROLES.get(worker.status, "dim"),
-        worker.status,
-        (printable(name), f"{counts.rows:,}", f"{rate:,.0f}", f"{lag:,}", *times, restarts),
-    )
+    return name, worker.status, f"{counts.rows:,}", f"{rate:,.0f}", f"{lag:,}", *times, restarts
 
 
 def _milliseconds(seconds: float | None) -> str:

@@ -7,13 +7,12 @@ from datetime import datetime
 
 from flowc.render.failure import error_object
 from flowc.render.style import Style, printable
-from flowc.render.tables import table
+from flowc.render.tables import cut, table
 from flowc.runtime.streams.letternotes import LEFT_OUT, TIME, parted, written
 from flowc.service.streams.deadletters import Counted, DeadLetters, Letter
 from flowc.service.streams.letterreplay import Replayed
 
 _HEADERS = ("stream", "error code", "letters", "parked", "oldest", "newest", "kept in")
-_SHOWN = 500
 Counts = Sequence[tuple[DeadLetters, Sequence[Counted]]]
 
 
@@ -51,18 +50,18 @@ def _lines(letter: Letter, style: Style) -> Iterator[str]:
     yield f"{style.paint('bold', printable(where))}: {printable(said)}"
     yield f"  {printable(letter['error'])}"
     if letter["message_key"] is not None:
-        yield f"  key: {_short(letter['message_key'])}"
+        yield f"  key: {_short(letter['message_key'], style)}"
     own, notes = parted(letter["headers"])
     if TIME in notes:
         yield f"  time: {notes[TIME]} (milliseconds since 1970)"
     if own:
-        yield f"  headers: {printable(written(own) or '')[:_SHOWN]}"
-    yield f"  message: {_bytes(letter, notes)}"
+        yield f"  headers: {printable(cut(style.conceal(written(own) or '')))}"
+    yield f"  message: {_bytes(letter, notes, style)}"
 
 
-def _bytes(letter: Letter, notes: Mapping[str, int]) -> str:
+def _bytes(letter: Letter, notes: Mapping[str, int], style: Style) -> str:
     if letter["message"] is not None:
-        return _short(letter["message"])
+        return _short(letter["message"], style)
     if LEFT_OUT not in notes:
         return "none (a tombstone)"
     size = f", {notes[LEFT_OUT]} bytes" if notes[LEFT_OUT] else ""
@@ -107,10 +106,10 @@ def replayed_object(report: Replayed) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _short(data: bytes) -> str:
+def _short(data: bytes, style: Style) -> str:
     text = _text(data)
-    shown = printable(text) if text is not None else data.hex()
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}… ({len(data)} bytes)"
+    shown = style.conceal(text) if text is not None else data.hex()
+    return printable(cut(shown, f"{len(data)} bytes"))
 
 
 def _text(data: bytes | None) -> str | None:

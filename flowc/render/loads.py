@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from flowc.diagnostics import Diagnostic
 from flowc.errors import FlowcError
@@ -11,11 +11,11 @@ from flowc.render.diagnostics import as_object, full
 from flowc.render.failure import error_object, failure
 from flowc.render.json_values import as_json
 from flowc.render.style import Style, printable
-from flowc.render.tables import table
+from flowc.render.tables import table, text_of
 from flowc.service.loads.report import PipelineReport, RunReport, Status, TargetReport
 
 _ALWAYS = tuple(counter for counter in Counter if counter is not Counter.BAD)
-_ROLES = {Status.OK: "good", Status.FAILED: "bad", Status.SKIPPED: "dim"}
+_ROLES: Mapping[str, str] = {Status.OK: "good", Status.FAILED: "bad", Status.SKIPPED: "dim"}
 
 
 def run_text(report: RunReport, style: Style) -> str:
@@ -23,7 +23,8 @@ def run_text(report: RunReport, style: Style) -> str:
     counters = _counters(report)
     rows = [row for pipeline in report.pipelines for row in _rows(pipeline, counters)]
     headers = ("pipeline", "target", "mode", *counters, "seconds", "status")
-    parts = [table(headers, rows, style, right=tuple(range(3, len(headers) - 1)))] if rows else []
+    right = range(3, len(headers) - 1)
+    parts = [table(headers, rows, style, right=right, roles={len(headers) - 1: _ROLES})] if rows else []
     verdicts = [line for pipeline in report.pipelines for line in _verdicts(pipeline, style)]
     parts += ["\n".join(verdicts)] if verdicts else []
     return "\n\n".join([*parts, _closing(report, style)])
@@ -79,11 +80,7 @@ def _cell(row: ShownRow, column: str) -> object:
     value = row.values[column]
     if row.before is None or row.before[column] == value:
         return value
-    return f"{_word(row.before[column])} → {_word(value)}"
-
-
-def _word(value: object) -> str:
-    return "NULL" if value is None else str(value)
+    return f"{text_of(row.before[column])} → {text_of(value)}"
 
 
 def preview_json(report: RunReport, rows: int) -> str:

@@ -17,7 +17,7 @@ from flowc.render.migration_remarks import (
     table_mark,
     table_notes,
 )
-from flowc.render.style import COLUMNS, Style, printable
+from flowc.render.style import Style, printable, width
 from flowc.render.tables import table
 from flowc.service.access.history import Version
 
@@ -29,11 +29,10 @@ _ROLES = {"+": "good", "-": "bad", "~": "warning"}
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """How a plan is shown: the colours, whether statements are, and how wide lines may be."""
+    """How a plan is shown, and whether statements are."""
 
     style: Style
     sql: bool = True
-    columns: int = COLUMNS
 
     def line(self, indent: int, role: str, text: str, spare: int = 0) -> Iterator[str]:
         """A text in one colour, broken where the page ends; the last line leaves `spare` characters free."""
@@ -42,16 +41,19 @@ class _Page:
     def _broken(self, text: str, indent: int) -> list[str]:
         """The text in lines that fit beside an indentation, those after the first by four more."""
         inner = len(text) - len(text.lstrip(" ")) + 4
-        room = max(_NARROWEST, self.columns - indent)
-        return wrap(
-            printable(text), room, subsequent_indent=" " * inner, break_long_words=False,
+        room = max(_NARROWEST, self.style.columns - indent)
+        # `wrap` counts characters: behind one that takes two cells stands another meanwhile
+        wide = "".join(each + "\0" * (width(each) - 1) for each in printable(self.style.conceal(text)))
+        lines = wrap(
+            wide, room, subsequent_indent=" " * inner, break_long_words=False,
             break_on_hyphens=False, replace_whitespace=False, drop_whitespace=True,
         ) or [""]  # fmt: skip
+        return [line.replace("\0", "") for line in lines]
 
 
-def migration_text(plan: MigrationPlan, style: Style, *, sql: bool = True, columns: int = COLUMNS) -> str:
-    """The whole plan, in lines of up to `columns` characters."""
-    page = _Page(style, sql, columns)
+def migration_text(plan: MigrationPlan, style: Style, *, sql: bool = True) -> str:
+    """The whole plan, in lines that fit where they fit."""
+    page = _Page(style, sql)
     project = [*page.line(0, "dim", f"project: {plan.project}")] if plan.project else []
     if plan.empty:
         return "\n".join([*project, "No changes: what is there is what the specs say.", *_standing(plan, page)])
@@ -60,11 +62,11 @@ def migration_text(plan: MigrationPlan, style: Style, *, sql: bool = True, colum
     return "\n\n".join([*project, *blocks, *([outputs] if outputs else []), summary(plan, style)])
 
 
-def drift_text(plan: MigrationPlan, style: Style, *, columns: int = COLUMNS) -> str:
+def drift_text(plan: MigrationPlan, style: Style) -> str:
     """What changed outside flowc, as the statements that would do the same."""
     if not plan.changes:
         return "No drift: columns, keys, indexes and comments are as they were applied."
-    page = _Page(style, True, columns)
+    page = _Page(style)
     tables = ("\n".join(_table(entry, page)) for database in plan.databases for entry in database.tables)
     return "\n\n".join(["Changed since the last apply, and not by flowc:", *tables])
 

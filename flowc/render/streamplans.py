@@ -121,11 +121,13 @@ def _table(target: TableTarget, plan: StreamPlan) -> Iterator[str]:
 
 
 def _positions(sql: PositionSql) -> Iterator[str]:
-    """For each partition that the epoch reads, one of two statements."""
-    filled = _NUMBERS | {"target": sql.target, "source": sql.sources[0][1] if len(sql.sources) == 1 else "{source}"}
-    moves = "move a partition on: error `stream-fenced` when this touches no row"
-    yield statement(Execute(moves, sql.advance.format(**filled)))
-    yield statement(Execute("or begin one that was never read", sql.begin.format(**filled)))
+    """Each partition that the epoch reads is in one of two statements."""
+    filled = {"target": sql.target, "epoch": _NUMBERS["epoch"]}
+    place = {name: value for name, value in _NUMBERS.items() if name != "epoch"}
+    place["source"] = sql.sources[0][1] if len(sql.sources) == 1 else "{source}"
+    moves = "move partitions on, each as shown for one: error `stream-fenced` when this touches fewer rows"
+    yield statement(Execute(moves, sql.advancing([place], **filled)))
+    yield statement(Execute("and begin those that were never read", sql.beginning([place], **filled)))
 
 
 def _state(state: StatePlan | None) -> Iterator[str]:

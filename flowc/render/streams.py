@@ -10,11 +10,12 @@ from flowc.render.tables import table
 from flowc.service.streams.run import StreamReport
 
 _HEADERS = ("stream", "messages", "rows", "bad rows", "epochs", "seconds", "status")
+_ROLES = {6: {"ok": "good", "failed": "bad", "stopped": "warning"}}
 
 
 def streams_text(reports: Sequence[StreamReport], style: Style) -> str:
     """The table, and under it up to five bad rows of each stream."""
-    parts = [table(_HEADERS, [_row(report) for report in reports], style, right=(1, 2, 3, 4, 5))]
+    parts = [table(_HEADERS, [_row(report) for report in reports], style, right=(1, 2, 3, 4, 5), roles=_ROLES)]
     parts += [printable(f"{report.name}: {text}") for report in reports for text in report.examples]
     return "\n".join(parts)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flowc.controls import json_text
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
-from flowc.render.tables import cell
+from flowc.render.tables import text_of
 from flowc.source import Span
 
 if TYPE_CHECKING:
@@ -70,11 +70,7 @@ def _missing(missing: Missing, style: Style) -> list[str]:
 
 
 def _row(row: Mapping[str, object]) -> str:
-    return "{ " + ", ".join(f"{printable(name)}: {_value(value)}" for name, value in row.items()) + " }"
-
-
-def _value(value: object) -> str:
-    return printable(value) if isinstance(value, str) else cell(value)
+    return "{ " + ", ".join(f"{printable(name)}: {printable(text_of(value))}" for name, value in row.items()) + " }"
 
 
 def _object(report: TestReport) -> dict[str, object]:
@@ -103,4 +99,4 @@ def _missing_object(missing: Missing) -> dict[str, object]:
 
 def _plain(row: Mapping[str, object]) -> dict[str, object]:
     simple = (str, int, float, bool, type(None), list, dict)
-    return {name: value if isinstance(value, simple) else cell(value) for name, value in row.items()}
+    return {name: value if isinstance(value, simple) else text_of(value) for name, value in row.items()}

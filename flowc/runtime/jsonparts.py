@@ -16,8 +16,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowc.runtime.jsonfields import UNSPELLABLE
+
 _BEGINS = r'^[ \t\n\r]*(?:[\[{"\-0-9]|true|false|null)'
-_ODD_KEY = re.compile(r'["\\\x00-\x1f]')
 _POSITION = re.compile(r"[ \t\n\r\v\f]*[+-]?[0-9]+")
 _MAX_POSITION = 2**31 - 1
 _NONE = msgspec.Raw(b"")
@@ -198,7 +199,7 @@ def _shown(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _key(name: str) -> Callable[[bytes], Any]:
-    if _ODD_KEY.search(name):
+    if UNSPELLABLE.search(name):
         return lambda text: msgspec.json.decode(text, type=dict[str, msgspec.Raw]).get(name, _NONE)
     kind = msgspec.defstruct("Document", [("part", msgspec.Raw, _NONE)], rename={"part": name}, gc=False)
     decode: Callable[[bytes], Any] = msgspec.json.Decoder(kind).decode

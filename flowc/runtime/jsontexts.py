@@ -6,10 +6,8 @@ are cut out as they stand, by msgspec; all others are left to Arrow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -17,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as arrow_json
 
+from flowc.runtime.jsonfields import Cutter
+
 TOO_BIG = "Number too big"
 """What Arrow says of a number that no double holds, be it in a field that it leaves out."""
-_NULL = b"null"
 
 
 @dataclass(frozen=True)
@@ -36,49 +35,38 @@ class Texts:
     exact: bool
 
     @cached_property
-    def decoder(self) -> Any:
-        """Decodes lines to rows whose `f0`, `f1`, … are the texts of `names`."""
-        return _decoder((*self.names, *(self.typed.names if self.exact else ())), self.lists, exact=self.exact)
+    def _cutter(self) -> Cutter:
+        return Cutter((*self.names, *(self.typed.names if self.exact else ())), self.lists, exact=self.exact)
 
     @cached_property
-    def _typed_decoder(self) -> Any:
-        return _decoder(self.typed.names, frozenset(), exact=False)
+    def _typed_cutter(self) -> Cutter:
+        return Cutter(self.typed.names)
 
     def read(self, lines: bytes) -> pa.RecordBatch:
         """The rows of whole lines.
 
         Raises ValueError (ArrowInvalid among them) for a line that is not as it should be.
         """
-        rows = self.decoder.decode_lines(lines)
+        rows = self._cutter.lines(lines)
         texts = {name: self._array(rows, i, name) for i, name in enumerate(self.names)}
         typed = self._typed(lines) if rows and len(self.typed) else {f.name: pa.array([], f.type) for f in self.typed}
         return pa.RecordBatch.from_pydict({**typed, **texts})
 
     def _array(self, rows: list[Any], index: int, name: str) -> pa.Array:
-        values = map(attrgetter(f"f{index}"), rows)
         if name not in self.lists:
-            return _texts(list(map(bytes, values)))
+            return _texts(self._cutter.texts(rows, index))
+        values = map(self._cutter.column(index), rows)
         lists = [None if value is None else list(map(bytes, value)) for value in values]
         found = pa.array(lists, pa.list_(pa.binary()))
         return pa.ListArray.from_arrays(found.offsets, _texts(found.values), mask=found.is_null())
 
     def _typed(self, lines: bytes) -> dict[str, pa.ChunkedArray]:
         # Arrow looks even into what it leaves out, and stops at a number too great for a double there
-        lines = msgspec.json.Encoder().encode_lines(self._typed_decoder.decode_lines(lines))
+        lines = msgspec.json.Encoder().encode_lines(self._typed_cutter.lines(lines))
         read = arrow_json.ReadOptions(block_size=len(lines) + 1)
         parse = arrow_json.ParseOptions(explicit_schema=self.typed, unexpected_field_behavior="ignore")
         table = arrow_json.read_json(pa.BufferReader(lines), read, parse)
         return {name: table.column(name).combine_chunks() for name in self.typed.names}
-
-
-def _decoder(names: Sequence[str], lists: frozenset[str], *, exact: bool) -> Any:
-    fields: list[tuple[str, Any, Any]] = [
-        (f"f{i}", list[msgspec.Raw] | None, None) if name in lists else (f"f{i}", msgspec.Raw, msgspec.Raw(_NULL))
-        for i, name in enumerate(names)
-    ]
-    rename = {f"f{i}": name for i, name in enumerate(names)}
-    kind = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=exact, gc=False)
-    return msgspec.json.Decoder(kind)
 
 
 def _texts(values: list[bytes] | pa.Array) -> pa.Array:

@@ -45,6 +45,10 @@ pipelines:
   two: { from: raw, sql: SELECT id FROM customers, to: [{ connection: raw, table: a }, { connection: raw, table: b }] }
   untranslated: { from: raw, sql: "SELECT id, now() AS at FROM customers", to: { connection: warehouse, table: t } }
   clock: { from: warehouse, sql: "SELECT id, now() AS at FROM customers", to: { connection: warehouse, table: t } }
+  bytes:
+    from: warehouse
+    sql: SELECT id, CAST(repeat('ab', 40) AS bytea) AS b FROM customers
+    to: { connection: warehouse, table: bytes }
 streams:
   clean:
     source: { connection: bus, topic: events, columns: { user_id: bigint, amount: "numeric(12,2)", page: text } }
@@ -279,10 +283,12 @@ def test_names_choose_and_json_tells_all(folder: Inside):
     both = """
   good: { stream: latest, given: { source: [{ user_id: 1 }] }, expect: [{ user_id: 1 }] }
   bad: { pipeline: counted, given: { source: [{ origin: JFK, miles: 1 }] }, expect: [{ origin: LGA, miles: 1 }] }
+  long: { pipeline: bytes, given: { customers: [{ id: 1 }] }, expect: [] }
 """
     assert outcome(folder, both, "latest").code == 0
     done = outcome(folder, both, "--json")
-    good, bad = done.json["tests"]
+    good, bad, long = done.json["tests"]
+    assert long["unexpected"] == [{"id": 1, "b": "6162" * 40}]
     assert (done.code, good["status"], bad["status"], bad["subject"]) == (1, "ok", "failed", "counted")
     assert bad["missing"][0]["row"] == {"origin": "LGA", "miles": 1}
     assert bad["missing"][0]["nearest"] == {"origin": "JFK", "miles": 1}

@@ -13,8 +13,8 @@ import pytest
 
 from tests.commands import Inside
 
-EVIL = "\nFAKE\x1b[2J\x9b31m\x1b]0;t\x07\u202e\u2028\u2067\x85\rFAKE`|*</title><b>%::error::,\"']#--> */"
-"""What ends a line, a colour, a title, a code span, a cell, a tag, an annotation, a label and a comment."""
+EVIL = "\nFAKE\x1b[2J\x9b31m\x1b]0;t\x07\u202e\u2028\u2067\x85\rFAKE`|*</title><b>%::error::,\"']#--> */[red]:smile:[/]"
+"""What ends a line, a colour, a title, a code span, a cell, a tag, an annotation, a label, a comment and markup."""
 ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 TEXTS = (
     ("lint",), ("lint", "--format", "concise"), ("lint", "--format", "github"), ("graph",), ("graph", "--columns"),
@@ -128,20 +128,53 @@ def test_statements_hold_names_in_comments_only(tmp_path: Path) -> None:
         assert faults(outside) == [], command
 
 
-def test_a_terminal_gets_no_data_that_acts_on_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("columns", [20, 200])
+def test_a_terminal_gets_no_data_that_acts_on_it(tmp_path: Path, columns: int) -> None:
     folder = Inside(tmp_path)
     folder.write("specs/main.yaml", specs(EVIL))
     folder.write("inbox/a.jsonl", json.dumps({"id": 1, "c": EVIL}) + "\n")
-    for command in (("preview", f"p{EVIL}", "--json"), ("lint",), ("compile",), ("plan",)):
-        shown = on_terminal(folder, *command)
+    for command in (("preview", f"p{EVIL}", "--json"), ("lint",), ("compile",), ("plan",), ("connections", "list")):
+        shown = on_terminal(folder, *command, columns=columns)
+        assert "[red]:smile:[/]" in re.sub(r"\s", "", shown) or command == ("lint",)
         assert "\x1b[1" in shown or command != ("plan",)  # its own colours stay
-        assert ACTING.search(re.sub(r"\x1b\[(?:0|1|2|1;3\d|3\d)m|\r\n", "", shown)) is None, (command, shown)
+        assert ACTING.search(re.sub(rf"\x1b\[(?:0|1|2|1;3\d|3\d)m|\r\n|{LIVE}", "", shown)) is None, (command, shown)
 
 
-def on_terminal(folder: Inside, *arguments: str) -> str:
+def test_a_dumb_terminal_gets_what_a_file_gets(tmp_path: Path) -> None:
+    folder = Inside(tmp_path)
+    folder.write("specs/main.yaml", specs(EVIL))
+    shown = on_terminal(folder, "connections", "list", columns=20, TERM="dumb")
+    assert shown.replace("\r\n", "\n") == folder.flowc("connections", "list").out
+
+
+@pytest.mark.parametrize("columns", [20, 60, 200])
+def test_a_preview_on_a_terminal_folds_its_rows_and_masks_before(tmp_path: Path, columns: int, postgres: str) -> None:
+    folder = Inside(tmp_path)
+    target = {"connection": "wh", "table": "t_of_preview", "mode": "append"}
+    folder.write(
+        "specs/main.yaml",
+        json.dumps(
+            {
+                "connections": {"wh": {"kind": "postgres", "url": "${WHERE}"}, "inbox": {"kind": "files", "uri": "."}},
+                "pipelines": {"p": {"from": {"connection": "inbox", "path": "a.jsonl"}, "to": target}},
+            }
+        ),
+    )
+    folder.write("a.jsonl", json.dumps({"id": 1, "c": f"{'v' * 470} {postgres} 日本日本 {'w' * 90}"}) + "\n")
+    shown = on_terminal(folder, "preview", "p", columns=columns, WHERE=postgres)
+    assert "p → wh.t_of_preview" in re.sub(r"\s", " ", shown) or columns == 20
+    assert f"{'v' * 470}***日本日本{'w' * 20}…(570characters)" in re.sub(r"\s", "", shown)
+    assert "1 ok" in re.sub(r"\x1b\[\d+m", "", shown)
+
+
+LIVE = r"\r?\x1b\[(?:2K|1A|\?25[lh])"
+"""What keeps lines at the bottom up to date."""
+
+
+def on_terminal(folder: Inside, *arguments: str, columns: int = 200, **variables: str) -> str:
     """What a command writes where a person looks."""
     held, end = os.openpty()
-    environment = folder.environment() | {"TERM": "xterm", "COLUMNS": "200"}
+    environment = folder.environment() | {"TERM": "xterm", "COLUMNS": str(columns)} | variables
     with subprocess.Popen(folder.command(*arguments), cwd=folder.path, env=environment, stdout=end, stderr=end) as done:
         os.close(end)
         parts = []

@@ -20,7 +20,7 @@ from flowc.migration import Change, DatabasePlan, MigrationPlan, Risk, Statement
 from flowc.render.migration import migration_text
 from flowc.render.migration_markdown import LONGEST, migration_markdown
 from flowc.render.migration_sql import SESSIONS
-from flowc.render.style import Style
+from flowc.render.style import Style, width
 from flowc.runtime.connectors import mysql
 from tests.commands import ROOT, Inside
 from tests.stores import Store, address
@@ -236,6 +236,15 @@ def test_a_comment_is_not_broken_by_what_stands_in_a_plan():
     comment = migration_markdown(plan)
     assert "````sql\n" in comment
     assert comment.count("````") == 4
+
+
+def test_lines_of_wide_characters_fit_and_break_no_secret():
+    style = Style(columns=60, conceal=lambda text: text.replace(secret, "***"))
+    secret = "correct horse battery staple " * 3
+    shown = migration_text(plan_of(1, f"add column {'日本語 ' * 30} default '{secret}'"), style)
+    assert [line for line in shown.splitlines() if width(line) > 60] == []
+    assert shown.count("日本語") == 30
+    assert ("horse" in shown, "'***'" in shown, "\0" in shown) == (False, True, False)
 
 
 def test_no_text_of_a_plan_acts_on_the_terminal():

@@ -42,6 +42,26 @@ def test_what_no_spec_knows_is_never_dropped(store: Store, project: Inside):
     assert store.raw("SELECT x FROM theirs") == [(1,)]
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_index_stays_when_a_column_goes_that_it_does_not_name(store: Store, project: Inside, name: str):
+    """No name, and a blank, stand in every text, as long as nobody asks for quotes around them."""
+    columns, index = (
+        "id: bigint primary key, a: integer",
+        "indexes: [{ columns: [a, id], unique: true }]",
+    )
+    specs(project, store, {"t": f'columns: {{ {columns}, "{name}": integer }}\n{index}'})
+    assert project.flowc("apply", "--yes").code == 0
+    store.run("CREATE INDEX theirs ON t (a) WHERE a IS NOT NULL")
+    specs(project, store, {"t": f"columns: {{ {columns} }}\n{index}"})
+    done = project.flowc("apply", "--yes", "--allow-destructive", "all")
+    assert done.code == 0, done.err
+    seen = look(store, "t")
+    assert seen is not None
+    assert {(("a", "id"), True), (("a",), False)} <= set(seen.indexes)
+    assert project.flowc("plan", "--detailed-exitcode").code == 0
+
+
 embedded = pytest.mark.parametrize("store", ["sqlite", "duckdb"], indirect=True)
 
 

@@ -159,6 +159,22 @@ def test_two_members_that_tell_where_partitions_begin_do_not_fence_each_other(op
         writer.close()
 
 
+def test_positions_of_a_thousand_partitions_move_together_or_not_at_all(opened: Open) -> None:
+    plan = _plan(_kind(opened), 0, None, within=None)
+    writer = DatabaseWriter(plan.targets[0], opened("wh"))  # type: ignore[arg-type]
+    writer.open()
+    ranges = tuple(Range("source", partition, 5, 6 + partition, "log") for partition in range(1_100))
+    writer.write(Epoch(Intent(1, 0, ranges), _NONE, 0))
+    further = tuple(Range("source", r.partition, r.end, r.end + 1, "log") for r in ranges)
+    moved = tuple(replace(r, start=1, end=2) if r.partition == 777 else r for r in further)
+    with pytest.raises(Fenced, match="partition 777"):
+        writer.write(Epoch(Intent(2, 0, moved), _NONE, 0))
+    assert writer.held() == Held(1, {r.at: r.end for r in ranges}, {r.at: "log" for r in ranges})
+    writer.write(Epoch(Intent(2, 0, further), _NONE, 0))
+    assert writer.held() == Held(2, {r.at: r.end for r in further}, {r.at: "log" for r in ranges})
+    writer.close()
+
+
 def test_a_target_that_does_not_answer_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch()
     watch.report.status = "running"

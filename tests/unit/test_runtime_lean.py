@@ -12,10 +12,10 @@ import pytest
 from tests.commands import ROOT
 
 
-def loaded_after(lines: str) -> str:
+def loaded_after(lines: str, package: str = "pandas") -> str:
     code = f"import sys; import pyarrow as pa; from flowc.runtime.lean import without_pandas\n{lines}"
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nprint('pandas' in sys.modules)"], capture_output=True, text=True
+        [sys.executable, "-c", f"{code}\nprint({package!r} in sys.modules)"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -30,10 +30,19 @@ def test_arrays_are_made_without_pandas():
 @pytest.mark.parametrize("command", ["lint", "compile", "plan", "run --once"])
 def test_commands_of_files_and_databases_do_without_pandas(command: str, tmp_path: Path):
     pytest.importorskip("pandas")
-    project = shutil.copytree(ROOT / "specs" / "quickstart", tmp_path / "project")
+    assert loaded_after(ran(command, tmp_path)) == "False"
+
+
+@pytest.mark.parametrize("command", ["--help", "lint", "connections list", "run --once"])
+def test_what_draws_on_terminals_is_loaded_for_them_alone(command: str, tmp_path: Path):
+    assert loaded_after(ran(command, tmp_path), "rich") == "False"
+
+
+def ran(command: str, folder: Path) -> str:
+    """The quick start with a command that works."""
+    project = shutil.copytree(ROOT / "specs" / "quickstart", folder / "project")
     lines = f"from flowc.cli.main import run; import os; os.chdir({str(project)!r}); sys.stdout = sys.stderr"
-    ran = f"assert run({command.split()!r}) == 0; sys.stdout = sys.__stdout__"
-    assert loaded_after(f"{lines}; {ran}") == "False"
+    return f"{lines}; assert run({command.split()!r}) == 0; sys.stdout = sys.__stdout__"
 
 
 def test_pandas_can_be_imported_afterwards():

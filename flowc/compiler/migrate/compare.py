@@ -206,6 +206,7 @@ def _indexes(situation: Situation, managed: Table | None, gone: Sequence[str]) -
         if _left(index, situation):
             yield kinds.DropIndex(replace(index, valid=False))
         elif any(index.names(column) for column in gone) or (index.identity not in wanted and ours):
+            held.pop(index.identity, None)
             yield kinds.DropIndex(index)
     for identity, index in wanted.items():
         if identity not in held:

@@ -42,17 +42,21 @@ def position_sql(project: str, stream: str, target: str, sources: list[str], dia
     state, named = table(dialect.state_table(POSITIONS)), f"{ident('stream_name')} = {_literal(stream, dialect)}"
     read = f"{_READ} FROM {state} AS p WHERE p."
     held = f"{_own(project, stream, dialect)} AND {ident('target')} = {{target}}"
-    at = f"{held} AND {ident('source')} = {{source}} AND {ident('partition_number')} = {{partition}}"
+    at = f"{ident('source')} = {{source}} AND {ident('partition_number')} = {{partition}}"
     values = f"{_literal(project, dialect)}, {_literal(stream, dialect)}, {{target}}, {{source}}, {{partition}}, "
     values += "{end}, {epoch}, '{log}'"
-    move = f"{ident('next_offset')} = {{end}}, {ident('epoch')} = {{epoch}}, {ident('log_id')} = '{{log}}'"
+    ends, logs = f"{ident('next_offset')} = CASE {{ends}} END", f"{ident('log_id')} = CASE {{logs}} END"
     return PositionSql(
         dialect.state_table(POSITIONS),
         ensure_state(POSITIONS, _COLUMNS, _KEY, dialect),
         f"SELECT p.{ident(PROJECT)}, {read}{named.format()}",
         f"{_hold(state)} WHERE {held}",
-        f"INSERT INTO {state} ({idents(c.name for c in _COLUMNS)}) VALUES ({values})",
-        f"UPDATE {state} SET {move} WHERE {at} AND {ident('next_offset')} = {{start}}",
+        f"INSERT INTO {state} ({idents(c.name for c in _COLUMNS)}) VALUES {{rows}}",
+        f"UPDATE {state} SET {ends}, {logs}, {ident('epoch')} = {{epoch}} WHERE {held} AND ({{moved}})",
+        f"({values})",
+        f"WHEN {at} THEN {{end}}",
+        f"WHEN {at} THEN '{{log}}'",
+        f"{at} AND {ident('next_offset')} = {{start}}",
         tuple((source, text(source, dialect)) for source in sources),
         text(target, dialect),
         project,

@@ -8,8 +8,6 @@ and read from there.
 from __future__ import annotations
 
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -18,6 +16,7 @@ import pyarrow.json as arrow_json
 
 from flowc.runtime.arrow import relist
 from flowc.runtime.codecs.shapes import Fields, holds_decimal, is_cut, is_decimal, raw_type
+from flowc.runtime.jsonfields import Cutter
 from flowc.runtime.jsonnumbers import doubtful_decimals
 from flowc.runtime.jsonodd import NOT_FINITE, demand_no_constant
 from flowc.runtime.jsononce import demand_once
@@ -26,7 +25,6 @@ from flowc.runtime.spelled import to_decimal
 from flowc.types import UNKNOWN, DataType, Kind
 
 BLANKS = " \t\r\n"
-_NULL = b"null"
 _BLOCK = 1 << 20
 
 
@@ -75,7 +73,7 @@ def _alone(texts: pa.StringArray, names: tuple[str, ...]) -> pa.StringArray:
     messages = texts.cast(pa.binary())
     for name in names:
         demand_once(messages, name)
-    encode, decode = msgspec.json.Encoder().encode, _cutter(names).decode
+    encode, decode = msgspec.json.Encoder().encode, _cutter(names).one
     return pa.array([encode(decode(message)) for message in messages.to_pylist()], pa.binary()).cast(pa.string())
 
 
@@ -115,17 +113,14 @@ def cut_texts(texts: pa.StringArray, fields: Fields) -> list[pa.StringArray]:
 
     Raises ValueError for a text that is not one object.
     """
-    rows = list(map(_cutter(tuple(name for name, _ in fields)).decode, texts.cast(pa.binary()).to_pylist()))
-    columns = (map(bytes, map(attrgetter(f"f{i}"), rows)) for i in range(len(fields)))
-    return [pa.array(list(column), pa.binary()).cast(pa.string()) for column in columns]
+    cutter = _cutter(tuple(name for name, _ in fields))
+    rows = list(map(cutter.one, texts.cast(pa.binary()).to_pylist()))
+    return [pa.array(cutter.texts(rows, i), pa.binary()).cast(pa.string()) for i in range(len(fields))]
 
 
 @lru_cache(maxsize=256)
-def _cutter(names: tuple[str, ...]) -> Any:
-    """Decodes an object to the texts of its fields, `f0`, `f1` and so on."""
-    kinds = [(f"f{i}", msgspec.Raw, msgspec.Raw(_NULL)) for i in range(len(names))]
-    rename = {f"f{i}": name for i, name in enumerate(names)}
-    return msgspec.json.Decoder(msgspec.defstruct("Cut", kinds, rename=rename, gc=False))
+def _cutter(names: tuple[str, ...]) -> Cutter:
+    return Cutter(names)
 
 
 def read_texts(texts: pa.StringArray, kind: DataType) -> pa.Array:

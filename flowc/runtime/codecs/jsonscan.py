@@ -20,6 +20,7 @@ from flowc.runtime.badrows import BadRow
 from flowc.runtime.codecs.contract import UNDECODABLE
 from flowc.runtime.codecs.shapes import Fields
 from flowc.runtime.fit import CODE, shorten
+from flowc.runtime.jsonfields import UNSPELLABLE
 from flowc.types import INTEGER_RANGES, UNKNOWN, DataType, Kind
 
 _BY_KIND: dict[Kind, Any] = {
@@ -30,8 +31,6 @@ _BY_KIND: dict[Kind, Any] = {
         for kind, (low, high) in INTEGER_RANGES.items() if kind not in (Kind.UINT64, Kind.INT128)
     },
 }  # fmt: skip
-_UNSPELLABLE = re.compile(r'["\\\x00-\x1f]')
-"""In a name that JSON writes with an escape, which the library takes for no field: the parse judges what is in it."""
 _FIELD = re.compile(r" - at `\$(?:\.(?P<path>.*))?`$")
 
 
@@ -56,7 +55,7 @@ def _decoder(fields: Fields) -> Any:
 
 
 def _struct(fields: Fields) -> Any:
-    spelled = [(name, kind) for name, kind in fields if not _UNSPELLABLE.search(name)]
+    spelled = [(name, kind) for name, kind in fields if not UNSPELLABLE.search(name)]  # the parse judges them
     kinds = [(f"f{i}", _optional(kind), None) for i, (_, kind) in enumerate(spelled)]
     return msgspec.defstruct("Row", kinds, rename={f"f{i}": name for i, (name, _) in enumerate(spelled)}, gc=False)
 

@@ -7,7 +7,7 @@ back, and nothing of it is seen.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -22,12 +22,15 @@ from flowc.runtime.connector import Database, require_transactions, stored_name
 from flowc.runtime.load import write_rows
 from flowc.runtime.names import literal
 from flowc.runtime.renewal import is_old, renewed
-from flowc.runtime.streams.epoch import Epoch, Partition
+from flowc.runtime.streams.epoch import Epoch, Partition, Range
 from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.refused import Trial
 from flowc.stream import PositionSql, TableTarget
 
 _NUMBER = "_flowc_number"
+_PORTION = 200
+"""How many positions one statement moves."""
+_PLACE = ("partition", "start", "end", "log")
 
 
 def _nothing(_: object) -> None:
@@ -260,31 +263,36 @@ class DatabaseWriter:
     def _advance(self, epoch: Epoch) -> None:
         if not self.stored:
             self._of_table(self._read())
-        sql, literals = self._positions, dict(self._positions.sources)
-        for range_ in epoch.ranges:
-            template = sql.advance if range_.at in self.known else sql.begin
-            statement = template.format(
-                target=literal(self.stored, self.database.kind),
-                source=literals[range_.source],
-                partition=range_.partition,
-                start=range_.start,
-                end=range_.end,
-                epoch=epoch.number,
-                log=range_.log,
-            )
-            if not self._moved(statement):
-                raise (Fenced if range_.at in self.known else _Begun).at(range_)
-
-    def _moved(self, statement: str) -> bool:
-        """Whether the position was where the epoch begins. Two workers that begin a partition meet in its key."""
+        known = [range_ for range_ in epoch.ranges if range_.at in self.known]
+        new = [range_ for range_ in epoch.ranges if range_.at not in self.known]
+        filled = {"target": literal(self.stored, self.database.kind), "epoch": epoch.number}
+        for some in _portions(known):
+            if self.database.execute(self._positions.advancing(self._places(some), **filled)) != len(some):
+                raise Fenced.at(self._overtaken(some))
         try:
-            return self.database.execute(statement) == 1
-        except DataError:
-            return False
+            for some in _portions(new):
+                self.database.execute(self._positions.beginning(self._places(some), **filled))
+        except DataError:  # two workers that begin a partition meet in its key
+            raise _Begun.at(new[0]) from None
+
+    def _places(self, ranges: Sequence[Range]) -> list[dict[str, object]]:
+        literals = dict(self._positions.sources)
+        return [{"source": literals[r.source], **{name: getattr(r, name) for name in _PLACE}} for r in ranges]
+
+    def _overtaken(self, ranges: Sequence[Range]) -> Range:
+        """The first of ranges that does not begin at the stored position, as the transaction has left it."""
+        held = self._of_table(self._read())
+        ends = {(str(row["source"]), int(row["partition"])): int(row["next"]) for row in held}
+        return next((range_ for range_ in ranges if ends.get(range_.at) != range_.end), ranges[0])
 
     def _rows(self, load: LoadPlan, rows: pa.RecordBatch) -> None:
         if rows.num_rows:
             write_rows(load, self.database, rows)
+
+
+def _portions(ranges: Sequence[Range]) -> Iterator[Sequence[Range]]:
+    """So many as go into one statement: SQLite nests no conditions deeper than 1,000."""
+    yield from (ranges[start : start + _PORTION] for start in range(0, len(ranges), _PORTION))
 
 
 def last_of_each(rows: pa.RecordBatch, keys: Sequence[str]) -> pa.RecordBatch:
