@@ -84,8 +84,8 @@ def address_keys() -> frozenset[str]:
 
 
 def _said(kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = schema_of(kind).get("x-stream", {})
-    return found
+    found: dict[str, Any] = schema_of(kind).get("x-stream", {}) if kind in kinds() else {}
+    return found  # flowc's own engine is asked for, too, and is no kind of connection
 
 
 def _values(said: dict[str, Any]) -> dict[str, Any]:
