@@ -463,6 +463,7 @@ INTERNAL = {
     "compiler.sql.statements": "places that are tried to find where a statement ends",
     "compiler.tables.ddl": "names that flowc makes itself",
     "render.snippet": "lines that are shown of a text",
+    "render.tables": "what is folded into the width of a terminal",
     "runtime.arrow": "digits of Arrow's decimals; longer ones are kept as texts",
     "runtime.connectors.delta_": "how much is done in one go",
     "runtime.connectors.kafka_sizes": "what librdkafka's own settings may be",
