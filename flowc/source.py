@@ -59,6 +59,11 @@ class Span:
     end: int
 
     @property
+    def text(self) -> str:
+        """The characters themselves."""
+        return self.file.text[self.start : self.end]
+
+    @property
     def place(self) -> str:
         """`file:line:column` of its beginning."""
         line, column = self.file.position(self.start)

@@ -72,6 +72,8 @@ class SourcePlan:
     """Columns as `extras` that operators ask for, and the SQL does not."""
     inferred: bool = False
     """Whether the columns were found, not declared."""
+    holds: str = "messages"
+    """What the system holds: messages, files, or rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +346,8 @@ class LookupPlan:
     refresh: float | None = None
 
 
+MAX_ATTEMPTS = 5
+"""How often a dead letter is replayed, where its stream does not say."""
 MAX_BYTES = 32 << 20
 """How many bytes of messages are taken together where nothing else is said."""
 
@@ -359,6 +363,15 @@ class BatchLimits:
     max_rows: int = 20_000
     max_wait: float = 0.02
     max_bytes: int = MAX_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """The first and the longest wait in seconds, and after how many attempts in a row it stays down (None: never)."""
+
+    min_backoff: float = 1.0
+    max_backoff: float = 30.0
+    max_restarts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ import duckdb
 
 from flowc import render
 from flowc.compiler import stages
-from flowc.compiler.front.spec import ConnectionSpec, ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ConnectionSpec
 from flowc.compiler.ir import Apply, Ir, Sql
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.lowering.lower import lower_pipeline

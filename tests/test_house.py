@@ -120,6 +120,35 @@ def test_layers():
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+SYSTEMS = {
+    path.stem for path in (ROOT / "schemas/connectors").glob("*.json") if '"x-stream"' in path.read_text("utf-8")
+}
+OF_EACH_SYSTEM = {
+    "flowc/compiler/dialects/__init__.py", "flowc/compiler/dialects/delta.py", "flowc/compiler/front/connections.py",
+    "flowc/compiler/ir.py", "flowc/compiler/migrate/engines/__init__.py", "flowc/compiler/migrate/facts.py",
+    "flowc/compiler/names/tables.py", "flowc/runtime/streams/targets/kafka_producer.py",
+    "flowc/service/access/reach.py",
+    "flowc/service/streams/replayplans.py", "flowc/service/streams/sources.py", "flowc/service/testing/streams.py",
+    "flowc/stream.py",
+}  # fmt: skip
+"""Tables by the kind of system, and what is truly of one; all else asks `flowc/compiler/front/streamkinds.py`."""
+
+
+def test_systems_are_told_apart_by_what_they_can_do():
+    """No module but connectors compares a kind with the name of a system, and few hold such a name at all."""
+    named, compared = set[str](), []
+    for path in (path for path in PACKAGE if "connectors" not in path.parts):
+        where = str(path.relative_to(ROOT))
+        for node in ast.walk(tree(path)):
+            sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            held = {inner.value for side in sides for inner in ast.walk(side) if isinstance(inner, ast.Constant)}
+            kinds = [side for side in sides if re.search(r"\bkind(\.value)?$", ast.unparse(side))]
+            compared += [f"{where}:{node.lineno}"] if kinds and held & SYSTEMS else []
+            if isinstance(node, ast.Constant) and node.value in SYSTEMS - {"files"}:
+                named.add(where)
+    assert (compared, named) == ([], OF_EACH_SYSTEM)
+
+
 TIME_OF_DAY = {"flowc/cli/dlq.py", "flowc/service/daemon/watch.py"}
 """Where it is reckoned with: `--older-than` is about times that were written down, latency about those of brokers."""
 

@@ -68,7 +68,7 @@ def _stream_plans(ir: Ir, checked: CheckedSpec, reporter: Reporter) -> tuple[Str
         return ()
     from flowc.service.streams.planning import offline_stream_plans
 
-    return offline_stream_plans(ir.streams, checked.project.streams, reporter)
+    return offline_stream_plans(ir.streams, reporter)
 
 
 def _text(form: str, loads: Sequence[LoadPlan], streams: Sequence[StreamPlan]) -> str:

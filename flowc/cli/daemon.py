@@ -23,7 +23,6 @@ from flowc.render.metrics import metrics_text
 from flowc.runtime.interrupts import before_the_end
 from flowc.service.daemon.http import Page, serve
 from flowc.service.daemon.job import Job
-from flowc.service.daemon.restart import RestartPolicy
 from flowc.service.daemon.sharing import files_for_one, together
 from flowc.service.daemon.stats import Event
 from flowc.service.daemon.supervisor import Daemon
@@ -89,9 +88,8 @@ def _chosen(names: Sequence[str], opened: OpenProject, log: _Log) -> tuple[str, 
 def _jobs(streams: Sequence[str], opened: OpenProject) -> list[Job]:
     found = []
     for name in streams:
-        spec = opened.checked.project.streams[name].value
-        workers = int(str(spec.get("parallelism", 1)))
-        policy = RestartPolicy.of(spec.get("restart"))
+        stream = opened.checked.streams[name]
+        workers, policy = stream.parallelism, stream.restart
         found += [Job(opened.checked, opened.ir, name, number + 1, workers, policy) for number in range(workers)]
     return found
 

@@ -12,7 +12,7 @@ from flowc.cli.arguments import default_specs, environment_option
 from flowc.cli.connections import project_connections, unknown_connection
 from flowc.cli.console import conceal, out, say
 from flowc.compiler import stages
-from flowc.compiler.front.spec import ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError

@@ -12,7 +12,7 @@ from flowc.cli.arguments import environment_option, format_option, specs_and_nam
 from flowc.cli.console import out, say, style_for
 from flowc.cli.project import stopped
 from flowc.compiler import stages
-from flowc.compiler.front.spec import ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
 from flowc.diagnostics import Reporter
 from flowc.render.tests import outcome_text, outcomes_json, outcomes_summary
 from flowc.runtime.lean import without_pandas

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowc.catalog import TableName
-from flowc.compiler.front.spec import ConnectionSpec, PipelineSpec, ProjectSpec, SourceSpec, TableSpec, TargetSpec
-from flowc.compiler.ir import Deletes, Mode
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec, SourceSpec, TableSpec, TargetSpec
+from flowc.compiler.front.streamspec import DeadLetterSpec, LookupSpec, StreamSourceSpec, StreamSpec
+from flowc.compiler.ir import Deletes, Delivery, Mode, OnError
+from flowc.source import Span
+from flowc.stream import BatchLimits, RestartPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,74 @@ class CheckedPipeline:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedStreamSource:
+    """One source of a stream: what is read of its connection (None where nothing says it), and how."""
+
+    spec: StreamSourceSpec
+    connection: ConnectionSpec
+    address: str | None
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedStreamTarget:
+    """One target of a stream. `name` is that of a table, None for what is none; `table` its declaration, if any."""
+
+    spec: TargetSpec
+    connection: ConnectionSpec
+    table: TableSpec | None
+    name: TableName | None
+    mode: Mode
+    named: tuple[Name, ...]
+    """The keys as they are written."""
+    keys: tuple[str, ...]
+    """The same, else those of the table."""
+
+    @property
+    def span(self) -> Span:
+        """Where it is named."""
+        named = self.spec.table or next(iter(self.spec.addresses.values()), None)
+        return named.span if named is not None else self.spec.span
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedLookup:
+    """One lookup of a stream."""
+
+    spec: LookupSpec
+    connection: ConnectionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedLetters:
+    """Where a stream says that bad rows go: a `table`, or what else its spec names."""
+
+    spec: DeadLetterSpec
+    connection: ConnectionSpec
+    table: TableName | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedStream:
+    """One stream. What could not be resolved is left out, and was reported; `dialect` is then None."""
+
+    spec: StreamSpec
+    sources: tuple[CheckedStreamSource, ...]
+    targets: tuple[CheckedStreamTarget, ...]
+    lookups: tuple[CheckedLookup, ...]
+    dialect: str | None
+    state: ConnectionSpec | None
+    letters: CheckedLetters | None
+    max_attempts: int
+    start: str
+    on_error: OnError
+    delivery: Delivery
+    batch: BatchLimits
+    parallelism: int
+    restart: RestartPolicy
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedSpec:
     """The project. Pipelines that could not be resolved are left out, so that others are still checked."""
 
@@ -56,3 +128,5 @@ class CheckedSpec:
     pipelines: Mapping[str, CheckedPipeline] = field(default_factory=dict)
     failed: frozenset[str] = frozenset()
     """Pipelines in which errors were found, whether they could be resolved or not: they must not run."""
+    streams: Mapping[str, CheckedStream] = field(default_factory=dict)
+    """All of them, whether errors were found in them or not."""

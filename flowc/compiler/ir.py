@@ -13,11 +13,13 @@ from typing import Literal
 from flowc.catalog import Column, Table, TableName
 from flowc.plan import BadRows, FunctionPlan
 from flowc.source import MappedText, Span
+from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy
 from flowc.types import DataType
 
 Mode = Literal["append", "truncate", "merge", "scd2"]
 Deletes = Literal["ignore", "hard", "soft", "close"]
 OnError = Literal["fail", "drop", "dlq"]
+Delivery = Literal["exactly_once", "at_least_once"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +315,17 @@ class Stream:
     """The connection that the state is kept in, and its kind; None for a file of the stream's own."""
     state_bytes: int | None = None
     """How many bytes of memory what one operator remembers may take, where the spec says so."""
+    start: str = "earliest"
+    """Where it begins that has no position: `earliest`, `latest`, or a time."""
+    delivery: Delivery = "exactly_once"
+    batch: BatchLimits = field(default_factory=BatchLimits)
+    parallelism: int = 1
+    """How many workers share it."""
+    restart: RestartPolicy = field(default_factory=RestartPolicy)
+    max_attempts: int = MAX_ATTEMPTS
+    """How often a dead letter is replayed before it is parked."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """What decides how it reads and computes, as it is written: the history keeps it."""
 
 
 @dataclass(frozen=True, slots=True)

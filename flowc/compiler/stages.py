@@ -10,9 +10,9 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.build import CheckedFile, build_project
 from flowc.compiler.front.hiding import hide_secrets
 from flowc.compiler.front.nodes import Context
+from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.schemacheck import check
-from flowc.compiler.front.spec import ProjectSpec
 from flowc.compiler.front.specfiles import find, project_root, read_text
 from flowc.compiler.front.yamltree import TreeMap, parse
 from flowc.compiler.ir import Ir

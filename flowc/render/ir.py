@@ -29,7 +29,7 @@ def _load(apply: Apply) -> dict[str, object]:
 def _stream(stream: Stream) -> dict[str, object]:
     """A stream: its nodes from sources to targets, each once; what is read of another one is told by its `id`."""
     node = stream.input
-    bare = replace(stream, input=None, sources=(), lookups=(), applies=(), outputs=(), dead_letter=None)
+    bare = replace(stream, input=None, sources=(), lookups=(), applies=(), outputs=(), dead_letter=None, settings={})
     nodes: dict[str, object] = {
         "sources": [_node(source) for source in stream.sources],
         "lookups": [{"node": "lookup", **_object(lookup)} for lookup in stream.lookups],

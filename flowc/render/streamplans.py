@@ -68,8 +68,7 @@ def _reading(plan: StreamPlan) -> Iterator[str]:
 
 
 def _source(source: SourcePlan) -> str:
-    what = "files" if source.kind == "files" else "messages"
-    of = f"{source.format} {what} of {source.connection}:{source.address}"
+    of = f"{source.format} {source.holds} of {source.connection}:{source.address}"
     return f"{source.name} is {of} {columns_text(source.columns or ())}"
 
 

@@ -71,7 +71,7 @@ def plan(
     ir = lower(checked, reporter)
     assert ir.streams, [f"{d.code}: {d.message}" for d in reporter.sorted()]
     told = tuple(replace(each, columns=(lookups or {}).get(each.name)) for each in ir.streams[0].lookups)
-    return replace(planned(checked.project.streams["s"], replace(ir.streams[0], lookups=told)), on_error=on_error)
+    return replace(planned(replace(ir.streams[0], lookups=told)), on_error=on_error)
 
 
 def messages(values: Sequence[object], partition: int = 0, start: int = 0) -> pa.RecordBatch:

@@ -24,10 +24,10 @@ from flowc.service.access.secrets import Resolver
 from flowc.service.daemon.channel import Channel, Wire
 from flowc.service.daemon.host import SPEAKER, Forward
 from flowc.service.daemon.job import FINAL, Job
-from flowc.service.daemon.restart import RestartPolicy
 from flowc.service.daemon.stats import Counts, Event, Failure, Line, Report
 from flowc.service.daemon.worker import Worker
 from flowc.service.daemon.workerstate import WorkerState
+from flowc.stream import RestartPolicy
 from tests.commands import Folder
 from tests.daemons import daemon
 from tests.streams.test_daemon_shared import WAITS, counted, project, ready, send, stream
@@ -37,9 +37,9 @@ _PROJECT = SimpleNamespace(name="", connections={}, tables={}, pipelines={}, str
 EMPTY = cast(Any, SimpleNamespace(project=_PROJECT, streams=None))
 
 
-def job(stream: str = "s", **policy: object) -> Job:
+def job(stream: str = "s", **policy: Any) -> Job:
     """A job without a project: who looks into it meets a bug."""
-    return Job(EMPTY, EMPTY, stream, policy=RestartPolicy.of(policy))
+    return Job(EMPTY, EMPTY, stream, policy=RestartPolicy(**policy))
 
 
 def wire() -> Wire:
@@ -52,8 +52,8 @@ def lines(of: Wire) -> list[dict[str, Any]]:
 
 def test_each_worker_waits_by_its_own_policy_and_what_it_committed() -> None:
     said: list[Event] = []
-    quick = WorkerState(job("quick", min_backoff="100ms", max_backoff="1m"), said.append)
-    slow = WorkerState(job("slow", min_backoff="10s", max_backoff="1m", max_restarts=2), said.append)
+    quick = WorkerState(job("quick", min_backoff=0.1, max_backoff=60.0), said.append)
+    slow = WorkerState(job("slow", min_backoff=10.0, max_backoff=60.0, max_restarts=2), said.append)
     for _ in range(2):
         for worker in (quick, slow):
             worker.begin(1)
@@ -77,7 +77,7 @@ def test_one_that_gave_up_stays_down_with_its_process() -> None:
 
 def test_a_bug_begins_its_stream_again_and_is_in_the_log() -> None:
     out = wire()
-    broken = job("broken", min_backoff="1ms", max_backoff="2ms", max_restarts=2)
+    broken = job("broken", min_backoff=0.001, max_backoff=0.002, max_restarts=2)
     assert Worker(broken, Channel(out, (broken,), 3)).run() == FINAL
     said = lines(out)
     (failure,) = [line for line in said if line["failure"]]

@@ -95,7 +95,7 @@ def plan_of(shape: Shape) -> StreamPlan:
         assert checked is not None, reporter.sorted()
         ir = lower(checked, reporter)
         assert ir.streams, reporter.sorted()
-        return planned(checked.project.streams["s"], ir.streams[0])
+        return planned(ir.streams[0])
 
 
 @dataclass

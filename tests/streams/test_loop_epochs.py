@@ -22,7 +22,7 @@ from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.source import SourceFile, Span
-from flowc.stream import BatchLimits, StreamPlan
+from flowc.stream import StreamPlan
 from flowc.types import BIGINT
 
 _ROWS = pa.schema([("id", pa.int64()), ("part", pa.int64())])
@@ -39,7 +39,7 @@ def _plan(kind: str) -> StreamPlan:
         span=span,
     )  # fmt: skip
     stream = Stream("s", (node,), node, (apply,), (), span)
-    return plan_stream(stream, BatchLimits(), "earliest")
+    return plan_stream(stream)
 
 
 class Log:

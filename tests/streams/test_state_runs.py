@@ -27,7 +27,7 @@ from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.source import SourceFile, Span
-from flowc.stream import BatchLimits, StreamPlan
+from flowc.stream import StreamPlan
 from flowc.types import BIGINT
 
 _COLUMNS = (Column("id", BIGINT), Column("n", BIGINT))
@@ -159,7 +159,7 @@ def _plan(
         name, (node,), node, applies, (), _SPAN, dedupe=dedupe, lateness=3_600_000_000,
         state=None if state is None else (state, kind),
     )  # fmt: skip
-    return plan_stream(stream, BatchLimits(), "earliest")
+    return plan_stream(stream)
 
 
 def _decoded(messages: pa.RecordBatch) -> Decoded:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flowc.compiler import stages
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.spec import ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
 from flowc.diagnostics import Diagnostic, Reporter
 
 BASE = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flowc.compiler.front.connections import find_connection, variable_name
-from flowc.compiler.front.spec import ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
 from tests.unit.project import found, load
 
 SPEC = (

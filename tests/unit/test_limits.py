@@ -399,7 +399,7 @@ LIMITS = {
     ),
     "folders of `partition_by` in which a file is open": Limit(of("runtime.streams.targets.files", "_OPEN_FILES"), more_files),
     "times that a dead letter is replayed": Limit(
-        of("compiler.streamplan.letters", "MAX_ATTEMPTS"), replayed, by="`dead_letter.max_attempts`"
+        of("stream", "MAX_ATTEMPTS"), replayed, by="`dead_letter.max_attempts`"
     ),
     "what is kept of the words about a bad row": Limit(
         of("runtime.badrows", "_WORDS"), lambda n, _: cut_words(n), unit="{} characters"
@@ -467,6 +467,7 @@ INTERNAL = {
     "compiler.sql.statements": "places that are tried to find where a statement ends",
     "compiler.tables.ddl": "names that flowc makes itself",
     "render.snippet": "lines that are shown of a text",
+    "render.tables": "what is folded into the width of a terminal",
     "runtime.arrow": "digits of Arrow's decimals; longer ones are kept as texts",
     "runtime.connectors.delta_": "how much is done in one go",
     "runtime.connectors.kafka_sizes": "what librdkafka's own settings may be",

@@ -17,12 +17,14 @@ from referencing.jsonschema import DRAFT202012
 
 from flowc import resources
 from flowc.compiler.front.faults import Fault, faults, judged, node_at
-from flowc.compiler.front.kinds import kinds
+from flowc.compiler.front.kinds import STREAM_SOURCE, STREAM_TARGET, can, kinds, schema_of
 from flowc.compiler.front.salvage import salvage
 from flowc.compiler.front.schemacheck import check
 from flowc.compiler.front.schemas import schema_at
+from flowc.compiler.front.streamkinds import source_kind, target_kind
 from flowc.compiler.front.yamltree import Scalar, TreeMap, parse, plain
 from flowc.diagnostics import Reporter
+from flowc.service.streams.sources import OPENERS
 from flowc.source import SourceFile
 
 ROOT = resources.root("schemas")
@@ -159,3 +161,16 @@ def test_the_check_agrees_with_jsonschema_on_mutations(path: Path) -> None:
         assert len(set(found)) == 1, (found, value)
         wrong += not found[0]
     assert wrong > MUTATIONS // 10, "the mutations break nothing"
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_streams_know_each_system_that_can_be_read_or_written(kind: str) -> None:
+    """What a schema says of streams is what its capabilities and the language have, and what can be opened."""
+    said, source, target = schema_of(kind).get("x-stream", {}), source_kind(kind), target_kind(kind)
+    assert ("source" in said) == can(kind, STREAM_SOURCE)
+    assert bool(target.addresses) or not can(kind, STREAM_TARGET)
+    assert (
+        "source" not in said
+        or {source.address, "format"} <= schema_at("project.json#/$defs/stream_source").properties.keys()
+    )
+    assert bool(source.formats) == (kind in OPENERS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowc.compiler.front.columndef import split_definition
-from flowc.compiler.front.spec import ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
 from flowc.durations import parse_duration, parse_share, parse_size
 from tests.unit.project import BASE, found, load
 
@@ -152,9 +152,12 @@ def test_every_form_of_to(tmp_path: Path) -> None:
     project, _ = load(tmp_path, BASE + f"pipelines: {{ p: {{ sql: SELECT 1, to: {to} }} }}")
     assert project is not None
     seen = [
-        (t.table and t.table.value, t.connection and t.connection.value, t.mode and t.mode.value, dict(t.options))
+        (
+            t.table and t.table.value, t.connection and t.connection.value, t.mode and t.mode.value,
+            {key: name.value for key, name in t.addresses.items()},
+        )
         for t in project.pipelines["p"].to
-    ]
+    ]  # fmt: skip
     assert seen == [
         ("t", None, None, {}), ("t", None, "merge", {}), ("s.x", "db", None, {}), (None, "drop", None, {"path": "out"}),
     ]  # fmt: skip
@@ -203,7 +206,9 @@ def test_on_stays_a_name(tmp_path: Path) -> None:
     project, diagnostics = load(tmp_path, text)
     assert diagnostics == []
     assert project is not None
-    assert "join.on" in project.streams["s"].spans
+    join = project.streams["s"].join
+    assert join is not None
+    assert [column.value for column in join.on] == ["id"]
 
 
 def test_numbers_with_units() -> None:

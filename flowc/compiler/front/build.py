@@ -8,29 +8,21 @@ from pathlib import Path
 from typing import TypeVar
 
 from flowc.compiler.front import nodes
+from flowc.compiler.front.build_functions import build_function
 from flowc.compiler.front.build_pipelines import build_pipeline
+from flowc.compiler.front.build_streams import build_stream
 from flowc.compiler.front.build_tables import build_table
+from flowc.compiler.front.build_tests import build_test
 from flowc.compiler.front.connections import build_connection, layered_connections
 from flowc.compiler.front.faults import Broken, Fault
-from flowc.compiler.front.nodes import Context, content, sql
+from flowc.compiler.front.nodes import Context
+from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.references import variables
 from flowc.compiler.front.salvage import salvage
-from flowc.compiler.front.spec import (
-    NO_GAPS,
-    ConnectionSpec,
-    Gaps,
-    Json,
-    Name,
-    PipelineSpec,
-    ProjectSpec,
-    RawSpec,
-    TableSpec,
-)
-from flowc.compiler.front.yamltree import Entry, Node, Scalar, TreeMap, plain
-from flowc.compiler.front.yamltree import Sequence as ListNode
+from flowc.compiler.front.spec import NO_GAPS, ConnectionSpec, Gaps, Json, Name, PipelineSpec, TableSpec
+from flowc.compiler.front.yamltree import Entry, TreeMap, plain
 from flowc.diagnostics import Note, did_you_mean, disabled_in
-from flowc.source import Located, Span
 
 T = TypeVar("T")
 LONGEST_PROJECT = 64
@@ -88,7 +80,7 @@ def build_project(
     pipelines = _build(merged, "pipelines", context, build_pipeline)
     disabled = _listed(files, "lint", "disable")
     context.reporter.disable(code.value for code in disabled)
-    streams = _build(merged, "streams", context, _stream)
+    streams = _build(merged, "streams", context, build_stream)
     texts = (*(file.root.span.file for file in files), *context.files.values())
     return ProjectSpec(
         root=str(context.reach.root),
@@ -99,8 +91,8 @@ def build_project(
         tables=tables,
         pipelines=pipelines,
         streams=streams,
-        functions=_build(merged, "functions", context, _raw),
-        tests=_build(merged, "tests", context, _raw),
+        functions=_build(merged, "functions", context, build_function),
+        tests=_build(merged, "tests", context, build_test),
         env=_listed(files, "env"),
         kept_from_sql=dict(_kept_from_sql(merged, connections)),
         allow_paths=allowed,
@@ -228,49 +220,3 @@ def _environment_connections(
         for name, entry in node.entries.items()
         if ("environments", environment, "connections", name) not in broken
     }
-
-
-def _stream(entry: Entry, context: Context, gaps: Gaps) -> RawSpec | None:
-    """A stream, with the text of its SQL and of its lookups' SQL."""
-    found = _raw(entry, context, gaps)
-    if found is None or not isinstance(entry.value, TreeMap):
-        return found
-    texts = {"sql": sql(entry.value, context)}
-    lookups = entry.value.get("lookups")
-    for key, lookup in lookups.entries.items() if isinstance(lookups, TreeMap) else ():
-        if isinstance(lookup.value, TreeMap):
-            texts[f"lookups.{key}"] = sql(lookup.value, context)
-    return replace(found, texts={path: text for path, text in texts.items() if text is not None})
-
-
-def _raw(entry: Entry, _context: Context, gaps: Gaps) -> RawSpec | None:
-    if not isinstance(entry.value, TreeMap):
-        return None
-    nodes = dict(_nodes("", entry.value))
-    spans = {path: content(node) if isinstance(node, Scalar) else node.span for path, node in nodes.items()}
-    keys = dict(_keys("", entry.value))
-    value = {key: plain(e.value) for key, e in entry.value.entries.items()}
-    return RawSpec(Located(entry.key.text, content(entry.key)), value, spans, keys, entry.value.span, gaps)
-
-
-def _nodes(path: str, node: Node) -> Iterator[tuple[str, Node]]:
-    """Every value below a node, by dotted path; items of a list are numbered."""
-    if path:
-        yield path, node
-    for key, _, value in _parts(node):
-        yield from _nodes(f"{path}.{key}" if path else key, value)
-
-
-def _keys(path: str, node: Node) -> Iterator[tuple[str, Span]]:
-    for key, span, value in _parts(node):
-        below = f"{path}.{key}" if path else key
-        if span:
-            yield below, span
-        yield from _keys(below, value)
-
-
-def _parts(node: Node) -> Iterator[tuple[str, Span | None, Node]]:
-    if isinstance(node, TreeMap):
-        yield from ((key, content(entry.key), entry.value) for key, entry in node.entries.items())
-    elif isinstance(node, ListNode):
-        yield from ((str(number), None, item) for number, item in enumerate(node.items))

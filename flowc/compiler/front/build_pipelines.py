@@ -5,17 +5,21 @@ from __future__ import annotations
 from flowc.compiler.front.columndef import source_column
 from flowc.compiler.front.nodes import (
     Context,
+    addresses,
     content,
     duration,
     flag,
+    given,
     located,
     mapping,
     name,
     name_pairs,
     names,
     plain_map,
+    seconds,
     sql,
     text,
+    whole,
 )
 from flowc.compiler.front.spec import (
     NO_GAPS,
@@ -27,6 +31,7 @@ from flowc.compiler.front.spec import (
     Gaps,
     IncrementalSpec,
     PipelineSpec,
+    RollSpec,
     SourceColumn,
     SourceSpec,
     TargetSpec,
@@ -34,7 +39,7 @@ from flowc.compiler.front.spec import (
 from flowc.compiler.front.types import known_type, report_clause
 from flowc.compiler.front.yamlmap import mapped
 from flowc.compiler.front.yamltree import Entry, Node, Scalar, Sequence, TreeMap, plain
-from flowc.durations import parse_share
+from flowc.durations import parse_share, parse_size
 from flowc.source import Located, MappedText
 from flowc.types import UNKNOWN
 
@@ -42,7 +47,6 @@ ONLY_SOURCE = "source"
 """The table's name of a source that has none of its own."""
 
 _SETTINGS = ("retry", "catch_up", "timeout")
-_TARGET_KEYS = ("table", "connection", "mode", "keys", "primary_key")
 
 
 def build_pipeline(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> PipelineSpec | None:
@@ -123,7 +127,7 @@ def build_source(node: TreeMap, context: Context) -> SourceSpec:
         path=name(node.get("path")),
         format=name(node.get("format")),
         read={key: value for key, value in read.items() if key != "columns"},
-        columns=_column_types(declared, context) if declared else None,
+        columns=column_types(declared, context) if declared else None,
         table=name(node.get("table")),
         sql=query,
         span=connection.span,
@@ -131,7 +135,7 @@ def build_source(node: TreeMap, context: Context) -> SourceSpec:
     )
 
 
-def _column_types(node: TreeMap, context: Context) -> tuple[SourceColumn, ...]:
+def column_types(node: TreeMap, context: Context) -> tuple[SourceColumn, ...]:
     """Names and types; a type that cannot be read is unknown, and reported."""
     return tuple(_source_column(entry, context) for entry in node.entries.values())
 
@@ -176,19 +180,32 @@ def build_targets(node: Node | None) -> tuple[TargetSpec, ...]:
 
 def _target(node: Node) -> TargetSpec:
     if isinstance(node, Scalar):
-        return TargetSpec(name(node), None, None, (), (), {}, content(node))
+        return TargetSpec(name(node), content(node))
     assert isinstance(node, TreeMap)
-    table, connection = name(node.get("table")), name(node.get("connection"))
+    table, connection, key = name(node.get("table")), name(node.get("connection")), node.get("key")
     shown = table or connection
     return TargetSpec(
         table=table,
+        span=shown.span if shown else next(iter(node.entries.values())).key.span,
         connection=connection,
         mode=name(node.get("mode")),
         keys=names(node.get("keys")),
         primary_key=names(node.get("primary_key")),
-        options={k: plain(e.value) for k, e in node.entries.items() if k not in _TARGET_KEYS},
-        span=shown.span if shown else next(iter(node.entries.values())).key.span,
+        partition_by=names(node.get("partition_by")),
+        key=(own,) if (own := name(key)) else names(key),
+        addresses={key: named for key, named in addresses(node).items() if key != "table"},
+        format=name(node.get("format")),
+        write=plain_map(node.get("write")),
+        roll=_roll(mapping(node.get("roll"))),
+        given=given(node),
     )
+
+
+def _roll(node: TreeMap | None) -> RollSpec:
+    if node is None:
+        return RollSpec()
+    size = text(node.get("bytes"))
+    return RollSpec(whole(node.get("rows")), parse_size(size) if size else None, seconds(node.get("age")))
 
 
 def _dedupe(node: TreeMap | None) -> DedupeSpec | None:
@@ -197,16 +214,15 @@ def _dedupe(node: TreeMap | None) -> DedupeSpec | None:
 
 
 def _freshness(node: TreeMap | None) -> FreshnessSpec | None:
-    column, age = (name(node.get("column")), duration(node.get("max_age"))) if node else (None, None)
-    return FreshnessSpec(column, age.value) if column and age else None
+    column, age = (name(node.get("column")), seconds(node.get("max_age"))) if node else (None, None)
+    return FreshnessSpec(column, age) if column and age is not None else None
 
 
 def _incremental(node: TreeMap | None) -> IncrementalSpec | None:
     column = name(node.get("column")) if node else None
     if node is None or column is None:
         return None
-    lag = duration(node.get("lag"))
-    return IncrementalSpec(column, located(node.get("start")), lag.value if lag else 0.0, column.span)
+    return IncrementalSpec(column, located(node.get("start")), seconds(node.get("lag")) or 0.0, column.span)
 
 
 def _statements(node: Node | None) -> tuple[MappedText, ...]:

@@ -27,13 +27,14 @@ def kinds() -> tuple[str, ...]:
     return tuple(branch["$ref"].removeprefix("connectors/").removesuffix(".json") for branch in branches)
 
 
-def _schema(kind: str) -> Mapping[str, Any]:
+def schema_of(kind: str) -> Mapping[str, Any]:
+    """The schema of a kind of connection."""
     return load(f"connectors/{kind}.json")
 
 
 def can(kind: str, capability: str) -> bool:
     """Whether connections of that kind can be used so."""
-    return capability in _schema(kind)["x-capabilities"]
+    return capability in schema_of(kind)["x-capabilities"]
 
 
 def able(capability: str) -> tuple[str, ...]:
@@ -43,7 +44,7 @@ def able(capability: str) -> tuple[str, ...]:
 
 def dialect(kind: str) -> str | None:
     """The sqlglot dialect of a kind of database; None for what is no database."""
-    found: str | None = _schema(kind).get("x-dialect")
+    found: str | None = schema_of(kind).get("x-dialect")
     return found
 
 
@@ -61,7 +62,7 @@ def secret_options(kind: str) -> frozenset[tuple[str, ...]]:
 @cache
 def _declared(kind: str) -> Mapping[tuple[str, ...], object]:
     """The paths of the declared options, each with its `x-secret`: True, "address", or None."""
-    return dict(_options(_schema(kind), ()))
+    return dict(_options(schema_of(kind), ()))
 
 
 def _options(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from flowc.compiler.front.reach import Reach
 from flowc.compiler.front.spec import Json, Name
 from flowc.compiler.front.specfiles import read_text
+from flowc.compiler.front.streamkinds import address_keys
 from flowc.compiler.front.yamlmap import mapped
 from flowc.compiler.front.yamltree import Node, Scalar, Sequence, TreeMap, plain
 from flowc.diagnostics import Reporter
@@ -44,6 +45,34 @@ def names(node: Node | None) -> tuple[Name, ...]:
     return tuple(found for item in items if (found := name(item)))
 
 
+def place(node: Node) -> Span:
+    """Where a value stands, without its quotes."""
+    return content(node) if isinstance(node, Scalar) else node.span
+
+
+def given(node: TreeMap) -> Mapping[str, Span]:
+    """The keys of a mapping, and where their values stand."""
+    return {key: place(entry.value) for key, entry in node.entries.items()}
+
+
+def named(node: TreeMap, keys: Iterable[str]) -> Mapping[str, Name]:
+    """The texts at those of the keys that are there."""
+    found = ((key, name(node.get(key))) for key in keys)
+    return {key: value for key, value in found if value}
+
+
+def addresses(node: TreeMap) -> Mapping[str, Name]:
+    """What of a connection is named, by the keys that systems have for it."""
+    return named(node, address_keys())
+
+
+def items(node: TreeMap | None) -> Iterator[tuple[Name, TreeMap]]:
+    """The mappings in a mapping, by names of the user's own; one that could not be read holds nothing."""
+    for entry in node.entries.values() if node is not None else ():
+        found = entry.value if isinstance(entry.value, TreeMap) else TreeMap(entry.value.span, {})
+        yield Located(entry.key.text, content(entry.key)), found
+
+
 def name_pairs(node: Node | None) -> tuple[tuple[Name, Name], ...]:
     """A mapping of names to names, in the order of the file."""
     entries = node.entries.values() if isinstance(node, TreeMap) else ()
@@ -66,9 +95,28 @@ def flag(node: Node | None, *, default: bool) -> bool:
     return bool(node.value) if isinstance(node, Scalar) and node.value is not None else default
 
 
+def whole(node: Node | None) -> int | None:
+    """A whole number."""
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, int) else None
+
+
+def seconds(node: Node | None) -> float | None:
+    """A duration in seconds, without its place."""
+    return found.value if (found := duration(node)) else None
+
+
 def duration(node: Node | None) -> Located[float] | None:
     """A duration in seconds."""
-    return Located(parse_duration(node.text), node.span) if isinstance(node, Scalar) else None
+    return Located(parse_duration(found.value), found.span) if (found := name(node)) else None
+
+
+def signed_duration(node: Node | None) -> Located[float] | None:
+    """A duration in seconds that may be negative."""
+    found = name(node)
+    if found is None:
+        return None
+    length = parse_duration(found.value.removeprefix("-"))
+    return Located(-length if found.value.startswith("-") else length, found.span)
 
 
 def mapping(node: Node | None) -> TreeMap | None:

@@ -1,4 +1,4 @@
-"""A project as it was written: shapes are right, names are not yet resolved.
+"""What stands in a project, as it was written: connections, tables and pipelines; streams are in `streamspec`.
 
 Every value a diagnostic may point at is `Located`. A key that was left out is None (or empty) here; defaults are
 decided in `resolve`, so that what was written and what follows from it stay apart.
@@ -142,17 +142,34 @@ class FromSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RollSpec:
+    """`roll`: when a file is full. `age` is in seconds; what is None is not said."""
+
+    rows: int | None = None
+    bytes: int | None = None
+    age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TargetSpec:
     """One entry of `to`. `table` alone names a declared table; with `connection`, a table there."""
 
     table: Name | None
-    connection: Name | None
-    mode: Name | None
-    keys: tuple[Name, ...]
-    primary_key: tuple[Name, ...]
-    options: Mapping[str, Json]
-    """Every other key: path, format, write, partition_by, roll, topic, …"""
     span: Span
+    connection: Name | None = None
+    mode: Name | None = None
+    keys: tuple[Name, ...] = ()
+    primary_key: tuple[Name, ...] = ()
+    partition_by: tuple[Name, ...] = ()
+    key: tuple[Name, ...] = ()
+    """The columns that make the key of a message."""
+    addresses: Mapping[str, Name] = field(default_factory=dict)
+    """What of the connection is written, where that is no table, by the key that says so: path, topic, queue, …"""
+    format: Name | None = None
+    write: Mapping[str, Json] = field(default_factory=dict)
+    roll: RollSpec = field(default_factory=RollSpec)
+    given: Mapping[str, Span] = field(default_factory=dict)
+    """The keys that it has, and where the value of each stands; none where it is a name alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,52 +249,3 @@ class PipelineSpec:
     sql_missing: bool = False
     """`sql_file` names a file that could not be read."""
     gaps: Gaps = NO_GAPS
-
-
-@dataclass(frozen=True, slots=True)
-class RawSpec:
-    """An entry of `streams`, `functions` or `tests`: shape checked, carried whole for what runs it."""
-
-    name: Name
-    value: Mapping[str, Json]
-    spans: Mapping[str, Span]
-    """Where each key's value stands, by dotted path (`source.topic`)."""
-    keys: Mapping[str, Span]
-    """Where each key stands itself."""
-    span: Span
-    gaps: Gaps = NO_GAPS
-    texts: Mapping[str, MappedText] = field(default_factory=dict)
-    """A stream's SQL under `sql`, that of its lookups under `lookups.NAME`, from their files where these are named."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectSpec:
-    """All files of a project, merged. Environments are already applied to `vars` and `connections`."""
-
-    root: str
-    """The project root: relative paths of specs start here."""
-    name: str = ""
-    """What all that flowc keeps of the project is kept under; empty only for what no files say."""
-    vars: Mapping[str, Json] = field(default_factory=dict)
-    environment: str | None = None
-    connections: Mapping[str, ConnectionSpec] = field(default_factory=dict)
-    tables: Mapping[str, TableSpec] = field(default_factory=dict)
-    pipelines: Mapping[str, PipelineSpec] = field(default_factory=dict)
-    streams: Mapping[str, RawSpec] = field(default_factory=dict)
-    functions: Mapping[str, RawSpec] = field(default_factory=dict)
-    tests: Mapping[str, RawSpec] = field(default_factory=dict)
-    env: tuple[Name, ...] = ()
-    """The variables of the environment that SQL may read."""
-    kept_from_sql: Mapping[str, str] = field(default_factory=dict)
-    """Variables that connections use, of any environment, each with the name of such a connection."""
-    allow_paths: tuple[str, ...] = ()
-    """Files and folders outside of the root that the project may reach, and the roots of other specs named."""
-    disabled: tuple[Name, ...] = ()
-    """The codes that the project, or a comment in one of its files, wants not to be told."""
-    broken: frozenset[tuple[str, ...]] = frozenset()
-    """Entries `(section, name)` that were written but could not be read, so that nobody calls them unknown.
-
-    What can be read of them is in the sections all the same, with its `gaps`, so that it is checked; they never run.
-    """
-    complete: bool = True
-    """False when a whole file could not be read, so that any name may be in it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.compiler.front.streamkinds import is_folder
 from flowc.compiler.ir import Source, Sql
 from flowc.compiler.quote import ident, table
 from flowc.plan import EngineRead, FilesRead, QueryRead, Read, TableRead
@@ -40,7 +41,7 @@ def _source_read(source: Source) -> QueryRead | FilesRead | TableRead:
 
 def queried(kind: str) -> bool:
     """Whether SQL runs on such a connection; else the engine reads its files or tables."""
-    return kind != "files" and not (kind in DIALECTS and DIALECTS[kind].attached)
+    return not is_folder(kind) and not (kind in DIALECTS and DIALECTS[kind].attached)
 
 
 def read_dialect(node: Sql | Source) -> Dialect:

@@ -135,8 +135,7 @@ def _roles(spec: PipelineSpec, target: CheckedTarget) -> Iterator[tuple[str, Nam
 
 def _target(target: CheckedTarget, table: Table | None) -> Target:
     key = tuple(name.value for name in target.spec.primary_key)
-    parts = target.spec.options.get("partition_by")
-    partition_by = tuple(str(name) for name in parts) if isinstance(parts, list) else ()
+    partition_by = tuple(name.value for name in target.spec.partition_by)
     return Target(target.connection.name.value, target.connection.kind.value, target.name, table, key, partition_by)
 
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowc.compiler.front.spec import RawSpec
-from flowc.compiler.names.raw import name_at, names_at
+from flowc.compiler.front.streamspec import FunctionSpec
 from flowc.plan import FunctionPlan
-from flowc.types import parse_type
+from flowc.types import UNKNOWN, parse_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ Functions = Mapping[str, FunctionPlan | Untyped]
 """By their names in lower case."""
 
 
-def declared(functions: Mapping[str, RawSpec], root: str) -> Functions:
+def declared(functions: Mapping[str, FunctionSpec], root: str) -> Functions:
     """What is known of each function of a project."""
     return {name.lower(): _plan(spec, Path(root)) for name, spec in functions.items()}
 
@@ -41,31 +40,24 @@ class _Types:
     state: tuple[str, ...] = ()
 
 
-def _plan(spec: RawSpec, root: Path) -> FunctionPlan | Untyped:
-    name, python, kind = spec.name.value, name_at(spec, "python"), name_at(spec, "kind")
-    half = ("args" in spec.value) != ("returns" in spec.value)
-    if python is None or spec.gaps or half:
+def _plan(spec: FunctionSpec, root: Path) -> FunctionPlan | Untyped:
+    name, python = spec.name.value, spec.python
+    if python is None or spec.gaps or (spec.args is None) != (spec.returns is None):
         return Untyped(name)
-    aggregate = kind is not None and kind.value == "aggregate"
-    returns = name_at(spec, "returns")
-    if returns is not None:
-        given, kept = (tuple(each.value for each in names_at(spec, path)) for path in ("args", "state"))
-        return _typed(name, python.value, _Types(given, returns.value, kept), aggregate=aggregate) or Untyped(name)
+    if spec.returns is not None:
+        args, state = (tuple(each.value for each in given or ()) for given in (spec.args, spec.state))
+        if UNKNOWN in (*args, *state, spec.returns.value):
+            return Untyped(name)
+        return FunctionPlan(name, python.value, spec.aggregates, args, spec.returns.value, state)
     found = _decorated(root, python.value)
     if isinstance(found, str):
         return Untyped(name, found)
     types, aggregate = found
-    reason = f"`{python.value}` is marked with what is no type"
-    return _typed(name, python.value, types, aggregate=aggregate) or Untyped(name, reason)
-
-
-def _typed(name: str, python: str, types: _Types, *, aggregate: bool) -> FunctionPlan | None:
-    """The plan; None where one of the types is none."""
     try:
         args, state = (tuple(map(parse_type, each)) for each in (types.args, types.state))
-        return FunctionPlan(name, python, aggregate, args, parse_type(types.returns), state)
+        return FunctionPlan(name, python.value, aggregate, args, parse_type(types.returns), state)
     except ValueError:
-        return None
+        return Untyped(name, f"`{python.value}` is marked with what is no type")
 
 
 def _decorated(root: Path, python: str) -> tuple[_Types, bool] | str:

@@ -6,34 +6,30 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from flowc.catalog import Column, TableName
+from flowc.compiler.checked import CheckedStream
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.front.streamspec import LookupSpec
 from flowc.compiler.ir import Lookup
 from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functioncalls import check_reach
 from flowc.compiler.lowering.inputs import origins_of
-from flowc.compiler.names.raw import keys_at, name_at, place
 from flowc.compiler.quote import idents, table
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import Relation
 from flowc.diagnostics import Reporter
-from flowc.durations import parse_duration
+from flowc.source import MappedText
 
 IN_STREAM = "call it in the `sql` of the stream"
 
 
-def stream_lookups(stream: RawSpec, lowering: Lowering) -> Iterator[Lookup]:
+def stream_lookups(stream: CheckedStream, lowering: Lowering) -> Iterator[Lookup]:
     """Those of a stream that name a connection which is there."""
-    for key in keys_at(stream, "lookups"):
-        path = f"lookups.{key.value}"
-        connection, refresh = name_at(stream, f"{path}.connection"), name_at(stream, f"{path}.refresh")
-        spec = lowering.checked.project.connections.get(connection.value) if connection else None
-        if connection is None or spec is None:
-            continue
-        seconds = parse_duration(refresh.value) if refresh else None
-        bare = Lookup(key.value, connection.value, spec.kind.value, "", None, seconds, place(stream, path))
-        lookup = _query(stream, path, bare, lowering) if path in stream.texts else _table(stream, path, bare, lowering)
+    for each in stream.lookups:
+        spec, connection = each.spec, each.connection
+        name, kind = connection.name.value, connection.kind.value
+        bare = Lookup(spec.name.value, name, kind, "", None, spec.refresh, spec.name.span)
+        lookup = _query(spec.sql, bare, lowering) if spec.sql is not None else _table(spec, bare, lowering)
         if lookup is not None:
             yield lookup
 
@@ -44,11 +40,10 @@ def lookup_relation(lookup: Lookup) -> Relation:
     return replace(Relation.of_table(name, lookup.columns, title, lookup.span), inferred=lookup.table is None)
 
 
-def _table(stream: RawSpec, path: str, lookup: Lookup, lowering: Lowering) -> Lookup | None:
+def _table(spec: LookupSpec, lookup: Lookup, lowering: Lowering) -> Lookup | None:
     """The lookup on a table."""
-    named = name_at(stream, f"{path}.table")
     try:
-        name = TableName.parse(named.value) if named is not None else None
+        name = TableName.parse(spec.table.value) if spec.table is not None else None
     except ValueError:  # reported where names are checked
         name = None
     if name is None:
@@ -59,9 +54,9 @@ def _table(stream: RawSpec, path: str, lookup: Lookup, lowering: Lowering) -> Lo
     return replace(lookup, query=f"SELECT {chosen} FROM {table(name)}", columns=columns, reads=(name,), table=name)
 
 
-def _query(stream: RawSpec, path: str, lookup: Lookup, lowering: Lowering) -> Lookup | None:
+def _query(sql: MappedText, lookup: Lookup, lowering: Lowering) -> Lookup | None:
     """The lookup on a query, in the words of its own database, with what is known of its columns."""
-    text = lowering.plain(stream.texts[path], lookup.connection, lookup.kind)
+    text = lowering.plain(sql, lookup.connection, lookup.kind)
     parsed = lowering.parsed(text, lookup.connection, lookup.kind) if text and lookup.kind in DIALECTS else None
     if parsed is None:
         return None

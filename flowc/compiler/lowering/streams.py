@@ -12,8 +12,8 @@ from dataclasses import replace
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
+from flowc.compiler.checked import CheckedStream, CheckedStreamSource
 from flowc.compiler.dialects import OWN
-from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Apply, Lookup, Source, Sql, Stream
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.lowering.asking import note_query
@@ -23,26 +23,23 @@ from flowc.compiler.lowering.inputs import origins_of, output_spans, output_star
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.compiler.lowering.streamquery import stream_text, traced_text, with_own_stars
-from flowc.compiler.lowering.streamsources import joined, read_options, source_format, union_text
+from flowc.compiler.lowering.streamsources import joined, union_text
 from flowc.compiler.lowering.streamtargets import (
     check_named,
     dead_letter,
-    on_error,
     other_modes,
     stream_applies,
     stream_outputs,
 )
-from flowc.compiler.lowering.streamtime import microseconds, repeats, state, state_bytes
+from flowc.compiler.lowering.streamtime import microseconds, repeats
 from flowc.compiler.lowering.tablekeys import home_of
-from flowc.compiler.names.raw import column_at, keys_at, name_at, place
-from flowc.compiler.names.resolve import known_dialect
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.stream import EXTRAS
-from flowc.types import DataType, Kind, parse_type
+from flowc.types import DataType, Kind
 
 ENGINE = "datafusion"
 WINDOWS = ("tumble", "hop", "session")
@@ -53,29 +50,29 @@ _RAW = (Column("value", DataType(Kind.BINARY)),)
 
 def lower_streams(lowering: Lowering) -> tuple[Stream, ...]:
     """Every stream that is whole and has no errors; what is wrong with the others is reported."""
-    streams = (stream for stream in lowering.checked.project.streams.values() if not stream.gaps)
+    streams = (stream for stream in lowering.checked.streams.values() if not stream.spec.gaps)
     lowered = (_lower(stream, lowering) for stream in streams)
     return tuple(stream for stream in lowered if stream is not None)
 
 
 def lower_found(name: str, lowering: Lowering) -> Stream | None:
     """One stream, with the columns that were found in its sources; None when it has errors."""
-    return _lower(lowering.checked.project.streams[name], lowering)
+    return _lower(lowering.checked.streams[name], lowering)
 
 
-def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
-    before = lowering.reporter.errors
-    sources = tuple(_sources(stream, lowering))
+def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
+    before, spec = lowering.reporter.errors, stream.spec
+    sources = tuple(_source(source, stream, lowering) for source in stream.sources)
     query, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
     if query is not None and not is_small(query, lowering.reporter):
         return None
     query = with_own_stars(query, _hidden(query, sources)) if query is not None else None
     functions = lowering.functions
     relations = dict(_relations(stream, sources, lookups))
-    found = _inferred(query, relations, stream, lowering) if query else None
-    written = query is not None or "sql" in stream.texts
+    found = _inferred(query, relations, spec.name.value, lowering) if query else None
+    written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
-    changes = [block for block in BLOCKS if block in stream.value]
+    changes = [block for block in BLOCKS if block in spec.given]
     changes += ["a join of streams"] if query is not None and joined(query, sources, lowering.reporter) else []
     columns = node.columns if node is not None else None
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
@@ -83,18 +80,22 @@ def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
         for apply in applies:
             _check_target(apply, columns, lowering.reporter)
         check_named(stream, columns, lowering)
-    if lowering.reporter.errors > before:
+    if lowering.reporter.errors > before or stream.dialect is None:
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
     names = frozenset(source.name for source in sources)
     return Stream(
-        stream.name.value, sources, node, applies, _asked(query), stream.span, tuple(unplanned),
-        tuple(stream_outputs(stream, lowering)), dead_letter(stream, lowering),
+        spec.name.value, sources, node, applies, _asked(query), spec.span, tuple(unplanned),
+        tuple(stream_outputs(stream)), dead_letter(stream),
         traced_text(query, ENGINE, names, functions) if query is not None and found is not None else None, lookups,
         called(query, functions) if query is not None else (),
-        dedupe=repeats(stream), lateness=microseconds(stream, "watermark.lateness") or 0,
-        idle=microseconds(stream, "watermark.idle"), on_error=on_error(stream), state=state(stream, lowering),
-        state_bytes=state_bytes(stream), project=lowering.checked.project.name,
+        dedupe=repeats(spec), lateness=microseconds(spec.lateness or 0.0),
+        idle=microseconds(spec.idle) if spec.idle is not None else None, on_error=stream.on_error,
+        state=(stream.state.name.value, stream.state.kind.value) if stream.state is not None else None,
+        state_bytes=spec.state_bytes.value if spec.state_bytes is not None else None,
+        project=lowering.checked.project.name, start=stream.start, delivery=stream.delivery, batch=stream.batch,
+        parallelism=stream.parallelism, restart=stream.restart, max_attempts=stream.max_attempts,
+        settings=spec.settings,
     )  # fmt: skip
 
 
@@ -119,80 +120,62 @@ def _hidden(query: SqlTree, sources: tuple[Source, ...]) -> dict[str, tuple[str,
     return {name: tuple(e for e in _asked(query) if e not in columns) for name, columns in own.items()}
 
 
-def _query(stream: RawSpec, sources: tuple[Source, ...], lowering: Lowering) -> SqlTree | None:
-    text = stream.texts.get("sql")
-    if text is None and len(sources) > 1 and "join" not in stream.value:
-        union = union_text(stream, sources, lowering.reporter)
+def _query(stream: CheckedStream, sources: tuple[Source, ...], lowering: Lowering) -> SqlTree | None:
+    text, dialect = stream.spec.sql, stream.dialect
+    if text is None and len(sources) > 1 and stream.spec.join is None:
+        union = union_text(stream.spec, sources, lowering.reporter)
         return parse_query(union, OWN, lowering.reporter) if union is not None else None
-    named = name_at(stream, "dialect")
-    dialect = known_dialect(named, lowering.reporter) if named else OWN
     rendered = lowering.plain(text, None, dialect) if text and dialect else None
     return parse_query(rendered, dialect, lowering.reporter) if rendered and dialect else None
 
 
-def _sources(stream: RawSpec, lowering: Lowering) -> Iterator[Source]:
-    several = keys_at(stream, "sources")
-    pairs = [(key.value, f"sources.{key.value}") for key in several] or [("source", "source")]
-    for name, path in pairs:
-        connection = name_at(stream, f"{path}.connection")
-        spec = lowering.checked.project.connections.get(connection.value) if connection else None
-        if connection is None or spec is None:
-            continue
-        address = name_at(stream, f"{path}.topic") or name_at(stream, f"{path}.path")
-        event_time, read = name_at(stream, f"{path}.event_time"), read_options(stream, path)
-        declared = _declared(stream, path)
-        yield Source(
-            f"{stream.name.value}.{name}", name, connection.value, spec.kind.value,
-            path=address.value if address else None, format=source_format(stream, path, spec),
-            options={**({"event_time": event_time.value} if event_time else {}), **read},
-            columns=declared or lowering.found.get(name), found=declared is None and name in lowering.found,
-        )  # fmt: skip
+def _source(source: CheckedStreamSource, stream: CheckedStream, lowering: Lowering) -> Source:
+    spec, name = source.spec, source.spec.name.value
+    event_time, declared = spec.event_time, _declared(source)
+    return Source(
+        f"{stream.spec.name.value}.{name}", name, source.connection.name.value, source.connection.kind.value,
+        path=source.address, format=source.format,
+        options={
+            **({"event_time": event_time.value} if event_time else {}), **({"read": spec.read} if spec.read else {})
+        },
+        columns=declared or lowering.found.get(name), found=declared is None and name in lowering.found,
+    )  # fmt: skip
 
 
-def _declared(stream: RawSpec, path: str) -> tuple[Column, ...] | None:
+def _declared(source: CheckedStreamSource) -> tuple[Column, ...] | None:
     """The columns of the messages; None where a registry or the first batch tells them."""
-    form = name_at(stream, f"{path}.format")
-    keys = (key.value for key in keys_at(stream, f"{path}.columns"))
-    declared = [(key, *column_at(stream, f"{path}.columns.{key}")) for key in keys]
-    if not declared:
-        return _RAW if form is not None and form.value == "raw" else None
-    return tuple(Column(name, _type(kind.value), nullable) for name, kind, nullable, _ in declared if kind is not None)
-
-
-def _type(text: str) -> DataType:
-    try:
-        return parse_type(text)
-    except ValueError:
-        return DataType(Kind.UNKNOWN)
+    if source.spec.columns:
+        return tuple(Column(each.name.value, each.type.value, each.nullable) for each in source.spec.columns)
+    return _RAW if source.format == "raw" else None
 
 
 def _relations(
-    stream: RawSpec, sources: tuple[Source, ...], lookups: tuple[Lookup, ...]
+    stream: CheckedStream, sources: tuple[Source, ...], lookups: tuple[Lookup, ...]
 ) -> Iterator[tuple[str, Relation]]:
     """What the SQL can select from, by name."""
     extras = tuple(Column(name, kind) for name, kind in EXTRAS.items())
-    for source in sources:
-        path = "source" if "source" in stream.value else f"sources.{source.name}"
+    for source, checked in zip(sources, stream.sources, strict=True):
         columns = None if source.columns is None else (*source.columns, *extras)
         own, title = TableName(None, source.name), f"source `{source.name}`"
-        yield source.name, Relation.of_table(own, columns, title, place(stream, path))
-    for key in keys_at(stream, "lookups"):
-        yield key.value, Relation(None, f"lookup `{key.value}`", key.span, TableName(None, key.value))
+        yield source.name, Relation.of_table(own, columns, title, checked.spec.name.span)
+    for each in stream.spec.lookups:
+        name = each.name
+        yield name.value, Relation(None, f"lookup `{name.value}`", name.span, TableName(None, name.value))
     for lookup in lookups:
         yield lookup.name, lookup_relation(lookup)
 
 
-def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec, lowering: Lowering) -> Sql | None:
+def _inferred(query: SqlTree, relations: Mapping[str, Relation], name: str, lowering: Lowering) -> Sql | None:
     """The query, with its columns where they are known; None where it has errors, or uses what is not inferred yet."""
     if any(_name(node) in WINDOWS for node in query.tree.find_all(exp.Func)) or not announce(query, lowering):
         return None
     before = lowering.reporter.errors
 
-    def find(name: TableName) -> Relation | None:
-        return None if name.schema else relations.get(name.name)
+    def find(table: TableName) -> Relation | None:
+        return None if table.schema else relations.get(table.name)
 
     found = infer(query, ENGINE, find, lowering.reporter)
-    _check_reads(query, found.reads, relations, stream, lowering)
+    _check_reads(query, found.reads, relations, name, lowering)
     check_calls(query, lowering.functions, lowering.reporter)
     text = stream_text(query, ENGINE, lowering.functions, lowering.reporter, lowering.allowance)
     if text is None or lowering.reporter.errors > before:
@@ -203,7 +186,7 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec
     placed, kept = zip(output_spans(query, found), found.fields or (), strict=False), frozenset(fields or ())
     spans = tuple(span for span, field in placed if field in kept)
     return Sql(
-        f"{stream.name.value}.sql", (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans,
+        f"{name}.sql", (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans,
         dialect=query.dialect, stars=output_stars(query),
     )  # fmt: skip
 
@@ -219,7 +202,7 @@ def _name(node: exp.Expression) -> str:
 
 
 def _check_reads(
-    query: SqlTree, reads: tuple[TableName, ...], relations: Mapping[str, Relation], stream: RawSpec, lowering: Lowering
+    query: SqlTree, reads: tuple[TableName, ...], relations: Mapping[str, Relation], name: str, lowering: Lowering
 ) -> None:
     """A stream's SQL reads its sources and lookups, and nothing else."""
     tables = {table.name: table for table in query.tree.find_all(exp.Table)}
@@ -229,7 +212,7 @@ def _check_reads(
             if not read.schema and (table := lowering.checked.project.tables.get(read.name)) is not None:
                 home = home_of(table, lowering.checked.project)
                 helps = (f"look its rows up: `lookups: {{ {read.name}: {{ connection: {home}, … }} }}`",)
-            message = f"`{read}` is neither a source nor a lookup of stream `{stream.name.value}`"
+            message = f"`{read}` is neither a source nor a lookup of stream `{name}`"
             node = tables.get(read.name)
             lowering.reporter.error(
                 "unknown-table", message, query.span(node.this if node else query.tree), helps=helps

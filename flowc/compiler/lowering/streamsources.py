@@ -1,4 +1,4 @@
-"""The sources of a stream beside each other: their read options, their union by name, and joins between them."""
+"""The sources of a stream beside each other: their union by name, and joins between them."""
 
 from __future__ import annotations
 
@@ -7,32 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlglot import exp
 
 from flowc.catalog import Column
-from flowc.compiler.front.spec import ConnectionSpec, RawSpec
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Source
-from flowc.compiler.names.raw import name_at, place, value_at
-from flowc.compiler.names.sources import format_of
 from flowc.compiler.quote import ident
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, Segment
 
 
-def read_options(stream: RawSpec, path: str) -> dict[str, object]:
-    """`read`, where the source at `path` has read options."""
-    found = value_at(stream, f"{path}.read")
-    return {"read": dict(found)} if isinstance(found, Mapping) else {}
-
-
-def source_format(stream: RawSpec, path: str, connection: ConnectionSpec) -> str:
-    """How the source at `path` is read: as it says, else as the connection or the names of its files say, else JSON."""
-    if form := name_at(stream, f"{path}.format"):
-        return form.value
-    files = name_at(stream, f"{path}.path")
-    told = connection.options.get("format") or (format_of(files.value) if files else None)
-    return str(told) if told and connection.kind.value == "files" else "json"
-
-
-def union_text(stream: RawSpec, sources: Sequence[Source], reporter: Reporter) -> MappedText | None:
+def union_text(stream: StreamSpec, sources: Sequence[Source], reporter: Reporter) -> MappedText | None:
     """The query for several sources without one: all of their rows, columns by name, NULL where one has none.
 
     None where columns are unknown, or after an error: a column that has two types.
@@ -59,13 +42,13 @@ def _chosen(source: Source, columns: Mapping[str, tuple[Column, Source]]) -> Ite
 
 
 def _conflict(
-    stream: RawSpec, source: Source, column: Column, other: Source, first: Column, reporter: Reporter
+    stream: StreamSpec, source: Source, column: Column, other: Source, first: Column, reporter: Reporter
 ) -> None:
-    path = f"sources.{source.name}"
     message = f"`{column.name}` is `{column.type}` in source `{source.name}` and `{first.type}` in `{other.name}`"
     helps = ("declare one type in both, or write the `sql` that puts the sources together",)
-    where = place(stream, f"{path}.columns.{column.name}") or place(stream, path) or stream.span
-    reporter.error("type-mismatch", message, where, helps=helps)
+    spec = next(each for each in stream.sources if each.name.value == source.name)
+    written = (each.type.span for each in spec.columns or () if each.name.value == column.name)
+    reporter.error("type-mismatch", message, next(written, spec.name.span), helps=helps)
 
 
 def joined(query: SqlTree, sources: Sequence[Source], reporter: Reporter) -> bool:

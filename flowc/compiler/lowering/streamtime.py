@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Repeats
-from flowc.compiler.lowering.context import Lowering
-from flowc.compiler.names.raw import name_at, names_at, place
-from flowc.durations import parse_duration, parse_size
 
 
-def repeats(stream: RawSpec) -> Repeats | None:
+def repeats(stream: StreamSpec) -> Repeats | None:
     """What `dedupe` says."""
-    if "dedupe" not in stream.value:
+    found = stream.dedupe
+    if found is None:
         return None
-    keys = tuple(key.value for key in names_at(stream, "dedupe.keys"))
-    return Repeats(keys, microseconds(stream, "dedupe.within") or 0, place(stream, "dedupe"))
+    return Repeats(tuple(key.value for key in found.keys), microseconds(found.within), found.span)
 
 
-def state(stream: RawSpec, lowering: Lowering) -> tuple[str, str] | None:
-    """The connection that `state` names, and its kind."""
-    name = name_at(stream, "state.connection")
-    spec = lowering.checked.project.connections.get(name.value) if name else None
-    return (name.value, spec.kind.value) if name and spec else None
-
-
-def state_bytes(stream: RawSpec) -> int | None:
-    """How much one operator may remember."""
-    found = name_at(stream, "state.max_bytes")
-    return parse_size(found.value) if found else None
-
-
-def microseconds(stream: RawSpec, path: str) -> int | None:
-    """A duration of the spec."""
-    found = name_at(stream, path)
-    return round(parse_duration(found.value) * 1_000_000) if found else None
+def microseconds(seconds: float) -> int:
+    """A duration as the engine counts it."""
+    return round(seconds * 1_000_000)

@@ -17,9 +17,8 @@ from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.connections import find_connection
-from flowc.compiler.front.spec import ConnectionSpec, ProjectSpec, TableSpec
-from flowc.compiler.names.raw import name_at
-from flowc.compiler.names.streams import target_paths
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ConnectionSpec, TableSpec
 from flowc.compiler.quote import quoted, quoted_table
 from flowc.compiler.sql.relations import field_key, fold, output_name, table_key
 from flowc.compiler.sql.sqltext import SqlTree
@@ -134,12 +133,10 @@ def _written(connection: str, checked: CheckedSpec) -> Iterator[TableName]:
     for target in chain.from_iterable(pipeline.targets for pipeline in checked.pipelines.values()):
         if target.connection.name.value == connection:
             yield target.name
-    for stream in checked.project.streams.values():
-        for path in target_paths(stream):
-            home, table = name_at(stream, f"{path}.connection"), name_at(stream, f"{path}.table")
-            if home is not None and home.value == connection and table is not None:
-                with suppress(ValueError):  # reported where targets are checked
-                    yield TableName.parse(table.value)
+    for stream in checked.streams.values():
+        for each in stream.targets:
+            if each.spec.connection is not None and each.connection.name.value == connection and each.name is not None:
+                yield each.name
 
 
 def _statements(sql: str, dialect: str) -> Iterator[exp.Expression]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from flowc.catalog import Index
-from flowc.compiler.front.spec import ColumnSpec, ProjectSpec, RawSpec, TableSpec
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ColumnSpec, TableSpec
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.migrate.describe import index_words
 from flowc.migration import Change, TableChanges
 from flowc.source import Span
@@ -31,16 +33,12 @@ def _span(change: Change, entry: TableChanges, project: ProjectSpec) -> Span | N
     return None if spec is None else _declared(change, spec)
 
 
-def _target(entry: TableChanges, stream: RawSpec) -> Span:
-    """The target of a stream that names the table, alone or among several; the stream itself names its dead letters."""
-    written = (str(entry.name), entry.name.name)
-    named = (path for path, span in stream.spans.items() if path.rpartition(".")[2] in ("table", "to"))
-    found = (stream.spans[path] for path in named if _text(stream.spans[path]) in written)
+def _target(entry: TableChanges, stream: StreamSpec) -> Span:
+    """The target of a stream that names the table, or its dead letters; else the stream itself."""
+    letters = stream.dead_letter.table if stream.dead_letter is not None else None
+    named = (name for name in (*(target.table for target in stream.to), letters) if name is not None)
+    found = (name.span for name in named if name.value in (str(entry.name), entry.name.name))
     return next(found, stream.name.span)
-
-
-def _text(span: Span) -> str:
-    return span.file.text[span.start : span.end]
 
 
 def _declared(change: Change, spec: TableSpec) -> Span:

@@ -7,42 +7,24 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.front.spec import Json, RawSpec
+from flowc.compiler.front.streamkinds import noun, target_kind
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream
 from flowc.compiler.migrate.pipelines import applied_pipeline, compare_pipelines
 from flowc.migration import AppliedPipeline, PipelineChange, StreamOutput, TableChanges
 
-_TOLD_ELSEWHERE = ("sql", "sql_file", "to", "mode", "keys", "description", "restart", "batch")
-"""What is a query or the target's own, and what decides nothing but the pace."""
 _REMEMBERED = ("dedupe", "window", "join")
 _RESTART = "a worker that runs goes on as it began: restart it"
 _STOP = "a worker that runs goes on until it is stopped"
 _FIRST = "earliest"
 _OWN_FILE = "a file under .flowc/"
-_TRANSACTION = "each message is written exactly once: rows, and how far the stream is, are one commit"
-_PROMISES = {
-    "delta": "each message is written exactly once: rows, and the number of their epoch, are one commit",
-    "files": "each message is written exactly once: files count with the number of their epoch",
-    "kafka": "each message is written exactly once for who reads what is committed: an epoch is one transaction",
-}
-_NOUNS = {"files": "files", "kafka": "messages"}
-_AGAIN = "each message is written at least once: without transactions some are there twice after a failure"
 
 
-def promise(kind: str, delivery: str) -> str:
-    """What is promised of each message in a target of that kind. Databases keep more than `at_least_once` asks for."""
-    if kind == "kafka" and delivery == "at_least_once":
-        return _AGAIN
-    return _PROMISES.get(kind, _TRANSACTION)
-
-
-def outputs_of(spec: RawSpec, stream: Stream) -> Iterator[StreamOutput]:
+def outputs_of(stream: Stream) -> Iterator[StreamOutput]:
     """What a stream writes that is no table, and what is promised of it."""
-    delivery, start = (str(spec.value.get(key, "")) for key in ("delivery", "start"))
-    begins = "" if stream.applies else _begins(start)
+    begins = "" if stream.applies else _begins(stream.start)
     for output in stream.outputs:
         if not isinstance(output, OtherOutput):
-            what, kept = f"{output.format} {_NOUNS[output.kind]}", promise(output.kind, delivery)
+            what, kept = f"{output.format} {noun(output.kind)}", target_kind(output.kind).promised(stream.delivery)
             yield StreamOutput(stream.name, _place(output), what, kept, begins)
 
 
@@ -56,10 +38,10 @@ def _place(output: Output) -> str:
     return f"{output.connection}:{output.path if isinstance(output, FilesOutput) else output.topic}"
 
 
-def applied_stream(spec: RawSpec, stream: Stream, apply: Apply) -> AppliedPipeline:
+def applied_stream(stream: Stream, apply: Apply) -> AppliedPipeline:
     """What decides how a stream reads and writes one table."""
     held = applied_pipeline(apply, "")
-    settings = tuple(found for key in spec.value if key not in _TOLD_ELSEWHERE for found in _flat(key, spec.value[key]))
+    settings = tuple(found for key, value in stream.settings.items() for found in _flat(key, value))
     beside = ", ".join(map(_place, stream.outputs))
     settings += tuple((key, value) for key, value in (("keys", ", ".join(apply.keys)), ("beside", beside)) if value)
     if stream.state is None and _keeps_state(stream):
@@ -73,7 +55,7 @@ def _keeps_state(stream: Stream) -> bool:
     return several or stream.dedupe is not None or any(DIALECTS[a.target.kind].attached for a in stream.applies)
 
 
-def _flat(path: str, value: Json) -> Iterator[tuple[str, str]]:
+def _flat(path: str, value: object) -> Iterator[tuple[str, str]]:
     """Settings by dotted path; lists are one value."""
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -149,7 +131,7 @@ def _meant(change: PipelineChange, new: AppliedPipeline, kind: str) -> Iterator[
 def _promised(new: AppliedPipeline, kind: str) -> Iterator[str]:
     """What is promised of each row of a table, and where the stream keeps what it must remember."""
     settings = dict(new.settings)
-    yield promise(kind, settings.get("delivery", ""))
+    yield target_kind(kind).promised(settings.get("delivery", ""))
     where = settings.get("state.connection") or settings.get("state")
     if where is not None:
         yield f"it keeps state, in {where}"

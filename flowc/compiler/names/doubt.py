@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
+from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.salvage import ANY_KEY
-from flowc.compiler.front.spec import Gaps, PipelineSpec, ProjectSpec
+from flowc.compiler.front.spec import Gaps, PipelineSpec
 from flowc.diagnostics import Reporter
 
 OF_TABLE = "tables"

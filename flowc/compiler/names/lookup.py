@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable
 
 from flowc.catalog import TableName
 from flowc.compiler.front.connections import find_connection, variable_name
-from flowc.compiler.front.spec import ConnectionSpec, Name, ProjectSpec, TableSpec
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ConnectionSpec, Name, TableSpec
 from flowc.diagnostics import Note, Reporter, did_you_mean
 
 MAX_COMPARED = 30_000

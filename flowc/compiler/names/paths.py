@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePath
 
+from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.reach import Reach
-from flowc.compiler.front.spec import ConnectionSpec, Name, ProjectSpec, RawSpec
+from flowc.compiler.front.spec import ConnectionSpec, Name
+from flowc.compiler.front.streamspec import FunctionSpec
 from flowc.compiler.names.lookup import Lookup
-from flowc.compiler.names.raw import name_at
 from flowc.locations import without_scheme
 
 
@@ -17,9 +18,9 @@ def reach(project: ProjectSpec) -> Reach:
     return Reach(Path(project.root), project.allow_paths)
 
 
-def check_module(function: RawSpec, lookup: Lookup) -> None:
+def check_module(function: FunctionSpec, lookup: Lookup) -> None:
     """Reports a module of functions that is a link out of the project."""
-    python = name_at(function, "python")
+    python = function.python
     if python is not None:
         folder = python.value.partition(":")[0].replace(".", "/")
         for file in (f"{folder}.py", f"{folder}/__init__.py"):
@@ -40,11 +41,3 @@ def check_below(path: Name, connection: ConnectionSpec, lookup: Lookup) -> bool:
     helps = ("name what is below it, or give the connection another `uri`",)
     lookup.reporter.error("path-outside", message, path.span, helps=helps)
     return False
-
-
-def check_address(stream: RawSpec, path: str, lookup: Lookup) -> None:
-    """The same for a source or target of a stream, which stands at a dotted path."""
-    address, name = name_at(stream, f"{path}.path"), name_at(stream, f"{path}.connection")
-    connection = lookup.project.connections.get(name.value) if name is not None else None
-    if address is not None and connection is not None:
-        check_below(address, connection, lookup)

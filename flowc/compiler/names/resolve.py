@@ -12,22 +12,25 @@ from typing import cast
 from flowc.compiler.checked import CheckedPipeline, CheckedSource, CheckedSpec, CheckedTarget
 from flowc.compiler.dialects import OWN
 from flowc.compiler.front.kinds import LOAD_SOURCE, able, can, dialect, is_database
-from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSpec, ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSpec
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Deletes
 from flowc.compiler.names.combinations import check_combinations
+from flowc.compiler.names.dialects import DATAFUSION, known_dialect
 from flowc.compiler.names.doubt import gaps_of, sure_only
 from flowc.compiler.names.environment import check_environment
+from flowc.compiler.names.functions import check_functions
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.paths import check_below
 from flowc.compiler.names.sources import check_source
-from flowc.compiler.names.streams import check_streams
+from flowc.compiler.names.streams import resolve_streams
 from flowc.compiler.names.tablenames import table_name
 from flowc.compiler.names.tables import check_tables
 from flowc.compiler.names.targets import resolve_targets
+from flowc.compiler.names.testcases import check_tests
 from flowc.compiler.names.timing import check_timing
-from flowc.diagnostics import Reporter, did_you_mean
-
-DATAFUSION = "datafusion"
+from flowc.diagnostics import Reporter
 
 
 def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
@@ -46,8 +49,10 @@ def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
         whole = resolved is not None and not gaps and len(resolved.targets) == len(pipeline.to)
         if not whole or reporter.errors > before:
             failed.add(name)
-    check_streams(spec, lookup)
-    return CheckedSpec(spec, pipelines, frozenset(failed))
+    streams = resolve_streams(lookup)
+    check_functions(lookup)
+    check_tests(lookup)
+    return CheckedSpec(spec, pipelines, frozenset(failed), streams)
 
 
 def _pairs(spec: ProjectSpec) -> list[tuple[str, str]]:
@@ -107,7 +112,7 @@ def _database(name: Name, lookup: Lookup) -> ConnectionSpec | None:
     if is_database(kind) and can(kind, LOAD_SOURCE):
         return connection
     if can(kind, LOAD_SOURCE):
-        key = "path" if kind == "files" else "table"
+        key = source_kind(kind).address
         message = f"`{name.value}` is no database: say which {key} of it to read"
         helps = (f"write `from: {{connection: {name.value}, {key}: …}}`",)
         lookup.reporter.error("unsupported-source", message, name.span, helps=helps)
@@ -153,20 +158,3 @@ def _dialect(spec: PipelineSpec, database: ConnectionSpec | None, reporter: Repo
     if spec.dialect or "dialect" in spec.gaps:
         return known_dialect(spec.dialect, reporter) if spec.dialect else None
     return dialect(database.kind.value) if database else OWN
-
-
-def known_dialect(name: Name, reporter: Reporter) -> str | None:
-    """The dialect of that name; None where there is none, which is reported."""
-    known = dialect_names()
-    if name.value in known:
-        return name.value
-    helps = did_you_mean(name.value, known) or ("for instance `postgres`, `spark` or `bigquery`",)
-    reporter.error("unknown-dialect", f"there is no SQL dialect `{name.value}`", name.span, helps=helps)
-    return None
-
-
-def dialect_names() -> frozenset[str]:
-    """Every dialect that SQL may be written in."""
-    from sqlglot.dialects.dialect import Dialects
-
-    return frozenset(d.value for d in Dialects if d.value) | {DATAFUSION}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from flowc.compiler.checked import CheckedSource
 from flowc.compiler.front.kinds import LOAD_SOURCE, able, can, is_database
 from flowc.compiler.front.spec import SourceSpec
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.names.tablenames import table_name
 from flowc.diagnostics import Reporter
 from flowc.source import Span
@@ -35,10 +36,10 @@ def check_source(source: CheckedSource, reporter: Reporter) -> bool:
         readable = ", ".join(f"`{k}`" for k in able(LOAD_SOURCE))
         reporter.error("unsupported-source", message, source.spec.span, helps=(f"pipelines read from {readable}",))
         return False
-    wanted = ("table", "sql") if is_database(kind) else ("path",) if kind == "files" else ("table",)
+    wanted = ("table", "sql") if is_database(kind) else (source_kind(kind).address,)
     if source.spec.table and table_name(source.spec.table, reporter, kind) is None:
         return False
-    return _addressed(source, wanted, reporter) and (kind != "files" or _formatted(source, reporter))
+    return _addressed(source, wanted, reporter) and _formatted(source, reporter)
 
 
 def _given(spec: SourceSpec) -> Mapping[str, Span]:

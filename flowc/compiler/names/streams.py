@@ -1,212 +1,254 @@
-"""Streams, functions and tests: the names that they use. What runs them reads the rest."""
+"""Streams: the names that they use, and all that they do where their specs do not say it.
+
+Defaults: `mode` is `append`; `keys` are the target's or stream's own, else the table's natural key, else its primary
+key; the format of a source is what its connection or the names of its files say, else JSON; dead letters go into the
+connection of the first table that is written, or, into a topic, of the first source.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
+from itertools import chain
+from typing import TypeVar, cast
 
+from flowc.catalog import TableName
+from flowc.compiler.checked import (
+    CheckedLetters,
+    CheckedLookup,
+    CheckedStream,
+    CheckedStreamSource,
+    CheckedStreamTarget,
+)
+from flowc.compiler.dialects import OWN
+from flowc.compiler.front.connections import find_connection
 from flowc.compiler.front.kinds import DEAD_LETTER, LOOKUP, STATE, STREAM_SOURCE, STREAM_TARGET, able, can, is_database
-from flowc.compiler.front.spec import ConnectionSpec, ProjectSpec, RawSpec
+from flowc.compiler.front.spec import ConnectionSpec, Name, TableSpec, TargetSpec
+from flowc.compiler.front.streamkinds import source_kind, target_kind
+from flowc.compiler.front.streamspec import BatchSpec, DeadLetterSpec, RestartSpec, StreamSourceSpec, StreamSpec
+from flowc.compiler.ir import Delivery, Mode, OnError
 from flowc.compiler.names.combinations import BY_KEY
+from flowc.compiler.names.dialects import known_dialect
 from flowc.compiler.names.doubt import sure_only
-from flowc.compiler.names.functions import check_function, check_source_types
 from flowc.compiler.names.lookup import Lookup
-from flowc.compiler.names.paths import check_address, check_module
-from flowc.compiler.names.raw import keys_at, name_at, names_at, value_at
+from flowc.compiler.names.paths import check_below
+from flowc.compiler.names.sources import format_of
 from flowc.compiler.names.streamplaces import check_places
 from flowc.compiler.names.tablenames import table_name
-from flowc.compiler.names.testcases import check_test
-from flowc.compiler.names.windows import check_blocks, target_table
+from flowc.compiler.names.targets import DEFAULT_MODE
+from flowc.compiler.names.windows import check_blocks
+from flowc.source import Located
+from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy
 
-ADDRESS: Mapping[str, str] = {
-    "kafka": "topic", "rabbitmq": "queue", "pubsub": "subscription", "kinesis": "stream", "files": "path",
-    "delta": "table",
-}  # fmt: skip
-"""What a stream reads of a connection, by its kind."""
-TARGET_ADDRESS: Mapping[str, tuple[str, ...]] = {
-    "kafka": ("topic",), "rabbitmq": ("queue", "exchange"), "pubsub": ("topic",), "kinesis": ("stream",),
-    "files": ("path",),
-}  # fmt: skip
-"""What a stream writes of a connection, by its kind; databases have tables."""
-_TABLE = ("table", "mode", "keys", "primary_key")
-_HEEDED: Mapping[str, tuple[str, ...]] = {
-    "kafka": ("topic", "key", "format"), "files": ("path", "format", "write", "partition_by", "roll"),
-    "delta": (*_TABLE, "partition_by"),
-}  # fmt: skip
-"""What a target of a kind may say beside its connection; databases say what tables are written by."""
-_EXCLUSIVE = (("source", "sources"), ("sql", "sql_file"), ("cdc", "window"), ("cdc", "join"))
+T = TypeVar("T", BatchLimits, RestartPolicy)
+
+_EXCLUSIVE = (("source", "sources"), ("cdc", "window"), ("cdc", "join"))
 
 
-def check_streams(project: ProjectSpec, lookup: Lookup) -> None:
-    """Checks every stream, function and test."""
-    for stream in project.streams.values():
-        with sure_only(lookup, stream.gaps):
-            _check_stream(stream, lookup)
-    for function in project.functions.values():
-        with sure_only(lookup, function.gaps):
-            check_function(function, lookup)
-            check_module(function, lookup)
-    for test in project.tests.values():
-        with sure_only(lookup, test.gaps):
-            check_test(test, lookup)
+def resolve_streams(lookup: Lookup) -> Mapping[str, CheckedStream]:
+    """Every stream of the project, checked, with its defaults decided."""
+    found: dict[str, CheckedStream] = {}
+    for name, spec in lookup.project.streams.items():
+        with sure_only(lookup, spec.gaps):
+            found[name] = stream = _stream(spec, lookup)
+            _check_keys_of(spec, lookup)
+            check_places(stream, lookup)
+            _check_letters(stream, lookup)
+            check_blocks(stream, lookup)
+            for target in stream.targets:
+                _check_keys(spec, target, lookup)
+    return found
 
 
-def _check_stream(stream: RawSpec, lookup: Lookup) -> None:
+def _stream(spec: StreamSpec, lookup: Lookup) -> CheckedStream:
+    targets = tuple(target for each in spec.to if (target := _target(spec, each, lookup)))
+    sources = tuple(source for each in spec.sources if (source := _source(each, lookup)))
+    return CheckedStream(
+        spec, sources, targets, tuple(_lookups(spec, lookup)),
+        known_dialect(spec.dialect, lookup.reporter) if spec.dialect else OWN,
+        _used(spec.state, STATE, "keep its state in", lookup),
+        _letters(spec.dead_letter, sources, targets, lookup) if spec.dead_letter else None,
+        spec.dead_letter.max_attempts or MAX_ATTEMPTS if spec.dead_letter else MAX_ATTEMPTS,
+        spec.start.value if spec.start else "earliest",
+        cast(OnError, spec.on_error.value if spec.on_error else "fail"),
+        cast(Delivery, spec.delivery.value if spec.delivery else "exactly_once"),
+        _over(BatchLimits(), spec.batch),
+        spec.parallelism or 1,
+        _over(RestartPolicy(), spec.restart),
+    )  # fmt: skip
+
+
+def _over(usual: T, spec: BatchSpec | RestartSpec) -> T:
+    """What is usual, but for what a spec says."""
+    said = {each.name: getattr(spec, each.name) for each in fields(spec)}
+    given = {key: held.value if isinstance(held, Located) else held for key, held in said.items() if held is not None}
+    return replace(usual, **given)
+
+
+def _check_keys_of(spec: StreamSpec, lookup: Lookup) -> None:
+    """Whether the keys of a stream go together."""
     for first, second in _EXCLUSIVE:
-        if first in stream.value and second in stream.value:
-            message = f"`{first}` and `{second}` of stream `{stream.name.value}` exclude each other"
-            span = stream.spans[second]
+        if first in spec.given and second in spec.given:
+            message = f"`{first}` and `{second}` of stream `{spec.name.value}` exclude each other"
+            span = spec.given[second]
             lookup.reporter.error("conflicting-keys", message, span, helps=("remove one of the two",))
-    if "source" not in stream.value and "sources" not in stream.value:
+    if "source" not in spec.given and "sources" not in spec.given:
         helps = ("add `source: {connection: …}`",)
-        message = f"stream `{stream.name.value}` needs `source` or `sources`"
-        lookup.reporter.error("missing-key", message, stream.name.span, helps=helps)
-    for path in _sources(stream):
-        _check_source(stream, path, lookup)
-    for path in target_paths(stream):
-        _check_target(stream, path, lookup)
-    for path in (*_sources(stream), *target_paths(stream), "dead_letter"):
-        check_address(stream, path, lookup)
-    check_places(stream, _sources(stream), target_paths(stream), lookup)
-    _check_helpers(stream, lookup)
-    check_source_types(stream, lookup)
-    check_blocks(stream, target_paths(stream), lookup)
-    for path in target_paths(stream):
-        _check_keys(stream, path, lookup)
+        message = f"stream `{spec.name.value}` needs `source` or `sources`"
+        lookup.reporter.error("missing-key", message, spec.name.span, helps=helps)
 
 
-def _sources(stream: RawSpec) -> Iterator[str]:
-    if "source" in stream.value:
-        yield "source"
-    several = stream.value.get("sources")
-    for key in several if isinstance(several, Mapping) else ():
-        yield f"sources.{key}"
-
-
-def target_paths(stream: RawSpec) -> Iterator[str]:
-    """Where the targets of a stream are written."""
-    to = stream.value.get("to")
-    if isinstance(to, list):
-        yield from (f"to.{number}" for number in range(len(to)))
-    elif to is not None:
-        yield "to"
-
-
-def _used(stream: RawSpec, path: str, capability: str, verb: str, lookup: Lookup) -> ConnectionSpec | None:
-    """The connection named at a path, when it can do what it must."""
-    name = name_at(stream, path)
+def _used(name: Name | None, capability: str, verb: str, lookup: Lookup) -> ConnectionSpec | None:
+    """The connection of a name; one that cannot do what it must is reported."""
     connection = lookup.connection(name) if name else None
-    if name is None or connection is None or can(connection.kind.value, capability):
-        return connection
-    message = f"a stream cannot {verb} `{name.value}`, a connection of kind `{connection.kind.value}`"
-    code = "unsupported-target" if capability == STREAM_TARGET else "unsupported-source"
-    kinds = ", ".join(f"`{kind}`" for kind in able(capability))
-    lookup.reporter.error(code, message, name.span, helps=(f"possible kinds: {kinds}",))
+    if name is not None and connection is not None and not can(connection.kind.value, capability):
+        message = f"a stream cannot {verb} `{name.value}`, a connection of kind `{connection.kind.value}`"
+        code = "unsupported-target" if capability == STREAM_TARGET else "unsupported-source"
+        kinds = ", ".join(f"`{kind}`" for kind in able(capability))
+        lookup.reporter.error(code, message, name.span, helps=(f"possible kinds: {kinds}",))
+    return connection
+
+
+def _source(spec: StreamSourceSpec, lookup: Lookup) -> CheckedStreamSource | None:
+    connection = _used(spec.connection, STREAM_SOURCE, "read from", lookup)
+    if connection is None:
+        return None
+    wanted = source_kind(connection.kind.value).address
+    if can(connection.kind.value, STREAM_SOURCE):
+        _check_address(spec, wanted, connection, lookup)
+    _check_path(spec.addresses.get("path"), connection, lookup)
+    named = spec.addresses.get(wanted)
+    return CheckedStreamSource(spec, connection, named.value if named else None, _format(spec, connection))
+
+
+def _check_address(spec: StreamSourceSpec, wanted: str, connection: ConnectionSpec, lookup: Lookup) -> None:
+    other = next((key for key in spec.addresses if key != wanted), None)
+    if other is not None:
+        message = f"a source of kind `{connection.kind.value}` is read by `{wanted}`, not by `{other}`"
+        lookup.reporter.error("conflicting-keys", message, spec.addresses[other].span)
+    elif wanted not in spec.addresses and spec.connection is not None:
+        message = f"the source in `{connection.name.value}` needs `{wanted}`"
+        lookup.reporter.error("missing-key", message, spec.connection.span, helps=(f"add `{wanted}:`",))
+
+
+def _format(spec: StreamSourceSpec, connection: ConnectionSpec) -> str:
+    """How the source is read: as it says, else as the connection or the names of its files say, else JSON."""
+    if spec.format is not None:
+        return spec.format.value
+    path = spec.addresses.get("path")
+    return str(connection.options.get("format") or (format_of(path.value) if path else None) or "json")
+
+
+def _check_path(path: Name | None, connection: ConnectionSpec, lookup: Lookup) -> None:
+    if path is not None:
+        check_below(path, connection, lookup)
+
+
+def _target(stream: StreamSpec, spec: TargetSpec, lookup: Lookup) -> CheckedStreamTarget | None:
+    if spec.connection is not None:
+        return _placed(stream, spec, lookup)
+    if spec.table is None:
+        message = f"a target of stream `{stream.name.value}` needs `table` or `connection`"
+        lookup.reporter.error("missing-key", message, spec.span)
+        return None
+    table = lookup.table(spec.table)
+    connection = find_connection(lookup.project.connections, table.connection.value) if table else None
+    return _made(stream, spec, connection, table, table.table_name) if table and connection else None
+
+
+def _placed(stream: StreamSpec, spec: TargetSpec, lookup: Lookup) -> CheckedStreamTarget | None:
+    """A target that names its connection."""
+    connection = _used(spec.connection, STREAM_TARGET, "write to", lookup)
+    if connection is None:
+        return None
+    kind, named = connection.kind.value, spec.table
+    if can(kind, STREAM_TARGET):
+        if named is not None:
+            table_name(named, lookup.reporter)
+        _check_options(spec, connection, lookup)
+    _check_path(spec.addresses.get("path"), connection, lookup)
+    name = _parsed(named) if named is not None and target_kind(kind).writes == "table" else None
+    table = lookup.table_at(connection, name) if name is not None else None
+    return _made(stream, spec, connection, table, name)
+
+
+def _made(
+    stream: StreamSpec, spec: TargetSpec, connection: ConnectionSpec, table: TableSpec | None, name: TableName | None
+) -> CheckedStreamTarget:
+    mode, named = spec.mode or stream.mode, spec.keys or stream.keys
+    keys = named or ((table.natural_key or table.primary_key) if table is not None else spec.primary_key)
+    written = cast(Mode, mode.value if mode else DEFAULT_MODE)
+    return CheckedStreamTarget(spec, connection, table, name, written, named, tuple(key.value for key in keys))
+
+
+def _parsed(name: Name) -> TableName | None:
+    with suppress(ValueError):  # reported where names are checked
+        return TableName.parse(name.value)
     return None
 
 
-def _check_source(stream: RawSpec, path: str, lookup: Lookup) -> None:
-    connection = _used(stream, f"{path}.connection", STREAM_SOURCE, "read from", lookup)
-    if connection is None:
-        return
-    wanted = ADDRESS[connection.kind.value]
-    for key in ADDRESS.values():
-        if key != wanted and f"{path}.{key}" in stream.spans:
-            message = f"a source of kind `{connection.kind.value}` is read by `{wanted}`, not by `{key}`"
-            lookup.reporter.error("conflicting-keys", message, stream.spans[f"{path}.{key}"])
-            return
-    if f"{path}.{wanted}" not in stream.spans:
-        message = f"the source in `{connection.name.value}` needs `{wanted}`"
-        lookup.reporter.error("missing-key", message, stream.spans[f"{path}.connection"], helps=(f"add `{wanted}:`",))
-
-
-def _check_target(stream: RawSpec, path: str, lookup: Lookup) -> None:
-    if f"{path}.connection" not in stream.spans:
-        table = name_at(stream, path) or name_at(stream, f"{path}.table")
-        if table:
-            lookup.table(table)
-        else:
-            message = f"a target of stream `{stream.name.value}` needs `table` or `connection`"
-            lookup.reporter.error("missing-key", message, stream.spans.get(path, stream.span))
-        return
-    connection = _used(stream, f"{path}.connection", STREAM_TARGET, "write to", lookup)
-    if connection is None:
-        return
-    if table := name_at(stream, f"{path}.table"):
-        table_name(table, lookup.reporter)
-    wanted = TARGET_ADDRESS.get(connection.kind.value, ("table",))
-    if not any(f"{path}.{key}" in stream.spans for key in wanted):
-        words = " or ".join(f"`{key}`" for key in wanted)
+def _check_options(spec: TargetSpec, connection: ConnectionSpec, lookup: Lookup) -> None:
+    """Reports a target that does not say what it writes, and what it says that its kind cannot heed."""
+    kind, report = target_kind(connection.kind.value), lookup.reporter.error
+    if spec.connection is not None and not any(key in spec.given for key in kind.addresses):
+        words = " or ".join(f"`{key}`" for key in kind.addresses)
         message = f"the target in `{connection.name.value}` needs {words}"
-        span = stream.spans[f"{path}.connection"]
-        lookup.reporter.error("missing-key", message, span, helps=(f"add `{wanted[0]}:`",))
+        report("missing-key", message, spec.connection.span, helps=(f"add `{kind.addresses[0]}:`",))
         return
-    _check_options(stream, path, connection, lookup)
-
-
-def _check_options(stream: RawSpec, path: str, connection: ConnectionSpec, lookup: Lookup) -> None:
-    """Reports what a target says that its kind cannot heed."""
-    kind, given = connection.kind.value, value_at(stream, path)
-    heeded = _HEEDED.get(kind) or (_TABLE if is_database(kind) else ())
-    for key, value in given.items() if isinstance(given, Mapping) and heeded else ():
-        plain = key == "connection" or (key == "mode" and value == "append")
-        if not plain and key not in heeded:
-            message = f"`{key}` says nothing to a connection of kind `{kind}`"
+    plain = ("connection", "mode") if spec.mode is not None and spec.mode.value == DEFAULT_MODE else ("connection",)
+    for key, span in spec.given.items() if kind.writes else ():
+        if key not in (*plain, *kind.addresses, *kind.options):
+            message = f"`{key}` says nothing to a connection of kind `{connection.kind.value}`"
             helps = ("its rows are only ever appended",) if key in ("mode", "keys") else ("remove it",)
-            lookup.reporter.error("conflicting-keys", message, stream.spans[f"{path}.{key}"], helps=helps)
+            report("conflicting-keys", message, span, helps=helps)
 
 
-def _check_keys(stream: RawSpec, path: str, lookup: Lookup) -> None:
+def _check_keys(stream: StreamSpec, target: CheckedStreamTarget, lookup: Lookup) -> None:
     """Whether a target that is written by key has keys, and its declared table their columns."""
-    table, mode = target_table(stream, path, lookup), name_at(stream, f"{path}.mode") or name_at(stream, "mode")
-    keys = names_at(stream, f"{path}.keys") or names_at(stream, "keys")
-    if table is not None:
-        for key in keys:
-            lookup.column(key, table, (c.name.value for c in table.columns), "key")
-    known: object = keys or names_at(stream, f"{path}.primary_key") or "cdc" in stream.value or "window" in stream.value
-    known = known or (table is not None and bool(table.natural_key or table.primary_key))
-    if mode and mode.value in BY_KEY and not known:
-        message = f"`mode: {mode.value}` of stream `{stream.name.value}` needs keys"
+    if target.table is not None:
+        for key in target.named:
+            lookup.column(key, target.table, (c.name.value for c in target.table.columns), "key")
+    known = target.keys or target.spec.primary_key or not {"cdc", "window"}.isdisjoint(stream.given)
+    if (mode := target.spec.mode or stream.mode) and target.mode in BY_KEY and not known:
+        message = f"`mode: {target.mode}` of stream `{stream.name.value}` needs keys"
         lookup.reporter.error("missing-keys", message, mode.span, helps=("add `keys: [ … ]`",))
 
 
-def _check_helpers(stream: RawSpec, lookup: Lookup) -> None:
-    """Lookup tables, the state store and the place for bad rows."""
-    lookups = stream.value.get("lookups")
-    tables = [f"lookups.{key}.table" for key in lookups] if isinstance(lookups, Mapping) else []
-    for path in (*tables, "dead_letter.table"):
-        if table := name_at(stream, path):
-            table_name(table, lookup.reporter)
-    for key in lookups if isinstance(lookups, Mapping) else ():
-        _used(stream, f"lookups.{key}.connection", LOOKUP, "look up rows in", lookup)
-    _check_lookup_names(stream, lookup)
-    _used(stream, "state.connection", STATE, "keep its state in", lookup)
-    dead = stream.value.get("dead_letter")
-    if isinstance(dead, Mapping) and "table" not in dead:
-        _used(stream, "dead_letter.connection", DEAD_LETTER, "send bad rows to", lookup)
-    elif isinstance(dead, Mapping):
-        _used(stream, "dead_letter.connection", STREAM_TARGET, "send bad rows to", lookup)
-    if stream.value.get("on_error") == "dlq" and dead is None and not _has_database(stream, lookup):
+def _lookups(stream: StreamSpec, lookup: Lookup) -> Iterator[CheckedLookup]:
+    sources = {source.name.value for source in stream.sources}
+    for spec in stream.lookups:
+        if spec.table is not None:
+            table_name(spec.table, lookup.reporter)
+        if spec.name.value in sources:
+            message = f"lookup `{spec.name.value}` of stream `{stream.name.value}` has the name of a source"
+            lookup.reporter.error("duplicate-name", message, spec.name.span, helps=("give the lookup another name",))
+        if connection := _used(spec.connection, LOOKUP, "look up rows in", lookup):
+            yield CheckedLookup(spec, connection)
+
+
+def _letters(
+    spec: DeadLetterSpec,
+    sources: tuple[CheckedStreamSource, ...],
+    targets: tuple[CheckedStreamTarget, ...],
+    lookup: Lookup,
+) -> CheckedLetters | None:
+    if spec.table is not None:
+        table_name(spec.table, lookup.reporter)
+    connection = _used(spec.connection, STREAM_TARGET if spec.table else DEAD_LETTER, "send bad rows to", lookup)
+    if connection is not None:
+        _check_path(spec.addresses.get("path"), connection, lookup)
+    elif spec.connection is None:
+        tables = (each.connection for each in targets if each.name is not None and "topic" not in spec.addresses)
+        connection = next(chain(tables, (source.connection for source in sources)), None)
+    return CheckedLetters(spec, connection, _parsed(spec.table) if spec.table else None) if connection else None
+
+
+def _check_letters(stream: CheckedStream, lookup: Lookup) -> None:
+    """Whether there is a place for bad rows, where they are kept; a target that is not known may be one."""
+    spec = stream.spec
+    kept = "dead_letter" in spec.given or any(is_database(each.connection.kind.value) for each in stream.targets)
+    if stream.on_error == "dlq" and spec.on_error is not None and not kept and len(stream.targets) == len(spec.to):
         message = "`on_error: dlq` needs `dead_letter` where no target is a table of a database"
         helps = ("add `dead_letter: {topic: …}`",)
-        lookup.reporter.error("missing-key", message, stream.spans["on_error"], helps=helps)
-
-
-def _check_lookup_names(stream: RawSpec, lookup: Lookup) -> None:
-    """The SQL knows sources and lookups by their names alone."""
-    sources = {path.removeprefix("sources.") for path in _sources(stream)}
-    for name in keys_at(stream, "lookups"):
-        if name.value in sources:
-            message = f"lookup `{name.value}` of stream `{stream.name.value}` has the name of a source"
-            lookup.reporter.error("duplicate-name", message, name.span, helps=("give the lookup another name",))
-
-
-def _has_database(stream: RawSpec, lookup: Lookup) -> bool:
-    """Whether the stream writes a table of a database, beside which dead letters can go."""
-    connections, tables = lookup.project.connections, lookup.project.tables
-    for path in target_paths(stream):
-        given, table = name_at(stream, f"{path}.connection"), name_at(stream, path) or name_at(stream, f"{path}.table")
-        spec = tables.get(table.value) if table is not None and given is None else None
-        name = given.value if given is not None else spec.connection.value if spec is not None else ""
-        if name in connections and is_database(connections[name].kind.value):
-            return True
-    return False
+        lookup.reporter.error("missing-key", message, spec.on_error.span, helps=helps)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flowc.compiler.front.kinds import LOAD_TARGET, can, is_database
-from flowc.compiler.front.spec import Name, ProjectSpec, TableSpec
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import Name, TableSpec
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.tablenames import check_length
 from flowc.diagnostics import Note, Reporter

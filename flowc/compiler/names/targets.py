@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import cast
 
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedTarget
 from flowc.compiler.front.kinds import LOAD_TARGET, able, can, is_database
 from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec, TableSpec, TargetSpec
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Mode
 from flowc.compiler.names.lookup import Lookup
 from flowc.compiler.names.paths import check_below
@@ -21,8 +21,6 @@ DEFAULT_MODE = "append"
 SCD2_COLUMNS = ("valid_from", "valid_to", "is_current", "row_hash")
 """The columns that flowc adds to every scd2 target."""
 
-_ADDRESS: Mapping[str, str] = {"files": "path"}
-"""What names the place in a connection, where it is not `table`."""
 _FILE_KEYS = ("path", "format", "write", "roll", "partition_by")
 _STREAM_KEYS = ("topic", "key", "queue", "exchange", "routing_key", "stream", "partition_key")
 
@@ -66,11 +64,11 @@ def _place(target: TargetSpec, lookup: Lookup) -> tuple[ConnectionSpec, TableSpe
     connection = lookup.connection(target.connection)
     if connection is None:
         return None
-    address = _address(target, connection, lookup)
-    if address is None:
+    named = _address(target, connection, lookup)
+    if named is None:
         return None
     kind = connection.kind.value
-    name = table_name(target.table, lookup.reporter, kind) if target.table else TableName(None, address)
+    name = table_name(target.table, lookup.reporter, kind) if target.table else TableName(None, named)
     return (connection, lookup.table_at(connection, name), name) if name else None
 
 
@@ -87,22 +85,22 @@ def _declared(target: TargetSpec, lookup: Lookup) -> tuple[ConnectionSpec, Table
 def _address(target: TargetSpec, connection: ConnectionSpec, lookup: Lookup) -> str | None:
     """What the target names in its connection: a table, or the path of files."""
     kind, reporter = connection.kind.value, lookup.reporter
-    wanted = _ADDRESS.get(kind, "table")
+    wanted = source_kind(kind).address
     if not can(kind, LOAD_TARGET):
         return connection.name.value
-    found = target.table.value if target.table else target.options.get("path")
-    strange = [key for key in target.options if key in _STREAM_KEYS or (is_database(kind) and key in _FILE_KEYS)]
+    found = target.table or target.addresses.get("path")
+    strange = [key for key in target.given if key in _STREAM_KEYS or (is_database(kind) and key in _FILE_KEYS)]
     if strange or (wanted == "path" and target.table):
         key = strange[0] if strange else "table"
         message = f"`{key}` says nothing to a connection of kind `{kind}`"
         reporter.error("conflicting-keys", message, target.span, helps=(f"name it by `{wanted}`",))
         return None
-    if not isinstance(found, str):
+    if found is None:
         message = f"the target in `{connection.name.value}` needs `{wanted}`"
         reporter.error("missing-key", message, target.span, helps=(f"add `{wanted}:`",))
         return None
-    is_below = wanted != "path" or check_below(Located(found, target.span), connection, lookup)
-    return found if is_below else None
+    is_below = wanted != "path" or check_below(Located(found.value, target.span), connection, lookup)
+    return found.value if is_below else None
 
 
 def _keys(spec: PipelineSpec, target: TargetSpec, table: TableSpec | None, mode: str) -> tuple[Name, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Apply, Ir, Stream, TopicOutput
-from flowc.compiler.names.raw import name_at
 from flowc.diagnostics import Note, Reporter
 from flowc.source import Span
 
@@ -26,8 +25,8 @@ def append_at_least_once(checked: CheckedSpec, ir: Ir | None, reporter: Reporter
 def _doubtful(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[Topic, tuple[str, Span]]]:
     """The topics in which messages may be twice, with the stream that writes them and where it says so."""
     for stream in ir.streams if ir is not None else ():
-        delivery = name_at(checked.project.streams[stream.name], "delivery")
-        if delivery is not None and delivery.value == "at_least_once":
+        delivery = checked.project.streams[stream.name].delivery
+        if delivery is not None and stream.delivery == "at_least_once":
             topics = (output for output in stream.outputs if isinstance(output, TopicOutput))
             yield from (((topic.connection, topic.topic), (stream.name, delivery.span)) for topic in topics)
 

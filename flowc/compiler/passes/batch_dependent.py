@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.dialects import OWN
 from flowc.compiler.ir import Ir, Sql, Stream
-from flowc.compiler.names.raw import name_at
 from flowc.compiler.sql.meaning.datafusion_json import gathers
 from flowc.compiler.sql.sqltext import parse_query
 from flowc.diagnostics import Reporter
@@ -17,17 +15,16 @@ from flowc.diagnostics import Reporter
 _WHOLE = ("group", "distinct", "limit", "having")
 
 
-def batch_dependent(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
+def batch_dependent(_checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
     """Warns, once for each stream, of what looks at all rows of an epoch: aggregates, windows, DISTINCT, LIMIT."""
     for stream in ir.streams if ir is not None else ():
-        dialect = name_at(checked.project.streams[stream.name], "dialect")
-        text = stream.input.source if isinstance(stream.input, Sql) else None
-        parsed = parse_query(text, dialect.value if dialect else OWN, Reporter()) if text is not None else None
-        node = next(_looking(parsed.tree, stream), None) if parsed is not None else None
-        if parsed is not None and node is not None:
+        node = stream.input if isinstance(stream.input, Sql) else None
+        parsed = parse_query(node.source, node.dialect, Reporter()) if node is not None and node.source else None
+        part = next(_looking(parsed.tree, stream), None) if parsed is not None else None
+        if parsed is not None and part is not None:
             message = "this looks at the rows of one epoch alone, and which messages come together is left to chance"
             helps = ["write rows as they come, and put them together in the target's database, for instance in a view"]
-            reporter.warning("batch-dependent", message, parsed.span(node), helps=helps)
+            reporter.warning("batch-dependent", message, parsed.span(part), helps=helps)
 
 
 def _looking(tree: exp.Expression, stream: Stream) -> Iterator[exp.Expression]:

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 from flowc.catalog import Table
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Apply, Ir
-from flowc.compiler.names.raw import value_at
 from flowc.compiler.passes.writers import keys_span
 from flowc.diagnostics import Reporter
 
@@ -16,9 +14,9 @@ _SIDE_BY_SIDE = ("postgres", "mysql")
 """Where two transactions that look for a key at the same time may both insert it."""
 
 
-def merge_key_not_unique(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
+def merge_key_not_unique(_checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
     """Warns of merges by several workers whose keys no constraint of the declared table keeps unique."""
-    for apply in _shared_merges(checked, ir):
+    for apply in _shared_merges(ir):
         table = apply.target.table
         if table is not None and not any(columns <= set(apply.keys) for columns in _unique(table)):
             keys = ", ".join(apply.keys)
@@ -27,15 +25,10 @@ def merge_key_not_unique(checked: CheckedSpec, ir: Ir | None, reporter: Reporter
             reporter.warning("merge-key-not-unique", message, keys_span(apply), helps=helps)
 
 
-def _shared_merges(checked: CheckedSpec, ir: Ir | None) -> Iterator[Apply]:
+def _shared_merges(ir: Ir | None) -> Iterator[Apply]:
     for stream in ir.streams if ir is not None else ():
-        if _workers(checked.project.streams[stream.name]) > 1:
+        if stream.parallelism > 1:
             yield from (a for a in stream.applies if a.mode == "merge" and a.target.kind in _SIDE_BY_SIDE)
-
-
-def _workers(stream: RawSpec) -> int:
-    given = value_at(stream, "parallelism")
-    return given if isinstance(given, int) else 1
 
 
 def _unique(table: Table) -> Iterator[set[str]]:

@@ -8,10 +8,9 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import TokenType
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Ir, Sql
 from flowc.compiler.passes.chance import CHANCE
-from flowc.compiler.passes.sql_texts import stream_dialect
 from flowc.diagnostics import Reporter
 
 _REMEMBERING = ("state", "dedupe", "window", "join")
@@ -23,7 +22,7 @@ def not_repeatable(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> N
         spec, node = checked.project.streams[stream.name], stream.input
         if not isinstance(node, Sql) or node.source is None or not _repeats(spec):
             continue
-        tokens = Dialect.get_or_raise(stream_dialect(spec)).tokenize(node.source.text)
+        tokens = Dialect.get_or_raise(node.dialect).tokenize(node.source.text)
         for token, following in pairwise(tokens):
             if token.text.lower() in CHANCE and following.token_type is TokenType.L_PAREN:
                 message = f"`{token.text}()` gives something else when the stream reads an epoch again after a crash"
@@ -32,6 +31,5 @@ def not_repeatable(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> N
                 reporter.warning("not-repeatable", message, span, helps=helps)
 
 
-def _repeats(spec: RawSpec) -> bool:
-    to = spec.value.get("to")
-    return any(key in spec.value for key in _REMEMBERING) or (isinstance(to, list) and len(to) > 1)
+def _repeats(spec: StreamSpec) -> bool:
+    return any(key in spec.given for key in _REMEMBERING) or len(spec.to) > 1

@@ -6,7 +6,6 @@ from sqlglot import exp
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir, Lookup, Source, Sql, Stream
-from flowc.compiler.passes.sql_texts import stream_dialect
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
 from flowc.diagnostics import Reporter
 
@@ -18,7 +17,7 @@ def select_star(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None
         table = next((apply.target for apply in stream.applies if apply.target.table is not None), None)
         if table is None or not isinstance(node, Sql) or node.source is None or node.columns is not None:
             continue
-        parsed = parse_query(node.source, stream_dialect(checked.project.streams[stream.name]), Reporter())
+        parsed = parse_query(node.source, node.dialect, Reporter())
         star = _star(parsed) if parsed is not None else None
         if parsed is not None and star is not None:
             what, mend = _words(_open(star, stream))

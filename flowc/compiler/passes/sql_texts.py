@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.dialects import OWN
-from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Apply, Ir, Sql
-from flowc.compiler.names.raw import name_at
 from flowc.source import MappedText
 
 
@@ -33,13 +30,7 @@ def queries(checked: CheckedSpec, ir: Ir | None) -> Iterator[Query]:
     for stream in ir.streams:
         node = stream.input
         if isinstance(node, Sql) and node.source is not None:
-            yield Query(node.source, stream_dialect(checked.project.streams[stream.name]), stream.applies)
-
-
-def stream_dialect(stream: RawSpec) -> str:
-    """What the SQL of a stream is written in."""
-    dialect = name_at(stream, "dialect")
-    return dialect.value if dialect else OWN
+            yield Query(node.source, node.dialect, stream.applies)
 
 
 def sql_texts(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[MappedText, str]]:

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from sqlglot import exp
 
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.spec import Name, RawSpec
 from flowc.compiler.ir import Ir
-from flowc.compiler.names.raw import keys_at, name_at
 from flowc.compiler.names.windows import METADATA, block_columns
 from flowc.compiler.sql.sqltext import SqlTree, parse_condition
 from flowc.diagnostics import Reporter, did_you_mean
-from flowc.source import MappedText, Segment
 
 
 def window_columns(checked: CheckedSpec, _ir: Ir | None, reporter: Reporter) -> None:
     """Reports aggregates that cannot be read, and columns in them that no source has."""
     for stream in checked.project.streams.values():
-        for text in _aggregates(stream):
-            size, span = len(text.value), text.span
-            mapped = MappedText(text.value, span.file, (Segment(0, size, span.start, span.end),))
-            parsed = None if "{{" in text.value else parse_condition(mapped, "datafusion", reporter)
+        for _, text in stream.window.aggregate if stream.window is not None else ():
+            parsed = None if "{{" in text.text else parse_condition(text, "datafusion", reporter)
             columns = block_columns(stream)
             if parsed is not None and columns is not None:
                 _check(parsed, columns, reporter)
-
-
-def _aggregates(stream: RawSpec) -> Iterator[Name]:
-    for key in keys_at(stream, "window.aggregate"):
-        if text := name_at(stream, f"window.aggregate.{key.value}"):
-            yield text
 
 
 def _check(parsed: SqlTree, known: frozenset[str], reporter: Reporter) -> None:

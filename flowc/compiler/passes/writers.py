@@ -8,9 +8,8 @@ from functools import partial
 
 from flowc.catalog import TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
-from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Apply, Ir, Stream, Target
-from flowc.compiler.names.raw import name_at
 from flowc.compiler.sql.relations import table_key
 from flowc.compiler.tables.letters import letters_place
 from flowc.source import Span
@@ -87,7 +86,8 @@ def keys_span(apply: Apply) -> Span:
     return next((apply.roles["key", key] for key in apply.keys if ("key", key) in apply.roles), apply.span)
 
 
-def letters_span(stream: RawSpec) -> Span:
+def letters_span(stream: StreamSpec) -> Span:
     """Where a stream says where its dead letters go; that there are some, where it does not."""
-    named = (name_at(stream, path) for path in ("dead_letter.table", "dead_letter.topic", "on_error"))
+    spec = stream.dead_letter
+    named = (spec.table, spec.addresses.get("topic"), stream.on_error) if spec is not None else (stream.on_error,)
     return next((name.span for name in named if name is not None), stream.span)

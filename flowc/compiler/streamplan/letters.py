@@ -15,8 +15,6 @@ from flowc.plan import kept_name
 from flowc.stream import DEAD_LETTER, LettersSql
 from flowc.types import TIMESTAMPTZ
 
-MAX_ATTEMPTS = 5
-"""How often a dead letter is replayed, where its stream does not say."""
 _ORDER = ("partition_number", "message_offset")
 
 

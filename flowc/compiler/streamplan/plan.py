@@ -7,26 +7,18 @@ from dataclasses import replace
 
 from flowc.catalog import Column
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.compiler.front.streamkinds import noun
 from flowc.compiler.ir import Source, Sql, Stream
 from flowc.compiler.streamplan.operators import needed, plan_operators
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
 from flowc.errors import UsageError
-from flowc.stream import ROW, BatchLimits, LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget, WatermarkPlan
+from flowc.stream import ROW, LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget, WatermarkPlan
 from flowc.types import Kind
 
 
-def plan_stream(
-    stream: Stream,
-    batch: BatchLimits,
-    start: str,
-    *,
-    delivery: str = "exactly_once",
-    live: LiveTableOf = unseen,
-) -> StreamPlan:
-    """The plan of a stream whose columns are known.
-
-    `live` tells of tables as they are.
+def plan_stream(stream: Stream, live: LiveTableOf = unseen) -> StreamPlan:
+    """The plan of a stream whose columns are known. `live` tells of tables as they are.
 
     Raises UsageError for a stream that no plan can be made of.
     """
@@ -45,14 +37,16 @@ def plan_stream(
     targets, letters = stream_targets(stream, columns, letters=stream.on_error == "dlq", live=live)
     if len(targets) == 1 and letters is None and not operators and state[0] is None:
         targets = (_remembering(targets[0], sources),)
-    targets, letters = tuple(_delivered(t, delivery) for t in targets), letters and _delivered(letters, delivery)
+    targets = tuple(_delivered(target, stream.delivery) for target in targets)
+    letters = letters and _delivered(letters, stream.delivery)
     all_targets = targets if letters is None else (*targets, letters)
     return StreamPlan(
-        stream.name, sources, sql, targets, start, stream.on_error, batch, arithmetic=arithmetic(sql) if sql else (),
+        stream.name, sources, sql, targets, stream.start, stream.on_error, stream.batch,
+        arithmetic=arithmetic(sql) if sql else (),
         traced=traced is not None, lookups=_lookups(stream), functions=stream.functions,
         state=plan_state(owner, operators, all_targets, *state), facts=state_plan(owner, *state),
-        operators=operators, watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters, delivery=delivery,
-        project=stream.project,
+        operators=operators, watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters,
+        delivery=stream.delivery, project=stream.project,
     )  # fmt: skip
 
 
@@ -78,7 +72,7 @@ def _lookups(stream: Stream) -> tuple[LookupPlan, ...]:
 def _remembering(target: TargetPlan, sources: tuple[SourcePlan, ...]) -> TargetPlan:
     """The only target; a topic in the cluster of all sources keeps their positions, so that nothing else is needed."""
     topics = {source.address for source in sources}
-    near = all(source.kind == "kafka" and source.connection == target.connection for source in sources)
+    near = all(source.connection == target.connection for source in sources)
     if not (isinstance(target, TopicTarget) and near and len(topics - {target.topic}) == len(sources)):
         return target
     return replace(target, positions=tuple((source.name, source.address) for source in sources))
@@ -93,5 +87,5 @@ def _source(source: Source, stream: Stream) -> SourcePlan:
     return SourcePlan(
         source.name, source.connection, source.kind, source.path or "", source.format or "json", source.columns,
         stream.extras, str(event_time) if event_time else None, read if isinstance(read, Mapping) else {},
-        beside=needed(stream), inferred=source.found,
+        beside=needed(stream), inferred=source.found, holds=noun(source.kind),
     )  # fmt: skip

@@ -295,7 +295,7 @@ def _wanted(source: SourcePlan) -> tuple[str, ...]:
 
 
 def _extra(name: str, source: SourcePlan, messages: pa.RecordBatch, decoded: Decoded) -> pa.Array:
-    if name == "_topic" and source.kind != "files":
+    if name == "_topic" and source.holds != "files":
         return pa.repeat(pa.scalar(source.address, pa.string()), decoded.batch.num_rows)
     if name == "_event_ts":
         return event_times(source, messages, decoded)
@@ -336,7 +336,7 @@ _UNITS = {"parquet": "row", "json": "line or element"}
 
 def _origin(source: SourcePlan, messages: pa.RecordBatch, row: BadRow) -> Origin:
     partition, offset = (messages.column(name)[row.index].as_py() for name in ("_partition", "_offset"))
-    if source.kind == "files":
+    if source.holds == "files":
         unit = _UNITS.get(source.format, "line")
         return Origin(messages.column("_topic")[row.index].as_py(), partition, offset, row, unit)
     return Origin(source.address, partition, offset, row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from glob import glob
 from pathlib import Path
 
@@ -16,10 +17,8 @@ from flowc.service.access.secrets import Resolver
 def reach(connection: ConnectionSpec, resolver: Resolver) -> str:
     """What was found there, in words. Raises FlowcError when it cannot be reached."""
     options = open_options(connection, resolver)
-    if options.kind == "files":
-        return _files(str(options.values.get("uri", "")))
-    if options.kind == "kafka":
-        return brokers(options.values)
+    if options.kind in _LOOKS:
+        return _LOOKS[options.kind](options.values)
     if options.kind not in CONNECTORS:
         message = f"connections of kind `{options.kind}` cannot be opened in this version"
         raise UsageError(
@@ -47,7 +46,12 @@ def _creatable(path: Path) -> str:
     return "no file yet, the first run creates it"
 
 
-def _files(uri: str) -> str:
+def _files(options: Mapping[str, object]) -> str:
+    uri = str(options.get("uri", ""))
     if not Path(uri).is_dir() and not glob(uri):
         raise EngineError(f"there is no folder `{uri}`", code="connection-failed", help=f"create it: `mkdir -p {uri}`")
     return f"files: {sum(1 for entry in Path(uri).rglob('*') if entry.is_file())} below {uri}"
+
+
+_LOOKS: Mapping[str, Callable[[Mapping[str, object]], str]] = {"files": _files, "kafka": brokers}
+"""How that is seen which is no database, by the kind of connection."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flowc.catalog import TableName
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.front.spec import ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
 from flowc.migration import Snapshot
 
 _DEFAULT_SCHEMA = {"postgres": "public", "duckdb": "main"}

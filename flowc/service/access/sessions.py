@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flowc.compiler.front.spec import ConnectionSpec
+from flowc.compiler.front.streamkinds import is_folder
 from flowc.errors import FlowcError, UsageError
 from flowc.plan import FunctionPlan
 from flowc.runtime.connector import Database, TableStore
@@ -63,7 +64,7 @@ class Sessions:
     def source(self, connection: str) -> Database | Files:
         """What a load reads from: a session that writes nothing, or a folder of files."""
         options = self.options(connection)
-        if options.kind == "files":
+        if is_folder(options.kind):
             return Files(options.values)
         # A database in memory is seen by its own session only.
         return self._session(connection, "write" if self.in_memory(connection) else "read")
@@ -153,7 +154,7 @@ class Sessions:
 
 def runnable(kind: str) -> bool:
     """Whether this version can open a connection of that kind."""
-    return kind == "files" or kind in CONNECTORS
+    return is_folder(kind) or kind in CONNECTORS
 
 
 def not_runnable(pipeline: str, what: str) -> UsageError:

@@ -11,7 +11,7 @@ import msgspec
 from flowc import __version__
 from flowc.catalog import Table, TableName
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.spec import ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.ir import Apply, Ir, Stream
 from flowc.compiler.lineage import Graph, graph
 from flowc.compiler.migrate.engines import ENGINES
@@ -93,7 +93,7 @@ def wanted_of(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> tuple[Wanted,
     tables = [table for table in wanted_tables(checked, ir) if table.kind in ENGINES]
     applies = [a for p in ir.pipelines for a in p.applies if a.target.kind in ENGINES]
     streams = [(s, a) for s in ir.streams for a in s.applies if a.target.kind in ENGINES]
-    specs, loads = checked.project.streams, _loads(ir)
+    loads = _loads(ir)
     looks = _looks(checked, ir, sessions)
     found: dict[Place, Wanted] = {}
     known = (
@@ -107,7 +107,7 @@ def wanted_of(checked: CheckedSpec, ir: Ir, sessions: Sessions) -> tuple[Wanted,
         mine = tuple(table for table in tables if table.connection == name)
         own = tuple(apply for apply in applies if apply.target.connection == name)
         written = tuple(applied_pipeline(apply, loads.get(_load_key(apply), "")) for apply in own)
-        written += tuple(applied_stream(specs[s.name], s, a) for s, a in streams if a.target.connection == name)
+        written += tuple(applied_stream(s, a) for s, a in streams if a.target.connection == name)
         found[place] = Wanted(
             held.connection, held.kind, held.tables + mine, held.pipelines + written, held.applies + own,
             looks, checked.project,

@@ -220,11 +220,11 @@ class Renaming:
         """The writers of what a stream writes that is no table of a database, which know its old name."""
         lowered = next(each for each in self.ir.streams if each.name == stream)
         try:
-            plan = planned(self.checked.project.streams[stream], lowered, looking(self.sessions))
+            plan = planned(lowered, looking(self.sessions))
         except UsageError:  # one that cannot run has written nothing
             return []
         targets = (*plan.targets, *(() if plan.letters is None else (plan.letters,)))
-        others = tuple(t for t in targets if not isinstance(t, TableTarget) or t.kind == "delta")
+        others = tuple(t for t in targets if not isinstance(t, TableTarget) or DIALECTS[t.kind].attached)
         plan = replace(plan, targets=others, letters=None, former=kept_name(self.old, stream))
         return list(zip((t.name for t in others), writers_of(plan, self.sessions, no_pause), strict=True))
 

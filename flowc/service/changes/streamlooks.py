@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Apply, Stream
 from flowc.compiler.migrate.engines import ENGINES
 from flowc.compiler.migrate.streams import outputs_of
@@ -18,7 +19,7 @@ from flowc.runtime.streams.targets.contract import Held
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import remembered
 from flowc.service.streams.run import planned, typed
-from flowc.service.streams.status import COUNTED, Ends, ends_of, held_by, lag_of, require_own
+from flowc.service.streams.status import Ends, ends_of, held_by, lag_of, require_own
 from flowc.stream import StreamPlan
 
 _Made = tuple[Apply, tuple[Column, ...] | None]
@@ -75,7 +76,7 @@ class StreamLooks:
     def outputs(self, select: frozenset[str]) -> Iterator[StreamOutput]:
         """What the streams write that is no table."""
         for stream in self._chosen(select):
-            for output in outputs_of(self.checked.project.streams[stream.name], stream):
+            for output in outputs_of(stream):
                 yield output if stream.applies else self._beside_none(output)
 
     def _beside_none(self, output: StreamOutput) -> StreamOutput:
@@ -106,7 +107,7 @@ class StreamLooks:
                 raise
             return Standing()
         ends, at = self._ends(plan, held) if held.positions else {}, held.positions
-        counted = {source.name for source in plan.sources if source.kind in COUNTED}
+        counted = {source.name for source in plan.sources if source_kind(source.kind).counted}
         found = (StoredPosition(*place, at[place], lag_of(at[place], ends.get(place))) for place in sorted(at))
         return Standing(len(at), tuple(position for position in found if position.source in counted))
 
@@ -122,8 +123,7 @@ class StreamLooks:
         return (stream for name, stream in self.streams.items() if not select or name in select)
 
     def _made(self, stream: Stream, connection: str) -> Iterator[_Made]:
-        letters = self.checked.project.streams[stream.name].value.get("on_error") == "dlq"
-        for apply, columns in undeclared(stream, letters=letters):
+        for apply, columns in undeclared(stream, letters=stream.on_error == "dlq"):
             target = apply.target
             if target.kind in ENGINES and self.sessions.leads(target.connection) == self.sessions.leads(connection):
                 yield apply, columns
@@ -131,7 +131,7 @@ class StreamLooks:
     def _looked(self, stream: Stream) -> Look:
         try:
             stream = typed(remembered(self.checked, stream, self.sessions))
-            return _planned(self.checked, stream)
+            return _planned(stream)
         except UsageError as error:
             words = self.sessions.redacted(error).message
             return Look(stream, unknown=words) if error.code == "not-runnable-yet" else Look(stream, refused=words)
@@ -139,11 +139,11 @@ class StreamLooks:
             return Look(stream, unknown=self.sessions.redacted(error).message)
 
 
-def _planned(checked: CheckedSpec, stream: Stream) -> Look:
+def _planned(stream: Stream) -> Look:
     unknown = [f"`{source.name}`" for source in stream.sources if source.columns is None]
     if unknown:
         return Look(stream, unknown=f"its columns are found in the first messages of {', '.join(unknown)}")
-    return Look(stream, planned(checked.project.streams[stream.name], stream))
+    return Look(stream, planned(stream))
 
 
 def _table(look: Look, written: _Made, live: Table | None) -> StreamTable:

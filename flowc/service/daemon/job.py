@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
-from flowc.service.daemon.restart import RestartPolicy
 from flowc.service.daemon.suspects import Care
+from flowc.stream import RestartPolicy
 
 FINAL = 3
 """The exit code of a process with a worker that gave up: it has told why, and is not to be started again."""

@@ -3,27 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flowc.durations import parse_duration
-
-
-@dataclass(frozen=True, slots=True)
-class RestartPolicy:
-    """The first and the longest wait in seconds, and after how many attempts in a row it stays down (None: never)."""
-
-    min_backoff: float = 1.0
-    max_backoff: float = 30.0
-    max_restarts: int | None = None
-
-    @classmethod
-    def of(cls, given: object) -> RestartPolicy:
-        """The policy of a spec's `restart`; what it does not say is the default."""
-        found = given if isinstance(given, Mapping) else {}
-        waits = {name: parse_duration(str(found[name])) for name in ("min_backoff", "max_backoff") if name in found}
-        limit = found.get("max_restarts")
-        return cls(**waits, max_restarts=None if limit is None else int(str(limit)))
+from flowc.stream import RestartPolicy
 
 
 @dataclass

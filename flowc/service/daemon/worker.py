@@ -6,6 +6,7 @@ import threading
 import traceback
 from dataclasses import dataclass, field
 
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.errors import FlowcError, TransientError, UsageError
 from flowc.runtime.streams.group import GroupReader
 from flowc.runtime.streams.reader import SourceReader
@@ -137,7 +138,7 @@ def _share(run: StreamRun, plan: StreamPlan, others: Sessions) -> None:
     reasons = ["it keeps state"] if plan.state is not None or plan.operators else []
     reasons += ["it has several targets"] if len(plan.targets) > 1 else []
     reasons += [f"it writes `{target.kind}`"] if target.kind not in _SHARED else []
-    reasons += [f"it reads `{source.kind}`" for source in plan.sources if source.kind != "kafka"]
+    reasons += [f"it reads `{source.kind}`" for source in plan.sources if not source_kind(source.kind).shared]
     if reasons or not isinstance(target, TableTarget):
         message = f"several workers cannot share stream `{plan.name}`: {reasons[0]}"
         help = "use `parallelism: 1`; workers share Kafka topics, without state, into one table of postgres or mysql"

@@ -10,7 +10,7 @@ from typing import Any
 from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
-from flowc.compiler.streamplan.letters import MAX_ATTEMPTS, Chosen, letters_sql
+from flowc.compiler.streamplan.letters import Chosen, letters_sql
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
 from flowc.errors import UsageError
 from flowc.plan import kept_name
@@ -21,7 +21,7 @@ from flowc.runtime.streams.lettertopic import TopicLetters
 from flowc.runtime.streams.oversize import one_batch
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
-from flowc.service.streams.run import plan_of
+from flowc.service.streams.run import lowered_stream, plan_of
 from flowc.service.streams.state import replayed_name, stored
 from flowc.stream import LettersSql, StatePlan, StreamPlan, TableTarget, TopicTarget
 from flowc.types import TIMESTAMPTZ
@@ -166,14 +166,12 @@ def dead_letters(checked: CheckedSpec, ir: Ir, stream: str, sessions: Sessions) 
     if kept is None:
         message = f"stream `{stream}` keeps no dead letters"
         raise UsageError(message, code="unknown-selection", help="`on_error: dlq` has a stream keep them")
-    given = checked.project.streams[stream].value.get("dead_letter")
-    attempts = given.get("max_attempts", MAX_ATTEMPTS) if isinstance(given, Mapping) else MAX_ATTEMPTS
-    return DeadLetters(stream, plan, kept, int(str(attempts)), sessions)
+    return DeadLetters(stream, plan, kept, lowered_stream(ir, stream).max_attempts, sessions)
 
 
 def keeping(checked: CheckedSpec) -> tuple[str, ...]:
     """The streams that keep dead letters."""
-    return tuple(name for name, spec in checked.project.streams.items() if spec.value.get("on_error") == "dlq")
+    return tuple(name for name, stream in checked.streams.items() if stream.on_error == "dlq")
 
 
 def kept_by(plan: StreamPlan) -> Kept | None:

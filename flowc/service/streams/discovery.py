@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.streamkinds import is_folder, source_kind
 from flowc.compiler.ir import Source, Stream
 from flowc.compiler.lowering.lower import lower_stream
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, state_plan
@@ -25,11 +26,11 @@ from flowc.runtime.codecs.discover import discover
 from flowc.runtime.connectors.files import Files
 from flowc.runtime.connectors.filestream_registry import Facts, Passing, Registry
 from flowc.runtime.connectors.folder import Folder
-from flowc.runtime.connectors.kafka import KafkaSource
 from flowc.runtime.engine import Engine
+from flowc.runtime.streams.source import Source as Reading
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.sides import described
-from flowc.service.streams.sources import FORMATS, StoredFacts
+from flowc.service.streams.sources import StoredFacts, sampled
 from flowc.service.streams.state import recalled
 from flowc.types import TEXT, UNKNOWN, DataType, Kind, parse_type
 
@@ -56,7 +57,7 @@ def discovered(checked: CheckedSpec, stream: Stream, sessions: Sessions, facts: 
 def _discovered(stream: Stream, sessions: Sessions, facts: Facts | None) -> dict[str, tuple[Column, ...]]:
     """The columns of its sources; nothing where one is of a kind whose messages tell none."""
     unknown = [source for source in stream.sources if source.columns is None]
-    if not unknown or any(source.format not in FORMATS.get(source.kind, ()) for source in unknown):
+    if not unknown or any(source.format not in source_kind(source.kind).formats for source in unknown):
         return {}
     connection, kind = stream.state or (None, EMBEDDED)
     owner = Owner(stream.project, stream.name)
@@ -107,7 +108,8 @@ def over_found(
 
 def _found(source: Source, stream: Stream, sessions: Sessions) -> tuple[Column, ...]:
     skips = stream.on_error != "fail"
-    columns = _in_files(source, sessions, skips=skips) if source.kind == "files" else _in_topic(source, sessions)
+    in_files = is_folder(source.kind)
+    columns = _in_files(source, sessions, skips=skips) if in_files else _in_messages(sampled(source, sessions))
     if not columns:
         message = f"there is nothing yet in source `{source.name}` to find its columns in"
         raise TransientError(
@@ -126,11 +128,7 @@ def _storable(column: Column) -> Column:
     return Column(column.name, kind if same else DataType(Kind.JSON))
 
 
-def _in_topic(source: Source, sessions: Sessions) -> tuple[Column, ...]:
-    topic = KafkaSource(
-        source.name, source.path or "", sessions.options(source.connection).values, columns=("_value",),
-        group=f"flowc-discovery-{source.id}", once=True,
-    )  # fmt: skip
+def _in_messages(topic: Reading) -> tuple[Column, ...]:
     try:
         topic.open()
         topic.assign({})

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.connectors.filestream import Extent, FileSource
 from flowc.runtime.streams.epoch import Partition
@@ -92,7 +93,7 @@ def moves_to(
             at, log = (source.name, partition), reading.log
             other = bool(log) and logs.get(at, log) != log
             measure = reading.between if isinstance(reading, FileSource) else None
-            yield Move(*at, stands[at], offset, source.kind == "kafka", log, other, measure)
+            yield Move(*at, stands[at], offset, source_kind(source.kind).counted, log, other, measure)
 
 
 def _check(reading: Source, goal: Mapping[int, int], asked: str | None) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from flowc.compiler.front.spec import RawSpec
 from flowc.compiler.ir import Stream
 from flowc.diagnostics import Reporter
 from flowc.errors import FlowcError
@@ -13,18 +12,16 @@ from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan
 
 
-def offline_stream_plans(
-    streams: Sequence[Stream], specs: Mapping[str, RawSpec], reporter: Reporter
-) -> tuple[StreamPlan, ...]:
+def offline_stream_plans(streams: Sequence[Stream], reporter: Reporter) -> tuple[StreamPlan, ...]:
     """The plans of streams, as if their tables were as declared, or as the streams would make them.
 
     A stream that cannot be planned without connecting is reported and left out.
     """
-    plans = (_offline(stream, specs[stream.name], reporter) for stream in streams)
+    plans = (_offline(stream, reporter) for stream in streams)
     return tuple(plan for plan in plans if plan is not None)
 
 
-def _offline(stream: Stream, spec: RawSpec, reporter: Reporter) -> StreamPlan | None:
+def _offline(stream: Stream, reporter: Reporter) -> StreamPlan | None:
     unknown = None if stream.unplanned else _unknown(stream)
     if unknown is not None:
         whose, mend = unknown
@@ -33,7 +30,7 @@ def _offline(stream: Stream, spec: RawSpec, reporter: Reporter) -> StreamPlan | 
         reporter.error("unknown-source-columns", message, stream.span, helps=helps)
         return None
     try:
-        return planned(spec, stream)
+        return planned(stream)
     except FlowcError as error:
         if not report_refusal(error, stream.input, reporter):
             reporter.error(error.code, error.message, stream.span, helps=(error.help,) if error.help else ())

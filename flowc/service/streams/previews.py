@@ -51,7 +51,7 @@ def preview_stream(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions, 
     lookup cannot be read, or the stream cannot run.
     """
     stream = discovered(checked, lowered_stream(ir, name), sessions, Passing())
-    plan = planned(checked.project.streams[name], stream)
+    plan = planned(stream)
     # There is nothing behind the end of a topic to look at.
     start = "earliest" if plan.start == "latest" else plan.start
     plan = replace(plan, start=start, on_error="drop", batch=BatchLimits(limit), state=None)

@@ -13,6 +13,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir, Stream
 from flowc.compiler.streamplan.positions import hold_positions
 from flowc.errors import UsageError
+from flowc.runtime.connectors.filestream import FileSource
 from flowc.runtime.connectors.kafka_fetch import Fetcher
 from flowc.runtime.streams.compute import Decoding
 from flowc.runtime.streams.epoch import Epoch
@@ -28,6 +29,8 @@ from flowc.service.streams.targets import LettersWriter, looking
 from flowc.stream import StreamPlan, TableTarget
 
 _BACK = "go back to before them: `flowc rewind {}`"
+_FETCHERS = {"kafka": Fetcher}
+"""What reads single messages again, by the kind of connection."""
 BATCH = 5_000
 """Letters of one transaction, whose places stand in its statements."""
 
@@ -35,21 +38,21 @@ BATCH = 5_000
 def decoders_of(letters: DeadLetters) -> Mapping[str, Decoding]:
     """Those of the stream itself, which knows the files that rows of CSV came from, and the names in their headers."""
     readers, decoders = opened_sources(letters.plan, letters.sessions, once=True)
-    for source in letters.plan.sources:
-        if source.kind == "files":
-            readers[source.name].source.open()
+    for reader in readers.values():
+        if isinstance(reader.source, FileSource):
+            reader.source.open()
     return decoders
 
 
 def fetching(letters: DeadLetters) -> Fetch:
     """Reads messages of the stream's topics again. Rows of files are not."""
-    sources = {source.name: source for source in letters.plan.sources if source.kind == "kafka"}
+    sources = {source.name: source for source in letters.plan.sources if source.kind in _FETCHERS}
 
     def fetch(name: str, topic: str, partition: int, offset: int, size: int) -> pa.RecordBatch | None:
         if name not in sources:
             return None
-        options = letters.sessions.options(sources[name].connection).values
-        with closing(Fetcher(options)) as fetcher:
+        source = sources[name]
+        with closing(_FETCHERS[source.kind](letters.sessions.options(source.connection).values)) as fetcher:
             return fetcher.fetch(topic, partition, offset, size)
 
     return fetch
@@ -59,7 +62,7 @@ def replay_plan(letters: DeadLetters, checked: CheckedSpec, ir: Ir, name: str) -
     """The stream's plan under another name, so that its epochs are counted apart; the place of letters comes last."""
     sessions = letters.sessions
     found = discovered(checked, lowered_stream(ir, letters.stream), sessions)
-    plan = planned(checked.project.streams[letters.stream], _renamed(found, name), looking(sessions))
+    plan = planned(_renamed(found, name), looking(sessions))
     _refuse(plan, letters.stream)
     if plan.letters is not None:
         return plan

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Ir
 from flowc.errors import TransientError, UsageError
 from flowc.runtime.streams.begin import beginnings, check_held, intends, opened
@@ -272,7 +273,7 @@ def _left(
     plan: StreamPlan, restored: Restored, held: Sequence[Held], stands: Mapping[Partition, int], named: set[Partition]
 ) -> Iterator[Move]:
     """What a rewind that was cut off has left to do in partitions that this one does not name."""
-    counted = {source.name: source.kind == "kafka" for source in plan.sources}
+    counted = {source.name: source_kind(source.kind).counted for source in plan.sources}
     logs = _logs(plan, restored, held)
     for at, position in sorted(_positions(plan, restored, held).items()):
         if at not in named and stands[at] != position:

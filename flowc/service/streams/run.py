@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 from time import monotonic
@@ -10,11 +10,10 @@ from time import monotonic
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Ir, Source, Sql, Stream
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
-from flowc.durations import parse_duration, parse_size
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.rowpieces import most_rows
@@ -29,10 +28,10 @@ from flowc.service.access.owners import Owners
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import discovered
 from flowc.service.streams.sides import opened_lookups, planning
-from flowc.service.streams.sources import FORMATS, opened_sources
+from flowc.service.streams.sources import opened_sources
 from flowc.service.streams.state import judged_epoch, state_of
 from flowc.service.streams.targets import looking, writers_of
-from flowc.stream import BatchLimits, StreamPlan
+from flowc.stream import StreamPlan
 from flowc.types import computed
 
 
@@ -109,7 +108,7 @@ def _run(
 def plan_of(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -> StreamPlan:
     """The plan of the stream of that name. Raises UsageError for what this version cannot run."""
     stream = discovered(checked, lowered_stream(ir, name), sessions)
-    return planned(checked.project.streams[name], stream, looking(sessions))
+    return planned(stream, looking(sessions))
 
 
 def require_own(ir: Ir, name: str, sessions: Sessions) -> None:
@@ -128,26 +127,17 @@ def lowered_stream(ir: Ir, name: str) -> Stream:
     return found
 
 
-def planned(spec: RawSpec, stream: Stream, live: LiveTableOf = unseen) -> StreamPlan:
+def planned(stream: Stream, live: LiveTableOf = unseen) -> StreamPlan:
     """The plan of a stream; `live` tells of its tables as they are now.
 
     Raises UsageError for what this version cannot run.
     """
-    batch = spec.value.get("batch")
-    limits = BatchLimits()
-    if isinstance(batch, Mapping):
-        wait = parse_duration(str(batch["max_wait"])) if "max_wait" in batch else limits.max_wait
-        most = parse_size(str(batch["max_bytes"])) if "max_bytes" in batch else limits.max_bytes
-        limits = BatchLimits(int(str(batch.get("max_rows", limits.max_rows))), wait, most)
-    start = str(spec.value.get("start", "earliest"))
-    delivery = str(spec.value.get("delivery", "exactly_once"))
     _refuse(stream)
-    whole = typed(stream)
+    whole, batch = typed(stream), stream.batch
     if not whole.unplanned:
         demand_tables(whole, live, letters=stream.on_error == "dlq")
-    most = min((most_rows(source.columns or ()) for source in whole.sources), default=limits.max_rows)
-    limits = replace(limits, max_rows=min(limits.max_rows, most))
-    return plan_stream(whole, limits, start, delivery=delivery, live=live)
+    most = min((most_rows(source.columns or ()) for source in whole.sources), default=batch.max_rows)
+    return plan_stream(replace(whole, batch=replace(batch, max_rows=min(batch.max_rows, most))), live)
 
 
 def typed(stream: Stream) -> Stream:
@@ -172,8 +162,12 @@ def _computed(source: Source) -> tuple[Column, ...]:
 
 
 def _refuse(stream: Stream) -> None:
-    reasons = [f"it reads `{source.kind}`" for source in stream.sources if source.kind not in FORMATS]
-    reasons += [f"it decodes `{s.format}`" for s in stream.sources if s.format not in FORMATS.get(s.kind, ())]
+    reasons = [f"it reads `{source.kind}`" for source in stream.sources if not source_kind(source.kind).formats]
+    reasons += [
+        f"it decodes `{source.format}`"
+        for source in stream.sources
+        if source.format not in source_kind(source.kind).formats
+    ]
     reasons += [] if stream.applies or stream.outputs else ["it writes nothing"]
     if reasons:
         message = f"stream `{stream.name}` cannot run yet: {reasons[0]}"

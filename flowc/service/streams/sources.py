@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from flowc.compiler.ir import Source as Node
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.errors import UsageError
 from flowc.plan import FilesRead
@@ -25,9 +26,6 @@ from flowc.service.access.sessions import Sessions
 from flowc.service.streams.state import own_state
 from flowc.stream import SourcePlan, StatePlan, StreamPlan
 from flowc.types import Kind
-
-FORMATS = {"kafka": ("json", "raw"), "files": ("csv", "jsonl", "json", "parquet")}
-"""What can be read of each kind of source."""
 
 Answer = TypeVar("Answer")
 
@@ -62,18 +60,16 @@ def opened_sources(
     `facts` stand for what the stream remembers, where it must not be touched.
     """
     readers: dict[str, SourceReader] = {}
-    reader: Source
     decoders: dict[str, Decoding] = {}
     for source in plan.sources:
-        if source.kind == "files":
-            reader, decoders[source.name] = _files(source, plan, sessions, once, facts)
-        else:
-            reader, decoders[source.name] = _kafka(source, plan, sessions, once)
+        reader, decoders[source.name] = OPENERS[source.kind](source, plan, sessions, once, facts)
         readers[source.name] = SourceReader(reader, plan.batch, once=once)
     return readers, decoders
 
 
-def _kafka(source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool) -> tuple[KafkaSource, Decoding]:
+def _kafka(
+    source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool, _: Facts | None
+) -> tuple[Source, Decoding]:
     reading = KafkaSource(
         source.name, source.address, sessions.options(source.connection).values,
         columns=columns_of(source, letters=plan.on_error == "dlq"), start=plan.start, group=f"flowc-{plan.kept}",
@@ -84,7 +80,7 @@ def _kafka(source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool)
 
 def _files(
     source: SourcePlan, plan: StreamPlan, sessions: Sessions, once: bool, facts: Facts | None
-) -> tuple[FileSource, Decoding]:
+) -> tuple[Source, Decoding]:
     files = Files(sessions.options(source.connection).values, sessions.resolver.root)
     read = FilesRead(source.connection, source.address, source.format, source.read, source.columns, source.inferred)
     facts = facts or StoredFacts(
@@ -98,6 +94,24 @@ def _files(
         return reading, decoding_of(source)
     decoder = CsvDecoder(source.columns or (), csv_options(read, files), reading.headers, source.inferred)
     return reading, Decoding(decoder.schema, decoder.decode)
+
+
+def _kafka_sample(source: Node, sessions: Sessions) -> Source:
+    return KafkaSource(
+        source.name, source.path or "", sessions.options(source.connection).values, columns=("_value",),
+        group=f"flowc-discovery-{source.id}", once=True,
+    )  # fmt: skip
+
+
+OPENERS = {"files": _files, "kafka": _kafka}
+"""How sources are opened, by the kind of connection."""
+_SAMPLES = {"kafka": _kafka_sample}
+"""How messages are looked at that no stream reads, by the kind of connection."""
+
+
+def sampled(source: Node, sessions: Sessions) -> Source:
+    """Reads messages of a source from the first to the last that is there, for their columns; nothing is stored."""
+    return _SAMPLES[source.kind](source, sessions)
 
 
 def decoding_of(source: SourcePlan) -> Decoding:

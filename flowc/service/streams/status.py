@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from flowc.compiler.checked import CheckedSpec
+from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Ir
 from flowc.errors import FlowcError, TransientError
 from flowc.runtime.streams.begin import check_log
@@ -24,8 +25,6 @@ from flowc.service.streams.state import require_own_state, sizes, state_file, st
 from flowc.stream import StreamPlan, TableTarget, TopicTarget
 
 Ends = Mapping[Partition, int]
-COUNTED = ("kafka",)
-"""Kinds of sources whose offsets count messages; those in files do not."""
 
 
 def lag_of(position: int, end: int | None) -> int | None:
@@ -143,7 +142,7 @@ def ends_of(plan: StreamPlan, held: Held, sessions: Sessions) -> Ends:
 
     Raises FlowcError, also for a topic that was made anew; a broker that does not answer is asked once.
     """
-    counted = [source for source in plan.sources if source.kind in COUNTED]
+    counted = [source for source in plan.sources if source_kind(source.kind).counted]
     for source in counted:
         if source.connection in sessions.silent:
             raise sessions.silent[source.connection]

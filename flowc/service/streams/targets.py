@@ -9,6 +9,7 @@ from functools import cache
 from typing import cast
 
 from flowc.catalog import Table
+from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Target
 from flowc.compiler.streamplan.targets import LiveTableOf
 from flowc.runtime.arrow import empty
@@ -55,7 +56,7 @@ def _writer(target: TargetPlan, plan: StreamPlan, sessions: Sessions, pause: Pau
 
 
 def _table_writer(target: TableTarget, plan: StreamPlan, sessions: Sessions, pause: Pause) -> Writer:
-    if target.kind != "delta":
+    if not DIALECTS[target.kind].attached:
         return DatabaseWriter(target, sessions.target(target.connection), pause=pause)
     delta = importlib.import_module("flowc.runtime.streams.targets.delta")
     # A session of its own: it commits from a thread of its own when the stream falls silent.

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.compiler.front.spec import RawSpec
-from flowc.service.testing.rows import Row, arrow_rows, rows_at
+from flowc.compiler.front.streamspec import RowsSpec
+from flowc.service.testing.rows import Row, arrow_rows
 from flowc.source import Span
 from flowc.types import Kind
 
@@ -39,13 +39,13 @@ class Difference:
         return bool(self.missing or self.unexpected)
 
 
-def compare(test: RawSpec, columns: Sequence[Column], found: pa.Table) -> Difference:
+def compare(expected: RowsSpec, columns: Sequence[Column], found: pa.Table) -> Difference:
     """What differs between the rows of a target and those under `expect`.
 
     Raises Misplaced for columns that the target has not, and values that its columns cannot hold.
     """
-    rows = rows_at(test, "expect")
-    typed = arrow_rows(test, "expect", rows, [replace(column, nullable=True) for column in columns]).to_pylist()
+    rows = [row.values for row in expected.rows]
+    typed = arrow_rows(expected, [replace(column, nullable=True) for column in columns]).to_pylist()
     texts = frozenset(column.name for column in columns if column.type.kind is Kind.JSON)
     named = ({name: values[name] for name in row} for row, values in zip(rows, typed, strict=True))
     wanted, there = [_parsed(row, texts) for row in named], [_parsed(row, texts) for row in found.to_pylist()]
@@ -54,8 +54,9 @@ def compare(test: RawSpec, columns: Sequence[Column], found: pa.Table) -> Differ
     missing = [number for number in range(len(rows)) if number not in pairs]
     shown = [name for name in found.column_names if any(name in row for row in rows)] or found.column_names
     spare = list(left)
-    spans = [test.spans.get(f"expect.{number}") or test.span for number in range(len(rows))]
-    told = [_missing(rows[number], spans[number], wanted[number], there, spare, shown) for number in missing]
+    told = [
+        _missing(rows[number], expected.rows[number].span, wanted[number], there, spare, shown) for number in missing
+    ]
     return Difference(tuple(told), tuple(_shown(there[number], shown) for number in spare))
 
 

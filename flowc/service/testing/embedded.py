@@ -13,7 +13,8 @@ from pathlib import Path
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.kinds import dialect
-from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec, ProjectSpec
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.spec import ConnectionSpec, Name, PipelineSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.lowering.lower import lower
 from flowc.compiler.names.resolve import resolve

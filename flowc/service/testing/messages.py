@@ -9,12 +9,12 @@ from time import monotonic
 
 import pyarrow as pa
 
-from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.front.streamspec import RowSpec, RowsSpec, TestSpec
 from flowc.runtime.connectors.files import CsvOptions
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.service.testing.csv import csv_row
-from flowc.service.testing.rows import Misplaced, Row, encoded, rows_at
+from flowc.service.testing.rows import Misplaced, Row, encoded
 from flowc.service.testing.seed import UNTESTABLE
 from flowc.stream import EXTRAS, SourcePlan, StreamPlan
 
@@ -66,7 +66,7 @@ class Given:
         """Nothing is open."""
 
 
-def given_messages(test: RawSpec, plan: StreamPlan, now: datetime, csv: Mapping[str, CsvOptions]) -> Given:
+def given_messages(test: TestSpec, plan: StreamPlan, now: datetime, csv: Mapping[str, CsvOptions]) -> Given:
     """The messages of all sources: those of one source in their order, source by source as the test lists them.
 
     `csv` tells how those of CSV are written, by their names.
@@ -74,25 +74,29 @@ def given_messages(test: RawSpec, plan: StreamPlan, now: datetime, csv: Mapping[
     Raises Misplaced for a row that is no message.
     """
     sources = {source.name: source for source in plan.sources}
-    given = test.value.get("given")
-    names = [name for name in given if name in sources] if isinstance(given, Mapping) else []
-    return Given([polled for name in names for polled in _messages(test, sources[str(name)], now, csv.get(str(name)))])
+    return Given(
+        [
+            polled
+            for name, rows in test.given.items()
+            if name in sources
+            for polled in _messages(rows, sources[name], now, csv.get(name))
+        ]
+    )
 
 
-def _messages(test: RawSpec, source: SourcePlan, now: datetime, csv: CsvOptions | None) -> Iterator[Polled]:
+def _messages(given: RowsSpec, source: SourcePlan, now: datetime, csv: CsvOptions | None) -> Iterator[Polled]:
     ends: dict[int, int] = {}
-    path = f"given.{source.name}"
-    for number, row in enumerate(rows_at(test, path)):
-        at = _At(test, f"{path}.{number}")
-        partition = at.whole(row, "_partition", 0)
-        offset = at.whole(row, "_offset", ends.get(partition, 0))
+    for spec in given.rows:
+        row, at = spec.values, _At(spec)
+        partition = at.whole("_partition", 0)
+        offset = at.whole("_offset", ends.get(partition, 0))
         start = ends.get(partition, offset)
         if offset < start:
             raise at.wrong("_offset", f"`_offset` {offset} comes after {start - 1} in the same partition")
         ends[partition] = offset + 1
         message = {
-            "_value": _value(row, source, csv), "_key": at.bytes(row, "_key"), "_headers": at.headers(row),
-            "_partition": partition, "_offset": offset, "_event_ts": at.time(row, now),
+            "_value": _value(row, source, csv), "_key": at.bytes("_key"), "_headers": at.headers(),
+            "_partition": partition, "_offset": offset, "_event_ts": at.time(now),
             "_topic": str(row.get("_topic") or source.address),
         }  # fmt: skip
         batch = pa.RecordBatch.from_pylist([message], schema=_SCHEMA)
@@ -112,38 +116,36 @@ def _value(row: Row, source: SourcePlan, csv: CsvOptions | None) -> bytes:
 class _At:
     """One row of a test: reads what is beside its columns."""
 
-    test: RawSpec
-    path: str
+    row: RowSpec
 
     def wrong(self, name: str, message: str) -> Misplaced:
         """The mistake at one value."""
-        span = self.test.spans.get(f"{self.path}.{name}") or self.test.spans.get(self.path) or self.test.span
-        return Misplaced(message, span, code=UNTESTABLE)
+        return Misplaced(message, self.row.spans.get(name, self.row.span), code=UNTESTABLE)
 
-    def whole(self, row: Row, name: str, default: int) -> int:
+    def whole(self, name: str, default: int) -> int:
         """A number of a partition or a message."""
-        value = row.get(name, default)
+        value = self.row.values.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self.wrong(name, f"`{name}` is no whole number from 0 on: `{value}`")
         return value
 
-    def bytes(self, row: Row, name: str) -> bytes | None:
+    def bytes(self, name: str) -> bytes | None:
         """Text as bytes."""
-        value = row.get(name)
+        value = self.row.values.get(name)
         return None if value is None else str(value).encode()
 
-    def headers(self, row: Row) -> list[dict[str, object]] | None:
+    def headers(self) -> list[dict[str, object]] | None:
         """Headers, written as a mapping of names to texts."""
-        value = row.get("_headers")
+        value = self.row.values.get("_headers")
         if value is None:
             return None
         if not isinstance(value, Mapping):
             raise self.wrong("_headers", "`_headers` is no mapping of names to texts")
         return [{"key": str(key), "value": None if v is None else str(v).encode()} for key, v in value.items()]
 
-    def time(self, row: Row, now: datetime) -> datetime:
+    def time(self, now: datetime) -> datetime:
         """When the message came to be; the time of the test where it is not said."""
-        value = row.get("_event_ts")
+        value = self.row.values.get("_event_ts")
         if value is None:
             return now
         try:

@@ -11,10 +11,9 @@ import pyarrow as pa
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.front.streamspec import TestSpec
 from flowc.compiler.ir import Apply, Ir, Pipeline, Source, Sql
 from flowc.compiler.lowering.lower import lower_pipeline
-from flowc.compiler.names.raw import place
 from flowc.compiler.names.resolve import resolve
 from flowc.compiler.quote import table
 from flowc.diagnostics import Reporter, Severity
@@ -62,7 +61,7 @@ class Written:
     rows: pa.Table
 
 
-def run_pipeline_test(test: RawSpec, name: str, project: Project, sessions: Sessions, now: datetime) -> Written:
+def run_pipeline_test(test: TestSpec, name: str, project: Project, sessions: Sessions, now: datetime) -> Written:
     """Gives the rows, runs the load, and reads its target.
 
     Raises FlowcError for what the load refuses, and Misplaced for what cannot be tested so.
@@ -72,33 +71,33 @@ def run_pipeline_test(test: RawSpec, name: str, project: Project, sessions: Sess
         raise _uncompiled(test, name, project)
     if len(pipeline.applies) != 1:
         message = f"pipeline `{name}` writes {len(pipeline.applies)} targets, and a test tells the rows of one"
-        raise Misplaced(message, place(test, "pipeline"), code=UNTESTABLE, help="test a pipeline of one target")
+        raise Misplaced(message, test.subject.span, code=UNTESTABLE, help="test a pipeline of one target")
     _check_clock(test, pipeline.applies[0].input)
     apply = _given(test, pipeline.applies[0], project, sessions)
     _load(replace(pipeline, applies=(apply,), depends_on=()), project, sessions, now)
     return read_table(apply.target.connection, apply.target.name, sessions)
 
 
-def _uncompiled(test: RawSpec, name: str, project: Project) -> Misplaced:
+def _uncompiled(test: TestSpec, name: str, project: Project) -> Misplaced:
     reporter = Reporter()
     resolve(project.checked.project, reporter)
     lower_pipeline(project.checked, name, reporter, env=project.env)
     reasons = [found.message for found in reporter.found if found.severity is Severity.ERROR]
     message = f"pipeline `{name}` cannot be tested: it does not compile for DuckDB, which tests run on"
     help = f"there, {reasons[0]}" if reasons else "run it on its own databases"
-    return Misplaced(message, place(test, "pipeline"), code=UNTESTABLE, help=help)
+    return Misplaced(message, test.subject.span, code=UNTESTABLE, help=help)
 
 
-def _check_clock(test: RawSpec, node: Sql | Source) -> None:
+def _check_clock(test: TestSpec, node: Sql | Source) -> None:
     """`now` sets the time of the load; what a query of a database says of the time comes from the engine."""
     text = _TEXTS.sub("", node.text) if isinstance(node, Sql) else ""
-    if "now" in test.value and _CLOCK.search(text):
+    if test.now is not None and _CLOCK.search(text):
         message = "`now` does not reach the SQL of a pipeline, and this one asks for the time"
         help = "leave `now` out, and the columns that come of it out of `expect`"
-        raise Misplaced(message, place(test, "now"), code=UNTESTABLE, help=help)
+        raise Misplaced(message, test.now.span, code=UNTESTABLE, help=help)
 
 
-def _given(test: RawSpec, apply: Apply, project: Project, sessions: Sessions) -> Apply:
+def _given(test: TestSpec, apply: Apply, project: Project, sessions: Sessions) -> Apply:
     """The load with its sources replaced by the rows that are given."""
     seed, node = Seed(test, project.checked, sessions), apply.input
     made: Sql | Source = node

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from flowc.catalog import Column
-from flowc.compiler.front.spec import Json, RawSpec
-from flowc.compiler.names.raw import value_at
+from flowc.compiler.front.spec import Json
+from flowc.compiler.front.streamspec import RowsSpec
 from flowc.errors import DataError
 from flowc.runtime.codecs.json import JsonDecoder
 from flowc.source import Span
@@ -29,17 +29,12 @@ class Misplaced(DataError):
         self.span = span
 
 
-def rows_at(test: RawSpec, path: str) -> list[Row]:
-    """The rows at a dotted path of a test."""
-    found = value_at(test, path)
-    return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
-
-
-def inferred(rows: Sequence[Row]) -> tuple[Column, ...]:
+def inferred(given: RowsSpec) -> tuple[Column, ...]:
     """Columns for rows of a table that no spec declares.
 
     Whole numbers are `bigint`, others `double`; text that is a date or a time everywhere is one.
     """
+    rows = [row.values for row in given.rows]
     names = dict.fromkeys(name for row in rows for name in row)
     return tuple(Column(name, _type([row[name] for row in rows if row.get(name) is not None])) for name in names)
 
@@ -71,24 +66,23 @@ def encoded(row: Row) -> bytes:
     return json.dumps(row, ensure_ascii=False).encode()
 
 
-def arrow_rows(test: RawSpec, path: str, rows: Sequence[Row], columns: Sequence[Column]) -> pa.RecordBatch:
+def arrow_rows(given: RowsSpec, columns: Sequence[Column]) -> pa.RecordBatch:
     """Rows of a test as rows of columns.
 
     Raises Misplaced for a column that is none of them, and a value that is none of its column's type.
     """
-    _check_names(test, path, rows, columns)
-    decoded = JsonDecoder(tuple(columns)).decode(pa.array([encoded(row) for row in rows], pa.binary()))
+    _check_names(given, columns)
+    decoded = JsonDecoder(tuple(columns)).decode(pa.array([encoded(row.values) for row in given.rows], pa.binary()))
     if decoded.bad:
         bad = decoded.bad[0]
-        raise Misplaced(bad.message, test.spans.get(f"{path}.{bad.index}") or test.span, code=bad.code)
+        raise Misplaced(bad.message, given.rows[bad.index].span, code=bad.code)
     return decoded.batch
 
 
-def _check_names(test: RawSpec, path: str, rows: Sequence[Row], columns: Sequence[Column]) -> None:
+def _check_names(given: RowsSpec, columns: Sequence[Column]) -> None:
     known = {column.name for column in columns}
-    for number, row in enumerate(rows):
-        for name in row:
+    for row in given.rows:
+        for name, span in row.keys.items():
             if name not in known:
-                at = test.keys.get(f"{path}.{number}.{name}") or test.spans.get(path) or test.span
                 listed = ", ".join(f"`{column.name}`" for column in columns)
-                raise Misplaced(f"there is no column `{name}`", at, code="unknown-column", help=f"there is {listed}")
+                raise Misplaced(f"there is no column `{name}`", span, code="unknown-column", help=f"there is {listed}")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
-from flowc.compiler.front.spec import ProjectSpec, RawSpec
-from flowc.compiler.names.raw import name_at
+from flowc.compiler.front.project import ProjectSpec
+from flowc.compiler.front.streamspec import TestSpec
 from flowc.diagnostics import did_you_mean
 from flowc.errors import FlowcError, UsageError
 from flowc.service.loads.planning import LOAD_TIME
@@ -39,21 +39,21 @@ class TestReport:
         return self.error is None and not self.difference
 
 
-def chosen_tests(project: ProjectSpec, names: Sequence[str]) -> tuple[RawSpec, ...]:
+def chosen_tests(project: ProjectSpec, names: Sequence[str]) -> tuple[TestSpec, ...]:
     """The named tests and those of named pipelines and streams, or all of them.
 
     Raises UsageError for a name that none has.
     """
     known = project.tests
-    subjects = {_subject(test) for test in known.values()}
+    subjects = {test.subject.value for test in known.values()}
     for name in names:
         if name not in known and name not in subjects:
             helps = did_you_mean(name, [*known, *subjects]) or ("name a test, or what it tests",)
             raise UsageError(f"there is no test `{name}`", code="unknown-selection", help=helps[0])
-    return tuple(test for name, test in known.items() if not names or name in names or _subject(test) in names)
+    return tuple(test for name, test in known.items() if not names or name in names or test.subject.value in names)
 
 
-def run_tests(project: ProjectSpec, tests: Sequence[RawSpec], env: Mapping[str, str]) -> Iterator[TestReport]:
+def run_tests(project: ProjectSpec, tests: Sequence[TestSpec], env: Mapping[str, str]) -> Iterator[TestReport]:
     """Runs one after the other, each in databases of its own."""
     checked, ir = embedded(project, env)
     made = Project(checked, ir, env)
@@ -61,14 +61,14 @@ def run_tests(project: ProjectSpec, tests: Sequence[RawSpec], env: Mapping[str, 
         yield _report(test, made)
 
 
-def _report(test: RawSpec, project: Project) -> TestReport:
+def _report(test: TestSpec, project: Project) -> TestReport:
     began = monotonic()
     error, difference = _outcome(test, project)
-    return TestReport(test.name.value, _subject(test), test.name.span, monotonic() - began, error, difference)
+    return TestReport(test.name.value, test.subject.value, test.name.span, monotonic() - began, error, difference)
 
 
-def _outcome(test: RawSpec, project: Project) -> tuple[FlowcError | None, Difference | None]:
-    expected = name_at(test, "expect_error")
+def _outcome(test: TestSpec, project: Project) -> tuple[FlowcError | None, Difference | None]:
+    expected = test.expect_error
     try:
         written = _run(test, project)
     except Misplaced as error:
@@ -79,7 +79,7 @@ def _outcome(test: RawSpec, project: Project) -> tuple[FlowcError | None, Differ
         message = f"nothing failed, and the test expects an error that says `{expected.value}`"
         return Misplaced(message, expected.span, code="test-failed"), None
     try:
-        return None, compare(test, written.columns, written.rows) if "expect" in test.value else None
+        return None, compare(test.expect, written.columns, written.rows) if test.expect is not None else None
     except Misplaced as error:
         return error, None
 
@@ -88,21 +88,18 @@ def _says(error: FlowcError, text: str) -> bool:
     return any(text in part for part in (error.code, error.message, *error.details))
 
 
-def _run(test: RawSpec, project: Project) -> Written:
+def _run(test: TestSpec, project: Project) -> Written:
     now = _now(test)
-    pipeline, stream = name_at(test, "pipeline"), name_at(test, "stream")
-    run: Callable[..., Written] = run_pipeline_test if pipeline is not None else run_stream_test
-    name = pipeline or stream
-    assert name is not None
+    run: Callable[..., Written] = run_pipeline_test if test.pipeline is not None else run_stream_test
     sessions = memory_sessions(project.checked)
     try:
-        return run(test, name.value, project, sessions, now)
+        return run(test, test.subject.value, project, sessions, now)
     finally:
         sessions.end()
 
 
-def _now(test: RawSpec) -> datetime:
-    given = name_at(test, "now")
+def _now(test: TestSpec) -> datetime:
+    given = test.now
     if given is None:
         return LOAD_TIME
     try:
@@ -111,8 +108,3 @@ def _now(test: RawSpec) -> datetime:
         message = f"`now` is no time: `{given.value}`"
         raise Misplaced(message, given.span, code="not-testable", help="write `2026-01-01T00:00:00Z`") from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _subject(test: RawSpec) -> str:
-    name = name_at(test, "pipeline") or name_at(test, "stream")
-    return name.value if name else ""

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
-from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.front.streamspec import RowsSpec, TestSpec
 from flowc.compiler.ir import Source, Sql, Target
 from flowc.compiler.loads.desired import declared_table
-from flowc.compiler.names.raw import keys_at, place
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.service.access.sessions import Sessions
 from flowc.service.testing.embedded import ENGINE, GIVEN
-from flowc.service.testing.rows import Misplaced, arrow_rows, inferred, rows_at
+from flowc.service.testing.rows import Misplaced, arrow_rows, inferred
 from flowc.types import UNKNOWN
 
 UNTESTABLE = "not-testable"
@@ -26,7 +25,7 @@ _DIALECT = DIALECTS[ENGINE]
 class Seed:
     """Gives the rows of one test to what reads them. `used` are the names that were given somewhere."""
 
-    test: RawSpec
+    test: TestSpec
     checked: CheckedSpec
     sessions: Sessions
 
@@ -36,7 +35,7 @@ class Seed:
     @property
     def given(self) -> list[str]:
         """The names that rows are given to."""
-        return [key.value for key in keys_at(self.test, "given")]
+        return list(self.test.given)
 
     def source(self, source: Source) -> Source:
         """A source of the engine, with the rows that are given to it: a table of an embedded database."""
@@ -86,13 +85,13 @@ class Seed:
         """Raises Misplaced for rows that nothing reads and no target holds."""
         listed, targets = list(listed), list(targets)
         holding = {self._before(target) for target in targets}
-        for key in keys_at(self.test, "given"):
-            if key.value not in self.used | holding:
-                message = f"test `{self.test.name.value}` gives rows to `{key.value}`, which is not read"
+        for key, rows in self.test.given.items():
+            if key not in self.used | holding:
+                message = f"test `{self.test.name.value}` gives rows to `{key}`, which is not read"
                 names = ", ".join(
                     f"`{name}`" for name in dict.fromkeys([*listed, *(str(target.name) for target in targets)])
                 )
-                raise Misplaced(message, key.span, code="unknown-table", help=f"rows can be given to {names}")
+                raise Misplaced(message, rows.name.span, code="unknown-table", help=f"rows can be given to {names}")
 
     def _declared(self, connection: str, name: TableName) -> tuple[str, Table] | None:
         for key, spec in self.checked.project.tables.items():
@@ -110,7 +109,7 @@ class Seed:
             return name
         message = f"test `{self.test.name.value}` gives no rows to `{name}`, which is read"
         help = f"add `{name}:` under `given`, or declare its columns: it is then empty"
-        raise Misplaced(message, place(self.test, "given"), code=UNTESTABLE, help=help)
+        raise Misplaced(message, self.test.given_span, code=UNTESTABLE, help=help)
 
     def _make(self, connection: str, name: TableName, columns: tuple[Column, ...] | None, key: str) -> None:
         self._fill(connection, Table(name, self._known(key, columns)), key)
@@ -118,16 +117,19 @@ class Seed:
     def _known(self, key: str, columns: tuple[Column, ...] | None) -> tuple[Column, ...]:
         """Declared columns, made to take what a test leaves out, or those of the rows."""
         declared = tuple(replace(column, nullable=True, default=None) for column in columns or ())
-        columns = declared or inferred(rows_at(self.test, f"given.{key}"))
+        columns = declared or inferred(self._rows(key))
         if not columns:
             message = f"the columns of `{key}` are not known: it is not declared, and no row is given"
-            raise Misplaced(message, place(self.test, f"given.{key}"), code=UNTESTABLE, help="give it a row")
+            raise Misplaced(message, self._rows(key).name.span, code=UNTESTABLE, help="give it a row")
         return columns
+
+    def _rows(self, key: str) -> RowsSpec:
+        """The rows that are given to a name, or none."""
+        return self.test.given.get(key) or RowsSpec(self.test.name, (), self.test.span)
 
     def _fill(self, connection: str, table: Table, key: str) -> None:
         self.used.add(key)
-        path = f"given.{key}"
-        batch = arrow_rows(self.test, path, rows_at(self.test, path), table.columns)
+        batch = arrow_rows(self._rows(key), table.columns)
         database = self.sessions.target(connection)
         database.begin()
         if table.name.schema is not None:

@@ -14,9 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowc.compiler.front.spec import RawSpec
+from flowc.compiler.front.streamspec import TestSpec
 from flowc.compiler.ir import Lookup, Source, Stream
-from flowc.compiler.names.raw import place
 from flowc.compiler.quote import ident
 from flowc.runtime.arrow import empty
 from flowc.runtime.connector import Database
@@ -41,21 +40,20 @@ from flowc.service.testing.seed import UNTESTABLE, Seed
 from flowc.stream import StreamPlan, TableTarget
 
 
-def run_stream_test(test: RawSpec, name: str, project: Project, sessions: Sessions, now: datetime) -> Written:
+def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessions, now: datetime) -> Written:
     """Gives the rows, runs the stream to their end, and reads its target.
 
     Raises FlowcError for what the stream fails with, and Misplaced for what cannot be tested so.
     """
     seed = Seed(test, project.checked, sessions)
     stream = _given(_lowered(test, name, project), seed, project)
-    spec = project.checked.project.streams[name]
-    columns = planned(spec, stream).targets[0].columns
+    columns = planned(stream).targets[0].columns
     for apply in stream.applies:
         seed.target(apply.target, columns)
-    plan = planned(spec, stream, looking(sessions))
+    plan = planned(stream, looking(sessions))
     if len(plan.targets) != 1:
         message = f"stream `{name}` writes {len(plan.targets)} targets, and a test tells the rows of one"
-        raise Misplaced(message, place(test, "stream"), code=UNTESTABLE, help="test a stream of one target")
+        raise Misplaced(message, test.subject.span, code=UNTESTABLE, help="test a stream of one target")
     # Nothing is lost between the epochs of a test, so that no state has to be kept outside.
     plan = replace(plan, state=None, letters=None)
     connections = project.checked.project.connections
@@ -64,11 +62,11 @@ def run_stream_test(test: RawSpec, name: str, project: Project, sessions: Sessio
     return _run(plan, given_messages(test, plan, now, csv), decoders, sessions, int(now.timestamp() * 1_000_000))
 
 
-def _lowered(test: RawSpec, name: str, project: Project) -> Stream:
+def _lowered(test: TestSpec, name: str, project: Project) -> Stream:
     stream = next((found for found in project.ir.streams if found.name == name), None)
     if stream is None:
         message = f"stream `{name}` cannot be tested: it does not compile for DuckDB, which tests run on"
-        raise Misplaced(message, place(test, "stream"), code=UNTESTABLE, help="run it on its own target")
+        raise Misplaced(message, test.subject.span, code=UNTESTABLE, help="run it on its own target")
     return stream
 
 

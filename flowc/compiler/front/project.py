@@ -1,0 +1,42 @@
+"""A whole project as it was written: shapes are right, names are not yet resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flowc.compiler.front.spec import ConnectionSpec, Json, Name, PipelineSpec, TableSpec
+from flowc.compiler.front.streamspec import FunctionSpec, StreamSpec, TestSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSpec:
+    """All files of a project, merged. Environments are already applied to `vars` and `connections`."""
+
+    root: str
+    """The project root: relative paths of specs start here."""
+    name: str = ""
+    """What all that flowc keeps of the project is kept under; empty only for what no files say."""
+    vars: Mapping[str, Json] = field(default_factory=dict)
+    environment: str | None = None
+    connections: Mapping[str, ConnectionSpec] = field(default_factory=dict)
+    tables: Mapping[str, TableSpec] = field(default_factory=dict)
+    pipelines: Mapping[str, PipelineSpec] = field(default_factory=dict)
+    streams: Mapping[str, StreamSpec] = field(default_factory=dict)
+    functions: Mapping[str, FunctionSpec] = field(default_factory=dict)
+    tests: Mapping[str, TestSpec] = field(default_factory=dict)
+    env: tuple[Name, ...] = ()
+    """The variables of the environment that SQL may read."""
+    kept_from_sql: Mapping[str, str] = field(default_factory=dict)
+    """Variables that connections use, of any environment, each with the name of such a connection."""
+    allow_paths: tuple[str, ...] = ()
+    """Files and folders outside of the root that the project may reach, and the roots of other specs named."""
+    disabled: tuple[Name, ...] = ()
+    """The codes that the project, or a comment in one of its files, wants not to be told."""
+    broken: frozenset[tuple[str, ...]] = frozenset()
+    """Entries `(section, name)` that were written but could not be read, so that nobody calls them unknown.
+
+    What can be read of them is in the sections all the same, with its `gaps`, so that it is checked; they never run.
+    """
+    complete: bool = True
+    """False when a whole file could not be read, so that any name may be in it."""
