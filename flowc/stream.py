@@ -72,6 +72,8 @@ class SourcePlan:
     """Columns as `extras` that operators ask for, and the SQL does not."""
     inferred: bool = False
     """Whether the columns were found, not declared."""
+    replayable: bool = True
+    """Whether it can be read again from any position; else it forgets what is acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +285,8 @@ class StateSql:
     renewals: tuple[Renewal, ...] = ()
     claim: tuple[str, ...] = ()
     """Takes up what an older version left; the first touches a row where there is anything."""
+    payloads: TableName | None = None
+    """The table of what epochs took from outside and cannot be read again."""
     strangers: str = ""
     """A query of other projects that have a stream of that name, where they must be this one under another name."""
 

@@ -13,7 +13,7 @@ from flowc.service.taking import Taking
 _WORDS = {
     "migrations": "applied versions", "migration_steps": "recorded statements", "watermarks": "watermarks",
     "positions": "positions of streams", "checkpoints": "checkpoints of streams", "epochs": "epochs of streams",
-    "state": "pieces of state", "facts": "facts of streams",
+    "state": "pieces of state", "facts": "facts of streams", "payloads": "payloads of epochs",
 }  # fmt: skip
 
 

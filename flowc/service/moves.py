@@ -109,7 +109,9 @@ def _check(reading: Source, goal: Mapping[int, int], asked: str | None) -> None:
 
 def _opened(run: StreamRun, name: str) -> Source:
     reader = run.readers[name]
-    assert isinstance(reader, SourceReader)
+    if not isinstance(reader, SourceReader):
+        message = f"`{name}` cannot be read again: it forgets what is acknowledged"
+        raise UsageError(message, code="not-runnable-yet", help="what it has not delivered yet comes as it is")
     reader.source.open()
     return reader.source
 

@@ -116,7 +116,7 @@ class Log:
     def close(self) -> None:
         self.at = {}
 
-    def committed(self, positions: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
         return
 
     @property

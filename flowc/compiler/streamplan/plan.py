@@ -15,6 +15,9 @@ from flowc.errors import UsageError
 from flowc.stream import ROW, BatchLimits, LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget, WatermarkPlan
 from flowc.types import Kind
 
+FORGETTING = ("rabbitmq", "pubsub")
+"""The kinds of sources that cannot be read again: what is acknowledged is gone."""
+
 
 def plan_stream(
     stream: Stream,
@@ -50,7 +53,7 @@ def plan_stream(
     return StreamPlan(
         stream.name, sources, sql, targets, start, stream.on_error, batch, arithmetic=arithmetic(sql) if sql else (),
         traced=traced is not None, lookups=_lookups(stream), functions=stream.functions,
-        state=plan_state(owner, operators, all_targets, *state), facts=state_plan(owner, *state),
+        state=plan_state(owner, operators, all_targets, *state, sources=sources), facts=state_plan(owner, *state),
         operators=operators, watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters, delivery=delivery,
         project=stream.project,
     )  # fmt: skip
@@ -93,5 +96,5 @@ def _source(source: Source, stream: Stream) -> SourcePlan:
     return SourcePlan(
         source.name, source.connection, source.kind, source.path or "", source.format or "json", source.columns,
         stream.extras, str(event_time) if event_time else None, read if isinstance(read, Mapping) else {},
-        beside=needed(stream), inferred=source.found,
+        beside=needed(stream), inferred=source.found, replayable=source.kind not in FORGETTING,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, move_project, renewal
 from flowc.plan import PROJECT, Renewal
-from flowc.stream import StatePlan, StateSql, TableTarget, TargetPlan
+from flowc.stream import SourcePlan, StatePlan, StateSql, TableTarget, TargetPlan
 from flowc.types import BIGINT, TEXT, DataType, Kind
 
 
@@ -26,7 +26,7 @@ class Owner:
     name: str
 
 
-CHECKPOINTS, EPOCHS, GROUPS, FACTS = "checkpoints", "epochs", "state", "facts"
+CHECKPOINTS, EPOCHS, GROUPS, FACTS, PAYLOADS = "checkpoints", "epochs", "state", "facts", "payloads"
 EMBEDDED = "sqlite"
 """The kind of the store that a stream has when it names no connection."""
 _STREAM = Column("stream_name", TEXT, nullable=False)
@@ -35,21 +35,33 @@ _BODY = Column("body", TEXT, nullable=False)
 _OPERATOR = Column("operator", TEXT, nullable=False)
 _NUMBER = Column("group_number", BIGINT, nullable=False)
 GROUP_COLUMNS = (PROJECT_COLUMN, _STREAM, _OPERATOR, _NUMBER, Column("data", DataType(Kind.BINARY), nullable=False))
+PAYLOAD_COLUMNS = (
+    PROJECT_COLUMN, _STREAM, Column("name", TEXT, nullable=False), _EPOCH, Column("piece", BIGINT, nullable=False),
+    Column("data", DataType(Kind.BINARY), nullable=False),
+)  # fmt: skip
 _OF = (PROJECT, "stream_name")
 _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
     CHECKPOINTS: ((PROJECT_COLUMN, _STREAM, _EPOCH, Column("intended", BIGINT, nullable=False), _BODY), _OF),
     EPOCHS: ((PROJECT_COLUMN, _STREAM, _EPOCH, _BODY), (*_OF, "epoch")),
     GROUPS: (GROUP_COLUMNS, (*_OF, "operator", "group_number")),
     FACTS: ((PROJECT_COLUMN, _STREAM, Column("name", TEXT, nullable=False), _BODY), (*_OF, "name")),
+    PAYLOADS: (PAYLOAD_COLUMNS, (*_OF, "name", "epoch", "piece")),
 }
+_OLD_TABLES = tuple(name for name in _TABLES if name != PAYLOADS)
+"""Those that older versions made, before there were projects."""
 _SHARED_FILE = ("PRAGMA journal_mode = WAL",)
 """Workers of several streams write the embedded store at the same time."""
 
 
-def state_reason(operators: Sequence[object], targets: Sequence[TargetPlan]) -> str | None:
+def state_reason(
+    operators: Sequence[object], targets: Sequence[TargetPlan], sources: Sequence[SourcePlan] = ()
+) -> str | None:
     """Why a stream needs a state store; None where its only target can be its memory."""
     if operators:
         return "an operator of it remembers rows"
+    forgetting = next((source for source in sources if not source.replayable), None)
+    if forgetting is not None:
+        return f"`{forgetting.name}` forgets what is acknowledged"
     if len(targets) > 1:
         return "it has several targets"
     unplaced = next((target for target in targets if not target.keeps_positions), None)
@@ -57,12 +69,18 @@ def state_reason(operators: Sequence[object], targets: Sequence[TargetPlan]) -> 
 
 
 def plan_state(
-    stream: Owner, operators: Sequence[object], targets: Sequence[TargetPlan], connection: str | None, kind: str
-) -> StatePlan | None:
-    """Where a stream keeps its state, None where it needs none. `connection` is the one that its spec names."""
-    if state_reason(operators, targets) is None:
+    stream: Owner, operators: Sequence[object], targets: Sequence[TargetPlan], connection: str | None, kind: str,
+    sources: Sequence[SourcePlan] = (),
+) -> StatePlan | None:  # fmt: skip
+    """Where a stream keeps its state, None where it needs none. `connection` is the one that its spec names.
+
+    What is known of a source that forgets is little, and is kept beside the rows where that is all.
+    """
+    if state_reason(operators, targets, sources) is None:
         return None
     only = targets[0] if len(targets) == 1 else None
+    if connection is None and not operators and isinstance(only, TableTarget) and only.keeps_positions:
+        connection, kind = only.connection, only.kind
     shared = connection is not None and isinstance(only, TableTarget) and only.connection == connection
     plan = state_plan(stream, connection, kind, shared=shared)
     # Only projects of one folder share its file: what one of another name has left there is rather this one's.
@@ -93,14 +111,15 @@ def state_sql(stream: Owner, dialect: Dialect) -> StateSql:
         _reads(_of(Owner("", stream.name), dialect, "s."), dialect),
         _reads(f"WHERE s.{_named(stream, dialect, 'stream')}", dialect),
         renew_state(dialect),
-        tuple(move_project(name, "", stream.project, dialect, named.format()) for name in _TABLES),
+        tuple(move_project(name, "", stream.project, dialect, named.format()) for name in _OLD_TABLES),
+        payloads=dialect.state_table(PAYLOADS),
     )  # fmt: skip
 
 
 def renew_state(dialect: Dialect) -> tuple[Renewal, ...]:
     """How the tables of a store become those of this version where an older one made them."""
     # Whoever looks asks the table of groups first, which is renewed when all others are.
-    order = sorted(_TABLES, key=lambda name: name == GROUPS)
+    order = sorted(_OLD_TABLES, key=lambda name: name == GROUPS)
     return tuple(renewal(name, *_TABLES[name], dialect) for name in order)
 
 
@@ -128,7 +147,7 @@ def _literal(value: str, dialect: Dialect) -> str:
 def _reads(of: str, dialect: Dialect) -> dict[str, str]:
     """What those ask who only look, of the rows that `of` chooses, of a table `s`."""
     # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
-    points, log, _, facts = (f"FROM {table(dialect.state_table(name))} AS s {of}" for name in _TABLES)
+    points, log, _, facts, _ = (f"FROM {table(dialect.state_table(name))} AS s {of}" for name in _TABLES)
     epoch = ident("epoch")
     return {
         "read": f"SELECT {idents(['epoch', 'intended', 'body'])} {points}",
@@ -138,7 +157,7 @@ def _reads(of: str, dialect: Dialect) -> dict[str, str]:
 
 
 def _templates(stream: Owner, dialect: Dialect) -> dict[str, str]:
-    points, log, groups, facts = (table(dialect.state_table(name)) for name in _TABLES)
+    points, log, groups, facts, payloads = (table(dialect.state_table(name)) for name in _TABLES)
     own, of = f"{_literal(stream.project, dialect)}, {_literal(stream.name, dialect)}", _of(stream, dialect)
     epoch, number = ident("epoch"), ident("group_number")
     # A checkpoint without intents before it is one that was begun with, or that a target keeps in its transactions.
@@ -158,6 +177,9 @@ def _templates(stream: Owner, dialect: Dialect) -> dict[str, str]:
         "drop": f"DELETE FROM {groups} {of} AND {ident('operator')} = '{{operator}}' AND {number} IN ({{numbers}})",
         "forget": f"DELETE FROM {facts} {of} AND {ident('name')} = '{{name}}'",
         "remember": f"{_insert(facts, FACTS)} VALUES ({own}, '{{name}}', '{{body}}')",
+        "payloads": f"SELECT {idents(['name', 'epoch', 'data'])} FROM {payloads} {of} "
+        f"ORDER BY {idents(['name', 'epoch', 'piece'])}",
+        "release": f"DELETE FROM {payloads} {of} AND {ident('name')} = '{{name}}' AND {epoch} < {{epoch}}",
     }
 
 

@@ -17,7 +17,9 @@ from flowc.plan import PROJECT, Renewal
 from flowc.types import TEXT, DataType, Kind
 
 PROJECT_COLUMN = Column(PROJECT, TEXT, nullable=False)
-KEPT = ("migrations", "migration_steps", "watermarks", "positions", "checkpoints", "epochs", "state", "facts")
+KEPT = (
+    "migrations", "migration_steps", "watermarks", "positions", "checkpoints", "epochs", "state", "facts", "payloads",
+)  # fmt: skip
 """The names of those of flowc's own tables whose rows are of projects, without their schema or prefix."""
 OWN = (*KEPT, "locks", "dead_letters")
 """The names of all of flowc's own tables."""

@@ -17,6 +17,15 @@ def intends(plan: StreamPlan) -> bool:
     return plan.state is not None and not plan.state.shared
 
 
+def keeps_versions(plan: StreamPlan) -> bool:
+    """Whether an epoch that is replayed must see the versions of lookups that it saw.
+
+    So it is where something may have been made of it already: a target holds it and others do not, or state does.
+    """
+    several = len(plan.targets) + (plan.letters is not None) > 1
+    return bool(plan.lookups) and intends(plan) and (several or bool(plan.operators))
+
+
 def opened(
     plan: StreamPlan, store: StateStore | None, writers: Sequence[Writer], *, looking: bool = False
 ) -> tuple[Restored, list[Held]]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from flowc.runtime.badrows import BadRow
+    from flowc.runtime.streams.lookups import Version
     from flowc.runtime.streams.state.contract import Checkpoint
 
 Partition = tuple[str, int]
@@ -48,13 +49,16 @@ class Intent:
     """What an epoch takes from outside: the same intent gives the same rows.
 
     Epochs of a stream are numbered from 1. `time` is what `now()` is in it, in microseconds since 1970 UTC;
-    `watermark` is the one before its rows, in the same unit.
+    `watermark` is the one before its rows, in the same unit. `messages` are there of a source that cannot be read
+    again, with the `_id` of each. `versions` are those of the lookups, where a replay must see them again.
     """
 
     number: int
     time: int
     ranges: tuple[Range, ...]
     watermark: int | None = None
+    messages: pa.RecordBatch | None = field(default=None, compare=False, repr=False)
+    versions: Mapping[str, Version] | None = field(default=None, compare=False, repr=False)
 
 
 END = 2**63 - 1

@@ -43,6 +43,14 @@ class Version:
         """How many."""
         return sum(batch.num_rows for batch in self.batches)
 
+    def same(self, other: Version) -> bool:
+        """Whether it has the same rows as another one, in the same order."""
+        return bool(self.schema.equals(other.schema) and self._table.equals(other._table))
+
+    @property
+    def _table(self) -> pa.Table:
+        return pa.Table.from_batches(self.batches, self.schema)
+
 
 class Versions(Protocol):
     """What a query is joined with."""
@@ -87,7 +95,10 @@ class Lookups:
         assert plan.refresh is not None
         while not self._stopping.wait(plan.refresh):
             try:
-                self._versions[plan.name] = self._read(plan, self._versions[plan.name].number + 1)
+                before = self._versions[plan.name]
+                read = self._read(plan, before.number + 1)
+                if not read.same(before):  # else nothing has to be registered, or kept, anew
+                    self._versions[plan.name] = read
             except FlowcError as error:
                 self.failures[plan.name] = self.failures.get(plan.name, 0) + 1
                 self.failed(plan.name, error)

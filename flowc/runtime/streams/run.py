@@ -3,23 +3,35 @@
 Without a state store the only target keeps the positions. With one, an epoch is intended before it takes effect, each
 target tells the last epoch it holds, and a checkpoint is kept once every target holds its epoch. A restart takes the
 state of the last checkpoint and reads again what was intended after it; a target that has an epoch already skips it.
+
+What is durable is told to the sources last: behind what the slowest target holds, and the checkpoint that covers it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from flowc.errors import DataError
-from flowc.runtime.streams.begin import adoptable, beginnings, check_held, check_log, intends, opened
+from flowc.runtime.streams.begin import (
+    adoptable,
+    beginnings,
+    check_held,
+    check_log,
+    intends,
+    keeps_versions,
+    opened,
+)
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, after, logs_after
 from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable, Turn
 from flowc.runtime.streams.oversize import counted
+from flowc.runtime.streams.queues import QueueReader
 from flowc.runtime.streams.replay import Replay
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
 from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Publishing, Writer, measured
@@ -28,6 +40,8 @@ from flowc.stream import StreamPlan
 
 _LOOK = 2.0
 """Seconds between two looks at what is stored, of a worker to which nothing comes."""
+_LOGGED = 64 << 20
+"""Bytes of messages that are kept beside intents: where there are more, targets and state are made durable."""
 
 
 def _nothing(_: object) -> None:
@@ -40,6 +54,20 @@ def _as_it_is(reader: Reader) -> Reader:
 
 def _nobody(_polled: Polled, _epoch: Epoch, _seconds: float) -> None:
     return
+
+
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    """Messages that are kept beside the intent of an epoch, until their source has settled them."""
+
+    epoch: int
+    source: str
+    end: int
+    size: int
+
+    @classmethod
+    def of(cls, epoch: int, source: str, messages: pa.RecordBatch) -> _Logged:
+        return cls(epoch, source, messages.column("_offset")[-1].as_py() + 1, messages.nbytes)
 
 
 def _now() -> int:
@@ -75,6 +103,14 @@ class StreamRun:
     """Positions behind what is computed."""
     _stored: dict[Partition, int] = field(default_factory=dict, init=False)
     """Positions behind what is committed."""
+    _durable: dict[Partition, int] = field(default_factory=dict, init=False)
+    """Positions behind what nothing will be asked of again."""
+    _queues: dict[str, QueueReader] = field(default_factory=dict, init=False)
+    """The readers of sources that forget."""
+    _logged: deque[_Logged] = field(default_factory=deque, init=False)
+    _unsaved: int = field(default=0, init=False)
+    """Bytes of messages that were logged since the last checkpoint."""
+    _stepping: Loop | None = field(default=None, init=False)
     _logs: dict[Partition, str] = field(default_factory=dict, init=False)
     """Those that the positions behind what is computed are of."""
     _number: int = field(default=0, init=False)
@@ -82,21 +118,48 @@ class StreamRun:
     _intended: int = field(default=0, init=False)
     _looked: float = field(default_factory=time.monotonic, init=False)
 
+    def __post_init__(self) -> None:
+        self._queues = {name: reader for name, reader in self.readers.items() if isinstance(reader, QueueReader)}
+
     def run(self) -> None:
         """Runs until it is stopped or, in a run that ends, until the ends are reached.
 
         Raises FlowcError; what was not committed is read again by the next run.
         """
+        self.begin()
+        self._loop().run()
+        self.end()
+
+    def walk(self) -> None:
+        """As `run`, step by step in the caller's thread."""
+        self.begin()
+        while not (self._stepper.ended or self.stopping.is_set()):
+            self.step()
+        self.end()
+
+    def begin(self) -> None:
+        """Finds where the stream is, and does again what was intended and is not in every target."""
         restored, held = opened(self.plan, self.store, self.writers)
         restored = self._restore(restored, held)
         if self._intends and restored.intents:
             self._seek({**beginnings(restored.intents), **self._read})
             self._replay(restored.intents)
         self._seek(self._read)
-        self._loop().run()
+        self._tell()
+
+    def step(self) -> Epoch | None:
+        """Reads once of the source whose turn it is, and commits the epoch that is made of that; gives it.
+
+        Behind `begin`. All is done in the caller's thread, at the time that the clock tells.
+        """
+        return self._stepper.step()
+
+    def end(self) -> None:
+        """Makes everything durable; with `drain`, what operators hold comes before."""
         if self.drain and not self.stopping.is_set() and self.compute.due(END):
             self._commit(self._made(self._nothing(), END))
         self._settle()
+        self._tell()
 
     def stand(self) -> None:
         """Goes on where another worker is, and reads nothing new: what was intended is done, and the state kept.
@@ -135,6 +198,11 @@ class StreamRun:
     def _intends(self) -> bool:
         return intends(self.plan)
 
+    @property
+    def _stepper(self) -> Loop:
+        self._stepping = self._stepping or self._loop()
+        return self._stepping
+
     def _loop(self) -> Loop:
         readers = {name: self.reading(reader) for name, reader in self.readers.items()}
         wait, stopping = self.plan.batch.max_wait, self.stopping
@@ -148,6 +216,7 @@ class StreamRun:
         """
         if time.monotonic() - self._looked < _LOOK:
             return
+        self._published()
         for writer in self.writers:
             if isinstance(writer, Publishing):
                 writer.check()
@@ -157,6 +226,15 @@ class StreamRun:
         if moved or (self.store is not None and self._intends and self.store.last() != self._intended):
             raise Fenced(f"stream `{self.plan.name}` was moved, or another worker goes on with it")
         self._looked = time.monotonic()
+
+    def _published(self) -> None:
+        """What targets have made durable as time passed may be acknowledged."""
+        if self._queues and self._pending:
+            for number, writer in enumerate(self.writers):
+                if isinstance(writer, Publishing):
+                    self._held[number] = max(self._held[number], writer.look().epoch)
+            self._save()
+            self._tell()
 
     def _replay(self, intents: Sequence[Intent]) -> None:
         replay = Replay(self.readers, intents, self.stopping)
@@ -174,9 +252,19 @@ class StreamRun:
             self._intended, self._logs = restored.last, dict(restored.logs)
         else:
             self._read, self._number, self._logs = dict(held[0].positions), held[0].epoch, dict(held[0].logs)
-        self._stored = dict(self._read)
+        self._stored = self._durable = dict(self._read)
         self.compute.restore(restored.checkpoint)
+        self._recall(restored)
         return restored
+
+    def _recall(self, restored: Restored) -> None:
+        """Tells sources that forget what was taken of them, and may be delivered again."""
+        for name, reader in self._queues.items():
+            reader.recall([messages for _, messages in restored.delivered.get(name, ())])
+        logged = (
+            _Logged.of(epoch, name, messages) for name, all in restored.delivered.items() for epoch, messages in all
+        )
+        self._logged = deque(sorted(logged, key=lambda each: each.epoch))
 
     def _adopted(self, restored: Restored, held: Sequence[Held]) -> Restored:
         """What a new store begins with: the position of targets that had no store before, where nothing else counts."""
@@ -202,7 +290,13 @@ class StreamRun:
         if turn.polled is not None:
             return self._made(turn.polled, watermark)
         due = watermark is not None and self.compute.due(watermark)
-        return self._made(self._nothing(), watermark) if due else None
+        return self._made(self._nothing(), watermark) if due or self._owes else None
+
+    @property
+    def _owes(self) -> bool:
+        """Whether it is time for a checkpoint that a source which forgets waits for, and no message brings one."""
+        every = self.plan.state.every if self.plan.state is not None else 0.0
+        return bool(self._unsaved) and time.monotonic() - self._saved_at >= every
 
     def _again(self, turn: Turn) -> Epoch | None:
         """The worker's part in a replay: time makes no epochs, for those that it made were intended as well."""
@@ -217,20 +311,32 @@ class StreamRun:
     def _made(self, polled: Polled, watermark: int | None) -> Epoch:
         if self.plan.state is not None:
             polled = replace(polled, messages=in_order(polled.messages))
-        intent = polled.intent or Intent(self._number + 1, self.clock(), polled.ranges, watermark)
+        intent = polled.intent or self._intent(polled, watermark)
         self._number = intent.number
         self._read, self._logs = after(intent.ranges, self._read), logs_after(intent.ranges, self._logs)
         began = time.perf_counter()
         with counted():
             epoch = self.compute(polled, intent)
         self.computed(polled, epoch, time.perf_counter() - began)
-        return replace(epoch, checkpoint=self._checkpoint()) if self.plan.state is not None else epoch
+        return replace(epoch, checkpoint=self._checkpoint(intent)) if self.plan.state is not None else epoch
 
-    def _checkpoint(self) -> Checkpoint | None:
+    def _intent(self, polled: Polled, watermark: int | None) -> Intent:
+        """What an epoch takes from outside."""
+        messages = polled.messages if polled.source in self._queues and polled.messages.num_rows else None
+        versions = self.compute.versions() if keeps_versions(self.plan) else None
+        return Intent(self._number + 1, self.clock(), polled.ranges, watermark, messages, versions)
+
+    def _checkpoint(self, intent: Intent) -> Checkpoint | None:
+        """The state behind an epoch, where it is time to keep it.
+
+        A source that forgets waits for that: where there is no state but positions, each of its epochs is kept.
+        """
         state = self.plan.state
-        if state is None or not (state.shared or time.monotonic() - self._saved_at >= state.every):
+        self._unsaved += intent.messages.nbytes if intent.messages is not None else 0
+        often = bool(self._unsaved) and (not self.plan.operators or self._unsaved >= _LOGGED)
+        if state is None or not (state.shared or often or time.monotonic() - self._saved_at >= state.every):
             return None
-        self._saved_at = time.monotonic()
+        self._saved_at, self._unsaved = time.monotonic(), 0
         return self._snapshot()
 
     def _snapshot(self) -> Checkpoint:
@@ -238,6 +344,7 @@ class StreamRun:
 
     def _commit(self, epoch: Epoch) -> None:
         """The caller's part: makes an epoch durable."""
+        self._release()
         if self._intends:
             assert self.store is not None
             if epoch.number > self._intended:
@@ -247,12 +354,40 @@ class StreamRun:
         with counted():
             epoch = self._written(epoch)
         self._stored = after(epoch.ranges, self._stored)
-        if self._intends and epoch.checkpoint is not None:
+        self._log(epoch.intent)
+        if not self._intends:
+            self._durable = self._stored
+        elif epoch.checkpoint is not None:
             self._pending.append(epoch.checkpoint)
             self._save()
-        for reader in self.readers.values():
-            reader.committed(self._stored)
+            self._bound()
+        self._tell()
         self.written(epoch)
+
+    def _tell(self) -> None:
+        """Tells the sources how far the stream is."""
+        for reader in self.readers.values():
+            reader.committed(self._stored, self._durable)
+
+    def _log(self, intent: Intent) -> None:
+        if intent.messages is not None and all(each.epoch < intent.number for each in self._logged):
+            self._logged.append(_Logged.of(intent.number, intent.ranges[0].source, intent.messages))
+
+    def _release(self) -> None:
+        """Has the store forget the messages that their sources have forgotten."""
+        while self._logged and self._logged[0].end <= self._queues[self._logged[0].source].settled:
+            assert self.store is not None
+            self.store.release(self._logged.popleft().epoch)
+
+    def _bound(self) -> None:
+        """Has targets that gather epochs make them durable, where too much is kept until they do."""
+        if self._pending and sum(each.size for each in self._logged) >= _LOGGED:
+            self._flush()
+            self._save()
+
+    def _flush(self) -> None:
+        for number, writer in enumerate(self.writers):
+            self._held[number] = max(self._held[number], writer.flush())
 
     def _written(self, epoch: Epoch) -> Epoch:
         """Has every target take an epoch; gives it without the rows that one cannot take, or the first one refuses."""
@@ -291,13 +426,12 @@ class StreamRun:
         if ripe:
             groups = {(group.operator, group.number): group for point in ripe for group in point.groups}
             self.store.save(replace(ripe[-1], groups=tuple(groups.values())))
-            self._pending = self._pending[len(ripe) :]
+            self._durable, self._pending = dict(ripe[-1].positions), self._pending[len(ripe) :]
             self.pause("checkpoint")
 
     def _settle(self) -> None:
         """At the end of a run, everything is durable and nothing has to be read again."""
-        for number, writer in enumerate(self.writers):
-            self._held[number] = max(self._held[number], writer.flush())
+        self._flush()
         if self._intends and self._number:
             self._pending.append(self._snapshot())
             self._save()
