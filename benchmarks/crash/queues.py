@@ -97,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    print("| stream | trials | kills | lost | twice | acknowledged early | delivered again |\n|---|---|---|---|---|---|---|")
+    print("| stream | trials | kills | lost | twice | acknowledged early | delivered again |")
+    print("|---|---|---|---|---|---|---|")
     good = True
     for kind in options.only:
         found = campaign(kind, options.trials, options.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -72,7 +73,11 @@ class Place:
         database.open()
         for target in self.plan.targets:
             if isinstance(target, FilesTarget):
-                files = sorted((self.folder / "lake").glob("*.jsonl"))
+                lake = self.folder / "lake"
+                log = lake / "_flowc" / "s.json"  # tells of files that are durable and have no name yet
+                moves = json.loads(log.read_text())["files"] if log.exists() else []
+                drafts = [draft for name, _ in moves if (draft := lake / "_flowc" / "s" / name).exists()]
+                files = [*drafts, *lake.glob("*.jsonl")]
                 found.append([int(line[6:-1]) for file in files for line in file.read_text().splitlines()])
             else:
                 query = f"SELECT id FROM {target.table.name}"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import _renew
 from flowc.runtime.streams.epoch import Intent, Range
+from flowc.runtime.streams.lookups import Version
 from flowc.runtime.streams.state.contract import Checkpoint, Group
+from flowc.runtime.streams.state.payloads import PIECE
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
 from tests.older import make_older, own
@@ -193,3 +197,42 @@ def test_two_workers_that_renew_the_tables_at_once_lose_nothing(opened: Open, ma
         for _ in range(2):  # the second one has looked before the first one was done
             _renew(first.database, each)
     assert first.open().checkpoint.groups == (Group("a", 1, b"kept"),)
+
+
+def _batch(first: int, count: int, size: int = 1) -> pa.RecordBatch:
+    ids = [f"ü'{number}" for number in range(first, first + count)]
+    noise = [random.Random(id_).randbytes(size) for id_ in ids]
+    offsets = pa.array(range(first, first + count), pa.int64())
+    return pa.record_batch([pa.array(ids), pa.array(noise, pa.binary()), offsets], ["_id", "_value", "_offset"])
+
+
+def test_what_an_epoch_took_from_outside_comes_back_until_it_is_needed_no_more(opened: Open) -> None:
+    """Messages of several pieces, and versions of a lookup, each kept once."""
+    source, rows = "a 'quoted' \\source\"", pa.record_batch([pa.array([1, 2]), pa.array(["x", None])], ["id", "ü"])
+    versions = [Version(number, rows.schema, (rows.slice(number),)) for number in range(2)]
+    batches = [_batch(0, 2, 3 * PIECE // 2), _batch(2, 1), _batch(3, 4)]
+    intents = [
+        Intent(
+            number + 1, 7, (Range(source, 0, batch.column("_offset")[0].as_py(), batch.column("_offset")[-1].as_py()),),
+            messages=batch, versions={"look'up": versions[number // 2]},
+        ) for number, batch in enumerate(batches)
+    ]  # fmt: skip
+    store = opened()
+    store.open()
+    for intent in intents:
+        store.intend(intent)
+    restored = opened().open()
+    assert [intent.messages for intent in restored.intents] == batches
+    assert [intent.versions["look'up"].batches[0].num_rows for intent in restored.intents] == [2, 2, 1]
+    assert restored.intents[0].versions["look'up"].is_of(restored.intents[1].versions["look'up"])
+    assert restored.delivered == {source: tuple(enumerate(batches, 1))}
+    store.save(Checkpoint(1))
+    assert [intent.versions["look'up"].batches[0].num_rows for intent in opened().open().intents] == [2, 1]
+    store.release(2)
+    store.save(Checkpoint(3))
+    restored = opened().open()
+    assert (restored.intents, restored.delivered) == ((), {source: ((3, batches[2]),)})
+    store.release(3)
+    store.intend(Intent(4, 7, ()))
+    store.save(Checkpoint(4))
+    assert not opened().open().delivered

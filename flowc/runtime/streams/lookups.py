@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import pyarrow as pa
@@ -42,6 +42,10 @@ class Version:
     def rows(self) -> int:
         """How many."""
         return sum(batch.num_rows for batch in self.batches)
+
+    def is_of(self, other: Version | None) -> bool:
+        """Whether it is known to have the rows of another one."""
+        return other is not None and self.batches is other.batches
 
     def same(self, other: Version) -> bool:
         """Whether it has the same rows as another one, in the same order."""
@@ -97,8 +101,9 @@ class Lookups:
             try:
                 before = self._versions[plan.name]
                 read = self._read(plan, before.number + 1)
-                if not read.same(before):  # else nothing has to be registered, or kept, anew
-                    self._versions[plan.name] = read
+                # Of rows that are as they were nothing has to be registered, or kept, anew.
+                same = read.same(before)
+                self._versions[plan.name] = replace(before, number=read.number) if same else read
             except FlowcError as error:
                 self.failures[plan.name] = self.failures.get(plan.name, 0) + 1
                 self.failed(plan.name, error)

@@ -114,7 +114,7 @@ class Transform:
         """Registers the lookups that are other versions than before."""
         current = self._lookups.current() if versions is None and self._lookups is not None else {}
         for name, version in (current if versions is None else versions).items():
-            if self._seen.get(name) is not version:
+            if not version.is_of(self._seen.get(name)):
                 self._context.deregister_table(name)
                 empty = pa.RecordBatch.from_pylist([], schema=version.schema)
                 self._context.register_record_batches(name, [list(version.batches) or [empty]])

@@ -49,7 +49,7 @@ class Payloads:
         found = {}
         for name, version in (intent.versions or {}).items():
             epoch, last = self._versions.get(name, (0, None))
-            found[name] = epoch if last is version else intent.number
+            found[name] = epoch if version.is_of(last) else intent.number
         return found
 
     def new(self, intent: Intent) -> list[Payload]:
@@ -57,7 +57,7 @@ class Payloads:
         made = [
             Payload(f"{_LOOKUP}{name}", intent.number, _of_lookup(name, version))
             for name, version in (intent.versions or {}).items()
-            if self._versions.get(name, (0, None))[1] is not version
+            if not version.is_of(self._versions.get(name, (0, None))[1])
         ]
         if intent.messages is not None and intent.messages.num_rows:
             source = intent.ranges[0].source
@@ -70,7 +70,7 @@ class Payloads:
         for payload in made:
             self._kept.setdefault(payload.name, []).append(payload.epoch)
         for name, version in (intent.versions or {}).items():
-            if self._versions.get(name, (0, None))[1] is not version:
+            if not version.is_of(self._versions.get(name, (0, None))[1]):
                 self._versions[name] = intent.number, version
 
     def free(self, checkpoint: int) -> dict[str, int]:
