@@ -70,7 +70,7 @@ def state_reason(
 
 def plan_state(
     stream: Owner, operators: Sequence[object], targets: Sequence[TargetPlan], connection: str | None, kind: str,
-    sources: Sequence[SourcePlan] = (),
+    *, sources: Sequence[SourcePlan] = (),
 ) -> StatePlan | None:  # fmt: skip
     """Where a stream keeps its state, None where it needs none. `connection` is the one that its spec names.
 

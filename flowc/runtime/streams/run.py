@@ -23,6 +23,7 @@ from flowc.runtime.streams.begin import (
     beginnings,
     check_held,
     check_log,
+    check_lost,
     intends,
     keeps_versions,
     opened,
@@ -251,6 +252,7 @@ class StreamRun:
             self._read, self._number = dict(restored.checkpoint.positions), restored.checkpoint.epoch
             self._intended, self._logs = restored.last, dict(restored.logs)
         else:
+            check_lost(held[0], self.plan)
             self._read, self._number, self._logs = dict(held[0].positions), held[0].epoch, dict(held[0].logs)
         self._stored = self._durable = dict(self._read)
         self.compute.restore(restored.checkpoint)
