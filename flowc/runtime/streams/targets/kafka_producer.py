@@ -164,7 +164,7 @@ class TopicProducer:
             self._consumer.commit(offsets=places, asynchronous=False)
 
     def mark(self, key: str) -> bool:
-        """Notes for ever that the group has offsets; whether the cluster lets us. Nothing that is stored rests on it."""
+        """Notes for ever that the group has offsets; whether the cluster lets us. What is stored never fails by it."""
         refused: list[Any] = []
         try:
             with self._speaking():
