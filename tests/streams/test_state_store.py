@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -15,6 +17,7 @@ from flowc.runtime.renewal import _renew
 from flowc.runtime.streams.epoch import Intent, Range
 from flowc.runtime.streams.lookups import Version
 from flowc.runtime.streams.state.contract import Checkpoint, Group
+from flowc.runtime.streams.state.memory import Memory, MemoryStore
 from flowc.runtime.streams.state.payloads import PIECE
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
@@ -23,13 +26,14 @@ from tests.stores import KINDS, Store, address
 
 NAME = "odd {name} of 'a' \\stream\\ 100% ünïcode"
 PROJECT = "{odd} 'project'"
-Open = Callable[..., DatabaseStore]
+Open = Callable[..., Any]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, "memory"])
 def made(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """The database, as somebody beside flowc sees it."""
-    return Store(request.param, tmp_path, address(request, request.param), "state")
+    """The database, as somebody beside flowc sees it; for a store in memory, what stands for one."""
+    where = "" if request.param == "memory" else address(request, request.param)
+    return Store(request.param, tmp_path, where, "state")
 
 
 @pytest.fixture
@@ -37,9 +41,12 @@ def opened(made: Store, tmp_path: Path) -> Iterator[Open]:
     """Opens stores of one empty database."""
     kind = made.kind
     options = {"url": made.dsn} if made.dsn else {"path": str(tmp_path / f"state.{kind}")}
-    stores: list[DatabaseStore] = []
+    stores: list[DatabaseStore | MemoryStore] = []
+    memories = defaultdict[tuple[str, str], Memory](Memory)
 
-    def make(stream: str = NAME, project: str = PROJECT) -> DatabaseStore:
+    def make(stream: str = NAME, project: str = PROJECT) -> DatabaseStore | MemoryStore:
+        if kind == "memory":
+            return MemoryStore(stream, memories[project, stream])
         sql = state_plan(Owner(project, stream), "state", kind).sql
         store = DatabaseStore(stream, sql, open_database(kind, options))
         stores.append(store)
@@ -161,6 +168,7 @@ def test_streams_of_one_name_in_two_projects_do_not_meet(opened: Open) -> None:
     )
 
 
+@pytest.mark.parametrize("made", KINDS, indirect=True)
 def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) -> None:
     first = opened()
     first.open()
@@ -188,6 +196,7 @@ def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) 
         made.run(f"INSERT INTO {own(made, 'checkpoints')} (stream, epoch, intended, body) VALUES ('s', 0, 0, '')")
 
 
+@pytest.mark.parametrize("made", KINDS, indirect=True)
 def test_two_workers_that_renew_the_tables_at_once_lose_nothing(opened: Open, made: Store) -> None:
     first = opened()
     first.open()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from flowc.runtime.streams.epoch import Epoch, Intent, Partition, after, logs_after
+from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after, logs_after
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,6 +59,12 @@ class Restored:
     def logs(self) -> Mapping[Partition, str]:
         """Those that these positions are of."""
         return logs_after((range_ for intent in self.intents for range_ in intent.ranges), self.checkpoint.logs)
+
+    def standing(self, time: int) -> Intent:
+        """An epoch without messages behind all of it: its ranges stand where these positions are."""
+        positions, logs = sorted(self.positions.items()), self.logs
+        ranges = tuple(Range(*at, offset, offset, logs.get(at, "")) for at, offset in positions)
+        return Intent(self.last + 1, time, ranges)
 
 
 class StateStore(Protocol):

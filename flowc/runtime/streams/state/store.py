@@ -20,7 +20,7 @@ from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.plan import PROJECT
 from flowc.runtime.connector import Database, require_transactions
 from flowc.runtime.renewal import is_old, renewed
-from flowc.runtime.streams.epoch import Epoch, Intent, Range
+from flowc.runtime.streams.epoch import Epoch, Intent
 from flowc.runtime.streams.state.contract import Checkpoint, Group, Restored
 from flowc.runtime.streams.state.encoding import (
     checkpoint_text,
@@ -210,9 +210,7 @@ class DatabaseStore:
         with self._transaction():
             self.database.execute(self._filled("hold"))
             restored = self.read()
-            positions, logs = sorted(restored.positions.items()), restored.logs
-            ranges = tuple(Range(*at, offset, offset, logs.get(at, "")) for at, offset in positions)
-            self.log(Intent(restored.last + 1, time, ranges))
+            self.log(restored.standing(time))
         return restored
 
     def log(self, intent: Intent) -> None:
