@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,16 @@ def test_what_is_kept_comes_back(opened: Open) -> None:
     first = store.open()
     assert (first.checkpoint, first.intents, first.last) == (Checkpoint(), (), 0)
     for number in (1, 2, 3):
-        store.intend(_intent(number, -number))
+        store.intend(replace(_intent(number, -number), ranges=(Range("s", 0, number, number + 1, "log", last=True),)))
     groups = (Group("dedupe", 3, b"\x00\xff'\\\n\t\x1a"), Group("odd 'op'", 3, b"x" * 70_000))
     point = Checkpoint(2, {("ü%", 7): 9, ("source", 0): 2**60}, {("ü%", 7): -5}, groups, {"dedupe": "f'\\"})
     store.save(point)
     store.close()
     again = opened().open()
     assert again.checkpoint == point
-    assert again.intents == (_intent(3, -3),)
+    (intent,) = again.intents
+    assert (intent.number, intent.time, intent.watermark) == (3, _intent(3).time, -3)
+    assert [(each, each.log, each.last) for each in intent.ranges] == [(Range("s", 0, 3, 4), "log", True)]
     assert again.last == 3
 
 

@@ -24,7 +24,8 @@ class Range:
     """Messages of one partition: from `start` up to, and without, `end`.
 
     `log` tells the log that they are of from another one of that name, made when the first was deleted; '' where the
-    source cannot tell.
+    source cannot tell. `last` says that nothing comes behind them, ever: a closed shard, a snapshot that is read. Those
+    that go on in its place begin in the same batch.
     """
 
     source: str
@@ -32,6 +33,7 @@ class Range:
     start: int
     end: int
     log: str = field(default="", compare=False)
+    last: bool = field(default=False, compare=False)
 
     @property
     def at(self) -> Partition:
