@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient
 
+from flowc.plan import kept_name
 from flowc.runtime.connectors import kafka_topics
 from flowc.runtime.connectors.kafka_topics import TopicId
 from tests.commands import Folder
@@ -93,20 +94,20 @@ class OnlyKafka:
         fill(kafka, topic, 20)
         to = f"{{ connection: bus, topic: {out}, key: id }}"
         wh = ("sqlite", {"path": str(folder / "wh.db")})
-        found = cls(kafka, topic, out, project(folder, kafka, topic, wh, to=to))
+        made = project(folder, kafka, topic, wh, to=to)
+        made.write("specs/own.yaml", f"project: {out}\n")  # a group of its own, which is deleted
+        found = cls(kafka, topic, out, made)
         assert run(found.folder)["messages"] == 20
         return found
 
     def forget(self) -> None:
         """As a broker does with offsets that are older than it keeps them."""
         admin = AdminClient({"bootstrap.servers": self.kafka})
-        groups = [g.group_id for g in admin.list_consumer_groups().result(PATIENCE).valid]
-        (group,) = [name for name in groups if name.startswith("flowc-epochs-") and self.holds(admin, name)]
-        admin.delete_consumer_groups([group])[group].result(PATIENCE)
+        admin.delete_consumer_groups([self.group])[self.group].result(PATIENCE)
 
-    def holds(self, admin: AdminClient, group: str) -> bool:
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(PATIENCE)
-        return self.out in {place.topic for place in asked.topic_partitions}
+    @property
+    def group(self) -> str:
+        return f"flowc-epochs-{kept_name(self.out, 's')}"
 
     def lost(self) -> None:
         failed = self.folder.flowc("run", "s", "--once")
@@ -152,8 +153,7 @@ def test_a_stream_whose_offsets_expired_does_not_begin_anew_unasked(tmp_path: Pa
 def test_a_longer_topic_is_told_by_its_id_where_the_broker_kept_the_offsets(tmp_path: Path, kafka: str) -> None:
     stream = OnlyKafka.made(tmp_path, kafka)
     admin = AdminClient({"bootstrap.servers": kafka})
-    groups = [g.group_id for g in admin.list_consumer_groups().result(PATIENCE).valid]
-    (group,) = [name for name in groups if name.startswith("flowc-epochs-") and stream.holds(admin, name)]
+    group = stream.group
     asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(PATIENCE)
     replaced(kafka, stream.topic, 100)
     again = ConsumerGroupTopicPartitions(group, [each for each in asked.topic_partitions if each.topic != stream.out])

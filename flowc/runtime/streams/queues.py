@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import FlowcError
-from flowc.runtime.streams.epoch import Partition, Range
+from flowc.runtime.streams.epoch import Intent, Partition, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.stream import BatchLimits
 
@@ -166,3 +166,54 @@ def _numbered(batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
     numbers = pa.array(range(start, start + batch.num_rows), pa.int64())
     partitions = pa.repeat(pa.scalar(_ONLY, pa.int32()), batch.num_rows)
     return batch.append_column("_partition", partitions).append_column("_offset", numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    """Messages that are kept with an epoch: their source, where they end, and how many bytes they have."""
+
+    epoch: int
+    source: str
+    end: int
+    size: int
+
+    @classmethod
+    def of(cls, epoch: int, source: str, messages: pa.RecordBatch) -> _Logged:
+        return cls(epoch, source, messages.column("_offset")[-1].as_py() + 1, messages.nbytes)
+
+
+@dataclass
+class Unsettled:
+    """The epochs of a run whose messages are kept, for their sources may deliver them again. `queues` are by name."""
+
+    queues: Mapping[str, QueueReader]
+    _logged: deque[_Logged] = field(default_factory=deque, init=False)
+
+    @classmethod
+    def of(cls, readers: Mapping[str, object]) -> Unsettled:
+        """Those of the readers that are of queues."""
+        return cls({name: reader for name, reader in readers.items() if isinstance(reader, QueueReader)})
+
+    def recall(self, delivered: Mapping[str, Sequence[tuple[int, pa.RecordBatch]]]) -> None:
+        """Tells queues what was taken of them before, by their names and with the epochs."""
+        for name, reader in self.queues.items():
+            reader.recall([messages for _, messages in delivered.get(name, ())])
+        logged = (_Logged.of(epoch, name, messages) for name, own in delivered.items() for epoch, messages in own)
+        self._logged = deque(sorted(logged, key=lambda each: each.epoch))
+
+    def took(self, intent: Intent) -> None:
+        """Notes what is kept with an epoch; those that are done again are noted already."""
+        if intent.messages is not None and all(each.epoch < intent.number for each in self._logged):
+            self._logged.append(_Logged.of(intent.number, intent.ranges[0].source, intent.messages))
+
+    def settled(self) -> int:
+        """The last epoch of those that are settled since the last call; 0 where none is."""
+        epoch = 0
+        while self._logged and self._logged[0].end <= self.queues[self._logged[0].source].settled:
+            epoch = self._logged.popleft().epoch
+        return epoch
+
+    @property
+    def size(self) -> int:
+        """How many bytes of messages are kept."""
+        return sum(each.size for each in self._logged)

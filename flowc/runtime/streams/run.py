@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -32,7 +31,7 @@ from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, after, logs_after
 from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable, Turn
 from flowc.runtime.streams.oversize import counted
-from flowc.runtime.streams.queues import QueueReader
+from flowc.runtime.streams.queues import Unsettled
 from flowc.runtime.streams.replay import Replay
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
 from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Publishing, Writer, measured
@@ -55,20 +54,6 @@ def _as_it_is(reader: Reader) -> Reader:
 
 def _nobody(_polled: Polled, _epoch: Epoch, _seconds: float) -> None:
     return
-
-
-@dataclass(frozen=True, slots=True)
-class _Logged:
-    """Messages that are kept beside the intent of an epoch, until their source has settled them."""
-
-    epoch: int
-    source: str
-    end: int
-    size: int
-
-    @classmethod
-    def of(cls, epoch: int, source: str, messages: pa.RecordBatch) -> _Logged:
-        return cls(epoch, source, messages.column("_offset")[-1].as_py() + 1, messages.nbytes)
 
 
 def _now() -> int:
@@ -106,9 +91,7 @@ class StreamRun:
     """Positions behind what is committed."""
     _durable: dict[Partition, int] = field(default_factory=dict, init=False)
     """Positions behind what nothing will be asked of again."""
-    _queues: dict[str, QueueReader] = field(default_factory=dict, init=False)
-    """The readers of sources that forget."""
-    _logged: deque[_Logged] = field(default_factory=deque, init=False)
+    _unsettled: Unsettled = field(init=False)
     _unsaved: int = field(default=0, init=False)
     """Bytes of messages that were logged since the last checkpoint."""
     _stepping: Loop | None = field(default=None, init=False)
@@ -120,7 +103,7 @@ class StreamRun:
     _looked: float = field(default_factory=time.monotonic, init=False)
 
     def __post_init__(self) -> None:
-        self._queues = {name: reader for name, reader in self.readers.items() if isinstance(reader, QueueReader)}
+        self._unsettled = Unsettled.of(self.readers)
 
     def run(self) -> None:
         """Runs until it is stopped or, in a run that ends, until the ends are reached.
@@ -230,7 +213,7 @@ class StreamRun:
 
     def _published(self) -> None:
         """What targets have made durable as time passed may be acknowledged."""
-        if self._queues and self._pending:
+        if self._unsettled.queues and self._pending:
             for number, writer in enumerate(self.writers):
                 if isinstance(writer, Publishing):
                     self._held[number] = max(self._held[number], writer.look().epoch)
@@ -256,17 +239,8 @@ class StreamRun:
             self._read, self._number, self._logs = dict(held[0].positions), held[0].epoch, dict(held[0].logs)
         self._stored = self._durable = dict(self._read)
         self.compute.restore(restored.checkpoint)
-        self._recall(restored)
+        self._unsettled.recall(restored.delivered)
         return restored
-
-    def _recall(self, restored: Restored) -> None:
-        """Tells sources that forget what was taken of them, and may be delivered again."""
-        for name, reader in self._queues.items():
-            reader.recall([messages for _, messages in restored.delivered.get(name, ())])
-        logged = (
-            _Logged.of(epoch, name, messages) for name, all in restored.delivered.items() for epoch, messages in all
-        )
-        self._logged = deque(sorted(logged, key=lambda each: each.epoch))
 
     def _adopted(self, restored: Restored, held: Sequence[Held]) -> Restored:
         """What a new store begins with: the position of targets that had no store before, where nothing else counts."""
@@ -324,7 +298,7 @@ class StreamRun:
 
     def _intent(self, polled: Polled, watermark: int | None) -> Intent:
         """What an epoch takes from outside."""
-        messages = polled.messages if polled.source in self._queues and polled.messages.num_rows else None
+        messages = polled.messages if polled.source in self._unsettled.queues and polled.messages.num_rows else None
         versions = self.compute.versions() if keeps_versions(self.plan) else None
         return Intent(self._number + 1, self.clock(), polled.ranges, watermark, messages, versions)
 
@@ -346,7 +320,8 @@ class StreamRun:
 
     def _commit(self, epoch: Epoch) -> None:
         """The caller's part: makes an epoch durable."""
-        self._release()
+        if self.store is not None and (settled := self._unsettled.settled()):
+            self.store.release(settled)
         if self._intends:
             assert self.store is not None
             if epoch.number > self._intended:
@@ -356,7 +331,7 @@ class StreamRun:
         with counted():
             epoch = self._written(epoch)
         self._stored = after(epoch.ranges, self._stored)
-        self._log(epoch.intent)
+        self._unsettled.took(epoch.intent)
         if not self._intends:
             self._durable = self._stored
         elif epoch.checkpoint is not None:
@@ -371,19 +346,9 @@ class StreamRun:
         for reader in self.readers.values():
             reader.committed(self._stored, self._durable)
 
-    def _log(self, intent: Intent) -> None:
-        if intent.messages is not None and all(each.epoch < intent.number for each in self._logged):
-            self._logged.append(_Logged.of(intent.number, intent.ranges[0].source, intent.messages))
-
-    def _release(self) -> None:
-        """Has the store forget the messages that their sources have forgotten."""
-        while self._logged and self._logged[0].end <= self._queues[self._logged[0].source].settled:
-            assert self.store is not None
-            self.store.release(self._logged.popleft().epoch)
-
     def _bound(self) -> None:
         """Has targets that gather epochs make them durable, where too much is kept until they do."""
-        if self._pending and sum(each.size for each in self._logged) >= _LOGGED:
+        if self._pending and self._unsettled.size >= _LOGGED:
             self._flush()
             self._save()
 
