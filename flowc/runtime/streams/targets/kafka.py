@@ -94,7 +94,7 @@ class KafkaWriter:
         self._logs = {places[at]: note for at, (_, note) in found.items() if at in places and note}
         self._number, note = found.get(self._mark, (0, ""))
         told = json.loads(note) if note else {}
-        self._read, self._marked = dict(told.get("read", {})), bool(told.get("marked"))
+        self._read, self._marked = dict(told.get("read", {})), told.get("marked") == self._key
         if not found and places and self._producer.is_marked(self._key):
             self._read = {
                 source: len([at for at in places.values() if at[0] == source]) for source, _ in places.values()
@@ -216,5 +216,6 @@ class KafkaWriter:
         """What is stored with them: the log of each, and with the mark how many partitions of each source were read."""
         topics = dict(self.plan.positions)
         kept = {(topics[source], partition): log for (source, partition), log in logs.items() if source in topics}
-        told = {"read": self._read, "marked": self._marked}
+        # A stream that gets another name is not noted under that one yet.
+        told = {"read": self._read, "marked": self._key if self._marked else None}
         return {**kept, self._mark: json.dumps(told) if self._read else ""}
