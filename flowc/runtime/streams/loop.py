@@ -212,7 +212,9 @@ class Loop:
         polled = None if reader.ended else reader.poll(self.wait)
         ended = tuple(name for name, each in self.readers.items() if each.ended)
         epoch = self.compute(Turn(source, polled, reader.caught_up, ended))
-        if epoch is not None:
+        if epoch is None:
+            self.idle()
+        else:
             self.commit(epoch)
         return epoch
 
