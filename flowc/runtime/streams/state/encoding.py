@@ -30,7 +30,7 @@ def intent_text(intent: Intent, lookups: Mapping[str, int]) -> str:
 
     `lookups` tell by the first epoch that has read it which version of each is meant.
     """
-    ranges = [[r.source, r.partition, r.start, r.end, r.log, r.last] for r in intent.ranges]
+    ranges = [[r.source, r.partition, r.start, r.end, r.log, *([True] if r.last else [])] for r in intent.ranges]
     return _text({"time": intent.time, "watermark": intent.watermark, "ranges": ranges, "lookups": dict(lookups)})
 
 
