@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -248,3 +249,19 @@ def test_what_an_epoch_took_from_outside_comes_back_until_it_is_needed_no_more(o
     store.intend(Intent(4, 7, ()))
     store.save(Checkpoint(4))
     assert not opened().open().delivered
+
+
+@pytest.mark.parametrize("made", KINDS, indirect=True)
+def test_a_lookup_that_stays_as_it_is_is_not_kept_by_every_run(opened: Open) -> None:
+    def version(text: str) -> Version:
+        rows = pa.record_batch([pa.array([1, 2]), pa.array([text, None])], ["id", "name"])
+        return Version(1, rows.schema, (rows,))
+
+    for number, text in enumerate(("x", "x", "y", "y"), 1):
+        store = opened()
+        store.open()
+        store.intend(Intent(number, 7, (), versions={"users": version(text)}))
+        store.close()
+    read = [intent.versions["users"] for intent in opened().open().intents]
+    assert [each.batches[0].column("name")[0].as_py() for each in read] == ["x", "x", "y", "y"]
+    assert [one.is_of(other) for one, other in itertools.pairwise(read)] == [True, False, True]

@@ -43,14 +43,25 @@ class Payloads:
     """The epochs of the payloads of each name, in order."""
     _versions: dict[str, tuple[int, Version]] = field(default_factory=dict)
     """The last version of each lookup that is kept, and the first epoch that has read it."""
+    _before: Kept | None = None
+    """What a run before this one has kept, until it is known which versions these are."""
 
     def lookups(self, intent: Intent) -> dict[str, int]:
         """The versions that an epoch reads, each by the first epoch that has read it."""
+        self._recall(intent.versions or {})
         found = {}
         for name, version in (intent.versions or {}).items():
             epoch, last = self._versions.get(name, (0, None))
             found[name] = epoch if version.is_of(last) else intent.number
         return found
+
+    def _recall(self, versions: Mapping[str, Version]) -> None:
+        """Finds out which of the versions the run before has kept: a lookup that stays is not kept by every run."""
+        before, self._before = self._before, None if versions else self._before
+        for name, version in versions.items() if before is not None else ():
+            epoch = max(self._kept.get(f"{_LOOKUP}{name}", ()), default=0)
+            if before is not None and epoch and version.same(before.versions({name: epoch})[name]):
+                self._versions[name] = epoch, version
 
     def new(self, intent: Intent) -> list[Payload]:
         """What is to be kept with an intent, which is not kept yet. Raises DataError for a lookup that is too large."""
@@ -93,7 +104,7 @@ class Payloads:
     def read(self, rows: Iterable[Payload]) -> Kept:
         """Takes in what is kept."""
         found = Kept({(row.name, row.epoch): row.data for row in rows})
-        self._versions, self._kept = {}, {}
+        self._versions, self._kept, self._before = {}, {}, found
         for name, epoch in sorted(found.data):
             self._kept.setdefault(name, []).append(epoch)
         return found
