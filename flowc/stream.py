@@ -74,6 +74,8 @@ class SourcePlan:
     """Whether the columns were found, not declared."""
     holds: str = "messages"
     """What the system holds: messages, files, or rows."""
+    replayable: bool = True
+    """Whether it can be read again from any position; else it forgets what is acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +311,8 @@ class StateSql:
     renewals: tuple[Renewal, ...] = ()
     claim: tuple[str, ...] = ()
     """Takes up what an older version left; the first touches a row where there is anything."""
+    payloads: TableName | None = None
+    """The table of what epochs took from outside and cannot be read again."""
     strangers: str = ""
     """A query of other projects that have a stream of that name, where they must be this one under another name."""
     regroup: Mapping[str, str] = field(default_factory=dict)

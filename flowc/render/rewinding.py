@@ -29,7 +29,7 @@ def moved_text(rewind: Rewind) -> str:
 
 def _change(move: Move) -> str:
     if move.replaced or not move.counted:
-        return "another topic" if move.replaced else _files([move])
+        return ("position lost" if move.lost else "another topic") if move.replaced else _files([move])
     return f"{move.skipped} skipped" if move.skipped else f"{move.again} again"
 
 

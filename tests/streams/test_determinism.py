@@ -145,7 +145,7 @@ class Player:
             "_value": value, "_partition": number, "_offset": offset, "_event_ts": _START + timedelta(seconds=at),
         }  # fmt: skip
 
-    def committed(self, positions: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
         return
 
     def close(self) -> None:

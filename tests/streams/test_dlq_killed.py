@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flowc.runtime.connectors import open_database
 from tests import warm
 from tests.commands import Folder
 from tests.streams.test_dlq import MENDED, TO, Place, counted, fill, project, rows, run
@@ -83,3 +84,23 @@ def test_two_replays_beside_a_running_worker(
     assert worker.returncode == 0, said
     assert counted(folder) == (0, 0)
     assert ids(wh) == list(range(6000))
+
+
+def test_a_replay_that_is_killed_between_targets_gives_both_the_lookup_that_it_saw(tmp_path: Path, kafka: str) -> None:
+    wh, side = (("sqlite", {"path": str(tmp_path / name)}) for name in ("wh.db", "side.db"))
+    database, topic = open_database(*wh), fresh(kafka)
+    database.open()
+    database.execute("CREATE TABLE rates (rate bigint)")
+    database.execute("INSERT INTO rates VALUES (-1)")
+    fill(kafka, topic, 30, range(0, 30, 3))
+    run(project(tmp_path, kafka, topic, ("sqlite", {"path": "wh.db"}), to=COPY))
+    rated = MENDED.replace("-1", "(SELECT max(rate) FROM rates)")
+    looked = "lookups: { rates: { connection: wh, sql: SELECT rate FROM rates } }"
+    folder = project(tmp_path, kafka, topic, ("sqlite", {"path": "wh.db"}), rated, to=COPY, more=looked)
+    assert killed(folder, "target 0") == -signal.SIGKILL
+    database.execute("UPDATE rates SET rate = -2")
+    database.close()
+    assert is_replayed(folder)
+    one, other = (rows(at, f"SELECT id, n FROM {table} ORDER BY id") for at, table in ((wh, "clean"), (side, "copy")))
+    assert one == other
+    assert {row["n"] for row in one if row["id"] % 3 == 0} == {-1}

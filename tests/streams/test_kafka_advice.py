@@ -43,7 +43,7 @@ def test_telling_the_broker_never_waits_for_the_thread_that_polls(kafka: str) ->
     for offset in range(1, 6):
         time.sleep(0.1)  # most likely it waits in a poll by then
         began = time.monotonic()
-        source.commit({0: offset})
+        source.commit({0: offset}, {})
         longest = max(longest, time.monotonic() - began)
 
     def is_told() -> bool:
@@ -77,6 +77,6 @@ def test_what_is_told_never_goes_back_behind_where_a_partition_was_taken_over(ka
     source = KafkaSource("events", topic, {"bootstrap_servers": kafka}, group=group)
     source.open()
     source.assign({0: 7})
-    source.commit({0: 2})
+    source.commit({0: 2}, {})
     source.close()
     assert _told(kafka, group, topic) == 7

@@ -61,7 +61,7 @@ def test_readers_outlive_the_death_of_the_broker_and_leave_promptly_without_it(b
     broker.kill()
     for source in (alone, member):
         source.poll(10, 0.5)
-        source.commit(source.positions())
+        source.commit(source.positions(), {})
         began = time.monotonic()
         source.close()
         assert time.monotonic() - began < 30, source.name  # the client goes on for most of a minute

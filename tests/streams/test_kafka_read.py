@@ -279,8 +279,8 @@ def test_what_is_stored_can_be_seen_as_lag(kafka: str, opened: Open) -> None:
     source = opened(topic)
     source.assign({})
     read(source, 5)
-    source.commit({0: 3})
-    source.commit({0: 5})
+    source.commit({0: 3}, {})
+    source.commit({0: 5}, {})
     source.close()
     waiting.until(lambda: _committed(kafka, f"g-{topic}", topic) == 5)
     assert opened(topic).end_offsets() == {0: 5}

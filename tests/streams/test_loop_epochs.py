@@ -75,8 +75,8 @@ class Log:
     def close(self) -> None:
         self.at = {}
 
-    def committed(self, positions: Mapping[Partition, int]) -> None:
-        self.seen = dict(positions)
+    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+        self.seen = dict(durable)
 
     @property
     def caught_up(self) -> bool:

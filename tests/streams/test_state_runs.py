@@ -27,7 +27,7 @@ from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.source import SourceFile, Span
-from flowc.stream import StreamPlan
+from flowc.stream import StreamPlan, TableTarget
 from flowc.types import BIGINT
 
 _COLUMNS = (Column("id", BIGINT), Column("n", BIGINT))
@@ -116,7 +116,7 @@ class Log:
     def close(self) -> None:
         self.at = {}
 
-    def committed(self, positions: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
         return
 
     @property
@@ -241,6 +241,44 @@ def test_a_worker_that_is_cut_off_between_any_two_steps_drops_the_same_rows(
         except Cut:
             Worker(_plan(kind, cut + 1, state), opened, every=every).run(Log(messages, cut + 1))
         assert _rows(opened, cut + 1) == wanted, f"cut at {cut}: {whole.points[cut]}"
+
+
+@dataclass
+class Told(Log):
+    """A topic that remembers how far it was told that the stream is."""
+
+    told: list[tuple[Mapping[Partition, int], Mapping[Partition, int]]] = field(default_factory=list)
+
+    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+        self.told.append((dict(written), dict(durable)))
+
+
+@pytest.mark.parametrize(("targets", "every"), [(1, 0.0), (2, 0.0), (2, 1000.0)])
+def test_a_source_is_told_what_is_durable_and_nothing_else(tmp_path: Path, targets: int, every: float) -> None:
+    """That is the checkpoint that is kept, or what the only target holds; what was written is told before."""
+
+    def opened(name: str) -> Database:
+        return open_database("sqlite", {"path": str(tmp_path / f"{name}.db")})
+
+    messages, within = _messages(5, 12), None
+    whole = Worker(_plan("sqlite", 0, None, within, targets), opened, every=every)
+    whole.run(Told(messages, 3))
+    for cut in range(0, len(whole.points), 5):
+        worker, log = Worker(_plan("sqlite", cut + 1, None, within, targets), opened, cut, every), Told(messages, 3)
+        with pytest.raises(Cut):
+            worker.run(log)
+        written, durable = log.told[-1] if log.told else ({}, {})
+        assert all(written[at] >= end for at, end in durable.items())
+        state = worker.plan.state
+        if state is None:
+            (target,) = worker.plan.targets
+            assert isinstance(target, TableTarget)
+            kept: Mapping[Partition, int] = DatabaseWriter(target, opened("wh")).look().positions
+        else:
+            kept = DatabaseStore(worker.plan.name, state.sql, opened("state")).open().checkpoint.positions
+        last = whole.points[cut] in ("committed", "target 0") if state is None else whole.points[cut] == "checkpoint"
+        assert all(kept.get(at, 0) >= end for at, end in durable.items())
+        assert last or kept == durable, f"cut at {cut}: {whole.points[cut]}"
 
 
 def test_two_targets_hold_the_same_rows_wherever_the_worker_ended(opened: Open) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from flowc.compiler.streamplan.state import Owner, state_plan
@@ -13,7 +18,10 @@ from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import _renew
 from flowc.runtime.streams.epoch import Intent, Range
 from flowc.runtime.streams.keyed.segments import read
+from flowc.runtime.streams.lookups import Version
 from flowc.runtime.streams.state.contract import Checkpoint, Segment
+from flowc.runtime.streams.state.memory import Memory, MemoryStore
+from flowc.runtime.streams.state.payloads import PIECE
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
 from tests.older import group, make_groups, make_older, own
@@ -21,13 +29,14 @@ from tests.stores import KINDS, Store, address
 
 NAME = "odd {name} of 'a' \\stream\\ 100% ünïcode"
 PROJECT = "{odd} 'project'"
-Open = Callable[..., DatabaseStore]
+Open = Callable[..., Any]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, "memory"])
 def made(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """The database, as somebody beside flowc sees it."""
-    return Store(request.param, tmp_path, address(request, request.param), "state")
+    """The database, as somebody beside flowc sees it; for a store in memory, what stands for one."""
+    where = "" if request.param == "memory" else address(request, request.param)
+    return Store(request.param, tmp_path, where, "state")
 
 
 @pytest.fixture
@@ -35,9 +44,12 @@ def opened(made: Store, tmp_path: Path) -> Iterator[Open]:
     """Opens stores of one empty database."""
     kind = made.kind
     options = {"url": made.dsn} if made.dsn else {"path": str(tmp_path / f"state.{kind}")}
-    stores: list[DatabaseStore] = []
+    stores: list[DatabaseStore | MemoryStore] = []
+    memories = defaultdict[tuple[str, str], Memory](Memory)
 
-    def make(stream: str = NAME, project: str = PROJECT) -> DatabaseStore:
+    def make(stream: str = NAME, project: str = PROJECT) -> DatabaseStore | MemoryStore:
+        if kind == "memory":
+            return MemoryStore(stream, memories[project, stream])
         sql = state_plan(Owner(project, stream), "state", kind).sql
         store = DatabaseStore(stream, sql, open_database(kind, options))
         stores.append(store)
@@ -62,7 +74,7 @@ def test_what_is_kept_comes_back(opened: Open) -> None:
     first = store.open()
     assert (first.checkpoint, first.intents, first.last) == (Checkpoint(), (), 0)
     for number in (1, 2, 3):
-        store.intend(_intent(number, -number))
+        store.intend(replace(_intent(number, -number), ranges=(Range("s", 0, number, number + 1, "log", last=True),)))
     segments = (
         Segment("dedupe", "f'\\", 3, 2, b"\x00\xff'\\\n\t\x1a", 7), Segment("odd 'op'", "{x}", 3, 2, b"x" * 70_000, -1),
     )  # fmt: skip
@@ -71,7 +83,9 @@ def test_what_is_kept_comes_back(opened: Open) -> None:
     store.close()
     again = opened().open()
     assert again.checkpoint == point
-    assert again.intents == (_intent(3, -3),)
+    (intent,) = again.intents
+    assert (intent.number, intent.time, intent.watermark) == (3, _intent(3).time, -3)
+    assert [(each, each.log, each.last) for each in intent.ranges] == [(Range("s", 0, 3, 4), "log", True)]
     assert again.last == 3
 
 
@@ -175,6 +189,7 @@ def test_streams_of_one_name_in_two_projects_do_not_meet(opened: Open) -> None:
     )
 
 
+@pytest.mark.parametrize("made", KINDS, indirect=True)
 def test_what_an_older_version_kept_is_taken_up_once(opened: Open, made: Store) -> None:
     first = opened()
     first.open()
@@ -223,6 +238,7 @@ def _rows_of(segments: Iterable[Segment]) -> list[tuple[int, int, int]]:
     return sorted(row for run in pieces for row in zip(run.hi.tolist(), run.lo.tolist(), run.at.tolist(), strict=True))
 
 
+@pytest.mark.parametrize("made", KINDS, indirect=True)
 def test_state_that_a_worker_of_the_version_before_wrote_behind_it_is_not_taken(opened: Open, made: Store) -> None:
     first = opened()
     first.open()
@@ -231,6 +247,7 @@ def test_state_that_a_worker_of_the_version_before_wrote_behind_it_is_not_taken(
     assert opened().open().checkpoint.fingerprints == {"a": "1:f"}
 
 
+@pytest.mark.parametrize("made", KINDS, indirect=True)
 def test_two_workers_that_renew_the_tables_at_once_lose_nothing(opened: Open, made: Store) -> None:
     first = opened()
     first.open()
@@ -242,3 +259,58 @@ def test_two_workers_that_renew_the_tables_at_once_lose_nothing(opened: Open, ma
             _renew(first.database, each)
     assert _rows_of(first.open().checkpoint.segments) == [(5, 6, 7)]
     assert _rows_of(first.open().checkpoint.segments) == [(5, 6, 7)]
+
+
+def _batch(first: int, count: int, size: int = 1) -> pa.RecordBatch:
+    ids = [f"ü'{number}" for number in range(first, first + count)]
+    noise = [random.Random(id_).randbytes(size) for id_ in ids]
+    offsets = pa.array(range(first, first + count), pa.int64())
+    return pa.record_batch([pa.array(ids), pa.array(noise, pa.binary()), offsets], ["_id", "_value", "_offset"])
+
+
+def test_what_an_epoch_took_from_outside_comes_back_until_it_is_needed_no_more(opened: Open) -> None:
+    """Messages of several pieces, and versions of a lookup, each kept once."""
+    source, rows = "a 'quoted' \\source\"", pa.record_batch([pa.array([1, 2]), pa.array(["x", None])], ["id", "ü"])
+    versions = [Version(number, rows.schema, (rows.slice(number),)) for number in range(2)]
+    batches = [_batch(0, 2, 3 * PIECE // 2), _batch(2, 1), _batch(3, 4)]
+    intents = [
+        Intent(
+            number + 1, 7, (Range(source, 0, batch.column("_offset")[0].as_py(), batch.column("_offset")[-1].as_py()),),
+            messages=batch, versions={"look'up": versions[number // 2]},
+        ) for number, batch in enumerate(batches)
+    ]  # fmt: skip
+    store = opened()
+    store.open()
+    for intent in intents:
+        store.intend(intent)
+    restored = opened().open()
+    assert [intent.messages for intent in restored.intents] == batches
+    assert [intent.versions["look'up"].batches[0].num_rows for intent in restored.intents] == [2, 2, 1]
+    assert restored.intents[0].versions["look'up"].is_of(restored.intents[1].versions["look'up"])
+    assert restored.delivered == {source: tuple(enumerate(batches, 1))}
+    store.save(Checkpoint(1))
+    assert [intent.versions["look'up"].batches[0].num_rows for intent in opened().open().intents] == [2, 1]
+    store.release(2)
+    store.save(Checkpoint(3))
+    restored = opened().open()
+    assert (restored.intents, restored.delivered) == ((), {source: ((3, batches[2]),)})
+    store.release(3)
+    store.intend(Intent(4, 7, ()))
+    store.save(Checkpoint(4))
+    assert not opened().open().delivered
+
+
+@pytest.mark.parametrize("made", KINDS, indirect=True)
+def test_a_lookup_that_stays_as_it_is_is_not_kept_by_every_run(opened: Open) -> None:
+    def version(text: str) -> Version:
+        rows = pa.record_batch([pa.array([1, 2]), pa.array([text, None])], ["id", "name"])
+        return Version(1, rows.schema, (rows,))
+
+    for number, text in enumerate(("x", "x", "y", "y"), 1):
+        store = opened()
+        store.open()
+        store.intend(Intent(number, 7, (), versions={"users": version(text)}))
+        store.close()
+    read = [intent.versions["users"] for intent in opened().open().intents]
+    assert [each.batches[0].column("name")[0].as_py() for each in read] == ["x", "x", "y", "y"]
+    assert [one.is_of(other) for one, other in itertools.pairwise(read)] == [True, False, True]

@@ -42,7 +42,7 @@ def test_a_transaction_that_does_not_end_is_told_with_its_mend(kafka: str, monke
     other = TopicProducer({"bootstrap_servers": kafka}, f"flowc-epochs-{stream}", f"other-{stream}")
     other.open()
     with other.transaction():
-        other.offsets({(topic, 0): 7})
+        other.offsets({(topic, 0): 7}, {})
         monkeypatch.setattr("flowc.runtime.streams.targets.kafka_producer._SECONDS", 2.0)
         with pytest.raises(TransientError) as told:
             writer.look()

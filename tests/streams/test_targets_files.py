@@ -101,13 +101,15 @@ def test_files_are_rolled_by_age_also_when_nothing_more_comes(tmp_path: Path) ->
 
 @pytest.mark.parametrize("point", ["taken", "finished", "marked", "renamed"])
 @pytest.mark.parametrize("after", [0, 1])
-def test_a_worker_that_is_cut_off_anywhere_loses_and_repeats_nothing(tmp_path: Path, point: str, after: int) -> None:
+@pytest.mark.parametrize("closes", [False, True], ids=["gone", "closes"])
+def test_a_worker_that_is_cut_off_anywhere_loses_and_repeats_nothing(
+    tmp_path: Path, point: str, after: int, closes: bool
+) -> None:
     writer = FilesWriter(_plan(rows=20), "s", str(tmp_path), pause=CutAt(point, after))
     writer.open()
     with pytest.raises(Cut):
         [writer.write(each) for each in numbers(7)]
-    # No close: the worker is gone.
-    writer._rolling.stop()
+    writer.close() if closes else writer._rolling.stop()
     again = FilesWriter(_plan(rows=30), "s", str(tmp_path))
     held = again.open().epoch
     for each in numbers(7)[held:]:

@@ -199,7 +199,7 @@ def test_a_client_that_waits_for_a_broker_that_is_gone_is_given_up(monkeypatch: 
     producer._producer.send_offsets_to_transaction.side_effect = lambda *_: gone.wait(PATIENCE)
     began = time.monotonic()
     with pytest.raises(TransientError, match="did not answer"), producer.transaction():
-        producer.offsets({("topic", 0): 1})
+        producer.offsets({("topic", 0): 1}, {})
     assert time.monotonic() - began < PATIENCE / 2
     gone.set()
     producer.close()

@@ -8,25 +8,29 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from time import sleep
 
 import pyarrow as pa
 import pytest
 
+from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.compute import Compute, Decoding
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Segment
+from flowc.runtime.streams.state.memory import MemoryStore
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.database import DatabaseWriter
-from flowc.stream import ROW, StreamPlan, WatermarkPlan
+from flowc.stream import ROW, StreamPlan, TableTarget, WatermarkPlan
 from tests.streams import test_state_runs as states
 from tests.streams.test_state_runs import Cut, Log, Messages, Open
 
@@ -255,3 +259,34 @@ def _count(database: object) -> int:
     """The rows of the first table."""
     found = database.query("SELECT count(*) AS n FROM t0_0").to_pylist()  # type: ignore[attr-defined]
     return int(found[0]["n"])
+
+
+@pytest.mark.parametrize("state", ["wh", "state"])
+def test_a_step_is_an_epoch_in_the_callers_thread_at_the_time_that_is_given(tmp_path: Path, state: str) -> None:
+    """The last windows close because the clock goes on, and nobody waits for it."""
+    messages, now = states._messages(1, 20), [0]
+    plan = replace(states._plan("sqlite", 0, state), watermark=WatermarkPlan(_LATENESS, _IDLE))
+    target, store = open_database("sqlite", {"path": str(tmp_path / "wh.db")}), MemoryStore(plan.name)
+    assert plan.state is not None
+    (each,) = plan.targets
+    assert isinstance(each, TableTarget)
+    writer = DatabaseWriter(each, target, **({"beside": store.beside} if plan.state.shared else {}))
+    compute = Compute(plan, {"source": Decoding(states._ROWS, states._decoded)}, lambda _: None, [Tumble()])  # type: ignore[list-item]
+    run = StreamRun(plan, {"source": Log(messages, 7)}, compute, [writer], store, clock=lambda: now[0])
+    run.begin()
+    threads, rows, alone = threading.active_count(), 0, 0
+    for _ in range(400):
+        now[0] += _TICK
+        epoch = run.step()
+        assert threading.active_count() == threads
+        if epoch is None:
+            continue
+        rows, alone = rows + epoch.rows.num_rows, alone + (not epoch.messages)
+        assert epoch.intent.time == now[0]
+        assert writer.look().epoch == epoch.number
+        assert target.query("SELECT count(*) AS n FROM t0_0").to_pylist() == [{"n": rows}], "it is committed"
+    assert alone
+    run.end()
+    run.close()
+    assert states._rows(lambda _: open_database("sqlite", {"path": str(tmp_path / "wh.db")}), 0) == model(messages)
+    assert store.open().checkpoint.epoch == store.open().last == run._number

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka.admin import AdminClient
 
+from flowc.plan import kept_name
 from flowc.runtime.connectors import kafka_topics
 from flowc.runtime.connectors.kafka_topics import TopicId
 from tests.commands import Folder
 from tests.daemons import daemon
 from tests.streams.test_dlq import Place, rows
 from tests.streams.test_rewind import APPEND, counts, fill, project, run
-from tests.topics import fresh, remake
+from tests.topics import committed, fresh, remake
+from tests.waiting import PATIENCE
 
 
 def replaced(kafka: str, topic: str, count: int) -> None:
@@ -73,15 +79,87 @@ def test_a_store_knows_it_too(tmp_path: Path, kafka: str) -> None:
     assert len(counts(wh)) == 120
 
 
-def test_a_stream_whose_memory_went_with_the_topic_begins_anew(tmp_path: Path, kafka: str) -> None:
-    """A broker forgets the offsets of a topic that is deleted; a topic in its cluster is all that this one writes."""
-    topic, out = fresh(kafka, 2), fresh(kafka)
-    fill(kafka, topic, 20)
-    wh = ("sqlite", {"path": str(tmp_path / "wh.db")})
-    folder = project(tmp_path, kafka, topic, wh, to=f"{{ connection: bus, topic: {out}, key: id }}")
-    assert run(folder)["messages"] == 20
-    replaced(kafka, topic, 100)
-    assert run(folder)["messages"] == 100
+@dataclass
+class OnlyKafka:
+    """A stream whose only memory are offsets in its cluster: a topic there is all that it writes."""
+
+    kafka: str
+    topic: str
+    out: str
+    folder: Folder
+
+    @classmethod
+    def made(cls, folder: Path, kafka: str) -> OnlyKafka:
+        topic, out = fresh(kafka, 2), fresh(kafka)
+        fill(kafka, topic, 20)
+        to = f"{{ connection: bus, topic: {out}, key: id }}"
+        wh = ("sqlite", {"path": str(folder / "wh.db")})
+        made = project(folder, kafka, topic, wh, to=to)
+        made.write("specs/own.yaml", f"project: {out}\n")  # a group of its own, which is deleted
+        found = cls(kafka, topic, out, made)
+        assert run(found.folder)["messages"] == 20
+        return found
+
+    def forget(self) -> None:
+        """As a broker does with offsets that are older than it keeps them."""
+        admin = AdminClient({"bootstrap.servers": self.kafka})
+        admin.delete_consumer_groups([self.group])[self.group].result(PATIENCE)
+
+    @property
+    def group(self) -> str:
+        return f"flowc-epochs-{kept_name(self.out, 's')}"
+
+    def lost(self) -> None:
+        failed = self.folder.flowc("run", "s", "--once")
+        assert (failed.code, "error[positions-lost]" in failed.err) == (1, True), failed.err
+        assert "how far `source` was read" in failed.err
+        assert "flowc rewind s --to earliest" in failed.err
+        (status,) = self.folder.flowc("status", "--json").json
+        assert (status["lag"], status["error"]["code"]) == (None, "positions-lost")
+
+    def ids(self) -> list[int]:
+        return sorted(json.loads(message.value() or b"")["id"] for message in committed(self.kafka, self.out))
+
+
+def test_a_stream_whose_memory_went_with_its_topic_does_not_begin_anew_unasked(tmp_path: Path, kafka: str) -> None:
+    """A broker forgets the offsets of a topic that is deleted."""
+    stream = OnlyKafka.made(tmp_path, kafka)
+    replaced(kafka, stream.topic, 100)
+    stream.lost()
+    assert stream.ids() == list(range(20))
+    assert stream.folder.flowc("rewind", "s", "--to", "0:10", "--yes").code == 0
+    stream.lost()  # the other partition is not known yet
+    moved = stream.folder.flowc("rewind", "s", "--to", "1:40", "--yes")
+    assert (moved.code, "position lost" in moved.out) == (0, True), moved.err
+    assert run(stream.folder)["messages"] == 50
+    assert run(stream.folder)["messages"] == 0
+
+
+def test_a_stream_whose_offsets_expired_does_not_begin_anew_unasked(tmp_path: Path, kafka: str) -> None:
+    stream = OnlyKafka.made(tmp_path, kafka)
+    stream.forget()
+    stream.lost()
+    moved = stream.folder.flowc("rewind", "s", "--to", "latest", "--yes")
+    assert (moved.code, "position lost" in moved.out) == (0, True), moved.err
+    fill(kafka, stream.topic, 10, first=20)
+    assert run(stream.folder)["messages"] == 10
+    assert stream.ids() == list(range(30))
+    stream.forget()
+    stream.lost()
+    assert stream.folder.flowc("rewind", "s", "--to", "earliest", "--yes").code == 0
+    assert run(stream.folder)["messages"] == 30
+
+
+def test_a_longer_topic_is_told_by_its_id_where_the_broker_kept_the_offsets(tmp_path: Path, kafka: str) -> None:
+    stream = OnlyKafka.made(tmp_path, kafka)
+    admin = AdminClient({"bootstrap.servers": kafka})
+    group = stream.group
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(PATIENCE)
+    replaced(kafka, stream.topic, 100)
+    again = ConsumerGroupTopicPartitions(group, [each for each in asked.topic_partitions if each.topic != stream.out])
+    assert [len(place.metadata) for place in again.topic_partitions] == [22, 22]
+    admin.alter_consumer_group_offsets([again])[group].result(PATIENCE)
+    refused(stream.folder)
 
 
 def test_an_idle_epoch_forgets_nothing(tmp_path: Path, kafka: str) -> None:

@@ -58,6 +58,32 @@ def test_it_never_goes_back() -> None:
     assert marks.look(0, "s") == 100
 
 
+def test_a_partition_that_ended_holds_nothing_back_and_those_that_go_on_in_its_place_do() -> None:
+    marks = _made(WatermarkPlan())
+    marks.advance("s", pa.array([0, 1]), _times(100, 40))
+    assert marks.look(0, "s") == 40
+    marks.ranges([Range("s", 1, 5, 7, last=True), Range("s", 2, 0, 0), Range("s", 3, 0, 0)])
+    marks.advance("s", pa.array([1]), _times(45))
+    assert marks.look(0, "s") == 40, "its children gave nothing yet"
+    marks.advance("s", pa.array([2, 3]), _times(60, 70))
+    assert marks.look(0, "s") == 60
+    again = Watermarks(WatermarkPlan(), ["s"])
+    again.restore(Checkpoint(1, dict.fromkeys([("s", n) for n in range(4)], 0), dict(marks.marks())))
+    again.advance("s", pa.array([2]), _times(80))
+    assert again.look(0, "s") == 70
+    again.ranges(Range("s", n, 0, 0, last=True) for n in (0, 2, 3))
+    assert again.look(0, "s") == 70, "all have ended"
+
+
+def test_a_partition_that_ended_is_not_waited_for_by_the_clock() -> None:
+    marks = _made(WatermarkPlan(idle=5 * SECOND))
+    marks.advance("s", pa.array([0]), _times(3 * SECOND))
+    marks.ranges([Range("s", 1, 0, 0, last=True)])
+    for second in range(9):
+        marks.look(second * SECOND, "s")
+    assert marks.value == 6 * SECOND
+
+
 def test_a_silent_partition_is_set_aside_while_others_are_read() -> None:
     marks = _made(WatermarkPlan(idle=5 * SECOND))
     for second in range(5):

@@ -20,6 +20,7 @@ from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.daemon import watch as watching
 from flowc.service.daemon.watch import Watch
+from tests.stores import KINDS
 from tests.streams.test_state_runs import (
     _ROWS,
     Log,
@@ -116,6 +117,7 @@ def test_a_worker_of_before_goes_on_while_one_with_a_new_target_begins(opened: O
     assert _rows(opened, 0, 1) == [(id_, n) for id_, n in every if n >= 15]
 
 
+@pytest.mark.parametrize("made", KINDS, indirect=True)
 def test_what_a_store_gives_is_of_one_moment(stores: Callable[..., DatabaseStore]) -> None:
     """Positions of one checkpoint with the state of another would let rows through twice."""
     first, other = stores(), stores()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flowc.catalog import Column
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.front.streamkinds import noun
+from flowc.compiler.front.streamkinds import noun, source_kind
 from flowc.compiler.ir import Source, Sql, Stream
 from flowc.compiler.streamplan.operators import needed, plan_operators
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
@@ -44,7 +44,7 @@ def plan_stream(stream: Stream, live: LiveTableOf = unseen) -> StreamPlan:
         stream.name, sources, sql, targets, stream.start, stream.on_error, stream.batch,
         arithmetic=arithmetic(sql) if sql else (),
         traced=traced is not None, lookups=_lookups(stream), functions=stream.functions,
-        state=plan_state(owner, operators, all_targets, *state), facts=state_plan(owner, *state),
+        state=plan_state(owner, operators, all_targets, *state, sources=sources), facts=state_plan(owner, *state),
         operators=operators, watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters,
         delivery=stream.delivery, project=stream.project,
     )  # fmt: skip
@@ -88,4 +88,5 @@ def _source(source: Source, stream: Stream) -> SourcePlan:
         source.name, source.connection, source.kind, source.path or "", source.format or "json", source.columns,
         stream.extras, str(event_time) if event_time else None, read if isinstance(read, Mapping) else {},
         beside=needed(stream), inferred=source.found, holds=noun(source.kind),
+        replayable=source_kind(source.kind).replayable,
     )  # fmt: skip

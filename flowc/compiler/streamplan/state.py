@@ -14,7 +14,7 @@ from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.quote import ident, idents, table, text
 from flowc.compiler.tables.state import PROJECT_COLUMN, ensure_state, move_project, renewal
 from flowc.plan import PROJECT, Renewal
-from flowc.stream import StatePlan, StateSql, TableTarget, TargetPlan
+from flowc.stream import SourcePlan, StatePlan, StateSql, TableTarget, TargetPlan
 from flowc.types import BIGINT, TEXT, DataType, Kind
 
 
@@ -30,7 +30,7 @@ class Owner:
     stream: str = ""
 
 
-CHECKPOINTS, EPOCHS, SEGMENTS, FACTS = "checkpoints", "epochs", "segments", "facts"
+CHECKPOINTS, EPOCHS, SEGMENTS, FACTS, PAYLOADS = "checkpoints", "epochs", "segments", "facts", "payloads"
 GROUPS = "state"
 """Where the version before kept each key group as a whole."""
 REPLAYED, JUDGED = ".dead-letters", ".judged-letters"
@@ -50,6 +50,10 @@ SEGMENT_COLUMNS = (
     PROJECT_COLUMN, _STREAM, Column("node", TEXT, nullable=False), Column("fingerprint", TEXT, nullable=False),
     _NUMBER, *(Column(name, BIGINT, nullable=False) for name in _NUMBERS), _DATA,
 )  # fmt: skip
+PAYLOAD_COLUMNS = (
+    PROJECT_COLUMN, _STREAM, Column("name", TEXT, nullable=False), _EPOCH, Column("piece", BIGINT, nullable=False),
+    _DATA,
+)  # fmt: skip
 _GROUP_COLUMNS = (PROJECT_COLUMN, _STREAM, Column("operator", TEXT, nullable=False), _NUMBER, _DATA)
 _OF = (PROJECT, "stream_name")
 _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
@@ -57,17 +61,25 @@ _TABLES: dict[str, tuple[tuple[Column, ...], tuple[str, ...]]] = {
     EPOCHS: ((PROJECT_COLUMN, _STREAM, _EPOCH, _BODY), (*_OF, "epoch")),
     SEGMENTS: (SEGMENT_COLUMNS, (*_OF, "node", "group_number", "first_sequence", "sequence")),
     FACTS: ((PROJECT_COLUMN, _STREAM, Column("name", TEXT, nullable=False), _BODY), (*_OF, "name")),
+    PAYLOADS: (PAYLOAD_COLUMNS, (*_OF, "name", "epoch", "piece")),
 }
+_OLD_TABLES = tuple(name for name in _TABLES if name != PAYLOADS)
+"""Those with what an older version may have left."""
 _MOVING = ("epoch", "intended", "body")
 """What changes in the row of a stream that goes on."""
 _OWN_FILE = ("PRAGMA journal_mode = WAL",)
 """Readers, and the merging of segments, do not keep the worker of the stream from its embedded store."""
 
 
-def state_reason(operators: Sequence[object], targets: Sequence[TargetPlan]) -> str | None:
+def state_reason(
+    operators: Sequence[object], targets: Sequence[TargetPlan], sources: Sequence[SourcePlan] = ()
+) -> str | None:
     """Why a stream needs a state store; None where its only target can be its memory."""
     if operators:
         return "an operator of it remembers rows"
+    forgetting = next((source for source in sources if not source.replayable), None)
+    if forgetting is not None:
+        return f"`{forgetting.name}` forgets what is acknowledged"
     if len(targets) > 1:
         return "it has several targets"
     unplaced = next((target for target in targets if not target.keeps_positions), None)
@@ -75,12 +87,18 @@ def state_reason(operators: Sequence[object], targets: Sequence[TargetPlan]) -> 
 
 
 def plan_state(
-    stream: Owner, operators: Sequence[object], targets: Sequence[TargetPlan], connection: str | None, kind: str
-) -> StatePlan | None:
-    """Where a stream keeps its state, None where it needs none. `connection` is the one that its spec names."""
-    if state_reason(operators, targets) is None:
+    stream: Owner, operators: Sequence[object], targets: Sequence[TargetPlan], connection: str | None, kind: str,
+    *, sources: Sequence[SourcePlan] = (),
+) -> StatePlan | None:  # fmt: skip
+    """Where a stream keeps its state, None where it needs none. `connection` is the one that its spec names.
+
+    What is known of a source that forgets is little, and is kept beside the rows where that is all.
+    """
+    if state_reason(operators, targets, sources) is None:
         return None
     only = targets[0] if len(targets) == 1 else None
+    if connection is None and not operators and isinstance(only, TableTarget) and only.keeps_positions:
+        connection, kind = only.connection, only.kind
     shared = connection is not None and isinstance(only, TableTarget) and only.connection == connection
     plan = state_plan(stream, connection, kind, shared=shared)
     # Only projects of one folder share its file: what one of another name has left there is rather this one's.
@@ -112,8 +130,8 @@ def state_sql(stream: Owner, dialect: Dialect) -> StateSql:
         _reads(_of(Owner("", stream.name), dialect, "s."), dialect),
         _reads(f"WHERE s.{_named(stream, dialect, 'stream')}", dialect),
         renew_state(dialect),
-        tuple(move_project(name, "", stream.project, dialect, named.format()) for name in _TABLES),
-        regroup=_regroup(dialect),
+        tuple(move_project(name, "", stream.project, dialect, named.format()) for name in _OLD_TABLES),
+        payloads=dialect.state_table(PAYLOADS), regroup=_regroup(dialect),
     )  # fmt: skip
 
 
@@ -139,7 +157,7 @@ def renew_state(dialect: Dialect) -> tuple[Renewal, ...]:
     """How the tables of a store become those of this version where an older one made them."""
     before = {**_TABLES, GROUPS: (_GROUP_COLUMNS, (*_OF, "operator", "group_number"))}
     # Whoever looks asks the table of checkpoints first, which is renewed when all others are.
-    order = sorted((name for name in before if name != SEGMENTS), key=lambda name: name == CHECKPOINTS)
+    order = sorted((name for name in before if name not in (SEGMENTS, PAYLOADS)), key=lambda name: name == CHECKPOINTS)
     return tuple(renewal(name, *before[name], dialect) for name in order)
 
 
@@ -206,7 +224,7 @@ def _literal(value: str, dialect: Dialect) -> str:
 def _reads(of: str, dialect: Dialect) -> dict[str, str]:
     """What those ask who only look, of the rows that `of` chooses, of a table `s`."""
     # SQLite takes a name that no column has for a text, unless it stands behind that of a table.
-    points, log, _, facts = (f"FROM {table(dialect.state_table(name))} AS s {of}" for name in _TABLES)
+    points, log, _, facts, _ = (f"FROM {table(dialect.state_table(name))} AS s {of}" for name in _TABLES)
     epoch = ident("epoch")
     return {
         "read": f"SELECT {idents(['epoch', 'intended', 'body'])} {points}",
@@ -216,7 +234,7 @@ def _reads(of: str, dialect: Dialect) -> dict[str, str]:
 
 
 def _templates(stream: Owner, dialect: Dialect) -> dict[str, str]:
-    points, log, segments, facts = (table(dialect.state_table(name)) for name in _TABLES)
+    points, log, segments, facts, payloads = (table(dialect.state_table(name)) for name in _TABLES)
     own, of = f"{_literal(stream.project, dialect)}, {_literal(stream.name, dialect)}", _of(stream, dialect)
     epoch, node, group = ident("epoch"), f"{ident('node')} = '{{node}}'", f"{ident('group_number')} = {{group}}"
     place = ["node", "group_number", "first_sequence", "sequence"]
@@ -245,6 +263,9 @@ def _templates(stream: Owner, dialect: Dialect) -> dict[str, str]:
         "drop": f"DELETE FROM {segments} {of} AND {node}",
         "forget": f"DELETE FROM {facts} {of} AND {ident('name')} = '{{name}}'",
         "remember": f"{_insert(facts, FACTS)} VALUES ({own}, '{{name}}', '{{body}}')",
+        "payloads": f"SELECT {idents(['name', 'epoch', 'data'])} FROM {payloads} {of} "
+        f"ORDER BY {idents(['name', 'epoch', 'piece'])}",
+        "release": f"DELETE FROM {payloads} {of} AND {ident('name')} = '{{name}}' AND {epoch} < {{epoch}}",
     }
 
 

@@ -27,6 +27,7 @@ KEPT = (
     "state",
     "segments",
     "facts",
+    "payloads",
 )
 """The names of those of flowc's own tables whose rows are of projects, without their schema or prefix."""
 OWN = (*KEPT, "locks", "dead_letters")

@@ -302,7 +302,7 @@ class FileSource:
         """Behind the last file that is known."""
         return {0: len(self._registry.files) << SHIFT}
 
-    def commit(self, positions: Mapping[int, int]) -> None:
+    def commit(self, written: Mapping[int, int], durable: Mapping[int, int]) -> None:
         """Nobody has to be told."""
 
 

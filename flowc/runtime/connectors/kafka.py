@@ -206,13 +206,13 @@ class KafkaSource:
     def _owned_places(self) -> list[tuple[int, Any]]:
         return [(p, self._kafka.TopicPartition(self._topic, p)) for p in self._next]
 
-    def commit(self, positions: Mapping[int, int]) -> None:
-        """Notes what is stored; the thread that polls tells the broker.
+    def commit(self, written: Mapping[int, int], durable: Mapping[int, int]) -> None:
+        """Notes what is written; the thread that polls tells the broker, for whom it is advice: nothing is lost by it.
 
         The client lets one thread in at a time: a commit beside a poll that waits for messages waits with it.
         """
         begun = self._begun.copy()  # of a partition that was another member's, a position may be told from before
-        self._advice = {p: max(offset, begun[p]) for p, offset in positions.items() if p in begun}
+        self._advice = {p: max(offset, begun[p]) for p, offset in written.items() if p in begun}
 
     @property
     def _log(self) -> TopicLog:

@@ -52,6 +52,19 @@ def make_topics(client: Any, topics: Iterable[str], seconds: float) -> None:
                 raise EngineError(message, code="missing-topic", help="create it, or correct its name") from error
 
 
+def make_compacted(client: Any, topic: str, seconds: float) -> bool:
+    """Makes a topic that keeps the last message of each key for ever, where it is missing; whether it is there then."""
+    kafka, admin = driver("confluent_kafka", "kafka"), driver("confluent_kafka.admin", "kafka")
+    if topic in client.list_topics(timeout=seconds).topics:
+        return True
+    made = admin.NewTopic(topic, num_partitions=1, config={"cleanup.policy": "compact"})
+    try:
+        client.create_topics([made])[topic].result(seconds)
+    except kafka.KafkaException as error:
+        return bool(error.args[0].name() == "TOPIC_ALREADY_EXISTS")
+    return True
+
+
 def told_limits(client: Any, topics: Iterable[str], seconds: float) -> dict[str, int]:
     """The largest batch that each topic takes, of those of which the cluster tells us."""
     kafka, admin = driver("confluent_kafka", "kafka"), driver("confluent_kafka.admin", "kafka")

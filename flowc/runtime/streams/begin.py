@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flowc.errors import UsageError
+from flowc.errors import EngineError, UsageError
 from flowc.runtime.streams.epoch import Intent, Partition
 from flowc.runtime.streams.source import replaced
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
@@ -15,6 +15,15 @@ from flowc.stream import StreamPlan
 def intends(plan: StreamPlan) -> bool:
     """Whether the store knows the positions, and not the only target."""
     return plan.state is not None and not plan.state.shared
+
+
+def keeps_versions(plan: StreamPlan) -> bool:
+    """Whether an epoch that is replayed must see the versions of lookups that it saw.
+
+    So it is where something may have been made of it already: a target holds it and others do not, or state does.
+    """
+    several = len(plan.targets) + (plan.letters is not None) > 1
+    return bool(plan.lookups) and intends(plan) and (several or bool(plan.operators))
 
 
 def opened(
@@ -72,6 +81,21 @@ def check_held(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> No
     for there, target in zip(held, plan.targets, strict=False):
         if there.epoch > max(restored.last, restored.checkpoint.epoch):
             raise _lost(there.epoch, target.name, plan)
+
+
+def check_lost(held: Held, plan: StreamPlan) -> None:
+    """A stream whose memory is gone does not begin anew unasked: what it has written would come twice, or never.
+
+    Raises EngineError where a target does not know any more how far partitions were read.
+    """
+    if held.lost:
+        source = min(held.lost)[0]
+        message = (
+            f"`{plan.targets[0].name}` does not know any more how far `{source}` was read: the topic was deleted, or "
+            f"stream `{plan.name}` has not run for longer than the broker keeps offsets (`offsets.retention.minutes`)"
+        )
+        help = f"say where it goes on: `flowc rewind {plan.name} --to earliest`, or `latest`, or a time"
+        raise EngineError(message, code="positions-lost", help=help)
 
 
 def check_log(stored: Mapping[Partition, str], source: str, log: str) -> None:

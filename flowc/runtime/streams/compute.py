@@ -19,7 +19,7 @@ from flowc.runtime.functions import Function
 from flowc.runtime.streams.epoch import END, Epoch, Intent
 from flowc.runtime.streams.eventtime import event_times, timed
 from flowc.runtime.streams.letters import letters, marked
-from flowc.runtime.streams.lookups import Lookups
+from flowc.runtime.streams.lookups import Lookups, Version
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.misfits import Spelled, Taken, misfits, taken
 from flowc.runtime.streams.operators.chain import chained
@@ -194,7 +194,7 @@ class Compute:
             rows = self._operated(source, rows, intent)
         bad: list[BadRow] = []
         if self._transform is not None:
-            self._transform.begin(intent.time)
+            self._transform.begin(intent.time, intent.versions)
             batches = {**self._empty, source.name: rows}
             made = self._rowwise(batches, source.name) if self._rowwise else Made(self._transform(batches))
             bad += [_failed(rows, index, error) for index, error in made.failed]
@@ -209,6 +209,10 @@ class Compute:
         self.watermarks.advance(source.name, rows.column("_partition"), rows.column("_event_ts"))
         rows = chained(self.operators, rows, source.name, intent.watermark)
         return rows.drop_columns(list(source.beside))
+
+    def versions(self) -> Mapping[str, Version]:
+        """The lookups as they are now."""
+        return self.lookups.current() if self.lookups is not None else {}
 
     def due(self, at: int) -> bool:
         """Whether operators let rows out at a watermark, or at `END`."""

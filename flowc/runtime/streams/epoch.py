@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from flowc.runtime.badrows import BadRow
+    from flowc.runtime.streams.lookups import Version
     from flowc.runtime.streams.state.contract import Checkpoint
 
 Partition = tuple[str, int]
@@ -23,7 +24,8 @@ class Range:
     """Messages of one partition: from `start` up to, and without, `end`.
 
     `log` tells the log that they are of from another one of that name, made when the first was deleted; '' where the
-    source cannot tell.
+    source cannot tell. `last` says that nothing comes behind them, ever: a closed shard, a snapshot that is read. Those
+    that go on in its place begin in the same batch.
     """
 
     source: str
@@ -31,6 +33,7 @@ class Range:
     start: int
     end: int
     log: str = field(default="", compare=False)
+    last: bool = field(default=False, compare=False)
 
     @property
     def at(self) -> Partition:
@@ -48,13 +51,16 @@ class Intent:
     """What an epoch takes from outside: the same intent gives the same rows.
 
     Epochs of a stream are numbered from 1. `time` is what `now()` is in it, in microseconds since 1970 UTC;
-    `watermark` is the one before its rows, in the same unit.
+    `watermark` is the one before its rows, in the same unit. `messages` are there of a source that cannot be read
+    again, with the `_id` of each. `versions` are those of the lookups, where a replay must see them again.
     """
 
     number: int
     time: int
     ranges: tuple[Range, ...]
     watermark: int | None = None
+    messages: pa.RecordBatch | None = field(default=None, compare=False, repr=False)
+    versions: Mapping[str, Version] | None = field(default=None, compare=False, repr=False)
 
 
 END = 2**63 - 1

@@ -75,13 +75,13 @@ class GroupReader:
         """Whether the last poll handed on all that was there."""
         return self.source.caught_up
 
-    def committed(self, positions: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
         """Notes what is written, and tells the broker."""
-        own = self._own(positions)
+        own = self._own(written)
         with self._moved:
             self._written = own
             self._moved.notify_all()
-        self.source.commit(own)
+        self.source.commit(own, self._own(durable))
 
     def close(self) -> None:
         """Leaves the group. May be called twice."""

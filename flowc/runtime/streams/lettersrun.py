@@ -98,8 +98,9 @@ class LettersRun:
         number = self._begin()
         while (batch := self.box.next()) is not None:
             number += 1
-            intent = self._intended(Intent(number, time.time_ns() // 1000, batch.ranges), batch.letters)
-            self._replay(intent, batch.letters)
+            versions = self.compute.versions() if self.store is not None and len(self.writers) > 1 else None
+            intent = Intent(number, time.time_ns() // 1000, batch.ranges, versions=versions)
+            self._replay(self._intended(intent, batch.letters), batch.letters)
 
     def _intended(self, intent: Intent, letters: pa.RecordBatch) -> Intent:
         """The intent of these letters, as it is stored where there is a store."""

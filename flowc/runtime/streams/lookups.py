@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import pyarrow as pa
@@ -42,6 +42,18 @@ class Version:
     def rows(self) -> int:
         """How many."""
         return sum(batch.num_rows for batch in self.batches)
+
+    def is_of(self, other: Version | None) -> bool:
+        """Whether it is known to have the rows of another one."""
+        return other is not None and self.batches is other.batches
+
+    def same(self, other: Version) -> bool:
+        """Whether it has the same rows as another one, in the same order."""
+        return bool(self.schema.equals(other.schema) and self._table.equals(other._table))
+
+    @property
+    def _table(self) -> pa.Table:
+        return pa.Table.from_batches(self.batches, self.schema)
 
 
 class Versions(Protocol):
@@ -87,7 +99,11 @@ class Lookups:
         assert plan.refresh is not None
         while not self._stopping.wait(plan.refresh):
             try:
-                self._versions[plan.name] = self._read(plan, self._versions[plan.name].number + 1)
+                before = self._versions[plan.name]
+                read = self._read(plan, before.number + 1)
+                # Of rows that are as they were nothing has to be registered, or kept, anew.
+                same = read.same(before)
+                self._versions[plan.name] = replace(before, number=read.number) if same else read
             except FlowcError as error:
                 self.failures[plan.name] = self.failures.get(plan.name, 0) + 1
                 self.failed(plan.name, error)

@@ -85,8 +85,11 @@ class Seekable(Reader, Protocol):
     def seek(self, positions: Mapping[Partition, int]) -> None:
         """Goes to the stored positions; partitions without one begin where the stream starts."""
 
-    def committed(self, positions: Mapping[Partition, int]) -> None:
-        """Tells the broker what is stored, for those who watch lag."""
+    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+        """Tells how far the stream is: behind what targets were given, and behind what will never be read again.
+
+        Only what is durable may be acknowledged to a broker that forgets it then.
+        """
 
     def close(self) -> None:
         """Leaves. May be called twice."""
@@ -188,6 +191,32 @@ class Loop:
     """Set from outside, it ends the run: reading stops at once, and what was read is written."""
     _broken: threading.Event = field(default_factory=threading.Event)
     _failures: list[BaseException] = field(default_factory=list)
+    _turns: deque[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._turns = deque(self.readers)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all is read, in a run that ends."""
+        return all(reader.ended for reader in self.readers.values())
+
+    def step(self) -> Epoch | None:
+        """Does by itself what the threads of a run share: reads of the source whose turn it is, computes and commits.
+
+        Gives the epoch that was made of that, if there was one.
+        """
+        source = self._turns[0]
+        self._turns.rotate(-1)
+        reader = self.readers[source]
+        polled = None if reader.ended else reader.poll(self.wait)
+        ended = tuple(name for name, each in self.readers.items() if each.ended)
+        epoch = self.compute(Turn(source, polled, reader.caught_up, ended))
+        if epoch is None:
+            self.idle()
+        else:
+            self.commit(epoch)
+        return epoch
 
     def run(self) -> int:
         """Runs until it is stopped or, in a run that ends, until the ends are reached; returns the number of epochs.

@@ -40,9 +40,9 @@ class SourceReader:
         """Whether the last poll handed on all that was there."""
         return self.source.caught_up
 
-    def committed(self, positions: Mapping[Partition, int]) -> None:
-        """Tells the broker what is stored, for those who watch lag."""
-        self.source.commit(self._own(positions))
+    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+        """Passes on how far the stream is."""
+        self.source.commit(self._own(written), self._own(durable))
 
     def close(self) -> None:
         """Leaves. May be called twice."""

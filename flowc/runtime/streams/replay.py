@@ -54,6 +54,8 @@ class Replay:
         intent = self.intents[self._done]
         self._done += 1
         source = intent.ranges[0].source if intent.ranges else next(iter(self.readers))
+        if intent.messages is not None:  # of a source that gives them no more
+            return Polled(source, intent.messages, intent.ranges, time.time(), intent)
         found = self._gather(source, intent, wait)
         if found is None:
             self._done -= 1

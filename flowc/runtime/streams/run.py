@@ -3,6 +3,8 @@
 Without a state store the only target keeps the positions. With one, an epoch is intended before it takes effect, each
 target tells the last epoch it holds, and a checkpoint is kept once every target holds its epoch. A restart takes the
 state of the last checkpoint and reads again what was intended after it; a target that has an epoch already skips it.
+
+What is durable is told to the sources last: behind what the slowest target holds, and the checkpoint that covers it.
 """
 
 from __future__ import annotations
@@ -16,11 +18,21 @@ from functools import reduce
 import pyarrow as pa
 
 from flowc.errors import DataError
-from flowc.runtime.streams.begin import adoptable, beginnings, check_held, check_log, intends, opened
+from flowc.runtime.streams.begin import (
+    adoptable,
+    beginnings,
+    check_held,
+    check_log,
+    check_lost,
+    intends,
+    keeps_versions,
+    opened,
+)
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Partition, Range, after, logs_after
 from flowc.runtime.streams.loop import Loop, Polled, Reader, Seekable, Turn
 from flowc.runtime.streams.oversize import counted
+from flowc.runtime.streams.queues import Unsettled
 from flowc.runtime.streams.replay import Replay
 from flowc.runtime.streams.state.contract import Checkpoint, Restored, StateStore
 from flowc.runtime.streams.targets.contract import Fenced, Held, Judge, Publishing, Writer, measured
@@ -29,6 +41,8 @@ from flowc.stream import StreamPlan
 
 _LOOK = 2.0
 """Seconds between two looks at what is stored, of a worker to which nothing comes."""
+_LOGGED = 64 << 20
+"""Bytes of messages that are kept beside intents: where there are more, targets and state are made durable."""
 
 
 def _nothing(_: object) -> None:
@@ -76,6 +90,12 @@ class StreamRun:
     """Positions behind what is computed."""
     _stored: dict[Partition, int] = field(default_factory=dict, init=False)
     """Positions behind what is committed."""
+    _durable: dict[Partition, int] = field(default_factory=dict, init=False)
+    """Positions behind what nothing will be asked of again."""
+    _unsettled: Unsettled = field(init=False)
+    _unsaved: int = field(default=0, init=False)
+    """Bytes of messages that were logged since the last checkpoint."""
+    _stepping: Loop | None = field(default=None, init=False)
     _logs: dict[Partition, str] = field(default_factory=dict, init=False)
     """Those that the positions behind what is computed are of."""
     _number: int = field(default=0, init=False)
@@ -83,21 +103,48 @@ class StreamRun:
     _intended: int = field(default=0, init=False)
     _looked: float = field(default_factory=time.monotonic, init=False)
 
+    def __post_init__(self) -> None:
+        self._unsettled = Unsettled.of(self.readers)
+
     def run(self) -> None:
         """Runs until it is stopped or, in a run that ends, until the ends are reached.
 
         Raises FlowcError; what was not committed is read again by the next run.
         """
+        self.begin()
+        self._loop().run()
+        self.end()
+
+    def walk(self) -> None:
+        """As `run`, step by step in the caller's thread."""
+        self.begin()
+        while not (self._stepper.ended or self.stopping.is_set()):
+            self.step()
+        self.end()
+
+    def begin(self) -> None:
+        """Finds where the stream is, and does again what was intended and is not in every target."""
         restored, held = opened(self.plan, self.store, self.writers)
         restored = self._restore(restored, held)
         if self._intends and restored.intents:
             self._seek({**beginnings(restored.intents), **self._read})
             self._replay(restored.intents)
         self._seek(self._read)
-        self._loop().run()
+        self._tell()
+
+    def step(self) -> Epoch | None:
+        """Reads once of the source whose turn it is, and commits the epoch that is made of that; gives it.
+
+        Behind `begin`. All is done in the caller's thread, at the time that the clock tells.
+        """
+        return self._stepper.step()
+
+    def end(self) -> None:
+        """Makes everything durable; with `drain`, what operators hold comes before."""
         if self.drain and not self.stopping.is_set() and self.compute.due(END):
             self._commit(self._made(self._nothing(), END))
         self._settle()
+        self._tell()
 
     def stand(self) -> None:
         """Goes on where another worker is, and reads nothing new: what was intended is done, and the state kept.
@@ -136,6 +183,11 @@ class StreamRun:
     def _intends(self) -> bool:
         return intends(self.plan)
 
+    @property
+    def _stepper(self) -> Loop:
+        self._stepping = self._stepping or self._loop()
+        return self._stepping
+
     def _loop(self) -> Loop:
         readers = {name: self.reading(reader) for name, reader in self.readers.items()}
         wait, stopping = self.plan.batch.max_wait, self.stopping
@@ -149,6 +201,7 @@ class StreamRun:
         """
         if time.monotonic() - self._looked < _LOOK:
             return
+        self._published()
         for writer in self.writers:
             if isinstance(writer, Publishing):
                 writer.check()
@@ -158,6 +211,15 @@ class StreamRun:
         if moved or (self.store is not None and self._intends and self.store.last() != self._intended):
             raise Fenced(f"stream `{self.plan.name}` was moved, or another worker goes on with it")
         self._looked = time.monotonic()
+
+    def _published(self) -> None:
+        """What targets have made durable as time passed may be acknowledged."""
+        if self._unsettled.queues and self._pending:
+            for number, writer in enumerate(self.writers):
+                if isinstance(writer, Publishing):
+                    self._held[number] = max(self._held[number], writer.look().epoch)
+            self._save()
+            self._tell()
 
     def _replay(self, intents: Sequence[Intent]) -> None:
         replay = Replay(self.readers, intents, self.stopping)
@@ -174,9 +236,11 @@ class StreamRun:
             self._read, self._number = dict(restored.checkpoint.positions), restored.checkpoint.epoch
             self._intended, self._logs = restored.last, dict(restored.logs)
         else:
+            check_lost(held[0], self.plan)
             self._read, self._number, self._logs = dict(held[0].positions), held[0].epoch, dict(held[0].logs)
-        self._stored = dict(self._read)
+        self._stored = self._durable = dict(self._read)
         self.compute.restore(restored.checkpoint)
+        self._unsettled.recall(restored.delivered)
         return restored
 
     def _adopted(self, restored: Restored, held: Sequence[Held]) -> Restored:
@@ -203,7 +267,13 @@ class StreamRun:
         if turn.polled is not None:
             return self._made(turn.polled, watermark)
         due = watermark is not None and self.compute.due(watermark)
-        return self._made(self._nothing(), watermark) if due else None
+        return self._made(self._nothing(), watermark) if due or self._owes else None
+
+    @property
+    def _owes(self) -> bool:
+        """Whether it is time for a checkpoint that a source which forgets waits for, and no message brings one."""
+        every = self.plan.state.every if self.plan.state is not None else 0.0
+        return bool(self._unsaved) and time.monotonic() - self._saved_at >= every
 
     def _again(self, turn: Turn) -> Epoch | None:
         """The worker's part in a replay: time makes no epochs, for those that it made were intended as well."""
@@ -218,20 +288,32 @@ class StreamRun:
     def _made(self, polled: Polled, watermark: int | None) -> Epoch:
         if self.plan.state is not None:
             polled = replace(polled, messages=in_order(polled.messages))
-        intent = polled.intent or Intent(self._number + 1, self.clock(), polled.ranges, watermark)
+        intent = polled.intent or self._intent(polled, watermark)
         self._number = intent.number
         self._read, self._logs = after(intent.ranges, self._read), logs_after(intent.ranges, self._logs)
         began = time.perf_counter()
         with counted():
             epoch = self.compute(polled, intent)
         self.computed(polled, epoch, time.perf_counter() - began)
-        return replace(epoch, checkpoint=self._checkpoint()) if self.plan.state is not None else epoch
+        return replace(epoch, checkpoint=self._checkpoint(intent)) if self.plan.state is not None else epoch
 
-    def _checkpoint(self) -> Checkpoint | None:
+    def _intent(self, polled: Polled, watermark: int | None) -> Intent:
+        """What an epoch takes from outside."""
+        messages = polled.messages if polled.source in self._unsettled.queues and polled.messages.num_rows else None
+        versions = self.compute.versions() if keeps_versions(self.plan) else None
+        return Intent(self._number + 1, self.clock(), polled.ranges, watermark, messages, versions)
+
+    def _checkpoint(self, intent: Intent) -> Checkpoint | None:
+        """The state behind an epoch, where it is time to keep it.
+
+        A source that forgets waits for that: where there is no state but positions, each of its epochs is kept.
+        """
         state = self.plan.state
-        if state is None or not (state.shared or time.monotonic() - self._saved_at >= state.every):
+        self._unsaved += intent.messages.nbytes if intent.messages is not None else 0
+        often = bool(self._unsaved) and (not self.plan.operators or self._unsaved >= _LOGGED)
+        if state is None or not (state.shared or often or time.monotonic() - self._saved_at >= state.every):
             return None
-        self._saved_at = time.monotonic()
+        self._saved_at, self._unsaved = time.monotonic(), 0
         return self._snapshot()
 
     def _snapshot(self) -> Checkpoint:
@@ -239,6 +321,8 @@ class StreamRun:
 
     def _commit(self, epoch: Epoch) -> None:
         """The caller's part: makes an epoch durable."""
+        if self.store is not None and (settled := self._unsettled.settled()):
+            self.store.release(settled)
         if self._intends:
             assert self.store is not None
             if epoch.number > self._intended:
@@ -248,12 +332,30 @@ class StreamRun:
         with counted():
             epoch = self._written(epoch)
         self._stored = after(epoch.ranges, self._stored)
-        if self._intends and epoch.checkpoint is not None:
+        self._unsettled.took(epoch.intent)
+        if not self._intends:
+            self._durable = self._stored
+        elif epoch.checkpoint is not None:
             self._pending.append(epoch.checkpoint)
             self._save()
-        for reader in self.readers.values():
-            reader.committed(self._stored)
+            self._bound()
+        self._tell()
         self.written(epoch)
+
+    def _tell(self) -> None:
+        """Tells the sources how far the stream is."""
+        for reader in self.readers.values():
+            reader.committed(self._stored, self._durable)
+
+    def _bound(self) -> None:
+        """Has targets that gather epochs make them durable, where too much is kept until they do."""
+        if self._pending and self._unsettled.size >= _LOGGED:
+            self._flush()
+            self._save()
+
+    def _flush(self) -> None:
+        for number, writer in enumerate(self.writers):
+            self._held[number] = max(self._held[number], writer.flush())
 
     def _written(self, epoch: Epoch) -> Epoch:
         """Has every target take an epoch; gives it without the rows that one cannot take, or the first one refuses."""
@@ -291,13 +393,12 @@ class StreamRun:
         ripe = [point for point in self._pending if point.epoch <= min(self._held)]
         if ripe:
             self.store.save(reduce(Checkpoint.then, ripe))
-            self._pending = self._pending[len(ripe) :]
+            self._durable, self._pending = dict(ripe[-1].positions), self._pending[len(ripe) :]
             self.pause("checkpoint")
 
     def _settle(self) -> None:
         """At the end of a run, everything is durable and nothing has to be read again."""
-        for number, writer in enumerate(self.writers):
-            self._held[number] = max(self._held[number], writer.flush())
+        self._flush()
         if self._intends and self._number:
             self._pending.append(self._snapshot())
             self._save()

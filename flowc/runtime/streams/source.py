@@ -122,5 +122,9 @@ class Source(Protocol):
     def end_offsets(self) -> Mapping[int, int]:
         """Where the readable part of every partition ends now."""
 
-    def commit(self, positions: Mapping[int, int]) -> None:
-        """Tells the broker what is stored, for those who watch lag. Nothing depends on it, and it never fails."""
+    def commit(self, written: Mapping[int, int], durable: Mapping[int, int]) -> None:
+        """Tells how far the stream is; never fails.
+
+        `written` is behind what targets were given: advice, for those who watch lag. `durable` is behind what nothing
+        will be asked of again, whatever happens: what a source may forget.
+        """

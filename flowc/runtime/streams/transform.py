@@ -81,13 +81,14 @@ class Transform:
         # Planned anew for each batch, the call is a literal by the time the query runs.
         return pa.repeat(pa.scalar(self._now, _TIME), len(asked))
 
-    def begin(self, time: int) -> None:
+    def begin(self, time: int, versions: Mapping[str, Version] | None = None) -> None:
         """Begins an epoch: all that is run of it sees one time, and one version of each lookup.
 
-        `time` is in microseconds since 1970 UTC; see `flowc.stream.NOW`.
+        `time` is in microseconds since 1970 UTC; see `flowc.stream.NOW`. `versions` are those of an epoch that was
+        intended with them; else the current ones.
         """
         self._now = time
-        self._look_up()
+        self._look_up(versions)
 
     def columns(self) -> tuple[Column, ...]:
         """What the query yields, as the engine plans it; values with named parts become JSON."""
@@ -109,10 +110,11 @@ class Transform:
             self._context.register_batch(name, batch)
         return _plainly(self._guard(lambda: self._context.sql(sql).to_arrow_table()))
 
-    def _look_up(self) -> None:
-        """Registers the lookups that were read anew."""
-        for name, version in (self._lookups.current() if self._lookups is not None else {}).items():
-            if self._seen.get(name) is not version:
+    def _look_up(self, versions: Mapping[str, Version] | None = None) -> None:
+        """Registers the lookups that are other versions than before."""
+        current = self._lookups.current() if versions is None and self._lookups is not None else {}
+        for name, version in (current if versions is None else versions).items():
+            if not version.is_of(self._seen.get(name)):
                 self._context.deregister_table(name)
                 empty = pa.RecordBatch.from_pylist([], schema=version.schema)
                 self._context.register_record_batches(name, [list(version.batches) or [empty]])

@@ -3,7 +3,7 @@
 A partition's mark is the highest event time of its rows less the lateness. The watermark is the least mark of the
 partitions that count, and never goes back. A partition that was never heard of has no mark and holds it back, unless it
 is set aside: then it was silent for `idle` while the stream was reading. When all are set aside, the watermark goes on
-from the highest mark as time passes.
+from the highest mark as time passes. A partition that has ended does not count; when all have, the watermark stays.
 
 Silence is measured while a source is read and has nothing more to give, not by the clock on the wall: what a slow
 target holds back is not silent, nor what waits behind other messages or cannot be reached.
@@ -23,6 +23,8 @@ from flowc.stream import WatermarkPlan
 
 WHOLE: Partition = ("", 0)
 """Under which a checkpoint keeps the watermark of the stream itself."""
+ENDED = 2**63 - 1
+"""In place of the mark of a partition of which nothing comes any more."""
 _STEP = 1_000_000
 """The longest time between two looks, in microseconds, that counts as reading."""
 
@@ -65,9 +67,11 @@ class Watermarks:
         self.value = value if self.value is None else max(self.value, value)
 
     def ranges(self, ranges: Iterable[Range]) -> None:
-        """Learns of partitions that are read."""
+        """Learns of partitions that are read, and of those that end: these hold nothing back any more."""
         for range_ in ranges:
             self._silent.setdefault(range_.at, 0)
+            if range_.last:
+                self._marks[range_.at] = ENDED
 
     def advance(self, source: str, partitions: pa.Array, times: pa.Array) -> None:
         """Takes the event times of rows, and the partitions that they came from."""
@@ -90,7 +94,7 @@ class Watermarks:
         return self._marks if self.value is None else {**self._marks, WHOLE: self.value}
 
     def _found(self) -> int | None:
-        known = [at for name in self.sources for at in self._partitions(name)]
+        known = [at for name in self.sources for at in self._partitions(name) if self._marks.get(at) != ENDED]
         active = [at for at in known if self.plan.idle is None or self._silent.get(at, 0) < self.plan.idle]
         if active:
             marks = [self._marks[at] for at in active if at in self._marks]

@@ -167,10 +167,10 @@ class WatchedReader:
         """Whether nothing more was there."""
         return self.inner.caught_up
 
-    def committed(self, positions: Mapping[Partition, int]) -> None:
-        """Passes on what is stored."""
-        self._store(positions)
-        self.inner.committed(positions)
+    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+        """Passes on how far the stream is."""
+        self._store(written)
+        self.inner.committed(written, durable)
 
     def close(self) -> None:
         """Leaves."""

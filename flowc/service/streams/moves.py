@@ -17,6 +17,8 @@ from flowc.stream import StreamPlan
 
 _DATE = re.compile(r"\d{4}-\d\d")
 _OFFSETS = re.compile(r"(?:(?P<source>[^:,]+):)?(?P<partition>[0-9]{1,20}):(?P<offset>[0-9]{1,20})")
+LOST = "lost"
+"""In place of the log of a position that is not known any more: no log is called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Move:
     """The log that is read after the move, as in `Range`."""
     replaced: bool = False
     """Whether that is another one than before: then the offset before is not one of this log."""
+    lost: bool = False
+    """Whether nobody knows how far it was read."""
     measure: Callable[[int, int], Extent] | None = field(default=None, repr=False, compare=False)
     """Of files: how much lies between two places."""
 
@@ -91,9 +95,10 @@ def moves_to(
             _check(reading, goal, to if asked is not None else None)
         for partition, offset in sorted(goal.items()):
             at, log = (source.name, partition), reading.log
-            other = bool(log) and logs.get(at, log) != log
+            lost = logs.get(at) == LOST
+            other = lost or (bool(log) and logs.get(at, log) != log)
             measure = reading.between if isinstance(reading, FileSource) else None
-            yield Move(*at, stands[at], offset, source_kind(source.kind).counted, log, other, measure)
+            yield Move(*at, stands[at], offset, source_kind(source.kind).counted, log, other, lost, measure)
 
 
 def _check(reading: Source, goal: Mapping[int, int], asked: str | None) -> None:
@@ -110,7 +115,9 @@ def _check(reading: Source, goal: Mapping[int, int], asked: str | None) -> None:
 
 def _opened(run: StreamRun, name: str) -> Source:
     reader = run.readers[name]
-    assert isinstance(reader, SourceReader)
+    if not isinstance(reader, SourceReader):
+        message = f"`{name}` cannot be read again: it forgets what is acknowledged"
+        raise UsageError(message, code="not-runnable-yet", help="what it has not delivered yet comes as it is")
     reader.source.open()
     return reader.source
 

@@ -27,7 +27,7 @@ from flowc.runtime.streams.state.contract import Checkpoint, Restored
 from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
-from flowc.service.streams.moves import Move, moves_to
+from flowc.service.streams.moves import LOST, Move, moves_to
 from flowc.service.streams.overtaken import Overtaken
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause, plan_of
 from flowc.service.streams.targets import table_of
@@ -190,10 +190,11 @@ class Rewind:
         positions, logs = (
             _positions(self.plan, self.restored, self.held), _logs(self.plan, self.restored, self.held)
         )  # fmt: skip
+        moved = {move.at: move.log for move in self.moves if move.log}
         return Checkpoint(
             number, {**positions, **{move.at: move.after for move in self.moves}},
-            logs={**logs, **{move.at: move.log for move in self.moves if move.log}},
             dropped=frozenset(segment.node for segment in self.restored.checkpoint.segments),
+            logs={at: log for at, log in {**logs, **moved}.items() if log != LOST},
         )  # fmt: skip
 
     def _from(self, held: Held, checkpoint: Checkpoint) -> Epoch:
@@ -257,13 +258,14 @@ def _positions(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Ma
 
 
 def _logs(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> Mapping[Partition, str]:
-    return restored.logs if intends(plan) else held[0].logs
+    return restored.logs if intends(plan) else {**held[0].logs, **dict.fromkeys(held[0].lost, LOST)}
 
 
 def _stands(plan: StreamPlan, restored: Restored, held: Sequence[Held]) -> dict[Partition, int]:
     """Up to where each partition was read. After a rewind that was cut off, targets stand further than the store."""
     positions, logs = _positions(plan, restored, held), _logs(plan, restored, held)
-    return {
+    lost = dict.fromkeys(() if intends(plan) else held[0].lost, 0)
+    return lost | {
         at: max(position, *(there.positions.get(at, 0) for there in held if there.logs.get(at) == logs.get(at)), 0)
         for at, position in positions.items()
     }

@@ -11,7 +11,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Ir
 from flowc.errors import FlowcError, TransientError
-from flowc.runtime.streams.begin import check_log
+from flowc.runtime.streams.begin import check_log, check_lost
 from flowc.runtime.streams.epoch import Partition
 from flowc.runtime.streams.source import Source
 from flowc.runtime.streams.state.contract import NodeState
@@ -87,6 +87,7 @@ def stream_status(checked: CheckedSpec, ir: Ir, name: str, sessions: Sessions) -
             counts = dead_letters(checked, ir, name, sessions).counts()
             status.letters = sum(count.letters for count in counts)
             status.parked = sum(count.parked for count in counts)
+        check_lost(held, plan)
         status.partitions = tuple(_at(held.positions, ends_of(plan, held, sessions)))
     except FlowcError as error:
         status.error = sessions.redacted(error)

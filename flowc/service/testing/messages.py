@@ -59,7 +59,7 @@ class Given:
         """Nothing is silent while there is more."""
         return self.ended
 
-    def committed(self, positions: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
         """Nobody watches."""
 
     def close(self) -> None:

@@ -24,7 +24,8 @@ from flowc.runtime.streams.epoch import Epoch, after
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.targets.contract import Held, Writer
+from flowc.runtime.streams.state.memory import MemoryStore
+from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import over_found
@@ -54,8 +55,7 @@ def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessi
     if len(plan.targets) != 1:
         message = f"stream `{name}` writes {len(plan.targets)} targets, and a test tells the rows of one"
         raise Misplaced(message, test.subject.span, code=UNTESTABLE, help="test a stream of one target")
-    # Nothing is lost between the epochs of a test, so that no state has to be kept outside.
-    plan = replace(plan, state=None, letters=None)
+    plan = replace(plan, letters=None)
     connections = project.checked.project.connections
     csv = {source.name: options_of(source, connections) for source in plan.sources if source.format == "csv"}
     decoders = {s.name: csv_decoding(s, csv[s.name]) if s.name in csv else decoding_of(s) for s in plan.sources}
@@ -102,13 +102,15 @@ def _run(plan: StreamPlan, given: Given, decoders: Mapping[str, Decoding], sessi
         plan, decoders, fail if plan.on_error == "fail" else _nothing, [Dedupe(o) for o in plan.operators],
         lookups=lookups, functions=sessions.functions(plan.functions),
     )  # fmt: skip
-    (target,) = plan.targets
+    (target,), store = plan.targets, MemoryStore(plan.name) if plan.state is not None else None
     if isinstance(target, TableTarget):
-        writer: Writer = DatabaseWriter(target, sessions.target(target.connection))
-        StreamRun(plan, {"given": given}, compute, [writer], clock=lambda: now, drain=True).run()
+        writer = DatabaseWriter(target, sessions.target(target.connection))
+        if store is not None and plan.state is not None and plan.state.shared:
+            writer.beside = store.beside
+        StreamRun(plan, {"given": given}, compute, [writer], store, clock=lambda: now, drain=True).walk()
         return read_table(target.connection, target.table, sessions)
     kept = Kept()
-    StreamRun(plan, {"given": given}, compute, [kept], clock=lambda: now, drain=True).run()
+    StreamRun(plan, {"given": given}, compute, [kept], store, clock=lambda: now, drain=True).walk()
     return Written(target.columns, pa.Table.from_batches([empty(target.columns), *kept.batches]))
 
 

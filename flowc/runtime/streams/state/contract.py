@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from flowc.runtime.streams.epoch import Intent, Partition, after, logs_after
+from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after, logs_after
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,15 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The last checkpoint, the intents of the epochs after it in order, and the number of the last epoch intended."""
+    """The last checkpoint, the intents of the epochs after it in order, and the number of the last epoch intended.
+
+    `delivered` are, by their sources and with their epochs, the messages that may not be acknowledged yet.
+    """
 
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     intents: tuple[Intent, ...] = ()
     last: int = 0
+    delivered: Mapping[str, Sequence[tuple[int, pa.RecordBatch]]] = field(default_factory=dict)
 
     @property
     def positions(self) -> Mapping[Partition, int]:
@@ -92,6 +99,12 @@ class Restored:
     def logs(self) -> Mapping[Partition, str]:
         """Those that these positions are of."""
         return logs_after((range_ for intent in self.intents for range_ in intent.ranges), self.checkpoint.logs)
+
+    def standing(self, time: int) -> Intent:
+        """An epoch without messages behind all of it: its ranges stand where these positions are."""
+        positions, logs = sorted(self.positions.items()), self.logs
+        ranges = tuple(Range(*at, offset, offset, logs.get(at, "")) for at, offset in positions)
+        return Intent(self.last + 1, time, ranges)
 
 
 class StateStore(Protocol):
@@ -116,11 +129,17 @@ class StateStore(Protocol):
         """What is stored, in a transaction of the stream's only target that is open."""
 
     def intend(self, intent: Intent) -> None:
-        """Logs what an epoch takes from outside.
+        """Logs what an epoch takes from outside, its messages and new versions of its lookups with it.
 
         Raises:
             Fenced: the epoch before it is not the last one here: another worker goes on with this stream.
         """
+
+    def release(self, epoch: int) -> None:
+        """The messages of epochs up to this one are acknowledged: they go with what is written next."""
+
+    def beside(self, epoch: Epoch) -> None:
+        """Keeps the checkpoint of an epoch in the transaction, which is open, of the stream's only target."""
 
     def shut(self, time: int) -> Restored:
         """Intends an epoch without messages, so that no worker begins another; gives what was stored before."""

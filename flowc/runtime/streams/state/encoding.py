@@ -29,16 +29,24 @@ def decoded(text: str) -> str:
     return unquote(text)
 
 
-def intent_text(intent: Intent) -> str:
-    """What an epoch takes from outside, but for its number."""
-    ranges = [[r.source, r.partition, r.start, r.end, r.log] for r in intent.ranges]
-    return _text({"time": intent.time, "watermark": intent.watermark, "ranges": ranges})
+def intent_text(intent: Intent, lookups: Mapping[str, int]) -> str:
+    """What an epoch takes from outside, but for its number and what is kept beside it.
+
+    `lookups` tell by the first epoch that has read it which version of each is meant.
+    """
+    ranges = [[r.source, r.partition, r.start, r.end, r.log, *([True] if r.last else [])] for r in intent.ranges]
+    return _text({"time": intent.time, "watermark": intent.watermark, "ranges": ranges, "lookups": dict(lookups)})
 
 
 def read_intent(number: int, text: str) -> Intent:
     """The intent of such a text."""
     found = json.loads(decoded(text))
     return Intent(number, found["time"], tuple(Range(*values) for values in found["ranges"]), found["watermark"])
+
+
+def read_lookups(text: str) -> dict[str, int] | None:
+    """The versions of lookups of such a text; None where it names none, as an older version wrote it."""
+    return json.loads(decoded(text)).get("lookups") or None
 
 
 def checkpoint_text(point: Checkpoint) -> str:

@@ -13,11 +13,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pyarrow as pa
+
+from flowc.catalog import Column
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.plan import PROJECT
 from flowc.runtime.connector import Database, require_transactions
 from flowc.runtime.renewal import is_old, renewed
-from flowc.runtime.streams.epoch import Epoch, Intent, Range
+from flowc.runtime.streams.epoch import Epoch, Intent
 from flowc.runtime.streams.state.compaction import Compactor, compacted
 from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Restored, Saved, Segment
 from flowc.runtime.streams.state.encoding import (
@@ -28,14 +31,21 @@ from flowc.runtime.streams.state.encoding import (
     is_moved,
     read_checkpoint,
     read_intent,
+    read_lookups,
 )
+from flowc.runtime.streams.state.payloads import Kept, Payload, Payloads, joined, pieces
 from flowc.runtime.streams.state.regroup import regroup
 from flowc.runtime.streams.state.segmentrows import read_places, read_segments, write_segments
 from flowc.runtime.streams.state.sharedfile import take_over
 from flowc.runtime.streams.state.tally import Tally
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.stream import StateSql
+from flowc.types import BIGINT, TEXT, DataType, Kind
 
+_PAYLOADS = (
+    Column(PROJECT, TEXT), Column("stream_name", TEXT), Column("name", TEXT), Column("epoch", BIGINT),
+    Column("piece", BIGINT), Column("data", DataType(Kind.BINARY)),
+)  # fmt: skip
 _TRIES = 20
 
 
@@ -58,6 +68,7 @@ class DatabaseStore:
     _tally: Tally = field(default_factory=Tally, init=False)
     _point: int = field(default=0, init=False)
     """The epoch of the checkpoint that is stored, as this worker knows it."""
+    _payloads: Payloads = field(default_factory=Payloads, init=False)
 
     def open(self) -> Restored:
         """Connects, makes its tables where they are missing, and gives what is stored."""
@@ -84,7 +95,23 @@ class DatabaseStore:
         checkpoint = replace(read_checkpoint(epoch, body), segments=tuple(read_segments(self.database, self.sql)))
         self._tally = Tally.of(checkpoint.segments)
         self.saved = Saved(time.monotonic(), 0.0, self._tally.nodes)
-        return Restored(checkpoint, tuple(self._intents(epoch)), intended)
+        kept = self._payloads.read(self._kept())
+        return Restored(checkpoint, tuple(self._whole(epoch, kept)), intended, kept.delivered())
+
+    def _kept(self) -> Iterator[Payload]:
+        rows = self.database.query(self._filled("payloads")).to_pylist()
+        return joined((decoded(row["name"]), int(row["epoch"]), bytes(row["data"])) for row in rows)
+
+    def _whole(self, after: int, kept: Kept) -> Iterator[Intent]:
+        """The intents behind an epoch with what is kept beside them."""
+        for row in self.database.query(self._filled("intents", epoch=after)).to_pylist():
+            intent = read_intent(int(row["epoch"]), str(row["body"]))
+            lookups = read_lookups(str(row["body"]))
+            source = intent.ranges[0].source if intent.ranges else ""
+            yield replace(
+                intent, messages=kept.messages(source, intent.number),
+                versions=kept.versions(lookups) if lookups is not None else None,
+            )  # fmt: skip
 
     def look(self) -> Restored:
         """What is stored, for those who only watch: nothing is made, and state is left out."""
@@ -201,15 +228,43 @@ class DatabaseStore:
         with self._transaction():
             self.database.execute(self._filled("hold"))
             restored = self.read()
-            positions, logs = sorted(restored.positions.items()), restored.logs
-            ranges = tuple(Range(*at, offset, offset, logs.get(at, "")) for at, offset in positions)
-            self.log(Intent(restored.last + 1, time, ranges))
+            self.log(restored.standing(time))
         return restored
 
     def log(self, intent: Intent) -> None:
         """As `intend`, in a transaction that is open."""
         self._move("intend", epoch=intent.number, before=intent.number - 1)
-        self.database.execute(self._filled("log", epoch=intent.number, body=intent_text(intent)))
+        lookups = self._payloads.lookups(intent)
+        self.database.execute(self._filled("log", epoch=intent.number, body=intent_text(intent, lookups)))
+        self._keep_payloads(intent)
+
+    def release(self, epoch: int) -> None:
+        """The messages of epochs up to this one are acknowledged: they go with what is written next."""
+        self._payloads.released = epoch
+
+    def _keep_payloads(self, intent: Intent) -> None:
+        """Adds what an epoch took and nobody gives again; called in a transaction, as is what frees it."""
+        made = self._payloads.new(intent)
+        if made:
+            assert self.sql.payloads is not None
+            self.database.ingest(self.sql.payloads, _PAYLOADS, map(self._payload, made), temporary=False)
+            self._payloads.keep(intent, made)
+
+    def _payload(self, payload: Payload) -> pa.RecordBatch:
+        rows = [
+            (self.sql.project, self.stream, encoded(payload.name), payload.epoch, number, data)
+            for number, data in pieces(payload)
+        ]
+        names = [column.name for column in _PAYLOADS]
+        types = [pa.string(), pa.string(), pa.string(), pa.int64(), pa.int64(), pa.binary()]
+        arrays = [pa.array(values, of) for values, of in zip(zip(*rows, strict=True), types, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, names)
+
+    def _free_payloads(self, checkpoint: int) -> None:
+        free = self._payloads.free(checkpoint)
+        for name, epoch in free.items():
+            self.database.execute(self._filled("release", name=encoded(name), epoch=epoch))
+        self._payloads.freed(free)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keeps a checkpoint; intents of epochs up to its own are needed no more.
@@ -250,12 +305,18 @@ class DatabaseStore:
     def _replace(self, checkpoint: Checkpoint) -> None:
         self._keep(checkpoint, self._point)
         self.database.execute(self._filled("prune", epoch=checkpoint.epoch))
+        self._free_payloads(checkpoint.epoch)
 
     def beside(self, epoch: Epoch) -> None:
         """Keeps the checkpoint of an epoch, in the transaction that is open; that of the epoch before is there."""
         if epoch.checkpoint is not None:
             began = time.perf_counter()
             self._keep(epoch.checkpoint, epoch.number - 1)
+            # Nothing is replayed here: of messages, what tells them when they come again is enough.
+            messages = epoch.intent.messages
+            known = messages.select(["_id", "_offset"]) if messages is not None else None
+            self._keep_payloads(replace(epoch.intent, messages=known, versions=None))
+            self._free_payloads(epoch.number)
             self._told(epoch.checkpoint, time.perf_counter() - began)
 
     def facts(self) -> dict[str, str]:

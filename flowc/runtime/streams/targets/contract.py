@@ -32,12 +32,14 @@ class Fenced(FlowcError):
 class Held:
     """What a target holds: the number of the last epoch (0: none), and the positions after it where it keeps them.
 
-    `logs` are those that the positions are of, as in `Range`.
+    `logs` are those that the positions are of, as in `Range`. `lost` are partitions that were read, and of which the
+    target does not know any more how far.
     """
 
     epoch: int = 0
     positions: Mapping[Partition, int] = field(default_factory=dict)
     logs: Mapping[Partition, str] = field(default_factory=dict)
+    lost: frozenset[Partition] = frozenset()
 
 
 class Writer(Protocol):

@@ -118,9 +118,14 @@ class FileLog:
             self.pause("renamed")
 
     def leave(self) -> None:
-        """Removes the files that are not finished."""
-        if self.owner:
+        """Removes the files that are not finished; those that are durable and have no name yet get it by `open`."""
+        if self.owner and not self._unnamed():
             shutil.rmtree(self._drafts / self.owner, ignore_errors=True)
+
+    def _unnamed(self) -> bool:
+        with suppress(FlowcError, OSError):
+            return any((self._drafts / draft).exists() for draft, _ in self._read()["files"])
+        return True  # whoever opens it next finds out
 
     @property
     def _drafts(self) -> Path:

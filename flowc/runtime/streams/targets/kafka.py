@@ -5,6 +5,7 @@ A worker that was overtaken is shut out by the broker: the newer producer has th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,11 +15,14 @@ import pyarrow.compute as pc
 
 from flowc.errors import DataError
 from flowc.runtime.badrows import BadRow
-from flowc.runtime.streams.epoch import Epoch, Partition, after
+from flowc.runtime.streams.epoch import Epoch, Partition, after, logs_after
 from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held
 from flowc.runtime.streams.targets.kafka_messages import Messages, letters, messages
-from flowc.runtime.streams.targets.kafka_producer import TopicProducer
+from flowc.runtime.streams.targets.kafka_producer import Place, TopicProducer
 from flowc.stream import TopicTarget
+
+Stored = Mapping[Place, tuple[int, str]]
+"""Offsets of the group by their places, with their notes."""
 
 
 def _nothing(_: object) -> None:
@@ -38,6 +42,12 @@ class KafkaWriter:
     """The name under which an older version kept the stream, or one that it had before."""
     _producer: TopicProducer = field(init=False)
     _positions: dict[Partition, int] = field(default_factory=dict, init=False)
+    _logs: dict[Partition, str] = field(default_factory=dict, init=False)
+    _read: dict[str, int] = field(default_factory=dict, init=False)
+    """How many partitions of each source were ever read."""
+    _marked: bool = field(default=False, init=False)
+    """Whether the cluster has noted for ever that the stream has run."""
+    _asked: bool = field(default=False, init=False)
     _made: tuple[pa.RecordBatch, Messages] | None = field(default=None, init=False)
     _number: int = field(default=0, init=False)
     """That of the last epoch, as it was stored when this one looked or wrote."""
@@ -77,17 +87,31 @@ class KafkaWriter:
     def _stored(self) -> Held:
         return self._held(self._producer.held([self._mark, *self._places()]))
 
-    def _held(self, offsets: Mapping[tuple[str, int], int]) -> Held:
-        """What the group's offsets mean."""
+    def _held(self, found: Stored) -> Held:
+        """What the group's offsets mean, and their notes: the log of each, and with the mark, how much was read."""
         places = self._places()
-        self._positions = {places[at]: offset for at, offset in offsets.items() if at in places}
-        self._number = offsets.get(self._mark, 0)
-        return Held(self._number, dict(self._positions))
+        self._positions = {places[at]: offset for at, (offset, _) in found.items() if at in places}
+        self._logs = {places[at]: note for at, (_, note) in found.items() if at in places and note}
+        self._number, note = found.get(self._mark, (0, ""))
+        told = json.loads(note) if note else {}
+        self._read, self._marked = dict(told.get("read", {})), told.get("marked") == self._key
+        if not found and places and self._producer.is_marked(self._key):
+            self._read = {
+                source: len([at for at in places.values() if at[0] == source]) for source, _ in places.values()
+            }
+        known = {(source, number) for source, count in self._read.items() for number in range(count)}
+        lost = frozenset(known & set(places.values()) - self._positions.keys())
+        return Held(self._number, dict(self._positions), dict(self._logs), lost)
 
-    def _left(self, before: TopicProducer) -> dict[tuple[str, int], int]:
+    @property
+    def _key(self) -> str:
+        """Under which it is noted that the stream has run."""
+        return f"{self._producer.group}/{self.plan.topic}"
+
+    def _left(self, before: TopicProducer) -> Stored:
         """The offsets under the name that the stream had before; nothing where somebody went on with them."""
         found = before.held([self._mark, *self._places()])
-        return {} if MOVED in found.values() else found
+        return {} if any(offset == MOVED for offset, _ in found.values()) else found
 
     def _claimed(self, none: Held) -> Held:
         """Goes on from what is held under the name that the stream had before; who goes on with that is stopped.
@@ -102,9 +126,11 @@ class KafkaWriter:
             before.open()
             left = self._left(before)  # nobody else writes there any more
             with self._producer.transaction():
-                self._producer.offsets(left)
+                self._producer.offsets(
+                    {at: offset for at, (offset, _) in left.items()}, {at: note for at, (_, note) in left.items()}
+                )
             with before.transaction():
-                before.offsets(dict.fromkeys(left, MOVED))
+                before.offsets(dict.fromkeys(left, MOVED), {})
         return self._stored()
 
     def oversized(self, epoch: Epoch) -> Sequence[BadRow]:
@@ -133,12 +159,17 @@ class KafkaWriter:
         with self._producer.transaction():
             self._produce(epoch)
             self.pause("produced")
-            positions = after(epoch.ranges, self._positions)
+            positions, logs = after(epoch.ranges, self._positions), logs_after(epoch.ranges, self._logs)
+            for source, number in positions:
+                self._read[source] = max(number + 1, self._read.get(source, 0))
             self._prove()
-            self._producer.offsets(self._offsets(epoch.number, positions))
+            self._producer.offsets(self._offsets(epoch.number, positions), self._notes(logs))
             self.pause("offsets")
-        self._positions, self._number, self._made = positions, epoch.number, None
+        self._positions, self._logs, self._number, self._made = positions, logs, epoch.number, None
         self.pause("committed")
+        if self.plan.positions and not (self._marked or self._asked):
+            # Behind the offsets, so that what is noted was there; where it is not allowed, once in a run is enough.
+            self._asked, self._marked = True, self._producer.mark(self._key)
         return epoch.number
 
     def _prove(self) -> None:
@@ -146,7 +177,7 @@ class KafkaWriter:
         if self.plan.transactions or not self.plan.positions:
             return
         self._producer.flush()
-        if self._producer.held([self._mark]).get(self._mark, 0) != self._number:
+        if self._producer.held([self._mark]).get(self._mark, (0, ""))[0] != self._number:
             raise Fenced(f"another worker goes on with stream `{self.stream}`, or it was moved")
 
     def flush(self) -> int:
@@ -180,3 +211,11 @@ class KafkaWriter:
         topics = dict(self.plan.positions)
         kept = {(topics[source], partition): at for (source, partition), at in positions.items() if source in topics}
         return {**kept, self._mark: number}
+
+    def _notes(self, logs: Mapping[Partition, str]) -> dict[Place, str]:
+        """What is stored with them: the log of each, and with the mark how many partitions of each source were read."""
+        topics = dict(self.plan.positions)
+        kept = {(topics[source], partition): log for (source, partition), log in logs.items() if source in topics}
+        # A stream that gets another name is not noted under that one yet.
+        told = {"read": self._read, "marked": self._key if self._marked else None}
+        return {**kept, self._mark: json.dumps(told) if self._read else ""}

@@ -2,12 +2,14 @@
 
 The number of the last epoch, and positions where the target is a stream's only memory, are offsets of a group that
 nobody else uses: they are committed in the transaction of the messages. All of them are committed each time, for a
-broker forgets offsets that are not renewed (`offsets.retention.minutes`).
+broker forgets offsets that are not renewed (`offsets.retention.minutes`). That they were there once stands in a topic
+of its own, which forgets nothing.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from typing import Any
 from flowc.errors import EngineError, FlowcError, TransientError
 from flowc.runtime.connectors.kafka_errors import failure, is_overtaken
 from flowc.runtime.connectors.kafka_options import producer_settings, secrets, settings
-from flowc.runtime.connectors.kafka_sizes import limits, make_topics, sized, told_limits
+from flowc.runtime.connectors.kafka_sizes import limits, make_compacted, make_topics, sized, told_limits
 from flowc.runtime.extras import driver
 from flowc.runtime.streams.targets.contract import Fenced
 from flowc.runtime.streams.targets.kafka_messages import Headers, Message
@@ -24,6 +26,7 @@ from flowc.runtime.threads import thread
 
 _SECONDS = 30.0
 _COMMIT_SECONDS = 60.0
+_MARKING = 10.0
 _PASSING = ("_STATE", "_FATAL", "_FAIL", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR")
 """What another producer, made when the target is opened again, may well get over."""
 _TOO_LARGE = ("MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE")
@@ -33,8 +36,13 @@ _HANGING = (
 )
 _LOG = logging.getLogger("flowc.kafka")
 _LOG.addHandler(logging.NullHandler())
-Offsets = Mapping[tuple[str, int], int]
-"""Offsets by topic and partition."""
+Place = tuple[str, int]
+"""A topic and the number of one of its partitions."""
+Offsets = Mapping[Place, int]
+Notes = Mapping[Place, str]
+"""What is stored with offsets."""
+MARKS = "flowc-streams"
+"""A compacted topic that says for ever which groups have had offsets: the broker forgets the offsets themselves."""
 
 
 @dataclass
@@ -106,8 +114,8 @@ class TopicProducer:
         with self._speaking(f"topic `{topic}`: "):
             return tuple(self._producer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions)
 
-    def held(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """The offsets of the group that are stored.
+    def held(self, places: Sequence[Place]) -> dict[Place, tuple[int, str]]:
+        """The offsets of the group that are stored, with their notes.
 
         A broker tells none while a transaction that holds some is open. It can leave one open for ever: killed after
         it has answered a commit and before it has written the markers, it may come back and take them as written.
@@ -119,7 +127,7 @@ class TopicProducer:
         except TransientError as error:
             error.help = _HANGING.format(self.group)
             raise
-        return {(place.topic, place.partition): place.offset for place in found if place.offset >= 0}
+        return {(at.topic, at.partition): (at.offset, at.metadata or "") for at in found if at.offset >= 0}
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -146,14 +154,55 @@ class TopicProducer:
         """Hands over one message with headers."""
         self._producer.produce(topic, value, key, headers=headers, on_delivery=self._report)
 
-    def offsets(self, offsets: Offsets) -> None:
-        """Stores offsets of the group with the messages."""
-        places = [self._kafka.TopicPartition(topic, partition, at) for (topic, partition), at in offsets.items()]
+    def offsets(self, offsets: Offsets, notes: Notes) -> None:
+        """Stores offsets of the group, and notes with them, with the messages."""
+        places = [self._kafka.TopicPartition(*at, offset, notes.get(at, "")) for at, offset in offsets.items()]
         if self.transactional_id is not None:
             self._bounded(lambda: self._producer.send_offsets_to_transaction(places, self._group(), _SECONDS))
         else:
             self.flush()
             self._consumer.commit(offsets=places, asynchronous=False)
+
+    def mark(self, key: str) -> bool:
+        """Notes for ever that the group has offsets; whether the cluster lets us. What is stored never fails by it."""
+        refused: list[Any] = []
+        try:
+            with self._speaking():
+                if not make_compacted(self._admin(), MARKS, _MARKING):
+                    return False
+                marker = self._kafka.Producer(producer_settings(self.options, None), logger=_LOG)
+                marker.produce(MARKS, b"{}", key.encode(), on_delivery=lambda error, _: refused.append(error))
+                marker.flush(_MARKING)
+        except FlowcError as error:
+            _LOG.warning("cannot note in `%s` that a stream has run: %s", MARKS, error.message)
+        return refused == [None]
+
+    def is_marked(self, key: str) -> bool:
+        """Whether that was noted once."""
+        with self._speaking():
+            if MARKS not in self._producer.list_topics(timeout=_SECONDS).topics:
+                return False
+        made = {**settings(self.options, self.group), "group.id": self.group, "enable.partition.eof": True}
+        reader = self._kafka.Consumer(made, logger=_LOG)
+        try:
+            reader.assign([self._kafka.TopicPartition(MARKS, 0, self._kafka.OFFSET_BEGINNING)])
+            return self._is_among(reader, key.encode())
+        finally:
+            reader.close()
+
+    def _is_among(self, reader: Any, key: bytes) -> bool:
+        until = time.monotonic() + _SECONDS
+        while time.monotonic() < until:
+            for message in reader.consume(1000, 1.0):
+                if message.error() is None:
+                    if message.key() == key:
+                        return True
+                elif message.error().name() == "_PARTITION_EOF":
+                    return False
+                elif not message.error().retriable():
+                    _LOG.warning("cannot read `%s`: %s", MARKS, message.error())
+                    return False
+        raise TransientError(f"topic `{MARKS}` cannot be read", code="connection-lost")
 
     def _group(self) -> Any:
         return self._consumer.consumer_group_metadata()
