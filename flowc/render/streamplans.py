@@ -9,6 +9,7 @@ from flowc.render.json_values import json_value
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
 from flowc.render.style import comment
 from flowc.stream import (
+    Changelog,
     FilesTarget,
     LookupPlan,
     PositionSql,
@@ -46,6 +47,8 @@ def stream_object(plan: StreamPlan) -> dict[str, object]:
 def _target_object(target: TargetPlan) -> dict[str, object]:
     shown = json_value(target)
     assert isinstance(shown, dict)
+    if shown.get("changes") == Changelog.INSERT_ONLY:
+        shown.pop("changes")
     if isinstance(target, TableTarget):
         loads = {"load": target.load, "first": target.first}
         shown |= {key: plan_object(load, _rows(target)) for key, load in loads.items() if load is not None}
