@@ -116,8 +116,8 @@ def table_apply(kind: str, name: str, **more: Any) -> Apply:
 
 
 def topic(name: str, key: tuple[str, ...] = KEYS) -> TopicOutput:
-    """A topic of the cluster that is read."""
-    return TopicOutput("bus", name, "json", key, SPAN)
+    """A topic of another cluster than the one that is read."""
+    return TopicOutput("out", name, "json", key, SPAN)
 
 
 def plan(

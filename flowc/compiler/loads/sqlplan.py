@@ -68,9 +68,8 @@ def plan_load(
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
     load = _load(
-        apply, (*columns, CHANGE) if changes else columns, live, watermark, reread, now=now,
-        same_database=same_database, beside=same_database or beside, rehearsal=rehearsal, last_wins=last_wins,
-        shown=shown, changes=changes,
+        apply, columns, live, watermark, reread, now=now, same_database=same_database, beside=same_database or beside,
+        rehearsal=rehearsal, last_wins=last_wins, shown=shown, changes=changes,
         kept=kept or f"{apply.target.connection}.{apply.target.name}",
     )  # fmt: skip
     return _planned(load, rehearsal=rehearsal)
@@ -87,7 +86,7 @@ def check_load(apply: Apply, *, columns: tuple[Column, ...], live: Table | None,
 
 def _load(
     apply: Apply, columns: tuple[Column, ...], live: Table | None, watermark: str | None, reread: Reread | None,
-    **decided: Any,
+    *, changes: bool = False, **decided: Any,
 ) -> Load:  # fmt: skip
     dialect = DIALECTS[apply.target.kind]
     load = Load(
@@ -95,7 +94,8 @@ def _load(
         dialect=dialect,
         table=live_table(apply, live, columns, dialect) if live else target_table(apply, columns, dialect),
         exists=live is not None,
-        columns=columns,
+        columns=(*columns, CHANGE) if changes else columns,
+        changes=changes,
         read=_read(apply, columns, watermark, reread),
         watermark=watermark,
         reread=reread,
