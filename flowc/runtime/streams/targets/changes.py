@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -47,7 +48,9 @@ def last_indices(keys: Sequence[pa.Array], count: int) -> pa.Array:
     names = [str(number) for number in range(len(keys))]
     numbered = pa.table([*keys, first_indices(count)], [*names, _NUMBER])
     last = numbered.group_by(names).aggregate([(_NUMBER, "max")]).column(f"{_NUMBER}_max")
-    return last.combine_chunks().sort()
+    marks = np.zeros(count, np.bool_)  # to sort them takes longer than to mark all that there are
+    marks[last.to_numpy()] = True
+    return pa.array(np.flatnonzero(marks))
 
 
 def last_of_each(rows: pa.RecordBatch, keys: Sequence[str]) -> pa.RecordBatch:
