@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -107,7 +107,7 @@ def table_apply(kind: str, name: str, **more: Any) -> Apply:
     """A merge by `KEYS` into a table."""
     node = Source("s.source", "source", "bus", "kafka", path="events", columns=COLUMNS)
     given: dict[str, Any] = {
-        "pipeline": "s", "input": node, "target": Target("wh", kind, TableName(None, name), None), "mode": "merge",
+        "pipeline": "s", "input": node, "target": Target(kind, kind, TableName(None, name), None), "mode": "merge",
         "keys": KEYS, "compare": None, "event_time": None, "ttl": None, "deletes": "ignore",
         "soft_delete_column": None, "allow_empty": False, "dedupe": None, "incremental": None, "normalize": (),
         "derived": (), "before": (), "after": (), "expect": (), "timezone": None, "span": SPAN,
@@ -125,11 +125,13 @@ def plan(
     changes: Changelog = Changelog.UPSERT,
     columns: tuple[Column, ...] = COLUMNS,
     live: Table | None = None,
+    key: tuple[str, ...] = KEYS,
     **more: Any,
 ) -> StreamPlan:
-    """The plan of a stream without SQL that writes changes."""
+    """The plan of a stream without SQL that writes changes, as an operator makes them."""
     node = Source("s.source", "source", "bus", "kafka", path="events", columns=columns)
     applies = tuple(target for target in targets if isinstance(target, Apply))
     others = tuple(target for target in targets if not isinstance(target, Apply))
     stream = Stream("s", (node,), node, applies, (), SPAN, outputs=others, **more)
-    return plan_stream(stream, BatchLimits(), "earliest", live=lambda _: live, changes=changes, key=KEYS)
+    made = plan_stream(stream, BatchLimits(), "earliest", live=lambda _: live, changes=changes, key=key)
+    return replace(made, sources=tuple(replace(source, beside=("_event_ts", "_partition")) for source in made.sources))
