@@ -203,7 +203,7 @@ def test_tables_lakes_and_topics_hold_the_net_effect_wherever_the_worker_ended(k
 
         return Place(planned, writers, held, folder / "state.db")
 
-    _cut_off(make, 13)
+    _cut_off(make, 23)
     for out in made:
         topics.drop(kafka, out)
 
