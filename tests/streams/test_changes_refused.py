@@ -15,6 +15,7 @@ from flowc.catalog import Column, Table, TableName
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output
 from flowc.compiler.loads.changes import takes
 from flowc.errors import DataError, UsageError
+from flowc.render.streamplans import stream_object, stream_sql
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.codecs.contract import Decoded
 from flowc.runtime.connectors import open_database
@@ -29,7 +30,9 @@ from flowc.runtime.streams.targets.kafka import KafkaWriter
 from flowc.stream import KIND, ROW, Change, Changelog, FilesTarget, StreamPlan, TableTarget, TopicTarget
 from flowc.types import BIGINT, TEXT
 from tests import topics
+from tests.streams import compiled
 from tests.streams.changes import COLUMNS, KEYS, SPAN, epoch, plan, table_apply, topic
+from tests.streams.compiled import Computed
 from tests.streams.test_changes_runs import Changing
 
 UPSERT, RETRACT = Changelog.UPSERT, Changelog.RETRACT
@@ -65,8 +68,14 @@ def test_what_takes_changes_is_told_which() -> None:
     """Rows that are taken back whole are found by whatever key the target has."""
     targets: tuple[Apply | Output, ...] = (table_apply("sqlite", "t"), table_apply("delta", "t"), topic("t"))
     for changelog in Changelog:
-        planned = plan(*targets, changes=changelog).targets
-        assert [t.changes for t in planned if not isinstance(t, FilesTarget)] == [changelog] * 3
+        made = plan(*targets, changes=changelog)
+        assert [t.changes for t in made.targets if not isinstance(t, FilesTarget)] == [changelog] * 3
+        shown = stream_sql(made)
+        told = 0 if changelog is Changelog.INSERT_ONLY else 3
+        assert shown.count(f"the last change of each key of the epoch ({changelog})") == min(told, 2)
+        assert shown.count(f"of the last change of each key ({changelog}), without a value where it goes") == told // 3
+        assert (KIND in str(stream_object(made))) == bool(told)
+        assert str(stream_object(made)).count(f"'changes': '{changelog}'") == told
     assert takes(table_apply("sqlite", "t", keys=("id",)), RETRACT, KEYS) is None
     assert takes(topic("t", ("id",)), RETRACT, KEYS) is None
 
@@ -292,3 +301,32 @@ def test_keys_of_rows_that_are_not_known_by_their_messages_are_looked_at_when_th
         writer.write(epoch(1, rows))
     writer.close()
     assert topics.committed(kafka, name) == []
+
+
+class Remembering(Changing):
+    """Lets out a row that came of no message, with that name."""
+
+    def __init__(self, name: str) -> None:
+        self.given = name
+
+    def process(self, batch: pa.RecordBatch, source: str) -> pa.RecordBatch:
+        rows = [*batch.to_pylist(), {"id": 9, "name": self.given}]
+        return pa.RecordBatch.from_pylist(rows, schema=batch.schema)
+
+
+def _computed(folder: Path, name: str) -> Computed:
+    planned = compiled.plan(folder, "SELECT id, CAST(name AS BIGINT) AS n FROM source")
+    (source,) = planned.sources
+    planned = replace(planned, sources=(replace(source, beside=("_event_ts", "_partition")),))
+    return Computed(planned, {"operators": [Remembering(name)]})
+
+
+def test_a_row_of_no_message_on_which_the_query_fails_stops_the_stream(tmp_path: Path) -> None:
+    messages = [{"id": 1, "name": "1"}, {"id": 2, "name": "x"}]
+    going = _computed(tmp_path, "3")
+    assert going.rows(messages) == [{"id": 1, "n": 1}, {"id": 9, "n": 3}]
+    assert [told.split(":")[0] for told in going.bad] == ["1 row-fails"]
+    stopped = _computed(tmp_path, "y")
+    with pytest.raises(DataError, match="a row that came of no message"):
+        stopped.rows(messages)
+    assert stopped.bad == []
