@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -25,7 +25,6 @@ from flowc.stream import KIND, REMOVALS, Change, Changelog, TableTarget, TopicTa
 from tests import topics
 from tests.model.histories import BUDGET
 from tests.streams.changes import (
-    COLUMNS,
     KEYS,
     NAMES,
     Did,
@@ -141,8 +140,7 @@ def test_a_delta_table_holds_what_a_dict_holds_after_every_commit(
 ) -> None:
     """Some epochs are committed together."""
     lake, held = tmp_path_factory.mktemp("lake"), dict[Key, Row]()
-    columns = tuple(replace(c, type=replace(c.type, length=None)) for c in COLUMNS)
-    (target,) = plan(table_apply("delta", "t"), changes=mode, columns=columns).targets
+    (target,) = plan(table_apply("delta", "t"), changes=mode).targets
     assert isinstance(target, TableTarget)
     writer = DeltaWriter(target, "s", open_database("delta", {"uri": str(lake)}))
     writer.open()
