@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 
 from flowc.catalog import Column, TableName
 from flowc.plan import Arithmetic, FunctionPlan, LoadPlan, Renewal, kept_name
@@ -15,7 +16,39 @@ from flowc.types import BIGINT, TEXT, TIMESTAMPTZ, DataType, Kind
 VERSION = 1
 
 ROW = "_flowc_row"
-"""The hidden last column of a traced stream's rows: the message that a row came of."""
+"""The hidden last column of a traced stream's rows: the message that a row came of, NULL where it came of none.
+
+A row that was kept in a buffer came of no message of the epoch that lets it out, and is never blamed on one."""
+
+KIND = "_flowc_kind"
+"""The hidden column of what rows do, an int8 of `Change`, behind the columns of the query. Missing: all are inserts.
+
+Changes count in their order, each for its key: a removal takes away the row of its key, whatever that holds, and the
+last change of a key is its net effect. Who moves rows between keys removes all of them before it puts the first."""
+
+
+class Change(IntEnum):
+    """What a row does to the rows before it."""
+
+    INSERT = 0
+    UPDATE_BEFORE = 1
+    UPDATE_AFTER = 2
+    DELETE = 3
+
+
+REMOVALS = (Change.UPDATE_BEFORE, Change.DELETE)
+"""Rows that take another one away. Nothing is asked of them but their key."""
+
+
+class Changelog(StrEnum):
+    """Which changes come, and what of a row that is replaced or removed."""
+
+    INSERT_ONLY = "insert-only"
+    UPSERT = "upsert"
+    """By key: what replaces a row comes alone, and of one that goes nothing but the key may be known."""
+    RETRACT = "retract"
+    """A row that is replaced or goes comes once more, whole, as it was."""
+
 
 NOW = "flowc_now"
 """A function in the SQL of streams: of any integer, the time of the epoch."""
@@ -181,6 +214,8 @@ class TableTarget:
     """The database can take back a part of a transaction."""
     folders: tuple[str, ...] = ()
     """The columns by which the table's files lie in folders."""
+    changes: Changelog = Changelog.INSERT_ONLY
+    """What the rows are. Changes come to the load as the last one of each key, with the column `KIND`."""
 
     @property
     def name(self) -> str:
@@ -246,6 +281,8 @@ class TopicTarget:
     positions: tuple[tuple[str, str], ...] = ()
     transactions: bool = True
     """False for `delivery: at_least_once`."""
+    changes: Changelog = Changelog.INSERT_ONLY
+    """What the rows are. Of changes, the last one of each key in an epoch is a message: with a value, or without."""
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ Inputs:
     ```setup CONNECTION           SQL executed on an embedded database of the project
 Outputs:
     ```diagnostics                everything lint finds, or `no diagnostics`
-    ```sql DIALECT [PIPELINE] [new] [watermark=VALUE]
+    ```sql DIALECT [PIPELINE] [new] [changes] [watermark=VALUE]
                                   the statements of the loads when their targets live in that engine, as `flowc compile`
                                   prints them, in short lines
     ```diff DIALECT …             how those of another engine (or of another load) differ from the `sql` block before
@@ -17,7 +17,8 @@ Outputs:
     ```console                    `$ command` lines, each with what it prints (SQL of loads in short lines); the exit
                                   code last where it is not 0
 
-A `sql` block shows a load into a table that exists as declared; with `new` the load that creates it. Blocks are taken
+A `sql` block shows a load into a table that exists as declared; with `new` the load that creates it, and with `changes`
+that of an epoch of a stream whose rows say what they do. Blocks are taken
 in order, so a second `csv` after a `rows` is the second day.
 """
 
@@ -155,13 +156,14 @@ def diff(project: Project, block: Block) -> str:
 def _statements(project: Project, block: Block) -> str:
     dialect, *words = block.arguments.split()
     options = dict(word.split("=", 1) for word in words if "=" in word)
-    names = [word for word in words if word != "new" and "=" not in word]
+    names = [word for word in words if word not in ("new", "changes") and "=" not in word]
     reporter = Reporter()
     ir = _lower_for(project, dialect, names, options.get("watermark"), reporter)
     assert ir is not None, shown(reporter)
     assert not reporter.has_errors, shown(reporter)
     applies = [apply for pipeline in ir.pipelines for apply in pipeline.applies]
-    texts = [_load_text(apply, new="new" in words, watermark=options.get("watermark")) for apply in applies]
+    how = {"new": "new" in words, "changes": "changes" in words, "watermark": options.get("watermark")}
+    texts = [_load_text(apply, **how) for apply in applies]
     return laid_out("\n".join(texts))
 
 
@@ -188,7 +190,7 @@ def _moved(spec: ProjectSpec, dialect: str) -> ProjectSpec:
     return replace(spec, connections=connections)
 
 
-def _load_text(apply: Apply, *, new: bool, watermark: str | None) -> str:
+def _load_text(apply: Apply, *, new: bool, changes: bool, watermark: str | None) -> str:
     source = apply.input
     same = (
         isinstance(source, Sql) and source.engine == apply.target.kind and _reads(source) <= {apply.target.connection}
@@ -202,6 +204,8 @@ def _load_text(apply: Apply, *, new: bool, watermark: str | None) -> str:
         watermark=watermark,
         now=NOW,
         same_database=same,
+        last_wins=changes,
+        changes=changes,
     )
     return f"{plan_sql(plan)}\n"
 

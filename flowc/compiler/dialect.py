@@ -138,7 +138,7 @@ class WriteRules:
     """How rows are changed, and what that needs to be fast."""
 
     update_from: bool = True
-    """It has `UPDATE … FROM`; else `UPDATE … JOIN`."""
+    """It has `UPDATE … FROM`, and is best told by IN which rows to delete; else both join tables."""
     on_conflict: bool = True
     """INSERT has ON CONFLICT; else it has ON DUPLICATE KEY UPDATE."""
     delete: str = "DELETE FROM {table} AS {alias}"

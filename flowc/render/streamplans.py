@@ -9,6 +9,7 @@ from flowc.render.json_values import json_value
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
 from flowc.render.style import comment
 from flowc.stream import (
+    Changelog,
     FilesTarget,
     LookupPlan,
     PositionSql,
@@ -46,6 +47,8 @@ def stream_object(plan: StreamPlan) -> dict[str, object]:
 def _target_object(target: TargetPlan) -> dict[str, object]:
     shown = json_value(target)
     assert isinstance(shown, dict)
+    if shown.get("changes") == Changelog.INSERT_ONLY:  # as all were before there were others
+        shown.pop("changes")
     if isinstance(target, TableTarget):
         loads = {"load": target.load, "first": target.first}
         shown |= {key: plan_object(load, _rows(target)) for key, load in loads.items() if load is not None}
@@ -55,7 +58,10 @@ def _target_object(target: TargetPlan) -> dict[str, object]:
 
 
 def _rows(target: TableTarget) -> str:
-    return _LETTERS if target.letters else "the rows of the epoch"
+    if target.letters:
+        return _LETTERS
+    only = target.changes is Changelog.INSERT_ONLY
+    return "the rows of the epoch" if only else f"the last change of each key of the epoch ({target.changes})"
 
 
 def _reading(plan: StreamPlan) -> Iterator[str]:
@@ -91,6 +97,8 @@ def _target(target: TargetPlan, plan: StreamPlan) -> Iterator[str]:
     else:
         key = f", key {', '.join(target.key)}" if target.key else ""
         what = "dead letters" if target.letters else f"{target.format} messages"
+        if target.changes is not Changelog.INSERT_ONLY:
+            what = f"{what} of the last change of each key ({target.changes}), without a value where it goes,"
         told = f"{plan.name}: {what} into {target.name} {columns_text(target.columns)}{key}"
         yield comment(told, _commit(target))
 

@@ -97,6 +97,8 @@ class Load:
     reread: Reread | None = None
     shown: int = 0
     """How many rows a rehearsal shows of each kind."""
+    changes: bool = False
+    """The rows say what they do, in the column `flowc.stream.KIND`."""
 
     @cached_property
     def loaded(self) -> tuple[Loaded, ...]:

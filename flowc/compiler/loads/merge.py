@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flowc.compiler.loads.changes import removals
 from flowc.compiler.loads.checks import empty_source, key_checks
 from flowc.compiler.loads.lastrows import exact_keys, last_of_each
 from flowc.compiler.loads.load import Load
@@ -21,6 +22,8 @@ from flowc.plan import Counter, Execute, Measure, Step
 def merge(load: Load) -> Iterator[Step]:
     """The steps of a merge, from checks to counts."""
     yield from last_of_each(load) if load.last_wins and not exact_keys(load) else key_checks(load)
+    if load.changes:
+        yield from removals(load)
     if load.apply.deletes != "ignore":
         if not load.apply.allow_empty:
             (t,) = load.aliases("t")

@@ -12,6 +12,7 @@ from flowc.compiler.ir import Apply, Statement
 from flowc.compiler.loads.append import append, stream, truncate
 from flowc.compiler.loads.attach import attach, bring
 from flowc.compiler.loads.badrows import bad_row_tables, keep_bad_rows
+from flowc.compiler.loads.changes import CHANGE
 from flowc.compiler.loads.checks import expectations
 from flowc.compiler.loads.cursor import between, lower_bound
 from flowc.compiler.loads.load import Load, Reread, find_column
@@ -51,6 +52,7 @@ def plan_load(
     last_wins: bool = False,
     reread: Reread | None = None,
     shown: int = 0,
+    changes: bool = False,
 ) -> LoadPlan:
     """The plan of one load of one target, in one transaction from reading to remembering.
 
@@ -61,13 +63,13 @@ def plan_load(
     when it is not committed, also where creating a table is no part of a transaction. With `last_wins`, a merge takes
     the last row of each key that its target holds equal; those of the same bytes it is given reduced already. With
     `reread`, the load reads what that says, and not from the watermark on. Of so many rows as `shown` says, a rehearsal
-    tells what they would change.
+    tells what they would change. With `changes`, the rows of a merge come with a last column that says what each does.
 
     Raises DataError for types that cannot fit and UsageError for a load that its target cannot take.
     """
     load = _load(
         apply, columns, live, watermark, reread, now=now, same_database=same_database, beside=same_database or beside,
-        rehearsal=rehearsal, last_wins=last_wins, shown=shown,
+        rehearsal=rehearsal, last_wins=last_wins, shown=shown, changes=changes,
         kept=kept or f"{apply.target.connection}.{apply.target.name}",
     )  # fmt: skip
     return _planned(load, rehearsal=rehearsal)
@@ -84,7 +86,7 @@ def check_load(apply: Apply, *, columns: tuple[Column, ...], live: Table | None,
 
 def _load(
     apply: Apply, columns: tuple[Column, ...], live: Table | None, watermark: str | None, reread: Reread | None,
-    **decided: Any,
+    *, changes: bool = False, **decided: Any,
 ) -> Load:  # fmt: skip
     dialect = DIALECTS[apply.target.kind]
     load = Load(
@@ -92,7 +94,8 @@ def _load(
         dialect=dialect,
         table=live_table(apply, live, columns, dialect) if live else target_table(apply, columns, dialect),
         exists=live is not None,
-        columns=columns,
+        columns=(*columns, CHANGE) if changes else columns,
+        changes=changes,
         read=_read(apply, columns, watermark, reread),
         watermark=watermark,
         reread=reread,

@@ -13,12 +13,30 @@ from flowc.compiler.streamplan.operators import needed, plan_operators
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
 from flowc.errors import UsageError
-from flowc.stream import ROW, LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget, WatermarkPlan
+from flowc.stream import (
+    ROW,
+    Changelog,
+    LookupPlan,
+    SourcePlan,
+    StreamPlan,
+    TargetPlan,
+    TopicTarget,
+    WatermarkPlan,
+)
 from flowc.types import Kind
 
 
-def plan_stream(stream: Stream, live: LiveTableOf = unseen) -> StreamPlan:
+def plan_stream(
+    stream: Stream,
+    live: LiveTableOf = unseen,
+    *,
+    changes: Changelog = Changelog.INSERT_ONLY,
+    key: tuple[str, ...] = (),
+) -> StreamPlan:
     """The plan of a stream whose columns are known. `live` tells of tables as they are.
+
+    `changes` are what its rows are when they come to the targets, and `key` tells them apart where they replace each
+    other.
 
     Raises UsageError for a stream that no plan can be made of.
     """
@@ -34,7 +52,9 @@ def plan_stream(stream: Stream, live: LiveTableOf = unseen) -> StreamPlan:
     taken = any(column.name == ROW for source in stream.sources for column in source.columns or ())
     traced = None if taken else stream.traced
     sql = traced or stream.input.text if isinstance(stream.input, Sql) else None
-    targets, letters = stream_targets(stream, columns, letters=stream.on_error == "dlq", live=live)
+    targets, letters = stream_targets(
+        stream, columns, letters=stream.on_error == "dlq", live=live, changes=changes, key=key
+    )
     if len(targets) == 1 and letters is None and not operators and state[0] is None:
         targets = (_remembering(targets[0], sources),)
     targets = tuple(_delivered(target, stream.delivery) for target in targets)

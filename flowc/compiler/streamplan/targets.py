@@ -11,6 +11,7 @@ from flowc.compiler.dialect import Dialect
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream, Target, TopicOutput
 from flowc.compiler.loads.attach import table_to_be
+from flowc.compiler.loads.changes import CODE, takes
 from flowc.compiler.loads.shape import target_table
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.streamplan.filetargets import files_target
@@ -21,7 +22,7 @@ from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.compiler.tables.letters import letters_place
 from flowc.errors import UsageError
 from flowc.plan import LoadPlan
-from flowc.stream import DEAD_LETTER, PositionSql, TableTarget, TargetPlan, TopicTarget
+from flowc.stream import DEAD_LETTER, KIND, Changelog, PositionSql, TableTarget, TargetPlan, TopicTarget
 from flowc.types import UNKNOWN
 
 LiveTableOf = Callable[[Target], Table | None]
@@ -36,15 +37,25 @@ def unseen(_: Target) -> Table | None:
 
 
 def stream_targets(
-    stream: Stream, columns: tuple[Column, ...], *, letters: bool, live: LiveTableOf = unseen
+    stream: Stream,
+    columns: tuple[Column, ...],
+    *,
+    letters: bool,
+    live: LiveTableOf = unseen,
+    changes: Changelog = Changelog.INSERT_ONLY,
+    key: tuple[str, ...] = (),
 ) -> tuple[tuple[TargetPlan, ...], TargetPlan | None]:
     """What a stream writes with the rows of `columns`, and where its dead letters go besides, with `letters`.
+
+    `changes` are what the rows are, and `key` tells them apart where they replace each other.
 
     Raises UsageError for a target that cannot be written.
     """
     wanted = _letters(stream) if letters else None
-    tables = [table_target(apply, columns, stream, live(apply.target)) for apply in stream.applies]
-    others = [_other(output, columns, stream) for output in stream.outputs]
+    if changes is not Changelog.INSERT_ONLY:
+        _demand_changes(stream, columns, changes, key)
+    tables = [table_target(apply, columns, stream, live(apply.target), changes) for apply in stream.applies]
+    others = [_other(output, columns, stream, changes) for output in stream.outputs]
     targets: list[TargetPlan] = [*tables, *others]
     _demand_different(targets, stream.name)
     for number, target in enumerate(targets):
@@ -53,6 +64,17 @@ def stream_targets(
             targets[number] = joined
             return tuple(targets), None
     return tuple(targets), None if wanted is None else _letters_alone(wanted, stream, live)
+
+
+def _demand_changes(stream: Stream, columns: tuple[Column, ...], changes: Changelog, key: tuple[str, ...]) -> None:
+    held = (column for apply in stream.applies if apply.target.table for column in apply.target.table.columns)
+    if any(column.name.lower() == KIND for column in (*columns, *held)):
+        message = f"stream `{stream.name}` changes rows, and says in `{KIND}` how: no column can be called so"
+        raise UsageError(message, code=CODE, help="give the column another name")
+    for target in (*stream.applies, *stream.outputs):
+        refusal = takes(target, changes, key)
+        if refusal is not None:
+            raise UsageError(f"stream `{stream.name}`: {refusal.message}", code=CODE, help=refusal.help)
 
 
 def _demand_different(targets: list[TargetPlan], stream: str) -> None:
@@ -116,11 +138,11 @@ def _letters_apply(target: Target, stream: Stream) -> Apply:
     )  # fmt: skip
 
 
-def _other(output: Output, columns: tuple[Column, ...], stream: Stream) -> TargetPlan:
+def _other(output: Output, columns: tuple[Column, ...], stream: Stream, changes: Changelog) -> TargetPlan:
     if isinstance(output, FilesOutput):
         return files_target(output, columns, stream.name)
     if isinstance(output, TopicOutput):
-        return topic_target(output, columns, stream.name)
+        return replace(topic_target(output, columns, stream.name), changes=changes)
     raise _not_yet(output, stream)
 
 
@@ -129,8 +151,16 @@ def _not_yet(output: FilesOutput | OtherOutput, stream: Stream) -> UsageError:
     return UsageError(message, code="not-runnable-yet", help="streams write tables, Delta tables, files and topics")
 
 
-def table_target(apply: Apply, columns: tuple[Column, ...], stream: Stream, live: Table | None = None) -> TableTarget:
+def table_target(
+    apply: Apply,
+    columns: tuple[Column, ...],
+    stream: Stream,
+    live: Table | None = None,
+    changes: Changelog = Changelog.INSERT_ONLY,
+) -> TableTarget:
     """One table that a stream writes, with the rows of `columns`. `live` is the table as it is, where it is known.
+
+    `changes` are what the rows are, which the table takes (`loads.changes.takes`).
 
     Raises UsageError where a type is not known.
     """
@@ -143,14 +173,14 @@ def table_target(apply: Apply, columns: tuple[Column, ...], stream: Stream, live
     dialect = DIALECTS[apply.target.kind]
     wanted = made_table(apply, columns)
     if dialect.attached:
-        return _attached(apply, columns, wanted, live)
-    load = _load(apply, columns, live or wanted)
+        return _attached(apply, columns, wanted, live, changes)
+    load = _load(apply, columns, live or wanted, changes)
     sources = [source.name for source in stream.sources]
     positions = position_sql(stream.project, stream.name, str(wanted.name), sources, dialect)
     create = tuple(_create(wanted, dialect))
     return TableTarget(
         apply.target.connection, apply.target.kind, wanted.name, columns, load, positions, create, apply.keys,
-        savepoints=dialect.transactions.savepoints,
+        savepoints=dialect.transactions.savepoints, changes=changes,
         lock=load.lock and bool(apply.keys) and not dialect.transactions.row_waits,
     )  # fmt: skip
 
@@ -176,19 +206,23 @@ def undeclared(stream: Stream, *, letters: bool) -> Iterator[tuple[Apply, tuple[
         yield _letters_apply(stream.dead_letter, stream), DEAD_LETTER
 
 
-def _attached(apply: Apply, columns: tuple[Column, ...], wanted: Table, live: Table | None) -> TableTarget:
+def _attached(
+    apply: Apply, columns: tuple[Column, ...], wanted: Table, live: Table | None, changes: Changelog
+) -> TableTarget:
     """A table that is made and written by commits of its own."""
-    load, first = _load(apply, columns, live or wanted), None if live else _load(apply, columns, None)
+    load = _load(apply, columns, live or wanted, changes)
+    first = None if live else _load(apply, columns, None, changes)
     return TableTarget(
         apply.target.connection, apply.target.kind, wanted.name, columns, load, None, (), apply.keys, first=first,
-        folders=(live or wanted).partition_by,
+        folders=(live or wanted).partition_by, changes=changes,
     )  # fmt: skip
 
 
-def _load(apply: Apply, columns: tuple[Column, ...], live: Table | None) -> LoadPlan:
+def _load(apply: Apply, columns: tuple[Column, ...], live: Table | None, changes: Changelog) -> LoadPlan:
     return plan_load(
-        apply, columns=columns, live=live, watermark=None, now=_ANY_TIME, same_database=False, last_wins=True
-    )
+        apply, columns=columns, live=live, watermark=None, now=_ANY_TIME, same_database=False, last_wins=True,
+        changes=changes is not Changelog.INSERT_ONLY,
+    )  # fmt: skip
 
 
 def _create(wanted: Table, dialect: Dialect) -> Iterator[str]:

@@ -32,7 +32,7 @@ def size_of(value: bytes | None, key: bytes | None, headers: Headers | None = No
 
 def sizes_of(values: pa.Array, keys: pa.Array | None) -> pa.Int64Array:
     """As `size_of`, of messages without headers."""
-    sizes = pc.add(pc.binary_length(values).cast(pa.int64()), _FRAME)
+    sizes = pc.add(pc.fill_null(pc.binary_length(values), 0).cast(pa.int64()), _FRAME)
     return sizes if keys is None else pc.add(sizes, pc.fill_null(pc.binary_length(keys), 0))
 
 

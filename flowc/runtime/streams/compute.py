@@ -325,13 +325,25 @@ def _decoded(decoding: Decoding, messages: pa.RecordBatch, unread: Sequence[BadR
 
 
 def _by_message(bad: Iterable[BadRow], messages: pa.Array) -> list[BadRow]:
-    """Bad rows as the messages that they came of."""
-    return [replace(row, index=messages[row.index].as_py()) for row in bad]
+    """Bad rows as the messages that they came of.
+
+    Raises DataError for a row that came of none: nothing can be set aside for it, and no other message is to blame.
+    """
+    return [replace(row, index=_message(messages, row.index, row.code, row.message)) for row in bad]
+
+
+def _message(messages: pa.Array, index: int, code: str, words: str) -> int:
+    found: int | None = messages[index].as_py()
+    if found is None:
+        message = f"a row that came of no message, but of what the stream remembers, cannot go on: {brief(words)}"
+        help = "no message can be set aside for it; mend the SQL, or give the target what takes the row"
+        raise DataError(message, code=code, help=help)
+    return found
 
 
 def _failed(rows: pa.RecordBatch, index: int, error: FlowcError) -> BadRow:
     code = error.code if isinstance(error, DataError) else "row-fails"
-    return BadRow(rows.column(ROW)[index].as_py(), code, str(error))
+    return BadRow(_message(rows.column(ROW), index, code, str(error)), code, str(error))
 
 
 _UNITS = {"parquet": "row", "json": "line or element"}

@@ -12,12 +12,13 @@ from flowc.catalog import Column
 from flowc.errors import DataError
 from flowc.plan import Ingest
 from flowc.runtime.arrow import plain
-from flowc.runtime.badrows import BadRow, Findings, GoodRows, first_indices, fit_rows
+from flowc.runtime.badrows import MISSING, BadRow, Findings, GoodRows, first_indices, fit_rows
 from flowc.runtime.codecs.jsonwrite import NO_NUMBER, no_numbers
 from flowc.runtime.connectors.limits import Limits, limits
 from flowc.runtime.fit import CODE, fit, shorten, shown_value
+from flowc.runtime.streams.targets.changes import parted
 from flowc.runtime.streams.targets.hive import unnameable
-from flowc.stream import FilesTarget, TableTarget, TargetPlan, TopicTarget
+from flowc.stream import Changelog, FilesTarget, TableTarget, TargetPlan, TopicTarget
 from flowc.types import Kind
 
 
@@ -29,6 +30,8 @@ class Taken:
     limits: Limits
     timezone: str | None = None
     folders: tuple[str, ...] = ()
+    keys: tuple[str, ...] | None = None
+    """Of rows that are changes, all that is asked of one that removes another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Spelled:
 
     json: tuple[str, ...]
     folders: tuple[str, ...] = ()
+    keys: tuple[str, ...] | None = None
+    """As in `Taken`."""
 
 
 def taken(targets: Sequence[TargetPlan]) -> tuple[Taken | Spelled, ...]:
@@ -48,26 +53,52 @@ def _spelled(target: FilesTarget | TopicTarget) -> Spelled:
     names = tuple(column.name for column in target.columns)
     lists = tuple(column.name for column in target.columns if column.type.kind is Kind.ARRAY)
     if isinstance(target, TopicTarget):
-        return Spelled(names)
+        return Spelled(names, keys=None if target.changes is Changelog.INSERT_ONLY else target.key)
     inside = {"jsonl": names, "csv": lists}.get(target.format, ())
     return Spelled(tuple(name for name in inside if name not in target.partition_by), target.partition_by)
 
 
 def _taken(target: TableTarget) -> Taken:
     step = next((step for step in target.load.steps if isinstance(step, Ingest)), None)
-    columns = step.columns if step is not None else target.columns
+    columns = (step.columns if step is not None else target.columns)[: len(target.columns)]
     keyed = tuple(replace(column, nullable=column.nullable and column.name not in target.keys) for column in columns)
-    return Taken(keyed, limits(target.kind), step.timezone if step is not None else None, target.folders)
+    keys = None if target.changes is Changelog.INSERT_ONLY else target.keys
+    return Taken(keyed, limits(target.kind), step.timezone if step is not None else None, target.folders, keys)
 
 
 def misfits(rows: pa.RecordBatch, takes: Sequence[Taken | Spelled]) -> tuple[BadRow, ...]:
     """The rows that one of the targets does not take, with what is wrong with them in the first."""
     found = Findings(rows.num_rows)
     for each in takes:
-        wrong = _unspellable(rows, each) if isinstance(each, Spelled) else _untaken(rows, each)
-        for bad in wrong:
+        for bad in _wrong(rows, each) if each.keys is None else _wrong_changes(rows, each, each.keys):
             found.add(bad.index, bad.code, bad.message)
     return found.bad()
+
+
+def _wrong(rows: pa.RecordBatch, takes: Taken | Spelled) -> Iterator[BadRow]:
+    return _unspellable(rows, takes) if isinstance(takes, Spelled) else _untaken(rows, takes)
+
+
+def _wrong_changes(rows: pa.RecordBatch, takes: Taken | Spelled, keys: Sequence[str]) -> Iterator[BadRow]:
+    """Of rows that remove others, those whose keys are wrong; nothing else of them is written."""
+    own = [place for place, name in enumerate(rows.schema.names) if name in keys]
+    for removing, part, at in parted(rows):
+        asked = (part.select(own), _of_keys(takes, own, keys)) if removing else (part, takes)
+        yield from (replace(bad, index=at[bad.index].as_py()) for bad in _wrong(*asked))
+    if isinstance(takes, Spelled) and len(keys) == 1:
+        yield from _keyless(rows.column(keys[0]), keys[0])
+
+
+def _of_keys(takes: Taken | Spelled, places: Sequence[int], keys: Sequence[str]) -> Taken | Spelled:
+    if isinstance(takes, Spelled):
+        return replace(takes, json=tuple(name for name in takes.json if name in keys))
+    return replace(takes, columns=tuple(takes.columns[place] for place in places))
+
+
+def _keyless(array: pa.Array, name: str) -> Iterator[BadRow]:
+    """Changes whose message would have no key: nothing tells which row they change."""
+    message = f"column `{name}` is the key of the message, and the row has no value for it"
+    yield from (BadRow(at, MISSING, message) for at in _marked(array.is_null()))
 
 
 def _untaken(rows: pa.RecordBatch, takes: Taken) -> Iterator[BadRow]:

@@ -363,7 +363,7 @@ class StreamRun:
         try:
             self._write(epoch, range(len(self.writers)))
         except DataError as error:
-            epoch = self._reduced(epoch, error)
+            epoch = measured(self._reduced(epoch, error), self.writers)
             # The target that judges comes last: until it holds the epoch, it judges alike when this is done again.
             self._write(epoch, (*range(1, len(self.writers)), 0))
         return epoch

@@ -94,13 +94,13 @@ class Measuring(Writer, Protocol):
 def measured(epoch: Epoch, writers: Sequence[Writer]) -> Epoch:
     """An epoch without the messages of rows that are too large for one of its targets.
 
-    Targets are asked before any of them takes the epoch, so that all of them have the same rows. Where rows are not
-    known by their messages, the target refuses the epoch when it is written.
+    Targets are asked before any of them takes the epoch, so that all of them have the same rows; and again when rows
+    were left out, for then a change that came before one of them counts. Where rows are not known by their messages,
+    the target refuses the epoch when it is written.
     """
-    for writer in writers:
-        bad = writer.oversized(epoch) if isinstance(writer, Measuring) and epoch.without is not None else ()
-        if bad and epoch.without is not None:
-            epoch = replace(epoch.without(bad), checkpoint=epoch.checkpoint)
+    asked = [writer for writer in writers if isinstance(writer, Measuring)]
+    while epoch.without is not None and (bad := next(filter(None, (w.oversized(epoch) for w in asked)), ())):
+        epoch = replace(epoch.without(bad), checkpoint=epoch.checkpoint)
     return epoch
 
 

@@ -7,7 +7,7 @@ back, and nothing of it is seen.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -17,17 +17,17 @@ import pyarrow as pa
 
 from flowc.errors import DataError, EngineError, FlowcError, UsageError
 from flowc.plan import LoadPlan
-from flowc.runtime.badrows import BadRow, first_indices
+from flowc.runtime.badrows import BadRow
 from flowc.runtime.connector import Database, require_transactions, stored_name
 from flowc.runtime.load import write_rows
 from flowc.runtime.names import literal
 from flowc.runtime.renewal import is_old, renewed
 from flowc.runtime.streams.epoch import Epoch, Partition, Range
+from flowc.runtime.streams.targets.changes import reduced, refused
 from flowc.runtime.streams.targets.contract import Fenced, Held
 from flowc.runtime.streams.targets.refused import Trial
-from flowc.stream import PositionSql, TableTarget
+from flowc.stream import Changelog, PositionSql, TableTarget
 
-_NUMBER = "_flowc_number"
 _PORTION = 200
 """How many positions one statement moves."""
 _PLACE = ("partition", "start", "end", "log")
@@ -217,7 +217,7 @@ class DatabaseWriter:
         """Writes and commits an epoch in the transaction that is open."""
         self._advance(epoch)
         self.pause("positions")
-        self._rows(self.plan.load, last_of_each(epoch.rows, self.plan.keys))
+        self._rows(self.plan.load, reduced(epoch.rows, self.plan))
         if self.plan.dead is not None and epoch.dead is not None:
             self._rows(self.plan.dead, epoch.dead)
         self.pause("rows")
@@ -229,15 +229,18 @@ class DatabaseWriter:
 
     def refused(self, epoch: Epoch, most: int | None = None) -> Sequence[BadRow]:
         """The rows that constraints, triggers and types refuse which only the database knows."""
-        with closing(
-            Trial(self.database, self.plan.table, self._tried, self.plan.savepoints).refused(epoch.rows)
-        ) as found:
+        if self.plan.changes is not Changelog.INSERT_ONLY:
+            return refused(epoch.rows, self.plan.keys, self._refusing, most)
+        with closing(self._refusing(epoch.rows)) as found:
             return list(islice(found, most))
+
+    def _refusing(self, rows: pa.RecordBatch) -> Generator[BadRow, None, None]:
+        return Trial(self.database, self.plan.table, self._tried, self.plan.savepoints).refused(rows)
 
     def _tried(self, rows: pa.RecordBatch) -> None:
         for step in self.plan.load.prepare:
             self.database.execute(step.sql)
-        self._rows(self.plan.load, last_of_each(rows, self.plan.keys))
+        self._rows(self.plan.load, reduced(rows, self.plan))
 
     def flush(self) -> int:
         """Nothing is held back."""
@@ -293,12 +296,3 @@ class DatabaseWriter:
 def _portions(ranges: Sequence[Range]) -> Iterator[Sequence[Range]]:
     """So many as go into one statement: SQLite nests no conditions deeper than 1,000."""
     yield from (ranges[start : start + _PORTION] for start in range(0, len(ranges), _PORTION))
-
-
-def last_of_each(rows: pa.RecordBatch, keys: Sequence[str]) -> pa.RecordBatch:
-    """The last row of each key, in the order in which they came; all rows without keys."""
-    if not keys or not rows.num_rows:
-        return rows
-    numbered = pa.table([*(rows.column(key) for key in keys), first_indices(rows.num_rows)], [*keys, _NUMBER])
-    last = numbered.group_by(list(keys)).aggregate([(_NUMBER, "max")]).column(f"{_NUMBER}_max")
-    return rows.take(last.combine_chunks().sort()) if len(last) < rows.num_rows else rows

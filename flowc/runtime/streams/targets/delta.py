@@ -17,11 +17,12 @@ from flowc.runtime.connectors.delta import Delta
 from flowc.runtime.load import write_rows
 from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.oversize import one_batch
+from flowc.runtime.streams.targets.changes import reduced, with_kinds
 from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held
-from flowc.runtime.streams.targets.database import last_of_each
 from flowc.runtime.streams.targets.rolling import Rolling
-from flowc.stream import TableTarget
+from flowc.stream import Changelog, TableTarget
 
+_INSERTS = Changelog.INSERT_ONLY
 AGE, ROWS, BYTES = 10.0, 1_000_000, 64 << 20
 """A commit is made when the first row has waited so many seconds, or so much has come together."""
 
@@ -92,7 +93,7 @@ class DeltaWriter:
         """Gathers an epoch, and commits it with those before it when there is enough."""
         with self._rolling.taking():
             if epoch.rows.num_rows:
-                self._gathered.append(epoch.rows)
+                self._gathered.append(epoch.rows if self.plan.changes is _INSERTS else with_kinds(epoch.rows))
             rows, size = sum(b.num_rows for b in self._gathered), sum(b.nbytes for b in self._gathered)
             self.pause("taken")
             return self._rolling.took(epoch.number, rows=epoch.rows.num_rows, full=rows >= ROWS or size >= BYTES)
@@ -116,11 +117,11 @@ class DeltaWriter:
         """The table's first commit. Without a plan for it, the table was there a moment ago."""
         if self.plan.first is not None:
             empty = pa.RecordBatch.from_arrays([pa.nulls(0) for _ in self.plan.columns], self._names)
-            self._transact(self.plan.first, empty, None)
+            self._transact(self.plan.first, reduced(empty, self.plan), None)
 
     def _publish(self, number: int) -> None:
         rows = one_batch(self._gathered)
-        self._transact(self.plan.load, last_of_each(rows, self.plan.keys), number)
+        self._transact(self.plan.load, reduced(rows, self.plan), number)
         self._gathered.clear()
         self.pause("committed")
 

@@ -17,9 +17,9 @@ from flowc.errors import DataError
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.epoch import Epoch, Partition, after, logs_after
 from flowc.runtime.streams.targets.contract import MOVED, Fenced, Held
-from flowc.runtime.streams.targets.kafka_messages import Messages, letters, messages
+from flowc.runtime.streams.targets.kafka_messages import Messages, changed, letters, messages
 from flowc.runtime.streams.targets.kafka_producer import Place, TopicProducer
-from flowc.stream import TopicTarget
+from flowc.stream import Changelog, TopicTarget
 
 Stored = Mapping[Place, tuple[int, str]]
 """Offsets of the group by their places, with their notes."""
@@ -137,19 +137,19 @@ class KafkaWriter:
         """The rows that the topic does not take, for they are too large."""
         if self.plan.letters or not epoch.rows.num_rows:
             return ()
-        sizes, most = self._messages(epoch).sizes, self._producer.limits[self.plan.topic]
-        if pc.max(sizes).as_py() <= most:
+        messages, most = self._messages(epoch), self._producer.limits[self.plan.topic]
+        if pc.max(messages.sizes).as_py() <= most:
             return ()
         about = f"and topic `{self.plan.topic}` takes {most} (`max.message.bytes`)"
-        marks = pc.indices_nonzero(pc.greater(sizes, most)).to_pylist()
-        return [
-            BadRow(at, "value-refused", f"the message has {sizes[at]} bytes with its frame, {about}") for at in marks
-        ]
+        marks = pc.greater(messages.sizes, most)
+        found = zip(messages.rows.filter(marks).to_pylist(), messages.sizes.filter(marks).to_pylist(), strict=True)
+        return [BadRow(at, "value-refused", f"the message has {n} bytes with its frame, {about}") for at, n in found]
 
     def _messages(self, epoch: Epoch) -> Messages:
-        """The messages of an epoch's rows, made once."""
+        """The messages of an epoch's rows, made once; of changes, those of the last one of each key."""
         if self._made is None or self._made[0] is not epoch.rows:
-            self._made = epoch.rows, messages(epoch.rows, self.plan.columns, self.plan.key)
+            make = messages if self.plan.changes is Changelog.INSERT_ONLY else changed
+            self._made = epoch.rows, make(epoch.rows, self.plan.columns, self.plan.key)
         return self._made[1]
 
     def write(self, epoch: Epoch) -> int:

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowc.catalog import Column
+from flowc.errors import DataError
+from flowc.runtime.badrows import first_indices
 from flowc.runtime.codecs.jsonwrite import json_rows
 from flowc.runtime.connectors.kafka_sizes import size_of, sizes_of
 from flowc.runtime.fit import fit
 from flowc.runtime.streams.letternotes import LEFT_OUT, parted
+from flowc.runtime.streams.targets.changes import last_indices, removes, with_kinds
 from flowc.runtime.streams.targets.filetext import plain_text
+from flowc.stream import KIND
 from flowc.types import Kind
 
 Message = dict[str, Any]
@@ -29,10 +34,11 @@ _HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Messages as the client takes them, and the bytes that each of them has."""
+    """Messages as the client takes them, the bytes that each of them has, and the index of the row that it is of."""
 
     made: list[Message]
     sizes: pa.Int64Array
+    rows: pa.Int64Array
 
 
 def messages(rows: pa.RecordBatch, columns: Sequence[Column], key: Sequence[str]) -> Messages:
@@ -41,20 +47,44 @@ def messages(rows: pa.RecordBatch, columns: Sequence[Column], key: Sequence[str]
     A single key column is its text, or its bytes; several are a JSON object of them. NULL in a single one is no key.
     """
     fitted = fit(rows, columns)
-    values = json_rows(fitted, columns).cast(pa.binary())
+    values, every = json_rows(fitted, columns).cast(pa.binary()), first_indices(rows.num_rows)
     if not key:
-        return Messages([{"value": value} for value in values.to_pylist()], sizes_of(values, None))
-    keys = _keys(fitted, [column for column in columns if column.name in key], key).cast(pa.binary())
+        return Messages([{"value": value} for value in values.to_pylist()], sizes_of(values, None), every)
+    return _keyed(values, _keys(fitted.select(list(key)), _own(columns, key)), every)
+
+
+def changed(rows: pa.RecordBatch, columns: Sequence[Column], key: Sequence[str]) -> Messages:
+    """A message for the last change of each key: what `messages` makes of the row, or a tombstone, without a value.
+
+    Raises DataError for a change without a key: nothing tells which row it is about.
+    """
+    kinds, rows = with_kinds(rows).column(KIND), rows.select([column.name for column in columns])
+    keys = _keys(fit(rows.select(list(key)), _own(columns, key)), _own(columns, key))
+    if keys.null_count:
+        raise DataError(f"a row has no value for `{key[0]}`, which is the key of the message", code="null-key")
+    last = last_indices([keys], rows.num_rows)
+    stays = pc.invert(removes(kinds.take(last)))
+    values = json_rows(fit(rows.take(last.filter(stays)), columns), columns).cast(pa.binary())
+    places = pc.if_else(stays, pc.subtract(pc.cumulative_sum(stays.cast(pa.int64())), 1), None)
+    return _keyed(values.take(places), keys.take(last), last)
+
+
+def _keyed(values: pa.BinaryArray, keys: pa.BinaryArray, rows: pa.Int64Array) -> Messages:
     pairs = zip(values.to_pylist(), keys.to_pylist(), strict=True)
-    return Messages([{"value": value, "key": own} for value, own in pairs], sizes_of(values, keys))
+    return Messages([{"value": value, "key": own} for value, own in pairs], sizes_of(values, keys), rows)
 
 
-def _keys(rows: pa.RecordBatch, columns: Sequence[Column], key: Sequence[str]) -> pa.Array:
-    if len(key) > 1:
-        by_name = {column.name: column for column in columns}
-        return json_rows(rows.select(list(key)), [by_name[name] for name in key])
-    array = rows.column(key[0])
-    return array if columns[0].type.kind is Kind.BINARY else plain_text(array, columns[0])
+def _own(columns: Sequence[Column], key: Sequence[str]) -> list[Column]:
+    by_name = {column.name: column for column in columns}
+    return [by_name[name] for name in key]
+
+
+def _keys(rows: pa.RecordBatch, columns: Sequence[Column]) -> pa.BinaryArray:
+    """The keys of rows that are fitted to the columns of the key."""
+    if len(columns) > 1:
+        return json_rows(rows, columns).cast(pa.binary())
+    array = rows.column(0)
+    return array if columns[0].type.kind is Kind.BINARY else plain_text(array, columns[0]).cast(pa.binary())
 
 
 Letter = tuple[bytes | None, bytes | None, Headers]
