@@ -14,7 +14,7 @@ from flowc.compiler.ir import Ir, Stream
 from flowc.compiler.streamplan.positions import hold_positions
 from flowc.errors import UsageError
 from flowc.runtime.connectors.kafka_fetch import Fetcher
-from flowc.runtime.streams.compute import Decoding
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.letterbox import Fetch, LetterBox
 from flowc.runtime.streams.lettersrun import LettersRun, TakingWriter
@@ -75,10 +75,9 @@ def _refuse(plan: StreamPlan, stream: str) -> None:
 
 
 def _renamed(stream: Stream, name: str) -> Stream:
-    """The stream under another name, and without `dedupe`: what is replayed of it has passed that."""
-    return replace(
-        stream, name=name, dedupe=None, applies=tuple(replace(apply, pipeline=name) for apply in stream.applies)
-    )
+    """The stream under another name, whose messages have passed what keeps state."""
+    applies = tuple(replace(apply, pipeline=name) for apply in stream.applies)
+    return replace(stream, name=name, passing=True, applies=applies)
 
 
 def taking(writer: Writer, letters: DeadLetters) -> Writer:

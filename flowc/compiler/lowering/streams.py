@@ -22,7 +22,8 @@ from flowc.compiler.lowering.functioncalls import announce, called, check_calls
 from flowc.compiler.lowering.inputs import origins_of, output_spans, output_stars
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
-from flowc.compiler.lowering.streamquery import stream_text, traced_text, with_own_stars
+from flowc.compiler.lowering.streamgraph import ENGINE, Graph
+from flowc.compiler.lowering.streamquery import stream_text, with_own_stars
 from flowc.compiler.lowering.streamsources import joined, read_options, source_format, union_text
 from flowc.compiler.lowering.streamtargets import (
     check_named,
@@ -32,7 +33,7 @@ from flowc.compiler.lowering.streamtargets import (
     stream_applies,
     stream_outputs,
 )
-from flowc.compiler.lowering.streamtime import microseconds, repeats, state
+from flowc.compiler.lowering.streamtime import block, microseconds, state
 from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.names.raw import column_at, keys_at, name_at, place
 from flowc.compiler.names.resolve import known_dialect
@@ -40,11 +41,11 @@ from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.tablefunctions import has_calls, read_calls
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind, parse_type
 
-ENGINE = "datafusion"
 WINDOWS = ("tumble", "hop", "session")
 BLOCKS = ("cdc", "window", "join")
 """What changes rows beside the SQL, or needs more than one epoch knows."""
@@ -69,10 +70,20 @@ def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
     query, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
     if query is not None and not is_small(query, lowering.reporter):
         return None
+    names, calls = frozenset(source.name for source in sources), None
+    if query is not None and has_calls(query):
+        calls = read_calls(query, names, lowering.reporter)
+        if calls is None:
+            return None
+        query = calls.query
     query = with_own_stars(query, _hidden(query, sources)) if query is not None else None
-    functions = lowering.functions
     relations = dict(_relations(stream, sources, lookups))
     found = _inferred(query, relations, stream, lowering) if query else None
+    graph = Graph(sources, relations, lowering.functions, lowering.reporter)
+    if (given := block(stream)) is not None:
+        graph.block(given)
+    if query is not None and found is not None:
+        found = graph.query(query, found, calls.calls if calls is not None else ())
     written = query is not None or "sql" in stream.texts
     node = found if written else (sources[0] if len(sources) == 1 else None)
     changes = [block for block in BLOCKS if block in stream.value]
@@ -86,13 +97,11 @@ def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
     if lowering.reporter.errors > before:
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
-    names = frozenset(source.name for source in sources)
     return Stream(
         stream.name.value, sources, node, applies, _asked(query), stream.span, tuple(unplanned),
         tuple(stream_outputs(stream, lowering)), dead_letter(stream, lowering),
-        traced_text(query, ENGINE, names, functions) if query is not None and found is not None else None, lookups,
-        called(query, functions) if query is not None else (),
-        dedupe=repeats(stream), lateness=microseconds(stream, "watermark.lateness") or 0,
+        graph.ordered(), lookups, called(query, lowering.functions) if query is not None else (),
+        lateness=microseconds(stream, "watermark.lateness") or 0,
         idle=microseconds(stream, "watermark.idle"), on_error=on_error(stream), state=state(stream, lowering),
         project=lowering.checked.project.name,
     )  # fmt: skip
@@ -203,7 +212,7 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], stream: RawSpec
     placed, kept = zip(output_spans(query, found), found.fields or (), strict=False), frozenset(fields or ())
     spans = tuple(span for span, field in placed if field in kept)
     return Sql(
-        f"{stream.name.value}.sql", (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans,
+        "query", (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans,
         dialect=query.dialect, stars=output_stars(query),
     )  # fmt: skip
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from flowc.compiler.front.spec import RawSpec
-from flowc.compiler.ir import Repeats
 from flowc.compiler.lowering.context import Lowering
+from flowc.compiler.lowering.streamgraph import Block
 from flowc.compiler.names.raw import name_at, names_at, place
 from flowc.durations import parse_duration
 
 
-def repeats(stream: RawSpec) -> Repeats | None:
+def block(stream: RawSpec) -> Block | None:
     """What `dedupe` says."""
     if "dedupe" not in stream.value:
         return None
     keys = tuple(key.value for key in names_at(stream, "dedupe.keys"))
-    return Repeats(keys, microseconds(stream, "dedupe.within") or 0, place(stream, "dedupe"))
+    return Block(keys, microseconds(stream, "dedupe.within") or 0, place(stream, "dedupe"))
 
 
 def state(stream: RawSpec, lowering: Lowering) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from flowc.compiler.changelog import remembering
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.spec import Json, RawSpec
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream
@@ -70,7 +71,7 @@ def applied_stream(spec: RawSpec, stream: Stream, apply: Apply) -> AppliedPipeli
 def _keeps_state(stream: Stream) -> bool:
     """Whether it has to remember more than one database's own positions."""
     several = len(stream.applies) + len(stream.outputs) > 1
-    return several or stream.dedupe is not None or any(DIALECTS[a.target.kind].attached for a in stream.applies)
+    return several or bool(remembering(stream.nodes)) or any(DIALECTS[a.target.kind].attached for a in stream.applies)
 
 
 def _flat(path: str, value: Json) -> Iterator[tuple[str, str]]:

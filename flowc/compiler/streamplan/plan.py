@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from flowc.catalog import Column
-from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.ir import Source, Sql, Stream
-from flowc.compiler.streamplan.operators import needed, plan_operators
+from flowc.compiler.changelog import remembering
+from flowc.compiler.ir import Source, Stream
+from flowc.compiler.streamplan.nodes import needed, plan_nodes
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
 from flowc.errors import UsageError
-from flowc.stream import ROW, BatchLimits, LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget, WatermarkPlan
+from flowc.stream import BatchLimits, LookupPlan, SourcePlan, StreamPlan, TargetPlan, TopicTarget, WatermarkPlan
 from flowc.types import Kind
 
 
@@ -36,23 +36,20 @@ def plan_stream(
         message = f"stream `{stream.name}` cannot run yet: {what}"
         raise UsageError(message, code="not-runnable-yet", help="this version runs plain SQL, and `append` or `merge`")
     _refuse_nested(stream, columns)
-    state, operators = stream.state or (None, EMBEDDED), plan_operators(stream)
+    state, nodes = stream.state or (None, EMBEDDED), plan_nodes(stream)
+    remembers = bool(remembering(stream.nodes)) and not stream.passing
     owner = Owner(stream.project, stream.name)
     sources = tuple(_source(source, stream) for source in stream.sources)
-    taken = any(column.name == ROW for source in stream.sources for column in source.columns or ())
-    traced = None if taken else stream.traced
-    sql = traced or stream.input.text if isinstance(stream.input, Sql) else None
     targets, letters = stream_targets(stream, columns, letters=stream.on_error == "dlq", live=live)
-    if len(targets) == 1 and letters is None and not operators and state[0] is None:
+    if len(targets) == 1 and letters is None and not remembers and state[0] is None:
         targets = (_remembering(targets[0], sources),)
     targets, letters = tuple(_delivered(t, delivery) for t in targets), letters and _delivered(letters, delivery)
     all_targets = targets if letters is None else (*targets, letters)
     return StreamPlan(
-        stream.name, sources, sql, targets, start, stream.on_error, batch, arithmetic=arithmetic(sql) if sql else (),
-        traced=traced is not None, lookups=_lookups(stream), functions=stream.functions,
-        state=plan_state(owner, operators, all_targets, *state), facts=state_plan(owner, *state),
-        operators=operators, watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters, delivery=delivery,
-        project=stream.project,
+        stream.name, sources, nodes, targets, start, stream.on_error, batch, lookups=_lookups(stream),
+        state=plan_state(owner, all_targets, *state, remembers=remembers), facts=state_plan(owner, *state),
+        watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters, delivery=delivery,
+        project=stream.project, passing=stream.passing,
     )  # fmt: skip
 
 

@@ -46,10 +46,10 @@ _SHARED_FILE = ("PRAGMA journal_mode = WAL",)
 """Workers of several streams write the embedded store at the same time."""
 
 
-def state_reason(operators: Sequence[object], targets: Sequence[TargetPlan]) -> str | None:
+def state_reason(targets: Sequence[TargetPlan], *, remembers: bool) -> str | None:
     """Why a stream needs a state store; None where its only target can be its memory."""
-    if operators:
-        return "an operator of it remembers rows"
+    if remembers:
+        return "a node of it keeps state"
     if len(targets) > 1:
         return "it has several targets"
     unplaced = next((target for target in targets if not target.keeps_positions), None)
@@ -57,10 +57,13 @@ def state_reason(operators: Sequence[object], targets: Sequence[TargetPlan]) -> 
 
 
 def plan_state(
-    stream: Owner, operators: Sequence[object], targets: Sequence[TargetPlan], connection: str | None, kind: str
+    stream: Owner, targets: Sequence[TargetPlan], connection: str | None, kind: str, *, remembers: bool
 ) -> StatePlan | None:
-    """Where a stream keeps its state, None where it needs none. `connection` is the one that its spec names."""
-    if state_reason(operators, targets) is None:
+    """Where a stream keeps its state, None where it needs none. `connection` is the one that its spec names.
+
+    With `remembers`, a node of it keeps state.
+    """
+    if state_reason(targets, remembers=remembers) is None:
         return None
     only = targets[0] if len(targets) == 1 else None
     shared = connection is not None and isinstance(only, TableTarget) and only.connection == connection

@@ -59,7 +59,7 @@ def adoptable(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> Hel
     """
     older = [there for there in held if there.epoch]
     same = len({there.epoch for there in older}) == 1
-    if plan.operators or not same or older[0].epoch <= restored.last or (restored.last and len(older) == len(held)):
+    if plan.stateful or not same or older[0].epoch <= restored.last or (restored.last and len(older) == len(held)):
         return None
     return next((there for there in older if there.positions), None)
 

@@ -1,0 +1,34 @@
+"""What is known of the rows of each node of a stream, by its graph alone: no pass and no plan keeps notes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from flowc.compiler.ir import Dedupe, Node, Sql
+from flowc.stream import TIME, Traits
+
+
+def traits(nodes: Sequence[Node]) -> Mapping[str, Traits]:
+    """The traits of each node, by its id.
+
+    Sources give inserts alone, and no node of today makes anything else of them.
+    """
+    return {node.id: _traits(node) for node in nodes}
+
+
+def _traits(node: Node) -> Traits:
+    if isinstance(node, Dedupe):
+        return Traits(event_time=TIME, key=node.keys, state="bounded")
+    shown = any(column.name == TIME for column in node.columns or ())
+    return Traits(event_time=TIME if node.timed or shown else None)
+
+
+def remembering(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes that keep state."""
+    known = traits(nodes)
+    return tuple(node for node in nodes if known[node.id].state != "none")
+
+
+def last_sql(nodes: Sequence[Node]) -> Sql | None:
+    """The query whose rows are written; None where no SQL is."""
+    return next((node for node in reversed(nodes) if isinstance(node, Sql)), None)

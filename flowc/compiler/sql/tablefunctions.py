@@ -1,0 +1,204 @@
+"""`dedupe(relation, key, …, INTERVAL '10 minutes')` in the FROM of a stream's query: where it stands and what it says.
+
+Whoever looks at names, columns and types alone reads the relation in the place of the call: it has the same columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
+
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.diagnostics import Reporter
+
+DEDUPE = "dedupe"
+CALL = "flowc.dedupe"
+"""Under this key, the relation in the place of a call says the id of the call."""
+_FORM = "write `FROM dedupe(relation, key, INTERVAL '10 minutes')`"
+_UNITS = {
+    "microsecond": 1, "millisecond": 10**3, "second": 10**6, "minute": 60 * 10**6, "hour": 3600 * 10**6,
+    "day": 86_400 * 10**6, "week": 7 * 86_400 * 10**6,
+}  # fmt: skip
+_SHORT = {"us": "microsecond", "ms": "millisecond", "sec": "second", "s": "second", "min": "minute", "m": "minute",
+          "h": "hour", "d": "day", "w": "week"}  # fmt: skip
+_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)")
+_CLOCK = re.compile(r"\s*(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. `keys` are the columns as they are written, `within` is in microseconds, `node` is its relation in the
+    tree of `Calls.query`.
+    """
+
+    id: str
+    relation: str
+    keys: tuple[exp.Column, ...]
+    within: int
+    node: exp.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The calls of a query, in the order of their relations' making, and the query with relations in their place."""
+
+    query: SqlTree
+    calls: tuple[Call, ...]
+
+
+def has_calls(query: SqlTree) -> bool:
+    """Whether relations of the query are calls."""
+    return any(_is_call(table) for table in query.tree.find_all(exp.Table))
+
+
+def plain(query: SqlTree) -> SqlTree:
+    """The query with relations in the place of calls; as it is where one of them names none."""
+    if not has_calls(query):
+        return query
+    copy = replace(query, tree=query.tree.copy())
+    for table in [table for table in copy.tree.find_all(exp.Table) if _is_call(table)]:
+        relation = next(iter(table.this.expressions), None)
+        if not isinstance(relation, exp.Column):
+            return query
+        table.set("this", relation.this)
+    return copy
+
+
+def read_calls(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> Calls | None:
+    """The calls of a query whose sources have these names; None after an error."""
+    before, copy, calls = reporter.errors, replace(query, tree=query.tree.copy()), list[Call]()
+    named = dict[str, Call]()
+    for table in [table for table in copy.tree.find_all(exp.Table) if _is_call(table)]:
+        call = _read(table, copy, sources, reporter)
+        if call is not None and call.id in named:
+            message = f"two dedupes are called `{call.id}`, and each finds what it remembers by its name"
+            helps = (f"give one another name: `FROM dedupe({call.relation}, …) AS name`",)
+            reporter.error("duplicate-name", message, copy.span(table), helps=helps)
+        elif call is not None:
+            named[call.id] = call
+            calls.append(call)
+    if reporter.errors > before:
+        return None
+    for call in calls:
+        call.node.set("this", call.node.this.expressions[0].this)
+        call.node.meta[CALL] = call.id
+    order = [cte.alias for cte in _ctes(copy.tree)]
+    return Calls(
+        copy, tuple(sorted(calls, key=lambda call: order.index(call.relation) if call.relation in order else -1))
+    )
+
+
+def _is_call(table: exp.Table) -> bool:
+    return isinstance(table.this, exp.Anonymous) and table.this.name.lower() == DEDUPE and not table.db
+
+
+def _ctes(tree: exp.Expression) -> list[exp.CTE]:
+    with_ = tree.args.get("with_")
+    return list(with_.expressions) if with_ is not None else []
+
+
+def _read(table: exp.Table, query: SqlTree, sources: frozenset[str], reporter: Reporter) -> Call | None:
+    arguments = table.this.expressions
+    keys = [key for key in arguments[1:-1] if isinstance(key, exp.Column) and not key.table]
+    relation = arguments[0] if arguments else None
+    within = _microseconds(arguments[-1]) if arguments else None
+    if not isinstance(relation, exp.Column) or relation.table or len(keys) + 2 != len(arguments) or not keys:
+        message = "`dedupe` takes a source or a CTE, columns of it, and an interval"
+        reporter.error("wrong-arguments", message, query.span(table), helps=(_FORM,))
+    elif within is None:
+        message = "the last argument of `dedupe` is an interval of a fixed length"
+        helps = ("write `INTERVAL '10 minutes'`: weeks, days, hours, minutes, seconds",)
+        reporter.error("wrong-arguments", message, query.span(arguments[-1]), helps=helps)
+    elif (cte := _placed(table, query, reporter)) is not False and _known(relation, cte, query, sources, reporter):
+        return Call(_id(table, cte, sources, query), relation.name, tuple(keys), within, table)
+    return None
+
+
+def _placed(table: exp.Table, query: SqlTree, reporter: Reporter) -> exp.CTE | bool | None:
+    """The CTE in whose FROM a call stands, None for that of the query itself; False, and reported, elsewhere."""
+    node: exp.Expression = table
+    cte: exp.CTE | None = None
+    why = ""
+    while (parent := node.parent) is not None and not why:
+        if isinstance(parent, exp.Select):
+            why = "" if node.arg_key in ("from_", "joins", "with_") else "in a subquery that is computed for each row"
+        elif isinstance(parent, exp.Join):
+            why = "" if node.arg_key == "this" else "in the condition of a join"
+        elif isinstance(parent, exp.With):
+            why = "in a recursive query" if parent.args.get("recursive") else ""
+            why = why or ("" if parent.parent is query.tree else "in a WITH inside the query")
+        elif isinstance(parent, exp.CTE):
+            cte = parent
+        elif isinstance(parent, exp.SetOperation):
+            whole = isinstance(parent, exp.Union) and not parent.args.get("distinct")
+            why = "" if whole or node.arg_key == "with_" else f"under {parent.key.upper()}, which looks at whole sets"
+        elif not isinstance(parent, exp.From | exp.Subquery):
+            why = "in a subquery that is computed for each row"
+        node = parent
+    if not why:
+        return cte
+    message = f"`dedupe` cannot stand {why}"
+    helps = ("call it in the FROM of the query, or in a CTE of its own: `WITH firsts AS (SELECT * FROM dedupe(…)) …`",)
+    reporter.error("misplaced-dedupe", message, query.span(table), helps=helps)
+    return False
+
+
+def _known(
+    relation: exp.Column, cte: exp.CTE | bool | None, query: SqlTree, sources: frozenset[str], reporter: Reporter
+) -> bool:
+    """Whether the relation is a source, or a CTE before the one in which the call stands."""
+    ctes = _ctes(query.tree)
+    before = ctes[: ctes.index(cte)] if isinstance(cte, exp.CTE) else ctes
+    found = next((each for each in before if each.alias == relation.name), None)
+    if found is not None and found.args["alias"].args.get("columns"):
+        message = f"`{relation.name}` names its columns before its query, where `dedupe` does not look"
+        helps = (f"name them in its SELECT: `{relation.name} AS (SELECT … AS name …)`",)
+        reporter.error("misplaced-dedupe", message, query.span(relation), helps=helps)
+        return False
+    if found is None and relation.name not in sources:
+        names = [*(each.alias for each in before), *sources]
+        message = f"`{relation.name}` is neither a source nor a CTE before this"
+        reporter.error("unknown-table", message, query.span(relation), helps=(f"it can read `{'`, `'.join(names)}`",))
+        return False
+    return True
+
+
+def _id(table: exp.Table, cte: exp.CTE | bool | None, sources: frozenset[str], query: SqlTree) -> str:
+    """The alias of a call, else the name of its CTE; the names of sources are theirs."""
+    names = [table.alias, cte.alias if isinstance(cte, exp.CTE) else ""]
+    made = (re.sub(r"\W", "_", name).lower() for name in names)
+    return next((name for name in made if name and name not in sources), free(DEDUPE, sources))
+
+
+def free(name: str, taken: frozenset[str]) -> str:
+    """A name that is not taken."""
+    while name in taken:
+        name += "_rows"
+    return name
+
+
+def _microseconds(node: exp.Expression) -> int | None:
+    """The length of an interval that is written out; None for others, and for months, which have none."""
+    if not isinstance(node, exp.Interval) or not isinstance(node.this, exp.Literal):
+        return None
+    text = f"{node.this.name} {node.text('unit')}".strip().lower()
+    if clock := _CLOCK.fullmatch(text):
+        hours, minutes, seconds = clock.groups()
+        return round((int(hours) * 3600 + int(minutes) * 60 + float(seconds or 0)) * 10**6)
+    parts = [*_parts(text)]
+    return sum(parts) if parts and None not in parts else None  # type: ignore[arg-type]
+
+
+def _parts(text: str) -> Iterator[int | None]:
+    while text.strip():
+        part = _PART.match(text)
+        unit = part[2] if part else ""
+        size = _UNITS.get(_SHORT.get(unit, unit)) or _UNITS.get(unit.removesuffix("s"))
+        if part is None or size is None:
+            yield None
+            return
+        yield round(float(part[1]) * size)
+        text = text[part.end() :]
