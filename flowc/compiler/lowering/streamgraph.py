@@ -106,20 +106,20 @@ class Graph:
             helps = ("give that of the query another name: `FROM dedupe(…) AS name`",)
             self.reporter.error("duplicate-name", message, query.span(call.node), helps=helps)
             return
-        cte = next((each for each in _ctes(query.tree) if each.alias == call.relation), None)
-        if cte is not None and call.relation not in self._made:
+        cte = next((each for each in _ctes(query.tree) if each.alias == call.name), None)
+        if cte is not None and call.name not in self._made:
             made = self._before(call, cte, query)
             if made is None:
                 return
-            self._made[call.relation] = made
+            self._made[call.name] = made
             self.nodes.append(made)
-        made = self._made.get(call.relation) if cte is not None else None
-        own = made.columns if made is not None else self._columns(call.relation)
-        table = Relation.of_table(TableName(None, call.relation), own, f"`{call.relation}`")
-        self._given[call.id] = table if made is not None else self.relations[call.relation]
+        made = self._made.get(call.name) if cte is not None else None
+        own = made.columns if made is not None else self._columns(call.name)
+        table = Relation.of_table(TableName(None, call.name), own, f"`{call.name}`")
+        self._given[call.id] = table if made is not None else self.relations[call.name]
         self._check_keys(call, query)
         keys = tuple(key.name for key in call.keys)
-        edge = made.id if made is not None else self._edges[call.relation]
+        edge = made.id if made is not None else self._edges[call.name]
         self.nodes.append(Dedupe(call.id, (edge,), keys, call.within, (own,), query.span(call.node)))
 
     def _columns(self, source: str) -> tuple[Column, ...] | None:
@@ -145,7 +145,7 @@ class Graph:
         )  # fmt: skip
 
     def _report_untimed(self, call: Call, query: SqlTree, *, timed: bool) -> None:
-        name = call.relation
+        name = call.name
         if timed:
             message = f"the rows of `{name}` are not each of one row before it, so they have no event time to judge by"
             helps = (
@@ -165,8 +165,8 @@ class Graph:
         for key in call.keys:
             kind = kinds.get(key.name)
             if kind is None:
-                message = f"`{call.relation}` has no column `{key.name}` to tell repeats by"
-                helps = did_you_mean(key.name, kinds) or (f"select it in `{call.relation}`",)
+                message = f"`{call.name}` has no column `{key.name}` to tell repeats by"
+                helps = did_you_mean(key.name, kinds) or (f"select it in `{call.name}`",)
                 self.reporter.error("unknown-column", message, query.span(key), helps=helps)
             elif kind.kind in _NO_KEYS:
                 message = f"`{key.name}` is `{kind}`, which cannot be compared"
@@ -182,7 +182,7 @@ class Graph:
     # Parts
 
     def _part(self, query: SqlTree, body: exp.Expression) -> SqlTree:
-        """A query of its own, with the CTEs that it reads; what calls give is read under a name that nothing else has."""
+        """A query of its own, with the CTEs that it reads; what calls give has a name that nothing else has."""
         tree = body.copy()
         known = {cte.alias: cte for cte in _ctes(query.tree)}
         needed = _needed(tree, known, whole=body is query.tree)

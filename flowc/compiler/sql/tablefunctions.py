@@ -1,17 +1,20 @@
 """`dedupe(relation, key, …, INTERVAL '10 minutes')` in the FROM of a stream's query: where it stands and what it says.
 
-Whoever looks at names, columns and types alone reads the relation in the place of the call: it has the same columns.
+Whoever looks at names, columns and types alone reads the relation in the place of the call: it has the same columns, and
+stands where it stood.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokens import Token, TokenType
 
-from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.sqltext import SqlTree, parse_query
 from flowc.diagnostics import Reporter
 
 DEDUPE = "dedupe"
@@ -30,20 +33,23 @@ _CLOCK = re.compile(r"\s*(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?\s*")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. `keys` are the columns as they are written, `within` is in microseconds, `node` is its relation in the
-    tree of `Calls.query`.
-    """
+    """One call. `keys` are the columns as they are written, `within` is in microseconds."""
 
     id: str
-    relation: str
+    relation: exp.Column
     keys: tuple[exp.Column, ...]
     within: int
     node: exp.Table
 
+    @property
+    def name(self) -> str:
+        """That of its relation."""
+        return self.relation.name
+
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The calls of a query, in the order of their relations' making, and the query with relations in their place."""
+    """The calls of a query, each behind those that it needs, and the query with relations in their place."""
 
     query: SqlTree
     calls: tuple[Call, ...]
@@ -54,41 +60,57 @@ def has_calls(query: SqlTree) -> bool:
     return any(_is_call(table) for table in query.tree.find_all(exp.Table))
 
 
-def plain(query: SqlTree) -> SqlTree:
-    """The query with relations in the place of calls; as it is where one of them names none."""
-    if not has_calls(query):
-        return query
-    copy = replace(query, tree=query.tree.copy())
-    for table in [table for table in copy.tree.find_all(exp.Table) if _is_call(table)]:
-        relation = next(iter(table.this.expressions), None)
-        if not isinstance(relation, exp.Column):
-            return query
-        table.set("this", relation.this)
-    return copy
-
-
 def read_calls(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> Calls | None:
     """The calls of a query whose sources have these names; None after an error."""
-    before, copy, calls = reporter.errors, replace(query, tree=query.tree.copy()), list[Call]()
-    named = dict[str, Call]()
-    for table in [table for table in copy.tree.find_all(exp.Table) if _is_call(table)]:
-        call = _read(table, copy, sources, reporter)
-        if call is not None and call.id in named:
+    before, calls = reporter.errors, list[Call]()
+    for table in [table for table in query.tree.find_all(exp.Table) if _is_call(table)]:
+        call = _read(table, query, sources, reporter)
+        if call is not None and call.id in (other.id for other in calls):
             message = f"two dedupes are called `{call.id}`, and each finds what it remembers by its name"
-            helps = (f"give one another name: `FROM dedupe({call.relation}, …) AS name`",)
-            reporter.error("duplicate-name", message, copy.span(table), helps=helps)
+            helps = (f"give one another name: `FROM dedupe({call.name}, …) AS name`",)
+            reporter.error("duplicate-name", message, query.span(table), helps=helps)
         elif call is not None:
-            named[call.id] = call
             calls.append(call)
-    if reporter.errors > before:
+    plain = _plain(query, calls, reporter) if reporter.errors == before else None
+    if plain is None:
         return None
+    places = {_start(call.relation): call for call in calls}
+    for table in plain.tree.find_all(exp.Table):
+        if (found := places.get(_start(table))) is not None:
+            table.meta[CALL] = found.id
+    order = [cte.alias for cte in _ctes(plain.tree)]
+    return Calls(plain, tuple(sorted(calls, key=lambda call: order.index(call.name) if call.name in order else -1)))
+
+
+def _plain(query: SqlTree, calls: Sequence[Call], reporter: Reporter) -> SqlTree | None:
+    """The query with nothing left of a call but its relation, which stands where it stood."""
+    text = query.text.text
+    tokens = Dialect.get_or_raise(query.dialect).tokenize(text)
     for call in calls:
-        call.node.set("this", call.node.this.expressions[0].this)
-        call.node.meta[CALL] = call.id
-    order = [cte.alias for cte in _ctes(copy.tree)]
-    return Calls(
-        copy, tuple(sorted(calls, key=lambda call: order.index(call.relation) if call.relation in order else -1))
-    )
+        start, end = call.node.this.meta["start"], _end(tokens, call.node.this.meta["end"])
+        inside = text[start:end]
+        at, to = _start(call.relation) - start, call.relation.this.meta["end"] + 1 - start
+        text = text[:start] + _blank(inside[:at]) + inside[at:to] + _blank(inside[to:]) + text[end:]
+    return parse_query(replace(query.text, text=text), query.dialect, reporter)
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"\S", " ", text)
+
+
+def _start(node: exp.Expression) -> int:
+    return int(node.this.meta.get("start", -1))
+
+
+def _end(tokens: Sequence[Token], name: int) -> int:
+    """Where the brackets behind a name are closed."""
+    depth = 0
+    for token in tokens:
+        if token.start > name:
+            depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+            if depth == 0:
+                return token.end + 1
+    raise AssertionError
 
 
 def _is_call(table: exp.Table) -> bool:
@@ -113,7 +135,7 @@ def _read(table: exp.Table, query: SqlTree, sources: frozenset[str], reporter: R
         helps = ("write `INTERVAL '10 minutes'`: weeks, days, hours, minutes, seconds",)
         reporter.error("wrong-arguments", message, query.span(arguments[-1]), helps=helps)
     elif (cte := _placed(table, query, reporter)) is not False and _known(relation, cte, query, sources, reporter):
-        return Call(_id(table, cte, sources, query), relation.name, tuple(keys), within, table)
+        return Call(_id(table, cte, sources), relation, tuple(keys), within, table)
     return None
 
 
@@ -166,7 +188,7 @@ def _known(
     return True
 
 
-def _id(table: exp.Table, cte: exp.CTE | bool | None, sources: frozenset[str], query: SqlTree) -> str:
+def _id(table: exp.Table, cte: exp.CTE | bool | None, sources: frozenset[str]) -> str:
     """The alias of a call, else the name of its CTE; the names of sources are theirs."""
     names = [table.alias, cte.alias if isinstance(cte, exp.CTE) else ""]
     made = (re.sub(r"\W", "_", name).lower() for name in names)
