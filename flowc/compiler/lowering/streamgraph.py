@@ -104,7 +104,7 @@ class Graph:
         if any(node.id == call.id for node in self.nodes):
             message = f"the block `dedupe` and a dedupe of the query are both called `{call.id}`"
             helps = ("give that of the query another name: `FROM dedupe(…) AS name`",)
-            self.reporter.error("duplicate-name", message, query.span(call.node), helps=helps)
+            self.reporter.error("duplicate-name", message, call.span, helps=helps)
             return
         cte = next((each for each in _ctes(query.tree) if each.alias == call.name), None)
         if cte is not None and call.name not in self._made:
@@ -117,10 +117,10 @@ class Graph:
         own = made.columns if made is not None else self._columns(call.name)
         table = Relation.of_table(TableName(None, call.name), own, f"`{call.name}`")
         self._given[call.id] = table if made is not None else self.relations[call.name]
-        self._check_keys(call, query)
-        keys = tuple(key.name for key in call.keys)
+        self._check_keys(call)
+        keys = tuple(key.value for key in call.keys)
         edge = made.id if made is not None else self._edges[call.name]
-        self.nodes.append(Dedupe(call.id, (edge,), keys, call.within, (own,), query.span(call.node)))
+        self.nodes.append(Dedupe(call.id, (edge,), keys, call.within, (own,), call.span))
 
     def _columns(self, source: str) -> tuple[Column, ...] | None:
         return next(each.columns for each in self.sources if each.name == source)
@@ -131,48 +131,46 @@ class Graph:
         relations = self._read(part)
         fields = infer(part, ENGINE, lambda name: self._find(name, dict(relations)), Reporter()).fields
         columns = _shown(fields, query)
-        timed = not any(column.name == TIME for column in columns or ())
-        names: tuple[str, ...] = (TIME,) if timed else ()
+        timed = all(column.name != TIME for column in columns or ())
+        names = [TIME] if timed else []
         read = frozenset(name for name, _ in relations)
         text = hidden_text(part, ENGINE, read, self.functions, names)
         if text is None or (not timed and not _is_time(part.tree, fields)):
-            self._report_untimed(call, query, timed=timed)
+            self._report_untimed(call, timed=timed)
             return None
         return Sql(
             self._id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect, relations=relations,
-            traced=hidden_text(part, ENGINE, read, self.functions, (*names, ROW)), timed=timed,
+            traced=hidden_text(part, ENGINE, read, self.functions, [*names, ROW]), timed=timed,
             functions=called(part, self.functions),
         )  # fmt: skip
 
-    def _report_untimed(self, call: Call, query: SqlTree, *, timed: bool) -> None:
+    def _report_untimed(self, call: Call, *, timed: bool) -> None:
         name = call.name
         if timed:
             message = f"the rows of `{name}` are not each of one row before it, so they have no event time to judge by"
-            helps = (
+            helps: tuple[str, ...] = (
                 f"leave to `{name}` what looks at one row at a time (columns, WHERE, UNION ALL, joins with lookups)",
                 "put what looks at many rows behind the dedupe",
             )
         else:
             message = f"`{TIME}` of `{name}` is not the event time of its rows, by which repeats are judged"
             helps = (f"select `{TIME}` as it is, or give what you compute another name",)
-        self.reporter.error("misplaced-dedupe", message, query.span(call.node), helps=helps)
+        self.reporter.error("misplaced-dedupe", message, call.span, helps=helps)
 
-    def _check_keys(self, call: Call, query: SqlTree) -> None:
+    def _check_keys(self, call: Call) -> None:
         given = self._given[call.id]
         if given is None or given.fields is None:
             return
         kinds = {each.name: each.type for each in given.fields}
         for key in call.keys:
-            kind = kinds.get(key.name)
+            kind = kinds.get(key.value)
             if kind is None:
-                message = f"`{call.name}` has no column `{key.name}` to tell repeats by"
-                helps = did_you_mean(key.name, kinds) or (f"select it in `{call.name}`",)
-                self.reporter.error("unknown-column", message, query.span(key), helps=helps)
+                message = f"`{call.name}` has no column `{key.value}` to tell repeats by"
+                helps = did_you_mean(key.value, kinds) or (f"select it in `{call.name}`",)
+                self.reporter.error("unknown-column", message, key.span, helps=helps)
             elif kind.kind in _NO_KEYS:
-                message = f"`{key.name}` is `{kind}`, which cannot be compared"
-                self.reporter.error(
-                    "unusable-keys", message, query.span(key), helps=("name a column of one simple type",)
-                )
+                message = f"`{key.value}` is `{kind}`, which cannot be compared"
+                self.reporter.error("unusable-keys", message, key.span, helps=("name a column of one simple type",))
 
     def _find(self, name: TableName, relations: Mapping[str, str]) -> Relation | None:
         """What a part reads under a name."""
@@ -241,6 +239,7 @@ def _named(tree: exp.Expression, *, without_ctes: bool = False) -> Iterator[str]
 def _shown(fields: tuple[Field, ...] | None, query: SqlTree) -> tuple[Column, ...] | None:
     """The columns of a part. A `*` stands for the message's own columns, and for others that are asked for by name."""
     asked = {column.name for column in query.tree.find_all(exp.Column)}
+    asked |= {alias.alias for alias in query.tree.find_all(exp.Alias)}
     if fields is None:
         return None
     return tuple(Column(f.name, f.type, f.nullable) for f in fields if f.name not in EXTRAS or f.name in asked)

@@ -1,7 +1,7 @@
 """`dedupe(relation, key, …, INTERVAL '10 minutes')` in the FROM of a stream's query: where it stands and what it says.
 
-Whoever looks at names, columns and types alone reads the relation in the place of the call: it has the same columns, and
-stands where it stood.
+Whoever looks at names, columns and types alone reads the relation in the place of the call, which has the same columns
+and stands where it stood.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlglot.tokens import Token, TokenType
 
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
 from flowc.diagnostics import Reporter
+from flowc.source import Located, Span
 
 DEDUPE = "dedupe"
 CALL = "flowc.dedupe"
@@ -37,14 +38,15 @@ class Call:
 
     id: str
     relation: exp.Column
-    keys: tuple[exp.Column, ...]
+    keys: tuple[Located[str], ...]
     within: int
     node: exp.Table
+    span: Span
 
     @property
     def name(self) -> str:
         """That of its relation."""
-        return self.relation.name
+        return str(self.relation.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def _end(tokens: Sequence[Token], name: int) -> int:
         if token.start > name:
             depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
             if depth == 0:
-                return token.end + 1
+                return int(token.end) + 1
     raise AssertionError
 
 
@@ -135,7 +137,8 @@ def _read(table: exp.Table, query: SqlTree, sources: frozenset[str], reporter: R
         helps = ("write `INTERVAL '10 minutes'`: weeks, days, hours, minutes, seconds",)
         reporter.error("wrong-arguments", message, query.span(arguments[-1]), helps=helps)
     elif (cte := _placed(table, query, reporter)) is not False and _known(relation, cte, query, sources, reporter):
-        return Call(_id(table, cte, sources), relation, tuple(keys), within, table)
+        named = tuple(Located(key.name, query.span(key)) for key in keys)
+        return Call(_id(table, cte, sources), relation, named, within, table, query.span(table))
     return None
 
 

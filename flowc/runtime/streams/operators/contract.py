@@ -60,7 +60,10 @@ class Operator(Protocol):
 
     @property
     def watermark(self) -> int | None:
-        """A promise: nothing that it emits later is older (microseconds). None while nothing is promised."""
+        """A promise: nothing that it emits later is older (microseconds), but for what came in late itself.
+
+        None while nothing is promised.
+        """
 
     def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
         """What becomes of rows. They have the columns of the port's input, and may have hidden ones, which are kept."""
