@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flowc.compiler.ir import Dedupe, Node, Sql
+from flowc.compiler.ir import Dedupe, Node
 from flowc.stream import TIME, Traits
 
 
@@ -20,15 +20,10 @@ def _traits(node: Node) -> Traits:
     if isinstance(node, Dedupe):
         return Traits(event_time=TIME, key=node.keys, state="bounded")
     shown = any(column.name == TIME for column in node.columns or ())
-    return Traits(event_time=TIME if node.timed or shown else None)
+    return Traits(event_time=TIME if shown or (node.placed is not None and node.placed.timed) else None)
 
 
 def remembering(nodes: Sequence[Node]) -> tuple[Node, ...]:
     """The nodes that keep state."""
     known = traits(nodes)
     return tuple(node for node in nodes if known[node.id].state != "none")
-
-
-def last_sql(nodes: Sequence[Node]) -> Sql | None:
-    """The query whose rows are written; None where no SQL is."""
-    return next((node for node in reversed(nodes) if isinstance(node, Sql)), None)

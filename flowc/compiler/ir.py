@@ -57,6 +57,19 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """What a query reads in the graph of a stream: its relations, each with the name of a source or the id of a node.
+
+    `traced` is the query with the hidden column of `flowc.stream.ROW`, None where rows are not each of one message.
+    With `timed`, `flowc.stream.TIME` is a hidden column of what comes out.
+    """
+
+    relations: tuple[tuple[str, str], ...]
+    traced: str | None
+    timed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Sql:
     """A stateless query over its sources, finished text in the dialect of `engine`.
 
@@ -83,12 +96,8 @@ class Sql:
     """Columns that are NULL in every row, whatever type the engine says they have."""
     stars: tuple[Span, ...] = ()
     """Where each `*` of the output is written."""
-    relations: tuple[tuple[str, str], ...] = ()
-    """In a stream: the relations of `text`, each with the name of the source or the id of the node that it is."""
-    traced: str | None = None
-    """In a stream: `text` with the hidden column of `flowc.stream.ROW`; None where rows are not each of one message."""
-    timed: bool = False
-    """In a stream: `flowc.stream.TIME` is a hidden column of what comes out."""
+    placed: Placed | None = None
+    """In a stream: where in its graph it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,8 +336,6 @@ class Stream:
     project: str = ""
     state: tuple[str, str] | None = None
     """The connection that the state is kept in, and its kind; None for the project's own file."""
-    passing: bool = False
-    """Its messages have passed the nodes that keep state, which let all of them through."""
 
 
 @dataclass(frozen=True, slots=True)

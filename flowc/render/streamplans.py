@@ -78,19 +78,19 @@ def _graph(nodes: Sequence[NodePlan]) -> Iterator[str]:
 
 
 def _node(node: NodePlan) -> str:
-    return f"{node.id} is {_does(node)} of {', '.join(node.inputs)}: {_known(node.traits)}"
+    return f"{node.id} of {', '.join(node.inputs)}: {_does(node)}; {_known(node.traits)}"
 
 
 def _does(node: NodePlan) -> str:
     if isinstance(node, SqlPlan):
         return "SQL"
-    return f"dedupe by {', '.join(node.keys)} within {node.within / 1_000_000:g} seconds"
+    return f"drops repeats by {', '.join(node.keys)} within {node.within / 1_000_000:g} seconds"
 
 
 def _known(traits: Traits) -> str:
-    state = {"none": "no state", "bounded": "state is bounded", "unbounded": "state grows without bound"}[traits.state]
+    state = {"none": "no state", "bounded": "bounded state", "unbounded": "state without bound"}[traits.state]
     time = f", event time {traits.event_time}" if traits.event_time else ""
-    key = f", kept by {', '.join(traits.key)}" if traits.key else ""
+    key = f" by {', '.join(traits.key)}" if traits.key else ""
     return f"{traits.mode}{time}, {state}{key}"
 
 

@@ -59,7 +59,7 @@ def replay_plan(letters: DeadLetters, checked: CheckedSpec, ir: Ir, name: str) -
     """The stream's plan under another name, so that its epochs are counted apart; the place of letters comes last."""
     sessions = letters.sessions
     found = discovered(checked, lowered_stream(ir, letters.stream), sessions)
-    plan = planned(checked.project.streams[letters.stream], _renamed(found, name), looking(sessions))
+    plan = planned(checked.project.streams[letters.stream], _renamed(found, name), looking(sessions), passing=True)
     _refuse(plan, letters.stream)
     if plan.letters is not None:
         return plan
@@ -75,9 +75,8 @@ def _refuse(plan: StreamPlan, stream: str) -> None:
 
 
 def _renamed(stream: Stream, name: str) -> Stream:
-    """The stream under another name, whose messages have passed what keeps state."""
-    applies = tuple(replace(apply, pipeline=name) for apply in stream.applies)
-    return replace(stream, name=name, passing=True, applies=applies)
+    """The stream under another name."""
+    return replace(stream, name=name, applies=tuple(replace(apply, pipeline=name) for apply in stream.applies))
 
 
 def taking(writer: Writer, letters: DeadLetters) -> Writer:

@@ -130,8 +130,10 @@ def lowered_stream(ir: Ir, name: str) -> Stream:
     return found
 
 
-def planned(spec: RawSpec, stream: Stream, live: LiveTableOf = unseen) -> StreamPlan:
+def planned(spec: RawSpec, stream: Stream, live: LiveTableOf = unseen, *, passing: bool = False) -> StreamPlan:
     """The plan of a stream; `live` tells of its tables as they are now.
+
+    With `passing`, its messages have passed the nodes that keep state.
 
     Raises UsageError for what this version cannot run.
     """
@@ -149,7 +151,7 @@ def planned(spec: RawSpec, stream: Stream, live: LiveTableOf = unseen) -> Stream
         demand_tables(whole, live, letters=stream.on_error == "dlq")
     most = min((most_rows(source.columns or ()) for source in whole.sources), default=limits.max_rows)
     limits = replace(limits, max_rows=min(limits.max_rows, most))
-    return plan_stream(whole, limits, start, delivery=delivery, live=live)
+    return plan_stream(whole, limits, start, delivery=delivery, live=live, passing=passing)
 
 
 def typed(stream: Stream) -> Stream:

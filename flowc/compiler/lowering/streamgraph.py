@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.ir import Dedupe, Node, Source, Sql
+from flowc.compiler.ir import Dedupe, Node, Placed, Source, Sql
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
 from flowc.compiler.lowering.streamquery import hidden_text, part_text
@@ -80,8 +80,8 @@ class Graph:
         text = part_text(part, ENGINE, self.functions) if calls else found.text
         read = frozenset(name for name, _ in relations)
         made = replace(
-            found, id=self._id(QUERY), text=text or found.text, relations=relations,
-            traced=hidden_text(part, ENGINE, read, self.functions, (ROW,)), functions=called(query, self.functions),
+            found, id=self._id(QUERY), text=text or found.text, functions=called(query, self.functions),
+            placed=Placed(relations, hidden_text(part, ENGINE, read, self.functions, (ROW,))),
         )  # fmt: skip
         self.nodes.append(made)
         return made
@@ -139,8 +139,8 @@ class Graph:
             self._report_untimed(call, timed=timed)
             return None
         return Sql(
-            self._id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect, relations=relations,
-            traced=hidden_text(part, ENGINE, read, self.functions, [*names, ROW]), timed=timed,
+            self._id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect,
+            placed=Placed(relations, hidden_text(part, ENGINE, read, self.functions, [*names, ROW]), timed),
             functions=called(part, self.functions),
         )  # fmt: skip
 
@@ -255,7 +255,9 @@ def _is_time(tree: exp.Expression, fields: Sequence[Field] | None) -> bool:
 
 
 def _read(node: Node) -> tuple[str, ...]:
-    return tuple(name for _, name in node.relations) if isinstance(node, Sql) else node.inputs
+    if isinstance(node, Dedupe):
+        return node.inputs
+    return tuple(name for _, name in node.placed.relations) if node.placed is not None else ()
 
 
 def _given(node: Node) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from flowc.migration import AppliedPipeline, PipelineChange, StreamOutput, Table
 _TOLD_ELSEWHERE = ("sql", "sql_file", "to", "mode", "keys", "description", "restart", "batch")
 """What is a query or the target's own, and what decides nothing but the pace."""
 _REMEMBERED = ("dedupe", "window", "join")
+_WITHIN = "dedupe.within"
 _RESTART = "a worker that runs goes on as it began: restart it"
 _STOP = "a worker that runs goes on until it is stopped"
 _FIRST = "earliest"
@@ -140,6 +141,10 @@ def _meant(change: PipelineChange, new: AppliedPipeline, kind: str) -> Iterator[
         yield "rows that were written before stay as they are"
     if {"source", "sources"} & names:
         yield "stored positions belong to a source's name: a source that keeps its name goes on where it is"
+    longer = [(old, new) for key, old, new in change.changed if key == _WITHIN and old and new]
+    if longer and {key for key, _, _ in change.changed if key.startswith("dedupe.")} == {_WITHIN}:
+        yield "what `dedupe` remembers stays; under a longer `within`, repeats of what is forgotten already get through"
+        names.discard("dedupe")
     for name in _REMEMBERED:
         if name in names:
             yield f"what `{name}` remembers was kept by what it was before: the stream will not start with it"

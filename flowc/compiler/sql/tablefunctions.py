@@ -157,10 +157,7 @@ def _placed(table: exp.Table, query: SqlTree, reporter: Reporter) -> exp.CTE | b
             why = why or ("" if parent.parent is query.tree else "in a WITH inside the query")
         elif isinstance(parent, exp.CTE):
             cte = parent
-        elif isinstance(parent, exp.SetOperation):
-            whole = isinstance(parent, exp.Union) and not parent.args.get("distinct")
-            why = "" if whole or node.arg_key == "with_" else f"under {parent.key.upper()}, which looks at whole sets"
-        elif not isinstance(parent, exp.From | exp.Subquery):
+        elif not isinstance(parent, exp.From | exp.Subquery | exp.SetOperation):
             why = "in a subquery that is computed for each row"
         node = parent
     if not why:

@@ -6,7 +6,7 @@ import json
 
 from flowc.compiler.changelog import remembering, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.ir import Dedupe, Source, Sql, Stream
+from flowc.compiler.ir import Dedupe, Placed, Source, Sql, Stream
 from flowc.errors import UsageError
 from flowc.stream import EXTRAS, ROW, TIME, DedupePlan, NodePlan, SqlPlan, Traits
 from flowc.types import DataType, Kind
@@ -52,18 +52,24 @@ def needed(stream: Stream) -> tuple[str, ...]:
     """The columns beside the messages' own that nodes ask for, and the SQL does not name."""
     keys = {key for node in stream.nodes if isinstance(node, Dedupe) for key in node.keys}
     remembers = bool(remembering(stream.nodes))
-    timed = remembers or any(isinstance(node, Sql) and node.timed for node in stream.nodes)
+    timed = remembers or any(isinstance(node, Sql) and _placed(node).timed for node in stream.nodes)
     wanted = (*((TIME,) if timed else ()), *((_PARTITION,) if remembers else ()), *(n for n in EXTRAS if n in keys))
     return tuple(name for name in dict.fromkeys(wanted) if name not in stream.extras)
 
 
 def _sql(node: Sql, known: Traits, *, traced: bool) -> SqlPlan:
-    text = (node.traced if traced else None) or node.text
+    placed = _placed(node)
+    text = (placed.traced if traced else None) or node.text
+    names, inputs = (tuple(pair[part] for pair in placed.relations) for part in (0, 1))
     return SqlPlan(
-        node.id, tuple(edge for _, edge in node.relations), tuple(name for name, _ in node.relations), text,
-        arithmetic(text), traced=traced and node.traced is not None, timed=node.timed, functions=node.functions,
-        traits=known,
+        node.id, inputs, names, text, arithmetic(text), traced=traced and placed.traced is not None,
+        timed=placed.timed, functions=node.functions, traits=known,
     )  # fmt: skip
+
+
+def _placed(node: Sql) -> Placed:
+    assert node.placed is not None
+    return node.placed
 
 
 def _dedupe(node: Dedupe, known: Traits, stream: str) -> DedupePlan:

@@ -23,10 +23,11 @@ def plan_stream(
     *,
     delivery: str = "exactly_once",
     live: LiveTableOf = unseen,
+    passing: bool = False,
 ) -> StreamPlan:
     """The plan of a stream whose columns are known.
 
-    `live` tells of tables as they are.
+    `live` tells of tables as they are. With `passing`, its messages have passed the nodes that keep state.
 
     Raises UsageError for a stream that no plan can be made of.
     """
@@ -37,7 +38,7 @@ def plan_stream(
         raise UsageError(message, code="not-runnable-yet", help="this version runs plain SQL, and `append` or `merge`")
     _refuse_nested(stream, columns)
     state, nodes = stream.state or (None, EMBEDDED), plan_nodes(stream)
-    remembers = bool(remembering(stream.nodes)) and not stream.passing
+    remembers = bool(remembering(stream.nodes)) and not passing
     owner = Owner(stream.project, stream.name)
     sources = tuple(_source(source, stream) for source in stream.sources)
     targets, letters = stream_targets(stream, columns, letters=stream.on_error == "dlq", live=live)
@@ -49,7 +50,7 @@ def plan_stream(
         stream.name, sources, nodes, targets, start, stream.on_error, batch, lookups=_lookups(stream),
         state=plan_state(owner, all_targets, *state, remembers=remembers), facts=state_plan(owner, *state),
         watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters, delivery=delivery,
-        project=stream.project, passing=stream.passing,
+        project=stream.project, passing=passing,
     )  # fmt: skip
 
 
