@@ -63,8 +63,10 @@ class Graph:
     def _names(self) -> frozenset[str]:
         return frozenset(source.name for source in self.sources)
 
-    def block(self, block: Block) -> None:
-        """Puts a block before everything else."""
+    def block(self, block: Block | None) -> None:
+        """Puts a block, where there is one, before everything else."""
+        if block is None:
+            return
         names = tuple(source.name for source in self.sources)
         columns = tuple(source.columns for source in self.sources)
         made = Dedupe(free(BLOCK, self._names), names, block.keys, block.within, columns, block.span)

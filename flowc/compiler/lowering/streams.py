@@ -41,7 +41,7 @@ from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
-from flowc.compiler.sql.tablefunctions import has_calls, read_calls
+from flowc.compiler.sql.tablefunctions import Calls, has_calls, read_calls
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind, parse_type
@@ -68,22 +68,16 @@ def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
     before = lowering.reporter.errors
     sources = tuple(_sources(stream, lowering))
     query, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
-    if query is not None and not is_small(query, lowering.reporter):
+    given = _read(query, sources, lowering) if query is not None else None
+    if query is not None and given is None:
         return None
-    names, calls = frozenset(source.name for source in sources), None
-    if query is not None and has_calls(query):
-        calls = read_calls(query, names, lowering.reporter)
-        if calls is None:
-            return None
-        query = calls.query
-    query = with_own_stars(query, _hidden(query, sources)) if query is not None else None
+    query = given.query if given is not None else None
     relations = dict(_relations(stream, sources, lookups))
     found = _inferred(query, relations, stream, lowering) if query else None
     graph = Graph(sources, relations, lowering.functions, lowering.reporter)
-    if (given := block(stream)) is not None:
-        graph.block(given)
-    if query is not None and found is not None:
-        found = graph.query(query, found, calls.calls if calls is not None else ())
+    graph.block(block(stream))
+    if given is not None and found is not None:
+        found = graph.query(given.query, found, given.calls)
     written = query is not None or "sql" in stream.texts
     node = found if written else (sources[0] if len(sources) == 1 else None)
     changes = [block for block in BLOCKS if block in stream.value]
@@ -105,6 +99,16 @@ def _lower(stream: RawSpec, lowering: Lowering) -> Stream | None:
         idle=microseconds(stream, "watermark.idle"), on_error=on_error(stream), state=state(stream, lowering),
         project=lowering.checked.project.name,
     )  # fmt: skip
+
+
+def _read(query: SqlTree, sources: tuple[Source, ...], lowering: Lowering) -> Calls | None:
+    """The query with relations in the place of calls, and the calls; None after an error."""
+    if not is_small(query, lowering.reporter):
+        return None
+    found: Calls | None = Calls(query, ())
+    if has_calls(query):
+        found = read_calls(query, frozenset(source.name for source in sources), lowering.reporter)
+    return found and replace(found, query=with_own_stars(found.query, _hidden(found.query, sources)))
 
 
 def _check_target(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
