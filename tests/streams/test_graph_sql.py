@@ -224,3 +224,42 @@ def test_a_plain_stream_has_one_node_and_no_column_more() -> None:
     assert [node.id for node in made.nodes] == ["query"]
     assert (made.sources[0].extras, made.sources[0].beside, made.stateful) == ((), (), ())
     assert json.loads(json.dumps(made.nodes[0].traits.mode)) == "insert-only"
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        (
+            "WITH Cleaned AS (SELECT ID, name FROM source) SELECT F.id FROM DEDUPE(CLEANED, ID, INTERVAL '1 day') AS F",
+            [1, 2],
+        ),
+        (
+            'WITH "My ids" AS (SELECT id AS "Id" FROM source) '
+            'SELECT "F f"."Id" FROM dedupe("My ids", "Id", INTERVAL \'1 day\') AS "F f"',
+            [1, 2],
+        ),
+        (
+            "WITH source AS (SELECT id + 1 AS id FROM source) SELECT id FROM dedupe(source, id, INTERVAL '1 day')",
+            [2, 3],
+        ),
+        (
+            "WITH a AS (SELECT id FROM source), b AS (SELECT * FROM dedupe(a, id, INTERVAL '1 day'))"
+            "SELECT id FROM a UNION ALL SELECT id + 10 FROM b",
+            [1, 1, 2, 11, 12],
+        ),
+        (
+            "SELECT id FROM dedupe(source, id, INTERVAL '1 day') one "
+            "UNION ALL SELECT id + 10 FROM dedupe(source, name, INTERVAL '1:00:00') other",
+            [1, 2, 11],
+        ),
+        ("SELECT x.id FROM (SELECT source.id FROM dedupe(source, id, INTERVAL '1 day')) AS x WHERE id > 1", [2]),
+        (
+            "WITH a AS (SELECT id FROM source), unread AS (SELECT id FROM a) SELECT id FROM dedupe(a, id, INTERVAL '1 s')",
+            [1, 2],
+        ),
+        ("SELECT count(*) AS id FROM dedupe(source, id, INTERVAL '1 day')", [2]),
+    ],
+)  # fmt: skip
+def test_calls_in_many_places_and_names_in_any_case(sql: str, found: list[int]) -> None:
+    rows = Computed(plan_of(sql)).rows([{"id": 1, "name": "x"}, {"id": 1, "name": "x"}, {"id": 2, "name": "x"}])
+    assert sorted(next(iter(row.values())) for row in rows) == found

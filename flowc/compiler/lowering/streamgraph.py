@@ -6,8 +6,10 @@ part does not make itself is one of its inputs, under the name that it has in th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from sqlglot import exp
 
@@ -27,6 +29,8 @@ from flowc.types import Kind
 
 ENGINE = "datafusion"
 QUERY, BLOCK = "query", "dedupe"
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+"""Names that are the same in any case."""
 _NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL})
 
 
@@ -183,13 +187,14 @@ class Graph:
 
     def _part(self, query: SqlTree, body: exp.Expression) -> SqlTree:
         """A query of its own, with the CTEs that it reads; what calls give has a name that nothing else has."""
-        tree = body.copy()
-        known = {cte.alias: cte for cte in _ctes(query.tree)}
-        needed = _needed(tree, known, whole=body is query.tree)
+        tree, ctes = body.copy(), _ctes(query.tree)
+        before = ctes if body is query.tree else list(takewhile(lambda cte: cte.this is not body, ctes))
         own = [] if body is query.tree else _ctes(tree)
-        with_ = [known[name].copy() for name in known if name in needed]
-        tree.set("with_", exp.With(expressions=[*with_, *own]) if with_ or own else None)
-        self._rename(tree, needed)
+        tree.set("with_", None)
+        needed = _needed([tree, *own], before)
+        with_ = [*(cte.copy() for cte in needed), *own]
+        tree.set("with_", exp.With(expressions=with_) if with_ else None)
+        self._rename(tree, frozenset(cte.alias for cte in needed))
         return replace(query, tree=tree)
 
     def _rename(self, tree: exp.Expression, ctes: frozenset[str]) -> None:
@@ -197,20 +202,19 @@ class Graph:
         plain = {table.name for table in tree.find_all(exp.Table) if CALL not in table.meta} | ctes
         for table in marked:
             alike = any(other.name == table.name and other.meta[CALL] != table.meta[CALL] for other in marked)
-            if table.name in plain or alike:
-                alias = table.alias or table.name
+            if table.name in plain or alike or not _PLAIN.fullmatch(table.name):
                 name = free(table.meta[CALL], ctes | frozenset(self.relations))
-                table.set("alias", exp.TableAlias(this=exp.to_identifier(alias)))
+                if not table.alias:
+                    table.set("alias", exp.TableAlias(this=table.this))
                 table.set("this", exp.to_identifier(name, quoted=True))
 
     def _read(self, part: SqlTree) -> tuple[tuple[str, str], ...]:
         """The relations that a part reads, each with what gives its rows."""
-        ctes = {cte.alias for cte in part.tree.find_all(exp.CTE)}
         found = dict[str, str]()
         for table in part.tree.find_all(exp.Table):
             if CALL in table.meta:
                 found[table.name] = table.meta[CALL]
-            elif not table.db and table.name in self._names and table.name not in ctes:
+            elif not table.db and table.name in self._names and not _shadowed(table, part):
                 found[table.name] = self._edges[table.name]
         return tuple(found.items())
 
@@ -220,21 +224,23 @@ def _ctes(tree: exp.Expression) -> list[exp.CTE]:
     return list(with_.expressions) if with_ is not None else []
 
 
-def _needed(tree: exp.Expression, known: Mapping[str, exp.CTE], *, whole: bool) -> frozenset[str]:
-    """The CTEs that a query reads, and those that these read; what calls give is not read from them."""
-    found, waiting = set[str](), list(_named(tree, without_ctes=whole))
-    while waiting:
-        name = waiting.pop()
-        if name in known and name not in found:
-            found.add(name)
-            waiting += _named(known[name].this)
-    return frozenset(found)
+def _shadowed(table: exp.Table, part: SqlTree) -> bool:
+    """Whether the name of a table is that of a CTE before it, and of no source."""
+    within = table.find_ancestor(exp.CTE)
+    return any(cte.alias == table.name for cte in takewhile(lambda cte: cte is not within, _ctes(part.tree)))
 
 
-def _named(tree: exp.Expression, *, without_ctes: bool = False) -> Iterator[str]:
-    if without_ctes:
-        tree = tree.copy()
-        tree.set("with_", None)
+def _needed(parts: Sequence[exp.Expression], before: Sequence[exp.CTE]) -> list[exp.CTE]:
+    """The CTEs that parts of a query read, and those that these read; what calls give is not read from them."""
+    found, names = list[exp.CTE](), {name for part in parts for name in _named(part)}
+    for cte in reversed(before):
+        if cte.alias in names:
+            found.insert(0, cte)
+            names = names - {cte.alias} | set(_named(cte.this))
+    return found
+
+
+def _named(tree: exp.Expression) -> Iterator[str]:
     yield from (table.name for table in tree.find_all(exp.Table) if CALL not in table.meta and not table.db)
 
 

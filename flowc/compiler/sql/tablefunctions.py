@@ -64,7 +64,7 @@ def has_calls(query: SqlTree) -> bool:
 
 def read_calls(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> Calls | None:
     """The calls of a query whose sources have these names; None after an error."""
-    before, calls = reporter.errors, list[Call]()
+    before, calls, query = reporter.errors, list[Call](), _folded(query)
     for table in [table for table in query.tree.find_all(exp.Table) if _is_call(table)]:
         call = _read(table, query, sources, reporter)
         if call is not None and call.id in (other.id for other in calls):
@@ -76,7 +76,7 @@ def read_calls(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> C
     plain = _plain(query, calls, reporter) if reporter.errors == before else None
     if plain is None:
         return None
-    places = {_start(call.relation): call for call in calls}
+    plain, places = _folded(plain), {_start(call.relation): call for call in calls}
     for table in plain.tree.find_all(exp.Table):
         if (found := places.get(_start(table))) is not None:
             table.meta[CALL] = found.id
@@ -113,6 +113,17 @@ def _end(tokens: Sequence[Token], name: int) -> int:
             if depth == 0:
                 return int(token.end) + 1
     raise AssertionError
+
+
+def _folded(query: SqlTree) -> SqlTree:
+    """The query with the names of relations as the engine reads them, whatever their case."""
+    tree = query.tree.copy()
+    given = [part for table in tree.find_all(exp.Table) if _is_call(table) for part in table.this.expressions]
+    named = [node.args["alias"] for node in tree.find_all(exp.CTE)]
+    for node in (*tree.find_all(exp.Table), *named, *given):
+        if isinstance(name := node.this, exp.Identifier) and not name.args.get("quoted"):
+            name.set("this", name.name.lower())
+    return replace(query, tree=tree)
 
 
 def _is_call(table: exp.Table) -> bool:
