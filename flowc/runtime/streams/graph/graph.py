@@ -56,9 +56,14 @@ class Graph:
         """How many nodes keep state, or did when their rows went through them before."""
         return sum(node.remembers for node in self.nodes)
 
-    def __call__(self, source: str, rows: pa.RecordBatch, time: int, watermark: int | None) -> Result:
+    def __call__(
+        self, source: str, rows: pa.RecordBatch, time: int, watermark: int | None, told: Repeats | None = None
+    ) -> Result:
         """What an epoch makes of rows of a source; all of it sees one time, and one version of each lookup."""
-        return self._flowing(source, rows, time, watermark)
+        versions = self.lookups.current() if self.lookups is not None else {}
+        for query in queries(self.nodes):
+            query.transform.begin(time, versions)
+        return flow(self.nodes, self._end, source, rows, self.schemas, watermark, told)
 
     def repeats(self, source: str, rows: pa.RecordBatch, time: int, watermark: int | None) -> set[int]:
         """The messages of which nothing comes out because nodes that keep state know their rows already.
@@ -66,21 +71,13 @@ class Graph:
         Raises UsageError where of several rows of a message some are known: it cannot be told as a whole.
         """
         told = Repeats()
-        made = self._flowing(source, rows, time, watermark, told)
+        made = self(source, rows, time, watermark, told)
         gone, parts = told.told(made.rows)
         if parts:
             message = f"stream `{self.plan.name}` makes several rows of a message, and knows some of them already"
             help = "a replay gives all rows of a message, or none: go back to before it with `flowc rewind`"
             raise UsageError(message, code="partly-known", help=help)
         return gone
-
-    def _flowing(
-        self, source: str, rows: pa.RecordBatch, time: int, watermark: int | None, told: Repeats | None = None
-    ) -> Result:
-        versions = self.lookups.current() if self.lookups is not None else {}
-        for query in queries(self.nodes):
-            query.transform.begin(time, versions)
-        return flow(self.nodes, self._end, source, rows, self.schemas, watermark, told)
 
     def due(self, at: int) -> bool:
         """Whether nodes let rows out at a watermark, or at `END`."""
