@@ -180,6 +180,18 @@ def test_a_message_that_fails_before_a_dedupe_is_not_remembered_by_it() -> None:
     assert rows_of([found]) == [(1, -2), (4, -3)]
 
 
+def test_a_message_that_fails_on_one_way_is_remembered_on_no_other() -> None:
+    sql = (
+        "WITH a AS (SELECT CAST(name AS bigint) AS n FROM source)\n"
+        "SELECT id FROM dedupe(source, id, INTERVAL '1 day') AS ids "
+        "UNION ALL SELECT n FROM dedupe(a, n, INTERVAL '1 day') AS numbers"
+    )
+    made = Computed(replace(plan_of(sql), on_error="dlq"))
+    found = epoch(made, batch([(1, "x", 0), (1, "5", 0), (1, "6", 0)]))
+    assert _notes(found) == [(0, 0)]
+    assert sorted(rows_of([found])) == [(1,), (5,), (6,)]
+
+
 def test_several_rows_of_a_message_are_judged_each_and_fail_together() -> None:
     sql = (
         "WITH a AS (SELECT id, CAST(unnest(tags) AS bigint) AS tag FROM source)\n"
