@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from flowc.compiler.ir import Dedupe, Node
 from flowc.stream import TIME, Traits
+from flowc.types import Kind
+
+NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL})
+"""The kinds of types by whose values no state is kept."""
 
 
 def traits(nodes: Sequence[Node]) -> Mapping[str, Traits]:

@@ -269,6 +269,7 @@ def test_a_plain_stream_has_one_node_and_no_column_more() -> None:
             "WITH a AS (SELECT id FROM source), b AS (SELECT id FROM a) SELECT id FROM dedupe(a, id, INTERVAL '1 s')",
             [1, 2],
         ),
+        ("WITH a AS (SELECT id FROM source) SELECT a.id FROM dedupe(a, id, INTERVAL '1 day') AS a", [1, 2]),
         ("SELECT count(*) AS id FROM dedupe(source, id, INTERVAL '1 day')", [2]),
     ],
 )  # fmt: skip

@@ -14,6 +14,7 @@ from itertools import takewhile
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
+from flowc.compiler.changelog import NO_KEYS
 from flowc.compiler.ir import Dedupe, Node, Placed, Source, Sql
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
@@ -25,13 +26,11 @@ from flowc.compiler.sql.tablefunctions import CALL, Call, free
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Span
 from flowc.stream import EXTRAS, ROW, TIME, outputs
-from flowc.types import Kind
 
 ENGINE = "datafusion"
 QUERY, BLOCK = "query", "dedupe"
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 """Names that are the same in any case."""
-_NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,8 @@ class Graph:
     """By the name of each source, what gives its rows."""
     _given: dict[str, Relation | None] = field(default_factory=dict)
     """What calls give, by their ids."""
+    _reserved: frozenset[str] = frozenset()
+    """The names of sources and calls."""
     _made: dict[str, Sql] = field(default_factory=dict)
     """The parts that are CTEs, by their names."""
 
@@ -79,6 +80,7 @@ class Graph:
 
     def query(self, query: SqlTree, found: Sql, calls: Sequence[Call]) -> Sql:
         """Puts the whole query behind, whose rows are written; `found` is what was found of it."""
+        self._reserved = self._names | {call.id for call in calls}
         for call in calls:
             self._call(call, query)
         part = self._part(query, query.tree) if calls else query
@@ -103,7 +105,7 @@ class Graph:
         return tuple(done)
 
     def _id(self, name: str) -> str:
-        return free(name, self._names | {node.id for node in self.nodes})
+        return free(name, self._reserved | {node.id for node in self.nodes})
 
     def _call(self, call: Call, query: SqlTree) -> None:
         """A call, and the part of the query before it."""
@@ -174,7 +176,7 @@ class Graph:
                 message = f"`{call.name}` has no column `{key.value}` to tell repeats by"
                 helps = did_you_mean(key.value, kinds) or (f"select it in `{call.name}`",)
                 self.reporter.error("unknown-column", message, key.span, helps=helps)
-            elif kind.kind in _NO_KEYS:
+            elif kind.kind in NO_KEYS:
                 message = f"`{key.value}` is `{kind}`, which cannot be compared"
                 self.reporter.error("unusable-keys", message, key.span, helps=("name a column of one simple type",))
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 
-from flowc.compiler.changelog import remembering, traits
+from flowc.compiler.changelog import NO_KEYS, remembering, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.ir import Dedupe, Placed, Source, Sql, Stream
 from flowc.errors import UsageError
 from flowc.stream import EXTRAS, ROW, TIME, DedupePlan, NodePlan, SqlPlan, Traits
 from flowc.types import DataType, Kind
 
-NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL})
-"""The kinds of types whose values are no keys."""
 _TIMES = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE})
 _PARTITION = "_partition"
 """What the watermark needs of each row beside its time."""
