@@ -95,14 +95,25 @@ class Graph:
         return made
 
     def ordered(self) -> tuple[Node, ...]:
-        """The nodes in topological order, what is stateless first: what fails there has not been seen by a dedupe."""
-        left, done = list(self.nodes), list[Node]()
+        """The nodes in topological order, without those that nobody reads.
+
+        What is stateless comes first: what fails there has not been seen by a dedupe.
+        """
+        left, done = self._read_by_the_last(), list[Node]()
         while left:
             waiting = {name for node in left for name in _given(node)}
             ready = [node for node in left if waiting.isdisjoint(_read(node))]
             done.append(next((node for node in ready if isinstance(node, Sql)), ready[0]))
             left.remove(done[-1])
         return tuple(done)
+
+    def _read_by_the_last(self) -> list[Node]:
+        wanted, found = set[str](), list[Node]()
+        for node in reversed(self.nodes):  # each was put behind what it reads
+            if not found or wanted.intersection(_given(node)):
+                found.append(node)
+                wanted.update(_read(node))
+        return found[::-1]
 
     def _id(self, name: str) -> str:
         return free(name, self._reserved | {node.id for node in self.nodes})

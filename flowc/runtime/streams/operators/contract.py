@@ -105,7 +105,7 @@ class Least:
     @property
     def value(self) -> int | None:
         """None while one of the ports has none."""
-        return min(self._marks.values()) if len(self._marks) == self.ports else None
+        return min(self._marks.values()) if len(self._marks) == self.ports > 0 else None
 
 
 class Stateless:
