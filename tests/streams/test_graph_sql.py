@@ -16,16 +16,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowc.catalog import Column
 from flowc.compiler import stages
 from flowc.compiler.ir import Dedupe, Stream
 from flowc.compiler.lowering.lower import lower
+from flowc.compiler.streamplan.nodes import plan_nodes
 from flowc.diagnostics import Reporter
 from flowc.errors import UsageError
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.letternotes import JUDGED, parted
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.state.contract import Checkpoint
-from flowc.stream import StreamPlan
+from flowc.stream import ROW, StreamPlan
+from flowc.types import BIGINT
 from tests.streams.compiled import NOON, Computed, messages
 from tests.streams.compiled import plan as planned
 from tests.unit.project import write
@@ -229,6 +232,15 @@ def test_the_rows_of_a_source_with_and_without_its_repeats() -> None:
         ("first", 1),
         ("first", 2),
     ]
+
+
+def test_a_column_of_the_name_of_the_hidden_one_is_refused_where_rows_are_remembered(tmp_path: Path) -> None:
+    stream = _stream(tmp_path, "SELECT id FROM dedupe(source, id, INTERVAL '1 day')")
+    (source,) = stream.sources
+    own = replace(source, columns=(*(source.columns or ()), Column(ROW, BIGINT)))
+    with pytest.raises(UsageError, match="one of flowc's own"):
+        plan_nodes(replace(stream, sources=(own,)))
+    assert plan_nodes(replace(stream, sources=(own,), nodes=stream.nodes[-1:]))[0].traits.state == "none"
 
 
 def test_a_plain_stream_has_one_node_and_no_column_more() -> None:
