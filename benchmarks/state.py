@@ -31,7 +31,7 @@ from flowc.stream import DedupePlan
 
 KEYS, SHARE, CHECKPOINTS, EPOCH = 1_000_000, 100, 20, 20_000
 HOUR = 3_600_000_000
-_PLAN = DedupePlan("dedupe", ("id",), HOUR, "f")
+_PLAN = DedupePlan("dedupe", ("source",), ("id",), HOUR, "f")
 _ROWS = pa.schema([("id", pa.int64()), ("_event_ts", pa.timestamp("us", "UTC"))])
 
 
@@ -82,8 +82,8 @@ def state_dedupe(context: Context) -> Iterator[Row]:
         operator, count, biggest = Dedupe(_PLAN), context.rows(KEYS), 0.0
         began = time.perf_counter()
         for first in range(0, count, EPOCH):
-            operator.process(batch(first, EPOCH), "source")
-            operator.on_watermark(first - HOUR)
+            operator.process(0, batch(first, EPOCH))
+            operator.on_watermark(0, first - HOUR)
             if kept:
                 biggest = max(biggest, sum(len(each.data) for each in operator.snapshot()) / EPOCH)
         speed = count / (time.perf_counter() - began)
@@ -95,13 +95,13 @@ def state_dedupe(context: Context) -> Iterator[Row]:
 def _measured(context: Context, name: str, store: DatabaseStore, by_hand: Callable[[bytes], None]) -> Iterator[Row]:
     keys, operator, number = context.rows(KEYS), Dedupe(_PLAN), 1
     store.open()
-    operator.process(batch(0, keys), "source")
+    operator.process(0, batch(0, keys))
     whole = _save(store, operator, number)
     times, bare, bytes_, merged = list[float](), list[float](), list[int](), list[float]()
     chance = np.random.default_rng(1)
     for _ in range(CHECKPOINTS):
         number += 1
-        operator.process(batch(int(chance.integers(keys, 2**40)), keys // SHARE), "source")
+        operator.process(0, batch(int(chance.integers(keys, 2**40)), keys // SHARE))
         began = time.perf_counter()
         bytes_.append(_save(store, operator, number, merge=False))
         times.append(time.perf_counter() - began)

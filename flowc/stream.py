@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Literal
 
 from flowc.catalog import Column, TableName
 from flowc.plan import Arithmetic, FunctionPlan, LoadPlan, Renewal, kept_name
 from flowc.types import BIGINT, TEXT, TIMESTAMPTZ, DataType, Kind
 
 VERSION = 1
+
+StateSize = Literal["none", "bounded", "unbounded"]
 
 ROW = "_flowc_row"
 """The hidden last column of a traced stream's rows: the message that a row came of, NULL where it came of none.
@@ -49,6 +52,9 @@ class Changelog(StrEnum):
     RETRACT = "retract"
     """A row that is replaced or goes comes once more, whole, as it was."""
 
+
+TIME = "_event_ts"
+"""The column of a row's event time, hidden where nothing asks for it by its name."""
 
 NOW = "flowc_now"
 """A function in the SQL of streams: of any integer, the time of the epoch."""
@@ -303,17 +309,58 @@ MAX_STATE = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class DedupePlan:
-    """Drops rows whose key was seen within `within` microseconds of event time. `name` tells its state apart."""
+class Traits:
+    """What is known of the rows of a node.
 
-    name: str
+    `mode` says how they change what was written before. `event_time` is the column of their event time, `key` are the
+    columns by which the node keeps its state.
+    """
+
+    mode: Changelog = Changelog.INSERT_ONLY
+    event_time: str | None = None
+    key: tuple[str, ...] = ()
+    state: StateSize = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class SqlPlan:
+    """A stateless query. `names` are the relations of the text that its inputs are, in their order.
+
+    With `traced`, `ROW` is a last column of what it reads and gives; with `timed`, `TIME` is a hidden one, too.
+    `flowc_now(0)` is the epoch's time.
+    """
+
+    id: str
+    inputs: tuple[str, ...]
+    names: tuple[str, ...]
+    text: str
+    arithmetic: tuple[Arithmetic, ...] = ()
+    """Where the SQL computes, so that nothing wraps around."""
+    traced: bool = False
+    timed: bool = False
+    functions: tuple[FunctionPlan, ...] = ()
+    traits: Traits = field(default_factory=Traits)
+
+
+@dataclass(frozen=True, slots=True)
+class DedupePlan:
+    """Drops rows whose key was seen within `within` microseconds of event time."""
+
+    id: str
+    inputs: tuple[str, ...]
     keys: tuple[str, ...]
     within: int
     fingerprint: str
     max_bytes: int = MAX_STATE
+    traits: Traits = field(default_factory=Traits)
 
 
-OperatorPlan = DedupePlan
+NodePlan = SqlPlan | DedupePlan
+
+
+def outputs(node: str, inputs: Sequence[str]) -> tuple[str, ...]:
+    """The names of what `dedupe` gives: its own, or one for each of several inputs, whose rows stay apart."""
+    return (node,) if len(inputs) == 1 else tuple(f"{node}.{each}" for each in inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,24 +466,20 @@ class RestartPolicy:
 class StreamPlan:
     """A whole stream.
 
-    Rows are decoded, go through `operators`, then through `sql`. In `sql`, `_flowc_row` is a last column that tells the
-    message that each row came of, when `traced`; `flowc_now(0)` is the epoch's time.
+    Rows are decoded and go through `nodes`, which are in topological order; what the last one gives is written, or
+    the rows of the only source where there are none. The inputs of a node are names of sources and of nodes; those of
+    a `DedupePlan` with several inputs are its `outputs`.
     """
 
     name: str
     sources: tuple[SourcePlan, ...]
-    sql: str | None
+    nodes: tuple[NodePlan, ...]
     targets: tuple[TargetPlan, ...]
     start: str = "earliest"
     on_error: str = "fail"
     batch: BatchLimits = field(default_factory=BatchLimits)
-    arithmetic: tuple[Arithmetic, ...] = ()
-    """Where the SQL computes, so that nothing wraps around."""
-    traced: bool = False
-    operators: tuple[OperatorPlan, ...] = ()
     watermark: WatermarkPlan = field(default_factory=WatermarkPlan)
     lookups: tuple[LookupPlan, ...] = ()
-    functions: tuple[FunctionPlan, ...] = ()
     state: StatePlan | None = None
     facts: StatePlan | None = None
     """Where facts are kept, such as the files that were found, when the stream has no other state."""
@@ -448,6 +491,19 @@ class StreamPlan:
     former: str | None = None
     """The name under which it was kept before it is as now; None for that of an older version."""
     version: int = VERSION
+    passing: bool = False
+    """Its messages have passed the nodes that keep state, which let all of them through."""
+
+    @property
+    def stateful(self) -> tuple[DedupePlan, ...]:
+        """The nodes that keep state."""
+        return () if self.passing else tuple(node for node in self.nodes if isinstance(node, DedupePlan))
+
+    @property
+    def functions(self) -> tuple[FunctionPlan, ...]:
+        """The functions of the project that its SQL calls, each once."""
+        called = (function for node in self.nodes if isinstance(node, SqlPlan) for function in node.functions)
+        return tuple(dict.fromkeys(called))
 
     @property
     def kept(self) -> str:

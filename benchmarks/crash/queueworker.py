@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.ir import Apply, Repeats, Source, Stream, Target
+from flowc.compiler.ir import Apply, Dedupe, Source, Stream, Target
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.queues import QueueReader
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
@@ -24,7 +23,7 @@ from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.files import FilesWriter
 from flowc.service.streams.sources import decoding_of
 from flowc.source import SourceFile, Span
-from flowc.stream import BatchLimits, FilesTarget, Roll, StreamPlan, TopicTarget
+from flowc.stream import FilesTarget, Roll, StreamPlan, TopicTarget
 from flowc.types import BIGINT
 from tests.streams.broker import Broker
 
@@ -58,9 +57,9 @@ class Place:
                 before=(), after=(), expect=(), timezone=None, span=_SPAN,
             ) for number in range(KINDS[self.kind])
         )  # fmt: skip
-        repeats = Repeats(("id",), 60_000_000, _SPAN) if self.kind == "dedupe" else None
-        stream = Stream("s", (node,), node, applies, (), _SPAN, dedupe=repeats, state=None)
-        plan = plan_stream(stream, BatchLimits(), "earliest")
+        repeats = Dedupe("dedupe", ("source",), ("id",), 60_000_000, (COLUMNS,), _SPAN)
+        nodes = (repeats,) if self.kind == "dedupe" else ()
+        plan = plan_stream(Stream("s", (node,), node, applies, (), _SPAN, nodes=nodes))
         if self.kind == "files":
             folder = FilesTarget("lake", str(self.folder / "lake"), "jsonl", COLUMNS, roll=Roll(rows=150))
             return replace(plan, targets=(plan.targets[0], folder))
@@ -91,7 +90,7 @@ def run(place: Place, seed: int, pause: Callable[[str], None], acknowledging: Ca
     """Takes what is in the queue, until it is empty. Every epoch of `dedupe` waits for a checkpoint of its own time."""
     plan = place.plan
     assert plan.state is not None
-    if plan.operators:
+    if plan.stateful:
         plan = replace(plan, state=replace(plan.state, every=0.02))
     wh = open_database("sqlite", {"path": str(place.folder / "wh.db")})
     own = wh if plan.state.shared else open_database("sqlite", {"path": str(place.folder / "state.db")})
@@ -104,9 +103,7 @@ def run(place: Place, seed: int, pause: Callable[[str], None], acknowledging: Ca
         assert isinstance(writers[0], DatabaseWriter)
         writers[0].beside = store.beside
     reader = QueueReader(Broker(place.queue, seed, pause=pause, acknowledging=acknowledging), plan.batch, once=True)
-    compute = Compute(
-        plan, {"source": decoding_of(plan.sources[0])}, lambda _: None, [Dedupe(each) for each in plan.operators]
-    )
+    compute = Compute(plan, {"source": decoding_of(plan.sources[0])}, lambda _: None)
     running = StreamRun(plan, {"source": reader}, compute, writers, store, pause=pause)
     try:
         running.run()

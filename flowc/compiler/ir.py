@@ -59,6 +59,19 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """What a query reads in the graph of a stream: its relations, each with the name of a source or the id of a node.
+
+    `traced` is the query with the hidden column of `flowc.stream.ROW`, None where rows are not each of one message.
+    With `timed`, `flowc.stream.TIME` is a hidden column of what comes out.
+    """
+
+    relations: tuple[tuple[str, str], ...]
+    traced: str | None
+    timed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Sql:
     """A stateless query over its sources, finished text in the dialect of `engine`.
 
@@ -85,6 +98,8 @@ class Sql:
     """Columns that are NULL in every row, whatever type the engine says they have."""
     stars: tuple[Span, ...] = ()
     """Where each `*` of the output is written."""
+    placed: Placed | None = None
+    """In a stream: where in its graph it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,22 +288,33 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeats:
-    """Which rows of a stream repeat others: those of the same `keys`, within so many microseconds of event time."""
+class Dedupe:
+    """Drops rows of a stream that repeat others: those of the same `keys`, within so many microseconds of event time.
 
+    Of several inputs the rows stay apart, and are told from each other by the names of `flowc.stream.outputs`.
+    `columns` are those of all inputs, in the order of these; None where they are not known.
+    """
+
+    id: str
+    inputs: tuple[str, ...]
     keys: tuple[str, ...]
     within: int
+    columns: tuple[tuple[Column, ...] | None, ...]
     span: Span
+
+
+Node = Sql | Dedupe
+"""What the rows of a stream go through between its sources and its targets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One stream, lowered: what its sources are, the query over them, one `Apply` per table it writes.
+    """One stream, lowered: what its sources are, the graph of its nodes, one `Apply` per table it writes.
 
-    `extras` are the columns beside the messages' own that the query asks for. `unplanned` names what the stream has
-    that no plan can be made of yet. `outputs` are the targets that are no tables; `dead_letter` is where messages go
-    that could not be read or written, None where that is left to flowc. `traced` is the query with the hidden column of
-    `flowc.stream.ROW`, None where the rows that come out are not each of one message.
+    `nodes` are in topological order; what the last one gives is written, and `input` says its columns: it is the last
+    `Sql`, or the only source. `extras` are the columns beside the messages' own that the SQL asks for. `unplanned`
+    names what the stream has that no plan can be made of yet. `outputs` are the targets that are no tables;
+    `dead_letter` is where messages go that could not be read or written, None where that is left to flowc.
     """
 
     name: str
@@ -300,10 +326,9 @@ class Stream:
     unplanned: tuple[str, ...] = ()
     outputs: tuple[Output, ...] = ()
     dead_letter: Target | Output | None = None
-    traced: str | None = None
+    nodes: tuple[Node, ...] = ()
     lookups: tuple[Lookup, ...] = ()
     functions: tuple[FunctionPlan, ...] = ()
-    dedupe: Repeats | None = None
     lateness: int = 0
     """How far behind the highest event time rows may come, in microseconds."""
     idle: int | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowc.compiler.ir import Apply, Ir, Output, Pipeline, Source, Sql, Stream, Target
+from flowc.compiler.ir import Apply, Ir, Node, Output, Pipeline, Source, Stream, Target
 from flowc.render.json_values import as_json, json_value
 
 
@@ -28,12 +28,12 @@ def _load(apply: Apply) -> dict[str, object]:
 
 def _stream(stream: Stream) -> dict[str, object]:
     """A stream: its nodes from sources to targets, each once; what is read of another one is told by its `id`."""
-    node = stream.input
-    bare = replace(stream, input=None, sources=(), lookups=(), applies=(), outputs=(), dead_letter=None, settings={})
+    bare = replace(stream, input=None, sources=(), nodes=(), lookups=(), applies=(), outputs=())
+    bare = replace(bare, dead_letter=None, settings={})
     nodes: dict[str, object] = {
         "sources": [_node(source) for source in stream.sources],
         "lookups": [{"node": "lookup", **_object(lookup)} for lookup in stream.lookups],
-        "sql": _node(node) if isinstance(node, Sql) else None,
+        "nodes": [_node(node) for node in stream.nodes],
         "applies": [_apply(apply) for apply in stream.applies],
         "outputs": [_place(output) for output in stream.outputs],
         "dead_letter": _place(stream.dead_letter) if stream.dead_letter is not None else None,
@@ -54,7 +54,7 @@ def _place(place: Output | Target) -> dict[str, object]:
     return {"node": type(place).__name__.removesuffix("Output").lower(), **_object(place)}
 
 
-def _node(node: Source | Sql) -> dict[str, object]:
+def _node(node: Source | Node) -> dict[str, object]:
     return {"node": type(node).__name__.lower(), **_object(node)}
 
 

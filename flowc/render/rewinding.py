@@ -77,6 +77,6 @@ def _consequences(rewind: Rewind) -> Iterator[str]:
         yield f"`{printable(name)}` will hold the rows of these messages twice"
     if rewind.letters:
         yield f"{rewind.letters} dead letters of these messages will be removed"
-    if rewind.plan.operators:
+    if rewind.plan.stateful:
         yield "what the stream remembers (`dedupe`) begins anew"
     yield "a worker that runs is interrupted and goes on from there"

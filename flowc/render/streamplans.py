@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flowc.plan import Execute
 from flowc.render.json_values import json_value
@@ -12,13 +12,16 @@ from flowc.stream import (
     Changelog,
     FilesTarget,
     LookupPlan,
+    NodePlan,
     PositionSql,
     SourcePlan,
+    SqlPlan,
     StatePlan,
     StreamPlan,
     TableTarget,
     TargetPlan,
     TopicTarget,
+    Traits,
 )
 
 _LETTERS = "the dead letters of the epoch"
@@ -67,10 +70,34 @@ def _rows(target: TableTarget) -> str:
 def _reading(plan: StreamPlan) -> Iterator[str]:
     yield comment(f"{plan.name}: stream", *map(_source, plan.sources))
     yield from map(_lookup, plan.lookups)
-    for operator in plan.operators:
-        yield comment(f"{operator.name} by {', '.join(operator.keys)} within {operator.within / 1_000_000:g} seconds")
-    if plan.sql is not None:
-        yield statement(Execute("each epoch, on DataFusion", plan.sql))
+    yield from _graph(plan.nodes)
+    for node in plan.nodes:
+        if isinstance(node, SqlPlan):
+            part = "" if node is plan.nodes[-1] else f" `{node.id}`"
+            yield statement(Execute(f"each epoch, on DataFusion{':' if part else ''}{part}", node.text))
+
+
+def _graph(nodes: Sequence[NodePlan]) -> Iterator[str]:
+    """A line for each node: what it reads and does, and what is known of the rows that it gives."""
+    if any(not isinstance(node, SqlPlan) for node in nodes):
+        yield comment(*map(_node, nodes))
+
+
+def _node(node: NodePlan) -> str:
+    return f"{node.id} of {', '.join(node.inputs)}: {_does(node)}; {_known(node.traits)}"
+
+
+def _does(node: NodePlan) -> str:
+    if isinstance(node, SqlPlan):
+        return "SQL"
+    return f"drops repeats by {', '.join(node.keys)} within {node.within / 1_000_000:g} seconds"
+
+
+def _known(traits: Traits) -> str:
+    state = {"none": "no state", "bounded": "bounded state", "unbounded": "state without bound"}[traits.state]
+    time = f", event time {traits.event_time}" if traits.event_time else ""
+    key = f" by {', '.join(traits.key)}" if traits.key else ""
+    return f"{traits.mode}{time}, {state}{key}"
 
 
 def _source(source: SourcePlan) -> str:

@@ -159,6 +159,11 @@ def relist(array: pa.Array, values: pa.Array, field: pa.Field | None = None) -> 
     return pa.ListArray.from_arrays(offsets, values, type=kind, mask=nulls)
 
 
+def empty_of(schema: pa.Schema) -> pa.RecordBatch:
+    """No rows of a schema."""
+    return pa.RecordBatch.from_pylist([], schema=schema)
+
+
 def empty(columns: Sequence[Column]) -> pa.RecordBatch:
     """No rows of these columns."""
     return pa.RecordBatch.from_pylist([], schema=arrow_schema(columns))

@@ -15,9 +15,11 @@ from flowc.compiler import stages
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
 from flowc.runtime.codecs.json import JsonDecoder
-from flowc.runtime.streams.compute import Compute, Decoding, Origin, fail
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
 from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.origins import Origin, fail
 from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan
 from tests.unit.project import write

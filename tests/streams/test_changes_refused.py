@@ -19,21 +19,26 @@ from flowc.render.streamplans import stream_object, stream_sql
 from flowc.runtime.arrow import arrow_schema
 from flowc.runtime.codecs.contract import Decoded
 from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.compute import Compute, Decoding, Origin
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Range
+from flowc.runtime.streams.graph import build
+from flowc.runtime.streams.graph.build import Node
 from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.operators.contract import Emitted
+from flowc.runtime.streams.origins import Origin
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import StateStore
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.runtime.streams.targets.kafka import KafkaWriter
-from flowc.stream import KIND, ROW, Change, Changelog, FilesTarget, StreamPlan, TableTarget, TopicTarget
+from flowc.stream import KIND, ROW, Change, Changelog, FilesTarget, NodePlan, StreamPlan, TableTarget, TopicTarget
 from flowc.types import BIGINT, TEXT
 from tests import topics
 from tests.streams import compiled
 from tests.streams.changes import COLUMNS, KEYS, SPAN, epoch, plan, table_apply, topic
 from tests.streams.compiled import Computed
-from tests.streams.test_changes_runs import Changing
+from tests.streams.test_changes_runs import Changing, changing, emitted
 
 UPSERT, RETRACT = Changelog.UPSERT, Changelog.RETRACT
 FILES = FilesOutput("out", "kept", "jsonl", {}, (), SPAN)
@@ -106,16 +111,16 @@ class Playing(Changing):
     """Makes the changes of a script. With a `!` before the name, a row came of no message."""
 
     def __init__(self, script: Scripted) -> None:
+        super().__init__()
         self.script = script
 
-    def process(self, batch: pa.RecordBatch, source: str) -> pa.RecordBatch:
-        rows = [
+    def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
+        changed = [
             {**row, "id": id_, "name": name and name.strip("!"), "n": 10**6 * (LONG in (name or "")), KIND: int(change)}
             | ({ROW: None} if name and name.startswith("!") else {})
-            for row in batch.to_pylist() for change, id_, name in self.script[row["id"]]
+            for row in rows.to_pylist() for change, id_, name in self.script[row["id"]]
         ]  # fmt: skip
-        *fields, last = batch.schema
-        return pa.RecordBatch.from_pylist(rows, schema=pa.schema([*fields, (KIND, pa.int8()), last]))
+        return emitted(rows, changed)
 
 
 class Once:
@@ -134,7 +139,7 @@ class Once:
         polled, self.polled = self.polled, None
         return polled
 
-    def committed(self, positions: Mapping[tuple[str, int], int]) -> None:
+    def committed(self, written: Mapping[tuple[str, int], int], durable: Mapping[tuple[str, int], int]) -> None:
         return
 
     def close(self) -> None:
@@ -165,7 +170,7 @@ def _run(
     def told(rows: Sequence[Origin]) -> None:
         bad.update({row.offset: row.row.code for row in rows})
 
-    compute = Compute(planned, {"source": Decoding(schema, decoded)}, told, [Playing(script)])
+    compute = Compute(planned, {"source": Decoding(schema, decoded)}, told, build=changing(Playing(script)))
     run = StreamRun(planned, {"source": Once(len(script))}, compute, writers, store)
     try:
         run.run()
@@ -307,18 +312,26 @@ class Remembering(Changing):
     """Lets out a row that came of no message, with that name."""
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self.given = name
 
-    def process(self, batch: pa.RecordBatch, source: str) -> pa.RecordBatch:
-        rows = [*batch.to_pylist(), {"id": 9, "name": self.given}]
-        return pa.RecordBatch.from_pylist(rows, schema=batch.schema)
+    def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
+        more = [*rows.to_pylist(), {"id": 9, "name": self.given}]
+        return Emitted(pa.RecordBatch.from_pylist(more, schema=rows.schema))
 
 
 def _computed(folder: Path, name: str) -> Computed:
     planned = compiled.plan(folder, "SELECT id, CAST(name AS BIGINT) AS n FROM source")
     (source,) = planned.sources
     planned = replace(planned, sources=(replace(source, beside=("_event_ts", "_partition")),))
-    return Computed(planned, {"operators": [Remembering(name)]})
+
+    def built(
+        plans: Sequence[NodePlan], schemas: Mapping[str, pa.Schema], *more: Any, passing: bool
+    ) -> tuple[Node, ...]:
+        first = Node("first", Remembering(name), ("source",), ("first",), schemas["source"], remembers=True)
+        return first, *(replace(node, inputs=("first",)) for node in build.built(plans, schemas, *more))
+
+    return Computed(planned, {"build": built})
 
 
 def test_a_row_of_no_message_on_which_the_query_fails_stops_the_stream(tmp_path: Path) -> None:

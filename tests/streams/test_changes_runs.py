@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,10 +15,13 @@ import pytest
 from flowc.catalog import Column
 from flowc.runtime.codecs.contract import Decoded
 from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.compute import Compute, Decoding
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.graph.build import Node
+from flowc.runtime.streams.graph.graph import Build
+from flowc.runtime.streams.operators.contract import Emitted, Operator, Stateless
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.contract import Segment
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Writer
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -55,33 +58,35 @@ def _model() -> dict[int, int]:
     return held
 
 
-class Changing:
+class Changing(Stateless):
     """Makes changes of messages."""
 
-    name = fingerprint = "changing"
+    fingerprint = "changing"
 
-    def process(self, batch: pa.RecordBatch, source: str) -> pa.RecordBatch:
-        rows = []
-        for row in batch.to_pylist():
-            rows += [{**row, "id": key, KIND: int(change)} for change, key in _did(row["id"], row["n"])]
-        *fields, last = batch.schema
-        schema = pa.schema([*fields, (KIND, pa.int8()), last])
-        return pa.RecordBatch.from_pylist(rows, schema=schema)
+    def __init__(self) -> None:
+        super().__init__(1)
 
-    def due(self, at: int) -> bool:
-        return False
+    def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
+        changed = []
+        for row in rows.to_pylist():
+            changed += [{**row, "id": key, KIND: int(change)} for change, key in _did(row["id"], row["n"])]
+        return emitted(rows, changed)
 
-    def on_watermark(self, at: int) -> pa.RecordBatch | None:
-        return None
 
-    def on_end(self) -> pa.RecordBatch | None:
-        return None
+def emitted(given: pa.RecordBatch, rows: Sequence[Mapping[str, object]]) -> Emitted:
+    """Changes of the rows of a batch, with a column of what they do."""
+    *fields, last = given.schema
+    return Emitted(pa.RecordBatch.from_pylist(list(rows), schema=pa.schema([*fields, (KIND, pa.int8()), last])))
 
-    def snapshot(self) -> tuple[Segment, ...]:
-        return ()
 
-    def restore(self, segments: Iterable[Segment]) -> None:
-        return
+def changing(operator: Operator) -> Build:
+    """A graph of one operator."""
+
+    def built(plans: object, schemas: Mapping[str, pa.Schema], *_: object, passing: bool) -> tuple[Node, ...]:
+        schema = pa.schema([*schemas["source"], (KIND, pa.int8())])
+        return (Node("changing", operator, ("source",), ("changing",), schema, remembers=True),)
+
+    return built
 
 
 class Committing(DeltaWriter):
@@ -124,7 +129,7 @@ class Worker:
         if plan.state is not None:
             plan = replace(plan, state=replace(plan.state, every=0.0))
             store = DatabaseStore(plan.name, plan.state.sql, open_database("sqlite", {"path": str(self.place.store)}))
-        compute = Compute(plan, {"source": Decoding(ROWS, _decoded)}, lambda _: None, [Changing()])
+        compute = Compute(plan, {"source": Decoding(ROWS, _decoded)}, lambda _: None, build=changing(Changing()))
         log, writers = Log(MESSAGES, seed), self.place.writers(self.pause)
         run = StreamRun(plan, {"source": log}, compute, writers, store, pause=self.pause)
         try:

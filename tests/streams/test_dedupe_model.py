@@ -22,7 +22,7 @@ _KEYS = st.sampled_from([(1, "x"), (1, "y"), (2, "x"), (12, ""), (1, "2"), (None
 
 
 def _operator(within: int) -> Dedupe:
-    return Dedupe(DedupePlan("dedupe", ("a", "b"), within, "f"))
+    return Dedupe(DedupePlan("dedupe", ("source",), ("a", "b"), within, "f"))
 
 
 def _batch(rows: list[Row], first: int) -> pa.RecordBatch:
@@ -62,8 +62,10 @@ def _run(epochs: list[list[Row]], watermarks: list[int | None], within: int, res
             operator = _operator(within)
             operator.restore(stored)
         if watermark is not None:
-            operator.on_watermark(watermark)
-        found += operator.process(_batch(rows, first), "source").column("n").to_pylist()
+            operator.on_watermark(0, watermark)
+        kept = operator.process(0, _batch(rows, first)).rows
+        assert kept is not None
+        found += kept.column("n").to_pylist()
         first += len(rows)
         stored += [replace(segment, sequence=number) for segment in operator.snapshot()]
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -104,6 +104,75 @@ def test_repeats_are_dropped_in_this_run_and_the_next(
     assert (tmp_path / ".flowc/state/once.sqlite").exists() == (state == EMBEDDED)
 
 
+SEVERAL = """
+connections:
+  bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}
+  wh: {{ kind: postgres, url: "{place}" }}
+streams:
+  once:
+    sources:
+      a: {{ connection: bus, topic: {a}, columns: {{ id: bigint, at: timestamptz, n: text }}, event_time: at }}
+      b: {{ connection: bus, topic: {b}, columns: {{ id: bigint, at: timestamptz, n: text }}, event_time: at }}
+    sql: |
+      WITH every AS (
+        SELECT id % 100 AS id, CAST(n AS bigint) AS n FROM a WHERE id >= 0
+        UNION ALL SELECT id % 100 + 100, CAST(n AS bigint) FROM dedupe(b, id, INTERVAL '1 day') AS b_ids
+      ),
+      firsts AS (SELECT * FROM dedupe(every, id, n, INTERVAL '30 seconds'))
+      SELECT id * 2 AS id, 1000 / (n - 3) AS n FROM firsts WHERE id <> 7
+    watermark: {{ lateness: 1h }}
+    to: {{ connection: wh, table: once, mode: append }}
+    batch: {{ max_rows: 97 }}
+    on_error: dlq
+"""
+
+
+def _model(a: list[dict[str, object]], b: list[dict[str, object]]) -> list[tuple[int, int]]:
+    """The rows of `SEVERAL`, in plain Python: which message of those with equal keys is first makes no difference."""
+    ids, every = set[int](), list[tuple[int, int, int]]()
+    for place, message in enumerate([*a, *b]):
+        id_, n, at = int(str(message["id"])), str(message["n"]), int(str(message["second"]))
+        repeats = place >= len(a) and id_ in ids
+        ids |= {id_} if place >= len(a) else set()
+        if n == "x" or repeats or (place < len(a) and id_ < 0):
+            continue
+        every.append((id_ % 100 + 100 * (place >= len(a)), int(n), at))
+    kept: list[tuple[int, int, int]] = []
+    for id_, n, at in every:
+        if not any((id_, n) == (i, m) and abs(at - then) <= 30 for i, m, then in kept):
+            kept.append((id_, n, at))
+    return sorted((id_ * 2, int(1000 / (n - 3))) for id_, n, _ in kept if id_ != 7 and n != 3)
+
+
+def _seconds(ids: Sequence[int], step: int, n: int) -> list[dict[str, object]]:
+    made = []
+    for place, id_ in enumerate(ids):
+        second = place * step
+        at = f"2026-01-01T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
+        made.append({"id": id_, "at": at, "second": second, "n": "x" if place % 41 == 5 else str((id_ + n) % 5)})
+    return made
+
+
+def test_sql_before_and_behind_dedupes_of_several_topics_killed_on_the_way(
+    tmp_path: Path, kafka: str, postgres: str
+) -> None:
+    """Messages fail before the dedupes and behind them; what comes again later is judged by what each had seen."""
+    topics, folder = (fresh(kafka, 1), fresh(kafka, 1)), Inside(tmp_path)
+    folder.write("specs/s.yaml", SEVERAL.format(kafka=kafka, place=postgres, a=topics[0], b=topics[1]))
+    a, b = _seconds(range(-20, 480), 1, 0), _seconds([*range(300), *range(200)], 2, 1)
+    for half in (slice(0, 250), slice(250, None)):
+        for topic, messages in zip(topics, (a, b), strict=True):
+            produce(kafka, topic, [Message(json.dumps(message).encode(), partition=0) for message in messages[half]])
+        worker = folder.begin("run", "once", "--once")
+        time.sleep(1.0)
+        worker.kill()
+        worker.wait(PATIENCE)
+        await_no_other(*_options(("postgres", postgres)))
+        (report,) = folder.flowc("run", "once", "--once", "--json").json
+        assert report["status"] == "ok", report["error"]
+    assert _rows(("postgres", postgres)) == _model(a, b)
+
+
 @pytest.mark.parametrize("state", [EMBEDDED, SHARED], ids=["embedded", "shared"])
 @pytest.mark.parametrize("round_", range(3))
 def test_a_worker_killed_at_any_moment_drops_every_repeat_and_nothing_else(
@@ -122,11 +191,18 @@ def test_a_worker_killed_at_any_moment_drops_every_repeat_and_nothing_else(
     assert _rows(wh) == [(n, 1) for n in range(6000)]
 
 
-def test_a_changed_dedupe_and_a_lost_store_stop_the_stream(tmp_path: Path, kafka: str, topic: str) -> None:
+def test_a_changed_dedupe_and_a_lost_store_stop_the_stream(
+    tmp_path: Path, kafka: str, topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
     wh = ("sqlite", str(tmp_path / "wh.db"))
     _produce(kafka, topic, _messages(0, 100))
     assert _project(tmp_path, kafka, topic, wh, EMBEDDED).flowc("run", "once", "--once").code == 0
-    changed = _project(tmp_path, kafka, topic, wh, EMBEDDED, within="11m").flowc("run", "once", "--once")
+    longer = _project(tmp_path, kafka, topic, wh, EMBEDDED, within="11m").flowc("run", "once", "--once")
+    assert longer.code == 0, longer.err
+    assert "forgotten under the shorter `within`" in caplog.text
+    spec = tmp_path / "specs" / "s.yaml"
+    spec.write_text(spec.read_text().replace("keys: [id]", "keys: [id, n]"))
+    changed = Inside(tmp_path).flowc("run", "once", "--once")
     assert changed.code == 1
     assert "state-changed" in changed.err
     for file in (tmp_path / ".flowc/state").glob("once.sqlite*"):

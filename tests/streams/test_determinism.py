@@ -22,10 +22,10 @@ from flowc.diagnostics import Reporter
 from flowc.errors import TransientError
 from flowc.runtime.codecs.json import JsonDecoder
 from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.compute import Compute, Decoding
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Epoch, Partition, Range
 from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -214,7 +214,7 @@ class Worker:
                 writers[0].beside = store.beside
         decoder = JsonDecoder(plan.sources[0].columns or ())
         decoding = Decoding(decoder.schema, lambda messages: decoder.decode(messages.column("_value")))
-        compute = Compute(plan, {"a": decoding, "b": decoding}, lambda _: None, [Dedupe(o) for o in plan.operators])
+        compute = Compute(plan, {"a": decoding, "b": decoding}, lambda _: None)
         chance = random.Random(life.seed)
         players = [Player(name, tape, random.Random(chance.random()), life.largest) for name in ("a", "b")]
         chance.shuffle(players)

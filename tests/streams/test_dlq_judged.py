@@ -20,6 +20,19 @@ from tests.topics import Message, fresh, produce
 BAD = tuple(range(0, 60, 3))
 TWINS = tuple(n for n in BAD if n % 2 == 0)
 """Those of the bad ones that come once more, and are good then; the others come twice, and are bad both times."""
+IN_SQL = """
+connections:
+  bus: {{ kind: kafka, bootstrap_servers: "{kafka}" }}
+  wh: {{ kind: sqlite, path: wh.db }}
+streams:
+  clean:
+    source: {{ connection: bus, topic: {topic}, columns: {{ id: bigint, name: text }} }}
+    sql: |
+      WITH numbered AS (SELECT id, {before} AS n FROM source)
+      SELECT id, {behind} AS n FROM dedupe(numbered, id, INTERVAL '1 day')
+    to: {{ connection: wh, table: clean }}
+    on_error: dlq
+"""
 
 
 def _broken(kafka: str, topic: str, numbers: Iterable[int]) -> None:
@@ -105,6 +118,29 @@ def test_repeats_among_letters_are_told_of_those_that_came_through(tmp_path: Pat
     done = _mended(folder).flowc("dlq", "replay", "clean")
     words = "2 replayed into 1 row (1 gave none, as `dedupe` dropped what it repeats), 1 failed again"
     assert done.out == f"clean: {words}\n"
+
+
+def test_letters_of_sql_before_a_dedupe_are_judged_and_those_of_sql_behind_it_are_not(
+    tmp_path: Path, kafka: str
+) -> None:
+    wh, topic = ("sqlite", {"path": str(tmp_path / "wh.db")}), fresh(kafka)
+    folder, spec = Folder(tmp_path), tmp_path / "specs/s.yaml"
+    before, behind = "CAST(name AS bigint)", "10 / (id - 2)"
+    text = IN_SQL.format(kafka=kafka, topic=topic, before=before, behind=behind)
+    folder.write("specs/s.yaml", text)
+    pairs = [(1, "x"), (2, "2"), (3, "3"), (1, "1"), (4, "y"), (4, "z")]
+    produce(kafka, topic, [Message(json.dumps({"id": id_, "name": name}).encode()) for id_, name in pairs])
+    run(folder)
+    assert (counted(folder), ids(wh)) == ((4, 0), [1, 3])
+    spec.write_text(text.replace(before, "1").replace(behind, "1"))
+    done = folder.flowc("dlq", "replay", "clean", "--json").json
+    # 1 repeats what came through since, 2 had been let through, and of the two of 4 one is the first.
+    found = {name: done[name] for name in ("replayed", "rows", "repeats", "failed", "unjudged")}
+    assert found == {"replayed": 4, "rows": 2, "repeats": 2, "failed": 0, "unjudged": 0}
+    assert ids(wh) == [1, 2, 3, 4]
+    fill(kafka, topic, 6, ())
+    run(folder)
+    assert ids(wh) == [0, 1, 2, 3, 4, 5]
 
 
 def test_letters_that_do_not_tell_are_left(tmp_path: Path, kafka: str) -> None:

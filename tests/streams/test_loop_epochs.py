@@ -15,7 +15,8 @@ from flowc.errors import FlowcError
 from flowc.runtime.codecs.contract import Decoded
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.compute import Compute, Decoding
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.run import StreamRun

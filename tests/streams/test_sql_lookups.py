@@ -17,10 +17,11 @@ from flowc.errors import DataError, FlowcError
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
 from flowc.runtime.streams import lookups as module
-from flowc.runtime.streams.compute import Compute, fail
+from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import Range
 from flowc.runtime.streams.lookups import Lookups, Version, Versions
 from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.origins import fail
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
@@ -193,7 +194,7 @@ class Two:
         checked = stages.check_project([write(self.folder, TWO)], reporter, env={})
         assert checked is not None, reporter.sorted()
         (stream,) = lower(checked, reporter).streams
-        made = planned(checked.project.streams["s"], stream)
+        made = planned(stream)
         assert made.state is not None
         made = replace(made, state=replace(made.state, every=every))
         places = (("sqlite", "sqlite"), ("duckdb", "duckdb"), ("sqlite", "state"))

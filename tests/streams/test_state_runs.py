@@ -12,16 +12,16 @@ import pyarrow as pa
 import pytest
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.ir import Apply, Repeats, Source, Stream, Target
+from flowc.compiler.ir import Apply, Dedupe, Source, Stream, Target
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.contract import Decoded
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.compute import Compute, Decoding
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Partition, Range
 from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.state.store import DatabaseStore
@@ -154,9 +154,9 @@ def _plan(
             timezone=None, span=_SPAN,
         ) for each in range(targets)
     )  # fmt: skip
-    dedupe = None if within is None else Repeats((key,), within * 1_000_000, _SPAN)
+    nodes = () if within is None else (Dedupe("dedupe", ("source",), (key,), within * 1_000_000, (_COLUMNS,), _SPAN),)
     stream = Stream(
-        name, (node,), node, applies, (), _SPAN, dedupe=dedupe, lateness=3_600_000_000,
+        name, (node,), node, applies, (), _SPAN, nodes=nodes, lateness=3_600_000_000,
         state=None if state is None else (state, kind),
     )  # fmt: skip
     return plan_stream(stream)
@@ -194,9 +194,7 @@ class Worker:
             writers[0].beside = store.beside
         elif state is not None:
             self.plan = replace(self.plan, state=replace(state, every=self.every))
-        compute = Compute(
-            self.plan, {"source": Decoding(_ROWS, _decoded)}, lambda _: None, [Dedupe(o) for o in self.plan.operators]
-        )
+        compute = Compute(self.plan, {"source": Decoding(_ROWS, _decoded)}, lambda _: None)
         try:
             StreamRun(self.plan, {"source": log}, compute, writers, store, pause=self.pause).run()
         finally:
@@ -355,8 +353,7 @@ def test_a_checkpoint_holds_what_changed_and_nothing_else(opened: Open) -> None:
         writer.beside = store.beside
         log = Log(messages, 1)
         log.chance.randrange = lambda _: 3000  # type: ignore[assignment, method-assign]
-        operators = [Dedupe(operator) for operator in plan.operators]
-        compute = Compute(plan, {"source": Decoding(_ROWS, _decoded)}, lambda _: None, operators)
+        compute = Compute(plan, {"source": Decoding(_ROWS, _decoded)}, lambda _: None)
         StreamRun(plan, {"source": log}, compute, [writer], store).run()
     database.close()
     assert written == [3000, 1]

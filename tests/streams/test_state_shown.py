@@ -13,9 +13,10 @@ import pytest
 from flowc.errors import UsageError
 from flowc.render.daemon import status_json
 from flowc.render.metrics import metrics_text
+from flowc.runtime.streams.graph.build import Node
+from flowc.runtime.streams.graph.state import States
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.state.contract import Checkpoint, NodeState, Saved, Segment
-from flowc.runtime.streams.state.nodes import restore_nodes
 from flowc.service.daemon.stats import Counts, Line, Report
 from flowc.service.streams.state import state_file
 from flowc.stream import DedupePlan
@@ -126,23 +127,24 @@ def test_names_of_files_are_told_apart_and_lie_in_one_folder() -> None:
         ({"dedupe": "1:f"}, "f", "refused"),
         ({}, "f", False),
         ({}, "g", False),
-        ({"other": "f"}, "f", False),
+        ({"other": "f"}, "f", "refused"),
     ],
 )
 def test_state_is_taken_by_who_wrote_it_alone(known: dict[str, str], written: str | None, taken: object) -> None:
-    plan = DedupePlan("dedupe", ("id",), 10, "f")
+    plan = DedupePlan("dedupe", ("source",), ("id",), 10, "f")
     (segment,) = _one(plan)
     kept = () if written is None else (Segment("dedupe", written, segment.group, 1, segment.data),)
     gone = Segment("gone", "f", 0, 1, b"")
     operator = Dedupe(plan)
+    states = States("s", [Node("dedupe", operator, ("source",), ("dedupe",))])
     point = Checkpoint(1, segments=(*kept, gone), fingerprints=known)
     if taken == "refused":
         with pytest.raises(UsageError) as found:
-            restore_nodes([operator], point, "s")
+            states.restore(point)
         assert found.value.code == "state-changed"
         return
-    dropped = restore_nodes([operator], point, "s")
-    assert dropped == {"gone", *(() if taken else ("dedupe",))}
+    states.restore(point)
+    assert states.snapshot(Checkpoint(2)).dropped == {"gone", *(() if taken else ("dedupe",))}
     assert len(operator._seen) == (1 if taken else 0)
 
 

@@ -10,7 +10,7 @@ import json
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +19,16 @@ from time import sleep
 import pyarrow as pa
 import pytest
 
+from flowc.runtime.badrows import BadRow
 from flowc.runtime.connectors import open_database
-from flowc.runtime.streams.compute import Compute, Decoding
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
+from flowc.runtime.streams.graph.build import Node, built
+from flowc.runtime.streams.graph.graph import Build
 from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.operators.contract import Decision, Emitted, Verdict
+from flowc.runtime.streams.origins import Origin
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Segment
 from flowc.runtime.streams.state.memory import MemoryStore
@@ -43,42 +48,60 @@ _TICK = 500_000
 
 
 class Tumble:
-    """Counts rows in windows of ten seconds: `id` is the window's start in seconds, `n` the count."""
+    """Counts rows in windows of ten seconds: `id` is the window's start in seconds, `n` the count.
 
-    name, fingerprint = "tumble", "1"
+    Rows of a window that is out are late, whatever closed it.
+    """
+
+    fingerprint = "1"
 
     def __init__(self) -> None:
         self.counts: Counter[int] = Counter()
-        self.schema: pa.Schema | None = None
+        self.closed, self.watermark = -1, None
 
-    def process(self, batch: pa.RecordBatch, source: str) -> pa.RecordBatch:
-        self.schema = batch.schema
-        times = batch.column("_event_ts").cast(pa.int64()).to_pylist()
-        self.counts.update(at // _SIZE for at in times)
-        return batch.slice(0, 0)
+    def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
+        late = []
+        times = rows.column("_event_ts").cast(pa.int64()).to_pylist()
+        for message, at in zip(rows.column(ROW).to_pylist(), times, strict=True):
+            if at // _SIZE <= self.closed:
+                late.append(BadRow(message, "late-row", "its window is closed"))
+            else:
+                self.counts[at // _SIZE] += 1
+        return Emitted(rows.slice(0, 0), tuple(late))
 
     def due(self, at: int) -> bool:
         return any(at == END or (window + 1) * _SIZE <= at for window in self.counts)
 
-    def on_watermark(self, at: int) -> pa.RecordBatch | None:
+    def on_watermark(self, port: int, at: int) -> Emitted:
+        self.watermark = at
         return self._out(window for window in self.counts if (window + 1) * _SIZE <= at)
 
-    def on_end(self) -> pa.RecordBatch | None:
+    def on_end(self) -> Emitted:
         return self._out(self.counts)
 
-    def _out(self, windows: Iterable[int]) -> pa.RecordBatch | None:
+    def _out(self, windows: Iterable[int]) -> Emitted:
         rows = [{"id": window * _SIZE // 1_000_000, "n": self.counts[window]} for window in sorted(windows)]
         for row in rows:
+            self.closed = max(self.closed, row["id"] * 1_000_000 // _SIZE)
             del self.counts[row["id"] * 1_000_000 // _SIZE]
-        return pa.RecordBatch.from_pylist(rows, schema=SCHEMA) if rows else None
+        return Emitted(pa.RecordBatch.from_pylist(rows, schema=SCHEMA) if rows else None)
 
     def snapshot(self) -> tuple[Segment, ...]:
-        return (
-            Segment(self.name, self.fingerprint, 0, 0, json.dumps(sorted(self.counts.items())).encode(), whole=True),
-        )
+        data = json.dumps([self.closed, sorted(self.counts.items())]).encode()
+        return (Segment("tumble", self.fingerprint, 0, 0, data, whole=True),)
 
-    def restore(self, groups: Iterable[Segment]) -> None:
-        self.counts = Counter(dict(pair for group in groups for pair in json.loads(group.data)))
+    def restore(self, segments: Iterable[Segment]) -> None:
+        for segment in segments:
+            self.closed, counts = json.loads(segment.data)
+            self.counts = Counter(dict(counts))
+
+    def verdict(self, written_by: str) -> Verdict:
+        return Verdict(Decision.REFUSE)
+
+
+def tumbling(plans: object, schemas: Mapping[str, pa.Schema], *_: object, passing: bool) -> tuple[Node, ...]:
+    """The window in the place of what is planned."""
+    return (Node("tumble", Tumble(), ("source",), ("tumble",), schemas["source"], remembers=True),)  # type: ignore[arg-type]
 
 
 SCHEMA = pa.schema(
@@ -121,9 +144,10 @@ class Worker:
     opened: Open
     cut: int | None = None
     drain: bool = False
-    operators: Callable[[StreamPlan], Sequence[object]] = lambda _: [Tumble()]
+    build: Build = tumbling
     points: list[str] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
+    late: list[Origin] = field(default_factory=list)
 
     def pause(self, point: str) -> None:
         self.points.append(point)
@@ -142,7 +166,7 @@ class Worker:
         if state.shared:
             writers[0].beside = store.beside
         decoding = {"source": Decoding(states._ROWS, states._decoded)}
-        compute = Compute(plan, decoding, lambda _: None, self.operators(plan))  # type: ignore[arg-type]
+        compute = Compute(plan, decoding, self.late.extend, build=self.build)
         time = itertools.count(0, _TICK)
 
         def clock() -> int:
@@ -195,6 +219,14 @@ def test_the_end_of_the_input_lets_everything_out_once_and_the_stream_goes_on_la
     assert states._rows(opened, 0) == model(later)
     Worker(states._plan(kind, 0, state), opened, drain=True).run(Log(later, 6))
     assert states._rows(opened, 0) == model(later)
+    # What the end closed is closed: rows for it are late, and nothing of it comes out once more.
+    latest = {part: [*rows, (part, 205)] for part, rows in later.items()}
+    last = Worker(states._plan(kind, 0, state), opened, drain=True)
+    last.run(Log(latest, 7))
+    assert states._rows(opened, 0) == model(later)
+    assert {(each.row.code, each.offset) for each in last.late} == {
+        ("late-row", len(rows) - 1) for rows in latest.values()
+    }
 
 
 @pytest.mark.parametrize("state", ["wh", "state"])
@@ -212,9 +244,7 @@ def test_a_drain_that_is_cut_off_is_finished_by_the_next(opened: Open, state: st
 
 def test_time_makes_no_epochs_where_nothing_is_due(opened: Open) -> None:
     kind, messages = states._kind(opened), states._messages(4, 10)
-    worker = Worker(
-        states._plan(kind, 0, "wh"), opened, drain=True, operators=lambda plan: [Dedupe(o) for o in plan.operators]
-    )
+    worker = Worker(states._plan(kind, 0, "wh"), opened, drain=True, build=built)
     worker.run(_quiet(messages, 1))
     assert all(epoch.messages or any(r.end == r.start == 0 for r in epoch.ranges) for epoch in worker.epochs)
     assert states._rows(opened, 0) == states.model(messages, 30)
@@ -224,12 +254,8 @@ def test_repeats_are_dropped_after_the_end_of_the_input_too(opened: Open) -> Non
     kind = states._kind(opened)
     messages = {0: [(1, 1), (2, 2)]}
     plan = states._plan(kind, 0, "wh")
-
-    def dedupe(plan: StreamPlan) -> Sequence[object]:
-        return [Dedupe(o) for o in plan.operators]
-
-    Worker(plan, opened, drain=True, operators=dedupe).run(Log(messages, 1))
-    Worker(plan, opened, drain=True, operators=dedupe).run(Log({0: [*messages[0], (1, 3), (3, 4)]}, 1))
+    Worker(plan, opened, drain=True, build=built).run(Log(messages, 1))
+    Worker(plan, opened, drain=True, build=built).run(Log({0: [*messages[0], (1, 3), (3, 4)]}, 1))
     assert [id_ for id_, _ in states._rows(opened, 0)] == [1, 2, 3]
 
 
@@ -271,7 +297,7 @@ def test_a_step_is_an_epoch_in_the_callers_thread_at_the_time_that_is_given(tmp_
     (each,) = plan.targets
     assert isinstance(each, TableTarget)
     writer = DatabaseWriter(each, target, **({"beside": store.beside} if plan.state.shared else {}))
-    compute = Compute(plan, {"source": Decoding(states._ROWS, states._decoded)}, lambda _: None, [Tumble()])  # type: ignore[list-item]
+    compute = Compute(plan, {"source": Decoding(states._ROWS, states._decoded)}, lambda _: None, build=tumbling)
     run = StreamRun(plan, {"source": Log(messages, 7)}, compute, [writer], store, clock=lambda: now[0])
     run.begin()
     threads, rows, alone = threading.active_count(), 0, 0

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from flowc.errors import TransientError
-from flowc.runtime.streams.compute import Compute, Decoding, empty_of
+from flowc.runtime.arrow import empty_of
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Epoch, Intent, Range
-from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.store import DatabaseStore
@@ -79,7 +80,7 @@ def test_a_worker_that_begins_while_another_works_goes_on_behind_it(
     writers = [Late(each, target, meanwhile=meanwhile, first=first) for each in plan.targets]
     if state == "wh":
         writers[0].beside = store.beside
-    compute = Compute(plan, {"source": Decoding(_ROWS, _decoded)}, lambda _: None, [Dedupe(o) for o in plan.operators])
+    compute = Compute(plan, {"source": Decoding(_ROWS, _decoded)}, lambda _: None)
     try:
         StreamRun(plan, {"source": Log(messages, 9)}, compute, writers, store).run()
     except Fenced:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
@@ -53,14 +53,21 @@ def _relations(select: exp.Select) -> Iterator[exp.Table]:
             yield part.this
 
 
-def traced_text(query: SqlTree, engine: str, sources: frozenset[str], functions: Functions) -> str | None:
-    """The query with the hidden column of `flowc.stream.ROW`; None where rows cannot be told from each other."""
+def hidden_text(
+    query: SqlTree, engine: str, read: frozenset[str], functions: Functions, columns: Sequence[str]
+) -> str | None:
+    """The query with hidden columns of what it reads; None where rows cannot be told from each other."""
     aggregates = frozenset(name for name, plan in functions.items() if isinstance(plan, Untyped) or plan.aggregate)
-    tree = traced(query.tree, sources, aggregates)
+    tree = traced(query.tree, read, aggregates, columns)
     if tree is None:
         return None
     # What is wrong with it was reported of the query as it is written.
-    return translate_expression(_with_own(replace(query, tree=tree), functions), engine, Reporter())
+    return part_text(replace(query, tree=tree), engine, functions)
+
+
+def part_text(query: SqlTree, engine: str, functions: Functions) -> str | None:
+    """A part of a query of which all that is wrong was reported."""
+    return translate_expression(_with_own(query, functions), engine, Reporter())
 
 
 def _with_own(query: SqlTree, functions: Functions) -> SqlTree:

@@ -22,7 +22,8 @@ from flowc.compiler.lowering.functioncalls import announce, called, check_calls
 from flowc.compiler.lowering.inputs import origins_of, output_spans, output_stars
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
-from flowc.compiler.lowering.streamquery import stream_text, traced_text, with_own_stars
+from flowc.compiler.lowering.streamgraph import ENGINE, Graph
+from flowc.compiler.lowering.streamquery import stream_text, with_own_stars
 from flowc.compiler.lowering.streamsources import joined, union_text
 from flowc.compiler.lowering.streamtargets import (
     check_named,
@@ -31,17 +32,17 @@ from flowc.compiler.lowering.streamtargets import (
     stream_applies,
     stream_outputs,
 )
-from flowc.compiler.lowering.streamtime import microseconds, repeats
+from flowc.compiler.lowering.streamtime import block, microseconds
 from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.tablefunctions import Calls, has_calls, read_calls
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind
 
-ENGINE = "datafusion"
 WINDOWS = ("tumble", "hop", "session")
 BLOCKS = ("cdc", "window", "join")
 """What changes rows beside the SQL, or needs more than one epoch knows."""
@@ -64,12 +65,16 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     before, spec = lowering.reporter.errors, stream.spec
     sources = tuple(_source(source, stream, lowering) for source in stream.sources)
     query, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
-    if query is not None and not is_small(query, lowering.reporter):
+    given = _read(query, sources, lowering) if query is not None else None
+    if query is not None and given is None:
         return None
-    query = with_own_stars(query, _hidden(query, sources)) if query is not None else None
-    functions = lowering.functions
+    query = given.query if given is not None else None
     relations = dict(_relations(stream, sources, lookups))
     found = _inferred(query, relations, spec.name.value, lowering) if query else None
+    graph = Graph(sources, relations, lowering.functions, lowering.reporter)
+    graph.block(block(spec))
+    if given is not None and found is not None:
+        found = graph.query(given.query, found, given.calls)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
     changes = [block for block in BLOCKS if block in spec.given]
@@ -83,13 +88,11 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     if lowering.reporter.errors > before or stream.dialect is None:
         return None
     unplanned = (*changes, *other_modes(stream), *(["sql"] if query is not None and found is None else []))
-    names = frozenset(source.name for source in sources)
     return Stream(
         spec.name.value, sources, node, applies, _asked(query), spec.span, tuple(unplanned),
         tuple(stream_outputs(stream)), dead_letter(stream),
-        traced_text(query, ENGINE, names, functions) if query is not None and found is not None else None, lookups,
-        called(query, functions) if query is not None else (),
-        dedupe=repeats(spec), lateness=microseconds(spec.lateness or 0.0),
+        graph.ordered(), lookups, called(query, lowering.functions) if query is not None else (),
+        lateness=microseconds(spec.lateness or 0.0),
         idle=microseconds(spec.idle) if spec.idle is not None else None, on_error=stream.on_error,
         state=(stream.state.name.value, stream.state.kind.value) if stream.state is not None else None,
         state_bytes=spec.state_bytes.value if spec.state_bytes is not None else None,
@@ -97,6 +100,16 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         parallelism=stream.parallelism, restart=stream.restart, max_attempts=stream.max_attempts,
         settings=spec.settings,
     )  # fmt: skip
+
+
+def _read(query: SqlTree, sources: tuple[Source, ...], lowering: Lowering) -> Calls | None:
+    """The query with relations in the place of calls, and the calls; None after an error."""
+    if not is_small(query, lowering.reporter):
+        return None
+    found: Calls | None = Calls(query, ())
+    if has_calls(query):
+        found = read_calls(query, frozenset(source.name for source in sources), lowering.reporter)
+    return found and replace(found, query=with_own_stars(found.query, _hidden(found.query, sources)))
 
 
 def _check_target(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
@@ -186,7 +199,7 @@ def _inferred(query: SqlTree, relations: Mapping[str, Relation], name: str, lowe
     placed, kept = zip(output_spans(query, found), found.fields or (), strict=False), frozenset(fields or ())
     spans = tuple(span for span, field in placed if field in kept)
     return Sql(
-        f"{name}.sql", (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans,
+        "query", (), ENGINE, text, found.reads, columns, query.text, origins_of(fields), spans,
         dialect=query.dialect, stars=output_stars(query),
     )  # fmt: skip
 

@@ -1,17 +1,17 @@
-"""What a stream remembers, and how its event time moves on."""
+"""What a stream's spec says of time."""
 
 from __future__ import annotations
 
 from flowc.compiler.front.streamspec import StreamSpec
-from flowc.compiler.ir import Repeats
+from flowc.compiler.lowering.streamgraph import Block
 
 
-def repeats(stream: StreamSpec) -> Repeats | None:
+def block(stream: StreamSpec) -> Block | None:
     """What `dedupe` says."""
     found = stream.dedupe
     if found is None:
         return None
-    return Repeats(tuple(key.value for key in found.keys), microseconds(found.within), found.span)
+    return Block(tuple(key.value for key in found.keys), microseconds(found.within), found.span)
 
 
 def microseconds(seconds: float) -> int:

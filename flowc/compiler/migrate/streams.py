@@ -6,6 +6,7 @@ import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from flowc.compiler.changelog import remembering
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.front.streamkinds import noun, target_kind
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Stream
@@ -13,6 +14,7 @@ from flowc.compiler.migrate.pipelines import applied_pipeline, compare_pipelines
 from flowc.migration import AppliedPipeline, PipelineChange, StreamOutput, TableChanges
 
 _REMEMBERED = ("dedupe", "window", "join")
+_WITHIN = "dedupe.within"
 _RESTART = "a worker that runs goes on as it began: restart it"
 _STOP = "a worker that runs goes on until it is stopped"
 _FIRST = "earliest"
@@ -52,7 +54,7 @@ def applied_stream(stream: Stream, apply: Apply) -> AppliedPipeline:
 def _keeps_state(stream: Stream) -> bool:
     """Whether it has to remember more than one database's own positions."""
     several = len(stream.applies) + len(stream.outputs) > 1
-    return several or stream.dedupe is not None or any(DIALECTS[a.target.kind].attached for a in stream.applies)
+    return several or bool(remembering(stream.nodes)) or any(DIALECTS[a.target.kind].attached for a in stream.applies)
 
 
 def _flat(path: str, value: object) -> Iterator[tuple[str, str]]:
@@ -121,6 +123,10 @@ def _meant(change: PipelineChange, new: AppliedPipeline, kind: str) -> Iterator[
         yield "rows that were written before stay as they are"
     if {"source", "sources"} & names:
         yield "stored positions belong to a source's name: a source that keeps its name goes on where it is"
+    longer = [(old, new) for key, old, new in change.changed if key == _WITHIN and old and new]
+    if longer and {key for key, _, _ in change.changed if key.startswith("dedupe.")} == {_WITHIN}:
+        yield "what `dedupe` remembers stays; under a longer `within`, repeats of what is forgotten already get through"
+        names.discard("dedupe")
     for name in _REMEMBERED:
         if name in names:
             yield f"what `{name}` remembers was kept by what it was before: the stream will not start with it"

@@ -7,20 +7,21 @@ from itertools import pairwise
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import TokenType
 
+from flowc.compiler.changelog import remembering
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Ir, Sql
 from flowc.compiler.passes.chance import CHANCE
 from flowc.diagnostics import Reporter
 
-_REMEMBERING = ("state", "dedupe", "window", "join")
+_REMEMBERING = ("state", "window", "join")
 
 
 def not_repeatable(checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> None:
     """Warns of chance in the SQL of streams that have state or several targets."""
     for stream in ir.streams if ir is not None else ():
         spec, node = checked.project.streams[stream.name], stream.input
-        if not isinstance(node, Sql) or node.source is None or not _repeats(spec):
+        if not isinstance(node, Sql) or node.source is None or not (_repeats(spec) or remembering(stream.nodes)):
             continue
         tokens = Dialect.get_or_raise(node.dialect).tokenize(node.source.text)
         for token, following in pairwise(tokens):

@@ -1,13 +1,13 @@
-"""A hidden column that tells, for each row that a stream's SQL yields, the row of the source that it came of.
+"""Hidden columns that tell, for each row that a stream's SQL yields, something of the row that it came of.
 
-Only where each row depends on one row of the source can it be told: projections, filters, joins with lookups, `UNION
-ALL` and `unnest`. Aggregates, windows, DISTINCT, ORDER BY, LIMIT and subqueries that read the source look at the whole
-batch, and are not traced.
+Only where each row depends on one row of what is read can they be told: projections, filters, joins with lookups,
+`UNION ALL` and `unnest`. Aggregates, windows, DISTINCT, ORDER BY, LIMIT and subqueries that read the source look at the
+whole batch, and are not traced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
@@ -20,20 +20,22 @@ _NAMED_AGGREGATES = ("regr_", "approx_", "var_", "covar_", "bit_", "nth_value", 
 """What begins the names of aggregates that are no more than names to the parser."""
 
 
-def traced(tree: exp.Expression, sources: frozenset[str], aggregates: frozenset[str]) -> exp.Expression | None:
-    """A copy of a query with the hidden column as its last; None where rows cannot be told.
+def traced(
+    tree: exp.Expression, sources: frozenset[str], aggregates: frozenset[str], columns: Sequence[str] = (ROW,)
+) -> exp.Expression | None:
+    """A copy of a query with the hidden columns as its last; None where rows cannot be told.
 
-    Every one of `sources` has the column; `aggregates` are names of functions that look at many rows.
+    Every one of `sources` has the columns; `aggregates` are names of functions that look at many rows.
     """
     copy = tree.copy()
-    return copy if _Tracer(aggregates).query(copy, sources) else None
+    return copy if _Tracer(aggregates, columns).query(copy, sources) else None
 
 
 class _Tracer:
-    """Adds the column on the way down; what it has touched is thrown away when it gives up."""
+    """Adds the columns on the way down; what it has touched is thrown away when it gives up."""
 
-    def __init__(self, aggregates: frozenset[str]) -> None:
-        self._aggregates = aggregates
+    def __init__(self, aggregates: frozenset[str], columns: Sequence[str]) -> None:
+        self._aggregates, self._columns = aggregates, columns
 
     def query(self, node: exp.Expression, carriers: frozenset[str]) -> bool:
         """Makes a query yield the column; `carriers` are the relations that have it."""
@@ -81,7 +83,8 @@ class _Tracer:
                 return False
         if not self._carries(relation, carriers):
             return False
-        _add(node, relation)
+        for column in self._columns:
+            _add(node, relation, column)
         return True
 
     def _carries(self, relation: exp.Expression, carriers: frozenset[str]) -> bool:
@@ -133,7 +136,7 @@ def _keeps(join: exp.Join, *, after: bool) -> bool:
     return join.side == "" or (join.side == "RIGHT" and not after)
 
 
-def _add(node: exp.Select, relation: exp.Expression) -> None:
+def _add(node: exp.Select, relation: exp.Expression, column: str) -> None:
     alias = relation.args.get("alias")
     named = alias.this if alias is not None else relation.this
     name = named.copy() if isinstance(named, exp.Identifier) else None
@@ -141,5 +144,8 @@ def _add(node: exp.Select, relation: exp.Expression) -> None:
         star = item if isinstance(item, exp.Star) else item.this if isinstance(item, exp.Column) else None
         ours = isinstance(item, exp.Star) or (name is not None and item.args.get("table") == name)
         if isinstance(star, exp.Star) and ours:
-            star.set("except_", [*(star.args.get("except_") or ()), exp.column(exp.to_identifier(ROW))])
-    node.append("expressions", exp.column(exp.to_identifier(ROW), table=name))
+            without = star.args.get("except_") or ()
+            if column not in (each.name for each in without):
+                star.set("except_", [*without, exp.column(exp.to_identifier(column))])
+    if column not in (item.alias_or_name for item in node.expressions):
+        node.append("expressions", exp.column(exp.to_identifier(column), table=name))

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from flowc.catalog import Column
-from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
+from flowc.compiler.changelog import remembering, traits
 from flowc.compiler.front.streamkinds import noun, source_kind
-from flowc.compiler.ir import Source, Sql, Stream
-from flowc.compiler.streamplan.operators import needed, plan_operators
+from flowc.compiler.ir import Source, Stream
+from flowc.compiler.streamplan.nodes import needed, plan_nodes
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
 from flowc.errors import UsageError
 from flowc.stream import (
-    ROW,
     Changelog,
     LookupPlan,
     SourcePlan,
@@ -30,13 +29,14 @@ def plan_stream(
     stream: Stream,
     live: LiveTableOf = unseen,
     *,
-    changes: Changelog = Changelog.INSERT_ONLY,
+    passing: bool = False,
+    changes: Changelog | None = None,
     key: tuple[str, ...] = (),
 ) -> StreamPlan:
     """The plan of a stream whose columns are known. `live` tells of tables as they are.
 
-    `changes` are what its rows are when they come to the targets, and `key` tells them apart where they replace each
-    other.
+    With `passing`, its messages have passed the nodes that keep state. `changes` are what its rows are when they come
+    to the targets, where that is not what its graph says, and `key` tells them apart where they replace each other.
 
     Raises UsageError for a stream that no plan can be made of.
     """
@@ -46,27 +46,25 @@ def plan_stream(
         message = f"stream `{stream.name}` cannot run yet: {what}"
         raise UsageError(message, code="not-runnable-yet", help="this version runs plain SQL, and `append` or `merge`")
     _refuse_nested(stream, columns)
-    state, operators = stream.state or (None, EMBEDDED), plan_operators(stream)
+    state, nodes = stream.state or (None, EMBEDDED), plan_nodes(stream)
+    remembers = bool(remembering(stream.nodes)) and not passing
     owner = Owner(stream.project, stream.name)
     sources = tuple(_source(source, stream) for source in stream.sources)
-    taken = any(column.name == ROW for source in stream.sources for column in source.columns or ())
-    traced = None if taken else stream.traced
-    sql = traced or stream.input.text if isinstance(stream.input, Sql) else None
+    known = traits(stream.nodes)
+    mode = changes or (known[stream.nodes[-1].id].mode if stream.nodes else Changelog.INSERT_ONLY)
     targets, letters = stream_targets(
-        stream, columns, letters=stream.on_error == "dlq", live=live, changes=changes, key=key
+        stream, columns, letters=stream.on_error == "dlq", live=live, changes=mode, key=key
     )
-    if len(targets) == 1 and letters is None and not operators and state[0] is None:
+    if len(targets) == 1 and letters is None and not remembers and state[0] is None:
         targets = (_remembering(targets[0], sources),)
     targets = tuple(_delivered(target, stream.delivery) for target in targets)
     letters = letters and _delivered(letters, stream.delivery)
     all_targets = targets if letters is None else (*targets, letters)
     return StreamPlan(
-        stream.name, sources, sql, targets, stream.start, stream.on_error, stream.batch,
-        arithmetic=arithmetic(sql) if sql else (),
-        traced=traced is not None, lookups=_lookups(stream), functions=stream.functions,
-        state=plan_state(owner, operators, all_targets, *state, sources=sources), facts=state_plan(owner, *state),
-        operators=operators, watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters,
-        delivery=stream.delivery, project=stream.project,
+        stream.name, sources, nodes, targets, stream.start, stream.on_error, stream.batch, lookups=_lookups(stream),
+        state=plan_state(owner, all_targets, *state, remembers=remembers, sources=sources),
+        facts=state_plan(owner, *state), watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters,
+        delivery=stream.delivery, project=stream.project, passing=passing,
     )  # fmt: skip
 
 

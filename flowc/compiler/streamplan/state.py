@@ -71,12 +71,10 @@ _OWN_FILE = ("PRAGMA journal_mode = WAL",)
 """Readers, and the merging of segments, do not keep the worker of the stream from its embedded store."""
 
 
-def state_reason(
-    operators: Sequence[object], targets: Sequence[TargetPlan], sources: Sequence[SourcePlan] = ()
-) -> str | None:
+def state_reason(targets: Sequence[TargetPlan], *, remembers: bool, sources: Sequence[SourcePlan] = ()) -> str | None:
     """Why a stream needs a state store; None where its only target can be its memory."""
-    if operators:
-        return "an operator of it remembers rows"
+    if remembers:
+        return "a node of it keeps state"
     forgetting = next((source for source in sources if not source.replayable), None)
     if forgetting is not None:
         return f"`{forgetting.name}` forgets what is acknowledged"
@@ -87,17 +85,18 @@ def state_reason(
 
 
 def plan_state(
-    stream: Owner, operators: Sequence[object], targets: Sequence[TargetPlan], connection: str | None, kind: str,
-    *, sources: Sequence[SourcePlan] = (),
+    stream: Owner, targets: Sequence[TargetPlan], connection: str | None, kind: str,
+    *, remembers: bool, sources: Sequence[SourcePlan] = (),
 ) -> StatePlan | None:  # fmt: skip
     """Where a stream keeps its state, None where it needs none. `connection` is the one that its spec names.
 
-    What is known of a source that forgets is little, and is kept beside the rows where that is all.
+    With `remembers`, a node of it keeps state. What is known of a source that forgets is little, and is kept beside
+    the rows where that is all.
     """
-    if state_reason(operators, targets, sources) is None:
+    if state_reason(targets, remembers=remembers, sources=sources) is None:
         return None
     only = targets[0] if len(targets) == 1 else None
-    if connection is None and not operators and isinstance(only, TableTarget) and only.keeps_positions:
+    if connection is None and not remembers and isinstance(only, TableTarget) and only.keeps_positions:
         connection, kind = only.connection, only.kind
     shared = connection is not None and isinstance(only, TableTarget) and only.connection == connection
     plan = state_plan(stream, connection, kind, shared=shared)

@@ -23,7 +23,7 @@ def keeps_versions(plan: StreamPlan) -> bool:
     So it is where something may have been made of it already: a target holds it and others do not, or state does.
     """
     several = len(plan.targets) + (plan.letters is not None) > 1
-    return bool(plan.lookups) and intends(plan) and (several or bool(plan.operators))
+    return bool(plan.lookups) and intends(plan) and (several or bool(plan.stateful))
 
 
 def opened(
@@ -68,7 +68,7 @@ def adoptable(restored: Restored, held: Sequence[Held], plan: StreamPlan) -> Hel
     """
     older = [there for there in held if there.epoch]
     same = len({there.epoch for there in older}) == 1
-    if plan.operators or not same or older[0].epoch <= restored.last or (restored.last and len(older) == len(held)):
+    if plan.stateful or not same or older[0].epoch <= restored.last or (restored.last and len(older) == len(held)):
         return None
     return next((there for there in older if there.positions), None)
 

@@ -14,7 +14,9 @@ TIME = "flowc_event_ms"
 LEFT_OUT = "flowc_left_out"
 """How many bytes were left out, 0 where that is not known: the letter tells where they are."""
 JUDGED = "flowc_judged"
-"""Of a stream with operators: 1 where they have seen the message before it failed, 0 where it failed before that."""
+"""Of a stream with nodes that keep state: which of them had seen the message when it failed."""
+NOT_SEEN, SEEN, SEEN_BY_SOME = range(3)
+"""None of them, all of them, and some of several."""
 NOTES = (TIME, LEFT_OUT, JUDGED)
 Header = dict[str, Any]
 """`key`, and `value` as hexadecimal digits or None; a note is marked, for a message may have headers of its name."""

@@ -44,10 +44,10 @@ def letters(
     return pa.RecordBatch.from_arrays([given[field.name] for field in SCHEMA], schema=SCHEMA)
 
 
-def marked(dead: pa.RecordBatch, judged: Sequence[bool]) -> pa.RecordBatch:
-    """Letters with a note on each that says whether operators have seen its message."""
+def marked(dead: pa.RecordBatch, judged: Sequence[int]) -> pa.RecordBatch:
+    """Letters with a note on each that says whether nodes that keep state have seen its message."""
     pairs = zip(dead.column("headers").to_pylist(), judged, strict=True)
-    headers = pa.array([noted(text, {JUDGED: int(seen)}) for text, seen in pairs], pa.string())
+    headers = pa.array([noted(text, {JUDGED: seen}) for text, seen in pairs], pa.string())
     return dead.set_column(dead.schema.get_field_index("headers"), SCHEMA.field("headers"), headers)
 
 

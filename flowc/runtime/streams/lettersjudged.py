@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from flowc.errors import TransientError
 from flowc.runtime.streams.begin import intends
-from flowc.runtime.streams.compute import Decoding
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range
 from flowc.runtime.streams.letterbox import found_again, messages_of, ranges_of
 from flowc.runtime.streams.lettersrun import LettersRun, by_source

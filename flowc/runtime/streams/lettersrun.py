@@ -22,6 +22,7 @@ from flowc.runtime.streams.begin import check_held, opened
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import Epoch, Intent, Partition, Range, after
 from flowc.runtime.streams.letterbox import Batch, Fetch, failed_again, found_again, messages_of
+from flowc.runtime.streams.letternotes import SEEN
 from flowc.runtime.streams.letters import marked
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.oversize import one_batch
@@ -189,7 +190,7 @@ class LettersRun:
         without = (lambda bad: self._again(first(bad), letters)) if first is not None else None
         dead = failed_again(epoch.dead, letters, self.stream) if epoch.dead is not None else None
         if dead is not None and self.passed:
-            dead = marked(dead, [True] * dead.num_rows)
+            dead = marked(dead, [SEEN] * dead.num_rows)
         return replace(epoch, dead=dead, without=without)
 
 

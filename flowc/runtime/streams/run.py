@@ -310,7 +310,7 @@ class StreamRun:
         """
         state = self.plan.state
         self._unsaved += intent.messages.nbytes if intent.messages is not None else 0
-        often = bool(self._unsaved) and (not self.plan.operators or self._unsaved >= _LOGGED)
+        often = bool(self._unsaved) and (not self.plan.stateful or self._unsaved >= _LOGGED)
         if state is None or not (state.shared or often or time.monotonic() - self._saved_at >= state.every):
             return None
         self._saved_at, self._unsaved = time.monotonic(), 0

@@ -53,8 +53,8 @@ class Transform:
         self._failures: list[DataError] = []
         self._now = 0
         register(self._context, NOW, self._time, [pa.int64()], _TIME)
-        self._lookups, self._seen = lookups, dict[str, Version]()
-        self._look_up()
+        self._seen = dict[str, Version]()
+        self._look_up(lookups.current() if lookups is not None else {})
         for name, schema in schemas.items():
             self._context.register_batch(name, pa.RecordBatch.from_pylist([], schema=schema))
         keep_full_joins(self._context, sql)
@@ -81,7 +81,7 @@ class Transform:
         # Planned anew for each batch, the call is a literal by the time the query runs.
         return pa.repeat(pa.scalar(self._now, _TIME), len(asked))
 
-    def begin(self, time: int, versions: Mapping[str, Version] | None = None) -> None:
+    def begin(self, time: int, versions: Mapping[str, Version]) -> None:
         """Begins an epoch: all that is run of it sees one time, and one version of each lookup.
 
         `time` is in microseconds since 1970 UTC; see `flowc.stream.NOW`. `versions` are those of an epoch that was
@@ -110,10 +110,9 @@ class Transform:
             self._context.register_batch(name, batch)
         return _plainly(self._guard(lambda: self._context.sql(sql).to_arrow_table()))
 
-    def _look_up(self, versions: Mapping[str, Version] | None = None) -> None:
+    def _look_up(self, versions: Mapping[str, Version]) -> None:
         """Registers the lookups that are other versions than before."""
-        current = self._lookups.current() if versions is None and self._lookups is not None else {}
-        for name, version in (current if versions is None else versions).items():
+        for name, version in versions.items():
             if not version.is_of(self._seen.get(name)):
                 self._context.deregister_table(name)
                 empty = pa.RecordBatch.from_pylist([], schema=version.schema)

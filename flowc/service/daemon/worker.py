@@ -135,7 +135,7 @@ class Worker:
 def _share(run: StreamRun, plan: StreamPlan, others: Sessions) -> None:
     """Has a run read what the group gives it. Raises UsageError for a stream that workers cannot share."""
     target = plan.targets[0]
-    reasons = ["it keeps state"] if plan.state is not None or plan.operators else []
+    reasons = ["it keeps state"] if plan.state is not None or plan.stateful else []
     reasons += ["it has several targets"] if len(plan.targets) > 1 else []
     reasons += [f"it writes `{target.kind}`"] if target.kind not in _SHARED else []
     reasons += [f"it reads `{source.kind}`" for source in plan.sources if not source_kind(source.kind).shared]

@@ -12,7 +12,7 @@ from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
 from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.streams.letterbox import LetterBox
-from flowc.runtime.streams.letternotes import JUDGED, parted
+from flowc.runtime.streams.letternotes import JUDGED, NOT_SEEN, SEEN, parted
 from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.service.streams.deadletters import DeadLetters
@@ -38,14 +38,17 @@ def unseen(letters: pa.RecordBatch) -> pa.Array:
 
 
 def _told(letters: pa.RecordBatch) -> list[bool | None]:
-    """Whether `dedupe` has seen their messages; None where letters of an earlier version do not tell."""
+    """Whether `dedupe` has seen their messages.
+
+    None where letters of an earlier version do not tell, or where some of several dedupes have.
+    """
     pairs = zip(letters.column("error_code").to_pylist(), letters.column("headers").to_pylist(), strict=True)
     return [_seen(code, parted(headers)[1]) for code, headers in pairs]
 
 
 def _seen(code: str, notes: Mapping[str, int]) -> bool | None:
     if JUDGED in notes:
-        return bool(notes[JUDGED])
+        return {NOT_SEEN: False, SEEN: True}.get(notes[JUDGED])
     return True if code in PASSED else False if code in UNSEEN else None
 
 
@@ -71,7 +74,7 @@ def judging(
     name = judged_name(letters.stream)
     plan = _unplaced(replay_plan(letters, checked, ir, name))
     made = assembled(plan, letters.sessions, StreamReport(name), pause=pause)
-    made.compute.decoders, made.compute.marks = decoders_of(letters), True
+    made.compute.decoders = decoders_of(letters)
     own = assembled(letters.plan, letters.sessions, StreamReport(letters.stream))
     box = _box(letters, chosen, attempts, min(plan.batch.max_rows, BATCH))
     box.wanted = unseen

@@ -57,16 +57,16 @@ def replay(
     Raises UsageError for a stream whose letters cannot be replayed, or not those alone.
     """
     report, attempts = Replayed(letters.stream), EVER if parked else letters.attempts
-    if letters.plan.operators:
+    if letters.plan.stateful:
         letters.demand_table("replayed in part, and `dedupe` has not judged all of them")
     if letters.kept.table is not None and letters.sql() is None:
         return report
     _run(report, letters, lambda: _assembled(letters, checked, ir, chosen, attempts, pause))
-    if letters.plan.operators and report.error is None:
+    if letters.plan.stateful and report.error is None:
         _run(report, letters, lambda: judging(letters, checked, ir, chosen, attempts, pause))
     if report.error is None:
         report.parked = sum(count.parked for count in letters.counts())
-        report.unjudged = untold(letters, chosen, attempts) if letters.plan.operators else 0
+        report.unjudged = untold(letters, chosen, attempts) if letters.plan.stateful else 0
     return report
 
 
@@ -91,11 +91,11 @@ def _assembled(
     assert sql is not None
     made = assembled(plan, letters.sessions, StreamReport(plan.name), pause=pause)
     made.compute.decoders = decoders_of(letters)
-    wanted = passed if letters.plan.operators else None
+    wanted = passed if letters.plan.stateful else None
     box = LetterBox(sql, letters.database(), attempts, min(plan.batch.max_rows, BATCH), wanted)
     writers = [taking(writer, letters) for writer in made.writers]
     run = LettersRun(plan, letters.kept_name, box, made.compute, writers, made.store, fetching(letters), pause)
-    run.passed = run.compute.marks = bool(letters.plan.operators)
+    run.passed = bool(letters.plan.stateful)
     take_out(writers[-1], run, box)
     return run
 

@@ -15,10 +15,10 @@ from flowc.runtime.arrow import columns_of
 from flowc.runtime.connectors.filestream_registry import Passing
 from flowc.runtime.fit import shown_value
 from flowc.runtime.postgrestext import output
-from flowc.runtime.streams.compute import Compute, Origin
+from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.epoch import Intent
 from flowc.runtime.streams.loop import Polled
-from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.origins import Origin
 from flowc.runtime.streams.reader import SourceReader
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import discovered
@@ -64,7 +64,7 @@ def _looked(plan: StreamPlan, sessions: Sessions, limit: int) -> StreamPreview:
     lookups = opened_lookups(plan, sessions)
     try:
         compute = Compute(
-            plan, decoders, lambda rows: _told(found, rows), [Dedupe(operator) for operator in plan.operators],
+            plan, decoders, lambda rows: _told(found, rows),
             lookups=lookups, functions=sessions.functions(plan.functions),
         )  # fmt: skip
         for reader in readers.values():

@@ -15,7 +15,7 @@ from flowc.compiler.streamplan.positions import hold_positions
 from flowc.errors import UsageError
 from flowc.runtime.connectors.filestream import FileSource
 from flowc.runtime.connectors.kafka_fetch import Fetcher
-from flowc.runtime.streams.compute import Decoding
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Epoch
 from flowc.runtime.streams.letterbox import Fetch, LetterBox
 from flowc.runtime.streams.lettersrun import LettersRun, TakingWriter
@@ -62,7 +62,7 @@ def replay_plan(letters: DeadLetters, checked: CheckedSpec, ir: Ir, name: str) -
     """The stream's plan under another name, so that its epochs are counted apart; the place of letters comes last."""
     sessions = letters.sessions
     found = discovered(checked, lowered_stream(ir, letters.stream), sessions)
-    plan = planned(_renamed(found, name), looking(sessions))
+    plan = planned(_renamed(found, name), looking(sessions), passing=True)
     _refuse(plan, letters.stream)
     if plan.letters is not None:
         return plan
@@ -78,10 +78,8 @@ def _refuse(plan: StreamPlan, stream: str) -> None:
 
 
 def _renamed(stream: Stream, name: str) -> Stream:
-    """The stream under another name, and without `dedupe`: what is replayed of it has passed that."""
-    return replace(
-        stream, name=name, dedupe=None, applies=tuple(replace(apply, pipeline=name) for apply in stream.applies)
-    )
+    """The stream under another name."""
+    return replace(stream, name=name, applies=tuple(replace(apply, pipeline=name) for apply in stream.applies))
 
 
 def taking(writer: Writer, letters: DeadLetters) -> Writer:

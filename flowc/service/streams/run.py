@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 from time import monotonic
 
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
 from flowc.compiler.front.streamkinds import source_kind
-from flowc.compiler.ir import Ir, Source, Sql, Stream
+from flowc.compiler.ir import Dedupe, Ir, Node, Source, Sql, Stream
+from flowc.compiler.streamplan.nodes import sql_nodes
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
 from flowc.runtime.rowpieces import most_rows
-from flowc.runtime.streams.compute import Compute, Origin, fail, schema_of
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.decoding import schema_of
 from flowc.runtime.streams.epoch import Epoch
+from flowc.runtime.streams.graph.build import built
 from flowc.runtime.streams.lettersjudged import MET
-from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.operators.query import Query
+from flowc.runtime.streams.origins import Origin, fail
 from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.transform import Transform
 from flowc.service.access.livetables import demand_tables
 from flowc.service.access.owners import Owners
 from flowc.service.access.sessions import Sessions
@@ -127,8 +129,10 @@ def lowered_stream(ir: Ir, name: str) -> Stream:
     return found
 
 
-def planned(stream: Stream, live: LiveTableOf = unseen) -> StreamPlan:
+def planned(stream: Stream, live: LiveTableOf = unseen, *, passing: bool = False) -> StreamPlan:
     """The plan of a stream; `live` tells of its tables as they are now.
+
+    With `passing`, its messages have passed the nodes that keep state.
 
     Raises UsageError for what this version cannot run.
     """
@@ -137,7 +141,8 @@ def planned(stream: Stream, live: LiveTableOf = unseen) -> StreamPlan:
     if not whole.unplanned:
         demand_tables(whole, live, letters=stream.on_error == "dlq")
     most = min((most_rows(source.columns or ()) for source in whole.sources), default=batch.max_rows)
-    return plan_stream(replace(whole, batch=replace(batch, max_rows=min(batch.max_rows, most))), live)
+    whole = replace(whole, batch=replace(batch, max_rows=min(batch.max_rows, most)))
+    return plan_stream(whole, live, passing=passing)
 
 
 def typed(stream: Stream) -> Stream:
@@ -146,15 +151,35 @@ def typed(stream: Stream) -> Stream:
     Those of its query are as the engine plans them: it alone knows every function's type.
     """
     node = stream.input
-    if not isinstance(node, Sql) or any(source.columns is None for source in stream.sources):
+    if any(source.columns is None for source in stream.sources) or not stream.nodes:
         return stream
-    stream = replace(stream, sources=tuple(replace(each, columns=_computed(each)) for each in stream.sources))
-    schemas = {source.name: schema_of(decoded_schema(source.columns or ()), stream.extras) for source in stream.sources}
+    if isinstance(node, Sql) or any(isinstance(each, Sql) for each in stream.nodes):
+        stream = replace(stream, sources=tuple(replace(each, columns=_computed(each)) for each in stream.sources))
+    known = _columns(stream)
+    nodes = tuple(_known(each, known) for each in stream.nodes)
+    if not isinstance(node, Sql):
+        return replace(stream, nodes=nodes)
+    made = replace(node, columns=known[node.id])
+    return replace(
+        stream, input=made, nodes=nodes, applies=tuple(replace(apply, input=made) for apply in stream.applies)
+    )
+
+
+def _columns(stream: Stream) -> dict[str, tuple[Column, ...]]:
+    """The columns of each source and of what each node gives."""
+    found = {source.name: source.columns or () for source in stream.sources}
+    schemas = {name: schema_of(decoded_schema(columns), stream.extras) for name, columns in found.items()}
     lookups, functions = planning(stream)
-    made = Transform(node.text, schemas, arithmetic(node.text), lookups=lookups, functions=functions)
-    columns = made.columns()
-    typed = replace(node, columns=columns)
-    return replace(stream, input=typed, applies=tuple(replace(apply, input=typed) for apply in stream.applies))
+    for node in built(sql_nodes(stream), schemas, lookups, functions, passing=True):
+        own = [node.operator.columns()] if isinstance(node.operator, Query) else [found[name] for name in node.inputs]
+        found.update(zip(node.outputs, own, strict=True))
+    return found
+
+
+def _known(node: Node, columns: Mapping[str, tuple[Column, ...]]) -> Node:
+    if isinstance(node, Dedupe):
+        return replace(node, columns=tuple(columns[name] for name in node.inputs))
+    return replace(node, columns=columns[node.id])
 
 
 def _computed(source: Source) -> tuple[Column, ...]:
@@ -182,7 +207,7 @@ def assembled(
     readers, decoders = opened_sources(plan, sessions, once=once)
     writers = writers_of(plan, sessions, pause)
     compute = Compute(
-        plan, decoders, _on_bad(plan, report), [Dedupe(operator) for operator in plan.operators],
+        plan, decoders, _on_bad(plan, report),
         lookups=opened_lookups(plan, sessions), functions=sessions.functions(plan.functions),
     )  # fmt: skip
     store = state_of(plan, writers, sessions)

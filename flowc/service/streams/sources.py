@@ -18,7 +18,7 @@ from flowc.runtime.connectors.files import Files, csv_options
 from flowc.runtime.connectors.filestream import FileSource
 from flowc.runtime.connectors.filestream_registry import Facts
 from flowc.runtime.connectors.kafka import KafkaSource
-from flowc.runtime.streams.compute import Decoding, columns_of
+from flowc.runtime.streams.decoding import Decoding, columns_of
 from flowc.runtime.streams.reader import SourceReader
 from flowc.runtime.streams.source import Source
 from flowc.runtime.streams.state.store import DatabaseStore

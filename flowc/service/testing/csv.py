@@ -12,7 +12,7 @@ from flowc.compiler.front.spec import ConnectionSpec, Json
 from flowc.plan import FilesRead
 from flowc.runtime.codecs.csv import CsvDecoder
 from flowc.runtime.connectors.files import CsvOptions, Files, csv_options
-from flowc.runtime.streams.compute import Decoding
+from flowc.runtime.streams.decoding import Decoding
 from flowc.service.testing.rows import Row
 from flowc.stream import SourcePlan
 

@@ -19,10 +19,11 @@ from flowc.compiler.ir import Lookup, Source, Stream
 from flowc.compiler.quote import ident
 from flowc.runtime.arrow import empty
 from flowc.runtime.connector import Database
-from flowc.runtime.streams.compute import Compute, Decoding, Origin, fail
+from flowc.runtime.streams.compute import Compute
+from flowc.runtime.streams.decoding import Decoding
 from flowc.runtime.streams.epoch import Epoch, after
 from flowc.runtime.streams.lookups import Lookups
-from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.origins import Origin, fail
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import MemoryStore
 from flowc.runtime.streams.targets.contract import Held
@@ -99,7 +100,7 @@ def _run(plan: StreamPlan, given: Given, decoders: Mapping[str, Decoding], sessi
     lookups = Lookups(plan.lookups, lambda connection: _Shared(sessions.target(connection)))
     lookups.open()
     compute = Compute(
-        plan, decoders, fail if plan.on_error == "fail" else _nothing, [Dedupe(o) for o in plan.operators],
+        plan, decoders, fail if plan.on_error == "fail" else _nothing,
         lookups=lookups, functions=sessions.functions(plan.functions),
     )  # fmt: skip
     (target,), store = plan.targets, MemoryStore(plan.name) if plan.state is not None else None

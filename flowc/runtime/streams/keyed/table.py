@@ -155,27 +155,30 @@ class Table:
         return found
 
     def restored(self, segments: Iterable[Segment]) -> Table:
-        """A table of this node with what was kept of it.
+        """A table of this node with what was kept of it; of another fingerprint, all of it is to be kept anew.
 
         Raises EngineError (`unreadable-state`) for what this version does not read, and as `insert`.
         """
         made = Table(self.node, self.fingerprint, self.schema, self.max_bytes)
         ordered = sorted(segments, key=lambda each: (each.group, each.sequence))
+        anew = any(each.fingerprint != self.fingerprint for each in ordered)
         groups = groupby(ordered, key=lambda each: each.group)
-        made._take([joined([each.data for each in parts], self.node, whole=True) for _, parts in groups])
+        made._take([joined([each.data for each in parts], self.node, whole=True) for _, parts in groups], anew=anew)
         return made
 
-    def _take(self, pieces: Sequence[Piece]) -> None:
+    def _take(self, pieces: Sequence[Piece], *, anew: bool) -> None:
         rows = Run.together(*(piece.rows for piece in pieces)) if pieces else Run()
         if not len(rows):
             return
-        self._next = self._kept = int(rows.row.max()) + 1
+        self._next = int(rows.row.max()) + 1
+        self._kept = 0 if anew else self._next
         self._earliest = int(rows.at.min())
         if self._values is not None:
             numbered = np.argsort(rows.row)
             whole = pa.concat_batches([piece.values for piece in pieces])
             self._values.add(rows.row[numbered], whole.take(pa.array(numbered)))
         self._large = Run.of(*rows.columns)
+        self._new = [self._large] if anew else []
         if self.nbytes > self.max_bytes:
             raise self._too_large()
 

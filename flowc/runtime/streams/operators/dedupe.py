@@ -6,6 +6,7 @@ own, and is not more than `within` before the watermark. Keys with a NULL in the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 from flowc.runtime.streams.keyed.firsts import firsts
 from flowc.runtime.streams.keyed.hashes import Hasher
 from flowc.runtime.streams.keyed.table import Table
+from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict
 from flowc.runtime.streams.state.contract import Segment
 from flowc.stream import DedupePlan
 
@@ -28,13 +30,22 @@ class Dedupe:
     """One `dedupe` of a stream; see `flowc.runtime.streams.operators.contract.Operator`."""
 
     def __init__(self, plan: DedupePlan) -> None:
-        self.name, self.fingerprint = plan.name, plan.fingerprint
+        self.name, self.fingerprint = plan.id, plan.fingerprint
         self._keys, self._within = plan.keys, plan.within
-        self._seen = Table(plan.name, plan.fingerprint, max_bytes=plan.max_bytes)
+        self._seen = Table(plan.id, plan.fingerprint, max_bytes=plan.max_bytes)
         self._hash, self._floor, self._step = Hasher(), _EVER, max(plan.within // _SLICES, 1)
+        self._input = Least(len(plan.inputs))
 
-    def process(self, batch: pa.RecordBatch, source: str) -> pa.RecordBatch:
-        """The rows that are no repeats."""
+    @property
+    def watermark(self) -> int | None:
+        """That of its input: rows come out as they come in."""
+        return self._input.value
+
+    def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
+        """The rows that are no repeats, of whatever port the first ones were."""
+        return Emitted(self._firsts(rows))
+
+    def _firsts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         judged = _judged(batch, self._keys)
         rows = batch if len(judged) == batch.num_rows else batch.take(pa.array(judged))
         if not rows.num_rows:
@@ -57,13 +68,27 @@ class Dedupe:
         """Never: rows come out as they come in."""
         return False
 
-    def on_watermark(self, at: int) -> None:
+    def on_watermark(self, port: int, at: int) -> Emitted:
         """Forgets what no row that is not late can repeat."""
-        self._floor = at - self._within
-        self._seen.forget(self._floor - self._floor % self._step)
+        self._input.at(port, at)
+        if self._input.value is not None:
+            self._floor = self._input.value - self._within
+            self._seen.forget(self._floor - self._floor % self._step)
+        return NOTHING
 
-    def on_end(self) -> None:
+    def on_end(self) -> Emitted:
         """Remembers on: a repeat may come in another run."""
+        return NOTHING
+
+    def verdict(self, written_by: str) -> Verdict:
+        """State of other keys says nothing of these; with another `within` it goes on with what is remembered."""
+        before, now = _said(written_by), _said(self.fingerprint)
+        if not before or {**before, "within": 0} != {**now, "within": 0}:
+            return Verdict(Decision.REFUSE, "its keys were changed")
+        if before["within"] < now["within"]:
+            # Rows of before are forgotten already, which the new one would remember a while longer.
+            return Verdict(Decision.MIGRATE, "a repeat of what was forgotten under the shorter `within` gets through")
+        return Verdict(Decision.KEEP)
 
     def snapshot(self) -> tuple[Segment, ...]:
         """What changed since the last call."""
@@ -72,6 +97,15 @@ class Dedupe:
     def restore(self, segments: Iterable[Segment]) -> None:
         """Takes the state that was kept."""
         self._seen, self._floor = self._seen.restored(segments), _EVER
+
+
+def _said(fingerprint: str) -> dict[str, Any]:
+    """What a fingerprint says; nothing for one that no dedupe has written."""
+    try:
+        said = json.loads(fingerprint)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) and isinstance(said.get("within"), int) else {}
 
 
 def _judged(batch: pa.RecordBatch, keys: Iterable[str]) -> Any:

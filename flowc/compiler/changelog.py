@@ -1,0 +1,33 @@
+"""What is known of the rows of each node of a stream, by its graph alone: no pass and no plan keeps notes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from flowc.compiler.ir import Dedupe, Node
+from flowc.stream import TIME, Traits
+from flowc.types import Kind
+
+NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL})
+"""The kinds of types by whose values no state is kept."""
+
+
+def traits(nodes: Sequence[Node]) -> Mapping[str, Traits]:
+    """The traits of each node, by its id.
+
+    Sources give inserts alone, and no node of today makes anything else of them.
+    """
+    return {node.id: _traits(node) for node in nodes}
+
+
+def _traits(node: Node) -> Traits:
+    if isinstance(node, Dedupe):
+        return Traits(event_time=TIME, key=node.keys, state="bounded")
+    shown = any(column.name == TIME for column in node.columns or ())
+    return Traits(event_time=TIME if shown or (node.placed is not None and node.placed.timed) else None)
+
+
+def remembering(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes that keep state."""
+    known = traits(nodes)
+    return tuple(node for node in nodes if known[node.id].state != "none")

@@ -1,0 +1,237 @@
+"""`dedupe(relation, key, …, INTERVAL '10 minutes')` in the FROM of a stream's query: where it stands and what it says.
+
+Whoever looks at names, columns and types alone reads the relation in the place of the call, which has the same columns
+and stands where it stood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokens import Token, TokenType
+
+from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.diagnostics import Reporter
+from flowc.source import Located, Span
+
+DEDUPE = "dedupe"
+CALL = "flowc.dedupe"
+"""Under this key, the relation in the place of a call says the id of the call."""
+_FORM = "write `FROM dedupe(relation, key, INTERVAL '10 minutes')`"
+_UNITS = {
+    "microsecond": 1, "millisecond": 10**3, "second": 10**6, "minute": 60 * 10**6, "hour": 3600 * 10**6,
+    "day": 86_400 * 10**6, "week": 7 * 86_400 * 10**6,
+}  # fmt: skip
+_SHORT = {"us": "microsecond", "ms": "millisecond", "sec": "second", "s": "second", "min": "minute", "m": "minute",
+          "h": "hour", "d": "day", "w": "week"}  # fmt: skip
+_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)")
+_CLOCK = re.compile(r"\s*(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. `keys` are the columns as they are written, `within` is in microseconds."""
+
+    id: str
+    relation: exp.Column
+    keys: tuple[Located[str], ...]
+    within: int
+    node: exp.Table
+    span: Span
+
+    @property
+    def name(self) -> str:
+        """That of its relation."""
+        return str(self.relation.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The calls of a query, each behind those that it needs, and the query with relations in their place."""
+
+    query: SqlTree
+    calls: tuple[Call, ...]
+
+
+def has_calls(query: SqlTree) -> bool:
+    """Whether relations of the query are calls."""
+    return any(_is_call(table) for table in query.tree.find_all(exp.Table))
+
+
+def read_calls(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> Calls | None:
+    """The calls of a query whose sources have these names; None after an error."""
+    before, calls, query = reporter.errors, list[Call](), _folded(query)
+    for table in [table for table in query.tree.find_all(exp.Table) if _is_call(table)]:
+        call = _read(table, query, sources, reporter)
+        if call is not None and call.id in (other.id for other in calls):
+            message = f"two dedupes are called `{call.id}`, and each finds what it remembers by its name"
+            helps = (f"give one another name: `FROM dedupe({call.name}, …) AS name`",)
+            reporter.error("duplicate-name", message, query.span(table), helps=helps)
+        elif call is not None:
+            calls.append(call)
+    plain = _plain(query, calls, reporter) if reporter.errors == before else None
+    if plain is None:
+        return None
+    plain, places = _folded(plain), {_start(call.relation): call for call in calls}
+    for table in plain.tree.find_all(exp.Table):
+        if (found := places.get(_start(table))) is not None:
+            table.meta[CALL] = found.id
+    order = [cte.alias for cte in _ctes(plain.tree)]
+    return Calls(plain, tuple(sorted(calls, key=lambda call: order.index(call.name) if call.name in order else -1)))
+
+
+def _plain(query: SqlTree, calls: Sequence[Call], reporter: Reporter) -> SqlTree | None:
+    """The query with nothing left of a call but its relation, which stands where it stood."""
+    text = query.text.text
+    tokens = Dialect.get_or_raise(query.dialect).tokenize(text)
+    for call in calls:
+        start, end = call.node.this.meta["start"], _end(tokens, call.node.this.meta["end"])
+        inside = text[start:end]
+        at, to = _start(call.relation) - start, call.relation.this.meta["end"] + 1 - start
+        text = text[:start] + _blank(inside[:at]) + inside[at:to] + _blank(inside[to:]) + text[end:]
+    return parse_query(replace(query.text, text=text), query.dialect, reporter)
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"\S", " ", text)
+
+
+def _start(node: exp.Expression) -> int:
+    return int(node.this.meta.get("start", -1))
+
+
+def _end(tokens: Sequence[Token], name: int) -> int:
+    """Where the brackets behind a name are closed."""
+    depth = 0
+    for token in tokens:
+        if token.start > name:
+            depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+            if depth == 0:
+                return int(token.end) + 1
+    raise AssertionError
+
+
+def _folded(query: SqlTree) -> SqlTree:
+    """The query with the names of relations as the engine reads them, whatever their case."""
+    tree = query.tree.copy()
+    given = [part for table in tree.find_all(exp.Table) if _is_call(table) for part in table.this.expressions]
+    named = [node.args["alias"] for node in tree.find_all(exp.CTE)]
+    for node in (*tree.find_all(exp.Table), *named, *given):
+        if isinstance(name := node.this, exp.Identifier) and not name.args.get("quoted"):
+            name.set("this", name.name.lower())
+    return replace(query, tree=tree)
+
+
+def _is_call(table: exp.Table) -> bool:
+    return isinstance(table.this, exp.Anonymous) and table.this.name.lower() == DEDUPE and not table.db
+
+
+def _ctes(tree: exp.Expression) -> list[exp.CTE]:
+    with_ = tree.args.get("with_")
+    return list(with_.expressions) if with_ is not None else []
+
+
+def _read(table: exp.Table, query: SqlTree, sources: frozenset[str], reporter: Reporter) -> Call | None:
+    arguments = table.this.expressions
+    keys = [key for key in arguments[1:-1] if isinstance(key, exp.Column) and not key.table]
+    relation = arguments[0] if arguments else None
+    within = _microseconds(arguments[-1]) if arguments else None
+    if not isinstance(relation, exp.Column) or relation.table or len(keys) + 2 != len(arguments) or not keys:
+        message = "`dedupe` takes a source or a CTE, columns of it, and an interval"
+        reporter.error("wrong-arguments", message, query.span(table), helps=(_FORM,))
+    elif within is None:
+        message = "the last argument of `dedupe` is an interval of a fixed length"
+        helps = ("write `INTERVAL '10 minutes'`: weeks, days, hours, minutes, seconds",)
+        reporter.error("wrong-arguments", message, query.span(arguments[-1]), helps=helps)
+    elif (cte := _placed(table, query, reporter)) is not False and _known(relation, cte, query, sources, reporter):
+        named = tuple(Located(key.name, query.span(key)) for key in keys)
+        return Call(_id(table, cte, sources), relation, named, within, table, query.span(table))
+    return None
+
+
+def _placed(table: exp.Table, query: SqlTree, reporter: Reporter) -> exp.CTE | bool | None:
+    """The CTE in whose FROM a call stands, None for that of the query itself; False, and reported, elsewhere."""
+    node: exp.Expression = table
+    cte: exp.CTE | None = None
+    why = ""
+    while (parent := node.parent) is not None and not why:
+        if isinstance(parent, exp.Select):
+            why = "" if node.arg_key in ("from_", "joins", "with_") else "in a subquery that is computed for each row"
+        elif isinstance(parent, exp.Join):
+            why = "" if node.arg_key == "this" else "in the condition of a join"
+        elif isinstance(parent, exp.With):
+            why = "in a recursive query" if parent.args.get("recursive") else ""
+            why = why or ("" if parent.parent is query.tree else "in a WITH inside the query")
+        elif isinstance(parent, exp.CTE):
+            cte = parent
+        elif not isinstance(parent, exp.From | exp.Subquery | exp.SetOperation):
+            why = "in a subquery that is computed for each row"
+        node = parent
+    if not why:
+        return cte
+    message = f"`dedupe` cannot stand {why}"
+    helps = ("call it in the FROM of the query, or in a CTE of its own: `WITH firsts AS (SELECT * FROM dedupe(…)) …`",)
+    reporter.error("misplaced-dedupe", message, query.span(table), helps=helps)
+    return False
+
+
+def _known(
+    relation: exp.Column, cte: exp.CTE | bool | None, query: SqlTree, sources: frozenset[str], reporter: Reporter
+) -> bool:
+    """Whether the relation is a source, or a CTE before the one in which the call stands."""
+    ctes = _ctes(query.tree)
+    before = ctes[: ctes.index(cte)] if isinstance(cte, exp.CTE) else ctes
+    found = next((each for each in before if each.alias == relation.name), None)
+    if found is not None and found.args["alias"].args.get("columns"):
+        message = f"`{relation.name}` names its columns before its query, where `dedupe` does not look"
+        helps = (f"name them in its SELECT: `{relation.name} AS (SELECT … AS name …)`",)
+        reporter.error("misplaced-dedupe", message, query.span(relation), helps=helps)
+        return False
+    if found is None and relation.name not in sources:
+        names = [*(each.alias for each in before), *sources]
+        message = f"`{relation.name}` is neither a source nor a CTE before this"
+        reporter.error("unknown-table", message, query.span(relation), helps=(f"it can read `{'`, `'.join(names)}`",))
+        return False
+    return True
+
+
+def _id(table: exp.Table, cte: exp.CTE | bool | None, sources: frozenset[str]) -> str:
+    """The alias of a call, else the name of its CTE; the names of sources are theirs."""
+    names = [table.alias, cte.alias if isinstance(cte, exp.CTE) else ""]
+    made = (re.sub(r"\W", "_", name).lower() for name in names)
+    return next((name for name in made if name and name not in sources), free(DEDUPE, sources))
+
+
+def free(name: str, taken: frozenset[str]) -> str:
+    """A name that is not taken."""
+    while name in taken:
+        name += "_rows"
+    return name
+
+
+def _microseconds(node: exp.Expression) -> int | None:
+    """The length of an interval that is written out; None for others, and for months, which have none."""
+    if not isinstance(node, exp.Interval) or not isinstance(node.this, exp.Literal):
+        return None
+    text = f"{node.this.name} {node.text('unit')}".strip().lower()
+    if clock := _CLOCK.fullmatch(text):
+        hours, minutes, seconds = clock.groups()
+        return round((int(hours) * 3600 + int(minutes) * 60 + float(seconds or 0)) * 10**6)
+    parts = [*_parts(text)]
+    return sum(parts) if parts and None not in parts else None  # type: ignore[arg-type]
+
+
+def _parts(text: str) -> Iterator[int | None]:
+    while text.strip():
+        part = _PART.match(text)
+        unit = part[2] if part else ""
+        size = _UNITS.get(_SHORT.get(unit, unit)) or _UNITS.get(unit.removesuffix("s"))
+        if part is None or size is None:
+            yield None
+            return
+        yield round(float(part[1]) * size)
+        text = text[part.end() :]

@@ -1,0 +1,133 @@
+"""What becomes of the rows of an epoch on their way through the nodes.
+
+A node first gets what a watermark let out of the nodes before it, then that watermark, and then the rows of the epoch:
+what was let out is older than what is still to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.runtime.badrows import BadRow
+from flowc.runtime.streams.epoch import END
+from flowc.runtime.streams.graph.build import Node
+from flowc.runtime.streams.operators.contract import NO_MESSAGE, Emitted
+from flowc.runtime.streams.operators.query import without
+from flowc.stream import ROW
+
+Batches = dict[str, list[pa.RecordBatch]]
+"""What there is to read, by the names of sources and of what nodes give."""
+Watch = Callable[[pa.RecordBatch, pa.RecordBatch | None], None]
+"""Told what went into a node that keeps state, and what came out of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A row that leaves by the side, and how many of the nodes that keep state had seen its message by then."""
+
+    row: BadRow
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The batches that come out of the last node, and the rows that left on the way."""
+
+    rows: tuple[pa.RecordBatch, ...]
+    late: tuple[Aside, ...]
+
+
+def flow(
+    nodes: Sequence[Node], end: str, source: str, rows: pa.RecordBatch, sources: Iterable[str], at: int | None,
+    watch: Watch | None = None,
+) -> Result:  # fmt: skip
+    """The rows of an epoch, which are of one source; `at` is the watermark before them, or `END`.
+
+    `end` names what is written in the end.
+    """
+    step = _Flow(at, {source: [rows]}, dict.fromkeys(sources, at), watch)
+    for node in nodes:
+        step.through(node)
+    return Result((*step.older.get(end, ()), *step.rows.get(end, ())), tuple(step.late))
+
+
+@dataclass
+class _Flow:
+    at: int | None
+    rows: Batches
+    marks: dict[str, int | None]
+    """Before which nothing more is expected of what can be read."""
+    watch: Watch | None
+    older: Batches = field(default_factory=dict)
+    """What watermarks let out."""
+    late: list[Aside] = field(default_factory=list)
+    seen: int = 0
+
+    def through(self, node: Node) -> None:
+        """Takes everything through one node."""
+        self._process(node, self.older)
+        if self.at == END:
+            self._let_out(node, 0, node.operator.on_end())
+        elif self.at is not None:
+            self._move_on(node)
+        self._process(node, self.rows)
+        self.seen += node.remembers
+
+    def _move_on(self, node: Node) -> None:
+        for port, name in enumerate(node.inputs):
+            mark = self.marks.get(name)
+            if mark is not None:
+                self._let_out(node, port, node.operator.on_watermark(port, mark))
+        self.marks.update(dict.fromkeys(node.outputs, node.operator.watermark))
+
+    def _process(self, node: Node, batches: Batches) -> None:
+        for port, name in enumerate(node.inputs):
+            for batch in batches.get(name, ()):
+                rows = without(batch, [aside.row for aside in self.late]) if self.late else batch
+                made = node.operator.process(port, rows)
+                if self.watch is not None and node.remembers:
+                    self.watch(rows, made.rows)
+                self._emit(node, port, made, batches)
+
+    def _let_out(self, node: Node, port: int, made: Emitted) -> None:
+        """Rows of before came of no message of this epoch, and are never blamed on one."""
+        rows, late = made.rows, tuple(replace(row, index=NO_MESSAGE) for row in made.late)
+        if rows is not None and ROW in rows.schema.names:
+            at, none = rows.schema.get_field_index(ROW), pa.nulls(rows.num_rows, pa.int64())
+            rows = rows.set_column(at, pa.field(ROW, pa.int64()), none)
+        self._emit(node, port, Emitted(rows if rows is not None and rows.num_rows else None, late), self.older)
+
+    def _emit(self, node: Node, port: int, made: Emitted, batches: Batches) -> None:
+        self.late += [Aside(row, self.seen) for row in made.late]
+        if made.rows is not None:
+            batches.setdefault(node.outputs[min(port, len(node.outputs) - 1)], []).append(made.rows)
+
+
+@dataclass
+class Repeats:
+    """Which messages lost rows at nodes that keep state."""
+
+    _lost: set[int] = field(default_factory=set)
+    _left: set[int] = field(default_factory=set)
+
+    def __call__(self, read: pa.RecordBatch, given: pa.RecordBatch | None) -> None:
+        """Takes what went into such a node, and what came out of it."""
+        before, after = _counted(read), _counted(given) if given is not None else {}
+        self._lost.update(row for row, count in before.items() if after.get(row, 0) < count)
+        self._left.update(after)
+
+    def told(self, rows: Sequence[pa.RecordBatch]) -> tuple[set[int], set[int]]:
+        """The messages of which nothing is left, and those of which something is, among those that lost some."""
+        traced = [batch for batch in rows if ROW in batch.schema.names]
+        left = {row for batch in traced for row in _counted(batch)} if traced else self._left
+        return self._lost - left, self._lost & left
+
+
+def _counted(rows: pa.RecordBatch) -> Mapping[int, int]:
+    counts = pc.value_counts(rows.column(ROW))
+    pairs = zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
+    return {row: count for row, count in pairs if row is not None and row != NO_MESSAGE}

@@ -1,0 +1,292 @@
+"""`dedupe` in the SQL of streams, with SQL before and behind it: placed, planned and computed, against plain Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowc.catalog import Column
+from flowc.compiler import stages
+from flowc.compiler.ir import Dedupe, Stream
+from flowc.compiler.lowering.lower import lower
+from flowc.compiler.streamplan.nodes import plan_nodes
+from flowc.diagnostics import Reporter
+from flowc.errors import UsageError
+from flowc.runtime.streams.epoch import Epoch, Intent, Range
+from flowc.runtime.streams.letternotes import JUDGED, parted
+from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.state.contract import Checkpoint
+from flowc.stream import ROW, StreamPlan
+from flowc.types import BIGINT
+from tests.streams.compiled import NOON, Computed, messages
+from tests.streams.compiled import plan as planned
+from tests.unit.project import write
+
+CLEANED = "WITH cleaned AS (SELECT id, trim(name) AS name FROM source WHERE id > 0)\n"
+FIRSTS = CLEANED + "SELECT id * 10 AS id, upper(name) AS name FROM dedupe(cleaned, id, name, INTERVAL '10 seconds')"
+Row = tuple[int, str, int]
+"""An id, a name, and seconds of event time."""
+
+
+@cache
+def plan_of(sql: str, on_error: str = "drop", more: str = "") -> StreamPlan:
+    with TemporaryDirectory() as folder:
+        return planned(Path(folder), sql, on_error=on_error, more=more)
+
+
+def batch(rows: Sequence[Row | tuple[object, str, int]], start: int = 0) -> pa.RecordBatch:
+    made = messages([{"id": id_, "name": name} for id_, name, _ in rows], start=start)
+    times = [datetime.fromtimestamp(NOON / 1_000_000, UTC) + timedelta(seconds=at) for _, _, at in rows]
+    at = made.schema.get_field_index("_event_ts")
+    return made.set_column(at, made.schema.field(at), pa.array(times, made.schema.field(at).type))
+
+
+def epoch(made: Computed, rows: pa.RecordBatch, number: int = 1, watermark: int | None = None) -> Epoch:
+    ranges = (Range("source", 0, 0, rows.num_rows),)
+    return made.compute(Polled("source", rows, ranges, 0.0), Intent(number, NOON, ranges, watermark))
+
+
+def kept(rows: Sequence[Row], within: int = 10) -> list[tuple[int, str]]:
+    """What `FIRSTS` gives."""
+    seen: list[Row] = []
+    for id_, text, at in rows:
+        name = text.strip(" ")
+        if id_ > 0 and not any((id_, name) == (i, n) and abs(at - t) <= within for i, n, t in seen):
+            seen.append((id_, name, at))
+    return [(id_ * 10, name.upper()) for id_, name, _ in seen]
+
+
+def rows_of(found: Sequence[Epoch]) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for each in found for row in each.rows.to_pylist()]
+
+
+ROWS = st.lists(st.tuples(st.integers(-1, 2), st.sampled_from(("a", " a", "b ")), st.integers(0, 40)), max_size=25)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=ROWS, data=st.data())
+def test_the_same_rows_as_the_model_whatever_batches_and_restarts(rows: list[Row], data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(rows)), max_size=4)))
+    restarts = data.draw(st.sets(st.integers(0, 4)))
+    made, point, found = Computed(plan_of(FIRSTS)), Checkpoint(), list[Epoch]()
+    for number, (start, end) in enumerate(zip([0, *cuts], [*cuts, len(rows)], strict=True)):
+        if number in restarts:
+            made = Computed(plan_of(FIRSTS))
+            made.compute.restore(point)
+        found.append(epoch(made, batch(rows[start:end], start), number + 1))
+        new = made.compute.snapshot(Checkpoint(number + 1))
+        groups = {group.number: group for group in (*point.groups, *new.groups)}
+        point = replace(new, groups=tuple(group for group in groups.values() if group.data))
+    assert rows_of(found) == kept(rows)
+
+
+def _stream(folder: Path, sql: str, more: str = "") -> Stream:
+    text = f"""
+connections:
+  bus: {{ kind: kafka, bootstrap_servers: "localhost:9092" }}
+  wh: {{ kind: sqlite, path: wh.db }}
+streams:
+  s:
+    source: {{ connection: bus, topic: events, columns: {{ id: bigint, name: text }} }}
+    sql: {sql}
+    to: {{ connection: wh, table: out }}
+    {more}
+"""
+    reporter = Reporter()
+    checked = stages.check_project([write(folder, text)], reporter, env={})
+    assert checked is not None, reporter.sorted()
+    found = lower(checked, reporter)
+    assert not reporter.errors, reporter.sorted()
+    return found.streams[0]
+
+
+def test_the_block_and_the_function_are_the_same_graph(tmp_path: Path) -> None:
+    block = _stream(tmp_path, "SELECT source.id, name FROM source", "dedupe: { keys: [id, name], within: 10m }")
+    sql = "SELECT source.id, name FROM dedupe(source, id, name, INTERVAL '10 minutes')"
+    function = _stream(tmp_path, sql)
+    assert [node.id for node in block.nodes] == ["dedupe", "query"]
+    for one, other in zip(block.nodes, function.nodes, strict=True):
+        if isinstance(one, Dedupe):
+            assert other == replace(one, span=other.span)
+        else:
+            assert other == replace(one, source=other.source, spans=other.spans, stars=other.stars)  # type: ignore[union-attr]
+
+
+def test_a_name_finds_what_is_remembered_whatever_is_edited_elsewhere() -> None:
+    before = "WITH a AS (SELECT * FROM dedupe(source, id, INTERVAL '1 day')) SELECT id, name FROM a"
+    after = (
+        "WITH b AS (SELECT id, name FROM source WHERE name <> ''), "
+        "a AS (SELECT * FROM dedupe(b, id, INTERVAL '1 day')), c AS (SELECT id, lower(name) AS name FROM a) "
+        "SELECT name, id FROM dedupe(c, name, INTERVAL '1 day') AS names"
+    )
+    first = Computed(plan_of(before))
+    epoch(first, batch([(1, "x", 0), (2, "y", 0)]))
+    point = first.compute.snapshot(Checkpoint(1))
+    second = Computed(plan_of(after))
+    second.compute.restore(point)
+    found = epoch(second, batch([(1, "q", 1), (3, "Z", 1), (4, "z", 1), (5, "", 1)]))
+    assert rows_of([found]) == [("z", 3)]
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        ("SELECT id FROM dedupe(source, name, INTERVAL '1 day') AS a", "was changed"),
+        ("SELECT id FROM dedupe(source, id, INTERVAL '1 day') AS b", "remembers what `a` has seen"),
+    ],
+)
+def test_other_keys_and_another_name_do_not_take_what_is_remembered_in_silence(after: str, words: str) -> None:
+    first = Computed(plan_of("SELECT id FROM dedupe(source, id, INTERVAL '1 day') AS a"))
+    epoch(first, batch([(1, "x", 0)]))
+    with pytest.raises(UsageError, match=words) as caught:
+        Computed(plan_of(after)).compute.restore(first.compute.snapshot(Checkpoint(1)))
+    assert caught.value.code == "state-changed"
+
+
+@pytest.mark.parametrize(("within", "passes"), [("5 seconds", [1, 3]), ("1 day", [3])])
+def test_another_within_goes_on_with_what_is_remembered(within: str, passes: list[int]) -> None:
+    first = Computed(plan_of("SELECT id FROM dedupe(source, id, INTERVAL '10 seconds') AS a"))
+    epoch(first, batch([(1, "x", 0), (2, "x", 5)]))
+    second = Computed(plan_of(f"SELECT id FROM dedupe(source, id, INTERVAL '{within}') AS a"))
+    second.compute.restore(first.compute.snapshot(Checkpoint(1)))
+    found = epoch(second, batch([(1, "x", 7), (2, "x", 7), (3, "x", 7)]))
+    assert [row[0] for row in rows_of([found])] == passes
+
+
+def _notes(found: Epoch) -> list[tuple[int, int]]:
+    """The offset of each letter, and which dedupes had seen its message."""
+    assert found.dead is not None
+    return [(row["message_offset"], parted(row["headers"])[1][JUDGED]) for row in found.dead.to_pylist()]
+
+
+def test_a_message_that_fails_before_a_dedupe_is_not_remembered_by_it() -> None:
+    sql = (
+        "WITH a AS (SELECT id, CAST(name AS bigint) AS n FROM source), b AS (SELECT * FROM dedupe(a, id, "
+        "INTERVAL '1 day')), c AS (SELECT id, 10 / n AS n FROM b)\n"
+        "SELECT id, 10 / (n - 5) AS n FROM dedupe(c, n, INTERVAL '1 day') AS d"
+    )
+    made = Computed(replace(plan_of(sql), on_error="dlq"))
+    found = epoch(made, batch([(1, "x", 0), (2, "0", 0), (3, "2", 0), (1, "10", 0), (2, "10", 0), (4, "5", 0)]))
+    # The second message was seen by the first dedupe, so that its repeat gives no row, and by the other one not.
+    assert _notes(found) == [(0, 0), (1, 2), (2, 1)]
+    assert rows_of([found]) == [(1, -2), (4, -3)]
+
+
+def test_a_message_that_fails_on_one_way_is_remembered_on_no_other() -> None:
+    sql = (
+        "WITH a AS (SELECT CAST(name AS bigint) AS n FROM source)\n"
+        "SELECT id FROM dedupe(source, id, INTERVAL '1 day') AS ids "
+        "UNION ALL SELECT n FROM dedupe(a, n, INTERVAL '1 day') AS numbers"
+    )
+    made = Computed(replace(plan_of(sql), on_error="dlq"))
+    found = epoch(made, batch([(1, "x", 0), (1, "5", 0), (1, "6", 0)]))
+    assert _notes(found) == [(0, 0)]
+    assert sorted(rows_of([found])) == [(1,), (5,), (6,)]
+
+
+def test_several_rows_of_a_message_are_judged_each_and_fail_together() -> None:
+    sql = (
+        "WITH a AS (SELECT id, CAST(unnest(tags) AS bigint) AS tag FROM source)\n"
+        "SELECT id, tag FROM dedupe(a, tag, INTERVAL '1 day')"
+    )
+    made = Computed(plan_of(sql))
+    values = [{"id": 1, "tags": ["1", "2"]}, {"id": 2, "tags": ["3", "x"]}, {"id": 3, "tags": ["2", "3"]}]
+    assert rows_of([made.epoch(values)]) == [(1, 1), (1, 2), (3, 3)]
+    again = Polled("source", messages([{"id": 4, "tags": ["3", "4"]}]), (), 0.0)
+    with pytest.raises(UsageError, match="knows some of them") as caught:
+        made.compute.repeats(again, Intent(2, NOON, ()))
+    assert caught.value.code == "partly-known"
+
+
+def test_a_replay_lets_everything_through_what_keeps_state() -> None:
+    made = Computed(replace(plan_of(FIRSTS), passing=True))
+    assert rows_of([epoch(made, batch([(1, "a", 0), (1, "a", 0)]))]) == [(10, "A"), (10, "A")]
+    assert not made.compute.graph.states.nodes
+
+
+def test_a_star_has_no_hidden_column_and_a_column_that_is_asked_for_is_none() -> None:
+    plain = "WITH a AS (SELECT * FROM source) SELECT * FROM dedupe(a, id, INTERVAL '1 day')"
+    assert Computed(plan_of(plain)).epoch([{"id": 1}]).rows.schema.names == ["id", "name", "tags"]
+    asked = "WITH a AS (SELECT _event_ts, id FROM source) SELECT *, id AS n FROM dedupe(a, id, INTERVAL '1 day')"
+    assert Computed(plan_of(asked)).epoch([{"id": 1}]).rows.schema.names == ["_event_ts", "id", "n"]
+
+
+def test_the_rows_of_a_source_with_and_without_its_repeats() -> None:
+    sql = "SELECT id, 'all' AS what FROM source UNION ALL SELECT id, 'first' FROM dedupe(source, id, INTERVAL '1 day')"
+    found = Computed(plan_of(sql)).rows([{"id": 1}, {"id": 1}, {"id": 2}])
+    assert sorted((row["what"], row["id"]) for row in found) == [
+        ("all", 1),
+        ("all", 1),
+        ("all", 2),
+        ("first", 1),
+        ("first", 2),
+    ]
+
+
+def test_a_column_of_the_name_of_the_hidden_one_is_refused_where_rows_are_remembered(tmp_path: Path) -> None:
+    stream = _stream(tmp_path, "SELECT id FROM dedupe(source, id, INTERVAL '1 day')")
+    (source,) = stream.sources
+    own = replace(source, columns=(*(source.columns or ()), Column(ROW, BIGINT)))
+    with pytest.raises(UsageError, match="one of flowc's own"):
+        plan_nodes(replace(stream, sources=(own,)))
+    assert plan_nodes(replace(stream, sources=(own,), nodes=stream.nodes[-1:]))[0].traits.state == "none"
+
+
+def test_a_plain_stream_has_one_node_and_no_column_more() -> None:
+    made = plan_of("SELECT id FROM source")
+    assert [node.id for node in made.nodes] == ["query"]
+    assert (made.sources[0].extras, made.sources[0].beside, made.stateful) == ((), (), ())
+    assert json.loads(json.dumps(made.nodes[0].traits.mode)) == "insert-only"
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        (
+            "WITH Cleaned AS (SELECT ID, name FROM source) SELECT F.id FROM DEDUPE(CLEANED, ID, INTERVAL '1 day') AS F",
+            [1, 2],
+        ),
+        (
+            'WITH "My ids" AS (SELECT id AS "Id" FROM source) '
+            'SELECT "F f"."Id" FROM dedupe("My ids", "Id", INTERVAL \'1 day\') AS "F f"',
+            [1, 2],
+        ),
+        (
+            "WITH source AS (SELECT id + 1 AS id FROM source) SELECT id FROM dedupe(source, id, INTERVAL '1 day')",
+            [2, 3],
+        ),
+        (
+            "WITH a AS (SELECT id FROM source), b AS (SELECT * FROM dedupe(a, id, INTERVAL '1 day'))"
+            "SELECT id FROM a UNION ALL SELECT id + 10 FROM b",
+            [1, 1, 2, 11, 12],
+        ),
+        (
+            "SELECT id FROM dedupe(source, id, INTERVAL '1 day') one "
+            "UNION ALL SELECT id + 10 FROM dedupe(source, name, INTERVAL '1:00:00') other",
+            [1, 2, 11],
+        ),
+        ("SELECT x.id FROM (SELECT source.id FROM dedupe(source, id, INTERVAL '1 day')) AS x WHERE id > 1", [2]),
+        (
+            "WITH a AS (SELECT id FROM source), b AS (SELECT id FROM a) SELECT id FROM dedupe(a, id, INTERVAL '1 s')",
+            [1, 2],
+        ),
+        ("WITH a AS (SELECT id FROM source) SELECT a.id FROM dedupe(a, id, INTERVAL '1 day') AS a", [1, 2]),
+        ("WITH a AS (SELECT id FROM dedupe(source, id, INTERVAL '1 day')) SELECT 7 AS id", [7]),
+        ("SELECT count(*) AS id FROM dedupe(source, id, INTERVAL '1 day')", [2]),
+    ],
+)  # fmt: skip
+def test_calls_in_many_places_and_names_in_any_case(sql: str, found: list[int]) -> None:
+    values = [{"id": 1, "name": "x"}, {"id": 1, "name": "x"}, {"id": 2, "name": "x"}]
+    made = epoch(Computed(plan_of(sql)), messages(values), watermark=0)
+    assert sorted(row[0] for row in rows_of([made])) == found
