@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -17,13 +18,17 @@ from flowc.compiler.streamplan.state import Owner, state_plan
 from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import _renew
 from flowc.runtime.streams.epoch import Intent, Range
+from flowc.runtime.streams.graph.build import Node
+from flowc.runtime.streams.graph.state import States
 from flowc.runtime.streams.keyed.segments import read
 from flowc.runtime.streams.lookups import Version
+from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.memory import Memory, MemoryStore
 from flowc.runtime.streams.state.payloads import PIECE
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
+from flowc.stream import DedupePlan
 from tests.older import group, make_groups, make_older, own
 from tests.stores import KINDS, Store, address
 
@@ -314,3 +319,31 @@ def test_a_lookup_that_stays_as_it_is_is_not_kept_by_every_run(opened: Open) -> 
     read = [intent.versions["users"] for intent in opened().open().intents]
     assert [each.batches[0].column("name")[0].as_py() for each in read] == ["x", "x", "y", "y"]
     assert [one.is_of(other) for one, other in itertools.pairwise(read)] == [True, False, True]
+
+
+def test_state_that_goes_on_under_another_within_is_kept_anew_whole(opened: Open) -> None:
+    """What the first one wrote is gone with the checkpoint in which all of it is, written by the second."""
+
+    def states(within: int) -> tuple[Dedupe, States]:
+        said = json.dumps({"operator": "dedupe", "keys": [["id", "bigint"]], "within": within})
+        operator = Dedupe(DedupePlan("dedupe", ("source",), ("id",), within, said))
+        return operator, States(NAME, [Node("dedupe", operator, ("source",), ("dedupe",))])
+
+    def passed(operator: Dedupe, ids: range) -> int:
+        times = pa.array([100] * len(ids), pa.timestamp("us", "UTC"))
+        rows = pa.record_batch([pa.array(ids, pa.int64()), times], ["id", "_event_ts"])
+        found = operator.process(0, rows).rows
+        return found.num_rows if found is not None else 0
+
+    store, (first, kept) = opened(), states(10)
+    kept.restore(store.open().checkpoint)
+    for epoch, ids in enumerate((range(3_000), range(2_000, 4_000)), 1):
+        assert passed(first, ids) == (3_000, 1_000)[epoch - 1]
+        store.save(kept.snapshot(Checkpoint(epoch)))
+    for epoch, within, new in ((3, 20, 100), (4, 20, 100), (5, 5, 100)):
+        store, (again, kept) = opened(), states(within)
+        kept.restore(store.open().checkpoint)
+        assert passed(again, range(3_900 + 100 * (epoch - 2), 4_000 + 100 * (epoch - 2))) == new
+        assert passed(again, range(4_000)) == 0
+        store.save(kept.snapshot(Checkpoint(epoch)))
+        assert {segment.fingerprint for segment in opened().open().checkpoint.segments} == {again.fingerprint}
