@@ -8,7 +8,7 @@ from flowc.compiler.ir import Dedupe, Node
 from flowc.stream import TIME, Traits
 from flowc.types import Kind
 
-NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL})
+NO_KEYS = frozenset({Kind.ARRAY, Kind.STRUCT, Kind.INTERVAL, Kind.JSON})
 """The kinds of types by whose values no state is kept."""
 
 

@@ -98,6 +98,8 @@ class Sql:
     """Columns that are NULL in every row, whatever type the engine says they have."""
     stars: tuple[Span, ...] = ()
     """Where each `*` of the output is written."""
+    written: str | None = field(default=None, compare=False)
+    """In a stream: the author's query, where calls in it are no part of `source`."""
     placed: Placed | None = None
     """In a stream: where in its graph it stands."""
 

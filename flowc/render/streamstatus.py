@@ -30,7 +30,7 @@ def status_text(found: Sequence[StreamStatus], style: Style, *, partitions: bool
 def _row(status: StreamStatus) -> tuple[object, ...]:
     parked = f" ({status.parked} parked)" if status.parked else ""
     letters = "-" if status.letters is None else f"{status.letters}{parked}"
-    remembered = ", ".join(f"{node.rows:,} rows, {_size(node.bytes)}" for node in status.nodes.values()) or "-"
+    remembered = "; ".join(f"{name}: {n.rows:,} rows, {_size(n.bytes)}" for name, n in status.nodes.items()) or "-"
     where = status.kept_in or "-", status.state or "-"
     return status.name, status.epoch, _known(status.lag), letters, remembered, *where
 

@@ -86,8 +86,7 @@ def test_the_same_rows_as_the_model_whatever_batches_and_restarts(rows: list[Row
             made.compute.restore(point)
         found.append(epoch(made, batch(rows[start:end], start), number + 1))
         new = made.compute.snapshot(Checkpoint(number + 1))
-        groups = {group.number: group for group in (*point.groups, *new.groups)}
-        point = replace(new, groups=tuple(group for group in groups.values() if group.data))
+        point = replace(new, segments=(*point.segments, *new.segments))
     assert rows_of(found) == kept(rows)
 
 
@@ -290,3 +289,88 @@ def test_calls_in_many_places_and_names_in_any_case(sql: str, found: list[int]) 
     values = [{"id": 1, "name": "x"}, {"id": 1, "name": "x"}, {"id": 2, "name": "x"}]
     made = epoch(Computed(plan_of(sql)), messages(values), watermark=0)
     assert sorted(row[0] for row in rows_of([made])) == found
+
+
+def _told(folder: Path, sql: str) -> list[str]:
+    """What lint tells of a query."""
+    text = f"""
+connections:
+  bus: {{ kind: kafka, bootstrap_servers: "localhost:9092" }}
+  wh: {{ kind: sqlite, path: wh.db }}
+streams:
+  s:
+    source: {{ connection: bus, topic: events, columns: {{ id: bigint, name: text, doc: json }} }}
+    sql: {json.dumps(sql)}
+    to: {{ connection: wh, table: out }}
+"""
+    reporter = Reporter()
+    checked = stages.check_project([write(folder, text)], reporter, env={})
+    if checked is not None:
+        lower(checked, reporter)
+    return [problem.code for problem in reporter.sorted()]
+
+
+def test_a_query_has_as_many_dedupes_as_are_quick(tmp_path: Path) -> None:
+    for count, codes in ((100, []), (101, ["sql-too-large"])):
+        parts = (f"SELECT id FROM dedupe(source, id, INTERVAL '1 day') AS d{n}" for n in range(count))
+        assert _told(tmp_path, " UNION ALL ".join(parts)) == codes
+
+
+@pytest.mark.parametrize(
+    ("interval", "codes"),
+    [
+        *((each, []) for each in ("10 minutes", "1.5 hours", "90 s", "00:10:00")),
+        *(
+            (each, ["wrong-arguments"])
+            for each in (
+                "10 minutes ago", "- 10 minutes", "-10 minutes", "P10M", "1,5 minutes", "1.5.2 minutes",
+                "10 minutes!", "10 minutes 5", "0 hours", "9" * 400 + " days", "9" * 5000 + ":00", "1 month", "01:99",
+                "99999999999999999 days", "0.0000001 seconds", "1_000 seconds", "\u0661\u0660 minutes",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_an_interval_is_read_whole_or_refused(tmp_path: Path, interval: str, codes: list[str]) -> None:
+    expected = codes if len(interval) <= 1_000 else ["sql-too-large"]
+    assert _told(tmp_path, f"SELECT id FROM dedupe(source, id, INTERVAL '{interval}')") == expected
+
+
+def test_a_dedupe_reads_what_stands_before_it(tmp_path: Path) -> None:
+    """A CTE of the same name behind it is another one."""
+    later = """
+        WITH a AS (SELECT id, name FROM dedupe(source, id, INTERVAL '1 hour')),
+        source AS (SELECT id + 100 AS id, name FROM source)
+        SELECT id, name FROM a UNION ALL SELECT id, name FROM source
+    """
+    made = Computed(plan_of(later))
+    found = sorted(id_ for id_, _ in rows_of([epoch(made, batch([(1, "a", 0), (2, "b", 1), (2, "c", 2)], 0), 1)]))
+    assert found == [1, 2, 101, 102, 102]
+    own = "WITH source AS (SELECT id, name FROM dedupe(source, id, INTERVAL '1 hour')) SELECT id, name FROM source"
+    made = Computed(plan_of(own))
+    assert rows_of([epoch(made, batch([(1, "a", 0), (1, "b", 1)], 0), 1)]) == [(1, "a")]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # The engine gives the rows of branches in any order, and the first one would count.
+        "WITH u AS (SELECT id, 'a' AS name FROM source UNION ALL SELECT id, 'b' FROM source) "
+        "SELECT id FROM dedupe(u, id, INTERVAL '1 hour')",
+        # Each branch has a time of its own.
+        "WITH u AS (SELECT id, _event_ts FROM source UNION ALL SELECT id, CAST('2020-01-01' AS timestamptz) FROM "
+        "source)"
+        " SELECT id FROM dedupe(u, id, INTERVAL '1 hour')",
+        # Rows of a source and of its dedupe come one after the other.
+        "SELECT id FROM source EXCEPT SELECT id FROM dedupe(source, id, INTERVAL '1 hour')",
+        "SELECT id, (SELECT count(*) FROM source) AS n FROM dedupe(source, id, INTERVAL '1 hour')",
+        "SELECT count(*) AS n FROM ("
+        "SELECT id FROM source UNION ALL SELECT id FROM dedupe(source, id, INTERVAL '1 day')) AS u",
+    ],
+)
+def test_what_would_hang_on_the_order_of_rows_is_refused(tmp_path: Path, sql: str) -> None:
+    assert "misplaced-dedupe" in _told(tmp_path, sql)
+
+
+def test_documents_are_no_keys(tmp_path: Path) -> None:
+    """Equal ones may be written in many ways."""
+    assert _told(tmp_path, "SELECT id FROM dedupe(source, doc, INTERVAL '1 hour')") == ["unusable-keys"]

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from flowc.compiler.streamplan.state import Owner, state_plan
+from flowc.errors import FlowcError
 from flowc.runtime.connectors import open_database
 from flowc.runtime.renewal import _renew
 from flowc.runtime.streams.epoch import Intent, Range
@@ -23,6 +24,7 @@ from flowc.runtime.streams.graph.state import States
 from flowc.runtime.streams.keyed.segments import read
 from flowc.runtime.streams.lookups import Version
 from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.state import payloads
 from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.memory import Memory, MemoryStore
 from flowc.runtime.streams.state.payloads import PIECE
@@ -347,3 +349,17 @@ def test_state_that_goes_on_under_another_within_is_kept_anew_whole(opened: Open
         assert passed(again, range(4_000)) == 0
         store.save(kept.snapshot(Checkpoint(epoch)))
         assert {segment.fingerprint for segment in opened().open().checkpoint.segments} == {again.fingerprint}
+
+
+def test_a_lookup_that_is_too_large_is_not_kept(opened: Open, monkeypatch: pytest.MonkeyPatch, made: Store) -> None:
+    for most, codes in ((10_000, []), (900, ["lookup-too-large"])):
+        noise = pa.array([random.Random(most + number).randbytes(100) for number in range(10)], pa.binary())
+        rows = pa.record_batch([noise], ["b"])
+        monkeypatch.setattr(payloads, "MAX_LOOKUP", most)
+        store, told = opened(), list[str]()
+        store.open()
+        try:
+            store.intend(Intent(store.last() + 1, 7, (), versions={"users": Version(1, rows.schema, (rows,))}))
+        except FlowcError as error:
+            told.append(str(error.code))
+        assert told == (codes if made.kind != "memory" else [])

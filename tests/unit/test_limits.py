@@ -258,6 +258,7 @@ YAML, TEXTS, STREAMS = "unit/test_yaml_tree.py::", "unit/test_sql_text.py::", "u
 FILES, OVERFLOWS = "integration/test_files_bounded.py::", "integration/test_run_overflow.py::"
 _STEPS, _PER_TOKEN = of(BOUNDS, "MAX_STEPS"), of(BOUNDS, "STEPS_PER_TOKEN")
 _PARTS, _PER_NODE = of("compiler.sql.allowance", "PARTS"), of("compiler.sql.allowance", "PARTS_PER_NODE")
+_KEPT = of("runtime.streams.state.payloads", "MAX_LOOKUP")
 _FILE, _LINE, _LOOKUP = (
     of("compiler.front.specfiles", "MAX_BYTES"),
     option("max_line"),
@@ -309,6 +310,12 @@ LIMITS = {
     "a whole number": Limit(of(SANDBOX, "_MAX_BITS"), lambda n, _: template(f"{{% set x = 2 ** {n - 1} %}}"), TEMPLATE, "{} bits"),
     "a SQL text": Limit(
         of("compiler.sql.sqltext", "MAX_CHARACTERS"), lambda n, _: parsed("SELECT 1 AS a".ljust(n)), LARGE, "{} characters"
+    ),
+    "an interval in SQL": Limit(
+        of(BOUNDS, "MAX_INTERVAL"), TEXTS + "test_an_interval_has_as_many_characters_as_can_be_read", LARGE, "{} characters"
+    ),
+    "dedupes of a query": Limit(
+        of("compiler.sql.tablefunctions", "MAX_CALLS"), "streams/test_graph_sql.py::test_a_query_has_as_many_dedupes_as_are_quick", LARGE
     ),
     "a number in SQL": Limit(of(BOUNDS, "MAX_DIGITS"), TEXTS + "test_a_number_has_as_many_digits_as_can_be_read", LARGE, "{} digits"),
     "columns of a query": Limit(
@@ -391,6 +398,9 @@ LIMITS = {
         of("stream", "MAX_STATE"), "streams/test_keyed.py::test_what_takes_too_much_is_refused_with_the_mend", "state-too-large",
         of_size(of("stream", "MAX_STATE")), by=f"`state.max_bytes`, up to {of_size(of('compiler.names.windows', 'LARGEST_STATE'))}",
     ),
+    "a lookup that an epoch names, compressed": Limit(
+        _KEPT, "streams/test_state_store.py::test_a_lookup_that_is_too_large_is_not_kept", "lookup-too-large", of_size(_KEPT)
+    ),
     "a lookup in memory": Limit(
         _LOOKUP, "streams/test_sql_lookups.py::test_a_lookup_that_is_too_large_is_refused", "lookup-too-large", of_size(_LOOKUP)
     ),
@@ -464,6 +474,7 @@ INTERNAL = {
     "compiler.lowering.mends": "how long a help is",
     "compiler.names.lookup": "after so many, unknown names are told without a near match",
     "compiler.sql.meaning.": "what rules of translation write, each by its engine's types",
+    "runtime.streams.queues": "how much of a source that forgets is in hand: nothing is refused for it",
     "compiler.sql.statements": "places that are tried to find where a statement ends",
     "compiler.tables.ddl": "names that flowc makes itself",
     "render.snippet": "lines that are shown of a text",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flowc.compiler.sql.bounds import (
     MAX_DIGITS,
+    MAX_INTERVAL,
     MAX_LISTED,
     MAX_NESTING,
     MAX_OPERATORS,
@@ -278,6 +279,12 @@ def test_parentheses_are_read_up_to_the_limit():
 def test_a_number_has_as_many_digits_as_can_be_read():
     for digits, codes in ((MAX_DIGITS, []), (MAX_DIGITS + 1, ["sql-too-large"])):
         _, problems, _ = parsed(f"SELECT {'9' * digits} AS x FROM t")
+        assert [code for code, _ in problems] == codes
+
+
+def test_an_interval_has_as_many_characters_as_can_be_read():
+    for blanks, codes in ((MAX_INTERVAL - 5, []), (MAX_INTERVAL - 4, ["sql-too-large"])):
+        _, problems, _ = parsed(f"SELECT INTERVAL '{' ' * blanks}1 day' AS x FROM t")
         assert [code for code, _ in problems] == codes
 
 

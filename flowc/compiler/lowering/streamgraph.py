@@ -58,8 +58,8 @@ class Graph:
     """What calls give, by their ids."""
     _reserved: frozenset[str] = frozenset()
     """The names of sources and calls."""
-    _made: dict[str, Sql] = field(default_factory=dict)
-    """The parts that are CTEs, by their names."""
+    _made: dict[int, Sql] = field(default_factory=dict)
+    """The parts that are CTEs, by their places."""
 
     def __post_init__(self) -> None:
         self._edges = {source.name: source.name for source in self.sources}
@@ -87,9 +87,15 @@ class Graph:
         relations = self._read(part) if calls else tuple(self._edges.items())
         text = part_text(part, ENGINE, self.functions) if calls else found.text
         read = frozenset(name for name, _ in relations)
+        traced = hidden_text(part, ENGINE, read, self.functions, (ROW,))
+        if calls and len(relations) > 1 and traced is None:
+            several = " and ".join(f"`{_called(name)}`" for _, name in relations)
+            message = f"this looks at rows of {several} together, and each of them comes by itself"
+            helps = ("read one of them, or put them together with UNION ALL and nothing that looks at many rows",)
+            self.reporter.error("misplaced-dedupe", message, calls[-1].span, helps=helps)
         made = replace(
             found, id=self._id(QUERY), text=text or found.text, functions=called(query, self.functions),
-            placed=Placed(relations, hidden_text(part, ENGINE, read, self.functions, (ROW,))),
+            placed=Placed(relations, traced),
         )  # fmt: skip
         self.nodes.append(made)
         return made
@@ -125,14 +131,13 @@ class Graph:
             helps = ("give that of the query another name: `FROM dedupe(…) AS name`",)
             self.reporter.error("duplicate-name", message, call.span, helps=helps)
             return
-        cte = next((each for each in _ctes(query.tree) if each.alias == call.name), None)
-        if cte is not None and call.name not in self._made:
-            made = self._before(call, cte, query)
+        if call.before is not None and call.before not in self._made:
+            made = self._before(call, _ctes(query.tree)[call.before], query)
             if made is None:
                 return
-            self._made[call.name] = made
+            self._made[call.before] = made
             self.nodes.append(made)
-        made = self._made.get(call.name) if cte is not None else None
+        made = self._made[call.before] if call.before is not None else None
         own = made.columns if made is not None else self._columns(call.name)
         table = Relation.of_table(TableName(None, call.name), own, f"`{call.name}`")
         self._given[call.id] = table if made is not None else self.relations[call.name]
@@ -157,6 +162,11 @@ class Graph:
         if text is None or (not timed and not _is_time(part.tree, fields)):
             self._report_untimed(call, timed=timed)
             return None
+        if twice := _twice(part.tree):
+            message = f"the rows of `{call.name}` come from `{twice}` on several ways, and in no fixed order"
+            helps = ("deduplicate each of them by itself, or put them together behind the dedupes",)
+            self.reporter.error("misplaced-dedupe", message, call.span, helps=helps)
+            return None
         return Sql(
             self._id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect,
             placed=Placed(relations, hidden_text(part, ENGINE, read, self.functions, [*names, ROW]), timed),
@@ -173,7 +183,7 @@ class Graph:
             )
         else:
             message = f"`{TIME}` of `{name}` is not the event time of its rows, by which repeats are judged"
-            helps = (f"select `{TIME}` as it is, or give what you compute another name",)
+            helps = (f"leave `{TIME}` out, for it goes along by itself, or select it as it is",)
         self.reporter.error("misplaced-dedupe", message, call.span, helps=helps)
 
     def _check_keys(self, call: Call) -> None:
@@ -266,8 +276,25 @@ def _shown(fields: tuple[Field, ...] | None, query: SqlTree) -> tuple[Column, ..
     return tuple(Column(f.name, f.type, f.nullable) for f in fields if f.name not in EXTRAS or f.name in asked)
 
 
+def _called(name: str) -> str:
+    """A relation as people know it."""
+    return name.partition(".")[0]
+
+
+def _twice(tree: exp.Expression) -> str | None:
+    """What a set operation reads on several ways: the engine gives the rows of these in any order."""
+    if tree.find(exp.SetOperation) is None:
+        return None
+    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
+    read = [table.meta.get(CALL, table.name) for table in tree.find_all(exp.Table) if table.name not in ctes]
+    read += [table.name for table in tree.find_all(exp.Table) if table.name in ctes]
+    return next((name for number, name in enumerate(read) if name in read[:number]), None)
+
+
 def _is_time(tree: exp.Expression, fields: Sequence[Field] | None) -> bool:
     """Whether the column of the event time is that of the rows, as it is."""
+    if tree.find(exp.SetOperation) is not None:
+        return False
     named = (alias for alias in tree.find_all(exp.Alias) if alias.alias == TIME)
     if not all(isinstance(alias.this, exp.Column) and alias.this.name == TIME for alias in named):
         return False

@@ -68,13 +68,14 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     given = _read(query, sources, lowering) if query is not None else None
     if query is not None and given is None:
         return None
+    text = query.text.text if query is not None else ""
     query = given.query if given is not None else None
     relations = dict(_relations(stream, sources, lookups))
     found = _inferred(query, relations, spec.name.value, lowering) if query else None
     graph = Graph(sources, relations, lowering.functions, lowering.reporter)
     graph.block(block(spec))
     if given is not None and found is not None:
-        found = graph.query(given.query, found, given.calls)
+        found = graph.query(given.query, replace(found, written=text if given.calls else None), given.calls)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
     changes = [block for block in BLOCKS if block in spec.given]

@@ -25,7 +25,7 @@ def applied_pipeline(apply: Apply, load: str) -> AppliedPipeline:
 def _query(node: Sql | Source) -> str:
     """The query as its author wrote it, where somebody did."""
     if isinstance(node, Sql):
-        return node.text if node.source is None else node.source.text.strip()
+        return node.text if node.source is None else (node.written or node.source.text).strip()
     return node.sql or f"TABLE {node.table or node.path}"
 
 

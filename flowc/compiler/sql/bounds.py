@@ -24,6 +24,8 @@ MAX_LISTED = 3_000
 MAX_STEPS, STEPS_PER_TOKEN = 2_000, 20
 """How many tokens may be read again, each counted as often as it is: so many in any text, and more in a longer one."""
 MAX_DIGITS = 1_000
+MAX_INTERVAL = 1_000
+"""Characters of an interval: the parser looks through what is in it again and again."""
 _MAX_BARE_JOINS = 12
 _DEEP = ("move parts of it into common table expressions: `WITH part AS (SELECT …) SELECT …`",)
 
@@ -133,8 +135,7 @@ def is_bounded(text: MappedText, tokens: Sequence[Token], dialect: str, reporter
     counter = _Counter(types, nested, MAX_STEPS + STEPS_PER_TOKEN * len(tokens))
     before: Token | None = None
     for token in tokens:
-        counted = counter.take(token, before)
-        before = token
+        counted, behind, before = counter.take(token, before), before, token
         if counted and (broken := counter.broken()) is not None:
             message = f"the SQL is nested too deeply: {broken}"
             reporter.error("sql-too-deep", message, text.span(token.start, token.end + 1), helps=_DEEP)
@@ -143,6 +144,9 @@ def is_bounded(text: MappedText, tokens: Sequence[Token], dialect: str, reporter
             reporter.error("join-without-condition", message, text.span(token.start, token.end + 1), helps=HELPS)
         elif token.token_type is _T.NUMBER and len(token.text) > MAX_DIGITS:
             message = f"the number has {len(token.text):,} digits; at most {MAX_DIGITS:,} are read"
+            reporter.error("sql-too-large", message, text.span(token.start, token.end + 1))
+        elif behind is not None and behind.token_type is _T.INTERVAL and len(token.text) > MAX_INTERVAL:
+            message = f"the interval has {len(token.text):,} characters; at most {MAX_INTERVAL:,} are read"
             reporter.error("sql-too-large", message, text.span(token.start, token.end + 1))
         else:
             continue

@@ -7,8 +7,9 @@ and stands where it stood.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
@@ -21,6 +22,8 @@ from flowc.source import Located, Span
 DEDUPE = "dedupe"
 CALL = "flowc.dedupe"
 """Under this key, the relation in the place of a call says the id of the call."""
+MAX_CALLS = 100
+_LITERALS = (TokenType.STRING, TokenType.NUMBER)
 _FORM = "write `FROM dedupe(relation, key, INTERVAL '10 minutes')`"
 _UNITS = {
     "microsecond": 1, "millisecond": 10**3, "second": 10**6, "minute": 60 * 10**6, "hour": 3600 * 10**6,
@@ -28,8 +31,10 @@ _UNITS = {
 }  # fmt: skip
 _SHORT = {"us": "microsecond", "ms": "millisecond", "sec": "second", "s": "second", "min": "minute", "m": "minute",
           "h": "hour", "d": "day", "w": "week"}  # fmt: skip
-_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)")
-_CLOCK = re.compile(r"\s*(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?\s*")
+_PART = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) ?([a-z]+)")
+_PARTS = re.compile(rf"{_PART.pattern}(?: {_PART.pattern})*")
+_CLOCK = re.compile(r"([0-9]{1,9}):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,6})?))?")
+_CENTURY = 100 * 366 * 86_400 * 10**6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class Call:
     within: int
     node: exp.Table
     span: Span
+    before: int | None
+    """Which of the query's CTEs its relation is; None for a source."""
 
     @property
     def name(self) -> str:
@@ -65,8 +72,15 @@ def has_calls(query: SqlTree) -> bool:
 def read_calls(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> Calls | None:
     """The calls of a query whose sources have these names; None after an error."""
     before, calls, query = reporter.errors, list[Call](), _folded(query)
-    for table in [table for table in query.tree.find_all(exp.Table) if _is_call(table)]:
-        call = _read(table, query, sources, reporter)
+    tables = [table for table in query.tree.find_all(exp.Table) if _is_call(table)]
+    if len(tables) > MAX_CALLS:
+        message = f"the query calls `dedupe` {len(tables)} times, and {MAX_CALLS} times are possible"
+        helps: tuple[str, ...] = ("put what is alike together with UNION ALL before it, or make several streams",)
+        reporter.error("sql-too-large", message, query.span(tables[MAX_CALLS]), helps=helps)
+        return None
+    tokens = Dialect.get_or_raise(query.dialect).tokenize(query.text.text)
+    for table in tables:
+        call = _read(table, query, tokens, sources, reporter)
         if call is not None and call.id in (other.id for other in calls):
             message = f"two dedupes are called `{call.id}`, and each finds what it remembers by its name"
             helps = (f"give one another name: `FROM dedupe({call.name}, …) AS name`",)
@@ -80,8 +94,7 @@ def read_calls(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> C
     for table in plain.tree.find_all(exp.Table):
         if (found := places.get(_start(table))) is not None:
             table.meta[CALL] = found.id
-    order = [cte.alias for cte in _ctes(plain.tree)]
-    return Calls(plain, tuple(sorted(calls, key=lambda call: order.index(call.name) if call.name in order else -1)))
+    return Calls(plain, tuple(sorted(calls, key=lambda call: -1 if call.before is None else call.before)))
 
 
 def _plain(query: SqlTree, calls: Sequence[Call], reporter: Reporter) -> SqlTree | None:
@@ -135,22 +148,41 @@ def _ctes(tree: exp.Expression) -> list[exp.CTE]:
     return list(with_.expressions) if with_ is not None else []
 
 
-def _read(table: exp.Table, query: SqlTree, sources: frozenset[str], reporter: Reporter) -> Call | None:
+def _read(
+    table: exp.Table, query: SqlTree, tokens: Sequence[Token], sources: frozenset[str], reporter: Reporter
+) -> Call | None:
     arguments = table.this.expressions
     keys = [key for key in arguments[1:-1] if isinstance(key, exp.Column) and not key.table]
     relation = arguments[0] if arguments else None
-    within = _microseconds(arguments[-1]) if arguments else None
+    within = _microseconds(arguments[-1], _interval_text(table, tokens)) if arguments else None
     if not isinstance(relation, exp.Column) or relation.table or len(keys) + 2 != len(arguments) or not keys:
         message = "`dedupe` takes a source or a CTE, columns of it, and an interval"
-        reporter.error("wrong-arguments", message, query.span(table), helps=(_FORM,))
+        helps: tuple[str, ...] = (
+            _FORM,
+            "what has to be computed, or nested, comes before it: `WITH part AS (SELECT …) …`",
+        )
+        reporter.error("wrong-arguments", message, query.span(table), helps=helps)
     elif within is None:
-        message = "the last argument of `dedupe` is an interval of a fixed length"
-        helps = ("write `INTERVAL '10 minutes'`: weeks, days, hours, minutes, seconds",)
+        message = "the last argument of `dedupe` is an interval of a fixed length, of more than zero"
+        helps = ("write `INTERVAL '10 minutes'`: weeks, days, hours, minutes, seconds, each as a number and a word",)
         reporter.error("wrong-arguments", message, query.span(arguments[-1]), helps=helps)
-    elif (cte := _placed(table, query, reporter)) is not False and _known(relation, cte, query, sources, reporter):
-        named = tuple(Located(key.name, query.span(key)) for key in keys)
-        return Call(_id(table, cte, sources), relation, named, within, table, query.span(table))
+    elif table.args.get("ordinality"):
+        message = "`dedupe` gives no number of a row"
+        reporter.error("misplaced-dedupe", message, query.span(table), helps=("leave out WITH ORDINALITY",))
+    elif (cte := _placed(table, query, reporter)) is not False:
+        before = _known(relation, cte, query, sources, reporter)
+        if before is not False:
+            named = tuple(Located(key.name, query.span(key)) for key in keys)
+            return Call(_id(table, cte, sources), relation, named, within, table, query.span(table), before)
     return None
+
+
+def _interval_text(table: exp.Table, tokens: Sequence[Token]) -> str:
+    """What the last literal of a call says, with the unit behind it, where one is."""
+    start, end = table.this.meta["end"], _end(tokens, table.this.meta["end"])
+    inside = [token for token in tokens if start < token.start < end]
+    at = max((i for i, token in enumerate(inside) if token.token_type in _LITERALS), default=None)
+    return " ".join(token.text for token in inside[at:-1]) if at is not None else ""
 
 
 def _placed(table: exp.Table, query: SqlTree, reporter: Reporter) -> exp.CTE | bool | None:
@@ -181,11 +213,12 @@ def _placed(table: exp.Table, query: SqlTree, reporter: Reporter) -> exp.CTE | b
 
 def _known(
     relation: exp.Column, cte: exp.CTE | bool | None, query: SqlTree, sources: frozenset[str], reporter: Reporter
-) -> bool:
-    """Whether the relation is a source, or a CTE before the one in which the call stands."""
+) -> int | bool | None:
+    """Which CTE before that of the call a relation is, by its place; None for a source, False after an error."""
     ctes = _ctes(query.tree)
-    before = ctes[: ctes.index(cte)] if isinstance(cte, exp.CTE) else ctes
-    found = next((each for each in before if each.alias == relation.name), None)
+    before = ctes[: next(i for i, each in enumerate(ctes) if each is cte)] if isinstance(cte, exp.CTE) else ctes
+    place = next((i for i, each in enumerate(before) if each.alias == relation.name), None)
+    found = None if place is None else before[place]
     if found is not None and found.args["alias"].args.get("columns"):
         message = f"`{relation.name}` names its columns before its query, where `dedupe` does not look"
         helps = (f"name them in its SELECT: `{relation.name} AS (SELECT … AS name …)`",)
@@ -196,7 +229,7 @@ def _known(
         message = f"`{relation.name}` is neither a source nor a CTE before this"
         reporter.error("unknown-table", message, query.span(relation), helps=(f"it can read `{'`, `'.join(names)}`",))
         return False
-    return True
+    return place
 
 
 def _id(table: exp.Table, cte: exp.CTE | bool | None, sources: frozenset[str]) -> str:
@@ -213,25 +246,30 @@ def free(name: str, taken: frozenset[str]) -> str:
     return name
 
 
-def _microseconds(node: exp.Expression) -> int | None:
-    """The length of an interval that is written out; None for others, and for months, which have none."""
+def _microseconds(node: exp.Expression, text: str) -> int | None:
+    """The length of an interval that is written out; None for others, and for months, which have none.
+
+    It is read from the literal itself: the parser keeps of a text only what it understands.
+    """
     if not isinstance(node, exp.Interval) or not isinstance(node.this, exp.Literal):
         return None
-    text = f"{node.this.name} {node.text('unit')}".strip().lower()
-    if clock := _CLOCK.fullmatch(text):
+    said = text.strip().lower()
+    if clock := _CLOCK.fullmatch(said):
         hours, minutes, seconds = clock.groups()
-        return round((int(hours) * 3600 + int(minutes) * 60 + float(seconds or 0)) * 10**6)
-    parts = [*_parts(text)]
-    return sum(parts) if parts and None not in parts else None  # type: ignore[arg-type]
+        return _bounded(Decimal(hours) * 3600 + Decimal(minutes) * 60 + Decimal(seconds or 0))
+    if not _PARTS.fullmatch(said):
+        return None
+    parts = [(Decimal(part[1]), _unit(part[2])) for part in _PART.finditer(said)]
+    if not all(size for _, size in parts):
+        return None
+    return _bounded(sum((number * (size or 0) for number, size in parts), Decimal(0)) / 10**6)
 
 
-def _parts(text: str) -> Iterator[int | None]:
-    while text.strip():
-        part = _PART.match(text)
-        unit = part[2] if part else ""
-        size = _UNITS.get(_SHORT.get(unit, unit)) or _UNITS.get(unit.removesuffix("s"))
-        if part is None or size is None:
-            yield None
-            return
-        yield round(float(part[1]) * size)
-        text = text[part.end() :]
+def _unit(name: str) -> int | None:
+    """How many microseconds one is; None for months, and what is no unit."""
+    return _UNITS.get(_SHORT.get(name, name)) or _UNITS.get(name.removesuffix("s"))
+
+
+def _bounded(seconds: Decimal) -> int | None:
+    whole = seconds * 10**6
+    return int(whole) if whole == int(whole) and 0 < whole <= _CENTURY else None

@@ -17,6 +17,7 @@ from flowc.runtime.functions import Function
 from flowc.runtime.streams.decoding import Decoding, read, schema_of
 from flowc.runtime.streams.epoch import END, Epoch, Intent
 from flowc.runtime.streams.graph.build import built
+from flowc.runtime.streams.graph.flow import Losses
 from flowc.runtime.streams.graph.graph import Build, Graph
 from flowc.runtime.streams.letternotes import NOT_SEEN, SEEN, SEEN_BY_SOME
 from flowc.runtime.streams.letters import letters, marked
@@ -41,6 +42,8 @@ class _Made:
     rows: pa.RecordBatch
     bad: _Bad
     origins: pa.Array | None = None
+    losses: Losses | None = None
+    """Which messages lost rows at nodes that keep state, where dead letters are to tell."""
 
 
 @dataclass
@@ -112,8 +115,8 @@ class Compute:
 
     def _read(self, polled: Polled) -> tuple[pa.RecordBatch, pa.Array, Sequence[BadRow]]:
         """The rows of messages, the message of each, and the messages that cannot be read."""
-        needed = bool(self.graph.remembers and not self.plan.passing)
         source = self._source(polled)
+        needed = bool(self.graph.remembers)
         decoded, rows = read(source, self.decoders[source.name], polled.messages, needed=needed)
         return rows, decoded.rows, decoded.bad
 
@@ -134,10 +137,12 @@ class Compute:
             self._time(polled.source, rows, intent)
         if self.graph.carries:
             rows = rows.append_column(pa.field(ROW, pa.int64()), messages)
-        found = self.graph(polled.source, rows, intent)
+        losses = Losses() if self.graph.carries and self.graph.remembers and self.plan.on_error == "dlq" else None
+        found = self.graph(polled.source, rows, intent, losses)
         bad = [*((aside.row, aside.seen) for aside in found.late), *((row, 0) for row in unread)]
         made = self.graph.whole(found)
-        return self._fitting(made, bad) if self.graph.traces else _Made(made, _bad(bad))
+        made_of = self._fitting(made, bad) if self.graph.traces else _Made(made, _bad(bad))
+        return replace(made_of, losses=losses)
 
     def _fitting(self, rows: pa.RecordBatch, bad: Sequence[tuple[BadRow, int]]) -> _Made:
         """The rows that every target takes, of messages of which no row is bad; without the hidden column."""
@@ -149,17 +154,22 @@ class Compute:
 
     def _epoch(self, polled: Polled, intent: Intent, made: _Made) -> Epoch:
         """What became of messages."""
-        dead = self._letters(polled, intent, made.bad) if self.plan.on_error == "dlq" else None
+        dead = self._letters(polled, intent, made) if self.plan.on_error == "dlq" else None
         without = partial(self._without, polled, intent, made) if made.origins is not None else None
         return Epoch(intent, made.rows, polled.messages.num_rows, polled.read_at, dead, without=without)
 
-    def _letters(self, polled: Polled, intent: Intent, bad: _Bad) -> pa.RecordBatch | None:
-        """The dead letters of an epoch, which tell of a stream with state whether that has seen their messages."""
+    def _letters(self, polled: Polled, intent: Intent, made: _Made) -> pa.RecordBatch | None:
+        """The dead letters of an epoch, which tell of a stream with state whether that has let their messages pass."""
+        bad = made.bad
         if not bad:
             return None
+        lost = made.losses.of(sorted(bad)) if made.losses is not None else frozenset[int]()
         found, all_of_them = [bad[index] for index in sorted(bad)], self.graph.remembers
         dead = letters(self.plan, self._source(polled), polled.messages, [row for row, _ in found], intent.time)
-        notes = [NOT_SEEN if seen == 0 else SEEN if seen == all_of_them else SEEN_BY_SOME for _, seen in found]
+        notes = [
+            NOT_SEEN if seen == 0 else SEEN if seen == all_of_them and row.index not in lost else SEEN_BY_SOME
+            for row, seen in found
+        ]
         return marked(dead, notes) if all_of_them else dead
 
     def _without(self, polled: Polled, intent: Intent, made: _Made, refused: Sequence[BadRow]) -> Epoch:
@@ -168,7 +178,8 @@ class Compute:
         # Of several rows of one message, the first that is refused is told.
         new = _bad((row, self.graph.remembers) for row in reversed(_by_message(refused, made.origins)))
         self._tell(polled, new)
-        return self._epoch(polled, intent, _left(made.rows, made.origins, {**made.bad, **new}))
+        left = _left(made.rows, made.origins, {**made.bad, **new})
+        return self._epoch(polled, intent, replace(left, losses=made.losses))
 
     def _tell(self, polled: Polled, bad: _Bad) -> None:
         if bad:

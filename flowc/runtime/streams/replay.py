@@ -53,7 +53,7 @@ class Replay:
             return None
         intent = self.intents[self._done]
         self._done += 1
-        source = intent.ranges[0].source if intent.ranges else next(iter(self.readers))
+        source = self._read_by(intent)
         if intent.messages is not None:  # of a source that gives them no more
             return Polled(source, intent.messages, intent.ranges, time.time(), intent)
         found = self._gather(source, intent, wait)
@@ -63,19 +63,29 @@ class Replay:
         batch = one_batch(found) if found else pa.RecordBatch.from_pylist([], schema=pa.schema([]))
         return Polled(source, batch, intent.ranges, time.time(), intent)
 
+    def _read_by(self, intent: Intent) -> str:
+        """The source that an intent has messages of; any one where it has none: its ranges stand, of all sources."""
+        moved = next((range_.source for range_ in intent.ranges if range_.end > range_.start), None)
+        if moved is None or moved in self.readers:
+            return moved or next(iter(self.readers))
+        message = f"epoch {intent.number} has begun with messages of `{moved}`, which is no source any more"
+        help = f"put `{moved}` back until the stream has gone on, or move it with `flowc rewind`"
+        raise EngineError(message, code="retention-gap", help=help)
+
     def _gather(self, source: str, intent: Intent, wait: float) -> list[pa.RecordBatch] | None:
         """Pieces of what was polled, until every range is covered; None when the run is stopped before."""
         found: list[pa.RecordBatch] = []
         over: list[Polled] = []
-        reached = {r.partition: r.start for r in intent.ranges}
-        ends = {r.partition: r.end for r in intent.ranges}
+        ranges = tuple(r for r in intent.ranges if r.source == source)
+        reached = {r.partition: r.start for r in ranges}
+        ends = {r.partition: r.end for r in ranges}
         waiting = self._over.pop(source, [])
-        while any(reached[r.partition] < r.end for r in intent.ranges):
+        while any(reached[r.partition] < r.end for r in ranges):
             polled = waiting.pop(0) if waiting else self._poll(source, wait, intent)
             if polled is None:
                 return None
             reached.update({r.partition: max(r.end, reached.get(r.partition, 0)) for r in polled.ranges})
-            inside = within(polled.messages, intent.ranges)
+            inside = within(polled.messages, ranges)
             found.append(polled.messages.filter(inside))
             left = tuple(r for r in polled.ranges if ends.get(r.partition, -1) < r.end and r.start < self._end(r))
             if left:  # else it is done with

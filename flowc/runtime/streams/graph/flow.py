@@ -108,6 +108,27 @@ class _Flow:
 
 
 @dataclass
+class Losses:
+    """What went into nodes that keep state, and what came out, by messages: looked at where one is set aside."""
+
+    _pairs: list[tuple[pa.Array, pa.Array | None]] = field(default_factory=list)
+
+    def __call__(self, read: pa.RecordBatch, given: pa.RecordBatch | None) -> None:
+        """Takes what went into such a node, and what came out of it."""
+        self._pairs.append((read.column(ROW), given.column(ROW) if given is not None else None))
+
+    def of(self, messages: Sequence[int]) -> set[int]:
+        """Those of some messages that lost rows at such a node."""
+        wanted = pa.array(messages, pa.int64())
+        return {
+            row
+            for before, after in self._pairs
+            for row, count in _counts(before.filter(pc.is_in(before, wanted))).items()
+            if (_counts(after.filter(pc.is_in(after, wanted))) if after is not None else {}).get(row, 0) < count
+        }
+
+
+@dataclass
 class Repeats:
     """Which messages lost rows at nodes that keep state."""
 
@@ -128,6 +149,10 @@ class Repeats:
 
 
 def _counted(rows: pa.RecordBatch) -> Mapping[int, int]:
-    counts = pc.value_counts(rows.column(ROW))
+    return _counts(rows.column(ROW))
+
+
+def _counts(rows: pa.Array) -> Mapping[int, int]:
+    counts = pc.value_counts(rows)
     pairs = zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
     return {row: count for row, count in pairs if row is not None and row != NO_MESSAGE}

@@ -13,7 +13,7 @@ from flowc.runtime.arrow import empty_of
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.epoch import Intent
 from flowc.runtime.streams.graph.build import Node, built, queries
-from flowc.runtime.streams.graph.flow import Repeats, Result, flow
+from flowc.runtime.streams.graph.flow import Repeats, Result, Watch, flow
 from flowc.runtime.streams.graph.state import States
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.oversize import one_batch
@@ -57,12 +57,12 @@ class Graph:
         """How many nodes keep state, or did when their rows went through them before."""
         return sum(node.remembers for node in self.nodes)
 
-    def __call__(self, source: str, rows: pa.RecordBatch, intent: Intent, told: Repeats | None = None) -> Result:
+    def __call__(self, source: str, rows: pa.RecordBatch, intent: Intent, watch: Watch | None = None) -> Result:
         """What an epoch makes of rows of a source; all of it sees one time, and one version of each lookup."""
         current = self.lookups.current() if self.lookups is not None else {}
         for query in queries(self.nodes):
             query.transform.begin(intent.time, current if intent.versions is None else intent.versions)
-        return flow(self.nodes, self._end, source, rows, self.schemas, intent.watermark, told)
+        return flow(self.nodes, self._end, source, rows, self.schemas, intent.watermark, watch)
 
     def repeats(self, source: str, rows: pa.RecordBatch, intent: Intent) -> set[int]:
         """The messages of which nothing comes out because nodes that keep state know their rows already.

@@ -266,8 +266,10 @@ class DatabaseWriter:
     def _advance(self, epoch: Epoch) -> None:
         if not self.stored:
             self._of_table(self._read())
-        known = [range_ for range_ in epoch.ranges if range_.at in self.known]
-        new = [range_ for range_ in epoch.ranges if range_.at not in self.known]
+        # Positions of sources that are gone stand where they are.
+        ranges = [range_ for range_ in epoch.ranges if range_.source in dict(self._positions.sources)]
+        known = [range_ for range_ in ranges if range_.at in self.known]
+        new = [range_ for range_ in ranges if range_.at not in self.known]
         filled = {"target": literal(self.stored, self.database.kind), "epoch": epoch.number}
         for some in _portions(known):
             if self.database.execute(self._positions.advancing(self._places(some), **filled)) != len(some):
