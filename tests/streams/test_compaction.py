@@ -20,9 +20,11 @@ from flowc.runtime.streams.state.contract import Checkpoint, Segment
 from flowc.runtime.streams.state.segmentrows import read_places
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.contract import Fenced
+from tests.stores import KINDS
 from tests.streams.test_state_store import Open, made, opened
 
 __all__ = ["made", "opened"]
+DATABASES = pytest.mark.parametrize("made", KINDS, indirect=True)
 
 
 class Killed(Exception):
@@ -89,6 +91,7 @@ def _never() -> Iterator[Database]:
     yield
 
 
+@DATABASES
 def test_a_merging_that_is_cut_off_between_any_two_statements_changes_nothing_that_is_read(opened: Open) -> None:
     first = _untouched(opened)
     _filled(first)
@@ -115,6 +118,7 @@ def test_a_merging_that_is_cut_off_between_any_two_statements_changes_nothing_th
     assert not compacted(store.database, store.sql, store.stream)
 
 
+@DATABASES
 @pytest.mark.parametrize("meanwhile", ["merged", "merged in part", "dropped", "dropped and written anew", "added"])
 def test_what_was_read_before_others_went_on_replaces_nothing_of_theirs(
     opened: Open, monkeypatch: pytest.MonkeyPatch, meanwhile: str
@@ -153,6 +157,7 @@ def test_what_was_read_before_others_went_on_replaces_nothing_of_theirs(
     assert _rows(store.open().checkpoint.segments) == wanted
 
 
+@DATABASES
 def test_a_worker_that_runs_has_few_segments_and_its_epochs_wait_for_none(opened: Open) -> None:
     """The thread and the worker write at the same time, each through a session of its own."""
     store = opened()
@@ -184,6 +189,7 @@ def test_a_worker_that_runs_has_few_segments_and_its_epochs_wait_for_none(opened
     assert min(counts[60:]) <= FEW + 1
 
 
+@DATABASES
 @pytest.mark.parametrize(("neighbours", "together"), [(3, 1 << 20), (600, 1), (5, 200)])
 def test_much_is_merged_in_several_transactions(
     opened: Open, monkeypatch: pytest.MonkeyPatch, neighbours: int, together: int
@@ -200,6 +206,7 @@ def test_much_is_merged_in_several_transactions(
     assert sum(place.rows for place in after) == len(wanted)
 
 
+@DATABASES
 def test_segments_of_two_that_wrote_under_one_name_stay_apart(opened: Open) -> None:
     store = _untouched(opened)
     _filled(store)
@@ -213,6 +220,7 @@ def _most(store: DatabaseStore) -> int:
     return max(state.segments for state in store._tally.groups.values())
 
 
+@DATABASES
 def test_what_is_reckoned_along_is_what_is_there(opened: Open) -> None:
     store = opened()
     _filled(store)
@@ -226,6 +234,7 @@ def test_what_is_reckoned_along_is_what_is_there(opened: Open) -> None:
     assert (told["w"].rows, told["w"].bytes, store.saved.nodes["w"].last_bytes) == (6, 5, 2)
 
 
+@DATABASES
 def test_what_fails_for_good_stops_the_stream_and_what_passes_does_not(opened: Open) -> None:
     store, errors = opened(), [TransientError("busy", code="write-conflict"), EngineError("no", code="query-refused")]
 
@@ -250,6 +259,7 @@ def test_what_fails_for_good_stops_the_stream_and_what_passes_does_not(opened: O
         _filled(store)
 
 
+@DATABASES
 def test_a_fenced_worker_keeps_no_segment(opened: Open) -> None:
     zombie, other = opened(), opened()
     zombie.open()

@@ -39,7 +39,7 @@ def test_counts_of_several_processes_add_up() -> None:
 
 
 def test_waits_double_up_to_the_longest_and_end_after_so_many() -> None:
-    backoff = Backoff(RestartPolicy.of({"min_backoff": "100ms", "max_backoff": "1s", "max_restarts": 6}))
+    backoff = Backoff(RestartPolicy(0.1, 1.0, 6))
     waits = [backoff.next() for _ in range(7)]
     for wait, longest in zip(waits[:6], (0.1, 0.2, 0.4, 0.8, 1.0, 1.0), strict=True):
         assert wait is not None

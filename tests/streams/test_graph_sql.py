@@ -29,8 +29,10 @@ from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.stream import ROW, StreamPlan
 from flowc.types import BIGINT
+from tests.commands import Inside
 from tests.streams.compiled import NOON, Computed, messages
 from tests.streams.compiled import plan as planned
+from tests.streams.filefolder import put
 from tests.unit.project import write
 
 CLEANED = "WITH cleaned AS (SELECT id, trim(name) AS name FROM source WHERE id > 0)\n"
@@ -374,3 +376,27 @@ def test_what_would_hang_on_the_order_of_rows_is_refused(tmp_path: Path, sql: st
 def test_documents_are_no_keys(tmp_path: Path) -> None:
     """Equal ones may be written in many ways."""
     assert _told(tmp_path, "SELECT id FROM dedupe(source, doc, INTERVAL '1 hour')") == ["unusable-keys"]
+
+
+def test_a_letter_without_event_time_fails_again(tmp_path: Path) -> None:
+    """It was never judged by what remembers, and has nothing to be judged by."""
+    folder = Inside(tmp_path)
+    folder.write(
+        "specs/s.yaml",
+        """
+connections:
+  drop: { kind: files, uri: inbox, format: jsonl }
+  wh: { kind: sqlite, path: wh.db }
+streams:
+  s:
+    source: { connection: drop, path: "*.jsonl", columns: { id: bigint, at: timestamptz }, event_time: at }
+    dedupe: { keys: [id], within: 1h }
+    to: { connection: wh, table: out }
+    on_error: dlq
+""",
+    )
+    times = ['"2026-01-01T00:00:00Z"', "null", "null"]
+    put(tmp_path, "inbox/a.jsonl", "".join(f'{{"id": 1, "at": {at}}}\n' for at in times))
+    assert folder.flowc("run", "s", "--once").code == 0
+    assert "2 failed again" in folder.flowc("dlq", "replay", "s").out
+    assert folder.flowc("dlq", "list", "--json").json[0]["letters"] == 2

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pytest
 
+from flowc.errors import EngineError
 from flowc.runtime.streams.epoch import Intent, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.replay import Replay
@@ -64,3 +66,20 @@ def test_what_is_read_behind_the_last_epoch_is_not_kept() -> None:
         ]
         assert sum(each.messages.num_rows for each in replay._over["source"]) <= 2 * 42
         assert len(replay._over["source"]) <= 12
+
+
+def test_an_epoch_of_time_alone_stands_at_the_positions_of_all_sources() -> None:
+    """Partition 0 of one source is further than that of the other, and nothing is to be read of either."""
+    intent = Intent(7, 0, (Range("a", 0, 5, 5), Range("b", 0, 2, 2)))
+    replay = Replay({"a": Tens(), "b": Tens()}, [intent])
+    polled = replay.poll(0.0)
+    assert polled is not None
+    assert (polled.messages.num_rows, polled.intent, replay.ended) == (0, intent, True)
+
+
+def test_a_source_that_is_gone_holds_up_no_epoch_that_read_nothing_of_it() -> None:
+    stands, read = Intent(7, 0, (Range("gone", 0, 5, 5), Range("a", 0, 2, 2))), Intent(8, 0, (Range("gone", 0, 5, 6),))
+    replay = Replay({"a": Tens()}, [stands, read])
+    assert replay.poll(0.0) is not None
+    with pytest.raises(EngineError, match="no source any more"):
+        replay.poll(0.0)

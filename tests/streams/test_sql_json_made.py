@@ -10,6 +10,7 @@ import pytest
 
 from flowc.compiler import stages
 from flowc.diagnostics import Reporter
+from flowc.stream import SqlPlan
 from tests.streams.compiled import SPEC, Computed, plan
 from tests.unit.project import write
 
@@ -124,4 +125,6 @@ def test_a_stream_that_gathers_rows_as_json_is_known_to_look_at_an_epoch(tmp_pat
         reporter = Reporter()
         stages.lint([write(tmp_path, text)], reporter, env={})
         assert "batch-dependent" in [found.code for found in reporter.found], gathered
-        assert plan(tmp_path, sql, "noted").traced is False
+        (node,) = plan(tmp_path, sql, "noted").nodes
+    assert isinstance(node, SqlPlan)
+    assert not node.traced

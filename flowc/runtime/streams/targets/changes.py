@@ -26,12 +26,11 @@ from flowc.runtime.badrows import BadRow, first_indices
 from flowc.stream import KIND, REMOVALS, Change, Changelog, TableTarget
 
 _NUMBER = "_flowc_number"
-_REMOVALS = pa.array([int(change) for change in REMOVALS], pa.int8())
 
 
 def removes(kinds: pa.Array) -> pa.BooleanArray:
     """Which changes take a row away."""
-    return pc.is_in(kinds, _REMOVALS)
+    return pc.is_in(kinds, pa.array([int(change) for change in REMOVALS], pa.int8()))
 
 
 def with_kinds(rows: pa.RecordBatch) -> pa.RecordBatch:
