@@ -81,7 +81,9 @@ def test_a_project_that_is_renamed_takes_what_its_streams_remember_along(tmp_pat
 @pytest.mark.parametrize(("size", "told"), [("0B", "at least 1B"), ("65GiB", "at most 64GiB"), ("1 kilo", "a size")])
 def test_a_bound_that_is_none_is_told(tmp_path: Path, size: str, told: str) -> None:
     folder = Inside(tmp_path)
-    folder.write("specs/s.yaml", SPEC.format(state=f"max_bytes: {size}"))
+    folder.write(
+        "specs/s.yaml", SPEC.format(state=f"max_bytes: {size}").replace("once:\n    source", "'{once}}':\n    source")
+    )
     done = folder.flowc("lint")
     assert (done.code, told in done.out, "max_bytes" in done.out) == (1, True, True), done.out
 

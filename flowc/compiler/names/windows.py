@@ -58,15 +58,17 @@ def check_blocks(stream: CheckedStream, lookup: Lookup) -> None:
     if spec.cdc is not None:
         _check_cdc(stream, spec.cdc, lookup)
     # What becomes of an epoch's bytes is to fit into single columns of Arrow.
-    message = f"`max_bytes` of `{{}}` of stream `{spec.name.value}`"
     larger = "one message that is larger passes all the same"
-    _check_bytes(message.format("batch"), spec.batch.max_bytes, LARGEST_EPOCH, larger, lookup)
+    _check_bytes(spec, "batch", spec.batch.max_bytes, LARGEST_EPOCH, larger, lookup)
     taken = "it is memory that each operator of the stream may take"
-    _check_bytes(message.format("state"), spec.state_bytes, LARGEST_STATE, taken, lookup)
+    _check_bytes(spec, "state", spec.state_bytes, LARGEST_STATE, taken, lookup)
 
 
-def _check_bytes(what: str, most: Located[int] | None, largest: int, help: str, lookup: Lookup) -> None:
+def _check_bytes(
+    stream: StreamSpec, block: str, most: Located[int] | None, largest: int, help: str, lookup: Lookup
+) -> None:
     if most is not None and not 0 < most.value <= largest:
+        what = f"`max_bytes` of `{block}` of stream `{stream.name.value}`"
         message = f"{what} must be at least 1B and at most {size_text(largest)}"
         lookup.reporter.error("bad-value", message, most.span, helps=(help,))
 
