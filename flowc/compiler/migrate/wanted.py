@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.spec import TableSpec
 from flowc.compiler.ir import Ir
@@ -23,8 +21,3 @@ def wanted_tables(checked: CheckedSpec, ir: Ir) -> tuple[WantedTable, ...]:
 
 def _renamed(spec: TableSpec) -> tuple[tuple[str, str], ...]:
     return tuple((c.name.value, c.renamed_from.value) for c in spec.columns if c.renamed_from is not None)
-
-
-def connections_of(wanted: Iterable[WantedTable]) -> tuple[tuple[str, str], ...]:
-    """The connections that hold wanted tables, each with its kind, in the order of their first table."""
-    return tuple(dict.fromkeys((table.connection, table.kind) for table in wanted))
