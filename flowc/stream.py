@@ -355,6 +355,75 @@ class DedupePlan:
     traits: Traits = field(default_factory=Traits)
 
 
+WindowKind = Literal["tumbling", "hopping", "cumulating", "session"]
+Late = Literal["drop", "dlq", "reopen"]
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatePlan:
+    """One aggregate of a window: what comes out as column `name`, of `type`.
+
+    `function` is the SQL name of an aggregate. `argument` is a column of the node's input, None for `count(*)`.
+    """
+
+    name: str
+    function: str
+    type: DataType
+    argument: str | None = None
+    distinct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """Groups the rows of its input by windows of event time and by `keys`, and aggregates them.
+
+    Times are in microseconds. `size` is the length of a window, or the longest duration of a session; `step` is how
+    far its next window begins (hopping), how much longer that is (cumulating), or the gap of a session; else `size`.
+    Windows are aligned to the epoch in `timezone`, shifted by `offset`. What comes out are the columns `window_start`
+    and `window_end`, of a session `session_id`, then the keys and the aggregates, with the hidden ones behind.
+    """
+
+    id: str
+    inputs: tuple[str, ...]
+    kind: WindowKind
+    size: int
+    step: int
+    keys: tuple[str, ...]
+    aggregates: tuple[AggregatePlan, ...]
+    fingerprint: str
+    offset: int = 0
+    timezone: str | None = None
+    late: Late = "drop"
+    allowed_lateness: int = 0
+    max_groups: int | None = None
+    max_bytes: int = MAX_STATE
+    traits: Traits = field(default_factory=Traits)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinPlan:
+    """Joins the rows of two inputs whose keys are equal and whose event times are near.
+
+    A pair is one where the time of the right row less that of the left one is from `least` to `most` microseconds,
+    both included. `keys` are pairs of columns, left and right. `columns` are those that come out: an input (0 left, 1
+    right), its column, and the name that it gets. `TIME` of a pair is the later of its two times, of a row without a
+    partner its own.
+    """
+
+    id: str
+    inputs: tuple[str, str]
+    kind: Literal["inner", "left", "right", "full"]
+    keys: tuple[tuple[str, str], ...]
+    least: int
+    most: int
+    columns: tuple[tuple[int, str, str], ...]
+    fingerprint: str
+    late: Late = "drop"
+    allowed_lateness: int = 0
+    max_bytes: int = MAX_STATE
+    traits: Traits = field(default_factory=Traits)
+
+
 NodePlan = SqlPlan | DedupePlan
 
 

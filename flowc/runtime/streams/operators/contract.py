@@ -26,6 +26,8 @@ class Emitted:
 
     rows: pa.RecordBatch | None = None
     late: tuple[BadRow, ...] = ()
+    dropped: int = 0
+    """How many rows came too late and are counted alone."""
 
 
 NOTHING = Emitted()
