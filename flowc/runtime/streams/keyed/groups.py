@@ -90,6 +90,15 @@ class Groups:
         return np.sort(np.fromiter(self._times, np.int64, len(self._times)))
 
     @property
+    def earliest(self) -> int | None:
+        """The earliest of these times."""
+        return min(self._times, default=None)
+
+    def count(self, time: int) -> int:
+        """How many groups there are of a time."""
+        return self._times.get(time, 0)
+
+    @property
     def mark(self) -> int | None:
         """What is kept beside the groups."""
         return self._mark
@@ -159,9 +168,9 @@ class Groups:
 
     def forget(self, time: int) -> None:
         """Removes all groups with a time before one."""
-        slots = self.before(time)
-        if not len(slots):
+        if not len(self) or min(self._times) >= time:
             return
+        slots = self.before(time)
         known = slots[self._row[slots] >= 0]
         lost = np.bincount((self._index.hi[known] >> _SHIFT).astype(np.int64), minlength=GROUPS)
         self._lost += lost
