@@ -14,6 +14,7 @@ from flowc.runtime.streams.operators.contract import Operator
 from flowc.runtime.streams.operators.dedupe import Dedupe
 from flowc.runtime.streams.operators.passing import Passing, Taken
 from flowc.runtime.streams.operators.query import Query
+from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.window import Windows
 from flowc.stream import DedupePlan, NodePlan, SqlPlan, WindowPlan, outputs
 
@@ -76,7 +77,7 @@ class _Making:
                 self.schemas[plan.id] = query.schema()
             return made(query, schema=self.schemas.get(plan.id))
         if isinstance(plan, WindowPlan):
-            windows = Windows(plan, inputs[0])
+            windows = Sessions(plan, inputs[0]) if plan.kind == "session" else Windows(plan, inputs[0])
             self.schemas[plan.id] = windows.schema
             return made(Taken(1) if self.passing else windows, schema=windows.schema, remembers=True, holds=True)
         self.schemas.update(zip(given, inputs, strict=True))

@@ -1,0 +1,359 @@
+"""Sessions through a graph, against a model in plain Python that goes from row to row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise, permutations
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowc.errors import EngineError
+from flowc.runtime.streams.epoch import END, Intent
+from flowc.runtime.streams.graph.graph import Graph
+from flowc.runtime.streams.keyed.segments import joined
+from flowc.runtime.streams.operators.contract import Decision
+from flowc.runtime.streams.operators.session import Sessions
+from flowc.runtime.streams.operators.sessionsplit import earlier
+from flowc.runtime.streams.state.contract import Checkpoint, Segment
+from flowc.stream import ROW, TIME, AggregatePlan, SourcePlan, SqlPlan, StreamPlan, WindowPlan
+from flowc.types import BIGINT, DataType, Kind
+
+ROWS = pa.schema([("k", pa.string()), ("x", pa.int64()), ("f", pa.float64())])
+_TIME = pa.timestamp("us", "UTC")
+_AGGREGATES = (
+    AggregatePlan("n", "count", BIGINT),
+    AggregatePlan("real", "sum", DataType(Kind.FLOAT64), "f"),
+    AggregatePlan("most", "max", BIGINT, "x"),
+    AggregatePlan("first", "first", BIGINT, "x"),
+    AggregatePlan("different", "count", BIGINT, "x", distinct=True),
+    AggregatePlan("all", "array_agg", DataType(Kind.ARRAY, element=BIGINT), "x"),
+)
+Row = tuple[str | None, int | None, float, int]
+"""A key, two numbers and an event time."""
+Epoch = tuple[Sequence[Row], int | None]
+"""Rows, and the watermark before them."""
+FOREVER = 10**15
+
+
+def session(gap: int, longest: int = FOREVER, **more: Any) -> WindowPlan:
+    keys, made = more.pop("keys", ("k",)), more.pop("aggregates", _AGGREGATES)
+    return WindowPlan("w", ("source",), "session", longest, gap, keys, made, more.pop("fingerprint", "{}"), **more)
+
+
+def _stream(plan: WindowPlan) -> StreamPlan:
+    names = ["window_start", "window_end", "session_id", *plan.keys, *(a.name for a in plan.aggregates)]
+    columns = ", ".join(f'"{name}"' for name in [*names, TIME, ROW])
+    query = SqlPlan("query", ("w",), ("w",), f"SELECT {columns} FROM w", traced=True, timed=True)
+    return StreamPlan("s", (SourcePlan("source", "bus", "kafka", "t", "json"),), (plan, query), ())
+
+
+@dataclass
+class Driven:
+    """A stream from epoch to epoch, and what came out of it."""
+
+    plan: WindowPlan
+    out: list[dict[str, Any]] = field(default_factory=list)
+    late: list[int] = field(default_factory=list)
+    """The values of `x` of rows that were late."""
+    dropped: int = 0
+    point: Checkpoint = field(default_factory=Checkpoint)
+    graph: Graph = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.graph = Graph(_stream(self.plan), {"source": ROWS})
+
+    @property
+    def operator(self) -> Sessions:
+        operator = self.graph.nodes[0].operator
+        assert isinstance(operator, Sessions)
+        return operator
+
+    def epoch(self, rows: Sequence[Row], watermark: int | None) -> list[dict[str, Any]]:
+        promised = self.operator.watermark
+        due = watermark is not None and self.graph.due(watermark)
+        found = self.graph("source", batch(rows), Intent(1, 0, (), watermark))
+        made = self.graph.whole(found)
+        assert made.column(ROW).null_count == made.num_rows
+        assert watermark is None or not self.graph.due(watermark) or any(row[3] == watermark for row in rows)
+        shown = _plain(made.select(range(made.num_columns - 1)))
+        assert due or not shown, "rows come out where some are due, and nowhere else"
+        assert [row["window_start"] for row in shown] == sorted(row["window_start"] for row in shown)
+        assert promised is None or all(row["window_end"] > promised for row in shown)
+        self.out += shown
+        self.late += [rows[aside.row.index][1] or 0 for aside in found.late]
+        self.dropped += sum(found.dropped.values())
+        return shown
+
+    def keep(self) -> None:
+        found = self.graph.states.snapshot(Checkpoint(self.point.epoch + 1))
+        assert len({each.group for each in found.segments}) == len(found.segments)
+        self.point = replace(found, segments=(*self.point.segments, *found.segments))
+        state = self.operator._state
+        assert sum(each.rows for each in self.point.segments) == len(state.groups) + len(state.waiting)
+
+    def merge(self) -> None:
+        """Makes neighbours one, as stores do."""
+        merged: list[Segment] = []
+        for group in sorted({each.group for each in self.point.segments}):
+            own = [each for each in self.point.segments if each.group == group]
+            data = joined([each.data for each in own[:3]], "w", whole=True).data()
+            last = own[min(2, len(own) - 1)]
+            merged += [replace(last, data=data, rows=sum(each.rows for each in own[:3])), *own[3:]]
+        self.point = replace(self.point, segments=tuple(merged))
+
+    def restart(self) -> None:
+        self.graph = Graph(_stream(self.plan), {"source": ROWS})
+        self.graph.states.restore(self.point)
+
+
+def batch(rows: Sequence[Row]) -> pa.RecordBatch:
+    columns = [[row[place] for row in rows] for place in range(4)]
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, [*ROWS.types, _TIME], strict=True)]
+    arrays.append(pa.array(range(len(rows)), pa.int64()))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*ROWS, (TIME, _TIME), (ROW, pa.int64())]))
+
+
+def _plain(rows: pa.RecordBatch) -> list[dict[str, Any]]:
+    """With whole numbers for times."""
+    columns = [c.cast(pa.int64()) if pa.types.is_timestamp(c.type) else c for c in rows.columns]
+    return pa.RecordBatch.from_arrays(columns, names=rows.schema.names).to_pylist()
+
+
+@dataclass
+class _Session:
+    rows: list[Row]
+    first: int
+    last: int
+
+
+@dataclass
+class Model:
+    """Sessions row by row: of each key those that are open, and the rows that the watermark has not passed."""
+
+    gap: int
+    longest: int = FOREVER
+    mark: int | None = None
+    open: dict[str | None, _Session] = field(default_factory=dict)
+    waiting: dict[str | None, list[Row]] = field(default_factory=dict)
+    out: list[dict[str, Any]] = field(default_factory=list)
+    late: list[int] = field(default_factory=list)
+
+    def run(self, epochs: Iterable[Epoch]) -> Model:
+        for rows, mark in epochs:
+            if mark == END:
+                times = [s.last for s in self.open.values()] + [r[3] for rows in self.waiting.values() for r in rows]
+                mark = max(times) + self.gap + 1 if times else None
+            if mark is not None and (self.mark is None or mark > self.mark):
+                self._settle(mark)
+            for row in rows:
+                self._take(row)
+        return self
+
+    def _take(self, row: Row) -> None:
+        if self.mark is not None and row[3] + self.gap < self.mark:
+            there = [each[3] for each in self.waiting.get(row[0], []) if each[3] < self.mark]
+            there += [self.open[row[0]].first] if row[0] in self.open else []
+            if not there or row[3] < min(there) - self.gap:
+                self.late.append(row[1] or 0)
+                return
+        self.waiting.setdefault(row[0], []).append(row)
+
+    def _settle(self, mark: int) -> None:
+        self.mark, found = mark, list[tuple[Any, _Session]]()
+        for key in {*self.open, *self.waiting}:
+            rows = self.waiting.pop(key, [])
+            self.waiting[key] = [row for row in rows if row[3] >= mark]
+            due = sorted((row for row in rows if row[3] < mark), key=lambda row: row[3])
+            sessions = self._sessions(due, self.open.pop(key, None))
+            if sessions and sessions[-1].last + self.gap >= mark:
+                self.open[key] = sessions.pop()
+            found += [(key, each) for each in sessions]
+        self.out += [_shown(key, each, self.gap) for key, each in sorted(found, key=lambda each: each[1].first)]
+
+    def _sessions(self, due: Sequence[Row], before: _Session | None) -> list[_Session]:
+        parts = [_Session([row], row[3], row[3]) for row in due]
+        if before is not None:
+            inside = [part for part in parts if before.first <= part.first <= before.last]
+            before.rows += [row for part in inside for row in part.rows]
+            parts = sorted([before, *(part for part in parts if part not in inside)], key=lambda part: part.first)
+        made: list[_Session] = []
+        for part in parts:
+            if made and part.first - made[-1].last <= self.gap and part.last - made[-1].first <= self.longest:
+                made[-1] = _Session(made[-1].rows + part.rows, made[-1].first, part.last)
+            else:
+                made.append(part)
+        return made
+
+
+def _shown(key: str | None, found: _Session, gap: int) -> dict[str, Any]:
+    values = [x for _, x, _, _ in found.rows if x is not None]
+    times = [at for *_, at in found.rows]
+    return {
+        "window_start": found.first, "window_end": found.last + gap, "k": key, "n": len(times),
+        "real": sum(f for _, _, f, _ in found.rows), "most": max(values, default=None),
+        "first": found.rows[times.index(min(times))][1], "different": len(set(values)),
+        "all": [x for _, x, _, _ in found.rows], TIME: found.last + gap - 1,
+    }  # fmt: skip
+
+
+def _sorted(rows: Iterable[dict[str, Any]], *, settled: bool = False) -> list[dict[str, Any]]:
+    """In an order, without the ids; what is added to an open session from behind is not always in one order."""
+    found = [{name: value for name, value in row.items() if name != "session_id"} for row in rows]
+    for row in found:
+        row["all"] = row["all"] if settled else sorted(row["all"], key=lambda value: (value is None, value))
+    return sorted(found, key=lambda row: (row["window_start"], row["k"] is None, row["k"] or "", row["window_end"]))
+
+
+def greedy(rows: Iterable[Row], gap: int, longest: int) -> list[list[int]]:
+    """The times of the sessions of rows of one key, all in time."""
+    found: list[list[int]] = []
+    for at in sorted(row[3] for row in rows):
+        if found and at - found[-1][-1] <= gap and at - found[-1][0] <= longest:
+            found[-1].append(at)
+        else:
+            found.append([at])
+    return found
+
+
+GAP = 10
+EVENTS = {
+    "far apart": [0, 11, 22, 33, 44], "a gap apart": [0, 10, 20, 30, 40], "mixed": [0, 10, 21, 31, 32],
+    "ties": [5, 5, 15, 15, 26], "before 1970": [-25, -15, -4, 6, 7], "all at once": [3, 3, 3, 3, 3],
+    "six": [0, 9, 10, 20, 21, 31],
+}  # fmt: skip
+CAPS = (FOREVER, 25, 20, 10)
+
+
+@pytest.mark.parametrize("longest", CAPS)
+@pytest.mark.parametrize("times", EVENTS.values(), ids=EVENTS)
+def test_all_permutations_of_events_give_the_same_sessions(times: list[int], longest: int) -> None:
+    """Each permutation is one key of its own, one event of each in an epoch, with a restart after each."""
+    orders = [*permutations(range(len(times)))]
+    wanted = [
+        {"window_start": part[0], "window_end": part[-1] + GAP, "n": len(part)}
+        for part in greedy([("k", 0, 0.0, at) for at in times], GAP, longest)
+    ]
+    for restarts in (False, True):
+        driven = Driven(session(GAP, longest, aggregates=_AGGREGATES))
+        for turn in range(len(times)):
+            driven.epoch([(str(n), order[turn], 0.1, times[order[turn]]) for n, order in enumerate(orders)], -100)
+            if restarts:
+                driven.keep()
+                driven.restart()
+        driven.epoch([], max(times) + GAP + 1)
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in driven.out:
+            found.setdefault(row["k"], []).append(row)
+        assert [[{name: row[name] for name in wanted[0]} for row in rows] for rows in found.values()] == (
+            [wanted] * len(orders)
+        )
+        shapes = {str([(row["real"], row["most"], sorted(row["all"])) for row in rows]) for rows in found.values()}
+        assert len(shapes) == 1
+
+
+@pytest.mark.parametrize("longest", CAPS[:3])
+@pytest.mark.parametrize("times", [[0, 10, 20, 31], [5, 5, 15, 26], [0, 9, 10, 20, 21]], ids=str)
+def test_all_permutations_with_a_watermark_are_those_of_the_model(times: list[int], longest: int) -> None:
+    """After each event the watermark follows the latest one: many are behind it, and some too late."""
+    for lateness in (0, 5, 15):
+        for order in permutations(range(len(times))):
+            rows: list[Row] = [("k", place, 0.125, times[place]) for place in order]
+            marks = [None, *(max(row[3] for row in rows[:n]) - lateness for n in range(1, len(rows)))]
+            epochs: list[Epoch] = [([row], mark) for row, mark in zip(rows, marks, strict=True)]
+            wanted = Model(GAP, longest).run([*epochs, ([], END)])
+            driven = Driven(session(GAP, longest, late="dlq"))
+            for own, mark in epochs:
+                driven.epoch(own, mark)
+                driven.keep()
+                driven.restart()
+            driven.epoch([], END)
+            assert _sorted(driven.out) == _sorted(wanted.out)
+            assert driven.late == wanted.late
+
+
+_ROW = st.tuples(
+    st.sampled_from(["a", "b", None]), st.one_of(st.none(), st.integers(-5, 5)),
+    st.integers(0, 64).map(lambda n: n / 8), st.integers(-60, 60),
+)  # fmt: skip
+_SHAPES = st.sampled_from([(10, FOREVER), (10, 30), (10, 25), (7, 7), (1, 5), (20, 20), (5, 3)])
+
+
+def _drawn(data: st.DataObject) -> list[Epoch]:
+    steps = st.lists(st.tuples(st.lists(_ROW, max_size=12), st.one_of(st.none(), st.integers(-65, 80))), max_size=8)
+    epochs, watermark = list[Epoch](), None
+    for rows, mark in data.draw(steps, "epochs"):
+        watermark = mark if watermark is None else max(watermark, mark if mark is not None else watermark)
+        epochs.append((rows, watermark))
+    return epochs
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_sessions_are_those_of_the_model_whatever_batches_and_restarts(data: st.DataObject) -> None:
+    gap, longest = data.draw(_SHAPES, "shape")
+    epochs, policy = _drawn(data), data.draw(st.sampled_from(["drop", "dlq"]), "late")
+    driven = Driven(session(gap, longest, late=policy))
+    for rows, mark in epochs:
+        cuts = sorted(data.draw(st.sets(st.integers(0, len(rows)), max_size=2), "cuts"))
+        for begin, end in pairwise([0, *cuts, len(rows)]):
+            driven.epoch(rows[begin:end], mark)
+            what = data.draw(st.sampled_from(["go on", "keep", "merge", "restart"]), "then")
+            if what != "go on":
+                driven.keep()
+            if what == "merge":
+                driven.merge()
+            if what in ("merge", "restart"):
+                driven.restart()
+    driven.epoch([], END)
+    wanted = Model(gap, longest).run([*epochs, ([], END)])
+    assert _sorted(driven.out) == _sorted(wanted.out)
+    assert (driven.dropped, driven.late) == ((len(wanted.late), []) if policy == "drop" else (0, wanted.late))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_rows_in_time_give_the_same_bits_whatever_their_order_of_arrival(data: st.DataObject) -> None:
+    gap, longest = data.draw(_SHAPES, "shape")
+    value = st.floats(-1e9, 1e9, allow_subnormal=False)
+    row = st.tuples(st.sampled_from("abc"), st.integers(0, 3), value, st.integers(-60, 60))
+    rows = data.draw(st.lists(row, max_size=30, unique_by=lambda row: (row[0], row[3])), "rows")
+    shown = []
+    for _ in range(2):
+        driven, left, watermark = Driven(session(gap, longest)), data.draw(st.permutations(rows), "order"), -100
+        while left:
+            count = data.draw(st.integers(1, len(left)), "count")
+            driven.epoch(left[:count], watermark)
+            left = left[count:]
+            watermark = data.draw(st.integers(watermark, max(watermark, min([r[3] for r in left], default=0))), "mark")
+            driven.keep()
+            if data.draw(st.booleans(), "restart"):
+                driven.restart()
+        driven.epoch([], END)
+        assert (driven.dropped, len(driven.late)) == (0, 0)
+        shown.append(sorted(driven.out, key=lambda row: (row["window_start"], row["k"])))
+    assert str(shown[0]) == str(shown[1])
+    for key in "abc":
+        times = [[r["window_start"], r["window_end"] - gap, r["n"]] for r in shown[0] if r["k"] == key]
+        own = greedy([each for each in rows if each[0] == key], gap, longest)
+        assert times == [[part[0], part[-1], len(part)] for part in own]
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_what_the_end_let_out_stays_closed_in_later_runs(data: st.DataObject) -> None:
+    gap, longest = data.draw(_SHAPES, "shape")
+    driven, epochs = Driven(session(gap, longest, late="dlq")), list[Epoch]()
+    for rows in data.draw(st.lists(st.lists(_ROW, max_size=10), min_size=2, max_size=3), "runs"):
+        driven.epoch(rows, -20)
+        driven.epoch([], END)
+        driven.keep()
+        driven.restart()
+        epochs += [(rows, -20), ([], END)]
+    wanted = Model(gap, longest).run(epochs)
+    assert (_sorted(driven.out), driven.late) == (_sorted(wanted.out), wanted.late)
