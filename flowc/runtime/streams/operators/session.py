@@ -55,8 +55,8 @@ class Sessions:
 
     @property
     def watermark(self) -> int | None:
-        """That of its input: a session that comes out later ends behind it."""
-        return self._input.value
+        """Just before that of its input: a session ends there at the earliest, and its event time is before its end."""
+        return None if self._input.value is None else self._input.value - 1
 
     def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
         """Takes rows in; those come out that are late, where they are not only counted."""
