@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, permutations
@@ -17,7 +18,7 @@ from flowc.errors import EngineError
 from flowc.runtime.streams.epoch import END, Intent
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.keyed.segments import joined
-from flowc.runtime.streams.operators.contract import Decision
+from flowc.runtime.streams.operators.contract import Decision, Verdict
 from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.sessionsplit import earlier
 from flowc.runtime.streams.state.contract import Checkpoint, Segment
@@ -356,3 +357,154 @@ def test_what_the_end_let_out_stays_closed_in_later_runs(data: st.DataObject) ->
         epochs += [(rows, -20), ([], END)]
     wanted = Model(gap, longest).run(epochs)
     assert (_sorted(driven.out), driven.late) == (_sorted(wanted.out), wanted.late)
+
+
+def test_bounds_belong_to_a_session() -> None:
+    """Rows exactly a gap apart, and the row that makes it exactly as long as it may be."""
+    driven = Driven(session(10, 20))
+    driven.epoch([("a", n, 0.0, at) for n, at in enumerate([0, 10, 20, 21, 31, 42])], None)
+    assert [row["all"] for row in driven.epoch([], 31)] == [[0, 1, 2]]
+    assert driven.epoch([], 41) == []
+    assert [row["all"] for row in driven.epoch([], 42)] == [[3, 4]]
+    assert driven.epoch([], 52) == []
+    assert [(row["all"], row["window_start"], row["window_end"]) for row in driven.epoch([], 53)] == [([5], 42, 52)]
+    assert [row["window_end"] for row in driven.out] == [30, 41, 52]
+
+
+def test_a_row_that_comes_too_late_by_itself_is_taken_by_a_session_that_is_open() -> None:
+    driven = Driven(session(10, late="dlq"))
+    driven.epoch([("a", 1, 0.0, 40), ("a", 2, 0.0, 50), ("b", 3, 0.0, 0)], None)
+    driven.epoch([("a", 4, 0.0, 30), ("a", 5, 0.0, 45), ("a", 6, 0.0, 19), ("b", 7, 0.0, 30), ("a", 8, 0.0, 20)], 55)
+    assert driven.late == [6, 7]
+    driven.keep()
+    driven.restart()
+    driven.epoch([("a", 9, 0.0, 10), ("a", 10, 0.0, -1)], 55)
+    driven.epoch([], END)
+    assert driven.late == [6, 7, 10]
+    assert [(row["window_start"], row["all"]) for row in driven.out] == [(0, [3]), (10, [1, 2, 9, 8, 4, 5])]
+
+
+def test_a_late_row_is_told_with_its_time_and_the_watermark() -> None:
+    operator = Sessions(session(10, late="dlq"), ROWS)
+    operator.on_watermark(0, 1_700_000_000_000_000)
+    late = operator.process(0, batch([("a", 1, 0.0, 1_600_000_000_000_000)])).late
+    assert [(row.index, row.code) for row in late] == [(0, "late-row")]
+    assert "2020-09-13 12:26:40+00:00" in late[0].message
+    assert "2023-11-14 22:13:20+00:00" in late[0].message
+
+
+def test_an_id_is_of_a_key_and_a_start_alone() -> None:
+    def ids(rows: Sequence[Row], **more: Any) -> dict[tuple[str | None, int], str]:
+        driven = Driven(session(10, **more))
+        driven.epoch(rows, None)
+        return {(row["k"], row["window_start"]): row["session_id"] for row in driven.epoch([], END)}
+
+    rows: list[Row] = [("a", 1, 0.0, 0), ("a", 1, 0.0, 50), ("b", 1, 0.0, 0), (None, 1, 0.0, 0)]
+    whole = ids(rows)
+    assert len(set(whole.values())) == 4
+    assert all(len(each) == 32 and int(each, 16) for each in whole.values())
+    assert whole == {key: name for row in rows for key, name in ids([row]).items()}
+    assert whole == ids([("a", 2, 1.0, 5), *reversed(rows)], aggregates=_AGGREGATES[:1])
+
+
+def test_sessions_without_keys_and_with_a_count_alone() -> None:
+    driven = Driven(session(10, keys=(), aggregates=_AGGREGATES[:1]))
+    driven.epoch([("a", 1, 0.0, 0), ("b", 1, 0.0, 5), ("c", 1, 0.0, 30)], 0)
+    driven.epoch([], 7)
+    driven.keep()
+    driven.restart()
+    driven.epoch([("d", 1, 0.0, 8)], 7)
+    driven.epoch([], END)
+    assert [(row["window_start"], row["window_end"], row["n"]) for row in driven.out] == [(0, 18, 3), (30, 40, 1)]
+
+
+def test_a_filter_counts_the_rows_where_it_is_true() -> None:
+    given = pa.schema([*ROWS, ("yes", pa.bool_())])
+    some = AggregatePlan("n", "count", BIGINT, where="yes")
+    operator = Sessions(session(10, aggregates=(some,)), given)
+    rows = batch([("a", 1, 0.0, 0), ("a", 1, 0.0, 1), ("a", 1, 0.0, 2)])
+    operator.process(0, rows.append_column("yes", pa.array([True, None, False])))
+    made = operator.on_end().rows
+    assert made is not None
+    assert made.column("n").to_pylist() == [1]
+
+
+def test_too_many_sessions_and_too_much_memory_are_told() -> None:
+    driven = Driven(session(10, max_groups=2))
+    driven.epoch([(key, 1, 0.0, at) for key, at in [("a", 0), ("b", 1), ("c", 20), ("d", 40), ("e", 41)]], None)
+    assert len(driven.epoch([], 42)) == 3
+    driven.epoch([("f", 1, 0.0, 43)], 42)
+    with pytest.raises(EngineError) as failure:
+        driven.epoch([], 44)
+    assert failure.value.code == "too-many-groups"
+    driven = Driven(session(10, max_bytes=300_000))
+    with pytest.raises(EngineError) as failure:
+        driven.epoch([("a", 1, 0.0, at) for at in range(10_000)], None)
+    assert failure.value.code == "state-too-large"
+    assert "remembers 0 sessions and 10,000 rows" in str(failure.value)
+
+
+def test_what_was_kept_by_other_sessions_is_refused_with_the_reason() -> None:
+    def said(**changed: int) -> str:
+        return json.dumps({"operator": "window", "kind": "session", "size": 60, "step": 10, **changed})
+
+    operator = Sessions(session(10, 60, fingerprint=said()), ROWS)
+    assert operator.verdict(said()).decision is Decision.KEEP
+    for other, reason in [(said(step=11), "its gap changed"), (said(size=61), "its max_duration changed")]:
+        assert operator.verdict(other) == Verdict(Decision.REFUSE, reason)
+    assert operator.verdict("dedupe").decision is Decision.REFUSE
+
+
+def test_a_checkpoint_is_as_large_as_what_changed() -> None:
+    driven = Driven(session(10))
+    driven.epoch([(str(n), n, 0.0, 0) for n in range(10_000)], None)
+    driven.epoch([], 5)
+    driven.keep()
+    whole = sum(len(each.data) for each in driven.point.segments)
+    assert driven.operator.snapshot() == ()
+    driven.epoch([(str(n), n, 0.0, 7) for n in range(5)], 5)
+    assert sum(len(each.data) for each in driven.operator.snapshot()) < whole // 100
+    driven.epoch([], 9)
+    assert sum(len(each.data) for each in driven.operator.snapshot()) < whole // 50
+
+
+def test_state_of_before_is_kept_anew_by_another_fingerprint() -> None:
+    driven = Driven(session(10))
+    driven.epoch([("a", 1, 0.0, 0), ("a", 2, 0.0, 5)], None)
+    driven.epoch([("b", 3, 0.0, 20)], 3)
+    driven.keep()
+    other = Sessions(session(10, fingerprint="{ }"), ROWS)
+    other.restore(driven.point.segments)
+    again = Sessions(session(10, fingerprint="{ }"), ROWS)
+    again.restore(replace(each, sequence=1) for each in other.snapshot())
+    assert again.snapshot() == ()
+    made = again.on_end().rows
+    assert made is not None
+    assert [row["all"] for row in _plain(made)] == [[1, 2], [3]]
+
+
+def test_rows_before_each_one_are_told_by_group() -> None:
+    group, at = np.array([0, 0, 0, 1, 1, 2]), np.array([5, -3, 9, 7, 1, 0])
+    most = 2**63 - 1
+    assert earlier(group, at, np.ones(6, bool)).tolist() == [most, 5, -3, most, 7, most]
+    chosen = np.array([True, False, True, False, True, True])
+    assert earlier(group, at, chosen).tolist() == [most, 5, 5, most, most, most]
+    assert earlier(group[:0], at[:0], chosen[:0]).tolist() == []
+
+
+def test_sessions_in_sql_and_far_apart_in_time() -> None:
+    """Behind SQL, and where times of many keys, each split, would not fit into one line of numbers."""
+    plan = session(2, 3, aggregates=_AGGREGATES[:1])
+    query = SqlPlan(
+        "query", ("w",), ("w",), f'SELECT k, window_start, n, "{TIME}", "{ROW}" FROM w WHERE n > 1',
+        traced=True, timed=True,
+    )  # fmt: skip
+    graph = Graph(replace(_stream(plan), nodes=(plan, query)), {"source": ROWS})
+    years = 10**16
+    rows: list[Row] = [
+        (str(key), 1, 0.0, (key % 40 - 20) * years + step) for key in range(2_000) for step in (0, 2, 3, 4, 5, 6)
+    ]
+    graph("source", batch(rows), Intent(1, 0, (), None))
+    made = graph.whole(graph("source", batch([]), Intent(2, 0, (), END)))
+    assert made.schema.names[:3] == ["k", "window_start", "n"]
+    assert made.column("n").to_pylist() == [3] * 4_000
