@@ -410,3 +410,15 @@ def test_state_of_other_windows_is_refused_with_the_reason() -> None:
     assert operator.verdict(told.format(10)).reason == "its size changed"
     assert operator.verdict("dedupe").reason == "its operator and size and keys changed"
     assert operator.verdict(driven.plan.fingerprint).decision.value == "keep"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "decision"), [(0, 5, "refuse"), (5, 9, "refuse"), (9, 5, "keep"), (9, 0, "keep")]
+)
+def test_windows_that_are_forgotten_do_not_reopen(before: int, now: int, decision: str) -> None:
+    fingerprints = [f'{{"operator":"window","reopen":{allowed}}}' for allowed in (before, now)]
+    operator = Windows(window(SHAPES[0], late="reopen", allowed_lateness=now, fingerprint=fingerprints[1]), ROWS)
+    assert operator.verdict(fingerprints[0]).decision.value == decision
+    assert operator.verdict(fingerprints[0].replace(f',"reopen":{before}', "")).decision.value == (
+        "refuse" if now else "keep"
+    )

@@ -37,6 +37,8 @@ from flowc.stream import KIND, ROW, TIME, Change, WindowPlan
 
 START, STOP = "window_start", "window_end"
 LATE = "late-row"
+REOPEN = "reopen"
+"""In a fingerprint, for how many microseconds windows that are out come out once more; missing: not at all."""
 _HIDDEN = (pa.field(TIME, MICROS), pa.field(ROW, pa.int64()))
 _FEW = 4096
 
@@ -134,7 +136,8 @@ class Windows:
     def verdict(self, written_by: str) -> Verdict:
         """Sums of other windows, keys and aggregates say nothing of these."""
         before, now = _said(written_by), _said(self.fingerprint)
-        if before == now:
+        # Of windows that were out already, nothing is there that would be put together with what comes later.
+        if {**before, REOPEN: 0} == {**now, REOPEN: 0} and before.get(REOPEN, 0) >= now.get(REOPEN, 0):
             return Verdict(Decision.KEEP)
         changed = [name for name in now if before.get(name) != now[name]] or ["operator"]
         return Verdict(Decision.REFUSE, f"its {' and '.join(changed)} changed")
@@ -162,7 +165,7 @@ class Windows:
         slots = self._groups.add(hi, lo, panes, keys)
         self._kept.add(slots, rows)
         self._panes.changed(panes)
-        self._groups.check()
+        self._groups.check(self._panes.nbytes)
         return slots
 
     def _changes(self, slots: Any) -> pa.RecordBatch | None:
@@ -301,6 +304,11 @@ class _Panes:
         self._known: dict[int, _Pane] = {}
         self._slot = np.empty(0, np.int64)
         """A slot of each key that is in the window; of use within one call."""
+
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory beside the groups."""
+        return self._numbers.nbytes + self._window.nbytes + sum(pane.kept.nbytes for pane in self._known.values())
 
     def changed(self, panes: Any) -> None:
         """Rows came for some panes."""
