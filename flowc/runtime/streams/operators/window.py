@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from flowc.catalog import Column
+from flowc.errors import UsageError
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.instants import MICROS
@@ -54,7 +55,7 @@ def window_schema(plan: WindowPlan, schema: pa.Schema) -> pa.Schema:
 class Windows:
     """The windows of one node; see `flowc.runtime.streams.operators.contract.Operator`.
 
-    Raises TypeError for keys and aggregates of types that they are not for, and for cumulating windows that reopen.
+    Raises UsageError for aggregates of values that they are not for, and for cumulating windows that reopen.
     """
 
     _closed: int | None
@@ -68,8 +69,8 @@ class Windows:
         self._kind = kind_of(plan)
         self._allowed = plan.allowed_lateness if plan.late == "reopen" else 0
         if plan.late == "reopen" and plan.kind == "cumulating":
-            message = "cumulating windows do not reopen"
-            raise TypeError(message)
+            message = f"`{plan.id}` has cumulating windows, which do not reopen"
+            raise UsageError(message, code="not-runnable-yet", help="set late rows aside: `late: dlq`")
         self._zone = LocalTime(plan.timezone) if plan.timezone is not None else None
         self._keys = GroupKeys([schema.field(key).type for key in plan.keys])
         self._input = Least(len(plan.inputs))
