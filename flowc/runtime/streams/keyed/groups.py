@@ -94,10 +94,6 @@ class Groups:
         """The earliest of these times."""
         return min(self._times, default=None)
 
-    def count(self, time: int) -> int:
-        """How many groups there are of a time."""
-        return self._times.get(time, 0)
-
     @property
     def mark(self) -> int | None:
         """What is kept beside the groups."""
@@ -154,9 +150,9 @@ class Groups:
         self._changed[slots] = True
         return slots
 
-    def check(self) -> None:
-        """Raises EngineError (`state-too-large`) where it takes more than `max_bytes`."""
-        if self.nbytes > self._max_bytes:
+    def check(self, more: int = 0) -> None:
+        """Raises EngineError (`state-too-large`) where it takes more than `max_bytes`, with `more` beside it."""
+        if self.nbytes + more > self._max_bytes:
             raise self._too_large()
 
     def remove(self, slots: Any) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from flowc.errors import UsageError
 from flowc.runtime.hexadecimal import hex_text
 from flowc.runtime.instants import MICROS
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
@@ -39,10 +40,13 @@ _SPELLED = {"step": "gap", "size": "max_duration"}
 class Sessions:
     """The sessions of one node; see `flowc.runtime.streams.operators.contract.Operator`.
 
-    Raises TypeError for keys and aggregates of types that they are not for.
+    Raises UsageError for aggregates of values that they are not for, and for sessions that reopen.
     """
 
     def __init__(self, plan: WindowPlan, schema: pa.Schema) -> None:
+        if plan.late == "reopen":
+            message = f"`{plan.id}` has sessions, which do not reopen"
+            raise UsageError(message, code="not-runnable-yet", help="set late rows aside: `late: dlq`")
         self.name, self.fingerprint = plan.id, plan.fingerprint
         self._plan, self._given, self._gap = plan, schema, plan.step
         self.schema = window_schema(plan, schema)

@@ -3,18 +3,24 @@
 Rows are added to the groups of panes (`flowc.runtime.streams.operators.windowkinds`). A tumbling window is one pane. Of
 a hopping one, the panes are put together when it ends; of a cumulating one, the pane that has ended is put into the
 first, which then holds the window.
+
+With `late: reopen`, panes stay for the lateness that is allowed, and a row that comes for windows which are out has
+these come out once more.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from flowc.catalog import Column
+from flowc.errors import UsageError
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.instants import MICROS
@@ -23,14 +29,17 @@ from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
+from flowc.runtime.streams.keyed.slots import grown
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
 from flowc.runtime.streams.state.contract import Segment
-from flowc.stream import ROW, TIME, WindowPlan
+from flowc.stream import KIND, ROW, TIME, Change, WindowPlan
 
 START, STOP, SESSION = "window_start", "window_end", "session_id"
 LATE = "late-row"
+REOPEN = "reopen"
+"""In a fingerprint, for how many microseconds windows that are out come out once more; missing: not at all."""
 HIDDEN = (pa.field(TIME, MICROS), pa.field(ROW, pa.int64()))
 _FEW = 4096
 
@@ -41,13 +50,14 @@ def window_schema(plan: WindowPlan, schema: pa.Schema) -> pa.Schema:
     if plan.kind == "session":
         bounds.append(pa.field(SESSION, pa.string(), nullable=False))
     made = [arrow_field(Column(each.name, each.type)) for each in plan.aggregates]
-    return pa.schema([*bounds, *(schema.field(key) for key in plan.keys), *made])
+    kind = [pa.field(KIND, pa.int8(), nullable=False)] if plan.late == "reopen" else []
+    return pa.schema([*bounds, *(schema.field(key) for key in plan.keys), *made, *kind])
 
 
 class Windows:
     """The windows of one node; see `flowc.runtime.streams.operators.contract.Operator`.
 
-    Raises TypeError for keys and aggregates of types that they are not for.
+    Raises UsageError for aggregates of values that they are not for, and for cumulating windows that reopen.
     """
 
     _closed: int | None
@@ -59,6 +69,10 @@ class Windows:
         self.schema = window_schema(plan, schema)
         """What comes out, without hidden columns."""
         self._kind = kind_of(plan)
+        self._allowed = plan.allowed_lateness if plan.late == "reopen" else 0
+        if plan.late == "reopen" and plan.kind == "cumulating":
+            message = f"`{plan.id}` has cumulating windows, which do not reopen"
+            raise UsageError(message, code="not-runnable-yet", help="set late rows aside: `late: dlq`")
         self._zone = LocalTime(plan.timezone) if plan.timezone is not None else None
         self._keys = GroupKeys([schema.field(key).type for key in plan.keys])
         self._input = Least(len(plan.inputs))
@@ -70,19 +84,18 @@ class Windows:
         return self._input.value
 
     def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
-        """Takes rows in; those come out that are late, where they are not only counted."""
+        """Takes rows in; what comes out are those that are late, and windows that reopen for others."""
         if not rows.num_rows:
             return NOTHING
         panes = self._kind.panes(self._local(rows.column(TIME).cast(pa.int64()).to_numpy()))
         if self._closed is None:
             self._add(rows, panes)
             return NOTHING
-        late = self._kind.last_ends(panes) <= self._closed
+        late = self._kind.last_ends(panes) + self._allowed <= self._closed
         if not late.any():
-            self._add(rows, self._within(panes))
-            return NOTHING
-        self._add(rows.filter(pa.array(~late)), self._within(panes[~late]))
-        return self._late(rows.filter(pa.array(late)))
+            return Emitted(self._changes(self._add(rows, self._within(panes))))
+        slots = self._add(rows.filter(pa.array(~late)), self._within(panes[~late]))
+        return replace(self._late(rows.filter(pa.array(late))), rows=self._changes(slots))
 
     def on_watermark(self, port: int, at: int) -> Emitted:
         """The windows that end there or before."""
@@ -94,6 +107,7 @@ class Windows:
             return NOTHING
         made = self._until(until)
         self._closed = until
+        self._forget()
         return made
 
     def on_end(self) -> Emitted:
@@ -101,6 +115,7 @@ class Windows:
         made = self._until(None)
         if self._closed is not None:
             self._groups.mark = self._closed
+            self._forget()
         return made
 
     def due(self, at: int) -> bool:
@@ -111,7 +126,7 @@ class Windows:
     def snapshot(self) -> tuple[Segment, ...]:
         """What changed since the last call."""
         # Panes say by themselves only of windows of which they are no more that these are out.
-        if self._closed is not None and len(self._groups) and not self._is_tumbling:
+        if self._closed is not None and len(self._groups) and (self._allowed or not self._is_tumbling):
             self._groups.mark = self._closed
         return self._groups.snapshot()
 
@@ -124,7 +139,8 @@ class Windows:
     def verdict(self, written_by: str) -> Verdict:
         """Sums of other windows, keys and aggregates say nothing of these."""
         before, now = said(written_by), said(self.fingerprint)
-        if before == now:
+        # Of windows that were out already, nothing is there that would be put together with what comes later.
+        if {**before, REOPEN: 0} == {**now, REOPEN: 0} and before.get(REOPEN, 0) >= now.get(REOPEN, 0):
             return Verdict(Decision.KEEP)
         changed = [name for name in now if before.get(name) != now[name]] or ["operator"]
         return Verdict(Decision.REFUSE, f"its {' and '.join(changed)} changed")
@@ -141,13 +157,41 @@ class Windows:
             plan.id, plan.fingerprint, keys, self._kept, max_bytes=plan.max_bytes, max_groups=plan.max_groups
         )
         self._closed = None
-        self._panes = _Panes(self._groups, Accumulators(plan.aggregates, schema))
+        self._panes = _Panes(self._groups, partial(Accumulators, plan.aggregates, schema))
 
-    def _add(self, rows: pa.RecordBatch, panes: Any) -> None:
+    def _add(self, rows: pa.RecordBatch, panes: Any) -> Any:
+        """Adds rows; the slots of their groups."""
+        if not rows.num_rows:
+            return np.empty(0, np.int64)
         keys = [rows.column(key) for key in self._plan.keys]
         hi, lo = self._keys(keys, rows.num_rows)
-        self._kept.add(self._groups.add(hi, lo, panes, keys), rows)
-        self._groups.check()
+        slots = self._groups.add(hi, lo, panes, keys)
+        self._kept.add(slots, rows)
+        self._panes.changed(panes)
+        self._groups.check(self._panes.nbytes)
+        return slots
+
+    def _changes(self, slots: Any) -> pa.RecordBatch | None:
+        """The windows of some groups that were out already, once more."""
+        closed = self._closed
+        if not self._allowed or closed is None or not len(slots):
+            return None
+        slots = np.unique(slots)
+        panes = np.unique(self._groups.at(slots))
+        ends = sorted({end for pane in panes.tolist() for end in self._open_again(pane, closed)})
+        made = [self._hopping(end, Change.UPDATE_AFTER, slots) for end in ends]
+        return pa.concat_batches(made) if made else None
+
+    def _open_again(self, pane: int, closed: int) -> range:
+        """The ends of the windows of a pane that are out, and may come out again."""
+        first = self._kind.next_end(pane, closed - self._allowed)
+        last = min(closed, int(self._kind.last_ends(pane)))
+        return range(first, last + 1, self._kind.step)
+
+    def _forget(self) -> None:
+        """Forgets the panes of which no window comes out any more."""
+        if self._closed is not None:
+            self._groups.forget(self._kind.kept(self._closed - self._allowed))
 
     def _within(self, panes: Any) -> Any:
         """Where rows are added: of a cumulating window, the first pane holds what is out already."""
@@ -162,8 +206,11 @@ class Windows:
         return pa.array(self._instants(np.array([local]))).cast(MICROS)[0].as_py()
 
     def _next_end(self) -> int | None:
-        earliest = self._groups.earliest
-        return None if earliest is None else self._kind.next_end(earliest, self._closed)
+        pane = self._groups.earliest
+        if pane is not None and self._allowed and self._closed is not None:
+            panes = self._groups.times
+            pane = next(iter(panes[panes >= self._kind.kept(self._closed)].tolist()), None)
+        return None if pane is None else self._kind.next_end(pane, self._closed)
 
     def _until(self, until: int | None) -> Emitted:
         """The windows that end up to a time, in their order; all of them without one."""
@@ -174,7 +221,7 @@ class Windows:
             while (end := self._next_end()) is not None and (until is None or end <= until):
                 made.append(self._hopping(end) if isinstance(self._kind, Hopping) else self._cumulating(end))
                 self._closed = end
-                self._groups.forget(self._kind.kept(end))
+                self._forget()
         return Emitted(pa.concat_batches(made)) if made else NOTHING
 
     def _tumbling(self, until: int | None) -> list[pa.RecordBatch]:
@@ -184,19 +231,24 @@ class Windows:
             return []
         before = int(self._groups.times[-1]) + 1 if until is None else until - self._kind.size + 1
         slots = self._groups.before(before)
+        slots = slots if self._closed is None else slots[self._groups.at(slots) >= self._kind.kept(self._closed)]
         hi, lo, at = self._groups.hi(slots), self._groups.lo(slots), self._groups.at(slots)
         slots = slots[in_order(hi, lo, at)]
         starts = self._groups.at(slots)
         found = self._rows(starts, starts + self._kind.size, slots, self._kept.results(slots))
         self._closed = int(starts[-1]) + self._kind.size
-        self._groups.forget(before)
+        self._forget()
         return [found]
 
-    def _hopping(self, end: int) -> pa.RecordBatch:
-        """One window, put together of its panes."""
-        found, slots, results = self._panes.together(end - self._kind.size, end)
-        bounds = np.full(found, end - self._kind.size), np.full(found, end)
-        return self._rows(*bounds, slots, results)
+    def _hopping(self, end: int, change: Change = Change.INSERT, only: Any = None) -> pa.RecordBatch:
+        """One window, put together of its panes; with `only`, the groups of the keys of these slots in it."""
+        begin = end - self._kind.size
+        if only is not None:
+            at = self._groups.at(only)
+            only = only[(begin <= at) & (at < end)]
+        slots, results = self._panes.together(begin, end, only)
+        bounds = np.full(len(slots), begin), np.full(len(slots), end)
+        return self._rows(*bounds, slots, results, change)
 
     def _cumulating(self, end: int) -> pa.RecordBatch:
         """One window, with the panes that ended since the one before."""
@@ -213,12 +265,15 @@ class Windows:
         bounds = np.full(len(slots), begin), np.full(len(slots), end)
         return self._rows(*bounds, slots, self._kept.results(slots))
 
-    def _rows(self, starts: Any, ends: Any, slots: Any, results: Sequence[pa.Array]) -> pa.RecordBatch:
+    def _rows(
+        self, starts: Any, ends: Any, slots: Any, results: Sequence[pa.Array], change: Change = Change.INSERT
+    ) -> pa.RecordBatch:
         """What comes out of windows, with the keys of slots."""
         begin, stop = self._instants(starts), self._instants(ends)
         bounds = [pa.array(times).cast(MICROS) for times in (begin, stop, stop - 1)]
         nothing = pa.nulls(len(begin), pa.int64())
-        columns = [*bounds[:2], *self._groups.keys(slots), *results, bounds[2], nothing]
+        kinds = [pa.array(np.full(len(begin), change, np.int8))] if self._plan.late == "reopen" else []
+        columns = [*bounds[:2], *self._groups.keys(slots), *results, *kinds, bounds[2], nothing]
         return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*self.schema, *HIDDEN]))
 
     def _local(self, times: Any) -> Any:
@@ -229,53 +284,91 @@ class Windows:
 
 
 class _Panes:
-    """The panes of hopping windows, put together by key. A key has a number as long as there is something of it."""
+    """The panes of hopping windows, put together by key. A key has a number as long as there is something of it.
 
-    def __init__(self, groups: Groups, window: Accumulators) -> None:
-        self._groups, self._window, self._numbers = groups, window, Index()
-        self._known: dict[int, tuple[int, Any, Any]] = {}
-        """Of each pane, the slots of its groups and the numbers of their keys, and how many groups it had then."""
+    Of each pane that was in a window, its groups are kept once more, in the order of these numbers: that is quicker
+    than to look for them again in each of its windows.
+    """
+
+    def __init__(self, groups: Groups, make: Callable[[], Accumulators]) -> None:
+        self._groups, self._make, self._window = groups, make, make()
+        self._numbers, self._order = Index(), np.empty(0, np.int64)
+        """The numbers of keys, and these in the order of the keys."""
+        self._known: dict[int, _Pane] = {}
         self._slot = np.empty(0, np.int64)
         """A slot of each key that is in the window; of use within one call."""
 
-    def together(self, begin: int, end: int) -> tuple[int, Any, list[pa.Array]]:
-        """How many keys there are in some panes, a slot of each in their order, and their aggregates."""
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory beside the groups."""
+        return self._numbers.nbytes + self._window.nbytes + sum(pane.kept.nbytes for pane in self._known.values())
+
+    def changed(self, panes: Any) -> None:
+        """Rows came for some panes."""
+        if self._known and panes.min() <= max(self._known):
+            for time in np.unique(panes).tolist():
+                self._known.pop(time, None)
+
+    def together(self, begin: int, end: int, only: Any = None) -> tuple[Any, list[pa.Array]]:
+        """A slot of each key that is in some panes, in their order, and their aggregates; `only` for keys of slots."""
         self._tidy(begin)
         panes = [self._pane(time) for time in self._groups.times.tolist() if begin <= time < end]
-        self._grow()
-        kept = self._groups.kept
-        assert isinstance(kept, Accumulators)
-        for slots, numbers in panes:
-            self._window.combine(numbers, kept, slots)
-            self._slot[numbers] = slots
-        found = np.flatnonzero(self._slot >= 0)
-        slots = self._slot[found]
-        order = in_order(self._groups.hi(slots), self._groups.lo(slots))
-        results = self._window.results(found[order])
+        size = self._numbers.capacity
+        self._slot = grown(self._slot, size, -1)
+        self._window.grow(size)
+        for pane in panes:
+            self._window.combine(pane.numbers, pane.kept, np.arange(len(pane.slots)))
+            self._slot[pane.numbers] = pane.slots
+        order = self._in_order()
+        found = order[self._slot[order] >= 0]
+        asked = found if only is None else found[self._are(only)[found]]
+        slots, results = self._slot[asked], self._window.results(asked)
         self._window.clear(found)
         self._slot[found] = -1
-        return len(found), slots[order], results
+        return slots, results
 
-    def _pane(self, time: int) -> tuple[Any, Any]:
-        known = self._known.get(time)
-        if known is None or known[0] != self._groups.count(time):
+    def _are(self, slots: Any) -> Any:
+        """Which numbers are those of the keys of slots."""
+        hi, lo = self._groups.hi(slots), self._groups.lo(slots)
+        chosen = np.zeros(self._numbers.capacity, bool)
+        chosen[self._numbers.find(hi, lo, np.zeros(len(slots), np.int64))] = True
+        return chosen
+
+    def _pane(self, time: int) -> _Pane:
+        if time not in self._known:
             slots = self._groups.of_time(time)
             hi, lo = self._groups.hi(slots), self._groups.lo(slots)
             numbers, _ = self._numbers.add(hi, lo, np.zeros(len(slots), np.int64))
-            known = self._known[time] = len(slots), slots, numbers
-        return known[1], known[2]
+            by_number = np.full(self._numbers.capacity, -1)
+            by_number[numbers] = slots
+            numbers = np.flatnonzero(by_number >= 0)
+            pane = self._known[time] = _Pane(by_number[numbers], numbers, self._make())
+            pane.kept.grow(len(numbers))
+            kept = self._groups.kept
+            assert isinstance(kept, Accumulators)
+            pane.kept.combine(np.arange(len(numbers)), kept, pane.slots)
+        return self._known[time]
+
+    def _in_order(self) -> Any:
+        if len(self._order) != len(self._numbers):
+            numbers = self._numbers.slots()
+            self._order = numbers[in_order(self._numbers.hi[numbers], self._numbers.lo[numbers])]
+        return self._order
 
     def _tidy(self, begin: int) -> None:
         """Forgets panes that are gone, and the numbers of keys when most of them are."""
         self._known = {time: pane for time, pane in self._known.items() if time >= begin}
         if len(self._numbers) > 2 * len(self._groups) + _FEW:
-            self._numbers, self._known = Index(), {}
+            self._numbers, self._order, self._known = Index(), np.empty(0, np.int64), {}
 
-    def _grow(self) -> None:
-        size = self._numbers.capacity
-        if size > len(self._slot):
-            self._slot = np.full(size, -1)
-            self._window.grow(size)
+
+@dataclass(frozen=True)
+class _Pane:
+    """The groups of a pane: their slots, the numbers of their keys, which rise, and what is kept of them."""
+
+    slots: Any
+    numbers: Any
+    kept: Accumulators
 
 
 def in_order(hi: Any, lo: Any, at: Any = None) -> Any:
