@@ -153,17 +153,15 @@ class Sessions:
         rows, values = self._state.waiting.take(until)
         self._groups.mark = until
         closed, spans = until - self._gap, self._state.spans
-        found = list[_Out]()
-        if len(rows):
-            step = _Step.of(rows, values, self._state, closed)
-            found.append(step.begun(self._passing))
-            followed = step.carried()
-        else:
-            followed = np.empty(0, np.int64)
-        slots = np.unique(np.append(followed, np.flatnonzero(spans.last < closed)))
+        step = _Step.of(rows, values, self._state, closed) if len(rows) else None
+        found = [step.begun(self._passing)] if step is not None else []
+        followed = step.carried() if step is not None else np.empty(0, np.int64)
+        over = spans.last < closed
+        over[followed] = True
+        slots = np.flatnonzero(over)
         found.append(self._out(slots))
         self._groups.remove(slots)
-        if len(rows):
+        if step is not None:
             step.open()
         self._state.check()
         return self._emitted(found)
