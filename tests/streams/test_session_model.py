@@ -508,3 +508,17 @@ def test_sessions_in_sql_and_far_apart_in_time() -> None:
     made = graph.whole(graph("source", batch([]), Intent(2, 0, (), END)))
     assert made.schema.names[:3] == ["k", "window_start", "n"]
     assert made.column("n").to_pylist() == [3] * 4_000
+
+
+def test_windows_of_sessions_lose_none() -> None:
+    """A session that ends exactly at the watermark is still open, and comes out in time for the window before it."""
+    sessions = session(10, aggregates=_AGGREGATES[:1])
+    ends = WindowPlan("t", ("w",), "tumbling", 30, 30, (), (AggregatePlan("n", "count", BIGINT),), "{}")
+    graph = Graph(replace(_stream(sessions), nodes=(sessions, ends)), {"source": ROWS})
+    found = []
+    for turn, mark in enumerate([None, 30, 31, 40, 60, END]):
+        rows: list[Row] = [("a", 1, 0.0, 20), ("b", 1, 0.0, 49), ("c", 1, 0.0, 21)] if mark is None else []
+        made = graph("source", batch(rows), Intent(turn + 1, 0, (), mark))
+        assert not made.dropped
+        found += [(mark, row["window_start"], row["n"]) for part in made.rows for row in _plain(part)]
+    assert found == [(31, 0, 1), (END, 30, 2)]
