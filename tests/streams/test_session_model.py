@@ -257,24 +257,32 @@ def test_all_permutations_of_events_give_the_same_sessions(times: list[int], lon
         assert len(shapes) == 1
 
 
-@pytest.mark.parametrize("longest", CAPS[:3])
-@pytest.mark.parametrize("times", [[0, 10, 20, 31], [5, 5, 15, 26], [0, 9, 10, 20, 21]], ids=str)
-def test_all_permutations_with_a_watermark_are_those_of_the_model(times: list[int], longest: int) -> None:
-    """After each event the watermark follows the latest one: many are behind it, and some too late."""
-    for lateness in (0, 5, 15):
-        for order in permutations(range(len(times))):
-            rows: list[Row] = [("k", place, 0.125, times[place]) for place in order]
-            marks = [None, *(max(row[3] for row in rows[:n]) - lateness for n in range(1, len(rows)))]
-            epochs: list[Epoch] = [([row], mark) for row, mark in zip(rows, marks, strict=True)]
-            wanted = Model(GAP, longest).run([*epochs, ([], END)])
-            driven = Driven(session(GAP, longest, late="dlq"))
-            for own, mark in epochs:
-                driven.epoch(own, mark)
-                driven.keep()
-                driven.restart()
-            driven.epoch([], END)
-            assert _sorted(driven.out) == _sorted(wanted.out)
-            assert driven.late == wanted.late
+_MARKS = ([0, 10, 20, 31, 42], [-5, 16, 17, 30, 31], [20, 20, 21, 30, 41])
+
+
+@pytest.mark.parametrize("longest", [FOREVER, 25, 20])
+@pytest.mark.parametrize("times", [EVENTS["mixed"], EVENTS["ties"], EVENTS["six"]], ids=["mixed", "ties", "six"])
+@pytest.mark.parametrize("marks", _MARKS, ids=str)
+def test_all_permutations_with_a_watermark_are_those_of_the_model(
+    times: list[int], longest: int, marks: list[int]
+) -> None:
+    """The watermark goes on after each event: many are behind it, and some too late."""
+    orders = [*permutations(range(len(times)))]
+    epochs: list[Epoch] = [
+        ([(str(n), order[turn], 0.125, times[order[turn]]) for n, order in enumerate(orders)], mark)
+        for turn, mark in zip(range(len(times)), [None, *marks], strict=False)
+    ]
+    driven = Driven(session(GAP, longest, late="dlq"))
+    for turn, (rows, mark) in enumerate(epochs):
+        driven.epoch(rows[: 100 * turn], mark)
+        driven.keep()
+        driven.restart()
+        driven.epoch(rows[100 * turn :], mark)
+    driven.epoch([], END)
+    wanted = Model(GAP, longest).run([*epochs, ([], END)])
+    assert _sorted(driven.out) == _sorted(wanted.out)
+    assert driven.late == wanted.late
+    assert wanted.late
 
 
 _ROW = st.tuples(
