@@ -16,7 +16,8 @@ import pyarrow as pa
 from flowc.runtime.streams.keyed.runs import GROUPS, ROW_BYTES, Run
 from flowc.runtime.streams.keyed.segments import NEVER, Change, Piece
 
-_SMALL = 16_384
+_SMALL, _MANY = 16_384, 64
+"""How many rows parts have that are made one, and how many parts there are when they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class _Part:
 
     rows: Run
     values: pa.RecordBatch
+    whole: int = 0
+    """How many rows there were in the arrays that it is a slice of, and holds on to."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -37,9 +40,22 @@ class _Part:
         order = np.argsort(rows.at, kind="stable")
         return cls(rows.where(order), values.take(pa.array(order)))
 
-    def slice(self, begin: int, end: int) -> _Part:
-        """Some of them, not copied."""
-        return _Part(self.rows.where(slice(begin, end)), self.values.slice(begin, end - begin))
+    def behind(self, count: int) -> _Part:
+        """Those behind the first ones: not copied, unless they are few of those that would be held on to."""
+        whole = max(self.whole, len(self))
+        if 2 * (len(self) - count) >= whole:
+            return _Part(self.rows.where(slice(count, None)), self.values.slice(count), whole)
+        chosen = np.arange(count, len(self))
+        return _Part(self.rows.where(chosen), self.values.take(pa.array(chosen)))
+
+    def first(self, count: int) -> _Part:
+        """The first of them, not copied."""
+        return _Part(self.rows.where(slice(count)), self.values.slice(0, count))
+
+    def then(self, later: _Part) -> _Part:
+        """Both as one, which owns its rows."""
+        together = pa.concat_batches([self.values, later.values])
+        return _Part.of(Run.together(self.rows, later.rows), together)
 
     def before(self, time: int) -> int:
         """How many are before a time."""
@@ -84,12 +100,7 @@ class Waiting:
             return
         rows = Run(hi, lo, at, -1 - np.arange(self._next, self._next + len(hi)))
         self._next += len(hi)
-        part = _Part.of(rows, values if values.schema.equals(self._schema) else values.cast(self._schema))
-        if self._parts and len(self._parts[-1]) + len(part) <= _SMALL:
-            before = self._parts.pop()
-            together = pa.concat_batches([before.values, part.values])
-            part = _Part.of(Run.together(before.rows, part.rows), together)
-        self._parts.append(part)
+        self._append(_Part.of(rows, values if values.schema.equals(self._schema) else values.cast(self._schema)))
 
     def before(self, time: int) -> Run:
         """The rows before a time."""
@@ -98,17 +109,25 @@ class Waiting:
     def take(self, time: int) -> tuple[Run, pa.RecordBatch]:
         """Removes the rows before a time; gives them with their values, those of one time as they came."""
         ends = [part.before(time) for part in self._parts]
-        due = [part.slice(0, end) for part, end in zip(self._parts, ends, strict=True) if end]
+        due = [part.first(end) for part, end in zip(self._parts, ends, strict=True) if end]
         if not due:
             return Run(), pa.RecordBatch.from_pylist([], schema=self._schema)
         pairs = zip(self._parts, ends, strict=True)
-        self._parts = [part.slice(end, len(part)) if end else part for part, end in pairs if end < len(part)]
+        self._parts = [part.behind(end) if end else part for part, end in pairs if end < len(part)]
+        if len(self._parts) > _MANY:
+            parts, self._parts = self._parts, []
+            for part in parts:
+                self._append(part)
         rows = Run.together(*(part.rows for part in due))
         known = rows.where(rows.row >= -self._kept)
         if len(known):
             self._lost += np.bincount(known.group, minlength=GROUPS)
             self._floor = max(self._floor, time)
         return rows, pa.concat_batches([part.values for part in due])
+
+    def _append(self, part: _Part) -> None:
+        small = self._parts and len(self._parts[-1]) + len(part) <= _SMALL
+        self._parts.append(self._parts.pop().then(part) if small else part)
 
     def changes(self) -> Iterator[Change]:
         """What changed since the last call, by key groups in their order."""

@@ -27,7 +27,7 @@ from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.hashes import Hasher
 from flowc.runtime.streams.keyed.runs import Run
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict
-from flowc.runtime.streams.operators.sessionsplit import Split, earlier, split
+from flowc.runtime.streams.operators.sessionsplit import Split, let_in, split
 from flowc.runtime.streams.operators.sessionstate import OPEN, SessionState
 from flowc.runtime.streams.operators.window import HIDDEN, in_order, late_rows, said, window_schema
 from flowc.runtime.streams.state.contract import Segment
@@ -141,10 +141,8 @@ class Sessions:
         head = _heads(rows.hi, rows.lo)
         slots = self._groups.find(rows.hi, rows.lo, np.full(len(rows), OPEN))
         first = np.where(slots >= 0, self._state.spans.first[slots], MOST)
-        taken, count = np.append(np.ones(len(known), bool), ~late[behind])[order], -1
-        while count < (count := int(np.count_nonzero(taken))):
-            # A row that is let in may have a session begin earlier, which then takes another one after it.
-            taken |= rows.at >= np.minimum(first, earlier(np.cumsum(head) - 1, rows.at, taken)) - self._gap
+        chosen = np.append(np.ones(len(known), bool), ~late[behind])[order]
+        taken = let_in(np.cumsum(head) - 1, rows.at, chosen, first, self._gap)
         late[rows.row[taken & (order >= len(known))]] = False
         return late if late.any() else None
 

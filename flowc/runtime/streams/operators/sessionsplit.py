@@ -81,16 +81,19 @@ def _greedy(run: Any, begin: Any, end: Any, longest: int) -> Any:
     return reached(np.append(True, run[1:] != run[:-1]), np.where(same, following, count))
 
 
-def earlier(group: Any, at: Any, chosen: Any) -> Any:
-    """The least time of the rows before each one that are chosen and of the same group; `MOST` for none.
+def let_in(group: Any, at: Any, chosen: Any, first: Any, gap: int) -> Any:
+    """Which rows are let in: those that are chosen, and those at most `gap` before `first` or one let in before them.
 
-    The groups rise from 0.
+    `first` is a time for each row; rows of different groups, whose numbers rise from 0, know nothing of each other.
     """
-    count, number = len(at), int(group[-1]) + 1 if len(group) else 0
     times, rank = np.unique(at, return_inverse=True)
     # Later groups have less, so that what was least before them is forgotten.
-    shift = (number - 1 - group) * (len(times) + 1)
-    least = np.minimum.accumulate(np.where(chosen, rank, len(times)) + shift)
-    found = np.append(np.full(min(count, 1), -1), least[:-1]) - shift
-    found[np.append(np.full(min(count, 1), True), group[1:] != group[:-1])] = len(times)
-    return np.append(times, MOST)[found]
+    none, shift = len(times), (group[-1] - group) * (len(times) + 1)
+    times, head, count = np.append(times, MOST), np.append(True, group[1:] != group[:-1]), -1
+    while count < (count := int(np.count_nonzero(chosen))):
+        least = np.minimum.accumulate(np.where(chosen, rank, none) + shift)
+        before = np.append(none, least[:-1] - shift[1:])
+        before[head] = none
+        # A row that is let in may have a session begin earlier, which then takes another one after it.
+        chosen = chosen | (at >= np.minimum(first, times[before]) - gap)
+    return chosen
