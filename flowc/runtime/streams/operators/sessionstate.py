@@ -73,7 +73,7 @@ class SessionState:
         self._keys = pa.schema([schema.field(key) for key in plan.keys])
         fed = [name for each in plan.aggregates for name in (each.argument, each.where) if name is not None]
         names = dict.fromkeys([*plan.keys, *fed])
-        self.columns = pa.schema([schema.field(name) for name in names] or [(TIME, MICROS)])
+        self.columns = pa.schema([(name, schema.field(name).type) for name in names] or [(TIME, MICROS)])
         """The columns of waiting rows."""
         self.spans = Spans(Accumulators(plan.aggregates, schema))
         self.groups = Groups(
@@ -125,7 +125,7 @@ class SessionState:
     def _of_rows(self, piece: Piece) -> pa.RecordBatch:
         """Waiting rows as they are kept."""
         assert piece.values is not None
-        return self._with(piece.values.columns, len(piece), self._nothing.slice(0, 0), np.zeros(len(piece) + 1))
+        return self._with(piece.values.columns, len(piece), pa.array([], self._session), np.zeros(len(piece) + 1))
 
     def _of_spans(self, piece: Piece) -> pa.RecordBatch:
         """Sessions as they are kept."""
@@ -135,10 +135,6 @@ class SessionState:
         rows = [keys[field.name] if field.name in keys else pa.nulls(count, field.type) for field in self.columns]
         spans = pa.StructArray.from_arrays(columns[len(self._keys) :], fields=[*self.spans.state])
         return self._with(rows, count, spans, np.arange(count + 1))
-
-    @property
-    def _nothing(self) -> pa.StructArray:
-        return pa.array([], self._session)
 
     def _with(self, rows: Sequence[pa.Array], count: int, spans: pa.StructArray, ends: Any) -> pa.RecordBatch:
         lists = pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), spans)
