@@ -97,14 +97,16 @@ class Driven:
         state = self.operator._state
         assert sum(each.rows for each in self.point.segments) == len(state.groups) + len(state.waiting)
 
-    def merge(self) -> None:
-        """Makes neighbours one, as stores do."""
+    def merge(self, begin: int) -> None:
+        """Makes neighbours one, as stores do: three of each group, from the one of that number on."""
         merged: list[Segment] = []
         for group in sorted({each.group for each in self.point.segments}):
             own = [each for each in self.point.segments if each.group == group]
-            data = joined([each.data for each in own[:3]], "w", whole=True).data()
-            last = own[min(2, len(own) - 1)]
-            merged += [replace(last, data=data, rows=sum(each.rows for each in own[:3])), *own[3:]]
+            few = own[begin : begin + 3]
+            if few:
+                data = joined([each.data for each in few], "w", whole=not begin).data()
+                few = [replace(few[-1], data=data, rows=sum(each.rows for each in few))]
+            merged += [*own[:begin], *few, *own[begin + 3 :]]
         self.point = replace(self.point, segments=tuple(merged))
 
     def restart(self) -> None:
@@ -316,7 +318,7 @@ def test_sessions_are_those_of_the_model_whatever_batches_and_restarts(data: st.
             if what != "go on":
                 driven.keep()
             if what == "merge":
-                driven.merge()
+                driven.merge(data.draw(st.integers(0, 2), "from"))
             if what in ("merge", "restart"):
                 driven.restart()
     driven.epoch([], END)
