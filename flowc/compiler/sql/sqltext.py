@@ -15,7 +15,6 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
 import flowc.compiler.dialects.datafusion_sqlglot  # noqa: F401 it makes its dialect known to sqlglot
-from flowc.compiler.sql.arrows import with_parts
 from flowc.compiler.sql.bounds import is_bounded
 from flowc.compiler.sql.clocks import name_clocks, name_parts
 from flowc.compiler.sql.joins import all_conditions_said
@@ -41,6 +40,8 @@ _KEYWORDS = re.findall(
     "SELECT FROM WHERE GROUP ORDER HAVING LIMIT JOIN LEFT RIGHT INNER OUTER UNION DISTINCT BETWEEN WITH CASE WHEN THEN"
     " ELSE END PARTITION OVER USING QUALIFY INTERSECT EXCEPT",
 )
+_AROUND = (exp.Binary, exp.Between, exp.In)
+"""What binds less strongly than an arrow, or as strongly from the left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +224,7 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
         # No code of flowc's runs in it.
         reporter.error("sql-syntax", f"the SQL cannot be read as {dialect}", text.span(0, len(text.text)))
         return None
-    parsed = SqlTree(tree if tree is None else with_parts(tree, dialect), text, dialect)
+    parsed = SqlTree(tree if tree is None else _with_parts(tree, dialect), text, dialect)
     is_sound = _is_query(parsed, reporter) and _is_formed(parsed, reporter)
     if not is_sound or not all_conditions_said(text, tokens, dialect, reporter):
         return None
@@ -333,3 +334,23 @@ def names_in(sql: str, dialect: str) -> frozenset[str]:
     """Every word and quoted name in a text, in lower case: what it may refer to."""
     tokens = Dialect.get_or_raise(dialect).tokenize(sql)
     return frozenset(t.text.lower() for t in tokens if t.token_type is not TokenType.STRING)
+
+
+def _with_parts(tree: exp.Expression, dialect: str) -> exp.Expression:
+    """The tree with parts of documents where functions without a name stand, which PostgreSQL has none of."""
+    if dialect != "postgres":
+        return tree
+    for found in list(tree.find_all(exp.Lambda)):
+        if len(found.expressions) == 1 and isinstance(found.expressions[0], exp.Identifier):
+            step = body = found.this
+            while isinstance(step, _AROUND):
+                step = step.this
+            document = exp.Column(this=found.expressions[0])
+            path = Dialect.get_or_raise(dialect).to_json_path(step.copy())
+            part = exp.JSONExtract(this=document, expression=path, only_json_types=True)
+            if step is body:
+                found.replace(part)
+            else:
+                step.replace(part)
+                found.replace(body)
+    return tree
