@@ -131,10 +131,6 @@ def _listen(workers: Sequence[Worker]) -> None:
     threading.Thread(target=orphaned, name="flowc-parent", daemon=True).start()
 
 
-if __name__ == "__main__":
-    main()
-
-
 def _spilling() -> tuple[int, int]:
     """Where to read, and where to write what never has to wait for it. Called before there are other threads."""
     (taken, sink), (source, given) = os.pipe(), os.pipe()
@@ -173,3 +169,7 @@ def relay(source: int, sink: int, room: int = _ROOM) -> None:
         if lost and not waiting:
             waiting += b"\n%d bytes more were printed than could be kept\n" % lost
             lost = 0
+
+
+if __name__ == "__main__":
+    main()
