@@ -219,8 +219,9 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", text.span(0, len(text.text)))
         return None
-    except (ValueError, TypeError, AttributeError, IndexError, KeyError, AssertionError):
+    except (ValueError, TypeError, AttributeError, IndexError, KeyError, AssertionError, TokenError):
         # sqlglot's own parser raises these for some texts that are not SQL (fuzzed); none of its words help the author.
+        # TokenError is of what it takes apart once more, such as the quoted name of a type.
         # No code of flowc's runs in it.
         reporter.error("sql-syntax", f"the SQL cannot be read as {dialect}", text.span(0, len(text.text)))
         return None
@@ -240,7 +241,12 @@ def _forget_made_up(dialect: str) -> None:
 
 def _is_formed(parsed: SqlTree, reporter: Reporter) -> bool:
     """Whether what has to be a name or a query is one: the parser takes any expression there."""
-    for node in parsed.tree.find_all(exp.Join, exp.Star, exp.SetOperation):
+    for node in parsed.tree.find_all(exp.Join, exp.Star, exp.SetOperation, exp.TableAlias):
+        for part in node.columns if isinstance(node, exp.TableAlias) else ():
+            if not isinstance(part.this if isinstance(part, exp.ColumnDef) else part, exp.Identifier):
+                helps = ["write `AS name (column, …)`"]
+                reporter.error("sql-syntax", "an alias takes names of columns", parsed.span(part), helps=helps)
+                return False
         for part in node.args.get("using") or ():
             if not isinstance(part.this if isinstance(part, exp.Column) else part, exp.Identifier):
                 helps = ["write `USING (name, …)`"]
