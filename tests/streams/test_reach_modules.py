@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flowc.service.daemon.spill import relay
+from flowc.service.daemon.host import relay
 from tests.commands import Folder, Inside
 from tests.daemons import daemon
 from tests.streams.filefolder import put
