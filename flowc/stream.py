@@ -424,7 +424,7 @@ class JoinPlan:
     traits: Traits = field(default_factory=Traits)
 
 
-NodePlan = SqlPlan | DedupePlan
+NodePlan = SqlPlan | DedupePlan | WindowPlan
 
 
 def outputs(node: str, inputs: Sequence[str]) -> tuple[str, ...]:
@@ -564,9 +564,9 @@ class StreamPlan:
     """Its messages have passed the nodes that keep state, which let all of them through."""
 
     @property
-    def stateful(self) -> tuple[DedupePlan, ...]:
+    def stateful(self) -> tuple[DedupePlan | WindowPlan, ...]:
         """The nodes that keep state."""
-        return () if self.passing else tuple(node for node in self.nodes if isinstance(node, DedupePlan))
+        return () if self.passing else tuple(node for node in self.nodes if not isinstance(node, SqlPlan))
 
     @property
     def functions(self) -> tuple[FunctionPlan, ...]:

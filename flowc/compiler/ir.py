@@ -13,7 +13,7 @@ from typing import Literal
 from flowc.catalog import Column, Table, TableName
 from flowc.plan import BadRows, FunctionPlan
 from flowc.source import MappedText, Span
-from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy
+from flowc.stream import MAX_ATTEMPTS, BatchLimits, Late, RestartPolicy, WindowKind
 from flowc.types import DataType
 
 Mode = Literal["append", "truncate", "merge", "scd2"]
@@ -305,7 +305,49 @@ class Dedupe:
     span: Span
 
 
-Node = Sql | Dedupe
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One aggregate of a window: the column that comes out, and the column of its input, None for `count(*)`.
+
+    `value` is what that column is made of, in one way of writing it.
+    """
+
+    name: str
+    function: str
+    argument: str | None
+    value: str
+    distinct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Groups the rows of its only input by windows of event time and by `keys`; see `flowc.stream.WindowPlan`.
+
+    `columns` are all that come out, None where they are not known; `text` is the same GROUP BY without windows, with
+    constants in the place of their bounds, by which the engine tells types. `before` is what the query before it
+    reads, and `values` what the keys are made of there, in one way of writing it.
+    """
+
+    id: str
+    inputs: tuple[str]
+    kind: WindowKind
+    size: int
+    step: int
+    keys: tuple[str, ...]
+    aggregates: tuple[Aggregate, ...]
+    columns: tuple[Column, ...] | None
+    text: str
+    span: Span
+    before: str = ""
+    values: tuple[str, ...] = ()
+    offset: int = 0
+    timezone: str | None = None
+    late: Late = "drop"
+    allowed_lateness: int = 0
+    max_groups: int | None = None
+
+
+Node = Sql | Dedupe | Window
 """What the rows of a stream go through between its sources and its targets."""
 
 

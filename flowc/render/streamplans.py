@@ -9,6 +9,7 @@ from flowc.render.json_values import json_value
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
 from flowc.render.style import comment
 from flowc.stream import (
+    AggregatePlan,
     Changelog,
     FilesTarget,
     LookupPlan,
@@ -22,6 +23,7 @@ from flowc.stream import (
     TargetPlan,
     TopicTarget,
     Traits,
+    WindowPlan,
 )
 
 _LETTERS = "the dead letters of the epoch"
@@ -90,7 +92,33 @@ def _node(node: NodePlan) -> str:
 def _does(node: NodePlan) -> str:
     if isinstance(node, SqlPlan):
         return "SQL"
-    return f"drops repeats by {', '.join(node.keys)} within {node.within / 1_000_000:g} seconds"
+    if isinstance(node, WindowPlan):
+        return _windows(node)
+    return f"drops repeats by {', '.join(node.keys)} within {_seconds(node.within)}"
+
+
+def _windows(node: WindowPlan) -> str:
+    lengths = {
+        "tumbling": f"of {_seconds(node.size)}",
+        "hopping": f"of {_seconds(node.size)}, a new one each {_seconds(node.step)}",
+        "cumulating": f"of {_seconds(node.size)}, shown each {_seconds(node.step)}",
+        "session": f"that end after {_seconds(node.step)} without rows, at most {_seconds(node.size)} long",
+    }
+    shifted = f", shifted by {_seconds(node.offset)}" if node.offset else ""
+    zone = f", in {node.timezone}" if node.timezone else ""
+    what = "sessions" if node.kind == "session" else f"{node.kind} windows"
+    aggregates = ", ".join(map(_aggregate, node.aggregates))
+    keys = f" by {', '.join(node.keys)}" if node.keys else ""
+    return f"{aggregates or 'groups'} in {what} {lengths[node.kind]}{shifted}{zone}{keys}; late rows: {node.late}"
+
+
+def _seconds(microseconds: int) -> str:
+    return f"{microseconds / 1_000_000:g} seconds"
+
+
+def _aggregate(plan: AggregatePlan) -> str:
+    argument = "*" if plan.argument is None else f"DISTINCT {plan.argument}" if plan.distinct else plan.argument
+    return f"{plan.function}({argument}) AS {plan.name}"
 
 
 def _known(traits: Traits) -> str:

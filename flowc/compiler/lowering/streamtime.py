@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from flowc.compiler.front.streamspec import StreamSpec
-from flowc.compiler.lowering.streamgraph import Block
+from flowc.compiler.lowering.streamgraph import Block, WindowSettings
+from flowc.stream import Late
 
 
 def block(stream: StreamSpec) -> Block | None:
@@ -12,6 +15,26 @@ def block(stream: StreamSpec) -> Block | None:
     if found is None:
         return None
     return Block(tuple(key.value for key in found.keys), microseconds(found.within), found.span)
+
+
+def window_settings(stream: StreamSpec) -> WindowSettings:
+    """What `window` says beside its query."""
+    found = stream.window
+    if found is None:
+        return WindowSettings()
+    offset, late = found.lengths.get("offset"), found.late
+    return WindowSettings(
+        microseconds(offset.value) if offset is not None else 0,
+        found.timezone.value if found.timezone is not None else None,
+        cast(Late, late.action.value if late.action is not None else "drop"),
+        microseconds(late.allowed.value) if late.allowed is not None else 0,
+        found.max_groups,
+    )
+
+
+def unplanned_windows(stream: StreamSpec) -> list[str]:
+    """What `window` asks for that no plan can be made of yet."""
+    return ["late: reopen"] if window_settings(stream).late == "reopen" else []
 
 
 def microseconds(seconds: float) -> int:
