@@ -62,7 +62,7 @@ class _Behind:
             return None
         if len(read) > 1:
             helps = "put them together with UNION ALL, or compute both in one window"
-            self._demand(False, "this joins the rows of windows, and each comes by itself", node, helps)
+            self._demand(False, "this joins the rows of windows, and each comes by itself", _relations(node)[-1], helps)
         own = frozenset().union(*read.values())
         for inner in _inner(node):
             if self.query(inner, known) is not None:
@@ -76,14 +76,12 @@ class _Behind:
         if distinct is not None:
             on = distinct.args.get("on")
             kept = bool(given) if on is None else _names_one(list(on.expressions), own)
-            self._demand(kept, f"DISTINCT compares the rows of many windows, {_WHY}", node, _select_it(own))
+            message = f"DISTINCT compares the rows of many windows, {_WHY}"
+            self._demand(kept, message, node.expressions[0], _select_it(own))
         return given
 
     def _read(self, node: exp.Select, known: Mapping[str, Bounds]) -> Iterator[tuple[int, Bounds]]:
-        from_ = node.args.get("from_")
-        relations = [from_.this] if from_ is not None else []
-        relations += [join.this for join in node.args.get("joins") or ()]
-        for number, relation in enumerate(relations):
+        for number, relation in enumerate(_relations(node)):
             if isinstance(relation, exp.Table):
                 call = relation.meta.get(CALL)
                 bounds = self.windows.get(call) if call is not None else None if relation.db else known.get(relation.name)
@@ -121,6 +119,12 @@ class _Behind:
     def _demand(self, right: bool, message: str, node: exp.Expression, *helps: str) -> None:  # noqa: FBT001
         if not right:
             self.reporter.error(_CODE, message, self.part.span(node), helps=helps)
+
+
+def _relations(node: exp.Select) -> list[exp.Expression]:
+    from_ = node.args.get("from_")
+    first = [from_.this] if from_ is not None else []
+    return [*first, *(join.this for join in node.args.get("joins") or ())]
 
 
 def _names_one(items: list[exp.Expression], own: Bounds) -> bool:

@@ -395,8 +395,11 @@ def said(node: exp.Expression, *, plain: bool) -> str:
     """What an expression says, however it is written; with `plain` there is one relation, whose name says nothing."""
     copy = node.copy()
     for column in copy.find_all(exp.Column):
+        owners = column.meta.get(OWNERS) or ()
         if plain and column.table:
             column.set("table", None)
+        elif not plain and not column.table and len(owners) == 1:
+            column.set("table", exp.to_identifier(owners[0]))
     for name in copy.find_all(exp.Identifier):
         if not name.args.get("quoted"):
             name.set("this", name.name.lower())

@@ -167,8 +167,8 @@ def _read(
     arguments = table.this.expressions
     keys = [key for key in arguments[1:-1] if isinstance(key, exp.Column) and not key.table]
     relation = arguments[0] if arguments else None
-    texts = interval_texts(table, tokens)
-    within = microseconds(arguments[-1], texts[-1] if texts else "") if arguments else None
+    said = literals(table, tokens)
+    within = microseconds(arguments[-1], said[-1][0] if said else "") if arguments else None
     if not isinstance(relation, exp.Column) or relation.table or len(keys) + 2 != len(arguments) or not keys:
         message = "`dedupe` takes a source or a CTE, columns of it, and an interval"
         helps: tuple[str, ...] = (
@@ -191,15 +191,23 @@ def _read(
     return None
 
 
-def interval_texts(table: exp.Table, tokens: Sequence[Token]) -> list[str]:
-    """What the literals of a call say, each with the unit behind it, where one is."""
-    start, end = table.this.meta["end"], _end(tokens, table.this.meta["end"])
-    inside, found = [token for token in tokens if start < token.start < end], list[str]()
+def literals(table: exp.Table, tokens: Sequence[Token]) -> list[tuple[str, int, int]]:
+    """What the literals of a call say, each with the unit behind it, where one is, and where they begin and end."""
+    start, end = bounds_of(table, tokens)
+    inside, found = [token for token in tokens if start < token.start < end], list[tuple[str, int, int]]()
     for at, token in enumerate(inside):
         if token.token_type in _LITERALS:
             unit = inside[at + 1]
-            found.append(f"{token.text} {unit.text}" if unit.token_type not in _ENDS else token.text)
+            last = token if unit.token_type in _ENDS else unit
+            text = token.text if last is token else f"{token.text} {unit.text}"
+            first = inside[at - 1] if inside[at - 1].token_type is TokenType.INTERVAL else token
+            found.append((text, int(first.start), int(last.end) + 1))
     return found
+
+
+def bounds_of(table: exp.Table, tokens: Sequence[Token]) -> tuple[int, int]:
+    """Where a call begins and ends in the text."""
+    return int(table.this.meta["start"]), _end(tokens, table.this.meta["end"])
 
 
 def placed(table: exp.Table, name: str, query: SqlTree, reporter: Reporter) -> exp.CTE | bool | None:

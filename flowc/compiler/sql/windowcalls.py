@@ -17,11 +17,12 @@ from flowc.compiler.changelog import bounds
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import (
     MAX_CALLS,
+    bounds_of,
     call_id,
     called,
     folded,
-    interval_texts,
     known,
+    literals,
     microseconds,
     placed,
 )
@@ -122,59 +123,57 @@ def read_windows(query: SqlTree, sources: frozenset[str], reporter: Reporter) ->
 def _read(
     table: exp.Table, query: SqlTree, tokens: Sequence[Token], sources: frozenset[str], reporter: Reporter
 ) -> WindowCall | None:
-    name, arguments = called(table), table.this.expressions
+    name, arguments, span = called(table), table.this.expressions, query.text.span(*bounds_of(table, tokens))
     relation, roles = arguments[0] if arguments else None, _ROLES[name]
     if name == "session" and len(arguments) == 2:  # noqa: PLR2004 the relation and the gap
         message = "this session has no longest duration, so one key that never rests would be kept for ever"
         helps = (f"say it as the last argument: `{_FORMS[name]}`",)
-        reporter.error("session-without-cap", message, query.span(table), helps=helps)
+        reporter.error("session-without-cap", message, span, helps=helps)
         return None
     if not isinstance(relation, exp.Column) or relation.table or len(arguments) != len(roles) + 1:
         message = f"`{name}` takes a source or a CTE, and then its {' and its '.join(roles)} as intervals"
         nested = "what has to be computed, or nested, comes before it: `WITH part AS (SELECT …) …`"
-        reporter.error("wrong-arguments", message, query.span(table), helps=(f"write `FROM {_FORMS[name]}`", nested))
+        reporter.error("wrong-arguments", message, span, helps=(f"write `FROM {_FORMS[name]}`", nested))
         return None
     lengths = _lengths(table, query, tokens, reporter)
     if lengths is None:
         return None
     if table.args.get("ordinality") or table.args.get("alias") and table.args["alias"].args.get("columns"):
         message = f"`{name}` gives its own columns, by their own names"
-        reporter.error("misplaced-window", message, query.span(table), helps=("name them in SELECT",))
+        reporter.error("misplaced-window", message, span, helps=("name them in SELECT",))
         return None
     cte = placed(table, name, query, reporter)
     before = known(relation, cte, name, query, sources, reporter) if cte is not False else False
     if before is False:
         return None
-    step, size = lengths[0], lengths[-1]
-    return WindowCall(call_id(table, cte, sources, name), name, size, step, relation, query.span(table), before)
+    step, size = lengths
+    return WindowCall(call_id(table, cte, sources, name), name, size, step, relation, span, before)
 
 
 def _lengths(
     table: exp.Table, query: SqlTree, tokens: Sequence[Token], reporter: Reporter
-) -> tuple[int, ...] | None:
-    """The lengths of a call in microseconds; None after an error."""
-    name, texts, nodes = called(table), interval_texts(table, tokens), table.this.expressions[1:]
-    found = list[int]()
-    for role, node, text in zip(_ROLES[name], nodes, (*texts, *("" for _ in nodes)), strict=False):
-        length = microseconds(node, text)
-        if length is None:
-            message = f"the {role} of `{name}` is an interval of a fixed length, of more than zero, up to a century"
-            helps = (
-                "write `INTERVAL '10 minutes'`: weeks, days, hours, minutes, seconds, each as a number and a word",
-            )
-            reporter.error("wrong-arguments", message, query.span(node), helps=helps)
-            return None
-        found.append(length)
-    if found[0] > found[-1]:
-        first, last = nodes[0], nodes[-1]
-        reporter.error("conflicting-options", _LONGER[name], query.span(first), helps=(_at_most(last, query),))
+) -> tuple[int, int] | None:
+    """The step and the size of a call in microseconds; None after an error."""
+    name, nodes, said = called(table), table.this.expressions[1:], literals(table, tokens)
+    spans = [query.text.span(start, end) for _, start, end in said]
+    if len(said) != len(nodes):
+        said, spans = [("", 0, 0) for _ in nodes], [query.span(node) for node in nodes]
+    found = [microseconds(node, text) for node, (text, _, _) in zip(nodes, said, strict=True)]
+    wrong = next((place for place, length in enumerate(found) if length is None), None)
+    step, size = found[0] or 0, found[-1] or 0
+    code, message, span, help = "conflicting-options", "", spans[0], f"write at most `{spans[-1].text}`"
+    if wrong is not None:
+        role, code, span = _ROLES[name][wrong], "wrong-arguments", spans[wrong]
+        message = f"the {role} of `{name}` is an interval of a fixed length, of more than zero, up to a century"
+        help = "write `INTERVAL '10 minutes'`: weeks, days, hours, minutes, seconds, each as a number and a word"
+    elif step > size:
+        message = _LONGER[name]
+    elif name == "cumulate" and size % step:
+        message, help = "the step does not divide the size, so the last window would not fit", "choose one that does"
+    if message:
+        reporter.error(code, message, span, helps=(help,))
         return None
-    if name == "cumulate" and found[-1] % found[0]:
-        message = "the size of `cumulate` is no multiple of its step, so its last window would not fit"
-        helps = ("choose a step that divides the size",)
-        reporter.error("conflicting-options", message, query.span(nodes[0]), helps=helps)
-        return None
-    return tuple(found)
+    return step, size
 
 
 _LONGER = {
@@ -182,10 +181,6 @@ _LONGER = {
     "cumulate": "the step is longer than the size, so there is no window",
     "session": "the gap is longer than the longest duration: a session would end before its gap does",
 }
-
-
-def _at_most(node: exp.Expression, query: SqlTree) -> str:
-    return f"write at most `{query.span(node).text}`"
 
 
 def _name_items(table: exp.Table) -> None:

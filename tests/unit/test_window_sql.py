@@ -1,0 +1,142 @@
+"""Windows in the SQL of streams: each fault by its code and the text it marks, and the plans of what is right."""
+
+# ruff: noqa: E501 -- a table of cases reads best with one case in a line
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowc.compiler import stages
+from flowc.compiler.ir import Stream
+from flowc.diagnostics import Reporter
+from flowc.service.streams.run import planned
+from flowc.stream import AggregatePlan, StreamPlan, WindowPlan
+from tests.unit.project import Found, found, write
+
+PROJECT = """
+connections:
+  bus: { kind: kafka, bootstrap_servers: "localhost:9092" }
+  wh: { kind: postgres, url: "postgres://u@h/db" }
+tables:
+  users: { connection: wh, columns: { id: bigint primary key, country: text } }
+functions:
+  vwap: { python: "m:vwap", kind: aggregate, args: [double], state: [double], returns: double }
+streams:
+  s:
+    sources:
+      a: { connection: bus, topic: a, columns: { id: bigint, name: text, price: "numeric(10,2)", x: double, doc: json, tags: "text[]", ok: boolean, ts: timestamptz }, event_time: ts }
+      b: { connection: bus, topic: b, columns: { id: bigint, name: text } }
+      w: { connection: bus, topic: w, columns: { id: bigint, window_end: text } }
+    lookups: { u: { connection: wh, table: users } }
+    sql: |
+      %s
+    to: { connection: wh, table: x }
+"""
+T = "tumble(a, INTERVAL '1 minute')"
+G = "GROUP BY window_start, window_end"
+
+
+def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
+    reporter = Reporter()
+    checked = stages.lint([write(folder, PROJECT % sql.replace("\n", "\n      "))], reporter)
+    assert checked is not None
+    streams = checked[1].streams
+    return streams[0] if streams else None, [entry for entry in found(reporter.sorted()) if entry[0] != "narrowing"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        # the call
+        (f"SELECT window_start, count(*) AS n FROM {T} {G}", []),
+        (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '10 seconds', INTERVAL '1 minute') {G}", []),
+        (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '7 seconds', INTERVAL '1 minute') {G}", []),
+        (f"SELECT window_start, count(*) AS n FROM cumulate(a, INTERVAL '1 hour', INTERVAL '1 day') {G}", []),
+        (f"SELECT session_id, window_start, id FROM session(a, INTERVAL '5 minutes', INTERVAL '1 day') {G}, session_id, id", []),
+        (f"SELECT window_start, count(*) AS n FROM session(a, INTERVAL '5 minutes') {G}", [("session-without-cap", "session(a, INTERVAL '5 minutes')")]),
+        (f"SELECT window_start, count(*) AS n FROM session(a, INTERVAL '2 days', INTERVAL '1 day') {G}", [("conflicting-options", "INTERVAL '2 days'")]),
+        (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '2 minutes', INTERVAL '1 minute') {G}", [("conflicting-options", "INTERVAL '2 minutes'")]),
+        (f"SELECT window_start, count(*) AS n FROM cumulate(a, INTERVAL '7 hours', INTERVAL '1 day') {G}", [("conflicting-options", "INTERVAL '7 hours'")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a, INTERVAL '0 seconds') {G}", [("wrong-arguments", "INTERVAL '0 seconds'")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a, INTERVAL '1 month') {G}", [("wrong-arguments", "INTERVAL '1 month'")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a, INTERVAL '101 years') {G}", [("wrong-arguments", "INTERVAL '101 years'")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a, INTERVAL '40000 days') {G}", [("wrong-arguments", "INTERVAL '40000 days'")]),
+        (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '1 day', INTERVAL '40000 days') {G}", [("wrong-arguments", "INTERVAL '40000 days'")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a, 60) {G}", [("wrong-arguments", "60")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a) {G}", [("wrong-arguments", "tumble(a)")]),
+        (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '1 minute') {G}", [("wrong-arguments", "hop(a, INTERVAL '1 minute')")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(c, INTERVAL '1 minute') {G}", [("unknown-table", "c")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(w, INTERVAL '1 minute') {G}", [("duplicate-column", "w")]),
+        (f"SELECT id FROM a WHERE id IN (SELECT count(*) FROM {T} {G})", [("misplaced-window", "tumble(a")]),
+        (f"SELECT x.window_start FROM {T} AS x JOIN tumble(b, INTERVAL '1 minute') AS y ON x.id = y.id GROUP BY x.window_start", [("misplaced-window", f"x.window_start FROM {T} AS x JOIN tumble(b, INTERVAL '1 minute') AS y ON x.id = y.id GROUP BY x.window_start")]),
+        (f"SELECT window_start FROM {T} AS t {G} UNION ALL SELECT window_start FROM tumble(b, INTERVAL '1 minute') AS t {G}", [("duplicate-name", "tumble(b, INTERVAL '1 minute') AS t")]),
+        # groups
+        (f"SELECT * FROM {T}", [("ungrouped-window", "*")]),
+        (f"SELECT id FROM {T}", [("ungrouped-window", "id FROM tumble(a")]),
+        (f"SELECT id, count(*) AS n FROM {T} GROUP BY id", [("ungrouped-window", "id")]),
+        (f"SELECT window_start, id, count(*) AS n FROM {T} {G}", [("ungrouped-window", "id")]),
+        (f"SELECT window_start, id + x AS y, count(*) AS n FROM {T} {G}, id", [("ungrouped-window", "x")]),
+        (f"SELECT window_start AS w, lower(name) AS k, count(*) AS n FROM {T} GROUP BY 1, 2", []),
+        (f"SELECT window_start AS w, lower(name) AS k, count(*) AS n FROM {T} GROUP BY w, k", []),
+        (f"SELECT window_end, lower(name) || '!' AS k, count(*) AS n FROM {T} GROUP BY window_end, lower(name)", []),
+        (f"SELECT window_start, name, count(*) AS n FROM {T} GROUP BY ROLLUP (window_start, name)", [("ungrouped-window", "window_start, name")]),
+        (f"SELECT window_start, count(*) AS n FROM {T} {G}, doc", [("unusable-keys", "doc")]),
+        (f"SELECT window_start, count(*) AS n FROM {T} {G}, tags", [("unusable-keys", "tags")]),
+        (f"SELECT window_start, count(DISTINCT tags) AS n FROM {T} {G}", [("unusable-keys", "count(DISTINCT tags")]),
+        # aggregates
+        (f"SELECT window_start, count(x) AS a, count(DISTINCT name) AS b, sum(id) AS c, avg(price) AS d, min(name) AS e, max(ts) AS f, first(x) AS g, last(x) AS h, array_agg(id) AS i FROM {T} {G}", []),
+        (f"SELECT window_start, coalesce(sum(x), 0) + 1 AS s, sum(x * 2) FILTER (WHERE ok) AS t FROM {T} {G} HAVING count(*) > 2", []),
+        (f"SELECT window_start, max(_event_ts) AS at, min(_offset) AS o FROM {T} {G}", []),
+        (f"SELECT window_start, sum(DISTINCT id) AS n FROM {T} {G}", [("unsupported-aggregate", "sum(DISTINCT id")]),
+        (f"SELECT window_start, stddev(x) AS n FROM {T} {G}", [("unsupported-aggregate", "stddev(x")]),
+        (f"SELECT window_start, vwap(x) AS n FROM {T} {G}", [("unsupported-aggregate", "vwap(x")]),
+        (f"SELECT window_start, array_agg(id ORDER BY x) AS n FROM {T} {G}", [("unsupported-aggregate", "array_agg(id ORDER BY x")]),
+        (f"SELECT window_start, first(id) FILTER (WHERE ok) AS n FROM {T} {G}", [("unsupported-aggregate", "first(id) FILTER (WHERE ok")]),
+        (f"SELECT window_start, string_agg(name, ',') AS n FROM {T} {G}", [("unsupported-aggregate", "name, ','")]),
+        (f"SELECT window_start, sum(count(*)) AS n FROM {T} {G}", [("unsupported-aggregate", "sum(count(*")]),
+        (f"SELECT window_start, max(window_end) AS n FROM {T} {G}", [("unsupported-aggregate", "max(window_end")]),
+        (f"SELECT window_start, sum(nope) AS n FROM {T} {G}", [("unknown-column", "nope")]),
+        (f"SELECT window_start, (SELECT count(*) FROM u) AS n FROM {T} {G}", [("misplaced-window", "count(*) FROM u")]),
+        # before
+        (f"WITH p AS (SELECT id, lower(name) AS name FROM a WHERE ok) SELECT window_start, name, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, name", []),
+        (f"WITH p AS (SELECT id FROM a UNION ALL SELECT id FROM b) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", []),
+        (f"WITH p AS (SELECT id FROM a UNION ALL SELECT id FROM a) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("misplaced-window", "tumble(p, INTERVAL '1 minute')")]),
+        (f"WITH p AS (SELECT id, count(*) AS n FROM a GROUP BY id) SELECT window_start, id, sum(n) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("misplaced-window", "tumble(p, INTERVAL '1 minute')")]),
+        (f"WITH p AS (SELECT id, ts AS _event_ts FROM a) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("misplaced-window", "tumble(p, INTERVAL '1 minute')")]),
+        (f"WITH p AS (SELECT * FROM dedupe(a, id, INTERVAL '1 hour')) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", []),
+        (f"SELECT window_start, country, count(*) AS n FROM {T} AS t JOIN u ON u.id = t.id {G}, u.country", []),
+        # behind
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT window_start, max(n) AS n FROM c GROUP BY window_start", []),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY window_start ORDER BY n DESC) AS r FROM c) AS t WHERE r <= 3", []),
+        (f"SELECT window_start, id, row_number() OVER (PARTITION BY window_start ORDER BY count(*) DESC) AS r FROM {T} {G}, id", []),
+        (f"SELECT window_start, id, row_number() OVER (PARTITION BY id ORDER BY count(*) DESC) AS r FROM {T} {G}, id", [("across-windows", "row_number")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT id, max(n) AS n FROM c GROUP BY id", [("across-windows", "id")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT max(n) AS n FROM c", [("across-windows", "max(n")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT DISTINCT id FROM c", [("across-windows", "id")]),
+        (f"SELECT window_start, count(*) AS n FROM {T} {G} ORDER BY n LIMIT 3", [("across-windows", "3")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT id FROM a WHERE id IN (SELECT id FROM c)", [("misplaced-window", "tumble(a, INTERVAL '1 minute')")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT x.id FROM c AS x JOIN c AS y ON x.id = y.id", [("across-windows", "c AS y")]),
+        (f"WITH c AS (SELECT window_start AS minute, id, count(*) AS n FROM {T} {G}, id) SELECT window_start, sum(n) AS n FROM tumble(c, INTERVAL '1 hour') {G}", []),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT * FROM dedupe(c, id, INTERVAL '1 hour')", []),
+        (f"WITH c AS (SELECT window_start, id FROM {T} {G}, id), d AS (SELECT window_start, id FROM tumble(b, INTERVAL '1 hour') {G}, id) SELECT * FROM c UNION ALL SELECT * FROM d", []),
+        (f"WITH c AS (SELECT window_start, count(*) AS n FROM cumulate(a, INTERVAL '1 hour', INTERVAL '1 day') {G}) SELECT window_start, max(n) AS n FROM c GROUP BY window_start", [("across-windows", "window_start")]),
+    ],
+)  # fmt: skip
+def test_windows_are_judged(tmp_path: Path, sql: str, expected: list[tuple[str, str]]) -> None:
+    stream, told = linted(tmp_path, sql)
+    assert told == expected
+    if stream is not None and not expected:
+        assert not stream.unplanned
+        planned(stream)
+
+
+def plan(folder: Path, sql: str) -> StreamPlan:
+    stream, told = linted(folder, sql)
+    assert stream is not None, told
+    return planned(stream)
+
+
+def window(made: StreamPlan) -> WindowPlan:
+    return next(node for node in made.nodes if isinstance(node, WindowPlan))
