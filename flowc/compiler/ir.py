@@ -396,6 +396,11 @@ class Stream:
     settings: Mapping[str, object] = field(default_factory=dict)
     """What decides how it reads and computes, as it is written: the history keeps it."""
 
+    @property
+    def sets_aside(self) -> bool:
+        """Whether there are dead letters: messages that are bad, or rows that come too late."""
+        return self.on_error == "dlq" or any(isinstance(node, Window) and node.late == "dlq" for node in self.nodes)
+
 
 @dataclass(frozen=True, slots=True)
 class Ir:

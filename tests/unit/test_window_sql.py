@@ -12,7 +12,7 @@ from flowc.compiler import stages
 from flowc.compiler.ir import Stream
 from flowc.diagnostics import Reporter
 from flowc.service.streams.run import planned
-from flowc.stream import AggregatePlan, StreamPlan, WindowPlan
+from flowc.stream import StreamPlan, WindowPlan
 from tests.unit.project import Found, found, write
 
 PROJECT = """
@@ -101,7 +101,7 @@ def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
         (f"SELECT window_start, (SELECT count(*) FROM u) AS n FROM {T} {G}", [("misplaced-window", "count(*) FROM u")]),
         # before
         (f"WITH p AS (SELECT id, lower(name) AS name FROM a WHERE ok) SELECT window_start, name, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, name", []),
-        (f"WITH p AS (SELECT id FROM a UNION ALL SELECT id FROM b) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", []),
+        (f"WITH p AS (SELECT id FROM a UNION ALL SELECT id FROM b) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("no-idle-policy", "tumble(p, INTERVAL '1 minute')")]),
         (f"WITH p AS (SELECT id FROM a UNION ALL SELECT id FROM a) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("misplaced-window", "tumble(p, INTERVAL '1 minute')")]),
         (f"WITH p AS (SELECT id, count(*) AS n FROM a GROUP BY id) SELECT window_start, id, sum(n) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("misplaced-window", "tumble(p, INTERVAL '1 minute')")]),
         (f"WITH p AS (SELECT id, ts AS _event_ts FROM a) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("misplaced-window", "tumble(p, INTERVAL '1 minute')")]),
@@ -127,9 +127,32 @@ def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
 def test_windows_are_judged(tmp_path: Path, sql: str, expected: list[tuple[str, str]]) -> None:
     stream, told = linted(tmp_path, sql)
     assert told == expected
-    if stream is not None and not expected:
+    if stream is not None and not [code for code, _ in expected if code != "no-idle-policy"]:
         assert not stream.unplanned
         planned(stream)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (f"SELECT window_start, count(*) AS n FROM {T} WHERE ts < now() {G}", [("wall-clock-in-window", "now")]),
+        (f"SELECT window_start, current_date AS d, count(*) AS n FROM {T} {G}", [("wall-clock-in-window", "current_date")]),
+        (f"SELECT window_start, count(now) AS n FROM (SELECT id AS now FROM a) AS t {G}", [("unknown-column", "window_start"), ("unknown-column", "window_end")]),
+        (f"SELECT window_start, 'now()' AS now, count(*) AS n FROM {T} {G}", []),
+        ("SELECT now() AS at, id FROM a", []),
+        (f"WITH p AS (SELECT id FROM a UNION ALL SELECT id FROM b) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("no-idle-policy", "tumble(p, INTERVAL '1 minute')")]),
+    ],
+)  # fmt: skip
+def test_lint_tells_of_windows(tmp_path: Path, sql: str, expected: list[tuple[str, str]]) -> None:
+    assert linted(tmp_path, sql)[1] == expected
+
+
+def test_a_silent_source_is_set_aside(tmp_path: Path) -> None:
+    sql = f"WITH p AS (SELECT id FROM a UNION ALL SELECT id FROM b) SELECT window_start FROM tumble(p, INTERVAL '1 minute') {G}"
+    reporter = Reporter()
+    text = (PROJECT % sql).replace("    lookups:", "    watermark: { idle: 2m }\n    lookups:")
+    stages.lint([write(tmp_path, text)], reporter)
+    assert found(reporter.sorted()) == []
 
 
 def plan(folder: Path, sql: str) -> StreamPlan:

@@ -14,7 +14,7 @@ from itertools import takewhile
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.changelog import NO_KEYS
+from flowc.compiler.changelog import NO_KEYS, given_by, read_by
 from flowc.compiler.ir import Aggregate, Dedupe, Node, Placed, Source, Sql, Window
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
@@ -102,7 +102,7 @@ class Graph:
         `cuts` are its windows: the query is what they have left of it.
         """
         windows = {cut.cte: cut for cut in cuts}
-        self._reserved = self._names | {call.id for call in (*calls, *cuts)}
+        self._reserved = self._names | {call.id for call in calls} | {cut.id for cut in cuts}
         for call in _in_order(query, calls, windows):
             self._window(call, query) if isinstance(call, Cut) else self._call(call, query)
         part = self._part(query, query.tree) if calls or cuts else query
@@ -135,8 +135,8 @@ class Graph:
         """
         left, done = self._read_by_the_last(), list[Node]()
         while left:
-            waiting = {name for node in left for name in _given(node)}
-            ready = [node for node in left if waiting.isdisjoint(_read(node))]
+            waiting = {name for node in left for name in given_by(node)}
+            ready = [node for node in left if waiting.isdisjoint(read_by(node))]
             done.append(next((node for node in ready if isinstance(node, Sql)), ready[0]))
             left.remove(done[-1])
         return tuple(done)
@@ -144,9 +144,9 @@ class Graph:
     def _read_by_the_last(self) -> list[Node]:
         wanted, found = set[str](), list[Node]()
         for node in reversed(self.nodes):  # each was put behind what it reads
-            if not found or wanted.intersection(_given(node)):
+            if not found or wanted.intersection(given_by(node)):
                 found.append(node)
-                wanted.update(_read(node))
+                wanted.update(read_by(node))
         return found[::-1]
 
     def _id(self, name: str) -> str:
@@ -233,7 +233,9 @@ class Graph:
         fields = infer(part, ENGINE, lambda _: given, Reporter()).fields
         columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
         aggregates = tuple(
-            Aggregate(a.name, a.function, a.argument, said(a.value, plain=True) if a.value is not None else "", a.distinct)
+            Aggregate(
+                a.name, a.function, a.argument, said(a.value, plain=True) if a.value is not None else "", a.distinct
+            )
             for a in cut.aggregates
         )
         call, settings = cut.call, self.settings
@@ -408,7 +410,7 @@ def _keeps_time(tree: exp.Expression) -> bool:
 
 def _in_order(query: SqlTree, calls: Sequence[Call], windows: Mapping[str, Cut]) -> list[Call | Cut]:
     """The calls, each behind those that it needs: by the place of what they read."""
-    places = [(-1 if call.before is None else call.before, call) for call in calls]
+    places: list[tuple[int, Call | Cut]] = [(-1 if call.before is None else call.before, call) for call in calls]
     cuts = [(place, windows[cte.alias]) for place, cte in enumerate(ctes_of(query.tree)) if cte.alias in windows]
     return [call for _, call in sorted((*places, *cuts), key=lambda placed: placed[0])]
 
@@ -433,13 +435,3 @@ def _grouping(cut: Cut, relation: str) -> exp.Select:
     if keys:
         made.set("group", exp.Group(expressions=[key.copy() for key in keys]))
     return made
-
-
-def _read(node: Node) -> tuple[str, ...]:
-    if isinstance(node, Dedupe | Window):
-        return node.inputs
-    return tuple(name for _, name in node.placed.relations) if node.placed is not None else ()
-
-
-def _given(node: Node) -> tuple[str, ...]:
-    return outputs(node.id, node.inputs) if isinstance(node, Dedupe) else (node.id,)

@@ -126,13 +126,13 @@ def _windows(given: Calls, sources: tuple[Source, ...], lowering: Lowering) -> W
     return read_windows(given.query, frozenset(source.name for source in sources), lowering.reporter)
 
 
-def _placed(
-    found: Sql, calls: tuple[Call, ...], windows: WindowCalls, graph: Graph, lowering: Lowering
-) -> Sql | None:
+def _placed(found: Sql, calls: tuple[Call, ...], windows: WindowCalls, graph: Graph, lowering: Lowering) -> Sql | None:
     """The query in the graph, cut at its calls and windows; None after an error."""
     query, ctes, cuts = windows.query, ctes_of(windows.query.tree), list[Cut]()
     taken = frozenset((*graph.relations, *(cte.alias for cte in ctes), *(call.id for call in windows.calls)))
-    own = frozenset(name.lower() for name, plan in lowering.functions.items() if isinstance(plan, Untyped) or plan.aggregate)
+    own = frozenset(
+        name.lower() for name, plan in lowering.functions.items() if isinstance(plan, Untyped) or plan.aggregate
+    )
     for call in windows.calls:
         made = cut(query, call, free(f"{call.id}_input", taken), own, lowering.reporter)
         if made is None:

@@ -84,7 +84,9 @@ class _Behind:
         for number, relation in enumerate(_relations(node)):
             if isinstance(relation, exp.Table):
                 call = relation.meta.get(CALL)
-                bounds = self.windows.get(call) if call is not None else None if relation.db else known.get(relation.name)
+                bounds = (
+                    self.windows.get(call) if call is not None else None if relation.db else known.get(relation.name)
+                )
             else:
                 bounds = self.query(relation, known)
             if bounds is not None:
@@ -116,7 +118,7 @@ class _Behind:
                 helps = "rank within the window: `row_number() OVER (PARTITION BY window_start, window_end ORDER BY …)`"
                 self._demand(False, message, part, helps)
 
-    def _demand(self, right: bool, message: str, node: exp.Expression, *helps: str) -> None:  # noqa: FBT001
+    def _demand(self, right: bool, message: str, node: exp.Expression, *helps: str) -> None:
         if not right:
             self.reporter.error(_CODE, message, self.part.span(node), helps=helps)
 

@@ -18,9 +18,10 @@ from flowc.compiler.sql.windowcalls import END, KINDS, SESSION, START
 from flowc.source import MappedText, Segment, Span
 
 _INPUT = "window_rows"
-_FUNCTIONS = {kind: function for function, kind in KINDS.items()}
+_FUNCTIONS = {str(kind): function for function, kind in KINDS.items()}
 _LENGTHS = {
-    "tumbling": ("size",), "hopping": ("hop", "size"), "cumulating": ("step", "size"), "session": ("gap", "max_duration"),
+    "tumbling": ("size",), "hopping": ("hop", "size"), "cumulating": ("step", "size"),
+    "session": ("gap", "max_duration"),
 }  # fmt: skip
 _Piece = tuple[str, MappedText | Span]
 
@@ -85,7 +86,7 @@ def _select(
 ) -> Iterator[_Piece]:
     kind, block = window.kind.value, stream.given.get("window", stream.span)
     bounds = [START, END, *([SESSION] if kind == "session" else [])]
-    yield f"SELECT {', '.join(bounds)}", block
+    yield f"SELECT {', '.join(bounds)}", window.kind.span
     for key in window.group_by:
         yield ", ", block
         yield _written(key.value, dialect), key.span
@@ -108,7 +109,9 @@ def _select(
 def _written(name: str, dialect: str) -> str:
     """A name, as people write it where that is the same."""
     tokens = Dialect.get_or_raise(dialect).tokenize(name)
-    plain = name == name.lower() and len(tokens) == 1 and tokens[0].token_type is TokenType.VAR and tokens[0].text == name
+    plain = (
+        name == name.lower() and len(tokens) == 1 and tokens[0].token_type is TokenType.VAR and tokens[0].text == name
+    )
     return name if plain else quoted(name, dialect)
 
 

@@ -85,9 +85,7 @@ class Cut:
         return self.call.id
 
 
-def cut(
-    query: SqlTree, call: WindowCall, name: str, aggregates: frozenset[str], reporter: Reporter
-) -> Cut | None:
+def cut(query: SqlTree, call: WindowCall, name: str, aggregates: frozenset[str], reporter: Reporter) -> Cut | None:
     """Cuts the query at a call, in its tree: `name` becomes the CTE before it. None after an error.
 
     `aggregates` are those of the project. Columns and aliases are told apart by what inference has left on the tree.
@@ -209,7 +207,9 @@ class _Cutter:
             return outputs[int(node.name) - 1].unalias()
         if not isinstance(node, exp.Column) or node.table or node.meta.get(OWNERS):
             return node
-        named = (each for each in outputs if isinstance(each, exp.Alias) and fold(each.args["alias"], ENGINE) == folded(node))
+        named = (
+            each for each in outputs if isinstance(each, exp.Alias) and fold(each.args["alias"], ENGINE) == folded(node)
+        )
         return next((each.this for each in named), node)
 
     # Aggregates
@@ -231,13 +231,14 @@ class _Cutter:
             return _own(folded(node))
         if isinstance(node, exp.Column) and not node.meta.get(OWNERS) and folded(node) in self._outputs:
             return self._outputs[folded(node)].copy()
-        said = self._said(node) if not isinstance(node, exp.Alias) else ""
-        key = next((key for key in self.keys if said == self._said(key.value)), None)
+        alike = [key for key in self.keys if type(key.value) is type(node)]
+        said = self._said(node) if alike else ""
+        key = next((key for key in alike if said == self._said(key.value)), None)
         if key is not None:
             return _own(key.name)
         if self._is_aggregate(node):
             made = self._aggregate(node)
-            return _own(made.name) if made is not None else node
+            return _own(made.name if made is not None else "")
         return node
 
     def _is_aggregate(self, node: exp.Expression) -> bool:
@@ -306,9 +307,7 @@ class _Cutter:
                 return each
         return None
 
-    def _made(
-        self, node: exp.Expression, function: str, value: exp.Expression | None, *, distinct: bool
-    ) -> Aggregate:
+    def _made(self, node: exp.Expression, function: str, value: exp.Expression | None, *, distinct: bool) -> Aggregate:
         outer = node.parent
         name = self._free(fold(outer.args["alias"], ENGINE) if isinstance(outer, exp.Alias) else "", function)
         argument = self._argument(value) if value is not None else None
@@ -395,7 +394,7 @@ def said(node: exp.Expression, *, plain: bool) -> str:
     """What an expression says, however it is written; with `plain` there is one relation, whose name says nothing."""
     copy = node.copy()
     for column in copy.find_all(exp.Column):
-        owners = column.meta.get(OWNERS) or ()
+        owners: tuple[str, ...] = column.meta.get(OWNERS) or ()
         if plain and column.table:
             column.set("table", None)
         elif not plain and not column.table and len(owners) == 1:
@@ -404,7 +403,7 @@ def said(node: exp.Expression, *, plain: bool) -> str:
         if not name.args.get("quoted"):
             name.set("this", name.name.lower())
         name.set("quoted", False)
-    return copy.sql(comments=False)
+    return str(copy.sql(comments=False))
 
 
 def _own(name: str) -> exp.Column:

@@ -125,7 +125,7 @@ def _read(
 ) -> WindowCall | None:
     name, arguments, span = called(table), table.this.expressions, query.text.span(*bounds_of(table, tokens))
     relation, roles = arguments[0] if arguments else None, _ROLES[name]
-    if name == "session" and len(arguments) == 2:  # noqa: PLR2004 the relation and the gap
+    if name == "session" and len(arguments) == 2:
         message = "this session has no longest duration, so one key that never rests would be kept for ever"
         helps = (f"say it as the last argument: `{_FORMS[name]}`",)
         reporter.error("session-without-cap", message, span, helps=helps)
@@ -138,7 +138,7 @@ def _read(
     lengths = _lengths(table, query, tokens, reporter)
     if lengths is None:
         return None
-    if table.args.get("ordinality") or table.args.get("alias") and table.args["alias"].args.get("columns"):
+    if table.args.get("ordinality") or (table.args.get("alias") and table.args["alias"].args.get("columns")):
         message = f"`{name}` gives its own columns, by their own names"
         reporter.error("misplaced-window", message, span, helps=("name them in SELECT",))
         return None
@@ -150,9 +150,7 @@ def _read(
     return WindowCall(call_id(table, cte, sources, name), name, size, step, relation, span, before)
 
 
-def _lengths(
-    table: exp.Table, query: SqlTree, tokens: Sequence[Token], reporter: Reporter
-) -> tuple[int, int] | None:
+def _lengths(table: exp.Table, query: SqlTree, tokens: Sequence[Token], reporter: Reporter) -> tuple[int, int] | None:
     """The step and the size of a call in microseconds; None after an error."""
     name, nodes, said = called(table), table.this.expressions[1:], literals(table, tokens)
     spans = [query.text.span(start, end) for _, start, end in said]

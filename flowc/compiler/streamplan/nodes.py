@@ -108,7 +108,9 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
             message = f"a window of stream `{stream.name}` groups by `{key}`, which is `{types[key]}`"
             help = "group by values of a simple type: by a part of it, or by its text"
             raise UsageError(message, code="unusable-keys", help=help)
-    aggregates = tuple(AggregatePlan(a.name, a.function, types[a.name], a.argument, a.distinct) for a in node.aggregates)
+    aggregates = tuple(
+        AggregatePlan(a.name, a.function, types[a.name], a.argument, a.distinct) for a in node.aggregates
+    )
     said = {
         "operator": "window", "kind": node.kind, "size": node.size, "step": node.step, "offset": node.offset,
         "timezone": node.timezone,

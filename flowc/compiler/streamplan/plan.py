@@ -8,7 +8,7 @@ from dataclasses import replace
 from flowc.catalog import Column
 from flowc.compiler.changelog import remembering, traits
 from flowc.compiler.front.streamkinds import noun, source_kind
-from flowc.compiler.ir import Source, Stream, Window
+from flowc.compiler.ir import Source, Stream
 from flowc.compiler.streamplan.nodes import needed, plan_nodes
 from flowc.compiler.streamplan.state import EMBEDDED, Owner, plan_state, state_plan
 from flowc.compiler.streamplan.targets import LiveTableOf, stream_targets, unseen
@@ -52,9 +52,7 @@ def plan_stream(
     sources = tuple(_source(source, stream) for source in stream.sources)
     known = traits(stream.nodes)
     mode = changes or (known[stream.nodes[-1].id].mode if stream.nodes else Changelog.INSERT_ONLY)
-    targets, letters = stream_targets(
-        stream, columns, letters=keeps_letters(stream), live=live, changes=mode, key=key
-    )
+    targets, letters = stream_targets(stream, columns, letters=stream.sets_aside, live=live, changes=mode, key=key)
     if len(targets) == 1 and letters is None and not remembers and state[0] is None:
         targets = (_remembering(targets[0], sources),)
     targets = tuple(_delivered(target, stream.delivery) for target in targets)
@@ -66,11 +64,6 @@ def plan_stream(
         facts=state_plan(owner, *state), watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters,
         delivery=stream.delivery, project=stream.project, passing=passing,
     )  # fmt: skip
-
-
-def keeps_letters(stream: Stream) -> bool:
-    """Whether it sets rows aside: those that are bad, or those that come too late."""
-    return stream.on_error == "dlq" or any(isinstance(node, Window) and node.late == "dlq" for node in stream.nodes)
 
 
 def _refuse_nested(stream: Stream, columns: tuple[Column, ...]) -> None:

@@ -12,7 +12,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.streamkinds import source_kind
 from flowc.compiler.ir import Dedupe, Ir, Node, Source, Sql, Stream
 from flowc.compiler.streamplan.nodes import sql_nodes
-from flowc.compiler.streamplan.plan import keeps_letters, plan_stream
+from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
 from flowc.errors import FlowcError, UsageError
 from flowc.runtime.codecs.shapes import decoded_schema
@@ -139,7 +139,7 @@ def planned(stream: Stream, live: LiveTableOf = unseen, *, passing: bool = False
     _refuse(stream)
     whole, batch = typed(stream), stream.batch
     if not whole.unplanned:
-        demand_tables(whole, live, letters=keeps_letters(stream))
+        demand_tables(whole, live, letters=stream.sets_aside)
     most = min((most_rows(source.columns or ()) for source in whole.sources), default=batch.max_rows)
     whole = replace(whole, batch=replace(batch, max_rows=min(batch.max_rows, most)))
     return plan_stream(whole, live, passing=passing)
