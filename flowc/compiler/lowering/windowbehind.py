@@ -14,7 +14,7 @@ from flowc.diagnostics import Reporter
 
 Bounds = frozenset[str]
 """The columns of a relation by which rows of one window are told from those of others."""
-_CODE = "across-windows"
+CODE = "across-windows"
 _WHY = "and windows come out one after the other"
 
 
@@ -120,7 +120,7 @@ class _Behind:
 
     def _demand(self, right: bool, message: str, node: exp.Expression, *helps: str) -> None:
         if not right:
-            self.reporter.error(_CODE, message, self.part.span(node), helps=helps)
+            self.reporter.error(CODE, message, self.part.span(node), helps=helps)
 
 
 def _relations(node: exp.Select) -> list[exp.Expression]:
