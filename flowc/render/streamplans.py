@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from flowc.durations import duration_text
 from flowc.plan import Execute
 from flowc.render.json_values import json_value
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
@@ -94,26 +95,22 @@ def _does(node: NodePlan) -> str:
         return "SQL"
     if isinstance(node, WindowPlan):
         return _windows(node)
-    return f"drops repeats by {', '.join(node.keys)} within {_seconds(node.within)}"
+    return f"drops repeats by {', '.join(node.keys)} within {node.within / 1_000_000:g} seconds"
 
 
 def _windows(node: WindowPlan) -> str:
     lengths = {
-        "tumbling": f"of {_seconds(node.size)}",
-        "hopping": f"of {_seconds(node.size)}, a new one each {_seconds(node.step)}",
-        "cumulating": f"of {_seconds(node.size)}, shown each {_seconds(node.step)}",
-        "session": f"that end after {_seconds(node.step)} without rows, at most {_seconds(node.size)} long",
+        "tumbling": f"of {duration_text(node.size)}",
+        "hopping": f"of {duration_text(node.size)}, a new one each {duration_text(node.step)}",
+        "cumulating": f"of {duration_text(node.size)}, shown each {duration_text(node.step)}",
+        "session": f"that end after {duration_text(node.step)} without rows, at most {duration_text(node.size)} long",
     }
-    shifted = f", shifted by {_seconds(node.offset)}" if node.offset else ""
+    shifted = f", shifted by {duration_text(node.offset)}" if node.offset else ""
     zone = f", in {node.timezone}" if node.timezone else ""
     what = "sessions" if node.kind == "session" else f"{node.kind} windows"
     aggregates = ", ".join(map(_aggregate, node.aggregates))
     keys = f" by {', '.join(node.keys)}" if node.keys else ""
     return f"{aggregates or 'groups'} in {what} {lengths[node.kind]}{shifted}{zone}{keys}; late rows: {node.late}"
-
-
-def _seconds(microseconds: int) -> str:
-    return f"{microseconds / 1_000_000:g} seconds"
 
 
 def _aggregate(plan: AggregatePlan) -> str:

@@ -163,3 +163,121 @@ def plan(folder: Path, sql: str) -> StreamPlan:
 
 def window(made: StreamPlan) -> WindowPlan:
     return next(node for node in made.nodes if isinstance(node, WindowPlan))
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind", "size", "step"),
+    [
+        ("tumble(a, INTERVAL '1 minute')", "tumbling", 60, 60),
+        ("hop(a, INTERVAL '10 seconds', INTERVAL '1 minute')", "hopping", 60, 10),
+        ("cumulate(a, INTERVAL 1 HOUR, INTERVAL '1' DAY)", "cumulating", 86400, 3600),
+        ("session(a, INTERVAL '00:05:00', INTERVAL '1 day 12 hours')", "session", 129600, 300),
+    ],
+)
+def test_lengths(tmp_path: Path, sql: str, kind: str, size: int, step: int) -> None:
+    made = window(plan(tmp_path, f"SELECT window_start, count(*) AS n FROM {sql} {G}"))
+    assert (made.kind, made.size, made.step) == (kind, size * 1_000_000, step * 1_000_000)
+
+
+def test_the_types_are_those_of_the_same_group_by_without_a_window(tmp_path: Path) -> None:
+    calls = [
+        "count(*)", "count(DISTINCT name)", "sum(id)", "sum(price)", "sum(x)", "avg(id)", "avg(price)", "avg(x)", "min(name)",
+        "max(ts)", "max(ok)", "array_agg(id)", "array_agg(price)", "sum(length(name))", "sum(CAST(x AS real))", "min(CAST(ts AS date))",
+    ]  # fmt: skip
+    items = ", ".join(f"{call} AS c{number}" for number, call in enumerate(calls))
+    inside = plan(tmp_path, f"SELECT id AS k, {items} FROM {T} {G}, id")
+    outside = plan(tmp_path, f"SELECT id AS k, {items} FROM a GROUP BY id")
+    written = [(column.name, column.type) for column in outside.targets[0].columns]
+    assert [(column.name, column.type) for column in inside.targets[0].columns] == written
+    assert [(each.name, each.type) for each in window(inside).aggregates] == written[1:]
+
+
+def test_arguments_are_computed_before_and_what_is_made_of_aggregates_behind(tmp_path: Path) -> None:
+    sql = f"SELECT window_start, upper(name) AS who, sum(x * 2) / nullif(count(*), 0) AS mean, sum(x * 2) AS twice FROM {T} WHERE ok {G}, name HAVING max(x) > 3"
+    before, made, behind = plan(tmp_path, sql).nodes
+    assert isinstance(made, WindowPlan)
+    assert made.keys == ("name",)
+    assert [(each.function, each.argument) for each in made.aggregates] == [
+        ("sum", "value_1"),
+        ("count", None),
+        ("max", "x"),
+    ]
+    assert getattr(before, "text", "").endswith("FROM a AS a WHERE ok")
+    assert 'flowc_upper("name") AS "who"' in getattr(behind, "text", "")
+    assert getattr(behind, "text", "").endswith(' FROM "tumble" WHERE "max_1" > 3')
+
+
+FINGERPRINTED = f"SELECT window_start, id, sum(x) AS total FROM {T} WHERE ok {G}, id"
+
+
+@pytest.mark.parametrize(
+    ("sql", "same"),
+    [
+        (f"SELECT window_end AS until, id AS who, sum(x) AS s FROM {T} AS tumble WHERE ok {G}, id", True),
+        (f"SELECT window_start, id, round(sum(x)) AS total FROM {T} WHERE ok {G}, id HAVING sum(x) > 1", True),
+        (f"select window_start, ID, Sum(X) as total from {T} where OK group by window_start, id", True),
+        (f"SELECT window_start, id, sum(x) AS total FROM {T} WHERE NOT ok {G}, id", False),
+        (f"SELECT window_start, name, sum(x) AS total FROM {T} WHERE ok {G}, name", False),
+        (f"SELECT window_start, id, sum(x + 1) AS total FROM {T} WHERE ok {G}, id", False),
+        (f"SELECT window_start, id, max(x) AS total FROM {T} WHERE ok {G}, id", False),
+        (f"SELECT window_start, id, sum(x) AS total, count(*) AS n FROM {T} WHERE ok {G}, id", False),
+        (f"SELECT window_start, id, sum(x) AS total FROM tumble(a, INTERVAL '2 minutes') WHERE ok {G}, id", False),
+        (f"SELECT window_start, CAST(id AS int) AS id, sum(x) AS total FROM {T} WHERE ok {G}, CAST(id AS int)", False),
+    ],
+)
+def test_what_state_means_is_in_the_fingerprint(tmp_path: Path, sql: str, same: bool) -> None:  # noqa: FBT001
+    before, after = window(plan(tmp_path, FINGERPRINTED)), window(plan(tmp_path, sql))
+    assert (before.fingerprint == after.fingerprint) is same
+
+
+BLOCK = """
+connections:
+  bus: { kind: kafka, bootstrap_servers: "localhost:9092" }
+  wh: { kind: postgres, url: "postgres://u@h/db" }
+streams:
+  s:
+    source: { connection: bus, topic: a, columns: { id: bigint, name: text, x: double } }
+%s
+    to: { connection: wh, table: x }
+"""
+
+
+def stream_of(folder: Path, text: str) -> Stream:
+    reporter = Reporter()
+    checked = stages.lint([write(folder, BLOCK % text)], reporter)
+    assert checked is not None
+    assert found(reporter.sorted()) == []
+    return checked[1].streams[0]
+
+
+@pytest.mark.parametrize(
+    ("block", "sql"),
+    [
+        (
+            "    window: { kind: tumbling, size: 1m, group_by: [id, name], aggregate: { n: count(*), total: sum(x * 2), mean: sum(x) / count(*) } }",
+            "SELECT window_start, window_end, id, name, count(*) AS n, sum(x * 2) AS total, sum(x) / count(*) AS mean FROM tumble(source, INTERVAL '1 minute') GROUP BY window_start, window_end, id, name",
+        ),
+        (
+            "    sql: SELECT id, lower(name) AS name FROM source WHERE x > 0\n    window: { kind: hopping, hop: 10s, size: 1m, group_by: [name], aggregate: { ids: count(DISTINCT id) } }",
+            "WITH window_rows AS (SELECT id, lower(name) AS name FROM source WHERE x > 0) SELECT window_start, window_end, name, count(DISTINCT id) AS ids FROM hop(window_rows, INTERVAL '10 seconds', INTERVAL '1 minute') GROUP BY window_start, window_end, name",
+        ),
+        (
+            "    sql: WITH p AS (SELECT * FROM dedupe(source, id, INTERVAL '1 hour')) SELECT id, x FROM p\n    window: { kind: session, gap: 5m, max_duration: 1d, group_by: [id], aggregate: { first: first(x) } }",
+            "WITH p AS (SELECT * FROM dedupe(source, id, INTERVAL '1 hour')), window_rows AS (SELECT id, x FROM p) SELECT window_start, window_end, session_id, id, first(x) AS first FROM session(window_rows, INTERVAL '5 minutes', INTERVAL '1 day') GROUP BY window_start, window_end, session_id, id",
+        ),
+    ],
+)  # fmt: skip
+def test_the_block_makes_the_same_nodes(tmp_path: Path, block: str, sql: str) -> None:
+    (tmp_path / "block").mkdir()
+    (tmp_path / "sql").mkdir()
+    one, other = stream_of(tmp_path / "block", block), stream_of(tmp_path / "sql", f"    sql: {sql}")
+    assert planned(one).nodes == planned(other).nodes
+
+
+def test_a_block_says_how_its_windows_lie_and_by_what_their_rows_are_told(tmp_path: Path) -> None:
+    text = "    window: { kind: tumbling, size: 1d, group_by: [id], aggregate: { n: count(*) }, late: dlq, offset: -2h, timezone: Europe/Berlin, max_groups: 10 }\n    mode: merge"
+    made = planned(stream_of(tmp_path, text))
+    node = window(made)
+    assert (node.offset, node.timezone, node.late, node.max_groups) == (-7_200_000_000, "Europe/Berlin", "dlq", 10)
+    assert getattr(made.targets[0], "keys", ()) == ("window_start", "id")
+    assert getattr(made.targets[0], "dead", None) is not None

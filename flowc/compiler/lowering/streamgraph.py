@@ -22,7 +22,7 @@ from flowc.compiler.lowering.streamquery import hidden_text, part_text
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowcut import Cut, said
 from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.relations import Field, Relation
+from flowc.compiler.sql.relations import OWNERS, Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import CALL, Call, ctes_of, free
 from flowc.compiler.sql.windowcalls import END, SESSION, START, WindowCall
@@ -252,6 +252,12 @@ class Graph:
         """What the query before a window reads, whatever it computes of that."""
         part = self._part(query, cte.this)
         part.tree.set("expressions", [exp.Star()])
+        if not part.tree.args.get("joins"):  # and the name of the only relation says nothing
+            part.tree.args["from_"].this.set("alias", None)
+            for column in part.tree.find_all(exp.Column):
+                if column.find_ancestor(exp.Select) is part.tree:
+                    column.set("table", None)
+                    column.meta.pop(OWNERS, None)
         return said(part.tree, plain=False)
 
     def _columns(self, source: str) -> tuple[Column, ...] | None:

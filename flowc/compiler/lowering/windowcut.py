@@ -198,7 +198,15 @@ class _Cutter:
         elif any(value.find_all(exp.AggFunc, exp.Query)):
             self._error("ungrouped-window", "an aggregate or a query is no key", item, "compute it before or behind")
         elif not bounds and all(self._said(key.value) != self._said(value) for key in self.keys):
-            self.keys.append(Key(self._free(_name_of(item, value), "key"), value.copy(), self.query.span(item)))
+            self.keys.append(Key(self._free(self._called(value), "key"), value.copy(), self.query.span(item)))
+
+    def _called(self, value: exp.Expression) -> str:
+        """How a key is called: as its column, or as the output that it is."""
+        if isinstance(value, exp.Column):
+            return folded(value)
+        wanted = self._said(value)
+        same = (each for each in self.select.expressions if isinstance(each, exp.Alias))
+        return next((fold(each.args["alias"], ENGINE) for each in same if self._said(each.this) == wanted), "")
 
     def _meant(self, item: exp.Expression) -> exp.Expression:
         """What an item of GROUP BY stands for: an output by its place or its name, or itself."""
@@ -342,10 +350,10 @@ class _Cutter:
     def replace(self, name: str) -> None:
         """The query behind in the place of the whole, and the one before as a CTE of that name."""
         select = self.select
-        items = [exp.alias_(key.value.copy(), key.name, quoted=True) for key in self.keys]
+        items = [exp.alias_(_quoted(key.value), key.name, quoted=True) for key in self.keys]
         values = {each.argument: each.value for each in self.aggregates if each.argument is not None}
         taken = {key.name for key in self.keys}
-        items += [exp.alias_(v.copy(), n, quoted=True) for n, v in values.items() if n not in taken and v is not None]
+        items += [exp.alias_(_quoted(v), n, quoted=True) for n, v in values.items() if n not in taken and v is not None]
         before = exp.Select(expressions=items or [exp.alias_(exp.Literal.number(1), "row", quoted=True)])
         for key in ("from_", "joins", "where"):
             if select.args.get(key):
@@ -406,19 +414,18 @@ def said(node: exp.Expression, *, plain: bool) -> str:
     return str(copy.sql(comments=False))
 
 
+def _quoted(value: exp.Expression) -> exp.Expression:
+    """A copy of a value: a column in quotes, so that it is the same however its name was written."""
+    copy = value.copy()
+    if isinstance(copy, exp.Column):
+        copy.set("this", exp.to_identifier(folded(copy), quoted=True))
+    return copy
+
+
 def _own(name: str) -> exp.Column:
     made = exp.column(exp.to_identifier(name, quoted=True))
     made.meta[_DONE] = True
     return made
-
-
-def _name_of(item: exp.Expression, value: exp.Expression) -> str:
-    """How a key is called: as its column, or as the output that it is."""
-    if isinstance(value, exp.Column):
-        return folded(value)
-    if isinstance(value.parent, exp.Alias):
-        return fold(value.parent.args["alias"], ENGINE)
-    return folded(item) if isinstance(item, exp.Column) else ""
 
 
 def folded(column: exp.Column) -> str:
