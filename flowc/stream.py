@@ -363,7 +363,8 @@ Late = Literal["drop", "dlq", "reopen"]
 class AggregatePlan:
     """One aggregate of a window: what comes out as column `name`, of `type`.
 
-    `function` is the SQL name of an aggregate. `argument` is a column of the node's input, None for `count(*)`.
+    `function` is the SQL name of an aggregate. `argument` is a column of the node's input, None for `count(*)`; with
+    `where`, which is a boolean one, only rows count where that is true.
     """
 
     name: str
@@ -371,6 +372,7 @@ class AggregatePlan:
     type: DataType
     argument: str | None = None
     distinct: bool = False
+    where: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

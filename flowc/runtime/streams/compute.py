@@ -44,6 +44,8 @@ class _Made:
     origins: pa.Array | None = None
     losses: Losses | None = None
     """Which messages lost rows at nodes that keep state, where dead letters are to tell."""
+    late: int = 0
+    """How many rows came too late and are counted alone."""
 
 
 @dataclass
@@ -142,7 +144,7 @@ class Compute:
         bad = [*((aside.row, aside.seen) for aside in found.late), *((row, 0) for row in unread)]
         made = self.graph.whole(found)
         made_of = self._fitting(made, bad) if self.graph.traces else _Made(made, _bad(bad))
-        return replace(made_of, losses=losses)
+        return replace(made_of, losses=losses, late=sum(found.dropped.values()))
 
     def _fitting(self, rows: pa.RecordBatch, bad: Sequence[tuple[BadRow, int]]) -> _Made:
         """The rows that every target takes, of messages of which no row is bad; without the hidden column."""
@@ -156,7 +158,8 @@ class Compute:
         """What became of messages."""
         dead = self._letters(polled, intent, made) if self.plan.on_error == "dlq" else None
         without = partial(self._without, polled, intent, made) if made.origins is not None else None
-        return Epoch(intent, made.rows, polled.messages.num_rows, polled.read_at, dead, without=without)
+        count = polled.messages.num_rows
+        return Epoch(intent, made.rows, count, polled.read_at, dead, late=made.late, without=without)
 
     def _letters(self, polled: Polled, intent: Intent, made: _Made) -> pa.RecordBatch | None:
         """The dead letters of an epoch, which tell of a stream with state whether that has let their messages pass."""
@@ -179,7 +182,7 @@ class Compute:
         new = _bad((row, self.graph.remembers) for row in reversed(_by_message(refused, made.origins)))
         self._tell(polled, new)
         left = _left(made.rows, made.origins, {**made.bad, **new})
-        return self._epoch(polled, intent, replace(left, losses=made.losses))
+        return self._epoch(polled, intent, replace(left, losses=made.losses, late=made.late))
 
     def _tell(self, polled: Polled, bad: _Bad) -> None:
         if bad:
