@@ -571,6 +571,12 @@ class StreamPlan:
         return () if self.passing else tuple(node for node in self.nodes if not isinstance(node, SqlPlan))
 
     @property
+    def sets_aside(self) -> bool:
+        """Whether there are dead letters: messages that are bad, or rows that come too late."""
+        late = any(isinstance(node, WindowPlan) and node.late == "dlq" for node in self.nodes)
+        return late or self.on_error == "dlq"
+
+    @property
     def functions(self) -> tuple[FunctionPlan, ...]:
         """The functions of the project that its SQL calls, each once."""
         called = (function for node in self.nodes if isinstance(node, SqlPlan) for function in node.functions)

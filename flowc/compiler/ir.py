@@ -309,7 +309,8 @@ class Dedupe:
 class Aggregate:
     """One aggregate of a window: the column that comes out, and the column of its input, None for `count(*)`.
 
-    `value` is what that column is made of, in one way of writing it.
+    `value` is what that column is made of, in one way of writing it. `where` is a boolean column of its input, made of
+    `condition`: only rows count where that is true.
     """
 
     name: str
@@ -317,6 +318,8 @@ class Aggregate:
     argument: str | None
     value: str
     distinct: bool = False
+    where: str | None = None
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,8 @@ def _windows(node: WindowPlan) -> str:
 
 def _aggregate(plan: AggregatePlan) -> str:
     argument = "*" if plan.argument is None else f"DISTINCT {plan.argument}" if plan.distinct else plan.argument
-    return f"{plan.function}({argument}) AS {plan.name}"
+    where = f" where {plan.where}" if plan.where is not None else ""
+    return f"{plan.function}({argument}){where} AS {plan.name}"
 
 
 def _known(traits: Traits) -> str:

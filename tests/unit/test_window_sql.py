@@ -93,7 +93,8 @@ def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
         (f"SELECT window_start, stddev(x) AS n FROM {T} {G}", [("unsupported-aggregate", "stddev(x")]),
         (f"SELECT window_start, vwap(x) AS n FROM {T} {G}", [("unsupported-aggregate", "vwap(x")]),
         (f"SELECT window_start, array_agg(id ORDER BY x) AS n FROM {T} {G}", [("unsupported-aggregate", "array_agg(id ORDER BY x")]),
-        (f"SELECT window_start, first(id) FILTER (WHERE ok) AS n FROM {T} {G}", [("unsupported-aggregate", "first(id) FILTER (WHERE ok")]),
+        (f"SELECT window_start, first(id) FILTER (WHERE ok) AS n, count(*) FILTER (WHERE id > 1 AND ok) FROM {T} {G}", []),
+        (f"SELECT window_start, first(id) FILTER (WHERE window_end > ts) AS n FROM {T} {G}", [("unsupported-aggregate", "first(id) FILTER (WHERE window_end > ts")]),
         (f"SELECT window_start, string_agg(name, ',') AS n FROM {T} {G}", [("unsupported-aggregate", "name, ','")]),
         (f"SELECT window_start, sum(count(*)) AS n FROM {T} {G}", [("unsupported-aggregate", "sum(count(*")]),
         (f"SELECT window_start, max(window_end) AS n FROM {T} {G}", [("unsupported-aggregate", "max(window_end")]),
@@ -225,7 +226,7 @@ FINGERPRINTED = f"SELECT window_start, id, sum(x) AS total FROM {T} WHERE ok {G}
         (f"SELECT window_start, CAST(id AS int) AS id, sum(x) AS total FROM {T} WHERE ok {G}, CAST(id AS int)", False),
     ],
 )
-def test_what_state_means_is_in_the_fingerprint(tmp_path: Path, sql: str, same: bool) -> None:  # noqa: FBT001
+def test_what_state_means_is_in_the_fingerprint(tmp_path: Path, sql: str, same: bool) -> None:
     before, after = window(plan(tmp_path, FINGERPRINTED)), window(plan(tmp_path, sql))
     assert (before.fingerprint == after.fingerprint) is same
 

@@ -197,7 +197,7 @@ class Graph:
             return
         self.nodes.append(before)
         self._check_groups(cut, before)
-        made, relation = self._put_together(cut, before, query)
+        made, relation = self._put_together(cut, before, query, plain=not cte.this.args.get("joins"))
         self.nodes.append(replace(made, before=self._said(cte, query)))
         self._given[cut.id] = relation
         self._bounds[cut.id] = _bounds_of(cut.call)
@@ -226,23 +226,25 @@ class Graph:
                 helps = ("group by values of a simple type: by a part of it, or by its text",)
                 self.reporter.error("unusable-keys", message, span, helps=helps)
 
-    def _put_together(self, cut: Cut, before: Sql, query: SqlTree) -> tuple[Window, Relation]:
-        """The node, and what it gives: as the same GROUP BY without windows."""
+    def _put_together(self, cut: Cut, before: Sql, query: SqlTree, *, plain: bool) -> tuple[Window, Relation]:
+        """The node, and what it gives: as the same GROUP BY without windows. With `plain` it reads one relation."""
         given = Relation.of_table(TableName(None, before.id), before.columns, f"`{before.id}`")
         part = replace(query, tree=_grouping(cut, before.id))
         fields = infer(part, ENGINE, lambda _: given, Reporter()).fields
         columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
+
+        def told(value: exp.Expression | None) -> str:
+            return said(value, plain=plain) if value is not None else ""
+
         aggregates = tuple(
-            Aggregate(
-                a.name, a.function, a.argument, said(a.value, plain=True) if a.value is not None else "", a.distinct
-            )
+            Aggregate(a.name, a.function, a.argument, told(a.value), a.distinct, a.where, told(a.condition))
             for a in cut.aggregates
         )
         call, settings = cut.call, self.settings
         node = Window(
             call.id, (before.id,), call.kind, call.size, call.step, tuple(key.name for key in cut.keys), aggregates,
             columns, part_text(part, ENGINE, self.functions) or "", call.span,
-            values=tuple(said(key.value, plain=True) for key in cut.keys), offset=settings.offset,
+            values=tuple(told(key.value) for key in cut.keys), offset=settings.offset,
             timezone=settings.timezone, late=settings.late, allowed_lateness=settings.allowed_lateness,
             max_groups=settings.max_groups,
         )  # fmt: skip

@@ -28,14 +28,17 @@ FUNCTIONS: dict[type[exp.Expression], str] = {
     exp.FirstValue: "first", exp.Last: "last", exp.LastValue: "last", exp.ArrayAgg: "array_agg",
 }  # fmt: skip
 _WRAPPERS = (exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)
-_OF_ALL_ROWS = ("first", "last", "array_agg")
 _DONE = "flowc.window.done"
 """Under this key, columns of what is behind a window say that they are its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A group's value: the column that it becomes, and what it is made of."""
+    """A group's value: the column that it becomes, and what it is made of.
+
+    Names of what goes into a window follow from what it computes, and not from what people call its outputs: state
+    that goes on under other names has the same columns.
+    """
 
     name: str
     value: exp.Expression
@@ -44,14 +47,19 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """An aggregate: the column that comes out, its function, and the column that goes in, with what that is made of."""
+    """An aggregate: the column that comes out, its function, and the columns that go in, with what these are made of.
+
+    `argument` is None for `count(*)`; `where` is the condition of a FILTER.
+    """
 
     name: str
     function: str
-    argument: str | None
-    value: exp.Expression | None
     distinct: bool
     span: Span
+    value: exp.Expression | None
+    argument: str | None
+    condition: exp.Expression | None
+    where: str | None
 
     @property
     def call(self) -> exp.Expression:
@@ -112,6 +120,8 @@ class _Cutter:
     _before: int = 0
     _arguments: dict[str, str] = field(default_factory=dict)
     """The columns that go in, by what they are made of."""
+    _known: dict[tuple[str, bool, str, str], Aggregate] = field(default_factory=dict)
+    """The aggregates, by what they are."""
     _outputs: dict[str, exp.Expression] = field(default_factory=dict)
     """What comes out, by the names that are given to it."""
 
@@ -198,15 +208,7 @@ class _Cutter:
         elif any(value.find_all(exp.AggFunc, exp.Query)):
             self._error("ungrouped-window", "an aggregate or a query is no key", item, "compute it before or behind")
         elif not bounds and all(self._said(key.value) != self._said(value) for key in self.keys):
-            self.keys.append(Key(self._free(self._called(value), "key"), value.copy(), self.query.span(item)))
-
-    def _called(self, value: exp.Expression) -> str:
-        """How a key is called: as its column, or as the output that it is."""
-        if isinstance(value, exp.Column):
-            return folded(value)
-        wanted = self._said(value)
-        same = (each for each in self.select.expressions if isinstance(each, exp.Alias))
-        return next((fold(each.args["alias"], ENGINE) for each in same if self._said(each.this) == wanted), "")
+            self.keys.append(Key(self._free(folded(value) if isinstance(value, exp.Column) else "", "key"), value.copy(), self.query.span(item)))
 
     def _meant(self, item: exp.Expression) -> exp.Expression:
         """What an item of GROUP BY stands for: an output by its place or its name, or itself."""
@@ -266,28 +268,36 @@ class _Cutter:
         call, condition = node, None
         if isinstance(call, exp.Filter):
             call, condition = call.this, call.expression.this
-        function = FUNCTIONS.get(type(call))
-        given = call.this
+        function, given = FUNCTIONS.get(type(call)), call.this
         distinct = isinstance(given, exp.Distinct)
         values = given.expressions if distinct else [given] if given is not None else []
-        why = self._why_not(node, call, function, values, distinct=distinct, filtered=condition is not None)
+        why = self._why_not(call, function, values, condition, distinct=distinct)
         if function is None or why is not None:
             message, help = why or ("", "")
             self._error("unsupported-aggregate", message, node, help)
             return None
         value = values[0] if values and not isinstance(values[0], exp.Star) else None
-        if condition is not None:
-            value = exp.case().when(condition.copy(), value.copy() if value is not None else exp.Literal.number(1))
-        same = self._same(function, value, distinct=distinct)
-        return same or self._made(node, function, value, distinct=distinct)
+        key = (function, distinct, self._said_of(value), self._said_of(condition))
+        if key not in self._known:
+            outer = node.parent
+            wanted = fold(outer.args["alias"], ENGINE) if isinstance(outer, exp.Alias) else ""
+            made = Aggregate(
+                self._free(wanted, function), function, distinct, self.query.span(node),
+                value.copy() if value is not None else None, self._argument(value),
+                condition.copy() if condition is not None else None, self._argument(condition),
+            )  # fmt: skip
+            self._known[key] = made
+            self.aggregates.append(made)
+        return self._known[key]
 
     def _why_not(
-        self, node: exp.Expression, call: exp.Expression, function: str | None, values: list[exp.Expression], *,
-        distinct: bool, filtered: bool,
+        self, call: exp.Expression, function: str | None, values: list[exp.Expression],
+        condition: exp.Expression | None, *, distinct: bool,
     ) -> tuple[str, str] | None:  # fmt: skip
         """What is wrong with an aggregate, and what to write."""
-        inner = (each for value in values for each in value.find_all(exp.AggFunc, exp.Window, exp.Query))
-        bound = (each for value in values for each in value.find_all(exp.Column) if folded(each) in self.call.bounds)
+        parts = [*values, *([condition] if condition is not None else [])]
+        inner = (each for part in parts for each in part.find_all(exp.AggFunc, exp.Window, exp.Query))
+        bound = (each for part in parts for each in part.find_all(exp.Column) if folded(each) in self.call.bounds)
         named = call.name.lower() if isinstance(call, exp.Anonymous) else ""
         name = named or (call.sql_name().lower() if isinstance(call, exp.Func) else "this")
         if function is None:
@@ -303,29 +313,12 @@ class _Cutter:
             return f"`{name}` takes one argument in a window", "put several together: `concat_ws('|', a, b)`"
         if distinct and function != "count":
             return f"`{name}(DISTINCT …)` is no aggregate of windows", "use `dedupe` before, or `count(DISTINCT …)`"
-        if filtered and function in _OF_ALL_ROWS:
-            return f"`{name}` has a FILTER", "put the condition into WHERE, in a window of its own"
         return None
 
-    def _same(self, function: str, value: exp.Expression | None, *, distinct: bool) -> Aggregate | None:
-        said = self._said(value) if value is not None else None
-        for each in self.aggregates:
-            other = self._said(each.value) if each.value is not None else None
-            if (each.function, each.distinct, other) == (function, distinct, said):
-                return each
-        return None
-
-    def _made(self, node: exp.Expression, function: str, value: exp.Expression | None, *, distinct: bool) -> Aggregate:
-        outer = node.parent
-        name = self._free(fold(outer.args["alias"], ENGINE) if isinstance(outer, exp.Alias) else "", function)
-        argument = self._argument(value) if value is not None else None
-        held = value.copy() if value is not None else None
-        made = Aggregate(name, function, argument, held, distinct, self.query.span(node))
-        self.aggregates.append(made)
-        return made
-
-    def _argument(self, value: exp.Expression) -> str:
+    def _argument(self, value: exp.Expression | None) -> str | None:
         """The column that goes in: that of a key, or one of its own."""
+        if value is None:
+            return None
         said = self._said(value)
         if (key := next((key for key in self.keys if self._said(key.value) == said), None)) is not None:
             return key.name
@@ -351,9 +344,10 @@ class _Cutter:
         """The query behind in the place of the whole, and the one before as a CTE of that name."""
         select = self.select
         items = [exp.alias_(_quoted(key.value), key.name, quoted=True) for key in self.keys]
-        values = {each.argument: each.value for each in self.aggregates if each.argument is not None}
+        values = {each.argument: each.value for each in self.aggregates}
+        values |= {each.where: each.condition for each in self.aggregates}
         taken = {key.name for key in self.keys}
-        items += [exp.alias_(_quoted(v), n, quoted=True) for n, v in values.items() if n not in taken and v is not None]
+        items += [exp.alias_(_quoted(v), n, quoted=True) for n, v in values.items() if n not in taken and n and v]
         before = exp.Select(expressions=items or [exp.alias_(exp.Literal.number(1), "row", quoted=True)])
         for key in ("from_", "joins", "where"):
             if select.args.get(key):
@@ -393,6 +387,9 @@ class _Cutter:
         if wanted and wanted not in taken:
             return wanted
         return next(name for number in range(1, len(taken) + 2) if (name := f"{usual}_{number}") not in taken)
+
+    def _said_of(self, node: exp.Expression | None) -> str:
+        return self._said(node) if node is not None else ""
 
     def _said(self, node: exp.Expression) -> str:
         return said(node, plain=not self.select.args.get("joins"))

@@ -109,14 +109,14 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
             help = "group by values of a simple type: by a part of it, or by its text"
             raise UsageError(message, code="unusable-keys", help=help)
     aggregates = tuple(
-        AggregatePlan(a.name, a.function, types[a.name], a.argument, a.distinct) for a in node.aggregates
+        AggregatePlan(a.name, a.function, types[a.name], a.argument, a.distinct, a.where) for a in node.aggregates
     )
     said = {
         "operator": "window", "kind": node.kind, "size": node.size, "step": node.step, "offset": node.offset,
         "timezone": node.timezone,
         "keys": [[value, str(types[key])] for key, value in zip(node.keys, node.values, strict=True)],
         "aggregates": [
-            [a.function, a.distinct, a.value, str(arguments[a.argument]) if a.argument is not None else ""]
+            [a.function, a.distinct, a.value, str(arguments[a.argument]) if a.argument is not None else "", a.condition]
             for a in node.aggregates
         ],
         "from": node.before,
