@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from flowc.errors import EngineError, UsageError
 from flowc.runtime.streams.epoch import END, Intent
+from flowc.runtime.streams.graph.build import Node, built
 from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.window import Windows
 from flowc.runtime.streams.state.contract import Checkpoint
-from flowc.stream import ROW, TIME, AggregatePlan, SourcePlan, SqlPlan, StreamPlan, WindowPlan
+from flowc.stream import ROW, TIME, AggregatePlan, NodePlan, SourcePlan, SqlPlan, StreamPlan, WindowPlan
 from flowc.types import BIGINT, DataType, Kind
 
 ROWS = pa.schema([("k", pa.string()), ("x", pa.int64()), ("f", pa.float64())])
@@ -50,11 +51,32 @@ def window(shape: Shape, zone: str | None = None, **more: Any) -> WindowPlan:
 
 
 def _stream(plan: WindowPlan) -> StreamPlan:
-    text = f'SELECT *, "{TIME}", "{ROW}" FROM w'
     names = ", ".join(f'"{name}"' for name in ("window_start", "window_end", "k", *(a.name for a in plan.aggregates)))
     text = f'SELECT {names}, "{TIME}", "{ROW}" FROM w'
     query = SqlPlan("query", ("w",), ("w",), text, traced=True, timed=True)
     return StreamPlan("s", (SourcePlan("source", "bus", "kafka", "t", "json"),), (plan, query), ())
+
+
+def _graph(plan: WindowPlan) -> Graph:
+    """The graph of a stream; the query, which remembers nothing, is planned once for all that give the same columns."""
+    stream = _stream(plan)
+
+    def build(plans: Sequence[NodePlan], schemas: Any, *more: Any, passing: bool) -> tuple[Node, ...]:
+        (node,) = built(plans[:1], schemas)
+        return node, _query(stream.nodes[1], node.schema)
+
+    return Graph(stream, {"source": ROWS}, build=build)
+
+
+_QUERIES: list[tuple[NodePlan, Node]] = []
+
+
+def _query(plan: NodePlan, schema: pa.Schema | None) -> Node:
+    found = next((node for known, node in _QUERIES if known == plan), None)
+    if found is None:
+        (found,) = built([plan], {"w": schema})
+        _QUERIES.append((plan, found))
+    return found
 
 
 @dataclass
@@ -69,7 +91,7 @@ class Driven:
     graph: Graph = field(init=False)
 
     def __post_init__(self) -> None:
-        self.graph = Graph(_stream(self.plan), {"source": ROWS})
+        self.graph = _graph(self.plan)
 
     def epoch(self, rows: Sequence[Row], watermark: int | None) -> list[dict[str, Any]]:
         promised = self.graph.nodes[0].operator.watermark
@@ -92,7 +114,7 @@ class Driven:
         self.point = replace(found, segments=(*self.point.segments, *found.segments))
 
     def restart(self) -> None:
-        self.graph = Graph(_stream(self.plan), {"source": ROWS})
+        self.graph = _graph(self.plan)
         self.graph.states.restore(self.point)
 
 

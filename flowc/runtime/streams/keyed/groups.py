@@ -94,10 +94,6 @@ class Groups:
         """The earliest of these times."""
         return min(self._times, default=None)
 
-    def count(self, time: int) -> int:
-        """How many groups there are of a time."""
-        return self._times.get(time, 0)
-
     @property
     def mark(self) -> int | None:
         """What is kept beside the groups."""

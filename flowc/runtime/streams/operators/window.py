@@ -8,7 +8,9 @@ first, which then holds the window.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from flowc.runtime.streams.epoch import END
 from flowc.runtime.streams.keyed.groupkeys import GroupKeys
 from flowc.runtime.streams.keyed.groups import Groups
 from flowc.runtime.streams.keyed.index import Index
+from flowc.runtime.streams.keyed.slots import grown
 from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
@@ -139,12 +142,15 @@ class Windows:
             plan.id, plan.fingerprint, keys, self._kept, max_bytes=plan.max_bytes, max_groups=plan.max_groups
         )
         self._closed = None
-        self._panes = _Panes(self._groups, Accumulators(plan.aggregates, schema))
+        self._panes = _Panes(self._groups, partial(Accumulators, plan.aggregates, schema))
 
     def _add(self, rows: pa.RecordBatch, panes: Any) -> None:
+        if not rows.num_rows:
+            return
         keys = [rows.column(key) for key in self._plan.keys]
         hi, lo = self._keys(keys, rows.num_rows)
         self._kept.add(self._groups.add(hi, lo, panes, keys), rows)
+        self._panes.changed(panes)
         self._groups.check()
 
     def _within(self, panes: Any) -> Any:
@@ -237,53 +243,79 @@ class Windows:
 
 
 class _Panes:
-    """The panes of hopping windows, put together by key. A key has a number as long as there is something of it."""
+    """The panes of hopping windows, put together by key. A key has a number as long as there is something of it.
 
-    def __init__(self, groups: Groups, window: Accumulators) -> None:
-        self._groups, self._window, self._numbers = groups, window, Index()
-        self._known: dict[int, tuple[int, Any, Any]] = {}
-        """Of each pane, the slots of its groups and the numbers of their keys, and how many groups it had then."""
+    Of each pane that was in a window, its groups are kept once more, in the order of these numbers: that is quicker
+    than to look for them again in each of its windows.
+    """
+
+    def __init__(self, groups: Groups, make: Callable[[], Accumulators]) -> None:
+        self._groups, self._make, self._window = groups, make, make()
+        self._numbers, self._order = Index(), np.empty(0, np.int64)
+        """The numbers of keys, and these in the order of the keys."""
+        self._known: dict[int, _Pane] = {}
         self._slot = np.empty(0, np.int64)
         """A slot of each key that is in the window; of use within one call."""
+
+    def changed(self, panes: Any) -> None:
+        """Rows came for some panes."""
+        if self._known and panes.min() <= max(self._known):
+            for time in np.unique(panes).tolist():
+                self._known.pop(time, None)
 
     def together(self, begin: int, end: int) -> tuple[int, Any, list[pa.Array]]:
         """How many keys there are in some panes, a slot of each in their order, and their aggregates."""
         self._tidy(begin)
         panes = [self._pane(time) for time in self._groups.times.tolist() if begin <= time < end]
-        self._grow()
-        kept = self._groups.kept
-        assert isinstance(kept, Accumulators)
-        for slots, numbers in panes:
-            self._window.combine(numbers, kept, slots)
-            self._slot[numbers] = slots
-        found = np.flatnonzero(self._slot >= 0)
+        size = self._numbers.capacity
+        self._slot = grown(self._slot, size, -1)
+        self._window.grow(size)
+        for pane in panes:
+            self._window.combine(pane.numbers, pane.kept, np.arange(len(pane.slots)))
+            self._slot[pane.numbers] = pane.slots
+        order = self._in_order()
+        found = order[self._slot[order] >= 0]
         slots = self._slot[found]
-        order = in_order(self._groups.hi(slots), self._groups.lo(slots))
-        results = self._window.results(found[order])
+        results = self._window.results(found)
         self._window.clear(found)
         self._slot[found] = -1
-        return len(found), slots[order], results
+        return len(found), slots, results
 
-    def _pane(self, time: int) -> tuple[Any, Any]:
-        known = self._known.get(time)
-        if known is None or known[0] != self._groups.count(time):
+    def _pane(self, time: int) -> _Pane:
+        if time not in self._known:
             slots = self._groups.of_time(time)
             hi, lo = self._groups.hi(slots), self._groups.lo(slots)
             numbers, _ = self._numbers.add(hi, lo, np.zeros(len(slots), np.int64))
-            known = self._known[time] = len(slots), slots, numbers
-        return known[1], known[2]
+            by_number = np.full(self._numbers.capacity, -1)
+            by_number[numbers] = slots
+            numbers = np.flatnonzero(by_number >= 0)
+            pane = self._known[time] = _Pane(by_number[numbers], numbers, self._make())
+            pane.kept.grow(len(numbers))
+            kept = self._groups.kept
+            assert isinstance(kept, Accumulators)
+            pane.kept.combine(np.arange(len(numbers)), kept, pane.slots)
+        return self._known[time]
+
+    def _in_order(self) -> Any:
+        if len(self._order) != len(self._numbers):
+            numbers = self._numbers.slots()
+            self._order = numbers[in_order(self._numbers.hi[numbers], self._numbers.lo[numbers])]
+        return self._order
 
     def _tidy(self, begin: int) -> None:
         """Forgets panes that are gone, and the numbers of keys when most of them are."""
         self._known = {time: pane for time, pane in self._known.items() if time >= begin}
         if len(self._numbers) > 2 * len(self._groups) + _FEW:
-            self._numbers, self._known = Index(), {}
+            self._numbers, self._order, self._known = Index(), np.empty(0, np.int64), {}
 
-    def _grow(self) -> None:
-        size = self._numbers.capacity
-        if size > len(self._slot):
-            self._slot = np.full(size, -1)
-            self._window.grow(size)
+
+@dataclass(frozen=True)
+class _Pane:
+    """The groups of a pane: their slots, the numbers of their keys, which rise, and what is kept of them."""
+
+    slots: Any
+    numbers: Any
+    kept: Accumulators
 
 
 def in_order(hi: Any, lo: Any, at: Any = None) -> Any:
