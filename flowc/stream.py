@@ -363,7 +363,8 @@ Late = Literal["drop", "dlq", "reopen"]
 class AggregatePlan:
     """One aggregate of a window: what comes out as column `name`, of `type`.
 
-    `function` is the SQL name of an aggregate. `argument` is a column of the node's input, None for `count(*)`.
+    `function` is the SQL name of an aggregate. `argument` is a column of the node's input, None for `count(*)`; with
+    `where`, which is a boolean one, only rows count where that is true.
     """
 
     name: str
@@ -371,6 +372,7 @@ class AggregatePlan:
     type: DataType
     argument: str | None = None
     distinct: bool = False
+    where: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,7 +426,7 @@ class JoinPlan:
     traits: Traits = field(default_factory=Traits)
 
 
-NodePlan = SqlPlan | DedupePlan
+NodePlan = SqlPlan | DedupePlan | WindowPlan
 
 
 def outputs(node: str, inputs: Sequence[str]) -> tuple[str, ...]:
@@ -568,9 +570,15 @@ class StreamPlan:
     """Its messages have passed the nodes that keep state, which let all of them through."""
 
     @property
-    def stateful(self) -> tuple[DedupePlan, ...]:
+    def stateful(self) -> tuple[DedupePlan | WindowPlan, ...]:
         """The nodes that keep state."""
-        return () if self.passing else tuple(node for node in self.nodes if isinstance(node, DedupePlan))
+        return () if self.passing else tuple(node for node in self.nodes if not isinstance(node, SqlPlan))
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether there are dead letters: messages that are bad, or rows that come too late."""
+        late = any(isinstance(node, WindowPlan) and node.late == "dlq" for node in self.nodes)
+        return late or self.on_error == "dlq"
 
     @property
     def functions(self) -> tuple[FunctionPlan, ...]:

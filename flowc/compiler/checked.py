@@ -119,6 +119,12 @@ class CheckedStream:
     parallelism: int
     restart: RestartPolicy
 
+    @property
+    def sets_aside(self) -> bool:
+        """Whether there are dead letters: messages that are bad, or rows that come too late."""
+        late = self.spec.window.late.action if self.spec.window is not None else None
+        return self.on_error == "dlq" or (late is not None and late.value == "dlq")
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedSpec:

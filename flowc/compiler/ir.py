@@ -13,7 +13,7 @@ from typing import Literal
 from flowc.catalog import Column, Table, TableName
 from flowc.plan import BadRows, FunctionPlan
 from flowc.source import MappedText, Span
-from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy, WatermarkPlan
+from flowc.stream import MAX_ATTEMPTS, BatchLimits, Late, RestartPolicy, WatermarkPlan, WindowKind
 from flowc.types import DataType
 
 Mode = Literal["append", "truncate", "merge", "scd2"]
@@ -305,7 +305,52 @@ class Dedupe:
     span: Span
 
 
-Node = Sql | Dedupe
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One aggregate of a window: the column that comes out, and the column of its input, None for `count(*)`.
+
+    `value` is what that column is made of, in one way of writing it. `where` is a boolean column of its input, made of
+    `condition`: only rows count where that is true.
+    """
+
+    name: str
+    function: str
+    argument: str | None
+    value: str
+    distinct: bool = False
+    where: str | None = None
+    condition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Groups the rows of its only input by windows of event time and by `keys`; see `flowc.stream.WindowPlan`.
+
+    `columns` are all that come out, None where they are not known; `text` is the same GROUP BY without windows, with
+    constants in the place of their bounds, by which the engine tells types. `before` is what the query before it
+    reads, and `values` what the keys are made of there, in one way of writing it.
+    """
+
+    id: str
+    inputs: tuple[str]
+    kind: WindowKind
+    size: int
+    step: int
+    keys: tuple[str, ...]
+    aggregates: tuple[Aggregate, ...]
+    columns: tuple[Column, ...] | None
+    text: str
+    span: Span
+    before: str = ""
+    values: tuple[str, ...] = ()
+    offset: int = 0
+    timezone: str | None = None
+    late: Late = "drop"
+    allowed_lateness: int = 0
+    max_groups: int | None = None
+
+
+Node = Sql | Dedupe | Window
 """What the rows of a stream go through between its sources and its targets."""
 
 
@@ -350,6 +395,11 @@ class Stream:
     """How often a dead letter is replayed before it is parked."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """What decides how it reads and computes, as it is written: the history keeps it."""
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether there are dead letters: messages that are bad, or rows that come too late."""
+        return self.on_error == "dlq" or any(isinstance(node, Window) and node.late == "dlq" for node in self.nodes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ _COUNTERS = {
     "errors": ("flowc_errors_total", "Attempts that failed."),
     "bad": ("flowc_bad_rows_total", "Messages that could not be read and were dropped."),
     "dead": ("flowc_dead_letters_total", "Messages that went to dead letters."),
+    "late": ("flowc_late_rows_total", "Rows that came too late for their windows and were dropped."),
 }
 
 _NODES = {

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from flowc.durations import duration_text
 from flowc.plan import Execute
 from flowc.render.json_values import json_value
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
 from flowc.render.style import comment
 from flowc.stream import (
+    AggregatePlan,
     Changelog,
     FilesTarget,
     LookupPlan,
@@ -22,6 +24,7 @@ from flowc.stream import (
     TargetPlan,
     TopicTarget,
     Traits,
+    WindowPlan,
 )
 
 _LETTERS = "the dead letters of the epoch"
@@ -90,7 +93,30 @@ def _node(node: NodePlan) -> str:
 def _does(node: NodePlan) -> str:
     if isinstance(node, SqlPlan):
         return "SQL"
+    if isinstance(node, WindowPlan):
+        return _windows(node)
     return f"drops repeats by {', '.join(node.keys)} within {node.within / 1_000_000:g} seconds"
+
+
+def _windows(node: WindowPlan) -> str:
+    lengths = {
+        "tumbling": f"of {duration_text(node.size)}",
+        "hopping": f"of {duration_text(node.size)}, a new one each {duration_text(node.step)}",
+        "cumulating": f"of {duration_text(node.size)}, shown each {duration_text(node.step)}",
+        "session": f"that end after {duration_text(node.step)} without rows, at most {duration_text(node.size)} long",
+    }
+    shifted = f", shifted by {duration_text(node.offset)}" if node.offset else ""
+    zone = f", in {node.timezone}" if node.timezone else ""
+    what = "sessions" if node.kind == "session" else f"{node.kind} windows"
+    aggregates = ", ".join(map(_aggregate, node.aggregates))
+    keys = f" by {', '.join(node.keys)}" if node.keys else ""
+    return f"{aggregates or 'groups'} in {what} {lengths[node.kind]}{shifted}{zone}{keys}; late rows: {node.late}"
+
+
+def _aggregate(plan: AggregatePlan) -> str:
+    argument = "*" if plan.argument is None else f"DISTINCT {plan.argument}" if plan.distinct else plan.argument
+    where = f" where {plan.where}" if plan.where is not None else ""
+    return f"{plan.function}({argument}){where} AS {plan.name}"
 
 
 def _known(traits: Traits) -> str:

@@ -43,7 +43,7 @@ ONLY_SOURCE = "source"
 """The key of a stream's one source, and its name."""
 _UNSET = ("sql", "sql_file", "to", "mode", "keys", "description", "restart", "batch")
 """What is no setting: a query or the target's own, and what decides nothing but the pace."""
-_LENGTHS = ("size", "hop", "gap", "max_duration")
+_LENGTHS = ("size", "hop", "step", "gap", "max_duration")
 
 
 def build_stream(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> StreamSpec | None:

@@ -88,7 +88,7 @@ class WindowSpec:
 
     kind: Name
     lengths: Mapping[str, Located[float]]
-    """size, hop, gap, max_duration and offset, which may be negative."""
+    """size, hop, step, gap, max_duration and offset, which may be negative."""
     group_by: tuple[Name, ...]
     aggregate: tuple[tuple[Name, MappedText], ...]
     """Columns of the output, each with the SQL that makes it."""

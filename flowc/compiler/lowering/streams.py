@@ -1,7 +1,6 @@
 """Streams, lowered: their SQL against sources and lookups, its output against the tables they write.
 
-Windows in SQL (`tumble`, `hop`, `session`) are known by name; what they yield is not inferred, so nothing is reported
-about it and nothing is planned of it.
+A query over windows is judged as the same GROUP BY without them, and then cut into what stands before and behind.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from flowc.compiler.loads.load import find_column
 from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls
+from flowc.compiler.lowering.functions import Untyped
 from flowc.compiler.lowering.inputs import origins_of, output_spans, output_stars
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
@@ -32,19 +32,21 @@ from flowc.compiler.lowering.streamtargets import (
     stream_applies,
     stream_outputs,
 )
-from flowc.compiler.lowering.streamtime import block, watermark
+from flowc.compiler.lowering.streamtime import block, unplanned_windows, watermark, window_settings
 from flowc.compiler.lowering.tablekeys import home_of
+from flowc.compiler.lowering.windowblock import window_text
+from flowc.compiler.lowering.windowcut import Cut, cut
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
-from flowc.compiler.sql.tablefunctions import Calls, has_calls, read_calls
+from flowc.compiler.sql.tablefunctions import Call, Calls, ctes_of, free, has_calls, read_calls
+from flowc.compiler.sql.windowcalls import WindowCalls, has_windows, read_windows
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind
 
-WINDOWS = ("tumble", "hop", "session")
-BLOCKS = ("cdc", "window", "join")
+BLOCKS = ("cdc", "join")
 """What changes rows beside the SQL, or needs more than one epoch knows."""
 _RAW = (Column("value", DataType(Kind.BINARY)),)
 
@@ -64,25 +66,29 @@ def lower_found(name: str, lowering: Lowering) -> Stream | None:
 def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     before, spec = lowering.reporter.errors, stream.spec
     sources = tuple(_source(source, stream, lowering) for source in stream.sources)
-    query, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
+    query, lookups = _whole(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
     given = _read(query, sources, lowering) if query is not None else None
     if query is not None and given is None:
         return None
     text = query.text.text if query is not None else ""
+    windows = _windows(given, sources, lowering) if given is not None else None
+    if given is not None and windows is None:
+        return None
     query = given.query if given is not None else None
     relations = dict(_relations(stream, sources, lookups))
-    found = _inferred(query, relations, spec.name.value, lowering) if query else None
-    graph = Graph(sources, relations, lowering.functions, lowering.reporter)
+    found = _inferred(windows.query, relations, spec.name.value, lowering) if windows is not None else None
+    graph = Graph(sources, relations, lowering.functions, lowering.reporter, window_settings(spec))
     graph.block(block(spec))
-    if given is not None and found is not None:
-        found = graph.query(given.query, replace(found, written=text if given.calls else None), given.calls)
+    if given is not None and windows is not None and found is not None:
+        found = replace(found, written=text if given.calls else None)
+        found = _placed(found, given.calls, windows, graph, lowering)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
-    changes = [block for block in BLOCKS if block in spec.given]
+    changes = [block for block in BLOCKS if block in spec.given] + unplanned_windows(spec)
     changes += ["a join of streams"] if query is not None and joined(query, sources, lowering.reporter) else []
     columns = node.columns if node is not None else None
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
-    if columns is not None and not {"cdc", "window", "join"}.intersection(changes):
+    if columns is not None and not {"cdc", "join"}.intersection(changes):
         for apply in applies:
             _check_target(apply, columns, lowering.reporter)
         check_named(stream, columns, lowering)
@@ -112,6 +118,30 @@ def _read(query: SqlTree, sources: tuple[Source, ...], lowering: Lowering) -> Ca
     return found and replace(found, query=with_own_stars(found.query, _hidden(found.query, sources)))
 
 
+def _windows(given: Calls, sources: tuple[Source, ...], lowering: Lowering) -> WindowCalls | None:
+    """The query with relations in the place of windows, and these; None after an error."""
+    if not has_windows(given.query):
+        return WindowCalls(given.query, ())
+    return read_windows(given.query, frozenset(source.name for source in sources), lowering.reporter)
+
+
+def _placed(found: Sql, calls: tuple[Call, ...], windows: WindowCalls, graph: Graph, lowering: Lowering) -> Sql | None:
+    """The query in the graph, cut at its calls and windows; None after an error."""
+    query, ctes, cuts = windows.query, ctes_of(windows.query.tree), list[Cut]()
+    taken = frozenset((*graph.relations, *(cte.alias for cte in ctes), *(call.id for call in windows.calls)))
+    own = frozenset(
+        name.lower() for name, plan in lowering.functions.items() if isinstance(plan, Untyped) or plan.aggregate
+    )
+    for call in windows.calls:
+        made = cut(query, call, free(f"{call.id}_input", taken), own, lowering.reporter)
+        if made is None:
+            return None
+        cuts.append(made)
+    places = {id(cte): place for place, cte in enumerate(ctes_of(query.tree))}
+    moved = (c if c.before is None else replace(c, before=places[id(ctes[c.before])]) for c in calls)
+    return graph.query(query, found, tuple(moved), cuts)
+
+
 def _check_target(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
     """Judges the output of the SQL by a table that it goes into; keys that it lacks are told where they are named."""
     missing = replace(apply, keys=tuple(key for key in apply.keys if find_column(columns, key) is None))
@@ -131,6 +161,16 @@ def _hidden(query: SqlTree, sources: tuple[Source, ...]) -> dict[str, tuple[str,
     """The columns beside each source's own that the SQL asks for by their names."""
     own = {source.name: {column.name for column in source.columns or ()} for source in sources}
     return {name: tuple(e for e in _asked(query) if e not in columns) for name, columns in own.items()}
+
+
+def _whole(stream: CheckedStream, sources: tuple[Source, ...], lowering: Lowering) -> SqlTree | None:
+    """The query, with the block `window` behind it."""
+    query = _query(stream, sources, lowering)
+    window, dialect = stream.spec.window, stream.dialect
+    if window is None or dialect is None or (query is None and (stream.spec.sql is not None or len(sources) != 1)):
+        return query
+    text = window_text(stream.spec, window, query, [source.name for source in sources], lowering, dialect)
+    return parse_query(text, dialect, lowering.reporter) if text is not None else None
 
 
 def _query(stream: CheckedStream, sources: tuple[Source, ...], lowering: Lowering) -> SqlTree | None:
@@ -179,8 +219,8 @@ def _relations(
 
 
 def _inferred(query: SqlTree, relations: Mapping[str, Relation], name: str, lowering: Lowering) -> Sql | None:
-    """The query, with its columns where they are known; None where it has errors, or uses what is not inferred yet."""
-    if any(_name(node) in WINDOWS for node in query.tree.find_all(exp.Func)) or not announce(query, lowering):
+    """The query, with its columns where they are known; None where it has errors."""
+    if not announce(query, lowering):
         return None
     before = lowering.reporter.errors
 
@@ -208,10 +248,6 @@ def _output(query: SqlTree, fields: tuple[Field, ...]) -> tuple[Field, ...]:
     """A `*` stands for the message's own columns; the others are there when they are asked for by their names."""
     asked, star = _asked(query), query.tree.find(exp.Star) is not None
     return tuple(f for f in fields if not (star and f.name in EXTRAS and f.name not in asked))
-
-
-def _name(node: exp.Expression) -> str:
-    return str(node.this).lower() if isinstance(node, exp.Anonymous) else node.key
 
 
 def _check_reads(

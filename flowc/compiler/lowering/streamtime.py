@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from flowc.compiler.front.streamspec import StreamSpec
-from flowc.compiler.lowering.streamgraph import Block
-from flowc.stream import WatermarkPlan
+from flowc.compiler.lowering.streamgraph import Block, WindowSettings
+from flowc.stream import Late, WatermarkPlan
 
 
 def block(stream: StreamSpec) -> Block | None:
@@ -19,6 +21,26 @@ def watermark(stream: StreamSpec) -> WatermarkPlan:
     """What `watermark` says."""
     idle, ahead = (None if said is None else microseconds(said) for said in (stream.idle, stream.max_ahead))
     return WatermarkPlan(microseconds(stream.lateness or 0.0), idle, ahead)
+
+
+def window_settings(stream: StreamSpec) -> WindowSettings:
+    """What `window` says beside its query."""
+    found = stream.window
+    if found is None:
+        return WindowSettings()
+    offset, late = found.lengths.get("offset"), found.late
+    return WindowSettings(
+        microseconds(offset.value) if offset is not None else 0,
+        found.timezone.value if found.timezone is not None else None,
+        cast(Late, late.action.value if late.action is not None else "drop"),
+        microseconds(late.allowed.value) if late.allowed is not None else 0,
+        found.max_groups,
+    )
+
+
+def unplanned_windows(stream: StreamSpec) -> list[str]:
+    """What `window` asks for that no plan can be made of yet."""
+    return ["late: reopen"] if window_settings(stream).late == "reopen" else []
 
 
 def microseconds(seconds: float) -> int:

@@ -210,6 +210,7 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
     parser = Dialect.get_or_raise(dialect).parser(error_level=ErrorLevel.RAISE, max_errors=20)
     _forget_made_up(dialect)
     name_clocks(tokens, dialect)
+    _name_sessions(tokens)
     name_parts(parser, dialect)
     try:
         tree = parser.parse(tokens, text.text)[0]
@@ -230,6 +231,14 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
     if not is_sound or not all_conditions_said(text, tokens, dialect, reporter):
         return None
     return parsed
+
+
+def _name_sessions(tokens: list[Token]) -> None:
+    """Has the parser read `FROM session(relation, INTERVAL …)` as a call: it takes the word for no name of one."""
+    for token, opening, *_, interval in zip(tokens, tokens[1:], tokens[2:], tokens[3:], tokens[4:], strict=False):
+        is_call = opening.token_type is TokenType.L_PAREN and interval.token_type is TokenType.INTERVAL
+        if token.token_type is TokenType.SESSION and is_call:
+            token.token_type = TokenType.VAR
 
 
 @cache

@@ -51,9 +51,7 @@ def plan_stream(
     sources = tuple(_source(source, stream) for source in stream.sources)
     known = traits(stream.nodes)
     mode = changes or (known[stream.nodes[-1].id].mode if stream.nodes else Changelog.INSERT_ONLY)
-    targets, letters = stream_targets(
-        stream, columns, letters=stream.on_error == "dlq", live=live, changes=mode, key=key
-    )
+    targets, letters = stream_targets(stream, columns, letters=stream.sets_aside, live=live, changes=mode, key=key)
     if len(targets) == 1 and letters is None and not remembers and state[0] is None:
         targets = (_remembering(targets[0], sources),)
     targets = tuple(_delivered(target, stream.delivery) for target in targets)

@@ -25,6 +25,7 @@ from flowc.runtime.streams.lookups import Lookups, Version
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.misfits import Spelled, Taken, misfits, taken
 from flowc.runtime.streams.operators.contract import NO_MESSAGE
+from flowc.runtime.streams.operators.window import LATE
 from flowc.runtime.streams.origins import Origin, origins
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.watermark import Watermarks
@@ -44,6 +45,8 @@ class _Made:
     origins: pa.Array | None = None
     losses: Losses | None = None
     """Which messages lost rows at nodes that keep state, where dead letters are to tell."""
+    late: int = 0
+    """How many rows came too late and are counted alone."""
 
 
 @dataclass
@@ -71,7 +74,10 @@ class Compute:
     def __call__(self, polled: Polled, intent: Intent) -> Epoch:
         """The rows that the messages give; those of bad messages are left out, whole."""
         made = self._made(polled, intent)
-        self._tell(polled, made.bad)
+        fails = self.plan.on_error == "fail"  # rows that come too late are no fault of their messages
+        self._tell(
+            polled, {at: (row, seen) for at, (row, seen) in made.bad.items() if not (fails and row.code == LATE)}
+        )
         return self._epoch(polled, intent, made)
 
     def typed(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -139,12 +145,12 @@ class Compute:
             self._time(polled.source, rows, intent)
         if self.graph.carries:
             rows = rows.append_column(pa.field(ROW, pa.int64()), messages)
-        losses = Losses() if self.graph.carries and self.graph.remembers and self.plan.on_error == "dlq" else None
+        losses = Losses() if self.graph.carries and self.graph.remembers and self.plan.sets_aside else None
         found = self.graph(polled.source, rows, intent, losses)
         bad = [*((aside.row, aside.seen) for aside in found.late), *((row, 0) for row in unread)]
         made = self.graph.whole(found)
         made_of = self._fitting(made, bad) if self.graph.traces else _Made(made, _bad(bad))
-        return replace(made_of, losses=losses)
+        return replace(made_of, losses=losses, late=sum(found.dropped.values()))
 
     def _fitting(self, rows: pa.RecordBatch, bad: Sequence[tuple[BadRow, int]]) -> _Made:
         """The rows that every target takes, of messages of which no row is bad; without the hidden column."""
@@ -156,13 +162,15 @@ class Compute:
 
     def _epoch(self, polled: Polled, intent: Intent, made: _Made) -> Epoch:
         """What became of messages."""
-        dead = self._letters(polled, intent, made) if self.plan.on_error == "dlq" else None
+        dead = self._letters(polled, intent, made) if self.plan.sets_aside else None
         without = partial(self._without, polled, intent, made) if made.origins is not None else None
-        return Epoch(intent, made.rows, polled.messages.num_rows, polled.read_at, dead, without=without)
+        count = polled.messages.num_rows
+        return Epoch(intent, made.rows, count, polled.read_at, dead, late=made.late, without=without)
 
     def _letters(self, polled: Polled, intent: Intent, made: _Made) -> pa.RecordBatch | None:
         """The dead letters of an epoch, which tell of a stream with state whether that has let their messages pass."""
-        bad = made.bad
+        every = self.plan.on_error == "dlq"
+        bad = {at: (row, seen) for at, (row, seen) in made.bad.items() if every or row.code == LATE}
         if not bad:
             return None
         lost = made.losses.of(sorted(bad)) if made.losses is not None else frozenset[int]()
@@ -181,7 +189,7 @@ class Compute:
         new = _bad((row, self.graph.remembers) for row in reversed(_by_message(refused, made.origins)))
         self._tell(polled, new)
         left = _left(made.rows, made.origins, {**made.bad, **new})
-        return self._epoch(polled, intent, replace(left, losses=made.losses))
+        return self._epoch(polled, intent, replace(left, losses=made.losses, late=made.late))
 
     def _tell(self, polled: Polled, bad: _Bad) -> None:
         if bad:

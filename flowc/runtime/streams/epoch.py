@@ -82,6 +82,8 @@ class Epoch:
     read_at: float = field(default=0.0)
     dead: pa.RecordBatch | None = None
     checkpoint: Checkpoint | None = None
+    late: int = 0
+    """How many rows came too late and are counted alone."""
     without: Callable[[Sequence[BadRow]], Epoch] | None = None
 
     @property

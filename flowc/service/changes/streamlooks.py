@@ -123,7 +123,7 @@ class StreamLooks:
         return (stream for name, stream in self.streams.items() if not select or name in select)
 
     def _made(self, stream: Stream, connection: str) -> Iterator[_Made]:
-        for apply, columns in undeclared(stream, letters=stream.on_error == "dlq"):
+        for apply, columns in undeclared(stream, letters=stream.sets_aside):
             target = apply.target
             if target.kind in ENGINES and self.sessions.leads(target.connection) == self.sessions.leads(connection):
                 yield apply, columns

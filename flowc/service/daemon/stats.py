@@ -58,6 +58,8 @@ class Counts:
     epochs: int = 0
     bad: int = 0
     dead: int = 0
+    late: int = 0
+    """Rows of windows that were over, which were dropped."""
     errors: int = 0
     retries: int = 0
     phases: dict[str, Histogram] = field(default_factory=lambda: {phase: Histogram() for phase in PHASES})
@@ -70,7 +72,7 @@ class Counts:
         return Counts(**numbers, phases=phases, latency=self.latency.plus(other.latency))
 
 
-NUMBERS = ("rows", "messages", "bytes", "epochs", "bad", "dead", "errors", "retries")
+NUMBERS = ("rows", "messages", "bytes", "epochs", "bad", "dead", "late", "errors", "retries")
 """The plain numbers among the counts."""
 
 

@@ -116,6 +116,7 @@ class Watch:
             counts.messages += epoch.messages
             counts.epochs += 1
             counts.dead += epoch.dead.num_rows if epoch.dead is not None else 0
+            counts.late += epoch.late
             born = self._born.pop(epoch.number, None)
             if born is not None and epoch.messages:
                 counts.latency.observe(max(0.0, time.time() - born))

@@ -139,7 +139,7 @@ def planned(stream: Stream, live: LiveTableOf = unseen, *, passing: bool = False
     _refuse(stream)
     whole, batch = typed(stream), stream.batch
     if not whole.unplanned:
-        demand_tables(whole, live, letters=stream.on_error == "dlq")
+        demand_tables(whole, live, letters=stream.sets_aside)
     most = min((most_rows(source.columns or ()) for source in whole.sources), default=batch.max_rows)
     whole = replace(whole, batch=replace(batch, max_rows=min(batch.max_rows, most)))
     return plan_stream(whole, live, passing=passing)

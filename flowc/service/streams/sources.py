@@ -72,7 +72,7 @@ def _kafka(
 ) -> tuple[Source, Decoding]:
     reading = KafkaSource(
         source.name, source.address, sessions.options(source.connection).values,
-        columns=columns_of(source, letters=plan.on_error == "dlq"), start=plan.start, group=f"flowc-{plan.kept}",
+        columns=columns_of(source, letters=plan.sets_aside), start=plan.start, group=f"flowc-{plan.kept}",
         once=once, max_bytes=plan.batch.max_bytes,
     )  # fmt: skip
     return reading, decoding_of(source)
@@ -86,7 +86,7 @@ def _files(
     facts = facts or StoredFacts(
         plan.name, plan.state or plan.facts or state_plan(Owner(plan.project, plan.name), None), sessions
     )
-    asked = columns_of(source, letters=plan.on_error == "dlq")
+    asked = columns_of(source, letters=plan.sets_aside)
     reading = FileSource(
         source.name, files, read, facts, columns=asked, start=plan.start, once=once, skips=plan.on_error != "fail"
     )

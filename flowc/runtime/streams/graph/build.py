@@ -12,9 +12,10 @@ from flowc.runtime.functions import Function
 from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import Operator
 from flowc.runtime.streams.operators.dedupe import Dedupe
-from flowc.runtime.streams.operators.passing import Passing
+from flowc.runtime.streams.operators.passing import Passing, Taken
 from flowc.runtime.streams.operators.query import Query
-from flowc.stream import DedupePlan, NodePlan, SqlPlan, outputs
+from flowc.runtime.streams.operators.window import Windows
+from flowc.stream import DedupePlan, NodePlan, SqlPlan, WindowPlan, outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Node:
     """What comes out, without hidden columns; None for a query that no other node reads."""
     remembers: bool = False
     """Whether it keeps state, or did when its rows went through it before."""
+    holds: bool = False
+    """Whether rows stay in it, so that none is lost that does not come out."""
 
 
 def built(
@@ -72,6 +75,10 @@ class _Making:
             if needed:
                 self.schemas[plan.id] = query.schema()
             return made(query, schema=self.schemas.get(plan.id))
+        if isinstance(plan, WindowPlan):
+            windows = Windows(plan, inputs[0])
+            self.schemas[plan.id] = windows.schema
+            return made(Taken(1) if self.passing else windows, schema=windows.schema, remembers=True, holds=True)
         self.schemas.update(zip(given, inputs, strict=True))
         operator = Passing(len(inputs)) if self.passing else Dedupe(plan)
         return made(operator, schema=inputs[0], remembers=True)

@@ -22,7 +22,7 @@ from flowc.stream import ROW
 Batches = dict[str, list[pa.RecordBatch]]
 """What there is to read, by the names of sources and of what nodes give."""
 Watch = Callable[[pa.RecordBatch, pa.RecordBatch | None], None]
-"""Told what went into a node that keeps state, and what came out of it."""
+"""Told what went into a node that keeps state and lets rows through at once, and what came out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,14 @@ class Aside:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The batches that come out of the last node, and the rows that left on the way."""
+    """The batches that come out of the last node, and the rows that left on the way.
+
+    `dropped` are the numbers of rows that came too late and are counted alone, by nodes.
+    """
 
     rows: tuple[pa.RecordBatch, ...]
     late: tuple[Aside, ...]
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 def flow(
@@ -52,7 +56,7 @@ def flow(
     step = _Flow(at, {source: [rows]}, dict.fromkeys(sources, at), watch)
     for node in nodes:
         step.through(node)
-    return Result((*step.older.get(end, ()), *step.rows.get(end, ())), tuple(step.late))
+    return Result((*step.older.get(end, ()), *step.rows.get(end, ())), tuple(step.late), step.dropped)
 
 
 @dataclass
@@ -65,6 +69,7 @@ class _Flow:
     older: Batches = field(default_factory=dict)
     """What watermarks let out."""
     late: list[Aside] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
     seen: int = 0
 
     def through(self, node: Node) -> None:
@@ -89,7 +94,7 @@ class _Flow:
             for batch in batches.get(name, ()):
                 rows = without(batch, [aside.row for aside in self.late]) if self.late else batch
                 made = node.operator.process(port, rows)
-                if self.watch is not None and node.remembers:
+                if self.watch is not None and node.remembers and not node.holds:
                     self.watch(rows, made.rows)
                 self._emit(node, port, made, batches)
 
@@ -99,10 +104,13 @@ class _Flow:
         if rows is not None and ROW in rows.schema.names:
             at, none = rows.schema.get_field_index(ROW), pa.nulls(rows.num_rows, pa.int64())
             rows = rows.set_column(at, pa.field(ROW, pa.int64()), none)
-        self._emit(node, port, Emitted(rows if rows is not None and rows.num_rows else None, late), self.older)
+        rows = rows if rows is not None and rows.num_rows else None
+        self._emit(node, port, Emitted(rows, late, made.dropped), self.older)
 
     def _emit(self, node: Node, port: int, made: Emitted, batches: Batches) -> None:
         self.late += [Aside(row, self.seen) for row in made.late]
+        if made.dropped:
+            self.dropped[node.id] = self.dropped.get(node.id, 0) + made.dropped
         if made.rows is not None:
             batches.setdefault(node.outputs[min(port, len(node.outputs) - 1)], []).append(made.rows)
 

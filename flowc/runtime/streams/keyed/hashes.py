@@ -29,13 +29,13 @@ class Hasher:
         if len(parts) > 1:
             # Every part has a length of its own that is fixed, so two keys never run into each other.
             empty = pa.scalar(b"", pa.binary())
-            joined = pc.binary_join_element_wise(*(self._digests(part).cast(pa.binary()) for part in parts), empty)
+            joined = pc.binary_join_element_wise(*(self.digests(part).cast(pa.binary()) for part in parts), empty)
         else:
             joined = parts[0]
-        bits = np.frombuffer(self._digests(joined).buffers()[1], "<u8").reshape(-1, 4)
+        bits = np.frombuffer(self.digests(joined).buffers()[1], "<u8").reshape(-1, 4)
         return np.ascontiguousarray(bits[:, 0]), np.ascontiguousarray(bits[:, 1])
 
-    def _digests(self, values: pa.Array) -> pa.Array:
+    def digests(self, values: pa.Array) -> pa.Array:
         """32 bytes for each value."""
         self._context.deregister_table(_TABLE)
         self._context.register_batch(_TABLE, pa.RecordBatch.from_arrays([values], names=["k"]))
@@ -56,11 +56,11 @@ def canonical(column: pa.Array) -> pa.Array:
     if pa.types.is_decimal(kind):
         width = kind.bit_width // 8
         return _fixed(column.buffers()[1].slice(column.offset * width, len(column) * width), width, len(column))
-    values = _numbers(column).astype("<u8" if pa.types.is_uint64(kind) else "<i8", copy=False)
+    values = numbers(column).astype("<u8" if pa.types.is_uint64(kind) else "<i8", copy=False)
     return _fixed(pa.py_buffer(values.tobytes()), 8, len(column))
 
 
-def _numbers(column: pa.Array) -> Any:
+def numbers(column: pa.Array) -> Any:
     """Values of a fixed width as 64 bits each; the two zeros of a float are one, and so are all its NaNs."""
     kind = column.type
     if pa.types.is_floating(kind):

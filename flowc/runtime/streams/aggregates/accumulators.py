@@ -1,0 +1,205 @@
+"""The aggregates of one node: what they keep of each group, and what they give of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowc.runtime.arrow import arrow_type
+from flowc.runtime.streams.aggregates.exact import Exact
+from flowc.runtime.streams.aggregates.extremes import Fixed, Referenced, Timed, in_64_bits
+from flowc.runtime.streams.aggregates.gathered import Distinct, Listed
+from flowc.runtime.streams.aggregates.part import Count, Floats, Part
+from flowc.stream import TIME, AggregatePlan
+
+Result = Callable[[Any], pa.Array]
+"""Makes of slots what an aggregate gives."""
+
+
+class Accumulators:
+    """The aggregates of one node, by slots. `schema` is that of the node's input, without hidden columns.
+
+    A new slot has seen no row, as one that was cleared. Rows are added in their order, so that what comes out is the
+    same to the last bit for any batches. Raises TypeError for an aggregate of a type that it is not for.
+    """
+
+    def __init__(self, plans: Sequence[AggregatePlan], schema: pa.Schema) -> None:
+        self._schema, self._parts = schema, dict[str, _Fed]()
+        self._results = [self._planned(plan) for plan in plans]
+        self.state = pa.schema([each for fed in self._parts.values() for each in fed.part.fields])
+        """The columns that hold what is kept of one group."""
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return sum(fed.part.nbytes for fed in self._parts.values())
+
+    def grow(self, count: int) -> None:
+        """Makes room for so many slots."""
+        for fed in self._parts.values():
+            fed.part.grow(count)
+
+    def add(self, slots: Any, rows: pa.RecordBatch) -> None:
+        """Adds rows to their slots."""
+        given = _Given(slots, rows)
+        for fed in self._parts.values():
+            fed.part.add(*given.of(fed))
+
+    def combine(self, slots: Any, other: Accumulators, others_slots: Any) -> None:
+        """Adds groups of others, in their order, to groups."""
+        for fed, of in zip(self._parts.values(), other._parts.values(), strict=True):
+            fed.part.combine(slots, of.part, others_slots)
+
+    def take(self, slots: Any) -> pa.RecordBatch:
+        """What is kept of some groups."""
+        columns = [column for fed in self._parts.values() for column in fed.part.take(slots)]
+        return pa.RecordBatch.from_arrays(columns, schema=self.state)
+
+    def put(self, slots: Any, state: pa.RecordBatch) -> None:
+        """Has slots, which have seen no row, keep what was taken."""
+        columns = iter(state.columns)
+        for fed in self._parts.values():
+            fed.part.put(slots, [next(columns) for _ in fed.part.fields])
+
+    def results(self, slots: Any) -> list[pa.Array]:
+        """What each aggregate gives of some groups, in the order and of the types of their plans.
+
+        Raises DataError (`arithmetic-overflow`) for a sum or a mean that does not fit its type.
+        """
+        return [made(slots) for made in self._results]
+
+    def clear(self, slots: Any) -> None:
+        """Has some slots have seen no row."""
+        for fed in self._parts.values():
+            fed.part.clear(slots)
+
+    def _planned(self, plan: AggregatePlan) -> Result:
+        kind, function = arrow_type(plan.type), plan.function.lower()
+        if plan.distinct and function not in ("count", "min", "max"):
+            message = f"`{function}` of DISTINCT values is not kept"
+            raise TypeError(message)
+        if function == "count":
+            counted = self._distinct(plan) if plan.distinct else self._count(plan)
+            return lambda slots: pa.array(counted.of(slots)).cast(kind)
+        assert plan.argument is not None
+        maker = {"sum": self._sum, "avg": self._mean, "min": self._extreme, "max": self._extreme}.get(function)
+        if maker is not None:
+            return maker(plan, kind, self._count(plan))
+        return self._ordered(plan, kind)
+
+    def _part(self, name: str, plan: AggregatePlan, make: Callable[[str], Any], *, nulls: bool = False) -> Any:
+        """The part of some name, argument and filter, of which there is one."""
+        key = f"{name}({plan.argument or '*'})" + (f" where {plan.where}" if plan.where else "")
+        if key not in self._parts:
+            self._parts[key] = _Fed(make(key), plan.argument, plan.where, nulls)
+        return self._parts[key].part
+
+    def _count(self, plan: AggregatePlan) -> Count:
+        counted: Count = self._part("count", plan, Count)
+        return counted
+
+    def _distinct(self, plan: AggregatePlan) -> Distinct:
+        found: Distinct = self._part("distinct", plan, lambda name: Distinct(name, self._type(plan)))
+        return found
+
+    def _type(self, plan: AggregatePlan) -> pa.DataType:
+        return self._schema.field(plan.argument).type
+
+    def _total(self, plan: AggregatePlan) -> Exact | Floats:
+        kind = self._type(plan)
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+            message = f"`{plan.function}` of values of type {kind}"
+            raise TypeError(message)
+        real = pa.types.is_floating(kind)
+        found: Exact | Floats = self._part("sum", plan, Floats if real else lambda name: Exact(name, kind))
+        return found
+
+    def _sum(self, plan: AggregatePlan, kind: pa.DataType, counted: Count) -> Result:
+        total = self._total(plan)
+        if isinstance(total, Floats):
+            return lambda slots: _where(counted.of(slots) > 0, pa.array(total.of(slots)).cast(kind))
+        return lambda slots: _where(counted.of(slots) > 0, total.whole(slots, kind))
+
+    def _mean(self, plan: AggregatePlan, kind: pa.DataType, counted: Count) -> Result:
+        total = self._total(plan)
+
+        def made(slots: Any) -> pa.Array:
+            counts = counted.of(slots)
+            some = np.maximum(counts, 1)
+            if isinstance(total, Floats):
+                return _where(counts > 0, pa.array(total.of(slots) / some).cast(kind))
+            return _where(counts > 0, total.mean(slots, some, kind))
+
+        return made
+
+    def _extreme(self, plan: AggregatePlan, kind: pa.DataType, counted: Count) -> Result:
+        of, greatest = self._type(plan), plan.function.lower() == "max"
+        cls = Fixed if in_64_bits(of) else Referenced
+        part = self._part(plan.function.lower(), plan, lambda name: cls(name, of, greatest=greatest))
+        return lambda slots: _where(counted.of(slots) > 0, part.of(slots).cast(kind))
+
+    def _ordered(self, plan: AggregatePlan, kind: pa.DataType) -> Result:
+        of, function = self._type(plan), plan.function.lower()
+        if function == "array_agg":
+            values: Listed = self._part(function, plan, lambda name: Listed(name, of), nulls=True)
+            return lambda slots: _some(values.of(slots)).cast(kind)
+        if function not in ("first", "last"):
+            message = f"`{function}` is no aggregate"
+            raise TypeError(message)
+        last = function == "last"
+        part: Timed = self._part(function, plan, lambda name: Timed(name, of, last=last), nulls=True)
+        return lambda slots: part.of(slots).cast(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fed:
+    """A part, and what it is fed with."""
+
+    part: Part
+    argument: str | None
+    where: str | None
+    nulls: bool
+    """Whether with NULLs too."""
+
+
+@dataclass
+class _Given:
+    """The rows of a batch, as parts are fed with them."""
+
+    slots: Any
+    rows: pa.RecordBatch
+    _known: dict[tuple[str | None, str | None, bool], tuple[Any, Any, Any]] = field(default_factory=dict)
+
+    def of(self, fed: _Fed) -> tuple[Any, Any, Any]:
+        """The slots, the argument and the times of the rows that a part is to have."""
+        key = fed.argument, fed.where, fed.nulls
+        if key not in self._known:
+            self._known[key] = self._chosen(fed)
+        return self._known[key]
+
+    def _chosen(self, fed: _Fed) -> tuple[Any, Any, Any]:
+        values = self.rows.column(fed.argument) if fed.argument is not None else None
+        times = self.rows.column(TIME).cast(pa.int64()).to_numpy() if fed.nulls and fed.argument else None
+        mask = None if fed.where is None else pc.fill_null(self.rows.column(fed.where), False)
+        if values is not None and values.null_count and not fed.nulls:
+            mask = values.is_valid() if mask is None else pc.and_(mask, values.is_valid())
+        if mask is None:
+            return self.slots, values, times
+        chosen = mask.to_numpy(zero_copy_only=False)
+        kept = values.filter(mask) if values is not None else None
+        return self.slots[chosen], kept, times[chosen] if times is not None else None
+
+
+def _where(there: Any, values: pa.Array) -> pa.Array:
+    """Values, with NULL where there are none."""
+    return values if there.all() else pc.if_else(pa.array(there), values, pa.scalar(None, values.type))
+
+
+def _some(lists: pa.Array) -> pa.Array:
+    """Lists, with NULL for those without values."""
+    return _where(pc.greater(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False), lists)

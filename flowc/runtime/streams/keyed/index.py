@@ -1,0 +1,144 @@
+"""A hash index of (hi, lo, at), which gives each a slot: looked up, filled and emptied for a whole batch at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_EMPTY, _LEFT = -1, -2
+"""In place of a slot: nothing was ever there, or something that is gone."""
+_LEAST = 1024
+_MIX, _MORE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+_HALF = np.uint64(32)
+
+
+class Index:
+    """Slots are small numbers from 0; those of what was removed are given again."""
+
+    def __init__(self) -> None:
+        self.hi, self.lo = np.empty(0, np.uint64), np.empty(0, np.uint64)
+        self.at = np.empty(0, np.int64)
+        self.used = np.empty(0, bool)
+        """Which slots are given."""
+        self._place = np.empty(0, np.int32)
+        """Where in the table a slot stands."""
+        self._free = np.empty(0, np.int64)
+        self._spare = 0
+        """How many of `_free`, from its begin, are free."""
+        self.end = 0
+        """No slot was given from here on."""
+        self._grow(_LEAST)
+        self._clean(2 * _LEAST)
+
+    def __len__(self) -> int:
+        return self.end - self._spare
+
+    @property
+    def capacity(self) -> int:
+        """How many slots there is room for."""
+        return len(self.hi)
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        columns = (self.hi, self.lo, self.at, self.used, self._place, self._free, self._table)
+        return sum(column.nbytes for column in columns)
+
+    def find(self, hi: Any, lo: Any, at: Any) -> Any:
+        """The slots of keys; -1 for those that have none."""
+        place = self._begin(hi, at)
+        found = self._table[place].astype(np.int64)
+        open_ = np.flatnonzero((found != _EMPTY) & ~self._is(found, hi, lo, at))
+        while len(open_):
+            place[open_] = (place[open_] + 1) & self._mask
+            there = self._table[place[open_]].astype(np.int64)
+            found[open_] = there
+            same = self._is(there, hi[open_], lo[open_], at[open_])
+            open_ = open_[(there != _EMPTY) & ~same]
+        return found
+
+    def add(self, hi: Any, lo: Any, at: Any) -> tuple[Any, Any]:
+        """The slots of keys, which they get where they have none, and the rows whose keys got one."""
+        slots = self.find(hi, lo, at)
+        missing = np.flatnonzero(slots < 0)
+        if not len(missing):
+            return slots, missing
+        slots[missing], new = self._insert(hi[missing], lo[missing], at[missing])
+        return slots, missing[new]
+
+    def remove(self, slots: Any) -> None:
+        """Takes the slots, which are different ones, from their keys."""
+        self._table[self._place[slots]] = _LEFT
+        self.used[slots] = False
+        self._free[self._spare : self._spare + len(slots)] = slots
+        self._spare += len(slots)
+
+    def slots(self) -> Any:
+        """All slots that are given, rising."""
+        return np.flatnonzero(self.used[: self.end])
+
+    def _begin(self, hi: Any, at: Any) -> Any:
+        mixed = (hi ^ (at.view(np.uint64) * _MIX)) * _MORE
+        mixed ^= mixed >> _HALF
+        mixed *= _MIX
+        return (mixed >> self._shift).astype(np.int64)
+
+    def _is(self, slots: Any, hi: Any, lo: Any, at: Any) -> Any:
+        """Whether slots are those of keys; places of none are not."""
+        return (self.hi[slots] == hi) & (self.lo[slots] == lo) & (self.at[slots] == at) & (slots >= 0)
+
+    def _insert(self, hi: Any, lo: Any, at: Any) -> tuple[Any, Any]:
+        """Gives slots to keys that have none, some of them more than once."""
+        self._reserve(len(hi))
+        place, slots = self._begin(hi, at), np.empty(len(hi), np.int64)
+        open_, new = np.arange(len(hi)), list[Any]()
+        while len(open_):
+            at_ = place[open_]
+            rows = open_[self._table[at_] < 0]
+            # Of several rows for one place, the last one gets it; all others look who is there.
+            self._table[place[rows]] = -3 - rows
+            won = rows[self._table[place[rows]] == -3 - rows]
+            slots[won] = self._given(hi[won], lo[won], at[won], place[won])
+            new.append(won)
+            there = self._table[at_].astype(np.int64)
+            slots[open_] = there
+            open_ = open_[~self._is(there, hi[open_], lo[open_], at[open_])]
+            place[open_] = (place[open_] + 1) & self._mask
+        return slots, np.concatenate(new)
+
+    def _given(self, hi: Any, lo: Any, at: Any, place: Any) -> Any:
+        again = min(self._spare, len(hi))
+        more = np.arange(self.end, self.end + len(hi) - again)
+        self._spare -= again
+        slots = np.concatenate([self._free[self._spare : self._spare + again], more])
+        self._filled += len(hi)
+        self.end += len(more)
+        self.hi[slots], self.lo[slots], self.at[slots] = hi, lo, at
+        self._place[slots], self._table[place], self.used[slots] = place, slots, True
+        return slots
+
+    def _reserve(self, count: int) -> None:
+        """Makes room for so many more."""
+        if self.end - self._spare + count > self.capacity:
+            self._grow(max(self.end - self._spare + count, self.capacity * 3 // 2, _LEAST))
+        if (self._filled + count) * 2 > len(self._table):
+            self._clean(1 << int((len(self) + count) * 3).bit_length())
+
+    def _grow(self, size: int) -> None:
+        for name in ("hi", "lo", "at", "used", "_place", "_free"):
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate([column, np.zeros(size - len(column), column.dtype)]))
+
+    def _clean(self, size: int) -> None:
+        """A new table, without what is gone."""
+        self._table = np.full(size, _EMPTY, np.int32)
+        self._mask, self._shift = size - 1, np.uint64(65 - int(size).bit_length())
+        slots, self._filled = self.slots(), len(self)
+        place = self._begin(self.hi[slots], self.at[slots])
+        while len(slots):
+            free = self._table[place] < 0
+            self._table[place[free]] = slots[free]
+            stays = self._table[place] == slots
+            self._place[slots[stays]] = place[stays]
+            slots, place = slots[~stays], (place[~stays] + 1) & self._mask

@@ -1,0 +1,338 @@
+"""Windows of event time: tumbling, hopping and cumulating ones, whose groups come out when the watermark is at the end.
+
+Rows are added to the groups of panes (`flowc.runtime.streams.operators.windowkinds`). A tumbling window is one pane. Of
+a hopping one, the panes are put together when it ends; of a cumulating one, the pane that has ended is put into the
+first, which then holds the window.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from flowc.catalog import Column
+from flowc.runtime.arrow import arrow_field
+from flowc.runtime.badrows import BadRow
+from flowc.runtime.instants import MICROS
+from flowc.runtime.streams.aggregates.accumulators import Accumulators
+from flowc.runtime.streams.epoch import END
+from flowc.runtime.streams.keyed.groupkeys import GroupKeys
+from flowc.runtime.streams.keyed.groups import Groups
+from flowc.runtime.streams.keyed.index import Index
+from flowc.runtime.streams.keyed.slots import grown
+from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict
+from flowc.runtime.streams.operators.localtime import LocalTime
+from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
+from flowc.runtime.streams.state.contract import Segment
+from flowc.stream import ROW, TIME, WindowPlan
+
+START, STOP = "window_start", "window_end"
+LATE = "late-row"
+_HIDDEN = (pa.field(TIME, MICROS), pa.field(ROW, pa.int64()))
+_FEW = 4096
+
+
+def window_schema(plan: WindowPlan, schema: pa.Schema) -> pa.Schema:
+    """The columns that come out, without the hidden ones. `schema` is that of the input, without hidden columns."""
+    bounds = [pa.field(name, MICROS, nullable=False) for name in (START, STOP)]
+    made = [arrow_field(Column(each.name, each.type)) for each in plan.aggregates]
+    return pa.schema([*bounds, *(schema.field(key) for key in plan.keys), *made])
+
+
+class Windows:
+    """The windows of one node; see `flowc.runtime.streams.operators.contract.Operator`.
+
+    Raises TypeError for keys and aggregates of types that they are not for.
+    """
+
+    _closed: int | None
+    """Up to which local time all windows are out."""
+
+    def __init__(self, plan: WindowPlan, schema: pa.Schema) -> None:
+        self.name, self.fingerprint = plan.id, plan.fingerprint
+        self._plan, self._given = plan, schema
+        self.schema = window_schema(plan, schema)
+        """What comes out, without hidden columns."""
+        self._kind = kind_of(plan)
+        self._zone = LocalTime(plan.timezone) if plan.timezone is not None else None
+        self._keys = GroupKeys([schema.field(key).type for key in plan.keys])
+        self._input = Least(len(plan.inputs))
+        self._begin()
+
+    @property
+    def watermark(self) -> int | None:
+        """That of its input: a window that comes out later ends behind it."""
+        return self._input.value
+
+    def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
+        """Takes rows in; those come out that are late, where they are not only counted."""
+        if not rows.num_rows:
+            return NOTHING
+        panes = self._kind.panes(self._local(rows.column(TIME).cast(pa.int64()).to_numpy()))
+        if self._closed is None:
+            self._add(rows, panes)
+            return NOTHING
+        late = self._kind.last_ends(panes) <= self._closed
+        if not late.any():
+            self._add(rows, self._within(panes))
+            return NOTHING
+        self._add(rows.filter(pa.array(~late)), self._within(panes[~late]))
+        return self._late(rows.filter(pa.array(late)))
+
+    def on_watermark(self, port: int, at: int) -> Emitted:
+        """The windows that end there or before."""
+        self._input.at(port, at)
+        if self._input.value is None:
+            return NOTHING
+        until = int(self._local(np.array([self._input.value]))[0])
+        if self._closed is not None and until <= self._closed:
+            return NOTHING
+        made = self._until(until)
+        self._closed = until
+        return made
+
+    def on_end(self) -> Emitted:
+        """All windows; rows that come for them in another run are late."""
+        made = self._until(None)
+        if self._closed is not None:
+            self._groups.mark = self._closed
+        return made
+
+    def due(self, at: int) -> bool:
+        """Whether a window ends there or before."""
+        end = self._next_end()
+        return end is not None and (at == END or end <= int(self._local(np.array([at]))[0]))
+
+    def snapshot(self) -> tuple[Segment, ...]:
+        """What changed since the last call."""
+        # Panes say by themselves only of windows of which they are no more that these are out.
+        if self._closed is not None and len(self._groups) and not self._is_tumbling:
+            self._groups.mark = self._closed
+        return self._groups.snapshot()
+
+    def restore(self, segments: Iterable[Segment]) -> None:
+        """Takes the state that was kept."""
+        self._begin()
+        self._groups.restore(segments)
+        self._closed = self._groups.mark
+
+    def verdict(self, written_by: str) -> Verdict:
+        """Sums of other windows, keys and aggregates say nothing of these."""
+        before, now = _said(written_by), _said(self.fingerprint)
+        if before == now:
+            return Verdict(Decision.KEEP)
+        changed = [name for name in now if before.get(name) != now[name]] or ["operator"]
+        return Verdict(Decision.REFUSE, f"its {' and '.join(changed)} changed")
+
+    @property
+    def _is_tumbling(self) -> bool:
+        return isinstance(self._kind, Hopping) and self._kind.size == self._kind.step
+
+    def _begin(self) -> None:
+        plan, schema = self._plan, self._given
+        keys = pa.schema([schema.field(key) for key in plan.keys])
+        self._kept = Accumulators(plan.aggregates, schema)
+        self._groups = Groups(
+            plan.id, plan.fingerprint, keys, self._kept, max_bytes=plan.max_bytes, max_groups=plan.max_groups
+        )
+        self._closed = None
+        self._panes = _Panes(self._groups, partial(Accumulators, plan.aggregates, schema))
+
+    def _add(self, rows: pa.RecordBatch, panes: Any) -> None:
+        if not rows.num_rows:
+            return
+        keys = [rows.column(key) for key in self._plan.keys]
+        hi, lo = self._keys(keys, rows.num_rows)
+        self._kept.add(self._groups.add(hi, lo, panes, keys), rows)
+        self._panes.changed(panes)
+        self._groups.check()
+
+    def _within(self, panes: Any) -> Any:
+        """Where rows are added: of a cumulating window, the first pane holds what is out already."""
+        if isinstance(self._kind, Cumulating) and self._closed is not None:
+            return np.where(panes + self._kind.step <= self._closed, self._kind.begins(panes), panes)
+        return panes
+
+    def _late(self, rows: pa.RecordBatch) -> Emitted:
+        """What becomes of late rows: those that came of no message can only be counted."""
+        if self._plan.late != "dlq" or ROW not in rows.schema.names:
+            return Emitted(dropped=rows.num_rows)
+        messages, times = rows.column(ROW), rows.column(TIME)
+        until = self._shown(self._closed)
+        found = tuple(
+            BadRow(message, LATE, f"its event time {at} is of a window that was over: the watermark is {until}")
+            for message, at in zip(messages.to_pylist(), times.to_pylist(), strict=True)
+            if message is not None
+        )
+        return Emitted(None, found, rows.num_rows - len(found))
+
+    def _shown(self, local: int | None) -> object:
+        return pa.array(self._instants(np.array([local]))).cast(MICROS)[0].as_py()
+
+    def _next_end(self) -> int | None:
+        earliest = self._groups.earliest
+        return None if earliest is None else self._kind.next_end(earliest, self._closed)
+
+    def _until(self, until: int | None) -> Emitted:
+        """The windows that end up to a time, in their order; all of them without one."""
+        if self._is_tumbling:
+            made = self._tumbling(until)
+        else:
+            made = []
+            while (end := self._next_end()) is not None and (until is None or end <= until):
+                made.append(self._hopping(end) if isinstance(self._kind, Hopping) else self._cumulating(end))
+                self._closed = end
+                self._groups.forget(self._kind.kept(end))
+        return Emitted(pa.concat_batches(made)) if made else NOTHING
+
+    def _tumbling(self, until: int | None) -> list[pa.RecordBatch]:
+        """All windows that end up to a time, at once."""
+        end = self._next_end()
+        if end is None or (until is not None and end > until):
+            return []
+        before = int(self._groups.times[-1]) + 1 if until is None else until - self._kind.size + 1
+        slots = self._groups.before(before)
+        hi, lo, at = self._groups.hi(slots), self._groups.lo(slots), self._groups.at(slots)
+        slots = slots[in_order(hi, lo, at)]
+        starts = self._groups.at(slots)
+        found = self._rows(starts, starts + self._kind.size, slots, self._kept.results(slots))
+        self._closed = int(starts[-1]) + self._kind.size
+        self._groups.forget(before)
+        return [found]
+
+    def _hopping(self, end: int) -> pa.RecordBatch:
+        """One window, put together of its panes."""
+        found, slots, results = self._panes.together(end - self._kind.size, end)
+        bounds = np.full(found, end - self._kind.size), np.full(found, end)
+        return self._rows(*bounds, slots, results)
+
+    def _cumulating(self, end: int) -> pa.RecordBatch:
+        """One window, with the panes that ended since the one before."""
+        assert isinstance(self._kind, Cumulating)
+        groups, begin = self._groups, int(self._kind.begins(end - 1))
+        for pane in groups.times.tolist():
+            if begin < pane < end:
+                more = groups.of_time(pane)
+                into = groups.add(groups.hi(more), groups.lo(more), np.full(len(more), begin), groups.keys(more))
+                self._kept.combine(into, self._kept, more)
+                groups.remove(more)
+        slots = groups.of_time(begin)
+        slots = slots[in_order(groups.hi(slots), groups.lo(slots))]
+        bounds = np.full(len(slots), begin), np.full(len(slots), end)
+        return self._rows(*bounds, slots, self._kept.results(slots))
+
+    def _rows(self, starts: Any, ends: Any, slots: Any, results: Sequence[pa.Array]) -> pa.RecordBatch:
+        """What comes out of windows, with the keys of slots."""
+        begin, stop = self._instants(starts), self._instants(ends)
+        bounds = [pa.array(times).cast(MICROS) for times in (begin, stop, stop - 1)]
+        nothing = pa.nulls(len(begin), pa.int64())
+        columns = [*bounds[:2], *self._groups.keys(slots), *results, bounds[2], nothing]
+        return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*self.schema, *_HIDDEN]))
+
+    def _local(self, times: Any) -> Any:
+        return times if self._zone is None else self._zone.local(times)
+
+    def _instants(self, local: Any) -> Any:
+        return local if self._zone is None else self._zone.instants(local)
+
+
+class _Panes:
+    """The panes of hopping windows, put together by key. A key has a number as long as there is something of it.
+
+    Of each pane that was in a window, its groups are kept once more, in the order of these numbers: that is quicker
+    than to look for them again in each of its windows.
+    """
+
+    def __init__(self, groups: Groups, make: Callable[[], Accumulators]) -> None:
+        self._groups, self._make, self._window = groups, make, make()
+        self._numbers, self._order = Index(), np.empty(0, np.int64)
+        """The numbers of keys, and these in the order of the keys."""
+        self._known: dict[int, _Pane] = {}
+        self._slot = np.empty(0, np.int64)
+        """A slot of each key that is in the window; of use within one call."""
+
+    def changed(self, panes: Any) -> None:
+        """Rows came for some panes."""
+        if self._known and panes.min() <= max(self._known):
+            for time in np.unique(panes).tolist():
+                self._known.pop(time, None)
+
+    def together(self, begin: int, end: int) -> tuple[int, Any, list[pa.Array]]:
+        """How many keys there are in some panes, a slot of each in their order, and their aggregates."""
+        self._tidy(begin)
+        panes = [self._pane(time) for time in self._groups.times.tolist() if begin <= time < end]
+        size = self._numbers.capacity
+        self._slot = grown(self._slot, size, -1)
+        self._window.grow(size)
+        for pane in panes:
+            self._window.combine(pane.numbers, pane.kept, np.arange(len(pane.slots)))
+            self._slot[pane.numbers] = pane.slots
+        order = self._in_order()
+        found = order[self._slot[order] >= 0]
+        slots = self._slot[found]
+        results = self._window.results(found)
+        self._window.clear(found)
+        self._slot[found] = -1
+        return len(found), slots, results
+
+    def _pane(self, time: int) -> _Pane:
+        if time not in self._known:
+            slots = self._groups.of_time(time)
+            hi, lo = self._groups.hi(slots), self._groups.lo(slots)
+            numbers, _ = self._numbers.add(hi, lo, np.zeros(len(slots), np.int64))
+            by_number = np.full(self._numbers.capacity, -1)
+            by_number[numbers] = slots
+            numbers = np.flatnonzero(by_number >= 0)
+            pane = self._known[time] = _Pane(by_number[numbers], numbers, self._make())
+            pane.kept.grow(len(numbers))
+            kept = self._groups.kept
+            assert isinstance(kept, Accumulators)
+            pane.kept.combine(np.arange(len(numbers)), kept, pane.slots)
+        return self._known[time]
+
+    def _in_order(self) -> Any:
+        if len(self._order) != len(self._numbers):
+            numbers = self._numbers.slots()
+            self._order = numbers[in_order(self._numbers.hi[numbers], self._numbers.lo[numbers])]
+        return self._order
+
+    def _tidy(self, begin: int) -> None:
+        """Forgets panes that are gone, and the numbers of keys when most of them are."""
+        self._known = {time: pane for time, pane in self._known.items() if time >= begin}
+        if len(self._numbers) > 2 * len(self._groups) + _FEW:
+            self._numbers, self._order, self._known = Index(), np.empty(0, np.int64), {}
+
+
+@dataclass(frozen=True)
+class _Pane:
+    """The groups of a pane: their slots, the numbers of their keys, which rise, and what is kept of them."""
+
+    slots: Any
+    numbers: Any
+    kept: Accumulators
+
+
+def in_order(hi: Any, lo: Any, at: Any = None) -> Any:
+    """The order of groups: by time, then by key, which is the same in every run."""
+    order = np.argsort(hi, kind="stable")
+    sorted_ = hi[order]
+    if (sorted_[1:] == sorted_[:-1]).any():
+        order = np.lexsort((lo, hi))
+    if at is None or not len(at) or (at == at[0]).all():
+        return order
+    return order[np.argsort(at[order], kind="stable")]
+
+
+def _said(fingerprint: str) -> dict[str, Any]:
+    """What a fingerprint says; nothing for one that no window has written."""
+    try:
+        said = json.loads(fingerprint)
+    except ValueError:
+        return {"operator": fingerprint}
+    return said if isinstance(said, dict) else {"operator": said}
