@@ -12,7 +12,7 @@ def no_idle_policy(_checked: CheckedSpec, ir: Ir | None, reporter: Reporter) -> 
     """Tells of windows that several sources go into, where nothing says when a silent one is set aside."""
     for stream in ir.streams if ir is not None else ():
         window = next((node for node in stream.nodes if isinstance(node, Window)), None)
-        if window is None or stream.idle is not None or len(_sources(window, stream)) < 2:
+        if window is None or stream.watermark.idle is not None or len(_sources(window, stream)) < 2:
             continue
         message = f"windows of stream `{stream.name}` wait for all of its sources, also for one that has no rows"
         helps = ("say when a silent one is set aside: `watermark: { idle: 2m }`",)
