@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from flowc.runtime.connectors.folder import Folder
+from tests import warm
 from tests.commands import Folder as Made
 from tests.commands import Inside
 from tests.daemons import daemon
@@ -173,7 +174,7 @@ while True:
 """
 
 
-def _signal(process: subprocess.Popen[Any], number: int) -> None:
+def _signal(process: subprocess.Popen[Any] | warm.Process, number: int) -> None:
     """Sends a signal, and returns when it has arrived: until then, another one of its number would be the same one."""
     process.send_signal(number)
     until(lambda: not _is_pending(process.pid, number), pause=0.01)
