@@ -13,7 +13,7 @@ from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from tests import warm
+from tests import warm, warmflowc
 from tests.commands import Folder
 from tests.services.machine import free_port
 from tests.waiting import PATIENCE, until
@@ -81,9 +81,7 @@ def _cold(folder: Folder, words: Sequence[str], log: IO[str]) -> subprocess.Pope
 def _warm(folder: Folder, words: Sequence[str], log: IO[str]) -> warm.Process:
     with open(os.devnull) as nothing:
         files = (nothing.fileno(), 1, log.fileno())
-        server, given = warm.server(), folder.environment()
-        words = ("daemon", server, *words)
-        return warm.begin(server, "tests.warmdaemon", words, files, cwd=folder.path, env=given)
+        return warmflowc.begin(words, files, cwd=folder.path, env=folder.environment())
 
 
 def lives(pid: int) -> bool:

@@ -201,6 +201,7 @@ def _become(asked: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     os.chdir(asked["cwd"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     buffering = 0 if "PYTHONUNBUFFERED" in asked["env"] else -1
     sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", buffering, closefd=False), "utf-8", write_through=not buffering)

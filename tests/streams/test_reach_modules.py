@@ -80,7 +80,7 @@ def test_a_function_that_ends_its_process_has_stopped_nothing_and_what_it_prints
     folder: Folder,
 ) -> None:
     folder.write("own/doubling.py", LEAVES.format(mark=str(folder.path / "left")))
-    with daemon(folder, "--log-format", "json", cold=True) as running:
+    with daemon(folder, "--log-format", "json") as running:
         running.until(lambda: running.worker("clean")["rows"] == 2)
         assert running.stop() == 0
         said = [json.loads(line)["message"] for line in running.log().splitlines()]
@@ -102,7 +102,7 @@ def twice(numbers):
 
 def test_native_code_that_prints_much_and_holds_the_lock_does_not_wait_for_itself(folder: Folder) -> None:
     folder.write("own/doubling.py", LOUD.format(times=5))
-    with daemon(folder, "--log-format", "json", cold=True) as running:
+    with daemon(folder, "--log-format", "json") as running:
         running.until(lambda: running.worker("clean")["rows"] == 2)
         assert running.stop() == 0
         said = running.log()
