@@ -1,6 +1,7 @@
 """`flowc` as a warm process whose workers are warm ones too: what is started is theirs, but not how.
 
-`tests.warmflowc command SOCKET ARGUMENTS…` is `flowc ARGUMENTS…`; `tests.warmflowc worker` is one of its workers.
+`tests.warmflowc flowc SOCKET ARGUMENTS…` is `flowc ARGUMENTS…`, or another module that runs it within;
+`tests.warmflowc worker` is one of its workers.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def start(*arguments: str, cwd: Path, env: Mapping[str, str]) -> Command:
 def begin(arguments: Sequence[str], files: Sequence[int], *, cwd: Path, env: Mapping[str, str]) -> warm.Process:
     """`flowc` with these files as its input, output and errors."""
     server = warm.server()
-    return warm.begin(server, NAME, ("command", server, *arguments), files, cwd=cwd, env=env)
+    return warm.begin(server, NAME, ("flowc", server, *arguments), files, cwd=cwd, env=env)
 
 
 def _worker(server: str) -> Worker:
@@ -67,7 +68,7 @@ def _worker(server: str) -> Worker:
 
 
 def main(what: str, arguments: Sequence[str]) -> None:
-    """Runs a command or a worker in this process."""
+    """Runs a module or a worker in this process."""
     if what == "worker":
         os.setsid()
         del sys.path[0]  # as `-P` has it
@@ -75,8 +76,8 @@ def main(what: str, arguments: Sequence[str]) -> None:
         return
     server, *words = arguments
     process._started = partial(_worker, server)
-    sys.argv = ["flowc", *words]
-    runpy.run_module("flowc", run_name="__main__", alter_sys=True)
+    sys.argv = [what, *words]
+    runpy.run_module(what, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.crash.__main__ import EVENTS
 from benchmarks.crash.places import PLACES, SHARED
-from tests import warm
+from tests import warm, warmflowc
 from tests.commands import ROOT
 
 pytestmark = pytest.mark.long
@@ -69,6 +69,7 @@ def campaign(kind: str, env: Mapping[str, str], *ways: str, events: int = EVENTS
 def campaigns(kinds: Sequence[str], env: Mapping[str, str], *ways: str, events: int = EVENTS) -> list[str]:
     """The rows of short campaigns on the same servers."""
     words = ("--trials", str(TRIALS), "--events", str(events), "--only", *kinds, "--ways", *ways)
-    done = warm.run("benchmarks.crash", *words, cwd=ROOT, env=env, timeout=1200)
+    within = ("benchmarks.crash", warm.server())
+    done = warm.run(warmflowc.NAME, *within, *words, cwd=ROOT, env=env, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()[-len(kinds) :]
