@@ -13,7 +13,7 @@ import pytest
 
 from flowc.runtime.connectors import open_database
 from tests.commands import Folder, Inside
-from tests.streams.filefolder import put
+from tests.streams.filefolder import aged, put
 from tests.streams.test_dlq import MENDED, Place, counted, project, rows, run
 from tests.topics import Message, fresh, produce
 
@@ -205,6 +205,7 @@ def test_an_event_time_of_a_file_that_is_far_away_is_bad(
     at = pa.array([number, 0], pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
     (tmp_path / "drop").mkdir()
     pq.write_table(pa.table({"id": [1, 2], "at": at}), tmp_path / "drop" / "a.parquet")
+    aged(tmp_path / "drop" / "a.parquet")
     made = Inside(tmp_path)
     made.write("specs/s.yaml", FILES.format(kind=declared, more=more))
     (report,) = made.flowc("run", "clean", "--once", "--json").json
