@@ -1,0 +1,83 @@
+"""Windows in a whole stream: messages become rows of windows, late ones are counted or dead letters, time lets out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
+from flowc.runtime.streams.loop import Polled
+from flowc.runtime.streams.operators.passing import Taken
+from flowc.service.daemon.watch import Watch
+from flowc.service.streams.run import StreamReport
+from flowc.stream import ROW, TIME, AggregatePlan, SqlPlan, StreamPlan, WindowPlan
+from flowc.types import BIGINT
+from tests.streams.compiled import NOON, Computed, messages, plan
+
+MINUTE = 60_000_000
+
+
+def _stream(folder: Path, late: Any = "drop", on_error: str = "drop") -> StreamPlan:
+    """The mean of the ids by name and minute."""
+    made = plan(folder, "SELECT id, name FROM source", on_error=on_error)
+    window = WindowPlan(
+        "w", ("source",), "tumbling", MINUTE, MINUTE, ("name",),
+        (AggregatePlan("n", "count", BIGINT), AggregatePlan("total", "sum", BIGINT, "id")), "{}", late=late,
+    )  # fmt: skip
+    text = f'SELECT total / n AS id, name, "{ROW}" FROM w'
+    query = SqlPlan("query", ("w",), ("w",), text, traced=True)
+    sources = tuple(replace(source, beside=(TIME, "_partition")) for source in made.sources)
+    return replace(made, sources=sources, nodes=(window, query))
+
+
+def _epoch(made: Computed, values: list[object], minute: int, watermark: int | None, number: int = 1) -> Epoch:
+    batch = messages(values, start=100 * number)
+    at = batch.schema.get_field_index("_event_ts")
+    times = pa.array([NOON + minute * MINUTE] * batch.num_rows).cast(batch.schema.field(at).type)
+    batch = batch.set_column(at, "_event_ts", times)
+    ranges = (Range("source", 0, 100 * number, 100 * number + batch.num_rows),)
+    return made.compute(Polled("source", batch, ranges, 0.0), Intent(number, NOON, ranges, watermark))
+
+
+def _rows(epoch: Epoch) -> list[tuple[Any, ...]]:
+    return [(row["name"], row["id"]) for row in epoch.rows.to_pylist()]
+
+
+def test_rows_of_windows_come_out_when_their_time_is_over(tmp_path: Path) -> None:
+    made = Computed(_stream(tmp_path))
+    values: list[object] = [{"id": id_, "name": name} for id_, name in ((2, "a"), (4, "a"), (7, "b"))]
+    assert _rows(_epoch(made, values, 0, None)) == []
+    assert not made.compute.due(NOON + MINUTE - 1)
+    assert made.compute.due(NOON + MINUTE)
+    assert sorted(_rows(_epoch(made, values, 1, NOON + MINUTE, 2))) == [("a", 3), ("b", 7)]
+    assert sorted(_rows(_epoch(made, [], 1, END, 3))) == [("a", 3), ("b", 7)]
+
+
+def test_late_rows_are_counted(tmp_path: Path) -> None:
+    made = Computed(_stream(tmp_path))
+    epoch = _epoch(made, [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}], 0, NOON + MINUTE)
+    assert (epoch.late, epoch.dead, epoch.rows.num_rows) == (2, None, 0)
+    watch = Watch()
+    written = watch._also(lambda _: None, StreamReport("s"))
+    written(epoch)
+    written(epoch)
+    assert watch.report.counts.late == 4
+
+
+def test_late_rows_are_dead_letters_where_that_is_said(tmp_path: Path) -> None:
+    made = Computed(_stream(tmp_path, late="dlq", on_error="dlq"))
+    epoch = _epoch(made, [{"id": 1, "name": "a"}, b"nothing"], 0, NOON + MINUTE)
+    assert epoch.dead is not None
+    told = epoch.dead.select(["message_offset", "error_code"]).to_pylist()
+    assert [tuple(row.values()) for row in told] == [(100, "late-row"), (101, "undecodable-message")]
+    assert epoch.late == 0
+
+
+def test_messages_that_a_window_has_taken_in_are_not_taken_again(tmp_path: Path) -> None:
+    made = Computed(replace(_stream(tmp_path), passing=True))
+    assert isinstance(made.compute.graph.nodes[0].operator, Taken)
+    assert _rows(_epoch(made, [{"id": 1, "name": "a"}], 0, None)) == []
+    assert _rows(_epoch(made, [], 0, END, 2)) == []
