@@ -29,6 +29,7 @@ from benchmarks import (
     state,
     streams,
     transfers,
+    windows,
 )
 from benchmarks.context import Context
 from benchmarks.machine import facts
@@ -56,6 +57,7 @@ CASES: Mapping[str, Case] = {
         *backlog.CASES,
         *poison.CASES,
         *state.CASES,
+        *windows.CASES,
     )
 }
 

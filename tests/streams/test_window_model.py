@@ -20,7 +20,7 @@ from flowc.runtime.streams.graph.graph import Graph
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.window import Windows
 from flowc.runtime.streams.state.contract import Checkpoint
-from flowc.stream import ROW, TIME, AggregatePlan, NodePlan, SourcePlan, SqlPlan, StreamPlan, WindowPlan
+from flowc.stream import KIND, ROW, TIME, AggregatePlan, NodePlan, SourcePlan, SqlPlan, StreamPlan, WindowPlan
 from flowc.types import BIGINT, DataType, Kind
 
 ROWS = pa.schema([("k", pa.string()), ("x", pa.int64()), ("f", pa.float64())])
@@ -51,7 +51,9 @@ def window(shape: Shape, zone: str | None = None, **more: Any) -> WindowPlan:
 
 
 def _stream(plan: WindowPlan) -> StreamPlan:
-    names = ", ".join(f'"{name}"' for name in ("window_start", "window_end", "k", *(a.name for a in plan.aggregates)))
+    kind = [KIND] if plan.late == "reopen" else []
+    shown = ["window_start", "window_end", "k", *(each.name for each in plan.aggregates), *kind]
+    names = ", ".join(f'"{name}"' for name in shown)
     text = f'SELECT {names}, "{TIME}", "{ROW}" FROM w'
     query = SqlPlan("query", ("w",), ("w",), text, traced=True, timed=True)
     return StreamPlan("s", (SourcePlan("source", "bus", "kafka", "t", "json"),), (plan, query), ())
@@ -84,6 +86,7 @@ class Driven:
     """A stream from epoch to epoch, and what came out of it."""
 
     plan: WindowPlan
+    reopens: bool = False
     out: list[dict[str, Any]] = field(default_factory=list)
     late: list[int] = field(default_factory=list)
     dropped: int = 0
@@ -100,6 +103,10 @@ class Driven:
         made = self.graph.whole(found)
         assert made.column(ROW).null_count == made.num_rows
         shown = made.select(range(made.num_columns - 1)).to_pylist()
+        if self.reopens:
+            self.out += shown
+            self.dropped += sum(found.dropped.values())
+            return shown
         assert due == bool(shown), "rows come out where some are due, and nowhere else"
         ends = [_micros(row["window_end"]) for row in shown]
         assert ends == sorted(ends)
@@ -233,6 +240,41 @@ def test_what_the_end_let_out_stays_closed_in_later_runs(shape: Shape, data: st.
         epochs += [(rows, -20), ([], END)]
     wanted, late = model(epochs, shape)
     assert (_shown(driven.out), driven.dropped) == (_shown(wanted), late)
+
+
+def _net(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is left of changes: the last one of each window and key."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = row["window_start"], row["window_end"], row["k"]
+        assert row[KIND] == 2 or (row[KIND] == 0 and key not in found)
+        found[key] = {name: value for name, value in row.items() if name != KIND}
+    return _shown(found.values())
+
+
+@pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2], SHAPES[3], SHAPES[8]], ids=str)
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_windows_reopen_for_late_rows_as_long_as_it_is_allowed(shape: Shape, data: st.DataObject) -> None:
+    allowed = data.draw(st.sampled_from([1, 7, 25]), "allowed")
+    driven = Driven(window(shape, late="reopen", allowed_lateness=allowed), reopens=True)
+    steps = st.lists(st.tuples(st.lists(_ROW, max_size=8), st.integers(0, 20)), max_size=7)
+    watermark, held, late = -40, dict[tuple[int, int], dict[str | None, list[Row]]](), 0
+    for rows, more in data.draw(steps, "epochs"):
+        watermark += more
+        driven.epoch(rows, watermark)
+        driven.keep()
+        if data.draw(st.booleans(), "restart"):
+            driven.restart()
+        for row in rows:
+            found = [each for each in windows_of(row[3], shape) if each[1] + allowed > watermark]
+            late += not found
+            for each in found:
+                held.setdefault(each, {}).setdefault(row[0], []).append(row)
+    driven.epoch([], END)
+    wanted = [_aggregated(*bounds, key, rows) for bounds, keys in held.items() for key, rows in keys.items()]
+    assert _net(driven.out) == _shown(wanted)
+    assert driven.dropped == late
 
 
 def _bits(rows: Iterable[dict[str, Any]]) -> list[Any]:

@@ -3,13 +3,16 @@
 Rows are added to the groups of panes (`flowc.runtime.streams.operators.windowkinds`). A tumbling window is one pane. Of
 a hopping one, the panes are put together when it ends; of a cumulating one, the pane that has ended is put into the
 first, which then holds the window.
+
+With `late: reopen`, panes stay for the lateness that is allowed, and a row that comes for windows which are out has
+these come out once more.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,7 +33,7 @@ from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted,
 from flowc.runtime.streams.operators.localtime import LocalTime
 from flowc.runtime.streams.operators.windowkinds import Cumulating, Hopping, kind_of
 from flowc.runtime.streams.state.contract import Segment
-from flowc.stream import ROW, TIME, WindowPlan
+from flowc.stream import KIND, ROW, TIME, Change, WindowPlan
 
 START, STOP = "window_start", "window_end"
 LATE = "late-row"
@@ -42,13 +45,14 @@ def window_schema(plan: WindowPlan, schema: pa.Schema) -> pa.Schema:
     """The columns that come out, without the hidden ones. `schema` is that of the input, without hidden columns."""
     bounds = [pa.field(name, MICROS, nullable=False) for name in (START, STOP)]
     made = [arrow_field(Column(each.name, each.type)) for each in plan.aggregates]
-    return pa.schema([*bounds, *(schema.field(key) for key in plan.keys), *made])
+    kind = [pa.field(KIND, pa.int8(), nullable=False)] if plan.late == "reopen" else []
+    return pa.schema([*bounds, *(schema.field(key) for key in plan.keys), *made, *kind])
 
 
 class Windows:
     """The windows of one node; see `flowc.runtime.streams.operators.contract.Operator`.
 
-    Raises TypeError for keys and aggregates of types that they are not for.
+    Raises TypeError for keys and aggregates of types that they are not for, and for cumulating windows that reopen.
     """
 
     _closed: int | None
@@ -60,6 +64,10 @@ class Windows:
         self.schema = window_schema(plan, schema)
         """What comes out, without hidden columns."""
         self._kind = kind_of(plan)
+        self._allowed = plan.allowed_lateness if plan.late == "reopen" else 0
+        if plan.late == "reopen" and plan.kind == "cumulating":
+            message = "cumulating windows do not reopen"
+            raise TypeError(message)
         self._zone = LocalTime(plan.timezone) if plan.timezone is not None else None
         self._keys = GroupKeys([schema.field(key).type for key in plan.keys])
         self._input = Least(len(plan.inputs))
@@ -71,19 +79,18 @@ class Windows:
         return self._input.value
 
     def process(self, port: int, rows: pa.RecordBatch) -> Emitted:
-        """Takes rows in; those come out that are late, where they are not only counted."""
+        """Takes rows in; what comes out are those that are late, and windows that reopen for others."""
         if not rows.num_rows:
             return NOTHING
         panes = self._kind.panes(self._local(rows.column(TIME).cast(pa.int64()).to_numpy()))
         if self._closed is None:
             self._add(rows, panes)
             return NOTHING
-        late = self._kind.last_ends(panes) <= self._closed
+        late = self._kind.last_ends(panes) + self._allowed <= self._closed
         if not late.any():
-            self._add(rows, self._within(panes))
-            return NOTHING
-        self._add(rows.filter(pa.array(~late)), self._within(panes[~late]))
-        return self._late(rows.filter(pa.array(late)))
+            return Emitted(self._changes(self._add(rows, self._within(panes))))
+        slots = self._add(rows.filter(pa.array(~late)), self._within(panes[~late]))
+        return replace(self._late(rows.filter(pa.array(late))), rows=self._changes(slots))
 
     def on_watermark(self, port: int, at: int) -> Emitted:
         """The windows that end there or before."""
@@ -95,6 +102,7 @@ class Windows:
             return NOTHING
         made = self._until(until)
         self._closed = until
+        self._forget()
         return made
 
     def on_end(self) -> Emitted:
@@ -102,6 +110,7 @@ class Windows:
         made = self._until(None)
         if self._closed is not None:
             self._groups.mark = self._closed
+            self._forget()
         return made
 
     def due(self, at: int) -> bool:
@@ -112,7 +121,7 @@ class Windows:
     def snapshot(self) -> tuple[Segment, ...]:
         """What changed since the last call."""
         # Panes say by themselves only of windows of which they are no more that these are out.
-        if self._closed is not None and len(self._groups) and not self._is_tumbling:
+        if self._closed is not None and len(self._groups) and (self._allowed or not self._is_tumbling):
             self._groups.mark = self._closed
         return self._groups.snapshot()
 
@@ -144,14 +153,39 @@ class Windows:
         self._closed = None
         self._panes = _Panes(self._groups, partial(Accumulators, plan.aggregates, schema))
 
-    def _add(self, rows: pa.RecordBatch, panes: Any) -> None:
+    def _add(self, rows: pa.RecordBatch, panes: Any) -> Any:
+        """Adds rows; the slots of their groups."""
         if not rows.num_rows:
-            return
+            return np.empty(0, np.int64)
         keys = [rows.column(key) for key in self._plan.keys]
         hi, lo = self._keys(keys, rows.num_rows)
-        self._kept.add(self._groups.add(hi, lo, panes, keys), rows)
+        slots = self._groups.add(hi, lo, panes, keys)
+        self._kept.add(slots, rows)
         self._panes.changed(panes)
         self._groups.check()
+        return slots
+
+    def _changes(self, slots: Any) -> pa.RecordBatch | None:
+        """The windows of some groups that were out already, once more."""
+        closed = self._closed
+        if not self._allowed or closed is None or not len(slots):
+            return None
+        slots = np.unique(slots)
+        panes = np.unique(self._groups.at(slots))
+        ends = sorted({end for pane in panes.tolist() for end in self._open_again(pane, closed)})
+        made = [self._hopping(end, Change.UPDATE_AFTER, slots) for end in ends]
+        return pa.concat_batches(made) if made else None
+
+    def _open_again(self, pane: int, closed: int) -> range:
+        """The ends of the windows of a pane that are out, and may come out again."""
+        first = self._kind.next_end(pane, closed - self._allowed)
+        last = min(closed, int(self._kind.last_ends(pane)))
+        return range(first, last + 1, self._kind.step)
+
+    def _forget(self) -> None:
+        """Forgets the panes of which no window comes out any more."""
+        if self._closed is not None:
+            self._groups.forget(self._kind.kept(self._closed - self._allowed))
 
     def _within(self, panes: Any) -> Any:
         """Where rows are added: of a cumulating window, the first pane holds what is out already."""
@@ -176,8 +210,11 @@ class Windows:
         return pa.array(self._instants(np.array([local]))).cast(MICROS)[0].as_py()
 
     def _next_end(self) -> int | None:
-        earliest = self._groups.earliest
-        return None if earliest is None else self._kind.next_end(earliest, self._closed)
+        pane = self._groups.earliest
+        if pane is not None and self._allowed and self._closed is not None:
+            panes = self._groups.times
+            pane = next(iter(panes[panes >= self._kind.kept(self._closed)].tolist()), None)
+        return None if pane is None else self._kind.next_end(pane, self._closed)
 
     def _until(self, until: int | None) -> Emitted:
         """The windows that end up to a time, in their order; all of them without one."""
@@ -188,7 +225,7 @@ class Windows:
             while (end := self._next_end()) is not None and (until is None or end <= until):
                 made.append(self._hopping(end) if isinstance(self._kind, Hopping) else self._cumulating(end))
                 self._closed = end
-                self._groups.forget(self._kind.kept(end))
+                self._forget()
         return Emitted(pa.concat_batches(made)) if made else NOTHING
 
     def _tumbling(self, until: int | None) -> list[pa.RecordBatch]:
@@ -198,19 +235,24 @@ class Windows:
             return []
         before = int(self._groups.times[-1]) + 1 if until is None else until - self._kind.size + 1
         slots = self._groups.before(before)
+        slots = slots if self._closed is None else slots[self._groups.at(slots) >= self._kind.kept(self._closed)]
         hi, lo, at = self._groups.hi(slots), self._groups.lo(slots), self._groups.at(slots)
         slots = slots[in_order(hi, lo, at)]
         starts = self._groups.at(slots)
         found = self._rows(starts, starts + self._kind.size, slots, self._kept.results(slots))
         self._closed = int(starts[-1]) + self._kind.size
-        self._groups.forget(before)
+        self._forget()
         return [found]
 
-    def _hopping(self, end: int) -> pa.RecordBatch:
-        """One window, put together of its panes."""
-        found, slots, results = self._panes.together(end - self._kind.size, end)
-        bounds = np.full(found, end - self._kind.size), np.full(found, end)
-        return self._rows(*bounds, slots, results)
+    def _hopping(self, end: int, change: Change = Change.INSERT, only: Any = None) -> pa.RecordBatch:
+        """One window, put together of its panes; with `only`, the groups of the keys of these slots in it."""
+        begin = end - self._kind.size
+        if only is not None:
+            at = self._groups.at(only)
+            only = only[(begin <= at) & (at < end)]
+        slots, results = self._panes.together(begin, end, only)
+        bounds = np.full(len(slots), begin), np.full(len(slots), end)
+        return self._rows(*bounds, slots, results, change)
 
     def _cumulating(self, end: int) -> pa.RecordBatch:
         """One window, with the panes that ended since the one before."""
@@ -227,12 +269,15 @@ class Windows:
         bounds = np.full(len(slots), begin), np.full(len(slots), end)
         return self._rows(*bounds, slots, self._kept.results(slots))
 
-    def _rows(self, starts: Any, ends: Any, slots: Any, results: Sequence[pa.Array]) -> pa.RecordBatch:
+    def _rows(
+        self, starts: Any, ends: Any, slots: Any, results: Sequence[pa.Array], change: Change = Change.INSERT
+    ) -> pa.RecordBatch:
         """What comes out of windows, with the keys of slots."""
         begin, stop = self._instants(starts), self._instants(ends)
         bounds = [pa.array(times).cast(MICROS) for times in (begin, stop, stop - 1)]
         nothing = pa.nulls(len(begin), pa.int64())
-        columns = [*bounds[:2], *self._groups.keys(slots), *results, bounds[2], nothing]
+        kinds = [pa.array(np.full(len(begin), change, np.int8))] if self._plan.late == "reopen" else []
+        columns = [*bounds[:2], *self._groups.keys(slots), *results, *kinds, bounds[2], nothing]
         return pa.RecordBatch.from_arrays(columns, schema=pa.schema([*self.schema, *_HIDDEN]))
 
     def _local(self, times: Any) -> Any:
@@ -263,8 +308,8 @@ class _Panes:
             for time in np.unique(panes).tolist():
                 self._known.pop(time, None)
 
-    def together(self, begin: int, end: int) -> tuple[int, Any, list[pa.Array]]:
-        """How many keys there are in some panes, a slot of each in their order, and their aggregates."""
+    def together(self, begin: int, end: int, only: Any = None) -> tuple[Any, list[pa.Array]]:
+        """A slot of each key that is in some panes, in their order, and their aggregates; `only` for keys of slots."""
         self._tidy(begin)
         panes = [self._pane(time) for time in self._groups.times.tolist() if begin <= time < end]
         size = self._numbers.capacity
@@ -275,11 +320,18 @@ class _Panes:
             self._slot[pane.numbers] = pane.slots
         order = self._in_order()
         found = order[self._slot[order] >= 0]
-        slots = self._slot[found]
-        results = self._window.results(found)
+        asked = found if only is None else found[self._are(only)[found]]
+        slots, results = self._slot[asked], self._window.results(asked)
         self._window.clear(found)
         self._slot[found] = -1
-        return len(found), slots, results
+        return slots, results
+
+    def _are(self, slots: Any) -> Any:
+        """Which numbers are those of the keys of slots."""
+        hi, lo = self._groups.hi(slots), self._groups.lo(slots)
+        chosen = np.zeros(self._numbers.capacity, bool)
+        chosen[self._numbers.find(hi, lo, np.zeros(len(slots), np.int64))] = True
+        return chosen
 
     def _pane(self, time: int) -> _Pane:
         if time not in self._known:

@@ -1,0 +1,121 @@
+"""Windows alone: rows a second with state and watermarks, what many groups take, and their checkpoints.
+
+Times are those of the processor, so that what else runs on the machine does not count.
+"""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.context import Context
+from benchmarks.report import Row, seconds
+from flowc.runtime.streams.operators.window import Windows
+from flowc.stream import ROW, TIME, AggregatePlan, WindowKind, WindowPlan
+from flowc.types import BIGINT, DataType, Kind
+
+ROWS, KEYS, GROUPS = 10_000_000, 100_000, 1_000_000
+EPOCH, CHECKPOINT = 50_000, 200
+"""Rows of an epoch, and epochs from one checkpoint to the next: less than a second at the speed that is wanted."""
+_WINDOWS, _PANES, _LATENESS = 10, 5, 1000
+_SCHEMA = pa.schema([("key", pa.int64()), ("value", pa.int64())])
+_AGGREGATES = (
+    AggregatePlan("n", "count", BIGINT), AggregatePlan("total", "sum", BIGINT, "value"),
+    AggregatePlan("mean", "avg", DataType(Kind.FLOAT64), "value"), AggregatePlan("least", "min", BIGINT, "value"),
+    AggregatePlan("most", "max", BIGINT, "value"),
+)  # fmt: skip
+
+
+def windows(context: Context) -> Iterator[Row]:
+    """Tumbling, hopping and cumulating windows of rows that come up to a millisecond out of order."""
+    count, keys = context.rows(ROWS), context.rows(KEYS)
+    batches, step = list(_batches(count, keys)), count // _WINDOWS
+    alone = 0.0
+    for kind, size, of in (
+        ("tumbling", step, "count, sum, avg, min, max"),
+        ("hopping", _PANES * step, f"the same, {_PANES} panes"),
+        ("cumulating", _PANES * step, f"the same, {_PANES} steps"),
+    ):
+        took, made = min(_seconds(kind, size, step, batches) for _ in range(context.rounds))
+        alone = alone or took
+        ratio = f"{took / alone:.2f} of the time" if kind != "tumbling" else "-"
+        case = f"{kind} windows of {count:,} rows and {keys:,} keys, {made:,} groups come out: {of}"
+        wanted = ">= 5,000 k rows/s" if kind == "tumbling" else "<= 2" if kind == "hopping" else "-"
+        met = {"tumbling": count / took >= 5_000_000, "hopping": took <= 2 * alone}.get(kind)
+        yield Row(case, f"{count / took / 1000:,.0f} k rows/s", "tumbling" if ratio != "-" else "-", ratio, wanted, met)
+
+
+def windows_state(context: Context) -> Iterator[Row]:
+    """A million groups: memory, a checkpoint of all of them and of one in a hundred, and reading them back."""
+    groups, chance = context.rows(GROUPS), np.random.default_rng(1)
+    tracemalloc.start()
+    before = _memory()
+    operator = _operator("tumbling", GROUPS, GROUPS)
+    for first in range(0, groups, EPOCH):
+        operator.process(0, _batch(np.arange(first, min(first + EPOCH, groups)), 0))
+    size = _memory() - before
+    tracemalloc.stop()
+    yield Row(f"memory of {groups:,} groups", f"{size / 2**20:.0f} MiB", "-", "-", "< 400 MiB", size < 400 * 2**20)
+    began = time.perf_counter()
+    segments = operator.snapshot()
+    whole = sum(len(segment.data) for segment in segments)
+    case = f"checkpoint of {groups:,} groups, {whole / 2**20:.0f} MiB"
+    yield Row(case, seconds(time.perf_counter() - began), "-", "-", "-", None)
+    took, changed = list[float](), 0
+    for _ in range(max(context.rounds, 3)):
+        operator.process(0, _batch(chance.choice(groups, groups // 100, replace=False), 0))
+        began = time.perf_counter()
+        changed = sum(len(segment.data) for segment in operator.snapshot())
+        took.append(time.perf_counter() - began)
+    case = f"checkpoint of 1 % of {groups:,} groups, {changed / 2**10:,.0f} KiB, without a store"
+    yield Row(case, seconds(min(took)), "-", "-", "< 200 ms", min(took) < 0.2)
+    began = time.perf_counter()
+    _operator("tumbling", GROUPS, GROUPS).restore(segments)
+    yield Row(f"reading {groups:,} groups back", seconds(time.perf_counter() - began), "-", "-", "-", None)
+
+
+def _seconds(kind: WindowKind, size: int, step: int, batches: list[pa.RecordBatch]) -> tuple[float, int]:
+    """How long the processor takes, and how many groups come out."""
+    operator, made, began = _operator(kind, size, step), 0, time.process_time()
+    for number, rows in enumerate(batches):
+        out = operator.on_watermark(0, number * EPOCH - _LATENESS).rows
+        made += out.num_rows if out is not None else 0
+        operator.process(0, rows)
+        if number % CHECKPOINT == CHECKPOINT - 1:
+            operator.snapshot()
+    out = operator.on_end().rows
+    made += out.num_rows if out is not None else 0
+    return time.process_time() - began, made
+
+
+def _operator(kind: WindowKind, size: int, step: int) -> Windows:
+    return Windows(WindowPlan("w", ("source",), kind, size, step, ("key",), _AGGREGATES, "{}"), _SCHEMA)
+
+
+def _batches(count: int, keys: int) -> Iterator[pa.RecordBatch]:
+    """Rows of random keys, a microsecond apart and up to a thousand out of order."""
+    chance = np.random.default_rng(1)
+    for first in range(0, count, EPOCH):
+        size = min(EPOCH, count - first)
+        times = np.arange(first, first + size) - chance.integers(0, _LATENESS, size)
+        yield _batch(chance.integers(0, keys, size), times)
+
+
+def _batch(keys: object, times: object) -> pa.RecordBatch:
+    ids = np.asarray(keys)
+    at = np.broadcast_to(np.asarray(times, np.int64), ids.shape)
+    columns = [pa.array(ids), pa.array(ids % 1000), pa.array(at).cast(pa.timestamp("us", "UTC"))]
+    numbers = pa.array(np.arange(len(ids)))
+    return pa.RecordBatch.from_arrays([*columns, numbers], names=[*_SCHEMA.names, TIME, ROW])
+
+
+def _memory() -> int:
+    """Bytes of arrays, those of Arrow too."""
+    return tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes()
+
+
+CASES = (windows, windows_state)
