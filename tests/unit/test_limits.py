@@ -532,7 +532,8 @@ BOUNDED = {
     "stream/properties/restart/properties/max_restarts": STREAM_ % "restart: { max_restarts: @ }",
     "window/oneOf/0/properties/max_groups": WINDOW % "kind: tumbling, size: 1m",
     "window/oneOf/1/properties/max_groups": WINDOW % "kind: hopping, size: 2m, hop: 1m",
-    "window/oneOf/2/properties/max_groups": WINDOW % "kind: session, gap: 1m, max_duration: 1h",
+    "window/oneOf/2/properties/max_groups": WINDOW % "kind: cumulating, size: 2m, step: 1m",
+    "window/oneOf/3/properties/max_groups": WINDOW % "kind: session, gap: 1m, max_duration: 1h",
     "pubsub/properties/dead_letter_policy/properties/max_delivery_attempts": "connections: { c: { kind: pubsub, "
     "project: p, dead_letter_policy: { topic: t, max_delivery_attempts: @ } } }",
     "rabbitmq/properties/prefetch": 'connections: { c: { kind: rabbitmq, url: "${R}", prefetch: @ } }',

@@ -208,7 +208,13 @@ class _Cutter:
         elif any(value.find_all(exp.AggFunc, exp.Query)):
             self._error("ungrouped-window", "an aggregate or a query is no key", item, "compute it before or behind")
         elif not bounds and all(self._said(key.value) != self._said(value) for key in self.keys):
-            self.keys.append(Key(self._free(folded(value) if isinstance(value, exp.Column) else "", "key"), value.copy(), self.query.span(item)))
+            self.keys.append(
+                Key(
+                    self._free(folded(value) if isinstance(value, exp.Column) else "", "key"),
+                    value.copy(),
+                    self.query.span(item),
+                )
+            )
 
     def _meant(self, item: exp.Expression) -> exp.Expression:
         """What an item of GROUP BY stands for: an output by its place or its name, or itself."""

@@ -75,7 +75,9 @@ class Compute:
         """The rows that the messages give; those of bad messages are left out, whole."""
         made = self._made(polled, intent)
         fails = self.plan.on_error == "fail"  # rows that come too late are no fault of their messages
-        self._tell(polled, {at: (row, seen) for at, (row, seen) in made.bad.items() if not (fails and row.code == LATE)})
+        self._tell(
+            polled, {at: (row, seen) for at, (row, seen) in made.bad.items() if not (fails and row.code == LATE)}
+        )
         return self._epoch(polled, intent, made)
 
     def typed(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
