@@ -317,6 +317,9 @@ LIMITS = {
     "dedupes of a query": Limit(
         of("compiler.sql.tablefunctions", "MAX_CALLS"), "streams/test_graph_sql.py::test_a_query_has_as_many_dedupes_as_are_quick", LARGE
     ),
+    "windows of a query": Limit(
+        of("compiler.sql.windowcalls", "MAX_WINDOWS"), "unit/test_window_sql.py::test_a_query_has_as_many_windows_as_are_quick", LARGE
+    ),
     "a number in SQL": Limit(of(BOUNDS, "MAX_DIGITS"), TEXTS + "test_a_number_has_as_many_digits_as_can_be_read", LARGE, "{} digits"),
     "columns of a query": Limit(
         of("compiler.sql.inferfrom", "MAX_COLUMNS"), lambda n, _: inferred(f"SELECT {columns_of(n)} FROM t"), LARGE
