@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowc.errors import DataError
+from flowc.errors import DataError, UsageError
 from flowc.runtime.arrow import data_type
 from flowc.runtime.enginecontext import new_context
 from flowc.runtime.streams.aggregates.accumulators import Accumulators
@@ -257,6 +257,10 @@ def test_a_slot_that_was_cleared_has_seen_no_row() -> None:
 
 
 def test_an_aggregate_of_a_type_that_it_is_not_for_is_refused() -> None:
-    for function, more in (("sum", {}), ("median", {}), ("array_agg", {"distinct": True})):
-        with pytest.raises(TypeError):
-            _one(function, pa.string(), ["x"], DataType(Kind.TEXT), **more)
+    for function, kind, more in (
+        ("sum", pa.string(), {}), ("median", pa.int64(), {}), ("array_agg", pa.string(), {"distinct": True}),
+        ("min", pa.list_(pa.int64()), {}), ("max", pa.month_day_nano_interval(), {}),
+    ):  # fmt: skip
+        with pytest.raises(UsageError) as failure:
+            _one(function, kind, [None], DataType(Kind.TEXT), **more)
+        assert failure.value.code == "unsupported-aggregate"

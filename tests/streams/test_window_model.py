@@ -385,6 +385,29 @@ def test_a_window_of_a_zone_comes_out_when_its_day_is_over_there(shape: Shape) -
     assert len(driven.epoch([], midnight)) == 1
 
 
+def test_cumulating_windows_do_not_reopen() -> None:
+    with pytest.raises(UsageError) as failure:
+        Windows(window(("cumulating", 12, 4, 0), late="reopen", allowed_lateness=5), ROWS)
+    assert failure.value.code == "not-runnable-yet"
+
+
+@pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2], SHAPES[6]], ids=str)
+@pytest.mark.parametrize("aggregates", [(), _AGGREGATES[:1]])
+@pytest.mark.parametrize("keys", [(), ("k",)])
+def test_windows_need_neither_keys_nor_aggregates(
+    shape: Shape, aggregates: tuple[AggregatePlan, ...], keys: tuple[str, ...]
+) -> None:
+    plan = replace(window(shape, aggregates=aggregates), keys=keys)
+    before, after = Windows(plan, ROWS), Windows(plan, ROWS)
+    before.process(0, batch([("a", 1, 0.0, 1), ("a", 2, 0.0, 3), (None, 1, 0.0, 12)]))
+    after.restore(before.snapshot())
+    one, other = before.on_end().rows, after.on_end().rows
+    assert one is not None
+    assert one == other
+    times = zip(one.column("window_start").to_pylist(), one.column("window_end").to_pylist(), strict=True)
+    assert len({*times}) == one.num_rows == len({each for at in (1, 12) for each in windows_of(at, shape)})
+
+
 def test_too_many_groups_are_told() -> None:
     driven = Driven(window(("tumbling", 10, 10, 0), max_groups=2))
     driven.epoch([("a", 1, 0.0, 0), ("b", 1, 0.0, 0)], None)
@@ -410,3 +433,15 @@ def test_state_of_other_windows_is_refused_with_the_reason() -> None:
     assert operator.verdict(told.format(10)).reason == "its size changed"
     assert operator.verdict("dedupe").reason == "its operator and size and keys changed"
     assert operator.verdict(driven.plan.fingerprint).decision.value == "keep"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "decision"), [(0, 5, "refuse"), (5, 9, "refuse"), (9, 5, "keep"), (9, 0, "keep")]
+)
+def test_windows_that_are_forgotten_do_not_reopen(before: int, now: int, decision: str) -> None:
+    fingerprints = [f'{{"operator":"window","reopen":{allowed}}}' for allowed in (before, now)]
+    operator = Windows(window(SHAPES[0], late="reopen", allowed_lateness=now, fingerprint=fingerprints[1]), ROWS)
+    assert operator.verdict(fingerprints[0]).decision.value == decision
+    assert operator.verdict(fingerprints[0].replace(f',"reopen":{before}', "")).decision.value == (
+        "refuse" if now else "keep"
+    )

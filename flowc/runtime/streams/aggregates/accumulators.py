@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowc.runtime.arrow import arrow_type
+from flowc.errors import UsageError
+from flowc.runtime.arrow import arrow_type, data_type
 from flowc.runtime.streams.aggregates.exact import Exact
-from flowc.runtime.streams.aggregates.extremes import Fixed, Referenced, Timed, in_64_bits
+from flowc.runtime.streams.aggregates.extremes import Fixed, Referenced, Timed, has_order, in_64_bits
 from flowc.runtime.streams.aggregates.gathered import Distinct, Listed
 from flowc.runtime.streams.aggregates.part import Count, Floats, Part
 from flowc.stream import TIME, AggregatePlan
@@ -25,7 +26,9 @@ class Accumulators:
     """The aggregates of one node, by slots. `schema` is that of the node's input, without hidden columns.
 
     A new slot has seen no row, as one that was cleared. Rows are added in their order, so that what comes out is the
-    same to the last bit for any batches. Raises TypeError for an aggregate of a type that it is not for.
+    same to the last bit for any batches.
+
+    Raises UsageError (`unsupported-aggregate`) for an aggregate that there is not, or of values that it is not for.
     """
 
     def __init__(self, plans: Sequence[AggregatePlan], schema: pa.Schema) -> None:
@@ -81,8 +84,7 @@ class Accumulators:
     def _planned(self, plan: AggregatePlan) -> Result:
         kind, function = arrow_type(plan.type), plan.function.lower()
         if plan.distinct and function not in ("count", "min", "max"):
-            message = f"`{function}` of DISTINCT values is not kept"
-            raise TypeError(message)
+            raise _unsupported(f"`{function}(DISTINCT …)` is no aggregate of windows")
         if function == "count":
             counted = self._distinct(plan) if plan.distinct else self._count(plan)
             return lambda slots: pa.array(counted.of(slots)).cast(kind)
@@ -113,8 +115,7 @@ class Accumulators:
     def _total(self, plan: AggregatePlan) -> Exact | Floats:
         kind = self._type(plan)
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-            message = f"`{plan.function}` of values of type {kind}"
-            raise TypeError(message)
+            raise _unsupported(f"`{plan.function}` is not for values of the type `{data_type(kind)}`")
         real = pa.types.is_floating(kind)
         found: Exact | Floats = self._part("sum", plan, Floats if real else lambda name: Exact(name, kind))
         return found
@@ -139,6 +140,8 @@ class Accumulators:
 
     def _extreme(self, plan: AggregatePlan, kind: pa.DataType, counted: Count) -> Result:
         of, greatest = self._type(plan), plan.function.lower() == "max"
+        if not has_order(of):
+            raise _unsupported(f"`{plan.function}` is not for values of the type `{data_type(of)}`")
         cls = Fixed if in_64_bits(of) else Referenced
         part = self._part(plan.function.lower(), plan, lambda name: cls(name, of, greatest=greatest))
         return lambda slots: _where(counted.of(slots) > 0, part.of(slots).cast(kind))
@@ -149,8 +152,7 @@ class Accumulators:
             values: Listed = self._part(function, plan, lambda name: Listed(name, of), nulls=True)
             return lambda slots: _some(values.of(slots)).cast(kind)
         if function not in ("first", "last"):
-            message = f"`{function}` is no aggregate"
-            raise TypeError(message)
+            raise _unsupported(f"`{function}` is no aggregate of windows")
         last = function == "last"
         part: Timed = self._part(function, plan, lambda name: Timed(name, of, last=last), nulls=True)
         return lambda slots: part.of(slots).cast(kind)
@@ -193,6 +195,11 @@ class _Given:
         chosen = mask.to_numpy(zero_copy_only=False)
         kept = values.filter(mask) if values is not None else None
         return self.slots[chosen], kept, times[chosen] if times is not None else None
+
+
+def _unsupported(message: str) -> UsageError:
+    help = "windows have count, sum, avg, min, max, first, last and array_agg; CAST the argument to what these are for"
+    return UsageError(message, code="unsupported-aggregate", help=help)
 
 
 def _where(there: Any, values: pa.Array) -> pa.Array:

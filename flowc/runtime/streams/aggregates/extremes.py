@@ -163,6 +163,11 @@ def in_64_bits(kind: pa.DataType) -> bool:
     return bool(fixed or (pa.types.is_temporal(kind) and not pa.types.is_interval(kind)))
 
 
+def has_order(kind: pa.DataType) -> bool:
+    """Whether one of two values of a type is the lesser one."""
+    return in_64_bits(kind) or not (pa.types.is_nested(kind) or pa.types.is_interval(kind))
+
+
 def ordered(values: pa.Array) -> Any:
     """Values without NULLs as numbers in their order: that of the engine, in which NaN is greater than any other."""
     kind = values.type

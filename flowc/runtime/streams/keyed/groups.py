@@ -150,9 +150,9 @@ class Groups:
         self._changed[slots] = True
         return slots
 
-    def check(self) -> None:
-        """Raises EngineError (`state-too-large`) where it takes more than `max_bytes`."""
-        if self.nbytes > self._max_bytes:
+    def check(self, more: int = 0) -> None:
+        """Raises EngineError (`state-too-large`) where it takes more than `max_bytes`, with `more` beside it."""
+        if self.nbytes + more > self._max_bytes:
             raise self._too_large()
 
     def remove(self, slots: Any) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from flowc.catalog import Column
+from flowc.errors import UsageError
 from flowc.runtime.arrow import arrow_field
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.instants import MICROS
@@ -37,6 +38,8 @@ from flowc.stream import KIND, ROW, TIME, Change, WindowPlan
 
 START, STOP = "window_start", "window_end"
 LATE = "late-row"
+REOPEN = "reopen"
+"""In a fingerprint, for how many microseconds windows that are out come out once more; missing: not at all."""
 _HIDDEN = (pa.field(TIME, MICROS), pa.field(ROW, pa.int64()))
 _FEW = 4096
 
@@ -52,7 +55,7 @@ def window_schema(plan: WindowPlan, schema: pa.Schema) -> pa.Schema:
 class Windows:
     """The windows of one node; see `flowc.runtime.streams.operators.contract.Operator`.
 
-    Raises TypeError for keys and aggregates of types that they are not for, and for cumulating windows that reopen.
+    Raises UsageError for aggregates of values that they are not for, and for cumulating windows that reopen.
     """
 
     _closed: int | None
@@ -66,8 +69,8 @@ class Windows:
         self._kind = kind_of(plan)
         self._allowed = plan.allowed_lateness if plan.late == "reopen" else 0
         if plan.late == "reopen" and plan.kind == "cumulating":
-            message = "cumulating windows do not reopen"
-            raise TypeError(message)
+            message = f"`{plan.id}` has cumulating windows, which do not reopen"
+            raise UsageError(message, code="not-runnable-yet", help="set late rows aside: `late: dlq`")
         self._zone = LocalTime(plan.timezone) if plan.timezone is not None else None
         self._keys = GroupKeys([schema.field(key).type for key in plan.keys])
         self._input = Least(len(plan.inputs))
@@ -134,7 +137,8 @@ class Windows:
     def verdict(self, written_by: str) -> Verdict:
         """Sums of other windows, keys and aggregates say nothing of these."""
         before, now = _said(written_by), _said(self.fingerprint)
-        if before == now:
+        # Of windows that were out already, nothing is there that would be put together with what comes later.
+        if {**before, REOPEN: 0} == {**now, REOPEN: 0} and before.get(REOPEN, 0) >= now.get(REOPEN, 0):
             return Verdict(Decision.KEEP)
         changed = [name for name in now if before.get(name) != now[name]] or ["operator"]
         return Verdict(Decision.REFUSE, f"its {' and '.join(changed)} changed")
@@ -162,7 +166,7 @@ class Windows:
         slots = self._groups.add(hi, lo, panes, keys)
         self._kept.add(slots, rows)
         self._panes.changed(panes)
-        self._groups.check()
+        self._groups.check(self._panes.nbytes)
         return slots
 
     def _changes(self, slots: Any) -> pa.RecordBatch | None:
@@ -301,6 +305,11 @@ class _Panes:
         self._known: dict[int, _Pane] = {}
         self._slot = np.empty(0, np.int64)
         """A slot of each key that is in the window; of use within one call."""
+
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory beside the groups."""
+        return self._numbers.nbytes + self._window.nbytes + sum(pane.kept.nbytes for pane in self._known.values())
 
     def changed(self, panes: Any) -> None:
         """Rows came for some panes."""
