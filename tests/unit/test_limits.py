@@ -491,6 +491,7 @@ INTERNAL = {
     "runtime.jsonbtext": "digits of PostgreSQL's numeric",
     "runtime.jsonparts": "of places in JSON, as 32 bits count them",
     "runtime.postgrestext": "digits of a float",
+    "runtime.streams.aggregates.": "the greatest number of 64 bits, and when the parts of a sum are put in order",
     "runtime.streams.keyed.firsts": "which of two ways is taken",
     "service.checking.duckdb": "which of two ways is taken",
     "service.access.locks": "a wait of days is one without an end",

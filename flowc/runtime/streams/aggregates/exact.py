@@ -67,6 +67,8 @@ class Exact(Numbers):
         if pa.types.is_floating(kind):
             sums = pc.cast(_decimals(parts, self.scale), pa.float64()).to_numpy() if self.scale else _floats(parts)
             return pa.array(sums / counts).cast(kind)
+        if counts.max(initial=0) >= _SHORT:
+            raise _overflow(f"{kind}: it is of more than {_SHORT:,} rows")
         more = max(kind.scale - self.scale, 0) + 1
         found = _decimals(_divided(parts, more, counts), self.scale + more)
         return _cast(pc.round(found, kind.scale, "half_towards_infinity"), kind)
@@ -160,4 +162,4 @@ def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _overflow(kind: str) -> DataError:
     help = "sum numbers with more digits: CAST the argument AS DECIMAL(38,0)"
-    return DataError(f"a sum of a window does not fit its type {kind}", code="arithmetic-overflow", help=help)
+    return DataError(f"a sum or a mean of a window does not fit its type {kind}", code="arithmetic-overflow", help=help)
