@@ -23,6 +23,8 @@ from flowc.runtime.streams.epoch import END, Epoch, Intent, Range
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.stream import StreamPlan
+from tests.commands import ROOT, Inside
+from tests.golden_format import Block, read_cases
 from tests.streams.compiled import NOON, Computed, messages
 from tests.streams.compiled import plan as planned
 
@@ -146,3 +148,42 @@ def test_late_rows_become_dead_letters_whatever_becomes_of_bad_ones(on_error: st
     assert len(dead) == letters
     assert dead[0]["error_code"] == "late-row"
     assert dead[0]["message_offset"] == 2
+
+
+GUIDE = ROOT / "docs" / "guides" / "windows.md"
+TESTED = [
+    block for case in read_cases(GUIDE) for block in case.blocks if block.word == "yaml" and "tests:" in block.text
+]
+
+
+@pytest.mark.parametrize("block", TESTED, ids=lambda block: str(block.first))
+def test_the_guide_gives_what_it_says(block: Block, tmp_path: Path) -> None:
+    folder = Inside(tmp_path)
+    folder.write("specs/project.yaml", block.text)
+    done = folder.flowc("test")
+    assert (done.code, "0 failed" in done.out) == (0, True), done.out + done.err
+
+
+STREAM = """
+connections:
+  drop: { kind: files, uri: in }
+  wh: { kind: duckdb, path: wh.duckdb }
+streams:
+  per_minute:
+    source: { connection: drop, path: "*.jsonl", format: jsonl, columns: { id: bigint, at: timestamptz }, event_time: at }
+    window: { kind: tumbling, size: 1m, group_by: [id], aggregate: { n: count(*) }, late: dlq }
+    to: { connection: wh, table: per_minute, mode: merge }
+"""
+
+
+def test_windows_run_from_files_into_a_table_and_late_rows_into_another(tmp_path: Path) -> None:
+    folder = Inside(tmp_path)
+    folder.write("specs/project.yaml", STREAM)
+    folder.write("in/a.jsonl", "".join(f'{{"id": 1, "at": "2026-01-01T10:0{m}:05Z"}}\n' for m in (0, 0, 2)))
+    assert folder.flowc("run", "per_minute", "--once").code == 0
+    folder.write("in/b.jsonl", '{"id": 1, "at": "2026-01-01T10:00:30Z"}\n{"id": 1, "at": "2026-01-01T10:02:30Z"}\n')
+    assert folder.flowc("run", "per_minute", "--once", "--drain").code == 0
+    with duckdb.connect(str(tmp_path / "wh.duckdb")) as db:
+        found = db.execute("SELECT minute(window_start), id, n FROM per_minute ORDER BY 1").fetchall()
+        dead = db.execute("SELECT error_code FROM flowc.dead_letters").fetchall()
+    assert (found, dead) == ([(0, 1, 2), (2, 1, 2)], [("late-row",)])
