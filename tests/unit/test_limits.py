@@ -318,6 +318,9 @@ LIMITS = {
     "dedupes of a query": Limit(
         of("compiler.sql.tablefunctions", "MAX_CALLS"), "streams/test_graph_sql.py::test_a_query_has_as_many_dedupes_as_are_quick", LARGE
     ),
+    "windows of a query": Limit(
+        of("compiler.sql.windowcalls", "MAX_WINDOWS"), "unit/test_window_sql.py::test_a_query_has_as_many_windows_as_are_quick", LARGE
+    ),
     "a number in SQL": Limit(of(BOUNDS, "MAX_DIGITS"), TEXTS + "test_a_number_has_as_many_digits_as_can_be_read", LARGE, "{} digits"),
     "columns of a query": Limit(
         of("compiler.sql.inferfrom", "MAX_COLUMNS"), lambda n, _: inferred(f"SELECT {columns_of(n)} FROM t"), LARGE
@@ -534,7 +537,8 @@ BOUNDED = {
     "stream/properties/restart/properties/max_restarts": STREAM_ % "restart: { max_restarts: @ }",
     "window/oneOf/0/properties/max_groups": WINDOW % "kind: tumbling, size: 1m",
     "window/oneOf/1/properties/max_groups": WINDOW % "kind: hopping, size: 2m, hop: 1m",
-    "window/oneOf/2/properties/max_groups": WINDOW % "kind: session, gap: 1m, max_duration: 1h",
+    "window/oneOf/2/properties/max_groups": WINDOW % "kind: cumulating, size: 2m, step: 1m",
+    "window/oneOf/3/properties/max_groups": WINDOW % "kind: session, gap: 1m, max_duration: 1h",
     "pubsub/properties/dead_letter_policy/properties/max_delivery_attempts": "connections: { c: { kind: pubsub, "
     "project: p, dead_letter_policy: { topic: t, max_delivery_attempts: @ } } }",
     "rabbitmq/properties/prefetch": 'connections: { c: { kind: rabbitmq, url: "${R}", prefetch: @ } }',

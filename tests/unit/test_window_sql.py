@@ -10,6 +10,7 @@ import pytest
 
 from flowc.compiler import stages
 from flowc.compiler.ir import Stream
+from flowc.compiler.sql.windowcalls import MAX_WINDOWS
 from flowc.diagnostics import Reporter
 from flowc.service.streams.run import planned
 from flowc.stream import StreamPlan, WindowPlan
@@ -282,3 +283,11 @@ def test_a_block_says_how_its_windows_lie_and_by_what_their_rows_are_told(tmp_pa
     assert (node.offset, node.timezone, node.late, node.max_groups) == (-7_200_000_000, "Europe/Berlin", "dlq", 10)
     assert getattr(made.targets[0], "keys", ()) == ("window_start", "id")
     assert getattr(made.targets[0], "dead", None) is not None
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"), [(0, []), (1, [("sql-too-large", "tumble(a, INTERVAL '1 minute') AS w1")])]
+)
+def test_a_query_has_as_many_windows_as_are_quick(tmp_path: Path, more: int, expected: list[tuple[str, str]]) -> None:
+    parts = (f"SELECT window_start FROM {T} AS w{number} {G}" for number in range(MAX_WINDOWS + more))
+    assert linted(tmp_path, " UNION ALL ".join(parts))[1] == expected

@@ -16,7 +16,6 @@ from sqlglot.tokens import Token
 from flowc.compiler.changelog import bounds
 from flowc.compiler.sql.sqltext import SqlTree
 from flowc.compiler.sql.tablefunctions import (
-    MAX_CALLS,
     bounds_of,
     call_id,
     called,
@@ -33,6 +32,7 @@ from flowc.stream import WindowKind
 START, END, SESSION = "window_start", "window_end", "session_id"
 WINDOW = "flowc.window"
 """Under this key, what stands in the place of a call says the id of the call."""
+MAX_WINDOWS = 30
 KINDS: Mapping[str, WindowKind] = {
     "tumble": "tumbling", "hop": "hopping", "cumulate": "cumulating", "session": "session",
 }  # fmt: skip
@@ -98,10 +98,10 @@ def read_windows(query: SqlTree, sources: frozenset[str], reporter: Reporter) ->
     """The windows of a query whose sources have these names; None after an error."""
     before, calls, query = reporter.errors, list[WindowCall](), folded(query)
     tables = [table for table in query.tree.find_all(exp.Table) if called(table) in KINDS]
-    if len(tables) > MAX_CALLS:
-        message = f"the query has {len(tables)} windows, and {MAX_CALLS} are possible"
+    if len(tables) > MAX_WINDOWS:
+        message = f"the query has {len(tables)} windows, and {MAX_WINDOWS} are possible"
         helps = ("make several streams of it",)
-        reporter.error("sql-too-large", message, query.span(tables[MAX_CALLS]), helps=helps)
+        reporter.error("sql-too-large", message, query.span(tables[MAX_WINDOWS]), helps=helps)
         return None
     tokens = Dialect.get_or_raise(query.dialect).tokenize(query.text.text)
     for table in tables:
@@ -138,9 +138,11 @@ def _read(
     lengths = _lengths(table, query, tokens, reporter)
     if lengths is None:
         return None
-    if table.args.get("ordinality") or (table.args.get("alias") and table.args["alias"].args.get("columns")):
-        message = f"`{name}` gives its own columns, by their own names"
-        reporter.error("misplaced-window", message, span, helps=("name them in SELECT",))
+    behind = {key for key, value in table.args.items() if value} - {"this", "alias"}
+    alias = table.args.get("alias")
+    if behind or (alias is not None and alias.args.get("columns")):
+        message = f"nothing stands behind `{name}(…)` but a name: it gives its own columns, and all of its rows"
+        reporter.error("misplaced-window", message, span, helps=("name columns in SELECT, and choose rows in WHERE",))
         return None
     cte = placed(table, name, query, reporter)
     before = known(relation, cte, name, query, sources, reporter) if cte is not False else False

@@ -8,6 +8,7 @@ from functools import partial
 
 import pyarrow as pa
 
+from flowc.errors import UsageError
 from flowc.runtime.functions import Function
 from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import Operator
@@ -76,6 +77,10 @@ class _Making:
                 self.schemas[plan.id] = query.schema()
             return made(query, schema=self.schemas.get(plan.id))
         if isinstance(plan, WindowPlan):
+            if plan.kind == "session":
+                message = f"`{plan.id}` is of sessions, and they cannot run yet"
+                help = "this version runs tumbling, hopping and cumulating windows"
+                raise UsageError(message, code="not-runnable-yet", help=help)
             windows = Windows(plan, inputs[0])
             self.schemas[plan.id] = windows.schema
             return made(Taken(1) if self.passing else windows, schema=windows.schema, remembers=True, holds=True)
