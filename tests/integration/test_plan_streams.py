@@ -71,6 +71,20 @@ def test_a_change_says_what_it_means(folder: Inside):
     assert any("the stream will not start with it" in effect for effect in copies["effects"])
 
 
+def test_a_block_window_is_told_by_what_was_written(folder: Inside):
+    window = "window: { kind: tumbling, size: 1m, group_by: [id], aggregate: { n: count(*) }, max_groups: 10 }"
+    written = SPECS.replace("dedupe: { keys: [id], within: 10m }", window)
+    folder.write("specs/s.yaml", written)
+    assert folder.flowc("apply", "--yes").code == 0
+    folder.write("specs/s.yaml", written.replace("max_groups: 10", "max_groups: 20"))
+    (more,) = folder.flowc("plan", "--json").json["pipelines"]
+    assert (more["changed"][0]["key"], more.get("sql")) == ("window.max_groups", None)
+    assert not any("will not start" in effect for effect in more["effects"])
+    folder.write("specs/s.yaml", written.replace("size: 1m", "size: 2m"))
+    (other,) = folder.flowc("plan", "--json").json["pipelines"]
+    assert any("what `window` remembers" in effect for effect in other["effects"])
+
+
 def test_the_sql_that_changed_is_shown_as_it_was_written(folder: Inside):
     folder.write("specs/s.yaml", SPECS.replace("SELECT id, name", "SELECT id, name::jsonb ->> 'a' AS name"))
     folder.flowc("apply", "--yes")

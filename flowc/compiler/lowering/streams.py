@@ -66,11 +66,12 @@ def lower_found(name: str, lowering: Lowering) -> Stream | None:
 def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     before, spec = lowering.reporter.errors, stream.spec
     sources = tuple(_source(source, stream, lowering) for source in stream.sources)
-    query, lookups = _whole(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
+    own, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
+    query = _whole(own, stream, sources, lowering)
     given = _read(query, sources, lowering) if query is not None else None
     if query is not None and given is None:
         return None
-    text = query.text.text if query is not None else ""
+    text = own.text.text if own is not None else f"TABLE {sources[0].path}" if sources else ""
     windows = _windows(given, sources, lowering) if given is not None else None
     if given is not None and windows is None:
         return None
@@ -80,7 +81,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     graph = Graph(sources, relations, lowering.functions, lowering.reporter, window_settings(spec))
     graph.block(block(spec))
     if given is not None and windows is not None and found is not None:
-        found = replace(found, written=text if given.calls else None)
+        found = replace(found, written=text if given.calls or spec.window is not None else None)
         found = _placed(found, given.calls, windows, graph, lowering)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
@@ -163,9 +164,10 @@ def _hidden(query: SqlTree, sources: tuple[Source, ...]) -> dict[str, tuple[str,
     return {name: tuple(e for e in _asked(query) if e not in columns) for name, columns in own.items()}
 
 
-def _whole(stream: CheckedStream, sources: tuple[Source, ...], lowering: Lowering) -> SqlTree | None:
-    """The query, with the block `window` behind it."""
-    query = _query(stream, sources, lowering)
+def _whole(
+    query: SqlTree | None, stream: CheckedStream, sources: tuple[Source, ...], lowering: Lowering
+) -> SqlTree | None:
+    """The query of a stream with the block `window` behind it."""
     window, dialect = stream.spec.window, stream.dialect
     if window is None or dialect is None or (query is None and (stream.spec.sql is not None or len(sources) != 1)):
         return query

@@ -15,6 +15,8 @@ from flowc.migration import AppliedPipeline, PipelineChange, StreamOutput, Table
 
 _REMEMBERED = ("dedupe", "window", "join")
 _WITHIN = "dedupe.within"
+_AT_WILL = frozenset({"window.late", "window.allowed_lateness", "window.max_groups"})
+"""What may change while a window remembers."""
 _RESTART = "a worker that runs goes on as it began: restart it"
 _STOP = "a worker that runs goes on until it is stopped"
 _FIRST = "earliest"
@@ -127,6 +129,8 @@ def _meant(change: PipelineChange, new: AppliedPipeline, kind: str) -> Iterator[
     if longer and {key for key, _, _ in change.changed if key.startswith("dedupe.")} == {_WITHIN}:
         yield "what `dedupe` remembers stays; under a longer `within`, repeats of what is forgotten already get through"
         names.discard("dedupe")
+    if {key for key, _, _ in change.changed if key.startswith("window.")} <= _AT_WILL and "window" in names:
+        names.discard("window")
     for name in _REMEMBERED:
         if name in names:
             yield f"what `{name}` remembers was kept by what it was before: the stream will not start with it"
