@@ -11,6 +11,7 @@ from flowc.render.style import comment
 from flowc.stream import (
     Changelog,
     FilesTarget,
+    JoinPlan,
     LookupPlan,
     NodePlan,
     PositionSql,
@@ -90,6 +91,10 @@ def _node(node: NodePlan) -> str:
 def _does(node: NodePlan) -> str:
     if isinstance(node, SqlPlan):
         return "SQL"
+    if isinstance(node, JoinPlan):
+        keys = ", ".join(left if left == right else f"{left} = {right}" for left, right in node.keys)
+        least, most = (f"{bound / 1_000_000:g}" for bound in (node.least, node.most))
+        return f"{node.kind} join by {keys}, the right row from {least} to {most} seconds after the left one"
     return f"drops repeats by {', '.join(node.keys)} within {node.within / 1_000_000:g} seconds"
 
 

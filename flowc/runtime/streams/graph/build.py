@@ -12,9 +12,10 @@ from flowc.runtime.functions import Function
 from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import Operator
 from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.operators.passing import Passing
 from flowc.runtime.streams.operators.query import Query
-from flowc.stream import DedupePlan, NodePlan, SqlPlan, outputs
+from flowc.stream import DedupePlan, JoinPlan, NodePlan, SqlPlan, outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Node:
     """What comes out, without hidden columns; None for a query that no other node reads."""
     remembers: bool = False
     """Whether it keeps state, or did when its rows went through it before."""
+    delay: int = 0
+    """How far behind that of its input its watermark is, in microseconds."""
 
 
 def built(
@@ -72,6 +75,10 @@ class _Making:
             if needed:
                 self.schemas[plan.id] = query.schema()
             return made(query, schema=self.schemas.get(plan.id))
+        if isinstance(plan, JoinPlan):
+            join = IntervalJoin(plan, *inputs)
+            self.schemas[plan.id] = join.schema
+            return made(join, schema=join.schema, remembers=True, delay=plan.delay)
         self.schemas.update(zip(given, inputs, strict=True))
         operator = Passing(len(inputs)) if self.passing else Dedupe(plan)
         return made(operator, schema=inputs[0], remembers=True)

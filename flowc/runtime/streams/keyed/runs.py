@@ -94,14 +94,16 @@ class Run:
         there = self.at[inside]
         return same & (np.abs(there - at) <= within) & (there >= floor)
 
-    def found(self, hi: Any, lo: Any) -> tuple[Any, Run]:
-        """All rows of some keys: for each the place of its key among those asked for, and the rows."""
+    def between(self, hi: Any, lo: Any, least: Any, most: Any) -> tuple[Any, Any]:
+        """From where and up to where the rows of each key stand whose time is from `least` to `most`."""
         if not len(self):
-            return np.empty(0, np.int64), self
-        least, most = (np.full(len(hi), bound, np.int64) for bound in (-(2**63), 2**63 - 1))
-        begin, end = self.places(hi, lo, least), self.places(hi, lo, most, behind=True)
+            return np.zeros(len(hi), np.int64), np.zeros(len(hi), np.int64)
+        return self.places(hi, lo, least), self.places(hi, lo, most, behind=True)
+
+    def each(self, begin: Any, end: Any) -> tuple[Any, Run]:
+        """The rows of such places: for each the number of the place that it is of, and the rows."""
         counts = end - begin
-        asked = np.repeat(np.arange(len(hi)), counts)
+        asked = np.repeat(np.arange(len(begin)), counts)
         within = np.arange(len(asked)) - np.repeat(np.cumsum(counts) - counts, counts)
         return asked, self.where(begin[asked] + within)
 
