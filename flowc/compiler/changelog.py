@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flowc.compiler.ir import Dedupe, Node
+from flowc.compiler.ir import Dedupe, IntervalJoin, Node
 from flowc.stream import TIME, Traits
 from flowc.types import Kind
 
@@ -23,6 +23,8 @@ def traits(nodes: Sequence[Node]) -> Mapping[str, Traits]:
 def _traits(node: Node) -> Traits:
     if isinstance(node, Dedupe):
         return Traits(event_time=TIME, key=node.keys, state="bounded")
+    if isinstance(node, IntervalJoin):
+        return Traits(event_time=TIME, key=tuple(left for left, _ in node.keys), state="bounded")
     shown = any(column.name == TIME for column in node.columns or ())
     return Traits(event_time=TIME if shown or (node.placed is not None and node.placed.timed) else None)
 

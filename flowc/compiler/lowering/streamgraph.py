@@ -18,10 +18,12 @@ from flowc.compiler.changelog import NO_KEYS
 from flowc.compiler.ir import Dedupe, Node, Placed, Source, Sql
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
+from flowc.compiler.lowering.streamjoin import put
 from flowc.compiler.lowering.streamquery import hidden_text, part_text
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.streamjoins import StreamJoin
 from flowc.compiler.sql.tablefunctions import CALL, Call, free
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Span
@@ -78,13 +80,16 @@ class Graph:
         self.nodes.append(made)
         self._edges = dict(zip(names, outputs(made.id, names), strict=True))
 
-    def query(self, query: SqlTree, found: Sql, calls: Sequence[Call]) -> Sql:
+    def query(self, query: SqlTree, found: Sql, calls: Sequence[Call | StreamJoin]) -> Sql:
         """Puts the whole query behind, whose rows are written; `found` is what was found of it."""
         self._reserved = self._names | {call.id for call in calls}
         for call in calls:
-            self._call(call, query)
-        part = self._part(query, query.tree) if calls else query
-        relations = self._read(part) if calls else tuple(self._edges.items())
+            if isinstance(call, StreamJoin):
+                self._given[call.id] = put(call, query, self)
+            else:
+                self._call(call, query)
+        part = self.part(query, query.tree) if calls else query
+        relations = self.read(part) if calls else tuple(self._edges.items())
         text = part_text(part, ENGINE, self.functions) if calls else found.text
         read = frozenset(name for name, _ in relations)
         traced = hidden_text(part, ENGINE, read, self.functions, (ROW,))
@@ -94,7 +99,7 @@ class Graph:
             helps = ("read one of them, or put them together with UNION ALL and nothing that looks at many rows",)
             self.reporter.error("misplaced-dedupe", message, calls[-1].span, helps=helps)
         made = replace(
-            found, id=self._id(QUERY), text=text or found.text, functions=called(query, self.functions),
+            found, id=self.id(QUERY), text=text or found.text, functions=called(query, self.functions),
             placed=Placed(relations, traced),
         )  # fmt: skip
         self.nodes.append(made)
@@ -121,7 +126,7 @@ class Graph:
                 wanted.update(_read(node))
         return found[::-1]
 
-    def _id(self, name: str) -> str:
+    def id(self, name: str) -> str:
         return free(name, self._reserved | {node.id for node in self.nodes})
 
     def _call(self, call: Call, query: SqlTree) -> None:
@@ -151,9 +156,9 @@ class Graph:
 
     def _before(self, call: Call, cte: exp.CTE, query: SqlTree) -> Sql | None:
         """The CTE that a call reads, with the time of each row; None after an error."""
-        part = self._part(query, cte.this)
-        relations = self._read(part)
-        fields = infer(part, ENGINE, lambda name: self._find(name, dict(relations)), Reporter()).fields
+        part = self.part(query, cte.this)
+        relations = self.read(part)
+        fields = infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter()).fields
         columns = _shown(fields, query)
         timed = all(column.name != TIME for column in columns or ())
         names = [TIME] if timed else []
@@ -168,7 +173,7 @@ class Graph:
             self.reporter.error("misplaced-dedupe", message, call.span, helps=helps)
             return None
         return Sql(
-            self._id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect,
+            self.id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect,
             placed=Placed(relations, hidden_text(part, ENGINE, read, self.functions, [*names, ROW]), timed),
             functions=called(part, self.functions),
         )  # fmt: skip
@@ -201,17 +206,20 @@ class Graph:
                 message = f"`{key.value}` is `{kind}`, which cannot be compared"
                 self.reporter.error("unusable-keys", message, key.span, helps=("name a column of one simple type",))
 
-    def _find(self, name: TableName, relations: Mapping[str, str]) -> Relation | None:
+    def find(self, name: TableName, relations: Mapping[str, str]) -> Relation | None:
         """What a part reads under a name."""
         node = None if name.schema else relations.get(name.name)
         return self._given[node] if node in self._given else None if name.schema else self.relations.get(name.name)
 
     # Parts
 
-    def _part(self, query: SqlTree, body: exp.Expression) -> SqlTree:
-        """A query of its own, with the CTEs that it reads; what calls give has a name that nothing else has."""
+    def part(self, query: SqlTree, body: exp.Expression, place: int | None = None) -> SqlTree:
+        """A query of its own, with the CTEs that it reads; what calls give has a name that nothing else has.
+
+        `body` is the query itself, one of its CTEs, or one that is new: in the CTE of that place, or behind all.
+        """
         tree, ctes = body.copy(), _ctes(query.tree)
-        before = ctes if body is query.tree else list(takewhile(lambda cte: cte.this is not body, ctes))
+        before = ctes[:place] if body is query.tree else list(takewhile(lambda cte: cte.this is not body, ctes))[:place]
         own = [] if body is query.tree else _ctes(tree)
         tree.set("with_", None)
         needed = _needed([tree, *own], before)
@@ -231,7 +239,7 @@ class Graph:
                     table.set("alias", exp.TableAlias(this=table.this))
                 table.set("this", exp.to_identifier(name, quoted=True))
 
-    def _read(self, part: SqlTree) -> tuple[tuple[str, str], ...]:
+    def read(self, part: SqlTree) -> tuple[tuple[str, str], ...]:
         """The relations that a part reads, each with what gives its rows."""
         found = dict[str, str]()
         for table in part.tree.find_all(exp.Table):
@@ -303,7 +311,7 @@ def _is_time(tree: exp.Expression, fields: Sequence[Field] | None) -> bool:
 
 
 def _read(node: Node) -> tuple[str, ...]:
-    if isinstance(node, Dedupe):
+    if not isinstance(node, Sql):
         return node.inputs
     return tuple(name for _, name in node.placed.relations) if node.placed is not None else ()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from sqlglot import exp
 
@@ -24,7 +25,7 @@ from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.compiler.lowering.streamgraph import ENGINE, Graph
 from flowc.compiler.lowering.streamquery import stream_text, with_own_stars
-from flowc.compiler.lowering.streamsources import joined, union_text
+from flowc.compiler.lowering.streamsources import join_text, union_text
 from flowc.compiler.lowering.streamtargets import (
     check_named,
     dead_letter,
@@ -32,19 +33,20 @@ from flowc.compiler.lowering.streamtargets import (
     stream_applies,
     stream_outputs,
 )
-from flowc.compiler.lowering.streamtime import block, microseconds
+from flowc.compiler.lowering.streamtime import block, late, microseconds, unrun_join
 from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.streamjoins import Joins, in_order, read_joins
 from flowc.compiler.sql.tablefunctions import Calls, has_calls, read_calls
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind
 
 WINDOWS = ("tumble", "hop", "session")
-BLOCKS = ("cdc", "window", "join")
+BLOCKS = ("cdc", "window")
 """What changes rows beside the SQL, or needs more than one epoch knows."""
 _RAW = (Column("value", DataType(Kind.BINARY)),)
 
@@ -74,15 +76,16 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     found = _inferred(query, relations, spec.name.value, lowering) if query else None
     graph = Graph(sources, relations, lowering.functions, lowering.reporter)
     graph.block(block(spec))
-    if given is not None and found is not None:
-        found = graph.query(given.query, replace(found, written=text if given.calls else None), given.calls)
+    joins = _joins(given, sources, relations, lowering) if given is not None and found is not None else None
+    if given is not None and found is not None and joins is not None:
+        steps = in_order(joins, given.calls, late(spec))
+        found = graph.query(joins.query, replace(found, written=text if steps else None), steps)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
-    changes = [block for block in BLOCKS if block in spec.given]
-    changes += ["a join of streams"] if query is not None and joined(query, sources, lowering.reporter) else []
+    changes = [block for block in BLOCKS if block in spec.given] + [*unrun_join(spec)]
     columns = node.columns if node is not None else None
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
-    if columns is not None and not {"cdc", "window", "join"}.intersection(changes):
+    if columns is not None and not changes:
         for apply in applies:
             _check_target(apply, columns, lowering.reporter)
         check_named(stream, columns, lowering)
@@ -101,6 +104,26 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         parallelism=stream.parallelism, restart=stream.restart, max_attempts=stream.max_attempts,
         settings=spec.settings,
     )  # fmt: skip
+
+
+def _joins(
+    given: Calls, sources: tuple[Source, ...], relations: Mapping[str, Relation], lowering: Lowering
+) -> Joins | None:
+    """The joins of streams in a query; None after an error."""
+    names, taken = frozenset(source.name for source in sources), frozenset(call.id for call in given.calls)
+    return read_joins(given.query, names, taken, partial(_columns_of, given.query, relations), lowering.reporter)
+
+
+def _columns_of(
+    query: SqlTree, relations: Mapping[str, Relation], relation: exp.Expression, place: int | None
+) -> tuple[Field, ...] | None:
+    """The columns of a relation in the FROM of a CTE, or of the query itself."""
+    with_ = query.tree.args.get("with_")
+    tree = exp.Select(expressions=[exp.Star()], from_=exp.From(this=relation.copy()))
+    if with_ is not None:
+        tree.set("with_", exp.With(expressions=[cte.copy() for cte in with_.expressions[:place]]))
+    found = infer(replace(query, tree=tree), ENGINE, lambda name: relations.get(name.name), Reporter())
+    return found.fields
 
 
 def _read(query: SqlTree, sources: tuple[Source, ...], lowering: Lowering) -> Calls | None:
@@ -136,7 +159,10 @@ def _hidden(query: SqlTree, sources: tuple[Source, ...]) -> dict[str, tuple[str,
 
 def _query(stream: CheckedStream, sources: tuple[Source, ...], lowering: Lowering) -> SqlTree | None:
     text, dialect = stream.spec.sql, stream.dialect
-    if text is None and len(sources) > 1 and stream.spec.join is None:
+    if text is None and (join := stream.spec.join) is not None:
+        made = join_text(stream.spec, join, sources)
+        return parse_query(made, OWN, lowering.reporter) if made is not None else None
+    if text is None and len(sources) > 1:
         union = union_text(stream.spec, sources, lowering.reporter)
         return parse_query(union, OWN, lowering.reporter) if union is not None else None
     rendered = lowering.plain(text, None, dialect) if text and dialect else None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 from flowc.compiler.changelog import NO_KEYS, remembering, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.ir import Dedupe, Placed, Source, Sql, Stream
+from flowc.compiler.ir import Dedupe, IntervalJoin, Placed, Source, Sql, Stream
 from flowc.errors import UsageError
-from flowc.stream import EXTRAS, MAX_STATE, ROW, TIME, DedupePlan, NodePlan, SqlPlan, Traits
+from flowc.stream import EXTRAS, MAX_STATE, ROW, TIME, DedupePlan, JoinPlan, NodePlan, SqlPlan, Traits
 from flowc.types import DataType, Kind
 
 _TIMES = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE})
@@ -31,6 +32,8 @@ def plan_nodes(stream: Stream) -> tuple[NodePlan, ...]:
     return tuple(
         _sql(node, known[node.id], traced=not taken)
         if isinstance(node, Sql)
+        else _join(node, known[node.id], stream.name, most)
+        if isinstance(node, IntervalJoin)
         else _dedupe(node, known[node.id], stream.name, most)
         for node in stream.nodes
     )
@@ -42,6 +45,8 @@ def sql_nodes(stream: Stream) -> tuple[NodePlan, ...]:
     return tuple(
         _sql(node, known[node.id], traced=False)
         if isinstance(node, Sql)
+        else JoinPlan(node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, "")
+        if isinstance(node, IntervalJoin)
         else DedupePlan(node.id, node.inputs, node.keys, node.within, "")
         for node in stream.nodes
     )
@@ -76,6 +81,28 @@ def _dedupe(node: Dedupe, known: Traits, stream: str, most: int) -> DedupePlan:
     said = {"operator": "dedupe", "keys": [[key, str(kind)] for key, kind in kinds], "within": node.within}
     fingerprint = json.dumps(said, separators=(",", ":"))
     return DedupePlan(node.id, node.inputs, node.keys, node.within, fingerprint, most, known)
+
+
+def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan:
+    types = [{column.name: column.type for column in columns or ()} for columns in node.given]
+    keys = [[*written, str(_same(pair, types, stream))] for pair, written in zip(node.keys, node.written, strict=True)]
+    columns = [[side, name, str(types[side][column])] for side, column, name in node.columns]
+    said = {"operator": "join", "kind": node.kind, "keys": keys, "least": node.least, "most": node.most}
+    fingerprint = json.dumps({**said, "columns": columns}, separators=(",", ":"))
+    return JoinPlan(
+        node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, fingerprint, node.late,
+        max_bytes=most, traits=known,
+    )  # fmt: skip
+
+
+def _same(pair: tuple[str, str], types: Sequence[Mapping[str, DataType]], stream: str) -> DataType:
+    """The type of both columns of a key, as the engine tells it: what cannot be judged before."""
+    one, other = (types[side][name] for side, name in enumerate(pair))
+    if one.kind != other.kind or one.kind in NO_KEYS or (one.kind is Kind.DECIMAL and one != other):
+        message = f"a join of stream `{stream}` cannot compare `{one}` and `{other}`"
+        help = "compare values of one simple type: `CAST(… AS text)` on both sides"
+        raise UsageError(message, code="unusable-keys", help=help)
+    return one
 
 
 def _kind(key: str, node: Dedupe, stream: str) -> DataType:

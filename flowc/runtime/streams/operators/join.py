@@ -148,8 +148,8 @@ class IntervalJoin:
 
     @property
     def schema(self) -> pa.Schema:
-        """What comes out, without hidden columns."""
-        return pa.schema([self._sides[number].schema.field(name) for number, _, name in self._plan.columns])
+        """What comes out, with the event time and without the message."""
+        return pa.schema([*(self._sides[number].schema.field(name) for number, _, name in self._plan.columns), _TIME])
 
     @property
     def watermark(self) -> int | None:
@@ -339,7 +339,7 @@ class IntervalJoin:
 
     def _rows(self, columns: Mapping[str, pa.Array], at: Any, message: pa.Array | None = None) -> pa.RecordBatch:
         """Rows as they come out; NULL are the columns that there are none of."""
-        schema = pa.schema([*self.schema, _TIME, _ROW])
+        schema = pa.schema([*self.schema, _ROW])
         hidden = {TIME: pa.array(at, pa.int64()).cast(_TIME.type), **({ROW: message} if message is not None else {})}
         found = {**columns, **hidden}
         arrays = [found.get(each.name) for each in schema]
