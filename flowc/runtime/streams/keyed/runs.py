@@ -98,7 +98,18 @@ class Run:
         """From where and up to where the rows of each key stand whose time is from `least` to `most`."""
         if not len(self):
             return np.zeros(len(hi), np.int64), np.zeros(len(hi), np.int64)
-        return self.places(hi, lo, least), self.places(hi, lo, most, behind=True)
+        begin, last = np.searchsorted(self.hi, hi), len(self) - 1
+        place = np.minimum(begin, last)
+        alike = self.hi[place] == hi
+        there = self.at[place]
+        end = begin + (alike & (self.lo[place] == lo) & (there >= least) & (there <= most))
+        # Most keys have one row at most; those of the others are searched for by their times.
+        several = np.flatnonzero(alike & (self.hi[np.minimum(begin + 1, last)] == hi) & (begin < last))
+        if len(several):
+            some = [column[several] for column in (hi, lo, least, most)]
+            begin[several] = self.places(*some[:3])
+            end[several] = self.places(*some[:2], some[3], behind=True)
+        return begin, end
 
     def each(self, begin: Any, end: Any) -> tuple[Any, Run]:
         """The rows of such places: for each the number of the place that it is of, and the rows."""

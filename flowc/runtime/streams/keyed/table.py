@@ -98,7 +98,9 @@ class Table:
             raise too_many(self.node, count, self.max_bytes)
         pairs = [run.each(begin, end) for run, begin, end in runs]
         asked, rows = np.concatenate([each for each, _ in pairs]), Run.together(*(run for _, run in pairs))
-        order = np.lexsort((rows.row, rows.at, asked))
+        order = np.argsort(asked, kind="stable")
+        if (asked[order[1:]] == asked[order[:-1]]).any():
+            order = np.lexsort((rows.row, rows.at, asked))
         order = order[~self._is_removed(rows.row[order])]
         return asked[order], rows.where(order)
 

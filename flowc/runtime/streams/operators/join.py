@@ -25,7 +25,7 @@ from flowc.runtime.streams.operators.contract import NO_MESSAGE, NOTHING, Decisi
 from flowc.runtime.streams.state.contract import Segment
 from flowc.stream import ROW, TIME, JoinPlan
 
-_SLICES = 32
+_SLICES = 8
 """What is old and found a partner is forgotten so many times in the length of the bounds, and not with every epoch."""
 _EVER = 2**62
 _PAIR = 128
@@ -278,7 +278,8 @@ class IntervalJoin:
                 table.remove(once)
                 other.paired.insert(once.hi, once.lo, once.at, kept)
         together = [np.concatenate([np.empty(0, np.int64), *parts]) for parts in (places, times, index)]
-        order = np.lexsort((together[1], together[0]))
+        several = len(places) > 1
+        order = np.lexsort((together[1], together[0])) if several else np.argsort(together[0], kind="stable")
         place, at, number = (part[order] for part in together)
         return _Found(place, at, number, pa.concat_batches(values) if values else None)
 
@@ -290,9 +291,7 @@ class IntervalJoin:
         alone = ~found[keyed.place] if side.outer else np.zeros(len(keyed.at), bool)
         values = side.values(rows)
         for table, chosen in ((side.paired, waiting & ~alone), (side.alone, alone)):
-            # In the order in which they came: so it does not matter how they were split into batches.
-            some = keyed.where(chosen)
-            some = some.where(np.argsort(some.place))
+            some = keyed if chosen.all() else keyed.where(chosen)
             table.insert(some.hi, some.lo, some.at, values.take(pa.array(some.place)) if values is not None else None)
         self._check()
 
