@@ -236,6 +236,21 @@ def test_what_the_end_let_out_is_closed_and_everything_else_goes_on() -> None:
     assert driven.out[3:] == [(6, 5, 17)]
 
 
+def test_it_goes_on_with_fewer_columns_under_other_names() -> None:
+    before = operator(plan("left"))
+    before.process(0, batch(0, [(1, "x", 10, 5), (2, "x", 11, 6)]))
+    segments = [replace(each, sequence=1) for each in before.snapshot()]
+    after = operator(replace(plan("left"), columns=((1, "x", "x"), (0, "n", "number")), fingerprint="g"))
+    after.restore(segments)
+    made = after.process(1, batch(1, [(1, "x", 12, 7)])).rows
+    assert made is not None
+    assert made.select(["number", "x"]).to_pylist() == [{"number": 5, "x": 1}]
+    assert sum(segment.rows for segment in after.snapshot()) == 3
+    made = after.on_end().rows
+    assert made is not None
+    assert made.column("number").to_pylist() == [6]
+
+
 def test_a_late_row_of_no_message_is_counted() -> None:
     driven = Driven(plan(late="dlq"))
     driven.watermark(100)
@@ -295,7 +310,8 @@ _SAID = '{"operator":"join","kind":"left","keys":[["a","x","bigint"]],"least":-5
         (_SAID.replace("-5", "-3"), Decision.MIGRATE, "rows that were forgotten under the narrower bounds find no"),
         (_SAID.replace("left", "inner"), Decision.REFUSE, "its kind was changed"),
         (_SAID.replace('"a"', '"b"'), Decision.REFUSE, "its keys were changed"),
-        (_SAID.replace('"n"', '"p"'), Decision.REFUSE, "the columns that it keeps were changed"),
+        (_SAID.replace('"n"', '"p"'), Decision.REFUSE, "it did not keep all of its columns"),
+        (_SAID.replace('[[0,"n"', '[[0,"a","bigint"],[0,"n"'), Decision.KEEP, ""),
         ("what is no JSON", Decision.REFUSE, "it was no join"),
     ],
 )

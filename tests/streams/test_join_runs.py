@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from tests.commands import Folder, Inside
 from tests.streams.filefolder import put
 from tests.streams.test_files_source_runs import _rows
@@ -18,15 +16,20 @@ connections:
 streams:
   paid:
     sources:
-      orders: {{ connection: drop, path: "o*.csv", format: csv, event_time: at, columns: {{ order_id: bigint, amount: bigint, at: timestamptz }} }}
-      payments: {{ connection: drop, path: "p*.csv", format: csv, event_time: paid, columns: {{ order_id: integer, method: text, paid: timestamptz }} }}
+      orders:
+        {{ connection: drop, path: "o*.csv", format: csv, event_time: at,
+           columns: {{ order_id: bigint, amount: bigint, at: timestamptz }} }}
+      payments:
+        {{ connection: drop, path: "p*.csv", format: csv, event_time: paid,
+           columns: {{ order_id: integer, method: text, paid: timestamptz }} }}
     watermark: {{ lateness: 1m }}
     {more}
     to: {{ connection: wh, table: paid, mode: append }}
 """
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 BOUND = "p._event_ts BETWEEN o._event_ts AND o._event_ts + INTERVAL '5 minutes'"
-LEFT = f"sql: SELECT o.order_id, amount, p.method FROM orders o LEFT JOIN payments p ON o.order_id = p.order_id AND {BOUND}"
+ON = f"ON o.order_id = p.order_id AND {BOUND}"
+LEFT = f"sql: SELECT o.order_id, amount, p.method FROM orders o LEFT JOIN payments p {ON}"
 BLOCK = "join: {{ kind: left, left: orders, right: payments, on: [order_id], between: [0s, 5m]{more} }}"
 Row = tuple[int, str | int, float]
 """A key, a value, and minutes behind noon."""

@@ -119,9 +119,15 @@ def _key(key: exp.Expression, cast: DataType | None, only: exp.Expression | None
 
 
 def _written(key: exp.Expression, side: Side, query: SqlTree) -> str:
-    """A key as its author wrote it, with the condition of its rows: state that was kept by others means nothing."""
-    text = key.sql(dialect=query.dialect)
-    return text if side.only is None else f"{text} where {side.only.sql(dialect=query.dialect)}"
+    """A key as it is computed, with the condition of its rows, whatever its relation is called."""
+    parts = [part.transform(_bare, copy=True) for part in (key, side.only) if part is not None]
+    return " where ".join(part.sql(dialect=query.dialect) for part in parts)
+
+
+def _bare(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier):
+        return exp.column(exp.to_identifier(output_name(node.this, _ENGINE)))
+    return node
 
 
 def _together(

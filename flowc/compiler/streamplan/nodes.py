@@ -86,7 +86,7 @@ def _dedupe(node: Dedupe, known: Traits, stream: str, most: int) -> DedupePlan:
 def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan:
     types = [{column.name: column.type for column in columns or ()} for columns in node.given]
     keys = [[*written, str(_same(pair, types, stream))] for pair, written in zip(node.keys, node.written, strict=True)]
-    columns = [[side, name, str(types[side][column])] for side, column, name in node.columns]
+    columns = sorted([side, column, str(types[side][column])] for side, column, _ in node.columns)
     said = {"operator": "join", "kind": node.kind, "keys": keys, "least": node.least, "most": node.most}
     fingerprint = json.dumps({**said, "columns": columns}, separators=(",", ":"))
     return JoinPlan(

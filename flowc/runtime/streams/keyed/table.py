@@ -189,7 +189,7 @@ class Table:
         if self._values is not None:
             numbered = np.argsort(rows.row)
             whole = pa.concat_batches([piece.values for piece in pieces])
-            self._values.add(rows.row[numbered], whole.take(pa.array(numbered)))
+            self._values.add(rows.row[numbered], whole.select(self._values.schema.names).take(pa.array(numbered)))
         self._large = Run.of(*rows.columns)
         self._new = [self._large] if anew else []
         if self.nbytes > self.max_bytes:

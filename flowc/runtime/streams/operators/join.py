@@ -37,7 +37,6 @@ _FIXED = {
     "operator": "it was no join",
     "kind": "its kind was changed",
     "keys": "its keys were changed",
-    "columns": "the columns that it keeps were changed",
 }
 """What state says nothing of where it was another one, and in which words."""
 
@@ -53,7 +52,9 @@ class _Side:
     number: int
     given: pa.Schema
     schema: pa.Schema = field(init=False)
-    """Its columns that come out, as they are called then."""
+    """Its columns that come out, in the order of their names: state does not depend on what a query calls them."""
+    names: tuple[str, ...] = field(init=False)
+    """What they are called when they come out."""
     paired: Table = field(init=False)
     """Rows that found a partner, or do not come out without one."""
     alone: Table = field(init=False)
@@ -63,14 +64,12 @@ class _Side:
 
     def __post_init__(self) -> None:
         plan = self.plan
-        self.schema = pa.schema([pa.field(name, self.given.field(column).type) for column, name in self._named])
-        kept = self.schema if self._named else None
+        named = sorted((column, name) for number, column, name in plan.columns if number == self.number)
+        self.schema = pa.schema([pa.field(column, self.given.field(column).type) for column, _ in named])
+        self.names = tuple(name for _, name in named)
+        kept = self.schema if named else None
         self.paired, self.alone = (Table(plan.id, plan.fingerprint, kept, plan.max_bytes) for _ in range(2))
         self.closed = Table(plan.id, plan.fingerprint, max_bytes=plan.max_bytes)
-
-    @property
-    def _named(self) -> list[tuple[str, str]]:
-        return [(column, name) for number, column, name in self.plan.columns if number == self.number]
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -94,9 +93,9 @@ class _Side:
 
     def values(self, rows: pa.RecordBatch) -> pa.RecordBatch | None:
         """What is kept of rows beside their keys and times."""
-        if not self._named:
+        if not self.names:
             return None
-        columns = [rows.column(column).cast(self.schema.field(name).type) for column, name in self._named]
+        columns = [rows.column(each.name).cast(each.type) for each in self.schema]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
     def forget(self, before: int) -> None:
@@ -149,7 +148,8 @@ class IntervalJoin:
     @property
     def schema(self) -> pa.Schema:
         """What comes out, with the event time and without the message."""
-        return pa.schema([*(self._sides[number].schema.field(name) for number, _, name in self._plan.columns), _TIME])
+        types = [(name, self._sides[number].schema.field(column).type) for number, column, name in self._plan.columns]
+        return pa.schema([*types, _TIME])
 
     @property
     def watermark(self) -> int | None:
@@ -200,6 +200,8 @@ class IntervalJoin:
         changed = [what for what, words in _FIXED.items() if before.get(what) != now.get(what)]
         if changed or not isinstance(before.get("least"), int) or not isinstance(before.get("most"), int):
             return Verdict(Decision.REFUSE, _FIXED.get(next(iter(changed), ""), "its bounds are unknown"))
+        if any(column not in before.get("columns", ()) for column in now["columns"]):
+            return Verdict(Decision.REFUSE, "it did not keep all of its columns")
         if now["least"] < before["least"] or now["most"] > before["most"]:
             reason = "rows that were forgotten under the narrower bounds find no partner"
             return Verdict(Decision.MIGRATE, reason)
@@ -309,9 +311,9 @@ class IntervalJoin:
         place = pa.array(found.place)
         index = pa.array(found.index, mask=found.index < 0)
         columns: dict[str, pa.Array] = {}
-        for values, taken in ((own, place), (found.values, index)):
+        for side, values, taken in ((mine, own, place), (other, found.values, index)):
             if values is not None:
-                columns.update(zip(values.schema.names, values.take(taken).columns, strict=True))
+                columns.update(zip(side.names, values.take(taken).columns, strict=True))
         message = rows.column(ROW).take(place) if ROW in rows.schema.names else None
         return self._rows(columns, np.maximum(_times(rows)[found.place], found.at), message)
 
@@ -323,29 +325,24 @@ class IntervalJoin:
             raise too_many(self.name, len(found.place), self._plan.max_bytes)
 
     def _let_out(self, out: Sequence[tuple[Run, pa.RecordBatch | None]]) -> Emitted:
-        """Rows without a partner, by their times."""
+        """Rows without a partner, by their times and keys: it does not matter in which batches they came."""
         made = [
-            self._rows(
-                dict(zip(values.schema.names, values.columns, strict=True)) if values is not None else {}, run.at
-            )
-            for run, values in out
+            self._rows(dict(zip(side.names, values.columns if values is not None else (), strict=True)), run.at)
+            for side, (run, values) in zip(self._sides, out, strict=True)
             if len(run)
         ]
-        if len(made) < 2:
-            return Emitted(made[0]) if made else NOTHING
-        rows = pa.concat_batches(made)
-        return Emitted(rows.take(pa.array(np.argsort(_times(rows), kind="stable"))))
+        if not made:
+            return NOTHING
+        runs = Run.together(*(run for run, _ in out))
+        return Emitted(pa.concat_batches(made).take(pa.array(np.lexsort((runs.lo, runs.hi, runs.at)))))
 
     def _rows(self, columns: Mapping[str, pa.Array], at: Any, message: pa.Array | None = None) -> pa.RecordBatch:
         """Rows as they come out; NULL are the columns that there are none of."""
         schema = pa.schema([*self.schema, _ROW])
         hidden = {TIME: pa.array(at, pa.int64()).cast(_TIME.type), **({ROW: message} if message is not None else {})}
         found = {**columns, **hidden}
-        arrays = [found.get(each.name) for each in schema]
-        nulls = (pa.nulls(len(at), each.type) for each in schema)
-        return pa.RecordBatch.from_arrays(
-            [array if array is not None else null for array, null in zip(arrays, nulls, strict=True)], schema=schema
-        )
+        arrays = [found[each.name] if each.name in found else pa.nulls(len(at), each.type) for each in schema]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _with_alone(found: _Found, keyed: Any, late: Any) -> _Found:
