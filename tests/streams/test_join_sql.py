@@ -259,7 +259,7 @@ ON = "FROM orders o JOIN payments p ON o.id = p.id"
             f"SELECT o.id {ON} AND {BOUND} UNION ALL SELECT o.id {ON} AND {BOUND}", "misplaced-join", "payments p",
             "under WITH",
         ),
-        (f"SELECT o.id {ON} AND {BOUND.replace('10', '1 h, 10')}", "misplaced-join", "payments p", "INTERVAL '5 min"),
+        (f"SELECT o.id {ON} AND {BOUND.replace('10 seconds', 'P1D')}", "misplaced-join", "payments p", "INTERVAL '5"),
         (
             f"SELECT o.id FROM orders o JOIN payments p ON o._key = p._headers AND {BOUND}", "unusable-keys", "o._key",
             "CAST(… AS text)",
