@@ -118,7 +118,7 @@ def test_a_test_of_a_join(tmp_path: Path, form: str) -> None:
     tested = made.flowc("test")
     assert tested.code == 0, tested.out + tested.err
     shown = made.flowc("compile", "paid")
-    does = "left join by key_1, the right row from 0 to 300 seconds after the left one"
+    does = "left join by order_id_key, the right row from 0 to 300 seconds after the left one"
     assert does in shown.out, shown.out
 
 

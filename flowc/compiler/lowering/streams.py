@@ -76,8 +76,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     found = _inferred(query, relations, spec.name.value, lowering) if query else None
     graph = Graph(sources, relations, lowering.functions, lowering.reporter)
     graph.block(block(spec))
-    joins = _joins(given, sources, relations, lowering) if given is not None and found is not None else None
-    if given is not None and found is not None and joins is not None:
+    if given is not None and found is not None and (joins := _joins(given, sources, relations, lowering)) is not None:
         steps = in_order(joins, given.calls, late(spec))
         found = graph.query(joins.query, replace(found, written=text if steps else None), steps)
     written = query is not None or spec.sql is not None

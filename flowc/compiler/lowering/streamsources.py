@@ -11,7 +11,7 @@ from flowc.compiler.lowering.streamtime import microseconds
 from flowc.compiler.quote import ident
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, Segment
-from flowc.stream import TIME
+from flowc.stream import EXTRAS, TIME
 
 _PREFIXES = ("left_", "right_")
 
@@ -43,7 +43,7 @@ def join_text(stream: StreamSpec, join: JoinSpec, sources: Sequence[Source]) -> 
     """
     found = [next((s for s in sources if side and s.name == side.value), None) for side in (join.left, join.right)]
     left, right = found
-    if left is None or right is None or left.columns is None or right.columns is None:
+    if left is None or right is None or left.columns is None or right.columns is None or not _is_whole(join, found):
         return None
     names = ("left", "right") if left is right else (left.name, right.name)
     both = {column.name for column in left.columns} & {column.name for column in right.columns}
@@ -61,6 +61,14 @@ def join_text(stream: StreamSpec, join: JoinSpec, sources: Sequence[Source]) -> 
     on = " AND ".join([*keys, f"{times[1]} BETWEEN {bounds}"])
     text, span = f"SELECT {', '.join(chosen)} FROM {one} {kind} JOIN {other} ON {on}", join.span
     return MappedText(text, span.file, (Segment(0, len(text), span.start, span.end),))
+
+
+def _is_whole(join: JoinSpec, sides: Sequence[Source | None]) -> bool:
+    """Whether it says what it has to; what is wrong with it has been reported."""
+    known = [{column.name for column in side.columns or ()} | EXTRAS.keys() for side in sides if side is not None]
+    bounded = (join.within is not None) != (len(join.between) == 2)
+    least, most = _bounds(join) if bounded else (1, 0)
+    return least <= most and all(key.value in names for key in join.on for names in known)
 
 
 def _bounds(join: JoinSpec) -> tuple[int, int]:
