@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.compiler import stages
-from flowc.compiler.ir import Stream
+from flowc.compiler.ir import Sql, Stream
 from flowc.compiler.lowering.lower import lower
 from flowc.diagnostics import Reporter
 from flowc.runtime.codecs.json import JsonDecoder
@@ -196,6 +196,49 @@ def test_the_same_rows_as_duckdb_over_the_whole_whatever_order_and_restarts(sql:
             made.restart()
     made.epoch(sources[0], [], END)
     assert Counter(made.out) == whole(sql, rows)
+
+
+def test_a_join_behind_another_one_is_due_when_the_watermark_that_it_has_gets_there() -> None:
+    made = Computed(plan_of(QUERIES[-1]))
+    made.epoch("orders", [({"id": 1, "name": "x", "n": 1}, 0)], None)
+    for source in ("payments", "refunds"):
+        made.epoch(source, [({"id": 7, "name": "x", "method": "a", "why": "c"}, 0)], 0)
+    found = list[tuple[int, bool, int]]()
+    for at in (10, 11, 12, 60, 70, 71, 72):
+        due, before = made.compute.due(NOON + at * 1_000_000), len(made.out)
+        made.epoch("orders", [], at)
+        found.append((at, due, len(made.out) - before))
+    # After ten seconds the order goes on alone, into a join that is those ten seconds behind.
+    not_due = [(at, False, 0) for at in (10, 12, 60, 70, 72)]
+    assert sorted(found) == sorted([*not_due, (11, True, 0), (71, True, 1)])
+
+
+@pytest.mark.parametrize("first", ["dedupe", "join"])
+def test_a_dedupe_before_a_join_and_behind_one(first: str) -> None:
+    once = "WITH o AS (SELECT id, n, _event_ts FROM dedupe(orders, id, INTERVAL '1 hour'))"
+    pairs = f"WITH pairs AS ({PAIRS})"
+    sql = {
+        "dedupe": f"{once} SELECT o.id, o.n, p.method FROM o JOIN payments p ON o.id = p.id AND {BOUND}",
+        "join": f"{pairs} SELECT id, n, method FROM dedupe(pairs, id, INTERVAL '1 hour') AS firsts",
+    }[first]
+    made = Computed(plan_of(sql))
+    made.epoch("orders", [({"id": 1, "n": n}, n) for n in (1, 2)], 0)
+    made.restart()
+    made.epoch("payments", [({"id": 1, "method": text}, 3) for text in "ab"], 0)
+    made.restart()
+    made.epoch("orders", [({"id": 1, "n": 4}, 4)], 0)
+    assert sorted(made.out) == {"dedupe": [(1, 1, "a"), (1, 1, "b")], "join": [(1, 1, "a")]}[first]
+
+
+def test_a_lookup_behind_a_join_and_one_that_is_part_of_a_side() -> None:
+    more = (
+        "lookups: { users: { connection: wh, sql: \"SELECT 1 AS id, 'ann' AS who\" } }\n    sql: |\n      SELECT"
+        f" o.id, u.who FROM orders o JOIN payments p ON o.id = p.id AND {BOUND} LEFT JOIN users u ON u.id = o.id"
+    )
+    nodes = stream(more).nodes
+    assert [type(node).__name__ for node in nodes] == ["Sql", "Sql", "IntervalJoin", "Sql"]
+    text = nodes[-1].text if isinstance(nodes[-1], Sql) else ""
+    assert 'FROM "join" AS "joined" LEFT JOIN users AS u ON u.id = "joined"."o_id"' in text
 
 
 def test_the_block_and_sql_are_the_same_graph() -> None:

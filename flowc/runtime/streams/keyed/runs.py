@@ -106,9 +106,8 @@ class Run:
         # Most keys have one row at most; those of the others are searched for by their times.
         several = np.flatnonzero(alike & (self.hi[np.minimum(begin + 1, last)] == hi) & (begin < last))
         if len(several):
-            some = [column[several] for column in (hi, lo, least, most)]
-            begin[several] = self.places(*some[:3])
-            end[several] = self.places(*some[:2], some[3], behind=True)
+            begin[several] = self.places(hi[several], lo[several], least[several])
+            end[several] = self.places(hi[several], lo[several], most[several], behind=True)
         return begin, end
 
     def each(self, begin: Any, end: Any) -> tuple[Any, Run]:
