@@ -121,6 +121,13 @@ class Run:
         """Both together."""
         if not len(self) or not len(other):
             return self if len(self) else other
-        places = self.places(other.hi, other.lo, other.at)
-        pairs = zip(self.columns, other.columns, strict=True)
-        return Run(*(np.insert(own, places, new) for own, new in pairs))
+        places = self.places(other.hi, other.lo, other.at) + np.arange(len(other))
+        own = np.ones(len(self) + len(other), bool)
+        own[places] = False
+        return Run(*(_mixed(one, new, own, places) for one, new in zip(self.columns, other.columns, strict=True)))
+
+
+def _mixed(one: Any, other: Any, own: Any, places: Any) -> Any:
+    made = np.empty(len(own), one.dtype)
+    made[own], made[places] = one, other
+    return made

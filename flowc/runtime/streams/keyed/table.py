@@ -134,7 +134,7 @@ class Table:
         kept = rows.row < self._kept
         self._gone.append(rows.where(kept))
         self._undone.append(rows.row[~kept])
-        self._removed = np.sort(np.concatenate([self._removed, rows.row]))
+        self._removed = np.sort(np.concatenate([self._removed, rows.row]), kind="stable")
         if len(self._removed) > max(_SMALL, len(self._large) // 8):
             self._purge()
         self._forgotten(len(rows))
