@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -136,3 +137,16 @@ def test_a_change_of_the_keys_is_refused_and_another_alias_is_none(tmp_path: Pat
     failed = made.flowc("run", "paid", "--once")
     assert failed.code == 1
     assert "`join` of stream `paid` was changed" in failed.err
+
+
+@pytest.mark.parametrize("form", ["sql", "block"])
+def test_columns_that_nobody_declared_are_found_first(tmp_path: Path, form: str) -> None:
+    made = project(
+        tmp_path, LEFT.replace("o.order_id, amount", "o.*") if form == "sql" else BLOCK.replace(", late: dlq", "")
+    )
+    text = (tmp_path / "specs/s.yaml").read_text()
+    made.write("specs/s.yaml", re.sub(r",\s+columns: {[^}]*}", "", text))
+    orders(tmp_path, "1", [(1, 10, 0)])
+    payments(tmp_path, "1", [(1, "card", 2)])
+    run(made)
+    assert _rows(tmp_path, "SELECT amount, method FROM paid") == [(10, "card")]
