@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -28,6 +30,8 @@ Row = tuple[int | None, str | None, int, int]
 Pair = tuple[int | None, int | None, int]
 """The numbers of a left and a right row, and the event time of what comes out."""
 _TIME = pa.timestamp("us", "UTC")
+_FAR = 253_402_300_799_999_999
+"""The last microsecond of the year 9999."""
 LEFT = pa.schema([("a", pa.int64()), ("b", pa.string()), ("n", pa.int64())])
 RIGHT = pa.schema([("m", pa.int64()), ("y", pa.string()), ("x", pa.int64())])
 _HIDDEN = [pa.field(TIME, _TIME), pa.field(ROW, pa.int64())]
@@ -258,6 +262,49 @@ def test_a_late_row_of_no_message_is_counted() -> None:
     rows = rows.set_column(rows.num_columns - 1, ROW, pa.array([None, NO_MESSAGE], pa.int64()))
     made = driven.made.process(0, rows)
     assert (made.late, made.dropped, made.rows) == ((), 2, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.string(), ["", "a", "A", "é", "a "]),
+        (pa.binary(), [b"", b"\x00", b"\x00\x00"]),
+        (pa.bool_(), [True, False]),
+        (pa.int8(), [-1, 0, 127]),
+        (pa.uint64(), [0, 2**64 - 1]),
+        (pa.float64(), [0.0, -1.5, float("inf")]),
+        (pa.decimal128(38, 10), [Decimal("1.5"), Decimal("-1.5"), Decimal(0)]),
+        (pa.date32(), [date(1, 1, 1), date(9999, 12, 31)]),
+        (pa.time64("us"), [time(0), time(23, 59)]),
+        (pa.timestamp("us", "UTC"), [datetime(1969, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)]),
+    ],
+)
+def test_keys_of_every_type_that_has_equality(kind: pa.DataType, values: list[Any]) -> None:
+    schema = pa.schema([("k", kind)])
+    columns = ((0, "k", "k"), (1, "k", "other"))
+    made = IntervalJoin(JoinPlan("join", ("l", "r"), "full", (("k", "k"),), 0, 0, columns, "f"), schema, schema)
+    rows = pa.RecordBatch.from_arrays(
+        [pa.array([*values, None], kind), pa.array([_FAR] * (len(values) + 1), _TIME)], names=["k", TIME]
+    )
+    made.process(0, rows)
+    made.on_watermark(0, _FAR)
+    made.on_watermark(1, _FAR)
+    out = made.process(1, rows).rows
+    assert out is not None
+    assert out.select(["k", "other"]).to_pylist() == [
+        *({"k": value, "other": value} for value in values), {"k": None, "other": None}
+    ]  # fmt: skip
+
+
+def test_zeros_are_one_key_and_so_are_what_is_no_number() -> None:
+    schema = pa.schema([("k", pa.float64())])
+    made = IntervalJoin(JoinPlan("join", ("l", "r"), "inner", (("k", "k"),), 0, 0, (), "f"), schema, schema)
+    sides = ([0.0, float("nan")], [-0.0, -float("nan")])
+    rows = [pa.RecordBatch.from_arrays([pa.array(keys), pa.array([0, 0], _TIME)], names=["k", TIME]) for keys in sides]
+    made.process(0, rows[0])
+    out = made.process(1, rows[1]).rows
+    assert out is not None
+    assert out.num_rows == 2
 
 
 def test_rows_without_columns_that_come_out_are_joined() -> None:
