@@ -82,7 +82,7 @@ class Graph:
         """Whether nodes let rows out at a watermark, or at `END`."""
         marks = dict.fromkeys(self.schemas, at)
         for node in self.nodes:
-            mark = min(marks[name] for name in node.inputs)
+            mark = min((marks[name] for name in node.inputs), default=at)
             if node.operator.due(mark):
                 return True
             marks.update(dict.fromkeys(node.outputs, mark if mark == END else mark - node.delay))
