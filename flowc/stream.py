@@ -425,8 +425,19 @@ class JoinPlan:
     max_bytes: int = MAX_STATE
     traits: Traits = field(default_factory=Traits)
 
+    @property
+    def outer(self) -> tuple[bool, bool]:
+        """Of which inputs, left and right, rows without a partner come out."""
+        return self.kind in ("left", "full"), self.kind in ("right", "full")
 
-NodePlan = SqlPlan | DedupePlan | WindowPlan
+    @property
+    def delay(self) -> int:
+        """How far behind that of the input its watermark is: so old may a row be that never found a partner."""
+        left, right = self.outer
+        return max(0, self.most if left else 0, -self.least if right else 0)
+
+
+NodePlan = SqlPlan | DedupePlan | WindowPlan | JoinPlan
 
 
 def outputs(node: str, inputs: Sequence[str]) -> tuple[str, ...]:
@@ -570,14 +581,14 @@ class StreamPlan:
     """Its messages have passed the nodes that keep state, which let all of them through."""
 
     @property
-    def stateful(self) -> tuple[DedupePlan | WindowPlan, ...]:
+    def stateful(self) -> tuple[NodePlan, ...]:
         """The nodes that keep state."""
         return () if self.passing else tuple(node for node in self.nodes if not isinstance(node, SqlPlan))
 
     @property
     def sets_aside(self) -> bool:
         """Whether there are dead letters: messages that are bad, or rows that come too late."""
-        late = any(isinstance(node, WindowPlan) and node.late == "dlq" for node in self.nodes)
+        late = any(isinstance(node, WindowPlan | JoinPlan) and node.late == "dlq" for node in self.nodes)
         return late or self.on_error == "dlq"
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flowc.compiler.ir import Dedupe, Node, Sql, Window
+from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Sql, Window
 from flowc.stream import TIME, Traits, WindowKind, outputs
 from flowc.types import Kind
 
@@ -25,6 +25,8 @@ def _traits(node: Node) -> Traits:
         return Traits(event_time=TIME, key=node.keys, state="bounded")
     if isinstance(node, Window):
         return Traits(event_time=TIME, key=(*bounds(node.kind), *node.keys), state="bounded")
+    if isinstance(node, IntervalJoin):
+        return Traits(event_time=TIME, key=tuple(left for left, _ in node.keys), state="bounded")
     shown = any(column.name == TIME for column in node.columns or ())
     return Traits(event_time=TIME if shown or (node.placed is not None and node.placed.timed) else None)
 

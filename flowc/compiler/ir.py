@@ -350,7 +350,29 @@ class Window:
     max_groups: int | None = None
 
 
-Node = Sql | Dedupe | Window
+@dataclass(frozen=True, slots=True)
+class IntervalJoin:
+    """Joins the rows of two nodes, left and right, whose `keys` are equal and whose event times are near.
+
+    The right row of a pair is from `least` to `most` microseconds later than the left one. `columns` are those that
+    come out: an input (0 left, 1 right), its column, and the name that it gets. `given` are the columns of the inputs.
+    """
+
+    id: str
+    inputs: tuple[str, str]
+    kind: Literal["inner", "left", "right", "full"]
+    keys: tuple[tuple[str, str], ...]
+    least: int
+    most: int
+    columns: tuple[tuple[int, str, str], ...]
+    given: tuple[tuple[Column, ...] | None, tuple[Column, ...] | None]
+    written: tuple[tuple[str, str], ...]
+    """The keys as they are computed."""
+    span: Span
+    late: Literal["drop", "dlq"] = "drop"
+
+
+Node = Sql | Dedupe | Window | IntervalJoin
 """What the rows of a stream go through between its sources and its targets."""
 
 

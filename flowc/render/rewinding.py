@@ -8,6 +8,7 @@ from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.service.streams.moves import Move
 from flowc.service.streams.rewinding import Rewind
+from flowc.stream import DedupePlan
 
 _KIBI = 1024
 _HEADERS = ("source", "partition", "from", "to", "messages")
@@ -78,5 +79,6 @@ def _consequences(rewind: Rewind) -> Iterator[str]:
     if rewind.letters:
         yield f"{rewind.letters} dead letters of these messages will be removed"
     if rewind.plan.stateful:
-        yield "what the stream remembers (`dedupe`) begins anew"
+        kinds = dict.fromkeys("dedupe" if isinstance(node, DedupePlan) else "join" for node in rewind.plan.stateful)
+        yield f"what the stream remembers (`{'`, `'.join(kinds)}`) begins anew"
     yield "a worker that runs is interrupted and goes on from there"

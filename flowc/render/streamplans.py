@@ -13,6 +13,7 @@ from flowc.stream import (
     AggregatePlan,
     Changelog,
     FilesTarget,
+    JoinPlan,
     LookupPlan,
     NodePlan,
     PositionSql,
@@ -95,6 +96,10 @@ def _does(node: NodePlan) -> str:
         return "SQL"
     if isinstance(node, WindowPlan):
         return _windows(node)
+    if isinstance(node, JoinPlan):
+        keys = ", ".join(left if left == right else f"{left} = {right}" for left, right in node.keys)
+        least, most = (f"{bound / 1_000_000:g}" for bound in (node.least, node.most))
+        return f"{node.kind} join by {keys}, the right row from {least} to {most} seconds after the left one"
     return f"drops repeats by {', '.join(node.keys)} within {node.within / 1_000_000:g} seconds"
 
 

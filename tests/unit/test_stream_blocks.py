@@ -81,7 +81,7 @@ def linted(folder: Path, text: str) -> list[Found]:
         ("source: { connection: bus, topic: x, columns: { a: bigint, t: date }, event_time: a }, to: t", [("event-time-not-a-time", "a")]),
         ("source: { connection: bus, topic: x, columns: { a: bigint, t: date }, event_time: t }, to: t", []),
         (f"{ONE}, lookups: {{ source: {{ connection: db, table: t }} }}, sql: SELECT 1 AS id FROM source", [("duplicate-name", "source")]),
-        (f"{TWO}, join: {{ left: orders, right: pays, on: [id], within: 5m }}", []),
+        (f"{TWO}, join: {{ left: orders, right: pays, on: [id], within: 5m }}", [("unknown-output-column", "join")]),
         (f"{TWO}, join: {{ left: order, right: pays, on: [id], within: 5m }}", [("unknown-table", "order")]),
         (f"{TWO}, join: {{ left: orders, right: pay, on: [id], within: 5m }}", [("unknown-table", "pay")]),
         (f"{TWO}, join: {{ left: orders, right: pays, on: [oid], within: 5m }}", [("unknown-column", "oid")]),
@@ -143,7 +143,7 @@ def test_functions_cannot_have_the_name_of_one_that_sql_has(tmp_path: Path, name
 )
 def test_tests(tmp_path: Path, test: str, expected: list[tuple[str, str]]) -> None:
     text = (
-        f"streams: {{ s: {{ {TWO}, join: {{ left: orders, right: pays, on: [id], within: 5m }} }} }}\n"
+        f"streams: {{ s: {{ {TWO}, sql: 'SELECT coalesce(id, 0) AS id FROM orders' }} }}\n"
         "pipelines: { p: { from: { connection: drop, path: x.csv, columns: { id: bigint } }, to: t } }\n"
     )
     assert linted(tmp_path, f"{text}tests: {{ x: {{ {test} }} }}\n") == expected

@@ -18,12 +18,14 @@ from flowc.compiler.changelog import NO_KEYS, given_by, read_by
 from flowc.compiler.ir import Aggregate, Dedupe, Node, Placed, Source, Sql, Window
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
+from flowc.compiler.lowering.streamjoin import put
 from flowc.compiler.lowering.streamquery import hidden_text, part_text
 from flowc.compiler.lowering.windowbehind import Bounds, check_behind
 from flowc.compiler.lowering.windowcut import Cut, said
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.relations import OWNERS, Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.streamjoins import StreamJoin
 from flowc.compiler.sql.tablefunctions import CALL, Call, ctes_of, free
 from flowc.compiler.sql.windowcalls import END, SESSION, START, WindowCall
 from flowc.diagnostics import Reporter, did_you_mean
@@ -96,27 +98,34 @@ class Graph:
         self.nodes.append(made)
         self._edges = dict(zip(names, outputs(made.id, names), strict=True))
 
-    def query(self, query: SqlTree, found: Sql, calls: Sequence[Call], cuts: Sequence[Cut] = ()) -> Sql:
+    def query(
+        self,
+        query: SqlTree,
+        found: Sql,
+        calls: Sequence[Call],
+        cuts: Sequence[Cut] = (),
+        joins: Sequence[StreamJoin] = (),
+    ) -> Sql:
         """Puts the whole query behind, whose rows are written; `found` is what was found of it.
 
-        `cuts` are its windows: the query is what they have left of it.
-        """
-        windows = {cut.cte: cut for cut in cuts}
-        self._reserved = self._names | {call.id for call in calls} | {cut.id for cut in cuts}
-        for call in _in_order(query, calls, windows):
-            self._window(call, query) if isinstance(call, Cut) else self._call(call, query)
-        part = self._part(query, query.tree) if calls or cuts else query
-        relations = self._read(part) if calls or cuts else tuple(self._edges.items())
+        `cuts` are its windows: the query is what they, and the joins, have left of it.
+        """  # fmt: skip
+        steps = _in_order(query, calls, cuts, joins)
+        self._reserved = self._names | {step.id for step in steps}
+        for step in steps:
+            self._step(step, query)
+        part = self.part(query, query.tree) if steps else query
+        relations = self.read(part) if steps else tuple(self._edges.items())
         if cuts:
             check_behind(part, self._bounds, self.reporter)
-            infer(part, ENGINE, lambda name: self._find(name, dict(relations)), Reporter())
-        text = part_text(part, ENGINE, self.functions) if calls or cuts else found.text
+            infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter())
+        text = part_text(part, ENGINE, self.functions) if steps else found.text
         read = frozenset(name for name, _ in relations)
         traced = hidden_text(part, ENGINE, read, self.functions, (ROW,))
         if (calls or cuts) and len(relations) > 1 and traced is None:
             self._report_several(relations, calls[-1] if calls else cuts[-1].call)
         made = replace(
-            found, id=self._id(QUERY), text=text or found.text, functions=called(query, self.functions),
+            found, id=self.id(QUERY), text=text or found.text, functions=called(query, self.functions),
             placed=Placed(relations, traced),
         )  # fmt: skip
         self.nodes.append(made)
@@ -149,8 +158,16 @@ class Graph:
                 wanted.update(read_by(node))
         return found[::-1]
 
-    def _id(self, name: str) -> str:
+    def id(self, name: str) -> str:
         return free(name, self._reserved | {node.id for node in self.nodes})
+
+    def _step(self, step: Call | Cut | StreamJoin, query: SqlTree) -> None:
+        if isinstance(step, StreamJoin):
+            self._given[step.id] = put(step, query, self)
+        elif isinstance(step, Cut):
+            self._window(step, query)
+        else:
+            self._call(step, query)
 
     def _call(self, call: Call, query: SqlTree) -> None:
         """A call, and the part of the query before it."""
@@ -171,7 +188,7 @@ class Graph:
         edge = made.id if made is not None else self._edges[call.name]
         self.nodes.append(Dedupe(call.id, (edge,), keys, call.within, (own,), call.span))
         if made is not None and call.before is not None:
-            bounds = check_behind(self._part(query, ctes_of(query.tree)[call.before].this), self._bounds, Reporter())
+            bounds = check_behind(self.part(query, ctes_of(query.tree)[call.before].this), self._bounds, Reporter())
             self._bounds |= {call.id: bounds} if bounds is not None else {}
 
     def _is_taken(self, id: str, span: Span, what: str) -> bool:
@@ -208,8 +225,8 @@ class Graph:
         ctes = list(takewhile(lambda each: each is not cte, ctes_of(query.tree)))
         tree.set("with_", exp.With(expressions=[each.copy() for each in _needed([tree], ctes)]) if ctes else None)
         part = replace(query, tree=tree)
-        relations = self._read(part)
-        fields = infer(part, ENGINE, lambda name: self._find(name, dict(relations)), Reporter()).fields
+        relations = self.read(part)
+        fields = infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter()).fields
         twice = next((each.name for each in fields or () if each.name in call.bounds), None)
         if twice is not None:
             message = f"`{call.name}` has a column `{twice}`, which is one that `{call.function}` adds"
@@ -252,7 +269,7 @@ class Graph:
 
     def _said(self, cte: exp.CTE, query: SqlTree) -> str:
         """What the query before a window reads, whatever it computes of that."""
-        part = self._part(query, cte.this)
+        part = self.part(query, cte.this)
         part.tree.set("expressions", [exp.Star()])
         if not part.tree.args.get("joins"):  # and the name of the only relation says nothing
             part.tree.args["from_"].this.set("alias", None)
@@ -267,9 +284,9 @@ class Graph:
 
     def _before(self, call: Call | WindowCall, cte: exp.CTE, query: SqlTree) -> Sql | None:
         """The CTE that a call reads, with the time of each row; None after an error."""
-        part = self._part(query, cte.this)
-        relations = self._read(part)
-        fields = infer(part, ENGINE, lambda name: self._find(name, dict(relations)), Reporter()).fields
+        part = self.part(query, cte.this)
+        relations = self.read(part)
+        fields = infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter()).fields
         columns = _shown(fields, query)
         timed = all(column.name != TIME for column in columns or ())
         names = [TIME] if timed else []
@@ -284,7 +301,7 @@ class Graph:
             self.reporter.error(call.code, message, call.span, helps=(call.apart,))
             return None
         return Sql(
-            self._id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect,
+            self.id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect,
             placed=Placed(relations, hidden_text(part, ENGINE, read, self.functions, [*names, ROW]), timed),
             functions=called(part, self.functions),
         )  # fmt: skip
@@ -317,17 +334,20 @@ class Graph:
                 message = f"`{key.value}` is `{kind}`, which cannot be compared"
                 self.reporter.error("unusable-keys", message, key.span, helps=("name a column of one simple type",))
 
-    def _find(self, name: TableName, relations: Mapping[str, str]) -> Relation | None:
+    def find(self, name: TableName, relations: Mapping[str, str]) -> Relation | None:
         """What a part reads under a name."""
         node = None if name.schema else relations.get(name.name)
         return self._given[node] if node in self._given else None if name.schema else self.relations.get(name.name)
 
     # Parts
 
-    def _part(self, query: SqlTree, body: exp.Expression) -> SqlTree:
-        """A query of its own, with the CTEs that it reads; what calls give has a name that nothing else has."""
+    def part(self, query: SqlTree, body: exp.Expression, place: int | None = None) -> SqlTree:
+        """A query of its own, with the CTEs that it reads; what calls give has a name that nothing else has.
+
+        `body` is the query itself, one of its CTEs, or one that is new: in the CTE of that place, or behind all.
+        """
         tree, ctes = body.copy(), ctes_of(query.tree)
-        before = ctes if body is query.tree else list(takewhile(lambda cte: cte.this is not body, ctes))
+        before = ctes[:place] if body is query.tree else list(takewhile(lambda cte: cte.this is not body, ctes))[:place]
         own = [] if body is query.tree else ctes_of(tree)
         tree.set("with_", None)
         needed = _needed([tree, *own], before)
@@ -347,7 +367,7 @@ class Graph:
                     table.set("alias", exp.TableAlias(this=table.this))
                 table.set("this", exp.to_identifier(name, quoted=True))
 
-    def _read(self, part: SqlTree) -> tuple[tuple[str, str], ...]:
+    def read(self, part: SqlTree) -> tuple[tuple[str, str], ...]:
         """The relations that a part reads, each with what gives its rows."""
         found = dict[str, str]()
         for table in part.tree.find_all(exp.Table):
@@ -416,11 +436,20 @@ def _keeps_time(tree: exp.Expression) -> bool:
     return all(isinstance(alias.this, exp.Column) and alias.this.name == TIME for alias in named)
 
 
-def _in_order(query: SqlTree, calls: Sequence[Call], windows: Mapping[str, Cut]) -> list[Call | Cut]:
-    """The calls, each behind those that it needs: by the place of what they read."""
-    places: list[tuple[int, Call | Cut]] = [(-1 if call.before is None else call.before, call) for call in calls]
-    cuts = [(place, windows[cte.alias]) for place, cte in enumerate(ctes_of(query.tree)) if cte.alias in windows]
-    return [call for _, call in sorted((*places, *cuts), key=lambda placed: placed[0])]
+def _in_order(
+    query: SqlTree, calls: Sequence[Call], cuts: Sequence[Cut], joins: Sequence[StreamJoin]
+) -> list[Call | Cut | StreamJoin]:
+    """What is to be put, each behind what it needs: a call reads a CTE, a join what stands in its own FROM."""
+    names = [cte.alias for cte in ctes_of(query.tree)]
+
+    def place(step: Call | Cut | StreamJoin) -> float:
+        if isinstance(step, StreamJoin):
+            return (len(names) if step.place is None else step.place) - 0.5
+        if isinstance(step, Cut):
+            return names.index(step.cte)
+        return -1 if step.before is None else step.before
+
+    return sorted((*calls, *cuts, *joins), key=place)
 
 
 def _bounds_of(call: WindowCall) -> Bounds:

@@ -5,14 +5,16 @@ A query over windows is judged as the same GROUP BY without them, and then cut i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedStream, CheckedStreamSource
 from flowc.compiler.dialects import OWN
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Apply, Lookup, Source, Sql, Stream
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.lowering.asking import note_query
@@ -24,7 +26,7 @@ from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.compiler.lowering.streamgraph import ENGINE, Graph
 from flowc.compiler.lowering.streamquery import stream_text, with_own_stars
-from flowc.compiler.lowering.streamsources import joined, union_text
+from flowc.compiler.lowering.streamsources import join_text, union_text
 from flowc.compiler.lowering.streamtargets import (
     check_named,
     dead_letter,
@@ -32,7 +34,14 @@ from flowc.compiler.lowering.streamtargets import (
     stream_applies,
     stream_outputs,
 )
-from flowc.compiler.lowering.streamtime import block, unplanned_windows, watermark, window_settings
+from flowc.compiler.lowering.streamtime import (
+    block,
+    late,
+    unplanned_windows,
+    unrun_join,
+    watermark,
+    window_settings,
+)
 from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.lowering.windowblock import window_text
 from flowc.compiler.lowering.windowcut import Cut, cut
@@ -40,13 +49,14 @@ from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
+from flowc.compiler.sql.streamjoins import Joins, read_joins
 from flowc.compiler.sql.tablefunctions import Call, Calls, ctes_of, free, has_calls, read_calls
-from flowc.compiler.sql.windowcalls import WindowCalls, has_windows, read_windows
+from flowc.compiler.sql.windowcalls import WindowCall, WindowCalls, has_windows, read_windows
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind
 
-BLOCKS = ("cdc", "join")
+BLOCKS = ("cdc",)
 """What changes rows beside the SQL, or needs more than one epoch knows."""
 _RAW = (Column("value", DataType(Kind.BINARY)),)
 
@@ -81,12 +91,10 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     graph = Graph(sources, relations, lowering.functions, lowering.reporter, window_settings(spec))
     graph.block(block(spec))
     if given is not None and windows is not None and found is not None:
-        found = replace(found, written=text if given.calls or spec.window is not None else None)
-        found = _placed(found, given.calls, windows, graph, lowering)
+        found = _placed(replace(found, written=text), given.calls, windows, graph, spec, lowering)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
-    changes = [block for block in BLOCKS if block in spec.given] + unplanned_windows(spec)
-    changes += ["a join of streams"] if query is not None and joined(query, sources, lowering.reporter) else []
+    changes = [block for block in BLOCKS if block in spec.given] + unplanned_windows(spec) + [*unrun_join(spec)]
     columns = node.columns if node is not None else None
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
     if columns is not None and not {"cdc", "join"}.intersection(changes):
@@ -109,6 +117,25 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     )  # fmt: skip
 
 
+def _joins(windows: WindowCalls, calls: Sequence[Call], graph: Graph, lowering: Lowering) -> Joins | None:
+    """The joins of streams in a query; None after an error."""
+    names, query = frozenset(source.name for source in graph.sources), windows.query
+    taken = frozenset([*(call.id for call in calls), *(call.id for call in windows.calls)])
+    return read_joins(query, names, taken, partial(_columns_of, query, graph.relations), lowering.reporter)
+
+
+def _columns_of(
+    query: SqlTree, relations: Mapping[str, Relation], relation: exp.Expression, place: int | None
+) -> tuple[Field, ...] | None:
+    """The columns of a relation in the FROM of a CTE, or of the query itself."""
+    with_ = query.tree.args.get("with_")
+    tree = exp.Select(expressions=[exp.Star()], from_=exp.From(this=relation.copy()))
+    if with_ is not None:
+        tree.set("with_", exp.With(expressions=[cte.copy() for cte in with_.expressions[:place]]))
+    found = infer(replace(query, tree=tree), ENGINE, lambda name: relations.get(name.name), Reporter())
+    return found.fields
+
+
 def _read(query: SqlTree, sources: tuple[Source, ...], lowering: Lowering) -> Calls | None:
     """The query with relations in the place of calls, and the calls; None after an error."""
     if not is_small(query, lowering.reporter):
@@ -126,21 +153,42 @@ def _windows(given: Calls, sources: tuple[Source, ...], lowering: Lowering) -> W
     return read_windows(given.query, frozenset(source.name for source in sources), lowering.reporter)
 
 
-def _placed(found: Sql, calls: tuple[Call, ...], windows: WindowCalls, graph: Graph, lowering: Lowering) -> Sql | None:
-    """The query in the graph, cut at its calls and windows; None after an error."""
-    query, ctes, cuts = windows.query, ctes_of(windows.query.tree), list[Cut]()
-    taken = frozenset((*graph.relations, *(cte.alias for cte in ctes), *(call.id for call in windows.calls)))
+def _placed(
+    found: Sql, calls: tuple[Call, ...], windows: WindowCalls, graph: Graph, spec: StreamSpec, lowering: Lowering
+) -> Sql | None:
+    """The query in the graph, cut at its calls, windows and joins; None after an error."""
+    joins = _joins(windows, calls, graph, lowering)
+    if joins is None:
+        return None
+    query, ctes = joins.query, ctes_of(joins.query.tree)
+    cuts = _cuts(query, (*calls, *windows.calls), windows, graph, lowering)
+    if cuts is None:
+        return None
+    places = {id(cte): place for place, cte in enumerate(ctes_of(query.tree))}
+    moved = [c if c.before is None else replace(c, before=places[id(ctes[c.before])]) for c in calls]
+    joined = [
+        replace(j, late=late(spec), place=None if j.place is None else places[id(ctes[j.place])]) for j in joins.joins
+    ]
+    if not (calls or joined or spec.window is not None):
+        found = replace(found, written=None)
+    return graph.query(query, found, moved, cuts, joined)
+
+
+def _cuts(
+    query: SqlTree, calls: Sequence[Call | WindowCall], windows: WindowCalls, graph: Graph, lowering: Lowering
+) -> list[Cut] | None:
+    """The windows of a query, cut out of its tree; None after an error."""
+    taken = frozenset((*graph.relations, *(cte.alias for cte in ctes_of(query.tree)), *(call.id for call in calls)))
     own = frozenset(
         name.lower() for name, plan in lowering.functions.items() if isinstance(plan, Untyped) or plan.aggregate
     )
+    found = list[Cut]()
     for call in windows.calls:
         made = cut(query, call, free(f"{call.id}_input", taken), own, lowering.reporter)
         if made is None:
             return None
-        cuts.append(made)
-    places = {id(cte): place for place, cte in enumerate(ctes_of(query.tree))}
-    moved = (c if c.before is None else replace(c, before=places[id(ctes[c.before])]) for c in calls)
-    return graph.query(query, found, tuple(moved), cuts)
+        found.append(made)
+    return found
 
 
 def _check_target(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
@@ -177,7 +225,10 @@ def _whole(
 
 def _query(stream: CheckedStream, sources: tuple[Source, ...], lowering: Lowering) -> SqlTree | None:
     text, dialect = stream.spec.sql, stream.dialect
-    if text is None and len(sources) > 1 and stream.spec.join is None:
+    if text is None and (join := stream.spec.join) is not None:
+        made = join_text(stream.spec, join, sources)
+        return parse_query(made, OWN, lowering.reporter) if made is not None else None
+    if text is None and len(sources) > 1:
         union = union_text(stream.spec, sources, lowering.reporter)
         return parse_query(union, OWN, lowering.reporter) if union is not None else None
     rendered = lowering.plain(text, None, dialect) if text and dialect else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Iterator
+from typing import Literal, cast
 
 from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.lowering.streamgraph import Block, WindowSettings
@@ -41,6 +42,20 @@ def window_settings(stream: StreamSpec) -> WindowSettings:
 def unplanned_windows(stream: StreamSpec) -> list[str]:
     """What `window` asks for that no plan can be made of yet."""
     return ["late: reopen"] if window_settings(stream).late == "reopen" else []
+
+
+def late(stream: StreamSpec) -> Literal["drop", "dlq"]:
+    """What becomes of late rows of joins."""
+    action = stream.join.late.action if stream.join is not None else None
+    return "dlq" if action is not None and action.value == "dlq" else "drop"
+
+
+def unrun_join(stream: StreamSpec) -> Iterator[str]:
+    """What the block `join` says and no plan can be made of yet."""
+    if stream.join is not None and "sql" in stream.given:
+        yield "join"
+    elif stream.join is not None and stream.join.late.action and stream.join.late.action.value == "reopen":
+        yield "late: reopen"
 
 
 def microseconds(seconds: float) -> int:

@@ -17,6 +17,8 @@ _REMEMBERED = ("dedupe", "window", "join")
 _WITHIN = "dedupe.within"
 _AT_WILL = frozenset({"window.late", "window.allowed_lateness", "window.max_groups"})
 """What may change while a window remembers."""
+_GOES_ON = frozenset({"within", "between", "prefixes", "late", "allowed_lateness"})
+"""What may change of a join that goes on with its state."""
 _RESTART = "a worker that runs goes on as it began: restart it"
 _STOP = "a worker that runs goes on until it is stopped"
 _FIRST = "earliest"
@@ -131,6 +133,10 @@ def _meant(change: PipelineChange, new: AppliedPipeline, kind: str) -> Iterator[
         names.discard("dedupe")
     if {key for key, _, _ in change.changed if key.startswith("window.")} <= _AT_WILL and "window" in names:
         names.discard("window")
+    joins = {key.split(".")[1] for key, _, _ in change.changed if key.startswith("join.")}
+    if joins and joins <= _GOES_ON:
+        yield "what `join` remembers stays; under wider bounds, rows that are forgotten already find no partner"
+        names.discard("join")
     for name in _REMEMBERED:
         if name in names:
             yield f"what `{name}` remembers was kept by what it was before: the stream will not start with it"

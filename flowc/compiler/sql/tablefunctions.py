@@ -295,13 +295,13 @@ def microseconds(node: exp.Expression, text: str) -> int | None:
         return _bounded(Decimal(hours) * 3600 + Decimal(minutes) * 60 + Decimal(seconds or 0))
     if not _PARTS.fullmatch(said):
         return None
-    parts = [(Decimal(part[1]), _unit(part[2])) for part in _PART.finditer(said)]
+    parts = [(Decimal(part[1]), unit_length(part[2])) for part in _PART.finditer(said)]
     if not all(size for _, size in parts):
         return None
     return _bounded(sum((number * (size or 0) for number, size in parts), Decimal(0)) / 10**6)
 
 
-def _unit(name: str) -> int | None:
+def unit_length(name: str) -> int | None:
     """How many microseconds one is; None for months, and what is no unit."""
     return _UNITS.get(_SHORT.get(name, name)) or _UNITS.get(name.removesuffix("s"))
 

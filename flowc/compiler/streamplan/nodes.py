@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 from flowc.compiler.changelog import NO_KEYS, remembering, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.ir import Dedupe, Node, Placed, Source, Sql, Stream, Window
+from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Source, Sql, Stream, Window
 from flowc.errors import UsageError
 from flowc.stream import (
     EXTRAS,
@@ -15,6 +16,7 @@ from flowc.stream import (
     TIME,
     AggregatePlan,
     DedupePlan,
+    JoinPlan,
     NodePlan,
     SqlPlan,
     Traits,
@@ -70,6 +72,8 @@ def _planned(node: Node, known: Traits, stream: Stream, most: int, *, traced: bo
         return _sql(node, known, traced=traced)
     if isinstance(node, Window):
         return _window(node, known, stream, most)
+    if isinstance(node, IntervalJoin):
+        return _join(node, known, stream.name, most)
     return _dedupe(node, known, stream.name, most)
 
 
@@ -78,6 +82,8 @@ def _shaped(node: Node, known: Traits) -> NodePlan:
         return _sql(node, known, traced=False)
     if isinstance(node, Window):
         return SqlPlan(node.id, node.inputs, node.inputs, node.text, arithmetic(node.text))
+    if isinstance(node, IntervalJoin):
+        return JoinPlan(node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, "")
     return DedupePlan(node.id, node.inputs, node.keys, node.within, "")
 
 
@@ -130,6 +136,28 @@ def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPla
         json.dumps(said, separators=(",", ":")), node.offset, node.timezone, node.late, node.allowed_lateness,
         node.max_groups, most, known,
     )  # fmt: skip
+
+
+def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan:
+    types = [{column.name: column.type for column in columns or ()} for columns in node.given]
+    keys = [[*written, str(_same(pair, types, stream))] for pair, written in zip(node.keys, node.written, strict=True)]
+    columns = sorted([side, column, str(types[side][column])] for side, column, _ in node.columns)
+    said = {"operator": "join", "kind": node.kind, "keys": keys, "least": node.least, "most": node.most}
+    fingerprint = json.dumps({**said, "columns": columns}, separators=(",", ":"))
+    return JoinPlan(
+        node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, fingerprint, node.late,
+        max_bytes=most, traits=known,
+    )  # fmt: skip
+
+
+def _same(pair: tuple[str, str], types: Sequence[Mapping[str, DataType]], stream: str) -> DataType:
+    """The type of both columns of a key, as the engine tells it: what cannot be judged before."""
+    one, other = (types[side][name] for side, name in enumerate(pair))
+    if one.kind != other.kind or one.kind in NO_KEYS or (one.kind is Kind.DECIMAL and one != other):
+        message = f"a join of stream `{stream}` cannot compare `{one}` and `{other}`"
+        help = "compare values of one simple type: `CAST(… AS text)` on both sides"
+        raise UsageError(message, code="unusable-keys", help=help)
+    return one
 
 
 def _kind(key: str, node: Dedupe, stream: str) -> DataType:
