@@ -23,6 +23,13 @@ def parse_share(text: str) -> float:
     return float(text.removesuffix("%")) / 100
 
 
+def duration_text(microseconds: int) -> str:
+    """A duration in the largest unit in which it is a whole number, as a spec has it: `5m`, `90s`."""
+    sizes = {unit: round(seconds * 1_000_000) for unit, seconds in reversed(_SECONDS.items())}
+    unit, size = next((found for found in sizes.items() if microseconds % found[1] == 0), ("us", 1))
+    return f"{microseconds // size}{unit}"
+
+
 def size_text(size: int) -> str:
     """Bytes as a spec writes them, in the greatest unit of two of which they are a whole number."""
     unit = next((unit for unit in ("GiB", "MiB", "KiB") if size and size % _BYTES[unit] == 0), "B")

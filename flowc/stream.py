@@ -1,6 +1,6 @@
 """What a stream does, finished: the runtime executes these values and nothing else.
 
-All SQL is finished text but for whole numbers, which stand as `{partition}`, `{start}`, `{end}` and `{epoch}`.
+All SQL is finished text but for what an epoch fills in: `{epoch}`, and of its ranges `{partition}`, `{start}`, `{end}`.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ class PositionSql:
     were never read, and `advance` moves others on, all of an epoch in one statement: it touches a row for each whose
     position is still `{start}`, and none for those that another worker has moved. They hold `{target}`, the table's
     name there, as a finished literal. What stands in them for each partition is made of `begun` (in place of `{rows}`),
-    `ends`, `logs` and `moved`: these hold `{source}`, as in `sources`, and `{log}` of letters, digits, `-` and `_`.
+    `ends`, `logs` and `moved`: these hold `{source}`, as in `sources`, `{partition}`, `{start}` and `{end}`, which are
+    finished literals too, and `{log}` of letters, digits, `-` and `_`.
     """
 
     table: TableName
@@ -144,9 +145,9 @@ class PositionSql:
     target: str = ""
     """The table as its spec spells it, as a literal: what `{target}` is where no other name of it is stored."""
     project: str = ""
-    before: str = ""
-    """`read` where an older version made the table."""
-    renewal: Renewal | None = None
+    before: tuple[tuple[str, str], ...] = ()
+    """`read` where older versions made the table, the oldest first, each with a column that such a table lacks."""
+    renewals: tuple[Renewal, ...] = ()
     claim: tuple[str, ...] = ()
     """Takes up what an older version left of the stream, which is of no project."""
 
@@ -425,8 +426,19 @@ class JoinPlan:
     max_bytes: int = MAX_STATE
     traits: Traits = field(default_factory=Traits)
 
+    @property
+    def outer(self) -> tuple[bool, bool]:
+        """Of which inputs, left and right, rows without a partner come out."""
+        return self.kind in ("left", "full"), self.kind in ("right", "full")
 
-NodePlan = SqlPlan | DedupePlan | WindowPlan
+    @property
+    def delay(self) -> int:
+        """How far behind that of the input its watermark is: so old may a row be that never found a partner."""
+        left, right = self.outer
+        return max(0, self.most if left else 0, -self.least if right else 0)
+
+
+NodePlan = SqlPlan | DedupePlan | WindowPlan | JoinPlan
 
 
 def outputs(node: str, inputs: Sequence[str]) -> tuple[str, ...]:
@@ -436,10 +448,14 @@ def outputs(node: str, inputs: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WatermarkPlan:
-    """How far behind the highest event time rows may come, and when a silent partition is set aside (microseconds)."""
+    """How far behind the highest event time rows may come, and when a silent partition is set aside (microseconds).
+
+    A row whose event time is more than `max_ahead` ahead of the time of its epoch is bad.
+    """
 
     lateness: int = 0
     idle: int | None = None
+    max_ahead: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -566,9 +582,15 @@ class StreamPlan:
     """Its messages have passed the nodes that keep state, which let all of them through."""
 
     @property
-    def stateful(self) -> tuple[DedupePlan | WindowPlan, ...]:
+    def stateful(self) -> tuple[NodePlan, ...]:
         """The nodes that keep state."""
         return () if self.passing else tuple(node for node in self.nodes if not isinstance(node, SqlPlan))
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether there are dead letters: messages that are bad, or rows that come too late."""
+        late = any(isinstance(node, WindowPlan | JoinPlan) and node.late == "dlq" for node in self.nodes)
+        return late or self.on_error == "dlq"
 
     @property
     def functions(self) -> tuple[FunctionPlan, ...]:

@@ -93,9 +93,19 @@ def name(value: object) -> str:
     return value.relative_to(ROOT).as_posix() if isinstance(value, Path) else str(getattr(value, "first", value))
 
 
+class Loader(yaml.SafeLoader):
+    """As flowc reads YAML: `on` is a word, as `no` and `yes` are."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if first not in "oOyYnN" or not tag.endswith(":bool")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def project_of(block: Block) -> dict[str, object]:
     """The whole project that a block stands for."""
-    written = yaml.safe_load(block.text)
+    written = yaml.load(block.text, Loader)
     if block.arguments != "fragment":
         return written
     base = yaml.safe_load(BASE.read_text("utf-8"))

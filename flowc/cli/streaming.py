@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -14,7 +19,6 @@ from flowc.cli.console import out, say, style_for
 from flowc.cli.opened import open_pipelines, open_project
 from flowc.cli.progress import progress
 from flowc.cli.report import show
-from flowc.cli.stopping import stopping
 from flowc.compiler.loads.load import Reread
 from flowc.render.json_values import as_json
 from flowc.render.loads import run_object, run_text
@@ -92,3 +96,34 @@ def _show(reports: Sequence[StreamReport]) -> None:
     out(streams_text(reports, style_for(sys.stdout)))
     sys.stdout.flush()
     say(stream_failures(reports, style_for(sys.stderr)))
+
+
+@dataclass
+class _Stop:
+    """Whether a signal came, and which."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+    number: int = 0
+
+    def code(self, failed: bool) -> int:
+        """The exit code: what a signal's death would be, so that nobody takes the run for whole."""
+        return 128 + self.number if self.number else int(failed)
+
+
+@contextmanager
+def stopping() -> Iterator[_Stop]:
+    """Takes SIGINT and SIGTERM for as long as the context. Outside the main thread nobody can, and nothing is taken."""
+    stop, before = _Stop(), {}
+
+    def handle(number: int, _: FrameType | None) -> None:
+        stop.number = number
+        stop.event.set()
+        say("stopping after the epoch in hand; once more ends it at once, and nothing is lost either")
+
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

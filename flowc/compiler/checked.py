@@ -119,6 +119,13 @@ class CheckedStream:
     parallelism: int
     restart: RestartPolicy
 
+    @property
+    def sets_aside(self) -> bool:
+        """Whether there are dead letters: messages that are bad, or rows that come too late."""
+        blocks = (block for block in (self.spec.window, self.spec.join) if block is not None)
+        late = (block.late.action for block in blocks)
+        return self.on_error == "dlq" or any(action is not None and action.value == "dlq" for action in late)
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedSpec:

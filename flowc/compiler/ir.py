@@ -13,7 +13,7 @@ from typing import Literal
 from flowc.catalog import Column, Table, TableName
 from flowc.plan import BadRows, FunctionPlan
 from flowc.source import MappedText, Span
-from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy
+from flowc.stream import MAX_ATTEMPTS, BatchLimits, Late, RestartPolicy, WatermarkPlan, WindowKind
 from flowc.types import DataType
 
 Mode = Literal["append", "truncate", "merge", "scd2"]
@@ -305,7 +305,74 @@ class Dedupe:
     span: Span
 
 
-Node = Sql | Dedupe
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One aggregate of a window: the column that comes out, and the column of its input, None for `count(*)`.
+
+    `value` is what that column is made of, in one way of writing it. `where` is a boolean column of its input, made of
+    `condition`: only rows count where that is true.
+    """
+
+    name: str
+    function: str
+    argument: str | None
+    value: str
+    distinct: bool = False
+    where: str | None = None
+    condition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Groups the rows of its only input by windows of event time and by `keys`; see `flowc.stream.WindowPlan`.
+
+    `columns` are all that come out, None where they are not known; `text` is the same GROUP BY without windows, with
+    constants in the place of their bounds, by which the engine tells types. `before` is what the query before it
+    reads, and `values` what the keys are made of there, in one way of writing it.
+    """
+
+    id: str
+    inputs: tuple[str]
+    kind: WindowKind
+    size: int
+    step: int
+    keys: tuple[str, ...]
+    aggregates: tuple[Aggregate, ...]
+    columns: tuple[Column, ...] | None
+    text: str
+    span: Span
+    before: str = ""
+    values: tuple[str, ...] = ()
+    offset: int = 0
+    timezone: str | None = None
+    late: Late = "drop"
+    allowed_lateness: int = 0
+    max_groups: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalJoin:
+    """Joins the rows of two nodes, left and right, whose `keys` are equal and whose event times are near.
+
+    The right row of a pair is from `least` to `most` microseconds later than the left one. `columns` are those that
+    come out: an input (0 left, 1 right), its column, and the name that it gets. `given` are the columns of the inputs.
+    """
+
+    id: str
+    inputs: tuple[str, str]
+    kind: Literal["inner", "left", "right", "full"]
+    keys: tuple[tuple[str, str], ...]
+    least: int
+    most: int
+    columns: tuple[tuple[int, str, str], ...]
+    given: tuple[tuple[Column, ...] | None, tuple[Column, ...] | None]
+    written: tuple[tuple[str, str], ...]
+    """The keys as they are computed."""
+    span: Span
+    late: Literal["drop", "dlq"] = "drop"
+
+
+Node = Sql | Dedupe | Window | IntervalJoin
 """What the rows of a stream go through between its sources and its targets."""
 
 
@@ -331,10 +398,7 @@ class Stream:
     nodes: tuple[Node, ...] = ()
     lookups: tuple[Lookup, ...] = ()
     functions: tuple[FunctionPlan, ...] = ()
-    lateness: int = 0
-    """How far behind the highest event time rows may come, in microseconds."""
-    idle: int | None = None
-    """When a silent partition is set aside, in microseconds."""
+    watermark: WatermarkPlan = field(default_factory=WatermarkPlan)
     on_error: OnError = "fail"
     """What becomes of messages that cannot be read, computed with or written."""
     project: str = ""
@@ -353,6 +417,12 @@ class Stream:
     """How often a dead letter is replayed before it is parked."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """What decides how it reads and computes, as it is written: the history keeps it."""
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether there are dead letters: messages that are bad, or rows that come too late."""
+        late = (node.late for node in self.nodes if isinstance(node, Window | IntervalJoin))
+        return self.on_error == "dlq" or "dlq" in late
 
 
 @dataclass(frozen=True, slots=True)

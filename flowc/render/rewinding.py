@@ -8,6 +8,7 @@ from flowc.render.style import Style, printable
 from flowc.render.tables import table
 from flowc.service.streams.moves import Move
 from flowc.service.streams.rewinding import Rewind
+from flowc.stream import DedupePlan
 
 _KIBI = 1024
 _HEADERS = ("source", "partition", "from", "to", "messages")
@@ -34,11 +35,11 @@ def _change(move: Move) -> str:
 
 
 def _again(rewind: Rewind, about: str = "") -> str:
-    return _amount(f"{about}{rewind.again}", rewind.again, [m for m in rewind.moves if m.again and not m.counted])
+    return _amount(f"{about}{rewind.again}", rewind.again, [m for m in rewind.moves if m.back and not m.counted])
 
 
 def _skipped(rewind: Rewind, about: str = "") -> str:
-    return _amount(f"{about}{rewind.skipped}", rewind.skipped, [m for m in rewind.moves if m.skipped and not m.counted])
+    return _amount(f"{about}{rewind.skipped}", rewind.skipped, [m for m in rewind.moves if m.forward and not m.counted])
 
 
 def _amount(messages: str, number: int, files: Sequence[Move]) -> str:
@@ -68,7 +69,7 @@ def _size(number: float) -> str:
 
 
 def _consequences(rewind: Rewind) -> Iterator[str]:
-    back = any(move.after < move.before and not move.replaced for move in rewind.moves)
+    back = any(move.back for move in rewind.moves)
     meanwhile = ", and those that a worker reads until then" if back else ""
     yield f"{_again(rewind, 'about ')} will be read again{meanwhile}"
     if rewind.forward:
@@ -78,5 +79,6 @@ def _consequences(rewind: Rewind) -> Iterator[str]:
     if rewind.letters:
         yield f"{rewind.letters} dead letters of these messages will be removed"
     if rewind.plan.stateful:
-        yield "what the stream remembers (`dedupe`) begins anew"
+        kinds = dict.fromkeys("dedupe" if isinstance(node, DedupePlan) else "join" for node in rewind.plan.stateful)
+        yield f"what the stream remembers (`{'`, `'.join(kinds)}`) begins anew"
     yield "a worker that runs is interrupted and goes on from there"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from flowc.durations import duration_text
 from flowc.plan import Execute
 from flowc.render.json_values import json_value
 from flowc.render.plans import columns_text, ended, plan_object, statement, steps_sql
@@ -12,6 +13,7 @@ from flowc.stream import (
     AggregatePlan,
     Changelog,
     FilesTarget,
+    JoinPlan,
     LookupPlan,
     NodePlan,
     PositionSql,
@@ -94,17 +96,21 @@ def _does(node: NodePlan) -> str:
         return "SQL"
     if isinstance(node, WindowPlan):
         return _windows(node)
-    return f"drops repeats by {', '.join(node.keys)} within {_seconds(node.within)}"
+    if isinstance(node, JoinPlan):
+        keys = ", ".join(left if left == right else f"{left} = {right}" for left, right in node.keys)
+        least, most = (f"{bound / 1_000_000:g}" for bound in (node.least, node.most))
+        return f"{node.kind} join by {keys}, the right row from {least} to {most} seconds after the left one"
+    return f"drops repeats by {', '.join(node.keys)} within {node.within / 1_000_000:g} seconds"
 
 
 def _windows(node: WindowPlan) -> str:
     lengths = {
-        "tumbling": f"of {_seconds(node.size)}",
-        "hopping": f"of {_seconds(node.size)}, a new one each {_seconds(node.step)}",
-        "cumulating": f"of {_seconds(node.size)}, shown each {_seconds(node.step)}",
-        "session": f"that end after {_seconds(node.step)} without rows, at most {_seconds(node.size)} long",
+        "tumbling": f"of {duration_text(node.size)}",
+        "hopping": f"of {duration_text(node.size)}, a new one each {duration_text(node.step)}",
+        "cumulating": f"of {duration_text(node.size)}, shown each {duration_text(node.step)}",
+        "session": f"that end after {duration_text(node.step)} without rows, at most {duration_text(node.size)} long",
     }
-    shifted = f", shifted by {_seconds(node.offset)}" if node.offset else ""
+    shifted = f", shifted by {duration_text(node.offset)}" if node.offset else ""
     zone = f", in {node.timezone}" if node.timezone else ""
     what = "sessions" if node.kind == "session" else f"{node.kind} windows"
     aggregates = ", ".join(map(_aggregate, node.aggregates))
@@ -112,13 +118,10 @@ def _windows(node: WindowPlan) -> str:
     return f"{aggregates or 'groups'} in {what} {lengths[node.kind]}{shifted}{zone}{keys}; late rows: {node.late}"
 
 
-def _seconds(microseconds: int) -> str:
-    return f"{microseconds / 1_000_000:g} seconds"
-
-
 def _aggregate(plan: AggregatePlan) -> str:
     argument = "*" if plan.argument is None else f"DISTINCT {plan.argument}" if plan.distinct else plan.argument
-    return f"{plan.function}({argument}) AS {plan.name}"
+    where = f" where {plan.where}" if plan.where is not None else ""
+    return f"{plan.function}({argument}){where} AS {plan.name}"
 
 
 def _known(traits: Traits) -> str:

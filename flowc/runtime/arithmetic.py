@@ -9,7 +9,7 @@ for the engine checks those itself, and so do decimals except in long sums.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowc.errors import DataError, EngineError
-from flowc.plan import Arithmetic
-from flowc.runtime.chains import Steps, chained, folded
+from flowc.plan import LONG_CHAIN, Arithmetic
 from flowc.runtime.enginecontext import demand_shallow
 from flowc.runtime.enginemessages import engine_message
 from flowc.runtime.fit import first_failing, shorten
@@ -49,6 +48,8 @@ _COMPUTE: Mapping[str, tuple[str, Callable[..., pa.Array]]] = {
     "negate": ("-", pc.negate_checked),
 }
 _REFUSED = re.compile(r"call to '(flowc_\w+?)(?:_of)?' function: coercion from (.*?) to the signature", re.DOTALL)
+_Steps = tuple[Arithmetic, ...]
+"""Computations of which each has the one before as its left operand; most are alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Query:
             EngineError: the engine reads the text in another way than the compiler did, or not at all, for it nests
                 too deeply.
         """
-        units, plain = chained(self.sql, self.arithmetic), self.nesting()
+        units, plain = _chained(self.sql, self.arithmetic), self.nesting()
         demand_shallow(plain)
         # A plan shows how operators nest, but for equally strong ones, which both read from the left.
         written, read = (_shown(plan(text)) for text in (self.sql, plain))
@@ -90,9 +91,9 @@ class Query:
 
     def nesting(self) -> str:
         """The query with brackets around its computations, as deep as it gets for the engine."""
-        return self._text(chained(self.sql, self.arithmetic), lambda steps: _BRACKETS[steps[-1].kind])
+        return self._text(_chained(self.sql, self.arithmetic), lambda steps: _BRACKETS[steps[-1].kind])
 
-    def _narrow(self, units: list[Steps]) -> Mapping[str, str]:
+    def _narrow(self, units: list[_Steps]) -> Mapping[str, str]:
         """The computations that stand in a CAST to fewer than 64 bits, wherever they are written."""
         found: dict[str, set[str]] = {}
         for steps in units:
@@ -109,7 +110,7 @@ class Query:
         return cast[1] if cast else _SIGNED
 
     def _refused(
-        self, units: list[Steps], types: Mapping[str, str], plan: Callable[[str], Any]
+        self, units: list[_Steps], types: Mapping[str, str], plan: Callable[[str], Any]
     ) -> tuple[str, str] | None:
         """The first computation that the engine does not accept for its types, and what it is given."""
         for steps in units:
@@ -124,7 +125,7 @@ class Query:
             return found[1], found[2]
         return None
 
-    def _text(self, units: list[Steps], pieces: Callable[[Steps], tuple[str, str | None, str, str]]) -> str:
+    def _text(self, units: list[_Steps], pieces: Callable[[_Steps], tuple[str, str | None, str, str]]) -> str:
         """The query with pieces put around each computation and around, or in the place of, its inner part.
 
         In a long chain, operators stay where nothing but brackets is put around it.
@@ -142,13 +143,13 @@ class Query:
                     edits.append((each.inner, 2, 0, each.outer, after))
         return _edited(self.sql, edits)
 
-    def _register(self, steps: Steps, kind: str, narrow: str | None, *, total: bool) -> None:
+    def _register(self, steps: _Steps, kind: str, narrow: str | None, *, total: bool) -> None:
         if kind not in _ARROW:
             return
         integer, each = _ARROW[kind], steps[-1]
         if each.kind != "sum":
             gives = _ARROW[kind if kind in _FLOATS else narrow or kind]
-            function = folded(self._step(step, integer, gives) for step in steps)
+            function = _folded(self._step(step, integer, gives) for step in steps)
             if each.kind == "negate":
                 function = self._step(each, integer, gives)
             self.register(each.name, function, [integer] * (1 if each.kind == "negate" else len(steps) + 1), gives)
@@ -237,7 +238,7 @@ def _bounded(compute: Callable[..., pa.Array]) -> Callable[..., pa.Array]:
     return computed
 
 
-def _split(units: list[Steps], name: str, given: str) -> list[Steps]:
+def _split(units: list[_Steps], name: str, given: str) -> list[_Steps]:
     """With integers that begin a long chain of other numbers as a chain of their own, which is checked."""
     kinds = [kind.rstrip("0123456789") for kind in _BETWEEN.split(given)]
     alike = next((place for place, kind in enumerate(kinds) if kind != kinds[0]), len(kinds))
@@ -338,3 +339,31 @@ _SIGNS = (
 def _unread() -> EngineError:
     message = "the arithmetic in this query cannot be guarded against overflow: it reads in two ways"
     return EngineError(message, code="query-refused", help="put brackets around the operands")
+
+
+def _chained(sql: str, arithmetic: Iterable[Arithmetic]) -> list[_Steps]:
+    """The computations of a query, inner ones first, with those of a long chain together, in the place of the last."""
+    chains: list[list[tuple[int, Arithmetic]]] = []
+    open_at: dict[int, list[tuple[int, Arithmetic]]] = {}
+    for place, each in enumerate(arithmetic):
+        chain = open_at.get(each.start) if each.kind in _OVERFLOWING else None
+        if chain is not None and not sql[chain[-1][1].end : each.inner].strip():
+            chain.append((place, each))
+            continue
+        chains.append([(place, each)])
+        if each.kind in _OVERFLOWING:
+            open_at[each.start] = chains[-1]
+    units = [part for chain in chains for part in ([chain] if len(chain) > LONG_CHAIN else [[one] for one in chain])]
+    return [tuple(each for _, each in unit) for unit in sorted(units, key=lambda unit: unit[-1][0])]
+
+
+def _folded(computes: Iterable[Callable[..., pa.Array]]) -> Callable[..., pa.Array]:
+    """What computes a chain of its operands, from the left."""
+    steps = list(computes)
+
+    def computed(first: pa.Array, *others: pa.Array) -> pa.Array:
+        for compute, other in zip(steps, others, strict=True):
+            first = compute(first, other)
+        return first
+
+    return computed

@@ -24,6 +24,7 @@ from flowc.errors import DataError
 from flowc.plan import FilesRead
 from flowc.runtime.arrow import MAX_DECIMAL, arrow_field, arrow_type, data_type, plain
 from flowc.runtime.aside import place
+from flowc.runtime.codecs.json import JsonDecoder
 from flowc.runtime.codecs.jsonvalues import demand_finite
 from flowc.runtime.codecs.shapes import decoded_field
 from flowc.runtime.connectors.files import ASIDE, JsonOptions, intact, too_many, unreadable
@@ -42,7 +43,6 @@ from flowc.runtime.jsonnumbers import (
 )
 from flowc.runtime.jsonodd import Pairs, demand_no_constant, demand_no_constants, odd_in
 from flowc.runtime.jsononce import demand_once
-from flowc.runtime.jsonstructs import is_struct, struct_values
 from flowc.runtime.jsontexts import TOO_BIG, Texts
 from flowc.runtime.spelled import DOUBLE
 from flowc.types import INTEGER_RANGES, TEXT, DataType, Kind, computed
@@ -56,6 +56,7 @@ _ODD = re.compile(rb"\n(?:(?<!}\n)(?<!}\r\n)|(?![ \t]*\{|\Z))")
 _JSON = pa.json_()
 """Stands in a raw schema for a field that is kept as text."""
 _NATIVE = (Kind.BOOL, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT, *INTEGER_RANGES)
+_FIELD = "v"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def _declared(columns: Sequence[Column]) -> pa.Schema:
 
 
 def _raw_type(kind: DataType, depth: int = 0) -> pa.DataType:
-    if is_struct(kind):
+    if _is_struct(kind):
         return _JSON
     if kind.kind is Kind.ARRAY and kind.element is not None:
         return pa.list_(_raw_type(kind.element, depth + 1))
@@ -203,12 +204,12 @@ def _given(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
 
 
 def _field(column: Column) -> pa.Field:
-    return decoded_field(column.name, computed(column.type)) if is_struct(column.type) else arrow_field(column)
+    return decoded_field(column.name, computed(column.type)) if _is_struct(column.type) else arrow_field(column)
 
 
 def _exact(array: pa.Array, column: Column, raw: pa.Field) -> pa.Array:
-    if is_struct(column.type):
-        return struct_values(array, computed(column.type))
+    if _is_struct(column.type):
+        return _struct_values(array, computed(column.type))
     values = pc.list_flatten(array, recursive=True) if pa.types.is_list(array.type) else array
     if pa.types.is_floating(values.type):
         demand_finite(values)
@@ -390,3 +391,20 @@ def _spelled(line: bytes, name: str, value: object) -> object:
         return spelling(line, name)
     except ValueError:
         return value  # such as NaN, which is no JSON
+
+
+def _is_struct(kind: DataType) -> bool:
+    """Whether values of a type have parts that were declared."""
+    return bool(kind.fields) if kind.kind is Kind.STRUCT else kind.element is not None and _is_struct(kind.element)
+
+
+def _struct_values(texts: pa.StringArray, kind: DataType) -> pa.Array:
+    """The values of JSON texts, in the type of `decoded_type`.
+
+    Raises ValueError for a value that does not fit.
+    """
+    messages = pc.binary_join_element_wise(f'{{"{_FIELD}":', pc.fill_null(texts, "null"), "}", "")
+    decoded = JsonDecoder((Column(_FIELD, kind),)).decode(messages.cast(pa.binary()))
+    if decoded.bad:
+        raise ValueError(decoded.bad[0].message)
+    return decoded.batch.column(0)

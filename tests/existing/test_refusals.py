@@ -15,8 +15,8 @@ from flowc.errors import FlowcError
 from flowc.migration import Managed, TableChanges, WantedTable
 from flowc.runtime.connector import Database
 from flowc.runtime.connectors import open_database
+from flowc.service.changes.plans import rehearsed
 from flowc.service.changes.prechecks import failed, judged
-from flowc.service.changes.rehearsal import rehearsed
 from flowc.types import UNKNOWN, parse_type
 from tests.existing.making import made
 from tests.stores import Store, address

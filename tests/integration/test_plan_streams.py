@@ -26,6 +26,10 @@ streams:
     start: latest
 """
 
+COLUMNS = "columns: { id: int }"
+JOINED = f"sources: {{ a: {{ connection: bus, topic: a, {COLUMNS} }}, b: {{ connection: bus, topic: b, {COLUMNS} }} }}"
+JOIN = "join: { kind: left, left: a, right: b, on: [id], within: 5m }"
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Inside:
@@ -69,6 +73,36 @@ def test_a_change_says_what_it_means(folder: Inside):
     folder.write("specs/s.yaml", SPECS.replace("keys: [id], within: 10m", "keys: [_key, id], within: 5m"))
     (copies,) = folder.flowc("plan", "--json").json["pipelines"]
     assert any("the stream will not start with it" in effect for effect in copies["effects"])
+
+
+def test_a_block_window_is_told_by_what_was_written(folder: Inside):
+    window = "window: { kind: tumbling, size: 1m, group_by: [id], aggregate: { n: count(*) }, max_groups: 10 }"
+    written = SPECS.replace("dedupe: { keys: [id], within: 10m }", window)
+    folder.write("specs/s.yaml", written)
+    assert folder.flowc("apply", "--yes").code == 0
+    folder.write("specs/s.yaml", written.replace("max_groups: 10", "max_groups: 20"))
+    (more,) = folder.flowc("plan", "--json").json["pipelines"]
+    assert (more["changed"][0]["key"], more.get("sql")) == ("window.max_groups", None)
+    assert not any("will not start" in effect for effect in more["effects"])
+    folder.write("specs/s.yaml", written.replace("size: 1m", "size: 2m"))
+    (other,) = folder.flowc("plan", "--json").json["pipelines"]
+    assert any("what `window` remembers" in effect for effect in other["effects"])
+
+
+@pytest.mark.parametrize(
+    ("change", "means"),
+    [
+        (("within: 5m", "within: 6m"), "what `join` remembers stays"),
+        (("kind: left", "kind: inner"), "the stream will not start with it"),
+    ],
+)
+def test_a_change_of_a_join_says_what_becomes_of_its_state(folder: Inside, change: tuple[str, str], means: str) -> None:
+    specs = SPECS.replace("source: { connection: bus, topic: events, columns: { id: bigint } }", JOINED)
+    folder.write("specs/s.yaml", specs.replace("dedupe: { keys: [id], within: 10m }", JOIN))
+    folder.flowc("apply", "--yes")
+    folder.write("specs/s.yaml", specs.replace("dedupe: { keys: [id], within: 10m }", JOIN.replace(*change)))
+    (copies,) = folder.flowc("plan", "--json").json["pipelines"]
+    assert any(means in effect for effect in copies["effects"]), copies
 
 
 def test_the_sql_that_changed_is_shown_as_it_was_written(folder: Inside):

@@ -40,12 +40,13 @@ class Instance:
 
     def make(self) -> None:
         """Writes its files. Raises MissingService."""
+        server = _binary(*_SERVERS)  # whoever has it has the user `mysql`
         own = self.folder / "tmp"  # a server that starts or is made empties it, so none is shared
         own.mkdir()
         if os.geteuid() == 0:
             shutil.chown(self.folder, "mysql")
             shutil.chown(own, "mysql")
-        _make_data(_binary(*_SERVERS), self.folder)
+        _make_data(server, self.folder)
         (self.folder / "grant.sql").write_text(_GRANT)
 
     def start(self) -> None:

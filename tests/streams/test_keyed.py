@@ -174,5 +174,6 @@ def test_few_segments_are_left_and_each_byte_is_written_again_a_few_times(sizes:
 
 def test_a_run_tells_keys_apart_that_share_half_of_their_bits() -> None:
     run = Run.of(np.array([5, 5, 5], np.uint64), np.array([2, 1, 2], np.uint64), np.array([9, 9, 8]), np.arange(3))
-    asked, found = run.found(np.array([5, 5, 6], np.uint64), np.array([2, 3, 2], np.uint64))
+    hi, lo = np.array([5, 5, 6], np.uint64), np.array([2, 3, 2], np.uint64)
+    asked, found = run.each(*run.between(hi, lo, *(np.full(3, at) for at in (-99, 99))))
     assert (asked.tolist(), found.row.tolist()) == ([0, 0], [2, 0])

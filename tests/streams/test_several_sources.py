@@ -75,13 +75,11 @@ def test_joins_of_streams_without_a_bound_are_refused(tmp_path: Path, sql: str) 
     assert "unbounded-join" in linted.out + linted.err
 
 
-def test_joins_of_streams_that_are_bounded_are_not_run_yet(tmp_path: Path) -> None:
-    bound = "b._event_ts BETWEEN a._event_ts AND a._event_ts + INTERVAL '5 minutes'"
-    made = _project(tmp_path, f'sql: "SELECT a.id FROM a JOIN b ON a.id = b.id AND {bound}"')
-    assert made.flowc("lint").code == 0
-    failed = made.flowc("run", "clean", "--once")
-    assert failed.code == 1
-    assert "it has `a join of streams`" in failed.err
+def test_joins_of_streams_that_are_bounded_are_run(tmp_path: Path) -> None:
+    bound = "b._event_ts BETWEEN a._event_ts - INTERVAL '1 day' AND a._event_ts + INTERVAL '1 day'"
+    made = _project(tmp_path, f'sql: "SELECT a.id, name, price FROM a JOIN b ON a.id + 1 = b.id AND {bound}"')
+    assert _report(made)["rows"] == 1
+    assert _rows(tmp_path, "SELECT id, name FROM clean") == [(2, "y")]
 
 
 def test_a_topic_and_files_together(tmp_path: Path, kafka: str) -> None:

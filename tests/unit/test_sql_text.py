@@ -314,3 +314,17 @@ def test_a_recursive_query_in_a_recursive_query_takes_no_longer_than_it_is():
     found = infer(tree, "postgres", lambda _: None, Reporter())
     assert time.thread_time() - started < 2
     assert [field.name for field in found.fields] == ["a"]
+
+
+def test_the_name_of_a_type_that_cannot_be_taken_apart_is_no_sql():
+    """sqlglot reads it once more as a text of its own, in which the quote has no end."""
+    for dialect in ("duckdb", "sqlite"):
+        _, problems, _ = parsed("""SELECT CAST(seen AS "a'b") FROM versions""", dialect=dialect)
+        assert [code for code, _ in problems] == ["sql-syntax"]
+
+
+@pytest.mark.parametrize("dialect", ["postgres", "mysql", "sqlite", "duckdb"])
+def test_an_alias_names_columns_and_takes_no_placeholders(dialect: str):
+    _, problems, found = parsed("SELECT id FROM orders ts_or_ds_diff(:a)", dialect=dialect)
+    assert [code for code, _ in problems] == ["sql-syntax"]
+    assert found[0].message == "an alias takes names of columns"

@@ -14,6 +14,7 @@ from flowc.diagnostics import Reporter
 from tests.unit.project import BASE, Found, found, write
 
 ONE = "source: { connection: bus, topic: x, columns: { user_id: bigint, amount: double } }, to: t"
+OTHER = "source: { connection: bus, topic: x, columns: { user_id: bigint } }, to: { connection: bus, topic: y }"
 TWO = (
     "sources: { orders: { connection: bus, topic: o, columns: { id: bigint } }, "
     "pays: { connection: bus, topic: p, columns: { id: bigint, oid: bigint } } }, to: t"
@@ -26,17 +27,17 @@ def linted(folder: Path, text: str) -> list[Found]:
     reporter = Reporter()
     stages.lint([write(folder, BASE + text)], reporter)
     # Whether the rows of these streams fit `t` is another matter (test_stream_sql).
-    return [entry for entry in found(reporter.sorted()) if entry.marked != "t"]
+    return [each for each in found(reporter.sorted()) if each.marked != "t" and each.code != "unknown-output-column"]
 
 
 @pytest.mark.parametrize(
     ("stream", "expected"),
     [
         (f"{ONE}, window: {{ {TUMBLING}, group_by: [user_id, _topic], aggregate: {{ n: count(*), s: sum(AMOUNT), d: 'count(distinct user_id)' }} }}", []),
-        (f"{ONE}, window: {{ {TUMBLING}, group_by: [user], {COUNT} }}", [("unknown-column", "user")]),
+        (f"{ONE}, window: {{ {TUMBLING}, group_by: [usr], {COUNT} }}", [("unknown-column", "usr")]),
         (f"{ONE}, window: {{ {TUMBLING}, aggregate: {{ s: sum(amont) }} }}", [("unknown-column", "amont")]),
         (f"{ONE}, window: {{ {TUMBLING}, aggregate: {{ s: 'sum(amount) filter (where amont > 0)' }} }}", [("unknown-column", "amont")]),
-        (f"{ONE}, sql: SELECT 1 AS z FROM source, window: {{ {TUMBLING}, group_by: [z], aggregate: {{ s: sum(y) }} }}", []),
+        (f"{ONE}, sql: SELECT 1 AS z FROM source, window: {{ {TUMBLING}, group_by: [z], aggregate: {{ s: sum(y) }} }}", [("unknown-column", "y")]),
         (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, timezone: Berlin }}", [("unknown-timezone", "Berlin")]),
         (f"{ONE}, window: {{ kind: hopping, size: 1m, hop: 2m, {COUNT} }}", [("conflicting-options", "2m")]),
         (f"{ONE}, window: {{ kind: session, gap: 2h, max_duration: 1h, {COUNT} }}", [("conflicting-options", "2h")]),
@@ -44,10 +45,19 @@ def linted(folder: Path, text: str) -> list[Found]:
         (f"{ONE}, window: {{ kind: session, max_duration: 2h, {COUNT} }}", [("missing-key", "window")]),
         (f"{ONE}, window: {{ kind: hopping, size: 2h, {COUNT} }}", [("missing-key", "window")]),
         (f"{ONE}, mode: merge, window: {{ {TUMBLING}, {COUNT}, late: reopen }}", [("missing-key", "reopen")]),
-        (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, late: reopen, allowed_lateness: 5s }}", [("conflicting-options", "reopen")]),
+        (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, late: reopen, allowed_lateness: 5s }}", [("corrections-to-append-target", "reopen")]),
         (f"{ONE}, mode: merge, window: {{ {TUMBLING}, {COUNT}, late: reopen, allowed_lateness: 5s }}", []),
         (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, allowed_lateness: 5s }}", [("conflicting-options", "5s")]),
-        (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, late: dlq }}", [("missing-key", "dlq")]),
+        (f"{ONE}, window: {{ {TUMBLING}, {COUNT}, late: dlq }}", []),
+        (f"{OTHER}, window: {{ {TUMBLING}, {COUNT}, late: dlq }}", [("missing-key", "dlq")]),
+        (f"{OTHER}, window: {{ {TUMBLING}, {COUNT}, late: dlq }}, dead_letter: {{ topic: late }}", []),
+        (f"{ONE}, window: {{ kind: cumulating, size: 1d, step: 10m, group_by: [user_id], {COUNT} }}", []),
+        (f"{ONE}, window: {{ kind: cumulating, size: 1d, step: 7h, {COUNT} }}", [("conflicting-options", "7h")]),
+        (f"{ONE}, window: {{ kind: cumulating, size: 1d, {COUNT} }}", [("missing-key", "window")]),
+        (f"{ONE}, window: {{ kind: tumbling, size: 0s, {COUNT} }}", [("wrong-arguments", "0s")]),
+        (f"{ONE}, window: {{ {TUMBLING}, aggregate: {{ n: sum(stddev(amount)) }} }}", [("unsupported-aggregate", "sum(stddev(amount")]),
+        (f"{ONE}, sql: 'SELECT user_id, amount AS a FROM source', window: {{ {TUMBLING}, group_by: [user_id], aggregate: {{ n: sum(a) }} }}", []),
+        (f"{ONE}, sql: SELECT count(*) AS a FROM source, window: {{ {TUMBLING}, aggregate: {{ n: sum(a) }} }}", [("misplaced-window", "tumbling")]),
         (f"{ONE}, dedupe: {{ keys: [event_id], within: 1m }}", [("unknown-column", "event_id")]),
         (f"{ONE}, batch: {{ max_bytes: 1B }}", []),
         (f"{ONE}, batch: {{ max_bytes: {LARGEST_EPOCH}B }}", []),
@@ -133,7 +143,7 @@ def test_functions_cannot_have_the_name_of_one_that_sql_has(tmp_path: Path, name
 )
 def test_tests(tmp_path: Path, test: str, expected: list[tuple[str, str]]) -> None:
     text = (
-        f"streams: {{ s: {{ {TWO}, join: {{ left: orders, right: pays, on: [id], within: 5m }} }} }}\n"
+        f"streams: {{ s: {{ {TWO}, sql: 'SELECT coalesce(id, 0) AS id FROM orders' }} }}\n"
         "pipelines: { p: { from: { connection: drop, path: x.csv, columns: { id: bigint } }, to: t } }\n"
     )
     assert linted(tmp_path, f"{text}tests: {{ x: {{ {test} }} }}\n") == expected

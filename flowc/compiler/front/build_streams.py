@@ -43,7 +43,7 @@ ONLY_SOURCE = "source"
 """The key of a stream's one source, and its name."""
 _UNSET = ("sql", "sql_file", "to", "mode", "keys", "description", "restart", "batch")
 """What is no setting: a query or the target's own, and what decides nothing but the pace."""
-_LENGTHS = ("size", "hop", "gap", "max_duration")
+_LENGTHS = ("size", "hop", "step", "gap", "max_duration")
 
 
 def build_stream(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> StreamSpec | None:
@@ -68,6 +68,7 @@ def build_stream(entry: Entry, context: Context, gaps: Gaps = NO_GAPS) -> Stream
         dead_letter=_dead_letter(node.entries.get("dead_letter")),
         lateness=seconds(watermark.get("lateness")) if watermark else None,
         idle=seconds(watermark.get("idle")) if watermark else None,
+        max_ahead=seconds(watermark.get("max_ahead")) if watermark else None,
         state=name(state.get("connection")) if state else None,
         state_bytes=_size(state.get("max_bytes")) if state else None,
         batch=_batch(mapping(node.get("batch"))),

@@ -88,7 +88,7 @@ class WindowSpec:
 
     kind: Name
     lengths: Mapping[str, Located[float]]
-    """size, hop, gap, max_duration and offset, which may be negative."""
+    """size, hop, step, gap, max_duration and offset, which may be negative."""
     group_by: tuple[Name, ...]
     aggregate: tuple[tuple[Name, MappedText], ...]
     """Columns of the output, each with the SQL that makes it."""
@@ -150,6 +150,8 @@ class StreamSpec:
     """`watermark`: how much later rows may come, in seconds."""
     idle: float | None
     """`watermark`: after how many seconds a silent partition holds nothing up."""
+    max_ahead: float | None
+    """`watermark`: how many seconds ahead of the clock an event time may be."""
     state: Name | None
     """The connection that `state` names."""
     state_bytes: Located[int] | None

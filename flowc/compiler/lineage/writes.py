@@ -86,7 +86,7 @@ def _of_stream(stream: Stream) -> Iterator[Write]:
         if not isinstance(output, OtherOutput):
             writer = Writer(stream.name, _place(output), "append", stream=True)
             yield Write(writer, node, inputs, output.connection, lookups=names)
-    letters = letters_place(stream) if stream.on_error == "dlq" else None
+    letters = letters_place(stream) if stream.sets_aside else None
     if letters is not None and not isinstance(letters, OtherOutput):
         writer = Writer(stream.name, _place(letters), "dead letters", stream=True)
         yield Write(writer, None, stream.sources, letters.connection)

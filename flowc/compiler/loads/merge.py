@@ -9,19 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowc.compiler.loads.changes import removals
-from flowc.compiler.loads.checks import empty_source, key_checks
-from flowc.compiler.loads.lastrows import exact_keys, last_of_each
-from flowc.compiler.loads.load import Load
+from flowc.compiler.loads.checks import empty_source, key_checks, null_keys
+from flowc.compiler.loads.load import ROWS, Load, find_column
 from flowc.compiler.loads.softdelete import mark, marked, unmark
+from flowc.compiler.loads.staging import copies, without_copies
 from flowc.compiler.loads.statements import delete, update_from
 from flowc.compiler.loads.upsert import upsert, upsertable
 from flowc.compiler.quote import ident, idents
 from flowc.plan import Counter, Execute, Measure, Step
+from flowc.types import Kind
+
+_EXACT = (Kind.BOOL, Kind.TEXT, Kind.BINARY, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
+"""Kinds whose values are equal exactly where they are the same in Arrow."""
 
 
 def merge(load: Load) -> Iterator[Step]:
     """The steps of a merge, from checks to counts."""
-    yield from last_of_each(load) if load.last_wins and not exact_keys(load) else key_checks(load)
+    yield from _last_of_each(load) if load.last_wins and not _exact_keys(load) else key_checks(load)
     if load.changes:
         yield from removals(load)
     if load.apply.deletes != "ignore":
@@ -80,3 +84,32 @@ def _delete(load: Load) -> Execute:
         return Execute("delete keys that are gone", delete(load, load.target, t, gone), Counter.DELETED)
     sql = f"UPDATE {load.target} AS {t} SET {mark(load)} WHERE NOT ({marked(load, t)}) AND {gone}"
     return Execute("mark keys that are gone", sql, Counter.DELETED)
+
+
+def _exact_keys(load: Load) -> bool:
+    """Whether keys that came as different values are different keys to the target."""
+    return all(_exact(load, key) for key in load.keys)
+
+
+def _exact(load: Load, name: str) -> bool:
+    target, source = load.row_column(name), find_column(load.columns, name)
+    if target is None or source is None or target.native is not None:
+        return False
+    if target.type.is_integer or target.type.kind is Kind.DECIMAL:
+        return source.type.is_integer or (source.type.kind is Kind.DECIMAL and source.type.precision is not None)
+    return target.type.kind is source.type.kind and target.type.kind in _EXACT
+
+
+def _last_of_each(load: Load) -> Iterator[Step]:
+    """Removes all rows of a key but its last one, of the few keys that have several."""
+    yield null_keys(load)
+    rid, keys = load.dialect.writes.row_id, idents(load.keys)
+    yield from copies(load, ROWS, 2)
+    repeated = f"SELECT {keys} FROM {load.again(ROWS, 2)} GROUP BY {keys} HAVING count(*) > 1"
+    ranked = (
+        f"SELECT s.{rid} AS rid, row_number() OVER (PARTITION BY {idents(load.keys, 's')} ORDER BY s.{rid} DESC) AS n "
+        f"FROM {load.again(ROWS, 1)} AS s JOIN ({repeated}) AS d ON {load.equal(load.keys, 's', 'd')}"
+    )
+    sql = f"DELETE FROM {load.rows} WHERE {rid} IN (SELECT rid FROM (\n{ranked}\n) AS r WHERE n > 1)"
+    yield Execute("keep the last row of each key", sql)
+    yield from without_copies(load, ROWS, 2)

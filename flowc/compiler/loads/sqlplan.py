@@ -9,26 +9,26 @@ from typing import Any
 from flowc.catalog import Column, Table
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Statement
-from flowc.compiler.loads.append import append, stream, truncate
+from flowc.compiler.loads.append import HELD, append, stream, truncate
 from flowc.compiler.loads.attach import attach, bring
-from flowc.compiler.loads.badrows import bad_row_tables, keep_bad_rows
+from flowc.compiler.loads.badrows import STAGED, bad_row_tables, keep_bad_rows, make_place
 from flowc.compiler.loads.changes import CHANGE
 from flowc.compiler.loads.checks import expectations
 from flowc.compiler.loads.cursor import between, lower_bound
-from flowc.compiler.loads.load import Load, Reread, find_column
+from flowc.compiler.loads.load import ROWS, STAGE, Load, Reread, find_column
 from flowc.compiler.loads.merge import merge
-from flowc.compiler.loads.prepare import prepare, tidy
 from flowc.compiler.loads.reads import narrowed, read_dialect, read_of
 from flowc.compiler.loads.scd2 import scd2
 from flowc.compiler.loads.shape import check_shape, live_table, target_table
 from flowc.compiler.loads.shown import after_writing, before_writing
 from flowc.compiler.loads.softdelete import soft_column
 from flowc.compiler.loads.staging import dropping, fields, fits_as_is, in_source_order, selected_values, staging
-from flowc.compiler.loads.watermark import remember, resume, state_tables, with_cursor
-from flowc.compiler.quote import idents
+from flowc.compiler.loads.timeline import BACK, CHANGES, ROW_COPIES, RUN_COPIES, RUNS
+from flowc.compiler.loads.watermark import WATERMARKS, place, remember, resume, state_tables, with_cursor
+from flowc.compiler.quote import idents, table
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.errors import UsageError
-from flowc.plan import Counter, Execute, Ingest, LoadPlan, Read, Step
+from flowc.plan import REFUSED, Counter, Execute, Ingest, LoadPlan, Read, Step
 
 MODES: Mapping[str, Callable[[Load], Iterator[Step]]] = {
     "append": append,
@@ -36,6 +36,7 @@ MODES: Mapping[str, Callable[[Load], Iterator[Step]]] = {
     "merge": merge,
     "scd2": scd2,
 }
+_CREATE = "CREATE TABLE"
 
 
 def plan_load(
@@ -113,7 +114,7 @@ def _planned(load: Load, *, rehearsal: bool) -> LoadPlan:
         load.apply.mode,
         tuple(_steps(load)),
         prepare=tuple(prepare(load, rehearsal=rehearsal)),
-        cleanup=tuple(tidy(load, rehearsal=rehearsal)),
+        cleanup=tuple(_tidy(load, rehearsal=rehearsal)),
         lock=True,
         writes=(load.table.name, *state_tables(load), *bad_row_tables(load)),
         guarded=load.apply.guarded,
@@ -215,3 +216,32 @@ def _straight(load: Load) -> Execute | Ingest:
     return Ingest(
         "stream the rows", load.read, load.table.name, columns, False, Counter.INSERTED, load.apply.timezone, load.bad
     )
+
+
+def prepare(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
+    """Removes what a failed load left in the session, and creates what is missing."""
+    if load.dialect.transactions.ddl or load.dialect.temporary.schema is not None:
+        return
+    names = [STAGE, ROWS, RUNS, CHANGES, BACK, HELD, REFUSED, *(STAGED for _ in bad_row_tables(load))]
+    counted = ((ROWS, ROW_COPIES), (RUNS, RUN_COPIES))
+    copies = [load.again(name, i + 1) for name, number in counted for i in range(number)]
+    yield _drop(load, [*(table(load.temporary(name)) for name in names), *copies])
+    head = load.dialect.temporary.create if rehearsal else _CREATE
+    if not load.exists:
+        created = create_table(load.table, load.dialect, f"{head} IF NOT EXISTS")
+        yield from (Execute("create the target", sql) for sql in created)
+    if not rehearsal:
+        yield from make_place(load)
+    if load.apply.incremental is not None:
+        yield from (Execute(step.purpose, step.sql.replace(_CREATE, head, 1)) for step in place(load))
+
+
+def _drop(load: Load, names: list[str]) -> Execute:
+    sql = f"{load.dialect.temporary.drop} IF EXISTS {', '.join(names)}"
+    return Execute("no temporary tables of earlier loads", sql)
+
+
+def _tidy(load: Load, *, rehearsal: bool) -> Iterator[Execute]:
+    """Removes what a rehearsal made."""
+    if rehearsal and not load.dialect.transactions.ddl and load.dialect.temporary.schema is None:
+        yield _drop(load, [load.target, table(load.dialect.state_table(WATERMARKS))])

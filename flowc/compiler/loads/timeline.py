@@ -15,10 +15,11 @@ and four queries turn points into changes:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
+from flowc.compiler.dialect import Dialect
 from flowc.compiler.loads.instants import Instants
 from flowc.compiler.loads.load import ROWS, VALID_FROM, VALID_TO, Load
-from flowc.compiler.loads.windows import Window
 from flowc.compiler.quote import ident, idents, qualified, table
 from flowc.compiler.tables.ddl import cast
 
@@ -70,7 +71,7 @@ def runs(load: Load, instants: Instants) -> str:
         f"SELECT g.*, CASE WHEN {ends} THEN flowc_closed ELSE flowc_next END AS flowc_stop\nFROM (\n{gaps}\n) AS g"
     )
     segment = f"PARTITION BY {keys}, flowc_region, flowc_gap ORDER BY flowc_t"
-    window = Window(load.dialect, segment, "flowc_b")
+    window = _Window(load.dialect, segment, "flowc_b")
     first = f"{window.over('row_number()')} = 1 OR {_differs_from(load, window, 'lag')}"
     changed = window.select(f"s.*, CASE WHEN {first} THEN 1 ELSE 0 END AS flowc_change", segments, "s")
     # Without the neighbours' values, which would be as many columns again as the target has.
@@ -78,7 +79,7 @@ def runs(load: Load, instants: Instants) -> str:
     return f"SELECT {own}, sum(flowc_change) OVER ({segment}) AS flowc_run\nFROM (\n{changed}\n) AS h"
 
 
-def _differs_from(load: Load, window: Window, neighbour: str) -> str:
+def _differs_from(load: Load, window: _Window, neighbour: str) -> str:
     """Whether a point differs from its neighbour (`lag` or `lead`) in the window."""
     return load.any_of(
         load.dialect.compare.differ.format(
@@ -121,7 +122,7 @@ def changes(load: Load, instants: Instants, relation: str) -> str:
     """The versions that are new or not as they were."""
     keys = idents(load.keys)
     line = f"PARTITION BY {keys} ORDER BY flowc_t"
-    window = Window(load.dialect, line, "flowc_w")
+    window = _Window(load.dialect, line, "flowc_w")
     old, moment, stop, was = (window.over(f"lead(flowc_{name})") for name in ("old", "t", "stop", "was"))
     meets = f"flowc_old = 0 AND {old} = 1 AND {moment} = flowc_stop"
     absorbs = f"{meets} AND NOT ({_differs_from(load, window, 'lead')}){instants.outlives(moment)}"
@@ -175,3 +176,30 @@ def returned(load: Load, instants: Instants) -> str:
     corrected = f"EXISTS (SELECT 1 FROM {table(load.temporary(CHANGES))} AS c WHERE {same})"
     written = f"CASE WHEN {corrected} THEN 0 ELSE 1 END AS flowc_written"
     return f"SELECT {b}.*, {to} AS flowc_to, {written}\nFROM (\n{closed}\n) AS {b}"
+
+
+@dataclass
+class _Window:
+    """The window `w` of a query, and the calls over it that its expressions use. `prefix` names their columns."""
+
+    dialect: Dialect
+    definition: str
+    prefix: str
+    calls: list[str] = field(default_factory=list)
+
+    def over(self, call: str) -> str:
+        """The value of `lead(x)`, `lag(x)` or `row_number()` over the window."""
+        if self.dialect.writes.nested_windows:
+            return f"{call} OVER w"
+        if call not in self.calls:
+            self.calls.append(call)
+        return f"{self.prefix}{self.calls.index(call)}"
+
+    def select(self, columns: str, relation: str, alias: str) -> str:
+        """The query of `columns`, in which calls may stand, over a relation under its alias."""
+        clause = f" WINDOW w AS ({self.definition})"
+        if not self.calls:
+            return f"SELECT {columns}\nFROM (\n{relation}\n) AS {alias}" + (clause if " OVER w" in columns else "")
+        values = ", ".join(f"{call} OVER w AS {self.prefix}{i}" for i, call in enumerate(self.calls))
+        inner = f"SELECT {alias}.*, {values}\nFROM (\n{relation}\n) AS {alias}{clause}"
+        return f"SELECT {columns}\nFROM (\n{inner}\n) AS {alias}"

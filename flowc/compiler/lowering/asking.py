@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+from sqlglot import exp
 
 from flowc.catalog import Column, TableName, names_word
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.quote import ident
 from flowc.compiler.sql.binding.strangers import is_of_some_engine
 from flowc.compiler.sql.checker import NamedTable, Refusal, Statement
-from flowc.compiler.sql.constants import constants
 from flowc.compiler.sql.inferfrom import Find
 from flowc.compiler.sql.relations import Relation
 from flowc.compiler.sql.sqltext import SqlTree
@@ -23,6 +24,8 @@ _SHORT = 4
 """Shorter values are in words of every kind."""
 _LAST = re.compile(r"(?:\w+|\S)\Z")
 _TOKEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|`[^`]*`|\w+|\S")
+_GUARDS = (exp.Case, exp.If, exp.Coalesce, exp.TryCast, exp.Lambda)
+"""What may keep a literal from being read."""
 
 
 def note_query(
@@ -38,7 +41,7 @@ def note_query(
     """Remembers a query over the tables that it names; `runs` is what flowc's own engine gets of it."""
     if lowering.checker is not None:
         tables = tuple(_named(name, find(name)) for name in reads)
-        found = tuple(constants(query))
+        found = tuple(_constants(query))
         lowering.statements.append(
             Statement(query.dialect, engine, place, query.text, tables, functions, found, query.start, runs)
         )
@@ -56,7 +59,7 @@ def note_part(lowering: Lowering, part: SqlTree, relation: Relation, engine: str
     segment = Segment(len(prefix), len(prefix) + size, part.start, part.start + size)
     text = part.text.derive(prefix + part.written + closing, [segment])
     tables = (_named(name, relation),)
-    found = tuple((sql, at - part.start + len(prefix)) for sql, at in constants(part))
+    found = tuple((sql, at - part.start + len(prefix)) for sql, at in _constants(part))
     lowering.statements.append(Statement(part.dialect, engine, "", text, tables, (), found, len(prefix)))
 
 
@@ -119,3 +122,13 @@ def _span(statement: Statement, refusal: Refusal) -> Span:
     token = _TOKEN.match(text.text, offset)
     length = refusal.length or (len(token[0]) if token else 1)
     return text.span(offset, min(offset + length, end))
+
+
+def _constants(query: SqlTree) -> Iterator[tuple[str, int]]:
+    """(expression, offset) of each text that the author casts to a type and that is read whatever the rows are."""
+    for cast in query.tree.find_all(exp.Cast):
+        literal = cast.this
+        if isinstance(cast, exp.TryCast) or not isinstance(literal, exp.Literal) or not literal.is_string:
+            continue
+        if cast.find_ancestor(*_GUARDS) is None and "start" in literal.meta:
+            yield cast.sql(query.dialect), literal.meta["start"]

@@ -5,30 +5,37 @@ Lowering goes in dependency order, because a pipeline may read what an earlier o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from types import MappingProxyType
 
-from flowc.catalog import Column, Table
+from flowc.catalog import Column, Table, TableName
 from flowc.compiler.checked import CheckedPipeline, CheckedSpec, CheckedTarget
+from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Ir, Pipeline, Stream
 from flowc.compiler.loads.desired import declared_table, history_columns, with_history
 from flowc.compiler.lowering.apply import event_type, lower_apply
 from flowc.compiler.lowering.asking import report_refusals
 from flowc.compiler.lowering.context import Lowering, Watermark
-from flowc.compiler.lowering.inputs import Input, lower_input, read_input
-from flowc.compiler.lowering.nearmisses import report_near_misses
-from flowc.compiler.lowering.order import Waits, in_order
+from flowc.compiler.lowering.inputs import Input, Read, lower_input, read_input
 from flowc.compiler.lowering.streams import lower_found, lower_streams
 from flowc.compiler.names.doubt import gaps_of, sure_only
 from flowc.compiler.sql.checker import Checker
 from flowc.compiler.sql.relations import Relation, table_key
-from flowc.diagnostics import Reporter
+from flowc.diagnostics import Note, Reporter
 from flowc.source import Span
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_COLUMNS: Mapping[str, tuple[Column, ...]] = MappingProxyType({})
 _Writers = Mapping[tuple[str, str, str], list[str]]
+_NEAR = 0.87
+"""So near that they differ by one letter, or by an ending."""
+_Waits = Mapping[str, Span]
+"""The pipelines that one waits for, and where that is written (the `depends_on` entry, or the table in the SQL)."""
+_SHOWN = 8
+"""How many pipelines of a cycle are named at either end."""
 
 
 def lower(
@@ -43,10 +50,10 @@ def lower(
     inputs = {name: _read(pipeline, lowering) for name, pipeline in checked.pipelines.items()}
     writers = _writers(checked.pipelines.values())
     waits = {name: _dependencies(checked.pipelines[name], given, writers) for name, given in inputs.items()}
-    lowered = (_pipeline(name, inputs[name], waits[name], lowering) for name in in_order(waits, reporter))
+    lowered = (_pipeline(name, inputs[name], waits[name], lowering) for name in _in_order(waits, reporter))
     pipelines = tuple(pipeline for pipeline in lowered if pipeline is not None)
     streams = lower_streams(lowering)
-    report_near_misses(inputs.values(), lowering)
+    _report_near_misses(inputs.values(), lowering)
     report_refusals(lowering)
     return Ir(pipelines, tables, streams)
 
@@ -89,17 +96,17 @@ def lower_pipeline(
     lowering.reporter = Reporter()
     waits = _upstream(name, inputs, lowering)
     pipeline = None
-    for step in in_order(waits, lowering.reporter):
+    for step in _in_order(waits, lowering.reporter):
         lowering.reporter, lowering.found = (reporter, found) if step == name else (Reporter(), {})
         pipeline = _pipeline(step, inputs[step], waits[step], lowering)
     return pipeline
 
 
-def _upstream(name: str, inputs: dict[str, Input], lowering: Lowering) -> dict[str, Waits]:
+def _upstream(name: str, inputs: dict[str, Input], lowering: Lowering) -> dict[str, _Waits]:
     """The dependencies of a pipeline and of all it waits for; the last one in order is the pipeline itself."""
     pipelines = lowering.checked.pipelines
     writers = _writers(pipelines.values())
-    waits: dict[str, Waits] = {}
+    waits: dict[str, _Waits] = {}
     pending = [name]
     while pending:
         step = pending.pop()
@@ -138,7 +145,7 @@ def _writers(pipelines: Iterable[CheckedPipeline]) -> _Writers:
     return found
 
 
-def _dependencies(pipeline: CheckedPipeline, given: Input, writers: _Writers) -> Waits:
+def _dependencies(pipeline: CheckedPipeline, given: Input, writers: _Writers) -> _Waits:
     """What a pipeline waits for: what it says, else the pipelines whose targets it reads."""
     spec = pipeline.spec
     if "depends_on" in spec.gaps:
@@ -158,7 +165,7 @@ def _read(pipeline: CheckedPipeline, lowering: Lowering) -> Input:
         return read_input(pipeline, lowering)
 
 
-def _pipeline(name: str, given: Input, waits: Waits, lowering: Lowering) -> Pipeline | None:
+def _pipeline(name: str, given: Input, waits: _Waits, lowering: Lowering) -> Pipeline | None:
     gaps, noted = gaps_of(lowering.checked.pipelines[name].spec, lowering.checked.project), len(lowering.statements)
     with sure_only(lowering, gaps):
         lowered = _lowered(name, given, waits, lowering)
@@ -167,7 +174,7 @@ def _pipeline(name: str, given: Input, waits: Waits, lowering: Lowering) -> Pipe
     return lowered
 
 
-def _lowered(name: str, given: Input, waits: Waits, lowering: Lowering) -> Pipeline | None:
+def _lowered(name: str, given: Input, waits: _Waits, lowering: Lowering) -> Pipeline | None:
     pipeline, before = lowering.checked.pipelines[name], lowering.reporter.errors
     lowered = lower_input(pipeline, given, lowering)
     columns = None
@@ -199,3 +206,78 @@ def _publish(
     relation = replace(relation, note=note, inferred=True)
     connection = target.connection
     lowering.catalogue.add(connection.name.value, connection.kind.value, target.name, relation)
+
+
+def _report_near_misses(inputs: Iterable[Input], lowering: Lowering) -> None:
+    """Warns of tables that are read under a name that may be misspelled.
+
+    One that several pipelines read is no slip of the pen: whether it is there, a connection alone can tell.
+    """
+    found = [{_key(read): read for read in given.reads if read.kind in DIALECTS} for given in inputs]
+    often = Counter(key for reads in found for key in reads)
+    for read in (read for reads in found for key, read in reads.items() if often[key] == 1):
+        if lowering.catalogue.find(read.connection, read.kind, read.table) is None:
+            near = _near(read, lowering)
+            if near is not None:
+                message = f"no spec declares `{read.table}`, and its name is nearly that of `{near}`"
+                helps = (f"did you mean `{near}`?", "declare it under `tables`, if it is another table")
+                lowering.reporter.warning("misspelled-table", message, read.span, helps=helps)
+
+
+def _key(read: Read) -> tuple[str, str, str]:
+    return table_key(read.connection, read.kind, read.table)
+
+
+def _near(read: Read, lowering: Lowering) -> TableName | None:
+    """The known table of the same schema with nearly the same name; digits tell tables apart."""
+    _, schema, name = _key(read)
+    known = {
+        table.lower(): table
+        for connection, where, table in lowering.catalogue.names()
+        if (connection, where) == (read.connection, schema) and _digits(table) == _digits(name)
+    }
+    near = get_close_matches(name.lower(), known, n=1, cutoff=_NEAR)
+    return TableName(read.table.schema, known[near[0]]) if near else None
+
+
+def _digits(name: str) -> str:
+    return "".join(letter for letter in name if letter.isdigit())
+
+
+def _in_order(dependencies: Mapping[str, _Waits], reporter: Reporter) -> tuple[str, ...]:
+    """The pipelines with each after what it waits for, otherwise as written. A place that closes cycles closes one."""
+    done: dict[str, None] = {}
+    closing: set[tuple[str, int]] = set()
+    for start in dependencies:
+        path: list[tuple[str, Span | None]] = [(start, None)]
+        places = {start: 0}
+        open_ = [iter(dependencies[start].items())] if start not in done else []
+        while open_:
+            step = next((each for each in open_[-1] if each[0] in dependencies and each[0] not in done), None)
+            if step is None:
+                open_.pop()
+                name, _ = path.pop()
+                del places[name]
+                done[name] = None
+            elif step[0] not in places:
+                places[step[0]] = len(path)
+                path.append(step)
+                open_.append(iter(dependencies[step[0]].items()))
+            elif (place := (step[1].file.path, step[1].start)) not in closing:
+                closing.add(place)
+                _report_cycle([*path[places[step[0]] :], step], step[1], reporter)
+    return tuple(done)
+
+
+def _report_cycle(steps: Sequence[tuple[str, Span | None]], closing: Span, reporter: Reporter) -> None:
+    names = [f"`{name}`" for name, _ in steps]
+    left_out = len(names) > 2 * _SHOWN
+    chain = " -> ".join([*names[:_SHOWN], "…", *names[-_SHOWN:]] if left_out else names)
+    shown = [*steps[1:_SHOWN], *steps[-_SHOWN:-1]] if left_out else steps[1:-1]
+    reporter.error(
+        "dependency-cycle",
+        f"pipelines wait for each other: {chain}",
+        closing,
+        notes=[Note(f"`{name}` is waited for here", span) for name, span in shown],
+        helps=["leave one out: `depends_on: []` on the pipeline that may run first"],
+    )

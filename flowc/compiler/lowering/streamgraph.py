@@ -14,18 +14,24 @@ from itertools import takewhile
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
-from flowc.compiler.changelog import NO_KEYS
-from flowc.compiler.ir import Dedupe, Node, Placed, Source, Sql
+from flowc.compiler.changelog import NO_KEYS, given_by, read_by
+from flowc.compiler.ir import Aggregate, Dedupe, Node, Placed, Source, Sql, Window
 from flowc.compiler.lowering.functioncalls import called
 from flowc.compiler.lowering.functions import Functions
+from flowc.compiler.lowering.streamjoin import put
 from flowc.compiler.lowering.streamquery import hidden_text, part_text
+from flowc.compiler.lowering.windowbehind import Bounds, check_behind
+from flowc.compiler.lowering.windowcut import Cut, said
 from flowc.compiler.sql.infer import infer
-from flowc.compiler.sql.relations import Field, Relation
+from flowc.compiler.sql.relations import OWNERS, Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree
-from flowc.compiler.sql.tablefunctions import CALL, Call, free
+from flowc.compiler.sql.streamjoins import StreamJoin
+from flowc.compiler.sql.tablefunctions import CALL, Call, ctes_of, free
+from flowc.compiler.sql.windowcalls import END, SESSION, START, WindowCall
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.source import Span
-from flowc.stream import EXTRAS, ROW, TIME, outputs
+from flowc.stream import EXTRAS, ROW, TIME, Late, outputs
+from flowc.types import TEXT, TIMESTAMPTZ
 
 ENGINE = "datafusion"
 QUERY, BLOCK = "query", "dedupe"
@@ -42,6 +48,17 @@ class Block:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """What the block `window` says of a stream's windows; lengths are in microseconds."""
+
+    offset: int = 0
+    timezone: str | None = None
+    late: Late = "drop"
+    allowed_lateness: int = 0
+    max_groups: int | None = None
+
+
 @dataclass
 class Graph:
     """The nodes of one stream in the making."""
@@ -51,6 +68,7 @@ class Graph:
     """All that the query can read, by name."""
     functions: Functions
     reporter: Reporter
+    settings: WindowSettings = field(default_factory=WindowSettings)
     nodes: list[Node] = field(default_factory=list)
     _edges: dict[str, str] = field(default_factory=dict)
     """By the name of each source, what gives its rows."""
@@ -60,6 +78,8 @@ class Graph:
     """The names of sources and calls."""
     _made: dict[int, Sql] = field(default_factory=dict)
     """The parts that are CTEs, by their places."""
+    _bounds: dict[str, Bounds] = field(default_factory=dict)
+    """Of each call that gives the rows of windows, the columns by which these are told apart."""
 
     def __post_init__(self) -> None:
         self._edges = {source.name: source.name for source in self.sources}
@@ -78,27 +98,44 @@ class Graph:
         self.nodes.append(made)
         self._edges = dict(zip(names, outputs(made.id, names), strict=True))
 
-    def query(self, query: SqlTree, found: Sql, calls: Sequence[Call]) -> Sql:
-        """Puts the whole query behind, whose rows are written; `found` is what was found of it."""
-        self._reserved = self._names | {call.id for call in calls}
-        for call in calls:
-            self._call(call, query)
-        part = self._part(query, query.tree) if calls else query
-        relations = self._read(part) if calls else tuple(self._edges.items())
-        text = part_text(part, ENGINE, self.functions) if calls else found.text
+    def query(
+        self,
+        query: SqlTree,
+        found: Sql,
+        calls: Sequence[Call],
+        cuts: Sequence[Cut] = (),
+        joins: Sequence[StreamJoin] = (),
+    ) -> Sql:
+        """Puts the whole query behind, whose rows are written; `found` is what was found of it.
+
+        `cuts` are its windows: the query is what they, and the joins, have left of it.
+        """  # fmt: skip
+        steps = _in_order(query, calls, cuts, joins)
+        self._reserved = self._names | {step.id for step in steps}
+        for step in steps:
+            self._step(step, query)
+        part = self.part(query, query.tree) if steps else query
+        relations = self.read(part) if steps else tuple(self._edges.items())
+        if cuts:
+            check_behind(part, self._bounds, self.reporter)
+            infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter())
+        text = part_text(part, ENGINE, self.functions) if steps else found.text
         read = frozenset(name for name, _ in relations)
         traced = hidden_text(part, ENGINE, read, self.functions, (ROW,))
-        if calls and len(relations) > 1 and traced is None:
-            several = " and ".join(f"`{_called(name)}`" for _, name in relations)
-            message = f"this looks at rows of {several} together, and each of them comes by itself"
-            helps = ("read one of them, or put them together with UNION ALL and nothing that looks at many rows",)
-            self.reporter.error("misplaced-dedupe", message, calls[-1].span, helps=helps)
+        if (calls or cuts) and len(relations) > 1 and traced is None:
+            self._report_several(relations, calls[-1] if calls else cuts[-1].call)
         made = replace(
-            found, id=self._id(QUERY), text=text or found.text, functions=called(query, self.functions),
+            found, id=self.id(QUERY), text=text or found.text, functions=called(query, self.functions),
             placed=Placed(relations, traced),
         )  # fmt: skip
         self.nodes.append(made)
         return made
+
+    def _report_several(self, relations: Sequence[tuple[str, str]], call: Call | WindowCall) -> None:
+        several = " and ".join(f"`{_called(name)}`" for _, name in relations)
+        message = f"this looks at rows of {several} together, and each of them comes by itself"
+        helps = ("read one of them, or put them together with UNION ALL and nothing that looks at many rows",)
+        self.reporter.error(call.code, message, call.span, helps=helps)
 
     def ordered(self) -> tuple[Node, ...]:
         """The nodes in topological order, without those that nobody reads.
@@ -107,8 +144,8 @@ class Graph:
         """
         left, done = self._read_by_the_last(), list[Node]()
         while left:
-            waiting = {name for node in left for name in _given(node)}
-            ready = [node for node in left if waiting.isdisjoint(_read(node))]
+            waiting = {name for node in left for name in given_by(node)}
+            ready = [node for node in left if waiting.isdisjoint(read_by(node))]
             done.append(next((node for node in ready if isinstance(node, Sql)), ready[0]))
             left.remove(done[-1])
         return tuple(done)
@@ -116,23 +153,28 @@ class Graph:
     def _read_by_the_last(self) -> list[Node]:
         wanted, found = set[str](), list[Node]()
         for node in reversed(self.nodes):  # each was put behind what it reads
-            if not found or wanted.intersection(_given(node)):
+            if not found or wanted.intersection(given_by(node)):
                 found.append(node)
-                wanted.update(_read(node))
+                wanted.update(read_by(node))
         return found[::-1]
 
-    def _id(self, name: str) -> str:
+    def id(self, name: str) -> str:
         return free(name, self._reserved | {node.id for node in self.nodes})
+
+    def _step(self, step: Call | Cut | StreamJoin, query: SqlTree) -> None:
+        if isinstance(step, StreamJoin):
+            self._given[step.id] = put(step, query, self)
+        elif isinstance(step, Cut):
+            self._window(step, query)
+        else:
+            self._call(step, query)
 
     def _call(self, call: Call, query: SqlTree) -> None:
         """A call, and the part of the query before it."""
-        if any(node.id == call.id for node in self.nodes):
-            message = f"the block `dedupe` and a dedupe of the query are both called `{call.id}`"
-            helps = ("give that of the query another name: `FROM dedupe(…) AS name`",)
-            self.reporter.error("duplicate-name", message, call.span, helps=helps)
+        if self._is_taken(call.id, call.span, "dedupe"):
             return
         if call.before is not None and call.before not in self._made:
-            made = self._before(call, _ctes(query.tree)[call.before], query)
+            made = self._before(call, ctes_of(query.tree)[call.before], query)
             if made is None:
                 return
             self._made[call.before] = made
@@ -145,46 +187,137 @@ class Graph:
         keys = tuple(key.value for key in call.keys)
         edge = made.id if made is not None else self._edges[call.name]
         self.nodes.append(Dedupe(call.id, (edge,), keys, call.within, (own,), call.span))
+        if made is not None and call.before is not None:
+            bounds = check_behind(self.part(query, ctes_of(query.tree)[call.before].this), self._bounds, Reporter())
+            self._bounds |= {call.id: bounds} if bounds is not None else {}
+
+    def _is_taken(self, id: str, span: Span, what: str) -> bool:
+        taken = any(node.id == id for node in self.nodes)
+        if taken:
+            message = f"two of the operators of this stream are called `{id}`"
+            if what == "dedupe":
+                message = f"the block `dedupe` and a dedupe of the query are both called `{id}`"
+            helps = (f"give that of the query another name: `FROM {what}(…) AS name`",)
+            self.reporter.error("duplicate-name", message, span, helps=helps)
+        return taken
+
+    # Windows
+
+    def _window(self, cut: Cut, query: SqlTree) -> None:
+        """A window, and the part of the query before it."""
+        if self._is_taken(cut.id, cut.call.span, cut.call.function):
+            return
+        cte = next(each for each in ctes_of(query.tree) if each.alias == cut.cte)
+        self._check_relation(cut.call, cte, query)
+        before = self._before(cut.call, cte, query)
+        if before is None:
+            return
+        self.nodes.append(before)
+        self._check_groups(cut, before)
+        made, relation = self._put_together(cut, before, query, plain=not cte.this.args.get("joins"))
+        self.nodes.append(replace(made, before=self._said(cte, query)))
+        self._given[cut.id] = relation
+        self._bounds[cut.id] = _bounds_of(cut.call)
+
+    def _check_relation(self, call: WindowCall, cte: exp.CTE, query: SqlTree) -> None:
+        """Reports columns of the relation that are called as those of a window."""
+        tree = exp.select("*").from_(exp.Table(this=call.relation.this.copy()))
+        ctes = list(takewhile(lambda each: each is not cte, ctes_of(query.tree)))
+        tree.set("with_", exp.With(expressions=[each.copy() for each in _needed([tree], ctes)]) if ctes else None)
+        part = replace(query, tree=tree)
+        relations = self.read(part)
+        fields = infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter()).fields
+        twice = next((each.name for each in fields or () if each.name in call.bounds), None)
+        if twice is not None:
+            message = f"`{call.name}` has a column `{twice}`, which is one that `{call.function}` adds"
+            helps = (f"give it another name in a query before: `SELECT {twice} AS …, …`",)
+            self.reporter.error("duplicate-column", message, query.span(call.relation), helps=helps)
+
+    def _check_groups(self, cut: Cut, before: Sql) -> None:
+        kinds = {column.name: column.type for column in before.columns or ()}
+        distinct = ((each.argument, each.span) for each in cut.aggregates if each.distinct)
+        for name, span in (*((key.name, key.span) for key in cut.keys), *distinct):
+            kind = kinds.get(name or "")
+            if kind is not None and kind.kind in NO_KEYS:
+                message = f"this is `{kind}`, whose values cannot be told apart"
+                helps = ("group by values of a simple type: by a part of it, or by its text",)
+                self.reporter.error("unusable-keys", message, span, helps=helps)
+
+    def _put_together(self, cut: Cut, before: Sql, query: SqlTree, *, plain: bool) -> tuple[Window, Relation]:
+        """The node, and what it gives: as the same GROUP BY without windows. With `plain` it reads one relation."""
+        given = Relation.of_table(TableName(None, before.id), before.columns, f"`{before.id}`")
+        part = replace(query, tree=_grouping(cut, before.id))
+        fields = infer(part, ENGINE, lambda _: given, Reporter()).fields
+        columns = tuple(Column(f.name, f.type, f.nullable) for f in fields) if fields is not None else None
+
+        def told(value: exp.Expression | None) -> str:
+            return said(value, plain=plain) if value is not None else ""
+
+        aggregates = tuple(
+            Aggregate(a.name, a.function, a.argument, told(a.value), a.distinct, a.where, told(a.condition))
+            for a in cut.aggregates
+        )
+        call, settings = cut.call, self.settings
+        node = Window(
+            call.id, (before.id,), call.kind, call.size, call.step, tuple(key.name for key in cut.keys), aggregates,
+            columns, part_text(part, ENGINE, self.functions) or "", call.span,
+            values=tuple(told(key.value) for key in cut.keys), offset=settings.offset,
+            timezone=settings.timezone, late=settings.late, allowed_lateness=settings.allowed_lateness,
+            max_groups=settings.max_groups,
+        )  # fmt: skip
+        return node, Relation(fields, f"`{call.id}`", table=TableName(None, call.id))
+
+    def _said(self, cte: exp.CTE, query: SqlTree) -> str:
+        """What the query before a window reads, whatever it computes of that."""
+        part = self.part(query, cte.this)
+        part.tree.set("expressions", [exp.Star()])
+        if not part.tree.args.get("joins"):  # and the name of the only relation says nothing
+            part.tree.args["from_"].this.set("alias", None)
+            for column in part.tree.find_all(exp.Column):
+                if column.find_ancestor(exp.Select) is part.tree:
+                    column.set("table", None)
+                    column.meta.pop(OWNERS, None)
+        return said(part.tree, plain=False)
 
     def _columns(self, source: str) -> tuple[Column, ...] | None:
         return next(each.columns for each in self.sources if each.name == source)
 
-    def _before(self, call: Call, cte: exp.CTE, query: SqlTree) -> Sql | None:
+    def _before(self, call: Call | WindowCall, cte: exp.CTE, query: SqlTree) -> Sql | None:
         """The CTE that a call reads, with the time of each row; None after an error."""
-        part = self._part(query, cte.this)
-        relations = self._read(part)
-        fields = infer(part, ENGINE, lambda name: self._find(name, dict(relations)), Reporter()).fields
+        part = self.part(query, cte.this)
+        relations = self.read(part)
+        fields = infer(part, ENGINE, lambda name: self.find(name, dict(relations)), Reporter()).fields
         columns = _shown(fields, query)
         timed = all(column.name != TIME for column in columns or ())
         names = [TIME] if timed else []
         read = frozenset(name for name, _ in relations)
         text = hidden_text(part, ENGINE, read, self.functions, names)
-        if text is None or (not timed and not _is_time(part.tree, fields)):
-            self._report_untimed(call, timed=timed)
+        right = _keeps_time(part.tree) if timed else _is_time(part.tree, fields)
+        if text is None or not right:
+            self._report_untimed(call, timed=timed and text is None)
             return None
         if twice := _twice(part.tree):
             message = f"the rows of `{call.name}` come from `{twice}` on several ways, and in no fixed order"
-            helps = ("deduplicate each of them by itself, or put them together behind the dedupes",)
-            self.reporter.error("misplaced-dedupe", message, call.span, helps=helps)
+            self.reporter.error(call.code, message, call.span, helps=(call.apart,))
             return None
         return Sql(
-            self._id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect,
+            self.id(cte.alias), (), ENGINE, text, (), columns, dialect=query.dialect,
             placed=Placed(relations, hidden_text(part, ENGINE, read, self.functions, [*names, ROW]), timed),
             functions=called(part, self.functions),
         )  # fmt: skip
 
-    def _report_untimed(self, call: Call, *, timed: bool) -> None:
+    def _report_untimed(self, call: Call | WindowCall, *, timed: bool) -> None:
         name = call.name
         if timed:
             message = f"the rows of `{name}` are not each of one row before it, so they have no event time to judge by"
             helps: tuple[str, ...] = (
                 f"leave to `{name}` what looks at one row at a time (columns, WHERE, UNION ALL, joins with lookups)",
-                "put what looks at many rows behind the dedupe",
+                f"put what looks at many rows behind the {call.noun}",
             )
         else:
-            message = f"`{TIME}` of `{name}` is not the event time of its rows, by which repeats are judged"
+            message = f"`{TIME}` of `{name}` is not the event time of its rows, {call.judged}"
             helps = (f"leave `{TIME}` out, for it goes along by itself, or select it as it is",)
-        self.reporter.error("misplaced-dedupe", message, call.span, helps=helps)
+        self.reporter.error(call.code, message, call.span, helps=helps)
 
     def _check_keys(self, call: Call) -> None:
         given = self._given[call.id]
@@ -201,18 +334,21 @@ class Graph:
                 message = f"`{key.value}` is `{kind}`, which cannot be compared"
                 self.reporter.error("unusable-keys", message, key.span, helps=("name a column of one simple type",))
 
-    def _find(self, name: TableName, relations: Mapping[str, str]) -> Relation | None:
+    def find(self, name: TableName, relations: Mapping[str, str]) -> Relation | None:
         """What a part reads under a name."""
         node = None if name.schema else relations.get(name.name)
         return self._given[node] if node in self._given else None if name.schema else self.relations.get(name.name)
 
     # Parts
 
-    def _part(self, query: SqlTree, body: exp.Expression) -> SqlTree:
-        """A query of its own, with the CTEs that it reads; what calls give has a name that nothing else has."""
-        tree, ctes = body.copy(), _ctes(query.tree)
-        before = ctes if body is query.tree else list(takewhile(lambda cte: cte.this is not body, ctes))
-        own = [] if body is query.tree else _ctes(tree)
+    def part(self, query: SqlTree, body: exp.Expression, place: int | None = None) -> SqlTree:
+        """A query of its own, with the CTEs that it reads; what calls give has a name that nothing else has.
+
+        `body` is the query itself, one of its CTEs, or one that is new: in the CTE of that place, or behind all.
+        """
+        tree, ctes = body.copy(), ctes_of(query.tree)
+        before = ctes[:place] if body is query.tree else list(takewhile(lambda cte: cte.this is not body, ctes))[:place]
+        own = [] if body is query.tree else ctes_of(tree)
         tree.set("with_", None)
         needed = _needed([tree, *own], before)
         with_ = [*(cte.copy() for cte in needed), *own]
@@ -231,7 +367,7 @@ class Graph:
                     table.set("alias", exp.TableAlias(this=table.this))
                 table.set("this", exp.to_identifier(name, quoted=True))
 
-    def _read(self, part: SqlTree) -> tuple[tuple[str, str], ...]:
+    def read(self, part: SqlTree) -> tuple[tuple[str, str], ...]:
         """The relations that a part reads, each with what gives its rows."""
         found = dict[str, str]()
         for table in part.tree.find_all(exp.Table):
@@ -242,15 +378,10 @@ class Graph:
         return tuple(found.items())
 
 
-def _ctes(tree: exp.Expression) -> list[exp.CTE]:
-    with_ = tree.args.get("with_")
-    return list(with_.expressions) if with_ is not None else []
-
-
 def _shadowed(table: exp.Table, part: SqlTree) -> bool:
     """Whether the name of a table is that of a CTE before it, and of no source."""
     within = table.find_ancestor(exp.CTE)
-    return any(cte.alias == table.name for cte in takewhile(lambda cte: cte is not within, _ctes(part.tree)))
+    return any(cte.alias == table.name for cte in takewhile(lambda cte: cte is not within, ctes_of(part.tree)))
 
 
 def _needed(parts: Sequence[exp.Expression], before: Sequence[exp.CTE]) -> list[exp.CTE]:
@@ -293,20 +424,51 @@ def _twice(tree: exp.Expression) -> str | None:
 
 def _is_time(tree: exp.Expression, fields: Sequence[Field] | None) -> bool:
     """Whether the column of the event time is that of the rows, as it is."""
-    if tree.find(exp.SetOperation) is not None:
-        return False
-    named = (alias for alias in tree.find_all(exp.Alias) if alias.alias == TIME)
-    if not all(isinstance(alias.this, exp.Column) and alias.this.name == TIME for alias in named):
+    if tree.find(exp.SetOperation) is not None or not _keeps_time(tree):
         return False
     origins = {origin.column for each in fields or () if each.name == TIME for origin in each.origins}
     return origins == {TIME}
 
 
-def _read(node: Node) -> tuple[str, ...]:
-    if isinstance(node, Dedupe):
-        return node.inputs
-    return tuple(name for _, name in node.placed.relations) if node.placed is not None else ()
+def _keeps_time(tree: exp.Expression) -> bool:
+    """Whether nothing else gets the name of the event time."""
+    named = (alias for alias in tree.find_all(exp.Alias) if alias.alias == TIME)
+    return all(isinstance(alias.this, exp.Column) and alias.this.name == TIME for alias in named)
 
 
-def _given(node: Node) -> tuple[str, ...]:
-    return outputs(node.id, node.inputs) if isinstance(node, Dedupe) else (node.id,)
+def _in_order(
+    query: SqlTree, calls: Sequence[Call], cuts: Sequence[Cut], joins: Sequence[StreamJoin]
+) -> list[Call | Cut | StreamJoin]:
+    """What is to be put, each behind what it needs: a call reads a CTE, a join what stands in its own FROM."""
+    names = [cte.alias for cte in ctes_of(query.tree)]
+
+    def place(step: Call | Cut | StreamJoin) -> float:
+        if isinstance(step, StreamJoin):
+            return (len(names) if step.place is None else step.place) - 0.5
+        if isinstance(step, Cut):
+            return names.index(step.cte)
+        return -1 if step.before is None else step.before
+
+    return sorted((*calls, *cuts, *joins), key=place)
+
+
+def _bounds_of(call: WindowCall) -> Bounds:
+    """What the rows of a window have in common that come out together."""
+    told = {"session": (END, SESSION), "cumulating": (END,)}
+    return frozenset(told.get(call.kind, (START, END)))
+
+
+def _grouping(cut: Cut, relation: str) -> exp.Select:
+    """The same without windows, with a moment in the place of their bounds."""
+    kinds = [("1970-01-01 00:00:00+00", TIMESTAMPTZ), ("1970-01-01 00:00:00+00", TIMESTAMPTZ), ("", TEXT)]
+    items: list[exp.Expression] = [
+        exp.alias_(exp.cast(exp.Literal.string(value), str(kind)), name)
+        for (value, kind), name in zip(kinds, cut.call.bounds, strict=False)
+    ]
+    keys = [exp.column(exp.to_identifier(key.name, quoted=True)) for key in cut.keys]
+    items += [*keys, *(exp.alias_(each.call, each.name, quoted=True) for each in cut.aggregates)]
+    table = exp.Table(this=exp.to_identifier(relation, quoted=True))
+    made = exp.Select(expressions=items, from_=exp.From(this=table))
+    if keys:
+        made.set("group", exp.Group(expressions=[key.copy() for key in keys]))
+    return made

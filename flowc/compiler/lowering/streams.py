@@ -1,30 +1,32 @@
 """Streams, lowered: their SQL against sources and lookups, its output against the tables they write.
 
-Windows in SQL (`tumble`, `hop`, `session`) are known by name; what they yield is not inferred, so nothing is reported
-about it and nothing is planned of it.
+A query over windows is judged as the same GROUP BY without them, and then cut into what stands before and behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from sqlglot import exp
 
 from flowc.catalog import Column, TableName
 from flowc.compiler.checked import CheckedStream, CheckedStreamSource
 from flowc.compiler.dialects import OWN
+from flowc.compiler.front.streamspec import StreamSpec
 from flowc.compiler.ir import Apply, Lookup, Source, Sql, Stream
 from flowc.compiler.loads.load import find_column
 from flowc.compiler.lowering.asking import note_query
 from flowc.compiler.lowering.context import Lowering
 from flowc.compiler.lowering.functioncalls import announce, called, check_calls
+from flowc.compiler.lowering.functions import Untyped
 from flowc.compiler.lowering.inputs import origins_of, output_spans, output_stars
 from flowc.compiler.lowering.lookups import lookup_relation, stream_lookups
 from flowc.compiler.lowering.output import check_made, check_output
 from flowc.compiler.lowering.streamgraph import ENGINE, Graph
 from flowc.compiler.lowering.streamquery import stream_text, with_own_stars
-from flowc.compiler.lowering.streamsources import joined, union_text
+from flowc.compiler.lowering.streamsources import join_text, union_text
 from flowc.compiler.lowering.streamtargets import (
     check_named,
     dead_letter,
@@ -32,19 +34,29 @@ from flowc.compiler.lowering.streamtargets import (
     stream_applies,
     stream_outputs,
 )
-from flowc.compiler.lowering.streamtime import block, microseconds
+from flowc.compiler.lowering.streamtime import (
+    block,
+    late,
+    unplanned_windows,
+    unrun_join,
+    watermark,
+    window_settings,
+)
 from flowc.compiler.lowering.tablekeys import home_of
+from flowc.compiler.lowering.windowblock import window_text
+from flowc.compiler.lowering.windowcut import Cut, cut
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.placed import is_small
 from flowc.compiler.sql.relations import Field, Relation
 from flowc.compiler.sql.sqltext import SqlTree, parse_query
-from flowc.compiler.sql.tablefunctions import Calls, has_calls, read_calls
+from flowc.compiler.sql.streamjoins import Joins, read_joins
+from flowc.compiler.sql.tablefunctions import Call, Calls, ctes_of, free, has_calls, read_calls
+from flowc.compiler.sql.windowcalls import WindowCall, WindowCalls, has_windows, read_windows
 from flowc.diagnostics import Reporter, did_you_mean
 from flowc.stream import EXTRAS
 from flowc.types import DataType, Kind
 
-WINDOWS = ("tumble", "hop", "session")
-BLOCKS = ("cdc", "window", "join")
+BLOCKS = ("cdc",)
 """What changes rows beside the SQL, or needs more than one epoch knows."""
 _RAW = (Column("value", DataType(Kind.BINARY)),)
 
@@ -64,25 +76,28 @@ def lower_found(name: str, lowering: Lowering) -> Stream | None:
 def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
     before, spec = lowering.reporter.errors, stream.spec
     sources = tuple(_source(source, stream, lowering) for source in stream.sources)
-    query, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
+    own, lookups = _query(stream, sources, lowering), tuple(stream_lookups(stream, lowering))
+    query = _whole(own, stream, sources, lowering)
     given = _read(query, sources, lowering) if query is not None else None
     if query is not None and given is None:
         return None
-    text = query.text.text if query is not None else ""
+    text = own.text.text if own is not None else f"TABLE {sources[0].path}" if sources else ""
+    windows = _windows(given, sources, lowering) if given is not None else None
+    if given is not None and windows is None:
+        return None
     query = given.query if given is not None else None
     relations = dict(_relations(stream, sources, lookups))
-    found = _inferred(query, relations, spec.name.value, lowering) if query else None
-    graph = Graph(sources, relations, lowering.functions, lowering.reporter)
+    found = _inferred(windows.query, relations, spec.name.value, lowering) if windows is not None else None
+    graph = Graph(sources, relations, lowering.functions, lowering.reporter, window_settings(spec))
     graph.block(block(spec))
-    if given is not None and found is not None:
-        found = graph.query(given.query, replace(found, written=text if given.calls else None), given.calls)
+    if given is not None and windows is not None and found is not None:
+        found = _placed(replace(found, written=text), given.calls, windows, graph, spec, lowering)
     written = query is not None or spec.sql is not None
     node = found if written else (sources[0] if len(sources) == 1 else None)
-    changes = [block for block in BLOCKS if block in spec.given]
-    changes += ["a join of streams"] if query is not None and joined(query, sources, lowering.reporter) else []
+    changes = [block for block in BLOCKS if block in spec.given] + unplanned_windows(spec) + [*unrun_join(spec)]
     columns = node.columns if node is not None else None
     applies = tuple(stream_applies(stream, node, lowering)) if node is not None else ()
-    if columns is not None and not {"cdc", "window", "join"}.intersection(changes):
+    if columns is not None and not {"cdc", "join"}.intersection(changes):
         for apply in applies:
             _check_target(apply, columns, lowering.reporter)
         check_named(stream, columns, lowering)
@@ -93,14 +108,32 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         spec.name.value, sources, node, applies, _asked(query), spec.span, tuple(unplanned),
         tuple(stream_outputs(stream)), dead_letter(stream),
         graph.ordered(), lookups, called(query, lowering.functions) if query is not None else (),
-        lateness=microseconds(spec.lateness or 0.0),
-        idle=microseconds(spec.idle) if spec.idle is not None else None, on_error=stream.on_error,
+        watermark=watermark(spec), on_error=stream.on_error,
         state=(stream.state.name.value, stream.state.kind.value) if stream.state is not None else None,
         state_bytes=spec.state_bytes.value if spec.state_bytes is not None else None,
         project=lowering.checked.project.name, start=stream.start, delivery=stream.delivery, batch=stream.batch,
         parallelism=stream.parallelism, restart=stream.restart, max_attempts=stream.max_attempts,
         settings=spec.settings,
     )  # fmt: skip
+
+
+def _joins(windows: WindowCalls, calls: Sequence[Call], graph: Graph, lowering: Lowering) -> Joins | None:
+    """The joins of streams in a query; None after an error."""
+    names, query = frozenset(source.name for source in graph.sources), windows.query
+    taken = frozenset([*(call.id for call in calls), *(call.id for call in windows.calls)])
+    return read_joins(query, names, taken, partial(_columns_of, query, graph.relations), lowering.reporter)
+
+
+def _columns_of(
+    query: SqlTree, relations: Mapping[str, Relation], relation: exp.Expression, place: int | None
+) -> tuple[Field, ...] | None:
+    """The columns of a relation in the FROM of a CTE, or of the query itself."""
+    with_ = query.tree.args.get("with_")
+    tree = exp.Select(expressions=[exp.Star()], from_=exp.From(this=relation.copy()))
+    if with_ is not None:
+        tree.set("with_", exp.With(expressions=[cte.copy() for cte in with_.expressions[:place]]))
+    found = infer(replace(query, tree=tree), ENGINE, lambda name: relations.get(name.name), Reporter())
+    return found.fields
 
 
 def _read(query: SqlTree, sources: tuple[Source, ...], lowering: Lowering) -> Calls | None:
@@ -111,6 +144,51 @@ def _read(query: SqlTree, sources: tuple[Source, ...], lowering: Lowering) -> Ca
     if has_calls(query):
         found = read_calls(query, frozenset(source.name for source in sources), lowering.reporter)
     return found and replace(found, query=with_own_stars(found.query, _hidden(found.query, sources)))
+
+
+def _windows(given: Calls, sources: tuple[Source, ...], lowering: Lowering) -> WindowCalls | None:
+    """The query with relations in the place of windows, and these; None after an error."""
+    if not has_windows(given.query):
+        return WindowCalls(given.query, ())
+    return read_windows(given.query, frozenset(source.name for source in sources), lowering.reporter)
+
+
+def _placed(
+    found: Sql, calls: tuple[Call, ...], windows: WindowCalls, graph: Graph, spec: StreamSpec, lowering: Lowering
+) -> Sql | None:
+    """The query in the graph, cut at its calls, windows and joins; None after an error."""
+    joins = _joins(windows, calls, graph, lowering)
+    if joins is None:
+        return None
+    query, ctes = joins.query, ctes_of(joins.query.tree)
+    cuts = _cuts(query, (*calls, *windows.calls), windows, graph, lowering)
+    if cuts is None:
+        return None
+    places = {id(cte): place for place, cte in enumerate(ctes_of(query.tree))}
+    moved = [c if c.before is None else replace(c, before=places[id(ctes[c.before])]) for c in calls]
+    joined = [
+        replace(j, late=late(spec), place=None if j.place is None else places[id(ctes[j.place])]) for j in joins.joins
+    ]
+    if not (calls or joined or spec.window is not None):
+        found = replace(found, written=None)
+    return graph.query(query, found, moved, cuts, joined)
+
+
+def _cuts(
+    query: SqlTree, calls: Sequence[Call | WindowCall], windows: WindowCalls, graph: Graph, lowering: Lowering
+) -> list[Cut] | None:
+    """The windows of a query, cut out of its tree; None after an error."""
+    taken = frozenset((*graph.relations, *(cte.alias for cte in ctes_of(query.tree)), *(call.id for call in calls)))
+    own = frozenset(
+        name.lower() for name, plan in lowering.functions.items() if isinstance(plan, Untyped) or plan.aggregate
+    )
+    found = list[Cut]()
+    for call in windows.calls:
+        made = cut(query, call, free(f"{call.id}_input", taken), own, lowering.reporter)
+        if made is None:
+            return None
+        found.append(made)
+    return found
 
 
 def _check_target(apply: Apply, columns: tuple[Column, ...], reporter: Reporter) -> None:
@@ -134,9 +212,23 @@ def _hidden(query: SqlTree, sources: tuple[Source, ...]) -> dict[str, tuple[str,
     return {name: tuple(e for e in _asked(query) if e not in columns) for name, columns in own.items()}
 
 
+def _whole(
+    query: SqlTree | None, stream: CheckedStream, sources: tuple[Source, ...], lowering: Lowering
+) -> SqlTree | None:
+    """The query of a stream with the block `window` behind it."""
+    window, dialect = stream.spec.window, stream.dialect
+    if window is None or dialect is None or (query is None and (stream.spec.sql is not None or len(sources) != 1)):
+        return query
+    text = window_text(stream.spec, window, query, [source.name for source in sources], lowering, dialect)
+    return parse_query(text, dialect, lowering.reporter) if text is not None else None
+
+
 def _query(stream: CheckedStream, sources: tuple[Source, ...], lowering: Lowering) -> SqlTree | None:
     text, dialect = stream.spec.sql, stream.dialect
-    if text is None and len(sources) > 1 and stream.spec.join is None:
+    if text is None and (join := stream.spec.join) is not None:
+        made = join_text(stream.spec, join, sources)
+        return parse_query(made, OWN, lowering.reporter) if made is not None else None
+    if text is None and len(sources) > 1:
         union = union_text(stream.spec, sources, lowering.reporter)
         return parse_query(union, OWN, lowering.reporter) if union is not None else None
     rendered = lowering.plain(text, None, dialect) if text and dialect else None
@@ -180,8 +272,8 @@ def _relations(
 
 
 def _inferred(query: SqlTree, relations: Mapping[str, Relation], name: str, lowering: Lowering) -> Sql | None:
-    """The query, with its columns where they are known; None where it has errors, or uses what is not inferred yet."""
-    if any(_name(node) in WINDOWS for node in query.tree.find_all(exp.Func)) or not announce(query, lowering):
+    """The query, with its columns where they are known; None where it has errors."""
+    if not announce(query, lowering):
         return None
     before = lowering.reporter.errors
 
@@ -209,10 +301,6 @@ def _output(query: SqlTree, fields: tuple[Field, ...]) -> tuple[Field, ...]:
     """A `*` stands for the message's own columns; the others are there when they are asked for by their names."""
     asked, star = _asked(query), query.tree.find(exp.Star) is not None
     return tuple(f for f in fields if not (star and f.name in EXTRAS and f.name not in asked))
-
-
-def _name(node: exp.Expression) -> str:
-    return str(node.this).lower() if isinstance(node, exp.Anonymous) else node.key
 
 
 def _check_reads(

@@ -1,18 +1,19 @@
-"""The sources of a stream beside each other: their union by name, and joins between them."""
+"""The sources of a stream beside each other, as the SQL that nobody wrote: their union by name, or their join."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sqlglot import exp
-
 from flowc.catalog import Column
-from flowc.compiler.front.streamspec import StreamSpec
+from flowc.compiler.front.streamspec import JoinSpec, StreamSpec
 from flowc.compiler.ir import Source
+from flowc.compiler.lowering.streamtime import microseconds
 from flowc.compiler.quote import ident
-from flowc.compiler.sql.sqltext import SqlTree
 from flowc.diagnostics import Reporter
 from flowc.source import MappedText, Segment
+from flowc.stream import EXTRAS, TIME
+
+_PREFIXES = ("left_", "right_")
 
 
 def union_text(stream: StreamSpec, sources: Sequence[Source], reporter: Reporter) -> MappedText | None:
@@ -35,6 +36,48 @@ def union_text(stream: StreamSpec, sources: Sequence[Source], reporter: Reporter
     return MappedText(text, span.file, (Segment(0, len(text), span.start, span.end),))
 
 
+def join_text(stream: StreamSpec, join: JoinSpec, sources: Sequence[Source]) -> MappedText | None:
+    """The query that the block `join` stands for: columns of both sides, those that both have behind their prefixes.
+
+    None where columns are unknown, or the block is not whole.
+    """
+    found = [next((s for s in sources if side and s.name == side.value), None) for side in (join.left, join.right)]
+    left, right = found
+    if left is None or right is None or left.columns is None or right.columns is None or not _is_whole(join, found):
+        return None
+    names = ("left", "right") if left is right else (left.name, right.name)
+    both = {column.name for column in left.columns} & {column.name for column in right.columns}
+    prefixes = [prefix.value for prefix in join.prefixes] or _PREFIXES
+    chosen = [
+        f"{ident(name)}.{ident(column.name)} AS {ident(prefix + column.name if column.name in both else column.name)}"
+        for name, source, prefix in zip(names, (left, right), prefixes, strict=True)
+        for column in source.columns or ()
+    ]
+    one, other = (f"{ident(source.name)} AS {ident(name)}" for source, name in zip((left, right), names, strict=True))
+    keys = [" = ".join(f"{ident(name)}.{ident(key.value)}" for name in names) for key in join.on]
+    times = [f"{ident(name)}.{TIME}" for name in names]
+    bounds = " AND ".join(f"{times[0]} + INTERVAL '{bound} microseconds'" for bound in _bounds(join))
+    kind = (join.kind.value if join.kind else "inner").upper()
+    on = " AND ".join([*keys, f"{times[1]} BETWEEN {bounds}"])
+    text, span = f"SELECT {', '.join(chosen)} FROM {one} {kind} JOIN {other} ON {on}", join.span
+    return MappedText(text, span.file, (Segment(0, len(text), span.start, span.end),))
+
+
+def _is_whole(join: JoinSpec, sides: Sequence[Source | None]) -> bool:
+    """Whether it says what it has to; what is wrong with it has been reported."""
+    known = [{column.name for column in side.columns or ()} | EXTRAS.keys() for side in sides if side is not None]
+    bounded = (join.within is not None) != (len(join.between) == 2)
+    least, most = _bounds(join) if bounded else (1, 0)
+    return least <= most and all(key.value in names for key in join.on for names in known)
+
+
+def _bounds(join: JoinSpec) -> tuple[int, int]:
+    if join.within is not None:
+        return -microseconds(join.within.value), microseconds(join.within.value)
+    least, most = (microseconds(bound.value) for bound in join.between)
+    return least, most
+
+
 def _chosen(source: Source, columns: Mapping[str, tuple[Column, Source]]) -> Iterator[str]:
     own = {column.name for column in source.columns or ()}
     for name, (column, _) in columns.items():
@@ -49,52 +92,3 @@ def _conflict(
     spec = next(each for each in stream.sources if each.name.value == source.name)
     written = (each.type.span for each in spec.columns or () if each.name.value == column.name)
     reporter.error("type-mismatch", message, next(written, spec.name.span), helps=helps)
-
-
-def joined(query: SqlTree, sources: Sequence[Source], reporter: Reporter) -> bool:
-    """Whether the query joins streams; a join that is not bounded in time is an error."""
-    names = frozenset(source.name for source in sources)
-    times = {"_event_ts", *(str(source.options.get("event_time")) for source in sources)}
-    found = False
-    for select in query.tree.find_all(exp.Select):
-        reading = [item for item in _items(select) if _reads(item, names, query.tree)]
-        if len(reading) > 1:
-            found = True
-            if not _is_bounded(select, times):
-                message = "this joins streams without a bound in time, so rows would have to be kept for ever"
-                helps = (
-                    "joins of streams are not run yet: put the rows together with UNION ALL, "
-                    "or join with a table under `lookups`",
-                )
-                reporter.error("unbounded-join", message, query.span(reading[1]), helps=helps)
-    return found
-
-
-def _is_bounded(select: exp.Select, times: set[str]) -> bool:
-    """Whether a condition of it compares event times."""
-    kinds = (exp.Between, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.EQ)
-    return any(column.name in times for node in select.find_all(*kinds) for column in node.find_all(exp.Column))
-
-
-def _items(select: exp.Select) -> Iterator[exp.Expression]:
-    from_ = select.args.get("from_")
-    if from_ is not None:
-        yield from_.this
-    yield from (join.this for join in select.args.get("joins") or ())
-    where = select.args.get("where")
-    if where is not None:
-        yield from where.find_all(exp.Subquery, exp.In, exp.Exists)
-
-
-def _reads(item: exp.Expression, sources: frozenset[str], tree: exp.Expression) -> bool:
-    """Whether a relation has rows of a source, itself or by the names of the query's own."""
-    own = {cte.alias: cte.this for cte in tree.find_all(exp.CTE)}
-    seen, waiting = set[str](), [item]
-    while waiting:
-        for table in waiting.pop().find_all(exp.Table):
-            if table.name in own and table.name not in seen:
-                seen.add(table.name)
-                waiting.append(own[table.name])
-            elif table.name in sources and table.name not in own:
-                return True
-    return False

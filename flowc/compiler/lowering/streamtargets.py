@@ -11,6 +11,7 @@ from flowc.compiler.front.streamkinds import target_kind
 from flowc.compiler.ir import Apply, FilesOutput, OtherOutput, Output, Source, Sql, Target, TopicOutput
 from flowc.compiler.loads.desired import declared_table
 from flowc.compiler.lowering.context import Lowering
+from flowc.compiler.sql.windowcalls import END, SESSION, START
 from flowc.diagnostics import did_you_mean
 
 MODES = ("append", "merge")
@@ -61,14 +62,24 @@ def other_modes(stream: CheckedStream) -> list[str]:
 
 
 def _apply(stream: CheckedStream, target: CheckedStreamTarget, node: Sql | Source, project: str) -> Apply:
-    merges = target.mode == "merge"
+    merges, keys = target.mode == "merge", target.keys or _window_keys(stream)
     return Apply(
         pipeline=stream.spec.name.value, input=node, target=_table(target), mode="merge" if merges else "append",
-        keys=target.keys if merges else (), compare=None, event_time=None, ttl=None, deletes="ignore",
+        keys=keys if merges else (), compare=None, event_time=None, ttl=None, deletes="ignore",
         soft_delete_column=None, allow_empty=False, dedupe=None, incremental=None, normalize=(), derived=(),
         before=(), after=(), expect=(), timezone=None, span=target.span, project=project,
         roles={(role, name.value): name.span for role, name in _roles(target)},
     )  # fmt: skip
+
+
+def _window_keys(stream: CheckedStream) -> tuple[str, ...]:
+    """By what the rows of the block `window` are told apart."""
+    window = stream.spec.window
+    if window is None:
+        return ()
+    kind = window.kind.value
+    bounds = {"session": (SESSION,), "cumulating": (START, END)}.get(kind, (START,))
+    return (*bounds, *(key.value for key in window.group_by))
 
 
 def _table(target: CheckedStreamTarget) -> Target:

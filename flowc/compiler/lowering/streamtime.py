@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Literal, cast
+
 from flowc.compiler.front.streamspec import StreamSpec
-from flowc.compiler.lowering.streamgraph import Block
+from flowc.compiler.lowering.streamgraph import Block, WindowSettings
+from flowc.stream import Late, WatermarkPlan
 
 
 def block(stream: StreamSpec) -> Block | None:
@@ -12,6 +16,46 @@ def block(stream: StreamSpec) -> Block | None:
     if found is None:
         return None
     return Block(tuple(key.value for key in found.keys), microseconds(found.within), found.span)
+
+
+def watermark(stream: StreamSpec) -> WatermarkPlan:
+    """What `watermark` says."""
+    idle, ahead = (None if said is None else microseconds(said) for said in (stream.idle, stream.max_ahead))
+    return WatermarkPlan(microseconds(stream.lateness or 0.0), idle, ahead)
+
+
+def window_settings(stream: StreamSpec) -> WindowSettings:
+    """What `window` says beside its query."""
+    found = stream.window
+    if found is None:
+        return WindowSettings()
+    offset, late = found.lengths.get("offset"), found.late
+    return WindowSettings(
+        microseconds(offset.value) if offset is not None else 0,
+        found.timezone.value if found.timezone is not None else None,
+        cast(Late, late.action.value if late.action is not None else "drop"),
+        microseconds(late.allowed.value) if late.allowed is not None else 0,
+        found.max_groups,
+    )
+
+
+def unplanned_windows(stream: StreamSpec) -> list[str]:
+    """What `window` asks for that no plan can be made of yet."""
+    return ["late: reopen"] if window_settings(stream).late == "reopen" else []
+
+
+def late(stream: StreamSpec) -> Literal["drop", "dlq"]:
+    """What becomes of late rows of joins."""
+    action = stream.join.late.action if stream.join is not None else None
+    return "dlq" if action is not None and action.value == "dlq" else "drop"
+
+
+def unrun_join(stream: StreamSpec) -> Iterator[str]:
+    """What the block `join` says and no plan can be made of yet."""
+    if stream.join is not None and "sql" in stream.given:
+        yield "join"
+    elif stream.join is not None and stream.join.late.action and stream.join.late.action.value == "reopen":
+        yield "late: reopen"
 
 
 def microseconds(seconds: float) -> int:

@@ -15,6 +15,10 @@ from flowc.migration import AppliedPipeline, PipelineChange, StreamOutput, Table
 
 _REMEMBERED = ("dedupe", "window", "join")
 _WITHIN = "dedupe.within"
+_AT_WILL = frozenset({"window.late", "window.allowed_lateness", "window.max_groups"})
+"""What may change while a window remembers."""
+_GOES_ON = frozenset({"within", "between", "prefixes", "late", "allowed_lateness"})
+"""What may change of a join that goes on with its state."""
 _RESTART = "a worker that runs goes on as it began: restart it"
 _STOP = "a worker that runs goes on until it is stopped"
 _FIRST = "earliest"
@@ -127,6 +131,12 @@ def _meant(change: PipelineChange, new: AppliedPipeline, kind: str) -> Iterator[
     if longer and {key for key, _, _ in change.changed if key.startswith("dedupe.")} == {_WITHIN}:
         yield "what `dedupe` remembers stays; under a longer `within`, repeats of what is forgotten already get through"
         names.discard("dedupe")
+    if {key for key, _, _ in change.changed if key.startswith("window.")} <= _AT_WILL and "window" in names:
+        names.discard("window")
+    joins = {key.split(".")[1] for key, _, _ in change.changed if key.startswith("join.")}
+    if joins and joins <= _GOES_ON:
+        yield "what `join` remembers stays; under wider bounds, rows that are forgotten already find no partner"
+        names.discard("join")
     for name in _REMEMBERED:
         if name in names:
             yield f"what `{name}` remembers was kept by what it was before: the stream will not start with it"

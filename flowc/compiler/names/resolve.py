@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from typing import cast
 
+from sqlglot.dialects.dialect import Dialect
+
 from flowc.compiler.checked import CheckedPipeline, CheckedSource, CheckedSpec, CheckedTarget
 from flowc.compiler.dialects import OWN
 from flowc.compiler.front.kinds import LOAD_SOURCE, able, can, dialect, is_database
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import ConnectionSpec, FromSpec, Name, PipelineSpec
 from flowc.compiler.front.streamkinds import source_kind
+from flowc.compiler.front.streamspec import FunctionSpec
 from flowc.compiler.ir import Deletes
 from flowc.compiler.names.combinations import check_combinations
 from flowc.compiler.names.dialects import DATAFUSION, known_dialect
 from flowc.compiler.names.doubt import gaps_of, sure_only
 from flowc.compiler.names.environment import check_environment
-from flowc.compiler.names.functions import check_functions
 from flowc.compiler.names.lookup import Lookup
-from flowc.compiler.names.paths import check_below
+from flowc.compiler.names.paths import check_below, check_module
 from flowc.compiler.names.sources import check_source
 from flowc.compiler.names.streams import resolve_streams
 from flowc.compiler.names.tablenames import table_name
@@ -31,6 +33,9 @@ from flowc.compiler.names.targets import resolve_targets
 from flowc.compiler.names.testcases import check_tests
 from flowc.compiler.names.timing import check_timing
 from flowc.diagnostics import Reporter
+
+_DIALECT = "postgres"
+"""The names that its parser knows are those of all dialects, nearly."""
 
 
 def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
@@ -50,7 +55,7 @@ def resolve(spec: ProjectSpec, reporter: Reporter) -> CheckedSpec:
         if not whole or reporter.errors > before:
             failed.add(name)
     streams = resolve_streams(lookup)
-    check_functions(lookup)
+    _check_functions(lookup)
     check_tests(lookup)
     return CheckedSpec(spec, pipelines, frozenset(failed), streams)
 
@@ -158,3 +163,37 @@ def _dialect(spec: PipelineSpec, database: ConnectionSpec | None, reporter: Repo
     if spec.dialect or "dialect" in spec.gaps:
         return known_dialect(spec.dialect, reporter) if spec.dialect else None
     return dialect(database.kind.value) if database else OWN
+
+
+def _check_functions(lookup: Lookup) -> None:
+    """Checks every function."""
+    for function in lookup.project.functions.values():
+        with sure_only(lookup, function.gaps):
+            _check_name(function.name, lookup)
+            _check_types(function, lookup)
+            check_module(function, lookup)
+
+
+def _check_types(function: FunctionSpec, lookup: Lookup) -> None:
+    """Reports what an aggregate lacks, and what a scalar function cannot have."""
+    report, owner, name = lookup.reporter.error, f"function `{function.name.value}`", function.name
+    if (function.args is None) != (function.returns is None):
+        first, second = ("args", "returns") if function.returns is None else ("returns", "args")
+        message, helps = f"{owner} has `{first}` and needs `{second}`", (f"add `{second}:`",)
+        report("missing-key", message, name.span, helps=helps)
+    if function.kind and function.aggregates and function.state is None and function.args is not None:
+        helps = ("add `state: [ … ]`, the types of what `state` returns",)
+        report("missing-key", f"{owner} is an aggregate and needs `state`", function.kind.span, helps=helps)
+    if function.state_span is not None and not function.aggregates:
+        helps = ("add `kind: aggregate`, or remove `state`",)
+        message = f"{owner} has `state`, which only an aggregate keeps"
+        report("conflicting-keys", message, function.state_span, helps=helps)
+
+
+def _check_name(name: Name, lookup: Lookup) -> None:
+    """A call of a function that SQL has is a call of that one, whatever the project declares."""
+    known = Dialect.get_or_raise(_DIALECT).parser_class
+    upper = name.value.upper()
+    if any(upper in names for names in (known.FUNCTIONS, known.FUNCTION_PARSERS, known.NO_PAREN_FUNCTION_PARSERS)):
+        message = f"SQL has a function `{name.value}` already, and calls that one"
+        lookup.reporter.error("duplicate-name", message, name.span, helps=(f"call it otherwise: `my_{name.value}`",))

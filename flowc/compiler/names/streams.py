@@ -23,7 +23,7 @@ from flowc.compiler.checked import (
 )
 from flowc.compiler.dialects import OWN
 from flowc.compiler.front.connections import find_connection
-from flowc.compiler.front.kinds import DEAD_LETTER, LOOKUP, STATE, STREAM_SOURCE, STREAM_TARGET, able, can, is_database
+from flowc.compiler.front.kinds import DEAD_LETTER, LOOKUP, STATE, STREAM_SOURCE, STREAM_TARGET, able, can
 from flowc.compiler.front.spec import ConnectionSpec, Name, TableSpec, TargetSpec
 from flowc.compiler.front.streamkinds import source_kind, target_kind
 from flowc.compiler.front.streamspec import BatchSpec, DeadLetterSpec, RestartSpec, StreamSourceSpec, StreamSpec
@@ -37,7 +37,7 @@ from flowc.compiler.names.sources import format_of
 from flowc.compiler.names.streamplaces import check_places
 from flowc.compiler.names.tablenames import table_name
 from flowc.compiler.names.targets import DEFAULT_MODE
-from flowc.compiler.names.windows import check_blocks
+from flowc.compiler.names.windows import check_blocks, keeps_letters
 from flowc.source import Located
 from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy
 
@@ -247,8 +247,7 @@ def _letters(
 def _check_letters(stream: CheckedStream, lookup: Lookup) -> None:
     """Whether there is a place for bad rows, where they are kept; a target that is not known may be one."""
     spec = stream.spec
-    kept = "dead_letter" in spec.given or any(is_database(each.connection.kind.value) for each in stream.targets)
-    if stream.on_error == "dlq" and spec.on_error is not None and not kept and len(stream.targets) == len(spec.to):
+    if stream.on_error == "dlq" and spec.on_error is not None and not keeps_letters(stream):
         message = "`on_error: dlq` needs `dead_letter` where no target is a table of a database"
         helps = ("add `dead_letter: {topic: …}`",)
         lookup.reporter.error("missing-key", message, spec.on_error.span, helps=helps)

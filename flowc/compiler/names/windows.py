@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from flowc.compiler.checked import CheckedStream
+from flowc.compiler.front.kinds import is_database
 from flowc.compiler.front.spec import Name, SourceColumn, TableSpec
 from flowc.compiler.front.streamspec import CdcSpec, JoinSpec, LateSpec, StreamSourceSpec, StreamSpec, WindowSpec
 from flowc.compiler.names.lookup import Lookup
@@ -22,7 +23,6 @@ LARGEST_EPOCH = 256 << 20
 """What `batch.max_bytes` may be at most."""
 LARGEST_STATE = 64 << 30
 """What `state.max_bytes` may be at most."""
-_CHANGING = frozenset({"sql", "sql_file", "cdc"})
 _SOURCES = frozenset({"source", "sources"})
 _DEFAULT_SOFT_DELETE = "deleted_at"
 
@@ -50,11 +50,11 @@ def check_blocks(stream: CheckedStream, lookup: Lookup) -> None:
             for column in spec.dedupe.keys:
                 _column(column, known, "`dedupe` column", lookup)
     if spec.window is not None:
-        _check_window(spec, spec.window, lookup)
-        _check_late(spec, "window", spec.window.late, lookup)
+        _check_window(spec.window, lookup)
+        _check_late(stream, "window", spec.window.late, lookup)
     if spec.join is not None:
         _check_join(spec, spec.join, lookup)
-        _check_late(spec, "join", spec.join.late, lookup)
+        _check_late(stream, "join", spec.join.late, lookup)
     if spec.cdc is not None:
         _check_cdc(stream, spec.cdc, lookup)
     # What becomes of an epoch's bytes is to fit into single columns of Arrow.
@@ -94,30 +94,9 @@ def _demand_time(name: Name, columns: Iterable[SourceColumn], lookup: Lookup) ->
         lookup.reporter.error("event-time-not-a-time", message, name.span, helps=helps)
 
 
-def block_columns(stream: StreamSpec) -> frozenset[str] | None:
-    """The columns of the rows that reach a block; None where SQL or an undeclared source makes them."""
-    if stream.given.keys() & _CHANGING or stream.gaps & _CHANGING:
-        return None
-    found = tuple(source_columns(stream).values())
-    known = [columns for columns in found if columns is not None]
-    return frozenset().union(*known) if known and len(known) == len(found) else None
-
-
-def _check_window(stream: StreamSpec, window: WindowSpec, lookup: Lookup) -> None:
-    for column in window.group_by:
-        _column(column, block_columns(stream), "`group_by` column", lookup)
+def _check_window(window: WindowSpec, lookup: Lookup) -> None:
     if window.timezone:
         check_timezone(window.timezone, lookup.reporter)
-    _check_longer(window, "hop", "size", "rows between two windows would be lost", lookup)
-    _check_longer(window, "gap", "max_duration", "a session would end before its gap does", lookup)
-
-
-def _check_longer(window: WindowSpec, short: str, long: str, why: str, lookup: Lookup) -> None:
-    first, second = window.lengths.get(short), window.lengths.get(long)
-    if first and second and first.value > second.value:
-        message = f"`window.{short}` is longer than `window.{long}`: {why}"
-        helps = (f"write at most `{second.span.text}`",)
-        lookup.reporter.error("conflicting-options", message, first.span, helps=helps)
 
 
 def _check_join(stream: StreamSpec, join: JoinSpec, lookup: Lookup) -> None:
@@ -153,7 +132,8 @@ def _check_bounds(join: JoinSpec, lookup: Lookup) -> None:
         report("bad-value", message, join.between[0].span, helps=(f"write `[{second}, {first}]`",))
 
 
-def _check_late(stream: StreamSpec, block: str, late: LateSpec, lookup: Lookup) -> None:
+def _check_late(checked: CheckedStream, block: str, late: LateSpec, lookup: Lookup) -> None:
+    stream, kept = checked.spec, keeps_letters(checked)
     action, report = late.action, lookup.reporter.error
     word = action.value if action else "drop"
     if action and word == "reopen" and late.allowed is None:
@@ -162,11 +142,17 @@ def _check_late(stream: StreamSpec, block: str, late: LateSpec, lookup: Lookup) 
     if word != "reopen" and late.allowed is not None:
         message, helps = "`allowed_lateness` needs `late: reopen`", ("add `late: reopen`",)
         report("conflicting-options", message, late.allowed.span, helps=helps)
-    if action and word == "dlq" and "dead_letter" not in stream.given:
+    if action and word == "dlq" and not kept:
         helps = ("add `dead_letter: {topic: …}`",)
         report("missing-key", "`late: dlq` needs `dead_letter`", action.span, helps=helps)
     if action and word == "reopen":
         _check_rewritable(stream, action, lookup)
+
+
+def keeps_letters(stream: CheckedStream) -> bool:
+    """Whether there is a place for rows that are set aside; a target that is not known may be one."""
+    tables = any(is_database(each.connection.kind.value) for each in stream.targets)
+    return "dead_letter" in stream.spec.given or tables or len(stream.targets) != len(stream.spec.to)
 
 
 def _check_rewritable(stream: StreamSpec, late: Name, lookup: Lookup) -> None:
@@ -177,7 +163,7 @@ def _check_rewritable(stream: StreamSpec, late: Name, lookup: Lookup) -> None:
             written = mode.value if mode else DEFAULT_MODE
             message = f"`late: reopen` writes rows again; `{target.table.value}` is written by `{written}`"
             helps = ("use `mode: merge` with the window's keys",)
-            lookup.reporter.error("conflicting-options", message, late.span, helps=helps)
+            lookup.reporter.error("corrections-to-append-target", message, late.span, helps=helps)
 
 
 def _check_cdc(stream: CheckedStream, cdc: CdcSpec, lookup: Lookup) -> None:

@@ -13,6 +13,7 @@ from flowc.compiler.passes.foreign_address import foreign_address
 from flowc.compiler.passes.limit_without_order import limit_without_order
 from flowc.compiler.passes.merge_key_not_unique import merge_key_not_unique
 from flowc.compiler.passes.misplaced_dead_letters import misplaced_dead_letters
+from flowc.compiler.passes.no_idle_policy import no_idle_policy
 from flowc.compiler.passes.not_repeatable import not_repeatable
 from flowc.compiler.passes.null_comparison import null_comparison
 from flowc.compiler.passes.open_pivot import open_pivot
@@ -23,7 +24,7 @@ from flowc.compiler.passes.select_star import select_star
 from flowc.compiler.passes.shared_target import shared_target
 from flowc.compiler.passes.unlike_files import unlike_files
 from flowc.compiler.passes.unstable_key import unstable_key
-from flowc.compiler.passes.window_columns import window_columns
+from flowc.compiler.passes.wall_clock_in_window import wall_clock_in_window
 from flowc.diagnostics import Reporter
 
 Lint = Callable[[CheckedSpec, Ir | None, Reporter], None]
@@ -31,7 +32,8 @@ Lint = Callable[[CheckedSpec, Ir | None, Reporter], None]
 LINTS: tuple[Lint, ...] = (
     secret_literal, secret_reference, foreign_address, place_elsewhere, shared_target, conflicting_merge_keys,
     misplaced_dead_letters, unlike_files, append_at_least_once, merge_key_not_unique, unstable_key, select_star,
-    null_comparison, limit_without_order, open_pivot, window_columns, not_repeatable, batch_dependent,
+    null_comparison, limit_without_order, open_pivot, not_repeatable, batch_dependent,
+    wall_clock_in_window, no_idle_policy,
 )  # fmt: skip
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowc.compiler.changelog import remembering
 from flowc.compiler.checked import CheckedSpec
-from flowc.compiler.ir import Apply, Ir, Stream, TopicOutput
+from flowc.compiler.ir import Apply, Dedupe, Ir, Stream, TopicOutput
 from flowc.diagnostics import Note, Reporter
 from flowc.source import Span
 
@@ -19,7 +18,7 @@ def append_at_least_once(checked: CheckedSpec, ir: Ir | None, reporter: Reporter
     for stream in ir.streams if ir is not None and doubtful else ():
         read = next((topic for topic in _topics(stream) if topic in doubtful), None)
         apply = next((apply for apply in stream.applies if apply.mode == "append"), None)
-        if read is not None and apply is not None and not remembering(stream.nodes):
+        if read is not None and apply is not None and not any(isinstance(node, Dedupe) for node in stream.nodes):
             _warn(stream, apply, read, doubtful[read], reporter)
 
 

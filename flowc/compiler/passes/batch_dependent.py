@@ -32,11 +32,17 @@ def _looking(tree: exp.Expression, stream: Stream) -> Iterator[exp.Expression]:
     names = _reading(tree, {source.name for source in stream.sources})
     aggregates = {plan.name.lower() for plan in stream.functions if plan.aggregate}
     for query in tree.find_all(exp.Query):
-        if any(table.name in names for table in query.find_all(exp.Table)):
+        if any(table.name in names for table in _read(query)):
             if isinstance(query, exp.Union) and query.args.get("distinct"):
                 yield query
             yield from (part for part in map(query.args.get, _WHOLE) if isinstance(part, exp.Expression))
             yield from _calls(query, aggregates)
+
+
+def _read(query: exp.Query) -> Iterator[exp.Table]:
+    """The tables of a query but those of the CTEs before it."""
+    before = query.find_ancestor(exp.With)
+    return (table for table in query.find_all(exp.Table) if table.find_ancestor(exp.With) is before)
 
 
 def _calls(query: exp.Query, aggregates: set[str]) -> Iterator[exp.Expression]:

@@ -21,7 +21,7 @@ def misplaced_dead_letters(checked: CheckedSpec, ir: Ir | None, reporter: Report
         for letters in (writer for writer in shared if writer.mode == DEAD_LETTERS):
             _check_table(letters, others, reporter)
     for stream in ir.streams if ir is not None else ():
-        if stream.on_error == "dlq" and isinstance(stream.dead_letter, TopicOutput):
+        if stream.sets_aside and isinstance(stream.dead_letter, TopicOutput):
             span = letters_span(checked.project.streams[stream.name])
             _check_topic(stream, stream.dead_letter, span, reporter)
 

@@ -56,7 +56,7 @@ def _writers(checked: CheckedSpec, ir: Ir | None) -> Iterator[tuple[tuple[str, s
     for stream in ir.streams if ir is not None else ():
         for apply in stream.applies:
             yield _place(apply.target), partial(_of_stream, stream, apply)
-        letters = letters_place(stream) if stream.on_error == "dlq" else None
+        letters = letters_place(stream) if stream.sets_aside else None
         if isinstance(letters, Target):
             span = letters_span(checked.project.streams[stream.name])
             writer = partial(TableWriter, stream.name, True, letters.name, DEAD_LETTERS, False, (), span, span)

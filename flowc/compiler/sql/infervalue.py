@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Origin
 from flowc.compiler.sql.commontype import DOUBLE, common_type
-from flowc.compiler.sql.decimaltexts import wrong_with_texts
 from flowc.compiler.sql.exprtypes import annotate, cast_type, function_type, literal_type, typed_values
 from flowc.compiler.sql.meaning.datafusion_numbers import EXACT, MEANS, POWERS, Number, number_of
 from flowc.compiler.sql.relations import Relation, fold
 from flowc.compiler.sql.scope import Resolver, Scope, Value
+from flowc.compiler.tables.ddl import is_decimal_text
 from flowc.types import UNKNOWN, Kind
 
 Ctes = dict[str, Relation]
@@ -22,6 +23,9 @@ Ctes = dict[str, Relation]
 _TIMES = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL)
 _AGGREGATES = (exp.Sum, exp.Avg, exp.Min, exp.Max)
 _WINDOW_NOT_NULL = (exp.Count, exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile)
+_EQUAL = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.In)
+_RANKING = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.Ordered, exp.Min, exp.Max, exp.Greatest, exp.Least)
+_COMPUTING = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.Abs, exp.Round, exp.Sum, exp.Avg)
 
 
 @dataclass
@@ -136,7 +140,7 @@ class Expressions(ABC):
         return Value(kind, nullable, origins, null=isinstance(node, exp.Alias | exp.Paren) and _all_null(values))
 
     def _judge(self, node: exp.Expression, values: list[Value]) -> None:
-        wrong = None if self.rows else wrong_with_texts(node, values, self.engine)
+        wrong = None if self.rows else _wrong_with_texts(node, values, self.engine)
         if wrong is not None:
             span = self.resolver.parsed.span(node)
             self.resolver.reporter.error("decimal-kept-as-text", wrong[0], span, helps=(wrong[1],))
@@ -197,3 +201,28 @@ def identifier_of(node: exp.Expression) -> exp.Identifier:
 def _is_grouped(node: exp.Expression) -> bool:
     select = node.parent_select
     return select is not None and select.args.get("group") is not None and not isinstance(node.parent, exp.Filter)
+
+
+def _wrong_with_texts(node: exp.Expression, values: Sequence[Value], engine: str) -> tuple[str, str] | None:
+    """What is wrong with a node over `values`, and the mend; None where the engine computes what is meant.
+
+    A column of a table is such a text; of what a query computes, the engine alone knows how it is kept.
+    """
+    dialect = DIALECTS.get(engine)
+    if (
+        dialect is None
+        or not dialect.compare.decimal_order
+        or any(isinstance(v, exp.Collate) for v in node.iter_expressions())
+    ):
+        return None
+    texts = [v.type for v in values if v.stored and is_decimal_text(v.type, dialect)]
+    if not texts:
+        return None
+    kept = f"{engine} keeps `{texts[0]}` as text"
+    if isinstance(node, _COMPUTING):
+        return f"{kept}, and computes with 15 digits of it", "write CAST(… AS REAL) where 15 digits are enough"
+    same = all(v.type == texts[0] for v in values)
+    if isinstance(node, _RANKING) or (isinstance(node, _EQUAL) and not same):
+        help = f"write `column{dialect.compare.decimal_order}`, and numbers beside it in quotes: '9.50'"
+        return f"{kept}, and compares it by its characters", help
+    return None

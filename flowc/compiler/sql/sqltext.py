@@ -15,7 +15,6 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
 import flowc.compiler.dialects.datafusion_sqlglot  # noqa: F401 it makes its dialect known to sqlglot
-from flowc.compiler.sql.arrows import with_parts
 from flowc.compiler.sql.bounds import is_bounded
 from flowc.compiler.sql.clocks import name_clocks, name_parts
 from flowc.compiler.sql.joins import all_conditions_said
@@ -41,6 +40,8 @@ _KEYWORDS = re.findall(
     "SELECT FROM WHERE GROUP ORDER HAVING LIMIT JOIN LEFT RIGHT INNER OUTER UNION DISTINCT BETWEEN WITH CASE WHEN THEN"
     " ELSE END PARTITION OVER USING QUALIFY INTERSECT EXCEPT",
 )
+_AROUND = (exp.Binary, exp.Between, exp.In)
+"""What binds less strongly than an arrow, or as strongly from the left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,7 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
     parser = Dialect.get_or_raise(dialect).parser(error_level=ErrorLevel.RAISE, max_errors=20)
     _forget_made_up(dialect)
     name_clocks(tokens, dialect)
+    _name_sessions(tokens)
     name_parts(parser, dialect)
     try:
         tree = parser.parse(tokens, text.text)[0]
@@ -218,16 +220,25 @@ def _parsed(text: MappedText, tokens: list[Token], dialect: str, reporter: Repor
     except RecursionError:
         reporter.error("sql-too-deep", "the SQL is nested too deeply", text.span(0, len(text.text)))
         return None
-    except (ValueError, TypeError, AttributeError, IndexError, KeyError, AssertionError):
+    except (ValueError, TypeError, AttributeError, IndexError, KeyError, AssertionError, TokenError):
         # sqlglot's own parser raises these for some texts that are not SQL (fuzzed); none of its words help the author.
+        # TokenError is of what it takes apart once more, such as the quoted name of a type.
         # No code of flowc's runs in it.
         reporter.error("sql-syntax", f"the SQL cannot be read as {dialect}", text.span(0, len(text.text)))
         return None
-    parsed = SqlTree(tree if tree is None else with_parts(tree, dialect), text, dialect)
+    parsed = SqlTree(tree if tree is None else _with_parts(tree, dialect), text, dialect)
     is_sound = _is_query(parsed, reporter) and _is_formed(parsed, reporter)
     if not is_sound or not all_conditions_said(text, tokens, dialect, reporter):
         return None
     return parsed
+
+
+def _name_sessions(tokens: list[Token]) -> None:
+    """Has the parser read `FROM session(relation, INTERVAL …)` as a call: it takes the word for no name of one."""
+    for token, opening, *_, interval in zip(tokens, tokens[1:], tokens[2:], tokens[3:], tokens[4:], strict=False):
+        is_call = opening.token_type is TokenType.L_PAREN and interval.token_type is TokenType.INTERVAL
+        if token.token_type is TokenType.SESSION and is_call:
+            token.token_type = TokenType.VAR
 
 
 @cache
@@ -239,7 +250,12 @@ def _forget_made_up(dialect: str) -> None:
 
 def _is_formed(parsed: SqlTree, reporter: Reporter) -> bool:
     """Whether what has to be a name or a query is one: the parser takes any expression there."""
-    for node in parsed.tree.find_all(exp.Join, exp.Star, exp.SetOperation):
+    for node in parsed.tree.find_all(exp.Join, exp.Star, exp.SetOperation, exp.TableAlias):
+        for part in node.columns if isinstance(node, exp.TableAlias) else ():
+            if not isinstance(part.this if isinstance(part, exp.ColumnDef) else part, exp.Identifier):
+                helps = ["write `AS name (column, …)`"]
+                reporter.error("sql-syntax", "an alias takes names of columns", parsed.span(part), helps=helps)
+                return False
         for part in node.args.get("using") or ():
             if not isinstance(part.this if isinstance(part, exp.Column) else part, exp.Identifier):
                 helps = ["write `USING (name, …)`"]
@@ -333,3 +349,23 @@ def names_in(sql: str, dialect: str) -> frozenset[str]:
     """Every word and quoted name in a text, in lower case: what it may refer to."""
     tokens = Dialect.get_or_raise(dialect).tokenize(sql)
     return frozenset(t.text.lower() for t in tokens if t.token_type is not TokenType.STRING)
+
+
+def _with_parts(tree: exp.Expression, dialect: str) -> exp.Expression:
+    """The tree with parts of documents where functions without a name stand, which PostgreSQL has none of."""
+    if dialect != "postgres":
+        return tree
+    for found in list(tree.find_all(exp.Lambda)):
+        if len(found.expressions) == 1 and isinstance(found.expressions[0], exp.Identifier):
+            step = body = found.this
+            while isinstance(step, _AROUND):
+                step = step.this
+            document = exp.Column(this=found.expressions[0])
+            path = Dialect.get_or_raise(dialect).to_json_path(step.copy())
+            part = exp.JSONExtract(this=document, expression=path, only_json_types=True)
+            if step is body:
+                found.replace(part)
+            else:
+                step.replace(part)
+                found.replace(body)
+    return tree

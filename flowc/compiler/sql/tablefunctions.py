@@ -24,6 +24,7 @@ CALL = "flowc.dedupe"
 """Under this key, the relation in the place of a call says the id of the call."""
 MAX_CALLS = 100
 _LITERALS = (TokenType.STRING, TokenType.NUMBER)
+_ENDS = (TokenType.COMMA, TokenType.R_PAREN, *_LITERALS)
 _FORM = "write `FROM dedupe(relation, key, INTERVAL '10 minutes')`"
 _UNITS = {
     "microsecond": 1, "millisecond": 10**3, "second": 10**6, "minute": 60 * 10**6, "hour": 3600 * 10**6,
@@ -50,6 +51,11 @@ class Call:
     before: int | None
     """Which of the query's CTEs its relation is; None for a source."""
 
+    code = "misplaced-dedupe"
+    noun = "dedupe"
+    judged = "by which repeats are judged"
+    apart = "deduplicate each of them by itself, or put them together behind the dedupes"
+
     @property
     def name(self) -> str:
         """That of its relation."""
@@ -65,13 +71,13 @@ class Calls:
 
 
 def has_calls(query: SqlTree) -> bool:
-    """Whether relations of the query are calls."""
+    """Whether relations of the query are calls of `dedupe`."""
     return any(_is_call(table) for table in query.tree.find_all(exp.Table))
 
 
 def read_calls(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> Calls | None:
     """The calls of a query whose sources have these names; None after an error."""
-    before, calls, query = reporter.errors, list[Call](), _folded(query)
+    before, calls, query = reporter.errors, list[Call](), folded(query)
     tables = [table for table in query.tree.find_all(exp.Table) if _is_call(table)]
     if len(tables) > MAX_CALLS:
         message = f"the query calls `dedupe` {len(tables)} times, and {MAX_CALLS} times are possible"
@@ -90,7 +96,7 @@ def read_calls(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> C
     plain = _plain(query, calls, reporter) if reporter.errors == before else None
     if plain is None:
         return None
-    plain, places = _folded(plain), {_start(call.relation): call for call in calls}
+    plain, places = folded(plain), {_start(call.relation): call for call in calls}
     for table in plain.tree.find_all(exp.Table):
         if (found := places.get(_start(table))) is not None:
             table.meta[CALL] = found.id
@@ -128,10 +134,11 @@ def _end(tokens: Sequence[Token], name: int) -> int:
     raise AssertionError
 
 
-def _folded(query: SqlTree) -> SqlTree:
+def folded(query: SqlTree) -> SqlTree:
     """The query with the names of relations as the engine reads them, whatever their case."""
     tree = query.tree.copy()
-    given = [part for table in tree.find_all(exp.Table) if _is_call(table) for part in table.this.expressions]
+    calls = (table.this for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Anonymous))
+    given = [part for call in calls for part in call.expressions]
     named = [node.args["alias"] for node in tree.find_all(exp.CTE)]
     for node in (*tree.find_all(exp.Table), *named, *given):
         if isinstance(name := node.this, exp.Identifier) and not name.args.get("quoted"):
@@ -140,10 +147,16 @@ def _folded(query: SqlTree) -> SqlTree:
 
 
 def _is_call(table: exp.Table) -> bool:
-    return isinstance(table.this, exp.Anonymous) and table.this.name.lower() == DEDUPE and not table.db
+    return called(table) == DEDUPE
 
 
-def _ctes(tree: exp.Expression) -> list[exp.CTE]:
+def called(table: exp.Table) -> str:
+    """The function whose call a relation is, in lower case; empty for what is no call."""
+    return table.this.name.lower() if isinstance(table.this, exp.Anonymous) and not table.db else ""
+
+
+def ctes_of(tree: exp.Expression) -> list[exp.CTE]:
+    """The CTEs of a query."""
     with_ = tree.args.get("with_")
     return list(with_.expressions) if with_ is not None else []
 
@@ -154,7 +167,8 @@ def _read(
     arguments = table.this.expressions
     keys = [key for key in arguments[1:-1] if isinstance(key, exp.Column) and not key.table]
     relation = arguments[0] if arguments else None
-    within = _microseconds(arguments[-1], _interval_text(table, tokens)) if arguments else None
+    said = literals(table, tokens)
+    within = microseconds(arguments[-1], said[-1][0] if said else "") if arguments else None
     if not isinstance(relation, exp.Column) or relation.table or len(keys) + 2 != len(arguments) or not keys:
         message = "`dedupe` takes a source or a CTE, columns of it, and an interval"
         helps: tuple[str, ...] = (
@@ -169,23 +183,34 @@ def _read(
     elif table.args.get("ordinality"):
         message = "`dedupe` gives no number of a row"
         reporter.error("misplaced-dedupe", message, query.span(table), helps=("leave out WITH ORDINALITY",))
-    elif (cte := _placed(table, query, reporter)) is not False:
-        before = _known(relation, cte, query, sources, reporter)
+    elif (cte := placed(table, DEDUPE, query, reporter)) is not False:
+        before = known(relation, cte, DEDUPE, query, sources, reporter)
         if before is not False:
             named = tuple(Located(key.name, query.span(key)) for key in keys)
-            return Call(_id(table, cte, sources), relation, named, within, table, query.span(table), before)
+            return Call(call_id(table, cte, sources, DEDUPE), relation, named, within, table, query.span(table), before)
     return None
 
 
-def _interval_text(table: exp.Table, tokens: Sequence[Token]) -> str:
-    """What the last literal of a call says, with the unit behind it, where one is."""
-    start, end = table.this.meta["end"], _end(tokens, table.this.meta["end"])
-    inside = [token for token in tokens if start < token.start < end]
-    at = max((i for i, token in enumerate(inside) if token.token_type in _LITERALS), default=None)
-    return " ".join(token.text for token in inside[at:-1]) if at is not None else ""
+def literals(table: exp.Table, tokens: Sequence[Token]) -> list[tuple[str, int, int]]:
+    """What the literals of a call say, each with the unit behind it, where one is, and where they begin and end."""
+    start, end = bounds_of(table, tokens)
+    inside, found = [token for token in tokens if start < token.start < end], list[tuple[str, int, int]]()
+    for at, token in enumerate(inside):
+        if token.token_type in _LITERALS:
+            unit = inside[at + 1]
+            last = token if unit.token_type in _ENDS else unit
+            text = token.text if last is token else f"{token.text} {unit.text}"
+            first = inside[at - 1] if inside[at - 1].token_type is TokenType.INTERVAL else token
+            found.append((text, int(first.start), int(last.end) + 1))
+    return found
 
 
-def _placed(table: exp.Table, query: SqlTree, reporter: Reporter) -> exp.CTE | bool | None:
+def bounds_of(table: exp.Table, tokens: Sequence[Token]) -> tuple[int, int]:
+    """Where a call begins and ends in the text."""
+    return int(table.this.meta["start"]), _end(tokens, table.this.meta["end"])
+
+
+def placed(table: exp.Table, name: str, query: SqlTree, reporter: Reporter) -> exp.CTE | bool | None:
     """The CTE in whose FROM a call stands, None for that of the query itself; False, and reported, elsewhere."""
     node: exp.Expression = table
     cte: exp.CTE | None = None
@@ -205,24 +230,35 @@ def _placed(table: exp.Table, query: SqlTree, reporter: Reporter) -> exp.CTE | b
         node = parent
     if not why:
         return cte
-    message = f"`dedupe` cannot stand {why}"
-    helps = ("call it in the FROM of the query, or in a CTE of its own: `WITH firsts AS (SELECT * FROM dedupe(…)) …`",)
-    reporter.error("misplaced-dedupe", message, query.span(table), helps=helps)
+    message = f"`{name}` cannot stand {why}"
+    example = "firsts AS (SELECT * FROM dedupe(…))" if name == DEDUPE else f"counts AS (SELECT … FROM {name}(…) …)"
+    helps = (f"call it in the FROM of the query, or in a CTE of its own: `WITH {example} …`",)
+    reporter.error(misplaced(name), message, query.span(table), helps=helps)
     return False
 
 
-def _known(
-    relation: exp.Column, cte: exp.CTE | bool | None, query: SqlTree, sources: frozenset[str], reporter: Reporter
+def misplaced(name: str) -> str:
+    """The code of what stands where it cannot."""
+    return "misplaced-dedupe" if name == DEDUPE else "misplaced-window"
+
+
+def known(
+    relation: exp.Column,
+    cte: exp.CTE | bool | None,
+    name: str,
+    query: SqlTree,
+    sources: frozenset[str],
+    reporter: Reporter,
 ) -> int | bool | None:
     """Which CTE before that of the call a relation is, by its place; None for a source, False after an error."""
-    ctes = _ctes(query.tree)
+    ctes = ctes_of(query.tree)
     before = ctes[: next(i for i, each in enumerate(ctes) if each is cte)] if isinstance(cte, exp.CTE) else ctes
     place = next((i for i, each in enumerate(before) if each.alias == relation.name), None)
     found = None if place is None else before[place]
     if found is not None and found.args["alias"].args.get("columns"):
-        message = f"`{relation.name}` names its columns before its query, where `dedupe` does not look"
+        message = f"`{relation.name}` names its columns before its query, where `{name}` does not look"
         helps = (f"name them in its SELECT: `{relation.name} AS (SELECT … AS name …)`",)
-        reporter.error("misplaced-dedupe", message, query.span(relation), helps=helps)
+        reporter.error(misplaced(name), message, query.span(relation), helps=helps)
         return False
     if found is None and relation.name not in sources:
         names = [*(each.alias for each in before), *sources]
@@ -232,11 +268,11 @@ def _known(
     return place
 
 
-def _id(table: exp.Table, cte: exp.CTE | bool | None, sources: frozenset[str]) -> str:
-    """The alias of a call, else the name of its CTE; the names of sources are theirs."""
+def call_id(table: exp.Table, cte: exp.CTE | bool | None, sources: frozenset[str], usual: str) -> str:
+    """The alias of a call, else the name of its CTE, else the `usual` one; the names of sources are theirs."""
     names = [table.alias, cte.alias if isinstance(cte, exp.CTE) else ""]
     made = (re.sub(r"\W", "_", name).lower() for name in names)
-    return next((name for name in made if name and name not in sources), free(DEDUPE, sources))
+    return next((name for name in made if name and name not in sources), free(usual, sources))
 
 
 def free(name: str, taken: frozenset[str]) -> str:
@@ -246,7 +282,7 @@ def free(name: str, taken: frozenset[str]) -> str:
     return name
 
 
-def _microseconds(node: exp.Expression, text: str) -> int | None:
+def microseconds(node: exp.Expression, text: str) -> int | None:
     """The length of an interval that is written out; None for others, and for months, which have none.
 
     It is read from the literal itself: the parser keeps of a text only what it understands.
@@ -259,13 +295,13 @@ def _microseconds(node: exp.Expression, text: str) -> int | None:
         return _bounded(Decimal(hours) * 3600 + Decimal(minutes) * 60 + Decimal(seconds or 0))
     if not _PARTS.fullmatch(said):
         return None
-    parts = [(Decimal(part[1]), _unit(part[2])) for part in _PART.finditer(said)]
+    parts = [(Decimal(part[1]), unit_length(part[2])) for part in _PART.finditer(said)]
     if not all(size for _, size in parts):
         return None
     return _bounded(sum((number * (size or 0) for number, size in parts), Decimal(0)) / 10**6)
 
 
-def _unit(name: str) -> int | None:
+def unit_length(name: str) -> int | None:
     """How many microseconds one is; None for months, and what is no unit."""
     return _UNITS.get(_SHORT.get(name, name)) or _UNITS.get(name.removesuffix("s"))
 

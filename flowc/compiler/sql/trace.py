@@ -16,7 +16,7 @@ from flowc.stream import ROW
 
 _ALLOWED = frozenset(("expressions", "from_", "joins", "where", "with_", "kind", "hint"))
 _ALLOWED_UNION = frozenset(("this", "expression", "distinct", "with_", "side", "kind"))
-_NAMED_AGGREGATES = ("regr_", "approx_", "var_", "covar_", "bit_", "nth_value", "grouping", "array_agg", "mode")
+NAMED_AGGREGATES = ("regr_", "approx_", "var_", "covar_", "bit_", "nth_value", "grouping", "array_agg", "mode")
 """What begins the names of aggregates that are no more than names to the parser."""
 
 
@@ -103,7 +103,7 @@ class _Tracer:
         )
 
     def _aggregate(self, name: str) -> bool:
-        return name in self._aggregates or name.startswith(_NAMED_AGGREGATES)
+        return name in self._aggregates or name.startswith(NAMED_AGGREGATES)
 
 
 def _parts(node: exp.Select) -> Iterator[exp.Expression]:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 from flowc.compiler.changelog import NO_KEYS, remembering, traits
 from flowc.compiler.dialects.datafusion_arithmetic import arithmetic
-from flowc.compiler.ir import Dedupe, Placed, Source, Sql, Stream
+from flowc.compiler.ir import Dedupe, IntervalJoin, Node, Placed, Source, Sql, Stream, Window
 from flowc.errors import UsageError
-from flowc.stream import EXTRAS, MAX_STATE, ROW, TIME, DedupePlan, NodePlan, SqlPlan, Traits
+from flowc.stream import (
+    EXTRAS,
+    MAX_STATE,
+    ROW,
+    TIME,
+    AggregatePlan,
+    DedupePlan,
+    JoinPlan,
+    NodePlan,
+    SqlPlan,
+    Traits,
+    WindowPlan,
+)
 from flowc.types import DataType, Kind
 
 _TIMES = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE})
@@ -28,32 +41,50 @@ def plan_nodes(stream: Stream) -> tuple[NodePlan, ...]:
         message = f"a source of stream `{stream.name}` has a column `{ROW}`, which is the name of one of flowc's own"
         raise UsageError(message, code="duplicate-column", help="call it by another name")
     most = MAX_STATE if stream.state_bytes is None else stream.state_bytes
-    return tuple(
-        _sql(node, known[node.id], traced=not taken)
-        if isinstance(node, Sql)
-        else _dedupe(node, known[node.id], stream.name, most)
-        for node in stream.nodes
-    )
+    return tuple(_planned(node, known[node.id], stream, most, traced=not taken) for node in stream.nodes)
 
 
 def sql_nodes(stream: Stream) -> tuple[NodePlan, ...]:
-    """The nodes as they are planned for nothing but their columns: keys are not judged, and messages not told."""
+    """The nodes as they are planned for nothing but their columns: keys are not judged, and messages not told.
+
+    A window has the columns of the same GROUP BY without it.
+    """
     known = traits(stream.nodes)
-    return tuple(
-        _sql(node, known[node.id], traced=False)
-        if isinstance(node, Sql)
-        else DedupePlan(node.id, node.inputs, node.keys, node.within, "")
-        for node in stream.nodes
-    )
+    return tuple(_shaped(node, known[node.id]) for node in stream.nodes)
 
 
 def needed(stream: Stream) -> tuple[str, ...]:
     """The columns beside the messages' own that nodes ask for, and the SQL does not name."""
+    # the keys of a window are columns of the query before it
     keys = {key for node in stream.nodes if isinstance(node, Dedupe) for key in node.keys}
     remembers = bool(remembering(stream.nodes))
-    timed = remembers or any(isinstance(node, Sql) and _placed(node).timed for node in stream.nodes)
+    timed = (
+        remembers
+        or stream.watermark.max_ahead is not None
+        or any(isinstance(node, Sql) and _placed(node).timed for node in stream.nodes)
+    )
     wanted = (*((TIME,) if timed else ()), *((_PARTITION,) if remembers else ()), *(n for n in EXTRAS if n in keys))
     return tuple(name for name in dict.fromkeys(wanted) if name not in stream.extras)
+
+
+def _planned(node: Node, known: Traits, stream: Stream, most: int, *, traced: bool) -> NodePlan:
+    if isinstance(node, Sql):
+        return _sql(node, known, traced=traced)
+    if isinstance(node, Window):
+        return _window(node, known, stream, most)
+    if isinstance(node, IntervalJoin):
+        return _join(node, known, stream.name, most)
+    return _dedupe(node, known, stream.name, most)
+
+
+def _shaped(node: Node, known: Traits) -> NodePlan:
+    if isinstance(node, Sql):
+        return _sql(node, known, traced=False)
+    if isinstance(node, Window):
+        return SqlPlan(node.id, node.inputs, node.inputs, node.text, arithmetic(node.text))
+    if isinstance(node, IntervalJoin):
+        return JoinPlan(node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, "")
+    return DedupePlan(node.id, node.inputs, node.keys, node.within, "")
 
 
 def _sql(node: Sql, known: Traits, *, traced: bool) -> SqlPlan:
@@ -76,6 +107,57 @@ def _dedupe(node: Dedupe, known: Traits, stream: str, most: int) -> DedupePlan:
     said = {"operator": "dedupe", "keys": [[key, str(kind)] for key, kind in kinds], "within": node.within}
     fingerprint = json.dumps(said, separators=(",", ":"))
     return DedupePlan(node.id, node.inputs, node.keys, node.within, fingerprint, most, known)
+
+
+def _window(node: Window, known: Traits, stream: Stream, most: int) -> WindowPlan:
+    types = {column.name: column.type for column in node.columns or ()}
+    given = next((each.columns for each in stream.nodes if isinstance(each, Sql) and each.id == node.inputs[0]), None)
+    arguments = {column.name: column.type for column in given or ()}
+    for key in node.keys:
+        if types[key].kind in NO_KEYS:
+            message = f"a window of stream `{stream.name}` groups by `{key}`, which is `{types[key]}`"
+            help = "group by values of a simple type: by a part of it, or by its text"
+            raise UsageError(message, code="unusable-keys", help=help)
+    aggregates = tuple(
+        AggregatePlan(a.name, a.function, types[a.name], a.argument, a.distinct, a.where) for a in node.aggregates
+    )
+    said = {
+        "operator": "window", "kind": node.kind, "size": node.size, "step": node.step, "offset": node.offset,
+        "timezone": node.timezone,
+        "keys": [[value, str(types[key])] for key, value in zip(node.keys, node.values, strict=True)],
+        "aggregates": [
+            [a.function, a.distinct, a.value, str(arguments[a.argument]) if a.argument is not None else "", a.condition]
+            for a in node.aggregates
+        ],
+        "from": node.before,
+    }  # fmt: skip
+    return WindowPlan(
+        node.id, node.inputs, node.kind, node.size, node.step, node.keys, aggregates,
+        json.dumps(said, separators=(",", ":")), node.offset, node.timezone, node.late, node.allowed_lateness,
+        node.max_groups, most, known,
+    )  # fmt: skip
+
+
+def _join(node: IntervalJoin, known: Traits, stream: str, most: int) -> JoinPlan:
+    types = [{column.name: column.type for column in columns or ()} for columns in node.given]
+    keys = [[*written, str(_same(pair, types, stream))] for pair, written in zip(node.keys, node.written, strict=True)]
+    columns = sorted([side, column, str(types[side][column])] for side, column, _ in node.columns)
+    said = {"operator": "join", "kind": node.kind, "keys": keys, "least": node.least, "most": node.most}
+    fingerprint = json.dumps({**said, "columns": columns}, separators=(",", ":"))
+    return JoinPlan(
+        node.id, node.inputs, node.kind, node.keys, node.least, node.most, node.columns, fingerprint, node.late,
+        max_bytes=most, traits=known,
+    )  # fmt: skip
+
+
+def _same(pair: tuple[str, str], types: Sequence[Mapping[str, DataType]], stream: str) -> DataType:
+    """The type of both columns of a key, as the engine tells it: what cannot be judged before."""
+    one, other = (types[side][name] for side, name in enumerate(pair))
+    if one.kind != other.kind or one.kind in NO_KEYS or (one.kind is Kind.DECIMAL and one != other):
+        message = f"a join of stream `{stream}` cannot compare `{one}` and `{other}`"
+        help = "compare values of one simple type: `CAST(… AS text)` on both sides"
+        raise UsageError(message, code="unusable-keys", help=help)
+    return one
 
 
 def _kind(key: str, node: Dedupe, stream: str) -> DataType:

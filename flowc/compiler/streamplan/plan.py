@@ -20,7 +20,6 @@ from flowc.stream import (
     StreamPlan,
     TargetPlan,
     TopicTarget,
-    WatermarkPlan,
 )
 from flowc.types import Kind
 
@@ -52,9 +51,7 @@ def plan_stream(
     sources = tuple(_source(source, stream) for source in stream.sources)
     known = traits(stream.nodes)
     mode = changes or (known[stream.nodes[-1].id].mode if stream.nodes else Changelog.INSERT_ONLY)
-    targets, letters = stream_targets(
-        stream, columns, letters=stream.on_error == "dlq", live=live, changes=mode, key=key
-    )
+    targets, letters = stream_targets(stream, columns, letters=stream.sets_aside, live=live, changes=mode, key=key)
     if len(targets) == 1 and letters is None and not remembers and state[0] is None:
         targets = (_remembering(targets[0], sources),)
     targets = tuple(_delivered(target, stream.delivery) for target in targets)
@@ -63,8 +60,8 @@ def plan_stream(
     return StreamPlan(
         stream.name, sources, nodes, targets, stream.start, stream.on_error, stream.batch, lookups=_lookups(stream),
         state=plan_state(owner, all_targets, *state, remembers=remembers, sources=sources),
-        facts=state_plan(owner, *state), watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters,
-        delivery=stream.delivery, project=stream.project, passing=passing,
+        facts=state_plan(owner, *state), letters=letters, delivery=stream.delivery, project=stream.project,
+        watermark=stream.watermark, passing=passing,
     )  # fmt: skip
 
 

@@ -17,13 +17,12 @@ from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.streamplan.filetargets import files_target
 from flowc.compiler.streamplan.letters import claim_letters
 from flowc.compiler.streamplan.positions import position_sql
-from flowc.compiler.streamplan.topictargets import letters_topic, topic_target
 from flowc.compiler.tables.ddl import create_schema, create_table
 from flowc.compiler.tables.letters import letters_place
 from flowc.errors import UsageError
 from flowc.plan import LoadPlan
 from flowc.stream import DEAD_LETTER, KIND, Changelog, PositionSql, TableTarget, TargetPlan, TopicTarget
-from flowc.types import UNKNOWN
+from flowc.types import UNKNOWN, Kind
 
 LiveTableOf = Callable[[Target], Table | None]
 """The table of a target as it is now, None where there is none, or where nobody has looked."""
@@ -114,7 +113,7 @@ def _with_letters(target: TargetPlan, wanted: Target | Output, stream: Stream, l
 
 def _letters_alone(wanted: Target | Output, stream: Stream, live: LiveTableOf) -> TargetPlan:
     if isinstance(wanted, TopicOutput):
-        return letters_topic(wanted)
+        return _letters_topic(wanted)
     if isinstance(wanted, Target):
         made = table_target(_letters_apply(wanted, stream), DEAD_LETTER, stream, live(wanted))
         held = None if made.positions is None else _claiming(made.positions, made, stream)
@@ -142,7 +141,7 @@ def _other(output: Output, columns: tuple[Column, ...], stream: Stream, changes:
     if isinstance(output, FilesOutput):
         return files_target(output, columns, stream.name)
     if isinstance(output, TopicOutput):
-        return replace(topic_target(output, columns, stream.name), changes=changes)
+        return replace(_topic_target(output, columns, stream.name), changes=changes)
     raise _not_yet(output, stream)
 
 
@@ -230,3 +229,28 @@ def _create(wanted: Table, dialect: Dialect) -> Iterator[str]:
     if schema and dialect.names.schemas:
         yield create_schema(schema, dialect)
     yield from create_table(wanted, dialect)
+
+
+def _topic_target(output: TopicOutput, columns: tuple[Column, ...], stream: str) -> TopicTarget:
+    """A topic with a JSON object for each row of `columns`.
+
+    Raises UsageError for what cannot be written so.
+    """
+    if output.format != "json":
+        message = f"stream `{stream}` cannot write messages of the format `{output.format}` yet"
+        raise UsageError(message, code="not-runnable-yet", help="format: json")
+    names = [column.name for column in columns]
+    for name in output.key:
+        if name not in names:
+            message = f"the output of stream `{stream}` has no column `{name}` for the message key"
+            raise UsageError(message, code="unknown-column", help="name columns of the output under `key`")
+    for column in columns:
+        if column.type.kind is Kind.UNKNOWN:
+            message = f"the type of `{column.name}` in the output of stream `{stream}` is not known"
+            raise UsageError(message, code="unknown-source-columns", help="CAST it in the SQL")
+    return TopicTarget(output.connection, output.topic, output.format, columns, output.key)
+
+
+def _letters_topic(output: TopicOutput) -> TopicTarget:
+    """A topic of dead letters."""
+    return TopicTarget(output.connection, output.topic, "raw", DEAD_LETTER, letters=True)

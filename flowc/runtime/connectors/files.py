@@ -6,6 +6,7 @@ Reading itself is the engine's work; this module finds the files, checks the opt
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -28,7 +29,6 @@ from flowc.plan import FilesRead
 from flowc.runtime.connectors.filelooks import not_text
 from flowc.runtime.connectors.folder import Folder, shown
 from flowc.runtime.connectors.lines import BLOCK
-from flowc.runtime.connectors.recoded import Recoded, is_utf8
 from flowc.runtime.names import nameless
 from flowc.runtime.options import text
 
@@ -52,6 +52,10 @@ _MARKS = ("delimiter", "quote", "escape", "comment")
 
 
 T = TypeVar("T")
+Bytes = io.BufferedReader | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
+_PIECE = 1 << 20
+_MARK = "\udcff"
+"""Stands for bytes that are no text: as UTF-8 it becomes a byte that no text has, so that its row is found bad."""
 
 
 class Files:
@@ -117,7 +121,7 @@ class CsvOptions:
     @property
     def as_it_is(self) -> bool:
         """Whether the bytes of a file are its rows: nothing is to be skipped or recoded."""
-        return not self.skip_rows and is_utf8(self.encoding)
+        return not self.skip_rows and _is_utf8(self.encoding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +223,6 @@ def compression(path: Path) -> str | None:
     return COMPRESSIONS.get(path.suffix.lower())
 
 
-Bytes = io.BufferedReader | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
-
-
 def opened(path: Path) -> Bytes:
     """A file's bytes, decompressed. Raises DataError for one of no text, or not compressed as its name says."""
     how = compression(path)
@@ -256,8 +257,8 @@ def csv_bytes(path: Path, options: CsvOptions) -> Bytes:
             all of its rows are skipped, and more.
     """
     stream = opened(path)
-    if not is_utf8(options.encoding):
-        stream = io.BufferedReader(Recoded(stream, str(options.encoding)))
+    if not _is_utf8(options.encoding):
+        stream = io.BufferedReader(_Recoded(stream, str(options.encoding)))
     is_empty = not stream.peek(1)
     for number in range(0 if is_empty else options.skip_rows):
         if not stream.peek(1):
@@ -327,3 +328,46 @@ def intact(path: Path, parts: Iterator[T]) -> Iterator[T]:
 def unreadable(path: Path, why: str, help: str = "mend the file or the read options") -> DataError:
     """The error for a file whose content cannot be read."""
     return DataError(f"`{shown(path)}` cannot be read: {why}", code="unreadable-file", help=help)
+
+
+def _marked(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return _MARK, error.end
+
+
+codecs.register_error("flowc-mark", _marked)
+
+
+def _is_utf8(encoding: str | None) -> bool:
+    """Whether bytes in that encoding are UTF-8 as they are. Raises LookupError for an encoding that is none."""
+    return encoding is None or codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
+
+
+class _Recoded(io.RawIOBase):
+    """A stream of bytes in some encoding as UTF-8."""
+
+    def __init__(self, stream: Any, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)("flowc-mark")
+        self._left = memoryview(b"")
+        self._ended = False
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills the buffer; 0 at the end."""
+        while not self._left and not self._ended:
+            piece = self._stream.read(_PIECE)
+            self._ended = not piece
+            text = self._decoder.decode(piece, final=self._ended)
+            self._left = memoryview(text.encode("utf-8", "surrogateescape"))
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+    def close(self) -> None:
+        """Closes the stream behind it too."""
+        self._stream.close()
+        super().close()

@@ -25,6 +25,7 @@ from flowc.runtime.streams.lookups import Lookups, Version
 from flowc.runtime.streams.loop import Polled
 from flowc.runtime.streams.misfits import Spelled, Taken, misfits, taken
 from flowc.runtime.streams.operators.contract import NO_MESSAGE
+from flowc.runtime.streams.operators.window import LATE
 from flowc.runtime.streams.origins import Origin, origins
 from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.watermark import Watermarks
@@ -73,7 +74,10 @@ class Compute:
     def __call__(self, polled: Polled, intent: Intent) -> Epoch:
         """The rows that the messages give; those of bad messages are left out, whole."""
         made = self._made(polled, intent)
-        self._tell(polled, made.bad)
+        fails = self.plan.on_error == "fail"  # rows that come too late are no fault of their messages
+        self._tell(
+            polled, {at: (row, seen) for at, (row, seen) in made.bad.items() if not (fails and row.code == LATE)}
+        )
         return self._epoch(polled, intent, made)
 
     def typed(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -84,11 +88,11 @@ class Compute:
 
     def reads(self, polled: Polled) -> bool:
         """Whether any of the messages can be decoded."""
-        return bool(self._read(polled)[0].num_rows)
+        return bool(self._read(polled, None)[0].num_rows)
 
     def repeats(self, polled: Polled, intent: Intent) -> pa.Int64Array:
         """The messages, by their index, of which nodes that keep state let no row through, which they judge now."""
-        rows, messages, _ = self._read(polled)
+        rows, messages, _ = self._read(polled, intent)
         self._time(polled.source, rows, intent)
         rows = rows.append_column(pa.field(ROW, pa.int64()), messages)
         return pa.array(sorted(self.graph.repeats(polled.source, rows, intent)), pa.int64())
@@ -115,11 +119,13 @@ class Compute:
         """The checkpoint with what changed of the state since the last one."""
         return replace(self.graph.states.snapshot(checkpoint), watermarks=dict(self.watermarks.marks()))
 
-    def _read(self, polled: Polled) -> tuple[pa.RecordBatch, pa.Array, Sequence[BadRow]]:
+    def _read(self, polled: Polled, intent: Intent | None) -> tuple[pa.RecordBatch, pa.Array, Sequence[BadRow]]:
         """The rows of messages, the message of each, and the messages that cannot be read."""
+        ahead = self.plan.watermark.max_ahead
+        latest = intent.time + ahead if intent is not None and ahead is not None else None
         source = self._source(polled)
         needed = bool(self.graph.remembers)
-        decoded, rows = read(source, self.decoders[source.name], polled.messages, needed=needed)
+        decoded, rows = read(source, self.decoders[source.name], polled.messages, needed=needed, latest=latest)
         return rows, decoded.rows, decoded.bad
 
     def _source(self, polled: Polled) -> SourcePlan:
@@ -134,12 +140,12 @@ class Compute:
 
     def _made(self, polled: Polled, intent: Intent) -> _Made:
         """What the graph makes of messages that every target takes, and the messages that fail on the way."""
-        rows, messages, unread = self._read(polled)
+        rows, messages, unread = self._read(polled, intent)
         if self.graph.states.nodes:
             self._time(polled.source, rows, intent)
         if self.graph.carries:
             rows = rows.append_column(pa.field(ROW, pa.int64()), messages)
-        losses = Losses() if self.graph.carries and self.graph.remembers and self.plan.on_error == "dlq" else None
+        losses = Losses() if self.graph.carries and self.graph.remembers and self.plan.sets_aside else None
         found = self.graph(polled.source, rows, intent, losses)
         bad = [*((aside.row, aside.seen) for aside in found.late), *((row, 0) for row in unread)]
         made = self.graph.whole(found)
@@ -156,14 +162,15 @@ class Compute:
 
     def _epoch(self, polled: Polled, intent: Intent, made: _Made) -> Epoch:
         """What became of messages."""
-        dead = self._letters(polled, intent, made) if self.plan.on_error == "dlq" else None
+        dead = self._letters(polled, intent, made) if self.plan.sets_aside else None
         without = partial(self._without, polled, intent, made) if made.origins is not None else None
         count = polled.messages.num_rows
         return Epoch(intent, made.rows, count, polled.read_at, dead, late=made.late, without=without)
 
     def _letters(self, polled: Polled, intent: Intent, made: _Made) -> pa.RecordBatch | None:
         """The dead letters of an epoch, which tell of a stream with state whether that has let their messages pass."""
-        bad = made.bad
+        every = self.plan.on_error == "dlq"
+        bad = {at: (row, seen) for at, (row, seen) in made.bad.items() if every or row.code == LATE}
         if not bad:
             return None
         lost = made.losses.of(sorted(bad)) if made.losses is not None else frozenset[int]()

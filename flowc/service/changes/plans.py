@@ -35,13 +35,12 @@ from flowc.migration import (
     TableChanges,
     WantedTable,
 )
-from flowc.runtime.connector import Database
+from flowc.runtime.connector import Database, Rehearsing
 from flowc.service.access.history import History, Version
 from flowc.service.access.livedatabase import fingerprint, read_live_database
 from flowc.service.access.owners import refuse_owned, with_owner, without_owned
 from flowc.service.access.sessions import Place, Sessions
 from flowc.service.changes.prechecks import judged
-from flowc.service.changes.rehearsal import rehearsed
 from flowc.service.changes.streamlooks import StreamLooks
 from flowc.service.loads.planning import offline_plans
 from flowc.service.loads.watermarks import stored_watermark
@@ -283,3 +282,26 @@ def plan_hash(plan: MigrationPlan) -> str:
 def _done(change: Change) -> tuple[object, ...]:
     """What a change does, and how dangerous it is; not what the data said to it when it was planned."""
     return change.kind, change.object, change.risk, change.blocked, change.part_of, change.statements
+
+
+def rehearsed(tables: Sequence[TableChanges], database: Database) -> tuple[TableChanges, ...]:
+    """The same changes; those are blocked that the engine refuses, whatever its tables hold."""
+    statements = [(change, (t.name, s.sql)) for t in tables for change in t.changes for s in change.statements]
+    if not isinstance(database, Rehearsing) or not statements:
+        return tuple(tables)
+    refused: dict[str, str] = {}
+    for place, words in database.rehearse([spoken for _, spoken in statements]).items():
+        refused.setdefault(_name(statements[place][0]), words)
+    return tuple(replace(t, changes=tuple(_judged(c, refused.get(_name(c))) for c in t.changes)) for t in tables)
+
+
+def _name(change: Change) -> str:
+    return f"{change.kind} {change.object} {change.summary}"
+
+
+def _judged(change: Change, words: str | None) -> Change:
+    if words is None or not change.statements:
+        return change
+    mend = "make that in the database first" if change.kind == "create_table" else "change it by hand"
+    blocked = f"the engine refuses it ({words}): declare what it takes, or {mend}"
+    return replace(change, statements=(), blocked=blocked)

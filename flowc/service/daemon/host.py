@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import pickle
+import select
 import signal
 import sys
 import threading
@@ -22,7 +23,6 @@ from flowc.runtime.lean import without_pandas
 from flowc.service.access.secrets import Resolver
 from flowc.service.daemon.channel import Channel, Wire
 from flowc.service.daemon.job import Job
-from flowc.service.daemon.spill import spilling
 from flowc.service.daemon.worker import Worker
 
 _PATIENCE = 10.0
@@ -31,11 +31,15 @@ _TICK = 0.1
 """Python sees a signal that the system gave to another thread only when the main one wakes."""
 SPEAKER: ContextVar[Channel | None] = ContextVar("speaker", default=None)
 """Whose thread it is; the threads that a worker starts have it too."""
+_LINE = 1 << 16
+_ROOM = 16 << 20
+"""Bytes that are kept for a reader that is busy; what is more is counted, and said."""
+_PIECE = 1 << 16
 
 
 def main() -> None:
     """Reads the jobs, runs them, and leaves with the exit code of the worst."""
-    source, sink = spilling()
+    source, sink = _spilling()
     end_at_the_second()
     without_pandas()
     size = int.from_bytes(sys.stdin.buffer.read(8), "big")
@@ -71,9 +75,6 @@ def _run(workers: Sequence[Worker]) -> int:
         while thread.is_alive():
             thread.join(_TICK)
     return max(codes)
-
-
-_LINE = 1 << 16
 
 
 class Forward(logging.Handler):
@@ -128,6 +129,46 @@ def _listen(workers: Sequence[Worker]) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     threading.Thread(target=orphaned, name="flowc-parent", daemon=True).start()
+
+
+def _spilling() -> tuple[int, int]:
+    """Where to read, and where to write what never has to wait for it. Called before there are other threads."""
+    (taken, sink), (source, given) = os.pipe(), os.pipe()
+    if os.fork() == 0:
+        try:
+            os.close(sink)
+            os.close(source)
+            for number in range(3):  # by whose end the daemon knows that of the worker
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            for number in (signal.SIGINT, signal.SIGTERM):  # the worker prints until its own end
+                signal.signal(number, signal.SIG_IGN)
+            relay(taken, given)
+        finally:
+            os._exit(0)
+    os.close(taken)
+    os.close(given)
+    return source, sink
+
+
+def relay(source: int, sink: int, room: int = _ROOM) -> None:
+    """Hands on what is written until nobody can write any more, or nobody reads."""
+    os.set_blocking(sink, False)
+    waiting, lost, is_open = bytearray(), 0, True
+    while is_open or waiting:
+        readable, writable, _ = select.select([source] * is_open, [sink] * bool(waiting), [])
+        if readable:
+            data = os.read(source, _PIECE)
+            is_open, kept = bool(data), lost == 0 and len(waiting) + len(data) <= room
+            waiting += data if kept else b""
+            lost += 0 if kept else len(data)
+        if writable:
+            try:
+                del waiting[: os.write(sink, waiting[:_PIECE])]
+            except BrokenPipeError:
+                return
+        if lost and not waiting:
+            waiting += b"\n%d bytes more were printed than could be kept\n" % lost
+            lost = 0
 
 
 if __name__ == "__main__":

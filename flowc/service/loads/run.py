@@ -18,7 +18,7 @@ from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.dialects import DIALECTS
 from flowc.compiler.ir import Apply, Mode, Pipeline, Source, Sql
 from flowc.compiler.loads.load import Reread
-from flowc.compiler.loads.reads import read_of
+from flowc.compiler.loads.reads import ENGINE, read_of
 from flowc.compiler.loads.sqlplan import plan_load
 from flowc.compiler.lowering.context import Watermark
 from flowc.compiler.lowering.lower import lower_pipeline
@@ -33,9 +33,11 @@ from flowc.service.access.sessions import Sessions, not_runnable, runnable
 from flowc.service.checking.refusals import report_refusal
 from flowc.service.loads.planning import connections, home
 from flowc.service.loads.report import PipelineReport, RunReport, Status, TargetReport
-from flowc.service.loads.sourcecolumns import Found, found_columns, over
 from flowc.service.loads.watermarks import bound_of, stored_watermark
 from flowc.types import UNKNOWN
+
+_Found = Mapping[str, tuple[Column, ...]]
+"""Columns by the name of their source."""
 
 
 class Observer(Protocol):
@@ -265,7 +267,7 @@ def _reading_on(
     run: Run, pipeline: str, index: int, apply: Apply, watermark: str | None, reporter: Reporter
 ) -> tuple[Apply, tuple[Column, ...]] | None:
     """The load with its watermark in the SQL where its author placed it, and the source's columns; None for errors."""
-    incremental, found = apply.incremental, found_columns(apply.input, run.sessions)
+    incremental, found = apply.incremental, _found_columns(apply.input, run.sessions)
     if watermark is None or incremental is None or not incremental.in_sql:
         typed = _typed(run, pipeline, index, apply, found, reporter)
         return None if typed is None else (typed, _columns(run, typed))
@@ -284,14 +286,14 @@ def _untyped_nulls(node: Source | Sql, columns: tuple[Column, ...]) -> tuple[Col
     return tuple(replace(column, type=UNKNOWN) if column.name in nulls else column for column in columns)
 
 
-def _typed(run: Run, pipeline: str, index: int, apply: Apply, found: Found, reporter: Reporter) -> Apply | None:
+def _typed(run: Run, pipeline: str, index: int, apply: Apply, found: _Found, reporter: Reporter) -> Apply | None:
     """The load with its SQL written for the columns of its sources; None for errors."""
     made = _filled_in(run, pipeline, index, None, found, reporter) if found else apply
-    return replace(apply, input=over(made.input, apply.input)) if made is not None else None
+    return replace(apply, input=_over(made.input, apply.input)) if made is not None else None
 
 
 def _filled_in(
-    run: Run, pipeline: str, index: int, watermark: Watermark, found: Found, reporter: Reporter
+    run: Run, pipeline: str, index: int, watermark: Watermark, found: _Found, reporter: Reporter
 ) -> Apply | None:
     lowered = lower_pipeline(run.checked, pipeline, reporter, watermark=watermark, env=run.env, found=found)
     return None if lowered is None or reporter.has_errors else _anew(lowered.applies[index], run.reread)
@@ -305,3 +307,22 @@ def same_database(sessions: Sessions, apply: Apply) -> bool:
     """Whether the source's query can run inside the target's own transaction."""
     connection = home(apply.input)
     return connection is not None and sessions.same(connection, apply.target.connection)
+
+
+def _found_columns(node: Source | Sql, sessions: Sessions) -> _Found:
+    """What the sources of a query that flowc itself runs have, where specs do not say all of it."""
+    if isinstance(node, Source) or node.engine != ENGINE or node.source is None:
+        return {}
+    return {source.name: describe(read_of(source), sessions.source) for source in node.inputs if not _is_typed(source)}
+
+
+def _is_typed(source: Source) -> bool:
+    return source.columns is not None and all(column.type != UNKNOWN for column in source.columns)
+
+
+def _over(query: Source | Sql, given: Source | Sql) -> Source | Sql:
+    """A query over given sources, in whose place it was lowered with columns that were found in them."""
+    if isinstance(query, Source) or isinstance(given, Source):
+        return given
+    pairs = zip(given.inputs, query.inputs, strict=True)
+    return replace(query, inputs=tuple(replace(own, columns=made.columns, found=made.found) for own, made in pairs))

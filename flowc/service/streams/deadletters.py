@@ -171,7 +171,7 @@ def dead_letters(checked: CheckedSpec, ir: Ir, stream: str, sessions: Sessions) 
 
 def keeping(checked: CheckedSpec) -> tuple[str, ...]:
     """The streams that keep dead letters."""
-    return tuple(name for name, stream in checked.streams.items() if stream.on_error == "dlq")
+    return tuple(name for name, stream in checked.streams.items() if stream.sets_aside)
 
 
 def kept_by(plan: StreamPlan) -> Kept | None:

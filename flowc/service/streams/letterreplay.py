@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.ir import Ir
 from flowc.compiler.streamplan.letters import Chosen
-from flowc.errors import FlowcError
+from flowc.errors import FlowcError, UsageError
 from flowc.runtime.streams.letterbox import LetterBox
 from flowc.runtime.streams.lettersjudged import JudgedRun
 from flowc.runtime.streams.lettersrun import LettersRun
@@ -17,7 +17,7 @@ from flowc.service.streams.letterjudging import judging, passed, untold
 from flowc.service.streams.replayplans import BATCH, decoders_of, fetching, replay_plan, take_out, taking
 from flowc.service.streams.run import Pause, StreamReport, assembled, no_pause
 from flowc.service.streams.state import replayed_name
-from flowc.stream import StreamPlan, TopicTarget
+from flowc.stream import DedupePlan, StreamPlan, TopicTarget
 
 EVER = 2**31 - 1
 """More attempts than a letter ever has."""
@@ -57,6 +57,7 @@ def replay(
     Raises UsageError for a stream whose letters cannot be replayed, or not those alone.
     """
     report, attempts = Replayed(letters.stream), EVER if parked else letters.attempts
+    _demand_repeatable(letters)
     if letters.plan.stateful:
         letters.demand_table("replayed in part, and `dedupe` has not judged all of them")
     if letters.kept.table is not None and letters.sql() is None:
@@ -68,6 +69,15 @@ def replay(
         report.parked = sum(count.parked for count in letters.counts())
         report.unjudged = untold(letters, chosen, attempts) if letters.plan.stateful else 0
     return report
+
+
+def _demand_repeatable(letters: DeadLetters) -> None:
+    """Raises UsageError where messages count together with those of their time, which is over."""
+    odd = next((node for node in letters.plan.stateful if not isinstance(node, DedupePlan)), None)
+    if odd is not None:
+        message = f"dead letters of stream `{letters.stream}` cannot be replayed: `{odd.id}` has let their time pass"
+        help = "read their messages again where they stand: `flowc rewind`, with state that begins anew"
+        raise UsageError(message, code="not-runnable-yet", help=help)
 
 
 def _run(report: Replayed, letters: DeadLetters, made: Callable[[], LettersRun]) -> None:

@@ -10,7 +10,7 @@ from time import monotonic
 from flowc.catalog import Column
 from flowc.compiler.checked import CheckedSpec
 from flowc.compiler.front.streamkinds import source_kind
-from flowc.compiler.ir import Dedupe, Ir, Node, Source, Sql, Stream
+from flowc.compiler.ir import Dedupe, IntervalJoin, Ir, Node, Source, Sql, Stream
 from flowc.compiler.streamplan.nodes import sql_nodes
 from flowc.compiler.streamplan.plan import plan_stream
 from flowc.compiler.streamplan.targets import LiveTableOf, unseen
@@ -139,7 +139,7 @@ def planned(stream: Stream, live: LiveTableOf = unseen, *, passing: bool = False
     _refuse(stream)
     whole, batch = typed(stream), stream.batch
     if not whole.unplanned:
-        demand_tables(whole, live, letters=stream.on_error == "dlq")
+        demand_tables(whole, live, letters=stream.sets_aside)
     most = min((most_rows(source.columns or ()) for source in whole.sources), default=batch.max_rows)
     whole = replace(whole, batch=replace(batch, max_rows=min(batch.max_rows, most)))
     return plan_stream(whole, live, passing=passing)
@@ -171,12 +171,16 @@ def _columns(stream: Stream) -> dict[str, tuple[Column, ...]]:
     schemas = {name: schema_of(decoded_schema(columns), stream.extras) for name, columns in found.items()}
     lookups, functions = planning(stream)
     for node in built(sql_nodes(stream), schemas, lookups, functions, passing=True):
-        own = [node.operator.columns()] if isinstance(node.operator, Query) else [found[name] for name in node.inputs]
-        found.update(zip(node.outputs, own, strict=True))
+        if isinstance(node.operator, Query):
+            found[node.id] = node.operator.columns()
+        elif node.outputs != (node.id,) or len(node.inputs) == 1:
+            found.update(zip(node.outputs, [found[name] for name in node.inputs], strict=True))
     return found
 
 
 def _known(node: Node, columns: Mapping[str, tuple[Column, ...]]) -> Node:
+    if isinstance(node, IntervalJoin):
+        return replace(node, given=(columns[node.inputs[0]], columns[node.inputs[1]]))
     if isinstance(node, Dedupe):
         return replace(node, columns=tuple(columns[name] for name in node.inputs))
     return replace(node, columns=columns[node.id])

@@ -57,7 +57,7 @@ def judged_name(stream: str) -> str:
 
 def judged_epoch(plan: StreamPlan, sessions: Sessions) -> int:
     """The number of the last epoch of a replay whose letters `dedupe` judged: each shuts out the stream's worker."""
-    if plan.state is None or not plan.stateful or plan.on_error != "dlq":
+    if plan.state is None or not plan.stateful or not plan.sets_aside:
         return 0
     name = judged_name(plan.name)
     state = state_plan(Owner(plan.project, name, plan.name), plan.state.connection, plan.state.kind)

@@ -39,7 +39,7 @@ class Given:
         """Nothing tells."""
         return ""
 
-    def seek(self, positions: Mapping[Partition, int]) -> None:
+    def seek(self, positions: Mapping[Partition, str]) -> None:
         """A test begins at the beginning."""
 
     def poll(self, wait: float) -> Polled | None:
@@ -59,7 +59,7 @@ class Given:
         """Nothing is silent while there is more."""
         return self.ended
 
-    def committed(self, written: Mapping[Partition, int], durable: Mapping[Partition, int]) -> None:
+    def committed(self, written: Mapping[Partition, str], durable: Mapping[Partition, str]) -> None:
         """Nobody watches."""
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ def _messages(given: RowsSpec, source: SourcePlan, now: datetime, csv: CsvOption
             "_topic": str(row.get("_topic") or source.address),
         }  # fmt: skip
         batch = pa.RecordBatch.from_pylist([message], schema=_SCHEMA)
-        yield Polled(source.name, batch, (Range(source.name, partition, start, offset + 1),), monotonic())
+        yield Polled(source.name, batch, (Range.numbered(source.name, partition, start, offset + 1),), monotonic())
 
 
 def _value(row: Row, source: SourcePlan, csv: CsvOptions | None) -> bytes:

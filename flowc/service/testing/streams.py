@@ -8,7 +8,7 @@ message, as in a run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -21,13 +21,12 @@ from flowc.runtime.arrow import empty
 from flowc.runtime.connector import Database
 from flowc.runtime.streams.compute import Compute
 from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Epoch, after
 from flowc.runtime.streams.lookups import Lookups
 from flowc.runtime.streams.origins import Origin, fail
 from flowc.runtime.streams.run import StreamRun
 from flowc.runtime.streams.state.memory import MemoryStore
-from flowc.runtime.streams.targets.contract import Held
 from flowc.runtime.streams.targets.database import DatabaseWriter
+from flowc.runtime.streams.targets.memory import Kept
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import over_found
 from flowc.service.streams.run import planned
@@ -117,35 +116,6 @@ def _run(plan: StreamPlan, given: Given, decoders: Mapping[str, Decoding], sessi
 
 def _nothing(_rows: Sequence[Origin]) -> None:
     return
-
-
-@dataclass
-class Kept:
-    """Keeps the rows of a target that is no table; see `flowc.runtime.streams.targets.contract.Writer`."""
-
-    batches: list[pa.RecordBatch] = field(default_factory=list)
-    _held: Held = field(default_factory=Held)
-
-    def open(self) -> Held:
-        """Nothing is held."""
-        return self._held
-
-    def look(self) -> Held:
-        """What was taken."""
-        return self._held
-
-    def write(self, epoch: Epoch) -> int:
-        """Takes the rows."""
-        self.batches.append(epoch.rows)
-        self._held = Held(epoch.number, after(epoch.ranges, self._held.positions))
-        return epoch.number
-
-    def flush(self) -> int:
-        """All is taken already."""
-        return 0
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class _Shared:

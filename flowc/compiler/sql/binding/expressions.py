@@ -17,7 +17,6 @@ from flowc.compiler.sql.binding.calls import Given, agree, call, check_literals,
 from flowc.compiler.sql.binding.catalog import UNKNOWN, Catalog
 from flowc.compiler.sql.binding.frame import Fields, Frame, Judge, Owned
 from flowc.compiler.sql.binding.resolve import Type
-from flowc.compiler.sql.binding.symbols import FIXED, OPERATORS
 from flowc.compiler.sql.binding.types import written
 
 Typed = Callable[["Expressions", exp.Expression, Frame], Type]
@@ -31,6 +30,23 @@ _UNITS = frozenset(
         " months seconds weeks years decades centuries us ms msec usec",
     )
 )
+_OPERATORS: Mapping[type[exp.Expression], str] = {
+    exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%", exp.Pow: "^", exp.BitwiseAnd: "&",
+    exp.BitwiseOr: "|", exp.BitwiseXor: "#", exp.BitwiseLeftShift: "<<", exp.BitwiseRightShift: ">>", exp.DPipe: "||",
+    exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=", exp.Like: "~~",
+    exp.ILike: "~~*", exp.RegexpLike: "~", exp.RegexpILike: "~*", exp.NullSafeEQ: "=", exp.NullSafeNEQ: "=",
+    exp.ArrayContainsAll: "@>", exp.ArrayContainedBy: "<@", exp.ArrayOverlaps: "&&", exp.Distance: "<->",
+    exp.JSONBExtract: "#>", exp.JSONBExtractScalar: "#>>", exp.JSONBContains: "?", exp.Adjacent: "-|-",
+    exp.JSONBContainsTopKey: "?", exp.JSONBContainsAnyTopKeys: "?|", exp.JSONBContainsAllTopKeys: "?&",
+    exp.JSONBDeleteAtPath: "#-",
+}  # fmt: skip
+_FIXED: Mapping[type[exp.Expression], str] = {
+    exp.Boolean: "bool", exp.CurrentDate: "date", exp.CurrentTime: "timetz", exp.CurrentTimestamp: "timestamptz",
+    exp.Localtime: "time", exp.Localtimestamp: "timestamp", exp.CurrentUser: "name", exp.SessionUser: "name",
+    exp.CurrentCatalog: "name", exp.CurrentSchema: "name", exp.CurrentRole: "name", exp.Null: UNKNOWN,
+    exp.BitString: "bit", exp.HexString: "bit", exp.ByteString: UNKNOWN, exp.RawString: UNKNOWN,
+    exp.UnicodeString: UNKNOWN, exp.Interval: "interval", exp.JSONBPathExists: "bool",
+}  # fmt: skip
 
 
 @dataclass
@@ -57,10 +73,10 @@ class Expressions(ABC):
         if node is None:
             return None
         cls = type(node)
-        if cls in FIXED:
+        if cls in _FIXED:
             self.visit(node, frame)
-            return FIXED[cls]
-        if cls in OPERATORS:
+            return _FIXED[cls]
+        if cls in _OPERATORS:
             return self._binary(node, frame)
         rule = self.rules.get(cls)
         if rule is not None:
@@ -113,7 +129,7 @@ class Expressions(ABC):
     def _binary(self, node: exp.Expression, frame: Frame) -> Type:
         """`a + b + c …` leans to the left: from its innermost operator outwards, in a loop."""
         spine: list[exp.Expression] = [node]
-        while type(spine[-1].this) in OPERATORS:
+        while type(spine[-1].this) in _OPERATORS:
             spine.append(spine[-1].this)
         kind = self.type(spine[-1].this, frame)
         for operator in reversed(spine):
@@ -121,7 +137,7 @@ class Expressions(ABC):
         return kind
 
     def _operator(self, node: exp.Expression, left: Type, frame: Frame) -> Type:
-        symbol, right = OPERATORS[type(node)], node.expression
+        symbol, right = _OPERATORS[type(node)], node.expression
         many = isinstance(right, exp.Any | exp.All)
         if left == "record" or isinstance(right, exp.Tuple):
             inner = right.this if many else right

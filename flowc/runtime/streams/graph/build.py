@@ -12,11 +12,12 @@ from flowc.runtime.functions import Function
 from flowc.runtime.streams.lookups import Versions
 from flowc.runtime.streams.operators.contract import Operator
 from flowc.runtime.streams.operators.dedupe import Dedupe
+from flowc.runtime.streams.operators.join import IntervalJoin
 from flowc.runtime.streams.operators.passing import Passing, Taken
 from flowc.runtime.streams.operators.query import Query
 from flowc.runtime.streams.operators.session import Sessions
 from flowc.runtime.streams.operators.window import Windows
-from flowc.stream import DedupePlan, NodePlan, SqlPlan, WindowPlan, outputs
+from flowc.stream import DedupePlan, JoinPlan, NodePlan, SqlPlan, WindowPlan, outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Node:
     """Whether it keeps state, or did when its rows went through it before."""
     holds: bool = False
     """Whether rows stay in it, so that none is lost that does not come out."""
+    delay: int = 0
+    """How far behind that of its input its watermark is, in microseconds."""
 
 
 def built(
@@ -77,9 +80,15 @@ class _Making:
                 self.schemas[plan.id] = query.schema()
             return made(query, schema=self.schemas.get(plan.id))
         if isinstance(plan, WindowPlan):
-            windows = Sessions(plan, inputs[0]) if plan.kind == "session" else Windows(plan, inputs[0])
+            is_session = plan.kind == "session"
+            windows = Sessions(plan, inputs[0]) if is_session else Windows(plan, inputs[0])
             self.schemas[plan.id] = windows.schema
-            return made(Taken(1) if self.passing else windows, schema=windows.schema, remembers=True, holds=True)
+            made = partial(made, schema=windows.schema, remembers=True, holds=True, delay=int(is_session))
+            return made(Taken(1) if self.passing else windows)
+        if isinstance(plan, JoinPlan):
+            join = IntervalJoin(plan, *inputs)
+            self.schemas[plan.id] = join.schema
+            return made(join, schema=join.schema, remembers=True, holds=True, delay=plan.delay)
         self.schemas.update(zip(given, inputs, strict=True))
         operator = Passing(len(inputs)) if self.passing else Dedupe(plan)
         return made(operator, schema=inputs[0], remembers=True)

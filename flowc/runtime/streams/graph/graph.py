@@ -11,7 +11,7 @@ from flowc.catalog import Column
 from flowc.errors import UsageError
 from flowc.runtime.arrow import empty_of
 from flowc.runtime.functions import Function
-from flowc.runtime.streams.epoch import Intent
+from flowc.runtime.streams.epoch import END, Intent
 from flowc.runtime.streams.graph.build import Node, built, queries
 from flowc.runtime.streams.graph.flow import Repeats, Result, Watch, flow
 from flowc.runtime.streams.graph.state import States
@@ -80,7 +80,13 @@ class Graph:
 
     def due(self, at: int) -> bool:
         """Whether nodes let rows out at a watermark, or at `END`."""
-        return any(node.operator.due(at) for node in self.nodes)
+        marks = dict.fromkeys(self.schemas, at)
+        for node in self.nodes:
+            mark = min((marks[name] for name in node.inputs), default=at)
+            if node.operator.due(mark):
+                return True
+            marks.update(dict.fromkeys(node.outputs, mark if mark == END else mark - node.delay))
+        return False
 
     def columns(self, otherwise: Sequence[Column]) -> Sequence[Column]:
         """The columns of what comes out, as the last SQL is planned; `otherwise` where there is none."""

@@ -43,6 +43,16 @@ class Hasher:
         return pa.concat_arrays([chunk.cast(pa.binary(32)) for chunk in found.chunks])
 
 
+def whole(columns: Sequence[pa.Array]) -> Any:
+    """The places (numpy int64) of the rows without a NULL in their key."""
+    if not any(column.null_count for column in columns):
+        return np.arange(len(columns[0]))
+    valid = np.ones(len(columns[0]), bool)
+    for column in columns:
+        valid &= pc.is_valid(column).to_numpy(zero_copy_only=False)
+    return np.flatnonzero(valid)
+
+
 def canonical(column: pa.Array) -> pa.Array:
     """Values as bytes, whatever the array's slices and spare bits are. No NULLs.
 

@@ -94,14 +94,26 @@ class Run:
         there = self.at[inside]
         return same & (np.abs(there - at) <= within) & (there >= floor)
 
-    def found(self, hi: Any, lo: Any) -> tuple[Any, Run]:
-        """All rows of some keys: for each the place of its key among those asked for, and the rows."""
+    def between(self, hi: Any, lo: Any, least: Any, most: Any) -> tuple[Any, Any]:
+        """From where and up to where the rows of each key stand whose time is from `least` to `most`."""
         if not len(self):
-            return np.empty(0, np.int64), self
-        least, most = (np.full(len(hi), bound, np.int64) for bound in (-(2**63), 2**63 - 1))
-        begin, end = self.places(hi, lo, least), self.places(hi, lo, most, behind=True)
+            return np.zeros(len(hi), np.int64), np.zeros(len(hi), np.int64)
+        begin, last = np.searchsorted(self.hi, hi), len(self) - 1
+        place = np.minimum(begin, last)
+        alike = self.hi[place] == hi
+        there = self.at[place]
+        end = begin + (alike & (self.lo[place] == lo) & (there >= least) & (there <= most))
+        # Most keys have one row at most; those of the others are searched for by their times.
+        several = np.flatnonzero(alike & (self.hi[np.minimum(begin + 1, last)] == hi) & (begin < last))
+        if len(several):
+            begin[several] = self.places(hi[several], lo[several], least[several])
+            end[several] = self.places(hi[several], lo[several], most[several], behind=True)
+        return begin, end
+
+    def each(self, begin: Any, end: Any) -> tuple[Any, Run]:
+        """The rows of such places: for each the number of the place that it is of, and the rows."""
         counts = end - begin
-        asked = np.repeat(np.arange(len(hi)), counts)
+        asked = np.repeat(np.arange(len(begin)), counts)
         within = np.arange(len(asked)) - np.repeat(np.cumsum(counts) - counts, counts)
         return asked, self.where(begin[asked] + within)
 
@@ -109,6 +121,13 @@ class Run:
         """Both together."""
         if not len(self) or not len(other):
             return self if len(self) else other
-        places = self.places(other.hi, other.lo, other.at)
-        pairs = zip(self.columns, other.columns, strict=True)
-        return Run(*(np.insert(own, places, new) for own, new in pairs))
+        places = self.places(other.hi, other.lo, other.at) + np.arange(len(other))
+        own = np.ones(len(self) + len(other), bool)
+        own[places] = False
+        return Run(*(_mixed(one, new, own, places) for one, new in zip(self.columns, other.columns, strict=True)))
+
+
+def _mixed(one: Any, other: Any, own: Any, places: Any) -> Any:
+    made = np.empty(len(own), one.dtype)
+    made[own], made[places] = one, other
+    return made

@@ -23,6 +23,8 @@ from flowc.runtime.streams.state.contract import Segment
 from flowc.stream import MAX_STATE
 
 _SMALL = 32_768
+_LAST = 2**63 - 1
+"""No time is after it."""
 
 
 @dataclass
@@ -49,6 +51,8 @@ class Table:
     """The numbers of rows below it are those of rows of the last snapshot."""
     _new: list[Run] = field(default_factory=list, init=False)
     """Rows that are not in the last snapshot."""
+    _undone: list[Any] = field(default_factory=list, init=False)
+    """The numbers of those of them that are gone again."""
     _gone: list[Run] = field(default_factory=list, init=False)
     """Rows of the last snapshot that are gone, each by itself."""
     _floor: Any = field(default_factory=lambda: np.full(GROUPS, NEVER), init=False)
@@ -81,14 +85,22 @@ class Table:
         found = self._large.near(hi, lo, at, within, floor)
         return found | self._small.near(hi, lo, at, within, floor)
 
-    def find(self, hi: Any, lo: Any) -> tuple[Any, Run]:
+    def find(self, hi: Any, lo: Any, least: Any = None, most: Any = None, limit: int | None = None) -> tuple[Any, Run]:
         """All rows of some keys, those of each by time and number: where its key is among those asked for, and the row.
 
-        Quick where `hi` is sorted.
+        With `least` and `most`, those whose time is between the two of their key. Quick where `hi` is sorted.
+
+        Raises EngineError (`state-too-large`) before more than `limit` rows are taken together.
         """
-        pairs = [run.found(hi, lo) for run in (self._large, self._small)]
+        bounds = [np.full(len(hi), end, np.int64) if at is None else at for at, end in ((least, NEVER), (most, _LAST))]
+        runs = [(run, *run.between(hi, lo, *bounds)) for run in (self._large, self._small)]
+        if limit is not None and (count := sum(int((end - begin).sum()) for _, begin, end in runs)) > limit:
+            raise too_many(self.node, count, self.max_bytes)
+        pairs = [run.each(begin, end) for run, begin, end in runs]
         asked, rows = np.concatenate([each for each, _ in pairs]), Run.together(*(run for _, run in pairs))
-        order = np.lexsort((rows.row, rows.at, asked))
+        order = np.argsort(asked, kind="stable")
+        if (asked[order[1:]] == asked[order[:-1]]).any():
+            order = np.lexsort((rows.row, rows.at, asked))
         order = order[~self._is_removed(rows.row[order])]
         return asked[order], rows.where(order)
 
@@ -121,9 +133,8 @@ class Table:
         """Removes rows that were found."""
         kept = rows.row < self._kept
         self._gone.append(rows.where(kept))
-        if not kept.all():
-            self._new = [run.where(~np.isin(run.row, rows.row)) for run in self._new]
-        self._removed = np.sort(np.concatenate([self._removed, rows.row]))
+        self._undone.append(rows.row[~kept])
+        self._removed = np.sort(np.concatenate([self._removed, rows.row]), kind="stable")
         if len(self._removed) > max(_SMALL, len(self._large) // 8):
             self._purge()
         self._forgotten(len(rows))
@@ -147,10 +158,12 @@ class Table:
     def snapshot(self) -> tuple[Segment, ...]:
         """What changed since the last call, by key groups."""
         new = Run.together(*self._new) if self._new else Run()
+        if self._undone:
+            new = new.where(~np.isin(new.row, np.concatenate(self._undone)))
         gone = Run.together(*self._gone) if self._gone else Run()
         order = np.argsort(new.hi, kind="stable")
         found = tuple(self._changed(new.where(order), gone))
-        self._new, self._gone, self._kept = [], [], self._next
+        self._new, self._undone, self._gone, self._kept = [], [], [], self._next
         self._floor, self._lost = np.full(GROUPS, NEVER), np.zeros(GROUPS, np.int64)
         return found
 
@@ -176,7 +189,7 @@ class Table:
         if self._values is not None:
             numbered = np.argsort(rows.row)
             whole = pa.concat_batches([piece.values for piece in pieces])
-            self._values.add(rows.row[numbered], whole.take(pa.array(numbered)))
+            self._values.add(rows.row[numbered], whole.select(self._values.schema.names).take(pa.array(numbered)))
         self._large = Run.of(*rows.columns)
         self._new = [self._large] if anew else []
         if self.nbytes > self.max_bytes:
@@ -226,10 +239,28 @@ class Table:
         return np.concatenate([self._large.row, self._small.row])
 
     def _too_large(self) -> EngineError:
-        size = f"{self.max_bytes / 2**20:,.0f} MiB" if self.max_bytes >= 2**20 else f"{self.max_bytes:,} bytes"
-        return EngineError(
-            f"`{self.node}` remembers {len(self):,} rows, which take more than {size} of memory",
-            code="state-too-large",
-            help="have it remember less, for instance with a shorter `within` or `lateness`; or let it have more: "
-            "`state: { max_bytes: 8GiB }`",
-        )
+        return too_large(self.node, len(self), self.max_bytes)
+
+
+def too_large(node: str, rows: int, max_bytes: int) -> EngineError:
+    """What a node remembers takes more memory than it may."""
+    return EngineError(
+        f"`{node}` remembers {rows:,} rows, which take more than {_size(max_bytes)} of memory",
+        code="state-too-large",
+        help="have it remember less, for instance with a shorter `within` or `lateness`; or let it have more: "
+        "`state: { max_bytes: 8GiB }`",
+    )
+
+
+def too_many(node: str, rows: int, max_bytes: int) -> EngineError:
+    """What one batch makes of the rows that a node remembers takes more memory than it may."""
+    return EngineError(
+        f"`{node}` makes {rows:,} rows of one batch, which take more than {_size(max_bytes)} of memory",
+        code="state-too-large",
+        help="its keys fit too many rows: join by more columns, or within less time; or let it have more: "
+        "`state: { max_bytes: 8GiB }`",
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:,.0f} MiB" if count >= 2**20 else f"{count:,} bytes"

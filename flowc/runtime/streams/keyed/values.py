@@ -45,7 +45,8 @@ class Values:
         places, offset = np.zeros(len(rows), np.int64), 0
         for numbers in self._rows:
             inside = (rows >= numbers[0]) & (rows <= numbers[-1])
-            places[inside] = offset + np.searchsorted(numbers, rows[inside])
+            whole = numbers[-1] - numbers[0] == len(numbers) - 1
+            places[inside] = offset + (rows[inside] - numbers[0] if whole else np.searchsorted(numbers, rows[inside]))
             offset += len(numbers)
         found = pa.Table.from_batches(self._batches, self.schema).take(pa.array(places)).combine_chunks()
         return found.to_batches()[0]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flowc.runtime.badrows import BadRow
 from flowc.runtime.streams.state.contract import Segment
@@ -48,6 +49,15 @@ class Verdict:
 
     decision: Decision
     reason: str = ""
+
+
+def said(fingerprint: str) -> dict[str, Any]:
+    """What a fingerprint says that is JSON; nothing for another one."""
+    try:
+        found = json.loads(fingerprint)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class Operator(Protocol):

@@ -6,18 +6,15 @@ own, and is not more than `within` before the watermark. Keys with a NULL in the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from flowc.runtime.streams.keyed.firsts import firsts
-from flowc.runtime.streams.keyed.hashes import Hasher
+from flowc.runtime.streams.keyed.hashes import Hasher, whole
 from flowc.runtime.streams.keyed.table import Table
-from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict
+from flowc.runtime.streams.operators.contract import NOTHING, Decision, Emitted, Least, Verdict, said
 from flowc.runtime.streams.state.contract import Segment
 from flowc.stream import DedupePlan
 
@@ -46,7 +43,7 @@ class Dedupe:
         return Emitted(self._firsts(rows))
 
     def _firsts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        judged = _judged(batch, self._keys)
+        judged = whole([batch.column(key) for key in self._keys])
         rows = batch if len(judged) == batch.num_rows else batch.take(pa.array(judged))
         if not rows.num_rows:
             return batch
@@ -82,8 +79,8 @@ class Dedupe:
 
     def verdict(self, written_by: str) -> Verdict:
         """State of other keys says nothing of these; with another `within` it goes on with what is remembered."""
-        before, now = _said(written_by), _said(self.fingerprint)
-        if not before or {**before, "within": 0} != {**now, "within": 0}:
+        before, now = said(written_by), said(self.fingerprint)
+        if not isinstance(before.get("within"), int) or {**before, "within": 0} != {**now, "within": 0}:
             return Verdict(Decision.REFUSE, "its keys were changed")
         if before["within"] < now["within"]:
             # Rows of before are forgotten already, which the new one would remember a while longer.
@@ -97,23 +94,3 @@ class Dedupe:
     def restore(self, segments: Iterable[Segment]) -> None:
         """Takes the state that was kept."""
         self._seen, self._floor = self._seen.restored(segments), _EVER
-
-
-def _said(fingerprint: str) -> dict[str, Any]:
-    """What a fingerprint says; nothing for one that no dedupe has written."""
-    try:
-        said = json.loads(fingerprint)
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) and isinstance(said.get("within"), int) else {}
-
-
-def _judged(batch: pa.RecordBatch, keys: Iterable[str]) -> Any:
-    """The rows without a NULL in their key."""
-    columns = [batch.column(key) for key in keys]
-    if not any(column.null_count for column in columns):
-        return np.arange(batch.num_rows)
-    valid = np.ones(batch.num_rows, bool)
-    for column in columns:
-        valid &= pc.is_valid(column).to_numpy(zero_copy_only=False)
-    return np.flatnonzero(valid)

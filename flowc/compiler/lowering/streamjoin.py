@@ -1,0 +1,214 @@
+"""A join of two streams in the graph: a query for each side, which makes its keys, and the join of what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from flowc.catalog import Column, TableName
+from flowc.compiler.changelog import NO_KEYS
+from flowc.compiler.ir import IntervalJoin, Placed, Sql
+from flowc.compiler.lowering.functioncalls import called
+from flowc.compiler.lowering.streamquery import hidden_text
+from flowc.compiler.sql.infer import infer
+from flowc.compiler.sql.relations import Field, Relation, output_name
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.streamjoins import Side, StreamJoin
+from flowc.compiler.sql.tablefunctions import free
+from flowc.diagnostics import Reporter
+from flowc.stream import ROW, TIME
+from flowc.types import BIGINT, TIMESTAMPTZ, UNKNOWN, DataType, Kind
+
+if TYPE_CHECKING:
+    from flowc.compiler.lowering.streamgraph import Graph
+
+_ENGINE = "datafusion"
+_WIDE = frozenset({Kind.UINT64, Kind.INT128})
+"""Whole numbers that are not all bigints."""
+_DIGITS = 38
+_TEMPORAL = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+_FLOATS = frozenset({Kind.FLOAT32, Kind.FLOAT64})
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The query of one side, and what its key columns are called."""
+
+    side: Side
+    tree: exp.Select
+    keys: tuple[str, ...]
+    fields: tuple[Field, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return tuple(Column(each.name, each.type, each.nullable) for each in self.fields)
+
+    def type(self, name: str) -> DataType:
+        return next((each.type for each in self.fields if each.name == name), UNKNOWN)
+
+
+def put(join: StreamJoin, query: SqlTree, graph: Graph) -> Relation | None:
+    """Puts a join behind what it reads; the relation that it gives, None after an error."""
+    first = [_part(join, side, (None,) * len(side.keys), query, graph) for side in join.sides]
+    casts = [_together(join, number, first, query, graph.reporter) for number in range(len(join.sides[0].keys))]
+    if graph.reporter.errors:
+        return None
+    parts = [_part(join, side, casts, query, graph) if any(casts) else part
+             for side, part in zip(join.sides, first, strict=True)]  # fmt: skip
+    nodes = [_node(join, part, query, graph) for part in parts]
+    made = [node for node in nodes if node is not None]
+    if len(made) < len(nodes):
+        return None
+    named = [(number, _named(column), out)
+             for number, side in enumerate(join.sides) for column, out in side.columns]  # fmt: skip
+    left, right = parts
+    written = tuple((_written(one, left.side, query), _written(other, right.side, query))
+                    for one, other in zip(left.side.keys, right.side.keys, strict=True))  # fmt: skip
+    node = IntervalJoin(
+        join.id, (made[0].id, made[1].id), join.kind, tuple(zip(left.keys, right.keys, strict=True)), join.least,
+        join.most, tuple(named), (made[0].columns, made[1].columns), written, join.span, join.late,
+    )  # fmt: skip
+    graph.nodes.append(node)
+    columns = tuple(
+        replace(column, name=out, nullable=column.nullable or join.kind in ("full", ("right", "left")[number]))
+        for number, name, out in named
+        for column in parts[number].columns
+        if column.name == name
+    )
+    given = (*columns, Column(TIME, TIMESTAMPTZ, nullable=False))
+    return Relation.of_table(TableName(None, join.id), given, f"`{join.id}`")
+
+
+def _part(join: StreamJoin, side: Side, casts: Sequence[DataType | None], query: SqlTree, graph: Graph) -> _Part:
+    """The query of one side, with the types of what it gives."""
+    items, keys = dict[str, exp.Expression](), list[str]()
+    for column, _ in side.columns:
+        items[_named(column)] = _of(column, side)
+    for number, (key, cast) in enumerate(zip(side.keys, casts, strict=True)):
+        plain = isinstance(key, exp.Column) and cast is None and (side.only is None or number > 0)
+        column = _named(key.this) if isinstance(key, exp.Column) else ""
+        made = free(f"{column}_key" if column else f"key_{number + 1}", frozenset(items))
+        name = column if plain else made
+        items[name] = items.get(name) or _key(key, cast, side.only if number == 0 else None)
+        keys.append(name)
+    tree = exp.Select(
+        expressions=[exp.Alias(this=item, alias=exp.to_identifier(name, quoted=True)) for name, item in items.items()],
+        from_=exp.From(this=side.relation.copy()),
+    )
+    part = graph.part(query, tree, join.place)
+    relations = dict(graph.read(part))
+    fields = infer(part, _ENGINE, lambda name: graph.find(name, relations), Reporter()).fields
+    return _Part(side, tree, tuple(keys), fields or ())
+
+
+def _named(column: exp.Identifier) -> str:
+    """What a column is called in the query of a side, beside the event time, which is hidden there."""
+    name = output_name(column, _ENGINE)
+    return f"{TIME}_shown" if name == TIME else name
+
+
+def _of(column: exp.Identifier, side: Side) -> exp.Column:
+    return exp.Column(this=column.copy(), table=exp.to_identifier(side.name, quoted=True))
+
+
+def _key(key: exp.Expression, cast: DataType | None, only: exp.Expression | None) -> exp.Expression:
+    """A key, which is NULL where a row has no partner, whatever its key: NULL is equal to nothing."""
+    made = key.copy() if cast is None else exp.cast(key.copy(), exp.DataType.build(str(cast), dialect="postgres"))
+    return made if only is None else exp.Case(ifs=[exp.If(this=only.copy(), true=made)])
+
+
+def _written(key: exp.Expression, side: Side, query: SqlTree) -> str:
+    """A key as it is computed, with the condition of its rows, whatever its relation is called."""
+    parts = [part.transform(_bare, copy=True) for part in (key, side.only) if part is not None]
+    return " where ".join(part.sql(dialect=query.dialect) for part in parts)
+
+
+def _bare(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier):
+        return exp.column(exp.to_identifier(output_name(node.this, _ENGINE)))
+    return node
+
+
+def _together(
+    join: StreamJoin, number: int, parts: Sequence[_Part], query: SqlTree, reporter: Reporter
+) -> DataType | None:
+    """The type that both sides of a key are cast to; None where they need no cast, and after an error."""
+    one, other = (part.type(part.keys[number]) for part in parts)
+    found = common_key(one, other)
+    if found is None:
+        message = f"a join of streams cannot compare `{one}` and `{other}`" if one != other else f"`{one}` is no key"
+        helps = ("compare values of one simple type: `CAST(… AS text)` on both sides",)
+        reporter.error("unusable-keys", message, query.span(join.sides[0].keys[number]), helps=helps)
+    return found if found not in (UNKNOWN, one) or found != other else None
+
+
+def common_key(one: DataType, other: DataType) -> DataType | None:
+    """The type by which values of two types are compared, which is that of both where no cast is needed.
+
+    Unknown where one of them is; None where they cannot be compared exactly.
+    """
+    kinds = {one.kind, other.kind}
+    if Kind.UNKNOWN in kinds:
+        return UNKNOWN
+    if kinds & NO_KEYS:
+        return None
+    if one == other or kinds == {Kind.TEXT}:
+        return one if one == other else DataType(Kind.TEXT)
+    if one.is_integer and other.is_integer and not kinds & _WIDE:
+        return BIGINT
+    if kinds <= _FLOATS:
+        return DataType(Kind.FLOAT64)
+    if len(kinds) == 1 and kinds <= _TEMPORAL:
+        return DataType(one.kind)
+    return _decimal(one, other)
+
+
+def _decimal(one: DataType, other: DataType) -> DataType | None:
+    sizes = [_size(kind) for kind in (one, other)]
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
+        return None
+    whole, scale = (max(size[part] for size in known) for part in (0, 1))
+    return DataType(Kind.DECIMAL, whole + scale, scale) if whole + scale <= _DIGITS else None
+
+
+def _size(kind: DataType) -> tuple[int, int] | None:
+    """The digits of a number before and behind the point."""
+    if kind.is_integer:
+        return (20, 0) if kind.kind in _WIDE else (19, 0)
+    if kind.kind is Kind.DECIMAL and kind.precision is not None:
+        return kind.precision - (kind.scale or 0), kind.scale or 0
+    return None
+
+
+def _node(join: StreamJoin, part: _Part, query: SqlTree, graph: Graph) -> Sql | None:
+    """The query of one side as a node; None after an error."""
+    tree = graph.part(query, part.tree, join.place)
+    relations = graph.read(tree)
+    read, name = frozenset(each for each, _ in relations), part.side.name
+    texts = [hidden_text(tree, _ENGINE, read, graph.functions, columns) for columns in ((TIME,), (TIME, ROW))]
+    if texts[0] is None:
+        message = f"the rows of `{name}` are not each of one row before it, so they have no event time to join by"
+        helps = (f"leave to `{name}` what looks at one row at a time (columns, WHERE, UNION ALL, joins with lookups)",
+                 "put what looks at many rows behind the join")  # fmt: skip
+        graph.reporter.error("misplaced-join", message, part.side.span, helps=helps)
+        return None
+    if not _is_timed(tree.tree):
+        message = f"`{TIME}` of `{name}` is not the event time of its rows, by which they are joined"
+        graph.reporter.error("misplaced-join", message, part.side.span, helps=(f"select `{TIME}` as it is",))
+        return None
+    node = Sql(
+        graph.id(f"{join.id}_{name}"), (), _ENGINE, texts[0], (), part.columns, dialect=query.dialect,
+        placed=Placed(relations, texts[1], timed=True), functions=called(tree, graph.functions),
+    )  # fmt: skip
+    graph.nodes.append(node)
+    return node
+
+
+def _is_timed(tree: exp.Expression) -> bool:
+    """Whether every column of the name of the event time is that."""
+    named = (alias for alias in tree.find_all(exp.Alias) if alias.alias == TIME)
+    return all(isinstance(alias.this, exp.Column) and alias.this.name == TIME for alias in named)

@@ -1,0 +1,450 @@
+"""A query over windows, cut in three: what is computed of each row, what is put together, and what is made of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from flowc.compiler.sql.relations import OWNERS, fold
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.tablefunctions import CALL
+from flowc.compiler.sql.trace import NAMED_AGGREGATES
+from flowc.compiler.sql.windowcalls import END, START, WINDOW, WindowCall, windowed
+from flowc.diagnostics import Reporter
+from flowc.source import Span
+from flowc.stream import EXTRAS
+
+ENGINE = "datafusion"
+_CLAUSES = {
+    "expressions", "from_", "joins", "where", "group", "having", "qualify", "windows", "order", "distinct", "with_",
+    "kind", "hint", "limit", "offset",
+}  # fmt: skip
+_BEHIND = ("having", "qualify", "windows", "order", "distinct", "limit", "offset")
+_SETS = ("grouping_sets", "rollup", "cube", "all", "totals")
+FUNCTIONS: dict[type[exp.Expression], str] = {
+    exp.Count: "count", exp.Sum: "sum", exp.Avg: "avg", exp.Min: "min", exp.Max: "max", exp.First: "first",
+    exp.FirstValue: "first", exp.Last: "last", exp.LastValue: "last", exp.ArrayAgg: "array_agg",
+}  # fmt: skip
+_WRAPPERS = (exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)
+_DONE = "flowc.window.done"
+"""Under this key, columns of what is behind a window say that they are its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A group's value: the column that it becomes, and what it is made of.
+
+    Names of what goes into a window follow from what it computes, and not from what people call its outputs: state
+    that goes on under other names has the same columns.
+    """
+
+    name: str
+    value: exp.Expression
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """An aggregate: the column that comes out, its function, and the columns that go in, with what these are made of.
+
+    `argument` is None for `count(*)`; `where` is the condition of a FILTER.
+    """
+
+    name: str
+    function: str
+    distinct: bool
+    span: Span
+    value: exp.Expression | None
+    argument: str | None
+    condition: exp.Expression | None
+    where: str | None
+
+    @property
+    def call(self) -> exp.Expression:
+        """The same over the column that goes in, as the engine calls it."""
+        if self.argument is None:
+            return exp.Count(this=exp.Star(), big_int=True)
+        column: exp.Expression = exp.column(exp.to_identifier(self.argument, quoted=True))
+        given = exp.Distinct(expressions=[column]) if self.distinct else column
+        return _CALLS[self.function](this=given)
+
+
+_CALLS: dict[str, Callable[..., exp.Expression]] = {
+    "count": exp.Count, "sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max, "first": exp.FirstValue,
+    "last": exp.LastValue, "array_agg": exp.ArrayAgg,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A window: the query before it, what it groups by and puts together."""
+
+    call: WindowCall
+    cte: str
+    """The name of the query before it, which is a CTE now."""
+    keys: tuple[Key, ...]
+    aggregates: tuple[Aggregate, ...]
+
+    @property
+    def id(self) -> str:
+        """That of the call."""
+        return self.call.id
+
+
+def cut(query: SqlTree, call: WindowCall, name: str, aggregates: frozenset[str], reporter: Reporter) -> Cut | None:
+    """Cuts the query at a call, in its tree: `name` becomes the CTE before it. None after an error.
+
+    `aggregates` are those of the project. Columns and aliases are told apart by what inference has left on the tree.
+    """
+    select = windowed(query, call).find_ancestor(exp.Select)
+    assert select is not None
+    made = _Cutter(query, call, select, aggregates, reporter)
+    if not made.read():
+        return None
+    made.replace(name)
+    return Cut(call, name, tuple(made.keys), tuple(made.aggregates))
+
+
+@dataclass
+class _Cutter:
+    query: SqlTree
+    call: WindowCall
+    select: exp.Select
+    own: frozenset[str]
+    """The aggregates of the project."""
+    reporter: Reporter
+    keys: list[Key] = field(default_factory=list)
+    aggregates: list[Aggregate] = field(default_factory=list)
+    _before: int = 0
+    _arguments: dict[str, str] = field(default_factory=dict)
+    """The columns that go in, by what they are made of."""
+    _known: dict[tuple[str, bool, str, str], Aggregate] = field(default_factory=dict)
+    """The aggregates, by what they are."""
+    _outputs: dict[str, exp.Expression] = field(default_factory=dict)
+    """What comes out, by the names that are given to it."""
+
+    def read(self) -> bool:
+        """Whether the query can be cut; else it is reported why not."""
+        self._before = self.reporter.errors
+        self._check_clauses()
+        if self.reporter.errors == self._before:
+            self._read_keys()
+        if self.reporter.errors == self._before:
+            self._rewrite()
+        return self.reporter.errors == self._before
+
+    def _error(self, code: str, message: str, node: exp.Expression, *helps: str) -> None:
+        self.reporter.error(code, message, self.query.span(node), helps=helps)
+
+    # What is asked
+
+    def _check_clauses(self) -> None:
+        select, windows = self.select, [each for each in _relations(self.select) if _is_window(each)]
+        given = {key for key, value in select.args.items() if value}
+        strange = given - _CLAUSES | ({"with_"} & given if select is not self.query.tree else set())
+        if len(windows) > 1:
+            self._error(
+                "misplaced-window", "this puts the rows of two windows together, and each comes by itself", select,
+                "read each in a CTE of its own, and put them together with UNION ALL",
+            )  # fmt: skip
+        elif strange:
+            word = min(strange).rstrip("_").upper()
+            self._error(
+                "misplaced-window", f"a query over a window has no {word}", select, "put it in a CTE before or behind"
+            )
+        elif any(isinstance(item, exp.Star) or item.is_star for item in select.expressions):
+            self._error(
+                "ungrouped-window", "`*` of a window would be every row, and what comes out are its groups",
+                next(item for item in select.expressions if item.is_star),
+                "name what is grouped and put together: `SELECT window_start, window_end, count(*) AS n …`",
+            )  # fmt: skip
+        for part in self._late():
+            for inner in part.find_all(exp.Query):
+                self._error(
+                    "misplaced-window", "a query over a window cannot look into another one beside its aggregates",
+                    inner, "join with it in a query behind, in which the window is a CTE",
+                )  # fmt: skip
+                return
+
+    def _late(self) -> Iterator[exp.Expression]:
+        yield from self.select.expressions
+        for key in _BEHIND:
+            part = self.select.args.get(key)
+            yield from part if isinstance(part, list) else [part] if isinstance(part, exp.Expression) else []
+
+    # Keys
+
+    def _read_keys(self) -> None:
+        group = self.select.args.get("group")
+        said = [key for key in _SETS if group is not None and group.args.get(key)]
+        if said:
+            self._error(
+                "ungrouped-window", "windows are grouped in one way alone", group,
+                "write plain GROUP BY, and put several together with UNION ALL",
+            )  # fmt: skip
+            return
+        items = list(group.expressions) if group is not None else []
+        values = [(item, self._meant(item)) for item in items]
+        if not any(_is_bound(value, (START, END)) for _, value in values):
+            self._error(
+                "ungrouped-window", f"a query over `{self.call.function}` groups by its windows, and this does not",
+                group or self.select, "write `GROUP BY window_start, window_end`, and what else tells groups apart",
+            )  # fmt: skip
+            return
+        for item, value in values:
+            self._add_key(item, value)
+
+    def _add_key(self, item: exp.Expression, value: exp.Expression) -> None:
+        columns = list(value.find_all(exp.Column))
+        bounds = [column for column in columns if folded(column) in self.call.bounds]
+        own = [column for column in columns if folded(column) not in self.call.bounds]
+        if bounds and own:
+            self._error(
+                "ungrouped-window", f"this groups by `{bounds[0].name}` and a row's own columns in one value", item,
+                "group by each of them, and put them together in SELECT",
+            )  # fmt: skip
+        elif any(value.find_all(exp.AggFunc, exp.Query)):
+            self._error("ungrouped-window", "an aggregate or a query is no key", item, "compute it before or behind")
+        elif not bounds and all(self._said(key.value) != self._said(value) for key in self.keys):
+            self.keys.append(
+                Key(
+                    self._free(folded(value) if isinstance(value, exp.Column) else "", "key"),
+                    value.copy(),
+                    self.query.span(item),
+                )
+            )
+
+    def _meant(self, item: exp.Expression) -> exp.Expression:
+        """What an item of GROUP BY stands for: an output by its place or its name, or itself."""
+        outputs, node = self.select.expressions, item.unnest()
+        if isinstance(node, exp.Literal) and node.is_int and 0 < int(node.name) <= len(outputs):
+            return outputs[int(node.name) - 1].unalias()
+        if not isinstance(node, exp.Column) or node.table or node.meta.get(OWNERS):
+            return node
+        named = (
+            each for each in outputs if isinstance(each, exp.Alias) and fold(each.args["alias"], ENGINE) == folded(node)
+        )
+        return next((each.this for each in named), node)
+
+    # Aggregates
+
+    def _rewrite(self) -> None:
+        """Puts columns in the place of keys and aggregates."""
+        for part in list(self._late()):
+            made = part.transform(self._behind, copy=True)
+            self._check_grouped(made)
+            if part.arg_key == "expressions" and part.parent is self.select:
+                named = part.args.get("alias") or (part.this if isinstance(part, exp.Column) else None)
+                if named is not None:
+                    self._outputs.setdefault(fold(named, ENGINE), made.unalias())
+                    made = exp.alias_(made.unalias(), fold(named, ENGINE), quoted=True)
+            part.replace(made)
+
+    def _behind(self, node: exp.Expression) -> exp.Expression:
+        if isinstance(node, exp.Column) and folded(node) in self.call.bounds:
+            return _own(folded(node))
+        if isinstance(node, exp.Column) and not node.meta.get(OWNERS) and folded(node) in self._outputs:
+            return self._outputs[folded(node)].copy()
+        alike = [key for key in self.keys if type(key.value) is type(node)]
+        said = self._said(node) if alike else ""
+        key = next((key for key in alike if said == self._said(key.value)), None)
+        if key is not None:
+            return _own(key.name)
+        if self._is_aggregate(node):
+            made = self._aggregate(node)
+            return _own(made.name if made is not None else "")
+        return node
+
+    def _is_aggregate(self, node: exp.Expression) -> bool:
+        inner, outer = node, node.parent
+        while isinstance(inner, _WRAPPERS):
+            inner = inner.this
+        while isinstance(outer, _WRAPPERS):
+            outer = outer.parent
+        over = isinstance(outer, exp.Window) and node.arg_key == "this"
+        named = isinstance(inner, exp.Anonymous) and (
+            inner.name.lower() in self.own or inner.name.lower().startswith(NAMED_AGGREGATES)
+        )
+        return (named or isinstance(inner, exp.AggFunc | exp.JSONArrayAgg | exp.GroupConcat)) and not over
+
+    def _aggregate(self, node: exp.Expression) -> Aggregate | None:
+        """The aggregate that a call is; None, and reported, for one that windows do not have."""
+        call, condition = node, None
+        if isinstance(call, exp.Filter):
+            call, condition = call.this, call.expression.this
+        function, given = FUNCTIONS.get(type(call)), call.this
+        distinct = isinstance(given, exp.Distinct)
+        values = given.expressions if distinct else [given] if given is not None else []
+        why = self._why_not(call, function, values, condition, distinct=distinct)
+        if function is None or why is not None:
+            message, help = why or ("", "")
+            self._error("unsupported-aggregate", message, node, help)
+            return None
+        value = values[0] if values and not isinstance(values[0], exp.Star) else None
+        key = (function, distinct, self._said_of(value), self._said_of(condition))
+        if key not in self._known:
+            outer = node.parent
+            wanted = fold(outer.args["alias"], ENGINE) if isinstance(outer, exp.Alias) else ""
+            made = Aggregate(
+                self._free(wanted, function), function, distinct, self.query.span(node),
+                value.copy() if value is not None else None, self._argument(value),
+                condition.copy() if condition is not None else None, self._argument(condition),
+            )  # fmt: skip
+            self._known[key] = made
+            self.aggregates.append(made)
+        return self._known[key]
+
+    def _why_not(
+        self, call: exp.Expression, function: str | None, values: list[exp.Expression],
+        condition: exp.Expression | None, *, distinct: bool,
+    ) -> tuple[str, str] | None:  # fmt: skip
+        """What is wrong with an aggregate, and what to write."""
+        parts = [*values, *([condition] if condition is not None else [])]
+        inner = (each for part in parts for each in part.find_all(exp.AggFunc, exp.Window, exp.Query))
+        bound = (each for part in parts for each in part.find_all(exp.Column) if folded(each) in self.call.bounds)
+        named = call.name.lower() if isinstance(call, exp.Anonymous) else ""
+        name = named or (call.sql_name().lower() if isinstance(call, exp.Func) else "this")
+        if function is None:
+            known = "count, count(DISTINCT …), sum, avg, min, max, first, last and array_agg"
+            return f"`{name}` is no aggregate that windows have", f"they have {known}; compute others of these behind"
+        if any(inner):
+            return f"the argument of `{name}` looks at many rows itself", "compute it in a window or a CTE before"
+        if any(bound):
+            return f"the argument of `{name}` is a bound of the window", "use `_event_ts`, the time of each row"
+        if isinstance(call.this, exp.Order):
+            return f"`{name}` has an order of its own", "`first`, `last` and `array_agg` go by event time: leave it out"
+        if call.args.get("expressions") or len(values) > 1 or call.args.get("count"):
+            return f"`{name}` takes one argument in a window", "put several together: `concat_ws('|', a, b)`"
+        if distinct and function != "count":
+            return f"`{name}(DISTINCT …)` is no aggregate of windows", "use `dedupe` before, or `count(DISTINCT …)`"
+        return None
+
+    def _argument(self, value: exp.Expression | None) -> str | None:
+        """The column that goes in: that of a key, or one of its own."""
+        if value is None:
+            return None
+        said = self._said(value)
+        if (key := next((key for key in self.keys if self._said(key.value) == said), None)) is not None:
+            return key.name
+        if said not in self._arguments:
+            taken = {key.name for key in self.keys} | set(self._arguments.values())
+            plain = folded(value) if isinstance(value, exp.Column) and folded(value) not in EXTRAS else ""
+            names = (f"value_{number}" for number in range(1, len(taken) + 2))
+            free = plain if plain and plain not in taken else next(name for name in names if name not in taken)
+            self._arguments[said] = free
+        return self._arguments[said]
+
+    def _check_grouped(self, made: exp.Expression) -> None:
+        column = next((each for each in made.find_all(exp.Column) if not each.meta.get(_DONE)), None)
+        if column is not None and self.reporter.errors == self._before:
+            self._error(
+                "ungrouped-window", f"`{column.name}` is of single rows, and what comes out are groups", column,
+                f"add it to GROUP BY, or put it into an aggregate: `max({column.name})`",
+            )  # fmt: skip
+
+    # Parts
+
+    def replace(self, name: str) -> None:
+        """The query behind in the place of the whole, and the one before as a CTE of that name."""
+        select = self.select
+        items = [exp.alias_(_quoted(key.value), key.name, quoted=True) for key in self.keys]
+        values = {each.argument: each.value for each in self.aggregates}
+        values |= {each.where: each.condition for each in self.aggregates}
+        taken = {key.name for key in self.keys}
+        items += [exp.alias_(_quoted(v), n, quoted=True) for n, v in values.items() if n not in taken and n and v]
+        before = exp.Select(expressions=items or [exp.alias_(exp.Literal.number(1), "row", quoted=True)])
+        for key in ("from_", "joins", "where"):
+            if select.args.get(key):
+                part = select.args[key]
+                before.set(key, [each.copy() for each in part] if isinstance(part, list) else part.copy())
+        stand_in = next(node for node in before.find_all(exp.Subquery) if _is_window(node))
+        relation = stand_in.this.args["from_"].this.copy()
+        relation.set("alias", stand_in.args["alias"].copy())
+        stand_in.replace(relation)
+        self._put_before(exp.CTE(this=before, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True))))
+        table = exp.Table(this=exp.to_identifier(self.call.id, quoted=True))
+        table.meta[CALL] = self.call.id
+        for key in ("joins", "where", "group", "having"):
+            having = select.args.get("having") if key == "having" else None
+            select.set(key, None)
+            if having is not None:
+                select.set("where", exp.Where(this=having.this))
+        select.set("from_", exp.From(this=table))
+
+    def _put_before(self, cte: exp.CTE) -> None:
+        """Puts a CTE before the one in which the query stands, or behind all others."""
+        tree = self.query.tree
+        within, node = None, self.select
+        while (node := node.parent) is not None:
+            within = node if isinstance(node, exp.CTE) else within
+        with_ = tree.args.get("with_") or exp.With(expressions=[])
+        others = list(with_.expressions)
+        at = next((place for place, each in enumerate(others) if each is within), len(others))
+        with_.set("expressions", [*others[:at], cte, *others[at:]])
+        tree.set("with_", with_)
+
+    # Names
+
+    def _free(self, wanted: str, usual: str) -> str:
+        """A name that nothing else has that comes out of the window."""
+        taken = {*self.call.bounds, *EXTRAS, *(k.name for k in self.keys), *(a.name for a in self.aggregates)}
+        if wanted and wanted not in taken:
+            return wanted
+        return next(name for number in range(1, len(taken) + 2) if (name := f"{usual}_{number}") not in taken)
+
+    def _said_of(self, node: exp.Expression | None) -> str:
+        return self._said(node) if node is not None else ""
+
+    def _said(self, node: exp.Expression) -> str:
+        return said(node, plain=not self.select.args.get("joins"))
+
+
+def said(node: exp.Expression, *, plain: bool) -> str:
+    """What an expression says, however it is written; with `plain` there is one relation, whose name says nothing."""
+    copy = node.copy()
+    for column in copy.find_all(exp.Column):
+        owners: tuple[str, ...] = column.meta.get(OWNERS) or ()
+        if plain and column.table:
+            column.set("table", None)
+        elif not plain and not column.table and len(owners) == 1:
+            column.set("table", exp.to_identifier(owners[0]))
+    for name in copy.find_all(exp.Identifier):
+        if not name.args.get("quoted"):
+            name.set("this", name.name.lower())
+        name.set("quoted", False)
+    return str(copy.sql(comments=False))
+
+
+def _quoted(value: exp.Expression) -> exp.Expression:
+    """A copy of a value: a column in quotes, so that it is the same however its name was written."""
+    copy = value.copy()
+    if isinstance(copy, exp.Column):
+        copy.set("this", exp.to_identifier(folded(copy), quoted=True))
+    return copy
+
+
+def _own(name: str) -> exp.Column:
+    made = exp.column(exp.to_identifier(name, quoted=True))
+    made.meta[_DONE] = True
+    return made
+
+
+def folded(column: exp.Column) -> str:
+    """The name of a column as the engine reads it."""
+    return fold(column.this, ENGINE) if isinstance(column.this, exp.Identifier) else ""
+
+
+def _is_bound(node: exp.Expression, names: tuple[str, ...]) -> bool:
+    return isinstance(node, exp.Column) and folded(node) in names
+
+
+def _relations(select: exp.Select) -> Iterator[exp.Expression]:
+    from_ = select.args.get("from_")
+    yield from [from_.this] if from_ is not None else []
+    yield from (join.this for join in select.args.get("joins") or ())
+
+
+def _is_window(node: exp.Expression) -> bool:
+    return isinstance(node, exp.Subquery) and WINDOW in node.meta

@@ -1,0 +1,210 @@
+"""`tumble`, `hop`, `cumulate` and `session` in the FROM of a stream's query: where they stand and what they say.
+
+Whoever looks at names, columns and types alone reads, in the place of a call, its relation with the columns that the
+window adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokens import Token
+
+from flowc.compiler.changelog import bounds
+from flowc.compiler.sql.sqltext import SqlTree
+from flowc.compiler.sql.tablefunctions import (
+    bounds_of,
+    call_id,
+    called,
+    folded,
+    known,
+    literals,
+    microseconds,
+    placed,
+)
+from flowc.diagnostics import Reporter
+from flowc.source import Span
+from flowc.stream import WindowKind
+
+START, END, SESSION = "window_start", "window_end", "session_id"
+WINDOW = "flowc.window"
+"""Under this key, what stands in the place of a call says the id of the call."""
+MAX_WINDOWS = 30
+KINDS: Mapping[str, WindowKind] = {
+    "tumble": "tumbling", "hop": "hopping", "cumulate": "cumulating", "session": "session",
+}  # fmt: skip
+"""The kinds of windows, by the functions that make them."""
+_FORMS = {
+    "tumble": "tumble(relation, INTERVAL '1 minute')",
+    "hop": "hop(relation, INTERVAL '10 seconds', INTERVAL '1 minute')",
+    "cumulate": "cumulate(relation, INTERVAL '10 minutes', INTERVAL '1 day')",
+    "session": "session(relation, INTERVAL '5 minutes', INTERVAL '24 hours')",
+}
+_ROLES = {"tumble": ("size",), "hop": ("slide", "size"), "cumulate": ("step", "size"), "session": ("gap", "longest")}
+_MOMENT = "1970-01-01 00:00:00+00"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCall:
+    """One call; `size` and `step` are as in `flowc.stream.WindowPlan`."""
+
+    id: str
+    function: str
+    size: int
+    step: int
+    relation: exp.Column
+    span: Span
+    before: int | None
+    """Which of the query's CTEs its relation is; None for a source."""
+
+    code = "misplaced-window"
+    noun = "window"
+    judged = "by which its windows are told"
+    apart = "give each of them a window of its own, and put them together behind the windows"
+
+    @property
+    def name(self) -> str:
+        """That of its relation."""
+        return str(self.relation.name)
+
+    @property
+    def kind(self) -> WindowKind:
+        """The kind of its windows."""
+        return KINDS[self.function]
+
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """The columns that the window adds."""
+        return bounds(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCalls:
+    """The calls of a query, and the query with what they read in their place."""
+
+    query: SqlTree
+    calls: tuple[WindowCall, ...]
+
+
+def has_windows(query: SqlTree) -> bool:
+    """Whether relations of the query are windows."""
+    return any(called(table) in KINDS for table in query.tree.find_all(exp.Table))
+
+
+def read_windows(query: SqlTree, sources: frozenset[str], reporter: Reporter) -> WindowCalls | None:
+    """The windows of a query whose sources have these names; None after an error."""
+    before, calls, query = reporter.errors, list[WindowCall](), folded(query)
+    tables = [table for table in query.tree.find_all(exp.Table) if called(table) in KINDS]
+    if len(tables) > MAX_WINDOWS:
+        message = f"the query has {len(tables)} windows, and {MAX_WINDOWS} are possible"
+        helps = ("make several streams of it",)
+        reporter.error("sql-too-large", message, query.span(tables[MAX_WINDOWS]), helps=helps)
+        return None
+    tokens = Dialect.get_or_raise(query.dialect).tokenize(query.text.text)
+    for table in tables:
+        call = _read(table, query, tokens, sources, reporter)
+        if call is not None and call.id in (other.id for other in calls):
+            message = f"two windows are called `{call.id}`, and each finds what it remembers by its name"
+            helps = (f"give one another name: `FROM {call.function}({call.name}, …) AS name`",)
+            reporter.error("duplicate-name", message, query.span(table), helps=helps)
+        elif call is not None:
+            calls.append(call)
+    if reporter.errors > before:
+        return None
+    for table, call in zip(tables, calls, strict=True):
+        _name_items(table)
+        table.replace(_stand_in(table, call))
+    return WindowCalls(query, tuple(calls))
+
+
+def _read(
+    table: exp.Table, query: SqlTree, tokens: Sequence[Token], sources: frozenset[str], reporter: Reporter
+) -> WindowCall | None:
+    name, arguments, span = called(table), table.this.expressions, query.text.span(*bounds_of(table, tokens))
+    relation, roles = arguments[0] if arguments else None, _ROLES[name]
+    if name == "session" and len(arguments) == 2:
+        message = "this session has no longest duration, so one key that never rests would be kept for ever"
+        helps = (f"say it as the last argument: `{_FORMS[name]}`",)
+        reporter.error("session-without-cap", message, span, helps=helps)
+        return None
+    if not isinstance(relation, exp.Column) or relation.table or len(arguments) != len(roles) + 1:
+        message = f"`{name}` takes a source or a CTE, and then its {' and its '.join(roles)} as intervals"
+        nested = "what has to be computed, or nested, comes before it: `WITH part AS (SELECT …) …`"
+        reporter.error("wrong-arguments", message, span, helps=(f"write `FROM {_FORMS[name]}`", nested))
+        return None
+    lengths = _lengths(table, query, tokens, reporter)
+    if lengths is None:
+        return None
+    behind = {key for key, value in table.args.items() if value} - {"this", "alias"}
+    alias = table.args.get("alias")
+    if behind or (alias is not None and alias.args.get("columns")):
+        message = f"nothing stands behind `{name}(…)` but a name: it gives its own columns, and all of its rows"
+        reporter.error("misplaced-window", message, span, helps=("name columns in SELECT, and choose rows in WHERE",))
+        return None
+    cte = placed(table, name, query, reporter)
+    before = known(relation, cte, name, query, sources, reporter) if cte is not False else False
+    if before is False:
+        return None
+    step, size = lengths
+    return WindowCall(call_id(table, cte, sources, name), name, size, step, relation, span, before)
+
+
+def _lengths(table: exp.Table, query: SqlTree, tokens: Sequence[Token], reporter: Reporter) -> tuple[int, int] | None:
+    """The step and the size of a call in microseconds; None after an error."""
+    name, nodes, said = called(table), table.this.expressions[1:], literals(table, tokens)
+    spans = [query.text.span(start, end) for _, start, end in said]
+    if len(said) != len(nodes):
+        said, spans = [("", 0, 0) for _ in nodes], [query.span(node) for node in nodes]
+    found = [microseconds(node, text) for node, (text, _, _) in zip(nodes, said, strict=True)]
+    wrong = next((place for place, length in enumerate(found) if length is None), None)
+    step, size = found[0] or 0, found[-1] or 0
+    code, message, span, help = "conflicting-options", "", spans[0], f"write at most `{spans[-1].text}`"
+    if wrong is not None:
+        role, code, span = _ROLES[name][wrong], "wrong-arguments", spans[wrong]
+        message = f"the {role} of `{name}` is an interval of a fixed length, of more than zero, up to a century"
+        help = "write `INTERVAL '10 minutes'`: weeks, days, hours, minutes, seconds, each as a number and a word"
+    elif step > size:
+        message = _LONGER[name]
+    elif name == "cumulate" and size % step:
+        message, help = "the step does not divide the size, so the last window would not fit", "choose one that does"
+    if message:
+        reporter.error(code, message, span, helps=(help,))
+        return None
+    return step, size
+
+
+_LONGER = {
+    "hop": "the slide is longer than the size: rows between two windows would be lost",
+    "cumulate": "the step is longer than the size, so there is no window",
+    "session": "the gap is longer than the longest duration: a session would end before its gap does",
+}
+
+
+def _name_items(table: exp.Table) -> None:
+    """Aggregates that are given no name have that of their function."""
+    select = table.find_ancestor(exp.Select)
+    for item in list(select.expressions) if select is not None else ():
+        call = item.this if isinstance(item, exp.Filter | exp.IgnoreNulls | exp.RespectNulls) else item
+        if isinstance(call, exp.AggFunc):
+            item.replace(exp.alias_(item.copy(), call.sql_name().lower(), quoted=False))
+
+
+def _stand_in(table: exp.Table, call: WindowCall) -> exp.Subquery:
+    """The relation of a call with the columns that a window adds."""
+    relation = exp.Table(this=call.relation.this.copy())
+    moment = exp.cast(exp.Literal.string(_MOMENT), "timestamptz")
+    values = (moment, moment.copy(), exp.Literal.string(""))
+    added = [exp.alias_(value, name) for name, value in zip(call.bounds, values, strict=False)]
+    query = exp.Select(expressions=[exp.Star(), *added], from_=exp.From(this=relation))
+    name = table.args["alias"].this if table.alias else call.relation.this
+    made = exp.Subquery(this=query, alias=exp.TableAlias(this=name.copy()))
+    made.meta[WINDOW] = call.id
+    return made
+
+
+def windowed(query: SqlTree, call: WindowCall) -> exp.Subquery:
+    """What stands in the place of a call."""
+    return next(node for node in query.tree.find_all(exp.Subquery) if node.meta.get(WINDOW) == call.id)

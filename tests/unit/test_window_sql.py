@@ -1,0 +1,293 @@
+"""Windows in the SQL of streams: each fault by its code and the text it marks, and the plans of what is right."""
+
+# ruff: noqa: E501 -- a table of cases reads best with one case in a line
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowc.compiler import stages
+from flowc.compiler.ir import Stream
+from flowc.compiler.sql.windowcalls import MAX_WINDOWS
+from flowc.diagnostics import Reporter
+from flowc.service.streams.run import planned
+from flowc.stream import StreamPlan, WindowPlan
+from tests.unit.project import Found, found, write
+
+PROJECT = """
+connections:
+  bus: { kind: kafka, bootstrap_servers: "localhost:9092" }
+  wh: { kind: postgres, url: "postgres://u@h/db" }
+tables:
+  users: { connection: wh, columns: { id: bigint primary key, country: text } }
+functions:
+  vwap: { python: "m:vwap", kind: aggregate, args: [double], state: [double], returns: double }
+streams:
+  s:
+    sources:
+      a: { connection: bus, topic: a, columns: { id: bigint, name: text, price: "numeric(10,2)", x: double, doc: json, tags: "text[]", ok: boolean, ts: timestamptz }, event_time: ts }
+      b: { connection: bus, topic: b, columns: { id: bigint, name: text } }
+      w: { connection: bus, topic: w, columns: { id: bigint, window_end: text } }
+    lookups: { u: { connection: wh, table: users } }
+    sql: |
+      %s
+    to: { connection: wh, table: x }
+"""
+T = "tumble(a, INTERVAL '1 minute')"
+G = "GROUP BY window_start, window_end"
+
+
+def linted(folder: Path, sql: str) -> tuple[Stream | None, list[Found]]:
+    reporter = Reporter()
+    checked = stages.lint([write(folder, PROJECT % sql.replace("\n", "\n      "))], reporter)
+    assert checked is not None
+    streams = checked[1].streams
+    return streams[0] if streams else None, [entry for entry in found(reporter.sorted()) if entry[0] != "narrowing"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        # the call
+        (f"SELECT window_start, count(*) AS n FROM {T} {G}", []),
+        (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '10 seconds', INTERVAL '1 minute') {G}", []),
+        (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '7 seconds', INTERVAL '1 minute') {G}", []),
+        (f"SELECT window_start, count(*) AS n FROM cumulate(a, INTERVAL '1 hour', INTERVAL '1 day') {G}", []),
+        (f"SELECT session_id, window_start, id FROM session(a, INTERVAL '5 minutes', INTERVAL '1 day') {G}, session_id, id", []),
+        (f"SELECT window_start, count(*) AS n FROM session(a, INTERVAL '5 minutes') {G}", [("session-without-cap", "session(a, INTERVAL '5 minutes')")]),
+        (f"SELECT window_start, count(*) AS n FROM session(a, INTERVAL '2 days', INTERVAL '1 day') {G}", [("conflicting-options", "INTERVAL '2 days'")]),
+        (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '2 minutes', INTERVAL '1 minute') {G}", [("conflicting-options", "INTERVAL '2 minutes'")]),
+        (f"SELECT window_start, count(*) AS n FROM cumulate(a, INTERVAL '7 hours', INTERVAL '1 day') {G}", [("conflicting-options", "INTERVAL '7 hours'")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a, INTERVAL '0 seconds') {G}", [("wrong-arguments", "INTERVAL '0 seconds'")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a, INTERVAL '1 month') {G}", [("wrong-arguments", "INTERVAL '1 month'")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a, INTERVAL '101 years') {G}", [("wrong-arguments", "INTERVAL '101 years'")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a, INTERVAL '40000 days') {G}", [("wrong-arguments", "INTERVAL '40000 days'")]),
+        (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '1 day', INTERVAL '40000 days') {G}", [("wrong-arguments", "INTERVAL '40000 days'")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a, 60) {G}", [("wrong-arguments", "60")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(a) {G}", [("wrong-arguments", "tumble(a)")]),
+        (f"SELECT window_start, count(*) AS n FROM hop(a, INTERVAL '1 minute') {G}", [("wrong-arguments", "hop(a, INTERVAL '1 minute')")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(c, INTERVAL '1 minute') {G}", [("unknown-table", "c")]),
+        (f"SELECT window_start, count(*) AS n FROM tumble(w, INTERVAL '1 minute') {G}", [("duplicate-column", "w")]),
+        (f"SELECT id FROM a WHERE id IN (SELECT count(*) FROM {T} {G})", [("misplaced-window", "tumble(a")]),
+        (f"SELECT x.window_start FROM {T} AS x JOIN tumble(b, INTERVAL '1 minute') AS y ON x.id = y.id GROUP BY x.window_start", [("misplaced-window", f"x.window_start FROM {T} AS x JOIN tumble(b, INTERVAL '1 minute') AS y ON x.id = y.id GROUP BY x.window_start")]),
+        (f"SELECT window_start FROM {T} AS t {G} UNION ALL SELECT window_start FROM tumble(b, INTERVAL '1 minute') AS t {G}", [("duplicate-name", "tumble(b, INTERVAL '1 minute') AS t")]),
+        # groups
+        (f"SELECT * FROM {T}", [("ungrouped-window", "*")]),
+        (f"SELECT id FROM {T}", [("ungrouped-window", "id FROM tumble(a")]),
+        (f"SELECT id, count(*) AS n FROM {T} GROUP BY id", [("ungrouped-window", "id")]),
+        (f"SELECT window_start, id, count(*) AS n FROM {T} {G}", [("ungrouped-window", "id")]),
+        (f"SELECT window_start, id + x AS y, count(*) AS n FROM {T} {G}, id", [("ungrouped-window", "x")]),
+        (f"SELECT window_start AS w, lower(name) AS k, count(*) AS n FROM {T} GROUP BY 1, 2", []),
+        (f"SELECT window_start AS w, lower(name) AS k, count(*) AS n FROM {T} GROUP BY w, k", []),
+        (f"SELECT window_end, lower(name) || '!' AS k, count(*) AS n FROM {T} GROUP BY window_end, lower(name)", []),
+        (f"SELECT window_start, name, count(*) AS n FROM {T} GROUP BY ROLLUP (window_start, name)", [("ungrouped-window", "window_start, name")]),
+        (f"SELECT window_start, count(*) AS n FROM {T} {G}, doc", [("unusable-keys", "doc")]),
+        (f"SELECT window_start, count(*) AS n FROM {T} {G}, tags", [("unusable-keys", "tags")]),
+        (f"SELECT window_start, count(DISTINCT tags) AS n FROM {T} {G}", [("unusable-keys", "count(DISTINCT tags")]),
+        # aggregates
+        (f"SELECT window_start, count(x) AS a, count(DISTINCT name) AS b, sum(id) AS c, avg(price) AS d, min(name) AS e, max(ts) AS f, first(x) AS g, last(x) AS h, array_agg(id) AS i FROM {T} {G}", []),
+        (f"SELECT window_start, coalesce(sum(x), 0) + 1 AS s, sum(x * 2) FILTER (WHERE ok) AS t FROM {T} {G} HAVING count(*) > 2", []),
+        (f"SELECT window_start, max(_event_ts) AS at, min(_offset) AS o FROM {T} {G}", []),
+        (f"SELECT window_start, sum(DISTINCT id) AS n FROM {T} {G}", [("unsupported-aggregate", "sum(DISTINCT id")]),
+        (f"SELECT window_start, stddev(x) AS n FROM {T} {G}", [("unsupported-aggregate", "stddev(x")]),
+        (f"SELECT window_start, vwap(x) AS n FROM {T} {G}", [("unsupported-aggregate", "vwap(x")]),
+        (f"SELECT window_start, array_agg(id ORDER BY x) AS n FROM {T} {G}", [("unsupported-aggregate", "array_agg(id ORDER BY x")]),
+        (f"SELECT window_start, first(id) FILTER (WHERE ok) AS n, count(*) FILTER (WHERE id > 1 AND ok) FROM {T} {G}", []),
+        (f"SELECT window_start, first(id) FILTER (WHERE window_end > ts) AS n FROM {T} {G}", [("unsupported-aggregate", "first(id) FILTER (WHERE window_end > ts")]),
+        (f"SELECT window_start, string_agg(name, ',') AS n FROM {T} {G}", [("unsupported-aggregate", "name, ','")]),
+        (f"SELECT window_start, sum(count(*)) AS n FROM {T} {G}", [("unsupported-aggregate", "sum(count(*")]),
+        (f"SELECT window_start, max(window_end) AS n FROM {T} {G}", [("unsupported-aggregate", "max(window_end")]),
+        (f"SELECT window_start, sum(nope) AS n FROM {T} {G}", [("unknown-column", "nope")]),
+        (f"SELECT window_start, (SELECT count(*) FROM u) AS n FROM {T} {G}", [("misplaced-window", "count(*) FROM u")]),
+        # before
+        (f"WITH p AS (SELECT id, lower(name) AS name FROM a WHERE ok) SELECT window_start, name, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, name", []),
+        (f"WITH p AS (SELECT id FROM a UNION ALL SELECT id FROM b) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("no-idle-policy", "tumble(p, INTERVAL '1 minute')")]),
+        (f"WITH p AS (SELECT id FROM a UNION ALL SELECT id FROM a) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("misplaced-window", "tumble(p, INTERVAL '1 minute')")]),
+        (f"WITH p AS (SELECT id, count(*) AS n FROM a GROUP BY id) SELECT window_start, id, sum(n) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("misplaced-window", "tumble(p, INTERVAL '1 minute')")]),
+        (f"WITH p AS (SELECT id, ts AS _event_ts FROM a) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("misplaced-window", "tumble(p, INTERVAL '1 minute')")]),
+        (f"WITH p AS (SELECT * FROM dedupe(a, id, INTERVAL '1 hour')) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", []),
+        (f"SELECT window_start, country, count(*) AS n FROM {T} AS t JOIN u ON u.id = t.id {G}, u.country", []),
+        # behind
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT window_start, max(n) AS n FROM c GROUP BY window_start", []),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY window_start ORDER BY n DESC) AS r FROM c) AS t WHERE r <= 3", []),
+        (f"SELECT window_start, id, row_number() OVER (PARTITION BY window_start ORDER BY count(*) DESC) AS r FROM {T} {G}, id", []),
+        (f"SELECT window_start, id, row_number() OVER (PARTITION BY id ORDER BY count(*) DESC) AS r FROM {T} {G}, id", [("across-windows", "row_number")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT id, max(n) AS n FROM c GROUP BY id", [("across-windows", "id")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT max(n) AS n FROM c", [("across-windows", "max(n")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT DISTINCT id FROM c", [("across-windows", "id")]),
+        (f"SELECT window_start, count(*) AS n FROM {T} {G} ORDER BY n LIMIT 3", [("across-windows", "3")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT id FROM a WHERE id IN (SELECT id FROM c)", [("misplaced-window", "tumble(a, INTERVAL '1 minute')")]),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT x.id FROM c AS x JOIN c AS y ON x.id = y.id", [("across-windows", "c AS y")]),
+        (f"WITH c AS (SELECT window_start AS minute, id, count(*) AS n FROM {T} {G}, id) SELECT window_start, sum(n) AS n FROM tumble(c, INTERVAL '1 hour') {G}", []),
+        (f"WITH c AS (SELECT window_start, id, count(*) AS n FROM {T} {G}, id) SELECT * FROM dedupe(c, id, INTERVAL '1 hour')", []),
+        (f"WITH c AS (SELECT window_start, id FROM {T} {G}, id), d AS (SELECT window_start, id FROM tumble(b, INTERVAL '1 hour') {G}, id) SELECT * FROM c UNION ALL SELECT * FROM d", []),
+        (f"WITH c AS (SELECT window_start, count(*) AS n FROM cumulate(a, INTERVAL '1 hour', INTERVAL '1 day') {G}) SELECT window_start, max(n) AS n FROM c GROUP BY window_start", [("across-windows", "window_start")]),
+    ],
+)  # fmt: skip
+def test_windows_are_judged(tmp_path: Path, sql: str, expected: list[tuple[str, str]]) -> None:
+    stream, told = linted(tmp_path, sql)
+    assert told == expected
+    if stream is not None and not [code for code, _ in expected if code != "no-idle-policy"]:
+        assert not stream.unplanned
+        planned(stream)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (f"SELECT window_start, count(*) AS n FROM {T} WHERE ts < now() {G}", [("wall-clock-in-window", "now")]),
+        (f"SELECT window_start, current_date AS d, count(*) AS n FROM {T} {G}", [("wall-clock-in-window", "current_date")]),
+        (f"SELECT window_start, count(now) AS n FROM (SELECT id AS now FROM a) AS t {G}", [("unknown-column", "window_start"), ("unknown-column", "window_end")]),
+        (f"SELECT window_start, 'now()' AS now, count(*) AS n FROM {T} {G}", []),
+        ("SELECT now() AS at, id FROM a", []),
+        (f"WITH p AS (SELECT id FROM a UNION ALL SELECT id FROM b) SELECT window_start, id, count(*) AS n FROM tumble(p, INTERVAL '1 minute') {G}, id", [("no-idle-policy", "tumble(p, INTERVAL '1 minute')")]),
+    ],
+)  # fmt: skip
+def test_lint_tells_of_windows(tmp_path: Path, sql: str, expected: list[tuple[str, str]]) -> None:
+    assert linted(tmp_path, sql)[1] == expected
+
+
+def test_a_silent_source_is_set_aside(tmp_path: Path) -> None:
+    sql = f"WITH p AS (SELECT id FROM a UNION ALL SELECT id FROM b) SELECT window_start FROM tumble(p, INTERVAL '1 minute') {G}"
+    reporter = Reporter()
+    text = (PROJECT % sql).replace("    lookups:", "    watermark: { idle: 2m }\n    lookups:")
+    stages.lint([write(tmp_path, text)], reporter)
+    assert found(reporter.sorted()) == []
+
+
+def plan(folder: Path, sql: str) -> StreamPlan:
+    stream, told = linted(folder, sql)
+    assert stream is not None, told
+    return planned(stream)
+
+
+def window(made: StreamPlan) -> WindowPlan:
+    return next(node for node in made.nodes if isinstance(node, WindowPlan))
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind", "size", "step"),
+    [
+        ("tumble(a, INTERVAL '1 minute')", "tumbling", 60, 60),
+        ("hop(a, INTERVAL '10 seconds', INTERVAL '1 minute')", "hopping", 60, 10),
+        ("cumulate(a, INTERVAL 1 HOUR, INTERVAL '1' DAY)", "cumulating", 86400, 3600),
+        ("session(a, INTERVAL '00:05:00', INTERVAL '1 day 12 hours')", "session", 129600, 300),
+    ],
+)
+def test_lengths(tmp_path: Path, sql: str, kind: str, size: int, step: int) -> None:
+    made = window(plan(tmp_path, f"SELECT window_start, count(*) AS n FROM {sql} {G}"))
+    assert (made.kind, made.size, made.step) == (kind, size * 1_000_000, step * 1_000_000)
+
+
+def test_the_types_are_those_of_the_same_group_by_without_a_window(tmp_path: Path) -> None:
+    calls = [
+        "count(*)", "count(DISTINCT name)", "sum(id)", "sum(price)", "sum(x)", "avg(id)", "avg(price)", "avg(x)", "min(name)",
+        "max(ts)", "max(ok)", "array_agg(id)", "array_agg(price)", "sum(length(name))", "sum(CAST(x AS real))", "min(CAST(ts AS date))",
+    ]  # fmt: skip
+    items = ", ".join(f"{call} AS c{number}" for number, call in enumerate(calls))
+    inside = plan(tmp_path, f"SELECT id AS k, {items} FROM {T} {G}, id")
+    outside = plan(tmp_path, f"SELECT id AS k, {items} FROM a GROUP BY id")
+    written = [(column.name, column.type) for column in outside.targets[0].columns]
+    assert [(column.name, column.type) for column in inside.targets[0].columns] == written
+    assert [(each.name, each.type) for each in window(inside).aggregates] == written[1:]
+
+
+def test_arguments_are_computed_before_and_what_is_made_of_aggregates_behind(tmp_path: Path) -> None:
+    sql = f"SELECT window_start, upper(name) AS who, sum(x * 2) / nullif(count(*), 0) AS mean, sum(x * 2) AS twice FROM {T} WHERE ok {G}, name HAVING max(x) > 3"
+    before, made, behind = plan(tmp_path, sql).nodes
+    assert isinstance(made, WindowPlan)
+    assert made.keys == ("name",)
+    assert [(each.function, each.argument) for each in made.aggregates] == [
+        ("sum", "value_1"),
+        ("count", None),
+        ("max", "x"),
+    ]
+    assert getattr(before, "text", "").endswith("FROM a AS a WHERE ok")
+    assert 'flowc_upper("name") AS "who"' in getattr(behind, "text", "")
+    assert getattr(behind, "text", "").endswith(' FROM "tumble" WHERE "max_1" > 3')
+
+
+FINGERPRINTED = f"SELECT window_start, id, sum(x) AS total FROM {T} WHERE ok {G}, id"
+
+
+@pytest.mark.parametrize(
+    ("sql", "same"),
+    [
+        (f"SELECT window_end AS until, id AS who, sum(x) AS s FROM {T} AS tumble WHERE ok {G}, id", True),
+        (f"SELECT window_start, id, round(sum(x)) AS total FROM {T} WHERE ok {G}, id HAVING sum(x) > 1", True),
+        (f"select window_start, ID, Sum(X) as total from {T} where OK group by window_start, id", True),
+        (f"SELECT window_start, id, sum(x) AS total FROM {T} WHERE NOT ok {G}, id", False),
+        (f"SELECT window_start, name, sum(x) AS total FROM {T} WHERE ok {G}, name", False),
+        (f"SELECT window_start, id, sum(x + 1) AS total FROM {T} WHERE ok {G}, id", False),
+        (f"SELECT window_start, id, max(x) AS total FROM {T} WHERE ok {G}, id", False),
+        (f"SELECT window_start, id, sum(x) AS total, count(*) AS n FROM {T} WHERE ok {G}, id", False),
+        (f"SELECT window_start, id, sum(x) AS total FROM tumble(a, INTERVAL '2 minutes') WHERE ok {G}, id", False),
+        (f"SELECT window_start, CAST(id AS int) AS id, sum(x) AS total FROM {T} WHERE ok {G}, CAST(id AS int)", False),
+    ],
+)
+def test_what_state_means_is_in_the_fingerprint(tmp_path: Path, sql: str, same: bool) -> None:
+    before, after = window(plan(tmp_path, FINGERPRINTED)), window(plan(tmp_path, sql))
+    assert (before.fingerprint == after.fingerprint) is same
+
+
+BLOCK = """
+connections:
+  bus: { kind: kafka, bootstrap_servers: "localhost:9092" }
+  wh: { kind: postgres, url: "postgres://u@h/db" }
+streams:
+  s:
+    source: { connection: bus, topic: a, columns: { id: bigint, name: text, x: double } }
+%s
+    to: { connection: wh, table: x }
+"""
+
+
+def stream_of(folder: Path, text: str) -> Stream:
+    reporter = Reporter()
+    checked = stages.lint([write(folder, BLOCK % text)], reporter)
+    assert checked is not None
+    assert found(reporter.sorted()) == []
+    return checked[1].streams[0]
+
+
+@pytest.mark.parametrize(
+    ("block", "sql"),
+    [
+        (
+            "    window: { kind: tumbling, size: 1m, group_by: [id, name], aggregate: { n: count(*), total: sum(x * 2), mean: sum(x) / count(*) } }",
+            "SELECT window_start, window_end, id, name, count(*) AS n, sum(x * 2) AS total, sum(x) / count(*) AS mean FROM tumble(source, INTERVAL '1 minute') GROUP BY window_start, window_end, id, name",
+        ),
+        (
+            "    sql: SELECT id, lower(name) AS name FROM source WHERE x > 0\n    window: { kind: hopping, hop: 10s, size: 1m, group_by: [name], aggregate: { ids: count(DISTINCT id) } }",
+            "WITH window_rows AS (SELECT id, lower(name) AS name FROM source WHERE x > 0) SELECT window_start, window_end, name, count(DISTINCT id) AS ids FROM hop(window_rows, INTERVAL '10 seconds', INTERVAL '1 minute') GROUP BY window_start, window_end, name",
+        ),
+        (
+            "    sql: WITH p AS (SELECT * FROM dedupe(source, id, INTERVAL '1 hour')) SELECT id, x FROM p\n    window: { kind: session, gap: 5m, max_duration: 1d, group_by: [id], aggregate: { first: first(x) } }",
+            "WITH p AS (SELECT * FROM dedupe(source, id, INTERVAL '1 hour')), window_rows AS (SELECT id, x FROM p) SELECT window_start, window_end, session_id, id, first(x) AS first FROM session(window_rows, INTERVAL '5 minutes', INTERVAL '1 day') GROUP BY window_start, window_end, session_id, id",
+        ),
+    ],
+)  # fmt: skip
+def test_the_block_makes_the_same_nodes(tmp_path: Path, block: str, sql: str) -> None:
+    (tmp_path / "block").mkdir()
+    (tmp_path / "sql").mkdir()
+    one, other = stream_of(tmp_path / "block", block), stream_of(tmp_path / "sql", f"    sql: {sql}")
+    assert planned(one).nodes == planned(other).nodes
+
+
+def test_a_block_says_how_its_windows_lie_and_by_what_their_rows_are_told(tmp_path: Path) -> None:
+    text = "    window: { kind: tumbling, size: 1d, group_by: [id], aggregate: { n: count(*) }, late: dlq, offset: -2h, timezone: Europe/Berlin, max_groups: 10 }\n    mode: merge"
+    made = planned(stream_of(tmp_path, text))
+    node = window(made)
+    assert (node.offset, node.timezone, node.late, node.max_groups) == (-7_200_000_000, "Europe/Berlin", "dlq", 10)
+    assert getattr(made.targets[0], "keys", ()) == ("window_start", "id")
+    assert getattr(made.targets[0], "dead", None) is not None
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"), [(0, []), (1, [("sql-too-large", "tumble(a, INTERVAL '1 minute') AS w1")])]
+)
+def test_a_query_has_as_many_windows_as_are_quick(tmp_path: Path, more: int, expected: list[tuple[str, str]]) -> None:
+    parts = (f"SELECT window_start FROM {T} AS w{number} {G}" for number in range(MAX_WINDOWS + more))
+    assert linted(tmp_path, " UNION ALL ".join(parts))[1] == expected
