@@ -12,7 +12,10 @@ from flowc.render.tables import text_of
 from flowc.source import Span
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from flowc.service.testing.compare import Difference, Missing
+    from flowc.service.testing.pipelines import Moment
     from flowc.service.testing.run import TestReport
 
 
@@ -43,29 +46,45 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _why(report: TestReport, style: Style) -> list[str]:
+    lines = [line for step in report.steps for line in (_moment(step.moment), *_lines(step.difference, style, "came"))]
     if report.error is not None:
         span = getattr(report.error, "span", None)
         at = [f"at {printable(span.place)}"] if isinstance(span, Span) else []
-        return [*failure(report.error, style).splitlines(), *at]
-    assert report.difference is not None
-    return _lines(report.difference, style)
-
-
-def _lines(difference: Difference, style: Style) -> list[str]:
-    lines: list[str] = []
-    for missing in difference.missing:
-        lines += _missing(missing, style)
-    for row in difference.unexpected:
-        lines.append(style.paint("help", f"+ {_row(row)}") + "  is there, and not expected")
+        step = [_moment(report.failed)] if report.failed is not None else []
+        return [*lines, *step, *failure(report.error, style).splitlines(), *at]
+    if report.difference:
+        lines += ["at the end"] if report.steps else []
+        lines += _lines(report.difference, style, "is there")
     return lines
 
 
-def _missing(missing: Missing, style: Style) -> list[str]:
+def _moment(moment: Moment) -> str:
+    """A step, where it is written, and where clock and watermark are behind it."""
+    at = "there is no watermark" if moment.watermark is None else f"the watermark at {_time(moment.watermark)}"
+    where = f"step {moment.number}, `{printable(moment.step.text)}`, {printable(moment.step.span.place)}"
+    return f"{where}: the clock is at {_time(moment.clock)}, {at}"
+
+
+def _time(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def _lines(difference: Difference, style: Style, there: str) -> list[str]:
+    """What differs; `there` says of a row that was found how it is."""
+    lines: list[str] = []
+    for missing in difference.missing:
+        lines += _missing(missing, style, there)
+    for row in difference.unexpected:
+        lines.append(style.paint("help", f"+ {_row(row)}") + f"  {there}, and not expected")
+    return lines
+
+
+def _missing(missing: Missing, style: Style, there: str) -> list[str]:
     lines = [style.paint("error", f"- {_row(missing.row)}") + f"  expected at {printable(missing.span.place)}"]
     if missing.nearest is not None:
         names = ", ".join(f"`{printable(name)}`" for name in missing.differing)
         verb = "differs" if len(missing.differing) == 1 else "differ"
-        lines.append(style.paint("help", f"+ {_row(missing.nearest)}") + f"  is there: {names} {verb}")
+        lines.append(style.paint("help", f"+ {_row(missing.nearest)}") + f"  {there}: {names} {verb}")
     return lines
 
 
@@ -79,6 +98,17 @@ def _object(report: TestReport) -> dict[str, object]:
         "name": report.name, "subject": report.subject, "status": "ok" if report.passed else "failed",
         "file": report.span.file.path, "line": line, "column": column, "seconds": round(report.seconds, 6),
         "error": error_object(report.error), **_difference_object(report.difference),
+        "steps": [{**_moment_object(step.moment), **_difference_object(step.difference)} for step in report.steps],
+        "failed_step": None if report.failed is None else _moment_object(report.failed),
+    }  # fmt: skip
+
+
+def _moment_object(moment: Moment) -> dict[str, object]:
+    line, column = moment.step.span.file.position(moment.step.span.start)
+    watermark = None if moment.watermark is None else _time(moment.watermark)
+    return {
+        "step": moment.number, "action": moment.step.text, "line": line, "column": column,
+        "clock": _time(moment.clock), "watermark": watermark,
     }  # fmt: skip
 
 

@@ -1,33 +1,17 @@
-"""Tests of streams: the run itself, message by message, of sources that hold the rows that are given.
+"""Tests of streams: the stream as its sources hold the rows that are given, on databases in memory.
 
-Each row is a message and an epoch of its own, so that what comes late is late. A row is written as CSV where its source
-is CSV, else as JSON, and decoded by the columns of its source, so that a value that is none of its type is a bad
-message, as in a run.
+A row is written as CSV where its source is CSV, else as JSON, and decoded by the columns of its source, so that a value
+that is none of its type is a bad message, as in a run. What happens to the stream is told in `timeline`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
-
-import pyarrow as pa
 
 from flowc.compiler.front.streamspec import TestSpec
 from flowc.compiler.ir import Lookup, Source, Stream
 from flowc.compiler.quote import ident
-from flowc.runtime.arrow import empty
-from flowc.runtime.connector import Database
-from flowc.runtime.streams.compute import Compute
-from flowc.runtime.streams.decoding import Decoding
-from flowc.runtime.streams.epoch import Epoch, after
-from flowc.runtime.streams.lookups import Lookups
-from flowc.runtime.streams.origins import Origin, fail
-from flowc.runtime.streams.run import StreamRun
-from flowc.runtime.streams.state.memory import MemoryStore
-from flowc.runtime.streams.targets.contract import Held
-from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.service.access.sessions import Sessions
 from flowc.service.streams.discovery import over_found
 from flowc.service.streams.run import planned
@@ -35,11 +19,10 @@ from flowc.service.streams.sources import decoding_of
 from flowc.service.streams.targets import looking
 from flowc.service.testing.csv import csv_decoding, options_of
 from flowc.service.testing.embedded import ENGINE, GIVEN
-from flowc.service.testing.messages import Given, given_messages
-from flowc.service.testing.pipelines import Project, Written, read_table
+from flowc.service.testing.pipelines import Project, Written
 from flowc.service.testing.rows import Misplaced
 from flowc.service.testing.seed import UNTESTABLE, Seed
-from flowc.stream import StreamPlan, TableTarget
+from flowc.service.testing.timeline import Timeline
 
 
 def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessions, now: datetime) -> Written:
@@ -60,7 +43,7 @@ def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessi
     connections = project.checked.project.connections
     csv = {source.name: options_of(source, connections) for source in plan.sources if source.format == "csv"}
     decoders = {s.name: csv_decoding(s, csv[s.name]) if s.name in csv else decoding_of(s) for s in plan.sources}
-    return _run(plan, given_messages(test, plan, now, csv), decoders, sessions, int(now.timestamp() * 1_000_000))
+    return Timeline(test, plan, decoders, csv, sessions, now).play()
 
 
 def _lowered(test: TestSpec, name: str, project: Project) -> Stream:
@@ -94,68 +77,3 @@ def _lookup(lookup: Lookup, seed: Seed) -> Lookup:
     columns = seed.lookup(lookup.name, lookup.columns)
     query = f"SELECT * FROM {ident(lookup.name)}"
     return replace(lookup, connection=GIVEN, kind=ENGINE, query=query, columns=columns, refresh=None)
-
-
-def _run(plan: StreamPlan, given: Given, decoders: Mapping[str, Decoding], sessions: Sessions, now: int) -> Written:
-    lookups = Lookups(plan.lookups, lambda connection: _Shared(sessions.target(connection)))
-    lookups.open()
-    compute = Compute(
-        plan, decoders, fail if plan.on_error == "fail" else _nothing,
-        lookups=lookups, functions=sessions.functions(plan.functions),
-    )  # fmt: skip
-    (target,), store = plan.targets, MemoryStore(plan.name) if plan.state is not None else None
-    if isinstance(target, TableTarget):
-        writer = DatabaseWriter(target, sessions.target(target.connection))
-        if store is not None and plan.state is not None and plan.state.shared:
-            writer.beside = store.beside
-        StreamRun(plan, {"given": given}, compute, [writer], store, clock=lambda: now, drain=True).walk()
-        return read_table(target.connection, target.table, sessions)
-    kept = Kept()
-    StreamRun(plan, {"given": given}, compute, [kept], store, clock=lambda: now, drain=True).walk()
-    return Written(target.columns, pa.Table.from_batches([empty(target.columns), *kept.batches]))
-
-
-def _nothing(_rows: Sequence[Origin]) -> None:
-    return
-
-
-@dataclass
-class Kept:
-    """Keeps the rows of a target that is no table; see `flowc.runtime.streams.targets.contract.Writer`."""
-
-    batches: list[pa.RecordBatch] = field(default_factory=list)
-    _held: Held = field(default_factory=Held)
-
-    def open(self) -> Held:
-        """Nothing is held."""
-        return self._held
-
-    def look(self) -> Held:
-        """What was taken."""
-        return self._held
-
-    def write(self, epoch: Epoch) -> int:
-        """Takes the rows."""
-        self.batches.append(epoch.rows)
-        self._held = Held(epoch.number, after(epoch.ranges, self._held.positions))
-        return epoch.number
-
-    def flush(self) -> int:
-        """All is taken already."""
-        return 0
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class _Shared:
-    """The session of a test, which those who read from it do not close."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._database, name)
-
-    def close(self) -> None:
-        """Does nothing."""
