@@ -23,6 +23,11 @@ def parse_instant(text: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def instant_text(instant: datetime) -> str:
+    """A time in UTC as a spec writes it."""
+    return instant.isoformat().replace("+00:00", "Z")
+
+
 def parse_size(text: str) -> int:
     """Bytes. The text has been checked against the schema."""
     unit = next(unit for unit in _BYTES if text.endswith(unit))

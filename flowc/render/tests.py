@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flowc.controls import json_text
+from flowc.durations import instant_text
 from flowc.render.failure import error_object, failure
 from flowc.render.style import Style, printable
 from flowc.render.tables import text_of
 from flowc.source import Span
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
+    from flowc.errors import FlowcError
     from flowc.service.testing.compare import Difference, Missing
     from flowc.service.testing.pipelines import Moment
     from flowc.service.testing.run import TestReport
@@ -46,27 +46,25 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _why(report: TestReport, style: Style) -> list[str]:
-    lines = [line for step in report.steps for line in (_moment(step.moment), *_lines(step.difference, style, "came"))]
+    steps = [_step(step.moment, _lines(step.difference, style, "came")) for step in report.steps]
+    lines = [line for step in steps for line in step]
     if report.error is not None:
-        span = getattr(report.error, "span", None)
-        at = [f"at {printable(span.place)}"] if isinstance(span, Span) else []
-        step = [_moment(report.failed)] if report.failed is not None else []
-        return [*lines, *step, *failure(report.error, style).splitlines(), *at]
-    if report.difference:
-        lines += ["at the end"] if report.steps else []
-        lines += _lines(report.difference, style, "is there")
-    return lines
+        error = _error(report.error, style)
+        return [*lines, *(error if report.failed is None else _step(report.failed, error))]
+    return [*lines, *(_lines(report.difference, style, "is there") if report.difference else ())]
 
 
-def _moment(moment: Moment) -> str:
-    """A step, where it is written, and where clock and watermark are behind it."""
-    at = "there is no watermark" if moment.watermark is None else f"the watermark at {_time(moment.watermark)}"
-    where = f"step {moment.number}, `{printable(moment.step.text)}`, {printable(moment.step.span.place)}"
-    return f"{where}: the clock is at {_time(moment.clock)}, {at}"
+def _error(error: FlowcError, style: Style) -> list[str]:
+    span = getattr(error, "span", None)
+    at = [f"at {printable(span.place)}"] if isinstance(span, Span) else []
+    return [*failure(error, style).splitlines(), *at]
 
 
-def _time(instant: datetime) -> str:
-    return instant.isoformat().replace("+00:00", "Z")
+def _step(moment: Moment, lines: Iterable[str]) -> list[str]:
+    """A step, where it is written, where clock and watermark were behind it, and what is to be said of it."""
+    watermark = "no watermark" if moment.watermark is None else f"watermark {instant_text(moment.watermark)}"
+    head = f"step {moment.number}, `{printable(moment.step.text)}`  {printable(moment.step.span.place)}"
+    return [head, *(f"  {line}" for line in (f"clock {instant_text(moment.clock)}, {watermark}", *lines))]
 
 
 def _lines(difference: Difference, style: Style, there: str) -> list[str]:
@@ -80,7 +78,8 @@ def _lines(difference: Difference, style: Style, there: str) -> list[str]:
 
 
 def _missing(missing: Missing, style: Style, there: str) -> list[str]:
-    lines = [style.paint("error", f"- {_row(missing.row)}") + f"  expected at {printable(missing.span.place)}"]
+    other = "" if missing.step is None else f", and came in step {missing.step}"
+    lines = [style.paint("error", f"- {_row(missing.row)}") + f"  expected at {printable(missing.span.place)}{other}"]
     if missing.nearest is not None:
         names = ", ".join(f"`{printable(name)}`" for name in missing.differing)
         verb = "differs" if len(missing.differing) == 1 else "differ"
@@ -105,10 +104,10 @@ def _object(report: TestReport) -> dict[str, object]:
 
 def _moment_object(moment: Moment) -> dict[str, object]:
     line, column = moment.step.span.file.position(moment.step.span.start)
-    watermark = None if moment.watermark is None else _time(moment.watermark)
+    watermark = None if moment.watermark is None else instant_text(moment.watermark)
     return {
         "step": moment.number, "action": moment.step.text, "line": line, "column": column,
-        "clock": _time(moment.clock), "watermark": watermark,
+        "clock": instant_text(moment.clock), "watermark": watermark,
     }  # fmt: skip
 
 
@@ -124,7 +123,8 @@ def _difference_object(difference: Difference | None) -> dict[str, object]:
 def _missing_object(missing: Missing) -> dict[str, object]:
     line, column = missing.span.file.position(missing.span.start)
     nearest = None if missing.nearest is None else _plain(missing.nearest)
-    return {"row": _plain(missing.row), "line": line, "column": column, "nearest": nearest}
+    found = {"row": _plain(missing.row), "line": line, "column": column, "nearest": nearest}
+    return found if missing.step is None else {**found, "came_in_step": missing.step}
 
 
 def _plain(row: Mapping[str, object]) -> dict[str, object]:

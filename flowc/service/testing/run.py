@@ -9,13 +9,13 @@ from time import monotonic
 
 from flowc.compiler.front.project import ProjectSpec
 from flowc.compiler.front.spec import Name
-from flowc.compiler.front.streamspec import TestSpec
+from flowc.compiler.front.streamspec import RowSpec, RowsSpec, TestSpec
 from flowc.compiler.names.teststeps import INSTANT
 from flowc.diagnostics import did_you_mean
 from flowc.durations import parse_instant
 from flowc.errors import FlowcError, UsageError
 from flowc.service.loads.planning import LOAD_TIME
-from flowc.service.testing.compare import Difference, compare
+from flowc.service.testing.compare import Difference, Missing, compare
 from flowc.service.testing.embedded import embedded, memory_sessions
 from flowc.service.testing.pipelines import Moment, Project, Written, run_pipeline_test
 from flowc.service.testing.rows import Misplaced
@@ -87,8 +87,6 @@ def _judged(report: TestReport, test: TestSpec, project: Project) -> TestReport:
     """The report of a test with what it comes to."""
     try:
         written = _run(test, project)
-    except Misplaced as error:
-        return replace(report, error=error)
     except FlowcError as error:
         return replace(report, error=_unexpected(error, test.expect_error))
     try:
@@ -107,11 +105,21 @@ def _differing(written: Written) -> Iterator[StepReport]:
     for moment, rows in written.emitted:
         emits = moment.step.emits
         if emits is not None and (found := compare(emits, written.columns, rows)):
-            yield StepReport(moment, found)
+            missing = tuple(replace(each, step=_came(each, moment, written)) for each in found.missing)
+            yield StepReport(moment, replace(found, missing=missing))
+
+
+def _came(missing: Missing, expected: Moment, written: Written) -> int | None:
+    """The number of another step by which the target got a row that it did not get by the one that says so."""
+    alone = RowsSpec(expected.step.action, (RowSpec(missing.row, {}, {}, missing.span),), missing.span)
+    others = ((moment, rows) for moment, rows in written.emitted if moment is not expected)
+    return next((each.number for each, rows in others if not compare(alone, written.columns, rows).missing), None)
 
 
 def _unexpected(error: FlowcError | None, expected: Name | None) -> FlowcError | None:
     """What is to be told of what a test failed with, or did not, where it may expect that it fails."""
+    if isinstance(error, Misplaced):
+        return error
     if error is None and expected is not None:
         message = f"nothing failed, and the test expects an error that says `{expected.value}`"
         return Misplaced(message, expected.span, code="test-failed")

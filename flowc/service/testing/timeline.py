@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from flowc.compiler.front.streamspec import RowsSpec, StepSpec, TestSpec
 from flowc.compiler.names.teststeps import INSTANT, Silent
-from flowc.durations import parse_instant
+from flowc.durations import instant_text, parse_instant
 from flowc.errors import FlowcError
 from flowc.runtime.connectors.files import CsvOptions
 from flowc.runtime.streams.begin import intends
@@ -45,7 +45,7 @@ _MICROSECOND = timedelta(microseconds=1)
 class Timeline:
     """One test of a stream. `decoders` and `csv`, the options of those that are CSV, are by the names of the sources.
 
-    Raises Misplaced for a test that asks for what cannot be.
+    Raises Misplaced for rows that are no messages.
     """
 
     test: TestSpec
@@ -79,7 +79,7 @@ class Timeline:
         return replace(self.plan, state=replace(state, every=0.0)) if state is not None and often else self.plan
 
     def play(self) -> Written:
-        """Has all happen; gives what the target holds by then, and got by each step.
+        """Has all happen; gives what the target holds by then and got by each step, and the error that came in one.
 
         Raises FlowcError for what the stream fails with outside of a step.
         """
@@ -94,15 +94,12 @@ class Timeline:
                 return held
         if self._process.running:
             self._process.stop(drain=not self.test.steps)
-        self._require_crashed()
-        return replace(self._process.held(), emitted=held.emitted)
+        return replace(self._process.held(), emitted=held.emitted, error=self._not_crashed())
 
     def _played(self, number: int, step: StepSpec, before: Written) -> Written:
         """What the target holds behind a step, or before the one that the stream fails in."""
         try:
             self._play(step)
-        except Misplaced:
-            raise
         except FlowcError as error:
             return replace(before, error=error, failed=self._moment(number, step))
         after = self._process.held()
@@ -168,7 +165,7 @@ class Timeline:
             )
         reached = (to - _EPOCH) // _MICROSECOND
         if at is not None and at > reached:
-            message = f"the watermark is at {_instant(at).isoformat()} by then, and never goes back"
+            message = f"the watermark is at {instant_text(_instant(at))} by then, and never goes back"
             raise Misplaced(message, step.value.span, code=UNTESTABLE)
         self._process.reached = reached
         self._process.watermarks.reach(reached)
@@ -176,7 +173,8 @@ class Timeline:
     def _die_next(self, step: StepSpec) -> None:
         """Raises Misplaced for a point that no epoch of the stream passes."""
         assert step.value is not None
-        self._require_crashed()
+        if (missed := self._not_crashed()) is not None:
+            raise missed
         point = step.value.value
         if point in _STORED and not intends(self.plan):
             free = ", ".join(f"`{each}`" for each in POINTS if each not in _STORED)
@@ -186,12 +184,12 @@ class Timeline:
             raise Misplaced(message, step.value.span, code=UNTESTABLE, help=f"it can crash at {free}")
         self._crash, self._process.dies_at = step, POINTS[point]
 
-    def _require_crashed(self) -> None:
-        """Raises Misplaced where a crash was told, and did not come."""
-        if self._crash is not None and self._process.dies_at is not None:
-            message = "no epoch came behind this step, and so none died"
-            help = "let a step follow that brings rows"
-            raise Misplaced(message, self._crash.action.span, code=UNTESTABLE, help=help)
+    def _not_crashed(self) -> Misplaced | None:
+        """What is to be told where a crash was to come, and did not."""
+        if self._crash is None or self._process.dies_at is None:
+            return None
+        message, help = "no epoch came behind this step, and so none died", "let a step follow that brings rows"
+        return Misplaced(message, self._crash.action.span, code=UNTESTABLE, help=help)
 
 
 def _instant(microseconds: int) -> datetime:
