@@ -51,7 +51,8 @@ def _why(report: TestReport, style: Style) -> list[str]:
     if report.error is not None:
         error = _error(report.error, style)
         return [*lines, *(error if report.failed is None else _step(report.failed, error))]
-    return [*lines, *(_lines(report.difference, style, "is there") if report.difference else ())]
+    end = _lines(report.difference, style, "is there") if report.difference else []
+    return [*lines, "at the end", *(f"  {line}" for line in end)] if lines and end else [*lines, *end]
 
 
 def _error(error: FlowcError, style: Style) -> list[str]:

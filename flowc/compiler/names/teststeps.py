@@ -16,7 +16,7 @@ from flowc.source import Located
 
 ACTIONS = ("rows", "advance", "idle", "watermark", "restart", "crash", "drain")
 INSTANT = "write `2026-01-01T00:00:00Z`"
-_IDLE = re.compile(r"(?:(?P<source>.*\S)\s+)?partition\s+(?P<partition>\d+)|(?P<whole>.+)", re.DOTALL)
+_IDLE = re.compile(r"(?:(?:(?P<source>.*\S)\s+)?partition\s+)?(?P<partition>[0-9]+)|(?P<whole>.+)", re.DOTALL)
 _SOURCES = frozenset({"source", "sources"})
 _UNSURE = _SOURCES | {"watermark", "lookups"}
 
@@ -140,8 +140,6 @@ class _Steps:
 
     def _no_source(self, source: str, known: list[str], value: Name) -> None:
         helps = did_you_mean(source, known) or (f"write `partition 1`, or a source: {', '.join(known)}",)
-        if source.isdecimal():
-            helps = (f"write `partition {source}`",)
         self._error("bad-value", f"`{source}` is no source of the stream", value, *helps)
 
     def _partition(self, source: str, partition: str, value: Name) -> None:
