@@ -110,10 +110,14 @@ def _differing(written: Written) -> Iterator[StepReport]:
 
 
 def _came(missing: Missing, expected: Moment, written: Written) -> int | None:
-    """The number of another step by which the target got a row that it did not get by the one that says so."""
+    """The number of another step by which the target got a row that it did not get by the one that says so.
+
+    Of several it is the next one behind that, else the last one before it.
+    """
     alone = RowsSpec(expected.step.action, (RowSpec(missing.row, {}, {}, missing.span),), missing.span)
-    others = ((moment, rows) for moment, rows in written.emitted if moment is not expected)
-    return next((each.number for each, rows in others if not compare(alone, written.columns, rows).missing), None)
+    steps = {moment.number: rows for moment, rows in written.emitted if moment is not expected}
+    order = sorted(steps, key=lambda number: (number < expected.number, abs(number - expected.number)))
+    return next((number for number in order if not compare(alone, written.columns, steps[number]).missing), None)
 
 
 def _unexpected(error: FlowcError | None, expected: Name | None) -> FlowcError | None:
