@@ -233,6 +233,25 @@ def test_a_step_that_expects_anything_else_fails(folder: Inside, stream: str):
     assert {t["name"]: [s["step"] for s in t["steps"]] for t in done if t["status"] == "failed"} == wanted
 
 
+def test_json_tells_the_steps_that_differ_and_the_one_that_failed(folder: Inside):
+    steps = """
+      - rows: [{ id: 1, n: 1 }]
+        emits: [{ id: 2, n: 2 }]
+      - advance: 1m
+      - rows: [{ id: 2, n: 2 }]
+      - rows: [{ id: many }]
+"""
+    (test,) = json.loads(outcome(folder, "latest", {"t": steps}, "--json").out)["tests"]
+    (step,) = test["steps"]
+    assert (step["step"], step["action"], step["clock"], step["watermark"]) == (
+        1, "rows", "2026-01-01T00:00:00Z", None,
+    )  # fmt: skip
+    assert step["missing"][0]["came_in_step"] == 3
+    assert step["missing"][0]["nearest"] is None
+    assert step["unexpected"] == [{"id": 1, "n": 1}]
+    assert (test["failed_step"]["step"], test["error"]["code"]) == (4, "value-does-not-fit")
+
+
 def test_points_of_crashes_are_those_of_the_language():
     (_, mapping) = schema_at("project.json#/$defs/step").branches
     assert tuple(POINTS) == mapping.properties["crash"].allowed

@@ -16,7 +16,7 @@ from flowc.source import Located
 
 ACTIONS = ("rows", "advance", "idle", "watermark", "restart", "crash", "drain")
 INSTANT = "write `2026-01-01T00:00:00Z`"
-_IDLE = re.compile(r"(?:(?:(?P<source>.*\S)\s+)?partition\s+)?(?P<partition>[0-9]+)|(?P<whole>.+)", re.DOTALL)
+_IDLE = re.compile(r"(?:(?:(?P<source>.*\S)\s+)?partition\s+)?0*(?P<partition>[0-9]+)|(?P<whole>.*)", re.DOTALL)
 _SOURCES = frozenset({"source", "sources"})
 _UNSURE = _SOURCES | {"watermark", "lookups"}
 
@@ -32,9 +32,8 @@ class Silent:
     def of(cls, text: str) -> Silent:
         """What the words of a spec say."""
         found = _IDLE.fullmatch(text.strip())
-        parts = found.groupdict() if found else {}
-        number = parts.get("partition")
-        return cls(parts.get("source") or parts.get("whole"), None if number is None else str(int(number)))
+        assert found is not None  # it takes any text
+        return cls(found["source"] or found["whole"], found["partition"])
 
 
 def check_steps(test: TestSpec, lookup: Lookup) -> None:
