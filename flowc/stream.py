@@ -365,10 +365,14 @@ def outputs(node: str, inputs: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WatermarkPlan:
-    """How far behind the highest event time rows may come, and when a silent partition is set aside (microseconds)."""
+    """How far behind the highest event time rows may come, and when a silent partition is set aside (microseconds).
+
+    A row whose event time is more than `max_ahead` ahead of the time of its epoch is bad.
+    """
 
     lateness: int = 0
     idle: int | None = None
+    max_ahead: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

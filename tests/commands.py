@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flowc.cli.main import run
-from tests import warm
+from tests import warm, warmflowc
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -53,12 +52,9 @@ class Folder:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "flowc", *arguments]
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> warmflowc.Command:
         """The command as a process that the caller waits for."""
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            self.command(*arguments), cwd=self.path, env=self.environment(), stdout=pipe, stderr=pipe, text=True
-        )
+        return warmflowc.start(*arguments, cwd=self.path, env=self.environment())
 
     def begin(self, *arguments: str) -> warm.Process:
         """The command as a process that the caller kills; it does its work from the beginning on."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+from tests import warm, warmflowc
 from tests.commands import Folder
 from tests.services.machine import free_port
 from tests.waiting import PATIENCE, until
@@ -22,7 +24,7 @@ class Running:
     """A daemon that serves HTTP. What it says goes to the file `daemon.log` of its folder."""
 
     folder: Folder
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes] | warm.Process
     address: str
 
     def page(self, path: str) -> tuple[int, str]:
@@ -54,20 +56,32 @@ class Running:
 
 
 @contextmanager
-def daemon(folder: Folder, *arguments: str) -> Iterator[Running]:
-    """`flowc run` with these arguments, for as long as the context."""
+def daemon(folder: Folder, *arguments: str, cold: bool = False) -> Iterator[Running]:
+    """`flowc run` with these arguments, for as long as the context.
+
+    A `cold` one starts, and starts its workers, as users' do; others are split off from what has imported everything.
+    """
     address = f"127.0.0.1:{free_port()}"
-    command = folder.command("run", "--http", address, *arguments)
+    words = ("run", "--http", address, *arguments)
     with (folder.path / "daemon.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder.path, env=folder.environment(), stderr=log, text=True)
-        running = Running(folder, process, address)
+        running = Running(folder, (_cold if cold else _warm)(folder, words, log), address)
         try:
             yield running
             before, traceback, after = running.log().partition("Traceback")
             assert not traceback, before[-500:] + traceback + after[:4000]
         finally:
-            process.kill()
-            process.wait()
+            running.process.kill()
+            running.process.wait()
+
+
+def _cold(folder: Folder, words: Sequence[str], log: IO[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(folder.command(*words), cwd=folder.path, env=folder.environment(), stderr=log)
+
+
+def _warm(folder: Folder, words: Sequence[str], log: IO[str]) -> warm.Process:
+    with open(os.devnull) as nothing:
+        files = (nothing.fileno(), 1, log.fileno())
+        return warmflowc.begin(words, files, cwd=folder.path, env=folder.environment())
 
 
 def lives(pid: int) -> bool:

@@ -31,7 +31,7 @@ from typing import IO, Any
 
 LIBRARIES = (
     "flowc.cli.opened", "flowc.cli.run", "flowc.cli.plan", "flowc.cli.apply", "flowc.cli.lint",
-    "flowc.service.streams.run",
+    "flowc.service.streams.run", "flowc.service.daemon.supervisor", "flowc.service.daemon.worker",
     "sqlglot.optimizer", "datafusion", "duckdb", "deltalake", "confluent_kafka", "psycopg", "pgpq", "pymysql",
     "adbc_driver_postgresql.dbapi", "pyarrow.parquet", "pyarrow.dataset", "jinja2", "jsonschema", "jsonschema_rs",
     "rich.console",
@@ -50,25 +50,45 @@ sys.exit(begin({server!r}, "flowc", sys.argv[1:], (0, 1, 2), cwd=Path.cwd(), env
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Process:
-    """A module that runs. What `kill` ends is the process itself, and not one that waits for it."""
+    """A module that runs, to be handled like a `Popen`. What signals go to is itself, and not who waits for it."""
 
     pid: int
     _talk: socket.socket
+    returncode: int | None = None
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal, unless it has ended."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Asks it to end."""
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """Ends it at once."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._ended(0.0)
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit code. Raises TimeoutError when it takes too long, and kills it."""
-        with self._talk:
-            if not select.select([self._talk], [], [], timeout)[0]:
-                self.kill()
-                raise TimeoutError
-            return _heard(self._talk)
+        code = self._ended(timeout)
+        if code is None:
+            self.kill()
+            raise TimeoutError
+        return code
+
+    def _ended(self, timeout: float | None) -> int | None:
+        if self.returncode is None and select.select([self._talk], [], [], timeout)[0]:
+            with self._talk:
+                self.returncode = _heard(self._talk)
+        return self.returncode
 
 
 def run(
@@ -77,14 +97,14 @@ def run(
     """What a module did as a process: its code, and what it printed."""
     with open(os.devnull) as nothing, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         files = (nothing.fileno(), out.fileno(), err.fileno())
-        code = begin(_server(), module, arguments, files, cwd=cwd, env=env).wait(timeout)
+        code = begin(server(), module, arguments, files, cwd=cwd, env=env).wait(timeout)
         return subprocess.CompletedProcess([module, *arguments], code, _text(out), _text(err))
 
 
 def start(module: str, *arguments: str, cwd: Path, env: Mapping[str, str]) -> Process:
     """A module as a process whose words nobody reads."""
     with open(os.devnull, "r+") as nothing:
-        return begin(_server(), module, arguments, [nothing.fileno()] * 3, cwd=cwd, env=env)
+        return begin(server(), module, arguments, [nothing.fileno()] * 3, cwd=cwd, env=env)
 
 
 def begin(
@@ -111,19 +131,22 @@ def _text(file: IO[bytes]) -> str:
 @cache
 def commands() -> Path:
     """A folder for the PATH of shells, whose `flowc` runs so. A signal to that ends the waiting alone."""
-    server = _server()
-    command = Path(server).parent / "flowc"
-    command.write_text(_TO_WARM.format(python=sys.executable, root=str(ROOT), server=server), "utf-8")
+    where = server()
+    command = Path(where).parent / "flowc"
+    command.write_text(_TO_WARM.format(python=sys.executable, root=str(ROOT), server=where), "utf-8")
     command.chmod(0o755)
     return command.parent
 
 
 @cache
-def _server() -> str:
-    """Where the process listens that has imported everything; it is started by the first who asks."""
+def server(**environment: str) -> str:
+    """Where the process listens that has imported everything; it is started by the first who asks.
+
+    The environment holds what Python reads only when it starts.
+    """
     folder = tempfile.TemporaryDirectory(prefix="flowc-warm-")
     where = f"{folder.name}/socket"
-    command, env = [sys.executable, "-m", "tests.warm", where], {**os.environ, "PYTHONPATH": str(ROOT)}
+    command, env = [sys.executable, "-m", "tests.warm", where], {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdin is not None
@@ -178,6 +201,7 @@ def _become(asked: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     os.chdir(asked["cwd"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     buffering = 0 if "PYTHONUNBUFFERED" in asked["env"] else -1
     sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", buffering, closefd=False), "utf-8", write_through=not buffering)

@@ -82,7 +82,7 @@ class Soak:
         topic, project = topics.fresh(address, PARTITIONS), Folder(self.folder)
         project.write("specs/soak.yaml", specs(address, dsn, topic, "dlq") + _RESTART)
         feed = Feed(address, topic, self.options.rate)
-        with daemon(project) as running:
+        with daemon(project, cold=True) as running:
             running.until(lambda: running.page("/readyz")[0] == 200)
             faults, sampler = Faults(running, STREAM, self.servers), Sampler(running, STREAM)
             seconds = self._flow(feed, faults, sampler)

@@ -13,7 +13,7 @@ from typing import Literal
 from flowc.catalog import Column, Table, TableName
 from flowc.plan import BadRows, FunctionPlan
 from flowc.source import MappedText, Span
-from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy
+from flowc.stream import MAX_ATTEMPTS, BatchLimits, RestartPolicy, WatermarkPlan
 from flowc.types import DataType
 
 Mode = Literal["append", "truncate", "merge", "scd2"]
@@ -331,10 +331,7 @@ class Stream:
     nodes: tuple[Node, ...] = ()
     lookups: tuple[Lookup, ...] = ()
     functions: tuple[FunctionPlan, ...] = ()
-    lateness: int = 0
-    """How far behind the highest event time rows may come, in microseconds."""
-    idle: int | None = None
-    """When a silent partition is set aside, in microseconds."""
+    watermark: WatermarkPlan = field(default_factory=WatermarkPlan)
     on_error: OnError = "fail"
     """What becomes of messages that cannot be read, computed with or written."""
     project: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import subprocess
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import warm
 from tests.fuzz.kinds import made
 from tests.fuzz.rules import own_time
 
@@ -95,20 +96,19 @@ class Campaign:
 
 
 class _Lane:
-    """Every `step`th mutant, in one process after the other."""
+    """Every `step`th mutant, in one process after the other. What they tell comes through a pipe."""
 
     def __init__(self, campaign: Campaign, first: int, step: int) -> None:
         self._campaign, self._next, self._step = campaign, first, step
         self._end = campaign.first + campaign.count
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: warm.Process | None = None
         self._heard, self._buffer, self._stuck = 0.0, b"", False
 
     def alive(self, selector: selectors.BaseSelector) -> bool:
         """Whether there is something left; starts a process where none is at work."""
         if self._process is None and self._next < self._end:
             self._start()
-            assert self._process is not None
-            selector.register(self._process.stdout, selectors.EVENT_READ, self)
+            selector.register(self._pipe, selectors.EVENT_READ, self)
         self._selector = selector
         return self._process is not None
 
@@ -119,17 +119,20 @@ class _Lane:
             "first": self._next, "end": end, "step": self._step, "seed": campaign.seed, "only": campaign.only,
             "faults": campaign.faults, "smaller": not campaign.first_only,
         }  # fmt: skip
-        command = [sys.executable, "-m", "tests.fuzz.child", json.dumps(asked)]
         self._folder = tempfile.TemporaryDirectory(prefix="flowc-fuzz-", dir=MEMORY if MEMORY.is_dir() else None)
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", "TMPDIR": self._folder.name}
-        pipe, self._errors = subprocess.PIPE, tempfile.TemporaryFile()  # noqa: SIM115 -- as long as the process
-        self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=self._errors)
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": self._folder.name}
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- as long as the process
+        self._pipe, told = os.pipe()
+        with open(told, "wb") as out, open(os.devnull) as nothing:
+            files = (nothing.fileno(), out.fileno(), self._errors.fileno())
+            words, server = [json.dumps(asked)], warm.server(PYTHONHASHSEED="0")
+            self._process = warm.begin(server, "tests.fuzz.child", words, files, cwd=ROOT, env=env)
         self._heard = own_time(self._process.pid)
 
     def hear(self) -> None:
         """Reads what is there."""
         assert self._process is not None
-        read = os.read(self._process.stdout.fileno(), 1 << 20)
+        read = os.read(self._pipe, 1 << 20)
         self._buffer += read
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
@@ -147,20 +150,25 @@ class _Lane:
             self._process.kill()
 
     def _ended(self) -> None:
-        code, stuck = self._process.wait(), self._stuck
-        self.stop()
+        code = self._process.wait()
+        stuck = self._stuck and code == -signal.SIGKILL
+        self._errors.seek(0)
+        last = self._errors.read()[-2000:].decode("utf-8", "replace")
+        self._close()
         if code != 0:
-            self._errors.seek(0)
-            last = self._errors.read()[-2000:].decode("utf-8", "replace")
             self._campaign.lost(self._next, "hangs" if stuck else "died", f"{last}\nended with {code}")
             self._next += self._step
 
     def stop(self) -> None:
         """Ends the process."""
         if self._process is not None:
-            self._selector.unregister(self._process.stdout)
             self._process.kill()
             self._process.wait()
-            self._process.stdout.close()
-            self._folder.cleanup()
-            self._process, self._buffer, self._stuck = None, b"", False
+            self._close()
+
+    def _close(self) -> None:
+        self._selector.unregister(self._pipe)
+        os.close(self._pipe)
+        self._errors.close()
+        self._folder.cleanup()
+        self._process, self._buffer, self._stuck = None, b"", False

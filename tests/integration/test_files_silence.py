@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.test_files_bounded import DECLARED, bad_rows, ids, write
 from tests.integration.test_files_odd import packed
-from tests.streams.filefolder import put
+from tests.streams.filefolder import aged, put
 
 
 def outcomes(project, *names: str) -> list[str]:
@@ -52,6 +52,7 @@ def test_lines_that_end_in_carriage_returns_are_told_behind_what_is_left_out(
     path = project.path / "in" / f"a.csv{ending}"
     path.parent.mkdir()
     packed(path, text.encode(encoding or "utf-8"))
+    aged(path)
     write(project, path.name, f"{read}, encoding: {encoding}" if encoding else read)
     spec = (project.path / "specs/p.yaml").read_text()
     project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))
@@ -68,6 +69,7 @@ def test_lines_that_end_in_carriage_returns_are_told_behind_what_is_left_out(
 def test_a_file_that_ends_before_its_rows_begin_is_told(project, name, read, text, words):
     (project.path / "in").mkdir()
     packed(project.path / "in" / name, text.encode("utf-16" if "utf-16" in read else "utf-8"))
+    aged(project.path / "in" / name)
     write(project, name, read)
     spec = (project.path / "specs/p.yaml").read_text()
     project.write("specs/p.yaml", spec.replace("on_error: dlq", "on_error: fail"))

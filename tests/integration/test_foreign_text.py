@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests import warmflowc
 from tests.commands import Inside
 
 EVIL = "\nFAKE\x1b[2J\x9b31m\x1b]0;t\x07\u202e\u2028\u2067\x85\rFAKE`|*</title><b>%::error::,\"']#--> */[red]:smile:[/]"
@@ -175,12 +175,13 @@ def on_terminal(folder: Inside, *arguments: str, columns: int = 200, **variables
     """What a command writes where a person looks."""
     held, end = os.openpty()
     environment = folder.environment() | {"TERM": "xterm", "COLUMNS": str(columns)} | variables
-    with subprocess.Popen(folder.command(*arguments), cwd=folder.path, env=environment, stdout=end, stderr=end) as done:
-        os.close(end)
-        parts = []
-        with suppress(OSError):  # a terminal ends so
-            while part := os.read(held, 65536):
-                parts.append(part)
-        done.wait()
+    with open(os.devnull) as nothing:
+        done = warmflowc.begin(arguments, (nothing.fileno(), end, end), cwd=folder.path, env=environment)
+    os.close(end)
+    parts = []
+    with suppress(OSError):  # a terminal ends so
+        while part := os.read(held, 65536):
+            parts.append(part)
+    done.wait()
     os.close(held)
     return b"".join(parts).decode()

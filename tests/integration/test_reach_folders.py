@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from flowc.runtime.connectors.folder import Folder
+from tests import warm
 from tests.commands import Folder as Made
 from tests.commands import Inside
 from tests.daemons import daemon
+from tests.streams.filefolder import aged
 from tests.waiting import PATIENCE, until
 
 SPECS = """
@@ -53,9 +55,8 @@ def _made(tmp_path: Path, path: str = "*.csv", on_error: str = "fail") -> Inside
     made = Inside(tmp_path / "project")
     made.write("specs/s.yaml", SPECS.format(path=path, on_error=on_error))
     made.write("drop/good.csv", "id,name\n1,a\nx,b\n" if path == "good.csv" else "id,name\n1,a\n")
-    made.write("../elsewhere/secret.csv", "id,name\n7,hunter2\n")
-    long_ago = time.time() - 60
-    os.utime(made.path / "drop/good.csv", (long_ago, long_ago))
+    aged(made.write("../elsewhere/secret.csv", "id,name\n7,hunter2\n"))
+    aged(made.path / "drop/good.csv")
     return made
 
 
@@ -113,7 +114,7 @@ def test_a_stream_that_leaves_out_bad_rows_passes_over_it(what: str, path: str, 
 @pytest.mark.parametrize("name", ["load", "watch"])
 def test_links_that_stay_below_are_read(path: str, name: str, tmp_path: Path) -> None:
     made = _made(tmp_path, path)
-    made.write("drop/deep/er/x.txt", "id,name\n5,e\n")
+    aged(made.write("drop/deep/er/x.txt", "id,name\n5,e\n"))
     (made.path / "drop" / "odd.csv").symlink_to("deep/er/x.txt")
     (made.path / "drop" / "deep" / "odd.csv").symlink_to("../deep/er/x.txt")
     (made.path / "drop" / "in").symlink_to("deep")
@@ -173,7 +174,7 @@ while True:
 """
 
 
-def _signal(process: subprocess.Popen[Any], number: int) -> None:
+def _signal(process: subprocess.Popen[Any] | warm.Process, number: int) -> None:
     """Sends a signal, and returns when it has arrived: until then, another one of its number would be the same one."""
     process.send_signal(number)
     until(lambda: not _is_pending(process.pid, number), pause=0.01)
@@ -296,7 +297,7 @@ def test_a_table_of_a_lake_has_no_files_elsewhere(what: str, out: bool, tmp_path
     moved.mkdir() if what == "next" else link.rename(moved)
     link.symlink_to(moved)
     before = sorted(tmp_path.glob("elsewhere/**/*"))
-    made.write("drop/good.csv", "id,name\n2,b\n")
+    aged(made.write("drop/good.csv", "id,name\n2,b\n"), 1)
     for name in ("read", "write"):
         done = made.flowc("run", name, "--once")
         assert (done.code, "path-outside" in done.err) == ((1, True) if out else (0, False)), done.err + done.out

@@ -14,6 +14,7 @@ from tests.commands import Folder, at_once
 from tests.sessions import await_no_other
 from tests.stores import SERVERS
 
+pytestmark = pytest.mark.long
 KILLS = int(os.environ.get("FLOWC_KILLS", "4"))
 """Kills per engine; a campaign sets more."""
 ROWS = 20_000

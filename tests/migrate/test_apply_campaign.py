@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
 
+from tests import warm
 from tests.commands import ROOT
 from tests.services import variable
 from tests.stores import KINDS, SERVERS
 
+pytestmark = pytest.mark.long
 TRIALS = 2
 
 
@@ -20,7 +20,7 @@ def test_nothing_is_lost_by_applies_that_are_killed(kind: str, request: pytest.F
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     if kind in SERVERS:
         env[variable(kind)] = str(request.getfixturevalue(f"{kind}_address"))
-    command = [sys.executable, "-m", "benchmarks.applies", "--trials", str(TRIALS), "--only", kind]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
+    words = ("--trials", str(TRIALS), "--only", kind)
+    done = warm.run("benchmarks.applies", *words, cwd=ROOT, env=env, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"| {kind} | {TRIALS} |" in done.stdout

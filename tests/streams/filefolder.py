@@ -41,6 +41,11 @@ def put(folder: Path, name: str, text: str | bytes, age: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     packed = {".gz": gzip.compress, ".bz2": bz2.compress, ".zst": _zstd}.get(path.suffix)
     path.write_bytes(packed(data) if packed else data)
+    return aged(path, age)
+
+
+def aged(path: Path, age: int = 0) -> Path:
+    """A file as if it had been modified then: a stream waits two seconds for one that is new."""
     os.utime(path, (_OLD + age, _OLD + age))
     return path
 

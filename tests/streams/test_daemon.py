@@ -78,7 +78,7 @@ def _is_prompt(beginning: float, end: float) -> bool:
 def _times(folder: Folder, kafka: str, topic: str, round_: int, number: signal.Signals) -> tuple[float, float]:
     """Seconds that a daemon takes to begin, and those to end after a signal when it has written 500 more rows."""
     began = time.monotonic()
-    with daemon(folder) as running:
+    with daemon(folder, cold=True) as running:
         running.until(lambda: running.page("/readyz")[0] == 200)
         beginning = time.monotonic() - began
         assert running.page("/healthz") == (200, "ok\n")

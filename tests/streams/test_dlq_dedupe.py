@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,11 @@ from tests.streams.test_dlq import MENDED, STRICT, TO, Place, counted, fill, pro
 from tests.streams.test_dlq_killed import APART, COPY, ids, is_replayed, killed
 from tests.topics import fresh
 from tests.waiting import PATIENCE, until
+from tests.warmflowc import Command
 
 DEDUPE = "dedupe: { keys: [id], within: 30d }\n    watermark: { lateness: 30d }"
 SHARED = f"{DEDUPE}\n    state: {{ connection: wh }}"
 BAD = tuple(range(0, 60, 3))
-Process = subprocess.Popen[str]
 PLACES = {
     "state in a file": (TO, DEDUPE),
     "state in the target's transactions": (TO, SHARED),
@@ -57,7 +56,7 @@ def check_killed_replay(folder: Folder, kafka: str, topic: str, wh: Place, point
     assert ids(wh) == list(range(60))
 
 
-def check_beside(worker: Process, replay: Process, folder: Folder, wh: Place, count: int) -> None:
+def check_beside(worker: Command, replay: Command, folder: Folder, wh: Place, count: int) -> None:
     """A worker and a replay at once: each of so many ids is there once, and no letter is left."""
     replay.communicate(timeout=PATIENCE)
     until(lambda: is_replayed(folder))

@@ -19,7 +19,7 @@ from flowc.runtime.codecs.csv import CsvDecoder
 from flowc.runtime.connectors.files import CsvOptions, Files
 from flowc.runtime.engine import Engine
 from flowc.types import BIGINT, TEXT
-from tests.streams.filefolder import Memory, drain, put, source
+from tests.streams.filefolder import Memory, aged, drain, put, source
 from tests.streams.test_files_source_runs import _project, _report, _rows
 
 COLUMNS = (Column("id", BIGINT), Column("name", TEXT))
@@ -160,6 +160,7 @@ def test_a_file_that_cannot_be_read_does_what_on_error_says(tmp_path: Path, form
     (tmp_path / "drop").mkdir()
     for name, data in {**BROKEN[form], f"5.{form}": WHOLE[form]}.items():
         (tmp_path / "drop" / name).write_bytes(data)
+        aged(tmp_path / "drop" / name)
     made = _project(tmp_path, form.removesuffix(".gz"), "dlq")
     made.write("specs/s.yaml", (tmp_path / "specs/s.yaml").read_text().replace(".jsonl", ".jsonl.gz"))
     if form == "parquet":

@@ -22,9 +22,9 @@ from tests.topics import fresh, numbered, produce
 from tests.waiting import PATIENCE, until
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
-    """A broker of this test's own, to be killed."""
+    """A broker of this module's own, to be killed and started again."""
     yield from running(own_broker())
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from flowc.runtime.connectors import open_database
 from tests.commands import Folder, Inside
-from tests.streams.filefolder import put
+from tests.streams.filefolder import aged, put
 from tests.streams.test_dlq import MENDED, Place, counted, project, rows, run
 from tests.topics import Message, fresh, produce
 
@@ -205,6 +205,7 @@ def test_an_event_time_of_a_file_that_is_far_away_is_bad(
     at = pa.array([number, 0], pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
     (tmp_path / "drop").mkdir()
     pq.write_table(pa.table({"id": [1, 2], "at": at}), tmp_path / "drop" / "a.parquet")
+    aged(tmp_path / "drop" / "a.parquet")
     made = Inside(tmp_path)
     made.write("specs/s.yaml", FILES.format(kind=declared, more=more))
     (report,) = made.flowc("run", "clean", "--once", "--json").json
@@ -240,3 +241,55 @@ def test_letters_of_a_file_from_before_all_times_are_kept(tmp_path: Path, wh: Pl
     (report,) = made.flowc("run", "clean", "--once", "--json").json
     assert report["status"] == "ok", report["error"]
     assert list(told({0: shown(made)[0]}).values()) == [expected(0, wh[0])]
+
+
+AHEAD = """
+connections:
+  bus: {{ kind: kafka, bootstrap_servers: "localhost:1" }}
+  wh: {{ kind: duckdb, path: wh.db }}
+streams:
+  once:
+    source: {{ connection: bus, topic: t, columns: {{ id: bigint, at: timestamptz }}, event_time: at }}
+    dedupe: {{ keys: [id], within: 10m }}
+    watermark: {watermark}
+    on_error: {on_error}
+    to: {{ connection: wh, table: once, mode: append }}
+tests:
+  a_clock_that_is_wrong:
+    stream: once
+    now: "2026-01-01T00:00:00Z"
+    given:
+      source:
+        - {{ id: 1, at: "2026-01-01T00:00:00Z" }}
+        - {{ id: 2, at: "{ahead}" }}
+        - {{ id: 3, at: "2026-01-01T00:00:01Z" }}
+        - {{ id: 1, at: "2026-01-01T00:00:02Z" }}
+    expect: {expect}
+"""
+HOUR, LATER = "2026-01-01T01:00:00Z", "2026-01-01T01:00:00.000001Z"
+
+
+def _ahead(tmp_path: Path, watermark: str, ahead: str, ids: tuple[int, ...], on_error: str = "drop") -> str:
+    times = {1: "2026-01-01T00:00:00Z", 2: ahead, 3: "2026-01-01T00:00:01Z", -1: "2026-01-01T00:00:02Z"}
+    expect = json.dumps([{"id": abs(each), "at": times[each]} for each in ids])
+    folder = Inside(tmp_path)
+    folder.write("specs/s.yaml", AHEAD.format(watermark=watermark, ahead=ahead, on_error=on_error, expect=expect))
+    said = folder.flowc("test")
+    return "" if said.code == 0 else said.out + said.err
+
+
+def test_a_time_too_far_ahead_is_a_bad_row_and_moves_no_time_on(tmp_path: Path) -> None:
+    """Without the bound it makes the stream forget, and a repeat gets through."""
+    assert _ahead(tmp_path, "{ lateness: 1s, max_ahead: 1h }", "2099-01-01T00:00:00Z", (1, 3)) == ""
+    assert _ahead(tmp_path, "{ lateness: 1s }", "2099-01-01T00:00:00Z", (1, 2, 3, -1)) == ""
+
+
+def test_a_time_may_be_as_far_ahead_as_it_is_said_and_no_microsecond_more(tmp_path: Path) -> None:
+    assert _ahead(tmp_path, "{ lateness: 1s, max_ahead: 1h }", LATER, (1, 3)) == ""
+    assert _ahead(tmp_path, "{ lateness: 2h, max_ahead: 1h }", HOUR, (1, 2, 3)) == ""
+
+
+def test_a_time_too_far_ahead_stops_a_stream_that_takes_no_bad_rows(tmp_path: Path) -> None:
+    said = _ahead(tmp_path, "{ max_ahead: 1h }", "9999-12-31T23:59:59Z", (), on_error="fail")
+    assert "event-time-ahead" in said
+    assert "the event time `at`: 9999-12-31 23:59:59+00:00 is further ahead of the clock than `max_ahead`" in said

@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def test_workers_of_a_daemon_import_nothing_of_the_working_folder(folder: Folder) -> None:
-    with daemon(folder) as running:
+    with daemon(folder, cold=True) as running:
         running.until(lambda: running.worker("clean")["rows"] == 2)
         assert running.stop() == 0
     assert not (folder.path / "ran").exists(), (folder.path / "ran").read_text()

@@ -14,6 +14,7 @@ from benchmarks.soak.samples import memory
 from tests.commands import ROOT
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("kafka_address", "postgres_address")  # who has none cannot start any either
 def test_nothing_is_lost_or_twice_while_worker_broker_and_database_die(tmp_path: Path) -> None:
     told = tmp_path / "soak.jsonl"

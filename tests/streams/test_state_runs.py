@@ -27,7 +27,7 @@ from flowc.runtime.streams.state.contract import Checkpoint
 from flowc.runtime.streams.state.store import DatabaseStore
 from flowc.runtime.streams.targets.database import DatabaseWriter
 from flowc.source import SourceFile, Span
-from flowc.stream import StreamPlan, TableTarget
+from flowc.stream import StreamPlan, TableTarget, WatermarkPlan
 from flowc.types import BIGINT
 
 _COLUMNS = (Column("id", BIGINT), Column("n", BIGINT))
@@ -156,7 +156,7 @@ def _plan(
     )  # fmt: skip
     nodes = () if within is None else (Dedupe("dedupe", ("source",), (key,), within * 1_000_000, (_COLUMNS,), _SPAN),)
     stream = Stream(
-        name, (node,), node, applies, (), _SPAN, nodes=nodes, lateness=3_600_000_000,
+        name, (node,), node, applies, (), _SPAN, nodes=nodes, watermark=WatermarkPlan(3_600_000_000),
         state=None if state is None else (state, kind),
     )  # fmt: skip
     return plan_stream(stream)

@@ -41,6 +41,7 @@ from flowc.runtime.streams.targets.hive import unnameable
 from flowc.source import MappedText, SourceFile
 from flowc.types import BIGINT, DataType, Kind
 from tests.commands import Inside
+from tests.streams.filefolder import put
 from tests.unit import project
 from tests.unit.test_sql_templates import rendered
 
@@ -179,7 +180,7 @@ def replayed(attempt: int, folder: Path) -> list[str]:
     """Whether a letter is replayed that fails for the time `attempt`."""
     made = Inside(folder)
     made.write("specs/s.yaml", STREAM)
-    made.write("drop/a.jsonl", '{"id": 1, "n": "x"}\n')
+    put(folder / "drop", "a.jsonl", '{"id": 1, "n": "x"}\n')
     made.flowc("run", "s", "--once")
     (letter,) = made.flowc("dlq", "show", "s", "--json").json
     with sqlite3.connect(folder / "wh.db") as database:
@@ -203,7 +204,7 @@ def more_files(folders: int, folder: Path) -> list[str]:
     """Whether two epochs into so many folders each are more than a file in each of them."""
     made = Inside(folder)
     made.write("specs/s.yaml", PARTED.replace("@", str(folders)))
-    made.write("drop/a.jsonl", "".join(f'{{"id": {id_}, "n": {n}}}\n' for n in range(2) for id_ in range(folders)))
+    put(folder / "drop", "a.jsonl", "".join(f'{{"id": {id_}, "n": {n}}}\n' for n in range(2) for id_ in range(folders)))
     assert made.flowc("run", "s", "--once").code == 0
     files = [path.read_text("utf-8") for path in (folder / "lake").rglob("*.jsonl")]
     assert sum(text.count("\n") for text in files) == 2 * folders

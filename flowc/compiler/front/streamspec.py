@@ -150,6 +150,8 @@ class StreamSpec:
     """`watermark`: how much later rows may come, in seconds."""
     idle: float | None
     """`watermark`: after how many seconds a silent partition holds nothing up."""
+    max_ahead: float | None
+    """`watermark`: how many seconds ahead of the clock an event time may be."""
     state: Name | None
     """The connection that `state` names."""
     state_bytes: Located[int] | None

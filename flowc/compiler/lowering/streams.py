@@ -32,7 +32,7 @@ from flowc.compiler.lowering.streamtargets import (
     stream_applies,
     stream_outputs,
 )
-from flowc.compiler.lowering.streamtime import block, microseconds
+from flowc.compiler.lowering.streamtime import block, watermark
 from flowc.compiler.lowering.tablekeys import home_of
 from flowc.compiler.sql.infer import infer
 from flowc.compiler.sql.placed import is_small
@@ -93,8 +93,7 @@ def _lower(stream: CheckedStream, lowering: Lowering) -> Stream | None:
         spec.name.value, sources, node, applies, _asked(query), spec.span, tuple(unplanned),
         tuple(stream_outputs(stream)), dead_letter(stream),
         graph.ordered(), lookups, called(query, lowering.functions) if query is not None else (),
-        lateness=microseconds(spec.lateness or 0.0),
-        idle=microseconds(spec.idle) if spec.idle is not None else None, on_error=stream.on_error,
+        watermark=watermark(spec), on_error=stream.on_error,
         state=(stream.state.name.value, stream.state.kind.value) if stream.state is not None else None,
         state_bytes=spec.state_bytes.value if spec.state_bytes is not None else None,
         project=lowering.checked.project.name, start=stream.start, delivery=stream.delivery, batch=stream.batch,

@@ -51,7 +51,11 @@ def needed(stream: Stream) -> tuple[str, ...]:
     """The columns beside the messages' own that nodes ask for, and the SQL does not name."""
     keys = {key for node in stream.nodes if isinstance(node, Dedupe) for key in node.keys}
     remembers = bool(remembering(stream.nodes))
-    timed = remembers or any(isinstance(node, Sql) and _placed(node).timed for node in stream.nodes)
+    timed = (
+        remembers
+        or stream.watermark.max_ahead is not None
+        or any(isinstance(node, Sql) and _placed(node).timed for node in stream.nodes)
+    )
     wanted = (*((TIME,) if timed else ()), *((_PARTITION,) if remembers else ()), *(n for n in EXTRAS if n in keys))
     return tuple(name for name in dict.fromkeys(wanted) if name not in stream.extras)
 

@@ -20,7 +20,6 @@ from flowc.stream import (
     StreamPlan,
     TargetPlan,
     TopicTarget,
-    WatermarkPlan,
 )
 from flowc.types import Kind
 
@@ -63,8 +62,8 @@ def plan_stream(
     return StreamPlan(
         stream.name, sources, nodes, targets, stream.start, stream.on_error, stream.batch, lookups=_lookups(stream),
         state=plan_state(owner, all_targets, *state, remembers=remembers, sources=sources),
-        facts=state_plan(owner, *state), watermark=WatermarkPlan(stream.lateness, stream.idle), letters=letters,
-        delivery=stream.delivery, project=stream.project, passing=passing,
+        facts=state_plan(owner, *state), letters=letters, delivery=stream.delivery, project=stream.project,
+        watermark=stream.watermark, passing=passing,
     )  # fmt: skip
 
 

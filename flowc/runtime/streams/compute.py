@@ -82,11 +82,11 @@ class Compute:
 
     def reads(self, polled: Polled) -> bool:
         """Whether any of the messages can be decoded."""
-        return bool(self._read(polled)[0].num_rows)
+        return bool(self._read(polled, None)[0].num_rows)
 
     def repeats(self, polled: Polled, intent: Intent) -> pa.Int64Array:
         """The messages, by their index, of which nodes that keep state let no row through, which they judge now."""
-        rows, messages, _ = self._read(polled)
+        rows, messages, _ = self._read(polled, intent)
         self._time(polled.source, rows, intent)
         rows = rows.append_column(pa.field(ROW, pa.int64()), messages)
         return pa.array(sorted(self.graph.repeats(polled.source, rows, intent)), pa.int64())
@@ -113,11 +113,13 @@ class Compute:
         """The checkpoint with what changed of the state since the last one."""
         return replace(self.graph.states.snapshot(checkpoint), watermarks=dict(self.watermarks.marks()))
 
-    def _read(self, polled: Polled) -> tuple[pa.RecordBatch, pa.Array, Sequence[BadRow]]:
+    def _read(self, polled: Polled, intent: Intent | None) -> tuple[pa.RecordBatch, pa.Array, Sequence[BadRow]]:
         """The rows of messages, the message of each, and the messages that cannot be read."""
+        ahead = self.plan.watermark.max_ahead
+        latest = intent.time + ahead if intent is not None and ahead is not None else None
         source = self._source(polled)
         needed = bool(self.graph.remembers)
-        decoded, rows = read(source, self.decoders[source.name], polled.messages, needed=needed)
+        decoded, rows = read(source, self.decoders[source.name], polled.messages, needed=needed, latest=latest)
         return rows, decoded.rows, decoded.bad
 
     def _source(self, polled: Polled) -> SourcePlan:
@@ -132,7 +134,7 @@ class Compute:
 
     def _made(self, polled: Polled, intent: Intent) -> _Made:
         """What the graph makes of messages that every target takes, and the messages that fail on the way."""
-        rows, messages, unread = self._read(polled)
+        rows, messages, unread = self._read(polled, intent)
         if self.graph.states.nodes:
             self._time(polled.source, rows, intent)
         if self.graph.carries:

@@ -30,11 +30,11 @@ class Decoding:
 
 
 def read(
-    source: SourcePlan, decoding: Decoding, messages: pa.RecordBatch, *, needed: bool
+    source: SourcePlan, decoding: Decoding, messages: pa.RecordBatch, *, needed: bool, latest: int | None = None
 ) -> tuple[Decoded, pa.RecordBatch]:
     """The messages as rows, with the columns beside them; of no messages, whose columns may be unknown, no rows.
 
-    With `needed`, rows without an event time are bad.
+    With `needed`, rows without an event time are bad, and so are those behind `latest` (microseconds).
     """
     unread = _unread(messages)
     if len(unread) == messages.num_rows:
@@ -43,7 +43,7 @@ def read(
         return Decoded(rows, none, unread, none), rows
     decoded = _decoded(decoding, messages, unread) if unread else decoding.decode(messages)
     if TIME in _wanted(source):
-        decoded = timed(source, messages, decoded, needed=needed)
+        decoded = timed(source, messages, decoded, needed=needed, latest=latest)
     return decoded, _beside(source, messages, decoded)
 
 
