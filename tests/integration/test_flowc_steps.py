@@ -47,6 +47,12 @@ streams:
     dedupe: { keys: [id], within: 10m }
     watermark: { idle: 1m }
     to: { connection: warehouse, table: both, mode: append }
+  ahead:
+    source: { connection: bus, topic: events, columns: { id: bigint } }
+    dedupe: { keys: [id], within: 10m }
+    watermark: { max_ahead: 1h }
+    on_error: drop
+    to: { connection: warehouse, table: ahead, mode: append }
 tests:
 """
 REMEMBERING = ("beside", "apart", "onward")
@@ -159,6 +165,17 @@ def test_the_clock_is_what_rows_see_and_are_stamped_with(folder: Inside):
 """
     for stream in REMEMBERING:
         assert failed(folder, stream, {"t": steps}) == {}
+
+
+def test_what_claims_to_be_of_the_future_is_judged_by_the_clock(folder: Inside):
+    steps = """
+      - rows: [{ id: 1, _event_ts: "2026-01-01T02:00:00Z" }, { id: 2, _event_ts: "2026-01-01T01:00:00Z" }]
+        emits: [{ id: 2 }]
+      - advance: 1h
+      - rows: [{ id: 1, _event_ts: "2026-01-01T02:00:00Z" }]
+        emits: [{ id: 1 }]
+"""
+    assert failed(folder, "ahead", {"t": steps}) == {}
 
 
 def test_what_a_step_emits_is_what_was_not_there_before(folder: Inside):

@@ -32,9 +32,9 @@ def run_stream_test(test: TestSpec, name: str, project: Project, sessions: Sessi
     """
     seed = Seed(test, project.checked, sessions)
     stream = _given(_lowered(test, name, project), seed, project)
-    columns = planned(stream).targets[0].columns
     for apply in stream.applies:
-        seed.target(apply.target, columns)
+        if seed.before(apply.target) is not None:
+            seed.target(apply.target, planned(stream).targets[0].columns)
     plan = planned(stream, looking(sessions))
     if len(plan.targets) != 1:
         message = f"stream `{name}` writes {len(plan.targets)} targets, and a test tells the rows of one"
