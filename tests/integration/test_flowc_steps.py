@@ -250,6 +250,70 @@ def test_a_step_that_expects_anything_else_fails(folder: Inside, stream: str):
     assert {t["name"]: [s["step"] for s in t["steps"]] for t in done if t["status"] == "failed"} == wanted
 
 
+OTHERS = """
+connections:
+  wh: { kind: postgres, url: "${X}" }
+  bus: { kind: kafka, bootstrap_servers: "${Y}" }
+  drop: { kind: files, uri: data, format: csv }
+streams:
+  lines:
+    source: { connection: drop, path: "clicks-*.csv", columns: { id: bigint, name: text } }
+    lookups: { users: { connection: wh, table: public.users, refresh: 1m } }
+    sql: SELECT s.id, upper(s.name) AS name, u.country FROM source s LEFT JOIN users u ON u.id = s.id
+    to: { connection: wh, table: lines, mode: merge, keys: [id] }
+  raws:
+    source: { connection: bus, topic: words, format: raw, columns: { value: text } }
+    sql: SELECT value AS word, _partition, _offset FROM source
+    to: { connection: bus, topic: out, format: json }
+  far:
+    source: { connection: bus, topic: words, columns: { id: bigint, at: timestamptz }, event_time: at }
+    dedupe: { keys: [id], within: 1h }
+    watermark: { lateness: 1h }
+    to: [{ connection: wh, table: far, mode: append }]
+    state: { connection: wh }
+tests:
+  csv:
+    stream: lines
+    given: { users: [{ id: 1, country: de }], lines: [{ id: 7, name: old, country: fr }] }
+    steps:
+      - rows: [{ id: "1", name: a }]
+        emits: [{ id: 1, name: A, country: de }]
+      - crash: after_write
+      - rows: { source: [{ id: "7", name: new }] }
+        emits: [{ id: 7, name: NEW, country: null }]
+    expect: [{ id: 1 }, { id: 7, name: NEW }]
+  raw:
+    stream: raws
+    steps:
+      - crash: during_write
+      - rows: [{ value: x, _offset: 17 }, { value: y, _partition: 2 }]
+        emits: [{ word: x, _offset: 17 }, { word: y, _partition: 2, _offset: 0 }]
+      - crash: after_compute
+      - rows: [{ value: z }, { value: z, _offset: 40 }]
+        emits: [{ word: z, _offset: 18 }, { word: z, _offset: 40 }]
+      - restart:
+        emits: []
+    expect: [{}, {}, {}, {}]
+  event time of a column:
+    stream: far
+    steps:
+      - rows: [{ id: 1, at: "2026-01-01T00:00:00Z" }]
+      - watermark: "2026-01-01T01:00:00Z"
+      - rows: [{ id: 1, at: "2026-01-01T00:00:00Z" }]
+        emits: []
+      - rows: [{ id: 2, at: "2026-01-01T02:00:01Z" }]
+      - rows: [{ id: 1, at: "2026-01-01T00:00:00Z" }]
+        emits: [{ id: 1 }]
+"""
+
+
+def test_sources_and_targets_of_other_sorts_have_steps_too(folder: Inside):
+    """CSV with a lookup into a table that holds rows, raw messages with gaps into a topic, event time of a column."""
+    folder.write("specs/project.yaml", OTHERS)
+    done = folder.flowc("test")
+    assert done.code == 0, done.out + done.err
+
+
 def test_json_tells_the_steps_that_differ_and_the_one_that_failed(folder: Inside):
     steps = """
       - rows: [{ id: 1, n: 1 }]
